@@ -1,0 +1,293 @@
+//! The records that cross the boundary between the collector and its eBPF programs.
+//!
+//! The programs know no kernel structure and no function: one set of programs serves them all. What to
+//! read at a probe, and what to do there, is data of the types below, which the collector computes from
+//! the running kernel's BTF and writes into maps before the workload starts. What was seen comes back
+//! as [`Event`]s through a ring buffer.
+//!
+//! Every type is `repr(C)` without implicit padding, so that no uninitialised byte leaves the kernel
+//! and both sides agree on each offset; the tests below hold that.
+#![cfg_attr(not(test), no_std)]
+
+/// Pointers that one read may follow before its last load.
+pub const MAX_HOPS: usize = 8;
+/// Reads at one side (entry or return) of one probe.
+pub const MAX_READS: usize = 24;
+/// Bytes that one read may bring back.
+pub const MAX_READ_BYTES: usize = 64;
+/// Return addresses kept of a kernel stack, the innermost first.
+pub const MAX_FRAMES: usize = 24;
+/// Arguments that the x86-64 System V ABI passes in registers.
+pub const MAX_ARGS: usize = 6;
+/// Distinct probes of all experiments of one capture.
+pub const MAX_PROBES: usize = 512;
+/// Experiments of one capture.
+pub const MAX_EXPERIMENTS: usize = 64;
+
+/// Where a read starts: a value of [`ReadSpec::root`].
+pub mod root {
+    /// The argument at position `root_index`, as it was when the function was entered (also at its return).
+    pub const ARGUMENT: u32 = 0;
+    /// What the function or system call returned (`rax`).
+    pub const RETURN: u32 = 1;
+    /// The address of the `struct pt_regs` of this hit (of a tracepoint: argument 0 names its own).
+    pub const REGISTERS: u32 = 2;
+    /// The current `struct task_struct`.
+    pub const TASK: u32 = 3;
+    /// The `struct file` that the current task holds at the descriptor that the system call returned.
+    pub const RETURNED_FD: u32 = 4;
+    /// The address in `constant` (kernel text, a variable).
+    pub const ADDRESS: u32 = 5;
+    /// The stack slot that held the return address when the function at address `constant` was last
+    /// entered by this task: the slot's *address*. Known only while that function has not returned.
+    pub const RETURN_SLOT: u32 = 6;
+    /// The `struct file` that the current task holds at the descriptor in `constant`.
+    pub const FD: u32 = 7;
+}
+
+/// What a read brings back: a value of [`ReadSpec::form`].
+pub mod form {
+    /// The address arrived at, itself (8 bytes), without a load.
+    pub const ADDRESS: u32 = 0;
+    /// `size` bytes loaded from kernel memory at the address arrived at.
+    pub const BYTES: u32 = 1;
+    /// A NUL-terminated string in kernel memory, cut at `size` bytes.
+    pub const STRING: u32 = 2;
+    /// `size` bytes of the task's user memory.
+    pub const USER_BYTES: u32 = 3;
+    /// A NUL-terminated string in the task's user memory, cut at `size` bytes.
+    pub const USER_STRING: u32 = 4;
+}
+
+/// One read: `p = root; for each hop: p = *(u64 *)(p + hop); p += offset;` and then [`form`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadSpec {
+    /// The address or the function, where [`root`] asks for one.
+    pub constant: u64,
+    /// Where to start: [`root`].
+    pub root: u32,
+    /// Argument position, counted from 0.
+    pub root_index: u32,
+    /// Offsets in bytes of the pointers to follow.
+    pub hops: [i32; MAX_HOPS],
+    /// How many of `hops` count.
+    pub hop_count: u32,
+    /// Added after the last hop, in bytes.
+    pub offset: i32,
+    /// What to bring back: [`form`].
+    pub form: u32,
+    /// Bytes to bring back, at most [`MAX_READ_BYTES`].
+    pub size: u32,
+}
+
+/// Which moment of a probed call an event or a set of reads belongs to.
+pub mod side {
+    /// The function's first instruction, or a tracepoint.
+    pub const ENTRY: u32 = 0;
+    /// The function's return.
+    pub const RETURN: u32 = 1;
+}
+
+/// What a probe does besides reporting: bits of [`ProbeSpec::acts`].
+pub mod act {
+    /// Send signal [`ProbeSpec::signal`](super::ProbeSpec::signal) to the workload when `signal_side` is reached.
+    pub const SIGNAL: u32 = 1 << 0;
+    /// Remember the object whose address is argument `object_arg` (or the return value, see
+    /// [`OBJECT_IS_RETURN`]) as allocated by the workload. A NULL object is reported and not remembered.
+    pub const ALLOCATE: u32 = 1 << 1;
+    /// Report the hit only if argument `object_arg` is a remembered object, whoever runs, and forget it.
+    pub const FREE: u32 = 1 << 2;
+    /// `object_arg` is not used: the object is the return value.
+    pub const OBJECT_IS_RETURN: u32 = 1 << 3;
+    /// Report this hit whoever runs (for probes in contexts that no task owns). Implies no filter.
+    pub const ANY_TASK: u32 = 1 << 4;
+    /// Keep a kernel stack with each event.
+    pub const STACK: u32 = 1 << 5;
+    /// An LSM hook: refuse with errno `deny_errno`.
+    pub const DENY: u32 = 1 << 6;
+    /// A `sys_enter`/`sys_exit` tracepoint: report only system call number `syscall`.
+    pub const SYSCALL: u32 = 1 << 7;
+}
+
+/// One probe of one experiment.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbeSpec {
+    /// Bits of [`act`].
+    pub acts: u32,
+    /// Signal number for [`act::SIGNAL`].
+    pub signal: u32,
+    /// [`side`] at which the signal is sent.
+    pub signal_side: u32,
+    /// Argument position of the object for [`act::ALLOCATE`] and [`act::FREE`].
+    pub object_arg: u32,
+    /// Positive errno for [`act::DENY`], 1 to 4095.
+    pub deny_errno: u32,
+    /// System call number for [`act::SYSCALL`].
+    pub syscall: u32,
+    /// How many of `entry_reads` count.
+    pub entry_count: u32,
+    /// How many of `return_reads` count.
+    pub return_count: u32,
+    /// Read when the function is entered, or at the tracepoint.
+    pub entry_reads: [ReadSpec; MAX_READS],
+    /// Read when the function returns.
+    pub return_reads: [ReadSpec; MAX_READS],
+}
+
+/// The key under which a program finds the [`ProbeSpec`] index of the hit it is in.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProbeKey {
+    /// Function address (kprobes), or the program slot number (tracepoints, LSM hooks).
+    pub site: u64,
+    /// The experiment that is running: [`Control::experiment`].
+    pub experiment: u32,
+    /// A value of [`attachment`].
+    pub attachment: u32,
+}
+
+/// How a probe is attached: part of [`ProbeKey`].
+pub mod attachment {
+    /// kprobe and kretprobe of one function share one spec.
+    pub const KPROBE: u32 = 0;
+    /// Raw tracepoint, told apart by program slot.
+    pub const TRACEPOINT: u32 = 1;
+    /// BPF LSM hook, told apart by program slot.
+    pub const LSM: u32 = 2;
+}
+
+/// What the programs do right now; the only thing that changes while they are attached.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// Thread-group id of the workload, in the collector's pid namespace being the initial one. 0: report nothing.
+    pub target_tgid: u32,
+    /// Number of the running experiment.
+    pub experiment: u32,
+    /// 1: do all the work and throw the event away, to measure what the probes cost.
+    pub discard: u32,
+    /// Explicit padding.
+    pub reserved: u32,
+}
+
+/// Offsets in bytes, from BTF, of the walk task → files → descriptor table → file.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FdWalk {
+    /// `task_struct.files`
+    pub task_files: u32,
+    /// `files_struct.fdt`
+    pub files_fdt: u32,
+    /// `fdtable.fd`
+    pub fdt_fd: u32,
+    /// `fdtable.max_fds` (`unsigned int`)
+    pub fdt_max_fds: u32,
+}
+
+/// One hit of a probe, as it comes out of the ring buffer. Buffer order is event order.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// `bpf_ktime_get_ns()`: nanoseconds since boot, monotonic.
+    pub time_ns: u64,
+    /// The function's address, or the slot number: [`ProbeKey::site`].
+    pub site: u64,
+    /// Argument registers in ABI order at the entry (also in return events), or the tracepoint's arguments.
+    pub args: [u64; MAX_ARGS],
+    /// Return value; 0 at an entry.
+    pub return_value: u64,
+    /// At an entry: the stack pointer, which is the address of the return-address slot. Else 0.
+    pub stack_pointer: u64,
+    /// What that slot holds, read raw: the return trampoline once a return probe has been there. Else 0.
+    pub return_slot: u64,
+    /// Address of the object for [`act::ALLOCATE`] and [`act::FREE`], else 0.
+    pub object: u64,
+    /// Return addresses as the kernel's unwinder reports them, the innermost first.
+    pub stack: [u64; MAX_FRAMES],
+    /// What the reads brought back, in the order of the spec.
+    pub values: [[u8; MAX_READ_BYTES]; MAX_READS],
+    /// Per read: 0, or the negative errno of the helper that failed (its value then means nothing).
+    /// String reads: the length in bytes including the NUL.
+    pub results: [i32; MAX_READS],
+    /// Index of the [`ProbeSpec`].
+    pub probe: u32,
+    /// [`ProbeKey::experiment`].
+    pub experiment: u32,
+    /// [`side`].
+    pub side: u32,
+    /// CPU number.
+    pub cpu: u32,
+    /// Thread-group id ("process id") of the task that ran.
+    pub tgid: u32,
+    /// Thread id of the task that ran.
+    pub tid: u32,
+    /// How many of `stack` count, or a negative errno.
+    pub stack_len: i32,
+    /// 1 if `args` of a return event are those saved at its entry; 0 if the entry was not seen.
+    pub args_known: u32,
+    /// Name of the task that ran.
+    pub comm: [u8; 16],
+}
+
+/// Indices of the per-CPU counters that say what did not arrive.
+pub mod counter {
+    /// Ring-buffer reservations that failed: events lost.
+    pub const RING_FULL: u32 = 0;
+    /// The table of entered functions was full: an exit read had no arguments.
+    pub const ENTRY_TABLE_FULL: u32 = 1;
+    /// The table of live objects was full: a free may go unseen.
+    pub const OBJECT_TABLE_FULL: u32 = 2;
+    /// `bpf_send_signal` failed.
+    pub const SIGNAL_FAILED: u32 = 3;
+    /// Signals sent.
+    pub const SIGNAL_SENT: u32 = 4;
+    /// LSM denials returned.
+    pub const DENIED: u32 = 5;
+    /// How many counters there are.
+    pub const COUNT: u32 = 6;
+}
+
+/// A read on demand, outside any experiment: the collector fills it in, provokes a hit, and takes `bytes`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peek {
+    /// Kernel address to read.
+    pub address: u64,
+    /// Bytes wanted, at most [`MAX_READ_BYTES`].
+    pub size: u32,
+    /// The collector's thread-group id; 0: nothing is asked.
+    pub tgid: u32,
+    /// 0 after a successful read, a negative errno after a failed one, 1 while none was done.
+    pub result: i32,
+    /// Explicit padding.
+    pub reserved: u32,
+    /// What was read.
+    pub bytes: [u8; MAX_READ_BYTES],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::mem::{offset_of, size_of};
+
+    /// Check that no record has padding, in which uninitialised kernel memory could leave the kernel.
+    #[test]
+    fn records_have_no_padding() {
+        assert_eq!(size_of::<ReadSpec>(), 8 + 4 + 4 + 4 * MAX_HOPS + 4 * 4);
+        assert_eq!(
+            size_of::<ProbeSpec>(),
+            8 * 4 + 2 * MAX_READS * size_of::<ReadSpec>()
+        );
+        assert_eq!(size_of::<ProbeKey>(), 16);
+        assert_eq!(size_of::<Control>(), 16);
+        assert_eq!(size_of::<FdWalk>(), 16);
+        assert_eq!(
+            size_of::<Event>(),
+            8 * (2 + MAX_ARGS + 4 + MAX_FRAMES) + MAX_READS * (MAX_READ_BYTES + 4) + 8 * 4 + 16
+        );
+        assert_eq!(size_of::<Peek>(), 24 + MAX_READ_BYTES);
+        assert_eq!(offset_of!(Event, comm) + 16, size_of::<Event>());
+    }
+}

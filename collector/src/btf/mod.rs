@@ -1,0 +1,1 @@
+//! Types, offsets and signatures from the running kernel’s BTF.

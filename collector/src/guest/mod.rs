@@ -1,0 +1,1 @@
+//! Throwaway guests: stock distribution kernels in QEMU.

@@ -1,0 +1,1 @@
+//! The KASLR slide, from independent sources that must agree.

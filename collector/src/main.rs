@@ -1,0 +1,3 @@
+//! `qed-collector`: the command line.
+
+fn main() {}

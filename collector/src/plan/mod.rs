@@ -1,0 +1,1 @@
+//! From an investigation and a kernel’s BTF to what the eBPF programs are told.

@@ -1,0 +1,1 @@
+//! Kernel symbols, source lines and inlined frames.

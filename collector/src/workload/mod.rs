@@ -1,0 +1,1 @@
+//! Running the workload in a process of its own.

@@ -1,0 +1,1 @@
+//! Typed evidence of kernel captures.

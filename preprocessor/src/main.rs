@@ -1,0 +1,3 @@
+//! The QED preprocessor for mdBook.
+
+fn main() {}
