@@ -1,1 +1,18 @@
-//! Typed evidence of kernel captures.
+//! Typed evidence of kernel captures: the document, its values, the paths that name them, the
+//! investigations that ask for them, and the claims that are judged by them.
+//!
+//! This crate has no privileges and does no I/O: it takes text and gives data back.
+
+pub mod constants;
+pub mod diagnostic;
+pub mod document;
+pub mod investigation;
+pub mod leaves;
+pub mod path;
+pub mod reader;
+pub mod resolve;
+pub mod value;
+
+pub use document::Evidence;
+pub use path::Path;
+pub use value::{Datum, Value};

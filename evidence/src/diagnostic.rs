@@ -1,0 +1,194 @@
+//! Diagnostics: what is wrong, where, and what to do about it, with the source line and a caret.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// A file as its author wrote it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    /// How the author would name it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The work cannot go on, or its result would be wrong.
+    Error,
+    /// Worth a look.
+    Warning,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, one line.
+    pub message: String,
+    /// The file and the bytes in it that are meant.
+    pub place: Option<(Arc<Source>, Range<usize>)>,
+    /// What to say at that place.
+    pub label: String,
+    /// What to do next.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error at a place.
+    pub fn error(source: &Arc<Source>, span: Range<usize>, message: impl Into<String>) -> Self {
+        Diagnostic {
+            severity: Severity::Error,
+            message: message.into(),
+            place: Some((Arc::clone(source), span)),
+            label: String::new(),
+            help: None,
+        }
+    }
+
+    /// An error that belongs to no place in a file.
+    pub fn error_without_place(message: impl Into<String>) -> Self {
+        Diagnostic {
+            severity: Severity::Error,
+            message: message.into(),
+            place: None,
+            label: String::new(),
+            help: None,
+        }
+    }
+
+    /// The same as a warning.
+    #[must_use]
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// Adds what to say at the place.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Line and column of the place, both from 1, the column in characters.
+    pub fn line_column(&self) -> Option<(usize, usize)> {
+        let (source, span) = self.place.as_ref()?;
+        let before = source.text.get(..span.start)?;
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Some((
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        ))
+    }
+
+    /// The diagnostic as text, in colour if `color`.
+    pub fn render(&self, color: bool) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
+        if let Some((source, span)) = &self.place {
+            let annotation = AnnotationKind::Primary.span(clamp(&source.text, span));
+            let annotation = if self.label.is_empty() {
+                annotation
+            } else {
+                annotation.label(self.label.as_str())
+            };
+            group = group.element(
+                Snippet::source(source.text.as_str())
+                    .path(source.name.as_str())
+                    .annotation(annotation),
+            );
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        renderer.render(&[group])
+    }
+}
+
+/// A span that cannot make the renderer panic: inside the text and on character boundaries.
+fn clamp(text: &str, span: &Range<usize>) -> Range<usize> {
+    let floor = |mut at: usize| {
+        at = at.min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let start = floor(span.start);
+    start..floor(span.end).max(start)
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+/// Sorts by file and place; what has no place comes first.
+pub fn sort(diagnostics: &mut [Diagnostic]) {
+    diagnostics.sort_by(|a, b| {
+        let key = |d: &Diagnostic| d.place.as_ref().map(|(s, r)| (s.name.clone(), r.start));
+        key(a).cmp(&key(b))
+    });
+}
+
+/// The candidate nearest to `name`, if one is near enough to be what was meant.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .min()
+        .filter(|(distance, candidate)| *distance <= (name.len().max(candidate.len()) / 3).max(1))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a diagnostic names file, line and column, shows the line, and survives spans outside the text.
+    #[test]
+    fn renders_place() {
+        let source = Arc::new(Source {
+            name: "chapter.md".into(),
+            text: "one\ntwo wörds\n".into(),
+        });
+        let diagnostic = Diagnostic::error(&source, 8..14, "unknown path")
+            .label("no such experiment")
+            .help("did you mean `create`?");
+        assert_eq!(diagnostic.line_column(), Some((2, 5)));
+        insta::assert_snapshot!(diagnostic.render(false), @r"
+        error: unknown path
+         --> chapter.md:2:5
+          |
+        2 | two wörds
+          |     ^^^^^ no such experiment
+          |
+          = help: did you mean `create`?
+        ");
+        for span in [0..999, 999..1000, 10..10] {
+            Diagnostic::error(&source, span, "x").render(false);
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! The evidence document: everything that one capture saw on one machine.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::value::{Address, Datum, Frame, Integer, Location, Value};
+
+/// The schema version that this crate reads and writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One capture on one machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// Version of this document's form: [`SCHEMA_VERSION`].
+    pub schema: u32,
+    /// The capture itself.
+    pub run: Run,
+    /// The machine that was watched.
+    pub machine: Machine,
+    /// The kernel that ran there.
+    pub kernel: Kernel,
+    /// Where that kernel was in memory.
+    pub kaslr: Kaslr,
+    /// Further boots of the same guest, if they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boots: Vec<Boot>,
+    /// The experiments by name.
+    pub experiments: BTreeMap<String, Experiment>,
+}
+
+/// The capture: what identifies it and what it was made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Random, 32 hex digits.
+    pub id: String,
+    /// When it started, UTC, RFC 3339.
+    pub time: String,
+    /// The investigation's file name, without its folder.
+    pub investigation: String,
+    /// SHA-256 of the investigation file, hex.
+    pub investigation_digest: String,
+    /// Version of the collector.
+    pub collector: String,
+    /// SHA-256 of the eBPF object, hex.
+    pub object_digest: String,
+}
+
+/// The machine. Never its name, its users or its addresses in a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// As `book.toml` names it: `host`, `guest:debian-6.1`.
+    pub name: String,
+    /// Host or guest.
+    pub kind: MachineKind,
+    /// Whether the machine, and with it every address, is gone when the capture ends.
+    pub ephemeral: bool,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Model name of the first CPU.
+    pub cpu_model: String,
+    /// How many CPUs were online.
+    pub cpus: u32,
+    /// How a guest was run (`kvm`, `tcg`), and why not faster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<String>,
+}
+
+/// Where an experiment ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MachineKind {
+    /// The machine that builds the book.
+    Host,
+    /// A throwaway virtual machine.
+    Guest,
+}
+
+/// The kernel that was watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kernel {
+    /// `uname -r`.
+    pub release: String,
+    /// `uname -v`.
+    pub version: String,
+    /// The distribution's package and its version, of a guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// GNU build id, hex.
+    pub build_id: Datum,
+    /// SHA-256 of the BTF that types and offsets came from, hex.
+    pub btf_digest: String,
+    /// Configuration options that matter here: `y`, `m`, a value, or `n` for one that is not set.
+    pub config: BTreeMap<String, Datum>,
+    /// The lockdown mode in force.
+    pub lockdown: Datum,
+    /// The Linux security modules that are active, in order, joined by commas.
+    pub lsm: Datum,
+    /// The command line, of a guest (a host's may name its owner's disks).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_line: Option<String>,
+    /// Whether a `vmlinux` of the same build id gave source lines, and if not, why.
+    pub debuginfo: Datum,
+}
+
+/// Where the kernel image is, against where it was linked to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kaslr {
+    /// `randomized`, `disabled`, or unavailable with the reason.
+    pub status: Datum,
+    /// Live minus static address, in bytes. Only if all sources agree.
+    pub slide: Datum,
+    /// Whether two or more independent sources gave a slide and all of them the same.
+    pub agree: Datum,
+    /// What each source says the slide is.
+    pub sources: BTreeMap<String, Datum>,
+    /// Live and static address of some symbols.
+    pub symbols: BTreeMap<String, SymbolPlaces>,
+    /// How many symbols of the core image were compared.
+    pub checked: Datum,
+    /// How many of those do not have the common slide.
+    pub differing: Datum,
+    /// `CONFIG_PHYSICAL_START`, bytes.
+    pub physical_start: Datum,
+    /// `CONFIG_PHYSICAL_ALIGN`, bytes.
+    pub physical_align: Datum,
+    /// Where the kernel's code really begins in physical memory.
+    pub live_physical_start: Datum,
+}
+
+/// One symbol's two addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SymbolPlaces {
+    /// In the running kernel.
+    pub live: Datum,
+    /// In the file it was loaded from.
+    #[serde(rename = "static")]
+    pub static_address: Datum,
+    /// Their difference.
+    pub slide: Datum,
+}
+
+/// One boot of a guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Boot {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// The slide of that boot, in bytes.
+    pub slide: Datum,
+    /// The live address of `_text`.
+    pub text: Datum,
+}
+
+/// One run of a workload under one set of probes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// What was run, as a C-like call or a command line.
+    pub workload: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether everything that happened was seen.
+    pub quality: Quality,
+    /// What the workload's task allocated, in order, and what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objects: Option<Ledger>,
+    /// What the probes cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// The probes by name.
+    pub probes: BTreeMap<String, Probe>,
+}
+
+impl Experiment {
+    /// Why nothing that this experiment says may be believed, if so.
+    pub fn broken(&self) -> Option<String> {
+        let Quality { events, lost, .. } = self.quality;
+        if lost > 0 {
+            return Some(format!(
+                "lost {lost} of {} events",
+                events.saturating_add(lost)
+            ));
+        }
+        (events == 0).then(|| "saw no event at all".into())
+    }
+}
+
+/// How the workload ended. What does not apply is unavailable, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// What the system call returned, as the kernel returns it: an fd, an integer, or a negative errno.
+    pub returned: Datum,
+    /// 0 (`OK`), or the positive error number that user space sees.
+    pub errno: Datum,
+    /// Exit status of the workload's process.
+    pub exit: Datum,
+    /// The signal that ended it.
+    pub signal: Datum,
+    /// What it printed.
+    pub stdout: Datum,
+    /// What the kernel wrote into the workload's buffers, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub buffers: BTreeMap<String, Datum>,
+}
+
+/// Whether everything that happened was seen. Counts, all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quality {
+    /// Events recorded.
+    pub events: u64,
+    /// Events that happened and could not be recorded.
+    pub lost: u64,
+    /// Calls whose return went unseen.
+    pub missed: u64,
+    /// What was lost or missed and where, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Allocations paired with their frees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    /// How long was waited for the last free, in nanoseconds, after the workload had let go.
+    pub waited_ns: u64,
+    /// The allocations, in order.
+    pub allocations: Vec<Allocation>,
+}
+
+/// One object that the workload's task allocated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Allocation {
+    /// Its address.
+    pub address: Address,
+    /// The probe that saw it.
+    pub probe: String,
+    /// The slab cache, where the tracepoint names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
+    /// Its size in bytes, where the tracepoint says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Order of the allocation among the experiment's events.
+    pub order: u64,
+    /// Nanoseconds since the experiment began.
+    pub time_ns: u64,
+    /// Who asked for it, the innermost frame first.
+    pub stack: Vec<Frame>,
+    /// What became of it. `None`: still allocated when the wait was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freed: Option<Free>,
+    /// Why it may outlive the call, as the investigation says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excused: Option<String>,
+}
+
+/// The free of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Free {
+    /// The probe that saw it.
+    pub probe: String,
+    /// Order among the experiment's events.
+    pub order: u64,
+    /// Nanoseconds since the experiment began.
+    pub time_ns: u64,
+    /// Whether the workload's own task freed it.
+    pub same_task: bool,
+    /// Name of the task that ran: `swapper/0`, `ksoftirqd/0`.
+    pub task: String,
+    /// Who freed it, the innermost frame first.
+    pub stack: Vec<Frame>,
+}
+
+/// What the probes add to one call of the workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// Median duration of the call with no probe attached, in nanoseconds.
+    pub bare_ns: u64,
+    /// Median duration with all probes at work, in nanoseconds.
+    pub probed_ns: u64,
+    /// Calls measured on each side.
+    pub iterations: u32,
+}
+
+/// One probe of one experiment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// What it watches.
+    pub target: Target,
+    /// Whether the experiment counts without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// What answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Backend>,
+    /// Why nothing answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+    /// The function's parameters in order, as this kernel's BTF gives them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
+    /// C type of what it returns; `None` for `void`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns: Option<String>,
+    /// Where the function is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Datum>,
+    /// Where it is defined in the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Datum>,
+    /// Reads that this kernel cannot do, by side and name, with the reason: they are in no hit.
+    #[serde(default, skip_serializing_if = "Reads::is_empty")]
+    pub refused_reads: Reads,
+    /// Each time it was hit, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hits: Vec<Hit>,
+}
+
+/// What a probe watches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Target {
+    /// A kernel function.
+    Function(String),
+    /// A tracepoint.
+    Tracepoint(String),
+    /// A hook of the BPF LSM.
+    Lsm(String),
+}
+
+/// How a probe was attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// kprobe, with a kretprobe where the return is read.
+    Kprobe,
+    /// Raw tracepoint.
+    Tracepoint,
+    /// BPF LSM.
+    Lsm,
+}
+
+/// One parameter of a probed function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its C type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+}
+
+/// Reasons or values by side of the call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reads {
+    /// At the entry.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub entry: BTreeMap<String, String>,
+    /// At the return.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub exit: BTreeMap<String, String>,
+}
+
+impl Reads {
+    /// Whether there is none on either side.
+    pub fn is_empty(&self) -> bool {
+        self.entry.is_empty() && self.exit.is_empty()
+    }
+}
+
+/// One call of a probed function, or one firing of a tracepoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hit {
+    /// Order of the entry among the experiment's events, from 1. `None`: the entry was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u64>,
+    /// Nanoseconds from the experiment's first event to the entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_ns: Option<u64>,
+    /// Order of the return among the experiment's events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_order: Option<u64>,
+    /// Nanoseconds from the experiment's first event to the return.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_time_ns: Option<u64>,
+    /// The task that ran.
+    pub task: Task,
+    /// The CPU it ran on.
+    pub cpu: u32,
+    /// Arguments by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub args: BTreeMap<String, Datum>,
+    /// What was read at the entry, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub entry: BTreeMap<String, Datum>,
+    /// What was read at the return, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub exit: BTreeMap<String, Datum>,
+    /// The return value.
+    #[serde(rename = "return", default, skip_serializing_if = "Option::is_none")]
+    pub return_value: Option<Datum>,
+    /// The address that the call returns to, by its symbol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<Datum>,
+    /// The source line of the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<Datum>,
+    /// The kernel stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<Datum>,
+}
+
+/// The task that ran when a probe was hit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// Thread-group id.
+    pub pid: i32,
+    /// Thread id.
+    pub tid: i32,
+    /// Its name.
+    pub name: String,
+}
+
+/// An integer value, for the counts of the document.
+pub(crate) fn count(value: u64) -> Value {
+    Value::Int {
+        value: Integer::from(value),
+        type_name: None,
+    }
+}
+
+/// A source location as a value.
+pub fn location(value: Location) -> Value {
+    Value::Location { value }
+}

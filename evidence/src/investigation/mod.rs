@@ -1,0 +1,225 @@
+//! Investigations: which experiments to run, and what to watch in each.
+
+mod parse;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+pub use parse::parse;
+
+use crate::diagnostic::Source;
+
+/// A parsed and checked investigation.
+#[derive(Clone, Debug)]
+pub struct Investigation {
+    /// The file it came from, for diagnostics.
+    pub source: Arc<Source>,
+    /// SHA-256 of the file, hex.
+    pub digest: String,
+    /// Kernel symbols whose live and static addresses go into the evidence.
+    pub symbols: Vec<String>,
+    /// Kernel configuration options that go into the evidence: `randomize_base` for `CONFIG_RANDOMIZE_BASE`.
+    pub config: Vec<String>,
+    /// The experiments in the order in which they run.
+    pub experiments: Vec<Experiment>,
+}
+
+impl Investigation {
+    /// The experiment of this name.
+    pub fn experiment(&self, name: &str) -> Option<&Experiment> {
+        self.experiments
+            .iter()
+            .find(|experiment| experiment.name == name)
+    }
+}
+
+/// One run of a workload under one set of probes.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// First segment of its paths.
+    pub name: String,
+    /// Where the name stands in the file.
+    pub span: Range<usize>,
+    /// What to run.
+    pub workload: Workload,
+    /// Attached alone, before all others, and detached again: for experiments that compare a probed kernel
+    /// with an unprobed one.
+    pub isolated: bool,
+    /// Measure what the probes cost.
+    pub cost: bool,
+    /// How often to make the call before the probes look, so that caches and tables are warm.
+    pub warm_up: u32,
+    /// How long the workload may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// How long to wait at most, after the workload has let go, for what it allocated to be freed, in milliseconds.
+    pub grace_ms: u64,
+    /// Let go of the workload's objects (by ending it) before the ledger is closed.
+    pub excuses: Vec<Excuse>,
+    /// What to watch.
+    pub probes: Vec<Probe>,
+}
+
+impl Experiment {
+    /// The probe of this name.
+    pub fn probe(&self, name: &str) -> Option<&Probe> {
+        self.probes.iter().find(|probe| probe.name == name)
+    }
+}
+
+/// What an experiment runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// A system call or a command.
+    pub action: Action,
+    /// Soft resource limits to set before it: `nofile` and its value.
+    pub limits: Vec<(String, u64)>,
+    /// Run it without any capability.
+    pub drop_capabilities: bool,
+}
+
+/// A system call or a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// One system call.
+    Syscall {
+        /// Its name, `socket`.
+        name: String,
+        /// Where the name stands in the file.
+        span: Range<usize>,
+        /// At most six.
+        args: Vec<Argument>,
+        /// What a non-negative return value is.
+        returns: Returns,
+    },
+    /// A program and its arguments.
+    Command(Vec<String>),
+}
+
+/// What a system call returns when it succeeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returns {
+    /// A number.
+    Int,
+    /// A file descriptor.
+    Fd,
+}
+
+/// One argument of a system call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// A number.
+    Int(i64),
+    /// Named constants joined by `|`: `O_CLOEXEC|O_NONBLOCK`.
+    Constant {
+        /// The text.
+        text: String,
+        /// Where it stands in the file.
+        span: Range<usize>,
+    },
+    /// The address of a NUL-terminated string.
+    Text(String),
+    /// The address of a zeroed buffer, which is read back afterwards.
+    Buffer {
+        /// Name in the evidence.
+        name: String,
+        /// Bytes.
+        size: usize,
+        /// How to show it.
+        elements: BufferElements,
+    },
+}
+
+/// What a read-back buffer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BufferElements {
+    /// Bytes.
+    Bytes,
+    /// 32-bit integers, as one text `3, 4`.
+    Ints,
+}
+
+/// Why an allocation may outlive the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excuse {
+    /// A function on the allocation's stack.
+    pub within: String,
+    /// Why it is no leak.
+    pub reason: String,
+}
+
+/// One thing to watch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    /// Second segment of its paths.
+    pub name: String,
+    /// Where the probe's name or target stands in the file.
+    pub span: Range<usize>,
+    /// Function, tracepoint or LSM hook.
+    pub target: crate::document::Target,
+    /// Bytes into the function, for a probe that is not at its entry.
+    pub offset: u64,
+    /// The experiment counts without it.
+    pub optional: bool,
+    /// Watch the return too (functions only).
+    pub watch_return: bool,
+    /// Report only hits that have this function on their stack.
+    pub within: Option<String>,
+    /// Tracepoints `sys_enter` and `sys_exit`: report only this system call.
+    pub syscall: Option<String>,
+    /// Report hits in any task, not only the workload's.
+    pub any_task: bool,
+    /// Keep the kernel stack.
+    pub stack: bool,
+    /// Raise a signal.
+    pub signal: Option<Signal>,
+    /// Refuse, with this positive errno (LSM hooks only).
+    pub deny: Option<u32>,
+    /// The hit allocates the object that this argument (or `return`) points to.
+    pub allocates: Option<String>,
+    /// The hit frees the object that this argument points to.
+    pub frees: Option<String>,
+    /// Reads at the entry.
+    pub entry: Vec<Read>,
+    /// Reads at the return.
+    pub exit: Vec<Read>,
+}
+
+/// A signal to raise at a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// `SIGKILL`.
+    pub name: String,
+    /// Raise it when the function returns, not when it is entered.
+    pub at_exit: bool,
+}
+
+/// A named field path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Last segment of its path.
+    pub name: String,
+    /// The C-like expression.
+    pub expression: String,
+    /// Where the expression stands in the file, without its quotes. Empty if it holds escapes.
+    pub span: Range<usize>,
+    /// Show an integer as: its own type (`None`), `fd`, `size`, `flags`, `errno`.
+    pub kind: Option<ReadKind>,
+}
+
+/// What an integer that was read means, where its C type does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadKind {
+    /// File descriptor.
+    Fd,
+    /// Amount in bytes.
+    Size,
+    /// Distance in bytes.
+    Offset,
+    /// Bits.
+    Flags,
+    /// Error number.
+    Errno,
+    /// Process id.
+    Pid,
+}

@@ -1,0 +1,752 @@
+//! From TOML text to an [`Investigation`], or to everything that is wrong with it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use toml::Spanned;
+
+use super::{
+    Action, Argument, BufferElements, Excuse, Experiment, Investigation, Probe, Read, ReadKind,
+    Returns, Signal, Workload,
+};
+use crate::constants::errno_number;
+use crate::diagnostic::{Diagnostic, Source, nearest};
+use crate::document::Target;
+use crate::path::{is_name, refuse_experiment_name, refuse_probe_name};
+
+/// The longest time a workload may be given, in milliseconds.
+const MAX_TIMEOUT_MS: u64 = 60_000;
+
+/// System calls that return a file descriptor.
+const RETURN_FD: &[&str] = &[
+    "accept",
+    "accept4",
+    "bpf",
+    "creat",
+    "dup",
+    "dup2",
+    "dup3",
+    "epoll_create",
+    "epoll_create1",
+    "eventfd",
+    "eventfd2",
+    "fanotify_init",
+    "inotify_init",
+    "inotify_init1",
+    "io_uring_setup",
+    "memfd_create",
+    "open",
+    "openat",
+    "openat2",
+    "perf_event_open",
+    "pidfd_open",
+    "signalfd",
+    "signalfd4",
+    "socket",
+    "timerfd_create",
+    "userfaultfd",
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    symbols: Vec<Spanned<String>>,
+    #[serde(default)]
+    config: Vec<Spanned<String>>,
+    #[serde(default)]
+    experiment: Vec<RawExperiment>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawExperiment {
+    name: Spanned<String>,
+    inherit: Option<Spanned<String>>,
+    workload: Option<Spanned<RawWorkload>>,
+    #[serde(default)]
+    limits: BTreeMap<String, Spanned<u64>>,
+    #[serde(default)]
+    capabilities: Option<Spanned<String>>,
+    #[serde(default)]
+    isolated: bool,
+    #[serde(default)]
+    cost: bool,
+    #[serde(default)]
+    warm_up: u32,
+    timeout_ms: Option<Spanned<u64>>,
+    grace_ms: Option<Spanned<u64>>,
+    #[serde(default)]
+    excuse: Vec<RawExcuse>,
+    #[serde(default)]
+    probe: Vec<RawProbe>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWorkload {
+    syscall: Option<Spanned<String>>,
+    args: Option<Vec<Spanned<RawArgument>>>,
+    returns: Option<Spanned<String>>,
+    command: Option<Spanned<Vec<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawArgument {
+    Int(i64),
+    Constant(String),
+    Table(RawPointer),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPointer {
+    text: Option<String>,
+    buffer: Option<String>,
+    size: Option<usize>,
+    ints: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawExcuse {
+    within: String,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawProbe {
+    function: Option<Spanned<String>>,
+    tracepoint: Option<Spanned<String>>,
+    lsm: Option<Spanned<String>>,
+    name: Option<Spanned<String>>,
+    #[serde(default)]
+    offset: u64,
+    #[serde(default)]
+    optional: bool,
+    #[serde(rename = "return")]
+    watch_return: Option<Spanned<bool>>,
+    within: Option<String>,
+    syscall: Option<Spanned<String>>,
+    #[serde(default)]
+    any_task: bool,
+    stack: Option<bool>,
+    signal: Option<Spanned<RawSignal>>,
+    deny: Option<Spanned<String>>,
+    allocates: Option<Spanned<String>>,
+    frees: Option<Spanned<String>>,
+    #[serde(default)]
+    reads: Vec<RawRead>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSignal {
+    name: String,
+    at: Side,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Side {
+    Entry,
+    Exit,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRead {
+    at: Side,
+    name: Spanned<String>,
+    path: Spanned<String>,
+    kind: Option<ReadKind>,
+}
+
+/// Parses and checks an investigation. On failure every problem is reported at once.
+///
+/// `name` is how the author names the file.
+pub fn parse(name: &str, text: &str) -> Result<Investigation, Vec<Diagnostic>> {
+    let source = Arc::new(Source {
+        name: name.into(),
+        text: text.into(),
+    });
+    let file: File = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(error) => {
+            let span = error.span().unwrap_or(0..0);
+            let message = format!("the investigation cannot be read: {}", error.message());
+            return Err(vec![Diagnostic::error(&source, span, message)]);
+        }
+    };
+    let mut check = Check {
+        source: Arc::clone(&source),
+        problems: Vec::new(),
+    };
+    let investigation = check.file(file);
+    if check.problems.is_empty() {
+        Ok(investigation)
+    } else {
+        crate::diagnostic::sort(&mut check.problems);
+        Err(check.problems)
+    }
+}
+
+struct Check {
+    source: Arc<Source>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Check {
+    fn error(&mut self, span: Range<usize>, message: impl Into<String>) -> &mut Diagnostic {
+        self.problems
+            .push(Diagnostic::error(&self.source, span, message));
+        self.problems.last_mut().expect("just pushed")
+    }
+
+    fn file(&mut self, file: File) -> Investigation {
+        if file.experiment.is_empty() {
+            self.error(0..0, "the investigation has no experiment").help =
+                Some("add an `[[experiment]]` with a `name`, a `workload` and its probes".into());
+        }
+        let names = |check: &mut Self, list: Vec<Spanned<String>>, what: &str| {
+            for item in &list {
+                if !is_name(item.get_ref()) {
+                    let message = format!(
+                        "{what} `{}` does not match [a-z_][a-z0-9_]*",
+                        item.get_ref()
+                    );
+                    check.error(item.span(), message);
+                }
+            }
+            list.into_iter()
+                .map(Spanned::into_inner)
+                .collect::<Vec<_>>()
+        };
+        let symbols = names(self, file.symbols, "symbol");
+        let config = names(self, file.config, "configuration option");
+        let mut experiments: Vec<Experiment> = Vec::new();
+        for raw in file.experiment {
+            if let Some(first) = experiments.iter().find(|e| e.name == *raw.name.get_ref()) {
+                let first = self.line_of(first.span.start);
+                let message = format!(
+                    "experiment `{}` is already defined in line {first}",
+                    raw.name.get_ref()
+                );
+                self.error(raw.name.span(), message);
+                continue;
+            }
+            let experiment = self.experiment(raw, &experiments);
+            experiments.extend(experiment);
+        }
+        Investigation {
+            digest: hex::encode(Sha256::digest(self.source.text.as_bytes())),
+            source: Arc::clone(&self.source),
+            symbols,
+            config,
+            experiments,
+        }
+    }
+
+    fn line_of(&self, at: usize) -> usize {
+        self.source.text[..at].matches('\n').count() + 1
+    }
+
+    fn experiment(&mut self, raw: RawExperiment, earlier: &[Experiment]) -> Option<Experiment> {
+        let span = raw.name.span();
+        if let Some(reason) = refuse_experiment_name(raw.name.get_ref()) {
+            self.error(
+                span.clone(),
+                format!("the experiment cannot have this name: {reason}"),
+            );
+        }
+        let parent = match &raw.inherit {
+            None => None,
+            Some(parent) => {
+                let found = earlier.iter().find(|e| e.name == *parent.get_ref());
+                if found.is_none() {
+                    let near = nearest(parent.get_ref(), earlier.iter().map(|e| e.name.as_str()));
+                    let help = near.map(|near| format!("did you mean `{near}`?"));
+                    let message = format!("no experiment `{}` above this one", parent.get_ref());
+                    self.error(parent.span(), message).help = help;
+                }
+                found
+            }
+        };
+        let mut workload = match (raw.workload, parent) {
+            (Some(workload), _) => self.workload(workload)?,
+            (None, Some(parent)) => parent.workload.clone(),
+            (None, None) => {
+                let message = format!("experiment `{}` has no workload", raw.name.get_ref());
+                self.error(span, message).help = Some(
+                    "add `workload = { syscall = \"…\", args = […] }` or `workload = { command = […] }`".into(),
+                );
+                return None;
+            }
+        };
+        for (name, value) in raw.limits {
+            workload.limits.push((name, value.into_inner()));
+        }
+        match raw
+            .capabilities
+            .as_ref()
+            .map(|c| (c.get_ref().as_str(), c.span()))
+        {
+            None | Some(("keep", _)) => {}
+            Some(("none", _)) => workload.drop_capabilities = true,
+            Some((other, span)) => {
+                self.error(
+                    span,
+                    format!("capabilities can be \"keep\" or \"none\", not \"{other}\""),
+                );
+            }
+        }
+        let timeout_ms = raw.timeout_ms.as_ref().map_or(5_000, |t| *t.get_ref());
+        if let Some(timeout) = &raw.timeout_ms
+            && !(1..=MAX_TIMEOUT_MS).contains(timeout.get_ref())
+        {
+            self.error(
+                timeout.span(),
+                format!("timeout-ms must be between 1 and {MAX_TIMEOUT_MS}"),
+            );
+        }
+        if let Some(grace) = &raw.grace_ms
+            && *grace.get_ref() > MAX_TIMEOUT_MS
+        {
+            self.error(
+                grace.span(),
+                format!("grace-ms must be at most {MAX_TIMEOUT_MS}"),
+            );
+        }
+        let mut probes: Vec<Probe> = parent.map(|p| p.probes.clone()).unwrap_or_default();
+        let mut own: Vec<Probe> = Vec::new();
+        for raw_probe in raw.probe {
+            let Some(probe) = self.probe(raw_probe) else {
+                continue;
+            };
+            if let Some(first) = own.iter().find(|p| p.name == probe.name) {
+                let first = self.line_of(first.span.start);
+                let message = format!("probe `{}` is already defined in line {first}", probe.name);
+                self.error(probe.span.clone(), message).help =
+                    Some("give one of them another `name`".into());
+                continue;
+            }
+            own.push(probe);
+        }
+        for probe in own {
+            match probes.iter_mut().find(|p| p.name == probe.name) {
+                Some(inherited) => *inherited = probe,
+                None => probes.push(probe),
+            }
+        }
+        self.same_function_twice(&probes);
+        if probes.is_empty() {
+            let message = format!("experiment `{}` has no probe", raw.name.get_ref());
+            self.error(span.clone(), message).help =
+                Some("add an `[[experiment.probe]]` with a `function` or a `tracepoint`".into());
+        }
+        Some(Experiment {
+            name: raw.name.into_inner(),
+            span,
+            workload,
+            isolated: raw.isolated,
+            cost: raw.cost,
+            warm_up: raw.warm_up,
+            timeout_ms,
+            grace_ms: raw.grace_ms.map_or(500, Spanned::into_inner),
+            excuses: raw
+                .excuse
+                .into_iter()
+                .map(|e| Excuse {
+                    within: e.within,
+                    reason: e.reason,
+                })
+                .chain(parent.into_iter().flat_map(|p| p.excuses.clone()))
+                .collect(),
+            probes,
+        })
+    }
+
+    /// One function at one offset is one kprobe, whose reads belong together.
+    fn same_function_twice(&mut self, probes: &[Probe]) {
+        for (index, probe) in probes.iter().enumerate() {
+            let twin = probes[..index].iter().find(|other| {
+                matches!(probe.target, Target::Function(_))
+                    && other.target == probe.target
+                    && other.offset == probe.offset
+            });
+            if let Some(twin) = twin {
+                let message = format!(
+                    "probes `{}` and `{}` watch the same function",
+                    twin.name, probe.name
+                );
+                self.error(probe.span.clone(), message).help =
+                    Some("put all reads of one function into one probe".into());
+            }
+        }
+    }
+
+    fn workload(&mut self, raw: Spanned<RawWorkload>) -> Option<Workload> {
+        let span = raw.span();
+        let raw = raw.into_inner();
+        let action = match (raw.syscall, raw.command) {
+            (Some(syscall), None) => {
+                let args = raw.args.unwrap_or_default();
+                if args.len() > 6 {
+                    self.error(args[6].span(), "a system call has at most six arguments");
+                    return None;
+                }
+                let args = args
+                    .into_iter()
+                    .map(|arg| self.argument(arg))
+                    .collect::<Option<Vec<_>>>()?;
+                let returns = match raw
+                    .returns
+                    .as_ref()
+                    .map(|r| (r.get_ref().as_str(), r.span()))
+                {
+                    None if RETURN_FD.contains(&syscall.get_ref().as_str()) => Returns::Fd,
+                    None | Some(("int", _)) => Returns::Int,
+                    Some(("fd", _)) => Returns::Fd,
+                    Some((other, span)) => {
+                        self.error(
+                            span,
+                            format!("returns can be \"fd\" or \"int\", not \"{other}\""),
+                        );
+                        return None;
+                    }
+                };
+                Action::Syscall {
+                    span: syscall.span(),
+                    name: syscall.into_inner(),
+                    args,
+                    returns,
+                }
+            }
+            (None, Some(command)) => {
+                if command.get_ref().is_empty() {
+                    self.error(command.span(), "the command is empty");
+                }
+                if raw.args.is_some() || raw.returns.is_some() {
+                    self.error(
+                        span,
+                        "a command has its arguments in its own list, and no `args` or `returns`",
+                    );
+                }
+                Action::Command(command.into_inner())
+            }
+            _ => {
+                self.error(span, "a workload is either a `syscall` or a `command`");
+                return None;
+            }
+        };
+        Some(Workload {
+            action,
+            limits: Vec::new(),
+            drop_capabilities: false,
+        })
+    }
+
+    fn argument(&mut self, raw: Spanned<RawArgument>) -> Option<Argument> {
+        let span = raw.span();
+        let pointer = match raw.into_inner() {
+            RawArgument::Int(value) => return Some(Argument::Int(value)),
+            RawArgument::Constant(text) => {
+                // Without the quotes, so that a message can point into it.
+                return Some(Argument::Constant {
+                    text,
+                    span: span.start + 1..span.end.saturating_sub(1),
+                });
+            }
+            RawArgument::Table(pointer) => pointer,
+        };
+        match pointer {
+            RawPointer {
+                text: Some(text),
+                buffer: None,
+                size: None,
+                ints: None,
+            } => Some(Argument::Text(text)),
+            RawPointer {
+                text: None,
+                buffer: Some(name),
+                size,
+                ints,
+            } => {
+                if !is_name(&name) {
+                    self.error(
+                        span.clone(),
+                        format!("buffer name `{name}` does not match [a-z_][a-z0-9_]*"),
+                    );
+                }
+                let (size, elements) = match (size, ints) {
+                    (Some(size), None) => (size, BufferElements::Bytes),
+                    (None, Some(ints)) => (ints.saturating_mul(4), BufferElements::Ints),
+                    _ => {
+                        self.error(
+                            span,
+                            "a buffer needs either `size` (bytes) or `ints` (32-bit integers)",
+                        );
+                        return None;
+                    }
+                };
+                if !(1..=4096).contains(&size) {
+                    self.error(span, format!("a buffer has 1 to 4096 bytes, not {size}"));
+                    return None;
+                }
+                Some(Argument::Buffer {
+                    name,
+                    size,
+                    elements,
+                })
+            }
+            _ => {
+                self.error(
+                    span,
+                    "an argument is a number, a named constant, `{ text = \"…\" }` or `{ buffer = \"name\", size = N }`",
+                );
+                None
+            }
+        }
+    }
+
+    fn probe(&mut self, raw: RawProbe) -> Option<Probe> {
+        let targets: Vec<_> = [
+            raw.function
+                .map(|t| (t.span(), Target::Function(t.into_inner()))),
+            raw.tracepoint
+                .map(|t| (t.span(), Target::Tracepoint(t.into_inner()))),
+            raw.lsm.map(|t| (t.span(), Target::Lsm(t.into_inner()))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let [(target_span, target)] = <[_; 1]>::try_from(targets)
+            .map_err(|targets| {
+                let span = targets.first().map_or_else(
+                    || raw.name.as_ref().map_or(0..0, Spanned::span),
+                    |(span, _)| span.clone(),
+                );
+                self.error(
+                    span,
+                    "a probe has exactly one of `function`, `tracepoint` and `lsm`",
+                );
+            })
+            .ok()?;
+        let (span, name) = match raw.name {
+            Some(name) => (name.span(), name.into_inner()),
+            None => {
+                let (Target::Function(name) | Target::Tracepoint(name) | Target::Lsm(name)) =
+                    &target;
+                (target_span, name.clone())
+            }
+        };
+        if let Some(reason) = refuse_probe_name(&name) {
+            self.error(
+                span.clone(),
+                format!("the probe cannot have this name: {reason}"),
+            );
+        }
+        let is_function = matches!(target, Target::Function(_));
+        let is_lsm = matches!(target, Target::Lsm(_));
+        if let Some(watch) = &raw.watch_return
+            && !is_function
+        {
+            self.error(watch.span(), "only functions have a `return` to watch");
+        }
+        let deny = raw.deny.and_then(|deny| {
+            if !is_lsm {
+                self.error(deny.span(), "only an `lsm` probe can `deny`");
+            }
+            let number = errno_number(deny.get_ref()).filter(|n| *n <= 4095);
+            if number.is_none() {
+                self.error(
+                    deny.span(),
+                    format!("`{}` is no error number", deny.get_ref()),
+                );
+            }
+            number
+        });
+        if raw.offset > 0 && !is_function {
+            self.error(span.clone(), "only a function can be probed at an `offset`");
+        }
+        for object in [&raw.allocates, &raw.frees].into_iter().flatten() {
+            if !is_name(object.get_ref()) {
+                self.error(
+                    object.span(),
+                    "name the argument that points to the object, or `return`",
+                );
+            }
+        }
+        if let (Some(_), Some(frees)) = (&raw.allocates, &raw.frees) {
+            self.error(frees.span(), "a probe either `allocates` or `frees`");
+        }
+        let (mut entry, mut exit) = (Vec::new(), Vec::new());
+        for read in raw.reads {
+            let side: &mut Vec<Read> = if read.at == Side::Entry {
+                &mut entry
+            } else {
+                &mut exit
+            };
+            if !is_name(read.name.get_ref()) {
+                let message = format!(
+                    "read name `{}` does not match [a-z_][a-z0-9_]*",
+                    read.name.get_ref()
+                );
+                self.error(read.name.span(), message);
+            }
+            if side.iter().any(|other| other.name == *read.name.get_ref()) {
+                let message = format!(
+                    "read `{}` is already defined on this side",
+                    read.name.get_ref()
+                );
+                self.error(read.name.span(), message);
+            }
+            let quoted = read.path.span();
+            let inner = quoted.start + 1..quoted.end.saturating_sub(1);
+            let verbatim = self.source.text.get(inner.clone()) == Some(read.path.get_ref());
+            side.push(Read {
+                name: read.name.into_inner(),
+                expression: read.path.into_inner(),
+                span: if verbatim { inner } else { quoted },
+                kind: read.kind,
+            });
+        }
+        let watch_return = raw
+            .watch_return
+            .map_or(is_function && raw.offset == 0, Spanned::into_inner);
+        if is_function && !watch_return && !exit.is_empty() {
+            self.error(
+                span.clone(),
+                "the probe reads `at = \"exit\"` but does not watch the return",
+            );
+        }
+        Some(Probe {
+            name,
+            span,
+            target,
+            offset: raw.offset,
+            optional: raw.optional,
+            watch_return,
+            within: raw.within,
+            syscall: raw.syscall.map(Spanned::into_inner),
+            any_task: raw.any_task,
+            stack: raw.stack.unwrap_or(true),
+            signal: raw.signal.map(|signal| {
+                let signal = signal.into_inner();
+                Signal {
+                    at_exit: signal.at == Side::Exit,
+                    name: signal.name,
+                }
+            }),
+            deny,
+            allocates: raw.allocates.map(Spanned::into_inner),
+            frees: raw.frees.map(Spanned::into_inner),
+            entry,
+            exit,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+symbols = ["_text"]
+
+[[experiment]]
+name = "create"
+workload = { syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0] }
+
+[[experiment.probe]]
+function = "sock_alloc"
+reads = [{ at = "exit", name = "state", path = "return->state" }]
+
+[[experiment.probe]]
+tracepoint = "kmem_cache_alloc"
+name = "allocation"
+within = "sock_alloc"
+
+[[experiment]]
+name = "exhausted"
+inherit = "create"
+limits = { nofile = 3 }
+
+[[experiment.probe]]
+function = "sock_alloc"
+return = false
+"#;
+
+    /// Check that the form that the design shows is understood, spans point at the expressions, and
+    /// inherited probes are replaced by name.
+    #[test]
+    fn good() {
+        let investigation = parse("good.toml", GOOD).unwrap();
+        let create = investigation.experiment("create").unwrap();
+        assert!(matches!(&create.workload.action,
+            Action::Syscall { name, args, returns: Returns::Fd, .. } if name == "socket" && args.len() == 3));
+        let read = &create.probe("sock_alloc").unwrap().exit[0];
+        assert_eq!(&GOOD[read.span.clone()], "return->state");
+        assert!(!create.probe("allocation").unwrap().watch_return);
+        let exhausted = investigation.experiment("exhausted").unwrap();
+        assert_eq!(exhausted.workload.limits, [("nofile".to_owned(), 3)]);
+        assert_eq!(exhausted.probes.len(), 2);
+        assert!(!exhausted.probe("sock_alloc").unwrap().watch_return);
+    }
+
+    /// Check that every problem of a bad file is reported in one run, each with its line.
+    #[test]
+    fn all_problems_at_once() {
+        let text = r#"
+[[experiment]]
+name = "kaslr"
+workload = { syscall = "socket", command = ["true"] }
+
+[[experiment]]
+name = "two"
+workload = { syscall = "socket", returns = "pointer" }
+
+[[experiment]]
+name = "three"
+inherit = "thre"
+workload = { command = ["true"] }
+[[experiment.probe]]
+function = "foo.isra.0"
+[[experiment.probe]]
+function = "b"
+tracepoint = "c"
+[[experiment.probe]]
+tracepoint = "t"
+return = true
+deny = "EWHAT"
+"#;
+        let problems = parse("bad.toml", text).unwrap_err();
+        let lines: Vec<String> = problems
+            .iter()
+            .map(|p| format!("{}: {}", p.line_column().unwrap().0, p.message))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    /// Check that text which is no investigation is refused with a place, whatever it is.
+    #[test]
+    fn malformed() {
+        for text in [
+            "[[experiment",
+            "",
+            "experiment = 3",
+            "[[experiment]]\nname = \"a\"\nnmae = 1\n",
+        ] {
+            let problems = parse("x.toml", text).unwrap_err();
+            assert!(
+                !problems.is_empty() && problems[0].place.is_some(),
+                "{text}"
+            );
+        }
+    }
+}

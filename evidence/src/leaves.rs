@@ -1,0 +1,388 @@
+//! Every leaf of a document under its path: the one place that says which value has which name.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::{Evidence, Experiment, Hit, Probe, count};
+use crate::value::{Datum, Value};
+
+/// When a value may change without anything being wrong.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drift {
+    /// With every run: times, process ids, heap addresses.
+    PerRun,
+    /// With every boot: text addresses, the slide.
+    PerBoot,
+    /// With the kernel build: source lines, offsets, sizes.
+    PerKernel,
+    /// Never, as long as the investigation stays the same.
+    Invariant,
+}
+
+/// A value, or the reason why there is none, and when it may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf<'a> {
+    /// The value or the reason.
+    pub datum: Cow<'a, Datum>,
+    /// When it may change.
+    pub drift: Drift,
+}
+
+/// All leaves of a document by path, in path order.
+pub type Leaves<'a> = BTreeMap<String, Leaf<'a>>;
+
+/// Lists all leaves of `evidence`. A probe that fired once has its values both below its own name and below
+/// `hit1`; one that fired more often only below `hit1`, `hit2`, ….
+pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
+    let mut list = List::default();
+    list.run(evidence);
+    list.machine(evidence);
+    list.kernel(evidence);
+    list.kaslr(evidence);
+    list.boots(evidence);
+    for (name, experiment) in &evidence.experiments {
+        list.experiment(name, experiment);
+    }
+    list.leaves
+}
+
+#[derive(Default)]
+struct List<'a> {
+    leaves: Leaves<'a>,
+}
+
+impl<'a> List<'a> {
+    fn own(&mut self, path: String, value: Value, drift: Drift) {
+        let datum = Cow::Owned(Datum::Value(value));
+        self.leaves.insert(path, Leaf { datum, drift });
+    }
+
+    fn text(&mut self, path: &str, value: &str, drift: Drift) {
+        self.own(path.into(), Value::text(value), drift);
+    }
+
+    fn lend(&mut self, path: String, datum: &'a Datum, drift: Drift) {
+        let datum = Cow::Borrowed(datum);
+        self.leaves.insert(path, Leaf { datum, drift });
+    }
+
+    fn run(&mut self, evidence: &'a Evidence) {
+        let run = &evidence.run;
+        self.text("run.id", &run.id, Drift::PerRun);
+        self.text("run.time", &run.time, Drift::PerRun);
+        self.text("run.investigation", &run.investigation, Drift::Invariant);
+        self.text(
+            "run.investigation_digest",
+            &run.investigation_digest,
+            Drift::Invariant,
+        );
+        self.text("run.collector", &run.collector, Drift::Invariant);
+        self.text("run.object_digest", &run.object_digest, Drift::Invariant);
+    }
+
+    fn machine(&mut self, evidence: &'a Evidence) {
+        let machine = &evidence.machine;
+        let kind = match machine.kind {
+            crate::document::MachineKind::Host => "host",
+            crate::document::MachineKind::Guest => "guest",
+        };
+        self.text("machine.name", &machine.name, Drift::Invariant);
+        self.text("machine.kind", kind, Drift::Invariant);
+        let ephemeral = Value::Bool {
+            value: machine.ephemeral,
+        };
+        self.own("machine.ephemeral".into(), ephemeral, Drift::Invariant);
+        self.text("machine.boot_id", &machine.boot_id, Drift::PerBoot);
+        self.text("machine.cpu_model", &machine.cpu_model, Drift::PerBoot);
+        self.own(
+            "machine.cpus".into(),
+            count(machine.cpus.into()),
+            Drift::PerBoot,
+        );
+        if let Some(accelerator) = &machine.accelerator {
+            self.text("machine.accelerator", accelerator, Drift::PerBoot);
+        }
+    }
+
+    fn kernel(&mut self, evidence: &'a Evidence) {
+        let kernel = &evidence.kernel;
+        self.text("kernel.release", &kernel.release, Drift::PerKernel);
+        self.text("kernel.version", &kernel.version, Drift::PerKernel);
+        if let Some(package) = &kernel.package {
+            self.text("kernel.package", package, Drift::PerKernel);
+        }
+        self.lend("kernel.build_id".into(), &kernel.build_id, Drift::PerKernel);
+        self.text("kernel.btf_digest", &kernel.btf_digest, Drift::PerKernel);
+        for (name, datum) in &kernel.config {
+            self.lend(format!("kernel.config.{name}"), datum, Drift::PerKernel);
+        }
+        self.lend("kernel.lockdown".into(), &kernel.lockdown, Drift::PerBoot);
+        self.lend("kernel.lsm".into(), &kernel.lsm, Drift::PerBoot);
+        if let Some(line) = &kernel.command_line {
+            self.text("kernel.command_line", line, Drift::PerBoot);
+        }
+        self.lend("kernel.debuginfo".into(), &kernel.debuginfo, Drift::PerBoot);
+    }
+
+    fn kaslr(&mut self, evidence: &'a Evidence) {
+        let kaslr = &evidence.kaslr;
+        self.lend("kaslr.status".into(), &kaslr.status, Drift::Invariant);
+        self.lend("kaslr.slide".into(), &kaslr.slide, Drift::PerBoot);
+        self.lend("kaslr.agree".into(), &kaslr.agree, Drift::Invariant);
+        for (name, datum) in &kaslr.sources {
+            self.lend(format!("kaslr.sources.{name}"), datum, Drift::PerBoot);
+        }
+        for (name, places) in &kaslr.symbols {
+            let path = |leaf: &str| format!("kaslr.symbols.{name}.{leaf}");
+            self.lend(path("live"), &places.live, Drift::PerBoot);
+            self.lend(path("static"), &places.static_address, Drift::PerKernel);
+            self.lend(path("slide"), &places.slide, Drift::PerBoot);
+        }
+        self.lend("kaslr.checked".into(), &kaslr.checked, Drift::PerKernel);
+        self.lend("kaslr.differing".into(), &kaslr.differing, Drift::Invariant);
+        self.lend(
+            "kaslr.physical_start".into(),
+            &kaslr.physical_start,
+            Drift::PerKernel,
+        );
+        self.lend(
+            "kaslr.physical_align".into(),
+            &kaslr.physical_align,
+            Drift::PerKernel,
+        );
+        let live = &kaslr.live_physical_start;
+        self.lend("kaslr.live_physical_start".into(), live, Drift::PerBoot);
+    }
+
+    fn boots(&mut self, evidence: &'a Evidence) {
+        if evidence.boots.is_empty() {
+            return;
+        }
+        let total = count(evidence.boots.len() as u64);
+        self.own("boots.count".into(), total, Drift::Invariant);
+        for (index, boot) in evidence.boots.iter().enumerate() {
+            let path = |leaf: &str| format!("boots.boot{}.{leaf}", index + 1);
+            self.text(&path("boot_id"), &boot.boot_id, Drift::PerRun);
+            self.lend(path("slide"), &boot.slide, Drift::PerRun);
+            self.lend(path("text"), &boot.text, Drift::PerRun);
+        }
+    }
+
+    fn experiment(&mut self, name: &str, experiment: &'a Experiment) {
+        self.own(
+            format!("{name}.workload"),
+            Value::text(&experiment.workload),
+            Drift::Invariant,
+        );
+        let outcome = &experiment.outcome;
+        for (leaf, datum, drift) in [
+            ("returned", &outcome.returned, Drift::Invariant),
+            ("errno", &outcome.errno, Drift::Invariant),
+            ("exit", &outcome.exit, Drift::Invariant),
+            ("signal", &outcome.signal, Drift::Invariant),
+            ("stdout", &outcome.stdout, Drift::PerRun),
+        ] {
+            self.lend(format!("{name}.outcome.{leaf}"), datum, drift);
+        }
+        for (buffer, datum) in &outcome.buffers {
+            self.lend(
+                format!("{name}.outcome.buffers.{buffer}"),
+                datum,
+                Drift::PerRun,
+            );
+        }
+        let quality = &experiment.quality;
+        for (leaf, value, drift) in [
+            ("events", quality.events, Drift::PerKernel),
+            ("lost", quality.lost, Drift::Invariant),
+            ("missed", quality.missed, Drift::Invariant),
+        ] {
+            self.own(format!("{name}.quality.{leaf}"), count(value), drift);
+        }
+        self.objects(name, experiment);
+        if let Some(cost) = &experiment.cost {
+            let path = |leaf: &str| format!("{name}.cost.{leaf}");
+            self.own(
+                path("bare_ns"),
+                Value::Time { ns: cost.bare_ns },
+                Drift::PerRun,
+            );
+            self.own(
+                path("probed_ns"),
+                Value::Time { ns: cost.probed_ns },
+                Drift::PerRun,
+            );
+            let added = i128::from(cost.probed_ns) - i128::from(cost.bare_ns);
+            if let Some(added) = crate::value::Integer::new(added) {
+                let value = Value::Int {
+                    value: added,
+                    type_name: None,
+                };
+                self.own(path("added_ns"), value, Drift::PerRun);
+            }
+            self.own(
+                path("iterations"),
+                count(cost.iterations.into()),
+                Drift::Invariant,
+            );
+        }
+        for (probe_name, probe) in &experiment.probes {
+            self.probe(&format!("{name}.{probe_name}"), probe);
+        }
+    }
+
+    /// The ledger in numbers; its rows are for exhibits.
+    fn objects(&mut self, name: &str, experiment: &'a Experiment) {
+        let Some(ledger) = &experiment.objects else {
+            return;
+        };
+        let number = |count: usize| crate::document::count(count as u64);
+        let all = &ledger.allocations;
+        let freed = all.iter().filter(|a| a.freed.is_some()).count();
+        let live = |a: &&crate::document::Allocation| a.freed.is_none();
+        let excused = all
+            .iter()
+            .filter(live)
+            .filter(|a| a.excused.is_some())
+            .count();
+        let path = |leaf: &str| format!("{name}.objects.{leaf}");
+        self.own(path("allocated"), number(all.len()), Drift::PerKernel);
+        self.own(path("freed"), number(freed), Drift::PerKernel);
+        self.own(path("excused"), number(excused), Drift::PerRun);
+        self.own(
+            path("leaked"),
+            number(all.len() - freed - excused),
+            Drift::Invariant,
+        );
+        self.own(
+            path("waited"),
+            Value::Time {
+                ns: ledger.waited_ns,
+            },
+            Drift::PerRun,
+        );
+    }
+
+    fn probe(&mut self, path: &str, probe: &'a Probe) {
+        if let Some(backend) = probe.backend {
+            let backend = match backend {
+                crate::document::Backend::Kprobe => "kprobe",
+                crate::document::Backend::Tracepoint => "tracepoint",
+                crate::document::Backend::Lsm => "lsm",
+            };
+            self.own(
+                format!("{path}.backend"),
+                Value::text(backend),
+                Drift::PerKernel,
+            );
+        }
+        if let Some(address) = &probe.address {
+            self.lend(format!("{path}.address"), address, Drift::PerBoot);
+        }
+        if let Some(definition) = &probe.definition {
+            self.lend(format!("{path}.definition"), definition, Drift::PerKernel);
+        }
+        if probe.unavailable.is_none() {
+            let hits = count(probe.hits.len() as u64);
+            self.own(format!("{path}.hits"), hits, Drift::Invariant);
+        }
+        for (index, hit) in probe.hits.iter().enumerate() {
+            self.hit(&format!("{path}.hit{}", index + 1), hit);
+            if probe.hits.len() == 1 {
+                self.hit(path, hit);
+            }
+        }
+    }
+
+    fn hit(&mut self, path: &str, hit: &'a Hit) {
+        let at = |leaf: &str| format!("{path}.{leaf}");
+        for (leaf, order) in [("order", hit.order), ("return_order", hit.return_order)] {
+            if let Some(order) = order {
+                self.own(at(leaf), count(order), Drift::PerKernel);
+            }
+        }
+        for (leaf, time) in [
+            ("time_ns", hit.time_ns),
+            ("return_time_ns", hit.return_time_ns),
+        ] {
+            if let Some(ns) = time {
+                self.own(at(leaf), Value::Time { ns }, Drift::PerRun);
+            }
+        }
+        if let (Some(entered), Some(returned)) = (hit.time_ns, hit.return_time_ns)
+            && let Some(ns) = returned.checked_sub(entered)
+        {
+            self.own(at("duration_ns"), Value::Time { ns }, Drift::PerRun);
+        }
+        self.own(
+            at("pid"),
+            Value::Pid {
+                value: hit.task.pid,
+            },
+            Drift::PerRun,
+        );
+        self.own(
+            at("tid"),
+            Value::Pid {
+                value: hit.task.tid,
+            },
+            Drift::PerRun,
+        );
+        self.own(at("task"), Value::text(&hit.task.name), Drift::Invariant);
+        self.own(at("cpu"), count(hit.cpu.into()), Drift::PerRun);
+        for (group, data) in [
+            ("args", &hit.args),
+            ("entry", &hit.entry),
+            ("exit", &hit.exit),
+        ] {
+            for (name, datum) in data {
+                self.lend(format!("{path}.{group}.{name}"), datum, drift_of(datum));
+            }
+        }
+        if let Some(datum) = &hit.return_value {
+            self.lend(at("return"), datum, drift_of(datum));
+        }
+        if let Some(datum) = &hit.caller {
+            self.lend(at("caller"), datum, Drift::PerKernel);
+        }
+        if let Some(datum) = &hit.site {
+            self.lend(at("site"), datum, Drift::PerKernel);
+        }
+        if let Some(datum) = &hit.stack {
+            self.lend(at("stack"), datum, Drift::PerKernel);
+        }
+    }
+}
+
+/// The class of a value that was read from memory or registers.
+fn drift_of(datum: &Datum) -> Drift {
+    match datum.value() {
+        Some(Value::Address { value, symbol, .. }) => match (value.0, symbol) {
+            (0, _) => Drift::Invariant,
+            (_, Some(_)) => Drift::PerBoot,
+            (_, None) => Drift::PerRun,
+        },
+        Some(Value::Symbol { .. } | Value::Location { .. } | Value::Stack { .. }) => {
+            Drift::PerKernel
+        }
+        Some(Value::Offset { .. } | Value::Size { .. }) => Drift::PerKernel,
+        Some(Value::Bytes { .. }) => Drift::PerBoot,
+        Some(Value::Pid { .. } | Value::Time { .. }) => Drift::PerRun,
+        _ => Drift::Invariant,
+    }
+}

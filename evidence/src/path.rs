@@ -1,0 +1,192 @@
+//! Paths: the one grammar that names every value, for placeholders, claims, exhibits and drift alike.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// First names of paths that are not experiments; no experiment may be called so.
+pub const SECTIONS: &[&str] = &["kaslr", "kernel", "machine", "run", "boots", "claims"];
+
+/// Words that CEL or handlebars keep for themselves; no experiment may be called so.
+const KEYWORDS: &[&str] = &[
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "this",
+    "true",
+    "var",
+    "void",
+    "while",
+    "each",
+    "with",
+    "lookup",
+    "log",
+    "size",
+    "has",
+    "int",
+    "uint",
+    "string",
+    "double",
+    "bytes",
+    "bool",
+    "type",
+    "dyn",
+    "map",
+    "list",
+    "timestamp",
+    "duration",
+    "matches",
+    "contains",
+];
+
+/// Names below an experiment that are not probes; no probe may be called so.
+pub const EXPERIMENT_SECTIONS: &[&str] = &["outcome", "quality", "objects", "cost", "workload"];
+
+/// The longest path that is looked at, in bytes.
+const MAX_LENGTH: usize = 512;
+
+/// A dotted name of a value: `create.sock_alloc.exit.state`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path {
+    text: String,
+}
+
+impl Path {
+    /// The names between the dots; never empty.
+    pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> + Clone {
+        self.text.split('.')
+    }
+
+    /// The first name: an experiment or one of [`SECTIONS`].
+    pub fn first(&self) -> &str {
+        self.text.split('.').next().unwrap_or_default()
+    }
+
+    /// The path as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Path {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_LENGTH {
+            return Err(format!(
+                "a path of {} bytes is too long (at most {MAX_LENGTH})",
+                text.len()
+            ));
+        }
+        for segment in text.split('.') {
+            if !is_name(segment) {
+                return Err(if segment.is_empty() {
+                    format!("`{text}` is not a path: a name is missing beside a dot")
+                } else {
+                    format!(
+                        "`{segment}` is not a name: names have lower-case letters, digits and \
+                         underscores, and do not start with a digit"
+                    )
+                });
+            }
+        }
+        Ok(Path { text: text.into() })
+    }
+}
+
+/// Whether `text` matches `[a-z_][a-z0-9_]*`.
+pub fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes
+        .next()
+        .is_some_and(|b| b.is_ascii_lowercase() || b == b'_')
+        && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// Why an experiment cannot have this name, if so.
+pub fn refuse_experiment_name(name: &str) -> Option<String> {
+    if !is_name(name) {
+        return Some(format!("`{name}` does not match [a-z_][a-z0-9_]*"));
+    }
+    (SECTIONS.contains(&name) || KEYWORDS.contains(&name)).then(|| format!("`{name}` is reserved"))
+}
+
+/// Why a probe cannot have this name, if so.
+pub fn refuse_probe_name(name: &str) -> Option<String> {
+    if !is_name(name) {
+        return Some(format!(
+            "`{name}` does not match [a-z_][a-z0-9_]*; give the probe a `name`"
+        ));
+    }
+    EXPERIMENT_SECTIONS
+        .contains(&name)
+        .then(|| format!("`{name}` is reserved below an experiment"))
+}
+
+/// The number of a `hitN` name, from 1.
+pub fn hit_number(segment: &str) -> Option<usize> {
+    let digits = segment.strip_prefix("hit")?;
+    if digits.starts_with('0') {
+        return None;
+    }
+    digits.parse().ok().filter(|number| *number > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that the grammar takes what the design shows and refuses everything else with its reason.
+    #[test]
+    fn grammar() {
+        for good in [
+            "create.sock_alloc.exit.state",
+            "kaslr.slide",
+            "a.__sys_socket.return",
+            "_x",
+        ] {
+            assert_eq!(good.parse::<Path>().unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            ".",
+            "a.",
+            ".a",
+            "a..b",
+            "A.b",
+            "a.foo.isra-0",
+            "a b",
+            "a.1x",
+            "ä.b",
+        ] {
+            assert!(bad.parse::<Path>().is_err(), "{bad}");
+        }
+        assert!("a".repeat(513).parse::<Path>().is_err());
+        assert_eq!(hit_number("hit12"), Some(12));
+        assert_eq!(hit_number("hit0"), None);
+        assert_eq!(hit_number("hit01"), None);
+        assert_eq!(hit_number("hits"), None);
+        assert!(refuse_experiment_name("kaslr").is_some());
+        assert!(refuse_probe_name("quality").is_some());
+        assert!(refuse_experiment_name("create").is_none());
+    }
+}

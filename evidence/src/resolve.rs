@@ -1,0 +1,402 @@
+//! From a path to its value on one machine, or to the exact reason why there is none.
+
+use std::borrow::Cow;
+
+use crate::diagnostic::nearest;
+use crate::document::{Evidence, Probe};
+use crate::investigation::Investigation;
+use crate::leaves::{Leaf, Leaves, leaves};
+use crate::path::{Path, SECTIONS, hit_number};
+use crate::value::{Datum, Value};
+
+/// Names of the values of one hit that are not in `args`, `entry` or `exit`.
+pub const HIT_LEAVES: &[&str] = &[
+    "order",
+    "time_ns",
+    "return_order",
+    "return_time_ns",
+    "duration_ns",
+    "pid",
+    "tid",
+    "task",
+    "cpu",
+    "return",
+    "caller",
+    "site",
+    "stack",
+];
+
+/// Names of the values of a probe as a whole.
+pub const PROBE_LEAVES: &[&str] = &["backend", "address", "definition", "hits"];
+
+/// The evidence of one machine with its index of leaves.
+#[derive(Debug)]
+pub struct Indexed<'a> {
+    /// The document.
+    pub evidence: &'a Evidence,
+    /// Its leaves.
+    pub leaves: Leaves<'a>,
+}
+
+impl<'a> Indexed<'a> {
+    /// Indexes a document.
+    pub fn new(evidence: &'a Evidence) -> Self {
+        Indexed {
+            evidence,
+            leaves: leaves(evidence),
+        }
+    }
+}
+
+/// What a planned path leads to on one machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolved<'a> {
+    /// A value.
+    Value(Cow<'a, Value>, crate::leaves::Drift),
+    /// No value on this machine, and the reason: the claim is UNVERIFIED.
+    Missing(String),
+    /// The capture itself is not sound here (lost events): the claim is an ERROR.
+    Broken(String),
+}
+
+/// Why a path names nothing that could ever have a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PathError {
+    /// What is wrong.
+    pub message: String,
+    /// Index of the segment that is wrong.
+    pub segment: usize,
+    /// The whole path that was probably meant.
+    pub nearest: Option<String>,
+}
+
+/// Everything an author can name: the investigation and the evidence of all machines.
+#[derive(Debug)]
+pub struct Catalog<'a> {
+    /// What is planned.
+    pub investigation: &'a Investigation,
+    /// What was captured.
+    pub machines: &'a [Indexed<'a>],
+}
+
+impl<'a> Catalog<'a> {
+    /// Checks that the investigation plans `path`, whether or not any machine could deliver it.
+    pub fn check(&self, path: &Path) -> Result<(), PathError> {
+        let segments: Vec<&str> = path.segments().collect();
+        if SECTIONS.contains(&segments[0]) {
+            return self.check_section(path, &segments);
+        }
+        let Some(experiment) = self.investigation.experiment(segments[0]) else {
+            let known = self
+                .investigation
+                .experiments
+                .iter()
+                .map(|e| e.name.as_str());
+            let known = known.chain(SECTIONS.iter().copied());
+            return Err(self.unknown(&segments, 0, "experiment", known));
+        };
+        let Some(second) = segments.get(1).copied() else {
+            return Err(not_a_leaf(path, "name something of the experiment"));
+        };
+        if crate::path::EXPERIMENT_SECTIONS.contains(&second) {
+            return self.check_outcome(path, &segments);
+        }
+        let Some(probe) = experiment.probe(second) else {
+            let known = experiment.probes.iter().map(|p| p.name.as_str());
+            let known = known.chain(crate::path::EXPERIMENT_SECTIONS.iter().copied());
+            return Err(self.unknown(&segments, 1, "probe", known));
+        };
+        let mut at = 2;
+        let Some(mut third) = segments.get(at).copied() else {
+            return Err(not_a_leaf(path, "name a value of the probe"));
+        };
+        let numbered = hit_number(third).is_some();
+        if numbered {
+            at += 1;
+            match segments.get(at) {
+                Some(next) => third = next,
+                None => return Err(not_a_leaf(path, "name a value of the hit")),
+            }
+        }
+        let leaf_ok = |last: usize| {
+            if segments.len() > last + 1 {
+                Err(PathError {
+                    message: format!(
+                        "`{}` is a value and has nothing below it",
+                        segments[..=last].join(".")
+                    ),
+                    segment: last + 1,
+                    nearest: Some(segments[..=last].join(".")),
+                })
+            } else {
+                Ok(())
+            }
+        };
+        match third {
+            "args" => {
+                let Some(name) = segments.get(at + 1) else {
+                    return Err(not_a_leaf(path, "name an argument"));
+                };
+                let parameters: Vec<&str> = self
+                    .machines
+                    .iter()
+                    .filter_map(|m| m.evidence.experiments.get(segments[0])?.probes.get(second))
+                    .flat_map(|p| p.parameters.iter().map(|p| p.name.as_str()))
+                    .collect();
+                // Where no machine could attach, nobody knows the names yet.
+                if !parameters.is_empty() && !parameters.contains(name) {
+                    return Err(self.unknown(&segments, at + 1, "argument", parameters));
+                }
+                leaf_ok(at + 1)
+            }
+            "entry" | "exit" => {
+                let side = if third == "entry" {
+                    &probe.entry
+                } else {
+                    &probe.exit
+                };
+                let known: Vec<&str> = side.iter().map(|r| r.name.as_str()).collect();
+                match segments.get(at + 1) {
+                    None => Err(not_a_leaf(path, "name a read")),
+                    Some(name) if known.contains(name) => leaf_ok(at + 1),
+                    Some(_) => Err(self.unknown(&segments, at + 1, "read", known)),
+                }
+            }
+            leaf if HIT_LEAVES.contains(&leaf) => leaf_ok(at),
+            leaf if !numbered && PROBE_LEAVES.contains(&leaf) => leaf_ok(at),
+            _ => {
+                let known = HIT_LEAVES.iter().chain(["args", "entry", "exit"].iter());
+                let whole = PROBE_LEAVES.iter().filter(|_| !numbered);
+                Err(self.unknown(&segments, at, "value", known.chain(whole).copied()))
+            }
+        }
+    }
+
+    /// The value of a path that [`check`](Self::check) accepts, on one machine.
+    pub fn resolve<'m>(
+        &self,
+        machine: &'m Indexed<'_>,
+        path: &Path,
+    ) -> Result<Resolved<'m>, PathError> {
+        self.check(path)?;
+        let segments: Vec<&str> = path.segments().collect();
+        if let Some(experiment) = machine.evidence.experiments.get(segments[0])
+            && segments.get(1) != Some(&"quality")
+            && let Some(reason) = experiment.broken()
+        {
+            return Ok(Resolved::Broken(format!(
+                "experiment `{}` {reason}",
+                segments[0]
+            )));
+        }
+        if let Some(Leaf { datum, drift }) = machine.leaves.get(path.as_str()) {
+            return Ok(match datum {
+                Cow::Borrowed(Datum::Value(value)) => Resolved::Value(Cow::Borrowed(value), *drift),
+                Cow::Owned(Datum::Value(value)) => {
+                    Resolved::Value(Cow::Owned(value.clone()), *drift)
+                }
+                Cow::Borrowed(Datum::Unavailable(u)) => Resolved::Missing(u.unavailable.clone()),
+                Cow::Owned(Datum::Unavailable(u)) => Resolved::Missing(u.unavailable.clone()),
+            });
+        }
+        if SECTIONS.contains(&segments[0]) {
+            return Ok(Resolved::Missing("this capture did not record it".into()));
+        }
+        let Some(experiment) = machine.evidence.experiments.get(segments[0]) else {
+            return Ok(Resolved::Missing(format!(
+                "this evidence has no experiment `{}`: it was captured with another investigation",
+                segments[0]
+            )));
+        };
+        match experiment.probes.get(segments[1]) {
+            Some(probe) => why_missing(probe, &segments),
+            None => Ok(Resolved::Missing(format!(
+                "this evidence has nothing under `{}.{}`",
+                segments[0], segments[1]
+            ))),
+        }
+    }
+
+    fn check_section(&self, path: &Path, segments: &[&str]) -> Result<(), PathError> {
+        let depth_ok = match segments {
+            [_] => return Err(not_a_leaf(path, "name a value in it")),
+            ["kernel", "config", _] | ["kaslr", "sources", _] | ["boots", _, _] => true,
+            ["kaslr", "symbols", _, leaf] => ["live", "static", "slide"].contains(leaf),
+            _ => false,
+        };
+        let known: Vec<&str> = self
+            .machines
+            .iter()
+            .flat_map(|m| m.leaves.keys().map(String::as_str))
+            .filter(|known| known.starts_with(segments[0]))
+            .collect();
+        let planned_symbol = matches!(segments, ["kaslr", "symbols", name, _]
+            if self.investigation.symbols.iter().any(|s| s == name));
+        let planned_config = matches!(segments, ["kernel", "config", name]
+            if self.investigation.config.iter().any(|c| c == name));
+        let fixed = FIXED_SECTION_LEAVES.contains(&path.as_str());
+        if known.contains(&path.as_str())
+            || fixed
+            || (depth_ok && (planned_symbol || planned_config || segments[0] == "boots"))
+        {
+            return Ok(());
+        }
+        Err(PathError {
+            message: format!("nothing is planned under `{path}`"),
+            segment: segments.len() - 1,
+            nearest: nearest(
+                path.as_str(),
+                known
+                    .into_iter()
+                    .chain(FIXED_SECTION_LEAVES.iter().copied()),
+            )
+            .map(str::to_owned),
+        })
+    }
+
+    fn check_outcome(&self, path: &Path, segments: &[&str]) -> Result<(), PathError> {
+        let below: &[&str] = match segments[1] {
+            "workload" if segments.len() == 2 => return Ok(()),
+            "outcome" => &["returned", "errno", "exit", "signal", "stdout", "buffers"],
+            "quality" => &["events", "lost", "missed"],
+            "objects" => &["allocated", "freed", "excused", "leaked", "waited"],
+            "cost" => &["bare_ns", "probed_ns", "added_ns", "iterations"],
+            _ => &[],
+        };
+        match segments.get(2) {
+            None => Err(not_a_leaf(path, "name a value in it")),
+            Some(&"buffers") if segments[1] == "outcome" && segments.len() == 4 => Ok(()),
+            Some(leaf) if below.contains(leaf) && *leaf != "buffers" && segments.len() == 3 => {
+                Ok(())
+            }
+            Some(_) => Err(self.unknown(segments, 2, "value", below.iter().copied())),
+        }
+    }
+
+    fn unknown<'n>(
+        &self,
+        segments: &[&str],
+        at: usize,
+        what: &str,
+        known: impl IntoIterator<Item = &'n str>,
+    ) -> PathError {
+        let known: Vec<&str> = known.into_iter().collect();
+        let near = nearest(segments[at], known.iter().copied());
+        let place = segments[..at].join(".");
+        let place = if place.is_empty() {
+            String::new()
+        } else {
+            format!(" in `{place}`")
+        };
+        let list = if known.is_empty() || near.is_some() {
+            String::new()
+        } else {
+            let mut names = known;
+            names.sort_unstable();
+            names.dedup();
+            names.truncate(12);
+            format!(" (there is {})", names.join(", "))
+        };
+        PathError {
+            message: format!("no {what} `{}`{place}{list}", segments[at]),
+            segment: at,
+            nearest: near.map(|near| {
+                let mut fixed: Vec<&str> = segments.to_vec();
+                fixed[at] = near;
+                fixed.join(".")
+            }),
+        }
+    }
+}
+
+/// Leaves of the fixed sections that every capture plans.
+const FIXED_SECTION_LEAVES: &[&str] = &[
+    "run.id",
+    "run.time",
+    "run.investigation",
+    "run.investigation_digest",
+    "run.collector",
+    "run.object_digest",
+    "machine.name",
+    "machine.kind",
+    "machine.ephemeral",
+    "machine.boot_id",
+    "machine.cpu_model",
+    "machine.cpus",
+    "machine.accelerator",
+    "kernel.release",
+    "kernel.version",
+    "kernel.package",
+    "kernel.build_id",
+    "kernel.btf_digest",
+    "kernel.lockdown",
+    "kernel.lsm",
+    "kernel.command_line",
+    "kernel.debuginfo",
+    "kaslr.status",
+    "kaslr.slide",
+    "kaslr.agree",
+    "kaslr.checked",
+    "kaslr.differing",
+    "kaslr.physical_start",
+    "kaslr.physical_align",
+    "kaslr.live_physical_start",
+    "boots.count",
+];
+
+fn not_a_leaf(path: &Path, what: &str) -> PathError {
+    PathError {
+        message: format!("`{path}` is not a value: {what}"),
+        segment: path.segments().count(),
+        nearest: None,
+    }
+}
+
+/// Why a probe of this machine has no such leaf.
+fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, PathError> {
+    if let Some(reason) = &probe.unavailable {
+        return Ok(Resolved::Missing(reason.clone()));
+    }
+    let hit = hit_number(segments[2]);
+    let rest = if hit.is_some() {
+        &segments[3..]
+    } else {
+        &segments[2..]
+    };
+    if let [side @ ("entry" | "exit"), name] = rest {
+        let refused = if *side == "entry" {
+            &probe.refused_reads.entry
+        } else {
+            &probe.refused_reads.exit
+        };
+        if let Some(reason) = refused.get(*name) {
+            return Ok(Resolved::Missing(reason.clone()));
+        }
+    }
+    let fired = probe.hits.len();
+    match hit {
+        Some(number) if number > fired => Ok(Resolved::Missing(format!(
+            "the probe fired {fired} times, there is no hit {number}"
+        ))),
+        None if fired == 0 => Ok(Resolved::Missing(
+            "the probe was attached and did not fire".into(),
+        )),
+        None if fired > 1 && !PROBE_LEAVES.contains(&segments[2]) => Err(PathError {
+            message: format!(
+                "probe `{}.{}` fired {fired} times: say which hit, `hit1` to `hit{fired}`",
+                segments[0], segments[1]
+            ),
+            segment: 2,
+            nearest: Some(format!(
+                "{}.{}.hit1.{}",
+                segments[0],
+                segments[1],
+                segments[2..].join(".")
+            )),
+        }),
+        _ => Ok(Resolved::Missing(
+            "the probe did not see this side of the call".into(),
+        )),
+    }
+}
