@@ -1,1 +1,17 @@
-//! Kernel symbols, source lines and inlined frames.
+//! Kernel symbols, build ids, source lines and inlined frames.
+//!
+//! Everything that parses works on slices; [`mapping`] is the one place that maps a file, [`debuginfo`] and
+//! [`running`] are the thin layers that find and open what the machine has.
+
+pub mod build_id;
+pub mod debuginfo;
+pub mod elf;
+pub mod kallsyms;
+mod kallsyms_parse;
+mod kallsyms_resolve;
+pub mod mapping;
+pub mod running;
+pub mod system_map;
+
+pub use build_id::BuildId;
+pub use kallsyms::{Kallsyms, Symbol};

@@ -1,0 +1,68 @@
+use super::*;
+use proptest::prelude::*;
+
+/// A minimal vmlinux: one loaded segment at the usual static base and one segment of notes with a build id.
+pub(crate) fn vmlinux(build_id: &[u8]) -> Vec<u8> {
+    let mut notes = Vec::new();
+    for word in [4, build_id.len() as u32, 3] {
+        notes.extend(word.to_le_bytes());
+    }
+    notes.extend(b"GNU\0");
+    notes.extend(build_id);
+    notes.resize(notes.len().next_multiple_of(4), 0);
+    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    elf.extend(2_u16.to_le_bytes()); // ET_EXEC
+    elf.extend(62_u16.to_le_bytes()); // x86-64
+    elf.extend(1_u32.to_le_bytes());
+    elf.extend(0x100_0000_u64.to_le_bytes());
+    elf.extend(64_u64.to_le_bytes()); // program headers
+    elf.extend(0_u64.to_le_bytes()); // no section headers
+    elf.extend(0_u32.to_le_bytes());
+    for half in [64_u16, 56, 2, 64, 0, 0] {
+        elf.extend(half.to_le_bytes());
+    }
+    for (kind, offset, address, len) in
+        [(1_u32, 0, 0xffff_ffff_8100_0000, 64), (4, 64 + 2 * 56_u64, 0xffff_ffff_8200_0000_u64, notes.len() as u64)]
+    {
+        elf.extend(kind.to_le_bytes());
+        elf.extend(4_u32.to_le_bytes());
+        for field in [offset, address, address & 0xffff_ffff, len, len, 4] {
+            elf.extend(field.to_le_bytes());
+        }
+    }
+    elf.extend(notes);
+    elf
+}
+
+/// Check that a file without section headers, as a kernel image holds, gives its build id and base by its segments.
+#[test]
+fn segments_only() {
+    let elf = vmlinux(&[0xab; 20]);
+    assert_eq!(build_id(&elf).unwrap().to_string(), "ab".repeat(20));
+    assert_eq!(image_base(&elf).unwrap(), Some(0xffff_ffff_8100_0000));
+    assert!(matches!(StaticSymbols::parse(&elf), Err(ElfError::Stripped)));
+}
+
+/// Check that symbols of a real ELF file, this test's own, are found by name and by address.
+#[test]
+fn own_symbols() {
+    let own = std::fs::read("/proc/self/exe").unwrap();
+    let symbols = StaticSymbols::parse(&own).unwrap();
+    let main = *symbols.named("main").next().unwrap();
+    assert!(main.is_function && main.address > 0 && !main.is_absolute);
+    assert!(symbols.functions_at(main.address).any(|s| s.name == "main"));
+    assert!(symbols.functions_at(main.address + main.size).all(|s| s.name != "main"));
+}
+
+proptest! {
+    /// Check that no bytes, and no damage to a sound file, make the readers panic.
+    #[test]
+    fn never_panics(noise in proptest::collection::vec(any::<u8>(), 0..300), at in 0_usize..230, byte in any::<u8>()) {
+        let mut damaged = vmlinux(&[7; 20]);
+        let at = at % damaged.len();
+        damaged[at] = byte;
+        for data in [noise, damaged] {
+            let _ = (build_id(&data), image_base(&data), StaticSymbols::parse(&data));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The running kernel's symbol table, `/proc/kallsyms`.
+//!
+//! The whole text stays in one buffer and every symbol is a range of it: a table of 90,000 to 155,000 names
+//! costs one allocation for the text and one for the index. Nothing is hashed; looking a name up is a scan of
+//! the index that compares the length first, which is faster than building a map that a capture asks for two
+//! dozen names.
+
+use std::ops::Range;
+
+use serde::Serialize;
+use thiserror::Error;
+
+pub use super::kallsyms_resolve::{Resolved, Unresolved};
+
+/// Why the text of a symbol table could not be used.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub enum KallsymsError {
+    /// A line does not have the form `ADDRESS TYPE NAME [MODULE]`.
+    #[error("failed to parse the kernel's symbol table: line {line} is {text:?}, expected `ADDRESS TYPE NAME`")]
+    Malformed {
+        /// Line number, from 1.
+        line: usize,
+        /// The offending line, at most 80 characters of it.
+        text: String,
+    },
+    /// The text holds no symbol at all.
+    #[error("failed to parse the kernel's symbol table: it is empty (a kernel without CONFIG_KALLSYMS?)")]
+    Empty,
+    /// The text is longer than the index can address.
+    #[error("failed to parse the kernel's symbol table: {bytes} bytes is more than 4 GiB")]
+    TooLarge {
+        /// Length of the text.
+        bytes: usize,
+    },
+    /// The kernel shows every address as zero to this reader.
+    #[error("the kernel shows every symbol's address as zero: {0}")]
+    Zeroed(Zeroed),
+}
+
+/// Why the addresses read as zero.
+///
+/// The rule is `kallsyms_show_value()`:
+/// <https://elixir.bootlin.com/linux/v6.1/source/kernel/ksyms_common.c> from 6.4 on, before that
+/// <https://elixir.bootlin.com/linux/v6.1/source/kernel/kallsyms.c#L853>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Zeroed {
+    /// `kernel.kptr_restrict` is 2: nobody sees addresses.
+    #[error("kernel.kptr_restrict is 2, which hides them from everyone; leave it so and capture in a guest")]
+    KptrRestrict,
+    /// `kernel.kptr_restrict` is 0 or 1 and the reader lacks CAP_SYSLOG.
+    #[error("the reader has no CAP_SYSLOG (kernel.kptr_restrict is {kptr_restrict}); run with CAP_SYSLOG, or capture in a guest")]
+    NoCapSyslog {
+        /// The value of the sysctl.
+        kptr_restrict: u8,
+    },
+    /// `kernel.kptr_restrict` could not be read, so the cause is not known.
+    #[error("kernel.kptr_restrict could not be read, so it may be that or a missing CAP_SYSLOG")]
+    Unknown,
+}
+
+impl Zeroed {
+    /// The cause, from the content of `/proc/sys/kernel/kptr_restrict` when it could be read.
+    pub fn from_kptr_restrict(content: Option<&str>) -> Self {
+        match content.and_then(|text| text.trim().parse::<u8>().ok()) {
+            Some(2..) => Self::KptrRestrict,
+            Some(kptr_restrict) => Self::NoCapSyslog { kptr_restrict },
+            None => Self::Unknown,
+        }
+    }
+}
+
+/// One symbol, borrowed from the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Symbol<'a> {
+    /// Address as the kernel shows it: live for a running kernel.
+    pub address: u64,
+    /// Type letter as `nm` prints it: `t`/`T` text, `d`/`D` data, `r`/`R` read-only, `b`/`B` bss, `a`/`A` absolute…
+    pub kind: char,
+    /// Name.
+    pub name: &'a str,
+    /// The module that owns it, `None` for the core image. Programs appear as `bpf`, trampolines as `__builtin__…`.
+    pub module: Option<&'a str>,
+}
+
+impl Symbol<'_> {
+    /// Whether the type letter says code. Weak symbols (`w`/`W`) are code in practice: weak objects are `v`/`V`.
+    pub fn is_text(&self) -> bool {
+        is_text(self.kind as u8)
+    }
+}
+
+pub(super) fn is_text(kind: u8) -> bool {
+    matches!(kind, b't' | b'T' | b'w' | b'W')
+}
+
+pub(super) fn is_absolute(kind: u8) -> bool {
+    matches!(kind, b'a' | b'A')
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub address: u64,
+    pub name: u32,
+    pub name_len: u16,
+    /// Length of the module's name, which follows the symbol's name, a tab and `[`; 0 for the core image.
+    pub module_len: u8,
+    pub kind: u8,
+}
+
+/// A parsed symbol table: all of `/proc/kallsyms`, or any text of that form.
+pub struct Kallsyms {
+    pub(super) text: String,
+    /// By address; symbols of one address keep the order of the text.
+    pub(super) entries: Vec<Entry>,
+    pub(super) image: Range<u64>,
+    pub(super) parts: Vec<Range<u64>>,
+}
+
+impl std::fmt::Debug for Kallsyms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kallsyms").field("symbols", &self.entries.len()).finish_non_exhaustive()
+    }
+}
+
+impl Kallsyms {
+    /// Parse the text of `/proc/kallsyms`. `kptr_restrict` is the content of `/proc/sys/kernel/kptr_restrict`, used
+    /// only to name the cause when all addresses are zero.
+    pub fn parse(text: String, kptr_restrict: Option<&str>) -> Result<Self, KallsymsError> {
+        let mut entries = super::kallsyms_parse::parse_entries(&text)?;
+        if entries.is_empty() {
+            return Err(KallsymsError::Empty);
+        }
+        if entries.iter().all(|entry| entry.address == 0) {
+            return Err(KallsymsError::Zeroed(Zeroed::from_kptr_restrict(kptr_restrict)));
+        }
+        // The core image comes sorted and modules follow, so this costs a scan and a short merge. It must be stable:
+        // the order of aliases is part of the rule for the preferred name.
+        entries.sort_by_key(|entry| entry.address);
+        let mut table = Self { text, entries, image: 0..0, parts: Vec::new() };
+        table.image = table.find_image();
+        table.parts = table.find_parts();
+        Ok(table)
+    }
+
+    /// Number of symbols, modules included.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the table holds no symbol (a parsed one always holds some).
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The core image, `_text` (or `_stext`) up to `_end`. Empty when the table does not name both ends, as on a
+    /// kernel without `CONFIG_KALLSYMS_ALL`; see [`Kallsyms::resolve`] for what that costs.
+    pub fn image(&self) -> Range<u64> {
+        self.image.clone()
+    }
+
+    /// All symbols, by address, aliases in the order of the text.
+    pub fn symbols(&self) -> impl ExactSizeIterator<Item = Symbol<'_>> + Clone {
+        self.entries.iter().map(|entry| self.symbol(entry))
+    }
+
+    /// All symbols of that name, by address: several where static functions or data share a name.
+    pub fn symbols_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Symbol<'a>> {
+        let bytes = self.text.as_bytes();
+        self.entries
+            .iter()
+            .filter(move |entry| {
+                let start = entry.name as usize;
+                usize::from(entry.name_len) == name.len() && bytes.get(start..start + name.len()) == Some(name.as_bytes())
+            })
+            .map(|entry| self.symbol(entry))
+    }
+
+    /// Addresses in the core image with that name, ascending and without repetition. More than one means that
+    /// several static objects share the name; none that this kernel has no such symbol outside its modules.
+    pub fn lookup(&self, name: &str) -> Vec<u64> {
+        let mut addresses: Vec<u64> =
+            self.symbols_named(name).filter(|s| s.module.is_none() && !is_absolute(s.kind as u8)).map(|s| s.address).collect();
+        addresses.dedup();
+        addresses
+    }
+
+    pub(super) fn symbol(&self, entry: &Entry) -> Symbol<'_> {
+        let start = entry.name as usize;
+        let end = start + usize::from(entry.name_len);
+        let module = (entry.module_len > 0).then(|| &self.text[end + 2..end + 2 + usize::from(entry.module_len)]);
+        Symbol { address: entry.address, kind: char::from(entry.kind), name: &self.text[start..end], module }
+    }
+
+    fn find_image(&self) -> Range<u64> {
+        let one = |name: &str| self.lookup(name).first().copied();
+        match (one("_text").or_else(|| one("_stext")), one("_end")) {
+            (Some(start), Some(end)) if start < end => start..end,
+            _ => 0..0,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "kallsyms_tests.rs"]
+mod tests;
