@@ -20,7 +20,9 @@ pub struct BadBuildId(String);
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum NoteError {
     /// A note's header claims more bytes than there are.
-    #[error("failed to parse ELF notes: the note at byte {at} claims more bytes than the {len} there are")]
+    #[error(
+        "failed to parse ELF notes: the note at byte {at} claims more bytes than the {len} there are"
+    )]
     Truncated {
         /// Offset of the note.
         at: usize,
@@ -97,14 +99,28 @@ impl<'a> Notes<'a> {
     }
 
     fn read(&mut self) -> Option<Note<'a>> {
-        let word = |at: usize| Some(u32::from_le_bytes(self.data.get(at..at.checked_add(4)?)?.try_into().ok()?));
-        let (name_len, desc_len, kind) = (word(self.at)? as usize, word(self.at + 4)? as usize, word(self.at + 8)?);
+        let word = |at: usize| {
+            Some(u32::from_le_bytes(
+                self.data.get(at..at.checked_add(4)?)?.try_into().ok()?,
+            ))
+        };
+        let (name_len, desc_len, kind) = (
+            word(self.at)? as usize,
+            word(self.at + 4)? as usize,
+            word(self.at + 8)?,
+        );
         let name_at = self.at + 12;
         let desc_at = name_at.checked_add(name_len.checked_next_multiple_of(4)?)?;
         let name = self.data.get(name_at..name_at.checked_add(name_len)?)?;
         let desc = self.data.get(desc_at..desc_at.checked_add(desc_len)?)?;
-        self.at = desc_at.checked_add(desc_len.checked_next_multiple_of(4)?)?.min(self.data.len());
-        Some(Note { name: name.strip_suffix(b"\0").unwrap_or(name), kind, desc })
+        self.at = desc_at
+            .checked_add(desc_len.checked_next_multiple_of(4)?)?
+            .min(self.data.len());
+        Some(Note {
+            name: name.strip_suffix(b"\0").unwrap_or(name),
+            kind,
+            desc,
+        })
     }
 }
 
@@ -120,7 +136,10 @@ impl<'a> Iterator for Notes<'a> {
         if note.is_none() {
             self.at = self.data.len();
         }
-        Some(note.ok_or(NoteError::Truncated { at, len: self.data.len() }))
+        Some(note.ok_or(NoteError::Truncated {
+            at,
+            len: self.data.len(),
+        }))
     }
 }
 
@@ -183,15 +202,24 @@ mod tests {
         notes.extend(note(b"GNU\0", 1, b"1234"));
         notes.extend(note(b"GNU\0", 3, &[0x3b, 0x43, 0xfa]));
         assert_eq!(BuildId::from_notes(&notes).unwrap().to_string(), "3b43fa");
-        assert_eq!(BuildId::from_notes(&note(b"Xen\0", 3, b"xyz")), Err(NoteError::Missing));
-        assert_eq!(BuildId::from_notes(&notes).unwrap().debug_path().unwrap(), "3b/43fa.debug");
+        assert_eq!(
+            BuildId::from_notes(&note(b"Xen\0", 3, b"xyz")),
+            Err(NoteError::Missing)
+        );
+        assert_eq!(
+            BuildId::from_notes(&notes).unwrap().debug_path().unwrap(),
+            "3b/43fa.debug"
+        );
     }
 
     /// Check that a note that claims more than there is, is an error and not a short build id.
     #[test]
     fn truncated() {
         let whole = note(b"GNU\0", 3, &[7; 20]);
-        assert_eq!(BuildId::from_notes(&whole[..30]), Err(NoteError::Truncated { at: 0, len: 30 }));
+        assert_eq!(
+            BuildId::from_notes(&whole[..30]),
+            Err(NoteError::Truncated { at: 0, len: 30 })
+        );
     }
 
     /// Check that a text which is no build id is refused.

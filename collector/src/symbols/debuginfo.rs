@@ -18,9 +18,15 @@ pub fn vmlinux_candidates(release: &str, build_id: Option<&BuildId>) -> Vec<Path
     }
     // A release that would leave the folder is none that a kernel has.
     if !release.is_empty() && !release.contains('/') && release != ".." {
-        paths.push(PathBuf::from(format!("/usr/lib/debug/boot/vmlinux-{release}")));
-        paths.push(PathBuf::from(format!("/usr/lib/debug/lib/modules/{release}/vmlinux")));
-        paths.push(PathBuf::from(format!("/lib/modules/{release}/build/vmlinux")));
+        paths.push(PathBuf::from(format!(
+            "/usr/lib/debug/boot/vmlinux-{release}"
+        )));
+        paths.push(PathBuf::from(format!(
+            "/usr/lib/debug/lib/modules/{release}/vmlinux"
+        )));
+        paths.push(PathBuf::from(format!(
+            "/lib/modules/{release}/build/vmlinux"
+        )));
         paths.push(PathBuf::from(format!("/boot/vmlinux-{release}")));
     }
     paths
@@ -31,7 +37,10 @@ pub fn system_map_candidates(release: &str) -> Vec<PathBuf> {
     if release.is_empty() || release.contains('/') || release == ".." {
         return Vec::new();
     }
-    ["/usr/lib/debug/boot/System.map-", "/boot/System.map-"].iter().map(|p| PathBuf::from(format!("{p}{release}"))).collect()
+    ["/usr/lib/debug/boot/System.map-", "/boot/System.map-"]
+        .iter()
+        .map(|p| PathBuf::from(format!("{p}{release}")))
+        .collect()
 }
 
 /// Why a file was passed over.
@@ -86,10 +95,20 @@ pub struct Vmlinux {
 pub fn open(path: &Path) -> Result<Vmlinux, Mismatch> {
     let data = Mapping::open(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => Mismatch::Absent { path: path.into() },
-        _ => Mismatch::Unreadable { path: path.into(), source },
+        _ => Mismatch::Unreadable {
+            path: path.into(),
+            source,
+        },
     })?;
-    let build_id = elf::build_id(&data).map_err(|source| Mismatch::NotAVmlinux { path: path.into(), source })?;
-    Ok(Vmlinux { path: path.into(), data, build_id })
+    let build_id = elf::build_id(&data).map_err(|source| Mismatch::NotAVmlinux {
+        path: path.into(),
+        source,
+    })?;
+    Ok(Vmlinux {
+        path: path.into(),
+        data,
+        build_id,
+    })
 }
 
 /// Open the first of `candidates` that has the build id `wanted`, and say of each one before it why it was passed over.
@@ -98,7 +117,11 @@ pub fn open_matching(candidates: &[PathBuf], wanted: &BuildId) -> (Option<Vmlinu
     for path in candidates {
         match open(path) {
             Ok(vmlinux) if vmlinux.build_id == *wanted => return (Some(vmlinux), passed),
-            Ok(vmlinux) => passed.push(Mismatch::OtherBuild { path: path.clone(), found: vmlinux.build_id, wanted: wanted.clone() }),
+            Ok(vmlinux) => passed.push(Mismatch::OtherBuild {
+                path: path.clone(),
+                found: vmlinux.build_id,
+                wanted: wanted.clone(),
+            }),
             Err(mismatch) => passed.push(mismatch),
         }
     }
@@ -114,8 +137,14 @@ mod tests {
     fn candidates() {
         let id: BuildId = "3b43fad5".parse().unwrap();
         let paths = vmlinux_candidates("6.1.0-1-test", Some(&id));
-        assert_eq!(paths[0], Path::new("/usr/lib/debug/.build-id/3b/43fad5.debug"));
-        assert_eq!(paths[1], Path::new("/usr/lib/debug/boot/vmlinux-6.1.0-1-test"));
+        assert_eq!(
+            paths[0],
+            Path::new("/usr/lib/debug/.build-id/3b/43fad5.debug")
+        );
+        assert_eq!(
+            paths[1],
+            Path::new("/usr/lib/debug/boot/vmlinux-6.1.0-1-test")
+        );
         assert!(vmlinux_candidates("../../x", None).is_empty());
         assert!(system_map_candidates("").is_empty());
     }
@@ -140,7 +169,11 @@ mod tests {
         assert_eq!(found.unwrap().path, candidates[3]);
         assert!(matches!(
             passed.as_slice(),
-            [Mismatch::Absent { .. }, Mismatch::NotAVmlinux { .. }, Mismatch::OtherBuild { .. }]
+            [
+                Mismatch::Absent { .. },
+                Mismatch::NotAVmlinux { .. },
+                Mismatch::OtherBuild { .. }
+            ]
         ));
         assert!(open_matching(&candidates[..3], &wanted).0.is_none());
     }

@@ -24,7 +24,9 @@ pub enum ElfError {
     #[error(transparent)]
     Notes(#[from] NoteError),
     /// It has no symbol table: a stripped file.
-    #[error("the ELF file has no symbol table (stripped); use the vmlinux of the kernel's debug package")]
+    #[error(
+        "the ELF file has no symbol table (stripped); use the vmlinux of the kernel's debug package"
+    )]
     Stripped,
 }
 
@@ -37,17 +39,29 @@ pub fn build_id(data: &[u8]) -> Result<BuildId, ElfError> {
     let header = Header::parse(data).map_err(malformed("header"))?;
     let endian = header.endian().map_err(malformed("header"))?;
     let mut found = Err(NoteError::Missing);
-    for section in header.section_headers(endian, data).map_err(malformed("section headers"))? {
+    for section in header
+        .section_headers(endian, data)
+        .map_err(malformed("section headers"))?
+    {
         if section.sh_type(endian) == SHT_NOTE {
-            found = BuildId::from_notes(section.data(endian, data).map_err(malformed("note section"))?);
+            found = BuildId::from_notes(
+                section
+                    .data(endian, data)
+                    .map_err(malformed("note section"))?,
+            );
             if !matches!(found, Err(NoteError::Missing)) {
                 return Ok(found?);
             }
         }
     }
-    for segment in header.program_headers(endian, data).map_err(malformed("program headers"))? {
+    for segment in header
+        .program_headers(endian, data)
+        .map_err(malformed("program headers"))?
+    {
         if segment.p_type(endian) == PT_NOTE {
-            let notes = segment.data(endian, data).map_err(|()| ElfError::Notes(NoteError::Missing))?;
+            let notes = segment
+                .data(endian, data)
+                .map_err(|()| ElfError::Notes(NoteError::Missing))?;
             found = BuildId::from_notes(notes);
             if !matches!(found, Err(NoteError::Missing)) {
                 break;
@@ -62,8 +76,13 @@ pub fn build_id(data: &[u8]) -> Result<BuildId, ElfError> {
 pub fn image_base(data: &[u8]) -> Result<Option<u64>, ElfError> {
     let header = Header::parse(data).map_err(malformed("header"))?;
     let endian = header.endian().map_err(malformed("header"))?;
-    let segments = header.program_headers(endian, data).map_err(malformed("program headers"))?;
-    let loads = segments.iter().filter(|s| s.p_type(endian) == PT_LOAD).map(|s| s.p_vaddr(endian));
+    let segments = header
+        .program_headers(endian, data)
+        .map_err(malformed("program headers"))?;
+    let loads = segments
+        .iter()
+        .filter(|s| s.p_type(endian) == PT_LOAD)
+        .map(|s| s.p_vaddr(endian));
     Ok(loads.filter(|address| address >> 63 == 1).min())
 }
 
@@ -93,23 +112,36 @@ impl<'a> StaticSymbols<'a> {
     pub fn parse(data: &'a [u8]) -> Result<Self, ElfError> {
         let header = Header::parse(data).map_err(malformed("header"))?;
         let endian = header.endian().map_err(malformed("header"))?;
-        let sections = header.sections(endian, data).map_err(malformed("section headers"))?;
-        let table = sections.symbols(endian, data, object::elf::SHT_SYMTAB).map_err(malformed("symbol table"))?;
+        let sections = header
+            .sections(endian, data)
+            .map_err(malformed("section headers"))?;
+        let table = sections
+            .symbols(endian, data, object::elf::SHT_SYMTAB)
+            .map_err(malformed("symbol table"))?;
         if table.is_empty() {
             return Err(ElfError::Stripped);
         }
         let strings = table.strings();
         let mut symbols = Vec::with_capacity(table.len());
         for index in 1..table.len() {
-            let symbol = table.symbol(SymbolIndex(index)).map_err(malformed("symbol table"))?;
+            let symbol = table
+                .symbol(SymbolIndex(index))
+                .map_err(malformed("symbol table"))?;
             let kind = symbol.st_type();
-            let wanted = matches!(kind, object::elf::STT_FUNC | object::elf::STT_OBJECT | object::elf::STT_NOTYPE);
+            let wanted = matches!(
+                kind,
+                object::elf::STT_FUNC | object::elf::STT_OBJECT | object::elf::STT_NOTYPE
+            );
             if !wanted || symbol.is_undefined(endian) {
                 continue;
             }
-            let name = symbol.name(endian, strings).map_err(malformed("symbol names"))?;
+            let name = symbol
+                .name(endian, strings)
+                .map_err(malformed("symbol names"))?;
             // A name that is not UTF-8 cannot be asked for, nor appear in the kernel's own table.
-            let Ok(name) = std::str::from_utf8(name) else { continue };
+            let Ok(name) = std::str::from_utf8(name) else {
+                continue;
+            };
             if !name.is_empty() {
                 symbols.push(StaticSymbol {
                     name,
@@ -131,14 +163,22 @@ impl<'a> StaticSymbols<'a> {
 
     /// All of that name, by address.
     pub fn named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s StaticSymbol<'a>> {
-        self.symbols.iter().filter(move |symbol| symbol.name == name)
+        self.symbols
+            .iter()
+            .filter(move |symbol| symbol.name == name)
     }
 
     /// The functions whose size says that they hold `address`.
     pub fn functions_at(&self, address: u64) -> impl Iterator<Item = &StaticSymbol<'a>> {
-        let upper = self.symbols.partition_point(|symbol| symbol.address <= address);
+        let upper = self
+            .symbols
+            .partition_point(|symbol| symbol.address <= address);
         // Look back as far as a nested or overlapping symbol can begin; sizes of functions stay far below this.
-        self.symbols[..upper].iter().rev().take(64).filter(move |s| s.is_function && address - s.address < s.size.max(1))
+        self.symbols[..upper]
+            .iter()
+            .rev()
+            .take(64)
+            .filter(move |s| s.is_function && address - s.address < s.size.max(1))
     }
 }
 

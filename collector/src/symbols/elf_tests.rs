@@ -21,9 +21,15 @@ pub(crate) fn vmlinux(build_id: &[u8]) -> Vec<u8> {
     for half in [64_u16, 56, 2, 64, 0, 0] {
         elf.extend(half.to_le_bytes());
     }
-    for (kind, offset, address, len) in
-        [(1_u32, 0, 0xffff_ffff_8100_0000, 64), (4, 64 + 2 * 56_u64, 0xffff_ffff_8200_0000_u64, notes.len() as u64)]
-    {
+    for (kind, offset, address, len) in [
+        (1_u32, 0, 0xffff_ffff_8100_0000, 64),
+        (
+            4,
+            64 + 2 * 56_u64,
+            0xffff_ffff_8200_0000_u64,
+            notes.len() as u64,
+        ),
+    ] {
         elf.extend(kind.to_le_bytes());
         elf.extend(4_u32.to_le_bytes());
         for field in [offset, address, address & 0xffff_ffff, len, len, 4] {
@@ -40,7 +46,10 @@ fn segments_only() {
     let elf = vmlinux(&[0xab; 20]);
     assert_eq!(build_id(&elf).unwrap().to_string(), "ab".repeat(20));
     assert_eq!(image_base(&elf).unwrap(), Some(0xffff_ffff_8100_0000));
-    assert!(matches!(StaticSymbols::parse(&elf), Err(ElfError::Stripped)));
+    assert!(matches!(
+        StaticSymbols::parse(&elf),
+        Err(ElfError::Stripped)
+    ));
 }
 
 /// Check that symbols of a real ELF file, this test's own, are found by name and by address.
@@ -51,7 +60,11 @@ fn own_symbols() {
     let main = *symbols.named("main").next().unwrap();
     assert!(main.is_function && main.address > 0 && !main.is_absolute);
     assert!(symbols.functions_at(main.address).any(|s| s.name == "main"));
-    assert!(symbols.functions_at(main.address + main.size).all(|s| s.name != "main"));
+    assert!(
+        symbols
+            .functions_at(main.address + main.size)
+            .all(|s| s.name != "main")
+    );
 }
 
 proptest! {

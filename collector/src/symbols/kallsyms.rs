@@ -16,7 +16,9 @@ pub use super::kallsyms_resolve::{Resolved, Unresolved};
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum KallsymsError {
     /// A line does not have the form `ADDRESS TYPE NAME [MODULE]`.
-    #[error("failed to parse the kernel's symbol table: line {line} is {text:?}, expected `ADDRESS TYPE NAME`")]
+    #[error(
+        "failed to parse the kernel's symbol table: line {line} is {text:?}, expected `ADDRESS TYPE NAME`"
+    )]
     Malformed {
         /// Line number, from 1.
         line: usize,
@@ -24,7 +26,9 @@ pub enum KallsymsError {
         text: String,
     },
     /// The text holds no symbol at all.
-    #[error("failed to parse the kernel's symbol table: it is empty (a kernel without CONFIG_KALLSYMS?)")]
+    #[error(
+        "failed to parse the kernel's symbol table: it is empty (a kernel without CONFIG_KALLSYMS?)"
+    )]
     Empty,
     /// The text is longer than the index can address.
     #[error("failed to parse the kernel's symbol table: {bytes} bytes is more than 4 GiB")]
@@ -39,17 +43,20 @@ pub enum KallsymsError {
 
 /// Why the addresses read as zero.
 ///
-/// The rule is `kallsyms_show_value()`:
-/// <https://elixir.bootlin.com/linux/v6.1/source/kernel/ksyms_common.c> from 6.4 on, before that
-/// <https://elixir.bootlin.com/linux/v6.1/source/kernel/kallsyms.c#L853>.
+/// The rule is `kallsyms_show_value()`, in <https://elixir.bootlin.com/linux/v6.1/source/kernel/kallsyms.c>, since 6.4
+/// in <https://elixir.bootlin.com/linux/v6.12/source/kernel/ksyms_common.c>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Zeroed {
     /// `kernel.kptr_restrict` is 2: nobody sees addresses.
-    #[error("kernel.kptr_restrict is 2, which hides them from everyone; leave it so and capture in a guest")]
+    #[error(
+        "kernel.kptr_restrict is 2, which hides them from everyone; leave it so and capture in a guest"
+    )]
     KptrRestrict,
     /// `kernel.kptr_restrict` is 0 or 1 and the reader lacks CAP_SYSLOG.
-    #[error("the reader has no CAP_SYSLOG (kernel.kptr_restrict is {kptr_restrict}); run with CAP_SYSLOG, or capture in a guest")]
+    #[error(
+        "the reader has no CAP_SYSLOG (kernel.kptr_restrict is {kptr_restrict}); run with CAP_SYSLOG, or capture in a guest"
+    )]
     NoCapSyslog {
         /// The value of the sysctl.
         kptr_restrict: u8,
@@ -119,7 +126,9 @@ pub struct Kallsyms {
 
 impl std::fmt::Debug for Kallsyms {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kallsyms").field("symbols", &self.entries.len()).finish_non_exhaustive()
+        f.debug_struct("Kallsyms")
+            .field("symbols", &self.entries.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,12 +141,19 @@ impl Kallsyms {
             return Err(KallsymsError::Empty);
         }
         if entries.iter().all(|entry| entry.address == 0) {
-            return Err(KallsymsError::Zeroed(Zeroed::from_kptr_restrict(kptr_restrict)));
+            return Err(KallsymsError::Zeroed(Zeroed::from_kptr_restrict(
+                kptr_restrict,
+            )));
         }
         // The core image comes sorted and modules follow, so this costs a scan and a short merge. It must be stable:
         // the order of aliases is part of the rule for the preferred name.
         entries.sort_by_key(|entry| entry.address);
-        let mut table = Self { text, entries, image: 0..0, parts: Vec::new() };
+        let mut table = Self {
+            text,
+            entries,
+            image: 0..0,
+            parts: Vec::new(),
+        };
         table.image = table.find_image();
         table.parts = table.find_parts();
         Ok(table)
@@ -171,7 +187,8 @@ impl Kallsyms {
             .iter()
             .filter(move |entry| {
                 let start = entry.name as usize;
-                usize::from(entry.name_len) == name.len() && bytes.get(start..start + name.len()) == Some(name.as_bytes())
+                usize::from(entry.name_len) == name.len()
+                    && bytes.get(start..start + name.len()) == Some(name.as_bytes())
             })
             .map(|entry| self.symbol(entry))
     }
@@ -179,8 +196,11 @@ impl Kallsyms {
     /// Addresses in the core image with that name, ascending and without repetition. More than one means that
     /// several static objects share the name; none that this kernel has no such symbol outside its modules.
     pub fn lookup(&self, name: &str) -> Vec<u64> {
-        let mut addresses: Vec<u64> =
-            self.symbols_named(name).filter(|s| s.module.is_none() && !is_absolute(s.kind as u8)).map(|s| s.address).collect();
+        let mut addresses: Vec<u64> = self
+            .symbols_named(name)
+            .filter(|s| s.module.is_none() && !is_absolute(s.kind as u8))
+            .map(|s| s.address)
+            .collect();
         addresses.dedup();
         addresses
     }
@@ -188,8 +208,14 @@ impl Kallsyms {
     pub(super) fn symbol(&self, entry: &Entry) -> Symbol<'_> {
         let start = entry.name as usize;
         let end = start + usize::from(entry.name_len);
-        let module = (entry.module_len > 0).then(|| &self.text[end + 2..end + 2 + usize::from(entry.module_len)]);
-        Symbol { address: entry.address, kind: char::from(entry.kind), name: &self.text[start..end], module }
+        let module = (entry.module_len > 0)
+            .then(|| &self.text[end + 2..end + 2 + usize::from(entry.module_len)]);
+        Symbol {
+            address: entry.address,
+            kind: char::from(entry.kind),
+            name: &self.text[start..end],
+            module,
+        }
     }
 
     fn find_image(&self) -> Range<u64> {

@@ -53,7 +53,9 @@ fn parse_line(line: &[u8], offset: usize) -> Option<Entry> {
         address = address << 4 | u64::from(value);
         digits += 1;
     }
-    let [b' ', kind, b' ', rest @ ..] = &line[digits..] else { return None };
+    let [b' ', kind, b' ', rest @ ..] = &line[digits..] else {
+        return None;
+    };
     if digits == 0 || !kind.is_ascii_graphic() {
         return None;
     }
@@ -61,8 +63,18 @@ fn parse_line(line: &[u8], offset: usize) -> Option<Entry> {
     let (name_len, module_len) = match rest.last() {
         Some(b']') => {
             let tab = memchr::memchr(b'\t', rest)?;
-            let module = rest.get(tab + 1..)?.strip_prefix(b"[")?.strip_suffix(b"]")?;
-            (tab, if module.is_empty() { return None } else { module.len() })
+            let module = rest
+                .get(tab + 1..)?
+                .strip_prefix(b"[")?
+                .strip_suffix(b"]")?;
+            (
+                tab,
+                if module.is_empty() {
+                    return None;
+                } else {
+                    module.len()
+                },
+            )
         }
         _ => (rest.len(), 0),
     };
@@ -80,7 +92,14 @@ fn parse_line(line: &[u8], offset: usize) -> Option<Entry> {
 
 fn malformed(text: &str, at: usize, end: usize) -> KallsymsError {
     KallsymsError::Malformed {
-        line: text.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count() + 1,
-        text: String::from_utf8_lossy(&text.as_bytes()[at..end]).chars().take(80).collect(),
+        line: text.as_bytes()[..at]
+            .iter()
+            .filter(|&&byte| byte == b'\n')
+            .count()
+            + 1,
+        text: String::from_utf8_lossy(&text.as_bytes()[at..end])
+            .chars()
+            .take(80)
+            .collect(),
     }
 }

@@ -68,8 +68,15 @@ impl Kallsyms {
         if address >> 63 == 0 {
             return Err(Unresolved::Outside);
         }
-        let upper = self.entries.partition_point(|entry| entry.address <= address);
-        let base = self.entries[..upper].iter().rev().find(|entry| !is_absolute(entry.kind)).ok_or(Unresolved::Outside)?.address;
+        let upper = self
+            .entries
+            .partition_point(|entry| entry.address <= address);
+        let base = self.entries[..upper]
+            .iter()
+            .rev()
+            .find(|entry| !is_absolute(entry.kind))
+            .ok_or(Unresolved::Outside)?
+            .address;
         if base >> 63 == 0 {
             return Err(Unresolved::Outside);
         }
@@ -79,8 +86,15 @@ impl Kallsyms {
             .take_while(|entry| entry.address >= base)
             .filter(|entry| !is_absolute(entry.kind))
             .collect();
-        let names: Vec<Symbol<'_>> = names.into_iter().rev().map(|entry| self.symbol(entry)).collect();
-        let preferred = *names.iter().min_by_key(|symbol| rank(symbol)).ok_or(Unresolved::Outside)?;
+        let names: Vec<Symbol<'_>> = names
+            .into_iter()
+            .rev()
+            .map(|entry| self.symbol(entry))
+            .collect();
+        let preferred = *names
+            .iter()
+            .min_by_key(|symbol| rank(symbol))
+            .ok_or(Unresolved::Outside)?;
         let offset = address - base;
         if offset > 0 {
             self.check_reach(base, address, preferred)?;
@@ -92,7 +106,11 @@ impl Kallsyms {
             offset,
             kind: preferred.kind,
             module: preferred.module,
-            aliases: names.iter().filter(|s| **s != preferred).map(|s| s.name).collect(),
+            aliases: names
+                .iter()
+                .filter(|s| **s != preferred)
+                .map(|s| s.name)
+                .collect(),
         })
     }
 
@@ -103,12 +121,23 @@ impl Kallsyms {
         if symbol.module.is_none() && !self.image.is_empty() && !self.image.contains(&base) {
             return Err(Unresolved::Outside);
         }
-        let reach = if is_text(symbol.kind as u8) { TEXT_REACH } else { DATA_REACH };
-        if address - base >= reach || self.parts.iter().any(|part| part.contains(&base) && !part.contains(&address)) {
+        let reach = if is_text(symbol.kind as u8) {
+            TEXT_REACH
+        } else {
+            DATA_REACH
+        };
+        if address - base >= reach
+            || self
+                .parts
+                .iter()
+                .any(|part| part.contains(&base) && !part.contains(&address))
+        {
             return Err(Unresolved::Gap);
         }
         // Padding behind the last symbol of a part belongs to nobody: the mark of its end is the symbol found then.
-        if self.parts.iter().any(|part| part.end == base) && self.parts.iter().all(|part| !part.contains(&address)) {
+        if self.parts.iter().any(|part| part.end == base)
+            && self.parts.iter().all(|part| !part.contains(&address))
+        {
             return Err(Unresolved::Gap);
         }
         Ok(())
@@ -117,7 +146,11 @@ impl Kallsyms {
     pub(super) fn find_parts(&self) -> Vec<std::ops::Range<u64>> {
         let one = |name: &str| self.lookup(name).first().copied();
         let part = |(start, end): &(&str, &str)| Some(one(start)?..one(end)?);
-        PARTS.iter().filter_map(part).filter(|part| part.start < part.end).collect()
+        PARTS
+            .iter()
+            .filter_map(part)
+            .filter(|part| part.start < part.end)
+            .collect()
     }
 }
 
@@ -126,11 +159,15 @@ type Rank<'a> = (bool, bool, u8, bool, usize, usize, &'a str);
 /// Smaller is preferred; the order of the fields is the rule of [`Kallsyms::resolve`].
 pub(super) fn rank<'a>(symbol: &Symbol<'a>) -> Rank<'a> {
     let name = symbol.name;
-    let mark = matches!(name, "_text" | "_stext" | "_etext" | "_sdata" | "_edata" | "_sinittext" | "_einittext")
-        || name.starts_with("__start_")
+    let mark = matches!(
+        name,
+        "_text" | "_stext" | "_etext" | "_sdata" | "_edata" | "_sinittext" | "_einittext"
+    ) || name.starts_with("__start_")
         || name.starts_with("__end_")
         || name.starts_with("__stop_")
-        || ["_begin", "_start", "_end", "_stop"].iter().any(|suffix| name.ends_with(suffix));
+        || ["_begin", "_start", "_end", "_stop"]
+            .iter()
+            .any(|suffix| name.ends_with(suffix));
     let binding = match symbol.kind {
         'w' | 'W' | 'v' | 'V' => 2,
         kind if kind.is_ascii_uppercase() => 0,
@@ -138,5 +175,13 @@ pub(super) fn rank<'a>(symbol: &Symbol<'a>) -> Rank<'a> {
     };
     let generated = name.starts_with("__pfx_") || name.starts_with("__cfi_");
     let underscores = name.bytes().take_while(|&byte| byte == b'_').count();
-    (name.contains('.'), mark, binding, generated, underscores, name.len(), name)
+    (
+        name.contains('.'),
+        mark,
+        binding,
+        generated,
+        underscores,
+        name.len(),
+        name,
+    )
 }

@@ -28,20 +28,28 @@ fn sample() -> Kallsyms {
 }
 
 fn name(address: u64) -> Result<(String, u64), Unresolved> {
-    sample().resolve(address).map(|r| (r.name.to_owned(), r.offset))
+    sample()
+        .resolve(address)
+        .map(|r| (r.name.to_owned(), r.offset))
 }
 
 /// Check that duplicates of a static function are told apart and that modules and absolute symbols are no addresses.
 #[test]
 fn lookup() {
     let table = sample();
-    assert_eq!(table.lookup("helper"), [0xffff_ffff_9c98_0000, 0xffff_ffff_9c99_0000]);
+    assert_eq!(
+        table.lookup("helper"),
+        [0xffff_ffff_9c98_0000, 0xffff_ffff_9c99_0000]
+    );
     assert_eq!(table.lookup("sock_alloc"), [0xffff_ffff_9c97_f940]);
     for absent in ["virtio_init", "fixed_percpu_data", "sock", "sock_allo", ""] {
         assert_eq!(table.lookup(absent), [0_u64; 0], "{absent}");
     }
     let module = table.symbols_named("virtio_init").next().unwrap();
-    assert_eq!((module.module, module.kind, module.is_text()), (Some("virtio_net"), 't', true));
+    assert_eq!(
+        (module.module, module.kind, module.is_text()),
+        (Some("virtio_net"), 't', true)
+    );
     assert_eq!(table.image(), 0xffff_ffff_9c20_0000..0xffff_ffff_9ea3_0000);
     assert_eq!(table.len(), SAMPLE.lines().count());
 }
@@ -49,22 +57,46 @@ fn lookup() {
 /// Check that text and data resolve with their offset, and that all other names of the address are kept.
 #[test]
 fn resolve() {
-    assert_eq!(name(0xffff_ffff_9c97_f950).unwrap(), ("sock_alloc".to_owned(), 0x10));
-    assert_eq!(name(0xffff_ffff_9d30_83c0).unwrap(), ("inet_stream_ops".to_owned(), 0));
+    assert_eq!(
+        name(0xffff_ffff_9c97_f950).unwrap(),
+        ("sock_alloc".to_owned(), 0x10)
+    );
+    assert_eq!(
+        name(0xffff_ffff_9d30_83c0).unwrap(),
+        ("inet_stream_ops".to_owned(), 0)
+    );
     let table = sample();
     let start = table.resolve(0xffff_ffff_9c20_0000).unwrap();
-    assert_eq!((start.name, start.aliases), ("startup_64", vec!["_stext", "_text"]));
+    assert_eq!(
+        (start.name, start.aliases),
+        ("startup_64", vec!["_stext", "_text"])
+    );
     assert_eq!(name(0xffff_ffff_9c98_0113).unwrap().0, "__x64_sys_socket");
-    assert_eq!(table.resolve(0xffff_ffff_c0a5_b011).unwrap().module, Some("virtio_net"));
+    assert_eq!(
+        table.resolve(0xffff_ffff_c0a5_b011).unwrap().module,
+        Some("virtio_net")
+    );
 }
 
 /// Check that what no symbol holds is refused: heap, per-CPU offsets, `_end`, gaps and padding behind a part.
 #[test]
 fn refused() {
-    for outside in [0, 0x1000, 0xff2d_759c_c142_5d40, 0xffff_ffff_9ea3_0000, 0xffff_ffff_9ea3_0001, 0xffff_ffff_a000_0000] {
+    for outside in [
+        0,
+        0x1000,
+        0xff2d_759c_c142_5d40,
+        0xffff_ffff_9ea3_0000,
+        0xffff_ffff_9ea3_0001,
+        0xffff_ffff_a000_0000,
+    ] {
         assert_eq!(name(outside), Err(Unresolved::Outside), "{outside:#x}");
     }
-    for gap in [0xffff_ffff_9c97_f940 - 1, 0xffff_ffff_9d00_1ef3, 0xffff_ffff_9d10_0000, 0xffff_ffff_9da2_7008] {
+    for gap in [
+        0xffff_ffff_9c97_f940 - 1,
+        0xffff_ffff_9d00_1ef3,
+        0xffff_ffff_9d10_0000,
+        0xffff_ffff_9da2_7008,
+    ] {
         assert_eq!(name(gap), Err(Unresolved::Gap), "{gap:#x}");
     }
 }
@@ -74,29 +106,69 @@ fn refused() {
 fn zeroed() {
     let text = "0000000000000000 T _text\n0000000000000000 t helper\n";
     let cause = |kptr| Kallsyms::parse(text.to_owned(), kptr).unwrap_err();
-    assert_eq!(cause(Some("2\n")), KallsymsError::Zeroed(Zeroed::KptrRestrict));
-    assert_eq!(cause(Some("1\n")), KallsymsError::Zeroed(Zeroed::NoCapSyslog { kptr_restrict: 1 }));
+    assert_eq!(
+        cause(Some("2\n")),
+        KallsymsError::Zeroed(Zeroed::KptrRestrict)
+    );
+    assert_eq!(
+        cause(Some("1\n")),
+        KallsymsError::Zeroed(Zeroed::NoCapSyslog { kptr_restrict: 1 })
+    );
     assert_eq!(cause(None), KallsymsError::Zeroed(Zeroed::Unknown));
 }
 
 /// Check that a broken line is quoted with its number.
 #[test]
 fn malformed() {
-    for bad in ["ffffffff9c200000 T", "xyz T a", "ffffffff9c200000  a", "11112222333344445 t a", "1 t a b", "1 t a\t[]", " t a"] {
+    for bad in [
+        "ffffffff9c200000 T",
+        "xyz T a",
+        "ffffffff9c200000  a",
+        "11112222333344445 t a",
+        "1 t a b",
+        "1 t a\t[]",
+        " t a",
+    ] {
         let error = Kallsyms::parse(format!("1 t ok\n{bad}\n"), None).unwrap_err();
-        assert_eq!(error, KallsymsError::Malformed { line: 2, text: bad.to_owned() });
+        assert_eq!(
+            error,
+            KallsymsError::Malformed {
+                line: 2,
+                text: bad.to_owned()
+            }
+        );
     }
-    assert_eq!(Kallsyms::parse("\n\n".to_owned(), None).unwrap_err(), KallsymsError::Empty);
+    assert_eq!(
+        Kallsyms::parse("\n\n".to_owned(), None).unwrap_err(),
+        KallsymsError::Empty
+    );
 }
 
 /// Check that the preferred name does not depend on the order of the table.
 #[test]
 fn preferred_name_is_stable() {
-    let lines = ["T __ret_slow", "t local", "T __pfx_entry", "T entry.cold", "W weak", "T entry", "T entry_other", "T _stext"];
+    let lines = [
+        "T __ret_slow",
+        "t local",
+        "T __pfx_entry",
+        "T entry.cold",
+        "W weak",
+        "T entry",
+        "T entry_other",
+        "T _stext",
+    ];
     for shift in 0..lines.len() {
-        let text: String =
-            (0..lines.len()).map(|i| format!("ffffffff81000000 {}\n", lines[(i + shift) % lines.len()])).collect();
-        assert_eq!(Kallsyms::parse(text, None).unwrap().resolve(0xffff_ffff_8100_0000).unwrap().name, "entry");
+        let text: String = (0..lines.len())
+            .map(|i| format!("ffffffff81000000 {}\n", lines[(i + shift) % lines.len()]))
+            .collect();
+        assert_eq!(
+            Kallsyms::parse(text, None)
+                .unwrap()
+                .resolve(0xffff_ffff_8100_0000)
+                .unwrap()
+                .name,
+            "entry"
+        );
     }
 }
 
@@ -108,7 +180,10 @@ fn this_machine() {
             let text = table.lookup("_stext");
             assert_eq!(table.resolve(text[0]).unwrap().offset, 0);
         }
-        Err(error) => assert!(error.to_string().contains("kall") || error.to_string().contains("zero"), "{error}"),
+        Err(error) => assert!(
+            error.to_string().contains("kall") || error.to_string().contains("zero"),
+            "{error}"
+        ),
     }
 }
 

@@ -14,7 +14,10 @@ impl Mapping {
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a regular file",
+            ));
         }
         // SAFETY: the mapping is private and read-only. Debug info and kernel images are installed by renaming whole
         // files and not written in place, so the bytes stay as they are while they are mapped.

@@ -35,17 +35,30 @@ const NOTES: &str = "/sys/kernel/notes";
 ///
 /// The kernel formats it anew for each reader, a page per read: 140 to 240 ms in an emulated guest, so keep the result.
 pub fn kallsyms() -> Result<Kallsyms, RunningError> {
-    let read_error = |source| RunningError::Read { path: KALLSYMS, source };
+    let read_error = |source| RunningError::Read {
+        path: KALLSYMS,
+        source,
+    };
     // The file's size reads as 0; 8 MiB holds a 6.12 kernel's table without growing.
     let mut text = Vec::with_capacity(8 << 20);
-    fs::File::open(KALLSYMS).and_then(|mut file| file.read_to_end(&mut text)).map_err(read_error)?;
-    let text = String::from_utf8(text).map_err(|error| read_error(io::Error::new(io::ErrorKind::InvalidData, error.utf8_error())))?;
+    fs::File::open(KALLSYMS)
+        .and_then(|mut file| file.read_to_end(&mut text))
+        .map_err(read_error)?;
+    let text = String::from_utf8(text).map_err(|error| {
+        read_error(io::Error::new(
+            io::ErrorKind::InvalidData,
+            error.utf8_error(),
+        ))
+    })?;
     let kptr_restrict = fs::read_to_string("/proc/sys/kernel/kptr_restrict").ok();
     Ok(Kallsyms::parse(text, kptr_restrict.as_deref())?)
 }
 
 /// The running kernel's build id.
 pub fn build_id() -> Result<BuildId, RunningError> {
-    let notes = fs::read(Path::new(NOTES)).map_err(|source| RunningError::Read { path: NOTES, source })?;
+    let notes = fs::read(Path::new(NOTES)).map_err(|source| RunningError::Read {
+        path: NOTES,
+        source,
+    })?;
     Ok(BuildId::from_notes(&notes)?)
 }

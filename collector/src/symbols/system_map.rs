@@ -8,7 +8,9 @@ use super::kallsyms::{Kallsyms, KallsymsError, Symbol};
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum SystemMapError {
     /// A distribution's placeholder: one line that names where the real file is.
-    #[error("this System.map is a stub that says {says:?}; install the kernel's debug package, or give a vmlinux")]
+    #[error(
+        "this System.map is a stub that says {says:?}; install the kernel's debug package, or give a vmlinux"
+    )]
     Stub {
         /// What the placeholder says.
         says: String,
@@ -37,7 +39,8 @@ impl SystemMap {
     /// ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package
     /// ```
     pub fn parse(content: Vec<u8>) -> Result<Self, SystemMapError> {
-        let text = String::from_utf8(content).map_err(|error| SystemMapError::NotText(error.utf8_error().valid_up_to()))?;
+        let text = String::from_utf8(content)
+            .map_err(|error| SystemMapError::NotText(error.utf8_error().valid_up_to()))?;
         if let Some(says) = stub(&text) {
             return Err(SystemMapError::Stub { says });
         }
@@ -76,9 +79,14 @@ mod tests {
     /// Check that Debian's placeholder is told apart from a broken file, and quoted.
     #[test]
     fn debian_stub() {
-        let stub = b"ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n".to_vec();
+        let stub =
+            b"ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n"
+                .to_vec();
         let says = "The real System.map is in the linux-image-<version>-dbg package".to_owned();
-        assert_eq!(SystemMap::parse(stub).unwrap_err(), SystemMapError::Stub { says });
+        assert_eq!(
+            SystemMap::parse(stub).unwrap_err(),
+            SystemMapError::Stub { says }
+        );
     }
 
     /// Check that a map gives static addresses, aliases and per-CPU offsets apart.
@@ -96,10 +104,22 @@ mod tests {
     /// Check that a table of something else, a broken line and no text at all are refused.
     #[test]
     fn refused() {
-        assert_eq!(SystemMap::parse(b"ffffffffc0000000 t init\n".to_vec()).unwrap_err(), SystemMapError::NoText);
-        assert!(matches!(SystemMap::parse(b"hello\nworld\n".to_vec()), Err(SystemMapError::Malformed(_))));
-        assert_eq!(SystemMap::parse(vec![]).unwrap_err(), SystemMapError::Malformed(KallsymsError::Empty));
-        assert_eq!(SystemMap::parse(vec![b'a', 0xff]).unwrap_err(), SystemMapError::NotText(1));
+        assert_eq!(
+            SystemMap::parse(b"ffffffffc0000000 t init\n".to_vec()).unwrap_err(),
+            SystemMapError::NoText
+        );
+        assert!(matches!(
+            SystemMap::parse(b"hello\nworld\n".to_vec()),
+            Err(SystemMapError::Malformed(_))
+        ));
+        assert_eq!(
+            SystemMap::parse(vec![]).unwrap_err(),
+            SystemMapError::Malformed(KallsymsError::Empty)
+        );
+        assert_eq!(
+            SystemMap::parse(vec![b'a', 0xff]).unwrap_err(),
+            SystemMapError::NotText(1)
+        );
     }
 
     proptest! {

@@ -1,0 +1,151 @@
+//! What a slide has to obey, and what turns KASLR off.
+
+use super::report::{Check, Inputs, SourceReport, image_window};
+
+/// The rules, for a slide that all sources agree on.
+pub(super) fn check(inputs: &Inputs<'_>, sources: &[SourceReport], slide: u64) -> Vec<Check> {
+    vec![
+        alignment(inputs, slide),
+        range(inputs, slide),
+        static_base(inputs),
+        core_symbols(sources),
+    ]
+}
+
+fn number(inputs: &Inputs<'_>, name: &str) -> Result<u64, String> {
+    let value = inputs
+        .config
+        .as_ref()
+        .map_err(Clone::clone)?
+        .number(name)
+        .map_err(|error| error.to_string())?;
+    value.ok_or_else(|| format!("the kernel's configuration does not set {name}"))
+}
+
+/// The image can only stand at multiples of `CONFIG_PHYSICAL_ALIGN`:
+/// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/boot/compressed/kaslr.c>, `find_random_virt_addr`.
+fn alignment(inputs: &Inputs<'_>, slide: u64) -> Check {
+    let align =
+        number(inputs, "CONFIG_PHYSICAL_ALIGN").and_then(|align| match align.is_power_of_two() {
+            true => Ok(align),
+            false => Err(format!(
+                "CONFIG_PHYSICAL_ALIGN is {align:#x}, not a power of two"
+            )),
+        });
+    let detail = match &align {
+        Ok(align) => format!(
+            "slide {slide:#x} modulo CONFIG_PHYSICAL_ALIGN {align:#x} is {:#x}",
+            slide % align
+        ),
+        Err(why) => why.clone(),
+    };
+    Check {
+        name: "alignment",
+        detail,
+        holds: align.map(|align| slide % align == 0),
+    }
+}
+
+fn range(inputs: &Inputs<'_>, slide: u64) -> Check {
+    let (start, size) = image_window();
+    let image = inputs
+        .live
+        .as_ref()
+        .ok()
+        .map(|live| live.image())
+        .filter(|image| !image.is_empty());
+    let fits = image
+        .as_ref()
+        .is_none_or(|image| image.start >= start && image.end - start <= size);
+    let detail = match &image {
+        Some(image) => format!(
+            "slide {slide:#x} < {size:#x}, image {:#x}-{:#x} within {size:#x} from {start:#x}",
+            image.start, image.end
+        ),
+        None => format!("slide {slide:#x} < {size:#x}"),
+    };
+    Check {
+        name: "range",
+        detail,
+        holds: Ok(slide < size && fits),
+    }
+}
+
+/// `__START_KERNEL = __START_KERNEL_map + ALIGN(CONFIG_PHYSICAL_START, CONFIG_PHYSICAL_ALIGN)`:
+/// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_types.h>.
+fn static_base(inputs: &Inputs<'_>) -> Check {
+    let configured = number(inputs, "CONFIG_PHYSICAL_START").and_then(|physical| {
+        let align = number(inputs, "CONFIG_PHYSICAL_ALIGN")?;
+        let base = physical
+            .checked_next_multiple_of(align.max(1))
+            .and_then(|at| at.checked_add(image_window().0));
+        base.ok_or_else(|| format!("CONFIG_PHYSICAL_START {physical:#x} is out of range"))
+    });
+    // A static side of another build says nothing of this kernel.
+    let of_this_build =
+        |id: &Option<_>| matches!((id, &inputs.build_id), (Some(id), Ok(running)) if id == running);
+    let base = inputs
+        .statics
+        .iter()
+        .filter(|s| of_this_build(&s.build_id))
+        .find_map(|s| s.table.as_ref().ok())
+        .map(|t| t.base());
+    let base = base.ok_or_else(|| "no static table is known to be of this build".to_owned());
+    match (base, configured) {
+        (Ok(base), Ok(configured)) => {
+            let detail =
+                format!("static _text {base:#x}, CONFIG_PHYSICAL_START puts it at {configured:#x}");
+            Check {
+                name: "static_base",
+                detail,
+                holds: Ok(base == configured),
+            }
+        }
+        (Err(why), _) | (_, Err(why)) => Check {
+            name: "static_base",
+            detail: why.clone(),
+            holds: Err(why),
+        },
+    }
+}
+
+fn core_symbols(sources: &[SourceReport]) -> Check {
+    let compared: Vec<_> = sources
+        .iter()
+        .filter(|s| s.slide.is_ok())
+        .filter_map(|s| s.comparison.as_ref())
+        .collect();
+    let (checked, differing): (u64, u64) = compared
+        .iter()
+        .fold((0, 0), |sum, c| (sum.0 + c.checked, sum.1 + c.differing));
+    if compared.is_empty() {
+        let why = "no static symbol table of this build is at hand".to_owned();
+        return Check {
+            name: "core_symbols",
+            detail: why.clone(),
+            holds: Err(why),
+        };
+    }
+    Check {
+        name: "core_symbols",
+        detail: format!("{checked} symbols compared, {differing} with another slide"),
+        holds: Ok(differing == 0),
+    }
+}
+
+/// What says that this kernel does not randomize its base.
+pub(super) fn turned_off(inputs: &Inputs<'_>) -> Option<String> {
+    if let Ok(config) = &inputs.config
+        && !config.is_built_in("CONFIG_RANDOMIZE_BASE")
+    {
+        return Some("the kernel is built without CONFIG_RANDOMIZE_BASE".to_owned());
+    }
+    // What follows `--` is for init.
+    let mut words = inputs
+        .command_line?
+        .split_ascii_whitespace()
+        .take_while(|word| *word != "--");
+    words
+        .any(|word| word == "nokaslr")
+        .then(|| "the kernel's command line says nokaslr".to_owned())
+}

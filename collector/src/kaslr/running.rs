@@ -1,0 +1,48 @@
+//! What the running kernel says about its own offset: the thin layer that opens it.
+
+use std::fs::{self, File};
+use std::io;
+
+use super::config::KernelConfig;
+use super::report::Reason;
+use super::vmcoreinfo::{Vmcoreinfo, VmcoreinfoError};
+
+/// VMCOREINFO of the running kernel, from `/proc/kcore`: 12 KiB, 1 ms, with CAP_SYS_RAWIO.
+pub fn vmcoreinfo() -> Result<Vmcoreinfo, Reason> {
+    let core =
+        File::open("/proc/kcore").map_err(|error| Reason::Unavailable(open_reason(&error)))?;
+    Vmcoreinfo::read_core(core).map_err(|error| match error {
+        VmcoreinfoError::Read(_) | VmcoreinfoError::Missing => {
+            Reason::Unavailable(error.to_string())
+        }
+        _ => Reason::Broken(error.to_string()),
+    })
+}
+
+fn open_reason(error: &io::Error) -> String {
+    let what_to_do = match error.kind() {
+        io::ErrorKind::NotFound => "this kernel has no CONFIG_PROC_KCORE; capture in a guest",
+        io::ErrorKind::PermissionDenied => {
+            "it needs root with CAP_SYS_RAWIO, and lockdown may refuse it to anyone"
+        }
+        _ => "see the reason",
+    };
+    format!("failed to open /proc/kcore: {error} ({what_to_do})")
+}
+
+/// The running kernel's configuration: `/proc/config.gz`, else `/boot/config-RELEASE`.
+pub fn config(release: &str) -> Result<KernelConfig, String> {
+    let by_proc = match fs::read("/proc/config.gz") {
+        Ok(content) => {
+            return KernelConfig::parse_gz(&content)
+                .map_err(|error| format!("/proc/config.gz: {error}"));
+        }
+        Err(error) => format!("/proc/config.gz: {error}"),
+    };
+    if release.is_empty() || release.contains('/') {
+        return Err(by_proc);
+    }
+    let path = format!("/boot/config-{release}");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{by_proc}; {path}: {error}"))?;
+    KernelConfig::parse(&text).map_err(|error| format!("{path}: {error}"))
+}
