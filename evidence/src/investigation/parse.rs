@@ -75,8 +75,7 @@ struct RawExperiment {
     isolated: bool,
     #[serde(default)]
     cost: bool,
-    #[serde(default)]
-    warm_up: u32,
+    warm_up: Option<u32>,
     timeout_ms: Option<Spanned<u64>>,
     grace_ms: Option<Spanned<u64>>,
     #[serde(default)]
@@ -355,7 +354,7 @@ impl Check {
             workload,
             isolated: raw.isolated,
             cost: raw.cost,
-            warm_up: raw.warm_up,
+            warm_up: raw.warm_up.or(parent.map(|p| p.warm_up)).unwrap_or(0),
             timeout_ms,
             grace_ms: raw.grace_ms.map_or(500, Spanned::into_inner),
             excuses: raw
