@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Installs what is missing, and only that: Debian packages (needs root), and bpf-linker and mdbook into
+# .tools/ of this checkout. Safe to run again at any time, also after an interruption.
+#
+#   scripts/tools.sh book    what `make book` needs
+#   scripts/tools.sh test    what `make test` needs besides
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+BPF_LINKER=0.13.0
+MDBOOK=0.5.4
+LLVM=22
+
+say() { printf '\033[1m%s\033[0m\n' "tools: $*" >&2; }
+fail() { printf 'tools: %s\n' "$*" >&2; exit 3; }
+
+# The eBPF programs are compiled by Debian's rustc-web with its precompiled core library; bpf-linker links
+# them with LLVM. QEMU runs the guests.
+packages=(ca-certificates gcc libc6-dev make rustc-web libstd-rust-web-dev-bpf "llvm-$LLVM-dev" libzstd-dev zlib1g-dev
+    qemu-system-x86)
+case "${1:-book}" in
+    book) ;;
+    test) packages+=(chromium python3-venv) ;;
+    *) fail "unknown set \`$1\`: say \`book\` or \`test\`" ;;
+esac
+
+install_packages() {
+    local missing=() package
+    for package in "${packages[@]}"; do
+        dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    say "installing Debian packages: ${missing[*]}"
+    [ "$(id -u)" -eq 0 ] ||
+        fail "these Debian packages are missing: ${missing[*]}. Run as root: apt-get install ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 ||
+        fail "apt-get could not install: ${missing[*]}. Its messages are above."
+}
+
+# A cargo program of exactly this version in .tools/bin. cargo install replaces the file in one step, so an
+# interrupted run leaves the old one or none.
+install_program() {
+    local name=$1 version=$2
+    shift 2
+    if [ -x ".tools/bin/$name" ] && ".tools/bin/$name" --version 2>/dev/null | grep -qF "$version"; then
+        return
+    fi
+    say "building $name $version (about two minutes, once)"
+    cargo install --quiet --locked --root .tools --force "$name" --version "$version" "$@"
+}
+
+command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs, then run this again"
+install_packages
+# The variable is needed: without it the linker's build looks in the wrong library folder.
+LLVM_PREFIX=/usr/lib/llvm-$LLVM install_program bpf-linker $BPF_LINKER --no-default-features --features llvm-$LLVM
+install_program mdbook $MDBOOK
