@@ -1,1 +1,3 @@
 //! From an investigation and a kernel’s BTF to what the eBPF programs are told.
+
+pub mod expr;

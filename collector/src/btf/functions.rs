@@ -1,0 +1,319 @@
+//! Functions, tracepoints and LSM hooks: what they take, where it arrives, what they return.
+
+use super::{Btf, BtfError, Composite, Prototype, Type, TypeId, Wanted, types::MAX_CHAIN};
+
+/// Registers in which the System V ABI passes integers and pointers.
+/// <https://gitlab.com/x86-psABIs/x86-64-ABI>, section 3.2.3
+const REGISTERS: u32 = qed_collector_ebpf::MAX_ARGS as u32;
+
+/// Who can see a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linkage {
+    /// Its source file. Others of the same name may exist.
+    Static,
+    /// The whole kernel.
+    Global,
+    /// It is defined elsewhere.
+    Extern,
+}
+
+/// A function of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function<'a> {
+    /// Its number, which tells it apart from others of its name.
+    pub id: TypeId,
+    /// Its name.
+    pub name: &'a str,
+    /// Who can see it. (Kernel build tools before pahole 1.31 call every function static.)
+    pub linkage: Linkage,
+    /// What it takes and returns.
+    pub signature: Signature<'a>,
+}
+
+/// What a function takes and returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature<'a> {
+    /// Its parameters in order.
+    pub parameters: Vec<Parameter<'a>>,
+    /// Takes more (`...`) after them.
+    pub variadic: bool,
+    /// What it returns, [`TypeId::VOID`] for nothing.
+    pub result: TypeId,
+}
+
+/// One parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter<'a> {
+    /// Its name, if the BTF has one.
+    pub name: Option<&'a str>,
+    /// Its type.
+    pub type_id: TypeId,
+    /// Where it arrives.
+    pub passing: Passing,
+}
+
+/// Where an argument arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// In the argument register of this number, counted from 0 (`rdi`), or a tracepoint's argument.
+    Register(u32),
+    /// It cannot be read, because …
+    Unreadable(&'static str),
+}
+
+/// The arguments of a raw tracepoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracepoint<'a> {
+    /// Its arguments, in order. Names are missing where only the typedef of its prototype is known.
+    pub parameters: Vec<Parameter<'a>>,
+}
+
+const ON_STACK: &str = "it is passed on the stack: only the first six registers are kept";
+const BY_VALUE: &str = "it is a structure passed by value: only a pointer to one can be followed";
+const WIDE: &str = "it is wider than a register";
+const FLOATING: &str = "it is a floating-point number";
+const SHIFTED: &str = "it comes after a structure passed by value, and its place depends on how the compiler passed that";
+
+impl<'a> Parameter<'a> {
+    /// Its name, or `argN` (counted from 0) for one without.
+    pub fn name_or_position(&self, position: usize) -> String {
+        self.name
+            .map_or_else(|| format!("arg{position}"), str::to_owned)
+    }
+}
+
+impl<'a> Btf<'a> {
+    /// All functions called `name`. Several mean static functions of different files; where their
+    /// signatures differ, which one an address belongs to cannot be told from BTF.
+    pub fn functions(&self, name: &str) -> Result<Vec<Function<'a>>, BtfError> {
+        self.find(Wanted::Function, name)
+            .into_iter()
+            .map(|id| self.function(id))
+            .collect()
+    }
+
+    /// The function of type number `id`.
+    pub fn function(&self, id: TypeId) -> Result<Function<'a>, BtfError> {
+        let Type::Function {
+            name,
+            prototype,
+            linkage,
+        } = self.get(id)?
+        else {
+            return Err(BtfError::of_type(id, "it is not a function"));
+        };
+        let Type::Prototype(prototype) = self.get(prototype)? else {
+            return Err(BtfError::of_type(
+                id,
+                "it is a function without a prototype",
+            ));
+        };
+        Ok(Function {
+            id,
+            name,
+            linkage: match linkage {
+                0 => Linkage::Static,
+                1 => Linkage::Global,
+                _ => Linkage::Extern,
+            },
+            signature: self.signature(&prototype)?,
+        })
+    }
+
+    /// The signature that `prototype` says, with the place of each argument on x86-64.
+    pub fn signature(&self, prototype: &Prototype<'a>) -> Result<Signature<'a>, BtfError> {
+        let mut declared = prototype.parameters(self)?;
+        let variadic = declared.last().is_some_and(|last| last.1 == TypeId::VOID);
+        if variadic {
+            declared.pop();
+        }
+        let mut places = Places::default();
+        let parameters = declared
+            .into_iter()
+            .map(|(name, type_id)| {
+                Ok(Parameter {
+                    name: Some(name).filter(|name| !name.is_empty()),
+                    type_id,
+                    passing: places.next(self, type_id)?,
+                })
+            })
+            .collect::<Result<_, BtfError>>()?;
+        Ok(Signature {
+            parameters,
+            variadic,
+            result: prototype.result,
+        })
+    }
+
+    /// The raw tracepoint `name`, or `None` if the kernel has none. Its signature comes from the function
+    /// `__traceiter_NAME`, else (without parameter names) from the typedef `btf_trace_NAME`; both have a
+    /// first parameter `__data`, which programs do not get.
+    /// <https://elixir.bootlin.com/linux/v6.1/source/include/linux/tracepoint.h#L304>
+    pub fn tracepoint(&self, name: &str) -> Result<Option<Tracepoint<'a>>, BtfError> {
+        let function = self.find(Wanted::Function, &format!("__traceiter_{name}"));
+        let prototype = if let Some(&id) = function.first() {
+            match self.get(id)? {
+                Type::Function { prototype, .. } => prototype,
+                _ => return Err(BtfError::of_type(id, "it is not a function")),
+            }
+        } else {
+            let typedef = self.find(Wanted::Typedef, &format!("btf_trace_{name}"));
+            let Some(&id) = typedef.first() else {
+                return Ok(None);
+            };
+            match self.strip(id)?.ty {
+                Type::Pointer(prototype) => prototype,
+                _ => {
+                    return Err(BtfError::of_type(
+                        id,
+                        "it is a tracepoint that is not a function pointer",
+                    ));
+                }
+            }
+        };
+        let Type::Prototype(prototype) = self.get(prototype)? else {
+            return Err(BtfError::of_type(prototype, "it is not a prototype"));
+        };
+        // Tracepoint programs get every argument, of whatever type, as one 64-bit number.
+        // https://elixir.bootlin.com/linux/v6.1/source/include/trace/bpf_probe.h#L27
+        let parameters = prototype
+            .parameters(self)?
+            .into_iter()
+            .skip(1)
+            .zip(0..)
+            .map(|((name, type_id), position)| {
+                let passing = match self.strip(type_id)?.ty {
+                    Type::Struct(_) | Type::Union(_) => Passing::Unreadable(BY_VALUE),
+                    Type::Float { .. } => Passing::Unreadable(FLOATING),
+                    _ if position >= REGISTERS => {
+                        Passing::Unreadable("only the first six arguments of a tracepoint are kept")
+                    }
+                    _ => Passing::Register(position),
+                };
+                Ok(Parameter {
+                    name: Some(name).filter(|name| !name.is_empty()),
+                    type_id,
+                    passing,
+                })
+            })
+            .collect::<Result<_, BtfError>>()?;
+        Ok(Some(Tracepoint { parameters }))
+    }
+
+    /// The LSM hook `name` (e.g. `socket_create`), or `None` if the kernel has none: the function
+    /// `bpf_lsm_NAME`, which exists for each hook that a program can attach to.
+    /// <https://elixir.bootlin.com/linux/v6.1/source/kernel/bpf/bpf_lsm.c#L22>
+    pub fn lsm_hook(&self, name: &str) -> Result<Option<Function<'a>>, BtfError> {
+        Ok(self
+            .functions(&format!("bpf_lsm_{name}"))?
+            .into_iter()
+            .next())
+    }
+
+    /// Names of all LSM hooks, sorted.
+    pub fn lsm_hook_names(&self) -> Result<Vec<&'a str>, BtfError> {
+        self.names_after("bpf_lsm_")
+    }
+
+    /// Names of all raw tracepoints, sorted.
+    pub fn tracepoint_names(&self) -> Result<Vec<&'a str>, BtfError> {
+        self.names_after("__traceiter_")
+    }
+
+    fn names_after(&self, prefix: &str) -> Result<Vec<&'a str>, BtfError> {
+        let mut names = Vec::new();
+        self.each(Wanted::Function, &mut |_, name| {
+            names.extend(name.strip_prefix(prefix));
+        })?;
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Is `composite` passed like integers: all of it, recursively, made of aligned integers and pointers?
+    fn is_plain(
+        &self,
+        composite: &Composite<'a>,
+        start: u64,
+        depth: usize,
+        visits: &mut u32,
+    ) -> Result<bool, BtfError> {
+        for member in self.members(composite)? {
+            *visits += 1;
+            if depth > MAX_CHAIN || *visits > 64 || member.bits != 0 {
+                return Ok(false);
+            }
+            let offset = start + member.bit_offset;
+            let size = match self.strip(member.type_id)?.ty {
+                Type::Int(int) => int.size,
+                Type::Enum(enumeration) => enumeration.size,
+                Type::Pointer(_) => 8,
+                Type::Struct(inner) | Type::Union(inner) => {
+                    if !self.is_plain(&inner, offset, depth + 1, visits)? {
+                        return Ok(false);
+                    }
+                    1
+                }
+                _ => return Ok(false),
+            };
+            if !offset.is_multiple_of(u64::from(size) * 8) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Hands out argument registers in the order of the parameters.
+#[derive(Default)]
+struct Places {
+    next: u32,
+    /// A parameter came whose registers are not certain: no place after it is.
+    lost: bool,
+}
+
+impl Places {
+    fn next<'a>(&mut self, btf: &Btf<'a>, type_id: TypeId) -> Result<Passing, BtfError> {
+        if self.lost {
+            return Ok(Passing::Unreadable(SHIFTED));
+        }
+        let needs = match btf.strip(type_id)?.ty {
+            Type::Struct(composite) | Type::Union(composite) => {
+                match composite.size {
+                    // Larger ones are copied to the stack and take no register.
+                    17.. => {}
+                    1..=16 if btf.is_plain(&composite, 0, 0, &mut 0)? => {
+                        self.take(composite.size.div_ceil(8));
+                    }
+                    _ => self.lost = true,
+                }
+                return Ok(Passing::Unreadable(BY_VALUE));
+            }
+            Type::Float { .. } => return Ok(Passing::Unreadable(FLOATING)),
+            Type::Int(int) if int.size > 8 => {
+                self.take(2);
+                return Ok(Passing::Unreadable(WIDE));
+            }
+            Type::Int(_) | Type::Pointer(_) | Type::Enum(_) => 1,
+            _ => {
+                self.lost = true;
+                return Ok(Passing::Unreadable("its type is not one of a parameter"));
+            }
+        };
+        Ok(match self.take(needs) {
+            Some(register) => Passing::Register(register),
+            None => Passing::Unreadable(ON_STACK),
+        })
+    }
+
+    /// Registers for one argument: all that it needs or none (it then goes to the stack, and later,
+    /// smaller ones may still find registers).
+    fn take(&mut self, needs: u32) -> Option<u32> {
+        let first = self.next;
+        if first + needs > REGISTERS {
+            return None;
+        }
+        self.next += needs;
+        Some(first)
+    }
+}

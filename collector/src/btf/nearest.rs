@@ -1,0 +1,57 @@
+//! Names like a name that does not exist.
+
+use super::{Btf, BtfError, Wanted};
+
+/// At most so many suggestions.
+const MAX_SUGGESTIONS: usize = 3;
+
+/// The letters of a name, as a set: a name that shares few with another cannot be near it.
+fn letters(name: &str) -> u64 {
+    name.bytes().fold(0, |set, byte| set | 1 << (byte & 63))
+}
+
+/// The names of `among` nearest to `name`, the nearest first, at most three; none that is too far to be meant.
+pub fn nearest<'n>(name: &str, among: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+    let limit = (name.len() / 3).clamp(1, 4);
+    let wanted = letters(name);
+    let mut near: Vec<(usize, &str)> = among
+        .into_iter()
+        .filter(|other| {
+            !other.is_empty()
+                && other.len().abs_diff(name.len()) <= limit
+                && (letters(other) ^ wanted).count_ones() as usize <= 2 * limit
+        })
+        .map(|other| (strsim::osa_distance(name, other), other))
+        .filter(|(distance, _)| *distance <= limit)
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    near.truncate(MAX_SUGGESTIONS);
+    near.into_iter()
+        .map(|(_, other)| other.to_owned())
+        .collect()
+}
+
+impl Btf<'_> {
+    /// Existing `wanted` names like `name`, the nearest first, at most three. Looks at every type, so it
+    /// is for messages only.
+    pub fn nearest(&self, wanted: Wanted, name: &str) -> Result<Vec<String>, BtfError> {
+        let mut names = Vec::new();
+        self.each(wanted, &mut |_, other| names.push(other))?;
+        Ok(nearest(name, names))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a typing error is recognised and that strangers are not suggested.
+    #[test]
+    fn suggests_what_was_meant() {
+        let names = ["sk", "state", "ops", "file", "flags"];
+        assert_eq!(nearest("skk", names), ["sk"]);
+        assert_eq!(nearest("sttae", names), ["state"]);
+        assert!(nearest("private_data", names).is_empty());
+    }
+}

@@ -1,0 +1,259 @@
+//! From the bytes that a read brought back to a typed value.
+
+use qed_collector_ebpf::MAX_READ_BYTES;
+
+/// How to understand the bytes of a read. Type names are as C spells them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decode {
+    /// An address, 8 bytes.
+    Pointer {
+        /// E.g. `struct socket *`
+        type_name: String,
+        /// It points to code: name it by symbol.
+        to_function: bool,
+    },
+    /// A number.
+    Int {
+        /// Bytes: 1, 2, 4 or 8.
+        size: u32,
+        /// Has negative values.
+        signed: bool,
+        /// E.g. `unsigned int`
+        type_name: String,
+    },
+    /// `bool`, 1 byte.
+    Bool,
+    /// One of an enumeration.
+    Enum {
+        /// E.g. `socket_state`
+        type_name: String,
+        /// Bytes: 1, 2, 4 or 8.
+        size: u32,
+        /// Has negative values.
+        signed: bool,
+        /// Its names.
+        values: Vec<(String, i128)>,
+    },
+    /// A bit field.
+    BitField {
+        /// Its first bit, counted from the lowest bit of the first byte loaded: 0 to 7.
+        bit_offset: u32,
+        /// Its width.
+        bits: u32,
+        /// Its highest bit is a sign.
+        signed: bool,
+        /// Its declared type.
+        type_name: String,
+        /// Its type is `bool`.
+        boolean: bool,
+        /// Names of its values, if its type is an enumeration.
+        values: Vec<(String, i128)>,
+    },
+    /// Text, which ends at the first NUL.
+    Text {
+        /// Bytes read at most.
+        max: u32,
+        /// All of it fits: a text without NUL is complete (an array), not cut.
+        whole: bool,
+    },
+    /// Bytes without further meaning.
+    Bytes {
+        /// How many.
+        len: u32,
+        /// E.g. `unsigned char[16]`
+        type_name: String,
+    },
+}
+
+/// A value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    /// An address.
+    Pointer {
+        /// The address, 0 for NULL.
+        address: u64,
+        /// E.g. `struct socket *`
+        type_name: String,
+        /// It points to code.
+        to_function: bool,
+    },
+    /// A number.
+    Int {
+        /// The number.
+        value: i128,
+        /// E.g. `unsigned int`
+        type_name: String,
+    },
+    /// `bool`
+    Bool(bool),
+    /// One of an enumeration.
+    Enum {
+        /// The number.
+        value: i128,
+        /// Its name; `None` for a number that the enumeration does not name.
+        name: Option<String>,
+        /// E.g. `socket_state`
+        type_name: String,
+    },
+    /// Text, without the NUL.
+    Text {
+        /// The text.
+        text: String,
+        /// More may follow: as many bytes were read as one read can bring back.
+        cut: bool,
+    },
+    /// Bytes: an array, or text that is not UTF-8.
+    Bytes {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// E.g. `unsigned char[16]`
+        type_name: String,
+    },
+    /// The read failed: nothing is known.
+    Unread {
+        /// Positive errno of the helper, e.g. 14 (EFAULT): a pointer on the way was NULL or bad.
+        errno: i32,
+    },
+    /// The bytes are none of this type.
+    Broken {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What `bytes` say, of which the read reported `result` (0, a string's length, or a negative errno).
+pub fn decode(bytes: &[u8; MAX_READ_BYTES], result: i32, how: &Decode) -> Decoded {
+    if result < 0 {
+        return Decoded::Unread {
+            errno: result.saturating_neg(),
+        };
+    }
+    match how {
+        Decode::Pointer {
+            type_name,
+            to_function,
+        } => Decoded::Pointer {
+            address: number(bytes, 0, 64) as u64,
+            type_name: type_name.clone(),
+            to_function: *to_function,
+        },
+        Decode::Int {
+            size,
+            signed,
+            type_name,
+        } => Decoded::Int {
+            value: extend(number(bytes, 0, size * 8), size * 8, *signed),
+            type_name: type_name.clone(),
+        },
+        Decode::Bool => boolean(number(bytes, 0, 8)),
+        Decode::Enum {
+            type_name,
+            size,
+            signed,
+            values,
+        } => named(
+            extend(number(bytes, 0, size * 8), size * 8, *signed),
+            size * 8,
+            values,
+            type_name,
+        ),
+        Decode::BitField {
+            bit_offset,
+            bits,
+            signed,
+            type_name,
+            boolean: is_bool,
+            values,
+        } => {
+            let raw = number(bytes, *bit_offset, *bits);
+            let value = extend(raw, *bits, *signed);
+            if *is_bool {
+                boolean(raw)
+            } else if values.is_empty() {
+                Decoded::Int {
+                    value,
+                    type_name: type_name.clone(),
+                }
+            } else {
+                named(value, *bits, values, type_name)
+            }
+        }
+        Decode::Text { max, whole } => text(bytes, result, *max, *whole),
+        Decode::Bytes { len, type_name } => Decoded::Bytes {
+            bytes: bytes[..(*len as usize).min(MAX_READ_BYTES)].to_vec(),
+            type_name: type_name.clone(),
+        },
+    }
+}
+
+/// `bits` (at most 64) bits from bit `offset` on, little-endian.
+fn number(bytes: &[u8; MAX_READ_BYTES], offset: u32, bits: u32) -> u128 {
+    let start = (offset / 8) as usize;
+    let mut sixteen = [0; 16];
+    for (to, &from) in sixteen.iter_mut().zip(bytes.iter().skip(start)) {
+        *to = from;
+    }
+    u128::from_le_bytes(sixteen) >> (offset % 8) & ((1 << bits.min(64)) - 1)
+}
+
+fn extend(raw: u128, bits: u32, signed: bool) -> i128 {
+    let raw = raw as i128;
+    if signed && (1..=64).contains(&bits) && raw >> (bits - 1) & 1 == 1 {
+        raw - (1 << bits)
+    } else {
+        raw
+    }
+}
+
+fn boolean(raw: u128) -> Decoded {
+    match raw {
+        0 => Decoded::Bool(false),
+        1 => Decoded::Bool(true),
+        other => Decoded::Broken {
+            reason: format!("{other} is no value of bool"),
+        },
+    }
+}
+
+/// The name of `value`. BTF of old tools does not say which enumerations are signed, so a value that no
+/// name has is also tried with the other signedness of its `bits`.
+fn named(value: i128, bits: u32, values: &[(String, i128)], type_name: &str) -> Decoded {
+    let raw = value as u128 & ((1 << bits.min(64)) - 1);
+    let name = [value, extend(raw, bits, true), extend(raw, bits, false)]
+        .iter()
+        .find_map(|value| values.iter().find(|(_, other)| other == value))
+        .map(|(name, _)| name.clone());
+    Decoded::Enum {
+        value,
+        name,
+        type_name: type_name.to_owned(),
+    }
+}
+
+fn text(bytes: &[u8; MAX_READ_BYTES], result: i32, max: u32, whole: bool) -> Decoded {
+    let max = (max as usize).min(MAX_READ_BYTES);
+    // A string read says how much it read, the NUL included; what follows in the buffer is not of it.
+    let read = match usize::try_from(result) {
+        Ok(length) if length > 0 => length.min(max),
+        _ => max,
+    };
+    let end = bytes[..read].iter().position(|&byte| byte == 0);
+    // A string helper always ends with a NUL, also where it had to cut.
+    let cut = !whole && (end.is_none() || end == Some(max.saturating_sub(1)));
+    let found = &bytes[..end.unwrap_or(read)];
+    // Cutting may split a character, which is then dropped; anything else that is not UTF-8 is not text.
+    match std::str::from_utf8(found) {
+        Ok(text) => Decoded::Text {
+            text: text.to_owned(),
+            cut,
+        },
+        Err(error) if cut && error.error_len().is_none() => Decoded::Text {
+            text: String::from_utf8_lossy(&found[..error.valid_up_to()]).into_owned(),
+            cut,
+        },
+        Err(_) => Decoded::Bytes {
+            bytes: found.to_vec(),
+            type_name: "char *".into(),
+        },
+    }
+}

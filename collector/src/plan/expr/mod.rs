@@ -1,0 +1,131 @@
+//! Read paths: the small C-like language in which an investigation says what to read at a probe.
+//!
+//! ```text
+//! expr    = ( "*" | "&" | "(" type ")" )* postfix
+//! postfix = primary ( "->" NAME | "." NAME | "[" N "]" )*
+//! primary = PARAMETER | "return" | "regs" | "task" | "fd" | "fd(" N ")" | "text(" SYMBOL [ "," N ] ")"
+//!         | "return_slot(" FUNCTION ")" | "container_of(" expr "," type "," MEMBER ( "." MEMBER )* ")" | "(" expr ")"
+//! type    = ( "const" | "volatile" | "__user" )* ( "struct" NAME | "union" NAME | "enum" NAME | integer words | TYPEDEF ) "*"*
+//! ```
+//!
+//! - A parameter is called as the kernel calls it, or `arg0`, `arg1`, … where BTF has no name. A parameter
+//!   that is called like a built-in (`regs`, `task`, `fd`) hides it; `regs()`, `task()`, `fd()` always mean
+//!   the built-in.
+//! - `return`: what the function or system call returned. `regs`: the `struct pt_regs` of the hit. `task`: the
+//!   current `struct task_struct`. `fd`: the `struct file` at the returned descriptor; `fd(3)`: at descriptor 3.
+//!   `text(SYMBOL, N)`: the first N (16 if not said) bytes of kernel text there. `return_slot(FUNCTION)`: what the
+//!   stack slot with that function's return address holds; `&return_slot(FUNCTION)`: where the slot is.
+//! - As in C, casts, `*` and `&` bind less tightly than `->`, `.` and `[N]`.
+//! - A `char *` is read as the string that it points to (`(void *)name` for the pointer itself), `char[N]` as
+//!   text, an array of integers up to 64 bytes as bytes; a structure cannot be read whole.
+//! - `(const char __user *)buf` reads the task's memory. GCC does not record `__user`, so say it in a cast.
+//!
+//! [`compile`] turns a path into a [`ReadSpec`] for the eBPF programs and a [`Decode`] for what comes back.
+
+mod compile;
+mod decode;
+mod lookup;
+mod parse;
+mod read;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use compile::compile;
+pub use decode::{Decode, Decoded, decode};
+
+use crate::btf::{Btf, BtfError, Parameter, TypeId};
+use qed_collector_ebpf::ReadSpec;
+use std::ops::Range;
+
+/// A read path, ready for the kernel side, and how to understand what it brings back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compiled {
+    /// What the eBPF program does.
+    pub spec: ReadSpec,
+    /// What its bytes mean.
+    pub decode: Decode,
+}
+
+/// What `return` means where the path is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// Nothing has returned yet: an entry, or a tracepoint other than a system call's exit.
+    NotYet,
+    /// A function returned a value of this type ([`TypeId::VOID`]: nothing).
+    Function(TypeId),
+    /// A system call returned (a `long`).
+    SystemCall,
+}
+
+/// What a path can refer to.
+#[derive(Clone, Copy)]
+pub struct Scope<'s, 'a> {
+    /// The kernel's types.
+    pub btf: &'s Btf<'a>,
+    /// Parameters of the probed function or tracepoint.
+    pub parameters: &'s [Parameter<'a>],
+    /// What `return` is here.
+    pub returned: Returned,
+    /// Live addresses of kernel symbols; `None` for a symbol that does not exist or whose address is hidden.
+    pub symbols: &'s dyn Fn(&str) -> Option<u64>,
+}
+
+/// Why a path cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}{}", suggestion(.nearest))]
+pub struct ExprError {
+    /// Where in the path, in bytes.
+    pub span: Range<usize>,
+    /// Whose fault it is.
+    pub class: ErrorClass,
+    /// What is wrong, in words.
+    pub reason: String,
+    /// Existing names like the unknown one, the nearest first.
+    pub nearest: Vec<String>,
+}
+
+/// What an [`ExprError`] means for the investigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// The path is not of the language: the investigation is wrong on every kernel.
+    Syntax,
+    /// A name does not exist in this kernel, or here; it may in another.
+    Unknown,
+    /// The path makes no sense for these types, or asks for what cannot be read.
+    Type,
+    /// Too many pointers, too many bytes, too far away.
+    Limit,
+    /// The address of a symbol is not known.
+    Symbol,
+    /// The BTF is damaged.
+    Btf,
+}
+
+fn suggestion(nearest: &[String]) -> String {
+    match nearest {
+        [] => String::new(),
+        [one] => format!("; did you mean `{one}`?"),
+        many => format!("; did you mean one of `{}`?", many.join("`, `")),
+    }
+}
+
+impl ExprError {
+    fn new(class: ErrorClass, span: &Range<usize>, reason: impl Into<String>) -> Self {
+        Self {
+            span: span.clone(),
+            class,
+            reason: reason.into(),
+            nearest: Vec::new(),
+        }
+    }
+
+    fn near(mut self, nearest: Vec<String>) -> Self {
+        self.nearest = nearest;
+        self
+    }
+
+    fn btf(span: &Range<usize>, error: &BtfError) -> Self {
+        Self::new(ErrorClass::Btf, span, error.to_string())
+    }
+}

@@ -1,0 +1,403 @@
+//! From the text of a path to its tree.
+
+use super::{ErrorClass, ExprError};
+use std::ops::Range;
+
+/// Levels of nesting that a path may have.
+const MAX_DEPTH: usize = 32;
+/// Bytes that a path may have.
+const MAX_BYTES: usize = 1024;
+
+/// A path, with where in the text each part stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Expr {
+    pub span: Range<usize>,
+    pub node: Node,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Node {
+    /// A parameter or a built-in.
+    Name(String),
+    /// `regs()`, `fd(3)`, `text(SYMBOL, 5)`: a built-in with its arguments.
+    Call(String, Vec<Argument>),
+    /// `of.name` or `of->name`
+    Member {
+        of: Box<Expr>,
+        arrow: bool,
+        name: Name,
+    },
+    Index(Box<Expr>, u64),
+    Load(Box<Expr>),
+    AddressOf(Box<Expr>),
+    Cast(TypeText, Box<Expr>),
+    ContainerOf(Box<Expr>, TypeText, Vec<Name>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Name {
+    pub span: Range<usize>,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Argument {
+    Name(Name),
+    Number(Range<usize>, u64),
+}
+
+/// A type as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TypeText {
+    pub span: Range<usize>,
+    /// `struct`, `union` or `enum`, if one is written.
+    pub tag: Option<&'static str>,
+    /// A tag or typedef, or the words of an integer type.
+    pub words: Vec<String>,
+    pub stars: u32,
+    /// `__user` is written.
+    pub user: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token<'t> {
+    Word(&'t str),
+    Number(u64),
+    Sign(&'t str),
+    End,
+}
+
+const QUALIFIERS: [&str; 3] = ["const", "volatile", "__user"];
+const TAGS: [&str; 3] = ["struct", "union", "enum"];
+/// Words of C's integer types.
+const INTEGERS: [&str; 10] = [
+    "unsigned", "signed", "char", "short", "int", "long", "__int128", "bool", "_Bool", "void",
+];
+
+fn syntax(span: &Range<usize>, reason: impl Into<String>) -> ExprError {
+    ExprError::new(ErrorClass::Syntax, span, reason)
+}
+
+fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token<'_>)>, ExprError> {
+    let mut found = Vec::new();
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let rest = &text[at..];
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let (length, token) = match byte {
+            b' ' | b'\t' => {
+                at += 1;
+                continue;
+            }
+            b'0'..=b'9' => {
+                let digits = &rest[..length];
+                let number = digits
+                    .strip_prefix("0x")
+                    .map_or_else(|| digits.parse(), |hex| u64::from_str_radix(hex, 16))
+                    .map_err(|_| syntax(&(at..at + length), format!("`{digits}` is no number")))?;
+                (length, Token::Number(number))
+            }
+            _ if length > 0 => (length, Token::Word(&rest[..length])),
+            b'-' if rest.starts_with("->") => (2, Token::Sign("->")),
+            b'.' | b'[' | b']' | b'(' | b')' | b'*' | b'&' | b',' => (1, Token::Sign(&rest[..1])),
+            _ => {
+                let sign = rest.chars().next().unwrap_or(' ');
+                return Err(syntax(
+                    &(at..at + sign.len_utf8()),
+                    format!(
+                        "`{}` means nothing in a read path, which has only names, `->`, `.`, `[N]`, `*`, `&` and casts",
+                        sign.escape_debug()
+                    ),
+                ));
+            }
+        };
+        found.push((at..at + length, token));
+        at += length;
+    }
+    found.push((text.len()..text.len(), Token::End));
+    Ok(found)
+}
+
+/// Parse a whole path.
+pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
+    if text.len() > MAX_BYTES {
+        return Err(syntax(
+            &(0..text.len()),
+            format!(
+                "the path has {} bytes, at most {MAX_BYTES} are allowed",
+                text.len()
+            ),
+        ));
+    }
+    let tokens = tokens(text)?;
+    let mut parser = Parser {
+        tokens: &tokens,
+        at: 0,
+        depth: 0,
+    };
+    let expr = parser.expr()?;
+    match parser.peek() {
+        Token::End => Ok(expr),
+        _ => Err(parser.unexpected("the end of the path, `->`, `.` or `[`")),
+    }
+}
+
+struct Parser<'p, 't> {
+    tokens: &'p [(Range<usize>, Token<'t>)],
+    at: usize,
+    depth: usize,
+}
+
+impl<'t> Parser<'_, 't> {
+    fn ahead(&self, by: usize) -> &Token<'t> {
+        self.tokens.get(self.at + by).map_or(&Token::End, |t| &t.1)
+    }
+
+    fn peek(&self) -> &Token<'t> {
+        self.ahead(0)
+    }
+
+    fn span(&self) -> Range<usize> {
+        self.tokens
+            .get(self.at)
+            .or(self.tokens.last())
+            .map_or(0..0, |t| t.0.clone())
+    }
+
+    /// From byte `start` to the end of the last token taken.
+    fn since(&self, start: usize) -> Range<usize> {
+        let end = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        start..end.map_or(start, |t| t.0.end)
+    }
+
+    fn unexpected(&self, wanted: &str) -> ExprError {
+        let found = match self.peek() {
+            Token::Word(word) => format!("`{word}`"),
+            Token::Number(number) => format!("`{number}`"),
+            Token::Sign(sign) => format!("`{sign}`"),
+            Token::End => "the end of the path".into(),
+        };
+        syntax(
+            &self.span(),
+            format!("{found} stands where {wanted} should"),
+        )
+    }
+
+    fn eat(&mut self, sign: &str) -> bool {
+        let here = *self.peek() == Token::Sign(sign);
+        self.at += usize::from(here);
+        here
+    }
+
+    fn expect(&mut self, sign: &str) -> Result<(), ExprError> {
+        if self.eat(sign) {
+            Ok(())
+        } else {
+            Err(self.unexpected(&format!("`{sign}`")))
+        }
+    }
+
+    fn name(&mut self, what: &str) -> Result<Name, ExprError> {
+        let span = self.span();
+        match *self.peek() {
+            Token::Word(word) => {
+                self.at += 1;
+                Ok(Name {
+                    span,
+                    text: word.to_owned(),
+                })
+            }
+            _ => Err(self.unexpected(what)),
+        }
+    }
+
+    fn expr(&mut self) -> Result<Expr, ExprError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(syntax(
+                &self.span(),
+                format!("the path nests more than {MAX_DEPTH} levels deep"),
+            ));
+        }
+        let start = self.span().start;
+        let node = if self.eat("*") {
+            Node::Load(Box::new(self.expr()?))
+        } else if self.eat("&") {
+            Node::AddressOf(Box::new(self.expr()?))
+        } else if self.at_cast() {
+            self.expect("(")?;
+            let ty = self.type_text()?;
+            self.expect(")")?;
+            Node::Cast(ty, Box::new(self.expr()?))
+        } else {
+            let expr = self.postfix()?;
+            self.depth -= 1;
+            return Ok(expr);
+        };
+        self.depth -= 1;
+        Ok(Expr {
+            span: self.since(start),
+            node,
+        })
+    }
+
+    /// `(` opens a cast if a type's keyword follows, or if what it holds is a lone name with stars and an
+    /// operand comes after it. The language has no binary operators, so that is never something else.
+    fn at_cast(&self) -> bool {
+        if *self.peek() != Token::Sign("(") {
+            return false;
+        }
+        let Token::Word(word) = *self.ahead(1) else {
+            return false;
+        };
+        if [&QUALIFIERS[..], &TAGS, &INTEGERS].concat().contains(&word) {
+            return true;
+        }
+        let mut by = 2;
+        while matches!(
+            self.ahead(by),
+            Token::Sign("*") | Token::Word("__user" | "const")
+        ) {
+            by += 1;
+        }
+        *self.ahead(by) == Token::Sign(")")
+            && (by > 2
+                || matches!(
+                    self.ahead(by + 1),
+                    Token::Word(_) | Token::Sign("(" | "*" | "&")
+                ))
+    }
+
+    fn type_text(&mut self) -> Result<TypeText, ExprError> {
+        let start = self.span().start;
+        let mut ty = TypeText {
+            span: 0..0,
+            tag: None,
+            words: Vec::new(),
+            stars: 0,
+            user: false,
+        };
+        loop {
+            match *self.peek() {
+                Token::Word(word) if QUALIFIERS.contains(&word) => {
+                    if word == "__user" {
+                        ty.user = true;
+                    }
+                }
+                Token::Word(word) if ty.stars == 0 => {
+                    let tag = TAGS.iter().find(|&&tag| tag == word);
+                    let integer = INTEGERS.contains(&word);
+                    match tag {
+                        Some(tag) if ty.tag.is_none() && ty.words.is_empty() => ty.tag = Some(tag),
+                        None if ty.words.is_empty()
+                            || integer
+                                && ty.tag.is_none()
+                                && INTEGERS.contains(&ty.words[0].as_str()) =>
+                        {
+                            ty.words.push(word.to_owned());
+                        }
+                        _ => return Err(self.unexpected("`*` or the end of the type")),
+                    }
+                }
+                Token::Sign("*") if !ty.words.is_empty() => ty.stars += 1,
+                _ => break,
+            }
+            self.at += 1;
+        }
+        ty.span = self.since(start);
+        if ty.words.is_empty() {
+            return Err(self.unexpected("the name of a type"));
+        }
+        if ty.stars > 4 {
+            return Err(syntax(&ty.span, "a type with more than four stars"));
+        }
+        if ty.user && ty.stars == 0 {
+            return Err(syntax(
+                &ty.span,
+                "`__user` says where a pointer points, so a `*` must follow",
+            ));
+        }
+        Ok(ty)
+    }
+
+    fn postfix(&mut self) -> Result<Expr, ExprError> {
+        let start = self.span().start;
+        let mut expr = self.primary()?;
+        // Each member or index is one level of the tree, which the compiler descends by recursion.
+        let mut steps = 0;
+        loop {
+            let of = Box::new(expr.clone());
+            let arrow = *self.peek() == Token::Sign("->");
+            let node = if self.eat("->") || self.eat(".") {
+                let name = self.name("the name of a member")?;
+                Node::Member { of, arrow, name }
+            } else if self.eat("[") {
+                let Token::Number(number) = *self.peek() else {
+                    return Err(self.unexpected("a number, the index of an element,"));
+                };
+                self.at += 1;
+                self.expect("]")?;
+                Node::Index(of, number)
+            } else {
+                return Ok(expr);
+            };
+            steps += 1;
+            if steps > MAX_DEPTH {
+                return Err(syntax(
+                    &self.since(start),
+                    format!("the path has more than {MAX_DEPTH} steps"),
+                ));
+            }
+            expr = Expr {
+                span: self.since(start),
+                node,
+            };
+        }
+    }
+
+    fn primary(&mut self) -> Result<Expr, ExprError> {
+        let start = self.span().start;
+        if self.eat("(") {
+            let inner = self.expr()?;
+            self.expect(")")?;
+            return Ok(inner);
+        }
+        let name = self.name("a parameter, `return`, `task`, `regs` or `fd`")?;
+        let node = if !self.eat("(") {
+            Node::Name(name.text)
+        } else if name.text == "container_of" {
+            let pointer = self.expr()?;
+            self.expect(",")?;
+            let ty = self.type_text()?;
+            self.expect(",")?;
+            let mut members = vec![self.name("the name of a member")?];
+            while self.eat(".") {
+                members.push(self.name("the name of a member")?);
+            }
+            self.expect(")")?;
+            Node::ContainerOf(Box::new(pointer), ty, members)
+        } else {
+            let mut arguments = Vec::new();
+            while !self.eat(")") {
+                if !arguments.is_empty() {
+                    self.expect(",")?;
+                }
+                arguments.push(match *self.peek() {
+                    Token::Number(number) => {
+                        let span = self.span();
+                        self.at += 1;
+                        Argument::Number(span, number)
+                    }
+                    _ => Argument::Name(self.name("a symbol or a number")?),
+                });
+            }
+            Node::Call(name.text, arguments)
+        };
+        Ok(Expr {
+            span: self.since(start),
+            node,
+        })
+    }
+}

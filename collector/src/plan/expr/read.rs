@@ -1,0 +1,243 @@
+//! The last step of a path: which load brings its value back, and what the bytes mean.
+
+use super::{
+    Compiled, Decode, ErrorClass, ExprError,
+    compile::{At, Compiler, list, wrong},
+    value::{Holds, Shape, Target, Ty, Value},
+};
+use crate::btf::{Type, TypeId};
+use qed_collector_ebpf::{MAX_READ_BYTES, form};
+use std::ops::Range;
+
+const MAX: u32 = MAX_READ_BYTES as u32;
+
+impl Compiler<'_, '_, '_> {
+    /// Read `value`, which the whole path stands for.
+    pub fn read(&self, value: Value, span: &Range<usize>) -> Result<Compiled, ExprError> {
+        match value.holds {
+            Holds::Code(0) => {
+                return self.load(&value, 8, self.address(value.ty, true, span)?, span);
+            }
+            Holds::Code(bytes) => {
+                let decode = Decode::Bytes {
+                    len: bytes,
+                    type_name: format!("unsigned char[{bytes}]"),
+                };
+                return self.load(&value, bytes, decode, span);
+            }
+            Holds::Bits { bit_offset, bits } => return self.bits(&value, bit_offset, bits, span),
+            Holds::Itself | Holds::Kernel | Holds::User => {}
+        }
+        let plain = match value.ty.shape(self.btf()).at(span)? {
+            Shape::Pointer(target) => return self.pointer(value, &target, span),
+            Shape::Plain(plain) => plain,
+        };
+        let type_name = || value.ty.name(self.btf()).at(span);
+        let (size, decode) = match plain.ty {
+            Type::Int(int) if int.boolean && int.size == 1 => (1, Decode::Bool),
+            Type::Int(int) if int.size <= 8 => (
+                int.size,
+                Decode::Int {
+                    size: int.size,
+                    signed: int.signed,
+                    type_name: type_name()?,
+                },
+            ),
+            Type::Int(int) if value.holds != Holds::Itself => (
+                int.size,
+                Decode::Bytes {
+                    len: int.size,
+                    type_name: type_name()?,
+                },
+            ),
+            Type::Enum(enumeration) => (
+                enumeration.size,
+                Decode::Enum {
+                    type_name: type_name()?,
+                    size: enumeration.size,
+                    signed: enumeration.signed,
+                    values: self.names_of(plain.id, span)?,
+                },
+            ),
+            Type::Array { element, count } if value.holds != Holds::Itself => {
+                return self.array(&value, element, count, span);
+            }
+            Type::Struct(composite) | Type::Union(composite) => {
+                let members = self.btf().member_names(&composite).at(span)?;
+                return wrong(
+                    span,
+                    format!(
+                        "`{}` cannot be read whole: name a member: {}",
+                        type_name()?,
+                        list(&members)
+                    ),
+                );
+            }
+            _ => {
+                return wrong(
+                    span,
+                    format!("a value of type `{}` cannot be read", type_name()?),
+                );
+            }
+        };
+        self.load(&value, size, decode, span)
+    }
+
+    fn load(
+        &self,
+        value: &Value,
+        size: u32,
+        decode: Decode,
+        span: &Range<usize>,
+    ) -> Result<Compiled, ExprError> {
+        let (form, size) = match value.holds {
+            Holds::Itself => (form::ADDRESS, 8),
+            Holds::User => (form::USER_BYTES, size),
+            Holds::Kernel | Holds::Bits { .. } | Holds::Code(_) => (form::BYTES, size),
+        };
+        Ok(Compiled {
+            spec: value.place.spec(form, size, span)?,
+            decode,
+        })
+    }
+
+    fn address(&self, ty: Ty, to_function: bool, span: &Range<usize>) -> Result<Decode, ExprError> {
+        Ok(Decode::Pointer {
+            type_name: ty.name(self.btf()).at(span)?,
+            to_function,
+        })
+    }
+
+    fn pointer(
+        &self,
+        value: Value,
+        target: &Target,
+        span: &Range<usize>,
+    ) -> Result<Compiled, ExprError> {
+        match target.plain {
+            Some(Type::Int(int)) if int.character => {
+                let place = self.follow(value, target, span)?;
+                let form = if target.user {
+                    form::USER_STRING
+                } else {
+                    form::STRING
+                };
+                Ok(Compiled {
+                    spec: place.spec(form, MAX, span)?,
+                    decode: Decode::Text {
+                        max: MAX,
+                        whole: false,
+                    },
+                })
+            }
+            ref plain => {
+                let to_function = matches!(plain, Some(Type::Prototype(_)));
+                let decode = self.address(value.ty, to_function, span)?;
+                self.load(&value, 8, decode, span)
+            }
+        }
+    }
+
+    fn array(
+        &self,
+        value: &Value,
+        element: TypeId,
+        count: u32,
+        span: &Range<usize>,
+    ) -> Result<Compiled, ExprError> {
+        let type_name = value.ty.name(self.btf()).at(span)?;
+        let Type::Int(int) = self.btf().strip(element).at(span)?.ty else {
+            return wrong(
+                span,
+                format!("`{type_name}` cannot be read whole: name an element, `[0]`"),
+            );
+        };
+        if int.character && (count == 0 || count > MAX) {
+            let form = if value.holds == Holds::User {
+                form::USER_STRING
+            } else {
+                form::STRING
+            };
+            return Ok(Compiled {
+                spec: value.place.spec(form, MAX, span)?,
+                decode: Decode::Text {
+                    max: MAX,
+                    whole: false,
+                },
+            });
+        }
+        let bytes = u64::from(count) * u64::from(int.size);
+        let len = match u32::try_from(bytes) {
+            Ok(len @ 1..=MAX) => len,
+            _ => {
+                return Err(ExprError::new(
+                    ErrorClass::Limit,
+                    span,
+                    format!(
+                        "`{type_name}` has {bytes} bytes, one read brings back 1 to {MAX}: name an element, `[0]`"
+                    ),
+                ));
+            }
+        };
+        let decode = if int.character {
+            Decode::Text {
+                max: len,
+                whole: true,
+            }
+        } else {
+            Decode::Bytes { len, type_name }
+        };
+        self.load(value, len, decode, span)
+    }
+
+    fn bits(
+        &self,
+        value: &Value,
+        bit_offset: u32,
+        bits: u32,
+        span: &Range<usize>,
+    ) -> Result<Compiled, ExprError> {
+        let plain = self.btf().strip(value.ty.base).at(span)?;
+        let (signed, boolean, size) = match plain.ty {
+            Type::Int(int) => (int.signed, int.boolean, int.size),
+            Type::Enum(enumeration) => (enumeration.signed, false, enumeration.size),
+            _ => {
+                return Err(ExprError::new(
+                    ErrorClass::Btf,
+                    span,
+                    "the kernel's BTF has a bit field that is not an integer",
+                ));
+            }
+        };
+        // A bit field stands within one integer of its type, so it spans at most 8 bytes.
+        if bits > size * 8 || bit_offset + bits > 64 {
+            return Err(ExprError::new(
+                ErrorClass::Btf,
+                span,
+                format!("the kernel's BTF has a bit field of {bits} bits in {size} bytes"),
+            ));
+        }
+        let decode = Decode::BitField {
+            bit_offset,
+            bits,
+            signed,
+            type_name: value.ty.name(self.btf()).at(span)?,
+            boolean,
+            values: self.names_of(plain.id, span)?,
+        };
+        self.load(value, (bit_offset + bits).div_ceil(8), decode, span)
+    }
+
+    /// Names and values of enumeration `id`; none of another type.
+    fn names_of(&self, id: TypeId, span: &Range<usize>) -> Result<Vec<(String, i128)>, ExprError> {
+        let Type::Enum(enumeration) = self.btf().get(id).at(span)? else {
+            return Ok(Vec::new());
+        };
+        Ok(enumeration
+            .values(self.btf())
+            .at(span)?
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect())
+    }
+}

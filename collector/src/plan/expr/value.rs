@@ -1,0 +1,208 @@
+//! What a part of a path stands for while it is compiled: a place in the kernel and the type of what is there.
+
+use super::{ErrorClass, ExprError};
+use crate::btf::{Btf, BtfError, Stripped, Type, TypeId};
+use qed_collector_ebpf::{MAX_HOPS, ReadSpec};
+use std::ops::Range;
+
+/// A type of the BTF with stars added, because BTF need not hold every pointer type that a path makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ty {
+    pub base: TypeId,
+    pub stars: u32,
+    /// The innermost of the stars points into the task's memory.
+    pub user: bool,
+}
+
+/// A type, seen from outside.
+pub(super) enum Shape<'a> {
+    Pointer(Target<'a>),
+    /// Not a pointer, or `void`.
+    Plain(Stripped<'a>),
+}
+
+/// What a pointer points to.
+pub(super) struct Target<'a> {
+    pub ty: Ty,
+    /// In the task's memory.
+    pub user: bool,
+    /// Its address is relative to a CPU's area.
+    pub percpu: bool,
+    /// `None`: another pointer.
+    pub plain: Option<Type<'a>>,
+}
+
+impl From<TypeId> for Ty {
+    fn from(base: TypeId) -> Self {
+        Ty {
+            base,
+            stars: 0,
+            user: false,
+        }
+    }
+}
+
+impl Ty {
+    /// A pointer to this, which stands in user memory if `user`.
+    pub fn pointer(self, user: bool) -> Ty {
+        Ty {
+            stars: self.stars + 1,
+            user: self.user || user,
+            ..self
+        }
+    }
+
+    pub fn name(self, btf: &Btf) -> Result<String, BtfError> {
+        let mut stars = "*".repeat(self.stars as usize);
+        if self.user {
+            stars.insert_str(0, "__user ");
+        }
+        if self.stars > 0 && matches!(btf.get(self.base)?, Type::Array { .. } | Type::Prototype(_))
+        {
+            stars = format!("({stars})");
+        }
+        btf.declaration(self.base, &stars)
+    }
+
+    pub fn shape<'a>(self, btf: &Btf<'a>) -> Result<Shape<'a>, BtfError> {
+        if self.stars > 0 {
+            let ty = Ty {
+                stars: self.stars - 1,
+                user: self.user && self.stars > 1,
+                ..self
+            };
+            return Ok(Shape::Pointer(Target {
+                ty,
+                user: self.user && self.stars == 1,
+                percpu: false,
+                plain: ty.plain(btf)?,
+            }));
+        }
+        let stripped = btf.strip(self.base)?;
+        let Type::Pointer(to) = stripped.ty else {
+            return Ok(Shape::Plain(stripped));
+        };
+        // Tags of what is pointed to describe the pointer.
+        let target = btf.strip(to)?;
+        let ty = Ty::from(to);
+        Ok(Shape::Pointer(Target {
+            ty,
+            user: target.user,
+            percpu: target.percpu,
+            plain: ty.plain(btf)?,
+        }))
+    }
+
+    fn plain<'a>(self, btf: &Btf<'a>) -> Result<Option<Type<'a>>, BtfError> {
+        if self.stars > 0 {
+            return Ok(None);
+        }
+        let ty = btf.strip(self.base)?.ty;
+        Ok((!matches!(ty, Type::Pointer(_))).then_some(ty))
+    }
+
+    pub fn size(self, btf: &Btf) -> Result<Option<u64>, BtfError> {
+        if self.stars > 0 {
+            Ok(Some(8))
+        } else {
+            btf.size_of(self.base)
+        }
+    }
+}
+
+/// Where a path has arrived: the fields of a [`ReadSpec`] that say so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub root: u32,
+    pub root_index: u32,
+    pub constant: u64,
+    pub hops: Vec<i32>,
+    pub offset: i64,
+}
+
+impl Place {
+    pub fn root(root: u32) -> Self {
+        Place {
+            root,
+            root_index: 0,
+            constant: 0,
+            hops: Vec::new(),
+            offset: 0,
+        }
+    }
+
+    fn offset32(&self, span: &Range<usize>) -> Result<i32, ExprError> {
+        i32::try_from(self.offset).map_err(|_| {
+            ExprError::new(
+                ErrorClass::Limit,
+                span,
+                format!(
+                    "it is {} bytes away, more than a read can reach",
+                    self.offset
+                ),
+            )
+        })
+    }
+
+    /// Load the pointer that stands here, and arrive where it points.
+    pub fn hop(&mut self, span: &Range<usize>) -> Result<(), ExprError> {
+        if self.hops.len() >= MAX_HOPS {
+            return Err(ExprError::new(
+                ErrorClass::Limit,
+                span,
+                format!("it follows more than {MAX_HOPS} pointers: start nearer, at another probe"),
+            ));
+        }
+        self.hops.push(self.offset32(span)?);
+        self.offset = 0;
+        Ok(())
+    }
+
+    /// Move by `bytes`.
+    pub fn shift(&mut self, bytes: i128, span: &Range<usize>) -> Result<(), ExprError> {
+        // Anything beyond 32 bits is refused, so clamping cannot change which place is read.
+        self.offset = (i128::from(self.offset) + bytes)
+            .clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+        self.offset32(span).map(|_| ())
+    }
+
+    pub fn spec(&self, form: u32, size: u32, span: &Range<usize>) -> Result<ReadSpec, ExprError> {
+        let mut hops = [0; MAX_HOPS];
+        for (to, &from) in hops.iter_mut().zip(&self.hops) {
+            *to = from;
+        }
+        Ok(ReadSpec {
+            constant: self.constant,
+            root: self.root,
+            root_index: self.root_index,
+            hops,
+            hop_count: self.hops.len() as u32,
+            offset: self.offset32(span)?,
+            form,
+            size,
+        })
+    }
+}
+
+/// What a part of a path stands for.
+#[derive(Clone, Debug)]
+pub(super) struct Value {
+    pub place: Place,
+    pub ty: Ty,
+    pub holds: Holds,
+}
+
+/// How a [`Place`] gives a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// The value is the address arrived at.
+    Itself,
+    /// The value is in kernel memory there.
+    Kernel,
+    /// The value is in the task's memory there.
+    User,
+    /// The value is a bit field in kernel memory there.
+    Bits { bit_offset: u32, bits: u32 },
+    /// So many bytes of code are there.
+    Code(u32),
+}
