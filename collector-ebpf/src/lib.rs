@@ -23,6 +23,11 @@ pub const MAX_ARGS: usize = 6;
 pub const MAX_PROBES: usize = 512;
 /// Experiments of one capture.
 pub const MAX_EXPERIMENTS: usize = 64;
+/// Raw tracepoint programs in the object. Such a program cannot tell which tracepoint it is on, so each
+/// attachment takes a program of its own: its number is the slot.
+pub const TRACEPOINT_SLOTS: usize = 12;
+/// LSM programs in the object: a loaded one belongs to one hook.
+pub const LSM_SLOTS: usize = 4;
 
 /// Where a read starts: a value of [`ReadSpec::root`].
 pub mod root {
@@ -108,6 +113,9 @@ pub mod act {
     pub const DENY: u32 = 1 << 6;
     /// A `sys_enter`/`sys_exit` tracepoint: report only system call number `syscall`.
     pub const SYSCALL: u32 = 1 << 7;
+    /// A return probe is on the function too: keep the arguments of each call until it returns.
+    /// The loader sets this from the attach request.
+    pub const RETURNS: u32 = 1 << 8;
 }
 
 /// One probe of one experiment.
@@ -130,10 +138,51 @@ pub struct ProbeSpec {
     pub entry_count: u32,
     /// How many of `return_reads` count.
     pub return_count: u32,
+    /// Tracepoints and LSM hooks: how many arguments there are, at most [`MAX_ARGS`] are taken. What lies
+    /// behind the last one is not an argument, and reading it would report stale stack.
+    pub arg_count: u32,
+    /// Explicit padding.
+    pub reserved: u32,
     /// Read when the function is entered, or at the tracepoint.
     pub entry_reads: [ReadSpec; MAX_READS],
     /// Read when the function returns.
     pub return_reads: [ReadSpec; MAX_READS],
+}
+
+impl ReadSpec {
+    /// All zeros: a read of argument 0 as it is.
+    pub const fn zero() -> Self {
+        Self {
+            constant: 0,
+            root: root::ARGUMENT,
+            root_index: 0,
+            hops: [0; MAX_HOPS],
+            hop_count: 0,
+            offset: 0,
+            form: form::ADDRESS,
+            size: 0,
+        }
+    }
+}
+
+impl ProbeSpec {
+    /// No acts and no reads.
+    pub const fn zero() -> Self {
+        Self {
+            acts: 0,
+            signal: 0,
+            signal_side: side::ENTRY,
+            object_arg: 0,
+            deny_errno: 0,
+            syscall: 0,
+            entry_count: 0,
+            return_count: 0,
+            arg_count: 0,
+            reserved: 0,
+            entry_reads: [ReadSpec::zero(); MAX_READS],
+            return_reads: [ReadSpec::zero(); MAX_READS],
+        }
+    }
 }
 
 /// The key under which a program finds the [`ProbeSpec`] index of the hit it is in.
@@ -196,7 +245,8 @@ pub struct Event {
     pub site: u64,
     /// Argument registers in ABI order at the entry (also in return events), or the tracepoint's arguments.
     pub args: [u64; MAX_ARGS],
-    /// Return value; 0 at an entry.
+    /// Return value; 0 at an entry. With [`act::SYSCALL`]: `rax`, which is the system call's result at
+    /// `sys_exit` (and -ENOSYS at `sys_enter`).
     pub return_value: u64,
     /// At an entry: the stack pointer, which is the address of the return-address slot. Else 0.
     pub stack_pointer: u64,
@@ -204,7 +254,9 @@ pub struct Event {
     pub return_slot: u64,
     /// Address of the object for [`act::ALLOCATE`] and [`act::FREE`], else 0.
     pub object: u64,
-    /// Return addresses as the kernel's unwinder reports them, the innermost first.
+    /// Return addresses as the kernel's unwinder reports them, the innermost first. At a kprobe the first
+    /// is the probed instruction's own (plus 1, plus 5 behind an `endbr64`), at a return probe the trampoline's. At a
+    /// tracepoint the innermost are the eBPF program's own and those of the tracepoint's machinery.
     pub stack: [u64; MAX_FRAMES],
     /// What the reads brought back, in the order of the spec.
     pub values: [[u8; MAX_READ_BYTES]; MAX_READS],
@@ -249,7 +301,7 @@ pub mod counter {
     pub const COUNT: u32 = 6;
 }
 
-/// A read on demand, outside any experiment: the collector fills it in, provokes a hit, and takes `bytes`.
+/// A read on demand, outside any experiment: the collector fills it in, runs the program `peek`, and takes `bytes`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peek {
@@ -257,14 +309,61 @@ pub struct Peek {
     pub address: u64,
     /// Bytes wanted, at most [`MAX_READ_BYTES`].
     pub size: u32,
-    /// The collector's thread-group id; 0: nothing is asked.
-    pub tgid: u32,
+    /// Explicit padding.
+    pub reserved: u32,
     /// 0 after a successful read, a negative errno after a failed one, 1 while none was done.
     pub result: i32,
     /// Explicit padding.
-    pub reserved: u32,
+    pub reserved2: u32,
     /// What was read.
     pub bytes: [u8; MAX_READ_BYTES],
+}
+
+/// Key of the table of calls that have been entered and not left. The stack pointer tells nested calls of
+/// one function apart: the return probe finds it 8 bytes higher, as RET has taken the slot off the stack.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallKey {
+    /// Function address.
+    pub site: u64,
+    /// Address of the return-address slot.
+    pub slot: u64,
+    /// Thread id.
+    pub tid: u32,
+    /// [`Control::experiment`].
+    pub experiment: u32,
+}
+
+/// What is kept of an entered call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Argument registers in ABI order.
+    pub args: [u64; MAX_ARGS],
+    /// Return-address slot of the call of the same function that this one is nested in, or 0.
+    pub outer_slot: u64,
+}
+
+/// Key of the table of the newest return-address slot of a function: [`root::RETURN_SLOT`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SlotKey {
+    /// Function address.
+    pub site: u64,
+    /// Thread id.
+    pub tid: u32,
+    /// Explicit padding.
+    pub reserved: u32,
+}
+
+/// What is kept of a live object, under its address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// [`Control::experiment`] in which it was allocated.
+    pub experiment: u32,
+    /// Index of the [`ProbeSpec`] that saw the allocation.
+    pub probe: u32,
 }
 
 #[cfg(test)]
@@ -278,7 +377,7 @@ mod tests {
         assert_eq!(size_of::<ReadSpec>(), 8 + 4 + 4 + 4 * MAX_HOPS + 4 * 4);
         assert_eq!(
             size_of::<ProbeSpec>(),
-            8 * 4 + 2 * MAX_READS * size_of::<ReadSpec>()
+            10 * 4 + 2 * MAX_READS * size_of::<ReadSpec>()
         );
         assert_eq!(size_of::<ProbeKey>(), 16);
         assert_eq!(size_of::<Control>(), 16);
@@ -288,6 +387,10 @@ mod tests {
             8 * (2 + MAX_ARGS + 4 + MAX_FRAMES) + MAX_READS * (MAX_READ_BYTES + 4) + 8 * 4 + 16
         );
         assert_eq!(size_of::<Peek>(), 24 + MAX_READ_BYTES);
+        assert_eq!(size_of::<CallKey>(), 24);
+        assert_eq!(size_of::<Call>(), 8 * MAX_ARGS + 8);
+        assert_eq!(size_of::<SlotKey>(), 16);
+        assert_eq!(size_of::<Object>(), 8);
         assert_eq!(offset_of!(Event, comm) + 16, size_of::<Event>());
     }
 }

@@ -1,1 +1,29 @@
-//! Loading and attaching the eBPF programs, and taking their events.
+//! Loading the eBPF programs, attaching them, telling them what to read, and reading what they saw.
+//!
+//! The caller says as data what to attach ([`Attach`]) and what to read there in which experiment
+//! ([`Use`]); nothing here knows a kernel function. A refused attachment is an answer, not a failure:
+//! it comes back as a [`Refusal`] with the kernel's reason, and the rest goes on.
+
+mod attach;
+mod capability;
+mod events;
+mod funnel;
+mod load;
+mod losses;
+mod peek;
+mod refusal;
+
+pub use attach::Attach;
+pub use capability::{Capabilities, Capability, capabilities};
+pub use events::EventReader;
+pub use funnel::{RecordError, parse_event};
+pub use load::{LoadError, Probes, Setup, Use};
+pub use losses::{LiveObject, Losses};
+pub use peek::PeekError;
+pub use refusal::{Machine, Refusal, explain};
+
+/// The compiled programs, as they are embedded in this binary.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/qed-ebpf.o"));
+
+/// SHA-256 of [`OBJECT`], in lower-case hexadecimal: says in the evidence which programs looked.
+pub const OBJECT_SHA256: &str = env!("QED_EBPF_SHA256");

@@ -1,0 +1,53 @@
+//! The maps: what the collector tells the programs, what they remember, and what comes back.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
+};
+use qed_collector_ebpf::{
+    Call, CallKey, Control, FdWalk, MAX_EXPERIMENTS, MAX_PROBES, Object, Peek, ProbeKey, ProbeSpec,
+    SlotKey, counter,
+};
+
+/// What to do right now.
+#[map]
+pub static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
+/// Which spec a hit follows.
+#[map]
+pub static KEYS: HashMap<ProbeKey, u32> =
+    HashMap::with_max_entries((MAX_PROBES * MAX_EXPERIMENTS / 16) as u32, 0);
+/// The specs; the loader makes the table as large as the capture needs.
+#[map]
+pub static SPECS: Array<ProbeSpec> = Array::with_max_entries(MAX_PROBES as u32, 0);
+/// Offsets for the walk from a descriptor to its file.
+#[map]
+pub static FD_WALK: Array<FdWalk> = Array::with_max_entries(1, 0);
+/// Calls that have been entered and not left.
+#[map]
+pub static CALLS: HashMap<CallKey, Call> = HashMap::with_max_entries(1024, 0);
+/// The newest return-address slot of each function and thread.
+#[map]
+pub static SLOTS: HashMap<SlotKey, u64> = HashMap::with_max_entries(1024, 0);
+/// Objects that the workload allocated and nobody has freed.
+#[map]
+pub static OBJECTS: HashMap<u64, Object> = HashMap::with_max_entries(8192, 0);
+/// Events, in the order in which they happened.
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+/// [`counter`]
+#[map]
+pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT, 0);
+/// The read on demand.
+#[map]
+pub static PEEK: Array<Peek> = Array::with_max_entries(1, 0);
+
+/// Add one to counter `index` of this CPU.
+#[inline(always)]
+pub fn count(index: u32) {
+    if let Some(counter) = COUNTERS.get_ptr_mut(index) {
+        // SAFETY: the verifier holds the pointer to this CPU's value; programs are not preempted by
+        // another on the same CPU in the middle of an increment, except by an interrupt's, which at
+        // worst hides one of two losses.
+        unsafe { *counter += 1 }
+    }
+}

@@ -1,0 +1,184 @@
+//! Following a [`ReadSpec`], and reading on demand.
+
+use aya_ebpf::{
+    cty::{c_long, c_void},
+    helpers::generated::{
+        bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_kernel_str,
+        bpf_probe_read_user, bpf_probe_read_user_str,
+    },
+};
+use qed_collector_ebpf::{
+    Event, MAX_ARGS, MAX_HOPS, MAX_READ_BYTES, MAX_READS, ReadSpec, SlotKey, form, root,
+};
+
+use crate::maps::{FD_WALK, PEEK, SLOTS};
+
+const ENOENT: i32 = -2;
+const EBADF: i32 = -9;
+const EINVAL: i32 = -22;
+const ENODATA: i32 = -61;
+
+/// What [`read_one`] works on.
+#[repr(C)]
+pub struct Reads {
+    /// The specs, [`MAX_READS`] of them.
+    pub list: *const ReadSpec,
+    /// Where the values go, and where arguments and return value are.
+    pub event: *mut Event,
+    /// Address of the hit's registers, or 0.
+    pub registers: u64,
+    /// The hit's stack pointer, or 0.
+    pub stack_pointer: u64,
+}
+
+/// Do the read at `index`: the callback of `bpf_loop`, which the verifier looks at once instead of
+/// once per read.
+pub unsafe extern "C" fn read_one(index: u64, reads: *mut Reads) -> c_long {
+    let index = index as usize;
+    if index >= MAX_READS {
+        return 1;
+    }
+    // SAFETY: `list` and `event` point to a whole list and a whole record, and `index` is inside.
+    unsafe {
+        let event = (*reads).event;
+        let spec = (*reads).list.add(index);
+        let value = (&raw mut (*event).values[index]).cast::<u8>();
+        (*event).results[index] = match address(spec, reads) {
+            Ok(address) => load(spec, address, value),
+            Err(errno) => errno,
+        };
+    }
+    0
+}
+
+/// From the root over the hops to the address that the spec names.
+#[inline(always)]
+unsafe fn address(spec: *const ReadSpec, reads: *const Reads) -> Result<u64, i32> {
+    // SAFETY: as in `read_one`.
+    unsafe {
+        let event = (*reads).event;
+        let mut at = match (*spec).root {
+            root::ARGUMENT => {
+                let position = (*spec).root_index as usize;
+                if position >= MAX_ARGS {
+                    return Err(EINVAL);
+                }
+                if (*event).args_known == 0 {
+                    return Err(ENODATA);
+                }
+                (*event).args[position]
+            }
+            root::RETURN => (*event).return_value,
+            root::REGISTERS => (*reads).registers,
+            root::TASK => bpf_get_current_task(),
+            root::RETURNED_FD => file((*event).return_value)?,
+            root::ADDRESS => (*spec).constant,
+            root::RETURN_SLOT => slot((*spec).constant, (*event).tid, (*reads).stack_pointer)?,
+            root::FD => file((*spec).constant)?,
+            _ => return Err(EINVAL),
+        };
+        if (*spec).root == root::REGISTERS && at == 0 {
+            return Err(ENODATA);
+        }
+        let hops = (*spec).hop_count as usize;
+        for hop in 0..MAX_HOPS {
+            if hop >= hops {
+                break;
+            }
+            at = pointer(at.wrapping_add((*spec).hops[hop] as i64 as u64))?;
+        }
+        Ok(at.wrapping_add((*spec).offset as i64 as u64))
+    }
+}
+
+/// Bring back what the spec wants of `address`; the result for [`Event::results`].
+#[inline(always)]
+unsafe fn load(spec: *const ReadSpec, address: u64, value: *mut u8) -> i32 {
+    // SAFETY: `value` points to MAX_READ_BYTES bytes.
+    unsafe {
+        let mut size = (*spec).size;
+        if size > MAX_READ_BYTES as u32 {
+            size = MAX_READ_BYTES as u32;
+        }
+        let from = address as *const c_void;
+        let to = value.cast::<c_void>();
+        let result = match (*spec).form {
+            form::ADDRESS => {
+                value.cast::<u64>().write(address);
+                0
+            }
+            form::BYTES => bpf_probe_read_kernel(to, size, from),
+            form::STRING => bpf_probe_read_kernel_str(to, size, from),
+            form::USER_BYTES => bpf_probe_read_user(to, size, from),
+            form::USER_STRING => bpf_probe_read_user_str(to, size, from),
+            _ => c_long::from(EINVAL),
+        };
+        result as i32
+    }
+}
+
+/// The pointer stored at a kernel address.
+#[inline(always)]
+fn pointer(address: u64) -> Result<u64, i32> {
+    let mut word = 0u64;
+    // SAFETY: the destination is 8 bytes of this program's stack.
+    let result =
+        unsafe { bpf_probe_read_kernel((&raw mut word).cast(), 8, address as *const c_void) };
+    if result < 0 {
+        return Err(result as i32);
+    }
+    Ok(word)
+}
+
+/// The `struct file` that the current task holds at a descriptor.
+#[inline(always)]
+fn file(fd: u64) -> Result<u64, i32> {
+    let walk = FD_WALK.get(0).ok_or(EINVAL)?;
+    // SAFETY: a helper without arguments.
+    let task = unsafe { bpf_get_current_task() };
+    let files = pointer(task.wrapping_add(u64::from(walk.task_files)))?;
+    let table = pointer(files.wrapping_add(u64::from(walk.files_fdt)))?;
+    let limit = pointer(table.wrapping_add(u64::from(walk.fdt_max_fds)))? as u32;
+    if fd >= u64::from(limit) {
+        return Err(EBADF);
+    }
+    let entries = pointer(table.wrapping_add(u64::from(walk.fdt_fd)))?;
+    match pointer(entries.wrapping_add(fd * 8))? {
+        0 => Err(EBADF),
+        file => Ok(file),
+    }
+}
+
+/// The return-address slot of the newest call of `function`, if that call's frame can still be there:
+/// a frame below the stack pointer is gone.
+#[inline(always)]
+fn slot(function: u64, tid: u32, stack_pointer: u64) -> Result<u64, i32> {
+    let key = SlotKey {
+        site: function,
+        tid,
+        reserved: 0,
+    };
+    // SAFETY: the value is this thread's own.
+    let slot = *unsafe { SLOTS.get(key) }.ok_or(ENOENT)?;
+    if slot < stack_pointer {
+        return Err(ENOENT);
+    }
+    Ok(slot)
+}
+
+/// Answer the request in the map.
+#[inline(always)]
+pub fn peek() {
+    let Some(peek) = PEEK.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: a whole map value; the collector waits while this runs.
+    unsafe {
+        let mut size = (*peek).size;
+        if size > MAX_READ_BYTES as u32 {
+            size = MAX_READ_BYTES as u32;
+        }
+        let from = (*peek).address as *const c_void;
+        (*peek).result = bpf_probe_read_kernel((&raw mut (*peek).bytes).cast(), size, from) as i32;
+    }
+}

@@ -1,0 +1,207 @@
+//! From a [`Hit`] to an event in the ring buffer, and the acts on the way.
+
+use aya_ebpf::{
+    cty::c_void,
+    helpers::{
+        bpf_ktime_get_ns,
+        generated::{
+            bpf_get_current_comm, bpf_get_smp_processor_id, bpf_get_stack, bpf_loop,
+            bpf_probe_read_kernel, bpf_send_signal,
+        },
+    },
+};
+use core::mem::offset_of;
+use qed_collector_ebpf::{
+    Event, MAX_ARGS, MAX_FRAMES, MAX_READS, Object, ProbeSpec, act, counter, side,
+};
+
+use crate::{
+    maps::{EVENTS, OBJECTS, count},
+    read::{Reads, read_one},
+};
+
+/// `BPF_RB_NO_WAKEUP`
+const NO_WAKEUP: u64 = 1;
+
+/// One hit of a probe.
+#[repr(C)]
+pub struct Hit {
+    pub spec: *const ProbeSpec,
+    pub site: u64,
+    pub args: [u64; MAX_ARGS],
+    pub return_value: u64,
+    /// Address of the return-address slot, at a function's entry; else 0.
+    pub slot: u64,
+    /// Stack pointer of a kprobe or return probe, else 0.
+    pub stack_pointer: u64,
+    /// Address of the registers where the context is not that itself, else 0.
+    pub registers: u64,
+    pub probe: u32,
+    pub experiment: u32,
+    pub side: u32,
+    pub discard: u32,
+    pub in_target: u32,
+    pub tgid: u32,
+    pub tid: u32,
+    pub args_known: u32,
+}
+
+/// Do the acts of the spec and put the hit into the ring buffer.
+#[inline(never)]
+pub fn report(ctx: *mut c_void, hit: &mut Hit) {
+    let spec = hit.spec;
+    // SAFETY: a whole map value, and the verifier follows the pointer through the stack.
+    let acts = unsafe { (*spec).acts };
+    let mut object = 0;
+    if acts & (act::ALLOCATE | act::FREE) != 0 {
+        let Some(found) = object_of(hit, acts) else {
+            return;
+        };
+        object = found;
+    }
+    if acts & act::SIGNAL != 0 && hit.in_target != 0 {
+        // SAFETY: as above.
+        let (signal, at) = unsafe { ((*spec).signal, (*spec).signal_side) };
+        if at == hit.side {
+            // SAFETY: a helper without pointers.
+            if unsafe { bpf_send_signal(signal) } == 0 {
+                count(counter::SIGNAL_SENT);
+            } else {
+                count(counter::SIGNAL_FAILED);
+            }
+        }
+    }
+    let Some(mut entry) = EVENTS.reserve::<Event>(0) else {
+        count(counter::RING_FULL);
+        return;
+    };
+    let event = entry.as_mut_ptr();
+    // SAFETY: `event` points to the whole reserved record; each field is written before it is submitted.
+    unsafe {
+        clear(event);
+        (*event).time_ns = bpf_ktime_get_ns();
+        (*event).site = hit.site;
+        (*event).args = hit.args;
+        (*event).return_value = hit.return_value;
+        (*event).stack_pointer = hit.slot;
+        (*event).return_slot = 0;
+        if hit.slot != 0 {
+            bpf_probe_read_kernel(
+                (&raw mut (*event).return_slot).cast(),
+                8,
+                hit.slot as *const c_void,
+            );
+        }
+        (*event).object = object;
+        (*event).probe = hit.probe;
+        (*event).experiment = hit.experiment;
+        (*event).side = hit.side;
+        (*event).cpu = bpf_get_smp_processor_id();
+        (*event).tgid = hit.tgid;
+        (*event).tid = hit.tid;
+        (*event).args_known = hit.args_known;
+        bpf_get_current_comm((&raw mut (*event).comm).cast(), 16);
+        (*event).stack_len = 0;
+        if acts & act::STACK != 0 {
+            let bytes = bpf_get_stack(
+                ctx,
+                (&raw mut (*event).stack).cast(),
+                (MAX_FRAMES * 8) as u32,
+                0,
+            );
+            (*event).stack_len = if bytes < 0 {
+                bytes as i32
+            } else {
+                (bytes / 8) as i32
+            };
+        }
+        let (list, wanted) = if hit.side == side::RETURN {
+            (&raw const (*spec).return_reads, (*spec).return_count)
+        } else {
+            (&raw const (*spec).entry_reads, (*spec).entry_count)
+        };
+        if wanted != 0 {
+            let mut reads = Reads {
+                list: list.cast(),
+                event,
+                registers: hit.registers,
+                stack_pointer: hit.stack_pointer,
+            };
+            if hit.registers == 0 && hit.stack_pointer != 0 {
+                reads.registers = as_number(ctx);
+            }
+            let wanted = if wanted > MAX_READS as u32 {
+                MAX_READS as u32
+            } else {
+                wanted
+            };
+            bpf_loop(wanted, read_one as *mut c_void, (&raw mut reads).cast(), 0);
+        }
+    }
+    if hit.discard == 0 {
+        entry.submit(0);
+    } else {
+        entry.discard(NO_WAKEUP);
+    }
+}
+
+/// The object that the hit allocates or frees; `None` when a free is nobody's business.
+#[inline(always)]
+fn object_of(hit: &Hit, acts: u32) -> Option<u64> {
+    let object = if acts & act::OBJECT_IS_RETURN != 0 {
+        hit.return_value
+    } else {
+        // SAFETY: a whole map value.
+        let position = unsafe { (*hit.spec).object_arg } as usize;
+        *hit.args.get(position)?
+    };
+    if acts & act::FREE != 0 {
+        // SAFETY: a stale copy is harmless, for `remove` decides.
+        let known = *unsafe { OBJECTS.get(object) }?;
+        // Of two copies of this program, the one whose removal succeeds reports.
+        OBJECTS.remove(object).ok()?;
+        if known.experiment != hit.experiment {
+            return None;
+        }
+    } else if object != 0 {
+        let value = Object {
+            experiment: hit.experiment,
+            probe: hit.probe,
+        };
+        if OBJECTS.insert(object, value, 0).is_err() {
+            count(counter::OBJECT_TABLE_FULL);
+        }
+    }
+    Some(object)
+}
+
+/// Zero the stack, the values and the results, which lie next to each other: a reserved record still
+/// holds what an earlier event left there. The helper zeroes its whole destination when it cannot read
+/// the source, and nothing can be read at 0: one call instead of hundreds of stores.
+/// <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L226>
+///
+/// # Safety
+/// `event` must point to a whole record.
+#[inline(always)]
+unsafe fn clear(event: *mut Event) {
+    const SIZE: usize = offset_of!(Event, probe) - offset_of!(Event, stack);
+    // SAFETY: promised by the caller.
+    unsafe {
+        bpf_probe_read_kernel(
+            (&raw mut (*event).stack).cast(),
+            SIZE as u32,
+            core::ptr::null(),
+        );
+    }
+}
+
+/// The address of the context as a plain number, which the verifier lets us add to: a copy made by a
+/// helper has lost its pointer type.
+#[inline(always)]
+fn as_number(ctx: *mut c_void) -> u64 {
+    let pointer = ctx as u64;
+    let mut number = 0u64;
+    // SAFETY: source and destination are 8 bytes of this program's stack.
+    unsafe { bpf_probe_read_kernel((&raw mut number).cast(), 8, (&raw const pointer).cast()) };
+    number
+}

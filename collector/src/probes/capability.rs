@@ -1,0 +1,134 @@
+//! What this machine can do, found out by doing it.
+
+use qed_collector_ebpf::Control;
+
+use super::{Attach, LoadError, Machine, Probes, Refusal, Setup};
+
+/// One thing that a capture may need.
+#[derive(Clone, Debug)]
+pub struct Capability {
+    /// What, e.g. "kretprobe".
+    pub name: &'static str,
+    /// Whether it works; if not, why.
+    pub result: Result<(), Refusal>,
+}
+
+/// What was tried, and the facts that explain it.
+#[derive(Clone, Debug)]
+pub struct Capabilities {
+    /// Facts about this machine.
+    pub machine: Machine,
+    /// Each thing with its result: `load`, `ring buffer`, `raw tracepoint`, `read kernel memory`,
+    /// `kprobe`, `kretprobe`, `LSM`.
+    pub list: Vec<Capability>,
+}
+
+impl Capabilities {
+    /// Does the capability of this name work?
+    pub fn works(&self, name: &str) -> bool {
+        self.list
+            .iter()
+            .any(|capability| capability.name == name && capability.result.is_ok())
+    }
+}
+
+/// Try everything with the real programs, which report nothing meanwhile, and detach again.
+///
+/// `function` is the live address of some function that a kprobe may sit on (from kallsyms), 0 if
+/// unknown: then a name that every x86-64 kernel has is not needed and kprobes are judged untried.
+/// `readable` is an address that can be read (the same will do).
+pub fn capabilities(function: u64) -> Capabilities {
+    let machine = Machine::read();
+    let mut list = Vec::new();
+    let kprobe = |entry, return_probe| Attach::Kprobe {
+        function: "a kernel function".into(),
+        address: function,
+        offset: 0,
+        entry,
+        return_probe,
+    };
+    let setup = Setup {
+        attaches: vec![
+            kprobe(true, false),
+            kprobe(false, true),
+            Attach::Tracepoint {
+                name: "sys_enter".into(),
+                arguments: 2,
+                copies: 1,
+            },
+            Attach::Lsm {
+                hook: "socket_create".into(),
+            },
+        ],
+        ..Setup::default()
+    };
+    let mut probes = match Probes::load(&setup) {
+        Ok(probes) => probes,
+        Err(error) => {
+            list.push(Capability {
+                name: "load",
+                result: Err(load_refusal(&error)),
+            });
+            return Capabilities { machine, list };
+        }
+    };
+    list.push(Capability {
+        name: "load",
+        result: probes
+            .control(Control::default())
+            .map_err(|e| load_refusal(&e)),
+    });
+    list.push(Capability {
+        name: "ring buffer",
+        result: probes.events().map(drop).map_err(|e| load_refusal(&e)),
+    });
+    for (name, index) in [
+        ("raw tracepoint", 2),
+        ("kprobe", 0),
+        ("kretprobe", 1),
+        ("LSM", 3),
+    ] {
+        let unknown = function == 0 && machine.kprobe_pmu && index < 2;
+        let result = if unknown {
+            Err(hidden(name))
+        } else {
+            let mut results = probes.attach(&[index]);
+            results.pop().map_or(Ok(()), |(_, result)| result)
+        };
+        probes.detach(&[index]);
+        list.push(Capability { name, result });
+    }
+    if function != 0 {
+        list.push(Capability {
+            name: "read kernel memory",
+            result: probes
+                .peek(function, 16)
+                .map(drop)
+                .map_err(|error| Refusal {
+                    what: "read kernel memory".into(),
+                    errno: None,
+                    reason: error.to_string(),
+                    remedy: "read with less privilege-bound means, or in a guest".into(),
+                }),
+        });
+    }
+    Capabilities { machine, list }
+}
+
+fn hidden(name: &str) -> Refusal {
+    Refusal {
+        what: format!("try a {name}"),
+        errno: None,
+        reason: "no function's address is known: /proc/kallsyms shows zeros".into(),
+        remedy: "run as root or with CAP_SYSLOG, with kernel.kptr_restrict below 2".into(),
+    }
+}
+
+fn load_refusal(error: &LoadError) -> Refusal {
+    Refusal {
+        what: "load the eBPF programs".into(),
+        errno: None,
+        reason: error.to_string(),
+        remedy: "give the process CAP_BPF, CAP_PERFMON and CAP_SYSLOG".into(),
+    }
+}
