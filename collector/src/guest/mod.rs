@@ -1,1 +1,40 @@
 //! Throwaway guests: stock distribution kernels in QEMU.
+//!
+//! A guest is one boot of an unmodified kernel, from an initramfs that holds one static binary (this
+//! collector), and that powers off by itself. It needs neither root nor a capable host kernel.
+//!
+//! | module | what | I/O |
+//! | --- | --- | --- |
+//! | [`source`] | `debian-6.1` or a path: what to boot | none |
+//! | [`debian`] | versions and what `apt-cache` prints | none |
+//! | [`cache`] | kernels kept in the user's cache folder, locked, written atomically | files |
+//! | [`apt`], [`fetch`], [`debuginfo`] | finding, downloading and unpacking packages | processes |
+//! | [`elf`] | static? build id? the part that is loaded | none |
+//! | [`initramfs`] | a newc archive in memory | none |
+//! | [`frame`], [`console`] | what comes out of a guest | none |
+//! | [`accel`], [`command`] | KVM or emulation, and QEMU's command line | none |
+//! | [`qemu`] | running it | a process |
+//! | [`init`], [`channel`] | the half that runs inside the guest | mounts, devices |
+
+pub mod accel;
+pub mod apt;
+pub mod cache;
+pub mod channel;
+pub mod command;
+pub mod console;
+pub mod debian;
+pub mod debuginfo;
+pub mod elf;
+mod error;
+pub mod fetch;
+pub mod frame;
+pub mod init;
+pub mod initramfs;
+pub mod qemu;
+pub mod source;
+
+pub use accel::{Accel, Accelerator};
+pub use error::GuestError;
+pub use fetch::KernelImage;
+pub use qemu::{GuestRun, GuestSpec, run};
+pub use source::Source;

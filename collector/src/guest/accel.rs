@@ -1,0 +1,196 @@
+//! KVM where it works, emulation where it does not.
+//!
+//! KVM may exist and still not boot a guest (nested virtualisation that hangs in firmware, an MSR that
+//! is refused), so it must show a first sign of life soon; a failure is remembered until this host
+//! reboots, so that only the first capture pays for it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::cache::{Cache, read_json, write_json};
+
+/// How long a guest under KVM may take to start its init. It boots faster than an emulated one, which
+/// takes about two seconds; so beyond this, emulation would have been the better choice anyway.
+pub const SIGN_OF_LIFE: Duration = Duration::from_secs(4);
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Accel {
+    /// KVM where it works.
+    #[default]
+    Auto,
+    /// Emulation.
+    Tcg,
+    /// KVM or nothing.
+    Kvm,
+}
+
+/// What was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accelerator {
+    /// Hardware virtualisation.
+    Kvm,
+    /// QEMU's software emulation.
+    Tcg,
+}
+
+impl Accelerator {
+    /// A word for people.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Kvm => "under KVM",
+            Self::Tcg => "emulated",
+        }
+    }
+}
+
+/// A remembered failure of KVM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The host's boot (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
+    /// The QEMU that was tried.
+    pub qemu: PathBuf,
+    /// What was seen.
+    pub reason: String,
+}
+
+/// What to try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// KVM; on no sign of life, emulation if allowed.
+    TryKvm {
+        /// Whether emulation may follow.
+        fall_back: bool,
+    },
+    /// Emulation, and why not KVM (nothing where the user asked for it).
+    Emulate(Option<String>),
+    /// KVM was asked for and cannot be used.
+    Refuse(String),
+}
+
+/// Choose from what was asked, whether `/dev/kvm` opens (or why not), and an earlier failure.
+#[must_use]
+pub fn decide(
+    asked: Accel,
+    device: Result<(), String>,
+    known: Option<&Failure>,
+    boot_id: &str,
+    qemu: &Path,
+) -> Decision {
+    let known = known.filter(|f| !boot_id.is_empty() && f.boot_id == boot_id && f.qemu == qemu);
+    match (asked, device) {
+        (Accel::Tcg, _) => Decision::Emulate(None),
+        (Accel::Kvm, Err(reason)) => Decision::Refuse(reason),
+        (Accel::Kvm, Ok(())) => Decision::TryKvm { fall_back: false },
+        (Accel::Auto, Err(reason)) => Decision::Emulate(Some(reason)),
+        (Accel::Auto, Ok(())) => match known {
+            Some(failure) => Decision::Emulate(Some(format!(
+                "{} (found earlier in this boot of the host)",
+                failure.reason
+            ))),
+            None => Decision::TryKvm { fall_back: true },
+        },
+    }
+}
+
+/// Whether this user may use `/dev/kvm`.
+///
+/// # Errors
+/// A sentence that says why not.
+pub fn device() -> Result<(), String> {
+    let opened = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm");
+    opened.map(drop).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => "this machine has no /dev/kvm".to_owned(),
+        std::io::ErrorKind::PermissionDenied => {
+            "this user may not open /dev/kvm (on Debian the group `kvm` may)".to_owned()
+        }
+        _ => format!("/dev/kvm does not open: {e}"),
+    })
+}
+
+/// This host's boot, empty where it cannot be read.
+#[must_use]
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+/// The remembered failure, if any.
+#[must_use]
+pub fn remembered(cache: &Cache) -> Option<Failure> {
+    read_json(&cache.root().join("kvm.json"))
+}
+
+/// Remember a failure. Not being able to only costs the next capture some seconds.
+pub fn remember(cache: &Cache, failure: &Failure) {
+    let _ = std::fs::create_dir_all(cache.root());
+    let _ = write_json(&cache.root().join("kvm.json"), failure);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(boot_id: &str, qemu: &str) -> Failure {
+        Failure {
+            boot_id: boot_id.into(),
+            qemu: qemu.into(),
+            reason: "hung".into(),
+        }
+    }
+
+    /// Check that an earlier failure counts for the same boot and the same QEMU, and for nothing else.
+    #[test]
+    fn earlier_failure() {
+        let qemu = Path::new("/usr/bin/q");
+        let with = |f: &Failure, boot| decide(Accel::Auto, Ok(()), Some(f), boot, qemu);
+        assert!(
+            matches!(with(&failure("b1", "/usr/bin/q"), "b1"), Decision::Emulate(Some(why)) if why.starts_with("hung"))
+        );
+        assert_eq!(
+            with(&failure("b1", "/usr/bin/q"), "b2"),
+            Decision::TryKvm { fall_back: true }
+        );
+        assert_eq!(
+            with(&failure("b1", "/opt/q"), "b1"),
+            Decision::TryKvm { fall_back: true }
+        );
+        assert_eq!(
+            with(&failure("", "/usr/bin/q"), ""),
+            Decision::TryKvm { fall_back: true }
+        );
+    }
+
+    /// Check that what was asked for explicitly is never swapped for something else.
+    #[test]
+    fn explicit() {
+        let qemu = Path::new("/usr/bin/q");
+        let known = failure("b", "/usr/bin/q");
+        assert_eq!(
+            decide(Accel::Kvm, Ok(()), Some(&known), "b", qemu),
+            Decision::TryKvm { fall_back: false }
+        );
+        assert_eq!(
+            decide(Accel::Kvm, Err("no".into()), None, "b", qemu),
+            Decision::Refuse("no".into())
+        );
+        assert_eq!(
+            decide(Accel::Tcg, Ok(()), None, "b", qemu),
+            Decision::Emulate(None)
+        );
+        assert_eq!(
+            decide(Accel::Auto, Err("no".into()), None, "b", qemu),
+            Decision::Emulate(Some("no".into()))
+        );
+    }
+}

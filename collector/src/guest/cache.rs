@@ -1,0 +1,229 @@
+//! Kernels kept in the user's cache folder.
+//!
+//! ```text
+//! ~/.cache/qed/lock
+//!             /kvm.json                  why KVM was given up, for one boot of this host
+//!             /apt/…                     apt's own lists, for users who may not write the system's
+//!             /kernels/asked-6.1.json    when the distribution was last asked, and what it answered
+//!             /kernels/PACKAGE_VERSION/  vmlinuz-RELEASE config-RELEASE package.json
+//! ```
+//! A folder appears by one rename, so that it is whole or absent.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::GuestError;
+use super::debian::{Package, compare};
+
+/// The sidecar of an unpacked package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sidecar {
+    /// Name and version.
+    #[serde(flatten)]
+    pub package: Package,
+    /// The kernel's release, e.g. `6.1.0-56-cloud-amd64`.
+    pub release: String,
+    /// SHA-256 of the `.deb`, hex.
+    pub deb_sha256: String,
+    /// When it was fetched, RFC 3339.
+    pub fetched: String,
+}
+
+/// What the distribution answered, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Seconds since 1970.
+    pub at: u64,
+    /// The newest package of the series.
+    pub package: Package,
+}
+
+impl Asked {
+    /// Whether the answer is younger than `limit`. One from the future (a clock set back) is not.
+    #[must_use]
+    pub fn is_fresh(&self, now: SystemTime, limit: Duration) -> bool {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        now.checked_sub(self.at)
+            .is_some_and(|age| age < limit.as_secs())
+    }
+}
+
+/// The cache folder.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    root: PathBuf,
+}
+
+impl Cache {
+    /// `$XDG_CACHE_HOME/qed`, or `~/.cache/qed`.
+    ///
+    /// # Errors
+    /// When neither variable holds an absolute path.
+    pub fn of_user() -> Result<Self, GuestError> {
+        let variable = |name| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|p| p.is_absolute())
+        };
+        let base = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+        Ok(Self {
+            root: base.ok_or(GuestError::NoCache)?.join("qed"),
+        })
+    }
+
+    /// A cache in a folder of the caller's choice.
+    #[must_use]
+    pub fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// The cache folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where unpacked packages are.
+    #[must_use]
+    pub fn kernels(&self) -> PathBuf {
+        self.root.join("kernels")
+    }
+
+    /// Wait for, and take, the lock that everything which changes the cache holds. It ends when the
+    /// file is dropped, or its process dies.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or locked.
+    pub fn lock(&self, progress: &dyn Fn(&str)) -> Result<File, GuestError> {
+        fs::create_dir_all(self.kernels())
+            .map_err(GuestError::io("make the folder", &self.kernels()))?;
+        let path = self.root.join("lock");
+        let file = File::create(&path).map_err(GuestError::io("open the lock", &path))?;
+        if file.try_lock().is_err() {
+            progress("waiting for another collector that is fetching a kernel");
+            file.lock().map_err(GuestError::io("lock", &path))?;
+        }
+        Ok(file)
+    }
+
+    /// A new, empty folder that [`Cache::publish`] gives its name. Left-overs of killed runs are removed;
+    /// the caller holds the lock.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn scratch(&self, _lock: &File) -> Result<tempfile::TempDir, GuestError> {
+        let kernels = self.kernels();
+        for entry in fs::read_dir(&kernels).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(".tmp") {
+                // What cannot be removed is only lost space.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        let new = tempfile::Builder::new().prefix(".tmp").tempdir_in(&kernels);
+        new.map_err(GuestError::io("make a folder in", &kernels))
+    }
+
+    /// Give a finished folder its name.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn publish(
+        &self,
+        scratch: tempfile::TempDir,
+        package: &Package,
+    ) -> Result<PathBuf, GuestError> {
+        let target = self.kernels().join(package.folder());
+        // An incomplete one (its sidecar missing) may stand there; a complete one is never replaced.
+        if target.exists() {
+            fs::remove_dir_all(&target).map_err(GuestError::io("remove", &target))?;
+        }
+        fs::rename(scratch.path(), &target)
+            .map_err(GuestError::io("rename the new folder to", &target))?;
+        // Renamed away: nothing is left for the guard to remove.
+        let _ = scratch.keep();
+        Ok(target)
+    }
+
+    /// The sidecar of a package, when it is cached and complete.
+    #[must_use]
+    pub fn find(&self, package: &Package) -> Option<(PathBuf, Sidecar)> {
+        let folder = self.kernels().join(package.folder());
+        let sidecar: Sidecar = read_json(&folder.join("package.json"))?;
+        (sidecar.package == *package).then_some((folder, sidecar))
+    }
+
+    /// The newest cached kernel image of a series.
+    #[must_use]
+    pub fn newest(&self, series: &str) -> Option<(PathBuf, Sidecar)> {
+        let prefix = format!("linux-image-{series}.");
+        let folders = fs::read_dir(self.kernels())
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.path());
+        let cached =
+            folders.filter_map(|f| Some((read_json::<Sidecar>(&f.join("package.json"))?, f)));
+        let of_series = cached.filter(|(s, f)| {
+            s.package.name.starts_with(&prefix)
+                && s.package.name.ends_with("-unsigned")
+                && f.ends_with(s.package.folder())
+        });
+        let newest =
+            of_series.max_by(|(a, _), (b, _)| compare(&a.package.version, &b.package.version));
+        newest.map(|(sidecar, folder)| (folder, sidecar))
+    }
+
+    /// The last answer of the distribution for a series.
+    #[must_use]
+    pub fn asked(&self, series: &str) -> Option<Asked> {
+        read_json(&self.asked_path(series))
+    }
+
+    /// Remember an answer.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_asked(
+        &self,
+        series: &str,
+        package: &Package,
+        now: SystemTime,
+    ) -> Result<(), GuestError> {
+        let at = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        write_json(
+            &self.asked_path(series),
+            &Asked {
+                at,
+                package: package.clone(),
+            },
+        )
+    }
+
+    fn asked_path(&self, series: &str) -> PathBuf {
+        self.kernels().join(format!("asked-{series}.json"))
+    }
+}
+
+/// Read a JSON file of the cache; an absent or unreadable one is as good as none, for it can be made anew.
+#[must_use]
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Write a JSON file in one step.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), GuestError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer_pretty(&mut file, value)?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(GuestError::io("write", path))
+}

@@ -1,0 +1,171 @@
+//! Debian's version order, and what `apt-cache` prints.
+
+use std::cmp::Ordering;
+
+/// A package and the version that `apt` would install.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Package {
+    /// e.g. `linux-image-6.1.0-56-cloud-amd64-unsigned`
+    pub name: String,
+    /// e.g. `6.1.192-2`
+    pub version: String,
+}
+
+impl Package {
+    /// The kernel release inside, e.g. `6.1.0-56-cloud-amd64`.
+    #[must_use]
+    pub fn release(&self) -> Option<&str> {
+        self.name
+            .strip_prefix("linux-image-")?
+            .strip_suffix("-unsigned")
+    }
+
+    /// The package with the debug information of this kernel image.
+    #[must_use]
+    pub fn debug(&self) -> Option<Self> {
+        Some(Self {
+            name: format!("linux-image-{}-dbg", self.release()?),
+            version: self.version.clone(),
+        })
+    }
+
+    /// A file name that is unique to name and version (an epoch's `:` as in apt's own archive names).
+    #[must_use]
+    pub fn folder(&self) -> String {
+        format!("{}_{}", self.name, self.version.replace(':', "%3a"))
+    }
+}
+
+/// The names among `pkgnames` (one a line, as `apt-cache pkgnames` prints) of a series' cloud kernels.
+#[must_use]
+pub fn kernel_packages(pkgnames: &str, series: &str) -> Vec<String> {
+    let prefix = format!("linux-image-{series}.");
+    let is_kernel = |n: &&str| n.starts_with(&prefix) && n.ends_with("-cloud-amd64-unsigned");
+    pkgnames
+        .lines()
+        .map(str::trim)
+        .filter(is_kernel)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The newest package in what `LC_ALL=C apt-cache policy NAME…` prints; those without a candidate, or
+/// whose candidate only the local dpkg status knows, cannot be downloaded and do not count.
+///
+/// ```text
+/// linux-image-6.1.0-56-cloud-amd64-unsigned:
+///   Installed: (none)
+///   Candidate: 6.1.192-2
+///   Version table:
+///      6.1.192-2 500
+///         500 http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
+/// ```
+#[must_use]
+pub fn newest(policy: &str) -> Option<Package> {
+    let mut best: Option<Package> = None;
+    let mut name = None;
+    let mut candidate: Option<Package> = None;
+    let mut in_candidate = false;
+    for line in policy.lines() {
+        if !line.starts_with(' ') {
+            name = line
+                .strip_suffix(':')
+                .map(|n| n.split(':').next().unwrap_or(n).to_owned());
+            candidate = None;
+            in_candidate = false;
+            continue;
+        }
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match (words.as_slice(), &name) {
+            (["Candidate:", version], Some(name)) if *version != "(none)" => {
+                candidate = Some(Package {
+                    name: name.clone(),
+                    version: (*version).to_owned(),
+                });
+            }
+            // A version line: ` *** 6.1.192-2 500` or `     6.1.192-2 500`.
+            (["***", version, _] | [version, _], _) if indent(line) <= 5 => {
+                in_candidate = candidate.as_ref().is_some_and(|c| c.version == *version);
+            }
+            // A place that serves it: `        500 http://… Packages`.
+            ([_, place, ..], _) if in_candidate && *place != "/var/lib/dpkg/status" => {
+                if let Some(found) = candidate.take()
+                    && best
+                        .as_ref()
+                        .is_none_or(|b| compare(&found.version, &b.version).is_gt())
+                {
+                    best = Some(found);
+                }
+            }
+            _ => {}
+        }
+    }
+    best
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// `dpkg --compare-versions` (deb-version(7)): epoch, upstream version, revision.
+#[must_use]
+pub fn compare(a: &str, b: &str) -> Ordering {
+    let (a, b) = (split(a), split(b));
+    compare_part(a.0, b.0)
+        .then_with(|| compare_part(a.1, b.1))
+        .then_with(|| compare_part(a.2, b.2))
+}
+
+fn split(version: &str) -> (&str, &str, &str) {
+    let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
+    let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));
+    (epoch, upstream, revision)
+}
+
+/// Alternate runs of non-digits and of digits; `~` sorts before everything, even the end, then letters,
+/// then all else.
+fn compare_part(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    while !a.is_empty() || !b.is_empty() {
+        let (word_a, rest_a) = run(a, |c| !c.is_ascii_digit());
+        let (word_b, rest_b) = run(b, |c| !c.is_ascii_digit());
+        for at in 0..word_a.len().max(word_b.len()) {
+            let order = weight(word_a.get(at)).cmp(&weight(word_b.get(at)));
+            if order.is_ne() {
+                return order;
+            }
+        }
+        let (number_a, rest_a) = run(rest_a, u8::is_ascii_digit);
+        let (number_b, rest_b) = run(rest_b, u8::is_ascii_digit);
+        let (number_a, number_b) = (significant(number_a), significant(number_b));
+        let order = number_a
+            .len()
+            .cmp(&number_b.len())
+            .then_with(|| number_a.cmp(number_b));
+        if order.is_ne() {
+            return order;
+        }
+        (a, b) = (rest_a, rest_b);
+    }
+    Ordering::Equal
+}
+
+fn run(text: &[u8], of: impl Fn(&u8) -> bool) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().position(|c| !of(c)).unwrap_or(text.len()))
+}
+
+fn significant(digits: &[u8]) -> &[u8] {
+    &digits[digits
+        .iter()
+        .position(|&d| d != b'0')
+        .unwrap_or(digits.len())..]
+}
+
+fn weight(c: Option<&u8>) -> i32 {
+    match c {
+        Some(b'~') => -1,
+        None => 0,
+        Some(c) if c.is_ascii_alphabetic() => i32::from(*c),
+        Some(c) => i32::from(*c) + 256,
+    }
+}

@@ -1,0 +1,164 @@
+//! Why a guest did not deliver.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::frame::FrameError;
+
+/// Why a guest could not be fetched, started, or did not deliver its result.
+#[derive(Debug, thiserror::Error)]
+pub enum GuestError {
+    /// A program that this needs is not installed.
+    #[error(
+        "cannot {doing}: `{program}` was not found in PATH; install it with `apt-get install {package}`"
+    )]
+    MissingProgram {
+        /// What was being done.
+        doing: &'static str,
+        /// The program.
+        program: &'static str,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+    /// No kernel, neither served nor cached.
+    #[error(
+        "no kernel for guest:debian-{series}: {reason}; nothing is cached in {cache}. Connect this machine to a Debian mirror and try again, or name a kernel image with guest:PATH-TO-VMLINUZ"
+    )]
+    NoKernel {
+        /// `6.1`
+        series: String,
+        /// What the distribution or the network answered.
+        reason: String,
+        /// The cache folder.
+        cache: PathBuf,
+    },
+    /// No debug information.
+    #[error(
+        "cannot get the debug information of kernel {release}: {reason}; go on without it with --debuginfo none, or name a vmlinux of the same build with --debuginfo PATH"
+    )]
+    NoDebugInfo {
+        /// The kernel's release.
+        release: String,
+        /// What the distribution or the network answered.
+        reason: String,
+    },
+    /// A program that was started failed.
+    #[error("{doing}: `{program}` failed ({status}): {said}")]
+    Program {
+        /// What was being done.
+        doing: String,
+        /// The program.
+        program: String,
+        /// Its exit status.
+        status: String,
+        /// The end of what it said.
+        said: String,
+    },
+    /// A file or folder.
+    #[error("cannot {doing} {path}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The user's cache folder cannot be found.
+    #[error(
+        "there is no folder to keep kernels in: set HOME or XDG_CACHE_HOME to a folder that you may write to"
+    )]
+    NoCache,
+    /// The kernel image or the binary is not what it should be.
+    #[error("cannot boot {path}: {reason}")]
+    Unbootable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// The archive could not be built.
+    #[error(transparent)]
+    Initramfs(#[from] super::initramfs::InitramfsError),
+    /// KVM was asked for and cannot be used.
+    #[error(
+        "KVM was asked for and cannot be used: {reason}; leave the choice to the collector, or ask for emulation"
+    )]
+    Kvm {
+        /// Why not.
+        reason: String,
+    },
+    /// QEMU itself failed.
+    #[error("QEMU could not run the guest ({status}): {said}")]
+    Qemu {
+        /// Its exit status.
+        status: String,
+        /// What it said on its standard error.
+        said: String,
+    },
+    /// The kernel panicked.
+    #[error("the guest's kernel panicked ({accelerator}). The last lines of its console:\n{tail}")]
+    Panic {
+        /// KVM or emulation.
+        accelerator: &'static str,
+        /// The console's last lines.
+        tail: String,
+    },
+    /// The guest ran into the time limit.
+    #[error(
+        "the guest did not finish within {limit:?} ({accelerator}) and was killed; last heard: {last}. Allow more time, or see the last lines of its console:\n{tail}"
+    )]
+    TimeLimit {
+        /// The limit.
+        limit: Duration,
+        /// KVM or emulation.
+        accelerator: &'static str,
+        /// The last progress line.
+        last: String,
+        /// The console's last lines.
+        tail: String,
+    },
+    /// It powered off without a whole result.
+    #[error("{frame} ({accelerator}); last heard: {last}. The last lines of its console:\n{tail}")]
+    Frame {
+        /// What is wrong with the result.
+        frame: FrameError,
+        /// KVM or emulation.
+        accelerator: &'static str,
+        /// The last progress line.
+        last: String,
+        /// The console's last lines.
+        tail: String,
+    },
+    /// The job inside the guest failed and said why.
+    #[error("in the guest: {message}")]
+    Job {
+        /// What the job said.
+        message: String,
+        /// The console's last lines.
+        tail: String,
+    },
+}
+
+impl GuestError {
+    /// The process's exit status for this error: 3 where this machine cannot do what was asked, 2 for
+    /// bad input.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Initramfs(_) | Self::Unbootable { .. } => 2,
+            _ => 3,
+        }
+    }
+
+    pub(crate) fn io(
+        doing: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What a guest hands out: one frame in a window of memory that guest and host share.
+//!
+//! The guest writes the body, then the header, whose magic comes last; so a guest that died half way
+//! leaves no frame, and the digest catches everything else.
+//!
+//! | offset | bytes | |
+//! | --- | --- | --- |
+//! | 0 | 8 | magic `QEDFRAME` |
+//! | 8 | 4 | version, little-endian, 1 |
+//! | 12 | 4 | kind: 1 payload, 2 error |
+//! | 16 | 8 | length of the body in bytes, little-endian |
+//! | 24 | 32 | SHA-256 of the body |
+//! | 4096 | length | body |
+
+use sha2::{Digest, Sha256};
+
+/// Size of the shared window in bytes; a power of two, as a PCI memory region must be. Its pages are
+/// only allocated when written.
+pub const WINDOW: usize = 64 << 20;
+/// Offset of the body in bytes: one page.
+pub const BODY: usize = 4096;
+/// Size of the header in bytes.
+pub const HEADER: usize = 56;
+/// Offset of the first byte after the magic, which is written last.
+pub const MAGIC_END: usize = 8;
+
+const MAGIC: [u8; 8] = *b"QEDFRAME";
+const VERSION: u32 = 1;
+
+/// What the body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The job's result.
+    Payload,
+    /// Why there is none, as UTF-8 text.
+    Error,
+}
+
+/// A header whose fields were all understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// What the body is.
+    pub kind: Kind,
+    /// Length of the body in bytes.
+    pub length: usize,
+    digest: [u8; 32],
+}
+
+/// Why the window holds no usable frame.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum FrameError {
+    /// The magic is all zero: nothing was ever sealed.
+    #[error("the guest sent no result")]
+    Absent,
+    /// Neither zero nor the magic.
+    #[error("the guest's result does not start with {MAGIC:?} but with {0:?}")]
+    Magic([u8; 8]),
+    /// Another version of this format.
+    #[error("the guest's result has format version {0}, this collector reads {VERSION}")]
+    Version(u32),
+    /// Unknown kind.
+    #[error("the guest's result is of unknown kind {0}")]
+    Kind(u32),
+    /// Longer than the window holds.
+    #[error("a result of {length} bytes does not fit the channel, which holds {room}")]
+    Oversize {
+        /// Length claimed or wanted, in bytes.
+        length: u64,
+        /// Length that fits, in bytes.
+        room: u64,
+    },
+    /// Fewer bytes than the header says.
+    #[error("the guest's result is truncated: {got} of {length} bytes")]
+    Truncated {
+        /// Bytes present.
+        got: usize,
+        /// Bytes announced.
+        length: usize,
+    },
+    /// The digest differs.
+    #[error("the guest's result is corrupt: its SHA-256 differs from the one sent with it")]
+    Corrupt,
+}
+
+/// Make the header for `body`, for a window of `window` bytes.
+///
+/// # Errors
+/// [`FrameError::Oversize`] when the body does not fit.
+pub fn seal(kind: Kind, body: &[u8], window: usize) -> Result<[u8; HEADER], FrameError> {
+    fits(body.len() as u64, window)?;
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(&MAGIC);
+    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    let kind: u32 = match kind {
+        Kind::Payload => 1,
+        Kind::Error => 2,
+    };
+    header[12..16].copy_from_slice(&kind.to_le_bytes());
+    header[16..24].copy_from_slice(&(body.len() as u64).to_le_bytes());
+    header[24..56].copy_from_slice(&Sha256::digest(body));
+    Ok(header)
+}
+
+/// Understand a header found in a window of `window` bytes.
+///
+/// # Errors
+/// Any [`FrameError`] but `Truncated` and `Corrupt`.
+pub fn open(header: &[u8; HEADER], window: usize) -> Result<Header, FrameError> {
+    let magic: [u8; 8] = field(header, 0);
+    if magic == [0; 8] {
+        return Err(FrameError::Absent);
+    }
+    if magic != MAGIC {
+        return Err(FrameError::Magic(magic));
+    }
+    let version = u32::from_le_bytes(field(header, 8));
+    if version != VERSION {
+        return Err(FrameError::Version(version));
+    }
+    let kind = match u32::from_le_bytes(field(header, 12)) {
+        1 => Kind::Payload,
+        2 => Kind::Error,
+        other => return Err(FrameError::Kind(other)),
+    };
+    let length = fits(u64::from_le_bytes(field(header, 16)), window)?;
+    Ok(Header {
+        kind,
+        length,
+        digest: field(header, 24),
+    })
+}
+
+/// Check `body` against its header.
+///
+/// # Errors
+/// `Truncated` or `Corrupt`.
+pub fn check(header: &Header, body: &[u8]) -> Result<(), FrameError> {
+    if body.len() != header.length {
+        return Err(FrameError::Truncated {
+            got: body.len(),
+            length: header.length,
+        });
+    }
+    if Sha256::digest(body)[..] != header.digest {
+        return Err(FrameError::Corrupt);
+    }
+    Ok(())
+}
+
+fn fits(length: u64, window: usize) -> Result<usize, FrameError> {
+    let room = window.saturating_sub(BODY);
+    usize::try_from(length)
+        .ok()
+        .filter(|&n| n <= room)
+        .ok_or(FrameError::Oversize {
+            length,
+            room: room as u64,
+        })
+}
+
+fn field<const N: usize>(header: &[u8; HEADER], at: usize) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&header[at..at + N]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Check that an untouched window is told apart from a broken one.
+    #[test]
+    fn absent() {
+        assert_eq!(open(&[0; HEADER], WINDOW), Err(FrameError::Absent));
+        assert!(matches!(
+            open(&[1; HEADER], WINDOW),
+            Err(FrameError::Magic(_))
+        ));
+    }
+
+    /// Check that a body which does not fit is refused on both sides.
+    #[test]
+    fn oversize() {
+        let body = vec![7; 4097];
+        assert_eq!(
+            seal(Kind::Payload, &body, 8192),
+            Err(FrameError::Oversize {
+                length: 4097,
+                room: 4096
+            })
+        );
+        let header = seal(Kind::Payload, &body, 16384).unwrap();
+        assert_eq!(
+            open(&header, 8192),
+            Err(FrameError::Oversize {
+                length: 4097,
+                room: 4096
+            })
+        );
+        let mut header = header;
+        header[16..24].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(matches!(
+            open(&header, WINDOW),
+            Err(FrameError::Oversize { .. })
+        ));
+    }
+
+    proptest! {
+        /// Check that a frame comes back as it went in, and that no single flipped byte or missing tail passes.
+        #[test]
+        fn round_trip(body in proptest::collection::vec(any::<u8>(), 1..300), at in any::<prop::sample::Index>(), bit in 0u8..8) {
+            let header = seal(Kind::Error, &body, WINDOW).unwrap();
+            let opened = open(&header, WINDOW).unwrap();
+            prop_assert_eq!(opened.kind, Kind::Error);
+            prop_assert_eq!(check(&opened, &body), Ok(()));
+            let got = at.index(body.len());
+            prop_assert_eq!(check(&opened, &body[..got]), Err(FrameError::Truncated { got, length: body.len() }));
+            let mut flipped = body.clone();
+            flipped[got] ^= 1 << bit;
+            prop_assert_eq!(check(&opened, &flipped), Err(FrameError::Corrupt));
+            let mut bad = header;
+            let at = at.index(HEADER);
+            bad[at] ^= 1 << bit;
+            // A flipped bit may turn one kind into another only through the values 1 and 2.
+            let passes = open(&bad, WINDOW).is_ok_and(|h| h.kind == Kind::Error && check(&h, &body).is_ok());
+            prop_assert!(!passes, "byte {} of the header may be anything", at);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The half that runs inside the guest, as process 1 of a kernel that has just booted.
+//!
+//! Nothing here may hang or return: whatever happens is sent out, and then the machine is powered off.
+//! It detaches and unmounts nothing, because that costs more than the whole boot.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
+
+use anyhow::Context;
+use nix::mount::{MsFlags, mount};
+use nix::sys::reboot::{RebootMode, reboot};
+
+use super::channel::Channel;
+use super::command::MARK;
+use super::frame::Kind;
+
+/// What init mounts: source and type, where, and whether a job can do without.
+const MOUNTS: [(&str, &str, bool); 7] = [
+    ("sysfs", "/sys", false),
+    ("devtmpfs", "/dev", false),
+    ("debugfs", "/sys/kernel/debug", true),
+    ("tracefs", "/sys/kernel/tracing", true),
+    ("securityfs", "/sys/kernel/security", true),
+    ("bpf", "/sys/fs/bpf", true),
+    ("cgroup2", "/sys/fs/cgroup", true),
+];
+
+/// Where progress lines go: the second serial port.
+const PROGRESS: &str = "/dev/ttyS1";
+
+static OUT: OnceLock<Mutex<Option<Channel>>> = OnceLock::new();
+static FINISHER: OnceLock<ThreadId> = OnceLock::new();
+static LINES: OnceLock<Mutex<File>> = OnceLock::new();
+
+/// Whether this process is a guest's init: process 1, with our word on the kernel's command line.
+/// Mounts `/proc` where that is what it takes to know, which only such a process needs and may do.
+#[must_use]
+pub fn is_guest_init() -> bool {
+    if std::process::id() != 1 {
+        return false;
+    }
+    if !Path::new("/proc/cmdline").exists() {
+        // Fails in a container without privileges, which then is no guest.
+        let _ = mount_one("proc", "/proc");
+    }
+    is_marked(&fs::read_to_string("/proc/cmdline").unwrap_or_default())
+}
+
+fn is_marked(line: &str) -> bool {
+    line.split_whitespace().any(|word| word == MARK)
+}
+
+/// Set the machine up, run `job`, send what it returns (or why it failed) to the host, power off.
+pub fn run(job: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> ! {
+    std::panic::set_hook(Box::new(|what| {
+        finish(
+            Kind::Error,
+            format!("the collector panicked: {what}").as_bytes(),
+        )
+    }));
+    let outcome = set_up().and_then(|()| job());
+    match outcome {
+        Ok(payload) => finish(Kind::Payload, &payload),
+        Err(error) => finish(Kind::Error, format!("{error:#}").as_bytes()),
+    }
+}
+
+/// The smallest job: says which kernel answered, and its first symbol's address. Tests and benchmarks boot it.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn ping() -> anyhow::Result<Vec<u8>> {
+    progress("ping");
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")
+        .context("cannot read the kernel's release")?;
+    let mut symbol = String::new();
+    let symbols = File::open("/proc/kallsyms").context("cannot open /proc/kallsyms")?;
+    BufReader::new(symbols)
+        .read_line(&mut symbol)
+        .context("cannot read /proc/kallsyms")?;
+    Ok(format!("pong {} {}", release.trim(), symbol.trim()).into_bytes())
+}
+
+/// Tell the host what is being done, in one line. Never fails: a guest without a second serial port works.
+pub fn progress(line: &str) {
+    if let Some(Ok(mut port)) = LINES.get().map(|port| port.lock()) {
+        let _ = port.write_all(format!("{}\n", line.replace('\n', " ")).as_bytes());
+    }
+}
+
+fn set_up() -> anyhow::Result<()> {
+    for (kind, target, optional) in MOUNTS {
+        match mount_one(kind, target) {
+            Ok(()) | Err(nix::errno::Errno::EBUSY) => {}
+            Err(_) if optional => {}
+            Err(error) => anyhow::bail!("cannot mount {kind} on {target}: {error}"),
+        }
+    }
+    if let Ok(port) = open_raw(PROGRESS) {
+        let _ = LINES.set(Mutex::new(port));
+    }
+    progress("init started");
+    let channel =
+        Channel::open().map_err(|e| anyhow::anyhow!("cannot open the channel to the host: {e}"))?;
+    let _ = OUT.set(Mutex::new(Some(channel)));
+    Ok(())
+}
+
+fn mount_one(kind: &str, target: &str) -> nix::Result<()> {
+    mount(
+        Some(kind),
+        target,
+        Some(kind),
+        MsFlags::empty(),
+        None::<&str>,
+    )
+}
+
+/// A terminal that passes bytes on as they are.
+fn open_raw(path: &str) -> std::io::Result<File> {
+    use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+    use std::os::unix::fs::OpenOptionsExt;
+    let port = File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(nix::libc::O_NOCTTY)
+        .open(path)?;
+    let mut mode = tcgetattr(&port)?;
+    cfmakeraw(&mut mode);
+    tcsetattr(&port, SetArg::TCSANOW, &mode)?;
+    Ok(port)
+}
+
+/// Send and power off. The first caller wins: a panic on another thread neither overwrites a result
+/// that is being sent nor cuts it off, and one while sending ends in a frame that fails its check.
+fn finish(kind: Kind, body: &[u8]) -> ! {
+    let me = thread::current().id();
+    if *FINISHER.get_or_init(|| me) != me {
+        loop {
+            thread::park();
+        }
+    }
+    let channel = OUT
+        .get()
+        .and_then(|out| out.lock().unwrap_or_else(PoisonError::into_inner).take());
+    match channel {
+        Some(mut channel) => channel.send(kind, body),
+        // No channel: the console is all there is.
+        None => eprintln!("qed: {}", String::from_utf8_lossy(body)),
+    }
+    power_off()
+}
+
+fn power_off() -> ! {
+    if let Some(Ok(port)) = LINES.get().map(|port| port.try_lock()) {
+        let _ = nix::sys::termios::tcdrain(&*port);
+    }
+    // Succeeds for process 1; should it not, ending process 1 panics the kernel, which ends QEMU too.
+    let _ = reboot(RebootMode::RB_POWER_OFF);
+    std::process::exit(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that only the whole word marks a guest, and that this test is none.
+    #[test]
+    fn mark() {
+        assert!(is_marked("console=ttyS0 qed.guest quiet\n"));
+        assert!(!is_marked("qed.guests xqed.guest qed.guest=0"));
+        assert!(!is_guest_init());
+    }
+}

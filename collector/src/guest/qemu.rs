@@ -1,0 +1,487 @@
+//! Running one guest.
+
+use std::fs::File;
+use std::io::{PipeReader, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::{Child, Command};
+
+use super::accel::{self, Accel, Accelerator, Decision, Failure};
+use super::cache::Cache;
+use super::command::{self, Paths};
+use super::console::Console;
+use super::frame::{self, BODY, FrameError, HEADER, Kind, WINDOW};
+use super::{GuestError, KernelImage, elf, initramfs};
+
+/// Console text kept, in bytes.
+const CONSOLE_CAP: usize = 1 << 20;
+/// Console lines shown in an error.
+const TAIL: usize = 40;
+
+/// What to boot, and how.
+#[derive(Debug, Clone)]
+pub struct GuestSpec {
+    /// The kernel.
+    pub kernel: KernelImage,
+    /// A static x86-64 executable that becomes `/init`: the collector itself
+    /// (`std::env::current_exe()`).
+    pub init: PathBuf,
+    /// More files for the initramfs: absolute name, content.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// More words for the kernel's command line.
+    pub append: String,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Virtual processors.
+    pub cpus: u32,
+    /// After this the guest is killed.
+    pub limit: Duration,
+    /// KVM or emulation.
+    pub accel: Accel,
+    /// Where a failure of KVM is remembered.
+    pub cache: Cache,
+}
+
+impl GuestSpec {
+    /// One processor, 512 MiB, two minutes, KVM where it works.
+    #[must_use]
+    pub fn new(kernel: KernelImage, init: PathBuf, cache: Cache) -> Self {
+        let limit = Duration::from_secs(120);
+        Self {
+            kernel,
+            init,
+            files: Vec::new(),
+            append: String::new(),
+            memory_mib: 512,
+            cpus: 1,
+            limit,
+            accel: Accel::Auto,
+            cache,
+        }
+    }
+}
+
+/// What a guest handed out.
+#[derive(Debug, Clone)]
+pub struct GuestRun {
+    /// What its job returned.
+    pub payload: Vec<u8>,
+    /// Its console.
+    pub console: String,
+    /// What ran it.
+    pub accelerator: Accelerator,
+    /// Why not KVM, where that was not the user's wish.
+    pub accelerator_note: Option<String>,
+    /// From starting QEMU to the start of the guest's init.
+    pub boot_to_init: Option<Duration>,
+    /// From starting QEMU to its end.
+    pub boot_to_exit: Duration,
+    /// The kernel's command line.
+    pub append: String,
+}
+
+/// Boot a guest, wait until it has powered off, and return what it sent. QEMU is killed and reaped when
+/// the future is dropped, and dies with this thread.
+///
+/// # Errors
+/// When it cannot be started, panics, exceeds its limit, or its job fails.
+pub async fn run(spec: &GuestSpec, progress: &dyn Fn(&str)) -> Result<GuestRun, GuestError> {
+    let qemu = find_in_path("qemu-system-x86_64").ok_or(GuestError::MissingProgram {
+        doing: "boot a guest",
+        program: "qemu-system-x86_64",
+        package: "qemu-system-x86",
+    })?;
+    let kernel = File::open(&spec.kernel.path)
+        .map_err(GuestError::io("open the kernel", &spec.kernel.path))?;
+    let initrd = memory_file("initrd", &archive(spec)?)?;
+    let machine = Machine {
+        qemu: &qemu,
+        spec,
+        kernel: &kernel,
+        initrd: &initrd,
+    };
+    let boot_id = accel::boot_id();
+    let known = accel::remembered(&spec.cache);
+    match accel::decide(spec.accel, accel::device(), known.as_ref(), &boot_id, &qemu) {
+        Decision::Refuse(reason) => Err(GuestError::Kvm { reason }),
+        Decision::Emulate(note) => machine.emulate(note, progress).await,
+        Decision::TryKvm { fall_back } => match machine
+            .attempt(Accelerator::Kvm, Some(accel::SIGN_OF_LIFE), progress)
+            .await?
+        {
+            Attempt::Ended(end) => machine.result(end, Accelerator::Kvm, None),
+            Attempt::NoLife(reason) if fall_back => {
+                progress(&format!("{reason}; falling back to emulation"));
+                accel::remember(
+                    &spec.cache,
+                    &Failure {
+                        boot_id,
+                        qemu: qemu.clone(),
+                        reason: reason.clone(),
+                    },
+                );
+                machine.emulate(Some(reason), progress).await
+            }
+            Attempt::NoLife(reason) => Err(GuestError::Kvm { reason }),
+        },
+    }
+}
+
+/// Find a program as a shell does.
+#[must_use]
+pub fn find_in_path(program: &str) -> Option<PathBuf> {
+    use nix::unistd::{AccessFlags, access};
+    let path = std::env::var_os("PATH")?;
+    let candidates = std::env::split_paths(&path).map(|folder| folder.join(program));
+    candidates
+        .into_iter()
+        .find(|c| c.is_file() && access(c, AccessFlags::X_OK).is_ok())
+}
+
+fn archive(spec: &GuestSpec) -> Result<Vec<u8>, GuestError> {
+    let binary =
+        std::fs::read(&spec.init).map_err(GuestError::io("read the guest's init", &spec.init))?;
+    let unbootable = |e: elf::ElfError| GuestError::Unbootable {
+        path: spec.init.clone(),
+        reason: e.to_string(),
+    };
+    elf::check_static(&binary).map_err(unbootable)?;
+    let loaded = elf::loaded_part(&binary).map_err(unbootable)?;
+    Ok(initramfs::build(&loaded, &spec.files)?)
+}
+
+/// A file that exists in memory only: nothing to clean up, and no disk to fill.
+fn memory_file(name: &'static str, content: &[u8]) -> Result<File, GuestError> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let make = || -> std::io::Result<File> {
+        let mut file = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?);
+        file.write_all(content)?;
+        Ok(file)
+    };
+    make().map_err(GuestError::io("make a file in memory for", Path::new(name)))
+}
+
+struct Machine<'a> {
+    qemu: &'a Path,
+    spec: &'a GuestSpec,
+    kernel: &'a File,
+    initrd: &'a File,
+}
+
+/// How QEMU ended.
+struct End {
+    status: ExitStatus,
+    window: File,
+    console: Console,
+    last: String,
+    stderr: Vec<u8>,
+    timed_out: bool,
+    panicked: bool,
+    to_init: Option<Duration>,
+    to_exit: Duration,
+}
+
+enum Attempt {
+    Ended(End),
+    /// Why KVM is given up.
+    NoLife(String),
+}
+
+impl Machine<'_> {
+    async fn emulate(
+        &self,
+        note: Option<String>,
+        progress: &dyn Fn(&str),
+    ) -> Result<GuestRun, GuestError> {
+        match self.attempt(Accelerator::Tcg, None, progress).await? {
+            Attempt::Ended(end) => self.result(end, Accelerator::Tcg, note),
+            Attempt::NoLife(said) => Err(GuestError::Qemu {
+                status: "not started".into(),
+                said,
+            }),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        accelerator: Accelerator,
+        sign_of_life: Option<Duration>,
+        progress: &dyn Fn(&str),
+    ) -> Result<Attempt, GuestError> {
+        let pipe_error = |source| GuestError::Io {
+            doing: "make a pipe to",
+            path: self.qemu.to_owned(),
+            source,
+        };
+        let window = memory_file("window", &[])?;
+        window.set_len(WINDOW as u64).map_err(GuestError::io(
+            "size a file in memory for",
+            Path::new("window"),
+        ))?;
+        let (console_in, console_out) = std::io::pipe().map_err(pipe_error)?;
+        let (lines_in, lines_out) = std::io::pipe().map_err(pipe_error)?;
+        let inherited = [
+            self.kernel.as_raw_fd(),
+            self.initrd.as_raw_fd(),
+            window.as_raw_fd(),
+            console_out.as_raw_fd(),
+            lines_out.as_raw_fd(),
+        ];
+        let [kernel, initrd, shared, console, lines] =
+            inherited.map(|fd| format!("/proc/self/fd/{fd}"));
+        let paths = Paths {
+            kernel: &kernel,
+            initrd: &initrd,
+            window: &shared,
+            console: &console,
+            progress: &lines,
+        };
+        let line = command::kernel_line(&self.spec.append);
+        let args = command::qemu(
+            accelerator,
+            self.spec.memory_mib,
+            self.spec.cpus,
+            &paths,
+            &line,
+        );
+
+        let started = Instant::now();
+        let mut running = start(self.qemu, &args, inherited)?;
+        drop((console_out, lines_out));
+        let mut console_in = receiver(console_in).map_err(pipe_error)?;
+        let mut lines_in = receiver(lines_in).map_err(pipe_error)?;
+        let mut errors_in = running.0.stderr.take();
+
+        let mut console = Console::new(CONSOLE_CAP, TAIL);
+        let mut lines = Console::new(CONSOLE_CAP, 1);
+        let mut stderr = Vec::new();
+        let (mut last, mut to_init) = ("nothing".to_owned(), None);
+        let (mut timed_out, mut panicked) = (false, false);
+        let (mut console_buffer, mut lines_buffer, mut errors_buffer) =
+            ([0; 4096], [0; 512], [0; 1024]);
+        let (mut console_open, mut lines_open, mut errors_open) = (true, true, errors_in.is_some());
+        let until = started + self.spec.limit;
+        // The pipes end when QEMU does, so that nothing it wrote is lost.
+        while console_open || lines_open || errors_open {
+            let mut deadline = until;
+            if let (Some(limit), None) = (sign_of_life, to_init) {
+                deadline = deadline.min(started + limit);
+            }
+            tokio::select! {
+                n = read(&mut console_in, &mut console_buffer), if console_open => {
+                    console_open = n > 0;
+                    panicked |= console.push(&console_buffer[..n]).iter().any(|l| l.contains("Kernel panic"));
+                }
+                n = read(&mut lines_in, &mut lines_buffer), if lines_open => {
+                    lines_open = n > 0;
+                    for text in lines.push(&lines_buffer[..n]) {
+                        to_init.get_or_insert_with(|| started.elapsed());
+                        progress(&text);
+                        last = text;
+                    }
+                }
+                n = read_some(&mut errors_in, &mut errors_buffer), if errors_open => {
+                    errors_open = n > 0;
+                    let room = 4096usize.saturating_sub(stderr.len()).min(n);
+                    stderr.extend_from_slice(&errors_buffer[..room]);
+                }
+                () = tokio::time::sleep_until(deadline.into()) => {
+                    timed_out = true;
+                    break;
+                }
+            }
+        }
+        if timed_out {
+            // It may be gone already, which is what is wanted.
+            let _ = running.0.start_kill();
+        }
+        let status = running
+            .0
+            .wait()
+            .await
+            .map_err(GuestError::io("wait for", self.qemu))?;
+        let to_exit = started.elapsed();
+        if sign_of_life.is_some() && to_init.is_none() && started.elapsed() < self.spec.limit {
+            let what = match (timed_out, stderr.is_empty()) {
+                (true, _) => format!(
+                    "a guest under KVM showed no sign of life within {:?}",
+                    accel::SIGN_OF_LIFE
+                ),
+                (false, true) => {
+                    format!("QEMU under KVM ended before the guest's init started ({status})")
+                }
+                (false, false) => format!("QEMU cannot use KVM: {}", one_line(&stderr)),
+            };
+            return Ok(Attempt::NoLife(what));
+        }
+        Ok(Attempt::Ended(End {
+            status,
+            window,
+            console,
+            last,
+            stderr,
+            timed_out,
+            panicked,
+            to_init,
+            to_exit,
+        }))
+    }
+
+    fn result(
+        &self,
+        end: End,
+        accelerator: Accelerator,
+        accelerator_note: Option<String>,
+    ) -> Result<GuestRun, GuestError> {
+        let tail = end.console.tail();
+        let tail = if tail.is_empty() {
+            "(it printed nothing)".to_owned()
+        } else {
+            tail.join("\n")
+        };
+        let (accel, last) = (accelerator.label(), end.last);
+        if end.timed_out {
+            return Err(GuestError::TimeLimit {
+                limit: self.spec.limit,
+                accelerator: accel,
+                last,
+                tail,
+            });
+        }
+        if !end.status.success() {
+            return Err(GuestError::Qemu {
+                status: end.status.to_string(),
+                said: one_line(&end.stderr),
+            });
+        }
+        if end.panicked {
+            return Err(GuestError::Panic {
+                accelerator: accel,
+                tail,
+            });
+        }
+        match read_frame(&end.window)? {
+            Ok((Kind::Payload, payload)) => Ok(GuestRun {
+                payload,
+                console: end.console.into_text(),
+                accelerator,
+                accelerator_note,
+                boot_to_init: end.to_init,
+                boot_to_exit: end.to_exit,
+                append: command::kernel_line(&self.spec.append),
+            }),
+            Ok((Kind::Error, message)) => Err(GuestError::Job {
+                message: String::from_utf8_lossy(&message).into_owned(),
+                tail,
+            }),
+            Err(frame) => Err(GuestError::Frame {
+                frame,
+                accelerator: accel,
+                last,
+                tail,
+            }),
+        }
+    }
+}
+
+fn read_frame(window: &File) -> Result<Result<(Kind, Vec<u8>), FrameError>, GuestError> {
+    let failed = |source| GuestError::Io {
+        doing: "read",
+        path: "the guest's window".into(),
+        source,
+    };
+    let mut header = [0; HEADER];
+    window.read_exact_at(&mut header, 0).map_err(failed)?;
+    let header = match frame::open(&header, WINDOW) {
+        Ok(header) => header,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut body = vec![0; header.length];
+    window
+        .read_exact_at(&mut body, BODY as u64)
+        .map_err(failed)?;
+    Ok(frame::check(&header, &body).map(|()| (header.kind, body)))
+}
+
+/// QEMU, killed and reaped when dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.start_kill();
+        // A killed QEMU is gone within milliseconds; the limit only keeps this from ever hanging.
+        for _ in 0..2000 {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn start(qemu: &Path, args: &[String], inherited: [RawFd; 5]) -> Result<Running, GuestError> {
+    let parent = nix::unistd::getpid();
+    let mut command = Command::new(qemu);
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let prepare = move || {
+        use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+        if nix::unistd::getppid() != parent {
+            // The collector died before the line above.
+            return Err(std::io::ErrorKind::Interrupted.into());
+        }
+        for fd in inherited {
+            // SAFETY: the parent holds these open until the child has been started.
+            let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made; nothing allocates or locks.
+    unsafe { command.pre_exec(prepare) };
+    command
+        .spawn()
+        .map(Running)
+        .map_err(GuestError::io("start", qemu))
+}
+
+fn receiver(pipe: PipeReader) -> std::io::Result<Receiver> {
+    Receiver::from_owned_fd(OwnedFd::from(pipe))
+}
+
+/// The number of bytes read; 0 at the end, and on an error, after which nothing more would come either.
+async fn read(from: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> usize {
+    from.read(buffer).await.unwrap_or(0)
+}
+
+async fn read_some(from: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> usize {
+    match from {
+        Some(from) => read(from, buffer).await,
+        None => 0,
+    }
+}
+
+fn one_line(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
+    if lines.is_empty() {
+        "it said nothing".to_owned()
+    } else {
+        lines.join("; ")
+    }
+}
