@@ -12,3 +12,6 @@ pub mod running;
 pub mod vmcoreinfo;
 
 pub use report::{Inputs, KaslrReport, Reason, Status, judge};
+
+#[cfg(test)]
+mod real_tests;

@@ -42,7 +42,7 @@ fn alignment(inputs: &Inputs<'_>, slide: u64) -> Check {
     Check {
         name: "alignment",
         detail,
-        holds: align.map(|align| slide % align == 0),
+        holds: align.map(|align| slide.is_multiple_of(align)),
     }
 }
 

@@ -18,9 +18,9 @@ const HEX: [u8; 256] = {
 /// The index of a text of lines such as
 /// ```text
 /// ffffffff9c200000 T _stext
-/// ffffffffc0a5b010 t virtio_net_driver_init	[virtio_net]
+/// ffffffffc0a5b010 t virtio_net_driver_init [virtio_net]
 /// ```
-/// in the order of the text.
+/// in the order of the text. A tab stands before a module's name.
 pub(super) fn parse_entries(text: &str) -> Result<Vec<Entry>, KallsymsError> {
     let bytes = text.as_bytes();
     if u32::try_from(bytes.len()).is_err() {

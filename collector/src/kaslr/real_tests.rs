@@ -1,0 +1,80 @@
+//! On real files, given by the environment; they print what they cost.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::compare::{StaticTable, compare};
+use crate::symbols::elf::StaticSymbols;
+use crate::symbols::system_map::SystemMap;
+use crate::symbols::{Kallsyms, debuginfo};
+
+/// Check that a real System.map and the vmlinux beside it agree on every symbol of the core image, that a live table
+/// made from the map by adding a slide gives that slide, and that every function resolves to its own name.
+#[test]
+#[ignore = "needs a vmlinux in QED_TEST_VMLINUX, with its System.map beside it"]
+fn real_tables() {
+    const SLIDE: u64 = 0x1b20_0000;
+    let path = PathBuf::from(std::env::var_os("QED_TEST_VMLINUX").expect("QED_TEST_VMLINUX"));
+    let map = path.to_str().unwrap().replace("/vmlinux-", "/System.map-");
+    let text = std::fs::read_to_string(map).unwrap();
+    let shift = |line: &str| {
+        let address = u64::from_str_radix(&line[..16], 16).unwrap();
+        let moves = address >> 63 == 1 && &line[17..18] != "A";
+        format!("{:016x}{}\n", if moves { address + SLIDE } else { address }, &line[16..])
+    };
+    let live: String = text.lines().map(shift).collect();
+    let start = Instant::now();
+    let live = Kallsyms::parse(live, Some("0")).unwrap();
+    println!("parse of {} symbols: {:?}", live.len(), start.elapsed());
+    let start = Instant::now();
+    let found: usize = (0..20).map(|_| live.lookup("__sock_create").len()).sum();
+    println!("lookup of a name: {:?} ({found} found in 20)", start.elapsed() / 20);
+
+    let map = SystemMap::parse(text.into_bytes()).unwrap();
+    let vmlinux = debuginfo::open(&path).unwrap();
+    let start = Instant::now();
+    let symbols = StaticSymbols::parse(&vmlinux.data).unwrap();
+    println!("symtab of {}: {:?}", symbols.symbols().len(), start.elapsed());
+    for fixed in [StaticTable::from_system_map(&map).unwrap(), StaticTable::from_elf(&symbols).unwrap()] {
+        let start = Instant::now();
+        let comparison = compare(&live, &fixed).unwrap();
+        println!("{comparison:?} in {:?}", start.elapsed());
+        assert_eq!((comparison.slide, comparison.differing), (SLIDE, 0));
+        assert!(comparison.checked > 50_000 && comparison.absent * 100 < comparison.checked);
+    }
+
+    let (mut checked, mut wrong) = (0_u64, Vec::new());
+    let start = Instant::now();
+    for symbol in symbols.symbols().iter().filter(|s| s.is_function && s.size > 0 && s.address >> 63 == 1 && !s.is_absolute) {
+        checked += 1;
+        match live.resolve(symbol.address + SLIDE + symbol.size - 1) {
+            Ok(found) if found.name == symbol.name || found.aliases.contains(&symbol.name) => {}
+            other => wrong.push(format!("{} -> {:?}", symbol.name, other.map(|found| found.name))),
+        }
+    }
+    println!("last byte of {checked} functions: {} not its own name, {:?} each", wrong.len(), start.elapsed() / checked as u32);
+    println!("{:?}", &wrong[..wrong.len().min(12)]);
+    assert!((wrong.len() as u64) * 100 < checked);
+}
+
+/// Print what this machine gives: honest reasons where it gives nothing.
+#[test]
+#[ignore = "prints what this machine gives"]
+fn this_machine() {
+    let build_id = crate::symbols::running::build_id().map_err(|error| error.to_string());
+    let live = crate::symbols::running::kallsyms();
+    let config = super::running::config("");
+    let unavailable = |why: &str| super::Reason::Unavailable(why.to_owned());
+    let report = super::judge(&super::Inputs {
+        build_id,
+        live: live.as_ref().map_err(|error| unavailable(&error.to_string())),
+        statics: vec![],
+        image: Err(unavailable("no image was given")),
+        vmcoreinfo: super::running::vmcoreinfo(),
+        console: Err(unavailable("a running host has not panicked")),
+        config: config.as_ref().map_err(Clone::clone),
+        command_line: std::fs::read_to_string("/proc/cmdline").ok().as_deref(),
+        names: &["_text", "__sys_socket"],
+    });
+    println!("{report:#?}");
+}
