@@ -24,7 +24,7 @@ mod names;
 mod nearest;
 mod raw;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod types;
 
 pub use functions::{Function, Linkage, Parameter, Passing, Signature, Tracepoint};

@@ -70,7 +70,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             Node::Member { of, arrow, name } => self.member(of, *arrow, name, span),
             Node::Index(of, index) => self.index(self.value(of)?, *index, span),
             Node::Load(of) => self.index(self.value(of)?, 0, span),
-            Node::AddressOf(of) => self.address_of(self.value(of)?, span),
+            Node::AddressOf(of) => self.address_of(self.value(of)?, &of.span),
             Node::Cast(ty, of) => self.cast(ty, self.value(of)?, span),
             Node::ContainerOf(of, ty, members) => self.container_of(of, ty, members),
         }
@@ -333,18 +333,26 @@ impl<'a> Compiler<'_, '_, 'a> {
         if ty.stars > 0 {
             return self.no_members(ty, span);
         }
+        let ty = self.complete(ty, span)?;
         match self.btf().strip(ty.base).at(span)?.ty {
             Type::Struct(composite) | Type::Union(composite) => Ok(composite),
-            Type::Forward { name, union } => {
-                let tag = if union { "union" } else { "struct" };
-                self.composite(self.tagged(tag, name, span)?.into(), span)
-            }
             Type::Void => wrong(
                 span,
                 "it is a `void *`: say what it points to with a cast, `((struct NAME *)…)->…`",
             ),
             _ => self.no_members(ty, span),
         }
+    }
+
+    /// `ty` itself, or where it is only declared, its one definition in this kernel.
+    fn complete(&self, ty: Ty, span: &Range<usize>) -> Result<Ty> {
+        if ty.stars == 0
+            && let Type::Forward { name, union } = self.btf().strip(ty.base).at(span)?.ty
+        {
+            let tag = if union { "union" } else { "struct" };
+            return Ok(self.tagged(tag, name, span)?.into());
+        }
+        Ok(ty)
     }
 
     fn no_members<T>(&self, ty: Ty, span: &Range<usize>) -> Result<T> {
@@ -399,6 +407,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 }
             },
         };
+        let element = self.complete(element, span)?;
         let Some(size) = element.size(self.btf()).at(span)? else {
             let ty = element.name(self.btf()).at(span)?;
             return wrong(

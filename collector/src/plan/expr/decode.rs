@@ -60,7 +60,7 @@ pub enum Decode {
     Bytes {
         /// How many.
         len: u32,
-        /// E.g. `unsigned char[16]`
+        /// E.g. `unsigned char [16]`
         type_name: String,
     },
 }
@@ -106,7 +106,7 @@ pub enum Decoded {
     Bytes {
         /// The bytes.
         bytes: Vec<u8>,
-        /// E.g. `unsigned char[16]`
+        /// E.g. `unsigned char [16]`
         type_name: String,
     },
     /// The read failed: nothing is known.

@@ -21,7 +21,7 @@ impl Compiler<'_, '_, '_> {
             Holds::Code(bytes) => {
                 let decode = Decode::Bytes {
                     len: bytes,
-                    type_name: format!("unsigned char[{bytes}]"),
+                    type_name: format!("unsigned char [{bytes}]"),
                 };
                 return self.load(&value, bytes, decode, span);
             }

@@ -1,1 +1,434 @@
+//! Paths over the sample BTF, mistakes in paths, and paths over the running kernel's BTF.
 
+use super::*;
+use crate::btf::tests::{host, sample};
+use proptest::prelude::*;
+use qed_collector_ebpf::{MAX_READ_BYTES, form, root};
+
+const SYMBOL: u64 = 0xffff_ffff_8120_0000;
+
+fn symbol(name: &str) -> Option<u64> {
+    (name == "thing_get").then_some(SYMBOL)
+}
+
+/// Compile `path` at the return of `thing_get(struct thing *thing, int count, const char *name)`.
+fn at_return(path: &str) -> Result<Compiled, ExprError> {
+    let data = sample();
+    let btf = Btf::parse(&data).unwrap();
+    let signature = btf.functions("thing_get").unwrap().remove(0).signature;
+    let scope = Scope {
+        btf: &btf,
+        parameters: &signature.parameters,
+        returned: Returned::Function(signature.result),
+        symbols: &symbol,
+    };
+    compile(path, &scope)
+}
+
+/// Root, register, hops, offset, form and size of a path.
+fn shape(path: &str) -> (u32, u32, Vec<i32>, i32, u32, u32) {
+    let spec = at_return(path)
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
+        .spec;
+    let hops = spec.hops[..spec.hop_count as usize].to_vec();
+    (
+        spec.root,
+        spec.root_index,
+        hops,
+        spec.offset,
+        spec.form,
+        spec.size,
+    )
+}
+
+fn decoding(path: &str) -> Decode {
+    at_return(path)
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
+        .decode
+}
+
+fn mistake(path: &str) -> ExprError {
+    match at_return(path) {
+        Err(error) => error,
+        Ok(compiled) => panic!("{path} compiled to {compiled:?}"),
+    }
+}
+
+fn bytes(start: &[u8]) -> [u8; MAX_READ_BYTES] {
+    let mut bytes = [0; MAX_READ_BYTES];
+    bytes[..start.len()].copy_from_slice(start);
+    bytes
+}
+
+/// Check that each operator of the language becomes the loads that C would do.
+#[test]
+fn paths_become_loads() {
+    use form::{ADDRESS, BYTES, STRING, USER_STRING};
+    use root::{ARGUMENT, RETURN};
+    assert_eq!(shape("thing"), (ARGUMENT, 0, vec![], 0, ADDRESS, 8));
+    assert_eq!(shape("count"), (ARGUMENT, 1, vec![], 0, ADDRESS, 8));
+    assert_eq!(shape("return"), (RETURN, 0, vec![], 0, ADDRESS, 8));
+    assert_eq!(shape("return->state"), (RETURN, 0, vec![], 20, BYTES, 4));
+    assert_eq!(shape("thing->high"), (ARGUMENT, 0, vec![], 12, BYTES, 4));
+    assert_eq!(
+        shape("thing->next->next->state"),
+        (ARGUMENT, 0, vec![0, 0], 20, BYTES, 4)
+    );
+    assert_eq!(
+        shape("&thing->next->state"),
+        (ARGUMENT, 0, vec![0], 20, ADDRESS, 8)
+    );
+    assert_eq!(shape("(*thing).state"), (ARGUMENT, 0, vec![], 20, BYTES, 4));
+    assert_eq!(
+        shape("(&thing->pair)->b"),
+        (ARGUMENT, 0, vec![], 104, BYTES, 8)
+    );
+    assert_eq!(shape("thing->mac[5]"), (ARGUMENT, 0, vec![], 53, BYTES, 1));
+    assert_eq!(
+        shape("thing->things[2].state"),
+        (ARGUMENT, 0, vec![112], 308, BYTES, 4)
+    );
+    assert_eq!(shape("thing->name"), (ARGUMENT, 0, vec![24], 0, STRING, 64));
+    assert_eq!(shape("name"), (ARGUMENT, 2, vec![], 0, STRING, 64));
+    assert_eq!(
+        shape("(void *)thing->name"),
+        (ARGUMENT, 0, vec![], 24, BYTES, 8)
+    );
+    assert_eq!(
+        shape("thing->buffer"),
+        (ARGUMENT, 0, vec![80], 0, USER_STRING, 64)
+    );
+    assert_eq!(
+        shape("(const char __user *)thing->data"),
+        (ARGUMENT, 0, vec![72], 0, USER_STRING, 64)
+    );
+    assert_eq!(
+        shape("((struct thing *)thing->data)->high"),
+        (ARGUMENT, 0, vec![72], 12, BYTES, 4)
+    );
+    assert_eq!(
+        shape("(char *)thing->mac"),
+        (ARGUMENT, 0, vec![], 48, STRING, 64)
+    );
+    assert_eq!(shape("thing->mode"), (ARGUMENT, 0, vec![], 16, BYTES, 1));
+    assert_eq!(
+        shape("thing->straddle"),
+        (ARGUMENT, 0, vec![], 18, BYTES, 2)
+    );
+    assert_eq!(
+        shape("container_of(&thing->pair, struct thing, pair)->state"),
+        (ARGUMENT, 0, vec![], 20, BYTES, 4)
+    );
+    assert_eq!(
+        shape("container_of(thing->data, struct thing, pair.b)"),
+        (ARGUMENT, 0, vec![72], -104, ADDRESS, 8)
+    );
+}
+
+/// Check the built-ins that need the address of a symbol.
+#[test]
+fn symbols_become_constants() {
+    let text = at_return("text(thing_get, 5)").unwrap().spec;
+    assert_eq!(
+        (text.root, text.constant, text.form, text.size),
+        (root::ADDRESS, SYMBOL, form::BYTES, 5)
+    );
+    let slot = at_return("return_slot(thing_get)").unwrap();
+    assert_eq!(
+        (slot.spec.root, slot.spec.constant, slot.spec.form),
+        (root::RETURN_SLOT, SYMBOL, form::BYTES)
+    );
+    assert!(matches!(
+        slot.decode,
+        Decode::Pointer {
+            to_function: true,
+            ..
+        }
+    ));
+    let place = at_return("&return_slot(thing_get)").unwrap().spec;
+    assert_eq!((place.root, place.form), (root::RETURN_SLOT, form::ADDRESS));
+    let unknown = mistake("text(elsewhere)");
+    assert_eq!((unknown.class, unknown.span), (ErrorClass::Symbol, 5..14));
+}
+
+/// Check that values come out typed: signs, names, bit fields, text, bytes.
+#[test]
+fn bytes_become_values() {
+    let value = |path: &str, start: &[u8], result| decode(&bytes(start), result, &decoding(path));
+    let int = |value, type_name: &str| Decoded::Int {
+        value,
+        type_name: type_name.into(),
+    };
+    assert_eq!(
+        value("count", &[0xff, 0xff, 0xff, 0xff, 1], 0),
+        int(-1, "int")
+    );
+    assert_eq!(
+        value("thing->low", &[0xff; 4], 0),
+        int(0xffff_ffff, "__portpair_half")
+    );
+    assert_eq!(value("thing->three", &[0b1010], 0), int(-3, "int"));
+    assert_eq!(value("thing->one", &[0b1], 0), int(1, "unsigned int"));
+    assert_eq!(
+        value("thing->straddle", &[0b1100_0000, 0b0100_0001], 0),
+        int(0b01_0000_0111, "unsigned int")
+    );
+    let named = |value, name: Option<&str>, ty: &str| Decoded::Enum {
+        value,
+        name: name.map(str::to_owned),
+        type_name: ty.into(),
+    };
+    assert_eq!(
+        value("thing->state", &[1], 0),
+        named(1, Some("SS_UNCONNECTED"), "socket_state")
+    );
+    assert_eq!(
+        value("thing->state", &[7], 0),
+        named(7, None, "socket_state")
+    );
+    assert_eq!(
+        value("thing->mode", &[0b11_0000], 0),
+        named(-1, Some("LOW"), "enum level")
+    );
+    assert_eq!(
+        value("thing->wide", &[0, 0, 0, 0, 0, 1], 0),
+        named(1 << 40, Some("FLAG"), "enum wide")
+    );
+    assert_eq!(value("thing->ready", &[1], 0), Decoded::Bool(true));
+    assert!(matches!(
+        value("thing->ready", &[2], 0),
+        Decoded::Broken { .. }
+    ));
+    let text = |text: &str, cut| Decoded::Text {
+        text: text.into(),
+        cut,
+    };
+    assert_eq!(value("thing->comm", b"qed\0rest", 0), text("qed", false));
+    assert_eq!(
+        value("thing->comm", &[b'x'; 17], 0),
+        text(&"x".repeat(16), false)
+    );
+    assert_eq!(
+        value("thing->name", b"TCP\0old bytes", 4),
+        text("TCP", false)
+    );
+    assert_eq!(
+        value("thing->name", &[b'x'; 63], 64),
+        text(&"x".repeat(63), true)
+    );
+    assert!(matches!(
+        value("thing->name", &[0xff, 0xfe, 0], 3),
+        Decoded::Bytes { .. }
+    ));
+    assert_eq!(
+        value("thing->mac", &[1, 2, 3, 4, 5, 6, 7], 0),
+        Decoded::Bytes {
+            bytes: vec![1, 2, 3, 4, 5, 6],
+            type_name: "unsigned char [6]".into()
+        }
+    );
+    assert_eq!(
+        value("thing->state", &[1], -14),
+        Decoded::Unread { errno: 14 }
+    );
+    let pointer = |ty: &str, to_function| Decoded::Pointer {
+        address: 0x0102,
+        type_name: ty.into(),
+        to_function,
+    };
+    assert_eq!(
+        value("thing->next", &[2, 1], 0),
+        pointer("struct thing *", false)
+    );
+    assert_eq!(
+        value("thing->call", &[2, 1], 0),
+        pointer("int (*)(void *, ...)", true)
+    );
+    assert_eq!(
+        value("&thing->next", &[2, 1], 0),
+        pointer("struct thing **", false)
+    );
+}
+
+/// Check that mistakes are told with their place, their class and what was probably meant.
+#[test]
+fn mistakes_are_explained() {
+    let told = |path: &str, class, span: std::ops::Range<usize>, words: &str| {
+        let error = mistake(path);
+        assert_eq!(
+            (error.class, error.span.clone()),
+            (class, span),
+            "{path}: {error}"
+        );
+        assert!(error.to_string().contains(words), "{path}: {error}");
+    };
+    use ErrorClass::{Limit, Syntax, Type, Unknown};
+    told(
+        "thing->sttae",
+        Unknown,
+        7..12,
+        "`struct thing` has no member `sttae`; did you mean `state`?",
+    );
+    told("thnig->state", Unknown, 0..5, "did you mean `thing`?");
+    told("thing->data->x", Type, 0..11, "void *");
+    told("*thing", Type, 0..6, "name a member: `next`, `whole`");
+    told("thing.state", Type, 6..11, "write `->state`");
+    told("thing->pair->a", Type, 13..14, "not a pointer");
+    told("(*thing)->state", Type, 10..15, "not a pointer");
+    told(
+        "((struct thign *)thing)->state",
+        Unknown,
+        2..16,
+        "did you mean `thing`?",
+    );
+    told("thing->mac[6]", Type, 0..13, "element 6");
+    told("thing->buffer[0]->x", Type, 18..19, "not a pointer");
+    told("&thing->three", Type, 1..13, "bit field");
+    told("&thing", Type, 1..6, "register");
+    told("*thing->counts", Type, 0..14, "per-CPU");
+    told("(long)count", Type, 0..11, "widen");
+    told("(struct thing)count", Type, 1..13, "a cast goes to");
+    told(
+        "container_of(&thing->state, struct thing, pair)",
+        Type,
+        13..26,
+        "points to `enum {…}`",
+    );
+    told(
+        "thing->next->next->next->next->next->next->next->next->next->state",
+        Limit,
+        0..59,
+        "more than 8",
+    );
+    told(
+        "thing->things[100000000].state",
+        Limit,
+        0..24,
+        "more than a read can reach",
+    );
+    told("text(thing_get, 65)", Limit, 16..18, "1 to 64");
+    told("fd", Type, 0..2, "descriptor");
+    told("thing->", Syntax, 7..7, "the end of the path");
+    told("thing + 1", Syntax, 6..7, "`+` means nothing");
+    told("thing state", Syntax, 6..11, "`state` stands where");
+    told("tetx(thing_get)", Syntax, 0..15, "did you mean `text`?");
+    told("thing->é", Syntax, 7..9, "`é`");
+    let deep = format!("{}thing{}", "(".repeat(100), ")".repeat(100));
+    assert_eq!(mistake(&deep).class, Syntax);
+}
+
+/// Check that a built-in that a parameter hides stays reachable, and that `return` waits for the exit.
+#[test]
+fn scopes_decide_names() {
+    let Some(data) = host() else { return };
+    let btf = Btf::parse(&data).unwrap();
+    let sys_exit = btf.tracepoint("sys_exit").unwrap().unwrap();
+    let scope = Scope {
+        btf: &btf,
+        parameters: &sys_exit.parameters,
+        returned: Returned::NotYet,
+        symbols: &symbol,
+    };
+    let root_of = |path: &str| compile(path, &scope).unwrap().spec.root;
+    assert_eq!(root_of("regs->orig_ax"), root::ARGUMENT);
+    assert_eq!(root_of("regs()->orig_ax"), root::REGISTERS);
+    assert_eq!(
+        compile("return", &scope).unwrap_err().class,
+        ErrorClass::Type
+    );
+    assert_eq!(compile("fd", &scope).unwrap_err().class, ErrorClass::Type);
+    let scope = Scope {
+        returned: Returned::SystemCall,
+        ..scope
+    };
+    let file = compile("fd->private_data", &scope).unwrap().spec;
+    assert_eq!(
+        (file.root, file.hop_count, file.form),
+        (root::RETURNED_FD, 0, form::BYTES)
+    );
+    let third = compile("fd(3)->private_data", &scope).unwrap().spec;
+    assert_eq!((third.root, third.constant), (root::FD, 3));
+    assert!(matches!(
+        compile("return", &scope).unwrap().decode,
+        Decode::Int {
+            size: 8,
+            signed: true,
+            ..
+        }
+    ));
+}
+
+/// Check the paths of a socket investigation against the running kernel, whose offsets `bpftool` also prints.
+#[test]
+fn host_paths_compile() {
+    let Some(data) = host() else { return };
+    let btf = Btf::parse(&data).unwrap();
+    let function = btf.functions("fd_install").unwrap().remove(0);
+    let scope = Scope {
+        btf: &btf,
+        parameters: &function.signature.parameters,
+        returned: Returned::NotYet,
+        symbols: &symbol,
+    };
+    let compiled =
+        |path: &str| compile(path, &scope).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let back = compiled("((struct socket *)file->private_data)->sk->sk_socket");
+    assert_eq!((back.spec.root_index, back.spec.hop_count), (1, 2));
+    assert_eq!(
+        back.decode,
+        Decode::Pointer {
+            type_name: "struct socket *".into(),
+            to_function: false
+        }
+    );
+    let Decode::Enum {
+        values, type_name, ..
+    } = compiled("((struct socket *)file->private_data)->state").decode
+    else {
+        panic!("a socket's state is not an enumeration");
+    };
+    assert_eq!(type_name, "socket_state");
+    assert!(values.contains(&("SS_UNCONNECTED".into(), 1)));
+    assert_eq!(
+        compiled("task->comm").decode,
+        Decode::Text {
+            max: 16,
+            whole: true
+        }
+    );
+    assert!(matches!(
+        compiled("file->f_op->release").decode,
+        Decode::Pointer {
+            to_function: true,
+            ..
+        }
+    ));
+    let wrong = compile("((struct socket *)file->private_data)->skk", &scope).unwrap_err();
+    assert_eq!(wrong.nearest.first().map(String::as_str), Some("sk"));
+}
+
+proptest! {
+    /// Check that no text makes the compiler panic, and that error places are places in the text.
+    #[test]
+    fn any_text_is_compiled_or_explained(parts in proptest::collection::vec(prop_oneof![
+        Just("thing".to_owned()), Just("->".into()), Just("next".into()), Just("(".into()), Just(")".into()),
+        Just("*".into()), Just("&".into()), Just("[3]".into()), Just(".".into()), Just("struct thing".into()),
+        Just("container_of(".into()), Just(",".into()), Just("pair".into()), Just("return".into()),
+        Just("(char *)".into()), Just("data".into()), "\\PC{0,3}",
+    ], 0..14)) {
+        let path = parts.concat();
+        if let Err(error) = at_return(&path) {
+            prop_assert!(error.span.start <= error.span.end && error.span.end <= path.len());
+            prop_assert!(path.get(error.span).is_some());
+            prop_assert!(!error.reason.is_empty());
+        }
+    }
+
+    /// Check that whatever bytes come back, decoding gives a value or says why not.
+    #[test]
+    fn any_bytes_are_decoded(start in proptest::collection::vec(any::<u8>(), MAX_READ_BYTES), result in any::<i32>(),
+        path in prop_oneof![Just("thing->name"), Just("thing->three"), Just("thing->wide"), Just("thing->mac"), Just("thing->comm")]) {
+        let decoded = decode(&bytes(&start), result, &decoding(path));
+        prop_assert_eq!(result < 0, matches!(decoded, Decoded::Unread { .. }));
+    }
+}
