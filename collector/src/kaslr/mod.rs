@@ -10,6 +10,7 @@ pub mod report;
 mod rules;
 pub mod running;
 pub mod vmcoreinfo;
+pub mod vmlinuz;
 
 pub use report::{Inputs, KaslrReport, Reason, Status, judge};
 

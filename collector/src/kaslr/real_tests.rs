@@ -20,7 +20,11 @@ fn real_tables() {
     let shift = |line: &str| {
         let address = u64::from_str_radix(&line[..16], 16).unwrap();
         let moves = address >> 63 == 1 && &line[17..18] != "A";
-        format!("{:016x}{}\n", if moves { address + SLIDE } else { address }, &line[16..])
+        format!(
+            "{:016x}{}\n",
+            if moves { address + SLIDE } else { address },
+            &line[16..]
+        )
     };
     let live: String = text.lines().map(shift).collect();
     let start = Instant::now();
@@ -28,14 +32,24 @@ fn real_tables() {
     println!("parse of {} symbols: {:?}", live.len(), start.elapsed());
     let start = Instant::now();
     let found: usize = (0..20).map(|_| live.lookup("__sock_create").len()).sum();
-    println!("lookup of a name: {:?} ({found} found in 20)", start.elapsed() / 20);
+    println!(
+        "lookup of a name: {:?} ({found} found in 20)",
+        start.elapsed() / 20
+    );
 
     let map = SystemMap::parse(text.into_bytes()).unwrap();
     let vmlinux = debuginfo::open(&path).unwrap();
     let start = Instant::now();
     let symbols = StaticSymbols::parse(&vmlinux.data).unwrap();
-    println!("symtab of {}: {:?}", symbols.symbols().len(), start.elapsed());
-    for fixed in [StaticTable::from_system_map(&map).unwrap(), StaticTable::from_elf(&symbols).unwrap()] {
+    println!(
+        "symtab of {}: {:?}",
+        symbols.symbols().len(),
+        start.elapsed()
+    );
+    for fixed in [
+        StaticTable::from_system_map(&map).unwrap(),
+        StaticTable::from_elf(&symbols).unwrap(),
+    ] {
         let start = Instant::now();
         let comparison = compare(&live, &fixed).unwrap();
         println!("{comparison:?} in {:?}", start.elapsed());
@@ -45,36 +59,64 @@ fn real_tables() {
 
     let (mut checked, mut wrong) = (0_u64, Vec::new());
     let start = Instant::now();
-    for symbol in symbols.symbols().iter().filter(|s| s.is_function && s.size > 0 && s.address >> 63 == 1 && !s.is_absolute) {
+    for symbol in symbols
+        .symbols()
+        .iter()
+        .filter(|s| s.is_function && s.size > 0 && s.address >> 63 == 1 && !s.is_absolute)
+    {
         checked += 1;
         match live.resolve(symbol.address + SLIDE + symbol.size - 1) {
             Ok(found) if found.name == symbol.name || found.aliases.contains(&symbol.name) => {}
-            other => wrong.push(format!("{} -> {:?}", symbol.name, other.map(|found| found.name))),
+            other => wrong.push(format!(
+                "{} -> {:?}",
+                symbol.name,
+                other.map(|found| found.name)
+            )),
         }
     }
-    println!("last byte of {checked} functions: {} not its own name, {:?} each", wrong.len(), start.elapsed() / checked as u32);
+    println!(
+        "last byte of {checked} functions: {} not its own name, {:?} each",
+        wrong.len(),
+        start.elapsed() / checked as u32
+    );
     println!("{:?}", &wrong[..wrong.len().min(12)]);
     assert!((wrong.len() as u64) * 100 < checked);
 }
 
-/// Print what this machine gives: honest reasons where it gives nothing.
+/// Print what this machine gives: honest reasons where it gives nothing. `QED_TEST_SYSTEM_MAP` and `QED_TEST_VMLINUZ` may
+/// name files of the running kernel.
 #[test]
 #[ignore = "prints what this machine gives"]
 fn this_machine() {
-    let build_id = crate::symbols::running::build_id().map_err(|error| error.to_string());
-    let live = crate::symbols::running::kallsyms();
-    let config = super::running::config("");
     let unavailable = |why: &str| super::Reason::Unavailable(why.to_owned());
+    let file = |name: &str| std::env::var_os(name).map(|path| std::fs::read(path).unwrap());
+    let start = Instant::now();
+    let live = crate::symbols::running::kallsyms();
+    println!("kallsyms in {:?}", start.elapsed());
+    let start = Instant::now();
+    let vmcoreinfo = super::running::vmcoreinfo();
+    println!("vmcoreinfo in {:?}", start.elapsed());
+    let map = file("QED_TEST_SYSTEM_MAP").map(|content| SystemMap::parse(content).unwrap());
+    let fixed = map.iter().map(|map| super::report::StaticSource {
+        name: "kallsyms-systemmap",
+        build_id: None,
+        table: StaticTable::from_system_map(map).map_err(|error| unavailable(&error.to_string())),
+    });
+    let image = file("QED_TEST_VMLINUZ").map(|image| super::vmlinuz::image_base(&image).unwrap());
+    let config = super::running::config("");
+    let start = Instant::now();
     let report = super::judge(&super::Inputs {
-        build_id,
-        live: live.as_ref().map_err(|error| unavailable(&error.to_string())),
-        statics: vec![],
-        image: Err(unavailable("no image was given")),
-        vmcoreinfo: super::running::vmcoreinfo(),
-        console: Err(unavailable("a running host has not panicked")),
+        build_id: crate::symbols::running::build_id().map_err(|error| error.to_string()),
+        live: live
+            .as_ref()
+            .map_err(|error| unavailable(&error.to_string())),
+        statics: fixed.collect(),
+        image: image.ok_or_else(|| unavailable("no image was given")),
+        vmcoreinfo,
+        console: Err(unavailable("it has not panicked")),
         config: config.as_ref().map_err(Clone::clone),
         command_line: std::fs::read_to_string("/proc/cmdline").ok().as_deref(),
-        names: &["_text", "__sys_socket"],
+        names: &["_text", "__sys_socket", "inet_stream_ops"],
     });
-    println!("{report:#?}");
+    println!("judged in {:?}: {report:#x?}", start.elapsed());
 }

@@ -68,7 +68,8 @@ pub enum Group {
 /// What one source said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceReport {
-    /// `kallsyms-systemmap`, `kallsyms-vmlinux`, `kallsyms-vmlinuz`, `vmcoreinfo`, `console`.
+    /// `kallsyms-systemmap`, `kallsyms-vmlinux` (`kallsyms-static` where neither is at hand), `kallsyms-vmlinuz`,
+    /// `vmcoreinfo`, `console`.
     pub name: String,
     /// With which others it is *not* independent.
     pub group: Group,
@@ -133,6 +134,7 @@ pub struct StaticSource<'a> {
 }
 
 /// A kernel image's static base, which holds no symbols but `_text`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageBase {
     /// The build id of the kernel in the image.
     pub build_id: BuildId,
@@ -174,6 +176,15 @@ pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
         .iter()
         .map(|fixed| measured(inputs, fixed))
         .collect();
+    if inputs.statics.is_empty() {
+        let why = "no System.map or vmlinux is at hand; install the kernel's debug package";
+        sources.push(SourceReport {
+            name: "kallsyms-static".into(),
+            group: Group::Measured,
+            slide: unavailable(why),
+            comparison: None,
+        });
+    }
     sources.push(SourceReport {
         name: "kallsyms-vmlinuz".into(),
         group: Group::Measured,

@@ -14,6 +14,7 @@ struct Scene {
     console: Result<ConsoleOffset, Reason>,
     config: String,
     command_line: &'static str,
+    image: Result<ImageBase, Reason>,
 }
 
 fn scene(slide: u64) -> Scene {
@@ -26,6 +27,7 @@ fn scene(slide: u64) -> Scene {
         console: Err(Reason::Unavailable("no panic".into())),
         config: "CONFIG_RANDOMIZE_BASE=y\nCONFIG_PHYSICAL_ALIGN=0x200000\nCONFIG_PHYSICAL_START=0x1000000\n".into(),
         command_line: "console=ttyS0 -- nokaslr",
+        image: Err(Reason::Unavailable("not given".into())),
     }
 }
 
@@ -47,7 +49,7 @@ fn run(scene: &Scene) -> KaslrReport {
             build_id: scene.map_build.map(|id| id.parse().unwrap()),
             table,
         }],
-        image: Err(Reason::Unavailable("not given".into())),
+        image: scene.image.clone(),
         vmcoreinfo: scene.vmcoreinfo.clone(),
         console: scene.console.clone(),
         config: config.as_ref().map_err(Clone::clone),
@@ -218,4 +220,24 @@ fn vmcoreinfo_of_another_build() {
     let mut other = scene(SLIDE);
     other.vmcoreinfo.as_mut().unwrap().build_id = "ccdd".parse().ok();
     assert!(error(&run(&other)).contains("ccdd"));
+}
+
+/// Check that the kernel image alone measures a slide where no static table is at hand, and only that of its own build.
+#[test]
+fn image_without_debug_info() {
+    let image = |id: &str, base| {
+        Ok(ImageBase {
+            build_id: id.parse().unwrap(),
+            base,
+        })
+    };
+    let mut bare = scene(SLIDE);
+    bare.map = "ffffffffffffffff B The real map is elsewhere\n".into();
+    bare.image = image("aabb", 0xffff_ffff_8100_0000);
+    let report = run(&bare);
+    assert_eq!((report.slide, report.agree), (Some(SLIDE), true));
+    bare.image = image("ccdd", 0xffff_ffff_8100_0000);
+    assert!(!run(&bare).agree);
+    bare.image = image("aabb", 0xffff_ffff_8120_0000);
+    assert!(error(&run(&bare)).contains("disagree"));
 }
