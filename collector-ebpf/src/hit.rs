@@ -8,7 +8,10 @@ use aya_ebpf::{
         generated::{bpf_get_func_arg, bpf_get_func_ip, bpf_probe_read_kernel},
     },
 };
-use core::mem::{MaybeUninit, offset_of};
+use core::{
+    hint::black_box,
+    mem::{MaybeUninit, offset_of},
+};
 use qed_collector_ebpf::{
     Call, CallKey, Control, MAX_ARGS, ProbeKey, ProbeSpec, SlotKey, act, attachment, counter, side,
 };
@@ -94,22 +97,23 @@ fn no_args() -> [u64; MAX_ARGS] {
     unsafe { args.assume_init() }
 }
 
-/// The probed function, or in the middle of one the probed instruction.
+/// The probed function, or in the middle of one the probed instruction; and whether it is a function's
+/// entry, where the stack pointer is the address of the return-address slot.
 #[inline(always)]
-fn site(regs: *mut pt_regs) -> u64 {
+fn site(regs: *mut pt_regs) -> (u64, bool) {
     // SAFETY: `regs` is the program's context.
     match unsafe { bpf_get_func_ip(regs.cast()) } {
         // Not at a function's entry: the trap, or the jump that replaces it, leaves the instruction
         // pointer one byte behind the probed address.
         // https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/kprobes/core.c#L1005
         // https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/kprobes/opt.c#L185
-        0 => unsafe { (*regs).rip }.wrapping_sub(1),
-        address => address,
+        0 => (unsafe { (*regs).rip }.wrapping_sub(1), false),
+        address => (address, true),
     }
 }
 
 pub fn kernel_entry(regs: *mut pt_regs) {
-    let site = site(regs);
+    let (site, at_entry) = site(regs);
     let Some(scene) = scene(site, attachment::KPROBE) else {
         return;
     };
@@ -127,10 +131,12 @@ pub fn kernel_entry(regs: *mut pt_regs) {
         hit.stack_pointer = (*regs).rsp;
     }
     hit.args_known = 1;
-    hit.slot = hit.stack_pointer;
-    // SAFETY: a whole map value, see `scene`.
-    let acts = unsafe { (*scene.spec).acts };
-    remember(&hit, acts);
+    if at_entry {
+        hit.slot = hit.stack_pointer;
+        // SAFETY: a whole map value, see `scene`.
+        let acts = unsafe { (*scene.spec).acts };
+        remember(&hit, acts);
+    }
     report(regs.cast(), &mut hit);
 }
 
@@ -165,7 +171,7 @@ fn remember(hit: &Hit, acts: u32) {
 }
 
 pub fn kernel_return(regs: *mut pt_regs) {
-    let site = site(regs);
+    let (site, _) = site(regs);
     let Some(scene) = scene(site, attachment::KPROBE) else {
         return;
     };
@@ -258,8 +264,13 @@ pub fn lsm(ctx: *mut c_void, slot: u64) -> i32 {
     if acts & act::DENY == 0 || hit.in_target == 0 {
         return 0;
     }
-    count(counter::DENIED);
-    // Newer kernels demand a provable range of -4095 to 0.
+    // Newer kernels demand a provable range of -4095 to 0, and know nothing about the result of a
+    // negation: it must be compared, and the compiler must not know better.
     // https://elixir.bootlin.com/linux/v6.12/source/kernel/bpf/bpf_lsm.c#L425
-    -((errno & 0xfff) as i32)
+    let verdict = black_box(-i64::from(errno));
+    if !(-4095..=0).contains(&verdict) {
+        return 0;
+    }
+    count(counter::DENIED);
+    verdict as i32
 }

@@ -248,14 +248,14 @@ pub struct Event {
     /// Return value; 0 at an entry. With [`act::SYSCALL`]: `rax`, which is the system call's result at
     /// `sys_exit` (and -ENOSYS at `sys_enter`).
     pub return_value: u64,
-    /// At an entry: the stack pointer, which is the address of the return-address slot. Else 0.
+    /// At a function's entry: the stack pointer, which is the address of the return-address slot. Else 0.
     pub stack_pointer: u64,
     /// What that slot holds, read raw: the return trampoline once a return probe has been there. Else 0.
     pub return_slot: u64,
     /// Address of the object for [`act::ALLOCATE`] and [`act::FREE`], else 0.
     pub object: u64,
     /// Return addresses as the kernel's unwinder reports them, the innermost first. At a kprobe the first
-    /// is the probed instruction's own (plus 1, plus 5 behind an `endbr64`), at a return probe the trampoline's. At a
+    /// is the probed instruction's own (plus 1, plus 5 behind an `endbr64`), at a return probe the one in the caller. At a
     /// tracepoint the innermost are the eBPF program's own and those of the tracepoint's machinery.
     pub stack: [u64; MAX_FRAMES],
     /// What the reads brought back, in the order of the spec.

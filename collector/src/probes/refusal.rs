@@ -213,7 +213,7 @@ pub fn explain(action: Action, errno: Option<i32>, machine: &Machine) -> (String
             "this kernel has no such tracepoint".into(),
             "compare the name with the btf_trace_ types of the kernel's BTF".into(),
         ),
-        (Action::Lsm, Some(libc::ENOENT | libc::EINVAL)) => (
+        (Action::Lsm, Some(libc::ENOENT)) => (
             "this kernel has no such LSM hook for eBPF".into(),
             "compare the name with the bpf_lsm_ functions of the kernel's BTF".into(),
         ),
