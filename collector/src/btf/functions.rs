@@ -1,10 +1,9 @@
 //! Functions, tracepoints and LSM hooks: what they take, where it arrives, what they return.
 
-use super::{Btf, BtfError, Composite, Prototype, Type, TypeId, Wanted, types::MAX_CHAIN};
-
-/// Registers in which the System V ABI passes integers and pointers.
-/// <https://gitlab.com/x86-psABIs/x86-64-ABI>, section 3.2.3
-const REGISTERS: u32 = qed_collector_ebpf::MAX_ARGS as u32;
+use super::{
+    Btf, BtfError, Prototype, Type, TypeId, Wanted,
+    abi::{BY_VALUE, FLOATING, Places, REGISTERS},
+};
 
 /// Who can see a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +66,6 @@ pub struct Tracepoint<'a> {
     /// Its arguments, in order. Names are missing where only the typedef of its prototype is known.
     pub parameters: Vec<Parameter<'a>>,
 }
-
-const ON_STACK: &str = "it is passed on the stack: only the first six registers are kept";
-const BY_VALUE: &str = "it is a structure passed by value: only a pointer to one can be followed";
-const WIDE: &str = "it is wider than a register";
-const FLOATING: &str = "it is a floating-point number";
-const SHIFTED: &str = "it comes after a structure passed by value, and its place depends on how the compiler passed that";
 
 impl<'a> Parameter<'a> {
     /// Its name, or `argN` (counted from 0) for one without.
@@ -228,92 +221,5 @@ impl<'a> Btf<'a> {
         names.sort_unstable();
         names.dedup();
         Ok(names)
-    }
-
-    /// Is `composite` passed like integers: all of it, recursively, made of aligned integers and pointers?
-    fn is_plain(
-        &self,
-        composite: &Composite<'a>,
-        start: u64,
-        depth: usize,
-        visits: &mut u32,
-    ) -> Result<bool, BtfError> {
-        for member in self.members(composite)? {
-            *visits += 1;
-            if depth > MAX_CHAIN || *visits > 64 || member.bits != 0 {
-                return Ok(false);
-            }
-            let offset = start + member.bit_offset;
-            let size = match self.strip(member.type_id)?.ty {
-                Type::Int(int) => int.size,
-                Type::Enum(enumeration) => enumeration.size,
-                Type::Pointer(_) => 8,
-                Type::Struct(inner) | Type::Union(inner) => {
-                    if !self.is_plain(&inner, offset, depth + 1, visits)? {
-                        return Ok(false);
-                    }
-                    1
-                }
-                _ => return Ok(false),
-            };
-            if !offset.is_multiple_of(u64::from(size) * 8) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-}
-
-/// Hands out argument registers in the order of the parameters.
-#[derive(Default)]
-struct Places {
-    next: u32,
-    /// A parameter came whose registers are not certain: no place after it is.
-    lost: bool,
-}
-
-impl Places {
-    fn next<'a>(&mut self, btf: &Btf<'a>, type_id: TypeId) -> Result<Passing, BtfError> {
-        if self.lost {
-            return Ok(Passing::Unreadable(SHIFTED));
-        }
-        let needs = match btf.strip(type_id)?.ty {
-            Type::Struct(composite) | Type::Union(composite) => {
-                match composite.size {
-                    // Larger ones are copied to the stack and take no register.
-                    17.. => {}
-                    1..=16 if btf.is_plain(&composite, 0, 0, &mut 0)? => {
-                        self.take(composite.size.div_ceil(8));
-                    }
-                    _ => self.lost = true,
-                }
-                return Ok(Passing::Unreadable(BY_VALUE));
-            }
-            Type::Float { .. } => return Ok(Passing::Unreadable(FLOATING)),
-            Type::Int(int) if int.size > 8 => {
-                self.take(2);
-                return Ok(Passing::Unreadable(WIDE));
-            }
-            Type::Int(_) | Type::Pointer(_) | Type::Enum(_) => 1,
-            _ => {
-                self.lost = true;
-                return Ok(Passing::Unreadable("its type is not one of a parameter"));
-            }
-        };
-        Ok(match self.take(needs) {
-            Some(register) => Passing::Register(register),
-            None => Passing::Unreadable(ON_STACK),
-        })
-    }
-
-    /// Registers for one argument: all that it needs or none (it then goes to the stack, and later,
-    /// smaller ones may still find registers).
-    fn take(&mut self, needs: u32) -> Option<u32> {
-        let first = self.next;
-        if first + needs > REGISTERS {
-            return None;
-        }
-        self.next += needs;
-        Some(first)
     }
 }

@@ -7,7 +7,9 @@
 //! Own code instead of a library, because none fits: aya-obj keeps member offsets private; the MIT
 //! licensed `btf` crate takes over 1 s and aya 98 ms to parse a distribution kernel's BTF in an emulated
 //! guest, whose whole capture is to take a few seconds; `btf-rs` takes 290 ms and is under the LGPL,
-//! which a static binary cannot easily honour. This reader needs a few milliseconds there.
+//! which a static binary cannot easily honour. This one opens Debian 6.1's BTF and
+//! resolves 30 functions and 42 read paths there in 30 ms cold and 10–16 ms warm, in 2–4 ms natively
+//! (`cargo bench -p qed-collector --bench btf`).
 //!
 //! The bytes are not trusted: truncated, cyclic or otherwise malformed BTF gives a [`BtfError`], in
 //! bounded time, and never a panic.
@@ -15,8 +17,9 @@
 //! Format: <https://docs.kernel.org/6.12/bpf/btf.html>,
 //! <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/btf.h#L11>.
 
+mod abi;
 #[cfg(test)]
-pub(crate) mod build;
+mod build;
 mod functions;
 mod index;
 mod members;

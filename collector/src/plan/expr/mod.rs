@@ -27,8 +27,10 @@ mod decode;
 mod lookup;
 mod parse;
 mod read;
+mod steps;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod value;
 
 pub use compile::compile;

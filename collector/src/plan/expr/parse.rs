@@ -1,6 +1,9 @@
 //! From the text of a path to its tree.
 
-use super::{ErrorClass, ExprError};
+use super::{
+    ExprError,
+    tokens::{Token, syntax, tokens},
+};
 use std::ops::Range;
 
 /// Levels of nesting that a path may have.
@@ -59,66 +62,12 @@ pub(super) struct TypeText {
     pub user: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token<'t> {
-    Word(&'t str),
-    Number(u64),
-    Sign(&'t str),
-    End,
-}
-
 const QUALIFIERS: [&str; 3] = ["const", "volatile", "__user"];
 const TAGS: [&str; 3] = ["struct", "union", "enum"];
 /// Words of C's integer types.
 const INTEGERS: [&str; 10] = [
     "unsigned", "signed", "char", "short", "int", "long", "__int128", "bool", "_Bool", "void",
 ];
-
-fn syntax(span: &Range<usize>, reason: impl Into<String>) -> ExprError {
-    ExprError::new(ErrorClass::Syntax, span, reason)
-}
-
-fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token<'_>)>, ExprError> {
-    let mut found = Vec::new();
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let rest = &text[at..];
-        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-        let (length, token) = match byte {
-            b' ' | b'\t' => {
-                at += 1;
-                continue;
-            }
-            b'0'..=b'9' => {
-                let digits = &rest[..length];
-                let number = digits
-                    .strip_prefix("0x")
-                    .map_or_else(|| digits.parse(), |hex| u64::from_str_radix(hex, 16))
-                    .map_err(|_| syntax(&(at..at + length), format!("`{digits}` is no number")))?;
-                (length, Token::Number(number))
-            }
-            _ if length > 0 => (length, Token::Word(&rest[..length])),
-            b'-' if rest.starts_with("->") => (2, Token::Sign("->")),
-            b'.' | b'[' | b']' | b'(' | b')' | b'*' | b'&' | b',' => (1, Token::Sign(&rest[..1])),
-            _ => {
-                let sign = rest.chars().next().unwrap_or(' ');
-                return Err(syntax(
-                    &(at..at + sign.len_utf8()),
-                    format!(
-                        "`{}` means nothing in a read path, which has only names, `->`, `.`, `[N]`, `*`, `&` and casts",
-                        sign.escape_debug()
-                    ),
-                ));
-            }
-        };
-        found.push((at..at + length, token));
-        at += length;
-    }
-    found.push((text.len()..text.len(), Token::End));
-    Ok(found)
-}
 
 /// Parse a whole path.
 pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
@@ -142,6 +91,12 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
         Token::End => Ok(expr),
         _ => Err(parser.unexpected("the end of the path, `->`, `.` or `[`")),
     }
+}
+
+/// What follows a primary.
+enum Step {
+    Member(Name),
+    Index(u64),
 }
 
 struct Parser<'p, 't> {
@@ -328,20 +283,23 @@ impl<'t> Parser<'_, 't> {
         // Each member or index is one level of the tree, which the compiler descends by recursion.
         let mut steps = 0;
         loop {
-            let of = Box::new(expr.clone());
             let arrow = *self.peek() == Token::Sign("->");
-            let node = if self.eat("->") || self.eat(".") {
-                let name = self.name("the name of a member")?;
-                Node::Member { of, arrow, name }
+            let step = if self.eat("->") || self.eat(".") {
+                Step::Member(self.name("the name of a member")?)
             } else if self.eat("[") {
                 let Token::Number(number) = *self.peek() else {
                     return Err(self.unexpected("a number, the index of an element,"));
                 };
                 self.at += 1;
                 self.expect("]")?;
-                Node::Index(of, number)
+                Step::Index(number)
             } else {
                 return Ok(expr);
+            };
+            let of = Box::new(expr);
+            let node = match step {
+                Step::Member(name) => Node::Member { of, arrow, name },
+                Step::Index(number) => Node::Index(of, number),
             };
             steps += 1;
             if steps > MAX_DEPTH {

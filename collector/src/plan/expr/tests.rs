@@ -408,6 +408,8 @@ fn host_paths_compile() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
     /// Check that no text makes the compiler panic, and that error places are places in the text.
     #[test]
     fn any_text_is_compiled_or_explained(parts in proptest::collection::vec(prop_oneof![
@@ -430,5 +432,39 @@ proptest! {
         path in prop_oneof![Just("thing->name"), Just("thing->three"), Just("thing->wide"), Just("thing->mac"), Just("thing->comm")]) {
         let decoded = decode(&bytes(&start), result, &decoding(path));
         prop_assert_eq!(result < 0, matches!(decoded, Decoded::Unread { .. }));
+    }
+
+    /// Check that no damage to the BTF makes the compiler panic.
+    #[test]
+    fn damaged_btf_is_compiled_or_explained(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), prop_oneof![0u32..100, any::<u32>()]), 1..6),
+        path in prop_oneof![
+            Just("thing->next->things[4294967295].state"), Just("thing->straddle"), Just("thing->comm"),
+            Just("container_of(&thing->pair, struct thing, pair)->mode"), Just("thing->mac"), Just("*thing->call"),
+            Just("((struct thing *)thing->data)->whole"), Just("thing->name"), Just("thing->pair"), Just("return->wide"),
+        ],
+    ) {
+        let mut data = sample();
+        for (at, word) in changes {
+            let at = at.index(data.len() / 4) * 4;
+            data[at..at + 4].copy_from_slice(&word.to_le_bytes());
+        }
+        if let Ok(btf) = Btf::parse(&data)
+            && let Ok(functions) = btf.functions("thing_get")
+            && let [function] = functions.as_slice()
+        {
+            let scope = Scope {
+                btf: &btf,
+                parameters: &function.signature.parameters,
+                returned: Returned::Function(function.signature.result),
+                symbols: &symbol,
+            };
+            if let Ok(compiled) = compile(path, &scope) {
+                prop_assert!(compiled.spec.size as usize <= MAX_READ_BYTES);
+                let decoded = decode(&[0xff; MAX_READ_BYTES], 0, &compiled.decode);
+                let unread = matches!(decoded, Decoded::Unread { .. });
+                prop_assert!(!unread);
+            }
+        }
     }
 }

@@ -161,7 +161,8 @@ impl Place {
     /// Move by `bytes`.
     pub fn shift(&mut self, bytes: i128, span: &Range<usize>) -> Result<(), ExprError> {
         // Anything beyond 32 bits is refused, so clamping cannot change which place is read.
-        self.offset = (i128::from(self.offset) + bytes)
+        self.offset = i128::from(self.offset)
+            .saturating_add(bytes)
             .clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
         self.offset32(span).map(|_| ())
     }

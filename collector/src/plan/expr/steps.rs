@@ -1,0 +1,323 @@
+//! The operators of a path: each takes a [`Value`] to the next.
+
+use super::{
+    ErrorClass, ExprError,
+    compile::{At, Compiler, Result, list, unknown, wrong},
+    parse::{Expr, Name, TypeText},
+    value::{Holds, Place, Shape, Target, Ty, Value},
+};
+use crate::btf::{Composite, Member, Type, nearest};
+use std::ops::Range;
+
+impl<'a> Compiler<'_, '_, 'a> {
+    pub(super) fn member(
+        &self,
+        of: &Expr,
+        arrow: bool,
+        name: &Name,
+        span: &Range<usize>,
+    ) -> Result<Value> {
+        let value = self.value(of)?;
+        let shape = value.ty.shape(self.btf()).at(&of.span)?;
+        let (mut place, user, composite) = match (shape, arrow) {
+            (Shape::Pointer(target), true) => {
+                let place = self.follow(value, &target, &of.span)?;
+                (place, target.user, self.composite(target.ty, &of.span)?)
+            }
+            (Shape::Plain(_), false) => {
+                let user = match value.holds {
+                    Holds::Kernel => false,
+                    Holds::User => true,
+                    _ => return self.no_members(value.ty, &of.span),
+                };
+                let composite = self.composite(value.ty, &of.span)?;
+                (value.place, user, composite)
+            }
+            (Shape::Pointer(_), false) => {
+                let ty = value.ty.name(self.btf()).at(&of.span)?;
+                return wrong(
+                    &name.span,
+                    format!("`{ty}` is a pointer: write `->{}`", name.text),
+                );
+            }
+            (Shape::Plain(_), true) => {
+                let ty = value.ty.name(self.btf()).at(&of.span)?;
+                return wrong(
+                    &name.span,
+                    format!("`{ty}` is not a pointer: `->` does not apply to it"),
+                );
+            }
+        };
+        let member = self.find_member(&composite, name)?;
+        place.shift(i128::from(member.bit_offset / 8), span)?;
+        let bit_offset = (member.bit_offset % 8) as u32;
+        let holds = match (member.bits, user) {
+            (0, false) if bit_offset == 0 => Holds::Kernel,
+            (0, true) if bit_offset == 0 => Holds::User,
+            (0, _) => {
+                return Err(ExprError::new(
+                    ErrorClass::Btf,
+                    &name.span,
+                    "the kernel's BTF places it inside a byte",
+                ));
+            }
+            (_, true) => return wrong(span, "bit fields in the task's memory cannot be read"),
+            (bits, false) => Holds::Bits { bit_offset, bits },
+        };
+        Ok(Value {
+            place,
+            ty: member.type_id.into(),
+            holds,
+        })
+    }
+
+    /// Where the pointer `value` points.
+    pub fn follow(&self, mut value: Value, target: &Target, span: &Range<usize>) -> Result<Place> {
+        if target.percpu {
+            return wrong(
+                span,
+                "it is a per-CPU pointer, which is no address by itself",
+            );
+        }
+        match value.holds {
+            Holds::Itself => {}
+            Holds::Kernel | Holds::Code(0) => value.place.hop(span)?,
+            Holds::User => {
+                return Err(ExprError::new(
+                    ErrorClass::Limit,
+                    span,
+                    "it is a pointer in the task's memory, which a read cannot follow",
+                ));
+            }
+            Holds::Bits { .. } | Holds::Code(_) => return wrong(span, "it is not a pointer"),
+        }
+        Ok(value.place)
+    }
+
+    /// The structure or union that `ty` is.
+    fn composite(&self, ty: Ty, span: &Range<usize>) -> Result<Composite<'a>> {
+        if ty.stars > 0 {
+            return self.no_members(ty, span);
+        }
+        let ty = self.complete(ty, span)?;
+        match self.btf().strip(ty.base).at(span)?.ty {
+            Type::Struct(composite) | Type::Union(composite) => Ok(composite),
+            Type::Void => wrong(
+                span,
+                "it is a `void *`: say what it points to with a cast, `((struct NAME *)…)->…`",
+            ),
+            _ => self.no_members(ty, span),
+        }
+    }
+
+    /// `ty` itself, or where it is only declared, its one definition in this kernel.
+    fn complete(&self, ty: Ty, span: &Range<usize>) -> Result<Ty> {
+        if ty.stars == 0
+            && let Type::Forward { name, union } = self.btf().strip(ty.base).at(span)?.ty
+        {
+            let tag = if union { "union" } else { "struct" };
+            return Ok(self.tagged(tag, name, span)?.into());
+        }
+        Ok(ty)
+    }
+
+    fn no_members<T>(&self, ty: Ty, span: &Range<usize>) -> Result<T> {
+        let ty = ty.name(self.btf()).at(span)?;
+        wrong(span, format!("`{ty}` has no members"))
+    }
+
+    fn find_member(&self, composite: &Composite<'a>, name: &Name) -> Result<Member<'a>> {
+        let found = self.btf().find_member(composite, &name.text);
+        if let Some(member) = found.at(&name.span)? {
+            return Ok(member);
+        }
+        let members = self.btf().member_names(composite).at(&name.span)?;
+        let ty = self.btf().type_name(composite.id).at(&name.span)?;
+        let near = nearest(&name.text, members.iter().copied());
+        let mut reason = format!("`{ty}` has no member `{}`", name.text);
+        if near.is_empty() {
+            reason.push_str(&format!("; it has {}", list(&members)));
+        }
+        Err(unknown(&name.span, reason).near(near))
+    }
+
+    /// Element `index` of an array, or what `index` elements after a pointer is.
+    pub(super) fn index(&self, value: Value, index: u64, span: &Range<usize>) -> Result<Value> {
+        let (mut place, element, holds) = match value.ty.shape(self.btf()).at(span)? {
+            Shape::Pointer(target) => {
+                let place = self.follow(value, &target, span)?;
+                let holds = if target.user {
+                    Holds::User
+                } else {
+                    Holds::Kernel
+                };
+                (place, target.ty, holds)
+            }
+            Shape::Plain(plain) => match plain.ty {
+                Type::Array { element, count }
+                    if matches!(value.holds, Holds::Kernel | Holds::User) =>
+                {
+                    if count > 0 && index >= u64::from(count) {
+                        return wrong(
+                            span,
+                            format!(
+                                "element {index} is asked of an array of {count}, counted from 0"
+                            ),
+                        );
+                    }
+                    (value.place, element.into(), value.holds)
+                }
+                _ => {
+                    let ty = value.ty.name(self.btf()).at(span)?;
+                    return wrong(span, format!("`{ty}` is neither a pointer nor an array"));
+                }
+            },
+        };
+        let element = self.complete(element, span)?;
+        let Some(size) = element.size(self.btf()).at(span)? else {
+            let ty = element.name(self.btf()).at(span)?;
+            return wrong(
+                span,
+                format!("it points to `{ty}`, which has no size: say what it is with a cast"),
+            );
+        };
+        place.shift(i128::from(size).saturating_mul(i128::from(index)), span)?;
+        Ok(Value {
+            place,
+            ty: element,
+            holds,
+        })
+    }
+
+    pub(super) fn address_of(&self, value: Value, span: &Range<usize>) -> Result<Value> {
+        let user = match value.holds {
+            Holds::Kernel | Holds::Code(_) => false,
+            Holds::User => true,
+            Holds::Bits { .. } => return wrong(span, "a bit field has no address"),
+            Holds::Itself => {
+                return wrong(span, "it is a value in a register, which has no address");
+            }
+        };
+        Ok(Value {
+            ty: value.ty.pointer(user),
+            place: value.place,
+            holds: Holds::Itself,
+        })
+    }
+
+    pub(super) fn cast(&self, text: &TypeText, value: Value, span: &Range<usize>) -> Result<Value> {
+        let ty = self.type_of(text)?;
+        let to = match ty.shape(self.btf()).at(&text.span)? {
+            Shape::Pointer(_) => Some(8),
+            Shape::Plain(plain) => match plain.ty {
+                Type::Int(int) if !int.boolean && int.size <= 8 => Some(u64::from(int.size)),
+                Type::Enum(enumeration) => Some(u64::from(enumeration.size)),
+                _ => None,
+            },
+        };
+        let Some(to) = to else {
+            return wrong(
+                &text.span,
+                "a cast goes to a pointer, an integer or an enumeration",
+            );
+        };
+        let (from, holds) = match value.ty.shape(self.btf()).at(span)? {
+            _ if matches!(value.holds, Holds::Bits { .. }) => {
+                return wrong(span, "a bit field cannot be cast");
+            }
+            _ if matches!(value.holds, Holds::Code(1..)) => {
+                return wrong(span, "code cannot be cast: take its address with `&`");
+            }
+            Shape::Pointer(_) => (8, value.holds),
+            Shape::Plain(plain) => match plain.ty {
+                Type::Int(int) if int.size <= 8 => (u64::from(int.size), value.holds),
+                Type::Enum(enumeration) => (u64::from(enumeration.size), value.holds),
+                // As in C, an array stands for the address of its first element.
+                Type::Array { .. } => {
+                    if value.holds == Holds::User && !text.user {
+                        return wrong(&text.span, "it is in the task's memory: cast with `__user`");
+                    }
+                    (8, Holds::Itself)
+                }
+                _ => {
+                    let name = value.ty.name(self.btf()).at(span)?;
+                    return wrong(
+                        span,
+                        format!(
+                            "`{name}` cannot be cast: name a member of it, or take its address with `&`"
+                        ),
+                    );
+                }
+            },
+        };
+        if to > from {
+            let (name, wide) = (value.ty.name(self.btf()), ty.name(self.btf()));
+            return wrong(
+                span,
+                format!(
+                    "a cast cannot widen `{}` of {from} bytes to `{}` of {to}",
+                    name.at(span)?,
+                    wide.at(span)?
+                ),
+            );
+        }
+        Ok(Value {
+            place: value.place,
+            ty,
+            holds,
+        })
+    }
+
+    pub(super) fn container_of(&self, of: &Expr, text: &TypeText, names: &[Name]) -> Result<Value> {
+        let value = self.value(of)?;
+        let Shape::Pointer(target) = value.ty.shape(self.btf()).at(&of.span)? else {
+            let ty = value.ty.name(self.btf()).at(&of.span)?;
+            return wrong(&of.span, format!("`{ty}` is not a pointer"));
+        };
+        let container = self.type_of(text)?;
+        let mut composite = self.composite(container, &text.span)?;
+        let mut offset = 0;
+        let mut ty = container;
+        for (nth, name) in names.iter().enumerate() {
+            if nth > 0 {
+                composite = self.composite(ty, &name.span)?;
+            }
+            let member = self.find_member(&composite, name)?;
+            if member.bits != 0 {
+                return wrong(&name.span, "a bit field has no address");
+            }
+            offset += i128::from(member.bit_offset / 8);
+            ty = member.type_id.into();
+        }
+        // The kernel's macro refuses the same mistake.
+        // https://elixir.bootlin.com/linux/v6.1/source/include/linux/container_of.h#L19
+        let opaque = matches!(target.plain, Some(Type::Void));
+        let (points_to, is) = (
+            self.bare_name(target.ty, &of.span)?,
+            self.bare_name(ty, &of.span)?,
+        );
+        if !opaque && points_to != is {
+            return wrong(
+                &of.span,
+                format!("it points to `{points_to}`, the member is `{is}`"),
+            );
+        }
+        let mut place = self.follow(value, &target, &of.span)?;
+        place.shift(-offset, &of.span)?;
+        Ok(Value {
+            place,
+            ty: container.pointer(target.user),
+            holds: Holds::Itself,
+        })
+    }
+
+    /// The name of `ty` without typedefs and qualifiers at its top.
+    fn bare_name(&self, ty: Ty, span: &Range<usize>) -> Result<String> {
+        let base = if ty.stars == 0 {
+            self.btf().strip(ty.base).at(span)?.id
+        } else {
+            ty.base
+        };
+        Ty { base, ..ty }.name(self.btf()).at(span)
+    }
+}

@@ -1,0 +1,60 @@
+//! From the text of a path to its words and signs.
+
+use super::{ErrorClass, ExprError};
+use std::ops::Range;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token<'t> {
+    Word(&'t str),
+    Number(u64),
+    Sign(&'t str),
+    End,
+}
+
+/// An [`ErrorClass::Syntax`] error.
+pub(super) fn syntax(span: &Range<usize>, reason: impl Into<String>) -> ExprError {
+    ExprError::new(ErrorClass::Syntax, span, reason)
+}
+
+/// The tokens of `text` with their places, [`Token::End`] last.
+pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token<'_>)>, ExprError> {
+    let mut found = Vec::new();
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let rest = &text[at..];
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let (length, token) = match byte {
+            b' ' | b'\t' => {
+                at += 1;
+                continue;
+            }
+            b'0'..=b'9' => {
+                let digits = &rest[..length];
+                let number = digits
+                    .strip_prefix("0x")
+                    .map_or_else(|| digits.parse(), |hex| u64::from_str_radix(hex, 16))
+                    .map_err(|_| syntax(&(at..at + length), format!("`{digits}` is no number")))?;
+                (length, Token::Number(number))
+            }
+            _ if length > 0 => (length, Token::Word(&rest[..length])),
+            b'-' if rest.starts_with("->") => (2, Token::Sign("->")),
+            b'.' | b'[' | b']' | b'(' | b')' | b'*' | b'&' | b',' => (1, Token::Sign(&rest[..1])),
+            _ => {
+                let sign = rest.chars().next().unwrap_or(' ');
+                return Err(syntax(
+                    &(at..at + sign.len_utf8()),
+                    format!(
+                        "`{}` means nothing in a read path, which has only names, `->`, `.`, `[N]`, `*`, `&` and casts",
+                        sign.escape_debug()
+                    ),
+                ));
+            }
+        };
+        found.push((at..at + length, token));
+        at += length;
+    }
+    found.push((text.len()..text.len(), Token::End));
+    Ok(found)
+}
