@@ -7,7 +7,7 @@ pub(super) fn check(inputs: &Inputs<'_>, sources: &[SourceReport], slide: u64) -
     vec![
         alignment(inputs, slide),
         range(inputs, slide),
-        static_base(inputs),
+        static_base(inputs, sources),
         core_symbols(sources),
     ]
 }
@@ -73,7 +73,7 @@ fn range(inputs: &Inputs<'_>, slide: u64) -> Check {
 
 /// `__START_KERNEL = __START_KERNEL_map + ALIGN(CONFIG_PHYSICAL_START, CONFIG_PHYSICAL_ALIGN)`:
 /// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_types.h>.
-fn static_base(inputs: &Inputs<'_>) -> Check {
+fn static_base(inputs: &Inputs<'_>, sources: &[SourceReport]) -> Check {
     let configured = number(inputs, "CONFIG_PHYSICAL_START").and_then(|physical| {
         let align = number(inputs, "CONFIG_PHYSICAL_ALIGN")?;
         let base = physical
@@ -81,16 +81,23 @@ fn static_base(inputs: &Inputs<'_>) -> Check {
             .and_then(|at| at.checked_add(image_window().0));
         base.ok_or_else(|| format!("CONFIG_PHYSICAL_START {physical:#x} is out of range"))
     });
-    // A static side of another build says nothing of this kernel.
-    let of_this_build =
-        |id: &Option<_>| matches!((id, &inputs.build_id), (Some(id), Ok(running)) if id == running);
-    let base = inputs
-        .statics
+    // A static side of another build says nothing of this kernel: only those that gave a slide are of this one.
+    let tables = inputs.statics.iter().zip(sources);
+    let table = tables
+        .filter(|(_, source)| source.slide.is_ok())
+        .find_map(|(fixed, _)| fixed.table.as_ref().ok());
+    let by_image = sources
         .iter()
-        .filter(|s| of_this_build(&s.build_id))
-        .find_map(|s| s.table.as_ref().ok())
-        .map(|t| t.base());
-    let base = base.ok_or_else(|| "no static table is known to be of this build".to_owned());
+        .any(|source| source.name == "kallsyms-vmlinuz" && source.slide.is_ok());
+    let image = inputs
+        .image
+        .as_ref()
+        .ok()
+        .filter(|_| by_image)
+        .map(|image| image.base);
+    let base = table.map(|table| table.base()).or(image);
+    let base =
+        base.ok_or_else(|| "no static table or kernel image of this build is at hand".to_owned());
     match (base, configured) {
         (Ok(base), Ok(configured)) => {
             let detail =
