@@ -23,7 +23,7 @@ pub struct Function<'a> {
     pub id: TypeId,
     /// Its name.
     pub name: &'a str,
-    /// Who can see it. (Kernel build tools before pahole 1.31 call every function static.)
+    /// Who can see it. Kernels seen (6.1 to 6.18) call every function static.
     pub linkage: Linkage,
     /// What it takes and returns.
     pub signature: Signature<'a>,

@@ -8,7 +8,7 @@
 //! licensed `btf` crate takes over 1 s and aya 98 ms to parse a distribution kernel's BTF in an emulated
 //! guest, whose whole capture is to take a few seconds; `btf-rs` takes 290 ms and is under the LGPL,
 //! which a static binary cannot easily honour. This one opens Debian 6.1's BTF and
-//! resolves 30 functions and 42 read paths there in 30 ms cold and 10–16 ms warm, in 2–4 ms natively
+//! resolves 30 functions and 42 read paths there in 30 ms cold and 9–16 ms warm, in 2–4 ms natively
 //! (`cargo bench -p qed-collector --bench btf`).
 //!
 //! The bytes are not trusted: truncated, cyclic or otherwise malformed BTF gives a [`BtfError`], in
