@@ -184,6 +184,11 @@ pub fn errno_number(name: &str) -> Option<u32> {
         .map(|entry| entry.0)
 }
 
+/// All error names, without `OK`.
+pub(crate) fn errno_names() -> impl Iterator<Item = &'static str> {
+    ERRNOS.iter().skip(1).map(|entry| entry.1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,335 @@
+//! What each function of [`FUNCTIONS`](super::FUNCTIONS) computes.
+
+use std::cmp::Ordering;
+
+use crate::value::Frame;
+
+use super::eval::Failure;
+use super::typed::{Kind, Number, Pointer, Typed, Version};
+
+type Outcome = Result<Typed, Failure>;
+
+/// The failure of a function that was handed another kind of value than it takes.
+fn takes(what: &str, got: &Typed) -> Failure {
+    Failure::kinds(format!("takes {what}, not {}", got.kind()), None)
+}
+
+/// The failure of a call with too few values; the parser has counted them, so it does not happen.
+fn count() -> Failure {
+    Failure::kinds("has the wrong number of arguments".into(), None)
+}
+
+fn one(args: &[Typed]) -> Result<&Typed, Failure> {
+    args.first().ok_or_else(count)
+}
+
+fn two(args: &[Typed]) -> Result<(&Typed, &Typed), Failure> {
+    match args {
+        [a, b, ..] => Ok((a, b)),
+        _ => Err(count()),
+    }
+}
+
+fn text(value: &Typed) -> Result<&str, Failure> {
+    match value {
+        Typed::Text(text) => Ok(text),
+        other => Err(takes("a text", other)),
+    }
+}
+
+fn number(value: &Typed) -> Result<&Number, Failure> {
+    match value {
+        Typed::Number(number) => Ok(number),
+        other => Err(takes("a number", other)),
+    }
+}
+
+fn address(value: &Typed) -> Result<&Pointer, Failure> {
+    match value {
+        Typed::Address(pointer) => Ok(pointer),
+        other => Err(takes("an address", other)),
+    }
+}
+
+/// The bits of an address or of a number that is not negative.
+fn bits(value: &Typed) -> Result<u64, Failure> {
+    match value {
+        Typed::Address(pointer) => Ok(pointer.value),
+        Typed::Number(number) => u64::try_from(number.value)
+            .map_err(|_| Failure::value("a negative number has no bits to look at")),
+        other => Err(takes("an address or a number", other)),
+    }
+}
+
+pub(super) fn aligned(args: &[Typed]) -> Outcome {
+    let (a, n) = two(args)?;
+    let n = bits(&Typed::Number(number(n)?.clone()))?;
+    if !n.is_power_of_two() {
+        return Err(Failure::value(format!(
+            "an alignment is a power of two, not {n}"
+        )));
+    }
+    Ok(Typed::Bool(bits(a)?.is_multiple_of(n)))
+}
+
+pub(super) fn mask(args: &[Typed]) -> Outcome {
+    let (a, m) = two(args)?;
+    let masked = bits(a)? & bits(&Typed::Number(number(m)?.clone()))?;
+    Ok(match a {
+        Typed::Number(Number {
+            kind: Kind::Flags,
+            unsigned,
+            ..
+        }) => Typed::Number(Number {
+            value: masked.into(),
+            unsigned: *unsigned,
+            kind: Kind::Flags,
+            label: None,
+        }),
+        Typed::Number(number) => Typed::Number(Number {
+            value: masked.into(),
+            unsigned: number.unsigned,
+            kind: Kind::Plain,
+            label: None,
+        }),
+        _ => Typed::Number(Number {
+            value: masked.into(),
+            unsigned: true,
+            kind: Kind::Literal,
+            label: None,
+        }),
+    })
+}
+
+pub(super) fn delta(args: &[Typed]) -> Outcome {
+    let (a, b) = two(args)?;
+    let difference = i128::from(address(a)?.value) - i128::from(address(b)?.value);
+    i64::try_from(difference)
+        .map(|difference| Typed::of_kind(difference, Kind::Offset))
+        .map_err(|_| Failure::value("the addresses are more than 2^63 bytes apart"))
+}
+
+pub(super) fn int(args: &[Typed]) -> Outcome {
+    Ok(Typed::number(number(one(args)?)?.value))
+}
+
+pub(super) fn address_of(args: &[Typed]) -> Outcome {
+    let plain = number(one(args)?)?;
+    if !matches!(plain.kind, Kind::Plain | Kind::Literal) {
+        return Err(takes("a plain number", one(args)?));
+    }
+    Ok(Typed::address(bits(one(args)?)?))
+}
+
+pub(super) fn errno(args: &[Typed]) -> Outcome {
+    let returned = number(one(args)?)?;
+    match (&returned.kind, returned.value) {
+        (Kind::Errno, value) => Ok(Typed::of_kind(value.abs(), Kind::Errno)),
+        (Kind::Plain | Kind::Literal, value @ -4095..=0) => Ok(Typed::of_kind(-value, Kind::Errno)),
+        (Kind::Plain | Kind::Literal, value) => {
+            Err(Failure::value(format!("{value} is no returned error")))
+        }
+        _ => Err(takes("what a call returned on failure", one(args)?)),
+    }
+}
+
+pub(super) fn name(args: &[Typed]) -> Outcome {
+    match one(args)? {
+        Typed::Number(Number {
+            label: Some(label), ..
+        }) => Ok(Typed::Text(label.clone())),
+        Typed::Number(Number {
+            kind: Kind::Enum(type_name),
+            value,
+            ..
+        }) => Err(Failure::Missing(format!(
+            "{value} is no enumerator of {type_name} that this kernel's BTF names"
+        ))),
+        other => Err(takes("an enumerator, an error number or flags", other)),
+    }
+}
+
+/// The symbol of an address and the bytes from its start.
+fn resolved(value: &Typed) -> Result<(&str, u64), Failure> {
+    let pointer = address(value)?;
+    match &pointer.symbol {
+        Some((name, offset)) => Ok((name, *offset)),
+        None => Err(Failure::Missing(format!(
+            "the capture found no symbol for {:#018x}: it does not lead into the kernel image, or the symbol \
+             table could not be read",
+            pointer.value
+        ))),
+    }
+}
+
+pub(super) fn symbol(args: &[Typed]) -> Outcome {
+    let (name, offset) = resolved(one(args)?)?;
+    Ok(Typed::Text(format!("{name}+{offset:#x}")))
+}
+
+pub(super) fn symbol_name(args: &[Typed]) -> Outcome {
+    Ok(Typed::Text(resolved(one(args)?)?.0.to_owned()))
+}
+
+pub(super) fn file(args: &[Typed]) -> Outcome {
+    match one(args)? {
+        Typed::Location(place) => Ok(Typed::Text(place.file.clone())),
+        other => Err(takes("a place in the source", other)),
+    }
+}
+
+pub(super) fn line(args: &[Typed]) -> Outcome {
+    match one(args)? {
+        Typed::Location(place) => Ok(Typed::number(place.line)),
+        other => Err(takes("a place in the source", other)),
+    }
+}
+
+pub(super) fn function(args: &[Typed]) -> Outcome {
+    match one(args)? {
+        Typed::Location(place) => Ok(Typed::Text(place.function.clone())),
+        other => Err(takes("a place in the source", other)),
+    }
+}
+
+/// The functions on a stack from the innermost outwards, inlined ones included; `None` for a frame whose
+/// function is unknown.
+fn chain(frames: &[Frame]) -> Vec<Option<&str>> {
+    let mut chain = Vec::new();
+    for frame in frames {
+        match &frame.site {
+            Some(site) => {
+                chain.push(Some(site.function.as_str()));
+                chain.extend(
+                    site.inlined_into
+                        .iter()
+                        .map(|outer| Some(outer.function.as_str())),
+                );
+            }
+            None => chain.push(frame.symbol.as_deref()),
+        }
+    }
+    chain
+}
+
+/// A stack says "no" only where it says everything: every frame with its source line, and so with what is
+/// inlined there.
+fn absent(frames: &[Frame], what: &str) -> Outcome {
+    match frames.iter().find(|frame| frame.site.is_none()) {
+        None => Ok(Typed::Bool(false)),
+        Some(frame) => Err(Failure::Missing(format!(
+            "{what} is not seen on the stack, but may be inlined into the frame at {}, whose source line is \
+             unknown without debug info",
+            frame
+                .symbol
+                .clone()
+                .unwrap_or_else(|| frame.address.to_string())
+        ))),
+    }
+}
+
+fn stack(value: &Typed) -> Result<&[Frame], Failure> {
+    match value {
+        Typed::Stack(frames) => Ok(frames),
+        other => Err(takes("a stack", other)),
+    }
+}
+
+pub(super) fn on_stack(args: &[Typed]) -> Outcome {
+    let (frames, function) = two(args)?;
+    let (frames, function) = (stack(frames)?, text(function)?);
+    if chain(frames).contains(&Some(function)) {
+        return Ok(Typed::Bool(true));
+    }
+    absent(frames, function)
+}
+
+pub(super) fn calls(args: &[Typed]) -> Outcome {
+    let [frames, caller, callee] = args else {
+        return Err(count());
+    };
+    let (frames, caller, callee) = (stack(frames)?, text(caller)?, text(callee)?);
+    let chain = chain(frames);
+    let inner = chain.iter().position(|name| *name == Some(callee));
+    let outer = chain.iter().rposition(|name| *name == Some(caller));
+    if let (Some(inner), Some(outer)) = (inner, outer)
+        && inner < outer
+    {
+        return Ok(Typed::Bool(true));
+    }
+    absent(frames, &format!("a call of {callee} by {caller}"))
+}
+
+pub(super) fn contains(args: &[Typed]) -> Outcome {
+    let (a, b) = two(args)?;
+    Ok(Typed::Bool(text(a)?.contains(text(b)?)))
+}
+
+pub(super) fn starts_with(args: &[Typed]) -> Outcome {
+    let (a, b) = two(args)?;
+    Ok(Typed::Bool(text(a)?.starts_with(text(b)?)))
+}
+
+pub(super) fn ends_with(args: &[Typed]) -> Outcome {
+    let (a, b) = two(args)?;
+    Ok(Typed::Bool(text(a)?.ends_with(text(b)?)))
+}
+
+pub(super) fn length(args: &[Typed]) -> Outcome {
+    let length = match one(args)? {
+        Typed::Text(text) => text.len(),
+        Typed::Bytes(bytes) => bytes.len(),
+        Typed::Stack(frames) => frames.len(),
+        other => return Err(takes("a text, bytes or a stack", other)),
+    };
+    Ok(Typed::number(length as u64))
+}
+
+pub(super) fn version(args: &[Typed]) -> Outcome {
+    let text = text(one(args)?)?;
+    Version::parse(text)
+        .map(Typed::Version)
+        .ok_or_else(|| Failure::value(format!("`{text}` is not a kernel version such as 6.12")))
+}
+
+pub(super) fn kernel_at_least(args: &[Typed]) -> Outcome {
+    let (release, wanted) = two(args)?;
+    let release = version(std::slice::from_ref(release))?;
+    let wanted = version(std::slice::from_ref(wanted))?;
+    Ok(Typed::Bool(
+        super::typed::compare(&release, &wanted)? != Ordering::Less,
+    ))
+}
+
+pub(super) fn fired(args: &[Typed]) -> Outcome {
+    Ok(one(args)?.clone())
+}
+
+pub(super) fn never(args: &[Typed]) -> Outcome {
+    Ok(Typed::Bool(number(one(args)?)?.value == 0))
+}
+
+pub(super) fn before(args: &[Typed]) -> Outcome {
+    let (a, b) = two(args)?;
+    Ok(Typed::Bool(number(a)?.value < number(b)?.value))
+}
+
+pub(super) fn inside(args: &[Typed]) -> Outcome {
+    let [entered, returned, outer_entered, outer_returned] = args else {
+        return Err(count());
+    };
+    Ok(Typed::Bool(
+        number(outer_entered)?.value < number(entered)?.value
+            && number(returned)?.value < number(outer_returned)?.value,
+    ))
+}
+
+pub(super) fn freed(args: &[Typed]) -> Outcome {
+    let (allocated, leaked) = two(args)?;
+    if number(allocated)?.value == 0 {
+        return Err(Failure::value(
+            "nothing was allocated, so nothing shows that it would have been freed",
+        ));
+    }
+    Ok(Typed::Bool(number(leaked)?.value == 0))
+}

@@ -1,0 +1,387 @@
+//! Evaluation: every operand is looked at, nothing is hidden by short-circuiting, and different kinds never meet.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use super::functions::{Argument, Function, Reads};
+use super::node::{Binary, Literal, Node, NodeKind, Unary};
+use super::typed::{self, Kind, Number, Typed, common_kind, compare, is_bare_uint};
+
+/// Why an expression has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Values of different kinds met: a mistake of the claim, whatever the values are.
+    Kinds {
+        message: String,
+        help: Option<String>,
+    },
+    /// The values at hand have no result: overflow, division by zero.
+    Value(String),
+    /// The evidence does not say.
+    Missing(String),
+}
+
+impl Failure {
+    /// Values of different kinds met.
+    pub fn kinds(message: String, help: Option<String>) -> Self {
+        Failure::Kinds { message, help }
+    }
+
+    /// These values have no result.
+    pub fn value(message: impl Into<String>) -> Self {
+        Failure::Value(message.into())
+    }
+}
+
+/// A failure and the bytes of the expression where it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Located {
+    pub failure: Failure,
+    pub range: Range<usize>,
+}
+
+type Outcome = Result<Typed, Located>;
+
+/// Where an evaluation finds the values of what it reads.
+pub(super) trait Facts {
+    /// The value of a leaf that the expression reads.
+    fn read(&self, key: &str) -> Option<&Typed>;
+    /// The value of a named constant.
+    fn constant(&self, name: &str) -> Option<Typed>;
+}
+
+/// The keys of what a call of `function` reads, in the order in which the function gets them.
+pub(super) fn call_reads(function: &Function, args: &[Node]) -> Vec<String> {
+    let names = || {
+        args.iter().filter_map(|arg| match &arg.kind {
+            NodeKind::Path(path) => Some(path.as_str()),
+            _ => None,
+        })
+    };
+    match function.reads {
+        Reads::Nothing => Vec::new(),
+        Reads::Release => vec!["kernel.release".into()],
+        Reads::Leaves(leaves) => names()
+            .flat_map(|name| leaves.iter().map(move |leaf| format!("{name}.{leaf}")))
+            .collect(),
+        Reads::Hits | Reads::Absence => names().map(|name| format!("{name}.hits")).collect(),
+        Reads::Ledger => names()
+            .flat_map(|name| {
+                let below = if name.contains('.') { "#" } else { ".objects." };
+                ["allocated", "leaked"].map(|leaf| format!("{name}{below}{leaf}"))
+            })
+            .collect(),
+    }
+}
+
+/// The value of an expression.
+pub(super) fn evaluate(node: &Node, facts: &dyn Facts) -> Outcome {
+    let located = |failure| Located {
+        failure,
+        range: node.range.clone(),
+    };
+    match &node.kind {
+        NodeKind::Literal(literal) => Ok(of_literal(literal)),
+        NodeKind::Path(path) => facts
+            .read(path.as_str())
+            .cloned()
+            .ok_or_else(|| located(Failure::Missing(format!("`{path}` has no value")))),
+        NodeKind::Constant(name) => facts.constant(name).ok_or_else(|| {
+            located(Failure::kinds(
+                format!("`{name}` is no constant that is known here"),
+                None,
+            ))
+        }),
+        NodeKind::Unary(operator, operand) => {
+            unary(*operator, evaluate(operand, facts)?).map_err(located)
+        }
+        NodeKind::Binary(operator, operands) => {
+            let [a, b] = operands.as_ref();
+            let (a, b) = both(evaluate(a, facts), evaluate(b, facts))?;
+            binary(*operator, &a, &b).map_err(located)
+        }
+        NodeKind::Conditional(parts) => conditional(parts, facts),
+        NodeKind::Call(function, args) => call(function, args, facts, &node.range),
+    }
+}
+
+fn of_literal(literal: &Literal) -> Typed {
+    let number = |value: i128, unsigned| {
+        Typed::Number(Number {
+            value,
+            unsigned,
+            kind: Kind::Literal,
+            label: None,
+        })
+    };
+    match literal {
+        Literal::Bool(value) => Typed::Bool(*value),
+        Literal::Int(value) => number((*value).into(), false),
+        Literal::Uint(value) => number((*value).into(), true),
+        Literal::Text(value) => Typed::Text(value.clone()),
+        Literal::Bytes(value) => Typed::Bytes(value.clone()),
+    }
+}
+
+/// Both results, or the worse of the two failures: a mistake goes before what is merely missing.
+fn both(a: Outcome, b: Outcome) -> Result<(Typed, Typed), Located> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(a), Err(b)) => Err(match (&a.failure, &b.failure) {
+            (Failure::Missing(_), Failure::Kinds { .. } | Failure::Value(_)) => b,
+            _ => a,
+        }),
+        (Err(failure), Ok(_)) | (Ok(_), Err(failure)) => Err(failure),
+    }
+}
+
+/// `c ? a : b`. Both branches are looked at; only what the values alone forbid (a division by zero) may stand in
+/// the branch that is not taken.
+fn conditional(parts: &[Node; 3], facts: &dyn Facts) -> Outcome {
+    let [condition, yes, no] = parts;
+    let (outcomes, condition_value) = (
+        [evaluate(yes, facts), evaluate(no, facts)],
+        evaluate(condition, facts),
+    );
+    let taken = match condition_value? {
+        Typed::Bool(taken) => taken,
+        other => {
+            return Err(Located {
+                failure: Failure::kinds(
+                    format!("a condition is yes or no, not {}", other.kind()),
+                    None,
+                ),
+                range: condition.range.clone(),
+            });
+        }
+    };
+    let [yes_outcome, no_outcome] = outcomes;
+    if let (Ok(a), Ok(b)) = (&yes_outcome, &no_outcome)
+        && let Err(failure @ Failure::Kinds { .. }) = compare(a, b)
+        && !matches!(
+            (a, b),
+            (Typed::Location(_), Typed::Location(_)) | (Typed::Stack(_), Typed::Stack(_))
+        )
+    {
+        return Err(Located {
+            failure,
+            range: yes.range.start..no.range.end,
+        });
+    }
+    let (chosen, other) = if taken {
+        (yes_outcome, no_outcome)
+    } else {
+        (no_outcome, yes_outcome)
+    };
+    match other {
+        Err(Located {
+            failure: Failure::Value(_),
+            ..
+        }) => chosen,
+        other => both(chosen, other).map(|(chosen, _)| chosen),
+    }
+}
+
+fn call(function: &Function, args: &[Node], facts: &dyn Facts, range: &Range<usize>) -> Outcome {
+    let located = |failure| Located {
+        failure,
+        range: range.clone(),
+    };
+    let mut values = Vec::with_capacity(4);
+    for key in call_reads(function, args) {
+        let value = facts.read(&key).cloned();
+        values
+            .push(value.ok_or_else(|| located(Failure::Missing(format!("`{key}` has no value"))))?);
+    }
+    let mut worst: Option<Located> = None;
+    for (arg, shape) in args.iter().zip(function.arguments) {
+        if matches!(shape, Argument::Value | Argument::Literal) {
+            match evaluate(arg, facts) {
+                Ok(value) => values.push(value),
+                Err(failure) => match &worst {
+                    Some(Located {
+                        failure: Failure::Kinds { .. } | Failure::Value(_),
+                        ..
+                    }) => {}
+                    _ => worst = Some(failure),
+                },
+            }
+        }
+    }
+    if let Some(worst) = worst {
+        return Err(worst);
+    }
+    (function.compute)(&values).map_err(|failure| {
+        located(match failure {
+            Failure::Kinds { message, help } => Failure::Kinds {
+                message: format!("`{}` {message}", function.name),
+                help: help.or_else(|| Some(format!("{}: {}", function.usage, function.help))),
+            },
+            Failure::Value(message) => Failure::Value(format!("`{}`: {message}", function.name)),
+            missing @ Failure::Missing(_) => missing,
+        })
+    })
+}
+
+fn unary(operator: Unary, operand: Typed) -> Result<Typed, Failure> {
+    match (operator, operand) {
+        (Unary::Not, Typed::Bool(value)) => Ok(Typed::Bool(!value)),
+        (Unary::Negate, Typed::Number(number)) if !number.unsigned => in_range(
+            Number {
+                value: -number.value,
+                ..number
+            },
+            "-",
+        ),
+        (operator, operand) => {
+            let what = match operator {
+                Unary::Not => "`!` negates yes or no",
+                Unary::Negate => "`-` negates a signed number",
+            };
+            Err(Failure::kinds(
+                format!("{what}, not {}", operand.kind()),
+                None,
+            ))
+        }
+    }
+}
+
+fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
+    use Binary::{And, Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Or};
+    let test: fn(Ordering) -> bool = match operator {
+        And | Or => {
+            let (Typed::Bool(a), Typed::Bool(b)) = (a, b) else {
+                let culprit = if matches!(a, Typed::Bool(_)) { b } else { a };
+                return Err(Failure::kinds(
+                    format!(
+                        "`{}` joins yes and no, not {}",
+                        operator.symbol(),
+                        culprit.kind()
+                    ),
+                    None,
+                ));
+            };
+            return Ok(Typed::Bool(if operator == And {
+                *a && *b
+            } else {
+                *a || *b
+            }));
+        }
+        Equal => Ordering::is_eq,
+        NotEqual => Ordering::is_ne,
+        Less => Ordering::is_lt,
+        LessEqual => Ordering::is_le,
+        Greater => Ordering::is_gt,
+        GreaterEqual => Ordering::is_ge,
+        _ => return arithmetic(operator, a, b),
+    };
+    if matches!(a, Typed::Bool(_)) && !matches!(operator, Equal | NotEqual) {
+        return Err(Failure::kinds("yes and no have no order".into(), None));
+    }
+    Ok(Typed::Bool(test(compare(a, b)?)))
+}
+
+fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
+    match (a, b) {
+        (Typed::Number(x), Typed::Number(y)) => numbers(operator, x, y),
+        (Typed::Text(a), Typed::Text(b)) if operator == Binary::Add => {
+            Ok(Typed::Text(format!("{a}{b}")))
+        }
+        (Typed::Address(pointer), Typed::Number(n)) if is_bare_uint(n) => {
+            let (address, n) = (i128::from(pointer.value), n.value);
+            let moved = match operator {
+                Binary::Add => address + n,
+                Binary::Subtract => address - n,
+                Binary::Remainder if n == 0 => return Err(Failure::value("division by zero")),
+                Binary::Remainder => {
+                    return Ok(Typed::Number(Number {
+                        value: address % n,
+                        unsigned: true,
+                        kind: Kind::Literal,
+                        label: None,
+                    }));
+                }
+                _ => {
+                    return Err(Failure::kinds(
+                        format!("`{}` does not work on addresses", operator.symbol()),
+                        None,
+                    ));
+                }
+            };
+            u64::try_from(moved)
+                .map(Typed::address)
+                .map_err(|_| Failure::value("the address leaves the 64 bits that addresses have"))
+        }
+        (Typed::Address(_), Typed::Address(_)) => Err(Failure::kinds(
+            format!("`{}` does not work on two addresses", operator.symbol()),
+            Some("their distance is `delta(a, b)`".into()),
+        )),
+        _ => Err(typed::different(a, b)),
+    }
+}
+
+fn numbers(operator: Binary, a: &Number, b: &Number) -> Result<Typed, Failure> {
+    let common = common_kind(a, b)?;
+    if a.unsigned != b.unsigned {
+        return Err(Failure::kinds(
+            format!(
+                "`{}` needs two signed or two unsigned numbers, and one of these is {}",
+                operator.symbol(),
+                if a.unsigned { a.value } else { b.value }
+            ),
+            Some("leave the suffix u away beside a signed number".into()),
+        ));
+    }
+    let zero = b.value == 0;
+    let (value, kind) = match operator {
+        Binary::Add => (a.value + b.value, common),
+        Binary::Subtract => (a.value - b.value, common),
+        Binary::Multiply => match a.value.checked_mul(b.value) {
+            Some(product) => (product, ratio(a, b, common)),
+            None => {
+                return Err(Failure::value(
+                    "overflow: the product needs more than 128 bits",
+                ));
+            }
+        },
+        Binary::Divide | Binary::Remainder if zero => {
+            return Err(Failure::value("division by zero"));
+        }
+        Binary::Divide => (a.value / b.value, ratio(a, b, common)),
+        _ => (a.value % b.value, common),
+    };
+    in_range(
+        Number {
+            value,
+            unsigned: a.unsigned,
+            kind,
+            label: None,
+        },
+        operator.symbol(),
+    )
+}
+
+/// What a product or quotient counts: nothing in particular if both sides count the same thing.
+fn ratio(a: &Number, b: &Number, common: Kind) -> Kind {
+    match (&a.kind, &b.kind) {
+        (Kind::Literal, Kind::Literal) => Kind::Literal,
+        (a, b) if a == b => Kind::Plain,
+        _ => common,
+    }
+}
+
+fn in_range(number: Number, operator: &str) -> Result<Typed, Failure> {
+    let fits = if number.unsigned {
+        u64::try_from(number.value).is_ok()
+    } else {
+        i64::try_from(number.value).is_ok()
+    };
+    if fits {
+        Ok(Typed::Number(number))
+    } else {
+        Err(Failure::value(format!(
+            "overflow: the result of `{operator}` is {}, which 64 bits cannot hold",
+            number.value
+        )))
+    }
+}

@@ -1,0 +1,264 @@
+//! Parsing: from the text of a claim to its tree, refusing all of CEL that claims may not use.
+
+use std::ops::Range;
+
+use crate::diagnostic::Diagnostic;
+
+use super::convert::Converter;
+use super::eval::call_reads;
+use super::functions::Reads;
+use super::node::{Node, NodeKind};
+use super::place::Place;
+
+/// The longest expression that is parsed, in bytes. 100,000 chained terms overflow the parser's stack and abort
+/// the process, so the length is looked at first.
+pub const MAX_BYTES: usize = 4096;
+
+/// The most operators, brackets, commas and dots of one expression: a bound for the depth of its tree.
+const MAX_MARKS: usize = 600;
+
+/// How deep parentheses, calls and conditions may be nested.
+const MAX_NESTING: u16 = 24;
+
+/// A parsed expression and where it stands.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    text: String,
+    place: Place,
+    pub(super) root: Node,
+    reads: Vec<ReadPath>,
+}
+
+/// One value of the evidence that an expression reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadPath {
+    /// The leaf, `create.sock_alloc.return`; for the ledger of one probe, `create.alloc#leaked`.
+    pub path: String,
+    /// Where the path, or the call that reads it, stands in the expression.
+    pub range: Range<usize>,
+    /// Whether a function reads it (`never`, `before`, …) and it is not written out.
+    pub by_function: bool,
+}
+
+impl Expression {
+    /// Parses `text`, which stands at `place`. The errors point there.
+    pub fn parse(text: &str, place: Place) -> Result<Self, Vec<Diagnostic>> {
+        let whole = 0..text.len();
+        if text.len() > MAX_BYTES {
+            let message = format!(
+                "the expression has {} bytes, more than the {MAX_BYTES} that are looked at",
+                text.len()
+            );
+            return Err(vec![
+                place
+                    .error(&(0..1), message)
+                    .help("split the claim into several"),
+            ]);
+        }
+        if text.trim().is_empty() {
+            return Err(vec![place.error(&whole, "the expression is empty")]);
+        }
+        let marks = text
+            .bytes()
+            .filter(|b| b.is_ascii_punctuation() && !matches!(b, b'_' | b'\'' | b'"'))
+            .count();
+        if marks > MAX_MARKS {
+            let message = format!(
+                "the expression has {marks} operators, brackets and dots, more than the {MAX_MARKS} that are looked at"
+            );
+            return Err(vec![
+                place
+                    .error(&whole, message)
+                    .help("split the claim into several"),
+            ]);
+        }
+        let (parsed, offsets) = parse_cel(text, &place)?;
+        let mut converter = Converter::new(text, &place, &offsets);
+        let root = converter.node(&parsed);
+        let mut diagnostics = converter.finish();
+        let Some(root) = root.filter(|_| diagnostics.is_empty()) else {
+            crate::diagnostic::sort(&mut diagnostics);
+            return Err(diagnostics);
+        };
+        Ok(Expression {
+            reads: reads(&root),
+            text: text.into(),
+            place,
+            root,
+        })
+    }
+
+    /// The expression as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What it reads, in the order of the text; a path that is read twice comes twice.
+    pub fn reads(&self) -> &[ReadPath] {
+        &self.reads
+    }
+
+    /// The named constants and where they stand.
+    pub(super) fn constants(&self) -> Vec<(&str, Range<usize>)> {
+        let mut constants = Vec::new();
+        self.root.walk(&mut |node| {
+            if let NodeKind::Constant(name) = &node.kind {
+                constants.push((name.as_str(), node.range.clone()));
+            }
+        });
+        constants
+    }
+}
+
+/// What the tree reads. Names of probes and experiments that are arguments of functions are no reads.
+fn reads(root: &Node) -> Vec<ReadPath> {
+    let mut reads = Vec::new();
+    collect(root, &mut reads);
+    reads
+}
+
+fn collect(node: &Node, reads: &mut Vec<ReadPath>) {
+    let mut add = |path: String, by_function| {
+        reads.push(ReadPath {
+            path,
+            range: node.range.clone(),
+            by_function,
+        });
+    };
+    match &node.kind {
+        NodeKind::Literal(_) | NodeKind::Constant(_) => {}
+        NodeKind::Path(path) => add(path.as_str().into(), false),
+        NodeKind::Unary(_, operand) => collect(operand, reads),
+        NodeKind::Binary(_, operands) => operands.iter().for_each(|node| collect(node, reads)),
+        NodeKind::Conditional(parts) => parts.iter().for_each(|node| collect(node, reads)),
+        NodeKind::Call(function, args) => {
+            for key in call_reads(function, args) {
+                add(key, true);
+            }
+            if matches!(function.reads, Reads::Nothing | Reads::Release) {
+                args.iter().for_each(|node| collect(node, reads));
+            }
+        }
+    }
+}
+
+type Parsed = (cel::IdedExpr, cel::common::ast::SourceInfo);
+
+/// Runs the parser of the `cel` crate and turns its errors into ours.
+fn parse_cel(text: &str, place: &Place) -> Result<Parsed, Vec<Diagnostic>> {
+    // The grammar's run time is foreign code that reads text of strangers: what it does not expect is an error
+    // of the claim, never the end of the program.
+    let outcome = std::panic::catch_unwind(|| {
+        let parser = cel::parser::Parser::new().max_recursion_depth(MAX_NESTING);
+        // An error holds trait objects that must not cross the unwind boundary.
+        parser.parse_with_source_info(text).map_err(|errors| {
+            let plain = |error: cel::ParseError| (error.pos, error.msg);
+            errors.errors.into_iter().map(plain).collect::<Vec<_>>()
+        })
+    });
+    let errors = match outcome {
+        Ok(Ok(parsed)) => return Ok(parsed),
+        Ok(Err(errors)) => errors,
+        Err(_) => {
+            let message = "the CEL parser gave up on this expression";
+            return Err(vec![place.error(&(0..text.len()), message)]);
+        }
+    };
+    let mut diagnostics: Vec<Diagnostic> = Vec::new();
+    for ((line, column), message) in errors {
+        let start = byte_at(text, line, column);
+        let end = text[start..]
+            .chars()
+            .next()
+            .map_or(start, |c| start + c.len_utf8());
+        let (message, help) = explain(&message, text, start);
+        // The parser's later complaints at the same place follow from the first.
+        if diagnostics
+            .iter()
+            .any(|d| d.place.as_ref().map(|p| p.1.start) == Some(place.locate(&(start..end)).start))
+        {
+            continue;
+        }
+        let mut diagnostic = place.error(&(start..end), message);
+        if let Some(help) = help {
+            diagnostic = diagnostic.help(help);
+        }
+        diagnostics.push(diagnostic);
+        if diagnostics.len() == 3 {
+            break;
+        }
+    }
+    Err(diagnostics)
+}
+
+/// The byte of a line and column, both from 1, as the parser counts them; the start where it gives none.
+fn byte_at(text: &str, line: isize, column: isize) -> usize {
+    let (Ok(line), Ok(column)) = (usize::try_from(line - 1), usize::try_from(column - 1)) else {
+        return 0;
+    };
+    let Some(start) = text
+        .split_inclusive('\n')
+        .take(line)
+        .map(str::len)
+        .reduce(|a, b| a + b)
+        .or(Some(0))
+    else {
+        return 0;
+    };
+    let rest = &text[start.min(text.len())..];
+    start.min(text.len())
+        + rest
+            .char_indices()
+            .nth(column)
+            .map_or(rest.len(), |(at, _)| at)
+}
+
+/// The parser's message in our words, and what to do next.
+fn explain(message: &str, text: &str, at: usize) -> (String, Option<String>) {
+    if message.contains("ecursion") {
+        return (
+            "the expression is nested too deeply".into(),
+            Some("split the claim into several".into()),
+        );
+    }
+    let message = message.trim_start_matches("Syntax error: ");
+    let message = message.split(" expecting {").next().unwrap_or(message);
+    let rest = &text[at..];
+    if let Some(name) = message.strip_prefix("reserved identifier: ") {
+        return (
+            format!("`{name}` is a keyword of CEL"),
+            Some("give the experiment or probe another `name` in the investigation".into()),
+        );
+    }
+    let help = if rest.starts_with("&") {
+        Some("bits are masked with `mask(a, m)`; \"and\" is `&&`")
+    } else if rest.starts_with("|") {
+        Some("\"or\" is `||`")
+    } else if rest.starts_with('=') {
+        Some("equality is `==`")
+    } else if rest.starts_with("in") {
+        Some("`in` is no part of claims: write `a == x || a == y`")
+    } else if rest.starts_with('\'') || rest.starts_with('"') {
+        Some("the text is not closed")
+    } else if message.contains("<EOF>") && rest.is_empty() {
+        Some("the expression ends too early")
+    } else {
+        None
+    };
+    let message = match message {
+        "invalid int literal" => {
+            "the number does not fit into 64 bits; above 2^63 it needs the suffix u"
+        }
+        "invalid uint literal" => "the number does not fit into 64 bits",
+        other => other,
+    };
+    (
+        format!("not a CEL expression: {message}"),
+        help.map(Into::into),
+    )
+}

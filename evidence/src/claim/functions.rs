@@ -1,0 +1,333 @@
+//! The functions of claims: the one table that says which there are, what they take and what they mean.
+
+use super::eval::Failure;
+use super::typed::Typed;
+
+/// What an argument of a function is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// Any expression.
+    Value,
+    /// The name of an event, `EXPERIMENT.PROBE` or `EXPERIMENT.PROBE.hitN`.
+    Event,
+    /// The name of a probe, `EXPERIMENT.PROBE`.
+    Probe,
+    /// The name of an experiment, or of one of its probes that watches allocations.
+    Ledger,
+    /// A text that is written out, `'6.6'`.
+    Literal,
+}
+
+/// What a function reads besides the values that are handed to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reads {
+    Nothing,
+    /// These leaves below each of its events.
+    Leaves(&'static [&'static str]),
+    /// How often the probe fired.
+    Hits,
+    /// How often the probe fired, which was never: needs proof that it would have been seen.
+    Absence,
+    /// What became of allocations.
+    Ledger,
+    /// `kernel.release`.
+    Release,
+}
+
+/// How a function computes. It gets the values of what it reads, then those of its `Value` arguments.
+pub(super) type Compute = fn(&[Typed]) -> Result<Typed, Failure>;
+
+/// A function that claims can call.
+#[derive(Debug)]
+pub struct Function {
+    /// Its name.
+    pub name: &'static str,
+    /// How it is called.
+    pub usage: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// What it takes.
+    pub arguments: &'static [Argument],
+    pub(super) reads: Reads,
+    pub(super) compute: Compute,
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+use Argument::{Event, Ledger, Literal, Probe, Value};
+
+/// Builds one entry of [`FUNCTIONS`].
+macro_rules! function {
+    ($name:literal, [$($argument:expr),*], $reads:expr, $compute:path, $usage:literal, $help:literal) => {
+        Function {
+            name: $name,
+            usage: $usage,
+            help: $help,
+            arguments: &[$($argument),*],
+            reads: $reads,
+            compute: $compute,
+        }
+    };
+}
+
+/// All functions.
+///
+/// | call | meaning |
+/// | --- | --- |
+/// | `aligned(a, n)` | the address or number `a` is a multiple of `n`, a power of two |
+/// | `mask(a, m)` | the bits of `a` that are set in `m` |
+/// | `delta(a, b)` | `a - b` of two addresses, signed, in bytes |
+/// | `int(x)` | the bare number of an fd, size, offset, enumerator, …, for comparisons across kinds |
+/// | `address(x)` | a plain number as an address, for registers that hold one |
+/// | `errno(x)` | the positive error number of what a call returned; 0 is 0 |
+/// | `name(x)` | the name of an enumerator or error number, or the names of flags joined by a bar |
+/// | `symbol(a)` | `symbol+0xoffset` of an address in the kernel image |
+/// | `symbol_name(a)` | the symbol of an address in the kernel image, without offset |
+/// | `file(l)`, `line(l)`, `function(l)` | file, line and function of a place in the source |
+/// | `on_stack(s, 'f')` | function `f` is on the stack `s`, as a frame or inlined into one |
+/// | `calls(s, 'f', 'g')` | on the stack `s`, `g` was called by `f`, directly or through others |
+/// | `contains(t, u)`, `starts_with(t, u)`, `ends_with(t, u)` | text `t` contains, starts with, ends with text `u` |
+/// | `length(x)` | bytes in a text or bytes value; frames of a stack |
+/// | `version(t)` | a kernel version, ordered number by number: 6.12 is above 6.6 |
+/// | `kernel_at_least('6.6')` | `version(kernel.release) >= version('6.6')` |
+/// | `fired(E.P)` | how often a probe fired |
+/// | `never(E.P)` | a probe did not fire, though it would have been seen: it was attached, nothing was lost, and it fired in another experiment on the same machine |
+/// | `before(E.P, E.Q)` | `P` was entered before `Q` was |
+/// | `returns_before(E.P, E.Q)` | `P` returned before `Q` did |
+/// | `inside(E.P, E.Q)` | `P` was entered after `Q` was, and returned before `Q` did |
+/// | `freed(E)`, `freed(E.P)` | everything that the experiment allocated (that its probe `P` saw) was freed, or is excused by the investigation; there was something |
+pub const FUNCTIONS: &[Function] = {
+    use super::compute as c;
+    &[
+        function!(
+            "aligned",
+            [Value, Value],
+            Reads::Nothing,
+            c::aligned,
+            "aligned(a, n)",
+            "the address or number `a` is a multiple of `n`, a power of two"
+        ),
+        function!(
+            "mask",
+            [Value, Value],
+            Reads::Nothing,
+            c::mask,
+            "mask(a, m)",
+            "the bits of `a` that are set in `m`"
+        ),
+        function!(
+            "delta",
+            [Value, Value],
+            Reads::Nothing,
+            c::delta,
+            "delta(a, b)",
+            "`a - b` of two addresses, signed, in bytes"
+        ),
+        function!(
+            "int",
+            [Value],
+            Reads::Nothing,
+            c::int,
+            "int(x)",
+            "the bare number of an fd, size, offset, enumerator, …, for comparisons across kinds"
+        ),
+        function!(
+            "address",
+            [Value],
+            Reads::Nothing,
+            c::address_of,
+            "address(x)",
+            "a plain number as an address, for registers that hold one"
+        ),
+        function!(
+            "errno",
+            [Value],
+            Reads::Nothing,
+            c::errno,
+            "errno(x)",
+            "the positive error number of what a call returned; 0 is 0"
+        ),
+        function!(
+            "name",
+            [Value],
+            Reads::Nothing,
+            c::name,
+            "name(x)",
+            "the name of an enumerator or error number, or the names of flags joined by a bar"
+        ),
+        function!(
+            "symbol",
+            [Value],
+            Reads::Nothing,
+            c::symbol,
+            "symbol(a)",
+            "`symbol+0xoffset` of an address in the kernel image"
+        ),
+        function!(
+            "symbol_name",
+            [Value],
+            Reads::Nothing,
+            c::symbol_name,
+            "symbol_name(a)",
+            "the symbol of an address in the kernel image, without offset"
+        ),
+        function!(
+            "file",
+            [Value],
+            Reads::Nothing,
+            c::file,
+            "file(l)",
+            "the file of a place in the source"
+        ),
+        function!(
+            "line",
+            [Value],
+            Reads::Nothing,
+            c::line,
+            "line(l)",
+            "the line of a place in the source"
+        ),
+        function!(
+            "function",
+            [Value],
+            Reads::Nothing,
+            c::function,
+            "function(l)",
+            "the function of a place in the source"
+        ),
+        function!(
+            "on_stack",
+            [Value, Literal],
+            Reads::Nothing,
+            c::on_stack,
+            "on_stack(s, 'f')",
+            "function `f` is on the stack `s`, as a frame or inlined into one"
+        ),
+        function!(
+            "calls",
+            [Value, Literal, Literal],
+            Reads::Nothing,
+            c::calls,
+            "calls(s, 'f', 'g')",
+            "on the stack `s`, `g` was called by `f`, directly or through others"
+        ),
+        function!(
+            "contains",
+            [Value, Value],
+            Reads::Nothing,
+            c::contains,
+            "contains(t, u)",
+            "text `t` contains text `u`"
+        ),
+        function!(
+            "starts_with",
+            [Value, Value],
+            Reads::Nothing,
+            c::starts_with,
+            "starts_with(t, u)",
+            "text `t` starts with text `u`"
+        ),
+        function!(
+            "ends_with",
+            [Value, Value],
+            Reads::Nothing,
+            c::ends_with,
+            "ends_with(t, u)",
+            "text `t` ends with text `u`"
+        ),
+        function!(
+            "length",
+            [Value],
+            Reads::Nothing,
+            c::length,
+            "length(x)",
+            "bytes in a text or bytes value; frames of a stack"
+        ),
+        function!(
+            "version",
+            [Value],
+            Reads::Nothing,
+            c::version,
+            "version(t)",
+            "a kernel version, ordered number by number: 6.12 is above 6.6"
+        ),
+        function!(
+            "kernel_at_least",
+            [Literal],
+            Reads::Release,
+            c::kernel_at_least,
+            "kernel_at_least('6.6')",
+            "`version(kernel.release) >= version('6.6')`"
+        ),
+        function!(
+            "fired",
+            [Probe],
+            Reads::Hits,
+            c::fired,
+            "fired(E.P)",
+            "how often a probe fired"
+        ),
+        function!(
+            "never",
+            [Probe],
+            Reads::Absence,
+            c::never,
+            "never(E.P)",
+            "a probe did not fire, though it would have been seen: it was attached, nothing was lost, and it fired in another experiment on the same machine"
+        ),
+        function!(
+            "before",
+            [Event, Event],
+            Reads::Leaves(&["order"]),
+            c::before,
+            "before(E.P, E.Q)",
+            "`P` was entered before `Q` was"
+        ),
+        function!(
+            "returns_before",
+            [Event, Event],
+            Reads::Leaves(&["return_order"]),
+            c::before,
+            "returns_before(E.P, E.Q)",
+            "`P` returned before `Q` did"
+        ),
+        function!(
+            "inside",
+            [Event, Event],
+            Reads::Leaves(&["order", "return_order"]),
+            c::inside,
+            "inside(E.P, E.Q)",
+            "`P` was entered after `Q` was, and returned before `Q` did"
+        ),
+        function!(
+            "freed",
+            [Ledger],
+            Reads::Ledger,
+            c::freed,
+            "freed(E) or freed(E.P)",
+            "everything that the experiment allocated (that its probe `P` saw) was freed, or is excused by the investigation; there was something"
+        ),
+    ]
+};
+
+/// The function of this name.
+pub(super) fn find(name: &str) -> Option<&'static Function> {
+    FUNCTIONS.iter().find(|function| function.name == name)
+}
+
+/// All functions as text, for `--help` and the like: one line each, the call and its meaning.
+pub fn help() -> String {
+    let width = FUNCTIONS
+        .iter()
+        .map(|function| function.usage.len())
+        .max()
+        .unwrap_or_default();
+    FUNCTIONS
+        .iter()
+        .map(|function| format!("{:width$}  {}\n", function.usage, function.help))
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! Claims: boolean expressions over evidence, and the verdicts on them.
+//!
+//! The language is a part of CEL (its parser is the `cel` crate's) with exact integers that know what they count.
+//! The rules that make a PASS worth something:
+//!
+//! - Every value that the expression reads is looked up first. One that is missing makes the claim UNVERIFIED, one
+//!   that is broken makes it an ERROR, even where `&&`, `||` or `?:` would not have looked at it.
+//! - Different kinds are never compared: an address with a number, an fd with an errno, a text with an enumerator.
+//! - Floating point, `has`, `in`, lists and quantifiers are refused. That something did not happen is claimed with
+//!   [`never`](FUNCTIONS).
+//! - A claim that reads nothing, or that no change of what it reads can make FAIL, is an ERROR.
+
+mod compute;
+mod constants;
+mod convert;
+mod eval;
+mod expression;
+mod functions;
+mod gather;
+mod judge;
+mod mutants;
+mod node;
+mod place;
+mod typed;
+
+#[cfg(test)]
+mod tests;
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::resolve::Catalog;
+
+pub use expression::{Expression, MAX_BYTES, ReadPath};
+pub use functions::{Argument, FUNCTIONS, Function, help};
+pub use judge::{Control, Judgement, Operand, Verdict, judge};
+pub use place::Place;
+
+/// A claim of a chapter.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Its name, unique in the book.
+    pub id: String,
+    /// It says nothing about machines where this is false.
+    pub when: Option<Expression>,
+    /// What is claimed.
+    pub expression: Expression,
+}
+
+impl Claim {
+    /// Parses a claim: its id, its text and where that stands, and its condition likewise. All complaints are
+    /// reported at once.
+    pub fn parse(
+        id: &str,
+        body: &str,
+        body_place: Place,
+        when: Option<(&str, Place)>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let mut diagnostics = Vec::new();
+        if !(crate::path::is_name(id) && !id.starts_with('_')) {
+            let message = format!("`{id}` cannot name a claim: it does not match [a-z][a-z0-9_]*");
+            diagnostics.push(body_place.error(&(0..0), message));
+        }
+        let when = when.and_then(|(text, place)| {
+            Expression::parse(text, place)
+                .map_err(|errors| diagnostics.extend(errors))
+                .ok()
+        });
+        let expression = Expression::parse(body, body_place)
+            .map_err(|errors| diagnostics.extend(errors))
+            .ok();
+        for expression in when.iter().chain(&expression) {
+            if expression.reads().is_empty() {
+                let whole = 0..expression.text().len();
+                diagnostics.push(
+                    expression
+                        .place()
+                        .error(&whole, "the expression reads no evidence")
+                        .help("name a value that was measured, such as `create.outcome.returned`"),
+                );
+            }
+        }
+        match expression {
+            Some(expression) if diagnostics.is_empty() => Ok(Claim {
+                id: id.into(),
+                when,
+                expression,
+            }),
+            _ => Err(diagnostics),
+        }
+    }
+
+    /// Checks every name against what is planned and captured, without evaluating anything.
+    pub fn check(&self, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
+        self.when
+            .iter()
+            .chain([&self.expression])
+            .flat_map(|expression| gather::check(expression, catalog))
+            .collect()
+    }
+
+    /// Every path that the claim reads, its condition's included.
+    pub fn reads(&self) -> impl Iterator<Item = &ReadPath> {
+        self.when
+            .iter()
+            .flat_map(Expression::reads)
+            .chain(self.expression.reads())
+    }
+}
+
+/// Whether any of them is an error.
+pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|d| d.severity == Severity::Error)
+}

@@ -1,0 +1,278 @@
+//! Mutants: values that a leaf could have had instead, for the negative control and the mutation test.
+
+use crate::resolve::Indexed;
+use crate::value::{Address, Bytes, Frame, Integer, LineRole, Location, Value};
+
+use super::expression::Expression;
+use super::node::{Literal, Node, NodeKind};
+use super::typed::Typed;
+
+/// What the surroundings suggest as other values: the literals of the claim and the other values of the evidence.
+#[derive(Default)]
+pub(super) struct Hints {
+    numbers: Vec<i128>,
+    pub addresses: Vec<u64>,
+    texts: Vec<String>,
+    bytes: Vec<Vec<u8>>,
+}
+
+/// How many other pointers of the same evidence are tried beside those that the claim reads.
+const OTHER_POINTERS: usize = 4;
+
+impl Hints {
+    /// The hints for one claim on one machine.
+    pub fn new<'v>(
+        expression: &Expression,
+        constants: impl Iterator<Item = &'v Typed>,
+        values: impl Iterator<Item = &'v Value>,
+        machine: &Indexed<'_>,
+    ) -> Self {
+        let mut hints = Hints::default();
+        expression.root.walk(&mut |node: &Node| match &node.kind {
+            NodeKind::Literal(Literal::Int(value)) => hints.number((*value).into()),
+            NodeKind::Literal(Literal::Uint(value)) => {
+                hints.number((*value).into());
+                hints.addresses.push(*value);
+            }
+            NodeKind::Literal(Literal::Text(text)) => hints.texts.push(text.clone()),
+            NodeKind::Literal(Literal::Bytes(bytes)) => hints.bytes.push(bytes.clone()),
+            _ => {}
+        });
+        for constant in constants {
+            if let Typed::Number(number) = constant {
+                hints.number(number.value);
+            }
+        }
+        for value in values {
+            match value {
+                Value::Address { value, .. } => hints.addresses.push(value.0),
+                Value::Symbol { address, .. } => hints.addresses.push(address.0),
+                Value::Text { value } => hints.texts.push(value.clone()),
+                Value::Bytes { value } => hints.bytes.push(value.0.clone()),
+                other => hints.numbers.extend(other.as_integer()),
+            }
+        }
+        let others = machine
+            .leaves
+            .values()
+            .filter_map(|leaf| match leaf.datum.value() {
+                Some(Value::Address { value, .. }) if value.0 != 0 => Some(value.0),
+                _ => None,
+            });
+        for other in others {
+            if hints.addresses.len() > OTHER_POINTERS {
+                break;
+            }
+            if !hints.addresses.contains(&other) {
+                hints.addresses.push(other);
+            }
+        }
+        hints
+    }
+
+    fn number(&mut self, value: i128) {
+        self.numbers.extend([value, -value, value - 1, value + 1]);
+    }
+}
+
+/// Values that a leaf could have had instead of `value`: of the same kind, valid, and different. The likeliest to
+/// be told apart come first.
+pub(super) fn mutants(value: &Value, hints: &Hints) -> Vec<Value> {
+    let mut list = match value {
+        Value::Address {
+            value,
+            type_name,
+            symbol,
+        } => addresses(value.0, hints)
+            .into_iter()
+            .map(|address| Value::Address {
+                value: Address(address),
+                type_name: type_name.clone(),
+                symbol: symbol.as_ref().map(|_| "qed_another_symbol+0x0".into()),
+            })
+            .collect(),
+        Value::Symbol {
+            offset, address, ..
+        } => addresses(address.0, hints)
+            .into_iter()
+            .map(|address| ("qed_another_symbol".to_owned(), address))
+            .chain(hints.texts.iter().map(|name| {
+                (
+                    name.split_once("+0x")
+                        .map_or(name.as_str(), |(name, _)| name)
+                        .to_owned(),
+                    address.0 ^ 0x1000,
+                )
+            }))
+            .map(|(name, address)| Value::Symbol {
+                name,
+                offset: *offset,
+                address: Address(address),
+            })
+            .collect(),
+        Value::Bool { value } => vec![Value::Bool { value: !value }],
+        Value::Text { value } => texts(value, hints)
+            .into_iter()
+            .map(|value| Value::Text { value })
+            .collect(),
+        Value::Bytes { value } => bytes(&value.0, hints)
+            .into_iter()
+            .map(|value| Value::Bytes {
+                value: Bytes(value),
+            })
+            .collect(),
+        Value::Location { value } => locations(value, hints)
+            .into_iter()
+            .map(|value| Value::Location { value })
+            .collect(),
+        Value::Stack { .. } => stacks(hints)
+            .into_iter()
+            .map(|value| Value::Stack { value })
+            .collect(),
+        number => numbers(number.as_integer().unwrap_or_default(), hints)
+            .into_iter()
+            .filter_map(|n| with_number(number, n))
+            .collect(),
+    };
+    list.retain(|mutant| mutant != value && mutant.validate().is_ok());
+    let mut unique: Vec<Value> = Vec::with_capacity(list.len());
+    for mutant in list {
+        if !unique.contains(&mutant) {
+            unique.push(mutant);
+        }
+    }
+    unique
+}
+
+fn addresses(value: u64, hints: &Hints) -> Vec<u64> {
+    let near = [value.wrapping_add(1), value.wrapping_sub(1), 0, u64::MAX];
+    let bits = [1, 12, 21, 30, 47, 63].map(|bit| value ^ (1 << bit));
+    near.into_iter()
+        .chain(hints.addresses.iter().copied())
+        .chain(bits)
+        .collect()
+}
+
+fn numbers(value: i128, hints: &Hints) -> Vec<i128> {
+    let near = [value + 1, value - 1, 0, -value, 1];
+    let bits = [1, 4, 12, 21, 31].map(|bit| value ^ (1 << bit));
+    let far = [
+        i32::MAX.into(),
+        i64::MAX.into(),
+        i64::MIN.into(),
+        u64::MAX.into(),
+    ];
+    near.into_iter()
+        .chain(hints.numbers.iter().copied())
+        .chain(bits)
+        .chain(far)
+        .collect()
+}
+
+/// The same kind of value with another number; `None` if the kind cannot hold it.
+fn with_number(like: &Value, number: i128) -> Option<Value> {
+    let integer = Integer::new(number)?;
+    Some(match like {
+        Value::Int { type_name, .. } => Value::Int {
+            value: integer,
+            type_name: type_name.clone(),
+        },
+        Value::Offset { .. } => Value::Offset { value: integer },
+        Value::Size { .. } => Value::Size {
+            value: u64::try_from(number).ok()?,
+        },
+        Value::Fd { .. } => Value::Fd {
+            value: i32::try_from(number).ok()?,
+        },
+        Value::Pid { .. } => Value::Pid {
+            value: i32::try_from(number).ok()?,
+        },
+        Value::Errno { .. } => {
+            let value = i32::try_from(number).ok()?;
+            Value::Errno {
+                value,
+                name: crate::constants::errno_name(value.unsigned_abs())?.into_owned(),
+            }
+        }
+        Value::Enum { type_name, .. } => Value::Enum {
+            value: integer,
+            type_name: type_name.clone(),
+            name: Some(format!("QED_ANOTHER_{}", number.unsigned_abs())),
+        },
+        Value::Flags { .. } => Value::Flags {
+            value: integer,
+            names: vec!["QED_ANOTHER".into()],
+        },
+        Value::Time { .. } => Value::Time {
+            ns: u64::try_from(number).ok()?,
+        },
+        _ => return None,
+    })
+}
+
+fn texts(value: &str, hints: &Hints) -> Vec<String> {
+    let mut list = vec![String::new(), format!("{value}?"), format!("?{value}")];
+    if super::typed::Version::parse(value).is_some() {
+        list.extend(["0.1.0".into(), "65535.0.0".into()]);
+    }
+    list.extend(hints.texts.iter().cloned());
+    list
+}
+
+fn bytes(value: &[u8], hints: &Hints) -> Vec<Vec<u8>> {
+    let mut flipped = value.to_vec();
+    if let Some(first) = flipped.first_mut() {
+        *first ^= 1;
+    }
+    let mut longer = value.to_vec();
+    longer.push(0);
+    [flipped, longer, Vec::new()]
+        .into_iter()
+        .chain(hints.bytes.iter().cloned())
+        .collect()
+}
+
+fn locations(value: &Location, hints: &Hints) -> Vec<Location> {
+    let lines = numbers(value.line.into(), hints)
+        .into_iter()
+        .filter_map(|line| {
+            let line = u32::try_from(line).ok()?;
+            Some(Location {
+                line,
+                ..value.clone()
+            })
+        });
+    let others = texts("qed_another", hints).into_iter().flat_map(|text| {
+        [
+            Location {
+                file: text.clone(),
+                ..value.clone()
+            },
+            Location {
+                function: text,
+                ..value.clone()
+            },
+        ]
+    });
+    lines.chain(others).collect()
+}
+
+/// Stacks that say everything, so that what is not on them is certainly absent: one with nothing of interest, and
+/// ones with all functions that the claim names, in either order.
+fn stacks(hints: &Hints) -> Vec<Vec<Frame>> {
+    let frame = |function: &str| Frame {
+        address: Address(0xffff_ffff_8100_0000),
+        symbol: Some(function.into()),
+        offset: Some(0),
+        site: Some(Location {
+            file: "qed_another.c".into(),
+            line: 1,
+            function: function.into(),
+            role: LineRole::Call,
+            inlined_into: Vec::new(),
+        }),
+    };
+    let named: Vec<Frame> = hints.texts.iter().map(|text| frame(text)).collect();
+    let reversed = named.iter().rev().cloned().collect();
+    vec![vec![frame("qed_another")], named, reversed, Vec::new()]
+}

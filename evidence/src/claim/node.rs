@@ -1,0 +1,98 @@
+//! The expression tree of a claim: the part of CEL that claims may use, with the bytes where each node stands.
+
+use std::ops::Range;
+
+use super::functions::Function;
+
+/// A node of the tree and where it stands in the expression's text.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub range: Range<usize>,
+    pub kind: NodeKind,
+}
+
+/// What a node is.
+#[derive(Clone, Debug)]
+pub(super) enum NodeKind {
+    Literal(Literal),
+    /// A dotted lower-case name: a value of the evidence, or, as an argument of some functions, a probe or an
+    /// experiment.
+    Path(crate::Path),
+    /// An upper-case name.
+    Constant(String),
+    Unary(Unary, Box<Node>),
+    Binary(Binary, Box<[Node; 2]>),
+    /// Condition, value if it is true, value if it is false.
+    Conditional(Box<[Node; 3]>),
+    Call(&'static Function, Vec<Node>),
+}
+
+/// A value written in the expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Literal {
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// An operator before its operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unary {
+    Not,
+    Negate,
+}
+
+/// An operator between its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Binary {
+    And,
+    Or,
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+}
+
+impl Binary {
+    /// The operator as it is written.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Binary::And => "&&",
+            Binary::Or => "||",
+            Binary::Equal => "==",
+            Binary::NotEqual => "!=",
+            Binary::Less => "<",
+            Binary::LessEqual => "<=",
+            Binary::Greater => ">",
+            Binary::GreaterEqual => ">=",
+            Binary::Add => "+",
+            Binary::Subtract => "-",
+            Binary::Multiply => "*",
+            Binary::Divide => "/",
+            Binary::Remainder => "%",
+        }
+    }
+}
+
+impl Node {
+    /// Calls `visit` on the node and all nodes below it, from left to right.
+    pub fn walk<'n>(&'n self, visit: &mut dyn FnMut(&'n Node)) {
+        visit(self);
+        match &self.kind {
+            NodeKind::Literal(_) | NodeKind::Path(_) | NodeKind::Constant(_) => {}
+            NodeKind::Unary(_, operand) => operand.walk(visit),
+            NodeKind::Binary(_, operands) => operands.iter().for_each(|node| node.walk(visit)),
+            NodeKind::Conditional(parts) => parts.iter().for_each(|node| node.walk(visit)),
+            NodeKind::Call(_, args) => args.iter().for_each(|node| node.walk(visit)),
+        }
+    }
+}

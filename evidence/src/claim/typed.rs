@@ -1,0 +1,330 @@
+//! Values while a claim is evaluated: exact integers with what they count, so that different things are never compared.
+
+use std::cmp::Ordering;
+
+use crate::value::{Frame, Location, Value};
+
+use super::eval::Failure;
+
+/// A value while a claim is evaluated.
+#[derive(Clone, Debug)]
+pub(super) enum Typed {
+    Bool(bool),
+    Number(Number),
+    Address(Pointer),
+    Text(String),
+    Bytes(Vec<u8>),
+    Version(Version),
+    Location(Location),
+    Stack(Vec<Frame>),
+}
+
+/// An exact integer that counts something.
+#[derive(Clone, Debug)]
+pub(super) struct Number {
+    /// Between `i64::MIN` and `u64::MAX`.
+    pub value: i128,
+    /// Whether it is a CEL `uint`; CEL does not calculate with both.
+    pub unsigned: bool,
+    /// What it counts.
+    pub kind: Kind,
+    /// Name of the enumerator or error, names of the flags.
+    pub label: Option<String>,
+}
+
+/// What a number counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing yet: a number written in the claim. Comparable with all numbers, with the suffix `u` also with
+    /// addresses.
+    Literal,
+    /// Nothing in particular: a C integer, a count. Comparable with all numbers, never with an address.
+    Plain,
+    Offset,
+    Size,
+    Fd,
+    Pid,
+    Errno,
+    /// Of this C type.
+    Enum(String),
+    Flags,
+    Time,
+}
+
+impl Kind {
+    fn name(&self) -> String {
+        match self {
+            Kind::Literal | Kind::Plain => "a number".into(),
+            Kind::Offset => "an offset".into(),
+            Kind::Size => "a size".into(),
+            Kind::Fd => "an fd".into(),
+            Kind::Pid => "a pid".into(),
+            Kind::Errno => "an errno".into(),
+            Kind::Enum(type_name) => format!("an enum {type_name}"),
+            Kind::Flags => "flags".into(),
+            Kind::Time => "a time".into(),
+        }
+    }
+}
+
+/// An address and, where it leads into the kernel image, its symbol.
+#[derive(Clone, Debug)]
+pub(super) struct Pointer {
+    pub value: u64,
+    /// Symbol and bytes from its start.
+    pub symbol: Option<(String, u64)>,
+}
+
+/// A kernel version, comparable number by number; a release candidate is below its release.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Version {
+    numbers: [u64; 3],
+    candidate: u64,
+}
+
+impl Version {
+    /// Reads `6.6`, `6.12.117+deb12-cloud-amd64`, `6.7-rc1`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let end = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
+        let (head, rest) = text.split_at(end);
+        let mut numbers = [0; 3];
+        let mut count = 0;
+        for part in head.trim_end_matches('.').split('.') {
+            *numbers.get_mut(count)? = part.parse().ok()?;
+            count += 1;
+        }
+        let candidate = match rest.strip_prefix("-rc") {
+            Some(rest) => {
+                let digits =
+                    rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+                rest[..digits].parse().ok()?
+            }
+            None => u64::MAX,
+        };
+        (count >= 2).then_some(Version { numbers, candidate })
+    }
+}
+
+impl Typed {
+    /// A plain number.
+    pub fn number(value: impl Into<i128>) -> Self {
+        Typed::of_kind(value, Kind::Plain)
+    }
+
+    /// A number of this kind; a CEL `uint` only where it does not fit an `int`.
+    pub fn of_kind(value: impl Into<i128>, kind: Kind) -> Self {
+        let value = value.into();
+        Typed::Number(Number {
+            value,
+            unsigned: value > i128::from(i64::MAX),
+            kind,
+            label: None,
+        })
+    }
+
+    /// An address without a symbol.
+    pub fn address(value: u64) -> Self {
+        Typed::Address(Pointer {
+            value,
+            symbol: None,
+        })
+    }
+
+    /// What it is, with its article, for complaints.
+    pub fn kind(&self) -> String {
+        match self {
+            Typed::Bool(_) => "a truth value".into(),
+            Typed::Number(number) => number.kind.name(),
+            Typed::Address(_) => "an address".into(),
+            Typed::Text(_) => "a text".into(),
+            Typed::Bytes(_) => "bytes".into(),
+            Typed::Version(_) => "a version".into(),
+            Typed::Location(_) => "a place in the source".into(),
+            Typed::Stack(_) => "a stack".into(),
+        }
+    }
+}
+
+impl From<&Value> for Typed {
+    fn from(value: &Value) -> Self {
+        let labelled = |value: i128, kind: Kind, label: Option<String>| {
+            Typed::Number(Number {
+                value,
+                unsigned: value > i128::from(i64::MAX),
+                kind,
+                label,
+            })
+        };
+        match value {
+            Value::Address { value, symbol, .. } => Typed::Address(Pointer {
+                value: value.0,
+                symbol: symbol.as_deref().and_then(split_symbol),
+            }),
+            Value::Symbol {
+                name,
+                offset,
+                address,
+            } => Typed::Address(Pointer {
+                value: address.0,
+                symbol: Some((name.clone(), *offset)),
+            }),
+            Value::Int { value, .. } => Typed::number(value.get()),
+            Value::Offset { value } => Typed::of_kind(value.get(), Kind::Offset),
+            Value::Size { value } => Typed::of_kind(*value, Kind::Size),
+            Value::Fd { value } => Typed::of_kind(*value, Kind::Fd),
+            Value::Pid { value } => Typed::of_kind(*value, Kind::Pid),
+            Value::Errno { value, name } => {
+                labelled((*value).into(), Kind::Errno, Some(name.clone()))
+            }
+            Value::Enum {
+                value,
+                type_name,
+                name,
+            } => labelled(value.get(), Kind::Enum(type_name.clone()), name.clone()),
+            Value::Flags { value, names } => {
+                labelled(value.get(), Kind::Flags, Some(names.join("|")))
+            }
+            Value::Time { ns } => Typed::of_kind(*ns, Kind::Time),
+            Value::Bool { value } => Typed::Bool(*value),
+            Value::Text { value } => Typed::Text(value.clone()),
+            Value::Bytes { value } => Typed::Bytes(value.0.clone()),
+            Value::Location { value } => Typed::Location(value.clone()),
+            Value::Stack { value } => Typed::Stack(value.clone()),
+        }
+    }
+}
+
+/// Symbol and offset of `symbol+0x1f`.
+fn split_symbol(text: &str) -> Option<(String, u64)> {
+    match text.rsplit_once("+0x") {
+        Some((name, offset)) => Some((name.into(), u64::from_str_radix(offset, 16).ok()?)),
+        None => Some((text.into(), 0)),
+    }
+}
+
+/// How two values of the same kind compare; a failure if they are of different kinds.
+pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
+    Ok(match (a, b) {
+        (Typed::Bool(a), Typed::Bool(b)) => a.cmp(b),
+        (Typed::Text(a), Typed::Text(b)) => a.cmp(b),
+        (Typed::Bytes(a), Typed::Bytes(b)) => a.cmp(b),
+        (Typed::Version(a), Typed::Version(b)) => a.cmp(b),
+        (Typed::Address(a), Typed::Address(b)) => a.value.cmp(&b.value),
+        (Typed::Address(a), Typed::Number(n)) if is_bare_uint(n) => {
+            i128::from(a.value).cmp(&n.value)
+        }
+        (Typed::Number(n), Typed::Address(a)) if is_bare_uint(n) => {
+            n.value.cmp(&i128::from(a.value))
+        }
+        (Typed::Number(x), Typed::Number(y)) => {
+            common_kind(x, y)?;
+            if x.kind == Kind::Errno
+                && y.kind == Kind::Errno
+                && x.value.signum() * y.value.signum() < 0
+            {
+                return Err(Failure::kinds(
+                    "one error number is negative, as the kernel returns it, and the other positive".into(),
+                    Some("compare with `-EMFILE`, or take the positive number with `errno(…)`".into()),
+                ));
+            }
+            if let (Kind::Enum(_), Kind::Enum(_), Some(a), Some(b)) =
+                (&x.kind, &y.kind, &x.label, &y.label)
+                && (a == b) != (x.value == y.value)
+            {
+                return Err(Failure::kinds(
+                    format!(
+                        "`{a}` is {} and `{b}` is {}: the machines' kernels number them differently",
+                        x.value, y.value
+                    ),
+                    Some("compare the names: `name(…) == '…'`".into()),
+                ));
+            }
+            x.value.cmp(&y.value)
+        }
+        (Typed::Location(_) | Typed::Stack(_), _) | (_, Typed::Location(_) | Typed::Stack(_)) => {
+            return Err(Failure::kinds(
+                format!("{} and {} cannot be compared", a.kind(), b.kind()),
+                Some(
+                    "ask with `file(…)`, `line(…)`, `function(…)`, `on_stack(…)` or `calls(…)`"
+                        .into(),
+                ),
+            ));
+        }
+        _ => return Err(different(a, b)),
+    })
+}
+
+/// Whether a number is one written with `u` and nothing else.
+pub(super) fn is_bare_uint(number: &Number) -> bool {
+    number.unsigned && number.kind == Kind::Literal
+}
+
+/// The kind that two numbers share: equal kinds, or one of them of no particular kind.
+pub(super) fn common_kind(a: &Number, b: &Number) -> Result<Kind, Failure> {
+    match (&a.kind, &b.kind) {
+        (a, b) if a == b => Ok(a.clone()),
+        (Kind::Literal, kind) | (kind, Kind::Literal) => Ok(kind.clone()),
+        (Kind::Plain, kind) | (kind, Kind::Plain) => Ok(kind.clone()),
+        (x, y) => Err(Failure::kinds(
+            format!("{} and {} are different things", x.name(), y.name()),
+            Some("if they are meant to be compared, take the bare numbers with `int(…)`".into()),
+        )),
+    }
+}
+
+/// The failure for two values of different kinds.
+pub(super) fn different(a: &Typed, b: &Typed) -> Failure {
+    let help = match (a, b) {
+        (Typed::Address(_), Typed::Number(_)) | (Typed::Number(_), Typed::Address(_)) => Some(
+            "write an address with the suffix u (`0xffffffff81000000u`); the distance of two addresses is `delta(a, b)`"
+                .into(),
+        ),
+        (Typed::Number(number), Typed::Text(_)) | (Typed::Text(_), Typed::Number(number))
+            if number.label.is_some() =>
+        {
+            Some("its name is `name(…)`".into())
+        }
+        (Typed::Address(_), Typed::Text(_)) | (Typed::Text(_), Typed::Address(_)) => {
+            Some("its symbol is `symbol_name(…)` or `symbol(…)`".into())
+        }
+        (Typed::Version(_), Typed::Text(_)) | (Typed::Text(_), Typed::Version(_)) => {
+            Some("a version is compared with a version: `version('6.6')`".into())
+        }
+        _ => None,
+    };
+    Failure::kinds(
+        format!("{} and {} are different things", a.kind(), b.kind()),
+        help,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that versions compare by number, that a candidate is below its release, and that other text is none.
+    #[test]
+    fn versions() {
+        let version = |text| Version::parse(text).unwrap();
+        assert!(version("6.12") > version("6.6"));
+        assert!(version("6.12.117+deb12-cloud-amd64") >= version("6.12.117"));
+        assert!(version("6.1.0-56-cloud-amd64") < version("6.6"));
+        assert!(version("6.7-rc3") < version("6.7"));
+        assert!(version("6.7-rc10") > version("6.7-rc9"));
+        assert_eq!(version("6.6"), version("6.6.0"));
+        for bad in [
+            "",
+            "6",
+            "six",
+            "6..1",
+            "6.1.2.3",
+            "99999999999999999999.1",
+            "-rc1",
+            "6.1-rc",
+        ] {
+            assert_eq!(Version::parse(bad), None, "{bad}");
+        }
+    }
+}
