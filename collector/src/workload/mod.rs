@@ -1,1 +1,16 @@
-//! Running the workload in a process of its own.
+//! Running the workload in a process of its own: a second copy of this program, started with a hidden
+//! argument, which stops at a gate until the probes look at it, makes exactly one system call (or
+//! executes a command), and keeps its objects open until every reader has finished.
+//!
+//! Only descriptors 0, 1 and 2 are open in it, so the first descriptor that it gets is 3.
+
+mod child;
+mod invoke;
+pub mod names;
+mod protocol;
+mod runner;
+mod spec;
+
+pub use child::{HIDDEN_ARGUMENT, child_main, is_child};
+pub use runner::{CallSite, Finished, Running, WorkloadError};
+pub use spec::{Arg, Exit, Outcome, WorkloadKind, WorkloadSpec};

@@ -1,0 +1,321 @@
+//! The workload's side.
+
+use std::{
+    env,
+    ffi::CString,
+    io::{self, BufRead as _, BufReader, Write as _},
+    mem::ManuallyDrop,
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _},
+        unix::{ffi::OsStrExt as _, net::UnixStream, process::CommandExt as _},
+    },
+    process::{Command, exit},
+    time::Instant,
+};
+
+use caps::{CapSet, Capability};
+use nix::sys::{
+    prctl,
+    signal::{Signal, raise},
+};
+
+use super::{
+    Arg, WorkloadKind,
+    invoke::{code, invoke},
+    protocol::{FromChild, Job, ToChild},
+    spec::errno_of,
+};
+
+/// The first argument that makes this program a workload. The second is its parent's process id.
+pub const HIDDEN_ARGUMENT: &str = "__workload";
+
+/// Was this process started as a workload?
+pub fn is_child() -> bool {
+    env::args_os()
+        .nth(1)
+        .is_some_and(|first| first.as_bytes() == HIDDEN_ARGUMENT.as_bytes())
+}
+
+/// To be called first in `main`: if this process is a workload it does its job and never returns.
+pub fn child_main() {
+    if !is_child() {
+        return;
+    }
+    let parent = env::args().nth(2).and_then(|text| text.parse().ok());
+    if let Err(error) = guard(parent).and_then(|()| work()) {
+        // The collector takes this as the reason.
+        eprintln!("workload: {error}");
+        exit(126);
+    }
+    exit(0);
+}
+
+/// Die with the collector, and start with nothing open but 0, 1 and 2.
+fn guard(parent: Option<i32>) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // The collector may have died before that took effect.
+    if parent != Some(nix::unistd::getppid().as_raw()) {
+        return Err(io::Error::other("the collector is gone"));
+    }
+    close_all();
+    Ok(())
+}
+
+/// Close everything from 3 on. All that is open there was opened by a warm-up call or inherited; nothing
+/// in this process owns it.
+fn close_all() {
+    // SAFETY: no Rust value owns a descriptor above 2.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+}
+
+/// The socket to the collector. Never closed by us: descriptor 0 stays what it is.
+struct Link(ManuallyDrop<BufReader<UnixStream>>);
+
+impl Link {
+    fn open() -> Self {
+        // SAFETY: descriptor 0 is the collector's socket, and nothing else uses it.
+        let stream = unsafe { UnixStream::from_raw_fd(0) };
+        Self(ManuallyDrop::new(BufReader::new(stream)))
+    }
+
+    fn receive<T: serde::de::DeserializeOwned>(&mut self) -> io::Result<T> {
+        let mut line = String::new();
+        if self.0.read_line(&mut line)? == 0 {
+            return Err(io::Error::other("the collector is gone"));
+        }
+        serde_json::from_str(&line).map_err(io::Error::other)
+    }
+
+    fn send(&mut self, message: &FromChild) -> io::Result<()> {
+        let mut line = serde_json::to_vec(message).map_err(io::Error::other)?;
+        line.push(b'\n');
+        self.0.get_mut().write_all(&line)
+    }
+}
+
+fn work() -> io::Result<()> {
+    let mut link = Link::open();
+    let job: Job = link.receive()?;
+    if let Err(error) = prepare(&job) {
+        return link.send(&FromChild::Failed(error));
+    }
+    match &job.kind {
+        WorkloadKind::Command(argv) => command(argv, &mut link),
+        WorkloadKind::Syscall { number, name, args } => {
+            call(*number, name, args, job.warm_up, &mut link)
+        }
+    }
+}
+
+fn prepare(job: &Job) -> Result<(), String> {
+    for (resource, soft) in &job.limits {
+        set_soft_limit(*resource, *soft)
+            .map_err(|error| format!("cannot set resource limit {resource} to {soft}: {error}"))?;
+    }
+    if job.drop_capabilities {
+        // The bounding set first, while dropping from it is still allowed: it keeps a command that root
+        // executes from getting all of them back.
+        let mut sets = vec![CapSet::Effective, CapSet::Inheritable, CapSet::Permitted];
+        if holds(Capability::CAP_SETPCAP) {
+            sets.insert(0, CapSet::Bounding);
+        }
+        for set in sets {
+            caps::clear(None, set)
+                .map_err(|error| format!("cannot drop the capabilities ({set:?}): {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn holds(capability: Capability) -> bool {
+    caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false)
+}
+
+fn set_soft_limit(resource: u32, soft: u64) -> io::Result<()> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is valid for reading and writing.
+    unsafe {
+        if libc::getrlimit(resource, &raw mut limit) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        limit.rlim_cur = soft;
+        limit.rlim_max = limit.rlim_max.max(soft);
+        if libc::setrlimit(resource, &raw const limit) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Stop until the collector continues us, then execute. The socket is closed before, because closing it
+/// later would be part of what is traced.
+fn command(argv: &[String], link: &mut Link) -> io::Result<()> {
+    let Some((program, args)) = argv.split_first() else {
+        return link.send(&FromChild::Failed("the command is empty".into()));
+    };
+    let null = std::fs::File::open("/dev/null")?;
+    let mut command = Command::new(program);
+    command.args(args);
+    // SAFETY: `null` is a descriptor of ours; the link is not used again.
+    if unsafe { libc::dup2(null.as_raw_fd(), 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    drop(null);
+    raise(Signal::SIGSTOP)?;
+    let error = command.exec();
+    eprintln!("cannot execute {program}: {error}");
+    exit(127);
+}
+
+/// The memory behind the pointer arguments.
+struct Operands {
+    words: [i64; 7],
+    buffers: Vec<(String, Vec<u8>)>,
+    _texts: Vec<CString>,
+}
+
+impl Operands {
+    fn new(number: i64, args: &[Arg]) -> Result<Self, String> {
+        if args.len() > 6 {
+            return Err(format!("{} arguments, and 6 is the limit", args.len()));
+        }
+        let mut operands = Self {
+            words: [number, 0, 0, 0, 0, 0, 0],
+            buffers: Vec::new(),
+            _texts: Vec::new(),
+        };
+        for (arg, word) in args.iter().zip(&mut operands.words[1..]) {
+            *word = match arg {
+                Arg::Int(value) => *value,
+                Arg::Str(text) => {
+                    let text = CString::new(text.as_str())
+                        .map_err(|_| format!("the text {text:?} holds a NUL"))?;
+                    let address = text.as_ptr() as i64;
+                    operands._texts.push(text);
+                    address
+                }
+                Arg::Buffer { size, name } => {
+                    let mut buffer = vec![0u8; *size];
+                    let address = buffer.as_mut_ptr() as i64;
+                    operands.buffers.push((name.clone(), buffer));
+                    address
+                }
+            };
+        }
+        Ok(operands)
+    }
+
+    fn call(&self) -> i64 {
+        // SAFETY: pointers among the words are to memory of ours that lives as long as `self`; what the
+        // call does with it, and with the numbers, is what the author of the investigation asked for.
+        unsafe { invoke(&self.words) }
+    }
+}
+
+fn call(number: i64, name: &str, args: &[Arg], warm_up: u32, link: &mut Link) -> io::Result<()> {
+    let operands = match Operands::new(number, args) {
+        Ok(operands) => operands,
+        Err(error) => return link.send(&FromChild::Failed(error)),
+    };
+    for _ in 0..warm_up {
+        operands.call();
+        close_all();
+    }
+    let head = head(name, args);
+    let (function, instruction, code) = code();
+    link.send(&FromChild::Ready {
+        instruction,
+        function,
+        code: hex::encode(code),
+    })?;
+    loop {
+        match link.receive()? {
+            ToChild::Time(calls) => link.send(&FromChild::Timed(time(&operands, calls)))?,
+            ToChild::Go => break,
+            other => return Err(io::Error::other(format!("{other:?} at the gate"))),
+        }
+    }
+    let returned = operands.call();
+    // One write, without a lock or a buffer between: the collector takes the line as "it has returned".
+    let line = line(&head, returned);
+    // SAFETY: the bytes of `line`.
+    unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
+    loop {
+        match link.receive()? {
+            ToChild::Report => {
+                let buffers = operands.buffers.iter();
+                let buffers = buffers.map(|(name, bytes)| (name.clone(), hex::encode(bytes)));
+                link.send(&FromChild::Done {
+                    returned,
+                    buffers: buffers.collect(),
+                })?;
+            }
+            ToChild::Release => return Ok(()),
+            other => return Err(io::Error::other(format!("{other:?} after the call"))),
+        }
+    }
+}
+
+/// Median time of one call in nanoseconds.
+fn time(operands: &Operands, calls: u32) -> u64 {
+    let mut times: Vec<u64> = (0..calls.max(1))
+        .map(|_| {
+            let start = Instant::now();
+            operands.call();
+            let elapsed = start.elapsed();
+            close_all();
+            u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+        })
+        .collect();
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// `socket(2, 1, 0) = `
+fn head(name: &str, args: &[Arg]) -> String {
+    let args: Vec<String> = args
+        .iter()
+        .map(|arg| match arg {
+            Arg::Int(value) => value.to_string(),
+            Arg::Str(text) => format!("{text:?}"),
+            Arg::Buffer { name, .. } => name.clone(),
+        })
+        .collect();
+    format!("{name}({}) = ", args.join(", "))
+}
+
+fn line(head: &str, returned: i64) -> String {
+    match errno_of(returned) {
+        0 => format!("{head}{returned}\n"),
+        errno => format!("{head}-1 {:?}\n", nix::errno::Errno::from_raw(errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check the line that the reader of a book sees, for success and failure.
+    #[test]
+    fn lines_look_like_strace() {
+        let args = [Arg::Int(2), Arg::Str("a\"b".into())];
+        assert_eq!(
+            line(&head("socket", &args), 3),
+            "socket(2, \"a\\\"b\") = 3\n"
+        );
+        let failed = line(&head("pipe2", &[]), -i64::from(libc::EMFILE));
+        assert_eq!(failed, "pipe2() = -1 EMFILE\n");
+    }
+
+    /// Check that arguments go into the words in order, the rest being 0, and that a seventh is refused.
+    #[test]
+    fn operands_are_in_order() {
+        let operands = Operands::new(9, &[Arg::Int(5), Arg::Int(-1)]).unwrap();
+        assert_eq!(operands.words, [9, 5, -1, 0, 0, 0, 0]);
+        assert!(Operands::new(9, &vec![Arg::Int(0); 7]).is_err());
+        assert!(Operands::new(9, &[Arg::Str("a\0b".into())]).is_err());
+    }
+}

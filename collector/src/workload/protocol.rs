@@ -1,0 +1,53 @@
+//! What collector and workload say to each other: one JSON value per line over the socket that is the
+//! workload's descriptor 0. The workload says nothing between the gate and [`ToChild::Report`], because
+//! a message allocates kernel memory that would appear among the traced allocations; that its call has
+//! returned is seen by the line on its standard output.
+
+use serde::{Deserialize, Serialize};
+
+use super::WorkloadKind;
+
+/// The first line: what to run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Job {
+    pub kind: WorkloadKind,
+    pub limits: Vec<(u32, u64)>,
+    pub drop_capabilities: bool,
+    pub warm_up: u32,
+}
+
+/// From the collector.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum ToChild {
+    /// Make the call this many times, closing what it opens, and say how long one takes.
+    Time(u32),
+    /// Make the call.
+    Go,
+    /// Say what came of it.
+    Report,
+    /// Let go of everything and end.
+    Release,
+}
+
+/// From the workload.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum FromChild {
+    /// At the gate.
+    Ready {
+        /// Where the `syscall` instruction is.
+        instruction: u64,
+        /// Start of the function that holds it.
+        function: u64,
+        /// The function's machine code, in hexadecimal.
+        code: String,
+    },
+    /// Median time of one call in nanoseconds.
+    Timed(u64),
+    /// The call returned.
+    Done {
+        returned: i64,
+        buffers: Vec<(String, String)>,
+    },
+    /// It could not be prepared.
+    Failed(String),
+}

@@ -1,0 +1,434 @@
+//! The collector's side.
+
+use std::{
+    io,
+    os::{fd::OwnedFd, unix::net::UnixStream as StdStream, unix::process::ExitStatusExt as _},
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    sys::{
+        signal::{Signal, kill},
+        wait::{Id, WaitPidFlag, WaitStatus, waitid},
+    },
+    unistd::Pid,
+};
+use thiserror::Error;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::UnixStream,
+    process::{Child, ChildStderr, ChildStdout, Command},
+    time::{Instant, sleep, timeout, timeout_at},
+};
+
+use super::{
+    Exit, HIDDEN_ARGUMENT, Outcome, WorkloadKind, WorkloadSpec,
+    protocol::{FromChild, Job, ToChild},
+    spec::errno_of,
+};
+
+/// Bytes kept of standard output and of standard error.
+const KEPT: usize = 64 * 1024;
+
+/// The workload could not be run as asked. That it failed by itself is not an error but an [`Outcome`].
+#[derive(Debug, Error)]
+pub enum WorkloadError {
+    /// The operating system refused something.
+    #[error("cannot {what} the workload: {source}")]
+    System {
+        /// "start", "wait for", …
+        what: &'static str,
+        /// Its reason.
+        source: io::Error,
+    },
+    /// It could not be prepared.
+    #[error("the workload could not be prepared: {0}; correct it in the investigation")]
+    Preparation(String),
+    /// A step took too long.
+    #[error(
+        "the workload did not {step} within {limit:?} and was killed; give it a longer timeout in the investigation"
+    )]
+    Timeout {
+        /// "get ready", …
+        step: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// It ended before it should.
+    #[error("the workload ended before it was let go ({status}){}{stderr}", if .stderr.is_empty() { "" } else { ": " })]
+    Early {
+        /// How.
+        status: String,
+        /// What it said.
+        stderr: String,
+    },
+    /// It said something else than was asked.
+    #[error("the workload answered out of turn ({0}); this is a mistake in the collector")]
+    Protocol(String),
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> WorkloadError {
+    move |source| WorkloadError::System { what, source }
+}
+
+/// Where the workload makes its call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallSite {
+    /// Address of the function in the workload's memory.
+    pub function: u64,
+    /// Address of the `syscall` instruction.
+    pub instruction: u64,
+    /// The function's machine code.
+    pub code: Vec<u8>,
+}
+
+/// How far the workload got when it was let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// The system call returned; the process waits with its objects open.
+    Returned,
+    /// The process has ended: a command did its work, or a signal killed it in the call.
+    Ended,
+}
+
+/// A workload at its gate, or behind it. Dropping it kills the process.
+pub struct Running {
+    child: Child,
+    tgid: u32,
+    link: Option<BufReader<UnixStream>>,
+    stdout: Captured<ChildStdout>,
+    stderr: Captured<ChildStderr>,
+    limit: Duration,
+    is_command: bool,
+    call_site: Option<CallSite>,
+    status: Option<ExitStatus>,
+    timed_out: bool,
+    returned: Option<i64>,
+    buffers: Vec<(String, Vec<u8>)>,
+}
+
+impl Running {
+    /// Start this program again as the workload, and wait until it is at the gate.
+    pub async fn start(spec: &WorkloadSpec) -> Result<Self, WorkloadError> {
+        Self::start_as(Path::new("/proc/self/exe"), spec).await
+    }
+
+    /// The same with another copy of this program, one that calls [`child_main`](super::child_main) first.
+    pub async fn start_as(program: &Path, spec: &WorkloadSpec) -> Result<Self, WorkloadError> {
+        let (ours, theirs) = StdStream::pair().map_err(system("make a socket for"))?;
+        ours.set_nonblocking(true)
+            .map_err(system("make a socket for"))?;
+        let mut child = Command::new(program)
+            .arg(HIDDEN_ARGUMENT)
+            .arg(std::process::id().to_string())
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(system("start"))?;
+        let missing = || WorkloadError::Protocol("no pipe".into());
+        let mut running = Self {
+            tgid: child.id().ok_or_else(missing)?,
+            stdout: Captured::new(child.stdout.take().ok_or_else(missing)?),
+            stderr: Captured::new(child.stderr.take().ok_or_else(missing)?),
+            link: Some(BufReader::new(
+                UnixStream::from_std(ours).map_err(system("make a socket for"))?,
+            )),
+            child,
+            limit: spec.timeout,
+            is_command: matches!(spec.kind, WorkloadKind::Command(_)),
+            call_site: None,
+            status: None,
+            timed_out: false,
+            returned: None,
+            buffers: Vec::new(),
+        };
+        let limit = spec.timeout;
+        match timeout(limit, running.get_ready(spec)).await {
+            Ok(Ok(())) => Ok(running),
+            Ok(Err(error)) => Err(running.explain(error).await),
+            Err(_) => Err(WorkloadError::Timeout {
+                step: "get ready",
+                limit,
+            }),
+        }
+    }
+
+    async fn get_ready(&mut self, spec: &WorkloadSpec) -> Result<(), WorkloadError> {
+        self.send(&Job {
+            kind: spec.kind.clone(),
+            limits: spec.limits.clone(),
+            drop_capabilities: spec.drop_capabilities,
+            warm_up: spec.warm_up,
+        })
+        .await?;
+        if self.is_command {
+            return self.stopped().await;
+        }
+        match self.receive().await? {
+            FromChild::Ready {
+                instruction,
+                function,
+                code,
+            } => {
+                let code = hex::decode(code).map_err(|e| WorkloadError::Protocol(e.to_string()))?;
+                self.call_site = Some(CallSite {
+                    function,
+                    instruction,
+                    code,
+                });
+                Ok(())
+            }
+            FromChild::Failed(reason) => Err(WorkloadError::Preparation(reason)),
+            other => Err(WorkloadError::Protocol(format!("{other:?}"))),
+        }
+    }
+
+    /// Wait until the command's process has stopped itself.
+    async fn stopped(&mut self) -> Result<(), WorkloadError> {
+        let flags = WaitPidFlag::WSTOPPED
+            | WaitPidFlag::WEXITED
+            | WaitPidFlag::WNOHANG
+            | WaitPidFlag::WNOWAIT;
+        loop {
+            match waitid(Id::Pid(self.pid()), flags) {
+                Ok(WaitStatus::Stopped(..)) => return Ok(()),
+                Ok(WaitStatus::StillAlive) => sleep(Duration::from_micros(200)).await,
+                // It said why.
+                Ok(_) => {
+                    return match self.receive().await? {
+                        FromChild::Failed(reason) => Err(WorkloadError::Preparation(reason)),
+                        other => Err(WorkloadError::Protocol(format!("{other:?}"))),
+                    };
+                }
+                Err(errno) => return Err(system("wait for")(errno.into())),
+            }
+        }
+    }
+
+    /// Turn "the socket is closed" into what the process said before it ended.
+    async fn explain(mut self, error: WorkloadError) -> WorkloadError {
+        if !matches!(&error, WorkloadError::System { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof)
+        {
+            return error;
+        }
+        let _ = timeout(self.limit, self.ended()).await;
+        WorkloadError::Early {
+            status: self
+                .status
+                .map_or("status unknown".into(), |status| status.to_string()),
+            stderr: String::from_utf8_lossy(&self.stderr.kept).trim().to_owned(),
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        // Process ids fit: the kernel's limit is 2^22.
+        Pid::from_raw(self.tgid as i32)
+    }
+
+    /// The workload's process id, for [`Control::target_tgid`](qed_collector_ebpf::Control::target_tgid).
+    pub fn tgid(&self) -> u32 {
+        self.tgid
+    }
+
+    /// Where the system call is made; `None` for a command.
+    pub fn call_site(&self) -> Option<&CallSite> {
+        self.call_site.as_ref()
+    }
+
+    /// What it has printed so far, cut at 64 KiB.
+    pub fn stdout(&self) -> &[u8] {
+        &self.stdout.kept
+    }
+
+    /// At the gate: make the call `calls` times, closing what it opens, and return the median time of one
+    /// in nanoseconds. Of system calls only.
+    pub async fn time(&mut self, calls: u32) -> Result<u64, WorkloadError> {
+        self.send(&ToChild::Time(calls)).await?;
+        match timeout(self.limit, self.receive()).await {
+            Ok(Ok(FromChild::Timed(median_ns))) => Ok(median_ns),
+            Ok(Ok(other)) => Err(WorkloadError::Protocol(format!("{other:?}"))),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(WorkloadError::Timeout {
+                step: "make the timed calls",
+                limit: self.limit,
+            }),
+        }
+    }
+
+    /// Let it go, and wait until its call has returned, or the process has ended, or the time is over.
+    pub async fn go(&mut self) -> Result<Finished, WorkloadError> {
+        if self.is_command {
+            kill(self.pid(), Signal::SIGCONT).map_err(|e| system("continue")(e.into()))?;
+        } else {
+            self.send(&ToChild::Go).await?;
+        }
+        let deadline = Instant::now() + self.limit;
+        let until_line = !self.is_command;
+        match timeout_at(deadline, self.progress(until_line)).await {
+            Ok(result) => result,
+            Err(_) => {
+                self.kill().await?;
+                Ok(Finished::Ended)
+            }
+        }
+    }
+
+    /// Read what it prints until its line is there (if that counts), or it has ended.
+    async fn progress(&mut self, until_line: bool) -> Result<Finished, WorkloadError> {
+        loop {
+            if until_line && self.stdout.kept.contains(&b'\n') {
+                return Ok(Finished::Returned);
+            }
+            tokio::select! {
+                // What it printed is looked at before its end.
+                biased;
+                more = self.stdout.more(), if !self.stdout.closed => more,
+                more = self.stderr.more(), if !self.stderr.closed => more,
+                status = self.child.wait(), if self.status.is_none() => {
+                    self.status = Some(status.map_err(system("wait for"))?);
+                    self.drain().await;
+                    return Ok(Finished::Ended);
+                }
+            }
+            .map_err(system("read what is printed by"))?;
+        }
+    }
+
+    /// Take what is still in the pipes. Somebody else may hold them open, so this waits for nothing.
+    async fn drain(&mut self) {
+        let rest = async {
+            while !self.stdout.closed && self.stdout.more().await.is_ok() {}
+            while !self.stderr.closed && self.stderr.more().await.is_ok() {}
+        };
+        let _ = timeout(Duration::from_millis(20), rest).await;
+    }
+
+    /// Wait for the end.
+    async fn ended(&mut self) -> Result<(), WorkloadError> {
+        while self.status.is_none() {
+            self.progress(false).await?;
+        }
+        Ok(())
+    }
+
+    async fn kill(&mut self) -> Result<(), WorkloadError> {
+        self.timed_out = true;
+        self.child.start_kill().map_err(system("kill"))?;
+        self.ended().await
+    }
+
+    /// Ask what came of the call. Between [`go`](Self::go) and this the workload does nothing, so the
+    /// probes can be stopped in peace.
+    pub async fn report(&mut self) -> Result<(), WorkloadError> {
+        if self.status.is_some() || self.is_command {
+            return Ok(());
+        }
+        self.send(&ToChild::Report).await?;
+        match timeout(self.limit, self.receive()).await {
+            Ok(Ok(FromChild::Done { returned, buffers })) => {
+                self.returned = Some(returned);
+                for (name, bytes) in buffers {
+                    let bytes =
+                        hex::decode(bytes).map_err(|e| WorkloadError::Protocol(e.to_string()))?;
+                    self.buffers.push((name, bytes));
+                }
+                Ok(())
+            }
+            Ok(Ok(other)) => Err(WorkloadError::Protocol(format!("{other:?}"))),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(WorkloadError::Timeout {
+                step: "report",
+                limit: self.limit,
+            }),
+        }
+    }
+
+    /// Let it end, which closes its objects, and reap it.
+    pub async fn release(mut self) -> Result<Outcome, WorkloadError> {
+        if self.status.is_none() {
+            if self.link.is_some() && !self.is_command {
+                self.send(&ToChild::Release).await?;
+            }
+            if timeout(self.limit, self.ended()).await.is_err() {
+                self.kill().await?;
+            }
+        }
+        let exit = match self.status {
+            _ if self.timed_out => Exit::TimedOut,
+            Some(status) => exit_of(status),
+            None => return Err(WorkloadError::Protocol("no exit status".into())),
+        };
+        Ok(Outcome {
+            returned: self.returned,
+            errno: self.returned.map(errno_of),
+            exit,
+            stdout: self.stdout.kept,
+            stderr: self.stderr.kept,
+            buffers: self.buffers,
+        })
+    }
+
+    async fn send(&mut self, message: &impl serde::Serialize) -> Result<(), WorkloadError> {
+        let mut line =
+            serde_json::to_vec(message).map_err(|e| WorkloadError::Protocol(e.to_string()))?;
+        line.push(b'\n');
+        let link = self.link.as_mut();
+        let link = link.ok_or_else(|| WorkloadError::Protocol("no link".into()))?;
+        link.get_mut()
+            .write_all(&line)
+            .await
+            .map_err(system("talk to"))
+    }
+
+    async fn receive(&mut self) -> Result<FromChild, WorkloadError> {
+        let mut line = String::new();
+        let link = self.link.as_mut();
+        let link = link.ok_or_else(|| WorkloadError::Protocol("no link".into()))?;
+        match link.read_line(&mut line).await {
+            Ok(0) => Err(system("hear from")(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => {
+                serde_json::from_str(&line).map_err(|e| WorkloadError::Protocol(e.to_string()))
+            }
+            Err(error) => Err(system("hear from")(error)),
+        }
+    }
+}
+
+fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Exited(code),
+        (None, Some(signal)) => Exit::Signaled(signal),
+        // A process that has been waited for has ended one way or the other.
+        (None, None) => Exit::Exited(status.into_raw()),
+    }
+}
+
+/// The first bytes of a pipe; the others are read and dropped, so that the writer is not held up.
+struct Captured<R> {
+    pipe: R,
+    kept: Vec<u8>,
+    closed: bool,
+}
+
+impl<R: AsyncRead + Unpin> Captured<R> {
+    fn new(pipe: R) -> Self {
+        Self {
+            pipe,
+            kept: Vec::new(),
+            closed: false,
+        }
+    }
+
+    async fn more(&mut self) -> io::Result<()> {
+        let mut bytes = [0; 4096];
+        let count = self.pipe.read(&mut bytes).await?;
+        self.closed = count == 0;
+        let room = KEPT.saturating_sub(self.kept.len());
+        self.kept.extend_from_slice(&bytes[..count.min(room)]);
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! What to run, and how it ended, as data.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadSpec {
+    /// A system call or a command.
+    pub kind: WorkloadKind,
+    /// Soft resource limits, by number ([`names::resource`](super::names::resource)) and value.
+    pub limits: Vec<(u32, u64)>,
+    /// Give up all capabilities first.
+    pub drop_capabilities: bool,
+    /// How often to make the call, and to close what it opened, before the gate. Of system calls only.
+    pub warm_up: u32,
+    /// The longest that each step (start, call, end) may take.
+    pub timeout: Duration,
+}
+
+/// What to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkloadKind {
+    /// One system call.
+    Syscall {
+        /// Its number.
+        number: i64,
+        /// Its name, for the line that the workload prints.
+        name: String,
+        /// At most six arguments; the others are 0.
+        args: Vec<Arg>,
+    },
+    /// A program, searched in `PATH`, with its arguments.
+    Command(Vec<String>),
+}
+
+/// An argument of a system call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arg {
+    /// A number.
+    Int(i64),
+    /// The address of this text, NUL-terminated.
+    Str(String),
+    /// The address of a zeroed buffer, which is read back after the call.
+    Buffer {
+        /// Bytes.
+        size: usize,
+        /// Name in [`Outcome::buffers`].
+        name: String,
+    },
+}
+
+/// How the workload ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What the system call returned, as the kernel returns it: a value, or a negative errno. `None`: it
+    /// never returned to user space, or the workload is a command.
+    pub returned: Option<i64>,
+    /// The positive error number that user space sees; 0 after success. `None` as above.
+    pub errno: Option<i32>,
+    /// How the process ended.
+    pub exit: Exit,
+    /// What it printed, cut at 64 KiB.
+    pub stdout: Vec<u8>,
+    /// What it said on standard error, cut at 64 KiB.
+    pub stderr: Vec<u8>,
+    /// Name and content of each buffer argument after the call, in order.
+    pub buffers: Vec<(String, Vec<u8>)>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// With this status.
+    Exited(i32),
+    /// By this signal.
+    Signaled(i32),
+    /// It did not end in time and was killed.
+    TimedOut,
+}
+
+/// The negative numbers that are errors: -4095 to -1.
+/// <https://elixir.bootlin.com/linux/v6.1/source/include/linux/err.h#L18>
+pub(super) fn errno_of(returned: i64) -> i32 {
+    match returned {
+        -4095..=-1 => -returned as i32,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that exactly the kernel's error range counts as errors: high addresses do not.
+    #[test]
+    fn errors_are_told_from_values() {
+        for (returned, errno) in [
+            (0, 0),
+            (3, 0),
+            (-1, 1),
+            (-24, 24),
+            (-4095, 4095),
+            (-4096, 0),
+        ] {
+            assert_eq!(errno_of(returned), errno);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The workload's process: real system calls and commands, in the program as it is shipped.
+
+use std::{path::Path, time::Duration};
+
+use qed_collector::workload::{
+    Arg, Exit, Finished, Outcome, Running, WorkloadError, WorkloadKind, WorkloadSpec, names,
+};
+
+fn spec(kind: WorkloadKind) -> WorkloadSpec {
+    WorkloadSpec {
+        kind,
+        limits: Vec::new(),
+        drop_capabilities: false,
+        warm_up: 0,
+        timeout: Duration::from_secs(10),
+    }
+}
+
+fn syscall(name: &str, args: Vec<Arg>) -> WorkloadSpec {
+    spec(WorkloadKind::Syscall {
+        number: names::syscall(name).unwrap(),
+        name: name.into(),
+        args,
+    })
+}
+
+fn socket() -> WorkloadSpec {
+    syscall("socket", vec![Arg::Int(2), Arg::Int(1), Arg::Int(0)])
+}
+
+fn command(words: &[&str]) -> WorkloadSpec {
+    spec(WorkloadKind::Command(
+        words.iter().map(|word| (*word).to_owned()).collect(),
+    ))
+}
+
+async fn start(spec: &WorkloadSpec) -> Result<Running, WorkloadError> {
+    Running::start_as(Path::new(env!("CARGO_BIN_EXE_qed-collector")), spec).await
+}
+
+async fn run(spec: &WorkloadSpec) -> Outcome {
+    let mut running = start(spec).await.unwrap();
+    running.go().await.unwrap();
+    running.report().await.unwrap();
+    running.release().await.unwrap()
+}
+
+/// Check that the first descriptor is 3, that it is open after the call, and that the line is printed.
+#[tokio::test]
+async fn first_socket_is_three_and_stays_open() {
+    let mut spec = socket();
+    spec.warm_up = 3;
+    let mut running = start(&spec).await.unwrap();
+    let link = format!("/proc/{}/fd/3", running.tgid());
+    assert!(!Path::new(&link).exists(), "open at the gate");
+    assert_eq!(running.go().await.unwrap(), Finished::Returned);
+    let target = std::fs::read_link(&link).unwrap();
+    assert!(
+        target.to_string_lossy().starts_with("socket:["),
+        "{target:?}"
+    );
+    running.report().await.unwrap();
+    let outcome = running.release().await.unwrap();
+    assert_eq!((outcome.returned, outcome.errno), (Some(3), Some(0)));
+    assert_eq!(outcome.exit, Exit::Exited(0));
+    assert_eq!(
+        String::from_utf8(outcome.stdout).unwrap(),
+        "socket(2, 1, 0) = 3\n"
+    );
+}
+
+/// Check that a limit makes the call fail, that the failure is an outcome, and that the report still arrives.
+#[tokio::test]
+async fn exhausted_descriptors_are_an_outcome() {
+    let mut spec = socket();
+    spec.limits = vec![(names::resource("nofile").unwrap(), 3)];
+    let outcome = run(&spec).await;
+    assert_eq!(outcome.errno, Some(libc::EMFILE));
+    assert_eq!(outcome.stdout, b"socket(2, 1, 0) = -1 EMFILE\n");
+}
+
+/// Check that what the kernel writes into a buffer is read back.
+#[tokio::test]
+async fn buffers_are_read_back() {
+    let buffer = Arg::Buffer {
+        size: 8,
+        name: "fds".into(),
+    };
+    let outcome = run(&syscall("pipe2", vec![buffer, Arg::Int(0)])).await;
+    let mut expected = 3i32.to_ne_bytes().to_vec();
+    expected.extend(4i32.to_ne_bytes());
+    assert_eq!(outcome.buffers, [("fds".to_owned(), expected)]);
+}
+
+/// Check that capabilities are gone when asked: a raw socket is refused to root.
+#[tokio::test]
+async fn capabilities_are_dropped() {
+    let mut spec = syscall("socket", vec![Arg::Int(2), Arg::Int(3), Arg::Int(1)]);
+    spec.drop_capabilities = true;
+    assert_eq!(run(&spec).await.errno, Some(libc::EPERM));
+}
+
+/// Check that a signal which ends the process inside the call is an outcome, without a return value.
+#[tokio::test]
+async fn death_in_the_call_is_an_outcome() {
+    // tgkill cannot name itself before it runs; exit_group ends the process in the call as well.
+    let mut running = start(&syscall("exit_group", vec![Arg::Int(7)]))
+        .await
+        .unwrap();
+    assert_eq!(running.go().await.unwrap(), Finished::Ended);
+    running.report().await.unwrap();
+    let outcome = running.release().await.unwrap();
+    assert_eq!((outcome.returned, outcome.exit), (None, Exit::Exited(7)));
+
+    let mut running = start(&syscall("pause", vec![])).await.unwrap();
+    let pid = nix::unistd::Pid::from_raw(running.tgid() as i32);
+    let killer = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    });
+    assert_eq!(running.go().await.unwrap(), Finished::Ended);
+    killer.await.unwrap();
+    let outcome = running.release().await.unwrap();
+    assert_eq!((outcome.returned, outcome.exit), (None, Exit::Signaled(9)));
+}
+
+/// Check that a call that never returns is ended at the time limit, and its process reaped.
+#[tokio::test]
+async fn hanging_calls_are_killed() {
+    let mut spec = syscall("pause", vec![]);
+    spec.timeout = Duration::from_millis(300);
+    let mut running = start(&spec).await.unwrap();
+    let process = format!("/proc/{}", running.tgid());
+    assert_eq!(running.go().await.unwrap(), Finished::Ended);
+    assert_eq!(running.release().await.unwrap().exit, Exit::TimedOut);
+    assert!(!Path::new(&process).exists());
+}
+
+/// Check that a dropped workload leaves no process behind.
+#[tokio::test]
+async fn dropped_workloads_die() {
+    let running = start(&socket()).await.unwrap();
+    let process = format!("/proc/{}/stat", running.tgid());
+    drop(running);
+    for _ in 0..100 {
+        // A zombie is dead, and reaped by the runtime later.
+        match std::fs::read_to_string(&process) {
+            Ok(stat) if !stat.contains(") Z ") => {}
+            _ => return,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("still there: {process}");
+}
+
+/// Check that a command waits at the gate, runs behind it with its output kept and cut, and that its
+/// process is the one that was announced.
+#[tokio::test]
+async fn commands_run_behind_the_gate() {
+    let mut running = start(&command(&[
+        "sh",
+        "-c",
+        "echo $$; ls -l /proc/$$/fd | grep -c ' 3 ->'; exit 5",
+    ]))
+    .await
+    .unwrap();
+    let tgid = running.tgid();
+    assert!(running.stdout().is_empty());
+    assert_eq!(running.go().await.unwrap(), Finished::Ended);
+    let outcome = running.release().await.unwrap();
+    assert_eq!(
+        String::from_utf8(outcome.stdout).unwrap(),
+        format!("{tgid}\n0\n")
+    );
+    assert_eq!(outcome.exit, Exit::Exited(5));
+
+    let outcome = run(&command(&["sh", "-c", "head -c 300000 /dev/zero"])).await;
+    assert_eq!(
+        (outcome.stdout.len(), outcome.exit),
+        (64 * 1024, Exit::Exited(0))
+    );
+
+    let outcome = run(&command(&["/nonexistent/program"])).await;
+    assert_eq!(outcome.exit, Exit::Exited(127));
+    let said = String::from_utf8(outcome.stderr).unwrap();
+    assert!(said.contains("/nonexistent/program"), "{said}");
+}
+
+/// Check that what cannot be prepared is an error that names it.
+#[tokio::test]
+async fn bad_preparation_is_named() {
+    let mut bad = socket();
+    bad.limits = vec![(99, 1)];
+    for spec in [
+        bad,
+        command(&[]),
+        syscall("socket", vec![Arg::Str("a\0".into())]),
+    ] {
+        let error = start(&spec).await.err().unwrap();
+        assert!(matches!(error, WorkloadError::Preparation(_)), "{error}");
+    }
+}
+
+/// Check that calls can be timed at the gate, that a longer one takes longer, and that the call still happens.
+#[tokio::test]
+async fn calls_are_timed() {
+    let mut running = start(&socket()).await.unwrap();
+    let socket_ns = running.time(200).await.unwrap();
+    assert!((50..10_000_000).contains(&socket_ns), "{socket_ns}");
+    assert_eq!(running.go().await.unwrap(), Finished::Returned);
+    running.report().await.unwrap();
+    assert_eq!(running.release().await.unwrap().returned, Some(3));
+
+    let mut running = start(&syscall("getppid", vec![])).await.unwrap();
+    assert!(running.time(200).await.unwrap() < socket_ns);
+}
+
+/// Check that the reported code is x86-64 that ends in `syscall; ret`.
+#[tokio::test]
+async fn the_call_site_is_reported() {
+    let running = start(&socket()).await.unwrap();
+    let site = running.call_site().unwrap();
+    let at = (site.instruction - site.function) as usize;
+    assert_eq!(site.code[at..], [0x0f, 0x05, 0xc3]);
+}
