@@ -1,3 +1,15 @@
-//! The QED preprocessor for mdBook.
+//! The command `mdbook-qed`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Before anything that could fail: mdBook takes any other answer to `supports` as "no", skips this program in
+    // silence and publishes the raw placeholders.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "supports")
+    {
+        return ExitCode::SUCCESS;
+    }
+    ExitCode::from(mdbook_qed::run::run())
+}

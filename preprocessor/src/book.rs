@@ -1,0 +1,221 @@
+//! A whole book: every chapter taken apart, every claim judged, every chapter filled, every complaint collected.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use qed_evidence::diagnostic::{Diagnostic, Severity, Source};
+use qed_evidence::resolve::Indexed;
+
+use crate::chapter::Chapter;
+use crate::claims::Claims;
+use crate::config::{Config, OnFail, OnMissing};
+use crate::facts::{Facts, index};
+use crate::fill::{Filled, Target, fill};
+use crate::page::Use;
+use crate::protocol::Markdown;
+use crate::relocate;
+use crate::store::{Here, Store, load};
+
+/// Where a book is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its root.
+    pub root: PathBuf,
+    /// The folder of its chapters, relative to the root.
+    pub src: PathBuf,
+}
+
+/// Why a book cannot be built, and everything else there is to say.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Errors and warnings, sorted.
+    pub problems: Vec<Diagnostic>,
+    /// A claim is FAIL or ERROR.
+    pub false_claim: bool,
+}
+
+impl Report {
+    /// Whether the build has to stop.
+    pub fn has_errors(&self) -> bool {
+        self.problems.iter().any(|p| p.severity == Severity::Error)
+    }
+
+    /// The exit status: 0, 1 for a claim that is false or broken, 2 for anything that cannot be understood.
+    pub fn status(&self) -> u8 {
+        match (self.has_errors(), self.false_claim) {
+            (false, _) => 0,
+            (true, true) => 1,
+            (true, false) => 2,
+        }
+    }
+}
+
+/// A book's chapters, taken apart.
+pub fn parse(chapters: &[(String, &mut String)], markdown: Markdown) -> Vec<Chapter> {
+    let options = markdown.options();
+    chapters
+        .iter()
+        .map(|(name, text)| Chapter::parse(name, text, &options))
+        .collect()
+}
+
+/// What a book comes to.
+pub struct Outcome {
+    /// Text of each chapter.
+    pub texts: Vec<String>,
+    /// Everything that is shown, by chapter.
+    pub uses: Vec<Vec<Use>>,
+    /// What there is to say.
+    pub report: Report,
+}
+
+/// Fills all chapters from `store`.
+pub fn fill_all(chapters: &[Chapter], config: &Config, store: &Store, target: Target) -> Outcome {
+    let indexed: Vec<Indexed<'_>> = index(store);
+    let facts = Facts::new(config, store, &indexed);
+    let mut report = Report::default();
+    let claims = Claims::collect(chapters, &facts, &mut report.problems);
+    report.false_claim = claims
+        .iter()
+        .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()));
+    let mut texts = Vec::new();
+    let mut uses = Vec::new();
+    for (number, chapter) in chapters.iter().enumerate() {
+        report.problems.extend(chapter.problems.iter().cloned());
+        let Filled {
+            text,
+            uses: shown,
+            problems,
+        } = fill(chapter, number, &facts, &claims, target);
+        report.problems.extend(problems);
+        texts.push(text);
+        uses.push(shown);
+    }
+    report.problems.extend(stale(config, store));
+    Outcome {
+        texts,
+        uses,
+        report,
+    }
+}
+
+/// Complaints about evidence that is out of date.
+fn stale(config: &Config, store: &Store) -> Vec<Diagnostic> {
+    if config.on_stale == OnMissing::Show {
+        return Vec::new();
+    }
+    let stale = store
+        .loaded
+        .iter()
+        .filter(|loaded| !loaded.stale.is_empty());
+    stale
+        .map(|loaded| {
+            let message = format!(
+                "the evidence of {} is out of date: {}",
+                loaded.machine,
+                loaded.stale.join("; ")
+            );
+            let line = crate::store::capture_line(config, &loaded.machine);
+            Diagnostic::error_without_place(message).help(format!("capture again: {line}"))
+        })
+        .collect()
+}
+
+/// Takes out the escapes alone: for a book that shows placeholders and fills none.
+pub fn unescape(chapter: &Chapter) -> String {
+    let edits = chapter
+        .escapes
+        .iter()
+        .map(|at| crate::edit::Edit {
+            range: *at..at + 1,
+            text: String::new(),
+        })
+        .collect();
+    crate::edit::apply(&chapter.source.text, edits)
+}
+
+/// Builds a book whose chapters are `texts`.
+pub fn build(
+    place: &Place,
+    config: &Config,
+    chapters: &[Chapter],
+    target: Target,
+) -> Result<Outcome, Report> {
+    let here = Here::look();
+    let live = chapters.iter().any(Chapter::is_live);
+    let mut outcome = if live {
+        crate::capture::refresh(&place.root, config, &here);
+        match load(&place.root, config, &here) {
+            Ok(store) => fill_all(chapters, config, &store, target),
+            Err(mut problems) => {
+                problems.extend(chapters.iter().flat_map(|c| c.problems.iter().cloned()));
+                let mut report = Report {
+                    problems,
+                    false_claim: false,
+                };
+                finish(&mut report, place);
+                return Err(report);
+            }
+        }
+    } else {
+        Outcome {
+            texts: chapters.iter().map(unescape).collect(),
+            uses: Vec::new(),
+            report: Report {
+                problems: chapters
+                    .iter()
+                    .flat_map(|c| c.problems.iter().cloned())
+                    .collect(),
+                false_claim: false,
+            },
+        }
+    };
+    finish(&mut outcome.report, place);
+    if config.on_fail == OnFail::Warn {
+        outcome.report.false_claim = false;
+    }
+    if outcome.report.has_errors() {
+        Err(outcome.report)
+    } else {
+        Ok(outcome)
+    }
+}
+
+/// Moves every complaint to the author's own file, and sorts them.
+pub fn finish(report: &mut Report, place: &Place) {
+    let mut known: Vec<(Arc<Source>, Vec<Arc<Source>>)> = Vec::new();
+    for problem in &mut report.problems {
+        let Some((source, _)) = &problem.place else {
+            continue;
+        };
+        let source = Arc::clone(source);
+        if !source.name.ends_with(".md") {
+            continue;
+        }
+        if !known
+            .iter()
+            .any(|(chapter, _)| Arc::ptr_eq(chapter, &source))
+        {
+            let path = place.src.join(&source.name);
+            let read = |path: &Path| std::fs::read_to_string(place.root.join(path)).ok();
+            let files = relocate::files(&path, read)
+                .into_iter()
+                .map(|(path, text)| {
+                    Arc::new(Source {
+                        name: path.display().to_string(),
+                        text,
+                    })
+                })
+                .collect();
+            known.push((Arc::clone(&source), files));
+        }
+        if let Some((_, files)) = known
+            .iter()
+            .find(|(chapter, _)| Arc::ptr_eq(chapter, &source))
+        {
+            relocate::diagnostic(problem, files);
+        }
+    }
+    qed_evidence::diagnostic::sort(&mut report.problems);
+    report.problems.dedup();
+}

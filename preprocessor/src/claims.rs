@@ -1,0 +1,488 @@
+//! The claims of a book: collected from all chapters, judged on all machines, rendered where they stand.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use qed_evidence::Path;
+use qed_evidence::claim::{Claim, Judgement, Place, Verdict, judge};
+use qed_evidence::diagnostic::{Diagnostic, nearest};
+use serde::Serialize;
+
+use crate::chapter::{Chapter, to_diagnostic};
+use crate::config::{OnFail, OnMissing};
+use crate::context::{Block, BlockKind};
+use crate::facts::Facts;
+use crate::fill::Rendered;
+use crate::format;
+use crate::page::Use;
+use crate::syntax::{SyntaxError, only_options, words};
+use crate::template;
+
+/// One claim of the book with its verdicts.
+#[derive(Debug)]
+pub struct Judged {
+    /// The claim.
+    pub claim: Claim,
+    /// Index of its chapter.
+    pub chapter: usize,
+    /// Index of its block in the chapter.
+    pub block: usize,
+    /// Path of the chapter, relative to `src`.
+    pub chapter_name: String,
+    /// Where its block stands.
+    pub range: Range<usize>,
+    /// The machine that its chapter shows, an index of [`Facts::loaded`].
+    pub shown: usize,
+    /// What it comes to on each machine that has evidence, in the book's order.
+    pub judgements: Vec<Judgement>,
+}
+
+/// All claims by id.
+#[derive(Debug, Default)]
+pub struct Claims {
+    by_id: BTreeMap<String, Judged>,
+    by_block: BTreeMap<(usize, usize), String>,
+    /// Claims that could not be read: naming them elsewhere is no second mistake.
+    unreadable: Vec<String>,
+}
+
+struct Written {
+    id: String,
+    claim: Option<Claim>,
+    machine: Option<usize>,
+}
+
+impl Claims {
+    /// Reads and judges the claims of all chapters.
+    pub fn collect(
+        chapters: &[Chapter],
+        facts: &Facts<'_>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut claims = Claims::default();
+        for (index, chapter) in chapters.iter().enumerate() {
+            for (number, block) in chapter.blocks.iter().enumerate() {
+                if block.kind == BlockKind::Claim {
+                    claims.read(index, number, chapter, block, facts, problems);
+                }
+            }
+        }
+        claims
+    }
+
+    fn read(
+        &mut self,
+        index: usize,
+        number: usize,
+        chapter: &Chapter,
+        block: &Block,
+        facts: &Facts<'_>,
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        let before = problems.len();
+        let Some(Written { id, claim, machine }) = parse(chapter, block, facts, problems) else {
+            return;
+        };
+        if let Some(first) = self.by_id.get(&id) {
+            let message = format!("claim `{id}` is already made in {}", first.chapter_name);
+            let span = block.info.start..block.info.end;
+            let problem = Diagnostic::error(&chapter.source, span, message);
+            problems.push(problem.help("give one of them another id"));
+            return;
+        }
+        let Some(claim) = claim else {
+            self.unreadable.push(id);
+            return;
+        };
+        problems.extend(claim.check(&facts.catalog));
+        if crate::fill::has_errors(&problems[before..]) {
+            self.unreadable.push(id);
+            return;
+        }
+        let firsts: Vec<&str> = claim
+            .reads()
+            .filter_map(|read| read.path.split('.').next())
+            .collect();
+        let shown = machine.unwrap_or_else(|| facts.machine_for(&firsts));
+        let judgements: Vec<Judgement> = facts
+            .catalog
+            .machines
+            .iter()
+            .map(|m| judge(&claim, &facts.catalog, m))
+            .collect();
+        let judged = Judged {
+            claim,
+            chapter: index,
+            block: number,
+            chapter_name: chapter.source.name.clone(),
+            range: block.range.clone(),
+            shown,
+            judgements,
+        };
+        complain(&judged, chapter, facts, problems);
+        self.by_block.insert((index, number), id.clone());
+        self.by_id.insert(id, judged);
+    }
+
+    /// All claims in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = &Judged> {
+        self.by_id.values()
+    }
+
+    /// All claims in the order of the book.
+    pub fn in_order(&self) -> impl Iterator<Item = &Judged> {
+        self.by_block.values().map(|id| &self.by_id[id])
+    }
+
+    /// The claim of this id.
+    pub fn get(&self, id: &str) -> Option<&Judged> {
+        self.by_id.get(id)
+    }
+
+    /// The ids of all claims.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.by_id.keys().map(String::as_str)
+    }
+
+    /// The verdict that `claims.ID` names: the machine, the word and the reason. The error is a message and what
+    /// to do.
+    pub fn verdict(
+        &self,
+        path: &Path,
+        machine: Option<usize>,
+    ) -> Result<(usize, &'static str, String), (String, Option<String>)> {
+        let names: Vec<&str> = path.segments().collect();
+        let [_, id] = names[..] else {
+            return Err((
+                format!("`{path}` is not a verdict"),
+                Some("write claims.ID".into()),
+            ));
+        };
+        let Some(judged) = self.by_id.get(id) else {
+            if self.unreadable.iter().any(|known| known == id) {
+                return Err((
+                    format!("claim `{id}` has no verdict, because it could not be read"),
+                    None,
+                ));
+            }
+            let near = nearest(id, self.by_id.keys().map(String::as_str));
+            let help = near.map(|near| format!("did you mean `claims.{near}`?"));
+            return Err((format!("no chapter makes a claim `{id}`"), help));
+        };
+        let machine = machine.unwrap_or(judged.shown);
+        let judgement = &judged.judgements[machine];
+        let reason = judgement
+            .reason
+            .clone()
+            .unwrap_or_else(|| judged.claim.expression.text().into());
+        Ok((machine, judgement.verdict.word(), reason))
+    }
+
+    /// The claim in this block of this chapter, if it could be judged.
+    pub fn render(&self, chapter: usize, block: usize, facts: &Facts<'_>) -> Option<Rendered> {
+        let id = self.by_block.get(&(chapter, block))?;
+        Some(render(&self.by_id[id], facts))
+    }
+}
+
+/// Reads one block. `None` if not even its id could be read.
+fn parse(
+    chapter: &Chapter,
+    block: &Block,
+    facts: &Facts<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Written> {
+    let source = &chapter.source;
+    let read = words(&source.text, block.info.clone())
+        .and_then(|words| only_options(&words, &["when", "machine"]).map(|()| words));
+    let words = match read {
+        Ok(words) => words,
+        Err(error) => {
+            problems.push(to_diagnostic(source, error));
+            return None;
+        }
+    };
+    let [id] = &words.words[..] else {
+        let help = Some(
+            "write ```qed-claim ID, with a name of your own that is unique in the book".to_owned(),
+        );
+        let error = SyntaxError::new(block.info.clone(), "a claim has one id", help);
+        problems.push(to_diagnostic(source, error));
+        return None;
+    };
+    let machine = match words.option("machine") {
+        None => None,
+        Some(option) => match facts.named(&option.value.text) {
+            Ok(machine) => machine,
+            Err(message) => {
+                problems.push(Diagnostic::error(
+                    source,
+                    option.value.span.clone(),
+                    message,
+                ));
+                None
+            }
+        },
+    };
+    let mut body = String::new();
+    let mut pieces = Vec::new();
+    for piece in &block.body {
+        pieces.push((body.len(), piece.start));
+        body.push_str(&source.text[piece.clone()]);
+    }
+    let trimmed = body.trim_end();
+    if trimmed.is_empty() {
+        let error = SyntaxError::new(
+            block.range.clone(),
+            format!("claim `{}` claims nothing", id.text),
+            Some("write one expression between the fences".to_owned()),
+        );
+        problems.push(to_diagnostic(source, error));
+        return Some(Written {
+            id: id.text.clone(),
+            claim: None,
+            machine,
+        });
+    }
+    let place = Place::with_pieces(source.clone(), pieces);
+    let when = words.option("when").map(|o| {
+        (
+            o.value.text.as_str(),
+            Place::new(source.clone(), o.value.span.start),
+        )
+    });
+    let claim = match Claim::parse(&id.text, trimmed, place, when) {
+        Ok(claim) => Some(claim),
+        Err(errors) => {
+            problems.extend(errors);
+            None
+        }
+    };
+    Some(Written {
+        id: id.text.clone(),
+        claim,
+        machine,
+    })
+}
+
+/// Says what is wrong with a claim on any machine.
+fn complain(judged: &Judged, chapter: &Chapter, facts: &Facts<'_>, problems: &mut Vec<Diagnostic>) {
+    let id = &judged.claim.id;
+    let mut said: Vec<&Diagnostic> = Vec::new();
+    for (machine, judgement) in facts.loaded.iter().zip(&judged.judgements) {
+        let verdict = judgement.verdict;
+        if !verdict.is_failure() {
+            continue;
+        }
+        let mut problem = match &judgement.diagnostic {
+            // A mistake of the claim itself is the same on every machine.
+            Some(diagnostic) if said.contains(&diagnostic) => continue,
+            Some(diagnostic) => {
+                said.push(diagnostic);
+                diagnostic.clone()
+            }
+            None => {
+                let place = judged.claim.expression.place();
+                place.error(&(0..judged.claim.expression.text().len()), "")
+            }
+        };
+        let what = match (&judgement.diagnostic, &judgement.reason) {
+            (Some(diagnostic), _) => format!(": {}", diagnostic.message),
+            (None, Some(reason)) => format!(": {reason}"),
+            (None, None) => String::new(),
+        };
+        problem.message = format!("claim `{id}` is {verdict} on {}{what}", machine.machine);
+        if verdict == Verdict::Fail {
+            problem.label = values(judgement);
+        }
+        if facts.config.on_fail == OnFail::Warn {
+            problem = problem.warning();
+        }
+        problems.push(problem);
+    }
+    let shown = &judged.judgements[judged.shown];
+    if shown.verdict == Verdict::Unverified && facts.config.on_unverified == OnMissing::Error {
+        let reason = shown
+            .reason
+            .as_deref()
+            .unwrap_or("no machine could show it");
+        let message = format!("claim `{id}` is UNVERIFIED: {reason}");
+        problems.push(Diagnostic::error(
+            &chapter.source,
+            judged.range.clone(),
+            message,
+        ));
+    }
+}
+
+/// The measured values of a judgement on one line.
+fn values(judgement: &Judgement) -> String {
+    let values: Vec<String> = judgement
+        .operands
+        .iter()
+        .filter_map(|operand| Some(format!("{} = {}", operand.text, operand.value.as_ref()?)))
+        .collect();
+    values.join(", ")
+}
+
+#[derive(Serialize)]
+struct Operand {
+    text: String,
+    value: String,
+    kind: String,
+    missing: bool,
+}
+
+#[derive(Serialize)]
+struct OnMachine {
+    name: String,
+    class: &'static str,
+    badge: String,
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Data {
+    id: String,
+    class: &'static str,
+    badge: String,
+    expression: String,
+    when: Option<String>,
+    operands: Vec<Operand>,
+    origin: String,
+    reason: Option<String>,
+    control: Option<String>,
+    others: Vec<OnMachine>,
+}
+
+/// The class of a verdict in the style sheet.
+pub fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "qed-pass",
+        Verdict::Fail => "qed-fail",
+        Verdict::Error => "qed-error",
+        Verdict::Unverified => "qed-unverified",
+        Verdict::NotApplicable => "qed-na",
+    }
+}
+
+/// The word of a verdict with a sign that needs no colour.
+pub fn badge(verdict: Verdict) -> String {
+    let sign = match verdict {
+        Verdict::Pass => '✔',
+        Verdict::Fail => '✘',
+        Verdict::Error => '‼',
+        Verdict::Unverified => '?',
+        Verdict::NotApplicable => '–',
+    };
+    format!("{sign} {verdict}")
+}
+
+/// The operands of a judgement, each path once.
+fn operands(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> Vec<Operand> {
+    let mut out: Vec<Operand> = Vec::new();
+    for operand in judgement.when_operands.iter().chain(&judgement.operands) {
+        if out.iter().any(|known| known.text == operand.text) {
+            continue;
+        }
+        let (value, kind) = match (&operand.value, &operand.missing) {
+            (Some(value), _) => (facts.write_plain(machine, value), format::describe(value)),
+            (None, Some(reason)) => (format!("unavailable: {reason}"), String::new()),
+            (None, None) => ("not evaluated".to_owned(), String::new()),
+        };
+        out.push(Operand {
+            text: operand.text.clone(),
+            value,
+            kind,
+            missing: operand.value.is_none(),
+        });
+    }
+    out
+}
+
+fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
+    let judgement = &judged.judgements[judged.shown];
+    let operands = operands(judgement, facts, judged.shown);
+    let others: Vec<OnMachine> = facts
+        .loaded
+        .iter()
+        .zip(&judged.judgements)
+        .enumerate()
+        .filter(|(index, _)| *index != judged.shown)
+        .map(|(_, (machine, judgement))| OnMachine {
+            name: machine.machine.clone(),
+            class: class(judgement.verdict),
+            badge: badge(judgement.verdict),
+            reason: judgement.reason.clone(),
+        })
+        .collect();
+    let control = judgement.control.as_ref().map(|control| {
+        format!(
+            "control: with another value of {} the same expression is {}",
+            control.path, control.verdict
+        )
+    });
+    let data = Data {
+        id: judged.claim.id.clone(),
+        class: class(judgement.verdict),
+        badge: badge(judgement.verdict),
+        expression: judged.claim.expression.text().trim().to_owned(),
+        when: judged
+            .claim
+            .when
+            .as_ref()
+            .map(|when| when.text().to_owned()),
+        origin: facts.origin(judged.shown),
+        reason: judgement.reason.clone(),
+        control,
+        operands,
+        others,
+    };
+    let uses = judged
+        .claim
+        .reads()
+        .map(|read| Use {
+            path: read.path.clone(),
+            machine: Some(judged.shown),
+            style: None,
+            text: String::new(),
+            note: String::new(),
+            listed: false,
+        })
+        .collect();
+    Rendered {
+        text: text(&data),
+        html: template::render("claim", &data),
+        machines: vec![judged.shown],
+        uses,
+    }
+}
+
+fn text(data: &Data) -> String {
+    let mut lines = vec![
+        format!("claim {}: {} ({})", data.id, data.badge, data.origin),
+        data.expression.clone(),
+    ];
+    lines.extend(data.when.iter().map(|when| format!("when {when}")));
+    let width = data
+        .operands
+        .iter()
+        .map(|o| o.text.chars().count())
+        .max()
+        .unwrap_or(0);
+    lines.extend(
+        data.operands
+            .iter()
+            .map(|o| format!("  {:<width$} = {}", o.text, o.value)),
+    );
+    lines.extend(data.reason.clone());
+    lines.extend(data.others.iter().map(|other| {
+        let reason = other
+            .reason
+            .as_ref()
+            .map(|r| format!(": {r}"))
+            .unwrap_or_default();
+        format!("on {}: {}{reason}", other.name, other.badge)
+    }));
+    lines.join("\n")
+}

@@ -1,0 +1,275 @@
+//! The table `[preprocessor.qed]` of `book.toml`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use qed_evidence::diagnostic::{Diagnostic, Source};
+use serde::Deserialize;
+
+/// Settings of one book.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The investigation, relative to the book's root.
+    pub investigation: Option<PathBuf>,
+    /// Machines in order of preference.
+    #[serde(default = "only_host")]
+    pub machines: Vec<String>,
+    /// Whether a build may capture.
+    #[serde(default)]
+    pub capture: Capture,
+    /// What a claim does that is false or broken.
+    #[serde(default = "error")]
+    pub on_fail: OnFail,
+    /// What a claim or value does that no machine could show.
+    #[serde(default)]
+    pub on_unverified: OnMissing,
+    /// What evidence does that is out of date.
+    #[serde(default)]
+    pub on_stale: OnMissing,
+    /// Evidence older than this is stale.
+    #[serde(default)]
+    pub max_age: Option<MaxAge>,
+    /// Lints that become errors.
+    #[serde(default)]
+    pub deny: Vec<Lint>,
+    /// How pointers of a host are shown.
+    #[serde(default)]
+    pub addresses: Addresses,
+}
+
+/// Whether building the book may run the collector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capture {
+    /// Building runs nothing.
+    #[default]
+    Never,
+    /// Where evidence is missing or stale.
+    IfStale,
+}
+
+/// What a false claim does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFail {
+    /// The build fails.
+    Error,
+    /// The build goes on with a warning.
+    Warn,
+}
+
+/// What a gap does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnMissing {
+    /// It is shown to the reader.
+    #[default]
+    Show,
+    /// The build fails.
+    Error,
+}
+
+/// Something that is worth a warning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lint {
+    /// Evidence that nothing shows.
+    UnusedEvidence,
+    /// A value typed by hand.
+    TypedLiteral,
+    /// A chapter that proves nothing.
+    ChapterWithoutClaim,
+    /// A value wider than its `width`.
+    TooWide,
+}
+
+/// How pointers are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Addresses {
+    /// Raw for machines that are gone, pseudonyms for a host.
+    #[default]
+    Auto,
+    /// As they are, by the owner's decision.
+    Raw,
+    /// Pseudonyms on every machine.
+    Pseudonym,
+}
+
+fn only_host() -> Vec<String> {
+    vec!["host".into()]
+}
+
+fn error() -> OnFail {
+    OnFail::Error
+}
+
+/// An age, in seconds: `90m`, `36h`, `7d`, `2w`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct MaxAge {
+    /// As written.
+    pub text: String,
+    /// In seconds.
+    pub seconds: i64,
+}
+
+impl TryFrom<String> for MaxAge {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let bad =
+            || format!("`{text}` is not an age; write a number and a unit: 90m, 36h, 7d or 2w");
+        let unit = match text.bytes().last() {
+            Some(b's') => 1,
+            Some(b'm') => 60,
+            Some(b'h') => 3_600,
+            Some(b'd') => 86_400,
+            Some(b'w') => 604_800,
+            _ => return Err(bad()),
+        };
+        let number: u32 = text[..text.len() - 1].parse().map_err(|_| bad())?;
+        Ok(MaxAge {
+            seconds: i64::from(number) * unit,
+            text,
+        })
+    }
+}
+
+/// mdBook's keys in a preprocessor's table
+/// (<https://rust-lang.github.io/mdBook/format/configuration/preprocessors.html>).
+const MDBOOK_KEYS: &[&str] = &[
+    "command",
+    "before",
+    "after",
+    "renderers",
+    "renderer",
+    "optional",
+];
+
+/// Reads the table, with mdBook's own keys left out. `book_toml` is the file's text, to point into it.
+pub fn read(table: &serde_json::Value, book_toml: Option<&str>) -> Result<Config, Diagnostic> {
+    let mut table = table.clone();
+    if let Some(map) = table.as_object_mut() {
+        map.retain(|key, _| !MDBOOK_KEYS.contains(&key.as_str()));
+    } else if table.is_null() {
+        table = serde_json::Value::Object(Default::default());
+    }
+    let parsed: Result<Config, _> = serde_json::from_value(table);
+    let problem = match parsed {
+        Ok(config) => match check(&config) {
+            None => return Ok(config),
+            Some(problem) => problem,
+        },
+        Err(error) => error.to_string(),
+    };
+    let message = format!("the table [preprocessor.qed] cannot be read: {problem}");
+    let place = book_toml.map(|text| {
+        let source = Arc::new(Source {
+            name: "book.toml".into(),
+            text: text.into(),
+        });
+        (source, guess_place(text, &problem))
+    });
+    Err(match place {
+        Some((source, span)) => Diagnostic::error(&source, span, message),
+        None => Diagnostic::error_without_place(message),
+    })
+}
+
+fn check(config: &Config) -> Option<String> {
+    if config.machines.is_empty() {
+        return Some("`machines` is empty; name at least one, such as \"host\"".into());
+    }
+    for (index, machine) in config.machines.iter().enumerate() {
+        let guest = machine
+            .strip_prefix("guest:")
+            .is_some_and(|kernel| !kernel.is_empty());
+        if machine != "host" && !guest {
+            return Some(format!(
+                "`{machine}` is not a machine; write \"host\", \"guest:debian-6.1\" or \"guest:PATH-TO-VMLINUZ\""
+            ));
+        }
+        if config.machines[..index].contains(machine) {
+            return Some(format!("machine `{machine}` is named twice"));
+        }
+    }
+    None
+}
+
+/// The place of the first name that a message quotes, inside the table; else of the table.
+fn guess_place(text: &str, problem: &str) -> std::ops::Range<usize> {
+    let table = text.find("[preprocessor.qed]").unwrap_or(0);
+    let quoted = problem.split('`').nth(1).filter(|name| !name.is_empty());
+    match quoted.and_then(|name| Some((name, text[table..].find(name)?))) {
+        Some((name, at)) => table + at..table + at + name.len(),
+        None => table..(table + "[preprocessor.qed]".len()).min(text.len()),
+    }
+}
+
+/// The file name of a machine's evidence, without its folder: `guest-debian-6.1.json`.
+pub fn evidence_file(machine: &str) -> String {
+    let kernel = machine.strip_prefix("guest:").map(|kernel| {
+        let name = Path::new(kernel)
+            .file_name()
+            .map_or(kernel.into(), |n| n.to_string_lossy());
+        format!("guest-{name}")
+    });
+    let name = kernel.unwrap_or_else(|| machine.to_owned());
+    let name: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "._-".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    format!("{name}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Check the defaults, mdBook's own keys, and that anything unknown is refused at its place.
+    #[test]
+    fn strict() {
+        let config = read(&json!({"command": "x", "after": ["links"]}), None).unwrap();
+        assert_eq!(
+            (config.capture, config.on_fail),
+            (Capture::Never, OnFail::Error)
+        );
+        assert_eq!(config.machines, ["host"]);
+        let text = "[book]\n[preprocessor.qed]\nmachine = []\n";
+        let error = read(&json!({"machine": []}), Some(text)).unwrap_err();
+        assert_eq!(error.line_column(), Some((3, 1)));
+        for bad in [
+            json!({"machines": []}),
+            json!({"machines": ["guest"]}),
+            json!({"machines": ["host", "host"]}),
+            json!({"max-age": "7"}),
+            json!({"max-age": "-7d"}),
+            json!({"capture": "always"}),
+            json!({"deny": ["no-such-lint"]}),
+        ] {
+            assert!(read(&bad, None).is_err(), "{bad}");
+        }
+        let config = read(&json!({"max-age": "7d", "deny": ["typed-literal"]}), None).unwrap();
+        assert_eq!(config.max_age.unwrap().seconds, 604_800);
+    }
+
+    /// Check the file names of evidence.
+    #[test]
+    fn files() {
+        assert_eq!(evidence_file("host"), "host.json");
+        assert_eq!(evidence_file("guest:debian-6.1"), "guest-debian-6.1.json");
+        assert_eq!(
+            evidence_file("guest:/boot/vmlinuz-6.9 x"),
+            "guest-vmlinuz-6.9-x.json"
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! All claims of the book on all machines.
+
+use serde::Serialize;
+
+use super::Request;
+use crate::claims::{Judged, badge};
+use crate::fill::Rendered;
+use crate::syntax::SyntaxError;
+use crate::template;
+
+#[derive(Serialize)]
+struct Row {
+    id: String,
+    href: String,
+    chapter: String,
+    badges: Vec<String>,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct Data {
+    machines: Vec<String>,
+    rows: Vec<Row>,
+    sum: String,
+}
+
+/// The link from one chapter to a claim in another. mdBook turns `.md` into `.html`, and README into index.
+fn link(from: &str, judged: &Judged) -> String {
+    let up = "../".repeat(from.matches('/').count());
+    let target = &judged.chapter_name;
+    let target = match target.strip_suffix("README.md") {
+        Some(folder) => format!("{folder}index.md"),
+        None => target.clone(),
+    };
+    format!("{up}{target}#claim-{}", judged.claim.id)
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let facts = request.facts;
+    let machines: Vec<String> = facts.loaded.iter().map(|m| m.machine.clone()).collect();
+    let mut counts = std::collections::BTreeMap::new();
+    let rows: Vec<Row> = request
+        .claims
+        .in_order()
+        .map(|judged| {
+            *counts
+                .entry(judged.judgements[judged.shown].verdict)
+                .or_insert(0_usize) += 1;
+            let reason = judged.judgements[judged.shown].reason.clone();
+            Row {
+                id: judged.claim.id.clone(),
+                href: link(request.chapter, judged),
+                chapter: judged.chapter_name.clone(),
+                badges: judged.judgements.iter().map(|j| badge(j.verdict)).collect(),
+                reason: reason.unwrap_or_default(),
+            }
+        })
+        .collect();
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(verdict, count)| format!("{count} {verdict}"))
+        .collect();
+    let sum = if rows.is_empty() {
+        "The book makes no claim.".to_owned()
+    } else {
+        format!(
+            "{} claims, each as its chapter shows it: {}",
+            rows.len(),
+            counts.join(", ")
+        )
+    };
+    let mut text = Vec::new();
+    for row in &rows {
+        let verdicts: Vec<String> = machines
+            .iter()
+            .zip(&row.badges)
+            .map(|(machine, badge)| format!("{machine}: {badge}"))
+            .collect();
+        text.push(format!(
+            "{} ({})  {}",
+            row.id,
+            row.chapter,
+            verdicts.join("  ")
+        ));
+    }
+    text.push(sum.clone());
+    Ok(Rendered {
+        html: template::render(
+            "claims",
+            &Data {
+                machines,
+                rows,
+                sum,
+            },
+        ),
+        text: text.join("\n"),
+        machines: (0..facts.loaded.len()).collect(),
+        uses: Vec::new(),
+    })
+}

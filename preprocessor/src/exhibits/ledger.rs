@@ -1,0 +1,120 @@
+//! What an experiment allocated, and what became of it.
+
+use qed_evidence::document::Allocation;
+use qed_evidence::value::{Frame, Value};
+use serde::Serialize;
+
+use super::{Request, caption, nothing};
+use crate::fill::Rendered;
+use crate::format::duration;
+use crate::syntax::SyntaxError;
+use crate::template;
+
+#[derive(Serialize)]
+struct Row {
+    object: String,
+    cache: String,
+    size: String,
+    by: String,
+    fate: String,
+}
+
+#[derive(Serialize)]
+struct Data {
+    caption: String,
+    rows: Vec<Row>,
+    sum: String,
+}
+
+/// Who stands on a stack, the innermost three of those that have a name.
+fn who(stack: &[Frame]) -> String {
+    let names: Vec<&str> = stack
+        .iter()
+        .filter_map(|f| f.symbol.as_deref())
+        .take(3)
+        .collect();
+    if names.is_empty() {
+        "unknown".into()
+    } else {
+        names.join(" < ")
+    }
+}
+
+fn fate(allocation: &Allocation) -> String {
+    match (&allocation.freed, &allocation.excused) {
+        (Some(free), _) => {
+            let after = free.time_ns.saturating_sub(allocation.time_ns);
+            let task = if free.same_task {
+                "itself".to_owned()
+            } else {
+                free.task.clone()
+            };
+            format!(
+                "freed after {} by {task}: {}",
+                duration(after),
+                who(&free.stack)
+            )
+        }
+        (None, Some(reason)) => format!("kept: {reason}"),
+        (None, None) => "NOT FREED".into(),
+    }
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let (name, machine, experiment) = request.experiment()?;
+    let facts = request.facts;
+    let Some(experiment) = experiment else {
+        return Ok(nothing(
+            facts,
+            machine,
+            &format!("experiment `{name}` was not run"),
+        ));
+    };
+    if let Some(reason) = experiment.broken() {
+        return Ok(nothing(
+            facts,
+            machine,
+            &format!("experiment `{name}` {reason}"),
+        ));
+    }
+    let Some(ledger) = &experiment.objects else {
+        return Ok(nothing(
+            facts,
+            machine,
+            &format!("experiment `{name}` watched no allocation"),
+        ));
+    };
+    let rows: Vec<Row> = ledger
+        .allocations
+        .iter()
+        .map(|a| Row {
+            object: facts.write_plain(machine, &Value::address(a.address.0)),
+            cache: a.cache.clone().unwrap_or_else(|| a.probe.clone()),
+            size: a.size.map_or_else(String::new, |size| size.to_string()),
+            by: who(&a.stack),
+            fate: fate(a),
+        })
+        .collect();
+    let freed = ledger
+        .allocations
+        .iter()
+        .filter(|a| a.freed.is_some())
+        .count();
+    let sum = format!("{} allocated, {freed} freed", ledger.allocations.len());
+    let caption = caption(facts, machine, &experiment.workload);
+    let mut text = caption.clone();
+    for row in &rows {
+        text.push_str(&format!(
+            "\n{}  {:<20} {:>6}  {}\n    {}",
+            row.object, row.cache, row.size, row.by, row.fate
+        ));
+    }
+    text.push_str(&format!("\n{sum}"));
+    Ok(Rendered {
+        html: template::render("ledger", &Data { caption, rows, sum }),
+        text,
+        machines: vec![machine],
+        uses: Vec::new(),
+    })
+}

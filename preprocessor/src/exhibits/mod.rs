@@ -1,0 +1,238 @@
+//! Exhibits: views of evidence by name.
+
+mod calltree;
+mod claims;
+mod ledger;
+mod machines;
+mod table;
+
+use std::ops::Range;
+
+use qed_evidence::diagnostic::{Diagnostic, nearest};
+use qed_evidence::document::Experiment;
+
+use crate::chapter::Chapter;
+use crate::claims::Claims;
+use crate::context::Block;
+use crate::facts::Facts;
+use crate::fill::{Rendered, note};
+use crate::syntax::{SyntaxError, Words, only_options, words};
+
+/// What an exhibit is asked for.
+pub struct Request<'a, 'f> {
+    /// Its options.
+    pub words: &'a Words,
+    /// The place of the info string.
+    pub info: Range<usize>,
+    /// The lines of its body that are not blank, with their places in the chapter.
+    pub body: &'a [(String, Range<usize>)],
+    /// The chapter's text, for places in it.
+    pub source: &'a str,
+    /// The chapter's path relative to `src`.
+    pub chapter: &'a str,
+    /// The evidence.
+    pub facts: &'a Facts<'f>,
+    /// The book's claims.
+    pub claims: &'a Claims,
+}
+
+/// Something that [`Request`]s are made to.
+struct Exhibit {
+    name: &'static str,
+    options: &'static [&'static str],
+    takes_body: bool,
+    render: fn(&Request<'_, '_>) -> Result<Rendered, SyntaxError>,
+}
+
+/// All exhibits.
+const EXHIBITS: &[Exhibit] = &[
+    Exhibit {
+        name: "calltree",
+        options: &["experiment", "machine"],
+        takes_body: false,
+        render: calltree::render,
+    },
+    Exhibit {
+        name: "claims",
+        options: &[],
+        takes_body: false,
+        render: claims::render,
+    },
+    Exhibit {
+        name: "ledger",
+        options: &["experiment", "machine"],
+        takes_body: false,
+        render: ledger::render,
+    },
+    Exhibit {
+        name: "machines",
+        options: &[],
+        takes_body: false,
+        render: machines::render,
+    },
+    Exhibit {
+        name: "table",
+        options: &["machine"],
+        takes_body: true,
+        render: table::render,
+    },
+];
+
+/// The names of all exhibits.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    EXHIBITS.iter().map(|exhibit| exhibit.name)
+}
+
+/// Renders the exhibit in `block`; what is wrong with it goes to `problems`.
+pub fn render(
+    chapter: &Chapter,
+    block: &Block,
+    facts: &Facts<'_>,
+    claims: &Claims,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Rendered> {
+    match try_render(chapter, block, facts, claims) {
+        Ok(rendered) => Some(rendered),
+        Err(error) => {
+            note(problems, chapter, error);
+            None
+        }
+    }
+}
+
+fn try_render(
+    chapter: &Chapter,
+    block: &Block,
+    facts: &Facts<'_>,
+    claims: &Claims,
+) -> Result<Rendered, SyntaxError> {
+    let source = chapter.source.text.as_str();
+    let words = words(source, block.info.clone())?;
+    let name = match &words.words[..] {
+        [name] => name,
+        _ => {
+            let list: Vec<&str> = names().collect();
+            return Err(SyntaxError::new(
+                block.info.clone(),
+                "an exhibit has one name",
+                Some(format!("there is {}", list.join(", "))),
+            ));
+        }
+    };
+    let Some(exhibit) = EXHIBITS.iter().find(|e| e.name == name.text) else {
+        let list: Vec<&str> = names().collect();
+        let help = match nearest(&name.text, list.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there is {}", list.join(", ")),
+        };
+        return Err(SyntaxError::new(
+            name.span.clone(),
+            format!("no exhibit `{}`", name.text),
+            Some(help),
+        ));
+    };
+    only_options(&words, exhibit.options)?;
+    let body: Vec<(String, Range<usize>)> = block
+        .body
+        .iter()
+        .flat_map(|piece| {
+            let text = &source[piece.clone()];
+            text.split_inclusive('\n').scan(piece.start, |at, line| {
+                let start = *at;
+                *at += line.len();
+                let trimmed = line.trim();
+                let lead = line.len() - line.trim_start().len();
+                Some((
+                    trimmed.to_owned(),
+                    start + lead..start + lead + trimmed.len(),
+                ))
+            })
+        })
+        .filter(|(line, _)| !line.is_empty())
+        .collect();
+    if let (false, Some((_, span))) = (exhibit.takes_body, body.first()) {
+        let message = format!(
+            "exhibit `{}` takes nothing between its fences",
+            exhibit.name
+        );
+        return Err(SyntaxError::new(span.clone(), message, None));
+    }
+    (exhibit.render)(&Request {
+        words: &words,
+        info: block.info.clone(),
+        body: &body,
+        source,
+        chapter: &chapter.source.name,
+        facts,
+        claims,
+    })
+}
+
+impl<'f> Request<'_, 'f> {
+    /// The machine that the option `machine` names; `None` if it does not.
+    fn machine(&self) -> Result<Option<usize>, SyntaxError> {
+        let Some(option) = self.words.option("machine") else {
+            return Ok(None);
+        };
+        let span = option.value.span.clone();
+        match self.facts.named(&option.value.text) {
+            Ok(Some(index)) => Ok(Some(index)),
+            Ok(None) => {
+                let message = format!("there is no evidence of `{}` yet", option.value.text);
+                let help = crate::store::capture_line(self.facts.config, &option.value.text);
+                Err(SyntaxError::new(
+                    span,
+                    message,
+                    Some(format!("capture: {help}")),
+                ))
+            }
+            Err(message) => Err(SyntaxError::new(span, message, None)),
+        }
+    }
+
+    /// The experiment that the option `experiment` names, on the machine that shows it.
+    fn experiment(&self) -> Result<(&'f str, usize, Option<&'f Experiment>), SyntaxError> {
+        let planned = &self.facts.catalog.investigation.experiments;
+        let Some(option) = self.words.option("experiment") else {
+            return Err(SyntaxError::new(
+                self.info.clone(),
+                "the exhibit needs an experiment",
+                Some("write experiment=\"…\"".to_owned()),
+            ));
+        };
+        let wanted = option.value.text.as_str();
+        let Some(found) = planned.iter().find(|e| e.name == wanted) else {
+            let near = nearest(wanted, planned.iter().map(|e| e.name.as_str()));
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            let message = format!("no experiment `{wanted}` in the investigation");
+            return Err(SyntaxError::new(option.value.span.clone(), message, help));
+        };
+        let name = found.name.as_str();
+        let machine = self
+            .machine()?
+            .unwrap_or_else(|| self.facts.default_machine(name));
+        Ok((
+            name,
+            machine,
+            self.facts.loaded[machine].evidence.experiments.get(name),
+        ))
+    }
+}
+
+/// An exhibit that has nothing to show, and why.
+fn nothing(facts: &Facts<'_>, machine: usize, why: &str) -> Rendered {
+    let name = &facts.loaded[machine].machine;
+    let text = format!("UNVERIFIED on {name}: {why}");
+    let html = crate::escape::html(&crate::escape::visible(&text));
+    Rendered {
+        html: format!("<div class=\"qed-exhibit qed-unverified\"><p>{html}</p></div>"),
+        text,
+        machines: vec![machine],
+        uses: Vec::new(),
+    }
+}
+
+/// The caption of an exhibit.
+fn caption(facts: &Facts<'_>, machine: usize, what: &str) -> String {
+    format!("{what} — {}", facts.origin(machine))
+}

@@ -1,0 +1,256 @@
+//! What the book can say: every path, on the machine that the reader is shown.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use qed_evidence::diagnostic::nearest;
+use qed_evidence::leaves::Drift;
+use qed_evidence::path::{Path, SECTIONS};
+use qed_evidence::resolve::{Catalog, Indexed, PathError, Resolved};
+use qed_evidence::{Evidence, Value};
+
+use crate::config::Config;
+use crate::store::{Loaded, Store};
+
+/// A path on one machine.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Index of the machine in [`Facts::loaded`]; `None` if it has no evidence.
+    pub machine: Option<usize>,
+    /// The value, or why there is none.
+    pub what: What,
+}
+
+/// What a path leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A value.
+    Value(Value, Drift),
+    /// No value on this machine, and why.
+    Missing(String),
+    /// The capture is not sound here, and why.
+    Broken(String),
+}
+
+/// The outcome of a look-up.
+type Looked = Rc<Result<Shown, PathError>>;
+
+/// The evidence of a book with its index.
+pub struct Facts<'a> {
+    /// The book's settings.
+    pub config: &'a Config,
+    /// Machines that have evidence, in the book's order.
+    pub loaded: &'a [Loaded],
+    /// Machines that have none, and why.
+    pub absent: &'a [(String, String)],
+    /// Paths and their values.
+    pub catalog: Catalog<'a>,
+    /// The machine for what belongs to no experiment.
+    whole: usize,
+    /// Machine per experiment.
+    chosen: HashMap<String, usize>,
+    cache: RefCell<HashMap<(String, Option<usize>), Looked>>,
+}
+
+/// The index of all machines of a store.
+pub fn index(store: &Store) -> Vec<Indexed<'_>> {
+    store
+        .loaded
+        .iter()
+        .map(|loaded| Indexed::new(&loaded.evidence))
+        .collect()
+}
+
+/// Whether an experiment ran on this machine, all its required probes attached and nothing was lost.
+pub fn is_complete(evidence: &Evidence, experiment: &str) -> bool {
+    evidence
+        .experiments
+        .get(experiment)
+        .is_some_and(|experiment| {
+            experiment.broken().is_none()
+                && experiment
+                    .probes
+                    .values()
+                    .all(|probe| probe.optional || probe.unavailable.is_none())
+        })
+}
+
+/// Why an experiment is not complete on this machine.
+pub fn incomplete(evidence: &Evidence, name: &str) -> Option<String> {
+    let Some(experiment) = evidence.experiments.get(name) else {
+        return Some(format!("experiment `{name}` was not run"));
+    };
+    if let Some(reason) = experiment.broken() {
+        return Some(format!("experiment `{name}` {reason}"));
+    }
+    let mut missing = experiment
+        .probes
+        .iter()
+        .filter(|(_, probe)| !probe.optional)
+        .filter_map(|(probe, data)| Some((probe, data.unavailable.as_ref()?)));
+    let (probe, reason) = missing.next()?;
+    let more = match missing.count() {
+        0 => String::new(),
+        count => format!(" (and {count} more)"),
+    };
+    Some(format!(
+        "`{name}.{probe}` could not be watched: {reason}{more}"
+    ))
+}
+
+impl<'a> Facts<'a> {
+    /// Chooses the machines. `indexed` is [`index`] of the same store.
+    pub fn new(config: &'a Config, store: &'a Store, indexed: &'a [Indexed<'a>]) -> Self {
+        let names: Vec<&str> = store
+            .investigation
+            .experiments
+            .iter()
+            .map(|e| e.name.as_str())
+            .collect();
+        let complete = |machine: &Loaded, name: &str| is_complete(&machine.evidence, name);
+        let position = |wanted: &dyn Fn(&Loaded) -> bool| store.loaded.iter().position(wanted);
+        let chosen = names
+            .iter()
+            .map(|name| {
+                let machine = position(&|m| complete(m, name))
+                    .or_else(|| position(&|m| m.evidence.experiments.contains_key(*name)));
+                ((*name).to_owned(), machine.unwrap_or(0))
+            })
+            .collect();
+        let whole = position(&|m| names.iter().all(|name| complete(m, name))).unwrap_or(0);
+        Facts {
+            config,
+            loaded: &store.loaded,
+            absent: &store.absent,
+            catalog: Catalog {
+                investigation: &store.investigation,
+                machines: indexed,
+            },
+            whole,
+            chosen,
+            cache: RefCell::default(),
+        }
+    }
+
+    /// The machine that shows an experiment, or for a section such as `kaslr` the first machine on which every
+    /// experiment is complete.
+    pub fn default_machine(&self, first: &str) -> usize {
+        self.chosen.get(first).copied().unwrap_or(self.whole)
+    }
+
+    /// The machine for a claim or an exhibit that reads several experiments: the first one on which all of them
+    /// are complete, else the one for the first of them.
+    pub fn machine_for(&self, firsts: &[&str]) -> usize {
+        let experiments: Vec<&str> = firsts
+            .iter()
+            .copied()
+            .filter(|first| !SECTIONS.contains(first))
+            .collect();
+        let all = |m: &Loaded| experiments.iter().all(|e| is_complete(&m.evidence, e));
+        match experiments.first() {
+            None => self.whole,
+            Some(first) => self
+                .loaded
+                .iter()
+                .position(all)
+                .unwrap_or_else(|| self.default_machine(first)),
+        }
+    }
+
+    /// The machine that an author names; the error says what is wrong with the name.
+    pub fn named(&self, name: &str) -> Result<Option<usize>, String> {
+        if let Some(index) = self.loaded.iter().position(|m| m.machine == name) {
+            return Ok(Some(index));
+        }
+        if self.config.machines.iter().any(|m| m == name) {
+            return Ok(None);
+        }
+        let near = nearest(name, self.config.machines.iter().map(String::as_str));
+        Err(match near {
+            Some(near) => format!("no machine `{name}` in this book; did you mean `{near}`?"),
+            None => format!(
+                "no machine `{name}` in this book; there is {}",
+                self.config.machines.join(", ")
+            ),
+        })
+    }
+
+    /// What `path` leads to: on `machine`, or on the machine that the reader is shown.
+    pub fn show(&self, path: &Path, machine: Option<usize>) -> Looked {
+        let key = (path.as_str().to_owned(), machine);
+        if let Some(known) = self.cache.borrow().get(&key) {
+            return Rc::clone(known);
+        }
+        let shown = Rc::new(self.look_up(path, machine));
+        self.cache.borrow_mut().insert(key, Rc::clone(&shown));
+        shown
+    }
+
+    fn look_up(&self, path: &Path, machine: Option<usize>) -> Result<Shown, PathError> {
+        let index = machine.unwrap_or_else(|| self.default_machine(path.first()));
+        let mut shown = self.on(path, index)?;
+        // What belongs to no experiment may be missing on the preferred machine alone.
+        if machine.is_none() && SECTIONS.contains(&path.first()) {
+            for other in 0..self.loaded.len() {
+                if matches!(shown.what, What::Value(..)) {
+                    break;
+                }
+                let candidate = self.on(path, other)?;
+                if matches!(candidate.what, What::Value(..)) {
+                    shown = candidate;
+                }
+            }
+        }
+        Ok(shown)
+    }
+
+    fn on(&self, path: &Path, index: usize) -> Result<Shown, PathError> {
+        let what = match self.catalog.resolve(&self.catalog.machines[index], path)? {
+            Resolved::Value(value, drift) => What::Value(value.into_owned(), drift),
+            Resolved::Missing(reason) => What::Missing(reason),
+            Resolved::Broken(reason) => What::Broken(reason),
+        };
+        Ok(Shown {
+            machine: Some(index),
+            what,
+        })
+    }
+
+    /// A value of a machine as text. The error is a reason, a phrase that can follow "because".
+    pub fn write(
+        &self,
+        _machine: Option<usize>,
+        value: &Value,
+        format: Option<crate::format::As>,
+    ) -> Result<String, String> {
+        crate::format::format(value, format)
+    }
+
+    /// A value of a machine as text, as it is.
+    pub fn write_plain(&self, machine: usize, value: &Value) -> String {
+        self.write(Some(machine), value, None)
+            .unwrap_or_else(|reason| reason)
+    }
+
+    /// Where and when a machine's evidence was made: `guest:debian-6.1 · Linux 6.1.0 · 2026-… · 2 hours old`.
+    pub fn origin(&self, machine: usize) -> String {
+        let loaded = &self.loaded[machine];
+        let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
+        let time = time.map_or_else(|_| loaded.evidence.run.time.clone(), crate::format::minute);
+        let mut text = format!(
+            "{} · Linux {} · {time}",
+            loaded.machine, loaded.evidence.kernel.release
+        );
+        if let Some(age) = loaded.age_s {
+            text.push_str(&format!(" · {}", crate::store::age_in_words(age)));
+        }
+        if loaded.origin == crate::store::Origin::Recorded {
+            text.push_str(" · recorded earlier");
+        }
+        if !loaded.stale.is_empty() {
+            text.push_str(" · out of date");
+        }
+        text
+    }
+}

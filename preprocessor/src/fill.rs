@@ -1,0 +1,437 @@
+//! Filling one chapter.
+
+use std::sync::Arc;
+
+use qed_evidence::diagnostic::{Diagnostic, Severity};
+
+use crate::chapter::{Chapter, Placeholder, to_diagnostic};
+use crate::claims::Claims;
+use crate::config::{Lint, OnMissing};
+use crate::context::{BlockKind, Context};
+use crate::edit::{self, Edit};
+use crate::facts::{Facts, What};
+use crate::html::Place;
+use crate::page::{self, Use};
+use crate::{escape, exhibits, format};
+
+/// What kind of output the page becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// HTML, through mdBook's own renderer.
+    Html,
+    /// Anything else: plain text in Markdown.
+    Text,
+}
+
+/// A filled chapter.
+#[derive(Debug)]
+pub struct Filled {
+    /// Its text.
+    pub text: String,
+    /// Paths that it shows, for lints.
+    pub uses: Vec<Use>,
+    /// What went wrong.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Fills `chapter`, the one with this index in the book.
+pub fn fill(
+    chapter: &Chapter,
+    index: usize,
+    facts: &Facts<'_>,
+    claims: &Claims,
+    target: Target,
+) -> Filled {
+    let text = chapter.source.text.as_str();
+    let mut fill = Fill {
+        chapter,
+        facts,
+        claims,
+        target,
+        edits: Vec::new(),
+        uses: Vec::new(),
+        problems: Vec::new(),
+    };
+    fill.edits.extend(chapter.escapes.iter().map(|at| Edit {
+        range: *at..at + 1,
+        text: String::new(),
+    }));
+    let mut machines = Vec::new();
+    let mut rest = chapter.placeholders.iter().peekable();
+    while let Some(placeholder) = rest.next() {
+        // All placeholders of one code span share its markup.
+        let mut group = vec![placeholder];
+        if let Context::CodeSpan { span, .. } = &placeholder.context {
+            while let Some(next) = rest.next_if(|p| span.contains(&p.range.start)) {
+                group.push(next);
+            }
+        }
+        fill.group(&group);
+    }
+    for (number, block) in chapter.blocks.iter().enumerate() {
+        let rendered = match block.kind {
+            BlockKind::Claim => claims.render(index, number, facts),
+            BlockKind::Exhibit => {
+                exhibits::render(chapter, block, facts, claims, &mut fill.problems)
+            }
+        };
+        let Some(rendered) = rendered else { continue };
+        machines.extend(rendered.machines);
+        fill.uses.extend(rendered.uses);
+        fill.edits.push(match target {
+            Target::Html => edit::html_block(text, block.range.clone(), &rendered.html),
+            Target::Text => edit::text_block(text, block.range.clone(), &rendered.text),
+        });
+    }
+    fill.page(&machines);
+    Filled {
+        text: edit::apply(text, fill.edits),
+        uses: fill.uses,
+        problems: fill.problems,
+    }
+}
+
+struct Fill<'a, 'f> {
+    chapter: &'a Chapter,
+    facts: &'a Facts<'f>,
+    claims: &'a Claims,
+    target: Target,
+    edits: Vec<Edit>,
+    uses: Vec<Use>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Fill<'_, '_> {
+    /// Fills placeholders that stand in the same place: one, or all of one code span.
+    fn group(&mut self, group: &[&Placeholder]) {
+        let mut uses = Vec::new();
+        for placeholder in group {
+            let Some(mut used) = self.value(placeholder) else {
+                continue;
+            };
+            used.listed = !matches!(
+                placeholder.context,
+                Context::Prose { .. } | Context::Html(Place::Text { plain: false })
+            );
+            let text = self.write(placeholder, &used);
+            self.edits.push(Edit {
+                range: placeholder.range.clone(),
+                text,
+            });
+            uses.push(used);
+        }
+        if let (Target::Html, Context::CodeSpan { span, in_link, .. }, false) =
+            (self.target, &group[0].context, uses.is_empty())
+        {
+            let provenance: Vec<String> = uses.iter().map(|u| u.provenance(self.facts)).collect();
+            let open = open_span(None, &provenance.join("\n"), *in_link, false);
+            self.edits.push(Edit {
+                range: span.start..span.start,
+                text: open,
+            });
+            self.edits.push(Edit {
+                range: span.end..span.end,
+                text: "</span>".into(),
+            });
+        }
+        self.uses.extend(uses);
+    }
+
+    /// Looks a value up and writes it down, or notes why not.
+    fn value(&mut self, placeholder: &Placeholder) -> Option<Use> {
+        let source = &self.chapter.source;
+        let machine = match &placeholder.machine {
+            None => None,
+            Some((name, span)) => match self.facts.named(name) {
+                Ok(Some(index)) => Some(index),
+                Ok(None) => {
+                    let reason = format!("there is no evidence of `{name}` yet");
+                    return self.missing(placeholder, None, &reason);
+                }
+                Err(message) => {
+                    self.problems
+                        .push(Diagnostic::error(source, span.clone(), message));
+                    return None;
+                }
+            },
+        };
+        if placeholder.path.first() == "claims" {
+            return self.verdict(placeholder, machine);
+        }
+        let shown = self.facts.show(&placeholder.path, machine);
+        let shown = match shown.as_ref() {
+            Ok(shown) => shown,
+            Err(error) => {
+                let span = segment_span(placeholder, error.segment);
+                let problem =
+                    Diagnostic::error(source, span, format!("unknown path: {}", error.message));
+                self.problems.push(match &error.nearest {
+                    Some(nearest) => problem.help(format!("did you mean `{nearest}`?")),
+                    None => problem,
+                });
+                return None;
+            }
+        };
+        match &shown.what {
+            What::Value(value, _) => {
+                match self
+                    .facts
+                    .write(shown.machine, value, placeholder.style.format)
+                {
+                    Ok(text) => {
+                        self.check_width(placeholder, &text);
+                        Some(Use {
+                            path: placeholder.path.to_string(),
+                            machine: shown.machine,
+                            style: placeholder.style_text.clone(),
+                            text: placeholder.style.pad(&text),
+                            note: format::describe(value),
+                            listed: false,
+                        })
+                    }
+                    Err(reason) => {
+                        let span = placeholder.range.clone();
+                        let message =
+                            format!("`{}` cannot be shown so: {reason}", placeholder.path);
+                        self.problems.push(Diagnostic::error(source, span, message));
+                        None
+                    }
+                }
+            }
+            What::Missing(reason) => self.missing(placeholder, shown.machine, reason),
+            What::Broken(reason) => {
+                let message = format!("`{}` cannot be believed: {reason}", placeholder.path);
+                let problem = Diagnostic::error(source, placeholder.range.clone(), message)
+                    .help("capture again; a value of a capture that lost events is never shown as measured");
+                let fails = self.facts.config.on_fail == crate::config::OnFail::Error;
+                self.problems
+                    .push(if fails { problem } else { problem.warning() });
+                Some(self.gap(placeholder, shown.machine, "ERROR", reason))
+            }
+        }
+    }
+
+    fn verdict(&mut self, placeholder: &Placeholder, machine: Option<usize>) -> Option<Use> {
+        let source = &self.chapter.source;
+        match self.claims.verdict(&placeholder.path, machine) {
+            Ok((machine, verdict, reason)) => Some(Use {
+                path: placeholder.path.to_string(),
+                machine: Some(machine),
+                style: None,
+                text: placeholder.style.pad(verdict),
+                note: reason,
+                listed: false,
+            }),
+            Err((message, help)) => {
+                let problem = Diagnostic::error(source, placeholder.path_span.clone(), message);
+                self.problems.push(match help {
+                    Some(help) => problem.help(help),
+                    None => problem,
+                });
+                None
+            }
+        }
+    }
+
+    fn missing(
+        &mut self,
+        placeholder: &Placeholder,
+        machine: Option<usize>,
+        reason: &str,
+    ) -> Option<Use> {
+        if self.facts.config.on_unverified == OnMissing::Error {
+            let message = format!("`{}` is unverified: {reason}", placeholder.path);
+            let span = placeholder.range.clone();
+            self.problems
+                .push(Diagnostic::error(&self.chapter.source, span, message));
+        }
+        Some(self.gap(placeholder, machine, "UNVERIFIED", reason))
+    }
+
+    /// What stands where a value should: in prose with the reason, in code without.
+    fn gap(
+        &self,
+        placeholder: &Placeholder,
+        machine: Option<usize>,
+        word: &str,
+        reason: &str,
+    ) -> Use {
+        let prose = matches!(placeholder.context, Context::Prose { .. });
+        let text = if prose {
+            format!("{word} ({reason})")
+        } else {
+            placeholder.style.pad(word)
+        };
+        Use {
+            path: placeholder.path.to_string(),
+            machine,
+            style: placeholder.style_text.clone(),
+            text,
+            note: format!("{word}: {reason}"),
+            listed: false,
+        }
+    }
+
+    fn check_width(&mut self, placeholder: &Placeholder, text: &str) {
+        let length = text.chars().count();
+        let Some(width) = placeholder.style.width.filter(|width| length > *width) else {
+            return;
+        };
+        let message = format!(
+            "the value of `{}` is wider than its width",
+            placeholder.path
+        );
+        let problem = Diagnostic::error(&self.chapter.source, placeholder.range.clone(), message)
+            .label(format!("{length} characters do not fit into {width}"));
+        let denied = self.facts.config.deny.contains(&Lint::TooWide);
+        self.problems
+            .push(if denied { problem } else { problem.warning() });
+    }
+
+    /// The value's text, made harmless for where it stands.
+    fn write(&self, placeholder: &Placeholder, used: &Use) -> String {
+        let value = used.text.strip_suffix('\n').unwrap_or(&used.text);
+        let line = escape::visible(value);
+        match &placeholder.context {
+            Context::CodeSpan { in_table, .. } => escape::code_span(value, *in_table),
+            Context::CodeBlock => {
+                let text = &self.chapter.source.text;
+                let start = text[..placeholder.range.start]
+                    .rfind('\n')
+                    .map_or(0, |n| n + 1);
+                escape::code_block(&used.text, &text[start..placeholder.range.start])
+            }
+            Context::Destination | Context::Html(Place::Url) => escape::url(value),
+            Context::PlainText => escape::html(&line),
+            Context::Html(Place::Attribute { quoted: false }) => escape::html_unquoted(&line),
+            Context::Html(Place::Attribute { quoted: true } | Place::Comment) => {
+                escape::html(&line)
+            }
+            Context::Html(Place::Text { plain: true }) => escape::html(&line),
+            Context::Prose { in_link } if self.target == Target::Html => {
+                self.span(used, &line, *in_link)
+            }
+            Context::Html(Place::Text { plain: false }) if self.target == Target::Html => {
+                self.span(used, &line, false)
+            }
+            Context::Html(Place::Text { .. }) => escape::html(&line),
+            Context::Prose { .. } => escape::markdown(value),
+            Context::Refused(_) => String::new(),
+        }
+    }
+
+    fn span(&self, used: &Use, line: &str, in_link: bool) -> String {
+        let missing = used.note.starts_with("UNVERIFIED") || used.note.starts_with("ERROR");
+        let mut out = open_span(
+            Some((used, self.facts)),
+            &used.provenance(self.facts),
+            in_link,
+            missing,
+        );
+        escape::push_html(&mut out, line);
+        out.push_str("</span>");
+        out
+    }
+
+    /// Says at the top of the page where its values come from.
+    fn page(&mut self, more: &[usize]) {
+        let shows_something = !self.uses.is_empty() || !self.chapter.blocks.is_empty();
+        if !shows_something {
+            return;
+        }
+        let machines = page::machines(&self.uses, more);
+        let at = self.chapter.first_heading.as_ref().map_or(0, |heading| {
+            let text = &self.chapter.source.text[heading.clone()];
+            heading.start + text.trim_end().len()
+        });
+        let block = match self.target {
+            Target::Html => page::html(self.facts, &self.uses, &machines),
+            Target::Text => {
+                let text = page::text(self.facts, &machines);
+                text.lines()
+                    .map(|line| format!("> {}  ", escape::markdown(line)))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            }
+        };
+        let text = if at == 0 {
+            format!("{block}\n\n")
+        } else {
+            format!("\n\n{block}\n")
+        };
+        self.edits.push(Edit {
+            range: at..at,
+            text,
+        });
+    }
+}
+
+/// The opening tag of a value's markup. The path, machine and format are there for `verify`.
+fn open_span(
+    used: Option<(&Use, &Facts<'_>)>,
+    provenance: &str,
+    in_link: bool,
+    missing: bool,
+) -> String {
+    let mut out = String::from(if missing {
+        "<span class=\"qed qed-missing\""
+    } else {
+        "<span class=\"qed\""
+    });
+    if !in_link {
+        out.push_str(" tabindex=\"0\"");
+    }
+    out.push_str(" dir=\"ltr\"");
+    let mut attribute = |name: &str, value: &str| {
+        out.push(' ');
+        out.push_str(name);
+        out.push_str("=\"");
+        escape::push_html(&mut out, &escape::visible_lines(value));
+        out.push('"');
+    };
+    if let Some((used, facts)) = used {
+        attribute("data-qed", &used.path);
+        attribute("data-qed-on", &used.machine_name(facts));
+        if let Some(style) = &used.style {
+            attribute("data-qed-as", style);
+        }
+    }
+    attribute("aria-description", provenance);
+    out.push('>');
+    out
+}
+
+/// The place of one segment of a placeholder's path.
+fn segment_span(placeholder: &Placeholder, segment: usize) -> std::ops::Range<usize> {
+    let mut start = placeholder.path_span.start;
+    for (index, name) in placeholder.path.segments().enumerate() {
+        if index == segment {
+            return start..start + name.len();
+        }
+        start += name.len() + 1;
+    }
+    placeholder.path_span.clone()
+}
+
+/// Whether any of them is an error.
+pub fn has_errors(problems: &[Diagnostic]) -> bool {
+    problems.iter().any(|p| p.severity == Severity::Error)
+}
+
+/// A block that replaces a claim or an exhibit.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    /// One line of HTML.
+    pub html: String,
+    /// The same as plain text.
+    pub text: String,
+    /// Machines that it shows.
+    pub machines: Vec<usize>,
+    /// Values that it shows.
+    pub uses: Vec<Use>,
+}
+
+/// Notes a problem at a place of the chapter.
+pub fn note(problems: &mut Vec<Diagnostic>, chapter: &Chapter, error: crate::syntax::SyntaxError) {
+    problems.push(to_diagnostic(&Arc::clone(&chapter.source), error));
+}

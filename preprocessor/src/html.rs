@@ -1,0 +1,262 @@
+//! Where in a piece of raw HTML a placeholder stands: text, attribute or comment.
+
+use std::ops::Range;
+
+/// A place in raw HTML where a value may stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Between tags.
+    Text {
+        /// Inside an element that takes no further HTML, such as `svg` or `title`.
+        plain: bool,
+    },
+    /// The value of an attribute.
+    Attribute {
+        /// Inside quotes.
+        quoted: bool,
+    },
+    /// The value of an attribute that is an address.
+    Url,
+    /// A comment.
+    Comment,
+}
+
+/// Attributes whose value is an address.
+const URLS: &[&str] = &[
+    "href",
+    "src",
+    "action",
+    "formaction",
+    "cite",
+    "poster",
+    "data",
+    "srcset",
+    "xlink:href",
+    "background",
+    "manifest",
+    "ping",
+];
+
+/// Elements in which an HTML `span` would not be one, or would be shown as text.
+const PLAIN: &[&str] = &["svg", "math", "title", "textarea", "option", "button", "a"];
+
+/// Elements whose content is no text.
+const RAW: &[&str] = &["script", "style"];
+
+type Placed = (usize, Result<Place, &'static str>);
+
+/// The place of each of `placeholders` that lies inside `range` of `text`, by its start. The text is that
+/// of one HTML block or one inline tag; in it each placeholder is a word.
+pub fn places(text: &str, range: Range<usize>, placeholders: &[Range<usize>]) -> Vec<Placed> {
+    let first = placeholders.partition_point(|p| p.start < range.start);
+    let mut wanted = placeholders[first..]
+        .iter()
+        .take_while(|p| p.end <= range.end)
+        .peekable();
+    let mut out = Vec::new();
+    let mut state = State::Text;
+    let mut plain = 0_i32;
+    let mut at = range.start;
+    while at < range.end {
+        if let Some(placeholder) = wanted.next_if(|p| p.start == at) {
+            out.push((at, state.place(plain > 0)));
+            state.word();
+            at = placeholder.end;
+            continue;
+        }
+        let rest = &text[at..range.end];
+        let c = rest.chars().next().unwrap_or_default();
+        at += state.step(rest, c);
+        if let State::AfterTag(tag) = &state {
+            let name = tag.trim_start_matches('/');
+            if PLAIN.contains(&name) {
+                plain += if name.len() == tag.len() { 1 } else { -1 };
+            }
+            state = if RAW.contains(&tag.as_str()) {
+                State::Raw(tag.clone())
+            } else {
+                State::Text
+            };
+        }
+    }
+    out
+}
+
+/// A small part of the HTML tokenizer (<https://html.spec.whatwg.org/multipage/parsing.html#tokenization>).
+enum State {
+    Text,
+    /// A tag has just ended.
+    AfterTag(String),
+    /// In `script` or `style`, until its end tag.
+    Raw(String),
+    Comment,
+    /// `<!DOCTYPE`, `<?`.
+    Declaration,
+    TagName(String),
+    /// Between attributes.
+    InTag(String),
+    AttributeName(String, String),
+    /// Behind `=`.
+    BeforeValue(String, String),
+    Value(String, String, Option<char>),
+}
+
+impl State {
+    fn place(&self, plain: bool) -> Result<Place, &'static str> {
+        match self {
+            State::Text | State::AfterTag(_) => Ok(Place::Text { plain }),
+            State::Comment => Ok(Place::Comment),
+            State::Raw(_) => {
+                Err("no value may stand in a script or a style; put it into a data- attribute")
+            }
+            State::Value(_, name, _) | State::BeforeValue(_, name) => {
+                let quoted = matches!(self, State::Value(_, _, Some(_)));
+                if name.starts_with("on") || name == "style" || name == "srcdoc" {
+                    Err("no value may stand in an attribute that holds code; use a data- attribute")
+                } else if URLS.contains(&name.as_str()) {
+                    Ok(Place::Url)
+                } else {
+                    Ok(Place::Attribute { quoted })
+                }
+            }
+            _ => Err("no value may stand in the name of a tag or of an attribute"),
+        }
+    }
+
+    /// A placeholder was passed.
+    fn word(&mut self) {
+        if let State::BeforeValue(tag, name) = self {
+            *self = State::Value(std::mem::take(tag), std::mem::take(name), None);
+        }
+    }
+
+    /// Takes in one character, or a delimiter that is longer; gives back its length.
+    fn step(&mut self, rest: &str, c: char) -> usize {
+        let length = c.len_utf8();
+        match self {
+            State::Text if rest.starts_with("<!--") => {
+                *self = State::Comment;
+                return 4;
+            }
+            State::Text if c == '<' => match rest[1..].chars().next() {
+                Some('!' | '?') => *self = State::Declaration,
+                Some(next) if next.is_ascii_alphabetic() || next == '/' => {
+                    *self = State::TagName(String::new());
+                }
+                _ => {}
+            },
+            State::Text | State::AfterTag(_) => {}
+            State::Raw(name) => {
+                let end = rest.strip_prefix("</").and_then(|r| r.get(..name.len()));
+                if end.is_some_and(|end| end.eq_ignore_ascii_case(name)) {
+                    *self = State::TagName("/".into());
+                    return 2;
+                }
+            }
+            State::Comment => {
+                if rest.starts_with("-->") {
+                    *self = State::Text;
+                    return 3;
+                }
+            }
+            State::Declaration => {
+                if c == '>' {
+                    *self = State::Text;
+                }
+            }
+            State::TagName(tag) => match c {
+                '>' => *self = State::AfterTag(std::mem::take(tag)),
+                c if c.is_whitespace() => *self = State::InTag(std::mem::take(tag)),
+                c => tag.push(c.to_ascii_lowercase()),
+            },
+            State::InTag(tag) => match c {
+                '>' => *self = State::AfterTag(std::mem::take(tag)),
+                '/' => {}
+                c if c.is_whitespace() => {}
+                c => {
+                    *self =
+                        State::AttributeName(std::mem::take(tag), c.to_ascii_lowercase().into());
+                }
+            },
+            State::AttributeName(tag, name) => match c {
+                '>' => *self = State::AfterTag(std::mem::take(tag)),
+                '=' => *self = State::BeforeValue(std::mem::take(tag), std::mem::take(name)),
+                c if c.is_whitespace() => {
+                    if !rest.trim_start().starts_with('=') {
+                        *self = State::InTag(std::mem::take(tag));
+                    }
+                }
+                c => name.push(c.to_ascii_lowercase()),
+            },
+            State::BeforeValue(tag, name) => match c {
+                '>' => *self = State::AfterTag(std::mem::take(tag)),
+                c if c.is_whitespace() => {}
+                c => {
+                    let quote = matches!(c, '"' | '\'').then_some(c);
+                    *self = State::Value(std::mem::take(tag), std::mem::take(name), quote);
+                }
+            },
+            State::Value(tag, _, quote) => match (c, *quote) {
+                (c, Some(quote)) if c == quote => *self = State::InTag(std::mem::take(tag)),
+                (_, Some(_)) => {}
+                ('>', None) => *self = State::AfterTag(std::mem::take(tag)),
+                (c, None) if c.is_whitespace() => *self = State::InTag(std::mem::take(tag)),
+                _ => {}
+            },
+        }
+        length
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(html: &str) -> Result<Place, &'static str> {
+        let at = html.find("qqq").unwrap();
+        let placeholders = vec![at..at + 3];
+        places(html, 0..html.len(), &placeholders).remove(0).1
+    }
+
+    /// Check that text, attributes, comments and scripts are told apart, with quotes and odd spacing.
+    #[test]
+    fn tells_places_apart() {
+        assert_eq!(place("<div>qqq</div>"), Ok(Place::Text { plain: false }));
+        assert_eq!(place("a < b qqq"), Ok(Place::Text { plain: false }));
+        assert_eq!(place("<!-- > qqq -->"), Ok(Place::Comment));
+        assert_eq!(place("<!-- x -->qqq"), Ok(Place::Text { plain: false }));
+        assert_eq!(
+            place("<a b='>' c = 'qqq'>"),
+            Ok(Place::Attribute { quoted: true })
+        );
+        assert_eq!(place("<a b=qqq>"), Ok(Place::Attribute { quoted: false }));
+        assert_eq!(
+            place("<i hidden b='x'>qqq"),
+            Ok(Place::Text { plain: false })
+        );
+        assert_eq!(place("<A HREF='x/qqq'>"), Ok(Place::Url));
+        assert_eq!(
+            place("<style>a{}</style>qqq"),
+            Ok(Place::Text { plain: false })
+        );
+        assert_eq!(
+            place("<svg><text>qqq</text></svg>"),
+            Ok(Place::Text { plain: true })
+        );
+        assert_eq!(
+            place("<svg><text>a</text></svg>qqq"),
+            Ok(Place::Text { plain: false })
+        );
+        for refused in [
+            "<script>qqq",
+            "<style a='b'>x qqq",
+            "<a onclick='qqq'>",
+            "<a style=\"qqq\">",
+            "<qqq>",
+            "<a qqq>",
+            "<a qqq='1'>",
+        ] {
+            assert!(place(refused).is_err(), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The QED preprocessor for mdBook: fills chapters from measured evidence, judges the claims that they make,
+//! and says where every value comes from.
+
+pub mod book;
+pub mod capture;
+pub mod chapter;
+pub mod claims;
+pub mod config;
+pub mod context;
+pub mod edit;
+pub mod escape;
+pub mod exhibits;
+pub mod facts;
+pub mod fill;
+pub mod format;
+pub mod html;
+pub mod page;
+pub mod protocol;
+pub mod relocate;
+pub mod report;
+pub mod run;
+pub mod store;
+pub mod syntax;
+pub mod template;

@@ -1,0 +1,158 @@
+//! What a page says about where its values come from.
+
+use serde::Serialize;
+
+use crate::facts::Facts;
+use crate::store::Origin;
+use crate::template;
+
+/// One value that the page shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// Its path.
+    pub path: String,
+    /// Index of the machine, if it has evidence.
+    pub machine: Option<usize>,
+    /// Its `as`.
+    pub style: Option<String>,
+    /// The text that stands in the page.
+    pub text: String,
+    /// What it is, and why it is missing if it is.
+    pub note: String,
+    /// It stands where no markup can, so the page's list has to say where it comes from.
+    pub listed: bool,
+}
+
+impl Use {
+    /// Name of its machine.
+    pub fn machine_name(&self, facts: &Facts<'_>) -> String {
+        self.machine
+            .map_or_else(String::new, |index| facts.loaded[index].machine.clone())
+    }
+
+    /// Where it comes from, as the reader sees it on hover.
+    pub fn provenance(&self, facts: &Facts<'_>) -> String {
+        let origin = self
+            .machine
+            .map(|index| format!("\n{}", facts.origin(index)));
+        format!(
+            "{} — {}{}",
+            self.path,
+            self.note,
+            origin.unwrap_or_default()
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Row {
+    path: String,
+    machine: String,
+    style: Option<String>,
+    text: String,
+    label: String,
+}
+
+#[derive(Serialize)]
+struct Page {
+    style: &'static str,
+    summary: String,
+    notices: Vec<String>,
+    rows: Vec<Row>,
+    machines: Vec<String>,
+}
+
+/// What the reader must know before believing a value of these machines.
+pub fn notices(facts: &Facts<'_>, machines: &[usize]) -> Vec<String> {
+    let mut notices = Vec::new();
+    for loaded in machines.iter().map(|index| &facts.loaded[*index]) {
+        let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
+        let time = time.map_or_else(|_| loaded.evidence.run.time.clone(), crate::format::minute);
+        if loaded.origin == Origin::Recorded {
+            notices.push(format!(
+                "Recorded evidence: the values of {} were not measured when this page was built, but \
+                 recorded on {time}.",
+                loaded.machine
+            ));
+        }
+        if !loaded.stale.is_empty() {
+            notices.push(format!(
+                "Out of date: the values of {}, measured on {time}: {}.",
+                loaded.machine,
+                loaded.stale.join("; ")
+            ));
+        }
+    }
+    notices
+}
+
+/// The machines that a page shows, in the book's order.
+pub fn machines(uses: &[Use], more: &[usize]) -> Vec<usize> {
+    let mut machines: Vec<usize> = uses
+        .iter()
+        .filter_map(|u| u.machine)
+        .chain(more.iter().copied())
+        .collect();
+    machines.sort_unstable();
+    machines.dedup();
+    machines
+}
+
+/// The block at the top of a page, on one line. Its text is in attributes, which a style sheet shows: so it is
+/// neither in the search index nor in copied text. Only notices, which must not be missed, are text.
+pub fn html(facts: &Facts<'_>, uses: &[Use], machines: &[usize]) -> String {
+    let mut rows: Vec<Row> = Vec::new();
+    for used in uses.iter().filter(|u| u.listed) {
+        let row = Row {
+            path: used.path.clone(),
+            machine: used.machine_name(facts),
+            style: used.style.clone(),
+            text: used.text.clone(),
+            label: format!(
+                "{} ← {}",
+                used.text,
+                used.provenance(facts).replace('\n', " · ")
+            ),
+        };
+        if !rows
+            .iter()
+            .any(|r| r.path == row.path && r.text == row.text && r.machine == row.machine)
+        {
+            rows.push(row);
+        }
+    }
+    let names: Vec<&str> = machines
+        .iter()
+        .map(|i| facts.loaded[*i].machine.as_str())
+        .collect();
+    let summary = if names.is_empty() {
+        "No machine could show the values of this page".to_owned()
+    } else {
+        format!("Measured on {}", names.join(", "))
+    };
+    template::render(
+        "page",
+        &Page {
+            style: template::style(),
+            summary,
+            notices: notices(facts, machines),
+            rows,
+            machines: machines.iter().map(|index| facts.origin(*index)).collect(),
+        },
+    )
+}
+
+/// The same as plain text: one line for each machine, and the notices.
+pub fn text(facts: &Facts<'_>, machines: &[usize]) -> String {
+    let mut out = String::new();
+    for notice in notices(facts, machines) {
+        out.push_str(&notice);
+        out.push('\n');
+    }
+    for machine in machines {
+        out.push_str("Measured on ");
+        out.push_str(&facts.origin(*machine));
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,78 @@
+//! The preprocessor itself: standard input to standard output.
+
+use std::io::{Read, Write};
+
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::book::{Place, build, parse};
+use crate::fill::Target;
+use crate::protocol::{chapters, mentions_us, read, read_book};
+use crate::{config, report};
+
+/// Runs once; gives back the exit status. Standard output gets the book and nothing else.
+pub fn run() -> u8 {
+    let mut input = String::new();
+    if let Err(error) = std::io::stdin().lock().read_to_string(&mut input) {
+        return refuse(format!("the input from mdBook cannot be read: {error}"));
+    }
+    let input = match read(&input) {
+        Ok(input) => input,
+        Err(message) => return refuse(message),
+    };
+    let context = input.context;
+    let book_toml = std::fs::read_to_string(context.root.join("book.toml")).ok();
+    let config = match config::read(&context.table, book_toml.as_deref()) {
+        Ok(config) => config,
+        Err(problem) => {
+            report::print(&[problem]);
+            return 2;
+        }
+    };
+    if !mentions_us(input.book) {
+        return write(input.book);
+    }
+    let mut book = match read_book(input.book) {
+        Ok(book) => book,
+        Err(message) => return refuse(message),
+    };
+    let target = if context.renderer == "html" {
+        Target::Html
+    } else {
+        Target::Text
+    };
+    let mut texts = chapters(&mut book);
+    let parsed = parse(&texts, context.markdown);
+    let place = Place {
+        root: context.root,
+        src: context.src,
+    };
+    match build(&place, &config, &parsed, target) {
+        Err(report) => {
+            report::print(&report.problems);
+            report.status()
+        }
+        Ok(outcome) => {
+            report::print(&outcome.report.problems);
+            for ((_, text), filled) in texts.iter_mut().zip(outcome.texts) {
+                **text = filled;
+            }
+            match serde_json::to_string(&book) {
+                Ok(json) => write(&json),
+                Err(error) => refuse(format!("the book cannot be written: {error}")),
+            }
+        }
+    }
+}
+
+fn refuse(message: String) -> u8 {
+    report::print(&[Diagnostic::error_without_place(message)]);
+    2
+}
+
+fn write(json: &str) -> u8 {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(json.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => 0,
+        Err(error) => refuse(format!("the book cannot be given back to mdBook: {error}")),
+    }
+}

@@ -1,0 +1,254 @@
+//! The evidence of a book: which file speaks for each machine, and how far it can be trusted.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use qed_evidence::Evidence;
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::document::MachineKind;
+use qed_evidence::investigation::Investigation;
+
+use crate::config::{Config, evidence_file};
+
+/// Where captures put their evidence, relative to the book's root.
+pub const CAPTURED: &str = ".qed/evidence";
+/// Where recorded evidence is kept, relative to the book's root.
+pub const RECORDED: &str = "recorded";
+
+/// Where evidence came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Captured for this checkout.
+    Captured,
+    /// Recorded earlier, by somebody, and committed.
+    Recorded,
+}
+
+/// The evidence of one machine.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The machine, as `book.toml` names it.
+    pub machine: String,
+    /// What was captured there.
+    pub evidence: Evidence,
+    /// Where it came from.
+    pub origin: Origin,
+    /// The file, relative to the book's root.
+    pub file: PathBuf,
+    /// Why it is out of date, a phrase each. Empty: it is not.
+    pub stale: Vec<String>,
+    /// How old it was when it was read, in seconds; `None` if its time cannot be read.
+    pub age_s: Option<i64>,
+}
+
+/// Everything that was loaded for a book.
+#[derive(Debug)]
+pub struct Store {
+    /// What is planned.
+    pub investigation: Investigation,
+    /// The machines that have evidence, in the book's order.
+    pub loaded: Vec<Loaded>,
+    /// The machines that have none, with the reason.
+    pub absent: Vec<(String, String)>,
+}
+
+/// The machine and the moment at which the book is built.
+#[derive(Clone, Debug)]
+pub struct Here {
+    /// Now.
+    pub time: Timestamp,
+    /// This boot's id.
+    pub boot_id: Option<String>,
+    /// This kernel's release.
+    pub release: Option<String>,
+}
+
+impl Here {
+    /// This machine, now.
+    pub fn look() -> Self {
+        let line = |path| {
+            let text = std::fs::read_to_string(path).ok()?;
+            Some(text.trim().to_owned())
+        };
+        Here {
+            time: Timestamp::now(),
+            boot_id: line("/proc/sys/kernel/random/boot_id"),
+            release: line("/proc/sys/kernel/osrelease"),
+        }
+    }
+}
+
+/// Why evidence is out of date.
+pub fn staleness(
+    evidence: &Evidence,
+    origin: Origin,
+    investigation: &Investigation,
+    config: &Config,
+    here: &Here,
+) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if evidence.run.investigation_digest != investigation.digest {
+        reasons.push("the investigation was changed since".to_owned());
+    }
+    let own = env!("CARGO_PKG_VERSION");
+    if evidence.run.collector != own {
+        let theirs = &evidence.run.collector;
+        reasons.push(format!(
+            "it was captured by collector {theirs}, the book is built by {own}"
+        ));
+    }
+    let host = evidence.machine.kind == MachineKind::Host && origin == Origin::Captured;
+    if let (true, Some(release)) = (host, &here.release)
+        && evidence.kernel.release != *release
+    {
+        let old = &evidence.kernel.release;
+        reasons.push(format!("the machine runs Linux {release} now, not {old}"));
+    } else if let (true, Some(boot)) = (host, &here.boot_id)
+        && evidence.machine.boot_id != *boot
+    {
+        reasons.push("the machine was booted again since".to_owned());
+    }
+    if let Some(max) = &config.max_age {
+        match age(evidence, here) {
+            Some(seconds) if seconds <= max.seconds => {}
+            Some(_) => reasons.push(format!("it is older than {}", max.text)),
+            None => reasons.push("its time cannot be read".to_owned()),
+        }
+    }
+    reasons
+}
+
+/// Age in seconds.
+fn age(evidence: &Evidence, here: &Here) -> Option<i64> {
+    let time: Timestamp = evidence.run.time.parse().ok()?;
+    Some(here.time.as_second() - time.as_second())
+}
+
+/// Reads the investigation that the book names.
+pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<Diagnostic>> {
+    let Some(path) = &config.investigation else {
+        return Err(vec![
+            Diagnostic::error_without_place("book.toml names no investigation")
+                .help("add investigation = \"investigations/NAME.toml\" to [preprocessor.qed]"),
+        ]);
+    };
+    let text = std::fs::read_to_string(root.join(path)).map_err(|error| {
+        let message = format!(
+            "the investigation `{}` cannot be read: {error}",
+            path.display()
+        );
+        vec![Diagnostic::error_without_place(message)]
+    })?;
+    qed_evidence::investigation::parse(&path.to_string_lossy(), &text)
+}
+
+/// Reads the evidence of all machines: what was captured, else what was recorded.
+pub fn load(root: &Path, config: &Config, here: &Here) -> Result<Store, Vec<Diagnostic>> {
+    let investigation = investigation(root, config)?;
+    let mut store = Store {
+        investigation,
+        loaded: Vec::new(),
+        absent: Vec::new(),
+    };
+    let mut problems = Vec::new();
+    for machine in &config.machines {
+        let name = evidence_file(machine);
+        let mut found = false;
+        for (folder, origin) in [(CAPTURED, Origin::Captured), (RECORDED, Origin::Recorded)] {
+            let file = Path::new(folder).join(&name);
+            match read(&root.join(&file)) {
+                Ok(None) => continue,
+                Ok(Some(evidence)) if evidence.machine.name != *machine => {
+                    let other = &evidence.machine.name;
+                    problems.push(Diagnostic::error_without_place(format!(
+                        "the evidence `{}` is of machine `{other}`, not of `{machine}`",
+                        file.display()
+                    )));
+                }
+                Ok(Some(evidence)) => store.loaded.push(Loaded {
+                    machine: machine.clone(),
+                    stale: staleness(&evidence, origin, &store.investigation, config, here),
+                    age_s: age(&evidence, here),
+                    evidence,
+                    origin,
+                    file,
+                }),
+                Err(reason) => problems.push(
+                    Diagnostic::error_without_place(format!(
+                        "the evidence `{}` was refused: {reason}",
+                        file.display()
+                    ))
+                    .help(format!("capture again: {}", capture_line(config, machine))),
+                ),
+            }
+            found = true;
+            break;
+        }
+        if !found {
+            store.absent.push((
+                machine.clone(),
+                format!("there is no evidence of `{machine}` yet"),
+            ));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    if store.loaded.is_empty() {
+        let machines = config.machines.join(", ");
+        return Err(vec![
+            Diagnostic::error_without_place(format!(
+                "there is no evidence of any machine of this book ({machines}), neither in \
+                 `{CAPTURED}/` nor in `{RECORDED}/`"
+            ))
+            .help(format!(
+                "capture: {}",
+                capture_line(config, &config.machines[0])
+            )),
+        ]);
+    }
+    Ok(store)
+}
+
+/// The command that captures on a machine.
+pub fn capture_line(config: &Config, machine: &str) -> String {
+    let investigation = config
+        .investigation
+        .as_deref()
+        .unwrap_or(Path::new("INVESTIGATION"));
+    format!(
+        "qed-collector capture --investigation {} --on {machine} -o {CAPTURED}/{}",
+        investigation.display(),
+        evidence_file(machine)
+    )
+}
+
+/// Reads one file; `None` if there is none.
+pub fn read(path: &Path) -> Result<Option<Evidence>, String> {
+    use std::io::Read;
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("it cannot be opened: {error}")),
+    };
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells the reader that there is too much, without reading it all.
+    let limit = qed_evidence::reader::MAX_BYTES as u64 + 1;
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("it cannot be read: {error}"))?;
+    qed_evidence::reader::read(&bytes)
+        .map(Some)
+        .map_err(|error| error.to_string())
+}
+
+/// An age in words, coarse enough not to change with every build.
+pub fn age_in_words(seconds: i64) -> String {
+    let plural = |n: i64, unit: &str| format!("{n} {unit}{} old", if n == 1 { "" } else { "s" });
+    match seconds {
+        i64::MIN..0 => "from the future".into(),
+        0..3_600 => "less than an hour old".into(),
+        3_600..86_400 => plural(seconds / 3_600, "hour"),
+        _ => plural(seconds / 86_400, "day"),
+    }
+}

@@ -1,0 +1,320 @@
+//! What authors write: placeholders, and the info strings of claims and exhibits.
+//!
+//! Read from the raw text, byte for byte: pulldown-cmark decodes info strings, and handlebars accepts
+//! unquoted, repeated and missing options in silence.
+
+use std::ops::Range;
+
+/// How a placeholder begins; nothing else is one.
+pub const OPEN: &str = "{{qed ";
+/// How it ends.
+const CLOSE: &str = "}}";
+
+/// A word with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spanned {
+    /// The text.
+    pub text: String,
+    /// Where it stands in the chapter.
+    pub span: Range<usize>,
+}
+
+/// `name="value"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// The name.
+    pub name: Spanned,
+    /// What stands between the quotes.
+    pub value: Spanned,
+}
+
+/// Words, then options.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    /// Words without `=`.
+    pub words: Vec<Spanned>,
+    /// Options in the order written.
+    pub options: Vec<Attribute>,
+}
+
+impl Words {
+    /// The option of this name.
+    pub fn option(&self, name: &str) -> Option<&Attribute> {
+        self.options.iter().find(|o| o.name.text == name)
+    }
+}
+
+/// Something that cannot be read, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// Where.
+    pub span: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl SyntaxError {
+    /// An error at a place.
+    pub fn new(
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<Option<String>>,
+    ) -> Self {
+        SyntaxError {
+            span,
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+}
+
+/// One occurrence of [`OPEN`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A placeholder, braces included.
+    Placeholder(Range<usize>),
+    /// A placeholder that is to be shown as it is: the place of its backslash.
+    Escaped(usize),
+    /// No end in this line.
+    Unclosed(Range<usize>),
+}
+
+/// Finds all placeholders, in order.
+pub fn find(text: &str) -> Vec<Found> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(offset) = text[at..].find(OPEN) {
+        let start = at + offset;
+        let inner = start + OPEN.len();
+        let backslashes = text[..start]
+            .bytes()
+            .rev()
+            .take_while(|b| *b == b'\\')
+            .count();
+        if backslashes % 2 == 1 {
+            found.push(Found::Escaped(start - 1));
+            at = inner;
+            continue;
+        }
+        match end_of_placeholder(text, inner) {
+            Some(end) => {
+                found.push(Found::Placeholder(start..end));
+                at = end;
+            }
+            None => {
+                let line = text[inner..]
+                    .find(['\n', '\r'])
+                    .map_or(text.len(), |n| inner + n);
+                found.push(Found::Unclosed(start..line));
+                at = inner;
+            }
+        }
+    }
+    found
+}
+
+/// Where the placeholder ends whose content begins at `inner`; quotes may hold braces.
+fn end_of_placeholder(text: &str, inner: usize) -> Option<usize> {
+    let mut quoted = false;
+    let mut plain_end = None;
+    for (index, byte) in text.as_bytes()[inner..].iter().enumerate() {
+        let at = inner + index;
+        match byte {
+            b'\n' | b'\r' => break,
+            b'"' => quoted = !quoted,
+            b'}' if text[at..].starts_with(CLOSE) => {
+                if !quoted {
+                    return Some(at + CLOSE.len());
+                }
+                // If the quote is never closed, the first `}}` was meant.
+                plain_end = plain_end.or(Some(at + CLOSE.len()));
+            }
+            _ => {}
+        }
+    }
+    plain_end
+}
+
+/// Splits the content of a placeholder or an info string. `text[range]` is what is split.
+pub fn words(text: &str, range: Range<usize>) -> Result<Words, SyntaxError> {
+    let mut out = Words::default();
+    let mut at = range.start;
+    let end = range.end;
+    let space = |at: usize| {
+        text[at..end]
+            .find(|c: char| !c.is_whitespace())
+            .map(|n| at + n)
+    };
+    while let Some(start) = space(at) {
+        let stop = |c: char| c.is_whitespace() || c == '=' || c == '"';
+        let word_end = text[start..end].find(stop).map_or(end, |n| start + n);
+        let word = Spanned {
+            text: text[start..word_end].to_owned(),
+            span: start..word_end,
+        };
+        let rest = &text[word_end..end];
+        if rest.starts_with('"') || word.text.is_empty() {
+            return Err(SyntaxError::new(
+                start..(word_end + 1).min(end),
+                "an option is written name=\"value\"",
+                None,
+            ));
+        }
+        if !rest.starts_with('=') {
+            if let Some(option) = out.options.last() {
+                return Err(SyntaxError::new(
+                    word.span,
+                    format!(
+                        "`{}` stands behind the option `{}`",
+                        word.text, option.name.text
+                    ),
+                    Some("options come last, and their values are in double quotes".to_owned()),
+                ));
+            }
+            out.words.push(word);
+            at = word_end;
+            continue;
+        }
+        let value_start = word_end + 1;
+        let Some(quoted) = text[value_start..end].strip_prefix('"') else {
+            let value_end = text[value_start..end]
+                .find(char::is_whitespace)
+                .map_or(end, |n| value_start + n);
+            let value = text[value_start..value_end].trim_matches('\'');
+            return Err(SyntaxError::new(
+                value_start..value_end,
+                format!("the value of `{}` is not in double quotes", word.text),
+                Some(format!("write {}=\"{value}\"", word.text)),
+            ));
+        };
+        let Some(length) = quoted.find('"') else {
+            return Err(SyntaxError::new(
+                value_start..end,
+                format!("the quote of `{}` is not closed", word.text),
+                None,
+            ));
+        };
+        let value = Spanned {
+            text: quoted[..length].to_owned(),
+            span: value_start + 1..value_start + 1 + length,
+        };
+        if out.option(&word.text).is_some() {
+            return Err(SyntaxError::new(
+                word.span,
+                format!("the option `{}` is given twice", word.text),
+                None,
+            ));
+        }
+        at = value.span.end + 1;
+        if !text[at..end].is_empty() && !text[at..end].starts_with(char::is_whitespace) {
+            return Err(SyntaxError::new(
+                at..at + 1,
+                "a space is missing behind the closing quote",
+                None,
+            ));
+        }
+        out.options.push(Attribute { name: word, value });
+    }
+    Ok(out)
+}
+
+/// Refuses options that are not among `known`.
+pub fn only_options(words: &Words, known: &[&str]) -> Result<(), SyntaxError> {
+    for option in &words.options {
+        if !known.contains(&option.name.text.as_str()) {
+            let near = qed_evidence::diagnostic::nearest(&option.name.text, known.iter().copied());
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if known.is_empty() => "there are no options here".to_owned(),
+                None => format!("there is {}", known.join(", ")),
+            };
+            return Err(SyntaxError::new(
+                option.name.span.clone(),
+                format!("no option `{}`", option.name.text),
+                Some(help),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The content of a placeholder: what stands between the prefix and the closing braces.
+pub fn inner(placeholder: &Range<usize>) -> Range<usize> {
+    placeholder.start + OPEN.len()..placeholder.end - CLOSE.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Result<Words, String> {
+        words(text, 0..text.len()).map_err(|e| format!("{} at {:?}", e.message, e.span))
+    }
+
+    /// Check that placeholders are found by their prefix alone, escapes and unclosed ones told apart, and other
+    /// tools' braces left alone.
+    #[test]
+    fn finds_by_prefix() {
+        assert_eq!(find("a {{qed x.y}} b"), [Found::Placeholder(2..13)]);
+        assert_eq!(find(r#"{{qed x as="}}"}}"#), [Found::Placeholder(0..17)]);
+        assert_eq!(find(r"\{{qed x}}"), [Found::Escaped(0)]);
+        assert_eq!(find(r"\\{{qed x}}"), [Found::Placeholder(2..11)]);
+        assert_eq!(find("{{qed x\n}}"), [Found::Unclosed(0..7)]);
+        for other in [
+            "{{closure}}",
+            "${{ qed x }}",
+            "{{#include qed}}",
+            "{{qed}}",
+            "{{qedx y}}",
+            "{{ qed x}}",
+        ] {
+            assert_eq!(find(other), [], "{other}");
+        }
+    }
+
+    /// Check that options are refused unless they are quoted, known once and last.
+    #[test]
+    fn words_are_strict() {
+        let good = read(r#"a.b as="mib" width="3""#).unwrap();
+        assert_eq!(good.words[0].text, "a.b");
+        assert_eq!(good.option("width").unwrap().value.text, "3");
+        for (bad, why) in [
+            ("a as=mib", "not in double quotes at 5..8"),
+            ("a as='mib'", "not in double quotes at 5..10"),
+            (r#"a as="x" as="y""#, "given twice at 9..11"),
+            (r#"a as="x" b"#, "behind the option `as` at 9..10"),
+            (r#"a as="x"#, "not closed at 5..7"),
+            (r#"a "x""#, "name=\"value\" at 2..3"),
+            (
+                r#"a as="x"b="y""#,
+                "a space is missing behind the closing quote at 8..9",
+            ),
+        ] {
+            let error = read(bad).unwrap_err();
+            assert!(error.ends_with(why), "{bad}: {error}");
+        }
+        let words = read(r#"a az="x""#).unwrap();
+        let error = only_options(&words, &["as", "width"]).unwrap_err();
+        assert_eq!(error.help.unwrap(), "did you mean `as`?");
+    }
+
+    proptest! {
+        /// Check that splitting never panics and that spans give back the words.
+        #[test]
+        fn spans_are_true(text in "[a-z=\"' }{\\\\qed\n]{0,40}") {
+            for hit in find(&text) {
+                if let Found::Placeholder(range) = hit {
+                    prop_assert!(text[range.clone()].starts_with(OPEN) && text[range].ends_with("}}"));
+                }
+            }
+            if let Ok(words) = words(&text, 0..text.len()) {
+                for word in &words.words {
+                    prop_assert_eq!(&text[word.span.clone()], &word.text);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! End to end: the real mdBook, this preprocessor, and a small book of made-up evidence.
+
+mod common;
+
+use common::{Book, evidence, stderr};
+
+/// Check that values, claims and exhibits reach the page, with their provenance, and not the search index.
+#[test]
+fn builds_a_book() {
+    let book = Book::new(
+        &[(
+            "one.md",
+            "# One\n\nfd {{qed create.outcome.returned}}, slide {{qed kaslr.slide as=\"mib\"}}, `{{qed create.outer.return}}`\n\n\
+             ```c\nx = {{qed create.inner.return}};\n```\n\n\
+             ```qed-claim good\ncreate.outcome.returned == 3\n```\n\nverdict {{qed claims.good}}\n\n\
+             ```qed-exhibit calltree experiment=\"create\"\n```\n\nshown \\{{qed x.y}}\n",
+        )],
+        "",
+        "",
+    );
+    book.build();
+    let html = book.read("book/one.html");
+    assert!(html.contains(">3</span>, slide "), "{html}");
+    assert!(html.contains(">480 MiB</span>"), "{html}");
+    assert!(
+        html.contains("<code>0xffff88811e000000</code></span>"),
+        "{html}"
+    );
+    assert!(html.contains("x = -5;"), "{html}");
+    assert!(html.contains("shown {{qed x.y}}"), "{html}");
+    assert!(
+        html.contains("id=\"claim-good\"") && html.contains("✔ PASS"),
+        "{html}"
+    );
+    assert!(html.contains("<b>outer</b>"), "{html}");
+    let index = std::fs::read_dir(book.path("book"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| {
+            p.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("searchindex")
+        })
+        .unwrap();
+    let index = std::fs::read_to_string(index).unwrap();
+    assert!(index.contains("480"), "the value can be searched");
+    assert!(
+        !index.contains("aria-description") && !index.contains("struct thing"),
+        "provenance cannot"
+    );
+}
+
+/// Check that an unknown path stops the build with file, line, column and the nearest name, all problems at once.
+#[test]
+fn reports_all_problems() {
+    let book = Book::new(
+        &[
+            ("one.md", "# One\n\n{{qed create.outcom.returned}}\n"),
+            ("two.md", "# Two\n\n{{#include ../part.txt}}\n"),
+        ],
+        "",
+        "",
+    );
+    book.write(
+        "part.txt",
+        "text\n  and {{qed create.outer.exit.stat}} {{qed kaslr.slide as=mib}}\n",
+    );
+    let output = book.mdbook(&["build"]);
+    assert!(!output.status.success());
+    let said = stderr(&output);
+    let ours = &said[said.find("error: ").unwrap()..];
+    let ours =
+        &ours[..ours.find("mdbook-qed: ").unwrap() + "mdbook-qed: 3 errors, 0 warnings".len()];
+    insta::assert_snapshot!(ours);
+    assert!(!book.path("book/one.html").exists());
+}
+
+/// Check that a false claim stops the build and says what was measured.
+#[test]
+fn false_claim_stops_the_build() {
+    let chapter = "# One\n\n```qed-claim bad\ncreate.outcome.returned == 4\n```\n";
+    let book = Book::new(&[("one.md", chapter)], "", "");
+    let output = book.mdbook(&["build"]);
+    assert!(!output.status.success());
+    let said = stderr(&output);
+    assert!(
+        said.contains("claim `bad` is FAIL on guest:test-1"),
+        "{said}"
+    );
+    assert!(said.contains("src/one.md:4:1"), "{said}");
+    assert!(said.contains("create.outcome.returned = 3"), "{said}");
+    let book = Book::new(&[("one.md", chapter)], "on-fail = \"warn\"", "");
+    book.build();
+    assert!(book.read("book/one.html").contains("✘ FAIL"));
+}
+
+/// Check that recorded evidence stands in for what was not captured, and that the page says so.
+#[test]
+fn recorded_evidence_is_announced() {
+    let book = Book::new(&[("one.md", "# One\n\n{{qed kaslr.slide}}\n")], "", "");
+    std::fs::remove_dir_all(book.path(".qed")).unwrap();
+    let output = book.mdbook(&["build"]);
+    assert!(
+        stderr(&output)
+            .contains("qed-collector capture --investigation test.toml --on guest:test-1"),
+        "{}",
+        stderr(&output)
+    );
+    let text = qed_evidence::reader::write(&evidence("guest:test-2", 0x0a20_0000, "")).unwrap();
+    book.write("recorded/guest-test-2.json", &text);
+    book.build();
+    let html = book.read("book/one.html");
+    assert!(
+        html.contains("Recorded evidence: the values of guest:test-2"),
+        "{html}"
+    );
+    assert!(html.contains("0xa200000"), "{html}");
+}

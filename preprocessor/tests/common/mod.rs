@@ -1,0 +1,294 @@
+//! A small book of made-up evidence, and the real mdBook to build it with.
+//!
+//! The machines are named `guest:test-…`: nothing here is shown to anybody as measured.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use qed_evidence::document::*;
+use qed_evidence::value::{Address, Datum, Integer, Value};
+
+/// The investigation of the test book.
+pub const INVESTIGATION: &str = r#"
+[[experiment]]
+name = "create"
+workload = { syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0] }
+
+[[experiment.probe]]
+function = "outer"
+reads = [{ at = "exit", name = "state", path = "return->state" }]
+
+[[experiment.probe]]
+function = "inner"
+
+[[experiment.probe]]
+function = "absent"
+optional = true
+"#;
+
+fn digest(text: &str) -> String {
+    qed_evidence::investigation::parse("t.toml", text)
+        .unwrap()
+        .digest
+}
+
+/// Made-up evidence of `machine`; `slide` makes machines differ; `said` is what the workload printed.
+pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
+    let offset = |n: u64| {
+        Datum::Value(Value::Offset {
+            value: Integer::from(n),
+        })
+    };
+    let none = || Datum::unavailable("the test measures nothing");
+    let hit = |order: u64, back: u64, value: Datum| Hit {
+        order: Some(order),
+        time_ns: Some(order * 1_000),
+        return_order: Some(back),
+        return_time_ns: Some(back * 1_000),
+        task: Task {
+            pid: 7,
+            tid: 7,
+            name: "test".into(),
+        },
+        cpu: 0,
+        args: BTreeMap::from([("fd".to_owned(), Datum::Value(Value::Fd { value: 3 }))]),
+        entry: BTreeMap::new(),
+        exit: BTreeMap::new(),
+        return_value: Some(value),
+        caller: None,
+        site: None,
+        stack: None,
+    };
+    let probe = |function: &str, hits: Vec<Hit>| Probe {
+        target: Target::Function(function.into()),
+        optional: false,
+        backend: Some(Backend::Kprobe),
+        unavailable: None,
+        parameters: vec![Parameter {
+            name: "fd".into(),
+            type_name: "int".into(),
+        }],
+        returns: Some("long".into()),
+        address: None,
+        definition: None,
+        refused_reads: Reads::default(),
+        hits,
+    };
+    let pointer = Value::Address {
+        value: Address(0xffff_8881_0000_0000 + slide),
+        type_name: Some("struct thing *".into()),
+        symbol: None,
+    };
+    let mut outer = hit(1, 4, Datum::Value(pointer));
+    outer.exit.insert(
+        "state".into(),
+        Datum::Value(Value::Enum {
+            value: Integer::from(1_i64),
+            type_name: "state".into(),
+            name: Some("SS_ON".into()),
+        }),
+    );
+    let absent = Probe {
+        optional: true,
+        backend: None,
+        unavailable: Some("no such function in this kernel's BTF".into()),
+        parameters: vec![],
+        ..probe("absent", vec![])
+    };
+    Evidence {
+        schema: SCHEMA_VERSION,
+        run: Run {
+            id: "00112233445566778899aabbccddeeff".into(),
+            time: "2026-01-02T03:04:05Z".into(),
+            investigation: "test.toml".into(),
+            investigation_digest: digest(INVESTIGATION),
+            collector: env!("CARGO_PKG_VERSION").into(),
+            object_digest: "00".repeat(32),
+        },
+        machine: Machine {
+            name: machine.into(),
+            kind: if machine == "host" {
+                MachineKind::Host
+            } else {
+                MachineKind::Guest
+            },
+            ephemeral: machine != "host",
+            boot_id: "00000000-0000-4000-8000-000000000000".into(),
+            cpu_model: "Test CPU".into(),
+            cpus: 1,
+            accelerator: None,
+        },
+        kernel: Kernel {
+            release: "0.0.1-test".into(),
+            version: "#1".into(),
+            package: None,
+            build_id: none(),
+            btf_digest: "00".repeat(32),
+            config: BTreeMap::new(),
+            lockdown: none(),
+            lsm: none(),
+            command_line: None,
+            debuginfo: none(),
+        },
+        kaslr: Kaslr {
+            status: Datum::Value(Value::text("randomized")),
+            slide: offset(slide),
+            agree: Datum::Value(Value::Bool { value: true }),
+            sources: BTreeMap::new(),
+            symbols: BTreeMap::new(),
+            checked: none(),
+            differing: none(),
+            physical_start: none(),
+            physical_align: none(),
+            live_physical_start: none(),
+        },
+        boots: vec![],
+        experiments: BTreeMap::from([(
+            "create".to_owned(),
+            Experiment {
+                workload: "socket(AF_INET, SOCK_STREAM, 0)".into(),
+                outcome: Outcome {
+                    returned: Datum::Value(Value::Fd { value: 3 }),
+                    errno: Datum::Value(Value::Errno {
+                        value: 0,
+                        name: "OK".into(),
+                    }),
+                    exit: Datum::Value(Value::int(0)),
+                    signal: Datum::unavailable("no signal ended it"),
+                    stdout: Datum::Value(Value::text(said)),
+                    buffers: BTreeMap::new(),
+                },
+                quality: Quality {
+                    events: 4,
+                    lost: 0,
+                    missed: 0,
+                    notes: vec![],
+                },
+                objects: None,
+                cost: None,
+                probes: BTreeMap::from([
+                    ("outer".to_owned(), probe("outer", vec![outer])),
+                    (
+                        "inner".to_owned(),
+                        probe("inner", vec![hit(2, 3, Datum::Value(Value::int(-5)))]),
+                    ),
+                    ("absent".to_owned(), absent),
+                ]),
+            },
+        )]),
+    }
+}
+
+/// A book in a folder of its own.
+pub struct Book {
+    /// Its folder.
+    pub dir: tempfile::TempDir,
+}
+
+impl Book {
+    /// A book of these chapters (name, text), with evidence of two made-up guests. `more` goes to the table of
+    /// the preprocessor, `output` to the end of `book.toml`.
+    pub fn new(chapters: &[(&str, &str)], more: &str, output: &str) -> Self {
+        let book = Book {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        let command = env!("CARGO_BIN_EXE_mdbook-qed");
+        book.write("book.toml", &format!(
+            "[book]\ntitle = \"T\"\n[preprocessor.qed]\ncommand = \"{command}\"\nafter = [\"links\"]\n\
+             investigation = \"test.toml\"\nmachines = [\"guest:test-1\", \"guest:test-2\"]\n{more}\n{output}\n"
+        ));
+        book.write("test.toml", INVESTIGATION);
+        book.evidence(&evidence("guest:test-1", 0x1e00_0000, "said\n"));
+        book.evidence(&evidence("guest:test-2", 0x0a20_0000, "said\n"));
+        let mut summary = String::from("# Summary\n\n");
+        for (name, text) in chapters {
+            summary.push_str(&format!(
+                "- [{}]({name})\n",
+                name.trim_end_matches(".md").replace('/', " ")
+            ));
+            book.write(&format!("src/{name}"), text);
+        }
+        book.write("src/SUMMARY.md", &summary);
+        book
+    }
+
+    /// The path of a file.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file.
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Puts evidence where captures put it.
+    pub fn evidence(&self, evidence: &Evidence) {
+        let name = mdbook_qed::config::evidence_file(&evidence.machine.name);
+        self.write(
+            &format!(".qed/evidence/{name}"),
+            &qed_evidence::reader::write(evidence).unwrap(),
+        );
+    }
+
+    /// Reads a file of the built book.
+    pub fn read(&self, name: &str) -> String {
+        let path = self.path(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    /// Runs mdBook in the book.
+    pub fn mdbook(&self, arguments: &[&str]) -> Output {
+        Command::new(mdbook())
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap()
+    }
+
+    /// Builds it.
+    ///
+    /// # Panics
+    /// If the build fails.
+    pub fn build(&self) {
+        let output = self.mdbook(&["build"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+
+    /// Runs our own program in the book.
+    pub fn qed(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap()
+    }
+}
+
+/// What a program said.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What a program printed.
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The real mdBook: from `MDBOOK`, the tools folder of the checkout, or `PATH`.
+pub fn mdbook() -> PathBuf {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin/mdbook");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let candidates = std::env::var_os("MDBOOK")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain([tools])
+        .chain(std::env::split_paths(&path).map(|folder| folder.join("mdbook")));
+    candidates.into_iter().find(|path| path.is_file()).unwrap_or_else(|| {
+        panic!("these tests need the real mdbook 0.5: run `make tools`, or say where it is in MDBOOK")
+    })
+}
