@@ -28,6 +28,7 @@ pub struct Evidence {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boots: Vec<Boot>,
     /// The experiments by name.
+    #[serde(deserialize_with = "crate::strict::named_map")]
     pub experiments: BTreeMap<String, Experiment>,
 }
 
@@ -96,6 +97,7 @@ pub struct Kernel {
     /// SHA-256 of the BTF that types and offsets came from, hex.
     pub btf_digest: String,
     /// Configuration options that matter here: `y`, `m`, a value, or `n` for one that is not set.
+    #[serde(deserialize_with = "crate::strict::unique_map")]
     pub config: BTreeMap<String, Datum>,
     /// The lockdown mode in force.
     pub lockdown: Datum,
@@ -119,8 +121,10 @@ pub struct Kaslr {
     /// Whether two or more independent sources gave a slide and all of them the same.
     pub agree: Datum,
     /// What each source says the slide is.
+    #[serde(deserialize_with = "crate::strict::unique_map")]
     pub sources: BTreeMap<String, Datum>,
     /// Live and static address of some symbols.
+    #[serde(deserialize_with = "crate::strict::unique_map")]
     pub symbols: BTreeMap<String, SymbolPlaces>,
     /// How many symbols of the core image were compared.
     pub checked: Datum,
@@ -176,6 +180,7 @@ pub struct Experiment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
     /// The probes by name.
+    #[serde(deserialize_with = "crate::strict::named_map")]
     pub probes: BTreeMap<String, Probe>,
 }
 
@@ -208,7 +213,11 @@ pub struct Outcome {
     /// What it printed.
     pub stdout: Datum,
     /// What the kernel wrote into the workload's buffers, by their names.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::strict::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub buffers: BTreeMap<String, Datum>,
 }
 
@@ -370,10 +379,18 @@ pub struct Parameter {
 #[serde(deny_unknown_fields)]
 pub struct Reads {
     /// At the entry.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::strict::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub entry: BTreeMap<String, String>,
     /// At the return.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::strict::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub exit: BTreeMap<String, String>,
 }
 
@@ -405,13 +422,25 @@ pub struct Hit {
     /// The CPU it ran on.
     pub cpu: u32,
     /// Arguments by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::strict::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub args: BTreeMap<String, Datum>,
     /// What was read at the entry, by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::strict::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub entry: BTreeMap<String, Datum>,
     /// What was read at the return, by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::strict::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub exit: BTreeMap<String, Datum>,
     /// The return value.
     #[serde(rename = "return", default, skip_serializing_if = "Option::is_none")]

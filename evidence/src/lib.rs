@@ -12,6 +12,9 @@ pub mod leaves;
 pub mod path;
 pub mod reader;
 pub mod resolve;
+mod strict;
+#[cfg(test)]
+mod testing;
 pub mod value;
 
 pub use document::Evidence;

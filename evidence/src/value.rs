@@ -46,8 +46,7 @@ impl Serialize for Address {
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
+        crate::strict::parse_text(deserializer, "an address", str::parse)
     }
 }
 
@@ -166,13 +165,14 @@ impl Serialize for Bytes {
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        if text.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(de::Error::custom("bytes must be lower-case hex"));
-        }
-        hex::decode(text.as_bytes())
-            .map(Bytes)
-            .map_err(|error| de::Error::custom(format!("bytes `{text}`: {error}")))
+        crate::strict::parse_text(deserializer, "bytes as lower-case hex", |text| {
+            if text.bytes().any(|b| b.is_ascii_uppercase()) {
+                return Err("bytes must be lower-case hex".into());
+            }
+            hex::decode(text)
+                .map(Bytes)
+                .map_err(|error| format!("bytes `{text}`: {error}"))
+        })
     }
 }
 
@@ -242,7 +242,7 @@ pub struct Frame {
 }
 
 /// A measured value with its type.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Value {
     /// A pointer.
@@ -429,6 +429,7 @@ impl Value {
                     None => Err(format!("errno {value} is out of range")),
                 }
             }
+            Value::Location { value } if value.line == 0 => Err("lines are counted from 1".into()),
             _ => Ok(()),
         }
     }
@@ -480,7 +481,7 @@ impl fmt::Display for Value {
 }
 
 /// A leaf of the evidence: a value, or the reason why this machine could not deliver it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Datum {
     /// Measured.

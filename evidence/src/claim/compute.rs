@@ -185,7 +185,7 @@ pub(super) fn line(args: &[Typed]) -> Outcome {
     }
 }
 
-pub(super) fn function(args: &[Typed]) -> Outcome {
+pub(super) fn function_name(args: &[Typed]) -> Outcome {
     match one(args)? {
         Typed::Location(place) => Ok(Typed::Text(place.function.clone())),
         other => Err(takes("a place in the source", other)),

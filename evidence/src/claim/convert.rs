@@ -15,8 +15,6 @@ pub(super) struct Converter<'a> {
     text: &'a str,
     place: &'a Place,
     offsets: &'a SourceInfo,
-    /// The byte of each character, and the length at the end: the parser counts characters.
-    bytes: Vec<usize>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -46,16 +44,10 @@ const REFUSED: &[(&str, &str)] = &[
 
 impl<'a> Converter<'a> {
     pub fn new(text: &'a str, place: &'a Place, offsets: &'a SourceInfo) -> Self {
-        let bytes = text
-            .char_indices()
-            .map(|(at, _)| at)
-            .chain([text.len()])
-            .collect();
         Converter {
             text,
             place,
             offsets,
-            bytes,
             diagnostics: Vec::new(),
         }
     }
@@ -82,14 +74,13 @@ impl<'a> Converter<'a> {
 
     /// The bytes of the token that the parser noted for a node.
     fn token(&self, id: u64) -> Range<usize> {
-        let end = *self.bytes.last().unwrap_or(&0);
-        let byte = |character: usize| self.bytes.get(character).copied().unwrap_or(end);
+        let boundary = |at: u32| self.text.floor_char_boundary(at as usize);
         match self.offsets.offset_for(id) {
             Some((start, stop)) => {
-                let start = byte(start as usize);
-                start..byte((stop as usize).saturating_add(1)).max(start)
+                let start = boundary(start);
+                start..boundary(stop.saturating_add(1)).max(start)
             }
-            None => 0..end,
+            None => 0..self.text.len(),
         }
     }
 

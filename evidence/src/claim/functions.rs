@@ -38,7 +38,7 @@ pub(super) enum Reads {
 pub(super) type Compute = fn(&[Typed]) -> Result<Typed, Failure>;
 
 /// A function that claims can call.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Function {
     /// Its name.
     pub name: &'static str,
@@ -87,7 +87,7 @@ macro_rules! function {
 /// | `name(x)` | the name of an enumerator or error number, or the names of flags joined by a bar |
 /// | `symbol(a)` | `symbol+0xoffset` of an address in the kernel image |
 /// | `symbol_name(a)` | the symbol of an address in the kernel image, without offset |
-/// | `file(l)`, `line(l)`, `function(l)` | file, line and function of a place in the source |
+/// | `file(l)`, `line(l)`, `function_name(l)` | file, line and function of a place in the source |
 /// | `on_stack(s, 'f')` | function `f` is on the stack `s`, as a frame or inlined into one |
 /// | `calls(s, 'f', 'g')` | on the stack `s`, `g` was called by `f`, directly or through others |
 /// | `contains(t, u)`, `starts_with(t, u)`, `ends_with(t, u)` | text `t` contains, starts with, ends with text `u` |
@@ -192,11 +192,11 @@ pub const FUNCTIONS: &[Function] = {
             "the line of a place in the source"
         ),
         function!(
-            "function",
+            "function_name",
             [Value],
             Reads::Nothing,
-            c::function,
-            "function(l)",
+            c::function_name,
+            "function_name(l)",
             "the function of a place in the source"
         ),
         function!(

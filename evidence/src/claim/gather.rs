@@ -184,7 +184,8 @@ fn conditions(
         .collect()
 }
 
-/// That a probe did not fire says something only if it would have been seen.
+/// That a probe did not fire says something only if it would have been seen. (One that did fire was seen: the
+/// claim is false.)
 fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<String> {
     let Some((experiment, probe)) = name.split_once('.') else {
         return Vec::new();
@@ -215,7 +216,7 @@ fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
                 .iter()
                 .any(|p| watch_the_same(p, plan) && fired(machine, &other.name, &p.name))
     });
-    if !seen_elsewhere {
+    if !seen_elsewhere && !fired(machine, experiment, probe) {
         reasons.push(format!(
             "nothing shows that `{probe}` would have been seen: it fired in no other experiment on this machine; \
              add one that makes it fire"
@@ -289,6 +290,11 @@ pub(super) fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagn
         }
         let mut diagnostic = expression.place().error(&read.range, message.clone());
         if let Some(near) = near {
+            let near = if read.by_function {
+                without_leaf(&near)
+            } else {
+                &near
+            };
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
         diagnostics.push(diagnostic);
@@ -306,6 +312,14 @@ pub(super) fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagn
         }
     }
     diagnostics
+}
+
+/// The probe or experiment that a function was asked about, from the leaf that it reads there.
+fn without_leaf(path: &str) -> &str {
+    path.strip_suffix(".objects.allocated")
+        .or_else(|| path.strip_suffix(".objects.leaked"))
+        .or_else(|| path.rsplit_once('.').map(|(name, _)| name))
+        .unwrap_or(path)
 }
 
 /// The values of one machine, some of them replaced.

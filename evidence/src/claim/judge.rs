@@ -368,8 +368,14 @@ fn control(
     let mut first = None;
     let mut idle = Vec::new();
     let mut all: Vec<(&str, Vec<Value>)> = Vec::new();
-    for (key, value) in &gathered.values {
-        let list = mutants(value, &hints);
+    for read in expression.reads() {
+        let Some((key, value)) = gathered.values.get_key_value(&read.path) else {
+            continue;
+        };
+        if all.iter().any(|(seen, _)| *seen == key.as_str()) {
+            continue;
+        }
+        let list = mutants(key, value, &hints);
         let original = bindings.typed.get(key.as_str()).cloned();
         let killer = list.iter().find(|mutant| {
             bindings.typed.insert(key, Typed::from(*mutant));

@@ -75,9 +75,10 @@ impl Hints {
     }
 }
 
-/// Values that a leaf could have had instead of `value`: of the same kind, valid, and different. The likeliest to
+/// Values that the leaf `path` could have had instead of `value`: of the same kind, valid, and different. The likeliest to
 /// be told apart come first.
-pub(super) fn mutants(value: &Value, hints: &Hints) -> Vec<Value> {
+pub(super) fn mutants(path: &str, value: &Value, hints: &Hints) -> Vec<Value> {
+    let counts = is_count(path);
     let mut list = match value {
         Value::Address {
             value,
@@ -131,6 +132,7 @@ pub(super) fn mutants(value: &Value, hints: &Hints) -> Vec<Value> {
             .collect(),
         number => numbers(number.as_integer().unwrap_or_default(), hints)
             .into_iter()
+            .filter(|n| !counts || *n >= 0)
             .filter_map(|n| with_number(number, n))
             .collect(),
     };
@@ -142,6 +144,36 @@ pub(super) fn mutants(value: &Value, hints: &Hints) -> Vec<Value> {
         }
     }
     unique
+}
+
+/// Names of leaves that count something and so are never negative.
+const COUNTS: &[&str] = &[
+    "hits",
+    "order",
+    "return_order",
+    "cpu",
+    "events",
+    "lost",
+    "missed",
+    "allocated",
+    "freed",
+    "excused",
+    "leaked",
+    "iterations",
+    "cpus",
+    "count",
+    "checked",
+    "differing",
+];
+
+/// Whether a leaf counts something by its place (and is not a read that happens to have such a name).
+fn is_count(path: &str) -> bool {
+    let mut segments = path.rsplit(['.', '#']);
+    let last = segments.next().unwrap_or_default();
+    COUNTS.contains(&last)
+        && !segments
+            .next()
+            .is_some_and(|group| ["args", "entry", "exit"].contains(&group))
 }
 
 fn addresses(value: u64, hints: &Hints) -> Vec<u64> {
@@ -173,6 +205,11 @@ fn numbers(value: i128, hints: &Hints) -> Vec<i128> {
 fn with_number(like: &Value, number: i128) -> Option<Value> {
     let integer = Integer::new(number)?;
     Some(match like {
+        // What C calls unsigned is not negative.
+        Value::Int {
+            type_name: Some(name),
+            ..
+        } if number < 0 && name.starts_with("unsigned") => return None,
         Value::Int { type_name, .. } => Value::Int {
             value: integer,
             type_name: type_name.clone(),

@@ -247,7 +247,7 @@ pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
             return Err(Failure::kinds(
                 format!("{} and {} cannot be compared", a.kind(), b.kind()),
                 Some(
-                    "ask with `file(…)`, `line(…)`, `function(…)`, `on_stack(…)` or `calls(…)`"
+                    "ask with `file(…)`, `line(…)`, `function_name(…)`, `on_stack(…)` or `calls(…)`"
                         .into(),
                 ),
             ));

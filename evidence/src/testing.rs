@@ -1,0 +1,60 @@
+//! A small book's worth of evidence, for the tests of this crate.
+
+use std::sync::Arc;
+
+use crate::claim::{Claim, Judgement, Place, judge};
+use crate::diagnostic::{Diagnostic, Source};
+use crate::document::Evidence;
+use crate::investigation::Investigation;
+use crate::resolve::{Catalog, Indexed};
+
+const INVESTIGATION: &str = include_str!("../testdata/two-experiments.toml");
+
+const EVIDENCE: &str = include_str!("../testdata/two-experiments.json");
+
+/// The investigation of [`evidence`].
+pub(crate) fn investigation() -> Investigation {
+    crate::investigation::parse("two-experiments.toml", INVESTIGATION)
+        .unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
+/// A sound capture of two experiments.
+pub(crate) fn evidence() -> Evidence {
+    crate::reader::read(EVIDENCE.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The text of [`evidence`].
+pub(crate) fn evidence_text() -> &'static str {
+    EVIDENCE
+}
+
+/// A place in a chapter that holds nothing but `text`.
+pub(crate) fn place(text: &str) -> Place {
+    let source = Arc::new(Source {
+        name: "chapter.md".into(),
+        text: text.into(),
+    });
+    Place::new(source, 0)
+}
+
+/// The claim `text`, or the complaints about it.
+pub(crate) fn claim(text: &str) -> Result<Claim, Vec<Diagnostic>> {
+    Claim::parse("a_claim", text, place(text), None)
+}
+
+/// What `text` comes to on `evidence`.
+pub(crate) fn judge_on(text: &str, evidence: &Evidence) -> Judgement {
+    let claim = claim(text).unwrap_or_else(|errors| panic!("{text}: {}", errors[0]));
+    judge_claim(&claim, evidence)
+}
+
+/// What `claim` comes to on `evidence`.
+pub(crate) fn judge_claim(claim: &Claim, evidence: &Evidence) -> Judgement {
+    let investigation = investigation();
+    let machines = [Indexed::new(evidence)];
+    let catalog = Catalog {
+        investigation: &investigation,
+        machines: &machines,
+    };
+    judge(claim, &catalog, &machines[0])
+}
