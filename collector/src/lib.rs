@@ -4,7 +4,10 @@
 //! processes and guests are named in `ARCHITECTURE.md`.
 
 pub mod btf;
+pub mod capture;
+pub mod command;
 pub mod guest;
+pub mod job;
 pub mod kaslr;
 pub mod plan;
 pub mod probes;

@@ -1,12 +1,50 @@
 //! `qed-collector`: the command line.
 
-use qed_collector::{guest, workload};
+use std::process::ExitCode;
 
-fn main() {
-    // The process of a workload is a second copy of this program.
+use clap::{Parser, Subcommand};
+use qed_collector::{command, guest, job, workload};
+
+/// Run a workload under eBPF probes, on this machine or in a guest kernel, and write what was seen as evidence
+#[derive(Parser)]
+#[command(name = "qed-collector", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run an investigation and write its evidence
+    Capture(command::capture::Args),
+    /// Say what would be probed and read, with types, and what would be refused and why; runs nothing
+    Plan(command::capture::Args),
+    /// Say what this machine can capture, by which back-end, and what would have to change
+    Doctor,
+}
+
+fn main() -> ExitCode {
+    // Before anything else: as the first process of a guest, or as a workload, there is no command line.
     workload::child_main();
-    // Before anything else: as the first process of a guest there is no command line to parse.
     if guest::init::is_guest_init() {
-        guest::init::run(guest::init::ping);
+        guest::init::run(job::answer);
+    }
+    let result = match Cli::parse().command {
+        Command::Capture(args) => command::capture::run(&args),
+        Command::Plan(args) => command::plan::run(&args),
+        Command::Doctor => command::doctor::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let message = failure.message.trim_end();
+            // A diagnostic already says what it is.
+            if message.starts_with("error") || message.starts_with("\u{1b}") {
+                eprintln!("{message}");
+            } else {
+                eprintln!("error: {message}");
+            }
+            ExitCode::from(failure.status)
+        }
     }
 }

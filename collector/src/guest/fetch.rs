@@ -24,6 +24,18 @@ pub struct KernelImage {
     pub note: Option<String>,
 }
 
+impl KernelImage {
+    /// The kernel's configuration beside the image (`config-RELEASE` by `vmlinuz-RELEASE`), if it is there.
+    #[must_use]
+    pub fn config(&self) -> Option<PathBuf> {
+        let name = self.path.file_name()?.to_str()?;
+        let config = self
+            .path
+            .with_file_name(name.replacen("vmlinuz", "config", 1));
+        (config != self.path && config.is_file()).then_some(config)
+    }
+}
+
 /// Find, and if need be fetch, the kernel of a source. Blocking: takes the cache's lock and runs apt.
 ///
 /// The distribution is asked at most once per [`ASK_EVERY`], unless `refresh`; otherwise this reads two

@@ -9,7 +9,7 @@
 //! Sources *agree* when at least two groups gave a slide and all slides are equal. With one group the slide is
 //! given, and `agree` is false. When any two differ, or one is damaged, there is no slide, only an error.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::compare::{self, Comparison, StaticTable};
 use super::config::KernelConfig;
@@ -18,7 +18,7 @@ use super::vmcoreinfo::Vmcoreinfo;
 use crate::symbols::{BuildId, Kallsyms};
 
 /// Why something gives no value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// It is not to be had here.

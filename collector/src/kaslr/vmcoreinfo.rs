@@ -31,7 +31,7 @@ pub enum VmcoreinfoError {
 
 /// What VMCOREINFO says, as far as it matters here. Kernel documentation of its fields:
 /// <https://elixir.bootlin.com/linux/v6.1/source/Documentation/admin-guide/kdump/vmcoreinfo.rst>.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Vmcoreinfo {
     /// `OSRELEASE`.
     pub release: Option<String>,

@@ -1,3 +1,126 @@
-//! From an investigation and a kernel’s BTF to what the eBPF programs are told.
+//! From an investigation and a kernel's BTF to what the eBPF programs are told. Pure: it opens nothing.
+//!
+//! What this kernel cannot do is planned as unavailable, with the reason, and the rest goes on. Only what
+//! is wrong on every kernel, such as a read path that does not parse, is an error of the investigation.
 
+mod attachments;
+mod described;
 pub mod expr;
+mod probe;
+
+use qed_collector_ebpf::{FdWalk, MAX_EXPERIMENTS, MAX_PROBES};
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::investigation::Investigation;
+
+pub use described::{
+    PlannedExperiment, PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, Refused, Source,
+};
+
+use crate::btf::{Btf, Type, Wanted};
+use crate::probes::Setup;
+use attachments::Attachments;
+
+/// What the kernel offers, as data.
+#[derive(Clone, Copy)]
+pub struct Offer<'s, 'a> {
+    /// Its types.
+    pub btf: &'s Btf<'a>,
+    /// Live addresses of a symbol; several for static functions of one name.
+    pub symbols: &'s dyn Fn(&str) -> Vec<u64>,
+    /// Why no symbol has an address here, if so.
+    pub no_symbols: Option<&'s str>,
+    /// Why kprobes are not possible here, if so.
+    pub no_kprobes: Option<&'s str>,
+    /// Why LSM programs are not possible here, if so.
+    pub no_lsm: Option<&'s str>,
+    /// The number of a system call.
+    pub syscall_number: &'s dyn Fn(&str) -> Option<u32>,
+}
+
+/// Everything that a capture will do in the kernel.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the programs are told.
+    pub setup: Setup,
+    /// What their events will mean.
+    pub experiments: Vec<PlannedExperiment>,
+    /// Per experiment: the use whose events mark the workload's system call going in, and coming out.
+    pub markers: Vec<Option<(usize, usize)>>,
+}
+
+/// Plans a capture.
+pub fn plan(investigation: &Investigation, offer: &Offer<'_, '_>) -> Result<Plan, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    if investigation.experiments.len() > MAX_EXPERIMENTS {
+        problems.push(Diagnostic::error_without_place(format!(
+            "the investigation has {} experiments, one capture can run {MAX_EXPERIMENTS}",
+            investigation.experiments.len()
+        )));
+        return Err(problems);
+    }
+    let mut attachments = Attachments::default();
+    let mut experiments = Vec::new();
+    let mut markers = Vec::new();
+    for (number, experiment) in investigation.experiments.iter().enumerate() {
+        let mut planner = probe::Planner {
+            investigation,
+            offer,
+            experiment,
+            number: number as u32,
+            attachments: &mut attachments,
+            problems: &mut problems,
+        };
+        markers.push(planner.markers());
+        let probes = experiment
+            .probes
+            .iter()
+            .map(|probe| planner.probe(probe))
+            .collect();
+        experiments.push(PlannedExperiment {
+            name: experiment.name.clone(),
+            isolated: experiment.isolated,
+            probes,
+        });
+    }
+    let uses = attachments.uses.len();
+    if uses > MAX_PROBES {
+        problems.push(Diagnostic::error_without_place(format!(
+            "the investigation has {uses} probes in all its experiments, one capture can use {MAX_PROBES}"
+        )));
+    }
+    if !problems.is_empty() {
+        qed_evidence::diagnostic::sort(&mut problems);
+        problems.dedup();
+        return Err(problems);
+    }
+    // A kernel without these members cannot walk a descriptor; the reads that want it then fail one by one.
+    let fd_walk = fd_walk(offer.btf);
+    Ok(Plan {
+        setup: Setup {
+            attaches: attachments.attaches,
+            uses: attachments.uses,
+            fd_walk,
+            ring_bytes: 4 << 20,
+        },
+        experiments,
+        markers,
+    })
+}
+
+/// The offsets of the walk task → files → descriptor table → file; `None` where this kernel's BTF lacks one.
+pub fn fd_walk(btf: &Btf<'_>) -> Option<FdWalk> {
+    let offset = |structure: &str, member: &str| {
+        let id = *btf.find(Wanted::Struct, structure).first()?;
+        let Type::Struct(composite) = btf.get(id).ok()? else {
+            return None;
+        };
+        let member = btf.find_member(&composite, member).ok()??;
+        u32::try_from(member.bit_offset / 8).ok()
+    };
+    Some(FdWalk {
+        task_files: offset("task_struct", "files")?,
+        files_fdt: offset("files_struct", "fdt")?,
+        fdt_fd: offset("fdtable", "fd")?,
+        fdt_max_fds: offset("fdtable", "max_fds")?,
+    })
+}

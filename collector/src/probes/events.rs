@@ -30,6 +30,16 @@ impl EventReader {
         Ok(events)
     }
 
+    /// The records of all events that are there now, as they are, without waiting. They can be kept and
+    /// [parsed](super::parse_event) elsewhere.
+    pub fn drain_raw(&mut self) -> Vec<Vec<u8>> {
+        let mut records = Vec::new();
+        while let Some(record) = self.ring.next() {
+            records.push(record.to_vec());
+        }
+        records
+    }
+
     /// Wait until there may be events. Needs a tokio runtime with I/O enabled.
     pub async fn readable(&mut self) -> io::Result<()> {
         if self.poll.is_none() {

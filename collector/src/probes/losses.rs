@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use super::{Attach, LoadError, Probes, funnel::Raw};
 
 /// Running totals since the programs were loaded; [`Losses::since`] gives those of one experiment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Losses {
     /// Events lost because the ring buffer was full.
     pub ring_full: u64,
@@ -45,6 +45,30 @@ impl Losses {
                 .skipped_but_copied
                 .saturating_sub(earlier.skipped_but_copied),
         }
+    }
+
+    /// What went wrong, in words; empty if nothing did.
+    pub fn notes(&self) -> Vec<String> {
+        [
+            (self.ring_full, "events did not fit into the ring buffer"),
+            (
+                self.call_table_full,
+                "calls could not be remembered until their return",
+            ),
+            (
+                self.object_table_full,
+                "allocations could not be remembered until their free",
+            ),
+            (self.signal_failed, "signals could not be sent"),
+            (
+                self.skipped,
+                "hits were skipped because an interrupt came while the same program ran",
+            ),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect()
     }
 
     /// Events that are known to be missing.

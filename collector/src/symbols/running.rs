@@ -32,9 +32,43 @@ const KALLSYMS: &str = "/proc/kallsyms";
 const NOTES: &str = "/sys/kernel/notes";
 
 /// Read and parse `/proc/kallsyms`, once and whole.
+pub fn kallsyms() -> Result<Kallsyms, RunningError> {
+    let kptr_restrict = fs::read_to_string("/proc/sys/kernel/kptr_restrict").ok();
+    Ok(Kallsyms::parse(kallsyms_text()?, kptr_restrict.as_deref())?)
+}
+
+/// The live address of `name`, read no further than its line.
+pub fn first_address(name: &str) -> Result<u64, RunningError> {
+    let read_error = |source| RunningError::Read {
+        path: KALLSYMS,
+        source,
+    };
+    let file = fs::File::open(KALLSYMS).map_err(read_error)?;
+    for line in io::BufRead::lines(io::BufReader::new(file)) {
+        let line = line.map_err(read_error)?;
+        let mut words = line.split_ascii_whitespace();
+        if let (Some(address), Some(_), Some(found)) = (words.next(), words.next(), words.next())
+            && found == name
+        {
+            let invalid = |e| read_error(io::Error::new(io::ErrorKind::InvalidData, e));
+            return match u64::from_str_radix(address, 16).map_err(invalid)? {
+                0 => Err(read_error(io::Error::other(
+                    "its addresses are hidden from this process",
+                ))),
+                address => Ok(address),
+            };
+        }
+    }
+    Err(read_error(io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("it has no `{name}`"),
+    )))
+}
+
+/// The text of `/proc/kallsyms`.
 ///
 /// The kernel formats it anew for each reader, a page per read: 140 to 240 ms in an emulated guest, so keep the result.
-pub fn kallsyms() -> Result<Kallsyms, RunningError> {
+pub fn kallsyms_text() -> Result<String, RunningError> {
     let read_error = |source| RunningError::Read {
         path: KALLSYMS,
         source,
@@ -44,14 +78,12 @@ pub fn kallsyms() -> Result<Kallsyms, RunningError> {
     fs::File::open(KALLSYMS)
         .and_then(|mut file| file.read_to_end(&mut text))
         .map_err(read_error)?;
-    let text = String::from_utf8(text).map_err(|error| {
+    String::from_utf8(text).map_err(|error| {
         read_error(io::Error::new(
             io::ErrorKind::InvalidData,
             error.utf8_error(),
         ))
-    })?;
-    let kptr_restrict = fs::read_to_string("/proc/sys/kernel/kptr_restrict").ok();
-    Ok(Kallsyms::parse(text, kptr_restrict.as_deref())?)
+    })
 }
 
 /// The running kernel's build id.

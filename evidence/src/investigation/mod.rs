@@ -53,7 +53,9 @@ pub struct Experiment {
     pub timeout_ms: u64,
     /// How long to wait at most, after the workload has let go, for what it allocated to be freed, in milliseconds.
     pub grace_ms: u64,
-    /// Let go of the workload's objects (by ending it) before the ledger is closed.
+    /// Watch until the process has ended, not only until the system call has returned.
+    pub until_exit: bool,
+    /// Allocations that may outlive the call.
     pub excuses: Vec<Excuse>,
     /// What to watch.
     pub probes: Vec<Probe>,
@@ -207,7 +209,7 @@ pub struct Read {
 }
 
 /// What an integer that was read means, where its C type does not tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadKind {
     /// File descriptor.

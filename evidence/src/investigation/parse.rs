@@ -76,12 +76,20 @@ struct RawExperiment {
     #[serde(default)]
     cost: bool,
     warm_up: Option<u32>,
+    until: Option<Until>,
     timeout_ms: Option<Spanned<u64>>,
     grace_ms: Option<Spanned<u64>>,
     #[serde(default)]
     excuse: Vec<RawExcuse>,
     #[serde(default)]
     probe: Vec<RawProbe>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Until {
+    Return,
+    Exit,
 }
 
 #[derive(Deserialize)]
@@ -357,6 +365,9 @@ impl Check {
             warm_up: raw.warm_up.or(parent.map(|p| p.warm_up)).unwrap_or(0),
             timeout_ms,
             grace_ms: raw.grace_ms.map_or(500, Spanned::into_inner),
+            until_exit: raw
+                .until
+                .map_or(parent.is_some_and(|p| p.until_exit), |u| u == Until::Exit),
             excuses: raw
                 .excuse
                 .into_iter()

@@ -1,9 +1,10 @@
 //! From the bytes that a read brought back to a typed value.
 
 use qed_collector_ebpf::MAX_READ_BYTES;
+use serde::{Deserialize, Serialize};
 
 /// How to understand the bytes of a read. Type names are as C spells them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decode {
     /// An address, 8 bytes.
     Pointer {
@@ -63,6 +64,21 @@ pub enum Decode {
         /// E.g. `unsigned char [16]`
         type_name: String,
     },
+}
+
+impl Decode {
+    /// The C type.
+    pub fn type_name(&self) -> &str {
+        match self {
+            Decode::Pointer { type_name, .. }
+            | Decode::Int { type_name, .. }
+            | Decode::Enum { type_name, .. }
+            | Decode::BitField { type_name, .. }
+            | Decode::Bytes { type_name, .. } => type_name,
+            Decode::Bool => "bool",
+            Decode::Text { .. } => "text",
+        }
+    }
 }
 
 /// A value.

@@ -1,0 +1,409 @@
+//! From events to hits: which events belong to the experiment, which probe each one is of, and which
+//! return ends which call.
+
+use std::collections::BTreeMap;
+
+use qed_collector_ebpf::{Event, MAX_READ_BYTES, side};
+use qed_evidence::document::{Backend, Hit, Ledger, Parameter, Probe, Reads, Target, Task};
+use qed_evidence::investigation::Experiment;
+use qed_evidence::value::{Address, Datum, Frame, Value};
+
+use super::Names;
+use super::ledger::{Book, Entry};
+use super::stack::{caller, frames, holds};
+use super::values::{Role, argument_role, datum};
+use crate::plan::expr::{Decode, Decoded, decode};
+use crate::plan::{PlannedExperiment, PlannedProbe, PlannedRead};
+
+/// What was seen in one experiment.
+pub struct Seen<'a> {
+    pub planned: &'a PlannedExperiment,
+    pub asked: &'a Experiment,
+    pub events: &'a [Box<Event>],
+    pub markers: Option<(usize, usize)>,
+    pub pid: u32,
+    pub killed: bool,
+    pub refusals: &'a [Option<String>],
+    pub names: &'a dyn Names,
+}
+
+/// What was made of it.
+pub struct Assembled {
+    pub probes: BTreeMap<String, Probe>,
+    pub ledger: Option<Ledger>,
+    pub accepted: u64,
+    pub missed: u64,
+    pub notes: Vec<String>,
+}
+
+/// The part of the events that belongs to the workload's own call.
+///
+/// The process does other things before it (reading the signal to start) and after it (reporting what came
+/// back); the markers, which are the call's own `sys_enter` and `sys_exit`, cut those off. Where the process
+/// was killed, what follows the call is the kernel cleaning up after it, and belongs to the experiment.
+fn window(seen: &Seen<'_>) -> Option<(usize, usize)> {
+    let (enter, exit) = seen.markers?;
+    let is = |event: &Event, usage: usize| event.probe as usize == usage && event.tgid == seen.pid;
+    let first = seen.events.iter().position(|event| is(event, enter))?;
+    let whole = seen.killed || seen.asked.until_exit;
+    let last = seen.events.iter().rposition(|event| is(event, exit));
+    Some((first, last.filter(|_| !whole).unwrap_or(usize::MAX)))
+}
+
+/// Makes hits and a ledger of the events of one experiment.
+pub fn assemble(seen: &Seen<'_>) -> Assembled {
+    let mut probes: BTreeMap<String, Probe> = seen
+        .planned
+        .probes
+        .iter()
+        .map(|p| (p.name.clone(), empty(p, seen)))
+        .collect();
+    let mut out = Assembled {
+        probes: BTreeMap::new(),
+        ledger: None,
+        accepted: 0,
+        missed: 0,
+        notes: Vec::new(),
+    };
+    let window = window(seen);
+    if seen.markers.is_some() && window.is_none() && !seen.events.is_empty() {
+        out.notes.push(
+            "the workload's system call was not seen going in: events before it may be counted"
+                .into(),
+        );
+    }
+    let wants_ledger = seen.planned.probes.iter().any(|p| p.allocates);
+    let mut book = Book::default();
+    let start = seen
+        .events
+        .get(window.map_or(0, |w| w.0))
+        .map_or(0, |event| event.time_ns);
+    for (index, event) in seen.events.iter().enumerate() {
+        let inside = window.is_none_or(|(first, last)| (first..=last).contains(&index));
+        let after = window.is_some_and(|(_, last)| index > last);
+        let of_workload = event.tgid == seen.pid;
+        let takers: Vec<&PlannedProbe> = seen
+            .planned
+            .probes
+            .iter()
+            .filter(|p| {
+                p.source
+                    .as_ref()
+                    .is_ok_and(|s| s.usage == event.probe as usize)
+            })
+            // Frees come late and from anyone; all else has to happen in the call.
+            .filter(|p| inside || (after && (p.frees || !of_workload)))
+            .collect();
+        if takers.is_empty() {
+            continue;
+        }
+        let stack = frames(event, seen.names);
+        let takers: Vec<&PlannedProbe> = takers
+            .into_iter()
+            .filter(|p| {
+                p.within
+                    .as_ref()
+                    .is_none_or(|function| holds(&stack, function))
+            })
+            .collect();
+        if takers.is_empty() {
+            continue;
+        }
+        let order = out.accepted + 1;
+        let time_ns = event.time_ns.saturating_sub(start);
+        let mut counted = false;
+        for planned in takers {
+            let Some(probe) = probes.get_mut(&planned.name) else {
+                continue;
+            };
+            if (planned.allocates || planned.frees) && event.object != 0 {
+                let entry = Entry {
+                    address: event.object,
+                    probe: planned.name.clone(),
+                    order,
+                    time_ns,
+                    stack: stack.clone(),
+                };
+                if planned.allocates {
+                    let (cache, size) = described(event, planned);
+                    book.allocate(entry, cache, size, &seen.asked.excuses);
+                } else if !book.free(entry, of_workload, task_name(event)) {
+                    // Its allocation was outside of the call, so its free is no business of ours.
+                    continue;
+                }
+            }
+            counted = true;
+            let moment = Moment {
+                event,
+                planned,
+                stack: &stack,
+                order,
+                time_ns,
+                names: seen.names,
+            };
+            moment.record(probe);
+        }
+        out.accepted += u64::from(counted);
+    }
+    for planned in &seen.planned.probes {
+        let Some(probe) = probes.get_mut(&planned.name) else {
+            continue;
+        };
+        let unseen = probe
+            .hits
+            .iter()
+            .filter(|hit| hit.order.is_some() && hit.return_order.is_none())
+            .count() as u64;
+        if watches_return(planned, seen) && unseen > 0 && !seen.killed {
+            out.missed += unseen;
+            out.notes.push(format!(
+                "{unseen} returns of {} were not seen",
+                planned.name
+            ));
+        }
+    }
+    out.probes = probes;
+    out.ledger = wants_ledger.then(|| book.close());
+    out
+}
+
+fn watches_return(planned: &PlannedProbe, seen: &Seen<'_>) -> bool {
+    seen.asked
+        .probe(&planned.name)
+        .is_some_and(|probe| probe.watch_return)
+}
+
+/// A probe before its first hit.
+fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
+    let refusal = match &planned.source {
+        Err(reason) => Some(reason.clone()),
+        Ok(source) => seen.refusals.get(source.attach).cloned().flatten(),
+    };
+    let address = planned
+        .source
+        .as_ref()
+        .ok()
+        .map(|s| s.address)
+        .filter(|a| *a != 0);
+    let is_function = matches!(planned.target, Target::Function(_));
+    Probe {
+        target: planned.target.clone(),
+        optional: planned.optional,
+        backend: refusal.is_none().then_some(match planned.target {
+            Target::Function(_) => Backend::Kprobe,
+            Target::Tracepoint(_) => Backend::Tracepoint,
+            Target::Lsm(_) => Backend::Lsm,
+        }),
+        unavailable: refusal,
+        parameters: planned
+            .parameters
+            .iter()
+            .map(|p| Parameter {
+                name: p.name.clone(),
+                type_name: p.type_name.clone(),
+            })
+            .collect(),
+        returns: planned.returns.as_ref().map(|r| r.type_name.clone()),
+        address: address.map(|address| {
+            Datum::Value(Value::Address {
+                value: Address(address),
+                type_name: None,
+                symbol: None,
+            })
+        }),
+        definition: address.filter(|_| is_function).map(|address| {
+            match seen.names.definition(address) {
+                Ok(value) => Value::Location { value }.into(),
+                Err(reason) => Datum::unavailable(reason),
+            }
+        }),
+        refused_reads: Reads {
+            entry: planned.refused.entry.clone(),
+            exit: planned.refused.exit.clone(),
+        },
+        hits: Vec::new(),
+    }
+}
+
+fn task_name(event: &Event) -> String {
+    let end = event
+        .comm
+        .iter()
+        .position(|b| *b == 0)
+        .unwrap_or(event.comm.len());
+    String::from_utf8_lossy(&event.comm[..end]).into_owned()
+}
+
+/// Cache and size of an allocation, from the tracepoint's own arguments and reads, where they say it:
+/// a read called `cache`, an argument `bytes_alloc`, or a read called `size`.
+fn described(event: &Event, planned: &PlannedProbe) -> (Option<String>, Option<u64>) {
+    let read = |name: &str| {
+        let read = planned
+            .entry
+            .iter()
+            .chain(&planned.exit)
+            .find(|read| read.name == name)?;
+        Some(decode(
+            event.values.get(read.slot)?,
+            *event.results.get(read.slot)?,
+            &read.decode,
+        ))
+    };
+    let cache = match read("cache") {
+        Some(Decoded::Text { text, .. }) => Some(text),
+        _ => None,
+    };
+    let argument = planned
+        .parameters
+        .iter()
+        .find(|p| p.name == "bytes_alloc")
+        .and_then(|p| event.args.get(*p.register.as_ref().ok()?).copied());
+    let size = argument.or(match read("size") {
+        Some(Decoded::Int { value, .. }) => u64::try_from(value).ok(),
+        _ => None,
+    });
+    (cache, size)
+}
+
+/// One event, for one probe.
+struct Moment<'a> {
+    event: &'a Event,
+    planned: &'a PlannedProbe,
+    stack: &'a [Frame],
+    order: u64,
+    time_ns: u64,
+    names: &'a dyn Names,
+}
+
+impl Moment<'_> {
+    fn record(&self, probe: &mut Probe) {
+        if self.event.side == side::RETURN {
+            let open = probe.hits.iter().rposition(|hit| {
+                hit.task.tid == self.event.tid as i32
+                    && hit.order.is_some()
+                    && hit.return_order.is_none()
+            });
+            match open {
+                Some(index) => self.returned(&mut probe.hits[index]),
+                None => {
+                    let mut hit = self.hit();
+                    self.arguments(&mut hit);
+                    self.returned(&mut hit);
+                    probe.hits.push(hit);
+                }
+            }
+            return;
+        }
+        let mut hit = self.hit();
+        hit.order = Some(self.order);
+        hit.time_ns = Some(self.time_ns);
+        self.arguments(&mut hit);
+        hit.entry = self.reads(&self.planned.entry);
+        if !matches!(self.planned.target, Target::Function(_)) {
+            hit.exit = self.reads(&self.planned.exit);
+        }
+        if matches!(self.planned.target, Target::Function(_)) {
+            let (caller, site) = caller(self.stack, self.names);
+            hit.caller = Some(caller);
+            hit.site = Some(site);
+        }
+        if self.planned.stack && !self.planned.allocates && !self.planned.frees {
+            hit.stack = Some(if self.stack.is_empty() {
+                Datum::unavailable("the kernel gave no stack at this hit")
+            } else {
+                Value::Stack {
+                    value: self.stack.to_vec(),
+                }
+                .into()
+            });
+        }
+        probe.hits.push(hit);
+    }
+
+    fn hit(&self) -> Hit {
+        Hit {
+            order: None,
+            time_ns: None,
+            return_order: None,
+            return_time_ns: None,
+            task: Task {
+                pid: self.event.tgid as i32,
+                tid: self.event.tid as i32,
+                name: task_name(self.event),
+            },
+            cpu: self.event.cpu,
+            args: BTreeMap::new(),
+            entry: BTreeMap::new(),
+            exit: BTreeMap::new(),
+            return_value: None,
+            caller: None,
+            site: None,
+            stack: None,
+        }
+    }
+
+    fn arguments(&self, hit: &mut Hit) {
+        let known = self.event.side == side::ENTRY || self.event.args_known != 0;
+        for parameter in &self.planned.parameters {
+            let datum = match (&parameter.register, &parameter.decode) {
+                _ if !known => Datum::unavailable("the call was not seen going in"),
+                (Err(reason), _) => Datum::unavailable(reason.clone()),
+                (Ok(_), None) => Datum::unavailable("its type is not known"),
+                (Ok(register), Some(how)) => match self.event.args.get(*register) {
+                    Some(value) => datum(
+                        in_register(*value, how),
+                        argument_role(&parameter.name),
+                        self.names,
+                    ),
+                    None => Datum::unavailable("only the first six arguments are kept"),
+                },
+            };
+            hit.args.insert(parameter.name.clone(), datum);
+        }
+    }
+
+    fn returned(&self, hit: &mut Hit) {
+        hit.return_order = Some(self.order);
+        hit.return_time_ns = Some(self.time_ns);
+        hit.exit = self.reads(&self.planned.exit);
+        hit.return_value = self
+            .planned
+            .returns
+            .as_ref()
+            .map(|returns| match &returns.decode {
+                Ok(how) => datum(
+                    in_register(self.event.return_value, how),
+                    Role::Return,
+                    self.names,
+                ),
+                Err(reason) => Datum::unavailable(reason.clone()),
+            });
+    }
+
+    fn reads(&self, reads: &[PlannedRead]) -> BTreeMap<String, Datum> {
+        reads
+            .iter()
+            .map(|read| {
+                let value = match (
+                    self.event.values.get(read.slot),
+                    self.event.results.get(read.slot),
+                ) {
+                    (Some(bytes), Some(result)) => datum(
+                        decode(bytes, *result, &read.decode),
+                        Role::Read(read.kind),
+                        self.names,
+                    ),
+                    _ => Datum::unavailable("the event has no room for this read"),
+                };
+                (read.name.clone(), value)
+            })
+            .collect()
+    }
+}
+
+/// A value that came in a register, of which only the low bytes may count.
+fn in_register(value: u64, how: &Decode) -> Decoded {
+    let mut bytes = [0; MAX_READ_BYTES];
+    bytes[..8].copy_from_slice(&value.to_le_bytes());
+    decode(&bytes, 0, how)
+}

@@ -1,0 +1,142 @@
+//! The KASLR section.
+
+use std::collections::BTreeMap;
+
+use qed_evidence::document::{Kaslr, SymbolPlaces};
+use qed_evidence::value::{Address, Datum, Integer, Value};
+
+use super::Context;
+use crate::capture::raw::Facts;
+use crate::kaslr::Status;
+
+fn offset(value: u64) -> Datum {
+    Value::Offset {
+        value: Integer::from(value),
+    }
+    .into()
+}
+
+fn place(address: u64) -> Datum {
+    Value::Address {
+        value: Address(address),
+        type_name: None,
+        symbol: None,
+    }
+    .into()
+}
+
+fn number(value: u64) -> Datum {
+    Value::Int {
+        value: Integer::from(value),
+        type_name: None,
+    }
+    .into()
+}
+
+/// The names of sources as paths can hold them.
+fn path_name(source: &str) -> String {
+    source.replace('-', "_")
+}
+
+/// The judgement on the slide, as values.
+pub fn kaslr(facts: &Facts, context: &Context<'_>) -> Kaslr {
+    let report = context.kaslr;
+    let unknown = match &report.status {
+        Status::Unknown { why } | Status::Error { why } => Some(why.clone()),
+        Status::Randomized { .. } | Status::Disabled { .. } => None,
+    };
+    let known = |datum: Datum| match &unknown {
+        Some(why) => Datum::unavailable(why.clone()),
+        None => datum,
+    };
+    let mut symbols = BTreeMap::new();
+    for symbol in &report.symbols {
+        let places = SymbolPlaces {
+            live: place(symbol.live),
+            static_address: place(symbol.static_address),
+            slide: offset(symbol.slide),
+        };
+        symbols.insert(symbol.name.clone(), places);
+    }
+    for (name, why) in &report.missing_symbols {
+        let none = || Datum::unavailable(why.clone());
+        let places = SymbolPlaces {
+            live: none(),
+            static_address: none(),
+            slide: none(),
+        };
+        symbols.entry(name.clone()).or_insert(places);
+    }
+    for name in &context.investigation.symbols {
+        let none =
+            || Datum::unavailable(unknown.clone().unwrap_or_else(|| "no source has it".into()));
+        let places = SymbolPlaces {
+            live: none(),
+            static_address: none(),
+            slide: none(),
+        };
+        symbols.entry(name.clone()).or_insert(places);
+    }
+    let comparison = report
+        .sources
+        .iter()
+        .find_map(|source| source.comparison.as_ref());
+    let compared = |count: Option<u64>| match count {
+        Some(count) => number(count),
+        None => Datum::unavailable("no static symbol table of the same build was at hand"),
+    };
+    let configured = |option: &str| match &context.config {
+        Ok(config) => match config.number(option) {
+            Ok(Some(value)) => offset(value),
+            Ok(None) => Datum::unavailable(format!(
+                "{option} is not set in this kernel's configuration"
+            )),
+            Err(error) => Datum::unavailable(error.to_string()),
+        },
+        Err(reason) => Datum::unavailable(reason.clone()),
+    };
+    Kaslr {
+        status: match &report.status {
+            Status::Randomized { .. } => Value::text("randomized").into(),
+            Status::Disabled { .. } => Value::text("disabled").into(),
+            Status::Unknown { why } => Datum::unavailable(why),
+            Status::Error { why } => {
+                Datum::unavailable(format!("the sources contradict each other: {why}"))
+            }
+        },
+        slide: match report.slide {
+            Some(slide) => known(offset(slide)),
+            None => Datum::unavailable(
+                unknown
+                    .clone()
+                    .unwrap_or_else(|| "no source gave a slide".into()),
+            ),
+        },
+        agree: known(
+            Value::Bool {
+                value: report.agree,
+            }
+            .into(),
+        ),
+        sources: report
+            .sources
+            .iter()
+            .map(|source| {
+                let datum = match &source.slide {
+                    Ok(slide) => offset(*slide),
+                    Err(reason) => Datum::unavailable(reason.to_string()),
+                };
+                (path_name(&source.name), datum)
+            })
+            .collect(),
+        symbols,
+        checked: compared(comparison.map(|c| c.checked)),
+        differing: compared(comparison.map(|c| c.differing)),
+        physical_start: configured("CONFIG_PHYSICAL_START"),
+        physical_align: configured("CONFIG_PHYSICAL_ALIGN"),
+        live_physical_start: match &facts.physical_text {
+            Ok(address) => offset(*address),
+            Err(reason) => Datum::unavailable(reason.clone()),
+        },
+    }
+}

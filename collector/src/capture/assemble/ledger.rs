@@ -1,0 +1,110 @@
+//! Pairing allocations with their frees, by address and in order.
+
+use std::collections::HashMap;
+
+use qed_evidence::document::{Allocation, Free, Ledger};
+use qed_evidence::investigation::Excuse;
+use qed_evidence::value::{Address, Frame};
+
+use super::stack::holds;
+
+/// A ledger that is being filled. Events must come in order.
+#[derive(Default)]
+pub struct Book {
+    allocations: Vec<Allocation>,
+    /// Address → the allocation that has it now.
+    live: HashMap<u64, usize>,
+}
+
+/// What an event says of an object.
+pub struct Entry {
+    pub address: u64,
+    pub probe: String,
+    pub order: u64,
+    pub time_ns: u64,
+    pub stack: Vec<Frame>,
+}
+
+impl Book {
+    /// An object was allocated.
+    pub fn allocate(
+        &mut self,
+        entry: Entry,
+        cache: Option<String>,
+        size: Option<u64>,
+        excuses: &[Excuse],
+    ) {
+        let excused = excuses
+            .iter()
+            .find(|excuse| holds(&entry.stack, &excuse.within))
+            .map(|excuse| format!("{}: {}", excuse.within, excuse.reason));
+        self.live.insert(entry.address, self.allocations.len());
+        self.allocations.push(Allocation {
+            address: Address(entry.address),
+            probe: entry.probe,
+            cache,
+            size,
+            order: entry.order,
+            time_ns: entry.time_ns,
+            stack: entry.stack,
+            freed: None,
+            excused,
+        });
+    }
+
+    /// An object was freed. Says whether it was one of ours.
+    pub fn free(&mut self, entry: Entry, same_task: bool, task: String) -> bool {
+        let Some(index) = self.live.remove(&entry.address) else {
+            return false;
+        };
+        self.allocations[index].freed = Some(Free {
+            probe: entry.probe,
+            order: entry.order,
+            time_ns: entry.time_ns,
+            same_task,
+            task,
+            stack: entry.stack,
+        });
+        true
+    }
+
+    /// The finished ledger.
+    pub fn close(self) -> Ledger {
+        Ledger {
+            waited_ns: 0,
+            allocations: self.allocations,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(address: u64, order: u64) -> Entry {
+        Entry {
+            address,
+            probe: "p".into(),
+            order,
+            time_ns: order,
+            stack: Vec::new(),
+        }
+    }
+
+    /// Check that a free ends the latest allocation of its address and no other, and that a free of an
+    /// address that was never allocated changes nothing.
+    #[test]
+    fn pairs_by_address_in_order() {
+        let mut book = Book::default();
+        book.allocate(entry(0x10, 1), None, None, &[]);
+        assert!(book.free(entry(0x10, 2), true, "t".into()));
+        book.allocate(entry(0x10, 3), None, None, &[]);
+        assert!(!book.free(entry(0x20, 4), true, "t".into()));
+        let ledger = book.close();
+        assert_eq!(
+            ledger.allocations[0].freed.as_ref().map(|f| f.order),
+            Some(2)
+        );
+        assert_eq!(ledger.allocations[1].freed, None);
+    }
+}

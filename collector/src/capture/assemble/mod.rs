@@ -1,0 +1,132 @@
+//! From a raw capture to evidence. Pure: a recorded capture gives the same evidence on any machine.
+
+mod hits;
+mod kaslr;
+mod kernel;
+mod ledger;
+mod outcome;
+mod stack;
+mod values;
+
+use std::collections::BTreeMap;
+
+use qed_evidence::document::{Evidence, Experiment, Machine, Quality, Run, SCHEMA_VERSION};
+use qed_evidence::investigation::Investigation;
+use qed_evidence::value::Location;
+
+use super::raw::RawCapture;
+use crate::kaslr::KaslrReport;
+use crate::kaslr::config::KernelConfig;
+use crate::probes::{OBJECT_SHA256, parse_event};
+
+/// Names and places in the source for addresses of the captured kernel.
+pub trait Names {
+    /// The symbol that holds a live address, and the distance from its start.
+    fn symbol(&self, address: u64) -> Option<(String, u64)>;
+    /// The source line of the call that returns to a live address, or why it is not known.
+    fn call_site(&self, return_address: u64) -> Result<Location, String>;
+    /// Where the function at a live address is defined, or why that is not known.
+    fn definition(&self, address: u64) -> Result<Location, String>;
+}
+
+/// What is known about a capture besides what it says itself.
+pub struct Context<'a> {
+    /// What was asked for.
+    pub investigation: &'a Investigation,
+    /// The machine that it ran on.
+    pub machine: Machine,
+    /// The distribution's package of a guest's kernel.
+    pub package: Option<String>,
+    /// Names and lines.
+    pub names: &'a dyn Names,
+    /// Whether lines are to be had, and from where or why not.
+    pub debuginfo: Result<String, String>,
+    /// The judgement on the slide.
+    pub kaslr: &'a KaslrReport,
+    /// The kernel's configuration.
+    pub config: Result<&'a KernelConfig, String>,
+}
+
+/// Makes evidence of a capture.
+pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
+    let ephemeral = context.machine.ephemeral;
+    let mut experiments = BTreeMap::new();
+    for (number, planned) in raw.plan.iter().enumerate() {
+        let Some(asked) = context.investigation.experiment(&planned.name) else {
+            continue;
+        };
+        let raw_experiment = &raw.experiments[number];
+        let mut events = Vec::with_capacity(raw_experiment.events.len());
+        let mut notes = Vec::new();
+        let mut damaged = 0;
+        for record in &raw_experiment.events {
+            match parse_event(&record.0) {
+                Ok(event) => events.push(event),
+                Err(error) => {
+                    damaged += 1;
+                    notes.push(error.to_string());
+                }
+            }
+        }
+        let seen = hits::Seen {
+            planned,
+            asked,
+            events: &events,
+            markers: raw.markers[number],
+            pid: raw_experiment
+                .outcome
+                .as_ref()
+                .map_or(0, |outcome| outcome.pid),
+            killed: raw_experiment
+                .outcome
+                .as_ref()
+                .is_ok_and(|outcome| outcome.signal.is_some()),
+            refusals: &raw.refusals,
+            names: context.names,
+        };
+        let assembled = hits::assemble(&seen);
+        notes.extend(assembled.notes);
+        notes.extend(raw_experiment.losses.notes());
+        let quality = Quality {
+            events: assembled.accepted,
+            lost: raw_experiment.losses.lost() + damaged,
+            missed: assembled.missed,
+            notes,
+        };
+        let experiment = Experiment {
+            workload: outcome::workload(asked),
+            outcome: outcome::outcome(asked, &raw_experiment.outcome),
+            quality,
+            objects: assembled.ledger.map(|mut ledger| {
+                ledger.waited_ns = raw_experiment.waited_ns;
+                ledger
+            }),
+            cost: raw_experiment.cost.map(|(bare_ns, probed_ns, iterations)| {
+                qed_evidence::document::Cost {
+                    bare_ns,
+                    probed_ns,
+                    iterations,
+                }
+            }),
+            probes: assembled.probes,
+        };
+        experiments.insert(planned.name.clone(), experiment);
+    }
+    let name = &context.investigation.source.name;
+    Evidence {
+        schema: SCHEMA_VERSION,
+        run: Run {
+            id: raw.id.clone(),
+            time: raw.time.clone(),
+            investigation: name.rsplit('/').next().unwrap_or(name).to_owned(),
+            investigation_digest: context.investigation.digest.clone(),
+            collector: env!("CARGO_PKG_VERSION").into(),
+            object_digest: OBJECT_SHA256.into(),
+        },
+        machine: context.machine.clone(),
+        kernel: kernel::kernel(&raw.facts, context, ephemeral),
+        kaslr: kaslr::kaslr(&raw.facts, context),
+        boots: Vec::new(),
+        experiments,
+    }
+}

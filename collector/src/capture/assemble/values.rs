@@ -1,0 +1,139 @@
+//! From decoded bytes to typed values of the evidence.
+
+use qed_evidence::constants::errno_name;
+use qed_evidence::investigation::ReadKind;
+use qed_evidence::value::{Address, Bytes, Datum, Integer, Value};
+
+use super::Names;
+use crate::plan::expr::Decoded;
+
+/// The largest error number that a pointer can carry: `MAX_ERRNO`,
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>.
+const MAX_ERRNO: i128 = 4095;
+
+/// What a number or pointer is, beyond its C type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A read; its author may have said what it is.
+    Read(Option<ReadKind>),
+    /// An argument of this name is a file descriptor.
+    Descriptor,
+    /// An argument.
+    Argument,
+    /// A return value: -4095 to -1 is an error.
+    Return,
+}
+
+/// The role of an argument by its name: the kernel calls descriptors `fd`.
+pub fn argument_role(name: &str) -> Role {
+    if name == "fd" || name.ends_with("_fd") {
+        Role::Descriptor
+    } else {
+        Role::Argument
+    }
+}
+
+/// An error number with its sign.
+pub fn errno(value: i32) -> Value {
+    let name = errno_name(value.unsigned_abs())
+        .unwrap_or_default()
+        .into_owned();
+    Value::Errno { value, name }
+}
+
+/// A pointer, with the symbol that it leads to.
+pub fn pointer(address: u64, type_name: Option<String>, names: &dyn Names) -> Value {
+    Value::Address {
+        value: Address(address),
+        symbol: names
+            .symbol(address)
+            .map(|(name, offset)| format!("{name}+{offset:#x}")),
+        type_name,
+    }
+}
+
+/// The value of what was decoded.
+pub fn datum(decoded: Decoded, role: Role, names: &dyn Names) -> Datum {
+    let value = match decoded {
+        Decoded::Unread { errno } => {
+            let name = errno_name(errno.unsigned_abs()).unwrap_or_default();
+            return Datum::unavailable(format!(
+                "the kernel could not read it ({name}): a pointer on the way was NULL or bad"
+            ));
+        }
+        Decoded::Broken { reason } => {
+            return Datum::unavailable(format!("its bytes make no sense: {reason}"));
+        }
+        Decoded::Pointer {
+            address, type_name, ..
+        } => {
+            let signed = i128::from(address as i64);
+            if role == Role::Return && (-MAX_ERRNO..0).contains(&signed) {
+                errno(signed as i32)
+            } else {
+                pointer(address, Some(type_name), names)
+            }
+        }
+        Decoded::Int { value, type_name } => return integer(value, type_name, role),
+        Decoded::Bool(value) => Value::Bool { value },
+        Decoded::Enum {
+            value,
+            name,
+            type_name,
+        } => match Integer::new(value) {
+            Some(value) => Value::Enum {
+                value,
+                name,
+                type_name,
+            },
+            None => return Datum::unavailable(format!("{value} is out of range")),
+        },
+        Decoded::Text { text, cut: false } => Value::Text { value: text },
+        Decoded::Text { text, cut: true } => Value::Text {
+            value: format!("{text}…"),
+        },
+        Decoded::Bytes { bytes, .. } => Value::Bytes {
+            value: Bytes(bytes),
+        },
+    };
+    Datum::Value(value)
+}
+
+fn integer(value: i128, type_name: String, role: Role) -> Datum {
+    let Some(exact) = Integer::new(value) else {
+        return Datum::unavailable(format!("{value} is out of range"));
+    };
+    let small = i32::try_from(value).ok();
+    let kind = match role {
+        Role::Read(kind) => kind,
+        Role::Descriptor if small.is_some_and(|v| v >= 0) => Some(ReadKind::Fd),
+        Role::Return if (-MAX_ERRNO..0).contains(&value) => Some(ReadKind::Errno),
+        _ => None,
+    };
+    let wrong = |what: &str| Datum::unavailable(format!("{value} is no {what}"));
+    match (kind, small) {
+        (None, _) => Value::Int {
+            value: exact,
+            type_name: Some(type_name),
+        }
+        .into(),
+        (Some(ReadKind::Fd), Some(value)) if value >= 0 => Value::Fd { value }.into(),
+        (Some(ReadKind::Fd), _) => wrong("file descriptor"),
+        (Some(ReadKind::Pid), Some(value)) if value >= 0 => Value::Pid { value }.into(),
+        (Some(ReadKind::Pid), _) => wrong("process id"),
+        (Some(ReadKind::Errno), Some(value)) if i128::from(value).abs() <= MAX_ERRNO => {
+            errno(value).into()
+        }
+        (Some(ReadKind::Errno), _) => wrong("error number"),
+        (Some(ReadKind::Size), _) => match u64::try_from(value) {
+            Ok(value) => Value::Size { value }.into(),
+            Err(_) => wrong("size"),
+        },
+        (Some(ReadKind::Offset), _) => Value::Offset { value: exact }.into(),
+        (Some(ReadKind::Flags), _) => Value::Flags {
+            value: exact,
+            names: Vec::new(),
+        }
+        .into(),
+    }
+}

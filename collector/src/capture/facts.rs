@@ -1,0 +1,115 @@
+//! What the running machine says about itself. Opens files under `/proc` and `/sys`; never the host's name,
+//! users or network.
+
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::raw::Facts;
+use crate::kaslr::{self, Reason};
+use crate::symbols::running;
+
+/// The kernel's own types.
+pub const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// Reads what is worth knowing. `kallsyms` was read before, because the plan needs it too.
+pub fn read(btf: &[u8], kallsyms: Result<String, Reason>) -> Facts {
+    let text = |path: &str| fs::read_to_string(path).map(|t| t.trim().to_owned());
+    let named = |path: &str| text(path).map_err(|error| format!("{path}: {error}"));
+    let release = text("/proc/sys/kernel/osrelease").unwrap_or_default();
+    Facts {
+        boot_id: text("/proc/sys/kernel/random/boot_id").unwrap_or_default(),
+        cpu_model: fs::read_to_string("/proc/cpuinfo")
+            .map(|t| cpu_model(&t))
+            .unwrap_or_default(),
+        cpus: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+        version: text("/proc/sys/kernel/version").unwrap_or_default(),
+        build_id: running::build_id()
+            .map(|id| id.to_string())
+            .map_err(|error| error.to_string()),
+        btf_digest: hex::encode(Sha256::digest(btf)),
+        lockdown: named("/sys/kernel/security/lockdown").map(|t| chosen(&t)),
+        lsm: named("/sys/kernel/security/lsm"),
+        command_line: text("/proc/cmdline").unwrap_or_default(),
+        config: config(&release),
+        kallsyms,
+        vmcoreinfo: kaslr::running::vmcoreinfo(),
+        physical_text: named("/proc/iomem").and_then(|t| physical_text(&t)),
+        release,
+    }
+}
+
+fn config(release: &str) -> Result<String, String> {
+    let by_proc = match fs::read("/proc/config.gz") {
+        Ok(content) => {
+            let mut text = String::new();
+            let mut reader = flate2::read::GzDecoder::new(content.as_slice());
+            return std::io::Read::read_to_string(&mut reader, &mut text)
+                .map(|_| text)
+                .map_err(|error| format!("/proc/config.gz: {error}"));
+        }
+        Err(error) => format!("/proc/config.gz: {error}"),
+    };
+    let path = format!("/boot/config-{release}");
+    if release.contains('/') || !Path::new(&path).exists() {
+        return Err(by_proc);
+    }
+    fs::read_to_string(&path).map_err(|error| format!("{by_proc}; {path}: {error}"))
+}
+
+/// `model name\t: AMD EPYC` → `AMD EPYC`
+fn cpu_model(cpuinfo: &str) -> String {
+    cpuinfo
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("model name")?
+                .split_once(':')
+                .map(|(_, name)| name.trim().to_owned())
+        })
+        .unwrap_or_default()
+}
+
+/// `none [integrity] confidentiality` → `integrity`
+fn chosen(modes: &str) -> String {
+    modes
+        .split_once('[')
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .map_or(modes, |(mode, _)| mode)
+        .to_owned()
+}
+
+/// `  01000000-01e01fff : Kernel code` → 0x1000000. Without privileges the addresses are zeros.
+fn physical_text(iomem: &str) -> Result<u64, String> {
+    let line = iomem
+        .lines()
+        .find(|line| line.trim_end().ends_with(": Kernel code"))
+        .ok_or("/proc/iomem does not name the kernel's code")?;
+    let start = line.trim_start().split('-').next().unwrap_or_default();
+    match u64::from_str_radix(start, 16) {
+        Ok(0) => Err("/proc/iomem shows zeros to a process without CAP_SYS_ADMIN".into()),
+        Ok(address) => Ok(address),
+        Err(error) => Err(format!("/proc/iomem has a line `{line}`: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that each file's form is understood, and that zeros are not taken for an address.
+    #[test]
+    fn forms() {
+        assert_eq!(
+            cpu_model("vendor_id\t: x\nmodel name\t: A B\nmodel name\t: C\n"),
+            "A B"
+        );
+        assert_eq!(chosen("none [integrity] confidentiality"), "integrity");
+        assert_eq!(
+            physical_text("00001000-0009fbff : System RAM\n  05600000-065fffff : Kernel code\n"),
+            Ok(0x560_0000)
+        );
+        assert!(physical_text("  00000000-00000000 : Kernel code").is_err());
+        assert!(physical_text("").is_err());
+    }
+}

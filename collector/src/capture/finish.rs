@@ -1,0 +1,197 @@
+//! Finishing a raw capture on the host: static symbols, the slide, lines, and then the evidence.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use qed_evidence::Evidence;
+use qed_evidence::document::Machine;
+use qed_evidence::investigation::Investigation;
+
+use super::assemble::{Context, assemble};
+use super::names::KernelNames;
+use super::raw::RawCapture;
+use crate::kaslr::compare::StaticTable;
+use crate::kaslr::config::KernelConfig;
+use crate::kaslr::report::{ImageBase, StaticSource};
+use crate::kaslr::{Inputs, Reason, judge, vmlinuz};
+use crate::symbols::elf::StaticSymbols;
+use crate::symbols::lines::{self, LineResolver};
+use crate::symbols::system_map::SystemMap;
+use crate::symbols::{BuildId, Kallsyms, debuginfo};
+
+/// Where static facts about the captured kernel may be found.
+#[derive(Clone, Debug, Default)]
+pub struct Static {
+    /// Files that may be its vmlinux; the first of the same build is taken.
+    pub vmlinux: Vec<PathBuf>,
+    /// Files that may be its System.map.
+    pub system_map: Vec<PathBuf>,
+    /// Its configuration, if the kernel itself does not have it.
+    pub config: Option<PathBuf>,
+    /// Why there can be no debug information, if nobody looked for it.
+    pub no_debuginfo: Option<String>,
+    /// The kernel image that was booted.
+    pub image: Option<PathBuf>,
+    /// Text of the guest's console.
+    pub console: Option<String>,
+    /// The distribution's package and version.
+    pub package: Option<String>,
+}
+
+/// Makes evidence of a raw capture. Reads the files that `fixed` names, and nothing of the running machine.
+pub fn finish(
+    raw: &RawCapture,
+    investigation: &Investigation,
+    machine: Machine,
+    fixed: &Static,
+) -> Evidence {
+    let facts = &raw.facts;
+    let kallsyms = match &facts.kallsyms {
+        Ok(text) => Kallsyms::parse(text.clone(), None)
+            .map_err(|error| Reason::Unavailable(error.to_string())),
+        Err(reason) => Err(reason.clone()),
+    };
+    let build_id: Result<BuildId, String> = match &facts.build_id {
+        Ok(id) => id
+            .parse()
+            .map_err(|error| format!("the kernel's build id `{id}`: {error}")),
+        Err(reason) => Err(reason.clone()),
+    };
+    let vmlinux = match (&fixed.no_debuginfo, &build_id) {
+        (Some(reason), _) => Err(reason.clone()),
+        (None, Err(reason)) => Err(reason.clone()),
+        (None, Ok(id)) => match debuginfo::open_matching(&fixed.vmlinux, id) {
+            (Some(vmlinux), _) => Ok(vmlinux),
+            (None, refused) => {
+                let refused: Vec<String> = refused.iter().map(ToString::to_string).collect();
+                Err(if refused.is_empty() {
+                    "no vmlinux of this kernel was found: install its debug package, or say --debuginfo VMLINUX".into()
+                } else {
+                    refused.join("; ")
+                })
+            }
+        },
+    };
+    let elf = vmlinux.as_ref().ok().map(|v| StaticSymbols::parse(&v.data));
+    let map = system_map(&fixed.system_map);
+    let statics = vec![
+        StaticSource {
+            name: "kallsyms-systemmap",
+            // A System.map does not say which build it is of; the vmlinux of the same folder does.
+            build_id: map
+                .as_ref()
+                .ok()
+                .zip(vmlinux.as_ref().ok())
+                .filter(|((path, _), v)| path.parent() == v.path.parent())
+                .map(|(_, v)| v.build_id.clone()),
+            table: match &map {
+                Ok((_, map)) => StaticTable::from_system_map(map)
+                    .map_err(|e| Reason::Unavailable(e.to_string())),
+                Err(reason) => Err(Reason::Unavailable(reason.clone())),
+            },
+        },
+        StaticSource {
+            name: "kallsyms-vmlinux",
+            build_id: vmlinux.as_ref().ok().map(|v| v.build_id.clone()),
+            table: match &elf {
+                Some(Ok(symbols)) => {
+                    StaticTable::from_elf(symbols).map_err(|e| Reason::Unavailable(e.to_string()))
+                }
+                Some(Err(error)) => Err(Reason::Unavailable(error.to_string())),
+                None => Err(Reason::Unavailable(
+                    vmlinux.as_ref().err().cloned().unwrap_or_default(),
+                )),
+            },
+        },
+    ];
+    let config = match (&facts.config, &fixed.config) {
+        (Ok(text), _) => KernelConfig::parse(text).map_err(|error| error.to_string()),
+        (Err(_), Some(path)) => fs::read_to_string(path)
+            .map_err(|error| format!("{}: {error}", file_name(path)))
+            .and_then(|text| KernelConfig::parse(&text).map_err(|error| error.to_string())),
+        (Err(reason), None) => Err(reason.clone()),
+    };
+    let names: Vec<&str> = investigation.symbols.iter().map(String::as_str).collect();
+    let report = judge(&Inputs {
+        build_id: build_id.clone(),
+        live: kallsyms.as_ref().map_err(Clone::clone),
+        statics,
+        image: match &fixed.image {
+            // Unpacking takes up to half a second; the symbol tables say the same and more.
+            _ if vmlinux.is_ok() => Err(Reason::Unavailable(
+                "not needed: a vmlinux is at hand".into(),
+            )),
+            Some(path) => image_base(path),
+            None => Err(Reason::Unavailable(
+                "the image that this kernel was loaded from is not known".into(),
+            )),
+        },
+        vmcoreinfo: facts.vmcoreinfo.clone(),
+        console: match fixed.console.as_deref().map(crate::kaslr::console::parse) {
+            Some(Ok(offset)) => Ok(offset),
+            Some(Err(error)) => Err(Reason::Unavailable(error.to_string())),
+            None => Err(Reason::Unavailable(
+                "this machine's console was not watched".into(),
+            )),
+        },
+        config: config.as_ref().map_err(Clone::clone),
+        command_line: Some(&facts.command_line),
+        names: &names,
+    });
+    let debuginfo = vmlinux
+        .as_ref()
+        .map(|v| format!("{} of build {}", file_name(&v.path), v.build_id))
+        .map_err(Clone::clone);
+    drop(elf);
+    let lines =
+        vmlinux.map(|vmlinux| LineResolver::new(vmlinux, lines::cache::user_folder().as_deref()));
+    let names = KernelNames::new(kallsyms.as_ref().ok(), report.slide, lines);
+    let evidence = assemble(
+        raw,
+        &Context {
+            investigation,
+            machine,
+            package: fixed.package.clone(),
+            names: &names,
+            debuginfo,
+            kaslr: &report,
+            config: config.as_ref().map_err(Clone::clone),
+        },
+    );
+    // The cache only saves time: a full disk must not lose the capture.
+    let _ = names.save();
+    evidence
+}
+
+fn image_base(path: &Path) -> Result<ImageBase, Reason> {
+    let image = fs::read(path)
+        .map_err(|error| Reason::Unavailable(format!("{}: {error}", file_name(path))))?;
+    vmlinuz::image_base(&image).map_err(|error| Reason::Unavailable(error.to_string()))
+}
+
+/// The last part of a path: folders of this machine do not belong into evidence.
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+fn system_map(candidates: &[PathBuf]) -> Result<(PathBuf, SystemMap), String> {
+    let mut reasons = Vec::new();
+    for path in candidates {
+        let content = match fs::read(path) {
+            Ok(content) => content,
+            Err(error) => {
+                reasons.push(format!("{}: {error}", file_name(path)));
+                continue;
+            }
+        };
+        match SystemMap::parse(content) {
+            Ok(map) => return Ok((path.clone(), map)),
+            Err(error) => reasons.push(format!("{}: {error}", file_name(path))),
+        }
+    }
+    if reasons.is_empty() {
+        reasons.push("no System.map of this kernel was found".into());
+    }
+    Err(reasons.join("; "))
+}

@@ -1,0 +1,391 @@
+//! Running an investigation on the machine that this process runs on: plan, attach, start each workload,
+//! take what it caused, let go.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use qed_collector_ebpf::Control;
+use qed_evidence::investigation::{Experiment, Investigation};
+
+use super::facts;
+use super::raw::{Facts, RawCapture, RawExperiment, RawOutcome, Record};
+use super::workload_spec::workload_spec;
+use crate::btf::Btf;
+use crate::kaslr::Reason;
+use crate::plan::{Offer, Plan, plan};
+use crate::probes::{EventReader, Losses, Machine, Probes};
+use crate::symbols::{Kallsyms, running};
+use crate::workload::{Exit, Finished, Outcome, Running, WorkloadSpec, names};
+
+/// How often an experiment whose events were lost is run again before its loss is reported.
+const ATTEMPTS: u32 = 3;
+/// Calls on each side when the cost of the probes is measured.
+const COST_CALLS: u32 = 200;
+
+/// What to do differently from the usual.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The machine is switched off afterwards: nothing is detached, because detaching takes longer than all
+    /// the rest together.
+    pub ephemeral: bool,
+}
+
+/// This machine's kernel, read once.
+pub struct ThisKernel {
+    btf: Vec<u8>,
+    kallsyms: Result<(String, Kallsyms), Reason>,
+    machine: Machine,
+}
+
+impl ThisKernel {
+    /// Reads BTF and symbols of the running kernel.
+    pub fn read() -> anyhow::Result<Self> {
+        let btf = std::fs::read(facts::BTF).with_context(|| {
+            format!("failed to read the kernel's types from {}: a kernel with CONFIG_DEBUG_INFO_BTF is needed; capture in a guest (--on guest:debian-6.1)", facts::BTF)
+        })?;
+        let kallsyms = running::kallsyms_text()
+            .and_then(|text| {
+                let restrict = std::fs::read_to_string("/proc/sys/kernel/kptr_restrict").ok();
+                let table = Kallsyms::parse(text.clone(), restrict.as_deref())?;
+                Ok((text, table))
+            })
+            .map_err(|error| Reason::Unavailable(error.to_string()));
+        Ok(Self {
+            btf,
+            kallsyms,
+            machine: Machine::read(),
+        })
+    }
+
+    /// Plans `investigation` for it.
+    pub fn plan(
+        &self,
+        investigation: &Investigation,
+    ) -> anyhow::Result<Result<Plan, Vec<qed_evidence::diagnostic::Diagnostic>>> {
+        let btf = Btf::parse(&self.btf).context("failed to understand the kernel's BTF")?;
+        let symbols = |name: &str| match &self.kallsyms {
+            Ok((_, table)) => table.lookup(name),
+            Err(_) => Vec::new(),
+        };
+        let no_symbols = self.kallsyms.as_ref().err().map(ToString::to_string);
+        let no_kprobes = (!self.machine.kprobe_pmu).then_some("this kernel offers no kprobes");
+        let no_lsm = match &self.machine.lsm {
+            Some(active) if active.iter().any(|name| name == "bpf") => None,
+            Some(_) => Some(
+                "the BPF security module is not active in this kernel (lsm= on its command line)",
+            ),
+            None => Some("this kernel does not say which security modules are active, or has none"),
+        };
+        Ok(plan(
+            investigation,
+            &Offer {
+                btf: &btf,
+                symbols: &symbols,
+                no_symbols: no_symbols.as_deref(),
+                no_kprobes,
+                no_lsm,
+                syscall_number: &|name| {
+                    names::syscall(name)
+                        .ok()
+                        .and_then(|number| u32::try_from(number).ok())
+                },
+            },
+        ))
+    }
+
+    /// What the machine says about itself. Takes the symbols out.
+    pub fn into_facts(self) -> Facts {
+        facts::read(&self.btf, self.kallsyms.map(|(text, _)| text))
+    }
+}
+
+/// Runs `investigation` here.
+pub async fn perform(
+    investigation: &Investigation,
+    kernel: ThisKernel,
+    plan: Plan,
+    options: Options,
+    progress: &dyn Fn(&str),
+) -> anyhow::Result<RawCapture> {
+    let began = jiff::Timestamp::now().to_string();
+    let Plan {
+        setup,
+        experiments: planned,
+        markers,
+    } = plan;
+    let specs = investigation
+        .experiments
+        .iter()
+        .map(workload_spec)
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut bare = Vec::new();
+    for (experiment, spec) in investigation.experiments.iter().zip(&specs) {
+        bare.push(if experiment.cost {
+            time(spec, |_| Ok(())).await.ok()
+        } else {
+            None
+        });
+    }
+    let started = Instant::now();
+    let mut probes = Probes::load(&setup).context("failed to load the eBPF programs")?;
+    let mut reader = probes.events().context("failed to open the ring buffer")?;
+    progress(&format!("loaded in {} ms", started.elapsed().as_millis()));
+
+    let mut refusals: Vec<Option<String>> = vec![None; setup.attaches.len()];
+    let mut raw: Vec<Option<RawExperiment>> = vec![None; planned.len()];
+    let uses_of = |number: usize| -> Vec<usize> {
+        let mut attaches: Vec<usize> = setup
+            .uses
+            .iter()
+            .filter(|usage| usage.experiment as usize == number)
+            .map(|usage| usage.attach)
+            .collect();
+        attaches.sort_unstable();
+        attaches.dedup();
+        attaches
+    };
+    let mut attach = |probes: &mut Probes, which: &[usize]| {
+        for (index, result) in probes.attach(which) {
+            refusals[index] = result.err().map(|refusal| refusal.to_string());
+        }
+    };
+    // Alone first: they want a kernel in which nothing else is probed.
+    for number in (0..planned.len()).filter(|&n| planned[n].isolated) {
+        let which = uses_of(number);
+        attach(&mut probes, &which);
+        let mut session = Session {
+            probes: &mut probes,
+            reader: &mut reader,
+        };
+        raw[number] = Some(
+            session
+                .run(&investigation.experiments[number], &specs[number], number)
+                .await?,
+        );
+        probes.detach(&which);
+    }
+    let shared: Vec<usize> = {
+        let mut all: Vec<usize> = (0..planned.len())
+            .filter(|&n| !planned[n].isolated)
+            .flat_map(uses_of)
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    };
+    let started = Instant::now();
+    attach(&mut probes, &shared);
+    progress(&format!(
+        "attached {} probes in {} ms",
+        shared.len(),
+        started.elapsed().as_millis()
+    ));
+    for number in (0..planned.len()).filter(|&n| !planned[n].isolated) {
+        let experiment = &investigation.experiments[number];
+        let started = Instant::now();
+        let mut session = Session {
+            probes: &mut probes,
+            reader: &mut reader,
+        };
+        let mut result = session.run(experiment, &specs[number], number).await?;
+        if let Some(bare_ns) = bare[number] {
+            let probed = session.cost(&specs[number], number).await;
+            result.cost = probed
+                .ok()
+                .map(|probed_ns| (bare_ns, probed_ns, COST_CALLS));
+        }
+        progress(&format!(
+            "{}: {} events in {} ms",
+            experiment.name,
+            result.events.len(),
+            started.elapsed().as_millis()
+        ));
+        raw[number] = Some(result);
+    }
+    if options.ephemeral {
+        probes.leak();
+    } else {
+        drop(probes);
+    }
+    Ok(RawCapture {
+        id: run_id()?,
+        time: began,
+        facts: kernel.into_facts(),
+        plan: planned,
+        markers,
+        refusals,
+        experiments: raw.into_iter().flatten().collect(),
+    })
+}
+
+fn run_id() -> anyhow::Result<String> {
+    use std::io::Read;
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("failed to read /dev/urandom for the run's id")?;
+    Ok(hex::encode(bytes))
+}
+
+/// The attached programs and the buffer that they write to.
+struct Session<'a> {
+    probes: &'a mut Probes,
+    reader: &'a mut EventReader,
+}
+
+impl Session<'_> {
+    /// Runs one experiment; again, if events were lost on the way.
+    async fn run(
+        &mut self,
+        experiment: &Experiment,
+        spec: &WorkloadSpec,
+        number: usize,
+    ) -> anyhow::Result<RawExperiment> {
+        let mut attempt = 1;
+        loop {
+            let result = self.once(experiment, spec, number).await?;
+            if result.losses.lost() == 0 || attempt == ATTEMPTS {
+                return Ok(result);
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn once(
+        &mut self,
+        experiment: &Experiment,
+        spec: &WorkloadSpec,
+        number: usize,
+    ) -> anyhow::Result<RawExperiment> {
+        self.probes
+            .forget()
+            .context("failed to clear the eBPF maps")?;
+        self.reader.drain_raw();
+        let before = self
+            .probes
+            .losses()
+            .context("failed to read the eBPF counters")?;
+        let mut waited_ns = 0;
+        let mut events = Vec::new();
+        let outcome = match self
+            .workload(experiment, spec, number, &mut waited_ns, &mut events)
+            .await
+        {
+            Ok(outcome) => Ok(outcome),
+            Err(error) => Err(format!("the workload could not be run: {error:#}")),
+        };
+        self.probes
+            .stop()
+            .context("failed to stop the eBPF programs")?;
+        events.extend(self.reader.drain_raw().into_iter().map(Record));
+        let losses: Losses = self
+            .probes
+            .losses()
+            .context("failed to read the eBPF counters")?
+            .since(&before);
+        Ok(RawExperiment {
+            outcome,
+            events,
+            losses,
+            waited_ns,
+            cost: None,
+        })
+    }
+
+    async fn workload(
+        &mut self,
+        experiment: &Experiment,
+        spec: &WorkloadSpec,
+        number: usize,
+        waited_ns: &mut u64,
+        events: &mut Vec<Record>,
+    ) -> anyhow::Result<RawOutcome> {
+        let mut running = Running::start(spec).await?;
+        let pid = running.tgid();
+        self.probes.control(Control {
+            target_tgid: pid,
+            experiment: number as u32,
+            ..Control::default()
+        })?;
+        let finished = running.go().await?;
+        if finished == Finished::Ended || experiment.until_exit {
+            running.report().await?;
+            let outcome = running.release().await?;
+            self.wait_for_frees(experiment, waited_ns, events).await?;
+            self.probes.stop()?;
+            return Ok(raw_outcome(pid, outcome));
+        }
+        // Its objects are still open here; what a failure had to free is freed by now, or soon.
+        self.wait_for_frees(experiment, waited_ns, events).await?;
+        self.probes.stop()?;
+        running.report().await?;
+        Ok(raw_outcome(pid, running.release().await?))
+    }
+
+    /// Waits until everything that was allocated is freed, or the investigation's time for it is over.
+    async fn wait_for_frees(
+        &mut self,
+        experiment: &Experiment,
+        waited_ns: &mut u64,
+        events: &mut Vec<Record>,
+    ) -> anyhow::Result<()> {
+        if !experiment.probes.iter().any(|probe| probe.frees.is_some()) {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let grace = Duration::from_millis(experiment.grace_ms);
+        while started.elapsed() < grace && !self.probes.live_objects()?.is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            events.extend(self.reader.drain_raw().into_iter().map(Record));
+        }
+        *waited_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    /// The median time of the call with all probes at work and their events thrown away.
+    async fn cost(&mut self, spec: &WorkloadSpec, number: usize) -> anyhow::Result<u64> {
+        let probes = &mut *self.probes;
+        let result = time(spec, |pid| {
+            probes.control(Control {
+                target_tgid: pid,
+                experiment: number as u32,
+                discard: 1,
+                ..Control::default()
+            })
+        })
+        .await;
+        self.probes.stop()?;
+        self.probes.forget()?;
+        self.reader.drain_raw();
+        result
+    }
+}
+
+/// The median time of the workload's call, made over and over by a process of its own.
+async fn time(
+    spec: &WorkloadSpec,
+    watch: impl FnOnce(u32) -> Result<(), crate::probes::LoadError>,
+) -> anyhow::Result<u64> {
+    let mut running = Running::start(spec).await?;
+    watch(running.tgid())?;
+    let median_ns = running.time(COST_CALLS).await?;
+    running.release().await?;
+    Ok(median_ns)
+}
+
+fn raw_outcome(pid: u32, outcome: Outcome) -> RawOutcome {
+    let (exit, signal) = match outcome.exit {
+        Exit::Exited(status) => (Some(status), None),
+        Exit::Signaled(signal) => (None, Some(signal)),
+        Exit::TimedOut => (None, None),
+    };
+    RawOutcome {
+        pid,
+        returned: outcome.returned,
+        exit,
+        signal,
+        timed_out: outcome.exit == Exit::TimedOut,
+        stdout: outcome.stdout,
+        buffers: outcome.buffers,
+    }
+}

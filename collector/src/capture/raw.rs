@@ -1,0 +1,101 @@
+//! What a capture brings back before anything is made of it.
+//!
+//! In a guest this travels to the host as it is: symbols, lines and static addresses are looked up there,
+//! where debug information is at hand and the processor is not emulated.
+
+use serde::{Deserialize, Serialize};
+
+use crate::kaslr::Reason;
+use crate::kaslr::vmcoreinfo::Vmcoreinfo;
+use crate::plan::PlannedExperiment;
+use crate::probes::Losses;
+
+/// A finished capture of one machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RawCapture {
+    /// Random, 32 hex digits.
+    pub id: String,
+    /// When it started, UTC, RFC 3339.
+    pub time: String,
+    /// What the machine says about itself.
+    pub facts: Facts,
+    /// What was planned for its kernel.
+    pub plan: Vec<PlannedExperiment>,
+    /// Per experiment of the plan, the uses that mark its system call going in and coming out.
+    pub markers: Vec<Option<(usize, usize)>>,
+    /// Per attachment: why the kernel refused it, or `None`.
+    pub refusals: Vec<Option<String>>,
+    /// Per experiment of the plan.
+    pub experiments: Vec<RawExperiment>,
+}
+
+/// What a machine says about itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Facts {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Model name of the first CPU.
+    pub cpu_model: String,
+    /// CPUs online.
+    pub cpus: u32,
+    /// `uname -r`.
+    pub release: String,
+    /// `uname -v`.
+    pub version: String,
+    /// GNU build id, hex.
+    pub build_id: Result<String, String>,
+    /// SHA-256 of the kernel's BTF, hex.
+    pub btf_digest: String,
+    /// Mode chosen in `/sys/kernel/security/lockdown`.
+    pub lockdown: Result<String, String>,
+    /// `/sys/kernel/security/lsm`.
+    pub lsm: Result<String, String>,
+    /// `/proc/cmdline`.
+    pub command_line: String,
+    /// The configuration as text, where the kernel or its `/boot` has it.
+    pub config: Result<String, String>,
+    /// `/proc/kallsyms`, with real addresses.
+    pub kallsyms: Result<String, Reason>,
+    /// VMCOREINFO.
+    pub vmcoreinfo: Result<Vmcoreinfo, Reason>,
+    /// Physical address of "Kernel code" in `/proc/iomem`.
+    pub physical_text: Result<u64, String>,
+}
+
+/// One experiment that ran, or that could not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RawExperiment {
+    /// How the workload ended, or why it could not be run.
+    pub outcome: Result<RawOutcome, String>,
+    /// Events as they came out of the ring buffer, in order.
+    pub events: Vec<Record>,
+    /// What did not arrive.
+    pub losses: Losses,
+    /// How long was waited for the last free, in nanoseconds.
+    pub waited_ns: u64,
+    /// Median time of the bare call and of the probed one, in nanoseconds, and over how many calls.
+    pub cost: Option<(u64, u64, u32)>,
+}
+
+/// One record of the ring buffer: the bytes of a [`qed_collector_ebpf::Event`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record(#[serde(with = "serde_bytes")] pub Vec<u8>);
+
+/// How a workload ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawOutcome {
+    /// Thread-group id of its process.
+    pub pid: u32,
+    /// What the system call returned.
+    pub returned: Option<i64>,
+    /// Exit status.
+    pub exit: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// It did not end in time and was killed by the collector.
+    pub timed_out: bool,
+    /// What it printed.
+    pub stdout: Vec<u8>,
+    /// Buffers read back, by name.
+    pub buffers: Vec<(String, Vec<u8>)>,
+}

@@ -1,0 +1,148 @@
+//! Writing evidence: whole or not at all, readable only by its owner, one writer at a time.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Why evidence could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another capture is at work in the same folder.
+    #[error(
+        "another capture is writing to {folder}: wait until it is done, or write elsewhere with -o"
+    )]
+    Busy {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The file system refused.
+    #[error("failed to {doing} {path}: {source}; the evidence there before is untouched")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    move |source| StoreError::Io {
+        doing,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// The right to write evidence into one folder; given back when dropped, also when the process is killed.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Store {
+    /// Makes the folder, with a `.gitignore` of its own, and takes the lock. Waits for nobody.
+    ///
+    /// The `.gitignore` is inside, because mdBook's watcher follows that of the book's root: what is ignored
+    /// there is not watched, and new evidence would not show.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(folder).map_err(io_error("create the folder", folder))?;
+        if folder
+            .parent()
+            .is_some_and(|parent| parent.ends_with(".qed"))
+        {
+            let ignore = folder.with_file_name(".gitignore");
+            if !ignore.exists() {
+                fs::write(&ignore, "*\n").map_err(io_error("write", &ignore))?;
+            }
+        }
+        let path = folder.join(".lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io_error("open the lock", &path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Store {
+                folder: folder.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Busy {
+                folder: folder.to_owned(),
+            }),
+            Err(TryLockError::Error(source)) => Err(io_error("lock", &path)(source)),
+        }
+    }
+
+    /// Replaces the file `name` in one step.
+    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, StoreError> {
+        let path = self.folder.join(name);
+        let mut file = tempfile::Builder::new()
+            .prefix(".evidence-")
+            .permissions(fs::Permissions::from_mode(0o600))
+            .tempfile_in(&self.folder)
+            .map_err(io_error("create a file in", &self.folder))?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(io_error("write", &path))?;
+        file.persist(&path)
+            .map_err(|error| io_error("replace", &path)(error.error))?;
+        Ok(path)
+    }
+}
+
+/// The file of a machine: `host.json`, `guest-debian-6.1.json`.
+pub fn file_name(machine: &str) -> String {
+    let name: String = machine
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' || c == '-' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    format!("{}.json", name.trim_matches(['-', '.']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a machine's file has the documented name and stays in its folder whatever the machine is called.
+    #[test]
+    fn names() {
+        assert_eq!(file_name("host"), "host.json");
+        assert_eq!(file_name("guest:debian-6.1"), "guest-debian-6.1.json");
+        assert_eq!(file_name("guest:../../etc/x"), "guest-..-..-etc-x.json");
+        assert_eq!(file_name("/../a"), "a.json");
+    }
+
+    /// Check that evidence is private, replaces the old one whole, and that a second writer is refused.
+    #[test]
+    fn writes_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join(".qed/evidence");
+        let store = Store::open(&target).unwrap();
+        assert!(matches!(Store::open(&target), Err(StoreError::Busy { .. })));
+        store.write("host.json", "one").unwrap();
+        let path = store.write("host.json", "two").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(
+            fs::read_to_string(folder.path().join(".qed/.gitignore")).unwrap(),
+            "*\n"
+        );
+        drop(store);
+        Store::open(&target).unwrap();
+    }
+}

@@ -1,0 +1,331 @@
+//! `qed-collector capture`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use qed_evidence::Evidence;
+use qed_evidence::document::{Boot, Machine, MachineKind};
+use qed_evidence::investigation::Investigation;
+use qed_evidence::value::{Datum, Integer, Value};
+
+use super::target::{Target, book};
+use super::{Failure, Progress, investigation, render};
+use crate::capture::finish::{Static, finish};
+use crate::capture::perform::{Options, ThisKernel, perform};
+use crate::capture::store::{Store, file_name};
+use crate::guest::cache::Cache;
+use crate::guest::{self, GuestRun, GuestSpec, KernelImage, Source};
+use crate::job::{Job, capture_answer, slide_answer};
+use crate::symbols::debuginfo;
+
+/// What to capture, where, and where to put it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The investigation: which experiments to run and what to watch
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "book",
+        default_value = "investigations/socket.toml"
+    )]
+    pub investigation: PathBuf,
+    /// A machine to capture on: host, guest:debian-6.1, guest:debian-6.12, guest:PATH-TO-VMLINUZ. Can be repeated
+    #[arg(long, value_name = "MACHINE", default_value = "host")]
+    pub on: Vec<Target>,
+    /// Take the investigation and all machines from this book's book.toml
+    #[arg(long, value_name = "BOOK", conflicts_with_all = ["on", "output"])]
+    pub book: Option<PathBuf>,
+    /// Source lines: fetch or find what fits (auto), do without (none), or use this vmlinux
+    #[arg(long, value_name = "auto|none|VMLINUX", default_value = "auto")]
+    pub debuginfo: DebugInfo,
+    /// Boot a guest this many times more and note each slide
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub boots: u32,
+    /// Where to write the evidence [default: .qed/evidence/MACHINE.json]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Seconds after which a guest is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub limit: u64,
+    /// Ask the distribution for a newer kernel even if it was asked today
+    #[arg(long)]
+    pub refresh: bool,
+}
+
+/// Where source lines come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DebugInfo {
+    /// From the distribution's debug package, or from the usual places of this machine.
+    Auto,
+    /// From nowhere.
+    None,
+    /// From this vmlinux.
+    Path(PathBuf),
+}
+
+impl std::str::FromStr for DebugInfo {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "auto" => DebugInfo::Auto,
+            "none" => DebugInfo::None,
+            path => DebugInfo::Path(path.into()),
+        })
+    }
+}
+
+/// Runs the command. Says on stdout which file each machine's evidence went to.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let (path, targets, folder) = match &args.book {
+        Some(path) => {
+            let book = book(path)?;
+            (book.investigation, book.machines, book.evidence)
+        }
+        None => (
+            args.investigation.clone(),
+            args.on.clone(),
+            PathBuf::from(".qed/evidence"),
+        ),
+    };
+    let investigation = investigation(&path)?;
+    let (folder, single) = match &args.output {
+        Some(_) if targets.len() > 1 => {
+            return Err(Failure::input(
+                "-o names one file, but there are several machines: leave it out, or capture them one by one",
+            ));
+        }
+        Some(file) => {
+            let name = file
+                .file_name()
+                .ok_or_else(|| Failure::input(format!("-o {} is no file", file.display())))?;
+            let parent = file
+                .parent()
+                .filter(|p| !p.as_os_str().is_empty())
+                .unwrap_or(Path::new("."));
+            (parent.to_owned(), Some(name.to_string_lossy().into_owned()))
+        }
+        None => (folder, None),
+    };
+    let store = Store::open(&folder).map_err(|error| Failure::unable(error.to_string()))?;
+    let mut failures = Vec::new();
+    for target in &targets {
+        let captured = on(target, &investigation, args).and_then(|evidence| {
+            let text = qed_evidence::reader::write(&evidence)
+                .context("failed to write the evidence as JSON")?;
+            let name = single.clone().unwrap_or_else(|| file_name(target.name()));
+            let path = store
+                .write(&name, &text)
+                .map_err(|error| Failure::unable(error.to_string()))?;
+            println!("{}: {}", target.name(), path.display());
+            Ok(())
+        });
+        if let Err(failure) = captured {
+            if targets.len() > 1 {
+                eprintln!(
+                    "error: cannot capture on {}: {}",
+                    target.name(),
+                    failure.message
+                );
+            }
+            failures.push(failure);
+        }
+    }
+    let all = failures.len() == targets.len();
+    match failures
+        .into_iter()
+        .max_by_key(|failure| failure.status == 2)
+    {
+        None => Ok(()),
+        Some(failure) if failure.status == 2 || targets.len() == 1 => Err(failure),
+        // A book falls back to recorded evidence for machines that cannot be captured here.
+        Some(_) if args.book.is_some() && !all => Ok(()),
+        Some(_) => Err(Failure::unable(
+            "not every machine could be captured; see above",
+        )),
+    }
+}
+
+fn on(target: &Target, investigation: &Investigation, args: &Args) -> Result<Evidence, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")?;
+    let progress = Progress::new(target.name());
+    match target {
+        Target::Host => {
+            if args.boots > 0 {
+                return Err(Failure::input(
+                    "--boots is for guests: the host cannot be booted for a picture",
+                ));
+            }
+            runtime.block_on(on_host(investigation, args, &progress))
+        }
+        Target::Guest(name, source) => {
+            runtime.block_on(in_guest(name, source, investigation, args, &progress))
+        }
+    }
+}
+
+async fn on_host(
+    investigation: &Investigation,
+    args: &Args,
+    progress: &Progress,
+) -> Result<Evidence, Failure> {
+    progress.say("reading the kernel's types and symbols");
+    let kernel = ThisKernel::read()?;
+    let plan = kernel
+        .plan(investigation)?
+        .map_err(|problems| Failure::input(render(&problems)))?;
+    let raw = perform(investigation, kernel, plan, Options::default(), &|line| {
+        progress.say(line)
+    })
+    .await?;
+    let release = &raw.facts.release;
+    let build_id = raw
+        .facts
+        .build_id
+        .as_ref()
+        .ok()
+        .and_then(|id| id.parse().ok());
+    let mut fixed = Static {
+        system_map: debuginfo::system_map_candidates(release),
+        ..Static::default()
+    };
+    match &args.debuginfo {
+        DebugInfo::Auto => {
+            fixed.vmlinux = debuginfo::vmlinux_candidates(release, build_id.as_ref())
+        }
+        DebugInfo::None => {
+            fixed.no_debuginfo = Some("no debug information was wanted (--debuginfo none)".into())
+        }
+        DebugInfo::Path(path) => fixed.vmlinux = vec![path.clone()],
+    }
+    let machine = Machine {
+        name: "host".into(),
+        kind: MachineKind::Host,
+        ephemeral: false,
+        boot_id: raw.facts.boot_id.clone(),
+        cpu_model: raw.facts.cpu_model.clone(),
+        cpus: raw.facts.cpus,
+        accelerator: None,
+    };
+    Ok(finish(&raw, investigation, machine, &fixed))
+}
+
+async fn in_guest(
+    name: &str,
+    source: &Source,
+    investigation: &Investigation,
+    args: &Args,
+    progress: &Progress,
+) -> Result<Evidence, Failure> {
+    let cache = Cache::of_user()?;
+    let say = |line: &str| progress.say(line);
+    let kernel = guest::fetch::kernel(source, &cache, args.refresh, &say)?;
+    if let Some(note) = &kernel.note {
+        eprintln!("note: {name}: {note}");
+    }
+    let mut fixed = static_sources(&kernel, &cache, &args.debuginfo, &say);
+    let job = Job::Capture {
+        name: investigation.source.name.clone(),
+        text: investigation.source.text.clone(),
+    };
+    let run = boot(kernel.clone(), &job, cache.clone(), args.limit, &say).await?;
+    let raw = capture_answer(&run.payload)?;
+    fixed.console = Some(run.console.clone());
+    let machine = Machine {
+        name: name.to_owned(),
+        kind: MachineKind::Guest,
+        ephemeral: true,
+        boot_id: raw.facts.boot_id.clone(),
+        cpu_model: raw.facts.cpu_model.clone(),
+        cpus: raw.facts.cpus,
+        accelerator: Some(match &run.accelerator_note {
+            Some(note) => format!("{} ({note})", run.accelerator.label()),
+            None => run.accelerator.label().to_owned(),
+        }),
+    };
+    progress.say("looking up symbols and lines");
+    let mut evidence = finish(&raw, investigation, machine, &fixed);
+    for number in 1..=args.boots {
+        progress.say(&format!("boot {number} of {}", args.boots));
+        let run = boot(
+            kernel.clone(),
+            &Job::Slide,
+            cache.clone(),
+            args.limit,
+            &|_| {},
+        )
+        .await?;
+        let answer = slide_answer(&run.payload)?;
+        evidence.boots.push(Boot {
+            boot_id: answer.boot_id,
+            slide: match answer.stated {
+                Ok(slide) => Value::Offset {
+                    value: Integer::from(slide),
+                }
+                .into(),
+                Err(reason) => Datum::unavailable(reason),
+            },
+            text: match answer.text {
+                Ok(address) => Value::address(address).into(),
+                Err(reason) => Datum::unavailable(reason),
+            },
+        });
+    }
+    Ok(evidence)
+}
+
+/// Boots a guest for one job.
+pub async fn boot(
+    kernel: KernelImage,
+    job: &Job,
+    cache: Cache,
+    limit: u64,
+    say: &dyn Fn(&str),
+) -> Result<GuestRun, Failure> {
+    let init = std::env::current_exe().context("failed to find this program's own file")?;
+    let mut spec = GuestSpec::new(kernel, init, cache);
+    spec.files.push(job.file()?);
+    // Slabs that merge would name another cache than the one that was asked.
+    spec.append = "slab_nomerge".into();
+    spec.limit = Duration::from_secs(limit);
+    Ok(guest::run(&spec, say).await?)
+}
+
+/// Where static facts of a guest's kernel are. Never fails: without them there are no lines, and it is said why.
+fn static_sources(
+    kernel: &KernelImage,
+    cache: &Cache,
+    wanted: &DebugInfo,
+    say: &(dyn Fn(&str) + Sync),
+) -> Static {
+    let mut fixed = Static {
+        package: kernel
+            .package
+            .as_ref()
+            .map(|sidecar| format!("{} {}", sidecar.package.name, sidecar.package.version)),
+        config: kernel.config(),
+        image: Some(kernel.path.clone()),
+        ..Static::default()
+    };
+    let found = match wanted {
+        DebugInfo::None => {
+            fixed.no_debuginfo = Some("no debug information was wanted (--debuginfo none)".into());
+            return fixed;
+        }
+        DebugInfo::Path(path) => guest::debuginfo::of_path(path).map(Some),
+        DebugInfo::Auto => guest::debuginfo::of_package(kernel, cache, true, &|line| say(line)),
+    };
+    match found {
+        Ok(Some(info)) => {
+            fixed.vmlinux = vec![info.vmlinux];
+            fixed.system_map = info.system_map.into_iter().collect();
+        }
+        Ok(None) => fixed.no_debuginfo = Some("the debug package is not cached".into()),
+        Err(error) => fixed.no_debuginfo = Some(error.to_string()),
+    }
+    fixed
+}

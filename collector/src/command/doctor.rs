@@ -1,0 +1,107 @@
+//! `qed-collector doctor`: what this machine can capture, by which back-end, and what would have to change.
+
+use std::path::Path;
+
+use super::Failure;
+use crate::capture::facts::BTF;
+use crate::guest::{accel, cache::Cache, qemu};
+use crate::kaslr;
+use crate::probes::capabilities;
+use crate::symbols::running;
+
+/// Runs the command.
+pub fn run() -> Result<(), Failure> {
+    println!("host");
+    line(
+        "kernel types (BTF)",
+        match Path::new(BTF).exists() {
+            true => Ok(BTF.to_owned()),
+            false => Err(format!(
+                "{BTF} does not exist: a kernel with CONFIG_DEBUG_INFO_BTF is needed"
+            )),
+        },
+    );
+    let symbols = running::kallsyms();
+    line(
+        "kernel addresses",
+        match &symbols {
+            Ok(table) => Ok(format!("{} symbols", table.len())),
+            Err(error) => Err(error.to_string()),
+        },
+    );
+    let function = symbols
+        .ok()
+        .and_then(|table| table.lookup("ksys_read").first().copied())
+        .unwrap_or(0);
+    let found = capabilities(function);
+    for capability in &found.list {
+        line(
+            capability.name,
+            match &capability.result {
+                Ok(()) => Ok("works".to_owned()),
+                Err(refusal) => Err(refusal.to_string()),
+            },
+        );
+    }
+    line(
+        "slide stated by the kernel (VMCOREINFO)",
+        kaslr::running::vmcoreinfo()
+            .map(|_| "readable".to_owned())
+            .map_err(|e| e.to_string()),
+    );
+    let kprobes = found.works("kprobe");
+    let tracepoints = found.works("raw tracepoint");
+    println!(
+        "  => {}",
+        match (kprobes, tracepoints) {
+            (true, _) => "captures everything here, by kprobes and tracepoints",
+            (false, true) => "captures here what tracepoints show; the rest in a guest",
+            (false, false) => "captures nothing here; capture in a guest",
+        }
+    );
+    println!("guest");
+    let emulator = qemu::find_in_path("qemu-system-x86_64");
+    line(
+        "QEMU",
+        match &emulator {
+            Some(path) => Ok(path.display().to_string()),
+            None => {
+                Err("qemu-system-x86_64 is not in PATH: apt-get install qemu-system-x86".to_owned())
+            }
+        },
+    );
+    line(
+        "KVM",
+        accel::device()
+            .map(|()| "/dev/kvm can be opened; it is tried first, with a short limit".to_owned()),
+    );
+    let cache = Cache::of_user();
+    line(
+        "kernel cache",
+        match &cache {
+            Ok(cache) => Ok(cache.kernels().display().to_string()),
+            Err(error) => Err(error.to_string()),
+        },
+    );
+    println!(
+        "  => {}",
+        if emulator.is_some() {
+            "captures in guests"
+        } else {
+            "captures in no guest"
+        }
+    );
+    if tracepoints || kprobes || emulator.is_some() {
+        return Ok(());
+    }
+    Err(Failure::unable(
+        "this machine can capture nothing: books here build from recorded evidence",
+    ))
+}
+
+fn line(what: &str, result: Result<String, String>) {
+    match result {
+        Ok(text) => println!("  ok  {what}: {text}"),
+        Err(reason) => println!("  no  {what}: {reason}"),
+    }
+}

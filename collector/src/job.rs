@@ -1,0 +1,133 @@
+//! What a guest is asked to do, and what it answers.
+
+use std::fs;
+
+use anyhow::Context as _;
+use qed_evidence::investigation::{Investigation, parse};
+use serde::{Deserialize, Serialize};
+
+use crate::capture::perform::{Options, ThisKernel, perform};
+use crate::capture::raw::RawCapture;
+use crate::guest::init::{ping, progress};
+use crate::plan::PlannedExperiment;
+
+/// Where the job lies in the initramfs.
+const JOB: &str = "/qed/job.json";
+
+/// A job for a guest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    /// Run an investigation.
+    Capture {
+        /// Its name, for messages.
+        name: String,
+        /// Its text.
+        text: String,
+    },
+    /// Only plan it.
+    Plan {
+        /// Its name, for messages.
+        name: String,
+        /// Its text.
+        text: String,
+    },
+    /// Only say where the kernel is.
+    Slide,
+}
+
+/// What a guest says of where its kernel is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SlideAnswer {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Live address of `_text`, or why it is not known.
+    pub text: Result<u64, String>,
+    /// What VMCOREINFO says the slide is, in bytes, or why nothing.
+    pub stated: Result<u64, String>,
+}
+
+impl Job {
+    /// The file that brings the job into the guest.
+    pub fn file(&self) -> anyhow::Result<(String, Vec<u8>)> {
+        let text = serde_json::to_vec(self).context("failed to write the guest's job")?;
+        Ok((JOB.to_owned(), text))
+    }
+}
+
+/// Understands the answer of a capture.
+pub fn capture_answer(payload: &[u8]) -> anyhow::Result<RawCapture> {
+    postcard::from_bytes(payload).context("failed to understand what the guest captured")
+}
+
+/// Understands the answer of a plan.
+pub fn plan_answer(payload: &[u8]) -> anyhow::Result<Vec<PlannedExperiment>> {
+    postcard::from_bytes(payload).context("failed to understand what the guest planned")
+}
+
+/// Understands the answer of a slide.
+pub fn slide_answer(payload: &[u8]) -> anyhow::Result<SlideAnswer> {
+    postcard::from_bytes(payload).context("failed to understand what the guest said of its slide")
+}
+
+/// Does the job that the initramfs holds. Runs as the guest's first process.
+pub fn answer() -> anyhow::Result<Vec<u8>> {
+    if !fs::exists(JOB)? {
+        return ping();
+    }
+    let job: Job = serde_json::from_slice(&fs::read(JOB).context("failed to read the job")?)
+        .context("failed to understand the job")?;
+    match job {
+        Job::Slide => Ok(postcard::to_stdvec(&slide())?),
+        Job::Plan { name, text } => {
+            let planned = planned(&understood(&name, &text)?)?.1;
+            Ok(postcard::to_stdvec(&planned.experiments)?)
+        }
+        Job::Capture { name, text } => {
+            let investigation = understood(&name, &text)?;
+            let (kernel, plan) = planned(&investigation)?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let raw = runtime.block_on(perform(
+                &investigation,
+                kernel,
+                plan,
+                Options { ephemeral: true },
+                &|line| progress(line),
+            ))?;
+            Ok(postcard::to_stdvec(&raw)?)
+        }
+    }
+}
+
+fn understood(name: &str, text: &str) -> anyhow::Result<Investigation> {
+    parse(name, text).map_err(|problems| anyhow::anyhow!(crate::command::render(&problems)))
+}
+
+fn planned(investigation: &Investigation) -> anyhow::Result<(ThisKernel, crate::plan::Plan)> {
+    let kernel = ThisKernel::read()?;
+    let plan = kernel
+        .plan(investigation)?
+        .map_err(|problems| anyhow::anyhow!(crate::command::render(&problems)))?;
+    Ok((kernel, plan))
+}
+
+fn slide() -> SlideAnswer {
+    // `_text` is among the first lines; all of the table takes a fifth of a second in an emulated guest.
+    let text = crate::symbols::running::first_address("_text").map_err(|error| error.to_string());
+    let stated = crate::kaslr::running::vmcoreinfo()
+        .map_err(|error| error.to_string())
+        .and_then(|info| {
+            info.kernel_offset
+                .ok_or_else(|| "VMCOREINFO states no offset".into())
+        });
+    SlideAnswer {
+        boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
+        text,
+        stated,
+    }
+}

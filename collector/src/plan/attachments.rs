@@ -1,0 +1,110 @@
+//! Which attachments a capture needs: each function once for all experiments that share the kernel, and
+//! once more for each experiment that wants it alone.
+
+use qed_collector_ebpf::{MAX_READS, ProbeSpec, ReadSpec};
+
+use crate::probes::{Attach, Use};
+
+/// The attachments and uses so far.
+#[derive(Default)]
+pub struct Attachments {
+    pub attaches: Vec<Attach>,
+    /// Per attachment: the isolated experiment that it belongs to, if it does.
+    owners: Vec<Option<u32>>,
+    pub uses: Vec<Use>,
+}
+
+/// Reads of one probe did not fit beside those of others on the same attachment.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl Attachments {
+    /// The attachment for `wanted`: an equal one that may be shared, or a new one.
+    pub fn attach(&mut self, wanted: Attach, owner: Option<u32>) -> usize {
+        let found = (0..self.attaches.len())
+            .find(|&at| self.owners[at] == owner && same_place(&self.attaches[at], &wanted));
+        let Some(at) = found else {
+            self.attaches.push(wanted);
+            self.owners.push(owner);
+            return self.attaches.len() - 1;
+        };
+        match (&mut self.attaches[at], wanted) {
+            (
+                Attach::Kprobe {
+                    entry,
+                    return_probe,
+                    ..
+                },
+                Attach::Kprobe {
+                    entry: also,
+                    return_probe: also_return,
+                    ..
+                },
+            ) => {
+                *entry |= also;
+                *return_probe |= also_return;
+            }
+            (Attach::Tracepoint { copies, .. }, Attach::Tracepoint { copies: wanted, .. }) => {
+                *copies = (*copies).max(wanted);
+            }
+            _ => {}
+        }
+        at
+    }
+
+    /// The one use of `attach` by `experiment`.
+    pub fn usage(&mut self, experiment: u32, attach: usize) -> usize {
+        let found = self
+            .uses
+            .iter()
+            .position(|usage| usage.experiment == experiment && usage.attach == attach);
+        found.unwrap_or_else(|| {
+            self.uses.push(Use {
+                experiment,
+                attach,
+                spec: ProbeSpec::zero(),
+            });
+            self.uses.len() - 1
+        })
+    }
+
+    /// Adds a read at the entry or the return and says which slot it has; equal reads share one.
+    pub fn read(&mut self, usage: usize, exit: bool, read: ReadSpec) -> Result<usize, Full> {
+        let spec = &mut self.uses[usage].spec;
+        let (reads, count) = if exit {
+            (&mut spec.return_reads, &mut spec.return_count)
+        } else {
+            (&mut spec.entry_reads, &mut spec.entry_count)
+        };
+        let used = *count as usize;
+        if let Some(slot) = reads[..used].iter().position(|other| *other == read) {
+            return Ok(slot);
+        }
+        if used == MAX_READS {
+            return Err(Full);
+        }
+        reads[used] = read;
+        *count += 1;
+        Ok(used)
+    }
+}
+
+fn same_place(a: &Attach, b: &Attach) -> bool {
+    match (a, b) {
+        (
+            Attach::Kprobe {
+                address: a,
+                offset: i,
+                ..
+            },
+            Attach::Kprobe {
+                address: b,
+                offset: j,
+                ..
+            },
+        ) => (a, i) == (b, j),
+        (Attach::Tracepoint { name: a, .. }, Attach::Tracepoint { name: b, .. }) => a == b,
+        (Attach::Lsm { hook: a }, Attach::Lsm { hook: b }) => a == b,
+        _ => false,
+    }
+}

@@ -1,0 +1,112 @@
+//! What a plan says about the events that will come: how to understand them, and what will never come and why.
+//!
+//! It travels with the raw capture from the guest to the host, so everything here can be serialized.
+
+use std::collections::BTreeMap;
+
+use qed_evidence::document::Target;
+use qed_evidence::investigation::ReadKind;
+use serde::{Deserialize, Serialize};
+
+use super::expr::Decode;
+
+/// One experiment of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedExperiment {
+    /// Its name in the investigation.
+    pub name: String,
+    /// Attached alone and detached again.
+    pub isolated: bool,
+    /// Its probes, in the investigation's order.
+    pub probes: Vec<PlannedProbe>,
+}
+
+/// One probe of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedProbe {
+    /// Its name in the investigation.
+    pub name: String,
+    /// What it watches.
+    pub target: Target,
+    /// Bytes into the function.
+    pub offset: u64,
+    /// The experiment counts without it.
+    pub optional: bool,
+    /// Why this kernel cannot be probed there; else where its events come from.
+    pub source: Result<Source, String>,
+    /// The parameters, in order.
+    pub parameters: Vec<PlannedParameter>,
+    /// What it returns; `None`: nothing, or it is not watched.
+    pub returns: Option<PlannedReturn>,
+    /// Reads at the entry.
+    pub entry: Vec<PlannedRead>,
+    /// Reads at the return.
+    pub exit: Vec<PlannedRead>,
+    /// Reads that this kernel cannot do.
+    pub refused: Refused,
+    /// Only hits with this function on their stack count.
+    pub within: Option<String>,
+    /// Hits allocate an object.
+    pub allocates: bool,
+    /// Hits free an object.
+    pub frees: bool,
+    /// Keep the stack in the evidence.
+    pub stack: bool,
+}
+
+/// Reads that a kernel cannot do, by name, with the reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// At the entry.
+    pub entry: BTreeMap<String, String>,
+    /// At the return.
+    pub exit: BTreeMap<String, String>,
+}
+
+/// Where a probe's events come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Index of the attachment.
+    pub attach: usize,
+    /// Index of the use, which events carry.
+    pub usage: usize,
+    /// Live address of the function; 0 for others.
+    pub address: u64,
+}
+
+/// One parameter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedParameter {
+    /// Its name, or `argN`.
+    pub name: String,
+    /// Its C type.
+    pub type_name: String,
+    /// Which argument register, or why it cannot be read.
+    pub register: Result<usize, String>,
+    /// What its bytes mean.
+    pub decode: Option<Decode>,
+}
+
+/// What a function returns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedReturn {
+    /// Its C type.
+    pub type_name: String,
+    /// What its bytes mean, or why they cannot be understood.
+    pub decode: Result<Decode, String>,
+}
+
+/// One read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedRead {
+    /// Its name in the investigation.
+    pub name: String,
+    /// The path, for people.
+    pub path: String,
+    /// Place among the values of an event of this side.
+    pub slot: usize,
+    /// What its bytes mean.
+    pub decode: Decode,
+    /// What the number means, if the author said so.
+    pub kind: Option<ReadKind>,
+}

@@ -1,0 +1,482 @@
+//! Planning one probe.
+
+use qed_collector_ebpf::act;
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::document::Target;
+use qed_evidence::investigation::{Action, Experiment, Investigation, Probe, Read};
+
+use super::Offer;
+use super::attachments::Attachments;
+use super::described::{
+    PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, Refused, Source,
+};
+use super::expr::{ErrorClass, Returned, Scope, compile};
+use crate::btf::{Parameter, Passing, TypeId};
+use crate::probes::Attach;
+
+/// Plans the probes of one experiment.
+pub struct Planner<'p, 'o, 's, 'a> {
+    pub investigation: &'p Investigation,
+    pub offer: &'o Offer<'s, 'a>,
+    pub experiment: &'p Experiment,
+    pub number: u32,
+    pub attachments: &'p mut Attachments,
+    pub problems: &'p mut Vec<Diagnostic>,
+}
+
+/// What the kernel says about the place of a probe.
+struct Place<'a> {
+    attach: Attach,
+    address: u64,
+    parameters: Vec<Parameter<'a>>,
+    returned: Returned,
+}
+
+impl<'a> Planner<'_, '_, '_, 'a> {
+    /// Watches the workload's own system call going in and coming out, so that what the process does before
+    /// and after it can be told apart. Only where the workload is one system call.
+    pub fn markers(&mut self) -> Option<(usize, usize)> {
+        let Action::Syscall { name, .. } = &self.experiment.workload.action else {
+            return None;
+        };
+        let number = (self.offer.syscall_number)(name)?;
+        let [enter, exit] = ["sys_enter", "sys_exit"].map(|tracepoint| {
+            let attach = Attach::Tracepoint {
+                name: tracepoint.into(),
+                arguments: 2,
+                copies: 1,
+            };
+            let usage = self.usage(attach);
+            let spec = &mut self.attachments.uses[usage].spec;
+            spec.acts |= act::SYSCALL;
+            spec.syscall = number;
+            usage
+        });
+        Some((enter, exit))
+    }
+
+    /// Plans one probe; what cannot be is planned as unavailable.
+    pub fn probe(&mut self, probe: &Probe) -> PlannedProbe {
+        let mut planned = PlannedProbe {
+            name: probe.name.clone(),
+            target: probe.target.clone(),
+            offset: probe.offset,
+            optional: probe.optional,
+            source: Err(String::new()),
+            parameters: Vec::new(),
+            returns: None,
+            entry: Vec::new(),
+            exit: Vec::new(),
+            refused: Refused::default(),
+            within: probe.within.clone(),
+            allocates: probe.allocates.is_some(),
+            frees: probe.frees.is_some(),
+            stack: probe.stack,
+        };
+        let place = match self.place(probe) {
+            Ok(place) => place,
+            Err(reason) => {
+                self.syntax_only(probe);
+                planned.source = Err(reason);
+                return planned;
+            }
+        };
+        planned.parameters = self.parameters(&place);
+        let attach_index_owner = self.experiment.isolated.then_some(self.number);
+        let attach = self
+            .attachments
+            .attach(place.attach.clone(), attach_index_owner);
+        let usage = self.attachments.usage(self.number, attach);
+        if let Err(reason) = self.acts(probe, &place, usage) {
+            planned.source = Err(reason);
+            return planned;
+        }
+        planned.returns = self.returns(probe, &place);
+        let is_function = matches!(probe.target, Target::Function(_));
+        for (reads, exit) in [(&probe.entry, false), (&probe.exit, true)] {
+            for read in reads {
+                // A tracepoint has one side; there `at` only says under which name the value goes.
+                match self.read(read, &place, usage, exit, exit && is_function) {
+                    Ok(read) if exit => planned.exit.push(read),
+                    Ok(read) => planned.entry.push(read),
+                    Err(Some(reason)) => {
+                        let side = if exit {
+                            &mut planned.refused.exit
+                        } else {
+                            &mut planned.refused.entry
+                        };
+                        side.insert(read.name.clone(), reason);
+                    }
+                    Err(None) => {}
+                }
+            }
+        }
+        planned.source = Ok(Source {
+            attach,
+            usage,
+            address: place.address,
+        });
+        planned
+    }
+
+    fn usage(&mut self, attach: Attach) -> usize {
+        let owner = self.experiment.isolated.then_some(self.number);
+        let attach = self.attachments.attach(attach, owner);
+        self.attachments.usage(self.number, attach)
+    }
+
+    /// Where the probe goes, or why it cannot.
+    fn place(&self, probe: &Probe) -> Result<Place<'a>, String> {
+        let btf = self.offer.btf;
+        let damaged = |error: crate::btf::BtfError| format!("the kernel's BTF is damaged: {error}");
+        match &probe.target {
+            Target::Function(name) => {
+                let found = btf.functions(name).map_err(damaged)?;
+                let addresses = (self.offer.symbols)(name);
+                let address = match addresses.as_slice() {
+                    [address] => *address,
+                    [] if self.offer.no_symbols.is_some() => {
+                        // Still say what is more to the point.
+                        if let Some(reason) = self.offer.no_kprobes {
+                            return Err(reason.into());
+                        }
+                        return Err(self.offer.no_symbols.unwrap_or_default().into());
+                    }
+                    [] if found.is_empty() => {
+                        let near = btf
+                            .nearest(crate::btf::Wanted::Function, name)
+                            .unwrap_or_default();
+                        let near = near.first().map(|n| format!("; the nearest name is `{n}`"));
+                        return Err(format!(
+                            "this kernel has no function `{name}`{}",
+                            near.unwrap_or_default()
+                        ));
+                    }
+                    [] => {
+                        return Err(format!(
+                            "`{name}` has no address of its own in this kernel: the compiler inlined it everywhere or changed its name"
+                        ));
+                    }
+                    many => {
+                        return Err(format!(
+                            "{} functions of this kernel are called `{name}`",
+                            many.len()
+                        ));
+                    }
+                };
+                if let Some(reason) = self.offer.no_kprobes {
+                    return Err(reason.into());
+                }
+                let (parameters, returned) = match found.as_slice() {
+                    [] => (Vec::new(), Returned::NotYet),
+                    [one] => (
+                        one.signature.parameters.clone(),
+                        Returned::Function(one.signature.result),
+                    ),
+                    [first, rest @ ..] if rest.iter().all(|f| f.signature == first.signature) => (
+                        first.signature.parameters.clone(),
+                        Returned::Function(first.signature.result),
+                    ),
+                    // Which of them is at this address cannot be told: watch it, and claim nothing of its parameters.
+                    _ => (Vec::new(), Returned::NotYet),
+                };
+                Ok(Place {
+                    attach: Attach::Kprobe {
+                        function: name.clone(),
+                        address,
+                        offset: probe.offset,
+                        entry: true,
+                        return_probe: probe.watch_return,
+                    },
+                    address,
+                    parameters,
+                    returned,
+                })
+            }
+            Target::Tracepoint(name) => {
+                let Some(tracepoint) = btf.tracepoint(name).map_err(damaged)? else {
+                    let names = btf.tracepoint_names().map_err(damaged)?;
+                    let near = qed_evidence::diagnostic::nearest(name, names);
+                    let near = near
+                        .map(|n| format!("; the nearest name is `{n}`"))
+                        .unwrap_or_default();
+                    return Err(format!("this kernel has no tracepoint `{name}`{near}"));
+                };
+                Ok(Place {
+                    attach: Attach::Tracepoint {
+                        name: name.clone(),
+                        arguments: tracepoint.parameters.len() as u32,
+                        // A free may come in an interrupt that finds the program busy: a second copy is then free.
+                        copies: if probe.frees.is_some() { 2 } else { 1 },
+                    },
+                    address: 0,
+                    parameters: tracepoint.parameters,
+                    returned: if name == "sys_exit" {
+                        Returned::SystemCall
+                    } else {
+                        Returned::NotYet
+                    },
+                })
+            }
+            Target::Lsm(hook) => {
+                if let Some(reason) = self.offer.no_lsm {
+                    return Err(reason.into());
+                }
+                let Some(function) = btf.lsm_hook(hook).map_err(damaged)? else {
+                    let names = btf.lsm_hook_names().map_err(damaged)?;
+                    let near = qed_evidence::diagnostic::nearest(hook, names);
+                    let near = near
+                        .map(|n| format!("; the nearest name is `{n}`"))
+                        .unwrap_or_default();
+                    return Err(format!("this kernel has no LSM hook `{hook}`{near}"));
+                };
+                Ok(Place {
+                    attach: Attach::Lsm { hook: hook.clone() },
+                    address: 0,
+                    parameters: function.signature.parameters,
+                    returned: Returned::NotYet,
+                })
+            }
+        }
+    }
+
+    fn scope<'x>(
+        &'x self,
+        place: &'x Place<'a>,
+        exit: bool,
+        symbols: &'x dyn Fn(&str) -> Option<u64>,
+    ) -> Scope<'x, 'a> {
+        let system_call = matches!(place.returned, Returned::SystemCall);
+        Scope {
+            btf: self.offer.btf,
+            parameters: &place.parameters,
+            returned: if exit || system_call {
+                place.returned
+            } else {
+                Returned::NotYet
+            },
+            symbols,
+        }
+    }
+
+    fn parameters(&self, place: &Place<'a>) -> Vec<PlannedParameter> {
+        let symbols = |_: &str| None;
+        let scope = self.scope(place, false, &symbols);
+        place
+            .parameters
+            .iter()
+            .enumerate()
+            .map(|(position, parameter)| {
+                let name = parameter.name_or_position(position);
+                let decode = compile(&name, &scope).map(|compiled| compiled.decode);
+                PlannedParameter {
+                    type_name: self
+                        .offer
+                        .btf
+                        .type_name(parameter.type_id)
+                        .unwrap_or_default(),
+                    register: match (parameter.passing, &decode) {
+                        (Passing::Unreadable(why), _) => Err(why.into()),
+                        (_, Err(error)) => Err(error.to_string()),
+                        (Passing::Register(register), Ok(_)) => Ok(register as usize),
+                    },
+                    // A `char *` argument is shown as the pointer that it is.
+                    decode: match self.pointer(parameter.type_id) {
+                        Some(pointer) => Some(pointer),
+                        None => decode.ok(),
+                    },
+                    name,
+                }
+            })
+            .collect()
+    }
+
+    /// How to show a pointer of this type, if it is one.
+    fn pointer(&self, id: TypeId) -> Option<super::expr::Decode> {
+        let stripped = self.offer.btf.strip(id).ok()?;
+        matches!(stripped.ty, crate::btf::Type::Pointer { .. }).then(|| {
+            super::expr::Decode::Pointer {
+                type_name: self.offer.btf.type_name(id).unwrap_or_default(),
+                to_function: false,
+            }
+        })
+    }
+
+    fn returns(&self, probe: &Probe, place: &Place<'a>) -> Option<PlannedReturn> {
+        let Returned::Function(id) = place.returned else {
+            return None;
+        };
+        if id == TypeId::VOID || !probe.watch_return {
+            return None;
+        }
+        let symbols = |_: &str| None;
+        let decode = match self.pointer(id) {
+            Some(pointer) => Ok(pointer),
+            None => compile("return", &self.scope(place, true, &symbols))
+                .map(|compiled| compiled.decode)
+                .map_err(|error| error.to_string()),
+        };
+        Some(PlannedReturn {
+            type_name: self.offer.btf.type_name(id).unwrap_or_default(),
+            decode,
+        })
+    }
+
+    fn acts(&mut self, probe: &Probe, place: &Place<'a>, usage: usize) -> Result<(), String> {
+        let mut acts = act::STACK;
+        let mut object_arg = 0;
+        if let Some(object) = probe.allocates.as_ref().or(probe.frees.as_ref()) {
+            acts |= if probe.allocates.is_some() {
+                act::ALLOCATE
+            } else {
+                act::FREE
+            };
+            if object == "return" {
+                acts |= act::OBJECT_IS_RETURN;
+            } else {
+                let position = place
+                    .parameters
+                    .iter()
+                    .enumerate()
+                    .position(|(at, parameter)| parameter.name_or_position(at) == *object)
+                    .ok_or_else(|| {
+                        let names: Vec<String> = place
+                            .parameters
+                            .iter()
+                            .enumerate()
+                            .map(|(at, parameter)| parameter.name_or_position(at))
+                            .collect();
+                        format!(
+                            "it has no argument `{object}` here (there is {})",
+                            names.join(", ")
+                        )
+                    })?;
+                object_arg = position as u32;
+            }
+        }
+        if probe.any_task {
+            acts |= act::ANY_TASK;
+        }
+        let syscall = match (
+            &probe.target,
+            &probe.syscall,
+            &self.experiment.workload.action,
+        ) {
+            (Target::Tracepoint(name), explicit, action)
+                if name == "sys_enter" || name == "sys_exit" =>
+            {
+                match (explicit, action) {
+                    (Some(name), _) | (None, Action::Syscall { name, .. }) => Some(
+                        (self.offer.syscall_number)(name)
+                            .ok_or_else(|| format!("there is no system call `{name}`"))?,
+                    ),
+                    (None, Action::Command(_)) => None,
+                }
+            }
+            _ => None,
+        };
+        let spec = &mut self.attachments.uses[usage].spec;
+        if let Some(number) = syscall {
+            acts |= act::SYSCALL;
+            spec.syscall = number;
+        }
+        if acts & (act::ALLOCATE | act::FREE) != 0 {
+            spec.object_arg = object_arg;
+        }
+        if let Some(signal) = &probe.signal {
+            let number: nix::sys::signal::Signal = signal
+                .name
+                .parse()
+                .map_err(|_| format!("there is no signal `{}`", signal.name))?;
+            acts |= act::SIGNAL;
+            spec.signal = number as u32;
+            spec.signal_side = u32::from(signal.at_exit);
+        }
+        if let Some(errno) = probe.deny {
+            acts |= act::DENY;
+            spec.deny_errno = errno;
+        }
+        spec.acts |= acts;
+        Ok(())
+    }
+
+    /// Plans one read; `Err(None)` means that it was reported as a problem of the investigation.
+    fn read(
+        &mut self,
+        read: &Read,
+        place: &Place<'a>,
+        usage: usize,
+        exit: bool,
+        at_return: bool,
+    ) -> Result<PlannedRead, Option<String>> {
+        let symbols = |name: &str| match (self.offer.symbols)(name).as_slice() {
+            [address] => Some(*address),
+            _ => None,
+        };
+        let compiled = match compile(&read.expression, &self.scope(place, exit, &symbols)) {
+            Ok(compiled) => compiled,
+            Err(error) if error.class == ErrorClass::Syntax => {
+                self.syntax_error(read, &error);
+                return Err(None);
+            }
+            Err(error) => {
+                return Err(Some(format!(
+                    "`{}` cannot be read here: {error}",
+                    read.expression
+                )));
+            }
+        };
+        let slot = self
+            .attachments
+            .read(usage, at_return, compiled.spec)
+            .map_err(|_| Some("more reads than one probe can do".to_owned()))?;
+        Ok(PlannedRead {
+            name: read.name.clone(),
+            path: read.expression.clone(),
+            slot,
+            decode: compiled.decode,
+            kind: read.kind,
+        })
+    }
+
+    fn syntax_error(&mut self, read: &Read, error: &super::expr::ExprError) {
+        let start = read.span.start;
+        let whole = read.span.len() == read.expression.len();
+        let span = if whole {
+            start + error.span.start..start + error.span.end
+        } else {
+            read.span.clone()
+        };
+        let mut problem = Diagnostic::error(
+            &self.investigation.source,
+            span,
+            format!("read `{}` is not a path: {}", read.name, error.reason),
+        );
+        problem.help = error
+            .nearest
+            .first()
+            .map(|near| format!("did you mean `{near}`?"));
+        self.problems.push(problem);
+    }
+
+    /// Where a probe is not possible its paths are still checked for what is wrong on every kernel.
+    fn syntax_only(&mut self, probe: &Probe) {
+        let symbols = |_: &str| None;
+        let nothing = Place {
+            attach: Attach::Lsm {
+                hook: String::new(),
+            },
+            address: 0,
+            parameters: Vec::new(),
+            returned: Returned::NotYet,
+        };
+        for read in probe.entry.iter().chain(&probe.exit) {
+            let result = compile(&read.expression, &self.scope(&nothing, false, &symbols));
+            if let Err(error) = result
+                && error.class == ErrorClass::Syntax
+            {
+                self.syntax_error(read, &error);
+            }
+        }
+    }
+}
