@@ -260,7 +260,9 @@ pub struct Event {
     pub stack: [u64; MAX_FRAMES],
     /// What the reads brought back, in the order of the spec.
     pub values: [[u8; MAX_READ_BYTES]; MAX_READS],
-    /// Per read: 0, or the negative errno of the helper that failed (its value then means nothing).
+    /// Per read: 0, or a negative errno (its value then means nothing): -EFAULT, a pointer on the way could
+    /// not be followed; -ENODATA, the entry was not seen; -ENOENT, no frame of that function; -EBADF, no
+    /// such descriptor; or that of the helper which did the last load.
     /// String reads: the length in bytes including the NUL.
     pub results: [i32; MAX_READS],
     /// Index of the [`ProbeSpec`].

@@ -15,6 +15,7 @@ use crate::maps::{FD_WALK, PEEK, SLOTS};
 
 const ENOENT: i32 = -2;
 const EBADF: i32 = -9;
+const EFAULT: i32 = -14;
 const EINVAL: i32 = -22;
 const ENODATA: i32 = -61;
 
@@ -71,21 +72,32 @@ unsafe fn address(spec: *const ReadSpec, reads: *const Reads) -> Result<u64, i32
             root::RETURN => (*event).return_value,
             root::REGISTERS => (*reads).registers,
             root::TASK => bpf_get_current_task(),
-            root::RETURNED_FD => file((*event).return_value)?,
+            root::RETURNED_FD => (*event).return_value,
             root::ADDRESS => (*spec).constant,
             root::RETURN_SLOT => slot((*spec).constant, (*event).tid, (*reads).stack_pointer)?,
-            root::FD => file((*spec).constant)?,
+            root::FD => (*spec).constant,
             _ => return Err(EINVAL),
         };
+        // Once for both, and no way out of the loop below but its end: each branch costs the verifier a
+        // copy of its state, and an emulated guest milliseconds.
+        if (*spec).root == root::RETURNED_FD || (*spec).root == root::FD {
+            at = file(at)?;
+        }
         if (*spec).root == root::REGISTERS && at == 0 {
             return Err(ENODATA);
         }
         let hops = (*spec).hop_count as usize;
+        let mut failed = 0;
         for hop in 0..MAX_HOPS {
             if hop >= hops {
                 break;
             }
-            at = pointer(at.wrapping_add((*spec).hops[hop] as i64 as u64))?;
+            let from = at.wrapping_add((*spec).hops[hop] as i64 as u64) as *const c_void;
+            // What cannot be read arrives as 0, from where no later hop can be read either.
+            failed |= bpf_probe_read_kernel((&raw mut at).cast(), 8, from);
+        }
+        if failed != 0 {
+            return Err(EFAULT);
         }
         Ok(at.wrapping_add((*spec).offset as i64 as u64))
     }

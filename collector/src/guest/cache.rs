@@ -227,3 +227,119 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), GuestError>
     };
     write().map_err(GuestError::io("write", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, version: &str) -> Package {
+        Package {
+            name: name.into(),
+            version: version.into(),
+        }
+    }
+
+    fn put(cache: &Cache, package: &Package) -> PathBuf {
+        let lock = cache.lock(&|_| {}).unwrap();
+        let scratch = cache.scratch(&lock).unwrap();
+        let sidecar = Sidecar {
+            package: package.clone(),
+            release: "r".into(),
+            deb_sha256: "0".into(),
+            fetched: "t".into(),
+        };
+        write_json(&scratch.path().join("package.json"), &sidecar).unwrap();
+        cache.publish(scratch, package).unwrap()
+    }
+
+    /// Check that the newest of a series is found, and only what is complete, and only by its own name.
+    #[test]
+    fn newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path().join("new/qed"));
+        assert_eq!(cache.newest("6.1"), None);
+        let old = package("linux-image-6.1.0-9-cloud-amd64-unsigned", "6.1.27-1");
+        let new = package("linux-image-6.1.0-56-cloud-amd64-unsigned", "6.1.192-2");
+        let other = package(
+            "linux-image-6.12.117+deb12-cloud-amd64-unsigned",
+            "6.12.117-1",
+        );
+        let debug = package("linux-image-6.1.0-99-cloud-amd64-dbg", "6.1.999-1");
+        for each in [&new, &old, &other, &debug] {
+            put(&cache, each);
+        }
+        fs::create_dir(
+            cache
+                .kernels()
+                .join("linux-image-6.1.0-77-cloud-amd64-unsigned_6.1.777-1"),
+        )
+        .unwrap();
+        assert_eq!(cache.newest("6.1").unwrap().1.package, new);
+        assert_eq!(cache.newest("6.12").unwrap().1.package, other);
+        assert!(cache.find(&old).is_some());
+        let moved = cache
+            .kernels()
+            .join("linux-image-6.1.0-88-cloud-amd64-unsigned_6.1.888-1");
+        fs::rename(cache.kernels().join(new.folder()), moved).unwrap();
+        assert_eq!(cache.newest("6.1").unwrap().1.package, old);
+    }
+
+    /// Check that a killed run's folder goes, and that an incomplete one is replaced.
+    #[test]
+    fn left_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path().to_owned());
+        let wanted = package("linux-image-6.1.0-9-cloud-amd64-unsigned", "1:6.1.27-1");
+        let stale = cache.kernels().join(".tmpdead");
+        fs::create_dir_all(&stale).unwrap();
+        let target = cache
+            .kernels()
+            .join("linux-image-6.1.0-9-cloud-amd64-unsigned_1%3a6.1.27-1");
+        fs::create_dir_all(target.join("half")).unwrap();
+        assert!(cache.find(&wanted).is_none());
+        assert_eq!(put(&cache, &wanted), target);
+        assert!(!stale.exists() && !target.join("half").exists());
+        assert!(cache.find(&wanted).is_some());
+    }
+
+    /// Check that a second holder waits, and says so once.
+    #[test]
+    fn locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path().to_owned());
+        let first = cache.lock(&|_| panic!("nobody holds it")).unwrap();
+        let waiting = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                cache.lock(&|_| drop(waiting.fetch_add(1, std::sync::atomic::Ordering::SeqCst)))
+            });
+            while waiting.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            assert!(!second.is_finished());
+            drop(first);
+            second.join().unwrap().unwrap();
+        });
+        assert_eq!(waiting.into_inner(), 1);
+    }
+
+    /// Check that an answer ages, and that one from the future is not believed.
+    #[test]
+    fn asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path().to_owned());
+        drop(cache.lock(&|_| {}).unwrap());
+        let at = UNIX_EPOCH + Duration::from_secs(1000);
+        cache.set_asked("6.1", &package("a", "1"), at).unwrap();
+        let asked = cache.asked("6.1").unwrap();
+        let fresh = |seconds| {
+            asked.is_fresh(
+                UNIX_EPOCH + Duration::from_secs(seconds),
+                Duration::from_secs(60),
+            )
+        };
+        assert!(fresh(1000) && fresh(1059));
+        assert!(!fresh(1060) && !fresh(999));
+        assert_eq!(cache.asked("6.12"), None);
+    }
+}

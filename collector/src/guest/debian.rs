@@ -169,3 +169,122 @@ fn weight(c: Option<&u8>) -> i32 {
         Some(c) => i32::from(*c) + 256,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Ordering::{Equal, Greater, Less};
+
+    /// Check the order against what `dpkg --compare-versions` (1.21) says of each pair.
+    #[test]
+    fn order() {
+        for (a, b, expected) in [
+            ("1.0", "1.0", Equal),
+            ("1.0~rc1", "1.0", Less),
+            ("6.1.192-2", "6.1.176-1", Greater),
+            ("6.12.117-1~deb12u1", "6.12.117-1", Less),
+            ("1:0.1", "2.0", Greater),
+            ("1.0-1", "1.0", Greater),
+            ("1.0a", "1.0+", Less),
+            ("1.09", "1.9", Equal),
+            ("6.12.100-1", "6.12.99-1", Greater),
+            ("1.0~~", "1.0~", Less),
+            ("1.0-1.1", "1.0-1", Greater),
+            ("a", "b", Less),
+        ] {
+            assert_eq!(compare(a, b), expected, "{a} {b}");
+            assert_eq!(compare(b, a), expected.reverse(), "{b} {a}");
+        }
+    }
+
+    /// Check that a series takes neither its longer-named neighbour nor other flavours.
+    #[test]
+    fn names() {
+        let printed = "linux-image-6.1.0-56-cloud-amd64-unsigned\nlinux-image-6.1.0-56-cloud-amd64\n\
+            linux-image-6.1.0-56-rt-amd64-unsigned\nlinux-image-6.12.117+deb12-cloud-amd64-unsigned\n\
+            linux-image-6.1.0-56-cloud-amd64-dbg\n";
+        assert_eq!(
+            kernel_packages(printed, "6.1"),
+            ["linux-image-6.1.0-56-cloud-amd64-unsigned"]
+        );
+        assert_eq!(
+            kernel_packages(printed, "6.12"),
+            ["linux-image-6.12.117+deb12-cloud-amd64-unsigned"]
+        );
+    }
+
+    /// Printed by apt-cache 2.6.1 on Debian 12; the second package was left behind by a repository that is gone.
+    const POLICY: &str = "\
+linux-image-6.1.0-50-cloud-amd64-unsigned:
+  Installed: (none)
+  Candidate: 6.1.176-1
+  Version table:
+     6.1.176-1 500
+        500 http://deb.debian.org/debian bookworm/main amd64 Packages
+linux-image-6.1.0-99-cloud-amd64-unsigned:
+  Installed: 6.1.999-1
+  Candidate: 6.1.999-1
+  Version table:
+ *** 6.1.999-1 100
+        100 /var/lib/dpkg/status
+linux-image-6.1.0-56-cloud-amd64-unsigned:
+  Installed: 6.1.192-2
+  Candidate: 6.1.192-2
+  Version table:
+ *** 6.1.192-2 500
+        500 http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
+        100 /var/lib/dpkg/status
+     6.1.190-1 500
+        500 http://deb.debian.org/debian bookworm/main amd64 Packages
+linux-image-6.1.0-98-cloud-amd64-unsigned:
+  Installed: (none)
+  Candidate: (none)
+  Version table:
+     6.1.998-1 -1
+        500 http://deb.debian.org/debian bookworm/main amd64 Packages
+linux-image-6.1.0-9-cloud-amd64-unsigned:
+  Installed: (none)
+  Candidate: 6.1.27-1
+  Version table:
+     6.1.27-1 500
+        500 http://deb.debian.org/debian bookworm/main amd64 Packages
+";
+
+    /// Check that the newest candidate wins, whatever the order, and that what no archive serves does not count.
+    #[test]
+    fn newest_candidate() {
+        let newest = newest(POLICY).unwrap();
+        assert_eq!(newest.name, "linux-image-6.1.0-56-cloud-amd64-unsigned");
+        assert_eq!(newest.version, "6.1.192-2");
+        assert_eq!(newest.release(), Some("6.1.0-56-cloud-amd64"));
+        assert_eq!(
+            newest.debug().unwrap().name,
+            "linux-image-6.1.0-56-cloud-amd64-dbg"
+        );
+        assert_eq!(newest.debug().unwrap().release(), None);
+    }
+
+    /// Check that an answer without any candidate is no package.
+    #[test]
+    fn none() {
+        assert_eq!(super::newest(""), None);
+        assert_eq!(
+            super::newest("N: Unable to locate package linux-image-6.1-none-such\n"),
+            None
+        );
+        assert_eq!(
+            super::newest(
+                "a:\n  Candidate: (none)\n  Version table:\n     1 -1\n        500 http://x y\n"
+            ),
+            None
+        );
+    }
+
+    proptest::proptest! {
+        /// Check that any two texts compare without failing, and the opposite way round when swapped.
+        #[test]
+        fn antisymmetric(a in "[0-9a-z.~+:-]{0,12}", b in "[0-9a-z.~+:-]{0,12}") {
+            proptest::prop_assert_eq!(compare(&a, &b), compare(&b, &a).reverse());
+        }
+    }
+}

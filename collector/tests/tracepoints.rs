@@ -1,0 +1,253 @@
+//! The tracepoint programs on the running kernel. They need the rights to load eBPF programs: without
+//! them the test says so and looks at nothing.
+
+use std::{collections::HashMap, fs, path::Path, time::Duration};
+
+use qed_collector::{
+    btf::{Btf, Type, Wanted},
+    probes::{Attach, Machine, Probes, Setup, Use},
+    workload::{Arg, Finished, Running, WorkloadKind, WorkloadSpec},
+};
+use qed_collector_ebpf::{
+    Control, Event, FdWalk, MAX_READ_BYTES, ProbeSpec, ReadSpec, act, form, root,
+};
+
+const EXPERIMENT: u32 = 5;
+
+fn offset(btf: &Btf<'_>, structure: &str, member: &str) -> u32 {
+    let id = btf.find(Wanted::Struct, structure)[0];
+    let Type::Struct(composite) = btf.get(id).unwrap() else {
+        panic!("{structure} is no structure");
+    };
+    let member = btf.find_member(&composite, member).unwrap().unwrap();
+    (member.bit_offset / 8) as u32
+}
+
+fn read(root: u32, hops: &[u32], offset: u32, form: u32, size: u32) -> ReadSpec {
+    let mut spec = ReadSpec {
+        root,
+        hop_count: hops.len() as u32,
+        offset: offset as i32,
+        form,
+        size,
+        ..ReadSpec::zero()
+    };
+    for (to, from) in spec.hops.iter_mut().zip(hops) {
+        *to = *from as i32;
+    }
+    spec
+}
+
+fn spec(acts: u32, reads: &[ReadSpec]) -> ProbeSpec {
+    let mut spec = ProbeSpec {
+        acts,
+        syscall: libc::SYS_socket as u32,
+        object_arg: 1,
+        entry_count: reads.len() as u32,
+        ..ProbeSpec::zero()
+    };
+    spec.entry_reads[..reads.len()].copy_from_slice(reads);
+    spec
+}
+
+fn word(event: &Event, read: usize) -> u64 {
+    assert_eq!(event.results[read], 0, "read {read} failed");
+    u64::from_ne_bytes(event.values[read][..8].try_into().unwrap())
+}
+
+/// Addresses by name, and a function that names an address.
+fn symbols() -> Vec<(u64, String)> {
+    let text = fs::read_to_string("/proc/kallsyms").unwrap();
+    let mut symbols: Vec<_> = text
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let address = u64::from_str_radix(words.next()?, 16).ok()?;
+            Some((address, words.nth(1)?.to_owned()))
+        })
+        .collect();
+    symbols.sort();
+    symbols
+}
+
+/// Check on a real `socket()` in a process of its own that entry and exit of the call are seen with their
+/// numbers, that the returned descriptor leads to the file whose socket points back to it, that the
+/// allocation has `sock_alloc` on its stack, that each free is reported once though two programs look,
+/// that nothing of another process is seen, and that a failing read says so.
+#[tokio::test]
+async fn a_socket_is_seen_through_tracepoints() {
+    let machine = Machine::read();
+    if !machine.missing_capabilities().is_empty() {
+        eprintln!(
+            "not run: this process lacks {}",
+            machine.missing_capabilities().join(", ")
+        );
+        return;
+    }
+    let data = fs::read("/sys/kernel/btf/vmlinux").unwrap();
+    let btf = Btf::parse(&data).unwrap();
+    let at = |structure: &str, member: &str| offset(&btf, structure, member);
+    let (private, sk) = (at("file", "private_data"), at("socket", "sk"));
+    let exit_reads = [
+        read(root::RETURNED_FD, &[private], 0, form::ADDRESS, 8),
+        read(
+            root::RETURNED_FD,
+            &[private, sk],
+            at("sock", "sk_socket"),
+            form::BYTES,
+            8,
+        ),
+        read(root::TASK, &[], at("task_struct", "comm"), form::STRING, 16),
+        read(root::ADDRESS, &[], 0x10, form::BYTES, 8),
+        ReadSpec {
+            constant: 999,
+            ..read(root::FD, &[], 0, form::ADDRESS, 8)
+        },
+    ];
+    let tracepoint = |name: &str, copies| Attach::Tracepoint {
+        name: name.into(),
+        arguments: btf.tracepoint(name).unwrap().unwrap().parameters.len() as u32,
+        copies,
+    };
+    let specs = [
+        spec(act::SYSCALL, &[]),
+        spec(act::SYSCALL, &exit_reads),
+        spec(act::ALLOCATE | act::STACK, &[]),
+        spec(act::FREE, &[]),
+    ];
+    let setup = Setup {
+        attaches: vec![
+            tracepoint("sys_enter", 1),
+            tracepoint("sys_exit", 1),
+            tracepoint("kmem_cache_alloc", 1),
+            tracepoint("kmem_cache_free", 2),
+            Attach::Tracepoint {
+                name: "no_such_tracepoint".into(),
+                arguments: 0,
+                copies: 1,
+            },
+        ],
+        uses: specs
+            .into_iter()
+            .enumerate()
+            .map(|(attach, spec)| Use {
+                experiment: EXPERIMENT,
+                attach,
+                spec,
+            })
+            .collect(),
+        fd_walk: Some(FdWalk {
+            task_files: at("task_struct", "files"),
+            files_fdt: at("files_struct", "fdt"),
+            fdt_fd: at("fdtable", "fd"),
+            fdt_max_fds: at("fdtable", "max_fds"),
+        }),
+        ring_bytes: 0,
+    };
+    let mut probes = Probes::load(&setup).unwrap();
+    let mut events = probes.events().unwrap();
+    let results: HashMap<_, _> = probes.attach(&[0, 1, 2, 3, 4]).into_iter().collect();
+    for index in 0..4 {
+        results[&index].as_ref().unwrap();
+    }
+    let refusal = results[&4].as_ref().unwrap_err().to_string();
+    assert!(refusal.contains("no such tracepoint"), "{refusal}");
+
+    let workload = WorkloadSpec {
+        kind: WorkloadKind::Syscall {
+            number: libc::SYS_socket,
+            name: "socket".into(),
+            args: vec![Arg::Int(2), Arg::Int(1), Arg::Int(0)],
+        },
+        limits: Vec::new(),
+        drop_capabilities: false,
+        warm_up: 1,
+        timeout: Duration::from_secs(10),
+    };
+    let program = Path::new(env!("CARGO_BIN_EXE_qed-collector"));
+    let mut running = Running::start_as(program, &workload).await.unwrap();
+    let tgid = running.tgid();
+    let control = Control {
+        target_tgid: tgid,
+        experiment: EXPERIMENT,
+        ..Control::default()
+    };
+    probes.control(control).unwrap();
+    assert_eq!(running.go().await.unwrap(), Finished::Returned);
+    let mut seen = Vec::new();
+    events.readable().await.unwrap();
+    seen.extend(events.drain().unwrap());
+    running.report().await.unwrap();
+    let outcome = running.release().await.unwrap();
+    assert_eq!(outcome.returned, Some(3));
+    // The last frees come from RCU, in another context.
+    for _ in 0..100 {
+        seen.extend(events.drain().unwrap());
+        if probes.live_objects().unwrap().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    probes.stop().unwrap();
+    seen.extend(events.drain().unwrap());
+    assert_eq!(probes.losses().unwrap().lost(), 0);
+
+    let of = |probe: u32| -> Vec<&Event> {
+        let of_probe = seen.iter().filter(|event| event.probe == probe);
+        of_probe.map(|event| &**event).collect()
+    };
+    let (enter, exit) = (of(0), of(1));
+    assert_eq!((enter.len(), exit.len()), (1, 1));
+    assert_eq!(enter[0].args[1], libc::SYS_socket as u64);
+    assert_eq!((exit[0].args[1], exit[0].return_value), (3, 3));
+    assert!(seen.is_sorted_by_key(|event| event.time_ns));
+    for event in of(0).into_iter().chain(of(1)).chain(of(2)) {
+        assert_eq!((event.tgid, event.experiment), (tgid, EXPERIMENT));
+    }
+
+    let socket = word(exit[0], 0);
+    assert_eq!(word(exit[0], 1), socket, "the back-pointer is another");
+    let comm = &exit[0].values[2][..exit[0].results[2] as usize];
+    assert!(comm.starts_with(b"qed-collector") && comm.ends_with(b"\0"));
+    assert_eq!(exit[0].results[3], -libc::ERANGE);
+    assert_eq!(exit[0].values[3], [0; MAX_READ_BYTES]);
+    assert_eq!(exit[0].results[4], -libc::EBADF);
+
+    let symbols = symbols();
+    let name = |address: u64| {
+        let next = symbols.partition_point(|(start, _)| *start <= address);
+        symbols[next.saturating_sub(1)].1.as_str()
+    };
+    // The socket lies in the object that was allocated under sock_alloc.
+    let allocation = of(2)
+        .into_iter()
+        .filter(|event| {
+            let frames = event.stack[..event.stack_len.max(0) as usize].iter();
+            frames.copied().any(|frame| name(frame) == "sock_alloc")
+        })
+        .find(|event| (event.object..event.object + 4096).contains(&socket));
+    let inode = allocation
+        .expect("no allocation under sock_alloc holds the socket")
+        .object;
+    let frees = of(3);
+    assert_eq!(
+        frees.iter().filter(|event| event.object == inode).count(),
+        1
+    );
+    for event in &frees {
+        let before = of(2)
+            .into_iter()
+            .filter(|a| a.object == event.object)
+            .count();
+        let freed = frees.iter().filter(|f| f.object == event.object).count();
+        assert!(
+            before >= freed,
+            "{:#x} was freed more often than allocated",
+            event.object
+        );
+    }
+
+    let text = probes.peek(symbols.iter().find(|s| s.1 == "_stext").unwrap().0, 100);
+    assert!(text.unwrap().iter().any(|byte| *byte != 0));
+    probes.peek(0x10, 8).unwrap_err();
+}
