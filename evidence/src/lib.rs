@@ -7,11 +7,14 @@ pub mod claim;
 pub mod constants;
 pub mod diagnostic;
 pub mod document;
+pub mod drift;
 pub mod investigation;
 pub mod leaves;
 pub mod path;
 pub mod reader;
 pub mod resolve;
+pub mod schema;
+pub mod stale;
 mod strict;
 #[cfg(test)]
 mod testing;

@@ -64,7 +64,7 @@ pub struct Integer(i128);
 #[allow(dead_code, reason = "only its schema is used")]
 enum IntegerShape {
     Number(i64),
-    Text(String),
+    Text(#[schemars(extend("pattern" = "^-?[1-9][0-9]{15,19}$"))] String),
 }
 
 impl Integer {

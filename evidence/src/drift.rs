@@ -1,0 +1,314 @@
+//! Drift: what differs between two captures, told by when it may.
+
+mod render;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::document::{Evidence, Experiment, Probe};
+use crate::leaves::{Drift, Leaf, leaves};
+use crate::value::{Datum, Location, Value};
+
+pub use render::{markdown, text};
+
+/// What kind of change it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A value is another.
+    Value,
+    /// A line of the source moved.
+    Moved,
+    /// A call is inlined where it was not, or no more where it was, or into another function.
+    Inlined,
+    /// There is a value where there was none.
+    Appeared,
+    /// There is no value any more.
+    Vanished,
+    /// An experiment lost events, or does so no more.
+    Soundness,
+    /// The verdict on a claim flipped. Added by who judged both.
+    Verdict,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What changed: a leaf, a probe, an experiment.
+    pub path: String,
+    /// When such a change may happen without anything being wrong.
+    pub class: Drift,
+    /// What kind of change it is.
+    pub what: What,
+    /// How it was, or why there was nothing.
+    pub old: String,
+    /// How it is, or why there is nothing.
+    pub new: String,
+}
+
+/// The differences that matter, and how many do not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The differences that are shown: invariant ones first, then per-kernel ones, and so on.
+    pub changes: Vec<Change>,
+    /// How many of each class were folded away.
+    pub folded: BTreeMap<Drift, usize>,
+}
+
+impl Report {
+    /// Folds away the changes of the classes in `fold`. By default those are [`Report::FOLDED`].
+    pub fn new(changes: Vec<Change>, fold: &[Drift]) -> Self {
+        let mut folded = BTreeMap::new();
+        let mut shown: Vec<Change> = Vec::new();
+        for change in changes {
+            if fold.contains(&change.class) {
+                *folded.entry(change.class).or_default() += 1;
+            } else {
+                shown.push(change);
+            }
+        }
+        shown.sort_by(|a, b| b.class.cmp(&a.class).then_with(|| a.path.cmp(&b.path)));
+        Report {
+            changes: shown,
+            folded,
+        }
+    }
+
+    /// The classes that change without anything being wrong.
+    pub const FOLDED: &[Drift] = &[Drift::PerRun, Drift::PerBoot];
+
+    /// Whether anything is shown.
+    pub fn has_drift(&self) -> bool {
+        !self.changes.is_empty()
+    }
+}
+
+/// All differences between two captures, by path.
+pub fn diff(old: &Evidence, new: &Evidence) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut skip = BTreeSet::new();
+    structure(old, new, &mut changes, &mut skip);
+    let (before, after) = (leaves(old), leaves(new));
+    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for path in paths {
+        let below_skipped = skip.iter().any(|prefix: &String| {
+            path.strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.starts_with('.'))
+        });
+        if !below_skipped && !is_alias(path, old) && !is_alias(path, new) {
+            changes.extend(leaf(path, before.get(path), after.get(path)));
+        }
+    }
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    changes
+}
+
+/// Whether the path is below the `hit1` of a probe that fired once, and so has a shorter name.
+fn is_alias(path: &str, evidence: &Evidence) -> bool {
+    let mut segments = path.splitn(4, '.');
+    let (Some(experiment), Some(probe), Some("hit1")) =
+        (segments.next(), segments.next(), segments.next())
+    else {
+        return false;
+    };
+    evidence
+        .experiments
+        .get(experiment)
+        .and_then(|experiment| experiment.probes.get(probe))
+        .is_some_and(|probe| probe.hits.len() == 1)
+}
+
+/// Experiments and probes that come, go, or can be attached on one side only; all below them is skipped.
+fn structure(
+    old: &Evidence,
+    new: &Evidence,
+    changes: &mut Vec<Change>,
+    skip: &mut BTreeSet<String>,
+) {
+    let names: BTreeSet<&String> = old
+        .experiments
+        .keys()
+        .chain(new.experiments.keys())
+        .collect();
+    for name in names {
+        match (old.experiments.get(name), new.experiments.get(name)) {
+            (Some(before), Some(after)) => experiment(name, before, after, changes, skip),
+            (before, _) => {
+                let vanished = before.is_some();
+                changes.push(appearance(
+                    name.clone(),
+                    Drift::Invariant,
+                    vanished,
+                    "an experiment",
+                    "no such experiment",
+                ));
+                skip.insert(name.clone());
+            }
+        }
+    }
+}
+
+fn appearance(path: String, class: Drift, vanished: bool, there: &str, not_there: &str) -> Change {
+    let (what, old, new) = if vanished {
+        (What::Vanished, there, not_there)
+    } else {
+        (What::Appeared, not_there, there)
+    };
+    Change {
+        path,
+        class,
+        what,
+        old: old.into(),
+        new: new.into(),
+    }
+}
+
+fn experiment(
+    name: &str,
+    before: &Experiment,
+    after: &Experiment,
+    changes: &mut Vec<Change>,
+    skip: &mut BTreeSet<String>,
+) {
+    let (was, is) = (before.broken(), after.broken());
+    if was.is_some() != is.is_some() {
+        changes.push(Change {
+            path: name.into(),
+            class: Drift::Invariant,
+            what: What::Soundness,
+            old: was.unwrap_or_else(|| "sound".into()),
+            new: is.unwrap_or_else(|| "sound".into()),
+        });
+    }
+    let probes: BTreeSet<&String> = before.probes.keys().chain(after.probes.keys()).collect();
+    for probe in probes {
+        let path = format!("{name}.{probe}");
+        let (was, is) = match (before.probes.get(probe), after.probes.get(probe)) {
+            (Some(was), Some(is)) => (was, is),
+            (was, _) => {
+                changes.push(appearance(
+                    path.clone(),
+                    Drift::Invariant,
+                    was.is_some(),
+                    "a probe",
+                    "no such probe",
+                ));
+                skip.insert(path);
+                continue;
+            }
+        };
+        let state = |probe: &Probe| match &probe.unavailable {
+            Some(reason) => format!("unavailable: {reason}"),
+            None => "attached".into(),
+        };
+        if was.unavailable.is_some() != is.unavailable.is_some() {
+            changes.push(Change {
+                path: path.clone(),
+                class: Drift::PerKernel,
+                what: if is.unavailable.is_some() {
+                    What::Vanished
+                } else {
+                    What::Appeared
+                },
+                old: state(was),
+                new: state(is),
+            });
+            skip.insert(path);
+        } else if was.hits.len() != is.hits.len() {
+            // The change of `hits` says it; which hit is which cannot be told.
+            changes.push(Change {
+                path: format!("{path}.hits"),
+                class: Drift::Invariant,
+                what: What::Value,
+                old: was.hits.len().to_string(),
+                new: is.hits.len().to_string(),
+            });
+            skip.insert(path);
+        }
+    }
+}
+
+fn leaf(path: &str, before: Option<&Leaf<'_>>, after: Option<&Leaf<'_>>) -> Option<Change> {
+    let class = before.or(after)?.drift.max(after.or(before)?.drift);
+    let value = |leaf: Option<&Leaf<'_>>| match leaf.map(|leaf| leaf.datum.as_ref()) {
+        Some(Datum::Value(value)) => Ok(value.clone()),
+        Some(Datum::Unavailable(reason)) => Err(format!("unavailable: {}", reason.unavailable)),
+        None => Err("nothing".into()),
+    };
+    // Whether there is a value at all depends on the kernel, however often the value itself changes.
+    let at_least = |class: Drift| class.max(Drift::PerKernel);
+    let (what, class, old, new) = match (value(before), value(after)) {
+        (Ok(old), Ok(new)) if old == new => return None,
+        (Ok(old), Ok(new)) => (kind_of_change(&old, &new), class, full(&old), full(&new)),
+        (Ok(old), Err(new)) => (What::Vanished, at_least(class), full(&old), new),
+        (Err(old), Ok(new)) => (What::Appeared, at_least(class), old, full(&new)),
+        // Both missing: the reason may be told in other words, that is no drift.
+        (Err(_), Err(_)) => return None,
+    };
+    Some(Change {
+        path: path.into(),
+        class,
+        what,
+        old,
+        new,
+    })
+}
+
+fn kind_of_change(old: &Value, new: &Value) -> What {
+    match (old, new) {
+        (Value::Location { value: old }, Value::Location { value: new }) => {
+            let inlining = |place: &Location| -> Vec<String> {
+                place
+                    .inlined_into
+                    .iter()
+                    .map(|frame| frame.function.clone())
+                    .collect()
+            };
+            if inlining(old) != inlining(new) {
+                What::Inlined
+            } else if old.function == new.function {
+                What::Moved
+            } else {
+                What::Value
+            }
+        }
+        _ => What::Value,
+    }
+}
+
+/// The value as text, with what its plain text leaves out where two different values may share it.
+fn full(value: &Value) -> String {
+    match value {
+        Value::Location { value: place } => {
+            let inlined: Vec<&str> = place
+                .inlined_into
+                .iter()
+                .map(|frame| frame.function.as_str())
+                .collect();
+            let inlined = if inlined.is_empty() {
+                String::new()
+            } else {
+                format!(", inlined into {}", inlined.join(", "))
+            };
+            format!("{value} in {}{inlined}", place.function)
+        }
+        Value::Symbol { address, .. } => format!("{value} ({address})"),
+        Value::Address {
+            symbol: Some(symbol),
+            ..
+        } => format!("{value} ({symbol})"),
+        Value::Enum {
+            name: Some(_),
+            value: number,
+            ..
+        }
+        | Value::Flags { value: number, .. } => {
+            format!("{value} ({number})")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
