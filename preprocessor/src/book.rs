@@ -9,6 +9,7 @@ use qed_evidence::resolve::Indexed;
 use crate::chapter::Chapter;
 use crate::claims::Claims;
 use crate::config::{Config, OnFail, OnMissing};
+use crate::edit::Edit;
 use crate::facts::{Facts, index};
 use crate::fill::{Filled, Target, fill};
 use crate::page::Use;
@@ -100,7 +101,7 @@ pub fn fill_all(chapters: &[Chapter], config: &Config, store: &Store, target: Ta
 }
 
 /// Complaints about evidence that is out of date.
-fn stale(config: &Config, store: &Store) -> Vec<Diagnostic> {
+pub fn stale(config: &Config, store: &Store) -> Vec<Diagnostic> {
     if config.on_stale == OnMissing::Show {
         return Vec::new();
     }
@@ -122,14 +123,14 @@ fn stale(config: &Config, store: &Store) -> Vec<Diagnostic> {
 }
 
 /// Takes out the escapes alone: for a book that shows placeholders and fills none.
-pub fn unescape(chapter: &Chapter) -> String {
-    let edits = chapter
-        .escapes
-        .iter()
-        .map(|at| crate::edit::Edit {
-            range: *at..at + 1,
-            text: String::new(),
-        })
+pub fn unescape(chapter: &Chapter, target: Target) -> String {
+    let escapes = chapter.escapes.iter().map(|at| Edit {
+        range: *at..at + 1,
+        text: String::new(),
+    });
+    let edits = crate::fill::literals(chapter, target)
+        .into_iter()
+        .chain(escapes)
         .collect();
     crate::edit::apply(&chapter.source.text, edits)
 }
@@ -159,7 +160,7 @@ pub fn build(
         }
     } else {
         Outcome {
-            texts: chapters.iter().map(unescape).collect(),
+            texts: chapters.iter().map(|c| unescape(c, target)).collect(),
             uses: Vec::new(),
             report: Report {
                 problems: chapters

@@ -6,6 +6,7 @@ use std::ops::Range;
 use qed_evidence::Path;
 use qed_evidence::claim::{Claim, Judgement, Place, Verdict, judge};
 use qed_evidence::diagnostic::{Diagnostic, nearest};
+use qed_evidence::path::SECTIONS;
 use serde::Serialize;
 
 use crate::chapter::{Chapter, to_diagnostic};
@@ -104,12 +105,21 @@ impl Claims {
             .filter_map(|read| read.path.split('.').next())
             .collect();
         let shown = machine.unwrap_or_else(|| facts.machine_for(&firsts));
+        let only_sections = firsts.iter().all(|first| SECTIONS.contains(first));
         let judgements: Vec<Judgement> = facts
             .catalog
             .machines
             .iter()
             .map(|m| judge(&claim, &facts.catalog, m))
             .collect();
+        // What belongs to no experiment is shown by the first machine that can show it.
+        let shown = match (machine, only_sections) {
+            (None, true) if judgements[shown].verdict == Verdict::Unverified => judgements
+                .iter()
+                .position(|j| j.verdict != Verdict::Unverified)
+                .unwrap_or(shown),
+            _ => shown,
+        };
         let judged = Judged {
             claim,
             chapter: index,
@@ -269,7 +279,7 @@ fn parse(
 fn complain(judged: &Judged, chapter: &Chapter, facts: &Facts<'_>, problems: &mut Vec<Diagnostic>) {
     let id = &judged.claim.id;
     let mut said: Vec<&Diagnostic> = Vec::new();
-    for (machine, judgement) in facts.loaded.iter().zip(&judged.judgements) {
+    for (index, (machine, judgement)) in facts.loaded.iter().zip(&judged.judgements).enumerate() {
         let verdict = judgement.verdict;
         if !verdict.is_failure() {
             continue;
@@ -291,9 +301,10 @@ fn complain(judged: &Judged, chapter: &Chapter, facts: &Facts<'_>, problems: &mu
             (None, Some(reason)) => format!(": {reason}"),
             (None, None) => String::new(),
         };
-        problem.message = format!("claim `{id}` is {verdict} on {}{what}", machine.machine);
+        let message = format!("claim `{id}` is {verdict} on {}{what}", machine.machine);
+        problem.message = facts.clean(index, &message);
         if verdict == Verdict::Fail {
-            problem.label = values(judgement);
+            problem.label = values(judgement, facts, index);
         }
         if facts.config.on_fail == OnFail::Warn {
             problem = problem.warning();
@@ -316,11 +327,18 @@ fn complain(judged: &Judged, chapter: &Chapter, facts: &Facts<'_>, problems: &mu
 }
 
 /// The measured values of a judgement on one line.
-fn values(judgement: &Judgement) -> String {
+fn values(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> String {
     let values: Vec<String> = judgement
         .operands
         .iter()
-        .filter_map(|operand| Some(format!("{} = {}", operand.text, operand.value.as_ref()?)))
+        .filter_map(|operand| {
+            let value = operand.value.as_ref()?;
+            Some(format!(
+                "{} = {}",
+                operand.text,
+                operand_text(facts, machine, operand, value)
+            ))
+        })
         .collect();
     values.join(", ")
 }
@@ -378,6 +396,20 @@ pub fn badge(verdict: Verdict) -> String {
     format!("{sign} {verdict}")
 }
 
+/// The value of an operand. What a function makes of hidden addresses could tell where they are.
+fn operand_text(
+    facts: &Facts<'_>,
+    machine: usize,
+    operand: &qed_evidence::claim::Operand,
+    value: &qed_evidence::Value,
+) -> String {
+    let computed = operand.text.contains('(');
+    if computed && facts.hides(machine) && !matches!(value, qed_evidence::Value::Bool { .. }) {
+        return "withheld, because it is computed from this live machine's addresses".into();
+    }
+    facts.write_plain(machine, Some(&operand.text), value)
+}
+
 /// The operands of a judgement, each path once.
 fn operands(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> Vec<Operand> {
     let mut out: Vec<Operand> = Vec::new();
@@ -386,8 +418,14 @@ fn operands(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> Vec<Ope
             continue;
         }
         let (value, kind) = match (&operand.value, &operand.missing) {
-            (Some(value), _) => (facts.write_plain(machine, value), format::describe(value)),
-            (None, Some(reason)) => (format!("unavailable: {reason}"), String::new()),
+            (Some(value), _) => (
+                operand_text(facts, machine, operand, value),
+                format::describe(value),
+            ),
+            (None, Some(reason)) => {
+                let reason = facts.clean(machine, reason);
+                (format!("unavailable: {reason}"), String::new())
+            }
             (None, None) => ("not evaluated".to_owned(), String::new()),
         };
         out.push(Operand {
@@ -409,11 +447,11 @@ fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
         .zip(&judged.judgements)
         .enumerate()
         .filter(|(index, _)| *index != judged.shown)
-        .map(|(_, (machine, judgement))| OnMachine {
+        .map(|(index, (machine, judgement))| OnMachine {
             name: machine.machine.clone(),
             class: class(judgement.verdict),
             badge: badge(judgement.verdict),
-            reason: judgement.reason.clone(),
+            reason: judgement.reason.as_ref().map(|r| facts.clean(index, r)),
         })
         .collect();
     let control = judgement.control.as_ref().map(|control| {
@@ -433,7 +471,10 @@ fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
             .as_ref()
             .map(|when| when.text().to_owned()),
         origin: facts.origin(judged.shown),
-        reason: judgement.reason.clone(),
+        reason: judgement
+            .reason
+            .as_ref()
+            .map(|r| facts.clean(judged.shown, r)),
         control,
         operands,
         others,

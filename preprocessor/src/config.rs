@@ -1,6 +1,6 @@
 //! The table `[preprocessor.qed]` of `book.toml`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use qed_evidence::diagnostic::{Diagnostic, Source};
@@ -208,26 +208,14 @@ fn guess_place(text: &str, problem: &str) -> std::ops::Range<usize> {
     }
 }
 
-/// The file name of a machine's evidence, without its folder: `guest-debian-6.1.json`.
+/// The file name of a machine's evidence, without its folder: `guest-debian-6.1.json`. The collector uses the same.
 pub fn evidence_file(machine: &str) -> String {
-    let kernel = machine.strip_prefix("guest:").map(|kernel| {
-        let name = Path::new(kernel)
-            .file_name()
-            .map_or(kernel.into(), |n| n.to_string_lossy());
-        format!("guest-{name}")
-    });
-    let name = kernel.unwrap_or_else(|| machine.to_owned());
-    let name: String = name
+    let keep = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    let name: String = machine
         .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "._-".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        })
+        .map(|c| if keep(c) { c } else { '-' })
         .collect();
-    format!("{name}.json")
+    format!("{}.json", name.trim_matches(['-', '.']))
 }
 
 #[cfg(test)]
@@ -269,7 +257,7 @@ mod tests {
         assert_eq!(evidence_file("guest:debian-6.1"), "guest-debian-6.1.json");
         assert_eq!(
             evidence_file("guest:/boot/vmlinuz-6.9 x"),
-            "guest-vmlinuz-6.9-x.json"
+            "guest--boot-vmlinuz-6.9-x.json"
         );
     }
 }

@@ -10,7 +10,9 @@ use qed_evidence::path::{Path, SECTIONS};
 use qed_evidence::resolve::{Catalog, Indexed, PathError, Resolved};
 use qed_evidence::{Evidence, Value};
 
-use crate::config::Config;
+use crate::config::{Addresses, Config};
+use crate::format::As;
+use crate::redact::{Leave, Pseudonyms};
 use crate::store::{Loaded, Store};
 
 /// A path on one machine.
@@ -33,6 +35,15 @@ pub enum What {
     Broken(String),
 }
 
+/// Why a value was not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotWritten {
+    /// It cannot be written so: a phrase that can follow "because".
+    Cannot(String),
+    /// It must not be known: a phrase that can follow "because".
+    Withheld(&'static str),
+}
+
 /// The outcome of a look-up.
 type Looked = Rc<Result<Shown, PathError>>;
 
@@ -50,6 +61,8 @@ pub struct Facts<'a> {
     whole: usize,
     /// Machine per experiment.
     chosen: HashMap<String, usize>,
+    /// Stand-ins for addresses, per machine, where they must not be known.
+    hidden: Vec<Option<Pseudonyms>>,
     cache: RefCell<HashMap<(String, Option<usize>), Looked>>,
 }
 
@@ -118,7 +131,10 @@ impl<'a> Facts<'a> {
                 ((*name).to_owned(), machine.unwrap_or(0))
             })
             .collect();
-        let whole = position(&|m| names.iter().all(|name| complete(m, name))).unwrap_or(0);
+        // The machine on which most experiments are complete; of equals the first.
+        let count = |m: &Loaded| names.iter().filter(|name| complete(m, name)).count();
+        let most = store.loaded.iter().map(count).max().unwrap_or(0);
+        let whole = position(&|m| count(m) == most).unwrap_or(0);
         Facts {
             config,
             loaded: &store.loaded,
@@ -129,12 +145,25 @@ impl<'a> Facts<'a> {
             },
             whole,
             chosen,
+            hidden: store
+                .loaded
+                .iter()
+                .zip(indexed)
+                .map(|(loaded, indexed)| {
+                    let hide = match config.addresses {
+                        Addresses::Auto => !loaded.evidence.machine.ephemeral,
+                        Addresses::Raw => false,
+                        Addresses::Pseudonym => true,
+                    };
+                    hide.then(|| Pseudonyms::new(&indexed.leaves))
+                })
+                .collect(),
             cache: RefCell::default(),
         }
     }
 
-    /// The machine that shows an experiment, or for a section such as `kaslr` the first machine on which every
-    /// experiment is complete.
+    /// The machine that shows an experiment, or for a section such as `kaslr` the machine on which most experiments
+    /// are complete.
     pub fn default_machine(&self, first: &str) -> usize {
         self.chosen.get(first).copied().unwrap_or(self.whole)
     }
@@ -217,20 +246,62 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// A value of a machine as text. The error is a reason, a phrase that can follow "because".
+    /// A value of a machine as text, or a stand-in where that must not be known.
     pub fn write(
         &self,
-        _machine: Option<usize>,
+        machine: Option<usize>,
+        path: Option<&str>,
         value: &Value,
-        format: Option<crate::format::As>,
-    ) -> Result<String, String> {
-        crate::format::format(value, format)
+        format: Option<As>,
+    ) -> Result<String, NotWritten> {
+        if let Some(pseudonyms) = machine.and_then(|index| self.hidden[index].as_ref()) {
+            let by_name = matches!(format, Some(As::Symbol | As::Name))
+                || (format.is_none() && matches!(value, Value::Symbol { .. }));
+            match pseudonyms.leave(path, value, by_name) {
+                Leave::AsItIs => {}
+                Leave::Instead(name) => return Ok(name),
+                Leave::Withheld(reason) => return Err(NotWritten::Withheld(reason)),
+            }
+        }
+        crate::format::format(value, format).map_err(NotWritten::Cannot)
     }
 
-    /// A value of a machine as text, as it is.
-    pub fn write_plain(&self, machine: usize, value: &Value) -> String {
-        self.write(Some(machine), value, None)
-            .unwrap_or_else(|reason| reason)
+    /// A value of a machine as text, as it is or with the reason why not.
+    pub fn write_plain(&self, machine: usize, path: Option<&str>, value: &Value) -> String {
+        match self.write(Some(machine), path, value, None) {
+            Ok(text) => text,
+            Err(NotWritten::Withheld(reason)) => format!("withheld, because {reason}"),
+            Err(NotWritten::Cannot(reason)) => reason,
+        }
+    }
+
+    /// Whether this machine's addresses must not be known.
+    pub fn hides(&self, machine: usize) -> bool {
+        self.hidden[machine].is_some()
+    }
+
+    /// A reason or message about a machine, without addresses that must not be known.
+    pub fn clean(&self, machine: usize, text: &str) -> String {
+        if self.hides(machine) {
+            crate::redact::clean(text)
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// The same value on the first other machine that may show it: its name and the text.
+    pub fn elsewhere(&self, path: &Path, not: usize, format: Option<As>) -> Option<(&str, String)> {
+        (0..self.loaded.len())
+            .filter(|index| *index != not && !self.hides(*index))
+            .find_map(|index| match self.on(path, index).ok()?.what {
+                What::Value(value, _) => {
+                    let text = self
+                        .write(Some(index), Some(path.as_str()), &value, format)
+                        .ok()?;
+                    Some((self.loaded[index].machine.as_str(), text))
+                }
+                _ => None,
+            })
     }
 
     /// Where and when a machine's evidence was made: `guest:debian-6.1 · Linux 6.1.0 · 2026-… · 2 hours old`.

@@ -9,7 +9,7 @@ use crate::claims::Claims;
 use crate::config::{Lint, OnMissing};
 use crate::context::{BlockKind, Context};
 use crate::edit::{self, Edit};
-use crate::facts::{Facts, What};
+use crate::facts::{Facts, NotWritten, What};
 use crate::html::Place;
 use crate::page::{self, Use};
 use crate::{escape, exhibits, format};
@@ -22,6 +22,9 @@ pub enum Target {
     /// Anything else: plain text in Markdown.
     Text,
 }
+
+/// The words that stand where a value could not.
+pub const GAPS: &[&str] = &["UNVERIFIED", "ERROR", "WITHHELD"];
 
 /// A filled chapter.
 #[derive(Debug)]
@@ -174,10 +177,9 @@ impl Fill<'_, '_> {
         };
         match &shown.what {
             What::Value(value, _) => {
-                match self
-                    .facts
-                    .write(shown.machine, value, placeholder.style.format)
-                {
+                let format = placeholder.style.format;
+                let path = placeholder.path.as_str();
+                match self.facts.write(shown.machine, Some(path), value, format) {
                     Ok(text) => {
                         self.check_width(placeholder, &text);
                         Some(Use {
@@ -189,7 +191,16 @@ impl Fill<'_, '_> {
                             listed: false,
                         })
                     }
-                    Err(reason) => {
+                    Err(NotWritten::Withheld(reason)) => {
+                        let not = shown.machine.unwrap_or(0);
+                        let elsewhere = self.facts.elsewhere(&placeholder.path, not, format);
+                        let reason = match elsewhere {
+                            Some((machine, text)) => format!("{reason}; on {machine} it is {text}"),
+                            None => reason.to_owned(),
+                        };
+                        Some(self.gap(placeholder, shown.machine, "WITHHELD", &reason))
+                    }
+                    Err(NotWritten::Cannot(reason)) => {
                         let span = placeholder.range.clone();
                         let message =
                             format!("`{}` cannot be shown so: {reason}", placeholder.path);
@@ -256,6 +267,10 @@ impl Fill<'_, '_> {
         word: &str,
         reason: &str,
     ) -> Use {
+        let reason = &match machine {
+            Some(machine) if word != "WITHHELD" => self.facts.clean(machine, reason),
+            _ => reason.to_owned(),
+        };
         let prose = matches!(placeholder.context, Context::Prose { .. });
         let text = if prose {
             format!("{word} ({reason})")
@@ -321,7 +336,7 @@ impl Fill<'_, '_> {
     }
 
     fn span(&self, used: &Use, line: &str, in_link: bool) -> String {
-        let missing = used.note.starts_with("UNVERIFIED") || used.note.starts_with("ERROR");
+        let missing = GAPS.iter().any(|word| used.note.starts_with(word));
         let mut out = open_span(
             Some((used, self.facts)),
             &used.provenance(self.facts),
@@ -337,6 +352,7 @@ impl Fill<'_, '_> {
     fn page(&mut self, more: &[usize]) {
         let shows_something = !self.uses.is_empty() || !self.chapter.blocks.is_empty();
         if !shows_something {
+            self.edits.extend(literals(self.chapter, self.target));
             return;
         }
         let machines = page::machines(&self.uses, more);
@@ -345,7 +361,12 @@ impl Fill<'_, '_> {
             heading.start + text.trim_end().len()
         });
         let block = match self.target {
-            Target::Html => page::html(self.facts, &self.uses, &machines),
+            Target::Html => page::html(
+                self.facts,
+                &self.uses,
+                &machines,
+                self.chapter.escapes.len(),
+            ),
             Target::Text => {
                 let text = page::text(self.facts, &machines);
                 text.lines()
@@ -411,6 +432,15 @@ fn segment_span(placeholder: &Placeholder, segment: usize) -> std::ops::Range<us
         start += name.len() + 1;
     }
     placeholder.path_span.clone()
+}
+
+/// The mark of a chapter that shows placeholders on purpose and none else, for the check of the site.
+pub fn literals(chapter: &Chapter, target: Target) -> Option<Edit> {
+    let count = chapter.escapes.len();
+    (count > 0 && target == Target::Html).then(|| Edit {
+        range: 0..0,
+        text: format!("{}\n\n", page::literals_only(count)),
+    })
 }
 
 /// Whether any of them is an error.

@@ -214,8 +214,9 @@ mod tests {
 
     fn place(html: &str) -> Result<Place, &'static str> {
         let at = html.find("qqq").unwrap();
-        let placeholders = vec![at..at + 3];
-        places(html, 0..html.len(), &placeholders).remove(0).1
+        let placeholder = at..at + 3;
+        let placeholders = std::slice::from_ref(&placeholder);
+        places(html, 0..html.len(), placeholders).remove(0).1
     }
 
     /// Check that text, attributes, comments and scripts are told apart, with quotes and odd spacing.

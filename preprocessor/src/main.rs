@@ -11,5 +11,5 @@ fn main() -> ExitCode {
     {
         return ExitCode::SUCCESS;
     }
-    ExitCode::from(mdbook_qed::run::run())
+    ExitCode::from(mdbook_qed::cli::run())
 }

@@ -60,6 +60,12 @@ struct Page {
     notices: Vec<String>,
     rows: Vec<Row>,
     machines: Vec<String>,
+    literals: usize,
+}
+
+/// The mark of a page that shows placeholders on purpose and is otherwise untouched.
+pub fn literals_only(count: usize) -> String {
+    format!("<div hidden data-qed-literals=\"{count}\"></div>")
 }
 
 /// What the reader must know before believing a value of these machines.
@@ -100,7 +106,7 @@ pub fn machines(uses: &[Use], more: &[usize]) -> Vec<usize> {
 
 /// The block at the top of a page, on one line. Its text is in attributes, which a style sheet shows: so it is
 /// neither in the search index nor in copied text. Only notices, which must not be missed, are text.
-pub fn html(facts: &Facts<'_>, uses: &[Use], machines: &[usize]) -> String {
+pub fn html(facts: &Facts<'_>, uses: &[Use], machines: &[usize], literals: usize) -> String {
     let mut rows: Vec<Row> = Vec::new();
     for used in uses.iter().filter(|u| u.listed) {
         let row = Row {
@@ -138,6 +144,7 @@ pub fn html(facts: &Facts<'_>, uses: &[Use], machines: &[usize]) -> String {
             notices: notices(facts, machines),
             rows,
             machines: machines.iter().map(|index| facts.origin(*index)).collect(),
+            literals,
         },
     )
 }

@@ -139,7 +139,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             &format!("experiment `{name}` {reason}"),
         ));
     }
-    let lines = lines(experiment, &|value| facts.write_plain(machine, value));
+    let lines = lines(experiment, &|value| facts.write_plain(machine, None, value));
     let caption = caption(facts, machine, &experiment.workload);
     let mut text = caption.clone();
     for line in &lines {

@@ -47,7 +47,8 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             *counts
                 .entry(judged.judgements[judged.shown].verdict)
                 .or_insert(0_usize) += 1;
-            let reason = judged.judgements[judged.shown].reason.clone();
+            let reason = judged.judgements[judged.shown].reason.as_ref();
+            let reason = reason.map(|reason| facts.clean(judged.shown, reason));
             Row {
                 id: judged.claim.id.clone(),
                 href: link(request.chapter, judged),

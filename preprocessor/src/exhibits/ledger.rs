@@ -89,7 +89,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         .allocations
         .iter()
         .map(|a| Row {
-            object: facts.write_plain(machine, &Value::address(a.address.0)),
+            object: facts.write_plain(machine, None, &Value::address(a.address.0)),
             cache: a.cache.clone().unwrap_or_else(|| a.probe.clone()),
             size: a.size.map_or_else(String::new, |size| size.to_string()),
             by: who(&a.stack),

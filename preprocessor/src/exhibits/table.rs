@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Request;
-use crate::facts::What;
+use crate::facts::{NotWritten, What};
 use crate::fill::Rendered;
 use crate::format::{STYLE_OPTIONS, Style, describe};
 use crate::page::{Use, machines};
@@ -69,13 +69,16 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         })?;
         let (text, note, missing) = match &shown.what {
             What::Value(value, _) => {
-                let text = facts
-                    .write(shown.machine, value, style.format)
-                    .map_err(|reason| {
+                match facts.write(shown.machine, Some(path.as_str()), value, style.format) {
+                    Ok(text) => (text, describe(value), false),
+                    Err(NotWritten::Withheld(reason)) => {
+                        (format!("WITHHELD ({reason})"), "WITHHELD".into(), true)
+                    }
+                    Err(NotWritten::Cannot(reason)) => {
                         let message = format!("`{path}` cannot be shown so: {reason}");
-                        SyntaxError::new(name.span.clone(), message, None)
-                    })?;
-                (text, describe(value), false)
+                        return Err(SyntaxError::new(name.span.clone(), message, None));
+                    }
+                }
             }
             What::Missing(reason) => (format!("UNVERIFIED ({reason})"), "UNVERIFIED".into(), true),
             What::Broken(reason) => (format!("ERROR ({reason})"), "ERROR".into(), true),

@@ -1,0 +1,199 @@
+//! `check`: every claim on every machine, and everything else that would stop a build.
+
+use std::path::Path;
+
+use qed_evidence::diagnostic::{Diagnostic, Severity};
+use serde::Serialize;
+
+use super::{BAD_INPUT, FAILED, GOOD, print, refuse, table};
+use crate::book::{Report, finish};
+use crate::claims::Claims;
+use crate::facts::{Facts, index};
+use crate::fill::{Target, fill};
+use crate::{load, report};
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+#[derive(Serialize)]
+struct Verdict<'a> {
+    machine: &'a str,
+    shown: bool,
+    #[serde(flatten)]
+    judgement: &'a qed_evidence::claim::Judgement,
+}
+
+#[derive(Serialize)]
+struct Claim<'a> {
+    id: &'a str,
+    chapter: &'a str,
+    expression: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when: Option<&'a str>,
+    verdicts: Vec<Verdict<'a>>,
+}
+
+#[derive(Serialize)]
+struct Problem {
+    severity: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    machines: Vec<&'a str>,
+    claims: Vec<Claim<'a>>,
+    problems: Vec<Problem>,
+    good: bool,
+}
+
+fn problem(diagnostic: &Diagnostic) -> Problem {
+    let place = diagnostic.line_column();
+    Problem {
+        severity: match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        message: diagnostic.message.clone(),
+        file: diagnostic
+            .place
+            .as_ref()
+            .map(|(source, _)| source.name.clone()),
+        line: place.map(|(line, _)| line),
+        column: place.map(|(_, column)| column),
+        help: diagnostic.help.clone(),
+    }
+}
+
+/// Runs the command.
+pub fn run(root: &Path, format: Format) -> u8 {
+    let book = match load::load(root) {
+        Ok(book) => book,
+        Err(problem) => return refuse(&[problem]),
+    };
+    let store = match super::evidence(&book) {
+        Ok(store) => store,
+        Err(problems) => return refuse(&problems),
+    };
+    let indexed = index(&store);
+    let facts = Facts::new(&book.config, &store, &indexed);
+    let mut found = Report::default();
+    let claims = Claims::collect(&book.chapters, &facts, &mut found.problems);
+    for (number, chapter) in book.chapters.iter().enumerate() {
+        found.problems.extend(chapter.problems.iter().cloned());
+        found
+            .problems
+            .extend(fill(chapter, number, &facts, &claims, Target::Text).problems);
+    }
+    found
+        .problems
+        .extend(crate::book::stale(&book.config, &store));
+    let total = claims.in_order().count();
+    if total == 0 {
+        let message = "the book makes no claim, so there is nothing that could have been checked";
+        found.problems.push(
+            Diagnostic::error_without_place(message)
+                .help("write a ```qed-claim block beside what it proves"),
+        );
+    }
+    found.false_claim = claims
+        .in_order()
+        .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()));
+    finish(&mut found, &book.place);
+    let status = if found.false_claim {
+        FAILED
+    } else if found.has_errors() {
+        BAD_INPUT
+    } else {
+        GOOD
+    };
+    match format {
+        Format::Text => {
+            report::print(&found.problems);
+            print(&text(&facts, &claims));
+        }
+        Format::Json => print(&json(&facts, &claims, &found, status == GOOD)),
+    }
+    status
+}
+
+fn text(facts: &Facts<'_>, claims: &Claims) -> String {
+    let mut head = vec!["claim".to_owned()];
+    head.extend(facts.loaded.iter().map(|m| m.machine.clone()));
+    head.push("chapter".into());
+    let mut rows = vec![head];
+    let mut counts = std::collections::BTreeMap::new();
+    for judged in claims.in_order() {
+        let mut row = vec![judged.claim.id.clone()];
+        for (machine, judgement) in judged.judgements.iter().enumerate() {
+            *counts.entry(judgement.verdict).or_insert(0_usize) += 1;
+            // The star marks the machine that the chapter shows.
+            let star = if machine == judged.shown { " *" } else { "" };
+            row.push(format!("{}{star}", judgement.verdict));
+        }
+        row.push(judged.chapter_name.clone());
+        rows.push(row);
+    }
+    let mut out = table(&rows);
+    for (machine, reason) in facts.absent {
+        out.push_str(&format!("{machine}: not judged, {reason}\n"));
+    }
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(verdict, n)| format!("{n} {verdict}"))
+        .collect();
+    out.push_str(&format!(
+        "\n{} claims on {} machines: {} (* shown in the chapter)\n",
+        rows.len() - 1,
+        facts.loaded.len(),
+        counts.join(", ")
+    ));
+    out
+}
+
+fn json(facts: &Facts<'_>, claims: &Claims, found: &Report, good: bool) -> String {
+    let claims = claims
+        .in_order()
+        .map(|judged| Claim {
+            id: &judged.claim.id,
+            chapter: &judged.chapter_name,
+            expression: judged.claim.expression.text(),
+            when: judged.claim.when.as_ref().map(|when| when.text()),
+            verdicts: facts
+                .loaded
+                .iter()
+                .zip(&judged.judgements)
+                .enumerate()
+                .map(|(index, (machine, judgement))| Verdict {
+                    machine: &machine.machine,
+                    shown: index == judged.shown,
+                    judgement,
+                })
+                .collect(),
+        })
+        .collect();
+    let document = Document {
+        machines: facts.loaded.iter().map(|m| m.machine.as_str()).collect(),
+        claims,
+        problems: found.problems.iter().map(problem).collect(),
+        good,
+    };
+    let mut text = serde_json::to_string_pretty(&document)
+        .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
+    text.push('\n');
+    text
+}

@@ -1,0 +1,73 @@
+//! The commands beside the preprocessor itself.
+
+pub mod check;
+pub mod diff;
+pub mod explain;
+pub mod init;
+pub mod paths;
+pub mod verify;
+
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::{report, store};
+
+/// All good.
+pub const GOOD: u8 = 0;
+/// A verdict is FAIL or ERROR, drift was found, or a site does not verify.
+pub const FAILED: u8 = 1;
+/// Bad usage or bad input.
+pub const BAD_INPUT: u8 = 2;
+
+/// Says why a command cannot do its work.
+fn refuse(problems: &[Diagnostic]) -> u8 {
+    report::print(problems);
+    BAD_INPUT
+}
+
+/// Prints a result; a reader that has gone away is no mistake of ours.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// The JSON Schema of evidence.
+pub fn schema() -> u8 {
+    let schema = schemars::schema_for!(qed_evidence::Evidence);
+    match serde_json::to_string_pretty(&schema) {
+        Ok(text) => {
+            print(&format!("{text}\n"));
+            GOOD
+        }
+        Err(error) => refuse(&[Diagnostic::error_without_place(format!(
+            "the schema cannot be written: {error}"
+        ))]),
+    }
+}
+
+/// A table with two spaces between its columns.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// The evidence of a book, for looking at it: nothing is captured.
+fn evidence(book: &crate::load::Loaded) -> Result<store::Store, Vec<Diagnostic>> {
+    store::load(&book.place.root, &book.config, &store::Here::look())
+}

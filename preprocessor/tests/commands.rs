@@ -1,0 +1,242 @@
+//! The commands, on the same small book.
+
+mod common;
+
+use common::{Book, evidence, stderr, stdout};
+use qed_evidence::value::{Datum, Value};
+
+const CHAPTER: &str = "# One\n\nfd {{qed create.outcome.returned}}, `{{qed create.outer.return}}`, {{qed kaslr.slide}}\n\n\
+    ```text\n{{qed create.outer.return}}\n```\n\n```qed-claim good\ncreate.outcome.returned == 3\n```\n\nshown \\{{qed a.b}}\n";
+
+/// Check that `supports` says yes to everything, whatever stands behind it and wherever it runs.
+#[test]
+fn supports_cannot_fail() {
+    let book = Book::new(&[("one.md", "")], "nonsense = 1", "");
+    for arguments in [
+        &["supports", "html"][..],
+        &["supports"],
+        &["supports", "x", "--y", "z"],
+        &["supports", "not-supported"],
+    ] {
+        let output = book.qed(arguments);
+        assert!(output.status.success());
+        assert!(output.stdout.is_empty() && output.stderr.is_empty());
+    }
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
+        .args(["supports", "html"])
+        .env_clear()
+        .current_dir("/")
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+}
+
+/// Check that `check` judges every claim on every machine, as a table and as JSON, and that nothing to check is not
+/// good.
+#[test]
+fn check() {
+    let book = Book::new(&[("one.md", CHAPTER)], "", "");
+    let output = book.qed(&["check"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    insta::assert_snapshot!(stdout(&output));
+    let json: serde_json::Value =
+        serde_json::from_slice(&book.qed(&["check", "--format", "json"]).stdout).unwrap();
+    assert_eq!(json["good"], true);
+    assert_eq!(json["claims"][0]["verdicts"][1]["verdict"], "PASS");
+
+    book.write("src/one.md", &CHAPTER.replace("== 3", "== 4"));
+    let output = book.qed(&["check", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (
+            json["problems"][0]["file"].as_str(),
+            json["problems"][0]["line"].as_u64()
+        ),
+        (Some("src/one.md"), Some(10))
+    );
+
+    book.write("src/one.md", "# One\n");
+    let output = book.qed(&["check"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("makes no claim"));
+}
+
+/// Check that `explain` shows operands, verdicts and the control, and knows a name that was nearly right.
+#[test]
+fn explain() {
+    let book = Book::new(&[("one.md", CHAPTER)], "", "");
+    let output = book.qed(&["explain", "good"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    insta::assert_snapshot!(stdout(&output));
+    let output = book.qed(&["explain", "goood"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("did you mean `good`?"));
+}
+
+/// Check that `paths` lists values of all machines below a prefix.
+#[test]
+fn paths() {
+    let book = Book::new(&[("one.md", CHAPTER)], "", "");
+    let output = book.qed(&["paths", "create.outer.exit"]);
+    insta::assert_snapshot!(stdout(&output));
+    assert_eq!(book.qed(&["paths", "creat"]).status.code(), Some(2));
+}
+
+/// Check that `verify` compares every value with the evidence, and finds a changed value, a forgotten placeholder and
+/// a block that nobody replaced.
+#[test]
+fn verify() {
+    let book = Book::new(
+        &[("one.md", CHAPTER)],
+        "",
+        "[output.html.print]\nenable = true",
+    );
+    book.build();
+    let verify = || book.qed(&["verify", "book", "--evidence", ".qed/evidence"]);
+    let output = verify();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        stdout(&output),
+        stderr(&output)
+    );
+    // The first chapter is index.html, too.
+    assert!(
+        stdout(&output).contains("2 placeholders shown on purpose, 0 wrong"),
+        "{}",
+        stdout(&output)
+    );
+    let page = book.read("book/one.html");
+    for (from, to, why) in [
+        (">3</span>", ">4</span>", "shows `4`: the evidence says `3`"),
+        (
+            "data-qed-on=\"guest:test-1\"",
+            "data-qed-on=\"guest:test-2\"",
+            "the evidence says",
+        ),
+        ("# One", "# One", ""),
+        ("</main>", "{{qed x.y}}</main>", "was not filled"),
+        (
+            "</main>",
+            "<code class=\"language-qed-claim\"></code></main>",
+            "a qed-claim block was not replaced",
+        ),
+    ] {
+        if why.is_empty() {
+            continue;
+        }
+        assert!(page.contains(from), "{from}");
+        book.write("book/one.html", &page.replace(from, to));
+        let output = verify();
+        assert_eq!(output.status.code(), Some(1), "{to}");
+        assert!(stdout(&output).contains(why), "{to}: {}", stdout(&output));
+    }
+    book.write("book/one.html", &page);
+    book.write("book/toc.html", "<a>{{qed in a chapter's name}}</a>");
+    assert_eq!(verify().status.code(), Some(1));
+}
+
+/// Check that a host's addresses stay out of the page and out of the log, with a value that may be shown beside them.
+#[test]
+fn host_addresses_stay_at_home() {
+    let chapter = "# One\n\n{{qed create.outer.return machine=\"host\"}} {{qed kaslr.slide machine=\"host\"}} {{qed create.outer.return machine=\"host\"}}\n\n\
+        ```text\n{{qed create.outer.return machine=\"host\"}}\n```\n\n```qed-exhibit calltree experiment=\"create\" machine=\"host\"\n```\n\n\
+        ```qed-claim c machine=\"host\"\ncreate.outer.return == create.outer.return && mask(create.outer.return, 0xffffffffffffffffu) == 1u\n```\n";
+    let book = Book::new(&[("one.md", chapter)], "on-fail = \"warn\"", "");
+    let settings = book
+        .read("book.toml")
+        .replace("machines = [", "machines = [\"host\", ");
+    book.write("book.toml", &settings);
+    let mut host = evidence("host", 0x1122_3340, "");
+    host.kaslr.slide = Datum::Value(Value::Offset {
+        value: 0x1122_3340_u64.into(),
+    });
+    book.evidence(&host);
+    let output = book.mdbook(&["build"]);
+    let page = book.read("book/one.html");
+    let print = book.read("book/print.html");
+    for text in [page.as_str(), print.as_str(), &stderr(&output)] {
+        assert!(
+            !text.contains("11223340") && !text.contains(&0x1122_3340.to_string()),
+            "{text}"
+        );
+        assert!(
+            !text.contains(&(0xffff_8881_0000_0000_u64 + 0x1122_3340).to_string()),
+            "{text}"
+        );
+    }
+    assert_eq!(page.matches("pointer#1</span>").count(), 2, "{page}");
+    assert!(page.contains("on guest:test-1 it is 0x1e000000"), "{page}");
+    book.write(
+        "book.toml",
+        &format!("{settings}\n").replace("on-fail", "addresses = \"raw\"\non-fail"),
+    );
+    book.build();
+    assert!(book.read("book/one.html").contains("0xffff888111223340"));
+}
+
+/// Check that a second renderer gets plain text from the same evidence, and `mdbook test` runs.
+#[test]
+fn other_renderers_get_text() {
+    let book = Book::new(
+        &[("one.md", CHAPTER)],
+        "",
+        "[output.html]\n[output.markdown]\n",
+    );
+    book.build();
+    insta::assert_snapshot!(
+        book.read("book/markdown/one.md")
+            .replace(&age(&book), "AGE")
+    );
+    assert!(book.read("book/html/one.html").contains(">3</span>"));
+    let output = book.mdbook(&["test"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+/// The age of the evidence as pages say it.
+fn age(book: &Book) -> String {
+    let text = book.read("book/markdown/one.md");
+    let end = text.find(" days old").unwrap() + " days old".len();
+    let start = text[..end].rfind("· ").unwrap() + "· ".len();
+    text[start..end].to_owned()
+}
+
+/// Check that input of another mdBook, and none at all, is told as such.
+#[test]
+fn other_input_is_refused() {
+    let run = |input: &str| {
+        use std::io::Write;
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let output = run(r#"[{"mdbook_version":"0.4.40","new":1},{"old":2}]"#);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    assert!(stderr(&output).contains("0.4.40") && stderr(&output).contains("0.5"));
+    assert_eq!(run("").status.code(), Some(2));
+}
+
+/// Check that a key nobody knows is refused at its place in book.toml.
+#[test]
+fn unknown_keys_are_errors() {
+    let book = Book::new(&[("one.md", CHAPTER)], "on-fial = \"warn\"", "");
+    let output = book.mdbook(&["build"]);
+    assert!(!output.status.success());
+    assert!(
+        stderr(&output).contains("book.toml:8:1"),
+        "{}",
+        stderr(&output)
+    );
+}
