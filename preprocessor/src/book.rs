@@ -145,10 +145,15 @@ pub fn build(
     let here = Here::look();
     let live = chapters.iter().any(Chapter::is_live);
     let mut outcome = if live {
-        crate::capture::refresh(&place.root, config, &here);
+        let warnings = crate::capture::refresh(&place.root, config, &here);
         match load(&place.root, config, &here) {
-            Ok(store) => fill_all(chapters, config, &store, target),
+            Ok(store) => {
+                let mut outcome = fill_all(chapters, config, &store, target);
+                outcome.report.problems.extend(warnings);
+                outcome
+            }
             Err(mut problems) => {
+                problems.extend(warnings);
                 problems.extend(chapters.iter().flat_map(|c| c.problems.iter().cloned()));
                 let mut report = Report {
                     problems,

@@ -240,3 +240,90 @@ fn unknown_keys_are_errors() {
         stderr(&output)
     );
 }
+
+/// Check that `init` makes a book that builds from evidence of what it asks for, and that in a book that is there it
+/// adds what is missing and nothing else.
+#[test]
+fn init() {
+    let book = Book::new(&[("one.md", "# One\n")], "", "");
+    let output = book.qed(&["init", "new"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = book.read("new/investigations/first.toml");
+    let investigation = qed_evidence::investigation::parse("first.toml", &text).unwrap();
+    let mut measured = evidence("guest:debian-6.1", 0x1e00_0000, "");
+    measured.run.investigation_digest = investigation.digest.clone();
+    let mut first = measured.experiments.remove("create").unwrap();
+    first.outcome.returned = Datum::Value(Value::int(0));
+    first
+        .outcome
+        .buffers
+        .insert("fds".into(), Datum::Value(Value::text("3, 4")));
+    let mut probe = first.probes.remove("inner").unwrap();
+    probe.target = qed_evidence::document::Target::Function("do_pipe2".into());
+    first.probes = [("do_pipe2".to_owned(), probe)].into();
+    measured.experiments.insert("first".into(), first);
+    book.write(
+        "new/.qed/evidence/guest-debian-6.1.json",
+        &qed_evidence::reader::write(&measured).unwrap(),
+    );
+    let command = format!("command = \"{}\"", env!("CARGO_BIN_EXE_mdbook-qed"));
+    book.write(
+        "new/book.toml",
+        &book
+            .read("new/book.toml")
+            .replace("command = \"mdbook-qed\"", &command),
+    );
+    let output = book.mdbook(&["build", "new"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(book.read("new/site/first.html").contains("3, 4</span>"));
+
+    book.write("old/book.toml", "[book]\ntitle = \"Mine\"\n");
+    book.write("old/src/SUMMARY.md", "# Summary\n");
+    let output = book.qed(&["init", "old"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let settings = book.read("old/book.toml");
+    assert!(
+        settings.starts_with("[book]\ntitle = \"Mine\"\n")
+            && settings.contains("[preprocessor.qed]"),
+        "{settings}"
+    );
+    assert!(!book.path("old/book").exists() && book.path("old/investigations/first.toml").exists());
+    let again = book.qed(&["init", "old"]);
+    assert!(
+        again.status.success() && book.read("old/book.toml") == settings,
+        "{}",
+        stdout(&again)
+    );
+}
+
+/// Check that `diff` tells what every run changes from what none should.
+#[test]
+fn diff() {
+    let book = Book::new(&[("one.md", "# One\n")], "", "");
+    let write = |name: &str, change: &dyn Fn(&mut qed_evidence::Evidence)| {
+        let mut evidence = evidence("guest:test-1", 0x1e00_0000, "");
+        change(&mut evidence);
+        book.write(name, &qed_evidence::reader::write(&evidence).unwrap());
+    };
+    write("old.json", &|_| {});
+    write("run.json", &|e| e.run.id = "ff".repeat(16));
+    write("drift.json", &|e| {
+        e.experiments.get_mut("create").unwrap().outcome.returned =
+            Datum::Value(Value::Fd { value: 4 });
+    });
+    let diff = |other: &str| book.qed(&["diff", "old.json", other]);
+    assert_eq!(
+        (
+            diff("old.json").status.code(),
+            stdout(&diff("old.json")).as_str()
+        ),
+        (Some(0), "no difference\n")
+    );
+    assert_eq!(stdout(&diff("run.json")), "changes with every run: 1\n");
+    assert_eq!(diff("drift.json").status.code(), Some(1));
+    assert_eq!(
+        stdout(&diff("drift.json")),
+        "should never change: 1\n  create.outcome.returned: 3 → 4\n"
+    );
+    assert_eq!(diff("missing.json").status.code(), Some(2));
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use qed_evidence::diagnostic::Diagnostic;
 
-use super::{BAD_INPUT, GOOD, print, refuse};
+use super::{GOOD, print, refuse};
 
 /// The files of a new book: path and text. What is there already stays as it is.
 const FILES: &[(&str, &str)] = &[
@@ -58,13 +58,20 @@ pub fn run(dir: &Path) -> u8 {
         return refuse(&problems);
     }
     if existing && !has_table(dir) {
-        print("\nAdd this to book.toml:\n\n");
         let template = FILES[0].1;
-        let table = template
-            .find("[preprocessor.qed]")
-            .map_or(template, |at| &template[at..]);
-        print(table);
-        return BAD_INPUT;
+        let table = &template[template.find("[preprocessor.qed]").unwrap_or(0)..];
+        let path = dir.join("book.toml");
+        let added = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| {
+                std::io::Write::write_all(&mut file, format!("\n{table}").as_bytes())
+            });
+        if let Err(error) = added {
+            let message = format!("{} cannot be added to: {error}", path.display());
+            return refuse(&[Diagnostic::error_without_place(message)]);
+        }
+        print("added    [preprocessor.qed] to book.toml\n");
     }
     print(
         "\nNext: capture what the book shows, then build it.\n  \

@@ -1,6 +1,6 @@
 //! The probed calls of an experiment, nested as they called each other.
 
-use qed_evidence::document::{Experiment, Hit};
+use qed_evidence::document::{Experiment, Hit, Probe, Target};
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
@@ -24,13 +24,14 @@ pub struct Line {
 
 struct Call<'a> {
     name: String,
+    probe: &'a Probe,
     hit: &'a Hit,
     depth: usize,
 }
 
 /// The calls in the order of their entries, each with its depth.
 fn calls(experiment: &Experiment) -> Vec<Call<'_>> {
-    let mut hits: Vec<(u64, String, &Hit)> = experiment
+    let mut hits: Vec<(u64, String, &Probe, &Hit)> = experiment
         .probes
         .iter()
         .flat_map(|(name, probe)| {
@@ -45,7 +46,7 @@ fn calls(experiment: &Experiment) -> Vec<Call<'_>> {
                     } else {
                         name.clone()
                     };
-                    Some((hit.order.or(hit.return_order)?, name, hit))
+                    Some((hit.order.or(hit.return_order)?, name, probe, hit))
                 })
         })
         .collect();
@@ -53,7 +54,7 @@ fn calls(experiment: &Experiment) -> Vec<Call<'_>> {
     // Open calls per task: the order in which they will return.
     let mut open: std::collections::HashMap<i32, Vec<u64>> = std::collections::HashMap::new();
     hits.into_iter()
-        .map(|(order, name, hit)| {
+        .map(|(order, name, probe, hit)| {
             let stack = open.entry(hit.task.tid).or_default();
             while stack.last().is_some_and(|returned| *returned < order) {
                 stack.pop();
@@ -63,7 +64,12 @@ fn calls(experiment: &Experiment) -> Vec<Call<'_>> {
             if let (Some(_), Some(returned)) = (hit.order, hit.return_order) {
                 stack.push(returned);
             }
-            Call { name, hit, depth }
+            Call {
+                name,
+                probe,
+                hit,
+                depth,
+            }
         })
         .collect()
 }
@@ -87,17 +93,17 @@ fn lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<Line>
             });
         }
         let shown = |datum: &Datum| datum.value().map_or_else(|| "?".to_owned(), write);
-        let args: Vec<String> = call
-            .hit
-            .args
-            .iter()
-            .map(|(name, datum)| format!("{name}={}", shown(datum)))
-            .collect();
-        let mut rest = if call.hit.args.is_empty() {
-            String::new()
-        } else {
-            format!("({})", args.join(", "))
-        };
+        let mut rest = String::new();
+        // A tracepoint is no call: what it carries is not shown as arguments.
+        if matches!(call.probe.target, Target::Function(_)) {
+            let args: Vec<String> = call
+                .probe
+                .parameters
+                .iter()
+                .filter_map(|p| Some(format!("{}={}", p.name, shown(call.hit.args.get(&p.name)?))))
+                .collect();
+            rest.push_str(&format!("({})", args.join(", ")));
+        }
         if let Some(result) = &call.hit.return_value {
             rest.push_str(&format!(" = {}", shown(result)));
         }

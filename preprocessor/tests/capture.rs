@@ -1,0 +1,109 @@
+//! Capturing while the book is built, with a stand-in for the collector that writes prepared evidence.
+
+mod common;
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+
+use common::{Book, evidence, mdbook, stderr};
+
+/// A book that captures, and the folder of its collector. `status` is what the collector ends with.
+fn book(output: &str, status: u8) -> Book {
+    let book = Book::new(
+        &[("one.md", "# One\n\n{{qed kaslr.slide}}\n")],
+        "capture = \"if-stale\"",
+        output,
+    );
+    std::fs::remove_dir_all(book.path(".qed")).unwrap();
+    for (machine, slide) in [("guest:test-1", 0x1e00_0000), ("guest:test-2", 0x0a20_0000)] {
+        let name = mdbook_qed::config::evidence_file(machine);
+        let text = qed_evidence::reader::write(&evidence(machine, slide, "")).unwrap();
+        book.write(&format!("prepared/{name}"), &text);
+    }
+    book.write(
+        "bin/qed-collector",
+        &format!(
+            "#!/bin/sh\necho noise\necho \"$@\" >> calls\n[ {status} = 0 ] || exit {status}\n\
+             mkdir -p .qed/evidence\nwhile [ $# -gt 1 ]; do shift; done\ncp prepared/$(basename $1) $1\n"
+        ),
+    );
+    let program = book.path("bin/qed-collector");
+    std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    book
+}
+
+fn build(book: &Book) -> Output {
+    let path = std::env::var("PATH").unwrap();
+    std::process::Command::new(mdbook())
+        .arg("build")
+        .current_dir(book.dir.path())
+        .env("PATH", format!("{}:{path}", book.path("bin").display()))
+        .output()
+        .unwrap()
+}
+
+/// Check that two renderers and a second build share one capture for each machine, and that a changed investigation
+/// is captured again.
+#[test]
+fn captures_once() {
+    let book = book("[output.html]\n[output.markdown]", 0);
+    let output = build(&book);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(book.read("book/html/one.html").contains("0x1e000000"));
+    assert_eq!(
+        book.read("calls"),
+        "capture --investigation test.toml --on guest:test-1 -o .qed/evidence/guest-test-1.json\n\
+         capture --investigation test.toml --on guest:test-2 -o .qed/evidence/guest-test-2.json\n"
+    );
+    assert!(build(&book).status.success());
+    assert_eq!(book.read("calls").lines().count(), 2);
+    book.write(
+        "test.toml",
+        &format!("{}\n# changed\n", book.read("test.toml")),
+    );
+    build(&book);
+    assert_eq!(book.read("calls").lines().count(), 4);
+}
+
+/// Check that two builds at once capture once.
+#[test]
+fn two_builds_at_once() {
+    let book = book("", 0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| build(&book));
+        }
+    });
+    assert_eq!(book.read("calls").lines().count(), 2);
+}
+
+/// Check that a capture that fails is told, not tried again and again, and falls back to recorded evidence.
+#[test]
+fn failed_capture_falls_back() {
+    let book = book("", 3);
+    let output = build(&book);
+    assert!(!output.status.success());
+    let text = qed_evidence::reader::write(&evidence("guest:test-1", 0x1e00_0000, "")).unwrap();
+    book.write("recorded/guest-test-1.json", &text);
+    let output = build(&book);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("was not tried again"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(book.read("book/one.html").contains("Recorded evidence"));
+    assert_eq!(book.read("calls").lines().count(), 2);
+}
+
+/// Check that a book whose owner did not ask for it runs nothing.
+#[test]
+fn never_is_the_default() {
+    let book = book("", 0);
+    book.write(
+        "book.toml",
+        &book.read("book.toml").replace("capture = \"if-stale\"", ""),
+    );
+    assert!(!build(&book).status.success());
+    assert!(!book.path("calls").exists());
+}
