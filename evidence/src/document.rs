@@ -194,7 +194,22 @@ impl Experiment {
                 events.saturating_add(lost)
             ));
         }
-        (events == 0).then(|| "saw no event at all".into())
+        let attached = self.probes.values().any(|probe| probe.backend.is_some());
+        (events == 0 && attached).then(|| "saw no event at all".into())
+    }
+
+    /// Why this machine cannot show anything of this experiment, if no probe of it could be attached.
+    pub fn unwatched(&self) -> Option<String> {
+        if self.probes.values().any(|probe| probe.backend.is_some()) {
+            return None;
+        }
+        let reason = self.probes.iter().find_map(|(name, probe)| {
+            Some(format!(" (`{name}`: {})", probe.unavailable.as_ref()?))
+        });
+        Some(format!(
+            "no probe of it could be attached{}",
+            reason.unwrap_or_default()
+        ))
     }
 }
 

@@ -190,6 +190,14 @@ impl<'a> Catalog<'a> {
                 segments[0]
             )));
         }
+        if let Some(experiment) = machine.evidence.experiments.get(segments[0])
+            && segments
+                .get(1)
+                .is_none_or(|name| !experiment.probes.contains_key(*name))
+            && let Some(reason) = experiment.unwatched()
+        {
+            return Ok(Resolved::Missing(reason));
+        }
         if let Some(Leaf { datum, drift }) = machine.leaves.get(path.as_str()) {
             return Ok(match datum {
                 Cow::Borrowed(Datum::Value(value)) => Resolved::Value(Cow::Borrowed(value), *drift),
@@ -219,37 +227,37 @@ impl<'a> Catalog<'a> {
     }
 
     fn check_section(&self, path: &Path, segments: &[&str]) -> Result<(), PathError> {
+        if FIXED_SECTION_LEAVES.contains(&path.as_str()) {
+            return Ok(());
+        }
         let depth_ok = match segments {
             [_] => return Err(not_a_leaf(path, "name a value in it")),
             ["kernel", "config", _] | ["kaslr", "sources", _] | ["boots", _, _] => true,
             ["kaslr", "symbols", _, leaf] => ["live", "static", "slide"].contains(leaf),
             _ => false,
         };
-        let known: Vec<&str> = self
-            .machines
-            .iter()
-            .flat_map(|m| m.leaves.keys().map(String::as_str))
-            .filter(|known| known.starts_with(segments[0]))
-            .collect();
         let planned_symbol = matches!(segments, ["kaslr", "symbols", name, _]
             if self.investigation.symbols.iter().any(|s| s == name));
         let planned_config = matches!(segments, ["kernel", "config", name]
             if self.investigation.config.iter().any(|c| c == name));
-        let fixed = FIXED_SECTION_LEAVES.contains(&path.as_str());
-        if known.contains(&path.as_str())
-            || fixed
-            || (depth_ok && (planned_symbol || planned_config || segments[0] == "boots"))
-        {
+        let captured = self
+            .machines
+            .iter()
+            .any(|machine| machine.leaves.contains_key(path.as_str()));
+        if captured || (depth_ok && (planned_symbol || planned_config || segments[0] == "boots")) {
             return Ok(());
         }
+        let known = self
+            .machines
+            .iter()
+            .flat_map(|m| m.leaves.keys().map(String::as_str))
+            .filter(|known| known.starts_with(segments[0]));
         Err(PathError {
             message: format!("nothing is planned under `{path}`"),
             segment: segments.len() - 1,
             nearest: nearest(
                 path.as_str(),
-                known
-                    .into_iter()
-                    .chain(FIXED_SECTION_LEAVES.iter().copied()),
+                known.chain(FIXED_SECTION_LEAVES.iter().copied()),
             )
             .map(str::to_owned),
         })

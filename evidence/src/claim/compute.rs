@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::value::Frame;
 
 use super::eval::Failure;
-use super::typed::{Kind, Number, Pointer, Typed, Version};
+use super::typed::{Kind, Number, Typed, Version};
 
 type Outcome = Result<Typed, Failure>;
 
@@ -44,9 +44,15 @@ fn number(value: &Typed) -> Result<&Number, Failure> {
     }
 }
 
-fn address(value: &Typed) -> Result<&Pointer, Failure> {
+/// An address, or a number written as one (`0x…u`).
+fn address(value: &Typed) -> Result<u64, Failure> {
     match value {
-        Typed::Address(pointer) => Ok(pointer),
+        Typed::Address(pointer) => Ok(pointer.value),
+        Typed::Number(number) if super::typed::is_bare_uint(number) => bits(value),
+        Typed::Number(_) => Err(Failure::kinds(
+            format!("takes an address, not {}", value.kind()),
+            Some("an address is written with the suffix u; a register that holds one is `address(…)`".into()),
+        )),
         other => Err(takes("an address", other)),
     }
 }
@@ -103,7 +109,7 @@ pub(super) fn mask(args: &[Typed]) -> Outcome {
 
 pub(super) fn delta(args: &[Typed]) -> Outcome {
     let (a, b) = two(args)?;
-    let difference = i128::from(address(a)?.value) - i128::from(address(b)?.value);
+    let difference = i128::from(address(a)?) - i128::from(address(b)?);
     i64::try_from(difference)
         .map(|difference| Typed::of_kind(difference, Kind::Offset))
         .map_err(|_| Failure::value("the addresses are more than 2^63 bytes apart"))
@@ -151,7 +157,9 @@ pub(super) fn name(args: &[Typed]) -> Outcome {
 
 /// The symbol of an address and the bytes from its start.
 fn resolved(value: &Typed) -> Result<(&str, u64), Failure> {
-    let pointer = address(value)?;
+    let Typed::Address(pointer) = value else {
+        return Err(takes("a measured address", value));
+    };
     match &pointer.symbol {
         Some((name, offset)) => Ok((name, *offset)),
         None => Err(Failure::Missing(format!(

@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Allocation, Probe};
 use crate::investigation;
 use crate::resolve::{Catalog, Indexed, Resolved};
-use crate::value::Value;
+use crate::value::{Datum, Value};
 
 use super::constants;
 use super::eval::Facts;
@@ -42,11 +42,15 @@ pub(super) struct Gathered {
     constants: BTreeMap<String, Typed>,
 }
 
+/// A leaf and what stands there instead of what was measured.
+pub(super) type Replaced<'a> = Option<(&'a str, &'a Datum)>;
+
 /// Looks up all that `expression` reads.
 pub(super) fn gather(
     expression: &Expression,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
+    replaced: Replaced<'_>,
 ) -> Gathered {
     let mut gathered = Gathered::default();
     for read in expression.reads() {
@@ -58,7 +62,16 @@ pub(super) fn gather(
             range: read.range.clone(),
             help,
         };
-        match find(read, catalog, machine) {
+        let found = match replaced {
+            Some((path, Datum::Value(value))) if path == read.path => {
+                Ok(Found::Value(value.clone()))
+            }
+            Some((path, Datum::Unavailable(reason))) if path == read.path => {
+                Ok(Found::Missing(reason.unavailable.clone()))
+            }
+            _ => find(read, catalog, machine),
+        };
+        match found {
             Ok(Found::Value(value)) => {
                 gathered.values.insert(read.path.clone(), value);
             }
@@ -339,6 +352,13 @@ impl Gathered {
                 .collect(),
             constants: &self.constants,
         }
+    }
+
+    /// The constants that the expression names, by name.
+    pub fn named_constants(&self) -> impl Iterator<Item = (&str, &Typed)> {
+        self.constants
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
     }
 
     /// The constants that the expression names.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
 use crate::resolve::{Catalog, Indexed};
-use crate::value::Value;
+use crate::value::{Datum, Value};
 
 use super::Claim;
 use super::eval::{Failure, Located, evaluate};
@@ -117,6 +117,16 @@ struct Stopped {
 
 /// Judges a claim on one machine.
 pub fn judge(claim: &Claim, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Judgement {
+    judge_replacing(claim, catalog, machine, None)
+}
+
+/// Judges a claim on one machine through the same code as [`judge`], with one leaf replaced: for mutation tests.
+pub fn judge_replacing(
+    claim: &Claim,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+    replaced: Option<(&str, &Datum)>,
+) -> Judgement {
     let mut judgement = Judgement {
         verdict: Verdict::Error,
         operands: Vec::new(),
@@ -127,14 +137,14 @@ pub fn judge(claim: &Claim, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Jud
         diagnostic: None,
     };
     if let Some(when) = &claim.when {
-        let gathered = gather(when, catalog, machine);
+        let gathered = gather(when, catalog, machine, replaced);
         judgement.when_operands = operands(when, &gathered);
         match truth(when, &gathered) {
             Ok(true) => {}
             Ok(false) => {
                 judgement.operands = operands(
                     &claim.expression,
-                    &gather(&claim.expression, catalog, machine),
+                    &gather(&claim.expression, catalog, machine, replaced),
                 );
                 judgement.verdict = Verdict::NotApplicable;
                 judgement.reason = Some(format!("`{}` is false here", when.text()));
@@ -144,7 +154,7 @@ pub fn judge(claim: &Claim, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Jud
         }
     }
     let expression = &claim.expression;
-    let gathered = gather(expression, catalog, machine);
+    let gathered = gather(expression, catalog, machine, replaced);
     judgement.operands = operands(expression, &gathered);
     match truth(expression, &gathered) {
         Ok(true) => {}
@@ -349,6 +359,28 @@ fn shown(typed: &Typed) -> Option<Value> {
         Typed::Text(text) => Some(Value::text(text)),
         _ => None,
     }
+}
+
+/// Other values that each leaf of the claim's expression could have had on this machine, and values of other kinds,
+/// which it could not: for mutation tests. Nothing where a leaf is missing.
+pub fn mutants_of(
+    claim: &Claim,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Vec<(String, Vec<Value>)> {
+    let expression = &claim.expression;
+    let gathered = gather(expression, catalog, machine, None);
+    let hints = Hints::new(
+        expression,
+        gathered.constants(),
+        gathered.values.values(),
+        machine,
+    );
+    gathered
+        .values
+        .iter()
+        .map(|(path, value)| (path.clone(), mutants(path, value, &hints)))
+        .collect()
 }
 
 /// Changes what the expression reads until it is false: first each value alone, then all of them. Also says which

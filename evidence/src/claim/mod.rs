@@ -14,6 +14,7 @@ mod compute;
 mod constants;
 mod convert;
 mod eval;
+mod export;
 mod expression;
 mod functions;
 mod gather;
@@ -29,9 +30,10 @@ mod tests;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::resolve::Catalog;
 
+pub use export::export;
 pub use expression::{Expression, MAX_BYTES, ReadPath};
 pub use functions::{Argument, FUNCTIONS, Function, help};
-pub use judge::{Control, Judgement, Operand, Verdict, judge};
+pub use judge::{Control, Judgement, Operand, Verdict, judge, judge_replacing, mutants_of};
 pub use place::Place;
 
 /// A claim of a chapter.

@@ -130,6 +130,17 @@ pub(super) fn mutants(path: &str, value: &Value, hints: &Hints) -> Vec<Value> {
             .into_iter()
             .map(|value| Value::Stack { value })
             .collect(),
+        // A call that returned a descriptor could have failed.
+        Value::Fd { value } => {
+            let failed = [-24, -1].into_iter().filter_map(|value: i32| {
+                let name = crate::constants::errno_name(value.unsigned_abs())?.into_owned();
+                Some(Value::Errno { value, name })
+            });
+            let other = numbers((*value).into(), hints)
+                .into_iter()
+                .filter_map(|n| with_number(&Value::Fd { value: *value }, n));
+            other.chain(failed).collect()
+        }
         number => numbers(number.as_integer().unwrap_or_default(), hints)
             .into_iter()
             .filter(|n| !counts || *n >= 0)
@@ -189,6 +200,9 @@ fn numbers(value: i128, hints: &Hints) -> Vec<i128> {
     let near = [value + 1, value - 1, 0, -value, 1];
     let bits = [1, 4, 12, 21, 31].map(|bit| value ^ (1 << bit));
     let far = [
+        value.saturating_mul(2),
+        1 << 40,
+        1 << 50,
         i32::MAX.into(),
         i64::MAX.into(),
         i64::MIN.into(),

@@ -305,3 +305,157 @@ fn round_trip_of_the_sample() {
     let text = write(&evidence()).unwrap();
     assert_eq!(read(text.as_bytes()).unwrap(), evidence());
 }
+
+mod round_trip {
+    use proptest::prelude::*;
+
+    use super::super::{read, write};
+    use crate::testing::evidence;
+    use crate::value::{
+        Address, Bytes, Datum, Frame, InlineFrame, Integer, LineRole, Location, Value,
+    };
+
+    fn integer() -> impl Strategy<Value = Integer> {
+        prop_oneof![
+            any::<i64>().prop_map(Integer::from),
+            any::<u64>().prop_map(Integer::from)
+        ]
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof!["\\PC{0,12}", any::<String>()]
+    }
+
+    fn location() -> impl Strategy<Value = Location> {
+        let inlined = proptest::collection::vec((text(), text(), any::<u32>()), 0..3);
+        (text(), 1..u32::MAX, text(), any::<bool>(), inlined).prop_map(
+            |(file, line, function, call, inlined)| Location {
+                file,
+                line,
+                function,
+                role: if call {
+                    LineRole::Call
+                } else {
+                    LineRole::Definition
+                },
+                inlined_into: inlined
+                    .into_iter()
+                    .map(|(function, file, line)| InlineFrame {
+                        function,
+                        file,
+                        line,
+                    })
+                    .collect(),
+            },
+        )
+    }
+
+    fn frame() -> impl Strategy<Value = Frame> {
+        let site = proptest::option::of(location());
+        (
+            any::<u64>(),
+            proptest::option::of(text()),
+            proptest::option::of(any::<u64>()),
+            site,
+        )
+            .prop_map(|(address, symbol, offset, site)| Frame {
+                address: Address(address),
+                symbol,
+                offset,
+                site,
+            })
+    }
+
+    /// Values of every kind.
+    fn value() -> impl Strategy<Value = Value> {
+        let maybe = || proptest::option::of(text());
+        prop_oneof![
+            (any::<u64>(), maybe(), maybe()).prop_map(|(value, type_name, symbol)| {
+                Value::Address {
+                    value: Address(value),
+                    type_name,
+                    symbol,
+                }
+            }),
+            (integer(), maybe()).prop_map(|(value, type_name)| Value::Int { value, type_name }),
+            any::<bool>().prop_map(|value| Value::Bool { value }),
+            integer().prop_map(|value| Value::Offset { value }),
+            any::<u64>().prop_map(|value| Value::Size { value }),
+            (0..=i32::MAX).prop_map(|value| Value::Fd { value }),
+            (0..=i32::MAX).prop_map(|value| Value::Pid { value }),
+            (-4095..=4095i32).prop_map(|value| Value::Errno {
+                value,
+                name: crate::constants::errno_name(value.unsigned_abs())
+                    .unwrap()
+                    .into_owned(),
+            }),
+            (integer(), text(), maybe()).prop_map(|(value, type_name, name)| Value::Enum {
+                value,
+                type_name,
+                name
+            }),
+            (integer(), proptest::collection::vec(text(), 0..3))
+                .prop_map(|(value, names)| Value::Flags { value, names }),
+            proptest::collection::vec(any::<u8>(), 0..9).prop_map(|value| Value::Bytes {
+                value: Bytes(value)
+            }),
+            text().prop_map(|value| Value::Text { value }),
+            (text(), any::<u64>(), any::<u64>()).prop_map(|(name, offset, address)| {
+                Value::Symbol {
+                    name,
+                    offset,
+                    address: Address(address),
+                }
+            }),
+            location().prop_map(|value| Value::Location { value }),
+            proptest::collection::vec(frame(), 0..3).prop_map(|value| Value::Stack { value }),
+            any::<u64>().prop_map(|ns| Value::Time { ns }),
+        ]
+    }
+
+    fn datum() -> impl Strategy<Value = Datum> {
+        prop_oneof![4 => value().prop_map(Datum::Value), 1 => text().prop_map(Datum::unavailable)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Check that evidence comes back from JSON as it went in, whatever its values are.
+        #[test]
+        fn identity(
+            data in proptest::collection::btree_map(text(), datum(), 0..6),
+            returned in datum(),
+            config in proptest::collection::btree_map(text(), datum(), 0..4),
+            names in (text(), text(), any::<u64>()),
+            frames in proptest::collection::vec(frame(), 0..3),
+        ) {
+            let mut document = evidence();
+            document.kernel.config = config;
+            document.machine.cpu_model = names.0;
+            let create = document.experiments.get_mut("create").unwrap();
+            create.workload = names.1;
+            create.quality.events = names.2;
+            create.outcome.returned = returned.clone();
+            let ledger = create.objects.as_mut().unwrap();
+            ledger.allocations[0].stack = frames;
+            let hit = &mut create.probes.get_mut("sock_alloc").unwrap().hits[0];
+            hit.args = data.clone();
+            hit.entry = data;
+            hit.return_value = Some(returned);
+            let text = write(&document).unwrap();
+            prop_assert_eq!(read(text.as_bytes()).unwrap(), document);
+        }
+
+        /// Check that damaged documents never panic, and that what is still read says what was read.
+        #[test]
+        fn damaged(at in any::<proptest::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = crate::testing::evidence_text().as_bytes().to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            if let Ok(document) = read(&bytes) {
+                let text = write(&document).unwrap();
+                prop_assert_eq!(read(text.as_bytes()).unwrap(), document);
+            }
+        }
+    }
+}

@@ -234,7 +234,7 @@ fn claims_that_cannot_fail() {
         "create.outcome.returned == create.outcome.returned",
         "create.outcome.returned == 3 || true",
         "create.outcome.returned != 3 || create.outcome.returned == 3",
-        "create.outcome.returned >= 0",
+        "create.sock_alloc.pid >= 0",
         "create.sock_alloc.exit.size >= 0",
         "aligned(create.sock_alloc.return, 1)",
         "mask(create.sock_alloc.return, 0u) == 0u",

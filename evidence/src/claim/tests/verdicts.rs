@@ -426,3 +426,83 @@ fn the_table_is_documented() {
         assert!(crate::claim::help().contains(function.usage));
     }
 }
+
+/// Check that replaced leaves go through the very same judgement: a mutant never passes where the original's control
+/// failed, a removed leaf is UNVERIFIED, and one of a kind that cannot stand there an ERROR.
+#[test]
+fn replaced_leaves() {
+    use crate::claim::{export, judge_replacing, mutants_of};
+    use crate::value::{Datum, Value};
+    let evidence = evidence();
+    let investigation = investigation();
+    let machines = [Indexed::new(&evidence)];
+    let catalog = Catalog {
+        investigation: &investigation,
+        machines: &machines,
+    };
+    let claim =
+        claim("create.sock_alloc.return == 0xffff888004aa1000u && create.outcome.returned >= 0")
+            .unwrap();
+    let judge = |path: &str, datum: Datum| {
+        judge_replacing(&claim, &catalog, &machines[0], Some((path, &datum))).verdict
+    };
+    let all = mutants_of(&claim, &catalog, &machines[0]);
+    assert_eq!(all.len(), 2);
+    for (path, mutants) in all {
+        let verdicts: Vec<Verdict> = mutants
+            .iter()
+            .map(|m| judge(&path, m.clone().into()))
+            .collect();
+        assert!(verdicts.contains(&Verdict::Fail), "{path}");
+        if path == "create.sock_alloc.return" {
+            assert!(!verdicts.contains(&Verdict::Pass), "{path}");
+        }
+        assert_eq!(
+            judge(&path, Datum::unavailable("removed")),
+            Verdict::Unverified
+        );
+        assert_eq!(judge(&path, Value::text("?").into()), Verdict::Error);
+    }
+    let exported = export(&claim, &catalog, &machines[0], None);
+    assert_eq!(
+        exported["bindings"]["create.sock_alloc.return"]["value"],
+        0xffff_8880_04aa_1000u64.to_string()
+    );
+    assert_eq!(
+        exported["bindings"]["create.sock_alloc.return"]["cel"],
+        "uint"
+    );
+    assert_eq!(
+        exported["bindings"]["create.outcome.returned"]["cel"],
+        "int"
+    );
+}
+
+/// Check that an experiment of which nothing could be attached is UNVERIFIED, not broken.
+#[test]
+fn unwatched_experiments() {
+    let mut evidence = evidence();
+    let experiment = evidence.experiments.get_mut("create").unwrap();
+    experiment.quality.events = 0;
+    for probe in experiment.probes.values_mut() {
+        probe.backend = None;
+        probe.hits.clear();
+        probe.unavailable = Some("kprobes are locked down".into());
+    }
+    for text in [
+        "create.outcome.returned == 3",
+        "create.sock_alloc.return != 0u",
+        "freed(create)",
+        "never(create.sock_alloc)",
+    ] {
+        let judgement = judge_on(text, &evidence);
+        assert_eq!(judgement.verdict, Verdict::Unverified, "{text}");
+        assert!(
+            judgement
+                .reason
+                .unwrap()
+                .contains("kprobes are locked down"),
+            "{text}"
+        );
+    }
+}
