@@ -25,7 +25,7 @@ pub const MAX_PROBES: usize = 512;
 pub const MAX_EXPERIMENTS: usize = 64;
 /// Raw tracepoint programs in the object. Such a program cannot tell which tracepoint it is on, so each
 /// attachment takes a program of its own: its number is the slot.
-pub const TRACEPOINT_SLOTS: usize = 12;
+pub const TRACEPOINT_SLOTS: usize = 16;
 /// LSM programs in the object: a loaded one belongs to one hook.
 pub const LSM_SLOTS: usize = 4;
 

@@ -47,7 +47,10 @@ macro_rules! tracepoints {
     const _: () = assert!([$($slot),+].len() == qed_collector_ebpf::TRACEPOINT_SLOTS);
     };
 }
-tracepoints!(tp_0 0, tp_1 1, tp_2 2, tp_3 3, tp_4 4, tp_5 5, tp_6 6, tp_7 7, tp_8 8, tp_9 9, tp_10 10, tp_11 11);
+tracepoints!(
+    tp_0 0, tp_1 1, tp_2 2, tp_3 3, tp_4 4, tp_5 5, tp_6 6, tp_7 7, tp_8 8, tp_9 9, tp_10 10, tp_11 11, tp_12 12,
+    tp_13 13, tp_14 14, tp_15 15
+);
 
 /// An LSM program is loaded for one hook.
 macro_rules! hooks {
