@@ -495,3 +495,53 @@ pub(crate) fn count(value: u64) -> Value {
 pub fn location(value: Location) -> Value {
     Value::Location { value }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn experiment(events: u64, lost: u64, unavailable: Option<&str>) -> Experiment {
+        let reason = || Datum::unavailable("not asked");
+        let probe = Probe {
+            target: Target::Function("f".into()),
+            optional: false,
+            backend: None,
+            unavailable: unavailable.map(str::to_owned),
+            parameters: Vec::new(),
+            returns: None,
+            address: None,
+            definition: None,
+            refused_reads: Reads::default(),
+            hits: Vec::new(),
+        };
+        Experiment {
+            workload: "f()".into(),
+            outcome: Outcome {
+                returned: reason(),
+                errno: reason(),
+                exit: reason(),
+                signal: reason(),
+                stdout: reason(),
+                buffers: BTreeMap::new(),
+            },
+            quality: Quality {
+                events,
+                lost,
+                missed: 0,
+                notes: Vec::new(),
+            },
+            objects: None,
+            cost: None,
+            probes: BTreeMap::from([("f".into(), probe)]),
+        }
+    }
+
+    /// Check that silence is a fault only where somebody listened, and a lost event always is.
+    #[test]
+    fn broken_experiments() {
+        assert!(experiment(1, 0, None).broken().is_none());
+        assert!(experiment(0, 0, None).broken().is_some());
+        assert!(experiment(0, 0, Some("no kprobes")).broken().is_none());
+        assert!(experiment(0, 1, Some("no kprobes")).broken().is_some());
+    }
+}
