@@ -193,6 +193,7 @@ fn stop(mut judgement: Judgement, stopped: Stopped, prefix: &str) -> Judgement {
 }
 
 /// Whether the expression is true, given what was gathered. Everything it reads has to be there.
+#[allow(clippy::result_large_err, reason = "made at most once per judgement")]
 fn truth(expression: &Expression, gathered: &Gathered) -> Result<bool, Stopped> {
     if let Some(obstacle) = gathered.broken.first() {
         return Err(error(expression, obstacle));

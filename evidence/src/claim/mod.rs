@@ -57,7 +57,7 @@ impl Claim {
         when: Option<(&str, Place)>,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut diagnostics = Vec::new();
-        if !(crate::path::is_name(id) && !id.starts_with('_')) {
+        if !crate::path::is_name(id) || id.starts_with('_') {
             let message = format!("`{id}` cannot name a claim: it does not match [a-z][a-z0-9_]*");
             diagnostics.push(body_place.error(&(0..0), message));
         }

@@ -285,7 +285,7 @@ fn whole_documents() {
     let text = evidence_text().trim_end();
     for end in (0..text.len()).step_by(97) {
         assert!(
-            matches!(read(text[..end].as_bytes()), Err(ReadError::Form { .. })),
+            matches!(read(&text.as_bytes()[..end]), Err(ReadError::Form { .. })),
             "{end}"
         );
     }
