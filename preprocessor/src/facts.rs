@@ -82,6 +82,7 @@ pub fn is_complete(evidence: &Evidence, experiment: &str) -> bool {
         .get(experiment)
         .is_some_and(|experiment| {
             experiment.broken().is_none()
+                && experiment.quality.events > 0
                 && experiment
                     .probes
                     .values()
