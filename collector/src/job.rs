@@ -96,7 +96,10 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
                 Options { ephemeral: true },
                 &|line| progress(line),
             ))?;
-            Ok(postcard::to_stdvec(&raw)?)
+            progress("read what the machine says about itself");
+            let answer = postcard::to_stdvec(&raw)?;
+            progress("wrote the answer");
+            Ok(answer)
         }
     }
 }
@@ -106,10 +109,11 @@ fn understood(name: &str, text: &str) -> anyhow::Result<Investigation> {
 }
 
 fn planned(investigation: &Investigation) -> anyhow::Result<(ThisKernel, crate::plan::Plan)> {
-    let kernel = ThisKernel::read()?;
+    let kernel = ThisKernel::read(&progress)?;
     let plan = kernel
         .plan(investigation)?
         .map_err(|problems| anyhow::anyhow!(crate::command::render(&problems)))?;
+    progress("planned");
     Ok((kernel, plan))
 }
 

@@ -39,17 +39,20 @@ pub struct ThisKernel {
 
 impl ThisKernel {
     /// Reads BTF and symbols of the running kernel.
-    pub fn read() -> anyhow::Result<Self> {
+    pub fn read(progress: &dyn Fn(&str)) -> anyhow::Result<Self> {
         let btf = std::fs::read(facts::BTF).with_context(|| {
             format!("failed to read the kernel's types from {}: a kernel with CONFIG_DEBUG_INFO_BTF is needed; capture in a guest (--on guest:debian-6.1)", facts::BTF)
         })?;
+        progress("read the kernel's types");
         let kallsyms = running::kallsyms_text()
             .and_then(|text| {
+                progress("read the kernel's symbols");
                 let restrict = std::fs::read_to_string("/proc/sys/kernel/kptr_restrict").ok();
                 let table = Kallsyms::parse(text.clone(), restrict.as_deref())?;
                 Ok((text, table))
             })
             .map_err(|error| Reason::Unavailable(error.to_string()));
+        progress("understood the kernel's symbols");
         Ok(Self {
             btf,
             kallsyms,
@@ -126,6 +129,7 @@ pub async fn perform(
             None
         });
     }
+    progress("timed the call without probes");
     let started = Instant::now();
     let mut probes = Probes::load(&setup).context("failed to load the eBPF programs")?;
     let mut reader = probes.events().context("failed to open the ring buffer")?;
@@ -162,7 +166,9 @@ pub async fn perform(
                 .run(&investigation.experiments[number], &specs[number], number)
                 .await?,
         );
+        progress(&format!("{}: attached and run", planned[number].name));
         probes.detach(&which);
+        progress("detached");
     }
     let shared: Vec<usize> = {
         let mut all: Vec<usize> = (0..planned.len())

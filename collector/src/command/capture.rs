@@ -174,7 +174,7 @@ async fn on_host(
     progress: &Progress,
 ) -> Result<Evidence, Failure> {
     progress.say("reading the kernel's types and symbols");
-    let kernel = ThisKernel::read()?;
+    let kernel = ThisKernel::read(&|line| progress.say(line))?;
     let plan = kernel
         .plan(investigation)?
         .map_err(|problems| Failure::input(render(&problems)))?;

@@ -24,7 +24,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let progress = Progress::new(target.name());
         let experiments = match target {
             Target::Host => {
-                let kernel = ThisKernel::read()?;
+                let kernel = ThisKernel::read(&|_| {})?;
                 let plan = kernel
                     .plan(&investigation)?
                     .map_err(|problems| Failure::input(render(&problems)))?;

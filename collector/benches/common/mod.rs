@@ -1,0 +1,109 @@
+//! What the benchmarks share: paired runs, medians, and ways to say what is missing.
+#![allow(dead_code, reason = "each benchmark uses its part")]
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use qed_collector::guest::cache::Cache;
+use qed_collector::guest::{GuestRun, GuestSpec, KernelImage, Source, fetch, run};
+
+/// The collector of the same build.
+pub const COLLECTOR: &str = env!("CARGO_BIN_EXE_qed-collector");
+
+/// The guests that the benchmarks boot.
+pub const GUESTS: [&str; 2] = ["debian-6.1", "debian-6.12"];
+
+/// How many times each side runs: `cargo bench … -- -n 7`, by default `usual`.
+pub fn rounds(usual: usize) -> usize {
+    let words: Vec<String> = std::env::args().collect();
+    words
+        .windows(2)
+        .find(|pair| pair[0] == "-n")
+        .and_then(|pair| pair[1].parse().ok())
+        .unwrap_or(usual)
+        .max(1)
+}
+
+/// The middle one; of an even number the lower of both.
+pub fn median<T: Copy + Ord>(values: &[T]) -> T {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted[(sorted.len() - 1) / 2]
+}
+
+/// Median of the quotients of pairs that ran one after the other, which cancels what the machine does besides.
+pub fn ratio(of: &[Duration], to: &[Duration]) -> f64 {
+    let quotients = of.iter().zip(to).map(|(a, b)| a.as_secs_f64() / b.as_secs_f64());
+    let mut sorted: Vec<f64> = quotients.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[(sorted.len() - 1) / 2]
+}
+
+/// In milliseconds.
+pub fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Says why a benchmark measures nothing, and ends it: an absent program is no failure of the project.
+pub fn skip(reason: impl std::fmt::Display) -> ! {
+    println!("not measured: {reason}");
+    std::process::exit(0)
+}
+
+/// The root of the workspace: `cargo bench` starts a benchmark in its crate.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The flagship investigation.
+pub fn investigation() -> PathBuf {
+    root().join("investigations/socket.toml")
+}
+
+/// The user's cache and the kernel of a guest in it, fetched if need be.
+pub fn kernel(guest: &str) -> anyhow::Result<(Cache, KernelImage)> {
+    let cache = Cache::of_user()?;
+    let kernel = fetch::kernel(&Source::parse(guest)?, &cache, false, &|line| {
+        eprintln!("{line}")
+    })?;
+    Ok((cache, kernel))
+}
+
+/// Boots a guest and notes when each of its progress lines arrived, counted from the start of QEMU.
+pub fn boot(spec: &GuestSpec) -> anyhow::Result<(GuestRun, Vec<(Duration, String)>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let lines = std::cell::RefCell::new(Vec::new());
+    let start = Instant::now();
+    let answer = runtime.block_on(run(spec, &|line| {
+        lines.borrow_mut().push((start.elapsed(), line.to_owned()));
+    }))?;
+    Ok((answer, lines.into_inner()))
+}
+
+/// A guest of this kernel as a capture boots it, without a job.
+pub fn guest(kernel: &KernelImage, cache: &Cache) -> GuestSpec {
+    let mut spec = GuestSpec::new(kernel.clone(), COLLECTOR.into(), cache.clone());
+    spec.append = "slab_nomerge".into();
+    spec
+}
+
+/// Runs the collector with these arguments in the workspace's root; the wall time.
+pub fn collector(arguments: &[&str]) -> anyhow::Result<Duration> {
+    let start = Instant::now();
+    let output = std::process::Command::new(COLLECTOR)
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .context("failed to start the collector")?;
+    let time = start.elapsed();
+    anyhow::ensure!(
+        output.status.success(),
+        "qed-collector {} failed: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(time)
+}
