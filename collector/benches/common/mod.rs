@@ -34,7 +34,10 @@ pub fn median<T: Copy + Ord>(values: &[T]) -> T {
 
 /// Median of the quotients of pairs that ran one after the other, which cancels what the machine does besides.
 pub fn ratio(of: &[Duration], to: &[Duration]) -> f64 {
-    let quotients = of.iter().zip(to).map(|(a, b)| a.as_secs_f64() / b.as_secs_f64());
+    let quotients = of
+        .iter()
+        .zip(to)
+        .map(|(a, b)| a.as_secs_f64() / b.as_secs_f64());
     let mut sorted: Vec<f64> = quotients.collect();
     sorted.sort_by(f64::total_cmp);
     sorted[(sorted.len() - 1) / 2]

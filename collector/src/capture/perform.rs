@@ -13,7 +13,7 @@ use super::workload_spec::workload_spec;
 use crate::btf::Btf;
 use crate::kaslr::Reason;
 use crate::plan::{Offer, Plan, plan};
-use crate::probes::{EventReader, Losses, Machine, Probes};
+use crate::probes::{Attach, EventReader, Losses, Machine, Probes};
 use crate::symbols::{Kallsyms, running};
 use crate::workload::{Exit, Finished, Outcome, Running, WorkloadSpec, names};
 
@@ -66,8 +66,14 @@ impl ThisKernel {
         investigation: &Investigation,
     ) -> anyhow::Result<Result<Plan, Vec<qed_evidence::diagnostic::Diagnostic>>> {
         let btf = Btf::parse(&self.btf).context("failed to understand the kernel's BTF")?;
+        // Each look-up scans the whole table, and every experiment asks for the same names.
+        let known = std::cell::RefCell::new(std::collections::HashMap::new());
         let symbols = |name: &str| match &self.kallsyms {
-            Ok((_, table)) => table.lookup(name),
+            Ok((_, table)) => known
+                .borrow_mut()
+                .entry(name.to_owned())
+                .or_insert_with(|| table.lookup(name))
+                .clone(),
             Err(_) => Vec::new(),
         };
         let no_symbols = self.kallsyms.as_ref().err().map(ToString::to_string);
@@ -149,9 +155,16 @@ pub async fn perform(
         attaches
     };
     let mut attach = |probes: &mut Probes, which: &[usize]| {
-        for (index, result) in probes.attach(which) {
-            refusals[index] = result.err().map(|refusal| refusal.to_string());
+        // Functions, tracepoints, LSM hooks.
+        let mut spent = [Duration::ZERO; 3];
+        for &index in which {
+            let started = Instant::now();
+            for (index, result) in probes.attach(&[index]) {
+                refusals[index] = result.err().map(|refusal| refusal.to_string());
+            }
+            spent[kind_of(&setup.attaches[index])] += started.elapsed();
         }
+        spent.map(|time| time.as_millis())
     };
     // Alone first: they want a kernel in which nothing else is probed.
     for number in (0..planned.len()).filter(|&n| planned[n].isolated) {
@@ -179,12 +192,10 @@ pub async fn perform(
         all.dedup();
         all
     };
-    let started = Instant::now();
-    attach(&mut probes, &shared);
+    let [functions, tracepoints, hooks] = attach(&mut probes, &shared);
     progress(&format!(
-        "attached {} probes in {} ms",
-        shared.len(),
-        started.elapsed().as_millis()
+        "attached {} probes: functions {functions} ms, tracepoints {tracepoints} ms, LSM hooks {hooks} ms",
+        shared.len()
     ));
     for number in (0..planned.len()).filter(|&n| !planned[n].isolated) {
         let experiment = &investigation.experiments[number];
@@ -222,6 +233,14 @@ pub async fn perform(
         refusals,
         experiments: raw.into_iter().flatten().collect(),
     })
+}
+
+fn kind_of(attach: &Attach) -> usize {
+    match attach {
+        Attach::Kprobe { .. } => 0,
+        Attach::Tracepoint { .. } => 1,
+        Attach::Lsm { .. } => 2,
+    }
 }
 
 fn run_id() -> anyhow::Result<String> {

@@ -1,6 +1,8 @@
 //! Which attachments a capture needs: each function once for all experiments that share the kernel, and
 //! once more for each experiment that wants it alone.
 
+use std::collections::HashMap;
+
 use qed_collector_ebpf::{MAX_READS, ProbeSpec, ReadSpec};
 
 use crate::probes::{Attach, Use};
@@ -12,6 +14,8 @@ pub struct Attachments {
     /// Per attachment: the isolated experiment that it belongs to, if it does.
     owners: Vec<Option<u32>>,
     pub uses: Vec<Use>,
+    /// The nearest existing name of each unknown one that was asked for.
+    nearest: HashMap<String, Option<String>>,
 }
 
 /// Reads of one probe did not fit beside those of others on the same attachment.
@@ -19,6 +23,12 @@ pub struct Attachments {
 pub struct Full;
 
 impl Attachments {
+    /// The first of the names that `look` finds for `name`; it looks only once.
+    pub fn nearest(&mut self, name: &str, look: impl FnOnce() -> Vec<String>) -> Option<String> {
+        let known = self.nearest.entry(name.to_owned());
+        known.or_insert_with(|| look().into_iter().next()).clone()
+    }
+
     /// The attachment for `wanted`: an equal one that may be shared, or a new one.
     pub fn attach(&mut self, wanted: Attach, owner: Option<u32>) -> usize {
         let found = (0..self.attaches.len())
@@ -104,7 +114,7 @@ fn same_place(a: &Attach, b: &Attach) -> bool {
             },
         ) => (a, i) == (b, j),
         (Attach::Tracepoint { name: a, .. }, Attach::Tracepoint { name: b, .. }) => a == b,
-        (Attach::Lsm { hook: a }, Attach::Lsm { hook: b }) => a == b,
+        (Attach::Lsm { hook: a, .. }, Attach::Lsm { hook: b, .. }) => a == b,
         _ => false,
     }
 }

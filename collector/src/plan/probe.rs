@@ -126,7 +126,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     /// Where the probe goes, or why it cannot.
-    fn place(&self, probe: &Probe) -> Result<Place<'a>, String> {
+    fn place(&mut self, probe: &Probe) -> Result<Place<'a>, String> {
         let btf = self.offer.btf;
         let damaged = |error: crate::btf::BtfError| format!("the kernel's BTF is damaged: {error}");
         match &probe.target {
@@ -143,10 +143,12 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                         return Err(self.offer.no_symbols.unwrap_or_default().into());
                     }
                     [] if found.is_empty() => {
-                        let near = btf
-                            .nearest(crate::btf::Wanted::Function, name)
-                            .unwrap_or_default();
-                        let near = near.first().map(|n| format!("; the nearest name is `{n}`"));
+                        // Looks at every name of the kernel, so once per name and not once per experiment.
+                        let near = self.attachments.nearest(name, || {
+                            btf.nearest(crate::btf::Wanted::Function, name)
+                                .unwrap_or_default()
+                        });
+                        let near = near.map(|n| format!("; the nearest name is `{n}`"));
                         return Err(format!(
                             "this kernel has no function `{name}`{}",
                             near.unwrap_or_default()
@@ -231,7 +233,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     return Err(format!("this kernel has no LSM hook `{hook}`{near}"));
                 };
                 Ok(Place {
-                    attach: Attach::Lsm { hook: hook.clone() },
+                    attach: Attach::Lsm {
+                        hook: hook.clone(),
+                        function: Some(function.id.0),
+                    },
                     address: 0,
                     parameters: function.signature.parameters,
                     returned: Returned::NotYet,
@@ -465,6 +470,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         let nothing = Place {
             attach: Attach::Lsm {
                 hook: String::new(),
+                function: None,
             },
             address: 0,
             parameters: Vec::new(),

@@ -31,6 +31,8 @@ pub enum Attach {
     Lsm {
         /// Its name without `bpf_lsm_`.
         hook: String,
+        /// The number of `bpf_lsm_HOOK` in the kernel's BTF; `None`: look it up when it is attached.
+        function: Option<u32>,
     },
 }
 
@@ -56,7 +58,7 @@ impl Attach {
                 }
             }
             Self::Tracepoint { name, .. } => format!("tracepoint {name}"),
-            Self::Lsm { hook } => format!("LSM hook {hook}"),
+            Self::Lsm { hook, .. } => format!("LSM hook {hook}"),
         }
     }
 }

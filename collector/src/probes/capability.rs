@@ -58,6 +58,7 @@ pub fn capabilities(function: u64) -> Capabilities {
             },
             Attach::Lsm {
                 hook: "socket_create".into(),
+                function: None,
             },
         ],
         ..Setup::default()

@@ -3,7 +3,7 @@
 use std::{mem, os::fd::AsFd as _};
 
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader, Pod,
+    Ebpf, EbpfError, EbpfLoader, Pod,
     maps::{Array, HashMap, Map, MapData, MapError, RingBuf},
     programs::{
         KProbe, Lsm, ProgramError, RawTracePoint, kprobe::KProbeLinkId, lsm::LsmLinkId,
@@ -20,6 +20,7 @@ use thiserror::Error;
 use super::{
     Attach, EventReader, OBJECT, Refusal,
     funnel::{Raw, Record},
+    hook_btf,
     refusal::{Action, Machine},
 };
 
@@ -90,7 +91,6 @@ pub struct Probes {
     pub(super) slots: Vec<Option<usize>>,
     links: Vec<Option<Links>>,
     machine: Machine,
-    btf: Option<Btf>,
 }
 
 impl Probes {
@@ -120,7 +120,6 @@ impl Probes {
             attaches: setup.attaches.clone(),
             slots,
             machine,
-            btf: None,
         };
         probes.fill(setup)?;
         Ok(probes)
@@ -221,9 +220,9 @@ impl Probes {
                 }
                 Links::Tracepoint(links)
             }
-            Attach::Lsm { hook } => {
+            Attach::Lsm { hook, function } => {
                 let slot = self.slots[index].ok_or_else(|| no_slot(&attach, LSM_SLOTS))?;
-                Links::Lsm(slot, self.attach_lsm(slot, hook)?)
+                Links::Lsm(slot, self.attach_lsm(slot, hook, *function)?)
             }
         };
         self.links[index] = Some(links);
@@ -290,7 +289,12 @@ impl Probes {
             .map_err(|e| refused("attach to", Action::Tracepoint, &e))
     }
 
-    fn attach_lsm(&mut self, slot: usize, hook: &str) -> Result<LsmLinkId, Refusal> {
+    fn attach_lsm(
+        &mut self,
+        slot: usize,
+        hook: &str,
+        function: Option<u32>,
+    ) -> Result<LsmLinkId, Refusal> {
         let machine = self.machine.clone();
         let what = format!("attach to LSM hook {hook}");
         // Without this the kernel attaches the program and never runs it.
@@ -307,15 +311,12 @@ impl Probes {
                 remedy: "boot with bpf in the parameter lsm=".into(),
             });
         }
-        let btf = match self.btf.take() {
-            Some(btf) => btf,
-            None => Btf::from_sys_fs().map_err(|error| Refusal {
-                what: what.clone(),
-                errno: None,
-                reason: format!("the kernel's BTF cannot be read: {error}"),
-                remedy: "use a kernel with CONFIG_DEBUG_INFO_BTF".into(),
-            })?,
-        };
+        let btf = hook_btf::naming(hook, function).map_err(|reason| Refusal {
+            what: what.clone(),
+            errno: None,
+            reason,
+            remedy: "use a kernel with CONFIG_DEBUG_INFO_BTF".into(),
+        })?;
         let program: &mut Lsm = typed(&mut self.ebpf, &format!("lsm_{slot}"))?;
         let loaded = if program.fd().is_err() {
             program.load(hook, &btf)
@@ -323,7 +324,6 @@ impl Probes {
             Ok(())
         };
         let link = loaded.and_then(|()| program.attach());
-        self.btf = Some(btf);
         link.map_err(|error| Refusal::from_error(what, Action::Lsm, &error, &machine))
     }
 

@@ -8,6 +8,7 @@ mod attach;
 mod capability;
 mod events;
 mod funnel;
+mod hook_btf;
 mod load;
 mod losses;
 mod peek;

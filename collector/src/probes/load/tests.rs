@@ -26,7 +26,10 @@ fn slots_are_given_once() {
         tracepoint(2),
         kprobe(0, true, true),
         tracepoint(1),
-        Attach::Lsm { hook: "h".into() },
+        Attach::Lsm {
+            hook: "h".into(),
+            function: None,
+        },
         tracepoint(limit - 2),
         tracepoint(limit - 3),
     ];
