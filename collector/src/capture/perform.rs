@@ -130,12 +130,13 @@ pub async fn perform(
     let mut bare = Vec::new();
     for (experiment, spec) in investigation.experiments.iter().zip(&specs) {
         bare.push(if experiment.cost {
-            time(spec, |_| Ok(())).await.ok()
+            let bare_ns = time(spec, |_| Ok(())).await;
+            progress("timed the call without probes");
+            said(bare_ns, &experiment.name, progress)
         } else {
             None
         });
     }
-    progress("timed the call without probes");
     let started = Instant::now();
     let mut probes = Probes::load(&setup).context("failed to load the eBPF programs")?;
     let mut reader = probes.events().context("failed to open the ring buffer")?;
@@ -207,8 +208,7 @@ pub async fn perform(
         let mut result = session.run(experiment, &specs[number], number).await?;
         if let Some(bare_ns) = bare[number] {
             let probed = session.cost(&specs[number], number).await;
-            result.cost = probed
-                .ok()
+            result.cost = said(probed, &experiment.name, progress)
                 .map(|probed_ns| (bare_ns, probed_ns, COST_CALLS));
         }
         progress(&format!(
@@ -233,6 +233,17 @@ pub async fn perform(
         refusals,
         experiments: raw.into_iter().flatten().collect(),
     })
+}
+
+/// What was measured; of a failure, the reason goes to the progress: the rest of the capture is none the worse.
+fn said(measured: anyhow::Result<u64>, name: &str, progress: &dyn Fn(&str)) -> Option<u64> {
+    measured
+        .map_err(|error| {
+            progress(&format!(
+                "{name}: what the probes cost was not measured: {error:#}"
+            ));
+        })
+        .ok()
 }
 
 fn kind_of(attach: &Attach) -> usize {

@@ -235,6 +235,7 @@ fn call(number: i64, name: &str, args: &[Arg], warm_up: u32, link: &mut Link) ->
         match link.receive()? {
             ToChild::Time(calls) => link.send(&FromChild::Timed(time(&operands, calls)))?,
             ToChild::Go => break,
+            ToChild::Release => return Ok(()),
             other => return Err(io::Error::other(format!("{other:?} at the gate"))),
         }
     }
