@@ -57,6 +57,11 @@ impl Names for KernelNames<'_> {
     }
 
     fn call_site(&self, return_address: u64) -> Result<Location, String> {
+        // eBPF programs and trampolines lie elsewhere at each boot: asking for them would open the debug info every time.
+        let image = self.kallsyms.map(Kallsyms::image).unwrap_or_default();
+        if !image.is_empty() && !image.contains(&return_address) {
+            return Err("the debug info has no line for this address".into());
+        }
         // The return address is the instruction after the call and may belong to another line; the byte
         // before it belongs to the call.
         let address = self
