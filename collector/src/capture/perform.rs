@@ -156,9 +156,10 @@ pub async fn perform(
         attaches
     };
     let mut attach = |probes: &mut Probes, which: &[usize]| {
+        let attached = probes.attached();
         // Functions, tracepoints, LSM hooks.
         let mut spent = [Duration::ZERO; 3];
-        for &index in which {
+        for &index in which.iter().filter(|index| !attached.contains(index)) {
             let started = Instant::now();
             for (index, result) in probes.attach(&[index]) {
                 refusals[index] = result.err().map(|refusal| refusal.to_string());
@@ -181,7 +182,11 @@ pub async fn perform(
                 .await?,
         );
         progress(&format!("{}: attached and run", planned[number].name));
-        probes.detach(&which);
+        let own: Vec<usize> = which
+            .into_iter()
+            .filter(|&index| !matches!(setup.attaches[index], Attach::Tracepoint { .. }))
+            .collect();
+        probes.detach(&own);
         progress("detached");
     }
     let shared: Vec<usize> = {

@@ -224,4 +224,6 @@ pub enum ReadKind {
     Errno,
     /// Process id.
     Pid,
+    /// Address in memory, where C calls it a number (`regs->sp`).
+    Address,
 }

@@ -74,7 +74,7 @@ pub fn datum(decoded: Decoded, role: Role, names: &dyn Names) -> Datum {
                 pointer(address, Some(type_name), names)
             }
         }
-        Decoded::Int { value, type_name } => return integer(value, type_name, role),
+        Decoded::Int { value, type_name } => return integer(value, type_name, role, names),
         Decoded::Bool(value) => Value::Bool { value },
         Decoded::Enum {
             value,
@@ -99,7 +99,7 @@ pub fn datum(decoded: Decoded, role: Role, names: &dyn Names) -> Datum {
     Datum::Value(value)
 }
 
-fn integer(value: i128, type_name: String, role: Role) -> Datum {
+fn integer(value: i128, type_name: String, role: Role, names: &dyn Names) -> Datum {
     let Some(exact) = Integer::new(value) else {
         return Datum::unavailable(format!("{value} is out of range"));
     };
@@ -128,6 +128,10 @@ fn integer(value: i128, type_name: String, role: Role) -> Datum {
         (Some(ReadKind::Size), _) => match u64::try_from(value) {
             Ok(value) => Value::Size { value }.into(),
             Err(_) => wrong("size"),
+        },
+        (Some(ReadKind::Address), _) => match u64::try_from(value) {
+            Ok(address) => pointer(address, Some(type_name), names).into(),
+            Err(_) => wrong("address"),
         },
         (Some(ReadKind::Offset), _) => Value::Offset { value: exact }.into(),
         (Some(ReadKind::Flags), _) => Value::Flags {
