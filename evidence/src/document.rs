@@ -169,6 +169,9 @@ pub struct Boot {
 pub struct Experiment {
     /// What was run, as a C-like call or a command line.
     pub workload: String,
+    /// Why it was not run, or not to its end: then none of its values means anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// Whether everything that happened was seen.
@@ -193,6 +196,9 @@ impl Experiment {
                 "lost {lost} of {} events",
                 events.saturating_add(lost)
             ));
+        }
+        if self.unavailable.is_some() {
+            return None;
         }
         let attached = self.probes.values().any(|probe| probe.backend.is_some());
         (events == 0 && attached).then(|| "saw no event at all".into())

@@ -191,6 +191,11 @@ impl<'a> Catalog<'a> {
             )));
         }
         if let Some(experiment) = machine.evidence.experiments.get(segments[0])
+            && let Some(reason) = &experiment.unavailable
+        {
+            return Ok(Resolved::Missing(reason.clone()));
+        }
+        if let Some(experiment) = machine.evidence.experiments.get(segments[0])
             && segments
                 .get(1)
                 .is_none_or(|name| !experiment.probes.contains_key(*name))

@@ -83,6 +83,7 @@ pub fn is_complete(evidence: &Evidence, experiment: &str) -> bool {
         .is_some_and(|experiment| {
             experiment.broken().is_none()
                 && experiment.quality.events > 0
+                && experiment.unavailable.is_none()
                 && experiment
                     .probes
                     .values()
@@ -97,6 +98,9 @@ pub fn incomplete(evidence: &Evidence, name: &str) -> Option<String> {
     };
     if let Some(reason) = experiment.broken() {
         return Some(format!("experiment `{name}` {reason}"));
+    }
+    if let Some(reason) = &experiment.unavailable {
+        return Some(reason.clone());
     }
     let mut missing = experiment
         .probes

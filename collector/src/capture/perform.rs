@@ -12,7 +12,7 @@ use super::raw::{Facts, RawCapture, RawExperiment, RawOutcome, Record};
 use super::workload_spec::workload_spec;
 use crate::btf::Btf;
 use crate::kaslr::Reason;
-use crate::plan::{Offer, Plan, plan};
+use crate::plan::{Offer, Plan, PlannedExperiment, plan};
 use crate::probes::{Attach, EventReader, Losses, Machine, Probes};
 use crate::symbols::{Kallsyms, running};
 use crate::workload::{Exit, Finished, Outcome, Running, WorkloadSpec, names};
@@ -155,7 +155,7 @@ pub async fn perform(
         attaches.dedup();
         attaches
     };
-    let mut attach = |probes: &mut Probes, which: &[usize]| {
+    let attach = |probes: &mut Probes, refusals: &mut [Option<String>], which: &[usize]| {
         let attached = probes.attached();
         // Functions, tracepoints, LSM hooks.
         let mut spent = [Duration::ZERO; 3];
@@ -171,7 +171,11 @@ pub async fn perform(
     // Alone first: they want a kernel in which nothing else is probed.
     for number in (0..planned.len()).filter(|&n| planned[n].isolated) {
         let which = uses_of(number);
-        attach(&mut probes, &which);
+        attach(&mut probes, &mut refusals, &which);
+        if let Some(reason) = cannot_act(&planned[number], &refusals) {
+            raw[number] = Some(RawExperiment::not_run(reason));
+            continue;
+        }
         let mut session = Session {
             probes: &mut probes,
             reader: &mut reader,
@@ -198,7 +202,7 @@ pub async fn perform(
         all.dedup();
         all
     };
-    let [functions, tracepoints, hooks] = attach(&mut probes, &shared);
+    let [functions, tracepoints, hooks] = attach(&mut probes, &mut refusals, &shared);
     progress(&format!(
         "attached {} probes: functions {functions} ms, tracepoints {tracepoints} ms, LSM hooks {hooks} ms",
         shared.len()
@@ -206,6 +210,10 @@ pub async fn perform(
     for number in (0..planned.len()).filter(|&n| !planned[n].isolated) {
         let experiment = &investigation.experiments[number];
         let started = Instant::now();
+        if let Some(reason) = cannot_act(&planned[number], &refusals) {
+            raw[number] = Some(RawExperiment::not_run(reason));
+            continue;
+        }
         let mut session = Session {
             probes: &mut probes,
             reader: &mut reader,
@@ -257,6 +265,22 @@ fn kind_of(attach: &Attach) -> usize {
         Attach::Tracepoint { .. } => 1,
         Attach::Lsm { .. } => 2,
     }
+/// Why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not there.
+fn cannot_act(experiment: &PlannedExperiment, refusals: &[Option<String>]) -> Option<String> {
+    experiment
+        .probes
+        .iter()
+        .filter(|probe| probe.acts)
+        .find_map(|probe| {
+            let reason = match &probe.source {
+                Err(reason) => reason.clone(),
+                Ok(source) => refusals.get(source.attach).cloned().flatten()?,
+            };
+            Some(format!(
+                "not run, because probe `{}` has to act in it and cannot: {reason}",
+                probe.name
+            ))
+        })
 }
 
 fn run_id() -> anyhow::Result<String> {

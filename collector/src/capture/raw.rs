@@ -77,6 +77,19 @@ pub struct RawExperiment {
     pub cost: Option<(u64, u64, u32)>,
 }
 
+impl RawExperiment {
+    /// One that was not run, and why.
+    pub fn not_run(reason: String) -> Self {
+        Self {
+            outcome: Err(reason),
+            events: Vec::new(),
+            losses: Losses::default(),
+            waited_ns: 0,
+            cost: None,
+        }
+    }
+}
+
 /// One record of the ring buffer: the bytes of a [`qed_collector_ebpf::Event`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record(#[serde(with = "serde_bytes")] pub Vec<u8>);

@@ -46,6 +46,8 @@ pub struct PlannedProbe {
     pub refused: Refused,
     /// Only hits with this function on their stack count.
     pub within: Option<String>,
+    /// It does something: without it the experiment is another one.
+    pub acts: bool,
     /// Hits allocate an object.
     pub allocates: bool,
     /// Hits free an object.

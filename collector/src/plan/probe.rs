@@ -69,6 +69,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             exit: Vec::new(),
             refused: Refused::default(),
             within: probe.within.clone(),
+            acts: probe.signal.is_some() || probe.deny.is_some(),
             allocates: probe.allocates.is_some(),
             frees: probe.frees.is_some(),
             stack: probe.stack,

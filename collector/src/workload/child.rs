@@ -3,11 +3,12 @@
 use std::{
     env,
     ffi::CString,
+    fs::File,
     io::{self, BufRead as _, BufReader, Write as _},
     mem::ManuallyDrop,
     os::{
         fd::{AsRawFd as _, FromRawFd as _},
-        unix::{ffi::OsStrExt as _, net::UnixStream, process::CommandExt as _},
+        unix::{ffi::OsStrExt as _, process::CommandExt as _},
     },
     process::{Command, exit},
     time::Instant,
@@ -68,14 +69,14 @@ fn close_all() {
     unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
 }
 
-/// The socket to the collector. Never closed by us: descriptor 0 stays what it is.
-struct Link(ManuallyDrop<BufReader<UnixStream>>);
+/// The pipe from the collector. Never closed by us: descriptor 0 stays what it is.
+struct Link(ManuallyDrop<BufReader<File>>);
 
 impl Link {
     fn open() -> Self {
-        // SAFETY: descriptor 0 is the collector's socket, and nothing else uses it.
-        let stream = unsafe { UnixStream::from_raw_fd(0) };
-        Self(ManuallyDrop::new(BufReader::new(stream)))
+        // SAFETY: descriptor 0 is the collector's pipe, and nothing else uses it.
+        let pipe = unsafe { File::from_raw_fd(0) };
+        Self(ManuallyDrop::new(BufReader::new(pipe)))
     }
 
     fn receive<T: serde::de::DeserializeOwned>(&mut self) -> io::Result<T> {
@@ -86,10 +87,10 @@ impl Link {
         serde_json::from_str(&line).map_err(io::Error::other)
     }
 
-    fn send(&mut self, message: &FromChild) -> io::Result<()> {
+    fn send(&self, message: &FromChild) -> io::Result<()> {
         let mut line = serde_json::to_vec(message).map_err(io::Error::other)?;
         line.push(b'\n');
-        self.0.get_mut().write_all(&line)
+        io::stderr().write_all(&line)
     }
 }
 
@@ -150,7 +151,7 @@ fn set_soft_limit(resource: u32, soft: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Stop until the collector continues us, then execute. The socket is closed before, because closing it
+/// Stop until the collector continues us, then execute. The pipe is closed before, because closing it
 /// later would be part of what is traced.
 fn command(argv: &[String], link: &mut Link) -> io::Result<()> {
     let Some((program, args)) = argv.split_first() else {

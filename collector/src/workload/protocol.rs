@@ -1,5 +1,7 @@
-//! What collector and workload say to each other: one JSON value per line over the socket that is the
-//! workload's descriptor 0. The workload says nothing between the gate and [`ToChild::Report`], because
+//! What collector and workload say to each other: one JSON value per line, to the workload over the pipe
+//! that is its descriptor 0, from it over the one that is its descriptor 2. Pipes, because a process that
+//! is killed closes them, and a socket's release would appear among what is traced of a socket. The
+//! workload says nothing between the gate and [`ToChild::Report`], because
 //! a message allocates kernel memory that would appear among the traced allocations; that its call has
 //! returned is seen by the line on its standard output.
 

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::{fd::OwnedFd, unix::net::UnixStream as StdStream, unix::process::ExitStatusExt as _},
+    os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -17,9 +17,8 @@ use nix::{
 };
 use thiserror::Error;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::UnixStream,
-    process::{Child, ChildStderr, ChildStdout, Command},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     time::{Instant, sleep, timeout, timeout_at},
 };
 
@@ -97,7 +96,7 @@ pub enum Finished {
 pub struct Running {
     child: Child,
     tgid: u32,
-    link: Option<BufReader<UnixStream>>,
+    link: Option<ChildStdin>,
     stdout: Captured<ChildStdout>,
     stderr: Captured<ChildStderr>,
     limit: Duration,
@@ -117,13 +116,10 @@ impl Running {
 
     /// The same with another copy of this program, one that calls [`child_main`](super::child_main) first.
     pub async fn start_as(program: &Path, spec: &WorkloadSpec) -> Result<Self, WorkloadError> {
-        let (ours, theirs) = StdStream::pair().map_err(system("make a socket for"))?;
-        ours.set_nonblocking(true)
-            .map_err(system("make a socket for"))?;
         let mut child = Command::new(program)
             .arg(HIDDEN_ARGUMENT)
             .arg(std::process::id().to_string())
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -134,9 +130,7 @@ impl Running {
             tgid: child.id().ok_or_else(missing)?,
             stdout: Captured::new(child.stdout.take().ok_or_else(missing)?),
             stderr: Captured::new(child.stderr.take().ok_or_else(missing)?),
-            link: Some(BufReader::new(
-                UnixStream::from_std(ours).map_err(system("make a socket for"))?,
-            )),
+            link: Some(child.stdin.take().ok_or_else(missing)?),
             child,
             limit: spec.timeout,
             is_command: matches!(spec.kind, WorkloadKind::Command(_)),
@@ -209,7 +203,7 @@ impl Running {
         }
     }
 
-    /// Turn "the socket is closed" into what the process said before it ended.
+    /// Turn "the pipe is closed" into what the process said before it ended.
     async fn explain(mut self, error: WorkloadError) -> WorkloadError {
         if !matches!(&error, WorkloadError::System { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof)
         {
@@ -378,22 +372,22 @@ impl Running {
         line.push(b'\n');
         let link = self.link.as_mut();
         let link = link.ok_or_else(|| WorkloadError::Protocol("no link".into()))?;
-        link.get_mut()
-            .write_all(&line)
-            .await
-            .map_err(system("talk to"))
+        link.write_all(&line).await.map_err(system("talk to"))
     }
 
     async fn receive(&mut self) -> Result<FromChild, WorkloadError> {
-        let mut line = String::new();
-        let link = self.link.as_mut();
-        let link = link.ok_or_else(|| WorkloadError::Protocol("no link".into()))?;
-        match link.read_line(&mut line).await {
-            Ok(0) => Err(system("hear from")(io::ErrorKind::UnexpectedEof.into())),
-            Ok(_) => {
-                serde_json::from_str(&line).map_err(|e| WorkloadError::Protocol(e.to_string()))
+        loop {
+            if let Some(end) = self.stderr.kept.iter().position(|byte| *byte == b'\n') {
+                // Anything else is what it said before it gave up: that it ended says more.
+                if let Ok(message) = serde_json::from_slice(&self.stderr.kept[..end]) {
+                    self.stderr.kept.drain(..=end);
+                    return Ok(message);
+                }
             }
-            Err(error) => Err(system("hear from")(error)),
+            if self.stderr.closed {
+                return Err(system("hear from")(io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.stderr.more().await.map_err(system("hear from"))?;
         }
     }
 }

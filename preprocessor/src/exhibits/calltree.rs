@@ -138,7 +138,10 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             &format!("experiment `{name}` was not run"),
         ));
     };
-    if let Some(reason) = experiment.broken() {
+    if let Some(reason) = experiment
+        .broken()
+        .or_else(|| experiment.unavailable.clone())
+    {
         return Ok(nothing(
             facts,
             machine,

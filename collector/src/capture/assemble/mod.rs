@@ -95,6 +95,7 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
         };
         let experiment = Experiment {
             workload: outcome::workload(asked),
+            unavailable: raw_experiment.outcome.as_ref().err().cloned(),
             outcome: outcome::outcome(asked, &raw_experiment.outcome),
             quality,
             objects: assembled.ledger.map(|mut ledger| {
