@@ -265,6 +265,8 @@ fn kind_of(attach: &Attach) -> usize {
         Attach::Tracepoint { .. } => 1,
         Attach::Lsm { .. } => 2,
     }
+}
+
 /// Why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not there.
 fn cannot_act(experiment: &PlannedExperiment, refusals: &[Option<String>]) -> Option<String> {
     experiment

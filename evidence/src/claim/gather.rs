@@ -247,7 +247,9 @@ fn fired(machine: &Indexed<'_>, experiment: &str, probe: &str) -> bool {
         return false;
     };
     let fired = |probe: &Probe| probe.unavailable.is_none() && !probe.hits.is_empty();
-    experiment.broken().is_none() && experiment.unavailable.is_none() && experiment.probes.get(probe).is_some_and(fired)
+    experiment.broken().is_none()
+        && experiment.unavailable.is_none()
+        && experiment.probes.get(probe).is_some_and(fired)
 }
 
 /// A ledger says something only if all probes that watch allocations and frees were attached.
