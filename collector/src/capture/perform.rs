@@ -172,19 +172,17 @@ pub async fn perform(
     for number in (0..planned.len()).filter(|&n| planned[n].isolated) {
         let which = uses_of(number);
         attach(&mut probes, &mut refusals, &which);
-        if let Some(reason) = cannot_act(&planned[number], &refusals) {
-            raw[number] = Some(RawExperiment::not_run(reason));
-            continue;
-        }
-        let mut session = Session {
-            probes: &mut probes,
-            reader: &mut reader,
-        };
-        raw[number] = Some(
-            session
-                .run(&investigation.experiments[number], &specs[number], number)
-                .await?,
-        );
+        raw[number] = Some(match cannot_act(&planned[number], &refusals) {
+            Some(reason) => RawExperiment::not_run(reason),
+            None => {
+                let mut session = Session {
+                    probes: &mut probes,
+                    reader: &mut reader,
+                };
+                let experiment = &investigation.experiments[number];
+                session.run(experiment, &specs[number], number).await?
+            }
+        });
         progress(&format!("{}: attached and run", planned[number].name));
         let own: Vec<usize> = which
             .into_iter()

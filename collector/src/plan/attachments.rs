@@ -32,8 +32,7 @@ impl Attachments {
     /// The attachment for `wanted`: an equal one that may be shared, or a new one.
     ///
     /// Tracepoints are always shared: each would be a program of its own, which takes the verifier 45 to 70 ms in
-    /// an emulated guest. An isolated experiment has its attachments to itself all the same, for they are
-    /// detached when it is over.
+    /// an emulated guest. They change nothing in the kernel's text, so an isolated experiment can share them.
     pub fn attach(&mut self, wanted: Attach, owner: Option<u32>) -> usize {
         let owner = owner.filter(|_| !matches!(wanted, Attach::Tracepoint { .. }));
         let found = (0..self.attaches.len())
