@@ -25,7 +25,7 @@ capture: build ## run the investigation on every machine that book.toml names
 
 book: capture ## capture, build the book, check the site
 	mdbook build
-	mdbook-qed verify site
+	mdbook-qed verify site --evidence .qed/evidence
 	@echo "The book is in site/: open $$(find site -maxdepth 2 -name index.html | sort | head -n 1)"
 
 serve: capture ## capture, then serve the book and rebuild it when a chapter changes

@@ -9,6 +9,7 @@ pub mod facts;
 pub mod finish;
 pub mod names;
 pub mod perform;
+pub mod privileges;
 pub mod raw;
 pub mod store;
 pub mod workload_spec;

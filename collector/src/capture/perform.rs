@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use qed_collector_ebpf::Control;
 use qed_evidence::investigation::{Experiment, Investigation};
 
-use super::facts;
 use super::raw::{Facts, RawCapture, RawExperiment, RawOutcome, Record};
 use super::workload_spec::workload_spec;
+use super::{facts, privileges};
 use crate::btf::Btf;
 use crate::kaslr::Reason;
 use crate::plan::{Offer, Plan, PlannedExperiment, plan};
@@ -205,6 +205,13 @@ pub async fn perform(
         "attached {} probes: functions {functions} ms, tracepoints {tracepoints} ms, LSM hooks {hooks} ms",
         shared.len()
     ));
+    // Everything that needs privileges is done: what follows only runs workloads and reads maps.
+    let facts = kernel.into_facts();
+    if !options.ephemeral
+        && let Err(reason) = privileges::drop_all(&facts.release)
+    {
+        progress(&format!("privileges are kept: {reason}"));
+    }
     for number in (0..planned.len()).filter(|&n| !planned[n].isolated) {
         let experiment = &investigation.experiments[number];
         let started = Instant::now();
@@ -238,7 +245,7 @@ pub async fn perform(
     Ok(RawCapture {
         id: run_id()?,
         time: began,
-        facts: kernel.into_facts(),
+        facts,
         plan: planned,
         markers,
         refusals,

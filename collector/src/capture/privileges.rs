@@ -1,0 +1,54 @@
+//! Giving up what is no longer needed, once everything is attached.
+
+use caps::{CapSet, Capability};
+
+/// What is still needed: writing evidence into a folder that belongs to somebody else (`sudo` in a checkout).
+const KEPT: Capability = Capability::CAP_DAC_OVERRIDE;
+
+/// The first kernel in which the descriptor of a map is all that is needed to use it, whatever
+/// `kernel.unprivileged_bpf_disabled` says: the change "bpf: refine kernel.unprivileged_bpf_disabled behaviour" of Linux 5.19.
+const SINCE: (u32, u32) = (5, 19);
+
+/// Gives up all capabilities of this process but one, for good. A workload gets back what its user has when
+/// it is executed. Says what was done, or why not.
+pub fn drop_all(release: &str) -> Result<(), String> {
+    if !since(release, SINCE) {
+        return Err(format!(
+            "Linux {release} wants CAP_BPF for every look into a map"
+        ));
+    }
+    for set in [CapSet::Effective, CapSet::Permitted] {
+        let held = caps::read(None, set).map_err(|error| error.to_string())?;
+        let kept = held
+            .into_iter()
+            .filter(|capability| *capability == KEPT)
+            .collect();
+        caps::set(None, set, &kept).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Whether `release` (`6.1.0-56-cloud-amd64`) is at least `wanted`.
+fn since(release: &str, wanted: (u32, u32)) -> bool {
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|n| n.parse().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(major), Some(minor)) => (major, minor) >= wanted,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that releases are compared as numbers, and that one that is not understood counts as old.
+    #[test]
+    fn releases() {
+        assert!(since("6.1.0-56-cloud-amd64", SINCE));
+        assert!(since("5.19", SINCE));
+        assert!(!since("5.9.1", SINCE));
+        assert!(!since("six", SINCE));
+    }
+}
