@@ -1,11 +1,13 @@
 //! What a guest is asked to do, and what it answers.
 
+use std::cell::RefCell;
 use std::fs;
 
 use anyhow::Context as _;
 use qed_evidence::investigation::{Investigation, parse};
 use serde::{Deserialize, Serialize};
 
+use crate::capture::oracle::{Chain, Oracle, View};
 use crate::capture::perform::{Options, ThisKernel, perform};
 use crate::capture::raw::RawCapture;
 use crate::guest::init::{ping, progress};
@@ -31,6 +33,17 @@ pub enum Job {
         name: String,
         /// Its text.
         text: String,
+    },
+    /// Run an investigation, and look at one of its experiments with the kernel's own means too. For tests.
+    Oracle {
+        /// Its name, for messages.
+        name: String,
+        /// Its text.
+        text: String,
+        /// The experiment.
+        experiment: String,
+        /// What to follow in memory.
+        chains: Vec<Chain>,
     },
     /// Only say where the kernel is.
     Slide,
@@ -60,6 +73,11 @@ pub fn capture_answer(payload: &[u8]) -> anyhow::Result<RawCapture> {
     postcard::from_bytes(payload).context("failed to understand what the guest captured")
 }
 
+/// Understands the answer of an oracle.
+pub fn oracle_answer(payload: &[u8]) -> anyhow::Result<(RawCapture, View)> {
+    postcard::from_bytes(payload).context("failed to understand what the guest's oracle saw")
+}
+
 /// Understands the answer of a plan.
 pub fn plan_answer(payload: &[u8]) -> anyhow::Result<Vec<PlannedExperiment>> {
     postcard::from_bytes(payload).context("failed to understand what the guest planned")
@@ -86,22 +104,46 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
         Job::Capture { name, text } => {
             let investigation = understood(&name, &text)?;
             let (kernel, plan) = planned(&investigation)?;
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            let raw = runtime.block_on(perform(
-                &investigation,
-                kernel,
-                plan,
-                Options { ephemeral: true },
-                &|line| progress(line),
-            ))?;
+            let raw = captured(&investigation, kernel, plan, None)?;
             progress("read what the machine says about itself");
             let answer = postcard::to_stdvec(&raw)?;
             progress("wrote the answer");
             Ok(answer)
         }
+        Job::Oracle {
+            name,
+            text,
+            experiment,
+            chains,
+        } => {
+            let investigation = understood(&name, &text)?;
+            let (kernel, plan) = planned(&investigation)?;
+            let watched = plan.experiments.iter().find(|e| e.name == experiment);
+            let watched =
+                watched.with_context(|| format!("there is no experiment {experiment}"))?;
+            let oracle = RefCell::new(Oracle::new(watched, chains, kernel.btf())?);
+            let raw = captured(&investigation, kernel, plan, Some(&oracle))?;
+            Ok(postcard::to_stdvec(&(raw, oracle.into_inner().view))?)
+        }
     }
+}
+
+fn captured(
+    investigation: &Investigation,
+    kernel: ThisKernel,
+    plan: crate::plan::Plan,
+    oracle: Option<&RefCell<Oracle>>,
+) -> anyhow::Result<RawCapture> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let options = Options {
+        ephemeral: true,
+        oracle,
+    };
+    runtime.block_on(perform(investigation, kernel, plan, options, &|line| {
+        progress(line)
+    }))
 }
 
 fn understood(name: &str, text: &str) -> anyhow::Result<Investigation> {

@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod facts;
 pub mod finish;
 pub mod names;
+pub mod oracle;
 pub mod perform;
 pub mod privileges;
 pub mod raw;

@@ -1,12 +1,14 @@
 //! Running an investigation on the machine that this process runs on: plan, attach, start each workload,
 //! take what it caused, let go.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use qed_collector_ebpf::Control;
 use qed_evidence::investigation::{Experiment, Investigation};
 
+use super::oracle::Oracle;
 use super::raw::{Facts, RawCapture, RawExperiment, RawOutcome, Record};
 use super::workload_spec::workload_spec;
 use super::{facts, privileges};
@@ -24,10 +26,12 @@ const COST_CALLS: u32 = 200;
 
 /// What to do differently from the usual.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct Options<'a> {
     /// The machine is switched off afterwards: nothing is detached, because detaching takes longer than all
     /// the rest together.
     pub ephemeral: bool,
+    /// Looks at an experiment by other means as well.
+    pub oracle: Option<&'a RefCell<Oracle>>,
 }
 
 /// This machine's kernel, read once.
@@ -102,6 +106,11 @@ impl ThisKernel {
         ))
     }
 
+    /// Its types, as the kernel gives them.
+    pub fn btf(&self) -> &[u8] {
+        &self.btf
+    }
+
     /// What the machine says about itself. Takes the symbols out.
     pub fn into_facts(self) -> Facts {
         facts::read(&self.btf, self.kallsyms.map(|(text, _)| text))
@@ -113,7 +122,7 @@ pub async fn perform(
     investigation: &Investigation,
     kernel: ThisKernel,
     plan: Plan,
-    options: Options,
+    options: Options<'_>,
     progress: &dyn Fn(&str),
 ) -> anyhow::Result<RawCapture> {
     let began = jiff::Timestamp::now().to_string();
@@ -155,6 +164,7 @@ pub async fn perform(
         attaches.dedup();
         attaches
     };
+    // Once refused is refused: what worked for one experiment only cannot be told apart afterwards.
     let attach = |probes: &mut Probes, refusals: &mut [Option<String>], which: &[usize]| {
         let attached = probes.attached();
         // Functions, tracepoints, LSM hooks.
@@ -162,27 +172,40 @@ pub async fn perform(
         for &index in which.iter().filter(|index| !attached.contains(index)) {
             let started = Instant::now();
             for (index, result) in probes.attach(&[index]) {
-                refusals[index] = result.err().map(|refusal| refusal.to_string());
+                if let Err(refusal) = result {
+                    refusals[index] = Some(refusal.to_string());
+                }
             }
             spent[kind_of(&setup.attaches[index])] += started.elapsed();
         }
         spent.map(|time| time.as_millis())
     };
+    let marker_attaches = |number: usize| -> Vec<usize> {
+        let markers = markers[number].map(|(enter, exit)| [enter, exit]);
+        let uses = markers
+            .iter()
+            .flatten()
+            .filter_map(|&at| setup.uses.get(at));
+        uses.map(|usage| usage.attach).collect()
+    };
     // Alone first: they want a kernel in which nothing else is probed.
     for number in (0..planned.len()).filter(|&n| planned[n].isolated) {
         let which = uses_of(number);
         attach(&mut probes, &mut refusals, &which);
-        raw[number] = Some(match cannot_act(&planned[number], &refusals) {
+        let mut result = match cannot_act(&planned[number], &refusals) {
             Some(reason) => RawExperiment::not_run(reason),
             None => {
                 let mut session = Session {
                     probes: &mut probes,
                     reader: &mut reader,
+                    oracle: options.oracle,
                 };
                 let experiment = &investigation.experiments[number];
                 session.run(experiment, &specs[number], number).await?
             }
-        });
+        };
+        result.notes = unmarked(&marker_attaches(number), &refusals);
+        raw[number] = Some(result);
         progress(&format!("{}: attached and run", planned[number].name));
         let own: Vec<usize> = which
             .into_iter()
@@ -222,9 +245,11 @@ pub async fn perform(
         let mut session = Session {
             probes: &mut probes,
             reader: &mut reader,
+            oracle: options.oracle,
         };
         let mut result = session.run(experiment, &specs[number], number).await?;
-        if let Some(bare_ns) = bare[number] {
+        result.notes = unmarked(&marker_attaches(number), &refusals);
+        if let (Some(bare_ns), true) = (bare[number], result.outcome.is_ok()) {
             let probed = session.cost(&specs[number], number).await;
             result.cost = said(probed, &experiment.name, progress)
                 .map(|probed_ns| (bare_ns, probed_ns, COST_CALLS));
@@ -290,6 +315,18 @@ fn cannot_act(experiment: &PlannedExperiment, refusals: &[Option<String>]) -> Op
         })
 }
 
+/// Says which of the tracepoints that mark the workload's own call are not watched.
+fn unmarked(markers: &[usize], refusals: &[Option<String>]) -> Vec<String> {
+    let refused = markers.iter().filter_map(|&at| refusals.get(at)?.as_ref());
+    refused
+        .map(|reason| {
+            format!(
+                "events outside of the call may be counted, because its marker is missing: {reason}"
+            )
+        })
+        .collect()
+}
+
 fn run_id() -> anyhow::Result<String> {
     use std::io::Read;
     let mut bytes = [0; 16];
@@ -303,6 +340,7 @@ fn run_id() -> anyhow::Result<String> {
 struct Session<'a> {
     probes: &'a mut Probes,
     reader: &'a mut EventReader,
+    oracle: Option<&'a RefCell<Oracle>>,
 }
 
 impl Session<'_> {
@@ -361,6 +399,7 @@ impl Session<'_> {
             losses,
             waited_ns,
             cost: None,
+            notes: Vec::new(),
         })
     }
 
@@ -379,7 +418,13 @@ impl Session<'_> {
             experiment: number as u32,
             ..Control::default()
         })?;
+        if let Some(oracle) = self.oracle {
+            oracle.borrow().begin(&experiment.name, pid)?;
+        }
         let finished = running.go().await?;
+        if let Some(oracle) = self.oracle {
+            oracle.borrow_mut().end(&experiment.name)?;
+        }
         if finished == Finished::Ended || experiment.until_exit {
             running.report().await?;
             let outcome = running.release().await?;

@@ -75,6 +75,8 @@ pub struct RawExperiment {
     pub waited_ns: u64,
     /// Median time of the bare call and of the probed one, in nanoseconds, and over how many calls.
     pub cost: Option<(u64, u64, u32)>,
+    /// What else there is to say about how good it is.
+    pub notes: Vec<String>,
 }
 
 impl RawExperiment {
@@ -86,6 +88,7 @@ impl RawExperiment {
             losses: Losses::default(),
             waited_ns: 0,
             cost: None,
+            notes: Vec::new(),
         }
     }
 }

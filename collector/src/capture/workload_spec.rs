@@ -1,10 +1,66 @@
 //! From an experiment to what its process is told. Pure.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use qed_evidence::investigation::{Action, Argument, Experiment};
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::document::Target;
+use qed_evidence::investigation::{Action, Argument, Experiment, Investigation};
 
-use crate::workload::{Arg, WorkloadKind, WorkloadSpec, names};
+use crate::workload::{Arg, WorkloadKind, WorkloadSpec, names, names::UnknownName};
+
+/// Names in an investigation that mean nothing on this architecture, each with its place and the nearest
+/// name that does.
+pub fn unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    let mut note = |span: &Range<usize>, error: UnknownName| {
+        let mut problem = Diagnostic::error(
+            &investigation.source,
+            span.clone(),
+            format!("{} `{}` is not known", error.what, error.name),
+        );
+        problem.help = error.nearest.map(|near| format!("did you mean `{near}`?"));
+        problems.push(problem);
+    };
+    for experiment in &investigation.experiments {
+        if let Action::Syscall {
+            name, span, args, ..
+        } = &experiment.workload.action
+        {
+            if let Err(error) = names::syscall(name) {
+                note(span, error);
+            }
+            for arg in args {
+                if let Argument::Constant { text, span } = arg
+                    && let Err(error) = names::constant(text)
+                {
+                    note(span, error);
+                }
+            }
+        }
+        for (name, _) in &experiment.workload.limits {
+            if let Err(error) = names::resource(name) {
+                note(&experiment.span, error);
+            }
+        }
+        for probe in &experiment.probes {
+            if let (Some(name), Target::Tracepoint(_)) = (&probe.syscall, &probe.target)
+                && let Err(error) = names::syscall(name)
+            {
+                note(&probe.span, error);
+            }
+            if let Some(signal) = &probe.signal
+                && let Err(error) = names::signal(&signal.name)
+            {
+                note(&probe.span, error);
+            }
+        }
+    }
+    // What an experiment inherits is written once.
+    qed_evidence::diagnostic::sort(&mut problems);
+    problems.dedup();
+    problems
+}
 
 /// The workload of an experiment, with the numbers that names stand for.
 pub fn workload_spec(experiment: &Experiment) -> anyhow::Result<WorkloadSpec> {

@@ -62,7 +62,12 @@ pub fn investigation(path: &Path) -> Result<Investigation, Failure> {
             path.display()
         ))
     })?;
-    parse(&path.display().to_string(), &text).map_err(|problems| Failure::input(render(&problems)))
+    let bad = |problems: Vec<Diagnostic>| Failure::input(render(&problems));
+    let investigation = parse(&path.display().to_string(), &text).map_err(bad)?;
+    match crate::capture::workload_spec::unknown_names(&investigation) {
+        problems if problems.is_empty() => Ok(investigation),
+        problems => Err(bad(problems)),
+    }
 }
 
 /// Diagnostics as text, in colour on a terminal.

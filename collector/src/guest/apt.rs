@@ -51,7 +51,15 @@ impl Apt {
         }
         self.run(
             "apt-get",
-            &["update", "-qq", "--error-on=any"],
+            &[
+                // Without a network every capture comes here: it has to notice soon.
+                "-oAcquire::Retries=0",
+                "-oAcquire::http::Timeout=8",
+                "-oAcquire::https::Timeout=8",
+                "update",
+                "-qq",
+                "--error-on=any",
+            ],
             None,
             "fetch the package lists",
         )

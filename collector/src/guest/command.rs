@@ -27,7 +27,7 @@ pub struct Paths<'a> {
 /// The kernel's command line: ours, then the caller's words.
 ///
 /// `quiet` keeps the boot from waiting for the serial port, and a panic still shows everything
-/// (`console_verbose`, <https://elixir.bootlin.com/linux/v6.1/source/kernel/panic.c#L303>). `panic=-1`
+/// (`panic` calls `console_verbose` first, <https://elixir.bootlin.com/linux/v6.1/A/ident/console_verbose>). `panic=-1`
 /// reboots at once, which ends QEMU (`-no-reboot`). `slab_nomerge` keeps slab caches apart, so that
 /// their names tell the truth. `cryptomgr.notests` leaves out the self-tests of ciphers, which take an
 /// emulated processor 240 ms (6.1) and 440 ms (6.12). KASLR stays on.
@@ -45,7 +45,8 @@ pub fn kernel_line(extra: &str) -> String {
 /// QEMU's arguments.
 ///
 /// The evidence leaves through memory that both sides see (`ivshmem-plain`), which needs no driver in
-/// the guest: a megabyte takes 22 ms where a serial port takes 860.
+/// the guest. Measured in an emulated guest: a megabyte through it takes 22 ms, a quarter of one through a
+/// serial port 216 ms.
 #[must_use]
 pub fn qemu(
     accelerator: Accelerator,

@@ -213,14 +213,17 @@ mod tests {
         );
     }
 
-    /// Printed by apt-cache 2.6.1 on Debian 12; the second package was left behind by a repository that is gone.
+    /// Printed by apt-cache 2.6.1 on Debian 12, for a dpkg status file that says that 6.1.0-99, which no archive
+    /// serves, and an older 6.1.0-50 are installed (its path here is the usual one).
     const POLICY: &str = "\
 linux-image-6.1.0-50-cloud-amd64-unsigned:
-  Installed: (none)
+  Installed: 6.1.100-1
   Candidate: 6.1.176-1
   Version table:
      6.1.176-1 500
         500 http://deb.debian.org/debian bookworm/main amd64 Packages
+ *** 6.1.100-1 100
+        100 /var/lib/dpkg/status
 linux-image-6.1.0-99-cloud-amd64-unsigned:
   Installed: 6.1.999-1
   Candidate: 6.1.999-1
@@ -228,25 +231,20 @@ linux-image-6.1.0-99-cloud-amd64-unsigned:
  *** 6.1.999-1 100
         100 /var/lib/dpkg/status
 linux-image-6.1.0-56-cloud-amd64-unsigned:
-  Installed: 6.1.192-2
+  Installed: (none)
   Candidate: 6.1.192-2
   Version table:
- *** 6.1.192-2 500
+     6.1.192-2 500
         500 http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
-        100 /var/lib/dpkg/status
-     6.1.190-1 500
-        500 http://deb.debian.org/debian bookworm/main amd64 Packages
-linux-image-6.1.0-98-cloud-amd64-unsigned:
+linux-image-6.1.0-48-cloud-amd64-unsigned:
   Installed: (none)
   Candidate: (none)
   Version table:
-     6.1.998-1 -1
-        500 http://deb.debian.org/debian bookworm/main amd64 Packages
-linux-image-6.1.0-9-cloud-amd64-unsigned:
+linux-image-6.1.0-47-cloud-amd64-unsigned:
   Installed: (none)
-  Candidate: 6.1.27-1
+  Candidate: 6.1.170-3
   Version table:
-     6.1.27-1 500
+     6.1.170-3 500
         500 http://deb.debian.org/debian bookworm/main amd64 Packages
 ";
 

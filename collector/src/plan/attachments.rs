@@ -122,3 +122,36 @@ fn same_place(a: &Attach, b: &Attach) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that an isolated experiment has functions of its own, shares tracepoints, and that the shared
+    /// one has as many copies as its most demanding user wants.
+    #[test]
+    fn isolated_experiments_share_tracepoints_only() {
+        let function = Attach::Kprobe {
+            function: "f".into(),
+            address: 16,
+            offset: 0,
+            entry: true,
+            return_probe: false,
+        };
+        let tracepoint = |copies| Attach::Tracepoint {
+            name: "sys_exit".into(),
+            arguments: 2,
+            copies,
+        };
+        let mut attachments = Attachments::default();
+        let functions: Vec<usize> = [None, Some(1), Some(2), None]
+            .map(|owner| attachments.attach(function.clone(), owner))
+            .into();
+        assert_eq!(functions, [0, 1, 2, 0]);
+        let tracepoints: Vec<usize> = [(Some(1), 1), (Some(2), 2), (None, 1)]
+            .map(|(owner, copies)| attachments.attach(tracepoint(copies), owner))
+            .into();
+        assert_eq!(tracepoints, [3, 3, 3]);
+        assert_eq!(attachments.attaches[3], tracepoint(2));
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use nix::sys::signal::Signal;
 use syscalls::Sysno;
 use thiserror::Error;
 
@@ -71,6 +72,13 @@ pub fn resource(name: &str) -> Result<u32, UnknownName> {
                 RESOURCES.iter().map(|(known, _)| *known),
             )
         })
+}
+
+/// The number of a signal, by its name: `SIGKILL` is 9.
+pub fn signal(name: &str) -> Result<i32, UnknownName> {
+    Signal::from_str(name)
+        .map(|signal| signal as i32)
+        .map_err(|_| unknown("signal", name, Signal::iterator().map(Signal::as_str)))
 }
 
 /// The value of an expression such as `AF_INET`, `O_CLOEXEC|O_NONBLOCK`, `0x10 | 3` or `0o644`.

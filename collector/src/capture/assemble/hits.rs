@@ -21,9 +21,13 @@ pub struct Seen<'a> {
     pub asked: &'a Experiment,
     pub events: &'a [Box<Event>],
     pub markers: Option<(usize, usize)>,
+    /// The markers' tracepoints were attached.
+    pub marked: bool,
     pub pid: u32,
     pub killed: bool,
     pub refusals: &'a [Option<String>],
+    /// Why the workload did not run, if so: then nothing was watched.
+    pub not_run: Option<&'a str>,
     pub names: &'a dyn Names,
 }
 
@@ -32,6 +36,7 @@ pub struct Assembled {
     pub probes: BTreeMap<String, Probe>,
     pub ledger: Option<Ledger>,
     pub accepted: u64,
+    pub lost: u64,
     pub missed: u64,
     pub notes: Vec<String>,
 }
@@ -62,15 +67,21 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
         probes: BTreeMap::new(),
         ledger: None,
         accepted: 0,
+        lost: 0,
         missed: 0,
         notes: Vec::new(),
     };
+    if seen.not_run.is_some() {
+        // An empty ledger would say that nothing leaked.
+        out.probes = probes;
+        return out;
+    }
     let window = window(seen);
-    if seen.markers.is_some() && window.is_none() && !seen.events.is_empty() {
-        out.notes.push(
-            "the workload's system call was not seen going in: events before it may be counted"
-                .into(),
-        );
+    if seen.markers.is_some() && seen.marked && window.is_none() {
+        // It was watched, and the workload made its call: what else is missing is not known.
+        out.lost += 1;
+        out.notes
+            .push("the workload's system call was not seen going in".into());
     }
     let wants_ledger = seen.planned.probes.iter().any(|p| p.allocates);
     let mut book = Book::default();
@@ -178,7 +189,8 @@ fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
     let refusal = match &planned.source {
         Err(reason) => Some(reason.clone()),
         Ok(source) => seen.refusals.get(source.attach).cloned().flatten(),
-    };
+    }
+    .or_else(|| seen.not_run.map(str::to_owned));
     let address = planned
         .source
         .as_ref()

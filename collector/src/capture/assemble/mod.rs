@@ -73,6 +73,8 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
             asked,
             events: &events,
             markers: raw.markers[number],
+            marked: raw_experiment.notes.is_empty(),
+            not_run: raw_experiment.outcome.as_ref().err().map(String::as_str),
             pid: raw_experiment
                 .outcome
                 .as_ref()
@@ -86,10 +88,11 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
         };
         let assembled = hits::assemble(&seen);
         notes.extend(assembled.notes);
+        notes.extend(raw_experiment.notes.iter().cloned());
         notes.extend(raw_experiment.losses.notes());
         let quality = Quality {
             events: assembled.accepted,
-            lost: raw_experiment.losses.lost() + damaged,
+            lost: raw_experiment.losses.lost() + damaged + assembled.lost,
             missed: assembled.missed,
             notes,
         };

@@ -1,0 +1,341 @@
+//! A second, independent look at one experiment, for tests: the kernel's own kprobe events, formatted by the
+//! kernel (tracefs), and its memory through `/proc/kcore`. No eBPF program and no decoder of ours takes part.
+//!
+//! Only a guest's job asks for it. Format of the events:
+//! <https://docs.kernel.org/trace/kprobetrace.html>
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+use anyhow::{Context as _, bail};
+use qed_evidence::document::Target;
+use serde::{Deserialize, Serialize};
+
+use crate::btf::{Btf, Type, Wanted};
+use crate::plan::PlannedExperiment;
+
+/// Where tracefs is in a guest.
+const TRACEFS: &str = "/sys/kernel/tracing";
+/// The group of our events there.
+const GROUP: &str = "qed_oracle";
+
+/// Pointers to follow through `/proc/kcore`, while the workload's objects are still open.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Chain {
+    /// A function of the experiment.
+    pub function: String,
+    /// Which of its arguments holds the first pointer, from 0.
+    pub argument: usize,
+    /// Structure and member, one after the other.
+    pub steps: Vec<(String, String)>,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct View {
+    /// Text of the `trace` file.
+    pub trace: String,
+    /// Per chain: the pointer at its start, and the pointer after each step.
+    pub chains: Vec<Vec<u64>>,
+}
+
+/// Looks at one experiment.
+#[derive(Debug)]
+pub struct Oracle {
+    experiment: String,
+    events: String,
+    chains: Vec<(Chain, Vec<u64>)>,
+    /// What was seen; empty before the experiment.
+    pub view: View,
+}
+
+impl Oracle {
+    /// Will look at the functions that `planned` probes.
+    pub fn new(
+        planned: &PlannedExperiment,
+        chains: Vec<Chain>,
+        btf: &[u8],
+    ) -> anyhow::Result<Self> {
+        let btf = Btf::parse(btf).context("failed to understand the kernel's BTF")?;
+        let chains = chains.into_iter().map(|chain| {
+            let offsets = chain.steps.iter().map(|(s, m)| offset(&btf, s, m));
+            let offsets = offsets.collect::<anyhow::Result<Vec<u64>>>()?;
+            Ok((chain, offsets))
+        });
+        Ok(Self {
+            experiment: planned.name.clone(),
+            events: definitions(planned),
+            chains: chains.collect::<anyhow::Result<_>>()?,
+            view: View::default(),
+        })
+    }
+
+    /// The workload `pid` is at its gate: watch it.
+    pub fn begin(&self, experiment: &str, pid: u32) -> anyhow::Result<()> {
+        if experiment != self.experiment {
+            return Ok(());
+        }
+        write("tracing_on", "0")?;
+        write("trace_clock", "mono")?;
+        write("trace", "")?;
+        if !fs::exists(format!("{TRACEFS}/events/{GROUP}"))? {
+            for line in self.events.lines() {
+                write("kprobe_events", line).with_context(|| format!("the line was `{line}`"))?;
+            }
+        }
+        write("set_event_pid", &pid.to_string())?;
+        for event in [GROUP, "raw_syscalls"] {
+            write(&format!("events/{event}/enable"), "1")?;
+        }
+        write("tracing_on", "1")
+    }
+
+    /// Its call has returned, and its objects are open: take what was seen.
+    pub fn end(&mut self, experiment: &str) -> anyhow::Result<()> {
+        if experiment != self.experiment {
+            return Ok(());
+        }
+        write("tracing_on", "0")?;
+        for event in [GROUP, "raw_syscalls"] {
+            write(&format!("events/{event}/enable"), "0")?;
+        }
+        let path = format!("{TRACEFS}/trace");
+        self.view.trace =
+            fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))?;
+        let events = parse(&self.view.trace);
+        let kcore = Kcore::open()?;
+        self.view.chains.clear();
+        for (chain, offsets) in &self.chains {
+            let name = format!("{}_in", chain.function);
+            let field = format!("a{}", chain.argument);
+            let mut at = events
+                .iter()
+                .find(|event| event.name == name)
+                .and_then(|event| event.fields.get(&field).copied())
+                .with_context(|| format!("the kernel traced no {name}"))?;
+            let mut seen = vec![at];
+            for offset in offsets {
+                at = kcore.word(at.wrapping_add(*offset))?;
+                seen.push(at);
+            }
+            self.view.chains.push(seen);
+        }
+        Ok(())
+    }
+}
+
+fn write(file: &str, text: &str) -> anyhow::Result<()> {
+    let path = format!("{TRACEFS}/{file}");
+    // Appending is what adds an event; an empty text truncates, which is what clears the trace.
+    let mut options = File::options();
+    options.write(true);
+    if text.is_empty() {
+        options.truncate(true);
+    } else if file == "kprobe_events" {
+        options.append(true);
+    }
+    options
+        .open(&path)
+        .and_then(|mut opened| {
+            std::io::Write::write_all(&mut opened, format!("{text}\n").as_bytes())
+        })
+        .with_context(|| format!("failed to write `{text}` to {path}"))
+}
+
+/// One event at the entry and one at the return of each probed function: all arguments that come in
+/// registers, and the return value, each as 64 bits.
+fn definitions(planned: &PlannedExperiment) -> String {
+    let mut out = String::new();
+    for probe in &planned.probes {
+        let (Target::Function(function), Ok(_), 0) = (&probe.target, &probe.source, probe.offset)
+        else {
+            continue;
+        };
+        out += &format!("p:{GROUP}/{function}_in {function}");
+        for register in probe
+            .parameters
+            .iter()
+            .filter_map(|p| p.register.as_ref().ok())
+        {
+            out += &format!(" a{register}=$arg{}:x64", register + 1);
+        }
+        out += &format!("\nr:{GROUP}/{function}_out {function} ret=$retval:x64\n");
+    }
+    out
+}
+
+fn offset(btf: &Btf<'_>, structure: &str, member: &str) -> anyhow::Result<u64> {
+    let unknown = || format!("this kernel has no {structure}.{member}");
+    let id = *btf
+        .find(Wanted::Struct, structure)
+        .first()
+        .with_context(unknown)?;
+    let Type::Struct(composite) = btf.get(id)? else {
+        bail!("{structure} is no structure");
+    };
+    let member = btf.find_member(&composite, member)?.with_context(unknown)?;
+    Ok(u64::from(member.bit_offset) / 8)
+}
+
+/// One line of the `trace` file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceEvent {
+    /// The task's thread id.
+    pub tid: u32,
+    /// CLOCK_MONOTONIC, microseconds.
+    pub time_us: u64,
+    /// Name of the event.
+    pub name: String,
+    /// Its fields with a value in hexadecimal, and those of `sys_enter` and `sys_exit` (`NR`, and `ret`).
+    pub fields: HashMap<String, u64>,
+}
+
+/// Understands a `trace` file; lines that are no events are left out.
+///
+/// ```text
+///            <...>-71      [000] .....     2.345678: sock_alloc_out: (__sock_create+0x9c/0x1b0 <- sock_alloc) ret=0xffff8d5ec1d2a000
+/// ```
+pub fn parse(trace: &str) -> Vec<TraceEvent> {
+    trace.lines().filter_map(parse_line).collect()
+}
+
+fn parse_line(line: &str) -> Option<TraceEvent> {
+    if line.starts_with('#') {
+        return None;
+    }
+    let (head, rest) = line.split_once(" [")?;
+    let tid = head.trim().rsplit_once('-')?.1.trim().parse().ok()?;
+    let (_, rest) = rest.split_once(']')?;
+    let (before, rest) = rest.split_once(": ")?;
+    let (seconds, micros) = before.split_whitespace().last()?.split_once('.')?;
+    let time_us = seconds.parse::<u64>().ok()? * 1_000_000 + micros.parse::<u64>().ok()?;
+    let (name, rest) = rest.split_once(':')?;
+    let mut fields = HashMap::new();
+    for word in rest.split_whitespace() {
+        if let Some((name, value)) = word.split_once("=0x")
+            && let Ok(value) = u64::from_str_radix(value, 16)
+        {
+            fields.insert(name.to_owned(), value);
+        }
+    }
+    let mut words = rest.split_whitespace();
+    if words.next() == Some("NR") {
+        fields.insert("NR".into(), words.next()?.parse().ok()?);
+        if let (Some("="), Some(value)) = (words.next(), words.next()) {
+            fields.insert("ret".into(), value.parse::<i64>().ok()? as u64);
+        }
+    }
+    Some(TraceEvent {
+        tid,
+        time_us,
+        name: name.trim().to_owned(),
+        fields,
+    })
+}
+
+/// The kernel's memory as an ELF core file.
+struct Kcore {
+    file: File,
+    /// Address, size and place in the file of each segment.
+    segments: Vec<(u64, u64, u64)>,
+}
+
+impl Kcore {
+    fn open() -> anyhow::Result<Self> {
+        let file = File::open("/proc/kcore").context("failed to open /proc/kcore")?;
+        let mut header = [0; 64];
+        file.read_exact_at(&mut header, 0)?;
+        let count = usize::from(u16::from_le_bytes([header[56], header[57]]));
+        let mut table = vec![0; count * 56];
+        file.read_exact_at(&mut table, number(&header, 32))?;
+        Ok(Self {
+            file,
+            segments: segments(&table),
+        })
+    }
+
+    fn word(&self, address: u64) -> anyhow::Result<u64> {
+        let place = place(&self.segments, address)
+            .with_context(|| format!("/proc/kcore does not hold {address:#x}"))?;
+        let mut bytes = [0; 8];
+        self.file
+            .read_exact_at(&mut bytes, place)
+            .with_context(|| format!("failed to read {address:#x} from /proc/kcore"))?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(word)
+}
+
+/// The loaded segments of a table of 64-bit program headers.
+fn segments(table: &[u8]) -> Vec<(u64, u64, u64)> {
+    const LOAD: [u8; 4] = [1, 0, 0, 0];
+    let headers = table.as_chunks::<56>().0.iter();
+    headers
+        .filter(|header| header[..4] == LOAD)
+        .map(|header| (number(header, 16), number(header, 40), number(header, 8)))
+        .collect()
+}
+
+/// Where 8 bytes at `address` are in the file.
+fn place(segments: &[(u64, u64, u64)], address: u64) -> Option<u64> {
+    segments.iter().find_map(|&(start, size, offset)| {
+        let distance = address.checked_sub(start)?;
+        (distance.checked_add(8)? <= size).then_some(offset + distance)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check each form of line that a kernel writes: entry, return, system call, comment.
+    #[test]
+    fn lines() {
+        let trace = "# tracer: nop\n#\n\
+            qed workload-71      [000] .....     2.345678: sys_enter: NR 41 (2, 1, 0, 0, 0, 0)\n           \
+            <...>-71      [001] ...1.    12.000009: sock_alloc_in: (sock_alloc+0x0/0x80)\n           \
+            a-b-71      [001] d..1.    12.000010: fd_install_in: (fd_install+0x0/0x20) a0=0x3 a1=0xffff8d5ec1d2a000\n           \
+            a-71      [001] .....    12.000011: sock_alloc_out: (__sock_create+0x9c/0x1b0 <- sock_alloc) ret=0xffff8d5ec1d2a000\n           \
+            a-71      [001] .....    12.000012: sys_exit: NR 41 = -24\n";
+        let events = parse(trace);
+        let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "sys_enter",
+                "sock_alloc_in",
+                "fd_install_in",
+                "sock_alloc_out",
+                "sys_exit"
+            ]
+        );
+        assert!(events.iter().all(|event| event.tid == 71));
+        assert_eq!(events[0].fields["NR"], 41);
+        assert_eq!(events[1].time_us, 12_000_009);
+        assert_eq!(events[2].fields["a0"], 3);
+        assert_eq!(events[3].fields["ret"], 0xffff_8d5e_c1d2_a000);
+        assert_eq!(events[4].fields["ret"] as i64, -24);
+    }
+
+    /// Check that an address is found in the segment that holds all 8 bytes, and in no other.
+    #[test]
+    fn places() {
+        let mut table = vec![0u8; 112];
+        table[0] = 4;
+        table[56] = 1;
+        table[56 + 8..56 + 16].copy_from_slice(&0x1000u64.to_le_bytes());
+        table[56 + 16..56 + 24].copy_from_slice(&0xffff_8000_0000_0000u64.to_le_bytes());
+        table[56 + 40..56 + 48].copy_from_slice(&0x100u64.to_le_bytes());
+        let segments = segments(&table);
+        assert_eq!(place(&segments, 0xffff_8000_0000_0010), Some(0x1010));
+        assert_eq!(place(&segments, 0xffff_8000_0000_00f8), Some(0x10f8));
+        assert_eq!(place(&segments, 0xffff_8000_0000_00f9), None);
+        assert_eq!(place(&segments, 0), None);
+    }
+}

@@ -1,0 +1,552 @@
+//! What cannot be done: each case with its exit status and what it says to do. Those with a guest need QEMU
+//! and a cached kernel.
+
+mod support;
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use support::{collector, investigation, said};
+
+const CREATE: &str = "[[experiment]]\nname = \"create\"\nworkload = { syscall = \"socket\", args = [\"AF_INET\", \"SOCK_STREAM\", 0] }\n";
+
+/// Runs a capture of `text` on the host and returns exit status and message, and whether there is evidence.
+fn capture(text: &str) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("i.toml"), text).unwrap();
+    let result = collector(
+        folder.path(),
+        ["capture", "--investigation", "i.toml", "-o", "out/e.json"],
+    )
+    .output()
+    .unwrap();
+    assert_eq!(
+        folder.path().join("out/e.json").exists(),
+        result.status.success()
+    );
+    said(&result)
+}
+
+fn refused(text: &str, expected: &[&str]) {
+    let (status, said) = capture(text);
+    assert_eq!(status, Some(2), "{said}");
+    for part in expected {
+        assert!(said.contains(part), "`{part}` is not in:\n{said}");
+    }
+}
+
+/// Check that what is wrong in an investigation is pointed at, with line and column.
+#[test]
+fn bad_investigations() {
+    refused("[[experiment]\nname = 1\n", &["error", "i.toml:1:"]);
+    refused(
+        &CREATE.replace(
+            "syscall = \"socket\"",
+            "syscall = \"socket\", command = [\"true\"]",
+        ),
+        &["i.toml:3:", "either a `syscall` or a `command`"],
+    );
+    refused(
+        &CREATE.replace("socket", "sokcet"),
+        &[
+            "i.toml:3:25",
+            "`sokcet` is not known",
+            "did you mean `socket`?",
+        ],
+    );
+    refused(
+        &CREATE.replace("SOCK_STREAM", "SOCK_STREM"),
+        &["i.toml:3:", "did you mean `SOCK_STREAM`?"],
+    );
+    refused(
+        &format!("{CREATE}limits = {{ nofiles = 3 }}\n"),
+        &[
+            "i.toml:2:",
+            "resource limit `nofiles`",
+            "did you mean `nofile`?",
+        ],
+    );
+    refused(
+        &format!(
+            "{CREATE}[[experiment.probe]]\nfunction = \"sock_alloc\"\nsignal = {{ name = \"SIGKIL\", at = \"exit\" }}\n"
+        ),
+        &["i.toml:", "signal `SIGKIL`", "did you mean `SIGKILL`?"],
+    );
+    let (status, said) = {
+        let folder = tempfile::tempdir().unwrap();
+        said(
+            &collector(folder.path(), ["capture", "--investigation", "none.toml"])
+                .output()
+                .unwrap(),
+        )
+    };
+    assert_eq!(status, Some(2));
+    assert!(
+        said.contains("none.toml") && said.contains("--investigation"),
+        "{said}"
+    );
+}
+
+/// Check that names that this kernel does not have are told with the nearest ones, by `plan` and in evidence.
+#[test]
+fn unknown_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{CREATE}[[experiment.probe]]\nfunction = \"sock_aloc\"\n\n[[experiment.probe]]\ntracepoint = \"sys_exit\"\n\
+         reads = [{{ at = \"exit\", name = \"data\", path = \"fd->private_dat\" }}]\n"
+    );
+    fs::write(folder.path().join("i.toml"), text).unwrap();
+    let plan = collector(folder.path(), ["plan", "--investigation", "i.toml"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(plan.stdout).unwrap();
+    assert!(plan.status.success());
+    assert!(
+        text.contains("`sock_alloc`") || text.contains("no kprobes"),
+        "{text}"
+    );
+    assert!(text.contains("private_data"), "{text}");
+    let captured = collector(
+        folder.path(),
+        ["capture", "--investigation", "i.toml", "-o", "e.json"],
+    )
+    .output()
+    .unwrap();
+    assert!(captured.status.success(), "{}", said(&captured).1);
+    assert!(
+        fs::read_to_string(folder.path().join("e.json"))
+            .unwrap()
+            .contains("private_data")
+    );
+}
+
+/// Check that an ordinary user is told which capabilities the host wants, and that no evidence is left.
+#[test]
+fn missing_privileges() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(
+        folder.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o777),
+    )
+    .unwrap();
+    let mut command = unprivileged(folder.path());
+    command.args(["capture", "--investigation", "i.toml", "-o", "e.json"]);
+    let (status, said) = said(&command.output().unwrap());
+    assert_eq!(status, Some(3), "{said}");
+    assert!(said.contains("CAP_BPF"), "{said}");
+    assert!(!folder.path().join("e.json").exists());
+}
+
+/// A copy of the program in `folder`, run by an ordinary user where this test is root.
+fn unprivileged(folder: &Path) -> Command {
+    let program = folder.join("qed-collector");
+    fs::copy(support::program(), &program).unwrap();
+    fs::copy(investigation("socket.toml"), folder.join("i.toml")).unwrap();
+    let mut command = Command::new(program);
+    command
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env_remove("XDG_CACHE_HOME");
+    if nix::unistd::geteuid().is_root() {
+        // SAFETY: between fork and exec only system calls are made; nothing allocates or locks.
+        unsafe {
+            command.pre_exec(|| {
+                nix::unistd::setgroups(&[])?;
+                nix::unistd::setgid(65534.into())?;
+                nix::unistd::setuid(65534.into())?;
+                Ok(())
+            });
+        }
+    }
+    command
+}
+
+/// The user's kernel cache, with links to the same files: what a user has who fetched them before.
+fn copy_cache(to: &Path) {
+    let cache = qed_collector::guest::cache::Cache::of_user().unwrap();
+    qed_collector::guest::fetch::kernel(
+        &qed_collector::guest::Source::parse("debian-6.1").unwrap(),
+        &cache,
+        false,
+        &|_| {},
+    )
+    .expect("a kernel");
+    copy(&cache.kernels(), &to.join("qed/kernels"));
+    // A failure of KVM that is known already is not waited for again.
+    let _ = fs::copy(cache.root().join("kvm.json"), to.join("qed/kvm.json"));
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.contains("dbg") || name.starts_with('.') {
+            continue;
+        }
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
+/// Gives everything below `folder` to the ordinary user.
+fn give_away(folder: &Path) {
+    if nix::unistd::geteuid().is_root() {
+        let done = Command::new("chown")
+            .args(["-R", "65534:65534"])
+            .arg(folder)
+            .status();
+        assert!(done.unwrap().success());
+    }
+}
+
+/// Check that an ordinary user without any capability captures in a guest.
+#[test]
+fn unprivileged_guest() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_cache(&folder.path().join(".cache"));
+    let mut command = unprivileged(folder.path());
+    give_away(folder.path());
+    command.args([
+        "capture",
+        "--on",
+        "guest:debian-6.1",
+        "--investigation",
+        "i.toml",
+        "--debuginfo",
+        "none",
+        "-o",
+        "e.json",
+    ]);
+    let (status, said) = said(&command.output().unwrap());
+    assert_eq!(status, Some(0), "{said}");
+    let evidence =
+        qed_evidence::reader::read(&fs::read(folder.path().join("e.json")).unwrap()).unwrap();
+    assert!(evidence.experiments.values().all(|e| e.broken().is_none()));
+    assert_eq!(
+        evidence.experiments["create"].probes["fd_install"]
+            .hits
+            .len(),
+        1
+    );
+}
+
+/// Check that without QEMU its package is named.
+#[test]
+fn no_qemu() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_cache(folder.path());
+    let (status, said) = said(
+        &collector(
+            folder.path(),
+            [
+                "capture",
+                "--on",
+                "guest:debian-6.1",
+                "--debuginfo",
+                "none",
+                "-o",
+                "e.json",
+                "--investigation",
+            ],
+        )
+        .arg(investigation("socket.toml"))
+        .env("XDG_CACHE_HOME", folder.path())
+        .env("PATH", "")
+        .output()
+        .unwrap(),
+    );
+    assert_eq!(status, Some(3), "{said}");
+    assert!(said.contains("apt-get install qemu-system-x86"), "{said}");
+}
+
+/// Sources that nobody serves, as apt's configuration.
+fn offline(folder: &Path) -> std::path::PathBuf {
+    let config = folder.join("apt.conf");
+    let sources = folder.join("sources.list");
+    fs::write(
+        &sources,
+        "deb [trusted=yes] http://127.0.0.1:9/debian bookworm main\n",
+    )
+    .unwrap();
+    let text = format!(
+        "Dir::Etc::sourcelist \"{}\";\nDir::Etc::sourceparts \"/nonexistent\";\nDir::State::lists \"{}\";\nAcquire::http::Proxy \"http://127.0.0.1:9\";\n",
+        sources.display(),
+        folder.join("lists").display()
+    );
+    fs::write(&config, text).unwrap();
+    config
+}
+
+/// Check that without a network and without a cached kernel it is soon said what to do.
+#[test]
+fn no_network_no_kernel() {
+    let folder = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    let (status, said) = said(
+        &collector(
+            folder.path(),
+            [
+                "capture",
+                "--on",
+                "guest:debian-6.1",
+                "-o",
+                "e.json",
+                "--investigation",
+            ],
+        )
+        .arg(investigation("socket.toml"))
+        .env("XDG_CACHE_HOME", folder.path().join("cache"))
+        .env("APT_CONFIG", offline(folder.path()))
+        .output()
+        .unwrap(),
+    );
+    assert_eq!(status, Some(3), "{said}");
+    assert!(said.contains("no kernel for guest:debian-6.1"), "{said}");
+    assert!(said.contains("guest:PATH-TO-VMLINUZ"), "{said}");
+    assert!(
+        started.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// Check that without a network a cached kernel is used, and that this is said.
+#[test]
+fn no_network_cached_kernel() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    copy_cache(&cache);
+    let result = collector(
+        folder.path(),
+        [
+            "capture",
+            "--on",
+            "guest:debian-6.1",
+            "--refresh",
+            "--debuginfo",
+            "none",
+            "-o",
+            "e.json",
+            "--investigation",
+        ],
+    )
+    .arg(investigation("pipe.toml"))
+    .env("XDG_CACHE_HOME", &cache)
+    .env("APT_CONFIG", offline(folder.path()))
+    .output()
+    .unwrap();
+    let (status, said) = said(&result);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("could not be fetched") && said.contains("from the cache"),
+        "{said}"
+    );
+}
+
+/// Check that a guest that hangs is given up at its limit, and that no QEMU is left.
+#[test]
+fn hanging_guest() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, said) = said(
+        &collector(
+            folder.path(),
+            [
+                "capture",
+                "--on",
+                "guest:debian-6.1",
+                "--limit",
+                "0",
+                "--debuginfo",
+                "none",
+                "-o",
+                "e.json",
+                "--investigation",
+            ],
+        )
+        .arg(investigation("pipe.toml"))
+        .output()
+        .unwrap(),
+    );
+    assert_eq!(status, Some(3), "{said}");
+    assert!(
+        said.contains("did not finish within") && said.contains("Allow more time"),
+        "{said}"
+    );
+    assert!(!folder.path().join("e.json").exists());
+}
+
+/// Check that evidence that cannot be written whole leaves what was there, and nothing half.
+#[test]
+fn full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("e.json"), "old").unwrap();
+    let mut command = collector(
+        folder.path(),
+        ["capture", "-o", "e.json", "--investigation"],
+    );
+    command.arg(investigation("socket.toml"));
+    // SAFETY: between fork and exec only system calls are made; nothing allocates or locks.
+    unsafe {
+        command.pre_exec(|| {
+            nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE, 4096, 4096)?;
+            // The signal would end the process; ignored, the write fails as on a full disk.
+            nix::sys::signal::signal(
+                nix::sys::signal::Signal::SIGXFSZ,
+                nix::sys::signal::SigHandler::SigIgn,
+            )?;
+            Ok(())
+        });
+    }
+    let (status, said) = said(&command.output().unwrap());
+    assert_eq!(status, Some(3), "{said}");
+    assert!(
+        said.contains("the evidence there before is untouched"),
+        "{said}"
+    );
+    assert_eq!(
+        fs::read_to_string(folder.path().join("e.json")).unwrap(),
+        "old"
+    );
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
+    assert!(
+        left.iter().all(|name| name == "e.json" || name == ".lock"),
+        "{left:?}"
+    );
+}
+
+/// The processes that `root` started, and theirs, by what they run.
+fn descendants(root: u32) -> Vec<(u32, String)> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        let Some((name, rest)) = stat.rsplit_once(") ") else {
+            continue;
+        };
+        let parent = rest.split(' ').nth(1).and_then(|p| p.parse::<u32>().ok());
+        let name = name.split_once('(').map_or("", |(_, name)| name).to_owned();
+        parents.push((pid, parent.unwrap_or(0), name));
+    }
+    let mut found = vec![(root, String::new())];
+    let mut at = 0;
+    while at < found.len() {
+        let parent = found[at].0;
+        found.extend(
+            parents
+                .iter()
+                .filter(|p| p.1 == parent)
+                .map(|p| (p.0, p.2.clone())),
+        );
+        at += 1;
+    }
+    found.split_off(1)
+}
+
+fn alive(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// Kills a capture when it has started a process, and checks that nothing of it lives on: no process, hence no
+/// program (the kernel closes its links), no half-written evidence, no lock.
+fn killed(machine: &str, text: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("e.json"), "old").unwrap();
+    let args = [
+        "capture",
+        "--on",
+        machine,
+        "--debuginfo",
+        "none",
+        "-o",
+        "e.json",
+        "--investigation",
+    ];
+    let mut child = collector(folder.path(), args)
+        .arg(text)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let children = loop {
+        let children = descendants(child.id());
+        if !children.is_empty() {
+            break children;
+        }
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it ended before it could be killed"
+        );
+        assert!(started.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    // A second capture into the same folder says so, and ends.
+    let (status, message) = said(&collector(folder.path(), args).arg(text).output().unwrap());
+    assert!(
+        child.try_wait().unwrap().is_none(),
+        "the first ended too soon for this test"
+    );
+    assert_eq!(status, Some(3), "{message}");
+    assert!(
+        message.contains("another capture is writing to"),
+        "{message}"
+    );
+    let children = [children, descendants(child.id())].concat();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let started = Instant::now();
+    while children.iter().any(|(pid, _)| alive(*pid)) {
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "left behind: {children:?}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(
+        fs::read_to_string(folder.path().join("e.json")).unwrap(),
+        "old"
+    );
+    assert!(
+        qed_collector::capture::store::Store::open(folder.path()).is_ok(),
+        "the lock is still held"
+    );
+}
+
+/// Check that a killed capture on the host leaves nothing behind, and that a second one at once is refused.
+#[test]
+fn killed_on_the_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = folder.path().join("slow.toml");
+    fs::write(
+        &slow,
+        "[[experiment]]\nname = \"slow\"\nworkload = { command = [\"sleep\", \"30\"] }\ntimeout-ms = 40000\n\n\
+         [[experiment.probe]]\ntracepoint = \"sys_exit\"\nname = \"exit\"\nsyscall = \"socket\"\n",
+    )
+    .unwrap();
+    killed("host", &slow);
+}
+
+/// Check that a killed capture in a guest leaves nothing behind, and that a second one at once is refused.
+#[test]
+fn killed_in_a_guest() {
+    killed("guest:debian-6.1", &investigation("socket.toml"));
+}

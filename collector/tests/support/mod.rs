@@ -1,0 +1,169 @@
+//! What the end-to-end tests share: running the real program, and captures that are made once per process.
+#![allow(dead_code)] // each test file uses its part
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use qed_collector::guest::cache::Cache;
+use qed_collector::guest::{GuestSpec, Source, fetch, run};
+use qed_collector::job::Job;
+use qed_evidence::Evidence;
+use qed_evidence::leaves::leaves;
+use qed_evidence::value::{Datum, Value};
+
+pub const GUESTS: [&str; 2] = ["debian-6.1", "debian-6.12"];
+
+/// The program under test.
+pub fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_qed-collector"))
+}
+
+/// An investigation of the repository.
+pub fn investigation(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../investigations")
+        .join(name)
+}
+
+/// The program with these arguments, in a folder of its own.
+pub fn collector<S: AsRef<OsStr>>(folder: &Path, args: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(program());
+    command.args(args).current_dir(folder);
+    command
+}
+
+/// Exit status and standard error of a finished run.
+pub fn said(output: &Output) -> (Option<i32>, String) {
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+/// One capture, as a reader of its evidence sees it.
+pub struct Captured {
+    pub evidence: Evidence,
+    leaves: HashMap<String, Datum>,
+}
+
+impl Captured {
+    fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).expect("an evidence file");
+        let evidence = qed_evidence::reader::read(&bytes).expect("strictly valid evidence");
+        let leaves = leaves(&evidence)
+            .into_iter()
+            .map(|(path, leaf)| (path, leaf.datum.into_owned()))
+            .collect();
+        Self { evidence, leaves }
+    }
+
+    /// What is at a path.
+    pub fn datum(&self, path: &str) -> &Datum {
+        self.leaves
+            .get(path)
+            .unwrap_or_else(|| panic!("{}: nothing at {path}", self.evidence.machine.name))
+    }
+
+    /// The value at a path.
+    pub fn value(&self, path: &str) -> &Value {
+        match self.datum(path) {
+            Datum::Value(value) => value,
+            Datum::Unavailable(why) => panic!("{path}: {}", why.unavailable),
+        }
+    }
+
+    /// The address at a path, which must not be 0.
+    pub fn pointer(&self, path: &str) -> u64 {
+        match self.value(path) {
+            Value::Address { value, .. } if value.0 != 0 => value.0,
+            other => panic!("{path}: {other:?} is no pointer"),
+        }
+    }
+
+    /// The number at a path.
+    pub fn number(&self, path: &str) -> i128 {
+        number(self.value(path)).unwrap_or_else(|| panic!("{path} is no number"))
+    }
+
+    /// The name of an error number.
+    pub fn errno(&self, experiment: &str) -> &str {
+        match self.value(&format!("{experiment}.outcome.errno")) {
+            Value::Errno { name, .. } => name,
+            other => panic!("{experiment}: {other:?}"),
+        }
+    }
+
+    /// Why there is no value at a path.
+    pub fn reason(&self, path: &str) -> &str {
+        match self.datum(path) {
+            Datum::Unavailable(why) => &why.unavailable,
+            Datum::Value(value) => panic!("{path} is {value:?}"),
+        }
+    }
+}
+
+/// A value as a number, whatever it is a number of.
+pub fn number(value: &Value) -> Option<i128> {
+    Some(match value {
+        Value::Address { value, .. } => i128::from(value.0),
+        Value::Symbol { address, .. } => i128::from(address.0),
+        Value::Int { value, .. } | Value::Offset { value } | Value::Flags { value, .. } => {
+            value.get()
+        }
+        Value::Enum { value, .. } => value.get(),
+        Value::Fd { value } | Value::Pid { value } | Value::Errno { value, .. } => {
+            i128::from(*value)
+        }
+        Value::Size { value } => i128::from(*value),
+        Value::Bool { value } => i128::from(*value),
+        _ => return None,
+    })
+}
+
+/// The evidence of one capture; made once per process, whoever asks.
+pub fn captured(machine: &str, file: &str) -> Arc<Captured> {
+    static DONE: OnceLock<Mutex<HashMap<(String, String), Arc<OnceLock<Arc<Captured>>>>>> =
+        OnceLock::new();
+    let cell = {
+        let mut done = DONE
+            .get_or_init(Mutex::default)
+            .lock()
+            .unwrap_or_else(|e| e.into_inner());
+        Arc::clone(done.entry((machine.into(), file.into())).or_default())
+    };
+    let made = cell.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let output = folder.path().join("evidence.json");
+        let result = collector(folder.path(), ["capture", "--on", machine, "-o"])
+            .arg(&output)
+            .arg("--investigation")
+            .arg(investigation(file))
+            .output()
+            .expect("the program runs");
+        assert!(result.status.success(), "{machine}: {}", said(&result).1);
+        Arc::new(Captured::read(&output))
+    });
+    Arc::clone(made)
+}
+
+/// Gives a guest a job, and returns what it answered.
+pub fn guest_job(name: &str, job: &Job) -> Vec<u8> {
+    let cache = Cache::of_user().expect("a cache folder");
+    let source = Source::parse(name).expect("a guest's name");
+    let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
+    let mut spec = GuestSpec::new(kernel, program().to_owned(), cache);
+    spec.files.push(job.file().expect("a job"));
+    spec.limit = Duration::from_secs(120);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime
+        .block_on(run(&spec, &|_| {}))
+        .expect("an answer")
+        .payload
+}
