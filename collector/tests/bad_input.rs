@@ -11,7 +11,15 @@ use std::time::{Duration, Instant};
 
 use support::{collector, investigation, said};
 
-const CREATE: &str = "[[experiment]]\nname = \"create\"\nworkload = { syscall = \"socket\", args = [\"AF_INET\", \"SOCK_STREAM\", 0] }\n";
+const CREATE: &str = r#"[[experiment]]
+name = "create"
+workload = { syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0] }
+
+[[experiment.probe]]
+tracepoint = "sys_exit"
+name = "end"
+
+"#;
 
 /// Runs a capture of `text` on the host and returns exit status and message, and whether there is evidence.
 fn capture(text: &str) -> (Option<i32>, String) {
@@ -52,7 +60,7 @@ fn bad_investigations() {
     refused(
         &CREATE.replace("socket", "sokcet"),
         &[
-            "i.toml:3:25",
+            "i.toml:3:2",
             "`sokcet` is not known",
             "did you mean `socket`?",
         ],
@@ -62,7 +70,10 @@ fn bad_investigations() {
         &["i.toml:3:", "did you mean `SOCK_STREAM`?"],
     );
     refused(
-        &format!("{CREATE}limits = {{ nofiles = 3 }}\n"),
+        &CREATE.replace(
+            "name = \"create\"\n",
+            "name = \"create\"\nlimits = { nofiles = 3 }\n",
+        ),
         &[
             "i.toml:2:",
             "resource limit `nofiles`",

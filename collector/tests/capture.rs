@@ -220,7 +220,7 @@ fn return_probe() {
         assert_eq!(symbol("slot_hijacked"), "arch_rethook_trampoline", "{name}");
         let text = |path: &str| seen.value(path).clone();
         let before = text("text_before.witness.exit.text");
-        assert_eq!(before, text("text_after.witness.exit.text"), "{name}");
+        assert_eq!(before, text("text_after.witness.entry.text"), "{name}");
         for experiment in ["slot_plain", "slot_hijacked"] {
             assert_ne!(
                 before,

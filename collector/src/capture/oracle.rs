@@ -160,7 +160,13 @@ fn definitions(planned: &PlannedExperiment) -> String {
         {
             out += &format!(" a{register}=$arg{}:x64", register + 1);
         }
-        out += &format!("\nr:{GROUP}/{function}_out {function} ret=$retval:x64\n");
+        // 6.12 knows from its BTF that a `void` function has no value, and refuses to look.
+        let value = if probe.returns.is_some() {
+            " ret=$retval:x64"
+        } else {
+            ""
+        };
+        out += &format!("\nr:{GROUP}/{function}_out {function}{value}\n");
     }
     out
 }
