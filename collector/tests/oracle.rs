@@ -15,9 +15,12 @@ fn step(structure: &str, member: &str) -> (String, String) {
     (structure.into(), member.into())
 }
 
+/// Values with the number of bits that count, by the name of the field.
+type Fields = BTreeMap<String, (i128, u32)>;
+
 /// Our side: (order, event name, fields) of every function probe, in order. Fields that the evidence does not
 /// have are left out, except that each one left out must be a `void` return.
-fn ours(experiment: &Experiment) -> Vec<(String, BTreeMap<String, (i128, u32)>)> {
+fn ours(experiment: &Experiment) -> Vec<(String, Fields)> {
     let mut events = BTreeMap::new();
     for (name, probe) in &experiment.probes {
         if !matches!(probe.target, qed_evidence::document::Target::Function(_))

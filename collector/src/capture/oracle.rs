@@ -181,7 +181,7 @@ fn offset(btf: &Btf<'_>, structure: &str, member: &str) -> anyhow::Result<u64> {
         bail!("{structure} is no structure");
     };
     let member = btf.find_member(&composite, member)?.with_context(unknown)?;
-    Ok(u64::from(member.bit_offset) / 8)
+    Ok(member.bit_offset / 8)
 }
 
 /// One line of the `trace` file.

@@ -52,7 +52,7 @@ impl Store {
         fs::create_dir_all(folder).map_err(io_error("create the folder", folder))?;
         if folder
             .parent()
-            .is_some_and(|parent| parent.ends_with(".qed"))
+            .is_some_and(|parent| parent.file_name().is_some_and(|name| name == ".qed"))
         {
             let ignore = folder.with_file_name(".gitignore");
             if !ignore.exists() {

@@ -311,7 +311,9 @@ mod tests {
         let waiting = std::sync::atomic::AtomicUsize::new(0);
         std::thread::scope(|scope| {
             let second = scope.spawn(|| {
-                cache.lock(&|_| drop(waiting.fetch_add(1, std::sync::atomic::Ordering::SeqCst)))
+                cache.lock(&|_| {
+                    waiting.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                })
             });
             while waiting.load(std::sync::atomic::Ordering::SeqCst) == 0 {
                 std::thread::yield_now();

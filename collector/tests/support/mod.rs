@@ -124,10 +124,12 @@ pub fn number(value: &Value) -> Option<i128> {
     })
 }
 
+/// Captures by machine and investigation.
+type Captures = HashMap<(String, String), Arc<OnceLock<Arc<Captured>>>>;
+
 /// The evidence of one capture; made once per process, whoever asks.
 pub fn captured(machine: &str, file: &str) -> Arc<Captured> {
-    static DONE: OnceLock<Mutex<HashMap<(String, String), Arc<OnceLock<Arc<Captured>>>>>> =
-        OnceLock::new();
+    static DONE: OnceLock<Mutex<Captures>> = OnceLock::new();
     let cell = {
         let mut done = DONE
             .get_or_init(Mutex::default)
