@@ -164,7 +164,7 @@ fn nothing_leaks() {
 }
 
 /// Check that two independent sources give the same slide, that it is aligned, that every symbol has it, and
-/// that two boots of one kernel differ.
+/// that two captures are two boots.
 #[test]
 fn slide() {
     for name in GUESTS {
@@ -186,7 +186,7 @@ fn slide() {
             let at = |leaf: &str| seen.number(&format!("kaslr.symbols.{symbol}.{leaf}"));
             assert_eq!(at("live") - at("static"), slide, "{name} {symbol}");
         }
-        // Two captures are two boots. One slide in about 500 is drawn twice, three times in a row almost never.
+        // Two captures are two boots of one kernel.
         let other = guest(name, "pipe.toml");
         assert_ne!(
             seen.evidence.machine.boot_id,
@@ -197,6 +197,50 @@ fn slide() {
             other.evidence.kernel.btf_digest
         );
     }
+}
+
+/// Check that `--boots` notes further boots, that each states the slide that its `_text` shows, and that the slide is
+/// drawn anew: five boots with one slide would be one in 500^4 by chance.
+#[test]
+fn boots() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("boots.json");
+    let output = support::collector(
+        folder.path(),
+        [
+            "capture".as_ref(),
+            "--investigation".as_ref(),
+            support::investigation("pipe.toml").as_os_str(),
+            "--on".as_ref(),
+            "guest:debian-6.1".as_ref(),
+            "--debuginfo".as_ref(),
+            "none".as_ref(),
+            "--boots".as_ref(),
+            "4".as_ref(),
+            "-o".as_ref(),
+            file.as_os_str(),
+        ],
+    )
+    .output()
+    .unwrap();
+    assert!(output.status.success(), "{:?}", support::said(&output));
+    let evidence = qed_evidence::reader::read(&std::fs::read(&file).unwrap()).unwrap();
+    let leaves = qed_evidence::leaves::leaves(&evidence);
+    let number = |path: &str| support::number(leaves[path].datum.value().expect(path)).expect(path);
+    let mut slides = vec![number("kaslr.slide")];
+    let mut bases = std::collections::BTreeSet::new();
+    for boot in 1..=4 {
+        let slide = number(&format!("boots.boot{boot}.slide"));
+        let Some(Value::Address { value, .. }) =
+            leaves[&format!("boots.boot{boot}.text")].datum.value()
+        else {
+            panic!("boot {boot} has no address of _text");
+        };
+        bases.insert(i128::from(value.0) - slide);
+        slides.push(slide);
+    }
+    assert_eq!(bases.len(), 1, "one image has one static place: {bases:x?}");
+    assert!(slides.iter().any(|slide| *slide != slides[0]), "{slides:?}");
 }
 
 /// Check that a callee reads the true caller from its caller's slot while that has no return probe, and the

@@ -289,8 +289,6 @@ pub async fn boot(
     let init = std::env::current_exe().context("failed to find this program's own file")?;
     let mut spec = GuestSpec::new(kernel, init, cache);
     spec.files.push(job.file()?);
-    // Slabs that merge would name another cache than the one that was asked.
-    spec.append = "slab_nomerge".into();
     spec.limit = Duration::from_secs(limit);
     Ok(guest::run(&spec, say).await?)
 }
