@@ -24,6 +24,8 @@ pub struct Place {
     pub root: PathBuf,
     /// The folder of its chapters, relative to the root.
     pub src: PathBuf,
+    /// The folder of its theme, relative to the root.
+    pub theme: PathBuf,
 }
 
 /// Why a book cannot be built, and everything else there is to say.
@@ -93,6 +95,7 @@ pub fn fill_all(chapters: &[Chapter], config: &Config, store: &Store, target: Ta
         uses.push(shown);
     }
     report.problems.extend(stale(config, store));
+    report.problems.extend(store.templates.problems());
     Outcome {
         texts,
         uses,
@@ -146,7 +149,7 @@ pub fn build(
     let live = chapters.iter().any(Chapter::is_live);
     let mut outcome = if live {
         let warnings = crate::capture::refresh(&place.root, config, &here);
-        match load(&place.root, config, &here) {
+        match load(place, config, &here) {
             Ok(store) => {
                 let mut outcome = fill_all(chapters, config, &store, target);
                 outcome.report.problems.extend(warnings);

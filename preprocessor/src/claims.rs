@@ -17,7 +17,6 @@ use crate::fill::Rendered;
 use crate::format;
 use crate::page::Use;
 use crate::syntax::{SyntaxError, only_options, words};
-use crate::template;
 
 /// One claim of the book with its verdicts.
 #[derive(Debug)]
@@ -493,7 +492,7 @@ fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
         .collect();
     Rendered {
         text: text(&data),
-        html: template::render("claim", &data),
+        html: facts.templates.render("claim", &data),
         machines: vec![judged.shown],
         uses,
     }

@@ -76,6 +76,11 @@ enum Command {
         /// Its folder
         dir: PathBuf,
     },
+    /// Prints a built-in template, to be replaced by qed/NAME.hbs in the book's theme folder
+    Template {
+        /// Its name; without it, all names
+        name: Option<String>,
+    },
     /// Prints the JSON Schema of evidence
     Schema,
 }
@@ -93,6 +98,7 @@ pub fn run() -> u8 {
             commands::verify::run(&site, evidence.as_deref())
         }
         Some(Command::Init { dir }) => commands::init::run(&dir),
+        Some(Command::Template { name }) => commands::template(name.as_deref()),
         Some(Command::Schema) => commands::schema(),
     }
 }

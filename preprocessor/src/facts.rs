@@ -14,6 +14,7 @@ use crate::config::{Addresses, Config};
 use crate::format::As;
 use crate::redact::{Leave, Pseudonyms};
 use crate::store::{Loaded, Store};
+use crate::template::Templates;
 
 /// A path on one machine.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub struct Facts<'a> {
     pub loaded: &'a [Loaded],
     /// Machines that have none, and why.
     pub absent: &'a [(String, String)],
+    /// What its HTML is made with.
+    pub templates: &'a Templates,
     /// Paths and their values.
     pub catalog: Catalog<'a>,
     /// The machine for what belongs to no experiment.
@@ -144,6 +147,7 @@ impl<'a> Facts<'a> {
             config,
             loaded: &store.loaded,
             absent: &store.absent,
+            templates: &store.templates,
             catalog: Catalog {
                 investigation: &store.investigation,
                 machines: indexed,

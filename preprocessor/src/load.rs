@@ -13,7 +13,7 @@ use qed_evidence::diagnostic::Diagnostic;
 use crate::book::{Place, parse};
 use crate::chapter::Chapter;
 use crate::config::{self, Config};
-use crate::protocol::{Markdown, chapters};
+use crate::protocol::{Markdown, chapters, theme};
 
 /// Stands in for this preprocessor and keeps the book as it came.
 struct Keep(Rc<RefCell<Book>>);
@@ -101,6 +101,7 @@ pub fn load(root: &Path) -> std::result::Result<Loaded, Diagnostic> {
         place: Place {
             root: root.to_owned(),
             src: book.config.book.src.clone(),
+            theme: theme(html.as_ref()),
         },
         config: settings,
     })

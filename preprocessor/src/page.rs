@@ -136,7 +136,7 @@ pub fn html(facts: &Facts<'_>, uses: &[Use], machines: &[usize], literals: usize
     } else {
         format!("Measured on {}", names.join(", "))
     };
-    template::render(
+    facts.templates.render(
         "page",
         &Page {
             style: template::style(),

@@ -17,6 +17,8 @@ pub struct Context {
     pub root: PathBuf,
     /// The folder of the chapters, relative to the root.
     pub src: PathBuf,
+    /// The folder of the theme, relative to the root.
+    pub theme: PathBuf,
     /// The renderer's name.
     pub renderer: String,
     /// The table `[preprocessor.qed]`.
@@ -93,6 +95,7 @@ pub fn read(input: &str) -> Result<Input<'_>, String> {
     Ok(Input {
         context: Context {
             src: src.into(),
+            theme: theme(typed.config.pointer("/output/html")),
             table: typed
                 .config
                 .pointer("/preprocessor/qed")
@@ -104,6 +107,14 @@ pub fn read(input: &str) -> Result<Input<'_>, String> {
         },
         book: book.get(),
     })
+}
+
+/// The folder of the theme, from `[output.html]`, with mdBook's default.
+pub fn theme(html: Option<&Value>) -> PathBuf {
+    html.and_then(|h| h.get("theme"))
+        .and_then(Value::as_str)
+        .unwrap_or("theme")
+        .into()
 }
 
 /// Any 0.5 will do.

@@ -45,6 +45,7 @@ pub fn run() -> u8 {
     let place = Place {
         root: context.root,
         src: context.src,
+        theme: context.theme,
     };
     match build(&place, &config, &parsed, target) {
         Err(report) => {

@@ -8,7 +8,9 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::MachineKind;
 use qed_evidence::investigation::Investigation;
 
+use crate::book::Place;
 use crate::config::{Config, evidence_file};
+use crate::template::Templates;
 
 /// Where captures put their evidence, relative to the book's root.
 pub const CAPTURED: &str = ".qed/evidence";
@@ -50,6 +52,8 @@ pub struct Store {
     pub loaded: Vec<Loaded>,
     /// The machines that have none, with the reason.
     pub absent: Vec<(String, String)>,
+    /// The book's templates.
+    pub templates: Templates,
 }
 
 /// The machine and the moment at which the book is built.
@@ -143,14 +147,20 @@ pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<
 }
 
 /// Reads the evidence of all machines: what was captured, else what was recorded.
-pub fn load(root: &Path, config: &Config, here: &Here) -> Result<Store, Vec<Diagnostic>> {
+pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Diagnostic>> {
+    let root = place.root.as_path();
     let investigation = investigation(root, config)?;
     let mut store = Store {
         investigation,
         loaded: Vec::new(),
         absent: Vec::new(),
+        templates: Templates::default(),
     };
     let mut problems = Vec::new();
+    match Templates::load(root, &place.theme) {
+        Ok(templates) => store.templates = templates,
+        Err(wrong) => problems.extend(wrong),
+    }
     for machine in &config.machines {
         let name = evidence_file(machine);
         let mut found = false;

@@ -117,3 +117,39 @@ fn recorded_evidence_is_announced() {
     );
     assert!(html.contains("0xa200000"), "{html}");
 }
+
+/// Check that a book's own template is used, that a bad one stops the build at its line, and that a file which is
+/// no template is named.
+#[test]
+fn own_templates() {
+    let chapter = "# One\n\n```qed-exhibit table\na: create.outcome.returned\n```\n";
+    let book = Book::new(&[("one.md", chapter)], "", "");
+    book.write(
+        "theme/qed/table.hbs",
+        "<ol>\n{{#each rows}}\n<li>{{label}}\n<b>{{text}}</b></li>\n{{/each}}\n</ol>\n",
+    );
+    book.build();
+    let html = book.read("book/one.html");
+    assert!(html.contains("<li>a<b>3</b></li>"), "{html}");
+    for (name, text, said) in [
+        ("table", "<p>\n{{rowz}}</p>\n", "theme/qed/table.hbs:2:"),
+        ("page", "<p>{{notices</p>", "theme/qed/page.hbs:1:"),
+        ("tabel", "", "did you mean `table.hbs`?"),
+    ] {
+        book.write(&format!("theme/qed/{name}.hbs"), text);
+        let output = book.mdbook(&["build"]);
+        assert!(!output.status.success(), "{name}");
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+        assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+        std::fs::remove_file(book.path(&format!("theme/qed/{name}.hbs"))).unwrap();
+    }
+    // Another theme folder is another place for templates.
+    let book = Book::new(
+        &[("one.md", chapter)],
+        "",
+        "[output.html]\ntheme = \"looks\"",
+    );
+    book.write("looks/qed/table.hbs", "<b>mine</b>\n");
+    book.build();
+    assert!(book.read("book/one.html").contains("<b>mine</b>"));
+}

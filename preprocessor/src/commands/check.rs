@@ -102,6 +102,7 @@ pub fn run(root: &Path, format: Format) -> u8 {
     found
         .problems
         .extend(crate::book::stale(&book.config, &store));
+    found.problems.extend(store.templates.problems());
     let total = claims.in_order().count();
     if total == 0 {
         let message = "the book makes no claim, so there is nothing that could have been checked";

@@ -7,8 +7,9 @@ pub mod init;
 pub mod paths;
 pub mod verify;
 
-use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::diagnostic::{Diagnostic, nearest};
 
+use crate::template::BUILT_IN;
 use crate::{report, store};
 
 /// All good.
@@ -44,6 +45,30 @@ pub fn schema() -> u8 {
     }
 }
 
+/// One built-in template, or the names of all.
+pub fn template(name: Option<&str>) -> u8 {
+    let names = || BUILT_IN.iter().map(|(name, _)| *name);
+    let Some(name) = name else {
+        for name in names() {
+            print(&format!("{name}\n"));
+        }
+        return GOOD;
+    };
+    match BUILT_IN.iter().find(|(known, _)| *known == name) {
+        Some((_, text)) => {
+            print(text);
+            GOOD
+        }
+        None => {
+            let problem = Diagnostic::error_without_place(format!("there is no template `{name}`"));
+            refuse(&[match nearest(name, names()) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem.help("`mdbook-qed template` lists all"),
+            }])
+        }
+    }
+}
+
 /// A table with two spaces between its columns.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -69,5 +94,5 @@ fn table(rows: &[Vec<String>]) -> String {
 
 /// The evidence of a book, for looking at it: nothing is captured.
 fn evidence(book: &crate::load::Loaded) -> Result<store::Store, Vec<Diagnostic>> {
-    store::load(&book.place.root, &book.config, &store::Here::look())
+    store::load(&book.place, &book.config, &store::Here::look())
 }

@@ -9,7 +9,6 @@ use crate::facts::Facts;
 use crate::fill::Rendered;
 use crate::format::duration;
 use crate::syntax::SyntaxError;
-use crate::template;
 
 /// One line of the tree.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -155,7 +154,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         text.push_str(&format!("\n{}{}{}", line.lead, line.name, line.rest));
     }
     Ok(Rendered {
-        html: template::render("calltree", &Data { caption, lines }),
+        html: facts.templates.render("calltree", &Data { caption, lines }),
         text,
         machines: vec![machine],
         uses: Vec::new(),

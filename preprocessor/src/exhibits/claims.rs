@@ -6,7 +6,6 @@ use super::Request;
 use crate::claims::{Judged, badge};
 use crate::fill::Rendered;
 use crate::syntax::SyntaxError;
-use crate::template;
 
 #[derive(Serialize)]
 struct Row {
@@ -87,7 +86,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     }
     text.push(sum.clone());
     Ok(Rendered {
-        html: template::render(
+        html: facts.templates.render(
             "claims",
             &Data {
                 machines,

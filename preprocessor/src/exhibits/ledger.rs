@@ -8,7 +8,6 @@ use super::{Request, caption, nothing};
 use crate::fill::Rendered;
 use crate::format::duration;
 use crate::syntax::SyntaxError;
-use crate::template;
 
 #[derive(Serialize)]
 struct Row {
@@ -115,7 +114,9 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     }
     text.push_str(&format!("\n{sum}"));
     Ok(Rendered {
-        html: template::render("ledger", &Data { caption, rows, sum }),
+        html: facts
+            .templates
+            .render("ledger", &Data { caption, rows, sum }),
         text,
         machines: vec![machine],
         uses: Vec::new(),

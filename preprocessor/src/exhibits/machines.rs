@@ -8,7 +8,6 @@ use crate::fill::Rendered;
 use crate::format::{datum, minute};
 use crate::store::{Origin, age_in_words};
 use crate::syntax::SyntaxError;
-use crate::template;
 
 #[derive(Serialize)]
 struct Fact {
@@ -130,7 +129,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         );
     }
     Ok(Rendered {
-        html: template::render("machines", &Data { machines }),
+        html: facts.templates.render("machines", &Data { machines }),
         text: text.join("\n"),
         machines: (0..facts.loaded.len()).collect(),
         uses: Vec::new(),

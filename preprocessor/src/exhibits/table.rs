@@ -8,7 +8,6 @@ use crate::fill::Rendered;
 use crate::format::{STYLE_OPTIONS, Style, describe};
 use crate::page::{Use, machines};
 use crate::syntax::{SyntaxError, only_options, words};
-use crate::template;
 
 #[derive(Serialize)]
 struct Row {
@@ -114,7 +113,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     Ok(Rendered {
         text: text.join("\n"),
         machines: machines(&uses, &[]),
-        html: template::render("table", &Data { rows }),
+        html: facts.templates.render("table", &Data { rows }),
         uses,
     })
 }
