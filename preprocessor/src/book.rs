@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use qed_evidence::diagnostic::{Diagnostic, Severity, Source};
-use qed_evidence::resolve::Indexed;
 
 use crate::chapter::Chapter;
 use crate::claims::Claims;
@@ -15,7 +14,7 @@ use crate::fill::{Filled, Target, fill};
 use crate::page::Use;
 use crate::protocol::Markdown;
 use crate::relocate;
-use crate::store::{Here, Store, load};
+use crate::store::{Here, load};
 
 /// Where a book is.
 #[derive(Clone, Debug)]
@@ -68,16 +67,16 @@ pub struct Outcome {
     pub texts: Vec<String>,
     /// Everything that is shown, by chapter.
     pub uses: Vec<Vec<Use>>,
+    /// The claims with their verdicts.
+    pub claims: Claims,
     /// What there is to say.
     pub report: Report,
 }
 
-/// Fills all chapters from `store`.
-pub fn fill_all(chapters: &[Chapter], config: &Config, store: &Store, target: Target) -> Outcome {
-    let indexed: Vec<Indexed<'_>> = index(store);
-    let facts = Facts::new(config, store, &indexed);
+/// Judges all claims and fills all chapters.
+pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outcome {
     let mut report = Report::default();
-    let claims = Claims::collect(chapters, &facts, &mut report.problems);
+    let claims = Claims::collect(chapters, facts, &mut report.problems);
     report.false_claim = claims
         .iter()
         .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()));
@@ -89,30 +88,30 @@ pub fn fill_all(chapters: &[Chapter], config: &Config, store: &Store, target: Ta
             text,
             uses: shown,
             problems,
-        } = fill(chapter, number, &facts, &claims, target);
+        } = fill(chapter, number, facts, &claims, target);
         report.problems.extend(problems);
         texts.push(text);
         uses.push(shown);
     }
-    report.problems.extend(stale(config, store));
-    report.problems.extend(store.templates.problems());
+    report.problems.extend(stale(facts));
+    report.problems.extend(facts.templates.problems());
     Outcome {
         texts,
         uses,
+        claims,
         report,
     }
 }
 
 /// Complaints about evidence that is out of date.
-pub fn stale(config: &Config, store: &Store) -> Vec<Diagnostic> {
+pub fn stale(facts: &Facts<'_>) -> Vec<Diagnostic> {
+    let config = facts.config;
     if config.on_stale == OnMissing::Show {
         return Vec::new();
     }
-    let stale = store
-        .loaded
-        .iter()
-        .filter(|loaded| !loaded.stale.is_empty());
+    let stale = facts.loaded.iter();
     stale
+        .filter(|loaded| !loaded.stale.is_empty())
         .map(|loaded| {
             let message = format!(
                 "the evidence of {} is out of date: {}",
@@ -151,7 +150,9 @@ pub fn build(
         let warnings = crate::capture::refresh(&place.root, config, &here);
         match load(place, config, &here) {
             Ok(store) => {
-                let mut outcome = fill_all(chapters, config, &store, target);
+                let indexed = index(&store);
+                let facts = Facts::new(config, &store, &indexed);
+                let mut outcome = fill_all(chapters, &facts, target);
                 outcome.report.problems.extend(warnings);
                 outcome
             }
@@ -170,6 +171,7 @@ pub fn build(
         Outcome {
             texts: chapters.iter().map(|c| unescape(c, target)).collect(),
             uses: Vec::new(),
+            claims: Claims::default(),
             report: Report {
                 problems: chapters
                     .iter()

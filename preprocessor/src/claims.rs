@@ -481,14 +481,7 @@ fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
     let uses = judged
         .claim
         .reads()
-        .map(|read| Use {
-            path: read.path.clone(),
-            machine: Some(judged.shown),
-            style: None,
-            text: String::new(),
-            note: String::new(),
-            listed: false,
-        })
+        .map(|read| Use::rests_on(&read.path, judged.shown))
         .collect();
     Rendered {
         text: text(&data),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use qed_evidence::diagnostic::nearest;
+use qed_evidence::document::Experiment;
 use qed_evidence::leaves::Drift;
 use qed_evidence::path::{Path, SECTIONS};
 use qed_evidence::resolve::{Catalog, Indexed, PathError, Resolved};
@@ -80,31 +81,33 @@ pub fn index(store: &Store) -> Vec<Indexed<'_>> {
 
 /// Whether an experiment ran on this machine, all its required probes attached and nothing was lost.
 pub fn is_complete(evidence: &Evidence, experiment: &str) -> bool {
-    evidence
-        .experiments
-        .get(experiment)
-        .is_some_and(|experiment| {
-            experiment.broken().is_none()
-                && experiment.quality.events > 0
-                && experiment.unavailable.is_none()
-                && experiment
-                    .probes
-                    .values()
-                    .all(|probe| probe.optional || probe.unavailable.is_none())
-        })
+    incomplete(evidence, experiment).is_none()
+}
+
+/// An experiment that this machine shows something of, or why it shows nothing.
+pub fn sound<'e>(evidence: &'e Evidence, name: &str) -> Result<&'e Experiment, String> {
+    let Some(experiment) = evidence.experiments.get(name) else {
+        return Err(format!("experiment `{name}` was not run"));
+    };
+    if let Some(reason) = experiment.broken() {
+        return Err(format!("experiment `{name}` {reason}"));
+    }
+    match experiment
+        .unavailable
+        .clone()
+        .or_else(|| experiment.unwatched())
+    {
+        Some(reason) => Err(format!("experiment `{name}`: {reason}")),
+        None => Ok(experiment),
+    }
 }
 
 /// Why an experiment is not complete on this machine.
 pub fn incomplete(evidence: &Evidence, name: &str) -> Option<String> {
-    let Some(experiment) = evidence.experiments.get(name) else {
-        return Some(format!("experiment `{name}` was not run"));
+    let experiment = match sound(evidence, name) {
+        Ok(experiment) => experiment,
+        Err(reason) => return Some(reason),
     };
-    if let Some(reason) = experiment.broken() {
-        return Some(format!("experiment `{name}` {reason}"));
-    }
-    if let Some(reason) = &experiment.unavailable {
-        return Some(reason.clone());
-    }
     let mut missing = experiment
         .probes
         .iter()

@@ -9,7 +9,7 @@ use crate::template;
 /// One value that the page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// Its path.
+    /// Its path; of an exhibit also that of a node, for all that is below it.
     pub path: String,
     /// Index of the machine, if it has evidence.
     pub machine: Option<usize>,
@@ -24,6 +24,18 @@ pub struct Use {
 }
 
 impl Use {
+    /// What a claim or an exhibit rests on, and does not show as a value of its own.
+    pub fn rests_on(path: impl Into<String>, machine: usize) -> Self {
+        Use {
+            path: path.into(),
+            machine: Some(machine),
+            style: None,
+            text: String::new(),
+            note: String::new(),
+            listed: false,
+        }
+    }
+
     /// Name of its machine.
     pub fn machine_name(&self, facts: &Facts<'_>) -> String {
         self.machine

@@ -5,12 +5,13 @@ use std::path::Path;
 use qed_evidence::diagnostic::{Diagnostic, Severity};
 use serde::Serialize;
 
-use super::{BAD_INPUT, FAILED, GOOD, print, refuse, table};
-use crate::book::{Report, finish};
+use super::{BAD_INPUT, FAILED, GOOD, print, table, with_book};
+use crate::book::{Outcome, Report, fill_all, finish};
 use crate::claims::Claims;
-use crate::facts::{Facts, index};
-use crate::fill::{Target, fill};
-use crate::{load, report};
+use crate::facts::Facts;
+use crate::fill::Target;
+use crate::load::Loaded;
+use crate::report;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -81,39 +82,22 @@ fn problem(diagnostic: &Diagnostic) -> Problem {
 
 /// Runs the command.
 pub fn run(root: &Path, format: Format) -> u8 {
-    let book = match load::load(root) {
-        Ok(book) => book,
-        Err(problem) => return refuse(&[problem]),
-    };
-    let store = match super::evidence(&book) {
-        Ok(store) => store,
-        Err(problems) => return refuse(&problems),
-    };
-    let indexed = index(&store);
-    let facts = Facts::new(&book.config, &store, &indexed);
-    let mut found = Report::default();
-    let claims = Claims::collect(&book.chapters, &facts, &mut found.problems);
-    for (number, chapter) in book.chapters.iter().enumerate() {
-        found.problems.extend(chapter.problems.iter().cloned());
-        found
-            .problems
-            .extend(fill(chapter, number, &facts, &claims, Target::Text).problems);
-    }
-    found
-        .problems
-        .extend(crate::book::stale(&book.config, &store));
-    found.problems.extend(store.templates.problems());
-    let total = claims.in_order().count();
-    if total == 0 {
+    with_book(root, |book, facts| check(book, facts, format))
+}
+
+fn check(book: &Loaded, facts: &Facts<'_>, format: Format) -> u8 {
+    let Outcome {
+        claims,
+        report: mut found,
+        ..
+    } = fill_all(&book.chapters, facts, Target::Text);
+    if claims.in_order().next().is_none() {
         let message = "the book makes no claim, so there is nothing that could have been checked";
         found.problems.push(
             Diagnostic::error_without_place(message)
                 .help("write a ```qed-claim block beside what it proves"),
         );
     }
-    found.false_claim = claims
-        .in_order()
-        .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()));
     finish(&mut found, &book.place);
     let status = if found.false_claim {
         FAILED
@@ -125,9 +109,9 @@ pub fn run(root: &Path, format: Format) -> u8 {
     match format {
         Format::Text => {
             report::print(&found.problems);
-            print(&text(&facts, &claims));
+            print(&text(facts, &claims));
         }
-        Format::Json => print(&json(&facts, &claims, &found, status == GOOD)),
+        Format::Json => print(&json(facts, &claims, &found, status == GOOD)),
     }
     status
 }

@@ -4,26 +4,20 @@ use std::path::Path;
 
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
-use super::{FAILED, GOOD, print, refuse, table};
+use super::{FAILED, GOOD, print, refuse, table, with_book};
 use crate::book::{Report, finish};
 use crate::claims::{Claims, Judged, badge};
-use crate::facts::{Facts, index};
-use crate::load;
+use crate::facts::Facts;
+use crate::load::Loaded;
 
 /// Runs the command.
 pub fn run(root: &Path, id: &str) -> u8 {
-    let book = match load::load(root) {
-        Ok(book) => book,
-        Err(problem) => return refuse(&[problem]),
-    };
-    let store = match super::evidence(&book) {
-        Ok(store) => store,
-        Err(problems) => return refuse(&problems),
-    };
-    let indexed = index(&store);
-    let facts = Facts::new(&book.config, &store, &indexed);
+    with_book(root, |book, facts| explain(book, facts, id))
+}
+
+fn explain(book: &Loaded, facts: &Facts<'_>, id: &str) -> u8 {
     let mut found = Report::default();
-    let claims = Claims::collect(&book.chapters, &facts, &mut found.problems);
+    let claims = Claims::collect(&book.chapters, facts, &mut found.problems);
     let Some(judged) = claims.get(id) else {
         let problem = Diagnostic::error_without_place(format!("no chapter makes a claim `{id}`"));
         found.problems.push(match nearest(id, claims.ids()) {
@@ -33,7 +27,7 @@ pub fn run(root: &Path, id: &str) -> u8 {
         finish(&mut found, &book.place);
         return refuse(&found.problems);
     };
-    print(&text(judged, &facts));
+    print(&text(judged, facts));
     if judged.judgements.iter().any(|j| j.verdict.is_failure()) {
         FAILED
     } else {

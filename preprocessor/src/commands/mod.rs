@@ -7,10 +7,13 @@ pub mod init;
 pub mod paths;
 pub mod verify;
 
+use std::path::Path;
+
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
+use crate::facts::{Facts, index};
 use crate::template::BUILT_IN;
-use crate::{report, store};
+use crate::{load, report, store};
 
 /// All good.
 pub const GOOD: u8 = 0;
@@ -92,7 +95,18 @@ fn table(rows: &[Vec<String>]) -> String {
     out
 }
 
-/// The evidence of a book, for looking at it: nothing is captured.
-fn evidence(book: &crate::load::Loaded) -> Result<store::Store, Vec<Diagnostic>> {
-    store::load(&book.place, &book.config, &store::Here::look())
+/// Does `work` on the book in `root` and its evidence, as they are: nothing is captured. What cannot be loaded is said
+/// here. Gives back the exit status.
+fn with_book(root: &Path, work: impl FnOnce(&load::Loaded, &Facts<'_>) -> u8) -> u8 {
+    let book = match load::load(root) {
+        Ok(book) => book,
+        Err(problem) => return refuse(&[problem]),
+    };
+    let store = match store::load(&book.place, &book.config, &store::Here::look()) {
+        Ok(store) => store,
+        Err(problems) => return refuse(&problems),
+    };
+    let indexed = index(&store);
+    let facts = Facts::new(&book.config, &store, &indexed);
+    work(&book, &facts)
 }

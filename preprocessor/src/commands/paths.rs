@@ -4,25 +4,20 @@ use std::path::Path;
 
 use qed_evidence::diagnostic::Diagnostic;
 
-use super::{BAD_INPUT, GOOD, print, refuse, table};
-use crate::facts::{Facts, index};
-use crate::{format, load, report};
+use super::{GOOD, print, refuse, table, with_book};
+use crate::facts::Facts;
+use crate::format;
 
 /// The longest value that is printed whole, in characters.
 const MAX_VALUE: usize = 60;
 
 /// Runs the command.
 pub fn run(root: &Path, prefix: &str) -> u8 {
-    let book = match load::load(root) {
-        Ok(book) => book,
-        Err(problem) => return refuse(&[problem]),
-    };
-    let store = match super::evidence(&book) {
-        Ok(store) => store,
-        Err(problems) => return refuse(&problems),
-    };
-    let indexed = index(&store);
-    let facts = Facts::new(&book.config, &store, &indexed);
+    with_book(root, |_, facts| list(facts, prefix))
+}
+
+fn list(facts: &Facts<'_>, prefix: &str) -> u8 {
+    let indexed = facts.catalog.machines;
     let mut rows = vec![
         ["path", "type", "value", "machine"]
             .map(str::to_owned)
@@ -41,7 +36,7 @@ pub fn run(root: &Path, prefix: &str) -> u8 {
     };
     let mut any = false;
     for name in names.iter().copied().filter(fits) {
-        for (machine, indexed) in facts.loaded.iter().zip(&indexed) {
+        for (machine, indexed) in facts.loaded.iter().zip(indexed) {
             let Some(leaf) = indexed.leaves.get(name) else {
                 continue;
             };
@@ -68,11 +63,10 @@ pub fn run(root: &Path, prefix: &str) -> u8 {
             names.iter().copied().chain(known.iter().copied()),
         );
         let problem = Diagnostic::error_without_place(format!("no path begins with `{prefix}`"));
-        report::print(&[match near {
+        return refuse(&[match near {
             Some(near) => problem.help(format!("did you mean `{near}`?")),
             None => problem.help(format!("there is {}", known.join(", "))),
         }]);
-        return BAD_INPUT;
     }
     print(&table(&rows));
     GOOD

@@ -4,10 +4,10 @@ use qed_evidence::document::{Experiment, Hit, Probe, Target};
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
-use super::{Request, caption, nothing};
-use crate::facts::Facts;
+use super::{Request, caption};
 use crate::fill::Rendered;
 use crate::format::duration;
+use crate::page::Use;
 use crate::syntax::SyntaxError;
 
 /// One line of the tree.
@@ -120,6 +120,16 @@ fn lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<Line>
     out
 }
 
+/// The values that the tree shows.
+fn uses(name: &str, machine: usize, experiment: &Experiment) -> Vec<Use> {
+    let shown = ["args", "return", "order", "duration_ns"];
+    let probes = experiment.probes.keys();
+    probes
+        .flat_map(|probe| shown.map(|leaf| format!("{name}.{probe}.{leaf}")))
+        .map(|path| Use::rests_on(path, machine))
+        .collect()
+}
+
 #[derive(Serialize)]
 struct Data {
     caption: String,
@@ -128,35 +138,19 @@ struct Data {
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
-    let (name, machine, experiment) = request.experiment()?;
-    let facts: &Facts<'_> = request.facts;
-    let Some(experiment) = experiment else {
-        return Ok(nothing(
-            facts,
-            machine,
-            &format!("experiment `{name}` was not run"),
-        ));
-    };
-    if let Some(reason) = experiment
-        .broken()
-        .or_else(|| experiment.unavailable.clone())
-    {
-        return Ok(nothing(
-            facts,
-            machine,
-            &format!("experiment `{name}` {reason}"),
-        ));
-    }
-    let lines = lines(experiment, &|value| facts.write_plain(machine, None, value));
-    let caption = caption(facts, machine, &experiment.workload);
-    let mut text = caption.clone();
-    for line in &lines {
-        text.push_str(&format!("\n{}{}{}", line.lead, line.name, line.rest));
-    }
-    Ok(Rendered {
-        html: facts.templates.render("calltree", &Data { caption, lines }),
-        text,
-        machines: vec![machine],
-        uses: Vec::new(),
+    let facts = request.facts;
+    request.show_experiment(|machine, name, experiment| {
+        let lines = lines(experiment, &|value| facts.write_plain(machine, None, value));
+        let caption = caption(facts, machine, &experiment.workload);
+        let mut text = caption.clone();
+        for line in &lines {
+            text.push_str(&format!("\n{}{}{}", line.lead, line.name, line.rest));
+        }
+        Ok(Rendered {
+            html: facts.templates.render("calltree", &Data { caption, lines }),
+            text,
+            machines: vec![machine],
+            uses: uses(name, machine, experiment),
+        })
     })
 }

@@ -1,12 +1,13 @@
 //! What an experiment allocated, and what became of it.
 
-use qed_evidence::document::Allocation;
+use qed_evidence::document::{Allocation, Experiment};
 use qed_evidence::value::{Frame, Value};
 use serde::Serialize;
 
-use super::{Request, caption, nothing};
+use super::{Request, caption};
 use crate::fill::Rendered;
 use crate::format::duration;
+use crate::page::Use;
 use crate::syntax::SyntaxError;
 
 #[derive(Serialize)]
@@ -61,31 +62,18 @@ fn fate(allocation: &Allocation) -> String {
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
-    let (name, machine, experiment) = request.experiment()?;
+    request.show_experiment(|machine, name, experiment| show(request, machine, name, experiment))
+}
+
+fn show(
+    request: &Request<'_, '_>,
+    machine: usize,
+    name: &str,
+    experiment: &Experiment,
+) -> Result<Rendered, String> {
     let facts = request.facts;
-    let Some(experiment) = experiment else {
-        return Ok(nothing(
-            facts,
-            machine,
-            &format!("experiment `{name}` was not run"),
-        ));
-    };
-    if let Some(reason) = experiment
-        .broken()
-        .or_else(|| experiment.unavailable.clone())
-    {
-        return Ok(nothing(
-            facts,
-            machine,
-            &format!("experiment `{name}` {reason}"),
-        ));
-    }
     let Some(ledger) = &experiment.objects else {
-        return Ok(nothing(
-            facts,
-            machine,
-            &format!("experiment `{name}` watched no allocation"),
-        ));
+        return Err("the experiment watched no allocation".into());
     };
     let rows: Vec<Row> = ledger
         .allocations
@@ -119,6 +107,6 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             .render("ledger", &Data { caption, rows, sum }),
         text,
         machines: vec![machine],
-        uses: Vec::new(),
+        uses: vec![Use::rests_on(format!("{name}.objects"), machine)],
     })
 }

@@ -14,7 +14,7 @@ use qed_evidence::document::Experiment;
 use crate::chapter::Chapter;
 use crate::claims::Claims;
 use crate::context::Block;
-use crate::facts::Facts;
+use crate::facts::{Facts, sound};
 use crate::fill::{Rendered, note};
 use crate::syntax::{SyntaxError, Words, only_options, words};
 
@@ -190,8 +190,13 @@ impl<'f> Request<'_, 'f> {
         }
     }
 
-    /// The experiment that the option `experiment` names, on the machine that shows it.
-    fn experiment(&self) -> Result<(&'f str, usize, Option<&'f Experiment>), SyntaxError> {
+    /// Shows the experiment that the option `experiment` names, on the machine that the author or else the book
+    /// prefers. `show` gets the machine, the experiment's name and the experiment, and gives back what there is to see
+    /// or why there is nothing; an experiment that is not sound there is never shown.
+    fn show_experiment(
+        &self,
+        show: impl FnOnce(usize, &'f str, &'f Experiment) -> Result<Rendered, String>,
+    ) -> Result<Rendered, SyntaxError> {
         let planned = &self.facts.catalog.investigation.experiments;
         let Some(option) = self.words.option("experiment") else {
             return Err(SyntaxError::new(
@@ -207,15 +212,12 @@ impl<'f> Request<'_, 'f> {
             let message = format!("no experiment `{wanted}` in the investigation");
             return Err(SyntaxError::new(option.value.span.clone(), message, help));
         };
-        let name = found.name.as_str();
         let machine = self
             .machine()?
-            .unwrap_or_else(|| self.facts.default_machine(name));
-        Ok((
-            name,
-            machine,
-            self.facts.loaded[machine].evidence.experiments.get(name),
-        ))
+            .unwrap_or_else(|| self.facts.default_machine(&found.name));
+        let shown = sound(&self.facts.loaded[machine].evidence, &found.name)
+            .and_then(|experiment| show(machine, &found.name, experiment));
+        Ok(shown.unwrap_or_else(|why| nothing(self.facts, machine, &why)))
     }
 }
 
