@@ -9,6 +9,7 @@ pub mod command;
 pub mod guest;
 pub mod job;
 pub mod kaslr;
+pub mod ordinary;
 pub mod plan;
 pub mod probes;
 pub mod symbols;

@@ -1,0 +1,84 @@
+//! An ordinary user captures with the capabilities that the runner guide names, and learns which one is missing.
+
+mod support;
+
+use qed_collector::job::Job;
+use qed_collector::ordinary::{Ran, capture};
+use support::{GUESTS, guest_job};
+
+/// What `runner/README.md` has the collector's file given.
+const NEEDED: [&str; 3] = ["CAP_BPF", "CAP_PERFMON", "CAP_SYSLOG"];
+
+const INVESTIGATION: &str = r#"
+symbols = ["_text", "do_pipe2"]
+
+[[experiment]]
+name = "pipe"
+workload = { syscall = "pipe2", args = [{ buffer = "descriptors", ints = 2 }, "O_CLOEXEC"] }
+
+[[experiment.probe]]
+function = "do_pipe2"
+
+[[experiment.probe]]
+tracepoint = "sys_exit"
+name = "result"
+"#;
+
+fn run(guest: &str, paranoid: &str, sets: &[&[&str]]) -> Vec<Ran> {
+    let mut runs = capture(INVESTIGATION, sets);
+    runs.settings = vec![(
+        "/proc/sys/kernel/perf_event_paranoid".into(),
+        paranoid.into(),
+    )];
+    let answer = guest_job(guest, &Job::Ordinary(runs));
+    postcard::from_bytes(&answer).expect("what the guest ran")
+}
+
+/// Whether a kprobe saw the function: how often, or the reason why not.
+fn kprobe(ran: &Ran) -> Result<usize, String> {
+    let bytes = ran.result.as_deref().expect("evidence");
+    let evidence = qed_evidence::reader::read(bytes).expect("strictly valid evidence");
+    let probe = &evidence.experiments["pipe"].probes["do_pipe2"];
+    match &probe.unavailable {
+        Some(why) => Err(why.clone()),
+        None => Ok(probe.hits.len()),
+    }
+}
+
+/// Check that the documented capabilities are enough for kprobes in both kernels, and that each one that is missing
+/// is named.
+#[test]
+fn documented_capabilities() {
+    for guest in GUESTS {
+        let without: Vec<Vec<&str>> = NEEDED
+            .iter()
+            .map(|missing| NEEDED.iter().copied().filter(|c| c != missing).collect())
+            .collect();
+        let mut sets: Vec<&[&str]> = vec![&NEEDED];
+        sets.extend(without.iter().map(Vec::as_slice));
+        let ran = run(guest, "2", &sets);
+        assert_eq!(ran[0].status, Some(0), "{guest}: {}", ran[0].stderr);
+        assert_eq!(kprobe(&ran[0]), Ok(1), "{guest}");
+        for (missing, one) in NEEDED.iter().zip(&ran[1..]) {
+            // Where nothing can be loaded there is no evidence, and the message says why; else the evidence does.
+            let said = match one.status {
+                Some(0) => kprobe(one).expect_err("a capability too many"),
+                _ => one.stderr.clone(),
+            };
+            eprintln!("{guest}, without {missing}: {said}");
+            assert!(said.contains(missing), "{guest}, without {missing}: {said}");
+            for other in NEEDED.iter().filter(|other| *other != missing) {
+                assert!(!said.contains(other), "{guest}, without {missing}: {said}");
+            }
+        }
+    }
+}
+
+/// Check that Debian's own setting, which keeps kprobes from this user, is named with its remedy.
+#[test]
+fn paranoid_setting() {
+    let ran = run(GUESTS[0], "3", &[&NEEDED]);
+    assert_eq!(ran[0].status, Some(0), "{}", ran[0].stderr);
+    let said = kprobe(&ran[0]).expect_err("no kprobe");
+    assert!(said.contains("kernel.perf_event_paranoid=2"), "{said}");
+}
