@@ -20,7 +20,12 @@ packages=(ca-certificates gcc libc6-dev make rustc-web libstd-rust-web-dev-bpf "
     qemu-system-x86)
 case "${1:-book}" in
     book) ;;
-    test) packages+=(chromium python3-venv) ;;
+    test)
+        packages+=(chromium python3-venv)
+        # Any node from version 18 on will do, wherever it came from.
+        command -v node >/dev/null || packages+=(nodejs)
+        command -v npm >/dev/null || packages+=(npm)
+        ;;
     *) fail "unknown set \`$1\`: say \`book\` or \`test\`" ;;
 esac
 
@@ -56,3 +61,8 @@ install_packages
 # The variable is needed: without it the linker's build looks in the wrong library folder.
 LLVM_PREFIX=/usr/lib/llvm-$LLVM install_program bpf-linker $BPF_LINKER --no-default-features --features llvm-$LLVM
 install_program mdbook $MDBOOK
+if [ "${1:-book}" = test ] && ! [ browser/node_modules/.package-lock.json -nt browser/package-lock.json ]; then
+    say "installing what the browser tests need"
+    # No script of a package is run.
+    npm ci --prefix browser --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+fi

@@ -380,10 +380,14 @@ impl Fill<'_, '_> {
         } else {
             format!("\n\n{block}\n")
         };
-        self.edits.push(Edit {
-            range: at..at,
-            text,
-        });
+        // A chapter may begin with a value: the block stands before its markup, not inside of it.
+        self.edits.insert(
+            0,
+            Edit {
+                range: at..at,
+                text,
+            },
+        );
     }
 }
 

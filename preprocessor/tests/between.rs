@@ -1,11 +1,193 @@
 //! What stands between placeholders is not touched.
 
+mod common;
+
 use mdbook_markdown::MarkdownOptions;
+use mdbook_qed::book::fill_all;
 use mdbook_qed::chapter::Chapter;
+use mdbook_qed::config::{self, Config};
+use mdbook_qed::facts::{Facts, index};
+use mdbook_qed::fill::Target;
+use mdbook_qed::store::{Loaded, Origin, Store};
 use mdbook_qed::syntax::{Found, find};
+use mdbook_qed::template::Templates;
 use proptest::prelude::*;
 
+/// What the test book's workload says: no character of it needs escaping anywhere.
+const VALUE: &str = "QQvalueQQ";
+/// A placeholder that becomes [`VALUE`].
+const PLACEHOLDER: &str = "{{qed create.outcome.stdout}}";
+/// A placeholder of which the options hold what Markdown could take for its own.
+const QUOTED: &str = "{{qed create.outcome.stdout machine=\"guest:test-1\"}}";
+
+/// The settings and the evidence of a book, without a disk.
+fn store() -> (Config, Store) {
+    let machine = "guest:test-1";
+    let config = config::read(&serde_json::json!({ "machines": [machine] }), None).unwrap();
+    let store = Store {
+        investigation: qed_evidence::investigation::parse("test.toml", common::INVESTIGATION)
+            .unwrap(),
+        loaded: vec![Loaded {
+            machine: machine.into(),
+            evidence: common::evidence(machine, 0, VALUE),
+            origin: Origin::Captured,
+            file: "host.json".into(),
+            stale: vec![],
+            age_s: Some(0),
+        }],
+        absent: vec![],
+        templates: Templates::default(),
+    };
+    (config, store)
+}
+
+/// Fills one chapter of a book that has another one with a value.
+fn filled(text: &str, target: Target, (config, store): &(Config, Store)) -> String {
+    let options = MarkdownOptions::default();
+    let chapters = [
+        Chapter::parse("one.md", text, &options),
+        Chapter::parse("two.md", PLACEHOLDER, &options),
+    ];
+    let indexed = index(store);
+    let facts = Facts::new(config, store, &indexed);
+    fill_all(&chapters, &facts, target).texts.remove(0)
+}
+
+/// Text without every piece that begins with `open` and ends with `close`.
+fn without(text: &str, open: &str, close: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(open) {
+        out.push_str(&rest[..start]);
+        rest = &rest[start + open.len()..];
+        let end = rest.find(close).expect("what we open we close");
+        rest = &rest[end + close.len()..];
+    }
+    out + rest
+}
+
+/// Text without the backslashes that keep placeholders from being filled.
+fn unescaped(text: &str) -> String {
+    let mut out = String::new();
+    for (index, piece) in text.split("{{qed ").enumerate() {
+        if index > 0 {
+            let slashes = out.len() - out.trim_end_matches('\\').len();
+            if slashes % 2 == 1 {
+                out.pop();
+            }
+            out.push_str("{{qed ");
+        }
+        out.push_str(piece);
+    }
+    out
+}
+
+/// Pieces of Markdown and HTML, well-formed or not, with or without line ends of Windows.
+fn chapter(placeholders: bool) -> impl Strategy<Value = String> {
+    let pieces = [
+        "a",
+        "é",
+        " ",
+        "  ",
+        "\n",
+        "\r\n",
+        "\n\n",
+        "# ",
+        "> ",
+        "- ",
+        "1. ",
+        "    ",
+        "\t",
+        "`",
+        "``",
+        "```\n",
+        "~~~",
+        "|",
+        "|a|b|\n|-|-|\n",
+        "[",
+        "](",
+        "]: ",
+        ")",
+        "<",
+        ">",
+        "<b title=\"",
+        "\"",
+        "'",
+        "<div>",
+        "</div>",
+        "<!-- ",
+        " -->",
+        "<a href=",
+        "*",
+        "_",
+        "\\",
+        "{{closure}}",
+        "${{ x }}",
+        "{{#x}}",
+        "{{",
+        "}}",
+        "{{qed}}",
+        "&amp;",
+        "![",
+        "\0",
+        "\u{202e}",
+        "<script>",
+        "</script>",
+        "[^1]",
+        "[^1]: ",
+        "===\n",
+        "---\n",
+        "https://a.b/",
+        "<https://a.b/",
+        "![x](y \"",
+    ];
+    let word = proptest::sample::select(pieces.to_vec()).boxed();
+    let word = if placeholders {
+        prop_oneof![4 => word, 1 => Just(PLACEHOLDER), 1 => Just(QUOTED)].boxed()
+    } else {
+        word
+    };
+    proptest::collection::vec(word, 0..40).prop_map(|words| words.concat())
+}
+
 proptest! {
+    /// Check that a chapter without a placeholder comes out as it went in, for every renderer, in a book that is
+    /// filled elsewhere.
+    #[test]
+    fn no_placeholder_no_change(text in chapter(false)) {
+        prop_assume!(!text.contains("{{qed "));
+        let book = store();
+        for target in [Target::Html, Target::Text] {
+            prop_assert_eq!(filled(&text, target, &book), &text[..]);
+        }
+    }
+
+    /// Check that a chapter with placeholders anywhere is, once the values are taken out again together with the
+    /// markup around them, what the author wrote.
+    #[test]
+    fn text_between_placeholders_stays(text in chapter(true)) {
+        let book = store();
+        let expected = unescaped(&text).replace(QUOTED, PLACEHOLDER);
+
+        let html = filled(&text, Target::Html, &book);
+        let html = match html.find("<div class=\"qed-page\"") {
+            None => without(&html, "<div hidden data-qed-literals=", "</div>\n\n"),
+            // The page's block comes first, or behind the heading that comes first.
+            Some(0) => without(&html, "<div class=\"qed-page\"", "</details></div>\n\n"),
+            Some(_) => without(&html, "\n\n<div class=\"qed-page\"", "</details></div>\n"),
+        };
+        let html = without(&html, "<span class=\"qed\"", ">").replace("</span>", "");
+        prop_assert_eq!(html.replace(VALUE, PLACEHOLDER).replace(QUOTED, PLACEHOLDER), &expected[..]);
+
+        let plain = filled(&text, Target::Text, &book);
+        let plain = match plain.find("> Measured on ") {
+            None => plain,
+            Some(0) => without(&plain, "> Measured on ", "\n\n"),
+            Some(_) => without(&plain, "\n\n> Measured on ", "\n"),
+        };
+        prop_assert_eq!(plain.replace(VALUE, PLACEHOLDER).replace(QUOTED, PLACEHOLDER), &expected[..], "{:?}", filled(&text, Target::Text, &book));
+    }
+
     /// Check that taking any text apart never panics, and that its parts are where it says.
     #[test]
     fn any_text_can_be_taken_apart(text in "([a-z#>`~|*_\\[\\]()<>!\"'= \r\n\t{}\\\\-]|\\{\\{qed |\\}\\}|```qed-claim |as=\"hex\"|<div |<!--|-->|é){0,60}") {

@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use common::{Book, evidence, mdbook, stderr};
@@ -20,15 +19,13 @@ fn book(output: &str, status: u8) -> Book {
         let text = qed_evidence::reader::write(&evidence(machine, slide, "")).unwrap();
         book.write(&format!("prepared/{name}"), &text);
     }
-    book.write(
-        "bin/qed-collector",
+    common::executable(
+        &book.path("bin/qed-collector"),
         &format!(
             "#!/bin/sh\necho noise\necho \"$@\" >> calls\n[ {status} = 0 ] || exit {status}\n\
              mkdir -p .qed/evidence\nwhile [ $# -gt 1 ]; do shift; done\ncp prepared/$(basename $1) $1\n"
         ),
     );
-    let program = book.path("bin/qed-collector");
-    std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).unwrap();
     book
 }
 

@@ -28,6 +28,38 @@ function = "absent"
 optional = true
 "#;
 
+/// A chapter that shows one value, what the workload printed, in every place where a value may stand.
+pub const PLACES: &str = "# Hostile\n\nprose {{qed create.outcome.stdout}} end\n\n- {{qed create.outcome.stdout}}\n\n> {{qed create.outcome.stdout}}\n\n\
+    code `a {{qed create.outcome.stdout}} b` end\n\n| a | b |\n|---|---|\n| {{qed create.outcome.stdout}} | `{{qed create.outcome.stdout}}` |\n\n\
+    ```text\n{{qed create.outcome.stdout}}\nx {{qed create.outcome.stdout}} y\n```\n\n    {{qed create.outcome.stdout}}\n\n\
+    [link](https://example.org/{{qed create.outcome.stdout}}) [{{qed create.outcome.stdout}}](x \"{{qed create.outcome.stdout}}\") ![{{qed create.outcome.stdout}}](y.png)\n\n\
+    <b title=\"{{qed create.outcome.stdout}}\" data-x='{{qed create.outcome.stdout}}'>t</b> <a href=\"{{qed create.outcome.stdout}}\">u</a>\n\n\
+    <div>\n{{qed create.outcome.stdout}}\n<svg><text y=\"20\">{{qed create.outcome.stdout}}</text></svg>\n<!-- {{qed create.outcome.stdout}} -->\n</div>\n\n\
+    ```qed-exhibit table\ncreate.outcome.stdout\n```\n\n```qed-claim c\ncreate.outcome.stdout != \"x\"\n```\n\n# End\n";
+
+/// Values that are out to break the page.
+pub const HOSTILE: &[&str] = &[
+    "<script>alert(1)</script>",
+    "</span></p></div><img src=x onerror=alert(1)>",
+    "\" onmouseover=\"alert(1)",
+    "' onmouseover='alert(1)",
+    "javascript:alert(1)",
+    "a|b|c",
+    "`x` ``y`` ```",
+    "```\n\n# heading\n\n<b>x</b>\n",
+    "~~~\nx",
+    "line\n\nline\n- list\n1. one\n",
+    "\u{202e}\u{2066}right to left\u{200f}",
+    "{{qed kaslr.slide}} \\{{qed x}}",
+    "{{#include /etc/passwd}}",
+    "--> <!-- x",
+    "]](( ]: x \\",
+    "&lt;b&gt; &#60;b&#62;",
+    "\u{0}\u{1b}[31m\u{7f}",
+    "*a* _b_ ~~c~~ **d**",
+    "+ 1. # > = - :",
+];
+
 fn digest(text: &str) -> String {
     qed_evidence::investigation::parse("t.toml", text)
         .unwrap()
@@ -256,6 +288,15 @@ impl Book {
             .output()
             .unwrap()
     }
+}
+
+/// Writes a program that anybody may run.
+pub fn executable(path: &Path, text: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_owned()
 }
 
 /// What a program said.

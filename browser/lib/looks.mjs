@@ -1,0 +1,84 @@
+// What can be wrong with the looks of a page. Each check gives back a list of findings, a line each; none is good.
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { ALLOWED } from './allowed.mjs';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Rules of WCAG 2.1 at levels A and AA (https://www.w3.org/TR/WCAG21/), and of good practice. */
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'];
+
+/**
+ * What reaches beyond the right edge of the window and cannot be scrolled to in a box of its own. mdBook hides the
+ * overflow of the body, so a scroll bar would not show it.
+ */
+export function overflow(page) {
+  return page.evaluate(() => {
+    const scrolls = (element) => ['auto', 'scroll'].includes(getComputedStyle(element).overflowX);
+    const main = document.querySelector('main') ?? document.body;
+    const found = [];
+    for (const element of main.querySelectorAll('*')) {
+      const box = element.getBoundingClientRect();
+      if (box.width === 0 || box.height === 0 || box.right <= window.innerWidth + 1) continue;
+      let inside = element.parentElement;
+      while (inside && inside !== main && !scrolls(inside)) inside = inside.parentElement;
+      if (inside && inside !== main) continue;
+      const what = element.tagName.toLowerCase() + (element.className?.baseVal ?? element.className ?? '').toString()
+        .split(/\s+/).filter(Boolean).map((name) => `.${name}`).join('');
+      found.push(`${what} reaches ${Math.round(box.right - window.innerWidth)} px beyond the window: `
+        + (element.textContent ?? '').trim().slice(0, 60));
+    }
+    return found;
+  });
+}
+
+/** Text and shapes of a picture that lie outside of it and so are cut off. */
+export function clippedPictures(page) {
+  return page.evaluate(() => {
+    const found = [];
+    for (const svg of document.querySelectorAll('main svg')) {
+      const frame = svg.getBoundingClientRect();
+      if (frame.width === 0 || getComputedStyle(svg).overflow === 'visible') continue;
+      for (const part of svg.querySelectorAll('text, rect, circle, ellipse, line, path, polygon, polyline, image')) {
+        if (part.closest('defs, clipPath, mask, marker, pattern, symbol')) continue;
+        const box = part.getBoundingClientRect();
+        if (box.width === 0 && box.height === 0) continue;
+        const out = Math.max(frame.left - box.left, box.right - frame.right, frame.top - box.top, box.bottom - frame.bottom);
+        if (out > 2) {
+          found.push(`<${part.tagName}> is cut off by ${Math.round(out)} px: ${(part.textContent ?? '').trim().slice(0, 60)}`);
+        }
+      }
+    }
+    return found;
+  });
+}
+
+/** Serious and critical violations that axe finds, but for those that mdBook itself makes on every book. */
+export async function accessibility(page) {
+  await page.evaluate(AXE);
+  return page.evaluate(async ({ rules, allowed }) => {
+    // A value in the author's link has the colour of that link.
+    const ours = (element) => !element.matches('a > .qed') && element.closest('[class^="qed"], [class*=" qed"]');
+    const { violations } = await window.axe.run(document, { runOnly: rules, resultTypes: ['violations'] });
+    const found = [];
+    for (const violation of violations) {
+      if (!['serious', 'critical'].includes(violation.impact)) continue;
+      const nodes = violation.nodes.filter((node) => {
+        const element = document.querySelector(node.target.flat()[0]);
+        return !element || ours(element)
+          || !allowed.some(({ rule, selector }) => rule === violation.id && element.matches(selector));
+      });
+      if (nodes.length === 0) continue;
+      // Of many like it, the first says enough.
+      const [first] = nodes;
+      const why = [...first.any, ...first.all, ...first.none].map((check) => check.message).join('; ');
+      found.push(`${violation.id}, ${nodes.length} of them: ${first.target.flat().join(' ')}: ${why}`);
+    }
+    return found;
+  }, { rules: RULES, allowed: ALLOWED });
+}
+
+/** Everything above. */
+export async function looks(page) {
+  return [...await overflow(page), ...await clippedPictures(page), ...await accessibility(page)];
+}
