@@ -15,6 +15,7 @@ use crate::page::Use;
 use crate::protocol::Markdown;
 use crate::relocate;
 use crate::store::{Here, load};
+use crate::syntax::{Found, find};
 
 /// Where a book is.
 #[derive(Clone, Debug)]
@@ -192,6 +193,33 @@ pub fn build(
     }
 }
 
+/// Complaints about placeholders in files that mdBook gives to no preprocessor: they would be published as they are.
+fn out_of_reach(place: &Place) -> Vec<Diagnostic> {
+    let files = [
+        (
+            "SUMMARY.md",
+            "mdBook shows the names of chapters as they are, in the sidebar and in the search",
+        ),
+        ("404.md", "mdBook renders this page as it is"),
+    ];
+    let mut problems = Vec::new();
+    for (file, why) in files {
+        let path = place.src.join(file);
+        let Ok(text) = std::fs::read_to_string(place.root.join(&path)) else {
+            continue;
+        };
+        let name = path.display().to_string();
+        let source = Arc::new(Source { name, text });
+        for found in find(&source.text) {
+            if let Found::Placeholder(span) | Found::Unclosed(span) = found {
+                let message = format!("no value may stand here: {why}");
+                problems.push(Diagnostic::error(&source, span, message));
+            }
+        }
+    }
+    problems
+}
+
 /// Moves every complaint to the author's own file, and sorts them.
 pub fn finish(report: &mut Report, place: &Place) {
     let mut known: Vec<(Arc<Source>, Vec<Arc<Source>>)> = Vec::new();
@@ -227,6 +255,7 @@ pub fn finish(report: &mut Report, place: &Place) {
             relocate::diagnostic(problem, files);
         }
     }
+    report.problems.extend(out_of_reach(place));
     qed_evidence::diagnostic::sort(&mut report.problems);
     report.problems.dedup();
 }

@@ -345,6 +345,9 @@ fn values(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> String {
 #[derive(Serialize)]
 struct Operand {
     text: String,
+    /// Set where the value is one of the evidence, written as it is: `verify` compares it.
+    path: Option<String>,
+    machine: String,
     value: String,
     kind: String,
     missing: bool,
@@ -416,7 +419,7 @@ fn operands(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> Vec<Ope
         if out.iter().any(|known| known.text == operand.text) {
             continue;
         }
-        let (value, kind) = match (&operand.value, &operand.missing) {
+        let (text, kind) = match (&operand.value, &operand.missing) {
             (Some(value), _) => (
                 operand_text(facts, machine, operand, value),
                 format::describe(value),
@@ -427,9 +430,21 @@ fn operands(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> Vec<Ope
             }
             (None, None) => ("not evaluated".to_owned(), String::new()),
         };
+        let is_leaf = facts.catalog.machines[machine]
+            .leaves
+            .get(&operand.text)
+            .and_then(|leaf| leaf.datum.value())
+            .and_then(|value| {
+                facts
+                    .write(Some(machine), Some(&operand.text), value, None)
+                    .ok()
+            })
+            .is_some_and(|written| written == text);
         out.push(Operand {
             text: operand.text.clone(),
-            value,
+            path: is_leaf.then(|| operand.text.clone()),
+            machine: facts.loaded[machine].machine.clone(),
+            value: text,
             kind,
             missing: operand.value.is_none(),
         });

@@ -70,6 +70,9 @@ enum Command {
         /// The folder of the evidence; without it, the one that the site publishes
         #[arg(long)]
         evidence: Option<PathBuf>,
+        /// Accepts that the site shows addresses of live machines, as `addresses = "raw"` asks for
+        #[arg(long)]
+        raw_addresses: bool,
     },
     /// Makes a new live book, or adds to a book what is missing
     Init {
@@ -94,9 +97,11 @@ pub fn run() -> u8 {
         Some(Command::Explain { id, book }) => commands::explain::run(&book, &id),
         Some(Command::Paths { prefix, book }) => commands::paths::run(&book, &prefix),
         Some(Command::Diff { old, new, all }) => commands::diff::run(&old, &new, all),
-        Some(Command::Verify { site, evidence }) => {
-            commands::verify::run(&site, evidence.as_deref())
-        }
+        Some(Command::Verify {
+            site,
+            evidence,
+            raw_addresses,
+        }) => commands::verify::run(&site, evidence.as_deref(), raw_addresses),
         Some(Command::Init { dir }) => commands::init::run(&dir),
         Some(Command::Template { name }) => commands::template(name.as_deref()),
         Some(Command::Schema) => commands::schema(),

@@ -16,6 +16,7 @@ pub mod facts;
 pub mod fill;
 pub mod format;
 pub mod html;
+pub mod leak;
 pub mod load;
 pub mod page;
 pub mod protocol;

@@ -20,6 +20,10 @@ pub struct Pseudonyms {
     numbers: HashMap<u64, usize>,
 }
 
+/// Numbers below this say nothing about where a kernel is: on x86-64 it is moved in steps of `CONFIG_PHYSICAL_ALIGN`,
+/// which is at least this.
+const STEP: u64 = 0x20_0000;
+
 /// How a value may be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leave {
@@ -50,6 +54,21 @@ impl Pseudonyms {
             Some(number) => format!("pointer#{number}"),
             None => "pointer#?".into(),
         }
+    }
+
+    /// The numbers in `value` that would tell where something is: those for which [`Self::leave`] has a stand-in or
+    /// which it withholds.
+    pub fn secrets(&self, path: &str, value: &Value) -> Vec<u64> {
+        let numbers = match value {
+            Value::Stack { value } => value.iter().map(|frame| frame.address.0).collect(),
+            value if self.leave(Some(path), value, false) == Leave::AsItIs => Vec::new(),
+            value => {
+                let number = value.as_integer().map(i128::unsigned_abs);
+                let number = number.and_then(|number| u64::try_from(number).ok());
+                address(value).or(number).into_iter().collect()
+            }
+        };
+        numbers.into_iter().filter(|n| *n >= STEP).collect()
     }
 
     /// Whether `value` may be shown. `path` says what it is, if it has one; `by_name` that only its symbol is wanted.

@@ -168,12 +168,67 @@ fn host_addresses_stay_at_home() {
     }
     assert_eq!(page.matches("pointer#1</span>").count(), 2, "{page}");
     assert!(page.contains("on guest:test-1 it is 0x1e000000"), "{page}");
+    let verify = |more: &[&str]| {
+        let site = ["verify", "book", "--evidence", ".qed/evidence"];
+        book.qed(&[&site[..], more].concat())
+    };
+    let output = verify(&[]);
+    assert!(
+        output.status.success(),
+        "{}{}",
+        stdout(&output),
+        stderr(&output)
+    );
+    // Wherever it gets out, and however it is written.
+    for (file, text) in [
+        (
+            "book/one.html",
+            "<p data-x=\"-131386688802\">x</p>".replace(
+                "-131386688802",
+                &(0xffff_8881_1122_3340_u64.cast_signed()).to_string(),
+            ),
+        ),
+        ("book/note.txt", format!("{:X}", 0xffff_8881_1122_3340_u64)),
+        (
+            "book/x.json",
+            "[287453,000]".replace("287453,000", &0x1122_3340.to_string()),
+        ),
+    ] {
+        let before = std::fs::read(book.path(file)).ok();
+        book.write(file, &text);
+        let output = verify(&[]);
+        assert_eq!(output.status.code(), Some(1), "{file}: {}", stdout(&output));
+        assert!(
+            stdout(&output).contains("of host can be read here"),
+            "{}",
+            stdout(&output)
+        );
+        match before {
+            Some(before) => std::fs::write(book.path(file), before).unwrap(),
+            None => std::fs::remove_file(book.path(file)).unwrap(),
+        }
+    }
+    // Another pseudonym than the address has.
+    let swapped = page.replacen("pointer#1</span>", "pointer#2</span>", 1);
+    book.write("book/one.html", &swapped);
+    let output = verify(&[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    book.write("book/one.html", &page);
     book.write(
         "book.toml",
         &format!("{settings}\n").replace("on-fail", "addresses = \"raw\"\non-fail"),
     );
     book.build();
     assert!(book.read("book/one.html").contains("0xffff888111223340"));
+    let output = verify(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stdout(&output).contains("one.html: `create.outer.return` of host can be read here"),
+        "{}",
+        stdout(&output)
+    );
+    let output = verify(&["--raw-addresses"]);
+    assert!(output.status.success(), "{}", stdout(&output));
 }
 
 /// Check that a second renderer gets plain text from the same evidence, and `mdbook test` runs.
