@@ -43,6 +43,7 @@ fn build() -> Result<()> {
         println!("cargo:rerun-if-changed={}", root.join(path).display());
     }
     println!("cargo:rerun-if-changed=build.rs");
+    fixed_address();
     println!("cargo:rerun-if-env-changed=QED_BPF_RUSTC");
 
     let linker = find_linker(&root)?;
@@ -121,6 +122,20 @@ fn has_core(sysroot: &Path) -> bool {
             .flatten()
             .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
     })
+}
+
+/// Link the static program for one address. Placed anywhere (`-static-pie`, rustc's choice) it would adjust its own
+/// pointers, and so copy a page for each few of them, every time it starts: in a guest that is once per experiment.
+fn fixed_address() {
+    let is = |name: &str, value: &str| {
+        env::var(format!("CARGO_CFG_{name}"))
+            .is_ok_and(|found| found.split(',').any(|one| one == value))
+    };
+    if is("TARGET_OS", "linux") && is("TARGET_ENV", "gnu") && is("TARGET_FEATURE", "crt-static") {
+        for argument in ["-no-pie", "-static"] {
+            println!("cargo:rustc-link-arg-bins={argument}");
+        }
+    }
 }
 
 /// What the outer cargo tells its build scripts would make the inner one build for the wrong target,

@@ -86,6 +86,18 @@ fn bad_investigations() {
         ),
         &["i.toml:", "signal `SIGKIL`", "did you mean `SIGKILL`?"],
     );
+    // Names and paths together, in the order of the text.
+    refused(
+        &format!(
+            "{}\nreads = [{{ at = \"exit\", name = \"data\", path = \"fd->\" }}]\n",
+            CREATE.replace("SOCK_STREAM", "SOCK_STREM").trim_end()
+        ),
+        &[
+            "did you mean `SOCK_STREAM`?",
+            "i.toml:8:",
+            "read `data` is not a path",
+        ],
+    );
     let (status, said) = {
         let folder = tempfile::tempdir().unwrap();
         said(

@@ -43,6 +43,17 @@ pub fn ratio(of: &[Duration], to: &[Duration]) -> f64 {
     sorted[(sorted.len() - 1) / 2]
 }
 
+/// Processor time of all children that have ended, and of theirs: what a busy machine does besides is not in it.
+pub fn children() -> Duration {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike as _;
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else {
+        return Duration::ZERO;
+    };
+    let spent = usage.user_time() + usage.system_time();
+    Duration::from_micros(spent.num_microseconds().try_into().unwrap_or(0))
+}
+
 /// In milliseconds.
 pub fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3

@@ -4,8 +4,6 @@
 use std::fs;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
 use super::raw::Facts;
 use crate::kaslr::{self, Reason};
 use crate::symbols::running;
@@ -13,8 +11,8 @@ use crate::symbols::running;
 /// The kernel's own types.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// Reads what is worth knowing. `kallsyms` was read before, because the plan needs it too.
-pub fn read(btf: &[u8], kallsyms: Result<String, Reason>) -> Facts {
+/// Reads what is worth knowing. `btf` and `kallsyms` were read before, because the plan needs them too.
+pub fn read(btf: Vec<u8>, kallsyms: Result<String, Reason>) -> Facts {
     let text = |path: &str| fs::read_to_string(path).map(|t| t.trim().to_owned());
     let named = |path: &str| text(path).map_err(|error| format!("{path}: {error}"));
     let release = text("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -28,7 +26,7 @@ pub fn read(btf: &[u8], kallsyms: Result<String, Reason>) -> Facts {
         build_id: running::build_id()
             .map(|id| id.to_string())
             .map_err(|error| error.to_string()),
-        btf_digest: hex::encode(Sha256::digest(btf)),
+        btf,
         lockdown: named("/sys/kernel/security/lockdown").map(|t| chosen(&t)),
         lsm: named("/sys/kernel/security/lsm"),
         command_line: text("/proc/cmdline").unwrap_or_default(),

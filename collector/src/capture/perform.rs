@@ -21,8 +21,9 @@ use crate::workload::{Exit, Finished, Outcome, Running, WorkloadSpec, names};
 
 /// How often an experiment whose events were lost is run again before its loss is reported.
 const ATTEMPTS: u32 = 3;
-/// Calls on each side when the cost of the probes is measured.
-const COST_CALLS: u32 = 200;
+/// Calls on each side when the cost of the probes is measured. Their median is told, so up to half of them may be
+/// disturbed.
+const COST_CALLS: u32 = 51;
 
 /// What to do differently from the usual.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,7 +38,7 @@ pub struct Options<'a> {
 /// This machine's kernel, read once.
 pub struct ThisKernel {
     btf: Vec<u8>,
-    kallsyms: Result<(String, Kallsyms), Reason>,
+    kallsyms: Result<Kallsyms, Reason>,
     machine: Machine,
 }
 
@@ -52,8 +53,7 @@ impl ThisKernel {
             .and_then(|text| {
                 progress("read the kernel's symbols");
                 let restrict = std::fs::read_to_string("/proc/sys/kernel/kptr_restrict").ok();
-                let table = Kallsyms::parse(text.clone(), restrict.as_deref())?;
-                Ok((text, table))
+                Ok(Kallsyms::parse(text, restrict.as_deref())?)
             })
             .map_err(|error| Reason::Unavailable(error.to_string()));
         progress("understood the kernel's symbols");
@@ -73,7 +73,7 @@ impl ThisKernel {
         // Each look-up scans the whole table, and every experiment asks for the same names.
         let known = std::cell::RefCell::new(std::collections::HashMap::new());
         let symbols = |name: &str| match &self.kallsyms {
-            Ok((_, table)) => known
+            Ok(table) => known
                 .borrow_mut()
                 .entry(name.to_owned())
                 .or_insert_with(|| table.lookup(name))
@@ -113,7 +113,7 @@ impl ThisKernel {
 
     /// What the machine says about itself. Takes the symbols out.
     pub fn into_facts(self) -> Facts {
-        facts::read(&self.btf, self.kallsyms.map(|(text, _)| text))
+        facts::read(self.btf, self.kallsyms.map(Kallsyms::into_text))
     }
 }
 
@@ -189,7 +189,10 @@ pub async fn perform(
         uses.map(|usage| usage.attach).collect()
     };
     // Alone first: they want a kernel in which nothing else is probed.
-    for number in (0..planned.len()).filter(|&n| planned[n].isolated) {
+    let alone: Vec<usize> = (0..planned.len())
+        .filter(|&n| planned[n].isolated)
+        .collect();
+    for (at, &number) in alone.iter().enumerate() {
         let which = uses_of(number);
         attach(&mut probes, &mut refusals, &which);
         let mut result = match cannot_act(&planned[number], &refusals) {
@@ -207,9 +210,14 @@ pub async fn perform(
         result.notes = unmarked(&marker_attaches(number), &refusals);
         raw[number] = Some(result);
         progress(&format!("{}: attached and run", planned[number].name));
+        // What the next one wants too stays as it is: what is attached then is its own, and nothing else.
+        let next = alone
+            .get(at + 1)
+            .map_or_else(Vec::new, |&next| uses_of(next));
         let own: Vec<usize> = which
             .into_iter()
             .filter(|&index| !matches!(setup.attaches[index], Attach::Tracepoint { .. }))
+            .filter(|&index| !next.iter().any(|&to| probes.hand_over(index, to)))
             .collect();
         probes.detach(&own);
         progress("detached");

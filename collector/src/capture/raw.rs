@@ -44,8 +44,9 @@ pub struct Facts {
     pub version: String,
     /// GNU build id, hex.
     pub build_id: Result<String, String>,
-    /// SHA-256 of the kernel's BTF, hex.
-    pub btf_digest: String,
+    /// The kernel's BTF. Its digest is made on the host: an emulated processor is slow at SHA-256.
+    #[serde(with = "serde_bytes")]
+    pub btf: Vec<u8>,
     /// Mode chosen in `/sys/kernel/security/lockdown`.
     pub lockdown: Result<String, String>,
     /// `/sys/kernel/security/lsm`.

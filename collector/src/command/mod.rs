@@ -64,10 +64,14 @@ pub fn investigation(path: &Path) -> Result<Investigation, Failure> {
     })?;
     let bad = |problems: Vec<Diagnostic>| Failure::input(render(&problems));
     let investigation = parse(&path.display().to_string(), &text).map_err(bad)?;
-    match crate::capture::workload_spec::unknown_names(&investigation) {
-        problems if problems.is_empty() => Ok(investigation),
-        problems => Err(bad(problems)),
+    // All that is wrong on every kernel, in one message and before one is looked at or booted.
+    let mut problems = crate::capture::workload_spec::unknown_names(&investigation);
+    problems.extend(crate::plan::wrong_paths(&investigation));
+    if problems.is_empty() {
+        return Ok(investigation);
     }
+    qed_evidence::diagnostic::sort(&mut problems);
+    Err(bad(problems))
 }
 
 /// Diagnostics as text, in colour on a terminal.

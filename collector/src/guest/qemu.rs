@@ -18,6 +18,7 @@ use super::command::{self, Paths};
 use super::console::Console;
 use super::frame::{self, BODY, FrameError, HEADER, Kind, WINDOW};
 use super::{GuestError, KernelImage, elf, initramfs};
+use crate::symbols::mapping::Mapping;
 
 /// Console text kept, in bytes.
 const CONSOLE_CAP: usize = 1 << 20;
@@ -145,8 +146,9 @@ pub fn find_in_path(program: &str) -> Option<PathBuf> {
 }
 
 fn archive(spec: &GuestSpec) -> Result<Vec<u8>, GuestError> {
+    // Only the part that is loaded is looked at, an eighth of a program with its debug information.
     let binary =
-        std::fs::read(&spec.init).map_err(GuestError::io("read the guest's init", &spec.init))?;
+        Mapping::open(&spec.init).map_err(GuestError::io("read the guest's init", &spec.init))?;
     let unbootable = |e: elf::ElfError| GuestError::Unbootable {
         path: spec.init.clone(),
         reason: e.to_string(),

@@ -6,6 +6,7 @@
 mod attachments;
 mod described;
 pub mod expr;
+mod paths;
 mod probe;
 
 use qed_collector_ebpf::{FdWalk, MAX_EXPERIMENTS, MAX_PROBES};
@@ -15,6 +16,8 @@ use qed_evidence::investigation::Investigation;
 pub use described::{
     PlannedExperiment, PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, Refused, Source,
 };
+
+pub use paths::wrong_paths;
 
 use crate::btf::{Btf, Type, Wanted};
 use crate::probes::Setup;

@@ -11,6 +11,7 @@ use super::described::{
     PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, Refused, Source,
 };
 use super::expr::{ErrorClass, Returned, Scope, compile};
+use super::paths::not_a_path;
 use crate::btf::{Parameter, Passing, TypeId};
 use crate::probes::Attach;
 
@@ -422,7 +423,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         let compiled = match compile(&read.expression, &self.scope(place, exit, &symbols)) {
             Ok(compiled) => compiled,
             Err(error) if error.class == ErrorClass::Syntax => {
-                self.syntax_error(read, &error);
+                self.problems
+                    .push(not_a_path(self.investigation, read, &error));
                 return Err(None);
             }
             Err(error) => {
@@ -445,26 +447,6 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         })
     }
 
-    fn syntax_error(&mut self, read: &Read, error: &super::expr::ExprError) {
-        let start = read.span.start;
-        let whole = read.span.len() == read.expression.len();
-        let span = if whole {
-            start + error.span.start..start + error.span.end
-        } else {
-            read.span.clone()
-        };
-        let mut problem = Diagnostic::error(
-            &self.investigation.source,
-            span,
-            format!("read `{}` is not a path: {}", read.name, error.reason),
-        );
-        problem.help = error
-            .nearest
-            .first()
-            .map(|near| format!("did you mean `{near}`?"));
-        self.problems.push(problem);
-    }
-
     /// Where a probe is not possible its paths are still checked for what is wrong on every kernel.
     fn syntax_only(&mut self, probe: &Probe) {
         let symbols = |_: &str| None;
@@ -482,7 +464,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             if let Err(error) = result
                 && error.class == ErrorClass::Syntax
             {
-                self.syntax_error(read, &error);
+                self.problems
+                    .push(not_a_path(self.investigation, read, &error));
             }
         }
     }

@@ -7,20 +7,20 @@ use aya::Btf;
 
 use crate::btf;
 
-/// A BTF in which type `function` is the function `bpf_lsm_HOOK`, as in the kernel's. `None`: look it up there.
+/// A BTF in which each `(hook, number)` names the function `bpf_lsm_HOOK`, as in the kernel's.
 ///
 /// # Errors
-/// Why the number is not known, in words.
-pub(super) fn naming(hook: &str, function: Option<u32>) -> Result<Btf, String> {
-    let number = match function {
-        Some(number) => number,
-        None => look_up(hook)?,
-    };
-    Btf::parse(&blob(hook, number), Default::default())
-        .map_err(|error| format!("its number in BTF was not understood: {error}"))
+/// Why aya does not understand it, in words.
+pub(super) fn naming(hooks: &[(&str, u32)]) -> Result<Btf, String> {
+    Btf::parse(&blob(hooks), Default::default())
+        .map_err(|error| format!("the numbers of the hooks in BTF were not understood: {error}"))
 }
 
-fn look_up(hook: &str) -> Result<u32, String> {
+/// The number of `bpf_lsm_HOOK` in the kernel's BTF.
+///
+/// # Errors
+/// Why it is not known, in words.
+pub(super) fn look_up(hook: &str) -> Result<u32, String> {
     let path = "/sys/kernel/btf/vmlinux";
     let data = std::fs::read(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
     let found = btf::Btf::parse(&data).and_then(|btf| Ok(btf.lsm_hook(hook)?.map(|f| f.id.0)));
@@ -29,32 +29,38 @@ fn look_up(hook: &str) -> Result<u32, String> {
         .ok_or_else(|| format!("this kernel has no LSM hook `{hook}`"))
 }
 
-/// Forward declarations without names, the shortest type there is, up to the number; then the function.
-/// Format: <https://docs.kernel.org/bpf/btf.html>.
-fn blob(hook: &str, number: u32) -> Vec<u8> {
+/// Forward declarations without names, the shortest type there is, up to the greatest number; the functions among
+/// them. Format: <https://docs.kernel.org/bpf/btf.html>.
+fn blob(hooks: &[(&str, u32)]) -> Vec<u8> {
     const HEADER: u32 = 24;
     const TYPE: u32 = 12;
     const FORWARD: u32 = 7 << 24;
     const FUNCTION: u32 = 12 << 24;
-    let strings = format!("\0bpf_lsm_{hook}\0");
-    let types = number.saturating_mul(TYPE);
-    let mut out = Vec::with_capacity((HEADER + types) as usize + strings.len());
+    let last = hooks.iter().map(|hook| hook.1).max().unwrap_or(0);
+    let types = last.saturating_mul(TYPE);
+    let mut strings = vec![0];
+    let mut records = [0, FORWARD, 0]
+        .map(u32::to_ne_bytes)
+        .concat()
+        .repeat(last as usize);
+    for (hook, number) in hooks {
+        let words = [strings.len() as u32, FUNCTION, 0].map(u32::to_ne_bytes);
+        // Type numbers count from 1; 0 is no function's.
+        let record = (number.checked_sub(1)).map_or(0, |at| (at * TYPE) as usize);
+        if let Some(record) = records.get_mut(record..record + TYPE as usize) {
+            record.copy_from_slice(&words.concat());
+        }
+        strings.extend(format!("bpf_lsm_{hook}\0").into_bytes());
+    }
+    let mut out = Vec::with_capacity(HEADER as usize + records.len() + strings.len());
     out.extend(0xeb9f_u16.to_ne_bytes());
     // Version and flags.
     out.extend([1, 0]);
     for word in [HEADER, 0, types, types, strings.len() as u32] {
         out.extend(word.to_ne_bytes());
     }
-    // Type numbers count from 1.
-    for id in 1..=number {
-        let words = if id == number {
-            [1, FUNCTION, 0]
-        } else {
-            [0, FORWARD, 0]
-        };
-        out.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
-    }
-    out.extend(strings.as_bytes());
+    out.extend(records);
+    out.extend(strings);
     out
 }
 
@@ -62,21 +68,26 @@ fn blob(hook: &str, number: u32) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// Check, with this project's own reader, that the named type has the number and that no other has a name.
+    /// Check, with this project's own reader, that the named types have their numbers and that no other has a name.
     #[test]
-    fn has_the_number() {
-        for number in [1, 2, 70_000] {
-            let blob = blob("socket_create", number);
+    fn has_the_numbers() {
+        for numbers in [[1, 2], [2, 1], [70_000, 4]] {
+            let blob = blob(&[("socket_create", numbers[0]), ("file_open", numbers[1])]);
             let read = btf::Btf::parse(&blob).unwrap();
-            let hook = read.find(btf::Wanted::Function, "bpf_lsm_socket_create");
-            assert_eq!(hook, [btf::TypeId(number)]);
-            assert_eq!(read.end_id(), number + 1);
+            for (hook, number) in ["bpf_lsm_socket_create", "bpf_lsm_file_open"]
+                .iter()
+                .zip(numbers)
+            {
+                let found = read.find(btf::Wanted::Function, hook);
+                assert_eq!(found, [btf::TypeId(number)]);
+            }
+            assert_eq!(read.end_id(), numbers[0].max(numbers[1]) + 1);
         }
     }
 
-    /// Check that aya finds the number that was put in.
+    /// Check that aya understands what is made for it.
     #[test]
     fn aya_understands_it() {
-        assert!(naming("socket_create", Some(90_000)).is_ok());
+        assert!(naming(&[("socket_create", 90_000), ("file_open", 3)]).is_ok());
     }
 }

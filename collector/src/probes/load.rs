@@ -91,6 +91,8 @@ pub struct Probes {
     pub(super) slots: Vec<Option<usize>>,
     links: Vec<Option<Links>>,
     machine: Machine,
+    /// The numbers of all hooks of the setup, made at the first.
+    hooks: Option<aya::Btf>,
 }
 
 impl Probes {
@@ -120,6 +122,7 @@ impl Probes {
             attaches: setup.attaches.clone(),
             slots,
             machine,
+            hooks: None,
         };
         probes.fill(setup)?;
         Ok(probes)
@@ -311,20 +314,51 @@ impl Probes {
                 remedy: "boot with bpf in the parameter lsm=".into(),
             });
         }
-        let btf = hook_btf::naming(hook, function).map_err(|reason| Refusal {
+        let unknown = |reason| Refusal {
             what: what.clone(),
             errno: None,
             reason,
             remedy: "use a kernel with CONFIG_DEBUG_INFO_BTF".into(),
-        })?;
+        };
+        if function.is_some() && self.hooks.is_none() {
+            let all = self.attaches.iter().filter_map(|attach| match attach {
+                Attach::Lsm { hook, function } => Some((hook.as_str(), (*function)?)),
+                _ => None,
+            });
+            self.hooks = Some(hook_btf::naming(&all.collect::<Vec<_>>()).map_err(unknown)?);
+        }
+        let single;
+        let btf = match (function, &self.hooks) {
+            (Some(_), Some(all)) => all,
+            _ => {
+                let number = hook_btf::look_up(hook).map_err(unknown)?;
+                single = hook_btf::naming(&[(hook, number)]).map_err(unknown)?;
+                &single
+            }
+        };
         let program: &mut Lsm = typed(&mut self.ebpf, &format!("lsm_{slot}"))?;
         let loaded = if program.fd().is_err() {
-            program.load(hook, &btf)
+            program.load(hook, btf)
         } else {
             Ok(())
         };
         let link = loaded.and_then(|()| program.attach());
         link.map_err(|error| Refusal::from_error(what, Action::Lsm, &error, &machine))
+    }
+
+    /// Let attachment `to` have what `from` holds, if both are the same probe of a function; says whether it was.
+    /// Spares an emulated guest detaching and attaching it again.
+    pub fn hand_over(&mut self, from: usize, to: usize) -> bool {
+        let same = match (self.attaches.get(from), self.attaches.get(to)) {
+            // Programs of tracepoints and hooks find their spec by a slot, which belongs to one attachment.
+            (Some(one @ Attach::Kprobe { .. }), Some(other)) => one == other,
+            _ => false,
+        };
+        if !same || from == to || self.links[from].is_none() || self.links[to].is_some() {
+            return false;
+        }
+        self.links[to] = self.links[from].take();
+        true
     }
 
     /// Detach those that `which` names. In an emulated guest this takes 36 to 44 ms for each link.

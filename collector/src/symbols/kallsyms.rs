@@ -159,6 +159,11 @@ impl Kallsyms {
         Ok(table)
     }
 
+    /// The text that was parsed.
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
     /// Number of symbols, modules included.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -52,6 +52,9 @@ pub struct Experiment {
     /// How long the workload may take, in milliseconds.
     pub timeout_ms: u64,
     /// How long to wait at most, after the workload has let go, for what it allocated to be freed, in milliseconds.
+    /// Only probes with `frees` wait. A call that succeeds keeps what it made, and a free that comes late cannot be told
+    /// from one that never comes: such an experiment waits this long, unless it says `until = "exit"`, where the end of
+    /// the process gives everything back.
     pub grace_ms: u64,
     /// Watch until the process has ended, not only until the system call has returned.
     pub until_exit: bool,

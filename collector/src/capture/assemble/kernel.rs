@@ -2,6 +2,7 @@
 
 use qed_evidence::document::Kernel;
 use qed_evidence::value::{Datum, Value};
+use sha2::{Digest, Sha256};
 
 use super::Context;
 use crate::capture::raw::Facts;
@@ -21,7 +22,7 @@ pub fn kernel(facts: &Facts, context: &Context<'_>, ephemeral: bool) -> Kernel {
         version: facts.version.clone(),
         package: context.package.clone(),
         build_id: text(&facts.build_id),
-        btf_digest: facts.btf_digest.clone(),
+        btf_digest: hex::encode(Sha256::digest(&facts.btf)),
         config: context
             .investigation
             .config

@@ -33,6 +33,57 @@ pub fn compile(path: &str, scope: &Scope) -> Result<Compiled> {
     compiler.read(value, &expr.span)
 }
 
+/// Find what is wrong with `path` on every kernel, without looking at one.
+///
+/// # Errors
+/// An [`ErrorClass::Syntax`] error.
+pub fn check(path: &str) -> Result<()> {
+    calls_are_known(&parse(path)?)
+}
+
+fn calls_are_known(expr: &Expr) -> Result<()> {
+    match &expr.node {
+        // A parameter may be called like a built-in.
+        Node::Name(_) => Ok(()),
+        Node::Call(name, arguments) if is_built_in(name, arguments) => Ok(()),
+        Node::Call(name, _) => Err(unknown_call(name, &expr.span)),
+        Node::Member { of, .. }
+        | Node::Index(of, _)
+        | Node::Load(of)
+        | Node::AddressOf(of)
+        | Node::Cast(_, of)
+        | Node::ContainerOf(of, ..) => calls_are_known(of),
+    }
+}
+
+/// Whether this is one of the forms of a call that [`Compiler::call`] understands.
+fn is_built_in(name: &str, arguments: &[Argument]) -> bool {
+    use Argument::{Name, Number};
+    matches!(
+        (name, arguments),
+        ("regs" | "task" | "fd", [])
+            | ("fd", [Number(..)])
+            | ("text", [Name(_)] | [Name(_), Number(..)])
+            | ("return_slot", [Name(_)])
+    )
+}
+
+fn unknown_call(name: &str, span: &Range<usize>) -> ExprError {
+    if BUILT_IN.contains(&name) {
+        return ExprError::new(
+            ErrorClass::Syntax,
+            span,
+            "the forms are `regs()`, `task()`, `fd()`, `fd(3)`, `text(SYMBOL)`, `text(SYMBOL, 16)`, `return_slot(FUNCTION)`",
+        );
+    }
+    ExprError::new(
+        ErrorClass::Syntax,
+        span,
+        format!("`{name}(…)` is not known: a read path cannot call kernel functions"),
+    )
+    .near(nearest(name, BUILT_IN))
+}
+
 pub(super) struct Compiler<'c, 's, 'a> {
     pub scope: &'c Scope<'s, 'a>,
 }
@@ -195,17 +246,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 ty: Ty::from(TypeId::VOID).pointer(false),
                 holds: Holds::Code(0),
             }),
-            _ if BUILT_IN.contains(&name) => Err(ExprError::new(
-                ErrorClass::Syntax,
-                span,
-                "the forms are `regs()`, `task()`, `fd()`, `fd(3)`, `text(SYMBOL)`, `text(SYMBOL, 16)`, `return_slot(FUNCTION)`",
-            )),
-            _ => Err(ExprError::new(
-                ErrorClass::Syntax,
-                span,
-                format!("`{name}(…)` is not known: a read path cannot call kernel functions"),
-            )
-            .near(nearest(name, BUILT_IN))),
+            _ => Err(unknown_call(name, span)),
         }
     }
 

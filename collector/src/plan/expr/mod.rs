@@ -33,7 +33,7 @@ mod tests;
 mod tokens;
 mod value;
 
-pub use compile::compile;
+pub use compile::{check, compile};
 pub use decode::{Decode, Decoded, decode};
 
 use crate::btf::{Btf, BtfError, Parameter, TypeId};

@@ -1,0 +1,81 @@
+//! Read paths that are wrong on every kernel: they are told before one is looked at, together with all else
+//! that is wrong in an investigation.
+
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::investigation::{Investigation, Read};
+
+use super::expr::{ExprError, check};
+
+/// The reads of an investigation that are no paths, each with its place; sorted, each once although experiments
+/// inherit from each other.
+pub fn wrong_paths(investigation: &Investigation) -> Vec<Diagnostic> {
+    let experiments = investigation.experiments.iter();
+    let probes = experiments.flat_map(|experiment| &experiment.probes);
+    let reads = probes.flat_map(|probe| probe.entry.iter().chain(&probe.exit));
+    let mut problems: Vec<Diagnostic> = reads
+        .filter_map(|read| {
+            let error = check(&read.expression).err()?;
+            Some(not_a_path(investigation, read, &error))
+        })
+        .collect();
+    qed_evidence::diagnostic::sort(&mut problems);
+    problems.dedup();
+    problems
+}
+
+/// Says where in the investigation `read` is wrong.
+pub(super) fn not_a_path(
+    investigation: &Investigation,
+    read: &Read,
+    error: &ExprError,
+) -> Diagnostic {
+    let start = read.span.start;
+    // An escape in the TOML text would shift what comes behind it.
+    let whole = read.span.len() == read.expression.len();
+    let span = if whole {
+        start + error.span.start..start + error.span.end
+    } else {
+        read.span.clone()
+    };
+    let mut problem = Diagnostic::error(
+        &investigation.source,
+        span,
+        format!("read `{}` is not a path: {}", read.name, error.reason),
+    );
+    problem.help = error
+        .nearest
+        .first()
+        .map(|near| format!("did you mean `{near}`?"));
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qed_evidence::investigation::parse;
+
+    /// Check that each wrong path is told once, at its own characters, and that a parameter which only one
+    /// kernel has, or which is called like a built-in, is left to the kernel.
+    #[test]
+    fn all_at_once() {
+        let text = "[[experiment]]\nname = \"a\"\nworkload = { syscall = \"socket\", args = [] }\n\n\
+            [[experiment.probe]]\nfunction = \"f\"\nreads = [\n\
+            { at = \"entry\", name = \"one\", path = \"x->\" },\n\
+            { at = \"entry\", name = \"two\", path = \"(int)tetx(f)\" },\n\
+            { at = \"entry\", name = \"good\", path = \"text->x[1]\" },\n\
+            { at = \"entry\", name = \"fine\", path = \"container_of(nowhere, struct none, x)->text\" },\n]\n\n\
+            [[experiment]]\nname = \"b\"\ninherit = \"a\"\n";
+        let investigation = parse("i.toml", text).unwrap();
+        let told: Vec<_> = wrong_paths(&investigation)
+            .iter()
+            .map(|p| (p.line_column().unwrap(), p.help.clone()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ((8, 42), None),
+                ((9, 44), Some("did you mean `text`?".to_owned()))
+            ]
+        );
+    }
+}
