@@ -87,11 +87,22 @@ enum Compiler {
 
 impl Compiler {
     fn find() -> Result<Self> {
-        let chosen = env::var_os("QED_BPF_RUSTC").map(PathBuf::from);
-        for rustc in chosen.into_iter().chain([PathBuf::from("/usr/bin/rustc")]) {
-            if sysroot(Command::new(&rustc)).is_some_and(|root| has_core(&root)) {
-                return Ok(Self::Precompiled(rustc));
-            }
+        let can = |rustc: &Path| sysroot(Command::new(rustc)).is_some_and(|root| has_core(&root));
+        if let Some(chosen) = env::var_os("QED_BPF_RUSTC").map(PathBuf::from) {
+            // Who names a compiler means that one.
+            return match can(&chosen) {
+                true => Ok(Self::Precompiled(chosen)),
+                false => Err(format!(
+                    "QED_BPF_RUSTC names {}, which does not run or brings no `core` for the target {TARGET}. Name \
+                     another, or unset it to let the build find one (`make tools` installs one)",
+                    chosen.display()
+                )
+                .into()),
+            };
+        }
+        let usual = PathBuf::from("/usr/bin/rustc");
+        if can(&usual) {
+            return Ok(Self::Precompiled(usual));
         }
         let mut nightly = Command::new("rustup");
         nightly.args(["run", "nightly", "rustc"]);

@@ -146,6 +146,40 @@ fn unknown_names() {
     );
 }
 
+/// Check that a guest, where functions can be probed, tells an unknown one with the nearest name, and plans the rest.
+#[test]
+fn unknown_function_in_a_guest() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{CREATE}[[experiment.probe]]\nfunction = \"sock_aloc\"\n\n[[experiment.probe]]\nfunction = \"sock_alloc\"\n"
+    );
+    fs::write(folder.path().join("i.toml"), text).unwrap();
+    let plan = collector(
+        folder.path(),
+        [
+            "plan",
+            "--on",
+            "guest:debian-6.1",
+            "--investigation",
+            "i.toml",
+        ],
+    )
+    .output()
+    .unwrap();
+    let text = String::from_utf8_lossy(&plan.stdout);
+    assert!(plan.status.success(), "{}", said(&plan).1);
+    assert!(
+        text.contains(
+            "REFUSED: this kernel has no function `sock_aloc`; the nearest name is `sock_alloc`"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("function sock_alloc() -> struct socket *"),
+        "{text}"
+    );
+}
+
 /// Check that an ordinary user is told which capabilities the host wants, and that no evidence is left.
 #[test]
 fn missing_privileges() {
