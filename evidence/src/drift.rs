@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::document::{Evidence, Experiment, Probe};
-use crate::leaves::{Drift, Leaf, leaves};
-use crate::value::{Datum, Location, Value};
+use crate::leaves::{Drift, Leaf, Leaves, leaves};
+use crate::value::{Address, Datum, Location, Value};
 
 pub use render::{markdown, text};
 
@@ -78,9 +78,11 @@ impl Report {
     /// The classes that change without anything being wrong.
     pub const FOLDED: &[Drift] = &[Drift::PerRun, Drift::PerBoot];
 
-    /// Whether anything is shown.
+    /// Whether anything changed that should not, or only does with the kernel.
     pub fn has_drift(&self) -> bool {
-        !self.changes.is_empty()
+        self.changes
+            .iter()
+            .any(|change| !Self::FOLDED.contains(&change.class))
     }
 }
 
@@ -91,7 +93,12 @@ pub fn diff(old: &Evidence, new: &Evidence) -> Vec<Change> {
     structure(old, new, &mut changes, &mut skip);
     let (before, after) = (leaves(old), leaves(new));
     let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let (rank_before, rank_after) = (ranks(&before, &after), ranks(&after, &before));
     for path in paths {
+        let rank = rank_before.get(path);
+        if rank.is_some() && rank == rank_after.get(path) {
+            continue;
+        }
         let below_skipped = skip.iter().any(|prefix: &String| {
             path.strip_prefix(prefix.as_str())
                 .is_some_and(|rest| rest.starts_with('.'))
@@ -237,12 +244,11 @@ fn leaf(path: &str, before: Option<&Leaf<'_>>, after: Option<&Leaf<'_>>) -> Opti
         None => Err("nothing".into()),
     };
     // Whether there is a value at all depends on the kernel, however often the value itself changes.
-    let at_least = |class: Drift| class.max(Drift::PerKernel);
     let (what, class, old, new) = match (value(before), value(after)) {
         (Ok(old), Ok(new)) if old == new => return None,
-        (Ok(old), Ok(new)) => (kind_of_change(&old, &new), class, full(&old), full(&new)),
-        (Ok(old), Err(new)) => (What::Vanished, at_least(class), full(&old), new),
-        (Err(old), Ok(new)) => (What::Appeared, at_least(class), old, full(&new)),
+        (Ok(old), Ok(new)) => changed(&old, &new, class),
+        (Ok(old), Err(new)) => (What::Vanished, Drift::PerKernel, full(&old), new),
+        (Err(old), Ok(new)) => (What::Appeared, Drift::PerKernel, old, full(&new)),
         // Both missing: the reason may be told in other words, that is no drift.
         (Err(_), Err(_)) => return None,
     };
@@ -253,6 +259,96 @@ fn leaf(path: &str, before: Option<&Leaf<'_>>, after: Option<&Leaf<'_>>) -> Opti
         old,
         new,
     })
+}
+
+/// The kind of change between two different values, its class, and both as text.
+fn changed(old: &Value, new: &Value, class: Drift) -> (What, Drift, String, String) {
+    let (mut was, mut is) = (full(old), full(new));
+    let class = match (without_address(old), without_address(new)) {
+        // The same place of the kernel, which lies elsewhere in every boot.
+        (Some(a), Some(b)) if a == b => Drift::PerBoot,
+        (Some(_), Some(_)) => class.max(Drift::PerKernel),
+        // The same value, which this kernel's types call something else.
+        _ if was == is => Drift::PerKernel,
+        _ => class,
+    };
+    if was == is && type_of(old) != type_of(new) {
+        was = format!("{was} as {}", type_of(old));
+        is = format!("{is} as {}", type_of(new));
+    }
+    (kind_of_change(old, new), class, was, is)
+}
+
+/// What a value says that names its place in the kernel's image, without where the image lies. `None`: it names none.
+fn without_address(value: &Value) -> Option<Value> {
+    let nowhere = Address(0);
+    match value.clone() {
+        Value::Symbol { name, offset, .. } => Some(Value::Symbol {
+            name,
+            offset,
+            address: nowhere,
+        }),
+        Value::Address {
+            type_name,
+            symbol: Some(symbol),
+            ..
+        } => Some(Value::Address {
+            value: nowhere,
+            type_name,
+            symbol: Some(symbol),
+        }),
+        Value::Stack { value: mut frames } => {
+            let named = frames.iter_mut().filter(|frame| frame.symbol.is_some());
+            named.for_each(|frame| frame.address = nowhere);
+            Some(Value::Stack { value: frames })
+        }
+        _ => None,
+    }
+}
+
+fn type_of(value: &Value) -> String {
+    match value {
+        Value::Int {
+            type_name: Some(name),
+            ..
+        }
+        | Value::Address {
+            type_name: Some(name),
+            ..
+        }
+        | Value::Enum {
+            type_name: name, ..
+        } => format!("`{name}`"),
+        other => other.kind().to_owned(),
+    }
+}
+
+/// The place of each event among those that both captures saw, by the path of its `order` or `return_order`: numbers
+/// that are merely shifted, because one more or one less was seen, are no change.
+fn ranks(leaves: &Leaves<'_>, other: &Leaves<'_>) -> BTreeMap<String, usize> {
+    let mut orders: Vec<(&str, i128, &String)> = leaves
+        .iter()
+        .filter(|(path, _)| is_order(path) && other.contains_key(*path))
+        .filter_map(|(path, leaf)| {
+            let number = leaf.datum.value()?.as_integer()?;
+            Some((path.split('.').next().unwrap_or_default(), number, path))
+        })
+        .collect();
+    orders.sort_unstable();
+    let mut last = "";
+    let mut rank = 0;
+    orders
+        .into_iter()
+        .map(|(experiment, _, path)| {
+            rank = if experiment == last { rank + 1 } else { 0 };
+            last = experiment;
+            (path.clone(), rank)
+        })
+        .collect()
+}
+
+fn is_order(path: &str) -> bool {
+    path.ends_with(".order") || path.ends_with(".return_order")
 }
 
 fn kind_of_change(old: &Value, new: &Value) -> What {
@@ -305,6 +401,17 @@ fn full(value: &Value) -> String {
         }
         | Value::Flags { value: number, .. } => {
             format!("{value} ({number})")
+        }
+        Value::Stack { value: frames } => {
+            let frames: Vec<String> = frames
+                .iter()
+                .map(|frame| match (&frame.symbol, frame.offset) {
+                    (Some(symbol), Some(offset)) => format!("{symbol}+{offset:#x}"),
+                    (Some(symbol), None) => symbol.clone(),
+                    (None, _) => frame.address.to_string(),
+                })
+                .collect();
+            frames.join(" < ")
         }
         other => other.to_string(),
     }

@@ -343,7 +343,8 @@ impl<'a> List<'a> {
             },
             Drift::PerRun,
         );
-        self.own(at("task"), Value::text(&hit.task.name), Drift::Invariant);
+        // Of a free that waited for a grace period: whichever task ran on that CPU then.
+        self.own(at("task"), Value::text(&hit.task.name), Drift::PerRun);
         self.own(at("cpu"), count(hit.cpu.into()), Drift::PerRun);
         for (group, data) in [
             ("args", &hit.args),
@@ -369,6 +370,10 @@ impl<'a> List<'a> {
     }
 }
 
+/// Where the kernel's half of the address space begins, with four levels of page tables or with five
+/// (<https://elixir.bootlin.com/linux/v6.12/source/Documentation/arch/x86/x86_64/mm.rst#L20>).
+const KERNEL_HALF: i128 = 0xff00_0000_0000_0000;
+
 /// The class of a value that was read from memory or registers.
 fn drift_of(datum: &Datum) -> Drift {
     match datum.value() {
@@ -382,6 +387,8 @@ fn drift_of(datum: &Datum) -> Drift {
         }
         Some(Value::Offset { .. } | Value::Size { .. }) => Drift::PerKernel,
         Some(Value::Bytes { .. }) => Drift::PerBoot,
+        // An address that C calls a number, such as a tracepoint's `call_site`.
+        Some(Value::Int { value, .. }) if value.get() >= KERNEL_HALF => Drift::PerBoot,
         Some(Value::Pid { .. } | Value::Time { .. }) => Drift::PerRun,
         _ => Drift::Invariant,
     }

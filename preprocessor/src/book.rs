@@ -11,6 +11,7 @@ use crate::config::{Config, OnFail, OnMissing};
 use crate::edit::Edit;
 use crate::facts::{Facts, index};
 use crate::fill::{Filled, Target, fill};
+use crate::lint;
 use crate::page::Use;
 use crate::protocol::Markdown;
 use crate::relocate;
@@ -55,10 +56,9 @@ impl Report {
 
 /// A book's chapters, taken apart.
 pub fn parse(chapters: &[(String, &mut String)], markdown: Markdown) -> Vec<Chapter> {
-    let options = markdown.options();
     chapters
         .iter()
-        .map(|(name, text)| Chapter::parse(name, text, &options))
+        .map(|(name, text)| Chapter::parse(name, text, markdown))
         .collect()
 }
 
@@ -96,6 +96,11 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
     }
     report.problems.extend(stale(facts));
     report.problems.extend(facts.templates.problems());
+    // What could not be read uses nothing that could be known.
+    let all_read = !report.has_errors() || report.false_claim;
+    let known = all_read.then_some(uses.as_slice());
+    let complaints = lint::chapters(chapters, facts.config, Some(facts), known);
+    report.problems.extend(complaints);
     Outcome {
         texts,
         uses,
@@ -177,11 +182,14 @@ pub fn build(
                 problems: chapters
                     .iter()
                     .flat_map(|c| c.problems.iter().cloned())
+                    .chain(lint::chapters(chapters, config, None, None))
                     .collect(),
                 false_claim: false,
             },
         }
     };
+    let strays = lint::strays(place, chapters, config);
+    outcome.report.problems.extend(strays);
     finish(&mut outcome.report, place);
     if config.on_fail == OnFail::Warn {
         outcome.report.false_claim = false;

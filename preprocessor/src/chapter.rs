@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use mdbook_markdown::MarkdownOptions;
 use qed_evidence::Path;
 use qed_evidence::diagnostic::{Diagnostic, Source};
 
 use crate::context::{Block, Context, structure};
 use crate::format::{STYLE_OPTIONS, Style};
+use crate::protocol::Markdown;
 use crate::syntax::{Found, SyntaxError, Words, find, inner, only_options, words};
 
 /// One placeholder.
@@ -45,11 +45,13 @@ pub struct Chapter {
     pub first_heading: Option<Range<usize>>,
     /// What could not be read.
     pub problems: Vec<Diagnostic>,
+    /// How the book reads Markdown.
+    pub markdown: Markdown,
 }
 
 impl Chapter {
     /// Takes a chapter apart.
-    pub fn parse(name: &str, text: &str, options: &MarkdownOptions) -> Self {
+    pub fn parse(name: &str, text: &str, markdown: Markdown) -> Self {
         let source = Arc::new(Source {
             name: name.to_owned(),
             text: text.to_owned(),
@@ -61,6 +63,7 @@ impl Chapter {
             blocks: Vec::new(),
             first_heading: None,
             problems: Vec::new(),
+            markdown,
         };
         let mut ranges = Vec::new();
         for found in find(text) {
@@ -81,7 +84,7 @@ impl Chapter {
         if ranges.is_empty() && !mentions_blocks(text) {
             return chapter;
         }
-        let structure = structure(text, &ranges, options);
+        let structure = structure(text, &ranges, &markdown.options());
         chapter.blocks = structure.blocks;
         chapter.first_heading = structure.first_heading;
         for (range, context) in ranges.into_iter().zip(structure.contexts) {
@@ -96,6 +99,17 @@ impl Chapter {
     /// Whether anything in it needs evidence.
     pub fn is_live(&self) -> bool {
         !self.placeholders.is_empty() || !self.blocks.is_empty()
+    }
+
+    /// Where its placeholders stand, those included that could not be read.
+    pub fn placeholder_ranges(&self) -> Vec<Range<usize>> {
+        find(&self.source.text)
+            .into_iter()
+            .filter_map(|found| match found {
+                Found::Placeholder(range) => Some(range),
+                Found::Escaped(_) | Found::Unclosed(_) => None,
+            })
+            .collect()
     }
 
     /// Notes what could not be read.

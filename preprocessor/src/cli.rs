@@ -62,6 +62,12 @@ enum Command {
         /// Shows what changes with every run and every boot, too
         #[arg(long)]
         all: bool,
+        /// The folder of the book whose claims are judged on both; without it, this folder if it holds one
+        #[arg(long)]
+        book: Option<PathBuf>,
+        /// How to print
+        #[arg(long, value_enum, default_value = "text")]
+        format: commands::diff::Format,
     },
     /// Checks a built site against its evidence
     Verify {
@@ -96,7 +102,13 @@ pub fn run() -> u8 {
         Some(Command::Check { book, format }) => commands::check::run(&book, format),
         Some(Command::Explain { id, book }) => commands::explain::run(&book, &id),
         Some(Command::Paths { prefix, book }) => commands::paths::run(&book, &prefix),
-        Some(Command::Diff { old, new, all }) => commands::diff::run(&old, &new, all),
+        Some(Command::Diff {
+            old,
+            new,
+            all,
+            book,
+            format,
+        }) => commands::diff::run(&old, &new, all, book.as_deref(), format),
         Some(Command::Verify {
             site,
             evidence,

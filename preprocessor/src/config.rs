@@ -74,10 +74,12 @@ pub enum OnMissing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lint {
-    /// Evidence that nothing shows.
+    /// Evidence that nothing uses.
     UnusedEvidence,
-    /// A value typed by hand.
+    /// A value typed by hand, or a mark that excuses none.
     TypedLiteral,
+    /// A claim that stands where nobody judges it.
+    UnshownClaim,
     /// A chapter that proves nothing.
     ChapterWithoutClaim,
     /// A value wider than its `width`.

@@ -106,7 +106,7 @@ pub fn structure(
 }
 
 /// Replaces each placeholder by letters of the same length.
-fn mask(text: &str, placeholders: &[Range<usize>]) -> String {
+pub fn mask(text: &str, placeholders: &[Range<usize>]) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut at = 0;
     for range in placeholders {

@@ -11,6 +11,7 @@ use crate::context::{BlockKind, Context};
 use crate::edit::{self, Edit};
 use crate::facts::{Facts, NotWritten, What};
 use crate::html::Place;
+use crate::lint::told;
 use crate::page::{self, Use};
 use crate::{escape, exhibits, format};
 
@@ -298,9 +299,8 @@ impl Fill<'_, '_> {
         );
         let problem = Diagnostic::error(&self.chapter.source, placeholder.range.clone(), message)
             .label(format!("{length} characters do not fit into {width}"));
-        let denied = self.facts.config.deny.contains(&Lint::TooWide);
         self.problems
-            .push(if denied { problem } else { problem.warning() });
+            .push(told(self.facts.config, Lint::TooWide, problem));
     }
 
     /// The value's text, made harmless for where it stands.

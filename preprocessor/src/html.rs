@@ -72,11 +72,27 @@ pub fn places(text: &str, range: Range<usize>, placeholders: &[Range<usize>]) ->
             if PLAIN.contains(&name) {
                 plain += if name.len() == tag.len() { 1 } else { -1 };
             }
-            state = if RAW.contains(&tag.as_str()) {
-                State::Raw(tag.clone())
-            } else {
-                State::Text
-            };
+            state = State::behind(tag);
+        }
+    }
+    out
+}
+
+/// The pieces of `html` that are text: neither tags nor comments, scripts or styles.
+pub fn text_pieces(html: &str) -> Vec<Range<usize>> {
+    let mut out: Vec<Range<usize>> = Vec::new();
+    let mut state = State::Text;
+    let mut at = 0;
+    while let Some(c) = html[at..].chars().next() {
+        let (start, was_text) = (at, matches!(state, State::Text));
+        at += state.step(&html[start..], c);
+        match &state {
+            State::Text if was_text => match out.last_mut().filter(|last| last.end == start) {
+                Some(last) => last.end = at,
+                None => out.push(start..at),
+            },
+            State::AfterTag(tag) => state = State::behind(tag),
+            _ => {}
         }
     }
     out
@@ -102,6 +118,15 @@ enum State {
 }
 
 impl State {
+    /// What comes behind a tag.
+    fn behind(tag: &str) -> Self {
+        if RAW.contains(&tag) {
+            State::Raw(tag.to_owned())
+        } else {
+            State::Text
+        }
+    }
+
     fn place(&self, plain: bool) -> Result<Place, &'static str> {
         match self {
             State::Text | State::AfterTag(_) => Ok(Place::Text { plain }),
@@ -259,5 +284,13 @@ mod tests {
         ] {
             assert!(place(refused).is_err(), "{refused}");
         }
+    }
+
+    /// Check that only text between tags is text.
+    #[test]
+    fn finds_text() {
+        let html = "a < <b title='x > y'>c</b><!-- d --><style>e{}</style><script>f</script>g";
+        let pieces: Vec<&str> = text_pieces(html).into_iter().map(|r| &html[r]).collect();
+        assert_eq!(pieces, ["a < ", "c", "g"]);
     }
 }

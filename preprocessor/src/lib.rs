@@ -17,6 +17,7 @@ pub mod fill;
 pub mod format;
 pub mod html;
 pub mod leak;
+pub mod lint;
 pub mod load;
 pub mod page;
 pub mod protocol;

@@ -35,6 +35,12 @@ pub struct Markdown {
     admonitions: bool,
 }
 
+impl Default for Markdown {
+    fn default() -> Self {
+        Markdown::read(None)
+    }
+}
+
 impl Markdown {
     /// For the parser.
     pub fn options(self) -> MarkdownOptions {

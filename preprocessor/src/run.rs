@@ -28,7 +28,8 @@ pub fn run() -> u8 {
             return 2;
         }
     };
-    if !mentions_us(input.book) {
+    // A book that denies something wants to be looked at even if nothing in it is live.
+    if !mentions_us(input.book) && config.deny.is_empty() {
         return write(input.book);
     }
     let mut book = match read_book(input.book) {

@@ -2,12 +2,12 @@
 
 mod common;
 
-use mdbook_markdown::MarkdownOptions;
 use mdbook_qed::book::fill_all;
 use mdbook_qed::chapter::Chapter;
 use mdbook_qed::config::{self, Config};
 use mdbook_qed::facts::{Facts, index};
 use mdbook_qed::fill::Target;
+use mdbook_qed::protocol::Markdown;
 use mdbook_qed::store::{Loaded, Origin, Store};
 use mdbook_qed::syntax::{Found, find};
 use mdbook_qed::template::Templates;
@@ -43,10 +43,9 @@ fn store() -> (Config, Store) {
 
 /// Fills one chapter of a book that has another one with a value.
 fn filled(text: &str, target: Target, (config, store): &(Config, Store)) -> String {
-    let options = MarkdownOptions::default();
     let chapters = [
-        Chapter::parse("one.md", text, &options),
-        Chapter::parse("two.md", PLACEHOLDER, &options),
+        Chapter::parse("one.md", text, Markdown::default()),
+        Chapter::parse("two.md", PLACEHOLDER, Markdown::default()),
     ];
     let indexed = index(store);
     let facts = Facts::new(config, store, &indexed);
@@ -191,7 +190,7 @@ proptest! {
     /// Check that taking any text apart never panics, and that its parts are where it says.
     #[test]
     fn any_text_can_be_taken_apart(text in "([a-z#>`~|*_\\[\\]()<>!\"'= \r\n\t{}\\\\-]|\\{\\{qed |\\}\\}|```qed-claim |as=\"hex\"|<div |<!--|-->|é){0,60}") {
-        let chapter = Chapter::parse("c.md", &text, &MarkdownOptions::default());
+        let chapter = Chapter::parse("c.md", &text, Markdown::default());
         for placeholder in &chapter.placeholders {
             let part = &text[placeholder.range.clone()];
             prop_assert!(part.starts_with("{{qed ") && part.ends_with("}}"));
@@ -207,7 +206,7 @@ proptest! {
     #[test]
     fn other_braces_are_nobodys(text in "([a-z `\r\n]|\\{\\{|\\}\\}|\\{\\{closure\\}\\}|\\$\\{\\{ x \\}\\}|\\{\\{#include y\\}\\}|\\\\){0,60}") {
         prop_assume!(!text.contains("{{qed "));
-        let chapter = Chapter::parse("c.md", &text, &MarkdownOptions::default());
+        let chapter = Chapter::parse("c.md", &text, Markdown::default());
         prop_assert!(!chapter.is_live() && chapter.escapes.is_empty() && chapter.problems.is_empty());
         prop_assert_eq!(mdbook_qed::book::unescape(&chapter, mdbook_qed::fill::Target::Html), text);
     }

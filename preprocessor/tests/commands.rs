@@ -350,35 +350,3 @@ fn init() {
         stdout(&again)
     );
 }
-
-/// Check that `diff` tells what every run changes from what none should.
-#[test]
-fn diff() {
-    let book = Book::new(&[("one.md", "# One\n")], "", "");
-    let write = |name: &str, change: &dyn Fn(&mut qed_evidence::Evidence)| {
-        let mut evidence = evidence("guest:test-1", 0x1e00_0000, "");
-        change(&mut evidence);
-        book.write(name, &qed_evidence::reader::write(&evidence).unwrap());
-    };
-    write("old.json", &|_| {});
-    write("run.json", &|e| e.run.id = "ff".repeat(16));
-    write("drift.json", &|e| {
-        e.experiments.get_mut("create").unwrap().outcome.returned =
-            Datum::Value(Value::Fd { value: 4 });
-    });
-    let diff = |other: &str| book.qed(&["diff", "old.json", other]);
-    assert_eq!(
-        (
-            diff("old.json").status.code(),
-            stdout(&diff("old.json")).as_str()
-        ),
-        (Some(0), "no difference\n")
-    );
-    assert_eq!(stdout(&diff("run.json")), "changes with every run: 1\n");
-    assert_eq!(diff("drift.json").status.code(), Some(1));
-    assert_eq!(
-        stdout(&diff("drift.json")),
-        "should never change: 1\n  create.outcome.returned: 3 → 4\n"
-    );
-    assert_eq!(diff("missing.json").status.code(), Some(2));
-}

@@ -6,7 +6,6 @@ use std::ops::Range;
 use crate::Path;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Allocation, Probe};
-use crate::investigation;
 use crate::resolve::{Catalog, Indexed, Resolved};
 use crate::value::{Datum, Value};
 
@@ -227,7 +226,7 @@ fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
             && other
                 .probes
                 .iter()
-                .any(|p| watch_the_same(p, plan) && fired(machine, &other.name, &p.name))
+                .any(|p| p.watches_the_same(plan) && fired(machine, &other.name, &p.name))
     });
     if !seen_elsewhere && !fired(machine, experiment, probe) {
         reasons.push(format!(
@@ -236,10 +235,6 @@ fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
         ));
     }
     reasons
-}
-
-fn watch_the_same(a: &investigation::Probe, b: &investigation::Probe) -> bool {
-    a.target == b.target && a.offset == b.offset && a.within == b.within && a.syscall == b.syscall
 }
 
 fn fired(machine: &Indexed<'_>, experiment: &str, probe: &str) -> bool {

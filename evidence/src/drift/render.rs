@@ -1,5 +1,7 @@
 //! Drift as text and as Markdown. (As JSON, a [`Report`] serializes itself.)
 
+use std::collections::HashMap;
+
 use super::{Change, Report, What};
 use crate::leaves::Drift;
 
@@ -37,11 +39,51 @@ fn folded(report: &Report) -> Option<String> {
     Some(format!("Folded away, as expected: {}.", counts.join(", ")))
 }
 
+/// The changes without repetition: of those that are the same in several experiments, or hits, the first, and how many
+/// more there are.
+fn groups(report: &Report) -> Vec<(&Change, usize)> {
+    let mut groups: Vec<(&Change, usize)> = Vec::new();
+    let mut known = HashMap::new();
+    for change in &report.changes {
+        let names: Vec<&str> = change.path.split('.').skip(1).collect();
+        let tail: Vec<&str> = names
+            .into_iter()
+            .filter(|name| crate::path::hit_number(name).is_none())
+            .collect();
+        let key = (
+            change.class,
+            change.what,
+            &change.old,
+            &change.new,
+            tail.clone(),
+        );
+        // What has one name alone is an experiment, not something that several experiments have.
+        match known.get(&key).filter(|_| !tail.is_empty()) {
+            Some(index) => {
+                let (_, more): &mut (&Change, usize) = &mut groups[*index];
+                *more += 1;
+            }
+            None => {
+                known.insert(key, groups.len());
+                groups.push((change, 0));
+            }
+        }
+    }
+    groups
+}
+
+fn and_more(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        count => format!(" (and {count} more like it)"),
+    }
+}
+
 /// The report as plain text.
 pub fn text(report: &Report) -> String {
     let mut text = String::new();
     let mut last = None;
-    for change in &report.changes {
+    for (change, more) in groups(report) {
         if last != Some(change.class) {
             text += &format!("{}:\n", class(change.class));
             last = Some(change.class);
@@ -54,7 +96,8 @@ pub fn text(report: &Report) -> String {
             ..
         } = change;
         text += &format!(
-            "  {path}: {}\n    - {}\n    + {}\n",
+            "  {path}{}: {}\n    - {}\n    + {}\n",
+            and_more(more),
             verb(*what),
             one_line(old),
             one_line(new)
@@ -77,18 +120,19 @@ pub fn markdown(report: &Report) -> String {
         text += "No drift.\n";
     } else {
         text += "| class | path | | was | is |\n| --- | --- | --- | --- | --- |\n";
-        for Change {
-            path,
-            class: drift,
-            what,
-            old,
-            new,
-        } in &report.changes
-        {
+        for (change, more) in groups(report) {
+            let Change {
+                path,
+                class: drift,
+                what,
+                old,
+                new,
+            } = change;
             text += &format!(
-                "| {} | {} | {} | {} | {} |\n",
+                "| {} | {}{} | {} | {} | {} |\n",
                 class(*drift),
                 cell(path),
+                and_more(more),
                 verb(*what),
                 cell(old),
                 cell(new)

@@ -142,3 +142,92 @@ fn reports() {
     assert!(!report.has_drift());
     assert_eq!(report.folded[&Drift::PerRun], 1);
 }
+
+/// Check that the same place of the kernel at another address is another boot and no more, and another place is drift
+/// although addresses change with every boot; that shifted numbers of events are none, and that another type is told
+/// as one.
+#[test]
+fn places_and_types() {
+    let symbol = |name: &str, address: u64| {
+        Some(Datum::Value(Value::Symbol {
+            name: name.into(),
+            offset: 19,
+            address: Address(address),
+        }))
+    };
+    let with = |caller: Option<Datum>| {
+        let mut evidence = evidence();
+        probe(&mut evidence, "sock_alloc").hits[0].caller = caller;
+        evidence
+    };
+    let old = with(symbol("f", 0xffff_ffff_8100_0013));
+    let class = |new: &Evidence| {
+        let changes = diff(&old, new);
+        assert_eq!(changes.len(), 1, "{changes:?}");
+        changes[0].class
+    };
+    assert_eq!(
+        class(&with(symbol("f", 0xffff_ffff_9100_0013))),
+        Drift::PerBoot
+    );
+    assert_eq!(
+        class(&with(symbol("g", 0xffff_ffff_9100_0013))),
+        Drift::PerKernel
+    );
+
+    let number = |name: &str| {
+        Some(Datum::Value(Value::Int {
+            value: 16_i64.into(),
+            type_name: Some(name.into()),
+        }))
+    };
+    let changes = diff(&with(number("u16")), &with(number("unsigned long")));
+    assert_eq!(
+        (
+            changes[0].class,
+            changes[0].old.as_str(),
+            changes[0].new.as_str()
+        ),
+        (Drift::PerKernel, "16 as `u16`", "16 as `unsigned long`")
+    );
+
+    let mut shifted = evidence();
+    for probe in shifted
+        .experiments
+        .get_mut("create")
+        .unwrap()
+        .probes
+        .values_mut()
+    {
+        for hit in &mut probe.hits {
+            hit.order = hit.order.map(|order| order + 2);
+            hit.return_order = hit.return_order.map(|order| order + 2);
+        }
+    }
+    assert_eq!(diff(&evidence(), &shifted), []);
+    let mut swapped = evidence();
+    let hits = &mut probe(&mut swapped, "twice").hits;
+    let (first, second) = (hits[0].order, hits[1].order);
+    (hits[0].order, hits[1].order) = (second, first);
+    assert!(
+        diff(&evidence(), &swapped)
+            .iter()
+            .any(|c| c.path == "create.twice.hit1.order")
+    );
+}
+
+/// Check that what is the same in several hits is rendered once.
+#[test]
+fn repetition() {
+    let mut new = evidence();
+    for hit in &mut probe(&mut new, "twice").hits {
+        hit.caller = Some(Datum::Value(Value::text("other")));
+    }
+    let report = Report::new(diff(&evidence(), &new), Report::FOLDED);
+    assert_eq!(report.changes.len(), 2);
+    assert!(
+        text(&report).contains("create.twice.hit1.caller (and 1 more like it): "),
+        "{}",
+        text(&report)
+    );
+}

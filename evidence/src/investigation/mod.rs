@@ -189,6 +189,16 @@ pub struct Probe {
     pub exit: Vec<Read>,
 }
 
+impl Probe {
+    /// Whether both look at the same thing: where one fires, the other would have been seen.
+    pub fn watches_the_same(&self, other: &Probe) -> bool {
+        self.target == other.target
+            && self.offset == other.offset
+            && self.within == other.within
+            && self.syscall == other.syscall
+    }
+}
+
 /// A signal to raise at a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signal {

@@ -10,6 +10,7 @@ use crate::book::{Outcome, Report, fill_all, finish};
 use crate::claims::Claims;
 use crate::facts::Facts;
 use crate::fill::Target;
+use crate::lint;
 use crate::load::Loaded;
 use crate::report;
 
@@ -98,6 +99,8 @@ fn check(book: &Loaded, facts: &Facts<'_>, format: Format) -> u8 {
                 .help("write a ```qed-claim block beside what it proves"),
         );
     }
+    let strays = lint::strays(&book.place, &book.chapters, facts.config);
+    found.problems.extend(strays);
     finish(&mut found, &book.place);
     let status = if found.false_claim {
         FAILED

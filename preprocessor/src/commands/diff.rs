@@ -1,65 +1,82 @@
-//! `diff`: what changed between two captures, by how much it may surprise.
+//! `diff`: what changed between two captures, by how much it may surprise, and which claims it turns.
 
 use std::path::Path;
 
 use qed_evidence::Evidence;
+use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::leaves::{Drift, Leaf, leaves};
+use qed_evidence::drift::{self, Change, Report, What};
+use qed_evidence::leaves::Drift;
+use serde::Serialize;
 
 use super::{FAILED, GOOD, print, refuse};
-use crate::format::{datum, describe};
-use crate::store;
+use crate::claims::Claims;
+use crate::escape::visible;
+use crate::facts::{Facts, index};
+use crate::store::{Loaded, Origin, Store, investigation};
+use crate::template::Templates;
+use crate::{load, report, store};
 
-/// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Change {
-    /// How much it may surprise.
-    pub drift: Drift,
-    /// The path.
-    pub path: String,
-    /// What it was; `None`: it was not there.
-    pub old: Option<String>,
-    /// What it is now.
-    pub new: Option<String>,
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a terminal.
+    Text,
+    /// One JSON document.
+    Json,
+    /// A table for a report or a pull request.
+    Markdown,
 }
 
-/// All differences between two documents, by path.
-pub fn changes(old: &Evidence, new: &Evidence) -> Vec<Change> {
-    let (before, after) = (leaves(old), leaves(new));
-    let mut paths: Vec<&String> = before.keys().chain(after.keys()).collect();
-    paths.sort_unstable();
-    paths.dedup();
-    let mut out = Vec::new();
-    for path in paths {
-        // A probe that fired once has its values under two names.
-        if path.contains(".hit1.") && before.contains_key(&path.replacen(".hit1.", ".", 1)) {
-            continue;
+/// One side, as a reader wants to know it.
+#[derive(Serialize)]
+struct Side {
+    file: String,
+    machine: String,
+    kernel: String,
+    time: String,
+}
+
+impl Side {
+    fn new(file: &Path, evidence: &Evidence) -> Self {
+        Side {
+            file: file.display().to_string(),
+            machine: evidence.machine.name.clone(),
+            kernel: evidence.kernel.release.clone(),
+            time: evidence.run.time.clone(),
         }
-        let (a, b) = (before.get(path), after.get(path));
-        if a.map(|leaf| &leaf.datum) == b.map(|leaf| &leaf.datum) {
-            continue;
-        }
-        // A value that came or went is never what every run does.
-        let both = a.zip(b);
-        let drift = match both {
-            Some((a, b)) => a.drift.max(b.drift),
-            None => Drift::PerKernel,
-        };
-        let text = |leaf: Option<&Leaf<'_>>| leaf.map(|leaf| datum(&leaf.datum));
-        let (mut old, mut new) = (text(a), text(b));
-        if old == new {
-            // The same number of another type.
-            let kind = |leaf: Option<&Leaf<'_>>| leaf.and_then(|l| l.datum.value().map(describe));
-            (old, new) = (kind(a), kind(b));
-        }
-        out.push(Change {
-            drift,
-            path: path.clone(),
-            old,
-            new,
-        });
     }
-    out
+
+    fn line(&self) -> String {
+        let Side {
+            file,
+            machine,
+            kernel,
+            time,
+        } = self;
+        let line = format!("{file}: {machine}, Linux {kernel}, {time}");
+        visible(&line).into_owned()
+    }
+}
+
+/// The claims of a book, judged on both sides.
+#[derive(Default)]
+struct Turned {
+    /// How many; `None`: there is no book.
+    judged: Option<usize>,
+    changes: Vec<Change>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    old: &'a Side,
+    new: &'a Side,
+    drift: bool,
+    /// How many claims were judged on both sides; absent if there is no book.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims: Option<usize>,
+    #[serde(flatten)]
+    report: &'a Report,
 }
 
 fn read(path: &Path) -> Result<Evidence, Diagnostic> {
@@ -74,47 +91,151 @@ fn read(path: &Path) -> Result<Evidence, Diagnostic> {
         .ok_or_else(|| problem("there is no such file".into()))
 }
 
-/// Runs the command.
-pub fn run(old: &Path, new: &Path, all: bool) -> u8 {
-    let (old, new) = match (read(old), read(new)) {
-        (Ok(old), Ok(new)) => (old, new),
-        (old, new) => {
-            let problems: Vec<Diagnostic> = [old.err(), new.err()].into_iter().flatten().collect();
-            return refuse(&problems);
+/// Runs the command. The claims are those of the book in `book`; if none is named, of the one in this folder, if
+/// there is one.
+pub fn run(old: &Path, new: &Path, all: bool, book: Option<&Path>, format: Format) -> u8 {
+    let (before, after) = match (read(old), read(new)) {
+        (Ok(before), Ok(after)) => (before, after),
+        (before, after) => {
+            let problems = [before.err(), after.err()];
+            return refuse(&problems.into_iter().flatten().collect::<Vec<_>>());
         }
     };
-    let changes = changes(&old, &new);
-    let mut drifted = false;
-    for (class, title) in [
-        (Drift::Invariant, "should never change"),
-        (Drift::PerKernel, "changes with the kernel"),
-        (Drift::PerBoot, "changes with every boot"),
-        (Drift::PerRun, "changes with every run"),
-    ] {
-        let of_class: Vec<&Change> = changes.iter().filter(|c| c.drift == class).collect();
-        if of_class.is_empty() {
+    let sides = (Side::new(old, &before), Side::new(new, &after));
+    let mut changes = drift::diff(&before, &after);
+    let turned = match (book, has_book(Path::new("."))) {
+        (Some(root), _) => turned(root, before, after),
+        (None, true) => turned(Path::new("."), before, after),
+        (None, false) => Ok(Turned::default()),
+    };
+    let turned = match turned {
+        Ok(turned) => turned,
+        // A book that was not asked for is no reason to say nothing about the evidence.
+        Err(problems) if book.is_none() => {
+            let message = "the book in this folder cannot be read, so its claims were not judged";
+            let warning = Diagnostic::error_without_place(message).help("name another with --book");
+            let warnings: Vec<Diagnostic> = problems.into_iter().map(Diagnostic::warning).collect();
+            report::print(&warnings);
+            report::print(&[warning.warning()]);
+            Turned::default()
+        }
+        Err(problems) => return refuse(&problems),
+    };
+    changes.extend(turned.changes);
+    let report = Report::new(changes, if all { &[] } else { Report::FOLDED });
+    print(&render(&sides, turned.judged, &report, format));
+    if report.has_drift() { FAILED } else { GOOD }
+}
+
+fn has_book(root: &Path) -> bool {
+    std::fs::read_to_string(root.join("book.toml"))
+        .is_ok_and(|text| text.contains("[preprocessor.qed]"))
+}
+
+fn render(sides: &(Side, Side), judged: Option<usize>, report: &Report, format: Format) -> String {
+    let (old, new) = sides;
+    let claims = match judged {
+        Some(count) => format!("{count} claims judged on both.\n"),
+        None => String::new(),
+    };
+    match format {
+        Format::Text => {
+            let body = drift::text(report);
+            let lines: Vec<_> = body.lines().map(|line| visible(line)).collect();
+            format!(
+                "- {}\n+ {}\n{}\n{claims}",
+                old.line(),
+                new.line(),
+                lines.join("\n")
+            )
+        }
+        Format::Markdown => format!(
+            "was: {}  \nis: {}\n\n{}\n{claims}",
+            crate::escape::markdown(&old.line()),
+            crate::escape::markdown(&new.line()),
+            drift::markdown(report)
+        ),
+        Format::Json => {
+            let document = Document {
+                old,
+                new,
+                drift: report.has_drift(),
+                claims: judged,
+                report,
+            };
+            let mut text = serde_json::to_string_pretty(&document)
+                .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
+            text.push('\n');
+            text
+        }
+    }
+}
+
+/// Judges the claims of the book in `root` on both captures.
+fn turned(root: &Path, old: Evidence, new: Evidence) -> Result<Turned, Vec<Diagnostic>> {
+    let book = load::load(root).map_err(|problem| vec![problem])?;
+    let side = |evidence: Evidence| Loaded {
+        machine: evidence.machine.name.clone(),
+        evidence,
+        origin: Origin::Captured,
+        file: Default::default(),
+        stale: Vec::new(),
+        age_s: None,
+    };
+    let store = Store {
+        investigation: investigation(&book.place.root, &book.config)?,
+        loaded: vec![side(old), side(new)],
+        absent: Vec::new(),
+        templates: Templates::default(),
+    };
+    let indexed = index(&store);
+    let facts = Facts::new(&book.config, &store, &indexed);
+    // What is wrong with a claim is for `check` to say; here only counts what it comes to on each side.
+    let claims = Claims::collect(&book.chapters, &facts, &mut Vec::new());
+    let mut turned = Turned::default();
+    let mut judged = 0;
+    for claim in claims.in_order() {
+        let [old, new] = &claim.judgements[..] else {
             continue;
-        }
-        let surprising = class >= Drift::PerKernel;
-        drifted |= surprising;
-        print(&format!("{title}: {}\n", of_class.len()));
-        if surprising || all {
-            for change in of_class {
-                let side = |text: &Option<String>| match text {
-                    Some(text) => crate::escape::visible(text).into_owned(),
-                    None => "nothing".into(),
-                };
-                print(&format!(
-                    "  {}: {} → {}\n",
-                    change.path,
-                    side(&change.old),
-                    side(&change.new)
-                ));
-            }
+        };
+        judged += 1;
+        if old.verdict != new.verdict {
+            turned.changes.push(Change {
+                path: format!("claims.{}", claim.claim.id),
+                class: class(old.verdict, new.verdict),
+                what: What::Verdict,
+                old: verdict(old),
+                new: verdict(new),
+            });
         }
     }
-    if changes.is_empty() {
-        print("no difference\n");
+    turned.judged = Some(judged);
+    Ok(turned)
+}
+
+/// Whether a claim holds must never change. Whether this machine can show it depends on its kernel.
+fn class(old: Verdict, new: Verdict) -> Drift {
+    if old.is_failure() || new.is_failure() {
+        Drift::Invariant
+    } else {
+        Drift::PerKernel
     }
-    if drifted { FAILED } else { GOOD }
+}
+
+/// A verdict with the reason, or with what was measured.
+fn verdict(judgement: &Judgement) -> String {
+    let measured = || {
+        let values: Vec<String> = judgement
+            .operands
+            .iter()
+            .filter_map(|operand| Some(format!("{} = {}", operand.text, operand.value.as_ref()?)))
+            .collect();
+        values.join(", ")
+    };
+    let why = match (&judgement.reason, judgement.verdict) {
+        (Some(reason), _) => reason.clone(),
+        (None, Verdict::Fail) => measured(),
+        (None, _) => return judgement.verdict.to_string(),
+    };
+    format!("{}: {why}", judgement.verdict)
 }

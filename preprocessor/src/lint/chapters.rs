@@ -1,0 +1,102 @@
+//! `chapter-without-claim` and `unshown-claim`: chapters that prove nothing, and claims that nobody judges because
+//! they stand where Markdown does not look.
+
+use qed_evidence::diagnostic::Diagnostic;
+
+use super::Found;
+use super::reading::{Reading, Says};
+use crate::chapter::Chapter;
+use crate::config::Lint;
+use crate::context::BlockKind;
+
+const HELP: &str = "write a ```qed-claim block beside what the chapter says, or say why it has none: \
+                    <!-- qed:no-claim REASON -->";
+
+/// Whether the chapter makes a claim, or shows those of the book.
+pub fn makes_claim(chapter: &Chapter) -> bool {
+    chapter.blocks.iter().any(|block| match block.kind {
+        BlockKind::Claim => true,
+        BlockKind::Exhibit => {
+            let info = &chapter.source.text[block.info.clone()];
+            info.split_whitespace().next() == Some("claims")
+        }
+    })
+}
+
+/// Complains about one chapter. One that is `silent` and shows nothing measured goes to `plain`: of those a book that
+/// is mostly about other things has many.
+pub fn check(
+    chapter: &Chapter,
+    reading: &Reading,
+    silent: bool,
+    plain: &mut Vec<Diagnostic>,
+    found: &mut Found<'_>,
+) {
+    let mark = reading.marks.iter().find(|mark| mark.says == Says::NoClaim);
+    match mark {
+        Some(mark) if !silent => {
+            let message =
+                "the mark excuses nothing: the chapter makes a claim, or shows those of the book";
+            let complaint = Diagnostic::error(&chapter.source, mark.range.clone(), message);
+            found.tell(Lint::ChapterWithoutClaim, complaint.help("delete it"));
+        }
+        None if silent && !reading.stretches.is_empty() => {
+            let place = reading.heading.clone().unwrap_or(0..0);
+            let text = &chapter.source.text[place.clone()];
+            let place = place.start..place.start + text.trim_end().len();
+            let message = "the chapter shows measured values and makes no claim about them";
+            let complaint = Diagnostic::error(&chapter.source, place, message).help(HELP);
+            if chapter.is_live() {
+                found.tell(Lint::ChapterWithoutClaim, complaint);
+            } else {
+                plain.push(complaint);
+            }
+        }
+        _ => {}
+    }
+    for range in &reading.html {
+        let text = &chapter.source.text[range.clone()];
+        let mut at = range.start;
+        for line in text.split_inclusive('\n') {
+            if let Some(fence) = claim_fence(line) {
+                let place = at + fence..at + line.trim_end().len();
+                let message = "this claim is never judged: it stands inside of HTML, where Markdown does not look";
+                let complaint = Diagnostic::error(&chapter.source, place, message).help(
+                    "put a blank line between the tag and the fence, or take it out of the comment",
+                );
+                found.tell(Lint::UnshownClaim, complaint);
+            }
+            at += line.len();
+        }
+    }
+}
+
+/// Complains once about all chapters that neither show nor claim anything.
+pub fn tell_plain(plain: &[Diagnostic], found: &mut Found<'_>) {
+    let Some(first) = plain.first() else {
+        return;
+    };
+    let names: Vec<&str> = plain
+        .iter()
+        .filter_map(|complaint| Some(complaint.place.as_ref()?.0.name.as_str()))
+        .collect();
+    let mut complaint = first.clone();
+    complaint.message = match &names[..] {
+        [_] => "the chapter makes no claim".to_owned(),
+        _ => format!(
+            "{} chapters make no claim: {}",
+            names.len(),
+            names.join(", ")
+        ),
+    };
+    found.tell(Lint::ChapterWithoutClaim, complaint);
+}
+
+/// Where on this line a fence of a claim begins, if one does.
+fn claim_fence(line: &str) -> Option<usize> {
+    let fence = line.find(['`', '~'])?;
+    let rest = &line[fence..];
+    let info = rest.trim_start_matches(['`', '~']);
+    let is_fence = rest.len() - info.len() >= 3;
+    (is_fence && info.split_whitespace().next() == Some("qed-claim")).then_some(fence)
+}

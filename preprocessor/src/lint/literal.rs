@@ -1,0 +1,293 @@
+//! Values that somebody typed: what looks like an address, a descriptor, a process id or a line of the source, and
+//! stands in a chapter without having been measured.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// What a typed value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looks {
+    /// A long hexadecimal number.
+    Address,
+    /// A place in a function, `sock_alloc+0x1d/0x90`.
+    Symbol,
+    /// A file descriptor.
+    Descriptor,
+    /// A process or thread id.
+    Process,
+    /// A line of the kernel's source.
+    Line,
+    /// A text or digest that was measured.
+    Measured,
+}
+
+impl Looks {
+    /// As part of "looks like …".
+    pub fn words(self) -> &'static str {
+        match self {
+            Looks::Address => "an address",
+            Looks::Symbol => "a place in a function",
+            Looks::Descriptor => "a file descriptor",
+            Looks::Process => "a process id",
+            Looks::Line => "a line of the source",
+            Looks::Measured => "a measured value",
+        }
+    }
+}
+
+/// Something in a text that looks like a measured value.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Literal {
+    /// Its bytes in the text.
+    pub range: Range<usize>,
+    /// What it looks like.
+    pub looks: Looks,
+    /// The number that it is, if it is one.
+    pub number: Option<u64>,
+    /// It is a size, an alignment, a flag or a mask: nothing to complain about.
+    pub constant: bool,
+    /// It is a round number, such as the base of a region of memory, which a citation can vouch for.
+    pub round: bool,
+}
+
+/// One pattern; the value is what the group `v` matches.
+struct Pattern {
+    looks: Looks,
+    regex: Regex,
+    /// It means something in code alone.
+    code_only: bool,
+}
+
+/// Words of which a number behind them is one.
+const DESCRIPTOR: &str = r"(?i:\bfds?\b|\bfile[ -]descriptors?\b|\bdescriptors?\b|\bfildes\b)";
+const PROCESS: &str = r"(?i:\bpids?\b|\btids?\b|\btgids?\b|\bprocess ids?\b|\bthread ids?\b)";
+/// What may stand between such a word and its number.
+const IS: &str = r"(?:\s+(?:is|was|number|no\.))?[\s`]*(?:==|=|:|#|→|->)?[\s`]*";
+
+static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
+    let pattern = |looks, text: &str| Pattern {
+        looks,
+        regex: Regex::new(text).expect("the patterns are well-formed, as the tests show"),
+        code_only: false,
+    };
+    vec![
+        pattern(
+            Looks::Symbol,
+            r"\b(?P<v>[A-Za-z_][A-Za-z0-9_.]*\+0x[0-9a-fA-F]+/0x[0-9a-fA-F]+)\b",
+        ),
+        pattern(Looks::Address, r"\b(?P<v>0[xX][0-9a-fA-F_]{6,})\b"),
+        // An address as the kernel's log prints it.
+        pattern(
+            Looks::Address,
+            r"\b(?P<v>(?:ff|0000)[0-9a-f]{12}|FF[0-9A-F]{14}|ff[0-9a-f]{14})\b",
+        ),
+        pattern(
+            Looks::Descriptor,
+            &format!(r"{DESCRIPTOR}{IS}(?P<v>[0-9]+)\b"),
+        ),
+        // What strace prints: a call and what it returned.
+        Pattern {
+            code_only: true,
+            ..pattern(
+                Looks::Descriptor,
+                r"(?m)\)\s+=\s+(?P<v>[0-9]+)\s*(?:<.*>)?$",
+            )
+        },
+        pattern(Looks::Process, &format!(r"{PROCESS}{IS}(?P<v>[0-9]+)\b")),
+        pattern(Looks::Line, r"(?P<v>\b[\w./-]*\w\.[chS]:[0-9]+)\b"),
+        pattern(
+            Looks::Measured,
+            r"\b(?P<v>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{12,64})\b",
+        ),
+    ]
+});
+
+/// Whether there is anything in `text` that is worth a closer look: cheap, and never wrong when it says no.
+pub fn may_hold(text: &str) -> bool {
+    PATTERNS.iter().any(|pattern| pattern.regex.is_match(text))
+}
+
+/// Everything in `text` that looks like a measured value, in order; where patterns overlap, the first counts.
+pub fn find(text: &str, code: bool) -> Vec<Literal> {
+    let mut found: Vec<Literal> = Vec::new();
+    for pattern in PATTERNS.iter().filter(|pattern| code || !pattern.code_only) {
+        for captures in pattern.regex.captures_iter(text) {
+            let Some(value) = captures.name("v") else {
+                continue;
+            };
+            let range = value.range();
+            let overlaps =
+                |other: &Literal| other.range.start < range.end && range.start < other.range.end;
+            if found.iter().any(overlaps) {
+                continue;
+            }
+            if part_of_more(text, &range) {
+                continue;
+            }
+            let number = number(value.as_str(), pattern.looks);
+            if !is_telling(pattern.looks, value.as_str(), number) {
+                continue;
+            }
+            found.push(Literal {
+                constant: pattern.looks == Looks::Address && number.is_some_and(is_mask),
+                round: number.is_some_and(|n| n.trailing_zeros() >= 20),
+                looks: pattern.looks,
+                number,
+                range,
+            });
+        }
+    }
+    found.sort_by_key(|literal| literal.range.start);
+    found
+}
+
+/// Whether the value is only a part of something longer: of a path, a URL, an id, a decimal number.
+fn part_of_more(text: &str, range: &Range<usize>) -> bool {
+    let before = text[..range.start].chars().next_back();
+    let after = text[range.end..].chars().next();
+    let digit_behind = || {
+        text[range.end..]
+            .chars()
+            .nth(1)
+            .is_some_and(|c| c.is_ascii_alphanumeric())
+    };
+    let prefixed = text[range.clone()].starts_with('0') && text[range.clone()].contains(['x', 'X']);
+    before.is_some_and(|c| "/@".contains(c) || c == '-' && !prefixed)
+        || after.is_some_and(|c| "/@".contains(c))
+        || matches!(after, Some('.' | '-')) && digit_behind()
+}
+
+/// The hexadecimal digits of an address, without prefix and separators.
+fn digits(text: &str) -> String {
+    let bare = text.strip_prefix("0x").or(text.strip_prefix("0X"));
+    bare.unwrap_or(text).replace('_', "")
+}
+
+fn number(text: &str, looks: Looks) -> Option<u64> {
+    match looks {
+        Looks::Address => u64::from_str_radix(&digits(text), 16).ok(),
+        Looks::Descriptor | Looks::Process => text.parse().ok(),
+        Looks::Symbol | Looks::Line | Looks::Measured => None,
+    }
+}
+
+/// Whether it tells something that has to be measured.
+fn is_telling(looks: Looks, text: &str, number: Option<u64>) -> bool {
+    match (looks, number) {
+        (Looks::Address, Some(_)) => digits(text).len() >= 6,
+        // Standard input, output and error have the same numbers in every process, and init is always 1.
+        (Looks::Descriptor, Some(n)) => n > 2,
+        (Looks::Process, Some(n)) => n > 1,
+        // Digits alone are a decimal number or a date.
+        (Looks::Measured, _) => text.bytes().any(|b| b.is_ascii_alphabetic()),
+        (Looks::Symbol | Looks::Line, _) => true,
+        (_, None) => false,
+    }
+}
+
+/// A size, an alignment, a flag or a mask: one bit, or at least sixteen in a row, and no other.
+fn is_mask(n: u64) -> bool {
+    if n == 0 {
+        return true;
+    }
+    let ones = n >> n.trailing_zeros();
+    ones & ones.wrapping_add(1) == 0 && (n.count_ones() == 1 || n.count_ones() >= 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str, code: bool) -> Vec<(&str, Looks)> {
+        find(text, code)
+            .into_iter()
+            .filter(|literal| !literal.constant && (literal.looks != Looks::Measured))
+            .map(|literal| (&text[literal.range], literal.looks))
+            .collect()
+    }
+
+    /// Check that what was typed from a terminal is found, however it is written.
+    #[test]
+    fn finds_what_was_typed() {
+        for (text, value, looks) in [
+            (
+                "at 0xffff8881004bb000.",
+                "0xffff8881004bb000",
+                Looks::Address,
+            ),
+            ("slide `0x1e600000`", "0x1e600000", Looks::Address),
+            (
+                "0XFFFF_8881_004B_B000",
+                "0XFFFF_8881_004B_B000",
+                Looks::Address,
+            ),
+            (
+                "RBX: ffff8881004bb000 RCX",
+                "ffff8881004bb000",
+                Looks::Address,
+            ),
+            ("rip 0000555555554a10", "0000555555554a10", Looks::Address),
+            (
+                "in sock_alloc+0x1d/0x90",
+                "sock_alloc+0x1d/0x90",
+                Looks::Symbol,
+            ),
+            ("it got fd 3", "3", Looks::Descriptor),
+            ("the file descriptor is `3`.", "3", Looks::Descriptor),
+            ("sockfd = fd=7;", "7", Looks::Descriptor),
+            ("a descriptor\n4 came", "4", Looks::Descriptor),
+            ("PID: 4711", "4711", Looks::Process),
+            ("net/socket.c:1540", "net/socket.c:1540", Looks::Line),
+            (
+                "ptr->0xffff8881004bb000",
+                "0xffff8881004bb000",
+                Looks::Address,
+            ),
+        ] {
+            assert_eq!(found(text, false), [(value, looks)], "{text}");
+            assert!(may_hold(text), "{text}");
+        }
+        // What may be anything is looked at more closely: whether just this was measured.
+        for text in [
+            "d3b07384d113edec49ea",
+            "0x2000000",
+            "0b5a3c1e-0000-4000-8000-00000000abcd",
+        ] {
+            assert_eq!(find(text, false).len(), 1, "{text}");
+        }
+        let strace = "socket(AF_INET, SOCK_STREAM, 0) = 3\nclose(3)                      = 0\n";
+        assert_eq!(found(strace, true), [("3", Looks::Descriptor)]);
+        assert_eq!(found(strace, false), []);
+    }
+
+    /// Check that constants, error numbers, sizes, versions, dates, URLs and code are left alone.
+    #[test]
+    fn leaves_the_rest_alone() {
+        for text in [
+            "0xffffffff80000000 and 0xffffffffffffffff and 0xfffff000",
+            "0x200000 is 2 MiB, 0x1000 a page, 0x100000000 4 GiB",
+            "EMFILE is 24, ENFILE 23, returned -24",
+            "fd 0, fd 1 and descriptor 2",
+            "pid 1",
+            "fds and 3 others; the fd. 3 more",
+            "Linux 6.12.117, since 20260102030405",
+            "https://e.org/commit/d3b07384d113edec/0xffff8881004bb000",
+            "x = a + 0xcc; struct fd f3; fd3; fdtable 4",
+            "version 0x1.8p10",
+            "10.0.0.3 and fd 3.5",
+            "a4-e5f60718293a",
+        ] {
+            assert_eq!(found(text, true), [], "{text}");
+        }
+    }
+
+    /// Check which numbers a citation can vouch for.
+    #[test]
+    fn round() {
+        let round = |text: &str| find(text, false)[0].round;
+        assert!(round("0xffff888000000000") && round("0xffffea0000000000"));
+        assert!(!round("0xffff8881004bb000"));
+    }
+}

@@ -1,0 +1,77 @@
+//! What is worth a warning: values typed by hand, evidence that nothing uses, chapters that prove nothing, claims that
+//! nobody judges. `deny` in `book.toml` turns each of them into an error.
+
+mod chapters;
+mod literal;
+mod measured;
+mod reading;
+mod strays;
+mod typed;
+mod unused;
+
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::chapter::{Chapter, to_diagnostic};
+use crate::config::{Config, Lint};
+use crate::facts::Facts;
+use crate::page::Use;
+use measured::Measured;
+
+pub use strays::strays;
+
+/// A complaint of a lint: an error if the book denies it, else a warning.
+pub fn told(config: &Config, lint: Lint, complaint: Diagnostic) -> Diagnostic {
+    if config.deny.contains(&lint) {
+        complaint
+    } else {
+        complaint.warning()
+    }
+}
+
+/// Looks at all chapters. `facts` are there if the book shows any, `uses` is everything that it shows, if all of it
+/// could be read.
+pub fn chapters(
+    chapters: &[Chapter],
+    config: &Config,
+    facts: Option<&Facts<'_>>,
+    uses: Option<&[Vec<Use>]>,
+) -> Vec<Diagnostic> {
+    let mut found = Found {
+        config,
+        problems: Vec::new(),
+    };
+    let mut plain = Vec::new();
+    let measured = std::cell::LazyCell::new(|| facts.map(Measured::new).unwrap_or_default());
+    for chapter in chapters {
+        let text = chapter.source.text.as_str();
+        let silent = !chapters::makes_claim(chapter);
+        if !silent && !literal::may_hold(text) && !reading::may_mark(text) {
+            continue;
+        }
+        let placeholders = chapter.placeholder_ranges();
+        let reading = reading::read(text, &placeholders, &chapter.markdown.options());
+        for problem in &reading.problems {
+            let problem = to_diagnostic(&chapter.source, problem.clone());
+            found.problems.push(problem);
+        }
+        typed::check(chapter, &reading, &measured, &mut found);
+        chapters::check(chapter, &reading, silent, &mut plain, &mut found);
+    }
+    chapters::tell_plain(&plain, &mut found);
+    if let (Some(facts), Some(uses)) = (facts, uses) {
+        unused::check(uses, facts, &mut found);
+    }
+    found.problems
+}
+
+/// Complaints as they are found.
+struct Found<'a> {
+    config: &'a Config,
+    problems: Vec<Diagnostic>,
+}
+
+impl Found<'_> {
+    fn tell(&mut self, lint: Lint, complaint: Diagnostic) {
+        self.problems.push(told(self.config, lint, complaint));
+    }
+}

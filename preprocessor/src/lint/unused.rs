@@ -1,0 +1,362 @@
+//! `unused-evidence`: what the investigation asks for and no placeholder, claim or exhibit uses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::investigation::{Experiment, Investigation, Probe};
+use qed_evidence::path::hit_number;
+
+use super::Found;
+use crate::config::Lint;
+use crate::facts::Facts;
+use crate::page::Use;
+
+/// Complains once about each experiment of the investigation that captures what nothing uses.
+pub fn check(uses: &[Vec<Use>], facts: &Facts<'_>, found: &mut Found<'_>) {
+    let investigation = facts.catalog.investigation;
+    let used = Used::new(uses.iter().flatten().map(|used| used.path.as_str()));
+    for gap in gaps(investigation, &used) {
+        let complaint = Diagnostic::error(&investigation.source, gap.span.clone(), gap.message())
+            .help(gap.help());
+        found.tell(Lint::UnusedEvidence, complaint);
+    }
+}
+
+/// All paths that the book uses, without the numbers of hits.
+struct Used(BTreeSet<String>);
+
+impl Used {
+    fn new<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
+        Used(paths.map(plain).collect())
+    }
+
+    /// Whether the book uses this path, anything below it, or all of something above it.
+    fn any(&self, path: &str) -> bool {
+        let below = format!("{path}.");
+        let mut above = path;
+        loop {
+            if self.0.contains(above) {
+                return true;
+            }
+            match above.rsplit_once('.') {
+                Some((shorter, _)) => above = shorter,
+                None => break,
+            }
+        }
+        self.0
+            .range(below.clone()..)
+            .next()
+            .is_some_and(|next| next.starts_with(&below))
+    }
+}
+
+/// A path without its `hitN`; of `create.alloc#leaked`, what a claim reads of one probe's ledger, the leaf.
+fn plain(path: &str) -> String {
+    let names: Vec<&str> = path
+        .split(['.', '#'])
+        .filter(|name| hit_number(name).is_none())
+        .collect();
+    names.join(".")
+}
+
+/// What one experiment captures in vain.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Gap {
+    /// The experiment; empty for what belongs to none.
+    experiment: String,
+    /// Where the first of it stands in the investigation.
+    span: Range<usize>,
+    /// Nothing of the experiment is used at all.
+    whole: bool,
+    probes: Vec<String>,
+    reads: Vec<String>,
+    /// Symbols and options of the kernel's configuration, by path.
+    others: Vec<String>,
+}
+
+impl Gap {
+    fn message(&self) -> String {
+        let experiment = &self.experiment;
+        if self.whole {
+            return format!("experiment `{experiment}` is run, and the book uses nothing of it");
+        }
+        let count = |list: &[String], one: &str, many: &str| match list.len() {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            n => Some(format!("{n} {many}")),
+        };
+        let counts: Vec<String> = [
+            count(&self.probes, "probe", "probes"),
+            count(&self.reads, "read", "reads"),
+            count(&self.others, "value", "values"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let of = if experiment.is_empty() {
+            String::new()
+        } else {
+            format!(" of experiment `{experiment}`")
+        };
+        format!("the book never uses {}{of}", counts.join(" and "))
+    }
+
+    fn help(&self) -> String {
+        let names: Vec<&str> = [&self.probes, &self.reads, &self.others]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        let advice =
+            "use it in a placeholder, a claim or an exhibit, or delete it from the investigation";
+        if names.is_empty() {
+            advice.to_owned()
+        } else {
+            format!("{}: {advice}", names.join(", "))
+        }
+    }
+
+    fn at(&mut self, span: &Range<usize>) {
+        if self.span.is_empty() || span.start < self.span.start {
+            self.span = span.clone();
+        }
+    }
+}
+
+/// All gaps, in the order of the file. What several experiments inherit is used if one of them uses it, and told
+/// where it is written.
+fn gaps(investigation: &Investigation, used: &Used) -> Vec<Gap> {
+    let mut gaps: Vec<Gap> = Vec::new();
+    // Where each probe is written: the first experiment that has it, and all that have it.
+    let mut written: BTreeMap<usize, Vec<(&Experiment, &Probe)>> = BTreeMap::new();
+    for experiment in &investigation.experiments {
+        for probe in &experiment.probes {
+            written
+                .entry(probe.span.start)
+                .or_default()
+                .push((experiment, probe));
+        }
+    }
+    for experiment in &investigation.experiments {
+        let mut gap = Gap {
+            experiment: experiment.name.clone(),
+            ..Gap::default()
+        };
+        if !used.any(&experiment.name) && !is_witness(experiment, investigation, used) {
+            gap.whole = true;
+            gap.span = experiment.span.clone();
+            gaps.push(gap);
+            continue;
+        }
+        for all in written.values() {
+            let Some((first, probe)) = all
+                .first()
+                .filter(|(first, _)| first.name == experiment.name)
+            else {
+                continue;
+            };
+            if !all
+                .iter()
+                .any(|(e, p)| uses_probe(e, p, investigation, used))
+            {
+                gap.at(&probe.span);
+                gap.probes.push(format!("{}.{}", first.name, probe.name));
+                continue;
+            }
+            for (at, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
+                for read in reads {
+                    let path = |e: &Experiment, p: &Probe| {
+                        format!("{}.{}.{at}.{}", e.name, p.name, read.name)
+                    };
+                    if !all.iter().any(|(e, p)| used.any(&path(e, p))) {
+                        let span = if read.span.is_empty() {
+                            &probe.span
+                        } else {
+                            &read.span
+                        };
+                        gap.at(span);
+                        gap.reads.push(path(first, probe));
+                    }
+                }
+            }
+        }
+        if !gap.span.is_empty() {
+            gaps.push(gap);
+        }
+    }
+    gaps.extend(others(investigation, used));
+    gaps.sort_by_key(|gap| gap.span.start);
+    gaps
+}
+
+/// Whether the probe does something for the book: shows a value, acts, keeps the ledger, or is what makes the silence
+/// of the same probe in another experiment mean something.
+fn uses_probe(
+    experiment: &Experiment,
+    probe: &Probe,
+    investigation: &Investigation,
+    used: &Used,
+) -> bool {
+    let acts = probe.signal.is_some() || probe.deny.is_some();
+    let keeps_ledger = probe.allocates.is_some() || probe.frees.is_some();
+    acts || used.any(&format!("{}.{}", experiment.name, probe.name))
+        || keeps_ledger && used.any(&format!("{}.objects", experiment.name))
+        || vouches(experiment, probe, investigation, used)
+}
+
+/// Whether the probe fires here what it, or its like, is claimed to have never done elsewhere.
+fn vouches(
+    experiment: &Experiment,
+    probe: &Probe,
+    investigation: &Investigation,
+    used: &Used,
+) -> bool {
+    investigation.experiments.iter().any(|other| {
+        other.name != experiment.name
+            && other.probes.iter().any(|p| {
+                p.watches_the_same(probe) && used.any(&format!("{}.{}.hits", other.name, p.name))
+            })
+    })
+}
+
+fn is_witness(experiment: &Experiment, investigation: &Investigation, used: &Used) -> bool {
+    experiment
+        .probes
+        .iter()
+        .any(|probe| vouches(experiment, probe, investigation, used))
+}
+
+/// Symbols and options that nothing uses.
+fn others(investigation: &Investigation, used: &Used) -> Option<Gap> {
+    let named = investigation
+        .symbols
+        .iter()
+        .map(|name| (name, format!("kaslr.symbols.{name}")))
+        .chain(
+            investigation
+                .config
+                .iter()
+                .map(|name| (name, format!("kernel.config.{name}"))),
+        );
+    let mut gap = Gap::default();
+    for (name, path) in named.filter(|(_, path)| !used.any(path)) {
+        if let Some(at) = investigation.source.text.find(&format!("\"{name}\"")) {
+            gap.at(&(at + 1..at + 1 + name.len()));
+        }
+        gap.others.push(path);
+    }
+    (!gap.others.is_empty()).then_some(gap)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INVESTIGATION: &str = r#"
+symbols = ["_text"]
+
+[[experiment]]
+name = "one"
+workload = { syscall = "socket", args = [1, 1, 0] }
+
+[[experiment.probe]]
+function = "a"
+reads = [
+    { at = "entry", name = "x", path = "p->x" },
+    { at = "exit", name = "y", path = "p->y" },
+]
+
+[[experiment.probe]]
+function = "b"
+
+[[experiment]]
+name = "two"
+inherit = "one"
+
+[[experiment.probe]]
+function = "c"
+
+[[experiment]]
+name = "three"
+workload = { syscall = "socket", args = [1, 1, 0] }
+
+[[experiment.probe]]
+function = "d"
+"#;
+
+    fn told(paths: &[&str]) -> Vec<String> {
+        let investigation = qed_evidence::investigation::parse("t.toml", INVESTIGATION)
+            .unwrap_or_else(|e| panic!("{e:?}"));
+        let used = Used::new(paths.iter().copied());
+        gaps(&investigation, &used)
+            .iter()
+            .map(|gap| {
+                let line = INVESTIGATION[..gap.span.start].lines().count();
+                let list = gap.help();
+                format!(
+                    "{line}: {}: {}",
+                    gap.message(),
+                    list.split(':').next().unwrap_or_default()
+                )
+            })
+            .collect()
+    }
+
+    /// Check that everything that nothing uses is told once, where it is written, and that a use of any experiment
+    /// that inherits a probe counts for all.
+    #[test]
+    fn tells_each_once() {
+        let text = "2: the book never uses 1 value: kaslr.symbols._text";
+        let three = "26: experiment `three` is run, and the book uses nothing of it: use it in a placeholder, a claim \
+                     or an exhibit, or delete it from the investigation";
+        let used = [
+            "one.a.entry.x",
+            "two.a.hit2.exit.y",
+            "two.b.return",
+            "two.c.hits",
+        ];
+        assert_eq!(told(&used), [text, three]);
+        assert_eq!(
+            told(&[
+                "one.a.args.p",
+                "two.outcome.returned",
+                "three.d.order",
+                "kaslr.symbols._text.live"
+            ]),
+            [
+                "11: the book never uses 1 probe and 2 reads of experiment `one`: one.b, one.a.entry.x, one.a.exit.y",
+                "23: the book never uses 1 probe of experiment `two`: two.c",
+            ]
+        );
+        assert_eq!(told(&["one", "two", "three", "kaslr"]), [] as [&str; 0]);
+    }
+
+    /// Check that a probe whose silence elsewhere is claimed counts where it fires.
+    #[test]
+    fn witnesses_count() {
+        let never = ["one.a", "one.b.hits", "two", "three", "kaslr"];
+        assert_eq!(told(&never), [] as [&str; 0]);
+        let text = INVESTIGATION.replace("function = \"d\"", "function = \"b\"");
+        let investigation = qed_evidence::investigation::parse("t.toml", &text).unwrap();
+        let used = Used::new(["one.a", "one.b.hits", "two", "kaslr"].into_iter());
+        assert_eq!(gaps(&investigation, &used), []);
+    }
+
+    /// Check that names with hits, ledgers of one probe and names that merely begin alike are told apart.
+    #[test]
+    fn paths() {
+        let used = Used::new(["e.p.hit3.return", "e.alloc#leaked", "f"].into_iter());
+        for (path, expected) in [
+            ("e.p.return", true),
+            ("e.p", true),
+            ("e.alloc", true),
+            ("e.all", false),
+            ("e.p.ret", false),
+            ("f.q.entry.x", true),
+            ("g", false),
+        ] {
+            assert_eq!(used.any(path), expected, "{path}");
+        }
+    }
+}

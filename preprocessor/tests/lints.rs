@@ -1,0 +1,163 @@
+//! Lints, end to end: what is told, where, and when it stops a build.
+
+mod common;
+
+use common::{Book, stderr};
+
+const CLAIM: &str = "```qed-claim good\ncreate.outcome.returned == 3\n```\n\n\
+    ```qed-exhibit calltree experiment=\"create\"\n```\n\n{{qed create.outer.exit.state}} {{qed create.absent.hits}}\n";
+
+/// What `check` says about a book of this one chapter, without its last line.
+fn said(chapter: &str, more: &str) -> (Option<i32>, String) {
+    let book = Book::new(&[("one.md", &format!("{chapter}\n\n{CLAIM}"))], more, "");
+    let output = book.qed(&["check"]);
+    let text = stderr(&output);
+    let end = text.find("mdbook-qed: ").unwrap_or(text.len());
+    (output.status.code(), text[..end].trim().to_owned())
+}
+
+/// Check that a chapter that types nothing is told nothing, however many numbers it holds.
+#[test]
+fn silence() {
+    let chapter = "# One\n\nEMFILE is 24. A page has 0x1000 bytes, the image 0x40000000 at most.\n\n\
+        The kernel's half begins at 0xffff888000000000 ([page_64_types.h](https://elixir.bootlin.com/linux/v6.12.1/source/a.h#L1)).\n\n\
+        <https://e.org/commit/0123456789abcdef0123/0xffff8881004bb000>\n\n\
+        <!-- qed:literal the first edition's mistake -->\n```text\nfd 3 at 0xffff8881004bb000\n```\n\n\
+        <!-- a comment: fd 3 -->\n";
+    assert_eq!(said(chapter, ""), (Some(0), String::new()));
+}
+
+/// Check that values typed in prose, tables, code and HTML are found, each with its place, what measured it and what
+/// to do, once for each block.
+#[test]
+fn typed_literals() {
+    let chapter = "# At 0xffff8881004bb000\n\nThe socket is at **0xffff88811e000000**, its descriptor is `4`.\n\n\
+        | fd | 5 |\n|----|---|\n| a | fd 6 |\n\n> - ```text\n>   socket(AF_INET, SOCK_STREAM, 0) = 3\n>   ```\n\n\
+        <p title=\"fd 9\">net/socket.c:1535</p>\n";
+    let (status, text) = said(chapter, "");
+    assert_eq!(status, Some(0), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+/// Check that a denied lint is an error of `check` and of the build, and that a mark makes both good.
+#[test]
+fn deny() {
+    let chapter = "# One\n\nIt got fd 3.\n";
+    let deny = "deny = [\"typed-literal\"]";
+    let (status, text) = said(chapter, deny);
+    assert_eq!(status, Some(2), "{text}");
+    assert!(text.starts_with("error: `3` is typed by hand"), "{text}");
+    let book = Book::new(&[("one.md", &format!("{chapter}\n{CLAIM}"))], deny, "");
+    let output = book.mdbook(&["build"]);
+    assert!(!output.status.success());
+    assert!(
+        stderr(&output).contains("src/one.md:3:11"),
+        "{}",
+        stderr(&output)
+    );
+    // Nothing else in the book is live: a denied lint looks all the same.
+    let plain = Book::new(&[("one.md", chapter)], deny, "");
+    assert!(!plain.mdbook(&["build"]).status.success());
+    book.write(
+        "src/one.md",
+        &format!("# One\n\n<!-- qed:literal what a reader would see -->\nIt got fd 3.\n\n{CLAIM}"),
+    );
+    book.build();
+}
+
+/// Check that a mark without a reason, of an unknown name, or in the middle of a sentence is an error, and that one that excuses
+/// nothing is told.
+#[test]
+fn marks() {
+    let (status, text) = said(
+        "# One\n\n<!-- qed:literal -->\nfd 3\n\n<!-- qed:literl a reason -->\n\nx <!-- qed:literal r --> y\n\n<!-- qed:literal idle -->\nnothing\n",
+        "",
+    );
+    assert_eq!(status, Some(2), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+/// Check that chapters without a claim are told: those that show something one by one, the others in one go, and none
+/// that says why.
+#[test]
+fn chapters_without_claim() {
+    let book = Book::new(
+        &[
+            ("one.md", &format!("# One\n\n{CLAIM}")),
+            ("shows.md", "# Shows\n\n{{qed kaslr.slide}}\n"),
+            ("plain.md", "Plain\n=====\n\ntext\n"),
+            ("other.md", "# Other\n\ntext\n"),
+            (
+                "excused.md",
+                "# Excused\n\n<!-- qed:no-claim a list of words -->\n\ntext\n",
+            ),
+            (
+                "idle.md",
+                "# Idle\n\n<!-- qed:no-claim why -->\n\n```qed-exhibit claims\n```\n",
+            ),
+            ("empty.md", ""),
+        ],
+        "",
+        "",
+    );
+    let output = book.qed(&["check"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    insta::assert_snapshot!(stderr(&output));
+}
+
+/// Check that claims that nobody judges are told: in HTML, in a comment, in a file that is no chapter; but not in a
+/// file that a chapter includes.
+#[test]
+fn unshown_claims() {
+    let fence = |id: &str| format!("```qed-claim {id}\nkaslr.slide == 1\n```\n");
+    let chapter = format!(
+        "# One\n\n<div>\n{}</div>\n\n<!--\n{}-->\n\n{{{{#include part.md}}}}\n\n````md\n{}````\n\n{CLAIM}",
+        fence("inside"),
+        fence("commented"),
+        fence("example"),
+    );
+    let book = Book::new(&[("one.md", &chapter)], "", "");
+    book.write(
+        "src/part.md",
+        "```qed-claim part\ncreate.outcome.returned == 3\n```\n",
+    );
+    book.write(
+        "src/deep/draft.md",
+        &format!("# Draft\n\n{}", fence("draft")),
+    );
+    let output = book.qed(&["check"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    insta::assert_snapshot!(stderr(&output));
+    let text = book
+        .read("book.toml")
+        .replace("machines =", "deny = [\"unshown-claim\"]\nmachines =");
+    book.write("book.toml", &text);
+    assert_eq!(book.qed(&["check"]).status.code(), Some(2));
+    assert!(!book.mdbook(&["build"]).status.success());
+}
+
+/// Check that evidence that nothing uses is told where the investigation asks for it, and that an exhibit uses what it
+/// shows.
+#[test]
+fn unused_evidence() {
+    let claim = "# One\n\n```qed-claim good\ncreate.outcome.returned == 3\n```\n";
+    let book = Book::new(&[("one.md", claim)], "", "");
+    let output = book.qed(&["check"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    insta::assert_snapshot!(stderr(&output));
+    book.write(
+        "src/one.md",
+        &format!("{claim}\n```qed-exhibit calltree experiment=\"create\"\n```\n"),
+    );
+    let said = stderr(&book.qed(&["check"]));
+    assert!(
+        said.contains("never uses 1 read of") && said.contains("create.outer.exit.state:"),
+        "{said}"
+    );
+    // A chapter that cannot be read uses nobody knows what.
+    book.write(
+        "src/one.md",
+        &format!("{claim}\n{{{{qed create.nonsense}}}}\n"),
+    );
+    assert!(!stderr(&book.qed(&["check"])).contains("never uses"));
+}
