@@ -37,7 +37,7 @@ install: build ## copy both programs and mdbook to ~/.cargo/bin, so that plain `
 browser: test-tools book ## look at every page of site/ in Chromium: overflow, pictures, contrast, accessibility
 	node --test browser/tests/site.test.mjs
 
-test: browser ## run every test: the book itself and its looks, units, guests
+test: browser ## run every test: the book, its looks, mutants of its claims; units, guests
 	cargo test --release --workspace
 
 lint: tools ## format and lint

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what is missing, and only that: Debian packages (needs root), and bpf-linker and mdbook into
-# .tools/ of this checkout. Safe to run again at any time, also after an interruption.
+# Installs what is missing, and only that: Debian packages (needs root), and bpf-linker, mdbook and, for tests, a Python
+# environment into .tools/ of this checkout. Safe to run again at any time, also after an interruption.
 #
 #   scripts/tools.sh book    what `make book` needs
-#   scripts/tools.sh test    what `make test` needs besides
+#   scripts/tools.sh test    what `make test` needs besides: a browser, and a second implementation of CEL in .tools/cel
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -61,8 +61,25 @@ install_packages
 # The variable is needed: without it the linker's build looks in the wrong library folder.
 LLVM_PREFIX=/usr/lib/llvm-$LLVM install_program bpf-linker $BPF_LINKER --no-default-features --features llvm-$LLVM
 install_program mdbook $MDBOOK
-if [ "${1:-book}" = test ] && ! [ browser/node_modules/.package-lock.json -nt browser/package-lock.json ]; then
-    say "installing what the browser tests need"
-    # No script of a package is run.
-    npm ci --prefix browser --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+# The second opinion of the mutation test, in a virtual environment of its own. The list of what is installed is put
+# beside it last, so that an interrupted run is noticed.
+install_python() {
+    local folder=$1 wanted=$2
+    if cmp -s "$wanted" "$folder/installed.txt"; then
+        return
+    fi
+    say "installing $(head -n 1 "$wanted") into $folder"
+    rm -rf "$folder"
+    python3 -m venv "$folder" || fail "python3 could not make a virtual environment in $folder. Its message is above."
+    "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$wanted" ||
+        fail "pip could not install what $wanted names. Its messages are above."
+    cp "$wanted" "$folder/installed.txt"
+}
+if [ "${1:-book}" = test ]; then
+    install_python .tools/cel preprocessor/tests/second_opinion/requirements.txt
+    if ! [ browser/node_modules/.package-lock.json -nt browser/package-lock.json ]; then
+        say "installing what the browser tests need"
+        # No script of a package is run.
+        npm ci --prefix browser --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+    fi
 fi

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::names::Names;
 use crate::value::{Address, Datum, Frame, Integer, Location, Value};
+use crate::walk::{Found, walk};
 
 /// The schema version that this crate reads and writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -27,9 +29,37 @@ pub struct Evidence {
     /// Further boots of the same guest, if they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boots: Vec<Boot>,
+    /// What the names beside addresses and numbers stand for.
+    pub names: Names,
     /// The experiments by name.
     #[serde(deserialize_with = "crate::strict::named_map")]
     pub experiments: BTreeMap<String, Experiment>,
+}
+
+impl Evidence {
+    /// Calls `visit` on every value that there is.
+    pub fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
+        walk::<()>(self, &mut |_, found| {
+            if let Found::Datum(Datum::Value(value)) = found {
+                visit(value);
+            }
+            None
+        });
+    }
+
+    /// Calls `visit` on every frame of every stack, those of the ledgers included.
+    pub fn for_each_frame(&self, visit: &mut dyn FnMut(&Frame)) {
+        walk::<()>(self, &mut |_, found| {
+            match found {
+                Found::Datum(Datum::Value(Value::Stack { value })) => {
+                    value.iter().for_each(&mut *visit);
+                }
+                Found::Frame(frame) => visit(frame),
+                Found::Datum(_) => {}
+            }
+            None
+        });
+    }
 }
 
 /// The capture: what identifies it and what it was made with.

@@ -10,6 +10,7 @@ pub mod document;
 pub mod drift;
 pub mod investigation;
 pub mod leaves;
+pub mod names;
 pub mod path;
 pub mod reader;
 pub mod resolve;
@@ -19,6 +20,7 @@ mod strict;
 #[cfg(test)]
 mod testing;
 pub mod value;
+mod walk;
 
 pub use document::Evidence;
 pub use path::Path;

@@ -3,6 +3,8 @@
 use thiserror::Error;
 
 use crate::document::{Evidence, SCHEMA_VERSION};
+use crate::value::Datum;
+use crate::walk::{Found, walk};
 
 /// The largest evidence file that is read, in bytes. A capture of the flagship book is below 2 MB; the smallest
 /// JSON of the largest record grows some twentyfold in memory, which stays bearable with this bound.
@@ -108,7 +110,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 /// A key in a JSON pointer.
-fn escape(key: &str) -> String {
+pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
@@ -146,7 +148,25 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
             }
         }
     }
-    None
+    if let Some((index, reason)) = evidence.names.misplaced() {
+        let pointer = format!("/names/symbols/{index}");
+        return Some(ReadError::Contradiction { pointer, reason });
+    }
+    walk(evidence, &mut |at, found| {
+        let reason = match found {
+            Found::Datum(Datum::Value(value)) => evidence.names.check(value),
+            Found::Datum(Datum::Unavailable(_)) => return None,
+            Found::Frame(frame) => {
+                let symbol = frame.symbol.as_deref();
+                evidence
+                    .names
+                    .check_frame(frame.address, symbol, frame.offset)
+            }
+        }
+        .err()?;
+        let pointer = at.text();
+        Some(ReadError::Contradiction { pointer, reason })
+    })
 }
 
 /// Writes one document, with one leaf per line, so that two of them can be compared with common tools.

@@ -52,6 +52,20 @@ where
     }
 }
 
+/// Maps by name, in which no key comes twice on either level.
+pub(crate) fn enumerations<'de, D>(
+    deserializer: D,
+) -> Result<BTreeMap<String, BTreeMap<String, Integer>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(serde::Deserialize)]
+    #[serde(transparent)]
+    struct Enumerators(#[serde(deserialize_with = "unique_map")] BTreeMap<String, Integer>);
+    let map = unique_map::<D, Enumerators>(deserializer)?;
+    Ok(map.into_iter().map(|(name, list)| (name, list.0)).collect())
+}
+
 /// Text that is looked at where it lies, without a copy.
 pub(crate) fn parse_text<'de, D, T>(
     deserializer: D,

@@ -219,6 +219,13 @@ fn parse(
         problems.push(to_diagnostic(source, error));
         return None;
     };
+    if let Some(message) = Claim::refuse_id(&id.text) {
+        let help =
+            Some("use lower-case letters, digits and underscores, a letter first".to_owned());
+        let error = SyntaxError::new(id.span.clone(), message, help);
+        problems.push(to_diagnostic(source, error));
+        return None;
+    }
     let machine = match words.option("machine") {
         None => None,
         Some(option) => match facts.named(&option.value.text) {

@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 
-use qed_evidence::value::{InlineFrame, LineRole, Location};
+use qed_evidence::names::Symbol;
+use qed_evidence::value::{Address, InlineFrame, LineRole, Location};
 
 use super::assemble::Names;
 use crate::symbols::{Kallsyms, lines::LineResolver};
@@ -54,6 +55,17 @@ impl Names for KernelNames<'_> {
     fn symbol(&self, address: u64) -> Option<(String, u64)> {
         let resolved = self.kallsyms?.resolve(address).ok()?;
         Some((resolved.name.to_owned(), resolved.offset))
+    }
+
+    fn extent(&self, address: u64) -> Option<Symbol> {
+        let kallsyms = self.kallsyms?;
+        let (name, offset) = self.symbol(address)?;
+        let start = address - offset;
+        Some(Symbol {
+            address: Address(start),
+            size: kallsyms.end_of(address) - start,
+            name,
+        })
     }
 
     fn call_site(&self, return_address: u64) -> Result<Location, String> {

@@ -114,6 +114,37 @@ impl Kallsyms {
         })
     }
 
+    /// Where the symbol that holds `address` ends: every address from its start up to there, and none behind, resolves to
+    /// it. The start itself where nothing resolves.
+    pub fn end_of(&self, address: u64) -> u64 {
+        let Ok(found) = self.resolve(address) else {
+            return address;
+        };
+        let start = address - found.offset;
+        if found.module.is_none() && !self.image.is_empty() && !self.image.contains(&start) {
+            // Only its first byte resolves.
+            return start.saturating_add(1);
+        }
+        let reach = if is_text(found.kind as u8) {
+            TEXT_REACH
+        } else {
+            DATA_REACH
+        };
+        let next = self.entries[self
+            .entries
+            .partition_point(|entry| entry.address <= address)..]
+            .iter()
+            .find(|entry| !is_absolute(entry.kind))
+            .map_or(u64::MAX, |entry| entry.address);
+        let image = [self.image.clone()];
+        self.parts
+            .iter()
+            .chain(&image)
+            .filter(|part| part.contains(&start))
+            .map(|part| part.end)
+            .fold(next.min(start.saturating_add(reach)), u64::min)
+    }
+
     fn check_reach(&self, base: u64, address: u64, symbol: Symbol<'_>) -> Result<(), Unresolved> {
         if !self.image.is_empty() && self.image.contains(&base) != self.image.contains(&address) {
             return Err(Unresolved::Outside);

@@ -54,6 +54,29 @@ fn lookup() {
     assert_eq!(table.len(), SAMPLE.lines().count());
 }
 
+/// Check that a symbol ends where addresses stop to resolve to it, at the next symbol, the end of its part or of its
+/// reach.
+#[test]
+fn ends() {
+    let table = sample();
+    for (address, end) in [
+        (0xffff_ffff_9c98_0004, 0xffff_ffff_9c98_0100), // the next symbol
+        (0xffff_ffff_9c98_0100, 0xffff_ffff_9c99_0000), // the next symbol, and the reach of text
+        (0xffff_ffff_9c99_0000, 0xffff_ffff_9c9a_0000), // the reach of text
+        (0xffff_ffff_9d30_83c0, 0xffff_ffff_9d70_83c0), // the reach of data
+        (0xffff_ffff_c0a5_b010, 0xffff_ffff_c0a6_b010),
+    ] {
+        assert_eq!(table.end_of(address), end, "{address:#x}");
+        let own = name(address).unwrap().0;
+        assert_eq!(name(end - 1).unwrap().0, own);
+        assert_ne!(
+            name(end).ok().map(|(name, offset)| (name, offset > 0)),
+            Some((own, true))
+        );
+    }
+    assert_eq!(table.end_of(0x1234), 0x1234);
+}
+
 /// Check that text and data resolve with their offset, and that all other names of the address are kept.
 #[test]
 fn resolve() {

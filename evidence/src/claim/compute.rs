@@ -151,7 +151,7 @@ pub(super) fn name(args: &[Typed]) -> Outcome {
         }) => Err(Failure::Missing(format!(
             "{value} is no enumerator of {type_name} that this kernel's BTF names"
         ))),
-        other => Err(takes("an enumerator, an error number or flags", other)),
+        other => Err(takes("an enumerator or an error number", other)),
     }
 }
 
@@ -334,10 +334,7 @@ pub(super) fn inside(args: &[Typed]) -> Outcome {
 
 pub(super) fn freed(args: &[Typed]) -> Outcome {
     let (allocated, leaked) = two(args)?;
-    if number(allocated)?.value == 0 {
-        return Err(Failure::value(
-            "nothing was allocated, so nothing shows that it would have been freed",
-        ));
-    }
-    Ok(Typed::Bool(number(leaked)?.value == 0))
+    // Where nothing was allocated, nothing shows that it would have been freed.
+    let something = number(allocated)?.value > 0;
+    Ok(Typed::Bool(something && number(leaked)?.value == 0))
 }

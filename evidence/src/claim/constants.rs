@@ -1,8 +1,8 @@
-//! Named constants of claims: error numbers, flags of system calls, and enumerators that the evidence names.
+//! Named constants of claims: error numbers, flags of system calls, and enumerators of the types that the
+//! evidence shows.
 
 use crate::constants::errno_number;
 use crate::resolve::{Catalog, Indexed};
-use crate::value::{Datum, Value};
 
 use super::typed::{Kind, Number, Typed};
 
@@ -84,34 +84,24 @@ pub(super) fn constant(
     }
 }
 
-/// Types and numbers of the enumerators of this name among the values of one machine.
+/// Types and numbers of the enumerators of this name, of the types that one machine's values have.
 fn enumerators(name: &str, machine: &Indexed<'_>) -> Vec<(String, i128)> {
     machine
-        .leaves
-        .values()
-        .filter_map(|leaf| match leaf.datum.as_ref() {
-            Datum::Value(Value::Enum {
-                value,
-                type_name,
-                name: Some(label),
-            }) if label == name => Some((type_name.clone(), value.get())),
-            _ => None,
-        })
+        .evidence
+        .names
+        .enums
+        .iter()
+        .filter_map(|(type_name, list)| Some((type_name.clone(), list.get(name)?.get())))
         .collect()
 }
 
 /// Every name that could be meant, for suggestions.
 pub(super) fn known<'a>(catalog: &Catalog<'a>) -> Vec<&'a str> {
     let machines: &'a [Indexed<'a>] = catalog.machines;
-    let enumerators = machines.iter().flat_map(|machine| {
-        machine
-            .leaves
-            .values()
-            .filter_map(|leaf| match leaf.datum.as_ref() {
-                Datum::Value(Value::Enum { name, .. }) => name.as_deref(),
-                _ => None,
-            })
-    });
+    let enumerators = machines
+        .iter()
+        .flat_map(|machine| machine.evidence.names.enums.values())
+        .flat_map(|list| list.keys().map(String::as_str));
     let mut names: Vec<&'a str> = C_CONSTANTS.iter().map(|(name, _)| *name).collect();
     crate::constants::errno_names().for_each(|name| names.push(name));
     names.extend(enumerators);

@@ -7,6 +7,9 @@ use super::functions::{Argument, Function, Reads};
 use super::node::{Binary, Literal, Node, NodeKind, Unary};
 use super::typed::{self, Kind, Number, Typed, common_kind, compare, is_bare_uint};
 
+/// What is wrong with a division by zero, and what to do.
+const BY_ZERO: &str = "division by zero; a divisor that can be 0 is guarded by a condition: `d != 0 ? n / d == 2 : …`";
+
 /// Why an expression has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -292,7 +295,7 @@ fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> 
             let moved = match operator {
                 Binary::Add => address + n,
                 Binary::Subtract => address - n,
-                Binary::Remainder if n == 0 => return Err(Failure::value("division by zero")),
+                Binary::Remainder if n == 0 => return Err(Failure::value(BY_ZERO)),
                 Binary::Remainder => {
                     return Ok(Typed::Number(Number {
                         value: address % n,
@@ -345,7 +348,7 @@ fn numbers(operator: Binary, a: &Number, b: &Number) -> Result<Typed, Failure> {
             }
         },
         Binary::Divide | Binary::Remainder if zero => {
-            return Err(Failure::value("division by zero"));
+            return Err(Failure::value(BY_ZERO));
         }
         Binary::Divide => (a.value / b.value, ratio(a, b, common)),
         _ => (a.value % b.value, common),
@@ -380,7 +383,7 @@ fn in_range(number: Number, operator: &str) -> Result<Typed, Failure> {
         Ok(Typed::Number(number))
     } else {
         Err(Failure::value(format!(
-            "overflow: the result of `{operator}` is {}, which 64 bits cannot hold",
+            "overflow: the result of `{operator}` is {}, which 64 bits cannot hold; compare the operands themselves",
             number.value
         )))
     }

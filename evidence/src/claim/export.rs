@@ -3,65 +3,58 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::resolve::{Catalog, Indexed};
-use crate::value::{Datum, Value};
 
 use super::Claim;
-use super::gather::gather;
+use super::gather::{Replaced, gather};
 use super::typed::Typed;
 
-/// The claim's expression with all that it reads on one machine: `expression`, `bindings` by path (`cel` is the type
-/// to bind it as, `value` the value, integers as decimal strings, `kind` the kind of the evidence, `leaf` the whole
-/// value as in evidence), and `constants` by name. `replaced` stands instead of what was measured.
+/// The claim with all that it reads on one machine: `expression` and `when` as written; `leaves` by path, each the
+/// whole value as in evidence; `constants` by name, each with its `value` as a decimal string and the `kind` of what it
+/// counts (`errno`, `enum TYPE`, or nothing); `missing`, the paths that have no value. The ledger of a single probe has
+/// the paths `EXPERIMENT.PROBE#allocated` and `#leaked`. Some leaves may be replaced.
 pub fn export(
     claim: &Claim,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
-    replaced: Option<(&str, &Datum)>,
+    replaced: Replaced<'_>,
 ) -> Json {
-    let gathered = gather(&claim.expression, catalog, machine, replaced);
-    let bindings: Map<String, Json> = gathered
-        .values
-        .iter()
-        .map(|(path, value)| (path.clone(), binding(value)))
-        .collect();
-    let constants: Map<String, Json> = gathered
-        .named_constants()
-        .map(|(name, typed)| (name.to_owned(), cel(typed)))
-        .collect();
-    let missing: Vec<&str> = gathered
-        .missing
-        .iter()
-        .map(|(read, _)| read.path.as_str())
-        .collect();
+    let mut leaves = Map::new();
+    let mut constants = Map::new();
+    let mut missing = Vec::new();
+    for expression in claim.when.iter().chain([&claim.expression]) {
+        let gathered = gather(expression, catalog, machine, replaced);
+        for (path, value) in &gathered.values {
+            leaves.insert(
+                path.clone(),
+                serde_json::to_value(value).unwrap_or_default(),
+            );
+        }
+        for (name, typed) in gathered.named_constants() {
+            constants.insert(name.to_owned(), constant(typed));
+        }
+        missing.extend(
+            gathered
+                .missing
+                .iter()
+                .map(|(read, _)| Json::from(read.path.as_str())),
+        );
+    }
     json!({
         "id": claim.id,
         "expression": claim.expression.text(),
-        "bindings": bindings,
+        "when": claim.when.as_ref().map(|when| when.text()),
+        "leaves": leaves,
         "constants": constants,
         "missing": missing,
     })
 }
 
-fn binding(value: &Value) -> Json {
-    let mut binding = cel(&Typed::from(value));
-    binding["kind"] = value.kind().into();
-    binding["leaf"] = serde_json::to_value(value).unwrap_or_default();
-    binding
-}
-
-/// The type and the value that CEL binds.
-fn cel(typed: &Typed) -> Json {
+fn constant(typed: &Typed) -> Json {
     match typed {
-        Typed::Bool(value) => json!({"cel": "bool", "value": value}),
         Typed::Number(number) => {
-            let name = if number.unsigned { "uint" } else { "int" };
-            json!({"cel": name, "value": number.value.to_string()})
+            let kind = number.kind.constant_name();
+            json!({"value": number.value.to_string(), "kind": kind})
         }
-        Typed::Address(pointer) => json!({"cel": "uint", "value": pointer.value.to_string()}),
-        Typed::Text(text) => json!({"cel": "string", "value": text}),
-        Typed::Bytes(bytes) => json!({"cel": "bytes", "value": hex::encode(bytes)}),
-        Typed::Version(_) | Typed::Location(_) | Typed::Stack(_) => {
-            json!({"cel": null, "value": null})
-        }
+        _ => Json::Null,
     }
 }

@@ -14,11 +14,12 @@ use super::place::Place;
 /// the process, so the length is looked at first.
 pub const MAX_BYTES: usize = 4096;
 
-/// The most operators, brackets, commas and dots of one expression: a bound for the depth of its tree.
-const MAX_MARKS: usize = 600;
+/// The most operators, brackets, commas and dots of one expression: a bound for the depth of its tree. With
+/// [`MAX_NESTING`], parsing and judging stay within a stack of 256 KiB; the longest claim of the flagship book has 47.
+const MAX_MARKS: usize = 160;
 
 /// How deep parentheses, calls and conditions may be nested.
-const MAX_NESTING: u16 = 24;
+const MAX_NESTING: u16 = 12;
 
 /// A parsed expression and where it stands.
 #[derive(Clone, Debug)]
@@ -185,11 +186,13 @@ fn parse_cel(text: &str, place: &Place) -> Result<Parsed, Vec<Diagnostic>> {
             continue;
         }
         let mut diagnostic = place.error(&(start..end), message);
+        let understood = help.is_some();
         if let Some(help) = help {
             diagnostic = diagnostic.help(help);
         }
         diagnostics.push(diagnostic);
-        if diagnostics.len() == 3 {
+        // What we can explain is the cause; what the parser says after it is mostly consequence.
+        if understood || diagnostics.len() == 3 {
             break;
         }
     }
@@ -251,6 +254,7 @@ fn explain(message: &str, text: &str, at: usize) -> (String, Option<String>) {
         None
     };
     let message = match message {
+        _ if message.starts_with("Incomplete") => "something is missing here",
         "invalid int literal" => {
             "the number does not fit into 64 bits; above 2^63 it needs the suffix u"
         }

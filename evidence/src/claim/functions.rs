@@ -84,7 +84,7 @@ macro_rules! function {
 /// | `int(x)` | the bare number of an fd, size, offset, enumerator, …, for comparisons across kinds |
 /// | `address(x)` | a plain number as an address, for registers that hold one |
 /// | `errno(x)` | the positive error number of what a call returned; 0 is 0 |
-/// | `name(x)` | the name of an enumerator or error number, or the names of flags joined by a bar |
+/// | `name(x)` | the name of an enumerator or error number |
 /// | `symbol(a)` | `symbol+0xoffset` of an address in the kernel image |
 /// | `symbol_name(a)` | the symbol of an address in the kernel image, without offset |
 /// | `file(l)`, `line(l)`, `function_name(l)` | file, line and function of a place in the source |
@@ -157,7 +157,7 @@ pub const FUNCTIONS: &[Function] = {
             Reads::Nothing,
             c::name,
             "name(x)",
-            "the name of an enumerator or error number, or the names of flags joined by a bar"
+            "the name of an enumerator or error number"
         ),
         function!(
             "symbol",

@@ -41,8 +41,8 @@ pub(super) struct Gathered {
     constants: BTreeMap<String, Typed>,
 }
 
-/// A leaf and what stands there instead of what was measured.
-pub(super) type Replaced<'a> = Option<(&'a str, &'a Datum)>;
+/// Leaves and what stands there instead of what was measured.
+pub type Replaced<'a> = &'a [(&'a str, &'a Datum)];
 
 /// Looks up all that `expression` reads.
 pub(super) fn gather(
@@ -61,19 +61,19 @@ pub(super) fn gather(
             range: read.range.clone(),
             help,
         };
-        let found = match replaced {
-            Some((path, Datum::Value(value))) if path == read.path => {
-                Ok(Found::Value(value.clone()))
-            }
-            Some((path, Datum::Unavailable(reason))) if path == read.path => {
-                Ok(Found::Missing(reason.unavailable.clone()))
-            }
-            _ => find(read, catalog, machine),
+        let found = match replaced.iter().find(|(path, _)| *path == read.path) {
+            Some((_, Datum::Value(value))) => Ok(Found::Value(value.clone())),
+            Some((_, Datum::Unavailable(reason))) => Ok(Found::Missing(reason.unavailable.clone())),
+            None => find(read, catalog, machine),
         };
         match found {
-            Ok(Found::Value(value)) => {
-                gathered.values.insert(read.path.clone(), value);
-            }
+            // A value whose name and number contradict each other is neither.
+            Ok(Found::Value(value)) => match sound(&value, machine) {
+                Ok(()) => {
+                    gathered.values.insert(read.path.clone(), value);
+                }
+                Err(reason) => gathered.broken.push(obstacle(reason, None)),
+            },
             Ok(Found::Missing(reason)) => {
                 gathered
                     .missing
@@ -116,6 +116,12 @@ pub(super) fn gather(
         }
     }
     gathered
+}
+
+/// Whether a value is in itself what the reader of evidence would have let through.
+fn sound(value: &Value, machine: &Indexed<'_>) -> Result<(), String> {
+    value.validate()?;
+    machine.evidence.names.check(value)
 }
 
 /// The value of one read; an error if nothing plans it or it is ambiguous.
@@ -314,7 +320,7 @@ pub(super) fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagn
         if let Err(message) = constants::constant(name, catalog, None) {
             let help = match nearest(name, constants::known(catalog)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "constants are error numbers, flags of system calls, and enumerators that a machine showed; \
+                None => "constants are error numbers, flags of system calls, and enumerators of types that a machine showed; \
                          an enumerator's name can be compared as text: `name(…) == '…'`"
                     .into(),
             };

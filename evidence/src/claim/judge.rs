@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
 use crate::resolve::{Catalog, Indexed};
-use crate::value::{Datum, Value};
+use crate::value::Value;
 
 use super::Claim;
 use super::eval::{Failure, Located, evaluate};
 use super::expression::Expression;
-use super::gather::{Gathered, Obstacle, gather};
+use super::gather::{Gathered, Obstacle, Replaced, gather};
 use super::mutants::{Hints, mutants};
 use super::node::{Node, NodeKind};
 use super::typed::Typed;
@@ -117,15 +117,15 @@ struct Stopped {
 
 /// Judges a claim on one machine.
 pub fn judge(claim: &Claim, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Judgement {
-    judge_replacing(claim, catalog, machine, None)
+    judge_replacing(claim, catalog, machine, &[])
 }
 
-/// Judges a claim on one machine through the same code as [`judge`], with one leaf replaced: for mutation tests.
+/// Judges a claim on one machine through the same code as [`judge`], with some leaves replaced: for mutation tests.
 pub fn judge_replacing(
     claim: &Claim,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
-    replaced: Option<(&str, &Datum)>,
+    replaced: Replaced<'_>,
 ) -> Judgement {
     let mut judgement = Judgement {
         verdict: Verdict::Error,
@@ -362,26 +362,31 @@ fn shown(typed: &Typed) -> Option<Value> {
     }
 }
 
-/// Other values that each leaf of the claim's expression could have had on this machine, and values of other kinds,
-/// which it could not: for mutation tests. Nothing where a leaf is missing.
+/// Other values that each leaf of the claim, its condition's included, could have had on this machine: for mutation
+/// tests. Nothing where a leaf is missing.
 pub fn mutants_of(
     claim: &Claim,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<(String, Vec<Value>)> {
-    let expression = &claim.expression;
-    let gathered = gather(expression, catalog, machine, None);
-    let hints = Hints::new(
-        expression,
-        gathered.constants(),
-        gathered.values.values(),
-        machine,
-    );
-    gathered
-        .values
-        .iter()
-        .map(|(path, value)| (path.clone(), mutants(path, value, &hints)))
-        .collect()
+    let mut all: Vec<(String, Vec<Value>)> = Vec::new();
+    for expression in claim.when.iter().chain([&claim.expression]) {
+        let gathered = gather(expression, catalog, machine, &[]);
+        let hints = Hints::new(
+            expression,
+            gathered.constants(),
+            gathered.values.values(),
+            machine,
+        );
+        for (path, value) in &gathered.values {
+            let more = mutants(path, value, &hints);
+            match all.iter_mut().find(|(known, _)| known == path) {
+                Some((_, list)) => list.extend(more),
+                None => all.push((path.clone(), more)),
+            }
+        }
+    }
+    all
 }
 
 /// Changes what the expression reads until it is false: first each value alone, then all of them. Also says which

@@ -33,6 +33,7 @@ use crate::resolve::Catalog;
 pub use export::export;
 pub use expression::{Expression, MAX_BYTES, ReadPath};
 pub use functions::{Argument, FUNCTIONS, Function, help};
+pub use gather::Replaced;
 pub use judge::{Control, Judgement, Operand, Verdict, judge, judge_replacing, mutants_of};
 pub use place::Place;
 
@@ -48,6 +49,12 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Why `id` cannot name a claim, if it cannot.
+    pub fn refuse_id(id: &str) -> Option<String> {
+        let good = crate::path::is_name(id) && !id.starts_with('_');
+        (!good).then(|| format!("`{id}` cannot name a claim: it does not match [a-z][a-z0-9_]*"))
+    }
+
     /// Parses a claim: its id, its text and where that stands, and its condition likewise. All complaints are
     /// reported at once.
     pub fn parse(
@@ -57,8 +64,7 @@ impl Claim {
         when: Option<(&str, Place)>,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut diagnostics = Vec::new();
-        if !crate::path::is_name(id) || id.starts_with('_') {
-            let message = format!("`{id}` cannot name a claim: it does not match [a-z][a-z0-9_]*");
+        if let Some(message) = Claim::refuse_id(id) {
             diagnostics.push(body_place.error(&(0..0), message));
         }
         let when = when.and_then(|(text, place)| {

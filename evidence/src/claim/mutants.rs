@@ -1,5 +1,6 @@
 //! Mutants: values that a leaf could have had instead, for the negative control and the mutation test.
 
+use crate::names::Names;
 use crate::resolve::Indexed;
 use crate::value::{Address, Bytes, Frame, Integer, LineRole, Location, Value};
 
@@ -8,8 +9,8 @@ use super::node::{Literal, Node, NodeKind};
 use super::typed::Typed;
 
 /// What the surroundings suggest as other values: the literals of the claim and the other values of the evidence.
-#[derive(Default)]
-pub(super) struct Hints {
+pub(super) struct Hints<'m> {
+    names: &'m Names,
     numbers: Vec<i128>,
     pub addresses: Vec<u64>,
     texts: Vec<String>,
@@ -19,15 +20,24 @@ pub(super) struct Hints {
 /// How many other pointers of the same evidence are tried beside those that the claim reads.
 const OTHER_POINTERS: usize = 4;
 
-impl Hints {
+/// How many symbols of the same evidence are tried beside those that the claim names.
+const OTHER_SYMBOLS: usize = 4;
+
+impl<'m> Hints<'m> {
     /// The hints for one claim on one machine.
     pub fn new<'v>(
         expression: &Expression,
         constants: impl Iterator<Item = &'v Typed>,
         values: impl Iterator<Item = &'v Value>,
-        machine: &Indexed<'_>,
+        machine: &'m Indexed<'_>,
     ) -> Self {
-        let mut hints = Hints::default();
+        let mut hints = Hints {
+            names: &machine.evidence.names,
+            numbers: Vec::new(),
+            addresses: Vec::new(),
+            texts: Vec::new(),
+            bytes: Vec::new(),
+        };
         expression.root.walk(&mut |node: &Node| match &node.kind {
             NodeKind::Literal(Literal::Int(value)) => hints.number((*value).into()),
             NodeKind::Literal(Literal::Uint(value)) => {
@@ -77,37 +87,44 @@ impl Hints {
 
 /// Values that the leaf `path` could have had instead of `value`: of the same kind, valid, and different. The likeliest to
 /// be told apart come first.
-pub(super) fn mutants(path: &str, value: &Value, hints: &Hints) -> Vec<Value> {
+pub(super) fn mutants(path: &str, value: &Value, hints: &Hints<'_>) -> Vec<Value> {
     let counts = is_count(path);
     let mut list = match value {
         Value::Address {
             value,
             type_name,
             symbol,
-        } => addresses(value.0, hints)
-            .into_iter()
-            .map(|address| Value::Address {
+        } => {
+            let annotated = |address, symbol| Value::Address {
                 value: Address(address),
                 type_name: type_name.clone(),
-                symbol: symbol.as_ref().map(|_| "qed_another_symbol+0x0".into()),
-            })
-            .collect(),
-        Value::Symbol {
-            offset, address, ..
-        } => addresses(address.0, hints)
+                symbol,
+            };
+            let mut list: Vec<Value> = addresses(value.0, hints)
+                .into_iter()
+                .map(|address| {
+                    let named = symbol.as_ref().and_then(|_| named(address, hints));
+                    annotated(address, named.map(|(name, at)| format!("{name}+{at:#x}")))
+                })
+                .collect();
+            if symbol.is_some() {
+                list.push(annotated(
+                    value.0 ^ 0x1000,
+                    Some(ANOTHER_SYMBOL.to_owned() + "+0x0"),
+                ));
+            }
+            list
+        }
+        Value::Symbol { address, .. } => addresses(address.0, hints)
             .into_iter()
-            .map(|address| ("qed_another_symbol".to_owned(), address))
-            .chain(hints.texts.iter().map(|name| {
-                (
-                    name.split_once("+0x")
-                        .map_or(name.as_str(), |(name, _)| name)
-                        .to_owned(),
-                    address.0 ^ 0x1000,
-                )
-            }))
-            .map(|(name, address)| Value::Symbol {
+            .filter_map(|address| {
+                let (name, offset) = named(address, hints)?;
+                Some((name.to_owned(), offset, address))
+            })
+            .chain([(ANOTHER_SYMBOL.to_owned(), 0, address.0 ^ 0x1000)])
+            .map(|(name, offset, address)| Value::Symbol {
                 name,
-                offset: *offset,
+                offset,
                 address: Address(address),
             })
             .collect(),
@@ -126,7 +143,7 @@ pub(super) fn mutants(path: &str, value: &Value, hints: &Hints) -> Vec<Value> {
             .into_iter()
             .map(|value| Value::Location { value })
             .collect(),
-        Value::Stack { .. } => stacks(hints)
+        Value::Stack { value } => stacks(value, hints)
             .into_iter()
             .map(|value| Value::Stack { value })
             .collect(),
@@ -138,13 +155,13 @@ pub(super) fn mutants(path: &str, value: &Value, hints: &Hints) -> Vec<Value> {
             });
             let other = numbers((*value).into(), hints)
                 .into_iter()
-                .filter_map(|n| with_number(&Value::Fd { value: *value }, n));
+                .filter_map(|n| with_number(&Value::Fd { value: *value }, n, hints));
             other.chain(failed).collect()
         }
-        number => numbers(number.as_integer().unwrap_or_default(), hints)
-            .into_iter()
+        number => enumerated(number, hints)
+            .chain(numbers(number.as_integer().unwrap_or_default(), hints))
             .filter(|n| !counts || *n >= 0)
-            .filter_map(|n| with_number(number, n))
+            .filter_map(|n| with_number(number, n, hints))
             .collect(),
     };
     list.retain(|mutant| mutant != value && mutant.validate().is_ok());
@@ -187,16 +204,43 @@ fn is_count(path: &str) -> bool {
             .is_some_and(|group| ["args", "entry", "exit"].contains(&group))
 }
 
-fn addresses(value: u64, hints: &Hints) -> Vec<u64> {
+/// The name of a symbol that no document holds: it stands for all symbols of the kernel that nothing leads to.
+const ANOTHER_SYMBOL: &str = "qed_another_symbol";
+
+/// The symbol that an address would have in the same document.
+fn named<'m>(address: u64, hints: &Hints<'m>) -> Option<(&'m str, u64)> {
+    let (symbol, offset) = hints.names.symbol(address)?;
+    Some((&symbol.name, offset))
+}
+
+fn addresses(value: u64, hints: &Hints<'_>) -> Vec<u64> {
+    let all = &hints.names.symbols;
+    let named_by_claim = all.iter().filter(|symbol| {
+        hints
+            .texts
+            .iter()
+            .any(|text| text.starts_with(&symbol.name))
+    });
+    // If the value itself leads to a symbol, then others lead to the neighbours as likely as anywhere.
+    let own = all.partition_point(|symbol| symbol.address.0 <= value);
+    let neighbours = all
+        .iter()
+        .skip(own.saturating_sub(OTHER_SYMBOLS / 2))
+        .take(OTHER_SYMBOLS);
+    let symbols = neighbours
+        .chain(named_by_claim)
+        .filter(|_| hints.names.symbol(value).is_some())
+        .map(|symbol| symbol.address.0);
     let near = [value.wrapping_add(1), value.wrapping_sub(1), 0, u64::MAX];
     let bits = [1, 12, 21, 30, 47, 63].map(|bit| value ^ (1 << bit));
     near.into_iter()
         .chain(hints.addresses.iter().copied())
+        .chain(symbols)
         .chain(bits)
         .collect()
 }
 
-fn numbers(value: i128, hints: &Hints) -> Vec<i128> {
+fn numbers(value: i128, hints: &Hints<'_>) -> Vec<i128> {
     let near = [value + 1, value - 1, 0, -value, 1];
     let bits = [1, 4, 12, 21, 31].map(|bit| value ^ (1 << bit));
     let far = [
@@ -216,7 +260,7 @@ fn numbers(value: i128, hints: &Hints) -> Vec<i128> {
 }
 
 /// The same kind of value with another number; `None` if the kind cannot hold it.
-fn with_number(like: &Value, number: i128) -> Option<Value> {
+fn with_number(like: &Value, number: i128, hints: &Hints<'_>) -> Option<Value> {
     let integer = Integer::new(number)?;
     Some(match like {
         // What C calls unsigned is not negative.
@@ -248,7 +292,7 @@ fn with_number(like: &Value, number: i128) -> Option<Value> {
         Value::Enum { type_name, .. } => Value::Enum {
             value: integer,
             type_name: type_name.clone(),
-            name: Some(format!("QED_ANOTHER_{}", number.unsigned_abs())),
+            name: Some(enumerator(type_name, integer, hints)),
         },
         Value::Flags { .. } => Value::Flags {
             value: integer,
@@ -261,7 +305,26 @@ fn with_number(like: &Value, number: i128) -> Option<Value> {
     })
 }
 
-fn texts(value: &str, hints: &Hints) -> Vec<String> {
+/// The numbers of the other enumerators of the same type.
+fn enumerated(value: &Value, hints: &Hints<'_>) -> impl Iterator<Item = i128> {
+    let list = match value {
+        Value::Enum { type_name, .. } => hints.names.enums.get(type_name),
+        _ => None,
+    };
+    list.into_iter()
+        .flat_map(|list| list.values().take(OTHER_SYMBOLS).map(|number| number.get()))
+}
+
+/// The name that a number of an enumeration has in the same document, or one that stands for those which it has not.
+fn enumerator(type_name: &str, number: Integer, hints: &Hints<'_>) -> String {
+    let known = hints.names.enums.get(type_name).and_then(|list| {
+        let (name, _) = list.iter().find(|(_, known)| **known == number)?;
+        Some(name.clone())
+    });
+    known.unwrap_or_else(|| format!("QED_ANOTHER_{}", number.get().unsigned_abs()))
+}
+
+fn texts(value: &str, hints: &Hints<'_>) -> Vec<String> {
     let mut list = vec![String::new(), format!("{value}?"), format!("?{value}")];
     if super::typed::Version::parse(value).is_some() {
         list.extend(["0.1.0".into(), "65535.0.0".into()]);
@@ -270,7 +333,7 @@ fn texts(value: &str, hints: &Hints) -> Vec<String> {
     list
 }
 
-fn bytes(value: &[u8], hints: &Hints) -> Vec<Vec<u8>> {
+fn bytes(value: &[u8], hints: &Hints<'_>) -> Vec<Vec<u8>> {
     let mut flipped = value.to_vec();
     if let Some(first) = flipped.first_mut() {
         *first ^= 1;
@@ -283,7 +346,7 @@ fn bytes(value: &[u8], hints: &Hints) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn locations(value: &Location, hints: &Hints) -> Vec<Location> {
+fn locations(value: &Location, hints: &Hints<'_>) -> Vec<Location> {
     let lines = numbers(value.line.into(), hints)
         .into_iter()
         .filter_map(|line| {
@@ -309,12 +372,13 @@ fn locations(value: &Location, hints: &Hints) -> Vec<Location> {
 }
 
 /// Stacks that say everything, so that what is not on them is certainly absent: one with nothing of interest, and
-/// ones with all functions that the claim names, in either order.
-fn stacks(hints: &Hints) -> Vec<Vec<Frame>> {
+/// ones with all functions that the claim names, in either order. And the measured one turned around, and without
+/// its innermost or outermost frame.
+fn stacks(value: &[Frame], hints: &Hints<'_>) -> Vec<Vec<Frame>> {
     let frame = |function: &str| Frame {
         address: Address(0xffff_ffff_8100_0000),
-        symbol: Some(function.into()),
-        offset: Some(0),
+        symbol: None,
+        offset: None,
         site: Some(Location {
             file: "qed_another.c".into(),
             line: 1,
@@ -325,5 +389,11 @@ fn stacks(hints: &Hints) -> Vec<Vec<Frame>> {
     };
     let named: Vec<Frame> = hints.texts.iter().map(|text| frame(text)).collect();
     let reversed = named.iter().rev().cloned().collect();
-    vec![vec![frame("qed_another")], named, reversed, Vec::new()]
+    let mut list = vec![vec![frame("qed_another")], named, reversed, Vec::new()];
+    list.push(value.iter().rev().cloned().collect());
+    if let [first, middle @ .., last] = value {
+        list.push(middle.iter().chain([last]).cloned().collect());
+        list.push([first].into_iter().chain(middle).cloned().collect());
+    }
+    list
 }

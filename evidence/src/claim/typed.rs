@@ -28,7 +28,7 @@ pub(super) struct Number {
     pub unsigned: bool,
     /// What it counts.
     pub kind: Kind,
-    /// Name of the enumerator or error, names of the flags.
+    /// Name of the enumerator or error.
     pub label: Option<String>,
 }
 
@@ -52,6 +52,15 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// What a named constant counts, for other implementations of the language.
+    pub fn constant_name(&self) -> Option<String> {
+        match self {
+            Kind::Errno => Some("errno".into()),
+            Kind::Enum(type_name) => Some(format!("enum {type_name}")),
+            _ => None,
+        }
+    }
+
     fn name(&self) -> String {
         match self {
             Kind::Literal | Kind::Plain => "a number".into(),
@@ -160,7 +169,10 @@ impl From<&Value> for Typed {
         match value {
             Value::Address { value, symbol, .. } => Typed::Address(Pointer {
                 value: value.0,
-                symbol: symbol.as_deref().and_then(split_symbol),
+                symbol: symbol
+                    .as_deref()
+                    .and_then(crate::names::split)
+                    .map(|(name, offset)| (name.to_owned(), offset)),
             }),
             Value::Symbol {
                 name,
@@ -183,9 +195,8 @@ impl From<&Value> for Typed {
                 type_name,
                 name,
             } => labelled(value.get(), Kind::Enum(type_name.clone()), name.clone()),
-            Value::Flags { value, names } => {
-                labelled(value.get(), Kind::Flags, Some(names.join("|")))
-            }
+            // The names of flags are for readers: nothing holds them to the bits.
+            Value::Flags { value, .. } => labelled(value.get(), Kind::Flags, None),
             Value::Time { ns } => Typed::of_kind(*ns, Kind::Time),
             Value::Bool { value } => Typed::Bool(*value),
             Value::Text { value } => Typed::Text(value.clone()),
@@ -193,14 +204,6 @@ impl From<&Value> for Typed {
             Value::Location { value } => Typed::Location(value.clone()),
             Value::Stack { value } => Typed::Stack(value.clone()),
         }
-    }
-}
-
-/// Symbol and offset of `symbol+0x1f`.
-fn split_symbol(text: &str) -> Option<(String, u64)> {
-    match text.rsplit_once("+0x") {
-        Some((name, offset)) => Some((name.into(), u64::from_str_radix(offset, 16).ok()?)),
-        None => Some((text.into(), 0)),
     }
 }
 

@@ -238,6 +238,42 @@ fn refusals() {
             "says its back-end",
         ),
         (
+            "\"name\": \"SS_UNCONNECTED\", \"value\": 1",
+            "\"name\": \"SS_UNCONNECTED\", \"value\": 2",
+            "/experiments/create/probes/sock_alloc/hits/0/exit/state",
+            "is 1 in this document, not 2",
+        ),
+        (
+            "\"offset\": 31, \"address\"",
+            "\"offset\": 30, \"address\"",
+            "/experiments/create/probes/sock_alloc/hits/0/caller",
+            "is `__sock_create+0x1f` by this document's symbols",
+        ),
+        (
+            "\"symbol\": \"sock_alloc\", \"offset\": 0",
+            "\"symbol\": \"fd_install\", \"offset\": 0",
+            "/experiments/create/probes/sock_alloc/hits/0/stack",
+            "is `sock_alloc+0x0` by this document's symbols",
+        ),
+        (
+            "\"stack\": [],",
+            "\"stack\": [{\"address\": \"0xffffffff92c00000\", \"symbol\": \"sock_alloc\", \"offset\": 0}],",
+            "/experiments/create/objects/allocations/0/stack/0",
+            "belongs to no symbol",
+        ),
+        (
+            "\"size\": 288",
+            "\"size\": 4097",
+            "/names/symbols/1",
+            "begins before",
+        ),
+        (
+            "\"SS_FREE\": 0",
+            "\"SS_CONNECTED\": 0",
+            "/names/enums/socket_state",
+            "duplicate key `SS_CONNECTED`",
+        ),
+        (
             "{\"function\": \"nowhere_else\"}, \"backend\"",
             "{\"function\": \"nowhere_else\"}, \"unavailable\": \"x\", \"backend\"",
             "/experiments/exhausted/probes/nowhere_else",
@@ -309,8 +345,11 @@ fn round_trip_of_the_sample() {
 mod round_trip {
     use proptest::prelude::*;
 
+    use std::collections::BTreeMap;
+
     use super::super::{read, write};
-    use crate::testing::evidence;
+    use crate::document::*;
+    use crate::names::{Names, Symbol};
     use crate::value::{
         Address, Bytes, Datum, Frame, InlineFrame, Integer, LineRole, Location, Value,
     };
@@ -417,31 +456,461 @@ mod round_trip {
         prop_oneof![4 => value().prop_map(Datum::Value), 1 => text().prop_map(Datum::unavailable)]
     }
 
+    fn data() -> impl Strategy<Value = BTreeMap<String, Datum>> {
+        proptest::collection::btree_map(text(), datum(), 0..3)
+    }
+
+    fn maybe<T: std::fmt::Debug>(
+        some: impl Strategy<Value = T>,
+    ) -> impl Strategy<Value = Option<T>> {
+        proptest::option::of(some)
+    }
+
+    fn hit() -> impl Strategy<Value = Hit> {
+        let orders = proptest::collection::vec(maybe(any::<u64>()), 4);
+        let task = (any::<i32>(), any::<i32>(), text(), any::<u32>());
+        let single = proptest::collection::vec(maybe(datum()), 4);
+        (orders, task, data(), data(), data(), single).prop_map(
+            |(orders, (pid, tid, name, cpu), args, entry, exit, single)| {
+                let [return_value, caller, site, stack] = single.try_into().unwrap();
+                Hit {
+                    order: orders[0],
+                    time_ns: orders[1],
+                    return_order: orders[2],
+                    return_time_ns: orders[3],
+                    task: Task { pid, tid, name },
+                    cpu,
+                    args,
+                    entry,
+                    exit,
+                    return_value,
+                    caller,
+                    site,
+                    stack,
+                }
+            },
+        )
+    }
+
+    fn probe() -> impl Strategy<Value = Probe> {
+        let target = prop_oneof![
+            text().prop_map(Target::Function),
+            text().prop_map(Target::Tracepoint),
+            text().prop_map(Target::Lsm),
+        ];
+        let backend =
+            proptest::sample::select(vec![Backend::Kprobe, Backend::Tracepoint, Backend::Lsm]);
+        let hits = proptest::collection::vec(hit(), 0..3);
+        // Attached with hits, or unavailable without.
+        let state = prop_oneof![
+            (backend, hits).prop_map(|(backend, hits)| (Some(backend), None, hits)),
+            text().prop_map(|reason| (None, Some(reason), Vec::new())),
+        ];
+        let refused = || proptest::collection::btree_map(text(), text(), 0..2);
+        let parameters = proptest::collection::vec((text(), text()), 0..2);
+        (
+            (target, any::<bool>(), state),
+            (parameters, maybe(text()), maybe(datum()), maybe(datum())),
+            (refused(), refused()),
+        )
+            .prop_map(
+                |(
+                    (target, optional, (backend, unavailable, hits)),
+                    (parameters, returns, address, definition),
+                    (entry, exit),
+                )| Probe {
+                    target,
+                    optional,
+                    backend,
+                    unavailable,
+                    parameters: parameters
+                        .into_iter()
+                        .map(|(name, type_name)| Parameter { name, type_name })
+                        .collect(),
+                    returns,
+                    address,
+                    definition,
+                    refused_reads: Reads { entry, exit },
+                    hits,
+                },
+            )
+    }
+
+    fn allocation() -> impl Strategy<Value = Allocation> {
+        let frames = || proptest::collection::vec(frame(), 0..3);
+        let freed = (
+            text(),
+            any::<u64>(),
+            any::<u64>(),
+            any::<bool>(),
+            text(),
+            frames(),
+        );
+        let freed = freed.prop_map(|(probe, order, time_ns, same_task, task, stack)| Free {
+            probe,
+            order,
+            time_ns,
+            same_task,
+            task,
+            stack,
+        });
+        (
+            (any::<u64>(), text(), maybe(text()), maybe(any::<u64>())),
+            (
+                any::<u64>(),
+                any::<u64>(),
+                frames(),
+                maybe(freed),
+                maybe(text()),
+            ),
+        )
+            .prop_map(
+                |((address, probe, cache, size), (order, time_ns, stack, freed, excused))| {
+                    Allocation {
+                        address: Address(address),
+                        probe,
+                        cache,
+                        size,
+                        order,
+                        time_ns,
+                        stack,
+                        freed,
+                        excused,
+                    }
+                },
+            )
+    }
+
+    fn experiment() -> impl Strategy<Value = Experiment> {
+        let outcome =
+            (proptest::collection::vec(datum(), 5), data()).prop_map(|(single, buffers)| {
+                let [returned, errno, exit, signal, stdout] = single.try_into().unwrap();
+                Outcome {
+                    returned,
+                    errno,
+                    exit,
+                    signal,
+                    stdout,
+                    buffers,
+                }
+            });
+        let notes = proptest::collection::vec(text(), 0..2);
+        let quality = (any::<u64>(), any::<u64>(), any::<u64>(), notes).prop_map(
+            |(events, lost, missed, notes)| Quality {
+                events,
+                lost,
+                missed,
+                notes,
+            },
+        );
+        let allocations = proptest::collection::vec(allocation(), 0..3);
+        let objects = (any::<u64>(), allocations).prop_map(|(waited_ns, allocations)| Ledger {
+            waited_ns,
+            allocations,
+        });
+        let cost = (any::<u64>(), any::<u64>(), any::<u32>()).prop_map(
+            |(bare_ns, probed_ns, iterations)| Cost {
+                bare_ns,
+                probed_ns,
+                iterations,
+            },
+        );
+        let probes = proptest::collection::btree_map("p_[a-z0-9_]{0,5}", probe(), 0..3);
+        (
+            (text(), maybe(text()), outcome, quality),
+            (maybe(objects), maybe(cost), probes),
+        )
+            .prop_map(
+                |((workload, unavailable, outcome, quality), (objects, cost, probes))| Experiment {
+                    workload,
+                    unavailable,
+                    outcome,
+                    quality,
+                    objects,
+                    cost,
+                    probes,
+                },
+            )
+    }
+
+    fn kaslr() -> impl Strategy<Value = Kaslr> {
+        let places = proptest::collection::vec(datum(), 3).prop_map(|single| {
+            let [live, static_address, slide] = single.try_into().unwrap();
+            SymbolPlaces {
+                live,
+                static_address,
+                slide,
+            }
+        });
+        let symbols = proptest::collection::btree_map(text(), places, 0..3);
+        (proptest::collection::vec(datum(), 8), data(), symbols).prop_map(
+            |(single, sources, symbols)| {
+                let [status, slide, agree, checked, differing, start, align, live] =
+                    single.try_into().unwrap();
+                Kaslr {
+                    status,
+                    slide,
+                    agree,
+                    sources,
+                    symbols,
+                    checked,
+                    differing,
+                    physical_start: start,
+                    physical_align: align,
+                    live_physical_start: live,
+                }
+            },
+        )
+    }
+
+    fn kernel() -> impl Strategy<Value = Kernel> {
+        let texts = proptest::collection::vec(text(), 3);
+        let single = proptest::collection::vec(datum(), 4);
+        (texts, single, data(), maybe(text()), maybe(text())).prop_map(
+            |(texts, single, config, package, command_line)| {
+                let [release, version, btf_digest] = texts.try_into().unwrap();
+                let [build_id, lockdown, lsm, debuginfo] = single.try_into().unwrap();
+                Kernel {
+                    release,
+                    version,
+                    package,
+                    build_id,
+                    btf_digest,
+                    config,
+                    lockdown,
+                    lsm,
+                    command_line,
+                    debuginfo,
+                }
+            },
+        )
+    }
+
+    /// Symbols in order that do not overlap: each a gap after the last.
+    fn symbols() -> impl Strategy<Value = Vec<Symbol>> {
+        let symbol = (0..u64::MAX / 16, 1..u64::MAX / 16, text());
+        proptest::collection::vec(symbol, 1..6).prop_map(|list| {
+            let mut free = 0;
+            let mut out = Vec::new();
+            for (gap, size, name) in list {
+                out.push(Symbol {
+                    address: Address(free + gap),
+                    size,
+                    name,
+                });
+                free += gap + size;
+            }
+            out
+        })
+    }
+
+    /// Makes the names in a value those of its numbers, or the numbers those of its names.
+    fn settle(value: &mut Value, names: &mut Names) {
+        let place = |at: &mut Address| {
+            let symbol = &names.symbols[(at.0 % names.symbols.len() as u64) as usize];
+            let offset = at.0 % symbol.size;
+            at.0 = symbol.address.0 + offset;
+            (symbol.name.clone(), offset)
+        };
+        match value {
+            Value::Address {
+                value,
+                symbol: Some(symbol),
+                ..
+            } => {
+                let (name, offset) = place(value);
+                *symbol = format!("{name}+{offset:#x}");
+            }
+            Value::Symbol {
+                name,
+                offset,
+                address,
+            } => (*name, *offset) = place(address),
+            Value::Stack { value } => value
+                .iter_mut()
+                .for_each(|frame| settle_frame(frame, names)),
+            Value::Enum {
+                value,
+                type_name,
+                name: Some(name),
+            } => {
+                let list = names.enums.entry(type_name.clone()).or_default();
+                *value = *list.entry(name.clone()).or_insert(*value);
+            }
+            _ => {}
+        }
+    }
+
+    fn settle_frame(frame: &mut Frame, names: &mut Names) {
+        let mut value = Value::Symbol {
+            name: String::new(),
+            offset: 0,
+            address: frame.address,
+        };
+        settle(&mut value, names);
+        if let (
+            Some(_),
+            Value::Symbol {
+                name,
+                offset,
+                address,
+            },
+        ) = (&frame.symbol, value)
+        {
+            (frame.symbol, frame.offset, frame.address) = (Some(name), Some(offset), address);
+        } else {
+            frame.offset = None;
+        }
+    }
+
+    /// Settles every value of a document.
+    fn settle_all(document: &mut Evidence) {
+        let mut names = document.names.clone();
+        let mut list: Vec<&mut Datum> = Vec::new();
+        let kernel = &mut document.kernel;
+        list.extend([&mut kernel.build_id, &mut kernel.lockdown, &mut kernel.lsm]);
+        list.push(&mut kernel.debuginfo);
+        list.extend(kernel.config.values_mut());
+        let kaslr = &mut document.kaslr;
+        list.extend([&mut kaslr.status, &mut kaslr.slide, &mut kaslr.agree]);
+        list.extend([&mut kaslr.checked, &mut kaslr.differing]);
+        list.extend([&mut kaslr.physical_start, &mut kaslr.physical_align]);
+        list.push(&mut kaslr.live_physical_start);
+        list.extend(kaslr.sources.values_mut());
+        for places in kaslr.symbols.values_mut() {
+            list.extend([
+                &mut places.live,
+                &mut places.static_address,
+                &mut places.slide,
+            ]);
+        }
+        for boot in &mut document.boots {
+            list.extend([&mut boot.slide, &mut boot.text]);
+        }
+        for experiment in document.experiments.values_mut() {
+            let outcome = &mut experiment.outcome;
+            list.extend([&mut outcome.returned, &mut outcome.errno, &mut outcome.exit]);
+            list.extend([&mut outcome.signal, &mut outcome.stdout]);
+            list.extend(outcome.buffers.values_mut());
+            for allocation in experiment
+                .objects
+                .iter_mut()
+                .flat_map(|o| &mut o.allocations)
+            {
+                for frame in &mut allocation.stack {
+                    settle_frame(frame, &mut names);
+                }
+                for frame in allocation
+                    .freed
+                    .iter_mut()
+                    .flat_map(|freed| &mut freed.stack)
+                {
+                    settle_frame(frame, &mut names);
+                }
+            }
+            for probe in experiment.probes.values_mut() {
+                list.extend(probe.address.iter_mut().chain(&mut probe.definition));
+                for hit in &mut probe.hits {
+                    list.extend(hit.args.values_mut());
+                    list.extend(hit.entry.values_mut().chain(hit.exit.values_mut()));
+                    list.extend(hit.return_value.iter_mut().chain(&mut hit.caller));
+                    list.extend(hit.site.iter_mut().chain(&mut hit.stack));
+                }
+            }
+        }
+        for datum in list {
+            if let Datum::Value(value) = datum {
+                settle(value, &mut names);
+            }
+        }
+        document.names = names;
+    }
+
+    /// Documents of every form that there is.
+    fn document() -> impl Strategy<Value = Evidence> {
+        let run = proptest::collection::vec(text(), 6).prop_map(|texts| {
+            let [
+                id,
+                time,
+                investigation,
+                investigation_digest,
+                collector,
+                object_digest,
+            ] = texts.try_into().unwrap();
+            Run {
+                id,
+                time,
+                investigation,
+                investigation_digest,
+                collector,
+                object_digest,
+            }
+        });
+        let machine = (
+            text(),
+            any::<bool>(),
+            any::<bool>(),
+            text(),
+            text(),
+            any::<u32>(),
+            maybe(text()),
+        );
+        let machine = machine.prop_map(
+            |(name, host, ephemeral, boot_id, cpu_model, cpus, accelerator)| Machine {
+                name,
+                kind: if host {
+                    MachineKind::Host
+                } else {
+                    MachineKind::Guest
+                },
+                ephemeral,
+                boot_id,
+                cpu_model,
+                cpus,
+                accelerator,
+            },
+        );
+        let boot = (text(), datum(), datum()).prop_map(|(boot_id, slide, text)| Boot {
+            boot_id,
+            slide,
+            text,
+        });
+        let experiments = proptest::collection::btree_map("e_[a-z0-9_]{0,5}", experiment(), 0..3);
+        (
+            (run, machine, kernel(), kaslr()),
+            (
+                proptest::collection::vec(boot, 0..2),
+                symbols(),
+                experiments,
+            ),
+        )
+            .prop_map(
+                |((run, machine, kernel, kaslr), (boots, symbols, experiments))| {
+                    let mut document = Evidence {
+                        schema: SCHEMA_VERSION,
+                        run,
+                        machine,
+                        kernel,
+                        kaslr,
+                        boots,
+                        names: Names {
+                            symbols,
+                            enums: BTreeMap::new(),
+                        },
+                        experiments,
+                    };
+                    settle_all(&mut document);
+                    document
+                },
+            )
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Check that evidence comes back from JSON as it went in, whatever its values are.
+        /// Check that evidence comes back from JSON as it went in, whatever it is.
         #[test]
-        fn identity(
-            data in proptest::collection::btree_map(text(), datum(), 0..6),
-            returned in datum(),
-            config in proptest::collection::btree_map(text(), datum(), 0..4),
-            names in (text(), text(), any::<u64>()),
-            frames in proptest::collection::vec(frame(), 0..3),
-        ) {
-            let mut document = evidence();
-            document.kernel.config = config;
-            document.machine.cpu_model = names.0;
-            let create = document.experiments.get_mut("create").unwrap();
-            create.workload = names.1;
-            create.quality.events = names.2;
-            create.outcome.returned = returned.clone();
-            let ledger = create.objects.as_mut().unwrap();
-            ledger.allocations[0].stack = frames;
-            let hit = &mut create.probes.get_mut("sock_alloc").unwrap().hits[0];
-            hit.args = data.clone();
-            hit.entry = data;
-            hit.return_value = Some(returned);
+        fn identity(document in document()) {
             let text = write(&document).unwrap();
             prop_assert_eq!(read(text.as_bytes()).unwrap(), document);
         }

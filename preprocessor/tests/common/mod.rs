@@ -177,6 +177,16 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
             live_physical_start: none(),
         },
         boots: vec![],
+        names: qed_evidence::names::Names {
+            symbols: vec![],
+            enums: BTreeMap::from([(
+                "state".to_owned(),
+                BTreeMap::from([
+                    ("SS_OFF".to_owned(), Integer::from(0_i64)),
+                    ("SS_ON".to_owned(), Integer::from(1_i64)),
+                ]),
+            )]),
+        },
         experiments: BTreeMap::from([(
             "create".to_owned(),
             // Through JSON, so that a field that a capture may leave out need not be named here.

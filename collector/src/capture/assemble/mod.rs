@@ -4,6 +4,7 @@ mod hits;
 mod kaslr;
 mod kernel;
 mod ledger;
+mod legend;
 mod outcome;
 mod stack;
 mod values;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 
 use qed_evidence::document::{Evidence, Experiment, Machine, Quality, Run, SCHEMA_VERSION};
 use qed_evidence::investigation::Investigation;
+use qed_evidence::names::Symbol;
 use qed_evidence::value::Location;
 
 use super::raw::RawCapture;
@@ -23,6 +25,8 @@ use crate::probes::{OBJECT_SHA256, parse_event};
 pub trait Names {
     /// The symbol that holds a live address, and the distance from its start.
     fn symbol(&self, address: u64) -> Option<(String, u64)>;
+    /// The whole symbol that holds a live address.
+    fn extent(&self, address: u64) -> Option<Symbol>;
     /// The source line of the call that returns to a live address, or why it is not known.
     fn call_site(&self, return_address: u64) -> Result<Location, String>;
     /// Where the function at a live address is defined, or why that is not known.
@@ -117,7 +121,7 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
         experiments.insert(planned.name.clone(), experiment);
     }
     let name = &context.investigation.source.name;
-    Evidence {
+    let mut evidence = Evidence {
         schema: SCHEMA_VERSION,
         run: Run {
             id: raw.id.clone(),
@@ -131,6 +135,9 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
         kernel: kernel::kernel(&raw.facts, context, ephemeral),
         kaslr: kaslr::kaslr(&raw.facts, context),
         boots: Vec::new(),
+        names: qed_evidence::names::Names::default(),
         experiments,
-    }
+    };
+    evidence.names = legend::names(&evidence, &raw.plan, context.names);
+    evidence
 }

@@ -204,20 +204,31 @@ proptest! {
 /// Check that the deepest and longest expressions that the limits allow fit into a small stack.
 #[test]
 fn small_stacks() {
+    let inside = |open: &str, times: usize, text: &str, close: &str| {
+        format!("{}{text}{}", open.repeat(times), close.repeat(times))
+    };
+    let sum = |terms: usize| format!("kaslr.slide{}", "+1".repeat(terms));
     let texts = [
-        format!("{}kaslr.agree", "!".repeat(600)),
-        format!("{}kaslr.slide > 0", "-".repeat(599)),
-        format!("kaslr.slide{} > 0", "+1".repeat(599)),
-        format!("kaslr{}", ".a".repeat(600)),
-        format!("{}kaslr.agree{}", "(".repeat(300), ")".repeat(300)),
-        "kaslr.agree?".repeat(300) + "true" + &":false".repeat(300),
-        "int(".repeat(300) + "kaslr.slide" + &")".repeat(300),
-        "[".repeat(600),
-        format!("{}kaslr.agree", "kaslr.agree && ".repeat(190)),
+        format!("{}kaslr.agree", "!".repeat(158)),
+        format!("{}kaslr.slide > 0", "-".repeat(157)),
+        format!("{} > 0", sum(157)),
+        format!("kaslr{}", ".a".repeat(159)),
+        format!("kaslr.agree{}", ".int()".repeat(52)),
+        format!("{}kaslr.agree", "kaslr.agree && ".repeat(52)),
+        format!("kaslr.agree{}", "==kaslr.agree".repeat(52)),
+        inside("kaslr.agree?", 50, "true", ":false"),
+        inside("[", 80, "", "]"),
+        inside("(", 11, &sum(130), ")") + " > 0",
+        inside("int(", 11, &sum(130), ")") + " > 0",
+        inside("1+(", 11, &sum(120), ")") + " > 0",
+        inside("!(", 11, &format!("{} > 0", sum(120)), ")"),
+        inside("aligned(int(", 5, &sum(130), "),1)"),
+        inside("kaslr.agree?(", 11, &format!("{} > 0", sum(80)), "):false"),
     ];
     for text in texts {
+        assert!(text.len() <= crate::claim::MAX_BYTES);
         let thread = std::thread::Builder::new()
-            .stack_size(1 << 20)
+            .stack_size(256 << 10)
             .spawn(move || {
                 if let Ok(claim) = claim(&text) {
                     judge_claim(&claim, &evidence());

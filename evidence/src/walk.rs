@@ -1,0 +1,283 @@
+//! Every value of a document and where it stands: for checks that look at all of them.
+
+use std::fmt::Write;
+
+use crate::document::{Evidence, Experiment, Hit, Ledger, Probe};
+use crate::value::{Datum, Frame};
+
+/// One step of a JSON pointer.
+#[derive(Clone, Copy, Debug)]
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// Where a value stands. Its text is only made where somebody wants to read it.
+#[derive(Debug, Default)]
+pub(crate) struct Pointer<'a>(Vec<Step<'a>>);
+
+impl Pointer<'_> {
+    /// As RFC 6901 writes it.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for step in &self.0 {
+            // Writing into a string cannot fail.
+            let _ = match step {
+                Step::Key(key) => write!(text, "/{}", crate::reader::escape(key)),
+                Step::Index(index) => write!(text, "/{index}"),
+            };
+        }
+        text
+    }
+}
+
+/// What stands at a place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found<'a> {
+    Datum(&'a Datum),
+    Frame(&'a Frame),
+}
+
+/// Calls `visit` on every value and on every frame of the ledgers' stacks, until it gives something back.
+pub(crate) fn walk<T>(
+    evidence: &Evidence,
+    visit: &mut dyn FnMut(&Pointer<'_>, Found<'_>) -> Option<T>,
+) -> Option<T> {
+    let mut walk = Walk {
+        at: Pointer::default(),
+        visit,
+    };
+    walk.evidence(evidence)
+}
+
+struct Walk<'a, 'v, T> {
+    at: Pointer<'a>,
+    visit: &'v mut dyn FnMut(&Pointer<'_>, Found<'_>) -> Option<T>,
+}
+
+impl<'a, T> Walk<'a, '_, T> {
+    fn below(&mut self, step: Step<'a>, inside: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        self.at.0.push(step);
+        let found = inside(self);
+        self.at.0.pop();
+        found
+    }
+
+    fn key(&mut self, key: &'a str, inside: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        self.below(Step::Key(key), inside)
+    }
+
+    fn datum(&mut self, key: &'a str, datum: &'a Datum) -> Option<T> {
+        self.key(key, |walk| (walk.visit)(&walk.at, Found::Datum(datum)))
+    }
+
+    fn data(
+        &mut self,
+        key: &'a str,
+        mut data: impl Iterator<Item = (&'a String, &'a Datum)>,
+    ) -> Option<T> {
+        self.key(key, |walk| {
+            data.find_map(|(name, datum)| walk.datum(name, datum))
+        })
+    }
+
+    fn list<I: 'a>(
+        &mut self,
+        key: &'a str,
+        list: &'a [I],
+        mut inside: impl FnMut(&mut Self, &'a I) -> Option<T>,
+    ) -> Option<T> {
+        self.key(key, |walk| {
+            list.iter()
+                .enumerate()
+                .find_map(|(index, item)| walk.below(Step::Index(index), |walk| inside(walk, item)))
+        })
+    }
+
+    fn evidence(&mut self, evidence: &'a Evidence) -> Option<T> {
+        let kernel = &evidence.kernel;
+        let kaslr = &evidence.kaslr;
+        self.key("kernel", |walk| {
+            walk.datum("build_id", &kernel.build_id)
+                .or_else(|| walk.data("config", kernel.config.iter()))
+                .or_else(|| walk.datum("lockdown", &kernel.lockdown))
+                .or_else(|| walk.datum("lsm", &kernel.lsm))
+                .or_else(|| walk.datum("debuginfo", &kernel.debuginfo))
+        })
+        .or_else(|| {
+            self.key("kaslr", |walk| {
+                let single = [
+                    ("status", &kaslr.status),
+                    ("slide", &kaslr.slide),
+                    ("agree", &kaslr.agree),
+                    ("checked", &kaslr.checked),
+                    ("differing", &kaslr.differing),
+                    ("physical_start", &kaslr.physical_start),
+                    ("physical_align", &kaslr.physical_align),
+                    ("live_physical_start", &kaslr.live_physical_start),
+                ];
+                single
+                    .into_iter()
+                    .find_map(|(key, datum)| walk.datum(key, datum))
+                    .or_else(|| walk.data("sources", kaslr.sources.iter()))
+                    .or_else(|| {
+                        walk.key("symbols", |walk| {
+                            kaslr.symbols.iter().find_map(|(name, places)| {
+                                walk.key(name, |walk| {
+                                    walk.datum("live", &places.live)
+                                        .or_else(|| walk.datum("static", &places.static_address))
+                                        .or_else(|| walk.datum("slide", &places.slide))
+                                })
+                            })
+                        })
+                    })
+            })
+        })
+        .or_else(|| {
+            self.list("boots", &evidence.boots, |walk, boot| {
+                walk.datum("slide", &boot.slide)
+                    .or_else(|| walk.datum("text", &boot.text))
+            })
+        })
+        .or_else(|| {
+            self.key("experiments", |walk| {
+                evidence.experiments.iter().find_map(|(name, experiment)| {
+                    walk.key(name, |walk| walk.experiment(experiment))
+                })
+            })
+        })
+    }
+
+    fn experiment(&mut self, experiment: &'a Experiment) -> Option<T> {
+        let outcome = &experiment.outcome;
+        self.key("outcome", |walk| {
+            walk.datum("returned", &outcome.returned)
+                .or_else(|| walk.datum("errno", &outcome.errno))
+                .or_else(|| walk.datum("exit", &outcome.exit))
+                .or_else(|| walk.datum("signal", &outcome.signal))
+                .or_else(|| walk.datum("stdout", &outcome.stdout))
+                .or_else(|| walk.data("buffers", outcome.buffers.iter()))
+        })
+        .or_else(|| {
+            let ledger = experiment.objects.as_ref()?;
+            self.key("objects", |walk| walk.ledger(ledger))
+        })
+        .or_else(|| {
+            self.key("probes", |walk| {
+                experiment
+                    .probes
+                    .iter()
+                    .find_map(|(name, probe)| walk.key(name, |walk| walk.probe(probe)))
+            })
+        })
+    }
+
+    fn ledger(&mut self, ledger: &'a Ledger) -> Option<T> {
+        self.list("allocations", &ledger.allocations, |walk, allocation| {
+            walk.frames(&allocation.stack).or_else(|| {
+                let freed = allocation.freed.as_ref()?;
+                walk.key("freed", |walk| walk.frames(&freed.stack))
+            })
+        })
+    }
+
+    fn frames(&mut self, frames: &'a [Frame]) -> Option<T> {
+        self.list("stack", frames, |walk, frame| {
+            (walk.visit)(&walk.at, Found::Frame(frame))
+        })
+    }
+
+    fn probe(&mut self, probe: &'a Probe) -> Option<T> {
+        let single = [
+            ("address", &probe.address),
+            ("definition", &probe.definition),
+        ];
+        single
+            .into_iter()
+            .find_map(|(key, datum)| self.datum(key, datum.as_ref()?))
+            .or_else(|| self.list("hits", &probe.hits, Walk::hit))
+    }
+
+    fn hit(&mut self, hit: &'a Hit) -> Option<T> {
+        let groups = [
+            ("args", &hit.args),
+            ("entry", &hit.entry),
+            ("exit", &hit.exit),
+        ];
+        let single = [
+            ("return", &hit.return_value),
+            ("caller", &hit.caller),
+            ("site", &hit.site),
+            ("stack", &hit.stack),
+        ];
+        groups
+            .into_iter()
+            .find_map(|(key, data)| self.data(key, data.iter()))
+            .or_else(|| {
+                single
+                    .into_iter()
+                    .find_map(|(key, datum)| self.datum(key, datum.as_ref()?))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::evidence;
+
+    /// Check that every value of the JSON text is visited exactly where it stands.
+    #[test]
+    fn visits_everything() {
+        let mut document = evidence();
+        document.boots.push(crate::document::Boot {
+            boot_id: "b".into(),
+            slide: Datum::unavailable("x"),
+            text: Datum::unavailable("y"),
+        });
+        let json = serde_json::to_value(&document).unwrap();
+        let mut seen = Vec::new();
+        walk(&document, &mut |at, found| -> Option<()> {
+            let here = json
+                .pointer(&at.text())
+                .unwrap_or_else(|| panic!("{}", at.text()));
+            let value = match found {
+                Found::Datum(datum) => serde_json::to_value(datum),
+                Found::Frame(frame) => serde_json::to_value(frame),
+            };
+            assert_eq!(*here, value.unwrap(), "{}", at.text());
+            if matches!(found, Found::Datum(_)) {
+                seen.push(at.text());
+            }
+            None
+        });
+        fn data(json: &serde_json::Value, at: String, list: &mut Vec<String>) {
+            match json {
+                serde_json::Value::Object(object) => {
+                    // A reason that is a text stands beside other fields; a datum's stands alone.
+                    let is_datum = object.contains_key("kind") && !object.contains_key("boot_id")
+                        || object.len() == 1 && object.contains_key("unavailable");
+                    if is_datum {
+                        list.push(at);
+                        return;
+                    }
+                    for (key, below) in object {
+                        data(below, format!("{at}/{}", crate::reader::escape(key)), list);
+                    }
+                }
+                serde_json::Value::Array(items) => {
+                    for (index, below) in items.iter().enumerate() {
+                        data(below, format!("{at}/{index}"), list);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut expected = Vec::new();
+        data(&json, String::new(), &mut expected);
+        expected.sort();
+        seen.sort();
+        assert_eq!(seen, expected);
+        assert!(seen.len() > 30, "{}", seen.len());
+    }
+}

@@ -1,0 +1,537 @@
+//! The mutation test: every claim of the flagship book, on every machine that was captured for it, with every value
+//! that it reads changed in every way we can think of.
+//!
+//! A changed value must not leave a PASS standing, unless the claim is still true of it; whether it is, a second
+//! implementation of CEL says that shares no code with ours (`second_opinion/judge.py`). Needs the evidence that
+//! `make book` captures, and what `make test-tools` installs.
+
+#[path = "second_opinion/mod.rs"]
+mod second_opinion;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mdbook_qed::claims::{Claims, Judged};
+use mdbook_qed::facts::{Facts, index};
+use mdbook_qed::load::load;
+use mdbook_qed::store::{self, Here};
+use qed_evidence::claim::{Judgement, Replaced, Verdict, export, judge_replacing, mutants_of};
+use qed_evidence::resolve::{Catalog, Indexed};
+use qed_evidence::value::{Address, Datum, Integer, Value};
+
+use second_opinion::{Answer, SecondOpinion};
+
+/// What was tried and what became of it.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Claims on machines that passed and were attacked.
+    judged: usize,
+    /// Claims on machines that show nothing there, by verdict.
+    skipped: BTreeMap<Verdict, usize>,
+    leaves: usize,
+    tried: usize,
+    /// By the verdict that came instead of PASS.
+    killed: BTreeMap<Verdict, usize>,
+    /// Passed, and rightly so.
+    still_true: usize,
+    removed: usize,
+    corrupted: usize,
+    lost: usize,
+    problems: Vec<String>,
+}
+
+/// One change of values that a claim reads.
+struct Trial {
+    leaf: usize,
+    replaced: Vec<(String, Datum)>,
+    verdict: Verdict,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// One claim on one machine, under attack.
+struct Attack<'a> {
+    judged: &'a Judged,
+    catalog: &'a Catalog<'a>,
+    machine: &'a Indexed<'a>,
+    name: &'a str,
+}
+
+impl Attack<'_> {
+    fn judge(&self, replaced: &[(String, Datum)]) -> Judgement {
+        let replaced: Vec<(&str, &Datum)> = replaced
+            .iter()
+            .map(|(path, datum)| (path.as_str(), datum))
+            .collect();
+        let replaced: Replaced<'_> = &replaced;
+        judge_replacing(&self.judged.claim, self.catalog, self.machine, replaced)
+    }
+
+    fn here(&self) -> String {
+        format!("{} on {}", self.judged.claim.id, self.name)
+    }
+
+    /// All changes of one value, and each pair of values exchanged.
+    fn trials(&self, leaves: &[(String, Value, Vec<Value>)]) -> Vec<Trial> {
+        let mut trials = Vec::new();
+        let mut attempt = |leaf: usize, replaced: Vec<(String, Datum)>| {
+            let verdict = self.judge(&replaced).verdict;
+            trials.push(Trial {
+                leaf,
+                replaced,
+                verdict,
+            });
+        };
+        for (number, (path, value, mutants)) in leaves.iter().enumerate() {
+            let others = leaves.iter().map(|(_, other, _)| other.clone());
+            let all = mutants
+                .iter()
+                .cloned()
+                .chain(other_kinds(value))
+                .chain(halves(value))
+                .chain(others);
+            let mut seen = vec![value.clone()];
+            for mutant in all {
+                if !seen.contains(&mutant) {
+                    attempt(number, vec![(path.clone(), mutant.clone().into())]);
+                    seen.push(mutant);
+                }
+            }
+            for (path_of_other, other, _) in &leaves[number + 1..] {
+                if value != other {
+                    let swapped = vec![
+                        (path.clone(), other.clone().into()),
+                        (path_of_other.clone(), value.clone().into()),
+                    ];
+                    attempt(number, swapped);
+                }
+            }
+        }
+        trials
+    }
+}
+
+/// The same number as another kind of value, and text in its place.
+fn other_kinds(value: &Value) -> Vec<Value> {
+    let number = match value {
+        Value::Address { value, .. } | Value::Symbol { address: value, .. } => {
+            Some(i128::from(value.0))
+        }
+        other => other.as_integer(),
+    };
+    let mut list = vec![Value::text(value.to_string()), Value::Bool { value: true }];
+    if let Some(number) = number {
+        list.extend(u64::try_from(number).ok().map(Value::address));
+        let small = i32::try_from(number).ok();
+        if let Some(value) = Integer::new(number) {
+            list.push(Value::Int {
+                value,
+                type_name: None,
+            });
+            list.push(Value::Offset { value });
+            list.push(Value::Flags {
+                value,
+                names: Vec::new(),
+            });
+        }
+        if let Some(value) = small.filter(|value| *value >= 0) {
+            list.push(Value::Fd { value });
+            list.push(Value::Pid { value });
+        }
+        if let Some(value) = small.filter(|value| value.abs() <= 4095) {
+            let name = qed_evidence::constants::errno_name(value.unsigned_abs()).unwrap();
+            list.push(Value::Errno {
+                value,
+                name: name.into_owned(),
+            });
+        }
+    }
+    let kind = value.kind();
+    list.retain(|other| other.kind() != kind && other.validate().is_ok());
+    list
+}
+
+/// Values of which one half was changed and the other was not: they contradict themselves.
+fn halves(value: &Value) -> Vec<Value> {
+    let moved = |address: &Address| Address(address.0.wrapping_add(1));
+    match value.clone() {
+        Value::Address {
+            value,
+            type_name,
+            symbol: Some(symbol),
+        } => vec![
+            Value::Address {
+                value: moved(&value),
+                type_name: type_name.clone(),
+                symbol: Some(symbol.clone()),
+            },
+            Value::Address {
+                value: Address(0),
+                type_name: type_name.clone(),
+                symbol: Some(symbol.clone()),
+            },
+            Value::Address {
+                value,
+                type_name,
+                symbol: Some(format!("x{symbol}")),
+            },
+        ],
+        Value::Symbol {
+            name,
+            offset,
+            address,
+        } => vec![
+            Value::Symbol {
+                name: name.clone(),
+                offset,
+                address: moved(&address),
+            },
+            Value::Symbol {
+                name: name.clone(),
+                offset: offset + 1,
+                address,
+            },
+            Value::Symbol {
+                name: format!("x{name}"),
+                offset,
+                address,
+            },
+        ],
+        Value::Errno { value, name } => vec![
+            Value::Errno {
+                value: if value == 0 { -1 } else { 0 },
+                name: name.clone(),
+            },
+            Value::Errno {
+                value,
+                name: format!("X{name}"),
+            },
+        ],
+        Value::Enum {
+            value,
+            type_name,
+            name: Some(name),
+        } => vec![
+            Value::Enum {
+                value: Integer::new(value.get() + 1).unwrap(),
+                type_name: type_name.clone(),
+                name: Some(name.clone()),
+            },
+            Value::Enum {
+                value,
+                type_name,
+                name: Some(format!("X{name}")),
+            },
+        ],
+        Value::Stack { mut value } => {
+            let Some(frame) = value.iter_mut().find(|frame| frame.symbol.is_some()) else {
+                return Vec::new();
+            };
+            frame.address = moved(&frame.address);
+            vec![Value::Stack { value }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The JSON of a value, damaged in ways that a strict reader has to notice.
+fn damaged(value: &Value) -> Vec<serde_json::Value> {
+    let json = serde_json::to_value(value).unwrap();
+    let with = |key: &str, to: serde_json::Value| {
+        let mut json = json.clone();
+        json[key] = to;
+        json
+    };
+    let payload = ["value", "address", "ns"]
+        .into_iter()
+        .find(|key| json.get(key).is_some())
+        .unwrap();
+    vec![
+        with(payload, serde_json::json!(null)),
+        with(payload, serde_json::json!(1.5)),
+        with(payload, serde_json::json!({})),
+        with("kind", "qed".into()),
+        with("more", 1.into()),
+        serde_json::json!({}),
+        serde_json::json!("0xffffffff81000000"),
+    ]
+}
+
+/// Check that no change of any value that a claim of the book reads is survived by a PASS that is not deserved.
+#[test]
+fn every_claim_of_the_book() {
+    let root = root();
+    let book = load(&root).unwrap_or_else(|problem| panic!("{problem}"));
+    let store = store::load(&book.place, &book.config, &Here::look())
+        .unwrap_or_else(|problems| panic!("run `make book` first: {}", problems[0]));
+    let indexed = index(&store);
+    let facts = Facts::new(&book.config, &store, &indexed);
+    let mut problems = Vec::new();
+    let claims = Claims::collect(&book.chapters, &facts, &mut problems);
+    assert!(problems.is_empty(), "{}", problems[0]);
+    let mut tally = Tally::default();
+    let mut unattacked: Vec<&str> = Vec::new();
+    for judged in claims.in_order() {
+        if !judged.judgements.iter().any(|j| j.verdict == Verdict::Pass) {
+            unattacked.push(&judged.claim.id);
+        }
+    }
+    std::thread::scope(|scope| {
+        let machines: Vec<_> = facts
+            .loaded
+            .iter()
+            .zip(&indexed)
+            .enumerate()
+            .map(|(number, (loaded, machine))| {
+                let (claims, catalog) = (&claims, &facts.catalog);
+                let attack = move || on_machine(number, &loaded.machine, machine, catalog, claims);
+                scope.spawn(attack)
+            })
+            .collect();
+        for machine in machines {
+            tally.add(machine.join().unwrap());
+        }
+    });
+    tally.print(facts.loaded.len());
+    for (machine, reason) in &store.absent {
+        println!("  not attacked on {machine}: {reason}");
+    }
+    assert!(
+        tally.problems.is_empty(),
+        "{} problems:\n{}",
+        tally.problems.len(),
+        tally.problems.join("\n")
+    );
+    assert_eq!(
+        unattacked,
+        [] as [&str; 0],
+        "claims that pass on no machine"
+    );
+    assert!(tally.judged >= 50 && tally.tried > 1000, "{tally:?}");
+}
+
+fn on_machine(
+    number: usize,
+    name: &str,
+    machine: &Indexed<'_>,
+    catalog: &Catalog<'_>,
+    claims: &Claims,
+) -> Tally {
+    let mut tally = Tally::default();
+    let mut opinion = SecondOpinion::start(&machine.evidence.names);
+    for judged in claims.in_order() {
+        match judged.judgements[number].verdict {
+            Verdict::Pass => {}
+            Verdict::Unverified | Verdict::NotApplicable => {
+                *tally
+                    .skipped
+                    .entry(judged.judgements[number].verdict)
+                    .or_default() += 1;
+                continue;
+            }
+            verdict => {
+                let problem = format!("{} on {name} is {verdict} to begin with", judged.claim.id);
+                tally.problems.push(problem);
+                continue;
+            }
+        }
+        let attack = Attack {
+            judged,
+            catalog,
+            machine,
+            name,
+        };
+        tally.judged += 1;
+        mutate(&attack, &mut tally, &mut opinion);
+        remove(&attack, &mut tally);
+        lose(&attack, &mut tally);
+    }
+    tally
+}
+
+/// Every value of the claim with its mutants.
+fn leaves_of(attack: &Attack<'_>) -> Vec<(String, Value, Vec<Value>)> {
+    let claim = &attack.judged.claim;
+    let exported = export(claim, attack.catalog, attack.machine, &[]);
+    mutants_of(claim, attack.catalog, attack.machine)
+        .into_iter()
+        .map(|(path, mutants)| {
+            let value = serde_json::from_value(exported["leaves"][&path].clone()).unwrap();
+            (path, value, mutants)
+        })
+        .collect()
+}
+
+fn mutate(attack: &Attack<'_>, tally: &mut Tally, opinion: &mut SecondOpinion) {
+    let leaves = leaves_of(attack);
+    tally.leaves += leaves.len();
+    let trials = attack.trials(&leaves);
+    // The claim as it is comes first: the second opinion has to share the first.
+    let mut asked: Vec<(Option<&Trial>, serde_json::Value)> = vec![(None, serde_json::json!({}))];
+    for trial in &trials {
+        tally.tried += 1;
+        if trial.verdict != Verdict::Pass {
+            *tally.killed.entry(trial.verdict).or_default() += 1;
+        }
+        if matches!(trial.verdict, Verdict::Pass | Verdict::Fail) {
+            let replaced = trial
+                .replaced
+                .iter()
+                .map(|(path, datum)| (path.clone(), serde_json::to_value(datum).unwrap()));
+            asked.push((Some(trial), serde_json::Value::Object(replaced.collect())));
+        }
+    }
+    let claim = export(&attack.judged.claim, attack.catalog, attack.machine, &[]);
+    let answers = opinion.ask(claim, asked.iter().map(|(_, replaced)| replaced.clone()));
+    for ((trial, replaced), answer) in asked.iter().zip(answers) {
+        let verdict = trial.map_or(Verdict::Pass, |trial| trial.verdict);
+        let agree = match (verdict, &answer) {
+            (Verdict::Pass, answer) => *answer == Answer::True,
+            // Where a rule of ours is stricter than CEL there is no answer, which is not "true" either.
+            (_, answer) => *answer != Answer::True,
+        };
+        if !agree {
+            tally.problems.push(format!(
+                "{} with {replaced} is {verdict}, and the second opinion says {answer:?}",
+                attack.here()
+            ));
+        } else if trial.is_some() && verdict == Verdict::Pass {
+            tally.still_true += 1;
+        }
+    }
+    for (number, (path, ..)) in leaves.iter().enumerate() {
+        let by_expression = attack
+            .judged
+            .claim
+            .expression
+            .reads()
+            .iter()
+            .any(|read| read.path == *path);
+        // What only the condition reads decides whether the claim applies.
+        let deadly = if by_expression {
+            Verdict::Fail
+        } else {
+            Verdict::NotApplicable
+        };
+        let killed = trials
+            .iter()
+            .any(|t| t.leaf == number && t.replaced.len() == 1 && t.verdict == deadly);
+        if !killed {
+            let problem = format!("{}: no value of `{path}` makes it {deadly}", attack.here());
+            tally.problems.push(problem);
+        }
+    }
+    for (path, value, _) in &leaves {
+        for half in halves(value) {
+            tally.corrupted += 1;
+            let verdict = attack.judge(&[(path.clone(), half.clone().into())]).verdict;
+            if verdict != Verdict::Error {
+                tally.problems.push(format!(
+                    "{}: `{path}` contradicts itself as {half:?} and it is {verdict}",
+                    attack.here()
+                ));
+            }
+        }
+        for json in damaged(value) {
+            tally.corrupted += 1;
+            if let Ok(datum) = serde_json::from_value::<Datum>(json.clone()) {
+                tally.problems.push(format!(
+                    "{}: `{path}` was read from {json} as {datum:?}",
+                    attack.here()
+                ));
+            }
+        }
+    }
+}
+
+/// A value that is not there makes the claim UNVERIFIED.
+fn remove(attack: &Attack<'_>, tally: &mut Tally) {
+    for (path, ..) in leaves_of(attack) {
+        tally.removed += 1;
+        let gone = Datum::unavailable("the mutation test removed it");
+        let judgement = attack.judge(&[(path.clone(), gone)]);
+        let reason = judgement.reason.unwrap_or_default();
+        if judgement.verdict != Verdict::Unverified || !reason.contains("removed it") {
+            tally.problems.push(format!(
+                "{} without `{path}` is {}: {reason}",
+                attack.here(),
+                judgement.verdict
+            ));
+        }
+    }
+}
+
+/// A value of an experiment that lost an event makes the claim an ERROR.
+fn lose(attack: &Attack<'_>, tally: &mut Tally) {
+    let claim = &attack.judged.claim;
+    let experiments: Vec<&str> = claim
+        .reads()
+        .filter(|read| !read.path.contains(".quality."))
+        .filter_map(|read| read.path.split(['.', '#']).next())
+        .filter(|name| attack.machine.evidence.experiments.contains_key(*name))
+        .collect();
+    for name in experiments {
+        let mut evidence = attack.machine.evidence.clone();
+        evidence.experiments.get_mut(name).unwrap().quality.lost = 1;
+        let machines = [Indexed::new(&evidence)];
+        let catalog = Catalog {
+            investigation: attack.catalog.investigation,
+            machines: &machines,
+        };
+        tally.lost += 1;
+        let verdict = qed_evidence::claim::judge(claim, &catalog, &machines[0]).verdict;
+        if verdict != Verdict::Error {
+            tally.problems.push(format!(
+                "{}: `{name}` lost an event and it is {verdict}",
+                attack.here()
+            ));
+        }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: Tally) {
+        self.judged += other.judged;
+        self.leaves += other.leaves;
+        self.tried += other.tried;
+        self.still_true += other.still_true;
+        self.removed += other.removed;
+        self.corrupted += other.corrupted;
+        self.lost += other.lost;
+        self.problems.extend(other.problems);
+        for (verdict, count) in other.skipped {
+            *self.skipped.entry(verdict).or_default() += count;
+        }
+        for (verdict, count) in other.killed {
+            *self.killed.entry(verdict).or_default() += count;
+        }
+    }
+
+    fn print(&self, machines: usize) {
+        let list = |counts: &BTreeMap<Verdict, usize>| {
+            let list: Vec<String> = counts.iter().map(|(v, n)| format!("{n} {v}")).collect();
+            list.join(", ")
+        };
+        let killed: usize = self.killed.values().sum();
+        println!(
+            "mutants: {} tried, {killed} killed ({}), {} still true by the second opinion, {} survivors",
+            self.tried,
+            list(&self.killed),
+            self.still_true,
+            self.tried - killed - self.still_true
+        );
+        println!(
+            "  {} claims on {machines} machines with {} values were attacked; {} show nothing there ({})",
+            self.judged,
+            self.leaves,
+            self.skipped.values().sum::<usize>(),
+            list(&self.skipped)
+        );
+        println!(
+            "  {} values removed: UNVERIFIED; {} corrupted: ERROR or refused; {} experiments lost an event: ERROR",
+            self.removed, self.corrupted, self.lost
+        );
+    }
+}

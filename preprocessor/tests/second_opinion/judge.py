@@ -1,0 +1,336 @@
+"""A second opinion on claims, from an implementation that shares no code with the first.
+
+The expressions are parsed and evaluated by cel-python. What CEL does not have, the functions of claims, is written here
+anew, from their descriptions. The mutation test (mutants.rs) sends claims with changed values and compares the answers.
+
+Standard input: JSON documents, one per line. First the tables of a machine, then its claims:
+
+    {"names": {"symbols": [{"address", "size", "name"}, ...], "enums": {TYPE: {NAME: NUMBER}}}}
+    {"expression", "when", "leaves": {PATH: VALUE}, "constants": {NAME: {"value"}}, "trials": [{PATH: VALUE}, ...]}
+
+Standard output: for each claim a line with one answer per trial: true, false, null (the condition is false), or the
+reason why there is no answer.
+"""
+
+import json
+import operator
+import re
+import sys
+
+import celpy
+import celpy.evaluation
+from celpy.celtypes import BoolType, BytesType, IntType, MapType, StringType, UintType
+
+
+class Wrong(Exception):
+    """The values contradict each other or are of the wrong kind."""
+
+
+def leafy(base):
+    """A CEL number that remembers which value of the evidence it is."""
+
+    class Leafy(base):
+        def __new__(cls, value, leaf):
+            made = super().__new__(cls, value)
+            made.leaf = leaf
+            return made
+
+    return Leafy
+
+
+LeafInt = leafy(IntType)
+LeafUint = leafy(UintType)
+
+
+class Opaque:
+    """A place in the source or a stack: only functions look into it."""
+
+    def __init__(self, leaf):
+        self.leaf = leaf
+
+
+def bind(leaf):
+    """A value of the evidence as CEL sees it."""
+    kind = leaf["kind"]
+    if kind == "address":
+        return LeafUint(int(leaf["value"], 16), leaf)
+    if kind == "symbol":
+        return LeafUint(int(leaf["address"], 16), leaf)
+    if kind == "bool":
+        return BoolType(leaf["value"])
+    if kind == "text":
+        return StringType(leaf["value"])
+    if kind == "bytes":
+        return BytesType(bytes.fromhex(leaf["value"]))
+    if kind in ("location", "stack"):
+        return Opaque(leaf)
+    number = int(leaf["ns"] if kind == "time" else leaf["value"])
+    return LeafUint(number, leaf) if number >= 1 << 63 else LeafInt(number, leaf)
+
+
+class Machine:
+    """The tables of one machine."""
+
+    def __init__(self, names):
+        self.symbols = [(int(s["address"], 16), s["size"], s["name"]) for s in names["symbols"]]
+        self.enums = names["enums"]
+
+    def lookup(self, address):
+        for start, size, name in self.symbols:
+            if start <= address < start + size:
+                return name, address - start
+        return None
+
+    def sound(self, leaf):
+        """Raises if a name in the value is not that of its number."""
+        kind = leaf["kind"]
+        if kind == "address" and "symbol" in leaf:
+            found = self.lookup(int(leaf["value"], 16))
+            if found is None or "%s+0x%x" % found != leaf["symbol"]:
+                raise Wrong("symbol")
+        elif kind == "symbol":
+            if self.lookup(int(leaf["address"], 16)) != (leaf["name"], leaf["offset"]):
+                raise Wrong("symbol")
+        elif kind == "enum" and "name" in leaf:
+            if int(self.enums.get(leaf["type"], {}).get(leaf["name"], -(1 << 70))) != int(leaf["value"]):
+                raise Wrong("enumerator")
+        elif kind == "stack":
+            for frame in leaf["value"]:
+                if "symbol" in frame:
+                    if self.lookup(int(frame["address"], 16)) != (frame["symbol"], frame.get("offset")):
+                        raise Wrong("frame")
+
+    def symbol_of(self, value):
+        leaf = getattr(value, "leaf", None)
+        if leaf is None or leaf["kind"] not in ("address", "symbol"):
+            raise Wrong("not a measured address")
+        if leaf["kind"] == "address" and "symbol" not in leaf:
+            raise Wrong("no symbol")
+        return self.lookup(int(value))
+
+
+def kind_of(value):
+    return getattr(value, "leaf", {}).get("kind")
+
+
+def power_of_two(n):
+    if n <= 0 or n & (n - 1):
+        raise Wrong("no power of two")
+    return n
+
+
+def positive(value):
+    if int(value) < 0:
+        raise Wrong("negative")
+    return int(value)
+
+
+def functions_on(stack):
+    """Names of the functions on a stack, the innermost first, and whether all of them are known."""
+    names = []
+    whole = True
+    for frame in stack.leaf["value"]:
+        if "site" in frame:
+            names.append(frame["site"]["function"])
+            names += [outer["function"] for outer in frame["site"].get("inlined_into", [])]
+        else:
+            whole = False
+            names.append(frame.get("symbol"))
+    return names, whole
+
+
+def version_number(text):
+    match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?(?:-rc(\d+))?", text)
+    if not match:
+        raise Wrong("no version")
+    major, minor, patch = (int(part or 0) for part in match.groups()[:3])
+    candidate = 0xFFFF if match.group(4) is None else int(match.group(4))
+    if max(major, minor, patch) > 0xFFFF:
+        raise Wrong("version too large")
+    return UintType(major << 48 | minor << 32 | patch << 16 | candidate)
+
+
+def functions(machine, root):
+    """The functions of claims. `root` holds all values by the segments of their paths."""
+
+    def of_stack(test):
+        def run(stack, *wanted):
+            names, whole = functions_on(stack)
+            if test(names, *[str(name) for name in wanted]):
+                return BoolType(True)
+            if not whole:
+                raise Wrong("may be inlined")
+            return BoolType(False)
+
+        return run
+
+    def calls(names, caller, callee):
+        return any(name == callee and caller in names[at + 1 :] for at, name in enumerate(names))
+
+    def errno(value):
+        if kind_of(value) == "errno":
+            return IntType(abs(int(value)))
+        if not -4095 <= int(value) <= 0:
+            raise Wrong("no error")
+        return IntType(-int(value))
+
+    def name(value):
+        if kind_of(value) not in ("errno", "enum") or "name" not in value.leaf:
+            raise Wrong("no name")
+        return StringType(value.leaf["name"])
+
+    def text(value):
+        if not isinstance(value, str):
+            raise Wrong("no text")
+        return str(value)
+
+    def length(value):
+        if isinstance(value, Opaque):
+            return IntType(len(value.leaf["value"]))
+        return IntType(len(value.encode() if isinstance(value, str) else bytes(value)))
+
+    def place(field):
+        def run(value):
+            if kind_of(value) != "location":
+                raise Wrong("no place")
+            return value.leaf["value"][field]
+
+        return run
+
+    def freed(node):
+        ledger = node["objects"] if "objects" in node else node
+        prefix = "" if "objects" in node else "#"
+        allocated, leaked = (int(ledger[prefix + part]) for part in ("allocated", "leaked"))
+        return BoolType(allocated != 0 and leaked == 0)
+
+    def inside(inner, outer):
+        entered = int(outer["order"]) < int(inner["order"])
+        return BoolType(entered and int(inner["return_order"]) < int(outer["return_order"]))
+
+    def mask(a, m):
+        bits = positive(a) & positive(m)
+        return UintType(bits) if kind_of(a) in ("address", "symbol") else type(whole(int(a)))(bits)
+
+    table = {
+        **COMPARISONS,
+        "aligned": lambda a, n: BoolType(positive(a) % power_of_two(int(n)) == 0),
+        "mask": mask,
+        "delta": lambda a, b: IntType(int(a) - int(b)),
+        "int": lambda x: whole(int(x)),
+        "address": lambda x: UintType(positive(x)),
+        "errno": errno,
+        "name": name,
+        "symbol": lambda a: StringType("%s+0x%x" % machine.symbol_of(a)),
+        "symbol_name": lambda a: StringType(machine.symbol_of(a)[0]),
+        "file": lambda x: StringType(place("file")(x)),
+        "line": lambda x: IntType(place("line")(x)),
+        "function_name": lambda x: StringType(place("function")(x)),
+        "on_stack": of_stack(lambda names, wanted: wanted in names),
+        "calls": of_stack(calls),
+        "contains": lambda t, u: BoolType(text(u) in text(t)),
+        "starts_with": lambda t, u: BoolType(text(t).startswith(text(u))),
+        "ends_with": lambda t, u: BoolType(text(t).endswith(text(u))),
+        "length": length,
+        "version": lambda t: version_number(text(t)),
+        "kernel_at_least": lambda t: BoolType(version_number(text(root["kernel"]["release"])) >= version_number(text(t))),
+        "fired": lambda node: whole(int(node["hits"])),
+        "never": lambda node: BoolType(int(node["hits"]) == 0),
+        "before": lambda a, b: BoolType(int(a["order"]) < int(b["order"])),
+        "returns_before": lambda a, b: BoolType(int(a["return_order"]) < int(b["return_order"])),
+        "inside": inside,
+        "freed": freed,
+    }
+    return table
+
+
+def comparison(name, test):
+    """A comparison as CEL defines it: numbers of both types are compared by their values, which cel-python refuses."""
+    plain = celpy.evaluation.base_functions[name]
+
+    def compare(a, b):
+        if isinstance(a, (IntType, UintType)) and isinstance(b, (IntType, UintType)):
+            return BoolType(test(int(a), int(b)))
+        return plain(a, b)
+
+    return compare
+
+
+COMPARISONS = {
+    "_==_": comparison("_==_", operator.eq),
+    "_!=_": comparison("_!=_", operator.ne),
+    "_<_": comparison("_<_", operator.lt),
+    "_<=_": comparison("_<=_", operator.le),
+    "_>_": comparison("_>_", operator.gt),
+    "_>=_": comparison("_>=_", operator.ge),
+}
+
+
+def whole(value):
+    """A CEL number of the type that can hold it."""
+    return UintType(value) if value >= 1 << 63 else IntType(value)
+
+
+def put(root, path, value):
+    """Hangs a value into the tree of all values."""
+    segments = path.replace("#", ".#").split(".")
+    node = root
+    for segment in segments[:-1]:
+        node = node.setdefault(StringType(segment), MapType())
+    node[StringType(segments[-1])] = value
+
+
+class Claim:
+    """One claim, parsed once and evaluated with many values."""
+
+    def __init__(self, document, machine):
+        self.machine = machine
+        self.leaves = document["leaves"]
+        self.root = MapType()
+        for path, leaf in self.leaves.items():
+            put(self.root, path, bind(leaf))
+        for name, constant in document["constants"].items():
+            self.root[StringType(name)] = whole(int(constant["value"]))
+        environment = celpy.Environment()
+        table = functions(machine, self.root)
+
+        def program(text):
+            return environment.program(environment.compile(text), functions=table)
+
+        self.expression = program(document["expression"])
+        self.when = program(document["when"]) if document["when"] else None
+
+    def judge(self, replaced):
+        for path, leaf in replaced.items():
+            put(self.root, path, bind(leaf))
+        try:
+            for path, leaf in self.leaves.items():
+                self.machine.sound(replaced.get(path, leaf))
+            if self.when and not self.truth(self.when):
+                return None
+            return self.truth(self.expression)
+        except Exception as error:  # whatever went wrong, there is no answer
+            return "%s: %s" % (type(error).__name__, error)
+        finally:
+            for path in replaced:
+                put(self.root, path, bind(self.leaves[path]))
+
+    def truth(self, program):
+        answer = program.evaluate({str(name): value for name, value in self.root.items()})
+        if not isinstance(answer, (BoolType, bool)):
+            raise Wrong("neither true nor false")
+        return bool(answer)
+
+
+def main():
+    machine = None
+    for line in sys.stdin:
+        document = json.loads(line)
+        if "names" in document:
+            machine = Machine(document["names"])
+            continue
+        claim = Claim(document, machine)
+        print(json.dumps([claim.judge(trial) for trial in document["trials"]]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
