@@ -6,7 +6,7 @@ SHELL := /bin/bash
 RELEASE := target/x86_64-unknown-linux-gnu/release
 export PATH := $(CURDIR)/$(RELEASE):$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help tools test-tools build capture book serve install test browser lint bench
+.PHONY: help tools test-tools build capture book serve install guide test browser lint bench
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -34,8 +34,13 @@ serve: capture ## capture, then serve the book and rebuild it when a chapter cha
 install: build ## copy both programs and mdbook to ~/.cargo/bin, so that plain `mdbook build` works
 	install -D -t "$${CARGO_HOME:-$$HOME/.cargo}/bin" $(RELEASE)/qed-collector $(RELEASE)/mdbook-qed .tools/bin/mdbook
 
-browser: test-tools book ## look at every page of site/ in Chromium: overflow, pictures, contrast, accessibility
-	node --test browser/tests/site.test.mjs
+guide: build ## build the author's guide, itself a live book, and check it
+	mdbook build guide
+	mdbook-qed verify guide/site --evidence guide/.qed/evidence
+
+browser: test-tools book guide ## look at every page of both books in Chromium: overflow, pictures, contrast, accessibility
+	QED_SITE=site node --test browser/tests/site.test.mjs
+	QED_SITE=guide/site node --test browser/tests/site.test.mjs
 
 test: browser ## run every test: the book, its looks, mutants of its claims; units, guests
 	cargo test --release --workspace

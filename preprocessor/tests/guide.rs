@@ -1,0 +1,245 @@
+//! The author's guide says what the programs do: its reference, its settings, its commands and the messages that it
+//! explains are checked against the programs themselves. That it builds, and with which values, is `make guide`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use qed_evidence::claim::FUNCTIONS;
+use serde_json::json;
+
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn chapter(name: &str) -> String {
+    let path = checkout().join("guide/src").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The rows of the first table below a heading, as the cells between bars.
+fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
+    let start = text
+        .find(&format!("\n## {heading}\n"))
+        .unwrap_or_else(|| panic!("no heading {heading}"));
+    let rows = text[start + 1..]
+        .lines()
+        .skip(1)
+        .skip_while(|line| !line.starts_with('|'));
+    rows.take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|line| {
+            line.trim_matches('|')
+                .split('|')
+                .map(|cell| cell.trim().to_owned())
+                .collect()
+        })
+        .collect()
+}
+
+/// The words in backticks of a cell.
+fn code(cell: &str) -> Vec<String> {
+    cell.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What the first column of a table names.
+fn first(text: &str, heading: &str) -> BTreeSet<String> {
+    let rows = table(text, heading);
+    rows.iter().map(|row| code(&row[0]).concat()).collect()
+}
+
+fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// What serde says that it expected instead: the names of all fields or variants.
+fn expected(table: &serde_json::Value) -> BTreeSet<String> {
+    let message = mdbook_qed::config::read(table, None).unwrap_err().message;
+    let list = &message[message
+        .find("expected")
+        .unwrap_or_else(|| panic!("{message}"))..];
+    code(list).into_iter().collect()
+}
+
+/// Check that the reference lists every option, format, function, exhibit and setting with its values, and none else.
+#[test]
+fn the_reference_is_complete() {
+    let reference = chapter("reference.md");
+    let options = mdbook_qed::format::STYLE_OPTIONS.iter().copied();
+    assert_eq!(
+        first(&reference, "Placeholders"),
+        set(options.chain(["machine"]))
+    );
+    let formats = mdbook_qed::format::FORMATS.iter().map(|(name, _)| *name);
+    assert_eq!(first(&reference, "as"), set(formats));
+    assert_eq!(
+        first(&reference, "Exhibits"),
+        set(mdbook_qed::exhibits::names())
+    );
+    for function in FUNCTIONS {
+        let row = format!("| `{}` | {} |", function.usage, function.help);
+        assert!(
+            reference.contains(&row),
+            "reference.md lacks the row\n{row}"
+        );
+    }
+    assert_eq!(table(&reference, "Functions").len(), FUNCTIONS.len());
+
+    assert_eq!(
+        first(&reference, "Settings"),
+        expected(&json!({ "no-such-key": 1 }))
+    );
+    for row in table(&reference, "Settings") {
+        let key = code(&row[0]).concat();
+        let values: BTreeSet<String> = match key.as_str() {
+            "capture" | "on-fail" | "on-unverified" | "on-stale" | "addresses" => {
+                assert_eq!(
+                    expected(&json!({ &key: "no-such-value" })),
+                    code(&row[1]).into_iter().collect(),
+                    "{key}"
+                );
+                continue;
+            }
+            "deny" => code(&row[2]).into_iter().collect(),
+            _ => continue,
+        };
+        assert_eq!(
+            expected(&json!({ &key: ["no-such-lint"] })),
+            values,
+            "{key}"
+        );
+    }
+}
+
+/// What a program says of itself.
+fn help(program: &str, arguments: &[&str]) -> String {
+    let folder = Path::new(env!("CARGO_BIN_EXE_mdbook-qed"))
+        .parent()
+        .unwrap();
+    let output = Command::new(folder.join(program))
+        .args(arguments)
+        .arg("--help")
+        .env("COLUMNS", "1000")
+        .output()
+        .unwrap_or_else(|e| panic!("{program}: {e}; `make build` builds it"));
+    assert!(output.status.success(), "{program} {arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Check that the list of commands is that of the program, and the exit statuses are those that it says.
+#[test]
+fn commands_are_those_of_the_program() {
+    let reference = chapter("reference.md");
+    let help = help("mdbook-qed", &[]);
+    let list = &help[help.find("Commands:").unwrap()..help.find("Options:").unwrap()];
+    let commands = list
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.trim().split_once("  "));
+    let rows: Vec<(String, String)> = commands
+        .filter(|(name, _)| *name != "help")
+        .map(|(name, what)| (format!("mdbook-qed {name}"), what.trim().to_owned()))
+        .collect();
+    let written: Vec<(String, String)> = table(&reference, "Commands")
+        .iter()
+        .map(|row| (code(&row[0]).concat(), row[1].clone()))
+        .collect();
+    assert_eq!(written, rows);
+    for row in table(&reference, "Exit status") {
+        let said = format!("{} {}", row[0], row[1]);
+        assert!(help.contains(&said), "{said}");
+    }
+}
+
+/// The lines of all fenced blocks of a language in the guide.
+fn blocks(language: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(checkout().join("guide/src")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for block in text.split(&format!("\n```{language}\n")).skip(1) {
+            out.push(block[..block.find("\n```").unwrap()].to_owned());
+        }
+    }
+    out
+}
+
+/// Check that every command that the guide shows exists, with its subcommand and options, and every target of make.
+#[test]
+fn shown_commands_exist() {
+    let makefile = std::fs::read_to_string(checkout().join("Makefile")).unwrap();
+    let mut checked = 0;
+    for line in blocks("sh").iter().flat_map(|block| block.lines()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["make", target] => assert!(makefile.contains(&format!("\n{target}:")), "{line}"),
+            ["mkdir" | "cp" | "mdbook", ..] => {}
+            [program @ ("mdbook-qed" | "qed-collector"), command, ..] => {
+                let help = help(program, &[command]);
+                for option in words.iter().filter(|word| word.starts_with("--")) {
+                    assert!(
+                        help.contains(&format!("{option} "))
+                            || help.contains(&format!("{option}\n")),
+                        "{line}"
+                    );
+                }
+                checked += 1;
+            }
+            _ => panic!("the guide shows a command that is not checked: {line}"),
+        }
+    }
+    assert!(checked > 5);
+}
+
+/// Check that the settings that the guide shows can be read.
+#[test]
+fn shown_settings_can_be_read() {
+    let mut read = 0;
+    for block in blocks("toml")
+        .iter()
+        .filter(|block| !block.contains("{{#include"))
+    {
+        let table: toml::Table = block.parse().unwrap();
+        if let Some(settings) = table.get("preprocessor").and_then(|all| all.get("qed")) {
+            let settings = serde_json::to_value(settings).unwrap();
+            mdbook_qed::config::read(&settings, None).unwrap_or_else(|e| panic!("{}", e.message));
+            read += 1;
+        }
+    }
+    assert!(read >= 2);
+}
+
+/// Check that the messages that the guide explains are in the programs.
+#[test]
+fn explained_messages_exist() {
+    fn sources(folder: &Path, out: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, out);
+            } else {
+                // A message may go on in the next line of the source.
+                let text = std::fs::read_to_string(path).unwrap();
+                let pieces: Vec<&str> = text.split("\\\n").map(str::trim_start).collect();
+                out.push_str(&pieces.concat());
+            }
+        }
+    }
+    let mut all = String::new();
+    sources(&checkout().join("preprocessor/src"), &mut all);
+    let trouble = chapter("trouble.md");
+    let headings: Vec<&str> = trouble
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .collect();
+    assert!(headings.len() > 8);
+    for heading in headings
+        .iter()
+        .filter(|heading| !heading.starts_with("The book builds"))
+    {
+        assert!(all.contains(heading), "no message says `{heading}`");
+    }
+}
