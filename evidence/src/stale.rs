@@ -33,7 +33,7 @@ pub struct Now {
 #[serde(tag = "stale", rename_all = "snake_case")]
 pub enum StaleReason {
     /// The host was booted again: its addresses and its slide are others now.
-    #[error("the host was booted since the capture (boot {was}, now {now})")]
+    #[error("the host was booted since the capture")]
     Boot {
         /// Boot id of the capture.
         was: String,
@@ -60,7 +60,7 @@ pub enum StaleReason {
         now: String,
     },
     /// Older than allowed.
-    #[error("it is {age_s} s old, more than {max_s} s")]
+    #[error("it is {} old, more than {}", words(*age_s), words(*max_s))]
     Age {
         /// Age in seconds.
         age_s: u64,
@@ -75,6 +75,16 @@ pub enum StaleReason {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+/// A time in words, in the greatest unit of which there are two.
+fn words(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} minutes", seconds / 60),
+        7_200..172_800 => format!("{} hours", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 /// How far clocks of two machines may be apart before a time in the future is called that, in seconds.
@@ -178,7 +188,7 @@ mod tests {
             (|now| now.object_digest = Some("ff".into()), "collector"),
             (
                 |now| now.time = "2026-11-23T13:00:01Z".parse().unwrap(),
-                "3601 s old",
+                "60 minutes old",
             ),
             (
                 |now| now.time = "2026-11-23T11:00:00Z".parse().unwrap(),
@@ -186,7 +196,7 @@ mod tests {
             ),
             (
                 |now| now.max_age = Some(Duration::from_secs(1)),
-                "3600 s old",
+                "60 minutes old, more than 1 s",
             ),
         ];
         for (change, word) in changes {

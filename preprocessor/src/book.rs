@@ -115,17 +115,17 @@ pub fn stale(facts: &Facts<'_>) -> Vec<Diagnostic> {
     if config.on_stale == OnMissing::Show {
         return Vec::new();
     }
-    let stale = facts.loaded.iter();
-    stale
-        .filter(|loaded| !loaded.stale.is_empty())
-        .map(|loaded| {
+    facts
+        .loaded
+        .iter()
+        .filter_map(|loaded| {
+            let reasons = loaded.out_of_date()?;
             let message = format!(
-                "the evidence of {} is out of date: {}",
-                loaded.machine,
-                loaded.stale.join("; ")
+                "the evidence of {} is out of date: {reasons}",
+                loaded.machine
             );
             let line = crate::store::capture_line(config, &loaded.machine);
-            Diagnostic::error_without_place(message).help(format!("capture again: {line}"))
+            Some(Diagnostic::error_without_place(message).help(format!("capture again: {line}")))
         })
         .collect()
 }

@@ -128,7 +128,8 @@ impl Fill<'_, '_> {
             (self.target, &group[0].context, uses.is_empty())
         {
             let provenance: Vec<String> = uses.iter().map(|u| u.provenance(self.facts)).collect();
-            let open = open_span(None, &provenance.join("\n"), *in_link, false);
+            let stale = uses.iter().any(|used| used.is_stale(self.facts));
+            let open = open_span(None, &provenance.join("\n"), *in_link, class(false, stale));
             self.edits.push(Edit {
                 range: span.start..span.start,
                 text: open,
@@ -330,6 +331,10 @@ impl Fill<'_, '_> {
                 self.span(used, &line, false)
             }
             Context::Html(Place::Text { .. }) => escape::html(&line),
+            // Plain text has no style sheet that could put the mark there.
+            Context::Prose { .. } if used.is_stale(self.facts) => {
+                format!("{}{}", escape::markdown(value), page::MARK)
+            }
             Context::Prose { .. } => escape::markdown(value),
             Context::Refused(_) => String::new(),
         }
@@ -341,7 +346,7 @@ impl Fill<'_, '_> {
             Some((used, self.facts)),
             &used.provenance(self.facts),
             in_link,
-            missing,
+            class(missing, used.is_stale(self.facts)),
         );
         escape::push_html(&mut out, line);
         out.push_str("</span>");
@@ -391,18 +396,23 @@ impl Fill<'_, '_> {
     }
 }
 
+/// The class of a value's markup.
+fn class(missing: bool, stale: bool) -> &'static str {
+    match (missing, stale) {
+        (true, _) => "qed qed-missing",
+        (false, true) => "qed qed-stale",
+        (false, false) => "qed",
+    }
+}
+
 /// The opening tag of a value's markup. The path, machine and format are there for `verify`.
 fn open_span(
     used: Option<(&Use, &Facts<'_>)>,
     provenance: &str,
     in_link: bool,
-    missing: bool,
+    class: &str,
 ) -> String {
-    let mut out = String::from(if missing {
-        "<span class=\"qed qed-missing\""
-    } else {
-        "<span class=\"qed\""
-    });
+    let mut out = format!("<span class=\"{class}\"");
     if !in_link {
         out.push_str(" tabindex=\"0\"");
     }

@@ -36,6 +36,12 @@ impl Use {
         }
     }
 
+    /// Whether it is of evidence that is out of date.
+    pub fn is_stale(&self, facts: &Facts<'_>) -> bool {
+        self.machine
+            .is_some_and(|index| !facts.loaded[index].stale.is_empty())
+    }
+
     /// Name of its machine.
     pub fn machine_name(&self, facts: &Facts<'_>) -> String {
         self.machine
@@ -80,6 +86,10 @@ pub fn literals_only(count: usize) -> String {
     format!("<div hidden data-qed-literals=\"{count}\"></div>")
 }
 
+/// What stands beside a value that is out of date; the style sheet puts it there, so that it is neither copied nor
+/// searched.
+pub const MARK: char = '†';
+
 /// What the reader must know before believing a value of these machines.
 pub fn notices(facts: &Facts<'_>, machines: &[usize]) -> Vec<String> {
     let mut notices = Vec::new();
@@ -93,11 +103,10 @@ pub fn notices(facts: &Facts<'_>, machines: &[usize]) -> Vec<String> {
                 loaded.machine
             ));
         }
-        if !loaded.stale.is_empty() {
+        if let Some(reasons) = loaded.out_of_date() {
             notices.push(format!(
-                "Out of date: the values of {}, measured on {time}: {}.",
-                loaded.machine,
-                loaded.stale.join("; ")
+                "Out of date: the values of {}, marked {MARK}, were measured on {time}, and {reasons}.",
+                loaded.machine
             ));
         }
     }

@@ -1,12 +1,15 @@
 //! The evidence of a book: which file speaks for each machine, and how far it can be trusted.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use qed_evidence::Evidence;
+use qed_evidence::build_id::BuildId;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::MachineKind;
 use qed_evidence::investigation::Investigation;
+use qed_evidence::stale::{Now, StaleReason, stale};
 
 use crate::book::Place;
 use crate::config::{Config, evidence_file};
@@ -37,8 +40,8 @@ pub struct Loaded {
     pub origin: Origin,
     /// The file, relative to the book's root.
     pub file: PathBuf,
-    /// Why it is out of date, a phrase each. Empty: it is not.
-    pub stale: Vec<String>,
+    /// Why it is out of date. Empty: it is not.
+    pub stale: Vec<StaleReason>,
     /// How old it was when it was read, in seconds; `None` if its time cannot be read.
     pub age_s: Option<i64>,
 }
@@ -65,6 +68,8 @@ pub struct Here {
     pub boot_id: Option<String>,
     /// This kernel's release.
     pub release: Option<String>,
+    /// This kernel's GNU build id.
+    pub build_id: Option<String>,
 }
 
 impl Here {
@@ -78,48 +83,46 @@ impl Here {
             time: Timestamp::now(),
             boot_id: line("/proc/sys/kernel/random/boot_id"),
             release: line("/proc/sys/kernel/osrelease"),
+            build_id: std::fs::read("/sys/kernel/notes")
+                .ok()
+                .and_then(|notes| BuildId::from_notes(&notes).ok())
+                .map(|id| id.to_string()),
         }
     }
 }
 
-/// Why evidence is out of date.
+/// Why evidence is out of date. Only what was captured here, on the host, is of a kernel and a boot that could be
+/// another one now: those of a guest are over, and those of a recorded host are not this machine's.
 pub fn staleness(
     evidence: &Evidence,
     origin: Origin,
     investigation: &Investigation,
     config: &Config,
     here: &Here,
-) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if evidence.run.investigation_digest != investigation.digest {
-        reasons.push("the investigation was changed since".to_owned());
+) -> Vec<StaleReason> {
+    let own = evidence.machine.kind == MachineKind::Host && origin == Origin::Captured;
+    let if_own = |known: &Option<String>| known.clone().filter(|_| own);
+    let max_age = config.max_age.as_ref();
+    let now = Now {
+        boot_id: if_own(&here.boot_id),
+        release: if_own(&here.release),
+        build_id: if_own(&here.build_id),
+        investigation_digest: Some(investigation.digest.clone()),
+        collector: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        // Only the collector itself knows what it would load.
+        object_digest: None,
+        time: here.time,
+        max_age: max_age.map(|max| Duration::from_secs(max.seconds.unsigned_abs())),
+    };
+    stale(evidence, &now)
+}
+
+impl Loaded {
+    /// Why it is out of date, in words; `None`: it is not.
+    pub fn out_of_date(&self) -> Option<String> {
+        let reasons: Vec<String> = self.stale.iter().map(ToString::to_string).collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
     }
-    let own = env!("CARGO_PKG_VERSION");
-    if evidence.run.collector != own {
-        let theirs = &evidence.run.collector;
-        reasons.push(format!(
-            "it was captured by collector {theirs}, the book is built by {own}"
-        ));
-    }
-    let host = evidence.machine.kind == MachineKind::Host && origin == Origin::Captured;
-    if let (true, Some(release)) = (host, &here.release)
-        && evidence.kernel.release != *release
-    {
-        let old = &evidence.kernel.release;
-        reasons.push(format!("the machine runs Linux {release} now, not {old}"));
-    } else if let (true, Some(boot)) = (host, &here.boot_id)
-        && evidence.machine.boot_id != *boot
-    {
-        reasons.push("the machine was booted again since".to_owned());
-    }
-    if let Some(max) = &config.max_age {
-        match age(evidence, here) {
-            Some(seconds) if seconds <= max.seconds => {}
-            Some(_) => reasons.push(format!("it is older than {}", max.text)),
-            None => reasons.push("its time cannot be read".to_owned()),
-        }
-    }
-    reasons
 }
 
 /// Age in seconds.

@@ -3,7 +3,7 @@
 //! Everything that parses works on slices; [`mapping`] is the one place that maps a file, [`debuginfo`] and
 //! [`running`] are the thin layers that find and open what the machine has.
 
-pub mod build_id;
+pub use qed_evidence::build_id;
 pub mod debuginfo;
 pub mod elf;
 pub mod kallsyms;

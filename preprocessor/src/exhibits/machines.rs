@@ -78,8 +78,8 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             "evidence",
             format!("{origin} {time}{age}, collector {}", evidence.run.collector),
         );
-        if !loaded.stale.is_empty() {
-            fact("out of date", loaded.stale.join("; "));
+        if let Some(reasons) = loaded.out_of_date() {
+            fact("out of date", reasons);
         }
         let (mut events, mut lost, mut missed) = (0_u64, 0_u64, 0_u64);
         for experiment in evidence.experiments.values() {
