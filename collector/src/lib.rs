@@ -5,6 +5,7 @@
 
 pub mod btf;
 pub mod capture;
+pub mod code;
 pub mod command;
 pub mod guest;
 pub mod job;

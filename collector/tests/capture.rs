@@ -92,6 +92,10 @@ fn every_experiment() {
         for (experiment, found) in &seen.evidence.experiments {
             let quality = &found.quality;
             assert_eq!(found.broken(), None, "{name} {experiment}");
+            // It is about what is missed.
+            if experiment == "pool" {
+                continue;
+            }
             assert_eq!(
                 (quality.lost, quality.missed, &quality.notes),
                 (0, 0, &Vec::new()),
@@ -371,4 +375,77 @@ fn host() {
     );
     assert!(seen.number("create.socket_allocation.hits") >= 1);
     assert_eq!(seen.number("exhausted.objects.leaked"), 0);
+}
+
+/// Check that the workload's code is the code that made the call: its `syscall` is where the kernel says that user
+/// space goes on behind.
+#[test]
+fn the_call_is_taken_apart() {
+    for name in GUESTS {
+        let seen = guest(name, "socket.toml");
+        assert_eq!(seen.value("create.call.text"), &Value::text("syscall"));
+        assert_eq!(
+            seen.pointer("create.gate.entry.user_ip"),
+            seen.pointer("create.call.after")
+        );
+        assert_eq!(
+            seen.pointer("create.call.after"),
+            seen.pointer("create.call.instruction") + 2
+        );
+    }
+}
+
+/// Check a call from both sides: RSP, the return address, the instance that keeps it, and where the caller goes on.
+#[test]
+fn a_call_from_both_sides() {
+    for name in GUESTS {
+        let seen = guest(name, "socket.toml");
+        let at = |path: &str| seen.pointer(&format!("slot_hijacked.{path}"));
+        let number = |path: &str| seen.number(&format!("slot_hijacked.{path}"));
+        let slot = at("__sys_socket.entry.sp");
+        assert_eq!(at("before_call.entry.sp"), slot + 8, "{name}");
+        assert_eq!(at("after_call.entry.sp"), slot + 8, "{name}");
+        assert_eq!(at("sock_alloc.entry.saved_slot"), slot, "{name}");
+        let behind = at("after_call.address") + number("after_call.offset") as u64;
+        assert_eq!(at("__sys_socket.entry.slot"), behind, "{name}");
+        assert_eq!(at("sock_alloc.entry.saved_address"), behind, "{name}");
+        assert_eq!(number("after_call.entry.ax"), 3, "{name}");
+        assert_eq!(
+            number("after_call.offset") - number("before_call.offset"),
+            5,
+            "{name}"
+        );
+        let listed = seen.value("slot_hijacked.__sys_socket.listed").to_string();
+        assert!(listed.contains("[FTRACE]"), "{name}: {listed}");
+    }
+}
+
+/// Check that a probe on a call is a trap, that the one which the kernel can improve has become a jump when the
+/// experiment runs, and that the kernel counts each return that an empty pool made it miss.
+#[test]
+fn traps_and_pools() {
+    for name in GUESTS {
+        let seen = guest(name, "socket.toml");
+        for (probe, experiment, opcode) in [
+            ("before_call", "slot_hijacked", 0xcc),
+            ("third", "middle", 0xe9),
+        ] {
+            let offset = seen.number(&format!("{experiment}.{probe}.offset")) as usize;
+            let text = seen.value(&format!("{experiment}.{probe}.entry.text"));
+            let Value::Bytes { value } = text else {
+                panic!("no bytes")
+            };
+            assert_eq!(value.0[offset], opcode, "{name}: {value:?}");
+        }
+        let pool = seen.number("pool.__x64_sys_pause.hit1.exit.pool");
+        let missed = seen.number("pool.quality.missed");
+        assert_eq!(seen.number("pool.__x64_sys_pause.hits"), 12, "{name}");
+        assert_eq!(missed, 12 - pool, "{name}");
+        assert_eq!(
+            seen.number("pool.__x64_sys_pause.hit1.exit.missed"),
+            missed,
+            "{name}"
+        );
+        assert_eq!(seen.errno("pool"), "EINTR", "{name}");
+    }
 }

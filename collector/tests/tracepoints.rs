@@ -162,6 +162,7 @@ async fn a_socket_is_seen_through_tracepoints() {
         limits: Vec::new(),
         drop_capabilities: false,
         warm_up: 1,
+        threads: 1,
         timeout: Duration::from_secs(10),
     };
     let program = Path::new(env!("CARGO_BIN_EXE_qed-collector"));

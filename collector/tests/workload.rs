@@ -12,6 +12,7 @@ fn spec(kind: WorkloadKind) -> WorkloadSpec {
         limits: Vec::new(),
         drop_capabilities: false,
         warm_up: 0,
+        threads: 1,
         timeout: Duration::from_secs(10),
     }
 }

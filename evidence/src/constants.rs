@@ -1,4 +1,4 @@
-//! Linux error numbers of x86-64 by name.
+//! Linux error numbers of x86-64 by name, and sets of constants that C passes as plain integers.
 //!
 //! Source: `include/uapi/asm-generic/errno-base.h` and `errno.h`
 //! (<https://elixir.bootlin.com/linux/v6.12/source/include/uapi/asm-generic/errno-base.h#L5>,
@@ -189,6 +189,60 @@ pub(crate) fn errno_names() -> impl Iterator<Item = &'static str> {
     ERRNOS.iter().skip(1).map(|entry| entry.1)
 }
 
+/// Names and numbers from the C library's headers.
+macro_rules! set {
+    ($($name:ident)*) => { &[$((libc::$name as i64, stringify!($name))),*] };
+}
+
+/// Sets of constants that kernel functions take as plain integers, so that no type tells their names: each by what
+/// its names begin with. Of two names of one number the first is shown.
+const SETS: &[(&str, &[(i64, &str)])] = &[
+    (
+        "AF",
+        set! {
+            AF_UNSPEC AF_UNIX AF_INET AF_AX25 AF_IPX AF_APPLETALK AF_NETROM AF_BRIDGE AF_ATMPVC AF_X25 AF_INET6
+            AF_ROSE AF_DECnet AF_NETBEUI AF_SECURITY AF_KEY AF_NETLINK AF_PACKET AF_ASH AF_ECONET AF_ATMSVC AF_RDS
+            AF_SNA AF_IRDA AF_PPPOX AF_WANPIPE AF_LLC AF_IB AF_MPLS AF_CAN AF_TIPC AF_BLUETOOTH AF_IUCV AF_RXRPC
+            AF_ISDN AF_PHONET AF_IEEE802154 AF_CAIF AF_ALG AF_NFC AF_VSOCK AF_XDP
+        },
+    ),
+    (
+        "SOCK",
+        set! { SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET SOCK_DCCP },
+    ),
+    (
+        "IPPROTO",
+        set! {
+            IPPROTO_IP IPPROTO_ICMP IPPROTO_IGMP IPPROTO_IPIP IPPROTO_TCP IPPROTO_EGP IPPROTO_PUP IPPROTO_UDP
+            IPPROTO_IDP IPPROTO_TP IPPROTO_DCCP IPPROTO_IPV6 IPPROTO_RSVP IPPROTO_GRE IPPROTO_ESP IPPROTO_AH
+            IPPROTO_ICMPV6 IPPROTO_MTP IPPROTO_BEETPH IPPROTO_ENCAP IPPROTO_PIM IPPROTO_COMP IPPROTO_SCTP
+            IPPROTO_UDPLITE IPPROTO_MPLS IPPROTO_RAW IPPROTO_MPTCP
+        },
+    ),
+    (
+        "SIG",
+        set! {
+            SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGKILL SIGUSR1 SIGSEGV SIGUSR2 SIGPIPE
+            SIGALRM SIGTERM SIGSTKFLT SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGXCPU SIGXFSZ
+            SIGVTALRM SIGPROF SIGWINCH SIGIO SIGPWR SIGSYS
+        },
+    ),
+];
+
+/// What the sets of constants are called: `AF`, `SOCK`, ….
+pub fn constant_sets() -> impl Iterator<Item = &'static str> {
+    SETS.iter().map(|(set, _)| *set)
+}
+
+/// The name of `value` in a set, `AF_INET` for 2 in `AF`; `None` for a number or a set that has none.
+pub fn constant_name(set: &str, value: i128) -> Option<&'static str> {
+    let (_, names) = SETS.iter().find(|(known, _)| *known == set)?;
+    names
+        .iter()
+        .find(|(number, _)| i128::from(*number) == value)
+        .map(|(_, name)| *name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,5 +255,22 @@ mod tests {
             assert_eq!(errno_number(name), Some(*number));
             assert_eq!(errno_name(*number).as_deref(), Some(*name));
         }
+    }
+
+    /// Check that each set's names begin as the set is called, that no number has two names, and that a number
+    /// without a name gets none.
+    #[test]
+    fn sets_are_one_to_one() {
+        for (set, names) in SETS {
+            let mut numbers: Vec<i64> = names.iter().map(|(number, _)| *number).collect();
+            numbers.sort_unstable();
+            assert!(numbers.windows(2).all(|pair| pair[0] != pair[1]), "{set}");
+            assert!(names.iter().all(|(_, name)| name.starts_with(set)));
+        }
+        assert_eq!(constant_name("AF", 2), Some("AF_INET"));
+        assert_eq!(constant_name("SOCK", 1), Some("SOCK_STREAM"));
+        assert_eq!(constant_name("IPPROTO", 0), Some("IPPROTO_IP"));
+        assert_eq!(constant_name("AF", 1000), None);
+        assert_eq!(constant_name("XY", 2), None);
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::names::Names;
-use crate::value::{Address, Datum, Frame, Integer, Location, Value};
+use crate::value::{Address, Bytes, Datum, Frame, Integer, Location, Value};
 use crate::walk::{Found, walk};
 
 /// The schema version that this crate reads and writes.
@@ -202,6 +202,9 @@ pub struct Experiment {
     /// Why it was not run, or not to its end: then none of its values means anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
+    /// The machine code that made the system call; `None` for a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallSite>,
     /// How it ended.
     pub outcome: Outcome,
     /// Whether everything that happened was seen.
@@ -247,6 +250,38 @@ impl Experiment {
             reason.unwrap_or_default()
         ))
     }
+}
+
+/// The workload's own code around its system call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallSite {
+    /// Where the code begins in the workload's memory.
+    pub function: Address,
+    /// Where the instruction is that makes the call.
+    pub instruction: Address,
+    /// Its instructions, in order and without gaps.
+    pub code: Vec<Instruction>,
+}
+
+impl CallSite {
+    /// The instruction that makes the call.
+    pub fn calling(&self) -> Option<&Instruction> {
+        let offset = self.instruction.0.checked_sub(self.function.0)?;
+        self.code.iter().find(|one| one.offset == offset)
+    }
+}
+
+/// One machine instruction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Instruction {
+    /// Bytes from the start of its function.
+    pub offset: u64,
+    /// Its encoding.
+    pub bytes: Bytes,
+    /// In Intel's notation.
+    pub text: String,
 }
 
 /// How the workload ended. What does not apply is unavailable, with the reason.
@@ -382,6 +417,12 @@ pub struct Probe {
     /// Where it is defined in the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<Datum>,
+    /// The instruction that the probe sits on, of a probe inside of a function: what stood there before the probe came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<Instruction>,
+    /// What the kernel's own list of probes said about it while it was attached, without the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Datum>,
     /// Reads that this kernel cannot do, by side and name, with the reason: they are in no hit.
     #[serde(default, skip_serializing_if = "Reads::is_empty")]
     pub refused_reads: Reads,

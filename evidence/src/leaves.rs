@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Evidence, Experiment, Hit, Probe, count};
-use crate::value::{Datum, Value};
+use crate::document::{CallSite, Evidence, Experiment, Hit, Probe, count};
+use crate::value::{Bytes, Datum, Integer, Value};
 
 /// When a value may change without anything being wrong.
 #[derive(
@@ -214,6 +214,9 @@ impl<'a> List<'a> {
         ] {
             self.own(format!("{name}.quality.{leaf}"), count(value), drift);
         }
+        if let Some(call) = &experiment.call {
+            self.call(name, call);
+        }
         self.objects(name, experiment);
         if let Some(cost) = &experiment.cost {
             let path = |leaf: &str| format!("{name}.cost.{leaf}");
@@ -243,6 +246,40 @@ impl<'a> List<'a> {
         }
         for (probe_name, probe) in &experiment.probes {
             self.probe(&format!("{name}.{probe_name}"), probe);
+        }
+    }
+
+    /// The workload's code. Its addresses are of this run's process.
+    fn call(&mut self, name: &str, call: &CallSite) {
+        let path = |leaf: &str| format!("{name}.call.{leaf}");
+        let address = |offset: u64| Value::address(call.function.0.wrapping_add(offset));
+        self.own(path("function"), address(0), Drift::PerRun);
+        let whole: Vec<u8> = call
+            .code
+            .iter()
+            .flat_map(|one| one.bytes.0.clone())
+            .collect();
+        self.own(
+            path("code"),
+            Value::Bytes {
+                value: Bytes(whole),
+            },
+            Drift::Invariant,
+        );
+        if let Some(calling) = call.calling() {
+            let after = calling.offset + calling.bytes.0.len() as u64;
+            self.own(path("instruction"), address(calling.offset), Drift::PerRun);
+            self.own(path("after"), address(after), Drift::PerRun);
+            self.own(path("text"), Value::text(&calling.text), Drift::Invariant);
+        }
+        for (index, one) in call.code.iter().enumerate() {
+            let path = |leaf: &str| path(&format!("insn{}.{leaf}", index + 1));
+            self.own(path("address"), address(one.offset), Drift::PerRun);
+            let bytes = Value::Bytes {
+                value: one.bytes.clone(),
+            };
+            self.own(path("bytes"), bytes, Drift::Invariant);
+            self.own(path("text"), Value::text(&one.text), Drift::Invariant);
         }
     }
 
@@ -296,6 +333,24 @@ impl<'a> List<'a> {
         }
         if let Some(definition) = &probe.definition {
             self.lend(format!("{path}.definition"), definition, Drift::PerKernel);
+        }
+        if let Some(one) = &probe.instruction {
+            let offset = Value::Offset {
+                value: Integer::from(one.offset),
+            };
+            self.own(format!("{path}.offset"), offset, Drift::PerKernel);
+            let bytes = Value::Bytes {
+                value: one.bytes.clone(),
+            };
+            self.own(format!("{path}.code"), bytes, Drift::PerKernel);
+            self.own(
+                format!("{path}.instruction"),
+                Value::text(&one.text),
+                Drift::PerKernel,
+            );
+        }
+        if let Some(listed) = &probe.listed {
+            self.lend(format!("{path}.listed"), listed, Drift::PerKernel);
         }
         if probe.unavailable.is_none() {
             let hits = count(probe.hits.len() as u64);

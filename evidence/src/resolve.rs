@@ -27,7 +27,16 @@ pub const HIT_LEAVES: &[&str] = &[
 ];
 
 /// Names of the values of a probe as a whole.
-pub const PROBE_LEAVES: &[&str] = &["backend", "address", "definition", "hits"];
+pub const PROBE_LEAVES: &[&str] = &[
+    "backend",
+    "address",
+    "definition",
+    "hits",
+    "offset",
+    "instruction",
+    "code",
+    "listed",
+];
 
 /// The evidence of one machine with its index of leaves.
 #[derive(Debug)]
@@ -274,11 +283,23 @@ impl<'a> Catalog<'a> {
             "outcome" => &["returned", "errno", "exit", "signal", "stdout", "buffers"],
             "quality" => &["events", "lost", "missed"],
             "objects" => &["allocated", "freed", "excused", "leaked", "waited"],
+            "call" => &["function", "instruction", "after", "code", "text"],
             "cost" => &["bare_ns", "probed_ns", "added_ns", "iterations"],
             _ => &[],
         };
+        let numbered = |name: &str| {
+            let number = name.strip_prefix("insn").unwrap_or_default();
+            number
+                .parse::<u32>()
+                .is_ok_and(|n| n > 0 && n.to_string() == number)
+        };
         match segments.get(2) {
             None => Err(not_a_leaf(path, "name a value in it")),
+            Some(name) if segments[1] == "call" && numbered(name) => match segments.get(3) {
+                Some(&("address" | "bytes" | "text")) if segments.len() == 4 => Ok(()),
+                Some(_) => Err(self.unknown(segments, 3, "value", ["address", "bytes", "text"])),
+                None => Err(not_a_leaf(path, "name `address`, `bytes` or `text`")),
+            },
             Some(&"buffers") if segments[1] == "outcome" && segments.len() == 4 => Ok(()),
             Some(leaf) if below.contains(leaf) && *leaf != "buffers" && segments.len() == 3 => {
                 Ok(())
@@ -388,6 +409,11 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
         }
     }
     let fired = probe.hits.len();
+    if let ["offset" | "instruction" | "code"] = rest {
+        return Ok(Resolved::Missing(
+            "the probe sits at the function's entry".into(),
+        ));
+    }
     match hit {
         Some(number) if number > fired => Ok(Resolved::Missing(format!(
             "the probe fired {fired} times, there is no hit {number}"

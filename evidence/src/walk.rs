@@ -191,6 +191,7 @@ impl<'a, T> Walk<'a, '_, T> {
         let single = [
             ("address", &probe.address),
             ("definition", &probe.definition),
+            ("listed", &probe.listed),
         ];
         single
             .into_iter()

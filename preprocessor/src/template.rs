@@ -18,12 +18,15 @@ use crate::escape;
 
 /// Name and text of every template.
 pub const BUILT_IN: &[(&str, &str)] = &[
+    ("bytes", include_str!("../templates/bytes.hbs")),
     ("calltree", include_str!("../templates/calltree.hbs")),
     ("claim", include_str!("../templates/claim.hbs")),
     ("claims", include_str!("../templates/claims.hbs")),
+    ("disassembly", include_str!("../templates/disassembly.hbs")),
     ("ledger", include_str!("../templates/ledger.hbs")),
     ("machines", include_str!("../templates/machines.hbs")),
     ("page", include_str!("../templates/page.hbs")),
+    ("slot", include_str!("../templates/slot.hbs")),
     ("table", include_str!("../templates/table.hbs")),
 ];
 

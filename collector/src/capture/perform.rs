@@ -2,6 +2,7 @@
 //! take what it caused, let go.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -13,17 +14,22 @@ use super::raw::{Facts, RawCapture, RawExperiment, RawOutcome, Record};
 use super::workload_spec::workload_spec;
 use super::{facts, privileges};
 use crate::btf::Btf;
+use crate::code::{Instruction, disassemble};
 use crate::kaslr::Reason;
 use crate::plan::{Offer, Plan, PlannedExperiment, plan};
-use crate::probes::{Attach, EventReader, Losses, Machine, Probes};
-use crate::symbols::{Kallsyms, running};
-use crate::workload::{Exit, Finished, Outcome, Running, WorkloadSpec, names};
+use crate::probes::{Attach, EventReader, Losses, Machine, Probes, listed};
+use crate::symbols::{Kallsyms, kcore, running};
+use crate::workload::{CallSite, Exit, Finished, Outcome, Running, WorkloadSpec, names};
 
 /// How often an experiment whose events were lost is run again before its loss is reported.
 const ATTEMPTS: u32 = 3;
 /// Calls on each side when the cost of the probes is measured. Their median is told, so up to half of them may be
 /// disturbed.
 const COST_CALLS: u32 = 51;
+/// The breakpoint instruction.
+const INT3: u8 = 0xcc;
+/// The most bytes of a function that are taken apart to find the place of a probe in it.
+const MAX_CODE: u64 = 4096;
 
 /// What to do differently from the usual.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,6 +86,7 @@ impl ThisKernel {
                 .clone(),
             Err(_) => Vec::new(),
         };
+        let code = |address| self.code(address);
         let no_symbols = self.kallsyms.as_ref().err().map(ToString::to_string);
         let no_kprobes = (!self.machine.kprobe_pmu).then_some("this kernel offers no kprobes");
         let no_lsm = match &self.machine.lsm {
@@ -97,6 +104,7 @@ impl ThisKernel {
                 no_symbols: no_symbols.as_deref(),
                 no_kprobes,
                 no_lsm,
+                code: &code,
                 syscall_number: &|name| {
                     names::syscall(name)
                         .ok()
@@ -104,6 +112,21 @@ impl ThisKernel {
                 },
             },
         ))
+    }
+
+    /// The instructions of the function at `address`, as they stand in memory now, before anything is probed.
+    fn code(&self, address: u64) -> Result<Vec<Instruction>, String> {
+        let table = self.kallsyms.as_ref().map_err(ToString::to_string)?;
+        let end = table.next_after(address).unwrap_or(u64::MAX);
+        let size = (end - address).min(MAX_CODE) as usize;
+        let bytes = memory(&open_core(), address, size)?;
+        Ok(disassemble(&bytes, address, &|target| {
+            let found = table.resolve(target).ok()?;
+            Some(match found.offset {
+                0 => found.name.to_owned(),
+                offset => format!("{}+{offset:#x}", found.name),
+            })
+        }))
     }
 
     /// Its types, as the kernel gives them.
@@ -152,6 +175,8 @@ pub async fn perform(
     progress(&format!("loaded in {} ms", started.elapsed().as_millis()));
 
     let mut refusals: Vec<Option<String>> = vec![None; setup.attaches.len()];
+    let mut listed: Vec<Result<String, String>> =
+        vec![Err("it was never attached".into()); setup.attaches.len()];
     let mut raw: Vec<Option<RawExperiment>> = vec![None; planned.len()];
     let uses_of = |number: usize| -> Vec<usize> {
         let mut attaches: Vec<usize> = setup
@@ -188,6 +213,8 @@ pub async fn perform(
             .filter_map(|&at| setup.uses.get(at));
         uses.map(|usage| usage.attach).collect()
     };
+    // Opened while that is allowed.
+    let core = open_core();
     // Alone first: they want a kernel in which nothing else is probed.
     let alone: Vec<usize> = (0..planned.len())
         .filter(|&n| planned[n].isolated)
@@ -195,15 +222,23 @@ pub async fn perform(
     for (at, &number) in alone.iter().enumerate() {
         let which = uses_of(number);
         attach(&mut probes, &mut refusals, &which);
-        let mut result = match cannot_act(&planned[number], &refusals) {
+        look_up(&setup.attaches, &which, &mut listed);
+        let cannot = match cannot_act(&planned[number], &refusals) {
+            None => {
+                let experiment = &investigation.experiments[number];
+                settle(experiment, &setup.attaches, &which, &listed, &core).await
+            }
+            reason => reason,
+        };
+        let mut result = match cannot {
             Some(reason) => RawExperiment::not_run(reason),
             None => {
+                let experiment = &investigation.experiments[number];
                 let mut session = Session {
                     probes: &mut probes,
                     reader: &mut reader,
                     oracle: options.oracle,
                 };
-                let experiment = &investigation.experiments[number];
                 session.run(experiment, &specs[number], number).await?
             }
         };
@@ -232,6 +267,7 @@ pub async fn perform(
         all
     };
     let [functions, tracepoints, hooks] = attach(&mut probes, &mut refusals, &shared);
+    look_up(&setup.attaches, &shared, &mut listed);
     progress(&format!(
         "attached {} probes: functions {functions} ms, tracepoints {tracepoints} ms, LSM hooks {hooks} ms",
         shared.len()
@@ -245,11 +281,18 @@ pub async fn perform(
     }
     for number in (0..planned.len()).filter(|&n| !planned[n].isolated) {
         let experiment = &investigation.experiments[number];
-        let started = Instant::now();
-        if let Some(reason) = cannot_act(&planned[number], &refusals) {
+        let cannot = match cannot_act(&planned[number], &refusals) {
+            None => {
+                let which = uses_of(number);
+                settle(experiment, &setup.attaches, &which, &listed, &core).await
+            }
+            reason => reason,
+        };
+        if let Some(reason) = cannot {
             raw[number] = Some(RawExperiment::not_run(reason));
             continue;
         }
+        let started = Instant::now();
         let mut session = Session {
             probes: &mut probes,
             reader: &mut reader,
@@ -282,8 +325,89 @@ pub async fn perform(
         plan: planned,
         markers,
         refusals,
+        listed,
         experiments: raw.into_iter().flatten().collect(),
     })
+}
+
+/// Notes what the kernel's list of probes says about those of `which`.
+fn look_up(attaches: &[Attach], which: &[usize], listed: &mut [Result<String, String>]) {
+    let functions: Vec<(usize, u64, u64)> = which
+        .iter()
+        .filter_map(|&index| match &attaches[index] {
+            Attach::Kprobe {
+                address, offset, ..
+            } => Some((index, *address, *offset)),
+            _ => None,
+        })
+        .collect();
+    if functions.is_empty() {
+        return;
+    }
+    let list = listed::read();
+    for (index, address, offset) in functions {
+        listed[index] = match &list {
+            Ok(list) => listed::entries(list, address, offset),
+            Err(reason) => Err(reason.clone()),
+        };
+    }
+}
+
+/// Waits, for as long as the experiment allows, until the kernel has replaced the breakpoints of those of `which` that
+/// it marks for it: it does so some time after it has said so. Else says why the experiment is another one.
+async fn settle(
+    experiment: &Experiment,
+    attaches: &[Attach],
+    which: &[usize],
+    listed: &[Result<String, String>],
+    core: &Result<File, String>,
+) -> Option<String> {
+    if experiment.settle_ms == 0 {
+        return None;
+    }
+    let started = Instant::now();
+    let limit = Duration::from_millis(experiment.settle_ms);
+    let marked = which.iter().filter_map(|&index| {
+        let says = listed[index].as_ref().ok()?;
+        match &attaches[index] {
+            Attach::Kprobe {
+                address, offset, ..
+            } if says.contains(listed::WILL_JUMP) => Some((index, address.wrapping_add(*offset))),
+            _ => None,
+        }
+    });
+    for (index, address) in marked {
+        loop {
+            match memory(core, address, 1) {
+                Ok(byte) if byte[..] != [INT3] => break,
+                Ok(_) if started.elapsed() < limit => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Ok(_) => {
+                    return Some(format!(
+                        "not run, because the kernel had not replaced the breakpoint of the {} after {limit:?}",
+                        attaches[index].describe()
+                    ));
+                }
+                Err(reason) => {
+                    return Some(format!(
+                        "not run, because it is not known whether the kernel has replaced its breakpoints: {reason}"
+                    ));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Kernel memory as `/proc/kcore` shows it.
+fn memory(core: &Result<File, String>, address: u64, size: usize) -> Result<Vec<u8>, String> {
+    let mut core = core.as_ref().map_err(Clone::clone)?;
+    kcore::read(&mut core, address, size).map_err(|error| error.to_string())
+}
+
+fn open_core() -> Result<File, String> {
+    File::open("/proc/kcore").map_err(|error| kcore::KcoreError::from(error).to_string())
 }
 
 /// What was measured; of a failure, the reason goes to the progress: the rest of the capture is none the worse.
@@ -385,8 +509,16 @@ impl Session<'_> {
             .context("failed to read the eBPF counters")?;
         let mut waited_ns = 0;
         let mut events = Vec::new();
+        let mut call = None;
         let outcome = match self
-            .workload(experiment, spec, number, &mut waited_ns, &mut events)
+            .workload(
+                experiment,
+                spec,
+                number,
+                &mut waited_ns,
+                &mut events,
+                &mut call,
+            )
             .await
         {
             Ok(outcome) => Ok(outcome),
@@ -407,6 +539,7 @@ impl Session<'_> {
             losses,
             waited_ns,
             cost: None,
+            call,
             notes: Vec::new(),
         })
     }
@@ -418,8 +551,10 @@ impl Session<'_> {
         number: usize,
         waited_ns: &mut u64,
         events: &mut Vec<Record>,
+        call: &mut Option<CallSite>,
     ) -> anyhow::Result<RawOutcome> {
         let mut running = Running::start(spec).await?;
+        *call = running.call_site().cloned();
         let pid = running.tgid();
         self.probes.control(Control {
             target_tgid: pid,

@@ -9,6 +9,7 @@ use crate::kaslr::Reason;
 use crate::kaslr::vmcoreinfo::Vmcoreinfo;
 use crate::plan::PlannedExperiment;
 use crate::probes::Losses;
+use crate::workload::CallSite;
 
 /// A finished capture of one machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub struct RawCapture {
     pub markers: Vec<Option<(usize, usize)>>,
     /// Per attachment: why the kernel refused it, or `None`.
     pub refusals: Vec<Option<String>>,
+    /// Per attachment: its entries in the kernel's list of probes while it was attached, or why they are not known.
+    pub listed: Vec<Result<String, String>>,
     /// Per experiment of the plan.
     pub experiments: Vec<RawExperiment>,
 }
@@ -76,6 +79,8 @@ pub struct RawExperiment {
     pub waited_ns: u64,
     /// Median time of the bare call and of the probed one, in nanoseconds, and over how many calls.
     pub cost: Option<(u64, u64, u32)>,
+    /// The code that made the system call; `None` for a command.
+    pub call: Option<CallSite>,
     /// What else there is to say about how good it is.
     pub notes: Vec<String>,
 }
@@ -89,6 +94,7 @@ impl RawExperiment {
             losses: Losses::default(),
             waited_ns: 0,
             cost: None,
+            call: None,
             notes: Vec::new(),
         }
     }

@@ -95,6 +95,7 @@ pub fn workload_spec(experiment: &Experiment) -> anyhow::Result<WorkloadSpec> {
             .collect::<anyhow::Result<_>>()?,
         drop_capabilities: experiment.workload.drop_capabilities,
         warm_up: experiment.warm_up,
+        threads: experiment.workload.threads,
         timeout: Duration::from_millis(experiment.timeout_ms),
     })
 }

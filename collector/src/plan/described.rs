@@ -30,6 +30,8 @@ pub struct PlannedProbe {
     pub target: Target,
     /// Bytes into the function.
     pub offset: u64,
+    /// The instruction there, of a probe that is not at the function's entry.
+    pub instruction: Option<PlannedInstruction>,
     /// The experiment counts without it.
     pub optional: bool,
     /// Why this kernel cannot be probed there; else where its events come from.
@@ -54,6 +56,15 @@ pub struct PlannedProbe {
     pub frees: bool,
     /// Keep the stack in the evidence.
     pub stack: bool,
+}
+
+/// The instruction that a probe sits on, as it was before the probe came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedInstruction {
+    /// Its encoding.
+    pub bytes: Vec<u8>,
+    /// In Intel's notation.
+    pub text: String,
 }
 
 /// Reads that a kernel cannot do, by name, with the reason.
@@ -87,6 +98,8 @@ pub struct PlannedParameter {
     pub register: Result<usize, String>,
     /// What its bytes mean.
     pub decode: Option<Decode>,
+    /// The set of constants that it is of, if the author said so.
+    pub names: Option<String>,
 }
 
 /// What a function returns.
@@ -111,4 +124,6 @@ pub struct PlannedRead {
     pub decode: Decode,
     /// What the number means, if the author said so.
     pub kind: Option<ReadKind>,
+    /// The set of constants that it is of, if the author said so.
+    pub names: Option<String>,
 }

@@ -14,12 +14,14 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
 
 pub use described::{
-    PlannedExperiment, PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, Refused, Source,
+    PlannedExperiment, PlannedInstruction, PlannedParameter, PlannedProbe, PlannedRead,
+    PlannedReturn, Refused, Source,
 };
 
 pub use paths::wrong_paths;
 
 use crate::btf::{Btf, Type, Wanted};
+use crate::code::Instruction;
 use crate::probes::Setup;
 use attachments::Attachments;
 
@@ -36,6 +38,8 @@ pub struct Offer<'s, 'a> {
     pub no_kprobes: Option<&'s str>,
     /// Why LSM programs are not possible here, if so.
     pub no_lsm: Option<&'s str>,
+    /// The instructions of the function at an address, or why they cannot be had.
+    pub code: &'s dyn Fn(u64) -> Result<Vec<Instruction>, String>,
     /// The number of a system call.
     pub syscall_number: &'s dyn Fn(&str) -> Option<u32>,
 }

@@ -3,16 +3,17 @@
 use qed_collector_ebpf::act;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::Target;
-use qed_evidence::investigation::{Action, Experiment, Investigation, Probe, Read};
+use qed_evidence::investigation::{Action, Experiment, Investigation, Position, Probe, Read};
 
 use super::Offer;
 use super::attachments::Attachments;
 use super::described::{
-    PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, Refused, Source,
+    PlannedInstruction, PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, Refused, Source,
 };
 use super::expr::{ErrorClass, Returned, Scope, compile};
 use super::paths::not_a_path;
 use crate::btf::{Parameter, Passing, TypeId};
+use crate::code::{Instruction, locate};
 use crate::probes::Attach;
 
 /// Plans the probes of one experiment.
@@ -31,6 +32,8 @@ struct Place<'a> {
     address: u64,
     parameters: Vec<Parameter<'a>>,
     returned: Returned,
+    /// Of a probe inside of a function.
+    instruction: Option<Instruction>,
 }
 
 impl<'a> Planner<'_, '_, '_, 'a> {
@@ -61,7 +64,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         let mut planned = PlannedProbe {
             name: probe.name.clone(),
             target: probe.target.clone(),
-            offset: probe.offset,
+            offset: 0,
+            instruction: None,
             optional: probe.optional,
             source: Err(String::new()),
             parameters: Vec::new(),
@@ -83,7 +87,14 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 return planned;
             }
         };
-        planned.parameters = self.parameters(&place);
+        planned.parameters = self.parameters(&place, probe);
+        if let Some(instruction) = &place.instruction {
+            planned.offset = instruction.offset;
+            planned.instruction = Some(PlannedInstruction {
+                bytes: instruction.bytes.clone(),
+                text: instruction.text.clone(),
+            });
+        }
         let attach_index_owner = self.experiment.isolated.then_some(self.number);
         let attach = self
             .attachments
@@ -171,7 +182,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 if let Some(reason) = self.offer.no_kprobes {
                     return Err(reason.into());
                 }
+                let instruction = self.instruction(address, &probe.position)?;
                 let (parameters, returned) = match found.as_slice() {
+                    // The registers hold other things by then.
+                    _ if instruction.is_some() => (Vec::new(), Returned::NotYet),
                     [] => (Vec::new(), Returned::NotYet),
                     [one] => (
                         one.signature.parameters.clone(),
@@ -188,13 +202,14 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     attach: Attach::Kprobe {
                         function: name.clone(),
                         address,
-                        offset: probe.offset,
+                        offset: instruction.as_ref().map_or(0, |at| at.offset),
                         entry: true,
                         return_probe: probe.watch_return,
                     },
                     address,
                     parameters,
                     returned,
+                    instruction,
                 })
             }
             Target::Tracepoint(name) => {
@@ -220,6 +235,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     } else {
                         Returned::NotYet
                     },
+                    instruction: None,
                 })
             }
             Target::Lsm(hook) => {
@@ -242,6 +258,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     address: 0,
                     parameters: function.signature.parameters,
                     returned: Returned::NotYet,
+                    instruction: None,
                 })
             }
         }
@@ -266,7 +283,44 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
     }
 
-    fn parameters(&self, place: &Place<'a>) -> Vec<PlannedParameter> {
+    /// The instruction that the position means; `None` at the entry.
+    fn instruction(
+        &self,
+        address: u64,
+        position: &Position,
+    ) -> Result<Option<Instruction>, String> {
+        let target = match position {
+            Position::Entry => return Ok(None),
+            Position::BeforeCall(name) | Position::AfterCall(name) => {
+                match (self.offer.symbols)(name).as_slice() {
+                    [address] => Some(*address),
+                    _ => None,
+                }
+            }
+            Position::Offset(_) | Position::Instruction(_) => None,
+        };
+        locate(&(self.offer.code)(address)?, position, target)
+    }
+
+    fn parameters(&self, place: &Place<'a>, probe: &Probe) -> Vec<PlannedParameter> {
+        let mut parameters = self.own_parameters(place, probe);
+        let unknown: Vec<PlannedParameter> = probe
+            .names
+            .keys()
+            .filter(|name| !parameters.iter().any(|p| p.name == **name))
+            .map(|name| PlannedParameter {
+                name: name.clone(),
+                type_name: String::new(),
+                register: Err(format!("there is no argument `{name}` here")),
+                decode: None,
+                names: None,
+            })
+            .collect();
+        parameters.extend(unknown);
+        parameters
+    }
+
+    fn own_parameters(&self, place: &Place<'a>, probe: &Probe) -> Vec<PlannedParameter> {
         let symbols = |_: &str| None;
         let scope = self.scope(place, false, &symbols);
         place
@@ -292,6 +346,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                         Some(pointer) => Some(pointer),
                         None => decode.ok(),
                     },
+                    names: probe.names.get(&name).cloned(),
                     name,
                 }
             })
@@ -444,6 +499,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             slot,
             decode: compiled.decode,
             kind: read.kind,
+            names: read.names.clone(),
         })
     }
 
@@ -458,6 +514,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             address: 0,
             parameters: Vec::new(),
             returned: Returned::NotYet,
+            instruction: None,
         };
         for read in probe.entry.iter().chain(&probe.exit) {
             let result = compile(&read.expression, &self.scope(&nothing, false, &symbols));

@@ -9,6 +9,7 @@ mod capability;
 mod events;
 mod funnel;
 mod hook_btf;
+pub mod listed;
 mod load;
 mod losses;
 mod peek;

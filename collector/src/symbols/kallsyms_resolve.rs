@@ -50,6 +50,14 @@ pub enum Unresolved {
 }
 
 impl Kallsyms {
+    /// The first address behind `address` at which another symbol begins; `None` behind the last.
+    pub fn next_after(&self, address: u64) -> Option<u64> {
+        let upper = self
+            .entries
+            .partition_point(|entry| entry.address <= address);
+        self.entries.get(upper).map(|entry| entry.address)
+    }
+
     /// The symbol that holds `address`.
     ///
     /// Text and data alike (an operations table resolves to its name). Refused rather than guessed:

@@ -9,6 +9,7 @@ pub mod elf;
 pub mod kallsyms;
 mod kallsyms_parse;
 mod kallsyms_resolve;
+pub mod kcore;
 pub mod lines;
 pub mod mapping;
 pub mod running;

@@ -25,6 +25,7 @@ use super::{
     invoke::{code, invoke},
     protocol::{FromChild, Job, ToChild},
     spec::errno_of,
+    threads::together,
 };
 
 /// The first argument that makes this program a workload. The second is its parent's process id.
@@ -102,9 +103,7 @@ fn work() -> io::Result<()> {
     }
     match &job.kind {
         WorkloadKind::Command(argv) => command(argv, &mut link),
-        WorkloadKind::Syscall { number, name, args } => {
-            call(*number, name, args, job.warm_up, &mut link)
-        }
+        WorkloadKind::Syscall { number, name, args } => call(*number, name, args, &job, &mut link),
     }
 }
 
@@ -216,12 +215,12 @@ impl Operands {
     }
 }
 
-fn call(number: i64, name: &str, args: &[Arg], warm_up: u32, link: &mut Link) -> io::Result<()> {
+fn call(number: i64, name: &str, args: &[Arg], job: &Job, link: &mut Link) -> io::Result<()> {
     let operands = match Operands::new(number, args) {
         Ok(operands) => operands,
         Err(error) => return link.send(&FromChild::Failed(error)),
     };
-    for _ in 0..warm_up {
+    for _ in 0..job.warm_up {
         operands.call();
         close_all();
     }
@@ -240,7 +239,12 @@ fn call(number: i64, name: &str, args: &[Arg], warm_up: u32, link: &mut Link) ->
             other => return Err(io::Error::other(format!("{other:?} at the gate"))),
         }
     }
-    let returned = operands.call();
+    let returned = if job.threads > 1 {
+        // SAFETY: as in `Operands::call`; buffers are bytes without meaning to this process.
+        unsafe { together(operands.words, job.threads) }?
+    } else {
+        operands.call()
+    };
     // One write, without a lock or a buffer between: the collector takes the line as "it has returned".
     let line = line(&head, returned);
     // SAFETY: the bytes of `line`.

@@ -10,6 +10,7 @@ pub mod names;
 mod protocol;
 mod runner;
 mod spec;
+mod threads;
 
 pub use child::{HIDDEN_ARGUMENT, child_main, is_child};
 pub use runner::{CallSite, Finished, Running, WorkloadError};

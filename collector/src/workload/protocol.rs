@@ -16,6 +16,7 @@ pub(super) struct Job {
     pub limits: Vec<(u32, u64)>,
     pub drop_capabilities: bool,
     pub warm_up: u32,
+    pub threads: u32,
 }
 
 /// From the collector.

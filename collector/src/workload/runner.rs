@@ -73,7 +73,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> WorkloadError {
 }
 
 /// Where the workload makes its call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CallSite {
     /// Address of the function in the workload's memory.
     pub function: u64,
@@ -157,6 +157,7 @@ impl Running {
             limits: spec.limits.clone(),
             drop_capabilities: spec.drop_capabilities,
             warm_up: spec.warm_up,
+            threads: spec.threads,
         })
         .await?;
         if self.is_command {

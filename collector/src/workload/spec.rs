@@ -15,6 +15,8 @@ pub struct WorkloadSpec {
     pub drop_capabilities: bool,
     /// How often to make the call, and to close what it opened, before the gate. Of system calls only.
     pub warm_up: u32,
+    /// In how many threads to make the call at once; 0 or 1: in the one that there is. Of system calls only.
+    pub threads: u32,
     /// The longest that each step (start, call, end) may take.
     pub timeout: Duration,
 }

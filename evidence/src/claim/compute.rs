@@ -293,6 +293,21 @@ pub(super) fn length(args: &[Typed]) -> Outcome {
     Ok(Typed::number(length as u64))
 }
 
+pub(super) fn byte(args: &[Typed]) -> Outcome {
+    let (bytes, place) = two(args)?;
+    let Typed::Bytes(bytes) = bytes else {
+        return Err(takes("bytes and a place in them", bytes));
+    };
+    let place = number(place)?.value;
+    match usize::try_from(place).ok().and_then(|at| bytes.get(at)) {
+        Some(byte) => Ok(Typed::number(*byte)),
+        None => Err(Failure::value(format!(
+            "there is no byte {place} in {}: they are counted from 0",
+            bytes.len()
+        ))),
+    }
+}
+
 pub(super) fn version(args: &[Typed]) -> Outcome {
     let text = text(one(args)?)?;
     Version::parse(text)

@@ -91,6 +91,7 @@ macro_rules! function {
 /// | `on_stack(s, 'f')` | function `f` is on the stack `s`, as a frame or inlined into one |
 /// | `calls(s, 'f', 'g')` | on the stack `s`, `g` was called by `f`, directly or through others |
 /// | `contains(t, u)`, `starts_with(t, u)`, `ends_with(t, u)` | text `t` contains, starts with, ends with text `u` |
+/// | `byte(b, n)` | byte `n` of bytes, counted from 0 |
 /// | `length(x)` | bytes in a text or bytes value; frames of a stack |
 /// | `version(t)` | a kernel version, ordered number by number: 6.12 is above 6.6 |
 /// | `kernel_at_least('6.6')` | `version(kernel.release) >= version('6.6')` |
@@ -246,6 +247,14 @@ pub const FUNCTIONS: &[Function] = {
             c::length,
             "length(x)",
             "bytes in a text or bytes value; frames of a stack"
+        ),
+        function!(
+            "byte",
+            [Value, Value],
+            Reads::Nothing,
+            c::byte,
+            "byte(b, n)",
+            "byte `n` of bytes, counted from 0"
         ),
         function!(
             "version",

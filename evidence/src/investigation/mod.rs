@@ -2,6 +2,7 @@
 
 mod parse;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -49,6 +50,9 @@ pub struct Experiment {
     pub cost: bool,
     /// How often to make the call before the probes look, so that caches and tables are warm.
     pub warm_up: u32,
+    /// How long to wait at most for the kernel to replace breakpoints by jumps, in milliseconds; 0: do not wait. It
+    /// does so some time after a probe has been attached in the middle of a function.
+    pub settle_ms: u64,
     /// How long the workload may take, in milliseconds.
     pub timeout_ms: u64,
     /// How long to wait at most, after the workload has let go, for what it allocated to be freed, in milliseconds.
@@ -80,6 +84,8 @@ pub struct Workload {
     pub limits: Vec<(String, u64)>,
     /// Run it without any capability.
     pub drop_capabilities: bool,
+    /// Make the system call in so many threads at once.
+    pub threads: u32,
 }
 
 /// A system call or a command.
@@ -161,8 +167,8 @@ pub struct Probe {
     pub span: Range<usize>,
     /// Function, tracepoint or LSM hook.
     pub target: crate::document::Target,
-    /// Bytes into the function, for a probe that is not at its entry.
-    pub offset: u64,
+    /// Where in the function.
+    pub position: Position,
     /// The experiment counts without it.
     pub optional: bool,
     /// Watch the return too (functions only).
@@ -183,6 +189,8 @@ pub struct Probe {
     pub allocates: Option<String>,
     /// The hit frees the object that this argument points to.
     pub frees: Option<String>,
+    /// Arguments that are named constants, by name, and the set that they are of: `family`, `AF`.
+    pub names: BTreeMap<String, String>,
     /// Reads at the entry.
     pub entry: Vec<Read>,
     /// Reads at the return.
@@ -193,10 +201,26 @@ impl Probe {
     /// Whether both look at the same thing: where one fires, the other would have been seen.
     pub fn watches_the_same(&self, other: &Probe) -> bool {
         self.target == other.target
-            && self.offset == other.offset
+            && self.position == other.position
             && self.within == other.within
             && self.syscall == other.syscall
     }
+}
+
+/// Where in a function a probe sits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Position {
+    /// At its first instruction.
+    #[default]
+    Entry,
+    /// So many bytes into it.
+    Offset(u64),
+    /// At the instruction of this number; the first is 1.
+    Instruction(u32),
+    /// At the instruction that calls this function.
+    BeforeCall(String),
+    /// At the instruction behind it, where that call returns to.
+    AfterCall(String),
 }
 
 /// A signal to raise at a probe.
@@ -219,6 +243,8 @@ pub struct Read {
     pub span: Range<usize>,
     /// Show an integer as: its own type (`None`), `fd`, `size`, `flags`, `errno`.
     pub kind: Option<ReadKind>,
+    /// The set of constants that an integer is of: [`constant_sets`](crate::constants::constant_sets).
+    pub names: Option<String>,
 }
 
 /// What an integer that was read means, where its C type does not tell.

@@ -9,16 +9,19 @@ use sha2::{Digest, Sha256};
 use toml::Spanned;
 
 use super::{
-    Action, Argument, BufferElements, Excuse, Experiment, Investigation, Probe, Read, ReadKind,
-    Returns, Signal, Workload,
+    Action, Argument, BufferElements, Excuse, Experiment, Investigation, Position, Probe, Read,
+    ReadKind, Returns, Signal, Workload,
 };
-use crate::constants::errno_number;
+use crate::constants::{constant_sets, errno_number};
 use crate::diagnostic::{Diagnostic, Source, nearest};
 use crate::document::Target;
 use crate::path::{is_name, refuse_experiment_name, refuse_probe_name};
 
 /// The longest time a workload may be given, in milliseconds.
 const MAX_TIMEOUT_MS: u64 = 60_000;
+
+/// The most threads that make one call at once.
+const MAX_THREADS: u32 = 64;
 
 /// System calls that return a file descriptor.
 const RETURN_FD: &[&str] = &[
@@ -77,6 +80,7 @@ struct RawExperiment {
     cost: bool,
     warm_up: Option<u32>,
     until: Option<Until>,
+    settle_ms: Option<Spanned<u64>>,
     timeout_ms: Option<Spanned<u64>>,
     grace_ms: Option<Spanned<u64>>,
     #[serde(default)]
@@ -99,6 +103,7 @@ struct RawWorkload {
     args: Option<Vec<Spanned<RawArgument>>>,
     returns: Option<Spanned<String>>,
     command: Option<Spanned<Vec<String>>>,
+    threads: Option<Spanned<u32>>,
 }
 
 #[derive(Deserialize)]
@@ -132,8 +137,12 @@ struct RawProbe {
     tracepoint: Option<Spanned<String>>,
     lsm: Option<Spanned<String>>,
     name: Option<Spanned<String>>,
+    offset: Option<Spanned<u64>>,
+    instruction: Option<Spanned<u32>>,
+    before_call: Option<Spanned<String>>,
+    after_call: Option<Spanned<String>>,
     #[serde(default)]
-    offset: u64,
+    names: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
     optional: bool,
     #[serde(rename = "return")]
@@ -171,7 +180,8 @@ struct RawRead {
     at: Side,
     name: Spanned<String>,
     path: Spanned<String>,
-    kind: Option<ReadKind>,
+    kind: Option<Spanned<ReadKind>>,
+    names: Option<Spanned<String>>,
 }
 
 /// Parses and checks an investigation. On failure every problem is reported at once.
@@ -321,6 +331,14 @@ impl Check {
                 format!("timeout-ms must be between 1 and {MAX_TIMEOUT_MS}"),
             );
         }
+        if let Some(settle) = &raw.settle_ms
+            && *settle.get_ref() > MAX_TIMEOUT_MS
+        {
+            self.error(
+                settle.span(),
+                format!("settle-ms must be at most {MAX_TIMEOUT_MS}"),
+            );
+        }
         if let Some(grace) = &raw.grace_ms
             && *grace.get_ref() > MAX_TIMEOUT_MS
         {
@@ -363,6 +381,7 @@ impl Check {
             isolated: raw.isolated,
             cost: raw.cost,
             warm_up: raw.warm_up.or(parent.map(|p| p.warm_up)).unwrap_or(0),
+            settle_ms: raw.settle_ms.map_or(0, Spanned::into_inner),
             timeout_ms,
             grace_ms: raw.grace_ms.map_or(500, Spanned::into_inner),
             until_exit: raw
@@ -387,7 +406,7 @@ impl Check {
             let twin = probes[..index].iter().find(|other| {
                 matches!(probe.target, Target::Function(_))
                     && other.target == probe.target
-                    && other.offset == probe.offset
+                    && other.position == probe.position
             });
             if let Some(twin) = twin {
                 let message = format!(
@@ -403,6 +422,16 @@ impl Check {
     fn workload(&mut self, raw: Spanned<RawWorkload>) -> Option<Workload> {
         let span = raw.span();
         let raw = raw.into_inner();
+        if let Some(threads) = &raw.threads
+            && (!(1..=MAX_THREADS).contains(threads.get_ref()) || raw.command.is_some())
+        {
+            self.error(
+                threads.span(),
+                format!(
+                    "a system call is made in 1 to {MAX_THREADS} threads, and a command in its own"
+                ),
+            );
+        }
         let action = match (raw.syscall, raw.command) {
             (Some(syscall), None) => {
                 let args = raw.args.unwrap_or_default();
@@ -458,6 +487,7 @@ impl Check {
             action,
             limits: Vec::new(),
             drop_capabilities: false,
+            threads: raw.threads.map_or(1, Spanned::into_inner),
         })
     }
 
@@ -581,8 +611,21 @@ impl Check {
             }
             number
         });
-        if raw.offset > 0 && !is_function {
-            self.error(span.clone(), "only a function can be probed at an `offset`");
+        let position = self.position(
+            [
+                raw.offset
+                    .map(|at| (at.span(), Position::Offset(at.into_inner()))),
+                raw.instruction
+                    .map(|at| (at.span(), Position::Instruction(at.into_inner()))),
+                raw.before_call
+                    .map(|at| (at.span(), Position::BeforeCall(at.into_inner()))),
+                raw.after_call
+                    .map(|at| (at.span(), Position::AfterCall(at.into_inner()))),
+            ],
+            is_function,
+        );
+        for set in raw.names.values() {
+            self.constant_set(set);
         }
         for object in [&raw.allocates, &raw.frees].into_iter().flatten() {
             if !is_name(object.get_ref()) {
@@ -616,6 +659,12 @@ impl Check {
                 );
                 self.error(read.name.span(), message);
             }
+            if let Some(set) = &read.names {
+                self.constant_set(set);
+                if let Some(kind) = &read.kind {
+                    self.error(kind.span(), "a read has either a `kind` or `names`");
+                }
+            }
             let quoted = read.path.span();
             let inner = quoted.start + 1..quoted.end.saturating_sub(1);
             let verbatim = self.source.text.get(inner.clone()) == Some(read.path.get_ref());
@@ -623,12 +672,25 @@ impl Check {
                 name: read.name.into_inner(),
                 expression: read.path.into_inner(),
                 span: if verbatim { inner } else { quoted },
-                kind: read.kind,
+                kind: read.kind.map(Spanned::into_inner),
+                names: read.names.map(Spanned::into_inner),
             });
         }
         let watch_return = raw
             .watch_return
-            .map_or(is_function && raw.offset == 0, Spanned::into_inner);
+            .as_ref()
+            .map_or(is_function && position == Position::Entry, |watch| {
+                *watch.get_ref()
+            });
+        if let Some(watch) = &raw.watch_return
+            && *watch.get_ref()
+            && position != Position::Entry
+        {
+            self.error(
+                watch.span(),
+                "the return is watched from the entry: this probe sits inside of the function",
+            );
+        }
         if is_function && !watch_return && !exit.is_empty() {
             self.error(
                 span.clone(),
@@ -639,7 +701,12 @@ impl Check {
             name,
             span,
             target,
-            offset: raw.offset,
+            position,
+            names: raw
+                .names
+                .into_iter()
+                .map(|(argument, set)| (argument, set.into_inner()))
+                .collect(),
             optional: raw.optional,
             watch_return,
             within: raw.within,
@@ -659,6 +726,48 @@ impl Check {
             entry,
             exit,
         })
+    }
+}
+
+impl Check {
+    /// Where in the function a probe sits: at most one of the ways to say so, and only of functions.
+    fn position(
+        &mut self,
+        ways: [Option<(Range<usize>, Position)>; 4],
+        is_function: bool,
+    ) -> Position {
+        let mut said: Vec<_> = ways.into_iter().flatten().collect();
+        if let [_, (span, _), ..] = &said[..] {
+            self.error(
+                span.clone(),
+                "a probe has at most one of `offset`, `instruction`, `before-call` and `after-call`",
+            );
+        }
+        let Some((span, position)) = said.pop() else {
+            return Position::Entry;
+        };
+        if !is_function {
+            self.error(span, "only a function can be probed inside of it");
+            return Position::Entry;
+        }
+        match position {
+            Position::Offset(0) => Position::Entry,
+            Position::Instruction(0) => {
+                self.error(span, "instructions are counted from 1");
+                Position::Entry
+            }
+            Position::Instruction(1) => Position::Entry,
+            position => position,
+        }
+    }
+
+    fn constant_set(&mut self, set: &Spanned<String>) {
+        if constant_sets().any(|known| known == set.get_ref()) {
+            return;
+        }
+        let list: Vec<&str> = constant_sets().collect();
+        let message = format!("there is no set of constants `{}`", set.get_ref());
+        self.error(set.span(), message).help = Some(format!("there is {}", list.join(", ")));
     }
 }
 
@@ -741,6 +850,104 @@ deny = "EWHAT"
             .map(|p| format!("{}: {}", p.line_column().unwrap().0, p.message))
             .collect();
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    /// Check that each way to say where in a function a probe sits is understood, that a probe inside of it watches no
+    /// return, and that names of constants, threads and the time to settle arrive.
+    #[test]
+    fn inside_of_functions() {
+        let text = r#"
+[[experiment]]
+name = "e"
+workload = { syscall = "pause", threads = 12 }
+settle-ms = 400
+[[experiment.probe]]
+function = "f"
+names = { family = "AF" }
+reads = [{ at = "entry", name = "x", path = "regs->di", names = "SOCK" }]
+[[experiment.probe]]
+function = "f"
+name = "third"
+instruction = 3
+[[experiment.probe]]
+function = "f"
+name = "at"
+offset = 7
+[[experiment.probe]]
+function = "f"
+name = "before"
+before-call = "g"
+[[experiment.probe]]
+function = "f"
+name = "after"
+after-call = "g"
+"#;
+        let parsed = parse("e.toml", text).unwrap();
+        let experiment = &parsed.experiments[0];
+        assert_eq!(
+            (experiment.workload.threads, experiment.settle_ms),
+            (12, 400)
+        );
+        let probes = &experiment.probes;
+        let positions: Vec<&Position> = probes.iter().map(|p| &p.position).collect();
+        assert_eq!(
+            positions,
+            [
+                &Position::Entry,
+                &Position::Instruction(3),
+                &Position::Offset(7),
+                &Position::BeforeCall("g".into()),
+                &Position::AfterCall("g".into())
+            ]
+        );
+        let watched: Vec<bool> = probes.iter().map(|p| p.watch_return).collect();
+        assert_eq!(watched, [true, false, false, false, false]);
+        assert_eq!(probes[0].names["family"], "AF");
+        assert_eq!(probes[0].entry[0].names.as_deref(), Some("SOCK"));
+    }
+
+    /// Check what is said of places inside of functions, sets of constants and threads that make no sense.
+    #[test]
+    fn inside_of_functions_refused() {
+        let text = r#"
+[[experiment]]
+name = "e"
+workload = { syscall = "pause", threads = 0 }
+settle-ms = 99999999
+[[experiment.probe]]
+function = "f"
+offset = 3
+instruction = 3
+[[experiment.probe]]
+function = "g"
+instruction = 0
+[[experiment.probe]]
+function = "h"
+before-call = "g"
+return = true
+[[experiment.probe]]
+tracepoint = "t"
+after-call = "g"
+[[experiment.probe]]
+function = "i"
+names = { family = "AFF" }
+reads = [{ at = "entry", name = "x", path = "regs->di", kind = "size", names = "AF" }]
+"#;
+        let problems = parse("e.toml", text).unwrap_err();
+        let lines: Vec<String> = problems
+            .iter()
+            .map(|p| format!("{}: {}", p.line_column().unwrap().0, p.message))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        4: a system call is made in 1 to 64 threads, and a command in its own
+        5: settle-ms must be at most 60000
+        9: a probe has at most one of `offset`, `instruction`, `before-call` and `after-call`
+        12: instructions are counted from 1
+        16: the return is watched from the entry: this probe sits inside of the function
+        19: only a function can be probed inside of it
+        22: there is no set of constants `AFF`
+        23: a read has either a `kind` or `names`
+        ");
     }
 
     /// Check that text which is no investigation is refused with a place, whatever it is.

@@ -1,9 +1,13 @@
 //! Exhibits: views of evidence by name.
 
+mod bytes;
 mod calltree;
 mod claims;
+mod disassembly;
 mod ledger;
 mod machines;
+mod shown;
+mod slot;
 mod table;
 
 use std::ops::Range;
@@ -47,6 +51,12 @@ struct Exhibit {
 /// All exhibits.
 const EXHIBITS: &[Exhibit] = &[
     Exhibit {
+        name: "bytes",
+        options: &["machine"],
+        takes_body: true,
+        render: bytes::render,
+    },
+    Exhibit {
         name: "calltree",
         options: &["experiment", "machine"],
         takes_body: false,
@@ -59,6 +69,12 @@ const EXHIBITS: &[Exhibit] = &[
         render: claims::render,
     },
     Exhibit {
+        name: "disassembly",
+        options: &["experiment", "machine"],
+        takes_body: false,
+        render: disassembly::render,
+    },
+    Exhibit {
         name: "ledger",
         options: &["experiment", "machine"],
         takes_body: false,
@@ -69,6 +85,12 @@ const EXHIBITS: &[Exhibit] = &[
         options: &[],
         takes_body: false,
         render: machines::render,
+    },
+    Exhibit {
+        name: "slot",
+        options: &["machine"],
+        takes_body: true,
+        render: slot::render,
     },
     Exhibit {
         name: "table",

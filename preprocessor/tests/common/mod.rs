@@ -105,6 +105,8 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
         returns: Some("long".into()),
         address: None,
         definition: None,
+        instruction: None,
+        listed: None,
         refused_reads: Reads::default(),
         hits,
     };

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use qed_collector_ebpf::{Event, MAX_READ_BYTES, side};
-use qed_evidence::document::{Backend, Hit, Ledger, Parameter, Probe, Reads, Target, Task};
+use qed_evidence::document::{
+    Backend, Hit, Instruction, Ledger, Parameter, Probe, Reads, Target, Task,
+};
 use qed_evidence::investigation::Experiment;
-use qed_evidence::value::{Address, Datum, Frame, Value};
+use qed_evidence::value::{Address, Bytes, Datum, Frame, Value};
 
 use super::Names;
 use super::ledger::{Book, Entry};
@@ -26,6 +28,8 @@ pub struct Seen<'a> {
     pub pid: u32,
     pub killed: bool,
     pub refusals: &'a [Option<String>],
+    /// Per attachment: its entries in the kernel's list of probes, or why they are not known.
+    pub listed: &'a [Result<String, String>],
     /// Why the workload did not run, if so: then nothing was watched.
     pub not_run: Option<&'a str>,
     pub names: &'a dyn Names,
@@ -229,12 +233,38 @@ fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
                 Err(reason) => Datum::unavailable(reason),
             }
         }),
+        instruction: planned.instruction.as_ref().map(|one| Instruction {
+            offset: planned.offset,
+            bytes: Bytes(one.bytes.clone()),
+            text: one.text.clone(),
+        }),
+        listed: listed(planned, seen),
         refused_reads: Reads {
             entry: planned.refused.entry.clone(),
             exit: planned.refused.exit.clone(),
         },
         hits: Vec::new(),
     }
+}
+
+/// What the kernel's list of probes said about a function's probe; `None` for other probes and for one that is not
+/// there.
+fn listed(planned: &PlannedProbe, seen: &Seen<'_>) -> Option<Datum> {
+    let source = planned.source.as_ref().ok()?;
+    if source.address == 0
+        || seen
+            .refusals
+            .get(source.attach)
+            .cloned()
+            .flatten()
+            .is_some()
+    {
+        return None;
+    }
+    Some(match seen.listed.get(source.attach)? {
+        Ok(text) => Value::text(text).into(),
+        Err(reason) => Datum::unavailable(reason.clone()),
+    })
 }
 
 fn task_name(event: &Event) -> String {
@@ -364,7 +394,7 @@ impl Moment<'_> {
                 (Ok(register), Some(how)) => match self.event.args.get(*register) {
                     Some(value) => datum(
                         in_register(*value, how),
-                        argument_role(&parameter.name),
+                        argument_role(&parameter.name, parameter.names.as_deref()),
                         self.names,
                     ),
                     None => Datum::unavailable("only the first six arguments are kept"),
@@ -402,7 +432,10 @@ impl Moment<'_> {
                 ) {
                     (Some(bytes), Some(result)) => datum(
                         decode(bytes, *result, &read.decode),
-                        Role::Read(read.kind),
+                        match &read.names {
+                            Some(set) => Role::Constant(set),
+                            None => Role::Read(read.kind),
+                        },
                         self.names,
                     ),
                     _ => Datum::unavailable("the event has no room for this read"),

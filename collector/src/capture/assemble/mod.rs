@@ -88,6 +88,7 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
                 .as_ref()
                 .is_ok_and(|outcome| outcome.signal.is_some()),
             refusals: &raw.refusals,
+            listed: &raw.listed,
             names: context.names,
         };
         let assembled = hits::assemble(&seen);
@@ -103,6 +104,7 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
         let experiment = Experiment {
             workload: outcome::workload(asked),
             unavailable: raw_experiment.outcome.as_ref().err().cloned(),
+            call: raw_experiment.call.as_ref().map(outcome::call),
             outcome: outcome::outcome(asked, &raw_experiment.outcome),
             quality,
             objects: assembled.ledger.map(|mut ledger| {

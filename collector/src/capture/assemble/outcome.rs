@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use qed_evidence::document::Outcome;
+use qed_evidence::document::{self, Outcome};
 use qed_evidence::investigation::{Action, Argument, BufferElements, Experiment, Returns};
-use qed_evidence::value::{Bytes, Datum, Integer, Value};
+use qed_evidence::value::{Address, Bytes, Datum, Integer, Value};
 
 use super::values::errno;
 use crate::capture::raw::RawOutcome;
+use crate::code::disassemble;
+use crate::workload::CallSite;
 
 /// The workload as a reader would write it.
 pub fn workload(experiment: &Experiment) -> String {
@@ -23,8 +25,28 @@ pub fn workload(experiment: &Experiment) -> String {
                     Argument::Buffer { name, .. } => name.clone(),
                 })
                 .collect();
-            format!("{name}({})", args.join(", "))
+            let threads = match experiment.workload.threads {
+                0 | 1 => String::new(),
+                threads => format!(" in {threads} threads"),
+            };
+            format!("{name}({}){threads}", args.join(", "))
         }
+    }
+}
+
+/// The workload's own code, taken apart. A call inside of it has no name that would mean anything.
+pub fn call(raw: &CallSite) -> document::CallSite {
+    document::CallSite {
+        function: Address(raw.function),
+        instruction: Address(raw.instruction),
+        code: disassemble(&raw.code, raw.function, &|_| None)
+            .into_iter()
+            .map(|one| document::Instruction {
+                offset: one.offset,
+                bytes: Bytes(one.bytes),
+                text: one.text,
+            })
+            .collect(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! From decoded bytes to typed values of the evidence.
 
-use qed_evidence::constants::errno_name;
+use qed_evidence::constants::{constant_name, errno_name};
 use qed_evidence::investigation::ReadKind;
 use qed_evidence::value::{Address, Bytes, Datum, Integer, Value};
 
@@ -13,9 +13,11 @@ const MAX_ERRNO: i128 = 4095;
 
 /// What a number or pointer is, beyond its C type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum Role<'a> {
     /// A read; its author may have said what it is.
     Read(Option<ReadKind>),
+    /// One of a set of constants, as its author said.
+    Constant(&'a str),
     /// An argument of this name is a file descriptor.
     Descriptor,
     /// An argument.
@@ -24,9 +26,11 @@ pub enum Role {
     Return,
 }
 
-/// The role of an argument by its name: the kernel calls descriptors `fd`.
-pub fn argument_role(name: &str) -> Role {
-    if name == "fd" || name.ends_with("_fd") {
+/// The role of an argument by what its author said, or by its name: the kernel calls descriptors `fd`.
+pub fn argument_role<'a>(name: &str, names: Option<&'a str>) -> Role<'a> {
+    if let Some(set) = names {
+        Role::Constant(set)
+    } else if name == "fd" || name.ends_with("_fd") {
         Role::Descriptor
     } else {
         Role::Argument
@@ -53,7 +57,7 @@ pub fn pointer(address: u64, type_name: Option<String>, names: &dyn Names) -> Va
 }
 
 /// The value of what was decoded.
-pub fn datum(decoded: Decoded, role: Role, names: &dyn Names) -> Datum {
+pub fn datum(decoded: Decoded, role: Role<'_>, names: &dyn Names) -> Datum {
     let value = match decoded {
         Decoded::Unread { errno } => {
             let name = errno_name(errno.unsigned_abs()).unwrap_or_default();
@@ -99,10 +103,18 @@ pub fn datum(decoded: Decoded, role: Role, names: &dyn Names) -> Datum {
     Datum::Value(value)
 }
 
-fn integer(value: i128, type_name: String, role: Role, names: &dyn Names) -> Datum {
+fn integer(value: i128, type_name: String, role: Role<'_>, names: &dyn Names) -> Datum {
     let Some(exact) = Integer::new(value) else {
         return Datum::unavailable(format!("{value} is out of range"));
     };
+    if let Role::Constant(set) = role {
+        return Value::Enum {
+            value: exact,
+            type_name: set.to_owned(),
+            name: constant_name(set, value).map(str::to_owned),
+        }
+        .into();
+    }
     let small = i32::try_from(value).ok();
     let kind = match role {
         Role::Read(kind) => kind,

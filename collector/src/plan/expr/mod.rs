@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! expr    = ( "*" | "&" | "(" type ")" )* postfix
-//! postfix = primary ( "->" NAME | "." NAME | "[" N "]" )*
+//! postfix = primary ( "->" NAME | "." NAME | "[" [ "-" ] N "]" )*
 //! primary = PARAMETER | "return" | "regs" | "task" | "fd" | "fd(" N ")" | "text(" SYMBOL [ "," N ] ")"
 //!         | "return_slot(" FUNCTION ")" | "container_of(" expr "," type "," MEMBER ( "." MEMBER )* ")" | "(" expr ")"
 //! type    = ( "const" | "volatile" | "__user" )* ( "struct" NAME | "union" NAME | "enum" NAME | integer words | TYPEDEF ) "*"*

@@ -30,7 +30,7 @@ pub(super) enum Node {
         arrow: bool,
         name: Name,
     },
-    Index(Box<Expr>, u64),
+    Index(Box<Expr>, i128),
     Load(Box<Expr>),
     AddressOf(Box<Expr>),
     Cast(TypeText, Box<Expr>),
@@ -96,7 +96,7 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
 /// What follows a primary.
 enum Step {
     Member(Name),
-    Index(u64),
+    Index(i128),
 }
 
 struct Parser<'p, 't> {
@@ -287,12 +287,14 @@ impl<'t> Parser<'_, 't> {
             let step = if self.eat("->") || self.eat(".") {
                 Step::Member(self.name("the name of a member")?)
             } else if self.eat("[") {
+                let before = self.eat("-");
                 let Token::Number(number) = *self.peek() else {
                     return Err(self.unexpected("a number, the index of an element,"));
                 };
                 self.at += 1;
                 self.expect("]")?;
-                Step::Index(number)
+                let number = i128::from(number);
+                Step::Index(if before { -number } else { number })
             } else {
                 return Ok(expr);
             };

@@ -141,8 +141,8 @@ impl<'a> Compiler<'_, '_, 'a> {
         Err(unknown(&name.span, reason).near(near))
     }
 
-    /// Element `index` of an array, or what `index` elements after a pointer is.
-    pub(super) fn index(&self, value: Value, index: u64, span: &Range<usize>) -> Result<Value> {
+    /// Element `index` of an array, or what is `index` elements after a pointer, or before it.
+    pub(super) fn index(&self, value: Value, index: i128, span: &Range<usize>) -> Result<Value> {
         let (mut place, element, holds) = match value.ty.shape(self.btf()).at(span)? {
             Shape::Pointer(target) => {
                 let place = self.follow(value, &target, span)?;
@@ -157,7 +157,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 Type::Array { element, count }
                     if matches!(value.holds, Holds::Kernel | Holds::User) =>
                 {
-                    if count > 0 && index >= u64::from(count) {
+                    if index < 0 || count > 0 && index >= i128::from(count) {
                         return wrong(
                             span,
                             format!(
@@ -181,7 +181,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 format!("it points to `{ty}`, which has no size: say what it is with a cast"),
             );
         };
-        place.shift(i128::from(size).saturating_mul(i128::from(index)), span)?;
+        place.shift(i128::from(size).saturating_mul(index), span)?;
         Ok(Value {
             place,
             ty: element,

@@ -88,6 +88,10 @@ fn paths_become_loads() {
         shape("thing->things[2].state"),
         (ARGUMENT, 0, vec![112], 308, BYTES, 4)
     );
+    assert_eq!(
+        shape("thing->things[-1].state"),
+        (ARGUMENT, 0, vec![112], -124, BYTES, 4)
+    );
     assert_eq!(shape("thing->name"), (ARGUMENT, 0, vec![24], 0, STRING, 64));
     assert_eq!(shape("name"), (ARGUMENT, 2, vec![], 0, STRING, 64));
     assert_eq!(
@@ -310,6 +314,7 @@ fn mistakes_are_explained() {
     told("fd", Type, 0..2, "descriptor");
     told("thing->", Syntax, 7..7, "the end of the path");
     told("thing + 1", Syntax, 6..7, "`+` means nothing");
+    told("thing - 1", Syntax, 6..7, "`-`");
     told("thing state", Syntax, 6..11, "`state` stands where");
     told("tetx(thing_get)", Syntax, 0..15, "did you mean `text`?");
     told("thing->é", Syntax, 7..9, "`é`");

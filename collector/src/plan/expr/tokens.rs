@@ -40,6 +40,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token<'_>)>, ExprE
             }
             _ if length > 0 => (length, Token::Word(&rest[..length])),
             b'-' if rest.starts_with("->") => (2, Token::Sign("->")),
+            b'-' => (1, Token::Sign("-")),
             b'.' | b'[' | b']' | b'(' | b')' | b'*' | b'&' | b',' => (1, Token::Sign(&rest[..1])),
             _ => {
                 let sign = rest.chars().next().unwrap_or(' ');

@@ -1,0 +1,211 @@
+//! Machine code as instructions: what the workload's call consists of, and where in a kernel function a probe goes.
+//! Pure: bytes in, instructions out.
+
+use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, Mnemonic, OpKind};
+use qed_evidence::investigation::Position;
+
+/// One machine instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// Bytes from the start of the code.
+    pub offset: u64,
+    /// Its encoding.
+    pub bytes: Vec<u8>,
+    /// In Intel's notation; where it jumps or calls, by the name that was given for it.
+    pub text: String,
+    /// The address that it calls, if it names one.
+    pub calls: Option<u64>,
+}
+
+/// The instructions of `code`, which stands at `address`, up to the first that cannot be understood. `names` turns
+/// the target of a jump or call into a name.
+pub fn disassemble(
+    code: &[u8],
+    address: u64,
+    names: &dyn Fn(u64) -> Option<String>,
+) -> Vec<Instruction> {
+    let mut formatter = IntelFormatter::new();
+    let options = formatter.options_mut();
+    options.set_space_after_operand_separator(true);
+    options.set_hex_prefix("0x");
+    options.set_hex_suffix("");
+    options.set_uppercase_hex(false);
+    options.set_branch_leading_zeros(false);
+    let decoder = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
+    let mut instructions = Vec::new();
+    for decoded in decoder {
+        if decoded.is_invalid() {
+            break;
+        }
+        let offset = decoded.ip().wrapping_sub(address);
+        let target =
+            (decoded.op0_kind() == OpKind::NearBranch64).then(|| decoded.near_branch_target());
+        let mut text = String::new();
+        match target.and_then(names) {
+            Some(name) => {
+                formatter.format_mnemonic(&decoded, &mut text);
+                text = format!("{} {name}", text.trim_end());
+            }
+            None => formatter.format(&decoded, &mut text),
+        }
+        let at = offset as usize;
+        instructions.push(Instruction {
+            offset,
+            bytes: code
+                .get(at..at + decoded.len())
+                .unwrap_or_default()
+                .to_vec(),
+            text,
+            calls: target.filter(|_| decoded.mnemonic() == Mnemonic::Call),
+        });
+    }
+    instructions
+}
+
+/// The instruction of a function at which a probe of `position` goes. `target` is the address of the function that the
+/// position names. `None`: the position is the function's entry, for which no code is needed.
+pub fn locate(
+    code: &[Instruction],
+    position: &Position,
+    target: Option<u64>,
+) -> Result<Option<Instruction>, String> {
+    let known = code
+        .last()
+        .map_or(0, |last| last.offset + last.bytes.len() as u64);
+    let found = match position {
+        Position::Entry => return Ok(None),
+        Position::Offset(offset) => {
+            let found = code.iter().find(|at| at.offset == *offset);
+            found.ok_or_else(|| match code.iter().rfind(|at| at.offset < *offset) {
+                Some(before) if *offset < known => format!(
+                    "no instruction begins {offset} bytes into the function: the nearest before it begins at {}",
+                    before.offset
+                ),
+                _ => format!("the function's code is known for {known} bytes, and {offset} is behind them"),
+            })?
+        }
+        Position::Instruction(number) => {
+            let index = (*number as usize).wrapping_sub(1);
+            code.get(index).ok_or_else(|| {
+                format!(
+                    "the function has no instruction {number}: {} of its instructions are known",
+                    code.len()
+                )
+            })?
+        }
+        Position::BeforeCall(name) | Position::AfterCall(name) => {
+            let target = target.ok_or_else(|| {
+                format!("the address of `{name}` is not known, so a call of it cannot be found")
+            })?;
+            let calls: Vec<usize> = (0..code.len())
+                .filter(|&at| code[at].calls == Some(target))
+                .collect();
+            let at = match calls.as_slice() {
+                [at] => *at,
+                [] => {
+                    return Err(format!(
+                        "the function does not call `{name}` here: the compiler inlined it, jumps to it, or calls it through a pointer"
+                    ));
+                }
+                several => {
+                    return Err(format!(
+                        "the function calls `{name}` in {} places: say which with `offset`",
+                        several.len()
+                    ));
+                }
+            };
+            match position {
+                Position::AfterCall(_) => code.get(at + 1).ok_or_else(|| {
+                    format!("what stands behind the call of `{name}` is not known")
+                })?,
+                _ => &code[at],
+            }
+        }
+    };
+    Ok(Some(found.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// `nop; call +0x10; mov eax, eax; call +0x10 (again elsewhere); ret`
+    const CODE: &[u8] = &[
+        0x0f, 0x1f, 0x44, 0x00, 0x00, 0xe8, 0x10, 0x00, 0x00, 0x00, 0x89, 0xc0, 0xe8, 0x20, 0, 0,
+        0, 0xc3,
+    ];
+
+    fn code() -> Vec<Instruction> {
+        disassemble(CODE, 0x1000, &|address| {
+            (address == 0x101a).then(|| "callee".to_owned())
+        })
+    }
+
+    /// Check offsets, bytes, texts and targets: a named target by its name, another as a number.
+    #[test]
+    fn instructions() {
+        let lines: Vec<String> = code()
+            .iter()
+            .map(|i| format!("{:#x} {} {}", i.offset, hex::encode(&i.bytes), i.text))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        0x0 0f1f440000 nop [rax+rax]
+        0x5 e810000000 call callee
+        0xa 89c0 mov eax, eax
+        0xc e820000000 call 0x1031
+        0x11 c3 ret
+        ");
+        assert_eq!(code()[1].calls, Some(0x101a));
+        assert_eq!(code()[4].calls, None);
+    }
+
+    /// Check that each way to say where finds its instruction, and that what is not there is refused with its reason.
+    #[test]
+    fn places() {
+        let at = |position: Position, target| {
+            locate(&code(), &position, target).map(|found| found.map(|found| found.offset))
+        };
+        assert_eq!(at(Position::Entry, None), Ok(None));
+        assert_eq!(at(Position::Offset(10), None), Ok(Some(10)));
+        assert_eq!(at(Position::Instruction(3), None), Ok(Some(10)));
+        let callee = || "callee".to_owned();
+        assert_eq!(
+            at(Position::BeforeCall(callee()), Some(0x101a)),
+            Ok(Some(5))
+        );
+        assert_eq!(
+            at(Position::AfterCall(callee()), Some(0x101a)),
+            Ok(Some(10))
+        );
+        let refused: Vec<String> = [
+            (Position::Offset(6), None),
+            (Position::Offset(99), None),
+            (Position::Instruction(6), None),
+            (Position::BeforeCall(callee()), Some(0x5555)),
+            (Position::BeforeCall(callee()), None),
+        ]
+        .map(|(position, target)| at(position, target).unwrap_err())
+        .into();
+        insta::assert_snapshot!(refused.join("\n"), @r"
+        no instruction begins 6 bytes into the function: the nearest before it begins at 5
+        the function's code is known for 18 bytes, and 99 is behind them
+        the function has no instruction 6: 5 of its instructions are known
+        the function does not call `callee` here: the compiler inlined it, jumps to it, or calls it through a pointer
+        the address of `callee` is not known, so a call of it cannot be found
+        ");
+    }
+
+    proptest! {
+        /// Check that any bytes are taken apart without a panic, into pieces that follow each other without a gap.
+        #[test]
+        fn any_bytes(code in proptest::collection::vec(any::<u8>(), 0..64), at in any::<u64>()) {
+            let mut next = 0;
+            for instruction in disassemble(&code, at, &|_| None) {
+                prop_assert_eq!(instruction.offset, next);
+                next += instruction.bytes.len() as u64;
+            }
+            prop_assert!(next <= code.len() as u64);
+        }
+    }
+}

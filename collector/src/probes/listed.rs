@@ -1,0 +1,80 @@
+//! The kernel's own list of the probes that are attached.
+
+use std::fs;
+
+/// In debugfs, for root.
+const LIST: &str = "/sys/kernel/debug/kprobes/list";
+
+/// The mark of a probe whose breakpoint the kernel replaces by a jump. It is there before the jump is.
+/// <https://elixir.bootlin.com/linux/v6.1/A/ident/optimize_kprobe>
+pub const WILL_JUMP: &str = "[OPTIMIZED]";
+
+/// The list as it is now, or why it cannot be had.
+pub fn read() -> Result<String, String> {
+    fs::read_to_string(LIST).map_err(|error| {
+        format!(
+            "failed to read the kernel's list of probes, {LIST}: {error}; it needs root and debugfs"
+        )
+    })
+}
+
+/// The entries of `list` for a probe `offset` bytes into the function at `address`, joined by `; `: what kind each
+/// is (`k` at the entry, `r` at the return), the place as the kernel names it, and marks such as `[FTRACE]`. Without the
+/// address. At a function's entry the kernel may have moved the probe behind an `endbr64`.
+/// <https://elixir.bootlin.com/linux/v6.1/A/ident/report_probe>
+pub fn entries(list: &str, address: u64, offset: u64) -> Result<String, String> {
+    const ENDBR64: u64 = 4;
+    let wanted = [
+        Some(address.wrapping_add(offset)),
+        (offset == 0).then(|| address.wrapping_add(ENDBR64)),
+    ];
+    let mut found = Vec::new();
+    let mut hidden = false;
+    for line in list.lines() {
+        let mut words = line.split_whitespace();
+        let place = words
+            .next()
+            .and_then(|word| u64::from_str_radix(word, 16).ok());
+        hidden |= matches!(place, None | Some(0));
+        if place.is_some() && wanted.contains(&place) {
+            found.push(words.collect::<Vec<_>>().join(" "));
+        }
+    }
+    match found.is_empty() {
+        false => Ok(found.join("; ")),
+        true if hidden => Err("the kernel hides the addresses in its list of probes".into()),
+        true => Err("the kernel's list of probes does not hold it".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "ffffffff8d86c2d4  r  __sys_socket+0x4    [FTRACE]\n\
+        ffffffff8d86c2d4  k  __sys_socket+0x4    [FTRACE]\n\
+        ffffffff8d8697b1  k  sock_alloc+0x11    [OPTIMIZED]\n\
+        ffffffff8d8697c0  k  sock_close+0x0    \n";
+
+    /// Check that all entries of a place are found, with their marks and without the address; behind an `endbr64` only
+    /// for an entry; and that what is not listed, or hidden, is said to be so.
+    #[test]
+    fn found_by_place() {
+        assert_eq!(
+            entries(LIST, 0xffff_ffff_8d86_c2d0, 0).unwrap(),
+            "r __sys_socket+0x4 [FTRACE]; k __sys_socket+0x4 [FTRACE]"
+        );
+        assert_eq!(
+            entries(LIST, 0xffff_ffff_8d86_97a0, 0x11).unwrap(),
+            "k sock_alloc+0x11 [OPTIMIZED]"
+        );
+        assert_eq!(
+            entries(LIST, 0xffff_ffff_8d86_97c0, 0).unwrap(),
+            "k sock_close+0x0"
+        );
+        assert!(entries(LIST, 0xffff_ffff_8d86_97bc, 4 + 4).is_err());
+        let hidden = entries("0000000000000000  k  x+0x0\n", 1, 0).unwrap_err();
+        assert!(hidden.contains("hides"), "{hidden}");
+        assert!(entries("", 1, 0).unwrap_err().contains("does not hold"));
+    }
+}

@@ -1,0 +1,131 @@
+//! The same system call in several threads at once, for what needs many calls under way together.
+
+use std::os::unix::thread::JoinHandleExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use std::{fs, io};
+
+use nix::sys::pthread::pthread_kill;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+use super::invoke::invoke;
+
+/// The signal that wakes a thread that sleeps in its call.
+const WAKE: Signal = Signal::SIGUSR1;
+/// Between two looks at what the threads do.
+const PAUSE: Duration = Duration::from_millis(1);
+
+extern "C" fn woken(_: i32) {}
+
+struct Caller {
+    handle: JoinHandle<i64>,
+    /// 0 until the thread is about to make its call, then its number.
+    tid: Arc<AtomicI32>,
+}
+
+/// Makes the call in `count` threads. When each has returned from it or sleeps in it, those that sleep are woken by a
+/// signal, so that a call that would wait forever ends with EINTR. Returns what all the calls returned.
+///
+/// # Errors
+/// When a thread cannot be started, or the calls did not all return the same.
+///
+/// # Safety
+/// As of [`invoke`]; and the pointers among the arguments must bear being used by all threads at once.
+pub(super) unsafe fn together(words: [i64; 7], count: u32) -> io::Result<i64> {
+    let action = SigAction::new(
+        SigHandler::Handler(woken),
+        // Without SA_RESTART: the call has to end.
+        SaFlags::empty(),
+        SigSet::empty(),
+    );
+    // SAFETY: the handler does nothing.
+    unsafe { sigaction(WAKE, &action) }?;
+    let callers = (0..count)
+        .map(|_| {
+            let tid = Arc::new(AtomicI32::new(0));
+            let says = Arc::clone(&tid);
+            let call = move || {
+                says.store(nix::unistd::gettid().as_raw(), Ordering::Release);
+                // SAFETY: promised by the caller.
+                unsafe { invoke(&words) }
+            };
+            let handle = thread::Builder::new().stack_size(64 << 10).spawn(call)?;
+            Ok(Caller { handle, tid })
+        })
+        .collect::<io::Result<Vec<_>>>()?;
+    while !callers
+        .iter()
+        .all(|caller| caller.over() || caller.sleeps())
+    {
+        thread::sleep(PAUSE);
+    }
+    while callers.iter().any(|caller| !caller.over()) {
+        for caller in callers.iter().filter(|caller| !caller.over()) {
+            // A thread that has just ended needs no signal.
+            let _ = pthread_kill(caller.handle.as_pthread_t(), WAKE);
+        }
+        thread::sleep(PAUSE);
+    }
+    let mut returned = Vec::new();
+    for caller in callers {
+        let value = caller.handle.join();
+        returned.push(value.map_err(|_| io::Error::other("a thread of the workload panicked"))?);
+    }
+    returned.dedup();
+    match returned[..] {
+        [one] => Ok(one),
+        _ => Err(io::Error::other(format!(
+            "the calls of the threads returned different values: {returned:?}"
+        ))),
+    }
+}
+
+impl Caller {
+    fn over(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// Whether the thread sleeps in its call: it has said that it is about to make it, and the kernel has it asleep.
+    fn sleeps(&self) -> bool {
+        let tid = self.tid.load(Ordering::Acquire);
+        tid != 0
+            && fs::read_to_string(format!("/proc/self/task/{tid}/stat"))
+                .is_ok_and(|stat| state(&stat) == Some('S'))
+    }
+}
+
+/// The state in a line of `/proc/PID/stat`: behind the name, which may hold anything.
+fn state(stat: &str) -> Option<char> {
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that the state is found behind a name that holds what a state looks like.
+    #[test]
+    fn states() {
+        assert_eq!(state("12 (a) S) R 1 2"), Some('R'));
+        assert_eq!(state("12 (sleep) S 1 2"), Some('S'));
+        assert_eq!(state(""), None);
+    }
+
+    /// Check that calls that return are made in each thread, and calls that would wait forever are ended.
+    #[test]
+    fn calls_end() {
+        let call = |number, count| {
+            // SAFETY: no pointers.
+            unsafe { together([number, 0, 0, 0, 0, 0, 0], count) }
+        };
+        assert_eq!(
+            call(libc::SYS_getpid, 3).unwrap(),
+            i64::from(std::process::id())
+        );
+        assert_eq!(call(libc::SYS_pause, 12).unwrap(), -i64::from(libc::EINTR));
+        let error = call(libc::SYS_gettid, 2).unwrap_err().to_string();
+        assert!(error.contains("different values"), "{error}");
+    }
+}

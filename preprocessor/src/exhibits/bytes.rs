@@ -1,0 +1,130 @@
+//! The same bytes at several times, one below the other, with a mark on each that is not as it was at first.
+//! Each line of the body is `LABEL: PATH`, the path of bytes.
+
+use qed_evidence::Value;
+use serde::Serialize;
+
+use super::Request;
+use super::shown::Shown;
+use crate::fill::Rendered;
+use crate::page::{Use, machines};
+use crate::syntax::SyntaxError;
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Byte {
+    hex: String,
+    differs: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    value: Shown,
+    bytes: Vec<Byte>,
+    verdict: String,
+}
+
+#[derive(Serialize)]
+struct Data {
+    rows: Vec<Row>,
+}
+
+/// Each byte, and whether it differs from the byte at the same place of `first`.
+fn compare(bytes: &[u8], first: &[u8]) -> Vec<Byte> {
+    bytes
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| Byte {
+            hex: format!("{byte:02x}"),
+            differs: first.get(at) != Some(byte),
+        })
+        .collect()
+}
+
+/// A row without markup: what differs stands in square brackets.
+fn plain(bytes: &[Byte]) -> String {
+    let marked = |byte: &Byte| match byte.differs {
+        true => format!("[{}]", byte.hex),
+        false => format!(" {} ", byte.hex),
+    };
+    bytes.iter().map(marked).collect()
+}
+
+fn verdict(index: usize, bytes: &[Byte]) -> String {
+    match bytes.iter().filter(|byte| byte.differs).count() {
+        _ if index == 0 => String::new(),
+        0 => "as at first".into(),
+        1 => "1 byte differs".into(),
+        count => format!("{count} bytes differ"),
+    }
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let values = request.rows()?;
+    let mut first: Option<Vec<u8>> = None;
+    let mut rows = Vec::new();
+    for (index, value) in values.into_iter().enumerate() {
+        let bytes = match value.value() {
+            Some(Value::Bytes { value }) => Some(value.0.clone()),
+            Some(other) => {
+                let (_, span) = &request.body[index];
+                let message = format!(
+                    "`{}` is no bytes but a value of kind {}",
+                    value.label,
+                    other.kind()
+                );
+                return Err(SyntaxError::new(span.clone(), message, None));
+            }
+            None => None,
+        };
+        let compared = match &bytes {
+            Some(bytes) => compare(bytes, first.get_or_insert_with(|| bytes.clone())),
+            None => Vec::new(),
+        };
+        rows.push(Row {
+            verdict: verdict(index, &compared),
+            bytes: compared,
+            value,
+        });
+    }
+    let text: Vec<String> = rows
+        .iter()
+        .map(|row| match row.value.missing {
+            true => format!("{}\n  {}", row.value.label, row.value.text),
+            false => format!(
+                "{}  {}\n {}",
+                row.value.label,
+                row.verdict,
+                plain(&row.bytes)
+            )
+            .replace("  \n", "\n"),
+        })
+        .collect();
+    let uses: Vec<Use> = rows.iter().filter_map(|row| row.value.used()).collect();
+    Ok(Rendered {
+        text: text.join("\n"),
+        machines: machines(&uses, &[]),
+        html: request.facts.templates.render("bytes", &Data { rows }),
+        uses,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that exactly the bytes that differ are marked, and those that the first row does not have.
+    #[test]
+    fn marks_what_differs() {
+        let first = [0x0f, 0x1f, 0x44];
+        let hooked = compare(&[0xe8, 0x1f, 0x10], &first);
+        assert_eq!(plain(&hooked), "[e8] 1f [10]");
+        assert_eq!(verdict(1, &hooked), "2 bytes differ");
+        assert_eq!(verdict(2, &compare(&first, &first)), "as at first");
+        assert_eq!(plain(&compare(&[0x0f], &first)), " 0f ");
+        assert_eq!(
+            plain(&compare(&[0x0f, 0x1f, 0x44, 0x01], &first)),
+            " 0f  1f  44 [01]"
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! The workload's own machine code around its system call.
+
+use qed_evidence::document::Experiment;
+use serde::Serialize;
+
+use super::shown::{self, Shown};
+use super::{Request, caption};
+use crate::fill::Rendered;
+use crate::syntax::SyntaxError;
+
+#[derive(Serialize)]
+struct Row {
+    address: Shown,
+    bytes: Shown,
+    instruction: Shown,
+    calls: bool,
+}
+
+#[derive(Serialize)]
+struct Data {
+    caption: String,
+    rows: Vec<Row>,
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    request.show_experiment(|machine, name, experiment| show(request, machine, name, experiment))
+}
+
+fn show(
+    request: &Request<'_, '_>,
+    machine: usize,
+    name: &str,
+    experiment: &Experiment,
+) -> Result<Rendered, String> {
+    let facts = request.facts;
+    let Some(call) = &experiment.call else {
+        return Err("the experiment runs a command, whose code is not looked at".into());
+    };
+    let calling = call.calling().map(|one| one.offset);
+    let rows = (0..call.code.len())
+        .map(|index| {
+            let own = |leaf: &str| {
+                let path = format!("{name}.call.insn{}.{leaf}", index + 1);
+                shown::own(facts, &path, machine)
+            };
+            Ok(Row {
+                address: own("address")?,
+                bytes: own("bytes")?,
+                instruction: own("text")?,
+                calls: calling == Some(call.code[index].offset),
+            })
+        })
+        .collect::<Result<Vec<_>, String>>()?;
+    let caption = caption(facts, machine, &experiment.workload);
+    let width = rows
+        .iter()
+        .map(|row| row.bytes.text.len())
+        .max()
+        .unwrap_or(0);
+    let lines = rows.iter().map(|row| {
+        let mark = if row.calls { "  <- makes the call" } else { "" };
+        let (address, bytes, text) = (&row.address.text, &row.bytes.text, &row.instruction.text);
+        format!("\n{address}  {bytes:<width$}  {text}{mark}")
+    });
+    let text = caption.clone() + &lines.collect::<String>();
+    let uses = rows
+        .iter()
+        .flat_map(|row| [&row.address, &row.bytes, &row.instruction])
+        .filter_map(Shown::used)
+        .collect();
+    Ok(Rendered {
+        html: facts
+            .templates
+            .render("disassembly", &Data { caption, rows }),
+        text,
+        machines: vec![machine],
+        uses,
+    })
+}

@@ -1,0 +1,135 @@
+//! Single values as exhibits show them: each with its provenance, or with the reason why it is missing.
+
+use std::ops::Range;
+
+use qed_evidence::{Path, Value};
+use serde::Serialize;
+
+use super::Request;
+use crate::facts::{Facts, NotWritten, What};
+use crate::format::{STYLE_OPTIONS, Style, describe};
+use crate::page::Use;
+use crate::syntax::{SyntaxError, only_options, words};
+
+/// A value in an exhibit, as a template shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Shown {
+    /// What stands before it.
+    pub label: String,
+    path: String,
+    machine: String,
+    style: Option<String>,
+    /// The value, or why there is none.
+    pub text: String,
+    provenance: String,
+    /// There is no value.
+    pub missing: bool,
+    #[serde(skip)]
+    used: Option<Use>,
+    #[serde(skip)]
+    value: Option<Value>,
+}
+
+impl Shown {
+    /// The value, if there is one and it may be known.
+    pub fn value(&self) -> Option<&Value> {
+        self.value.as_ref()
+    }
+
+    /// For the page's list of what it shows.
+    pub fn used(&self) -> Option<Use> {
+        self.used.clone()
+    }
+}
+
+/// The line of an exhibit's body: `LABEL: PATH as="…"`, the label and the options if wanted.
+pub fn line(
+    request: &Request<'_, '_>,
+    line: &str,
+    span: &Range<usize>,
+    machine: Option<usize>,
+) -> Result<Shown, SyntaxError> {
+    // A label may hold anything but a colon; paths and options hold none outside quotes.
+    let colon = line.find(':').filter(|at| !line[..*at].contains('"'));
+    let label = colon.map(|at| line[..at].trim().to_owned());
+    let start = span.start + colon.map_or(0, |at| at + 1);
+    let words = words(request.source, start..span.end)?;
+    only_options(&words, STYLE_OPTIONS)?;
+    let [name] = &words.words[..] else {
+        return Err(SyntaxError::new(span.clone(), "a row has one path", None));
+    };
+    let path: Path = name
+        .text
+        .parse()
+        .map_err(|m: String| SyntaxError::new(name.span.clone(), m, None))?;
+    let style = Style::read(&words)?;
+    let written = words.option("as").map(|option| option.value.text.clone());
+    let mut shown = value(request.facts, &path, machine, &style, written, &name.span)?;
+    if let Some(label) = label {
+        shown.label = label;
+    }
+    Ok(shown)
+}
+
+/// The value of a path that the program itself asks for, or why there is no such path.
+pub fn own(facts: &Facts<'_>, path: &str, machine: usize) -> Result<Shown, String> {
+    let path: Path = path.parse()?;
+    let style = Style::default();
+    value(facts, &path, Some(machine), &style, None, &(0..0)).map_err(|error| error.message)
+}
+
+fn value(
+    facts: &Facts<'_>,
+    path: &Path,
+    machine: Option<usize>,
+    style: &Style,
+    written: Option<String>,
+    span: &Range<usize>,
+) -> Result<Shown, SyntaxError> {
+    let shown = facts.show(path, machine);
+    let shown = shown.as_ref().as_ref().map_err(|error| {
+        let help = error.nearest.as_ref();
+        let help = help.map(|near| format!("did you mean `{near}`?"));
+        let message = format!("unknown path: {}", error.message);
+        SyntaxError::new(span.clone(), message, help)
+    })?;
+    let mut known = None;
+    let (text, note, missing) = match &shown.what {
+        What::Value(value, _) => {
+            match facts.write(shown.machine, Some(path.as_str()), value, style.format) {
+                Ok(text) => {
+                    known = Some(value.clone());
+                    (text, describe(value), false)
+                }
+                Err(NotWritten::Withheld(reason)) => {
+                    (format!("WITHHELD ({reason})"), "WITHHELD".into(), true)
+                }
+                Err(NotWritten::Cannot(reason)) => {
+                    let message = format!("`{path}` cannot be shown so: {reason}");
+                    return Err(SyntaxError::new(span.clone(), message, None));
+                }
+            }
+        }
+        What::Missing(reason) => (format!("UNVERIFIED ({reason})"), "UNVERIFIED".into(), true),
+        What::Broken(reason) => (format!("ERROR ({reason})"), "ERROR".into(), true),
+    };
+    let used = Use {
+        path: path.to_string(),
+        machine: shown.machine,
+        style: written,
+        text,
+        note,
+        listed: false,
+    };
+    Ok(Shown {
+        label: used.path.clone(),
+        path: used.path.clone(),
+        machine: used.machine_name(facts),
+        style: used.style.clone(),
+        text: used.text.clone(),
+        provenance: used.provenance(facts),
+        missing,
+        value: known,
+        used: Some(used),
+    })
+}

@@ -1,0 +1,162 @@
+//! What one place in memory held at several times. Each line of the body is `LABEL: PATH`, the path of an address.
+//! Equal values have the same letter, and a box of the same look.
+
+use qed_evidence::Value;
+use serde::Serialize;
+
+use super::Request;
+use super::shown::Shown;
+use crate::fill::Rendered;
+use crate::page::{Use, machines};
+use crate::syntax::SyntaxError;
+
+/// Height of one row of the picture, in its own units; it is 360 of them wide.
+const ROW: usize = 56;
+/// Characters of a name that fit into a box.
+const FITS: usize = 30;
+
+#[derive(Serialize)]
+struct Row {
+    value: Shown,
+    /// `A`, `B`, …: equal values have equal letters; `?` where there is none.
+    letter: String,
+    /// 0, 1 or 2: the look of the box.
+    look: usize,
+    /// What the box says.
+    name: String,
+    y: usize,
+    text_y: usize,
+    label_y: usize,
+    mark_y: usize,
+}
+
+#[derive(Serialize)]
+struct Data {
+    rows: Vec<Row>,
+    height: usize,
+    title: String,
+    description: String,
+}
+
+fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Address { value, .. } | Value::Symbol { address: value, .. } => Some(value.0),
+        _ => None,
+    }
+}
+
+/// The symbol that the address leads to, or its text.
+fn name(value: Option<&Value>, text: &str) -> String {
+    let full = match value {
+        Some(Value::Address {
+            symbol: Some(symbol),
+            ..
+        }) => symbol.clone(),
+        Some(Value::Symbol { name, offset, .. }) => format!("{name}+{offset:#x}"),
+        _ => text.to_owned(),
+    };
+    match full.chars().count() > FITS {
+        true => full.chars().take(FITS - 1).chain(['…']).collect(),
+        false => full,
+    }
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let values = request.rows()?;
+    let mut seen: Vec<u64> = Vec::new();
+    let mut rows = Vec::new();
+    for (index, value) in values.into_iter().enumerate() {
+        let address = match value.value().map(|v| (number(v), v.kind())) {
+            None => None,
+            Some((Some(address), _)) => Some(address),
+            Some((None, kind)) => {
+                let (_, span) = &request.body[index];
+                let message = format!("`{}` is no address but a value of kind {kind}", value.label);
+                return Err(SyntaxError::new(span.clone(), message, None));
+            }
+        };
+        let place = address.map(|address| {
+            seen.iter()
+                .position(|known| *known == address)
+                .unwrap_or_else(|| {
+                    seen.push(address);
+                    seen.len() - 1
+                })
+        });
+        let letter = match place {
+            Some(place) => char::from(b'A' + (place % 26) as u8).to_string(),
+            None => "?".into(),
+        };
+        let y = index * ROW;
+        rows.push(Row {
+            name: name(
+                value.value(),
+                if value.missing {
+                    "not known"
+                } else {
+                    &value.text
+                },
+            ),
+            look: place.map_or(2, |place| place.min(2)),
+            letter,
+            y: y + 22,
+            label_y: y + 16,
+            text_y: y + 40,
+            mark_y: y + 40,
+            value,
+        });
+    }
+    let width = rows
+        .iter()
+        .map(|row| row.value.label.chars().count())
+        .max()
+        .unwrap_or(0);
+    let text: Vec<String> = rows
+        .iter()
+        .map(|row| match row.value.missing {
+            true => format!("{:<width$}  ?  {}", row.value.label, row.value.text),
+            false => format!(
+                "{:<width$}  {}  {}  {}",
+                row.value.label, row.letter, row.value.text, row.name
+            ),
+        })
+        .collect();
+    let uses: Vec<Use> = rows.iter().filter_map(|row| row.value.used()).collect();
+    let description: Vec<String> = rows
+        .iter()
+        .map(|row| format!("{}: {} ({})", row.value.label, row.letter, row.name))
+        .collect();
+    let data = Data {
+        height: rows.len() * ROW,
+        title: "What the place held, in the order of time".into(),
+        description: description.join("; "),
+        rows,
+    };
+    Ok(Rendered {
+        text: text.join("\n"),
+        machines: machines(&uses, &[]),
+        html: request.facts.templates.render("slot", &data),
+        uses,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qed_evidence::value::Address;
+
+    /// Check that a box says the symbol where there is one, and that a long name is cut to fit.
+    #[test]
+    fn names_fit() {
+        let address = |symbol: Option<&str>| Value::Address {
+            value: Address(0x10),
+            type_name: None,
+            symbol: symbol.map(str::to_owned),
+        };
+        assert_eq!(name(Some(&address(Some("f+0x3"))), "0x10"), "f+0x3");
+        assert_eq!(name(Some(&address(None)), "pointer#1"), "pointer#1");
+        let long = "x".repeat(50);
+        assert_eq!(name(Some(&address(Some(&long))), "").chars().count(), FITS);
+    }
+}
