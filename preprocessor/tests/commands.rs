@@ -29,6 +29,45 @@ fn supports_cannot_fail() {
         .output()
         .unwrap();
     assert!(output.status.success());
+    // Nothing to read from, nothing to write to.
+    let closed = format!(
+        "{} supports html <&- >&- 2>&-",
+        env!("CARGO_BIN_EXE_mdbook-qed")
+    );
+    let status = std::process::Command::new("sh")
+        .args(["-c", &closed])
+        .env_clear()
+        .status();
+    assert!(status.unwrap().success());
+}
+
+/// Check that messages are coloured on a terminal, and plain in a log and where `NO_COLOR` asks for it.
+#[test]
+fn colour_on_a_terminal_only() {
+    let book = Book::new(&[("one.md", "# One\n\n{{qed kaslr.slid}}\n")], "", "");
+    let command = format!("{} check", env!("CARGO_BIN_EXE_mdbook-qed"));
+    // `script` gives the program a terminal.
+    let on_terminal = |no_color: &str| {
+        let output = std::process::Command::new("script")
+            .args(["-qec", &command, "/dev/null"])
+            .current_dir(book.dir.path())
+            .env("NO_COLOR", no_color)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        stdout(&output)
+    };
+    let coloured = on_terminal("");
+    assert!(
+        coloured.contains("\u{1b}[") && coloured.contains("did you mean"),
+        "{coloured:?}"
+    );
+    assert!(!on_terminal("1").contains("\u{1b}["));
+    let plain = stderr(&book.qed(&["check"]));
+    assert!(
+        plain.contains("did you mean `kaslr.slide`?") && !plain.contains('\u{1b}'),
+        "{plain:?}"
+    );
 }
 
 /// Check that `check` judges every claim on every machine, as a table and as JSON, and that nothing to check is not
