@@ -426,6 +426,9 @@ pub struct Probe {
     /// Reads that this kernel cannot do, by side and name, with the reason: they are in no hit.
     #[serde(default, skip_serializing_if = "Reads::is_empty")]
     pub refused_reads: Reads,
+    /// The members that reads take, by side and name of the read. A read that takes none is not in it.
+    #[serde(default, skip_serializing_if = "Members::is_empty")]
+    pub members: Members,
     /// Each time it was hit, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hits: Vec<Hit>,
@@ -491,6 +494,45 @@ impl Reads {
     pub fn is_empty(&self) -> bool {
         self.entry.is_empty() && self.exit.is_empty()
     }
+}
+
+/// Members that reads take, by side of the call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Members {
+    /// At the entry.
+    #[serde(
+        default,
+        deserialize_with = "crate::strict::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub entry: BTreeMap<String, Member>,
+    /// At the return.
+    #[serde(
+        default,
+        deserialize_with = "crate::strict::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub exit: BTreeMap<String, Member>,
+}
+
+impl Members {
+    /// Whether there is none on either side.
+    pub fn is_empty(&self) -> bool {
+        self.entry.is_empty() && self.exit.is_empty()
+    }
+}
+
+/// A member of a structure, as this kernel's BTF places it, seen from the last pointer that the read follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// The structure: `struct sock`.
+    pub structure: String,
+    /// The member, with those around it: `__sk_common.skc_family`.
+    pub name: String,
+    /// Bytes from the start of the structure.
+    pub offset: u64,
 }
 
 /// One call of a probed function, or one firing of a tracepoint.

@@ -103,7 +103,9 @@ pub fn diff(old: &Evidence, new: &Evidence) -> Vec<Change> {
             path.strip_prefix(prefix.as_str())
                 .is_some_and(|rest| rest.starts_with('.'))
         });
-        if !below_skipped && !is_alias(path, old) && !is_alias(path, new) {
+        // Which probe is no longer attached, or planned, is told of each one.
+        let counted = path.ends_with(".quality.attached") || path.ends_with(".quality.planned");
+        if !below_skipped && !counted && !is_alias(path, old) && !is_alias(path, new) {
             changes.extend(leaf(path, before.get(path), after.get(path)));
         }
     }

@@ -207,10 +207,14 @@ impl<'a> List<'a> {
             );
         }
         let quality = &experiment.quality;
+        let probes = experiment.probes.values();
+        let attached = probes.filter(|probe| probe.backend.is_some()).count();
         for (leaf, value, drift) in [
             ("events", quality.events, Drift::PerKernel),
             ("lost", quality.lost, Drift::Invariant),
             ("missed", quality.missed, Drift::Invariant),
+            ("attached", attached as u64, Drift::PerKernel),
+            ("planned", experiment.probes.len() as u64, Drift::Invariant),
         ] {
             self.own(format!("{name}.quality.{leaf}"), count(value), drift);
         }
@@ -355,6 +359,22 @@ impl<'a> List<'a> {
         if probe.unavailable.is_none() {
             let hits = count(probe.hits.len() as u64);
             self.own(format!("{path}.hits"), hits, Drift::Invariant);
+        }
+        for (side, members) in [
+            ("entry", &probe.members.entry),
+            ("exit", &probe.members.exit),
+        ] {
+            for (name, member) in members {
+                let at = |leaf: &str| format!("{path}.members.{side}.{name}.{leaf}");
+                self.text(&at("structure"), &member.structure, Drift::PerKernel);
+                self.text(&at("name"), &member.name, Drift::Invariant);
+                let offset = crate::value::Integer::from(member.offset);
+                self.own(
+                    at("offset"),
+                    Value::Offset { value: offset },
+                    Drift::PerKernel,
+                );
+            }
         }
         for (index, hit) in probe.hits.iter().enumerate() {
             self.hit(&format!("{path}.hit{}", index + 1), hit);

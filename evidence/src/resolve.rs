@@ -38,6 +38,9 @@ pub const PROBE_LEAVES: &[&str] = &[
     "listed",
 ];
 
+/// Names of the values of a member that a read takes.
+pub const MEMBER_LEAVES: &[&str] = &["structure", "name", "offset"];
+
 /// The evidence of one machine with its index of leaves.
 #[derive(Debug)]
 pub struct Indexed<'a> {
@@ -172,11 +175,36 @@ impl<'a> Catalog<'a> {
                     Some(_) => Err(self.unknown(&segments, at + 1, "read", known)),
                 }
             }
+            "members" if !numbered => {
+                let reads = match segments.get(at + 1) {
+                    Some(&"entry") => &probe.entry,
+                    Some(&"exit") => &probe.exit,
+                    Some(_) => {
+                        return Err(self.unknown(&segments, at + 1, "side", ["entry", "exit"]));
+                    }
+                    None => return Err(not_a_leaf(path, "name a side, `entry` or `exit`")),
+                };
+                match (segments.get(at + 2), segments.get(at + 3)) {
+                    (Some(name), _) if !reads.iter().any(|r| r.name == *name) => {
+                        let known: Vec<&str> = reads.iter().map(|r| r.name.as_str()).collect();
+                        Err(self.unknown(&segments, at + 2, "read", known))
+                    }
+                    (Some(_), Some(leaf)) if MEMBER_LEAVES.contains(leaf) => leaf_ok(at + 3),
+                    (Some(_), Some(_)) => {
+                        let known = MEMBER_LEAVES.iter().copied();
+                        Err(self.unknown(&segments, at + 3, "value", known))
+                    }
+                    _ => Err(not_a_leaf(path, "name a value of the member")),
+                }
+            }
             leaf if HIT_LEAVES.contains(&leaf) => leaf_ok(at),
             leaf if !numbered && PROBE_LEAVES.contains(&leaf) => leaf_ok(at),
             _ => {
                 let known = HIT_LEAVES.iter().chain(["args", "entry", "exit"].iter());
-                let whole = PROBE_LEAVES.iter().filter(|_| !numbered);
+                let whole = PROBE_LEAVES
+                    .iter()
+                    .chain([&"members"])
+                    .filter(|_| !numbered);
                 Err(self.unknown(&segments, at, "value", known.chain(whole).copied()))
             }
         }
@@ -281,7 +309,7 @@ impl<'a> Catalog<'a> {
         let below: &[&str] = match segments[1] {
             "workload" if segments.len() == 2 => return Ok(()),
             "outcome" => &["returned", "errno", "exit", "signal", "stdout", "buffers"],
-            "quality" => &["events", "lost", "missed"],
+            "quality" => &["events", "lost", "missed", "attached", "planned"],
             "objects" => &["allocated", "freed", "excused", "leaked", "waited"],
             "call" => &["function", "instruction", "after", "code", "text"],
             "cost" => &["bare_ns", "probed_ns", "added_ns", "iterations"],
@@ -398,6 +426,16 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
     } else {
         &segments[2..]
     };
+    if let ["members", side @ ("entry" | "exit"), name, _] = rest {
+        let refused = match *side {
+            "entry" => &probe.refused_reads.entry,
+            _ => &probe.refused_reads.exit,
+        };
+        let reason = refused.get(*name).cloned();
+        return Ok(Resolved::Missing(reason.unwrap_or_else(|| {
+            "this read takes no member of a structure, or the capture did not record which".into()
+        })));
+    }
     if let [side @ ("entry" | "exit"), name] = rest {
         let refused = if *side == "entry" {
             &probe.refused_reads.entry

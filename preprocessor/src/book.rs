@@ -8,6 +8,7 @@ use qed_evidence::diagnostic::{Diagnostic, Severity, Source};
 use crate::chapter::Chapter;
 use crate::claims::Claims;
 use crate::config::{Config, OnFail, OnMissing};
+use crate::derivation::Glossary;
 use crate::edit::Edit;
 use crate::facts::{Facts, index};
 use crate::fill::{Filled, Target, fill};
@@ -81,6 +82,7 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
     report.false_claim = claims
         .iter()
         .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()));
+    let glossary = Glossary::read(chapters);
     let mut texts = Vec::new();
     let mut uses = Vec::new();
     for (number, chapter) in chapters.iter().enumerate() {
@@ -89,7 +91,7 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
             text,
             uses: shown,
             problems,
-        } = fill(chapter, number, facts, &claims, target);
+        } = fill(chapter, number, facts, &claims, &glossary, target);
         report.problems.extend(problems);
         texts.push(text);
         uses.push(shown);

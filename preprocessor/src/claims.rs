@@ -510,6 +510,7 @@ fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
         html: facts.templates.render("claim", &data),
         machines: vec![judged.shown],
         uses,
+        ..Rendered::default()
     }
 }
 

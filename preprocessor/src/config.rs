@@ -84,6 +84,8 @@ pub enum Lint {
     ChapterWithoutClaim,
     /// A value wider than its `width`.
     TooWide,
+    /// A name that neither a capture nor the glossary introduced, in a chapter with a derivation check.
+    UndefinedName,
 }
 
 /// How pointers are shown.

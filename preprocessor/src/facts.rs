@@ -1,7 +1,7 @@
 //! What the book can say: every path, on the machine that the reader is shown.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use qed_evidence::diagnostic::nearest;
@@ -68,6 +68,7 @@ pub struct Facts<'a> {
     /// Stand-ins for addresses, per machine, where they must not be known.
     hidden: Vec<Option<Pseudonyms>>,
     cache: RefCell<HashMap<(String, Option<usize>), Looked>>,
+    observed: OnceCell<BTreeSet<String>>,
 }
 
 /// The index of all machines of a store.
@@ -171,6 +172,7 @@ impl<'a> Facts<'a> {
                 })
                 .collect(),
             cache: RefCell::default(),
+            observed: OnceCell::new(),
         }
     }
 
@@ -314,6 +316,14 @@ impl<'a> Facts<'a> {
                 }
                 _ => None,
             })
+    }
+
+    /// All names that the captures observed, on any machine.
+    pub fn observed(&self) -> &BTreeSet<String> {
+        self.observed.get_or_init(|| {
+            let machines = self.loaded.iter().map(|loaded| &loaded.evidence);
+            crate::derivation::observed(self.catalog.investigation, machines)
+        })
     }
 
     /// Where and when a machine's evidence was made: `guest:debian-6.1 · Linux 6.1.0 · 2026-… · 2 hours old`.

@@ -8,6 +8,7 @@ use crate::chapter::{Chapter, Placeholder, to_diagnostic};
 use crate::claims::Claims;
 use crate::config::{Lint, OnMissing};
 use crate::context::{BlockKind, Context};
+use crate::derivation::Glossary;
 use crate::edit::{self, Edit};
 use crate::facts::{Facts, NotWritten, What};
 use crate::html::Place;
@@ -44,6 +45,7 @@ pub fn fill(
     index: usize,
     facts: &Facts<'_>,
     claims: &Claims,
+    glossary: &Glossary,
     target: Target,
 ) -> Filled {
     let text = chapter.source.text.as_str();
@@ -76,12 +78,13 @@ pub fn fill(
         let rendered = match block.kind {
             BlockKind::Claim => claims.render(index, number, facts),
             BlockKind::Exhibit => {
-                exhibits::render(chapter, block, facts, claims, &mut fill.problems)
+                exhibits::render(chapter, block, facts, claims, glossary, &mut fill.problems)
             }
         };
         let Some(rendered) = rendered else { continue };
         machines.extend(rendered.machines);
         fill.uses.extend(rendered.uses);
+        fill.problems.extend(rendered.problems);
         fill.edits.push(match target {
             Target::Html => edit::html_block(text, block.range.clone(), &rendered.html),
             Target::Text => edit::text_block(text, block.range.clone(), &rendered.text),
@@ -473,6 +476,8 @@ pub struct Rendered {
     pub machines: Vec<usize>,
     /// Values that it shows.
     pub uses: Vec<Use>,
+    /// What there is to say to the author.
+    pub problems: Vec<Diagnostic>,
 }
 
 /// Notes a problem at a place of the chapter.

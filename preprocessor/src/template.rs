@@ -22,12 +22,18 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("calltree", include_str!("../templates/calltree.hbs")),
     ("claim", include_str!("../templates/claim.hbs")),
     ("claims", include_str!("../templates/claims.hbs")),
+    ("derivation", include_str!("../templates/derivation.hbs")),
     ("disassembly", include_str!("../templates/disassembly.hbs")),
+    ("evidence", include_str!("../templates/evidence.hbs")),
     ("ledger", include_str!("../templates/ledger.hbs")),
+    ("linkage", include_str!("../templates/linkage.hbs")),
     ("machines", include_str!("../templates/machines.hbs")),
     ("page", include_str!("../templates/page.hbs")),
     ("slot", include_str!("../templates/slot.hbs")),
+    ("steps", include_str!("../templates/steps.hbs")),
     ("table", include_str!("../templates/table.hbs")),
+    ("thread", include_str!("../templates/thread.hbs")),
+    ("trace", include_str!("../templates/trace.hbs")),
 ];
 
 /// The folder of a book's own templates, in its theme folder.

@@ -8,7 +8,7 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::ReadKind;
 use serde::{Deserialize, Serialize};
 
-use super::expr::Decode;
+use super::expr::{Decode, Member};
 
 /// One experiment of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,4 +126,6 @@ pub struct PlannedRead {
     pub kind: Option<ReadKind>,
     /// The set of constants that it is of, if the author said so.
     pub names: Option<String>,
+    /// The member that is read, if it is one.
+    pub member: Option<Member>,
 }

@@ -500,6 +500,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             decode: compiled.decode,
             kind: read.kind,
             names: read.names.clone(),
+            member: compiled.member,
         })
     }
 

@@ -531,6 +531,7 @@ mod round_trip {
                     address,
                     definition,
                     refused_reads: Reads { entry, exit },
+                    members: Members::default(),
                     hits,
                 },
             )

@@ -106,6 +106,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         machines: machines(&uses, &[]),
         html: request.facts.templates.render("bytes", &Data { rows }),
         uses,
+        ..Rendered::default()
     })
 }
 

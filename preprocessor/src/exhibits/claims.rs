@@ -24,7 +24,7 @@ struct Data {
 }
 
 /// The link from one chapter to a claim in another. mdBook turns `.md` into `.html`, and README into index.
-fn link(from: &str, judged: &Judged) -> String {
+pub(super) fn link(from: &str, judged: &Judged) -> String {
     let up = "../".repeat(from.matches('/').count());
     let target = &judged.chapter_name;
     let target = match target.strip_suffix("README.md") {
@@ -96,6 +96,6 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         ),
         text: text.join("\n"),
         machines: (0..facts.loaded.len()).collect(),
-        uses: Vec::new(),
+        ..Rendered::default()
     })
 }

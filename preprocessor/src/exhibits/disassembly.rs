@@ -76,5 +76,6 @@ fn show(
         text,
         machines: vec![machine],
         uses,
+        ..Rendered::default()
     })
 }

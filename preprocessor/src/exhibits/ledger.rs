@@ -108,5 +108,6 @@ fn show(
         text,
         machines: vec![machine],
         uses: vec![Use::rests_on(format!("{name}.objects"), machine)],
+        ..Rendered::default()
     })
 }

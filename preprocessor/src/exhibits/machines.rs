@@ -132,6 +132,6 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         html: facts.templates.render("machines", &Data { machines }),
         text: text.join("\n"),
         machines: (0..facts.loaded.len()).collect(),
-        uses: Vec::new(),
+        ..Rendered::default()
     })
 }

@@ -3,24 +3,35 @@
 mod bytes;
 mod calltree;
 mod claims;
+mod derivation;
 mod disassembly;
+mod evidence;
 mod ledger;
+mod linkage;
 mod machines;
 mod shown;
 mod slot;
+mod steps;
 mod table;
+mod thread;
+mod trace;
+mod tree;
 
 use std::ops::Range;
 
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 use qed_evidence::document::Experiment;
+use qed_evidence::{Path, Value};
 
 use crate::chapter::Chapter;
 use crate::claims::Claims;
 use crate::context::Block;
-use crate::facts::{Facts, sound};
+use crate::derivation::Glossary;
+use crate::facts::{Facts, NotWritten, What, sound};
 use crate::fill::{Rendered, note};
-use crate::syntax::{SyntaxError, Words, only_options, words};
+use crate::format::{As, describe};
+use crate::page::Use;
+use crate::syntax::{Spanned, SyntaxError, Words, only_options, words};
 
 /// What an exhibit is asked for.
 pub struct Request<'a, 'f> {
@@ -34,10 +45,14 @@ pub struct Request<'a, 'f> {
     pub source: &'a str,
     /// The chapter's path relative to `src`.
     pub chapter: &'a str,
+    /// The chapter.
+    pub page: &'a Chapter,
     /// The evidence.
     pub facts: &'a Facts<'f>,
     /// The book's claims.
     pub claims: &'a Claims,
+    /// The terms that the book defines.
+    pub glossary: &'a Glossary,
 }
 
 /// Something that [`Request`]s are made to.
@@ -69,6 +84,18 @@ const EXHIBITS: &[Exhibit] = &[
         render: claims::render,
     },
     Exhibit {
+        name: "derivation",
+        options: &[],
+        takes_body: false,
+        render: derivation::render,
+    },
+    Exhibit {
+        name: "evidence",
+        options: &["machine"],
+        takes_body: false,
+        render: evidence::render,
+    },
+    Exhibit {
         name: "disassembly",
         options: &["experiment", "machine"],
         takes_body: false,
@@ -79,6 +106,12 @@ const EXHIBITS: &[Exhibit] = &[
         options: &["experiment", "machine"],
         takes_body: false,
         render: ledger::render,
+    },
+    Exhibit {
+        name: "linkage",
+        options: &["machine", "title"],
+        takes_body: true,
+        render: linkage::render,
     },
     Exhibit {
         name: "machines",
@@ -93,10 +126,28 @@ const EXHIBITS: &[Exhibit] = &[
         render: slot::render,
     },
     Exhibit {
+        name: "steps",
+        options: &["machine"],
+        takes_body: true,
+        render: steps::render,
+    },
+    Exhibit {
         name: "table",
         options: &["machine"],
         takes_body: true,
         render: table::render,
+    },
+    Exhibit {
+        name: "thread",
+        options: &["machine"],
+        takes_body: true,
+        render: thread::render,
+    },
+    Exhibit {
+        name: "trace",
+        options: &["experiment", "machine"],
+        takes_body: true,
+        render: trace::render,
     },
 ];
 
@@ -111,9 +162,10 @@ pub fn render(
     block: &Block,
     facts: &Facts<'_>,
     claims: &Claims,
+    glossary: &Glossary,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Rendered> {
-    match try_render(chapter, block, facts, claims) {
+    match try_render(chapter, block, facts, claims, glossary) {
         Ok(rendered) => Some(rendered),
         Err(error) => {
             note(problems, chapter, error);
@@ -127,6 +179,7 @@ fn try_render(
     block: &Block,
     facts: &Facts<'_>,
     claims: &Claims,
+    glossary: &Glossary,
 ) -> Result<Rendered, SyntaxError> {
     let source = chapter.source.text.as_str();
     let words = words(source, block.info.clone())?;
@@ -185,8 +238,10 @@ fn try_render(
         body: &body,
         source,
         chapter: &chapter.source.name,
+        page: chapter,
         facts,
         claims,
+        glossary,
     })
 }
 
@@ -243,6 +298,80 @@ impl<'f> Request<'_, 'f> {
     }
 }
 
+/// A value that an exhibit shows.
+pub struct Looked {
+    /// The value as it is in the evidence; `None` if there is none, or it must not be believed.
+    pub value: Option<Value>,
+    /// What stands in the page: the value as text, or the gap with its reason.
+    pub used: Use,
+    /// There is no value to show.
+    pub missing: bool,
+}
+
+impl Request<'_, '_> {
+    /// The value of a path that stands in the body: on `machine`, or on the one that the reader is shown.
+    fn look(
+        &self,
+        name: &Spanned,
+        machine: Option<usize>,
+        style: (Option<As>, Option<&str>),
+    ) -> Result<Looked, SyntaxError> {
+        let path: Path = name
+            .text
+            .parse()
+            .map_err(|m: String| SyntaxError::new(name.span.clone(), m, None))?;
+        let shown = self.facts.show(&path, machine);
+        let shown = shown.as_ref().as_ref().map_err(|error| {
+            let near = error.nearest.as_ref();
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            let message = format!("unknown path: {}", error.message);
+            SyntaxError::new(name.span.clone(), message, help)
+        })?;
+        let clean = |reason: &str| match shown.machine {
+            Some(machine) => self.facts.clean(machine, reason),
+            None => reason.to_owned(),
+        };
+        let (text, note, missing) = match &shown.what {
+            What::Value(value, _) => {
+                match self
+                    .facts
+                    .write(shown.machine, Some(path.as_str()), value, style.0)
+                {
+                    Ok(text) => (text, describe(value), false),
+                    Err(NotWritten::Withheld(reason)) => {
+                        (format!("WITHHELD ({reason})"), "WITHHELD".into(), true)
+                    }
+                    Err(NotWritten::Cannot(reason)) => {
+                        let message = format!("`{path}` cannot be shown so: {reason}");
+                        return Err(SyntaxError::new(name.span.clone(), message, None));
+                    }
+                }
+            }
+            What::Missing(why) => (
+                format!("UNVERIFIED ({})", clean(why)),
+                "UNVERIFIED".into(),
+                true,
+            ),
+            What::Broken(why) => (format!("ERROR ({})", clean(why)), "ERROR".into(), true),
+        };
+        Ok(Looked {
+            value: match &shown.what {
+                What::Value(value, _) => Some(value.clone()),
+                _ => None,
+            },
+            used: Use {
+                path: path.to_string(),
+                machine: shown.machine,
+                style: style.1.map(str::to_owned),
+                text,
+                note,
+                listed: false,
+            },
+            missing,
+        })
+    }
+}
+
 /// An exhibit that has nothing to show, and why.
 fn nothing(facts: &Facts<'_>, machine: usize, why: &str) -> Rendered {
     let name = &facts.loaded[machine].machine;
@@ -252,7 +381,7 @@ fn nothing(facts: &Facts<'_>, machine: usize, why: &str) -> Rendered {
         html: format!("<div class=\"qed-exhibit qed-unverified\"><p>{html}</p></div>"),
         text,
         machines: vec![machine],
-        uses: Vec::new(),
+        ..Rendered::default()
     }
 }
 

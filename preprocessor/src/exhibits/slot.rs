@@ -138,6 +138,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         machines: machines(&uses, &[]),
         html: request.facts.templates.render("slot", &data),
         uses,
+        ..Rendered::default()
     })
 }
 

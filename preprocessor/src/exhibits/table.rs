@@ -31,6 +31,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         machines: machines(&uses, &[]),
         html: request.facts.templates.render("table", &Data { rows }),
         uses,
+        ..Rendered::default()
     })
 }
 

@@ -108,6 +108,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
         instruction: None,
         listed: None,
         refused_reads: Reads::default(),
+        members: Members::default(),
         hits,
     };
     let pointer = Value::Address {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use qed_collector_ebpf::{Event, MAX_READ_BYTES, side};
 use qed_evidence::document::{
-    Backend, Hit, Instruction, Ledger, Parameter, Probe, Reads, Target, Task,
+    Backend, Hit, Instruction, Ledger, Member, Members, Parameter, Probe, Reads, Target, Task,
 };
 use qed_evidence::investigation::Experiment;
 use qed_evidence::value::{Address, Bytes, Datum, Frame, Value};
@@ -243,6 +243,10 @@ fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
             entry: planned.refused.entry.clone(),
             exit: planned.refused.exit.clone(),
         },
+        members: Members {
+            entry: members(&planned.entry),
+            exit: members(&planned.exit),
+        },
         hits: Vec::new(),
     }
 }
@@ -265,6 +269,20 @@ fn listed(planned: &PlannedProbe, seen: &Seen<'_>) -> Option<Datum> {
         Ok(text) => Value::text(text).into(),
         Err(reason) => Datum::unavailable(reason.clone()),
     })
+}
+
+/// The members that reads take.
+fn members(reads: &[PlannedRead]) -> BTreeMap<String, Member> {
+    let taken = reads.iter().filter_map(|read| {
+        let member = read.member.clone()?;
+        let member = Member {
+            structure: member.structure,
+            name: member.name,
+            offset: member.offset,
+        };
+        Some((read.name.clone(), member))
+    });
+    taken.collect()
 }
 
 fn task_name(event: &Event) -> String {

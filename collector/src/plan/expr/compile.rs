@@ -30,7 +30,9 @@ pub fn compile(path: &str, scope: &Scope) -> Result<Compiled> {
     let expr = parse(path)?;
     let compiler = Compiler { scope };
     let value = compiler.value(&expr)?;
-    compiler.read(value, &expr.span)
+    let member = value.member.clone();
+    let compiled = compiler.read(value, &expr.span)?;
+    Ok(Compiled { member, ..compiled })
 }
 
 /// Find what is wrong with `path` on every kernel, without looking at one.
@@ -143,6 +145,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                     },
                     ty: parameter.type_id.into(),
                     holds: Holds::Itself,
+                    member: None,
                 }),
                 Passing::Unreadable(reason) => {
                     wrong(span, format!("parameter `{name}` cannot be read: {reason}"))
@@ -196,6 +199,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             place: Place::root(root::RETURN),
             ty: type_id.into(),
             holds: Holds::Itself,
+            member: None,
         })
     }
 
@@ -208,6 +212,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 },
                 ty: Ty::from(self.tagged("struct", tag, span)?).pointer(false),
                 holds: Holds::Itself,
+                member: None,
             })
         };
         match (name, arguments) {
@@ -245,6 +250,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 },
                 ty: Ty::from(TypeId::VOID).pointer(false),
                 holds: Holds::Code(0),
+                member: None,
             }),
             _ => Err(unknown_call(name, span)),
         }
@@ -276,6 +282,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             },
             ty: Ty::from(TypeId::VOID),
             holds: Holds::Code(bytes),
+            member: None,
         })
     }
 

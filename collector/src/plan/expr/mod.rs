@@ -38,6 +38,7 @@ pub use decode::{Decode, Decoded, decode};
 
 use crate::btf::{Btf, BtfError, Parameter, TypeId};
 use qed_collector_ebpf::ReadSpec;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// A read path, ready for the kernel side, and how to understand what it brings back.
@@ -47,6 +48,20 @@ pub struct Compiled {
     pub spec: ReadSpec,
     /// What its bytes mean.
     pub decode: Decode,
+    /// The member that is read, if it is one.
+    pub member: Option<Member>,
+}
+
+/// A member of a structure, seen from the last pointer that a path follows: of `sock->sk->__sk_common.skc_family`
+/// it is `__sk_common.skc_family` of `struct sock`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The structure or union, as C writes it.
+    pub structure: String,
+    /// The member, with those around it.
+    pub name: String,
+    /// Bytes from the start of the structure.
+    pub offset: u64,
 }
 
 /// What `return` means where the path is evaluated.

@@ -96,6 +96,7 @@ impl Compiler<'_, '_, '_> {
             Holds::Kernel | Holds::Bits { .. } | Holds::Code(_) => (form::BYTES, size),
         };
         Ok(Compiled {
+            member: None,
             spec: value.place.spec(form, size, span)?,
             decode,
         })
@@ -123,6 +124,7 @@ impl Compiler<'_, '_, '_> {
                     form::STRING
                 };
                 Ok(Compiled {
+                    member: None,
                     spec: place.spec(form, MAX, span)?,
                     decode: Decode::Text {
                         max: MAX,
@@ -159,6 +161,7 @@ impl Compiler<'_, '_, '_> {
                 form::STRING
             };
             return Ok(Compiled {
+                member: None,
                 spec: value.place.spec(form, MAX, span)?,
                 decode: Decode::Text {
                     max: MAX,

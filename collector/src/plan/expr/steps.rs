@@ -19,6 +19,8 @@ impl<'a> Compiler<'_, '_, 'a> {
     ) -> Result<Value> {
         let value = self.value(of)?;
         let shape = value.ty.shape(self.btf()).at(&of.span)?;
+        // Behind an arrow begins another object; behind a dot it is the same one.
+        let around = value.member.clone().filter(|_| !arrow);
         let (mut place, user, composite) = match (shape, arrow) {
             (Shape::Pointer(target), true) => {
                 let place = self.follow(value, &target, &of.span)?;
@@ -64,10 +66,24 @@ impl<'a> Compiler<'_, '_, 'a> {
             (_, true) => return wrong(span, "bit fields in the task's memory cannot be read"),
             (bits, false) => Holds::Bits { bit_offset, bits },
         };
+        let bytes = u64::from(member.bit_offset / 8);
+        let seen = match around {
+            Some(around) => super::Member {
+                name: format!("{}.{}", around.name, name.text),
+                offset: around.offset + bytes,
+                ..around
+            },
+            None => super::Member {
+                structure: self.btf().type_name(composite.id).at(span)?,
+                name: name.text.clone(),
+                offset: bytes,
+            },
+        };
         Ok(Value {
             place,
             ty: member.type_id.into(),
             holds,
+            member: Some(seen),
         })
     }
 
@@ -143,6 +159,8 @@ impl<'a> Compiler<'_, '_, 'a> {
 
     /// Element `index` of an array, or what is `index` elements after a pointer, or before it.
     pub(super) fn index(&self, value: Value, index: i128, span: &Range<usize>) -> Result<Value> {
+        let around = value.member.clone();
+        let mut seen = None;
         let (mut place, element, holds) = match value.ty.shape(self.btf()).at(span)? {
             Shape::Pointer(target) => {
                 let place = self.follow(value, &target, span)?;
@@ -165,6 +183,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                             ),
                         );
                     }
+                    seen = around;
                     (value.place, element.into(), value.holds)
                 }
                 _ => {
@@ -181,11 +200,18 @@ impl<'a> Compiler<'_, '_, 'a> {
                 format!("it points to `{ty}`, which has no size: say what it is with a cast"),
             );
         };
-        place.shift(i128::from(size).saturating_mul(index), span)?;
+        let bytes = i128::from(size).saturating_mul(index);
+        place.shift(bytes, span)?;
+        let member = seen.map(|seen| super::Member {
+            name: format!("{}[{index}]", seen.name),
+            offset: seen.offset + u64::try_from(bytes).unwrap_or_default(),
+            ..seen
+        });
         Ok(Value {
             place,
             ty: element,
             holds,
+            member,
         })
     }
 
@@ -198,11 +224,11 @@ impl<'a> Compiler<'_, '_, 'a> {
                 return wrong(span, "it is a value in a register, which has no address");
             }
         };
-        Ok(Value {
-            ty: value.ty.pointer(user),
-            place: value.place,
-            holds: Holds::Itself,
-        })
+        Ok(Value::new(
+            value.place,
+            value.ty.pointer(user),
+            Holds::Itself,
+        ))
     }
 
     pub(super) fn cast(&self, text: &TypeText, value: Value, span: &Range<usize>) -> Result<Value> {
@@ -265,6 +291,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             place: value.place,
             ty,
             holds,
+            member: value.member,
         })
     }
 
@@ -304,11 +331,11 @@ impl<'a> Compiler<'_, '_, 'a> {
         }
         let mut place = self.follow(value, &target, &of.span)?;
         place.shift(-offset, &of.span)?;
-        Ok(Value {
+        Ok(Value::new(
             place,
-            ty: container.pointer(target.user),
-            holds: Holds::Itself,
-        })
+            container.pointer(target.user),
+            Holds::Itself,
+        ))
     }
 
     /// The name of `ty` without typedefs and qualifiers at its top.

@@ -1,6 +1,6 @@
 //! What a part of a path stands for while it is compiled: a place in the kernel and the type of what is there.
 
-use super::{ErrorClass, ExprError};
+use super::{ErrorClass, ExprError, Member};
 use crate::btf::{Btf, BtfError, Stripped, Type, TypeId};
 use qed_collector_ebpf::{MAX_HOPS, ReadSpec};
 use std::ops::Range;
@@ -191,6 +191,20 @@ pub(super) struct Value {
     pub place: Place,
     pub ty: Ty,
     pub holds: Holds,
+    /// The member that the path has arrived at.
+    pub member: Option<Member>,
+}
+
+impl Value {
+    /// Something that is no member of a structure.
+    pub fn new(place: Place, ty: Ty, holds: Holds) -> Self {
+        Value {
+            place,
+            ty,
+            holds,
+            member: None,
+        }
+    }
 }
 
 /// How a [`Place`] gives a value.

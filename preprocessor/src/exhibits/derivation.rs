@@ -1,0 +1,207 @@
+//! What a chapter takes for granted: names that nothing introduced, claims that no evidence carries, and whether it
+//! may be believed as a whole.
+
+use qed_evidence::claim::Verdict;
+use qed_evidence::diagnostic::{Diagnostic, nearest};
+use serde::Serialize;
+
+use super::Request;
+use crate::claims::{Judged, badge, class};
+use crate::config::Lint;
+use crate::derivation::names;
+use crate::fill::Rendered;
+use crate::syntax::SyntaxError;
+
+/// Words that pages say about claims; others are in [`crate::fill::GAPS`].
+const VERDICTS: &[&str] = &["PASS", "FAIL"];
+
+#[derive(Serialize)]
+struct Inference {
+    id: String,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct Data {
+    introduced: String,
+    undefined: Vec<String>,
+    inferences: Vec<Inference>,
+    class: &'static str,
+    badge: String,
+    reason: String,
+}
+
+/// What a claim comes to for its chapter: as shown there, or where it does not apply to that machine, on the first
+/// one that it applies to. A failure on any machine is one.
+fn verdict(judged: &Judged) -> (Verdict, Option<usize>) {
+    let all = &judged.judgements;
+    if let Some(at) = all.iter().position(|j| j.verdict.is_failure()) {
+        return (all[at].verdict, Some(at));
+    }
+    let shown = all[judged.shown].verdict;
+    if shown == Verdict::NotApplicable
+        && let Some(at) = all.iter().position(|j| j.verdict != Verdict::NotApplicable)
+    {
+        return (all[at].verdict, Some(at));
+    }
+    (shown, Some(judged.shown))
+}
+
+/// The status of a chapter with these verdicts and so many names that nothing introduced.
+fn status(verdicts: &[Verdict], undefined: usize) -> (Verdict, String) {
+    let count = |wanted: Verdict| verdicts.iter().filter(|v| **v == wanted).count();
+    let failed = verdicts.iter().filter(|v| v.is_failure()).count();
+    let (pass, open) = (
+        count(Verdict::Pass),
+        verdicts.len() - failed - count(Verdict::Pass),
+    );
+    let all = verdicts.len();
+    if failed > 0 {
+        (Verdict::Fail, format!("{failed} of {all} claims failed"))
+    } else if all == 0 {
+        (Verdict::Unverified, "the chapter makes no claim".into())
+    } else if open > 0 {
+        (
+            Verdict::Unverified,
+            format!("{pass} of {all} claims passed, {open} could not be shown"),
+        )
+    } else if undefined > 0 {
+        let things = if undefined == 1 {
+            "thing is"
+        } else {
+            "things are"
+        };
+        (
+            Verdict::Unverified,
+            format!("{pass} of {all} claims passed, and {undefined} {things} not derived"),
+        )
+    } else {
+        (
+            Verdict::Pass,
+            format!("{pass} of {all} claims passed, and nothing is underived"),
+        )
+    }
+}
+
+/// Renders the exhibit; each name that nothing introduced is a warning at its place.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let facts = request.facts;
+    let investigation = &facts.catalog.investigation;
+    let own = |name: &str| {
+        request.claims.get(name).is_some()
+            || investigation
+                .experiments
+                .iter()
+                .any(|e| e.name == name || e.probe(name).is_some())
+    };
+    let observed = facts.observed();
+    let mut problems = Vec::new();
+    let mut undefined = Vec::new();
+    let (mut seen, mut defined) = (0, 0);
+    for named in names(request.page) {
+        let name = named.name.as_str();
+        if own(name) || crate::fill::GAPS.contains(&name) || VERDICTS.contains(&name) {
+            continue;
+        }
+        if observed.contains(name) {
+            seen += 1;
+        } else if request.glossary.defines(name) {
+            defined += 1;
+        } else {
+            let message = format!("`{name}` is named, and nothing introduced it");
+            let near = nearest(name, observed.iter().map(String::as_str));
+            let help = match near {
+                Some(near) => {
+                    format!("did you mean `{near}`? Else define it in the glossary, or observe it")
+                }
+                None => "define it in a definition list of glossary.md, or observe it with a probe"
+                    .to_owned(),
+            };
+            let problem = Diagnostic::error(&request.page.source, named.span, message).help(help);
+            let denied = facts.config.deny.contains(&Lint::UndefinedName);
+            problems.push(if denied { problem } else { problem.warning() });
+            undefined.push(named.name);
+        }
+    }
+    let of_chapter: Vec<&Judged> = request
+        .claims
+        .in_order()
+        .filter(|judged| judged.chapter_name == request.chapter)
+        .collect();
+    let verdicts: Vec<Verdict> = of_chapter.iter().map(|judged| verdict(judged).0).collect();
+    let inferences: Vec<Inference> = of_chapter
+        .iter()
+        .filter_map(|judged| {
+            let (verdict, at) = verdict(judged);
+            let open = matches!(verdict, Verdict::Unverified | Verdict::NotApplicable);
+            let at = at.filter(|_| open)?;
+            let reason = judged.judgements[at]
+                .reason
+                .as_deref()
+                .unwrap_or("it applies to no machine");
+            Some(Inference {
+                id: judged.claim.id.clone(),
+                reason: facts.clean(at, reason),
+            })
+        })
+        .collect();
+    let (verdict, reason) = status(&verdicts, undefined.len());
+    let data = Data {
+        introduced: format!("{seen} names observed by captures, {defined} defined in the glossary"),
+        undefined,
+        inferences,
+        class: class(verdict),
+        badge: badge(verdict),
+        reason,
+    };
+    Ok(Rendered {
+        text: text(&data),
+        html: facts.templates.render("derivation", &data),
+        problems,
+        ..Rendered::default()
+    })
+}
+
+fn text(data: &Data) -> String {
+    let mut lines = vec![format!(
+        "New things introduced without derivation ({}):",
+        data.introduced
+    )];
+    lines.extend(data.undefined.iter().map(|name| format!("  {name}")));
+    if data.undefined.is_empty() {
+        lines.push("  none".into());
+    }
+    lines.push("New inference (claims without evidence):".into());
+    lines.extend(
+        data.inferences
+            .iter()
+            .map(|i| format!("  {}: {}", i.id, i.reason)),
+    );
+    if data.inferences.is_empty() {
+        lines.push("  none".into());
+    }
+    lines.push(format!(
+        "Rejection status: {} ({})",
+        data.badge, data.reason
+    ));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that only claims that all pass, and nothing that is undefined, make a PASS.
+    #[test]
+    fn only_all_is_pass() {
+        use Verdict::{Error, Fail, NotApplicable, Pass, Unverified};
+        let of = |verdicts: &[Verdict], undefined| status(verdicts, undefined).0;
+        assert_eq!(of(&[Pass, Pass], 0), Pass);
+        assert_eq!(of(&[Pass, Pass], 1), Unverified);
+        assert_eq!(of(&[], 0), Unverified);
+        assert_eq!(of(&[Pass, Unverified], 0), Unverified);
+        assert_eq!(of(&[Pass, NotApplicable], 0), Unverified);
+        assert_eq!(of(&[Pass, Unverified, Error], 0), Fail);
+        assert_eq!(of(&[Fail], 3), Fail);
+    }
+}

@@ -1,0 +1,176 @@
+//! The whole evidence of a machine: every path with its value, folded by experiment, and the document itself to be
+//! downloaded, where its addresses may be known.
+
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use qed_evidence::leaves::{Leaf, Leaves};
+use qed_evidence::path::SECTIONS;
+use serde::Serialize;
+
+use super::{Request, caption};
+use crate::config::evidence_file;
+use crate::escape::visible;
+use crate::fill::Rendered;
+use crate::syntax::SyntaxError;
+
+#[derive(Serialize)]
+struct Group {
+    title: String,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Download {
+    /// `guest-debian-6.1.json.gz`.
+    name: String,
+    /// The file itself, as a `data:` URL: a page is all that a book's build can make.
+    url: String,
+    size: String,
+}
+
+#[derive(Serialize)]
+struct Data {
+    caption: String,
+    groups: Vec<Group>,
+    download: Option<Download>,
+    withheld: Option<String>,
+}
+
+/// The leaves by their first name, without those that `hit1` shows a second time.
+fn groups<'l>(leaves: &'l Leaves<'_>) -> Vec<(&'l str, Vec<(&'l str, &'l Leaf<'l>)>)> {
+    let mut out: Vec<(&str, Vec<(&str, &Leaf<'_>)>)> = Vec::new();
+    for (path, leaf) in leaves {
+        if path.contains(".hit1.") && leaves.contains_key(&path.replace(".hit1.", ".")) {
+            continue;
+        }
+        let first = path.split('.').next().unwrap_or_default();
+        match out.last_mut() {
+            Some((name, list)) if *name == first => list.push((path, leaf)),
+            _ => out.push((first, vec![(path, leaf)])),
+        }
+    }
+    // What is about the whole capture comes before the experiments.
+    out.sort_by_key(|(name, _)| !SECTIONS.contains(name));
+    out
+}
+
+/// The document, packed.
+fn download(evidence: &qed_evidence::Evidence) -> Result<Download, String> {
+    let text = qed_evidence::reader::write(evidence).map_err(|error| error.to_string())?;
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    let packed = packer
+        .write_all(text.as_bytes())
+        .and_then(|()| packer.finish());
+    let packed = packed.map_err(|error| format!("it could not be packed: {error}"))?;
+    Ok(Download {
+        name: format!("{}.gz", evidence_file(&evidence.machine.name)),
+        size: format!("{} bytes, {} unpacked", packed.len(), text.len()),
+        url: format!("data:application/gzip;base64,{}", STANDARD.encode(packed)),
+    })
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let facts = request.facts;
+    let machine = request
+        .machine()?
+        .unwrap_or_else(|| facts.default_machine("run"));
+    let loaded = &facts.loaded[machine];
+    let groups: Vec<Group> = groups(&facts.catalog.machines[machine].leaves)
+        .into_iter()
+        .map(|(name, leaves)| {
+            let width = leaves.iter().map(|(path, _)| path.len()).max().unwrap_or(0);
+            let lines: Vec<String> = leaves
+                .iter()
+                .map(|(path, leaf)| {
+                    let text = match (leaf.datum.value(), &*leaf.datum) {
+                        (Some(value), _) => facts.write_plain(machine, Some(path), value),
+                        (None, qed_evidence::value::Datum::Unavailable(why)) => {
+                            format!("unavailable: {}", facts.clean(machine, &why.unavailable))
+                        }
+                        (None, qed_evidence::value::Datum::Value(_)) => String::new(),
+                    };
+                    format!("{path:<width$}  {}", visible(&text))
+                })
+                .collect();
+            Group {
+                title: format!("{name}: {} values", lines.len()),
+                text: lines.join("\n"),
+            }
+        })
+        .collect();
+    let (download, withheld) = if facts.hides(machine) {
+        let why = format!(
+            "The document itself is not published: it holds addresses of {}, which is a live machine, and one of \
+             them would tell where its kernel is until it is booted again. The values above have stand-ins in \
+             their place.",
+            loaded.machine
+        );
+        (None, Some(why))
+    } else {
+        match download(&loaded.evidence) {
+            Ok(download) => (Some(download), None),
+            Err(why) => (
+                None,
+                Some(format!("The document cannot be downloaded: {why}.")),
+            ),
+        }
+    };
+    let data = Data {
+        caption: caption(facts, machine, "All that was captured"),
+        groups,
+        download,
+        withheld,
+    };
+    let mut text = data.caption.clone();
+    for group in &data.groups {
+        text.push_str(&format!("\n\n{}\n{}", group.title, group.text));
+    }
+    if let Some(withheld) = &data.withheld {
+        text.push_str(&format!("\n\n{withheld}"));
+    }
+    Ok(Rendered {
+        html: facts.templates.render("evidence", &data),
+        text,
+        machines: vec![machine],
+        ..Rendered::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qed_evidence::leaves::Drift;
+    use qed_evidence::value::{Datum, Value};
+    use std::borrow::Cow;
+
+    /// Check that sections come first, and that a value which two paths name stands there once.
+    #[test]
+    fn groups_leaves() {
+        let leaf = || Leaf {
+            datum: Cow::Owned(Datum::Value(Value::int(1))),
+            drift: Drift::Invariant,
+        };
+        let names = [
+            "create.p.order",
+            "create.p.hit1.order",
+            "create.q.hit1.order",
+            "run.id",
+            "kaslr.slide",
+        ];
+        let leaves: Leaves<'_> = names
+            .iter()
+            .map(|name| ((*name).to_owned(), leaf()))
+            .collect();
+        let groups = groups(&leaves);
+        let names: Vec<(&str, usize)> = groups
+            .iter()
+            .map(|(name, list)| (*name, list.len()))
+            .collect();
+        assert_eq!(names, [("kaslr", 1), ("run", 1), ("create", 2)]);
+    }
+}

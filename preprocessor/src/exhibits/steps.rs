@@ -1,0 +1,225 @@
+//! Numbered steps, each with the values that its probes measured and the verdicts that it rests on.
+//!
+//! Each line of the body is `TEXT: PATH as="…", PATH; CLAIM, CLAIM`: what the step is, what to show, and which
+//! claims prove it. Paths may be left out, claims may not: a step that nothing proves is no step.
+
+use std::ops::Range;
+
+use qed_evidence::claim::Verdict;
+use serde::Serialize;
+
+use super::Request;
+use super::claims::link;
+use crate::claims::{badge, class};
+use crate::fill::Rendered;
+use crate::format::{STYLE_OPTIONS, Style};
+use crate::page::machines;
+use crate::syntax::{Spanned, SyntaxError, only_options, words};
+
+#[derive(Serialize)]
+struct Shown {
+    path: String,
+    machine: String,
+    style: Option<String>,
+    text: String,
+    provenance: String,
+    missing: bool,
+}
+
+#[derive(Serialize)]
+struct Proof {
+    id: String,
+    href: String,
+    badge: String,
+    class: &'static str,
+}
+
+#[derive(Serialize)]
+struct Step {
+    number: String,
+    title: String,
+    badge: String,
+    class: &'static str,
+    values: Vec<Shown>,
+    proofs: Vec<Proof>,
+}
+
+#[derive(Serialize)]
+struct Data {
+    steps: Vec<Step>,
+}
+
+/// The verdict of a step with these claims: the worst of them.
+fn worst(verdicts: &[Verdict]) -> Verdict {
+    let rank = |verdict: &Verdict| match verdict {
+        Verdict::Error => 4,
+        Verdict::Fail => 3,
+        Verdict::Unverified => 2,
+        Verdict::NotApplicable => 1,
+        Verdict::Pass => 0,
+    };
+    verdicts
+        .iter()
+        .copied()
+        .max_by_key(rank)
+        .unwrap_or(Verdict::Unverified)
+}
+
+/// The parts of `text[span]` between `separator`s that stand outside quotes, with their places.
+fn split(text: &str, span: Range<usize>, separator: char) -> Vec<Range<usize>> {
+    let mut out = Vec::new();
+    let (mut start, mut quoted) = (span.start, false);
+    for (at, c) in text[span.clone()].char_indices() {
+        if c == '"' {
+            quoted = !quoted;
+        } else if c == separator && !quoted {
+            out.push(start..span.start + at);
+            start = span.start + at + c.len_utf8();
+        }
+    }
+    out.push(start..span.end);
+    out.retain(|range| !text[range.clone()].trim().is_empty());
+    out
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    const FORM: &str = "write `TEXT: PATH, PATH; CLAIM, CLAIM` in each line";
+    let machine = request.machine()?;
+    let facts = request.facts;
+    if request.body.is_empty() {
+        let message = "the exhibit has no step";
+        return Err(SyntaxError::new(
+            request.info.clone(),
+            message,
+            FORM.to_owned(),
+        ));
+    }
+    let mut steps = Vec::new();
+    let mut uses = Vec::new();
+    let mut shown_on = Vec::new();
+    for (index, (line, span)) in request.body.iter().enumerate() {
+        let wrong = || SyntaxError::new(span.clone(), "this is not a step", FORM.to_owned());
+        let colon = line.find(": ").ok_or_else(wrong)?;
+        let rest = span.start + colon + 1..span.end;
+        let semicolon = request.source[rest.clone()].rfind(';').ok_or_else(wrong)?;
+        let (paths, claims) = (
+            rest.start..rest.start + semicolon,
+            rest.start + semicolon + 1..rest.end,
+        );
+        let mut values = Vec::new();
+        for part in split(request.source, paths, ',') {
+            let parsed = words(request.source, part.clone())?;
+            only_options(&parsed, STYLE_OPTIONS)?;
+            let [path] = &parsed.words[..] else {
+                return Err(SyntaxError::new(part, "one path between two commas", None));
+            };
+            let style = Style::read(&parsed)?;
+            let style_text = parsed.option("as").map(|o| o.value.text.as_str());
+            let looked = request.look(path, machine, (style.format, style_text))?;
+            values.push(Shown {
+                path: looked.used.path.clone(),
+                machine: looked.used.machine_name(facts),
+                style: looked.used.style.clone(),
+                text: looked.used.text.clone(),
+                provenance: looked.used.provenance(facts),
+                missing: looked.missing,
+            });
+            uses.push(looked.used);
+        }
+        let mut verdicts = Vec::new();
+        let mut proofs = Vec::new();
+        for part in split(request.source, claims, ',') {
+            let text = &request.source[part.clone()];
+            let start = part.start + (text.len() - text.trim_start().len());
+            let id = Spanned {
+                text: text.trim().to_owned(),
+                span: start..start + text.trim().len(),
+            };
+            let Some(judged) = request.claims.get(&id.text) else {
+                let near = qed_evidence::diagnostic::nearest(&id.text, request.claims.ids());
+                let help = near.map(|near| format!("did you mean `{near}`?"));
+                let message = format!("no chapter makes a claim `{}`", id.text);
+                return Err(SyntaxError::new(id.span, message, help));
+            };
+            let on = machine.unwrap_or(judged.shown);
+            let verdict = judged.judgements[on].verdict;
+            shown_on.push(on);
+            verdicts.push(verdict);
+            proofs.push(Proof {
+                href: link(request.chapter, judged),
+                badge: badge(verdict),
+                class: class(verdict),
+                id: id.text,
+            });
+        }
+        if proofs.is_empty() {
+            return Err(wrong());
+        }
+        let verdict = worst(&verdicts);
+        steps.push(Step {
+            number: format!("{:02}", index + 1),
+            title: line[..colon].trim().to_owned(),
+            badge: badge(verdict),
+            class: class(verdict),
+            values,
+            proofs,
+        });
+    }
+    let mut text = Vec::new();
+    for step in &steps {
+        text.push(format!("{} {}  {}", step.number, step.title, step.badge));
+        let width = step
+            .values
+            .iter()
+            .map(|v| v.path.chars().count())
+            .max()
+            .unwrap_or(0);
+        text.extend(
+            step.values
+                .iter()
+                .map(|v| format!("   {:<width$}  {}", v.path, v.text)),
+        );
+        let proofs: Vec<String> = step
+            .proofs
+            .iter()
+            .map(|p| format!("{} {}", p.id, p.badge))
+            .collect();
+        text.push(format!("   proved by {}", proofs.join(", ")));
+    }
+    Ok(Rendered {
+        text: text.join("\n"),
+        machines: machines(&uses, &shown_on),
+        html: facts.templates.render("steps", &Data { steps }),
+        uses,
+        ..Rendered::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that one claim that did not pass is enough for the step not to pass.
+    #[test]
+    fn worst_wins() {
+        use Verdict::{Error, Fail, NotApplicable, Pass, Unverified};
+        assert_eq!(worst(&[Pass, Pass]), Pass);
+        assert_eq!(worst(&[Pass, NotApplicable]), NotApplicable);
+        assert_eq!(worst(&[NotApplicable, Unverified, Pass]), Unverified);
+        assert_eq!(worst(&[Fail, Unverified]), Fail);
+        assert_eq!(worst(&[Fail, Error, Pass]), Error);
+        assert_eq!(worst(&[]), Unverified);
+    }
+
+    /// Check that separators inside quotes do not separate, and that places are true.
+    #[test]
+    fn splits() {
+        let text = "x a as=\"b,c\", d ,";
+        let parts: Vec<&str> = split(text, 2..text.len(), ',')
+            .into_iter()
+            .map(|r| &text[r])
+            .collect();
+        assert_eq!(parts, ["a as=\"b,c\"", " d "]);
+    }
+}

@@ -1,0 +1,147 @@
+//! One value through all calls: the call tree of an experiment, and at each call how the value came or went.
+//!
+//! The body is one path. Its value is looked for in every argument, result and read of the experiment that the path
+//! belongs to.
+
+use qed_evidence::Path;
+use qed_evidence::value::{Datum, Value};
+use serde::Serialize;
+
+use super::tree::{Call, What, leads, tree};
+use super::{Request, caption};
+use crate::facts::sound;
+use crate::fill::Rendered;
+use crate::page::Use;
+use crate::syntax::{SyntaxError, only_options, words};
+
+#[derive(Serialize)]
+struct Line {
+    lead: String,
+    name: String,
+    /// Blanks up to the column in which all remarks stand.
+    pad: String,
+    said: String,
+    met: bool,
+}
+
+#[derive(Serialize)]
+struct Data {
+    caption: String,
+    lines: Vec<Line>,
+}
+
+/// Where a call meets the value: `received sock`, `returned it`.
+fn meets(call: &Call<'_>, wanted: u64) -> Vec<String> {
+    let is = |datum: &Datum| match datum.value() {
+        Some(Value::Address { value, .. } | Value::Symbol { address: value, .. }) => {
+            value.0 == wanted
+        }
+        _ => false,
+    };
+    let hit = call.hit;
+    let mut out = Vec::new();
+    for (said, values) in [
+        ("received it as", &hit.args),
+        ("on entry found it in", &hit.entry),
+        ("on return found it in", &hit.exit),
+    ] {
+        let found = values.iter().filter(|(_, datum)| is(datum));
+        out.extend(found.map(|(name, _)| format!("{said} {name}")));
+    }
+    if hit.return_value.as_ref().is_some_and(is) {
+        out.push("returned it".into());
+    }
+    out
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let facts = request.facts;
+    let [(_, span)] = request.body else {
+        let help = "write the path of a pointer between the fences".to_owned();
+        return Err(SyntaxError::new(
+            request.info.clone(),
+            "the exhibit follows one value",
+            help,
+        ));
+    };
+    let parsed = words(request.source, span.clone())?;
+    only_options(&parsed, &[])?;
+    let [name] = &parsed.words[..] else {
+        return Err(SyntaxError::new(
+            span.clone(),
+            "the exhibit follows one value",
+            None,
+        ));
+    };
+    let looked = request.look(name, request.machine()?, (None, None))?;
+    let first = name.text.split('.').next().unwrap_or_default();
+    let machine = looked
+        .used
+        .machine
+        .unwrap_or_else(|| facts.default_machine(first));
+    let nothing = |why: &str| Ok(super::nothing(facts, machine, why));
+    let wanted = match &looked.value {
+        Some(Value::Address { value, .. } | Value::Symbol { address: value, .. })
+            if value.0 != 0 =>
+        {
+            value.0
+        }
+        Some(_) => {
+            return nothing(&format!(
+                "`{}` is no pointer that could be followed",
+                name.text
+            ));
+        }
+        None => return nothing(&format!("`{}` is not known", name.text)),
+    };
+    let experiment = match sound(&facts.loaded[machine].evidence, first) {
+        Ok(experiment) => experiment,
+        Err(why) => return nothing(&why),
+    };
+    let nodes = tree(experiment);
+    let mut uses: Vec<Use> = vec![looked.used.clone()];
+    let mut lines = Vec::new();
+    for (node, lead) in nodes.iter().zip(leads(&nodes)) {
+        let (name, met) = match &node.what {
+            What::Inlined(function, _) => (format!("{function} (inlined)"), Vec::new()),
+            What::Call(call) => {
+                let met = meets(call, wanted);
+                if !met.is_empty() {
+                    let path: Result<Path, _> = format!("{first}.{}.order", call.name).parse();
+                    uses.extend(path.map(|path| Use::rests_on(path.to_string(), machine)));
+                }
+                (call.name.clone(), met)
+            }
+        };
+        lines.push(Line {
+            lead,
+            name,
+            pad: String::new(),
+            met: !met.is_empty(),
+            said: met.join(", "),
+        });
+    }
+    let width = |line: &Line| line.lead.chars().count() + line.name.chars().count();
+    let widest = lines.iter().map(width).max().unwrap_or(0);
+    for line in &mut lines {
+        line.pad = " ".repeat(widest + 2 - width(line));
+    }
+    let caption = caption(
+        facts,
+        machine,
+        &format!("{} through all calls", looked.used.text),
+    );
+    let mut text = caption.clone();
+    for line in &lines {
+        let whole = format!("{}{}{}{}", line.lead, line.name, line.pad, line.said);
+        text.push_str(&format!("\n{}", whole.trim_end()));
+    }
+    Ok(Rendered {
+        html: facts.templates.render("thread", &Data { caption, lines }),
+        text,
+        machines: vec![machine],
+        uses,
+        ..Rendered::default()
+    })
+}

@@ -1,0 +1,434 @@
+//! An experiment as records of ASCII, one for each call: see [`crate::trace`] for their form.
+//!
+//! Every function that a probe saw has a record. So has every function that the compiler inlined on the way to one
+//! of those, as the debug information tells; nothing was measured in it, and its record says `inlined`. The system
+//! call itself has a record going in and one coming out, where its tracepoints were watched.
+//!
+//! The field `Work` comes from the body, whose lines are `FUNCTION: what it is for`, else from the glossary.
+
+use std::collections::HashMap;
+
+use qed_evidence::document::{Experiment, Hit, Probe, Target};
+use qed_evidence::investigation::{self, Action, Workload};
+use qed_evidence::value::{Datum, Value};
+use serde::Serialize;
+
+use super::calltree::uses;
+use super::tree::{Call, What, tree};
+use super::{Request, caption};
+use crate::derivation::Glossary;
+use crate::fill::Rendered;
+use crate::syntax::SyntaxError;
+use crate::trace::{Kind, Record};
+
+/// What stands in a record of an inlined function.
+const INLINED: &str = "inlined";
+/// The argument registers of a system call on x86-64, in order
+/// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L59>).
+const ARGUMENTS: [&str; 6] = [
+    "regs->di",
+    "regs->si",
+    "regs->dx",
+    "regs->r10",
+    "regs->r8",
+    "regs->r9",
+];
+
+/// What records are made from.
+struct Material<'a> {
+    experiment: &'a Experiment,
+    planned: &'a investigation::Experiment,
+    /// What functions are for, as the body says.
+    work: &'a HashMap<String, String>,
+    glossary: &'a Glossary,
+    /// Writes a value, or its stand-in.
+    write: &'a dyn Fn(&Value) -> String,
+}
+
+impl Material<'_> {
+    fn shown(&self, datum: Option<&Datum>) -> String {
+        match datum.map(|datum| datum.value()) {
+            Some(Some(value)) => (self.write)(value),
+            Some(None) => "unavailable".into(),
+            None => "not seen".into(),
+        }
+    }
+
+    fn work(&self, name: &str) -> String {
+        let said = self.work.get(name).map(String::as_str);
+        let said = said.or_else(|| self.glossary.definition(name));
+        said.unwrap_or("not described")
+            .trim_end_matches('.')
+            .to_owned()
+    }
+}
+
+/// A record without its number.
+fn record(kind: Kind, name: &str, fields: [String; 9]) -> Record {
+    Record {
+        number: 0,
+        kind,
+        name: name.to_owned(),
+        fields,
+    }
+}
+
+/// The arguments as the workload names them: `AF_INET`, `SOCK_STREAM`, `0`.
+fn asked(workload: &str) -> Vec<&str> {
+    let inner = workload
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'))
+        .unwrap_or_default();
+    inner
+        .split(", ")
+        .filter(|argument| !argument.is_empty())
+        .collect()
+}
+
+/// Names for the values of parameters: what the workload asked for, as the first function with as many parameters
+/// received it.
+fn constants(calls: &[&Call<'_>], workload: &str) -> HashMap<String, (i128, String)> {
+    let asked = asked(workload);
+    let first = calls.iter().find(|call| {
+        matches!(call.probe.target, Target::Function(_))
+            && call.probe.parameters.len() == asked.len()
+    });
+    let Some(call) = first else {
+        return HashMap::new();
+    };
+    let pairs = call.probe.parameters.iter().zip(asked);
+    pairs
+        .filter(|(_, name)| name.starts_with(|c: char| c.is_ascii_alphabetic()))
+        .filter_map(|(parameter, name)| {
+            let value = call.hit.args.get(&parameter.name)?.value()?.as_integer()?;
+            Some((parameter.name.clone(), (value, name.to_owned())))
+        })
+        .collect()
+}
+
+/// The arguments of a call, by their names.
+fn data(probe: &Probe, hit: &Hit, constants: &HashMap<String, (i128, String)>) -> String {
+    let names: Vec<String> = probe
+        .parameters
+        .iter()
+        .map(|parameter| {
+            let value = hit.args.get(&parameter.name).and_then(Datum::value);
+            let number = value.and_then(Value::as_integer);
+            match (constants.get(&parameter.name), value) {
+                (Some((known, name)), _) if number == Some(*known) => name.clone(),
+                (_, Some(Value::Address { .. })) => parameter.type_name.clone(),
+                (_, Some(value)) => format!("{}={value}", parameter.name),
+                (_, None) => parameter.name.clone(),
+            }
+        })
+        .collect();
+    join(&names)
+}
+
+fn join(parts: &[String]) -> String {
+    if parts.is_empty() {
+        "void".into()
+    } else {
+        parts.join(",")
+    }
+}
+
+/// The error that a returned value is, if it is one.
+fn error(returned: Option<&Datum>) -> String {
+    match returned.and_then(Datum::value) {
+        Some(Value::Errno { value, name }) if *value != 0 => name.clone(),
+        Some(value) => match value.as_integer().and_then(|n| u32::try_from(-n).ok()) {
+            Some(number @ 1..=4095) => qed_evidence::constants::errno_name(number)
+                .map_or_else(|| number.to_string(), std::borrow::Cow::into_owned),
+            _ => "None".into(),
+        },
+        None => "None".into(),
+    }
+}
+
+fn place(datum: Option<&Datum>) -> String {
+    match datum.and_then(Datum::value) {
+        Some(Value::Location { value }) => format!("{}:{}", value.file, value.line),
+        _ => "not known".into(),
+    }
+}
+
+fn of_function(
+    material: &Material<'_>,
+    call: &Call<'_>,
+    constants: &HashMap<String, (i128, String)>,
+) -> Record {
+    let (probe, hit) = (call.probe, call.hit);
+    let values: Vec<String> = probe
+        .parameters
+        .iter()
+        .map(|parameter| material.shown(hit.args.get(&parameter.name)))
+        .collect();
+    let function = match &probe.target {
+        Target::Function(name) => name.as_str(),
+        _ => call.name.as_str(),
+    };
+    let returned = hit.return_value.as_ref();
+    // Where the kernel's types do not know a function, it looks as if it had neither parameters nor a result.
+    let unknown = probe.parameters.is_empty() && probe.returns.is_none();
+    let void = if unknown { "not known" } else { "void" };
+    record(
+        Kind::Call,
+        function,
+        [
+            if unknown { void.into() } else { join(&values) },
+            if unknown {
+                void.into()
+            } else {
+                data(probe, hit, constants)
+            },
+            material.work(function),
+            error(returned),
+            if probe.returns.is_some() {
+                material.shown(returned)
+            } else {
+                void.into()
+            },
+            probe.returns.clone().unwrap_or_else(|| void.into()),
+            place(hit.site.as_ref()),
+            place(probe.definition.as_ref()),
+            material.shown(hit.caller.as_ref()),
+        ],
+    )
+}
+
+/// The records of the system call itself: going in and coming out, as far as their tracepoints were watched.
+fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Option<Record>) {
+    let Workload {
+        action: Action::Syscall { name, .. },
+        ..
+    } = &material.planned.workload
+    else {
+        return (None, None);
+    };
+    let asked = asked(&material.experiment.workload);
+    let title = format!("SYSCALL_DEFINE{}({name})", asked.len());
+    let tracepoint = |wanted: &str| {
+        material.experiment.probes.iter().find_map(|(name, probe)| {
+            let found = matches!(&probe.target, Target::Tracepoint(t) if t == wanted);
+            found.then_some((name, probe.hits.first()?))
+        })
+    };
+    // A register by the path of the read that took it.
+    let register = |probe: &str, hit: &Hit, wanted: &str| -> Option<String> {
+        let reads = material.planned.probe(probe)?;
+        let read = reads
+            .entry
+            .iter()
+            .chain(&reads.exit)
+            .find(|read| read.expression == wanted)?;
+        let datum = hit
+            .entry
+            .get(&read.name)
+            .or_else(|| hit.exit.get(&read.name));
+        Some(material.shown(datum))
+    };
+    let first = calls
+        .iter()
+        .find(|call| matches!(call.probe.target, Target::Function(_)));
+    let current = place(first.and_then(|call| call.probe.definition.as_ref()));
+    let seen = || "not read".to_owned();
+    let going_in = tracepoint("sys_enter");
+    let user = going_in
+        .and_then(|(probe, hit)| register(probe, hit, "regs->ip"))
+        .unwrap_or_else(|| "user space".into());
+    let enter = going_in.map(|(probe, hit)| {
+        let values: Vec<String> = ARGUMENTS
+            .iter()
+            .take(asked.len())
+            .map(|wanted| register(probe, hit, wanted).unwrap_or_else(seen))
+            .collect();
+        record(
+            Kind::Call,
+            &title,
+            [
+                join(&values),
+                join(&asked.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>()),
+                material.work(&title),
+                "None".into(),
+                register(probe, hit, "regs->orig_ax").unwrap_or_else(seen),
+                "regs->orig_ax".into(),
+                "user space".into(),
+                current.clone(),
+                "0".into(),
+            ],
+        )
+    });
+    let exit = tracepoint("sys_exit").map(|(_, hit)| {
+        let returned = hit.args.get("ret");
+        let value = material.shown(returned);
+        let kind = material
+            .experiment
+            .outcome
+            .returned
+            .value()
+            .map_or("long", Value::kind);
+        record(
+            Kind::Return,
+            &title,
+            [
+                value.clone(),
+                kind.to_owned(),
+                material.work("RETURN"),
+                error(returned),
+                value,
+                "regs->ax".into(),
+                "0".into(),
+                current.clone(),
+                user,
+            ],
+        )
+    });
+    (enter, exit)
+}
+
+/// All records in order.
+fn records(material: &Material<'_>) -> Vec<Record> {
+    let nodes = tree(material.experiment);
+    let calls: Vec<&Call<'_>> = nodes
+        .iter()
+        .filter_map(|node| match &node.what {
+            What::Call(call) => {
+                Some(call).filter(|c| matches!(c.probe.target, Target::Function(_)))
+            }
+            What::Inlined(..) => None,
+        })
+        .collect();
+    let constants = constants(&calls, &material.experiment.workload);
+    let (enter, exit) = gates(material, &calls);
+    let nothing = || INLINED.to_owned();
+    let between = nodes.iter().filter_map(|node| match &node.what {
+        What::Call(call) if matches!(call.probe.target, Target::Function(_)) => {
+            Some(of_function(material, call, &constants))
+        }
+        What::Call(_) => None,
+        What::Inlined(function, line) => Some(record(
+            Kind::Call,
+            function,
+            [
+                nothing(),
+                nothing(),
+                material.work(function),
+                "None".into(),
+                nothing(),
+                nothing(),
+                line.clone(),
+                nothing(),
+                nothing(),
+            ],
+        )),
+    });
+    let mut out: Vec<Record> = enter.into_iter().chain(between).chain(exit).collect();
+    for (index, record) in out.iter_mut().enumerate() {
+        record.number = index + 1;
+    }
+    out
+}
+
+#[derive(Serialize)]
+struct Data {
+    caption: String,
+    records: Vec<String>,
+    absent: Vec<String>,
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let facts = request.facts;
+    let mut work = HashMap::new();
+    for (line, span) in request.body {
+        let Some((name, said)) = line.split_once(':') else {
+            let help = "write `FUNCTION: what it is for`".to_owned();
+            return Err(SyntaxError::new(
+                span.clone(),
+                "the line has no colon",
+                help,
+            ));
+        };
+        work.insert(name.trim().to_owned(), said.trim().to_owned());
+    }
+    let mut used = Vec::new();
+    let rendered = request.show_experiment(|machine, name, experiment| {
+        let planned = facts.catalog.investigation.experiment(name);
+        let planned = planned.ok_or("it is not planned")?;
+        let material = Material {
+            experiment,
+            planned,
+            work: &work,
+            glossary: request.glossary,
+            write: &|value| facts.write_plain(machine, None, value),
+        };
+        let records = records(&material);
+        let absent: Vec<String> = experiment
+            .probes
+            .values()
+            .filter_map(|probe| match (&probe.target, &probe.unavailable) {
+                (Target::Function(function), Some(reason)) => {
+                    Some(format!("{function}: {}", facts.clean(machine, reason)))
+                }
+                _ => None,
+            })
+            .collect();
+        used = records.iter().map(|record| record.name.clone()).collect();
+        used.extend(
+            planned
+                .probes
+                .iter()
+                .filter_map(|probe| match &probe.target {
+                    Target::Function(function) => Some(function.clone()),
+                    _ => None,
+                }),
+        );
+        let data = Data {
+            caption: caption(facts, machine, &experiment.workload),
+            records: records.iter().map(ToString::to_string).collect(),
+            absent,
+        };
+        let mut text = format!("{}\n{}", data.caption, data.records.join("\n"));
+        for absent in &data.absent {
+            text.push_str(&format!("\nno record of {absent}"));
+        }
+        Ok(Rendered {
+            html: facts.templates.render("trace", &data),
+            text,
+            machines: vec![machine],
+            uses: uses(name, machine, experiment),
+            ..Rendered::default()
+        })
+    })?;
+    // A line for a function that has no record would be lost in silence.
+    if !used.is_empty() {
+        for (line, span) in request.body {
+            let name = line.split(':').next().unwrap_or_default().trim();
+            if name != "RETURN" && !used.iter().any(|known| known == name) {
+                let near = qed_evidence::diagnostic::nearest(name, used.iter().map(String::as_str));
+                let help = near.map(|near| format!("did you mean `{near}`?"));
+                let span = span.start..span.start + name.len();
+                let message = format!("there is no record of `{name}`");
+                return Err(SyntaxError::new(span, message, help));
+            }
+        }
+    }
+    Ok(rendered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that the workload's arguments are taken apart as it writes them.
+    #[test]
+    fn arguments() {
+        assert_eq!(
+            asked("socket(AF_INET, SOCK_STREAM, 0)"),
+            ["AF_INET", "SOCK_STREAM", "0"]
+        );
+        assert!(asked("getpid()").is_empty());
+        assert!(asked("ls -l").is_empty());
+    }
+}

@@ -1,0 +1,191 @@
+//! Who called whom in an experiment: the calls that probes saw, nested, with the functions between them that the
+//! compiler inlined.
+
+use qed_evidence::document::{Experiment, Hit, Probe};
+use qed_evidence::value::{Datum, Location, Value};
+
+/// A hit of a probe.
+pub(super) struct Call<'a> {
+    /// The probe, with the hit's number if there are more.
+    pub name: String,
+    /// The probe.
+    pub probe: &'a Probe,
+    /// The hit.
+    pub hit: &'a Hit,
+    /// How many calls it stands within.
+    pub depth: usize,
+}
+
+/// The calls in the order of their entries, each with its depth.
+pub(super) fn calls(experiment: &Experiment) -> Vec<Call<'_>> {
+    let mut hits: Vec<(u64, String, &Probe, &Hit)> = experiment
+        .probes
+        .iter()
+        .flat_map(|(name, probe)| {
+            let many = probe.hits.len() > 1;
+            probe
+                .hits
+                .iter()
+                .enumerate()
+                .filter_map(move |(index, hit)| {
+                    let name = if many {
+                        format!("{name}.hit{}", index + 1)
+                    } else {
+                        name.clone()
+                    };
+                    Some((hit.order.or(hit.return_order)?, name, probe, hit))
+                })
+        })
+        .collect();
+    hits.sort_by_key(|(order, ..)| *order);
+    // Open calls per task: the order in which they will return.
+    let mut open: std::collections::HashMap<i32, Vec<u64>> = std::collections::HashMap::new();
+    hits.into_iter()
+        .map(|(order, name, probe, hit)| {
+            let stack = open.entry(hit.task.tid).or_default();
+            while stack.last().is_some_and(|returned| *returned < order) {
+                stack.pop();
+            }
+            let depth = stack.len();
+            // Without an entry or a return there is nothing to nest in.
+            if let (Some(_), Some(returned)) = (hit.order, hit.return_order) {
+                stack.push(returned);
+            }
+            Call {
+                name,
+                probe,
+                hit,
+                depth,
+            }
+        })
+        .collect()
+}
+
+/// One node of the tree, in the order of the calls.
+pub(super) struct Node<'a> {
+    /// How many nodes it stands within.
+    pub depth: usize,
+    /// What it is.
+    pub what: What<'a>,
+}
+
+/// What a node is.
+pub(super) enum What<'a> {
+    /// A call that a probe saw.
+    Call(Call<'a>),
+    /// A function that was inlined on the way to the next call: its name, and the line where its code was called.
+    Inlined(String, String),
+}
+
+/// The inlined functions between a call and the function that the processor sees making it, the outermost first,
+/// each with the line of its call.
+fn inlined(site: &Location) -> Vec<(String, String)> {
+    let functions =
+        std::iter::once(&site.function).chain(site.inlined_into.iter().map(|f| &f.function));
+    let mut chain: Vec<(String, String)> = functions
+        .zip(&site.inlined_into)
+        .map(|(function, caller)| (function.clone(), format!("{}:{}", caller.file, caller.line)))
+        .collect();
+    chain.reverse();
+    chain
+}
+
+/// The tree of an experiment.
+pub(super) fn tree(experiment: &Experiment) -> Vec<Node<'_>> {
+    let mut out = Vec::new();
+    // The inlined functions that are open, by the depth of the call that they lead to.
+    let mut open: Vec<Vec<(String, String)>> = Vec::new();
+    for call in calls(experiment) {
+        open.resize(call.depth + 1, Vec::new());
+        let chain = match call.hit.site.as_ref().and_then(Datum::value) {
+            Some(Value::Location { value }) => inlined(value),
+            _ => Vec::new(),
+        };
+        let above = call.depth + open[..call.depth].iter().map(Vec::len).sum::<usize>();
+        let same = open[call.depth]
+            .iter()
+            .zip(&chain)
+            .take_while(|(a, b)| a == b);
+        let known = same.count();
+        for (index, (function, line)) in chain.iter().enumerate().skip(known) {
+            out.push(Node {
+                depth: above + index,
+                what: What::Inlined(function.clone(), line.clone()),
+            });
+        }
+        let depth = above + chain.len();
+        open[call.depth] = chain;
+        out.push(Node {
+            depth,
+            what: What::Call(call),
+        });
+    }
+    out
+}
+
+/// The lines that lead to each node: `│  └─ `.
+pub(super) fn leads(nodes: &[Node<'_>]) -> Vec<String> {
+    let depths: Vec<usize> = nodes.iter().map(|node| node.depth).collect();
+    let lead = |(index, depth): (usize, &usize)| {
+        let part = |level: usize| {
+            // Whether another node of this level follows before the level ends.
+            let mut later = depths[index + 1..]
+                .iter()
+                .take_while(|later| **later >= level);
+            match (level == *depth, later.any(|later| *later == level)) {
+                (true, true) => "├─ ",
+                (true, false) => "└─ ",
+                (false, true) => "│  ",
+                (false, false) => "   ",
+            }
+        };
+        (1..=*depth).map(part).collect()
+    };
+    depths.iter().enumerate().map(lead).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qed_evidence::value::{InlineFrame, LineRole};
+
+    /// Check that inlined functions come out outermost first, each with the line of its own call.
+    #[test]
+    fn inlined_chain() {
+        let caller = |function: &str, line| InlineFrame {
+            function: function.into(),
+            file: "s.c".into(),
+            line,
+        };
+        let site = Location {
+            file: "s.c".into(),
+            line: 30,
+            function: "inner".into(),
+            role: LineRole::Call,
+            inlined_into: vec![caller("middle", 20), caller("outer", 10)],
+        };
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(
+            inlined(&site),
+            [pair("middle", "s.c:10"), pair("inner", "s.c:20")]
+        );
+        let plain = Location {
+            inlined_into: vec![],
+            ..site
+        };
+        assert_eq!(inlined(&plain), []);
+    }
+
+    /// Check the lines that lead to nodes, where levels go on and where they end.
+    #[test]
+    fn leads_to_nodes() {
+        let nodes: Vec<Node<'_>> = [0, 1, 2, 1, 0]
+            .into_iter()
+            .map(|depth| Node {
+                depth,
+                what: What::Inlined(String::new(), String::new()),
+            })
+            .collect();
+        assert_eq!(leads(&nodes), ["", "├─ ", "│  └─ ", "└─ ", ""]);
+    }
+}

@@ -1,0 +1,214 @@
+//! The records of an execution trace: one line of ASCII for each step.
+//!
+//! ```text
+//! record = "#" NUMBER "." KIND "." NAME
+//!          ".Values." TEXT ".Data." TEXT ".Work." TEXT ".Errors." TEXT ".RealValue." TEXT
+//!          ".RealData." TEXT ".Caller." TEXT ".Current." TEXT ".Resumed." TEXT
+//! KIND   = "Call" | "Return"
+//! NUMBER = digits, counted from 1
+//! TEXT   = bytes from 0x20 to 0x7e; "\x" and two hexadecimal digits stand for any other byte
+//! ```
+//!
+//! A text ends where the name of the next field begins, so dots may stand in it. A backslash, a byte that is not
+//! printable ASCII, and a dot that could be taken for the beginning of a field are written as `\x` and two digits.
+
+use std::fmt;
+
+/// The names of the fields, in order.
+pub const FIELDS: [&str; 9] = [
+    "Values",
+    "Data",
+    "Work",
+    "Errors",
+    "RealValue",
+    "RealData",
+    "Caller",
+    "Current",
+    "Resumed",
+];
+
+/// Whether a record enters or leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A function is called.
+    Call,
+    /// The system call returns.
+    Return,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Kind::Call => "Call",
+            Kind::Return => "Return",
+        }
+    }
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Counted from 1.
+    pub number: usize,
+    /// Entering or leaving.
+    pub kind: Kind,
+    /// The function.
+    pub name: String,
+    /// What [`FIELDS`] are about.
+    pub fields: [String; 9],
+}
+
+/// Writes a text so that it is ASCII and can be read back.
+fn write(text: &str, out: &mut String) {
+    for (at, byte) in text.bytes().enumerate() {
+        let begins_a_field = byte == b'.'
+            && FIELDS.iter().any(|name| {
+                text.as_bytes()[at + 1..]
+                    .strip_prefix(name.as_bytes())
+                    .is_some_and(|rest| rest.first().is_none_or(|next| *next == b'.'))
+            });
+        if begins_a_field || byte == b'\\' || !(0x20..=0x7e).contains(&byte) {
+            out.push_str(&format!("\\x{byte:02x}"));
+        } else {
+            out.push(char::from(byte));
+        }
+    }
+}
+
+/// Reads a text back.
+fn read(text: &str) -> Result<String, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        if *first == b'\\' {
+            let digits = tail.strip_prefix(b"x").and_then(|tail| tail.get(..2));
+            let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+            let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            bytes.push(
+                byte.ok_or_else(|| format!("`{text}` has a backslash without x and two digits"))?,
+            );
+            rest = &tail[3..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| format!("`{text}` is not UTF-8"))
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = format!("#{}.{}.", self.number, self.kind.word());
+        write(&self.name, &mut line);
+        for (name, text) in FIELDS.iter().zip(&self.fields) {
+            line.push_str(&format!(".{name}."));
+            write(text, &mut line);
+        }
+        f.write_str(&line)
+    }
+}
+
+impl std::str::FromStr for Record {
+    type Err = String;
+
+    fn from_str(line: &str) -> Result<Self, String> {
+        if let Some(other) = line.bytes().find(|byte| !(0x20..=0x7e).contains(byte)) {
+            return Err(format!(
+                "a record holds the byte {other:#04x}, which is not printable ASCII"
+            ));
+        }
+        let parts = line.strip_prefix('#').and_then(|rest| rest.split_once('.'));
+        let (number, rest) = parts.ok_or("a record begins with # and its number")?;
+        let number = number
+            .parse()
+            .map_err(|_| format!("`{number}` is not a number"))?;
+        let (kind, mut rest) = rest.split_once('.').ok_or("a record has a kind")?;
+        let kind = match kind {
+            "Call" => Kind::Call,
+            "Return" => Kind::Return,
+            other => return Err(format!("`{other}` is not a kind of record")),
+        };
+        let mut texts = Vec::with_capacity(10);
+        for name in FIELDS {
+            let mark = format!(".{name}.");
+            let (text, tail) = rest
+                .split_once(&mark)
+                .ok_or_else(|| format!("the field {name} is missing"))?;
+            texts.push(read(text)?);
+            rest = tail;
+        }
+        texts.push(read(rest)?);
+        let name = texts.remove(0);
+        let fields = texts.try_into().map_err(|_| "a record has nine fields")?;
+        Ok(Record {
+            number,
+            kind,
+            name,
+            fields,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Texts that look like the marks of fields, whole and in part.
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "(\\.|Data|Work|Real|Value|Values|\\\\|x2e|[a-z]){0,8}",
+            ".{0,12}",
+        ]
+    }
+
+    proptest! {
+        /// Check that whatever a record holds, its line is printable ASCII and reads back as the same record.
+        #[test]
+        fn reads_back(number in 1..10_000_usize, name in text(), fields in proptest::array::uniform9(text())) {
+            let record = Record { number, kind: Kind::Call, name, fields };
+            let line = record.to_string();
+            prop_assert!(line.bytes().all(|b| b < 0x80 && b >= 0x20), "{}", line);
+            prop_assert_eq!(line.parse::<Record>(), Ok(record), "{}", line);
+        }
+    }
+
+    /// Check the form of a record to the byte, and that lines of another form are refused with the reason.
+    #[test]
+    fn form() {
+        let fields = [
+            "2,1",
+            "AF_INET,x.Work",
+            "makes µ",
+            "None",
+            "3",
+            "int",
+            "net/socket.c:1706",
+            "a",
+            "b+0x1",
+        ];
+        let record = Record {
+            number: 7,
+            kind: Kind::Return,
+            name: "sock_alloc".into(),
+            fields: fields.map(str::to_owned),
+        };
+        let line = "#7.Return.sock_alloc.Values.2,1.Data.AF_INET,x\\x2eWork.Work.makes \\xc2\\xb5.Errors.None\
+                    .RealValue.3.RealData.int.Caller.net/socket.c:1706.Current.a.Resumed.b+0x1";
+        assert_eq!(record.to_string(), line);
+        for (bad, why) in [
+            ("7.Call.x", "begins with #"),
+            ("#x.Call.y", "not a number"),
+            ("#1.Jump.y", "not a kind"),
+            ("#1.Call.y.Values.1", "the field Data is missing"),
+            ("#1.Call.µ", "not printable ASCII"),
+            (&line.replace("\\x2e", "\\q"), "backslash"),
+        ] {
+            let error = bad.parse::<Record>().unwrap_err();
+            assert!(
+                error.contains(why) || error.contains("missing"),
+                "{bad}: {error}"
+            );
+        }
+    }
+}
