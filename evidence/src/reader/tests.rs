@@ -492,6 +492,28 @@ mod round_trip {
         )
     }
 
+    fn instruction() -> impl Strategy<Value = crate::document::Instruction> {
+        let bytes = proptest::collection::vec(any::<u8>(), 0..16);
+        (any::<u64>(), bytes, text()).prop_map(|(offset, bytes, text)| {
+            crate::document::Instruction {
+                offset,
+                bytes: crate::value::Bytes(bytes),
+                text,
+            }
+        })
+    }
+
+    fn call() -> impl Strategy<Value = crate::document::CallSite> {
+        let code = proptest::collection::vec(instruction(), 0..3);
+        (any::<u64>(), any::<u64>(), code).prop_map(|(function, instruction, code)| {
+            crate::document::CallSite {
+                function: Address(function),
+                instruction: Address(instruction),
+                code,
+            }
+        })
+    }
+
     fn probe() -> impl Strategy<Value = Probe> {
         let target = prop_oneof![
             text().prop_map(Target::Function),
@@ -512,12 +534,14 @@ mod round_trip {
             (target, any::<bool>(), state),
             (parameters, maybe(text()), maybe(datum()), maybe(datum())),
             (refused(), refused()),
+            (maybe(instruction()), maybe(datum())),
         )
             .prop_map(
                 |(
                     (target, optional, (backend, unavailable, hits)),
                     (parameters, returns, address, definition),
                     (entry, exit),
+                    (instruction, listed),
                 )| Probe {
                     target,
                     optional,
@@ -530,6 +554,8 @@ mod round_trip {
                     returns,
                     address,
                     definition,
+                    instruction,
+                    listed,
                     refused_reads: Reads { entry, exit },
                     members: Members::default(),
                     hits,
@@ -619,17 +645,20 @@ mod round_trip {
         let probes = proptest::collection::btree_map("p_[a-z0-9_]{0,5}", probe(), 0..3);
         (
             (text(), maybe(text()), outcome, quality),
-            (maybe(objects), maybe(cost), probes),
+            (maybe(objects), maybe(cost), probes, maybe(call())),
         )
             .prop_map(
-                |((workload, unavailable, outcome, quality), (objects, cost, probes))| Experiment {
-                    workload,
-                    unavailable,
-                    outcome,
-                    quality,
-                    objects,
-                    cost,
-                    probes,
+                |((workload, unavailable, outcome, quality), (objects, cost, probes, call))| {
+                    Experiment {
+                        workload,
+                        unavailable,
+                        call,
+                        outcome,
+                        quality,
+                        objects,
+                        cost,
+                        probes,
+                    }
                 },
             )
     }
@@ -811,6 +840,7 @@ mod round_trip {
             }
             for probe in experiment.probes.values_mut() {
                 list.extend(probe.address.iter_mut().chain(&mut probe.definition));
+                list.extend(&mut probe.listed);
                 for hit in &mut probe.hits {
                     list.extend(hit.args.values_mut());
                     list.extend(hit.entry.values_mut().chain(hit.exit.values_mut()));
