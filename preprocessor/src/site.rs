@@ -68,8 +68,19 @@ pub fn shown_values(html: &str) -> Vec<Shown> {
         let text = match &listed {
             Some(text) => text.clone(),
             None => {
+                // Up to its own end tag: part of a value may stand in an element of its own.
                 let rest = &html[tag.end..];
-                decode(&rest[..rest.find("</").unwrap_or(rest.len())])
+                let name = tag.inside.split_ascii_whitespace().next();
+                let end = rest.find(&format!("</{}", name.unwrap_or_default()));
+                let mut text = String::new();
+                let mut inside = &rest[..end.unwrap_or(rest.len())];
+                while let Some(start) = inside.find('<') {
+                    text.push_str(&decode(&inside[..start]));
+                    let after = &inside[start..];
+                    inside = after.find('>').map_or("", |close| &after[close + 1..]);
+                }
+                text.push_str(&decode(inside));
+                text
             }
         };
         out.push(Shown {
@@ -193,6 +204,9 @@ mod tests {
             ("5 \"", "", true)
         );
         assert_eq!(literals(html), 2);
+        // A part of a value that is marked belongs to it.
+        let marked = shown_values("<dd data-qed=\"a\">66 <b class=\"x\">e8</b> 57</dd><b>no</b>");
+        assert_eq!(marked[0].text, "66 e8 57");
         let text = text_of(html);
         assert!(
             text.contains("a < ") && text.contains("5 \"") && text.contains("0x1."),
