@@ -31,7 +31,7 @@ fn main() -> anyhow::Result<()> {
             }
         };
         let machine = format!("guest:{name}");
-        let arguments = ["capture", "--on", &machine, "-o", &output];
+        let arguments = ["capture", "--on", &machine, "-o", &output, "--boots", "0"];
         // Once for the caches: debug information, lines, and whether KVM works.
         collector(&arguments)?;
         let (mut bare, mut whole) = (Vec::new(), Vec::new());

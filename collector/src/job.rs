@@ -60,6 +60,8 @@ pub struct SlideAnswer {
     pub text: Result<u64, String>,
     /// What VMCOREINFO says the slide is, in bytes, or why nothing.
     pub stated: Result<u64, String>,
+    /// Physical address of "Kernel code" in `/proc/iomem`, or why it is not known.
+    pub physical: Result<u64, String>,
 }
 
 impl Job {
@@ -178,5 +180,6 @@ fn slide() -> SlideAnswer {
             .to_owned(),
         text,
         stated,
+        physical: crate::capture::facts::physical(),
     }
 }

@@ -203,32 +203,114 @@ fn slide() {
     }
 }
 
+/// Captures the smallest investigation with this line before it on a guest into `boots.json` in `folder`.
+fn boots_of(folder: &std::path::Path, line: &str, more: &[&str]) -> qed_evidence::Evidence {
+    let text = std::fs::read_to_string(support::investigation("pipe.toml")).unwrap();
+    std::fs::write(folder.join("i.toml"), format!("{line}\n{text}")).unwrap();
+    let usual = [
+        "capture",
+        "--investigation",
+        "i.toml",
+        "--on",
+        "guest:debian-6.1",
+    ];
+    let rest = ["--debuginfo", "none", "-o", "boots.json"];
+    let args = usual.iter().chain(&rest).chain(more);
+    let output = support::collector(folder, args).output().unwrap();
+    assert!(output.status.success(), "{:?}", support::said(&output));
+    qed_evidence::reader::read(&std::fs::read(folder.join("boots.json")).unwrap()).unwrap()
+}
+
+/// Check that the investigation says how many boots there are, that a second capture of the same kernel keeps them
+/// and adds what is missing, and that `--boots` makes new ones.
+#[test]
+fn boots_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = |evidence: &qed_evidence::Evidence| -> Vec<String> {
+        let boots = evidence.boots.iter();
+        boots.map(|boot| boot.boot_id.clone()).collect()
+    };
+    let first = ids(&boots_of(folder.path(), "boots = 2", &[]));
+    let more = ids(&boots_of(folder.path(), "boots = 3", &[]));
+    assert_eq!((first.len(), more.len()), (2, 3));
+    assert_eq!(more[..2], first[..]);
+    let fewer = ids(&boots_of(folder.path(), "boots = 1", &[]));
+    assert_eq!(fewer[..], first[..1]);
+    let new = ids(&boots_of(folder.path(), "boots = 3", &["--boots", "1"]));
+    assert_eq!(new.len(), 1);
+    assert!(!more.contains(&new[0]), "{more:?} {new:?}");
+}
+
+/// Check that the kernel refuses a probe at the address where the linker put a function, while one by its name works,
+/// and that the address that was tried is the one in the linker's table.
+#[test]
+fn static_address() {
+    for name in GUESTS {
+        let seen = guest(name, "socket.toml");
+        let errno = |probe: &str| seen.value(&format!("static_address.{probe}.attach_errno"));
+        let named = |value: &Value| match value {
+            Value::Errno { value, name } => (*value, name.clone()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(named(errno("__sys_socket")), (0, "OK".into()));
+        assert_eq!(seen.number("static_address.__sys_socket.hits"), 1);
+        let tried = seen.pointer("static_address.attempt.address");
+        assert_eq!(tried, seen.pointer("kaslr.symbols.__sys_socket.static"));
+        // With a very small slide another function is there.
+        if tried < seen.pointer("kaslr.symbols._text.live") {
+            assert_eq!(named(errno("attempt")), (2, "ENOENT".into()), "{name}");
+        }
+    }
+}
+
+/// Check that the lines that a guest and the builder read say what the evidence says.
+#[test]
+fn readings() {
+    for name in GUESTS {
+        let seen = guest(name, "socket.toml");
+        for (file, leaf) in [
+            ("/proc/kallsyms", "live"),
+            ("System.map", "static"),
+            ("vmlinux", "static"),
+        ] {
+            let readings = seen.evidence.kaslr.readings.iter();
+            let of = readings.filter(|r| r.file.starts_with(file));
+            let mut found = 0;
+            for reading in of {
+                let text = reading.text.value().expect(file).to_string();
+                let address = text.split(' ').next().unwrap();
+                let address = u64::from_str_radix(address, 16).unwrap();
+                let path = format!("kaslr.symbols.{}.{leaf}", reading.key);
+                assert_eq!(address, seen.pointer(&path), "{name}: {text}");
+                assert_eq!(reading.line.is_none(), file == "vmlinux");
+                found += 1;
+            }
+            assert_eq!(found, seen.evidence.kaslr.symbols.len(), "{name}: {file}");
+        }
+        let texts: Vec<String> = seen
+            .evidence
+            .kaslr
+            .readings
+            .iter()
+            .filter_map(|r| Some(r.text.value()?.to_string()))
+            .collect();
+        let slide = seen.number("kaslr.slide");
+        assert!(texts.contains(&format!("KERNELOFFSET={slide:x}")));
+        let start = seen.number("kaslr.live_physical_start");
+        let line = texts.iter().find(|text| text.ends_with(": Kernel code"));
+        assert!(
+            line.unwrap().trim().starts_with(&format!("{start:08x}-")),
+            "{line:?}"
+        );
+    }
+}
+
 /// Check that `--boots` notes further boots, that each states the slide that its `_text` shows, and that the slide is
 /// drawn anew: five boots with one slide would be one in 500^4 by chance.
 #[test]
 fn boots() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("boots.json");
-    let output = support::collector(
-        folder.path(),
-        [
-            "capture".as_ref(),
-            "--investigation".as_ref(),
-            support::investigation("pipe.toml").as_os_str(),
-            "--on".as_ref(),
-            "guest:debian-6.1".as_ref(),
-            "--debuginfo".as_ref(),
-            "none".as_ref(),
-            "--boots".as_ref(),
-            "4".as_ref(),
-            "-o".as_ref(),
-            file.as_os_str(),
-        ],
-    )
-    .output()
-    .unwrap();
-    assert!(output.status.success(), "{:?}", support::said(&output));
-    let evidence = qed_evidence::reader::read(&std::fs::read(&file).unwrap()).unwrap();
+    let evidence = boots_of(folder.path(), "", &["--boots", "4"]);
     let leaves = qed_evidence::leaves::leaves(&evidence);
     let number = |path: &str| support::number(leaves[path].datum.value().expect(path)).expect(path);
     let mut slides = vec![number("kaslr.slide")];

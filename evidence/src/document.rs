@@ -166,6 +166,36 @@ pub struct Kaslr {
     pub physical_align: Datum,
     /// Where the kernel's code really begins in physical memory.
     pub live_physical_start: Datum,
+    /// The lines of files that these values came from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readings: Vec<Reading>,
+}
+
+/// A line of a file, as it stood there when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reading {
+    /// Who read it.
+    pub by: Reader,
+    /// The file. Of one on the building machine only the last part of its path.
+    pub file: String,
+    /// What was looked for in it: a symbol, an option.
+    pub key: String,
+    /// The number of the line, from 1. `None`: the file is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The line; of a file that is no text, the entry's address and name, or its text. Else why there is none.
+    pub text: Datum,
+}
+
+/// Who read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reader {
+    /// The captured machine, while it ran.
+    Machine,
+    /// The machine that made the evidence, afterwards.
+    Builder,
 }
 
 /// One symbol's two addresses.
@@ -187,10 +217,14 @@ pub struct SymbolPlaces {
 pub struct Boot {
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
-    /// The slide of that boot, in bytes.
+    /// When it was booted, UTC, RFC 3339. Boots are kept when the same kernel is captured again.
+    pub time: String,
+    /// The slide of that boot, in bytes, as the kernel itself states it.
     pub slide: Datum,
     /// The live address of `_text`.
     pub text: Datum,
+    /// Where the kernel's code begins in physical memory, in bytes.
+    pub physical: Datum,
 }
 
 /// One run of a workload under one set of probes.
@@ -405,6 +439,9 @@ pub struct Probe {
     /// Why nothing answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
+    /// The error with which the kernel refused to attach it, where it was the kernel that refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach_errno: Option<Datum>,
     /// The function's parameters in order, as this kernel's BTF gives them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<Parameter>,
@@ -444,6 +481,8 @@ pub enum Target {
     Tracepoint(String),
     /// A hook of the BPF LSM.
     Lsm(String),
+    /// An address, as the investigation names it: `static:__sys_socket`, `live:__sys_socket`, `0xffffffff81000000`.
+    Address(String),
 }
 
 /// How a probe was attached.

@@ -173,13 +173,18 @@ impl<'a> List<'a> {
         if evidence.boots.is_empty() {
             return;
         }
-        let total = count(evidence.boots.len() as u64);
-        self.own("boots.count".into(), total, Drift::Invariant);
+        for (leaf, datum, drift) in crate::boots::sums(evidence) {
+            let datum = Cow::Owned(datum);
+            self.leaves
+                .insert(format!("boots.{leaf}"), Leaf { datum, drift });
+        }
         for (index, boot) in evidence.boots.iter().enumerate() {
             let path = |leaf: &str| format!("boots.boot{}.{leaf}", index + 1);
             self.text(&path("boot_id"), &boot.boot_id, Drift::PerRun);
+            self.text(&path("time"), &boot.time, Drift::PerRun);
             self.lend(path("slide"), &boot.slide, Drift::PerRun);
             self.lend(path("text"), &boot.text, Drift::PerRun);
+            self.lend(path("physical"), &boot.physical, Drift::PerRun);
         }
     }
 
@@ -331,6 +336,14 @@ impl<'a> List<'a> {
                 Value::text(backend),
                 Drift::PerKernel,
             );
+        }
+        // What the kernel answered to attaching it.
+        if probe.backend.is_some() {
+            let name = "OK".to_owned();
+            let value = Value::Errno { value: 0, name };
+            self.own(format!("{path}.attach_errno"), value, Drift::PerKernel);
+        } else if let Some(errno) = &probe.attach_errno {
+            self.lend(format!("{path}.attach_errno"), errno, Drift::PerKernel);
         }
         if let Some(address) = &probe.address {
             self.lend(format!("{path}.address"), address, Drift::PerBoot);

@@ -3,6 +3,7 @@
 //!
 //! This crate has no privileges and does no I/O: it takes text and gives data back.
 
+pub mod boots;
 pub mod build_id;
 pub mod claim;
 pub mod constants;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::diagnostic::nearest;
-use crate::document::{Evidence, Probe};
+use crate::document::{Evidence, MachineKind, Probe};
 use crate::investigation::Investigation;
 use crate::leaves::{Leaf, Leaves, leaves};
 use crate::path::{Path, SECTIONS, hit_number};
@@ -29,6 +29,7 @@ pub const HIT_LEAVES: &[&str] = &[
 /// Names of the values of a probe as a whole.
 pub const PROBE_LEAVES: &[&str] = &[
     "backend",
+    "attach_errno",
     "address",
     "definition",
     "hits",
@@ -250,6 +251,11 @@ impl<'a> Catalog<'a> {
                 Cow::Owned(Datum::Unavailable(u)) => Resolved::Missing(u.unavailable.clone()),
             });
         }
+        if segments[0] == "boots" && machine.evidence.machine.kind == MachineKind::Host {
+            return Ok(Resolved::Missing(
+                "a host is not booted again for a capture; guests are".into(),
+            ));
+        }
         if SECTIONS.contains(&segments[0]) {
             return Ok(Resolved::Missing("this capture did not record it".into()));
         }
@@ -405,6 +411,12 @@ const FIXED_SECTION_LEAVES: &[&str] = &[
     "kaslr.physical_align",
     "kaslr.live_physical_start",
     "boots.count",
+    "boots.distinct",
+    "boots.distinct_physical",
+    "boots.lowest",
+    "boots.highest",
+    "boots.divisor",
+    "boots.differing",
 ];
 
 fn not_a_leaf(path: &Path, what: &str) -> PathError {

@@ -16,6 +16,8 @@ pub fn read(btf: Vec<u8>, kallsyms: Result<String, Reason>) -> Facts {
     let text = |path: &str| fs::read_to_string(path).map(|t| t.trim().to_owned());
     let named = |path: &str| text(path).map_err(|error| format!("{path}: {error}"));
     let release = text("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let iomem = named("/proc/iomem");
+    let (config_file, config) = config(&release);
     Facts {
         boot_id: text("/proc/sys/kernel/random/boot_id").unwrap_or_default(),
         cpu_model: fs::read_to_string("/proc/cpuinfo")
@@ -30,30 +32,46 @@ pub fn read(btf: Vec<u8>, kallsyms: Result<String, Reason>) -> Facts {
         lockdown: named("/sys/kernel/security/lockdown").map(|t| chosen(&t)),
         lsm: named("/sys/kernel/security/lsm"),
         command_line: text("/proc/cmdline").unwrap_or_default(),
-        config: config(&release),
+        config,
+        config_file,
         kallsyms,
         vmcoreinfo: kaslr::running::vmcoreinfo(),
-        physical_text: named("/proc/iomem").and_then(|t| physical_text(&t)),
+        physical_text: iomem
+            .as_deref()
+            .map_err(Clone::clone)
+            .and_then(physical_text),
+        physical_line: iomem.and_then(|text| physical_line(&text)),
         release,
     }
 }
 
-fn config(release: &str) -> Result<String, String> {
-    let by_proc = match fs::read("/proc/config.gz") {
+/// Physical address of "Kernel code" in `/proc/iomem`.
+pub fn physical() -> Result<u64, String> {
+    fs::read_to_string("/proc/iomem")
+        .map_err(|error| format!("/proc/iomem: {error}"))
+        .and_then(|text| physical_text(&text))
+}
+
+/// The file that holds the configuration, and its text, or why there is none.
+fn config(release: &str) -> (String, Result<String, String>) {
+    let compressed = "/proc/config.gz".to_owned();
+    let by_proc = match fs::read(&compressed) {
         Ok(content) => {
             let mut text = String::new();
             let mut reader = flate2::read::GzDecoder::new(content.as_slice());
-            return std::io::Read::read_to_string(&mut reader, &mut text)
+            let read = std::io::Read::read_to_string(&mut reader, &mut text)
                 .map(|_| text)
-                .map_err(|error| format!("/proc/config.gz: {error}"));
+                .map_err(|error| format!("{compressed}: {error}"));
+            return (compressed, read);
         }
-        Err(error) => format!("/proc/config.gz: {error}"),
+        Err(error) => format!("{compressed}: {error}"),
     };
     let path = format!("/boot/config-{release}");
     if release.contains('/') || !Path::new(&path).exists() {
-        return Err(by_proc);
+        return (compressed, Err(by_proc));
     }
-    fs::read_to_string(&path).map_err(|error| format!("{by_proc}; {path}: {error}"))
+    let text = fs::read_to_string(&path).map_err(|error| format!("{by_proc}; {path}: {error}"));
+    (path, text)
 }
 
 /// `model name\t: AMD EPYC` → `AMD EPYC`
@@ -77,12 +95,19 @@ fn chosen(modes: &str) -> String {
         .to_owned()
 }
 
+/// The line `  01000000-01e01fff : Kernel code` and its number from 1.
+fn physical_line(iomem: &str) -> Result<(u64, String), String> {
+    let lines = (1..).zip(iomem.lines());
+    let mut named = lines.filter(|(_, line)| line.trim_end().ends_with(": Kernel code"));
+    let (number, line) = named
+        .next()
+        .ok_or("/proc/iomem does not name the kernel's code")?;
+    Ok((number, line.to_owned()))
+}
+
 /// `  01000000-01e01fff : Kernel code` → 0x1000000. Without privileges the addresses are zeros.
 fn physical_text(iomem: &str) -> Result<u64, String> {
-    let line = iomem
-        .lines()
-        .find(|line| line.trim_end().ends_with(": Kernel code"))
-        .ok_or("/proc/iomem does not name the kernel's code")?;
+    let (_, line) = physical_line(iomem)?;
     let start = line.trim_start().split('-').next().unwrap_or_default();
     match u64::from_str_radix(start, 16) {
         Ok(0) => Err("/proc/iomem shows zeros to a process without CAP_SYS_ADMIN".into()),

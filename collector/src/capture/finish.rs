@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use qed_evidence::Evidence;
-use qed_evidence::document::Machine;
+use qed_evidence::document::{Machine, Reader};
 use qed_evidence::investigation::Investigation;
 
 use super::assemble::{Context, assemble};
 use super::names::KernelNames;
 use super::raw::RawCapture;
+use super::readings::{Read, readings};
 use crate::kaslr::compare::StaticTable;
 use crate::kaslr::config::KernelConfig;
 use crate::kaslr::report::{ImageBase, StaticSource};
@@ -104,12 +105,14 @@ pub fn finish(
             },
         },
     ];
-    let config = match (&facts.config, &fixed.config) {
-        (Ok(text), _) => KernelConfig::parse(text).map_err(|error| error.to_string()),
-        (Err(_), Some(path)) => fs::read_to_string(path)
-            .map_err(|error| format!("{}: {error}", file_name(path)))
-            .and_then(|text| KernelConfig::parse(&text).map_err(|error| error.to_string())),
-        (Err(reason), None) => Err(reason.clone()),
+    let config_text = fixed.config.as_deref().map(|path| {
+        fs::read_to_string(path).map_err(|error| format!("{}: {error}", file_name(path)))
+    });
+    let config = match (&facts.config, &config_text) {
+        (Ok(text), _) | (Err(_), Some(Ok(text))) => {
+            KernelConfig::parse(text).map_err(|error| error.to_string())
+        }
+        (Err(_), Some(Err(reason))) | (Err(reason), None) => Err(reason.clone()),
     };
     let names: Vec<&str> = investigation.symbols.iter().map(String::as_str).collect();
     let report = judge(&Inputs {
@@ -142,11 +145,12 @@ pub fn finish(
         .as_ref()
         .map(|v| format!("{} of build {}", file_name(&v.path), v.build_id))
         .map_err(Clone::clone);
+    let vmlinux_readings = readings_of_vmlinux(&vmlinux, &elf, &investigation.symbols);
     drop(elf);
     let lines =
         vmlinux.map(|vmlinux| LineResolver::new(vmlinux, lines::cache::user_folder().as_deref()));
     let names = KernelNames::new(kallsyms.as_ref().ok(), report.slide, lines);
-    let evidence = assemble(
+    let mut evidence = assemble(
         raw,
         &Context {
             investigation,
@@ -158,9 +162,67 @@ pub fn finish(
             config: config.as_ref().map_err(Clone::clone),
         },
     );
+    let map_text = map.as_ref().map_err(Clone::clone).and_then(|(path, _)| {
+        // The table was checked to be text; it does not keep its lines.
+        let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", file_name(path)))?;
+        Ok((file_name(path), text))
+    });
+    let config_name = fixed.config.as_deref().map(file_name).unwrap_or_default();
+    evidence.kaslr.readings = readings(&Read {
+        symbols: &investigation.symbols,
+        ephemeral: evidence.machine.ephemeral,
+        release: &facts.release,
+        kallsyms: match (&facts.kallsyms, &kallsyms) {
+            (Ok(text), Ok(_)) => Ok(text),
+            (Err(reason), _) | (_, Err(reason)) => Err(reason.to_string()),
+        },
+        offset: match &facts.vmcoreinfo {
+            Ok(info) => info
+                .kernel_offset
+                .ok_or_else(|| "VMCOREINFO states no offset".into()),
+            Err(reason) => Err(reason.to_string()),
+        },
+        physical: match (&facts.physical_text, &facts.physical_line) {
+            (Ok(_), Ok((number, line))) => Ok((*number, line)),
+            (Err(reason), _) | (_, Err(reason)) => Err(reason.clone()),
+        },
+        system_map: map_text
+            .as_ref()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .map_err(Clone::clone),
+        vmlinux: vmlinux_readings
+            .as_ref()
+            .map(|(name, addresses)| (name.as_str(), addresses.clone()))
+            .map_err(Clone::clone),
+        config: match (&facts.config, &config_text) {
+            (Ok(text), _) => (Reader::Machine, &facts.config_file, Ok(text)),
+            (Err(_), Some(Ok(text))) => (Reader::Builder, &config_name, Ok(text)),
+            (Err(_), Some(Err(reason))) => (Reader::Builder, &config_name, Err(reason.clone())),
+            (Err(reason), None) => (Reader::Machine, &facts.config_file, Err(reason.clone())),
+        },
+    });
     // The cache only saves time: a full disk must not lose the capture.
     let _ = names.save();
     evidence
+}
+
+/// The name of the vmlinux and the addresses of each symbol in it.
+fn readings_of_vmlinux(
+    vmlinux: &Result<debuginfo::Vmlinux, String>,
+    elf: &Option<Result<StaticSymbols<'_>, crate::symbols::elf::ElfError>>,
+    symbols: &[String],
+) -> Result<(String, Vec<Vec<u64>>), String> {
+    let vmlinux = vmlinux.as_ref().map_err(Clone::clone)?;
+    let table = match elf {
+        Some(Ok(table)) => table,
+        Some(Err(error)) => return Err(error.to_string()),
+        None => return Err("it was not read".into()),
+    };
+    let addresses = |name: &String| table.named(name).map(|s| s.address).collect();
+    Ok((
+        file_name(&vmlinux.path),
+        symbols.iter().map(addresses).collect(),
+    ))
 }
 
 fn image_base(path: &Path) -> Result<ImageBase, Reason> {

@@ -12,5 +12,6 @@ pub mod oracle;
 pub mod perform;
 pub mod privileges;
 pub mod raw;
+pub mod readings;
 pub mod store;
 pub mod workload_spec;

@@ -10,7 +10,7 @@ use qed_collector_ebpf::Control;
 use qed_evidence::investigation::{Experiment, Investigation};
 
 use super::oracle::Oracle;
-use super::raw::{Facts, RawCapture, RawExperiment, RawOutcome, Record};
+use super::raw::{Declined, Facts, RawCapture, RawExperiment, RawOutcome, Record};
 use super::workload_spec::workload_spec;
 use super::{facts, privileges};
 use crate::btf::Btf;
@@ -96,6 +96,13 @@ impl ThisKernel {
             ),
             None => Some("this kernel does not say which security modules are active, or has none"),
         };
+        // Asked only where a probe is to be put at a static address.
+        let slide = || {
+            let stated = crate::kaslr::running::vmcoreinfo().map_err(|error| error.to_string())?;
+            stated
+                .kernel_offset
+                .ok_or_else(|| "VMCOREINFO states no offset".into())
+        };
         Ok(plan(
             investigation,
             &Offer {
@@ -105,6 +112,7 @@ impl ThisKernel {
                 no_kprobes,
                 no_lsm,
                 code: &code,
+                slide: &slide,
                 syscall_number: &|name| {
                     names::syscall(name)
                         .ok()
@@ -174,7 +182,7 @@ pub async fn perform(
     let mut reader = probes.events().context("failed to open the ring buffer")?;
     progress(&format!("loaded in {} ms", started.elapsed().as_millis()));
 
-    let mut refusals: Vec<Option<String>> = vec![None; setup.attaches.len()];
+    let mut refusals: Vec<Option<Declined>> = vec![None; setup.attaches.len()];
     let mut listed: Vec<Result<String, String>> =
         vec![Err("it was never attached".into()); setup.attaches.len()];
     let mut raw: Vec<Option<RawExperiment>> = vec![None; planned.len()];
@@ -190,7 +198,7 @@ pub async fn perform(
         attaches
     };
     // Once refused is refused: what worked for one experiment only cannot be told apart afterwards.
-    let attach = |probes: &mut Probes, refusals: &mut [Option<String>], which: &[usize]| {
+    let attach = |probes: &mut Probes, refusals: &mut [Option<Declined>], which: &[usize]| {
         let attached = probes.attached();
         // Functions, tracepoints, LSM hooks.
         let mut spent = [Duration::ZERO; 3];
@@ -198,7 +206,10 @@ pub async fn perform(
             let started = Instant::now();
             for (index, result) in probes.attach(&[index]) {
                 if let Err(refusal) = result {
-                    refusals[index] = Some(refusal.to_string());
+                    refusals[index] = Some(Declined {
+                        errno: refusal.errno,
+                        reason: refusal.to_string(),
+                    });
                 }
             }
             spent[kind_of(&setup.attaches[index])] += started.elapsed();
@@ -430,7 +441,7 @@ fn kind_of(attach: &Attach) -> usize {
 }
 
 /// Why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not there.
-fn cannot_act(experiment: &PlannedExperiment, refusals: &[Option<String>]) -> Option<String> {
+fn cannot_act(experiment: &PlannedExperiment, refusals: &[Option<Declined>]) -> Option<String> {
     experiment
         .probes
         .iter()
@@ -438,7 +449,7 @@ fn cannot_act(experiment: &PlannedExperiment, refusals: &[Option<String>]) -> Op
         .find_map(|probe| {
             let reason = match &probe.source {
                 Err(reason) => reason.clone(),
-                Ok(source) => refusals.get(source.attach).cloned().flatten()?,
+                Ok(source) => refusals.get(source.attach)?.as_ref()?.reason.clone(),
             };
             Some(format!(
                 "not run, because probe `{}` has to act in it and cannot: {reason}",
@@ -448,12 +459,13 @@ fn cannot_act(experiment: &PlannedExperiment, refusals: &[Option<String>]) -> Op
 }
 
 /// Says which of the tracepoints that mark the workload's own call are not watched.
-fn unmarked(markers: &[usize], refusals: &[Option<String>]) -> Vec<String> {
+fn unmarked(markers: &[usize], refusals: &[Option<Declined>]) -> Vec<String> {
     let refused = markers.iter().filter_map(|&at| refusals.get(at)?.as_ref());
     refused
-        .map(|reason| {
+        .map(|declined| {
             format!(
-                "events outside of the call may be counted, because its marker is missing: {reason}"
+                "events outside of the call may be counted, because its marker is missing: {}",
+                declined.reason
             )
         })
         .collect()

@@ -25,11 +25,20 @@ pub struct RawCapture {
     /// Per experiment of the plan, the uses that mark its system call going in and coming out.
     pub markers: Vec<Option<(usize, usize)>>,
     /// Per attachment: why the kernel refused it, or `None`.
-    pub refusals: Vec<Option<String>>,
+    pub refusals: Vec<Option<Declined>>,
     /// Per attachment: its entries in the kernel's list of probes while it was attached, or why they are not known.
     pub listed: Vec<Result<String, String>>,
     /// Per experiment of the plan.
     pub experiments: Vec<RawExperiment>,
+}
+
+/// An attachment that the kernel refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declined {
+    /// The kernel's errno, where there was one.
+    pub errno: Option<i32>,
+    /// What was tried, why not, and what would have to change.
+    pub reason: String,
 }
 
 /// What a machine says about itself.
@@ -58,12 +67,16 @@ pub struct Facts {
     pub command_line: String,
     /// The configuration as text, where the kernel or its `/boot` has it.
     pub config: Result<String, String>,
+    /// The file that the configuration was read from.
+    pub config_file: String,
     /// `/proc/kallsyms`, with real addresses.
     pub kallsyms: Result<String, Reason>,
     /// VMCOREINFO.
     pub vmcoreinfo: Result<Vmcoreinfo, Reason>,
     /// Physical address of "Kernel code" in `/proc/iomem`.
     pub physical_text: Result<u64, String>,
+    /// The line that says so, and its number from 1.
+    pub physical_line: Result<(u64, String), String>,
 }
 
 /// One experiment that ran, or that could not.

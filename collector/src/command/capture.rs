@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use qed_evidence::Evidence;
-use qed_evidence::document::{Boot, Machine, MachineKind};
+use qed_evidence::document::{Machine, MachineKind};
 use qed_evidence::investigation::Investigation;
-use qed_evidence::value::{Datum, Integer, Value};
 
+use super::boots::{Boots, kept};
 use super::target::{Target, book};
 use super::{Failure, Progress, investigation, render};
 use crate::capture::finish::{Static, finish};
@@ -16,7 +16,7 @@ use crate::capture::perform::{Options, ThisKernel, perform};
 use crate::capture::store::{Store, file_name};
 use crate::guest::cache::Cache;
 use crate::guest::{self, GuestRun, GuestSpec, KernelImage, Source};
-use crate::job::{Job, capture_answer, slide_answer};
+use crate::job::{Job, capture_answer};
 use crate::symbols::debuginfo;
 
 /// What to capture, where, and where to put it.
@@ -39,9 +39,10 @@ pub struct Args {
     /// Source lines: fetch or find what fits (auto), do without (none), or use this vmlinux
     #[arg(long, value_name = "auto|none|VMLINUX", default_value = "auto")]
     pub debuginfo: DebugInfo,
-    /// Boot a guest this many times more and note each slide
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub boots: u32,
+    /// Boot a guest this many times more and note each slide [default: `boots` of the investigation; boots of the
+    /// same kernel that the evidence has already are kept]
+    #[arg(long, value_name = "N")]
+    pub boots: Option<u32>,
     /// Where to write the evidence [default: .qed/evidence/MACHINE.json]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -111,10 +112,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let store = Store::open(&folder).map_err(|error| Failure::unable(error.to_string()))?;
     let mut failures = Vec::new();
     for target in &targets {
-        let captured = on(target, &investigation, args).and_then(|evidence| {
+        let name = single.clone().unwrap_or_else(|| file_name(target.name()));
+        // What cannot be read is replaced: it has nothing to keep.
+        let earlier = std::fs::read(folder.join(&name))
+            .ok()
+            .and_then(|bytes| qed_evidence::reader::read(&bytes).ok());
+        let captured = on(target, &investigation, earlier.as_ref(), args).and_then(|evidence| {
             let text = qed_evidence::reader::write(&evidence)
                 .context("failed to write the evidence as JSON")?;
-            let name = single.clone().unwrap_or_else(|| file_name(target.name()));
             let path = store
                 .write(&name, &text)
                 .map_err(|error| Failure::unable(error.to_string()))?;
@@ -147,7 +152,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn on(target: &Target, investigation: &Investigation, args: &Args) -> Result<Evidence, Failure> {
+fn on(
+    target: &Target,
+    investigation: &Investigation,
+    earlier: Option<&Evidence>,
+    args: &Args,
+) -> Result<Evidence, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -155,16 +165,21 @@ fn on(target: &Target, investigation: &Investigation, args: &Args) -> Result<Evi
     let progress = Progress::new(target.name());
     match target {
         Target::Host => {
-            if args.boots > 0 {
+            if args.boots.is_some_and(|boots| boots > 0) {
                 return Err(Failure::input(
                     "--boots is for guests: the host cannot be booted for a picture",
                 ));
             }
             runtime.block_on(on_host(investigation, args, &progress))
         }
-        Target::Guest(name, source) => {
-            runtime.block_on(in_guest(name, source, investigation, args, &progress))
-        }
+        Target::Guest(name, source) => runtime.block_on(in_guest(
+            name,
+            source,
+            investigation,
+            earlier,
+            args,
+            &progress,
+        )),
     }
 }
 
@@ -218,6 +233,7 @@ async fn in_guest(
     name: &str,
     source: &Source,
     investigation: &Investigation,
+    earlier: Option<&Evidence>,
     args: &Args,
     progress: &Progress,
 ) -> Result<Evidence, Failure> {
@@ -249,32 +265,19 @@ async fn in_guest(
     };
     progress.say("looking up symbols and lines");
     let mut evidence = finish(&raw, investigation, machine, &fixed);
-    for number in 1..=args.boots {
-        progress.say(&format!("boot {number} of {}", args.boots));
-        let run = boot(
-            kernel.clone(),
-            &Job::Slide,
-            cache.clone(),
-            args.limit,
-            &|_| {},
-        )
-        .await?;
-        let answer = slide_answer(&run.payload)?;
-        evidence.boots.push(Boot {
-            boot_id: answer.boot_id,
-            slide: match answer.stated {
-                Ok(slide) => Value::Offset {
-                    value: Integer::from(slide),
-                }
-                .into(),
-                Err(reason) => Datum::unavailable(reason),
-            },
-            text: match answer.text {
-                Ok(address) => Value::address(address).into(),
-                Err(reason) => Datum::unavailable(reason),
-            },
-        });
-    }
+    let boots = Boots {
+        kernel: &kernel,
+        cache: &cache,
+        limit: args.limit,
+    };
+    let (wanted, kept) = match args.boots {
+        Some(wanted) => (wanted, Vec::new()),
+        None => (
+            investigation.boots,
+            kept(earlier, &evidence, investigation.boots),
+        ),
+    };
+    evidence.boots = boots.complete(kept, wanted, &say).await?;
     Ok(evidence)
 }
 

@@ -78,6 +78,7 @@ fn probe_text(probe: &PlannedProbe) -> String {
         ProbeTarget::Function(name) => ("function", name),
         ProbeTarget::Tracepoint(name) => ("tracepoint", name),
         ProbeTarget::Lsm(name) => ("LSM hook", name),
+        ProbeTarget::Address(name) => ("address", name),
     };
     let title = if *name == probe.name {
         String::new()

@@ -40,6 +40,8 @@ pub struct Offer<'s, 'a> {
     pub no_lsm: Option<&'s str>,
     /// The instructions of the function at an address, or why they cannot be had.
     pub code: &'s dyn Fn(u64) -> Result<Vec<Instruction>, String>,
+    /// How far the running image was moved, in bytes, as the kernel states it, or why it is not known.
+    pub slide: &'s dyn Fn() -> Result<u64, String>,
     /// The number of a system call.
     pub syscall_number: &'s dyn Fn(&str) -> Option<u32>,
 }

@@ -3,7 +3,9 @@
 use qed_collector_ebpf::act;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::Target;
-use qed_evidence::investigation::{Action, Experiment, Investigation, Position, Probe, Read};
+use qed_evidence::investigation::{
+    Action, Experiment, Investigation, Place as At, Position, Probe, Read,
+};
 
 use super::Offer;
 use super::attachments::Attachments;
@@ -212,6 +214,25 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     instruction,
                 })
             }
+            Target::Address(text) => {
+                if let Some(reason) = self.offer.no_kprobes {
+                    return Err(reason.into());
+                }
+                let (address, what) = self.address(text)?;
+                Ok(Place {
+                    attach: Attach::Kprobe {
+                        function: what,
+                        address,
+                        offset: 0,
+                        entry: true,
+                        return_probe: false,
+                    },
+                    address,
+                    parameters: Vec::new(),
+                    returned: Returned::NotYet,
+                    instruction: None,
+                })
+            }
             Target::Tracepoint(name) => {
                 let Some(tracepoint) = btf.tracepoint(name).map_err(damaged)? else {
                     let names = btf.tracepoint_names().map_err(damaged)?;
@@ -260,6 +281,32 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     returned: Returned::NotYet,
                     instruction: None,
                 })
+            }
+        }
+    }
+
+    /// The address that an investigation names, and what to call it in messages, or why it is not known here.
+    fn address(&self, text: &str) -> Result<(u64, String), String> {
+        let live = |name: &str| match (self.offer.symbols)(name).as_slice() {
+            [address] => Ok(*address),
+            [] => Err(match self.offer.no_symbols {
+                Some(reason) => reason.to_owned(),
+                None => format!("this kernel has no symbol `{name}`"),
+            }),
+            many => Err(format!(
+                "{} symbols of this kernel are called `{name}`",
+                many.len()
+            )),
+        };
+        match text.parse::<At>()? {
+            At::Live(name) => Ok((live(&name)?, format!("the live address of {name}"))),
+            At::Number(address) => Ok((address.0, address.to_string())),
+            At::Static(name) => {
+                let slide = (self.offer.slide)()?;
+                let address = live(&name)?.checked_sub(slide).ok_or_else(|| {
+                    format!("`{name}` is below the distance by which the kernel says it was moved")
+                })?;
+                Ok((address, format!("the static address of {name}")))
             }
         }
     }

@@ -198,7 +198,7 @@ pub fn explain(action: Action, errno: Option<i32>, machine: &Machine) -> (String
             "use another kernel, for example a guest".into(),
         ),
         (Action::Kprobe, Some(libc::ENOENT)) => (
-            "there is no such function, or no instruction starts there".into(),
+            "the kernel's symbol table has nothing by this name or at this address, or no instruction starts there".into(),
             "compare the name with /proc/kallsyms: it may be inlined or named otherwise".into(),
         ),
         (Action::Kprobe, Some(libc::EINVAL)) => (

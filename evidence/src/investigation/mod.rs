@@ -1,12 +1,14 @@
 //! Investigations: which experiments to run, and what to watch in each.
 
 mod parse;
+mod place;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 pub use parse::parse;
+pub use place::Place;
 
 use crate::diagnostic::Source;
 
@@ -21,6 +23,8 @@ pub struct Investigation {
     pub symbols: Vec<String>,
     /// Kernel configuration options that go into the evidence: `randomize_base` for `CONFIG_RANDOMIZE_BASE`.
     pub config: Vec<String>,
+    /// How many boots of each guest to note the slide of, besides the one that is captured.
+    pub boots: u32,
     /// The experiments in the order in which they run.
     pub experiments: Vec<Experiment>,
 }
@@ -165,7 +169,7 @@ pub struct Probe {
     pub name: String,
     /// Where the probe's name or target stands in the file.
     pub span: Range<usize>,
-    /// Function, tracepoint or LSM hook.
+    /// Function, tracepoint, LSM hook or address.
     pub target: crate::document::Target,
     /// Where in the function.
     pub position: Position,

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use toml::Spanned;
 
 use super::{
-    Action, Argument, BufferElements, Excuse, Experiment, Investigation, Position, Probe, Read,
+    Action, Argument, BufferElements, Excuse, Experiment, Investigation, Place, Position, Probe, Read,
     ReadKind, Returns, Signal, Workload,
 };
 use crate::constants::{constant_sets, errno_number};
@@ -22,6 +22,8 @@ const MAX_TIMEOUT_MS: u64 = 60_000;
 
 /// The most threads that make one call at once.
 const MAX_THREADS: u32 = 64;
+/// The most boots of one guest: each takes seconds, and a picture of more says no more.
+const MAX_BOOTS: u32 = 256;
 
 /// System calls that return a file descriptor.
 const RETURN_FD: &[&str] = &[
@@ -60,6 +62,7 @@ struct File {
     symbols: Vec<Spanned<String>>,
     #[serde(default)]
     config: Vec<Spanned<String>>,
+    boots: Option<Spanned<u32>>,
     #[serde(default)]
     experiment: Vec<RawExperiment>,
 }
@@ -136,6 +139,7 @@ struct RawProbe {
     function: Option<Spanned<String>>,
     tracepoint: Option<Spanned<String>>,
     lsm: Option<Spanned<String>>,
+    address: Option<Spanned<String>>,
     name: Option<Spanned<String>>,
     offset: Option<Spanned<u64>>,
     instruction: Option<Spanned<u32>>,
@@ -246,6 +250,11 @@ impl Check {
         };
         let symbols = names(self, file.symbols, "symbol");
         let config = names(self, file.config, "configuration option");
+        if let Some(boots) = &file.boots
+            && *boots.get_ref() > MAX_BOOTS
+        {
+            self.error(boots.span(), format!("boots must be at most {MAX_BOOTS}"));
+        }
         let mut experiments: Vec<Experiment> = Vec::new();
         for raw in file.experiment {
             if let Some(first) = experiments.iter().find(|e| e.name == *raw.name.get_ref()) {
@@ -265,6 +274,7 @@ impl Check {
             source: Arc::clone(&self.source),
             symbols,
             config,
+            boots: file.boots.map_or(0, Spanned::into_inner),
             experiments,
         }
     }
@@ -561,6 +571,8 @@ impl Check {
             raw.tracepoint
                 .map(|t| (t.span(), Target::Tracepoint(t.into_inner()))),
             raw.lsm.map(|t| (t.span(), Target::Lsm(t.into_inner()))),
+            raw.address
+                .map(|t| (t.span(), Target::Address(t.into_inner()))),
         ]
         .into_iter()
         .flatten()
@@ -573,15 +585,22 @@ impl Check {
                 );
                 self.error(
                     span,
-                    "a probe has exactly one of `function`, `tracepoint` and `lsm`",
+                    "a probe has exactly one of `function`, `tracepoint`, `lsm` and `address`",
                 );
             })
             .ok()?;
+        if let Target::Address(text) = &target
+            && let Err(wrong) = text.parse::<Place>()
+        {
+            self.error(target_span.clone(), wrong);
+        }
         let (span, name) = match raw.name {
             Some(name) => (name.span(), name.into_inner()),
             None => {
-                let (Target::Function(name) | Target::Tracepoint(name) | Target::Lsm(name)) =
-                    &target;
+                let (Target::Function(name)
+                | Target::Tracepoint(name)
+                | Target::Lsm(name)
+                | Target::Address(name)) = &target;
                 (target_span, name.clone())
             }
         };
@@ -691,7 +710,8 @@ impl Check {
                 "the return is watched from the entry: this probe sits inside of the function",
             );
         }
-        if is_function && !watch_return && !exit.is_empty() {
+        let has_exit = watch_return || !matches!(target, Target::Function(_) | Target::Address(_));
+        if !has_exit && !exit.is_empty() {
             self.error(
                 span.clone(),
                 "the probe reads `at = \"exit\"` but does not watch the return",
@@ -948,6 +968,47 @@ reads = [{ at = "entry", name = "x", path = "regs->di", kind = "size", names = "
         22: there is no set of constants `AFF`
         23: a read has either a `kind` or `names`
         ");
+    }
+
+    /// Check that a probe at an address is understood, and what is wrong with one is said at its place.
+    #[test]
+    fn addresses() {
+        let with = |rest: &str| parse("a.toml", &format!("{GOOD}[[experiment.probe]]\n{rest}\n"));
+        let good = with("name = \"there\"\naddress = \"static:sock_alloc\"").unwrap();
+        let probe = good.experiment("exhausted").unwrap().probe("there");
+        let target = Target::Address("static:sock_alloc".into());
+        assert_eq!(probe.unwrap().target, target);
+        assert!(!probe.unwrap().watch_return);
+        for (wrong, said) in [
+            ("address = \"static:sock_alloc\"", "give the probe a `name`"),
+            ("name = \"x\"\naddress = \"sock_alloc\"", "is no address"),
+            (
+                "name = \"x\"\naddress = \"live:_text\"\nreturn = true",
+                "only functions have a `return`",
+            ),
+            (
+                "name = \"x\"\naddress = \"live:_text\"\nreads = [{ at = \"exit\", name = \"a\", path = \"regs->ax\" }]",
+                "does not watch the return",
+            ),
+        ] {
+            let problems = with(wrong).unwrap_err();
+            assert!(
+                problems.iter().any(|p| p.message.contains(said)),
+                "{wrong}: {problems:?}"
+            );
+        }
+    }
+
+    /// Check that the number of boots is read, is none if it is not said, and is bounded.
+    #[test]
+    fn boots() {
+        assert_eq!(parse("good.toml", GOOD).unwrap().boots, 0);
+        let with = |number: &str| parse("boots.toml", &format!("boots = {number}\n{GOOD}"));
+        assert_eq!(with("16").unwrap().boots, 16);
+        for wrong in ["257", "-1", "\"16\""] {
+            let problems = with(wrong).unwrap_err();
+            assert_eq!(problems[0].line_column().unwrap().0, 1, "{wrong}");
+        }
     }
 
     /// Check that text which is no investigation is refused with a place, whatever it is.

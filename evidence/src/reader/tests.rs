@@ -519,6 +519,7 @@ mod round_trip {
             text().prop_map(Target::Function),
             text().prop_map(Target::Tracepoint),
             text().prop_map(Target::Lsm),
+            text().prop_map(Target::Address),
         ];
         let backend =
             proptest::sample::select(vec![Backend::Kprobe, Backend::Tracepoint, Backend::Lsm]);
@@ -532,14 +533,20 @@ mod round_trip {
         let parameters = proptest::collection::vec((text(), text()), 0..2);
         (
             (target, any::<bool>(), state),
-            (parameters, maybe(text()), maybe(datum()), maybe(datum())),
+            (
+                parameters,
+                maybe(text()),
+                maybe(datum()),
+                maybe(datum()),
+                maybe(datum()),
+            ),
             (refused(), refused()),
             (maybe(instruction()), maybe(datum())),
         )
             .prop_map(
                 |(
                     (target, optional, (backend, unavailable, hits)),
-                    (parameters, returns, address, definition),
+                    (parameters, returns, address, definition, attach_errno),
                     (entry, exit),
                     (instruction, listed),
                 )| Probe {
@@ -547,6 +554,7 @@ mod round_trip {
                     optional,
                     backend,
                     unavailable,
+                    attach_errno,
                     parameters: parameters
                         .into_iter()
                         .map(|(name, type_name)| Parameter { name, type_name })
@@ -673,24 +681,34 @@ mod round_trip {
             }
         });
         let symbols = proptest::collection::btree_map(text(), places, 0..3);
-        (proptest::collection::vec(datum(), 8), data(), symbols).prop_map(
-            |(single, sources, symbols)| {
-                let [status, slide, agree, checked, differing, start, align, live] =
-                    single.try_into().unwrap();
-                Kaslr {
-                    status,
-                    slide,
-                    agree,
-                    sources,
-                    symbols,
-                    checked,
-                    differing,
-                    physical_start: start,
-                    physical_align: align,
-                    live_physical_start: live,
-                }
-            },
-        )
+        let by = proptest::sample::select(vec![Reader::Machine, Reader::Builder]);
+        let reading = (by, text(), text(), maybe(any::<u64>()), datum());
+        let reading = reading.prop_map(|(by, file, key, line, text)| Reading {
+            by,
+            file,
+            key,
+            line,
+            text,
+        });
+        let readings = proptest::collection::vec(reading, 0..3);
+        let single = proptest::collection::vec(datum(), 8);
+        (single, data(), symbols, readings).prop_map(|(single, sources, symbols, readings)| {
+            let [status, slide, agree, checked, differing, start, align, live] =
+                single.try_into().unwrap();
+            Kaslr {
+                status,
+                slide,
+                agree,
+                sources,
+                symbols,
+                checked,
+                differing,
+                physical_start: start,
+                physical_align: align,
+                live_physical_start: live,
+                readings,
+            }
+        })
     }
 
     fn kernel() -> impl Strategy<Value = Kernel> {
@@ -901,11 +919,15 @@ mod round_trip {
                 accelerator,
             },
         );
-        let boot = (text(), datum(), datum()).prop_map(|(boot_id, slide, text)| Boot {
-            boot_id,
-            slide,
-            text,
-        });
+        let boot = (text(), text(), datum(), datum(), datum()).prop_map(
+            |(boot_id, time, slide, text, physical)| Boot {
+                boot_id,
+                time,
+                slide,
+                text,
+                physical,
+            },
+        );
         let experiments = proptest::collection::btree_map("e_[a-z0-9_]{0,5}", experiment(), 0..3);
         (
             (run, machine, kernel(), kaslr()),

@@ -98,6 +98,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
         optional: false,
         backend: Some(Backend::Kprobe),
         unavailable: None,
+        attach_errno: None,
         parameters: vec![Parameter {
             name: "fd".into(),
             type_name: "int".into(),
@@ -178,6 +179,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
             physical_start: none(),
             physical_align: none(),
             live_physical_start: none(),
+            readings: vec![],
         },
         boots: vec![],
         names: qed_evidence::names::Names {

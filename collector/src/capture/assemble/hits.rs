@@ -13,7 +13,8 @@ use qed_evidence::value::{Address, Bytes, Datum, Frame, Value};
 use super::Names;
 use super::ledger::{Book, Entry};
 use super::stack::{caller, frames, holds};
-use super::values::{Role, argument_role, datum};
+use super::values::{Role, argument_role, datum, errno};
+use crate::capture::raw::Declined;
 use crate::plan::expr::{Decode, Decoded, decode};
 use crate::plan::{PlannedExperiment, PlannedProbe, PlannedRead};
 
@@ -27,7 +28,7 @@ pub struct Seen<'a> {
     pub marked: bool,
     pub pid: u32,
     pub killed: bool,
-    pub refusals: &'a [Option<String>],
+    pub refusals: &'a [Option<Declined>],
     /// Per attachment: its entries in the kernel's list of probes, or why they are not known.
     pub listed: &'a [Result<String, String>],
     /// Why the workload did not run, if so: then nothing was watched.
@@ -190,9 +191,13 @@ fn watches_return(planned: &PlannedProbe, seen: &Seen<'_>) -> bool {
 
 /// A probe before its first hit.
 fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
+    let declined = match &planned.source {
+        Err(_) => None,
+        Ok(source) => seen.refusals.get(source.attach).and_then(Option::as_ref),
+    };
     let refusal = match &planned.source {
         Err(reason) => Some(reason.clone()),
-        Ok(source) => seen.refusals.get(source.attach).cloned().flatten(),
+        Ok(_) => declined.map(|declined| declined.reason.clone()),
     }
     .or_else(|| seen.not_run.map(str::to_owned));
     let address = planned
@@ -206,11 +211,12 @@ fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
         target: planned.target.clone(),
         optional: planned.optional,
         backend: refusal.is_none().then_some(match planned.target {
-            Target::Function(_) => Backend::Kprobe,
+            Target::Function(_) | Target::Address(_) => Backend::Kprobe,
             Target::Tracepoint(_) => Backend::Tracepoint,
             Target::Lsm(_) => Backend::Lsm,
         }),
         unavailable: refusal,
+        attach_errno: declined.and_then(|declined| Some(errno(declined.errno?).into())),
         parameters: planned
             .parameters
             .iter()

@@ -1,0 +1,69 @@
+//! Addresses that a probe can be put at, instead of at a function.
+
+use std::str::FromStr;
+
+use crate::value::Address;
+
+/// An address in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Where the linker put a symbol: `static:__sys_socket`.
+    Static(String),
+    /// Where a symbol is in the running kernel: `live:__sys_socket`.
+    Live(String),
+    /// A number: `0xffffffff81000000`.
+    Number(Address),
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let symbol = |name: &str| {
+            let first = name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
+            let rest = name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
+            if first && rest {
+                Ok(name.to_owned())
+            } else {
+                Err(format!("`{name}` is no symbol's name"))
+            }
+        };
+        match text.split_once(':') {
+            Some(("static", name)) => symbol(name).map(Place::Static),
+            Some(("live", name)) => symbol(name).map(Place::Live),
+            _ => text.parse().map(Place::Number).map_err(|_| {
+                format!(
+                    "`{text}` is no address: write `static:SYMBOL`, `live:SYMBOL`, or 0x and 16 lower-case hex digits"
+                )
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check the three forms, and that everything else is refused with what is wrong.
+    #[test]
+    fn forms() {
+        assert_eq!("static:_text".parse(), Ok(Place::Static("_text".into())));
+        assert_eq!("live:a.isra.0".parse(), Ok(Place::Live("a.isra.0".into())));
+        let number = Place::Number(Address(0xffff_ffff_8100_0000));
+        assert_eq!("0xffffffff81000000".parse(), Ok(number));
+        for bad in [
+            "",
+            "static:",
+            "static:1a",
+            "static:a b",
+            "linked:_text",
+            "_text",
+            "0xffff",
+            "static:a+0x10",
+        ] {
+            assert!(bad.parse::<Place>().is_err(), "{bad}");
+        }
+    }
+}
