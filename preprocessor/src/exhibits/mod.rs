@@ -8,9 +8,12 @@ mod disassembly;
 mod evidence;
 mod ledger;
 mod linkage;
+mod log;
 mod machines;
 mod shown;
+mod slides;
 mod slot;
+mod space;
 mod steps;
 mod table;
 mod thread;
@@ -114,16 +117,34 @@ const EXHIBITS: &[Exhibit] = &[
         render: linkage::render,
     },
     Exhibit {
+        name: "log",
+        options: &["machine"],
+        takes_body: true,
+        render: log::render,
+    },
+    Exhibit {
         name: "machines",
         options: &[],
         takes_body: false,
         render: machines::render,
     },
     Exhibit {
+        name: "slides",
+        options: &["machine"],
+        takes_body: false,
+        render: slides::render,
+    },
+    Exhibit {
         name: "slot",
         options: &["machine"],
         takes_body: true,
         render: slot::render,
+    },
+    Exhibit {
+        name: "space",
+        options: &["machine", "from", "to"],
+        takes_body: true,
+        render: space::render,
     },
     Exhibit {
         name: "steps",

@@ -1,0 +1,262 @@
+//! Where the kernel was in each of many boots.
+
+use qed_evidence::path::Path;
+use qed_evidence::value::Value;
+use serde::Serialize;
+
+use super::{Request, caption, nothing};
+use crate::facts::{Facts, What};
+use crate::fill::Rendered;
+use crate::format::{As, describe};
+use crate::page::Use;
+use crate::syntax::SyntaxError;
+
+/// The room that the kernel image has, in bytes: the slide is below it. `KERNEL_IMAGE_SIZE`,
+/// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_64_types.h#L92>.
+const ROOM: i128 = 1 << 30;
+
+/// Width of the drawing and of the part left of the axis, in its own units, which are pixels on a phone.
+const WIDTH: i128 = 360;
+const LEFT: i128 = 28;
+/// Length of the axis: the room is drawn on it. To its right a number has to fit.
+const AXIS: i128 = 268;
+/// What the numbers of each line are.
+const COLUMNS: &str = "slide, the same in MiB, physical";
+/// Height of one boot.
+const ROW: usize = 15;
+/// Above the first boot.
+const TOP: usize = 24;
+
+/// A value that stands in the text.
+#[derive(Serialize)]
+struct Cell {
+    path: String,
+    style: &'static str,
+    text: String,
+    pad: String,
+}
+
+/// One boot.
+#[derive(Serialize)]
+struct Row {
+    label: String,
+    lead: String,
+    own: bool,
+    y: usize,
+    text_y: usize,
+    x: i128,
+    slide: String,
+    cells: Vec<Cell>,
+}
+
+#[derive(Serialize)]
+struct Tick {
+    x: i128,
+    label: String,
+}
+
+#[derive(Serialize)]
+struct Data {
+    caption: String,
+    title: String,
+    desc: String,
+    machine: String,
+    width: i128,
+    left: i128,
+    columns: &'static str,
+    top: usize,
+    bottom: usize,
+    height: usize,
+    ticks: Vec<Tick>,
+    rows: Vec<Row>,
+}
+
+/// Where a slide is on the axis.
+fn x(slide: i128) -> i128 {
+    LEFT + slide.clamp(0, ROOM) * AXIS / ROOM
+}
+
+struct Column<'a, 'f> {
+    facts: &'a Facts<'f>,
+    machine: usize,
+    uses: Vec<Use>,
+}
+
+impl Column<'_, '_> {
+    /// The value at `path` as a cell, and as a number.
+    fn cell(
+        &mut self,
+        path: &str,
+        format: As,
+        style: &'static str,
+    ) -> Result<(Cell, i128), String> {
+        let parsed: Path = path.parse()?;
+        let shown = self.facts.show(&parsed, Some(self.machine));
+        let value = match shown.as_ref() {
+            Ok(shown) => match &shown.what {
+                What::Value(value, _) => value.clone(),
+                What::Missing(reason) | What::Broken(reason) => return Err(reason.clone()),
+            },
+            Err(error) => return Err(error.message.clone()),
+        };
+        let machine = Some(self.machine);
+        let text = self
+            .facts
+            .write(machine, Some(path), &value, Some(format))
+            .map_err(|_| "it must not be known, or cannot be written".to_owned())?;
+        let number = match &value {
+            Value::Offset { value } => value.get(),
+            other => return Err(format!("it is of kind {}", other.kind())),
+        };
+        self.uses.push(Use {
+            path: path.to_owned(),
+            machine,
+            style: Some(style.to_owned()),
+            text: text.clone(),
+            note: describe(&value),
+            listed: false,
+        });
+        let cell = Cell {
+            path: path.to_owned(),
+            style,
+            text,
+            pad: String::new(),
+        };
+        Ok((cell, number))
+    }
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let facts = request.facts;
+    let has_boots = |index: &usize| !facts.loaded[*index].evidence.boots.is_empty();
+    let machine = match request.machine()? {
+        Some(machine) => machine,
+        None => (0..facts.loaded.len())
+            .find(has_boots)
+            .unwrap_or_else(|| facts.default_machine("boots")),
+    };
+    if facts.hides(machine) {
+        return Ok(nothing(
+            facts,
+            machine,
+            "the slides of this machine are withheld",
+        ));
+    }
+    if !has_boots(&machine) {
+        let why =
+            "it was not booted again: write `boots = 16` in the investigation and capture a guest";
+        return Ok(nothing(facts, machine, why));
+    }
+    let mut column = Column {
+        facts,
+        machine,
+        uses: Vec::new(),
+    };
+    let own = (
+        "own".to_owned(),
+        "kaslr.slide".to_owned(),
+        "kaslr.live_physical_start".to_owned(),
+    );
+    let count = facts.loaded[machine].evidence.boots.len();
+    let others = (1..=count).map(|boot| {
+        let at = |leaf: &str| format!("boots.boot{boot}.{leaf}");
+        (boot.to_string(), at("slide"), at("physical"))
+    });
+    let mut rows = Vec::new();
+    let mut silent = Vec::new();
+    for (label, slide, physical) in std::iter::once(own).chain(others) {
+        let (hex, number) = match column.cell(&slide, As::Hex, "hex") {
+            Ok(cell) => cell,
+            Err(reason) => {
+                silent.push(format!("{slide}: {reason}"));
+                continue;
+            }
+        };
+        let mut cells = vec![hex];
+        cells.extend(column.cell(&slide, As::Mib, "mib").ok().map(|cell| cell.0));
+        cells.extend(
+            column
+                .cell(&physical, As::Mib, "mib")
+                .ok()
+                .map(|cell| cell.0),
+        );
+        let (at, y) = (x(number), TOP + rows.len() * ROW + ROW / 2);
+        rows.push(Row {
+            own: label == "own",
+            lead: format!("{label:>4}"),
+            label,
+            y,
+            text_y: y + 4,
+            x: at,
+            slide: cells
+                .get(1)
+                .map_or_else(String::new, |cell| cell.text.clone()),
+            cells,
+        });
+    }
+    for index in 0..3 {
+        let texts = rows.iter().filter_map(|row| row.cells.get(index));
+        let width = texts.map(|cell| cell.text.len()).max().unwrap_or(0);
+        for cell in rows.iter_mut().filter_map(|row| row.cells.get_mut(index)) {
+            cell.pad = " ".repeat(width - cell.text.len());
+        }
+    }
+    let mut desc = format!(
+        "One line for each of {} boots of {}. Its length is the slide of that boot, from 0 to 1024 MiB.",
+        rows.len(),
+        facts.loaded[machine].machine
+    );
+    for silence in &silent {
+        desc.push_str(&format!(" Not drawn: {silence}."));
+    }
+    let caption = caption(
+        facts,
+        machine,
+        &format!("the slide in {} boots", rows.len()),
+    );
+    let mut text = vec![caption.clone(), format!("boot  {COLUMNS}")];
+    for row in &rows {
+        let cells: Vec<String> = row
+            .cells
+            .iter()
+            .map(|c| format!("{}{}", c.pad, c.text))
+            .collect();
+        text.push(format!("{}  {}", row.lead, cells.join("  ")));
+    }
+    text.extend(
+        silent
+            .iter()
+            .map(|silence| format!("UNVERIFIED: {silence}")),
+    );
+    let bottom = TOP + rows.len() * ROW;
+    let data = Data {
+        title: "The slide of each boot".into(),
+        desc,
+        machine: facts.loaded[machine].machine.clone(),
+        width: WIDTH,
+        left: LEFT,
+        columns: COLUMNS,
+        top: TOP,
+        bottom,
+        height: bottom + 8,
+        ticks: [0, 256, 512, 768, 1024]
+            .map(|mib| Tick {
+                x: x(mib << 20),
+                label: if mib == 1024 {
+                    "1024 MiB".into()
+                } else {
+                    mib.to_string()
+                },
+            })
+            .into(),
+        rows,
+        caption,
+    };
+    Ok(Rendered {
+        html: facts.templates.render("slides", &data),
+        text: text.join("\n"),
+        machines: vec![machine],
+        uses: column.uses,
+    })
+}

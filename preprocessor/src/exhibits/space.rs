@@ -1,0 +1,350 @@
+//! A part of the address space, with addresses marked in it and distances between them.
+//!
+//! Each line of its body is `LABEL: PATH`, a mark, or `LABEL: PATH -> PATH`, the distance from one to the other.
+
+use std::ops::Range;
+
+use qed_evidence::path::Path;
+use qed_evidence::value::{Address, Integer, Value};
+use serde::Serialize;
+
+use super::{Request, caption, nothing};
+use crate::facts::What;
+use crate::fill::Rendered;
+use crate::format::{As, describe, format};
+use crate::page::Use;
+use crate::syntax::{SyntaxError, words};
+
+/// The region of the kernel image on x86-64, which is drawn unless the author says otherwise: 512 MiB before KASLR,
+/// one GiB with it (<https://elixir.bootlin.com/linux/v6.1/source/Documentation/x86/x86_64/mm.rst#L66>).
+const REGION: Range<u64> = 0xffff_ffff_8000_0000..0xffff_ffff_c000_0000;
+
+/// Width of the drawing in its own units, which are pixels on a phone.
+const WIDTH: u64 = 360;
+/// The bar that stands for the region.
+const LEFT: u64 = 6;
+const BAR: u64 = 348;
+/// Height of one distance above the bar, of the bar, and of one mark below it.
+const ARROW: u64 = 30;
+const THICK: u64 = 16;
+const MARK: u64 = 34;
+
+#[derive(Serialize)]
+struct Mark {
+    label: String,
+    path: String,
+    address: String,
+    lead: String,
+    x: u64,
+    from_y: u64,
+    to_y: u64,
+    label_y: u64,
+    text_x: u64,
+    anchor: &'static str,
+}
+
+#[derive(Serialize)]
+struct Arrow {
+    label: String,
+    from: u64,
+    to: u64,
+    y: u64,
+    head: String,
+    text_x: u64,
+    text_y: u64,
+    anchor: &'static str,
+    lead: String,
+    sum: String,
+}
+
+#[derive(Serialize)]
+struct Data {
+    caption: String,
+    title: String,
+    desc: String,
+    machine: String,
+    width: u64,
+    height: u64,
+    left: u64,
+    bar: u64,
+    bar_y: u64,
+    thick: u64,
+    low: String,
+    high: String,
+    scale_y: u64,
+    marks: Vec<Mark>,
+    arrows: Vec<Arrow>,
+    gaps: Vec<String>,
+}
+
+/// One line of the body.
+struct Line {
+    label: String,
+    from: (Path, Range<usize>),
+    to: Option<(Path, Range<usize>)>,
+}
+
+/// An address on the machine, or why there is none.
+type Found = Result<u64, String>;
+
+fn lines(request: &Request<'_, '_>) -> Result<Vec<Line>, SyntaxError> {
+    let mut lines = Vec::new();
+    for (line, span) in request.body {
+        let Some((label, rest)) = line.split_once(':') else {
+            let help = "write `LABEL: PATH` or `LABEL: PATH -> PATH`".to_owned();
+            return Err(SyntaxError::new(
+                span.clone(),
+                "the line has no label",
+                help,
+            ));
+        };
+        let start = span.start + label.len() + 1;
+        let path = |text: &str, at: usize| -> Result<(Path, Range<usize>), SyntaxError> {
+            let words = words(request.source, at..at + text.len())?;
+            let [name] = &words.words[..] else {
+                let place = at..at + text.len();
+                return Err(SyntaxError::new(place, "there is one path here", None));
+            };
+            let parsed = name.text.parse();
+            let parsed = parsed
+                .map_err(|m: String| SyntaxError::new(name.span.clone(), m, None::<String>))?;
+            Ok((parsed, name.span.clone()))
+        };
+        lines.push(match rest.split_once("->") {
+            None => Line {
+                label: label.trim().to_owned(),
+                from: path(rest, start)?,
+                to: None,
+            },
+            Some((from, to)) => Line {
+                label: label.trim().to_owned(),
+                from: path(from, start)?,
+                to: Some(path(to, start + from.len() + 2)?),
+            },
+        });
+    }
+    if lines.is_empty() {
+        let help = "write `LABEL: PATH` in each line between the fences".to_owned();
+        return Err(SyntaxError::new(
+            request.info.clone(),
+            "there is nothing to mark",
+            help,
+        ));
+    }
+    Ok(lines)
+}
+
+/// The region to draw: the options `from` and `to`, the last address.
+fn region(request: &Request<'_, '_>) -> Result<Range<u64>, SyntaxError> {
+    let bound = |name: &str, usual: u64| match request.words.option(name) {
+        None => Ok(usual),
+        Some(option) => option
+            .value
+            .text
+            .parse::<Address>()
+            .map(|address| address.0)
+            .map_err(|m| SyntaxError::new(option.value.span.clone(), m, None::<String>)),
+    };
+    let (from, to) = (bound("from", REGION.start)?, bound("to", REGION.end - 1)?);
+    if from >= to {
+        return Err(SyntaxError::new(
+            request.info.clone(),
+            "the region ends before it begins",
+            None::<String>,
+        ));
+    }
+    Ok(from..to)
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let facts = request.facts;
+    let (lines, region) = (lines(request)?, region(request)?);
+    let unknown = |span: &Range<usize>, error: &qed_evidence::resolve::PathError| {
+        let near = error.nearest.as_ref();
+        let help = near.map(|near| format!("did you mean `{near}`?"));
+        SyntaxError::new(
+            span.clone(),
+            format!("unknown path: {}", error.message),
+            help,
+        )
+    };
+    let (first, span) = &lines[0].from;
+    let machine = match request.machine()? {
+        Some(machine) => machine,
+        None => match facts.show(first, None).as_ref() {
+            Ok(shown) => shown.machine.unwrap_or(0),
+            Err(error) => return Err(unknown(span, error)),
+        },
+    };
+    let mut uses = Vec::new();
+    let mut find = |path: &Path, span: &Range<usize>| -> Result<Found, SyntaxError> {
+        let shown = facts.show(path, Some(machine));
+        let value = match &shown.as_ref().as_ref().map_err(|e| unknown(span, e))?.what {
+            What::Value(value, _) => value.clone(),
+            What::Missing(reason) | What::Broken(reason) => return Ok(Err(reason.clone())),
+        };
+        let Value::Address { value: address, .. } = &value else {
+            let message = format!("`{path}` is no address: it is of kind {}", value.kind());
+            return Err(SyntaxError::new(span.clone(), message, None::<String>));
+        };
+        if facts.hides(machine) {
+            return Ok(Err("the addresses of this machine are withheld".into()));
+        }
+        if !(region.start..=region.end).contains(&address.0) {
+            return Ok(Err(format!("{address} is outside of the region")));
+        }
+        uses.push(Use {
+            path: path.to_string(),
+            machine: Some(machine),
+            style: Some("hex".into()),
+            text: address.to_string(),
+            note: describe(&value),
+            listed: false,
+        });
+        Ok(Ok(address.0))
+    };
+    let mut gaps = Vec::new();
+    let (mut marked, mut spans) = (Vec::new(), Vec::new());
+    for line in &lines {
+        let from = find(&line.from.0, &line.from.1)?;
+        let to = line
+            .to
+            .as_ref()
+            .map(|(path, span)| find(path, span))
+            .transpose()?;
+        match (from, to) {
+            (Ok(at), None) => marked.push((at, line)),
+            (Ok(from), Some(Ok(to))) => spans.push((from, to, line)),
+            (Err(reason), _) | (_, Some(Err(reason))) => {
+                gaps.push(format!("{}: UNVERIFIED ({reason})", line.label));
+            }
+        }
+    }
+    if marked.is_empty() && spans.is_empty() {
+        return Ok(nothing(facts, machine, &gaps.join("; ")));
+    }
+    let data = draw(request, machine, &region, marked, spans, gaps);
+    let mut text = vec![
+        data.caption.clone(),
+        format!("from {}\nto   {}", data.low, data.high),
+    ];
+    text.extend(
+        data.marks
+            .iter()
+            .map(|m| format!("{}  {}", m.lead, m.address)),
+    );
+    text.extend(data.arrows.iter().map(|a| format!("{}  {}", a.lead, a.sum)));
+    text.extend(data.gaps.iter().cloned());
+    Ok(Rendered {
+        html: facts.templates.render("space", &data),
+        text: text.join("\n"),
+        machines: vec![machine],
+        uses,
+    })
+}
+
+fn draw(
+    request: &Request<'_, '_>,
+    machine: usize,
+    region: &Range<u64>,
+    mut marked: Vec<(u64, &Line)>,
+    spans: Vec<(u64, u64, &Line)>,
+    gaps: Vec<String>,
+) -> Data {
+    let length = u128::from(region.end - region.start);
+    // Below BAR, so it fits.
+    let x = |at: u64| LEFT + (u128::from(at - region.start) * u128::from(BAR) / length) as u64;
+    let anchored = |at: u64| {
+        if at > WIDTH / 2 { "end" } else { "start" }
+    };
+    let labels = marked.iter().map(|m| m.1).chain(spans.iter().map(|s| s.2));
+    let wide = labels
+        .map(|line| line.label.chars().count())
+        .max()
+        .unwrap_or(0);
+    let bar_y = spans.len() as u64 * ARROW + 4;
+    let scale_y = bar_y + THICK + 14;
+    // The highest first: a line down from a lower address passes left of the words of a higher one.
+    marked.sort_by_key(|mark| std::cmp::Reverse(mark.0));
+    let marks: Vec<Mark> = marked
+        .iter()
+        .enumerate()
+        .map(|(index, (at, line))| {
+            let (at, address) = (x(*at), Address(*at));
+            let label_y = scale_y + 20 + index as u64 * MARK;
+            Mark {
+                lead: format!("{:<wide$}", line.label),
+                label: line.label.clone(),
+                path: line.from.0.to_string(),
+                address: address.to_string(),
+                x: at,
+                from_y: bar_y,
+                to_y: label_y + 16,
+                label_y,
+                text_x: if at > WIDTH / 2 { at - 5 } else { at + 5 },
+                anchor: anchored(at),
+            }
+        })
+        .collect();
+    let arrows: Vec<Arrow> = spans
+        .iter()
+        .enumerate()
+        .map(|(index, (from, to, line))| {
+            let bytes = i128::from(*to) - i128::from(*from);
+            let offset = Integer::new(bytes).map(|value| Value::Offset { value });
+            let write = |how| offset.as_ref().and_then(|o| format(o, Some(how)).ok());
+            let sum = [write(As::Hex), write(As::Bytes), write(As::Mib)];
+            let sum: Vec<String> = sum.into_iter().flatten().collect();
+            let (from, to) = (x(*from), x(*to));
+            let y = index as u64 * ARROW + ARROW - 6;
+            let back = if to >= from {
+                to.saturating_sub(6)
+            } else {
+                to + 6
+            };
+            let middle = u64::midpoint(from, to);
+            Arrow {
+                lead: format!("{:<wide$}", line.label),
+                label: format!("{} = {}", line.label, write(As::Mib).unwrap_or_default()),
+                from,
+                to,
+                y,
+                head: format!("{to},{y} {back},{} {back},{}", y - 4, y + 4),
+                text_x: if middle > WIDTH / 2 {
+                    from.max(to)
+                } else {
+                    from.min(to)
+                },
+                text_y: y - 8,
+                anchor: anchored(middle),
+                sum: sum.join(" = "),
+            }
+        })
+        .collect();
+    let title = format!("{} to {}", Address(region.start), Address(region.end));
+    let mut desc: Vec<String> = marks
+        .iter()
+        .map(|m| format!("{} at {}", m.label, m.address))
+        .collect();
+    desc.extend(arrows.iter().map(|a| a.label.clone()));
+    let facts = request.facts;
+    Data {
+        caption: caption(facts, machine, "addresses in their region"),
+        title,
+        desc: desc.join(", "),
+        machine: facts.loaded[machine].machine.clone(),
+        width: WIDTH,
+        height: scale_y + 12 + marks.len() as u64 * MARK + 4,
+        left: LEFT,
+        bar: BAR,
+        bar_y,
+        thick: THICK,
+        low: Address(region.start).to_string(),
+        high: Address(region.end).to_string(),
+        scale_y,
+        marks,
+        arrows,
+        gaps,
+    }
+}
