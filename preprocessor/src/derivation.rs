@@ -317,6 +317,12 @@ impl Observed {
     fn probe(&mut self, probe: &Probe) {
         match &probe.target {
             Target::Function(name) | Target::Tracepoint(name) | Target::Lsm(name) => self.add(name),
+            // `static:SYMBOL` and `live:SYMBOL` name a symbol; a number names nothing.
+            Target::Address(place) => {
+                if let Some((_, symbol)) = place.split_once(':') {
+                    self.symbol(symbol);
+                }
+            }
         }
         for parameter in &probe.parameters {
             self.add(&parameter.name);

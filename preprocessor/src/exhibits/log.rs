@@ -115,5 +115,6 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         text: text.join("\n"),
         machines: vec![machine],
         uses: Vec::new(),
+        problems: Vec::new(),
     })
 }

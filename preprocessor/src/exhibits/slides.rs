@@ -258,5 +258,6 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         text: text.join("\n"),
         machines: vec![machine],
         uses: column.uses,
+        problems: Vec::new(),
     })
 }

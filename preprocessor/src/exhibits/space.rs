@@ -241,6 +241,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         text: text.join("\n"),
         machines: vec![machine],
         uses,
+        problems: Vec::new(),
     })
 }
 
