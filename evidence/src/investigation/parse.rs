@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use toml::Spanned;
 
 use super::{
-    Action, Argument, BufferElements, Excuse, Experiment, Investigation, Place, Position, Probe, Read,
-    ReadKind, Returns, Signal, Workload,
+    Action, Argument, BufferElements, Excuse, Experiment, Investigation, Place, Position, Probe,
+    Read, ReadKind, Returns, Signal, Workload,
 };
 use crate::constants::{constant_sets, errno_number};
 use crate::diagnostic::{Diagnostic, Source, nearest};
