@@ -121,6 +121,11 @@ impl<'a, T> Walk<'a, '_, T> {
                     .find_map(|(key, datum)| walk.datum(key, datum))
                     .or_else(|| walk.data("sources", kaslr.sources.iter()))
                     .or_else(|| {
+                        walk.list("readings", &kaslr.readings, |walk, reading| {
+                            walk.datum("text", &reading.text)
+                        })
+                    })
+                    .or_else(|| {
                         walk.key("symbols", |walk| {
                             kaslr.symbols.iter().find_map(|(name, places)| {
                                 walk.key(name, |walk| {
@@ -137,6 +142,7 @@ impl<'a, T> Walk<'a, '_, T> {
             self.list("boots", &evidence.boots, |walk, boot| {
                 walk.datum("slide", &boot.slide)
                     .or_else(|| walk.datum("text", &boot.text))
+                    .or_else(|| walk.datum("physical", &boot.physical))
             })
         })
         .or_else(|| {
@@ -189,6 +195,7 @@ impl<'a, T> Walk<'a, '_, T> {
 
     fn probe(&mut self, probe: &'a Probe) -> Option<T> {
         let single = [
+            ("attach_errno", &probe.attach_errno),
             ("address", &probe.address),
             ("definition", &probe.definition),
             ("listed", &probe.listed),
@@ -233,9 +240,26 @@ mod tests {
         let mut document = evidence();
         document.boots.push(crate::document::Boot {
             boot_id: "b".into(),
+            time: "2026-01-01T00:00:00Z".into(),
             slide: Datum::unavailable("x"),
             text: Datum::unavailable("y"),
+            physical: Datum::unavailable("z"),
         });
+        document.kaslr.readings.push(crate::document::Reading {
+            by: crate::document::Reader::Machine,
+            file: "f".into(),
+            key: "k".into(),
+            line: None,
+            text: Datum::unavailable("t"),
+        });
+        for probe in document
+            .experiments
+            .values_mut()
+            .flat_map(|e| e.probes.values_mut())
+        {
+            probe.attach_errno = Some(Datum::unavailable("e"));
+            probe.listed = Some(Datum::unavailable("l"));
+        }
         let json = serde_json::to_value(&document).unwrap();
         let mut seen = Vec::new();
         walk(&document, &mut |at, found| -> Option<()> {

@@ -825,6 +825,7 @@ mod round_trip {
         list.extend([&mut kaslr.physical_start, &mut kaslr.physical_align]);
         list.push(&mut kaslr.live_physical_start);
         list.extend(kaslr.sources.values_mut());
+        list.extend(kaslr.readings.iter_mut().map(|reading| &mut reading.text));
         for places in kaslr.symbols.values_mut() {
             list.extend([
                 &mut places.live,
@@ -833,7 +834,7 @@ mod round_trip {
             ]);
         }
         for boot in &mut document.boots {
-            list.extend([&mut boot.slide, &mut boot.text]);
+            list.extend([&mut boot.slide, &mut boot.text, &mut boot.physical]);
         }
         for experiment in document.experiments.values_mut() {
             let outcome = &mut experiment.outcome;
@@ -858,7 +859,7 @@ mod round_trip {
             }
             for probe in experiment.probes.values_mut() {
                 list.extend(probe.address.iter_mut().chain(&mut probe.definition));
-                list.extend(&mut probe.listed);
+                list.extend(probe.listed.iter_mut().chain(&mut probe.attach_errno));
                 for hit in &mut probe.hits {
                     list.extend(hit.args.values_mut());
                     list.extend(hit.entry.values_mut().chain(hit.exit.values_mut()));
