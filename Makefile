@@ -23,8 +23,9 @@ build: tools ## build the collector and the preprocessor
 capture: build ## run the investigation on every machine that book.toml names
 	qed-collector capture --book book.toml
 
-book: capture ## capture, build the book, check the site
+book: capture ## capture, build the book, seal and check the site
 	mdbook build
+	mdbook-qed publish site
 	mdbook-qed verify site --evidence .qed/evidence
 	@echo "The book is in site/: open $$(find site -maxdepth 2 -name index.html | sort | head -n 1)"
 

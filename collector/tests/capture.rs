@@ -531,3 +531,54 @@ fn traps_and_pools() {
         assert_eq!(seen.errno("pool"), "EINTR", "{name}");
     }
 }
+
+/// Check that nothing in the evidence of this host says whose it is: no name, no user, no folder, no network address.
+#[test]
+fn host_names_nobody() {
+    let seen = captured("host", "socket.toml");
+    let text = qed_evidence::reader::write(&seen.evidence).expect("evidence");
+    let output = |program: &str, argument: &str| {
+        let output = std::process::Command::new(program).arg(argument).output();
+        output.map_or_else(
+            |_| String::new(),
+            |o| String::from_utf8_lossy(&o.stdout).into_owned(),
+        )
+    };
+    let mut words: Vec<String> = vec![
+        std::fs::read_to_string("/proc/sys/kernel/hostname").expect("the host's name"),
+        output("id", "-un"),
+        env!("CARGO_MANIFEST_DIR").into(),
+        std::env::temp_dir().display().to_string(),
+    ];
+    words.extend(
+        ["USER", "LOGNAME", "HOME", "PWD"]
+            .iter()
+            .filter_map(|name| std::env::var(name).ok()),
+    );
+    words.extend(
+        output("hostname", "-I")
+            .split_whitespace()
+            .map(str::to_owned),
+    );
+    words.extend(
+        std::fs::read_to_string("/proc/cmdline")
+            .unwrap_or_default()
+            .split_whitespace()
+            .filter(|word| word.contains('='))
+            .map(str::to_owned),
+    );
+    let whole = |text: &str, word: &str| {
+        let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        text.match_indices(word).any(|(at, _)| {
+            !inside(text[..at].chars().next_back())
+                && !inside(text[at + word.len()..].chars().next())
+        })
+    };
+    for word in words
+        .iter()
+        .map(|word| word.trim())
+        .filter(|word| word.len() > 1)
+    {
+        assert!(!whole(&text, word), "the evidence says `{word}`");
+    }
+}

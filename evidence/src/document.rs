@@ -301,7 +301,9 @@ pub struct CallSite {
 impl CallSite {
     /// The instruction that makes the call.
     pub fn calling(&self) -> Option<&Instruction> {
-        let offset = self.instruction.0.checked_sub(self.function.0)?;
+        // Of stand-ins only equality is known.
+        let known = !self.instruction.is_pseudonym() && !self.function.is_pseudonym();
+        let offset = known.then(|| self.instruction.0.checked_sub(self.function.0))??;
         self.code.iter().find(|one| one.offset == offset)
     }
 }

@@ -72,8 +72,14 @@ impl<'a> List<'a> {
         self.leaves.insert(path, Leaf { datum, drift });
     }
 
+    /// Text that redaction has withheld is no value.
     fn text(&mut self, path: &str, value: &str, drift: Drift) {
-        self.own(path.into(), Value::text(value), drift);
+        let datum = match crate::redact::withheld(value) {
+            Some(_) => Datum::unavailable(value),
+            None => Datum::Value(Value::text(value)),
+        };
+        let datum = Cow::Owned(datum);
+        self.leaves.insert(path.into(), Leaf { datum, drift });
     }
 
     fn lend(&mut self, path: String, datum: &'a Datum, drift: Drift) {
@@ -261,8 +267,20 @@ impl<'a> List<'a> {
     /// The workload's code. Its addresses are of this run's process.
     fn call(&mut self, name: &str, call: &CallSite) {
         let path = |leaf: &str| format!("{name}.call.{leaf}");
-        let address = |offset: u64| Value::address(call.function.0.wrapping_add(offset));
-        self.own(path("function"), address(0), Drift::PerRun);
+        let address = |offset: u64| {
+            // Nothing can be counted from a stand-in.
+            if call.function.is_pseudonym() && offset != 0 {
+                return Datum::unavailable(
+                    "withheld: it is computed from an address of a live machine",
+                );
+            }
+            Datum::Value(Value::address(call.function.0.wrapping_add(offset)))
+        };
+        let own = |list: &mut Self, path: String, datum: Datum| {
+            let (datum, drift) = (Cow::Owned(datum), Drift::PerRun);
+            list.leaves.insert(path, Leaf { datum, drift });
+        };
+        own(self, path("function"), address(0));
         let whole: Vec<u8> = call
             .code
             .iter()
@@ -277,13 +295,13 @@ impl<'a> List<'a> {
         );
         if let Some(calling) = call.calling() {
             let after = calling.offset + calling.bytes.0.len() as u64;
-            self.own(path("instruction"), address(calling.offset), Drift::PerRun);
-            self.own(path("after"), address(after), Drift::PerRun);
+            own(self, path("instruction"), address(calling.offset));
+            own(self, path("after"), address(after));
             self.own(path("text"), Value::text(&calling.text), Drift::Invariant);
         }
         for (index, one) in call.code.iter().enumerate() {
             let path = |leaf: &str| path(&format!("insn{}.{leaf}", index + 1));
-            self.own(path("address"), address(one.offset), Drift::PerRun);
+            own(self, path("address"), address(one.offset));
             let bytes = Value::Bytes {
                 value: one.bytes.clone(),
             };
@@ -432,7 +450,7 @@ impl<'a> List<'a> {
             Drift::PerRun,
         );
         // Of a free that waited for a grace period: whichever task ran on that CPU then.
-        self.own(at("task"), Value::text(&hit.task.name), Drift::PerRun);
+        self.text(&at("task"), &hit.task.name, Drift::PerRun);
         self.own(at("cpu"), count(hit.cpu.into()), Drift::PerRun);
         for (group, data) in [
             ("args", &hit.args),

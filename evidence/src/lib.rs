@@ -15,8 +15,10 @@ pub mod leaves;
 pub mod names;
 pub mod path;
 pub mod reader;
+pub mod redact;
 pub mod resolve;
 pub mod schema;
+pub mod secrets;
 pub mod stale;
 mod strict;
 #[cfg(test)]

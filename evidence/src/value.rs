@@ -8,14 +8,36 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A kernel or user virtual address. In JSON: a string of `0x` and exactly 16 lower-case hex digits.
+/// A kernel or user virtual address. In JSON: a string of `0x` and exactly 16 lower-case hex digits. Or a pseudonym,
+/// which stands for an address that must not be known: `pointer#` and a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
-#[schemars(with = "String", extend("pattern" = "^0x[0-9a-f]{16}$"))]
+#[schemars(with = "String", extend("pattern" = "^(0x[0-9a-f]{16}|pointer#[1-9][0-9]{0,9})$"))]
 pub struct Address(pub u64);
+
+/// The upper half of every pseudonym. No address of x86-64 looks like this (its highest bits would be equal, with
+/// five-level page tables the highest eight), and a random number does so once in 2^32.
+const PSEUDONYM: u64 = 0x5ec2_e700;
+
+impl Address {
+    /// The stand-in with this number.
+    pub fn pseudonym(number: u32) -> Self {
+        Address(PSEUDONYM << 32 | u64::from(number))
+    }
+
+    /// Whether it stands for an address that must not be known. All that can be said of two of one document is
+    /// whether they are equal.
+    pub fn is_pseudonym(self) -> bool {
+        self.0 >> 32 == PSEUDONYM
+    }
+}
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#018x}", self.0)
+        if self.is_pseudonym() {
+            write!(f, "pointer#{}", self.0 & u64::from(u32::MAX))
+        } else {
+            write!(f, "{:#018x}", self.0)
+        }
     }
 }
 
@@ -23,6 +45,14 @@ impl std::str::FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(number) = text.strip_prefix("pointer#") {
+            return number
+                .parse()
+                .ok()
+                .filter(|n: &u32| *n > 0 && n.to_string() == number)
+                .map(Address::pseudonym)
+                .ok_or_else(|| format!("`{text}` is not a pointer's pseudonym"));
+        }
         text.strip_prefix("0x")
             .filter(|digits| {
                 digits.len() == 16
@@ -353,6 +383,12 @@ pub enum Value {
         ns: u64,
     },
 }
+
+/// The names of all kinds, as in JSON.
+pub(crate) const KINDS: &[&str] = &[
+    "address", "int", "bool", "offset", "size", "fd", "pid", "errno", "enum", "flags", "bytes",
+    "text", "symbol", "location", "stack", "time",
+];
 
 impl Value {
     /// The name of the kind, as in JSON.

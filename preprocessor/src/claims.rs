@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use qed_evidence::Path;
-use qed_evidence::claim::{Claim, Judgement, Place, Verdict, judge};
+use qed_evidence::claim::{Claim, Judgement, Place, Verdict};
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 use qed_evidence::path::SECTIONS;
+use qed_evidence::redact::withheld;
 use serde::Serialize;
 
 use crate::chapter::{Chapter, to_diagnostic};
@@ -15,6 +16,7 @@ use crate::context::{Block, BlockKind};
 use crate::facts::Facts;
 use crate::fill::Rendered;
 use crate::format;
+use crate::judging::Bench;
 use crate::page::Use;
 use crate::syntax::{SyntaxError, only_options, words};
 
@@ -33,8 +35,10 @@ pub struct Judged {
     pub range: Range<usize>,
     /// The machine that its chapter shows, an index of [`Facts::loaded`].
     pub shown: usize,
-    /// What it comes to on each machine that has evidence, in the book's order.
+    /// What it comes to on each machine that has evidence, in the book's order: as it may be told.
     pub judgements: Vec<Judgement>,
+    /// What the evidence that may be shown comes to, likewise.
+    pub supported: Vec<Verdict>,
 }
 
 /// All claims by id.
@@ -60,10 +64,12 @@ impl Claims {
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut claims = Claims::default();
+        let bench = Bench::new(facts.loaded);
         for (index, chapter) in chapters.iter().enumerate() {
             for (number, block) in chapter.blocks.iter().enumerate() {
                 if block.kind == BlockKind::Claim {
-                    claims.read(index, number, chapter, block, facts, problems);
+                    let at = (index, number);
+                    claims.read(at, chapter, block, (facts, &bench), problems);
                 }
             }
         }
@@ -72,11 +78,10 @@ impl Claims {
 
     fn read(
         &mut self,
-        index: usize,
-        number: usize,
+        (index, number): (usize, usize),
         chapter: &Chapter,
         block: &Block,
-        facts: &Facts<'_>,
+        (facts, bench): (&Facts<'_>, &Bench<'_>),
         problems: &mut Vec<Diagnostic>,
     ) {
         let before = problems.len();
@@ -105,12 +110,11 @@ impl Claims {
             .collect();
         let shown = machine.unwrap_or_else(|| facts.machine_for(&firsts));
         let only_sections = firsts.iter().all(|first| SECTIONS.contains(first));
-        let judgements: Vec<Judgement> = facts
-            .catalog
-            .machines
-            .iter()
-            .map(|m| judge(&claim, &facts.catalog, m))
-            .collect();
+        let (judgements, supported): (Vec<Judgement>, Vec<Verdict>) = bench
+            .judge(&claim, facts)
+            .into_iter()
+            .map(|told| (told.judgement, told.supported))
+            .unzip();
         // What belongs to no experiment is shown by the first machine that can show it.
         let shown = match (machine, only_sections) {
             (None, true) if judgements[shown].verdict == Verdict::Unverified => judgements
@@ -127,6 +131,7 @@ impl Claims {
             range: block.range.clone(),
             shown,
             judgements,
+            supported,
         };
         complain(&judged, chapter, facts, problems);
         self.by_block.insert((index, number), id.clone());
@@ -285,7 +290,7 @@ fn parse(
 fn complain(judged: &Judged, chapter: &Chapter, facts: &Facts<'_>, problems: &mut Vec<Diagnostic>) {
     let id = &judged.claim.id;
     let mut said: Vec<&Diagnostic> = Vec::new();
-    for (index, (machine, judgement)) in facts.loaded.iter().zip(&judged.judgements).enumerate() {
+    for (machine, judgement) in facts.loaded.iter().zip(&judged.judgements) {
         let verdict = judgement.verdict;
         if !verdict.is_failure() {
             continue;
@@ -308,9 +313,9 @@ fn complain(judged: &Judged, chapter: &Chapter, facts: &Facts<'_>, problems: &mu
             (None, None) => String::new(),
         };
         let message = format!("claim `{id}` is {verdict} on {}{what}", machine.machine);
-        problem.message = facts.clean(index, &message);
+        problem.message = message;
         if verdict == Verdict::Fail {
-            problem.label = values(judgement, facts, index);
+            problem.label = values(judgement);
         }
         if facts.config.on_fail == OnFail::Warn {
             problem = problem.warning();
@@ -333,18 +338,11 @@ fn complain(judged: &Judged, chapter: &Chapter, facts: &Facts<'_>, problems: &mu
 }
 
 /// The measured values of a judgement on one line.
-fn values(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> String {
+fn values(judgement: &Judgement) -> String {
     let values: Vec<String> = judgement
         .operands
         .iter()
-        .filter_map(|operand| {
-            let value = operand.value.as_ref()?;
-            Some(format!(
-                "{} = {}",
-                operand.text,
-                operand_text(facts, machine, operand, value)
-            ))
-        })
+        .filter_map(|operand| Some(format!("{} = {}", operand.text, operand.value.as_ref()?)))
         .collect();
     values.join(", ")
 }
@@ -379,6 +377,7 @@ struct Data {
     origin: String,
     reason: Option<String>,
     control: Option<String>,
+    judged: Option<String>,
     others: Vec<OnMachine>,
 }
 
@@ -405,20 +404,6 @@ pub fn badge(verdict: Verdict) -> String {
     format!("{sign} {verdict}")
 }
 
-/// The value of an operand. What a function makes of hidden addresses could tell where they are.
-fn operand_text(
-    facts: &Facts<'_>,
-    machine: usize,
-    operand: &qed_evidence::claim::Operand,
-    value: &qed_evidence::Value,
-) -> String {
-    let computed = operand.text.contains('(');
-    if computed && facts.hides(machine) && !matches!(value, qed_evidence::Value::Bool { .. }) {
-        return "withheld, because it is computed from this live machine's addresses".into();
-    }
-    facts.write_plain(machine, Some(&operand.text), value)
-}
-
 /// The operands of a judgement, each path once.
 fn operands(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> Vec<Operand> {
     let mut out: Vec<Operand> = Vec::new();
@@ -426,37 +411,48 @@ fn operands(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> Vec<Ope
         if out.iter().any(|known| known.text == operand.text) {
             continue;
         }
-        let (text, kind) = match (&operand.value, &operand.missing) {
-            (Some(value), _) => (
-                operand_text(facts, machine, operand, value),
-                format::describe(value),
-            ),
-            (None, Some(reason)) => {
-                let reason = facts.clean(machine, reason);
-                (format!("unavailable: {reason}"), String::new())
-            }
+        let (value, kind) = match (&operand.value, &operand.missing) {
+            (Some(value), _) => (value.to_string(), format::describe(value)),
+            (None, Some(reason)) if withheld(reason).is_some() => (reason.clone(), String::new()),
+            (None, Some(reason)) => (format!("unavailable: {reason}"), String::new()),
             (None, None) => ("not evaluated".to_owned(), String::new()),
         };
         let is_leaf = facts.catalog.machines[machine]
             .leaves
             .get(&operand.text)
             .and_then(|leaf| leaf.datum.value())
-            .and_then(|value| {
-                facts
-                    .write(Some(machine), Some(&operand.text), value, None)
-                    .ok()
-            })
-            .is_some_and(|written| written == text);
+            .is_some_and(|measured| operand.value.as_ref() == Some(measured));
         out.push(Operand {
             text: operand.text.clone(),
             path: is_leaf.then(|| operand.text.clone()),
             machine: facts.loaded[machine].machine.clone(),
-            value: text,
+            value,
             kind,
             missing: operand.value.is_none(),
         });
     }
     out
+}
+
+/// What the reader has to know of a verdict on evidence that is not shown as it is.
+fn how_judged(judged: &Judged, facts: &Facts<'_>) -> Option<String> {
+    let machine = &facts.loaded[judged.shown];
+    let verdict = judged.judgements[judged.shown].verdict;
+    if machine.raw.is_none() && machine.verdicts.is_none() {
+        return None;
+    }
+    Some(if judged.supported[judged.shown] == verdict {
+        format!(
+            "judged on what {} measured, before addresses were withheld; what is published gives the same verdict",
+            machine.machine
+        )
+    } else {
+        format!(
+            "judged on what {} measured, before addresses were withheld; what is published does not suffice to \
+             repeat it",
+            machine.machine
+        )
+    })
 }
 
 fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
@@ -468,11 +464,11 @@ fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
         .zip(&judged.judgements)
         .enumerate()
         .filter(|(index, _)| *index != judged.shown)
-        .map(|(index, (machine, judgement))| OnMachine {
+        .map(|(_, (machine, judgement))| OnMachine {
             name: machine.machine.clone(),
             class: class(judgement.verdict),
             badge: badge(judgement.verdict),
-            reason: judgement.reason.as_ref().map(|r| facts.clean(index, r)),
+            reason: judgement.reason.clone(),
         })
         .collect();
     let control = judgement.control.as_ref().map(|control| {
@@ -492,11 +488,9 @@ fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
             .as_ref()
             .map(|when| when.text().to_owned()),
         origin: facts.origin(judged.shown),
-        reason: judgement
-            .reason
-            .as_ref()
-            .map(|r| facts.clean(judged.shown, r)),
+        reason: judgement.reason.clone(),
         control,
+        judged: how_judged(judged, facts),
         operands,
         others,
     };
@@ -532,6 +526,7 @@ fn text(data: &Data) -> String {
             .map(|o| format!("  {:<width$} = {}", o.text, o.value)),
     );
     lines.extend(data.reason.clone());
+    lines.extend(data.judged.clone());
     lines.extend(data.others.iter().map(|other| {
         let reason = other
             .reason

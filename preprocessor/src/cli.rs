@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{self, check::Format};
+use crate::config::Addresses;
 use crate::run;
 
 /// Fills the chapters of an mdBook from measured evidence, and fails on a false claim.
@@ -73,12 +74,32 @@ enum Command {
     Verify {
         /// The folder of the site
         site: PathBuf,
-        /// The folder of the evidence; without it, the one that the site publishes
+        /// The folder of the raw evidence, for the check before a site goes out: that no address of a live machine
+        /// is in any file. Without it, the site is checked by the evidence that it publishes
         #[arg(long)]
         evidence: Option<PathBuf>,
-        /// Accepts that the site shows addresses of live machines, as `addresses = "raw"` asks for
+        /// Which machines' addresses must not be known, instead of what the site says
+        #[arg(long, value_enum)]
+        addresses: Option<Addresses>,
+    },
+    /// Puts evidence, claims, verdicts and a manifest into a built site; refuses if an address got out
+    Publish {
+        /// The folder of the site
+        site: PathBuf,
+        /// The folder of the book
+        #[arg(long, default_value = ".")]
+        book: PathBuf,
+        /// The history that was published last, to be continued
         #[arg(long)]
-        raw_addresses: bool,
+        history: Option<PathBuf>,
+    },
+    /// Writes the book's evidence as it may leave this machine, with the verdicts that take what stays here
+    Redact {
+        /// The folder to write to
+        to: PathBuf,
+        /// The folder of the book
+        #[arg(long, default_value = ".")]
+        book: PathBuf,
     },
     /// Makes a new live book, or adds to a book what is missing
     Init {
@@ -112,8 +133,14 @@ pub fn run() -> u8 {
         Some(Command::Verify {
             site,
             evidence,
-            raw_addresses,
-        }) => commands::verify::run(&site, evidence.as_deref(), raw_addresses),
+            addresses,
+        }) => commands::verify::run(&site, evidence.as_deref(), addresses),
+        Some(Command::Publish {
+            site,
+            book,
+            history,
+        }) => commands::publish::run(&book, &site, history.as_deref()),
+        Some(Command::Redact { to, book }) => commands::redact::run(&book, &to),
         Some(Command::Init { dir }) => commands::init::run(&dir),
         Some(Command::Template { name }) => commands::template(name.as_deref()),
         Some(Command::Schema) => commands::schema(),

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use qed_evidence::Evidence;
 use qed_evidence::diagnostic::{Diagnostic, Source};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Settings of one book.
 #[derive(Clone, Debug, Deserialize)]
@@ -89,7 +90,7 @@ pub enum Lint {
 }
 
 /// How pointers are shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Addresses {
     /// Raw for machines that are gone, pseudonyms for a host.
@@ -99,6 +100,17 @@ pub enum Addresses {
     Raw,
     /// Pseudonyms on every machine.
     Pseudonym,
+}
+
+impl Addresses {
+    /// Whether the addresses of the machine that this is evidence of must not be known.
+    pub fn hide(self, evidence: &Evidence) -> bool {
+        match self {
+            Addresses::Auto => !evidence.machine.ephemeral,
+            Addresses::Raw => false,
+            Addresses::Pseudonym => true,
+        }
+    }
 }
 
 fn only_host() -> Vec<String> {

@@ -8,12 +8,12 @@ use qed_evidence::diagnostic::nearest;
 use qed_evidence::document::Experiment;
 use qed_evidence::leaves::Drift;
 use qed_evidence::path::{Path, SECTIONS};
+use qed_evidence::redact::{is_redacted, withheld};
 use qed_evidence::resolve::{Catalog, Indexed, PathError, Resolved};
 use qed_evidence::{Evidence, Value};
 
-use crate::config::{Addresses, Config};
+use crate::config::Config;
 use crate::format::As;
-use crate::redact::{Leave, Pseudonyms};
 use crate::store::{Loaded, Store};
 use crate::template::Templates;
 
@@ -37,15 +37,6 @@ pub enum What {
     Broken(String),
 }
 
-/// Why a value was not written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotWritten {
-    /// It cannot be written so: a phrase that can follow "because".
-    Cannot(String),
-    /// It must not be known: a phrase that can follow "because".
-    Withheld(&'static str),
-}
-
 /// The outcome of a look-up.
 type Looked = Rc<Result<Shown, PathError>>;
 
@@ -65,8 +56,6 @@ pub struct Facts<'a> {
     whole: usize,
     /// Machine per experiment.
     chosen: HashMap<String, usize>,
-    /// Stand-ins for addresses, per machine, where they must not be known.
-    hidden: Vec<Option<Pseudonyms>>,
     cache: RefCell<HashMap<(String, Option<usize>), Looked>>,
     observed: OnceCell<BTreeSet<String>>,
 }
@@ -158,19 +147,6 @@ impl<'a> Facts<'a> {
             },
             whole,
             chosen,
-            hidden: store
-                .loaded
-                .iter()
-                .zip(indexed)
-                .map(|(loaded, indexed)| {
-                    let hide = match config.addresses {
-                        Addresses::Auto => !loaded.evidence.machine.ephemeral,
-                        Addresses::Raw => false,
-                        Addresses::Pseudonym => true,
-                    };
-                    hide.then(|| Pseudonyms::new(&indexed.leaves))
-                })
-                .collect(),
             cache: RefCell::default(),
             observed: OnceCell::new(),
         }
@@ -236,7 +212,10 @@ impl<'a> Facts<'a> {
         // What belongs to no experiment may be missing on the preferred machine alone.
         if machine.is_none() && SECTIONS.contains(&path.first()) {
             for other in 0..self.loaded.len() {
-                if matches!(shown.what, What::Value(..)) {
+                // What is withheld is not missing: the reader is told.
+                if matches!(&shown.what, What::Value(..))
+                    || matches!(&shown.what, What::Missing(reason) if withheld(reason).is_some())
+                {
                     break;
                 }
                 let candidate = self.on(path, other)?;
@@ -260,58 +239,37 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// A value of a machine as text, or a stand-in where that must not be known.
-    pub fn write(
-        &self,
-        machine: Option<usize>,
-        path: Option<&str>,
-        value: &Value,
-        format: Option<As>,
-    ) -> Result<String, NotWritten> {
-        if let Some(pseudonyms) = machine.and_then(|index| self.hidden[index].as_ref()) {
-            let by_name = matches!(format, Some(As::Symbol | As::Name))
-                || (format.is_none() && matches!(value, Value::Symbol { .. }));
-            match pseudonyms.leave(path, value, by_name) {
-                Leave::AsItIs => {}
-                Leave::Instead(name) => return Ok(name),
-                Leave::Withheld(reason) => return Err(NotWritten::Withheld(reason)),
-            }
-        }
-        crate::format::format(value, format).map_err(NotWritten::Cannot)
-    }
-
-    /// A value of a machine as text, as it is or with the reason why not.
-    pub fn write_plain(&self, machine: usize, path: Option<&str>, value: &Value) -> String {
-        match self.write(Some(machine), path, value, None) {
-            Ok(text) => text,
-            Err(NotWritten::Withheld(reason)) => format!("withheld, because {reason}"),
-            Err(NotWritten::Cannot(reason)) => reason,
-        }
-    }
-
-    /// Whether this machine's addresses must not be known.
+    /// Whether what this machine's addresses are must not be known: its evidence is redacted.
     pub fn hides(&self, machine: usize) -> bool {
-        self.hidden[machine].is_some()
+        is_redacted(&self.loaded[machine].evidence)
     }
 
-    /// A reason or message about a machine, without addresses that must not be known.
-    pub fn clean(&self, machine: usize, text: &str) -> String {
-        if self.hides(machine) {
-            crate::redact::clean(text)
-        } else {
-            text.to_owned()
-        }
+    /// What a reader is told of a value that is not there: the word and the reason. Of one that is withheld, with
+    /// the same value from the first machine that may show it.
+    pub fn gap(
+        &self,
+        path: &Path,
+        machine: Option<usize>,
+        reason: &str,
+        format: Option<As>,
+    ) -> (&'static str, String) {
+        let Some(reason) = withheld(reason) else {
+            return ("UNVERIFIED", reason.to_owned());
+        };
+        let reason = match self.elsewhere(path, machine.unwrap_or(0), format) {
+            Some((other, text)) => format!("{reason}; on {other} it is {text}"),
+            None => reason.to_owned(),
+        };
+        ("WITHHELD", reason)
     }
 
     /// The same value on the first other machine that may show it: its name and the text.
-    pub fn elsewhere(&self, path: &Path, not: usize, format: Option<As>) -> Option<(&str, String)> {
+    fn elsewhere(&self, path: &Path, not: usize, format: Option<As>) -> Option<(&str, String)> {
         (0..self.loaded.len())
             .filter(|index| *index != not && !self.hides(*index))
             .find_map(|index| match self.on(path, index).ok()?.what {
                 What::Value(value, _) => {
-                    let text = self
-                        .write(Some(index), Some(path.as_str()), &value, format)
-                        .ok()?;
+                    let text = crate::format::format(&value, format).ok()?;
                     Some((self.loaded[index].machine.as_str(), text))
                 }
                 _ => None,

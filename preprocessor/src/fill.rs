@@ -10,7 +10,7 @@ use crate::config::{Lint, OnMissing};
 use crate::context::{BlockKind, Context};
 use crate::derivation::Glossary;
 use crate::edit::{self, Edit};
-use crate::facts::{Facts, NotWritten, What};
+use crate::facts::{Facts, What};
 use crate::html::Place;
 use crate::lint::told;
 use crate::page::{self, Use};
@@ -183,8 +183,7 @@ impl Fill<'_, '_> {
         match &shown.what {
             What::Value(value, _) => {
                 let format = placeholder.style.format;
-                let path = placeholder.path.as_str();
-                match self.facts.write(shown.machine, Some(path), value, format) {
+                match format::format(value, format) {
                     Ok(text) => {
                         self.check_width(placeholder, &text);
                         Some(Use {
@@ -196,16 +195,7 @@ impl Fill<'_, '_> {
                             listed: false,
                         })
                     }
-                    Err(NotWritten::Withheld(reason)) => {
-                        let not = shown.machine.unwrap_or(0);
-                        let elsewhere = self.facts.elsewhere(&placeholder.path, not, format);
-                        let reason = match elsewhere {
-                            Some((machine, text)) => format!("{reason}; on {machine} it is {text}"),
-                            None => reason.to_owned(),
-                        };
-                        Some(self.gap(placeholder, shown.machine, "WITHHELD", &reason))
-                    }
-                    Err(NotWritten::Cannot(reason)) => {
+                    Err(reason) => {
                         let span = placeholder.range.clone();
                         let message =
                             format!("`{}` cannot be shown so: {reason}", placeholder.path);
@@ -255,13 +245,15 @@ impl Fill<'_, '_> {
         machine: Option<usize>,
         reason: &str,
     ) -> Option<Use> {
-        if self.facts.config.on_unverified == OnMissing::Error {
+        let format = placeholder.style.format;
+        let (word, reason) = self.facts.gap(&placeholder.path, machine, reason, format);
+        if self.facts.config.on_unverified == OnMissing::Error && word == "UNVERIFIED" {
             let message = format!("`{}` is unverified: {reason}", placeholder.path);
             let span = placeholder.range.clone();
             self.problems
                 .push(Diagnostic::error(&self.chapter.source, span, message));
         }
-        Some(self.gap(placeholder, machine, "UNVERIFIED", reason))
+        Some(self.gap(placeholder, machine, word, &reason))
     }
 
     /// What stands where a value should: in prose with the reason, in code without.
@@ -272,10 +264,6 @@ impl Fill<'_, '_> {
         word: &str,
         reason: &str,
     ) -> Use {
-        let reason = &match machine {
-            Some(machine) if word != "WITHHELD" => self.facts.clean(machine, reason),
-            _ => reason.to_owned(),
-        };
         let prose = matches!(placeholder.context, Context::Prose { .. });
         let text = if prose {
             format!("{word} ({reason})")

@@ -179,7 +179,11 @@ fn written(value: &Value, format: As) -> Option<String> {
             format!("{sign}{:#x}", number.unsigned_abs())
         }
         (As::Dec, Value::Address { value, .. } | Value::Symbol { address: value, .. }) => {
-            value.0.to_string()
+            if value.is_pseudonym() {
+                value.to_string()
+            } else {
+                value.0.to_string()
+            }
         }
         (As::Dec, _) => number?.to_string(),
         (As::Mib, Value::Size { .. } | Value::Offset { .. } | Value::Int { .. }) => mib(number?),

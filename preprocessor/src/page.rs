@@ -1,5 +1,6 @@
 //! What a page says about where its values come from.
 
+use qed_evidence::redact::is_redacted;
 use serde::Serialize;
 
 use crate::facts::Facts;
@@ -100,6 +101,13 @@ pub fn notices(facts: &Facts<'_>, machines: &[usize]) -> Vec<String> {
             notices.push(format!(
                 "Recorded evidence: the values of {} were not measured when this page was built, but \
                  recorded on {time}.",
+                loaded.machine
+            ));
+        }
+        if is_redacted(&loaded.evidence) {
+            notices.push(format!(
+                "Addresses of {} are withheld, because they would tell where a live machine's kernel is. Pointers have \
+                 stand-ins: equal pointers have the same. Claims were judged on what was measured.",
                 loaded.machine
             ));
         }

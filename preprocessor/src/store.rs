@@ -9,10 +9,12 @@ use qed_evidence::build_id::BuildId;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::MachineKind;
 use qed_evidence::investigation::Investigation;
+use qed_evidence::redact::{RedactError, is_redacted, redact};
 use qed_evidence::stale::{Now, StaleReason, stale};
 
 use crate::book::Place;
-use crate::config::{Config, evidence_file};
+use crate::config::{Addresses, Config, evidence_file};
+use crate::judging::{TRAVELLED, Travelled};
 use crate::template::Templates;
 
 /// Where captures put their evidence, relative to the book's root.
@@ -34,8 +36,12 @@ pub enum Origin {
 pub struct Loaded {
     /// The machine, as `book.toml` names it.
     pub machine: String,
-    /// What was captured there.
+    /// What was captured there, as it may be shown: of a live machine it is redacted.
     pub evidence: Evidence,
+    /// What was captured there, if `evidence` is redacted: claims are judged on it, and nothing else is done with it.
+    pub raw: Option<Evidence>,
+    /// The verdicts that came with evidence which was redacted where it was captured.
+    pub verdicts: Option<Travelled>,
     /// Where it came from.
     pub origin: Origin,
     /// The file, relative to the book's root.
@@ -100,7 +106,10 @@ pub fn staleness(
     config: &Config,
     here: &Here,
 ) -> Vec<StaleReason> {
-    let own = evidence.machine.kind == MachineKind::Host && origin == Origin::Captured;
+    // Redacted evidence came from a machine that is not this one.
+    let own = evidence.machine.kind == MachineKind::Host
+        && origin == Origin::Captured
+        && !is_redacted(evidence);
     let if_own = |known: &Option<String>| known.clone().filter(|_| own);
     let max_age = config.max_age.as_ref();
     let now = Now {
@@ -178,14 +187,43 @@ pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Di
                         file.display()
                     )));
                 }
-                Ok(Some(evidence)) => store.loaded.push(Loaded {
-                    machine: machine.clone(),
-                    stale: staleness(&evidence, origin, &store.investigation, config, here),
-                    age_s: age(&evidence, here),
-                    evidence,
-                    origin,
-                    file,
-                }),
+                Ok(Some(evidence)) => {
+                    let stale = staleness(&evidence, origin, &store.investigation, config, here);
+                    let age_s = age(&evidence, here);
+                    match shown(evidence, config.addresses) {
+                        Ok((evidence, raw)) if is_redacted(&evidence) && raw.is_none() => {
+                            match travelled(&place.root.join(&file), &evidence) {
+                                Ok(verdicts) => store.loaded.push(Loaded {
+                                    machine: machine.clone(),
+                                    evidence,
+                                    raw,
+                                    verdicts,
+                                    origin,
+                                    file,
+                                    stale,
+                                    age_s,
+                                }),
+                                Err(message) => {
+                                    problems.push(Diagnostic::error_without_place(message))
+                                }
+                            }
+                        }
+                        Ok((evidence, raw)) => store.loaded.push(Loaded {
+                            machine: machine.clone(),
+                            evidence,
+                            raw,
+                            verdicts: None,
+                            origin,
+                            file,
+                            stale,
+                            age_s,
+                        }),
+                        Err(error) => problems.push(Diagnostic::error_without_place(format!(
+                            "the evidence `{}` cannot be shown to anybody: {error}",
+                            file.display()
+                        ))),
+                    }
+                }
                 Err(reason) => problems.push(
                     Diagnostic::error_without_place(format!(
                         "the evidence `{}` was refused: {reason}",
@@ -221,6 +259,30 @@ pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Di
         ]);
     }
     Ok(store)
+}
+
+/// The evidence as it may be shown, and the raw evidence if that is another.
+pub fn shown(
+    evidence: Evidence,
+    addresses: Addresses,
+) -> Result<(Evidence, Option<Evidence>), RedactError> {
+    if !addresses.hide(&evidence) || is_redacted(&evidence) {
+        return Ok((evidence, None));
+    }
+    Ok((redact(&evidence)?, Some(evidence)))
+}
+
+/// The verdicts that lie beside redacted evidence, if there are any.
+fn travelled(file: &Path, evidence: &Evidence) -> Result<Option<Travelled>, String> {
+    let file = file.with_extension(TRAVELLED);
+    let bytes = match std::fs::read(&file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
+    };
+    Travelled::read(&bytes, evidence)
+        .map(Some)
+        .map_err(|reason| format!("the verdicts {} are refused: {reason}", file.display()))
 }
 
 /// The command that captures on a machine.

@@ -150,7 +150,7 @@ fn live_machines_show_nothing() {
         !page.contains("<svg class=\"qed-svg\"") && !page.contains("9f000000"),
         "{page}"
     );
-    assert_eq!(page.matches("withheld").count(), 3, "{page}");
+    assert!(page.matches("withheld").count() >= 3, "{page}");
     assert!(
         page.contains("3:ffffffff81000000 T _text"),
         "a static address is public"

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::value::Frame;
+use crate::value::{Address, Frame};
 
 use super::eval::Failure;
 use super::typed::{Kind, Number, Typed, Version};
@@ -47,7 +47,7 @@ fn number(value: &Typed) -> Result<&Number, Failure> {
 /// An address, or a number written as one (`0x…u`).
 fn address(value: &Typed) -> Result<u64, Failure> {
     match value {
-        Typed::Address(pointer) => Ok(pointer.value),
+        Typed::Address(pointer) => pointer.number(),
         Typed::Number(number) if super::typed::is_bare_uint(number) => bits(value),
         Typed::Number(_) => Err(Failure::kinds(
             format!("takes an address, not {}", value.kind()),
@@ -60,7 +60,7 @@ fn address(value: &Typed) -> Result<u64, Failure> {
 /// The bits of an address or of a number that is not negative.
 fn bits(value: &Typed) -> Result<u64, Failure> {
     match value {
-        Typed::Address(pointer) => Ok(pointer.value),
+        Typed::Address(pointer) => pointer.number(),
         Typed::Number(number) => u64::try_from(number.value)
             .map_err(|_| Failure::value("a negative number has no bits to look at")),
         other => Err(takes("an address or a number", other)),
@@ -163,9 +163,9 @@ fn resolved(value: &Typed) -> Result<(&str, u64), Failure> {
     match &pointer.symbol {
         Some((name, offset)) => Ok((name, *offset)),
         None => Err(Failure::Missing(format!(
-            "the capture found no symbol for {:#018x}: it does not lead into the kernel image, or the symbol \
+            "the capture found no symbol for {}: it does not lead into the kernel image, or the symbol \
              table could not be read",
-            pointer.value
+            Address(pointer.value)
         ))),
     }
 }

@@ -281,7 +281,11 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
     if matches!(a, Typed::Bool(_)) && !matches!(operator, Equal | NotEqual) {
         return Err(Failure::kinds("yes and no have no order".into(), None));
     }
-    Ok(Typed::Bool(test(compare(a, b)?)))
+    let order = compare(a, b)?;
+    if !matches!(operator, Equal | NotEqual) {
+        typed::ordered(a, b)?;
+    }
+    Ok(Typed::Bool(test(order)))
 }
 
 fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
@@ -291,7 +295,7 @@ fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> 
             Ok(Typed::Text(format!("{a}{b}")))
         }
         (Typed::Address(pointer), Typed::Number(n)) if is_bare_uint(n) => {
-            let (address, n) = (i128::from(pointer.value), n.value);
+            let (address, n) = (i128::from(pointer.number()?), n.value);
             let moved = match operator {
                 Binary::Add => address + n,
                 Binary::Subtract => address - n,

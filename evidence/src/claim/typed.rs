@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::value::{Frame, Location, Value};
+use crate::value::{Address, Frame, Location, Value};
 
 use super::eval::Failure;
 
@@ -82,6 +82,44 @@ pub(super) struct Pointer {
     pub value: u64,
     /// Symbol and bytes from its start.
     pub symbol: Option<(String, u64)>,
+}
+
+impl Pointer {
+    /// The number behind it; a pseudonym has none.
+    pub fn number(&self) -> Result<u64, Failure> {
+        if Address(self.value).is_pseudonym() {
+            return Err(withheld());
+        }
+        Ok(self.value)
+    }
+
+    /// Whether a pointer that stands for a real address can be `number`: it is neither null nor an error.
+    fn cannot_be(number: i128) -> bool {
+        (0..=LAST_NO_POINTER).contains(&number) || number >= FIRST_ERROR
+    }
+}
+
+/// The highest number that redaction leaves as it is, a page below the first address
+/// ([`crate::redact`]).
+const LAST_NO_POINTER: i128 = 0xfff;
+/// The lowest number that is an error in the place of a pointer (`ERR_PTR`), which redaction leaves as it is.
+const FIRST_ERROR: i128 = (u64::MAX - 4094) as i128;
+
+/// The failure where more would have to be known of a pointer than which others are equal to it.
+fn withheld() -> Failure {
+    Failure::Missing(
+        "the addresses of this live machine are withheld; of two it can only be said whether they are equal".into(),
+    )
+}
+
+/// Refuses to say which of two is greater where one of them stands for an address that is not known.
+pub(super) fn ordered(a: &Typed, b: &Typed) -> Result<(), Failure> {
+    for side in [a, b] {
+        if let Typed::Address(pointer) = side {
+            pointer.number()?;
+        }
+    }
+    Ok(())
 }
 
 /// A kernel version, comparable number by number; a release candidate is below its release.
@@ -214,11 +252,24 @@ pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
         (Typed::Text(a), Typed::Text(b)) => a.cmp(b),
         (Typed::Bytes(a), Typed::Bytes(b)) => a.cmp(b),
         (Typed::Version(a), Typed::Version(b)) => a.cmp(b),
-        (Typed::Address(a), Typed::Address(b)) => a.value.cmp(&b.value),
+        (Typed::Address(a), Typed::Address(b)) => {
+            let hidden = |p: &Pointer| Address(p.value).is_pseudonym();
+            let same_form = hidden(a) == hidden(b);
+            if !same_form && ![a, b].iter().any(|p| Pointer::cannot_be(p.value.into())) {
+                return Err(withheld());
+            }
+            a.value.cmp(&b.value)
+        }
         (Typed::Address(a), Typed::Number(n)) if is_bare_uint(n) => {
+            if !Pointer::cannot_be(n.value) {
+                a.number()?;
+            }
             i128::from(a.value).cmp(&n.value)
         }
         (Typed::Number(n), Typed::Address(a)) if is_bare_uint(n) => {
+            if !Pointer::cannot_be(n.value) {
+                a.number()?;
+            }
             n.value.cmp(&i128::from(a.value))
         }
         (Typed::Number(x), Typed::Number(y)) => {

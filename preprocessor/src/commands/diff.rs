@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{FAILED, GOOD, print, refuse};
 use crate::claims::Claims;
+use crate::config::Addresses;
 use crate::escape::visible;
 use crate::facts::{Facts, index};
 use crate::store::{Loaded, Origin, Store, investigation};
@@ -79,16 +80,20 @@ struct Document<'a> {
     report: &'a Report,
 }
 
-fn read(path: &Path) -> Result<Evidence, Diagnostic> {
+/// Evidence as it may be shown, and as it is if that is another: what is printed ends up in logs and reports.
+type Read = (Evidence, Option<Evidence>);
+
+fn read(path: &Path) -> Result<Read, Diagnostic> {
     let problem = |reason: String| {
         Diagnostic::error_without_place(format!(
             "the evidence {} was refused: {reason}",
             path.display()
         ))
     };
-    store::read(path)
+    let evidence = store::read(path)
         .map_err(problem)?
-        .ok_or_else(|| problem("there is no such file".into()))
+        .ok_or_else(|| problem("there is no such file".into()))?;
+    store::shown(evidence, Addresses::Auto).map_err(|error| problem(error.to_string()))
 }
 
 /// Runs the command. The claims are those of the book in `book`; if none is named, of the one in this folder, if
@@ -101,8 +106,8 @@ pub fn run(old: &Path, new: &Path, all: bool, book: Option<&Path>, format: Forma
             return refuse(&problems.into_iter().flatten().collect::<Vec<_>>());
         }
     };
-    let sides = (Side::new(old, &before), Side::new(new, &after));
-    let mut changes = drift::diff(&before, &after);
+    let sides = (Side::new(old, &before.0), Side::new(new, &after.0));
+    let mut changes = drift::diff(&before.0, &after.0);
     let turned = match (book, has_book(Path::new("."))) {
         (Some(root), _) => turned(root, before, after),
         (None, true) => turned(Path::new("."), before, after),
@@ -172,11 +177,13 @@ fn render(sides: &(Side, Side), judged: Option<usize>, report: &Report, format: 
 }
 
 /// Judges the claims of the book in `root` on both captures.
-fn turned(root: &Path, old: Evidence, new: Evidence) -> Result<Turned, Vec<Diagnostic>> {
+fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> {
     let book = load::load(root).map_err(|problem| vec![problem])?;
-    let side = |evidence: Evidence| Loaded {
+    let side = |(evidence, raw): Read| Loaded {
         machine: evidence.machine.name.clone(),
         evidence,
+        raw,
+        verdicts: None,
         origin: Origin::Captured,
         file: Default::default(),
         stale: Vec::new(),

@@ -5,6 +5,8 @@ pub mod diff;
 pub mod explain;
 pub mod init;
 pub mod paths;
+pub mod publish;
+pub mod redact;
 pub mod verify;
 
 use std::path::Path;

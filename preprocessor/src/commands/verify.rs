@@ -1,18 +1,25 @@
-//! `verify`: whether a built site shows what the evidence says, and nothing that should have been replaced.
+//! `verify`: whether a built site shows what the evidence says, nothing that should have been replaced, and nothing
+//! that must not be known.
+//!
+//! With `--evidence` it is the owner's check before the site goes out: on raw evidence, with the search for leaks.
+//! Without, it is anybody's check of what was published: every digest, every shown value, every verdict that the
+//! published evidence supports.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use qed_evidence::Evidence;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::leaves::{Leaves, leaves};
+use qed_evidence::redact::{is_redacted, redact};
 
 use super::{FAILED, GOOD, print, refuse};
+use crate::config::Addresses;
+use crate::files::{self, File};
 use crate::format::FORMATS;
-use crate::leak::Secrets;
-use crate::redact::{Leave, Pseudonyms};
+use crate::sealed::{self, Manifest, PublishedClaim, Verdicts};
 use crate::site::{Shown, shown_values};
-use crate::store;
+use crate::{leak, store};
 
 /// File names of pages and of what mdBook makes of them.
 const LOOKED_AT: &[&str] = &["html", "js", "json", "xml", "txt", "md", "css"];
@@ -28,32 +35,20 @@ pub struct Findings {
     pub others: usize,
     /// Placeholders that are shown on purpose.
     pub literals: usize,
+    /// Machines whose evidence was compared with.
+    pub machines: usize,
+    /// What else was done, a line each.
+    pub notes: Vec<String>,
     /// What is wrong, a line each.
     pub wrong: Vec<String>,
 }
 
-/// All files of a site that can show text.
-fn files(site: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut out = Vec::new();
-    let mut queue = vec![site.to_owned()];
-    while let Some(folder) = queue.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let entry = entry?;
-            let path = entry.path();
-            if entry.file_type()?.is_dir() {
-                queue.push(path);
-            } else if path
-                .extension()
-                .and_then(|e| e.to_str())
-                .is_some_and(|e| LOOKED_AT.contains(&e))
-            {
-                out.push(path);
-            }
-        }
-    }
-    // Pages first: they say which placeholders are shown on purpose.
-    out.sort_by_key(|path| (path.extension().is_none_or(|e| e != "html"), path.clone()));
-    Ok(out)
+/// Whether a file can show text.
+fn is_text(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+    // What is published beside the pages names placeholders and claims as authors write them.
+    ending.is_some_and(|ending| LOOKED_AT.contains(&ending))
+        && !name.starts_with(&format!("{}/", sealed::FOLDER))
 }
 
 /// The evidence in a folder, by machine.
@@ -76,40 +71,48 @@ fn evidence(folder: &Path) -> Result<Vec<Evidence>, String> {
     Ok(out)
 }
 
-/// The values of one capture, and what stands for those that must not be known.
-pub struct Measured<'a> {
-    /// By path.
-    leaves: Leaves<'a>,
-    /// For its addresses.
-    pseudonyms: Pseudonyms,
-}
-
-impl<'a> Measured<'a> {
-    /// Those of `evidence`.
-    pub fn new(evidence: &'a Evidence) -> Self {
-        let leaves = leaves(evidence);
-        Measured {
-            pseudonyms: Pseudonyms::new(&leaves),
-            leaves,
-        }
-    }
-}
-
 /// Compares one page with the evidence.
 pub fn page(
     name: &str,
     html: &str,
-    machines: &BTreeMap<String, Vec<Measured<'_>>>,
+    machines: &BTreeMap<String, Vec<Leaves<'_>>>,
+    verdicts: Option<&Verdicts>,
     found: &mut Findings,
 ) {
     let text = crate::site::text_of(html);
     for value in shown_values(html) {
-        // Verdicts are judged by `check`; gaps say themselves that they are none.
-        let gap = crate::fill::GAPS
-            .iter()
-            .any(|word| value.text.starts_with(word));
-        if value.path.starts_with("claims.") || gap {
+        if let Some(id) = value.path.strip_prefix("claims.") {
             found.others += 1;
+            if let Some(verdicts) = verdicts {
+                let told = verdicts.get(id).and_then(|of| of.get(&value.machine));
+                let expected = told.map(|told| told.verdict.as_str());
+                if expected != Some(value.text.trim()) {
+                    found.wrong.push(format!(
+                        "{name}: the verdict on `{id}` on {} is shown as `{}`: {} says {}",
+                        value.machine,
+                        value.text.trim(),
+                        sealed::VERDICTS,
+                        expected.unwrap_or("nothing of it")
+                    ));
+                }
+            }
+            continue;
+        }
+        // Gaps say themselves that they are none; that something is withheld is a fact of the evidence.
+        let shown = value.text.trim_start();
+        if crate::fill::GAPS.iter().any(|word| shown.starts_with(word)) {
+            found.others += 1;
+            let measured = machines.get(&value.machine).into_iter().flatten();
+            if shown.starts_with("WITHHELD")
+                && measured
+                    .filter_map(|leaves| leaves.get(&value.path))
+                    .any(|leaf| leaf.datum.value().is_some())
+            {
+                found.wrong.push(format!(
+                    "{name}: `{}` of {} is shown as withheld, and the evidence has it",
+                    value.path, value.machine
+                ));
+            }
             continue;
         }
         found.compared += 1;
@@ -128,7 +131,7 @@ pub fn page(
     }
 }
 
-fn compare(value: &Shown, machines: &BTreeMap<String, Vec<Measured<'_>>>) -> Result<(), String> {
+fn compare(value: &Shown, machines: &BTreeMap<String, Vec<Leaves<'_>>>) -> Result<(), String> {
     let Some(all) = machines.get(&value.machine) else {
         return Err("there is no evidence of this machine".into());
     };
@@ -140,15 +143,10 @@ fn compare(value: &Shown, machines: &BTreeMap<String, Vec<Measured<'_>>>) -> Res
         },
     };
     let mut expected = Vec::new();
-    for Measured { leaves, pseudonyms } in all {
+    for leaves in all {
         let Some(measured) = leaves.get(&value.path).and_then(|leaf| leaf.datum.value()) else {
             continue;
         };
-        if let Leave::Instead(name) = pseudonyms.leave(Some(&value.path), measured, false)
-            && name == value.text.trim()
-        {
-            return Ok(());
-        }
         let text = crate::format::format(measured, format)?;
         let line = crate::escape::visible(text.strip_suffix('\n').unwrap_or(&text)).into_owned();
         let block =
@@ -166,68 +164,247 @@ fn compare(value: &Shown, machines: &BTreeMap<String, Vec<Measured<'_>>>) -> Res
     }
 }
 
-/// Runs the command. Evidence is read from `from`, else from the folder that the site publishes. With `raw`, the
-/// owner accepts that addresses of live machines are shown.
-pub fn run(site: &Path, from: Option<&Path>, raw: bool) -> u8 {
-    let published = site.join("evidence");
-    let folder = from.unwrap_or(&published);
-    let evidence =
-        match evidence(folder) {
-            Ok(evidence) if !evidence.is_empty() => evidence,
-            Ok(_) => {
-                let message = format!("there is no evidence in {}", folder.display());
-                return refuse(&[Diagnostic::error_without_place(message)
-                    .help("say where it is: --evidence FOLDER")]);
-            }
-            Err(message) => {
-                return refuse(&[Diagnostic::error_without_place(message)
-                    .help("say where it is: --evidence FOLDER")]);
-            }
+fn complain(message: String, help: &str) -> u8 {
+    refuse(&[Diagnostic::error_without_place(message).help(help)])
+}
+
+/// The file of this name, read as JSON; what cannot be read is a finding.
+fn document<T: serde::de::DeserializeOwned>(
+    files: &[File],
+    name: &str,
+    wrong: &mut Vec<String>,
+) -> Option<T> {
+    let file = files.iter().find(|file| file.name == name)?;
+    match serde_json::from_slice(&file.bytes) {
+        Ok(document) => Some(document),
+        Err(error) => {
+            wrong.push(format!("{name}: it cannot be read: {error}"));
+            None
+        }
+    }
+}
+
+/// The evidence that a site publishes.
+fn published(files: &[File], wrong: &mut Vec<String>) -> Vec<Evidence> {
+    let mut out = Vec::new();
+    for file in files {
+        let Some(name) = file.name.strip_prefix(sealed::EVIDENCE) else {
+            continue;
         };
-    let mut machines: BTreeMap<String, Vec<Measured<'_>>> = BTreeMap::new();
-    for evidence in &evidence {
+        match qed_evidence::reader::read(&file.bytes) {
+            Ok(evidence)
+                if name.get(1..)
+                    != Some(&*crate::config::evidence_file(&evidence.machine.name)) =>
+            {
+                let machine = &evidence.machine.name;
+                wrong.push(format!("{}: it is evidence of {machine}", file.name));
+            }
+            Ok(evidence) => out.push(evidence),
+            Err(error) => wrong.push(format!("{}: it is refused: {error}", file.name)),
+        }
+    }
+    out
+}
+
+/// Raw evidence as it may be shown.
+fn as_shown(raw: &[Evidence], addresses: Addresses) -> Result<Vec<Evidence>, String> {
+    raw.iter()
+        .map(|evidence| {
+            if addresses.hide(evidence) && !is_redacted(evidence) {
+                redact(evidence).map_err(|error| error.to_string())
+            } else {
+                Ok(evidence.clone())
+            }
+        })
+        .collect()
+}
+
+/// Runs the command. `from` is a folder of raw evidence; `addresses` says which machines' are searched for, instead of
+/// what the manifest says.
+pub fn run(site: &Path, from: Option<&Path>, addresses: Option<Addresses>) -> u8 {
+    if site.is_file() {
+        let message = format!("{} is a file", site.display());
+        return complain(
+            message,
+            "unpack it, and name the folder that holds the pages",
+        );
+    }
+    let files = match files::read(site) {
+        Ok(files) => files,
+        Err(reason) => {
+            let message = format!("the site {} cannot be read: {reason}", site.display());
+            return complain(message, "name the folder that holds the pages");
+        }
+    };
+    let raw = match from.map(evidence).transpose() {
+        Ok(raw) => raw,
+        Err(message) => return complain(message, "say where it is: --evidence FOLDER"),
+    };
+    match check(&files, raw, addresses) {
+        Ok(found) => tell(&found),
+        Err(message) => complain(
+            message,
+            "say where the evidence is: --evidence FOLDER; `mdbook-qed publish` puts it into the site",
+        ),
+    }
+}
+
+/// Everything that can be said of a site. The error is why nothing can.
+fn check(
+    files: &[File],
+    raw: Option<Vec<Evidence>>,
+    addresses: Option<Addresses>,
+) -> Result<Findings, String> {
+    let mut found = Findings::default();
+    let manifest: Option<Manifest> = document(files, sealed::MANIFEST, &mut found.wrong);
+    let addresses = addresses
+        .or(manifest.as_ref().map(|manifest| manifest.addresses))
+        .unwrap_or_default();
+    let published = published(files, &mut found.wrong);
+    let shown = match &raw {
+        Some(raw) => as_shown(raw, addresses)?,
+        None => published.clone(),
+    };
+    if shown.is_empty() && found.wrong.is_empty() {
+        return Err("there is no evidence to compare the site with".into());
+    }
+    let mut checks = Vec::new();
+    if let Some(raw) = &raw {
+        checks = leak::checks(raw, addresses)?;
+        for check in &checks {
+            found.notes.push(check.describe());
+            for file in files {
+                found.wrong.extend(check.file(&file.name, &file.bytes));
+            }
+        }
+        for evidence in &published {
+            let name = &evidence.machine.name;
+            if !shown.contains(evidence) {
+                found.wrong.push(format!(
+                    "the published evidence of {name} is not what was captured there, as it may be shown"
+                ));
+            }
+        }
+    }
+    for evidence in published.iter().filter(|evidence| addresses.hide(evidence)) {
+        if !is_redacted(evidence) {
+            let name = &evidence.machine.name;
+            found
+                .wrong
+                .push(format!("the published evidence of {name} is not redacted"));
+        }
+    }
+    if let Some(manifest) = &manifest {
+        let list = files.iter().map(|f| (f.name.as_str(), f.bytes.as_slice()));
+        found
+            .wrong
+            .extend(sealed::against_manifest(manifest, list, &published));
+    } else if !published.is_empty() {
+        found
+            .wrong
+            .push(format!("{}: it is missing", sealed::MANIFEST));
+    }
+    let claims: Option<Vec<PublishedClaim>> = document(files, sealed::CLAIMS, &mut found.wrong);
+    let verdicts: Option<Verdicts> = document(files, sealed::VERDICTS, &mut found.wrong);
+    if let (Some(claims), Some(verdicts)) = (&claims, &verdicts) {
+        judge_again(files, &published, claims, verdicts, &mut found);
+    }
+    let mut machines: BTreeMap<String, Vec<Leaves<'_>>> = BTreeMap::new();
+    for evidence in &shown {
         machines
             .entry(evidence.machine.name.clone())
             .or_default()
-            .push(Measured::new(evidence));
+            .push(leaves(evidence));
     }
-    let secrets = secrets(&evidence, &machines, raw);
-    let files = match files(site) {
-        Ok(files) => files,
-        Err(error) => {
-            let message = format!("the site {} cannot be read: {error}", site.display());
-            return refuse(&[Diagnostic::error_without_place(message)]);
-        }
-    };
-    let mut found = Findings::default();
+    found.machines = machines.len();
     let mut known = BTreeSet::new();
-    for path in &files {
-        let name = path
-            .strip_prefix(site)
-            .unwrap_or(path)
-            .display()
-            .to_string();
-        let text = match std::fs::read(path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) => {
-                return refuse(&[Diagnostic::error_without_place(format!(
-                    "{name} cannot be read: {error}"
-                ))]);
-            }
-        };
+    // Pages first: they say which placeholders are shown on purpose.
+    let mut texts: Vec<&File> = files.iter().filter(|file| is_text(&file.name)).collect();
+    texts.sort_by_key(|file| !file.name.ends_with(".html"));
+    for file in texts {
+        let text = String::from_utf8_lossy(&file.bytes);
         found.files += 1;
-        left_over(&name, &text, &mut known, &mut found);
-        // The path is told, the address is not: this goes into logs.
-        for (machine, path) in secrets.told_by(&crate::site::decode(&text)) {
-            found.wrong.push(format!(
-                "{name}: `{path}` of {machine} can be read here, and tells where that live machine's kernel is"
+        left_over(&file.name, &text, &mut known, &mut found);
+        if file.name.ends_with(".html") {
+            page(&file.name, &text, &machines, verdicts.as_ref(), &mut found);
+            if let (Some(claims), Some(verdicts)) = (&claims, &verdicts) {
+                badges(&file.name, &text, claims, verdicts, &mut found);
+            }
+        }
+    }
+    // This goes into logs, too.
+    for line in &mut found.wrong {
+        if checks.iter().any(|check| check.says(line)) {
+            let what = line.split(" shows `").next().unwrap_or_default();
+            *line = format!("{what} shows what must not be known");
+            if checks.iter().any(|check| check.says(line)) {
+                *line = "something is wrong that cannot be said without a leak".into();
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Judges the published claims on the published evidence.
+fn judge_again(
+    files: &[File],
+    published: &[Evidence],
+    claims: &[PublishedClaim],
+    verdicts: &Verdicts,
+    found: &mut Findings,
+) {
+    let name = sealed::INVESTIGATION;
+    let text = files
+        .iter()
+        .find(|file| file.name == name)
+        .map(|file| String::from_utf8_lossy(&file.bytes));
+    let Some(text) = text else {
+        found.wrong.push(format!("{name}: it is missing"));
+        return;
+    };
+    match qed_evidence::investigation::parse(name, &text) {
+        Err(_) => found.wrong.push(format!("{name}: it cannot be read")),
+        Ok(investigation) => {
+            let again = sealed::judge_again(&investigation, published, claims, verdicts);
+            found.wrong.extend(again.wrong);
+            found.notes.push(format!(
+                "{} verdicts follow from the published evidence; {} rest on what is withheld, and on the word of \
+                 who captured it",
+                again.repeated, again.trusted
             ));
         }
-        if name.ends_with(".html") {
-            page(&name, &text, &machines, &mut found);
+    }
+}
+
+/// Compares the verdicts that a page shows in its claims.
+fn badges(
+    name: &str,
+    html: &str,
+    claims: &[PublishedClaim],
+    verdicts: &Verdicts,
+    found: &mut Findings,
+) {
+    for (id, word) in sealed::shown_verdicts(html) {
+        let expected = claims
+            .iter()
+            .find(|claim| claim.id == id)
+            .and_then(|claim| verdicts.get(&id)?.get(&claim.shown))
+            .map_or("nothing of it", |told| told.verdict.as_str());
+        if expected != word {
+            found.wrong.push(format!(
+                "{name}: claim `{id}` is shown as {word}: {} says {expected}",
+                sealed::VERDICTS
+            ));
         }
     }
+}
+
+/// Prints what was found; gives back the exit status.
+fn tell(found: &Findings) -> u8 {
     for line in &found.wrong {
+        print(&format!("{line}\n"));
+    }
+    for line in &found.notes {
         print(&format!("{line}\n"));
     }
     print(&format!(
@@ -235,35 +412,18 @@ pub fn run(site: &Path, from: Option<&Path>, raw: bool) -> u8 {
          on purpose, {} wrong\n",
         found.files,
         found.compared,
-        machines.len(),
+        found.machines,
         found.others,
         found.literals,
         found.wrong.len()
     ));
     if found.wrong.is_empty() && found.compared == 0 {
-        let message = "no value was found in the site, so nothing was verified";
-        return refuse(&[
-            Diagnostic::error_without_place(message).help("name the folder that holds the pages")
-        ]);
+        return complain(
+            "no value was found in the site, so nothing was verified".into(),
+            "name the folder that holds the pages",
+        );
     }
     if found.wrong.is_empty() { GOOD } else { FAILED }
-}
-
-/// What no file may tell: the addresses of machines that still run.
-fn secrets(
-    evidence: &[Evidence],
-    machines: &BTreeMap<String, Vec<Measured<'_>>>,
-    raw: bool,
-) -> Secrets {
-    let is_live = |name: &str| {
-        let mut captures = evidence.iter().filter(|e| e.machine.name == name);
-        !raw && captures.any(|e| !e.machine.ephemeral)
-    };
-    let (live, throwaway): (Vec<_>, Vec<_>) = machines
-        .iter()
-        .flat_map(|(name, all)| all.iter().map(move |one| (name.as_str(), &one.leaves)))
-        .partition(|(name, _)| is_live(name));
-    Secrets::new(live, throwaway.into_iter().map(|(_, leaves)| leaves))
 }
 
 /// Finds what should have been replaced. Placeholders that are shown on purpose are counted on each page by the

@@ -91,7 +91,7 @@ struct Data {
 pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     let facts = request.facts;
     request.show_experiment(|machine, name, experiment| {
-        let lines = lines(experiment, &|value| facts.write_plain(machine, None, value));
+        let lines = lines(experiment, &|value| value.to_string());
         let caption = caption(facts, machine, &experiment.workload);
         let mut text = caption.clone();
         for line in &lines {

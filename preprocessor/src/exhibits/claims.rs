@@ -46,8 +46,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             *counts
                 .entry(judged.judgements[judged.shown].verdict)
                 .or_insert(0_usize) += 1;
-            let reason = judged.judgements[judged.shown].reason.as_ref();
-            let reason = reason.map(|reason| facts.clean(judged.shown, reason));
+            let reason = judged.judgements[judged.shown].reason.clone();
             Row {
                 id: judged.claim.id.clone(),
                 href: link(request.chapter, judged),

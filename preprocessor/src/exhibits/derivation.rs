@@ -141,7 +141,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
                 .unwrap_or("it applies to no machine");
             Some(Inference {
                 id: judged.claim.id.clone(),
-                reason: facts.clean(at, reason),
+                reason: reason.to_owned(),
             })
         })
         .collect();

@@ -88,9 +88,9 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
                 .iter()
                 .map(|(path, leaf)| {
                     let text = match (leaf.datum.value(), &*leaf.datum) {
-                        (Some(value), _) => facts.write_plain(machine, Some(path), value),
+                        (Some(value), _) => value.to_string(),
                         (None, qed_evidence::value::Datum::Unavailable(why)) => {
-                            format!("unavailable: {}", facts.clean(machine, &why.unavailable))
+                            format!("unavailable: {}", why.unavailable)
                         }
                         (None, qed_evidence::value::Datum::Value(_)) => String::new(),
                     };

@@ -1,7 +1,7 @@
 //! What an experiment allocated, and what became of it.
 
 use qed_evidence::document::{Allocation, Experiment};
-use qed_evidence::value::{Frame, Value};
+use qed_evidence::value::Frame;
 use serde::Serialize;
 
 use super::{Request, caption};
@@ -79,7 +79,7 @@ fn show(
         .allocations
         .iter()
         .map(|a| Row {
-            object: facts.write_plain(machine, None, &Value::address(a.address.0)),
+            object: a.address.to_string(),
             cache: a.cache.clone().unwrap_or_else(|| a.probe.clone()),
             size: a.size.map_or_else(String::new, |size| size.to_string()),
             by: who(&a.stack),

@@ -28,7 +28,7 @@ struct Data {
 /// A line as `grep -n` prints it, or why there is none.
 fn line(facts: &Facts<'_>, machine: usize, reading: &Reading) -> Result<String, String> {
     match &reading.text {
-        Datum::Unavailable(why) => Err(facts.clean(machine, &why.unavailable)),
+        Datum::Unavailable(why) => Err(why.unavailable.clone()),
         // A release is no secret; all else that a machine reads of itself here says where its kernel is.
         Datum::Value(_)
             if facts.hides(machine)

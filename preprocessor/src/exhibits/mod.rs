@@ -30,7 +30,7 @@ use crate::chapter::Chapter;
 use crate::claims::Claims;
 use crate::context::Block;
 use crate::derivation::Glossary;
-use crate::facts::{Facts, NotWritten, What, sound};
+use crate::facts::{Facts, What, sound};
 use crate::fill::{Rendered, note};
 use crate::format::{As, describe};
 use crate::page::Use;
@@ -348,32 +348,19 @@ impl Request<'_, '_> {
             let message = format!("unknown path: {}", error.message);
             SyntaxError::new(name.span.clone(), message, help)
         })?;
-        let clean = |reason: &str| match shown.machine {
-            Some(machine) => self.facts.clean(machine, reason),
-            None => reason.to_owned(),
-        };
         let (text, note, missing) = match &shown.what {
-            What::Value(value, _) => {
-                match self
-                    .facts
-                    .write(shown.machine, Some(path.as_str()), value, style.0)
-                {
-                    Ok(text) => (text, describe(value), false),
-                    Err(NotWritten::Withheld(reason)) => {
-                        (format!("WITHHELD ({reason})"), "WITHHELD".into(), true)
-                    }
-                    Err(NotWritten::Cannot(reason)) => {
-                        let message = format!("`{path}` cannot be shown so: {reason}");
-                        return Err(SyntaxError::new(name.span.clone(), message, None));
-                    }
+            What::Value(value, _) => match crate::format::format(value, style.0) {
+                Ok(text) => (text, describe(value), false),
+                Err(reason) => {
+                    let message = format!("`{path}` cannot be shown so: {reason}");
+                    return Err(SyntaxError::new(name.span.clone(), message, None));
                 }
+            },
+            What::Missing(why) => {
+                let (word, reason) = self.facts.gap(&path, shown.machine, why, style.0);
+                (format!("{word} ({reason})"), word.into(), true)
             }
-            What::Missing(why) => (
-                format!("UNVERIFIED ({})", clean(why)),
-                "UNVERIFIED".into(),
-                true,
-            ),
-            What::Broken(why) => (format!("ERROR ({})", clean(why)), "ERROR".into(), true),
+            What::Broken(why) => (format!("ERROR ({why})"), "ERROR".into(), true),
         };
         Ok(Looked {
             value: match &shown.what {

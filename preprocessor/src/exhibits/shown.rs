@@ -6,8 +6,8 @@ use qed_evidence::{Path, Value};
 use serde::Serialize;
 
 use super::Request;
-use crate::facts::{Facts, NotWritten, What};
-use crate::format::{STYLE_OPTIONS, Style, describe};
+use crate::facts::{Facts, What};
+use crate::format::{STYLE_OPTIONS, Style, describe, format};
 use crate::page::Use;
 use crate::syntax::{SyntaxError, only_options, words};
 
@@ -95,22 +95,20 @@ fn value(
     })?;
     let mut known = None;
     let (text, note, missing) = match &shown.what {
-        What::Value(value, _) => {
-            match facts.write(shown.machine, Some(path.as_str()), value, style.format) {
-                Ok(text) => {
-                    known = Some(value.clone());
-                    (text, describe(value), false)
-                }
-                Err(NotWritten::Withheld(reason)) => {
-                    (format!("WITHHELD ({reason})"), "WITHHELD".into(), true)
-                }
-                Err(NotWritten::Cannot(reason)) => {
-                    let message = format!("`{path}` cannot be shown so: {reason}");
-                    return Err(SyntaxError::new(span.clone(), message, None));
-                }
+        What::Value(value, _) => match format(value, style.format) {
+            Ok(text) => {
+                known = Some(value.clone());
+                (text, describe(value), false)
             }
+            Err(reason) => {
+                let message = format!("`{path}` cannot be shown so: {reason}");
+                return Err(SyntaxError::new(span.clone(), message, None));
+            }
+        },
+        What::Missing(reason) => {
+            let (word, reason) = facts.gap(path, shown.machine, reason, style.format);
+            (format!("{word} ({reason})"), word.into(), true)
         }
-        What::Missing(reason) => (format!("UNVERIFIED ({reason})"), "UNVERIFIED".into(), true),
         What::Broken(reason) => (format!("ERROR ({reason})"), "ERROR".into(), true),
     };
     let used = Use {

@@ -100,10 +100,7 @@ impl Column<'_, '_> {
             Err(error) => return Err(error.message.clone()),
         };
         let machine = Some(self.machine);
-        let text = self
-            .facts
-            .write(machine, Some(path), &value, Some(format))
-            .map_err(|_| "it must not be known, or cannot be written".to_owned())?;
+        let text = crate::format::format(&value, Some(format))?;
         let number = match &value {
             Value::Offset { value } => value.get(),
             other => return Err(format!("it is of kind {}", other.kind())),

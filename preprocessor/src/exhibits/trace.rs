@@ -361,16 +361,14 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             planned,
             work: &work,
             glossary: request.glossary,
-            write: &|value| facts.write_plain(machine, None, value),
+            write: &|value| value.to_string(),
         };
         let records = records(&material);
         let absent: Vec<String> = experiment
             .probes
             .values()
             .filter_map(|probe| match (&probe.target, &probe.unavailable) {
-                (Target::Function(function), Some(reason)) => {
-                    Some(format!("{function}: {}", facts.clean(machine, reason)))
-                }
+                (Target::Function(function), Some(reason)) => Some(format!("{function}: {reason}")),
                 _ => None,
             })
             .collect();

@@ -1,0 +1,281 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::claim::Verdict;
+use crate::leaves::leaves;
+use crate::testing::{claim, evidence, investigation, judge_on};
+use crate::value::{Bytes, Datum, Integer, Value};
+
+fn pointer(number: u64) -> Datum {
+    Datum::Value(Value::address(number))
+}
+
+/// Evidence with these pointers among what a hit read, in this order of paths.
+fn with_pointers(numbers: &[u64]) -> Evidence {
+    let mut evidence = evidence();
+    let probe = evidence
+        .experiments
+        .get_mut("create")
+        .unwrap()
+        .probes
+        .get_mut("sock_alloc")
+        .unwrap();
+    for (index, number) in numbers.iter().enumerate() {
+        probe.hits[0]
+            .exit
+            .insert(format!("p{index:03}"), pointer(*number));
+    }
+    evidence
+}
+
+fn text(evidence: &Evidence) -> String {
+    crate::reader::write(evidence).unwrap()
+}
+
+proptest! {
+    /// Check that equal pointers stay equal and different ones different, and that nothing else of them survives:
+    /// any other pointers that are equal in the same places give the same document.
+    #[test]
+    fn only_equality_survives(
+        pattern in proptest::collection::vec(0_usize..6, 1..12),
+        one in proptest::collection::hash_set(0xffff_8880_0000_1000_u64..0xffff_ffff_fe00_0000, 6),
+        other in proptest::collection::hash_set(0xffff_8880_0000_1000_u64..0xffff_ffff_fe00_0000, 6),
+    ) {
+        let make = |set: &std::collections::HashSet<u64>| {
+            let set: Vec<u64> = set.iter().copied().collect();
+            let numbers: Vec<u64> = pattern.iter().map(|index| set[*index]).collect();
+            redact(&with_pointers(&numbers)).unwrap()
+        };
+        let (a, b) = (make(&one), make(&other));
+        prop_assert_eq!(text(&a), text(&b));
+        let all = leaves(&a);
+        let shown: Vec<String> = (0..pattern.len())
+            .map(|i| all[&format!("create.sock_alloc.exit.p{i:03}")].datum.value().unwrap().to_string())
+            .collect();
+        for (i, x) in pattern.iter().enumerate() {
+            for (j, y) in pattern.iter().enumerate() {
+                prop_assert_eq!(x == y, shown[i] == shown[j]);
+            }
+        }
+    }
+
+    /// Check that a text keeps everything but addresses.
+    #[test]
+    fn scrub_takes_addresses_alone(before in "[a-z ./:]{0,12}", number in 0xffff_8880_0000_1000_u64..0xffff_ffff_fe00_0000) {
+        let text = format!("{before} {number:#x}, {number:X}; {number} 7 deadbeef");
+        prop_assert_eq!(scrub(&text), format!("{before} …, …; … 7 deadbeef"));
+    }
+}
+
+/// Check that nothing that says where something is comes out, of whatever kind, and that harmless values do.
+#[test]
+fn no_address_gets_out() {
+    const SECRET: u64 = 0xffff_ffff_9123_4568;
+    let mut live = with_pointers(&[SECRET, SECRET + 8]);
+    let hit = &mut live
+        .experiments
+        .get_mut("create")
+        .unwrap()
+        .probes
+        .get_mut("sock_alloc")
+        .unwrap()
+        .hits[0];
+    let mut bytes = vec![0; 3];
+    bytes.extend(SECRET.to_le_bytes());
+    let low = SECRET & 0xffff_ffff;
+    for (name, value) in [
+        (
+            "s_int",
+            Value::Int {
+                value: Integer::from(SECRET),
+                type_name: None,
+            },
+        ),
+        (
+            "s_negative",
+            Value::Int {
+                value: Integer::from(SECRET.cast_signed()),
+                type_name: Some("long".into()),
+            },
+        ),
+        (
+            "s_low",
+            Value::Int {
+                value: Integer::from(low),
+                type_name: Some("u32".into()),
+            },
+        ),
+        (
+            "s_flags",
+            Value::Flags {
+                value: Integer::from(SECRET),
+                names: vec![],
+            },
+        ),
+        (
+            "s_bytes",
+            Value::Bytes {
+                value: Bytes(bytes),
+            },
+        ),
+        ("s_text", Value::text(format!("at {SECRET:016x}."))),
+        ("s_decimal", Value::text(format!("at {SECRET}"))),
+        ("s_slide", Value::int(287_309_824)),
+        ("h_fd", Value::Fd { value: 3 }),
+        ("h_int", Value::int(-24)),
+        ("h_min", Value::int(i64::from(i32::MIN))),
+        ("h_null", Value::address(0)),
+        ("h_error", Value::address(0xffff_ffff_ffff_fff4)),
+        ("h_text", Value::text("6.1.0 deadbeef")),
+        (
+            "h_bytes",
+            Value::Bytes {
+                value: Bytes(vec![1, 2]),
+            },
+        ),
+    ] {
+        hit.exit.insert(name.into(), Datum::Value(value));
+    }
+    hit.task.pid = 7;
+    live.machine.boot_id = "937aeb08-b86d-4dda-9ab3-a778cf47275c".into();
+    let redacted = redact(&live).unwrap();
+    assert!(is_redacted(&redacted) && !is_redacted(&live));
+    let all = leaves(&redacted);
+    for (path, leaf) in &all {
+        let name = path.rsplit('.').next().unwrap();
+        match leaf.datum.as_ref() {
+            Datum::Value(_) => assert!(!name.starts_with("s_"), "{path} is shown"),
+            Datum::Unavailable(reason) => {
+                assert!(!name.starts_with("h_"), "{path}: {}", reason.unavailable)
+            }
+        }
+    }
+    for path in [
+        "kaslr.slide",
+        "kaslr.symbols._text.live",
+        "kaslr.symbols._text.static",
+        "machine.boot_id",
+    ] {
+        let Datum::Unavailable(reason) = all[path].datum.as_ref() else {
+            panic!("{path} is shown");
+        };
+        assert!(withheld(&reason.unavailable).is_some(), "{path}");
+    }
+    assert_eq!(
+        all["kaslr.agree"].datum.value(),
+        Some(&Value::Bool { value: true })
+    );
+    // Names of symbols and lines say nothing about a place in memory.
+    assert_eq!(
+        all["create.sock_alloc.caller"]
+            .datum
+            .value()
+            .unwrap()
+            .to_string(),
+        "__sock_create+0x1f"
+    );
+}
+
+/// Check that the names of other tasks do not come out, and the workload's does.
+#[test]
+fn tasks() {
+    let mut live = evidence();
+    let create = live.experiments.get_mut("create").unwrap();
+    let hits = &mut create.probes.get_mut("sock_alloc").unwrap().hits;
+    let mut other = hits[0].clone();
+    (other.order, other.task.pid, other.task.name) = (Some(100), 4242, "jbd2/sda1-8".into());
+    hits.push(other);
+    let allocation = &mut create.objects.as_mut().unwrap().allocations[0];
+    let freed = allocation.freed.as_mut().unwrap();
+    (freed.same_task, freed.task) = (false, "customer-backup".into());
+    let text = text(&redact(&live).unwrap());
+    assert!(
+        !text.contains("customer") && !text.contains("sda1"),
+        "{text}"
+    );
+    assert!(text.contains("\"another task\"") && text.contains("\"qed\""));
+    for (name, expected) in [
+        ("swapper/0", Some("swapper")),
+        ("kworker/u8:2-x", Some("kworker")),
+        ("kworkerx", None),
+    ] {
+        assert_eq!(generalized(name).as_deref(), expected);
+    }
+}
+
+/// Check that what is redacted can be redacted again without a change, and is of the schema.
+#[test]
+fn stays_evidence() {
+    let once = redact(&evidence()).unwrap();
+    assert_eq!(redact(&once).unwrap(), once);
+    let schema = serde_json::to_value(schemars::schema_for!(Evidence)).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let document = serde_json::from_str(&text(&once)).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(&document)
+        .map(|e| e.to_string())
+        .collect();
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
+/// Check that claims about equality keep their verdicts, that claims that need more are UNVERIFIED, and that none
+/// gets another verdict than on the raw evidence.
+#[test]
+fn claims_on_redacted_evidence() {
+    let raw = evidence();
+    let redacted = redact(&raw).unwrap();
+    for (text, kept) in [
+        (
+            "create.sock_alloc.return == create.sock_alloc.return && create.outcome.returned == 3",
+            true,
+        ),
+        ("create.sock_alloc.return != 0u", true),
+        ("create.sock_alloc.return == 0u", true),
+        (
+            "create.sock_alloc.return != create.sock_alloc.exit.file",
+            true,
+        ),
+        (
+            "create.sock_alloc.return == create.sock_alloc.exit.file",
+            true,
+        ),
+        (
+            "symbol_name(create.sock_alloc.caller) == 'sock_create'",
+            true,
+        ),
+        (
+            "create.sock_alloc.return < create.sock_alloc.exit.file",
+            false,
+        ),
+        ("create.sock_alloc.return == 0xffff888004aa1000u", false),
+        (
+            "delta(create.sock_alloc.exit.file, create.sock_alloc.return) > 0",
+            false,
+        ),
+        ("aligned(create.sock_alloc.return, 8)", false),
+        ("mask(create.sock_alloc.return, 0xfffu) == 0u", false),
+        ("create.sock_alloc.return % 16u == 0u", false),
+        (
+            "create.sock_alloc.return + 16u == create.sock_alloc.exit.file",
+            false,
+        ),
+        ("kaslr.slide > 0", false),
+        (
+            "delta(kaslr.symbols._text.live, kaslr.symbols._text.static) == kaslr.slide",
+            false,
+        ),
+    ] {
+        claim(text).unwrap().check(&crate::resolve::Catalog {
+            investigation: &investigation(),
+            machines: &[crate::resolve::Indexed::new(&raw)],
+        });
+        let (a, b) = (judge_on(text, &raw), judge_on(text, &redacted));
+        assert!(
+            matches!(a.verdict, Verdict::Pass | Verdict::Fail),
+            "{text}: {:?}",
+            a.reason
+        );
+        let expected = if kept { a.verdict } else { Verdict::Unverified };
+        assert_eq!(b.verdict, expected, "{text}: {:?}", b.reason);
+    }
+}

@@ -1,0 +1,225 @@
+use super::*;
+use crate::testing::evidence;
+use crate::value::{Bytes, Datum, Integer, Value};
+
+const SECRET: u64 = 0xffff_ffff_9123_4568;
+const HEAP: u64 = 0xffff_8881_0a0b_4c40;
+
+fn searcher(numbers: &[u64]) -> Searcher {
+    let secrets = numbers
+        .iter()
+        .map(|n| (Secret::number(Kind::Pointer, *n), format!("leaf.{n:x}")))
+        .collect();
+    Searcher::new(&secrets, &BTreeSet::new()).unwrap()
+}
+
+/// Base64 with padding, written here a second time and otherwise than in the search.
+fn base64(bytes: &[u8]) -> String {
+    let alphabet: Vec<char> = ('A'..='Z')
+        .chain('a'..='z')
+        .chain('0'..='9')
+        .chain(['+', '/'])
+        .collect();
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let word =
+            chunk.iter().fold(0_usize, |w, b| w << 8 | usize::from(*b)) << (8 * (3 - chunk.len()));
+        for index in 0..4 {
+            out.push(if index <= chunk.len() {
+                alphabet[word >> (18 - 6 * index) & 63]
+            } else {
+                '='
+            });
+        }
+    }
+    out
+}
+
+/// Check that an address is found in every form in which it can get into a file, at its place.
+#[test]
+fn every_form() {
+    for secret in [SECRET, HEAP] {
+        let searcher = searcher(&[secret]);
+        let low = u32::try_from(secret & 0xffff_ffff).unwrap();
+        let mut forms: Vec<Vec<u8>> = [
+            format!("{secret:#x}"),
+            format!("{secret:x}"),
+            format!("{secret:#X}"),
+            format!("{secret:X}"),
+            format!("{low:#x}"),
+            format!("{low:08x}"),
+            format!("{low:08X}"),
+            format!("…{low:08x}"),
+            secret.to_string(),
+            secret.cast_signed().to_string(),
+            low.to_string(),
+            format!("\"{secret}\""),
+            format!("{{\"value\":\"{secret:#018x}\"}}"),
+            format!(
+                "{:04x}_{:04x}_{:04x}_{:04x}",
+                secret >> 48,
+                secret >> 32 & 0xffff,
+                secret >> 16 & 0xffff,
+                secret & 0xffff
+            ),
+            format!("{:08x} {:08x}", secret >> 32, low),
+            hex::encode(secret.to_le_bytes()),
+            hex::encode(secret.to_be_bytes()),
+            secret.to_le_bytes().map(|b| format!("{b:02x}")).join(" "),
+            secret.to_be_bytes().map(|b| format!("{b:02X}")).join(":"),
+        ]
+        .into_iter()
+        .map(String::into_bytes)
+        .collect();
+        forms.push(secret.to_le_bytes().to_vec());
+        forms.push(secret.to_be_bytes().to_vec());
+        for lead in ["", "a", "ab", "abc"] {
+            for inner in [
+                format!("{lead}{secret:#x} and"),
+                format!("{lead}{secret:X} and"),
+                format!("{lead}{secret}."),
+            ] {
+                forms.push(base64(inner.as_bytes()).into_bytes());
+            }
+            let raw = [lead.as_bytes(), &secret.to_le_bytes(), b"zz"].concat();
+            forms.push(base64(&raw).into_bytes());
+            forms.push(
+                base64(&raw)
+                    .replace('+', "-")
+                    .replace('/', "_")
+                    .into_bytes(),
+            );
+        }
+        for form in forms {
+            let text = [b"<p>at \"", form.as_slice(), b"\" it is</p>"].concat();
+            let found = searcher.find(&text);
+            assert_eq!(found.len(), 1, "{}", String::from_utf8_lossy(&form));
+            assert_eq!(found[0].leaf, format!("leaf.{secret:x}"));
+            assert!(found[0].offset >= 5, "{found:?}");
+        }
+    }
+}
+
+/// Check that what merely looks like a part of an address is none.
+#[test]
+fn coincidences() {
+    let searcher = searcher(&[SECRET, HEAP]);
+    for text in [
+        "91234567",
+        "0x912345680",
+        "f91234568",
+        "a91234568b",
+        "searchindex-91234568a.js",
+        "2435008872.5e1_x2435008872x",
+        "pointer#1",
+        "0xffffffff81000000",
+        "ffffffffffffffff",
+    ] {
+        assert_eq!(searcher.find(text.as_bytes()), [], "{text}");
+    }
+}
+
+/// Check which leaves are secret, and that the rest is not.
+#[test]
+fn what_is_secret() {
+    let mut live = evidence();
+    let names = |evidence: &Evidence| {
+        let mut names: Vec<String> = secrets(evidence).into_values().collect();
+        names.sort();
+        names
+    };
+    let before = names(&live);
+    for expected in [
+        "kaslr.slide",
+        "kaslr.symbols._text.live",
+        "create.sock_alloc.hit1.exit.file",
+        "create.sock_alloc.hit1.caller.address",
+        "create.objects.allocations.0.address",
+    ] {
+        assert!(
+            before.iter().any(|n| n == expected),
+            "{expected}: {before:?}"
+        );
+    }
+    for open in [
+        "static", "state", "huge", "size", "flags", "raw", "physical", "run.", "kernel.",
+    ] {
+        assert!(
+            !before.iter().any(|n| n.contains(open)),
+            "{open}: {before:?}"
+        );
+    }
+    let outcome = &mut live.experiments.get_mut("create").unwrap().outcome;
+    outcome.stdout = Datum::Value(Value::text(format!("at {SECRET:x}.")));
+    outcome.exit = Datum::unavailable(format!("no page at {HEAP}"));
+    outcome.signal = Datum::Value(Value::Bytes {
+        value: Bytes([&[1, 2, 3][..], &(SECRET + 8).to_le_bytes()].concat()),
+    });
+    outcome.returned = Datum::Value(Value::Int {
+        value: Integer::from((SECRET + 16).cast_signed()),
+        type_name: None,
+    });
+    live.kernel.debuginfo = Datum::unavailable("3 of 1000000000000 lines, 0x1000, -24");
+    let mut after: Vec<String> = names(&live)
+        .into_iter()
+        .filter(|n| !before.contains(n))
+        .collect();
+    // Bytes are secret as a whole, too.
+    after.dedup();
+    assert_eq!(
+        after,
+        [
+            "create.outcome.exit.unavailable",
+            "create.outcome.returned",
+            "create.outcome.signal",
+            "create.outcome.stdout",
+        ]
+    );
+}
+
+/// Check that a number that another machine makes known is no secret of this one.
+#[test]
+fn known_elsewhere() {
+    let secrets = secrets(&evidence());
+    let all = Searcher::new(&secrets, &BTreeSet::new()).unwrap();
+    let none = Searcher::new(&secrets, &known(&evidence())).unwrap();
+    assert!(all.len() > 3 && all.coincidences == 0);
+    assert!(none.is_empty() && none.coincidences == all.len());
+}
+
+/// Check that a slide is found as a number and not inside of others.
+#[test]
+fn slides() {
+    let secrets = BTreeMap::from([(
+        Secret::number(Kind::Slide, 0x1e20_0000),
+        "kaslr.slide".to_owned(),
+    )]);
+    let searcher = Searcher::new(&secrets, &BTreeSet::new()).unwrap();
+    for text in [
+        "0x1e200000",
+        "slide 1E200000",
+        "0x000000001e200000",
+        "505413632",
+        "505,413,632",
+        "(482 MiB)",
+    ] {
+        assert_eq!(searcher.find(text.as_bytes()).len(), 1, "{text}");
+    }
+    for text in [
+        "0xffffffff9f200000",
+        "0x11e200000",
+        "0x1e2000001",
+        "1505413632",
+        "1482 MiB",
+        "482 KiB",
+    ] {
+        assert_eq!(searcher.find(text.as_bytes()), [], "{text}");
+    }
+}
+
+/// Check that a secret does not show itself when it is printed for debugging.
+#[test]
+fn debug_says_nothing() {
+    let text = format!("{:?}", Secret::number(Kind::Pointer, SECRET));
+    assert_eq!(text, "Pointer(…)");
+}

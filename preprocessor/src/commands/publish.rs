@@ -1,0 +1,156 @@
+//! `publish`: puts beside the pages of a built site what it takes to check them, and refuses to if an address got out.
+
+use std::path::Path;
+
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::redact::is_redacted;
+use qed_evidence::{Evidence, reader};
+use serde::Serialize;
+
+use super::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
+use crate::config::evidence_file;
+use crate::facts::Facts;
+use crate::fill::Target;
+use crate::history::{self, History};
+use crate::load::Loaded;
+use crate::{files, leak, sealed};
+
+fn complain(message: String) -> u8 {
+    refuse(&[Diagnostic::error_without_place(message)])
+}
+
+/// Runs the command.
+pub fn run(root: &Path, site: &Path, history: Option<&Path>) -> u8 {
+    with_book(root, |book, facts| publish(book, facts, site, history))
+}
+
+/// The history that is to be continued. One that is named and not there is a mistake: a new one would forget all.
+fn past(file: Option<&Path>) -> Result<History, String> {
+    let Some(file) = file else {
+        return Ok(History::default());
+    };
+    let bytes = std::fs::read(file)
+        .map_err(|error| format!("the history {} cannot be read: {error}", file.display()))?;
+    history::read(&bytes)
+        .map_err(|reason| format!("the history {} is refused: {reason}", file.display()))
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, String> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+    text.push('\n');
+    Ok(text.into_bytes())
+}
+
+fn publish(book: &Loaded, facts: &Facts<'_>, site: &Path, file: Option<&Path>) -> u8 {
+    let outcome = crate::book::fill_all(&book.chapters, facts, Target::Html);
+    if outcome.report.has_errors() {
+        let mut report = outcome.report;
+        crate::book::finish(&mut report, &book.place);
+        crate::report::print(&report.problems);
+        return if report.false_claim {
+            FAILED
+        } else {
+            BAD_INPUT
+        };
+    }
+    let done = past(file).and_then(|past| write(book, facts, &outcome.claims, site, past));
+    done.unwrap_or_else(complain)
+}
+
+fn write(
+    book: &Loaded,
+    facts: &Facts<'_>,
+    claims: &crate::claims::Claims,
+    site: &Path,
+    past: History,
+) -> Result<u8, String> {
+    let pages = files::read(site)
+        .map_err(|reason| format!("the site {} cannot be published: {reason}", site.display()))?;
+    if !pages.iter().any(|file| file.name.ends_with(".html")) {
+        return Err(format!(
+            "there is no page in {}; build the book first, and name the folder that holds its pages",
+            site.display()
+        ));
+    }
+    let (list, verdicts) = sealed::of_book(facts, claims);
+    let investigation = book
+        .config
+        .investigation
+        .as_ref()
+        .ok_or("the book names no investigation")?;
+    let investigation = std::fs::read(book.place.root.join(investigation))
+        .map_err(|error| format!("the investigation cannot be read: {error}"))?;
+    let mut beside = vec![
+        (sealed::INVESTIGATION.to_owned(), investigation),
+        (sealed::CLAIMS.to_owned(), json(&list)?),
+        (sealed::VERDICTS.to_owned(), json(&verdicts)?),
+        (
+            sealed::HISTORY.to_owned(),
+            json(&history::continued(past, history::captures(facts, claims)))?,
+        ),
+    ];
+    for loaded in facts.loaded {
+        let name = format!("{}/{}", sealed::EVIDENCE, evidence_file(&loaded.machine));
+        let text = reader::write(&loaded.evidence).map_err(|error| error.to_string())?;
+        beside.push((name, text.into_bytes()));
+    }
+    // What an earlier run left.
+    let folder = site.join(sealed::FOLDER);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)
+            .map_err(|error| format!("{} cannot be replaced: {error}", folder.display()))?;
+    }
+    for (name, bytes) in &beside {
+        let path = site.join(name);
+        let parent = path.parent().unwrap_or(site);
+        std::fs::create_dir_all(parent)
+            .and_then(|()| std::fs::write(&path, bytes))
+            .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    }
+    let all = files::read(site)?;
+    let manifest = sealed::manifest(
+        all.iter().map(|f| (f.name.as_str(), f.bytes.as_slice())),
+        facts.loaded.iter().map(|loaded| &loaded.evidence),
+        book.config.addresses,
+    );
+    let text = json(&manifest)?;
+    let digest = sealed::digest(&text);
+    std::fs::write(site.join(sealed::MANIFEST), text)
+        .map_err(|error| format!("{} cannot be written: {error}", sealed::MANIFEST))?;
+    let raw: Vec<Evidence> = facts
+        .loaded
+        .iter()
+        .map(|loaded| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone())
+        .collect();
+    let mut leaks = Vec::new();
+    for check in leak::checks(&raw, book.config.addresses)? {
+        print(&format!("{}\n", check.describe()));
+        for file in &all {
+            leaks.extend(check.file(&file.name, &file.bytes));
+        }
+    }
+    for leak in &leaks {
+        print(&format!("{leak}\n"));
+    }
+    if !leaks.is_empty() {
+        // Nothing that leaks may look as if it were ready to go out.
+        std::fs::remove_file(site.join(sealed::MANIFEST))
+            .map_err(|error| format!("{} cannot be removed: {error}", sealed::MANIFEST))?;
+        print("the site must not be published\n");
+        return Ok(FAILED);
+    }
+    let redacted = facts
+        .loaded
+        .iter()
+        .filter(|l| is_redacted(&l.evidence))
+        .count();
+    print(&format!(
+        "{} files sealed with {} claims and the evidence of {} machines, {redacted} of them redacted\n\
+         sha256 of {}: {digest}\n",
+        manifest.files.len(),
+        list.len(),
+        facts.loaded.len(),
+        sealed::MANIFEST,
+    ));
+    Ok(GOOD)
+}

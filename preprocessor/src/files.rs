@@ -1,0 +1,48 @@
+//! Reading a site: all files of a folder.
+
+use std::path::Path;
+
+/// A file of a site.
+#[derive(Debug)]
+pub struct File {
+    /// Its path in the site, with `/`.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// All files below `root`, by name. What is neither a file nor a folder (a link) is refused: it would lead out of what
+/// is checked.
+pub fn read(root: &Path) -> Result<Vec<File>, String> {
+    let mut out = Vec::new();
+    let mut queue = vec![root.to_owned()];
+    while let Some(folder) = queue.pop() {
+        let problem =
+            |error: std::io::Error| format!("{} cannot be read: {error}", folder.display());
+        for entry in std::fs::read_dir(&folder).map_err(problem)? {
+            let entry = entry.map_err(problem)?;
+            let path = entry.path();
+            let kind = entry.file_type().map_err(problem)?;
+            if kind.is_dir() {
+                queue.push(path);
+                continue;
+            }
+            if !kind.is_file() {
+                return Err(format!("{} is neither a file nor a folder", path.display()));
+            }
+            let bytes = std::fs::read(&path)
+                .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+            let below = path.strip_prefix(root).unwrap_or(&path);
+            let names: Vec<String> = below
+                .components()
+                .map(|part| part.as_os_str().to_string_lossy().into_owned())
+                .collect();
+            out.push(File {
+                name: names.join("/"),
+                bytes,
+            });
+        }
+    }
+    out.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(out)
+}
