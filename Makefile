@@ -6,7 +6,7 @@ SHELL := /bin/bash
 RELEASE := target/x86_64-unknown-linux-gnu/release
 export PATH := $(CURDIR)/$(RELEASE):$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help tools test-tools build capture book serve install guide test browser lint bench
+.PHONY: help tools test-tools build capture book serve install guide test browser fuzz lint bench
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -43,11 +43,16 @@ browser: test-tools book guide ## look at every page of both books in Chromium: 
 	QED_SITE=site node --test browser/tests/site.test.mjs
 	QED_SITE=guide/site node --test browser/tests/site.test.mjs
 
-test: browser ## run every test: the book, its looks, mutants of its claims; units, guests
+fuzz: test-tools ## try arbitrary evidence, claims, paths and investigations, 20 seconds each
+	scripts/fuzz.sh
+
+test: browser ## run every test: the book, its looks, mutants of its claims; units, guests; fuzz targets
 	cargo test --release --workspace
+	scripts/fuzz.sh
 
 lint: tools ## format and lint
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --release --workspace --all-targets -- -D warnings
 
 bench: build ## print the speed ratios

@@ -3,7 +3,8 @@
 # environment into .tools/ of this checkout. Safe to run again at any time, also after an interruption.
 #
 #   scripts/tools.sh book    what `make book` needs
-#   scripts/tools.sh test    what `make test` needs besides: a browser, and a second implementation of CEL in .tools/cel
+#   scripts/tools.sh test    what `make test` needs besides: a browser, a C++ compiler for the fuzzer, and a second
+#                            implementation of CEL in .tools/cel
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,7 +22,7 @@ packages=(ca-certificates gcc libc6-dev make rustc-web libstd-rust-web-dev-bpf "
 case "${1:-book}" in
     book) ;;
     test)
-        packages+=(chromium python3-venv)
+        packages+=(chromium g++ python3-venv)
         # Any node from version 18 on will do, wherever it came from.
         command -v node >/dev/null || packages+=(nodejs)
         command -v npm >/dev/null || packages+=(npm)
