@@ -51,6 +51,7 @@ fn builds_at_once() {
         page.contains("✔ PASS") && page.contains("do_pipe2"),
         "{page}"
     );
+    assert!(page.contains("theme/live-"), "its style sheet: {page}");
 
     for arguments in [
         &["check", "new"][..],

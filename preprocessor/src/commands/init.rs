@@ -37,6 +37,12 @@ const FILES: &[File] = &[
         text: include_str!("../../templates/init/first.md"),
         new_only: true,
     },
+    // The style sheet is in the pages: a book that is there lacks none.
+    File {
+        path: "theme/live.css",
+        text: include_str!("../../templates/init/live.css"),
+        new_only: true,
+    },
     File {
         path: "investigations/first.toml",
         text: include_str!("../../templates/init/first.toml"),
