@@ -221,7 +221,7 @@ fn out_of_reach(place: &Place) -> Vec<Diagnostic> {
         let name = path.display().to_string();
         let source = Arc::new(Source { name, text });
         for found in find(&source.text) {
-            if let Found::Placeholder(span) | Found::Unclosed(span) = found {
+            if let Found::Placeholder(span) | Found::Unclosed(span) | Found::Spaced(span) = found {
                 let message = format!("no value may stand here: {why}");
                 problems.push(Diagnostic::error(&source, span, message));
             }

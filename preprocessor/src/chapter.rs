@@ -79,12 +79,22 @@ impl Chapter {
                     .help("close it with `}}`, or write `\\{{qed …` to show it as it is");
                     chapter.problems.push(problem);
                 }
+                Found::Spaced(span) => {
+                    let problem = Diagnostic::error(
+                        &chapter.source,
+                        span,
+                        "this is no placeholder, and would be published as it is",
+                    )
+                    .label("one space must follow, and the path in the same line")
+                    .help("write `{{qed PATH}}`, or `\\{{qed` to show it as it is");
+                    chapter.problems.push(problem);
+                }
             }
         }
         if ranges.is_empty() && !mentions_blocks(text) {
             return chapter;
         }
-        let structure = structure(text, &ranges, &markdown.options());
+        let structure = structure(text, &ranges, &markdown.options(), markdown.math());
         chapter.blocks = structure.blocks;
         chapter.first_heading = structure.first_heading;
         for (range, context) in ranges.into_iter().zip(structure.contexts) {
@@ -107,7 +117,7 @@ impl Chapter {
             .into_iter()
             .filter_map(|found| match found {
                 Found::Placeholder(range) => Some(range),
-                Found::Escaped(_) | Found::Unclosed(_) => None,
+                _ => None,
             })
             .collect()
     }

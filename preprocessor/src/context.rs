@@ -14,6 +14,9 @@ pub enum Context {
     Prose {
         /// Inside the text of a link.
         in_link: bool,
+        /// Emphasis begins or ends beside it in a way that works with a word here and not with a tag, so no markup may
+        /// stand around it (<https://spec.commonmark.org/0.31.2/#delimiter-run>).
+        bare: bool,
     },
     /// A code span.
     CodeSpan {
@@ -23,7 +26,11 @@ pub enum Context {
         in_table: bool,
         /// Inside the text of a link.
         in_link: bool,
+        /// Where no markup may stand around it, such as the description of an image.
+        bare: bool,
     },
+    /// A formula of MathJax, which reads no markup.
+    Math,
     /// A fenced or indented code block.
     CodeBlock,
     /// The destination of a link or an image.
@@ -70,11 +77,13 @@ pub struct Structure {
 }
 
 /// The structure of `text`, where `placeholders` (sorted) stand for something that is not there yet: they are
-/// parsed as if each were a word, because what they hold (quotes, spaces) is not what will stand there.
+/// parsed as if each were a word, because what they hold (quotes, spaces) is not what will stand there. `math`: the
+/// book's pages are read by MathJax.
 pub fn structure(
     text: &str,
     placeholders: &[Range<usize>],
     options: &MarkdownOptions,
+    math: bool,
 ) -> Structure {
     let masked = mask(text, placeholders);
     let mut walk = Walk {
@@ -85,12 +94,15 @@ pub fn structure(
         out: Structure::default(),
         in_heading: 0,
         in_table: 0,
+        in_term: 0,
         links: Vec::new(),
         link_ranges: Vec::new(),
         images: 0,
         code: None,
         html: None,
-        depth: 0,
+        open: html::Open::default(),
+        containers: Vec::new(),
+        math: math.then(Math::default),
         seen_any: false,
     };
     let parser = new_cmark_parser(&masked, options);
@@ -102,7 +114,9 @@ pub fn structure(
     for (event, range) in parser.into_offset_iter() {
         walk.event(&event, range);
     }
-    walk.finish(&definitions)
+    let mut structure = walk.finish(&definitions);
+    spare_emphasis(&masked, placeholders, options, &mut structure.contexts);
+    structure
 }
 
 /// Replaces each placeholder by letters of the same length.
@@ -127,18 +141,23 @@ struct Walk<'a> {
     out: Structure,
     in_heading: usize,
     in_table: usize,
+    in_term: usize,
     links: Vec<LinkType>,
     link_ranges: Vec<Range<usize>>,
     images: usize,
     code: Option<Option<Block>>,
     html: Option<Range<usize>>,
-    depth: usize,
+    /// Elements of raw HTML that are open.
+    open: html::Open,
+    /// For what Markdown has open, how many elements were open before it.
+    containers: Vec<usize>,
+    math: Option<Math>,
     seen_any: bool,
 }
 
 impl Walk<'_> {
     fn event(&mut self, event: &Event<'_>, range: Range<usize>) {
-        if self.depth == 0 && !self.seen_any {
+        if self.containers.is_empty() && !self.seen_any {
             if let Event::Start(Tag::Heading { .. }) = event {
                 self.out.first_heading = Some(range.clone());
             }
@@ -146,46 +165,87 @@ impl Walk<'_> {
         }
         match event {
             Event::Start(tag) => {
-                self.depth += 1;
+                self.containers.push(self.open.depth());
                 self.start(tag, range);
             }
             Event::End(tag) => {
-                self.depth -= 1;
+                let open = self.containers.pop();
+                if let (Some(depth), false) = (open, *tag == TagEnd::HtmlBlock) {
+                    self.open.close(depth);
+                }
                 self.end(*tag);
             }
-            Event::Text(_) => match &mut self.code {
+            Event::Text(text) => match &mut self.code {
                 Some(Some(block)) => block.body.push(range),
                 Some(None) => self.assign(&range, |_, _| Context::CodeBlock),
-                None => self.assign(&range, |walk, _| walk.text_context()),
+                None => self.text(&range, text),
             },
             Event::Code(_) => {
                 let span = range.clone();
-                self.assign(&range, |walk, _| match walk.text_context() {
-                    Context::Prose { in_link } => Context::CodeSpan {
-                        span: span.clone(),
+                self.assign(&range, |walk, _| {
+                    let (in_link, bare) = match walk.text_context() {
+                        Context::Prose { in_link, .. } => (in_link, false),
+                        Context::PlainText | Context::Html(_) => (true, true),
+                        other => return other,
+                    };
+                    Context::CodeSpan {
                         in_table: walk.in_table > 0,
+                        bare,
+                        span: span.clone(),
                         in_link,
-                    },
-                    other => other,
+                    }
                 });
             }
-            Event::InlineHtml(_) => self.assign_html(&range),
+            Event::InlineHtml(_) => self.assign_html(&range, html::places_in_tag),
             Event::Html(_) => {
                 // All lines of a block are looked at together when it ends.
                 if let Some(block) = &mut self.html {
                     block.end = block.end.max(range.end);
                 } else {
-                    self.assign_html(&range);
+                    self.assign_html(&range, html::places);
                 }
             }
             _ => {}
         }
     }
 
+    /// Running text at `range`; `text` is what the reader sees of it.
+    fn text(&mut self, range: &Range<usize>, text: &str) {
+        let Some(mut math) = self.math.take() else {
+            return self.assign(range, |walk, _| walk.text_context());
+        };
+        let first = self.placeholders.partition_point(|p| p.start < range.start);
+        let inside = self.placeholders[first..]
+            .iter()
+            .take_while(|p| p.end <= range.end);
+        let mut at = range.start;
+        let mut formulas = Vec::new();
+        for placeholder in inside {
+            math.pass(&self.text[at..placeholder.start]);
+            formulas.extend(math.is_open().then_some(placeholder.start));
+            at = placeholder.end;
+        }
+        // Without a placeholder, what is read is the text without the author's backslashes.
+        math.pass(if at == range.start {
+            text
+        } else {
+            &self.text[at..range.end]
+        });
+        self.math = Some(math);
+        self.assign(range, |walk, placeholder| match walk.text_context() {
+            Context::Prose { .. } if formulas.contains(&placeholder.start) => Context::Math,
+            other => other,
+        });
+    }
+
     fn text_context(&self) -> Context {
         if self.in_heading > 0 {
             Context::Refused(
                 "a measured value in a heading would move the heading's anchor with every build",
+            )
+        } else if self.in_term > 0 {
+            Context::Refused(
+                "a measured value in a defined term would move the term's anchor with every build",
             )
         } else if self.images > 0 {
             Context::PlainText
@@ -196,8 +256,15 @@ impl Walk<'_> {
         {
             Context::Destination
         } else {
-            Context::Prose {
-                in_link: !self.links.is_empty(),
+            match self.open.text() {
+                Err(why) => Context::Refused(why),
+                Ok(html::Place::Text { plain: true }) if !self.open.in_link() => {
+                    Context::Html(html::Place::Text { plain: true })
+                }
+                Ok(_) => Context::Prose {
+                    in_link: !self.links.is_empty() || self.open.in_link(),
+                    bare: false,
+                },
             }
         }
     }
@@ -222,11 +289,11 @@ impl Walk<'_> {
         }
     }
 
-    fn assign_html(&mut self, range: &Range<usize>) {
-        if self.in_heading > 0 {
+    fn assign_html(&mut self, range: &Range<usize>, find: html::Find) {
+        if self.in_heading + self.in_term > 0 {
             return self.assign(range, |walk, _| walk.text_context());
         }
-        let places = html::places(self.text, range.clone(), self.placeholders);
+        let places = find(self.text, range.clone(), self.placeholders, &mut self.open);
         self.assign(range, |_, placeholder| {
             let place = places.binary_search_by_key(&placeholder.start, |(start, _)| *start);
             match place.map(|index| &places[index].1) {
@@ -238,9 +305,14 @@ impl Walk<'_> {
     }
 
     fn start(&mut self, tag: &Tag<'_>, range: Range<usize>) {
+        // A formula ends with its paragraph.
+        if let (Some(math), Tag::Paragraph | Tag::TableCell | Tag::Item) = (&mut self.math, tag) {
+            *math = Math::default();
+        }
         match tag {
             Tag::Heading { .. } => self.in_heading += 1,
             Tag::TableCell => self.in_table += 1,
+            Tag::DefinitionListTitle => self.in_term += 1,
             Tag::Link { link_type, .. } => {
                 self.links.push(*link_type);
                 self.link_ranges.push(range);
@@ -265,13 +337,14 @@ impl Walk<'_> {
         match tag {
             TagEnd::Heading(_) => self.in_heading -= 1,
             TagEnd::TableCell => self.in_table -= 1,
+            TagEnd::DefinitionListTitle => self.in_term -= 1,
             TagEnd::Link => {
                 self.links.pop();
             }
             TagEnd::Image => self.images -= 1,
             TagEnd::HtmlBlock => {
                 if let Some(range) = self.html.take() {
-                    self.assign_html(&range);
+                    self.assign_html(&range, html::places);
                 }
             }
             TagEnd::CodeBlock => {
@@ -340,11 +413,10 @@ impl Walk<'_> {
 
 /// Tells a link's title from its destination by what stands before: ` "`, ` '` or ` (` opens a title.
 fn destination_or_title(before: &str) -> Context {
-    let begin = before
-        .rfind("](")
-        .or(before.rfind("]:"))
-        .map_or(0, |at| at + 2);
-    let rest = before[begin..].trim_start();
+    let Some(begin) = before.rfind("](").or(before.rfind("]:")) else {
+        return Context::Refused("the label of a link is a name that Markdown uses itself");
+    };
+    let rest = before[begin + 2..].trim_start();
     let title = [" \"", " '", " (", "\t\"", "\n\"", "\n'"]
         .iter()
         .any(|open| rest.contains(open));
@@ -352,6 +424,132 @@ fn destination_or_title(before: &str) -> Context {
         Context::PlainText
     } else {
         Context::Destination
+    }
+}
+
+/// Marks those placeholders as bare around which a tag would change what the emphasis beside them comes to.
+fn spare_emphasis(
+    masked: &str,
+    placeholders: &[Range<usize>],
+    options: &MarkdownOptions,
+    contexts: &mut [Context],
+) {
+    let run = |c: char| matches!(c, '*' | '_' | '~');
+    let mut doubtful = Vec::new();
+    for (index, range) in placeholders.iter().enumerate() {
+        if !matches!(contexts[index], Context::Prose { .. }) {
+            continue;
+        }
+        // A run is of one character; what is beyond it decides what it can begin and end.
+        let (before, after) = (&masked[..range.start], &masked[range.end..]);
+        let left = before.chars().next_back().filter(|c| run(*c));
+        let right = after.chars().next().filter(|c| run(*c));
+        let beyond = [
+            left.and_then(|c| before.trim_end_matches(c).chars().next_back()),
+            right.and_then(|c| after.trim_start_matches(c).chars().next()),
+        ];
+        // Beside white space a tag does as well as a word.
+        let beyond: Vec<char> = beyond
+            .into_iter()
+            .flatten()
+            .filter(|c| !c.is_whitespace())
+            .collect();
+        if !beyond.is_empty() {
+            let hugged = beyond.iter().any(|c| !c.is_ascii_punctuation());
+            doubtful.push((index, hugged));
+        }
+    }
+    if doubtful.is_empty() {
+        return;
+    }
+    let expected = outline(masked, options, &[]);
+    // As few as are enough: none, those that a letter hugs, all.
+    for bare in [|_| false, |hugged: bool| hugged, |_| true] {
+        let (bare, tagged): (Vec<_>, Vec<_>) =
+            doubtful.iter().partition(|(_, hugged)| bare(*hugged));
+        let tags: Vec<&Range<usize>> = tagged.iter().map(|(i, _)| &placeholders[*i]).collect();
+        let mut trial = masked.to_owned();
+        for tag in &tags {
+            let inside = "q".repeat(tag.len() - 2);
+            trial.replace_range((*tag).clone(), &format!("<{inside}>"));
+        }
+        if tags.is_empty() || outline(&trial, options, &tags) == expected {
+            for (index, _) in bare {
+                if let Context::Prose { bare, .. } = &mut contexts[index] {
+                    *bare = true;
+                }
+            }
+            return;
+        }
+    }
+}
+
+/// What begins and ends in a text, where. `tags` are tags to be taken for words.
+fn outline(
+    text: &str,
+    options: &MarkdownOptions,
+    tags: &[&Range<usize>],
+) -> Vec<(Option<TagEnd>, Range<usize>)> {
+    new_cmark_parser(text, options)
+        .into_offset_iter()
+        .filter(|(event, range)| match event {
+            Event::Text(_) => false,
+            Event::InlineHtml(_) => !tags.contains(&range),
+            _ => true,
+        })
+        .map(|(event, range)| match event {
+            Event::Start(tag) => (Some(tag.to_end()), range),
+            Event::End(tag) => (Some(tag), range),
+            _ => (None, range),
+        })
+        .collect()
+}
+
+/// Whether text is inside of a formula, by MathJax's delimiters `\(…\)`, `\[…\]` and `$$…$$`
+/// (<https://docs.mathjax.org/en/v2.7/tex.html#tex-and-latex-math-delimiters>).
+#[derive(Default)]
+struct Math {
+    /// What ends it.
+    until: Option<&'static str>,
+    /// A backslash or dollar at the end of the text before.
+    last: String,
+}
+
+impl Math {
+    fn is_open(&self) -> bool {
+        self.until.is_some()
+    }
+
+    /// Takes in text as the reader sees it, or as the author wrote it.
+    fn pass(&mut self, text: &str) {
+        const DELIMITERS: [(&str, &str); 3] = [("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$")];
+        for c in text.chars() {
+            self.last.push(c);
+            match self.until {
+                Some(end) if self.last.ends_with(end) => self.until = None,
+                None => {
+                    let opened = DELIMITERS
+                        .iter()
+                        .find(|(open, _)| self.last.ends_with(open));
+                    self.until = opened.map(|(_, end)| *end);
+                    if self.until.is_none() {
+                        self.keep_one();
+                        continue;
+                    }
+                }
+                Some(_) => {
+                    self.keep_one();
+                    continue;
+                }
+            }
+            self.last.clear();
+        }
+    }
+
+    /// Delimiters are two characters long.
+    fn keep_one(&mut self) {
+        let keep = self.last.char_indices().next_back().map_or(0, |(at, _)| at);
+        self.last.drain(..keep);
     }
 }
 
@@ -368,19 +566,44 @@ mod tests {
                 _ => None,
             })
             .collect();
-        structure(text, &placeholders, &MarkdownOptions::default()).contexts
+        structure(text, &placeholders, &MarkdownOptions::default(), true).contexts
     }
 
     /// Check that each kind of place is recognised, although placeholders hold spaces and quotes.
     #[test]
     fn places() {
-        let prose = Context::Prose { in_link: false };
+        let prose = Context::Prose {
+            in_link: false,
+            bare: false,
+        };
+        let bare = Context::Prose {
+            in_link: false,
+            bare: true,
+        };
+        let linked = Context::Prose {
+            in_link: true,
+            bare: false,
+        };
+        let plain = Context::Html(html::Place::Text { plain: true });
         for (text, expected) in [
             ("a {{qed x as=\"hex\"}} b", prose.clone()),
             ("- {{qed x}}", prose.clone()),
             ("> *{{qed x}}*", prose.clone()),
             ("|a|\n|-|\n|{{qed x}}|\n", prose.clone()),
-            ("[{{qed x}}](y)", Context::Prose { in_link: true }),
+            ("**{{qed x}}** b", prose.clone()),
+            ("**{{qed x}}**th", bare.clone()),
+            ("a*{{qed x}}*", bare.clone()),
+            ("[{{qed x}}](y)", linked.clone()),
+            ("<a href=y>{{qed x}}</a>", linked.clone()),
+            ("a <svg><text>{{qed x}}</text></svg> b", plain.clone()),
+            ("<svg>\n\n<text>{{qed x}}</text>\n\n</svg>", plain.clone()),
+            ("a <svg></svg> {{qed x}}", prose.clone()),
+            ("a <svg> b\n\n{{qed x}}", prose.clone()),
+            ("a \\\\( x = {{qed x}} \\\\) b", Context::Math),
+            ("a $$ x = {{qed x}} $$ b", Context::Math),
+            ("a \\\\( x \\\\) {{qed x}} $$", prose.clone()),
+            ("a $$ b\n\n{{qed x}}", prose.clone()),
+            ("a\n: {{qed x}}", prose.clone()),
             ("[y](http://a/{{qed x}})", Context::Destination),
             ("<http://a/{{qed x}}>", Context::Destination),
             ("[y]\n\n[y]: http://a/{{qed x}}\n", Context::Destination),
@@ -409,6 +632,11 @@ mod tests {
             "<b onclick=\"{{qed x}}\">",
             "```qed-claim a\n{{qed x}}\n```",
             "<{{qed x}}>",
+            "a <script>{{qed x}}</script> b",
+            "a <script><b title=\"</script>{{qed x}}\"> b",
+            "{{qed x}}\n: a definition",
+            "[a {{qed x}}]: http://a",
+            "[a][b {{qed x}}]\n\n[b qqqqqqqqq]: http://a",
         ] {
             assert!(
                 matches!(contexts(refused)[..], [Context::Refused(_)]),
@@ -429,7 +657,7 @@ mod tests {
     fn blocks() {
         let text =
             "> ```qed-claim an_id when=\"a\"\n> x ==\n>   y\n> ```\n\n~~~ qed-exhibit b\n~~~\n";
-        let found = structure(text, &[], &MarkdownOptions::default()).blocks;
+        let found = structure(text, &[], &MarkdownOptions::default(), false).blocks;
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].kind, BlockKind::Claim);
         assert_eq!(&text[found[0].info.clone()], " an_id when=\"a\"");
@@ -441,9 +669,14 @@ mod tests {
         );
         assert_eq!(&text[found[1].info.clone()], " b");
         assert!(
-            structure("```c\n```qed-claim\n", &[], &MarkdownOptions::default())
-                .blocks
-                .is_empty()
+            structure(
+                "```c\n```qed-claim\n",
+                &[],
+                &MarkdownOptions::default(),
+                false
+            )
+            .blocks
+            .is_empty()
         );
     }
 }

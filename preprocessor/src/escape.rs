@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::syntax::OPEN;
+
 /// Characters that change the order or the place of what is around them, or that nobody can see.
 fn is_treacherous(c: char) -> bool {
     c.is_control()
@@ -31,8 +33,15 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
 }
 
 fn replace(text: &str, bad: impl Fn(char) -> bool) -> Cow<'_, str> {
+    // In a page, a value that looks like a placeholder could not be told from one that was not filled.
+    let text: Cow<'_, str> = if text.contains(OPEN) {
+        let shown = format!("{}\\u{{20}}", OPEN.trim_end());
+        Cow::Owned(text.replace(OPEN, &shown))
+    } else {
+        Cow::Borrowed(text)
+    };
     if !text.chars().any(&bad) {
-        return Cow::Borrowed(text);
+        return text;
     }
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
@@ -110,6 +119,20 @@ pub fn markdown(text: &str) -> String {
         out.push(c);
         only_digits &= c.is_ascii_digit();
         previous = Some(c);
+    }
+    out
+}
+
+/// For a formula that MathJax reads: what has a meaning in TeX is written as the character that it is, by its code point
+/// (<https://docs.mathjax.org/en/v2.7/tex.html#unicode>). So a value can neither end the formula nor call a macro.
+pub fn tex(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_alphanumeric() || " .,:;()+-=/".contains(c) {
+            out.push(c);
+        } else {
+            out.push_str(&format!("\\unicode{{x{:X}}}", u32::from(c)));
+        }
     }
     out
 }
@@ -232,6 +255,13 @@ mod tests {
                 prop_assert_eq!((blocks, headings), (1, 1), "{}", source);
             }
         }
+    }
+
+    /// Check that a value in a formula has no macro, no delimiter and no group of its own.
+    #[test]
+    fn tex_is_inert() {
+        assert_eq!(tex("0xff + a"), "0xff + a");
+        assert_eq!(tex("\\)$}"), "\\unicode{x5C})\\unicode{x24}\\unicode{x7D}");
     }
 
     /// Check that a destination can neither leave its path segment nor name a scheme.

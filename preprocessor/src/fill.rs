@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use qed_evidence::diagnostic::{Diagnostic, Severity};
+use serde::Serialize;
 
 use crate::chapter::{Chapter, Placeholder, to_diagnostic};
 use crate::claims::Claims;
@@ -118,7 +119,7 @@ impl Fill<'_, '_> {
             };
             used.listed = !matches!(
                 placeholder.context,
-                Context::Prose { .. } | Context::Html(Place::Text { plain: false })
+                Context::Prose { bare: false, .. } | Context::Html(Place::Text { plain: false })
             );
             let text = self.write(placeholder, &used);
             self.edits.push(Edit {
@@ -127,19 +128,25 @@ impl Fill<'_, '_> {
             });
             uses.push(used);
         }
-        if let (Target::Html, Context::CodeSpan { span, in_link, .. }, false) =
-            (self.target, &group[0].context, uses.is_empty())
+        if let (
+            Target::Html,
+            Context::CodeSpan {
+                span,
+                in_link,
+                bare: false,
+                ..
+            },
+            false,
+        ) = (self.target, &group[0].context, uses.is_empty())
         {
-            let provenance: Vec<String> = uses.iter().map(|u| u.provenance(self.facts)).collect();
-            let stale = uses.iter().any(|used| used.is_stale(self.facts));
-            let open = open_span(None, &provenance.join("\n"), *in_link, class(false, stale));
+            let (open, close) = self.around(&uses, *in_link);
             self.edits.push(Edit {
                 range: span.start..span.start,
                 text: open,
             });
             self.edits.push(Edit {
                 range: span.end..span.end,
-                text: "</span>".into(),
+                text: close,
             });
         }
         self.uses.extend(uses);
@@ -308,14 +315,16 @@ impl Fill<'_, '_> {
                     .map_or(0, |n| n + 1);
                 escape::code_block(&used.text, &text[start..placeholder.range.start])
             }
-            Context::Destination | Context::Html(Place::Url) => escape::url(value),
+            Context::Destination | Context::Html(Place::Url) => escape::url(&line),
             Context::PlainText => escape::html(&line),
             Context::Html(Place::Attribute { quoted: false }) => escape::html_unquoted(&line),
             Context::Html(Place::Attribute { quoted: true } | Place::Comment) => {
                 escape::html(&line)
             }
             Context::Html(Place::Text { plain: true }) => escape::html(&line),
-            Context::Prose { in_link } if self.target == Target::Html => {
+            Context::Math => escape::html(&escape::tex(&line)),
+            Context::Prose { bare: true, .. } if self.target == Target::Html => escape::html(&line),
+            Context::Prose { in_link, .. } if self.target == Target::Html => {
                 self.span(used, &line, *in_link)
             }
             Context::Html(Place::Text { plain: false }) if self.target == Target::Html => {
@@ -332,16 +341,41 @@ impl Fill<'_, '_> {
     }
 
     fn span(&self, used: &Use, line: &str, in_link: bool) -> String {
-        let missing = GAPS.iter().any(|word| used.note.starts_with(word));
-        let mut out = open_span(
-            Some((used, self.facts)),
-            &used.provenance(self.facts),
+        let machine = used.machine_name(self.facts);
+        let marked = Marked {
+            missing: GAPS.iter().any(|word| used.note.starts_with(word)),
+            stale: used.is_stale(self.facts),
             in_link,
-            class(missing, used.is_stale(self.facts)),
-        );
-        escape::push_html(&mut out, line);
-        out.push_str("</span>");
-        out
+            path: Some(&used.path),
+            machine: Some(&machine),
+            style: used.style.as_deref(),
+            provenance: &used.provenance(self.facts),
+            text: line,
+        };
+        self.facts.templates.render("value", &marked)
+    }
+
+    /// What stands before and behind a code span that shows values.
+    fn around(&self, uses: &[Use], in_link: bool) -> (String, String) {
+        /// Stands for the code; a word that no escaping changes.
+        const CODE: &str = "QedCodeStandsHere";
+        let provenance: Vec<String> = uses.iter().map(|u| u.provenance(self.facts)).collect();
+        let marked = Marked {
+            missing: false,
+            stale: uses.iter().any(|used| used.is_stale(self.facts)),
+            in_link,
+            path: None,
+            machine: None,
+            style: None,
+            provenance: &provenance.join("\n"),
+            text: CODE,
+        };
+        let html = self.facts.templates.render("value", &marked);
+        match html.split_once(CODE) {
+            Some((open, close)) => (open.to_owned(), close.to_owned()),
+            // A template of the book's own that shows no text puts its mark before the code.
+            None => (html, String::new()),
+        }
     }
 
     /// Says at the top of the page where its values come from.
@@ -387,44 +421,18 @@ impl Fill<'_, '_> {
     }
 }
 
-/// The class of a value's markup.
-fn class(missing: bool, stale: bool) -> &'static str {
-    match (missing, stale) {
-        (true, _) => "qed qed-missing",
-        (false, true) => "qed qed-stale",
-        (false, false) => "qed",
-    }
-}
-
-/// The opening tag of a value's markup. The path, machine and format are there for `verify`.
-fn open_span(
-    used: Option<(&Use, &Facts<'_>)>,
-    provenance: &str,
+/// What the template of a value is given. The path, machine and format are there for `verify`; a code span, which can
+/// hold several values, has none.
+#[derive(Serialize)]
+struct Marked<'a> {
+    missing: bool,
+    stale: bool,
     in_link: bool,
-    class: &str,
-) -> String {
-    let mut out = format!("<span class=\"{class}\"");
-    if !in_link {
-        out.push_str(" tabindex=\"0\"");
-    }
-    out.push_str(" dir=\"ltr\"");
-    let mut attribute = |name: &str, value: &str| {
-        out.push(' ');
-        out.push_str(name);
-        out.push_str("=\"");
-        escape::push_html(&mut out, &escape::visible_lines(value));
-        out.push('"');
-    };
-    if let Some((used, facts)) = used {
-        attribute("data-qed", &used.path);
-        attribute("data-qed-on", &used.machine_name(facts));
-        if let Some(style) = &used.style {
-            attribute("data-qed-as", style);
-        }
-    }
-    attribute("aria-description", provenance);
-    out.push('>');
-    out
+    path: Option<&'a str>,
+    machine: Option<&'a str>,
+    style: Option<&'a str>,
+    provenance: &'a str,
+    text: &'a str,
 }
 
 /// The place of one segment of a placeholder's path.

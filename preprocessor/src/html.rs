@@ -40,26 +40,100 @@ const URLS: &[&str] = &[
 /// Elements in which an HTML `span` would not be one, or would be shown as text.
 const PLAIN: &[&str] = &["svg", "math", "title", "textarea", "option", "button", "a"];
 
-/// Elements whose content is no text.
-const RAW: &[&str] = &["script", "style"];
+/// Elements of these may hold a marked-up value, but nothing else that the reader could go to.
+const INTERACTIVE: &[&str] = &["a", "button"];
 
-type Placed = (usize, Result<Place, &'static str>);
+/// Elements whose content is no text, or text that knows no character references.
+const RAW: &[&str] = &[
+    "script",
+    "style",
+    "xmp",
+    "iframe",
+    "noembed",
+    "noframes",
+    "plaintext",
+];
+
+/// The elements that are open at some point of a chapter, as far as they matter to what may stand there. In Markdown
+/// the tags of one element can be far from each other.
+#[derive(Debug, Default)]
+pub struct Open {
+    plain: Vec<String>,
+    raw: Option<String>,
+}
+
+impl Open {
+    /// What its text is.
+    pub fn text(&self) -> Result<Place, &'static str> {
+        match &self.raw {
+            Some(name) => State::Raw(name.clone()).place(self),
+            None => State::Text.place(self),
+        }
+    }
+
+    /// Whether it is in nothing but a link or a button.
+    pub fn in_link(&self) -> bool {
+        !self.plain.is_empty()
+            && self
+                .plain
+                .iter()
+                .all(|name| INTERACTIVE.contains(&name.as_str()))
+    }
+
+    /// How many are open.
+    pub fn depth(&self) -> usize {
+        self.plain.len()
+    }
+
+    /// Closes what was opened since there were `depth`: what Markdown opens and closes around tags ends their elements.
+    pub fn close(&mut self, depth: usize) {
+        self.plain.truncate(depth);
+        self.raw = None;
+    }
+
+    /// Takes in a tag, `/name` for one that ends an element.
+    fn tag(&mut self, tag: &str) {
+        match tag.strip_prefix('/') {
+            Some(name) => {
+                if let Some(at) = self.plain.iter().rposition(|open| open == name) {
+                    self.plain.truncate(at);
+                }
+            }
+            None if PLAIN.contains(&tag) => self.plain.push(tag.to_owned()),
+            None => {}
+        }
+    }
+}
+
+/// Where a placeholder begins, and its place.
+pub type Placed = (usize, Result<Place, &'static str>);
+
+/// [`places`] or [`places_in_tag`].
+pub type Find = fn(&str, Range<usize>, &[Range<usize>], &mut Open) -> Vec<Placed>;
 
 /// The place of each of `placeholders` that lies inside `range` of `text`, by its start. The text is that
-/// of one HTML block or one inline tag; in it each placeholder is a word.
-pub fn places(text: &str, range: Range<usize>, placeholders: &[Range<usize>]) -> Vec<Placed> {
+/// of one HTML block or one inline tag; in it each placeholder is a word. `open` is what is open before it, then what
+/// is behind it.
+pub fn places(
+    text: &str,
+    range: Range<usize>,
+    placeholders: &[Range<usize>],
+    open: &mut Open,
+) -> Vec<Placed> {
     let first = placeholders.partition_point(|p| p.start < range.start);
     let mut wanted = placeholders[first..]
         .iter()
         .take_while(|p| p.end <= range.end)
         .peekable();
     let mut out = Vec::new();
-    let mut state = State::Text;
-    let mut plain = 0_i32;
+    let mut state = match open.raw.take() {
+        Some(name) => State::Raw(name),
+        None => State::Text,
+    };
     let mut at = range.start;
     while at < range.end {
         if let Some(placeholder) = wanted.next_if(|p| p.start == at) {
-            out.push((at, state.place(plain > 0)));
+            out.push((at, state.place(open)));
             state.word();
             at = placeholder.end;
             continue;
@@ -68,14 +142,41 @@ pub fn places(text: &str, range: Range<usize>, placeholders: &[Range<usize>]) ->
         let c = rest.chars().next().unwrap_or_default();
         at += state.step(rest, c);
         if let State::AfterTag(tag) = &state {
-            let name = tag.trim_start_matches('/');
-            if PLAIN.contains(&name) {
-                plain += if name.len() == tag.len() { 1 } else { -1 };
+            // Only these may end themselves (https://html.spec.whatwg.org/multipage/syntax.html#start-tags).
+            let over = matches!(tag.as_str(), "svg" | "math") && text[..at].ends_with("/>");
+            if !over {
+                open.tag(tag);
             }
             state = State::behind(tag);
         }
     }
+    open.raw = match state {
+        State::Raw(name) => Some(name),
+        _ => None,
+    };
     out
+}
+
+/// The same for tags in a line of Markdown. Where the content of an element is no text, Markdown and HTML disagree on what
+/// is a tag, so no value may stand in one.
+pub fn places_in_tag(
+    text: &str,
+    range: Range<usize>,
+    placeholders: &[Range<usize>],
+    open: &mut Open,
+) -> Vec<Placed> {
+    let before = open.raw.clone();
+    let tags = text[range.clone()].to_ascii_lowercase();
+    let begins = |name: &&str| tags.contains(&format!("<{name}"));
+    let raw = before.or(RAW.iter().copied().find(begins).map(str::to_owned));
+    let mut found = places(text, range, placeholders, open);
+    if let Some(name) = raw {
+        let refused = State::Raw(name).place(open);
+        found
+            .iter_mut()
+            .for_each(|(_, place)| *place = refused.clone());
+    }
+    found
 }
 
 /// The pieces of `html` that are text: neither tags nor comments, scripts or styles.
@@ -127,24 +228,26 @@ impl State {
         }
     }
 
-    fn place(&self, plain: bool) -> Result<Place, &'static str> {
+    fn place(&self, open: &Open) -> Result<Place, &'static str> {
         match self {
-            State::Text | State::AfterTag(_) => Ok(Place::Text { plain }),
+            State::Text | State::AfterTag(_) => Ok(Place::Text {
+                plain: !open.plain.is_empty(),
+            }),
             State::Comment => Ok(Place::Comment),
-            State::Raw(_) => {
-                Err("no value may stand in a script or a style; put it into a data- attribute")
-            }
+            State::Raw(_) => Err(
+                "a script, a style or another element whose content is no text; a data- attribute can hold it",
+            ),
             State::Value(_, name, _) | State::BeforeValue(_, name) => {
                 let quoted = matches!(self, State::Value(_, _, Some(_)));
                 if name.starts_with("on") || name == "style" || name == "srcdoc" {
-                    Err("no value may stand in an attribute that holds code; use a data- attribute")
+                    Err("an attribute that holds code; a data- attribute can hold it")
                 } else if URLS.contains(&name.as_str()) {
                     Ok(Place::Url)
                 } else {
                     Ok(Place::Attribute { quoted })
                 }
             }
-            _ => Err("no value may stand in the name of a tag or of an attribute"),
+            _ => Err("the name of a tag or of an attribute"),
         }
     }
 
@@ -241,7 +344,9 @@ mod tests {
         let at = html.find("qqq").unwrap();
         let placeholder = at..at + 3;
         let placeholders = std::slice::from_ref(&placeholder);
-        places(html, 0..html.len(), placeholders).remove(0).1
+        places(html, 0..html.len(), placeholders, &mut Open::default())
+            .remove(0)
+            .1
     }
 
     /// Check that text, attributes, comments and scripts are told apart, with quotes and odd spacing.
@@ -273,9 +378,14 @@ mod tests {
             place("<svg><text>a</text></svg>qqq"),
             Ok(Place::Text { plain: false })
         );
+        assert_eq!(
+            place("<svg width='1'/>qqq"),
+            Ok(Place::Text { plain: false })
+        );
         for refused in [
             "<script>qqq",
             "<style a='b'>x qqq",
+            "<xmp>qqq",
             "<a onclick='qqq'>",
             "<a style=\"qqq\">",
             "<qqq>",

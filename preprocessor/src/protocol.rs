@@ -33,6 +33,7 @@ pub struct Markdown {
     smart_punctuation: bool,
     definition_lists: bool,
     admonitions: bool,
+    math: bool,
 }
 
 impl Default for Markdown {
@@ -51,6 +52,11 @@ impl Markdown {
         options
     }
 
+    /// Whether the pages are read by MathJax.
+    pub fn math(self) -> bool {
+        self.math
+    }
+
     /// From `[output.html]`, with the defaults of mdBook 0.5.
     pub fn read(html: Option<&Value>) -> Self {
         let flag = |name: &str| {
@@ -62,6 +68,10 @@ impl Markdown {
             smart_punctuation: flag("smart-punctuation"),
             definition_lists: flag("definition-lists"),
             admonitions: flag("admonitions"),
+            math: html
+                .and_then(|h| h.get("mathjax-support"))
+                .and_then(Value::as_bool)
+                .unwrap_or(false),
         }
     }
 }
@@ -144,7 +154,7 @@ pub fn mentions_us(book: &str) -> bool {
     let hides = [
         "\\u007b", "\\u007B", "\\u0071", "\\u0020", "\\u002d", "\\u002D",
     ];
-    book.contains(crate::syntax::OPEN)
+    crate::syntax::is_in_json(book)
         || crate::chapter::mentions_blocks(book)
         || hides.iter().any(|escape| book.contains(escape))
 }

@@ -6,7 +6,9 @@ use qed_evidence::diagnostic::{Diagnostic, Severity};
 
 /// Whether messages may be coloured (<https://no-color.org>).
 fn color() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+    std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Prints diagnostics to standard error, and how many there are. A closed standard error is no reason to stop.

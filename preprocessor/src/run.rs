@@ -1,6 +1,6 @@
 //! The preprocessor itself: standard input to standard output.
 
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 
 use qed_evidence::diagnostic::Diagnostic;
 
@@ -11,6 +11,13 @@ use crate::{config, report};
 
 /// Runs once; gives back the exit status. Standard output gets the book and nothing else.
 pub fn run() -> u8 {
+    if std::io::stdin().is_terminal() {
+        return refuse(
+            "without a command this is the preprocessor, which mdbook runs and gives the book to. To look at a book, \
+             use `mdbook-qed check`; for all commands, `mdbook-qed --help`"
+                .into(),
+        );
+    }
     let mut input = String::new();
     if let Err(error) = std::io::stdin().lock().read_to_string(&mut input) {
         return refuse(format!("the input from mdBook cannot be read: {error}"));

@@ -101,6 +101,14 @@ pub fn literals(html: &str) -> usize {
         .fold(0, usize::saturating_add)
 }
 
+/// What stands in the comments of a page.
+pub fn comments(html: &str) -> impl Iterator<Item = String> {
+    html.split("<!--").skip(1).map(|rest| {
+        let end = rest.find("-->").unwrap_or(rest.len());
+        decode(&rest[..end])
+    })
+}
+
 /// The page without its tags.
 pub fn text_of(html: &str) -> String {
     let mut out = String::with_capacity(html.len() / 2);

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 /// How a placeholder begins; nothing else is one.
 pub const OPEN: &str = "{{qed ";
+/// The same without the space.
+const WORD: &str = "{{qed";
 /// How it ends.
 const CLOSE: &str = "}}";
 
@@ -70,7 +72,7 @@ impl SyntaxError {
     }
 }
 
-/// One occurrence of [`OPEN`].
+/// One occurrence of [`OPEN`], or of something that an author can hardly have meant otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A placeholder, braces included.
@@ -79,22 +81,38 @@ pub enum Found {
     Escaped(usize),
     /// No end in this line.
     Unclosed(Range<usize>),
+    /// A line end, a tab or another space where [`OPEN`] has its space, as left by an editor that breaks lines: this
+    /// would be published as it is.
+    Spaced(Range<usize>),
 }
 
 /// Finds all placeholders, in order.
 pub fn find(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(offset) = text[at..].find(OPEN) {
+    while let Some(offset) = text[at..].find(WORD) {
         let start = at + offset;
-        let inner = start + OPEN.len();
+        let Some(space) = text[start + WORD.len()..]
+            .chars()
+            .next()
+            .filter(|c| c.is_whitespace())
+        else {
+            at = start + WORD.len();
+            continue;
+        };
+        let inner = start + WORD.len() + space.len_utf8();
         let backslashes = text[..start]
             .bytes()
             .rev()
             .take_while(|b| *b == b'\\')
             .count();
         if backslashes % 2 == 1 {
-            found.push(Found::Escaped(start - 1));
+            found.extend((space == ' ').then_some(Found::Escaped(start - 1)));
+            at = inner;
+            continue;
+        }
+        if space != ' ' {
+            found.push(Found::Spaced(start..start + WORD.len()));
             at = inner;
             continue;
         }
@@ -113,6 +131,14 @@ pub fn find(text: &str) -> Vec<Found> {
         }
     }
     found
+}
+
+/// Whether JSON can hold anything that [`find`] finds in one of its strings.
+pub fn is_in_json(json: &str) -> bool {
+    json.match_indices(WORD).any(|(at, _)| {
+        let rest = &json[at + WORD.len()..];
+        rest.starts_with(char::is_whitespace) || rest.starts_with('\\')
+    })
 }
 
 /// Where the placeholder ends whose content begins at `inner`; quotes may hold braces.
@@ -263,6 +289,12 @@ mod tests {
         assert_eq!(find(r"\{{qed x}}"), [Found::Escaped(0)]);
         assert_eq!(find(r"\\{{qed x}}"), [Found::Placeholder(2..11)]);
         assert_eq!(find("{{qed x\n}}"), [Found::Unclosed(0..7)]);
+        for spaced in ["{{qed\nx}}", "{{qed\r\nx}}", "{{qed\tx}}", "{{qed\u{a0}x}}"] {
+            assert_eq!(find(spaced), [Found::Spaced(0..5)], "{spaced}");
+            assert_eq!(find(&format!("\\{spaced}")), [], "{spaced}");
+            assert!(is_in_json(&serde_json::to_string(spaced).unwrap()));
+        }
+        assert!(!is_in_json(r#""{{qed}} {{qedx y}}""#));
         for other in [
             "{{closure}}",
             "${{ qed x }}",

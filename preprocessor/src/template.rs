@@ -37,6 +37,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("table", include_str!("../templates/table.hbs")),
     ("thread", include_str!("../templates/thread.hbs")),
     ("trace", include_str!("../templates/trace.hbs")),
+    ("value", include_str!("../templates/value.hbs")),
 ];
 
 /// The folder of a book's own templates, in its theme folder.

@@ -2,6 +2,8 @@
 
 mod common;
 
+use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
+use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 use mdbook_qed::book::fill_all;
 use mdbook_qed::chapter::Chapter;
 use mdbook_qed::config::{self, Config};
@@ -30,6 +32,8 @@ fn store() -> (Config, Store) {
         loaded: vec![Loaded {
             machine: machine.into(),
             evidence: common::evidence(machine, 0, VALUE),
+            raw: None,
+            verdicts: None,
             origin: Origin::Captured,
             file: "host.json".into(),
             stale: vec![],
@@ -42,14 +46,75 @@ fn store() -> (Config, Store) {
 }
 
 /// Fills one chapter of a book that has another one with a value.
-fn filled(text: &str, target: Target, (config, store): &(Config, Store)) -> String {
+fn filled(text: &str, target: Target, book: &(Config, Store)) -> String {
+    outcome(text, target, book).0
+}
+
+/// The same, and whether all of it could be filled.
+fn outcome(text: &str, target: Target, (config, store): &(Config, Store)) -> (String, bool) {
     let chapters = [
         Chapter::parse("one.md", text, Markdown::default()),
         Chapter::parse("two.md", PLACEHOLDER, Markdown::default()),
     ];
     let indexed = index(store);
     let facts = Facts::new(config, store, &indexed);
-    fill_all(&chapters, &facts, target).texts.remove(0)
+    let mut outcome = fill_all(&chapters, &facts, target);
+    (outcome.texts.remove(0), !outcome.report.has_errors())
+}
+
+/// What Markdown makes of a text, without the text itself and without our own markup.
+fn skeleton(text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for event in new_cmark_parser(text, &MarkdownOptions::default()) {
+        match event {
+            Event::Text(_) => {}
+            Event::InlineHtml(tag)
+                if tag.starts_with("<span class=\"qed") || &*tag == "</span>" => {}
+            Event::Start(Tag::Link { link_type, .. }) => out.push(format!("link {link_type:?}")),
+            Event::Start(Tag::Image { link_type, .. }) => out.push(format!("image {link_type:?}")),
+            Event::Start(Tag::Heading { level, .. }) => out.push(format!("heading {level}")),
+            Event::Start(Tag::CodeBlock(_)) => out.push("code".into()),
+            Event::Start(tag) => out.push(format!("start {tag:?}")),
+            Event::End(TagEnd::Paragraph) => out.push("end of paragraph".into()),
+            Event::End(tag) => out.push(format!("end {tag:?}")),
+            Event::Code(_) => out.push("code span".into()),
+            Event::Html(_) => out.push("html".into()),
+            Event::InlineHtml(_) => out.push("tag".into()),
+            other => out.push(format!("{other:?}")),
+        }
+    }
+    out
+}
+
+/// The page without what is put at its top.
+fn without_sources(html: &str) -> String {
+    match html.find("<div class=\"qed-page\"") {
+        None => without(html, "<div hidden data-qed-literals=", "</div>\n\n"),
+        // It comes first, or behind the heading that comes first.
+        Some(0) => without(html, "<div class=\"qed-page\"", "</details></div>\n\n"),
+        Some(_) => without(html, "\n\n<div class=\"qed-page\"", "</details></div>\n"),
+    }
+}
+
+/// The text as if its author had written the value: placeholders replaced, backslashes before others dropped.
+fn by_hand(text: &str) -> String {
+    let mut out = String::new();
+    let mut at = 0;
+    for found in find(text) {
+        match found {
+            Found::Placeholder(range) => {
+                out.push_str(&text[at..range.start]);
+                out.push_str(VALUE);
+                at = range.end;
+            }
+            Found::Escaped(backslash) => {
+                out.push_str(&text[at..backslash]);
+                at = backslash + 1;
+            }
+            Found::Unclosed(_) | Found::Spaced(_) => {}
+        }
+    }
+    out + &text[at..]
 }
 
 /// Text without every piece that begins with `open` and ends with `close`.
@@ -169,12 +234,7 @@ proptest! {
         let expected = unescaped(&text).replace(QUOTED, PLACEHOLDER);
 
         let html = filled(&text, Target::Html, &book);
-        let html = match html.find("<div class=\"qed-page\"") {
-            None => without(&html, "<div hidden data-qed-literals=", "</div>\n\n"),
-            // The page's block comes first, or behind the heading that comes first.
-            Some(0) => without(&html, "<div class=\"qed-page\"", "</details></div>\n\n"),
-            Some(_) => without(&html, "\n\n<div class=\"qed-page\"", "</details></div>\n"),
-        };
+        let html = without_sources(&html);
         let html = without(&html, "<span class=\"qed\"", ">").replace("</span>", "");
         prop_assert_eq!(html.replace(VALUE, PLACEHOLDER).replace(QUOTED, PLACEHOLDER), &expected[..]);
 
@@ -185,6 +245,18 @@ proptest! {
             Some(_) => without(&plain, "\n\n> Measured on ", "\n"),
         };
         prop_assert_eq!(plain.replace(VALUE, PLACEHOLDER).replace(QUOTED, PLACEHOLDER), &expected[..], "{:?}", filled(&text, Target::Text, &book));
+    }
+
+    /// Check that Markdown makes of a filled chapter what it would make of one whose author typed the values.
+    #[test]
+    fn a_value_stands_like_a_word(text in chapter(true)) {
+        let (html, good) = outcome(&text, Target::Html, &store());
+        // How long a scheme is decides whether a link is one; a value is no scheme.
+        if !good || text.contains("<{{qed ") {
+            return Ok(());
+        }
+        let html = without_sources(&html);
+        prop_assert_eq!(skeleton(&html), skeleton(&by_hand(&text)), "{}", html);
     }
 
     /// Check that taking any text apart never panics, and that its parts are where it says.

@@ -143,6 +143,21 @@ fn own_templates() {
         assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
         std::fs::remove_file(book.path(&format!("theme/qed/{name}.hbs"))).unwrap();
     }
+    book.write(
+        "theme/qed/value.hbs",
+        "<mark data-qed=\"{{path}}\" data-qed-on=\"{{machine}}\">{{text}}</mark>",
+    );
+    book.write(
+        "src/one.md",
+        "# One\n\n{{qed create.outcome.returned}} `x {{qed create.outcome.returned}}`\n",
+    );
+    book.build();
+    let html = book.read("book/one.html");
+    assert!(
+        html.contains("returned\" data-qed-on=\"guest:test-1\">3</mark> <mark"),
+        "{html}"
+    );
+    assert!(html.contains("><code>x 3</code></mark>"), "{html}");
     // Another theme folder is another place for templates.
     let book = Book::new(
         &[("one.md", chapter)],
@@ -152,4 +167,40 @@ fn own_templates() {
     book.write("looks/qed/table.hbs", "<b>mine</b>\n");
     book.build();
     assert!(book.read("book/one.html").contains("<b>mine</b>"));
+}
+
+/// Check that a value is found again by `verify` wherever it may stand alone: in a link, a comment, an attribute, a
+/// formula, and where emphasis leaves no room for markup.
+#[test]
+fn verified_wherever_it_stands() {
+    for place in [
+        "[a](http://b/{{qed create.outcome.stdout}})",
+        "<a href=\"x?{{qed create.outcome.stdout}}\">a</a>",
+        "<!-- {{qed create.outcome.stdout}} -->",
+        "<b title='{{qed create.outcome.stdout}}'>a</b>",
+        "a \\\\( {{qed create.outcome.stdout}} \\\\) b",
+        "the **{{qed create.outcome.stdout}}**th",
+        "a <svg><text>{{qed create.outcome.stdout}}</text></svg>",
+        "![{{qed create.outcome.stdout}}](a.png)",
+        "```text\n{{qed create.outcome.stdout}}\n```",
+    ] {
+        let text = format!("# One\n\n{place}\n");
+        let book = Book::new(
+            &[("one.md", &text)],
+            "",
+            "[output.html]\nmathjax-support = true",
+        );
+        for machine in ["guest:test-1", "guest:test-2"] {
+            book.evidence(&evidence(machine, 0, "f.c: 12_3 & {{qed x}}"));
+        }
+        book.build();
+        let page = book.read("book/one.html");
+        assert!(page.contains("class=\"qed-row\" data-qed="), "{page}");
+        let output = book.qed(&["verify", "book", "--evidence", ".qed/evidence"]);
+        assert!(
+            output.status.success(),
+            "{place}: {}",
+            common::stdout(&output)
+        );
+    }
 }
