@@ -72,11 +72,17 @@ fn run(program: &Path, arguments: &[&str], input: &Path) -> Duration {
     command
         .args(arguments)
         .stdin(File::open(input).unwrap())
-        .stdout(Stdio::null());
+        .stdout(Stdio::null())
+        // Warnings are not what is measured, and would hide the numbers.
+        .stderr(Stdio::null());
     let start = Instant::now();
     let status = command.status().unwrap();
     let time = start.elapsed();
-    assert!(status.success());
+    let program = program.display();
+    assert!(
+        status.success(),
+        "{program} failed: run `mdbook build` in the book to see why"
+    );
     time
 }
 

@@ -71,6 +71,9 @@ pub fn check(
     }
 }
 
+/// How many chapters one complaint names.
+const MAX_NAMED: usize = 12;
+
 /// Complains once about all chapters that neither show nor claim anything.
 pub fn tell_plain(plain: &[Diagnostic], found: &mut Found<'_>) {
     let Some(first) = plain.first() else {
@@ -83,11 +86,18 @@ pub fn tell_plain(plain: &[Diagnostic], found: &mut Found<'_>) {
     let mut complaint = first.clone();
     complaint.message = match &names[..] {
         [_] => "the chapter makes no claim".to_owned(),
-        _ => format!(
-            "{} chapters make no claim: {}",
-            names.len(),
-            names.join(", ")
-        ),
+        _ => {
+            let (few, more) = names.split_at(names.len().min(MAX_NAMED));
+            let more = match more.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(
+                "{} chapters make no claim: {}{more}",
+                names.len(),
+                few.join(", ")
+            )
+        }
     };
     found.tell(Lint::ChapterWithoutClaim, complaint);
 }

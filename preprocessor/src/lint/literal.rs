@@ -106,7 +106,15 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
 
 /// Whether there is anything in `text` that is worth a closer look: cheap, and never wrong when it says no.
 pub fn may_hold(text: &str) -> bool {
-    PATTERNS.iter().any(|pattern| pattern.regex.is_match(text))
+    // Whatever a pattern matches has one of these in it: `0x`, eight hexadecimal digits, a word for a descriptor or a
+    // process, a file of C, what a call returned. No `\b`, which makes the search slow in text that is not ASCII.
+    static HINT: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"0[xX]|[0-9a-f]{8}|[0-9A-F]{14}|(?i:fd|descr|fildes|[pt]id|tgid|process id|thread id)|\.[chS]:[0-9]|\)\s+=",
+        )
+        .expect("the pattern is well-formed, as the tests show")
+    });
+    HINT.is_match(text) && PATTERNS.iter().any(|pattern| pattern.regex.is_match(text))
 }
 
 /// Everything in `text` that looks like a measured value, in order; where patterns overlap, the first counts.
@@ -239,6 +247,9 @@ mod tests {
             ("sockfd = fd=7;", "7", Looks::Descriptor),
             ("a descriptor\n4 came", "4", Looks::Descriptor),
             ("PID: 4711", "4711", Looks::Process),
+            ("tgid 4711", "4711", Looks::Process),
+            ("Thread ids = 4711", "4711", Looks::Process),
+            ("sock_a+0x1/0x2", "sock_a+0x1/0x2", Looks::Symbol),
             ("net/socket.c:1540", "net/socket.c:1540", Looks::Line),
             (
                 "ptr->0xffff8881004bb000",
@@ -256,10 +267,12 @@ mod tests {
             "0b5a3c1e-0000-4000-8000-00000000abcd",
         ] {
             assert_eq!(find(text, false).len(), 1, "{text}");
+            assert!(may_hold(text), "{text}");
         }
         let strace = "socket(AF_INET, SOCK_STREAM, 0) = 3\nclose(3)                      = 0\n";
         assert_eq!(found(strace, true), [("3", Looks::Descriptor)]);
         assert_eq!(found(strace, false), []);
+        assert!(may_hold(strace) && may_hold(") = 7"));
     }
 
     /// Check that constants, error numbers, sizes, versions, dates, URLs and code are left alone.

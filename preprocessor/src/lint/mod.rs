@@ -45,8 +45,16 @@ pub fn chapters(
     for chapter in chapters {
         let text = chapter.source.text.as_str();
         let silent = !chapters::makes_claim(chapter);
-        if !silent && !literal::may_hold(text) && !reading::may_mark(text) {
-            continue;
+        if !literal::may_hold(text) && !reading::may_mark(text) {
+            // Of the chapters that are about other things, only one is looked at to the end.
+            let told = !plain.is_empty() && !chapter.is_live() && reading::surely_reads(text);
+            if silent && told {
+                let place = Diagnostic::error(&chapter.source, 0..0, "");
+                plain.push(place);
+            }
+            if !silent || told {
+                continue;
+            }
         }
         let placeholders = chapter.placeholder_ranges();
         let reading = reading::read(text, &placeholders, &chapter.markdown.options());

@@ -92,6 +92,12 @@ pub fn may_mark(text: &str) -> bool {
     text.contains("qed:") || text.contains("qed-claim")
 }
 
+/// Whether there is something to read in the text, as far as can be told by its first letter.
+pub fn surely_reads(text: &str) -> bool {
+    let first = text.trim_start().chars().next();
+    first.is_some_and(|c| c.is_alphanumeric() || c == '#') && text.trim().len() > 1
+}
+
 /// Reads a chapter in which these (sorted) are its placeholders: no text of the author's.
 pub fn read(text: &str, placeholders: &[Range<usize>], options: &MarkdownOptions) -> Reading {
     let masked = mask(text, placeholders);
