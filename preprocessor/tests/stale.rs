@@ -27,7 +27,8 @@ fn fresh() -> Evidence {
 fn book(more: &str, evidence: &Evidence) -> Book {
     let book = Book::new(
         &[("one.md", CHAPTER)],
-        &format!("max-age = \"2d\"\n{more}"),
+        // What is withheld has a banner of its own, which is looked at elsewhere.
+        &format!("max-age = \"2d\"\naddresses = \"raw\"\n{more}"),
         "",
     );
     let settings = book.read("book.toml");
