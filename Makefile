@@ -18,7 +18,7 @@ test-tools: ## install what the tests need besides
 	@scripts/tools.sh test
 
 build: tools ## build the collector and the preprocessor
-	cargo build --release --workspace
+	cargo build --release --workspace $(TARGETS)
 
 capture: build ## run the investigation on every machine that book.toml names
 	qed-collector capture --book book.toml
@@ -46,6 +46,8 @@ browser: test-tools book guide ## look at every page of both books in Chromium: 
 fuzz: test-tools ## try arbitrary evidence, claims, paths and investigations, 20 seconds each
 	scripts/fuzz.sh
 
+# Tests want other features of a few dependencies. Built together, everything is compiled once, else twice.
+test: TARGETS := --bins --tests
 test: browser ## run every test: the book, its looks, mutants of its claims; units, guests; fuzz targets
 	cargo test --release --workspace
 	scripts/fuzz.sh

@@ -5,6 +5,9 @@
 //! `rustc-web` with `libstd-rust-web-dev-bpf`), or a nightly of rustup with `rust-src`, which compiles
 //! its own. Both link with `bpf-linker`.
 
+#[path = "build/toolchain.rs"]
+mod toolchain;
+
 use std::{
     env,
     error::Error,
@@ -15,10 +18,10 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
+use toolchain::{Compiler, TARGET, clean, find_compiler, find_linker};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const TARGET: &str = "bpfel-unknown-none";
 const OBJECT: &str = "qed-ebpf";
 
 fn main() {
@@ -43,13 +46,22 @@ fn build() -> Result<()> {
         println!("cargo:rerun-if-changed={}", root.join(path).display());
     }
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=build/toolchain.rs");
     fixed_address();
     println!("cargo:rerun-if-env-changed=QED_BPF_RUSTC");
 
-    let linker = find_linker(&root)?;
-    let compiler = Compiler::find()?;
-    let object = compile(&root, &out.join("ebpf"), &compiler, &linker)?;
+    let linker = find_linker(&root, &env::var_os("PATH").unwrap_or_default())?;
+    let compiler = find_compiler(
+        env::var_os("QED_BPF_RUSTC").map(PathBuf::from).as_deref(),
+        Path::new("/usr/bin/rustc"),
+        Path::new("rustup"),
+    )?;
+    let workshop = out.join("ebpf");
+    let object = compile(&root, &workshop, &compiler, &linker)?;
     let bytes = fs::read(&object).map_err(|e| format!("cannot read {}: {e}", object.display()))?;
+    // 200 MB of macros and build scripts, made again in a quarter of a minute when the programs change. What cannot be
+    // removed is only lost space.
+    let _ = fs::remove_dir_all(&workshop);
     let copy = out.join("qed-ebpf.o");
     fs::write(&copy, &bytes).map_err(|e| format!("cannot write {}: {e}", copy.display()))?;
     println!(
@@ -57,82 +69,6 @@ fn build() -> Result<()> {
         hex::encode(Sha256::digest(&bytes))
     );
     Ok(())
-}
-
-/// `bpf-linker` of this checkout, else the one in the search path.
-fn find_linker(root: &Path) -> Result<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    std::iter::once(root.join(".tools/bin"))
-        .chain(env::split_paths(&path))
-        .map(|folder| folder.join("bpf-linker"))
-        .find(|file| file.is_file())
-        .ok_or_else(|| {
-            format!(
-                "there is no bpf-linker in {} or in the search path. Run `make tools` (it runs \
-                 `LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --no-default-features \
-                 --features llvm-22 --root .tools`, which needs the Debian package llvm-22-dev)",
-                root.join(".tools/bin").display()
-            )
-            .into()
-        })
-}
-
-/// What compiles for the eBPF target.
-enum Compiler {
-    /// A compiler with a ready-made `core` for the target.
-    Precompiled(PathBuf),
-    /// A nightly of rustup, which compiles `core` from its sources.
-    Nightly,
-}
-
-impl Compiler {
-    fn find() -> Result<Self> {
-        let can = |rustc: &Path| sysroot(Command::new(rustc)).is_some_and(|root| has_core(&root));
-        if let Some(chosen) = env::var_os("QED_BPF_RUSTC").map(PathBuf::from) {
-            // Who names a compiler means that one.
-            return match can(&chosen) {
-                true => Ok(Self::Precompiled(chosen)),
-                false => Err(format!(
-                    "QED_BPF_RUSTC names {}, which does not run or brings no `core` for the target {TARGET}. Name \
-                     another, or unset it to let the build find one (`make tools` installs one)",
-                    chosen.display()
-                )
-                .into()),
-            };
-        }
-        let usual = PathBuf::from("/usr/bin/rustc");
-        if can(&usual) {
-            return Ok(Self::Precompiled(usual));
-        }
-        let mut nightly = Command::new("rustup");
-        nightly.args(["run", "nightly", "rustc"]);
-        if sysroot(nightly)
-            .is_some_and(|root| root.join("lib/rustlib/src/rust/library/core").is_dir())
-        {
-            return Ok(Self::Nightly);
-        }
-        Err(format!(
-            "there is no Rust compiler for the target {TARGET}. Run `make tools`, or install one of: \
-             the Debian packages rustc-web and libstd-rust-web-dev-bpf (a compiler elsewhere is named \
-             by QED_BPF_RUSTC); or `rustup toolchain install nightly --component rust-src`"
-        )
-        .into())
-    }
-}
-
-fn sysroot(mut rustc: Command) -> Option<PathBuf> {
-    clean(&mut rustc);
-    let output = rustc.args(["--print", "sysroot"]).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| PathBuf::from(text.trim()))
-}
-
-fn has_core(sysroot: &Path) -> bool {
-    fs::read_dir(sysroot.join("lib/rustlib").join(TARGET).join("lib")).is_ok_and(|entries| {
-        entries
-            .flatten()
-            .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
-    })
 }
 
 /// Link the static program for one address. Placed anywhere (`-static-pie`, rustc's choice) it would adjust its own
@@ -145,19 +81,6 @@ fn fixed_address() {
     if is("TARGET_OS", "linux") && is("TARGET_ENV", "gnu") && is("TARGET_FEATURE", "crt-static") {
         for argument in ["-no-pie", "-static"] {
             println!("cargo:rustc-link-arg-bins={argument}");
-        }
-    }
-}
-
-/// What the outer cargo tells its build scripts would make the inner one build for the wrong target,
-/// with the wrong compiler and flags, so none of it goes in.
-fn clean(command: &mut Command) {
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        let ours = text.starts_with("CARGO") || text.starts_with("RUST");
-        let kept = matches!(&*text, "CARGO_HOME" | "CARGO_NET_OFFLINE" | "RUSTUP_HOME");
-        if ours && !kept {
-            command.env_remove(&name);
         }
     }
 }
@@ -184,6 +107,9 @@ fn compile(root: &Path, target_dir: &Path, compiler: &Compiler, linker: &Path) -
         "--cfg=bpf_target_arch=\"x86_64\"".to_owned(),
         format!("-Clinker={}", linker.display()),
         "-Clink-arg=--btf".to_owned(),
+        // BTF is made from full debug info. Here, and not in the profile, which would have it made for the macros and
+        // build scripts of this machine as well: 200 MB.
+        "-Cdebuginfo=2".to_owned(),
         // The object is part of the published binary: no folder of the builder in it.
         format!("--remap-path-prefix={}=.", root.display()),
     ];
@@ -199,8 +125,8 @@ fn compile(root: &Path, target_dir: &Path, compiler: &Compiler, linker: &Path) -
         .arg("--target-dir")
         .arg(target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
-        // BTF is made from full debug info.
-        .env("CARGO_PROFILE_RELEASE_DEBUG", "2")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
+        .env("CARGO_PROFILE_RELEASE_STRIP", "none")
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
         .env("CARGO_PROFILE_RELEASE_LTO", "fat")
         .env("CARGO_PROFILE_RELEASE_PANIC", "abort")

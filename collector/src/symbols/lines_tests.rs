@@ -1,19 +1,34 @@
 use super::*;
 use std::path::PathBuf;
 
-/// A function that this test looks for in its own debug info.
-#[inline(never)]
-fn here() -> u32 {
-    std::hint::black_box(line!())
+/// Lines 1, 3 and 5 are those that the test looks for.
+const SOURCE: &str =
+    "static inline __attribute__((always_inline)) int inner(volatile int *x) { return *x * 7; }
+__attribute__((noinline))
+int outer(volatile int *x)
+{
+    return inner(x) + 1;
+}
+int main(int argc, char **argv) { (void)argv; return outer(&argc); }
+";
+
+/// A small program with debug info, made by the C compiler that links this test, too.
+fn program(folder: &Path) -> PathBuf {
+    let (source, program) = (folder.join("small.c"), folder.join("small"));
+    std::fs::write(&source, SOURCE).unwrap();
+    let status = std::process::Command::new("cc")
+        .args(["-g", "-O1", "-no-pie", "-o"])
+        .args([&program, &source])
+        .status();
+    assert!(status.unwrap().success());
+    program
 }
 
-fn own(cache: Option<&Path>) -> LineResolver {
-    let path = PathBuf::from("/proc/self/exe");
-    let path = std::fs::canonicalize(path).unwrap();
-    let data = crate::symbols::mapping::Mapping::open(&path).unwrap();
+fn lines_of(path: &Path, cache: Option<&Path>) -> LineResolver {
+    let data = crate::symbols::mapping::Mapping::open(path).unwrap();
     LineResolver::new(
         Vmlinux {
-            path,
+            path: path.to_owned(),
             data,
             build_id: "aabb".parse().unwrap(),
         },
@@ -21,38 +36,55 @@ fn own(cache: Option<&Path>) -> LineResolver {
     )
 }
 
-/// Check that an address in this very test is found in its file, the line close to the one the compiler states.
+/// Check that each address of a function is found in its file: at a line of its own, and some
+/// inside of the function that is inlined there, behind the line of the call; and that all of it comes from the cache the next time.
 #[test]
-fn own_frames() {
-    let line = here();
-    let dir = tempfile::tempdir().unwrap();
-    let data = std::fs::read("/proc/self/exe").unwrap();
+fn frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = program(folder.path());
+    let data = std::fs::read(&path).unwrap();
     let symbols = crate::symbols::elf::StaticSymbols::parse(&data).unwrap();
-    let symbol = symbols
-        .symbols()
-        .iter()
-        .find(|s| s.is_function && s.name.contains("lines5tests4here"))
-        .unwrap();
-    let mut resolver = own(Some(dir.path()));
-    let frames = resolver.frames(symbol.address).unwrap();
-    let outermost = frames.last().unwrap();
-    assert!(
-        outermost.file.ends_with("lines_tests.rs") && !outermost.inlined,
-        "{frames:?}"
-    );
-    assert!(outermost.line.abs_diff(line) <= 3, "{frames:?}");
-    assert_eq!(frames[0].kind, LineKind::Code);
+    let outer = symbols.symbols().iter().find(|s| s.name == "outer");
+    let outer = outer.unwrap();
+    let mut resolver = lines_of(&path, Some(folder.path()));
+    let addresses = outer.address..outer.address + outer.size;
+    let all: Vec<Vec<SourceFrame>> = addresses
+        .clone()
+        .map(|address| resolver.frames(address).unwrap())
+        .collect();
+    for frames in &all {
+        let outermost = frames.last().unwrap();
+        assert!(
+            outermost.file.ends_with("small.c")
+                && outermost.function == "outer"
+                && (3..=6).contains(&outermost.line)
+                && !outermost.inlined,
+            "{frames:?}"
+        );
+        assert_eq!(frames[0].kind, LineKind::Code);
+    }
+    let inlined = all.iter().find(|frames| frames.len() == 2);
+    let [inner, caller] = &inlined.expect("an inlined function")[..] else {
+        unreachable!("it has two")
+    };
+    assert_eq!((inner.function.as_str(), inner.line), ("inner", 1));
+    assert_eq!((caller.function.as_str(), caller.line), ("outer", 5));
+    assert!(inner.inlined);
+
+    let definitions = resolver.definitions("outer").unwrap();
+    assert_eq!(definitions.len(), 1);
     resolver.save().unwrap();
-    assert_eq!(
-        own(Some(dir.path())).cache.frames(symbol.address),
-        Some(frames)
-    );
+    let again = lines_of(&path, Some(folder.path()));
+    for (address, frames) in addresses.zip(all) {
+        assert_eq!(again.cache.frames(address), Some(frames));
+    }
 }
 
 /// Check that an address outside of any code has no frames, and an unknown function neither a definition nor a copy.
 #[test]
 fn nothing_found() {
-    let mut resolver = own(None);
+    let folder = tempfile::tempdir().unwrap();
+    let mut resolver = lines_of(&program(folder.path()), None);
     for address in [8, 1 << 46, u64::MAX] {
         assert_eq!(resolver.frames(address).unwrap(), [], "{address:#x}");
     }

@@ -1,0 +1,104 @@
+//! Finding what compiles and links the eBPF programs, or saying what is missing and how to get it.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The target of the eBPF programs.
+pub const TARGET: &str = "bpfel-unknown-none";
+
+/// What compiles for the eBPF target.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Compiler {
+    /// A compiler with a ready-made `core` for the target.
+    Precompiled(PathBuf),
+    /// A nightly of rustup, which compiles `core` from its sources.
+    Nightly,
+}
+
+/// `bpf-linker` of this checkout, else the one in the search path.
+pub fn find_linker(root: &Path, search: &OsStr) -> Result<PathBuf, String> {
+    std::iter::once(root.join(".tools/bin"))
+        .chain(env::split_paths(search))
+        .map(|folder| folder.join("bpf-linker"))
+        .find(|file| file.is_file())
+        .ok_or_else(|| {
+            format!(
+                "there is no bpf-linker in {} or in the search path. Run `make tools` (it runs \
+                 `LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --no-default-features \
+                 --features llvm-22 --root .tools`, which needs the Debian package llvm-22-dev)",
+                root.join(".tools/bin").display()
+            )
+        })
+}
+
+/// The compiler that `chosen` names; else `usual`, if it has `core` for the target; else the nightly of `rustup`.
+pub fn find_compiler(
+    chosen: Option<&Path>,
+    usual: &Path,
+    rustup: &Path,
+) -> Result<Compiler, String> {
+    let can = |rustc: &Path| sysroot(Command::new(rustc)).is_some_and(|root| has_core(&root));
+    if let Some(chosen) = chosen {
+        // Who names a compiler means that one.
+        return match can(chosen) {
+            true => Ok(Compiler::Precompiled(chosen.to_owned())),
+            false => Err(format!(
+                "QED_BPF_RUSTC names {}, which does not run or brings no `core` for the target {TARGET}. Name \
+                 another, or unset it to let the build find one (`make tools` installs one)",
+                chosen.display()
+            )),
+        };
+    }
+    if can(usual) {
+        return Ok(Compiler::Precompiled(usual.to_owned()));
+    }
+    let mut nightly = Command::new(rustup);
+    nightly.args(["run", "nightly", "rustc"]);
+    let why_not = match sysroot(nightly) {
+        Some(root) if root.join("lib/rustlib/src/rust/library/core").is_dir() => {
+            return Ok(Compiler::Nightly);
+        }
+        Some(_) => "rustup has a nightly, but without the component rust-src",
+        None => "rustup has no nightly",
+    };
+    Err(format!(
+        "there is no Rust compiler for the target {TARGET}: {} does not run or brings no `core` for it, and {why_not}. \
+         Run `make tools`, or install one of: \
+         the Debian packages rustc-web and libstd-rust-web-dev-bpf (a compiler elsewhere is named \
+         by QED_BPF_RUSTC); or `rustup toolchain install nightly --component rust-src`",
+        usual.display()
+    ))
+}
+
+fn sysroot(mut rustc: Command) -> Option<PathBuf> {
+    clean(&mut rustc);
+    let output = rustc.args(["--print", "sysroot"]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| PathBuf::from(text.trim()))
+}
+
+fn has_core(sysroot: &Path) -> bool {
+    fs::read_dir(sysroot.join("lib/rustlib").join(TARGET).join("lib")).is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+    })
+}
+
+/// What the outer cargo tells its build scripts would make the inner one build for the wrong target,
+/// with the wrong compiler and flags, so none of it goes in.
+pub fn clean(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let ours = text.starts_with("CARGO") || text.starts_with("RUST");
+        let kept = matches!(&*text, "CARGO_HOME" | "CARGO_NET_OFFLINE" | "RUSTUP_HOME");
+        if ours && !kept {
+            command.env_remove(&name);
+        }
+    }
+}
