@@ -5,6 +5,7 @@
 
 use std::io::Read;
 
+use lzma_rust2::{LzmaReader, XzReader};
 use thiserror::Error;
 
 use super::report::ImageBase;
@@ -34,6 +35,8 @@ pub enum VmlinuzError {
 
 /// A stock kernel unpacks to 60 MiB; this bounds a damaged or hostile image.
 const MAX_BYTES: usize = 512 << 20;
+/// What unpacking xz or lzma may take; a kernel's dictionary has at most 128 MiB.
+const MAX_MEMORY_KIB: u32 = 256 << 10;
 /// Size of a block of the LZ4 legacy format, unpacked.
 const LZ4_BLOCK: usize = 8 << 20;
 
@@ -84,8 +87,14 @@ fn unpack(payload: &[u8]) -> Result<Vec<u8>, VmlinuzError> {
         }
         [0x1f, 0x8b, ..] => read(flate2::read::GzDecoder::new(payload)),
         [0x7f, b'E', b'L', b'F', ..] => Ok(payload.to_vec()),
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => Err(VmlinuzError::Unsupported("xz".into())),
-        [0x5d, 0, 0, ..] => Err(VmlinuzError::Unsupported("lzma".into())),
+        // The kernel's own format of xz: with a filter for x86 code before it. Its length follows and is not read.
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+            read(XzReader::new_mem_limit(payload, false, MAX_MEMORY_KIB))
+        }
+        [0x5d, 0, 0, ..] => {
+            let decoder = LzmaReader::new_mem_limit(payload, MAX_MEMORY_KIB, None);
+            read(decoder.map_err(|error| VmlinuzError::Damaged(error.to_string()))?)
+        }
         [b'B', b'Z', b'h', ..] => Err(VmlinuzError::Unsupported("bzip2".into())),
         [0x89, b'L', b'Z', b'O', ..] => Err(VmlinuzError::Unsupported("lzo".into())),
         _ => Err(VmlinuzError::Unsupported(format!(
@@ -167,6 +176,28 @@ mod tests {
         payload
     }
 
+    /// xz as a kernel's build makes it (scripts/xz_wrap.sh): CRC32, a filter for x86 code, the length behind it.
+    fn xz_payload(kernel: &[u8]) -> Vec<u8> {
+        let mut options = lzma_rust2::XzOptions::with_preset(1);
+        options.set_check_sum_type(lzma_rust2::CheckType::Crc32);
+        options.prepend_pre_filter(lzma_rust2::filter::FilterType::BcjX86, 0);
+        let mut writer = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+        writer.write_all(kernel).unwrap();
+        let mut payload = writer.finish().unwrap();
+        payload.extend((kernel.len() as u32).to_le_bytes());
+        payload
+    }
+
+    fn lzma_payload(kernel: &[u8]) -> Vec<u8> {
+        let options = lzma_rust2::LzmaOptions::with_preset(1);
+        let mut writer =
+            lzma_rust2::LzmaWriter::new_use_header(Vec::new(), &options, None).unwrap();
+        writer.write_all(kernel).unwrap();
+        let mut payload = writer.finish().unwrap();
+        payload.extend((kernel.len() as u32).to_le_bytes());
+        payload
+    }
+
     /// Check that build id and base are read through each way of packing that can be made here.
     #[test]
     fn packed() {
@@ -182,6 +213,8 @@ mod tests {
             gzip.finish().unwrap(),
             zstd,
             lz4_payload(&kernel),
+            xz_payload(&kernel),
+            lzma_payload(&kernel),
         ] {
             let found = image_base(&bzimage(&payload)).unwrap();
             assert_eq!(
@@ -203,15 +236,18 @@ mod tests {
             image_base(&good[..good.len() - 9]),
             Err(VmlinuzError::NotABzImage(_))
         ));
-        let xz = image_base(&bzimage(b"\xfd7zXZ\0\0\0"))
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(xz.contains("xz, which is not supported"), "{xz}");
-        assert!(matches!(
-            image_base(&bzimage(b"\x1f\x8b\x08 damaged")),
-            Err(VmlinuzError::Damaged(_))
-        ));
+        let bzip2 = image_base(&bzimage(b"BZh91AY")).err().unwrap().to_string();
+        assert!(bzip2.contains("bzip2, which is not supported"), "{bzip2}");
+        let whole = xz_payload(&elf::tests::vmlinux(&[1; 20]));
+        for damaged in [
+            &b"\x1f\x8b\x08 damaged"[..],
+            b"\xfd7zXZ\0\0\0",
+            &whole[..whole.len() / 2],
+            b"\x5d\0\0\x80\0 damaged",
+        ] {
+            let error = image_base(&bzimage(damaged)).err();
+            assert!(matches!(error, Some(VmlinuzError::Damaged(_))), "{error:?}");
+        }
     }
 
     proptest! {
@@ -222,7 +258,7 @@ mod tests {
             let at = at % image.len();
             image[at] = byte;
             let _ = image_base(&image);
-            for magic in [&b"\x02\x21\x4c\x18"[..], b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"\x7fELF"] {
+            for magic in [&b"\x02\x21\x4c\x18"[..], b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"\x7fELF", b"\xfd7zXZ\0", b"\x5d\0\0"] {
                 let _ = image_base(&bzimage(&[magic, &noise].concat()));
             }
         }
