@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use support::{collector, investigation, said};
 
 const CREATE: &str = r#"[[experiment]]
@@ -69,6 +70,15 @@ fn bad_investigations() {
         &CREATE.replace("SOCK_STREAM", "SOCK_STREM"),
         &["i.toml:3:", "did you mean `SOCK_STREAM`?"],
     );
+    for (argument, expected) in [
+        ("\"/etc/passwd\"", "a text is written { text ="),
+        ("{ string = \"a\" }", "an argument is a number"),
+    ] {
+        refused(
+            &CREATE.replace("\"SOCK_STREAM\"", argument),
+            &["i.toml:3:", expected],
+        );
+    }
     refused(
         &CREATE.replace(
             "name = \"create\"\n",
@@ -111,6 +121,60 @@ fn bad_investigations() {
         said.contains("none.toml") && said.contains("--investigation"),
         "{said}"
     );
+}
+
+/// Check that a command that cannot be run is said before anything is, with its place, on the host and in a guest.
+#[test]
+fn no_such_program() {
+    for machine in ["host", "guest:debian-6.1"] {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[[experiment]]\nname = \"listing\"\nworkload = { command = [\"no-such-program\", \"-l\"] }\n\n\
+                    [[experiment.probe]]\ntracepoint = \"sys_exit\"\nname = \"end\"\n";
+        fs::write(folder.path().join("i.toml"), text).unwrap();
+        let args = [
+            "capture",
+            "--on",
+            machine,
+            "--investigation",
+            "i.toml",
+            "--debuginfo",
+            "none",
+            "-o",
+            "e.json",
+        ];
+        let (status, said) = said(&collector(folder.path(), args).output().unwrap());
+        assert_eq!(status, Some(2), "{said}");
+        assert!(
+            said.contains("cannot run `no-such-program`: it is not in PATH")
+                && said.contains("i.toml:"),
+            "{said}"
+        );
+        assert!(!folder.path().join("e.json").exists());
+    }
+}
+
+/// Check that a file that is no kernel is refused as bad input, before anything is booted.
+#[test]
+fn no_kernel_image() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("text"), "no kernel").unwrap();
+    for (name, expected) in [
+        ("guest:./absent", "No such file or directory"),
+        ("guest:./text", "no x86 Linux kernel image"),
+        ("guest:text", "names no guest"),
+    ] {
+        let (status, said) = said(
+            &collector(
+                folder.path(),
+                ["capture", "--on", name, "-o", "e.json", "--investigation"],
+            )
+            .arg(investigation("pipe.toml"))
+            .output()
+            .unwrap(),
+        );
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
 }
 
 /// Check that names that this kernel does not have are told with the nearest ones, by `plan` and in evidence.
@@ -482,6 +546,58 @@ fn full_disk() {
     );
 }
 
+/// Check the same on a disk that is really full, as the user sees it: one message that names what is full.
+#[test]
+fn really_full_disk() {
+    use nix::mount::{MsFlags, mount};
+    use nix::sched::{CloneFlags, unshare};
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    // 64 KiB, of which the old evidence takes what the new would need.
+    let script = format!(
+        "head -c 60000 /dev/zero > disk/e.json && '{}' capture -o disk/e.json --investigation '{}'; status=$?; \
+         ls -A disk; wc -c < disk/e.json; exit $status",
+        support::program().display(),
+        investigation("socket.toml").display()
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).current_dir(folder.path());
+    // A mount that only this process and its children see, and that ends with them.
+    let (target, root) = (disk.clone(), nix::unistd::geteuid().is_root());
+    let see = move || {
+        if root {
+            unshare(CloneFlags::CLONE_NEWNS)?;
+        } else {
+            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
+        }
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        mount(
+            Some("tmpfs"),
+            &target,
+            Some("tmpfs"),
+            MsFlags::empty(),
+            Some("size=64k"),
+        )?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made.
+    unsafe { command.pre_exec(see) };
+    let output = command.output().expect("a mount namespace");
+    let (status, said) = said(&output);
+    assert_eq!(status, Some(3), "{said}");
+    assert!(said.contains("No space left on device"), "{said}");
+    assert!(
+        said.contains("disk/e.json") && said.contains("the evidence there before is untouched"),
+        "{said}"
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        ".lock\ne.json\n60000\n"
+    );
+}
+
 /// The processes that `root` started, and theirs, by what they run.
 fn descendants(root: u32) -> Vec<(u32, String)> {
     let mut parents = Vec::new();
@@ -522,9 +638,22 @@ fn alive(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-/// Kills a capture when it has started a process, and checks that nothing of it lives on: no process, hence no
-/// program (the kernel closes its links), no half-written evidence, no lock.
-fn killed(machine: &str, text: &Path) {
+/// The guards of commands that `collector` started: they are nobody's children.
+fn guards(collector: u32) -> Vec<(u32, String)> {
+    let wanted = format!("__workload\0{collector}\0");
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let guards = processes.filter(|entry| {
+        fs::read_to_string(entry.path().join("cmdline")).is_ok_and(|line| line.ends_with(&wanted))
+    });
+    guards
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .map(|pid| (pid, "guard".to_owned()))
+        .collect()
+}
+
+/// Ends a capture by `signal` when it has started a process, and checks that nothing of it lives on: no process, hence
+/// no program (the kernel closes its links), no half-written evidence, no lock.
+fn killed(machine: &str, text: &Path, signal: Signal, expected: &str) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("e.json"), "old").unwrap();
     let args = [
@@ -546,7 +675,7 @@ fn killed(machine: &str, text: &Path) {
     let started = Instant::now();
     let children = loop {
         let children = descendants(child.id());
-        if !children.is_empty() {
+        if children.iter().any(|(_, name)| name == expected) {
             break children;
         }
         assert!(
@@ -567,9 +696,13 @@ fn killed(machine: &str, text: &Path) {
         message.contains("another capture is writing to"),
         "{message}"
     );
-    let children = [children, descendants(child.id())].concat();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let children = [children, descendants(child.id()), guards(child.id())].concat();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), signal).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(signal as i32)
+    );
     let started = Instant::now();
     while children.iter().any(|(pid, _)| alive(*pid)) {
         assert!(
@@ -588,22 +721,62 @@ fn killed(machine: &str, text: &Path) {
     );
 }
 
-/// Check that a killed capture on the host leaves nothing behind, and that a second one at once is refused.
+/// The ways in which a capture is ended from outside: at once, politely, and from a terminal.
+const SIGNALS: [Signal; 3] = [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGINT];
+
+/// Check that a killed capture on the host leaves nothing behind, also nothing that its command started, and that a
+/// second one at once is refused.
 #[test]
 fn killed_on_the_host() {
     let folder = tempfile::tempdir().unwrap();
     let slow = folder.path().join("slow.toml");
     fs::write(
         &slow,
-        "[[experiment]]\nname = \"slow\"\nworkload = { command = [\"sleep\", \"30\"] }\ntimeout-ms = 40000\n\n\
+        "[[experiment]]\nname = \"slow\"\nworkload = { command = [\"sh\", \"-c\", \"sleep 30; true\"] }\ntimeout-ms = 40000\n\n\
          [[experiment.probe]]\ntracepoint = \"sys_exit\"\nname = \"exit\"\nsyscall = \"socket\"\n",
     )
     .unwrap();
-    killed("host", &slow);
+    for signal in SIGNALS {
+        killed("host", &slow, signal, "sleep");
+    }
 }
 
 /// Check that a killed capture in a guest leaves nothing behind, and that a second one at once is refused.
 #[test]
 fn killed_in_a_guest() {
-    killed("guest:debian-6.1", &investigation("socket.toml"));
+    for signal in SIGNALS {
+        killed(
+            "guest:debian-6.1",
+            &investigation("socket.toml"),
+            signal,
+            "qemu-system-x86",
+        );
+    }
+}
+
+/// Check that two captures at once into different folders do not disturb each other.
+#[test]
+fn two_at_once() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let start = |folder: &tempfile::TempDir| {
+        collector(
+            folder.path(),
+            ["capture", "-o", "e.json", "--investigation"],
+        )
+        .arg(investigation("socket.toml"))
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+    };
+    let running = folders.each_ref().map(start);
+    for (child, folder) in running.into_iter().zip(&folders) {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", said(&output).1);
+        let bytes = fs::read(folder.path().join("e.json")).unwrap();
+        let evidence = qed_evidence::reader::read(&bytes).unwrap();
+        for (name, experiment) in &evidence.experiments {
+            assert_eq!(experiment.broken(), None, "{name}");
+        }
+    }
 }

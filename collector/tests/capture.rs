@@ -582,3 +582,37 @@ fn host_names_nobody() {
         assert!(!whole(&text, word), "the evidence says `{word}`");
     }
 }
+
+/// Check that a command runs in both guests, with its program and libraries from this machine, and is watched there.
+#[test]
+fn command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("i.toml");
+    let text = "[[experiment]]\nname = \"listen\"\nworkload = { command = [\"sh\", \"-c\", \"read x < /etc/none; echo $?\"] }\n\n\
+                [[experiment.probe]]\nfunction = \"do_sys_openat2\"\nname = \"opened\"\n";
+    std::fs::write(&path, text).expect("an investigation");
+    for guest in GUESTS {
+        let machine = format!("guest:{guest}");
+        let output = folder.path().join("e.json");
+        let result = support::collector(
+            folder.path(),
+            ["capture", "--on", &machine, "--investigation"],
+        )
+        .arg(&path)
+        .args(["--debuginfo", "none", "-o"])
+        .arg(&output)
+        .output()
+        .expect("the program runs");
+        assert!(result.status.success(), "{}", support::said(&result).1);
+        let bytes = std::fs::read(&output).expect("evidence");
+        let evidence = qed_evidence::reader::read(&bytes).expect("strictly valid evidence");
+        let experiment = &evidence.experiments["listen"];
+        assert_eq!(experiment.broken(), None);
+        assert_eq!(
+            experiment.outcome.stdout.value(),
+            Some(&Value::text("2\n")),
+            "{machine}"
+        );
+        assert!(!experiment.probes["opened"].hits.is_empty());
+    }
+}

@@ -224,3 +224,59 @@ async fn the_call_site_is_reported() {
     let at = (site.instruction - site.function) as usize;
     assert_eq!(site.code[at..], [0x0f, 0x05, 0xc3]);
 }
+
+fn alive(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// Check that what a command started and left behind ends with it, whether it ends by itself or is killed because its
+/// time is over.
+#[tokio::test]
+async fn what_a_command_started_ends_too() {
+    for (script, timeout, exit) in [
+        ("sleep 987 & echo $!", 10_000, Exit::Exited(0)),
+        ("sleep 987 & echo $!; wait", 300, Exit::TimedOut),
+    ] {
+        let mut spec = command(&["sh", "-c", script]);
+        spec.timeout = Duration::from_millis(timeout);
+        let outcome = run(&spec).await;
+        assert_eq!(outcome.exit, exit, "{script}");
+        let said = String::from_utf8(outcome.stdout).unwrap();
+        let started: i32 = said.trim().parse().unwrap();
+        let since = std::time::Instant::now();
+        while alive(started) {
+            assert!(
+                since.elapsed() < Duration::from_secs(10),
+                "{script}: {started} lives on"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Check that a command can wait for all its children: the guard that watches over it is none.
+#[tokio::test]
+async fn the_guard_is_no_child() {
+    let script = "import os\ntry:\n os.wait()\nexcept ChildProcessError:\n print('none')";
+    let has_python = std::process::Command::new("python3").arg("-V").output();
+    let (words, expected) = match has_python {
+        Ok(_) => (vec!["python3", "-c", script], "none\n"),
+        // The shell's `wait` waits for those that it knows of, and so shows less.
+        Err(_) => (vec!["sh", "-c", "wait; echo none"], "none\n"),
+    };
+    let outcome = run(&command(&words)).await;
+    assert_eq!(String::from_utf8_lossy(&outcome.stdout), expected);
+}
+
+/// Check that the other process of a fork neither talks to the collector nor lives on.
+#[tokio::test]
+async fn a_fork_is_one_workload() {
+    let outcome = run(&syscall("fork", vec![])).await;
+    let other = outcome.returned.expect("the number of a process");
+    assert_eq!(outcome.exit, Exit::Exited(0));
+    assert_eq!(
+        String::from_utf8(outcome.stdout).unwrap(),
+        format!("fork() = {other}\n")
+    );
+    assert!(!alive(i32::try_from(other).unwrap()));
+}

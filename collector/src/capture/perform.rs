@@ -26,6 +26,8 @@ const ATTEMPTS: u32 = 3;
 /// Calls on each side when the cost of the probes is measured. Their median is told, so up to half of them may be
 /// disturbed.
 const COST_CALLS: u32 = 51;
+/// How the reason of an experiment begins whose workload could not be started, let go or heard of.
+pub const NOT_RUN: &str = "the workload could not be run";
 /// The breakpoint instruction.
 const INT3: u8 = 0xcc;
 /// The most bytes of a function that are taken apart to find the place of a probe in it.
@@ -534,7 +536,7 @@ impl Session<'_> {
             .await
         {
             Ok(outcome) => Ok(outcome),
-            Err(error) => Err(format!("the workload could not be run: {error:#}")),
+            Err(error) => Err(format!("{NOT_RUN}: {error:#}")),
         };
         self.probes
             .stop()

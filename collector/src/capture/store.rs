@@ -68,10 +68,13 @@ impl Store {
             .open(&path)
             .map_err(io_error("open the lock", &path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Store {
-                folder: folder.to_owned(),
-                _lock: lock,
-            }),
+            Ok(()) => {
+                remove_left_overs(folder);
+                Ok(Store {
+                    folder: folder.to_owned(),
+                    _lock: lock,
+                })
+            }
             Err(TryLockError::WouldBlock) => Err(StoreError::Busy {
                 folder: folder.to_owned(),
             }),
@@ -83,7 +86,7 @@ impl Store {
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, StoreError> {
         let path = self.folder.join(name);
         let mut file = tempfile::Builder::new()
-            .prefix(".evidence-")
+            .prefix(UNFINISHED)
             .permissions(fs::Permissions::from_mode(0o600))
             .tempfile_in(&self.folder)
             .map_err(io_error("create a file in", &self.folder))?;
@@ -93,6 +96,19 @@ impl Store {
         file.persist(&path)
             .map_err(|error| io_error("replace", &path)(error.error))?;
         Ok(path)
+    }
+}
+
+/// How the name of a file begins that is not whole yet.
+const UNFINISHED: &str = ".evidence-";
+
+/// Removes what a capture was writing when it was killed. The caller has the lock, so nobody is writing now.
+fn remove_left_overs(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            // What cannot be removed is only lost space: nobody takes it for evidence.
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -143,6 +159,15 @@ mod tests {
             "*\n"
         );
         drop(store);
+        // What a killed capture was writing goes, and nothing else does.
+        fs::write(target.join(".evidence-abc"), "ha").unwrap();
         Store::open(&target).unwrap();
+        let mut left: Vec<_> = fs::read_dir(&target)
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, [".lock", "host.json"]);
     }
 }

@@ -19,7 +19,11 @@ pub fn unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
             span.clone(),
             format!("{} `{}` is not known", error.what, error.name),
         );
-        problem.help = error.nearest.map(|near| format!("did you mean `{near}`?"));
+        let is_constant = error.what == "constant";
+        problem.help = error
+            .nearest
+            .map(|near| format!("did you mean `{near}`?"))
+            .or_else(|| is_constant.then(|| "a text is written { text = \"TEXT\" }".to_owned()));
         problems.push(problem);
     };
     for experiment in &investigation.experiments {

@@ -12,6 +12,7 @@ use super::Failure;
 use super::capture::boot;
 use crate::guest::KernelImage;
 use crate::guest::cache::Cache;
+use crate::guest::programs::Files;
 use crate::job::{Job, SlideAnswer, slide_answer};
 
 /// How often a boot is tried before its failure is reported.
@@ -85,7 +86,8 @@ impl Boots<'_> {
             let time = jiff::Timestamp::now().to_string();
             let (kernel, cache) = (self.kernel.clone(), self.cache.clone());
             left -= 1;
-            match boot(kernel, &Job::Slide, cache, self.limit, &|_| {}).await {
+            let nothing = Files::new();
+            match boot(kernel, &Job::Slide, nothing, cache, self.limit, &|_| {}).await {
                 Ok(run) => return Ok(as_boot(slide_answer(&run.payload)?, time)),
                 Err(failure) if left == 0 => return Err(failure),
                 Err(_) => {}

@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use qed_evidence::Evidence;
+use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::{Machine, MachineKind};
-use qed_evidence::investigation::Investigation;
+use qed_evidence::investigation::{Action, Investigation};
 
 use super::boots::{Boots, kept};
 use super::target::{Target, book};
+use super::warnings::warnings;
 use super::{Failure, Progress, investigation, render};
 use crate::capture::finish::{Static, finish};
 use crate::capture::perform::{Options, ThisKernel, perform};
 use crate::capture::store::{Store, file_name};
 use crate::guest::cache::Cache;
+use crate::guest::programs::Files;
 use crate::guest::{self, GuestRun, GuestSpec, KernelImage, Source};
 use crate::job::{Job, capture_answer};
 use crate::symbols::debuginfo;
@@ -124,6 +127,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 .write(&name, &text)
                 .map_err(|error| Failure::unable(error.to_string()))?;
             println!("{}: {}", target.name(), path.display());
+            for warning in warnings(&evidence) {
+                eprintln!("note: {}: {warning}", target.name());
+            }
             Ok(())
         });
         if let Err(failure) = captured {
@@ -188,6 +194,9 @@ async fn on_host(
     args: &Args,
     progress: &Progress,
 ) -> Result<Evidence, Failure> {
+    programs_of(investigation, |program, _| {
+        guest::programs::find(program).map(drop)
+    })?;
     progress.say("reading the kernel's types and symbols");
     let kernel = ThisKernel::read(&|line| progress.say(line))?;
     let plan = kernel
@@ -248,7 +257,8 @@ async fn in_guest(
         name: investigation.source.name.clone(),
         text: investigation.source.text.clone(),
     };
-    let run = boot(kernel.clone(), &job, cache.clone(), args.limit, &say).await?;
+    let files = programs_of(investigation, guest::programs::add)?;
+    let run = boot(kernel.clone(), &job, files, cache.clone(), args.limit, &say).await?;
     let raw = capture_answer(&run.payload)?;
     fixed.console = Some(run.console.clone());
     let machine = Machine {
@@ -281,16 +291,45 @@ async fn in_guest(
     Ok(evidence)
 }
 
+/// What `add` takes for the commands of an investigation; or which of them has no program, with its place.
+fn programs_of(
+    investigation: &Investigation,
+    add: impl Fn(&str, &mut Files) -> Result<(), String>,
+) -> Result<Files, Failure> {
+    let (mut files, mut problems) = (Files::new(), Vec::new());
+    for experiment in &investigation.experiments {
+        let Action::Command(words) = &experiment.workload.action else {
+            continue;
+        };
+        let Some(program) = words.first() else {
+            continue;
+        };
+        if let Err(reason) = add(program, &mut files) {
+            problems.push(Diagnostic::error(
+                &investigation.source,
+                experiment.span.clone(),
+                format!("cannot run `{program}`: {reason}"),
+            ));
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(files),
+        false => Err(Failure::input(render(&problems))),
+    }
+}
+
 /// Boots a guest for one job.
 pub async fn boot(
     kernel: KernelImage,
     job: &Job,
+    files: Files,
     cache: Cache,
     limit: u64,
     say: &dyn Fn(&str),
 ) -> Result<GuestRun, Failure> {
     let init = std::env::current_exe().context("failed to find this program's own file")?;
     let mut spec = GuestSpec::new(kernel, init, cache);
+    spec.files.extend(files);
     spec.files.push(job.file()?);
     spec.limit = Duration::from_secs(limit);
     Ok(guest::run(&spec, say).await?)

@@ -5,6 +5,7 @@ pub mod capture;
 pub mod doctor;
 pub mod plan;
 pub mod target;
+mod warnings;
 
 use std::io::IsTerminal;
 use std::path::Path;

@@ -6,7 +6,7 @@ use super::capture::{Args, boot};
 use super::target::{Target, book};
 use super::{Failure, Progress, investigation, render};
 use crate::capture::perform::ThisKernel;
-use crate::guest::{self, cache::Cache};
+use crate::guest::{self, cache::Cache, programs::Files};
 use crate::job::{Job, plan_answer};
 use crate::plan::{PlannedExperiment, PlannedProbe};
 
@@ -44,9 +44,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                     .map_err(|error| {
                         Failure::unable(format!("failed to start the runtime: {error}"))
                     })?;
-                let run = runtime.block_on(boot(kernel, &job, cache, args.limit, &|line| {
-                    progress.say(line)
-                }))?;
+                let run = runtime.block_on(boot(
+                    kernel,
+                    &job,
+                    Files::new(),
+                    cache,
+                    args.limit,
+                    &|line| progress.say(line),
+                ))?;
                 plan_answer(&run.payload)?
             }
         };

@@ -223,22 +223,20 @@ fn image((folder, sidecar): (PathBuf, Sidecar), note: Option<String>) -> Option<
 
 fn from_path(path: &Path) -> Result<KernelImage, GuestError> {
     use std::io::Read;
+    let unbootable = |reason: String| GuestError::Unbootable {
+        path: path.to_owned(),
+        reason,
+    };
     let mut start = Vec::new();
-    let file = std::fs::File::open(path).map_err(GuestError::io("open the kernel image", path))?;
-    file.take(0x206)
-        .read_to_end(&mut start)
-        .map_err(GuestError::io("read the kernel image", path))?;
-    match check_image(&start) {
-        Ok(()) => Ok(KernelImage {
-            path: path.to_owned(),
-            package: None,
-            note: None,
-        }),
-        Err(reason) => Err(GuestError::Unbootable {
-            path: path.to_owned(),
-            reason: reason.to_owned(),
-        }),
-    }
+    std::fs::File::open(path)
+        .and_then(|file| file.take(0x206).read_to_end(&mut start))
+        .map_err(|e| unbootable(format!("{e}; name a kernel image that you may read")))?;
+    check_image(&start).map_err(|reason| unbootable(reason.to_owned()))?;
+    Ok(KernelImage {
+        path: path.to_owned(),
+        package: None,
+        note: None,
+    })
 }
 
 /// The boot protocol's magic, `HdrS` at 0x202

@@ -11,6 +11,7 @@
 //! | [`apt`], [`fetch`], [`debuginfo`] | finding, downloading and unpacking packages | processes |
 //! | [`elf`] | static? build id? the part that is loaded | none |
 //! | [`initramfs`] | a newc archive in memory | none |
+//! | [`programs`] | the programs of commands, and their libraries | files, ldd |
 //! | [`frame`], [`console`] | what comes out of a guest | none |
 //! | [`accel`], [`command`] | KVM or emulation, and QEMU's command line | none |
 //! | [`qemu`] | running it | a process |
@@ -30,6 +31,8 @@ pub mod fetch;
 pub mod frame;
 pub mod init;
 pub mod initramfs;
+
+pub mod programs;
 pub mod qemu;
 pub mod source;
 

@@ -15,9 +15,13 @@ use std::{
 };
 
 use caps::{CapSet, Capability};
-use nix::sys::{
-    prctl,
-    signal::{Signal, raise},
+use nix::{
+    sys::{
+        prctl,
+        signal::{Signal, killpg, raise},
+        wait::{WaitStatus, waitpid},
+    },
+    unistd::{ForkResult, Pid, fork, getpid, setpgid, setsid},
 };
 
 use super::{
@@ -150,12 +154,14 @@ fn set_soft_limit(resource: u32, soft: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Stop until the collector continues us, then execute. The pipe is closed before, because closing it
-/// later would be part of what is traced.
+/// Stop until the collector continues us, then execute, in a process group of our own. The pipe is closed before,
+/// because closing it later would be part of what is traced.
 fn command(argv: &[String], link: &mut Link) -> io::Result<()> {
     let Some((program, args)) = argv.split_first() else {
         return link.send(&FromChild::Failed("the command is empty".into()));
     };
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    leave_guard()?;
     let null = std::fs::File::open("/dev/null")?;
     let mut command = Command::new(program);
     command.args(args);
@@ -170,10 +176,58 @@ fn command(argv: &[String], link: &mut Link) -> io::Result<()> {
     exit(127);
 }
 
+/// Leave a process behind that kills our process group when the collector lets go of its pipe, also by dying: what
+/// the command has started is not killed with it. It is no child of ours, because the command may wait for all its
+/// children.
+fn leave_guard() -> io::Result<()> {
+    let group = getpid();
+    // SAFETY: this process has one thread, so the child may do anything.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => match waitpid(child, None)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            other => Err(io::Error::other(format!(
+                "cannot start its guard: {other:?}"
+            ))),
+        },
+        // SAFETY: as above.
+        ForkResult::Child => match unsafe { fork() } {
+            Ok(ForkResult::Parent { .. }) => leave(0),
+            Ok(ForkResult::Child) => guard_group(group),
+            Err(_) => leave(1),
+        },
+    }
+}
+
+fn guard_group(group: Pid) -> ! {
+    // Out of the reach of the terminal's signals. Fails only for the leader of a group, which a new process is not.
+    let _ = setsid();
+    // SAFETY: this process has no other descriptors that matter to it.
+    unsafe { libc::close_range(1, libc::c_uint::MAX, 0) };
+    let mut byte = 0u8;
+    loop {
+        // SAFETY: one byte of ours.
+        match unsafe { libc::read(0, (&raw mut byte).cast(), 1) } {
+            1 => {}
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            _ => break,
+        }
+    }
+    // Nobody may be left, which is what is wanted.
+    let _ = killpg(group, Signal::SIGKILL);
+    leave(0)
+}
+
+/// End a copy of this process without what the original does at its end.
+fn leave(status: i32) -> ! {
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(status) }
+}
+
 /// The memory behind the pointer arguments.
 struct Operands {
     words: [i64; 7],
     buffers: Vec<(String, Vec<u8>)>,
+    caller: Pid,
     _texts: Vec<CString>,
 }
 
@@ -185,6 +239,7 @@ impl Operands {
         let mut operands = Self {
             words: [number, 0, 0, 0, 0, 0, 0],
             buffers: Vec::new(),
+            caller: getpid(),
             _texts: Vec::new(),
         };
         for (arg, word) in args.iter().zip(&mut operands.words[1..]) {
@@ -211,7 +266,13 @@ impl Operands {
     fn call(&self) -> i64 {
         // SAFETY: pointers among the words are to memory of ours that lives as long as `self`; what the
         // call does with it, and with the numbers, is what the author of the investigation asked for.
-        unsafe { invoke(&self.words) }
+        let returned = unsafe { invoke(&self.words) };
+        // Asked only then, because a call may be timed: to the other one, a fork returns 0.
+        if returned == 0 && getpid() != self.caller {
+            // The call was a fork, and this is the other one: it would talk to the collector, too.
+            leave(0);
+        }
+        returned
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use nix::{
     sys::{
-        signal::{Signal, kill},
+        signal::{Signal, kill, killpg},
         wait::{Id, WaitPidFlag, WaitStatus, waitid},
     },
     unistd::Pid,
@@ -92,10 +92,11 @@ pub enum Finished {
     Ended,
 }
 
-/// A workload at its gate, or behind it. Dropping it kills the process.
+/// A workload at its gate, or behind it. Dropping it kills the process, and what a command started.
 pub struct Running {
     child: Child,
     tgid: u32,
+    /// The only one: of a command, its guard waits for the end of it.
     link: Option<ChildStdin>,
     stdout: Captured<ChildStdout>,
     stderr: Captured<ChildStderr>,
@@ -312,6 +313,10 @@ impl Running {
 
     async fn kill(&mut self) -> Result<(), WorkloadError> {
         self.timed_out = true;
+        if self.is_command && self.status.is_none() {
+            // What it has started, too. The group is there as long as its leader was not waited for.
+            let _ = killpg(self.pid(), Signal::SIGKILL);
+        }
         self.child.start_kill().map_err(system("kill"))?;
         self.ended().await
     }

@@ -110,7 +110,10 @@ struct RawWorkload {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "an argument is a number, the name of a constant, { text = \"TEXT\" }, { buffer = \"NAME\", size = BYTES } or { buffer = \"NAME\", ints = COUNT }"
+)]
 enum RawArgument {
     Int(i64),
     Constant(String),

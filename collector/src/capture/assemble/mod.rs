@@ -9,6 +9,8 @@ mod outcome;
 mod stack;
 mod values;
 
+pub use outcome::TIMED_OUT;
+
 use std::collections::BTreeMap;
 
 use qed_evidence::document::{Evidence, Experiment, Machine, Quality, Run, SCHEMA_VERSION};

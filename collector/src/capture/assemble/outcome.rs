@@ -11,6 +11,9 @@ use crate::capture::raw::RawOutcome;
 use crate::code::disassemble;
 use crate::workload::CallSite;
 
+/// Why a process has no exit status that ran into its time limit.
+pub const TIMED_OUT: &str = "the process did not end in time and was killed";
+
 /// The workload as a reader would write it.
 pub fn workload(experiment: &Experiment) -> String {
     match &experiment.workload.action {
@@ -92,9 +95,7 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, String>) -> Out
         errno: number,
         exit: match raw.exit {
             Some(status) => Value::int(status).into(),
-            None if raw.timed_out => {
-                Datum::unavailable("the process did not end in time and was killed")
-            }
+            None if raw.timed_out => Datum::unavailable(TIMED_OUT),
             None => Datum::unavailable("the process did not exit, a signal ended it"),
         },
         signal: match raw.signal.map(nix::sys::signal::Signal::try_from) {

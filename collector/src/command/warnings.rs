@@ -1,0 +1,70 @@
+//! What whoever runs a capture should be told at once, and not only find in the evidence.
+
+use qed_evidence::Evidence;
+use qed_evidence::value::Datum;
+
+use crate::capture::assemble::TIMED_OUT;
+use crate::capture::perform::NOT_RUN;
+
+/// Experiments that went wrong on a machine that could have run them, each with its reason. What the machine cannot
+/// show is no mishap: `plan` and the evidence say it.
+pub fn warnings(evidence: &Evidence) -> Vec<String> {
+    let of = |(name, experiment): (&String, &qed_evidence::document::Experiment)| {
+        let why = match &experiment.unavailable {
+            Some(why) if why.starts_with(NOT_RUN) => why.clone(),
+            Some(_) => return None,
+            None => match (experiment.broken(), &experiment.outcome.exit) {
+                (Some(why), _) => format!("{why}; its values are errors: capture again"),
+                (None, Datum::Unavailable(why)) if why.unavailable == TIMED_OUT => {
+                    format!("{TIMED_OUT}; give it a longer `timeout-ms` if it needs that")
+                }
+                _ => return None,
+            },
+        };
+        Some(format!("experiment `{name}`: {why}"))
+    };
+    evidence.experiments.iter().filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a mishap is told and what a machine cannot show is not.
+    #[test]
+    fn mishaps() {
+        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
+        let mut evidence = qed_evidence::reader::read(text).unwrap();
+        assert_eq!(warnings(&evidence), [""; 0]);
+        let names: Vec<String> = evidence.experiments.keys().cloned().collect();
+        let [first, second] = &names[..] else {
+            panic!("{names:?}")
+        };
+        let at = |evidence: &mut Evidence, name: &str, why: &str| {
+            evidence.experiments.get_mut(name).unwrap().unavailable = Some(why.into());
+        };
+        at(
+            &mut evidence,
+            first,
+            "not run, because probe `x` cannot act",
+        );
+        at(&mut evidence, second, &format!("{NOT_RUN}: no such file"));
+        assert_eq!(
+            warnings(&evidence),
+            [format!("experiment `{second}`: {NOT_RUN}: no such file")]
+        );
+        let second = evidence.experiments.get_mut(second).unwrap();
+        (second.unavailable, second.quality.lost) = (None, 1);
+        let said = warnings(&evidence).concat();
+        assert!(said.contains("lost 1 of"), "{said}");
+        second_timed_out(&mut evidence, &names[1]);
+        let said = warnings(&evidence).concat();
+        assert!(said.contains("timeout-ms"), "{said}");
+    }
+
+    fn second_timed_out(evidence: &mut Evidence, name: &str) {
+        let experiment = evidence.experiments.get_mut(name).unwrap();
+        experiment.quality.lost = 0;
+        experiment.outcome.exit = Datum::unavailable(TIMED_OUT);
+    }
+}
