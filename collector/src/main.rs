@@ -7,11 +7,14 @@ use qed_collector::{command, guest, job, workload};
 
 /// Run a workload under eBPF probes, on this machine or in a guest kernel, and write what was seen as evidence
 #[derive(Parser)]
-#[command(name = "qed-collector", version, max_term_width = 100)]
+#[command(name = "qed-collector", version, max_term_width = 100, after_help = STATUS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const STATUS: &str = "Exit status: 0 all good; 2 bad usage or bad input; 3 this machine cannot do what was asked.\n\
+    `qed-collector doctor` is where to begin.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -438,6 +438,94 @@ fn no_network_no_kernel() {
     );
 }
 
+/// Check that where the package lists can be fetched and serve no such kernel, that is what is said.
+#[test]
+fn no_such_series() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = offline(folder.path());
+    fs::write(folder.path().join("sources.list"), "").unwrap();
+    let (status, said) = said(
+        &collector(
+            folder.path(),
+            [
+                "capture",
+                "--on",
+                "guest:debian-6.1",
+                "-o",
+                "e.json",
+                "--investigation",
+            ],
+        )
+        .arg(investigation("socket.toml"))
+        .env("XDG_CACHE_HOME", folder.path().join("cache"))
+        .env("APT_CONFIG", config)
+        .output()
+        .unwrap(),
+    );
+    assert_eq!(status, Some(3), "{said}");
+    assert!(
+        said.contains("this machine's apt sources serve no linux-image-6.1."),
+        "{said}"
+    );
+}
+
+/// Check that a vmlinux that somebody names is used or refused, and not passed over.
+#[test]
+fn no_vmlinux() {
+    for (name, expected) in [
+        ("/absent/vmlinux", "No such file or directory"),
+        ("i.toml", "ELF"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("i.toml"), CREATE).unwrap();
+        let args = [
+            "capture",
+            "--investigation",
+            "i.toml",
+            "--debuginfo",
+            name,
+            "-o",
+            "e.json",
+        ];
+        let (status, said) = said(&collector(folder.path(), args).output().unwrap());
+        assert_eq!(status, Some(2), "{said}");
+        assert!(
+            said.contains("--debuginfo") && said.contains(name) && said.contains(expected),
+            "{said}"
+        );
+        assert!(!folder.path().join("e.json").exists());
+    }
+}
+
+/// Check that nobody has to read all of a plan, and that one that cannot be written is a failure.
+#[test]
+fn nobody_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("i.toml"), CREATE).unwrap();
+    let run = |to: Stdio| {
+        let mut command = collector(folder.path(), ["plan", "--investigation", "i.toml"]);
+        said(
+            &command
+                .stdout(to)
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+                .wait_with_output()
+                .unwrap(),
+        )
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(run(writer.into()), (Some(0), String::new()));
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let (status, said) = run(full.into());
+    assert_eq!(status, Some(3), "{said}");
+    assert!(
+        said.contains("standard output") && said.contains("No space left"),
+        "{said}"
+    );
+}
+
 /// Check that without a network a cached kernel is used, and that this is said.
 #[test]
 fn no_network_cached_kernel() {
@@ -469,6 +557,63 @@ fn no_network_cached_kernel() {
         said.contains("could not be fetched") && said.contains("from the cache"),
         "{said}"
     );
+}
+
+/// Check that where KVM is refused or hangs the guest is emulated, and that it is said why and remembered.
+#[test]
+fn kvm_falls_back() {
+    let qemu = qed_collector::guest::qemu::find_in_path("qemu-system-x86_64").expect("QEMU");
+    let usable = qed_collector::guest::accel::device();
+    for (without, expected) in [
+        (
+            "echo 'kvm is refused' >&2; exit 1",
+            "QEMU cannot use KVM: kvm is refused",
+        ),
+        ("exec sleep 60", "showed no sign of life within 4s"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        copy_cache(folder.path());
+        let _ = fs::remove_file(folder.path().join("qed/kvm.json"));
+        let fake = folder.path().join("qemu-system-x86_64");
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in *'-accel kvm'*) {without};; esac\nexec '{}' \"$@\"\n",
+            qemu.display()
+        );
+        fs::write(&fake, script).unwrap();
+        fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let path = std::env::var("PATH").unwrap();
+        for remembered in ["", "found earlier in this boot"] {
+            let (status, said) = said(
+                &collector(
+                    folder.path(),
+                    [
+                        "capture",
+                        "--on",
+                        "guest:debian-6.1",
+                        "--debuginfo",
+                        "none",
+                        "-o",
+                        "e.json",
+                        "--investigation",
+                    ],
+                )
+                .arg(investigation("pipe.toml"))
+                .env("XDG_CACHE_HOME", folder.path())
+                .env("PATH", format!("{}:{path}", folder.path().display()))
+                .output()
+                .unwrap(),
+            );
+            assert_eq!(status, Some(0), "{said}");
+            let bytes = fs::read(folder.path().join("e.json")).unwrap();
+            let evidence = qed_evidence::reader::read(&bytes).unwrap();
+            let ran = evidence.machine.accelerator.expect("what ran it");
+            assert!(ran.starts_with("emulated ("), "{ran}");
+            match &usable {
+                Ok(()) => assert!(ran.contains(expected) && ran.contains(remembered), "{ran}"),
+                Err(reason) => assert!(ran.contains(reason.as_str()), "{ran}"),
+            }
+        }
+    }
 }
 
 /// Check that a guest that hangs is given up at its limit, and that no QEMU is left.

@@ -8,11 +8,12 @@ use qed_evidence::Evidence;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::{Machine, MachineKind};
 use qed_evidence::investigation::{Action, Investigation};
+use qed_evidence::value::Datum;
 
 use super::boots::{Boots, kept};
 use super::target::{Target, book};
 use super::warnings::warnings;
-use super::{Failure, Progress, investigation, render};
+use super::{Failure, Progress, investigation, print, render};
 use crate::capture::finish::{Static, finish};
 use crate::capture::perform::{Options, ThisKernel, perform};
 use crate::capture::store::{Store, file_name};
@@ -94,6 +95,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         ),
     };
     let investigation = investigation(&path)?;
+    if let DebugInfo::Path(path) = &args.debuginfo {
+        // Who names a file means that one.
+        guest::debuginfo::of_path(path)
+            .map_err(|error| Failure::input(format!("--debuginfo: {error}")))?;
+    }
     let (folder, single) = match &args.output {
         Some(_) if targets.len() > 1 => {
             return Err(Failure::input(
@@ -126,7 +132,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             let path = store
                 .write(&name, &text)
                 .map_err(|error| Failure::unable(error.to_string()))?;
-            println!("{}: {}", target.name(), path.display());
+            print(&format!("{}: {}\n", target.name(), path.display()))?;
+            if let (DebugInfo::Path(_), Datum::Unavailable(why)) =
+                (&args.debuginfo, &evidence.kernel.debuginfo)
+            {
+                let why = &why.unavailable;
+                eprintln!("note: {}: there are no source lines: {why}", target.name());
+            }
             for warning in warnings(&evidence) {
                 eprintln!("note: {}: {warning}", target.name());
             }

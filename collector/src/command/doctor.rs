@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Failure;
+use super::{Failure, print};
 use crate::capture::facts::BTF;
 use crate::guest::{accel, cache::Cache, qemu};
 use crate::kaslr;
@@ -11,8 +11,9 @@ use crate::symbols::running;
 
 /// Runs the command.
 pub fn run() -> Result<(), Failure> {
-    println!("host");
-    line(
+    let mut out = String::new();
+    out += "host\n";
+    out += &line(
         "kernel types (BTF)",
         match Path::new(BTF).exists() {
             true => Ok(BTF.to_owned()),
@@ -22,7 +23,7 @@ pub fn run() -> Result<(), Failure> {
         },
     );
     let symbols = running::kallsyms();
-    line(
+    out += &line(
         "kernel addresses",
         match &symbols {
             Ok(table) => Ok(format!("{} symbols", table.len())),
@@ -35,7 +36,7 @@ pub fn run() -> Result<(), Failure> {
         .unwrap_or(0);
     let found = capabilities(function);
     for capability in &found.list {
-        line(
+        out += &line(
             capability.name,
             match &capability.result {
                 Ok(()) => Ok("works".to_owned()),
@@ -43,7 +44,7 @@ pub fn run() -> Result<(), Failure> {
             },
         );
     }
-    line(
+    out += &line(
         "slide stated by the kernel (VMCOREINFO)",
         kaslr::running::vmcoreinfo()
             .map(|_| "readable".to_owned())
@@ -51,17 +52,17 @@ pub fn run() -> Result<(), Failure> {
     );
     let kprobes = found.works("kprobe");
     let tracepoints = found.works("raw tracepoint");
-    println!(
-        "  => {}",
+    out += &format!(
+        "  => {}\n",
         match (kprobes, tracepoints) {
             (true, _) => "captures everything here, by kprobes and tracepoints",
             (false, true) => "captures here what tracepoints show; the rest in a guest",
             (false, false) => "captures nothing here; capture in a guest",
         }
     );
-    println!("guest");
+    out += "guest\n";
     let emulator = qemu::find_in_path("qemu-system-x86_64");
-    line(
+    out += &line(
         "QEMU",
         match &emulator {
             Some(path) => Ok(path.display().to_string()),
@@ -70,27 +71,28 @@ pub fn run() -> Result<(), Failure> {
             }
         },
     );
-    line(
+    out += &line(
         "KVM",
         accel::device()
             .map(|()| "/dev/kvm can be opened; it is tried first, with a short limit".to_owned()),
     );
     let cache = Cache::of_user();
-    line(
+    out += &line(
         "kernel cache",
         match &cache {
             Ok(cache) => Ok(cache.kernels().display().to_string()),
             Err(error) => Err(error.to_string()),
         },
     );
-    println!(
-        "  => {}",
+    out += &format!(
+        "  => {}\n",
         if emulator.is_some() {
             "captures in guests"
         } else {
             "captures in no guest"
         }
     );
+    print(&out)?;
     if tracepoints || kprobes || emulator.is_some() {
         return Ok(());
     }
@@ -99,9 +101,9 @@ pub fn run() -> Result<(), Failure> {
     ))
 }
 
-fn line(what: &str, result: Result<String, String>) {
+fn line(what: &str, result: Result<String, String>) -> String {
     match result {
-        Ok(text) => println!("  ok  {what}: {text}"),
-        Err(reason) => println!("  no  {what}: {reason}"),
+        Ok(text) => format!("  ok  {what}: {text}\n"),
+        Err(reason) => format!("  no  {what}: {reason}\n"),
     }
 }

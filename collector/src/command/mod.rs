@@ -7,7 +7,7 @@ pub mod plan;
 pub mod target;
 mod warnings;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -84,6 +84,17 @@ pub fn render(problems: &[Diagnostic]) -> String {
         .map(|problem| problem.render(color))
         .collect::<Vec<_>>()
         .join("\n\n")
+}
+
+/// Writes to standard output. That nobody reads it (`plan | head`) is no failure.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::unable(
+            format!("failed to write to standard output: {error}"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Shows what is going on: a spinner on a terminal, nothing in a pipe.

@@ -4,7 +4,7 @@ use qed_evidence::document::Target as ProbeTarget;
 
 use super::capture::{Args, boot};
 use super::target::{Target, book};
-use super::{Failure, Progress, investigation, render};
+use super::{Failure, Progress, investigation, print, render};
 use crate::capture::perform::ThisKernel;
 use crate::guest::{self, cache::Cache, programs::Files};
 use crate::job::{Job, plan_answer};
@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             }
         };
         drop(progress);
-        print!("{}", text(target.name(), &experiments));
+        print(&text(target.name(), &experiments))?;
     }
     Ok(())
 }

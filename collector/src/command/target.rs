@@ -70,12 +70,12 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
         investigation: Option<PathBuf>,
         machines: Option<Vec<String>>,
     }
-    let shown = path.display();
     let path = if path.is_dir() {
         path.join("book.toml")
     } else {
         path.to_owned()
     };
+    let shown = path.display();
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Failure::input(format!(
             "failed to read {shown}: {error}; name the book with --book FOLDER"

@@ -42,8 +42,10 @@ impl Apt {
     /// # Errors
     /// When a list cannot be fetched or its signature is wrong.
     pub fn update(&self) -> Result<(), GuestError> {
-        for option in &self.options {
-            if let Some((_, folder)) = option.split_once('=').filter(|(_, v)| v.starts_with('/')) {
+        // apt makes these itself only in its usual places.
+        for name in ["-oDir::State::lists=", "-oDir::Cache="] {
+            let mut folders = self.options.iter().filter_map(|o| o.strip_prefix(name));
+            if let Some(folder) = folders.next() {
                 let folder = PathBuf::from(folder).join("partial");
                 std::fs::create_dir_all(&folder)
                     .map_err(GuestError::io("make the folder", &folder))?;
