@@ -53,6 +53,46 @@ export function clippedPictures(page) {
   });
 }
 
+/**
+ * Words in a picture that cannot be read well: smaller than 9 or greater than 26 CSS pixels as they are drawn, or with
+ * other words over them.
+ */
+export function unreadablePictures(page) {
+  return page.evaluate(() => {
+    const found = [];
+    for (const svg of document.querySelectorAll('main svg')) {
+      const scale = svg.getScreenCTM()?.a;
+      if (!scale || svg.getBoundingClientRect().width === 0) continue;
+      const texts = [...svg.querySelectorAll('text')].map((text) => ({
+        said: text.textContent.trim().slice(0, 60),
+        size: parseFloat(getComputedStyle(text).fontSize) * scale,
+        box: text.getBoundingClientRect(),
+      }));
+      for (const { said, size } of texts) {
+        if (size < 9 || size > 26) found.push(`text of ${Math.round(size)} px in a picture: ${said}`);
+      }
+      texts.forEach((one, index) => {
+        for (const other of texts.slice(index + 1)) {
+          const wide = Math.min(one.box.right, other.box.right) - Math.max(one.box.left, other.box.left);
+          const high = Math.min(one.box.bottom, other.box.bottom) - Math.max(one.box.top, other.box.top);
+          // The boxes of two lines of text overlap a little where their letters do not.
+          if (wide > 2 && high > 5 * scale) found.push(`text over text in a picture: ${one.said} | ${other.said}`);
+        }
+      });
+      const [title, desc] = ['title', 'desc'].map((name) => svg.querySelector(`:scope > ${name}`)?.textContent.trim());
+      if (svg.closest('.qed-exhibit') && !(title && desc)) found.push('a picture without title or description');
+    }
+    return found;
+  });
+}
+
+/** Text of our own blocks that is wider than its box and has to be scrolled to. */
+export function hiddenText(page) {
+  return page.evaluate(() => [...document.querySelectorAll('.qed-claim, .qed-exhibit')]
+    .filter((box) => box.scrollWidth > box.clientWidth + 1)
+    .map((box) => `a block hides ${box.scrollWidth - box.clientWidth} px: ${box.textContent.trim().slice(0, 60)}`));
+}
+
 /** Serious and critical violations that axe finds, but for those that mdBook itself makes on every book. */
 export async function accessibility(page) {
   await page.evaluate(AXE);
@@ -80,5 +120,8 @@ export async function accessibility(page) {
 
 /** Everything above. */
 export async function looks(page) {
-  return [...await overflow(page), ...await clippedPictures(page), ...await accessibility(page)];
+  const checks = [overflow, clippedPictures, unreadablePictures, hiddenText, accessibility];
+  const found = [];
+  for (const check of checks) found.push(...await check(page));
+  return found;
 }

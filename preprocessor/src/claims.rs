@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use qed_evidence::Path;
 use qed_evidence::claim::{Claim, Judgement, Place, Verdict};
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 use qed_evidence::path::SECTIONS;
 use qed_evidence::redact::withheld;
+use qed_evidence::{Path, Value};
 use serde::Serialize;
 
 use crate::chapter::{Chapter, to_diagnostic};
@@ -364,6 +364,8 @@ struct OnMachine {
     class: &'static str,
     badge: String,
     reason: Option<String>,
+    /// The reason is folded, because it would bury the rest.
+    long: bool,
 }
 
 #[derive(Serialize)]
@@ -374,6 +376,9 @@ struct Data {
     expression: String,
     when: Option<String>,
     operands: Vec<Operand>,
+    /// The machine, and whether its evidence is not of now.
+    on: String,
+    /// The same with kernel and time.
     origin: String,
     reason: Option<String>,
     control: Option<String>,
@@ -404,6 +409,42 @@ pub fn badge(verdict: Verdict) -> String {
     format!("{sign} {verdict}")
 }
 
+/// What a value is; of an address, also where it leads, because that is what claims ask of it.
+fn kind(value: &Value) -> String {
+    let kind = format::describe(value);
+    match value {
+        Value::Address {
+            symbol: Some(symbol),
+            ..
+        } => format!("{kind}, {symbol}"),
+        _ => kind,
+    }
+}
+
+/// Whether a text would bury what stands around it.
+pub(crate) fn is_long(text: &str) -> bool {
+    text.chars().count() > 150
+}
+
+/// Why a claim has no verdict on a machine, without the paths: each reason once. `explain` has them all.
+pub(crate) fn why(judgement: &Judgement) -> Option<String> {
+    let operands = judgement.when_operands.iter().chain(&judgement.operands);
+    let mut reasons: Vec<&str> = Vec::new();
+    for reason in operands
+        .filter_map(|operand| operand.missing.as_deref())
+        .flat_map(|missing| missing.split("; "))
+    {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    if judgement.verdict == Verdict::Unverified && !reasons.is_empty() {
+        Some(reasons.join("; "))
+    } else {
+        judgement.reason.clone()
+    }
+}
+
 /// The operands of a judgement, each path once.
 fn operands(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> Vec<Operand> {
     let mut out: Vec<Operand> = Vec::new();
@@ -412,7 +453,7 @@ fn operands(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> Vec<Ope
             continue;
         }
         let (value, kind) = match (&operand.value, &operand.missing) {
-            (Some(value), _) => (value.to_string(), format::describe(value)),
+            (Some(value), _) => (value.to_string(), kind(value)),
             (None, Some(reason)) if withheld(reason).is_some() => (reason.clone(), String::new()),
             (None, Some(reason)) => (format!("unavailable: {reason}"), String::new()),
             (None, None) => ("not evaluated".to_owned(), String::new()),
@@ -464,11 +505,15 @@ fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
         .zip(&judged.judgements)
         .enumerate()
         .filter(|(index, _)| *index != judged.shown)
-        .map(|(_, (machine, judgement))| OnMachine {
-            name: machine.machine.clone(),
-            class: class(judgement.verdict),
-            badge: badge(judgement.verdict),
-            reason: judgement.reason.clone(),
+        .map(|(_, (machine, judgement))| {
+            let reason = why(judgement);
+            OnMachine {
+                name: machine.machine.clone(),
+                class: class(judgement.verdict),
+                badge: badge(judgement.verdict),
+                long: reason.as_deref().is_some_and(is_long),
+                reason,
+            }
         })
         .collect();
     let control = judgement.control.as_ref().map(|control| {
@@ -487,6 +532,7 @@ fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
             .when
             .as_ref()
             .map(|when| when.text().to_owned()),
+        on: facts.short_origin(judged.shown),
         origin: facts.origin(judged.shown),
         reason: judgement.reason.clone(),
         control,

@@ -296,12 +296,23 @@ impl<'a> Facts<'a> {
         if let Some(age) = loaded.age_s {
             text.push_str(&format!(" · {}", crate::store::age_in_words(age)));
         }
-        if loaded.origin == crate::store::Origin::Recorded {
-            text.push_str(" · recorded earlier");
+        text + self.reservations(machine)
+    }
+
+    /// The machine alone, and what speaks against its evidence.
+    pub fn short_origin(&self, machine: usize) -> String {
+        self.loaded[machine].machine.clone() + self.reservations(machine)
+    }
+
+    /// What the reader has to know of evidence that is not of now.
+    fn reservations(&self, machine: usize) -> &'static str {
+        let loaded = &self.loaded[machine];
+        let recorded = loaded.origin == crate::store::Origin::Recorded;
+        match (recorded, loaded.stale.is_empty()) {
+            (true, true) => " · recorded earlier",
+            (true, false) => " · recorded earlier · out of date",
+            (false, true) => "",
+            (false, false) => " · out of date",
         }
-        if !loaded.stale.is_empty() {
-            text.push_str(" · out of date");
-        }
-        text
     }
 }

@@ -71,7 +71,13 @@ fn records(html: &str) -> Vec<Record> {
     let pieces = html.split("<span class=\"qed-record\">").skip(1);
     pieces
         .map(|piece| {
-            let line = decode(&piece[..piece.find("</span>").unwrap()]);
+            let shown = &piece[..piece.find("</span>").unwrap()];
+            let line = decode(
+                &shown
+                    .replace("<b>", "")
+                    .replace("</b>", "")
+                    .replace("<wbr>", ""),
+            );
             assert!(line.bytes().all(|byte| byte < 0x80), "{line}");
             line.parse().unwrap_or_else(|why| panic!("{why}: {line}"))
         })
@@ -131,6 +137,34 @@ fn another_call() {
         text.matches("on entry found it in pipe").count(),
         2,
         "{text}"
+    );
+}
+
+/// Check that an exhibit of a machine without evidence says so and does not stop the build, and that a machine which the
+/// book does not have is still an error.
+#[test]
+fn machine_without_evidence() {
+    let chapter =
+        "# One\n\n```qed-exhibit trace experiment=\"pipe\" machine=\"guest:debian-6.1\"\n```\n";
+    let open = book(chapter, "# G\n\nx\n", "");
+    let settings = open.read("book.toml");
+    let stderr = stderr(&open.mdbook(&["build"]));
+    assert!(
+        stderr.contains("no machine `guest:debian-6.1` in this book"),
+        "{stderr}"
+    );
+    let both = "machines = [\"guest:debian-6.12\", \"guest:debian-6.1\"]";
+    open.write(
+        "book.toml",
+        &settings.replace("machines = [\"guest:debian-6.12\"]", both),
+    );
+    open.build();
+    let page = decode(&open.read("book/one.html"));
+    assert!(
+        page.contains(
+            "UNVERIFIED on guest:debian-6.1: there is no evidence of `guest:debian-6.1` yet"
+        ),
+        "{page}"
     );
 }
 

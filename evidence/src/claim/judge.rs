@@ -232,16 +232,21 @@ fn truth(expression: &Expression, gathered: &Gathered) -> Result<bool, Stopped> 
     }
 }
 
-/// All that is missing, each thing once.
+/// All that is missing, each thing once and each reason once.
 fn missing(gathered: &Gathered) -> String {
-    let mut reasons: Vec<String> = Vec::new();
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
     for (read, obstacle) in &gathered.missing {
-        let reason = format!("no `{}`: {}", read.path, obstacle.message);
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
+        let path = format!("`{}`", read.path);
+        match reasons.iter_mut().find(|(why, _)| *why == obstacle.message) {
+            Some((_, paths)) if paths.contains(&path) => {}
+            Some((_, paths)) => paths.push(path),
+            None => reasons.push((&obstacle.message, vec![path])),
         }
     }
-    reasons.join("; ")
+    let reasons = reasons
+        .iter()
+        .map(|(why, paths)| format!("no {}: {why}", paths.join(", ")));
+    reasons.collect::<Vec<_>>().join("; ")
 }
 
 fn failed(expression: &Expression, located: Located) -> Stopped {

@@ -16,6 +16,8 @@ use crate::syntax::SyntaxError;
 pub struct Line {
     /// Lines that lead to the name: `│  └─ `.
     lead: String,
+    /// How many lines it stands within.
+    depth: usize,
     /// The probe.
     name: String,
     /// Arguments, result, time and call site.
@@ -31,13 +33,15 @@ fn lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<Line>
         .map(|(node, lead)| match &node.what {
             What::Call(call) => Line {
                 lead,
+                depth: node.depth,
                 name: call.name.clone(),
                 rest: rest(call, write),
             },
             What::Inlined(function, line) => Line {
                 lead,
+                depth: node.depth,
                 name: function.clone(),
-                rest: format!("  inlined, from {line}"),
+                rest: format!(" · inlined, from {line}"),
             },
         })
         .collect()
@@ -63,10 +67,12 @@ fn rest(call: &Call<'_>, write: &dyn Fn(&Value) -> String) -> String {
     if let (Some(from), Some(to)) = (call.hit.time_ns, call.hit.return_time_ns)
         && let Some(ns) = to.checked_sub(from)
     {
-        rest.push_str(&format!("  {}", duration(ns)));
+        rest.push_str(&format!(" · {}", duration(ns)));
     }
-    if let Some(Value::Location { value }) = call.hit.site.as_ref().and_then(Datum::value) {
-        rest.push_str(&format!("  from {}:{}", value.file, value.line));
+    if call.jumped {
+        rest.push_str(" · reached by a jump");
+    } else if let Some(Value::Location { value }) = call.hit.site.as_ref().and_then(Datum::value) {
+        rest.push_str(&format!(" · from {}:{}", value.file, value.line));
     }
     rest
 }
@@ -85,6 +91,21 @@ pub(super) fn uses(name: &str, machine: usize, experiment: &Experiment) -> Vec<U
 struct Data {
     caption: String,
     lines: Vec<Line>,
+    never: Option<String>,
+}
+
+/// The functions that were watched and not called: what never ran.
+fn never(experiment: &Experiment) -> Option<String> {
+    let silent: Vec<&str> = experiment
+        .probes
+        .values()
+        .filter(|probe| probe.backend.is_some() && probe.hits.is_empty())
+        .filter_map(|probe| match &probe.target {
+            Target::Function(function) => Some(function.as_str()),
+            _ => None,
+        })
+        .collect();
+    (!silent.is_empty()).then(|| format!("Watched and never called: {}", silent.join(", ")))
 }
 
 /// Renders the exhibit.
@@ -97,8 +118,15 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         for line in &lines {
             text.push_str(&format!("\n{}{}{}", line.lead, line.name, line.rest));
         }
+        let never = never(experiment);
+        text.extend(never.iter().map(|never| format!("\n{never}")));
+        let data = Data {
+            caption,
+            lines,
+            never,
+        };
         Ok(Rendered {
-            html: facts.templates.render("calltree", &Data { caption, lines }),
+            html: facts.templates.render("calltree", &data),
             text,
             machines: vec![machine],
             uses: uses(name, machine, experiment),

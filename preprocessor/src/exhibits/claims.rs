@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Request;
-use crate::claims::{Judged, badge};
+use crate::claims::{Judged, badge, is_long, why};
 use crate::fill::Rendered;
 use crate::syntax::SyntaxError;
 
@@ -13,7 +13,33 @@ struct Row {
     href: String,
     chapter: String,
     badges: Vec<String>,
-    reason: String,
+    reasons: Vec<Reason>,
+}
+
+/// Why a claim is not PASS, and on which machines.
+#[derive(Serialize)]
+struct Reason {
+    machines: String,
+    text: String,
+    long: bool,
+}
+
+fn reasons(judged: &Judged, machines: &[String]) -> Vec<Reason> {
+    let mut out: Vec<Reason> = Vec::new();
+    for (machine, judgement) in machines.iter().zip(&judged.judgements) {
+        let Some(text) = why(judgement) else {
+            continue;
+        };
+        match out.iter_mut().find(|reason| reason.text == text) {
+            Some(known) => known.machines.push_str(&format!(", {machine}")),
+            None => out.push(Reason {
+                machines: machine.clone(),
+                long: is_long(&text),
+                text,
+            }),
+        }
+    }
+    out
 }
 
 #[derive(Serialize)]
@@ -46,13 +72,12 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             *counts
                 .entry(judged.judgements[judged.shown].verdict)
                 .or_insert(0_usize) += 1;
-            let reason = judged.judgements[judged.shown].reason.clone();
             Row {
                 id: judged.claim.id.clone(),
                 href: link(request.chapter, judged),
                 chapter: judged.chapter_name.clone(),
                 badges: judged.judgements.iter().map(|j| badge(j.verdict)).collect(),
-                reason: reason.unwrap_or_default(),
+                reasons: reasons(judged, &machines),
             }
         })
         .collect();
@@ -82,6 +107,11 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             row.chapter,
             verdicts.join("  ")
         ));
+        text.extend(
+            row.reasons
+                .iter()
+                .map(|r| format!("    {}: {}", r.machines, r.text)),
+        );
     }
     text.push(sum.clone());
     Ok(Rendered {

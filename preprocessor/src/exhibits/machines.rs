@@ -13,6 +13,15 @@ use crate::syntax::SyntaxError;
 struct Fact {
     name: &'static str,
     text: String,
+    /// The text is folded, because it would bury the rest.
+    long: bool,
+}
+
+impl Fact {
+    fn new(name: &'static str, text: String) -> Self {
+        let long = crate::claims::is_long(&text);
+        Fact { name, text, long }
+    }
 }
 
 #[derive(Serialize)]
@@ -35,7 +44,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         let evidence = &loaded.evidence;
         let (machine, kernel) = (&evidence.machine, &evidence.kernel);
         let mut list = Vec::new();
-        let mut fact = |name, text: String| list.push(Fact { name, text });
+        let mut fact = |name, text: String| list.push(Fact::new(name, text));
         fact(
             "kernel",
             format!("Linux {} {}", kernel.release, kernel.version),
@@ -109,10 +118,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         });
     }
     for (name, reason) in facts.absent {
-        let facts = vec![Fact {
-            name: "evidence",
-            text: format!("none: {reason}"),
-        }];
+        let facts = vec![Fact::new("evidence", format!("none: {reason}"))];
         machines.push(Machine {
             name: name.clone(),
             facts,

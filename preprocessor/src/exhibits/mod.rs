@@ -253,6 +253,12 @@ fn try_render(
         );
         return Err(SyntaxError::new(span.clone(), message, None));
     }
+    // A machine of this book that has no evidence here shows nothing, as in a placeholder; the rest of the book stands.
+    if let Some(option) = words.option("machine")
+        && facts.named(&option.value.text) == Ok(None)
+    {
+        return Ok(absent(facts, &option.value.text));
+    }
     (exhibit.render)(&Request {
         words: &words,
         info: block.info.clone(),
@@ -380,15 +386,25 @@ impl Request<'_, '_> {
     }
 }
 
+/// An exhibit of a machine that there is no evidence of.
+fn absent(facts: &Facts<'_>, machine: &str) -> Rendered {
+    let known = facts.absent.iter().find(|(name, _)| name == machine);
+    let why = known.map_or("there is no evidence of it", |(_, why)| why.as_str());
+    unverified(format!("UNVERIFIED on {machine}: {why}"), Vec::new())
+}
+
 /// An exhibit that has nothing to show, and why.
 fn nothing(facts: &Facts<'_>, machine: usize, why: &str) -> Rendered {
     let name = &facts.loaded[machine].machine;
-    let text = format!("UNVERIFIED on {name}: {why}");
+    unverified(format!("UNVERIFIED on {name}: {why}"), vec![machine])
+}
+
+fn unverified(text: String, machines: Vec<usize>) -> Rendered {
     let html = crate::escape::html(&crate::escape::visible(&text));
     Rendered {
         html: format!("<div class=\"qed-exhibit qed-unverified\"><p>{html}</p></div>"),
         text,
-        machines: vec![machine],
+        machines,
         ..Rendered::default()
     }
 }

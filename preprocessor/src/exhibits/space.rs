@@ -264,8 +264,9 @@ fn draw(
         .map(|line| line.label.chars().count())
         .max()
         .unwrap_or(0);
-    let bar_y = spans.len() as u64 * ARROW + 4;
-    let scale_y = bar_y + THICK + 14;
+    // The ends of the region stand above the bar, where no mark goes.
+    let scale_y = spans.len() as u64 * ARROW + 14;
+    let bar_y = scale_y + 5;
     // The highest first: a line down from a lower address passes left of the words of a higher one.
     marked.sort_by_key(|mark| std::cmp::Reverse(mark.0));
     let marks: Vec<Mark> = marked
@@ -273,7 +274,7 @@ fn draw(
         .enumerate()
         .map(|(index, (at, line))| {
             let (at, address) = (x(*at), Address(*at));
-            let label_y = scale_y + 20 + index as u64 * MARK;
+            let label_y = bar_y + THICK + 20 + index as u64 * MARK;
             Mark {
                 lead: format!("{:<wide$}", line.label),
                 label: line.label.clone(),
@@ -336,7 +337,7 @@ fn draw(
         desc: desc.join(", "),
         machine: facts.loaded[machine].machine.clone(),
         width: WIDTH,
-        height: scale_y + 12 + marks.len() as u64 * MARK + 4,
+        height: bar_y + THICK + 12 + marks.len() as u64 * MARK + 4,
         left: LEFT,
         bar: BAR,
         bar_y,

@@ -17,6 +17,7 @@ use crate::syntax::{SyntaxError, only_options, words};
 #[derive(Serialize)]
 struct Line {
     lead: String,
+    depth: usize,
     name: String,
     /// Blanks up to the column in which all remarks stand.
     pad: String,
@@ -116,6 +117,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         };
         lines.push(Line {
             lead,
+            depth: node.depth,
             name,
             pad: String::new(),
             met: !met.is_empty(),

@@ -19,7 +19,7 @@ use super::{Request, caption};
 use crate::derivation::Glossary;
 use crate::fill::Rendered;
 use crate::syntax::SyntaxError;
-use crate::trace::{Kind, Record};
+use crate::trace::{FIELDS, Kind, Record};
 
 /// What stands in a record of an inlined function.
 const INLINED: &str = "inlined";
@@ -228,10 +228,12 @@ fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Optio
             .or_else(|| hit.exit.get(&read.name));
         Some(material.shown(datum))
     };
-    let first = calls
+    // The function that the source's SYSCALL_DEFINE makes.
+    let own = format!("__x64_sys_{name}");
+    let defined = calls
         .iter()
-        .find(|call| matches!(call.probe.target, Target::Function(_)));
-    let current = place(first.and_then(|call| call.probe.definition.as_ref()));
+        .find(|call| matches!(&call.probe.target, Target::Function(f) if *f == own));
+    let current = place(defined.and_then(|call| call.probe.definition.as_ref()));
     let seen = || "not read".to_owned();
     let going_in = tracepoint("sys_enter");
     let user = going_in
@@ -330,10 +332,37 @@ fn records(material: &Material<'_>) -> Vec<Record> {
     out
 }
 
+/// A record, taken apart where its line may be broken.
+#[derive(Serialize)]
+struct Line {
+    head: String,
+    fields: Vec<String>,
+}
+
+impl Line {
+    fn of(record: &Record) -> Self {
+        let line = record.to_string();
+        let mut marks: Vec<usize> = Vec::new();
+        for name in FIELDS {
+            let from = marks.last().map_or(0, |at| at + 1);
+            marks.extend(line[from..].find(&format!(".{name}.")).map(|at| from + at));
+        }
+        let ends = marks.iter().skip(1).copied().chain([line.len()]);
+        Line {
+            head: line[..marks.first().copied().unwrap_or(line.len())].to_owned(),
+            fields: marks
+                .iter()
+                .zip(ends)
+                .map(|(from, to)| line[*from..to].to_owned())
+                .collect(),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Data {
     caption: String,
-    records: Vec<String>,
+    records: Vec<Line>,
     absent: Vec<String>,
 }
 
@@ -384,10 +413,13 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         );
         let data = Data {
             caption: caption(facts, machine, &experiment.workload),
-            records: records.iter().map(ToString::to_string).collect(),
+            records: records.iter().map(Line::of).collect(),
             absent,
         };
-        let mut text = format!("{}\n{}", data.caption, data.records.join("\n"));
+        let mut text = data.caption.clone();
+        for record in &records {
+            text.push_str(&format!("\n{record}"));
+        }
         for absent in &data.absent {
             text.push_str(&format!("\nno record of {absent}"));
         }
@@ -418,6 +450,17 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that a record which is broken into lines is still the same record.
+    #[test]
+    fn lines_are_whole() {
+        let fields = ["x.Work", "", ".", "a.b", "", "", "", "", "end"].map(str::to_owned);
+        let record = record(Kind::Call, "f", fields);
+        let line = Line::of(&record);
+        assert_eq!(line.head, "#0.Call.f");
+        assert_eq!(line.fields.len(), FIELDS.len());
+        assert_eq!(line.head + &line.fields.concat(), record.to_string());
+    }
 
     /// Check that the workload's arguments are taken apart as it writes them.
     #[test]

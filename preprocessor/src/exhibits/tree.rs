@@ -14,6 +14,8 @@ pub(super) struct Call<'a> {
     pub hit: &'a Hit,
     /// How many calls it stands within.
     pub depth: usize,
+    /// The call that it stands within did not call it but jumped to it: both return to the same place.
+    pub jumped: bool,
 }
 
 /// The calls in the order of their entries, each with its depth.
@@ -38,24 +40,29 @@ pub(super) fn calls(experiment: &Experiment) -> Vec<Call<'_>> {
         })
         .collect();
     hits.sort_by_key(|(order, ..)| *order);
-    // Open calls per task: the order in which they will return.
-    let mut open: std::collections::HashMap<i32, Vec<u64>> = std::collections::HashMap::new();
+    // Open calls per task: the order in which they will return, and to where.
+    type Open<'a> = Vec<(u64, Option<&'a Value>)>;
+    let mut open: std::collections::HashMap<i32, Open<'_>> = std::collections::HashMap::new();
     hits.into_iter()
         .map(|(order, name, probe, hit)| {
             let stack = open.entry(hit.task.tid).or_default();
-            while stack.last().is_some_and(|returned| *returned < order) {
+            while stack.last().is_some_and(|(returned, _)| *returned < order) {
                 stack.pop();
             }
             let depth = stack.len();
+            let caller = hit.caller.as_ref().and_then(Datum::value);
+            let within = stack.last().and_then(|(_, caller)| *caller);
+            let jumped = caller.is_some() && caller == within;
             // Without an entry or a return there is nothing to nest in.
             if let (Some(_), Some(returned)) = (hit.order, hit.return_order) {
-                stack.push(returned);
+                stack.push((returned, caller));
             }
             Call {
                 name,
                 probe,
                 hit,
                 depth,
+                jumped,
             }
         })
         .collect()
@@ -98,6 +105,8 @@ pub(super) fn tree(experiment: &Experiment) -> Vec<Node<'_>> {
     for call in calls(experiment) {
         open.resize(call.depth + 1, Vec::new());
         let chain = match call.hit.site.as_ref().and_then(Datum::value) {
+            // A jump leaves no call site; what stands there is that of the function that jumped.
+            _ if call.jumped => Vec::new(),
             Some(Value::Location { value }) => inlined(value),
             _ => Vec::new(),
         };
