@@ -13,14 +13,15 @@ use crate::syntax::SyntaxError;
 struct Fact {
     name: &'static str,
     text: String,
-    /// The text is folded, because it would bury the rest.
-    long: bool,
+    /// How a text begins that is folded, because it would bury the rest.
+    brief: Option<String>,
 }
 
 impl Fact {
     fn new(name: &'static str, text: String) -> Self {
-        let long = crate::claims::is_long(&text);
-        Fact { name, text, long }
+        let long = text.chars().count() > 260;
+        let brief = long.then(|| text.chars().take(60).chain(['…']).collect());
+        Fact { name, text, brief }
     }
 }
 
