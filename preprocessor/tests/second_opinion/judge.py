@@ -189,6 +189,14 @@ def functions(machine, root):
             return IntType(len(value.leaf["value"]))
         return IntType(len(value.encode() if isinstance(value, str) else bytes(value)))
 
+    def byte(value, at):
+        if not isinstance(value, BytesType):
+            raise Wrong("no bytes")
+        data, at = bytes(value), positive(at)
+        if at >= len(data):
+            raise Wrong("outside of the bytes")
+        return IntType(data[at])
+
     def place(field):
         def run(value):
             if kind_of(value) != "location":
@@ -231,6 +239,7 @@ def functions(machine, root):
         "starts_with": lambda t, u: BoolType(text(t).startswith(text(u))),
         "ends_with": lambda t, u: BoolType(text(t).endswith(text(u))),
         "length": length,
+        "byte": byte,
         "version": lambda t: version_number(text(t)),
         "kernel_at_least": lambda t: BoolType(version_number(text(root["kernel"]["release"])) >= version_number(text(t))),
         "fired": lambda node: whole(int(node["hits"])),
