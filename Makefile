@@ -43,7 +43,7 @@ browser: test-tools book guide ## look at every page of both books in Chromium: 
 	QED_SITE=site node --test browser/tests/site.test.mjs
 	QED_SITE=guide/site node --test browser/tests/site.test.mjs
 
-fuzz: test-tools ## try arbitrary evidence, claims, paths and investigations, 20 seconds each
+fuzz: test-tools ## try arbitrary evidence, claims, paths, investigations and chapters, 20 seconds each
 	scripts/fuzz.sh
 
 # Tests want other features of a few dependencies. Built together, everything is compiled once, else twice.

@@ -90,7 +90,8 @@ pub enum Lint {
 }
 
 /// How pointers are shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "commands", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Addresses {
     /// Raw for machines that are gone, pseudonyms for a host.

@@ -5,7 +5,9 @@ pub mod book;
 pub mod capture;
 pub mod chapter;
 pub mod claims;
+#[cfg(feature = "commands")]
 pub mod cli;
+#[cfg(feature = "commands")]
 pub mod commands;
 pub mod config;
 pub mod context;
@@ -22,6 +24,7 @@ pub mod html;
 pub mod judging;
 pub mod leak;
 pub mod lint;
+#[cfg(feature = "commands")]
 pub mod load;
 pub mod page;
 pub mod protocol;

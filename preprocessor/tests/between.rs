@@ -1,9 +1,10 @@
 //! What stands between placeholders is not touched.
 
 mod common;
+#[path = "common/filled.rs"]
+mod filled;
 
-use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
-use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
+use filled::{PLACEHOLDER, QUOTED, VALUE, by_hand, skeleton, unescaped, without, without_sources};
 use mdbook_qed::book::fill_all;
 use mdbook_qed::chapter::Chapter;
 use mdbook_qed::config::{self, Config};
@@ -14,13 +15,6 @@ use mdbook_qed::store::{Loaded, Origin, Store};
 use mdbook_qed::syntax::{Found, find};
 use mdbook_qed::template::Templates;
 use proptest::prelude::*;
-
-/// What the test book's workload says: no character of it needs escaping anywhere.
-const VALUE: &str = "QQvalueQQ";
-/// A placeholder that becomes [`VALUE`].
-const PLACEHOLDER: &str = "{{qed create.outcome.stdout}}";
-/// A placeholder of which the options hold what Markdown could take for its own.
-const QUOTED: &str = "{{qed create.outcome.stdout machine=\"guest:test-1\"}}";
 
 /// The settings and the evidence of a book, without a disk.
 fn store() -> (Config, Store) {
@@ -46,7 +40,7 @@ fn store() -> (Config, Store) {
 }
 
 /// Fills one chapter of a book that has another one with a value.
-fn filled(text: &str, target: Target, book: &(Config, Store)) -> String {
+fn fill(text: &str, target: Target, book: &(Config, Store)) -> String {
     outcome(text, target, book).0
 }
 
@@ -60,90 +54,6 @@ fn outcome(text: &str, target: Target, (config, store): &(Config, Store)) -> (St
     let facts = Facts::new(config, store, &indexed);
     let mut outcome = fill_all(&chapters, &facts, target);
     (outcome.texts.remove(0), !outcome.report.has_errors())
-}
-
-/// What Markdown makes of a text, without the text itself and without our own markup.
-fn skeleton(text: &str) -> Vec<String> {
-    let mut out = Vec::new();
-    for event in new_cmark_parser(text, &MarkdownOptions::default()) {
-        match event {
-            Event::Text(_) => {}
-            Event::InlineHtml(tag)
-                if tag.starts_with("<span class=\"qed") || &*tag == "</span>" => {}
-            Event::Start(Tag::Link { link_type, .. }) => out.push(format!("link {link_type:?}")),
-            Event::Start(Tag::Image { link_type, .. }) => out.push(format!("image {link_type:?}")),
-            Event::Start(Tag::Heading { level, .. }) => out.push(format!("heading {level}")),
-            Event::Start(Tag::CodeBlock(_)) => out.push("code".into()),
-            Event::Start(tag) => out.push(format!("start {tag:?}")),
-            Event::End(TagEnd::Paragraph) => out.push("end of paragraph".into()),
-            Event::End(tag) => out.push(format!("end {tag:?}")),
-            Event::Code(_) => out.push("code span".into()),
-            Event::Html(_) => out.push("html".into()),
-            Event::InlineHtml(_) => out.push("tag".into()),
-            other => out.push(format!("{other:?}")),
-        }
-    }
-    out
-}
-
-/// The page without what is put at its top.
-fn without_sources(html: &str) -> String {
-    match html.find("<div class=\"qed-page\"") {
-        None => without(html, "<div hidden data-qed-literals=", "</div>\n\n"),
-        // It comes first, or behind the heading that comes first.
-        Some(0) => without(html, "<div class=\"qed-page\"", "</details></div>\n\n"),
-        Some(_) => without(html, "\n\n<div class=\"qed-page\"", "</details></div>\n"),
-    }
-}
-
-/// The text as if its author had written the value: placeholders replaced, backslashes before others dropped.
-fn by_hand(text: &str) -> String {
-    let mut out = String::new();
-    let mut at = 0;
-    for found in find(text) {
-        match found {
-            Found::Placeholder(range) => {
-                out.push_str(&text[at..range.start]);
-                out.push_str(VALUE);
-                at = range.end;
-            }
-            Found::Escaped(backslash) => {
-                out.push_str(&text[at..backslash]);
-                at = backslash + 1;
-            }
-            Found::Unclosed(_) | Found::Spaced(_) => {}
-        }
-    }
-    out + &text[at..]
-}
-
-/// Text without every piece that begins with `open` and ends with `close`.
-fn without(text: &str, open: &str, close: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find(open) {
-        out.push_str(&rest[..start]);
-        rest = &rest[start + open.len()..];
-        let end = rest.find(close).expect("what we open we close");
-        rest = &rest[end + close.len()..];
-    }
-    out + rest
-}
-
-/// Text without the backslashes that keep placeholders from being filled.
-fn unescaped(text: &str) -> String {
-    let mut out = String::new();
-    for (index, piece) in text.split("{{qed ").enumerate() {
-        if index > 0 {
-            let slashes = out.len() - out.trim_end_matches('\\').len();
-            if slashes % 2 == 1 {
-                out.pop();
-            }
-            out.push_str("{{qed ");
-        }
-        out.push_str(piece);
-    }
-    out
 }
 
 /// Pieces of Markdown and HTML, well-formed or not, with or without line ends of Windows.
@@ -222,7 +132,7 @@ proptest! {
         prop_assume!(!text.contains("{{qed "));
         let book = store();
         for target in [Target::Html, Target::Text] {
-            prop_assert_eq!(filled(&text, target, &book), &text[..]);
+            prop_assert_eq!(fill(&text, target, &book), &text[..]);
         }
     }
 
@@ -233,18 +143,18 @@ proptest! {
         let book = store();
         let expected = unescaped(&text).replace(QUOTED, PLACEHOLDER);
 
-        let html = filled(&text, Target::Html, &book);
+        let html = fill(&text, Target::Html, &book);
         let html = without_sources(&html);
         let html = without(&html, "<span class=\"qed\"", ">").replace("</span>", "");
         prop_assert_eq!(html.replace(VALUE, PLACEHOLDER).replace(QUOTED, PLACEHOLDER), &expected[..]);
 
-        let plain = filled(&text, Target::Text, &book);
+        let plain = fill(&text, Target::Text, &book);
         let plain = match plain.find("> Measured on ") {
             None => plain,
             Some(0) => without(&plain, "> Measured on ", "\n\n"),
             Some(_) => without(&plain, "\n\n> Measured on ", "\n"),
         };
-        prop_assert_eq!(plain.replace(VALUE, PLACEHOLDER).replace(QUOTED, PLACEHOLDER), &expected[..], "{:?}", filled(&text, Target::Text, &book));
+        prop_assert_eq!(plain.replace(VALUE, PLACEHOLDER).replace(QUOTED, PLACEHOLDER), &expected[..], "{:?}", fill(&text, Target::Text, &book));
     }
 
     /// Check that Markdown makes of a filled chapter what it would make of one whose author typed the values.

@@ -41,6 +41,81 @@ fn supports_cannot_fail() {
     assert!(status.unwrap().success());
 }
 
+/// Check that `supports` says yes where nothing else would work: in a folder that is gone, beside settings that are none,
+/// with an environment that is nonsense, without open files to spare, and told to write where nothing can be written.
+#[test]
+fn supports_whatever_the_environment() {
+    let book = Book::new(&[("one.md", CHAPTER)], "nonsense = 1", "");
+    std::fs::create_dir(book.path("odd")).unwrap();
+    std::fs::create_dir(book.path("odd/book.toml")).unwrap();
+    let ours = env!("CARGO_BIN_EXE_mdbook-qed");
+    for line in [
+        "mkdir gone; cd gone; rmdir ../gone; exec $QED supports html",
+        "cd odd; exec $QED supports html",
+        "ulimit -n 3; exec $QED supports html",
+        "exec $QED supports html >/dev/full",
+        "head -c 100000 /dev/urandom | $QED supports html",
+        "exec $QED supports \"$(printf '\\377')\" 2>&1",
+    ] {
+        let output = std::process::Command::new("sh")
+            .args(["-c", line])
+            .current_dir(book.dir.path())
+            .env("QED", ours)
+            .env("LC_ALL", "xx_XX.NOT-A-LOCALE")
+            .env("TZ", "Nowhere/Nothing")
+            .env("MDBOOK_PREPROCESSOR__QED", "{not json")
+            .env("MDBOOK_book", "\u{1}")
+            .env("HOME", "/nonexistent")
+            .env("TMPDIR", "/nonexistent")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{line}: {}", stderr(&output));
+        assert!(
+            output.stdout.is_empty() && output.stderr.is_empty(),
+            "{line}"
+        );
+    }
+    // So settings that cannot be read stop the build, instead of publishing the placeholders.
+    let output = book.mdbook(&["build"]);
+    assert!(!output.status.success());
+    assert!(
+        stderr(&output).contains("unknown field `nonsense`"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!book.path("book/one.html").exists());
+}
+
+/// Check that what another mdBook says is refused before it is understood, naming both versions; and that a person
+/// who runs the program by hand is told what it is for.
+#[test]
+fn another_caller() {
+    let run = |line: &str| {
+        std::process::Command::new("sh")
+            .args(["-c", line])
+            .env("QED", env!("CARGO_BIN_EXE_mdbook-qed"))
+            .output()
+            .unwrap()
+    };
+    let output = run(r#"echo '[{"mdbook_version":"0.4.52","config":7},"no book"]' | $QED"#);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let said = stderr(&output);
+    assert!(
+        said.contains("mdbook 0.4.52") && said.contains("mdbook 0.5 (built with 0.5."),
+        "{said}"
+    );
+    assert_eq!(run("echo hello | $QED").status.code(), Some(2));
+    // `script` gives the program a terminal to read from.
+    let output = run("script -qec \"$QED\" /dev/null </dev/null");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stdout(&output).contains("mdbook-qed check"),
+        "{}",
+        stdout(&output)
+    );
+}
+
 /// Check that messages are coloured on a terminal, and plain in a log and where `NO_COLOR` asks for it.
 #[test]
 fn colour_on_a_terminal_only() {

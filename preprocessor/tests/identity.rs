@@ -47,6 +47,15 @@ const HARD: &[(&str, &str)] = &[
         "info.md",
         "# Info\n\n```qed\nx\n```\n\n```my-qed-thing\n```\n\n> [!NOTE]\n> ~~~\n> {{\n> ~~~\n\n    indented {{qed}}\n",
     ),
+    (
+        "other.md",
+        "# Other tools\n\n{{%session outline}}\n\n{{#title Another title}}\n\n<!-- cmdrun echo {{qed}} -->\n\n```rust,editable\nfn main() { writeln!(out, \"{name} {{\").unwrap(); }\n```\n\n{{#playground deep/b.rs editable}}\n\n```rust\n{{#rustdoc_include deep/b.rs:here}}\n```\n\n\\\\( {{x}}_{{y}} \\\\) $$ {{ }} $$ \\{{#include no}} `{{ site.url }}` {% raw %}{{ qed }}{% endraw %}\n",
+    ),
+    (
+        "block.md",
+        "A line\\\nbroken  \nhard\n\n* a\n\n  1) b\n\n     > c\n***\n_a_*b*__c__~~d~~ a*b*c\n\nterm\n: definition\n\n- [ ] task\n- [x] done\n\n<svg><text>{{a}}</text></svg> <a name=x>\n\n[ref]: <u v> 'w'\n[ref] [a](<b c> (d)) ![](e) <f@g.hi> &copy; &#x41; \u{feff}\u{200b}\n\t\ttabs\t\n\u{c}feed\n",
+    ),
+    ("bom.md", "\u{feff}# With a byte order mark\n\ntext\n"),
     ("empty.md", ""),
     ("no-newline.md", "# No newline at the end"),
 ];
