@@ -18,14 +18,13 @@ use mdbook_qed::facts::{Facts, index};
 use mdbook_qed::fill::Target;
 use mdbook_qed::protocol::Markdown;
 use mdbook_qed::store::{Loaded, Origin, Store};
-use mdbook_qed::template::Templates;
 use qed_evidence::{Datum, Value};
 use qed_fuzz::{INVESTIGATION, SAMPLE, assert_shown, check, let_panics_unwind};
 
 /// The settings and the evidence of a book whose workload said [`VALUE`]. Only one thread looks at it.
 struct Book(Config, Store);
 
-/// SAFETY: libFuzzer runs a target in one thread; the cell in [`Templates`] is never shared.
+/// SAFETY: libFuzzer runs a target in one thread; the cell in the book's templates is never shared.
 unsafe impl Sync for Book {}
 /// SAFETY: as above.
 unsafe impl Send for Book {}
@@ -49,10 +48,9 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| {
         age_s: Some(0),
     };
     let store = Store {
-        investigation: INVESTIGATION.clone(),
         loaded: vec![loaded],
         absent: vec![("guest:test-1".into(), "there is no evidence of it".into())],
-        templates: Templates::default(),
+        ..Store::new(INVESTIGATION.clone())
     };
     Book(config, store)
 });

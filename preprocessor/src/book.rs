@@ -1,5 +1,6 @@
 //! A whole book: every chapter taken apart, every claim judged, every chapter filled, every complaint collected.
 
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -158,7 +159,9 @@ pub fn build(
         let warnings = crate::capture::refresh(&place.root, config, &here);
         match load(place, config, &here) {
             Ok(store) => {
-                let indexed = index(&store);
+                // The program ends with this book: taking megabytes of evidence apart again would be for nothing.
+                let store = ManuallyDrop::new(store);
+                let indexed = ManuallyDrop::new(index(&store));
                 let facts = Facts::new(config, &store, &indexed);
                 let mut outcome = fill_all(chapters, &facts, target);
                 outcome.report.problems.extend(warnings);

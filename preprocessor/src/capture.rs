@@ -39,12 +39,9 @@ pub fn refresh(root: &Path, config: &Config, here: &Here) -> Vec<Diagnostic> {
         }
     };
     let mut warnings = Vec::new();
-    for machine in &config.machines {
+    for machine in not_fresh(root, config, &investigation, here) {
         let file = root.join(CAPTURED).join(evidence_file(machine));
         let is_fresh = || is_fresh(&file, &investigation, config, here);
-        if is_fresh() {
-            continue;
-        }
         let Some(collector) = collector() else {
             warnings.push(
                 warn(format!(
@@ -106,6 +103,32 @@ fn lock(root: &Path) -> std::io::Result<File> {
         .open(folder.join("lock"))?;
     file.lock()?;
     Ok(file)
+}
+
+/// The machines on which there is something to capture; all are looked at at once.
+fn not_fresh<'c>(
+    root: &Path,
+    config: &'c Config,
+    investigation: &Investigation,
+    here: &Here,
+) -> Vec<&'c String> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = config
+            .machines
+            .iter()
+            .map(|machine| {
+                let file = root.join(CAPTURED).join(evidence_file(machine));
+                let thread = scope.spawn(move || is_fresh(&file, investigation, config, here));
+                (machine, thread)
+            })
+            .collect();
+        let stale = threads.into_iter().filter_map(|(machine, thread)| {
+            let fresh = thread.join();
+            let fresh = fresh.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (!fresh).then_some(machine)
+        });
+        stale.collect()
+    })
 }
 
 fn is_fresh(file: &Path, investigation: &Investigation, config: &Config, here: &Here) -> bool {

@@ -1,6 +1,7 @@
 //! Escaping by place: whatever a value holds, it cannot break out of where it stands.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use crate::syntax::OPEN;
 
@@ -40,7 +41,8 @@ fn replace(text: &str, bad: impl Fn(char) -> bool) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     };
-    if !text.chars().any(&bad) {
+    // Nearly all text is printable ASCII, of which nothing is bad.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(&bad) {
         return text;
     }
     let mut out = String::with_capacity(text.len() + 8);
@@ -65,15 +67,19 @@ pub fn html(text: &str) -> String {
 
 /// [`html`] at the end of `out`.
 pub fn push_html(out: &mut String, text: &str) {
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() || c == ' ' || !c.is_ascii() {
-            out.push(c);
-        } else {
-            out.push_str("&#");
-            out.push_str(&u32::from(c).to_string());
-            out.push(';');
-        }
+    // Pages hold megabytes of it: the references are written once.
+    static REFERENCES: LazyLock<Vec<String>> =
+        LazyLock::new(|| (0..128).map(|code| format!("&#{code};")).collect());
+    out.reserve(text.len() + text.len() / 2);
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == ' ' || !c.is_ascii();
+    let mut rest = text;
+    while let Some(at) = rest.find(|c| !plain(c)) {
+        out.push_str(&rest[..at]);
+        // It is ASCII, so one byte.
+        out.push_str(&REFERENCES[usize::from(rest.as_bytes()[at])]);
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
 }
 
 /// For an unquoted HTML attribute: spaces too.

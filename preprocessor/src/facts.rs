@@ -62,11 +62,20 @@ pub struct Facts<'a> {
 
 /// The index of all machines of a store.
 pub fn index(store: &Store) -> Vec<Indexed<'_>> {
-    store
-        .loaded
-        .iter()
-        .map(|loaded| Indexed::new(&loaded.evidence))
-        .collect()
+    // Each takes as long as reading its evidence, and none needs another.
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = store
+            .loaded
+            .iter()
+            .map(|loaded| &loaded.evidence)
+            .map(|evidence| scope.spawn(move || Indexed::new(evidence)))
+            .collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join();
+        let finished = threads.into_iter().map(join);
+        finished
+            .map(|index| index.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
 }
 
 /// Whether an experiment ran on this machine, all its required probes attached and nothing was lost.

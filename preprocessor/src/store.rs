@@ -1,5 +1,6 @@
 //! The evidence of a book: which file speaks for each machine, and how far it can be trusted.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -63,6 +64,18 @@ pub struct Store {
     pub absent: Vec<(String, String)>,
     /// The book's templates.
     pub templates: Templates,
+}
+
+impl Store {
+    /// What is planned, and no evidence yet.
+    pub fn new(investigation: Investigation) -> Self {
+        Store {
+            investigation,
+            loaded: Vec::new(),
+            absent: Vec::new(),
+            templates: Templates::default(),
+        }
+    }
 }
 
 /// The machine and the moment at which the book is built.
@@ -162,23 +175,20 @@ pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<
 pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Diagnostic>> {
     let root = place.root.as_path();
     let investigation = investigation(root, config)?;
-    let mut store = Store {
-        investigation,
-        loaded: Vec::new(),
-        absent: Vec::new(),
-        templates: Templates::default(),
-    };
+    let mut store = Store::new(investigation);
     let mut problems = Vec::new();
     match Templates::load(root, &place.theme) {
         Ok(templates) => store.templates = templates,
         Err(wrong) => problems.extend(wrong),
     }
+    let mut ahead = read_ahead(root, config);
     for machine in &config.machines {
         let name = evidence_file(machine);
         let mut found = false;
         for (folder, origin) in [(CAPTURED, Origin::Captured), (RECORDED, Origin::Recorded)] {
             let file = Path::new(folder).join(&name);
-            match read(&root.join(&file)) {
+            let known = ahead.remove(&file);
+            match known.unwrap_or_else(|| read(&root.join(&file))) {
                 Ok(None) => continue,
                 Ok(Some(evidence)) if evidence.machine.name != *machine => {
                     let other = &evidence.machine.name;
@@ -259,6 +269,25 @@ pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Di
         ]);
     }
     Ok(store)
+}
+
+/// Reads what was captured on all machines at once: documents are large.
+fn read_ahead(root: &Path, config: &Config) -> HashMap<PathBuf, Result<Option<Evidence>, String>> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = config
+            .machines
+            .iter()
+            .map(|machine| Path::new(CAPTURED).join(evidence_file(machine)))
+            .map(|file| scope.spawn(|| (read(&root.join(&file)), file)))
+            .collect();
+        let finished = threads.into_iter().map(|thread| {
+            let (read, file) = thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (file, read)
+        });
+        finished.collect()
+    })
 }
 
 /// The evidence as it may be shown, and the raw evidence if that is another.

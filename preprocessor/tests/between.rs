@@ -13,16 +13,15 @@ use mdbook_qed::fill::Target;
 use mdbook_qed::protocol::Markdown;
 use mdbook_qed::store::{Loaded, Origin, Store};
 use mdbook_qed::syntax::{Found, find};
-use mdbook_qed::template::Templates;
 use proptest::prelude::*;
 
 /// The settings and the evidence of a book, without a disk.
 fn store() -> (Config, Store) {
     let machine = "guest:test-1";
     let config = config::read(&serde_json::json!({ "machines": [machine] }), None).unwrap();
+    let investigation =
+        qed_evidence::investigation::parse("test.toml", common::INVESTIGATION).unwrap();
     let store = Store {
-        investigation: qed_evidence::investigation::parse("test.toml", common::INVESTIGATION)
-            .unwrap(),
         loaded: vec![Loaded {
             machine: machine.into(),
             evidence: common::evidence(machine, 0, VALUE),
@@ -33,8 +32,7 @@ fn store() -> (Config, Store) {
             stale: vec![],
             age_s: Some(0),
         }],
-        absent: vec![],
-        templates: Templates::default(),
+        ..Store::new(investigation)
     };
     (config, store)
 }

@@ -61,7 +61,8 @@ fn groups<'l>(leaves: &'l Leaves<'_>) -> Vec<(&'l str, Vec<(&'l str, &'l Leaf<'l
 /// The document, packed.
 fn download(evidence: &qed_evidence::Evidence) -> Result<Download, String> {
     let text = qed_evidence::reader::write(evidence).map_err(|error| error.to_string())?;
-    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    // Packing well takes longer than all the rest of a page, at every build.
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     let packed = packer
         .write_all(text.as_bytes())
         .and_then(|()| packer.finish());
@@ -73,14 +74,9 @@ fn download(evidence: &qed_evidence::Evidence) -> Result<Download, String> {
     })
 }
 
-/// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
-    let facts = request.facts;
-    let machine = request
-        .machine()?
-        .unwrap_or_else(|| facts.default_machine("run"));
-    let loaded = &facts.loaded[machine];
-    let groups: Vec<Group> = groups(&facts.catalog.machines[machine].leaves)
+/// All values as text, by experiment.
+fn listed(leaves: &Leaves<'_>) -> Vec<Group> {
+    groups(leaves)
         .into_iter()
         .map(|(name, leaves)| {
             let width = leaves.iter().map(|(path, _)| path.len()).max().unwrap_or(0);
@@ -102,23 +98,43 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
                 text: lines.join("\n"),
             }
         })
-        .collect();
-    let (download, withheld) = if facts.hides(machine) {
-        let why = format!(
-            "The document itself is not published: it holds addresses of {}, which is a live machine, and one of \
-             them would tell where its kernel is until it is booted again. The values above have stand-ins in \
-             their place.",
-            loaded.machine
-        );
-        (None, Some(why))
-    } else {
-        match download(&loaded.evidence) {
-            Ok(download) => (Some(download), None),
-            Err(why) => (
-                None,
-                Some(format!("The document cannot be downloaded: {why}.")),
-            ),
+        .collect()
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let facts = request.facts;
+    let machine = request
+        .machine()?
+        .unwrap_or_else(|| facts.default_machine("run"));
+    let loaded = &facts.loaded[machine];
+    let leaves = &facts.catalog.machines[machine].leaves;
+    let hidden = facts.hides(machine);
+    // Packing takes as long as writing all values out, so both are done at once.
+    let (groups, packed) = std::thread::scope(|scope| {
+        let packing = (!hidden).then(|| scope.spawn(|| download(&loaded.evidence)));
+        let groups = listed(leaves);
+        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+            let joined = thread.join();
+            joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        (groups, packing.map(join))
+    });
+    let (download, withheld) = match packed {
+        None => {
+            let why = format!(
+                "The document itself is not published: it holds addresses of {}, which is a live machine, and one of \
+                 them would tell where its kernel is until it is booted again. The values above have stand-ins in \
+                 their place.",
+                loaded.machine
+            );
+            (None, Some(why))
         }
+        Some(Ok(download)) => (Some(download), None),
+        Some(Err(why)) => (
+            None,
+            Some(format!("The document cannot be downloaded: {why}.")),
+        ),
     };
     let data = Data {
         caption: caption(facts, machine, "All that was captured"),
