@@ -62,12 +62,13 @@ pub struct Facts<'a> {
 
 /// The index of all machines of a store.
 pub fn index(store: &Store) -> Vec<Indexed<'_>> {
-    // Each takes as long as reading its evidence, and none needs another.
+    index_all(store.loaded.iter().map(|loaded| &loaded.evidence))
+}
+
+/// The indexes of several documents, made at the same time: each takes as long as reading it.
+pub fn index_all<'e>(documents: impl Iterator<Item = &'e Evidence>) -> Vec<Indexed<'e>> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = store
-            .loaded
-            .iter()
-            .map(|loaded| &loaded.evidence)
+        let threads: Vec<_> = documents
             .map(|evidence| scope.spawn(move || Indexed::new(evidence)))
             .collect();
         let join = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join();

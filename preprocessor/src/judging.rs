@@ -8,7 +8,7 @@ use qed_evidence::redact::scrub;
 use qed_evidence::resolve::{Catalog, Indexed};
 use serde::{Deserialize, Serialize};
 
-use crate::facts::Facts;
+use crate::facts::{Facts, index_all};
 use crate::store::Loaded;
 
 /// A verdict as it may be told.
@@ -102,9 +102,10 @@ impl<'a> Bench<'a> {
     pub fn new(loaded: &'a [Loaded]) -> Self {
         let raw = loaded
             .iter()
-            .map(|machine| Indexed::new(machine.raw.as_ref().unwrap_or(&machine.evidence)))
-            .collect();
-        Bench { raw }
+            .map(|machine| machine.raw.as_ref().unwrap_or(&machine.evidence));
+        Bench {
+            raw: index_all(raw),
+        }
     }
 
     /// Judges a claim on all machines, in their order.
