@@ -64,7 +64,10 @@ pub fn finish(
         (None, Ok(id)) => match debuginfo::open_matching(&fixed.vmlinux, id) {
             (Some(vmlinux), _) => Ok(vmlinux),
             (None, refused) => {
-                let refused: Vec<String> = refused.iter().map(ToString::to_string).collect();
+                let refused: Vec<String> = refused
+                    .iter()
+                    .map(debuginfo::Mismatch::for_evidence)
+                    .collect();
                 Err(if refused.is_empty() {
                     "no vmlinux of this kernel was found: install its debug package, or say --debuginfo VMLINUX".into()
                 } else {

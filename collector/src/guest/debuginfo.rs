@@ -38,7 +38,12 @@ pub fn of_package(
     };
     let Some(sidecar) = &kernel.package else {
         return Err(failed(
-            &kernel.path.display().to_string(),
+            // Without its folder, which is the user's: this gets into evidence.
+            &kernel
+                .path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy(),
             "it did not come from a package".into(),
         ));
     };

@@ -80,6 +80,23 @@ pub enum Mismatch {
     },
 }
 
+impl Mismatch {
+    /// What evidence may say of it: a folder that a user has chosen tells about that user.
+    pub fn for_evidence(&self) -> String {
+        let (Self::Absent { path }
+        | Self::Unreadable { path, .. }
+        | Self::NotAVmlinux { path, .. }
+        | Self::OtherBuild { path, .. }) = self;
+        let usual = ["/usr", "/lib", "/boot"];
+        let text = self.to_string();
+        if usual.iter().any(|folder| path.starts_with(folder)) {
+            return text;
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        text.replace(&path.display().to_string(), &name)
+    }
+}
+
 /// A vmlinux whose build id is known.
 #[derive(Debug)]
 pub struct Vmlinux {
@@ -131,6 +148,15 @@ pub fn open_matching(candidates: &[PathBuf], wanted: &BuildId) -> (Option<Vmlinu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that evidence names a file of a user without its folder, and one of the system with it.
+    #[test]
+    fn folders_of_users() {
+        let told = |path: &str| Mismatch::Absent { path: path.into() }.for_evidence();
+        assert_eq!(told("/home/alice/vmlinux"), "vmlinux: not there");
+        let usual = "/usr/lib/debug/boot/vmlinux-6.1";
+        assert_eq!(told(usual), format!("{usual}: not there"));
+    }
 
     /// Check that the build id comes first, and that a release cannot lead out of the folders.
     #[test]
