@@ -40,7 +40,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let message = failure.message.trim_end();
+            // What is printed ends up in logs: no address of this machine may.
+            let message = qed_evidence::redact::scrub(failure.message.trim_end());
             // A diagnostic already says what it is.
             if message.starts_with("error") || message.starts_with("\u{1b}") {
                 eprintln!("{message}");

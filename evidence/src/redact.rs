@@ -1,10 +1,10 @@
 //! Redaction: a live machine's evidence without what would tell where its kernel is.
 //!
-//! Pointers become pseudonyms. Those into a symbol of the kernel are laid out by the symbols' names and sizes, which
-//! anyone can read in the published build: `symbol+0x1f` says as much. All others are numbered in the order of the
-//! places where the document names them. So a pseudonym is a function of which pointers are equal, of what is public,
-//! and of nothing else: neither order nor distance survives, and there is no key that could become known. Everything else that says where something is becomes unavailable, with
-//! the reason. What is left is evidence of the same schema: a claim that needs no more than the equality of pointers
+//! Pointers become pseudonyms. Those into a symbol of the kernel are laid out by the symbols' names and the bytes of
+//! them that the document shows: `symbol+0x1f` says as much. All others are numbered in the order of the places where
+//! the document names them. So a pseudonym is a function of which pointers are equal, of what is shown anyway, and of
+//! nothing else: neither order nor distance survives, and there is no key that could become known. Everything else that
+//! says where something is becomes unavailable, with the reason. What is left is evidence of the same schema: a claim that needs no more than the equality of pointers
 //! comes to the same verdict, one that needs more is UNVERIFIED.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value as Json, json};
 
 use crate::document::Evidence;
-use crate::names::{Names, Symbol};
+use crate::names::Names;
 use crate::reader::{self, ReadError};
 use crate::secrets::{
     self, Searcher, Secret, integer, is_address, is_pointer, numbers_in, value_kind,
@@ -61,7 +61,7 @@ pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
     let mut parts = low_halves(&document);
     parts.extend(secrets.keys().filter_map(Secret::as_slide));
     let mut names = evidence.names.clone();
-    let layout = Layout::new(&mut names);
+    let layout = Layout::new(&mut names, &addresses(&document));
     document["names"] = serde_json::to_value(&names)?;
     let mut redaction = Redaction {
         numbers: BTreeMap::new(),
@@ -102,6 +102,30 @@ pub fn scrub(text: &str) -> String {
     out
 }
 
+/// All addresses that stand in the document as such, but for the table of symbols, and which of them stands first.
+fn addresses(document: &Json) -> BTreeMap<u64, usize> {
+    fn walk(node: &Json, out: &mut BTreeMap<u64, usize>) {
+        match node {
+            Json::Object(map) => map.values().for_each(|child| walk(child, out)),
+            Json::Array(list) => list.iter().for_each(|child| walk(child, out)),
+            Json::String(text) => {
+                if let Ok(address) = text.parse::<Address>() {
+                    let next = out.len();
+                    out.entry(address.0).or_insert(next);
+                }
+            }
+            Json::Number(_) | Json::Bool(_) | Json::Null => {}
+        }
+    }
+    let mut out = BTreeMap::new();
+    for (name, section) in document.as_object().into_iter().flatten() {
+        if name != "names" {
+            walk(section, &mut out);
+        }
+    }
+    out
+}
+
 /// The lower halves of all pointers: a number of 32 bits that is equal to one is taken for it.
 fn low_halves(node: &Json) -> BTreeSet<u64> {
     fn walk(node: &Json, out: &mut BTreeSet<u64>) {
@@ -132,8 +156,8 @@ const BYTES: &str = "withheld: memory of this live machine can hold addresses";
 const TEXT: &str = "withheld: this text holds an address of this live machine";
 const TASK: &str = "withheld: the name of another task of this live machine";
 
-/// Memory as long as this can hold the better part of an address.
-const HARMLESS_BYTES: usize = 3;
+/// Longer memory can hold a part of an address, and two bytes of machine code the first one of a distance.
+const HARMLESS_BYTES: usize = 1;
 
 /// Kernel threads whose names say nothing about a machine; what follows the name (a CPU, a queue) is left out.
 const KERNEL_THREADS: &[&str] = &[
@@ -159,15 +183,27 @@ struct Layout {
 }
 
 impl Layout {
-    /// Lays the symbols out, and puts them into that order. What is no pointer keeps its place, ahead of all others.
-    fn new(names: &mut Names) -> Self {
-        names.symbols.sort_by(|a, b| {
-            let key = |s: &Symbol| (is_pointer(s.address.0), s.name.clone(), s.size);
-            match (is_pointer(a.address.0), is_pointer(b.address.0)) {
-                (false, false) => a.address.cmp(&b.address),
-                _ => key(a).cmp(&key(b)),
-            }
-        });
+    /// Lays the symbols out, and puts them into that order. What is no pointer keeps its place, ahead of all others. A
+    /// symbol becomes as long as the last of its bytes that is used: its end was where the next one begins, which for
+    /// a module or a trampoline is a distance of this boot. Of two that are alike, the one that is used first is first.
+    fn new(names: &mut Names, used: &BTreeMap<u64, usize>) -> Self {
+        let mut keyed: Vec<_> = names
+            .symbols
+            .drain(..)
+            .map(|mut symbol| {
+                let start = symbol.address.0;
+                if !is_pointer(start) {
+                    return ((false, start, String::new(), 0, 0), symbol);
+                }
+                let own = used.range(start..start.saturating_add(symbol.size));
+                let last = own.clone().next_back().map_or(start, |(last, _)| *last);
+                symbol.size = last - start + 1;
+                let first = own.map(|(_, place)| *place).min().unwrap_or(usize::MAX);
+                ((true, 0, symbol.name.clone(), symbol.size, first), symbol)
+            })
+            .collect();
+        keyed.sort_by(|a, b| a.0.cmp(&b.0));
+        names.symbols = keyed.into_iter().map(|(_, symbol)| symbol).collect();
         let mut layout = Layout {
             symbols: BTreeMap::new(),
             end: 1,

@@ -91,6 +91,11 @@ impl Secret {
         Secret { kind, bytes }
     }
 
+    /// A slide.
+    pub fn slide(bytes: u64) -> Self {
+        Secret::number(Kind::Slide, bytes)
+    }
+
     /// The number, if it is a slide.
     pub(crate) fn as_slide(&self) -> Option<u64> {
         self.as_number().filter(|_| self.kind == Kind::Slide)

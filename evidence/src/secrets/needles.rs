@@ -51,6 +51,9 @@ pub struct Searcher {
 /// What separates groups of digits.
 const GAPS: &[&str] = &[" ", "_", ",", "'", "\u{a0}", "\u{202f}", ":", "-"];
 
+/// What stands between bytes besides: in a URL, in a string of C, in a list of numbers.
+const BETWEEN_BYTES: &[&str] = &["%", "\\x", ", 0x", ",0x", " 0x"];
+
 #[derive(Default)]
 struct Needles {
     patterns: Vec<Vec<u8>>,
@@ -185,6 +188,9 @@ fn pointer(number: u64, secret: usize, any_case: &mut Needles, exact: &mut Needl
     if long && detailed(low) {
         let form = "the last eight hexadecimal digits";
         any_case.add(secret, form, Around::HexEnd, format!("{low:x}"));
+        for more in 9..tail.len() {
+            any_case.add(secret, form, Around::HexEnd, &tail[tail.len() - more..]);
+        }
         let form = "the lowest 32 bits in decimal";
         exact.add(secret, form, Around::DecimalEnd, low.to_string());
         let signed = low.cast_signed();
@@ -220,6 +226,19 @@ fn pointer(number: u64, secret: usize, any_case: &mut Needles, exact: &mut Needl
             Around::Anything,
             hex::encode(&little[..6]),
         );
+        // Cut off at the end, or as the number of a page: what is left says where the kernel is.
+        if digits.len() == 16 {
+            for length in 11..=14 {
+                let form = "the first hexadecimal digits";
+                any_case.add(secret, form, Around::HexEnd, &digits[..length]);
+            }
+        }
+        for gap in BETWEEN_BYTES {
+            for bytes in [&little[..6], &big[2..]] {
+                let bytes = in_groups(&hex::encode(bytes), 2, gap);
+                any_case.add(secret, "bytes in hexadecimal", Around::Anything, bytes);
+            }
+        }
         for gap in GAPS {
             let form = "hexadecimal in groups";
             any_case.add(secret, form, Around::Anything, in_groups(tail, 4, gap));
