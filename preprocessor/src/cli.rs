@@ -89,14 +89,22 @@ enum Command {
         /// The folder of the book
         #[arg(long, default_value = ".")]
         book: PathBuf,
-        /// The history that was published last, to be continued
-        #[arg(long)]
-        history: Option<PathBuf>,
     },
     /// Writes the book's evidence as it may leave this machine, with the verdicts that take what stays here
     Redact {
         /// The folder to write to
         to: PathBuf,
+        /// Only the evidence of this machine. Can be repeated
+        #[arg(long)]
+        machine: Vec<String>,
+        /// The folder of the book
+        #[arg(long, default_value = ".")]
+        book: PathBuf,
+    },
+    /// Takes over what `redact` wrote on other machines: their evidence and verdicts become this book's
+    Merge {
+        /// A folder with a folder from each of them
+        from: PathBuf,
         /// The folder of the book
         #[arg(long, default_value = ".")]
         book: PathBuf,
@@ -135,12 +143,9 @@ pub fn run() -> u8 {
             evidence,
             addresses,
         }) => commands::verify::run(&site, evidence.as_deref(), addresses),
-        Some(Command::Publish {
-            site,
-            book,
-            history,
-        }) => commands::publish::run(&book, &site, history.as_deref()),
-        Some(Command::Redact { to, book }) => commands::redact::run(&book, &to),
+        Some(Command::Publish { site, book }) => commands::publish::run(&book, &site),
+        Some(Command::Redact { to, machine, book }) => commands::redact::run(&book, &to, &machine),
+        Some(Command::Merge { from, book }) => commands::merge::run(&book, &from),
         Some(Command::Init { dir }) => commands::init::run(&dir),
         Some(Command::Template { name }) => commands::template(name.as_deref()),
         Some(Command::Schema) => commands::schema(),

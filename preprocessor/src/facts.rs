@@ -14,6 +14,7 @@ use qed_evidence::{Evidence, Value};
 
 use crate::config::Config;
 use crate::format::As;
+use crate::history::History;
 use crate::store::{Loaded, Store};
 use crate::template::Templates;
 
@@ -48,6 +49,8 @@ pub struct Facts<'a> {
     pub loaded: &'a [Loaded],
     /// Machines that have none, and why.
     pub absent: &'a [(String, String)],
+    /// The captures that were published before.
+    pub history: &'a History,
     /// What its HTML is made with.
     pub templates: &'a Templates,
     /// Paths and their values.
@@ -150,6 +153,7 @@ impl<'a> Facts<'a> {
             config,
             loaded: &store.loaded,
             absent: &store.absent,
+            history: &store.history,
             templates: &store.templates,
             catalog: Catalog {
                 investigation: &store.investigation,

@@ -381,7 +381,8 @@ impl Fill<'_, '_> {
     /// Says at the top of the page where its values come from.
     fn page(&mut self, more: &[usize]) {
         let shows_something = !self.uses.is_empty() || !self.chapter.blocks.is_empty();
-        if !shows_something {
+        let literal = self.chapter.escapes.len();
+        if !shows_something && page::recorded(self.facts).is_empty() {
             self.edits.extend(literals(self.chapter, self.target));
             return;
         }
@@ -391,14 +392,13 @@ impl Fill<'_, '_> {
             heading.start + text.trim_end().len()
         });
         let block = match self.target {
-            Target::Html => page::html(
-                self.facts,
-                &self.uses,
-                &machines,
-                self.chapter.escapes.len(),
-            ),
+            Target::Html if !shows_something => page::recorded_html(self.facts, literal),
+            Target::Html => page::html(self.facts, &self.uses, &machines, literal),
             Target::Text => {
-                let text = page::text(self.facts, &machines);
+                let text = match shows_something {
+                    true => page::text(self.facts, &machines),
+                    false => page::notices(self.facts, &page::recorded(self.facts)).join("\n"),
+                };
                 text.lines()
                     .map(|line| format!("> {}  ", escape::markdown(line)))
                     .collect::<Vec<_>>()

@@ -55,6 +55,33 @@ pub struct Capture {
     pub verdicts: BTreeMap<String, usize>,
 }
 
+impl Capture {
+    /// Whether it was made in a throwaway guest.
+    pub fn is_of_guest(&self) -> bool {
+        self.machine.starts_with("guest:")
+    }
+}
+
+/// What changed from a capture of a machine to its next, a phrase each.
+pub fn changes(before: &Capture, after: &Capture) -> Vec<String> {
+    let mut out = Vec::new();
+    if before.kernel != after.kernel {
+        out.push(format!("kernel {} → {}", before.kernel, after.kernel));
+    }
+    let words: std::collections::BTreeSet<&String> = before
+        .verdicts
+        .keys()
+        .chain(after.verdicts.keys())
+        .collect();
+    for word in words {
+        let count = |capture: &Capture| capture.verdicts.get(word).copied().unwrap_or(0);
+        if count(before) != count(after) {
+            out.push(format!("{word} {} → {}", count(before), count(after)));
+        }
+    }
+    out
+}
+
 /// The captures that a book shows now.
 pub fn captures(facts: &Facts<'_>, claims: &Claims) -> Vec<Capture> {
     facts
@@ -83,6 +110,11 @@ pub fn captures(facts: &Facts<'_>, claims: &Claims) -> Vec<Capture> {
             }
         })
         .collect()
+}
+
+/// The history of a book: what was published before, and what it shows now.
+pub fn of_book(facts: &Facts<'_>, claims: &Claims) -> History {
+    continued(facts.history.clone(), captures(facts, claims))
 }
 
 /// Reads a history. The error is a reason.
@@ -155,6 +187,21 @@ mod tests {
             (Some(2 << 20), "6.1")
         );
         assert_eq!(new.captures[1].verdicts["FAIL"], 1);
+    }
+
+    /// Check that each change between two captures is told, and none where there is none.
+    #[test]
+    fn tells_changes() {
+        let before = capture(1, "2026-01-01T00:00:00Z");
+        let mut after = capture(1, "2026-01-02T00:00:00Z");
+        after.slide = None;
+        assert!(changes(&before, &after).is_empty());
+        after.kernel = "6.12".into();
+        after.verdicts = BTreeMap::from([("FAIL".into(), 1)]);
+        assert_eq!(
+            changes(&before, &after),
+            ["kernel 6.1 → 6.12", "FAIL 0 → 1", "PASS 1 → 0"]
+        );
     }
 
     /// Check that the oldest captures go when there are too many.

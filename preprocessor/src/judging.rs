@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Claim, Control, Judgement, Verdict, judge};
-use qed_evidence::redact::scrub;
+use qed_evidence::redact::{is_redacted, scrub};
 use qed_evidence::resolve::{Catalog, Indexed};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,8 @@ pub const TRAVELLED: &str = "verdicts";
 pub struct Travelled {
     /// `run.id` of the evidence.
     run: String,
+    /// SHA-256 of the evidence as it travels, hex: the verdicts count for exactly this document.
+    evidence: String,
     /// By the claims' ids.
     claims: BTreeMap<String, TravelledVerdict>,
 }
@@ -51,6 +53,15 @@ const VERDICTS: [Verdict; 5] = [
     Verdict::Error,
 ];
 
+/// The digest of a document in the form in which it is written.
+fn digest(evidence: &Evidence) -> String {
+    // What was read can be written; if not, it fits no digest.
+    qed_evidence::reader::write(evidence).map_or_else(
+        |_| String::new(),
+        |text| crate::sealed::digest(text.as_bytes()),
+    )
+}
+
 impl Travelled {
     /// The verdicts on this machine, for the way.
     pub fn new<'c>(
@@ -69,6 +80,7 @@ impl Travelled {
             .collect();
         Travelled {
             run: evidence.run.id.clone(),
+            evidence: digest(evidence),
             claims,
         }
     }
@@ -78,6 +90,9 @@ impl Travelled {
         let read: Travelled = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if read.run != evidence.run.id {
             return Err("they belong to another capture".into());
+        }
+        if read.evidence != digest(evidence) {
+            return Err("the evidence was changed since they were reached on it".into());
         }
         Ok(read)
     }
@@ -124,13 +139,10 @@ impl<'a> Bench<'a> {
                 let travelled = loaded.verdicts.as_ref().and_then(|v| v.on(claim));
                 let judgement = match (&loaded.raw, travelled) {
                     (Some(_), _) => tell(judge(claim, &catalog, raw), told),
-                    // Only what is withheld is taken on trust; the rest is judged again.
-                    (None, Some(verdict)) if supported == Verdict::Unverified => Judgement {
-                        reason: told.reason.filter(|_| verdict == Verdict::Unverified),
-                        verdict,
-                        ..told
-                    },
-                    (None, _) => told,
+                    (None, Some(verdict)) => {
+                        travelled_verdict(verdict, is_redacted(&loaded.evidence), told)
+                    }
+                    (None, None) => told,
                 };
                 Told {
                     judgement,
@@ -138,6 +150,30 @@ impl<'a> Bench<'a> {
                 }
             })
             .collect()
+    }
+}
+
+/// The judgement where a verdict came along with the evidence. Only what is withheld is taken on trust; the rest is
+/// judged again, and has to come to the same.
+fn travelled_verdict(verdict: Verdict, redacted: bool, told: Judgement) -> Judgement {
+    if verdict == told.verdict {
+        return told;
+    }
+    if redacted && told.verdict == Verdict::Unverified {
+        return Judgement {
+            reason: None,
+            verdict,
+            ..told
+        };
+    }
+    let reason = format!(
+        "it was {verdict} where it was captured, and the evidence that came from there makes it {}",
+        told.verdict
+    );
+    Judgement {
+        reason: Some(reason),
+        verdict: Verdict::Error,
+        ..told
     }
 }
 
@@ -160,23 +196,40 @@ fn tell(raw: Judgement, mut told: Judgement) -> Judgement {
     told.diagnostic = raw.diagnostic.map(|mut diagnostic| {
         diagnostic.message = without_numbers(&diagnostic.message);
         diagnostic.label.clear();
+        diagnostic.help = diagnostic.help.as_deref().map(without_numbers);
         diagnostic
     });
     told
 }
 
-/// A reason without numbers that could be computed from an address.
+/// A reason without numbers, but for those that stand in backticks as parts of names and expressions.
 fn without_numbers(reason: &str) -> String {
-    let reason = scrub(reason);
+    let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    without_addresses(reason)
+        .split_inclusive('`')
+        .enumerate()
+        .map(|(index, piece)| match index % 2 {
+            0 => replaced(piece, is_number),
+            _ => piece.to_owned(),
+        })
+        .collect()
+}
+
+/// A message without words that could be an address, a part of one, or a slide.
+pub fn without_addresses(message: &str) -> String {
     let long = |word: &str| word.len() >= 5 && word.bytes().any(|b| b.is_ascii_digit());
-    reason
-        .split_inclusive(|c: char| !c.is_ascii_alphanumeric())
+    let is_hex = |word: &str| word.chars().all(|c| c.is_ascii_hexdigit() || c == 'x');
+    replaced(&scrub(message), |word| long(word) && is_hex(word))
+}
+
+/// A text with an ellipsis in the place of such words.
+fn replaced(text: &str, is_one: impl Fn(&str) -> bool) -> String {
+    text.split_inclusive(|c: char| !c.is_ascii_alphanumeric())
         .map(|piece| {
             let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-            if long(word) && word.chars().all(|c| c.is_ascii_hexdigit() || c == 'x') {
-                piece.replacen(word, "…", 1)
-            } else {
-                piece.to_owned()
+            match is_one(word) {
+                true => piece.replacen(word, "…", 1),
+                false => piece.to_owned(),
             }
         })
         .collect()
@@ -186,21 +239,25 @@ fn without_numbers(reason: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Check that a reason keeps its words and small numbers and loses what could say where something is.
+    /// Check that a reason keeps its words and loses what could say where something is.
     #[test]
     fn numbers() {
         assert_eq!(
             without_numbers(
-                "`x`: overflow: the result is 503316480, not 3 of 0x1e000000 at sock_alloc"
+                "`x > 3`: overflow: the result is 503316480, or 480 MiB, not 3 of 0x1e000000 at sock_alloc"
             ),
-            "`x`: overflow: the result is …, not 3 of … at sock_alloc"
+            "`x > 3`: overflow: the result is …, or … MiB, not … of … at sock_alloc"
+        );
+        assert_eq!(
+            without_addresses(
+                "line 3 column 17: `0xffffffff912345678` is no address, nor 91234568"
+            ),
+            "line 3 column 17: `…` is no address, nor …"
         );
     }
 
-    /// Check that a verdict on raw evidence brings no value of it along.
-    #[test]
-    fn tells_nothing() {
-        let judgement = |verdict, reason: Option<&str>, was: &str| Judgement {
+    fn judgement(verdict: Verdict, reason: Option<&str>, was: &str) -> Judgement {
+        Judgement {
             verdict,
             operands: Vec::new(),
             when_operands: Vec::new(),
@@ -213,7 +270,33 @@ mod tests {
             }),
             idle: Vec::new(),
             diagnostic: None,
-        };
+        }
+    }
+
+    /// Check that a verdict that came along counts for what is withheld, and for nothing else: where the evidence itself
+    /// says something else, neither is believed.
+    #[test]
+    fn verdicts_that_came_along() {
+        use Verdict::{Error, Fail, Pass, Unverified};
+        for (came, redacted, own, expected) in [
+            (Pass, true, Unverified, Pass),
+            (Fail, true, Unverified, Fail),
+            (Pass, true, Pass, Pass),
+            (Pass, true, Fail, Error),
+            (Fail, true, Pass, Error),
+            (Unverified, true, Pass, Error),
+            (Pass, false, Unverified, Error),
+            (Pass, false, Pass, Pass),
+        ] {
+            let told = travelled_verdict(came, redacted, judgement(own, None, "1"));
+            assert_eq!(told.verdict, expected, "{came} on {own}");
+            assert_eq!(told.reason.is_some(), expected == Error);
+        }
+    }
+
+    /// Check that a verdict on raw evidence brings no value of it along.
+    #[test]
+    fn tells_nothing() {
         let told = tell(
             judgement(Verdict::Pass, None, "0xffffffff91234568"),
             judgement(Verdict::Unverified, Some("withheld"), "pointer#1"),

@@ -2,11 +2,21 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
 use qed_evidence::Evidence;
 use qed_evidence::redact::is_redacted;
-use qed_evidence::secrets::{Found, Searcher, known, secrets};
+use qed_evidence::secrets::{Found, Searcher, Secret, known, secrets};
 
 use crate::config::Addresses;
+use crate::history::History;
+
+/// What stands before a packed document that a page offers for download.
+const PACKED: &str = "data:application/gzip;base64,";
+
+/// Of a packed document no more is unpacked than evidence can be long.
+const UNPACKED: u64 = qed_evidence::reader::MAX_BYTES as u64;
 
 /// What a machine's site files are searched for.
 #[derive(Debug)]
@@ -15,13 +25,25 @@ pub struct Check {
     searcher: Searcher,
 }
 
-/// Prepares the search: for each machine of `raw` that must not be known, all that its evidence says of addresses.
-pub fn checks(raw: &[Evidence], addresses: Addresses) -> Result<Vec<Check>, String> {
+/// Prepares the search: for each machine of `raw` that must not be known, all that its evidence says of addresses. A
+/// slide that `history` has of a throwaway guest is no secret: there are only some hundred slides.
+pub fn checks(
+    raw: &[Evidence],
+    addresses: Addresses,
+    history: &History,
+) -> Result<Vec<Check>, String> {
+    let of_guests: BTreeSet<Secret> = history
+        .captures
+        .iter()
+        .filter(|capture| capture.is_of_guest())
+        .filter_map(|capture| u64::try_from(capture.slide?).ok())
+        .map(Secret::slide)
+        .collect();
     let secret = |evidence: &&Evidence| addresses.hide(evidence) && !is_redacted(evidence);
     raw.iter()
         .filter(secret)
         .map(|evidence| {
-            let mut open = BTreeSet::new();
+            let mut open = of_guests.clone();
             for other in raw.iter().filter(|other| !addresses.hide(other)) {
                 open.extend(known(other));
             }
@@ -73,6 +95,11 @@ impl Check {
                 }
             }
         }
+        for (at, document) in packed(bytes) {
+            for hit in self.searcher.find(&document) {
+                found.push((format!("byte {at}, unpacked"), hit));
+            }
+        }
         let machine = &self.machine;
         found
             .into_iter()
@@ -80,5 +107,57 @@ impl Check {
                 format!("{name}: {place}: LEAK of `{leaf}` of {machine} ({form})")
             })
             .collect()
+    }
+}
+
+/// The packed documents in a file, and where they begin. One that cannot be unpacked holds nothing that anybody could
+/// unpack.
+fn packed(bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
+    use std::io::Read as _;
+    let mut out = Vec::new();
+    let mut from = 0;
+    let is_part = |b: &u8| b.is_ascii_alphanumeric() || b"+/=".contains(b);
+    while let Some(at) = find(&bytes[from..], PACKED.as_bytes()) {
+        let start = from + at + PACKED.len();
+        let length = bytes[start..].iter().take_while(|b| is_part(b)).count();
+        from = start + length;
+        let mut document = Vec::new();
+        if let Ok(packed) = STANDARD.decode(&bytes[start..from]) {
+            // What comes before a fault counts, too.
+            let _ = GzDecoder::new(packed.as_slice())
+                .take(UNPACKED)
+                .read_to_end(&mut document);
+        }
+        out.push((start, document));
+    }
+    out
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    /// Check that a document is found and unpacked wherever it stands, also one that was cut off.
+    #[test]
+    fn unpacks() {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(&b"where is it? ".repeat(100)).unwrap();
+        let whole = STANDARD.encode(packer.finish().unwrap());
+        let page = format!(
+            "<a href=\"{PACKED}{whole}\">x</a> {PACKED}{} {PACKED}?",
+            &whole[..40]
+        );
+        let found = packed(page.as_bytes());
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[0].1.len(), 1300);
+        assert!(found[1].1.len() < 1300 && found[2].1.is_empty());
+        assert_eq!(found[0].0, 9 + PACKED.len());
     }
 }

@@ -4,7 +4,7 @@ use qed_evidence::redact::is_redacted;
 use serde::Serialize;
 
 use crate::facts::Facts;
-use crate::store::Origin;
+use crate::store::{Origin, age_in_words};
 use crate::template;
 
 /// One value that the page shows.
@@ -100,8 +100,9 @@ pub fn notices(facts: &Facts<'_>, machines: &[usize]) -> Vec<String> {
         if loaded.origin == Origin::Recorded {
             notices.push(format!(
                 "Recorded evidence: the values of {} were not measured when this page was built, but \
-                 recorded on {time}.",
-                loaded.machine
+                 recorded on {time}; they were {} then.",
+                loaded.machine,
+                loaded.age_s.map_or_else(|| "of unknown age".into(), age_in_words)
             ));
         }
         if is_redacted(&loaded.evidence) {
@@ -131,6 +132,29 @@ pub fn machines(uses: &[Use], more: &[usize]) -> Vec<usize> {
     machines.sort_unstable();
     machines.dedup();
     machines
+}
+
+/// The machines whose evidence was recorded earlier. That the book rests on them is told on each of its pages, also where
+/// no value is shown.
+pub fn recorded(facts: &Facts<'_>) -> Vec<usize> {
+    (0..facts.loaded.len())
+        .filter(|index| facts.loaded[*index].origin == Origin::Recorded)
+        .collect()
+}
+
+/// The block at the top of a page that shows no value, in a book that rests on recorded evidence.
+pub fn recorded_html(facts: &Facts<'_>, literals: usize) -> String {
+    facts.templates.render(
+        "page",
+        &Page {
+            style: template::style(),
+            summary: "This page shows no measured value".into(),
+            notices: notices(facts, &recorded(facts)),
+            rows: Vec::new(),
+            machines: Vec::new(),
+            literals,
+        },
+    )
 }
 
 /// The block at the top of a page, on one line. Its text is in attributes, which a style sheet shows: so it is

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::claims::Claims;
 use crate::config::Addresses;
 use crate::facts::Facts;
+use crate::history::Capture;
 
 /// The folder in the site.
 pub const FOLDER: &str = "qed";
@@ -142,6 +143,14 @@ pub fn parts(evidence: &Evidence) -> BTreeMap<String, String> {
     out
 }
 
+/// The hidden file that mdBook writes into each site, a word to GitHub Pages.
+const NO_JEKYLL: &str = ".nojekyll";
+
+/// Whether a file is hidden: uploads leave such files out, so a site has to be whole without them.
+fn is_hidden(name: &str) -> bool {
+    name.split('/').any(|part| part.starts_with('.'))
+}
+
 /// The manifest over these files: paths and contents, without the manifest itself.
 pub fn manifest<'f>(
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
@@ -152,7 +161,7 @@ pub fn manifest<'f>(
         version: VERSION,
         addresses,
         files: files
-            .filter(|(name, _)| *name != MANIFEST)
+            .filter(|(name, _)| *name != MANIFEST && !is_hidden(name))
             .map(|(name, bytes)| (name.to_owned(), digest(bytes)))
             .collect(),
         parts: evidence
@@ -179,7 +188,7 @@ pub fn against_manifest<'f>(
         .iter()
         .map(|(name, digest)| (name.as_str(), digest))
         .collect();
-    for (name, bytes) in files.filter(|(name, _)| *name != MANIFEST) {
+    for (name, bytes) in files.filter(|(name, _)| ![MANIFEST, NO_JEKYLL].contains(name)) {
         match missing.remove(name) {
             None => wrong.push(format!(
                 "{name}: the manifest has no such file, it was added"
@@ -313,6 +322,47 @@ pub fn judge_again(
         }
     }
     again
+}
+
+/// What the history of a site has against its evidence and verdicts, a line each: the captures that the site shows are
+/// in it as they are, and no slide of a machine that lives on.
+pub fn against_history(
+    captures: &[Capture],
+    evidence: &[Evidence],
+    verdicts: &Verdicts,
+) -> Vec<String> {
+    let mut wrong: Vec<String> = captures
+        .iter()
+        .filter(|capture| capture.slide.is_some() && !capture.is_of_guest())
+        .map(|capture| format!("{HISTORY}: it tells a slide of {}", capture.machine))
+        .collect();
+    for evidence in evidence {
+        let machine = &evidence.machine.name;
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for told in verdicts
+            .values()
+            .filter_map(|of_claim| of_claim.get(machine))
+        {
+            *counts.entry(told.verdict.clone()).or_insert(0) += 1;
+        }
+        let told = captures
+            .iter()
+            .find(|capture| capture.run == evidence.run.id && capture.machine == *machine);
+        match told {
+            None => wrong.push(format!("{HISTORY}: the capture of {machine} is not in it")),
+            Some(capture)
+                if capture.time != evidence.run.time
+                    || capture.kernel != evidence.kernel.release
+                    || capture.verdicts != counts =>
+            {
+                wrong.push(format!(
+                    "{HISTORY}: the capture of {machine} is told otherwise than it is"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    wrong
 }
 
 /// The verdicts that a page shows in its claims: id and word, as the built-in template writes them.

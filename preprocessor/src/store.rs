@@ -15,13 +15,16 @@ use qed_evidence::stale::{Now, StaleReason, stale};
 
 use crate::book::Place;
 use crate::config::{Addresses, Config, evidence_file};
-use crate::judging::{TRAVELLED, Travelled};
+use crate::history::{self, History};
+use crate::judging::{TRAVELLED, Travelled, without_addresses};
 use crate::template::Templates;
 
 /// Where captures put their evidence, relative to the book's root.
 pub const CAPTURED: &str = ".qed/evidence";
 /// Where recorded evidence is kept, relative to the book's root.
 pub const RECORDED: &str = "recorded";
+/// Where the history of captures is that was published last, relative to the book's root.
+pub const HISTORY: &str = ".qed/history.json";
 
 /// Where evidence came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub struct Store {
     pub loaded: Vec<Loaded>,
     /// The machines that have none, with the reason.
     pub absent: Vec<(String, String)>,
+    /// The captures that were published before.
+    pub history: History,
     /// The book's templates.
     pub templates: Templates,
 }
@@ -73,6 +78,7 @@ impl Store {
             investigation,
             loaded: Vec::new(),
             absent: Vec::new(),
+            history: History::default(),
             templates: Templates::default(),
         }
     }
@@ -177,6 +183,13 @@ pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Di
     let investigation = investigation(root, config)?;
     let mut store = Store::new(investigation);
     let mut problems = Vec::new();
+    match past(&root.join(HISTORY)) {
+        Ok(history) => store.history = history,
+        Err(reason) => problems.push(
+            Diagnostic::error_without_place(format!("the history {HISTORY} {reason}"))
+                .help("bring back the one that was published last (`qed/history.json` of the site), or delete it to begin anew"),
+        ),
+    }
     match Templates::load(root, &place.theme) {
         Ok(templates) => store.templates = templates,
         Err(wrong) => problems.extend(wrong),
@@ -201,8 +214,12 @@ pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Di
                     let stale = staleness(&evidence, origin, &store.investigation, config, here);
                     let age_s = age(&evidence, here);
                     match shown(evidence, config.addresses) {
-                        Ok((evidence, raw)) if is_redacted(&evidence) && raw.is_none() => {
-                            match travelled(&place.root.join(&file), &evidence) {
+                        Ok((evidence, raw)) => {
+                            let beside = match &raw {
+                                Some(_) => Ok(None),
+                                None => travelled(&place.root.join(&file), &evidence),
+                            };
+                            match beside {
                                 Ok(verdicts) => store.loaded.push(Loaded {
                                     machine: machine.clone(),
                                     evidence,
@@ -218,16 +235,6 @@ pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Di
                                 }
                             }
                         }
-                        Ok((evidence, raw)) => store.loaded.push(Loaded {
-                            machine: machine.clone(),
-                            evidence,
-                            raw,
-                            verdicts: None,
-                            origin,
-                            file,
-                            stale,
-                            age_s,
-                        }),
                         Err(error) => problems.push(Diagnostic::error_without_place(format!(
                             "the evidence `{}` cannot be shown to anybody: {error}",
                             file.display()
@@ -236,8 +243,13 @@ pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Di
                 }
                 Err(reason) => problems.push(
                     Diagnostic::error_without_place(format!(
-                        "the evidence `{}` was refused: {reason}",
-                        file.display()
+                        "the evidence `{}` was refused: {}",
+                        file.display(),
+                        // What is wrong with raw evidence must not tell what is in it.
+                        match machine.starts_with("guest:") {
+                            true => reason,
+                            false => without_addresses(&reason),
+                        }
                     ))
                     .help(format!("capture again: {}", capture_line(config, machine))),
                 ),
@@ -301,7 +313,29 @@ pub fn shown(
     Ok((redact(&evidence)?, Some(evidence)))
 }
 
-/// The verdicts that lie beside redacted evidence, if there are any.
+/// Writes a file into `.qed`, whole or not at all.
+pub fn write_state(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        std::fs::write(ignore, "*\n")?;
+    }
+    let new = path.with_extension("new");
+    std::fs::write(&new, bytes)?;
+    std::fs::rename(new, path)
+}
+
+/// The history in this file; an empty one if there is none. The error is a reason.
+fn past(file: &Path) -> Result<History, String> {
+    match std::fs::read(file) {
+        Ok(bytes) => history::read(&bytes).map_err(|reason| format!("is refused: {reason}")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
+        Err(error) => Err(format!("cannot be read: {error}")),
+    }
+}
+
+/// The verdicts that lie beside evidence, if there are any.
 fn travelled(file: &Path, evidence: &Evidence) -> Result<Option<Travelled>, String> {
     let file = file.with_extension(TRAVELLED);
     let bytes = match std::fs::read(&file) {
@@ -309,9 +343,15 @@ fn travelled(file: &Path, evidence: &Evidence) -> Result<Option<Travelled>, Stri
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
     };
-    Travelled::read(&bytes, evidence)
-        .map(Some)
-        .map_err(|reason| format!("the verdicts {} are refused: {reason}", file.display()))
+    match Travelled::read(&bytes, evidence) {
+        Ok(verdicts) => Ok(Some(verdicts)),
+        // Evidence that holds everything is judged here anyway; it may have been captured anew since.
+        Err(_) if !is_redacted(evidence) => Ok(None),
+        Err(reason) => Err(format!(
+            "the verdicts {} are refused: {reason}",
+            file.display()
+        )),
+    }
 }
 
 /// The command that captures on a machine.

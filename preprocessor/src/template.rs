@@ -25,6 +25,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("derivation", include_str!("../templates/derivation.hbs")),
     ("disassembly", include_str!("../templates/disassembly.hbs")),
     ("evidence", include_str!("../templates/evidence.hbs")),
+    ("history", include_str!("../templates/history.hbs")),
     ("ledger", include_str!("../templates/ledger.hbs")),
     ("linkage", include_str!("../templates/linkage.hbs")),
     ("log", include_str!("../templates/log.hbs")),

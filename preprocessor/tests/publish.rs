@@ -15,12 +15,14 @@ use qed_evidence::value::{Address, Bytes, Datum, Frame, Integer, Value};
 #[derive(Default)]
 struct Canaries {
     all: Vec<u64>,
+    /// Other seeds give other secrets.
+    seed: u64,
 }
 
 impl Canaries {
     fn next(&mut self) -> u64 {
         let index = self.all.len() as u64;
-        let mixed = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (index + 1000 * self.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let secret = if index.is_multiple_of(2) {
             0xffff_ffff_8200_0008 | mixed >> 40 & 0x00ff_fff0
         } else {
@@ -38,8 +40,16 @@ impl Canaries {
 
 /// Evidence of a live machine with a secret in every field that can hold one, and what they are.
 fn canaries() -> (Evidence, Vec<u64>) {
-    let mut c = Canaries::default();
-    let mut host = evidence("host", 0x1122_3340, "");
+    canaries_of(0)
+}
+
+/// The same of another boot.
+fn canaries_of(seed: u64) -> (Evidence, Vec<u64>) {
+    let mut c = Canaries {
+        seed,
+        ..Canaries::default()
+    };
+    let mut host = evidence("host", 0x1122_3340 + (seed << 21), "");
     assert_eq!(host.machine.kind, MachineKind::Host);
     host.kernel.build_id = Datum::unavailable(format!("not at {:#x}", c.next()));
     host.kernel.lockdown = Datum::Value(Value::text(format!("none {}", c.next())));
@@ -376,6 +386,82 @@ fn canary() {
     assert!(shown > 10, "the page shows only {shown}");
 }
 
+/// Check that nothing that goes out depends on where the kernel and its objects were: two boots in which everything else
+/// was the same give the same site, byte for byte, and the same output of every command. Whatever could be told from a
+/// published site, by order, distance, size, picture, reason or digest, would be a difference here.
+#[test]
+fn two_boots_look_alike() {
+    let outputs = |seed: u64| {
+        let (host, _) = canaries_of(seed);
+        let book = book_of(&host, "auto");
+        let mut out = Vec::new();
+        let mut keep = |name: &str, said: std::process::Output| {
+            assert!(said.status.code().is_some(), "{name}");
+            let place = book.dir.path().display().to_string();
+            let text = stdout(&said) + &stderr(&said);
+            // mdBook's messages begin with a time and name the folder.
+            let lines: Vec<&str> = text.lines().filter(|line| !line.contains("INFO")).collect();
+            out.push((
+                name.to_owned(),
+                lines.join("\n").replace(&place, "").into_bytes(),
+            ));
+        };
+        keep("build", book.mdbook(&["build"]));
+        for line in [
+            "publish book",
+            "verify book",
+            "verify book --evidence .qed/evidence",
+            "check",
+            "check --format json",
+            "explain computed",
+            "explain equal",
+            "paths",
+            "diff .qed/evidence/host.json .qed/evidence/guest-test-1.json --all",
+            "redact out --machine host",
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            keep(line, book.qed(&words));
+        }
+        for folder in ["book", "out"] {
+            out.extend(all_files(&book.path(folder)));
+        }
+        out
+    };
+    let (one, other) = (outputs(1), outputs(2));
+    assert!(one.len() > 40, "{}", one.len());
+    assert_eq!(one.len(), other.len());
+    for ((name, a), (again, b)) in one.iter().zip(&other) {
+        assert_eq!(name, again);
+        let (a, b) = (String::from_utf8_lossy(a), String::from_utf8_lossy(b));
+        let differs = a.lines().zip(b.lines()).find(|(a, b)| a != b);
+        assert!(a == b, "{name}: {differs:?}");
+    }
+}
+
+/// Check that an address is found in what a page offers for download, packed.
+#[test]
+fn finds_leaks_in_packed_documents() {
+    use base64::Engine as _;
+    use std::io::Write as _;
+    let (host, secrets) = canaries();
+    let book = book_of(&host, "auto");
+    book.build();
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer
+        .write_all(format!("{{\"at\": \"{:#x}\"}}", secrets[1]).as_bytes())
+        .unwrap();
+    let packed = base64::engine::general_purpose::STANDARD.encode(packer.finish().unwrap());
+    let page = format!("<a href=\"data:application/gzip;base64,{packed}\">x</a>");
+    book.write("book/more.html", &page);
+    let output = book.qed(&["publish", "book"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("more.html: byte 38, unpacked: LEAK of `"),
+        "{}",
+        stdout(&output)
+    );
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -425,6 +511,12 @@ fn tampering() {
         stdout(&output),
         stderr(&output)
     );
+    // Uploads leave hidden files out.
+    std::fs::remove_file(book.path("book/.nojekyll")).unwrap();
+    assert!(verify().status.success());
+    book.write("book/.more.html", "<p>new</p>");
+    assert!(stdout(&verify()).contains(".more.html: the manifest has no such file"));
+    std::fs::remove_file(book.path("book/.more.html")).unwrap();
     let evidence = "book/qed/evidence/guest-test-1.json";
     for (file, from, to, named) in [
         (
@@ -633,7 +725,14 @@ fn verdicts_travel() {
 /// never begun anew by mistake.
 #[test]
 fn history_goes_on() {
-    let book = Book::new(&[("one.md", CHAPTER)], "", "");
+    let book = Book::new(
+        &[
+            ("one.md", CHAPTER),
+            ("changes.md", "# Changes\n\n```qed-exhibit history\n```\n"),
+        ],
+        "",
+        "",
+    );
     let settings = book.read("book.toml");
     book.write(
         "book.toml",
@@ -664,22 +763,53 @@ fn history_goes_on() {
         );
         assert_eq!(capture.verdicts["PASS"], 1);
     }
-    book.write("old.json", &book.read("book/qed/history.json"));
+    assert_eq!(
+        book.read(".qed/history.json"),
+        book.read("book/qed/history.json")
+    );
     captured("bb", "2026-01-03T03:04:05Z");
-    let output = book.qed(&["publish", "book", "--history", "old.json"]);
+    let page = book.read("book/changes.html");
+    assert!(
+        page.contains("6 captures.") && page.contains(">0xa200000<"),
+        "{page}"
+    );
+    assert_eq!(page.matches(">withheld<").count(), 2);
+    let output = book.qed(&["publish", "book"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let second = history("book/qed/history.json");
     assert_eq!((&second[..3], second.len()), (&first[..], 6));
     assert!(book.qed(&["verify", "book"]).status.success());
-    for (name, text, said) in [
-        ("none.json", None, "cannot be read"),
-        ("bad.json", Some("{}"), "is refused"),
+    // A history that tells what it must not, or otherwise than the evidence, is found out.
+    let file = "book/qed/history.json";
+    let told = book.read(file);
+    for (from, to, said) in [
+        (
+            "\"machine\": \"host\",",
+            "\"machine\": \"host\", \"slide\": 2097152,",
+            "it tells a slide of host",
+        ),
+        (
+            "2026-01-03T03",
+            "2026-01-03T04",
+            "the capture of guest:test-1 is told otherwise than it is",
+        ),
+        ("\"PASS\": 1", "\"PASS\": 2", "is told otherwise than it is"),
+        ("\"run\": \"bb", "\"run\": \"cc", "is not in it"),
     ] {
-        if let Some(text) = text {
-            book.write(name, text);
-        }
-        let output = book.qed(&["publish", "book", "--history", name]);
-        assert_eq!(output.status.code(), Some(2), "{name}");
-        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+        assert!(told.contains(from), "{from}");
+        // The latest captures stand last.
+        book.write(file, &told.replace(from, to));
+        let output = book.qed(&["verify", "book"]);
+        assert_eq!(output.status.code(), Some(1), "{to}");
+        assert!(stdout(&output).contains(said), "{to}: {}", stdout(&output));
+    }
+    book.write(".qed/history.json", "{}");
+    for output in [book.qed(&["publish", "book"]), book.mdbook(&["build"])] {
+        assert!(!output.status.success());
+        assert!(
+            stderr(&output).contains("the history .qed/history.json is refused"),
+            "{}",
+            stderr(&output)
+        );
     }
 }

@@ -14,6 +14,8 @@ use crate::claims::Claims;
 use crate::config::Addresses;
 use crate::escape::visible;
 use crate::facts::{Facts, index};
+use crate::history::History;
+use crate::judging::without_addresses;
 use crate::store::{Loaded, Origin, Store, investigation};
 use crate::template::Templates;
 use crate::{load, report, store};
@@ -85,6 +87,7 @@ type Read = (Evidence, Option<Evidence>);
 
 fn read(path: &Path) -> Result<Read, Diagnostic> {
     let problem = |reason: String| {
+        let reason = without_addresses(&reason);
         Diagnostic::error_without_place(format!(
             "the evidence {} was refused: {reason}",
             path.display()
@@ -193,6 +196,7 @@ fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> 
         investigation: investigation(&book.place.root, &book.config)?,
         loaded: vec![side(old), side(new)],
         absent: Vec::new(),
+        history: History::default(),
         templates: Templates::default(),
     };
     let indexed = index(&store);

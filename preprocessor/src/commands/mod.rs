@@ -4,6 +4,7 @@ pub mod check;
 pub mod diff;
 pub mod explain;
 pub mod init;
+pub mod merge;
 pub mod paths;
 pub mod publish;
 pub mod redact;

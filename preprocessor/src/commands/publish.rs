@@ -11,28 +11,17 @@ use super::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
 use crate::config::evidence_file;
 use crate::facts::Facts;
 use crate::fill::Target;
-use crate::history::{self, History};
+use crate::history;
 use crate::load::Loaded;
-use crate::{files, leak, sealed};
+use crate::{files, leak, sealed, store};
 
 fn complain(message: String) -> u8 {
     refuse(&[Diagnostic::error_without_place(message)])
 }
 
 /// Runs the command.
-pub fn run(root: &Path, site: &Path, history: Option<&Path>) -> u8 {
-    with_book(root, |book, facts| publish(book, facts, site, history))
-}
-
-/// The history that is to be continued. One that is named and not there is a mistake: a new one would forget all.
-fn past(file: Option<&Path>) -> Result<History, String> {
-    let Some(file) = file else {
-        return Ok(History::default());
-    };
-    let bytes = std::fs::read(file)
-        .map_err(|error| format!("the history {} cannot be read: {error}", file.display()))?;
-    history::read(&bytes)
-        .map_err(|reason| format!("the history {} is refused: {reason}", file.display()))
+pub fn run(root: &Path, site: &Path) -> u8 {
+    with_book(root, |book, facts| publish(book, facts, site))
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, String> {
@@ -41,7 +30,7 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, String> {
     Ok(text.into_bytes())
 }
 
-fn publish(book: &Loaded, facts: &Facts<'_>, site: &Path, file: Option<&Path>) -> u8 {
+fn publish(book: &Loaded, facts: &Facts<'_>, site: &Path) -> u8 {
     let outcome = crate::book::fill_all(&book.chapters, facts, Target::Html);
     if outcome.report.has_errors() {
         let mut report = outcome.report;
@@ -53,8 +42,7 @@ fn publish(book: &Loaded, facts: &Facts<'_>, site: &Path, file: Option<&Path>) -
             BAD_INPUT
         };
     }
-    let done = past(file).and_then(|past| write(book, facts, &outcome.claims, site, past));
-    done.unwrap_or_else(complain)
+    write(book, facts, &outcome.claims, site).unwrap_or_else(complain)
 }
 
 fn write(
@@ -62,7 +50,6 @@ fn write(
     facts: &Facts<'_>,
     claims: &crate::claims::Claims,
     site: &Path,
-    past: History,
 ) -> Result<u8, String> {
     let pages = files::read(site)
         .map_err(|reason| format!("the site {} cannot be published: {reason}", site.display()))?;
@@ -80,14 +67,13 @@ fn write(
         .ok_or("the book names no investigation")?;
     let investigation = std::fs::read(book.place.root.join(investigation))
         .map_err(|error| format!("the investigation cannot be read: {error}"))?;
+    let captures = history::of_book(facts, claims);
+    let history = json(&captures)?;
     let mut beside = vec![
         (sealed::INVESTIGATION.to_owned(), investigation),
         (sealed::CLAIMS.to_owned(), json(&list)?),
         (sealed::VERDICTS.to_owned(), json(&verdicts)?),
-        (
-            sealed::HISTORY.to_owned(),
-            json(&history::continued(past, history::captures(facts, claims)))?,
-        ),
+        (sealed::HISTORY.to_owned(), history.clone()),
     ];
     for loaded in facts.loaded {
         let name = format!("{}/{}", sealed::EVIDENCE, evidence_file(&loaded.machine));
@@ -123,7 +109,7 @@ fn write(
         .map(|loaded| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone())
         .collect();
     let mut leaks = Vec::new();
-    for check in leak::checks(&raw, book.config.addresses)? {
+    for check in leak::checks(&raw, book.config.addresses, &captures)? {
         print(&format!("{}\n", check.describe()));
         for file in &all {
             leaks.extend(check.file(&file.name, &file.bytes));
@@ -139,6 +125,10 @@ fn write(
         print("the site must not be published\n");
         return Ok(FAILED);
     }
+    // From there the next build continues it.
+    let kept = book.place.root.join(store::HISTORY);
+    store::write_state(&kept, &history)
+        .map_err(|error| format!("{} cannot be written: {error}", kept.display()))?;
     let redacted = facts
         .loaded
         .iter()

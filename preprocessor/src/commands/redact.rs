@@ -3,22 +3,44 @@
 use std::path::Path;
 
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::reader;
+use qed_evidence::{Evidence, reader};
 
 use super::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
 use crate::book::{fill_all, finish};
+use crate::claims::Claims;
 use crate::config::evidence_file;
 use crate::facts::Facts;
 use crate::fill::Target;
 use crate::judging::{TRAVELLED, Travelled};
+use crate::leak;
 use crate::load::Loaded;
 
-/// Runs the command.
-pub fn run(root: &Path, to: &Path) -> u8 {
-    with_book(root, |book, facts| redact(book, facts, to))
+/// Runs the command. `machines` says whose evidence is written; without any, that of all.
+pub fn run(root: &Path, to: &Path, machines: &[String]) -> u8 {
+    with_book(root, |book, facts| match chosen(facts, machines) {
+        Ok(chosen) => redact(book, facts, &chosen, to),
+        Err(message) => refuse(&[Diagnostic::error_without_place(message)]),
+    })
 }
 
-fn redact(book: &Loaded, facts: &Facts<'_>, to: &Path) -> u8 {
+/// The machines that are meant.
+fn chosen(facts: &Facts<'_>, names: &[String]) -> Result<Vec<usize>, String> {
+    if names.is_empty() {
+        return Ok((0..facts.loaded.len()).collect());
+    }
+    names
+        .iter()
+        .map(|name| match facts.named(name)? {
+            Some(index) => Ok(index),
+            None => Err(format!(
+                "there is no evidence of `{name}` yet; capture: {}",
+                crate::store::capture_line(facts.config, name)
+            )),
+        })
+        .collect()
+}
+
+fn redact(book: &Loaded, facts: &Facts<'_>, machines: &[usize], to: &Path) -> u8 {
     let outcome = fill_all(&book.chapters, facts, Target::Text);
     if outcome.report.has_errors() {
         let mut report = outcome.report;
@@ -30,44 +52,86 @@ fn redact(book: &Loaded, facts: &Facts<'_>, to: &Path) -> u8 {
             BAD_INPUT
         };
     }
-    for (index, loaded) in facts.loaded.iter().enumerate() {
-        let file = to.join(evidence_file(&loaded.machine));
-        let verdicts = outcome
-            .claims
-            .iter()
-            .map(|judged| (&judged.claim, judged.judgements[index].verdict));
-        let travelled = (loaded.raw.is_some() || loaded.verdicts.is_some())
-            .then(|| Travelled::new(&loaded.evidence, verdicts));
-        let written = reader::write(&loaded.evidence)
-            .and_then(|text| {
-                Ok((
-                    text,
-                    travelled
-                        .map(|t| serde_json::to_string_pretty(&t))
-                        .transpose()?,
-                ))
-            })
-            .map_err(std::io::Error::other)
-            .and_then(|(text, verdicts)| {
-                std::fs::create_dir_all(to)?;
-                std::fs::write(&file, text)?;
-                match verdicts {
-                    Some(verdicts) => {
-                        std::fs::write(file.with_extension(TRAVELLED), verdicts + "\n")
-                    }
-                    None => Ok(()),
-                }
-            });
-        if let Err(error) = written {
-            let message = format!("{} cannot be written: {error}", file.display());
-            return refuse(&[Diagnostic::error_without_place(message)]);
+    let written = files(facts, machines, &outcome.claims)
+        .and_then(|files| checked(facts, files))
+        .and_then(|files| match files {
+            Ok(files) => write(to, &files).map(|()| GOOD),
+            Err(leaks) => {
+                print(&leaks);
+                Ok(FAILED)
+            }
+        });
+    match written {
+        Ok(status) => {
+            for index in machines.iter().filter(|_| status == GOOD) {
+                let loaded = &facts.loaded[*index];
+                let how = match loaded.raw {
+                    Some(_) => "redacted",
+                    None => "as it is",
+                };
+                let file = to.join(evidence_file(&loaded.machine));
+                print(&format!("{}: {how}, with its verdicts\n", file.display()));
+            }
+            status
         }
-        let how = if loaded.raw.is_some() {
-            "redacted, with its verdicts"
-        } else {
-            "as it is"
-        };
-        print(&format!("{}: {how}\n", file.display()));
+        Err(message) => refuse(&[Diagnostic::error_without_place(message)]),
     }
-    GOOD
+}
+
+/// Name and content of a file that leaves this machine.
+type Leaving = (String, String);
+
+/// What leaves this machine.
+fn files(facts: &Facts<'_>, machines: &[usize], claims: &Claims) -> Result<Vec<Leaving>, String> {
+    let mut files = Vec::new();
+    for index in machines {
+        let loaded = &facts.loaded[*index];
+        let name = evidence_file(&loaded.machine);
+        let verdicts = claims
+            .iter()
+            .map(|judged| (&judged.claim, judged.judgements[*index].verdict));
+        let travelled = Travelled::new(&loaded.evidence, verdicts);
+        let problem = |error: serde_json::Error| format!("{name} cannot be written: {error}");
+        let text = reader::write(&loaded.evidence).map_err(problem)?;
+        let verdicts = serde_json::to_string_pretty(&travelled).map_err(problem)? + "\n";
+        let beside = Path::new(&name).with_extension(TRAVELLED);
+        files.push((beside.display().to_string(), verdicts));
+        files.push((name, text));
+    }
+    Ok(files)
+}
+
+/// The files, if no byte of them says what must not be known; else what was found, a line each.
+fn checked(facts: &Facts<'_>, files: Vec<Leaving>) -> Result<Result<Vec<Leaving>, String>, String> {
+    let raw: Vec<Evidence> = facts
+        .loaded
+        .iter()
+        .map(|loaded| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone())
+        .collect();
+    let mut leaks = String::new();
+    for check in leak::checks(&raw, facts.config.addresses, facts.history)? {
+        print(&format!("{}\n", check.describe()));
+        for (name, text) in &files {
+            for leak in check.file(name, text.as_bytes()) {
+                leaks.push_str(&leak);
+                leaks.push('\n');
+            }
+        }
+    }
+    if leaks.is_empty() {
+        Ok(Ok(files))
+    } else {
+        leaks.push_str("nothing was written\n");
+        Ok(Err(leaks))
+    }
+}
+
+fn write(to: &Path, files: &[Leaving]) -> Result<(), String> {
+    for (name, text) in files {
+        let file = to.join(name);
+        std::fs::create_dir_all(to)
+            .and_then(|()| std::fs::write(&file, text))
+            .map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+    }
+    Ok(())
 }

@@ -17,6 +17,7 @@ use super::{FAILED, GOOD, print, refuse};
 use crate::config::Addresses;
 use crate::files::{self, File};
 use crate::format::FORMATS;
+use crate::history::History;
 use crate::sealed::{self, Manifest, PublishedClaim, Verdicts};
 use crate::site::{Shown, shown_values};
 use crate::{leak, store};
@@ -63,8 +64,10 @@ fn evidence(folder: &Path) -> Result<Vec<Evidence>, String> {
     for entry in entries {
         let path = entry.map_err(|error| error.to_string())?.path();
         if path.extension().is_some_and(|e| e == "json") {
-            let read =
-                store::read(&path).map_err(|reason| format!("{}: {reason}", path.display()))?;
+            let read = store::read(&path).map_err(|reason| {
+                let reason = crate::judging::without_addresses(&reason);
+                format!("{}: {reason}", path.display())
+            })?;
             out.extend(read);
         }
     }
@@ -191,6 +194,18 @@ fn document<T: serde::de::DeserializeOwned>(
     }
 }
 
+/// The history that a site publishes.
+fn history_of(files: &[File], wrong: &mut Vec<String>) -> Option<History> {
+    let file = files.iter().find(|file| file.name == sealed::HISTORY)?;
+    match crate::history::read(&file.bytes) {
+        Ok(history) => Some(history),
+        Err(reason) => {
+            wrong.push(format!("{}: it is refused: {reason}", sealed::HISTORY));
+            None
+        }
+    }
+}
+
 /// The evidence that a site publishes.
 fn published(files: &[File], wrong: &mut Vec<String>) -> Vec<Evidence> {
     let mut out = Vec::new();
@@ -268,6 +283,7 @@ fn check(
         .or(manifest.as_ref().map(|manifest| manifest.addresses))
         .unwrap_or_default();
     let published = published(files, &mut found.wrong);
+    let history = history_of(files, &mut found.wrong);
     let shown = match &raw {
         Some(raw) => as_shown(raw, addresses)?,
         None => published.clone(),
@@ -277,7 +293,11 @@ fn check(
     }
     let mut checks = Vec::new();
     if let Some(raw) = &raw {
-        checks = leak::checks(raw, addresses)?;
+        checks = leak::checks(
+            raw,
+            addresses,
+            history.as_ref().unwrap_or(&History::default()),
+        )?;
         for check in &checks {
             found.notes.push(check.describe());
             for file in files {
@@ -315,6 +335,12 @@ fn check(
     let verdicts: Option<Verdicts> = document(files, sealed::VERDICTS, &mut found.wrong);
     if let (Some(claims), Some(verdicts)) = (&claims, &verdicts) {
         judge_again(files, &published, claims, verdicts, &mut found);
+        if let Some(history) = &history {
+            let captures = &history.captures;
+            found
+                .wrong
+                .extend(sealed::against_history(captures, &published, verdicts));
+        }
     }
     let mut machines: BTreeMap<String, Vec<Leaves<'_>>> = BTreeMap::new();
     for evidence in &shown {

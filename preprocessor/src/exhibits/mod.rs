@@ -6,6 +6,7 @@ mod claims;
 mod derivation;
 mod disassembly;
 mod evidence;
+mod history;
 mod ledger;
 mod linkage;
 mod log;
@@ -103,6 +104,12 @@ const EXHIBITS: &[Exhibit] = &[
         options: &["experiment", "machine"],
         takes_body: false,
         render: disassembly::render,
+    },
+    Exhibit {
+        name: "history",
+        options: &[],
+        takes_body: false,
+        render: history::render,
     },
     Exhibit {
         name: "ledger",

@@ -76,6 +76,26 @@ fn x(slide: i128) -> i128 {
     LEFT + slide.clamp(0, ROOM) * AXIS / ROOM
 }
 
+/// How many slides of earlier captures are drawn.
+const EARLIER: usize = 16;
+
+/// The slides of captures of this machine that were published before, the latest first: `-1`, `-2`, ….
+fn earlier(facts: &Facts<'_>, machine: usize) -> Vec<(String, i64)> {
+    let now = &facts.loaded[machine];
+    facts
+        .history
+        .captures
+        .iter()
+        .rev()
+        .filter(|capture| capture.machine == now.machine && capture.run != now.evidence.run.id)
+        .filter(|capture| capture.is_of_guest())
+        .filter_map(|capture| capture.slide)
+        .take(EARLIER)
+        .enumerate()
+        .map(|(index, slide)| (format!("-{}", index + 1), slide))
+        .collect()
+}
+
 struct Column<'a, 'f> {
     facts: &'a Facts<'f>,
     machine: usize,
@@ -162,6 +182,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     });
     let mut rows = Vec::new();
     let mut silent = Vec::new();
+    let earlier = earlier(facts, machine);
     for (label, slide, physical) in std::iter::once(own).chain(others) {
         let (hex, number) = match column.cell(&slide, As::Hex, "hex") {
             Ok(cell) => cell,
@@ -192,6 +213,35 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             cells,
         });
     }
+    for (label, slide) in &earlier {
+        let value = Value::Offset {
+            value: (*slide).into(),
+        };
+        let cells = [(As::Hex, "hex"), (As::Mib, "mib")]
+            .into_iter()
+            .filter_map(|(format, style)| {
+                Some(Cell {
+                    path: String::new(),
+                    style,
+                    text: crate::format::format(&value, Some(format)).ok()?,
+                    pad: String::new(),
+                })
+            })
+            .collect::<Vec<_>>();
+        let (at, y) = (x((*slide).into()), TOP + rows.len() * ROW + ROW / 2);
+        rows.push(Row {
+            own: false,
+            lead: format!("{label:>4}"),
+            label: label.clone(),
+            y,
+            text_y: y + 4,
+            x: at,
+            slide: cells
+                .get(1)
+                .map_or_else(String::new, |cell| cell.text.clone()),
+            cells,
+        });
+    }
     for index in 0..3 {
         let texts = rows.iter().filter_map(|row| row.cells.get(index));
         let width = texts.map(|cell| cell.text.len()).max().unwrap_or(0);
@@ -204,6 +254,9 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         rows.len(),
         facts.loaded[machine].machine
     );
+    if !earlier.is_empty() {
+        desc.push_str(" Those with a minus sign are of captures that were published before, the latest first.");
+    }
     for silence in &silent {
         desc.push_str(&format!(" Not drawn: {silence}."));
     }

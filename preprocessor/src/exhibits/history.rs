@@ -1,0 +1,95 @@
+//! The history of captures: what was measured when, what came of it, and what had changed since.
+
+use serde::Serialize;
+
+use super::Request;
+use crate::fill::Rendered;
+use crate::format::minute;
+use crate::history::{self, Capture};
+use crate::syntax::SyntaxError;
+
+/// How many captures are shown, the latest first. The published file has more.
+const SHOWN: usize = 60;
+
+#[derive(Serialize)]
+struct Row {
+    time: String,
+    machine: String,
+    kernel: String,
+    verdicts: String,
+    slide: String,
+    changed: String,
+}
+
+#[derive(Serialize)]
+struct Data {
+    rows: Vec<Row>,
+    sum: String,
+}
+
+fn row(captures: &[Capture], index: usize) -> Row {
+    let capture = &captures[index];
+    let before = captures[..index]
+        .iter()
+        .rev()
+        .find(|other| other.machine == capture.machine);
+    let changed = before.map(|before| history::changes(before, capture));
+    let verdicts: Vec<String> = capture
+        .verdicts
+        .iter()
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect();
+    Row {
+        time: capture
+            .time
+            .parse()
+            .map_or_else(|_| capture.time.clone(), minute),
+        machine: capture.machine.clone(),
+        kernel: capture.kernel.clone(),
+        verdicts: verdicts.join(", "),
+        slide: match capture.slide {
+            Some(slide) => format!("{slide:#x}"),
+            None if capture.is_of_guest() => "not known".into(),
+            None => "withheld".into(),
+        },
+        changed: match changed {
+            None => "the first capture".into(),
+            Some(list) if list.is_empty() => "nothing".into(),
+            Some(list) => list.join(", "),
+        },
+    }
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let facts = request.facts;
+    let captures = history::of_book(facts, request.claims).captures;
+    let rows: Vec<Row> = (0..captures.len())
+        .rev()
+        .take(SHOWN)
+        .map(|index| row(&captures, index))
+        .collect();
+    let sum = match captures.len() - rows.len() {
+        0 => format!("{} captures.", rows.len()),
+        more => format!(
+            "The latest {} captures, and {more} before them.",
+            rows.len()
+        ),
+    };
+    let mut text: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            format!(
+                "{}  {}  Linux {}  {}  slide {}  changed: {}",
+                row.time, row.machine, row.kernel, row.verdicts, row.slide, row.changed
+            )
+        })
+        .collect();
+    text.push(sum.clone());
+    Ok(Rendered {
+        html: facts.templates.render("history", &Data { rows, sum }),
+        text: text.join("\n"),
+        machines: (0..facts.loaded.len()).collect(),
+        ..Rendered::default()
+    })
+}
