@@ -6,10 +6,16 @@ SHELL := /bin/bash
 RELEASE := target/x86_64-unknown-linux-gnu/release
 export PATH := $(CURDIR)/$(RELEASE):$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help tools test-tools build capture book serve install guide test browser fuzz lint bench
+# The machine of a capture row, and a collector that was installed for it with the capabilities that it needs.
+MACHINE ?= host
+COLLECTOR := $(or $(QED_COLLECTOR),qed-collector)
+
+.PHONY: help tools test-tools build renderer capture book serve install guide test browser fuzz lint bench record workflows \
+	publish-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
+	site-verify site-drift
 
 help: ## show what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
 
 tools: ## install what building needs: Debian packages (as root), bpf-linker and mdbook in .tools/
 	@scripts/tools.sh book
@@ -19,6 +25,10 @@ test-tools: ## install what the tests need besides
 
 build: tools ## build the collector and the preprocessor
 	cargo build --release --workspace $(TARGETS)
+
+renderer: ## build what renders a book, and mdbook: this takes neither eBPF nor QEMU
+	@scripts/tools.sh render
+	cargo build --release --locked -p mdbook-qed
 
 capture: build ## run the investigation on every machine that book.toml names
 	qed-collector capture --book book.toml
@@ -35,6 +45,10 @@ serve: capture ## capture, then serve the book and rebuild it when a chapter cha
 install: build ## copy both programs and mdbook to ~/.cargo/bin, so that plain `mdbook build` works
 	install -D -t "$${CARGO_HOME:-$$HOME/.cargo}/bin" $(RELEASE)/qed-collector $(RELEASE)/mdbook-qed .tools/bin/mdbook
 
+record: build ## record evidence of the guest kernels in recorded/, for machines that cannot capture
+	@scripts/tools.sh workflows
+	@scripts/record.sh
+
 guide: build ## build the author's guide, itself a live book, and check it
 	mdbook build guide
 	mdbook-qed verify guide/site --evidence guide/.qed/evidence
@@ -46,9 +60,16 @@ browser: test-tools book guide ## look at every page of both books in Chromium: 
 fuzz: test-tools ## try arbitrary evidence, claims, paths, investigations and chapters, 20 seconds each
 	scripts/fuzz.sh
 
+workflows: ## check the workflows: schema, security, expressions, and that each step is a target of this file
+	@scripts/tools.sh workflows
+	.tools/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	PATH=$(CURDIR)/.tools/workflows/bin:$$PATH actionlint .github/workflows/*.yml
+	.tools/workflows/bin/zizmor --offline --no-progress --persona auditor .github/workflows
+	.tools/workflows/bin/python scripts/workflows/check.py
+
 # Tests want other features of a few dependencies. Built together, everything is compiled once, else twice.
 test: TARGETS := --bins --tests
-test: browser ## run every test: the book, its looks, mutants of its claims; units, guests; fuzz targets
+test: workflows browser ## run every test: the workflows, the book, its looks, mutants of its claims; units, guests; fuzz targets
 	cargo test --release --workspace
 	scripts/fuzz.sh
 
@@ -59,3 +80,39 @@ lint: tools ## format and lint
 
 bench: build ## print the speed ratios
 	cargo bench --workspace
+
+# The steps of .github/workflows/publish.yml, in its order. First those of a row of its matrix, on MACHINE.
+
+row-build: $(if $(QED_COLLECTOR),renderer,build) ## publish: build what captures on MACHINE and judges; with QED_COLLECTOR only the latter
+
+row-capture: ## publish: capture on MACHINE
+	rm -rf .qed/evidence outgoing
+	$(COLLECTOR) capture --on "$(MACHINE)"
+
+row-check: ## publish: judge the claims on what was captured
+	mdbook-qed check
+
+row-redact: ## publish: write what may leave this machine to outgoing/, and look for leaks in it
+	mdbook-qed redact outgoing --machine "$(MACHINE)"
+
+site-merge: ## publish: take over what the rows handed over in incoming/
+	mdbook-qed merge incoming
+
+site-published: ## publish: fetch the history and the evidence that were published last
+	@scripts/published.sh
+
+site-build: ## publish: build the book from what was taken over
+	MDBOOK_PREPROCESSOR__QED__CAPTURE=never mdbook build
+
+site-seal: ## publish: add evidence, claims, verdicts, history and manifest to the site
+	mdbook-qed publish site
+
+site-verify: ## publish: check the site as any reader can
+	mdbook-qed verify site
+
+site-drift: ## publish: say what changed since the last publication, in the summary of the job
+	@scripts/drift.sh
+
+publish-rehearsal: tools ## do all that publish.yml does, on this machine; ends with a verified site in .rehearsal/deployed
+	@scripts/tools.sh workflows
+	.tools/workflows/bin/python scripts/workflows/rehearse.py

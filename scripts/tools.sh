@@ -3,8 +3,10 @@
 # environment into .tools/ of this checkout. Safe to run again at any time, also after an interruption.
 #
 #   scripts/tools.sh book    what `make book` needs
+#   scripts/tools.sh render  what rendering a book needs: neither eBPF nor QEMU
 #   scripts/tools.sh test    what `make test` needs besides: a browser, a C++ compiler for the fuzzer, and a second
 #                            implementation of CEL in .tools/cel
+#   scripts/tools.sh workflows  what checks and rehearses the workflows, in .tools/workflows
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,17 +19,19 @@ fail() { printf 'tools: %s\n' "$*" >&2; exit 3; }
 
 # The eBPF programs are compiled by Debian's rustc-web with its precompiled core library; bpf-linker links
 # them with LLVM. QEMU runs the guests.
-packages=(ca-certificates gcc libc6-dev make rustc-web libstd-rust-web-dev-bpf "llvm-$LLVM-dev" libzstd-dev zlib1g-dev
-    qemu-system-x86)
+packages=(ca-certificates gcc libc6-dev make)
+ebpf=(rustc-web libstd-rust-web-dev-bpf "llvm-$LLVM-dev" libzstd-dev zlib1g-dev qemu-system-x86)
 case "${1:-book}" in
-    book) ;;
+    book) packages+=("${ebpf[@]}") ;;
+    render) ;;
+    workflows) packages=(ca-certificates curl git python3-venv) ;;
     test)
-        packages+=(chromium g++ python3-venv)
+        packages+=("${ebpf[@]}" chromium g++ python3-venv)
         # Any node from version 18 on will do, wherever it came from.
         command -v node >/dev/null || packages+=(nodejs)
         command -v npm >/dev/null || packages+=(npm)
         ;;
-    *) fail "unknown set \`$1\`: say \`book\` or \`test\`" ;;
+    *) fail "unknown set \`$1\`: say \`book\`, \`render\`, \`test\` or \`workflows\`" ;;
 esac
 
 install_packages() {
@@ -58,11 +62,14 @@ install_program() {
     cargo install --quiet --locked --root .tools --force "$name" --version "$version" "$@"
 }
 
-command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs, then run this again"
 install_packages
-# The variable is needed: without it the linker's build looks in the wrong library folder.
-LLVM_PREFIX=/usr/lib/llvm-$LLVM install_program bpf-linker $BPF_LINKER --no-default-features --features llvm-$LLVM
-install_program mdbook $MDBOOK
+if [ "${1:-book}" != workflows ]; then
+    command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs, then run this again"
+    # The variable is needed: without it the linker's build looks in the wrong library folder.
+    [ "${1:-book}" = render ] ||
+        LLVM_PREFIX=/usr/lib/llvm-$LLVM install_program bpf-linker $BPF_LINKER --no-default-features --features llvm-$LLVM
+    install_program mdbook $MDBOOK
+fi
 # The second opinion of the mutation test, in a virtual environment of its own. The list of what is installed is put
 # beside it last, so that an interrupted run is noticed.
 install_python() {
@@ -77,6 +84,9 @@ install_python() {
         fail "pip could not install what $wanted names. Its messages are above."
     cp "$wanted" "$folder/installed.txt"
 }
+if [ "${1:-book}" = workflows ]; then
+    install_python .tools/workflows scripts/workflows/requirements.txt
+fi
 if [ "${1:-book}" = test ]; then
     install_python .tools/cel preprocessor/tests/second_opinion/requirements.txt
     if ! [ browser/node_modules/.package-lock.json -nt browser/package-lock.json ]; then

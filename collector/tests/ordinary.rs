@@ -6,8 +6,19 @@ use qed_collector::job::Job;
 use qed_collector::ordinary::{Ran, capture};
 use support::{GUESTS, guest_job};
 
-/// What `runner/README.md` has the collector's file given.
+/// What `runner/install.sh` gives the collector's file.
 const NEEDED: [&str; 3] = ["CAP_BPF", "CAP_PERFMON", "CAP_SYSLOG"];
+
+/// Check that what is tested here is what the runner's files give, and all that its service leaves to be given.
+#[test]
+fn runner_gives_these() {
+    let install = include_str!("../../runner/install.sh");
+    let list = NEEDED.join(",").to_lowercase();
+    assert!(install.contains(&format!("setcap {list}=ep ")), "{list}");
+    let service = include_str!("../../runner/qed-runner.service");
+    assert!(service.contains(&format!("\nCapabilityBoundingSet={}\n", NEEDED.join(" "))));
+    assert!(install.contains("kernel.perf_event_paranoid = 2"));
+}
 
 const INVESTIGATION: &str = r#"
 symbols = ["_text", "do_pipe2"]
