@@ -168,7 +168,7 @@ mod tests {
         fn reads_back(number in 1..10_000_usize, name in text(), fields in proptest::array::uniform9(text())) {
             let record = Record { number, kind: Kind::Call, name, fields };
             let line = record.to_string();
-            prop_assert!(line.bytes().all(|b| b < 0x80 && b >= 0x20), "{}", line);
+            prop_assert!(line.bytes().all(|b| (0x20..0x80).contains(&b)), "{}", line);
             prop_assert_eq!(line.parse::<Record>(), Ok(record), "{}", line);
         }
     }
