@@ -235,7 +235,7 @@ impl Collector {
         match (kind, map.get("value")) {
             ("int" | "offset" | "size" | "flags" | "enum", Some(value)) => {
                 let Some(bits) = integer(value) else { return };
-                if about_place && bits >= SMALLEST_SLIDE && bits < KERNEL_HALF {
+                if about_place && (SMALLEST_SLIDE..KERNEL_HALF).contains(&bits) {
                     self.add(path, Secret::number(Kind::Slide, bits));
                 } else if is_address(bits) {
                     self.pointer(path, bits);
@@ -344,13 +344,11 @@ pub(crate) fn numbers_in(text: &str) -> Vec<u64> {
 fn leaf_path(place: &[String]) -> String {
     let mut names: Vec<String> = Vec::new();
     let mut previous = "";
-    let mut depth = 0;
-    for segment in place {
+    for (depth, segment) in place.iter().enumerate() {
         let dropped = matches!(
             (depth, segment.as_str()),
             (0, "experiments") | (2, "probes")
         ) || segment == "hits";
-        depth += 1;
         if !dropped {
             match (previous, segment.parse::<usize>()) {
                 ("hits", Ok(index)) => names.push(format!("hit{}", index + 1)),

@@ -66,7 +66,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             (_, true) => return wrong(span, "bit fields in the task's memory cannot be read"),
             (bits, false) => Holds::Bits { bit_offset, bits },
         };
-        let bytes = u64::from(member.bit_offset / 8);
+        let bytes = member.bit_offset / 8;
         let seen = match around {
             Some(around) => super::Member {
                 name: format!("{}.{}", around.name, name.text),
