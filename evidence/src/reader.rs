@@ -152,6 +152,9 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
         let pointer = format!("/names/symbols/{index}");
         return Some(ReadError::Contradiction { pointer, reason });
     }
+    if let Some((pointer, reason)) = crate::consistent::contradiction(evidence) {
+        return Some(ReadError::Contradiction { pointer, reason });
+    }
     walk(evidence, &mut |at, found| {
         let reason = match found {
             Found::Datum(Datum::Value(value)) => evidence.names.check(value),

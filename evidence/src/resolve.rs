@@ -1,9 +1,10 @@
 //! From a path to its value on one machine, or to the exact reason why there is none.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::diagnostic::nearest;
-use crate::document::{Evidence, MachineKind, Probe};
+use crate::document::{Evidence, MachineKind, Probe, Target};
 use crate::investigation::Investigation;
 use crate::leaves::{Leaf, Leaves, leaves};
 use crate::path::{Path, SECTIONS, hit_number};
@@ -42,13 +43,13 @@ pub const PROBE_LEAVES: &[&str] = &[
 /// Names of the values of a member that a read takes.
 pub const MEMBER_LEAVES: &[&str] = &["structure", "name", "offset"];
 
-/// The evidence of one machine with its index of leaves.
-#[derive(Debug)]
+/// The evidence of one machine with its index of leaves, which clones share.
+#[derive(Clone, Debug)]
 pub struct Indexed<'a> {
     /// The document.
     pub evidence: &'a Evidence,
     /// Its leaves.
-    pub leaves: Leaves<'a>,
+    pub leaves: Arc<Leaves<'a>>,
 }
 
 impl<'a> Indexed<'a> {
@@ -56,7 +57,7 @@ impl<'a> Indexed<'a> {
     pub fn new(evidence: &'a Evidence) -> Self {
         Indexed {
             evidence,
-            leaves: leaves(evidence),
+            leaves: Arc::new(leaves(evidence)),
         }
     }
 }
@@ -241,6 +242,9 @@ impl<'a> Catalog<'a> {
         {
             return Ok(Resolved::Missing(reason));
         }
+        if let Some(reason) = self.watched_another(machine, &segments) {
+            return Ok(Resolved::Missing(reason));
+        }
         if let Some(Leaf { datum, drift }) = machine.leaves.get(path.as_str()) {
             return Ok(match datum {
                 Cow::Borrowed(Datum::Value(value)) => Resolved::Value(Cow::Borrowed(value), *drift),
@@ -272,6 +276,27 @@ impl<'a> Catalog<'a> {
                 segments[0], segments[1]
             ))),
         }
+    }
+
+    /// Evidence of an older investigation can hold a probe of this name that watched something else.
+    fn watched_another(&self, machine: &Indexed<'_>, segments: &[&str]) -> Option<String> {
+        let [experiment, probe, ..] = segments else {
+            return None;
+        };
+        let planned = &self
+            .investigation
+            .experiment(experiment)?
+            .probe(probe)?
+            .target;
+        let experiment = machine.evidence.experiments.get(*experiment)?;
+        let watched = &experiment.probes.get(*probe)?.target;
+        (planned != watched).then(|| {
+            format!(
+                "`{probe}` watched {} when this was captured, and is to watch {}: capture again",
+                target(watched),
+                target(planned)
+            )
+        })
     }
 
     fn check_section(&self, path: &Path, segments: &[&str]) -> Result<(), PathError> {
@@ -418,6 +443,16 @@ const FIXED_SECTION_LEAVES: &[&str] = &[
     "boots.divisor",
     "boots.differing",
 ];
+
+/// What a probe watches, in words.
+fn target(target: &Target) -> String {
+    match target {
+        Target::Function(name) => format!("the function `{name}`"),
+        Target::Tracepoint(name) => format!("the tracepoint `{name}`"),
+        Target::Lsm(name) => format!("the LSM hook `{name}`"),
+        Target::Address(name) => format!("the address `{name}`"),
+    }
+}
 
 fn not_a_leaf(path: &Path, what: &str) -> PathError {
     PathError {

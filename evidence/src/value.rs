@@ -252,6 +252,10 @@ pub struct InlineFrame {
     pub line: u32,
 }
 
+/// A stack of so many frames may have been cut: the collector records 24 at most, and takes the watcher's own ones, up to
+/// five, away again.
+pub const MAYBE_CUT: usize = 19;
+
 /// One frame of a kernel stack.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,

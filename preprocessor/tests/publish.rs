@@ -90,7 +90,7 @@ fn canaries_of(seed: u64) -> (Evidence, Vec<u64>) {
         waited_ns: 5,
         allocations: vec![Allocation {
             address: Address(c.next()),
-            probe: "inner".into(),
+            probe: "outer".into(),
             cache: Some(format!("cache-{:x}", c.next())),
             size: Some(64),
             order: 1,

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::value::{Address, Frame};
+use crate::value::{Address, Frame, MAYBE_CUT};
 
 use super::eval::Failure;
 use super::typed::{Kind, Number, Typed, Version};
@@ -223,6 +223,12 @@ fn chain(frames: &[Frame]) -> Vec<Option<&str>> {
 /// A stack says "no" only where it says everything: every frame with its source line, and so with what is
 /// inlined there.
 fn absent(frames: &[Frame], what: &str) -> Outcome {
+    if frames.len() >= MAYBE_CUT {
+        return Err(Failure::Missing(format!(
+            "{what} is not seen on the stack, but may be further out than the {} frames that were recorded",
+            frames.len()
+        )));
+    }
     match frames.iter().find(|frame| frame.site.is_none()) {
         None => Ok(Typed::Bool(false)),
         Some(frame) => Err(Failure::Missing(format!(

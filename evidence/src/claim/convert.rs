@@ -252,6 +252,7 @@ impl<'a> Converter<'a> {
             nodes.push(node);
         }
         let nodes: Vec<Node> = nodes.into_iter().collect::<Option<_>>()?;
+        self.check_events(function, &nodes);
         if call.target.is_some()
             && let Some(first) = nodes.first()
         {
@@ -261,6 +262,32 @@ impl<'a> Converter<'a> {
             range,
             kind: NodeKind::Call(function, nodes),
         })
+    }
+
+    /// Events are ordered within one experiment only.
+    fn check_events(&mut self, function: &functions::Function, nodes: &[Node]) {
+        let experiment = |node: &Node| match &node.kind {
+            NodeKind::Path(path) => Some(path.first().to_owned()),
+            _ => None,
+        };
+        let mut events = nodes
+            .iter()
+            .zip(function.arguments)
+            .filter(|(_, shape)| **shape == Argument::Event)
+            .map(|(node, _)| node);
+        let Some(first) = events.next().and_then(experiment) else {
+            return;
+        };
+        for other in events {
+            if let Some(name) = experiment(other)
+                && name != first
+            {
+                let message = format!(
+                    "events of `{first}` and of `{name}` have no order: each experiment counts its own"
+                );
+                self.refuse(&other.range, message, function.help);
+            }
+        }
     }
 
     fn check_shape(&mut self, function: &functions::Function, node: &Node, shape: Argument) {

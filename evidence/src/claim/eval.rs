@@ -278,14 +278,41 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
         GreaterEqual => Ordering::is_ge,
         _ => return arithmetic(operator, a, b),
     };
-    if matches!(a, Typed::Bool(_)) && !matches!(operator, Equal | NotEqual) {
-        return Err(Failure::kinds("yes and no have no order".into(), None));
+    match a {
+        _ if matches!(operator, Equal | NotEqual) => {}
+        Typed::Bool(_) => return Err(Failure::kinds("yes and no have no order".into(), None)),
+        // By their letters, '6.12' would be below '6.6'.
+        Typed::Text(_) | Typed::Bytes(_) if a.kind() == b.kind() => {
+            return Err(Failure::kinds(
+                format!("`{}` does not work on {}", operator.symbol(), a.kind()),
+                Some("versions are ordered: `version(kernel.release) < version('6.6')`".into()),
+            ));
+        }
+        _ => {}
+    }
+    if matches!(operator, Equal | NotEqual) {
+        errno_with_sign(a, b)?;
     }
     let order = compare(a, b)?;
     if !matches!(operator, Equal | NotEqual) {
         typed::ordered(a, b)?;
     }
     Ok(Typed::Bool(test(order)))
+}
+
+/// Refuses to ask whether an error number is a written number of the other sign: the answer would always be no.
+fn errno_with_sign(a: &Typed, b: &Typed) -> Result<(), Failure> {
+    let (Typed::Number(a), Typed::Number(b)) = (a, b) else {
+        return Ok(());
+    };
+    let one_is_written = matches!(
+        (&a.kind, &b.kind),
+        (Kind::Errno, Kind::Literal) | (Kind::Literal, Kind::Errno)
+    );
+    if one_is_written && a.value.signum() * b.value.signum() < 0 {
+        return Err(typed::errno_signs());
+    }
+    Ok(())
 }
 
 fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
@@ -342,7 +369,7 @@ fn numbers(operator: Binary, a: &Number, b: &Number) -> Result<Typed, Failure> {
     let zero = b.value == 0;
     let (value, kind) = match operator {
         Binary::Add => (a.value + b.value, common),
-        Binary::Subtract => (a.value - b.value, common),
+        Binary::Subtract => (a.value - b.value, distance(a, b, common)),
         Binary::Multiply => match a.value.checked_mul(b.value) {
             Some(product) => (product, ratio(a, b, common)),
             None => {
@@ -366,6 +393,15 @@ fn numbers(operator: Binary, a: &Number, b: &Number) -> Result<Typed, Failure> {
         },
         operator.symbol(),
     )
+}
+
+/// What a difference counts: between two events of an experiment lie a time and a number of events.
+fn distance(a: &Number, b: &Number, common: Kind) -> Kind {
+    match (&a.kind, &b.kind) {
+        (Kind::Moment(_), Kind::Moment(_)) => Kind::Time,
+        (Kind::Order(_), Kind::Order(_)) => Kind::Plain,
+        _ => common,
+    }
 }
 
 /// What a product or quotient counts: nothing in particular if both sides count the same thing.

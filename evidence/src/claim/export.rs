@@ -22,7 +22,7 @@ pub fn export(
     let mut constants = Map::new();
     let mut missing = Vec::new();
     for expression in claim.when.iter().chain([&claim.expression]) {
-        let gathered = gather(expression, catalog, machine, replaced);
+        let gathered = gather(expression, catalog, machine, (replaced, &[]));
         for (path, value) in &gathered.values {
             leaves.insert(
                 path.clone(),

@@ -59,6 +59,14 @@ impl Expression {
         if text.trim().is_empty() {
             return Err(vec![place.error(&whole, "the expression is empty")]);
         }
+        if let Some((at, hidden)) = text.char_indices().find(|(_, c)| is_hidden(*c)) {
+            let message = format!(
+                "the expression holds {}, which nobody sees and which can make it look like another one",
+                hidden.escape_unicode()
+            );
+            let here = at..at + hidden.len_utf8();
+            return Err(vec![place.error(&here, message).help("take it out")]);
+        }
         let marks = text
             .bytes()
             .filter(|b| b.is_ascii_punctuation() && !matches!(b, b'_' | b'\'' | b'"'))
@@ -114,6 +122,17 @@ impl Expression {
         });
         constants
     }
+}
+
+/// Whether a character changes how the text around it is shown, or is not shown itself: what a reader sees would not be
+/// what was judged (<https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing>).
+fn is_hidden(c: char) -> bool {
+    let control = c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    control
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}' | '\u{3164}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// What the tree reads. Names of probes and experiments that are arguments of functions are no reads.

@@ -6,6 +6,8 @@ use std::ops::Range;
 use crate::Path;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Allocation, Probe};
+use crate::investigation::Probe as Planned;
+use crate::path::SECTIONS;
 use crate::resolve::{Catalog, Indexed, Resolved};
 use crate::value::{Datum, Value};
 
@@ -44,12 +46,13 @@ pub(super) struct Gathered {
 /// Leaves and what stands there instead of what was measured.
 pub type Replaced<'a> = &'a [(&'a str, &'a Datum)];
 
-/// Looks up all that `expression` reads.
+/// Looks up all that `expression` reads. Leaves may be replaced by whoever asks, and again by the values of a negative
+/// control; those need not be of this very document, whose tables would not know another kernel's symbols.
 pub(super) fn gather(
     expression: &Expression,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
-    replaced: Replaced<'_>,
+    (replaced, control): (Replaced<'_>, Replaced<'_>),
 ) -> Gathered {
     let mut gathered = Gathered::default();
     for read in expression.reads() {
@@ -61,6 +64,11 @@ pub(super) fn gather(
             range: read.range.clone(),
             help,
         };
+        if let Some((_, Datum::Value(value))) = control.iter().find(|(path, _)| *path == read.path)
+        {
+            gathered.values.insert(read.path.clone(), value.clone());
+            continue;
+        }
         let found = match replaced.iter().find(|(path, _)| *path == read.path) {
             Some((_, Datum::Value(value))) => Ok(Found::Value(value.clone())),
             Some((_, Datum::Unavailable(reason))) => Ok(Found::Missing(reason.unavailable.clone())),
@@ -135,11 +143,46 @@ fn find(
     }
     let path: Path = read.path.parse().map_err(|message| (message, None))?;
     match catalog.resolve(machine, &path) {
-        Ok(Resolved::Value(value, _)) => Ok(Found::Value(value.into_owned())),
+        Ok(Resolved::Value(value, _)) => Ok(match says_nothing(read, &value, catalog, machine) {
+            Some(reason) => Found::Missing(reason),
+            None => Found::Value(value.into_owned()),
+        }),
         Ok(Resolved::Missing(reason)) => Ok(Found::Missing(reason)),
         Ok(Resolved::Broken(reason)) => Ok(Found::Broken(reason)),
         Err(error) => Err((error.message, error.nearest)),
     }
+}
+
+/// Why a count of nothing is not evidence that there was nothing. It is what [`conditions`] says of the functions that
+/// read the same counts, so that no claim gets around them by reading the leaf itself.
+fn says_nothing(
+    read: &ReadPath,
+    value: &Value,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Option<String> {
+    let names: Vec<&str> = read.path.split('.').collect();
+    let zero = value.as_integer() == Some(0);
+    let reasons = match names[..] {
+        [experiment, probe, "hits"] if zero && !SECTIONS.contains(&experiment) => {
+            absence(&format!("{experiment}.{probe}"), catalog, machine)
+        }
+        [experiment, "objects", leaf] if !read.by_function => {
+            let mut reasons = watched(experiment, catalog, machine);
+            let ledger = machine.evidence.experiments.get(experiment);
+            let nothing = ledger
+                .and_then(|experiment| experiment.objects.as_ref())
+                .is_some_and(|ledger| ledger.allocations.is_empty());
+            if leaf == "leaked" && nothing {
+                reasons.push(
+                    "nothing was allocated, so nothing shows that a leak would be seen".into(),
+                );
+            }
+            reasons
+        }
+        _ => Vec::new(),
+    };
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
 /// `EXPERIMENT.PROBE#allocated` and `#leaked`: counts over the allocations that one probe saw.
@@ -232,9 +275,9 @@ fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
             && other
                 .probes
                 .iter()
-                .any(|p| p.watches_the_same(plan) && fired(machine, &other.name, &p.name))
+                .any(|p| p.watches_the_same(plan) && fired(machine, &other.name, p))
     });
-    if !seen_elsewhere && !fired(machine, experiment, probe) {
+    if !seen_elsewhere && !fired(machine, experiment, plan) {
         reasons.push(format!(
             "nothing shows that `{probe}` would have been seen: it fired in no other experiment on this machine; \
              add one that makes it fire"
@@ -243,14 +286,17 @@ fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
     reasons
 }
 
-fn fired(machine: &Indexed<'_>, experiment: &str, probe: &str) -> bool {
+/// Whether the probe as it is planned fired in this experiment.
+fn fired(machine: &Indexed<'_>, experiment: &str, plan: &Planned) -> bool {
     let Some(experiment) = machine.evidence.experiments.get(experiment) else {
         return false;
     };
-    let fired = |probe: &Probe| probe.unavailable.is_none() && !probe.hits.is_empty();
+    let fired = |probe: &Probe| {
+        probe.unavailable.is_none() && !probe.hits.is_empty() && probe.target == plan.target
+    };
     experiment.broken().is_none()
         && experiment.unavailable.is_none()
-        && experiment.probes.get(probe).is_some_and(fired)
+        && experiment.probes.get(&plan.name).is_some_and(fired)
 }
 
 /// A ledger says something only if all probes that watch allocations and frees were attached.
@@ -351,7 +397,7 @@ impl Gathered {
             typed: self
                 .values
                 .iter()
-                .map(|(key, value)| (key.as_str(), Typed::from(value)))
+                .map(|(key, value)| (key.as_str(), Typed::of_leaf(key, value)))
                 .collect(),
             constants: &self.constants,
         }

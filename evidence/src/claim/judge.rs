@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
 use crate::resolve::{Catalog, Indexed};
-use crate::value::Value;
+use crate::value::{Datum, Value};
 
 use super::Claim;
 use super::eval::{Failure, Located, evaluate};
@@ -127,69 +127,152 @@ pub fn judge_replacing(
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,
 ) -> Judgement {
+    let court = Court {
+        claim,
+        catalog,
+        machine,
+        replaced,
+    };
+    let decided = court.decide(&[]);
     let mut judgement = Judgement {
-        verdict: Verdict::Error,
-        operands: Vec::new(),
+        verdict: decided.verdict(),
+        operands: operands(&claim.expression, &decided.body),
         when_operands: Vec::new(),
         reason: None,
         control: None,
         idle: Vec::new(),
         diagnostic: None,
     };
-    if let Some(when) = &claim.when {
-        let gathered = gather(when, catalog, machine, replaced);
-        judgement.when_operands = operands(when, &gathered);
-        match truth(when, &gathered) {
-            Ok(true) => {}
-            Ok(false) => {
-                judgement.operands = operands(
-                    &claim.expression,
-                    &gather(&claim.expression, catalog, machine, replaced),
-                );
-                judgement.verdict = Verdict::NotApplicable;
-                judgement.reason = Some(format!("`{}` is false here", when.text()));
-                return judgement;
-            }
-            Err(stopped) => return stop(judgement, stopped, "in the condition: "),
-        }
+    if let (Some(when), Some(condition)) = (&claim.when, &decided.condition) {
+        judgement.when_operands = operands(when, condition);
     }
-    let expression = &claim.expression;
-    let gathered = gather(expression, catalog, machine, replaced);
-    judgement.operands = operands(expression, &gathered);
-    match truth(expression, &gathered) {
-        Ok(true) => {}
-        Ok(false) => {
-            judgement.verdict = Verdict::Fail;
-            return judgement;
+    match decided.stage {
+        Stage::Body(Ok(true)) => court.cross_examine(&decided.body, &mut judgement),
+        Stage::Body(Ok(false)) => {}
+        Stage::Condition(Ok(_)) => {
+            let when = claim.when.as_ref().map_or("", Expression::text);
+            judgement.reason = Some(format!("`{when}` is false here"));
         }
-        Err(stopped) => return stop(judgement, stopped, ""),
-    }
-    match control(expression, &gathered, machine) {
-        (Some(control), idle) => {
-            judgement.verdict = Verdict::Pass;
-            judgement.control = Some(control);
-            judgement.idle = idle;
-        }
-        (None, idle) => {
-            let reason = "the claim cannot fail: whatever other values the evidence had, it would not be false";
-            judgement.idle = idle;
-            judgement.diagnostic = Some(
-                expression
-                    .place()
-                    .error(&(0..expression.text().len()), reason)
-                    .help("claim something that a measurement could contradict"),
-            );
-            judgement.reason = Some(reason.into());
-        }
+        Stage::Condition(Err(stopped)) => stop(&mut judgement, stopped, "in the condition: "),
+        Stage::Body(Err(stopped)) => stop(&mut judgement, stopped, ""),
     }
     judgement
 }
 
-fn stop(mut judgement: Judgement, stopped: Stopped, prefix: &str) -> Judgement {
-    judgement.verdict = stopped.verdict;
+/// One claim on one machine, some of whose leaves may be replaced.
+struct Court<'a> {
+    claim: &'a Claim,
+    catalog: &'a Catalog<'a>,
+    machine: &'a Indexed<'a>,
+    replaced: Replaced<'a>,
+}
+
+/// What a claim comes to before its control.
+struct Decided {
+    condition: Option<Gathered>,
+    body: Gathered,
+    stage: Stage,
+}
+
+/// How far the decision came, and what was found there.
+enum Stage {
+    /// The condition is false, or neither true nor false.
+    Condition(Result<bool, Stopped>),
+    /// The condition holds; so is the expression.
+    Body(Result<bool, Stopped>),
+}
+
+impl Decided {
+    fn verdict(&self) -> Verdict {
+        match &self.stage {
+            Stage::Condition(Ok(_)) => Verdict::NotApplicable,
+            Stage::Body(Ok(true)) => Verdict::Pass,
+            Stage::Body(Ok(false)) => Verdict::Fail,
+            Stage::Condition(Err(stopped)) | Stage::Body(Err(stopped)) => stopped.verdict,
+        }
+    }
+}
+
+impl Court<'_> {
+    /// Decides, with further leaves replaced by values of the control.
+    fn decide(&self, control: &[(&str, &Datum)]) -> Decided {
+        let gathered = |expression| {
+            let replaced = (self.replaced, control);
+            gather(expression, self.catalog, self.machine, replaced)
+        };
+        let body = gathered(&self.claim.expression);
+        let Some(when) = &self.claim.when else {
+            let stage = Stage::Body(truth(&self.claim.expression, &body));
+            return Decided {
+                condition: None,
+                body,
+                stage,
+            };
+        };
+        let condition = gathered(when);
+        let stage = match truth(when, &condition) {
+            Ok(true) => Stage::Body(truth(&self.claim.expression, &body)),
+            other => Stage::Condition(other),
+        };
+        Decided {
+            condition: Some(condition),
+            body,
+            stage,
+        }
+    }
+
+    /// Whether these very values make the claim FAIL, its condition included: decided as the claim itself was.
+    fn fails_with(&self, values: &[(&str, &Value)]) -> bool {
+        let data: Vec<(&str, Datum)> = values
+            .iter()
+            .map(|(path, value)| (*path, Datum::Value((*value).clone())))
+            .collect();
+        let replaced: Vec<(&str, &Datum)> =
+            data.iter().map(|(path, datum)| (*path, datum)).collect();
+        self.decide(&replaced).verdict() == Verdict::Fail
+    }
+
+    /// A claim that is true passes if it fails on other values.
+    fn cross_examine(&self, body: &Gathered, judgement: &mut Judgement) {
+        let Controlled {
+            control,
+            idle,
+            seen_false,
+        } = self.control(body);
+        judgement.idle = idle;
+        judgement.control = control;
+        if judgement.control.is_some() {
+            return;
+        }
+        judgement.verdict = Verdict::Error;
+        let expression = &self.claim.expression;
+        let (reason, help) = match (seen_false, &self.claim.when) {
+            (false, _) => (
+                "the claim cannot fail: whatever other values the evidence had, it would not be false",
+                "claim something that a measurement could contradict",
+            ),
+            (true, Some(_)) => (
+                "the claim cannot fail: whatever other values the evidence had, its condition would not hold where it is false",
+                "the condition must not say what the claim says",
+            ),
+            (true, None) => (
+                "the negative control did not fail: values that make the expression false do not make the claim FAIL",
+                "this is a mistake of the program, and no verdict of it can be believed",
+            ),
+        };
+        judgement.diagnostic = Some(
+            expression
+                .place()
+                .error(&(0..expression.text().len()), reason)
+                .help(help),
+        );
+        judgement.reason = Some(reason.into());
+    }
+}
+
+fn stop(judgement: &mut Judgement, stopped: Stopped, prefix: &str) {
     judgement.reason = Some(format!("{prefix}{}", stopped.reason));
     judgement.diagnostic = stopped.diagnostic;
-    judgement
 }
 
 /// Whether the expression is true, given what was gathered. Everything it reads has to be there.
@@ -376,7 +459,7 @@ pub fn mutants_of(
 ) -> Vec<(String, Vec<Value>)> {
     let mut all: Vec<(String, Vec<Value>)> = Vec::new();
     for expression in claim.when.iter().chain([&claim.expression]) {
-        let gathered = gather(expression, catalog, machine, &[]);
+        let gathered = gather(expression, catalog, machine, (&[], &[]));
         let hints = Hints::new(
             expression,
             gathered.constants(),
@@ -394,91 +477,128 @@ pub fn mutants_of(
     all
 }
 
-/// Changes what the expression reads until it is false: first each value alone, then all of them. Also says which
-/// values did not matter alone.
-fn control(
-    expression: &Expression,
-    gathered: &Gathered,
-    machine: &Indexed<'_>,
-) -> (Option<Control>, Vec<String>) {
-    let hints = Hints::new(
-        expression,
-        gathered.constants(),
-        gathered.values.values(),
-        machine,
-    );
-    let mut bindings = gathered.bindings();
-    let mut first = None;
-    let mut idle = Vec::new();
-    let mut all: Vec<(&str, Vec<Value>)> = Vec::new();
-    for read in expression.reads() {
-        let Some((key, value)) = gathered.values.get_key_value(&read.path) else {
-            continue;
-        };
-        if all.iter().any(|(seen, _)| *seen == key.as_str()) {
-            continue;
-        }
-        let list = mutants(key, value, &hints);
-        let original = bindings.typed.get(key.as_str()).cloned();
-        let killer = list.iter().find(|mutant| {
-            bindings.typed.insert(key, Typed::from(*mutant));
-            is_false(evaluate(&expression.root, &bindings))
-        });
-        if let Some(original) = original {
-            bindings.typed.insert(key, original);
-        }
-        match killer {
-            Some(mutant) => {
-                first.get_or_insert_with(|| Control {
-                    path: key.clone(),
-                    was: value.to_string(),
-                    became: mutant.to_string(),
-                    verdict: Verdict::Fail,
-                });
-            }
-            None => idle.push(key.clone()),
-        }
-        all.push((key, list));
-    }
-    if first.is_none() {
-        first = together(expression, gathered, &all);
-    }
-    (first, idle)
+/// What the negative control found.
+struct Controlled {
+    control: Option<Control>,
+    /// Values that did not matter alone.
+    idle: Vec<String>,
+    /// Whether any values made the expression false, with or without the condition.
+    seen_false: bool,
 }
 
-/// All values changed at once, for claims such as `a || b` where both hold.
-fn together(
-    expression: &Expression,
-    gathered: &Gathered,
-    all: &[(&str, Vec<Value>)],
-) -> Option<Control> {
-    let mut bindings = gathered.bindings();
-    let rounds = all
-        .iter()
-        .map(|(_, list)| list.len())
-        .max()
-        .unwrap_or_default();
-    for round in 0..rounds {
-        let mut became = Vec::with_capacity(all.len());
-        for (key, list) in all {
-            if list.is_empty() {
+impl Court<'_> {
+    /// Changes what the expression reads until the claim is false: first each value alone, then all of them.
+    fn control(&self, body: &Gathered) -> Controlled {
+        let expression = &self.claim.expression;
+        let hints = Hints::new(
+            expression,
+            body.constants(),
+            body.values.values(),
+            self.machine,
+        );
+        let mut bindings = body.bindings();
+        let mut found = Controlled {
+            control: None,
+            idle: Vec::new(),
+            seen_false: false,
+        };
+        let mut all: Vec<(Vec<&str>, Vec<Value>)> = Vec::new();
+        for read in expression.reads() {
+            let Some((key, value)) = body.values.get_key_value(&read.path) else {
+                continue;
+            };
+            if all.iter().any(|(seen, _)| seen.contains(&key.as_str())) {
                 continue;
             }
-            let mutant = &list[round % list.len()];
-            bindings.typed.insert(key, Typed::from(mutant));
-            became.push(mutant.to_string());
-        }
-        if is_false(evaluate(&expression.root, &bindings)) {
-            let join = |texts: Vec<String>| texts.join(", ");
-            return Some(Control {
-                path: join(all.iter().map(|(key, _)| (*key).to_owned()).collect()),
-                was: join(gathered.values.values().map(ToString::to_string).collect()),
-                became: join(became),
-                verdict: Verdict::Fail,
+            let keys = self.same_leaf(key, body);
+            let list = mutants(key, value, &hints);
+            let original = Typed::of_leaf(key, value);
+            let mut killers = list.iter().filter(|mutant| {
+                for key in &keys {
+                    bindings.typed.insert(key, Typed::of_leaf(key, mutant));
+                }
+                is_false(evaluate(&expression.root, &bindings))
             });
+            // One control of the whole decision is enough; of the other values, whether they matter.
+            let killer = match found.control {
+                Some(_) => killers.next(),
+                None => killers.find(|mutant| {
+                    found.seen_false = true;
+                    let changed: Vec<_> = keys.iter().map(|key| (*key, *mutant)).collect();
+                    self.fails_with(&changed)
+                }),
+            };
+            match killer {
+                Some(mutant) => {
+                    found.control.get_or_insert_with(|| Control {
+                        path: key.clone(),
+                        was: value.to_string(),
+                        became: mutant.to_string(),
+                        verdict: Verdict::Fail,
+                    });
+                }
+                None => found.idle.push(key.clone()),
+            }
+            for key in &keys {
+                bindings.typed.insert(key, original.clone());
+            }
+            all.push((keys, list));
+        }
+        if found.control.is_none() {
+            self.together(body, &all, &mut found);
+        }
+        found
+    }
+
+    /// The paths that the claim reads and that lead to the same value as this one: of a probe that fired once, each value
+    /// has two, with `hit1` and without.
+    fn same_leaf<'g>(&self, key: &str, body: &'g Gathered) -> Vec<&'g str> {
+        let short = |path: &str| match path.replacen(".hit1.", ".", 1) {
+            short if self.machine.leaves.contains_key(&short) => short,
+            _ => path.to_owned(),
+        };
+        let wanted = short(key);
+        let read = body.values.keys().map(String::as_str);
+        read.filter(|path| short(path) == wanted).collect()
+    }
+
+    /// All values changed at once, for claims such as `a || b` where both hold.
+    fn together(&self, body: &Gathered, all: &[(Vec<&str>, Vec<Value>)], found: &mut Controlled) {
+        let mut bindings = body.bindings();
+        let rounds = all
+            .iter()
+            .map(|(_, list)| list.len())
+            .max()
+            .unwrap_or_default();
+        for round in 0..rounds {
+            let changed: Vec<(&str, &Value)> = all
+                .iter()
+                .filter(|(_, list)| !list.is_empty())
+                .flat_map(|(keys, list)| {
+                    let mutant = &list[round % list.len()];
+                    keys.iter().map(move |key| (*key, mutant))
+                })
+                .collect();
+            for (key, mutant) in &changed {
+                bindings.typed.insert(key, Typed::of_leaf(key, mutant));
+            }
+            if !is_false(evaluate(&self.claim.expression.root, &bindings)) {
+                continue;
+            }
+            found.seen_false = true;
+            if self.fails_with(&changed) {
+                let join = |texts: Vec<String>| texts.join(", ");
+                let was = |key: &str| body.values.get(key).map(ToString::to_string);
+                found.control = Some(Control {
+                    path: join(changed.iter().map(|(key, _)| (*key).to_owned()).collect()),
+                    was: join(changed.iter().filter_map(|(key, _)| was(key)).collect()),
+                    became: join(changed.iter().map(|(_, value)| value.to_string()).collect()),
+                    verdict: Verdict::Fail,
+                });
+                return;
+            }
         }
     }
-    None
 }
 
 fn is_false(outcome: Result<Typed, Located>) -> bool {

@@ -49,6 +49,10 @@ pub(super) enum Kind {
     Enum(String),
     Flags,
     Time,
+    /// The place of an event among those of this experiment.
+    Order(String),
+    /// Nanoseconds from the first event of this experiment.
+    Moment(String),
 }
 
 impl Kind {
@@ -72,6 +76,8 @@ impl Kind {
             Kind::Enum(type_name) => format!("an enum {type_name}"),
             Kind::Flags => "flags".into(),
             Kind::Time => "a time".into(),
+            Kind::Order(experiment) => format!("an order among the events of `{experiment}`"),
+            Kind::Moment(experiment) => format!("a time since the first event of `{experiment}`"),
         }
     }
 }
@@ -127,6 +133,26 @@ pub(super) fn ordered(a: &Typed, b: &Typed) -> Result<(), Failure> {
 pub(super) struct Version {
     numbers: [u64; 3],
     candidate: u64,
+    /// The text, where it does not say which release of its series it is: distributions that count their own builds
+    /// write `6.1.0-56` for all of 6.1.
+    vague: Option<String>,
+}
+
+/// How two versions compare; a failure where one of them does not say.
+fn compare_versions(a: &Version, b: &Version) -> Result<Ordering, Failure> {
+    for (vague, other) in [(a, b), (b, a)] {
+        if let Some(text) = &vague.vague
+            && vague.numbers[..2] == other.numbers[..2]
+            && (other.numbers[2] != 0 || other.candidate != u64::MAX)
+            && vague != other
+        {
+            return Err(Failure::Missing(format!(
+                "`{text}` does not say which release of {}.{} it is; `kernel.version` or `kernel.package` may",
+                vague.numbers[0], vague.numbers[1]
+            )));
+        }
+    }
+    Ok((a.numbers, a.candidate).cmp(&(b.numbers, b.candidate)))
 }
 
 impl Version {
@@ -150,7 +176,14 @@ impl Version {
             }
             None => u64::MAX,
         };
-        (count >= 2).then_some(Version { numbers, candidate })
+        let counted = rest.strip_prefix('-').and_then(|rest| rest.bytes().next());
+        let vague = (count == 3 && numbers[2] == 0 && counted.is_some_and(|b| b.is_ascii_digit()))
+            .then(|| text.to_owned());
+        (count >= 2).then_some(Version {
+            numbers,
+            candidate,
+            vague,
+        })
     }
 }
 
@@ -169,6 +202,23 @@ impl Typed {
             kind,
             label: None,
         })
+    }
+
+    /// The value of this leaf. Orders and times of events are counted within one experiment: by its path, a value knows
+    /// which.
+    pub fn of_leaf(path: &str, value: &Value) -> Self {
+        let mut typed = Typed::from(value);
+        if let (Typed::Number(number), Some((above, leaf))) = (&mut typed, path.rsplit_once('.'))
+            && !matches!(above.rsplit('.').next(), Some("args" | "entry" | "exit"))
+        {
+            let experiment = || above.split('.').next().unwrap_or_default().to_owned();
+            match leaf {
+                "order" | "return_order" => number.kind = Kind::Order(experiment()),
+                "time_ns" | "return_time_ns" => number.kind = Kind::Moment(experiment()),
+                _ => {}
+            }
+        }
+        typed
     }
 
     /// An address without a symbol.
@@ -251,7 +301,7 @@ pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
         (Typed::Bool(a), Typed::Bool(b)) => a.cmp(b),
         (Typed::Text(a), Typed::Text(b)) => a.cmp(b),
         (Typed::Bytes(a), Typed::Bytes(b)) => a.cmp(b),
-        (Typed::Version(a), Typed::Version(b)) => a.cmp(b),
+        (Typed::Version(a), Typed::Version(b)) => compare_versions(a, b)?,
         (Typed::Address(a), Typed::Address(b)) => {
             let hidden = |p: &Pointer| Address(p.value).is_pseudonym();
             let same_form = hidden(a) == hidden(b);
@@ -278,10 +328,7 @@ pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
                 && y.kind == Kind::Errno
                 && x.value.signum() * y.value.signum() < 0
             {
-                return Err(Failure::kinds(
-                    "one error number is negative, as the kernel returns it, and the other positive".into(),
-                    Some("compare with `-EMFILE`, or take the positive number with `errno(…)`".into()),
-                ));
+                return Err(errno_signs());
             }
             if let (Kind::Enum(_), Kind::Enum(_), Some(a), Some(b)) =
                 (&x.kind, &y.kind, &x.label, &y.label)
@@ -294,6 +341,16 @@ pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
                     ),
                     Some("compare the names: `name(…) == '…'`".into()),
                 ));
+            }
+            if let (Kind::Enum(type_name), Kind::Enum(_), Some(known), None)
+            | (Kind::Enum(type_name), Kind::Enum(_), None, Some(known)) =
+                (&x.kind, &y.kind, &x.label, &y.label)
+                && x.value == y.value
+            {
+                return Err(Failure::Missing(format!(
+                    "this machine's kernel has no name for {} of {type_name}, so whether it is `{known}` is not known",
+                    x.value
+                )));
             }
             x.value.cmp(&y.value)
         }
@@ -308,6 +365,14 @@ pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
         }
         _ => return Err(different(a, b)),
     })
+}
+
+/// The failure where one error number has the sign of the kernel and the other that of user space.
+pub(super) fn errno_signs() -> Failure {
+    Failure::kinds(
+        "one error number is negative, as the kernel returns it, and the other positive".into(),
+        Some("compare with `-EMFILE`, or take the positive number with `errno(…)`".into()),
+    )
 }
 
 /// Whether a number is one written with `u` and nothing else.

@@ -876,6 +876,60 @@ mod round_trip {
         document.names = names;
     }
 
+    /// Makes a document say the same wherever it says something twice.
+    fn agree(document: &mut Evidence) {
+        let machine = &mut document.machine;
+        match machine.kind {
+            MachineKind::Host => (machine.name, machine.ephemeral) = ("host".into(), false),
+            MachineKind::Guest => machine.name.insert_str(0, "guest:"),
+        }
+        document.kaslr.agree = Datum::unavailable("one source");
+        for places in document.kaslr.symbols.values_mut() {
+            places.slide = Datum::unavailable("no two addresses");
+        }
+        for boot in &mut document.boots {
+            boot.slide = Datum::unavailable("not stated");
+        }
+        for experiment in document.experiments.values_mut() {
+            experiment.outcome.errno = Datum::unavailable("a command has none");
+            let mut events = 0;
+            let mut next = || {
+                events += 1;
+                Some(events)
+            };
+            let mut seen = Vec::new();
+            for (name, probe) in &mut experiment.probes {
+                if probe.backend.is_some() {
+                    probe.attach_errno = None;
+                }
+                for hit in &mut probe.hits {
+                    hit.order = next();
+                    hit.return_order = hit.return_order.and_then(|_| next());
+                    hit.return_time_ns = hit.return_time_ns.max(hit.time_ns);
+                    seen.push((name.clone(), hit.order.unwrap()));
+                }
+            }
+            experiment.quality.events = events;
+            let allocations = experiment
+                .objects
+                .iter_mut()
+                .flat_map(|o| &mut o.allocations);
+            for (allocation, (probe, order)) in allocations.zip(&seen) {
+                (allocation.probe, allocation.order) = (probe.clone(), *order);
+                if let (Some(freed), Some((probe, order))) = (&mut allocation.freed, seen.last()) {
+                    (freed.probe, freed.order) = (probe.clone(), *order);
+                    freed.time_ns = freed.time_ns.max(allocation.time_ns);
+                }
+                if seen.last() == Some(&(allocation.probe.clone(), allocation.order)) {
+                    allocation.freed = None;
+                }
+            }
+            if let Some(ledger) = &mut experiment.objects {
+                ledger.allocations.truncate(seen.len());
+            }
+        }
+    }
+
     /// Documents of every form that there is.
     fn document() -> impl Strategy<Value = Evidence> {
         let run = proptest::collection::vec(text(), 6).prop_map(|texts| {
@@ -954,6 +1008,7 @@ mod round_trip {
                         experiments,
                     };
                     settle_all(&mut document);
+                    agree(&mut document);
                     document
                 },
             )

@@ -288,9 +288,11 @@ fn no_address_gets_out() {
 fn tasks() {
     let mut live = evidence();
     let create = live.experiments.get_mut("create").unwrap();
+    create.quality.events = 11;
     let hits = &mut create.probes.get_mut("sock_alloc").unwrap().hits;
     let mut other = hits[0].clone();
-    (other.order, other.task.pid, other.task.name) = (Some(100), 4242, "jbd2/sda1-8".into());
+    (other.order, other.return_order) = (Some(10), Some(11));
+    (other.task.pid, other.task.name) = (4242, "jbd2/sda1-8".into());
     hits.push(other);
     let allocation = &mut create.objects.as_mut().unwrap().allocations[0];
     let freed = allocation.freed.as_mut().unwrap();

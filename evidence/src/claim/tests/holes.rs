@@ -1,0 +1,392 @@
+//! Claims that once passed, or could be thought to pass, without being shown by the evidence: one test per hole.
+
+use crate::claim::{Claim, Verdict};
+use crate::document::Evidence;
+use crate::testing::{claim, evidence, judge_claim, judge_on, place};
+use crate::value::Value;
+
+fn comes_to(text: &str, evidence: &Evidence, verdict: Verdict, reason: &str) {
+    let judgement = judge_on(text, evidence);
+    assert_eq!(judgement.verdict, verdict, "`{text}`: {judgement:?}");
+    let found = judgement.reason.clone().unwrap_or_default();
+    assert!(found.contains(reason), "`{text}`: {found}");
+}
+
+fn refused(text: &str, message: &str) {
+    let errors = claim(text).expect_err(text);
+    assert!(errors[0].message.contains(message), "`{text}`: {errors:?}");
+}
+
+fn conditional(when: &str, text: &str) -> Claim {
+    Claim::parse("a_claim", text, place(text), Some((when, place(when))))
+        .unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
+/// Check that a claim whose condition already says it is an error: where it would be false, it does not apply.
+#[test]
+fn conditions_that_say_the_claim() {
+    for (when, text) in [
+        (
+            "create.outcome.returned == 3",
+            "create.outcome.returned == 3",
+        ),
+        (
+            "create.outcome.returned > 2",
+            "create.outcome.returned >= 0",
+        ),
+        (
+            "create.sock_alloc.exit.size == 768 && create.outcome.errno == 0",
+            "create.outcome.errno == 0 || create.sock_alloc.exit.size == 768",
+        ),
+    ] {
+        let judgement = judge_claim(&conditional(when, text), &evidence());
+        assert_eq!(judgement.verdict, Verdict::Error, "{when}: {judgement:?}");
+        let reason = judgement.reason.unwrap();
+        assert!(reason.contains("its condition would not hold"), "{reason}");
+        assert!(judgement.diagnostic.is_some());
+    }
+    let judgement = judge_claim(
+        &conditional(
+            "create.outcome.returned > 2",
+            "create.outcome.returned == 3",
+        ),
+        &evidence(),
+    );
+    assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
+    let control = judgement.control.unwrap();
+    assert_eq!(control.path, "create.outcome.returned");
+    assert!(control.became.parse::<i64>().unwrap() > 2, "{control:?}");
+}
+
+/// Check that "it did not happen" cannot be said by counting hits where `never` could not say it.
+#[test]
+fn counts_of_nothing() {
+    for text in [
+        "fired(exhausted.nowhere_else) == 0",
+        "exhausted.nowhere_else.hits == 0",
+        "exhausted.nowhere_else.hits < 1",
+        "!(fired(exhausted.nowhere_else) > 0)",
+        "exhausted.nowhere_else.hits + 1 == 1",
+    ] {
+        comes_to(
+            text,
+            &evidence(),
+            Verdict::Unverified,
+            "nothing shows that `nowhere_else` would have been seen",
+        );
+    }
+    for text in [
+        "fired(exhausted.fd_install) == 0",
+        "exhausted.fd_install.hits == 0",
+    ] {
+        comes_to(text, &evidence(), Verdict::Pass, "");
+    }
+    comes_to("fired(create.twice) == 2", &evidence(), Verdict::Pass, "");
+}
+
+/// Check that the ledger's numbers say no more than `freed` does: nothing where a probe did not watch, and no absence of
+/// leaks where nothing was allocated.
+#[test]
+fn ledgers_without_allocations() {
+    comes_to("create.objects.leaked == 0", &evidence(), Verdict::Pass, "");
+    let mut unwatched = evidence();
+    let probes = &mut unwatched.experiments.get_mut("create").unwrap().probes;
+    let release = probes.get_mut("release").unwrap();
+    release.backend = None;
+    release.hits.clear();
+    release.unavailable = Some("no such tracepoint".into());
+    for text in [
+        "create.objects.leaked == 0",
+        "create.objects.allocated == 1",
+        "freed(create)",
+    ] {
+        comes_to(
+            text,
+            &unwatched,
+            Verdict::Unverified,
+            "`create.release` did not watch",
+        );
+    }
+    let mut empty = evidence();
+    let create = empty.experiments.get_mut("create").unwrap();
+    create.objects.as_mut().unwrap().allocations.clear();
+    comes_to(
+        "create.objects.leaked == 0",
+        &empty,
+        Verdict::Unverified,
+        "nothing was allocated",
+    );
+    comes_to("freed(create)", &empty, Verdict::Fail, "");
+}
+
+/// Check that events of two experiments are never put into one order: each counts its own, from 1.
+#[test]
+fn orders_of_two_experiments() {
+    refused(
+        "before(create.sock_alloc, exhausted.get_fd)",
+        "each experiment counts its own",
+    );
+    refused(
+        "inside(exhausted.get_fd, create.sock_alloc)",
+        "each experiment counts its own",
+    );
+    refused(
+        "returns_before(exhausted.get_fd, create.fd_install)",
+        "each experiment counts its own",
+    );
+    let mut timed = evidence();
+    let exhausted = timed.experiments.get_mut("exhausted").unwrap();
+    exhausted.probes.get_mut("get_fd").unwrap().hits[0].time_ns = Some(5);
+    for text in [
+        "exhausted.get_fd.order < create.sock_alloc.order",
+        "exhausted.get_fd.order != create.sock_alloc.return_order",
+        "exhausted.get_fd.time_ns < create.fd_install.time_ns",
+        "create.fd_install.return_time_ns - exhausted.get_fd.time_ns > 0",
+    ] {
+        comes_to(text, &timed, Verdict::Error, "are different things");
+    }
+    for text in [
+        "create.sock_alloc.order < create.fd_install.order",
+        "exhausted.get_fd.order == 1",
+        "create.fd_install.return_order - create.fd_install.order == 2",
+        "create.fd_install.return_time_ns - create.fd_install.time_ns == create.fd_install.duration_ns",
+        "create.fd_install.return_time_ns > create.fd_install.time_ns",
+    ] {
+        comes_to(text, &timed, Verdict::Pass, "");
+    }
+}
+
+/// Check that a release whose last number is the distribution's own count is not compared by it.
+#[test]
+fn vague_versions() {
+    let mut debian = evidence();
+    debian.kernel.release = "6.1.0-56-cloud-amd64".into();
+    for text in [
+        "version(kernel.release) < version('6.1.100')",
+        "version(kernel.release) != version('6.1.170')",
+        "!kernel_at_least('6.1.100')",
+        "kernel_at_least('6.1.1')",
+    ] {
+        comes_to(
+            text,
+            &debian,
+            Verdict::Unverified,
+            "does not say which release of 6.1",
+        );
+    }
+    for text in [
+        "version(kernel.release) < version('6.6')",
+        "version(kernel.release) >= version('6.1')",
+        "kernel_at_least('5.15.200')",
+        "!kernel_at_least('6.2.1')",
+    ] {
+        comes_to(text, &debian, Verdict::Pass, "");
+    }
+    comes_to(
+        "kernel_at_least('6.12.100')",
+        &evidence(),
+        Verdict::Pass,
+        "",
+    );
+}
+
+/// Check that an error number is not told to be different from a written number only because of the sign.
+#[test]
+fn errno_and_literals() {
+    for text in [
+        "exhausted.outcome.returned != 24",
+        "exhausted.outcome.errno != -24",
+        "-5 != exhausted.outcome.errno",
+    ] {
+        comes_to(
+            text,
+            &evidence(),
+            Verdict::Error,
+            "negative, as the kernel returns it",
+        );
+    }
+    comes_to(
+        "exhausted.outcome.returned < 0",
+        &evidence(),
+        Verdict::Pass,
+        "",
+    );
+    comes_to(
+        "exhausted.outcome.returned != -23",
+        &evidence(),
+        Verdict::Pass,
+        "",
+    );
+}
+
+/// Check that a number without a name is not taken for the enumerator of another machine's kernel.
+#[test]
+fn enumerators_of_other_kernels() {
+    let mut nameless = evidence();
+    nameless.names.enums.clear();
+    let create = nameless.experiments.get_mut("create").unwrap();
+    let hit = &mut create.probes.get_mut("sock_alloc").unwrap().hits[0];
+    let Some(crate::Datum::Value(Value::Enum { name, .. })) = hit.exit.get_mut("state") else {
+        panic!("the sample has a state");
+    };
+    *name = None;
+    let investigation = crate::testing::investigation();
+    let other = evidence();
+    let machines = [
+        crate::resolve::Indexed::new(&nameless),
+        crate::resolve::Indexed::new(&other),
+    ];
+    let catalog = crate::resolve::Catalog {
+        investigation: &investigation,
+        machines: &machines,
+    };
+    let text = "create.sock_alloc.exit.state == SS_UNCONNECTED";
+    let claim = claim(text).unwrap();
+    let judge = |machine: usize| crate::claim::judge(&claim, &catalog, &machines[machine]);
+    assert_eq!(judge(1).verdict, Verdict::Pass);
+    let judgement = judge(0);
+    assert_eq!(judgement.verdict, Verdict::Unverified, "{judgement:?}");
+    assert!(
+        judgement
+            .reason
+            .unwrap()
+            .contains("has no name for 1 of socket_state")
+    );
+}
+
+/// Check that characters which nobody sees are refused: the page would show another claim than the one that was judged.
+#[test]
+fn hidden_characters() {
+    for hidden in [
+        '\u{202e}',
+        '\u{2066}',
+        '\u{200b}',
+        '\u{feff}',
+        '\u{ad}',
+        '\u{0}',
+        '\u{1b}',
+        '\u{2028}',
+        '\u{e0041}',
+        '\u{fe0f}',
+    ] {
+        refused(
+            &format!("create.outcome.returned == 3 // {hidden} && false"),
+            "which nobody sees",
+        );
+        refused(
+            &format!("create.sock_alloc.exit.name != '{hidden}'"),
+            "which nobody sees",
+        );
+    }
+    comes_to(
+        "create.sock_alloc.exit.name != 'é\tß'\r\n",
+        &evidence(),
+        Verdict::Pass,
+        "",
+    );
+}
+
+/// Check that a probe which watched something else when the evidence was captured says nothing about what it is to watch.
+#[test]
+fn probes_of_an_older_investigation() {
+    let mut old = evidence();
+    let create = old.experiments.get_mut("create").unwrap();
+    create.probes.get_mut("fd_install").unwrap().target =
+        crate::document::Target::Function("__fd_install".into());
+    comes_to(
+        "create.fd_install.args.fd == 3",
+        &old,
+        Verdict::Unverified,
+        "watched the function `__fd_install` when this was captured, and is to watch the function `fd_install`",
+    );
+    // And it does not vouch for a probe that never fired.
+    comes_to(
+        "never(exhausted.fd_install)",
+        &old,
+        Verdict::Unverified,
+        "would have been seen",
+    );
+}
+
+/// Check that texts have no order: by their letters, 6.12 would be older than 6.6.
+#[test]
+fn order_of_texts() {
+    for text in [
+        "kernel.release < '6.6'",
+        "kernel.release >= '6.6'",
+        "create.sock_alloc.exit.raw < b'\\x02'",
+    ] {
+        comes_to(text, &evidence(), Verdict::Error, "does not work on");
+    }
+    comes_to(
+        "version(kernel.release) > version('6.6')",
+        &evidence(),
+        Verdict::Pass,
+        "",
+    );
+}
+
+/// Check that a value compared with itself under its other name cannot pass.
+#[test]
+fn two_names_of_one_value() {
+    for text in [
+        "create.sock_alloc.return == create.sock_alloc.hit1.return",
+        "create.fd_install.hit1.args.fd - create.fd_install.args.fd == 0",
+        "!before(create.sock_alloc, create.sock_alloc.hit1)",
+    ] {
+        comes_to(text, &evidence(), Verdict::Error, "cannot fail");
+    }
+    comes_to(
+        "create.sock_alloc.hit1.return == create.sock_alloc.return && create.sock_alloc.return != 0u",
+        &evidence(),
+        Verdict::Pass,
+        "",
+    );
+    comes_to(
+        "create.twice.hit1.return != create.twice.hit2.return",
+        &evidence(),
+        Verdict::Pass,
+        "",
+    );
+}
+
+/// Check that a stack which may have been cut does not say what is not on it.
+#[test]
+fn stacks_that_may_be_cut() {
+    let deep = |frames: usize| {
+        let mut deep = evidence();
+        let create = deep.experiments.get_mut("create").unwrap();
+        let hit = &mut create.probes.get_mut("sock_alloc").unwrap().hits[0];
+        let site = hit.site.as_ref().and_then(|site| site.value()).cloned();
+        let Some(Value::Location { value: site }) = site else {
+            panic!("the sample has a site");
+        };
+        let frame = crate::value::Frame {
+            address: crate::value::Address(0xffff_ffff_92a0_001f),
+            symbol: Some("__sock_create".into()),
+            offset: Some(31),
+            site: Some(site),
+        };
+        hit.stack = Some(
+            Value::Stack {
+                value: vec![frame; frames],
+            }
+            .into(),
+        );
+        deep
+    };
+    let text = "!on_stack(create.sock_alloc.stack, 'vfs_read')";
+    comes_to(text, &deep(18), Verdict::Pass, "");
+    comes_to(
+        text,
+        &deep(19),
+        Verdict::Unverified,
+        "further out than the 19 frames",
+    );
+    comes_to(
+        "on_stack(create.sock_alloc.stack, '__sock_create')",
+        &deep(24),
+        Verdict::Pass,
+        "",
+    );
+}

@@ -1,0 +1,173 @@
+//! One edit per rule: each is refused at its place, and the same document without it is read.
+
+use serde_json::{Value as Json, json};
+
+use crate::reader::{ReadError, read};
+use crate::testing::evidence_text;
+
+/// The sample with more of what can contradict itself.
+fn document() -> Json {
+    let mut document: Json = serde_json::from_str(evidence_text()).unwrap();
+    document["boots"] = json!([{
+        "boot_id": "b2", "time": "2026-11-23T12:00:00Z", "slide": {"kind": "offset", "value": 0x20_0000},
+        "text": {"kind": "address", "value": "0xffffffff81200000"}, "physical": {"unavailable": "not readable"}
+    }]);
+    document["kaslr"]["sources"] = json!({
+        "kallsyms": {"kind": "offset", "value": 287_309_824}, "console": {"unavailable": "not watched"}
+    });
+    document
+}
+
+/// Where and why the document is refused.
+fn refused(document: &Json) -> Option<(String, String)> {
+    match read(document.to_string().as_bytes()) {
+        Ok(_) => None,
+        Err(ReadError::Contradiction { pointer, reason }) => Some((pointer, reason)),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// Check that a document which says one thing in two ways is refused where it does.
+#[test]
+fn contradictions() {
+    assert_eq!(refused(&document()), None);
+    let create = "/experiments/create";
+    let allocation = "/experiments/create/objects/allocations/0";
+    let fd_install = "/experiments/create/probes/fd_install/hits/0";
+    let twice = "/experiments/create/probes/twice/hits";
+    let cases: Vec<(&str, String, Json, &str)> = vec![
+        (
+            "/machine/kind",
+            "/machine/kind".into(),
+            json!("host"),
+            "all others are guests",
+        ),
+        (
+            "/machine/kind",
+            "/machine/name".into(),
+            json!("host"),
+            "`host` is one",
+        ),
+        (
+            "/kaslr/sources/kallsyms",
+            "/kaslr/sources/kallsyms/value".into(),
+            json!(287_309_825),
+            "agree on a slide of 287309824",
+        ),
+        (
+            "/kaslr/sources/kallsyms",
+            "/kaslr/slide/value".into(),
+            json!(287_309_823),
+            "this one says 287309824",
+        ),
+        (
+            "/kaslr/symbols/_text/slide",
+            "/kaslr/symbols/_text/live/value".into(),
+            json!("0xffffffff92200001"),
+            "287309825 bytes apart",
+        ),
+        (
+            "/boots/0/slide",
+            "/boots/0/slide/value".into(),
+            json!(0),
+            "2097152 bytes off",
+        ),
+        (
+            "/experiments/create/outcome/errno",
+            format!("{create}/outcome/errno"),
+            json!({"kind": "errno", "value": 24, "name": "EMFILE"}),
+            "its error number is 0",
+        ),
+        (
+            "/experiments/exhausted/outcome/errno",
+            "/experiments/exhausted/outcome/returned".into(),
+            json!({"kind": "fd", "value": 3}),
+            "its error number is 0",
+        ),
+        (
+            fd_install,
+            format!("{fd_install}/order"),
+            json!(0),
+            "event 0 is none",
+        ),
+        (
+            fd_install,
+            format!("{fd_install}/return_order"),
+            json!(10),
+            "none of the experiment's 9",
+        ),
+        (
+            fd_install,
+            format!("{fd_install}/order"),
+            json!(9),
+            "returns before it is entered",
+        ),
+        (
+            fd_install,
+            format!("{fd_install}/return_time_ns"),
+            json!(59),
+            "at an earlier time",
+        ),
+        (
+            "/experiments/create/probes/twice/hits/0",
+            format!("{twice}/0/order"),
+            json!(6),
+            "that of another hit",
+        ),
+        (
+            "/experiments/create/probes/twice/hits/1",
+            format!("{twice}/0/order"),
+            json!(7),
+            "in the order of its events",
+        ),
+        (
+            allocation,
+            format!("{allocation}/order"),
+            json!(4),
+            "has no hit 4",
+        ),
+        (
+            allocation,
+            format!("{allocation}/probe"),
+            json!("nobody"),
+            "`nobody` has no hit",
+        ),
+        (
+            "/experiments/create/objects/allocations/0/freed",
+            format!("{allocation}/freed/order"),
+            json!(8),
+            "which would be this free",
+        ),
+        (
+            "/experiments/create/objects/allocations/0/freed",
+            format!("{allocation}/freed/order"),
+            json!(2),
+            "before it is allocated",
+        ),
+    ];
+    for (expected, pointer, value, reason) in cases {
+        let mut document = document();
+        *document
+            .pointer_mut(&pointer)
+            .unwrap_or_else(|| panic!("{pointer}")) = value;
+        let found = refused(&document).unwrap_or_else(|| panic!("{pointer} is believed"));
+        assert_eq!(found.0, expected, "{pointer}: {}", found.1);
+        assert!(found.1.contains(reason), "{pointer}: {}", found.1);
+    }
+    let mut document = document();
+    document["experiments"]["create"]["probes"]["twice"]["attach_errno"] =
+        json!({"kind": "errno", "value": -22, "name": "EINVAL"});
+    let (pointer, _) = refused(&document).unwrap();
+    assert_eq!(pointer, "/experiments/create/probes/twice/attach_errno");
+}
+
+/// Check that a host which claims to be gone when the capture ends is refused: its addresses would be published.
+#[test]
+fn ephemeral_host() {
+    let mut document = document();
+    document["machine"]["name"] = json!("host");
+    document["machine"]["kind"] = json!("host");
+    assert_eq!(refused(&document).unwrap().0, "/machine/ephemeral");
+    document["machine"]["ephemeral"] = json!(false);
+    assert_eq!(refused(&document), None);
+}
