@@ -78,7 +78,7 @@ lint: tools ## format and lint
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --release --workspace --all-targets -- -D warnings
 
-bench: build ## print the speed ratios
+bench: capture ## print the speed ratios
 	cargo bench --workspace
 
 # The steps of .github/workflows/publish.yml, in its order. First those of a row of its matrix, on MACHINE.

@@ -79,6 +79,9 @@ pub struct Outcome {
 /// Judges all claims and fills all chapters.
 pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outcome {
     let mut report = Report::default();
+    if target == Target::Nothing {
+        facts.templates.unseen();
+    }
     let claims = Claims::collect(chapters, facts, &mut report.problems);
     report.false_claim = claims
         .iter()

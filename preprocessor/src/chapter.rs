@@ -43,6 +43,8 @@ pub struct Chapter {
     pub blocks: Vec<Block>,
     /// The heading at the very beginning.
     pub first_heading: Option<Range<usize>>,
+    /// The first words of blocks that are called as if they were claims or exhibits, and are none.
+    pub strangers: Vec<Range<usize>>,
     /// What could not be read.
     pub problems: Vec<Diagnostic>,
     /// How the book reads Markdown.
@@ -62,6 +64,7 @@ impl Chapter {
             escapes: Vec::new(),
             blocks: Vec::new(),
             first_heading: None,
+            strangers: Vec::new(),
             problems: Vec::new(),
             markdown,
         };
@@ -97,6 +100,7 @@ impl Chapter {
         let structure = structure(text, &ranges, &markdown.options(), markdown.math());
         chapter.blocks = structure.blocks;
         chapter.first_heading = structure.first_heading;
+        chapter.strangers = structure.strangers;
         for (range, context) in ranges.into_iter().zip(structure.contexts) {
             match read_placeholder(text, range, context) {
                 Ok(placeholder) => chapter.placeholders.push(placeholder),
@@ -140,7 +144,10 @@ pub fn to_diagnostic(source: &Arc<Source>, error: SyntaxError) -> Diagnostic {
 
 /// Whether the text could hold a claim or an exhibit.
 pub fn mentions_blocks(text: &str) -> bool {
-    text.contains("qed-claim") || text.contains("qed-exhibit")
+    // Also if its author has misspelled it.
+    ["qed-", "Qed-", "QED-"]
+        .iter()
+        .any(|start| text.contains(start))
 }
 
 fn read_placeholder(

@@ -11,12 +11,13 @@ use qed_evidence::{Path, Value};
 use serde::Serialize;
 
 use crate::chapter::{Chapter, to_diagnostic};
-use crate::config::{OnFail, OnMissing};
+use crate::config::{Lint, OnFail, OnMissing};
 use crate::context::{Block, BlockKind};
 use crate::facts::Facts;
 use crate::fill::Rendered;
 use crate::format;
 use crate::judging::Bench;
+use crate::lint::told;
 use crate::page::Use;
 use crate::syntax::{SyntaxError, only_options, words};
 
@@ -64,7 +65,7 @@ impl Claims {
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut claims = Claims::default();
-        let bench = Bench::new(facts.loaded);
+        let bench = Bench::new(facts);
         for (index, chapter) in chapters.iter().enumerate() {
             for (number, block) in chapter.blocks.iter().enumerate() {
                 if block.kind == BlockKind::Claim {
@@ -321,6 +322,14 @@ fn complain(judged: &Judged, chapter: &Chapter, facts: &Facts<'_>, problems: &mu
             problem = problem.warning();
         }
         problems.push(problem);
+    }
+    let applies = |judgement: &Judgement| judgement.verdict != Verdict::NotApplicable;
+    if !judged.judgements.iter().any(applies) {
+        let message =
+            format!("claim `{id}` is never judged: its condition is false on every machine");
+        let complaint = Diagnostic::error(&chapter.source, judged.range.clone(), message)
+            .help("capture on a machine where it holds, or take the condition away");
+        problems.push(told(facts.config, Lint::UnshownClaim, complaint));
     }
     let shown = &judged.judgements[judged.shown];
     if shown.verdict == Verdict::Unverified && facts.config.on_unverified == OnMissing::Error {

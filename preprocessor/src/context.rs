@@ -74,6 +74,8 @@ pub struct Structure {
     pub blocks: Vec<Block>,
     /// The first heading, if nothing stands before it.
     pub first_heading: Option<Range<usize>>,
+    /// The first words of blocks that are called as if they were ours, and are not: `qed-clam`.
+    pub strangers: Vec<Range<usize>>,
 }
 
 /// The structure of `text`, where `placeholders` (sorted) stand for something that is not there yet: they are
@@ -324,7 +326,11 @@ impl Walk<'_> {
             Tag::HtmlBlock => self.html = Some(range),
             Tag::CodeBlock(kind) => {
                 let block = match kind {
-                    CodeBlockKind::Fenced(_) => self.block(range),
+                    CodeBlockKind::Fenced(_) => {
+                        let stranger = self.stranger(range.clone());
+                        self.out.strangers.extend(stranger);
+                        self.block(range)
+                    }
                     CodeBlockKind::Indented => None,
                 };
                 self.code = Some(block);
@@ -359,6 +365,18 @@ impl Walk<'_> {
             }
             _ => {}
         }
+    }
+
+    /// The first word of the block at `range`, if it is called as if it were ours and is not.
+    fn stranger(&self, range: Range<usize>) -> Option<Range<usize>> {
+        let line = self.text[range.clone()].lines().next()?;
+        let word = line
+            .trim_start_matches(['`', '~'])
+            .split_whitespace()
+            .next()?;
+        let ours = ["qed-claim", "qed-exhibit"].contains(&word);
+        let start = range.start + line.find(word)?;
+        (!ours && word.to_ascii_lowercase().starts_with("qed-")).then(|| start..start + word.len())
     }
 
     /// The claim or exhibit at `range`, if it is one; its opening line is read from the raw text.

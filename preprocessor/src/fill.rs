@@ -24,6 +24,8 @@ pub enum Target {
     Html,
     /// Anything else: plain text in Markdown.
     Text,
+    /// None: only what there is to complain about is wanted, and what would be shown.
+    Nothing,
 }
 
 /// The words that stand where a value could not.
@@ -79,7 +81,8 @@ pub fn fill(
         let rendered = match block.kind {
             BlockKind::Claim => claims.render(index, number, facts),
             BlockKind::Exhibit => {
-                exhibits::render(chapter, block, facts, claims, glossary, &mut fill.problems)
+                let book = (facts, claims, glossary);
+                exhibits::render(chapter, block, book, target, &mut fill.problems)
             }
         };
         let Some(rendered) = rendered else { continue };
@@ -89,9 +92,14 @@ pub fn fill(
         fill.edits.push(match target {
             Target::Html => edit::html_block(text, block.range.clone(), &rendered.html),
             Target::Text => edit::text_block(text, block.range.clone(), &rendered.text),
+            Target::Nothing => continue,
         });
     }
-    fill.page(&machines);
+    if target == Target::Nothing {
+        fill.edits.clear();
+    } else {
+        fill.page(&machines);
+    }
     Filled {
         text: edit::apply(text, fill.edits),
         uses: fill.uses,
@@ -394,7 +402,7 @@ impl Fill<'_, '_> {
         let block = match self.target {
             Target::Html if !shows_something => page::recorded_html(self.facts, literal),
             Target::Html => page::html(self.facts, &self.uses, &machines, literal),
-            Target::Text => {
+            Target::Text | Target::Nothing => {
                 let text = match shows_something {
                     true => page::text(self.facts, &machines),
                     false => page::notices(self.facts, &page::recorded(self.facts)).join("\n"),

@@ -8,8 +8,7 @@ use qed_evidence::redact::{is_redacted, scrub};
 use qed_evidence::resolve::{Catalog, Indexed};
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Facts, index_all};
-use crate::store::Loaded;
+use crate::facts::Facts;
 
 /// A verdict as it may be told.
 #[derive(Debug)]
@@ -113,14 +112,18 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Indexes it.
-    pub fn new(loaded: &'a [Loaded]) -> Self {
-        let raw = loaded
+    /// Indexes it, where it is not what is shown.
+    pub fn new(facts: &Facts<'a>) -> Self {
+        let raw = facts
+            .loaded
             .iter()
-            .map(|machine| machine.raw.as_ref().unwrap_or(&machine.evidence));
-        Bench {
-            raw: index_all(raw),
-        }
+            .zip(facts.catalog.machines)
+            .map(|(machine, shown)| match &machine.raw {
+                Some(raw) => Indexed::new(raw),
+                None => shown.clone(),
+            })
+            .collect();
+        Bench { raw }
     }
 
     /// Judges a claim on all machines, in their order.

@@ -6,7 +6,7 @@
 //! have is an error. Lines of the output are joined without what surrounds them, because a block of HTML in Markdown
 //! must stay in one piece.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -70,6 +70,8 @@ pub struct Templates {
     sources: Vec<(&'static str, Arc<Source>)>,
     /// What went wrong when one of its own was filled.
     problems: RefCell<Vec<Diagnostic>>,
+    /// Nobody will see what comes out.
+    unseen: Cell<bool>,
 }
 
 impl Templates {
@@ -151,6 +153,7 @@ impl Templates {
                 own: (!sources.is_empty()).then_some(templates),
                 sources,
                 problems: RefCell::default(),
+                unseen: Cell::default(),
             })
         } else {
             Err(problems)
@@ -178,8 +181,21 @@ impl Templates {
                 }
             }
         }
+        if self.unseen.get() {
+            return String::new();
+        }
         let text = DEFAULTS.render(name, data);
         one_line(&text.unwrap_or_else(|error| panic!("template {name}: {error}")))
+    }
+
+    /// From now on nobody sees what comes out: of the built-in templates, with which nothing can go wrong, that is nothing.
+    pub fn unseen(&self) {
+        self.unseen.set(true);
+    }
+
+    /// Whether the book has its own template of this name, with which something can go wrong.
+    pub fn has_own(&self, name: &str) -> bool {
+        self.sources.iter().any(|(known, _)| *known == name)
     }
 
     /// Takes what went wrong since the last time.

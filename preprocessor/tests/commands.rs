@@ -176,6 +176,34 @@ fn check() {
     assert!(stderr(&output).contains("makes no claim"));
 }
 
+/// Check that a book of which nothing could be verified on any machine is not called good: this machine cannot do it.
+#[test]
+fn nothing_verified() {
+    let chapter = "# One\n\n```qed-claim absent\ncreate.absent.return == 3\n```\n\n\
+        ```qed-claim newer when=\"kernel_at_least('6.6')\"\ncreate.outcome.returned == 4\n```\n";
+    let book = Book::new(&[("one.md", chapter)], "", "");
+    let output = book.qed(&["check"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("not one claim could be verified on any machine"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(
+        stdout(&output).contains("2 UNVERIFIED"),
+        "{}",
+        stdout(&output)
+    );
+    let json: serde_json::Value =
+        serde_json::from_slice(&book.qed(&["check", "--format", "json"]).stdout).unwrap();
+    assert_eq!(json["good"], false);
+    book.write(
+        "src/one.md",
+        &format!("{chapter}\n```qed-claim good\ncreate.outcome.returned == 3\n```\n"),
+    );
+    assert_eq!(book.qed(&["check"]).status.code(), Some(0));
+}
+
 /// Check that `explain` shows operands, verdicts and the control, and knows a name that was nearly right.
 #[test]
 fn explain() {

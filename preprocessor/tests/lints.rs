@@ -136,6 +136,30 @@ fn unshown_claims() {
     assert!(!book.mdbook(&["build"]).status.success());
 }
 
+/// Check that a claim that applies on no machine is told, and that a block whose name is almost `qed-claim` is: both would
+/// never be judged, and nobody would notice.
+#[test]
+fn claims_that_never_apply() {
+    let chapter = "# One\n\n```qed-claim newer when=\"kernel_at_least('6.6')\"\ncreate.outcome.returned == 4\n```\n\n\
+        ```qed-clam lost\ncreate.outcome.returned == 4\n```\n\n~~~ Qed-Claim big\ncreate.outcome.returned == 4\n~~~\n\n\
+        ```qed-tool\nnot ours\n```\n\n````md\n```qed-clam example\n```\n````\n";
+    let (status, text) = said(chapter, "");
+    assert_eq!(status, Some(0), "{text}");
+    for wanted in [
+        "claim `newer` is never judged: its condition is false on every machine",
+        "`qed-clam` is neither a claim nor an exhibit",
+        "did you mean `qed-claim`?",
+        "`Qed-Claim` is neither",
+        "`qed-tool` is neither",
+        "src/one.md:7:4",
+    ] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    assert_eq!(text.matches("warning").count(), 4, "{text}");
+    let (status, _) = said(chapter, "deny = [\"unshown-claim\"]");
+    assert_eq!(status, Some(2));
+}
+
 /// Check that evidence that nothing uses is told where the investigation asks for it, and that an exhibit uses what it
 /// shows.
 #[test]

@@ -43,7 +43,7 @@ fn large_evidence() {
             |(h, t)| Some((h.to_owned(), format!("\"boots\"{t}"))),
         )
         .unwrap();
-    let boot = r#"{"boot_id":"","slide":{"unavailable":""},"text":{"unavailable":""}},"#;
+    let boot = r#"{"boot_id":"","time":"","slide":{"unavailable":""},"text":{"unavailable":""},"physical":{"unavailable":""}},"#;
     let count = (qed_evidence::reader::MAX_BYTES - text.len() - 64) / boot.len();
     let boots = boot.repeat(count);
     let boots = boots.trim_end_matches(',');

@@ -271,6 +271,16 @@ fn every_claim_of_the_book() {
     let mut problems = Vec::new();
     let claims = Claims::collect(&book.chapters, &facts, &mut problems);
     assert!(problems.is_empty(), "{}", problems[0]);
+    // What is attacked is what claims are judged on: of a live machine, the evidence that is not shown.
+    let raw: Vec<Indexed<'_>> = store
+        .loaded
+        .iter()
+        .map(|loaded| Indexed::new(loaded.raw.as_ref().unwrap_or(&loaded.evidence)))
+        .collect();
+    let catalog = Catalog {
+        investigation: facts.catalog.investigation,
+        machines: &raw,
+    };
     let mut tally = Tally::default();
     let mut unattacked: Vec<&str> = Vec::new();
     for judged in claims.in_order() {
@@ -282,10 +292,10 @@ fn every_claim_of_the_book() {
         let machines: Vec<_> = facts
             .loaded
             .iter()
-            .zip(&indexed)
+            .zip(&raw)
             .enumerate()
             .map(|(number, (loaded, machine))| {
-                let (claims, catalog) = (&claims, &facts.catalog);
+                let (claims, catalog) = (&claims, &catalog);
                 let attack = move || on_machine(number, &loaded.machine, machine, catalog, claims);
                 scope.spawn(attack)
             })

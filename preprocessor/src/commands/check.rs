@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use qed_evidence::claim::Verdict::Pass;
 use qed_evidence::diagnostic::{Diagnostic, Severity};
 use serde::Serialize;
 
-use super::{BAD_INPUT, FAILED, GOOD, print, table, with_book};
+use super::{BAD_INPUT, CANNOT, FAILED, GOOD, print, table, with_book};
 use crate::book::{Outcome, Report, fill_all, finish};
 use crate::claims::Claims;
 use crate::facts::Facts;
@@ -91,7 +92,7 @@ fn check(book: &Loaded, facts: &Facts<'_>, format: Format) -> u8 {
         claims,
         report: mut found,
         ..
-    } = fill_all(&book.chapters, facts, Target::Text);
+    } = fill_all(&book.chapters, facts, Target::Nothing);
     if claims.in_order().next().is_none() {
         let message = "the book makes no claim, so there is nothing that could have been checked";
         found.problems.push(
@@ -99,11 +100,27 @@ fn check(book: &Loaded, facts: &Facts<'_>, format: Format) -> u8 {
                 .help("write a ```qed-claim block beside what it proves"),
         );
     }
+    let verdicts = || {
+        claims
+            .iter()
+            .flat_map(|c| c.judgements.iter().map(|j| j.verdict))
+    };
+    let nothing_shown =
+        verdicts().next().is_some() && !verdicts().any(|v| v == Pass || v.is_failure());
+    if nothing_shown {
+        let message = "not one claim could be verified on any machine: nothing was checked";
+        found.problems.push(
+            Diagnostic::error_without_place(message)
+                .help("`mdbook-qed explain ID` says what a claim lacks; `qed-collector doctor` what a machine lacks"),
+        );
+    }
     let strays = lint::strays(&book.place, &book.chapters, facts.config);
     found.problems.extend(strays);
     finish(&mut found, &book.place);
     let status = if found.false_claim {
         FAILED
+    } else if nothing_shown {
+        CANNOT
     } else if found.has_errors() {
         BAD_INPUT
     } else {

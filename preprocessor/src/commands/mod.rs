@@ -24,6 +24,8 @@ pub const GOOD: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Bad usage or bad input.
 pub const BAD_INPUT: u8 = 2;
+/// This machine cannot do what was asked.
+pub const CANNOT: u8 = 3;
 
 /// Says why a command cannot do its work.
 fn refuse(problems: &[Diagnostic]) -> u8 {

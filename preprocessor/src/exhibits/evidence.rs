@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{Request, caption};
 use crate::config::evidence_file;
 use crate::escape::visible;
-use crate::fill::Rendered;
+use crate::fill::{Rendered, Target};
 use crate::syntax::SyntaxError;
 
 #[derive(Serialize)]
@@ -108,6 +108,12 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         .machine()?
         .unwrap_or_else(|| facts.default_machine("run"));
     let loaded = &facts.loaded[machine];
+    if request.target == Target::Nothing && !facts.templates.has_own("evidence") {
+        return Ok(Rendered {
+            machines: vec![machine],
+            ..Rendered::default()
+        });
+    }
     let leaves = &facts.catalog.machines[machine].leaves;
     let hidden = facts.hides(machine);
     // Packing takes as long as writing all values out, so both are done at once.

@@ -32,7 +32,7 @@ use crate::claims::Claims;
 use crate::context::Block;
 use crate::derivation::Glossary;
 use crate::facts::{Facts, What, sound};
-use crate::fill::{Rendered, note};
+use crate::fill::{Rendered, Target, note};
 use crate::format::{As, describe};
 use crate::page::Use;
 use crate::syntax::{Spanned, SyntaxError, Words, only_options, words};
@@ -57,6 +57,8 @@ pub struct Request<'a, 'f> {
     pub claims: &'a Claims,
     /// The terms that the book defines.
     pub glossary: &'a Glossary,
+    /// What the page becomes.
+    pub target: Target,
 }
 
 /// Something that [`Request`]s are made to.
@@ -188,12 +190,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub fn render(
     chapter: &Chapter,
     block: &Block,
-    facts: &Facts<'_>,
-    claims: &Claims,
-    glossary: &Glossary,
+    book: (&Facts<'_>, &Claims, &Glossary),
+    target: Target,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Rendered> {
-    match try_render(chapter, block, facts, claims, glossary) {
+    match try_render(chapter, block, book, target) {
         Ok(rendered) => Some(rendered),
         Err(error) => {
             note(problems, chapter, error);
@@ -205,9 +206,8 @@ pub fn render(
 fn try_render(
     chapter: &Chapter,
     block: &Block,
-    facts: &Facts<'_>,
-    claims: &Claims,
-    glossary: &Glossary,
+    (facts, claims, glossary): (&Facts<'_>, &Claims, &Glossary),
+    target: Target,
 ) -> Result<Rendered, SyntaxError> {
     let source = chapter.source.text.as_str();
     let words = words(source, block.info.clone())?;
@@ -276,6 +276,7 @@ fn try_render(
         facts,
         claims,
         glossary,
+        target,
     })
 }
 

@@ -1,7 +1,7 @@
 //! `chapter-without-claim` and `unshown-claim`: chapters that prove nothing, and claims that nobody judges because
 //! they stand where Markdown does not look.
 
-use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::diagnostic::{Diagnostic, nearest};
 
 use super::Found;
 use super::reading::{Reading, Says};
@@ -21,6 +21,23 @@ pub fn makes_claim(chapter: &Chapter) -> bool {
             info.split_whitespace().next() == Some("claims")
         }
     })
+}
+
+/// Complains about blocks whose name is almost that of a claim or an exhibit: they are shown as plain code.
+pub fn strangers(chapter: &Chapter, found: &mut Found<'_>) {
+    for range in &chapter.strangers {
+        let word = &chapter.source.text[range.clone()];
+        let message = format!(
+            "`{word}` is neither a claim nor an exhibit: the block is shown as code and never judged"
+        );
+        let near = nearest(&word.to_ascii_lowercase(), ["qed-claim", "qed-exhibit"]);
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "there is `qed-claim` and `qed-exhibit`".to_owned(),
+        };
+        let complaint = Diagnostic::error(&chapter.source, range.clone(), message).help(help);
+        found.tell(Lint::UnshownClaim, complaint);
+    }
 }
 
 /// Complains about one chapter. One that is `silent` and shows nothing measured goes to `plain`: of those a book that

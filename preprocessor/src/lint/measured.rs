@@ -28,7 +28,7 @@ impl Measured {
     pub fn new(facts: &Facts<'_>) -> Self {
         let mut measured = Measured::default();
         for (loaded, indexed) in facts.loaded.iter().zip(facts.catalog.machines) {
-            for (path, leaf) in &indexed.leaves {
+            for (path, leaf) in indexed.leaves.iter() {
                 let origin = || Origin {
                     path: path.clone(),
                     machine: loaded.machine.clone(),

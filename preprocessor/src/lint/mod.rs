@@ -44,6 +44,7 @@ pub fn chapters(
     let measured = std::cell::LazyCell::new(|| facts.map(Measured::new).unwrap_or_default());
     for chapter in chapters {
         let text = chapter.source.text.as_str();
+        chapters::strangers(chapter, &mut found);
         let silent = !chapters::makes_claim(chapter);
         if !literal::may_hold(text) && !reading::may_mark(text) {
             // Of the chapters that are about other things, only one is looked at to the end.
