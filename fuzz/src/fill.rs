@@ -46,6 +46,7 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| {
         origin: Origin::Captured,
         stale: vec![],
         age_s: Some(0),
+        sum: None,
     };
     let store = Store {
         loaded: vec![loaded],

@@ -13,8 +13,10 @@ use crate::derivation::Glossary;
 use crate::edit::Edit;
 use crate::facts::{Facts, index};
 use crate::fill::{Filled, Target, fill};
+use crate::kept::Kept;
 use crate::lint;
 use crate::page::Use;
+use crate::parallel;
 use crate::protocol::Markdown;
 use crate::relocate;
 use crate::store::{Here, load};
@@ -89,13 +91,16 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
     let glossary = Glossary::read(chapters);
     let mut texts = Vec::new();
     let mut uses = Vec::new();
-    for (number, chapter) in chapters.iter().enumerate() {
+    let filled = parallel::map(chapters, |number, chapter| {
+        fill(chapter, number, facts, &claims, &glossary, target)
+    });
+    for (chapter, filled) in chapters.iter().zip(filled) {
         report.problems.extend(chapter.problems.iter().cloned());
         let Filled {
             text,
             uses: shown,
             problems,
-        } = fill(chapter, number, facts, &claims, &glossary, target);
+        } = filled;
         report.problems.extend(problems);
         texts.push(text);
         uses.push(shown);
@@ -159,8 +164,8 @@ pub fn build(
     let here = Here::look();
     let live = chapters.iter().any(Chapter::is_live);
     let mut outcome = if live {
-        let warnings = crate::capture::refresh(&place.root, config, &here);
-        match load(place, config, &here) {
+        let (warnings, fresh) = crate::capture::refresh(&place.root, config, &here);
+        match load(place, config, &here, fresh, Kept::of(&place.root)) {
             Ok(store) => {
                 // The program ends with this book: taking megabytes of evidence apart again would be for nothing.
                 let store = ManuallyDrop::new(store);

@@ -14,34 +14,37 @@ use qed_evidence::investigation::Investigation;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Capture, Config, evidence_file};
-use crate::store::{CAPTURED, Here, Origin, investigation, read, staleness};
+use crate::parallel;
+use crate::store::{Ahead, CAPTURED, Here, Origin, Read, investigation, read, staleness};
 
 /// Keeps what must not be watched: a change there must not build the book again.
 const STATE: &str = ".qed/state";
 
 /// Captures what is missing or stale, if the book says `capture = "if-stale"`. Gives back warnings: without a
-/// capture, older or recorded evidence is shown, and says so.
-pub fn refresh(root: &Path, config: &Config, here: &Here) -> Vec<Diagnostic> {
+/// capture, older or recorded evidence is shown, and says so; and the evidence that is fresh, which was read for that.
+pub fn refresh(root: &Path, config: &Config, here: &Here) -> (Vec<Diagnostic>, Ahead) {
     if config.capture == Capture::Never {
-        return Vec::new();
+        return Default::default();
     }
     // What is wrong with the investigation is told where it is loaded.
     let Ok(investigation) = investigation(root, config) else {
-        return Vec::new();
+        return Default::default();
     };
     let warn = |message: String| Diagnostic::error_without_place(message).warning();
     let _lock = match lock(root) {
         Ok(lock) => lock,
         Err(error) => {
-            return vec![warn(format!(
+            let warning = warn(format!(
                 "nothing was captured, because .qed/lock cannot be locked: {error}"
-            ))];
+            ));
+            return (vec![warning], Ahead::default());
         }
     };
     let mut warnings = Vec::new();
-    for machine in not_fresh(root, config, &investigation, here) {
+    let (not_fresh, fresh) = sort(root, config, &investigation, here);
+    for machine in not_fresh {
         let file = root.join(CAPTURED).join(evidence_file(machine));
-        let is_fresh = || is_fresh(&file, &investigation, config, here);
+        let is_fresh = || is_fresh(&read(&file), &investigation, config, here);
         let Some(collector) = collector() else {
             warnings.push(
                 warn(format!(
@@ -85,7 +88,7 @@ pub fn refresh(root: &Path, config: &Config, here: &Here) -> Vec<Diagnostic> {
             )));
         }
     }
-    warnings
+    (warnings, fresh)
 }
 
 /// Waits for the right to capture for this book.
@@ -105,35 +108,32 @@ fn lock(root: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// The machines on which there is something to capture; all are looked at at once.
-fn not_fresh<'c>(
+/// The machines on which there is something to capture, and the evidence of the others; all is read at once.
+fn sort<'c>(
     root: &Path,
     config: &'c Config,
     investigation: &Investigation,
     here: &Here,
-) -> Vec<&'c String> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = config
-            .machines
-            .iter()
-            .map(|machine| {
-                let file = root.join(CAPTURED).join(evidence_file(machine));
-                let thread = scope.spawn(move || is_fresh(&file, investigation, config, here));
-                (machine, thread)
-            })
-            .collect();
-        let stale = threads.into_iter().filter_map(|(machine, thread)| {
-            let fresh = thread.join();
-            let fresh = fresh.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            (!fresh).then_some(machine)
-        });
-        stale.collect()
-    })
+) -> (Vec<&'c String>, Ahead) {
+    let all = parallel::map(&config.machines, |_, machine| {
+        let file = Path::new(CAPTURED).join(evidence_file(machine));
+        let found = read(&root.join(&file));
+        (is_fresh(&found, investigation, config, here), file, found)
+    });
+    let (mut not_fresh, mut fresh) = (Vec::new(), Ahead::new());
+    for (machine, (is_fresh, file, found)) in config.machines.iter().zip(all) {
+        if is_fresh {
+            fresh.insert(file, found);
+        } else {
+            not_fresh.push(machine);
+        }
+    }
+    (not_fresh, fresh)
 }
 
-fn is_fresh(file: &Path, investigation: &Investigation, config: &Config, here: &Here) -> bool {
-    matches!(read(file), Ok(Some(evidence))
-        if staleness(&evidence, Origin::Captured, investigation, config, here).is_empty())
+fn is_fresh(found: &Read, investigation: &Investigation, config: &Config, here: &Here) -> bool {
+    matches!(found, Ok(Some((evidence, _)))
+        if staleness(evidence, Origin::Captured, investigation, config, here).is_empty())
 }
 
 /// The collector: in `PATH`, else beside this program.

@@ -16,9 +16,10 @@ use crate::context::{Block, BlockKind};
 use crate::facts::Facts;
 use crate::fill::Rendered;
 use crate::format;
-use crate::judging::Bench;
+use crate::judging::{Bench, Told};
 use crate::lint::told;
 use crate::page::Use;
+use crate::parallel;
 use crate::syntax::{SyntaxError, only_options, words};
 
 /// One claim of the book with its verdicts.
@@ -57,6 +58,36 @@ struct Written {
     machine: Option<usize>,
 }
 
+/// A block of a claim by itself, whatever the others say.
+struct Tried {
+    written: Option<Written>,
+    /// What is wrong with how it is written.
+    unreadable: Vec<Diagnostic>,
+    /// What is wrong with what it names.
+    unknown: Vec<Diagnostic>,
+    /// What it comes to on each machine, if it can be judged.
+    told: Vec<Told>,
+}
+
+/// Reads the claim in a block, and judges it.
+fn try_block(chapter: &Chapter, block: &Block, facts: &Facts<'_>, bench: &Bench<'_>) -> Tried {
+    let mut unreadable = Vec::new();
+    let written = parse(chapter, block, facts, &mut unreadable);
+    let (mut unknown, mut told) = (Vec::new(), Vec::new());
+    if let Some(claim) = written.as_ref().and_then(|written| written.claim.as_ref()) {
+        unknown = claim.check(&facts.catalog);
+        if !crate::fill::has_errors(&unreadable) && !crate::fill::has_errors(&unknown) {
+            told = bench.judge(claim, facts);
+        }
+    }
+    Tried {
+        written,
+        unreadable,
+        unknown,
+        told,
+    }
+}
+
 impl Claims {
     /// Reads and judges the claims of all chapters.
     pub fn collect(
@@ -66,27 +97,38 @@ impl Claims {
     ) -> Self {
         let mut claims = Claims::default();
         let bench = Bench::new(facts);
-        for (index, chapter) in chapters.iter().enumerate() {
-            for (number, block) in chapter.blocks.iter().enumerate() {
-                if block.kind == BlockKind::Claim {
-                    let at = (index, number);
-                    claims.read(at, chapter, block, (facts, &bench), problems);
-                }
-            }
+        let blocks: Vec<(usize, usize)> = chapters
+            .iter()
+            .enumerate()
+            .flat_map(|(index, chapter)| {
+                let numbered = chapter.blocks.iter().enumerate();
+                let claims = numbered.filter(|(_, block)| block.kind == BlockKind::Claim);
+                claims.map(move |(number, _)| (index, number))
+            })
+            .collect();
+        let tried = parallel::map(&blocks, |_, (index, number)| {
+            let chapter = &chapters[*index];
+            try_block(chapter, &chapter.blocks[*number], facts, &bench)
+        });
+        for (at, tried) in blocks.into_iter().zip(tried) {
+            claims.add(at, &chapters[at.0], tried, facts, problems);
         }
         claims
     }
 
-    fn read(
+    /// Takes the claim of a block among the others.
+    fn add(
         &mut self,
         (index, number): (usize, usize),
         chapter: &Chapter,
-        block: &Block,
-        (facts, bench): (&Facts<'_>, &Bench<'_>),
+        tried: Tried,
+        facts: &Facts<'_>,
         problems: &mut Vec<Diagnostic>,
     ) {
+        let block = &chapter.blocks[number];
         let before = problems.len();
-        let Some(Written { id, claim, machine }) = parse(chapter, block, facts, problems) else {
+        problems.extend(tried.unreadable);
+        let Some(Written { id, claim, machine }) = tried.written else {
             return;
         };
         if let Some(first) = self.by_id.get(&id) {
@@ -100,7 +142,7 @@ impl Claims {
             self.unreadable.push(id);
             return;
         };
-        problems.extend(claim.check(&facts.catalog));
+        problems.extend(tried.unknown);
         if crate::fill::has_errors(&problems[before..]) {
             self.unreadable.push(id);
             return;
@@ -111,8 +153,8 @@ impl Claims {
             .collect();
         let shown = machine.unwrap_or_else(|| facts.machine_for(&firsts));
         let only_sections = firsts.iter().all(|first| SECTIONS.contains(first));
-        let (judgements, supported): (Vec<Judgement>, Vec<Verdict>) = bench
-            .judge(&claim, facts)
+        let (judgements, supported): (Vec<Judgement>, Vec<Verdict>) = tried
+            .told
             .into_iter()
             .map(|told| (told.judgement, told.supported))
             .unzip();

@@ -42,7 +42,8 @@ fn replace(text: &str, bad: impl Fn(char) -> bool) -> Cow<'_, str> {
         Cow::Borrowed(text)
     };
     // Nearly all text is printable ASCII, of which nothing is bad.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(&bad) {
+    let plain = |c: char| matches!(c, ' '..='~');
+    if !text.chars().any(|c| !plain(c) && bad(c)) {
         return text;
     }
     let mut out = String::with_capacity(text.len() + 8);
@@ -70,16 +71,19 @@ pub fn push_html(out: &mut String, text: &str) {
     // Pages hold megabytes of it: the references are written once.
     static REFERENCES: LazyLock<Vec<String>> =
         LazyLock::new(|| (0..128).map(|code| format!("&#{code};")).collect());
+    let references = REFERENCES.as_slice();
     out.reserve(text.len() + text.len() / 2);
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == ' ' || !c.is_ascii();
-    let mut rest = text;
-    while let Some(at) = rest.find(|c| !plain(c)) {
-        out.push_str(&rest[..at]);
-        // It is ASCII, so one byte.
-        out.push_str(&REFERENCES[usize::from(rest.as_bytes()[at])]);
-        rest = &rest[at + 1..];
+    let mut start = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte.is_ascii_alphanumeric() || byte == b' ' || !byte.is_ascii() {
+            continue;
+        }
+        // It is ASCII, so one byte, and no part of another character.
+        out.push_str(&text[start..at]);
+        out.push_str(&references[usize::from(byte)]);
+        start = at + 1;
     }
-    out.push_str(rest);
+    out.push_str(&text[start..]);
 }
 
 /// For an unquoted HTML attribute: spaces too.

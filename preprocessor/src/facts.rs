@@ -1,8 +1,7 @@
 //! What the book can say: every path, on the machine that the reader is shown.
 
-use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use qed_evidence::diagnostic::nearest;
 use qed_evidence::document::Experiment;
@@ -15,6 +14,8 @@ use qed_evidence::{Evidence, Value};
 use crate::config::Config;
 use crate::format::As;
 use crate::history::History;
+use crate::kept::Kept;
+use crate::parallel;
 use crate::store::{Loaded, Store};
 use crate::template::Templates;
 
@@ -39,7 +40,7 @@ pub enum What {
 }
 
 /// The outcome of a look-up.
-type Looked = Rc<Result<Shown, PathError>>;
+type Looked = Arc<Result<Shown, PathError>>;
 
 /// The evidence of a book with its index.
 pub struct Facts<'a> {
@@ -53,14 +54,16 @@ pub struct Facts<'a> {
     pub history: &'a History,
     /// What its HTML is made with.
     pub templates: &'a Templates,
+    /// What earlier builds made of the same evidence.
+    pub kept: &'a Kept,
     /// Paths and their values.
     pub catalog: Catalog<'a>,
     /// The machine for what belongs to no experiment.
     whole: usize,
     /// Machine per experiment.
     chosen: HashMap<String, usize>,
-    cache: RefCell<HashMap<(String, Option<usize>), Looked>>,
-    observed: OnceCell<BTreeSet<String>>,
+    cache: Mutex<HashMap<(String, Option<usize>), Looked>>,
+    observed: OnceLock<BTreeSet<String>>,
 }
 
 /// The index of all machines of a store.
@@ -74,11 +77,7 @@ pub fn index_all<'e>(documents: impl Iterator<Item = &'e Evidence>) -> Vec<Index
         let threads: Vec<_> = documents
             .map(|evidence| scope.spawn(move || Indexed::new(evidence)))
             .collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join();
-        let finished = threads.into_iter().map(join);
-        finished
-            .map(|index| index.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+        threads.into_iter().map(parallel::join).collect()
     })
 }
 
@@ -155,14 +154,15 @@ impl<'a> Facts<'a> {
             absent: &store.absent,
             history: &store.history,
             templates: &store.templates,
+            kept: &store.kept,
             catalog: Catalog {
                 investigation: &store.investigation,
                 machines: indexed,
             },
             whole,
             chosen,
-            cache: RefCell::default(),
-            observed: OnceCell::new(),
+            cache: Mutex::default(),
+            observed: OnceLock::new(),
         }
     }
 
@@ -212,11 +212,13 @@ impl<'a> Facts<'a> {
     /// What `path` leads to: on `machine`, or on the machine that the reader is shown.
     pub fn show(&self, path: &Path, machine: Option<usize>) -> Looked {
         let key = (path.as_str().to_owned(), machine);
-        if let Some(known) = self.cache.borrow().get(&key) {
-            return Rc::clone(known);
+        // Whoever panicked with it had nothing half done in it.
+        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = cache().get(&key) {
+            return Arc::clone(known);
         }
-        let shown = Rc::new(self.look_up(path, machine));
-        self.cache.borrow_mut().insert(key, Rc::clone(&shown));
+        let shown = Arc::new(self.look_up(path, machine));
+        cache().insert(key, Arc::clone(&shown));
         shown
     }
 

@@ -22,11 +22,13 @@ pub mod format;
 pub mod history;
 pub mod html;
 pub mod judging;
+pub mod kept;
 pub mod leak;
 pub mod lint;
 #[cfg(feature = "commands")]
 pub mod load;
 pub mod page;
+pub mod parallel;
 pub mod protocol;
 pub mod relocate;
 pub mod report;

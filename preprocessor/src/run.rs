@@ -1,6 +1,6 @@
 //! The preprocessor itself: standard input to standard output.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{BufWriter, IsTerminal, Read, Write};
 
 use qed_evidence::diagnostic::Diagnostic;
 
@@ -65,10 +65,10 @@ pub fn run() -> u8 {
             for ((_, text), filled) in texts.iter_mut().zip(outcome.texts) {
                 **text = filled;
             }
-            match serde_json::to_string(&book) {
-                Ok(json) => write(&json),
-                Err(error) => refuse(format!("the book cannot be written: {error}")),
-            }
+            // Megabytes of JSON need not be in memory at once.
+            let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+            let written = serde_json::to_writer(&mut out, &book).map_err(Into::into);
+            given_back(written.and_then(|()| out.flush()))
         }
     }
 }
@@ -80,7 +80,12 @@ fn refuse(message: String) -> u8 {
 
 fn write(json: &str) -> u8 {
     let mut out = std::io::stdout().lock();
-    match out.write_all(json.as_bytes()).and_then(|()| out.flush()) {
+    given_back(out.write_all(json.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// The exit status after the book was written.
+fn given_back(written: std::io::Result<()>) -> u8 {
+    match written {
         Ok(()) => 0,
         Err(error) => refuse(format!("the book cannot be given back to mdBook: {error}")),
     }

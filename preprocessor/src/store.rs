@@ -17,6 +17,8 @@ use crate::book::Place;
 use crate::config::{Addresses, Config, evidence_file};
 use crate::history::{self, History};
 use crate::judging::{TRAVELLED, Travelled, without_addresses};
+use crate::kept::{Kept, Sum, sum};
+use crate::parallel;
 use crate::template::Templates;
 
 /// Where captures put their evidence, relative to the book's root.
@@ -54,6 +56,8 @@ pub struct Loaded {
     pub stale: Vec<StaleReason>,
     /// How old it was when it was read, in seconds; `None` if its time cannot be read.
     pub age_s: Option<i64>,
+    /// SHA-256 of the bytes of `file`; `None` if this was not read from there.
+    pub sum: Option<Sum>,
 }
 
 /// Everything that was loaded for a book.
@@ -69,6 +73,8 @@ pub struct Store {
     pub history: History,
     /// The book's templates.
     pub templates: Templates,
+    /// What earlier builds made of the same evidence.
+    pub kept: Kept,
 }
 
 impl Store {
@@ -80,6 +86,7 @@ impl Store {
             absent: Vec::new(),
             history: History::default(),
             templates: Templates::default(),
+            kept: Kept::default(),
         }
     }
 }
@@ -177,11 +184,25 @@ pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<
     qed_evidence::investigation::parse(&path.to_string_lossy(), &text)
 }
 
-/// Reads the evidence of all machines: what was captured, else what was recorded.
-pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Diagnostic>> {
+/// What a file of evidence holds, with the digest of its bytes; `None` if there is none.
+pub type Read = Result<Option<(Evidence, Sum)>, String>;
+
+/// Files of evidence that were read before they were asked for, relative to the book's root.
+pub type Ahead = HashMap<PathBuf, Read>;
+
+/// Reads the evidence of all machines: what was captured, else what was recorded. What was read just now in order to
+/// see whether it is fresh is in `ahead`; `kept` is what earlier builds made of it.
+pub fn load(
+    place: &Place,
+    config: &Config,
+    here: &Here,
+    mut ahead: Ahead,
+    kept: Kept,
+) -> Result<Store, Vec<Diagnostic>> {
     let root = place.root.as_path();
     let investigation = investigation(root, config)?;
     let mut store = Store::new(investigation);
+    store.kept = kept;
     let mut problems = Vec::new();
     match past(&root.join(HISTORY)) {
         Ok(history) => store.history = history,
@@ -194,7 +215,7 @@ pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Di
         Ok(templates) => store.templates = templates,
         Err(wrong) => problems.extend(wrong),
     }
-    let mut ahead = read_ahead(root, config);
+    read_ahead(root, config, &mut ahead);
     for machine in &config.machines {
         let name = evidence_file(machine);
         let mut found = false;
@@ -203,17 +224,18 @@ pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Di
             let known = ahead.remove(&file);
             match known.unwrap_or_else(|| read(&root.join(&file))) {
                 Ok(None) => continue,
-                Ok(Some(evidence)) if evidence.machine.name != *machine => {
+                Ok(Some((evidence, _))) if evidence.machine.name != *machine => {
                     let other = &evidence.machine.name;
                     problems.push(Diagnostic::error_without_place(format!(
                         "the evidence `{}` is of machine `{other}`, not of `{machine}`",
                         file.display()
                     )));
                 }
-                Ok(Some(evidence)) => {
+                Ok(Some((evidence, sum))) => {
                     let stale = staleness(&evidence, origin, &store.investigation, config, here);
                     let age_s = age(&evidence, here);
-                    match shown(evidence, config.addresses) {
+                    let redact = |evidence: &Evidence| redacted(evidence, &sum, &store.kept);
+                    match shown(evidence, config.addresses, redact) {
                         Ok((evidence, raw)) => {
                             let beside = match &raw {
                                 Some(_) => Ok(None),
@@ -229,6 +251,7 @@ pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Di
                                     file,
                                     stale,
                                     age_s,
+                                    sum: Some(sum),
                                 }),
                                 Err(message) => {
                                     problems.push(Diagnostic::error_without_place(message))
@@ -283,34 +306,43 @@ pub fn load(place: &Place, config: &Config, here: &Here) -> Result<Store, Vec<Di
     Ok(store)
 }
 
-/// Reads what was captured on all machines at once: documents are large.
-fn read_ahead(root: &Path, config: &Config) -> HashMap<PathBuf, Result<Option<Evidence>, String>> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = config
-            .machines
-            .iter()
-            .map(|machine| Path::new(CAPTURED).join(evidence_file(machine)))
-            .map(|file| scope.spawn(|| (read(&root.join(&file)), file)))
-            .collect();
-        let finished = threads.into_iter().map(|thread| {
-            let (read, file) = thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            (file, read)
-        });
-        finished.collect()
-    })
+/// Reads what was captured on all other machines at once: documents are large.
+fn read_ahead(root: &Path, config: &Config, ahead: &mut Ahead) {
+    let files: Vec<PathBuf> = config
+        .machines
+        .iter()
+        .map(|machine| Path::new(CAPTURED).join(evidence_file(machine)))
+        .filter(|file| !ahead.contains_key(file))
+        .collect();
+    let found = parallel::map(&files, |_, file| read(&root.join(file)));
+    ahead.extend(files.into_iter().zip(found));
 }
 
 /// The evidence as it may be shown, and the raw evidence if that is another.
 pub fn shown(
     evidence: Evidence,
     addresses: Addresses,
+    redact: impl FnOnce(&Evidence) -> Result<Evidence, RedactError>,
 ) -> Result<(Evidence, Option<Evidence>), RedactError> {
     if !addresses.hide(&evidence) || is_redacted(&evidence) {
         return Ok((evidence, None));
     }
     Ok((redact(&evidence)?, Some(evidence)))
+}
+
+/// [`redact`], or what it made of the very same bytes in an earlier build: the search of the redacted document for all
+/// secrets in all their forms takes longer than all the rest.
+fn redacted(evidence: &Evidence, sum: &Sum, kept: &Kept) -> Result<Evidence, RedactError> {
+    let inputs: [&[u8]; 2] = [b"redacted", sum];
+    let earlier = kept
+        .get(&inputs)
+        .and_then(|text| qed_evidence::reader::read(&text).ok());
+    if let Some(earlier) = earlier.filter(is_redacted) {
+        return Ok(earlier);
+    }
+    let redacted = redact(evidence)?;
+    kept.put(&inputs, &serde_json::to_vec(&redacted)?);
+    Ok(redacted)
 }
 
 /// Writes a file into `.qed`, whole or not at all.
@@ -368,7 +400,7 @@ pub fn capture_line(config: &Config, machine: &str) -> String {
 }
 
 /// Reads one file; `None` if there is none.
-pub fn read(path: &Path) -> Result<Option<Evidence>, String> {
+pub fn read(path: &Path) -> Read {
     use std::io::Read;
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
@@ -382,7 +414,7 @@ pub fn read(path: &Path) -> Result<Option<Evidence>, String> {
         .read_to_end(&mut bytes)
         .map_err(|error| format!("it cannot be read: {error}"))?;
     qed_evidence::reader::read(&bytes)
-        .map(Some)
+        .map(|evidence| Some((evidence, sum(&bytes))))
         .map_err(|error| error.to_string())
 }
 

@@ -6,9 +6,9 @@
 //! have is an error. Lines of the output are joined without what surrounds them, because a block of HTML in Markdown
 //! must stay in one piece.
 
-use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use handlebars::Handlebars;
 use qed_evidence::diagnostic::{Diagnostic, Source, nearest};
@@ -69,9 +69,9 @@ pub struct Templates {
     /// The files of its own ones, by name.
     sources: Vec<(&'static str, Arc<Source>)>,
     /// What went wrong when one of its own was filled.
-    problems: RefCell<Vec<Diagnostic>>,
+    problems: Mutex<Vec<Diagnostic>>,
     /// Nobody will see what comes out.
-    unseen: Cell<bool>,
+    unseen: AtomicBool,
 }
 
 impl Templates {
@@ -152,8 +152,8 @@ impl Templates {
             Ok(Templates {
                 own: (!sources.is_empty()).then_some(templates),
                 sources,
-                problems: RefCell::default(),
-                unseen: Cell::default(),
+                problems: Mutex::default(),
+                unseen: AtomicBool::default(),
             })
         } else {
             Err(problems)
@@ -177,11 +177,11 @@ impl Templates {
                     let problem = problem(source, place, message).help(format!(
                         "`mdbook-qed template {name}` prints the built-in one, which names all that there is"
                     ));
-                    self.problems.borrow_mut().push(problem);
+                    self.noted().push(problem);
                 }
             }
         }
-        if self.unseen.get() {
+        if self.unseen.load(Ordering::Relaxed) {
             return String::new();
         }
         let text = DEFAULTS.render(name, data);
@@ -190,7 +190,7 @@ impl Templates {
 
     /// From now on nobody sees what comes out: of the built-in templates, with which nothing can go wrong, that is nothing.
     pub fn unseen(&self) {
-        self.unseen.set(true);
+        self.unseen.store(true, Ordering::Relaxed);
     }
 
     /// Whether the book has its own template of this name, with which something can go wrong.
@@ -200,7 +200,11 @@ impl Templates {
 
     /// Takes what went wrong since the last time.
     pub fn problems(&self) -> Vec<Diagnostic> {
-        self.problems.take()
+        std::mem::take(&mut *self.noted())
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Vec<Diagnostic>> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

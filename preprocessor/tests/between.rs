@@ -31,6 +31,7 @@ fn store() -> (Config, Store) {
             file: "host.json".into(),
             stale: vec![],
             age_s: Some(0),
+            sum: None,
         }],
         ..Store::new(investigation)
     };

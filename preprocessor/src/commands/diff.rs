@@ -7,6 +7,7 @@ use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::drift::{self, Change, Report, What};
 use qed_evidence::leaves::Drift;
+use qed_evidence::redact::redact;
 use serde::Serialize;
 
 use super::{FAILED, GOOD, print, refuse};
@@ -16,6 +17,7 @@ use crate::escape::visible;
 use crate::facts::{Facts, index};
 use crate::history::History;
 use crate::judging::without_addresses;
+use crate::kept::Kept;
 use crate::store::{Loaded, Origin, Store, investigation};
 use crate::template::Templates;
 use crate::{load, report, store};
@@ -93,10 +95,10 @@ fn read(path: &Path) -> Result<Read, Diagnostic> {
             path.display()
         ))
     };
-    let evidence = store::read(path)
+    let (evidence, _) = store::read(path)
         .map_err(problem)?
         .ok_or_else(|| problem("there is no such file".into()))?;
-    store::shown(evidence, Addresses::Auto).map_err(|error| problem(error.to_string()))
+    store::shown(evidence, Addresses::Auto, redact).map_err(|error| problem(error.to_string()))
 }
 
 /// Runs the command. The claims are those of the book in `book`; if none is named, of the one in this folder, if
@@ -191,6 +193,7 @@ fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> 
         file: Default::default(),
         stale: Vec::new(),
         age_s: None,
+        sum: None,
     };
     let store = Store {
         investigation: investigation(&book.place.root, &book.config)?,
@@ -198,6 +201,7 @@ fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> 
         absent: Vec::new(),
         history: History::default(),
         templates: Templates::default(),
+        kept: Kept::default(),
     };
     let indexed = index(&store);
     let facts = Facts::new(&book.config, &store, &indexed);

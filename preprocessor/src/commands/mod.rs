@@ -15,6 +15,7 @@ use std::path::Path;
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
 use crate::facts::{Facts, index};
+use crate::kept::Kept;
 use crate::template::BUILT_IN;
 use crate::{load, report, store};
 
@@ -107,7 +108,10 @@ fn with_book(root: &Path, work: impl FnOnce(&load::Loaded, &Facts<'_>) -> u8) ->
         Ok(book) => book,
         Err(problem) => return refuse(&[problem]),
     };
-    let store = match store::load(&book.place, &book.config, &store::Here::look()) {
+    let here = store::Here::look();
+    // Nothing is taken from earlier builds here, and nothing is written.
+    let (ahead, kept) = (store::Ahead::new(), Kept::default());
+    let store = match store::load(&book.place, &book.config, &here, ahead, kept) {
         Ok(store) => store,
         Err(problems) => return refuse(&problems),
     };

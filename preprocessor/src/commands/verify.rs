@@ -68,7 +68,7 @@ fn evidence(folder: &Path) -> Result<Vec<Evidence>, String> {
                 let reason = crate::judging::without_addresses(&reason);
                 format!("{}: {reason}", path.display())
             })?;
-            out.extend(read);
+            out.extend(read.map(|(evidence, _)| evidence));
         }
     }
     Ok(out)

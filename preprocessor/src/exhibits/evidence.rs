@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::{Request, caption};
 use crate::config::evidence_file;
 use crate::escape::visible;
+use crate::facts::Facts;
 use crate::fill::{Rendered, Target};
 use crate::syntax::SyntaxError;
 
@@ -114,17 +115,56 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             ..Rendered::default()
         });
     }
+    let caption = caption(facts, machine, "All that was captured");
+    // All that it is made of. The template of a book can go wrong, which has to be said each time.
+    let shown = format!("{:?}, hidden: {}", request.target, facts.hides(machine));
+    let inputs = loaded.sum.as_ref().map(|sum| {
+        [
+            b"exhibit evidence",
+            sum.as_slice(),
+            facts.catalog.investigation.digest.as_bytes(),
+            shown.as_bytes(),
+            caption.as_bytes(),
+        ]
+    });
+    let inputs = inputs.filter(|_| !facts.templates.has_own("evidence"));
+    let earlier = inputs.and_then(|inputs| facts.kept.get(&inputs));
+    let written = match earlier.and_then(|bytes| String::from_utf8(bytes).ok()) {
+        Some(written) => written,
+        None => {
+            let data = data(facts, machine, caption.clone());
+            let written = match request.target {
+                Target::Html => facts.templates.render("evidence", &data),
+                Target::Text | Target::Nothing => plain(&data),
+            };
+            if let Some(inputs) = inputs {
+                facts.kept.put(&inputs, written.as_bytes());
+            }
+            written
+        }
+    };
+    let (html, text) = match request.target {
+        Target::Html => (written, String::new()),
+        Target::Text | Target::Nothing => (String::new(), written),
+    };
+    Ok(Rendered {
+        html,
+        text,
+        machines: vec![machine],
+        ..Rendered::default()
+    })
+}
+
+/// What the exhibit of a machine shows.
+fn data(facts: &Facts<'_>, machine: usize, caption: String) -> Data {
+    let loaded = &facts.loaded[machine];
     let leaves = &facts.catalog.machines[machine].leaves;
     let hidden = facts.hides(machine);
     // Packing takes as long as writing all values out, so both are done at once.
     let (groups, packed) = std::thread::scope(|scope| {
         let packing = (!hidden).then(|| scope.spawn(|| download(&loaded.evidence)));
         let groups = listed(leaves);
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-            let joined = thread.join();
-            joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        (groups, packing.map(join))
+        (groups, packing.map(crate::parallel::join))
     });
     let (download, withheld) = match packed {
         None => {
@@ -142,12 +182,16 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             Some(format!("The document cannot be downloaded: {why}.")),
         ),
     };
-    let data = Data {
-        caption: caption(facts, machine, "All that was captured"),
+    Data {
+        caption,
         groups,
         download,
         withheld,
-    };
+    }
+}
+
+/// The same without markup; there is no download.
+fn plain(data: &Data) -> String {
     let mut text = data.caption.clone();
     for group in &data.groups {
         text.push_str(&format!("\n\n{}\n{}", group.title, group.text));
@@ -155,12 +199,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     if let Some(withheld) = &data.withheld {
         text.push_str(&format!("\n\n{withheld}"));
     }
-    Ok(Rendered {
-        html: facts.templates.render("evidence", &data),
-        text,
-        machines: vec![machine],
-        ..Rendered::default()
-    })
+    text
 }
 
 #[cfg(test)]

@@ -1,0 +1,93 @@
+//! What is kept between builds never shows: the same pages with and without it, and never those of other evidence.
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::{Book, evidence, stderr};
+use qed_evidence::value::Value;
+
+const CHAPTER: &str = "# One\n\n```qed-exhibit evidence\n```\n\n```qed-claim good\ncreate.outcome.returned == 3\n```\n";
+
+/// Built once, with the evidence of a machine.
+fn built(machine: &str) -> Book {
+    let book = Book::new(&[("one.md", CHAPTER)], "", "");
+    let settings = book.read("book.toml");
+    book.write("book.toml", &settings.replace("guest:test-1", machine));
+    std::fs::remove_dir_all(book.path(".qed")).unwrap();
+    book.evidence(&evidence(machine, 0x1e00_0000, "said\n"));
+    book.build();
+    book
+}
+
+/// All that is kept, in order.
+fn kept(book: &Book) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(book.path(mdbook_qed::kept::KEPT)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = paths.filter(|p| !p.ends_with(".gitignore")).collect();
+    files.sort();
+    files
+}
+
+/// Check that a build from what is kept gives the same page, and so does one after it was damaged, emptied or deleted;
+/// and that what is wrong is replaced.
+#[test]
+fn same_pages() {
+    for (machine, count) in [("guest:test-1", 1), ("host", 2)] {
+        let book = built(machine);
+        let page = book.read("book/one.html");
+        assert!(page.contains("said"), "{page}");
+        let files = kept(&book);
+        assert_eq!(files.len(), count, "{machine}: {files:?}");
+        let whole: Vec<Vec<u8>> = files.iter().map(|f| std::fs::read(f).unwrap()).collect();
+        book.build();
+        assert_eq!(book.read("book/one.html"), page);
+        for damage in [b"nonsense".as_slice(), b"", &[0; 4096]] {
+            for file in &files {
+                std::fs::write(file, damage).unwrap();
+            }
+            book.build();
+            assert_eq!(book.read("book/one.html"), page);
+            assert_eq!(kept(&book), files);
+            for (file, whole) in files.iter().zip(&whole) {
+                assert_eq!(&std::fs::read(file).unwrap(), whole);
+            }
+        }
+        std::fs::remove_dir_all(book.path(mdbook_qed::kept::KEPT)).unwrap();
+        book.build();
+        assert_eq!(book.read("book/one.html"), page);
+    }
+}
+
+/// Check that other evidence is shown and judged at once: nothing of the earlier one is left.
+#[test]
+fn never_stale() {
+    for machine in ["guest:test-1", "host"] {
+        let book = built(machine);
+        assert!(!book.read("book/one.html").contains("anotherword"));
+        book.evidence(&evidence(machine, 0x1e00_0000, "anotherword\n"));
+        book.build();
+        assert!(book.read("book/one.html").contains("anotherword"));
+        let mut other = evidence(machine, 0x1e00_0000, "said\n");
+        let create = other.experiments.get_mut("create").unwrap();
+        create.outcome.returned = Value::Fd { value: 4 }.into();
+        book.evidence(&other);
+        let output = book.mdbook(&["build"]);
+        assert!(!output.status.success());
+        assert!(
+            stderr(&output).contains("claim `good` is FAIL"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+/// Check that commands which only look leave nothing behind.
+#[test]
+fn looking_keeps_nothing() {
+    let book = built("host");
+    std::fs::remove_dir_all(book.path(mdbook_qed::kept::KEPT)).unwrap();
+    let output = book.qed(&["check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(!book.path(mdbook_qed::kept::KEPT).exists());
+}
