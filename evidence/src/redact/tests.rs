@@ -86,7 +86,7 @@ proptest! {
 /// Evidence with pointers of every kind wherever the document can hold one, in no order: into the image, into a
 /// module, and to objects next to each other.
 fn busy() -> Evidence {
-    use crate::document::Allocation;
+    use crate::document::{Allocation, Hit};
     use crate::value::Frame;
     const OBJECTS: u64 = 0xffff_8880_04aa_2000;
     let mut busy = with_pointers(&[
@@ -116,6 +116,15 @@ fn busy() -> Evidence {
         site: None,
     };
     let create = busy.experiments.get_mut("create").unwrap();
+    create.quality.events = 13;
+    // What a ledger says, a probe has to have seen.
+    let seen = &mut create.probes.get_mut("allocation").unwrap().hits;
+    for order in 11..=13 {
+        seen.push(Hit {
+            order: Some(order),
+            ..seen[0].clone()
+        });
+    }
     let ledger = create.objects.as_mut().unwrap();
     for (order, address) in [
         (11, OBJECTS + 0x40),
@@ -136,6 +145,7 @@ fn busy() -> Evidence {
                     site: None,
                 },
             ],
+            freed: None,
             ..ledger.allocations[0].clone()
         });
     }
@@ -144,15 +154,18 @@ fn busy() -> Evidence {
 
 /// The same document of another boot: the image slid, the modules elsewhere, everything else anywhere.
 fn elsewhere(evidence: &Evidence, slide: u64, modules: u64, heap: &[u64]) -> Evidence {
-    fn walk(node: &mut Json, place: &mut dyn FnMut(u64) -> u64) {
+    /// The slide that the document tells.
+    const TOLD: u64 = 0x1120_0000;
+    fn walk(node: &mut Json, slide: u64, place: &mut dyn FnMut(u64) -> u64) {
         match node {
-            Json::Object(map) => map.values_mut().for_each(|child| walk(child, place)),
-            Json::Array(list) => list.iter_mut().for_each(|child| walk(child, place)),
+            Json::Object(map) => map.values_mut().for_each(|child| walk(child, slide, place)),
+            Json::Array(list) => list.iter_mut().for_each(|child| walk(child, slide, place)),
             Json::String(text) => {
                 if let Ok(address) = text.parse::<Address>() {
                     *text = Address(place(address.0)).to_string();
                 }
             }
+            Json::Number(number) if number.as_u64() == Some(TOLD) => *node = json!(TOLD + slide),
             _ => {}
         }
     }
@@ -170,7 +183,7 @@ fn elsewhere(evidence: &Evidence, slide: u64, modules: u64, heap: &[u64]) -> Evi
         address => address,
     };
     let mut document = serde_json::to_value(evidence).unwrap();
-    walk(&mut document, &mut place);
+    walk(&mut document, slide, &mut place);
     crate::reader::read(document.to_string().as_bytes()).unwrap()
 }
 
