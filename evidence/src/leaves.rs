@@ -58,18 +58,19 @@ pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
     for (name, experiment) in &evidence.experiments {
         list.experiment(name, experiment);
     }
-    list.leaves
+    // In path order already for the most part, so that putting them into order at the end is quick.
+    list.leaves.into_iter().collect()
 }
 
 #[derive(Default)]
 struct List<'a> {
-    leaves: Leaves<'a>,
+    leaves: Vec<(String, Leaf<'a>)>,
 }
 
 impl<'a> List<'a> {
     fn own(&mut self, path: String, value: Value, drift: Drift) {
         let datum = Cow::Owned(Datum::Value(value));
-        self.leaves.insert(path, Leaf { datum, drift });
+        self.leaves.push((path, Leaf { datum, drift }));
     }
 
     /// Text that redaction has withheld is no value.
@@ -79,12 +80,12 @@ impl<'a> List<'a> {
             None => Datum::Value(Value::text(value)),
         };
         let datum = Cow::Owned(datum);
-        self.leaves.insert(path.into(), Leaf { datum, drift });
+        self.leaves.push((path.into(), Leaf { datum, drift }));
     }
 
     fn lend(&mut self, path: String, datum: &'a Datum, drift: Drift) {
         let datum = Cow::Borrowed(datum);
-        self.leaves.insert(path, Leaf { datum, drift });
+        self.leaves.push((path, Leaf { datum, drift }));
     }
 
     fn run(&mut self, evidence: &'a Evidence) {
@@ -182,7 +183,7 @@ impl<'a> List<'a> {
         for (leaf, datum, drift) in crate::boots::sums(evidence) {
             let datum = Cow::Owned(datum);
             self.leaves
-                .insert(format!("boots.{leaf}"), Leaf { datum, drift });
+                .push((format!("boots.{leaf}"), Leaf { datum, drift }));
         }
         for (index, boot) in evidence.boots.iter().enumerate() {
             let path = |leaf: &str| format!("boots.boot{}.{leaf}", index + 1);
@@ -278,7 +279,7 @@ impl<'a> List<'a> {
         };
         let own = |list: &mut Self, path: String, datum: Datum| {
             let (datum, drift) = (Cow::Owned(datum), Drift::PerRun);
-            list.leaves.insert(path, Leaf { datum, drift });
+            list.leaves.push((path, Leaf { datum, drift }));
         };
         own(self, path("function"), address(0));
         let whole: Vec<u8> = call

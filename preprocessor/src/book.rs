@@ -91,8 +91,12 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
     let glossary = Glossary::read(chapters);
     let mut texts = Vec::new();
     let mut uses = Vec::new();
-    let filled = parallel::map(chapters, |number, chapter| {
-        fill(chapter, number, facts, &claims, &glossary, target)
+    let (filled, complaints) = std::thread::scope(|scope| {
+        let linting = scope.spawn(|| lint::chapters(chapters, facts.config, Some(facts)));
+        let filled = parallel::map(chapters, |number, chapter| {
+            fill(chapter, number, facts, &claims, &glossary, target)
+        });
+        (filled, parallel::join(linting))
     });
     for (chapter, filled) in chapters.iter().zip(filled) {
         report.problems.extend(chapter.problems.iter().cloned());
@@ -109,9 +113,10 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
     report.problems.extend(facts.templates.problems());
     // What could not be read uses nothing that could be known.
     let all_read = !report.has_errors() || report.false_claim;
-    let known = all_read.then_some(uses.as_slice());
-    let complaints = lint::chapters(chapters, facts.config, Some(facts), known);
     report.problems.extend(complaints);
+    if all_read {
+        report.problems.extend(lint::unused(&uses, facts));
+    }
     Outcome {
         texts,
         uses,
@@ -195,7 +200,7 @@ pub fn build(
                 problems: chapters
                     .iter()
                     .flat_map(|c| c.problems.iter().cloned())
-                    .chain(lint::chapters(chapters, config, None, None))
+                    .chain(lint::chapters(chapters, config, None))
                     .collect(),
                 false_claim: false,
             },

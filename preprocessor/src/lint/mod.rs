@@ -28,13 +28,11 @@ pub fn told(config: &Config, lint: Lint, complaint: Diagnostic) -> Diagnostic {
     }
 }
 
-/// Looks at all chapters. `facts` are there if the book shows any, `uses` is everything that it shows, if all of it
-/// could be read.
+/// Looks at all chapters. `facts` are there if the book shows any.
 pub fn chapters(
     chapters: &[Chapter],
     config: &Config,
     facts: Option<&Facts<'_>>,
-    uses: Option<&[Vec<Use>]>,
 ) -> Vec<Diagnostic> {
     let mut found = Found {
         config,
@@ -67,9 +65,16 @@ pub fn chapters(
         chapters::check(chapter, &reading, silent, &mut plain, &mut found);
     }
     chapters::tell_plain(&plain, &mut found);
-    if let (Some(facts), Some(uses)) = (facts, uses) {
-        unused::check(uses, facts, &mut found);
-    }
+    found.problems
+}
+
+/// Looks for evidence that nothing uses. `uses` is everything that the book shows.
+pub fn unused(uses: &[Vec<Use>], facts: &Facts<'_>) -> Vec<Diagnostic> {
+    let mut found = Found {
+        config: facts.config,
+        problems: Vec::new(),
+    };
+    unused::check(uses, facts, &mut found);
     found.problems
 }
 
