@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use mdbook_qed::claims::{Claims, Judged};
 use mdbook_qed::facts::{Facts, index};
+use mdbook_qed::kept::Kept;
 use mdbook_qed::load::load;
 use mdbook_qed::store::{self, Here};
 use qed_evidence::claim::{Judgement, Replaced, Verdict, export, judge_replacing, mutants_of};
@@ -264,7 +265,9 @@ fn damaged(value: &Value) -> Vec<serde_json::Value> {
 fn every_claim_of_the_book() {
     let root = root();
     let book = load(&root).unwrap_or_else(|problem| panic!("{problem}"));
-    let store = store::load(&book.place, &book.config, &Here::look())
+    // Nothing that earlier builds kept: what is attacked is read and made here.
+    let (ahead, kept) = (store::Ahead::default(), Kept::default());
+    let store = store::load(&book.place, &book.config, &Here::look(), ahead, kept)
         .unwrap_or_else(|problems| panic!("run `make book` first: {}", problems[0]));
     let indexed = index(&store);
     let facts = Facts::new(&book.config, &store, &indexed);
