@@ -4,6 +4,10 @@
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, Mnemonic, OpKind};
 use qed_evidence::investigation::Position;
 
+/// What the kernel puts in the place of a call of the function tracer that nobody wants: an instruction of five bytes that
+/// does nothing.
+const TRACER_NOP: &[u8] = &[0x0f, 0x1f, 0x44, 0x00, 0x00];
+
 /// One machine instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instruction {
@@ -93,6 +97,15 @@ pub fn locate(
                 )
             })?
         }
+        Position::Body => {
+            // Before it stands at most one that marks the entry as a place for indirect calls.
+            let traced = code.iter().take(2).position(|at| at.bytes == TRACER_NOP);
+            let traced = traced.ok_or(
+                "the function tracer has no bytes at the function's entry, or uses them now",
+            )?;
+            code.get(traced + 1)
+                .ok_or("what stands behind the function tracer's bytes is not known")?
+        }
         Position::BeforeCall(name) | Position::AfterCall(name) => {
             let target = target.ok_or_else(|| {
                 format!("the address of `{name}` is not known, so a call of it cannot be found")
@@ -178,6 +191,16 @@ mod tests {
             at(Position::AfterCall(callee()), Some(0x101a)),
             Ok(Some(10))
         );
+        assert_eq!(at(Position::Body, None), Ok(Some(5)));
+        // With the mark of a place for indirect calls ahead; and where the tracer's bytes come too late, or are in use.
+        let marked = [&[0xf3, 0x0f, 0x1e, 0xfa], CODE].concat();
+        let body = |code: &[u8]| {
+            let code = disassemble(code, 0x1000, &|_| None);
+            locate(&code, &Position::Body, None).map(|found| found.map(|found| found.offset))
+        };
+        assert_eq!(body(&marked), Ok(Some(9)));
+        assert!(body(&[&marked[..4], &marked].concat()).is_err());
+        assert!(body(&CODE[5..]).is_err());
         let refused: Vec<String> = [
             (Position::Offset(6), None),
             (Position::Offset(99), None),

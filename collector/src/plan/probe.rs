@@ -344,7 +344,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     _ => None,
                 }
             }
-            Position::Offset(_) | Position::Instruction(_) => None,
+            Position::Offset(_) | Position::Instruction(_) | Position::Body => None,
         };
         locate(&(self.offer.code)(address)?, position, target)
     }

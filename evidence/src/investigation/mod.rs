@@ -225,6 +225,9 @@ pub enum Position {
     BeforeCall(String),
     /// At the instruction behind it, where that call returns to.
     AfterCall(String),
+    /// At the first instruction behind the bytes at its entry that the function tracer uses: where the function goes on
+    /// when the probes at its entry are done.
+    Body,
 }
 
 /// A signal to raise at a probe.

@@ -148,6 +148,7 @@ struct RawProbe {
     instruction: Option<Spanned<u32>>,
     before_call: Option<Spanned<String>>,
     after_call: Option<Spanned<String>>,
+    body: Option<Spanned<bool>>,
     #[serde(default)]
     names: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
@@ -643,6 +644,9 @@ impl Check {
                     .map(|at| (at.span(), Position::BeforeCall(at.into_inner()))),
                 raw.after_call
                     .map(|at| (at.span(), Position::AfterCall(at.into_inner()))),
+                raw.body
+                    .filter(|at| *at.get_ref())
+                    .map(|at| (at.span(), Position::Body)),
             ],
             is_function,
         );
@@ -756,14 +760,14 @@ impl Check {
     /// Where in the function a probe sits: at most one of the ways to say so, and only of functions.
     fn position(
         &mut self,
-        ways: [Option<(Range<usize>, Position)>; 4],
+        ways: [Option<(Range<usize>, Position)>; 5],
         is_function: bool,
     ) -> Position {
         let mut said: Vec<_> = ways.into_iter().flatten().collect();
         if let [_, (span, _), ..] = &said[..] {
             self.error(
                 span.clone(),
-                "a probe has at most one of `offset`, `instruction`, `before-call` and `after-call`",
+                "a probe has at most one of `offset`, `instruction`, `before-call`, `after-call` and `body`",
             );
         }
         let Some((span, position)) = said.pop() else {
@@ -904,6 +908,10 @@ before-call = "g"
 function = "f"
 name = "after"
 after-call = "g"
+[[experiment.probe]]
+function = "f"
+name = "inner"
+body = true
 "#;
         let parsed = parse("e.toml", text).unwrap();
         let experiment = &parsed.experiments[0];
@@ -920,11 +928,12 @@ after-call = "g"
                 &Position::Instruction(3),
                 &Position::Offset(7),
                 &Position::BeforeCall("g".into()),
-                &Position::AfterCall("g".into())
+                &Position::AfterCall("g".into()),
+                &Position::Body
             ]
         );
         let watched: Vec<bool> = probes.iter().map(|p| p.watch_return).collect();
-        assert_eq!(watched, [true, false, false, false, false]);
+        assert_eq!(watched, [true, false, false, false, false, false]);
         assert_eq!(probes[0].names["family"], "AF");
         assert_eq!(probes[0].entry[0].names.as_deref(), Some("SOCK"));
     }
@@ -964,7 +973,7 @@ reads = [{ at = "entry", name = "x", path = "regs->di", kind = "size", names = "
         insta::assert_snapshot!(lines.join("\n"), @r"
         4: a system call is made in 1 to 64 threads, and a command in its own
         5: settle-ms must be at most 60000
-        9: a probe has at most one of `offset`, `instruction`, `before-call` and `after-call`
+        9: a probe has at most one of `offset`, `instruction`, `before-call`, `after-call` and `body`
         12: instructions are counted from 1
         16: the return is watched from the entry: this probe sits inside of the function
         19: only a function can be probed inside of it
