@@ -117,7 +117,7 @@ pub fn structure(
         walk.event(&event, range);
     }
     let mut structure = walk.finish(&definitions);
-    spare_emphasis(&masked, placeholders, options, &mut structure.contexts);
+    spare_neighbours(&masked, placeholders, options, &mut structure.contexts);
     structure
 }
 
@@ -445,17 +445,24 @@ fn destination_or_title(before: &str) -> Context {
     }
 }
 
-/// Marks those placeholders as bare around which a tag would change what the emphasis beside them comes to.
-fn spare_emphasis(
+/// Marks those placeholders as bare around which a tag would change what the emphasis beside them comes to, or whose
+/// tag would end what only looks like a declaration (`a <!b`): without the tag nothing ends it, and it is text.
+fn spare_neighbours(
     masked: &str,
     placeholders: &[Range<usize>],
     options: &MarkdownOptions,
     contexts: &mut [Context],
 ) {
     let run = |c: char| matches!(c, '*' | '_' | '~');
+    let declarations = open_declarations(masked);
     let mut doubtful = Vec::new();
     for (index, range) in placeholders.iter().enumerate() {
         if !matches!(contexts[index], Context::Prose { .. }) {
+            continue;
+        }
+        let declared = declarations.partition_point(|d| d.start < range.start);
+        if declared > 0 && range.start < declarations[declared - 1].end {
+            doubtful.push((index, true));
             continue;
         }
         // A run is of one character; what is beyond it decides what it can begin and end.
@@ -500,6 +507,20 @@ fn spare_emphasis(
             return;
         }
     }
+}
+
+/// From each `<!` and a letter to the next `>`, or to the end.
+fn open_declarations(text: &str) -> Vec<Range<usize>> {
+    let starts = text.match_indices("<!").map(|(at, _)| at);
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for start in starts {
+        let letter = text[start + 2..].starts_with(|c: char| c.is_ascii_alphabetic());
+        if letter && found.last().is_none_or(|last| last.end <= start) {
+            let end = text[start..].find('>').map_or(text.len(), |at| start + at);
+            found.push(start..end);
+        }
+    }
+    found
 }
 
 /// What begins and ends in a text, where. `tags` are tags to be taken for words.
@@ -611,6 +632,9 @@ mod tests {
             ("**{{qed x}}** b", prose.clone()),
             ("**{{qed x}}**th", bare.clone()),
             ("a*{{qed x}}*", bare.clone()),
+            ("a <!b {{qed x}} c", bare.clone()),
+            ("a <!b> {{qed x}} c", prose.clone()),
+            ("a <!b\n\n{{qed x}} c", prose.clone()),
             ("[{{qed x}}](y)", linked.clone()),
             ("<a href=y>{{qed x}}</a>", linked.clone()),
             ("a <svg><text>{{qed x}}</text></svg> b", plain.clone()),

@@ -108,6 +108,13 @@ impl Server {
         self.book.read("log/said")
     }
 
+    /// Saves a chapter as an editor does, whole or not at all: a watcher must not see a file that is still empty.
+    fn save(&self, chapter: &str) {
+        self.book.write("log/saved", chapter);
+        let (new, file) = (self.book.path("log/saved"), self.book.path("src/one.md"));
+        std::fs::rename(new, file).unwrap();
+    }
+
     /// How often the preprocessor ran.
     fn runs(&self) -> usize {
         let runs = std::fs::read_to_string(self.book.path("log/runs"));
@@ -166,9 +173,7 @@ fn edit_capture_and_err(watcher: &str) {
     server.wait("the first page", |s| s.page().contains("0x1e000000"));
     server.is_at_rest();
 
-    server
-        .book
-        .write("src/one.md", &CHAPTER.replace("first", "second"));
+    server.save(&CHAPTER.replace("first", "second"));
     server.wait("the edited page", |s| s.page().contains("second text"));
 
     server
@@ -177,9 +182,7 @@ fn edit_capture_and_err(watcher: &str) {
     server.wait("the new evidence", |s| s.page().contains("0x400000"));
     server.is_at_rest();
 
-    server
-        .book
-        .write("src/one.md", "# One\n\nslide {{qed kaslr.slid}}\n");
+    server.save("# One\n\nslide {{qed kaslr.slid}}\n");
     server.wait("the error", |s| s.said().contains("src/one.md:3:"));
     assert!(
         server.said().contains("did you mean `kaslr.slide`?"),
@@ -192,9 +195,7 @@ fn edit_capture_and_err(watcher: &str) {
     );
     server.is_at_rest();
 
-    server
-        .book
-        .write("src/one.md", &CHAPTER.replace("first", "third"));
+    server.save(&CHAPTER.replace("first", "third"));
     server.wait("the mended page", |s| s.page().contains("third text"));
     assert!(
         !server.book.path("log/calls").exists(),
@@ -223,15 +224,11 @@ fn failed_capture_makes_no_loop() {
     server
         .book
         .write("test.toml", &format!("{investigation}# changed\n"));
-    server
-        .book
-        .write("src/one.md", &CHAPTER.replace("first", "second"));
+    server.save(&CHAPTER.replace("first", "second"));
     server.wait("the edited page", |s| s.page().contains("second text"));
     assert!(server.page().contains("Out of date"), "{}", server.page());
     server.is_at_rest();
-    server
-        .book
-        .write("src/one.md", &CHAPTER.replace("first", "third"));
+    server.save(&CHAPTER.replace("first", "third"));
     server.wait("the page edited again", |s| s.page().contains("third text"));
     assert_eq!(
         server.book.read("log/calls").lines().count(),
