@@ -44,15 +44,14 @@ pub struct Searcher {
     any_case: (AhoCorasick, Vec<Needle>),
     /// Everything else.
     exact: (AhoCorasick, Vec<Needle>),
+    /// Digits in groups: looked for in [`squeezed`] bytes, in either case.
+    grouped: (AhoCorasick, Vec<Needle>),
     /// Secrets that are not looked for, because another machine makes the same number known.
     pub coincidences: usize,
 }
 
-/// What separates groups of digits.
+/// What separates groups of digits, of numbers that are too short to be looked for in [`squeezed`] bytes.
 const GAPS: &[&str] = &[" ", "_", ",", "'", "\u{a0}", "\u{202f}", ":", "-"];
-
-/// What stands between bytes besides: in a URL, in a string of C, in a list of numbers.
-const BETWEEN_BYTES: &[&str] = &["%", "\\x", ", 0x", ",0x", " 0x"];
 
 #[derive(Default)]
 struct Needles {
@@ -85,6 +84,7 @@ impl Searcher {
     ) -> Result<Self, BuildError> {
         let mut leaves = Vec::new();
         let (mut any_case, mut exact) = (Needles::default(), Needles::default());
+        let mut grouped = Needles::default();
         for (secret, leaf) in secrets {
             if known.contains(secret) {
                 continue;
@@ -93,10 +93,16 @@ impl Searcher {
             leaves.push(leaf.clone());
             match (secret.kind, secret.as_number()) {
                 (Kind::Pointer, Some(number)) => {
-                    pointer(number, index, &mut any_case, &mut exact);
+                    pointer(number, index, &mut any_case, &mut exact, &mut grouped);
                 }
                 (Kind::Slide, Some(number)) => slide(number, index, &mut any_case, &mut exact),
-                _ => memory(&secret.bytes, index, &mut any_case, &mut exact),
+                _ => memory(
+                    &secret.bytes,
+                    index,
+                    &mut any_case,
+                    &mut exact,
+                    &mut grouped,
+                ),
             }
         }
         let build = |needles: Needles, any_case: bool| {
@@ -110,6 +116,7 @@ impl Searcher {
             leaves,
             any_case: build(any_case, true)?,
             exact: build(exact, false)?,
+            grouped: build(grouped, true)?,
         })
     }
 
@@ -125,22 +132,29 @@ impl Searcher {
 
     /// Every secret in `bytes`: each once, where it stands first.
     pub fn find(&self, bytes: &[u8]) -> Vec<Found> {
-        let mut first: BTreeMap<usize, (usize, &'static str)> = BTreeMap::new();
+        let mut first = First::default();
         for (automaton, needles) in [&self.any_case, &self.exact] {
             for hit in automaton.find_overlapping_iter(bytes) {
                 let needle = &needles[hit.pattern().as_usize()];
-                if !stands_alone(bytes, hit.start(), hit.end(), needle.around) {
-                    continue;
-                }
-                let known = first
-                    .entry(needle.secret)
-                    .or_insert((hit.start(), needle.form));
-                if hit.start() < known.0 {
-                    *known = (hit.start(), needle.form);
+                if stands_alone(bytes, hit.start(), hit.end(), needle.around) {
+                    first.note(needle.secret, hit.start(), needle.form);
                 }
             }
         }
+        let (automaton, needles) = &self.grouped;
+        let text: Vec<u8> = squeezed(bytes).map(|(_, byte)| byte).collect();
+        let mut grouped = First::default();
+        for hit in automaton.find_overlapping_iter(&text) {
+            let needle = &needles[hit.pattern().as_usize()];
+            grouped.note(needle.secret, hit.start(), needle.form);
+        }
+        for (secret, (start, form)) in grouped.0 {
+            if let Some((at, _)) = squeezed(bytes).nth(start) {
+                first.note(secret, at, form);
+            }
+        }
         let mut found: Vec<Found> = first
+            .0
             .into_iter()
             .map(|(secret, (offset, form))| Found {
                 offset,
@@ -151,6 +165,43 @@ impl Searcher {
         found.sort_unstable();
         found
     }
+}
+
+/// Where each secret stands first, and in which form.
+#[derive(Default)]
+struct First(BTreeMap<usize, (usize, &'static str)>);
+
+impl First {
+    fn note(&mut self, secret: usize, start: usize, form: &'static str) {
+        let known = self.0.entry(secret).or_insert((start, form));
+        if start < known.0 {
+            *known = (start, form);
+        }
+    }
+}
+
+/// The bytes without what may stand between groups of digits: spaces, signs, `0x`, `\x`, the `%` of a URL; and where
+/// each stands. One long number is left of digits in groups, of whatever size these are.
+fn squeezed(bytes: &[u8]) -> impl Iterator<Item = (usize, u8)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let gap = match bytes.get(at..)? {
+                [0xc2, 0xa0, ..] => 2,
+                // The narrow space, and the thin one.
+                [0xe2, 0x80, 0xaf | 0x89, ..] => 3,
+                [b'0' | b'\\', b'x' | b'X', ..] => 2,
+                [b' ' | b'\t' | b'\n' | b'\r', ..] => 1,
+                [b'_' | b',' | b'\'' | b':' | b'-' | b'.' | b'%', ..] => 1,
+                [byte, ..] => {
+                    at += 1;
+                    return Some((at - 1, *byte));
+                }
+                [] => return None,
+            };
+            at += gap;
+        }
+    })
 }
 
 /// Whether a needle is a word of its own.
@@ -173,7 +224,13 @@ fn stands_alone(bytes: &[u8], start: usize, end: usize, around: Around) -> bool 
     !word(before.last()) && !word(bytes.get(end))
 }
 
-fn pointer(number: u64, secret: usize, any_case: &mut Needles, exact: &mut Needles) {
+fn pointer(
+    number: u64,
+    secret: usize,
+    any_case: &mut Needles,
+    exact: &mut Needles,
+    grouped: &mut Needles,
+) {
     let low = u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default();
     // The last twelve digits stand in every longer form, too.
     let digits = format!("{number:x}");
@@ -208,6 +265,10 @@ fn pointer(number: u64, secret: usize, any_case: &mut Needles, exact: &mut Needl
             Around::DecimalEnd
         };
         exact.add(secret, "decimal", around, decimal.as_str());
+        if around == Around::Anything {
+            grouped.add(secret, "decimal in groups", around, decimal.as_str());
+            continue;
+        }
         for gap in GAPS {
             exact.add(
                 secret,
@@ -233,20 +294,14 @@ fn pointer(number: u64, secret: usize, any_case: &mut Needles, exact: &mut Needl
                 any_case.add(secret, form, Around::HexEnd, &digits[..length]);
             }
         }
-        for gap in BETWEEN_BYTES {
-            for bytes in [&little[..6], &big[2..]] {
-                let bytes = in_groups(&hex::encode(bytes), 2, gap);
-                any_case.add(secret, "bytes in hexadecimal", Around::Anything, bytes);
-            }
-        }
-        for gap in GAPS {
-            let form = "hexadecimal in groups";
-            any_case.add(secret, form, Around::Anything, in_groups(tail, 4, gap));
-            any_case.add(secret, form, Around::Anything, in_groups(tail, 8, gap));
-            any_case.add(secret, form, Around::Anything, in_groups(tail, 2, gap));
-            let bytes = in_groups(&hex::encode(&little[..6]), 2, gap);
-            any_case.add(secret, "bytes in hexadecimal", Around::Anything, bytes);
-        }
+        // The highest byte first, these are the digits of the number itself.
+        grouped.add(secret, "hexadecimal in groups", Around::Anything, tail);
+        grouped.add(
+            secret,
+            "bytes in hexadecimal",
+            Around::Anything,
+            hex::encode(&little[..6]),
+        );
         exact.add(secret, "raw bytes", Around::Anything, &little[..6]);
         exact.add(secret, "raw bytes", Around::Anything, &big[2..]);
         for text in [tail.to_owned(), tail.to_uppercase(), unsigned, signed] {
@@ -279,13 +334,17 @@ fn slide(number: u64, secret: usize, any_case: &mut Needles, exact: &mut Needles
     }
 }
 
-fn memory(bytes: &[u8], secret: usize, any_case: &mut Needles, exact: &mut Needles) {
+fn memory(
+    bytes: &[u8],
+    secret: usize,
+    any_case: &mut Needles,
+    exact: &mut Needles,
+    grouped: &mut Needles,
+) {
     let digits = hex::encode(bytes);
     any_case.add(secret, "hexadecimal", Around::Anything, digits.as_str());
-    for gap in GAPS {
-        let form = "hexadecimal in groups";
-        any_case.add(secret, form, Around::Anything, in_groups(&digits, 2, gap));
-    }
+    let form = "hexadecimal in groups";
+    grouped.add(secret, form, Around::Anything, digits.as_str());
     exact.add(secret, "raw bytes", Around::Anything, bytes);
     in_base64(bytes, secret, exact);
     in_base64(digits.as_bytes(), secret, exact);

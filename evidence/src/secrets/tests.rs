@@ -109,6 +109,55 @@ fn every_form() {
     }
 }
 
+/// Check that digits in groups are found whatever the groups and what stands between them, each time where they begin.
+#[test]
+fn in_groups() {
+    for secret in [SECRET, HEAP] {
+        let searcher = searcher(&[secret]);
+        let reversed = hex::encode(secret.to_le_bytes());
+        for digits in [
+            format!("{secret:016x}"),
+            format!("{secret:016X}"),
+            reversed,
+            secret.to_string(),
+        ] {
+            for size in [1, 2, 3, 4, 5, 8] {
+                for gap in [
+                    " ",
+                    "_",
+                    ",",
+                    "'",
+                    "\u{a0}",
+                    "\u{202f}",
+                    "\u{2009}",
+                    ":",
+                    "-",
+                    ".",
+                    "%",
+                    "\\x",
+                    ", 0x",
+                    ",0x",
+                    " 0x",
+                    ", 0X",
+                    "\n  ",
+                    ",\r\n\t0x",
+                ] {
+                    let groups: Vec<&[u8]> = digits.as_bytes().rchunks(size).rev().collect();
+                    let text = groups.join(gap.as_bytes());
+                    let text = [b"<p>at \"", text.as_slice(), b"\" it is</p>"].concat();
+                    let found = searcher.find(&text);
+                    let shown = String::from_utf8_lossy(&text).into_owned();
+                    assert_eq!(found.len(), 1, "{shown}");
+                    assert_eq!(found[0].leaf, format!("leaf.{secret:x}"));
+                    // What is the same in all kernel addresses need not be a part of it.
+                    let begin = 7 + 4 * (1 + gap.len()) + 3;
+                    assert!((7..=begin).contains(&found[0].offset), "{found:?}: {shown}");
+                }
+            }
+        }
+    }
+}
+
 /// Check that what merely looks like a part of an address is none.
 #[test]
 fn coincidences() {
