@@ -58,8 +58,15 @@ pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
     for (name, experiment) in &evidence.experiments {
         list.experiment(name, experiment);
     }
-    // In path order already for the most part, so that putting them into order at the end is quick.
-    list.leaves.into_iter().collect()
+    // Numbers are put into order in the place of what they stand for, which is large.
+    let mut leaves: Vec<Option<(String, Leaf<'_>)>> = list.leaves.into_iter().map(Some).collect();
+    let mut order: Vec<usize> = (0..leaves.len()).collect();
+    let path = |at: usize| leaves[at].as_ref().map(|(path, _)| path.as_str());
+    order.sort_by(|a, b| path(*a).cmp(&path(*b)));
+    order
+        .into_iter()
+        .filter_map(|at| leaves[at].take())
+        .collect()
 }
 
 #[derive(Default)]

@@ -4,7 +4,8 @@
 //!
 //! One process is `mdbook-qed check BOOKDIR`: it loads the book, reads and verifies all evidence, judges every claim on
 //! every machine with its negative control, fills every chapter and runs the lints. The other reads the same evidence
-//! files and has `serde_json` parse them into its own tree, which is all that it does. They run in turn, and what is
+//! files and has `serde_json` parse them into its own tree, which is all that it does; it has the allocator that a program
+//! has which chooses none, `mdbook-qed` has its own. They run in turn, and what is
 //! printed is the median of the pairs' ratios. Without BOOKDIR it is the flagship book.
 
 use std::path::{Path, PathBuf};

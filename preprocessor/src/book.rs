@@ -169,8 +169,9 @@ pub fn build(
     let here = Here::look();
     let live = chapters.iter().any(Chapter::is_live);
     let mut outcome = if live {
-        let (warnings, fresh) = crate::capture::refresh(&place.root, config, &here);
-        match load(place, config, &here, fresh, Kept::of(&place.root)) {
+        let kept = Kept::of(&place.root);
+        let (warnings, fresh) = crate::capture::refresh(&place.root, config, &here, &kept);
+        match load(place, config, &here, fresh, kept) {
             Ok(store) => {
                 // The program ends with this book: taking megabytes of evidence apart again would be for nothing.
                 let store = ManuallyDrop::new(store);

@@ -14,6 +14,7 @@ use qed_evidence::investigation::Investigation;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Capture, Config, evidence_file};
+use crate::kept::Kept;
 use crate::parallel;
 use crate::store::{Ahead, CAPTURED, Here, Origin, Read, investigation, read, staleness};
 
@@ -22,7 +23,7 @@ const STATE: &str = ".qed/state";
 
 /// Captures what is missing or stale, if the book says `capture = "if-stale"`. Gives back warnings: without a
 /// capture, older or recorded evidence is shown, and says so; and the evidence that is fresh, which was read for that.
-pub fn refresh(root: &Path, config: &Config, here: &Here) -> (Vec<Diagnostic>, Ahead) {
+pub fn refresh(root: &Path, config: &Config, here: &Here, kept: &Kept) -> (Vec<Diagnostic>, Ahead) {
     if config.capture == Capture::Never {
         return Default::default();
     }
@@ -41,10 +42,10 @@ pub fn refresh(root: &Path, config: &Config, here: &Here) -> (Vec<Diagnostic>, A
         }
     };
     let mut warnings = Vec::new();
-    let (not_fresh, fresh) = sort(root, config, &investigation, here);
+    let (not_fresh, fresh) = sort(root, config, &investigation, here, kept);
     for machine in not_fresh {
         let file = root.join(CAPTURED).join(evidence_file(machine));
-        let is_fresh = || is_fresh(&read(&file), &investigation, config, here);
+        let is_fresh = || is_fresh(&read(&file, &Kept::default()), &investigation, config, here);
         let Some(collector) = collector() else {
             warnings.push(
                 warn(format!(
@@ -114,10 +115,11 @@ fn sort<'c>(
     config: &'c Config,
     investigation: &Investigation,
     here: &Here,
+    kept: &Kept,
 ) -> (Vec<&'c String>, Ahead) {
     let all = parallel::map(&config.machines, |_, machine| {
         let file = Path::new(CAPTURED).join(evidence_file(machine));
-        let found = read(&root.join(&file));
+        let found = read(&root.join(&file), kept);
         (is_fresh(&found, investigation, config, here), file, found)
     });
     let (mut not_fresh, mut fresh) = (Vec::new(), Ahead::new());

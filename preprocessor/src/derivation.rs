@@ -8,7 +8,8 @@
 //! investigation names was observed if the kernel let it be read. The *glossary* is the chapter `glossary.md`: each
 //! term of its definition lists that has a definition. A term that ends in `…` stands for all names that begin so.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
@@ -177,7 +178,7 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// The names in a code span.
-fn code(inner: &str, at: usize, add: &mut impl FnMut(&str, usize)) {
+fn code<'t>(inner: &'t str, at: usize, add: &mut impl FnMut(&'t str, usize)) {
     let whole = inner.trim();
     let lead = inner.len() - inner.trim_start().len();
     let command = whole
@@ -223,15 +224,19 @@ fn capitals(text: &str, at: usize, add: &mut impl FnMut(&str, usize)) {
     }
 }
 
+/// Names that captures observed.
+pub type Names<'a> = HashSet<Cow<'a, str>>;
+
 /// All names that captures observed.
 pub fn observed<'a>(
-    investigation: &Investigation,
+    investigation: &'a Investigation,
     machines: impl Iterator<Item = &'a Evidence>,
-) -> BTreeSet<String> {
-    let mut names = Observed(BTreeSet::new());
+) -> Names<'a> {
+    let mut names = Observed::default();
     for evidence in machines {
         for option in evidence.kernel.config.keys() {
-            names.0.insert(format!("CONFIG_{}", option.to_uppercase()));
+            let option = format!("CONFIG_{}", option.to_uppercase());
+            names.names.insert(option.into());
         }
         for symbol in evidence.kaslr.symbols.keys() {
             names.add(symbol);
@@ -273,24 +278,31 @@ pub fn observed<'a>(
             }
         }
     }
-    names.0
+    names.names
 }
 
-struct Observed(BTreeSet<String>);
+#[derive(Default)]
+struct Observed<'a> {
+    names: Names<'a>,
+    /// Pieces of C that were looked at: there are few types, and they come again and again.
+    pieces: HashSet<&'a str>,
+}
 
-impl Observed {
-    fn add(&mut self, name: &str) {
+impl<'a> Observed<'a> {
+    fn add(&mut self, name: &'a str) {
         if !name.is_empty() {
-            self.0.insert(name.to_owned());
+            self.names.insert(name.into());
         }
     }
 
     /// Names in a piece of C.
-    fn c(&mut self, text: &str) {
-        code(text, 0, &mut |name, _| self.add(name));
+    fn c(&mut self, text: &'a str) {
+        if self.pieces.insert(text) {
+            code(text, 0, &mut |name, _| self.add(name));
+        }
     }
 
-    fn location(&mut self, location: &Location) {
+    fn location(&mut self, location: &'a Location) {
         self.add(&location.function);
         self.add(&location.file);
         for frame in &location.inlined_into {
@@ -298,7 +310,7 @@ impl Observed {
         }
     }
 
-    fn stack(&mut self, frames: &[Frame]) {
+    fn stack(&mut self, frames: &'a [Frame]) {
         for frame in frames {
             if let Some(symbol) = &frame.symbol {
                 self.symbol(symbol);
@@ -310,11 +322,11 @@ impl Observed {
     }
 
     /// A symbol without the distance from it.
-    fn symbol(&mut self, symbol: &str) {
+    fn symbol(&mut self, symbol: &'a str) {
         self.add(symbol.split('+').next().unwrap_or(symbol));
     }
 
-    fn probe(&mut self, probe: &Probe) {
+    fn probe(&mut self, probe: &'a Probe) {
         match &probe.target {
             Target::Function(name) | Target::Tracepoint(name) | Target::Lsm(name) => self.add(name),
             // `static:SYMBOL` and `live:SYMBOL` name a symbol; a number names nothing.
@@ -340,7 +352,7 @@ impl Observed {
             self.c(&member.structure);
             self.c(&member.name);
         }
-        let mut data: Vec<&qed_evidence::value::Datum> = probe.definition.iter().collect();
+        let mut data: Vec<&'a qed_evidence::value::Datum> = probe.definition.iter().collect();
         for hit in &probe.hits {
             data.extend(
                 hit.args
@@ -359,7 +371,7 @@ impl Observed {
         }
     }
 
-    fn value(&mut self, value: &Value) {
+    fn value(&mut self, value: &'a Value) {
         match value {
             Value::Address {
                 type_name, symbol, ..

@@ -1,6 +1,6 @@
 //! What the book can say: every path, on the machine that the reader is shown.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use qed_evidence::diagnostic::nearest;
@@ -12,6 +12,7 @@ use qed_evidence::resolve::{Catalog, Indexed, PathError, Resolved};
 use qed_evidence::{Evidence, Value};
 
 use crate::config::Config;
+use crate::derivation::Names;
 use crate::format::As;
 use crate::history::History;
 use crate::kept::Kept;
@@ -63,7 +64,7 @@ pub struct Facts<'a> {
     /// Machine per experiment.
     chosen: HashMap<String, usize>,
     cache: Mutex<HashMap<(String, Option<usize>), Looked>>,
-    observed: OnceLock<BTreeSet<String>>,
+    observed: OnceLock<Names<'a>>,
 }
 
 /// The index of all machines of a store.
@@ -293,7 +294,7 @@ impl<'a> Facts<'a> {
     }
 
     /// All names that the captures observed, on any machine.
-    pub fn observed(&self) -> &BTreeSet<String> {
+    pub fn observed(&self) -> &Names<'a> {
         self.observed.get_or_init(|| {
             let machines = self.loaded.iter().map(|loaded| &loaded.evidence);
             crate::derivation::observed(self.catalog.investigation, machines)

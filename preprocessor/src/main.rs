@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Before anything that could fail: mdBook takes any other answer to `supports` as "no", skips this program in
     // silence and publishes the raw placeholders.

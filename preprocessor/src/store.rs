@@ -17,7 +17,7 @@ use crate::book::Place;
 use crate::config::{Addresses, Config, evidence_file};
 use crate::history::{self, History};
 use crate::judging::{TRAVELLED, Travelled, without_addresses};
-use crate::kept::{Kept, Sum, sum};
+use crate::kept::{Kept, Sum};
 use crate::parallel;
 use crate::template::Templates;
 
@@ -56,7 +56,7 @@ pub struct Loaded {
     pub stale: Vec<StaleReason>,
     /// How old it was when it was read, in seconds; `None` if its time cannot be read.
     pub age_s: Option<i64>,
-    /// SHA-256 of the bytes of `file`; `None` if this was not read from there.
+    /// SHA-256 of the bytes of `file`; `None` if nothing is kept under it.
     pub sum: Option<Sum>,
 }
 
@@ -184,8 +184,8 @@ pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<
     qed_evidence::investigation::parse(&path.to_string_lossy(), &text)
 }
 
-/// What a file of evidence holds, with the digest of its bytes; `None` if there is none.
-pub type Read = Result<Option<(Evidence, Sum)>, String>;
+/// What a file of evidence holds, with the digest of its bytes if anything is kept under it; `None` if there is none.
+pub type Read = Result<Option<(Evidence, Option<Sum>)>, String>;
 
 /// Files of evidence that were read before they were asked for, relative to the book's root.
 pub type Ahead = HashMap<PathBuf, Read>;
@@ -215,14 +215,14 @@ pub fn load(
         Ok(templates) => store.templates = templates,
         Err(wrong) => problems.extend(wrong),
     }
-    read_ahead(root, config, &mut ahead);
+    read_ahead(root, config, &store.kept, &mut ahead);
     for machine in &config.machines {
         let name = evidence_file(machine);
         let mut found = false;
         for (folder, origin) in [(CAPTURED, Origin::Captured), (RECORDED, Origin::Recorded)] {
             let file = Path::new(folder).join(&name);
             let known = ahead.remove(&file);
-            match known.unwrap_or_else(|| read(&root.join(&file))) {
+            match known.unwrap_or_else(|| read(&root.join(&file), &store.kept)) {
                 Ok(None) => continue,
                 Ok(Some((evidence, _))) if evidence.machine.name != *machine => {
                     let other = &evidence.machine.name;
@@ -234,7 +234,8 @@ pub fn load(
                 Ok(Some((evidence, sum))) => {
                     let stale = staleness(&evidence, origin, &store.investigation, config, here);
                     let age_s = age(&evidence, here);
-                    let redact = |evidence: &Evidence| redacted(evidence, &sum, &store.kept);
+                    let redact =
+                        |evidence: &Evidence| redacted(evidence, sum.as_ref(), &store.kept);
                     match shown(evidence, config.addresses, redact) {
                         Ok((evidence, raw)) => {
                             let beside = match &raw {
@@ -251,7 +252,7 @@ pub fn load(
                                     file,
                                     stale,
                                     age_s,
-                                    sum: Some(sum),
+                                    sum,
                                 }),
                                 Err(message) => {
                                     problems.push(Diagnostic::error_without_place(message))
@@ -307,14 +308,14 @@ pub fn load(
 }
 
 /// Reads what was captured on all other machines at once: documents are large.
-fn read_ahead(root: &Path, config: &Config, ahead: &mut Ahead) {
+fn read_ahead(root: &Path, config: &Config, kept: &Kept, ahead: &mut Ahead) {
     let files: Vec<PathBuf> = config
         .machines
         .iter()
         .map(|machine| Path::new(CAPTURED).join(evidence_file(machine)))
         .filter(|file| !ahead.contains_key(file))
         .collect();
-    let found = parallel::map(&files, |_, file| read(&root.join(file)));
+    let found = parallel::map(&files, |_, file| read(&root.join(file), kept));
     ahead.extend(files.into_iter().zip(found));
 }
 
@@ -332,7 +333,10 @@ pub fn shown(
 
 /// [`redact`], or what it made of the very same bytes in an earlier build: the search of the redacted document for all
 /// secrets in all their forms takes longer than all the rest.
-fn redacted(evidence: &Evidence, sum: &Sum, kept: &Kept) -> Result<Evidence, RedactError> {
+fn redacted(evidence: &Evidence, sum: Option<&Sum>, kept: &Kept) -> Result<Evidence, RedactError> {
+    let Some(sum) = sum else {
+        return redact(evidence);
+    };
     let inputs: [&[u8]; 2] = [b"redacted", sum];
     let earlier = kept
         .get(&inputs)
@@ -400,7 +404,7 @@ pub fn capture_line(config: &Config, machine: &str) -> String {
 }
 
 /// Reads one file; `None` if there is none.
-pub fn read(path: &Path) -> Read {
+pub fn read(path: &Path, kept: &Kept) -> Read {
     use std::io::Read;
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
@@ -414,7 +418,7 @@ pub fn read(path: &Path) -> Read {
         .read_to_end(&mut bytes)
         .map_err(|error| format!("it cannot be read: {error}"))?;
     qed_evidence::reader::read(&bytes)
-        .map(|evidence| Some((evidence, sum(&bytes))))
+        .map(|evidence| Some((evidence, kept.sum(&bytes))))
         .map_err(|error| error.to_string())
 }
 

@@ -95,7 +95,7 @@ fn read(path: &Path) -> Result<Read, Diagnostic> {
             path.display()
         ))
     };
-    let (evidence, _) = store::read(path)
+    let (evidence, _) = store::read(path, &Kept::default())
         .map_err(problem)?
         .ok_or_else(|| problem("there is no such file".into()))?;
     store::shown(evidence, Addresses::Auto, redact).map_err(|error| problem(error.to_string()))

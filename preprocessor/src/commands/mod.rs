@@ -10,6 +10,7 @@ pub mod publish;
 pub mod redact;
 pub mod verify;
 
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 use qed_evidence::diagnostic::{Diagnostic, nearest};
@@ -115,7 +116,9 @@ fn with_book(root: &Path, work: impl FnOnce(&load::Loaded, &Facts<'_>) -> u8) ->
         Ok(store) => store,
         Err(problems) => return refuse(&problems),
     };
-    let indexed = index(&store);
-    let facts = Facts::new(&book.config, &store, &indexed);
+    // The program ends with this: taking megabytes of evidence apart again would be for nothing.
+    let store = ManuallyDrop::new(store);
+    let indexed = ManuallyDrop::new(index(&store));
+    let facts = ManuallyDrop::new(Facts::new(&book.config, &store, &indexed));
     work(&book, &facts)
 }

@@ -18,6 +18,7 @@ use crate::config::Addresses;
 use crate::files::{self, File};
 use crate::format::FORMATS;
 use crate::history::History;
+use crate::kept::Kept;
 use crate::sealed::{self, Manifest, PublishedClaim, Verdicts};
 use crate::site::{Shown, shown_values};
 use crate::{leak, store};
@@ -64,7 +65,7 @@ fn evidence(folder: &Path) -> Result<Vec<Evidence>, String> {
     for entry in entries {
         let path = entry.map_err(|error| error.to_string())?.path();
         if path.extension().is_some_and(|e| e == "json") {
-            let read = store::read(&path).map_err(|reason| {
+            let read = store::read(&path, &Kept::default()).map_err(|reason| {
                 let reason = crate::judging::without_addresses(&reason);
                 format!("{}: {reason}", path.display())
             })?;

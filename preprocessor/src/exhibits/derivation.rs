@@ -1,6 +1,8 @@
 //! What a chapter takes for granted: names that nothing introduced, claims that no evidence carries, and whether it
 //! may be believed as a whole.
 
+use std::collections::BTreeSet;
+
 use qed_evidence::claim::Verdict;
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 use serde::Serialize;
@@ -109,7 +111,9 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             defined += 1;
         } else {
             let message = format!("`{name}` is named, and nothing introduced it");
-            let near = nearest(name, observed.iter().map(String::as_str));
+            // In order, so that of two names that are as near it is always the same.
+            let known: BTreeSet<&str> = observed.iter().map(|name| &**name).collect();
+            let near = nearest(name, known.into_iter());
             let help = match near {
                 Some(near) => {
                     format!("did you mean `{near}`? Else define it in the glossary, or observe it")

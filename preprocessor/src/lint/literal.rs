@@ -64,12 +64,12 @@ struct Pattern {
 const DESCRIPTOR: &str = r"(?i:\bfds?\b|\bfile[ -]descriptors?\b|\bdescriptors?\b|\bfildes\b)";
 const PROCESS: &str = r"(?i:\bpids?\b|\btids?\b|\btgids?\b|\bprocess ids?\b|\bthread ids?\b)";
 /// What may stand between such a word and its number.
-const IS: &str = r"(?:\s+(?:is|was|number|no\.))?[\s`]*(?:==|=|:|#|→|->)?[\s`]*";
+const IS: &str = r"(?:(?:\s|(?u:\u{a0}))+(?:is|was|number|no\.))?(?:\s|`|(?u:\u{a0}))*(?:==|=|:|#|(?u:→)|->)?(?:\s|`|(?u:\u{a0}))*";
 
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     let pattern = |looks, text: &str| Pattern {
         looks,
-        regex: Regex::new(text).expect("the patterns are well-formed, as the tests show"),
+        regex: ascii(text),
         code_only: false,
     };
     vec![
@@ -92,7 +92,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             code_only: true,
             ..pattern(
                 Looks::Descriptor,
-                r"(?m)\)\s+=\s+(?P<v>[0-9]+)\s*(?:<.*>)?$",
+                r"(?m)\)\s+=\s+(?P<v>[0-9]+)\s*(?:<(?u:.*)>)?$",
             )
         },
         pattern(Looks::Process, &format!(r"{PROCESS}{IS}(?P<v>[0-9]+)\b")),
@@ -104,15 +104,20 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     ]
 });
 
+/// A pattern of which the classes are those of ASCII, as values are: all letters of the world take longer to prepare
+/// than every chapter takes to search.
+fn ascii(pattern: &str) -> Regex {
+    Regex::new(&format!("(?-u){pattern}")).expect("the patterns are well-formed, as the tests show")
+}
+
 /// Whether there is anything in `text` that is worth a closer look: cheap, and never wrong when it says no.
 pub fn may_hold(text: &str) -> bool {
     // Whatever a pattern matches has one of these in it: `0x`, eight hexadecimal digits, a word for a descriptor or a
     // process, a file of C, what a call returned. No `\b`, which makes the search slow in text that is not ASCII.
     static HINT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(
+        ascii(
             r"0[xX]|[0-9a-f]{8}|[0-9A-F]{14}|(?i:fd|descr|fildes|[pt]id|tgid|process id|thread id)|\.[chS]:[0-9]|\)\s+=",
         )
-        .expect("the pattern is well-formed, as the tests show")
     });
     HINT.is_match(text) && PATTERNS.iter().any(|pattern| pattern.regex.is_match(text))
 }
