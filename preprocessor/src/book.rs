@@ -60,10 +60,9 @@ impl Report {
 
 /// A book's chapters, taken apart.
 pub fn parse(chapters: &[(String, &mut String)], markdown: Markdown) -> Vec<Chapter> {
-    chapters
-        .iter()
-        .map(|(name, text)| Chapter::parse(name, text, markdown))
-        .collect()
+    parallel::map(chapters, |_, (name, text)| {
+        Chapter::parse(name, text, markdown)
+    })
 }
 
 /// What a book comes to.
@@ -84,20 +83,21 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
     if target == Target::Nothing {
         facts.templates.unseen();
     }
-    let claims = Claims::collect(chapters, facts, &mut report.problems);
-    report.false_claim = claims
-        .iter()
-        .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()));
-    let glossary = Glossary::read(chapters);
     let mut texts = Vec::new();
     let mut uses = Vec::new();
-    let (filled, complaints) = std::thread::scope(|scope| {
+    let (claims, filled, complaints) = std::thread::scope(|scope| {
+        // It looks at no claim, and so takes what time the others leave.
         let linting = scope.spawn(|| lint::chapters(chapters, facts.config, Some(facts)));
+        let claims = Claims::collect(chapters, facts, &mut report.problems);
+        let glossary = Glossary::read(chapters);
         let filled = parallel::map(chapters, |number, chapter| {
             fill(chapter, number, facts, &claims, &glossary, target)
         });
-        (filled, parallel::join(linting))
+        (claims, filled, parallel::join(linting))
     });
+    report.false_claim = claims
+        .iter()
+        .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()));
     for (chapter, filled) in chapters.iter().zip(filled) {
         report.problems.extend(chapter.problems.iter().cloned());
         let Filled {

@@ -66,8 +66,8 @@ impl Kept {
     /// What was made from `inputs` in an earlier build. What cannot be read, or was damaged, is not there.
     pub fn get(&self, inputs: &[&[u8]]) -> Option<Vec<u8>> {
         let (file, key) = self.file(inputs)?;
-        let mut found = Vec::new();
         let file = File::open(file).ok()?;
+        let mut found = crate::store::room(&file, LARGEST);
         file.take(LARGEST).read_to_end(&mut found).ok()?;
         let bytes = found.split_off(found.len().min(key.len()));
         (found == seal(&key, &bytes)).then_some(bytes)

@@ -7,7 +7,7 @@ use qed_evidence::diagnostic::Diagnostic;
 use crate::book::{Place, build, parse};
 use crate::fill::Target;
 use crate::protocol::{chapters, mentions_us, read, read_book};
-use crate::{config, report};
+use crate::{config, report, template};
 
 /// Runs once; gives back the exit status. Standard output gets the book and nothing else.
 pub fn run() -> u8 {
@@ -39,6 +39,8 @@ pub fn run() -> u8 {
     if !mentions_us(input.book) && config.deny.is_empty() {
         return write(input.book);
     }
+    // They are needed when all chapters are read and all evidence is; until then one processor has less to do.
+    std::thread::spawn(template::prepare);
     let mut book = match read_book(input.book) {
         Ok(book) => book,
         Err(message) => return refuse(message),

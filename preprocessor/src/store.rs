@@ -411,15 +411,21 @@ pub fn read(path: &Path, kept: &Kept) -> Read {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("it cannot be opened: {error}")),
     };
-    let mut bytes = Vec::new();
     // One byte more than allowed tells the reader that there is too much, without reading it all.
     let limit = qed_evidence::reader::MAX_BYTES as u64 + 1;
+    let mut bytes = room(&file, limit);
     file.take(limit)
         .read_to_end(&mut bytes)
         .map_err(|error| format!("it cannot be read: {error}"))?;
     qed_evidence::reader::read(&bytes)
         .map(|evidence| Some((evidence, kept.sum(&bytes))))
         .map_err(|error| error.to_string())
+}
+
+/// An empty buffer for a file of which no more than `most` bytes are read: it need not grow.
+pub(crate) fn room(file: &std::fs::File, most: u64) -> Vec<u8> {
+    let length = file.metadata().map_or(0, |about| about.len());
+    Vec::with_capacity(usize::try_from(length.min(most)).unwrap_or(0) + 1)
 }
 
 /// An age in words, coarse enough not to change with every build.

@@ -61,6 +61,11 @@ static DEFAULTS: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     templates
 });
 
+/// Takes the built-in templates apart, which whoever needs one first does otherwise.
+pub fn prepare() {
+    LazyLock::force(&DEFAULTS);
+}
+
 /// The templates of one book.
 #[derive(Debug, Default)]
 pub struct Templates {
