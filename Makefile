@@ -57,8 +57,8 @@ browser: test-tools book guide ## look at every page of both books in Chromium: 
 	QED_SITE=site node --test browser/tests/site.test.mjs
 	QED_SITE=guide/site node --test browser/tests/site.test.mjs
 
-fuzz: test-tools ## try arbitrary evidence, claims, paths, investigations and chapters, 20 seconds each
-	scripts/fuzz.sh
+fuzz: test-tools ## try arbitrary evidence, claims, paths, investigations and chapters, FUZZ_SECONDS=20 each
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),20)
 
 workflows: ## check the workflows: schema, security, expressions, and that each step is a target of this file
 	@scripts/tools.sh workflows
