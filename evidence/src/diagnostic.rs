@@ -145,6 +145,14 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// Whether messages may be coloured: on a terminal that knows colours, unless `NO_COLOR` holds anything
+/// (<https://no-color.org>). `variable` gives a variable of the environment.
+pub fn in_color(on_terminal: bool, variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
+    on_terminal
+        && variable("NO_COLOR").is_none_or(|value| value.is_empty())
+        && variable("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Sorts by file and place; what has no place comes first.
 pub fn sort(diagnostics: &mut [Diagnostic]) {
     diagnostics.sort_by(|a, b| {
@@ -166,6 +174,17 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that colours need a terminal, and nobody who is against them.
+    #[test]
+    fn colors() {
+        let with = |on_terminal, name: &'static str, value: &'static str| {
+            in_color(on_terminal, |asked| (asked == name).then(|| value.into()))
+        };
+        assert!(with(true, "", "") && !with(false, "", ""));
+        assert!(with(true, "NO_COLOR", "") && !with(true, "NO_COLOR", "1"));
+        assert!(with(true, "TERM", "xterm") && !with(true, "TERM", "dumb"));
+    }
 
     /// Check that a diagnostic names file, line and column, shows the line, and survives spans outside the text.
     #[test]

@@ -22,7 +22,7 @@ pub enum ReadError {
     #[error("the document is not UTF-8: {0}")]
     Encoding(#[from] std::str::Utf8Error),
     /// Not JSON, cut short, or not of the schema.
-    #[error("at `{pointer}`: {reason}")]
+    #[error("{}{reason}", place(pointer))]
     Form {
         /// JSON pointer (RFC 6901) of what was refused; empty for the document itself.
         pointer: String,
@@ -93,6 +93,14 @@ fn refusal(text: &str) -> ReadError {
     ReadError::Form {
         pointer: pointer(error.path()),
         reason: error.into_inner(),
+    }
+}
+
+/// Where it is wrong; nothing where the document itself is.
+fn place(pointer: &str) -> String {
+    match pointer {
+        "" => String::new(),
+        pointer => format!("at `{pointer}`: "),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use qed_evidence::Evidence;
-use qed_evidence::diagnostic::{Diagnostic, Source};
+use qed_evidence::diagnostic::{Diagnostic, Source, nearest};
 use serde::{Deserialize, Serialize};
 
 /// Settings of one book.
@@ -189,9 +189,16 @@ pub fn read(table: &serde_json::Value, book_toml: Option<&str>) -> Result<Config
         });
         (source, guess_place(text, &problem))
     });
-    Err(match place {
+    let diagnostic = match place {
         Some((source, span)) => Diagnostic::error(&source, span, message),
         None => Diagnostic::error_without_place(message),
+    };
+    // serde quotes what is wrong first, then all that would be right.
+    let mut words = problem.split('`').skip(1).step_by(2);
+    let wrong = words.next().filter(|_| problem.starts_with("unknown "));
+    Err(match wrong.and_then(|wrong| nearest(wrong, words)) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic,
     })
 }
 
@@ -219,10 +226,30 @@ fn check(config: &Config) -> Option<String> {
 fn guess_place(text: &str, problem: &str) -> std::ops::Range<usize> {
     let table = text.find("[preprocessor.qed]").unwrap_or(0);
     let quoted = problem.split('`').nth(1).filter(|name| !name.is_empty());
-    match quoted.and_then(|name| Some((name, text[table..].find(name)?))) {
+    match quoted.and_then(|name| Some((name, find_outside_comments(&text[table..], name)?))) {
         Some((name, at)) => table + at..table + at + name.len(),
         None => table..(table + "[preprocessor.qed]".len()).min(text.len()),
     }
+}
+
+/// Where `name` stands as a word, in no line that is a comment.
+fn find_outside_comments(text: &str, name: &str) -> Option<usize> {
+    let part_of_a_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let at = (!line.trim_start().starts_with('#')).then(|| {
+            let mut places = line.match_indices(name).map(|(at, _)| at);
+            places.find(|at| {
+                !line[..*at].ends_with(part_of_a_word)
+                    && !line[at + name.len()..].starts_with(part_of_a_word)
+            })
+        });
+        if let Some(at) = at.flatten() {
+            return Some(start + at);
+        }
+        start += line.len();
+    }
+    None
 }
 
 /// The file name of a machine's evidence, without its folder: `guest-debian-6.1.json`. The collector uses the same.
@@ -252,6 +279,12 @@ mod tests {
         let text = "[book]\n[preprocessor.qed]\nmachine = []\n";
         let error = read(&json!({"machine": []}), Some(text)).unwrap_err();
         assert_eq!(error.line_column(), Some((3, 1)));
+        let text = "[preprocessor.qed]\n# captur is meant\ncaptures = 1\ncaptur = \"never\"\n";
+        let error = read(&json!({"captur": "never"}), Some(text)).unwrap_err();
+        assert_eq!(error.line_column(), Some((4, 1)));
+        assert_eq!(error.help.as_deref(), Some("did you mean `capture`?"));
+        let error = read(&json!({"capture": "if-stal"}), None).unwrap_err();
+        assert_eq!(error.help.as_deref(), Some("did you mean `if-stale`?"));
         for bad in [
             json!({"machines": []}),
             json!({"machines": ["guest"]}),

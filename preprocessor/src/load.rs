@@ -68,7 +68,8 @@ fn table(book: &MDBook, text: &str) -> std::result::Result<Config, Diagnostic> {
 }
 
 fn plain(error: &mdbook_preprocessor::errors::Error) -> Diagnostic {
-    Diagnostic::error_without_place(format!("the book cannot be loaded: {error:#}"))
+    let message = format!("the book cannot be loaded: {error:#}");
+    Diagnostic::error_without_place(message.trim_end())
 }
 
 /// Loads the book in `root`; other preprocessors that come first are run.

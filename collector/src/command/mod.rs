@@ -11,7 +11,7 @@ use std::io::{IsTerminal, Write as _};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::diagnostic::{Diagnostic, in_color};
 use qed_evidence::investigation::{Investigation, parse};
 
 /// A command that did not succeed, and the process's exit status for it.
@@ -78,7 +78,9 @@ pub fn investigation(path: &Path) -> Result<Investigation, Failure> {
 
 /// Diagnostics as text, in colour on a terminal.
 pub fn render(problems: &[Diagnostic]) -> String {
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let color = in_color(std::io::stderr().is_terminal(), |name| {
+        std::env::var_os(name)
+    });
     problems
         .iter()
         .map(|problem| problem.render(color))

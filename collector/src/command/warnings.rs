@@ -5,10 +5,29 @@ use qed_evidence::value::Datum;
 
 use crate::capture::assemble::TIMED_OUT;
 use crate::capture::perform::NOT_RUN;
+use crate::plan::NO_SUCH;
 
-/// Experiments that went wrong on a machine that could have run them, each with its reason. What the machine cannot
-/// show is no mishap: `plan` and the evidence say it.
+/// Experiments that went wrong on a machine that could have run them, and probes of names that its kernel does not have,
+/// which are often misspelled; each with its reason. What else the machine cannot show is no mishap: `plan` and the
+/// evidence say it.
 pub fn warnings(evidence: &Evidence) -> Vec<String> {
+    let mut said = mishaps(evidence);
+    for (name, experiment) in &evidence.experiments {
+        let nameless = experiment.probes.values().filter_map(|probe| {
+            let why = probe.unavailable.as_deref().filter(|_| !probe.optional)?;
+            why.starts_with(NO_SUCH).then_some(why)
+        });
+        said.extend(nameless.map(|why| {
+            format!(
+                "experiment `{name}`: {why}; what was to be read there is UNVERIFIED (`optional = true` in the investigation: \
+                 it may be missing)"
+            )
+        }));
+    }
+    said
+}
+
+fn mishaps(evidence: &Evidence) -> Vec<String> {
     let of = |(name, experiment): (&String, &qed_evidence::document::Experiment)| {
         let why = match &experiment.unavailable {
             Some(why) if why.starts_with(NOT_RUN) => why.clone(),
@@ -60,6 +79,26 @@ mod tests {
         second_timed_out(&mut evidence, &names[1]);
         let said = warnings(&evidence).concat();
         assert!(said.contains("timeout-ms"), "{said}");
+    }
+
+    /// Check that a name that the kernel does not have is told, unless it may be missing, and no other gap is.
+    #[test]
+    fn names() {
+        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
+        let evidence = qed_evidence::reader::read(text).unwrap();
+        let experiment = evidence.experiments.values().next().unwrap();
+        let name = experiment.probes.keys().next().unwrap().clone();
+        let set = |optional: bool, why: &str| {
+            let mut evidence = evidence.clone();
+            let experiment = evidence.experiments.values_mut().next().unwrap();
+            let probe = experiment.probes.get_mut(&name).unwrap();
+            (probe.optional, probe.unavailable) = (optional, Some(why.into()));
+            warnings(&evidence).concat()
+        };
+        let why = format!("{NO_SUCH} function `x`; the nearest name is `y`");
+        assert!(set(false, &why).contains("the nearest name is `y`"));
+        assert_eq!(set(true, &why), "");
+        assert_eq!(set(false, "this kernel offers no kprobes"), "");
     }
 
     fn second_timed_out(evidence: &mut Evidence, name: &str) {

@@ -89,12 +89,12 @@ fn ask(
                 format!("{} {} holds no kernel image", package.name, package.version)
             }
             Err(error @ GuestError::MissingProgram { .. }) => return Err(error),
-            Err(error) => error.to_string(),
+            Err(error) => why(error),
         },
         Err(error @ GuestError::MissingProgram { .. }) if cache.newest(series).is_none() => {
             return Err(error);
         }
-        Err(error) => error.to_string(),
+        Err(error) => why(error),
     };
     let cached = cache.newest(series).and_then(|found| {
         let note = format!("the newest kernel of series {series} could not be fetched ({reason}); using {} from the cache", found.1.package.version);
@@ -105,6 +105,14 @@ fn ask(
         reason,
         cache: cache.kernels(),
     })
+}
+
+/// The reason alone of what is told as a whole in the end.
+fn why(error: GuestError) -> String {
+    match error {
+        GuestError::NoKernel { reason, .. } => reason,
+        error => error.to_string(),
+    }
 }
 
 /// The newest package, and the lists that name it: the system's where they are fresh, else our own,

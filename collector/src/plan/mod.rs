@@ -19,6 +19,7 @@ pub use described::{
 };
 
 pub use paths::wrong_paths;
+pub use probe::NO_SUCH;
 
 use crate::btf::{Btf, Type, Wanted};
 use crate::code::Instruction;

@@ -18,6 +18,9 @@ use crate::btf::{Parameter, Passing, TypeId};
 use crate::code::{Instruction, locate};
 use crate::probes::Attach;
 
+/// How the reason begins where the kernel has nothing of a name.
+pub const NO_SUCH: &str = "this kernel has no";
+
 /// Plans the probes of one experiment.
 pub struct Planner<'p, 'o, 's, 'a> {
     pub investigation: &'p Investigation,
@@ -165,7 +168,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                         });
                         let near = near.map(|n| format!("; the nearest name is `{n}`"));
                         return Err(format!(
-                            "this kernel has no function `{name}`{}",
+                            "{NO_SUCH} function `{name}`{}",
                             near.unwrap_or_default()
                         ));
                     }
@@ -240,7 +243,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     let near = near
                         .map(|n| format!("; the nearest name is `{n}`"))
                         .unwrap_or_default();
-                    return Err(format!("this kernel has no tracepoint `{name}`{near}"));
+                    return Err(format!("{NO_SUCH} tracepoint `{name}`{near}"));
                 };
                 Ok(Place {
                     attach: Attach::Tracepoint {
@@ -269,7 +272,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     let near = near
                         .map(|n| format!("; the nearest name is `{n}`"))
                         .unwrap_or_default();
-                    return Err(format!("this kernel has no LSM hook `{hook}`{near}"));
+                    return Err(format!("{NO_SUCH} LSM hook `{hook}`{near}"));
                 };
                 Ok(Place {
                     attach: Attach::Lsm {
@@ -291,7 +294,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             [address] => Ok(*address),
             [] => Err(match self.offer.no_symbols {
                 Some(reason) => reason.to_owned(),
-                None => format!("this kernel has no symbol `{name}`"),
+                None => format!("{NO_SUCH} symbol `{name}`"),
             }),
             many => Err(format!(
                 "{} symbols of this kernel are called `{name}`",

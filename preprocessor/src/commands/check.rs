@@ -13,7 +13,7 @@ use crate::facts::Facts;
 use crate::fill::Target;
 use crate::lint;
 use crate::load::Loaded;
-use crate::report;
+use crate::report::{self, counted};
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -162,9 +162,9 @@ fn text(facts: &Facts<'_>, claims: &Claims) -> String {
         .map(|(verdict, n)| format!("{n} {verdict}"))
         .collect();
     out.push_str(&format!(
-        "\n{} claims on {} machines: {} (* shown in the chapter)\n",
-        rows.len() - 1,
-        facts.loaded.len(),
+        "\n{} on {}: {} (* shown in the chapter)\n",
+        counted(rows.len() - 1, "claim"),
+        counted(facts.loaded.len(), "machine"),
         counts.join(", ")
     ));
     out

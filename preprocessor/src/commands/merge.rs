@@ -31,16 +31,24 @@ pub fn run(root: &Path, from: &Path) -> u8 {
             }
             GOOD
         }
-        Err(message) => refuse(&[Diagnostic::error_without_place(message)]),
+        Err(problem) => refuse(&[*problem]),
     }
 }
 
-fn merge(root: &Path, from: &Path) -> Result<BTreeMap<String, Taken>, String> {
-    let book = load::load(root).map_err(|problem| problem.message)?;
+fn merge(root: &Path, from: &Path) -> Result<BTreeMap<String, Taken>, Box<Diagnostic>> {
+    let book = load::load(root)?;
+    take_over(&book, root, from)
+        .map_err(|message| Box::new(Diagnostic::error_without_place(message)))
+}
+
+fn take_over(
+    book: &load::Loaded,
+    root: &Path,
+    from: &Path,
+) -> Result<BTreeMap<String, Taken>, String> {
     let investigation =
         store::investigation(root, &book.config).map_err(|_| "the investigation cannot be read")?;
-    let found = files::read(from)
-        .map_err(|reason| format!("what was handed over in {}: {reason}", from.display()))?;
+    let found = files::read(from).map_err(|reason| format!("nothing was taken over: {reason}"))?;
     let taken = sort(&book.config, &investigation.digest, &found)
         .map_err(|reason| format!("what was handed over in {}: {reason}", from.display()))?;
     put(&root.join(store::CAPTURED), &taken)?;

@@ -13,6 +13,7 @@ use crate::facts::Facts;
 use crate::fill::Target;
 use crate::history;
 use crate::load::Loaded;
+use crate::report::counted;
 use crate::{files, leak, sealed, store};
 
 fn complain(message: String) -> u8 {
@@ -51,8 +52,7 @@ fn write(
     claims: &crate::claims::Claims,
     site: &Path,
 ) -> Result<u8, String> {
-    let pages = files::read(site)
-        .map_err(|reason| format!("the site {} cannot be published: {reason}", site.display()))?;
+    let pages = files::read(site).map_err(|reason| format!("nothing was published: {reason}"))?;
     if !pages.iter().any(|file| file.name.ends_with(".html")) {
         return Err(format!(
             "there is no page in {}; build the book first, and name the folder that holds its pages",
@@ -135,11 +135,10 @@ fn write(
         .filter(|l| is_redacted(&l.evidence))
         .count();
     print(&format!(
-        "{} files sealed with {} claims and the evidence of {} machines, {redacted} of them redacted\n\
-         sha256 of {}: {digest}\n",
-        manifest.files.len(),
-        list.len(),
-        facts.loaded.len(),
+        "{} sealed with {} and the evidence of {}, {redacted} of them redacted\nsha256 of {}: {digest}\n",
+        counted(manifest.files.len(), "file"),
+        counted(list.len(), "claim"),
+        counted(facts.loaded.len(), "machine"),
         sealed::MANIFEST,
     ));
     Ok(GOOD)
