@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use support::{collector, investigation, said};
+use support::{capture_on, collector, evidence_in, folder_with, investigation, said};
 
 const CREATE: &str = r#"[[experiment]]
 name = "create"
@@ -24,8 +24,7 @@ name = "end"
 
 /// Runs a capture of `text` on the host and returns exit status and message, and whether there is evidence.
 fn capture(text: &str) -> (Option<i32>, String) {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("i.toml"), text).unwrap();
+    let folder = folder_with(text);
     let result = collector(
         folder.path(),
         ["capture", "--investigation", "i.toml", "-o", "out/e.json"],
@@ -127,22 +126,11 @@ fn bad_investigations() {
 #[test]
 fn no_such_program() {
     for machine in ["host", "guest:debian-6.1"] {
-        let folder = tempfile::tempdir().unwrap();
         let text = "[[experiment]]\nname = \"listing\"\nworkload = { command = [\"no-such-program\", \"-l\"] }\n\n\
                     [[experiment.probe]]\ntracepoint = \"sys_exit\"\nname = \"end\"\n";
-        fs::write(folder.path().join("i.toml"), text).unwrap();
-        let args = [
-            "capture",
-            "--on",
-            machine,
-            "--investigation",
-            "i.toml",
-            "--debuginfo",
-            "none",
-            "-o",
-            "e.json",
-        ];
-        let (status, said) = said(&collector(folder.path(), args).output().unwrap());
+        let folder = folder_with(text);
+        let mut capture = capture_on(machine, folder.path(), "i.toml");
+        let (status, said) = said(&capture.output().unwrap());
         assert_eq!(status, Some(2), "{said}");
         assert!(
             said.contains("cannot run `no-such-program`: it is not in PATH")
@@ -163,15 +151,8 @@ fn no_kernel_image() {
         ("guest:./text", "no x86 Linux kernel image"),
         ("guest:text", "names no guest"),
     ] {
-        let (status, said) = said(
-            &collector(
-                folder.path(),
-                ["capture", "--on", name, "-o", "e.json", "--investigation"],
-            )
-            .arg(investigation("pipe.toml"))
-            .output()
-            .unwrap(),
-        );
+        let mut capture = capture_on(name, folder.path(), investigation("pipe.toml"));
+        let (status, said) = said(&capture.output().unwrap());
         assert_eq!(status, Some(2), "{said}");
         assert!(said.contains(expected), "{said}");
     }
@@ -180,12 +161,11 @@ fn no_kernel_image() {
 /// Check that names that this kernel does not have are told with the nearest ones, by `plan` and in evidence.
 #[test]
 fn unknown_names() {
-    let folder = tempfile::tempdir().unwrap();
     let text = format!(
         "{CREATE}[[experiment.probe]]\nfunction = \"sock_aloc\"\n\n[[experiment.probe]]\ntracepoint = \"sys_exit\"\n\
          reads = [{{ at = \"exit\", name = \"data\", path = \"fd->private_dat\" }}]\n"
     );
-    fs::write(folder.path().join("i.toml"), text).unwrap();
+    let folder = folder_with(&text);
     let plan = collector(folder.path(), ["plan", "--investigation", "i.toml"])
         .output()
         .unwrap();
@@ -210,14 +190,14 @@ fn unknown_names() {
     );
 }
 
-/// Check that a guest, where functions can be probed, tells an unknown one with the nearest name, and plans the rest.
+/// Check that a guest, where functions can be probed, tells an unknown one with the nearest name, and plans and captures
+/// the rest.
 #[test]
 fn unknown_function_in_a_guest() {
-    let folder = tempfile::tempdir().unwrap();
     let text = format!(
         "{CREATE}[[experiment.probe]]\nfunction = \"sock_aloc\"\n\n[[experiment.probe]]\nfunction = \"sock_alloc\"\n"
     );
-    fs::write(folder.path().join("i.toml"), text).unwrap();
+    let folder = folder_with(&text);
     let plan = collector(
         folder.path(),
         [
@@ -242,6 +222,14 @@ fn unknown_function_in_a_guest() {
         text.contains("function sock_alloc() -> struct socket *"),
         "{text}"
     );
+    let mut capture = capture_on("guest:debian-6.1", folder.path(), "i.toml");
+    let (status, said) = said(&capture.output().unwrap());
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("experiment `create`: this kernel has no function `sock_aloc`; the nearest name is `sock_alloc`"),
+        "{said}"
+    );
+    assert_eq!(said.matches("note:").count(), 1, "{said}");
 }
 
 /// Check that an ordinary user is told which capabilities the host wants, and that no evidence is left.
@@ -347,8 +335,7 @@ fn unprivileged_guest() {
     ]);
     let (status, said) = said(&command.output().unwrap());
     assert_eq!(status, Some(0), "{said}");
-    let evidence =
-        qed_evidence::reader::read(&fs::read(folder.path().join("e.json")).unwrap()).unwrap();
+    let evidence = evidence_in(folder.path());
     assert!(evidence.experiments.values().all(|e| e.broken().is_none()));
     assert_eq!(
         evidence.experiments["create"].probes["fd_install"]
@@ -364,20 +351,11 @@ fn no_qemu() {
     let folder = tempfile::tempdir().unwrap();
     copy_cache(folder.path());
     let (status, said) = said(
-        &collector(
+        &capture_on(
+            "guest:debian-6.1",
             folder.path(),
-            [
-                "capture",
-                "--on",
-                "guest:debian-6.1",
-                "--debuginfo",
-                "none",
-                "-o",
-                "e.json",
-                "--investigation",
-            ],
+            investigation("socket.toml"),
         )
-        .arg(investigation("socket.toml"))
         .env("XDG_CACHE_HOME", folder.path())
         .env("PATH", "")
         .output()
@@ -411,18 +389,11 @@ fn no_network_no_kernel() {
     let folder = tempfile::tempdir().unwrap();
     let started = Instant::now();
     let (status, said) = said(
-        &collector(
+        &capture_on(
+            "guest:debian-6.1",
             folder.path(),
-            [
-                "capture",
-                "--on",
-                "guest:debian-6.1",
-                "-o",
-                "e.json",
-                "--investigation",
-            ],
+            investigation("socket.toml"),
         )
-        .arg(investigation("socket.toml"))
         .env("XDG_CACHE_HOME", folder.path().join("cache"))
         .env("APT_CONFIG", offline(folder.path()))
         .output()
@@ -445,18 +416,11 @@ fn no_such_series() {
     let config = offline(folder.path());
     fs::write(folder.path().join("sources.list"), "").unwrap();
     let (status, said) = said(
-        &collector(
+        &capture_on(
+            "guest:debian-6.1",
             folder.path(),
-            [
-                "capture",
-                "--on",
-                "guest:debian-6.1",
-                "-o",
-                "e.json",
-                "--investigation",
-            ],
+            investigation("socket.toml"),
         )
-        .arg(investigation("socket.toml"))
         .env("XDG_CACHE_HOME", folder.path().join("cache"))
         .env("APT_CONFIG", config)
         .output()
@@ -467,6 +431,7 @@ fn no_such_series() {
         said.contains("this machine's apt sources serve no linux-image-6.1."),
         "{said}"
     );
+    assert_eq!(said.matches("no kernel for").count(), 1, "{said}");
 }
 
 /// Check that a vmlinux that somebody names is used or refused, and not passed over.
@@ -476,8 +441,7 @@ fn no_vmlinux() {
         ("/absent/vmlinux", "No such file or directory"),
         ("i.toml", "ELF"),
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("i.toml"), CREATE).unwrap();
+        let folder = folder_with(CREATE);
         let args = [
             "capture",
             "--investigation",
@@ -500,8 +464,7 @@ fn no_vmlinux() {
 /// Check that nobody has to read all of a plan, and that one that cannot be written is a failure.
 #[test]
 fn nobody_reads() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("i.toml"), CREATE).unwrap();
+    let folder = folder_with(CREATE);
     let run = |to: Stdio| {
         let mut command = collector(folder.path(), ["plan", "--investigation", "i.toml"]);
         said(
@@ -532,21 +495,12 @@ fn no_network_cached_kernel() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache");
     copy_cache(&cache);
-    let result = collector(
+    let result = capture_on(
+        "guest:debian-6.1",
         folder.path(),
-        [
-            "capture",
-            "--on",
-            "guest:debian-6.1",
-            "--refresh",
-            "--debuginfo",
-            "none",
-            "-o",
-            "e.json",
-            "--investigation",
-        ],
+        investigation("pipe.toml"),
     )
-    .arg(investigation("pipe.toml"))
+    .arg("--refresh")
     .env("XDG_CACHE_HOME", &cache)
     .env("APT_CONFIG", offline(folder.path()))
     .output()
@@ -584,28 +538,18 @@ fn kvm_falls_back() {
         let path = std::env::var("PATH").unwrap();
         for remembered in ["", "found earlier in this boot"] {
             let (status, said) = said(
-                &collector(
+                &capture_on(
+                    "guest:debian-6.1",
                     folder.path(),
-                    [
-                        "capture",
-                        "--on",
-                        "guest:debian-6.1",
-                        "--debuginfo",
-                        "none",
-                        "-o",
-                        "e.json",
-                        "--investigation",
-                    ],
+                    investigation("pipe.toml"),
                 )
-                .arg(investigation("pipe.toml"))
                 .env("XDG_CACHE_HOME", folder.path())
                 .env("PATH", format!("{}:{path}", folder.path().display()))
                 .output()
                 .unwrap(),
             );
             assert_eq!(status, Some(0), "{said}");
-            let bytes = fs::read(folder.path().join("e.json")).unwrap();
-            let evidence = qed_evidence::reader::read(&bytes).unwrap();
+            let evidence = evidence_in(folder.path());
             let ran = evidence.machine.accelerator.expect("what ran it");
             assert!(ran.starts_with("emulated ("), "{ran}");
             match &usable {
@@ -801,18 +745,8 @@ fn guards(collector: u32) -> Vec<(u32, String)> {
 fn killed(machine: &str, text: &Path, signal: Signal, expected: &str) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("e.json"), "old").unwrap();
-    let args = [
-        "capture",
-        "--on",
-        machine,
-        "--debuginfo",
-        "none",
-        "-o",
-        "e.json",
-        "--investigation",
-    ];
-    let mut child = collector(folder.path(), args)
-        .arg(text)
+    let capture = || capture_on(machine, folder.path(), text);
+    let mut child = capture()
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -831,7 +765,7 @@ fn killed(machine: &str, text: &Path, signal: Signal, expected: &str) {
         std::thread::sleep(Duration::from_millis(1));
     };
     // A second capture into the same folder says so, and ends.
-    let (status, message) = said(&collector(folder.path(), args).arg(text).output().unwrap());
+    let (status, message) = said(&capture().output().unwrap());
     assert!(
         child.try_wait().unwrap().is_none(),
         "the first ended too soon for this test"
@@ -918,8 +852,7 @@ fn two_at_once() {
     for (child, folder) in running.into_iter().zip(&folders) {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", said(&output).1);
-        let bytes = fs::read(folder.path().join("e.json")).unwrap();
-        let evidence = qed_evidence::reader::read(&bytes).unwrap();
+        let evidence = evidence_in(folder.path());
         for (name, experiment) in &evidence.experiments {
             assert_eq!(experiment.broken(), None, "{name}");
         }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Book, evidence, stderr, stdout};
+use common::{Book, evidence, good, stderr};
 use qed_evidence::document::{Boot, Evidence, Reader, Reading, SymbolPlaces};
 use qed_evidence::value::{Datum, Value};
 
@@ -99,13 +99,7 @@ fn pictures_and_their_text() {
         !page.contains("/proc/kallsyms"),
         "only System.map was asked for"
     );
-    let output = book.qed(&["verify", "book", "--evidence", ".qed/evidence"]);
-    assert!(
-        output.status.success(),
-        "{}{}",
-        stdout(&output),
-        stderr(&output)
-    );
+    good(&book.qed(&["verify", "book", "--evidence", ".qed/evidence"]));
 }
 
 /// Check that other renderers get the same as text, aligned.

@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Book, HOSTILE, PLACES, evidence, stderr, stdout};
+use common::{Book, HOSTILE, PLACES, evidence, good, stderr, stdout};
 
 /// Builds the page of all places with a value, and puts the site into `folder`.
 fn site(said: &str, folder: &Path) {
@@ -39,12 +39,7 @@ fn values_in_a_browser() {
         .env("QED_FIXTURE", sites.path())
         .output()
         .expect("node runs: `make test-tools` installs it");
-    assert!(
-        output.status.success(),
-        "{}{}",
-        stdout(&output),
-        stderr(&output)
-    );
+    good(&output);
     // A run that skipped everything would be no proof.
     assert!(stdout(&output).contains("skipped 0"), "{}", stdout(&output));
 }

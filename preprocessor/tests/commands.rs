@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Book, evidence, stderr, stdout};
+use common::{Book, evidence, good, stderr, stdout};
 use qed_evidence::value::{Datum, Value};
 
 const CHAPTER: &str = "# One\n\nfd {{qed create.outcome.returned}}, `{{qed create.outer.return}}`, {{qed kaslr.slide}}\n\n\
@@ -116,33 +116,49 @@ fn another_caller() {
     );
 }
 
-/// Check that messages are coloured on a terminal, and plain in a log and where `NO_COLOR` asks for it.
+/// Check that messages are coloured on a terminal, and plain in a log, where `NO_COLOR` asks for it and on a terminal
+/// that knows no colours: those of the commands and those of the preprocessor under mdBook.
 #[test]
 fn colour_on_a_terminal_only() {
     let book = Book::new(&[("one.md", "# One\n\n{{qed kaslr.slid}}\n")], "", "");
-    let command = format!("{} check", env!("CARGO_BIN_EXE_mdbook-qed"));
     // `script` gives the program a terminal.
-    let on_terminal = |no_color: &str| {
+    let on_terminal = |command: &str, variables: &[(&str, &str)]| {
         let output = std::process::Command::new("script")
-            .args(["-qec", &command, "/dev/null"])
+            .args(["-qec", command, "/dev/null"])
             .current_dir(book.dir.path())
-            .env("NO_COLOR", no_color)
+            .env_remove("NO_COLOR")
+            .env("TERM", "xterm")
+            .envs(variables.iter().copied())
             .stdin(std::process::Stdio::null())
             .output()
             .unwrap();
-        stdout(&output)
+        let said = stdout(&output);
+        let message = said.find("unknown path").expect(&said);
+        assert!(said.contains("did you mean"), "{said:?}");
+        // mdBook's own lines follow other rules.
+        let end = message + said[message..].find("mdbook-qed: ").expect(&said);
+        let start = said[..message].rfind('\n').map_or(0, |at| at + 1);
+        said[start..end].to_owned()
     };
-    let coloured = on_terminal("");
-    assert!(
-        coloured.contains("\u{1b}[") && coloured.contains("did you mean"),
-        "{coloured:?}"
-    );
-    assert!(!on_terminal("1").contains("\u{1b}["));
-    let plain = stderr(&book.qed(&["check"]));
-    assert!(
-        plain.contains("did you mean `kaslr.slide`?") && !plain.contains('\u{1b}'),
-        "{plain:?}"
-    );
+    let check = format!("{} check", env!("CARGO_BIN_EXE_mdbook-qed"));
+    let build = format!("{} build", common::mdbook().display());
+    for command in [&check, &build] {
+        for coloured in [&[][..], &[("NO_COLOR", "")]] {
+            let said = on_terminal(command, coloured);
+            assert!(said.contains("\u{1b}["), "{command} {coloured:?}: {said:?}");
+        }
+        for plain in [[("NO_COLOR", "1")], [("TERM", "dumb")]] {
+            let said = on_terminal(command, &plain);
+            assert!(!said.contains('\u{1b}'), "{command} {plain:?}: {said:?}");
+        }
+    }
+    for output in [book.qed(&["check"]), book.mdbook(&["build"])] {
+        let plain = stderr(&output);
+        let ours = &plain[plain.find("error: unknown path").expect(&plain)..];
+        assert!(ours.contains("did you mean `kaslr.slide`?"), "{ours:?}");
+        let ours = &ours[..ours.find("mdbook-qed: ").unwrap()];
+        assert!(!ours.contains('\u{1b}'), "{ours:?}");
+    }
 }
 
 /// Check that `check` judges every claim on every machine, as a table and as JSON, and that nothing to check is not
@@ -236,18 +252,11 @@ fn verify() {
     );
     book.build();
     let verify = || book.qed(&["verify", "book", "--evidence", ".qed/evidence"]);
-    let output = verify();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        stdout(&output),
-        stderr(&output)
-    );
+    let said = good(&verify());
     // The first chapter is index.html, too.
     assert!(
-        stdout(&output).contains("2 placeholders shown on purpose, 0 wrong"),
-        "{}",
-        stdout(&output)
+        said.contains("2 placeholders shown on purpose, 0 wrong"),
+        "{said}"
     );
     let page = book.read("book/one.html");
     for (from, to, why) in [
@@ -314,13 +323,7 @@ fn host_addresses_stay_at_home() {
         let site = ["verify", "book", "--evidence", ".qed/evidence"];
         book.qed(&[&site[..], more].concat())
     };
-    let output = verify(&[]);
-    assert!(
-        output.status.success(),
-        "{}{}",
-        stdout(&output),
-        stderr(&output)
-    );
+    good(&verify(&[]));
     // Wherever it gets out, and however it is written.
     for (file, text) in [
         (

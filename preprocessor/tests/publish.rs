@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Book, evidence, stderr, stdout};
+use common::{Book, evidence, good, stderr, stdout};
 use qed_evidence::Evidence;
 use qed_evidence::document::{Allocation, Free, MachineKind, Parameter, Task};
 use qed_evidence::leaves::leaves;
@@ -275,12 +275,7 @@ fn canary() {
     let output = book.mdbook(&["build"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let published = book.qed(&["publish", "book"]);
-    assert!(
-        published.status.success(),
-        "{}{}",
-        stdout(&published),
-        stderr(&published)
-    );
+    good(&published);
     let mut places = all_files(&book.path("book"));
     for (name, said) in [("build", &output), ("publish", &published)] {
         places.push((name.into(), said.stderr.clone()));
@@ -327,20 +322,9 @@ fn canary() {
             assert!(of_guest || !text.contains(word), "{name}: {word}");
         }
     }
-    let verified = book.qed(&["verify", "book", "--evidence", ".qed/evidence"]);
-    assert!(
-        verified.status.success(),
-        "{}{}",
-        stdout(&verified),
-        stderr(&verified)
-    );
+    good(&book.qed(&["verify", "book", "--evidence", ".qed/evidence"]));
     let verified = book.qed(&["verify", "book"]);
-    assert!(
-        verified.status.success(),
-        "{}{}",
-        stdout(&verified),
-        stderr(&verified)
-    );
+    good(&verified);
     assert!(
         stdout(&verified).contains("1 rest on what is withheld"),
         "{}",
@@ -496,21 +480,9 @@ const CHAPTER: &str = "# One\n\nfd {{qed create.outcome.returned}}, {{qed kaslr.
 fn tampering() {
     let book = Book::new(&[("one.md", CHAPTER), ("two.md", "# Two\n")], "", "");
     book.build();
-    let published = book.qed(&["publish", "book"]);
-    assert!(
-        published.status.success(),
-        "{}{}",
-        stdout(&published),
-        stderr(&published)
-    );
+    good(&book.qed(&["publish", "book"]));
     let verify = || book.qed(&["verify", "book"]);
-    let output = verify();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        stdout(&output),
-        stderr(&output)
-    );
+    good(&verify());
     // Uploads leave hidden files out.
     std::fs::remove_file(book.path("book/.nojekyll")).unwrap();
     assert!(verify().status.success());
@@ -668,13 +640,7 @@ fn wrong_input() {
 fn verdicts_travel() {
     let (host, _) = canaries();
     let here = book_of(&host, "auto");
-    let output = here.qed(&["redact", "out"]);
-    assert!(
-        output.status.success(),
-        "{}{}",
-        stdout(&output),
-        stderr(&output)
-    );
+    good(&here.qed(&["redact", "out"]));
     let there = book_of(&host, "auto");
     for (name, bytes) in all_files(&here.path("out")) {
         std::fs::write(there.path(&format!(".qed/evidence/{name}")), bytes).unwrap();
@@ -682,20 +648,8 @@ fn verdicts_travel() {
     let verdicts = |book: &Book| stdout(&book.qed(&["check"]));
     assert_eq!(verdicts(&here), verdicts(&there));
     there.build();
-    let published = there.qed(&["publish", "book"]);
-    assert!(
-        published.status.success(),
-        "{}{}",
-        stdout(&published),
-        stderr(&published)
-    );
-    let verified = there.qed(&["verify", "book"]);
-    assert!(
-        verified.status.success(),
-        "{}{}",
-        stdout(&verified),
-        stderr(&verified)
-    );
+    good(&there.qed(&["publish", "book"]));
+    good(&there.qed(&["verify", "book"]));
     let page = there.read("book/one.html");
     assert!(
         page.contains("what is published does not suffice to repeat it"),

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::{mdbook, stderr, stdout};
+use common::{good, mdbook, stderr, stdout};
 use qed_evidence::{Evidence, reader};
 
 /// Of all files together, in bytes.
@@ -200,20 +200,9 @@ fn the_whole_book_from_recorded_evidence() {
             "{name}"
         );
     }
-    let published = bare.run(&["mdbook-qed", "publish", "site"]);
-    assert!(
-        published.status.success(),
-        "{}{}",
-        stdout(&published),
-        stderr(&published)
-    );
+    good(&bare.run(&["mdbook-qed", "publish", "site"]));
     let verified = bare.run(&["mdbook-qed", "verify", "site"]);
-    assert!(
-        verified.status.success(),
-        "{}{}",
-        stdout(&verified),
-        stderr(&verified)
-    );
+    good(&verified);
     assert!(
         stdout(&verified).contains("the evidence of 2 machines"),
         "{}",

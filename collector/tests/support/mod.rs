@@ -36,6 +36,35 @@ pub fn collector<S: AsRef<OsStr>>(folder: &Path, args: impl IntoIterator<Item = 
     command
 }
 
+/// A folder that holds an investigation of this text as `i.toml`.
+pub fn folder_with(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("i.toml"), text).unwrap();
+    folder
+}
+
+/// A capture on a machine, without source lines, to `e.json` in the folder.
+pub fn capture_on(machine: &str, folder: &Path, investigation: impl AsRef<OsStr>) -> Command {
+    let args = [
+        "capture",
+        "--on",
+        machine,
+        "--debuginfo",
+        "none",
+        "-o",
+        "e.json",
+    ];
+    let mut command = collector(folder, args);
+    command.arg("--investigation").arg(investigation);
+    command
+}
+
+/// The evidence that a capture left in `e.json` of the folder.
+pub fn evidence_in(folder: &Path) -> Evidence {
+    let bytes = std::fs::read(folder.join("e.json")).unwrap();
+    qed_evidence::reader::read(&bytes).unwrap()
+}
+
 /// Exit status and standard error of a finished run.
 pub fn said(output: &Output) -> (Option<i32>, String) {
     (

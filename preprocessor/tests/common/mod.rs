@@ -314,6 +314,17 @@ pub fn executable(path: &Path, text: &str) -> PathBuf {
     path.to_owned()
 }
 
+/// A run that ended well; what it printed.
+///
+/// # Panics
+/// If it did not, with all that it said.
+#[track_caller]
+pub fn good(output: &Output) -> String {
+    let printed = stdout(output);
+    assert!(output.status.success(), "{printed}{}", stderr(output));
+    printed
+}
+
 /// What a program said.
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
