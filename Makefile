@@ -42,6 +42,8 @@ book: capture ## capture, build the book, seal and check the site
 serve: capture ## capture, then serve the book and rebuild it when a chapter changes
 	mdbook serve
 
+# Told to mdbook-qed alone, for the workflow of a new book.
+install: export QED_BUILT_FROM = $(shell scripts/built-from.sh)
 install: build ## copy both programs and mdbook to ~/.cargo/bin, so that plain `mdbook build` works
 	install -D -t "$${CARGO_HOME:-$$HOME/.cargo}/bin" $(RELEASE)/qed-collector $(RELEASE)/mdbook-qed .tools/bin/mdbook
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub use crate::commands::init::Source;
 use crate::commands::{self, check::Format};
 use crate::config::Addresses;
 use crate::run;
@@ -123,8 +124,8 @@ enum Command {
     Schema,
 }
 
-/// Runs the program; gives back the exit status.
-pub fn run() -> u8 {
+/// Runs the program; gives back the exit status. `source` is where the program came from.
+pub fn run(source: Source<'_>) -> u8 {
     match Cli::parse().command {
         None => run::run(),
         Some(Command::Supports { .. }) => commands::GOOD,
@@ -146,7 +147,7 @@ pub fn run() -> u8 {
         Some(Command::Publish { site, book }) => commands::publish::run(&book, &site),
         Some(Command::Redact { to, machine, book }) => commands::redact::run(&book, &to, &machine),
         Some(Command::Merge { from, book }) => commands::merge::run(&book, &from),
-        Some(Command::Init { dir }) => commands::init::run(&dir),
+        Some(Command::Init { dir }) => commands::init::run(&dir, source),
         Some(Command::Template { name }) => commands::template(name.as_deref()),
         Some(Command::Schema) => commands::schema(),
     }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use mdbook_qed::cli::{Source, run};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -14,5 +16,9 @@ fn main() -> ExitCode {
     {
         return ExitCode::SUCCESS;
     }
-    ExitCode::from(mdbook_qed::cli::run())
+    // Read here and not in the library, so that another commit compiles no more than this file.
+    ExitCode::from(run(Source::of(
+        option_env!("QED_BUILT_FROM"),
+        env!("CARGO_MANIFEST_DIR"),
+    )))
 }

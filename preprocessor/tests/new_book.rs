@@ -5,7 +5,8 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{Book, mdbook, stderr, stdout};
+use common::{Book, good, mdbook, stderr, stdout};
+use mdbook_qed::cli::Source;
 
 /// Runs a program with our programs first in `PATH`.
 fn run(program: &Path, arguments: &[&str], folder: &Path) -> Output {
@@ -57,13 +58,7 @@ fn builds_at_once() {
         &["check", "new"][..],
         &["verify", "new/site", "--evidence", "new/.qed/evidence"],
     ] {
-        let output = run(qed, arguments, folder.path());
-        assert!(
-            output.status.success(),
-            "{}{}",
-            stdout(&output),
-            stderr(&output)
-        );
+        good(&run(qed, arguments, folder.path()));
     }
     let output = run(&mdbook(), &["build", "new"], folder.path());
     assert!(
@@ -71,6 +66,139 @@ fn builds_at_once() {
         "{}",
         stderr(&output)
     );
+}
+
+/// A checker of workflows, from the folder where `make workflows` puts it.
+fn checker(name: &str) -> std::path::PathBuf {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../.tools/workflows/bin/{name}"));
+    assert!(path.is_file(), "{name} is missing: `make workflows`");
+    path
+}
+
+/// Check that the workflow of a new book passes the checkers that this project's own have to pass, wherever QED comes
+/// from; that it uses the same actions at the same commits; and that a book deeper in a repository is found there.
+#[test]
+fn workflow_passes_the_checkers() {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/workflows");
+    let own: String = ["ci.yml", "publish.yml"]
+        .map(|name| std::fs::read_to_string(own.join(name)).unwrap())
+        .concat();
+    for source in [
+        Source::Git {
+            url: "https://git.example.org/a/qed",
+            commit,
+        },
+        Source::Registry,
+        Source::Unknown,
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".git")).unwrap();
+        let book = folder.path().join("docs/a book");
+        assert_eq!(mdbook_qed::commands::init::run(&book, source), 0);
+        let file = book.join(".github/workflows/book.yml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(
+            text.contains("working-directory: \"docs/a book\""),
+            "{text}"
+        );
+        let uses: Vec<&str> = text.lines().filter(|line| line.contains("uses:")).collect();
+        assert!(!uses.is_empty());
+        for line in uses {
+            assert!(own.contains(line.trim()), "{line} is not what we use");
+        }
+        let file = file.to_str().unwrap();
+        for (name, arguments) in [
+            (
+                "check-jsonschema",
+                &["--builtin-schema", "vendor.github-workflows", file][..],
+            ),
+            ("actionlint", &[file]),
+            (
+                "zizmor",
+                &["--offline", "--no-progress", "--persona", "auditor", file],
+            ),
+        ] {
+            let output = Command::new(checker(name))
+                .args(arguments)
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{source:?}: {name}: {}{}",
+                stdout(&output),
+                stderr(&output)
+            );
+        }
+    }
+    // The checkers do find something in a workflow that is wrong.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(".github/workflows/book.yml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(
+        &file,
+        "on: [push]\njobs:\n  a:\n    runs-on: x\n    steps: [{uses: \"actions/checkout@v4\"}]\n",
+    )
+    .unwrap();
+    for (name, arguments) in [
+        ("actionlint", &[][..]),
+        ("zizmor", &["--offline", "--no-progress"]),
+    ] {
+        let mut check = Command::new(checker(name));
+        let output = check.args(arguments).arg(&file).output().unwrap();
+        assert!(!output.status.success(), "{name}");
+    }
+}
+
+/// Runs a line of the shell in a folder.
+fn shell(line: &str, folder: &Path) -> Output {
+    let mut command = Command::new("sh");
+    let command = command.args(["-euc", line]).current_dir(folder);
+    // Neither the settings of whoever runs the tests nor a repository around.
+    let command = command.env("GIT_CONFIG_GLOBAL", "/dev/null");
+    command.env("GIT_CONFIG_NOSYSTEM", "1").output().unwrap()
+}
+
+/// Check what `make install` tells of a checkout: nothing without a remote that has the commit, and never a password.
+#[test]
+fn built_from() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/built-from.sh");
+    let folder = tempfile::tempdir().unwrap();
+    let told = || {
+        let output = shell(&format!("{} .", script.display()), folder.path());
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let make = |line: &str| {
+        let output = shell(line, folder.path());
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert_eq!(told(), "", "no repository");
+    make(
+        "git init -q . && git -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m a",
+    );
+    assert_eq!(told(), "", "no remote");
+    make("git remote add origin https://a:secret@git.example.org/a/qed");
+    assert_eq!(told(), "", "a remote that does not have it");
+    let commit = make("git rev-parse HEAD");
+    make("git update-ref refs/remotes/origin/main HEAD");
+    let expected = format!("https://git.example.org/a/qed {commit}");
+    for url in [
+        "https://a:secret@git.example.org/a/qed",
+        "https://git.example.org/a/qed",
+        "git@git.example.org:a/qed",
+        "ssh://git@git.example.org/a/qed",
+    ] {
+        make(&format!("git remote set-url origin {url}"));
+        assert_eq!(told(), expected, "{url}");
+    }
+    make("git remote set-url origin /srv/qed");
+    assert_eq!(told(), "", "a folder of this machine");
+    make("mkdir copy && cd copy && cp ../.git/HEAD .");
+    let inside = shell(&format!("{} copy", script.display()), folder.path());
+    assert_eq!(stdout(&inside), "", "a copy inside of another repository");
 }
 
 /// Check that a book that is there keeps its files, gets what it lacks, is told what was done, and is the same after
@@ -91,7 +219,8 @@ fn adds_to_a_book() {
     insta::assert_snapshot!("settings", book.read("old/book.toml"));
     let workflow = book.read("old/.github/workflows/book.yml");
     assert!(
-        workflow.contains("mdbook@0.5.4 mdbook-qed@0.1.0") && workflow.contains("verify public "),
+        workflow.contains("install --locked mdbook@0.5.4\n")
+            && workflow.contains("SITE: \"public\"\n"),
         "{workflow}"
     );
     assert_eq!(book.read("old/.gitignore"), "public\n");
@@ -108,7 +237,8 @@ fn adds_to_a_book() {
     );
     assert_eq!(book.read("old/book.toml"), settings);
     // It uses no value yet, so it builds without evidence.
-    let output = book.mdbook(&["build", "old"]);
+    let output = run(&mdbook(), &["build", "old"], book.dir.path());
+    good(&output);
     assert!(
         !stderr(&output).contains("capturing"),
         "{}",
@@ -122,5 +252,53 @@ fn adds_to_a_book() {
         std::fs::read_dir(book.path("broken")).unwrap().count(),
         1,
         "nothing was made"
+    );
+}
+
+/// Check that a book without settings, which mdBook builds with its defaults, is a book that is there; and that one
+/// which has an investigation gets no second one.
+#[test]
+fn adds_what_is_missing_only() {
+    let book = Book::new(&[], "", "");
+    book.write("plain/src/SUMMARY.md", "# Summary\n\n- [a](a.md)\n");
+    book.write("plain/src/a.md", "# A\n");
+    let output = book.qed(&["init", "plain"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(book.path("plain/investigations/first.toml").exists());
+    assert!(!book.path("plain/book").exists());
+    good(&run(&mdbook(), &["build", "plain"], book.dir.path()));
+    assert!(book.path("plain/book/a.html").exists());
+
+    book.write(
+        "live/book.toml",
+        "[book]\n[preprocessor.qed]\ninvestigation = \"mine.toml\"\n",
+    );
+    let settings = book.read("live/book.toml");
+    let output = book.qed(&["init", "live"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(book.read("live/book.toml"), settings);
+    assert!(!book.path("live/investigations").exists());
+
+    book.write("inline/book.toml", "preprocessor = { links = {} }\n");
+    let output = book.qed(&["init", "inline"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("[preprocessor.qed] cannot be added"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(
+        std::fs::read_dir(book.path("inline")).unwrap().count(),
+        1,
+        "nothing was made"
+    );
+
+    book.write("file", "");
+    let output = book.qed(&["init", "file"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(
+        said.contains("file/book.toml") && said.contains("name another folder"),
+        "{said}"
     );
 }

@@ -1,0 +1,152 @@
+//! The workflow of a new book: what it builds with comes from where this program came from.
+
+/// Where this program can be had again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source<'a> {
+    /// This commit of a repository of Git.
+    Git {
+        /// Its address, for anybody.
+        url: &'a str,
+        /// The whole commit.
+        commit: &'a str,
+    },
+    /// The registry of crates, which keeps a version as it is.
+    Registry,
+    /// It is not known. The name alone is no answer: a registry may have something else by that name.
+    Unknown,
+}
+
+impl<'a> Source<'a> {
+    /// What the build was told (`make install`: `URL COMMIT`), and where it was built.
+    pub fn of(built_from: Option<&'a str>, manifest: &str) -> Self {
+        let told = built_from.and_then(|told| told.split_once(' '));
+        match told.filter(|(url, commit)| is_address(url) && is_commit(commit)) {
+            Some((url, commit)) => Source::Git { url, commit },
+            // Where cargo unpacks what it gets from a registry.
+            None if manifest.contains("/registry/src/") => Source::Registry,
+            None => Source::Unknown,
+        }
+    }
+}
+
+/// An address that stands in a workflow as it is.
+fn is_address(url: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/:".contains(c);
+    url.strip_prefix("https://")
+        .is_some_and(|rest| !rest.is_empty() && rest.chars().all(plain))
+}
+
+fn is_commit(commit: &str) -> bool {
+    commit.len() == 40 && commit.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
+}
+
+/// The workflow of a book whose site is built to `site`, and which lies in `folder` of its repository (empty: at the top).
+pub fn workflow(source: Source<'_>, site: &str, folder: &str) -> String {
+    let variable = |name: &str, value: &str| format!("      {name}: {value}\n");
+    let git = "cargo install --locked --git \"$QED_REPOSITORY\" --rev \"$QED_COMMIT\" mdbook-qed";
+    let (variables, install) = match source {
+        Source::Git { url, commit } => (
+            variable("QED_REPOSITORY", url) + &variable("QED_COMMIT", commit),
+            git.to_owned(),
+        ),
+        Source::Registry => (
+            String::new(),
+            format!(
+                "cargo install --locked mdbook-qed@{}",
+                env!("CARGO_PKG_VERSION")
+            ),
+        ),
+        Source::Unknown => (
+            "      # Where QED comes from, which the program that wrote this did not know: the address of its repository,\n      \
+             # and a commit. Write both here, or into the variables of your repository.\n"
+                .to_owned()
+                + &variable("QED_REPOSITORY", "${{ vars.QED_REPOSITORY }}")
+                + &variable("QED_COMMIT", "${{ vars.QED_COMMIT }}"),
+            format!(
+                "|\n          : \"${{QED_REPOSITORY:?say above where QED comes from}}\" \"${{QED_COMMIT:?say above which commit}}\"\n          {git}"
+            ),
+        ),
+    };
+    let folder = match folder {
+        "" => String::new(),
+        folder => format!(
+            "    defaults:\n      run:\n        working-directory: {}\n",
+            quoted(folder)
+        ),
+    };
+    include_str!("../../../templates/init/book.yml")
+        .replace("@MDBOOK@", mdbook_preprocessor::MDBOOK_VERSION)
+        .replace("@SOURCE@", &variables)
+        .replace("@INSTALL@", &install)
+        .replace("@SITE@", &quoted(site))
+        .replace("@FOLDER@", &folder)
+}
+
+/// A text in YAML, whatever it holds: a string of JSON is one of YAML.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    /// Check that a source is believed only if it can stand in a workflow, and that the registry is named only by a
+    /// program that came from it.
+    #[test]
+    fn sources() {
+        let checkout = "/home/a/qed/preprocessor";
+        let told = format!("https://git.example.org/a/qed {COMMIT}");
+        assert_eq!(
+            Source::of(Some(&told), checkout),
+            Source::Git {
+                url: "https://git.example.org/a/qed",
+                commit: COMMIT
+            }
+        );
+        let registry = "/home/a/.cargo/registry/src/index.crates.io-1/mdbook-qed-0.1.0";
+        assert_eq!(Source::of(None, registry), Source::Registry);
+        for bad in [
+            "",
+            "https://git.example.org/a/qed",
+            "https://git.example.org/a/qed main",
+            &format!("/home/a/qed {COMMIT}"),
+            &format!("https:// {COMMIT}"),
+            &format!("https://a:secret@git.example.org/qed {COMMIT}"),
+            &format!("https://x/${{{{vars.x}}}} {COMMIT}"),
+            &format!("https://git.example.org/a/qed {COMMIT}0"),
+        ] {
+            assert_eq!(Source::of(Some(bad), checkout), Source::Unknown, "{bad}");
+        }
+    }
+
+    /// Check that nothing is left to be replaced, and that each source is installed from where it is.
+    #[test]
+    fn workflows() {
+        let git = Source::Git {
+            url: "https://git.example.org/a/qed",
+            commit: COMMIT,
+        };
+        for (source, with, without) in [
+            (git, COMMIT, "vars."),
+            (Source::Registry, "mdbook-qed@", "QED_COMMIT"),
+            (Source::Unknown, ":?say above", "mdbook-qed@"),
+        ] {
+            let text = workflow(source, "site", "");
+            assert!(text.contains(with) && !text.contains(without), "{text}");
+            let left = text.split('@').skip(1).filter(|rest| {
+                let word = rest.split(|c: char| !c.is_ascii_uppercase()).next();
+                word.is_some_and(|word| !word.is_empty())
+            });
+            assert_eq!(left.count(), 0, "{text}");
+        }
+        let text = workflow(git, "a \"b\"\nc", "docs/book");
+        assert!(text.contains("SITE: \"a \\\"b\\\"\\nc\"\n"), "{text}");
+        assert!(
+            text.contains("working-directory: \"docs/book\"\n"),
+            "{text}"
+        );
+    }
+}

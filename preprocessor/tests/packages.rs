@@ -1,0 +1,86 @@
+//! What would be published on the registry of crates is whole.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The files of a package, as cargo lists them.
+fn packaged(name: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "package",
+            "--list",
+            "--offline",
+            "--allow-dirty",
+            "-p",
+            name,
+        ])
+        .current_dir(checkout())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let list = String::from_utf8(output.stdout).unwrap();
+    list.lines().map(str::to_owned).collect()
+}
+
+/// The files that a source includes, relative to the package.
+fn included(file: &str, text: &str) -> Vec<String> {
+    let folder = Path::new(file).parent().unwrap();
+    let mut found = Vec::new();
+    for rest in ["include_str!(\"", "include_bytes!(\""]
+        .iter()
+        .flat_map(|start| text.split(start).skip(1))
+    {
+        let mut path = folder.to_owned();
+        for part in rest.split('"').next().unwrap().split('/') {
+            match part {
+                ".." => assert!(path.pop(), "{file} includes what is outside of its package"),
+                part => path.push(part),
+            }
+        }
+        found.push(path.to_string_lossy().into_owned());
+    }
+    found
+}
+
+/// Check that each package holds every file that its sources include, with its licences and what it is about, and
+/// nothing that works in a checkout alone; and that what it depends on can be found outside of one.
+#[test]
+fn packages_are_whole() {
+    let root = std::fs::read_to_string(checkout().join("Cargo.toml")).unwrap();
+    let root: toml::Table = root.parse().unwrap();
+    for (name, folder) in [("qed-evidence", "evidence"), ("mdbook-qed", "preprocessor")] {
+        let files = packaged(name);
+        for wanted in ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "Cargo.lock"] {
+            assert!(files.contains(wanted), "{name} has no {wanted}: {files:?}");
+        }
+        let mut includes = 0;
+        for file in files.iter().filter(|file| file.ends_with(".rs")) {
+            let text = std::fs::read_to_string(checkout().join(folder).join(file)).unwrap();
+            for path in included(file, &text) {
+                assert!(files.contains(&path), "{file} includes {path}");
+                includes += 1;
+            }
+            assert!(file.starts_with("src/"), "{file}");
+        }
+        assert!(includes > 1, "{name}");
+
+        let manifest = std::fs::read_to_string(checkout().join(folder).join("Cargo.toml")).unwrap();
+        let manifest: toml::Table = manifest.parse().unwrap();
+        for key in ["description", "keywords", "categories", "readme"] {
+            assert!(manifest["package"].get(key).is_some(), "{name}: {key}");
+        }
+        for dependency in manifest["dependencies"].as_table().unwrap().keys() {
+            if let Some(shared) = root["workspace"]["dependencies"].get(dependency)
+                && shared.get("path").is_some()
+            {
+                assert!(shared.get("version").is_some(), "{name}: {dependency}");
+            }
+        }
+    }
+}
