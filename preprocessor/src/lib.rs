@@ -33,6 +33,7 @@ pub mod protocol;
 pub mod relocate;
 pub mod report;
 pub mod run;
+pub mod said;
 pub mod sealed;
 pub mod site;
 pub mod store;

@@ -21,6 +21,8 @@ pub struct Context {
     pub theme: PathBuf,
     /// The renderer's name.
     pub renderer: String,
+    /// The book's outputs: a renderer is run for each.
+    pub outputs: Vec<String>,
     /// The table `[preprocessor.qed]`.
     pub table: Value,
     /// How the book reads Markdown.
@@ -118,6 +120,12 @@ pub fn read(input: &str) -> Result<Input<'_>, String> {
                 .cloned()
                 .unwrap_or(Value::Null),
             markdown: Markdown::read(typed.config.pointer("/output/html")),
+            outputs: typed
+                .config
+                .get("output")
+                .and_then(Value::as_object)
+                .map(|outputs| outputs.keys().cloned().collect())
+                .unwrap_or_default(),
             root: typed.root,
             renderer: typed.renderer,
         },

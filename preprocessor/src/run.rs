@@ -7,7 +7,7 @@ use qed_evidence::diagnostic::Diagnostic;
 use crate::book::{Place, build, parse};
 use crate::fill::Target;
 use crate::protocol::{chapters, mentions_us, read, read_book};
-use crate::{config, report, template};
+use crate::{config, report, said, template};
 
 /// Runs once; gives back the exit status. Standard output gets the book and nothing else.
 pub fn run() -> u8 {
@@ -57,13 +57,18 @@ pub fn run() -> u8 {
         src: context.src,
         theme: context.theme,
     };
+    let print = |problems| {
+        let unsaid = said::unsaid(&place.root, &context.outputs, &context.renderer, problems);
+        report::print(&unsaid);
+    };
     match build(&place, &config, &parsed, target) {
         Err(report) => {
-            report::print(&report.problems);
-            report.status()
+            let status = report.status();
+            print(report.problems);
+            status
         }
         Ok(outcome) => {
-            report::print(&outcome.report.problems);
+            print(outcome.report.problems);
             for ((_, text), filled) in texts.iter_mut().zip(outcome.texts) {
                 **text = filled;
             }

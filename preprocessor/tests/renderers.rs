@@ -129,3 +129,38 @@ fn two_at_once() {
         assert_eq!(book.read(&format!("site-{number}/one.html")), expected);
     }
 }
+
+/// Check that a book with several outputs says each warning once per build, and again in the next build; and that an
+/// error is said as ever.
+#[test]
+fn warnings_once_per_build() {
+    let chapter = format!("{CHAPTER}\nThe socket is at 0xffff888100001000.\n");
+    let book = Book::new(
+        &[("one.md", &chapter)],
+        "",
+        "[output.html]\n[output.markdown]\n",
+    );
+    let warned = |said: &str| said.matches("src/one.md:17:18").count();
+    for _ in 0..2 {
+        let output = book.mdbook(&["build"]);
+        let said = stderr(&output);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(warned(&said), 1, "{said}");
+        assert_eq!(said.matches("mdbook-qed: 0 errors").count(), 1, "{said}");
+    }
+    // `mdbook test` is a run of its own.
+    let said = stderr(&book.mdbook(&["test"]));
+    assert_eq!(warned(&said), 1, "{said}");
+
+    book.write("src/one.md", &chapter.replace("== 3", "== 4"));
+    let said = stderr(&book.mdbook(&["build"]));
+    assert!(said.contains("claim `good` is FAIL"), "{said}");
+    assert_eq!(warned(&said), 1, "{said}");
+
+    // Where nothing can be remembered, nothing is lost.
+    book.write("src/one.md", &chapter);
+    std::fs::remove_dir_all(book.path(".qed/state")).unwrap();
+    book.write(".qed/state", "");
+    let said = stderr(&book.mdbook(&["build"]));
+    assert_eq!(warned(&said), 2, "{said}");
+}
