@@ -4,6 +4,7 @@ use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use qed_evidence::diagnostic::{Diagnostic, Severity, Source};
 
 use crate::chapter::Chapter;
@@ -171,6 +172,11 @@ pub fn build(
     let mut outcome = if live {
         let kept = Kept::of(&place.root);
         let (warnings, fresh) = crate::capture::refresh(&place.root, config, &here, &kept);
+        // A capture takes its time, and what it found is not from the future.
+        let here = Here {
+            time: Timestamp::now(),
+            ..here
+        };
         match load(place, config, &here, fresh, kept) {
             Ok(store) => {
                 // The program ends with this book: taking megabytes of evidence apart again would be for nothing.

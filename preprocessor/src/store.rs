@@ -179,7 +179,9 @@ pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<
             "the investigation `{}` cannot be read: {error}",
             path.display()
         );
-        vec![Diagnostic::error_without_place(message)]
+        vec![Diagnostic::error_without_place(message).help(
+            "write it, or mend `investigation` in [preprocessor.qed] of book.toml: a path from the book's folder",
+        )]
     })?;
     qed_evidence::investigation::parse(&path.to_string_lossy(), &text)
 }

@@ -53,6 +53,7 @@ fn builds_at_once() {
         "{page}"
     );
     assert!(page.contains("theme/live-"), "its style sheet: {page}");
+    assert!(page.contains("less than an hour old"), "its age: {page}");
 
     for arguments in [
         &["check", "new"][..],

@@ -18,6 +18,7 @@ use crate::facts::{Facts, index};
 use crate::history::History;
 use crate::judging::without_addresses;
 use crate::kept::Kept;
+use crate::report::counted;
 use crate::store::{Loaded, Origin, Store, investigation};
 use crate::template::Templates;
 use crate::{load, report, store};
@@ -145,7 +146,7 @@ fn has_book(root: &Path) -> bool {
 fn render(sides: &(Side, Side), judged: Option<usize>, report: &Report, format: Format) -> String {
     let (old, new) = sides;
     let claims = match judged {
-        Some(count) => format!("{count} claims judged on both.\n"),
+        Some(count) => format!("{} judged on both.\n", counted(count, "claim")),
         None => String::new(),
     };
     match format {

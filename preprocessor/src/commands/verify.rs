@@ -19,6 +19,7 @@ use crate::files::{self, File};
 use crate::format::FORMATS;
 use crate::history::History;
 use crate::kept::Kept;
+use crate::report::counted;
 use crate::sealed::{self, Manifest, PublishedClaim, Verdicts};
 use crate::site::{Shown, shown_values};
 use crate::{leak, store};
@@ -255,7 +256,7 @@ pub fn run(site: &Path, from: Option<&Path>, addresses: Option<Addresses>) -> u8
     let files = match files::read(site) {
         Ok(files) => files,
         Err(reason) => {
-            let message = format!("the site {} cannot be read: {reason}", site.display());
+            let message = format!("nothing was verified: {reason}");
             return complain(message, "name the folder that holds the pages");
         }
     };
@@ -442,13 +443,12 @@ fn tell(found: &Findings) -> u8 {
         print(&format!("{line}\n"));
     }
     print(&format!(
-        "{} files, {} values compared with the evidence of {} machines, {} verdicts and gaps, {} placeholders shown \
-         on purpose, {} wrong\n",
-        found.files,
-        found.compared,
-        found.machines,
+        "{}, {} compared with the evidence of {}, {} verdicts and gaps, {} shown on purpose, {} wrong\n",
+        counted(found.files, "file"),
+        counted(found.compared, "value"),
+        counted(found.machines, "machine"),
         found.others,
-        found.literals,
+        counted(found.literals, "placeholder"),
         found.wrong.len()
     ));
     if found.wrong.is_empty() && found.compared == 0 {
