@@ -173,7 +173,7 @@ fn elsewhere(evidence: &Evidence, slide: u64, modules: u64, heap: &[u64]) -> Evi
     let mut place = |address: u64| match address {
         0xffff_ffff_9200_0000..0xffff_ffff_9300_0000 => address + slide,
         0xffff_ffff_c020_0000..0xffff_ffff_c022_4000 => address + modules,
-        0xffff_ffff_c022_4000..0xffff_ffff_c030_0000 => address + 0x1234_000 + 3 * modules,
+        0xffff_ffff_c022_4000..0xffff_ffff_c030_0000 => address + 0x0123_4000 + 3 * modules,
         address if is_pointer(address) && !address.is_multiple_of(1 << 24) => {
             let next = moved.len();
             *moved

@@ -113,7 +113,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             let message = format!("`{name}` is named, and nothing introduced it");
             // In order, so that of two names that are as near it is always the same.
             let known: BTreeSet<&str> = observed.iter().map(|name| &**name).collect();
-            let near = nearest(name, known.into_iter());
+            let near = nearest(name, known);
             let help = match near {
                 Some(near) => {
                     format!("did you mean `{near}`? Else define it in the glossary, or observe it")
