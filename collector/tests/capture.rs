@@ -497,6 +497,20 @@ fn a_call_from_both_sides() {
             5,
             "{name}"
         );
+        // When the handler is done and the function has not begun, and what the trampoline left behind.
+        assert_eq!(at("after_handler.entry.sp"), slot, "{name}");
+        assert_eq!(
+            at("after_handler.entry.slot"),
+            at("sock_alloc.entry.slot"),
+            "{name}"
+        );
+        let value = seen.value("slot_hijacked.__sys_socket.exit.handler_returns_to");
+        assert!(
+            value.to_string().contains("arch_rethook_trampoline+"),
+            "{name}: {value}"
+        );
+        let refused = seen.value("slot_hijacked.trampoline.attach_errno");
+        assert_eq!(refused.as_integer(), Some(22), "{name}");
         let listed = seen.value("slot_hijacked.__sys_socket.listed").to_string();
         assert!(listed.contains("[FTRACE]"), "{name}: {listed}");
     }

@@ -30,6 +30,8 @@ const COST_CALLS: u32 = 51;
 pub const NOT_RUN: &str = "the workload could not be run";
 /// The breakpoint instruction.
 const INT3: u8 = 0xcc;
+/// How long the kernel may take to put back the code under a probe that was taken away.
+const RESTORE_LIMIT: Duration = Duration::from_secs(5);
 /// The most bytes of a function that are taken apart to find the place of a probe in it.
 const MAX_CODE: u64 = 4096;
 
@@ -232,11 +234,15 @@ pub async fn perform(
     let alone: Vec<usize> = (0..planned.len())
         .filter(|&n| planned[n].isolated)
         .collect();
+    // The places inside of functions, and what stands there while no probe does.
+    let insides = insides(&planned, &setup.attaches);
+    let mut left_over = None;
     for (at, &number) in alone.iter().enumerate() {
         let which = uses_of(number);
         attach(&mut probes, &mut refusals, &which);
         look_up(&setup.attaches, &which, &mut listed);
-        let cannot = match cannot_act(&planned[number], &refusals) {
+        let cannot = left_over.clone();
+        let cannot = match cannot.or_else(|| cannot_act(&planned[number], &refusals)) {
             None => {
                 let experiment = &investigation.experiments[number];
                 settle(experiment, &setup.attaches, &which, &listed, &core).await
@@ -268,6 +274,7 @@ pub async fn perform(
             .filter(|&index| !next.iter().any(|&to| probes.hand_over(index, to)))
             .collect();
         probes.detach(&own);
+        left_over = restored(&insides, &own, &core).await.or(left_over);
         progress("detached");
     }
     let shared: Vec<usize> = {
@@ -405,6 +412,55 @@ async fn settle(
                 Err(reason) => {
                     return Some(format!(
                         "not run, because it is not known whether the kernel has replaced its breakpoints: {reason}"
+                    ));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Where a probe sits inside of a function: its attachment, the address, and the bytes of the instruction there.
+type Inside = (usize, u64, Vec<u8>);
+
+fn insides(planned: &[PlannedExperiment], attaches: &[Attach]) -> Vec<Inside> {
+    let probes = planned.iter().flat_map(|experiment| &experiment.probes);
+    let inside = probes.filter_map(|probe| {
+        let index = probe.source.as_ref().ok()?.attach;
+        let bytes = &probe.instruction.as_ref()?.bytes;
+        match attaches.get(index)? {
+            Attach::Kprobe {
+                address, offset, ..
+            } => Some((index, address.wrapping_add(*offset), bytes.clone())),
+            _ => None,
+        }
+    });
+    inside.collect()
+}
+
+/// Waits until the kernel has put back what stood where those of `gone` were: where it had replaced a breakpoint by a
+/// jump, it does so some time after the probe has been taken away. Else says why the next experiment is another one.
+async fn restored(
+    insides: &[Inside],
+    gone: &[usize],
+    core: &Result<File, String>,
+) -> Option<String> {
+    let started = Instant::now();
+    for (_, address, bytes) in insides.iter().filter(|(index, ..)| gone.contains(index)) {
+        loop {
+            match memory(core, *address, bytes.len()) {
+                Ok(found) if found == *bytes => break,
+                Ok(_) if started.elapsed() < RESTORE_LIMIT => {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                Ok(_) => {
+                    return Some(format!(
+                        "not run, because the kernel had not taken away a probe of the experiment before after {RESTORE_LIMIT:?}"
+                    ));
+                }
+                Err(reason) => {
+                    return Some(format!(
+                        "not run, because it is not known whether the kernel has taken away the probes of the experiment before: {reason}"
                     ));
                 }
             }
