@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use qed_evidence::investigation::{Investigation, parse};
 use serde::{Deserialize, Serialize};
 
+use crate::capture::commands::Commands;
 use crate::capture::oracle::{Chain, Oracle, View};
 use crate::capture::perform::{Options, ThisKernel, perform};
 use crate::capture::raw::RawCapture;
@@ -108,8 +109,9 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
         }
         Job::Capture { name, text } => {
             let investigation = understood(&name, &text)?;
+            let commands = Commands::of_machine(&investigation);
             let (kernel, plan) = planned(&investigation)?;
-            let raw = captured(&investigation, kernel, plan, None)?;
+            let raw = captured(&investigation, kernel, plan, commands, None)?;
             progress("read what the machine says about itself");
             let answer = postcard::to_stdvec(&raw)?;
             progress("wrote the answer");
@@ -122,12 +124,13 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
             chains,
         } => {
             let investigation = understood(&name, &text)?;
+            let commands = Commands::of_machine(&investigation);
             let (kernel, plan) = planned(&investigation)?;
             let watched = plan.experiments.iter().find(|e| e.name == experiment);
             let watched =
                 watched.with_context(|| format!("there is no experiment {experiment}"))?;
             let oracle = RefCell::new(Oracle::new(watched, chains, kernel.btf())?);
-            let raw = captured(&investigation, kernel, plan, Some(&oracle))?;
+            let raw = captured(&investigation, kernel, plan, commands, Some(&oracle))?;
             Ok(postcard::to_stdvec(&(raw, oracle.into_inner().view))?)
         }
     }
@@ -137,6 +140,7 @@ fn captured(
     investigation: &Investigation,
     kernel: ThisKernel,
     plan: crate::plan::Plan,
+    commands: Commands,
     oracle: Option<&RefCell<Oracle>>,
 ) -> anyhow::Result<RawCapture> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -146,9 +150,10 @@ fn captured(
         ephemeral: true,
         oracle,
     };
-    runtime.block_on(perform(investigation, kernel, plan, options, &|line| {
+    let perform = perform(investigation, kernel, plan, commands, options, &|line| {
         progress(line)
-    }))
+    });
+    runtime.block_on(perform)
 }
 
 fn understood(name: &str, text: &str) -> anyhow::Result<Investigation> {

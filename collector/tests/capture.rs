@@ -305,6 +305,38 @@ fn readings() {
     }
 }
 
+/// Check that the commands say what the collector read, that they were told no folder of this machine, and that pipe's
+/// command answers in its guest.
+#[test]
+fn commands() {
+    for name in GUESTS {
+        let seen = guest(name, "socket.toml");
+        for (command, leaf) in [
+            ("live.values.release", "kernel.release"),
+            ("live.values.text", "kaslr.symbols._text.live"),
+            ("live.values.place", "kaslr.live_physical_start"),
+            ("symbols.values.text", "kaslr.symbols._text.static"),
+            (
+                "symbols.values.inet_create",
+                "kaslr.symbols.inet_create.static",
+            ),
+            ("image.values.build_id", "kernel.build_id"),
+            ("image.values.place", "kaslr.physical_start"),
+            ("config.values.align", "kaslr.physical_align"),
+        ] {
+            let said = seen.value(&format!("commands.{command}"));
+            assert_eq!(said, seen.value(leaf), "{name}: {command}");
+        }
+        for command in seen.evidence.commands.values() {
+            let path = |word: &String| word.starts_with('/') && !word.starts_with("/proc/");
+            assert!(!command.argv.iter().any(path), "{:?}", command.argv);
+            assert_eq!(command.exit.value(), Some(&Value::int(0)));
+        }
+        let largest = guest(name, "pipe.toml").number("commands.largest.values.bytes");
+        assert!(largest >= 4096, "{name}: {largest}");
+    }
+}
+
 /// Check that `--boots` notes further boots, that each states the slide that its `_text` shows, and that the slide is
 /// drawn anew: five boots with one slide would be one in 500^4 by chance.
 #[test]
@@ -505,9 +537,16 @@ fn a_call_from_both_sides() {
             "{name}"
         );
         let value = seen.value("slot_hijacked.__sys_socket.exit.handler_returns_to");
+        let Value::Address {
+            symbol: Some(symbol),
+            ..
+        } = value
+        else {
+            panic!("{name}: {value:?}")
+        };
         assert!(
-            value.to_string().contains("arch_rethook_trampoline+"),
-            "{name}: {value}"
+            symbol.starts_with("arch_rethook_trampoline+"),
+            "{name}: {symbol}"
         );
         let refused = seen.value("slot_hijacked.trampoline.attach_errno");
         assert_eq!(refused.as_integer(), Some(22), "{name}");

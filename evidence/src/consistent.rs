@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::document::{Evidence, Experiment, Hit, Kaslr, Ledger, MachineKind, Probe, Target};
+use crate::investigation::stands_in;
 use crate::reader::escape;
 use crate::value::{Datum, Value};
 
@@ -18,6 +19,7 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
     machine(evidence)
         .or_else(|| kaslr(&evidence.kaslr))
         .or_else(|| boots(evidence))
+        .or_else(|| commands(evidence))
         .or_else(|| {
             evidence.experiments.iter().find_map(|(name, experiment)| {
                 let at = format!("/experiments/{}", escape(name));
@@ -97,6 +99,29 @@ fn boots(evidence: &Evidence) -> Option<Finding> {
         (live - text != slide).then(|| {
             let reason = format!("its `_text` is {} bytes off, not {slide}", live - text);
             (format!("/boots/{index}/slide"), reason)
+        })
+    })
+}
+
+/// What a command is said to have told stands in its output, and only one that succeeded tells anything.
+fn commands(evidence: &Evidence) -> Option<Finding> {
+    evidence.commands.iter().find_map(|(name, command)| {
+        let at = format!("/commands/{}", escape(name));
+        let output = match command.output.value() {
+            Some(Value::Text { value }) => Some(value),
+            _ => None,
+        };
+        command.values.iter().find_map(|(name, datum)| {
+            let value = datum.value()?;
+            let reason = match number(&command.exit) {
+                Some(0) if address(datum).is_none() && matches!(value, Value::Address { .. }) => {
+                    return None;
+                }
+                Some(0) if output.is_none_or(|output| stands_in(value, output)) => return None,
+                Some(0) => "the command's output does not say so",
+                _ => "the command did not succeed, and a value is taken from its output",
+            };
+            Some((format!("{at}/values/{}", escape(name)), reason.to_owned()))
         })
     })
 }

@@ -29,6 +29,13 @@ pub struct Evidence {
     /// Further boots of the same guest, if they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boots: Vec<Boot>,
+    /// Ordinary programs that were run, by name.
+    #[serde(
+        default,
+        deserialize_with = "crate::strict::named_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub commands: BTreeMap<String, Command>,
     /// What the names beside addresses and numbers stand for.
     pub names: Names,
     /// The experiments by name.
@@ -188,7 +195,7 @@ pub struct Reading {
     pub text: Datum,
 }
 
-/// Who read a file.
+/// Who read a file or ran a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reader {
@@ -196,6 +203,45 @@ pub enum Reader {
     Machine,
     /// The machine that made the evidence, afterwards.
     Builder,
+}
+
+/// One run of an ordinary program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Where it ran.
+    pub by: Reader,
+    /// The program and its arguments, as they were run. Files of the building machine are in the folder that it ran in.
+    pub argv: Vec<String>,
+    /// Its exit status, or why there is none: it could not be started, or did not end in time.
+    pub exit: Datum,
+    /// What it printed on standard output, or why that is not kept.
+    pub output: Datum,
+    /// What the investigation looks for in its output, by name.
+    #[serde(
+        default,
+        deserialize_with = "crate::strict::named_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub values: BTreeMap<String, Datum>,
+}
+
+impl Command {
+    /// As it is typed into a shell.
+    pub fn line(&self) -> String {
+        let words: Vec<String> = self.argv.iter().map(|word| shell_word(word)).collect();
+        words.join(" ")
+    }
+}
+
+/// A word as a shell takes it: in quotes where it has to be.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// One symbol's two addresses.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{CallSite, Evidence, Experiment, Hit, Probe, count};
+use crate::document::{CallSite, Evidence, Experiment, Hit, Probe, Reader, count};
 use crate::value::{Bytes, Datum, Integer, Value};
 
 /// When a value may change without anything being wrong.
@@ -55,6 +55,7 @@ pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
     list.kernel(evidence);
     list.kaslr(evidence);
     list.boots(evidence);
+    list.commands(evidence);
     for (name, experiment) in &evidence.experiments {
         list.experiment(name, experiment);
     }
@@ -199,6 +200,23 @@ impl<'a> List<'a> {
             self.lend(path("slide"), &boot.slide, Drift::PerRun);
             self.lend(path("text"), &boot.text, Drift::PerRun);
             self.lend(path("physical"), &boot.physical, Drift::PerRun);
+        }
+    }
+
+    fn commands(&mut self, evidence: &'a Evidence) {
+        for (name, command) in &evidence.commands {
+            let path = |leaf: &str| format!("commands.{name}.{leaf}");
+            // The builder's files are of this build of the kernel, and the machine has been booted once.
+            let drift = match command.by {
+                Reader::Machine => Drift::PerBoot,
+                Reader::Builder => Drift::PerKernel,
+            };
+            self.text(&path("run"), &command.line(), Drift::PerKernel);
+            self.lend(path("exit"), &command.exit, Drift::Invariant);
+            self.lend(path("output"), &command.output, drift);
+            for (value, datum) in &command.values {
+                self.lend(path(&format!("values.{value}")), datum, drift);
+            }
         }
     }
 

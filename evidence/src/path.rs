@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 /// First names of paths that are not experiments; no experiment may be called so.
-pub const SECTIONS: &[&str] = &["kaslr", "kernel", "machine", "run", "boots", "claims"];
+pub const SECTIONS: &[&str] = &[
+    "kaslr", "kernel", "machine", "run", "boots", "commands", "claims",
+];
 
 /// Words that CEL or handlebars keep for themselves; no experiment may be called so.
 const KEYWORDS: &[&str] = &[

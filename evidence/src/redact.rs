@@ -58,6 +58,7 @@ pub fn is_redacted(evidence: &Evidence) -> bool {
 pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
     let secrets = secrets::secrets(evidence);
     let mut document = serde_json::to_value(evidence)?;
+    static_addresses(&mut document);
     let mut parts = low_halves(&document);
     parts.extend(secrets.keys().filter_map(Secret::as_slide));
     let mut names = evidence.names.clone();
@@ -100,6 +101,22 @@ pub fn scrub(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// Takes out what commands of the builder found: static addresses, which beside live ones would tell the slide.
+fn static_addresses(document: &mut Json) {
+    let commands = document.get_mut("commands").and_then(Json::as_object_mut);
+    for command in commands.into_iter().flat_map(Map::values_mut) {
+        if command.get("by").and_then(Json::as_str) != Some("builder") {
+            continue;
+        }
+        let values = command.get_mut("values").and_then(Json::as_object_mut);
+        for value in values.into_iter().flat_map(Map::values_mut) {
+            if value.get("kind").and_then(Json::as_str) == Some("address") {
+                *value = json!({ "unavailable": SLIDE });
+            }
+        }
+    }
 }
 
 /// All addresses that stand in the document as such, but for the table of symbols, and which of them stands first.
@@ -154,6 +171,7 @@ const BOOT: &str = "withheld: it tells this boot of a live machine from its othe
 const NUMBER: &str = "withheld: this number is an address of this live machine, or a part of one";
 const BYTES: &str = "withheld: memory of this live machine can hold addresses";
 const TEXT: &str = "withheld: this text holds an address of this live machine";
+const COMMAND: &str = "withheld: a command printed it on this live machine";
 const TASK: &str = "withheld: the name of another task of this live machine";
 
 /// Longer memory can hold a part of an address, and two bytes of machine code the first one of a distance.
@@ -294,6 +312,10 @@ impl Redaction {
         }
         let value = map.get("value");
         match value_kind(map).unwrap_or_default() {
+            // A number that a command printed can be anything, such as a distance; its exit status is none.
+            "int" | "offset" if in_section("commands") && self.path.len() > 3 => {
+                return Some(COMMAND);
+            }
             "int" | "offset" | "size" | "flags" | "enum" => {
                 let bits = value.and_then(integer)?;
                 // A lower half can have been read as a signed number.

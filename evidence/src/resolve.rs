@@ -242,7 +242,10 @@ impl<'a> Catalog<'a> {
         {
             return Ok(Resolved::Missing(reason));
         }
-        if let Some(reason) = self.watched_another(machine, &segments) {
+        let another = self
+            .watched_another(machine, &segments)
+            .or_else(|| self.another_command(machine, &segments));
+        if let Some(reason) = another {
             return Ok(Resolved::Missing(reason));
         }
         if let Some(Leaf { datum, drift }) = machine.leaves.get(path.as_str()) {
@@ -299,7 +302,53 @@ impl<'a> Catalog<'a> {
         })
     }
 
+    fn check_command(&self, path: &Path, segments: &[&str]) -> Result<(), PathError> {
+        let commands = &self.investigation.commands;
+        let Some(name) = segments.get(1).copied() else {
+            return Err(not_a_leaf(path, "name a command"));
+        };
+        let Some(command) = self.investigation.command(name) else {
+            let known = commands.iter().map(|command| command.name.as_str());
+            return Err(self.unknown(segments, 1, "command", known));
+        };
+        match segments[2..] {
+            [] => Err(not_a_leaf(path, "name something of the command")),
+            ["run" | "exit" | "output"] => Ok(()),
+            ["values"] => Err(not_a_leaf(path, "name a value")),
+            ["values", value] if command.values.iter().any(|v| v.name == value) => Ok(()),
+            ["values", _] => {
+                let known = command.values.iter().map(|value| value.name.as_str());
+                Err(self.unknown(segments, 3, "value", known))
+            }
+            ["run" | "exit" | "output", _, ..] => Err(self.unknown(segments, 3, "value", [])),
+            ["values", ..] => Err(self.unknown(segments, 4, "value", [])),
+            _ => Err(self.unknown(segments, 2, "value", ["run", "exit", "output", "values"])),
+        }
+    }
+
+    /// Why what the evidence holds of a command is not of the one that is planned.
+    fn another_command(&self, machine: &Indexed<'_>, segments: &[&str]) -> Option<String> {
+        let ["commands", name, ..] = segments else {
+            return None;
+        };
+        let planned = self.investigation.command(name)?;
+        let Some(found) = machine.evidence.commands.get(*name) else {
+            return Some(format!(
+                "this evidence has no command `{name}`: it was captured with another investigation"
+            ));
+        };
+        (!planned.is(found.by, &found.argv)).then(|| {
+            format!(
+                "`{name}` was `{}` when this was captured, and is to be another command: capture again",
+                found.line()
+            )
+        })
+    }
+
     fn check_section(&self, path: &Path, segments: &[&str]) -> Result<(), PathError> {
+        if segments[0] == "commands" {
+            return self.check_command(path, segments);
+        }
         if FIXED_SECTION_LEAVES.contains(&path.as_str()) {
             return Ok(());
         }
@@ -524,3 +573,6 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -184,6 +184,10 @@ impl Collector {
                 if section == "kaslr" && last == "static" {
                     return;
                 }
+                let by_builder = map.get("by").and_then(Json::as_str) == Some("builder");
+                if section == "commands" && path.len() == 2 && by_builder {
+                    return;
+                }
                 if let Some(kind) = value_kind(map) {
                     self.value(kind, map, path);
                     return;

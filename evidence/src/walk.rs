@@ -146,6 +146,17 @@ impl<'a, T> Walk<'a, '_, T> {
             })
         })
         .or_else(|| {
+            self.key("commands", |walk| {
+                evidence.commands.iter().find_map(|(name, command)| {
+                    walk.key(name, |walk| {
+                        walk.datum("exit", &command.exit)
+                            .or_else(|| walk.datum("output", &command.output))
+                            .or_else(|| walk.data("values", command.values.iter()))
+                    })
+                })
+            })
+        })
+        .or_else(|| {
             self.key("experiments", |walk| {
                 evidence.experiments.iter().find_map(|(name, experiment)| {
                     walk.key(name, |walk| walk.experiment(experiment))
@@ -252,6 +263,16 @@ mod tests {
             line: None,
             text: Datum::unavailable("t"),
         });
+        document.commands.insert(
+            "c".into(),
+            crate::document::Command {
+                by: crate::document::Reader::Machine,
+                argv: vec!["true".into()],
+                exit: Datum::unavailable("e"),
+                output: Datum::unavailable("o"),
+                values: [("v".to_owned(), Datum::unavailable("v"))].into(),
+            },
+        );
         for probe in document
             .experiments
             .values_mut()

@@ -1,15 +1,18 @@
 //! Finishing a raw capture on the host: static symbols, the slide, lines, and then the evidence.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use qed_evidence::Evidence;
-use qed_evidence::document::{Machine, Reader};
+use qed_evidence::document::{Command, Machine, Reader};
 use qed_evidence::investigation::Investigation;
 
+use super::artefacts::Artefacts;
+use super::assemble::commands::{Keep, command};
 use super::assemble::{Context, assemble};
 use super::names::KernelNames;
-use super::raw::RawCapture;
+use super::raw::{RawCapture, RawCommand};
 use super::readings::{Read, readings};
 use crate::kaslr::compare::StaticTable;
 use crate::kaslr::config::KernelConfig;
@@ -78,6 +81,17 @@ pub fn finish(
     };
     let elf = vmlinux.as_ref().ok().map(|v| StaticSymbols::parse(&v.data));
     let map = system_map(&fixed.system_map);
+    let reason = |missing: &String| missing.clone();
+    let artefacts = Artefacts {
+        vmlinux: vmlinux.as_ref().map(|v| v.path.as_path()).map_err(reason),
+        system_map: map.as_ref().map(|(path, _)| path.as_path()).map_err(reason),
+        config: fixed
+            .config
+            .as_deref()
+            .or_else(|| own_config(&machine, &facts.config_file))
+            .ok_or_else(|| "its configuration is no file of this machine".into()),
+    };
+    let (on_builder, private) = (artefacts.begin(investigation), artefacts.private());
     let statics = vec![
         StaticSource {
             name: "kallsyms-systemmap",
@@ -204,9 +218,39 @@ pub fn finish(
             (Err(reason), None) => (Reader::Machine, &facts.config_file, Err(reason.clone())),
         },
     });
+    evidence.commands = ran(
+        investigation,
+        raw,
+        &on_builder.wait(),
+        &Keep::new(&evidence, &private),
+    );
     // The cache only saves time: a full disk must not lose the capture.
     let _ = names.save();
     evidence
+}
+
+/// The file with the configuration of a machine that makes its own evidence, if it is one of text.
+fn own_config<'a>(machine: &Machine, file: &'a str) -> Option<&'a Path> {
+    let own = !machine.ephemeral && file.starts_with("/boot/");
+    own.then(|| Path::new(file))
+}
+
+/// The commands of `investigation`, from both places where they were run.
+fn ran(
+    investigation: &Investigation,
+    raw: &RawCapture,
+    on_builder: &[RawCommand],
+    keep: &Keep<'_>,
+) -> BTreeMap<String, Command> {
+    let (mut machine, mut builder) = (raw.commands.iter(), on_builder.iter());
+    let done = investigation.commands.iter().filter_map(|planned| {
+        let raw = match planned.on {
+            Reader::Machine => machine.next(),
+            Reader::Builder => builder.next(),
+        };
+        Some((planned.name.clone(), command(planned, raw?, keep)))
+    });
+    done.collect()
 }
 
 /// The name of the vmlinux and the addresses of each symbol in it.
@@ -235,7 +279,7 @@ fn image_base(path: &Path) -> Result<ImageBase, Reason> {
 }
 
 /// The last part of a path: folders of this machine do not belong into evidence.
-fn file_name(path: &Path) -> String {
+pub(super) fn file_name(path: &Path) -> String {
     path.file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }

@@ -4,7 +4,9 @@
 //! host, where debug information is, and makes evidence of it. In between the raw capture is plain data:
 //! out of a guest it travels as bytes.
 
+pub mod artefacts;
 pub mod assemble;
+pub mod commands;
 pub mod facts;
 pub mod finish;
 pub mod names;

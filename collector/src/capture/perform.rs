@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use qed_collector_ebpf::Control;
 use qed_evidence::investigation::{Experiment, Investigation};
 
+use super::commands::Commands;
 use super::oracle::Oracle;
 use super::raw::{Declined, Facts, RawCapture, RawExperiment, RawOutcome, Record};
 use super::workload_spec::workload_spec;
@@ -152,15 +153,21 @@ impl ThisKernel {
     }
 }
 
-/// Runs `investigation` here.
+/// Runs `investigation` here. `commands` are its own, and were begun before.
 pub async fn perform(
     investigation: &Investigation,
     kernel: ThisKernel,
     plan: Plan,
+    commands: Commands,
     options: Options<'_>,
     progress: &dyn Fn(&str),
 ) -> anyhow::Result<RawCapture> {
     let began = jiff::Timestamp::now().to_string();
+    // Before anything is timed, and while all privileges are there.
+    let commands = commands.wait();
+    if !commands.is_empty() {
+        progress(&format!("{} commands have been run", commands.len()));
+    }
     let Plan {
         setup,
         experiments: planned,
@@ -347,6 +354,7 @@ pub async fn perform(
         refusals,
         listed,
         experiments: raw.into_iter().flatten().collect(),
+        commands,
     })
 }
 

@@ -30,6 +30,20 @@ pub struct RawCapture {
     pub listed: Vec<Result<String, String>>,
     /// Per experiment of the plan.
     pub experiments: Vec<RawExperiment>,
+    /// Per command of the investigation that runs on the machine.
+    pub commands: Vec<RawCommand>,
+}
+
+/// One command that was run, or that could not be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawCommand {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Its exit status, or why there is none.
+    pub ended: Result<i32, String>,
+    /// What it printed, cut somewhere behind the longest that is kept.
+    #[serde(with = "serde_bytes")]
+    pub stdout: Vec<u8>,
 }
 
 /// An attachment that the kernel refused.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use qed_evidence::Evidence;
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::document::{Machine, MachineKind};
+use qed_evidence::document::{Machine, MachineKind, Reader};
 use qed_evidence::investigation::{Action, Investigation};
 use qed_evidence::value::Datum;
 
@@ -14,6 +14,7 @@ use super::boots::{Boots, kept};
 use super::target::{Target, book};
 use super::warnings::warnings;
 use super::{Failure, Progress, investigation, print, render};
+use crate::capture::commands::Commands;
 use crate::capture::finish::{Static, finish};
 use crate::capture::perform::{Options, ThisKernel, perform};
 use crate::capture::store::{Store, file_name};
@@ -210,13 +211,19 @@ async fn on_host(
         guest::programs::find(program).map(drop)
     })?;
     progress.say("reading the kernel's types and symbols");
+    let commands = Commands::of_machine(investigation);
     let kernel = ThisKernel::read(&|line| progress.say(line))?;
     let plan = kernel
         .plan(investigation)?
         .map_err(|problems| Failure::input(render(&problems)))?;
-    let raw = perform(investigation, kernel, plan, Options::default(), &|line| {
-        progress.say(line)
-    })
+    let raw = perform(
+        investigation,
+        kernel,
+        plan,
+        commands,
+        Options::default(),
+        &|line| progress.say(line),
+    )
     .await?;
     let release = &raw.facts.release;
     let build_id = raw
@@ -269,7 +276,13 @@ async fn in_guest(
         name: investigation.source.name.clone(),
         text: investigation.source.text.clone(),
     };
-    let files = programs_of(investigation, guest::programs::add)?;
+    let mut files = programs_of(investigation, guest::programs::add)?;
+    for command in &investigation.commands {
+        // One that this machine lacks is missing in the guest, too, and the evidence says so.
+        if let (Reader::Machine, Some(program)) = (command.on, command.run.first()) {
+            let _ = guest::programs::add(program, &mut files);
+        }
+    }
     let run = boot(kernel.clone(), &job, files, cache.clone(), args.limit, &say).await?;
     let raw = capture_answer(&run.payload)?;
     fixed.console = Some(run.console.clone());

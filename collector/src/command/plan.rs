@@ -1,6 +1,7 @@
 //! `qed-collector plan`: what would be probed and read, with types, and what would be refused and why.
 
-use qed_evidence::document::Target as ProbeTarget;
+use qed_evidence::document::{Reader, Target as ProbeTarget};
+use qed_evidence::investigation::Investigation;
 
 use super::capture::{Args, boot};
 use super::target::{Target, book};
@@ -56,14 +57,22 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             }
         };
         drop(progress);
-        print(&text(target.name(), &experiments))?;
+        print(&text(target.name(), &investigation, &experiments))?;
     }
     Ok(())
 }
 
 /// The plan as text.
-fn text(machine: &str, experiments: &[PlannedExperiment]) -> String {
+fn text(machine: &str, investigation: &Investigation, experiments: &[PlannedExperiment]) -> String {
     let mut out = format!("{machine}\n");
+    for command in &investigation.commands {
+        let place = match command.on {
+            Reader::Machine => "",
+            Reader::Builder => " (here, afterwards)",
+        };
+        let line = command.run.join(" ");
+        out += &format!("  commands.{}: runs `{line}`{place}\n", command.name);
+    }
     for experiment in experiments {
         let alone = if experiment.isolated {
             " (attached alone)"

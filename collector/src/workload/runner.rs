@@ -117,7 +117,23 @@ impl Running {
 
     /// The same with another copy of this program, one that calls [`child_main`](super::child_main) first.
     pub async fn start_as(program: &Path, spec: &WorkloadSpec) -> Result<Self, WorkloadError> {
-        let mut child = Command::new(program)
+        Self::start_by(&mut Command::new(program), spec).await
+    }
+
+    /// Start it in `folder`, with no more of the environment than where programs are, and without translations.
+    pub async fn start_in(folder: &Path, spec: &WorkloadSpec) -> Result<Self, WorkloadError> {
+        let mut command = Command::new("/proc/self/exe");
+        let path = std::env::var_os("PATH").map(|path| ("PATH", path));
+        command
+            .current_dir(folder)
+            .env_clear()
+            .envs(path)
+            .env("LC_ALL", "C");
+        Self::start_by(&mut command, spec).await
+    }
+
+    async fn start_by(command: &mut Command, spec: &WorkloadSpec) -> Result<Self, WorkloadError> {
+        let mut child = command
             .arg(HIDDEN_ARGUMENT)
             .arg(std::process::id().to_string())
             .stdin(Stdio::piped())

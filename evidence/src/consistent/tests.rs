@@ -15,6 +15,11 @@ fn document() -> Json {
     document["kaslr"]["sources"] = json!({
         "kallsyms": {"kind": "offset", "value": 287_309_824}, "console": {"unavailable": "not watched"}
     });
+    document["commands"] = json!({"place": {
+        "by": "machine", "argv": ["grep", "-w", "_text", "/proc/kallsyms"], "exit": {"kind": "int", "value": 0},
+        "output": {"kind": "text", "value": "ffffffff92200000 T _text\n"},
+        "values": {"address": {"kind": "address", "value": "0xffffffff92200000"}}
+    }});
     document
 }
 
@@ -47,6 +52,24 @@ fn contradictions() {
             "/machine/name".into(),
             json!("host"),
             "`host` is one",
+        ),
+        (
+            "/commands/place/values/address",
+            "/commands/place/values/address/value".into(),
+            json!("0xffffffff92200001"),
+            "output does not say so",
+        ),
+        (
+            "/commands/place/values/address",
+            "/commands/place/output/value".into(),
+            json!("nothing\n"),
+            "output does not say so",
+        ),
+        (
+            "/commands/place/values/address",
+            "/commands/place/exit/value".into(),
+            json!(1),
+            "did not succeed",
         ),
         (
             "/kaslr/sources/kallsyms",

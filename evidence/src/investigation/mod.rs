@@ -1,12 +1,16 @@
 //! Investigations: which experiments to run, and what to watch in each.
 
+mod command;
 mod parse;
+mod parse_command;
 mod place;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub(crate) use command::stands_in;
+pub use command::{ARTEFACTS, Command, MAX_OUTPUT, Wanted, WantedKind, artefact};
 pub use parse::parse;
 pub use place::Place;
 
@@ -25,11 +29,18 @@ pub struct Investigation {
     pub config: Vec<String>,
     /// How many boots of each guest to note the slide of, besides the one that is captured.
     pub boots: u32,
+    /// Ordinary programs to run, in this order.
+    pub commands: Vec<Command>,
     /// The experiments in the order in which they run.
     pub experiments: Vec<Experiment>,
 }
 
 impl Investigation {
+    /// The command of this name.
+    pub fn command(&self, name: &str) -> Option<&Command> {
+        self.commands.iter().find(|command| command.name == name)
+    }
+
     /// The experiment of this name.
     pub fn experiment(&self, name: &str) -> Option<&Experiment> {
         self.experiments

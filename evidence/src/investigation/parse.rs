@@ -8,6 +8,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
+use super::parse_command::RawCommand;
 use super::{
     Action, Argument, BufferElements, Excuse, Experiment, Investigation, Place, Position, Probe,
     Read, ReadKind, Returns, Signal, Workload,
@@ -18,7 +19,7 @@ use crate::document::Target;
 use crate::path::{is_name, refuse_experiment_name, refuse_probe_name};
 
 /// The longest time a workload may be given, in milliseconds.
-const MAX_TIMEOUT_MS: u64 = 60_000;
+pub(super) const MAX_TIMEOUT_MS: u64 = 60_000;
 
 /// The most threads that make one call at once.
 const MAX_THREADS: u32 = 64;
@@ -63,6 +64,8 @@ struct File {
     #[serde(default)]
     config: Vec<Spanned<String>>,
     boots: Option<Spanned<u32>>,
+    #[serde(default)]
+    command: Vec<RawCommand>,
     #[serde(default)]
     experiment: Vec<RawExperiment>,
 }
@@ -221,13 +224,17 @@ pub fn parse(name: &str, text: &str) -> Result<Investigation, Vec<Diagnostic>> {
     }
 }
 
-struct Check {
+pub(super) struct Check {
     source: Arc<Source>,
     problems: Vec<Diagnostic>,
 }
 
 impl Check {
-    fn error(&mut self, span: Range<usize>, message: impl Into<String>) -> &mut Diagnostic {
+    pub(super) fn error(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
         self.problems
             .push(Diagnostic::error(&self.source, span, message));
         self.problems.last_mut().expect("just pushed")
@@ -259,6 +266,7 @@ impl Check {
         {
             self.error(boots.span(), format!("boots must be at most {MAX_BOOTS}"));
         }
+        let commands = self.commands(file.command);
         let mut experiments: Vec<Experiment> = Vec::new();
         for raw in file.experiment {
             if let Some(first) = experiments.iter().find(|e| e.name == *raw.name.get_ref()) {
@@ -279,11 +287,12 @@ impl Check {
             symbols,
             config,
             boots: file.boots.map_or(0, Spanned::into_inner),
+            commands,
             experiments,
         }
     }
 
-    fn line_of(&self, at: usize) -> usize {
+    pub(super) fn line_of(&self, at: usize) -> usize {
         self.source.text[..at].matches('\n').count() + 1
     }
 

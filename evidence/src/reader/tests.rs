@@ -711,6 +711,23 @@ mod round_trip {
         })
     }
 
+    fn commands() -> impl Strategy<Value = BTreeMap<String, Command>> {
+        let by = proptest::sample::select(vec![Reader::Machine, Reader::Builder]);
+        let argv = proptest::collection::vec(text(), 0..3);
+        let command = (by, argv, datum(), datum(), data());
+        let command = command.prop_map(|(by, argv, exit, output, values)| Command {
+            by,
+            argv,
+            exit,
+            output,
+            values: values
+                .into_iter()
+                .filter(|(name, _)| crate::path::is_name(name))
+                .collect(),
+        });
+        proptest::collection::btree_map("c_[a-z0-9_]{0,5}", command, 0..3)
+    }
+
     fn kernel() -> impl Strategy<Value = Kernel> {
         let texts = proptest::collection::vec(text(), 3);
         let single = proptest::collection::vec(datum(), 4);
@@ -833,6 +850,10 @@ mod round_trip {
                 &mut places.slide,
             ]);
         }
+        for command in document.commands.values_mut() {
+            list.extend([&mut command.exit, &mut command.output]);
+            list.extend(command.values.values_mut());
+        }
         for boot in &mut document.boots {
             list.extend([&mut boot.slide, &mut boot.text, &mut boot.physical]);
         }
@@ -889,6 +910,10 @@ mod round_trip {
         }
         for boot in &mut document.boots {
             boot.slide = Datum::unavailable("not stated");
+        }
+        for command in document.commands.values_mut() {
+            command.exit = Value::int(0).into();
+            command.output = Datum::unavailable("not kept");
         }
         for experiment in document.experiments.values_mut() {
             experiment.outcome.errno = Datum::unavailable("a command has none");
@@ -988,12 +1013,13 @@ mod round_trip {
             (run, machine, kernel(), kaslr()),
             (
                 proptest::collection::vec(boot, 0..2),
+                commands(),
                 symbols(),
                 experiments,
             ),
         )
             .prop_map(
-                |((run, machine, kernel, kaslr), (boots, symbols, experiments))| {
+                |((run, machine, kernel, kaslr), (boots, commands, symbols, experiments))| {
                     let mut document = Evidence {
                         schema: SCHEMA_VERSION,
                         run,
@@ -1001,6 +1027,7 @@ mod round_trip {
                         kernel,
                         kaslr,
                         boots,
+                        commands,
                         names: Names {
                             symbols,
                             enums: BTreeMap::new(),

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::claim::Verdict;
+use crate::document::Reader;
 use crate::leaves::leaves;
 use crate::testing::{claim, evidence, investigation, judge_on};
 use crate::value::{Bytes, Datum, Integer, Value};
@@ -257,6 +258,33 @@ fn no_address_gets_out() {
         hit.exit.insert(name.into(), Datum::Value(value));
     }
     hit.task.pid = 7;
+    let command = |by, values: &[(&str, Value)]| crate::document::Command {
+        by,
+        argv: vec!["grep".into(), "_text".into()],
+        exit: Value::int(0).into(),
+        output: Datum::unavailable("not written down"),
+        values: values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone().into()))
+            .collect(),
+    };
+    let found = [
+        ("h_live", Value::address(SECRET)),
+        ("s_distance", Value::int(SECRET.cast_signed() - 0x1234)),
+        ("s_exit", Value::int(7)),
+        ("h_release", Value::text("6.1.0")),
+    ];
+    live.commands = [
+        ("live".to_owned(), command(Reader::Machine, &found)),
+        (
+            "fixed".to_owned(),
+            command(
+                Reader::Builder,
+                &[("s_static", Value::address(0xffff_ffff_8123_4560))],
+            ),
+        ),
+    ]
+    .into();
     live.machine.boot_id = "937aeb08-b86d-4dda-9ab3-a778cf47275c".into();
     let redacted = redact(&live).unwrap();
     assert!(is_redacted(&redacted) && !is_redacted(&live));
@@ -270,7 +298,17 @@ fn no_address_gets_out() {
             }
         }
     }
+    // A live address in a command's output is a stand-in like all others, and the same wherever it stands.
+    let stand_in = |path: &str| all[path].datum.value().map(Value::to_string);
+    let Some(Value::Address { value, .. }) = all["commands.live.values.h_live"].datum.value()
+    else {
+        panic!("no address")
+    };
+    assert!(value.is_pseudonym());
+    assert_eq!(stand_in("commands.live.exit").as_deref(), Some("0"));
+    assert_eq!(stand_in("commands.live.run").as_deref(), Some("grep _text"));
     for path in [
+        "commands.fixed.values.s_static",
         "kaslr.slide",
         "kaslr.symbols._text.live",
         "kaslr.symbols._text.static",

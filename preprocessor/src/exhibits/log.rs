@@ -1,13 +1,40 @@
-//! The lines of files that the addresses came from. Lines of its body, if it has any, choose files by how they begin.
+//! What a reader can look at himself: the commands that were run, with what they printed, and the lines of files that the
+//! addresses came from. Lines of its body, if it has any, choose: `commands.NAME`, or how a file's name begins.
 
-use qed_evidence::document::{Reader, Reading};
+use qed_evidence::diagnostic::nearest;
+use qed_evidence::document::{Command, Reader, Reading};
 use qed_evidence::value::Datum;
 use serde::Serialize;
 
 use super::{Request, caption, nothing};
+use crate::escape::visible;
 use crate::facts::Facts;
 use crate::fill::Rendered;
+use crate::page::Use;
 use crate::syntax::SyntaxError;
+
+/// An output of more lines is folded.
+const LONG: usize = 16;
+
+/// A command as it was typed, and what came of it.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Run {
+    line: String,
+    output: Vec<String>,
+    /// How many lines, of one that is folded.
+    folded: Option<usize>,
+    /// The exit status, if it is not 0.
+    status: Option<String>,
+    /// Why there is no status, or no output.
+    gaps: Vec<String>,
+}
+
+/// The commands of one place.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Place {
+    by: String,
+    runs: Vec<Run>,
+}
 
 /// What one reader found in one file.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +49,7 @@ struct File {
 #[derive(Serialize)]
 struct Data {
     caption: String,
+    places: Vec<Place>,
     files: Vec<File>,
 }
 
@@ -45,12 +73,11 @@ fn line(facts: &Facts<'_>, machine: usize, reading: &Reading) -> Result<String, 
 }
 
 /// The readings, those of one file together.
-fn files(facts: &Facts<'_>, machine: usize, wanted: &[&str]) -> Vec<File> {
+fn files(facts: &Facts<'_>, machine: usize, wanted: &dyn Fn(&str) -> bool) -> Vec<File> {
     let loaded = &facts.loaded[machine];
     let mut files: Vec<File> = Vec::new();
     for reading in &loaded.evidence.kaslr.readings {
-        let chosen = wanted.iter().any(|start| reading.file.starts_with(start));
-        if !wanted.is_empty() && !chosen {
+        if !wanted(&reading.file) {
             continue;
         }
         let by = match reading.by {
@@ -79,9 +106,92 @@ fn files(facts: &Facts<'_>, machine: usize, wanted: &[&str]) -> Vec<File> {
     files
 }
 
+/// What came of one command.
+fn run(command: &Command) -> Run {
+    let mut gaps = Vec::new();
+    let mut told = |datum: &Datum| match datum {
+        Datum::Value(value) => Some(value.to_string()),
+        Datum::Unavailable(why) => {
+            // One that was not run has no output for the same reason.
+            if !gaps.contains(&why.unavailable) {
+                gaps.push(why.unavailable.clone());
+            }
+            None
+        }
+    };
+    let status = told(&command.exit).filter(|status| status != "0");
+    let output = told(&command.output).unwrap_or_default();
+    let output: Vec<String> = output.lines().map(|line| visible(line).into()).collect();
+    Run {
+        line: visible(&command.line()).into(),
+        folded: (output.len() > LONG).then_some(output.len()),
+        output,
+        status,
+        gaps,
+    }
+}
+
+/// The commands that are wanted, in the order of the investigation: first those of the machine.
+fn places(
+    facts: &Facts<'_>,
+    machine: usize,
+    wanted: &dyn Fn(&str) -> bool,
+) -> (Vec<Place>, Vec<Use>) {
+    let loaded = &facts.loaded[machine];
+    let mut uses = Vec::new();
+    let mut places = vec![
+        Place {
+            by: format!("run on {}, while it was captured", loaded.machine),
+            runs: Vec::new(),
+        },
+        Place {
+            by: "run on the machine that made the evidence, in a folder with files of this kernel"
+                .to_owned(),
+            runs: Vec::new(),
+        },
+    ];
+    for planned in &facts.catalog.investigation.commands {
+        let path = format!("commands.{}", planned.name);
+        if !wanted(&path) {
+            continue;
+        }
+        let Some(command) = loaded.evidence.commands.get(&planned.name) else {
+            continue;
+        };
+        for leaf in ["run", "exit", "output"] {
+            uses.push(Use::rests_on(format!("{path}.{leaf}"), machine));
+        }
+        let place = usize::from(command.by == Reader::Builder);
+        places[place].runs.push(run(command));
+    }
+    places.retain(|place| !place.runs.is_empty());
+    (places, uses)
+}
+
+/// As a terminal shows it.
+fn transcript(run: &Run) -> Vec<String> {
+    let mut lines = vec![format!("    $ {}", run.line)];
+    lines.extend(run.output.iter().map(|line| format!("    {line}")));
+    lines.extend(run.status.iter().map(|s| format!("    exit status {s}")));
+    lines.extend(run.gaps.iter().map(|gap| format!("    UNVERIFIED: {gap}")));
+    lines
+}
+
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     let facts = request.facts;
+    let planned = &facts.catalog.investigation.commands;
+    for (line, span) in request.body {
+        let Some(name) = line.strip_prefix("commands.") else {
+            continue;
+        };
+        if !planned.iter().any(|command| command.name == name) {
+            let near = nearest(name, planned.iter().map(|c| c.name.as_str()));
+            let help = near.map(|near| format!("did you mean `commands.{near}`?"));
+            let message = format!("no command `{name}` in the investigation");
+            return Err(SyntaxError::new(span.clone(), message, help));
+        }
+    }
     let has_lines = |index: usize| {
         let readings = &facts.loaded[index].evidence.kaslr.readings;
         readings
@@ -95,26 +205,94 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             .unwrap_or_else(|| facts.default_machine("kaslr")),
     };
     let wanted: Vec<&str> = request.body.iter().map(|(line, _)| line.as_str()).collect();
-    let files = files(facts, machine, &wanted);
-    if files.is_empty() {
+    let (places, uses) = places(facts, machine, &|path| {
+        wanted.is_empty() || wanted.contains(&path)
+    });
+    let files = files(facts, machine, &|file| {
+        wanted.is_empty() || wanted.iter().any(|start| file.starts_with(start))
+    });
+    if files.is_empty() && places.is_empty() {
         return Ok(nothing(
             facts,
             machine,
-            "its evidence holds no line of such a file: capture it again",
+            "its evidence holds no such command and no line of such a file: capture it again",
         ));
     }
-    let caption = caption(facts, machine, "lines as they stood in the files");
+    let what = match (places.is_empty(), files.is_empty()) {
+        (false, true) => "commands and what they printed",
+        (true, _) => "lines as they stood in the files",
+        (false, false) => "commands and what they printed, and lines as they stood in the files",
+    };
+    let caption = caption(facts, machine, what);
     let mut text = vec![caption.clone()];
+    for place in &places {
+        text.push(place.by.clone());
+        text.extend(place.runs.iter().flat_map(transcript));
+    }
     for file in &files {
         text.push(format!("{} ({})", file.name, file.by));
         text.extend(file.lines.iter().map(|line| format!("    {line}")));
         text.extend(file.gaps.iter().map(|gap| format!("    UNVERIFIED: {gap}")));
     }
+    let data = Data {
+        caption,
+        places,
+        files,
+    };
     Ok(Rendered {
-        html: facts.templates.render("log", &Data { caption, files }),
+        html: facts.templates.render("log", &data),
         text: text.join("\n"),
         machines: vec![machine],
-        uses: Vec::new(),
+        uses,
         problems: Vec::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qed_evidence::value::Value;
+
+    fn command(argv: &[&str], exit: Datum, output: Datum) -> Command {
+        Command {
+            by: Reader::Machine,
+            argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+            exit,
+            output,
+            values: Default::default(),
+        }
+    }
+
+    /// Check that a command stands there as a shell takes it, with its output as it was, a status that is no success,
+    /// and each gap once; and that a long output is folded.
+    #[test]
+    fn transcripts() {
+        let text = |text: &str| -> Datum { Value::text(text).into() };
+        let spaces = run(&command(
+            &["grep", "Kernel code", "/proc/iomem"],
+            Value::int(0).into(),
+            text("  01000000-01ffffff : Kernel code\n"),
+        ));
+        assert_eq!(
+            transcript(&spaces),
+            [
+                "    $ grep 'Kernel code' /proc/iomem",
+                "      01000000-01ffffff : Kernel code"
+            ]
+        );
+        let failed = run(&command(&["false"], Value::int(1).into(), text("")));
+        assert_eq!(transcript(&failed), ["    $ false", "    exit status 1"]);
+        let why = || Datum::unavailable("it could not be started");
+        let missing = run(&command(&["nm"], why(), why()));
+        assert_eq!(
+            transcript(&missing),
+            ["    $ nm", "    UNVERIFIED: it could not be started"]
+        );
+        let long = run(&command(
+            &["x"],
+            Value::int(0).into(),
+            text(&"l\n".repeat(17)),
+        ));
+        assert_eq!((long.folded, spaces.folded), (Some(17), None));
+    }
 }

@@ -1,5 +1,6 @@
 //! The machines of the book: kernel, build, time and capture quality.
 
+use qed_evidence::value::Datum;
 use serde::Serialize;
 
 use super::Request;
@@ -12,16 +13,56 @@ use crate::syntax::SyntaxError;
 #[derive(Serialize)]
 struct Fact {
     name: &'static str,
+    /// What there is to say; of a list, what stands there while it is folded.
     text: String,
-    /// How a text begins that is folded, because it would bury the rest.
-    brief: Option<String>,
+    /// What would bury the rest, one below the other.
+    list: Vec<String>,
 }
 
 impl Fact {
     fn new(name: &'static str, text: String) -> Self {
-        let long = text.chars().count() > 260;
-        let brief = long.then(|| text.chars().take(60).chain(['…']).collect());
-        Fact { name, text, brief }
+        let list = Vec::new();
+        Fact { name, text, list }
+    }
+
+    /// `2 options`, and which.
+    fn list(name: &'static str, what: &str, list: Vec<String>) -> Self {
+        let plural = if list.len() == 1 { "" } else { "s" };
+        let text = format!("{} {what}{plural}", list.len());
+        Fact { name, text, list }
+    }
+
+    /// A value; if there is none, only that, and the reasons folded.
+    fn known(name: &'static str, what: &Datum) -> Self {
+        match what {
+            Datum::Value(value) => Fact::new(name, value.to_string()),
+            Datum::Unavailable(why) => Fact {
+                name,
+                text: "not known".to_owned(),
+                list: why.unavailable.split("; ").map(str::to_owned).collect(),
+            },
+        }
+    }
+
+    /// `emulated (because of this and that)`: what stands in parentheses is folded.
+    fn with_remark(name: &'static str, text: &str) -> Self {
+        let (text, remark) = match text.split_once(" (") {
+            Some((text, remark)) => (text, Some(remark.trim_end_matches(')'))),
+            None => (text, None),
+        };
+        Fact {
+            name,
+            text: text.to_owned(),
+            list: remark.into_iter().map(str::to_owned).collect(),
+        }
+    }
+
+    /// Without anything folded.
+    fn line(&self) -> String {
+        match self.list.as_slice() {
+            [] => self.text.clone(),
+            list => format!("{}: {}", self.text, list.join("; ")),
+        }
     }
 }
 
@@ -54,23 +95,25 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             fact("package", package.clone());
         }
         fact("build id", datum(&kernel.build_id));
-        fact("debug information", datum(&kernel.debuginfo));
-        fact("lockdown", datum(&kernel.lockdown));
+        list.push(Fact::known("debug information", &kernel.debuginfo));
+        list.push(Fact::known("lockdown", &kernel.lockdown));
         let config: Vec<String> = kernel
             .config
             .iter()
             .map(|(name, value)| format!("{}={}", name.to_uppercase(), datum(value)))
             .collect();
         if !config.is_empty() {
-            fact("configuration", config.join(", "));
+            list.push(Fact::list("configuration", "option", config));
         }
+        let mut fact = |name, text: String| list.push(Fact::new(name, text));
         fact(
             "processor",
             format!("{} × {}", machine.cpus, machine.cpu_model),
         );
         if let Some(accelerator) = &machine.accelerator {
-            fact("run by", accelerator.clone());
+            list.push(Fact::with_remark("run by", accelerator));
         }
+        let mut fact = |name, text: String| list.push(Fact::new(name, text));
         let time = evidence
             .run
             .time
@@ -111,7 +154,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             format!("{whole} of {} complete", experiments.len()),
         );
         if !gaps.is_empty() {
-            fact("not complete", gaps.join("; "));
+            list.push(Fact::list("not complete", "experiment", gaps));
         }
         machines.push(Machine {
             name: loaded.machine.clone(),
@@ -132,7 +175,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             machine
                 .facts
                 .iter()
-                .map(|f| format!("  {:<18} {}", f.name, f.text)),
+                .map(|f| format!("  {:<18} {}", f.name, f.line())),
         );
     }
     Ok(Rendered {
@@ -141,4 +184,27 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         machines: (0..facts.loaded.len()).collect(),
         ..Rendered::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that what would bury the rest is folded below a few words, and that nothing of it is lost as text.
+    #[test]
+    fn folded() {
+        let options = vec!["A=y".to_owned(), "B=n".to_owned()];
+        let options = Fact::list("configuration", "option", options);
+        assert_eq!(options.text, "2 options");
+        assert_eq!(options.line(), "2 options: A=y; B=n");
+        assert_eq!(Fact::list("x", "option", vec!["A".into()]).text, "1 option");
+        let none = Fact::known(
+            "debug information",
+            &Datum::unavailable("not here; not there"),
+        );
+        assert_eq!((none.text.as_str(), none.list.len()), ("not known", 2));
+        let run = Fact::with_remark("run by", "emulated (no KVM: assert (x) failed)");
+        assert_eq!(run.line(), "emulated: no KVM: assert (x) failed");
+        assert_eq!(Fact::with_remark("run by", "KVM").line(), "KVM");
+    }
 }

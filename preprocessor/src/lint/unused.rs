@@ -227,7 +227,7 @@ fn is_witness(experiment: &Experiment, investigation: &Investigation, used: &Use
         .any(|probe| vouches(experiment, probe, investigation, used))
 }
 
-/// Symbols and options that nothing uses.
+/// Symbols, options and commands that nothing uses, and what is looked for in a command's output.
 fn others(investigation: &Investigation, used: &Used) -> Option<Gap> {
     let named = investigation
         .symbols
@@ -245,6 +245,20 @@ fn others(investigation: &Investigation, used: &Used) -> Option<Gap> {
             gap.at(&(at + 1..at + 1 + name.len()));
         }
         gap.others.push(path);
+    }
+    for command in &investigation.commands {
+        let path = format!("commands.{}", command.name);
+        let values = command.values.iter();
+        let values = values.map(|value| format!("{path}.values.{}", value.name));
+        let gaps: Vec<String> = if used.any(&path) {
+            values.filter(|value| !used.any(value)).collect()
+        } else {
+            vec![path]
+        };
+        if !gaps.is_empty() {
+            gap.at(&command.span);
+            gap.others.extend(gaps);
+        }
     }
     (!gap.others.is_empty()).then_some(gap)
 }
@@ -330,6 +344,28 @@ function = "d"
             ]
         );
         assert_eq!(told(&["one", "two", "three", "kaslr"]), [] as [&str; 0]);
+    }
+
+    /// Check that a command counts that is shown, and one of its values only where something rests on it.
+    #[test]
+    fn commands() {
+        let text = format!(
+            "[[command]]\nname = \"c\"\nrun = [\"x\"]\nvalues = [{{ name = \"v\", pattern = \"a\" }}]\n{}",
+            INVESTIGATION
+                .trim_start()
+                .trim_start_matches("symbols = [\"_text\"]")
+        );
+        let investigation =
+            qed_evidence::investigation::parse("t.toml", &text).unwrap_or_else(|e| panic!("{e:?}"));
+        let all = ["one", "two", "three"];
+        let missing = |more: &[&str]| -> Vec<String> {
+            let used = Used::new(all.iter().chain(more).copied());
+            let gaps = gaps(&investigation, &used);
+            gaps.into_iter().flat_map(|gap| gap.others).collect()
+        };
+        assert_eq!(missing(&[]), ["commands.c"]);
+        assert_eq!(missing(&["commands.c.output"]), ["commands.c.values.v"]);
+        assert_eq!(missing(&["commands.c.values.v"]), [""; 0]);
     }
 
     /// Check that a probe whose silence elsewhere is claimed counts where it fires.

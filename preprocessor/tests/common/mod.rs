@@ -182,6 +182,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
             readings: vec![],
         },
         boots: vec![],
+        commands: BTreeMap::new(),
         names: qed_evidence::names::Names {
             symbols: vec![],
             enums: BTreeMap::from([(

@@ -1,5 +1,6 @@
 //! From a raw capture to evidence. Pure: a recorded capture gives the same evidence on any machine.
 
+pub mod commands;
 mod hits;
 mod kaslr;
 mod kernel;
@@ -139,6 +140,7 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
         kernel: kernel::kernel(&raw.facts, context, ephemeral),
         kaslr: kaslr::kaslr(&raw.facts, context),
         boots: Vec::new(),
+        commands: BTreeMap::new(),
         names: qed_evidence::names::Names::default(),
         experiments,
     };

@@ -1,0 +1,181 @@
+//! Commands that look into files of the captured kernel, on the machine that makes the evidence.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use qed_evidence::document::Reader;
+use qed_evidence::investigation::{Investigation, artefact};
+
+use super::commands::{Commands, Task};
+use super::finish::file_name;
+
+/// Where the files are that commands can name, or why there is none.
+pub struct Artefacts<'a> {
+    /// `{vmlinux}`
+    pub vmlinux: Result<&'a Path, String>,
+    /// `{system_map}`
+    pub system_map: Result<&'a Path, String>,
+    /// `{config}`
+    pub config: Result<&'a Path, String>,
+}
+
+impl Artefacts<'_> {
+    fn named(&self, name: &str) -> Result<&Path, String> {
+        match name {
+            "vmlinux" => self.vmlinux.clone(),
+            "system_map" => self.system_map.clone(),
+            "config" => self.config.clone(),
+            _ => Err(format!("there is no file {{{name}}}")),
+        }
+    }
+
+    /// Begins with the commands of `investigation` that run on the builder: in a folder that holds nothing but the
+    /// files, so that no path of this machine is in a command or in what it prints.
+    pub fn begin(&self, investigation: &Investigation) -> Commands {
+        let commands = investigation.commands.iter();
+        let wanted = commands.filter(|command| command.on == Reader::Builder);
+        let mut linked: Vec<PathBuf> = Vec::new();
+        let mut tasks: Vec<Task> = wanted
+            .map(|command| {
+                let mut impossible = None;
+                let words = command.run.iter().map(|word| {
+                    let Some((before, name, after)) = artefact(word) else {
+                        return word.clone();
+                    };
+                    match self.named(name) {
+                        Ok(path) => {
+                            if !linked.iter().any(|known| known == path) {
+                                linked.push(path.to_owned());
+                            }
+                            format!("{before}{}{after}", file_name(path))
+                        }
+                        Err(reason) => {
+                            impossible = Some(reason);
+                            word.clone()
+                        }
+                    }
+                });
+                Task {
+                    argv: words.collect(),
+                    impossible,
+                    timeout: Duration::from_millis(command.timeout_ms),
+                }
+            })
+            .collect();
+        let folder = match folder(&linked) {
+            Ok(folder) => folder,
+            Err(reason) => {
+                for task in &mut tasks {
+                    task.impossible.get_or_insert_with(|| reason.clone());
+                }
+                None
+            }
+        };
+        let place = folder
+            .as_ref()
+            .map_or_else(PathBuf::new, |f| f.path().to_owned());
+        Commands::start(tasks, place, folder)
+    }
+
+    /// What tells which machine this is, as far as it can get into what the commands print: its name, its user, and
+    /// folders.
+    pub fn private(&self) -> Vec<String> {
+        let files = [&self.vmlinux, &self.system_map, &self.config];
+        let folders = files
+            .into_iter()
+            .filter_map(|path| path.as_ref().ok()?.parent())
+            .filter(|folder| folder.components().count() > 1)
+            .map(|folder| folder.display().to_string());
+        let variables = ["HOME", "USER", "LOGNAME", "TMPDIR"];
+        let variables = variables
+            .into_iter()
+            .filter_map(|name| std::env::var(name).ok());
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+        let host = host.map(|name| name.trim().to_owned());
+        folders
+            .chain(variables)
+            .chain(host)
+            // What names everybody names nobody.
+            .filter(|name| !["", "/", "root", "/root", "localhost"].contains(&name.as_str()))
+            .chain([std::env::temp_dir().display().to_string()])
+            .collect()
+    }
+}
+
+/// A folder with links to `files`; `None` if there are none.
+fn folder(files: &[PathBuf]) -> Result<Option<tempfile::TempDir>, String> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let folder = tempfile::tempdir()
+        .map_err(|error| format!("no folder could be made to run it in: {}", error.kind()))?;
+    for file in files {
+        let target = std::path::absolute(file).map_err(|error| error.kind().to_string())?;
+        symlink(target, folder.path().join(file_name(file))).map_err(|error| {
+            format!("{} could not be linked: {}", file_name(file), error.kind())
+        })?;
+    }
+    Ok(Some(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qed_evidence::investigation::parse;
+
+    /// Check that a command gets the names of files and no folder, that one without its file is not run and says why,
+    /// and that what the commands can print of this machine is on the list of what is private.
+    #[test]
+    fn names_without_folders() {
+        let text = r#"
+[[command]]
+name = "map"
+run = ["grep", "-w", "_text", "{system_map}"]
+on = "builder"
+[[command]]
+name = "image"
+run = ["nm", "--debug-file={vmlinux}", "{system_map}"]
+on = "builder"
+[[command]]
+name = "machine"
+run = ["uname"]
+[[experiment]]
+name = "e"
+workload = { syscall = "pause" }
+[[experiment.probe]]
+function = "f"
+"#;
+        let investigation = parse("c.toml", text).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let map = folder.path().join("System.map-6.1.0");
+        std::fs::write(&map, "ffffffff81000000 T _text\n").unwrap();
+        let artefacts = Artefacts {
+            vmlinux: Err("no vmlinux of this kernel was found".into()),
+            system_map: Ok(&map),
+            config: Err("no configuration".into()),
+        };
+        let private = artefacts.private();
+        assert!(
+            private.contains(&folder.path().display().to_string()),
+            "{private:?}"
+        );
+        assert!(!private.iter().any(|name| name == "root" || name.is_empty()));
+        // Only what cannot be run is begun here: in this test the program is no collector.
+        let mut none = investigation.clone();
+        none.commands.remove(0);
+        let done = artefacts.begin(&none).wait();
+        assert_eq!(done.len(), 1);
+        assert_eq!(
+            done[0].argv,
+            ["nm", "--debug-file={vmlinux}", "System.map-6.1.0"]
+        );
+        assert_eq!(
+            done[0].ended,
+            Err("no vmlinux of this kernel was found".into())
+        );
+        let linked = super::folder(&[map]).unwrap().unwrap();
+        let text = std::fs::read_to_string(linked.path().join("System.map-6.1.0")).unwrap();
+        assert!(text.contains("_text"));
+    }
+}

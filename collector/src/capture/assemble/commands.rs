@@ -1,0 +1,207 @@
+//! Commands that were run, as evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use qed_evidence::document::{Command, Evidence, Reader};
+use qed_evidence::investigation::{self, MAX_OUTPUT};
+use qed_evidence::value::{Datum, Value};
+
+use crate::capture::raw::RawCommand;
+
+/// Why what a command printed is not kept.
+const LIVES_ON: &str = "not written down: this machine lives on, and what a command prints there may tell who or where it is";
+const NAMES_BUILDER: &str =
+    "not written down: it names the machine that made the evidence, or a folder of it";
+
+/// What may be kept of what commands print.
+pub struct Keep<'a> {
+    /// The captured machine is gone afterwards.
+    pub ephemeral: bool,
+    /// Texts that the evidence holds anyway.
+    pub known: BTreeSet<String>,
+    /// What tells which machine the builder is: its name, its user, folders.
+    pub private: &'a [String],
+}
+
+impl<'a> Keep<'a> {
+    /// What may be kept beside `evidence`.
+    pub fn new(evidence: &Evidence, private: &'a [String]) -> Self {
+        let kernel = &evidence.kernel;
+        let mut known = BTreeSet::from([kernel.release.clone(), kernel.version.clone()]);
+        let data = [&kernel.build_id, &kernel.lockdown, &kernel.lsm];
+        for datum in data.into_iter().chain(kernel.config.values()) {
+            if let Some(Value::Text { value }) = datum.value() {
+                known.insert(value.clone());
+            }
+        }
+        Keep {
+            ephemeral: evidence.machine.ephemeral,
+            known,
+            private,
+        }
+    }
+
+    fn text(&self, by: Reader, text: &str) -> Result<(), &'static str> {
+        // A throwaway guest knows nothing of the builder.
+        let by_builder = by == Reader::Builder;
+        if by_builder && self.private.iter().any(|name| holds_word(text, name)) {
+            return Err(NAMES_BUILDER);
+        }
+        if self.ephemeral || self.known.contains(text.trim_end()) {
+            return Ok(());
+        }
+        Err(LIVES_ON)
+    }
+}
+
+/// Whether `text` holds `word`, and not only as a piece of a longer one.
+fn holds_word(text: &str, word: &str) -> bool {
+    let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+    text.match_indices(word).any(|(at, _)| {
+        !inside(text[..at].chars().next_back()) && !inside(text[at + word.len()..].chars().next())
+    })
+}
+
+/// What became of one command.
+pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'_>) -> Command {
+    let exit: Datum = match &raw.ended {
+        Ok(status) => Value::int(*status).into(),
+        Err(reason) => Datum::unavailable(reason.clone()),
+    };
+    let printed = printed(raw);
+    let output = match &printed {
+        Ok(text) => match keep.text(planned.on, text) {
+            Ok(()) => Value::text(*text).into(),
+            Err(reason) => Datum::unavailable(reason),
+        },
+        Err(reason) => Datum::unavailable(reason.clone()),
+    };
+    let found = |wanted: &investigation::Wanted| -> Result<Value, String> {
+        match &raw.ended {
+            Ok(0) => {}
+            Ok(status) => return Err(format!("the command ended with status {status}")),
+            Err(reason) => return Err(reason.clone()),
+        }
+        let value = wanted.find(printed.clone()?)?;
+        if let Value::Text { value } = &value {
+            keep.text(planned.on, value)?;
+        }
+        Ok(value)
+    };
+    let values = planned.values.iter().map(|wanted| {
+        let datum = match found(wanted) {
+            Ok(value) => value.into(),
+            Err(reason) => Datum::unavailable(reason),
+        };
+        (wanted.name.clone(), datum)
+    });
+    Command {
+        by: planned.on,
+        argv: raw.argv.clone(),
+        exit,
+        output,
+        values: values.collect::<BTreeMap<_, _>>(),
+    }
+}
+
+/// The whole of what it printed, or why that is no output to look at.
+fn printed(raw: &RawCommand) -> Result<&str, String> {
+    if let Err(reason) = &raw.ended {
+        return Err(reason.clone());
+    }
+    if raw.stdout.len() > MAX_OUTPUT {
+        return Err(format!(
+            "it printed more than {MAX_OUTPUT} bytes: let it print less"
+        ));
+    }
+    std::str::from_utf8(&raw.stdout).map_err(|_| "what it printed is no text".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(values: &str) -> investigation::Command {
+        let text = format!(
+            "[[command]]\nname = \"c\"\nrun = [\"x\"]\nvalues = [{values}]\n[[experiment]]\nname = \"e\"\n\
+             workload = {{ syscall = \"pause\" }}\n[[experiment.probe]]\nfunction = \"f\"\n"
+        );
+        let parsed = investigation::parse("c.toml", &text);
+        parsed
+            .unwrap_or_else(|e| panic!("{e:?}"))
+            .commands
+            .remove(0)
+    }
+
+    fn raw(ended: Result<i32, &str>, stdout: &[u8]) -> RawCommand {
+        RawCommand {
+            argv: vec!["x".into()],
+            ended: ended.map_err(Into::into),
+            stdout: stdout.to_vec(),
+        }
+    }
+
+    fn keep(ephemeral: bool, private: &[String]) -> Keep<'_> {
+        Keep {
+            ephemeral,
+            known: ["6.1.0".to_owned()].into(),
+            private,
+        }
+    }
+
+    fn said(datum: &Datum) -> String {
+        match datum {
+            Datum::Value(value) => value.to_string(),
+            Datum::Unavailable(why) => format!("none: {}", why.unavailable),
+        }
+    }
+
+    const VALUES: &str = r#"{ name = "at", pattern = '^([0-9a-f]+) T', kind = "address" }, { name = "who", pattern = 'of (\S+)' }, { name = "release", pattern = '\d\.\S+' }"#;
+    const PRINTED: &[u8] = b"ffffffff81000000 T _text of sam 6.1.0\n";
+
+    /// Check that of a machine that is gone all is kept, and of one that lives on only what is a typed value or known
+    /// anyway; and nothing that names the builder.
+    #[test]
+    fn what_is_kept() {
+        let mut planned = planned(VALUES);
+        assert_eq!(planned.on, Reader::Machine);
+        let gone = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &[]));
+        assert_eq!(said(&gone.output).as_bytes(), PRINTED);
+        assert_eq!(said(&gone.values["who"]), "sam");
+        let live = command(&planned, &raw(Ok(0), PRINTED), &keep(false, &[]));
+        assert!(said(&live.output).starts_with("none: not written down"));
+        assert!(said(&live.values["who"]).starts_with("none: not written down"));
+        assert_eq!(said(&live.values["release"]), "6.1.0");
+        assert_eq!(said(&live.values["at"]), "0xffffffff81000000");
+        let release = command(&planned, &raw(Ok(0), b"6.1.0\n"), &keep(false, &[]));
+        assert_eq!(said(&release.output), "6.1.0\n");
+        let private = ["sam".to_owned()];
+        let guest = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &private));
+        assert_eq!(said(&guest.values["who"]), "sam");
+        planned.on = Reader::Builder;
+        let builder = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &private));
+        assert!(said(&builder.output).contains("names the machine"));
+        assert!(said(&builder.values["who"]).contains("names the machine"));
+        assert!(!holds_word("/usr/sample", "sam") && holds_word("/home/sam/x", "sam"));
+    }
+
+    /// Check that a command that fails, ends too late, prints too much or no text gives no value, and that its status
+    /// is told where it has one.
+    #[test]
+    fn what_failed() {
+        let planned = planned(VALUES);
+        let long = vec![b'x'; MAX_OUTPUT + 1];
+        for (raw, exit, why) in [
+            (raw(Ok(1), PRINTED), "1", "status 1"),
+            (raw(Err("it was late"), b""), "none: it was late", "late"),
+            (raw(Ok(0), &long), "0", "more than 4096 bytes"),
+            (raw(Ok(0), b"\xff\xfe"), "0", "no text"),
+            (raw(Ok(0), b""), "0", "nothing in its output"),
+        ] {
+            let made = command(&planned, &raw, &keep(true, &[]));
+            assert_eq!(said(&made.exit), exit);
+            let at = said(&made.values["at"]);
+            assert!(at.starts_with("none: ") && at.contains(why), "{at}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Running the commands of an investigation: ordinary programs, one after the other, beside what else is being done.
+
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use qed_evidence::document::Reader;
+use qed_evidence::investigation::Investigation;
+
+use super::raw::RawCommand;
+use crate::workload::{Exit, Running, WorkloadKind, WorkloadSpec};
+
+/// The exit status of the workload's process where the program could not be executed, and how it says why.
+const NOT_EXECUTED: (i32, &str) = (127, "cannot execute ");
+
+/// A command to run, or why it cannot be.
+pub struct Task {
+    /// As it is told.
+    pub argv: Vec<String>,
+    /// Why it is not even tried.
+    pub impossible: Option<String>,
+    /// The longest that it may take.
+    pub timeout: Duration,
+}
+
+/// Commands that are being run.
+pub struct Commands(JoinHandle<Vec<RawCommand>>);
+
+impl Commands {
+    /// Begins with those of `investigation` that run on the machine.
+    pub fn of_machine(investigation: &Investigation) -> Self {
+        let commands = investigation.commands.iter();
+        let tasks = commands
+            .filter(|command| command.on == Reader::Machine)
+            .map(|command| Task {
+                argv: command.run.clone(),
+                impossible: None,
+                timeout: Duration::from_millis(command.timeout_ms),
+            });
+        Self::start(tasks.collect(), PathBuf::from("/"), None)
+    }
+
+    /// Begins with `tasks`, in `folder`; `keep` is dropped when the last has ended.
+    pub fn start(tasks: Vec<Task>, folder: PathBuf, keep: Option<tempfile::TempDir>) -> Self {
+        Commands(thread::spawn(move || {
+            let done = run(&tasks, &folder);
+            drop(keep);
+            done
+        }))
+    }
+
+    /// Waits for the end of the last.
+    pub fn wait(self) -> Vec<RawCommand> {
+        match self.0.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+fn run(tasks: &[Task], folder: &Path) -> Vec<RawCommand> {
+    // Most investigations have none.
+    if tasks.is_empty() {
+        return Vec::new();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    tasks
+        .iter()
+        .map(|task| {
+            let ended = match (&task.impossible, &runtime) {
+                (Some(reason), _) => Err(reason.clone()),
+                (None, Err(error)) => Err(format!("failed to start the runtime: {error}")),
+                (None, Ok(runtime)) => runtime.block_on(one(task, folder)),
+            };
+            let (ended, stdout) = match ended {
+                Ok((ended, stdout)) => (ended, stdout),
+                Err(reason) => (Err(reason), Vec::new()),
+            };
+            RawCommand {
+                argv: task.argv.clone(),
+                ended,
+                stdout,
+            }
+        })
+        .collect()
+}
+
+/// How it ended, and what it printed; or why it was not run.
+async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, String>, Vec<u8>), String> {
+    let spec = WorkloadSpec {
+        kind: WorkloadKind::Command(task.argv.clone()),
+        limits: Vec::new(),
+        drop_capabilities: false,
+        warm_up: 0,
+        threads: 1,
+        timeout: task.timeout,
+    };
+    let not_run = |error: crate::workload::WorkloadError| format!("it was not run: {error}");
+    let mut running = Running::start_in(folder, &spec).await.map_err(not_run)?;
+    running.go().await.map_err(not_run)?;
+    let outcome = running.release().await.map_err(not_run)?;
+    let stderr = String::from_utf8_lossy(&outcome.stderr);
+    let ended = match outcome.exit {
+        Exit::Exited(status) if status == NOT_EXECUTED.0 && stderr.starts_with(NOT_EXECUTED.1) => {
+            // Of its own message only what the system says: paths of this machine are nobody's business.
+            let why = stderr.trim_end().rsplit(": ").next().unwrap_or_default();
+            Err(format!("it could not be started: {why}"))
+        }
+        Exit::Exited(status) => Ok(status),
+        Exit::Signaled(signal) => Err(format!("signal {signal} ended it")),
+        Exit::TimedOut => Err(format!(
+            "it did not end within {:?} and was killed",
+            task.timeout
+        )),
+    };
+    Ok((ended, outcome.stdout))
+}

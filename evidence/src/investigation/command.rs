@@ -1,0 +1,221 @@
+//! Commands of an investigation: ordinary programs that a reader can run himself, and what to look for in their output.
+
+use std::ops::Range;
+
+use regex_lite::Regex;
+
+use crate::document::Reader;
+use crate::value::{Integer, Value};
+
+/// The longest output that is kept, in bytes. One that is longer is none: what was cut off could say anything.
+pub const MAX_OUTPUT: usize = 4096;
+
+/// Files of the captured kernel that a command of the builder can be given, by the words that stand for them.
+pub const ARTEFACTS: &[&str] = &["vmlinux", "system_map", "config"];
+
+/// One program to run once.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Second segment of its paths: `commands.NAME.…`.
+    pub name: String,
+    /// Where the name stands in the file.
+    pub span: Range<usize>,
+    /// The program and its arguments. On the builder, `{vmlinux}` stands for the name of that file.
+    pub run: Vec<String>,
+    /// Where it runs.
+    pub on: Reader,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// What to look for in its output.
+    pub values: Vec<Wanted>,
+}
+
+impl Command {
+    /// Whether this is the command that was run as `argv`.
+    pub fn is(&self, by: Reader, argv: &[String]) -> bool {
+        let same = |(word, run): (&String, &String)| match artefact(word) {
+            Some((before, _, after)) => {
+                run.len() >= before.len() + after.len()
+                    && run.starts_with(before)
+                    && run.ends_with(after)
+            }
+            None => word == run,
+        };
+        self.on == by && self.run.len() == argv.len() && self.run.iter().zip(argv).all(same)
+    }
+}
+
+/// What stands before the word in braces, the word, and what stands behind: of `--exec={vmlinux}`.
+pub fn artefact(word: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = word.split_once('{')?;
+    let (name, after) = rest.split_once('}')?;
+    ARTEFACTS.contains(&name).then_some((before, name, after))
+}
+
+/// A value to look for in a command's output.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Last segment of its path.
+    pub name: String,
+    /// Matches in one place, which is the value, or the group in it.
+    pub pattern: Regex,
+    /// What it is.
+    pub kind: WantedKind,
+}
+
+/// What a piece of output means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WantedKind {
+    /// What it says.
+    #[default]
+    Text,
+    /// A number, decimal, or hexadecimal behind `0x`.
+    Int,
+    /// An address, in hexadecimal digits.
+    Address,
+    /// A distance in bytes, or a place in physical memory, in hexadecimal digits.
+    Offset,
+}
+
+impl Wanted {
+    /// The value in `output`.
+    ///
+    /// # Errors
+    /// A sentence that says why there is none.
+    pub fn find(&self, output: &str) -> Result<Value, String> {
+        let pattern = self.pattern.as_str();
+        let mut found = self.pattern.captures_iter(output);
+        let first = found
+            .next()
+            .ok_or_else(|| format!("nothing in its output matches `{pattern}`"))?;
+        if found.next().is_some() {
+            return Err(format!(
+                "its output matches `{pattern}` in more than one place"
+            ));
+        }
+        let text = first.get(1).or(first.get(0)).map_or("", |m| m.as_str());
+        // What was printed is not quoted: it may be an address of a live machine.
+        match self.kind {
+            WantedKind::Text => Ok(Value::text(text)),
+            WantedKind::Int => {
+                let number = match text.strip_prefix("0x") {
+                    Some(digits) => i128::from_str_radix(digits, 16).ok(),
+                    None => text.parse().ok(),
+                };
+                let number = number.and_then(Integer::new);
+                let value =
+                    number.ok_or_else(|| format!("what matches `{pattern}` is no number"))?;
+                Ok(Value::Int {
+                    value,
+                    type_name: None,
+                })
+            }
+            WantedKind::Offset => {
+                let digits = text.strip_prefix("0x").unwrap_or(text);
+                let number = i128::from_str_radix(digits, 16).ok().and_then(Integer::new);
+                let value = number
+                    .ok_or_else(|| format!("what matches `{pattern}` is no hexadecimal number"))?;
+                Ok(Value::Offset { value })
+            }
+            WantedKind::Address => {
+                let digits = text.strip_prefix("0x").unwrap_or(text);
+                match u64::from_str_radix(digits, 16) {
+                    Ok(0) => Err(
+                        "it printed zeros: the kernel hides its addresses from who ran it".into(),
+                    ),
+                    Ok(address) => Ok(Value::address(address)),
+                    Err(_) => Err(format!("what matches `{pattern}` is no address")),
+                }
+            }
+        }
+    }
+}
+
+/// Whether a value can have been found in `output`: it stands there, in one of the ways in which it is understood.
+pub(crate) fn stands_in(value: &Value, output: &str) -> bool {
+    // Leading zeros, `0x` and capital letters make no other number.
+    let hexadecimal = |digits: String| output.to_ascii_lowercase().contains(&digits);
+    match value {
+        Value::Address { value, .. } => hexadecimal(format!("{:x}", value.0)),
+        Value::Offset { value } => hexadecimal(format!("{:x}", value.get())),
+        Value::Int { value, .. } => {
+            output.contains(&value.get().to_string()) || hexadecimal(format!("{:x}", value.get()))
+        }
+        Value::Text { value } => output.contains(value.as_str()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(pattern: &str, kind: WantedKind, output: &str) -> Result<String, String> {
+        let pattern = regex_lite::RegexBuilder::new(pattern)
+            .multi_line(true)
+            .build()
+            .unwrap();
+        let name = "x".to_owned();
+        let wanted = Wanted {
+            name,
+            pattern,
+            kind,
+        };
+        wanted.find(output).map(|value| {
+            assert!(stands_in(&value, output), "{value}");
+            value.to_string()
+        })
+    }
+
+    /// Check that a value is what its group matches, that it has to be in one place, and that hidden addresses, and
+    /// what is none, are no values.
+    #[test]
+    fn one_place() {
+        use WantedKind::{Address, Int, Offset, Text};
+        let symbols = "ffffffff81000000 T _text\nffffffff81898d90 t inet_create\n";
+        let line = "^([0-9a-f]+) . inet_create$";
+        assert_eq!(find(line, Address, symbols).unwrap(), "0xffffffff81898d90");
+        assert_eq!(
+            find(
+                "([0-9a-f]+)-[0-9a-f]+ : Kernel code",
+                Offset,
+                "  05600000-065fffff : Kernel code"
+            )
+            .unwrap(),
+            "0x5600000"
+        );
+        assert_eq!(
+            find(r"=(\S+)$", Int, "START=0x1000000\n").unwrap(),
+            "16777216"
+        );
+        assert_eq!(find(r"= (-?\d+)", Int, "x = -3").unwrap(), "-3");
+        assert_eq!(find(r"= (\S+)", Int, "x = 0x001A").unwrap(), "26");
+        assert_eq!(find(r"\S+", Text, "6.1.0\n").unwrap(), "6.1.0");
+        for (pattern, kind, output, why) in [
+            ("^([0-9a-f]+) ", Address, symbols, "more than one place"),
+            ("nothing", Text, symbols, "nothing in its output"),
+            ("^(0+) T", Address, "0000000000000000 T _text", "hides"),
+            ("_(text)", Address, "_text", "no address"),
+            ("_(text)", Int, "_text", "no number"),
+        ] {
+            let found = find(pattern, kind, output);
+            assert!(found.as_ref().is_err_and(|e| e.contains(why)), "{found:?}");
+        }
+    }
+
+    /// Check that a value that does not stand in the output is told from one that does.
+    #[test]
+    fn elsewhere() {
+        let output = "ffffffff81000000 T _text 7 0x1000000";
+        for value in [
+            Value::address(0xffff_ffff_8100_0001),
+            Value::int(9),
+            Value::text("_stext"),
+            Value::Bool { value: true },
+        ] {
+            assert!(!stands_in(&value, output), "{value}");
+        }
+        assert!(stands_in(&Value::int(0x100_0000), output));
+    }
+}

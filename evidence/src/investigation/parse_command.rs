@@ -1,0 +1,257 @@
+//! From the `[[command]]` tables of an investigation to [`Command`]s.
+
+use regex_lite::RegexBuilder;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::parse::{Check, MAX_TIMEOUT_MS};
+use super::{ARTEFACTS, Command, Wanted, WantedKind, artefact};
+use crate::document::Reader;
+use crate::path::is_name;
+
+/// Commands look things up; what takes longer than this does something else.
+const TIMEOUT_MS: u64 = 2_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawCommand {
+    name: Spanned<String>,
+    run: Spanned<Vec<Spanned<String>>>,
+    on: Option<Spanned<String>>,
+    timeout_ms: Option<Spanned<u64>>,
+    #[serde(default)]
+    values: Vec<RawWanted>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWanted {
+    name: Spanned<String>,
+    pattern: Spanned<String>,
+    #[serde(default)]
+    kind: WantedKind,
+}
+
+impl Check {
+    pub(super) fn commands(&mut self, list: Vec<RawCommand>) -> Vec<Command> {
+        let mut commands: Vec<Command> = Vec::new();
+        for raw in list {
+            let name = raw.name.get_ref();
+            if !is_name(name) {
+                let message = format!("command `{name}` does not match [a-z_][a-z0-9_]*");
+                self.error(raw.name.span(), message);
+            }
+            if let Some(first) = commands.iter().find(|c| c.name == *name) {
+                let first = self.line_of(first.span.start);
+                let message = format!("command `{name}` is already defined in line {first}");
+                self.error(raw.name.span(), message);
+                continue;
+            }
+            commands.push(self.command(raw));
+        }
+        commands
+    }
+
+    fn command(&mut self, raw: RawCommand) -> Command {
+        let on = match raw.on.as_ref().map(|on| (on.get_ref().as_str(), on.span())) {
+            None | Some(("machine", _)) => Reader::Machine,
+            Some(("builder", _)) => Reader::Builder,
+            Some((other, span)) => {
+                let message = format!(
+                    "a command runs on the \"machine\" or on the \"builder\", not on \"{other}\""
+                );
+                self.error(span, message);
+                Reader::Machine
+            }
+        };
+        let mut given = 0;
+        for word in raw.run.get_ref() {
+            match artefact(word.get_ref()) {
+                Some(_) if on == Reader::Machine => {
+                    let message = format!("`{}` is a file of the builder", word.get_ref());
+                    self.error(word.span(), message).help = Some("add `on = \"builder\"`".into());
+                }
+                Some(_) => given += 1,
+                None if word.get_ref().contains(['{', '}']) && on == Reader::Builder => {
+                    let names: Vec<String> = ARTEFACTS.iter().map(|n| format!("{{{n}}}")).collect();
+                    let message = format!("`{}` stands for no file", word.get_ref());
+                    self.error(word.span(), message).help =
+                        Some(format!("there is {}", names.join(", ")));
+                }
+                None => {}
+            }
+        }
+        match raw.run.get_ref().first() {
+            None => {
+                self.error(raw.run.span(), "the command is empty");
+            }
+            Some(first) if first.get_ref().is_empty() || artefact(first.get_ref()).is_some() => {
+                self.error(first.span(), "the first word has to name a program");
+            }
+            // Evidence is about the kernel that was captured, never about the machine that builds.
+            Some(_) if on == Reader::Builder && given == 0 => {
+                self.error(
+                    raw.run.span(),
+                    "a command on the builder looks into a file of the captured kernel",
+                )
+                .help = Some("name one of {vmlinux}, {system_map} and {config} in it".into());
+            }
+            Some(_) => {}
+        }
+        if let Some(timeout) = &raw.timeout_ms
+            && !(1..=MAX_TIMEOUT_MS).contains(timeout.get_ref())
+        {
+            let message = format!("timeout-ms must be between 1 and {MAX_TIMEOUT_MS}");
+            self.error(timeout.span(), message);
+        }
+        let mut values: Vec<Wanted> = Vec::new();
+        for wanted in raw.values {
+            let twin = values.iter().any(|v| v.name == *wanted.name.get_ref());
+            if twin || !is_name(wanted.name.get_ref()) {
+                let why = if twin {
+                    "is already defined for this command"
+                } else {
+                    "does not match [a-z_][a-z0-9_]*"
+                };
+                let message = format!("value `{}` {why}", wanted.name.get_ref());
+                self.error(wanted.name.span(), message);
+            }
+            let mut pattern = RegexBuilder::new(wanted.pattern.get_ref());
+            match pattern.multi_line(true).build() {
+                Ok(pattern) if pattern.captures_len() > 2 => {
+                    let message =
+                        "a pattern has at most one group, the value: write the others as `(?:…)`";
+                    self.error(wanted.pattern.span(), message);
+                }
+                Ok(pattern) => values.push(Wanted {
+                    name: wanted.name.into_inner(),
+                    pattern,
+                    kind: wanted.kind,
+                }),
+                Err(error) => {
+                    let message = format!("the pattern cannot be understood: {error}");
+                    self.error(wanted.pattern.span(), message);
+                }
+            }
+        }
+        Command {
+            span: raw.name.span(),
+            name: raw.name.into_inner(),
+            run: raw
+                .run
+                .into_inner()
+                .into_iter()
+                .map(Spanned::into_inner)
+                .collect(),
+            on,
+            timeout_ms: raw.timeout_ms.map_or(TIMEOUT_MS, Spanned::into_inner),
+            values,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::document::Reader;
+    use crate::investigation::{WantedKind, parse};
+
+    const EXPERIMENT: &str = r#"
+[[experiment]]
+name = "e"
+workload = { syscall = "pause" }
+[[experiment.probe]]
+function = "f"
+"#;
+
+    /// Check that commands arrive as they are written, and that a run of one is told from a run of another.
+    #[test]
+    fn commands() {
+        let text = format!(
+            r#"
+[[command]]
+name = "release"
+run = ["uname", "-r"]
+[[command]]
+name = "static_text"
+run = ["grep", "-w", "_text", "{{system_map}}"]
+on = "builder"
+timeout-ms = 500
+values = [{{ name = "address", pattern = '^([0-9a-f]+) T _text$', kind = "address" }}, {{ name = "line", pattern = ".+" }}]
+{EXPERIMENT}"#
+        );
+        let parsed = parse("c.toml", &text).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let [release, text] = parsed.commands.as_slice() else {
+            panic!("{:?}", parsed.commands)
+        };
+        assert_eq!((release.on, release.timeout_ms), (Reader::Machine, 2_000));
+        assert_eq!((text.on, text.timeout_ms), (Reader::Builder, 500));
+        let kinds: Vec<WantedKind> = text.values.iter().map(|v| v.kind).collect();
+        assert_eq!(kinds, [WantedKind::Address, WantedKind::Text]);
+        let argv = |words: &[&str]| -> Vec<String> { words.iter().map(|w| (*w).into()).collect() };
+        let run = ["grep", "-w", "_text", "System.map-6.1.0"];
+        assert!(text.is(Reader::Builder, &argv(&run)));
+        assert!(!text.is(Reader::Machine, &argv(&run)));
+        assert!(!text.is(
+            Reader::Builder,
+            &argv(&["grep", "-w", "_stext", "System.map"])
+        ));
+        assert!(!text.is(Reader::Builder, &argv(&run[..3])));
+        assert!(!release.is(Reader::Machine, &argv(&["uname", "-a"])));
+        assert!(parsed.command("release").is_some() && parsed.command("e").is_none());
+    }
+
+    /// Check what is said of commands that make no sense, each with its line.
+    #[test]
+    fn refused() {
+        let text = format!(
+            r#"
+[[command]]
+name = "Release"
+run = ["uname", "-r"]
+on = "host"
+[[command]]
+name = "twice"
+run = []
+[[command]]
+name = "twice"
+run = ["true"]
+[[command]]
+name = "leaky"
+run = ["hostname"]
+on = "builder"
+[[command]]
+name = "astray"
+run = ["nm", "{{vmlinux}}"]
+timeout-ms = 0
+[[command]]
+name = "unknown"
+run = ["nm", "{{vmlinuz}}", "{{vmlinux}}"]
+on = "builder"
+values = [{{ name = "x", pattern = "(" }}, {{ name = "y", pattern = "(a)(b)" }}, {{ name = "Z", pattern = "a" }}]
+[[command]]
+name = "executes"
+run = ["{{vmlinux}}"]
+on = "builder"
+{EXPERIMENT}"#
+        );
+        let problems = parse("c.toml", &text).unwrap_err();
+        let lines: Vec<String> = problems
+            .iter()
+            .map(|p| format!("{}: {}", p.line_column().unwrap().0, p.message))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        3: command `Release` does not match [a-z_][a-z0-9_]*
+        5: a command runs on the "machine" or on the "builder", not on "host"
+        8: the command is empty
+        10: command `twice` is already defined in line 7
+        14: a command on the builder looks into a file of the captured kernel
+        18: `{vmlinux}` is a file of the builder
+        19: timeout-ms must be between 1 and 60000
+        22: `{vmlinuz}` stands for no file
+        24: the pattern cannot be understood: found open group without closing ')'
+        24: a pattern has at most one group, the value: write the others as `(?:…)`
+        24: value `Z` does not match [a-z_][a-z0-9_]*
+        27: the first word has to name a program
+        "#);
+    }
+}

@@ -1,0 +1,80 @@
+//! Paths of commands. Those of experiments are tried by the tests of claims.
+
+use super::*;
+use crate::document::{Command, Reader};
+use crate::testing::{evidence, investigation};
+
+fn place(argv: &[&str]) -> Evidence {
+    let mut evidence = evidence();
+    let command = Command {
+        by: Reader::Machine,
+        argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+        exit: Value::int(0).into(),
+        output: Value::text("ffffffff92200000 T _text").into(),
+        values: [(
+            "address".to_owned(),
+            Value::address(0xffff_ffff_9220_0000).into(),
+        )]
+        .into(),
+    };
+    evidence.commands.insert("place".into(), command);
+    evidence
+}
+
+fn resolve(evidence: &Evidence, path: &str) -> Result<String, String> {
+    let investigation = investigation();
+    let machines = [Indexed::new(evidence)];
+    let catalog = Catalog {
+        investigation: &investigation,
+        machines: &machines,
+    };
+    let path = path.parse()?;
+    match catalog.resolve(&machines[0], &path) {
+        Ok(Resolved::Value(value, drift)) => Ok(format!("{value} ({drift:?})")),
+        Ok(Resolved::Missing(reason) | Resolved::Broken(reason)) => Ok(format!("none: {reason}")),
+        Err(error) => Err(format!("{error}; {:?}", error.nearest)),
+    }
+}
+
+/// Check that what a command was, and what it told, has paths, and that nothing else of it has.
+#[test]
+fn commands() {
+    let evidence = place(&["grep", "-w", "_text", "/proc/kallsyms"]);
+    let at = |path: &str| resolve(&evidence, path);
+    assert_eq!(
+        at("commands.place.run").unwrap(),
+        "grep -w _text /proc/kallsyms (PerKernel)"
+    );
+    assert_eq!(at("commands.place.exit").unwrap(), "0 (Invariant)");
+    assert_eq!(
+        at("commands.place.values.address").unwrap(),
+        "0xffffffff92200000 (PerBoot)"
+    );
+    for (path, wrong) in [
+        ("commands", "name a command"),
+        ("commands.place", "name something"),
+        ("commands.places.exit", "commands.place.exit"),
+        ("commands.place.exits", "commands.place.exit"),
+        ("commands.place.exit.code", "no value `code`"),
+        ("commands.place.values", "name a value"),
+        ("commands.place.values.addres", "values.address"),
+        ("commands.place.values.address.x", "no value `x`"),
+    ] {
+        let found = at(path);
+        assert!(
+            found.as_ref().is_err_and(|e| e.contains(wrong)),
+            "{found:?}"
+        );
+    }
+}
+
+/// Check that what another command told stands for nothing, and neither does evidence without the command.
+#[test]
+fn another_command() {
+    let path = "commands.place.values.address";
+    let other = place(&["grep", "-w", "_stext", "/proc/kallsyms"]);
+    let said = resolve(&other, path).unwrap();
+    assert!(said.contains("`grep -w _stext /proc/kallsyms`"), "{said}");
+    let said = resolve(&evidence(), path).unwrap();
+    assert!(said.contains("no command `place`"), "{said}");
+}
