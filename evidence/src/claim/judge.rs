@@ -147,7 +147,10 @@ pub fn judge_replacing(
         judgement.when_operands = operands(when, condition);
     }
     match decided.stage {
-        Stage::Body(Ok(true)) => court.cross_examine(&decided.body, &mut judgement),
+        Stage::Body(Ok(true)) => {
+            court.cross_examine(&decided.body, &mut judgement);
+            court.ask_for_names(&mut judgement);
+        }
         Stage::Body(Ok(false)) => {}
         Stage::Condition(Ok(_)) => {
             let when = claim.when.as_ref().map_or("", Expression::text);
@@ -230,6 +233,29 @@ impl Court<'_> {
         let replaced: Vec<(&str, &Datum)> =
             data.iter().map(|(path, datum)| (*path, datum)).collect();
         self.decide(&replaced).verdict() == Verdict::Fail
+    }
+
+    /// A claim that passes names only what there is.
+    fn ask_for_names(&self, judgement: &mut Judgement) {
+        let expression = &self.claim.expression;
+        if judgement.verdict != Verdict::Pass {
+            return;
+        }
+        let Some((name, range)) = super::written::strange(&expression.root, self.catalog) else {
+            return;
+        };
+        let obstacle = Obstacle {
+            message: format!(
+                "nothing that was captured or is planned is called `{name}`: that it does not occur proves nothing"
+            ),
+            range: range.clone(),
+            help: Some(
+                "correct the name, or plan a probe or a symbol of that name, which shows that there is one".into(),
+            ),
+        };
+        judgement.verdict = Verdict::Error;
+        judgement.control = None;
+        stop(judgement, error(expression, &obstacle), "");
     }
 
     /// A claim that is true passes if it fails on other values.

@@ -8,6 +8,7 @@
 //! - Different kinds are never compared: an address with a number, an fd with an errno, a text with an enumerator.
 //! - Floating point, `has`, `in`, lists and quantifiers are refused. That something did not happen is claimed with
 //!   [`never`](FUNCTIONS).
+//! - A name that nothing has which was captured or is planned proves nothing by its absence: a PASS with one is an ERROR.
 //! - A claim that reads nothing, or that no change of what it reads can make FAIL, is an ERROR.
 
 mod compute;
@@ -23,6 +24,7 @@ mod mutants;
 mod node;
 mod place;
 mod typed;
+mod written;
 
 #[cfg(test)]
 mod tests;

@@ -375,7 +375,7 @@ fn stacks_that_may_be_cut() {
         );
         deep
     };
-    let text = "!on_stack(create.sock_alloc.stack, 'vfs_read')";
+    let text = "!on_stack(create.sock_alloc.stack, 'fd_install')";
     comes_to(text, &deep(18), Verdict::Pass, "");
     comes_to(
         text,
@@ -389,4 +389,42 @@ fn stacks_that_may_be_cut() {
         Verdict::Pass,
         "",
     );
+}
+
+/// Check that a misspelt name proves nothing by its absence, however it is asked for, and that one which is there or is
+/// planned does.
+#[test]
+fn misspelt_names() {
+    for (wrong, right) in [
+        (
+            "name(create.sock_alloc.exit.state) != 'SS_CONECTED'",
+            "name(create.sock_alloc.exit.state) != 'SS_CONNECTED'",
+        ),
+        (
+            "'EMFLIE' != name(exhausted.outcome.returned)",
+            "'ENFILE' != name(exhausted.outcome.returned)",
+        ),
+        (
+            "symbol_name(create.sock_alloc.caller) != '__sock_craete'",
+            "symbol_name(create.sock_alloc.caller) != 'sock_alloc'",
+        ),
+        (
+            "!(symbol(create.sock_alloc.caller) == '__sock_craete+0x1f')",
+            "symbol(create.sock_alloc.caller) == '__sock_create+0x1f'",
+        ),
+        (
+            "function_name(create.sock_alloc.site) != 'nothing'",
+            "function_name(create.sock_alloc.site) != 'sock_alloc'",
+        ),
+        (
+            "(create.outcome.returned == 3 ? name(create.sock_alloc.exit.state) : 'SS_FREE') != 'SS_'",
+            "(create.outcome.returned == 3 ? name(create.sock_alloc.exit.state) : 'SS_FREE') != 'SS_FREE'",
+        ),
+    ] {
+        comes_to(wrong, &evidence(), Verdict::Error, "");
+        comes_to(right, &evidence(), Verdict::Pass, "");
+    }
+    // Where it would have to be there, it is not.
+    let text = "name(create.sock_alloc.exit.state) == 'SS_CONECTED'";
+    comes_to(text, &evidence(), Verdict::Fail, "");
 }

@@ -153,8 +153,8 @@ fn stacks() {
         Verdict::Pass
     );
     for text in [
-        "on_stack(create.sock_alloc.stack, 'inet_create')",
-        "!on_stack(create.sock_alloc.stack, 'inet_create')",
+        "on_stack(create.sock_alloc.stack, 'fd_install')",
+        "!on_stack(create.sock_alloc.stack, 'fd_install')",
         "calls(create.sock_alloc.stack, 'sock_alloc', '__sys_socket')",
     ] {
         assert_eq!(verdict(text), Verdict::Unverified, "{text}");
@@ -182,13 +182,22 @@ fn stacks() {
         });
     }
     assert_eq!(
-        judge_on("!on_stack(create.sock_alloc.stack, 'inet_create')", &lined).verdict,
+        judge_on("!on_stack(create.sock_alloc.stack, 'fd_install')", &lined).verdict,
         Verdict::Pass
     );
     assert_eq!(
-        judge_on("on_stack(create.sock_alloc.stack, 'inet_create')", &lined).verdict,
+        judge_on("on_stack(create.sock_alloc.stack, 'fd_install')", &lined).verdict,
         Verdict::Fail
     );
+    // A misspelt name is on no stack.
+    for text in [
+        "!on_stack(create.sock_alloc.stack, 'fd_isntall')",
+        "!calls(create.sock_alloc.stack, '__sys_socket', 'sock_aloc')",
+    ] {
+        let judgement = judge_on(text, &lined);
+        assert_eq!(judgement.verdict, Verdict::Error, "{text}");
+        assert!(judgement.reason.unwrap().contains("proves nothing"));
+    }
     assert_eq!(
         judge_on(
             "calls(create.sock_alloc.stack, 'sock_alloc', '__sys_socket')",
