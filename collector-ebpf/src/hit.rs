@@ -8,10 +8,7 @@ use aya_ebpf::{
         generated::{bpf_get_func_arg, bpf_get_func_ip, bpf_probe_read_kernel},
     },
 };
-use core::{
-    hint::black_box,
-    mem::{MaybeUninit, offset_of},
-};
+use core::{hint::black_box, mem::offset_of};
 use qed_collector_ebpf::{
     Call, CallKey, Control, MAX_ARGS, ProbeKey, ProbeSpec, SlotKey, act, attachment, counter, side,
 };
@@ -26,6 +23,8 @@ struct Scene {
     spec: *const ProbeSpec,
     probe: u32,
     control: Control,
+    /// 1 if the workload's own task runs, else 0.
+    in_target: u32,
     tgid: u32,
     tid: u32,
 }
@@ -49,76 +48,75 @@ fn scene(site: u64, attachment: u32) -> Option<Scene> {
     let spec = SPECS.get_ptr(probe)?;
     // SAFETY: the verifier knows `spec` as a pointer to a whole map value.
     let acts = unsafe { (*spec).acts };
-    if tgid != control.target_tgid && acts & (act::ANY_TASK | act::FREE) == 0 {
+    let in_target = equal(tgid, control.target_tgid);
+    if in_target | acts & (act::ANY_TASK | act::FREE) == 0 {
         return None;
     }
     Some(Scene {
         spec,
         probe,
         control,
+        in_target,
         tgid,
         tid: ids as u32,
     })
 }
 
 impl Scene {
+    /// What all hits have in common. Nothing in it is a number that the verifier knows, but for `side`: where two
+    /// ways meet, it goes on with one only if it knows the same of both.
     #[inline(always)]
     fn hit(&self, site: u64, side: u32) -> Hit {
+        let zero = self.zero();
         Hit {
             spec: self.spec,
             probe: self.probe,
             experiment: self.control.experiment,
             discard: self.control.discard,
-            in_target: u32::from(self.tgid == self.control.target_tgid),
+            in_target: self.in_target,
             tgid: self.tgid,
             tid: self.tid,
             site,
             side,
-            args: no_args(),
-            args_known: 0,
-            return_value: 0,
-            slot: 0,
-            stack_pointer: 0,
-            registers: 0,
+            args: [zero; MAX_ARGS],
+            args_known: zero as u32,
+            return_value: zero,
+            slot: zero,
+            stack_pointer: zero,
+            registers: zero,
         }
     }
+
+    /// [`ProbeSpec::zero`]
+    #[inline(always)]
+    fn zero(&self) -> u64 {
+        // SAFETY: a whole map value, see `scene`. Volatile, or it would be loaded again for each use.
+        unsafe { (&raw const (*self.spec).zero).read_volatile() }
+    }
 }
 
-/// Zeros, each stored by itself: LLVM would make one call of a byte-wise `memset` of them, which costs
-/// the verifier a few hundred instructions.
+/// 1 or 0, without a branch: each costs the verifier a look at all that follows. The compiler would make one again, if
+/// it knew that the numbers are short.
 #[inline(always)]
-fn no_args() -> [u64; MAX_ARGS] {
-    let mut args = MaybeUninit::<[u64; MAX_ARGS]>::uninit();
-    for index in 0..MAX_ARGS {
-        // SAFETY: inside the array; after the loop all of it is initialised.
-        unsafe { args.as_mut_ptr().cast::<u64>().add(index).write_volatile(0) };
-    }
-    // SAFETY: as above.
-    unsafe { args.assume_init() }
-}
-
-/// The probed function, or in the middle of one the probed instruction; and whether it is a function's
-/// entry, where the stack pointer is the address of the return-address slot.
-#[inline(always)]
-fn site(regs: *mut pt_regs) -> (u64, bool) {
-    // SAFETY: `regs` is the program's context.
-    match unsafe { bpf_get_func_ip(regs.cast()) } {
-        // Not at a function's entry: the trap, or the jump that replaces it, leaves the instruction
-        // pointer one byte behind the probed address.
-        // https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/kprobes/core.c#L1005
-        // https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/kprobes/opt.c#L185
-        0 => (unsafe { (*regs).rip }.wrapping_sub(1), false),
-        address => (address, true),
-    }
+fn equal(a: u32, b: u32) -> u32 {
+    (black_box(u64::from(a ^ b)).wrapping_sub(1) >> 63) as u32
 }
 
 pub fn kernel_entry(regs: *mut pt_regs) {
-    let (site, at_entry) = site(regs);
+    // SAFETY: `regs` is the program's context, whose fields the verifier lets it read.
+    let (function, behind) = unsafe { (bpf_get_func_ip(regs.cast()), (*regs).rip) };
+    // All ones at a function's entry: addresses of the kernel have the highest bit. In the middle of one the helper
+    // gives 0, and the trap, or the jump that replaces it, leaves the instruction pointer one byte behind the probed
+    // address.
+    // https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/kprobes/core.c#L1005
+    // https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/kprobes/opt.c#L185
+    let at_entry = black_box(function as i64 >> 63) as u64;
+    let site = function | behind.wrapping_sub(1) & !at_entry;
     let Some(scene) = scene(site, attachment::KPROBE) else {
         return;
     };
     let mut hit = scene.hit(site, side::ENTRY);
-    // SAFETY: `regs` is the program's context, whose fields the verifier lets it read.
+    // SAFETY: as above.
     unsafe {
         hit.args = [
             (*regs).rdi,
@@ -131,21 +129,20 @@ pub fn kernel_entry(regs: *mut pt_regs) {
         hit.stack_pointer = (*regs).rsp;
     }
     hit.args_known = 1;
-    if at_entry {
-        hit.slot = hit.stack_pointer;
+    hit.registers = as_number(regs.cast());
+    // At a function's entry the stack pointer is the address of the return-address slot.
+    hit.slot = hit.stack_pointer & at_entry;
+    if function != 0 {
         // SAFETY: a whole map value, see `scene`.
         let acts = unsafe { (*scene.spec).acts };
-        remember(&hit, acts);
-    } else {
-        // A 0 that the verifier does not know, or it would look at all that follows once more for it.
-        hit.slot = word(0);
+        remember(&hit, acts, scene.zero());
     }
     report(regs.cast(), &mut hit);
 }
 
 /// Keep the slot, and if the function's return is probed too, the arguments.
 #[inline(always)]
-fn remember(hit: &Hit, acts: u32) {
+fn remember(hit: &Hit, acts: u32, zero: u64) {
     let newest = SlotKey {
         site: hit.site,
         tid: hit.tid,
@@ -159,7 +156,7 @@ fn remember(hit: &Hit, acts: u32) {
             experiment: hit.experiment,
         };
         // SAFETY: the value is this thread's own.
-        let outer_slot = unsafe { SLOTS.get(newest) }.copied().unwrap_or(0);
+        let outer_slot = unsafe { SLOTS.get(newest) }.copied().unwrap_or(zero);
         let call = Call {
             args: hit.args,
             outer_slot,
@@ -174,7 +171,8 @@ fn remember(hit: &Hit, acts: u32) {
 }
 
 pub fn kernel_return(regs: *mut pt_regs) {
-    let (site, _) = site(regs);
+    // SAFETY: `regs` is the program's context. A return probe is of a function.
+    let site = unsafe { bpf_get_func_ip(regs.cast()) };
     let Some(scene) = scene(site, attachment::KPROBE) else {
         return;
     };
@@ -184,6 +182,7 @@ pub fn kernel_return(regs: *mut pt_regs) {
         hit.return_value = (*regs).rax;
         hit.stack_pointer = (*regs).rsp;
     }
+    hit.registers = as_number(regs.cast());
     // RET has taken the slot off the stack, and the trampoline reports the stack pointer as it was then.
     // https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/rethook.c#L83
     let key = CallKey {
@@ -211,20 +210,29 @@ pub fn kernel_return(regs: *mut pt_regs) {
     report(regs.cast(), &mut hit);
 }
 
+/// The mask of a number of arguments, and what it relies on.
+const ARGS_MASK: u32 = 7;
+const _: () = assert!(
+    MAX_ARGS <= ARGS_MASK as usize
+        && offset_of!(Hit, args) + ARGS_MASK as usize * 8 <= offset_of!(Hit, return_value) + 8
+);
+
 #[inline(never)]
 pub fn tracepoint(ctx: *mut c_void, slot: u64) {
     let Some(scene) = scene(slot, attachment::TRACEPOINT) else {
         return;
     };
     let mut hit = scene.hit(slot, side::ENTRY);
-    // SAFETY: a whole map value, see `scene`; the context holds `arg_count` words. They are not read as
-    // fields of the context because the kernel would then refuse tracepoints with fewer than six.
+    // SAFETY: a whole map value, see `scene`; the context holds `arg_count` words, at most MAX_ARGS. They are not read
+    // as fields of the context because the kernel would then refuse tracepoints with fewer than six. A mask bounds them
+    // without a branch; the word more that it would let through lies in the hit, too.
     unsafe {
-        let mut count = (*scene.spec).arg_count;
-        if count > MAX_ARGS as u32 {
-            count = MAX_ARGS as u32;
-        }
-        bpf_probe_read_kernel(hit.args.as_mut_ptr().cast(), count * 8, ctx);
+        let count = (*scene.spec).arg_count & ARGS_MASK;
+        bpf_probe_read_kernel(
+            (&raw mut hit).byte_add(offset_of!(Hit, args)).cast(),
+            count * 8,
+            ctx,
+        );
     }
     hit.args_known = 1;
     // SAFETY: as above.
@@ -248,6 +256,17 @@ fn word(address: u64) -> u64 {
     // SAFETY: the helper writes 8 bytes, zeros when it fails.
     unsafe { bpf_probe_read_kernel((&raw mut word).cast(), 8, address as *const c_void) };
     word
+}
+
+/// The address of the context as a plain number, which the verifier lets us add to: a copy made by a
+/// helper has lost its pointer type.
+#[inline(always)]
+fn as_number(ctx: *mut c_void) -> u64 {
+    let pointer = ctx as u64;
+    let mut number = 0u64;
+    // SAFETY: source and destination are 8 bytes of this program's stack.
+    unsafe { bpf_probe_read_kernel((&raw mut number).cast(), 8, (&raw const pointer).cast()) };
+    number
 }
 
 #[inline(never)]

@@ -19,6 +19,8 @@ pub const MAX_READ_BYTES: usize = 64;
 pub const MAX_FRAMES: usize = 24;
 /// Arguments that the x86-64 System V ABI passes in registers.
 pub const MAX_ARGS: usize = 6;
+/// [`ProbeSpec::object_arg`] of a probe whose object is what the function returns.
+pub const OBJECT_IS_RETURN: u32 = MAX_ARGS as u32;
 /// Distinct probes of all experiments of one capture.
 pub const MAX_PROBES: usize = 512;
 /// Experiments of one capture.
@@ -98,24 +100,20 @@ pub mod side {
 pub mod act {
     /// Send signal [`ProbeSpec::signal`](super::ProbeSpec::signal) to the workload when `signal_side` is reached.
     pub const SIGNAL: u32 = 1 << 0;
-    /// Remember the object whose address is argument `object_arg` (or the return value, see
-    /// [`OBJECT_IS_RETURN`]) as allocated by the workload. A NULL object is reported and not remembered.
+    /// Remember the object whose address is argument `object_arg` as allocated by the workload. A NULL object is
+    /// reported and not remembered.
     pub const ALLOCATE: u32 = 1 << 1;
     /// Report the hit only if argument `object_arg` is a remembered object, whoever runs, and forget it.
     pub const FREE: u32 = 1 << 2;
-    /// `object_arg` is not used: the object is the return value.
-    pub const OBJECT_IS_RETURN: u32 = 1 << 3;
     /// Report this hit whoever runs (for probes in contexts that no task owns). Implies no filter.
-    pub const ANY_TASK: u32 = 1 << 4;
-    /// Keep a kernel stack with each event.
-    pub const STACK: u32 = 1 << 5;
+    pub const ANY_TASK: u32 = 1 << 3;
     /// An LSM hook: refuse with errno `deny_errno`.
-    pub const DENY: u32 = 1 << 6;
+    pub const DENY: u32 = 1 << 4;
     /// A `sys_enter`/`sys_exit` tracepoint: report only system call number `syscall`.
-    pub const SYSCALL: u32 = 1 << 7;
+    pub const SYSCALL: u32 = 1 << 5;
     /// A return probe is on the function too: keep the arguments of each call until it returns.
     /// The loader sets this from the attach request.
-    pub const RETURNS: u32 = 1 << 8;
+    pub const RETURNS: u32 = 1 << 6;
 }
 
 /// One probe of one experiment.
@@ -128,25 +126,24 @@ pub struct ProbeSpec {
     pub signal: u32,
     /// [`side`] at which the signal is sent.
     pub signal_side: u32,
-    /// Argument position of the object for [`act::ALLOCATE`] and [`act::FREE`].
+    /// Argument position of the object for [`act::ALLOCATE`] and [`act::FREE`]; [`OBJECT_IS_RETURN`]: the return value.
     pub object_arg: u32,
     /// Positive errno for [`act::DENY`], 1 to 4095.
     pub deny_errno: u32,
     /// System call number for [`act::SYSCALL`].
     pub syscall: u32,
-    /// How many of `entry_reads` count.
-    pub entry_count: u32,
-    /// How many of `return_reads` count.
-    pub return_count: u32,
+    /// How many of `reads` count, by [`side`].
+    pub read_counts: [u32; 2],
     /// Tracepoints and LSM hooks: how many arguments there are, at most [`MAX_ARGS`] are taken. What lies
     /// behind the last one is not an argument, and reading it would report stale stack.
     pub arg_count: u32,
     /// Explicit padding.
     pub reserved: u32,
-    /// Read when the function is entered, or at the tracepoint.
-    pub entry_reads: [ReadSpec; MAX_READS],
-    /// Read when the function returns.
-    pub return_reads: [ReadSpec; MAX_READS],
+    /// Always 0. The programs load their zeros from here: to the kernel's verifier these are numbers like any other,
+    /// so that it does not look at what follows once for each of them that may be 0 and once more where it is not.
+    pub zero: u64,
+    /// What to read, by [`side`]: when the function is entered (or at the tracepoint), and when it returns.
+    pub reads: [[ReadSpec; MAX_READS]; 2],
 }
 
 impl ReadSpec {
@@ -175,12 +172,11 @@ impl ProbeSpec {
             object_arg: 0,
             deny_errno: 0,
             syscall: 0,
-            entry_count: 0,
-            return_count: 0,
+            read_counts: [0; 2],
             arg_count: 0,
             reserved: 0,
-            entry_reads: [ReadSpec::zero(); MAX_READS],
-            return_reads: [ReadSpec::zero(); MAX_READS],
+            zero: 0,
+            reads: [[ReadSpec::zero(); MAX_READS]; 2],
         }
     }
 }
@@ -277,12 +273,20 @@ pub struct Event {
     pub tgid: u32,
     /// Thread id of the task that ran.
     pub tid: u32,
-    /// How many of `stack` count, or a negative errno.
-    pub stack_len: i32,
+    /// Bytes of `stack` that count, or a negative errno.
+    pub stack_bytes: i32,
     /// 1 if `args` of a return event are those saved at its entry; 0 if the entry was not seen.
     pub args_known: u32,
     /// Name of the task that ran.
     pub comm: [u8; 16],
+}
+
+impl Event {
+    /// The return addresses in [`Event::stack`]; none if the kernel could give none.
+    pub fn frames(&self) -> &[u64] {
+        let count = usize::try_from(self.stack_bytes).unwrap_or(0) / size_of::<u64>();
+        self.stack.get(..count).unwrap_or(&self.stack)
+    }
 }
 
 /// Indices of the per-CPU counters that say what did not arrive.
@@ -295,7 +299,7 @@ pub mod counter {
     pub const OBJECT_TABLE_FULL: u32 = 2;
     /// `bpf_send_signal` failed.
     pub const SIGNAL_FAILED: u32 = 3;
-    /// Signals sent.
+    /// Signals sent. The programs rely on its place behind the failures.
     pub const SIGNAL_SENT: u32 = 4;
     /// LSM denials returned.
     pub const DENIED: u32 = 5;
@@ -379,7 +383,7 @@ mod tests {
         assert_eq!(size_of::<ReadSpec>(), 8 + 4 + 4 + 4 * MAX_HOPS + 4 * 4);
         assert_eq!(
             size_of::<ProbeSpec>(),
-            10 * 4 + 2 * MAX_READS * size_of::<ReadSpec>()
+            10 * 4 + 8 + 2 * MAX_READS * size_of::<ReadSpec>()
         );
         assert_eq!(size_of::<ProbeKey>(), 16);
         assert_eq!(size_of::<Control>(), 16);

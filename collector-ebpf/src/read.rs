@@ -1,5 +1,7 @@
 //! Following a [`ReadSpec`], and reading on demand.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     cty::{c_long, c_void},
     helpers::generated::{
@@ -129,36 +131,41 @@ unsafe fn load(spec: *const ReadSpec, address: u64, value: *mut u8) -> i32 {
     }
 }
 
-/// The pointer stored at a kernel address.
+/// The pointer stored at a kernel address, and whether it could not be read.
 #[inline(always)]
-fn pointer(address: u64) -> Result<u64, i32> {
-    let mut word = 0u64;
-    // SAFETY: the destination is 8 bytes of this program's stack.
-    let result =
-        unsafe { bpf_probe_read_kernel((&raw mut word).cast(), 8, address as *const c_void) };
-    if result < 0 {
-        return Err(result as i32);
+fn pointer(address: u64, failed: &mut c_long) -> u64 {
+    let mut word = MaybeUninit::<u64>::uninit();
+    // SAFETY: the helper writes all 8 bytes, zeros when it fails.
+    unsafe {
+        *failed |= bpf_probe_read_kernel(word.as_mut_ptr().cast(), 8, address as *const c_void);
+        word.assume_init()
     }
-    Ok(word)
 }
 
-/// The `struct file` that the current task holds at a descriptor.
+/// The `struct file` that the current task holds at a descriptor. What cannot be read is 0, from where nothing can be
+/// read either: so one look at the end is enough, and spares the verifier the branches.
 #[inline(always)]
 fn file(fd: u64) -> Result<u64, i32> {
     let walk = FD_WALK.get(0).ok_or(EINVAL)?;
     // SAFETY: a helper without arguments.
     let task = unsafe { bpf_get_current_task() };
-    let files = pointer(task.wrapping_add(u64::from(walk.task_files)))?;
-    let table = pointer(files.wrapping_add(u64::from(walk.files_fdt)))?;
-    let limit = pointer(table.wrapping_add(u64::from(walk.fdt_max_fds)))? as u32;
-    if fd >= u64::from(limit) {
+    let mut failed = 0;
+    let files = pointer(task.wrapping_add(u64::from(walk.task_files)), &mut failed);
+    let table = pointer(files.wrapping_add(u64::from(walk.files_fdt)), &mut failed);
+    let limit = pointer(table.wrapping_add(u64::from(walk.fdt_max_fds)), &mut failed) as u32;
+    let entries = pointer(table.wrapping_add(u64::from(walk.fdt_fd)), &mut failed);
+    if failed != 0 {
+        return Err(EFAULT);
+    }
+    // Behind the end of the table may be anything, and nobody looks at it.
+    let file = pointer(entries.wrapping_add(fd.wrapping_mul(8)), &mut failed);
+    if fd >= u64::from(limit) || failed == 0 && file == 0 {
         return Err(EBADF);
     }
-    let entries = pointer(table.wrapping_add(u64::from(walk.fdt_fd)))?;
-    match pointer(entries.wrapping_add(fd * 8))? {
-        0 => Err(EBADF),
-        file => Ok(file),
+    if failed != 0 {
+        return Err(EFAULT);
     }
+    Ok(file)
 }
 
 /// The return-address slot of the newest call of `function`, if that call's frame can still be there:

@@ -12,7 +12,7 @@ use aya_ebpf::{
 };
 use core::mem::offset_of;
 use qed_collector_ebpf::{
-    Event, MAX_ARGS, MAX_FRAMES, MAX_READS, Object, ProbeSpec, act, counter, side,
+    Event, MAX_ARGS, MAX_FRAMES, OBJECT_IS_RETURN, Object, ProbeSpec, act, counter, side,
 };
 
 use crate::{
@@ -34,7 +34,7 @@ pub struct Hit {
     pub slot: u64,
     /// Stack pointer of a kprobe or return probe, else 0.
     pub stack_pointer: u64,
-    /// Address of the registers where the context is not that itself, else 0.
+    /// Address of the registers, if there are any, else 0.
     pub registers: u64,
     pub probe: u32,
     pub experiment: u32,
@@ -52,7 +52,8 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
     let spec = hit.spec;
     // SAFETY: a whole map value, and the verifier follows the pointer through the stack.
     let acts = unsafe { (*spec).acts };
-    let mut object = 0;
+    // SAFETY: as above.
+    let mut object = unsafe { (*spec).zero };
     if acts & (act::ALLOCATE | act::FREE) != 0 {
         let Some(found) = object_of(hit, acts) else {
             return;
@@ -64,11 +65,9 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
         let (signal, at) = unsafe { ((*spec).signal, (*spec).signal_side) };
         if at == hit.side {
             // SAFETY: a helper without pointers.
-            if unsafe { bpf_send_signal(signal) } == 0 {
-                count(counter::SIGNAL_SENT);
-            } else {
-                count(counter::SIGNAL_FAILED);
-            }
+            let result = unsafe { bpf_send_signal(signal) };
+            // -1 for a failure, and no branch.
+            count(counter::SIGNAL_SENT.wrapping_add((result >> 63) as u32));
         }
     }
     let Some(mut entry) = EVENTS.reserve::<Event>(0) else {
@@ -84,14 +83,12 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
         (*event).args = hit.args;
         (*event).return_value = hit.return_value;
         (*event).stack_pointer = hit.slot;
-        (*event).return_slot = 0;
-        if hit.slot != 0 {
-            bpf_probe_read_kernel(
-                (&raw mut (*event).return_slot).cast(),
-                8,
-                hit.slot as *const c_void,
-            );
-        }
+        // At 0 nothing can be read, and the helper then leaves a 0.
+        bpf_probe_read_kernel(
+            (&raw mut (*event).return_slot).cast(),
+            8,
+            hit.slot as *const c_void,
+        );
         (*event).object = object;
         (*event).probe = hit.probe;
         (*event).experiment = hit.experiment;
@@ -101,42 +98,25 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
         (*event).tid = hit.tid;
         (*event).args_known = hit.args_known;
         bpf_get_current_comm((&raw mut (*event).comm).cast(), 16);
-        (*event).stack_len = 0;
-        if acts & act::STACK != 0 {
-            let bytes = bpf_get_stack(
-                ctx,
-                (&raw mut (*event).stack).cast(),
-                (MAX_FRAMES * 8) as u32,
-                0,
-            );
-            (*event).stack_len = if bytes < 0 {
-                bytes as i32
-            } else {
-                (bytes / 8) as i32
-            };
-        }
-        let (list, wanted) = if hit.side == side::RETURN {
-            (&raw const (*spec).return_reads, (*spec).return_count)
-        } else {
-            (&raw const (*spec).entry_reads, (*spec).entry_count)
+        (*event).stack_bytes = bpf_get_stack(
+            ctx,
+            (&raw mut (*event).stack).cast(),
+            (MAX_FRAMES * 8) as u32,
+            0,
+        ) as i32;
+        let side = (hit.side & side::RETURN) as usize;
+        let mut reads = Reads {
+            list: (&raw const (*spec).reads[side]).cast(),
+            event,
+            registers: hit.registers,
+            stack_pointer: hit.stack_pointer,
         };
-        if wanted != 0 {
-            let mut reads = Reads {
-                list: list.cast(),
-                event,
-                registers: hit.registers,
-                stack_pointer: hit.stack_pointer,
-            };
-            if hit.registers == 0 && hit.stack_pointer != 0 {
-                reads.registers = as_number(ctx);
-            }
-            let wanted = if wanted > MAX_READS as u32 {
-                MAX_READS as u32
-            } else {
-                wanted
-            };
-            bpf_loop(wanted, read_one as *mut c_void, (&raw mut reads).cast(), 0);
-        }
+        bpf_loop(
+            (*spec).read_counts[side],
+            read_one as *mut c_void,
+            (&raw mut reads).cast(),
+            0,
+        );
     }
     if hit.discard == 0 {
         entry.submit(0);
@@ -145,15 +125,24 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
     }
 }
 
+const _: () = assert!(counter::SIGNAL_FAILED + 1 == counter::SIGNAL_SENT);
+
+/// The mask of a position of an object, and what it relies on.
+const OBJECT_MASK: u32 = 7;
+const _: () = assert!(
+    OBJECT_IS_RETURN <= OBJECT_MASK
+        && offset_of!(Hit, args) + OBJECT_IS_RETURN as usize * 8 == offset_of!(Hit, return_value)
+        && offset_of!(Hit, args) + (OBJECT_MASK as usize + 1) * 8 <= size_of::<Hit>()
+);
+
 /// The object that the hit allocates or frees; `None` when a free is nobody's business.
 #[inline(always)]
 fn object_of(hit: &Hit, acts: u32) -> Option<u64> {
-    let object = if acts & act::OBJECT_IS_RETURN != 0 {
-        hit.return_value
-    } else {
-        // SAFETY: a whole map value.
-        let position = unsafe { (*hit.spec).object_arg } as usize;
-        *hit.args.get(position)?
+    // SAFETY: a whole map value; the mask keeps the load inside of the hit, where the return value follows the arguments.
+    let (object, zero) = unsafe {
+        let position = ((*hit.spec).object_arg & OBJECT_MASK) as usize;
+        let first = (&raw const *hit).byte_add(offset_of!(Hit, args));
+        (*first.cast::<u64>().add(position), (*hit.spec).zero)
     };
     if acts & act::FREE != 0 {
         // SAFETY: a stale copy is harmless, for `remove` decides.
@@ -172,7 +161,8 @@ fn object_of(hit: &Hit, acts: u32) -> Option<u64> {
             count(counter::OBJECT_TABLE_FULL);
         }
     }
-    Some(object)
+    // The compiler knows that it may be 0 here; the verifier must not.
+    Some(object | zero)
 }
 
 /// Zero the stack, the values and the results, which lie next to each other: a reserved record still
@@ -193,15 +183,4 @@ unsafe fn clear(event: *mut Event) {
             core::ptr::null(),
         );
     }
-}
-
-/// The address of the context as a plain number, which the verifier lets us add to: a copy made by a
-/// helper has lost its pointer type.
-#[inline(always)]
-fn as_number(ctx: *mut c_void) -> u64 {
-    let pointer = ctx as u64;
-    let mut number = 0u64;
-    // SAFETY: source and destination are 8 bytes of this program's stack.
-    unsafe { bpf_probe_read_kernel((&raw mut number).cast(), 8, (&raw const pointer).cast()) };
-    number
 }

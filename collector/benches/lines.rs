@@ -48,14 +48,7 @@ fn measure(name: &str) -> anyhow::Result<()> {
     let (mut calls, mut functions) = (BTreeSet::new(), BTreeSet::new());
     for record in raw.experiments.iter().flat_map(|e| &e.events) {
         let event = parse_event(&record.0)?;
-        let frames = usize::try_from(event.stack_len).unwrap_or(0);
-        calls.extend(
-            event
-                .stack
-                .iter()
-                .take(frames)
-                .map(|live| live.wrapping_sub(slide)),
-        );
+        calls.extend(event.frames().iter().map(|live| live.wrapping_sub(slide)));
         functions.insert(event.site.wrapping_sub(slide));
     }
     let (mut first, mut again, mut found) = (Vec::new(), Vec::new(), 0);

@@ -43,10 +43,10 @@ fn spec(acts: u32, reads: &[ReadSpec]) -> ProbeSpec {
         acts,
         syscall: libc::SYS_socket as u32,
         object_arg: 1,
-        entry_count: reads.len() as u32,
+        read_counts: [reads.len() as u32, 0],
         ..ProbeSpec::zero()
     };
-    spec.entry_reads[..reads.len()].copy_from_slice(reads);
+    spec.reads[0][..reads.len()].copy_from_slice(reads);
     spec
 }
 
@@ -112,7 +112,7 @@ async fn a_socket_is_seen_through_tracepoints() {
     let specs = [
         spec(act::SYSCALL, &[]),
         spec(act::SYSCALL, &exit_reads),
-        spec(act::ALLOCATE | act::STACK, &[]),
+        spec(act::ALLOCATE, &[]),
         spec(act::FREE, &[]),
     ];
     let setup = Setup {
@@ -223,7 +223,7 @@ async fn a_socket_is_seen_through_tracepoints() {
     let allocation = of(2)
         .into_iter()
         .filter(|event| {
-            let frames = event.stack[..event.stack_len.max(0) as usize].iter();
+            let frames = event.frames().iter();
             frames.copied().any(|frame| name(frame) == "sock_alloc")
         })
         .find(|event| (event.object..event.object + 4096).contains(&socket));

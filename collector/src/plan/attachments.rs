@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use qed_collector_ebpf::{MAX_READS, ProbeSpec, ReadSpec};
+use qed_collector_ebpf::{MAX_READS, ProbeSpec, ReadSpec, side};
 
 use crate::probes::{Attach, Use};
 
@@ -85,11 +85,8 @@ impl Attachments {
     /// Adds a read at the entry or the return and says which slot it has; equal reads share one.
     pub fn read(&mut self, usage: usize, exit: bool, read: ReadSpec) -> Result<usize, Full> {
         let spec = &mut self.uses[usage].spec;
-        let (reads, count) = if exit {
-            (&mut spec.return_reads, &mut spec.return_count)
-        } else {
-            (&mut spec.entry_reads, &mut spec.entry_count)
-        };
+        let side = if exit { side::RETURN } else { side::ENTRY } as usize;
+        let (reads, count) = (&mut spec.reads[side], &mut spec.read_counts[side]);
         let used = *count as usize;
         if let Some(slot) = reads[..used].iter().position(|other| *other == read) {
             return Ok(slot);

@@ -1,6 +1,6 @@
 //! Planning one probe.
 
-use qed_collector_ebpf::act;
+use qed_collector_ebpf::{MAX_ARGS, OBJECT_IS_RETURN, act};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{
@@ -435,7 +435,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     fn acts(&mut self, probe: &Probe, place: &Place<'a>, usage: usize) -> Result<(), String> {
-        let mut acts = act::STACK;
+        let mut acts = 0;
         let mut object_arg = 0;
         if let Some(object) = probe.allocates.as_ref().or(probe.frees.as_ref()) {
             acts |= if probe.allocates.is_some() {
@@ -444,7 +444,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 act::FREE
             };
             if object == "return" {
-                acts |= act::OBJECT_IS_RETURN;
+                object_arg = OBJECT_IS_RETURN;
             } else {
                 let position = place
                     .parameters
@@ -463,6 +463,12 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                             names.join(", ")
                         )
                     })?;
+                if position >= MAX_ARGS {
+                    return Err(format!(
+                        "its argument `{object}` is number {}, and only {MAX_ARGS} come in registers",
+                        position + 1
+                    ));
+                }
                 object_arg = position as u32;
             }
         }

@@ -16,10 +16,8 @@ const PLUMBING: &[&str] = &[
 
 /// The frames of an event, the innermost first; empty if the kernel could give none.
 pub fn frames(event: &Event, names: &dyn Names) -> Vec<Frame> {
-    let count = usize::try_from(event.stack_len)
-        .unwrap_or(0)
-        .min(event.stack.len());
-    let mut frames: Vec<Frame> = event.stack[..count]
+    let mut frames: Vec<Frame> = event
+        .frames()
         .iter()
         .enumerate()
         .map(|(depth, &address)| {
