@@ -182,6 +182,21 @@ impl<'a> Btf<'a> {
         }
         Ok(())
     }
+
+    /// Call `visit` with the bytes from each `wanted` name on, of this BTF and its base: the name, a NUL, and more.
+    pub(super) fn each_text(&self, wanted: Wanted, visit: &mut dyn FnMut(&'a [u8])) {
+        if let Some(base) = self.base() {
+            base.each_text(wanted, visit);
+        }
+        for (_, kind, name) in self.heads() {
+            if name != 0
+                && wanted.accepts(kind)
+                && let Some(text) = self.string(name)
+            {
+                visit(text);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Names like a name that does not exist.
 
-use super::{Btf, BtfError, Wanted};
+use super::{Btf, Wanted};
 
 /// At most so many suggestions.
 const MAX_SUGGESTIONS: usize = 3;
@@ -10,9 +10,14 @@ fn letters(name: &str) -> u64 {
     name.bytes().fold(0, |set, byte| set | 1 << (byte & 63))
 }
 
+/// The greatest distance at which another name may be what was meant by `name`.
+fn limit(name: &str) -> usize {
+    (name.len() / 3).clamp(1, 4)
+}
+
 /// The names of `among` nearest to `name`, the nearest first, at most three; none that is too far to be meant.
 pub fn nearest<'n>(name: &str, among: impl IntoIterator<Item = &'n str>) -> Vec<String> {
-    let limit = (name.len() / 3).clamp(1, 4);
+    let limit = limit(name);
     let wanted = letters(name);
     let mut near: Vec<(usize, &str)> = among
         .into_iter()
@@ -51,11 +56,21 @@ fn apart(one: &str, other: &str) -> usize {
 
 impl Btf<'_> {
     /// Existing `wanted` names like `name`, the nearest first, at most three. Looks at every type, so it
-    /// is for messages only.
-    pub fn nearest(&self, wanted: Wanted, name: &str) -> Result<Vec<String>, BtfError> {
+    /// is for messages only. A damaged name is nobody's neighbour.
+    pub fn nearest(&self, wanted: Wanted, name: &str) -> Vec<String> {
+        let limit = limit(name);
+        let shortest = name.len().saturating_sub(limit);
         let mut names = Vec::new();
-        self.each(wanted, &mut |_, other| names.push(other))?;
-        Ok(nearest(name, names))
+        self.each_text(wanted, &mut |text| {
+            // Most names are too short or too long, which a look at where this one should end tells.
+            let ends = text.get(shortest..).unwrap_or_default();
+            if ends[..ends.len().min(name.len() + limit + 1 - shortest)].contains(&0)
+                && let Some(Ok(other)) = text.split(|&byte| byte == 0).next().map(str::from_utf8)
+            {
+                names.push(other);
+            }
+        });
+        nearest(name, names)
     }
 }
 

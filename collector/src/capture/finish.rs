@@ -265,11 +265,11 @@ fn readings_of_vmlinux(
         Some(Err(error)) => return Err(error.to_string()),
         None => return Err("it was not read".into()),
     };
-    let addresses = |name: &String| table.named(name).map(|s| s.address).collect();
-    Ok((
-        file_name(&vmlinux.path),
-        symbols.iter().map(addresses).collect(),
-    ))
+    let found = table.named(symbols.iter().map(String::as_str));
+    let addresses = symbols
+        .iter()
+        .map(|name| found.rows(name).iter().map(|s| s.address).collect());
+    Ok((file_name(&vmlinux.path), addresses.collect()))
 }
 
 fn image_base(path: &Path) -> Result<ImageBase, Reason> {

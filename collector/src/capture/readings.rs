@@ -5,6 +5,8 @@
 use qed_evidence::document::{Reader, Reading};
 use qed_evidence::value::{Datum, Value};
 
+use crate::symbols::named::Named;
+
 /// What was read, as far as it was.
 pub struct Read<'a> {
     /// The symbols to look for.
@@ -47,22 +49,18 @@ pub fn readings(read: &Read<'_>) -> Vec<Reading> {
         "release",
         release,
     );
-    for symbol in read.symbols {
-        list.table(Reader::Machine, "/proc/kallsyms", symbol, &read.kallsyms);
-    }
+    list.table(Reader::Machine, "/proc/kallsyms", &read.kallsyms);
     let offset = read.offset.clone();
     let offset = offset.map(|offset| (None, format!("KERNELOFFSET={offset:x}")));
     list.live("/proc/kcore", "VMCOREINFO", offset);
     let physical = read.physical.clone();
     let physical = physical.map(|(number, line)| (Some(number), line.to_owned()));
     list.live("/proc/iomem", "Kernel code", physical);
-    for symbol in read.symbols {
-        let (file, text) = match &read.system_map {
-            Ok((file, text)) => (*file, Ok(*text)),
-            Err(reason) => ("System.map", Err(reason.clone())),
-        };
-        list.table(Reader::Builder, file, symbol, &text);
-    }
+    let (file, text) = match &read.system_map {
+        Ok((file, text)) => (*file, Ok(*text)),
+        Err(reason) => ("System.map", Err(reason.clone())),
+    };
+    list.table(Reader::Builder, file, &text);
     for (index, symbol) in read.symbols.iter().enumerate() {
         match &read.vmlinux {
             Ok((file, addresses)) => {
@@ -138,20 +136,31 @@ impl List<'_> {
         self.add(Reader::Machine, file, key, found);
     }
 
-    /// Adds the lines of a table of symbols (`ADDRESS KIND NAME`, then perhaps a module) that name `symbol`.
-    fn table(&mut self, by: Reader, file: &str, symbol: &str, text: &Result<&str, String>) {
-        let found: Vec<Result<_, String>> = match text {
-            Err(reason) => vec![Err(reason.clone())],
-            Ok(text) => {
-                let names = |line: &str| line.split_ascii_whitespace().nth(2) == Some(symbol);
-                numbered(text, names).map(Ok).collect()
+    /// Adds the lines of a table of symbols (`ADDRESS KIND NAME`, then perhaps a module) that name ours.
+    fn table(&mut self, by: Reader, file: &str, text: &Result<&str, String>) {
+        let lines = text.as_ref().map_or("", |text| *text).lines();
+        let rows = (1..).zip(lines).filter_map(|(number, line)| {
+            let name = line.split_ascii_whitespace().nth(2)?;
+            Some((name, (number, line)))
+        });
+        let named = Named::of(self.read.symbols.iter().map(String::as_str), rows);
+        for symbol in self.read.symbols {
+            let mut found: Vec<Result<_, String>> = named
+                .rows(symbol)
+                .iter()
+                .map(|(number, line)| Ok((Some(*number), (*line).to_owned())))
+                .collect();
+            if found.is_empty() {
+                found.push(Err(match text {
+                    Ok(_) => format!("it does not name {symbol}"),
+                    Err(reason) => reason.clone(),
+                }));
             }
-        };
-        let none = || vec![Err(format!("it does not name {symbol}"))];
-        for found in if found.is_empty() { none() } else { found } {
-            match by {
-                Reader::Machine => self.live(file, symbol, found),
-                Reader::Builder => self.add(by, file, symbol, found),
+            for found in found {
+                match by {
+                    Reader::Machine => self.live(file, symbol, found),
+                    Reader::Builder => self.add(by, file, symbol, found),
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::symbols::elf::StaticSymbols;
 use crate::symbols::kallsyms::{Kallsyms, Symbol};
+use crate::symbols::named::Named;
 use crate::symbols::system_map::SystemMap;
 
 /// The static side: names at static addresses of the core image, by address.
@@ -71,10 +72,10 @@ impl<'a> StaticTable<'a> {
 
     /// From the symbols of a vmlinux.
     pub fn from_elf(symbols: &StaticSymbols<'a>) -> Result<Self, CompareError> {
+        let ends = symbols.named(["_text", "_end"]);
         let one = |name| {
-            symbols
-                .named(name)
-                .next()
+            let first = ends.rows(name).first();
+            first
                 .map(|s| s.address)
                 .ok_or(CompareError::NoImage("static"))
         };
@@ -106,13 +107,12 @@ impl<'a> StaticTable<'a> {
         self.base
     }
 
-    /// Static addresses of a name, ascending.
-    pub fn addresses(&self, name: &str) -> Vec<u64> {
-        self.rows
-            .iter()
-            .filter(|row| row.1 == name)
-            .map(|row| row.0)
-            .collect()
+    /// Static addresses of each of `names`, ascending.
+    pub fn addresses<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Named<'n, u64> {
+        Named::of(
+            names,
+            self.rows.iter().map(|&(address, name)| (name, address)),
+        )
     }
 
     fn holds(&self, address: u64, name: &str) -> bool {

@@ -388,13 +388,13 @@ fn per_symbol(
         .zip(sources)
         .find(|(_, source)| source.slide.is_ok())
         .and_then(|(s, _)| s.table.as_ref().ok());
+    let fixed = table.map(|table| table.addresses(inputs.names.iter().copied()));
     let find = |name: &str| -> Result<SymbolSlide, String> {
         let live = inputs.live.as_ref().map_err(ToString::to_string)?;
-        let table = table.ok_or("no static symbol table of this build is at hand")?;
-        match (
-            live.lookup(name).as_slice(),
-            table.addresses(name).as_slice(),
-        ) {
+        let fixed = fixed
+            .as_ref()
+            .ok_or("no static symbol table of this build is at hand")?;
+        match (live.lookup(name).as_slice(), fixed.rows(name)) {
             ([live], [fixed]) => {
                 let slide = live
                     .checked_sub(*fixed)

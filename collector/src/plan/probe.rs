@@ -162,10 +162,9 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     }
                     [] if found.is_empty() => {
                         // Looks at every name of the kernel, so once per name and not once per experiment.
-                        let near = self.attachments.nearest(name, || {
-                            btf.nearest(crate::btf::Wanted::Function, name)
-                                .unwrap_or_default()
-                        });
+                        let near = self
+                            .attachments
+                            .nearest(name, || btf.nearest(crate::btf::Wanted::Function, name));
                         let near = near.map(|n| format!("; the nearest name is `{n}`"));
                         return Err(format!(
                             "{NO_SUCH} function `{name}`{}",

@@ -6,6 +6,7 @@ use object::{Endianness, SymbolIndex};
 use thiserror::Error;
 
 use super::build_id::{BuildId, NoteError};
+use super::named::Named;
 
 type Header = FileHeader64<Endianness>;
 
@@ -161,11 +162,12 @@ impl<'a> StaticSymbols<'a> {
         &self.symbols
     }
 
-    /// All of that name, by address.
-    pub fn named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s StaticSymbol<'a>> {
-        self.symbols
-            .iter()
-            .filter(move |symbol| symbol.name == name)
+    /// All of those names, by address.
+    pub fn named<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Named<'n, &StaticSymbol<'a>> {
+        Named::of(names, self.symbols.iter().map(|one| (one.name, one)))
     }
 
     /// The functions whose size says that they hold `address`.

@@ -1,12 +1,15 @@
 //! The running kernel's symbol table, `/proc/kallsyms`.
 //!
 //! The whole text stays in one buffer and every symbol is a range of it: a table of 90,000 to 155,000 names
-//! costs one allocation for the text and one for the index. Nothing is hashed; looking a name up is a scan of
-//! the index that compares the length first, which is faster than building a map that a capture asks for two
-//! dozen names.
+//! costs one allocation for the text, one for the index, and at the first question for a name one for their hashes. A
+//! capture asks some sixty names of each table, and a scan for each would take longer than all the rest of planning.
 
+use std::hash::BuildHasher;
 use std::ops::Range;
+use std::sync::OnceLock;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -120,6 +123,8 @@ pub struct Kallsyms {
     pub(super) text: String,
     /// By address; symbols of one address keep the order of the text.
     pub(super) entries: Vec<Entry>,
+    /// Positions in `entries`, by the hash of their names.
+    names: OnceLock<HashTable<u32>>,
     pub(super) image: Range<u64>,
     pub(super) parts: Vec<Range<u64>>,
 }
@@ -151,6 +156,7 @@ impl Kallsyms {
         let mut table = Self {
             text,
             entries,
+            names: OnceLock::new(),
             image: 0..0,
             parts: Vec::new(),
         };
@@ -186,16 +192,31 @@ impl Kallsyms {
     }
 
     /// All symbols of that name, by address: several where static functions or data share a name.
-    pub fn symbols_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Symbol<'a>> {
-        let bytes = self.text.as_bytes();
-        self.entries
-            .iter()
-            .filter(move |entry| {
-                let start = entry.name as usize;
-                usize::from(entry.name_len) == name.len()
-                    && bytes.get(start..start + name.len()) == Some(name.as_bytes())
-            })
-            .map(|entry| self.symbol(entry))
+    pub fn symbols_named<'a>(&'a self, name: &str) -> impl Iterator<Item = Symbol<'a>> {
+        let names = self.names.get_or_init(|| self.hash_names());
+        let mut found: Vec<u32> = names
+            .iter_hash(hash(name.as_bytes()))
+            .copied()
+            .filter(|&at| self.name_at(at) == name.as_bytes())
+            .collect();
+        found.sort_unstable();
+        found
+            .into_iter()
+            .map(|at| self.symbol(&self.entries[at as usize]))
+    }
+
+    fn hash_names(&self) -> HashTable<u32> {
+        let mut names = HashTable::with_capacity(self.entries.len());
+        // A text of at most 4 GiB holds fewer symbols than that.
+        for at in 0..self.entries.len() as u32 {
+            names.insert_unique(hash(self.name_at(at)), at, |&at| hash(self.name_at(at)));
+        }
+        names
+    }
+
+    fn name_at(&self, at: u32) -> &[u8] {
+        let entry = &self.entries[at as usize];
+        &self.text.as_bytes()[entry.name as usize..][..usize::from(entry.name_len)]
     }
 
     /// Addresses in the core image with that name, ascending and without repetition. More than one means that
@@ -230,6 +251,11 @@ impl Kallsyms {
             _ => 0..0,
         }
     }
+}
+
+/// Fixed: nobody who could choose a kernel's names would gain from slowing their reader down.
+fn hash(name: &[u8]) -> u64 {
+    FixedState::default().hash_one(name)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod kallsyms_resolve;
 pub mod kcore;
 pub mod lines;
 pub mod mapping;
+pub mod named;
 pub mod running;
 pub mod system_map;
 

@@ -62,7 +62,7 @@ impl Compiler<'_, '_, '_> {
     ) -> Result<TypeId, ExprError> {
         let found = self.btf().find(wanted, name);
         let Some((&first, others)) = found.split_first() else {
-            let near = self.btf().nearest(wanted, name).at(span)?;
+            let near = self.btf().nearest(wanted, name);
             let reason = format!("this kernel has no {what} `{name}`");
             return Err(ExprError::new(ErrorClass::Unknown, span, reason).near(near));
         };

@@ -1,0 +1,45 @@
+//! Several names in one look at a table.
+
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
+/// What a table has under each of a few names.
+pub struct Named<'n, T>(HashMap<&'n str, Vec<T>, FixedState>);
+
+impl<'n, T> Named<'n, T> {
+    /// Looks at each row of `table` once, whose rows are a name and what is wanted of it.
+    pub fn of<'t>(
+        names: impl IntoIterator<Item = &'n str>,
+        table: impl IntoIterator<Item = (&'t str, T)>,
+    ) -> Self {
+        let mut found: HashMap<_, Vec<T>, _> =
+            names.into_iter().map(|name| (name, Vec::new())).collect();
+        for (name, row) in table {
+            if let Some(rows) = found.get_mut(name) {
+                rows.push(row);
+            }
+        }
+        Named(found)
+    }
+
+    /// The rows of `name`, in the order of the table; none of a name that was not asked for.
+    pub fn rows(&self, name: &str) -> &[T] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that rows stay in order, that a name may have several or none, and that asking twice is harmless.
+    #[test]
+    fn rows_of_names() {
+        let table = [("a", 1), ("b", 2), ("a", 3)];
+        let found = Named::of(["a", "c", "a"], table);
+        assert_eq!(found.rows("a"), [1, 3]);
+        assert_eq!(found.rows("b"), [] as [i32; 0]);
+        assert_eq!(found.rows("c"), [] as [i32; 0]);
+    }
+}
