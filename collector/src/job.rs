@@ -113,7 +113,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
             let (kernel, plan) = planned(&investigation)?;
             let raw = captured(&investigation, kernel, plan, commands, None)?;
             progress("read what the machine says about itself");
-            let answer = postcard::to_stdvec(&raw)?;
+            let answer = postcard::to_extend(&raw, Vec::with_capacity(room(&raw)))?;
             progress("wrote the answer");
             Ok(answer)
         }
@@ -134,6 +134,12 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
             Ok(postcard::to_stdvec(&(raw, oracle.into_inner().view))?)
         }
     }
+}
+
+/// The bytes of a long answer, about: to make room anew while it grows is slow in an emulated guest.
+fn room(raw: &RawCapture) -> usize {
+    let symbols = raw.facts.kallsyms.as_ref().map_or(0, String::len);
+    raw.facts.btf.len() + symbols + (1 << 20)
 }
 
 fn captured(
