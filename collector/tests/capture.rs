@@ -344,13 +344,18 @@ fn boots() {
     let folder = tempfile::tempdir().unwrap();
     let evidence = boots_of(folder.path(), "", &["--boots", "4"]);
     let leaves = qed_evidence::leaves::leaves(&evidence);
-    let number = |path: &str| support::number(leaves[path].datum.value().expect(path)).expect(path);
+    let number = |path: &str| {
+        support::number(leaves.get(path).expect(path).datum.value().expect(path)).expect(path)
+    };
     let mut slides = vec![number("kaslr.slide")];
     let mut bases = std::collections::BTreeSet::new();
     for boot in 1..=4 {
         let slide = number(&format!("boots.boot{boot}.slide"));
-        let Some(Value::Address { value, .. }) =
-            leaves[&format!("boots.boot{boot}.text")].datum.value()
+        let Some(Value::Address { value, .. }) = leaves
+            .get(&format!("boots.boot{boot}.text"))
+            .unwrap()
+            .datum
+            .value()
         else {
             panic!("boot {boot} has no address of _text");
         };

@@ -92,7 +92,7 @@ pub fn diff(old: &Evidence, new: &Evidence) -> Vec<Change> {
     let mut skip = BTreeSet::new();
     structure(old, new, &mut changes, &mut skip);
     let (before, after) = (leaves(old), leaves(new));
-    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let paths: BTreeSet<&str> = before.paths().chain(after.paths()).collect();
     let (rank_before, rank_after) = (ranks(&before, &after), ranks(&after, &before));
     for path in paths {
         let rank = rank_before.get(path);
@@ -328,9 +328,9 @@ fn type_of(value: &Value) -> String {
 /// The place of each event among those that both captures saw, by the path of its `order` or `return_order`: numbers
 /// that are merely shifted, because one more or one less was seen, are no change.
 fn ranks(leaves: &Leaves<'_>, other: &Leaves<'_>) -> BTreeMap<String, usize> {
-    let mut orders: Vec<(&str, i128, &String)> = leaves
+    let mut orders: Vec<(&str, i128, &str)> = leaves
         .iter()
-        .filter(|(path, _)| is_order(path) && other.contains_key(*path))
+        .filter(|(path, _)| is_order(path) && other.contains(path))
         .filter_map(|(path, leaf)| {
             let number = leaf.datum.value()?.as_integer()?;
             Some((path.split('.').next().unwrap_or_default(), number, path))
@@ -344,7 +344,7 @@ fn ranks(leaves: &Leaves<'_>, other: &Leaves<'_>) -> BTreeMap<String, usize> {
         .map(|(experiment, _, path)| {
             rank = if experiment == last { rank + 1 } else { 0 };
             last = experiment;
-            (path.clone(), rank)
+            (path.to_owned(), rank)
         })
         .collect()
 }

@@ -2,7 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+use std::ops::Range;
+use std::sync::OnceLock;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{CallSite, Evidence, Experiment, Hit, Probe, Reader, count};
@@ -43,8 +48,94 @@ pub struct Leaf<'a> {
     pub drift: Drift,
 }
 
-/// All leaves of a document by path, in path order.
-pub type Leaves<'a> = BTreeMap<String, Leaf<'a>>;
+/// All leaves of a document by path.
+#[derive(Clone, Debug, Default)]
+pub struct Leaves<'a> {
+    /// All paths, one behind the other.
+    text: String,
+    /// Each leaf with the place of its path in the text, in the order in which they were listed.
+    rows: Vec<(Range<usize>, Leaf<'a>)>,
+    /// Rows by the hash of their paths.
+    hashed: HashTable<usize>,
+    /// Rows in path order. Who judges claims needs no order, and it takes longer than the rest.
+    ordered: OnceLock<Vec<usize>>,
+}
+
+/// Fixed: whoever could choose names in evidence would gain nothing by slowing its reader down.
+fn hash(path: &str) -> u64 {
+    FixedState::default().hash_one(path)
+}
+
+impl<'a> Leaves<'a> {
+    /// The leaf under this path.
+    pub fn get(&self, path: &str) -> Option<&Leaf<'a>> {
+        let found = self.hashed.find(hash(path), |row| self.path(*row) == path);
+        found.map(|row| &self.rows[*row].1)
+    }
+
+    /// Whether there is a leaf under this path.
+    pub fn contains(&self, path: &str) -> bool {
+        self.get(path).is_some()
+    }
+
+    /// All paths and leaves, in path order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Leaf<'a>)> {
+        let ordered = self.ordered.get_or_init(|| {
+            let mut ordered: Vec<usize> = (0..self.rows.len()).collect();
+            ordered.sort_by_key(|row| self.path(*row));
+            ordered
+        });
+        ordered
+            .iter()
+            .map(|row| (self.path(*row), &self.rows[*row].1))
+    }
+
+    /// All paths, in order.
+    pub fn paths(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.iter().map(|(path, _)| path)
+    }
+
+    /// All leaves, always in the same order.
+    pub(crate) fn data(&self) -> impl Iterator<Item = &Datum> {
+        self.rows.iter().map(|(_, leaf)| leaf.datum.as_ref())
+    }
+
+    fn path(&self, row: usize) -> &str {
+        &self.text[self.rows[row].0.clone()]
+    }
+
+    fn push(&mut self, path: &[&str], datum: Cow<'a, Datum>, drift: Drift) {
+        let start = self.text.len();
+        for segment in path {
+            if self.text.len() > start {
+                self.text.push('.');
+            }
+            self.text.push_str(segment);
+        }
+        let place = start..self.text.len();
+        self.rows.push((place, Leaf { datum, drift }));
+    }
+
+    /// With everything listed.
+    fn listed(mut self) -> Self {
+        let mut hashed = HashTable::with_capacity(self.rows.len());
+        for row in 0..self.rows.len() {
+            hashed.insert_unique(hash(self.path(row)), row, |row| hash(self.path(*row)));
+        }
+        self.hashed = hashed;
+        self
+    }
+}
+
+impl<'a, P: AsRef<str>> FromIterator<(P, Leaf<'a>)> for Leaves<'a> {
+    fn from_iter<I: IntoIterator<Item = (P, Leaf<'a>)>>(rows: I) -> Self {
+        let mut leaves = Leaves::default();
+        for (path, leaf) in rows {
+            leaves.push(&[path.as_ref()], leaf.datum, leaf.drift);
+        }
+        leaves.listed()
+    }
+}
 
 /// Lists all leaves of `evidence`. A probe that fired once has its values both below its own name and below
 /// `hit1`; one that fired more often only below `hit1`, `hit2`, ….
@@ -59,55 +150,42 @@ pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
     for (name, experiment) in &evidence.experiments {
         list.experiment(name, experiment);
     }
-    // Numbers are put into order in the place of what they stand for, which is large.
-    let mut leaves: Vec<Option<(String, Leaf<'_>)>> = list.leaves.into_iter().map(Some).collect();
-    let mut order: Vec<usize> = (0..leaves.len()).collect();
-    let path = |at: usize| leaves[at].as_ref().map(|(path, _)| path.as_str());
-    order.sort_by(|a, b| path(*a).cmp(&path(*b)));
-    order
-        .into_iter()
-        .filter_map(|at| leaves[at].take())
-        .collect()
+    list.0.listed()
 }
 
 #[derive(Default)]
-struct List<'a> {
-    leaves: Vec<(String, Leaf<'a>)>,
-}
+struct List<'a>(Leaves<'a>);
 
 impl<'a> List<'a> {
-    fn own(&mut self, path: String, value: Value, drift: Drift) {
-        let datum = Cow::Owned(Datum::Value(value));
-        self.leaves.push((path, Leaf { datum, drift }));
+    fn own(&mut self, path: &[&str], value: Value, drift: Drift) {
+        self.0.push(path, Cow::Owned(Datum::Value(value)), drift);
     }
 
     /// Text that redaction has withheld is no value.
-    fn text(&mut self, path: &str, value: &str, drift: Drift) {
+    fn text(&mut self, path: &[&str], value: &str, drift: Drift) {
         let datum = match crate::redact::withheld(value) {
             Some(_) => Datum::unavailable(value),
             None => Datum::Value(Value::text(value)),
         };
-        let datum = Cow::Owned(datum);
-        self.leaves.push((path.into(), Leaf { datum, drift }));
+        self.0.push(path, Cow::Owned(datum), drift);
     }
 
-    fn lend(&mut self, path: String, datum: &'a Datum, drift: Drift) {
-        let datum = Cow::Borrowed(datum);
-        self.leaves.push((path, Leaf { datum, drift }));
+    fn lend(&mut self, path: &[&str], datum: &'a Datum, drift: Drift) {
+        self.0.push(path, Cow::Borrowed(datum), drift);
     }
 
     fn run(&mut self, evidence: &'a Evidence) {
         let run = &evidence.run;
-        self.text("run.id", &run.id, Drift::PerRun);
-        self.text("run.time", &run.time, Drift::PerRun);
-        self.text("run.investigation", &run.investigation, Drift::Invariant);
+        self.text(&["run.id"], &run.id, Drift::PerRun);
+        self.text(&["run.time"], &run.time, Drift::PerRun);
+        self.text(&["run.investigation"], &run.investigation, Drift::Invariant);
         self.text(
-            "run.investigation_digest",
+            &["run.investigation_digest"],
             &run.investigation_digest,
             Drift::Invariant,
         );
-        self.text("run.collector", &run.collector, Drift::Invariant);
-        self.text("run.object_digest", &run.object_digest, Drift::Invariant);
+        self.text(&["run.collector"], &run.collector, Drift::Invariant);
+        self.text(&["run.object_digest"], &run.object_digest, Drift::Invariant);
     }
 
     fn machine(&mut self, evidence: &'a Evidence) {
@@ -116,72 +194,72 @@ impl<'a> List<'a> {
             crate::document::MachineKind::Host => "host",
             crate::document::MachineKind::Guest => "guest",
         };
-        self.text("machine.name", &machine.name, Drift::Invariant);
-        self.text("machine.kind", kind, Drift::Invariant);
+        self.text(&["machine.name"], &machine.name, Drift::Invariant);
+        self.text(&["machine.kind"], kind, Drift::Invariant);
         let ephemeral = Value::Bool {
             value: machine.ephemeral,
         };
-        self.own("machine.ephemeral".into(), ephemeral, Drift::Invariant);
-        self.text("machine.boot_id", &machine.boot_id, Drift::PerBoot);
-        self.text("machine.cpu_model", &machine.cpu_model, Drift::PerBoot);
+        self.own(&["machine.ephemeral"], ephemeral, Drift::Invariant);
+        self.text(&["machine.boot_id"], &machine.boot_id, Drift::PerBoot);
+        self.text(&["machine.cpu_model"], &machine.cpu_model, Drift::PerBoot);
         self.own(
-            "machine.cpus".into(),
+            &["machine.cpus"],
             count(machine.cpus.into()),
             Drift::PerBoot,
         );
         if let Some(accelerator) = &machine.accelerator {
-            self.text("machine.accelerator", accelerator, Drift::PerBoot);
+            self.text(&["machine.accelerator"], accelerator, Drift::PerBoot);
         }
     }
 
     fn kernel(&mut self, evidence: &'a Evidence) {
         let kernel = &evidence.kernel;
-        self.text("kernel.release", &kernel.release, Drift::PerKernel);
-        self.text("kernel.version", &kernel.version, Drift::PerKernel);
+        self.text(&["kernel.release"], &kernel.release, Drift::PerKernel);
+        self.text(&["kernel.version"], &kernel.version, Drift::PerKernel);
         if let Some(package) = &kernel.package {
-            self.text("kernel.package", package, Drift::PerKernel);
+            self.text(&["kernel.package"], package, Drift::PerKernel);
         }
-        self.lend("kernel.build_id".into(), &kernel.build_id, Drift::PerKernel);
-        self.text("kernel.btf_digest", &kernel.btf_digest, Drift::PerKernel);
+        self.lend(&["kernel.build_id"], &kernel.build_id, Drift::PerKernel);
+        self.text(&["kernel.btf_digest"], &kernel.btf_digest, Drift::PerKernel);
         for (name, datum) in &kernel.config {
-            self.lend(format!("kernel.config.{name}"), datum, Drift::PerKernel);
+            self.lend(&["kernel.config", name], datum, Drift::PerKernel);
         }
-        self.lend("kernel.lockdown".into(), &kernel.lockdown, Drift::PerBoot);
-        self.lend("kernel.lsm".into(), &kernel.lsm, Drift::PerBoot);
+        self.lend(&["kernel.lockdown"], &kernel.lockdown, Drift::PerBoot);
+        self.lend(&["kernel.lsm"], &kernel.lsm, Drift::PerBoot);
         if let Some(line) = &kernel.command_line {
-            self.text("kernel.command_line", line, Drift::PerBoot);
+            self.text(&["kernel.command_line"], line, Drift::PerBoot);
         }
-        self.lend("kernel.debuginfo".into(), &kernel.debuginfo, Drift::PerBoot);
+        self.lend(&["kernel.debuginfo"], &kernel.debuginfo, Drift::PerBoot);
     }
 
     fn kaslr(&mut self, evidence: &'a Evidence) {
         let kaslr = &evidence.kaslr;
-        self.lend("kaslr.status".into(), &kaslr.status, Drift::Invariant);
-        self.lend("kaslr.slide".into(), &kaslr.slide, Drift::PerBoot);
-        self.lend("kaslr.agree".into(), &kaslr.agree, Drift::Invariant);
+        self.lend(&["kaslr.status"], &kaslr.status, Drift::Invariant);
+        self.lend(&["kaslr.slide"], &kaslr.slide, Drift::PerBoot);
+        self.lend(&["kaslr.agree"], &kaslr.agree, Drift::Invariant);
         for (name, datum) in &kaslr.sources {
-            self.lend(format!("kaslr.sources.{name}"), datum, Drift::PerBoot);
+            self.lend(&["kaslr.sources", name], datum, Drift::PerBoot);
         }
         for (name, places) in &kaslr.symbols {
-            let path = |leaf: &str| format!("kaslr.symbols.{name}.{leaf}");
-            self.lend(path("live"), &places.live, Drift::PerBoot);
-            self.lend(path("static"), &places.static_address, Drift::PerKernel);
-            self.lend(path("slide"), &places.slide, Drift::PerBoot);
+            let path = |leaf| ["kaslr.symbols", name, leaf];
+            self.lend(&path("live"), &places.live, Drift::PerBoot);
+            self.lend(&path("static"), &places.static_address, Drift::PerKernel);
+            self.lend(&path("slide"), &places.slide, Drift::PerBoot);
         }
-        self.lend("kaslr.checked".into(), &kaslr.checked, Drift::PerKernel);
-        self.lend("kaslr.differing".into(), &kaslr.differing, Drift::Invariant);
+        self.lend(&["kaslr.checked"], &kaslr.checked, Drift::PerKernel);
+        self.lend(&["kaslr.differing"], &kaslr.differing, Drift::Invariant);
         self.lend(
-            "kaslr.physical_start".into(),
+            &["kaslr.physical_start"],
             &kaslr.physical_start,
             Drift::PerKernel,
         );
         self.lend(
-            "kaslr.physical_align".into(),
+            &["kaslr.physical_align"],
             &kaslr.physical_align,
             Drift::PerKernel,
         );
         let live = &kaslr.live_physical_start;
-        self.lend("kaslr.live_physical_start".into(), live, Drift::PerBoot);
+        self.lend(&["kaslr.live_physical_start"], live, Drift::PerBoot);
     }
 
     fn boots(&mut self, evidence: &'a Evidence) {
@@ -189,40 +267,39 @@ impl<'a> List<'a> {
             return;
         }
         for (leaf, datum, drift) in crate::boots::sums(evidence) {
-            let datum = Cow::Owned(datum);
-            self.leaves
-                .push((format!("boots.{leaf}"), Leaf { datum, drift }));
+            self.0.push(&["boots", leaf], Cow::Owned(datum), drift);
         }
         for (index, boot) in evidence.boots.iter().enumerate() {
-            let path = |leaf: &str| format!("boots.boot{}.{leaf}", index + 1);
+            let number = format!("boot{}", index + 1);
+            let path = |leaf| ["boots", number.as_str(), leaf];
             self.text(&path("boot_id"), &boot.boot_id, Drift::PerRun);
             self.text(&path("time"), &boot.time, Drift::PerRun);
-            self.lend(path("slide"), &boot.slide, Drift::PerRun);
-            self.lend(path("text"), &boot.text, Drift::PerRun);
-            self.lend(path("physical"), &boot.physical, Drift::PerRun);
+            self.lend(&path("slide"), &boot.slide, Drift::PerRun);
+            self.lend(&path("text"), &boot.text, Drift::PerRun);
+            self.lend(&path("physical"), &boot.physical, Drift::PerRun);
         }
     }
 
     fn commands(&mut self, evidence: &'a Evidence) {
         for (name, command) in &evidence.commands {
-            let path = |leaf: &str| format!("commands.{name}.{leaf}");
+            let path = |leaf| ["commands", name, leaf];
             // The builder's files are of this build of the kernel, and the machine has been booted once.
             let drift = match command.by {
                 Reader::Machine => Drift::PerBoot,
                 Reader::Builder => Drift::PerKernel,
             };
             self.text(&path("run"), &command.line(), Drift::PerKernel);
-            self.lend(path("exit"), &command.exit, Drift::Invariant);
-            self.lend(path("output"), &command.output, drift);
+            self.lend(&path("exit"), &command.exit, Drift::Invariant);
+            self.lend(&path("output"), &command.output, drift);
             for (value, datum) in &command.values {
-                self.lend(path(&format!("values.{value}")), datum, drift);
+                self.lend(&["commands", name, "values", value], datum, drift);
             }
         }
     }
 
     fn experiment(&mut self, name: &str, experiment: &'a Experiment) {
         self.own(
-            format!("{name}.workload"),
+            &[name, "workload"],
             Value::text(&experiment.workload),
             Drift::Invariant,
         );
@@ -234,14 +311,10 @@ impl<'a> List<'a> {
             ("signal", &outcome.signal, Drift::Invariant),
             ("stdout", &outcome.stdout, Drift::PerRun),
         ] {
-            self.lend(format!("{name}.outcome.{leaf}"), datum, drift);
+            self.lend(&[name, "outcome", leaf], datum, drift);
         }
         for (buffer, datum) in &outcome.buffers {
-            self.lend(
-                format!("{name}.outcome.buffers.{buffer}"),
-                datum,
-                Drift::PerRun,
-            );
+            self.lend(&[name, "outcome.buffers", buffer], datum, Drift::PerRun);
         }
         let quality = &experiment.quality;
         let probes = experiment.probes.values();
@@ -253,21 +326,21 @@ impl<'a> List<'a> {
             ("attached", attached as u64, Drift::PerKernel),
             ("planned", experiment.probes.len() as u64, Drift::Invariant),
         ] {
-            self.own(format!("{name}.quality.{leaf}"), count(value), drift);
+            self.own(&[name, "quality", leaf], count(value), drift);
         }
         if let Some(call) = &experiment.call {
             self.call(name, call);
         }
         self.objects(name, experiment);
         if let Some(cost) = &experiment.cost {
-            let path = |leaf: &str| format!("{name}.cost.{leaf}");
+            let path = |leaf| [name, "cost", leaf];
             self.own(
-                path("bare_ns"),
+                &path("bare_ns"),
                 Value::Time { ns: cost.bare_ns },
                 Drift::PerRun,
             );
             self.own(
-                path("probed_ns"),
+                &path("probed_ns"),
                 Value::Time { ns: cost.probed_ns },
                 Drift::PerRun,
             );
@@ -277,10 +350,10 @@ impl<'a> List<'a> {
                     value: added,
                     type_name: None,
                 };
-                self.own(path("added_ns"), value, Drift::PerRun);
+                self.own(&path("added_ns"), value, Drift::PerRun);
             }
             self.own(
-                path("iterations"),
+                &path("iterations"),
                 count(cost.iterations.into()),
                 Drift::Invariant,
             );
@@ -292,7 +365,7 @@ impl<'a> List<'a> {
 
     /// The workload's code. Its addresses are of this run's process.
     fn call(&mut self, name: &str, call: &CallSite) {
-        let path = |leaf: &str| format!("{name}.call.{leaf}");
+        let path = |leaf| [name, "call", leaf];
         let address = |offset: u64| {
             // Nothing can be counted from a stand-in.
             if call.function.is_pseudonym() && offset != 0 {
@@ -302,18 +375,17 @@ impl<'a> List<'a> {
             }
             Datum::Value(Value::address(call.function.0.wrapping_add(offset)))
         };
-        let own = |list: &mut Self, path: String, datum: Datum| {
-            let (datum, drift) = (Cow::Owned(datum), Drift::PerRun);
-            list.leaves.push((path, Leaf { datum, drift }));
+        let own = |list: &mut Self, path: &[&str], datum: Datum| {
+            list.0.push(path, Cow::Owned(datum), Drift::PerRun);
         };
-        own(self, path("function"), address(0));
+        own(self, &path("function"), address(0));
         let whole: Vec<u8> = call
             .code
             .iter()
             .flat_map(|one| one.bytes.0.clone())
             .collect();
         self.own(
-            path("code"),
+            &path("code"),
             Value::Bytes {
                 value: Bytes(whole),
             },
@@ -321,18 +393,19 @@ impl<'a> List<'a> {
         );
         if let Some(calling) = call.calling() {
             let after = calling.offset + calling.bytes.0.len() as u64;
-            own(self, path("instruction"), address(calling.offset));
-            own(self, path("after"), address(after));
-            self.own(path("text"), Value::text(&calling.text), Drift::Invariant);
+            own(self, &path("instruction"), address(calling.offset));
+            own(self, &path("after"), address(after));
+            self.own(&path("text"), Value::text(&calling.text), Drift::Invariant);
         }
         for (index, one) in call.code.iter().enumerate() {
-            let path = |leaf: &str| path(&format!("insn{}.{leaf}", index + 1));
-            own(self, path("address"), address(one.offset));
+            let insn = format!("insn{}", index + 1);
+            let path = |leaf| [name, "call", insn.as_str(), leaf];
+            own(self, &path("address"), address(one.offset));
             let bytes = Value::Bytes {
                 value: one.bytes.clone(),
             };
-            self.own(path("bytes"), bytes, Drift::Invariant);
-            self.own(path("text"), Value::text(&one.text), Drift::Invariant);
+            self.own(&path("bytes"), bytes, Drift::Invariant);
+            self.own(&path("text"), Value::text(&one.text), Drift::Invariant);
         }
     }
 
@@ -350,17 +423,17 @@ impl<'a> List<'a> {
             .filter(live)
             .filter(|a| a.excused.is_some())
             .count();
-        let path = |leaf: &str| format!("{name}.objects.{leaf}");
-        self.own(path("allocated"), number(all.len()), Drift::PerKernel);
-        self.own(path("freed"), number(freed), Drift::PerKernel);
-        self.own(path("excused"), number(excused), Drift::PerRun);
+        let path = |leaf| [name, "objects", leaf];
+        self.own(&path("allocated"), number(all.len()), Drift::PerKernel);
+        self.own(&path("freed"), number(freed), Drift::PerKernel);
+        self.own(&path("excused"), number(excused), Drift::PerRun);
         self.own(
-            path("leaked"),
+            &path("leaked"),
             number(all.len() - freed - excused),
             Drift::Invariant,
         );
         self.own(
-            path("waited"),
+            &path("waited"),
             Value::Time {
                 ns: ledger.waited_ns,
             },
@@ -369,136 +442,113 @@ impl<'a> List<'a> {
     }
 
     fn probe(&mut self, path: &str, probe: &'a Probe) {
+        if let Some(address) = &probe.address {
+            self.lend(&[path, "address"], address, Drift::PerBoot);
+        }
+        // What the kernel answered to attaching it.
+        if probe.backend.is_some() {
+            let name = "OK".to_owned();
+            let value = Value::Errno { value: 0, name };
+            self.own(&[path, "attach_errno"], value, Drift::PerKernel);
+        } else if let Some(errno) = &probe.attach_errno {
+            self.lend(&[path, "attach_errno"], errno, Drift::PerKernel);
+        }
         if let Some(backend) = probe.backend {
             let backend = match backend {
                 crate::document::Backend::Kprobe => "kprobe",
                 crate::document::Backend::Tracepoint => "tracepoint",
                 crate::document::Backend::Lsm => "lsm",
             };
-            self.own(
-                format!("{path}.backend"),
-                Value::text(backend),
-                Drift::PerKernel,
-            );
-        }
-        // What the kernel answered to attaching it.
-        if probe.backend.is_some() {
-            let name = "OK".to_owned();
-            let value = Value::Errno { value: 0, name };
-            self.own(format!("{path}.attach_errno"), value, Drift::PerKernel);
-        } else if let Some(errno) = &probe.attach_errno {
-            self.lend(format!("{path}.attach_errno"), errno, Drift::PerKernel);
-        }
-        if let Some(address) = &probe.address {
-            self.lend(format!("{path}.address"), address, Drift::PerBoot);
-        }
-        if let Some(definition) = &probe.definition {
-            self.lend(format!("{path}.definition"), definition, Drift::PerKernel);
+            self.own(&[path, "backend"], Value::text(backend), Drift::PerKernel);
         }
         if let Some(one) = &probe.instruction {
-            let offset = Value::Offset {
-                value: Integer::from(one.offset),
-            };
-            self.own(format!("{path}.offset"), offset, Drift::PerKernel);
-            let bytes = Value::Bytes {
-                value: one.bytes.clone(),
-            };
-            self.own(format!("{path}.code"), bytes, Drift::PerKernel);
-            self.own(
-                format!("{path}.instruction"),
-                Value::text(&one.text),
-                Drift::PerKernel,
-            );
+            let value = one.bytes.clone();
+            self.own(&[path, "code"], Value::Bytes { value }, Drift::PerKernel);
         }
-        if let Some(listed) = &probe.listed {
-            self.lend(format!("{path}.listed"), listed, Drift::PerKernel);
+        if let Some(definition) = &probe.definition {
+            self.lend(&[path, "definition"], definition, Drift::PerKernel);
+        }
+        for (index, hit) in probe.hits.iter().enumerate() {
+            self.hit(&format!("{path}.hit{}", index + 1), hit);
         }
         if probe.unavailable.is_none() {
             let hits = count(probe.hits.len() as u64);
-            self.own(format!("{path}.hits"), hits, Drift::Invariant);
+            self.own(&[path, "hits"], hits, Drift::Invariant);
+        }
+        if let Some(one) = &probe.instruction {
+            let text = Value::text(&one.text);
+            self.own(&[path, "instruction"], text, Drift::PerKernel);
+        }
+        if let Some(listed) = &probe.listed {
+            self.lend(&[path, "listed"], listed, Drift::PerKernel);
         }
         for (side, members) in [
             ("entry", &probe.members.entry),
             ("exit", &probe.members.exit),
         ] {
             for (name, member) in members {
-                let at = |leaf: &str| format!("{path}.members.{side}.{name}.{leaf}");
-                self.text(&at("structure"), &member.structure, Drift::PerKernel);
+                let at = |leaf| [path, "members", side, name, leaf];
                 self.text(&at("name"), &member.name, Drift::Invariant);
-                let offset = crate::value::Integer::from(member.offset);
-                self.own(
-                    at("offset"),
-                    Value::Offset { value: offset },
-                    Drift::PerKernel,
-                );
+                let value = Integer::from(member.offset);
+                self.own(&at("offset"), Value::Offset { value }, Drift::PerKernel);
+                self.text(&at("structure"), &member.structure, Drift::PerKernel);
             }
         }
-        for (index, hit) in probe.hits.iter().enumerate() {
-            self.hit(&format!("{path}.hit{}", index + 1), hit);
-            if probe.hits.len() == 1 {
-                self.hit(path, hit);
-            }
+        if let Some(one) = &probe.instruction {
+            let value = Integer::from(one.offset);
+            self.own(&[path, "offset"], Value::Offset { value }, Drift::PerKernel);
+        }
+        if let [only] = probe.hits.as_slice() {
+            self.hit(path, only);
         }
     }
 
     fn hit(&mut self, path: &str, hit: &'a Hit) {
-        let at = |leaf: &str| format!("{path}.{leaf}");
-        for (leaf, order) in [("order", hit.order), ("return_order", hit.return_order)] {
+        let at = |leaf| [path, leaf];
+        let group = |list: &mut Self, group: &str, data: &'a BTreeMap<String, Datum>| {
+            for (name, datum) in data {
+                list.lend(&[path, group, name], datum, drift_of(datum));
+            }
+        };
+        let time = |list: &mut Self, leaf: &str, ns: Option<u64>| {
+            if let Some(ns) = ns {
+                list.own(&[path, leaf], Value::Time { ns }, Drift::PerRun);
+            }
+        };
+        let order = |list: &mut Self, leaf: &str, order: Option<u64>| {
             if let Some(order) = order {
-                self.own(at(leaf), count(order), Drift::PerKernel);
+                list.own(&[path, leaf], count(order), Drift::PerKernel);
             }
-        }
-        for (leaf, time) in [
-            ("time_ns", hit.time_ns),
-            ("return_time_ns", hit.return_time_ns),
-        ] {
-            if let Some(ns) = time {
-                self.own(at(leaf), Value::Time { ns }, Drift::PerRun);
+        };
+        let place = |list: &mut Self, leaf: &str, datum: &'a Option<Datum>, drift: Drift| {
+            if let Some(datum) = datum {
+                list.lend(&[path, leaf], datum, drift);
             }
+        };
+        let duration = match (hit.time_ns, hit.return_time_ns) {
+            (Some(entered), Some(returned)) => returned.checked_sub(entered),
+            _ => None,
+        };
+        let task = |value| Value::Pid { value };
+        group(self, "args", &hit.args);
+        place(self, "caller", &hit.caller, Drift::PerKernel);
+        self.own(&at("cpu"), count(hit.cpu.into()), Drift::PerRun);
+        time(self, "duration_ns", duration);
+        group(self, "entry", &hit.entry);
+        group(self, "exit", &hit.exit);
+        order(self, "order", hit.order);
+        self.own(&at("pid"), task(hit.task.pid), Drift::PerRun);
+        if let Some(datum) = &hit.return_value {
+            self.lend(&at("return"), datum, drift_of(datum));
         }
-        if let (Some(entered), Some(returned)) = (hit.time_ns, hit.return_time_ns)
-            && let Some(ns) = returned.checked_sub(entered)
-        {
-            self.own(at("duration_ns"), Value::Time { ns }, Drift::PerRun);
-        }
-        self.own(
-            at("pid"),
-            Value::Pid {
-                value: hit.task.pid,
-            },
-            Drift::PerRun,
-        );
-        self.own(
-            at("tid"),
-            Value::Pid {
-                value: hit.task.tid,
-            },
-            Drift::PerRun,
-        );
+        order(self, "return_order", hit.return_order);
+        time(self, "return_time_ns", hit.return_time_ns);
+        place(self, "site", &hit.site, Drift::PerKernel);
+        place(self, "stack", &hit.stack, Drift::PerKernel);
         // Of a free that waited for a grace period: whichever task ran on that CPU then.
         self.text(&at("task"), &hit.task.name, Drift::PerRun);
-        self.own(at("cpu"), count(hit.cpu.into()), Drift::PerRun);
-        for (group, data) in [
-            ("args", &hit.args),
-            ("entry", &hit.entry),
-            ("exit", &hit.exit),
-        ] {
-            for (name, datum) in data {
-                self.lend(format!("{path}.{group}.{name}"), datum, drift_of(datum));
-            }
-        }
-        if let Some(datum) = &hit.return_value {
-            self.lend(at("return"), datum, drift_of(datum));
-        }
-        if let Some(datum) = &hit.caller {
-            self.lend(at("caller"), datum, Drift::PerKernel);
-        }
-        if let Some(datum) = &hit.site {
-            self.lend(at("site"), datum, Drift::PerKernel);
-        }
-        if let Some(datum) = &hit.stack {
-            self.lend(at("stack"), datum, Drift::PerKernel);
-        }
+        self.own(&at("tid"), task(hit.task.tid), Drift::PerRun);
+        time(self, "time_ns", hit.time_ns);
     }
 }
 
@@ -523,5 +573,27 @@ fn drift_of(datum: &Datum) -> Drift {
         Some(Value::Int { value, .. }) if value.get() >= KERNEL_HALF => Drift::PerBoot,
         Some(Value::Pid { .. } | Value::Time { .. }) => Drift::PerRun,
         _ => Drift::Invariant,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that every leaf is found under its path and under no other, that no path comes twice, and that they come in
+    /// order.
+    #[test]
+    fn found_by_path() {
+        let evidence = crate::testing::evidence();
+        let leaves = leaves(&evidence);
+        let paths: Vec<&str> = leaves.paths().collect();
+        assert!(paths.len() > 30 && paths.is_sorted_by(|a, b| a < b));
+        for (path, leaf) in leaves.iter() {
+            assert!(std::ptr::eq(leaves.get(path).unwrap(), leaf), "{path}");
+            assert!(!leaves.contains(&format!("{path}.")));
+            assert!(!leaves.contains(&path[1..]));
+        }
+        assert_eq!(leaves.data().count(), paths.len());
+        assert!(leaves.get("").is_none());
     }
 }

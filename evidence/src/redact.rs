@@ -31,9 +31,6 @@ pub enum RedactError {
     /// What came out is no evidence.
     #[error("the redacted evidence is refused: {0}")]
     Read(#[from] ReadError),
-    /// There are too many secrets.
-    #[error("the search for addresses cannot be prepared: {0}")]
-    Search(#[from] aho_corasick::BuildError),
     /// Something got through.
     #[error("redaction left what `{leaf}` says in the document ({form})")]
     Left {
@@ -56,8 +53,8 @@ pub fn is_redacted(evidence: &Evidence) -> bool {
 
 /// The document as it may be published. What comes out is searched for every secret of what went in.
 pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
-    let secrets = secrets::secrets(evidence);
     let mut document = serde_json::to_value(evidence)?;
+    let secrets = secrets::in_document(&document);
     static_addresses(&mut document);
     let mut parts = low_halves(&document);
     parts.extend(secrets.keys().filter_map(Secret::as_slide));
@@ -73,7 +70,7 @@ pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
     redaction.tasks(&mut document);
     redaction.walk(&mut document);
     let text = serde_json::to_string(&document)?;
-    let searcher = Searcher::new(&secrets, &BTreeSet::new())?;
+    let searcher = Searcher::new(&secrets, &BTreeSet::new());
     if let Some(found) = searcher.find(text.as_bytes()).into_iter().next() {
         let (leaf, form) = (found.leaf, found.form);
         return Err(RedactError::Left { leaf, form });
@@ -126,7 +123,7 @@ fn addresses(document: &Json) -> BTreeMap<u64, usize> {
             Json::Object(map) => map.values().for_each(|child| walk(child, out)),
             Json::Array(list) => list.iter().for_each(|child| walk(child, out)),
             Json::String(text) => {
-                if let Ok(address) = text.parse::<Address>() {
+                if let Some(address) = Address::read(text) {
                     let next = out.len();
                     out.entry(address.0).or_insert(next);
                 }
@@ -150,7 +147,7 @@ fn low_halves(node: &Json) -> BTreeSet<u64> {
             Json::Object(map) => map.values().for_each(|child| walk(child, out)),
             Json::Array(list) => list.iter().for_each(|child| walk(child, out)),
             Json::String(text) => {
-                let number = text.parse::<Address>().ok().map(|a| a.0);
+                let number = Address::read(text).map(|a| a.0);
                 let number = number.or_else(|| integer(node).filter(|n| is_address(*n)));
                 let low = number
                     .filter(|n| is_pointer(*n))
@@ -289,7 +286,7 @@ impl Redaction {
             Json::String(text) => {
                 if self.path.last().is_some_and(|key| key == "boot_id") {
                     *text = BOOT.into();
-                } else if let Ok(address) = text.parse::<Address>() {
+                } else if let Some(address) = Address::read(text) {
                     *text = self.pseudonym(address).to_string();
                 } else {
                     *text = scrub(text);

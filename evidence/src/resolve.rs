@@ -365,14 +365,14 @@ impl<'a> Catalog<'a> {
         let captured = self
             .machines
             .iter()
-            .any(|machine| machine.leaves.contains_key(path.as_str()));
+            .any(|machine| machine.leaves.contains(path.as_str()));
         if captured || (depth_ok && (planned_symbol || planned_config || segments[0] == "boots")) {
             return Ok(());
         }
         let known = self
             .machines
             .iter()
-            .flat_map(|m| m.leaves.keys().map(String::as_str))
+            .flat_map(|m| m.leaves.paths())
             .filter(|known| known.starts_with(segments[0]));
         Err(PathError {
             message: format!("nothing is planned under `{path}`"),

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use crate::document::Evidence;
 use crate::value::{Address, KINDS};
 
+mod grams;
 mod needles;
 
 pub use needles::{Found, Searcher};
@@ -125,10 +126,15 @@ fn is_pattern(number: u64) -> bool {
 
 /// Everything in `evidence` that must not become known, with the path of the first leaf that says it.
 pub fn secrets(evidence: &Evidence) -> BTreeMap<Secret, String> {
+    serde_json::to_value(evidence)
+        .map(|document| in_document(&document))
+        .unwrap_or_default()
+}
+
+/// [`secrets`] of evidence as it is written.
+pub(crate) fn in_document(document: &Json) -> BTreeMap<Secret, String> {
     let mut found = Collector::default();
-    if let Ok(document) = serde_json::to_value(evidence) {
-        found.walk(&document, &mut Vec::new());
-    }
+    found.walk(document, &mut Vec::new());
     let Collector {
         mut secrets,
         configured,
@@ -149,6 +155,23 @@ pub fn known(evidence: &Evidence) -> BTreeSet<Secret> {
     known
 }
 
+/// One step of the way to a leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step<'d> {
+    Key(&'d str),
+    Index(usize),
+}
+
+impl<'d> Step<'d> {
+    /// The name of a member; an item of a list has none.
+    fn key(self) -> &'d str {
+        match self {
+            Step::Key(key) => key,
+            Step::Index(_) => "",
+        }
+    }
+}
+
 #[derive(Default)]
 struct Collector {
     secrets: BTreeMap<Secret, String>,
@@ -157,21 +180,21 @@ struct Collector {
 }
 
 impl Collector {
-    fn add(&mut self, path: &[String], secret: Secret) {
+    fn add(&mut self, path: &[Step<'_>], secret: Secret) {
         self.secrets
             .entry(secret)
             .or_insert_with(|| leaf_path(path));
     }
 
-    fn pointer(&mut self, path: &[String], number: u64) {
+    fn pointer(&mut self, path: &[Step<'_>], number: u64) {
         if is_pointer(number) && number >= FIRST_RANDOM && !is_pattern(number) {
             self.add(path, Secret::number(Kind::Pointer, number));
         }
     }
 
-    fn walk(&mut self, node: &Json, path: &mut Vec<String>) {
-        let section = path.first().map_or("", String::as_str);
-        let last = path.last().map_or("", String::as_str);
+    fn walk<'d>(&mut self, node: &'d Json, path: &mut Vec<Step<'d>>) {
+        let section = path.first().map_or("", |step| step.key());
+        let last = path.last().map_or("", |step| step.key());
         match node {
             Json::Object(map) => {
                 if section == "kernel" && last == "config"
@@ -193,21 +216,21 @@ impl Collector {
                     return;
                 }
                 for (key, child) in map {
-                    path.push(key.clone());
+                    path.push(Step::Key(key));
                     self.walk(child, path);
                     path.pop();
                 }
             }
             Json::Array(list) => {
                 for (index, child) in list.iter().enumerate() {
-                    path.push(index.to_string());
+                    path.push(Step::Index(index));
                     self.walk(child, path);
                     path.pop();
                 }
             }
-            Json::String(text) => match text.parse::<Address>() {
-                Ok(address) => self.pointer(path, address.0),
-                Err(_) => self.text(path, text),
+            Json::String(text) => match Address::read(text) {
+                Some(address) => self.pointer(path, address.0),
+                None => self.text(path, text),
             },
             Json::Number(number) => {
                 if let Some(number) = number.as_u64().filter(|n| is_address(*n)) {
@@ -234,8 +257,14 @@ impl Collector {
     }
 
     /// A typed value.
-    fn value(&mut self, kind: &str, map: &serde_json::Map<String, Json>, path: &mut Vec<String>) {
-        let about_place = matches!(path.first().map(String::as_str), Some("kaslr" | "boots"));
+    fn value<'d>(
+        &mut self,
+        kind: &str,
+        map: &'d serde_json::Map<String, Json>,
+        path: &mut Vec<Step<'d>>,
+    ) {
+        let section = path.first().map_or("", |step| step.key());
+        let about_place = ["kaslr", "boots"].contains(&section);
         match (kind, map.get("value")) {
             ("int" | "offset" | "size" | "flags" | "enum", Some(value)) => {
                 let Some(bits) = integer(value) else { return };
@@ -262,7 +291,7 @@ impl Collector {
                     if key != "kind" && key != "type" {
                         let named = key != "value";
                         if named {
-                            path.push(key.clone());
+                            path.push(Step::Key(key));
                         }
                         self.walk(child, path);
                         if named {
@@ -274,7 +303,7 @@ impl Collector {
         }
     }
 
-    fn text(&mut self, path: &[String], text: &str) {
+    fn text(&mut self, path: &[Step<'_>], text: &str) {
         for number in numbers_in(text) {
             if is_address(number) {
                 self.pointer(path, number);
@@ -345,22 +374,21 @@ pub(crate) fn numbers_in(text: &str) -> Vec<u64> {
 }
 
 /// The path of a leaf from its place in the JSON document: `create.sock_alloc.hit1.return`.
-fn leaf_path(place: &[String]) -> String {
+fn leaf_path(place: &[Step<'_>]) -> String {
     let mut names: Vec<String> = Vec::new();
     let mut previous = "";
-    for (depth, segment) in place.iter().enumerate() {
+    for (depth, step) in place.iter().enumerate() {
         let dropped = matches!(
-            (depth, segment.as_str()),
-            (0, "experiments") | (2, "probes")
-        ) || segment == "hits";
-        if !dropped {
-            match (previous, segment.parse::<usize>()) {
-                ("hits", Ok(index)) => names.push(format!("hit{}", index + 1)),
-                ("boots", Ok(index)) => names.push(format!("boot{}", index + 1)),
-                _ => names.push(segment.clone()),
-            }
-        }
-        previous = segment;
+            (depth, step.key()),
+            (0, "experiments") | (2, "probes") | (_, "hits")
+        );
+        names.extend(match (previous, *step) {
+            ("hits", Step::Index(index)) => Some(format!("hit{}", index + 1)),
+            ("boots", Step::Index(index)) => Some(format!("boot{}", index + 1)),
+            (_, Step::Index(index)) => Some(index.to_string()),
+            (_, Step::Key(key)) => (!dropped).then(|| key.to_owned()),
+        });
+        previous = step.key();
     }
     names.join(".")
 }

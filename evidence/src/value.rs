@@ -41,30 +41,36 @@ impl fmt::Display for Address {
     }
 }
 
-impl std::str::FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
+impl Address {
+    /// The address that this text is, if it is one. Most texts are none, and nobody wants to hear why.
+    pub(crate) fn read(text: &str) -> Option<Self> {
         if let Some(number) = text.strip_prefix("pointer#") {
             return number
                 .parse()
                 .ok()
                 .filter(|n: &u32| *n > 0 && n.to_string() == number)
-                .map(Address::pseudonym)
-                .ok_or_else(|| format!("`{text}` is not a pointer's pseudonym"));
+                .map(Address::pseudonym);
         }
-        text.strip_prefix("0x")
-            .filter(|digits| {
-                digits.len() == 16
-                    && digits
-                        .bytes()
-                        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-            })
-            .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-            .map(Address)
-            .ok_or_else(|| {
+        let digits = text.strip_prefix("0x").filter(|digits| {
+            digits.len() == 16
+                && digits
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        })?;
+        u64::from_str_radix(digits, 16).ok().map(Address)
+    }
+}
+
+impl std::str::FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Address::read(text).ok_or_else(|| match text.starts_with("pointer#") {
+            true => format!("`{text}` is not a pointer's pseudonym"),
+            false => {
                 format!("`{text}` is not an address: expected 0x and 16 lower-case hex digits")
-            })
+            }
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
+use foldhash::fast::FixedState;
 use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 use qed_evidence::document::{Evidence, Probe, Target};
@@ -225,7 +226,7 @@ fn capitals(text: &str, at: usize, add: &mut impl FnMut(&str, usize)) {
 }
 
 /// Names that captures observed.
-pub type Names<'a> = HashSet<Cow<'a, str>>;
+pub type Names<'a> = HashSet<Cow<'a, str>, FixedState>;
 
 /// All names that captures observed.
 pub fn observed<'a>(
@@ -285,7 +286,7 @@ pub fn observed<'a>(
 struct Observed<'a> {
     names: Names<'a>,
     /// Pieces of C that were looked at: there are few types, and they come again and again.
-    pieces: HashSet<&'a str>,
+    pieces: HashSet<&'a str, FixedState>,
 }
 
 impl<'a> Observed<'a> {

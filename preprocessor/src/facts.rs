@@ -74,12 +74,8 @@ pub fn index(store: &Store) -> Vec<Indexed<'_>> {
 
 /// The indexes of several documents, made at the same time: each takes as long as reading it.
 pub fn index_all<'e>(documents: impl Iterator<Item = &'e Evidence>) -> Vec<Indexed<'e>> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = documents
-            .map(|evidence| scope.spawn(move || Indexed::new(evidence)))
-            .collect();
-        threads.into_iter().map(parallel::join).collect()
-    })
+    let documents: Vec<&Evidence> = documents.collect();
+    parallel::map(&documents, |_, evidence| Indexed::new(evidence))
 }
 
 /// Whether an experiment ran on this machine, all its required probes attached and nothing was lost.

@@ -214,7 +214,7 @@ fn name_symbols(host: &mut Evidence) {
 /// A chapter that shows everything that there is of the host, in prose and in code, with claims and exhibits.
 fn chapter(host: &Evidence) -> String {
     let mut text = String::from("# Everything\n\n");
-    for (path, leaf) in &leaves(host) {
+    for (path, leaf) in leaves(host).iter() {
         let planned = !path.contains(".gone") && !path.starts_with("kaslr.sources");
         if planned
             && leaf

@@ -84,8 +84,8 @@ impl Captured {
         let bytes = std::fs::read(path).expect("an evidence file");
         let evidence = qed_evidence::reader::read(&bytes).expect("strictly valid evidence");
         let leaves = leaves(&evidence)
-            .into_iter()
-            .map(|(path, leaf)| (path, leaf.datum.into_owned()))
+            .iter()
+            .map(|(path, leaf)| (path.to_owned(), leaf.datum.clone().into_owned()))
             .collect();
         Self { evidence, leaves }
     }

@@ -1,5 +1,6 @@
 //! Verdicts: what a claim comes to on one machine, and the negative control that a PASS has to survive.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -493,7 +494,7 @@ pub fn mutants_of(
             machine,
         );
         for (path, value) in &gathered.values {
-            let more = mutants(path, value, &hints);
+            let more: Vec<Value> = mutants(path, value, &hints).collect();
             match all.iter_mut().find(|(known, _)| known == path) {
                 Some((_, list)) => list.extend(more),
                 None => all.push((path.clone(), more)),
@@ -528,18 +529,18 @@ impl Court<'_> {
             idle: Vec::new(),
             seen_false: false,
         };
-        let mut all: Vec<(Vec<&str>, Vec<Value>)> = Vec::new();
+        let mut all: Vec<Vec<&str>> = Vec::new();
         for read in expression.reads() {
             let Some((key, value)) = body.values.get_key_value(&read.path) else {
                 continue;
             };
-            if all.iter().any(|(seen, _)| seen.contains(&key.as_str())) {
+            if all.iter().any(|seen| seen.contains(&key.as_str())) {
                 continue;
             }
             let keys = self.same_leaf(key, body);
-            let list = mutants(key, value, &hints);
             let original = Typed::of_leaf(key, value);
-            let mut killers = list.iter().filter(|mutant| {
+            // Most often the first of them does it, and the others are never made.
+            let mut killers = mutants(key, value, &hints).filter(|mutant| {
                 for key in &keys {
                     bindings.typed.insert(key, Typed::of_leaf(key, mutant));
                 }
@@ -550,7 +551,7 @@ impl Court<'_> {
                 Some(_) => killers.next(),
                 None => killers.find(|mutant| {
                     found.seen_false = true;
-                    let changed: Vec<_> = keys.iter().map(|key| (*key, *mutant)).collect();
+                    let changed: Vec<_> = keys.iter().map(|key| (*key, mutant)).collect();
                     self.fails_with(&changed)
                 }),
             };
@@ -568,20 +569,31 @@ impl Court<'_> {
             for key in &keys {
                 bindings.typed.insert(key, original.clone());
             }
-            all.push((keys, list));
+            all.push(keys);
         }
         if found.control.is_none() {
-            self.together(body, &all, &mut found);
+            let lists = all.into_iter().filter_map(|keys| {
+                let key = *keys.first()?;
+                let list = mutants(key, body.values.get(key)?, &hints).collect();
+                Some((keys, list))
+            });
+            self.together(body, &lists.collect::<Vec<_>>(), &mut found);
         }
         found
     }
 
     /// The paths that the claim reads and that lead to the same value as this one: of a probe that fired once, each value
     /// has two, with `hit1` and without.
-    fn same_leaf<'g>(&self, key: &str, body: &'g Gathered) -> Vec<&'g str> {
-        let short = |path: &str| match path.replacen(".hit1.", ".", 1) {
-            short if self.machine.leaves.contains_key(&short) => short,
-            _ => path.to_owned(),
+    fn same_leaf<'g>(&self, key: &'g str, body: &'g Gathered) -> Vec<&'g str> {
+        let short = |path: &'g str| match path.split_once(".hit1.") {
+            Some((probe, rest)) => {
+                let short = format!("{probe}.{rest}");
+                match self.machine.leaves.contains(&short) {
+                    true => Cow::Owned(short),
+                    false => Cow::Borrowed(path),
+                }
+            }
+            None => Cow::Borrowed(path),
         };
         let wanted = short(key);
         let read = body.values.keys().map(String::as_str);

@@ -64,8 +64,8 @@ impl<'m> Hints<'m> {
         }
         let others = machine
             .leaves
-            .values()
-            .filter_map(|leaf| match leaf.datum.value() {
+            .data()
+            .filter_map(|datum| match datum.value() {
                 Some(Value::Address { value, .. }) if value.0 != 0 => Some(value.0),
                 _ => None,
             });
@@ -86,92 +86,99 @@ impl<'m> Hints<'m> {
 }
 
 /// Values that the leaf `path` could have had instead of `value`: of the same kind, valid, and different. The likeliest to
-/// be told apart come first.
-pub(super) fn mutants(path: &str, value: &Value, hints: &Hints<'_>) -> Vec<Value> {
+/// be told apart come first. Each is made when it is asked for.
+pub(super) fn mutants<'v>(
+    path: &str,
+    value: &'v Value,
+    hints: &'v Hints<'_>,
+) -> impl Iterator<Item = Value> + use<'v> {
     let counts = is_count(path);
-    let mut list = match value {
+    let mut seen: Vec<Value> = Vec::new();
+    others(value, hints, counts).filter(move |mutant| {
+        let new = mutant != value && mutant.validate().is_ok() && !seen.contains(mutant);
+        if new {
+            seen.push(mutant.clone());
+        }
+        new
+    })
+}
+
+/// What may stand there instead of `value`: not always valid, and not always another one.
+fn others<'v>(
+    value: &'v Value,
+    hints: &'v Hints<'_>,
+    counts: bool,
+) -> Box<dyn Iterator<Item = Value> + 'v> {
+    match value {
         Value::Address {
             value,
             type_name,
             symbol,
         } => {
-            let annotated = |address, symbol| Value::Address {
+            let annotated = move |address, symbol| Value::Address {
                 value: Address(address),
                 type_name: type_name.clone(),
                 symbol,
             };
-            let mut list: Vec<Value> = addresses(value.0, hints)
-                .into_iter()
-                .map(|address| {
-                    let named = symbol.as_ref().and_then(|_| named(address, hints));
-                    annotated(address, named.map(|(name, at)| format!("{name}+{at:#x}")))
-                })
-                .collect();
-            if symbol.is_some() {
-                list.push(annotated(
-                    value.0 ^ 0x1000,
-                    Some(ANOTHER_SYMBOL.to_owned() + "+0x0"),
-                ));
-            }
-            list
+            let more = addresses(value.0, hints).into_iter().map(move |address| {
+                let named = symbol.as_ref().and_then(|_| named(address, hints));
+                annotated(address, named.map(|(name, at)| format!("{name}+{at:#x}")))
+            });
+            let elsewhere = symbol.iter().map(move |_| {
+                let symbol = ANOTHER_SYMBOL.to_owned() + "+0x0";
+                annotated(value.0 ^ 0x1000, Some(symbol))
+            });
+            Box::new(more.chain(elsewhere))
         }
-        Value::Symbol { address, .. } => addresses(address.0, hints)
-            .into_iter()
-            .filter_map(|address| {
-                let (name, offset) = named(address, hints)?;
-                Some((name.to_owned(), offset, address))
-            })
-            .chain([(ANOTHER_SYMBOL.to_owned(), 0, address.0 ^ 0x1000)])
-            .map(|(name, offset, address)| Value::Symbol {
-                name,
-                offset,
-                address: Address(address),
-            })
-            .collect(),
-        Value::Bool { value } => vec![Value::Bool { value: !value }],
-        Value::Text { value } => texts(value, hints)
-            .into_iter()
-            .map(|value| Value::Text { value })
-            .collect(),
-        Value::Bytes { value } => bytes(&value.0, hints)
-            .into_iter()
-            .map(|value| Value::Bytes {
-                value: Bytes(value),
-            })
-            .collect(),
-        Value::Location { value } => locations(value, hints)
-            .into_iter()
-            .map(|value| Value::Location { value })
-            .collect(),
-        Value::Stack { value } => stacks(value, hints)
-            .into_iter()
-            .map(|value| Value::Stack { value })
-            .collect(),
+        Value::Symbol { address, .. } => Box::new(
+            addresses(address.0, hints)
+                .into_iter()
+                .filter_map(|address| {
+                    let (name, offset) = named(address, hints)?;
+                    Some((name.to_owned(), offset, address))
+                })
+                .chain([(ANOTHER_SYMBOL.to_owned(), 0, address.0 ^ 0x1000)])
+                .map(|(name, offset, address)| Value::Symbol {
+                    name,
+                    offset,
+                    address: Address(address),
+                }),
+        ),
+        Value::Bool { value } => Box::new(std::iter::once(Value::Bool { value: !value })),
+        Value::Text { value } => {
+            let texts = texts(value, hints).into_iter();
+            Box::new(texts.map(|value| Value::Text { value }))
+        }
+        Value::Bytes { value } => {
+            let bytes = bytes(&value.0, hints).into_iter().map(Bytes);
+            Box::new(bytes.map(|value| Value::Bytes { value }))
+        }
+        Value::Location { value } => {
+            let locations = locations(value, hints).into_iter();
+            Box::new(locations.map(|value| Value::Location { value }))
+        }
+        Value::Stack { value } => {
+            let stacks = stacks(value, hints).into_iter();
+            Box::new(stacks.map(|value| Value::Stack { value }))
+        }
         // A call that returned a descriptor could have failed.
-        Value::Fd { value } => {
+        Value::Fd { value: fd } => {
             let failed = [-24, -1].into_iter().filter_map(|value: i32| {
                 let name = crate::constants::errno_name(value.unsigned_abs())?.into_owned();
                 Some(Value::Errno { value, name })
             });
-            let other = numbers((*value).into(), hints)
+            let other = numbers((*fd).into(), hints)
                 .into_iter()
-                .filter_map(|n| with_number(&Value::Fd { value: *value }, n, hints));
-            other.chain(failed).collect()
+                .filter_map(move |n| with_number(value, n, hints));
+            Box::new(other.chain(failed))
         }
-        number => enumerated(number, hints)
-            .chain(numbers(number.as_integer().unwrap_or_default(), hints))
-            .filter(|n| !counts || *n >= 0)
-            .filter_map(|n| with_number(number, n, hints))
-            .collect(),
-    };
-    list.retain(|mutant| mutant != value && mutant.validate().is_ok());
-    let mut unique: Vec<Value> = Vec::with_capacity(list.len());
-    for mutant in list {
-        if !unique.contains(&mutant) {
-            unique.push(mutant);
-        }
+        number => Box::new(
+            enumerated(number, hints)
+                .chain(numbers(number.as_integer().unwrap_or_default(), hints))
+                .filter(move |n| !counts || *n >= 0)
+                .filter_map(|n| with_number(number, n, hints)),
+        ),
     }
-    unique
 }
 
 /// Names of leaves that count something and so are never negative.
@@ -306,7 +313,7 @@ fn with_number(like: &Value, number: i128, hints: &Hints<'_>) -> Option<Value> {
 }
 
 /// The numbers of the other enumerators of the same type.
-fn enumerated(value: &Value, hints: &Hints<'_>) -> impl Iterator<Item = i128> {
+fn enumerated<'v>(value: &Value, hints: &'v Hints<'_>) -> impl Iterator<Item = i128> + use<'v> {
     let list = match value {
         Value::Enum { type_name, .. } => hints.names.enums.get(type_name),
         _ => None,

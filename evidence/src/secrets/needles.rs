@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aho_corasick::{AhoCorasick, BuildError};
-
+use super::grams::Grams;
 use super::{Kind, Secret};
 
 /// A secret that was found. It is never named itself.
@@ -35,17 +34,24 @@ struct Needle {
     around: Around,
 }
 
+/// How a needle is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Case {
+    /// Capitals and small letters are the same.
+    Any,
+    /// Byte by byte.
+    Own,
+}
+
 /// All forms of all secrets, ready to be looked for.
 #[derive(Debug)]
 pub struct Searcher {
     /// The leaf of each secret.
     leaves: Vec<String>,
-    /// Hexadecimal digits, in either case.
-    any_case: (AhoCorasick, Vec<Needle>),
-    /// Everything else.
-    exact: (AhoCorasick, Vec<Needle>),
-    /// Digits in groups: looked for in [`squeezed`] bytes, in either case.
-    grouped: (AhoCorasick, Vec<Needle>),
+    /// What is looked for in the bytes as they are.
+    plain: (Grams, Vec<Needle>),
+    /// Digits in groups: looked for in [`squeezed`] bytes.
+    grouped: (Grams, Vec<Needle>),
     /// Secrets that are not looked for, because another machine makes the same number known.
     pub coincidences: usize,
 }
@@ -55,7 +61,7 @@ const GAPS: &[&str] = &[" ", "_", ",", "'", "\u{a0}", "\u{202f}", ":", "-"];
 
 #[derive(Default)]
 struct Needles {
-    patterns: Vec<Vec<u8>>,
+    patterns: Vec<(Vec<u8>, bool)>,
     needles: Vec<Needle>,
 }
 
@@ -64,27 +70,27 @@ impl Needles {
         &mut self,
         secret: usize,
         form: &'static str,
-        around: Around,
+        (case, around): (Case, Around),
         pattern: impl Into<Vec<u8>>,
     ) {
-        self.patterns.push(pattern.into());
+        self.patterns.push((pattern.into(), case == Case::Any));
         self.needles.push(Needle {
             secret,
             form,
             around,
         });
     }
+
+    fn ready(self) -> (Grams, Vec<Needle>) {
+        (Grams::new(self.patterns.into_iter()), self.needles)
+    }
 }
 
 impl Searcher {
     /// Prepares the search for `secrets`, which are named by their leaves, without those in `known`.
-    pub fn new(
-        secrets: &BTreeMap<Secret, String>,
-        known: &BTreeSet<Secret>,
-    ) -> Result<Self, BuildError> {
+    pub fn new(secrets: &BTreeMap<Secret, String>, known: &BTreeSet<Secret>) -> Self {
         let mut leaves = Vec::new();
-        let (mut any_case, mut exact) = (Needles::default(), Needles::default());
-        let mut grouped = Needles::default();
+        let (mut plain, mut grouped) = (Needles::default(), Needles::default());
         for (secret, leaf) in secrets {
             if known.contains(secret) {
                 continue;
@@ -92,32 +98,17 @@ impl Searcher {
             let index = leaves.len();
             leaves.push(leaf.clone());
             match (secret.kind, secret.as_number()) {
-                (Kind::Pointer, Some(number)) => {
-                    pointer(number, index, &mut any_case, &mut exact, &mut grouped);
-                }
-                (Kind::Slide, Some(number)) => slide(number, index, &mut any_case, &mut exact),
-                _ => memory(
-                    &secret.bytes,
-                    index,
-                    &mut any_case,
-                    &mut exact,
-                    &mut grouped,
-                ),
+                (Kind::Pointer, Some(number)) => pointer(number, index, &mut plain, &mut grouped),
+                (Kind::Slide, Some(number)) => slide(number, index, &mut plain),
+                _ => memory(&secret.bytes, index, &mut plain, &mut grouped),
             }
         }
-        let build = |needles: Needles, any_case: bool| {
-            AhoCorasick::builder()
-                .ascii_case_insensitive(any_case)
-                .build(&needles.patterns)
-                .map(|automaton| (automaton, needles.needles))
-        };
-        Ok(Searcher {
+        Searcher {
             coincidences: secrets.len() - leaves.len(),
             leaves,
-            any_case: build(any_case, true)?,
-            exact: build(exact, false)?,
-            grouped: build(grouped, true)?,
-        })
+            plain: plain.ready(),
+            grouped: grouped.ready(),
+        }
     }
 
     /// How many secrets are looked for.
@@ -133,23 +124,22 @@ impl Searcher {
     /// Every secret in `bytes`: each once, where it stands first.
     pub fn find(&self, bytes: &[u8]) -> Vec<Found> {
         let mut first = First::default();
-        for (automaton, needles) in [&self.any_case, &self.exact] {
-            for hit in automaton.find_overlapping_iter(bytes) {
-                let needle = &needles[hit.pattern().as_usize()];
-                if stands_alone(bytes, hit.start(), hit.end(), needle.around) {
-                    first.note(needle.secret, hit.start(), needle.form);
-                }
+        let (grams, needles) = &self.plain;
+        grams.find(bytes, &mut |index, start, end| {
+            let needle = &needles[index];
+            if stands_alone(bytes, start, end, needle.around) {
+                first.note(needle.secret, start, needle.form);
             }
-        }
-        let (automaton, needles) = &self.grouped;
-        let text: Vec<u8> = squeezed(bytes).map(|(_, byte)| byte).collect();
+        });
+        let (grams, needles) = &self.grouped;
+        let (text, _) = squeezed(bytes, usize::MAX);
         let mut grouped = First::default();
-        for hit in automaton.find_overlapping_iter(&text) {
-            let needle = &needles[hit.pattern().as_usize()];
-            grouped.note(needle.secret, hit.start(), needle.form);
-        }
+        grams.find(&text, &mut |index, start, _| {
+            let needle = &needles[index];
+            grouped.note(needle.secret, start, needle.form);
+        });
         for (secret, (start, form)) in grouped.0 {
-            if let Some((at, _)) = squeezed(bytes).nth(start) {
+            if let (_, Some(at)) = squeezed(bytes, start) {
                 first.note(secret, at, form);
             }
         }
@@ -180,28 +170,57 @@ impl First {
     }
 }
 
-/// The bytes without what may stand between groups of digits: spaces, signs, `0x`, `\x`, the `%` of a URL; and where
-/// each stands. One long number is left of digits in groups, of whatever size these are.
-fn squeezed(bytes: &[u8]) -> impl Iterator<Item = (usize, u8)> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let gap = match bytes.get(at..)? {
-                [0xc2, 0xa0, ..] => 2,
-                // The narrow space, and the thin one.
-                [0xe2, 0x80, 0xaf | 0x89, ..] => 3,
-                [b'0' | b'\\', b'x' | b'X', ..] => 2,
-                [b' ' | b'\t' | b'\n' | b'\r', ..] => 1,
-                [b'_' | b',' | b'\'' | b':' | b'-' | b'.' | b'%', ..] => 1,
-                [byte, ..] => {
-                    at += 1;
-                    return Some((at - 1, *byte));
-                }
-                [] => return None,
-            };
+/// How many bytes of what may stand between groups of digits are at the beginning: spaces, signs, `0x`, `\x`, the `%` of
+/// a URL.
+fn gap(bytes: &[u8]) -> usize {
+    match bytes {
+        [0xc2, 0xa0, ..] => 2,
+        // The narrow space, and the thin one.
+        [0xe2, 0x80, 0xaf | 0x89, ..] => 3,
+        [b'0' | b'\\', b'x' | b'X', ..] => 2,
+        [b' ' | b'\t' | b'\n' | b'\r', ..] => 1,
+        [b'_' | b',' | b'\'' | b':' | b'-' | b'.' | b'%', ..] => 1,
+        _ => 0,
+    }
+}
+
+/// Whether no gap begins with this byte.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte.is_ascii_digit() && byte != b'0' || byte == b'"'
+}
+
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        plain[byte] = is_plain(byte as u8);
+        byte += 1;
+    }
+    plain
+};
+
+/// The bytes without gaps, and where the one with the number `wanted` stands. One long number is left of digits in
+/// groups, of whatever size these are.
+fn squeezed(bytes: &[u8], wanted: usize) -> (Vec<u8>, Option<usize>) {
+    let mut out = Vec::with_capacity(bytes.len());
+    let (mut at, mut place) = (0, None);
+    while let Some(&byte) = bytes.get(at) {
+        let gap = if PLAIN[usize::from(byte)] {
+            0
+        } else {
+            gap(&bytes[at..])
+        };
+        if gap > 0 {
             at += gap;
+            continue;
         }
-    })
+        if out.len() == wanted {
+            place = Some(at);
+        }
+        out.push(byte);
+        at += 1;
+    }
+    (out, place)
 }
 
 /// Whether a needle is a word of its own.
@@ -224,13 +243,7 @@ fn stands_alone(bytes: &[u8], start: usize, end: usize, around: Around) -> bool 
     !word(before.last()) && !word(bytes.get(end))
 }
 
-fn pointer(
-    number: u64,
-    secret: usize,
-    any_case: &mut Needles,
-    exact: &mut Needles,
-    grouped: &mut Needles,
-) {
+fn pointer(number: u64, secret: usize, plain: &mut Needles, grouped: &mut Needles) {
     let low = u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default();
     // The last twelve digits stand in every longer form, too.
     let digits = format!("{number:x}");
@@ -241,19 +254,34 @@ fn pointer(
     } else {
         Around::HexEnd
     };
-    any_case.add(secret, "hexadecimal", around, tail);
+    plain.add(secret, "hexadecimal", (Case::Any, around), tail);
     if long && detailed(low) {
         let form = "the last eight hexadecimal digits";
-        any_case.add(secret, form, Around::HexEnd, format!("{low:x}"));
+        plain.add(
+            secret,
+            form,
+            (Case::Any, Around::HexEnd),
+            format!("{low:x}"),
+        );
         for more in 9..tail.len() {
-            any_case.add(secret, form, Around::HexEnd, &tail[tail.len() - more..]);
+            plain.add(
+                secret,
+                form,
+                (Case::Any, Around::HexEnd),
+                &tail[tail.len() - more..],
+            );
         }
         let form = "the lowest 32 bits in decimal";
-        exact.add(secret, form, Around::DecimalEnd, low.to_string());
+        plain.add(
+            secret,
+            form,
+            (Case::Own, Around::DecimalEnd),
+            low.to_string(),
+        );
         let signed = low.cast_signed();
         if signed < 0 {
             let digits = signed.unsigned_abs().to_string();
-            exact.add(secret, form, Around::DecimalEnd, digits);
+            plain.add(secret, form, (Case::Own, Around::DecimalEnd), digits);
         }
     }
     let unsigned = number.to_string();
@@ -264,16 +292,21 @@ fn pointer(
         } else {
             Around::DecimalEnd
         };
-        exact.add(secret, "decimal", around, decimal.as_str());
+        plain.add(secret, "decimal", (Case::Own, around), decimal.as_str());
         if around == Around::Anything {
-            grouped.add(secret, "decimal in groups", around, decimal.as_str());
+            grouped.add(
+                secret,
+                "decimal in groups",
+                (Case::Any, around),
+                decimal.as_str(),
+            );
             continue;
         }
         for gap in GAPS {
-            exact.add(
+            plain.add(
                 secret,
                 "decimal in groups",
-                Around::DecimalEnd,
+                (Case::Own, Around::DecimalEnd),
                 in_groups(decimal, 3, gap),
             );
         }
@@ -281,73 +314,102 @@ fn pointer(
     let little = number.to_le_bytes();
     let big = number.to_be_bytes();
     if long {
-        any_case.add(
+        plain.add(
             secret,
             "bytes in hexadecimal",
-            Around::Anything,
+            (Case::Any, Around::Anything),
             hex::encode(&little[..6]),
         );
         // Cut off at the end, or as the number of a page: what is left says where the kernel is.
         if digits.len() == 16 {
             for length in 11..=14 {
                 let form = "the first hexadecimal digits";
-                any_case.add(secret, form, Around::HexEnd, &digits[..length]);
+                plain.add(secret, form, (Case::Any, Around::HexEnd), &digits[..length]);
             }
         }
         // The highest byte first, these are the digits of the number itself.
-        grouped.add(secret, "hexadecimal in groups", Around::Anything, tail);
+        grouped.add(
+            secret,
+            "hexadecimal in groups",
+            (Case::Any, Around::Anything),
+            tail,
+        );
         grouped.add(
             secret,
             "bytes in hexadecimal",
-            Around::Anything,
+            (Case::Any, Around::Anything),
             hex::encode(&little[..6]),
         );
-        exact.add(secret, "raw bytes", Around::Anything, &little[..6]);
-        exact.add(secret, "raw bytes", Around::Anything, &big[2..]);
+        plain.add(
+            secret,
+            "raw bytes",
+            (Case::Own, Around::Anything),
+            &little[..6],
+        );
+        plain.add(
+            secret,
+            "raw bytes",
+            (Case::Own, Around::Anything),
+            &big[2..],
+        );
         for text in [tail.to_owned(), tail.to_uppercase(), unsigned, signed] {
-            in_base64(text.as_bytes(), secret, exact);
+            in_base64(text.as_bytes(), secret, plain);
         }
-        in_base64(&little, secret, exact);
-        in_base64(&big, secret, exact);
+        in_base64(&little, secret, plain);
+        in_base64(&big, secret, plain);
     }
 }
 
-fn slide(number: u64, secret: usize, any_case: &mut Needles, exact: &mut Needles) {
+fn slide(number: u64, secret: usize, plain: &mut Needles) {
     let digits = format!("{number:x}");
-    any_case.add(secret, "hexadecimal", Around::HexEnd, digits.as_str());
+    plain.add(
+        secret,
+        "hexadecimal",
+        (Case::Any, Around::HexEnd),
+        digits.as_str(),
+    );
     let decimal = number.to_string();
-    exact.add(secret, "decimal", Around::DecimalEnd, decimal.as_str());
+    plain.add(
+        secret,
+        "decimal",
+        (Case::Own, Around::DecimalEnd),
+        decimal.as_str(),
+    );
     for gap in GAPS {
         let grouped = in_groups(&decimal, 3, gap);
-        exact.add(secret, "decimal in groups", Around::DecimalEnd, grouped);
+        plain.add(
+            secret,
+            "decimal in groups",
+            (Case::Own, Around::DecimalEnd),
+            grouped,
+        );
     }
     if number.is_multiple_of(1 << 20) {
         let mib = format!("{} MiB", number >> 20);
-        exact.add(secret, "MiB", Around::DecimalEnd, mib);
+        plain.add(secret, "MiB", (Case::Own, Around::DecimalEnd), mib);
     }
     for text in [
         format!("0x{digits}"),
         format!("0X{}", digits.to_uppercase()),
         decimal,
     ] {
-        in_base64(text.as_bytes(), secret, exact);
+        in_base64(text.as_bytes(), secret, plain);
     }
 }
 
-fn memory(
-    bytes: &[u8],
-    secret: usize,
-    any_case: &mut Needles,
-    exact: &mut Needles,
-    grouped: &mut Needles,
-) {
+fn memory(bytes: &[u8], secret: usize, plain: &mut Needles, grouped: &mut Needles) {
     let digits = hex::encode(bytes);
-    any_case.add(secret, "hexadecimal", Around::Anything, digits.as_str());
+    plain.add(
+        secret,
+        "hexadecimal",
+        (Case::Any, Around::Anything),
+        digits.as_str(),
+    );
     let form = "hexadecimal in groups";
-    grouped.add(secret, form, Around::Anything, digits.as_str());
-    exact.add(secret, "raw bytes", Around::Anything, bytes);
-    in_base64(bytes, secret, exact);
-    in_base64(digits.as_bytes(), secret, exact);
+    grouped.add(secret, form, (Case::Any, Around::Anything), digits.as_str());
+    plain.add(secret, "raw bytes", (Case::Own, Around::Anything), bytes);
+    in_base64(bytes, secret, plain);
+    in_base64(digits.as_bytes(), secret, plain);
 }
 
 /// Whether the lower half is told from a number that stands there for another reason: it has seven digits or eight.
@@ -368,38 +430,36 @@ fn in_groups(digits: &str, size: usize, gap: &str) -> String {
 }
 
 /// What base64 makes of `bytes` wherever they begin: the characters that depend on nothing else, in both alphabets.
-fn in_base64(bytes: &[u8], secret: usize, exact: &mut Needles) {
+fn in_base64(bytes: &[u8], secret: usize, plain: &mut Needles) {
     for lead in 0..3 {
         let core = base64_core(bytes, lead);
         let form = "base64";
-        let url: String = core
-            .chars()
-            .map(|c| match c {
-                '+' => '-',
-                '/' => '_',
-                c => c,
-            })
-            .collect();
-        if url != core {
-            exact.add(secret, form, Around::Anything, url);
+        if core.iter().any(|byte| b"+/".contains(byte)) {
+            let url = core.iter().map(|byte| match byte {
+                b'+' => b'-',
+                b'/' => b'_',
+                other => *other,
+            });
+            let url: Vec<u8> = url.collect();
+            plain.add(secret, form, (Case::Own, Around::Anything), url);
         }
-        exact.add(secret, form, Around::Anything, core);
+        plain.add(secret, form, (Case::Own, Around::Anything), core);
     }
 }
 
 /// The characters that come from `bytes` alone, with `lead` bytes before them.
-fn base64_core(bytes: &[u8], lead: usize) -> String {
+fn base64_core(bytes: &[u8], lead: usize) -> Vec<u8> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bit = |at: usize| {
-        let at = at - lead * 8;
-        usize::from(bytes[at / 8] >> (7 - at % 8) & 1)
-    };
+    let byte = |at: usize| at.checked_sub(lead).and_then(|at| bytes.get(at));
     let first = (lead * 8).div_ceil(6);
     let last = (lead + bytes.len()) * 8 / 6;
     (first..last)
         .map(|index| {
-            let value = (index * 6..index * 6 + 6).fold(0, |value, at| value << 1 | bit(at));
-            char::from(ALPHABET[value])
+            // Six bits, which begin in one byte and end in it or in the next.
+            let (at, bits) = (index * 6 / 8, index * 6 % 8);
+            let two = [byte(at), byte(at + 1)].map(|byte| byte.copied().unwrap_or_default());
+            let value = u16::from_be_bytes(two) >> (10 - bits) & 63;
+            ALPHABET[usize::from(value)]
         })
         .collect()
 }

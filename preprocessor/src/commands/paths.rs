@@ -23,10 +23,7 @@ fn list(facts: &Facts<'_>, prefix: &str) -> u8 {
             .map(str::to_owned)
             .to_vec(),
     ];
-    let mut names: Vec<&str> = indexed
-        .iter()
-        .flat_map(|m| m.leaves.keys().map(String::as_str))
-        .collect();
+    let mut names: Vec<&str> = indexed.iter().flat_map(|m| m.leaves.paths()).collect();
     names.sort_unstable();
     names.dedup();
     let fits = |name: &&str| {

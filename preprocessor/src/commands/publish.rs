@@ -109,7 +109,7 @@ fn write(
         .map(|loaded| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone())
         .collect();
     let mut leaks = Vec::new();
-    for check in leak::checks(&raw, book.config.addresses, &captures)? {
+    for check in leak::checks(&raw, book.config.addresses, &captures) {
         print(&format!("{}\n", check.describe()));
         for file in &all {
             leaks.extend(check.file(&file.name, &file.bytes));

@@ -53,7 +53,7 @@ fn redact(book: &Loaded, facts: &Facts<'_>, machines: &[usize], to: &Path) -> u8
         };
     }
     let written = files(facts, machines, &outcome.claims)
-        .and_then(|files| checked(facts, files))
+        .map(|files| checked(facts, files))
         .and_then(|files| match files {
             Ok(files) => write(to, &files).map(|()| GOOD),
             Err(leaks) => {
@@ -102,14 +102,14 @@ fn files(facts: &Facts<'_>, machines: &[usize], claims: &Claims) -> Result<Vec<L
 }
 
 /// The files, if no byte of them says what must not be known; else what was found, a line each.
-fn checked(facts: &Facts<'_>, files: Vec<Leaving>) -> Result<Result<Vec<Leaving>, String>, String> {
+fn checked(facts: &Facts<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, String> {
     let raw: Vec<Evidence> = facts
         .loaded
         .iter()
         .map(|loaded| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone())
         .collect();
     let mut leaks = String::new();
-    for check in leak::checks(&raw, facts.config.addresses, facts.history)? {
+    for check in leak::checks(&raw, facts.config.addresses, facts.history) {
         print(&format!("{}\n", check.describe()));
         for (name, text) in &files {
             for leak in check.file(name, text.as_bytes()) {
@@ -119,10 +119,10 @@ fn checked(facts: &Facts<'_>, files: Vec<Leaving>) -> Result<Result<Vec<Leaving>
         }
     }
     if leaks.is_empty() {
-        Ok(Ok(files))
+        Ok(files)
     } else {
         leaks.push_str("nothing was written\n");
-        Ok(Err(leaks))
+        Err(leaks)
     }
 }
 

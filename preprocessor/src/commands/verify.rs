@@ -299,7 +299,7 @@ fn check(
             raw,
             addresses,
             history.as_ref().unwrap_or(&History::default()),
-        )?;
+        );
         for check in &checks {
             found.notes.push(check.describe());
             for file in files {

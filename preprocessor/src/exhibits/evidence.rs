@@ -44,8 +44,8 @@ struct Data {
 /// The leaves by their first name, without those that `hit1` shows a second time.
 fn groups<'l>(leaves: &'l Leaves<'_>) -> Vec<(&'l str, Vec<(&'l str, &'l Leaf<'l>)>)> {
     let mut out: Vec<(&str, Vec<(&str, &Leaf<'_>)>)> = Vec::new();
-    for (path, leaf) in leaves {
-        if path.contains(".hit1.") && leaves.contains_key(&path.replace(".hit1.", ".")) {
+    for (path, leaf) in leaves.iter() {
+        if path.contains(".hit1.") && leaves.contains(&path.replace(".hit1.", ".")) {
             continue;
         }
         let first = path.split('.').next().unwrap_or_default();

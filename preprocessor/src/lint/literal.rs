@@ -119,12 +119,15 @@ pub fn may_hold(text: &str) -> bool {
             r"0[xX]|[0-9a-f]{8}|[0-9A-F]{14}|(?i:fd|descr|fildes|[pt]id|tgid|process id|thread id)|\.[chS]:[0-9]|\)\s+=",
         )
     });
-    HINT.is_match(text) && PATTERNS.iter().any(|pattern| pattern.regex.is_match(text))
+    HINT.is_match(text)
 }
 
 /// Everything in `text` that looks like a measured value, in order; where patterns overlap, the first counts.
 pub fn find(text: &str, code: bool) -> Vec<Literal> {
     let mut found: Vec<Literal> = Vec::new();
+    if !may_hold(text) {
+        return found;
+    }
     for pattern in PATTERNS.iter().filter(|pattern| code || !pattern.code_only) {
         for captures in pattern.regex.captures_iter(text) {
             let Some(value) = captures.name("v") else {

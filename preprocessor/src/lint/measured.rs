@@ -30,7 +30,7 @@ impl Measured {
         for (loaded, indexed) in facts.loaded.iter().zip(facts.catalog.machines) {
             for (path, leaf) in indexed.leaves.iter() {
                 let origin = || Origin {
-                    path: path.clone(),
+                    path: path.to_owned(),
                     machine: loaded.machine.clone(),
                 };
                 match leaf.datum.value() {
