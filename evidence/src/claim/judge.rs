@@ -156,6 +156,7 @@ pub fn judge_replacing(
         Stage::Condition(Ok(_)) => {
             let when = claim.when.as_ref().map_or("", Expression::text);
             judgement.reason = Some(format!("`{when}` is false here"));
+            court.ask_for_names(&mut judgement);
         }
         Stage::Condition(Err(stopped)) => stop(&mut judgement, stopped, "in the condition: "),
         Stage::Body(Err(stopped)) => stop(&mut judgement, stopped, ""),
@@ -236,13 +237,21 @@ impl Court<'_> {
         self.decide(&replaced).verdict() == Verdict::Fail
     }
 
-    /// A claim that passes names only what there is.
+    /// A claim that passes names only what there is; so does the condition under which it does, or does not apply.
     fn ask_for_names(&self, judgement: &mut Judgement) {
-        let expression = &self.claim.expression;
-        if judgement.verdict != Verdict::Pass {
-            return;
-        }
-        let Some((name, range)) = super::written::strange(&expression.root, self.catalog) else {
+        let body = match judgement.verdict {
+            Verdict::Pass => Some(&self.claim.expression),
+            Verdict::NotApplicable => None,
+            _ => return,
+        };
+        let strange = body
+            .into_iter()
+            .chain(&self.claim.when)
+            .find_map(|written| {
+                let (name, range) = super::written::strange(&written.root, self.catalog)?;
+                Some((written, name, range))
+            });
+        let Some((expression, name, range)) = strange else {
             return;
         };
         let obstacle = Obstacle {
@@ -256,7 +265,11 @@ impl Court<'_> {
         };
         judgement.verdict = Verdict::Error;
         judgement.control = None;
-        stop(judgement, error(expression, &obstacle), "");
+        let place = match body {
+            Some(body) if std::ptr::eq(body, expression) => "",
+            _ => "in the condition: ",
+        };
+        stop(judgement, error(expression, &obstacle), place);
     }
 
     /// A claim that is true passes if it fails on other values.

@@ -428,3 +428,29 @@ fn misspelt_names() {
     let text = "name(create.sock_alloc.exit.state) == 'SS_CONECTED'";
     comes_to(text, &evidence(), Verdict::Fail, "");
 }
+
+/// Check that a condition with a misspelt name neither takes a claim away nor lets it apply where it should not.
+#[test]
+fn misspelt_conditions() {
+    let evidence = evidence();
+    let judged = |when: &str| {
+        let judgement = judge_claim(
+            &conditional(when, "create.outcome.returned == 3"),
+            &evidence,
+        );
+        (judgement.verdict, judgement.reason.unwrap_or_default())
+    };
+    for wrong in [
+        "symbol_name(create.sock_alloc.caller) == '__sock_craete'",
+        "symbol_name(create.sock_alloc.caller) != '__sock_craete'",
+    ] {
+        let (verdict, reason) = judged(wrong);
+        assert_eq!(verdict, Verdict::Error, "{wrong}");
+        assert!(reason.starts_with("in the condition: "), "{reason}");
+        assert!(reason.contains("is called `__sock_craete`"), "{reason}");
+    }
+    let (verdict, _) = judged("symbol_name(create.sock_alloc.caller) == '__sock_create'");
+    assert_eq!(verdict, Verdict::Pass);
+    let (verdict, _) = judged("symbol_name(create.sock_alloc.caller) == 'sock_alloc'");
+    assert_eq!(verdict, Verdict::NotApplicable);
+}
