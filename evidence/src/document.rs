@@ -147,6 +147,11 @@ pub struct Kernel {
     pub debuginfo: Datum,
 }
 
+/// What `kaslr.status` says of a kernel that was moved.
+pub const RANDOMIZED: &str = "randomized";
+/// What it says of one that stands at its static address.
+pub const DISABLED: &str = "disabled";
+
 /// Where the kernel image is, against where it was linked to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -10,7 +10,9 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
-use crate::document::{CallSite, Evidence, Experiment, Hit, Probe, Reader, count};
+use crate::document::{
+    CallSite, DISABLED, Evidence, Experiment, Hit, Probe, RANDOMIZED, Reader, count,
+};
 use crate::value::{Bytes, Datum, Integer, Value};
 
 /// When a value may change without anything being wrong.
@@ -134,6 +136,17 @@ impl<'a, P: AsRef<str>> FromIterator<(P, Leaf<'a>)> for Leaves<'a> {
             leaves.push(&[path.as_ref()], leaf.datum, leaf.drift);
         }
         leaves.listed()
+    }
+}
+
+/// The words of a leaf that is always one of a few; `None` of all others.
+pub fn words(path: &str) -> Option<&'static [&'static str]> {
+    let segments: Vec<&str> = path.split('.').collect();
+    match segments[..] {
+        ["kaslr", "status"] => Some(&[RANDOMIZED, DISABLED]),
+        ["machine", "kind"] => Some(&["host", "guest"]),
+        [_, _, "backend"] => Some(&["kprobe", "tracepoint", "lsm"]),
+        _ => None,
     }
 }
 
@@ -589,6 +602,12 @@ mod tests {
         let paths: Vec<&str> = leaves.paths().collect();
         assert!(paths.len() > 30 && paths.is_sorted_by(|a, b| a < b));
         for (path, leaf) in leaves.iter() {
+            if let (Some(words), Some(value)) = (words(path), leaf.datum.value()) {
+                assert!(
+                    words.contains(&value.to_string().as_str()),
+                    "{path}: {value}"
+                );
+            }
             assert!(std::ptr::eq(leaves.get(path).unwrap(), leaf), "{path}");
             assert!(!leaves.contains(&format!("{path}.")));
             assert!(!leaves.contains(&path[1..]));

@@ -16,6 +16,7 @@ use super::gather::{Gathered, Obstacle, Replaced, gather};
 use super::mutants::{Hints, mutants};
 use super::node::{Node, NodeKind};
 use super::typed::Typed;
+use super::written::{Strange, strange};
 
 /// What a claim comes to on one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -244,24 +245,30 @@ impl Court<'_> {
             Verdict::NotApplicable => None,
             _ => return,
         };
-        let strange = body
-            .into_iter()
-            .chain(&self.claim.when)
-            .find_map(|written| {
-                let (name, range) = super::written::strange(&written.root, self.catalog)?;
-                Some((written, name, range))
-            });
-        let Some((expression, name, range)) = strange else {
+        let mut written = body.into_iter().chain(&self.claim.when);
+        let found = written.find_map(|expression| {
+            let strange = strange(&expression.root, self.catalog)?;
+            Some((expression, strange))
+        });
+        let Some((expression, Strange { text, range, leaf })) = found else {
             return;
         };
-        let obstacle = Obstacle {
-            message: format!(
-                "nothing that was captured or is planned is called `{name}`: that it does not occur proves nothing"
+        let (message, help) = match leaf {
+            Some((leaf, words)) => (
+                format!("`{leaf}` is never `{text}`: that it is something else proves nothing"),
+                format!("it is one of `{}`", words.join("`, `")),
             ),
-            range: range.clone(),
-            help: Some(
+            None => (
+                format!(
+                    "nothing that was captured or is planned is called `{text}`: that it does not occur proves nothing"
+                ),
                 "correct the name, or plan a probe or a symbol of that name, which shows that there is one".into(),
             ),
+        };
+        let obstacle = Obstacle {
+            message,
+            range: range.clone(),
+            help: Some(help),
         };
         judgement.verdict = Verdict::Error;
         judgement.control = None;

@@ -9,7 +9,8 @@
 //! - Floating point, `has`, `in`, lists and quantifiers are refused. That something did not happen is claimed with
 //!   [`never`](FUNCTIONS).
 //! - A name that nothing has which was captured or is planned proves nothing by its absence: a PASS with one is an ERROR.
-//!   So is a condition with one: the claim would apply to the wrong machines, or to none.
+//!   So is one that compares a leaf of a few words with another word, and a condition that does either: the claim would
+//!   apply to the wrong machines, or to none.
 //! - A claim that reads nothing, or that no change of what it reads can make FAIL, is an ERROR.
 
 mod compute;

@@ -1,6 +1,6 @@
 //! Names that a claim writes: of a function, a symbol, an enumerator, an error, a file. That something is *not* called so
 //! is true of every misspelt name. So a PASS needs names that something has which was captured or is planned, on
-//! whatever machine.
+//! whatever machine; and of a leaf that is always one of a few words, one of these.
 
 use std::ops::Range;
 
@@ -15,12 +15,20 @@ use super::node::{Binary, Literal, Node, NodeKind};
 /// Functions that give names.
 const NAMING: &[&str] = &["name", "symbol", "symbol_name", "file", "function_name"];
 
-/// The first name in an expression that nothing has, and where it stands.
-pub(super) fn strange<'n>(
-    root: &'n Node,
-    catalog: &Catalog<'_>,
-) -> Option<(&'n str, &'n Range<usize>)> {
+/// A text in an expression that nothing has.
+pub(super) struct Strange<'n> {
+    /// The text.
+    pub text: &'n str,
+    /// Where it stands.
+    pub range: &'n Range<usize>,
+    /// The leaf that it is compared with and the words which that may have, if these are few.
+    pub leaf: Option<(&'n str, &'static [&'static str])>,
+}
+
+/// The first text in an expression that nothing has.
+pub(super) fn strange<'n>(root: &'n Node, catalog: &Catalog<'_>) -> Option<Strange<'n>> {
     let mut written = Vec::new();
+    let mut words = Vec::new();
     root.walk(&mut |node| match &node.kind {
         NodeKind::Call(function, args) if ["on_stack", "calls"].contains(&function.name) => {
             written.extend(args.iter().skip(1).filter_map(text));
@@ -28,6 +36,13 @@ pub(super) fn strange<'n>(
         NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
             let [a, b] = sides.as_ref();
             for (literal, other) in [(a, b), (b, a)] {
+                if let (Some((text, range)), NodeKind::Path(path)) = (text(literal), &other.kind)
+                    && let Some(known) = crate::leaves::words(path.as_str())
+                    && !known.contains(&text)
+                {
+                    let leaf = Some((path.as_str(), known));
+                    words.push(Strange { text, range, leaf });
+                }
                 if names(other) {
                     literal.walk(&mut |node| written.extend(text(node)));
                 }
@@ -35,9 +50,14 @@ pub(super) fn strange<'n>(
         }
         _ => {}
     });
-    written
+    let unknown = written
         .into_iter()
-        .find(|(name, _)| !is_known(name.split('+').next().unwrap_or(name), catalog))
+        .find(|(name, _)| !is_known(name.split('+').next().unwrap_or(name), catalog));
+    words.into_iter().next().or_else(|| {
+        let (text, range) = unknown?;
+        let leaf = None;
+        Some(Strange { text, range, leaf })
+    })
 }
 
 /// A text that the claim writes.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use qed_evidence::document::{Kaslr, SymbolPlaces};
+use qed_evidence::document::{DISABLED, Kaslr, RANDOMIZED, SymbolPlaces};
 use qed_evidence::value::{Address, Datum, Integer, Value};
 
 use super::Context;
@@ -97,8 +97,8 @@ pub fn kaslr(facts: &Facts, context: &Context<'_>) -> Kaslr {
     };
     Kaslr {
         status: match &report.status {
-            Status::Randomized { .. } => Value::text("randomized").into(),
-            Status::Disabled { .. } => Value::text("disabled").into(),
+            Status::Randomized { .. } => Value::text(RANDOMIZED).into(),
+            Status::Disabled { .. } => Value::text(DISABLED).into(),
             Status::Unknown { why } => Datum::unavailable(why),
             Status::Error { why } => {
                 Datum::unavailable(format!("the sources contradict each other: {why}"))

@@ -400,6 +400,11 @@ fn misspelt_names() {
             "name(create.sock_alloc.exit.state) != 'SS_CONECTED'",
             "name(create.sock_alloc.exit.state) != 'SS_CONNECTED'",
         ),
+        ("kaslr.status != 'enabled'", "kaslr.status != 'disabled'"),
+        (
+            "'kprobes' != create.sock_alloc.backend",
+            "create.sock_alloc.backend != 'lsm'",
+        ),
         (
             "'EMFLIE' != name(exhausted.outcome.returned)",
             "'ENFILE' != name(exhausted.outcome.returned)",
@@ -449,6 +454,12 @@ fn misspelt_conditions() {
         assert!(reason.starts_with("in the condition: "), "{reason}");
         assert!(reason.contains("is called `__sock_craete`"), "{reason}");
     }
+    let (verdict, reason) = judged("machine.kind == 'quest'");
+    assert_eq!(verdict, Verdict::Error);
+    assert!(
+        reason.contains("`machine.kind` is never `quest`"),
+        "{reason}"
+    );
     let (verdict, _) = judged("symbol_name(create.sock_alloc.caller) == '__sock_create'");
     assert_eq!(verdict, Verdict::Pass);
     let (verdict, _) = judged("symbol_name(create.sock_alloc.caller) == 'sock_alloc'");
