@@ -86,15 +86,16 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
     }
     let mut texts = Vec::new();
     let mut uses = Vec::new();
+    let lint = || lint::chapters(chapters, facts.config, Some(facts));
     let (claims, filled, complaints) = std::thread::scope(|scope| {
         // It looks at no claim, and so takes what time the others leave.
-        let linting = scope.spawn(|| lint::chapters(chapters, facts.config, Some(facts)));
+        let linting = parallel::is_many(chapters.len()).then(|| scope.spawn(lint));
         let claims = Claims::collect(chapters, facts, &mut report.problems);
         let glossary = Glossary::read(chapters);
         let filled = parallel::map(chapters, |number, chapter| {
             fill(chapter, number, facts, &claims, &glossary, target)
         });
-        (claims, filled, parallel::join(linting))
+        (claims, filled, linting.map_or_else(lint, parallel::join))
     });
     report.false_claim = claims
         .iter()

@@ -2,8 +2,29 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// From how many things on other processors are called in.
+static MANY: AtomicUsize = AtomicUsize::new(2);
+
+/// From now on, fewer things than `many` are done one after the other: where nobody waits for a page, sparing a tenth of
+/// the time is not worth a tenth more work.
+pub fn only_from(many: usize) {
+    MANY.store(many, Ordering::Relaxed);
+}
+
+/// Whether other processors are called in for so many things.
+pub fn is_many(things: usize) -> bool {
+    things >= MANY.load(Ordering::Relaxed)
+}
+
 /// What `work` makes of each of `items`, in their order. Whichever processor is free takes the next one.
 pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
+    if !is_many(items.len()) {
+        return items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| work(index, item))
+            .collect();
+    }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let others = processors.min(items.len()).saturating_sub(1);
     let next = AtomicUsize::new(0);

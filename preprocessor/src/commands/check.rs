@@ -13,6 +13,7 @@ use crate::facts::Facts;
 use crate::fill::Target;
 use crate::lint;
 use crate::load::Loaded;
+use crate::parallel;
 use crate::report::{self, counted};
 
 /// How to print.
@@ -82,8 +83,12 @@ fn problem(diagnostic: &Diagnostic) -> Problem {
     }
 }
 
+/// From how many chapters or claims on it takes all processors.
+const MANY: usize = 256;
+
 /// Runs the command.
 pub fn run(root: &Path, format: Format) -> u8 {
+    parallel::only_from(MANY);
     with_book(root, |book, facts| check(book, facts, format))
 }
 
