@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::{
     CallSite, DISABLED, Evidence, Experiment, Hit, Probe, RANDOMIZED, Reader, count,
 };
+use crate::path::SECTIONS;
 use crate::value::{Bytes, Datum, Integer, Value};
 
 /// When a value may change without anything being wrong.
@@ -145,7 +146,10 @@ pub fn words(path: &str) -> Option<&'static [&'static str]> {
     match segments[..] {
         ["kaslr", "status"] => Some(&[RANDOMIZED, DISABLED]),
         ["machine", "kind"] => Some(&["host", "guest"]),
-        [_, _, "backend"] => Some(&["kprobe", "tracepoint", "lsm"]),
+        // An option of the kernel's configuration may have any name.
+        [first, _, "backend"] if !SECTIONS.contains(&first) => {
+            Some(&["kprobe", "tracepoint", "lsm"])
+        }
         _ => None,
     }
 }
@@ -614,5 +618,6 @@ mod tests {
         }
         assert_eq!(leaves.data().count(), paths.len());
         assert!(leaves.get("").is_none());
+        assert!(words("kernel.config.backend").is_none());
     }
 }
