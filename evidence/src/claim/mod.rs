@@ -25,6 +25,7 @@ mod judge;
 mod mutants;
 mod node;
 mod place;
+mod silence;
 mod typed;
 mod written;
 
