@@ -10,6 +10,9 @@ use super::expression::ReadPath;
 use super::functions::{Function, Reads};
 use super::node::{Node, NodeKind};
 
+mod experiment;
+mod instances;
+
 /// Why a count of nothing is not evidence that there was nothing. It is what [`conditions`] says of the functions that
 /// read the same counts, so that no claim gets around them by reading the leaf itself.
 pub(super) fn says_nothing(
@@ -75,18 +78,8 @@ fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
     else {
         return Vec::new(); // `find` has complained.
     };
-    let mut reasons = Vec::new();
-    let quality = machine
-        .evidence
-        .experiments
-        .get(experiment)
-        .map(|e| &e.quality);
-    if let Some(missed) = quality
-        .map(|quality| quality.missed)
-        .filter(|missed| *missed > 0)
-    {
-        reasons.push(format!("experiment `{experiment}` missed {missed} returns"));
-    }
+    let mut reasons = missed_returns(experiment, machine);
+    reasons.extend(short(experiment, probe, machine));
     let seen_elsewhere = catalog.investigation.experiments.iter().any(|other| {
         other.name != experiment
             && other
@@ -101,6 +94,21 @@ fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
         ));
     }
     reasons
+}
+
+/// Why the hits of one probe may be fewer than there were: what was not watched, and what may have gone on unseen.
+fn short(experiment: &str, probe: &str, machine: &Indexed<'_>) -> Vec<String> {
+    let mut reasons = experiment::reasons(experiment, machine);
+    reasons.extend(instances::reasons(experiment, probe, machine));
+    reasons
+}
+
+/// A return that went unseen may be that of a call whose entry is not watched.
+fn missed_returns(experiment: &str, machine: &Indexed<'_>) -> Vec<String> {
+    let seen = machine.evidence.experiments.get(experiment);
+    let missed = seen.map_or(0, |seen| seen.quality.missed);
+    let reason = || format!("experiment `{experiment}` missed {missed} returns");
+    (missed > 0).then(reason).into_iter().collect()
 }
 
 /// Whether the probe as it is planned fired in this experiment.
