@@ -13,6 +13,7 @@ pub mod document;
 pub mod drift;
 pub mod investigation;
 pub mod leaves;
+pub mod machine;
 pub mod names;
 pub mod path;
 pub mod reader;

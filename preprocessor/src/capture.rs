@@ -177,7 +177,7 @@ fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<
         .arg("capture")
         .arg("--investigation")
         .arg(config.investigation.as_deref().unwrap_or(Path::new("")))
-        .args(["--on", machine, "-o"])
+        .args(["--on", &config.request(machine), "-o"])
         .arg(Path::new(CAPTURED).join(evidence_file(machine)))
         .current_dir(root)
         .stdin(Stdio::null())

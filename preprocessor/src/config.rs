@@ -1,10 +1,13 @@
 //! The table `[preprocessor.qed]` of `book.toml`.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use qed_evidence::Evidence;
 use qed_evidence::diagnostic::{Diagnostic, Source, nearest};
+pub use qed_evidence::machine::evidence_file;
+use qed_evidence::machine::{self, HOST, Request};
 use serde::{Deserialize, Serialize};
 
 /// Settings of one book.
@@ -13,9 +16,15 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// The investigation, relative to the book's root.
     pub investigation: Option<PathBuf>,
-    /// Machines in order of preference.
-    #[serde(default = "only_host")]
+    /// Machines as they are asked for, in order of preference.
+    #[serde(default = "only_host", rename = "machines")]
+    requests: Vec<Request>,
+    /// The names of these machines.
+    #[serde(skip)]
     pub machines: Vec<String>,
+    /// The kernel images of those that have one, relative to the book's root.
+    #[serde(skip)]
+    images: BTreeMap<String, PathBuf>,
     /// Whether a build may capture.
     #[serde(default)]
     pub capture: Capture,
@@ -114,8 +123,8 @@ impl Addresses {
     }
 }
 
-fn only_host() -> Vec<String> {
-    vec!["host".into()]
+fn only_host() -> Vec<Request> {
+    vec![Request::Named(HOST.into())]
 }
 
 fn error() -> OnFail {
@@ -165,8 +174,18 @@ const MDBOOK_KEYS: &[&str] = &[
     "optional",
 ];
 
-/// Reads the table, with mdBook's own keys left out. `book_toml` is the file's text, to point into it.
+/// Reads the table of the book in the current folder; see [`read_in`].
 pub fn read(table: &serde_json::Value, book_toml: Option<&str>) -> Result<Config, Diagnostic> {
+    read_in(Path::new(""), table, book_toml)
+}
+
+/// Reads the table, with mdBook's own keys left out. `root` is the book's folder, from which images of kernels are named;
+/// `book_toml` is the file's text, to point into it.
+pub fn read_in(
+    root: &Path,
+    table: &serde_json::Value,
+    book_toml: Option<&str>,
+) -> Result<Config, Diagnostic> {
     let mut table = table.clone();
     if let Some(map) = table.as_object_mut() {
         map.retain(|key, _| !MDBOOK_KEYS.contains(&key.as_str()));
@@ -175,9 +194,9 @@ pub fn read(table: &serde_json::Value, book_toml: Option<&str>) -> Result<Config
     }
     let parsed: Result<Config, _> = serde_json::from_value(table);
     let problem = match parsed {
-        Ok(config) => match check(&config) {
-            None => return Ok(config),
-            Some(problem) => problem,
+        Ok(mut config) => match name_machines(&mut config, root) {
+            Ok(()) => return Ok(config),
+            Err(problem) => problem,
         },
         Err(error) => error.to_string(),
     };
@@ -202,24 +221,64 @@ pub fn read(table: &serde_json::Value, book_toml: Option<&str>) -> Result<Config
     })
 }
 
-fn check(config: &Config) -> Option<String> {
-    if config.machines.is_empty() {
-        return Some("`machines` is empty; name at least one, such as \"host\"".into());
+/// Finds out how the machines are called. No two may share a name, or the file of their evidence.
+fn name_machines(config: &mut Config, root: &Path) -> Result<(), String> {
+    if config.requests.is_empty() {
+        return Err("`machines` is empty; name at least one, such as \"host\"".into());
     }
-    for (index, machine) in config.machines.iter().enumerate() {
-        let guest = machine
-            .strip_prefix("guest:")
-            .is_some_and(|kernel| !kernel.is_empty());
-        if machine != "host" && !guest {
-            return Some(format!(
-                "`{machine}` is not a machine; write \"host\", \"guest:debian-6.1\" or \"guest:PATH-TO-VMLINUZ\""
-            ));
+    for request in &config.requests {
+        let (name, image) = match request {
+            Request::Named(name) => (name.clone(), None),
+            Request::Image { path, word } => {
+                let name = match word {
+                    Some(word) => machine::guest(word),
+                    None => {
+                        let bytes = std::fs::read(root.join(path)).map_err(|error| {
+                            format!(
+                                "the kernel image `{}` of a machine cannot be read: {error}; mend the path, or write \
+                                 {{ guest = \"PATH\", name = \"WORD\" }}, which needs no image to show what was captured",
+                                path.display()
+                            )
+                        })?;
+                        machine::name_of_image(path, &bytes)
+                    }
+                };
+                (name, Some(path))
+            }
+        };
+        let file = evidence_file(&name);
+        if let Some(same) = config.machines.iter().find(|m| evidence_file(m) == file) {
+            let again = match *same == name {
+                true => format!("machine `{name}` is named twice"),
+                false => format!("machines `{same}` and `{name}` would share the file {file}"),
+            };
+            let help = image.map_or(
+                "",
+                |_| "; give one of them another name: { guest = \"PATH\", name = \"WORD\" }",
+            );
+            return Err(format!("{again}{help}"));
         }
-        if config.machines[..index].contains(machine) {
-            return Some(format!("machine `{machine}` is named twice"));
+        config
+            .images
+            .extend(image.map(|path| (name.clone(), path.clone())));
+        config.machines.push(name);
+    }
+    Ok(())
+}
+
+impl Config {
+    /// How the collector is asked for a machine: by its name, and by the image that it boots, if that is the book's.
+    pub fn request(&self, machine: &str) -> String {
+        match self.images.get(machine) {
+            Some(path) => {
+                let path = path.display().to_string();
+                // Without a slash it could be taken for a name.
+                let here = if path.contains('/') { "" } else { "./" };
+                format!("{machine}={here}{path}")
+            }
+            None => machine.to_owned(),
         }
     }
-    None
 }
 
 /// The place of the first name that a message quotes, inside the table; else of the table.
@@ -250,16 +309,6 @@ fn find_outside_comments(text: &str, name: &str) -> Option<usize> {
         start += line.len();
     }
     None
-}
-
-/// The file name of a machine's evidence, without its folder: `guest-debian-6.1.json`. The collector uses the same.
-pub fn evidence_file(machine: &str) -> String {
-    let keep = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
-    let name: String = machine
-        .chars()
-        .map(|c| if keep(c) { c } else { '-' })
-        .collect();
-    format!("{}.json", name.trim_matches(['-', '.']))
 }
 
 #[cfg(test)]
@@ -300,14 +349,56 @@ mod tests {
         assert_eq!(config.max_age.unwrap().seconds, 604_800);
     }
 
-    /// Check the file names of evidence.
+    /// Check that a guest that boots an image is called by its own word, or by the file's name and the image's digest,
+    /// and never by a folder; and that two machines never share a name.
     #[test]
-    fn files() {
-        assert_eq!(evidence_file("host"), "host.json");
-        assert_eq!(evidence_file("guest:debian-6.1"), "guest-debian-6.1.json");
+    fn images() {
+        let root = tempfile::tempdir().unwrap();
+        for (folder, content) in [("x+y", "one"), ("x-y", "two"), ("copy", "one")] {
+            std::fs::create_dir(root.path().join(folder)).unwrap();
+            std::fs::write(root.path().join(folder).join("vmlinuz"), content).unwrap();
+        }
+        let read = |machines: serde_json::Value| {
+            read_in(root.path(), &json!({ "machines": machines }), None).map_err(|e| e.message)
+        };
+        let config = read(json!([
+            "host",
+            "guest:x+y/vmlinuz",
+            "guest:x-y/vmlinuz",
+            { "guest": "copy/vmlinuz", "name": "mine" },
+        ]))
+        .unwrap();
         assert_eq!(
-            evidence_file("guest:/boot/vmlinuz-6.9 x"),
-            "guest--boot-vmlinuz-6.9-x.json"
+            config.machines,
+            [
+                "host",
+                "guest:vmlinuz-7692c3ad",
+                "guest:vmlinuz-3fc4ccfe",
+                "guest:mine"
+            ]
+        );
+        assert_eq!(config.request("guest:mine"), "guest:mine=copy/vmlinuz");
+        assert_eq!(config.request("host"), "host");
+        for (machines, wrong) in [
+            (
+                json!(["guest:x+y/vmlinuz", "guest:copy/vmlinuz"]),
+                "named twice",
+            ),
+            (json!(["guest:gone/vmlinuz"]), "cannot be read"),
+            (
+                json!([{ "guest": "gone", "name": "a" }, "guest:a"]),
+                "named twice",
+            ),
+        ] {
+            let message = read(machines).unwrap_err();
+            assert!(message.contains(wrong), "{message}");
+        }
+        // What was captured can be shown where the image is not.
+        assert_eq!(
+            read(json!([{ "guest": "gone", "name": "a" }]))
+                .unwrap()
+                .machines,
+            ["guest:a"]
         );
     }
 }

@@ -58,13 +58,13 @@ fn read_config(text: &str) -> std::result::Result<mdbook_driver::config::Config,
     Ok(config)
 }
 
-fn table(book: &MDBook, text: &str) -> std::result::Result<Config, Diagnostic> {
+fn table(root: &Path, book: &MDBook, text: &str) -> std::result::Result<Config, Diagnostic> {
     let table = book
         .config
         .get::<serde_json::Value>("preprocessor.qed")
         .map_err(|error| plain(&error))?
         .unwrap_or_default();
-    config::read(&table, Some(text))
+    config::read_in(root, &table, Some(text))
 }
 
 fn plain(error: &mdbook_preprocessor::errors::Error) -> Diagnostic {
@@ -86,7 +86,7 @@ pub fn load(root: &Path) -> std::result::Result<Loaded, Diagnostic> {
     // Looking at a book must not write into it.
     config.build.create_missing = false;
     let mut book = MDBook::load_with_config(root, config).map_err(|error| plain(&error))?;
-    let settings = table(&book, &text)?;
+    let settings = table(root, &book, &text)?;
     let kept = Rc::new(RefCell::new(Book::default()));
     book.with_preprocessor(Keep(Rc::clone(&kept)));
     book.preprocess_book(&Html).map_err(|error| plain(&error))?;

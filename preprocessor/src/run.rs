@@ -28,7 +28,7 @@ pub fn run() -> u8 {
     };
     let context = input.context;
     let book_toml = std::fs::read_to_string(context.root.join("book.toml")).ok();
-    let config = match config::read(&context.table, book_toml.as_deref()) {
+    let config = match config::read_in(&context.root, &context.table, book_toml.as_deref()) {
         Ok(config) => config,
         Err(problem) => {
             report::print(&[problem]);

@@ -12,6 +12,7 @@ use super::artefacts::Artefacts;
 use super::assemble::commands::{Keep, command};
 use super::assemble::{Context, assemble};
 use super::names::KernelNames;
+use super::private::clean;
 use super::raw::{RawCapture, RawCommand};
 use super::readings::{Read, readings};
 use crate::kaslr::compare::StaticTable;
@@ -224,6 +225,7 @@ pub fn finish(
         &on_builder.wait(),
         &Keep::new(&evidence, &private),
     );
+    clean(&mut evidence, &private);
     // The cache only saves time: a full disk must not lose the capture.
     let _ = names.save();
     evidence

@@ -12,6 +12,7 @@ pub mod finish;
 pub mod names;
 pub mod oracle;
 pub mod perform;
+pub mod private;
 pub mod privileges;
 pub mod raw;
 pub mod readings;

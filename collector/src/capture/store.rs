@@ -112,33 +112,9 @@ fn remove_left_overs(folder: &Path) {
     }
 }
 
-/// The file of a machine: `host.json`, `guest-debian-6.1.json`.
-pub fn file_name(machine: &str) -> String {
-    let name: String = machine
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '.' || c == '-' {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    format!("{}.json", name.trim_matches(['-', '.']))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Check that a machine's file has the documented name and stays in its folder whatever the machine is called.
-    #[test]
-    fn names() {
-        assert_eq!(file_name("host"), "host.json");
-        assert_eq!(file_name("guest:debian-6.1"), "guest-debian-6.1.json");
-        assert_eq!(file_name("guest:../../etc/x"), "guest-..-..-etc-x.json");
-        assert_eq!(file_name("/../a"), "a.json");
-    }
 
     /// Check that evidence is private, replaces the old one whole, and that a second writer is refused.
     #[test]

@@ -8,16 +8,17 @@ use qed_evidence::Evidence;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::{Machine, MachineKind, Reader};
 use qed_evidence::investigation::{Action, Investigation};
+use qed_evidence::machine::evidence_file;
 use qed_evidence::value::Datum;
 
 use super::boots::{Boots, kept};
-use super::target::{Target, book};
+use super::target::{Target, book, distinct};
 use super::warnings::warnings;
 use super::{Failure, Progress, investigation, print, render};
 use crate::capture::commands::Commands;
 use crate::capture::finish::{Static, finish};
 use crate::capture::perform::{Options, ThisKernel, perform};
-use crate::capture::store::{Store, file_name};
+use crate::capture::store::Store;
 use crate::guest::cache::Cache;
 use crate::guest::programs::Files;
 use crate::guest::{self, GuestRun, GuestSpec, KernelImage, Source};
@@ -35,7 +36,8 @@ pub struct Args {
         default_value = "investigations/socket.toml"
     )]
     pub investigation: PathBuf,
-    /// A machine to capture on: host, guest:debian-6.1, guest:debian-6.12, guest:PATH-TO-VMLINUZ. Can be repeated
+    /// A machine to capture on: host, guest:debian-6.1, guest:debian-6.12, guest:PATH-TO-VMLINUZ,
+    /// guest:WORD=PATH-TO-VMLINUZ. Can be repeated
     #[arg(long, value_name = "MACHINE", default_value = "host")]
     pub on: Vec<Target>,
     /// Take the investigation and all machines from this book's book.toml
@@ -95,6 +97,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             PathBuf::from(".qed/evidence"),
         ),
     };
+    distinct(&targets)?;
     let investigation = investigation(&path)?;
     if let DebugInfo::Path(path) = &args.debuginfo {
         // Who names a file means that one.
@@ -122,7 +125,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let store = Store::open(&folder).map_err(|error| Failure::unable(error.to_string()))?;
     let mut failures = Vec::new();
     for target in &targets {
-        let name = single.clone().unwrap_or_else(|| file_name(target.name()));
+        let name = single
+            .clone()
+            .unwrap_or_else(|| evidence_file(target.name()));
         // What cannot be read is replaced: it has nothing to keep.
         let earlier = std::fs::read(folder.join(&name))
             .ok()

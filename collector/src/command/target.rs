@@ -1,8 +1,9 @@
-//! The machines that can be named: `host`, `guest:debian-6.1`, `guest:PATH`.
+//! The machines that can be asked for: `host`, `guest:debian-6.1`, `guest:PATH`, `guest:WORD=PATH`.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use qed_evidence::machine::{self, HOST, Request};
 use serde::Deserialize;
 
 use super::Failure;
@@ -30,18 +31,60 @@ impl Target {
 impl FromStr for Target {
     type Err = String;
 
-    fn from_str(name: &str) -> Result<Self, String> {
-        if name == "host" {
-            return Ok(Target::Host);
-        }
-        let Some(source) = name.strip_prefix("guest:") else {
-            return Err(format!(
-                "`{name}` is no machine: say host, guest:debian-6.1, guest:debian-6.12 or guest:PATH-TO-VMLINUZ"
-            ));
-        };
-        let source = Source::parse(source).map_err(|error| error.to_string())?;
-        Ok(Target::Guest(name.to_owned(), source))
+    fn from_str(text: &str) -> Result<Self, String> {
+        Target::of(&Request::parse(text)?, Path::new(""))
     }
+}
+
+impl Target {
+    /// The machine that is asked for. Images of kernels are looked for from `folder`; one without a name is read, for it
+    /// is called by its digest.
+    fn of(request: &Request, folder: &Path) -> Result<Self, String> {
+        match request {
+            Request::Named(name) if name == HOST => Ok(Target::Host),
+            Request::Named(name) => {
+                let word = name.split_once(':').map_or("", |(_, word)| word);
+                let source = Source::parse(word).map_err(|error| error.to_string())?;
+                Ok(Target::Guest(name.clone(), source))
+            }
+            Request::Image { path, word } => {
+                let path = folder.join(path);
+                let name = match word {
+                    Some(word) => machine::guest(word),
+                    None => {
+                        let image = std::fs::read(&path).map_err(|error| {
+                            format!(
+                                "the kernel image {} cannot be read: {error}; name one that you may read",
+                                path.display()
+                            )
+                        })?;
+                        machine::name_of_image(&path, &image)
+                    }
+                };
+                Ok(Target::Guest(name, Source::Path(path)))
+            }
+        }
+    }
+}
+
+/// Checks that no two machines share a name, or the file of their evidence.
+///
+/// # Errors
+/// When two do.
+pub fn distinct(targets: &[Target]) -> Result<(), Failure> {
+    for (index, target) in targets.iter().enumerate() {
+        let file = machine::evidence_file(target.name());
+        let same = |other: &&Target| machine::evidence_file(other.name()) == file;
+        if let Some(other) = targets[..index].iter().find(same) {
+            return Err(Failure::input(format!(
+                "the machines `{}` and `{}` would share the file {file}: name a machine once, and give each kernel image \
+                 a word of its own (guest:WORD=PATH)",
+                other.name(),
+                target.name()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What `book.toml` says about captures.
@@ -68,7 +111,7 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
     #[derive(Deserialize)]
     struct Qed {
         investigation: Option<PathBuf>,
-        machines: Option<Vec<String>>,
+        machines: Option<Vec<Request>>,
     }
     let path = if path.is_dir() {
         path.join("book.toml")
@@ -96,10 +139,10 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
     })?;
     let machines = qed
         .machines
-        .unwrap_or_else(|| vec!["host".into()])
+        .unwrap_or_else(|| vec![Request::Named(HOST.into())])
         .iter()
-        .map(|name| {
-            name.parse()
+        .map(|request| {
+            Target::of(request, &root)
                 .map_err(|error| Failure::input(format!("{shown}: machines: {error}")))
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -129,5 +172,43 @@ mod tests {
                 .contains("guest:debian-6.1")
         );
         assert!("guest:fedora".parse::<Target>().is_err());
+        assert_eq!(
+            "guest:mine=/x/y".parse(),
+            Ok(Target::Guest(
+                "guest:mine".into(),
+                Source::Path("/x/y".into())
+            ))
+        );
+    }
+
+    /// Check that a book's images are looked for from its folder, that their names tell no folder, and that the same image
+    /// cannot be two machines.
+    #[test]
+    fn images() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", "b"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(name).join("vmlinuz"), "one").unwrap();
+        }
+        std::fs::write(
+            folder.path().join("book.toml"),
+            "[preprocessor.qed]\ninvestigation = \"i.toml\"\nmachines = [\"guest:a/vmlinuz\", { guest = \"b/vmlinuz\", name = \"mine\" }]\n",
+        )
+        .unwrap();
+        let machines = book(folder.path()).unwrap().machines;
+        let names: Vec<&str> = machines.iter().map(Target::name).collect();
+        assert_eq!(names, ["guest:vmlinuz-7692c3ad", "guest:mine"]);
+        let Target::Guest(_, Source::Path(path)) = &machines[1] else {
+            panic!("{machines:?}")
+        };
+        assert_eq!(*path, folder.path().join("b/vmlinuz"));
+        assert!(distinct(&machines).is_ok());
+        let twice = [machines[0].clone(), machines[0].clone()];
+        assert!(
+            distinct(&twice)
+                .unwrap_err()
+                .message
+                .contains("share the file")
+        );
     }
 }

@@ -25,18 +25,15 @@ pub struct SourceError {
 }
 
 impl Source {
-    /// Understand `debian-6.1`, or a path (anything with a `/`).
+    /// Understand `debian-6.1`.
     ///
     /// # Errors
-    /// When it is neither.
+    /// When it is the name of no distribution's kernel.
     pub fn parse(name: &str) -> Result<Self, SourceError> {
         let bad = |reason| SourceError {
             name: name.to_owned(),
             reason,
         };
-        if name.contains('/') {
-            return Ok(Self::Path(PathBuf::from(name)));
-        }
         let Some(series) = name.strip_prefix("debian-") else {
             return Err(bad(
                 "it is neither a known distribution nor a path with a `/`",
@@ -57,7 +54,7 @@ impl Source {
 mod tests {
     use super::*;
 
-    /// Check the three forms, and that a word in an apt pattern's clothes is refused.
+    /// Check the form, and that a word in an apt pattern's clothes is refused.
     #[test]
     fn forms() {
         assert_eq!(
@@ -65,10 +62,6 @@ mod tests {
             Ok(Source::Debian {
                 series: "6.12".into()
             })
-        );
-        assert_eq!(
-            Source::parse("./vmlinuz"),
-            Ok(Source::Path("./vmlinuz".into()))
         );
         for bad in [
             "debian-6",

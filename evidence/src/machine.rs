@@ -1,0 +1,291 @@
+//! Names of machines, and how a book or a command line asks for one.
+//!
+//! A machine's name stands on pages, in evidence and in the names of files. So a guest that boots a kernel image of the
+//! builder's is never called by the image's path, which would tell the builder's folders.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use sha2::{Digest, Sha256};
+
+/// The machine that builds.
+pub const HOST: &str = "host";
+
+/// How the name of each other machine begins.
+const GUEST: &str = "guest:";
+
+/// How names begin that belong to kernels of a distribution.
+const DISTRIBUTION: &str = "debian-";
+
+/// The longest word behind `guest:`.
+const LONGEST: usize = 64;
+
+/// Hex digits of an image's digest in its name.
+const DIGITS: usize = 8;
+
+/// A machine as somebody asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// One with a name: `host`, `guest:debian-6.1`.
+    Named(String),
+    /// A guest that boots a kernel image of this machine.
+    Image {
+        /// The image, as it was written.
+        path: PathBuf,
+        /// The word by which the guest is called, behind `guest:`.
+        word: Option<String>,
+    },
+}
+
+impl Request {
+    /// Understands `host`, `guest:debian-6.1`, `guest:PATH` and `guest:WORD=PATH`. What holds a `/` is a path.
+    ///
+    /// # Errors
+    /// A phrase that says what can be written.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text == HOST {
+            return Ok(Request::Named(text.to_owned()));
+        }
+        let Some(guest) = text.strip_prefix(GUEST) else {
+            return Err(format!(
+                "`{text}` is no machine: write host, guest:debian-6.1, guest:PATH-TO-VMLINUZ or guest:WORD=PATH-TO-VMLINUZ"
+            ));
+        };
+        let (before, _) = guest.split_once('/').unwrap_or((guest, ""));
+        match guest.split_once('=') {
+            // A path can hold the sign, too.
+            Some((word, path)) if word.len() < before.len() => {
+                Request::image(Path::new(path), Some(word))
+            }
+            _ if guest.contains('/') => Request::image(Path::new(guest), None),
+            _ => {
+                check_word(guest)?;
+                Ok(Request::Named(text.to_owned()))
+            }
+        }
+    }
+
+    fn image(path: &Path, word: Option<&str>) -> Result<Self, String> {
+        if path.as_os_str().is_empty() {
+            return Err("a guest needs the path of a kernel image".into());
+        }
+        if let Some(word) = word {
+            check_word(word)?;
+            if word.starts_with(DISTRIBUTION) {
+                return Err(format!(
+                    "`{word}` is the name of a distribution's kernel: give the image another one"
+                ));
+            }
+        }
+        Ok(Request::Image {
+            path: path.to_owned(),
+            word: word.map(str::to_owned),
+        })
+    }
+}
+
+/// The name of the guest that boots the image in the file `path`, if its owner gave it none: the file's name without
+/// its folder, and the beginning of the image's digest.
+pub fn name_of_image(path: &Path, image: &[u8]) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut word: String = file
+        .chars()
+        .map(|c| if is_letter(c) { c } else { '-' })
+        .take(LONGEST - DIGITS - "image--".len())
+        .collect();
+    if !word.starts_with(|c: char| c.is_ascii_alphanumeric()) || word.starts_with(DISTRIBUTION) {
+        word.insert_str(0, "image-");
+    }
+    let digest = hex::encode(Sha256::digest(image));
+    format!("{GUEST}{word}-{}", &digest[..DIGITS])
+}
+
+/// The name of a guest that is called by this word.
+pub fn guest(word: &str) -> String {
+    format!("{GUEST}{word}")
+}
+
+/// Checks that a machine can be called like this.
+///
+/// # Errors
+/// A phrase that says what is wrong; the name is not in it, for it may be a path.
+pub fn check_name(name: &str) -> Result<(), String> {
+    match name.strip_prefix(GUEST) {
+        _ if name == HOST => Ok(()),
+        Some(word) => check_word(word),
+        None => Err("a machine is called `host`, or `guest:` and a word".into()),
+    }
+}
+
+fn check_word(word: &str) -> Result<(), String> {
+    let good = word.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && word.len() <= LONGEST
+        && word.chars().all(is_letter);
+    match good {
+        true => Ok(()),
+        false => Err(format!(
+            "the word behind `guest:` begins with a letter or digit and has at most {LONGEST} letters, digits, `.`, `-` \
+             and `_`"
+        )),
+    }
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_ascii_alphanumeric() || ".-_".contains(c)
+}
+
+/// The file name of a machine's evidence, without its folder: `guest-debian-6.1.json`. Machines of different names have
+/// different ones, also where a file system takes capital letters for small ones.
+pub fn evidence_file(name: &str) -> String {
+    let (kind, word) = match name.strip_prefix(GUEST) {
+        Some(word) => ("guest-", word),
+        None => ("", name),
+    };
+    let mut file = kind.to_owned();
+    for byte in word.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' => file.push(byte.into()),
+            other => file.push_str(&format!("_{other:02x}")),
+        }
+    }
+    file.push_str(".json");
+    file
+}
+
+impl<'de> Deserialize<'de> for Request {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Request;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a machine such as \"guest:debian-6.1\", or { guest = \"PATH-TO-VMLINUZ\", name = \"WORD\" }")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Request, E> {
+                Request::parse(text).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Request, A::Error> {
+                #[derive(serde::Deserialize)]
+                #[serde(deny_unknown_fields)]
+                struct Table {
+                    guest: PathBuf,
+                    name: Option<String>,
+                }
+                let table = Table::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Request::image(&table.guest, table.name.as_deref()).map_err(A::Error::custom)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(path: &str, word: Option<&str>) -> Request {
+        Request::Image {
+            path: path.into(),
+            word: word.map(str::to_owned),
+        }
+    }
+
+    /// Check each way to ask for a machine, on a command line and in a book.
+    #[test]
+    fn requests() {
+        for (text, expected) in [
+            ("host", Request::Named("host".into())),
+            (
+                "guest:debian-6.1",
+                Request::Named("guest:debian-6.1".into()),
+            ),
+            ("guest:./vmlinuz", image("./vmlinuz", None)),
+            ("guest:/a=b/vmlinuz", image("/a=b/vmlinuz", None)),
+            (
+                "guest:mine=/a=b/vmlinuz",
+                image("/a=b/vmlinuz", Some("mine")),
+            ),
+            ("guest:mine=vmlinuz", image("vmlinuz", Some("mine"))),
+        ] {
+            assert_eq!(Request::parse(text), Ok(expected.clone()), "{text}");
+            assert_eq!(
+                serde_json::from_value::<Request>(text.into()).unwrap(),
+                expected
+            );
+        }
+        let table = serde_json::json!({ "guest": "/x/vmlinuz", "name": "mine" });
+        assert_eq!(
+            serde_json::from_value::<Request>(table).unwrap(),
+            image("/x/vmlinuz", Some("mine"))
+        );
+        for bad in [
+            "",
+            "guest",
+            "guest:",
+            "guest:mine=",
+            "guest:a b=/x",
+            "guest:debian-6.1=/x",
+            "guest:-x",
+            "virtual:x",
+        ] {
+            assert!(Request::parse(bad).is_err(), "{bad}");
+        }
+        for bad in [
+            serde_json::json!({ "name": "mine" }),
+            serde_json::json!({ "guest": "/x", "name": "a/b" }),
+            serde_json::json!({ "guest": "/x", "nam": "mine" }),
+        ] {
+            assert!(
+                serde_json::from_value::<Request>(bad.clone()).is_err(),
+                "{bad}"
+            );
+        }
+    }
+
+    /// Check that the name of an image has nothing of its folder, is a name, and differs between images.
+    #[test]
+    fn images() {
+        let name = name_of_image(Path::new("/home/zacharias/x+y/vmlinuz 6.9"), b"one");
+        assert_eq!(name, "guest:vmlinuz-6.9-7692c3ad");
+        for path in [
+            "/",
+            "/x/debian-6.1",
+            "/x/.hidden",
+            &format!("/x/{}", "é".repeat(80)),
+        ] {
+            let name = name_of_image(Path::new(path), b"");
+            assert_eq!(check_name(&name), Ok(()), "{name}");
+            assert!(!name.starts_with("guest:debian-"), "{name}");
+        }
+        assert_ne!(
+            name_of_image(Path::new("a/x"), b"1"),
+            name_of_image(Path::new("b/x"), b"2")
+        );
+    }
+
+    /// Check the documented file names, and that no two names share one.
+    #[test]
+    fn files() {
+        assert_eq!(evidence_file("host"), "host.json");
+        assert_eq!(evidence_file("guest:debian-6.1"), "guest-debian-6.1.json");
+        let names = [
+            "guest:x+y",
+            "guest:x-y",
+            "guest:x_y",
+            "guest:X-y",
+            "guest:x/y",
+            "guest:x-y.",
+            "guest:../x",
+            "guest:x",
+        ];
+        let files: std::collections::BTreeSet<String> = names
+            .iter()
+            .map(|name| evidence_file(name).to_lowercase())
+            .collect();
+        assert_eq!(files.len(), names.len());
+        assert!(files.iter().all(|file| !file.contains('/')));
+    }
+}
