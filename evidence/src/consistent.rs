@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::document::{Evidence, Experiment, Hit, Kaslr, Ledger, MachineKind, Probe, Target};
 use crate::investigation::stands_in;
+use crate::machine::check_name;
 use crate::reader::escape;
 use crate::value::{Datum, Value};
 
@@ -36,6 +37,10 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
 /// What decides whether addresses may be published: that must not hang on one word.
 fn machine(evidence: &Evidence) -> Option<Finding> {
     let machine = &evidence.machine;
+    if let Err(wrong) = check_name(&machine.name) {
+        let reason = format!("{wrong}; capture again, and give a guest with a path a `name`");
+        return Some(("/machine/name".into(), reason));
+    }
     let named = match machine.name.as_str() {
         "host" => MachineKind::Host,
         _ => MachineKind::Guest,

@@ -519,6 +519,10 @@ pub struct Probe {
     /// The members that reads take, by side and name of the read. A read that takes none is not in it.
     #[serde(default, skip_serializing_if = "Members::is_empty")]
     pub members: Members,
+    /// What of a hit the investigation declares public: `args.NAME`, `return`, `entry.READ`, `exit.READ`. Of a live
+    /// machine other plain numbers, texts and bytes are not published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public: Vec<String>,
     /// Each time it was hit, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hits: Vec<Hit>,

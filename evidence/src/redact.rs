@@ -1,4 +1,7 @@
-//! Redaction: a live machine's evidence without what would tell where its kernel is.
+//! Redaction: a live machine's evidence without what would tell where its kernel is, or whose machine it is.
+//!
+//! Only what is known to be harmless stays ([`public`]). After that come the addresses, and at last a search for all that
+//! may not be in what is left.
 //!
 //! Pointers become pseudonyms. Those into a symbol of the kernel are laid out by the symbols' names and the bytes of
 //! them that the document shows: `symbol+0x1f` says as much. All others are numbered in the order of the places where
@@ -12,12 +15,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value as Json, json};
 
 use crate::document::Evidence;
-use crate::names::Names;
 use crate::reader::{self, ReadError};
 use crate::secrets::{
     self, Searcher, Secret, integer, is_address, is_pointer, numbers_in, value_kind,
 };
-use crate::value::Address;
+use crate::value::{Address, Datum, Value};
+use crate::walk::{Found, walk};
+
+mod layout;
+mod phrase;
+mod public;
+mod tasks;
+
+use layout::Layout;
+pub use phrase::phrase;
 
 /// What the reason of a value begins with that was measured and is not told.
 pub const WITHHELD: &str = "withheld: ";
@@ -53,11 +64,13 @@ pub fn is_redacted(evidence: &Evidence) -> bool {
 
 /// The document as it may be published. What comes out is searched for every secret of what went in.
 pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
-    let mut document = serde_json::to_value(evidence)?;
-    let secrets = secrets::in_document(&document);
+    let raw = serde_json::to_value(evidence)?;
+    let secrets = secrets::in_document(&raw);
+    let parts = parts(&raw, &secrets);
+    let mut harmless = evidence.clone();
+    public::withhold(&mut harmless, &parts);
+    let mut document = serde_json::to_value(&harmless)?;
     static_addresses(&mut document);
-    let mut parts = low_halves(&document);
-    parts.extend(secrets.keys().filter_map(Secret::as_slide));
     let mut names = evidence.names.clone();
     let layout = Layout::new(&mut names, &addresses(&document));
     document["names"] = serde_json::to_value(&names)?;
@@ -67,15 +80,132 @@ pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
         parts,
         path: Vec::new(),
     };
-    redaction.tasks(&mut document);
     redaction.walk(&mut document);
-    let text = serde_json::to_string(&document)?;
     let searcher = Searcher::new(&secrets, &BTreeSet::new());
-    if let Some(found) = searcher.find(text.as_bytes()).into_iter().next() {
-        let (leaf, form) = (found.leaf, found.form);
-        return Err(RedactError::Left { leaf, form });
+    if left(&document, &searcher)?.is_some() {
+        without_findings(&mut document, &searcher);
+        if let Some(found) = left(&document, &searcher)? {
+            let (leaf, form) = (found.leaf, found.form);
+            return Err(RedactError::Left { leaf, form });
+        }
     }
-    Ok(reader::read(text.as_bytes())?)
+    Ok(reader::read(document.to_string().as_bytes())?)
+}
+
+/// The texts that `evidence` holds and that its redacted form withholds, each with the path of its leaf: what a site is
+/// searched for besides addresses. One that is made of common words alone is none.
+pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
+    let mut harmless = evidence.clone();
+    let no_parts = BTreeSet::new();
+    public::withhold(&mut harmless, &no_parts);
+    let known = phrase::Known::of(evidence, &no_parts);
+    let mut shown = Vec::new();
+    walk::<()>(&harmless, &mut |_, found| {
+        shown.push(matches!(found, Found::Datum(Datum::Value(_))));
+        None
+    });
+    let mut shown = shown.into_iter();
+    let mut texts = BTreeMap::new();
+    walk::<()>(evidence, &mut |at, found| {
+        // Both walks come by the same places.
+        let is_shown = shown.next().unwrap_or(true);
+        let pieces: Vec<&[u8]> = match found {
+            Found::Datum(Datum::Value(Value::Text { value })) if !is_shown => {
+                value.lines().map(|line| line.trim().as_bytes()).collect()
+            }
+            Found::Datum(Datum::Value(Value::Bytes { value })) if !is_shown => value
+                .0
+                .split(|byte| !byte.is_ascii_graphic() && *byte != b' ')
+                .collect(),
+            _ => Vec::new(),
+        };
+        let tells = |text: &&[u8]| {
+            let text = String::from_utf8_lossy(text);
+            known.phrase(&text) != text
+        };
+        let pieces = pieces.into_iter().filter(tells);
+        for secret in pieces.filter_map(Secret::memory) {
+            texts
+                .entry(secret)
+                .or_insert_with(|| secrets::path_of(&at.text()));
+        }
+        None
+    });
+    texts
+}
+
+/// Lower halves of pointers, and slides: a number of 32 bits that is equal to one is taken for it.
+fn parts(document: &Json, secrets: &BTreeMap<Secret, String>) -> BTreeSet<u64> {
+    let mut parts = low_halves(document);
+    parts.extend(secrets.keys().filter_map(Secret::as_slide));
+    parts
+}
+
+/// Whether these 64 bits are an address or one of the `parts` of one. A lower half can have been read as a signed number.
+fn says_where(bits: u64, parts: &BTreeSet<u64>) -> bool {
+    let low = bits & u64::from(u32::MAX);
+    let part = (bits == low || bits >> 31 == u64::MAX >> 31) && parts.contains(&low);
+    is_address(bits) || part
+}
+
+/// Numbers below are looked at where they stand, by what they mean: a search for digits would take a time or a count for
+/// a slide that has the same. No pointer of the kernel is below.
+const SEARCHED: u64 = 1 << 44;
+
+/// What is left in a document of what must not be known. The numbers in it are counts, times, sizes and such, of which
+/// some have the digits of a slide or of a part of an address by chance.
+fn left(document: &Json, searcher: &Searcher) -> serde_json::Result<Option<secrets::Found>> {
+    fn without_numbers(node: &Json) -> Json {
+        match node {
+            Json::Object(map) => map
+                .iter()
+                .map(|(key, child)| (key.clone(), without_numbers(child)))
+                .collect(),
+            Json::Array(list) => list.iter().map(without_numbers).collect(),
+            Json::Number(number) if number.as_u64().is_some_and(|n| n < SEARCHED) => Json::Null,
+            Json::Number(number)
+                if number.as_i64().is_some_and(|n| n.unsigned_abs() < SEARCHED) =>
+            {
+                Json::Null
+            }
+            other => other.clone(),
+        }
+    }
+    let text = serde_json::to_string(&without_numbers(document))?;
+    Ok(searcher.find(text.as_bytes()).into_iter().next())
+}
+
+/// Withholds each text and each reason in which something is found.
+fn without_findings(node: &mut Json, searcher: &Searcher) {
+    let tells = |text: &str| !searcher.find(text.as_bytes()).is_empty();
+    match node {
+        Json::Object(map) => {
+            let value = map.get("value").and_then(Json::as_str);
+            if value_kind(map) == Some("text") && value.is_some_and(tells) {
+                *node = json!({ "unavailable": TEXT });
+                return;
+            }
+            for (key, child) in map.iter_mut() {
+                match child {
+                    Json::String(text) if key == "unavailable" && tells(text) => {
+                        *text = TEXT.into();
+                    }
+                    Json::Array(notes) if key == "notes" => {
+                        for note in notes {
+                            if note.as_str().is_some_and(tells) {
+                                *note = TEXT.into();
+                            }
+                        }
+                    }
+                    child => without_findings(child, searcher),
+                }
+            }
+        }
+        Json::Array(list) => list
+            .iter_mut()
+            .for_each(|child| without_findings(child, searcher)),
+        _ => {}
+    }
 }
 
 /// A text without the addresses that it holds, in hexadecimal or decimal.
@@ -174,74 +304,6 @@ const TASK: &str = "withheld: the name of another task of this live machine";
 /// Longer memory can hold a part of an address, and two bytes of machine code the first one of a distance.
 const HARMLESS_BYTES: usize = 1;
 
-/// Kernel threads whose names say nothing about a machine; what follows the name (a CPU, a queue) is left out.
-const KERNEL_THREADS: &[&str] = &[
-    "swapper",
-    "ksoftirqd",
-    "kworker",
-    "rcu_preempt",
-    "rcu_sched",
-    "rcuop",
-    "rcuos",
-    "rcuog",
-    "rcuc",
-    "migration",
-    "kthreadd",
-];
-
-/// Where the symbols lie in a kernel that never was: one behind the other, by their names.
-struct Layout {
-    /// By live address: the size, and the number that stands for the first byte.
-    symbols: BTreeMap<u64, (u64, u32)>,
-    /// The first number behind all symbols.
-    end: u32,
-}
-
-impl Layout {
-    /// Lays the symbols out, and puts them into that order. What is no pointer keeps its place, ahead of all others. A
-    /// symbol becomes as long as the last of its bytes that is used: its end was where the next one begins, which for
-    /// a module or a trampoline is a distance of this boot. Of two that are alike, the one that is used first is first.
-    fn new(names: &mut Names, used: &BTreeMap<u64, usize>) -> Self {
-        let mut keyed: Vec<_> = names
-            .symbols
-            .drain(..)
-            .map(|mut symbol| {
-                let start = symbol.address.0;
-                if !is_pointer(start) {
-                    return ((false, start, String::new(), 0, 0), symbol);
-                }
-                let own = used.range(start..start.saturating_add(symbol.size));
-                let last = own.clone().next_back().map_or(start, |(last, _)| *last);
-                symbol.size = last - start + 1;
-                let first = own.map(|(_, place)| *place).min().unwrap_or(usize::MAX);
-                ((true, 0, symbol.name.clone(), symbol.size, first), symbol)
-            })
-            .collect();
-        keyed.sort_by(|a, b| a.0.cmp(&b.0));
-        names.symbols = keyed.into_iter().map(|(_, symbol)| symbol).collect();
-        let mut layout = Layout {
-            symbols: BTreeMap::new(),
-            end: 1,
-        };
-        for symbol in names.symbols.iter().filter(|s| is_pointer(s.address.0)) {
-            let size = u32::try_from(symbol.size).unwrap_or(u32::MAX);
-            let place = (symbol.size, layout.end);
-            layout.symbols.insert(symbol.address.0, place);
-            layout.end = layout.end.saturating_add(size);
-        }
-        layout
-    }
-
-    /// The number of an address inside of a symbol.
-    fn number(&self, address: u64) -> Option<u32> {
-        let (start, (size, base)) = self.symbols.range(..=address).next_back()?;
-        let offset = address - start;
-        (offset < *size)
-            .then(|| u32::try_from(offset).ok()?.checked_add(*base))
-            .flatten()
-    }
-}
-
 struct Redaction {
     /// The number of each pointer that leads into no symbol, counted from 0.
     numbers: BTreeMap<u64, u32>,
@@ -313,13 +375,9 @@ impl Redaction {
             "int" | "offset" if in_section("commands") && self.path.len() > 3 => {
                 return Some(COMMAND);
             }
-            "int" | "offset" | "size" | "flags" | "enum" => {
+            "int" | "offset" | "size" | "flags" | "enum" | "fd" | "pid" => {
                 let bits = value.and_then(integer)?;
-                // A lower half can have been read as a signed number.
-                let low = bits & u64::from(u32::MAX);
-                let part =
-                    (bits == low || bits >> 31 == u64::MAX >> 31) && self.parts.contains(&low);
-                return (is_address(bits) || part).then_some(NUMBER);
+                return says_where(bits, &self.parts).then_some(NUMBER);
             }
             "bytes" => {
                 let length = value.and_then(Json::as_str).map_or(0, |hex| hex.len() / 2);
@@ -338,69 +396,6 @@ impl Redaction {
         }
         None
     }
-
-    /// Takes out the names of tasks that are not the workload's.
-    fn tasks(&mut self, document: &mut Json) {
-        let Some(experiments) = document
-            .get_mut("experiments")
-            .and_then(Json::as_object_mut)
-        else {
-            return;
-        };
-        for experiment in experiments.values_mut() {
-            let own = first_pid(experiment);
-            tasks_in(experiment, own);
-        }
-    }
-}
-
-/// The process that hit a probe first: the workload's.
-fn first_pid(experiment: &Json) -> Option<i64> {
-    let probes = experiment.get("probes")?.as_object()?;
-    probes
-        .values()
-        .filter_map(|probe| probe.get("hits")?.as_array())
-        .flatten()
-        .filter_map(|hit| {
-            let order = hit.get("order").or(hit.get("return_order"))?.as_u64()?;
-            Some((order, hit.get("task")?.get("pid")?.as_i64()?))
-        })
-        .min()
-        .map(|(_, pid)| pid)
-}
-
-fn tasks_in(node: &mut Json, own: Option<i64>) {
-    match node {
-        Json::Array(list) => list.iter_mut().for_each(|child| tasks_in(child, own)),
-        Json::Object(map) => {
-            // Of a hit: a process with its name. Of a free: the name, and whether it is the workload's.
-            let same = map.get("same_task").and_then(Json::as_bool);
-            if let (Some(false), Some(Json::String(name))) = (same, map.get_mut("task")) {
-                *name = generalized(name).unwrap_or_else(|| "another task".into());
-            }
-            let foreign = map.contains_key("tid")
-                && map
-                    .get("pid")
-                    .and_then(Json::as_i64)
-                    .is_some_and(|pid| Some(pid) != own);
-            if let (true, Some(Json::String(name))) = (foreign, map.get_mut("name")) {
-                *name = generalized(name).unwrap_or_else(|| TASK.into());
-            }
-            map.values_mut().for_each(|child| tasks_in(child, own));
-        }
-        _ => {}
-    }
-}
-
-/// The kernel thread of this name, without what tells it from others of its kind.
-fn generalized(name: &str) -> Option<String> {
-    KERNEL_THREADS
-        .iter()
-        .find(|known| {
-            name.strip_prefix(**known)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
-        .map(|known| (*known).to_owned())
 }
 
 #[cfg(test)]

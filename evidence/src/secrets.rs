@@ -18,7 +18,7 @@ mod needles;
 pub use needles::{Found, Searcher};
 
 /// Below this no number says anything about where something is: a page.
-const FIRST_PAGE: u64 = 0x1000;
+pub(crate) const FIRST_PAGE: u64 = 0x1000;
 
 /// The lowest address of the kernel's half on x86-64 with five-level page tables
 /// (<https://elixir.bootlin.com/linux/v6.1/source/Documentation/x86/x86_64/mm.rst#L83>).
@@ -97,6 +97,16 @@ impl Secret {
         Secret::number(Kind::Slide, bytes)
     }
 
+    /// A piece of memory or text, if it is worth looking for: eight bytes or more, of which some differ. Shorter pieces
+    /// would be found everywhere.
+    pub(crate) fn memory(bytes: &[u8]) -> Option<Self> {
+        let different: BTreeSet<&u8> = bytes.iter().collect();
+        (bytes.len() >= 8 && different.len() >= 5).then(|| Secret {
+            kind: Kind::Memory,
+            bytes: bytes.to_vec(),
+        })
+    }
+
     /// The number, if it is a slide.
     pub(crate) fn as_slide(&self) -> Option<u64> {
         self.as_number().filter(|_| self.kind == Kind::Slide)
@@ -124,7 +134,7 @@ fn is_pattern(number: u64) -> bool {
     KNOWN_TO_ALL.contains(&number) || (!number).count_ones() <= 2
 }
 
-/// Everything in `evidence` that must not become known, with the path of the first leaf that says it.
+/// Everything in `evidence` that says where something is, with the path of the first leaf that says it.
 pub fn secrets(evidence: &Evidence) -> BTreeMap<Secret, String> {
     serde_json::to_value(evidence)
         .map(|document| in_document(&document))
@@ -282,7 +292,7 @@ impl Collector {
                         self.pointer(path, word);
                     }
                 }
-                if let Some(secret) = memory(&bytes) {
+                if let Some(secret) = Secret::memory(&bytes) {
                     self.add(path, secret);
                 }
             }
@@ -333,16 +343,6 @@ pub(crate) fn integer(value: &Json) -> Option<u64> {
         .or_else(|| Some(i64::try_from(number).ok()?.cast_unsigned()))
 }
 
-/// Memory that is worth looking for: eight bytes or more, of which some differ. Shorter pieces would be found
-/// everywhere.
-fn memory(bytes: &[u8]) -> Option<Secret> {
-    let different: BTreeSet<&u8> = bytes.iter().collect();
-    (bytes.len() >= 8 && different.len() >= 5).then(|| Secret {
-        kind: Kind::Memory,
-        bytes: bytes.to_vec(),
-    })
-}
-
 /// Words of a text that are addresses by their size, as numbers: hexadecimal ones of 12 to 16 digits, decimal ones of
 /// 13 to 20, and negative ones of 8 and more.
 pub(crate) fn numbers_in(text: &str) -> Vec<u64> {
@@ -371,6 +371,16 @@ pub(crate) fn numbers_in(text: &str) -> Vec<u64> {
         minus = piece.ends_with('-');
     }
     out
+}
+
+/// The path of a leaf from a JSON pointer to it.
+pub(crate) fn path_of(pointer: &str) -> String {
+    let steps: Vec<Step<'_>> = pointer
+        .split('/')
+        .skip(1)
+        .map(|step| step.parse().map_or(Step::Key(step), Step::Index))
+        .collect();
+    leaf_path(&steps)
 }
 
 /// The path of a leaf from its place in the JSON document: `create.sock_alloc.hit1.return`.

@@ -1,10 +1,10 @@
 //! Judging claims on what was measured, and telling of it without what must not be known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Claim, Control, Judgement, Verdict, judge};
-use qed_evidence::redact::{is_redacted, scrub};
+use qed_evidence::redact::{is_redacted, phrase, scrub};
 use qed_evidence::resolve::{Catalog, Indexed};
 use serde::{Deserialize, Serialize};
 
@@ -141,7 +141,7 @@ impl<'a> Bench<'a> {
                 let supported = told.verdict;
                 let travelled = loaded.verdicts.as_ref().and_then(|v| v.on(claim));
                 let judgement = match (&loaded.raw, travelled) {
-                    (Some(_), _) => tell(judge(claim, &catalog, raw), told),
+                    (Some(_), _) => tell(judge(claim, &catalog, raw), told, claim),
                     (None, Some(verdict)) => {
                         travelled_verdict(verdict, is_redacted(&loaded.evidence), told)
                     }
@@ -181,14 +181,17 @@ fn travelled_verdict(verdict: Verdict, redacted: bool, told: Judgement) -> Judge
 }
 
 /// The judgement on raw evidence with nothing in it that the one on redacted evidence does not say.
-fn tell(raw: Judgement, mut told: Judgement) -> Judgement {
+fn tell(raw: Judgement, mut told: Judgement, claim: &Claim) -> Judgement {
     if raw.verdict == told.verdict {
         return told;
     }
+    let when = claim.when.as_ref().map(|when| when.text());
+    let words = words_of(claim.expression.text(), when);
+    let without_values = |text: &str| phrase(&without_numbers(text), &|word| words.contains(word));
     told.verdict = raw.verdict;
     told.reason = match raw.verdict {
         Verdict::Pass | Verdict::Fail => None,
-        _ => raw.reason.as_deref().map(without_numbers),
+        _ => raw.reason.as_deref().map(without_values),
     };
     told.control = raw.control.map(|control| Control {
         was: "withheld".into(),
@@ -197,12 +200,21 @@ fn tell(raw: Judgement, mut told: Judgement) -> Judgement {
     });
     told.idle = raw.idle;
     told.diagnostic = raw.diagnostic.map(|mut diagnostic| {
-        diagnostic.message = without_numbers(&diagnostic.message);
+        diagnostic.message = without_values(&diagnostic.message);
         diagnostic.label.clear();
-        diagnostic.help = diagnostic.help.as_deref().map(without_numbers);
+        diagnostic.help = diagnostic.help.as_deref().map(without_values);
         diagnostic
     });
     told
+}
+
+/// The words that a claim says itself.
+fn words_of<'c>(expression: &'c str, when: Option<&'c str>) -> BTreeSet<&'c str> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let texts = [expression, when.unwrap_or_default()].into_iter();
+    texts
+        .flat_map(|text| text.split(move |c| !is_part(c)))
+        .collect()
 }
 
 /// A reason without numbers, but for those that stand in backticks as parts of names and expressions.
@@ -216,6 +228,19 @@ fn without_numbers(reason: &str) -> String {
             _ => piece.to_owned(),
         })
         .collect()
+}
+
+/// What is wrong with raw evidence: its place, and the reason without anything that the evidence says.
+pub fn of_raw(message: &str) -> String {
+    let message = without_addresses(message);
+    let reason = |text: &str| phrase(text, &|_| false);
+    match message
+        .strip_prefix("at `")
+        .and_then(|rest| rest.split_once("`: "))
+    {
+        Some((place, why)) => format!("at `{place}`: {}", reason(why)),
+        None => reason(&message),
+    }
 }
 
 /// A message without words that could be an address, a part of one, or a slide.
@@ -300,11 +325,45 @@ mod tests {
     /// Check that a verdict on raw evidence brings no value of it along.
     #[test]
     fn tells_nothing() {
-        let told = tell(
-            judgement(Verdict::Pass, None, "0xffffffff91234568"),
-            judgement(Verdict::Unverified, Some("withheld"), "pointer#1"),
-        );
+        let raw = |verdict, reason| {
+            let source = std::sync::Arc::new(qed_evidence::diagnostic::Source {
+                name: "chapter.md".into(),
+                text: String::new(),
+            });
+            let claim = qed_evidence::claim::Claim::parse(
+                "a",
+                "create.outcome.stdout == 'x'",
+                qed_evidence::claim::Place::new(source, 0),
+                None,
+            )
+            .unwrap();
+            tell(
+                judgement(verdict, reason, "0xffffffff91234568"),
+                judgement(Verdict::Unverified, Some("withheld"), "pointer#1"),
+                &claim,
+            )
+        };
+        let told = raw(Verdict::Pass, None);
         assert_eq!((told.verdict, told.reason), (Verdict::Pass, None));
         assert_eq!(told.control.unwrap().was, "withheld");
+        let told = raw(
+            Verdict::Error,
+            Some("`create.outcome.stdout` is `zebra-7`, not 7 of `x`"),
+        );
+        assert_eq!(
+            told.reason.as_deref(),
+            Some("`create.outcome.stdout` is `…-7`, not … of `x`")
+        );
+    }
+
+    /// Check that a message about raw evidence keeps its place and nothing that stands there.
+    #[test]
+    fn messages() {
+        assert_eq!(
+            of_raw(
+                "at `/experiments/zebra/outcome`: invalid type: string \"zebra7\", expected a map at line 1 column 3"
+            ),
+            "at `/experiments/zebra/outcome`: invalid type: string \"…\", expected a map at line 1 column 3"
+        );
     }
 }

@@ -1,13 +1,13 @@
 //! The leak check: no byte of a site says what must not be known of a live machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use qed_evidence::Evidence;
-use qed_evidence::redact::is_redacted;
-use qed_evidence::secrets::{Found, Searcher, Secret, known, secrets};
+use qed_evidence::redact::{is_redacted, withheld_texts};
+use qed_evidence::secrets::{Found, Kind, Searcher, Secret, known, secrets};
 
 use crate::config::Addresses;
 use crate::history::History;
@@ -42,11 +42,40 @@ pub fn checks(raw: &[Evidence], addresses: Addresses, history: &History) -> Vec<
             let mut open = of_guests.clone();
             for other in raw.iter().filter(|other| !addresses.hide(other)) {
                 open.extend(known(other));
+                open.extend(withheld_texts(other).into_keys());
             }
             let machine = evidence.machine.name.clone();
-            let searcher = Searcher::new(&secrets(evidence), &open);
+            let mut all = secrets(evidence);
+            all.extend(withheld_texts(evidence));
+            let published = raw.iter().filter(|other| !addresses.hide(other));
+            open.extend(spelled_by(published, &all));
+            let searcher = Searcher::new(&all, &open);
             Check { machine, searcher }
         })
+        .collect()
+}
+
+/// The slides whose digits stand in what other machines publish: in a list of an image's sections, for example. There
+/// are only 512, so that is a coincidence, and the same site would be made of any other slide.
+fn spelled_by<'a>(
+    published: impl Iterator<Item = &'a Evidence>,
+    secrets: &BTreeMap<Secret, String>,
+) -> Vec<Secret> {
+    let texts: Vec<String> = published
+        .filter_map(|other| qed_evidence::reader::write(other).ok())
+        .collect();
+    let slides = secrets
+        .iter()
+        .filter(|(secret, _)| secret.kind == Kind::Slide);
+    slides
+        .filter(|(secret, leaf)| {
+            let one = BTreeMap::from([((*secret).clone(), (*leaf).clone())]);
+            let searcher = Searcher::new(&one, &BTreeSet::new());
+            texts
+                .iter()
+                .any(|text| !searcher.find(text.as_bytes()).is_empty())
+        })
+        .map(|(secret, _)| secret.clone())
         .collect()
 }
 

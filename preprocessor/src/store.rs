@@ -16,7 +16,7 @@ use qed_evidence::stale::{Now, StaleReason, stale};
 use crate::book::Place;
 use crate::config::{Addresses, Config, evidence_file};
 use crate::history::{self, History};
-use crate::judging::{TRAVELLED, Travelled, without_addresses};
+use crate::judging::{TRAVELLED, Travelled, of_raw};
 use crate::kept::{Kept, Sum};
 use crate::parallel;
 use crate::template::Templates;
@@ -274,7 +274,7 @@ pub fn load(
                         // What is wrong with raw evidence must not tell what is in it.
                         match machine.starts_with("guest:") {
                             true => reason,
-                            false => without_addresses(&reason),
+                            false => of_raw(&reason),
                         }
                     ))
                     .help(format!("capture again: {}", capture_line(config, machine))),
@@ -399,8 +399,9 @@ pub fn capture_line(config: &Config, machine: &str) -> String {
         .as_deref()
         .unwrap_or(Path::new("INVESTIGATION"));
     format!(
-        "qed-collector capture --investigation {} --on {machine} -o {CAPTURED}/{}",
+        "qed-collector capture --investigation {} --on {} -o {CAPTURED}/{}",
         investigation.display(),
+        config.request(machine),
         evidence_file(machine)
     )
 }

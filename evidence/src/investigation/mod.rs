@@ -206,6 +206,9 @@ pub struct Probe {
     pub frees: Option<String>,
     /// Arguments that are named constants, by name, and the set that they are of: `family`, `AF`.
     pub names: BTreeMap<String, String>,
+    /// What of a hit on a live machine may be published though nothing says what it means: `args.NAME`, `return`,
+    /// `entry.READ`, `exit.READ`.
+    pub public: Vec<String>,
     /// Reads at the entry.
     pub entry: Vec<Read>,
     /// Reads at the return.

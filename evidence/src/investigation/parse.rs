@@ -168,6 +168,8 @@ struct RawProbe {
     allocates: Option<Spanned<String>>,
     frees: Option<Spanned<String>>,
     #[serde(default)]
+    public: Vec<Spanned<String>>,
+    #[serde(default)]
     reads: Vec<RawRead>,
 }
 
@@ -193,6 +195,8 @@ struct RawRead {
     path: Spanned<String>,
     kind: Option<Spanned<ReadKind>>,
     names: Option<Spanned<String>>,
+    #[serde(default)]
+    public: bool,
 }
 
 /// Parses and checks an investigation. On failure every problem is reported at once.
@@ -577,6 +581,27 @@ impl Check {
         }
     }
 
+    /// The paths of arguments and the return value that a probe declares public.
+    fn public(&mut self, names: Vec<Spanned<String>>) -> Vec<String> {
+        let mut public = Vec::new();
+        for name in names {
+            let path = match name.get_ref().as_str() {
+                "return" => "return".to_owned(),
+                argument => format!("args.{argument}"),
+            };
+            if !is_name(name.get_ref()) {
+                self.error(
+                    name.span(),
+                    "`public` of a probe lists names of arguments, and `return`; a read has a `public` of its own",
+                );
+            } else if public.contains(&path) {
+                self.error(name.span(), "it is declared public twice");
+            }
+            public.push(path);
+        }
+        public
+    }
+
     fn probe(&mut self, raw: RawProbe) -> Option<Probe> {
         let targets: Vec<_> = [
             raw.function
@@ -674,7 +699,16 @@ impl Check {
             self.error(frees.span(), "a probe either `allocates` or `frees`");
         }
         let (mut entry, mut exit) = (Vec::new(), Vec::new());
+        let mut public = self.public(raw.public);
         for read in raw.reads {
+            if read.public {
+                let side = if read.at == Side::Entry {
+                    "entry"
+                } else {
+                    "exit"
+                };
+                public.push(format!("{side}.{}", read.name.get_ref()));
+            }
             let side: &mut Vec<Read> = if read.at == Side::Entry {
                 &mut entry
             } else {
@@ -743,6 +777,7 @@ impl Check {
                 .into_iter()
                 .map(|(argument, set)| (argument, set.into_inner()))
                 .collect(),
+            public,
             optional: raw.optional,
             watch_return,
             within: raw.within,

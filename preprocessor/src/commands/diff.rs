@@ -16,7 +16,7 @@ use crate::config::Addresses;
 use crate::escape::visible;
 use crate::facts::{Facts, index};
 use crate::history::History;
-use crate::judging::without_addresses;
+use crate::judging::of_raw;
 use crate::kept::Kept;
 use crate::report::counted;
 use crate::store::{Loaded, Origin, Store, investigation};
@@ -90,7 +90,7 @@ type Read = (Evidence, Option<Evidence>);
 
 fn read(path: &Path) -> Result<Read, Diagnostic> {
     let problem = |reason: String| {
-        let reason = without_addresses(&reason);
+        let reason = of_raw(&reason);
         Diagnostic::error_without_place(format!(
             "the evidence {} was refused: {reason}",
             path.display()

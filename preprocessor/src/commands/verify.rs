@@ -67,7 +67,7 @@ fn evidence(folder: &Path) -> Result<Vec<Evidence>, String> {
         let path = entry.map_err(|error| error.to_string())?.path();
         if path.extension().is_some_and(|e| e == "json") {
             let read = store::read(&path, &Kept::default()).map_err(|reason| {
-                let reason = crate::judging::without_addresses(&reason);
+                let reason = crate::judging::of_raw(&reason);
                 format!("{}: {reason}", path.display())
             })?;
             out.extend(read.map(|(evidence, _)| evidence));

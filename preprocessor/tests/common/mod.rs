@@ -110,6 +110,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
         listed: None,
         refused_reads: Reads::default(),
         members: Members::default(),
+        public: Vec::new(),
         hits,
     };
     let pointer = Value::Address {

@@ -253,6 +253,10 @@ fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
             entry: members(&planned.entry),
             exit: members(&planned.exit),
         },
+        public: seen
+            .asked
+            .probe(&planned.name)
+            .map_or_else(Vec::new, |asked| asked.public.clone()),
         hits: Vec::new(),
     }
 }

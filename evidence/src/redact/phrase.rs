@@ -1,0 +1,262 @@
+//! Words that may be told of a live machine, and texts made of them.
+//!
+//! Reasons and notes are composed while a machine is watched: of the programs' own words, of names that the investigation
+//! and the kernel's tables have, and of what the system says, such as the path of a file. A word stays if it is one that
+//! every copy of the programs has (`words.txt`), or one that the document says in a public place. All others become an
+//! ellipsis.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use crate::document::{Evidence, Target};
+use crate::value::{Datum, Value};
+
+/// The words in the texts of this crate and of the collector, one a line. `tests/words.rs` compares them.
+const WORDS: &str = include_str!("words.txt");
+
+static COMMON: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
+    let lines = WORDS.lines();
+    lines.filter(|line| !line.starts_with('#')).collect()
+});
+
+/// A number of more digits is withheld: it could be an address, a part of one, or an account.
+const DIGITS: usize = 4;
+/// A text that is shorter could be a piece of any other.
+const SHORTEST_TEXT: usize = 3;
+/// From so many numbers in a row on, with points or colons between them, they are an address in a network.
+const NETWORK: usize = 4;
+
+/// What stands in public places of one document.
+pub(super) struct Known<'a> {
+    words: BTreeSet<String>,
+    texts: BTreeSet<String>,
+    /// Numbers that say where something is.
+    pub parts: &'a BTreeSet<u64>,
+}
+
+impl<'a> Known<'a> {
+    /// What `evidence` says in public places.
+    pub fn of(evidence: &Evidence, parts: &'a BTreeSet<u64>) -> Self {
+        let mut known = Known {
+            words: BTreeSet::new(),
+            texts: BTreeSet::new(),
+            parts,
+        };
+        let kernel = &evidence.kernel;
+        for text in [&kernel.release, &kernel.version] {
+            known.say(text);
+        }
+        for (datum, fits) in [
+            (&kernel.build_id, is_hex as fn(&str) -> bool),
+            (&kernel.lockdown, is_list),
+            (&kernel.lsm, is_list),
+        ] {
+            if let Datum::Value(Value::Text { value }) = datum
+                && fits(value)
+            {
+                known.say(value);
+            }
+        }
+        if let Datum::Value(Value::Text { value }) = &kernel.build_id
+            && is_hex(value)
+            && let Some((first, rest)) = value.split_at_checked(2)
+        {
+            // As debug information is filed.
+            known.words.extend([first.to_owned(), rest.to_owned()]);
+        }
+        kernel.config.keys().for_each(|name| known.say(name));
+        evidence
+            .kaslr
+            .symbols
+            .keys()
+            .for_each(|name| known.say(name));
+        for symbol in &evidence.names.symbols {
+            known.say(&symbol.name);
+        }
+        for (name, list) in &evidence.names.enums {
+            known.say(name);
+            list.keys().for_each(|name| known.say(name));
+        }
+        for (name, command) in &evidence.commands {
+            known.words(name);
+            command.argv.iter().for_each(|word| known.words(word));
+        }
+        for (name, experiment) in &evidence.experiments {
+            known.words(name);
+            known.words(&experiment.workload);
+            known.texts.extend(quoted(&experiment.workload));
+            let words = experiment.workload.split_whitespace();
+            known.texts.extend(words.map(str::to_owned));
+            for (name, probe) in &experiment.probes {
+                known.words(name);
+                let (Target::Function(target)
+                | Target::Tracepoint(target)
+                | Target::Lsm(target)
+                | Target::Address(target)) = &probe.target;
+                known.say(target);
+                for parameter in &probe.parameters {
+                    known.words(&parameter.name);
+                    known.words(&parameter.type_name);
+                }
+                for reads in [&probe.refused_reads.entry, &probe.refused_reads.exit] {
+                    reads.keys().for_each(|name| known.words(name));
+                }
+                for members in [&probe.members.entry, &probe.members.exit] {
+                    for member in members.values() {
+                        known.words(&member.structure);
+                        known.words(&member.name);
+                    }
+                }
+            }
+        }
+        known
+    }
+
+    /// Notes a text that is public as a whole.
+    fn say(&mut self, text: &str) {
+        self.words(text);
+        self.texts.insert(text.to_owned());
+    }
+
+    fn words(&mut self, text: &str) {
+        let words = pieces(text).filter(|piece| is_word(piece));
+        self.words.extend(words.map(str::to_owned));
+    }
+
+    /// Whether a text is one that the document has in a public place.
+    pub fn text(&self, text: &str) -> bool {
+        text.len() >= SHORTEST_TEXT && self.texts.contains(text)
+    }
+
+    /// A text with an ellipsis in the place of each word that is not known.
+    pub fn phrase(&self, text: &str) -> String {
+        phrase(text, &|word| self.words.contains(word))
+    }
+}
+
+/// A text with an ellipsis in the place of each word that neither the programs have nor `is_known` knows.
+pub fn phrase(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
+    let pieces: Vec<&str> = pieces(text).collect();
+    let mut out = String::with_capacity(text.len());
+    for (at, piece) in pieces.iter().enumerate() {
+        let keep = !is_word(piece)
+            || is_known(piece)
+            || COMMON.contains(piece.to_ascii_lowercase().as_str())
+            || is_small_number(piece) && !in_network_address(&pieces, at);
+        let dots = if out.ends_with('…') { "" } else { "…" };
+        out.push_str(if keep { piece } else { dots });
+    }
+    out
+}
+
+/// Whether a text is a digest or a build id.
+pub(super) fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether a text is a list of words as the kernel writes those of its security modules.
+pub(super) fn is_list(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b",_".contains(&byte))
+}
+
+/// The texts in quotes: what a system call is given.
+fn quoted(workload: &str) -> impl Iterator<Item = String> {
+    // As Rust's `{:?}` writes them; one with an escape is another text than what stands there, and is left out.
+    let inside = workload.split('"').skip(1).step_by(2);
+    inside
+        .filter(|text| !text.contains('\\'))
+        .map(str::to_owned)
+}
+
+/// Words (letters, digits and underscores) and what stands between them, in turn.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let end = rest
+            .find(|c| is_part(c) != is_part(first))
+            .unwrap_or(rest.len());
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        Some(piece)
+    })
+}
+
+fn is_part(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn is_word(piece: &str) -> bool {
+    piece.starts_with(is_part)
+}
+
+fn is_small_number(word: &str) -> bool {
+    let (digits, hexadecimal) = match word.strip_prefix("0x") {
+        Some(digits) => (digits, true),
+        None => (word, false),
+    };
+    let is_digit = |byte: u8| byte.is_ascii_digit() || hexadecimal && byte.is_ascii_hexdigit();
+    (1..=DIGITS).contains(&digits.len()) && digits.bytes().all(is_digit)
+}
+
+/// Whether the number at this place is one of several with single points, colons or hyphens between them.
+fn in_network_address(pieces: &[&str], at: usize) -> bool {
+    let linked = |place: usize| {
+        pieces
+            .get(place)
+            .is_some_and(|gap| [".", ":", "-"].contains(gap))
+    };
+    let mut first = at;
+    while first >= 2 && linked(first - 1) {
+        first -= 2;
+    }
+    let mut last = at;
+    while linked(last + 1) && pieces.get(last + 2).is_some_and(|piece| is_word(piece)) {
+        last += 2;
+    }
+    let mut numbers = (first..=last).step_by(2);
+    (last - first) / 2 + 1 >= NETWORK
+        && numbers.all(|place| pieces[place].bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> String {
+        phrase(text, &|word| word == "sock_alloc")
+    }
+
+    /// Check that a reason keeps the programs' own words, names that are known and small numbers, and loses all that
+    /// tells of a machine.
+    #[test]
+    fn reasons() {
+        for (text, expected) in [
+            (
+                "this kernel has no function `sock_alloc`",
+                "this kernel has no function `sock_alloc`",
+            ),
+            (
+                "/home/zacharias/vmlinux: No such file or directory (os error 2)",
+                "/home/…/vmlinux: No such file or directory (os error 2)",
+            ),
+            ("lost 12 of 3456 events", "lost 12 of 3456 events"),
+            ("at 91234568, 0x9123, 0x91234", "at …, 0x9123, …"),
+            ("at 10.11.12.13 and 6.1.170", "at ….….….… and 6.1.170"),
+            ("00:16:36:12:34:56", "…:…:…:…:…:…"),
+            ("zebra-host.castle", "…-host.…"),
+        ] {
+            assert_eq!(told(text), expected);
+            assert_eq!(told(expected), expected, "again");
+        }
+    }
+
+    /// Check that texts in quotes are those that a system call is given.
+    #[test]
+    fn given() {
+        let texts: Vec<String> = quoted(r#"openat(-100, "/etc/x", "a\"b")"#).collect();
+        assert_eq!(texts[0], "/etc/x");
+        assert!(!texts.contains(&r#"a"b"#.to_owned()));
+    }
+}

@@ -1,0 +1,73 @@
+//! Names of tasks: the workload's own one, kernel threads, and all others, which are nobody's business.
+
+use crate::document::Experiment;
+
+use super::phrase::Known;
+use super::{TASK, withheld};
+
+/// Kernel threads whose names say nothing about a machine; what follows the name (a CPU, a queue) is left out.
+const KERNEL_THREADS: &[&str] = &[
+    "swapper",
+    "ksoftirqd",
+    "kworker",
+    "rcu_preempt",
+    "rcu_sched",
+    "rcuop",
+    "rcuos",
+    "rcuog",
+    "rcuc",
+    "migration",
+    "kthreadd",
+];
+
+/// What a task is called that freed an object and was another than the workload's.
+const ANOTHER: &str = "another task";
+
+/// The name of the collector's program, as the process is called that makes a system call.
+const COLLECTOR: &[&str] = &["exe", "qed", "qed-collector"];
+
+/// A name of a task has at most so many bytes (`TASK_COMM_LEN` is 16, with the byte that ends it).
+const LONGEST: usize = 15;
+
+/// The process that hit a probe first: the workload's.
+pub(super) fn first_pid(experiment: &Experiment) -> Option<i32> {
+    let hits = experiment.probes.values().flat_map(|probe| &probe.hits);
+    hits.filter_map(|hit| Some((hit.order.or(hit.return_order)?, hit.task.pid)))
+        .min()
+        .map(|(_, pid)| pid)
+}
+
+/// How the task is called that hit a probe.
+pub(super) fn hitting(name: &str, own: bool, workload: &str, known: &Known<'_>) -> String {
+    shown(name, own, workload, known).unwrap_or_else(|| TASK.to_owned())
+}
+
+/// How the task is called that freed an object.
+pub(super) fn freeing(name: &str, own: bool, workload: &str, known: &Known<'_>) -> String {
+    shown(name, own, workload, known).unwrap_or_else(|| ANOTHER.to_owned())
+}
+
+/// A workload is called as its program is, until it gives itself another name: that could be anything.
+fn shown(name: &str, own: bool, workload: &str, known: &Known<'_>) -> Option<String> {
+    if withheld(name).is_some() || name == ANOTHER {
+        return Some(name.to_owned());
+    }
+    let program = workload.split(' ').next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default();
+    let called = program.get(..LONGEST.min(program.len()));
+    if own && (COLLECTOR.contains(&name) || called == Some(name) || known.text(name)) {
+        return Some(name.to_owned());
+    }
+    generalized(name)
+}
+
+/// The kernel thread of this name, without what tells it from others of its kind.
+pub(super) fn generalized(name: &str) -> Option<String> {
+    KERNEL_THREADS
+        .iter()
+        .find(|known| {
+            name.strip_prefix(**known)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+        .map(|known| (*known).to_owned())
+}
