@@ -22,6 +22,7 @@ use crate::secrets::{
 use crate::value::{Address, Datum, Value};
 use crate::walk::{Found, walk};
 
+mod kind;
 mod layout;
 mod phrase;
 mod public;

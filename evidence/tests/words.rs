@@ -35,19 +35,39 @@ fn sources(folder: &Path, out: &mut Vec<std::path::PathBuf>) {
 fn literals(source: &str) -> Vec<String> {
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
     let mut out = Vec::new();
-    for line in source.lines() {
-        let line = line.split("// ").next().unwrap_or_default();
-        // A text that goes on in the next line has one quote; what follows it is taken as text, too.
-        out.extend(line.split('"').skip(1).step_by(2).map(str::to_owned));
-        let quotes = line.matches('"').count();
-        if quotes == 0 && !line.trim_start().starts_with("//") && line.trim_end().ends_with('\\') {
-            out.push(line.to_owned());
-        }
-        if quotes == 1 {
-            out.push(line.replace('"', " "));
-        }
+    let mut rest = source;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        rest = if rest.starts_with("//") {
+            rest.find('\n').map_or("", |end| &rest[end..])
+        } else if c == '\'' {
+            // A character, or a lifetime, which has no second quote.
+            let length = if after.starts_with('\\') { 2 } else { 1 };
+            let mut behind = after.chars();
+            behind.by_ref().take(length).for_each(drop);
+            behind.as_str().strip_prefix('\'').unwrap_or(after)
+        } else if c == '"' {
+            let end = end_of_text(after);
+            out.push(after[..end].to_owned());
+            after.get(end + 1..).unwrap_or_default()
+        } else {
+            after
+        };
     }
     out
+}
+
+/// Where a text ends that has begun: at the next quote without a backslash.
+fn end_of_text(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' if !escaped => return at,
+            '\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    text.len()
 }
 
 fn words() -> BTreeSet<String> {

@@ -14,37 +14,20 @@ use crate::document::{
     Allocation, Boot, CallSite, Command, Cost, Evidence, Experiment, Free, Hit, Instruction, Kaslr,
     Kernel, Ledger, Machine, Outcome, Probe, Quality, Reading, Reads, Run, SymbolPlaces, Task,
 };
-use crate::value::{Datum, Frame, Location, Value};
+use crate::value::{Datum, Frame, Value};
 
+use super::kind::{TEXT, by_kind, is_listed, is_setting, is_source};
 use super::phrase::{Known, is_hex, is_list};
 use super::tasks::{self, first_pid};
-use super::{BOOT, NUMBER as PART, SLIDE, says_where, withheld};
+use super::{BOOT, SLIDE, withheld};
 
 /// Why something of a live machine is not told.
 const OUTPUT: &str = "withheld: what a workload prints may tell who or where this live machine is";
 const BUFFER: &str =
     "withheld: what a system call writes into a buffer may tell who or where this live machine is";
 const COMMAND: &str = "withheld: a command printed it on this live machine";
-const TEXT: &str = "withheld: this text comes from the memory of this live machine, and the investigation does not \
-                    declare it public";
-const NUMBER: &str = "withheld: this number comes from this live machine, nothing says what it means, and the \
-                      investigation does not declare it public";
-const BYTES: &str = "withheld: these bytes come from the memory of this live machine, and the investigation does not \
-                     declare them public";
-const FILE: &str = "withheld: this file is none of the kernel's source tree";
 const SETTING: &str =
     "withheld: a text in the configuration of a live machine's kernel may name its owner";
-
-/// The folders at the root of the kernel's source tree
-/// (<https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/tree/?h=v6.12>).
-const SOURCE_FOLDERS: &[&str] = &[
-    "arch", "block", "certs", "crypto", "drivers", "fs", "include", "init", "io_uring", "ipc",
-    "kernel", "lib", "mm", "net", "rust", "samples", "scripts", "security", "sound", "tools",
-    "ubuntu", "usr", "virt",
-];
-
-/// C's own names of types whose numbers are amounts of memory.
-const SIZES: &[&str] = &["size_t", "ssize_t"];
 
 /// Takes out of the evidence of a live machine what is not known to be harmless.
 /// A number that is one of the `parts` of an address is withheld, whatever it is said to mean.
@@ -188,16 +171,6 @@ fn kernel(kernel: &mut Kernel, known: &Known<'_>) {
     });
 }
 
-/// Whether a value of the kernel's configuration is a choice or a number, and no text that somebody wrote.
-fn is_setting(value: &str) -> bool {
-    let digits = value.strip_prefix("0x").unwrap_or(value);
-    ["y", "m", "n"].contains(&value)
-        || !digits.is_empty()
-            && digits.len() <= 16
-            && digits.bytes().all(|b| b.is_ascii_hexdigit())
-            && (value.starts_with("0x") || digits.bytes().all(|b| b.is_ascii_digit()))
-}
-
 fn kaslr(kaslr: &mut Kaslr, release: &str, known: &Known<'_>) {
     let Kaslr {
         status,
@@ -256,25 +229,6 @@ fn kaslr(kaslr: &mut Kaslr, release: &str, known: &Known<'_>) {
             _ => Err(SLIDE.to_owned()),
         });
     }
-}
-
-/// Whether a line says no more than an option's setting, or an address that is the same everywhere, of what was looked
-/// for.
-fn is_listed(line: &str, key: &str) -> bool {
-    if let Some(setting) = line.strip_prefix(key).and_then(|l| l.strip_prefix('=')) {
-        return is_setting(setting);
-    }
-    if line == format!("# {key} is not set") {
-        return true;
-    }
-    let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    let [address, kind @ .., name] = words.as_slice() else {
-        return false;
-    };
-    *name == key
-        && (kind.is_empty() || kind.len() == 1 && kind[0].len() == 1)
-        && address.len() == 16
-        && address.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn command(command: &mut Command, known: &Known<'_>) {
@@ -448,22 +402,6 @@ fn frame(frame: &mut Frame) {
     }
 }
 
-/// Whether all files that a place names are of the kernel's own source.
-fn is_source(location: &Location) -> bool {
-    let Location {
-        file,
-        line: _,
-        function: _,
-        role: _,
-        inlined_into,
-    } = location;
-    let callers = inlined_into.iter().map(|caller| &caller.file);
-    callers.chain([file]).all(|file| {
-        let folder = file.split('/').next().unwrap_or_default();
-        SOURCE_FOLDERS.contains(&folder) && !file.split('/').any(|part| part == "..")
-    })
-}
-
 fn probe(probe: &mut Probe, own: Option<i32>, workload: &str, known: &Known<'_>) {
     let Probe {
         target: _,
@@ -543,56 +481,4 @@ fn hit(hit: &mut Hit, public: &[String], known: &Known<'_>) {
         Some(datum) => keep_if(datum, known, |value| by_kind(value, false, known)),
         None => {}
     }
-}
-
-/// Whether the kind of a value says that it is harmless. `declared`: the investigation says so.
-///
-/// # Errors
-/// The reason why it is withheld.
-fn by_kind(value: &Value, declared: bool, known: &Known<'_>) -> Result<(), String> {
-    let elsewhere = |value: i128| {
-        let bits = u64::try_from(value).or(i64::try_from(value).map(i64::cast_unsigned));
-        match bits {
-            Ok(bits) if says_where(bits, known.parts) => Err(PART.to_owned()),
-            _ => Ok(()),
-        }
-    };
-    let number = |value: i128| match declared || value == 0 {
-        true => elsewhere(value),
-        false => Err(NUMBER.to_owned()),
-    };
-    match value {
-        // Pointers become pseudonyms. What is none keeps its number, which could be anything but an error.
-        Value::Address { value, .. } if is_small(value.0) => number(value.0.into()),
-        Value::Address { .. }
-        | Value::Bool { .. }
-        | Value::Errno { .. }
-        | Value::Time { .. }
-        | Value::Symbol { .. }
-        | Value::Stack { .. }
-        | Value::Enum { name: Some(_), .. } => Ok(()),
-        Value::Size { value } => elsewhere((*value).into()),
-        Value::Fd { value } | Value::Pid { value } => elsewhere((*value).into()),
-        Value::Int {
-            type_name: Some(name),
-            value,
-        } if SIZES.contains(&name.as_str()) => elsewhere(value.get()),
-        Value::Int { value, .. }
-        | Value::Offset { value }
-        | Value::Enum { value, .. }
-        | Value::Flags { value, .. } => number(value.get()),
-        Value::Bytes { value } if declared || value.0.is_empty() => Ok(()),
-        Value::Bytes { .. } => Err(BYTES.to_owned()),
-        Value::Text { value } if declared || known.text(value) => Ok(()),
-        Value::Text { .. } => Err(TEXT.to_owned()),
-        Value::Location { value } if is_source(value) => Ok(()),
-        Value::Location { .. } => Err(FILE.to_owned()),
-    }
-}
-
-/// Whether a number of pointer type is neither a pointer nor one of the kernel's marks: null, an empty allocation
-/// (`ZERO_SIZE_PTR`, <https://elixir.bootlin.com/linux/v6.12/source/include/linux/slab.h#L172>) and errors.
-fn is_small(number: u64) -> bool {
-    const EMPTY: u64 = 16;
-    (1..crate::secrets::FIRST_PAGE).contains(&number) && number != EMPTY
 }
