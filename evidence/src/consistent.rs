@@ -212,8 +212,9 @@ fn one_hit<'a>(
 fn objects(at: &str, experiment: &Experiment, ledger: &Ledger) -> Option<Finding> {
     let saw = |probe: &str, order: u64| {
         experiment.probes.get(probe).is_some_and(|probe| {
-            let hits = &probe.hits;
-            probe.backend.is_some() && hits.iter().any(|hit| hit.order == Some(order))
+            // The object of a function may be what it returns.
+            let saw = |hit: &Hit| hit.order == Some(order) || hit.return_order == Some(order);
+            probe.backend.is_some() && probe.hits.iter().any(saw)
         })
     };
     ledger
@@ -224,7 +225,7 @@ fn objects(at: &str, experiment: &Experiment, ledger: &Ledger) -> Option<Finding
             let at = format!("{at}/objects/allocations/{index}");
             if !saw(&allocation.probe, allocation.order) {
                 let reason = format!(
-                    "`{}` has no hit {} in the order of events, which would be this allocation",
+                    "`{}` has no event {} in the order of events, which would be this allocation",
                     allocation.probe, allocation.order
                 );
                 return Some((at, reason));

@@ -58,7 +58,9 @@ impl Evidence {
     pub fn for_each_frame(&self, visit: &mut dyn FnMut(&Frame)) {
         walk::<()>(self, &mut |_, found| {
             match found {
-                Found::Datum(Datum::Value(Value::Stack { value })) => {
+                Found::Datum(Datum::Value(
+                    Value::Stack { value } | Value::CutStack { value, .. },
+                )) => {
                     value.iter().for_each(&mut *visit);
                 }
                 Found::Frame(frame) => visit(frame),
@@ -85,6 +87,10 @@ pub struct Run {
     pub collector: String,
     /// SHA-256 of the eBPF object, hex.
     pub object_digest: String,
+    /// Whether values of which only the beginning was kept are marked as [cut](crate::value::Cut). Older collectors did
+    /// not mark them: what may have been cut there [counts as cut](crate::leaves::leaves).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marks_cuts: bool,
 }
 
 /// The machine. Never its name, its users or its addresses in a network.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::document::{Evidence, Experiment, Probe};
 use crate::leaves::{Drift, Leaf, Leaves, leaves};
-use crate::value::{Address, Datum, Location, Value};
+use crate::value::{Address, Datum, Frame, Location, Value};
 
 pub use render::{markdown, text};
 
@@ -300,12 +300,24 @@ fn without_address(value: &Value) -> Option<Value> {
             symbol: Some(symbol),
         }),
         Value::Stack { value: mut frames } => {
-            let named = frames.iter_mut().filter(|frame| frame.symbol.is_some());
-            named.for_each(|frame| frame.address = nowhere);
+            named_nowhere(&mut frames, nowhere);
             Some(Value::Stack { value: frames })
+        }
+        Value::CutStack {
+            value: mut frames,
+            cut,
+        } => {
+            named_nowhere(&mut frames, nowhere);
+            Some(Value::CutStack { value: frames, cut })
         }
         _ => None,
     }
+}
+
+/// Takes away the addresses of frames that have a symbol.
+fn named_nowhere(frames: &mut [Frame], nowhere: Address) {
+    let named = frames.iter_mut().filter(|frame| frame.symbol.is_some());
+    named.for_each(|frame| frame.address = nowhere);
 }
 
 fn type_of(value: &Value) -> String {
@@ -404,7 +416,7 @@ fn full(value: &Value) -> String {
         | Value::Flags { value: number, .. } => {
             format!("{value} ({number})")
         }
-        Value::Stack { value: frames } => {
+        Value::Stack { value: frames } | Value::CutStack { value: frames, .. } => {
             let frames: Vec<String> = frames
                 .iter()
                 .map(|frame| match (&frame.symbol, frame.offset) {
@@ -413,7 +425,7 @@ fn full(value: &Value) -> String {
                     (None, _) => frame.address.to_string(),
                 })
                 .collect();
-            frames.join(" < ")
+            format!("{}{}", frames.join(" < "), value.cut_mark())
         }
         other => other.to_string(),
     }

@@ -14,7 +14,7 @@ use crate::document::{
     CallSite, DISABLED, Evidence, Experiment, Hit, Probe, RANDOMIZED, Reader, count,
 };
 use crate::path::SECTIONS;
-use crate::value::{Bytes, Datum, Integer, Value};
+use crate::value::{Bytes, Cut, Datum, Integer, Value};
 
 /// When a value may change without anything being wrong.
 #[derive(
@@ -156,8 +156,13 @@ pub fn words(path: &str) -> Option<&'static [&'static str]> {
 
 /// Lists all leaves of `evidence`. A probe that fired once has its values both below its own name and below
 /// `hit1`; one that fired more often only below `hit1`, `hit2`, ….
+///
+/// In a document whose collector did not mark cut values, those that may have been cut are taken for cut.
 pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
-    let mut list = List::default();
+    let mut list = List {
+        leaves: Leaves::default(),
+        marked: evidence.run.marks_cuts,
+    };
     list.run(evidence);
     list.machine(evidence);
     list.kernel(evidence);
@@ -167,15 +172,19 @@ pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
     for (name, experiment) in &evidence.experiments {
         list.experiment(name, experiment);
     }
-    list.0.listed()
+    list.leaves.listed()
 }
 
-#[derive(Default)]
-struct List<'a>(Leaves<'a>);
+struct List<'a> {
+    leaves: Leaves<'a>,
+    /// Values that were cut are marked.
+    marked: bool,
+}
 
 impl<'a> List<'a> {
     fn own(&mut self, path: &[&str], value: Value, drift: Drift) {
-        self.0.push(path, Cow::Owned(Datum::Value(value)), drift);
+        self.leaves
+            .push(path, Cow::Owned(Datum::Value(value)), drift);
     }
 
     /// Text that redaction has withheld is no value.
@@ -184,11 +193,15 @@ impl<'a> List<'a> {
             Some(_) => Datum::unavailable(value),
             None => Datum::Value(Value::text(value)),
         };
-        self.0.push(path, Cow::Owned(datum), drift);
+        self.leaves.push(path, Cow::Owned(datum), drift);
     }
 
     fn lend(&mut self, path: &[&str], datum: &'a Datum, drift: Drift) {
-        self.0.push(path, Cow::Borrowed(datum), drift);
+        let datum = match datum.value().filter(|_| !self.marked).and_then(unmarked) {
+            Some(cut) => Cow::Owned(Datum::Value(cut)),
+            None => Cow::Borrowed(datum),
+        };
+        self.leaves.push(path, datum, drift);
     }
 
     fn run(&mut self, evidence: &'a Evidence) {
@@ -284,7 +297,7 @@ impl<'a> List<'a> {
             return;
         }
         for (leaf, datum, drift) in crate::boots::sums(evidence) {
-            self.0.push(&["boots", leaf], Cow::Owned(datum), drift);
+            self.leaves.push(&["boots", leaf], Cow::Owned(datum), drift);
         }
         for (index, boot) in evidence.boots.iter().enumerate() {
             let number = format!("boot{}", index + 1);
@@ -393,7 +406,7 @@ impl<'a> List<'a> {
             Datum::Value(Value::address(call.function.0.wrapping_add(offset)))
         };
         let own = |list: &mut Self, path: &[&str], datum: Datum| {
-            list.0.push(path, Cow::Owned(datum), Drift::PerRun);
+            list.leaves.push(path, Cow::Owned(datum), Drift::PerRun);
         };
         own(self, &path("function"), address(0));
         let whole: Vec<u8> = call
@@ -569,6 +582,38 @@ impl<'a> List<'a> {
     }
 }
 
+/// The value as one that was cut, if a collector that marked none of those may have cut it: it kept 24 frames of a stack,
+/// the watcher's own ones among them, up to five; 63 bytes of a text, with an ellipsis behind; and 64 KiB of an output.
+fn unmarked(value: &Value) -> Option<Value> {
+    const FRAMES: std::ops::RangeInclusive<usize> = 19..=24;
+    const TEXT: std::ops::RangeInclusive<usize> = 60..=63;
+    const NOT_UTF8: usize = 63;
+    const OUTPUT: usize = 64 * 1024;
+    let cut = Cut::default();
+    match value {
+        Value::Stack { value } if FRAMES.contains(&value.len()) => Some(Value::CutStack {
+            value: value.clone(),
+            cut,
+        }),
+        Value::Bytes { value } if value.0.len() == NOT_UTF8 => Some(Value::CutBytes {
+            value: value.clone(),
+            cut,
+        }),
+        Value::Text { value } if value.len() >= OUTPUT => Some(Value::CutText {
+            value: value.clone(),
+            cut,
+        }),
+        Value::Text { value } => {
+            let kept = value.strip_suffix('…')?;
+            TEXT.contains(&kept.len()).then(|| Value::CutText {
+                value: kept.to_owned(),
+                cut,
+            })
+        }
+        _ => None,
+    }
+}
+
 /// Where the kernel's half of the address space begins, with four levels of page tables or with five
 /// (<https://elixir.bootlin.com/linux/v6.12/source/Documentation/arch/x86/x86_64/mm.rst#L20>).
 const KERNEL_HALF: i128 = 0xff00_0000_0000_0000;
@@ -581,11 +626,14 @@ fn drift_of(datum: &Datum) -> Drift {
             (_, Some(_)) => Drift::PerBoot,
             (_, None) => Drift::PerRun,
         },
-        Some(Value::Symbol { .. } | Value::Location { .. } | Value::Stack { .. }) => {
-            Drift::PerKernel
-        }
+        Some(
+            Value::Symbol { .. }
+            | Value::Location { .. }
+            | Value::Stack { .. }
+            | Value::CutStack { .. },
+        ) => Drift::PerKernel,
         Some(Value::Offset { .. } | Value::Size { .. }) => Drift::PerKernel,
-        Some(Value::Bytes { .. }) => Drift::PerBoot,
+        Some(Value::Bytes { .. } | Value::CutBytes { .. }) => Drift::PerBoot,
         // An address that C calls a number, such as a tracepoint's `call_site`.
         Some(Value::Int { value, .. }) if value.get() >= KERNEL_HALF => Drift::PerBoot,
         Some(Value::Pid { .. } | Value::Time { .. }) => Drift::PerRun,

@@ -99,9 +99,11 @@ impl Names {
                 offset,
                 address,
             } => self.belongs(*address, name, *offset),
-            Value::Stack { value } => value.iter().try_for_each(|frame| {
-                self.check_frame(frame.address, frame.symbol.as_deref(), frame.offset)
-            }),
+            Value::Stack { value } | Value::CutStack { value, .. } => {
+                value.iter().try_for_each(|frame| {
+                    self.check_frame(frame.address, frame.symbol.as_deref(), frame.offset)
+                })
+            }
             Value::Enum {
                 value,
                 type_name,

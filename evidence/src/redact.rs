@@ -110,16 +110,19 @@ pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
     walk::<()>(evidence, &mut |at, found| {
         // Both walks come by the same places.
         let is_shown = shown.next().unwrap_or(true);
-        let pieces: Vec<&[u8]> = match found {
-            Found::Datum(Datum::Value(Value::Text { value })) if !is_shown => {
-                value.lines().map(|line| line.trim().as_bytes()).collect()
-            }
-            Found::Datum(Datum::Value(Value::Bytes { value })) if !is_shown => value
-                .0
-                .split(|byte| !byte.is_ascii_graphic() && *byte != b' ')
-                .collect(),
-            _ => Vec::new(),
-        };
+        let pieces: Vec<&[u8]> =
+            match found {
+                Found::Datum(Datum::Value(
+                    Value::Text { value } | Value::CutText { value, .. },
+                )) if !is_shown => value.lines().map(|line| line.trim().as_bytes()).collect(),
+                Found::Datum(Datum::Value(
+                    Value::Bytes { value } | Value::CutBytes { value, .. },
+                )) if !is_shown => value
+                    .0
+                    .split(|byte| !byte.is_ascii_graphic() && *byte != b' ')
+                    .collect(),
+                _ => Vec::new(),
+            };
         let tells = |text: &&[u8]| {
             let text = String::from_utf8_lossy(text);
             known.phrase(&text) != text

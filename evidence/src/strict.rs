@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use crate::value::{Address, Bytes, Datum, Frame, Integer, Location, Value};
+use crate::value::{Address, Bytes, Cut, Datum, Frame, Integer, Location, Value};
 
 /// Reads a map; a key that comes twice is an error.
 pub(crate) fn unique_map<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
@@ -103,6 +103,7 @@ enum Field {
     Offset,
     Address,
     Ns,
+    Cut,
     Unavailable,
 }
 
@@ -153,6 +154,7 @@ struct Fields {
     offset: Option<u64>,
     address: Option<Address>,
     ns: Option<u64>,
+    cut: Option<Cut>,
     unavailable: Option<String>,
 }
 
@@ -196,6 +198,7 @@ impl<'de> Visitor<'de> for DatumVisitor {
                 Field::Offset => once(&mut fields.offset, "offset", &mut access)?,
                 Field::Address => once(&mut fields.address, "address", &mut access)?,
                 Field::Ns => once(&mut fields.ns, "ns", &mut access)?,
+                Field::Cut => once(&mut fields.cut, "cut", &mut access)?,
                 Field::Unavailable => once(&mut fields.unavailable, "unavailable", &mut access)?,
             }
         }
@@ -271,10 +274,19 @@ impl Fields {
                 value,
                 names: need(self.names.take(), "names")?,
             },
-            (Kind::Bytes, Some(Payload::Bytes(value))) => Value::Bytes { value },
-            (Kind::Text, Some(Payload::Text(value))) => Value::Text { value },
+            (Kind::Bytes, Some(Payload::Bytes(value))) => match self.cut.take() {
+                Some(cut) => Value::CutBytes { value, cut },
+                None => Value::Bytes { value },
+            },
+            (Kind::Text, Some(Payload::Text(value))) => match self.cut.take() {
+                Some(cut) => Value::CutText { value, cut },
+                None => Value::Text { value },
+            },
             (Kind::Location, Some(Payload::Location(value))) => Value::Location { value },
-            (Kind::Stack, Some(Payload::Stack(value))) => Value::Stack { value },
+            (Kind::Stack, Some(Payload::Stack(value))) => match self.cut.take() {
+                Some(cut) => Value::CutStack { value, cut },
+                None => Value::Stack { value },
+            },
             (Kind::Symbol, _) => Value::Symbol {
                 name: need(self.name.take(), "name")?,
                 offset: need(self.offset.take(), "offset")?,
@@ -299,6 +311,7 @@ impl Fields {
             ("offset", self.offset.is_some()),
             ("address", self.address.is_some()),
             ("ns", self.ns.is_some()),
+            ("cut", self.cut.is_some()),
             ("unavailable", self.unavailable.is_some()),
             ("value", self.payload.is_some()),
         ];

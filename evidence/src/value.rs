@@ -258,9 +258,27 @@ pub struct InlineFrame {
     pub line: u32,
 }
 
-/// A stack of so many frames may have been cut: the collector records 24 at most, and takes the watcher's own ones, up to
-/// five, away again.
-pub const MAYBE_CUT: usize = 19;
+/// What is known of a value of which only the beginning was kept.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Cut {
+    /// Its whole length in bytes, where that is known. More than was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<u64>,
+}
 
 /// One frame of a kernel stack.
 #[derive(
@@ -363,10 +381,26 @@ pub enum Value {
         /// The bytes, the lowest address first.
         value: Bytes,
     },
+    /// Memory of which only the first bytes were kept. In JSON: `bytes` with `cut`.
+    #[serde(rename = "bytes")]
+    CutBytes {
+        /// The bytes that were kept, the lowest address first.
+        value: Bytes,
+        /// What is known of the rest.
+        cut: Cut,
+    },
     /// Text, as it was; what was not UTF-8 is U+FFFD.
     Text {
         /// The text.
         value: String,
+    },
+    /// Text of which only the beginning was kept. In JSON: `text` with `cut`.
+    #[serde(rename = "text")]
+    CutText {
+        /// The beginning, up to the last character that was kept whole.
+        value: String,
+        /// What is known of the rest.
+        cut: Cut,
     },
     /// An address by its name.
     Symbol {
@@ -387,6 +421,14 @@ pub enum Value {
         /// The frames.
         value: Vec<Frame>,
     },
+    /// A kernel stack that is deeper than what was kept of it. In JSON: `stack` with `cut`.
+    #[serde(rename = "stack")]
+    CutStack {
+        /// The innermost frames.
+        value: Vec<Frame>,
+        /// What is known of the rest: never its length.
+        cut: Cut,
+    },
     /// A duration or a time since boot.
     Time {
         /// Nanoseconds.
@@ -401,7 +443,7 @@ pub(crate) const KINDS: &[&str] = &[
 ];
 
 impl Value {
-    /// The name of the kind, as in JSON.
+    /// The name of the kind, as in JSON. What was cut has that of the whole.
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Address { .. } => "address",
@@ -414,13 +456,28 @@ impl Value {
             Value::Errno { .. } => "errno",
             Value::Enum { .. } => "enum",
             Value::Flags { .. } => "flags",
-            Value::Bytes { .. } => "bytes",
-            Value::Text { .. } => "text",
+            Value::Bytes { .. } | Value::CutBytes { .. } => "bytes",
+            Value::Text { .. } | Value::CutText { .. } => "text",
             Value::Symbol { .. } => "symbol",
             Value::Location { .. } => "location",
-            Value::Stack { .. } => "stack",
+            Value::Stack { .. } | Value::CutStack { .. } => "stack",
             Value::Time { .. } => "time",
         }
+    }
+
+    /// Where the value was cut, in words: `cut after 63 bytes`. `None` of one that is whole.
+    pub fn cut(&self) -> Option<String> {
+        let (kept, unit, cut) = match self {
+            Value::CutText { value, cut } => (value.len(), "byte", cut),
+            Value::CutBytes { value, cut } => (value.0.len(), "byte", cut),
+            Value::CutStack { value, cut } => (value.len(), "frame", cut),
+            _ => return None,
+        };
+        let plural = if kept == 1 { "" } else { "s" };
+        Some(match cut.whole {
+            Some(whole) => format!("cut after {kept} of {whole} {unit}s"),
+            None => format!("cut after {kept} {unit}{plural}"),
+        })
     }
 
     /// The number behind the value, for the kinds that are one. Addresses and symbols are not numbers here.
@@ -476,13 +533,60 @@ impl Value {
                 }
             }
             Value::Location { value } if value.line == 0 => Err("lines are counted from 1".into()),
+            Value::CutText { value, cut } => cut.validate(value.len()),
+            Value::CutBytes { value, cut } => cut.validate(value.0.len()),
+            Value::CutStack {
+                cut: Cut { whole: Some(_) },
+                ..
+            } => Err("the whole length of a stack is never known".into()),
             _ => Ok(()),
         }
     }
 }
 
+impl Cut {
+    fn validate(self, kept: usize) -> Result<(), String> {
+        match self.whole {
+            Some(whole) if whole <= kept as u64 => Err(format!(
+                "of {whole} bytes, {kept} cannot be the beginning that was kept"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Bytes in pairs of hex digits.
+fn write_bytes(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    for (index, byte) in bytes.iter().enumerate() {
+        let gap = if index == 0 { "" } else { " " };
+        write!(f, "{gap}{byte:02x}")?;
+    }
+    Ok(())
+}
+
+/// The names of frames, or their addresses.
+fn write_frames(f: &mut fmt::Formatter<'_>, frames: &[Frame]) -> fmt::Result {
+    for (index, frame) in frames.iter().enumerate() {
+        let gap = if index == 0 { "" } else { " < " };
+        match &frame.symbol {
+            Some(symbol) => write!(f, "{gap}{symbol}")?,
+            None => write!(f, "{gap}{}", frame.address)?,
+        }
+    }
+    Ok(())
+}
+
+impl Value {
+    /// The mark behind the kept part of a value that was cut; empty for one that is whole.
+    pub fn cut_mark(&self) -> String {
+        self.cut()
+            .map(|cut| format!("… ({cut})"))
+            .unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Value {
-    /// The plain text of the value, as a reader would write it.
+    /// The plain text of the value, as a reader would write it. What was cut ends with its [mark](Value::cut_mark).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Address { value, .. } => value.fmt(f),
@@ -501,25 +605,22 @@ impl fmt::Display for Value {
             Value::Enum { value, .. } => value.fmt(f),
             Value::Flags { value, names } if names.is_empty() => write!(f, "{:#x}", value.get()),
             Value::Flags { names, .. } => f.write_str(&names.join("|")),
-            Value::Bytes { value } => {
-                for (index, byte) in value.0.iter().enumerate() {
-                    let gap = if index == 0 { "" } else { " " };
-                    write!(f, "{gap}{byte:02x}")?;
-                }
-                Ok(())
+            Value::Bytes { value } => write_bytes(f, &value.0),
+            Value::CutBytes { value, .. } => {
+                write_bytes(f, &value.0)?;
+                f.write_str(&self.cut_mark())
+            }
+            Value::CutText { value, .. } => {
+                f.write_str(value)?;
+                f.write_str(&self.cut_mark())
             }
             Value::Text { value } => f.write_str(value),
             Value::Symbol { name, offset, .. } => write!(f, "{name}+{offset:#x}"),
             Value::Location { value } => write!(f, "{}:{}", value.file, value.line),
-            Value::Stack { value } => {
-                for (index, frame) in value.iter().enumerate() {
-                    let gap = if index == 0 { "" } else { " < " };
-                    match &frame.symbol {
-                        Some(symbol) => write!(f, "{gap}{symbol}")?,
-                        None => write!(f, "{gap}{}", frame.address)?,
-                    }
-                }
-                Ok(())
+            Value::Stack { value } => write_frames(f, value),
+            Value::CutStack { value, .. } => {
+                write_frames(f, value)?;
+                f.write_str(&self.cut_mark())
             }
             Value::Time { ns } => write!(f, "{ns} ns"),
         }

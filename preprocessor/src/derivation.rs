@@ -397,7 +397,7 @@ impl<'a> Observed<'a> {
             Value::Errno { name, .. } | Value::Symbol { name, .. } => self.add(name),
             Value::Flags { names, .. } => names.iter().for_each(|name| self.add(name)),
             Value::Location { value } => self.location(value),
-            Value::Stack { value } => self.stack(value),
+            Value::Stack { value } | Value::CutStack { value, .. } => self.stack(value),
             _ => {}
         }
     }

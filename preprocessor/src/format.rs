@@ -173,6 +173,9 @@ fn written(value: &Value, format: As) -> Option<String> {
             value.to_string()
         }
         (As::Hex, Value::Bytes { value }) => hex::encode(&value.0),
+        (As::Hex | As::Bytes, Value::CutBytes { value: bytes, .. }) => {
+            format!("{}{}", hex::encode(&bytes.0), value.cut_mark())
+        }
         (As::Hex, _) => {
             let number = number?;
             let sign = if number < 0 { "-" } else { "" };
@@ -293,7 +296,10 @@ pub fn describe(value: &Value) -> String {
             LineRole::Definition => "line of the definition".into(),
             LineRole::Call => "line of the call".into(),
         },
-        other => other.kind().to_owned(),
+        other => match other.cut() {
+            Some(cut) => format!("{}, {cut}", other.kind()),
+            None => other.kind().to_owned(),
+        },
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
-use crate::value::{Address, Frame, MAYBE_CUT};
+use crate::value::{Address, Frame};
 
+use super::cut::{self, Beginning, Kept, Seen};
 use super::eval::Failure;
 use super::typed::{Kind, Number, Typed, Version};
 
@@ -30,11 +31,25 @@ fn two(args: &[Typed]) -> Result<(&Typed, &Typed), Failure> {
     }
 }
 
+/// A text that is whole.
 fn text(value: &Typed) -> Result<&str, Failure> {
     match value {
         Typed::Text(text) => Ok(text),
+        Typed::Cut(
+            beginning @ Beginning {
+                kept: Kept::Text(_),
+                ..
+            },
+        ) => Err(beginning.unknown()),
         other => Err(takes("a text", other)),
     }
+}
+
+/// Two texts, of which each may have been cut.
+fn texts(args: &[Typed]) -> Result<(Seen<'_>, Seen<'_>), Failure> {
+    let seen = |value| Seen::text(value).ok_or_else(|| takes("a text", value));
+    let (a, b) = two(args)?;
+    Ok((seen(a)?, seen(b)?))
 }
 
 fn number(value: &Typed) -> Result<&Number, Failure> {
@@ -220,10 +235,11 @@ fn chain(frames: &[Frame]) -> Vec<Option<&str>> {
     chain
 }
 
-/// A stack says "no" only where it says everything: every frame with its source line, and so with what is
-/// inlined there.
-fn absent(frames: &[Frame], what: &str) -> Outcome {
-    if frames.len() >= MAYBE_CUT {
+/// A stack says "no" only where it says everything: every frame to the outermost, with its source line, and so with
+/// what is inlined there.
+fn absent(stack: Frames<'_>, what: &str) -> Outcome {
+    let Frames { frames, whole } = stack;
+    if !whole {
         return Err(Failure::Missing(format!(
             "{what} is not seen on the stack, but may be further out than the {} frames that were recorded",
             frames.len()
@@ -242,28 +258,46 @@ fn absent(frames: &[Frame], what: &str) -> Outcome {
     }
 }
 
-fn stack(value: &Typed) -> Result<&[Frame], Failure> {
+/// The frames of a stack that were recorded.
+#[derive(Clone, Copy)]
+struct Frames<'t> {
+    frames: &'t [Frame],
+    /// There are no others further out.
+    whole: bool,
+}
+
+fn stack(value: &Typed) -> Result<Frames<'_>, Failure> {
     match value {
-        Typed::Stack(frames) => Ok(frames),
+        Typed::Stack(frames) => Ok(Frames {
+            frames,
+            whole: true,
+        }),
+        Typed::Cut(Beginning {
+            kept: Kept::Stack(frames),
+            ..
+        }) => Ok(Frames {
+            frames,
+            whole: false,
+        }),
         other => Err(takes("a stack", other)),
     }
 }
 
 pub(super) fn on_stack(args: &[Typed]) -> Outcome {
     let (frames, function) = two(args)?;
-    let (frames, function) = (stack(frames)?, text(function)?);
-    if chain(frames).contains(&Some(function)) {
+    let (seen, function) = (stack(frames)?, text(function)?);
+    if chain(seen.frames).contains(&Some(function)) {
         return Ok(Typed::Bool(true));
     }
-    absent(frames, function)
+    absent(seen, function)
 }
 
 pub(super) fn calls(args: &[Typed]) -> Outcome {
     let [frames, caller, callee] = args else {
         return Err(count());
     };
-    let (frames, caller, callee) = (stack(frames)?, text(caller)?, text(callee)?);
-    let chain = chain(frames);
+    let (seen, caller, callee) = (stack(frames)?, text(caller)?, text(callee)?);
+    let chain = chain(seen.frames);
     let inner = chain.iter().position(|name| *name == Some(callee));
     let outer = chain.iter().rposition(|name| *name == Some(caller));
     if let (Some(inner), Some(outer)) = (inner, outer)
@@ -271,22 +305,22 @@ pub(super) fn calls(args: &[Typed]) -> Outcome {
     {
         return Ok(Typed::Bool(true));
     }
-    absent(frames, &format!("a call of {callee} by {caller}"))
+    absent(seen, &format!("a call of {callee} by {caller}"))
 }
 
 pub(super) fn contains(args: &[Typed]) -> Outcome {
-    let (a, b) = two(args)?;
-    Ok(Typed::Bool(text(a)?.contains(text(b)?)))
+    let (a, b) = texts(args)?;
+    cut::contains(&a, &b).map(Typed::Bool)
 }
 
 pub(super) fn starts_with(args: &[Typed]) -> Outcome {
-    let (a, b) = two(args)?;
-    Ok(Typed::Bool(text(a)?.starts_with(text(b)?)))
+    let (a, b) = texts(args)?;
+    cut::starts_with(&a, &b).map(Typed::Bool)
 }
 
 pub(super) fn ends_with(args: &[Typed]) -> Outcome {
-    let (a, b) = two(args)?;
-    Ok(Typed::Bool(text(a)?.ends_with(text(b)?)))
+    let (a, b) = texts(args)?;
+    cut::ends_with(&a, &b).map(Typed::Bool)
 }
 
 pub(super) fn length(args: &[Typed]) -> Outcome {
@@ -294,6 +328,7 @@ pub(super) fn length(args: &[Typed]) -> Outcome {
         Typed::Text(text) => text.len(),
         Typed::Bytes(bytes) => bytes.len(),
         Typed::Stack(frames) => frames.len(),
+        Typed::Cut(beginning) => return beginning.length().map(Typed::number),
         other => return Err(takes("a text, bytes or a stack", other)),
     };
     Ok(Typed::number(length as u64))
@@ -301,15 +336,15 @@ pub(super) fn length(args: &[Typed]) -> Outcome {
 
 pub(super) fn byte(args: &[Typed]) -> Outcome {
     let (bytes, place) = two(args)?;
-    let Typed::Bytes(bytes) = bytes else {
-        return Err(takes("bytes and a place in them", bytes));
-    };
+    let bytes = Seen::bytes(bytes).ok_or_else(|| takes("bytes and a place in them", bytes))?;
     let place = number(place)?.value;
-    match usize::try_from(place).ok().and_then(|at| bytes.get(at)) {
-        Some(byte) => Ok(Typed::number(*byte)),
+    match bytes.byte(place)? {
+        Some(byte) => Ok(Typed::number(byte)),
         None => Err(Failure::value(format!(
-            "there is no byte {place} in {}: they are counted from 0",
-            bytes.len()
+            "there is no byte {place}{}: they are counted from 0",
+            bytes
+                .len()
+                .map_or_else(|_| String::new(), |length| format!(" in {length}"))
         ))),
     }
 }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::cut::{Kept, Seen};
 use super::functions::{Argument, Function, Reads};
 use super::node::{Binary, Literal, Node, NodeKind, Unary};
 use super::typed::{self, Kind, Number, Typed, common_kind, compare, is_bare_uint};
@@ -161,10 +162,7 @@ fn conditional(parts: &[Node; 3], facts: &dyn Facts) -> Outcome {
     let [yes_outcome, no_outcome] = outcomes;
     if let (Ok(a), Ok(b)) = (&yes_outcome, &no_outcome)
         && let Err(failure @ Failure::Kinds { .. }) = compare(a, b)
-        && !matches!(
-            (a, b),
-            (Typed::Location(_), Typed::Location(_)) | (Typed::Stack(_), Typed::Stack(_))
-        )
+        && !(typed::is_opaque(a) && a.kind() == b.kind())
     {
         return Err(Located {
             failure,
@@ -282,7 +280,7 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
         _ if matches!(operator, Equal | NotEqual) => {}
         Typed::Bool(_) => return Err(Failure::kinds("yes and no have no order".into(), None)),
         // By their letters, '6.12' would be below '6.6'.
-        Typed::Text(_) | Typed::Bytes(_) if a.kind() == b.kind() => {
+        Typed::Text(_) | Typed::Bytes(_) | Typed::Cut(_) if a.kind() == b.kind() => {
             return Err(Failure::kinds(
                 format!("`{}` does not work on {}", operator.symbol(), a.kind()),
                 Some("versions are ordered: `version(kernel.release) < version('6.6')`".into()),
@@ -320,6 +318,13 @@ fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> 
         (Typed::Number(x), Typed::Number(y)) => numbers(operator, x, y),
         (Typed::Text(a), Typed::Text(b)) if operator == Binary::Add => {
             Ok(Typed::Text(format!("{a}{b}")))
+        }
+        (Typed::Cut(beginning), other) | (other, Typed::Cut(beginning))
+            if operator == Binary::Add
+                && Seen::text(other).is_some()
+                && matches!(beginning.kept, Kept::Text(_)) =>
+        {
+            Err(beginning.unknown())
         }
         (Typed::Address(pointer), Typed::Number(n)) if is_bare_uint(n) => {
             let (address, n) = (i128::from(pointer.number()?), n.value);

@@ -76,6 +76,9 @@ macro_rules! function {
 
 /// All functions.
 ///
+/// Of a text, of bytes or of a stack that was [cut](crate::value::Cut), each of them says only what every continuation
+/// of the kept part would say, and else that the evidence does not say.
+///
 /// | call | meaning |
 /// | --- | --- |
 /// | `aligned(a, n)` | the address or number `a` is a multiple of `n`, a power of two |

@@ -11,11 +11,13 @@
 //! - A name that nothing has which was captured or is planned proves nothing by its absence: a PASS with one is an ERROR.
 //!   So is one that compares a leaf of a few words with another word, and a condition that does either: the claim would
 //!   apply to the wrong machines, or to none.
+//! - Of a value that was cut, only what its kept beginning decides is known; any other question to it is UNVERIFIED.
 //! - A claim that reads nothing, or that no change of what it reads can make FAIL, is an ERROR.
 
 mod compute;
 mod constants;
 mod convert;
+mod cut;
 mod eval;
 mod export;
 mod expression;

@@ -2,7 +2,7 @@
 
 use crate::names::Names;
 use crate::resolve::Indexed;
-use crate::value::{Address, Bytes, Frame, Integer, LineRole, Location, Value};
+use crate::value::{Address, Bytes, Cut, Frame, Integer, LineRole, Location, Value};
 
 use super::expression::Expression;
 use super::node::{Literal, Node, NodeKind};
@@ -57,8 +57,12 @@ impl<'m> Hints<'m> {
             match value {
                 Value::Address { value, .. } => hints.addresses.push(value.0),
                 Value::Symbol { address, .. } => hints.addresses.push(address.0),
-                Value::Text { value } => hints.texts.push(value.clone()),
-                Value::Bytes { value } => hints.bytes.push(value.0.clone()),
+                Value::Text { value } | Value::CutText { value, .. } => {
+                    hints.texts.push(value.clone());
+                }
+                Value::Bytes { value } | Value::CutBytes { value, .. } => {
+                    hints.bytes.push(value.0.clone());
+                }
                 other => hints.numbers.extend(other.as_integer()),
             }
         }
@@ -145,21 +149,32 @@ fn others<'v>(
                 }),
         ),
         Value::Bool { value } => Box::new(std::iter::once(Value::Bool { value: !value })),
-        Value::Text { value } => {
+        Value::Text { value } | Value::CutText { value, .. } => {
             let texts = texts(value, hints).into_iter();
-            Box::new(texts.map(|value| Value::Text { value }))
+            Box::new(
+                texts
+                    .map(|value| Value::Text { value })
+                    .chain(cut_texts(value)),
+            )
         }
-        Value::Bytes { value } => {
-            let bytes = bytes(&value.0, hints).into_iter().map(Bytes);
-            Box::new(bytes.map(|value| Value::Bytes { value }))
+        Value::Bytes { value } | Value::CutBytes { value, .. } => {
+            let list = bytes(&value.0, hints).into_iter().map(Bytes);
+            Box::new(
+                list.map(|value| Value::Bytes { value })
+                    .chain(cut_bytes(&value.0)),
+            )
         }
         Value::Location { value } => {
             let locations = locations(value, hints).into_iter();
             Box::new(locations.map(|value| Value::Location { value }))
         }
-        Value::Stack { value } => {
+        Value::Stack { value } | Value::CutStack { value, .. } => {
             let stacks = stacks(value, hints).into_iter();
-            Box::new(stacks.map(|value| Value::Stack { value }))
+            Box::new(
+                stacks
+                    .map(|value| Value::Stack { value })
+                    .chain(cut_stacks(value)),
+            )
         }
         // A call that returned a descriptor could have failed.
         Value::Fd { value: fd } => {
@@ -337,7 +352,18 @@ fn texts(value: &str, hints: &Hints<'_>) -> Vec<String> {
         list.extend(["0.1.0".into(), "65535.0.0".into()]);
     }
     list.extend(hints.texts.iter().cloned());
+    list.extend(lengths(hints).map(|length| "?".repeat(length)));
     list
+}
+
+/// Numbers of the claim that a length is likely to be compared with.
+fn lengths(hints: &Hints<'_>) -> impl Iterator<Item = usize> {
+    const LONGEST: usize = 2048;
+    let sizes = hints
+        .numbers
+        .iter()
+        .filter_map(|n| usize::try_from(*n).ok());
+    sizes.filter(|size| *size <= LONGEST)
 }
 
 fn bytes(value: &[u8], hints: &Hints<'_>) -> Vec<Vec<u8>> {
@@ -347,10 +373,46 @@ fn bytes(value: &[u8], hints: &Hints<'_>) -> Vec<Vec<u8>> {
     }
     let mut longer = value.to_vec();
     longer.push(0);
-    [flipped, longer, Vec::new()]
+    let other = value.iter().map(|byte| byte ^ 1).collect();
+    [flipped, longer, Vec::new(), other]
         .into_iter()
+        .chain(lengths(hints).map(|length| vec![0; length]))
         .chain(hints.bytes.iter().cloned())
         .collect()
+}
+
+/// Where a value of so many parts may have been cut: behind nothing, the first, the half, and all of it.
+fn ends(parts: usize) -> [usize; 4] {
+    [0, parts.min(1), parts / 2, parts]
+}
+
+/// The text, cut at several places: none of them says more than the whole.
+fn cut_texts(value: &str) -> impl Iterator<Item = Value> + use<'_> {
+    let at_character = |end: &usize| value.is_char_boundary(*end);
+    let ends = ends(value.len()).into_iter().filter(at_character);
+    ends.map(|end| Value::CutText {
+        value: value[..end].to_owned(),
+        cut: Cut::default(),
+    })
+}
+
+/// The bytes, cut at several places, with their length and without.
+fn cut_bytes(value: &[u8]) -> impl Iterator<Item = Value> + use<'_> {
+    let whole = value.len() as u64;
+    ends(value.len()).into_iter().flat_map(move |end| {
+        [None, Some(whole)].map(|whole| Value::CutBytes {
+            value: Bytes(value[..end].to_vec()),
+            cut: Cut { whole },
+        })
+    })
+}
+
+/// The stack, cut at several places.
+fn cut_stacks(value: &[Frame]) -> impl Iterator<Item = Value> + use<'_> {
+    ends(value.len()).into_iter().map(|end| Value::CutStack {
+        value: value[..end].to_vec(),
+        cut: Cut::default(),
+    })
 }
 
 fn locations(value: &Location, hints: &Hints<'_>) -> Vec<Location> {
@@ -378,6 +440,9 @@ fn locations(value: &Location, hints: &Hints<'_>) -> Vec<Location> {
     lines.chain(others).collect()
 }
 
+/// More frames than a stack is recorded with.
+const DEEPEST: usize = 200;
+
 /// Stacks that say everything, so that what is not on them is certainly absent: one with nothing of interest, and
 /// ones with all functions that the claim names, in either order. And the measured one turned around, and without
 /// its innermost or outermost frame.
@@ -396,7 +461,9 @@ fn stacks(value: &[Frame], hints: &Hints<'_>) -> Vec<Vec<Frame>> {
     };
     let named: Vec<Frame> = hints.texts.iter().map(|text| frame(text)).collect();
     let reversed = named.iter().rev().cloned().collect();
+    let of_length = lengths(hints).map(|length| vec![frame("qed_another"); length.min(DEEPEST)]);
     let mut list = vec![vec![frame("qed_another")], named, reversed, Vec::new()];
+    list.extend(of_length);
     list.push(value.iter().rev().cloned().collect());
     if let [first, middle @ .., last] = value {
         list.push(middle.iter().chain([last]).cloned().collect());

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use crate::value::{Address, Frame, Location, Value};
 
+use super::cut::{self, Beginning, Kept, Seen};
 use super::eval::Failure;
 
 /// A value while a claim is evaluated.
@@ -17,6 +18,8 @@ pub(super) enum Typed {
     Version(Version),
     Location(Location),
     Stack(Vec<Frame>),
+    /// Text, bytes or a stack of which only the beginning was kept.
+    Cut(Beginning),
 }
 
 /// An exact integer that counts something.
@@ -240,6 +243,7 @@ impl Typed {
             Typed::Version(_) => "a version".into(),
             Typed::Location(_) => "a place in the source".into(),
             Typed::Stack(_) => "a stack".into(),
+            Typed::Cut(beginning) => beginning.kind().into(),
         }
     }
 }
@@ -287,6 +291,18 @@ impl From<&Value> for Typed {
             Value::Flags { value, .. } => labelled(value.get(), Kind::Flags, None),
             Value::Time { ns } => Typed::of_kind(*ns, Kind::Time),
             Value::Bool { value } => Typed::Bool(*value),
+            Value::CutText { value, cut } => Typed::Cut(Beginning {
+                kept: Kept::Text(value.clone()),
+                cut: *cut,
+            }),
+            Value::CutBytes { value, cut } => Typed::Cut(Beginning {
+                kept: Kept::Bytes(value.0.clone()),
+                cut: *cut,
+            }),
+            Value::CutStack { value, cut } => Typed::Cut(Beginning {
+                kept: Kept::Stack(value.clone()),
+                cut: *cut,
+            }),
             Value::Text { value } => Typed::Text(value.clone()),
             Value::Bytes { value } => Typed::Bytes(value.0.clone()),
             Value::Location { value } => Typed::Location(value.clone()),
@@ -297,6 +313,9 @@ impl From<&Value> for Typed {
 
 /// How two values of the same kind compare; a failure if they are of different kinds.
 pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
+    if matches!(a, Typed::Cut(_)) || matches!(b, Typed::Cut(_)) {
+        return compare_cut(a, b);
+    }
     Ok(match (a, b) {
         (Typed::Bool(a), Typed::Bool(b)) => a.cmp(b),
         (Typed::Text(a), Typed::Text(b)) => a.cmp(b),
@@ -355,16 +374,43 @@ pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
             x.value.cmp(&y.value)
         }
         (Typed::Location(_) | Typed::Stack(_), _) | (_, Typed::Location(_) | Typed::Stack(_)) => {
-            return Err(Failure::kinds(
-                format!("{} and {} cannot be compared", a.kind(), b.kind()),
-                Some(
-                    "ask with `file(…)`, `line(…)`, `function_name(…)`, `on_stack(…)` or `calls(…)`"
-                        .into(),
-                ),
-            ));
+            return Err(incomparable(a, b));
         }
         _ => return Err(different(a, b)),
     })
+}
+
+/// The same where one of them was cut: only that they are different can be known.
+fn compare_cut(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
+    if let (Some(a), Some(b)) = (Seen::text(a), Seen::text(b)) {
+        return cut::compare(&a, &b);
+    }
+    if let (Some(a), Some(b)) = (Seen::bytes(a), Seen::bytes(b)) {
+        return cut::compare(&a, &b);
+    }
+    Err(match is_opaque(a) || is_opaque(b) {
+        true => incomparable(a, b),
+        false => different(a, b),
+    })
+}
+
+/// Whether it is a place in the source or a stack, into which only functions look.
+pub(super) fn is_opaque(typed: &Typed) -> bool {
+    match typed {
+        Typed::Location(_) | Typed::Stack(_) => true,
+        Typed::Cut(beginning) => matches!(beginning.kept, Kept::Stack(_)),
+        _ => false,
+    }
+}
+
+/// The failure where one of them is a place in the source or a stack.
+fn incomparable(a: &Typed, b: &Typed) -> Failure {
+    Failure::kinds(
+        format!("{} and {} cannot be compared", a.kind(), b.kind()),
+        Some(
+            "ask with `file(…)`, `line(…)`, `function_name(…)`, `on_stack(…)` or `calls(…)`".into(),
+        ),
+    )
 }
 
 /// The failure where one error number has the sign of the kernel and the other that of user space.

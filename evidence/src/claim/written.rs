@@ -117,7 +117,9 @@ fn in_value(value: &Value, name: &str) -> bool {
         Value::Flags { names, .. } => names.iter().any(|own| own == name),
         Value::Enum { name: own, .. } => own.as_deref() == Some(name),
         Value::Location { value } => in_location(value, name),
-        Value::Stack { value } => value.iter().any(|frame| in_frame(frame, name)),
+        Value::Stack { value } | Value::CutStack { value, .. } => {
+            value.iter().any(|frame| in_frame(frame, name))
+        }
         _ => false,
     }
 }

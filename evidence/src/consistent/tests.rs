@@ -147,13 +147,13 @@ fn contradictions() {
             allocation,
             format!("{allocation}/order"),
             json!(4),
-            "has no hit 4",
+            "has no event 4",
         ),
         (
             allocation,
             format!("{allocation}/probe"),
             json!("nobody"),
-            "`nobody` has no hit",
+            "`nobody` has no event",
         ),
         (
             "/experiments/create/objects/allocations/0/freed",
@@ -182,6 +182,18 @@ fn contradictions() {
         json!({"kind": "errno", "value": -22, "name": "EINVAL"});
     let (pointer, _) = refused(&document).unwrap();
     assert_eq!(pointer, "/experiments/create/probes/twice/attach_errno");
+}
+
+/// Check that an allocation may be what a function returned, and is then the event of the return.
+#[test]
+fn returned_objects() {
+    let mut document = document();
+    let allocation = "/experiments/create/objects/allocations/0";
+    let allocation = document.pointer_mut(allocation).unwrap();
+    allocation["probe"] = json!("sock_alloc");
+    allocation["order"] = json!(4);
+    allocation["time_ns"] = json!(40);
+    assert_eq!(refused(&document), None);
 }
 
 /// Check that a host which claims to be gone when the capture ends is refused: its addresses would be published.

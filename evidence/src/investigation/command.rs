@@ -7,8 +7,8 @@ use regex_lite::Regex;
 use crate::document::Reader;
 use crate::value::{Integer, Value};
 
-/// The longest output that is kept, in bytes. One that is longer is none: what was cut off could say anything.
-pub const MAX_OUTPUT: usize = 4096;
+/// What is kept of a command's output if nothing is said, in bytes.
+pub const OUTPUT_OF_COMMAND: u32 = 4096;
 
 /// Files of the captured kernel that a command of the builder can be given, by the words that stand for them.
 pub const ARTEFACTS: &[&str] = &["vmlinux", "system_map", "config"];
@@ -26,6 +26,9 @@ pub struct Command {
     pub on: Reader,
     /// How long it may take, in milliseconds.
     pub timeout_ms: u64,
+    /// What is kept of its output, in bytes. Nothing is looked for in one that is longer: what was cut off could match,
+    /// too.
+    pub max_output: u32,
     /// What to look for in its output.
     pub values: Vec<Wanted>,
 }

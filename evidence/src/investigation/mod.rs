@@ -10,11 +10,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub(crate) use command::stands_in;
-pub use command::{ARTEFACTS, Command, MAX_OUTPUT, Wanted, WantedKind, artefact};
+pub use command::{ARTEFACTS, Command, OUTPUT_OF_COMMAND, Wanted, WantedKind, artefact};
 pub use parse::parse;
 pub use place::Place;
 
 use crate::diagnostic::Source;
+
+/// The most bytes that a read of text or of an array can be asked to bring back: what fits beside other reads of the same
+/// probe.
+pub const MAX_READ: u32 = 1024;
+/// The longest output that can be asked to be kept, in bytes.
+pub const MAX_OUTPUT: u32 = 1 << 20;
+/// What is kept of a workload's output if nothing is said, in bytes.
+pub const OUTPUT_OF_WORKLOAD: u32 = 64 << 10;
 
 /// A parsed and checked investigation.
 #[derive(Clone, Debug)]
@@ -75,6 +83,8 @@ pub struct Experiment {
     /// from one that never comes: such an experiment waits this long, unless it says `until = "exit"`, where the end of
     /// the process gives everything back.
     pub grace_ms: u64,
+    /// What is kept of the workload's output, in bytes; the rest is cut off.
+    pub max_output: u32,
     /// Watch until the process has ended, not only until the system call has returned.
     pub until_exit: bool,
     /// Allocations that may outlive the call.
@@ -266,6 +276,11 @@ pub struct Read {
     pub kind: Option<ReadKind>,
     /// The set of constants that an integer is of: [`constant_sets`](crate::constants::constant_sets).
     pub names: Option<String>,
+    /// The most bytes of text, or of an array, to bring back; `None`: what one load brings.
+    pub max: Option<u32>,
+    /// A path whose value says how many elements the array has in which the expression takes one: for arrays that the
+    /// kernel's types give no length.
+    pub elements: Option<String>,
 }
 
 /// What an integer that was read means, where its C type does not tell.

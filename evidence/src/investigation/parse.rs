@@ -10,8 +10,8 @@ use toml::Spanned;
 
 use super::parse_command::RawCommand;
 use super::{
-    Action, Argument, BufferElements, Excuse, Experiment, Investigation, Place, Position, Probe,
-    Read, ReadKind, Returns, Signal, Workload,
+    Action, Argument, BufferElements, Excuse, Experiment, Investigation, MAX_OUTPUT, MAX_READ,
+    OUTPUT_OF_WORKLOAD, Place, Position, Probe, Read, ReadKind, Returns, Signal, Workload,
 };
 use crate::constants::{constant_sets, errno_number};
 use crate::diagnostic::{Diagnostic, Source, nearest};
@@ -89,6 +89,7 @@ struct RawExperiment {
     settle_ms: Option<Spanned<u64>>,
     timeout_ms: Option<Spanned<u64>>,
     grace_ms: Option<Spanned<u64>>,
+    max_output: Option<Spanned<u32>>,
     #[serde(default)]
     excuse: Vec<RawExcuse>,
     #[serde(default)]
@@ -197,6 +198,8 @@ struct RawRead {
     names: Option<Spanned<String>>,
     #[serde(default)]
     public: bool,
+    max: Option<Spanned<u32>>,
+    elements: Option<Spanned<String>>,
 }
 
 /// Parses and checks an investigation. On failure every problem is reported at once.
@@ -374,6 +377,7 @@ impl Check {
                 format!("grace-ms must be at most {MAX_TIMEOUT_MS}"),
             );
         }
+        let max_output = self.max_output(raw.max_output);
         let mut probes: Vec<Probe> = parent.map(|p| p.probes.clone()).unwrap_or_default();
         let mut own: Vec<Probe> = Vec::new();
         for raw_probe in raw.probe {
@@ -411,6 +415,9 @@ impl Check {
             settle_ms: raw.settle_ms.map_or(0, Spanned::into_inner),
             timeout_ms,
             grace_ms: raw.grace_ms.map_or(500, Spanned::into_inner),
+            max_output: max_output
+                .or(parent.map(|p| p.max_output))
+                .unwrap_or(OUTPUT_OF_WORKLOAD),
             until_exit: raw
                 .until
                 .map_or(parent.is_some_and(|p| p.until_exit), |u| u == Until::Exit),
@@ -734,6 +741,12 @@ impl Check {
                     self.error(kind.span(), "a read has either a `kind` or `names`");
                 }
             }
+            if let Some(max) = &read.max
+                && !(1..=MAX_READ).contains(max.get_ref())
+            {
+                let message = format!("a read can bring back 1 to {MAX_READ} bytes");
+                self.error(max.span(), message);
+            }
             let quoted = read.path.span();
             let inner = quoted.start + 1..quoted.end.saturating_sub(1);
             let verbatim = self.source.text.get(inner.clone()) == Some(read.path.get_ref());
@@ -743,14 +756,32 @@ impl Check {
                 span: if verbatim { inner } else { quoted },
                 kind: read.kind.map(Spanned::into_inner),
                 names: read.names.map(Spanned::into_inner),
+                max: read.max.map(Spanned::into_inner),
+                elements: read.elements.map(Spanned::into_inner),
             });
         }
-        let watch_return = raw
-            .watch_return
-            .as_ref()
-            .map_or(is_function && position == Position::Entry, |watch| {
-                *watch.get_ref()
-            });
+        let watch_return = raw.watch_return.as_ref().map_or(
+            is_function && position == Position::Entry && raw.frees.is_none(),
+            |watch| *watch.get_ref(),
+        );
+        if let (Some(watch), Some(_)) = (&raw.watch_return, &raw.frees)
+            && *watch.get_ref()
+        {
+            self.error(
+                watch.span(),
+                "the return of a function that frees is not watched: its object is gone by then",
+            );
+        }
+        if let Some(object) = &raw.allocates
+            && object.get_ref() == "return"
+            && is_function
+            && !watch_return
+        {
+            self.error(
+                object.span(),
+                "the object is what the function returns, and its return is not watched",
+            );
+        }
         if let Some(watch) = &raw.watch_return
             && *watch.get_ref()
             && position != Position::Entry
@@ -801,6 +832,16 @@ impl Check {
 }
 
 impl Check {
+    /// What to keep of an output, in bytes.
+    pub(super) fn max_output(&mut self, said: Option<Spanned<u32>>) -> Option<u32> {
+        let said = said?;
+        if !(1..=MAX_OUTPUT).contains(said.get_ref()) {
+            let message = format!("max-output is 1 to {MAX_OUTPUT} bytes");
+            self.error(said.span(), message);
+        }
+        Some(said.into_inner())
+    }
+
     /// Where in the function a probe sits: at most one of the ways to say so, and only of functions.
     fn position(
         &mut self,
@@ -1024,6 +1065,38 @@ reads = [{ at = "entry", name = "x", path = "regs->di", kind = "size", names = "
         22: there is no set of constants `AFF`
         23: a read has either a `kind` or `names`
         ");
+    }
+
+    /// Check that longer reads and outputs can be asked for, within limits.
+    #[test]
+    fn longer() {
+        let with = |read: &str, output: &str| {
+            let text = format!(
+                "[[experiment]]\nname = \"e\"\nworkload = {{ syscall = \"pause\" }}\n{output}\n[[experiment.probe]]\n\
+                 function = \"f\"\nreads = [{{ at = \"entry\", name = \"x\", path = \"a->b[0]\", {read} }}]\n\
+                 [[experiment]]\nname = \"child\"\ninherit = \"e\"\n"
+            );
+            parse("e.toml", &text)
+        };
+        let parsed = with("max = 256, elements = \"a->n\"", "max-output = 1048576").unwrap();
+        let experiment = &parsed.experiments[1];
+        assert_eq!(experiment.max_output, 1 << 20);
+        let read = &experiment.probes[0].entry[0];
+        assert_eq!(
+            (read.max, read.elements.as_deref()),
+            (Some(256), Some("a->n"))
+        );
+        let silent = with("kind = \"size\"", "").unwrap();
+        assert_eq!(silent.experiments[1].max_output, OUTPUT_OF_WORKLOAD);
+        for (read, output, said) in [
+            ("max = 0", "", "1 to 1024 bytes"),
+            ("max = 1025", "", "1 to 1024 bytes"),
+            ("max = 64", "max-output = 0", "1 to 1048576 bytes"),
+            ("max = 64", "max-output = 1048577", "1 to 1048576 bytes"),
+        ] {
+            let problems = with(read, output).unwrap_err();
+            assert!(problems[0].message.contains(said), "{problems:?}");
+        }
     }
 
     /// Check that a probe at an address is understood, and what is wrong with one is said at its place.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::parse::{Check, MAX_TIMEOUT_MS};
-use super::{ARTEFACTS, Command, Wanted, WantedKind, artefact};
+use super::{ARTEFACTS, Command, OUTPUT_OF_COMMAND, Wanted, WantedKind, artefact};
 use crate::document::Reader;
 use crate::path::is_name;
 
@@ -19,6 +19,7 @@ pub(super) struct RawCommand {
     run: Spanned<Vec<Spanned<String>>>,
     on: Option<Spanned<String>>,
     timeout_ms: Option<Spanned<u64>>,
+    max_output: Option<Spanned<u32>>,
     #[serde(default)]
     values: Vec<RawWanted>,
 }
@@ -104,6 +105,7 @@ impl Check {
             let message = format!("timeout-ms must be between 1 and {MAX_TIMEOUT_MS}");
             self.error(timeout.span(), message);
         }
+        let max_output = self.max_output(raw.max_output);
         let mut values: Vec<Wanted> = Vec::new();
         for wanted in raw.values {
             let twin = values.iter().any(|v| v.name == *wanted.name.get_ref());
@@ -145,6 +147,7 @@ impl Check {
                 .collect(),
             on,
             timeout_ms: raw.timeout_ms.map_or(TIMEOUT_MS, Spanned::into_inner),
+            max_output: max_output.unwrap_or(OUTPUT_OF_COMMAND),
             values,
         }
     }

@@ -112,6 +112,30 @@ fn refusals() {
         ),
         (
             fd,
+            r#"{"kind": "int", "value": 3, "cut": {}}"#,
+            "/experiments/create/outcome/returned",
+            "unknown field `cut`",
+        ),
+        (
+            fd,
+            r#"{"kind": "text", "value": "abc", "cut": true}"#,
+            "/experiments/create/outcome/returned/cut",
+            "invalid type",
+        ),
+        (
+            fd,
+            r#"{"kind": "text", "value": "abc", "cut": {"whole": 3}}"#,
+            "/experiments/create/outcome/returned",
+            "cannot be the beginning",
+        ),
+        (
+            fd,
+            r#"{"kind": "stack", "value": [], "cut": {"whole": 3}}"#,
+            "/experiments/create/outcome/returned",
+            "never known",
+        ),
+        (
+            fd,
             r#"{"kind": "errno", "value": 4096, "name": "E4096"}"#,
             "/experiments/create/outcome/returned",
             "out of range",
@@ -351,7 +375,7 @@ mod round_trip {
     use crate::document::*;
     use crate::names::{Names, Symbol};
     use crate::value::{
-        Address, Bytes, Datum, Frame, InlineFrame, Integer, LineRole, Location, Value,
+        Address, Bytes, Cut, Datum, Frame, InlineFrame, Integer, LineRole, Location, Value,
     };
 
     fn integer() -> impl Strategy<Value = Integer> {
@@ -439,6 +463,20 @@ mod round_trip {
                 value: Bytes(value)
             }),
             text().prop_map(|value| Value::Text { value }),
+            (text(), maybe_longer()).prop_map(|(value, more)| Value::CutText {
+                cut: beyond(value.len(), more),
+                value,
+            }),
+            (proptest::collection::vec(any::<u8>(), 0..9), maybe_longer()).prop_map(
+                |(value, more)| Value::CutBytes {
+                    cut: beyond(value.len(), more),
+                    value: Bytes(value),
+                }
+            ),
+            proptest::collection::vec(frame(), 0..3).prop_map(|value| Value::CutStack {
+                value,
+                cut: Cut::default(),
+            }),
             (text(), any::<u64>(), any::<u64>()).prop_map(|(name, offset, address)| {
                 Value::Symbol {
                     name,
@@ -450,6 +488,17 @@ mod round_trip {
             proptest::collection::vec(frame(), 0..3).prop_map(|value| Value::Stack { value }),
             any::<u64>().prop_map(|ns| Value::Time { ns }),
         ]
+    }
+
+    /// How many bytes were cut off, where that is known.
+    fn maybe_longer() -> impl Strategy<Value = Option<u32>> {
+        proptest::option::of(1..=u32::MAX)
+    }
+
+    fn beyond(kept: usize, more: Option<u32>) -> Cut {
+        Cut {
+            whole: more.map(|more| kept as u64 + u64::from(more)),
+        }
     }
 
     fn datum() -> impl Strategy<Value = Datum> {
@@ -792,7 +841,7 @@ mod round_trip {
                 offset,
                 address,
             } => (*name, *offset) = place(address),
-            Value::Stack { value } => value
+            Value::Stack { value } | Value::CutStack { value, .. } => value
                 .iter_mut()
                 .for_each(|frame| settle_frame(frame, names)),
             Value::Enum {
@@ -961,24 +1010,27 @@ mod round_trip {
 
     /// Documents of every form that there is.
     fn document() -> impl Strategy<Value = Evidence> {
-        let run = proptest::collection::vec(text(), 6).prop_map(|texts| {
-            let [
-                id,
-                time,
-                investigation,
-                investigation_digest,
-                collector,
-                object_digest,
-            ] = texts.try_into().unwrap();
-            Run {
-                id,
-                time,
-                investigation,
-                investigation_digest,
-                collector,
-                object_digest,
-            }
-        });
+        let run = (proptest::collection::vec(text(), 6), any::<bool>()).prop_map(
+            |(texts, marks_cuts)| {
+                let [
+                    id,
+                    time,
+                    investigation,
+                    investigation_digest,
+                    collector,
+                    object_digest,
+                ] = texts.try_into().unwrap();
+                Run {
+                    id,
+                    time,
+                    investigation,
+                    investigation_digest,
+                    collector,
+                    object_digest,
+                    marks_cuts,
+                }
+            },
+        );
         let machine = (
             text(),
             any::<bool>(),

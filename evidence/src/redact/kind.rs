@@ -50,6 +50,7 @@ pub(super) fn by_kind(value: &Value, declared: bool, known: &Known<'_>) -> Resul
         | Value::Time { .. }
         | Value::Symbol { .. }
         | Value::Stack { .. }
+        | Value::CutStack { .. }
         | Value::Enum { name: Some(_), .. } => Ok(()),
         Value::Size { value } => elsewhere((*value).into()),
         Value::Fd { value } | Value::Pid { value } => elsewhere((*value).into()),
@@ -62,9 +63,12 @@ pub(super) fn by_kind(value: &Value, declared: bool, known: &Known<'_>) -> Resul
         | Value::Enum { value, .. }
         | Value::Flags { value, .. } => number(value.get()),
         Value::Bytes { value } if declared || value.0.is_empty() => Ok(()),
-        Value::Bytes { .. } => Err(BYTES.to_owned()),
+        Value::CutBytes { .. } if declared => Ok(()),
+        Value::Bytes { .. } | Value::CutBytes { .. } => Err(BYTES.to_owned()),
         Value::Text { value } if declared || known.text(value) => Ok(()),
-        Value::Text { .. } => Err(TEXT.to_owned()),
+        // The beginning of something known may go on as something else.
+        Value::CutText { .. } if declared => Ok(()),
+        Value::Text { .. } | Value::CutText { .. } => Err(TEXT.to_owned()),
         Value::Location { value } if is_source(value) => Ok(()),
         Value::Location { .. } => Err(FILE.to_owned()),
     }

@@ -113,6 +113,7 @@ fn run(run: &mut Run) {
         investigation_digest: _,
         collector: _,
         object_digest: _,
+        marks_cuts: _,
     } = run;
     // Its name and no folder, whoever wrote it.
     if let Some((_, name)) = investigation.rsplit_once('/') {
@@ -309,7 +310,7 @@ fn experiment(experiment: &mut Experiment, known: &Known<'_>) {
                 probe
                     .hits
                     .iter()
-                    .find(|h| h.order == Some(allocation.order))
+                    .find(|h| [h.order, h.return_order].contains(&Some(allocation.order)))
             });
             self::allocation(allocation, hit, workload, known);
         }
@@ -477,7 +478,9 @@ fn hit(hit: &mut Hit, public: &[String], known: &Known<'_>) {
         keep_if(datum, known, |value| by_kind(value, false, known));
     }
     match stack {
-        Some(Datum::Value(Value::Stack { value })) => value.iter_mut().for_each(frame),
+        Some(Datum::Value(Value::Stack { value } | Value::CutStack { value, .. })) => {
+            value.iter_mut().for_each(frame);
+        }
         Some(datum) => keep_if(datum, known, |value| by_kind(value, false, known)),
         None => {}
     }

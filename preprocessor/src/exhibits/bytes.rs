@@ -49,13 +49,17 @@ fn plain(bytes: &[Byte]) -> String {
     bytes.iter().map(marked).collect()
 }
 
-fn verdict(index: usize, bytes: &[Byte]) -> String {
-    match bytes.iter().filter(|byte| byte.differs).count() {
-        _ if index == 0 => String::new(),
-        0 => "as at first".into(),
-        1 => "1 byte differs".into(),
-        count => format!("{count} bytes differ"),
-    }
+/// What there is to say of a row beside its bytes: how it differs from the first, and where it was cut.
+fn verdict(index: usize, bytes: &[Byte], cut: Option<String>) -> String {
+    let differs = match bytes.iter().filter(|byte| byte.differs).count() {
+        _ if index == 0 => None,
+        0 if cut.is_some() => Some("as at first as far as it was kept".into()),
+        0 => Some("as at first".into()),
+        1 => Some("1 byte differs".into()),
+        count => Some(format!("{count} bytes differ")),
+    };
+    let parts: Vec<String> = differs.into_iter().chain(cut).collect();
+    parts.join(", ")
 }
 
 /// Renders the exhibit.
@@ -65,7 +69,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     let mut rows = Vec::new();
     for (index, value) in values.into_iter().enumerate() {
         let bytes = match value.value() {
-            Some(Value::Bytes { value }) => Some(value.0.clone()),
+            Some(Value::Bytes { value } | Value::CutBytes { value, .. }) => Some(value.0.clone()),
             Some(other) => {
                 let (_, span) = &request.body[index];
                 let message = format!(
@@ -82,7 +86,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             None => Vec::new(),
         };
         rows.push(Row {
-            verdict: verdict(index, &compared),
+            verdict: verdict(index, &compared, value.value().and_then(Value::cut)),
             bytes: compared,
             value,
         });
@@ -120,8 +124,14 @@ mod tests {
         let first = [0x0f, 0x1f, 0x44];
         let hooked = compare(&[0xe8, 0x1f, 0x10], &first);
         assert_eq!(plain(&hooked), "[e8] 1f [10]");
-        assert_eq!(verdict(1, &hooked), "2 bytes differ");
-        assert_eq!(verdict(2, &compare(&first, &first)), "as at first");
+        assert_eq!(verdict(1, &hooked, None), "2 bytes differ");
+        let cut = || Some("cut after 3 bytes".to_owned());
+        assert_eq!(verdict(0, &hooked, cut()), "cut after 3 bytes");
+        assert_eq!(
+            verdict(1, &compare(&first, &first), cut()),
+            "as at first as far as it was kept, cut after 3 bytes"
+        );
+        assert_eq!(verdict(2, &compare(&first, &first), None), "as at first");
         assert_eq!(plain(&compare(&[0x0f], &first)), " 0f ");
         assert_eq!(
             plain(&compare(&[0x0f, 0x1f, 0x44, 0x01], &first)),

@@ -54,6 +54,9 @@ impl Measured {
                             .entry(value.to_string())
                             .or_insert_with(origin);
                     }
+                    Some(Value::CutText { value, .. }) => {
+                        measured.texts.entry(value.clone()).or_insert_with(origin);
+                    }
                     _ => {}
                 }
             }

@@ -143,6 +143,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
             investigation_digest: digest(INVESTIGATION),
             collector: env!("CARGO_PKG_VERSION").into(),
             object_digest: "00".repeat(32),
+            marks_cuts: true,
         },
         machine: Machine {
             name: machine.into(),

@@ -49,9 +49,72 @@ class Opaque:
         self.leaf = leaf
 
 
+class Cut(Opaque):
+    """A text or bytes of which only the beginning was kept. Questions that the beginning does not decide are Wrong."""
+
+    def __init__(self, leaf):
+        super().__init__(leaf)
+        is_text = leaf["kind"] == "text"
+        self.kept = leaf["value"].encode() if is_text else bytes.fromhex(leaf["value"])
+        self.whole = leaf["cut"].get("whole")
+
+
+def raw(value):
+    """The bytes of a text or of bytes, as far as they are known, and whether these are all."""
+    if isinstance(value, Cut):
+        return value.kept, False
+    if isinstance(value, str):
+        return value.encode(), True
+    if isinstance(value, BytesType):
+        return bytes(value), True
+    raise Wrong("neither text nor bytes")
+
+
+def cut_equal(a, b):
+    """Whether two values are equal of which one was cut, or both."""
+    if isinstance(a, Cut) and isinstance(b, Cut):
+        raise Wrong("both were cut")
+    cut, other = (a, b) if isinstance(a, Cut) else (b, a)
+    text, _ = raw(other)
+    if (cut.leaf["kind"] == "text") != isinstance(other, str):
+        raise Wrong("different kinds")
+    if not text.startswith(cut.kept) or cut.whole is not None and cut.whole != len(text):
+        return False
+    raise Wrong("it was cut")
+
+
+def text_contains(text, part):
+    (text, all_of_text), (part, all_of_part) = raw(text), raw(part)
+    if part in text and all_of_part:
+        return True
+    if part not in text and all_of_text:
+        return False
+    raise Wrong("it was cut")
+
+
+def text_starts(text, part):
+    (text, all_of_text), (part, all_of_part) = raw(text), raw(part)
+    if text.startswith(part) and all_of_part:
+        return True
+    if not text.startswith(part) and (all_of_text or not part.startswith(text)):
+        return False
+    raise Wrong("it was cut")
+
+
+def text_ends(text, part):
+    (text, all_of_text), (part, all_of_part) = raw(text), raw(part)
+    if all_of_text and all_of_part:
+        return text.endswith(part)
+    if part not in text and all_of_text:
+        return False
+    raise Wrong("it was cut")
+
+
 def bind(leaf):
     """A value of the evidence as CEL sees it."""
     kind = leaf["kind"]
+    if "cut" in leaf and kind in ("text", "bytes"):
+        return Cut(leaf)
     if kind == "address":
         return LeafUint(int(leaf["value"], 16), leaf)
     if kind == "symbol":
@@ -128,7 +191,7 @@ def positive(value):
 def functions_on(stack):
     """Names of the functions on a stack, the innermost first, and whether all of them are known."""
     names = []
-    whole = True
+    whole = "cut" not in stack.leaf
     for frame in stack.leaf["value"]:
         if "site" in frame:
             names.append(frame["site"]["function"])
@@ -184,15 +247,28 @@ def functions(machine, root):
             raise Wrong("no text")
         return str(value)
 
+    def of_texts(test):
+        def run(*values):
+            for value in values:
+                if not isinstance(value, str) and not (isinstance(value, Cut) and kind_of(value) == "text"):
+                    raise Wrong("no text")
+            return BoolType(test(*values))
+
+        return run
+
     def length(value):
+        if isinstance(value, Opaque) and "cut" in value.leaf:
+            if "whole" not in value.leaf["cut"]:
+                raise Wrong("it was cut")
+            return IntType(value.leaf["cut"]["whole"])
         if isinstance(value, Opaque):
             return IntType(len(value.leaf["value"]))
         return IntType(len(value.encode() if isinstance(value, str) else bytes(value)))
 
     def byte(value, at):
-        if not isinstance(value, BytesType):
+        if kind_of(value) == "text" or isinstance(value, str):
             raise Wrong("no bytes")
-        data, at = bytes(value), positive(at)
+        (data, _), at = raw(value), positive(at)
         if at >= len(data):
             raise Wrong("outside of the bytes")
         return IntType(data[at])
@@ -235,9 +311,9 @@ def functions(machine, root):
         "function_name": lambda x: StringType(place("function")(x)),
         "on_stack": of_stack(lambda names, wanted: wanted in names),
         "calls": of_stack(calls),
-        "contains": lambda t, u: BoolType(text(u) in text(t)),
-        "starts_with": lambda t, u: BoolType(text(t).startswith(text(u))),
-        "ends_with": lambda t, u: BoolType(text(t).endswith(text(u))),
+        "contains": of_texts(text_contains),
+        "starts_with": of_texts(text_starts),
+        "ends_with": of_texts(text_ends),
         "length": length,
         "byte": byte,
         "version": lambda t: version_number(text(t)),
@@ -257,6 +333,10 @@ def comparison(name, test):
     plain = celpy.evaluation.base_functions[name]
 
     def compare(a, b):
+        if isinstance(a, Cut) or isinstance(b, Cut):
+            if test not in (operator.eq, operator.ne):
+                raise Wrong("no order")
+            return BoolType(cut_equal(a, b) == (test is operator.eq))
         if isinstance(a, (IntType, UintType)) and isinstance(b, (IntType, UintType)):
             return BoolType(test(int(a), int(b)))
         return plain(a, b)

@@ -350,47 +350,6 @@ fn two_names_of_one_value() {
     );
 }
 
-/// Check that a stack which may have been cut does not say what is not on it.
-#[test]
-fn stacks_that_may_be_cut() {
-    let deep = |frames: usize| {
-        let mut deep = evidence();
-        let create = deep.experiments.get_mut("create").unwrap();
-        let hit = &mut create.probes.get_mut("sock_alloc").unwrap().hits[0];
-        let site = hit.site.as_ref().and_then(|site| site.value()).cloned();
-        let Some(Value::Location { value: site }) = site else {
-            panic!("the sample has a site");
-        };
-        let frame = crate::value::Frame {
-            address: crate::value::Address(0xffff_ffff_92a0_001f),
-            symbol: Some("__sock_create".into()),
-            offset: Some(31),
-            site: Some(site),
-        };
-        hit.stack = Some(
-            Value::Stack {
-                value: vec![frame; frames],
-            }
-            .into(),
-        );
-        deep
-    };
-    let text = "!on_stack(create.sock_alloc.stack, 'fd_install')";
-    comes_to(text, &deep(18), Verdict::Pass, "");
-    comes_to(
-        text,
-        &deep(19),
-        Verdict::Unverified,
-        "further out than the 19 frames",
-    );
-    comes_to(
-        "on_stack(create.sock_alloc.stack, '__sock_create')",
-        &deep(24),
-        Verdict::Pass,
-        "",
-    );
-}
-
 /// Check that a misspelt name proves nothing by its absence, however it is asked for, and that one which is there or is
 /// planned does.
 #[test]

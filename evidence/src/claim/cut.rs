@@ -1,0 +1,322 @@
+//! Values of which only the beginning was kept: what follows from that beginning, and what does not.
+//!
+//! Each question is answered only where every continuation of the kept part gives the same answer. To all others the
+//! evidence does not say.
+
+use std::cmp::Ordering;
+
+use crate::value::{Cut, Frame};
+
+use super::eval::Failure;
+use super::typed::Typed;
+
+/// A value that was cut.
+#[derive(Clone, Debug)]
+pub(super) struct Beginning {
+    pub kept: Kept,
+    pub cut: Cut,
+}
+
+/// The part that was kept.
+#[derive(Clone, Debug)]
+pub(super) enum Kept {
+    Text(String),
+    Bytes(Vec<u8>),
+    Stack(Vec<Frame>),
+}
+
+impl Kept {
+    /// Bytes, or frames of a stack.
+    fn length(&self) -> usize {
+        match self {
+            Kept::Text(text) => text.len(),
+            Kept::Bytes(bytes) => bytes.len(),
+            Kept::Stack(frames) => frames.len(),
+        }
+    }
+}
+
+impl Beginning {
+    /// What it is, with its article, for complaints.
+    pub fn kind(&self) -> &'static str {
+        match self.kept {
+            Kept::Text(_) => "a text",
+            Kept::Bytes(_) => "bytes",
+            Kept::Stack(_) => "a stack",
+        }
+    }
+
+    /// The failure of a question that only the whole value could answer.
+    pub fn unknown(&self) -> Failure {
+        let (what, unit, remedy) = match &self.kept {
+            Kept::Text(_) => ("the text", "byte", "; a longer one can be asked for"),
+            Kept::Bytes(_) => ("the memory", "byte", "; more of it can be asked for"),
+            Kept::Stack(_) => ("the stack", "frame", ""),
+        };
+        let kept = self.kept.length();
+        let plural = if kept == 1 { "" } else { "s" };
+        Failure::Missing(format!(
+            "{what} was cut after {kept} {unit}{plural}, and what was kept does not decide this{remedy}"
+        ))
+    }
+
+    /// Its length, where that is known.
+    pub fn length(&self) -> Result<u64, Failure> {
+        self.cut.whole.ok_or_else(|| self.unknown())
+    }
+}
+
+/// What a question sees of a text or of bytes: all of it, or its beginning.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'t> {
+    bytes: &'t [u8],
+    /// The value that was cut.
+    beginning: Option<&'t Beginning>,
+}
+
+impl<'t> Seen<'t> {
+    /// Of a text, whole or cut.
+    pub fn text(value: &'t Typed) -> Option<Self> {
+        match value {
+            Typed::Text(text) => Some(Seen::whole(text.as_bytes())),
+            Typed::Cut(beginning) => match &beginning.kept {
+                Kept::Text(text) => Some(Seen::cut(text.as_bytes(), beginning)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Of bytes, whole or cut.
+    pub fn bytes(value: &'t Typed) -> Option<Self> {
+        match value {
+            Typed::Bytes(bytes) => Some(Seen::whole(bytes)),
+            Typed::Cut(beginning) => match &beginning.kept {
+                Kept::Bytes(bytes) => Some(Seen::cut(bytes, beginning)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn whole(bytes: &'t [u8]) -> Self {
+        Seen {
+            bytes,
+            beginning: None,
+        }
+    }
+
+    fn cut(bytes: &'t [u8], beginning: &'t Beginning) -> Self {
+        Seen {
+            bytes,
+            beginning: Some(beginning),
+        }
+    }
+
+    /// Its length, where that is known.
+    fn length(&self) -> Option<u64> {
+        match self.beginning {
+            Some(beginning) => beginning.cut.whole,
+            None => Some(self.bytes.len() as u64),
+        }
+    }
+
+    /// Whether it may begin with what is seen of `other`, as far as both are seen.
+    fn may_begin_like(&self, other: &Seen<'_>) -> bool {
+        let both = self.bytes.len().min(other.bytes.len());
+        self.bytes[..both] == other.bytes[..both]
+    }
+
+    /// Whether the whole of it is certainly shorter than what is seen of `other`.
+    fn is_shorter_than(&self, other: &Seen<'_>) -> bool {
+        self.length().is_some_and(|length| {
+            length < other.bytes.len() as u64 || other.length().is_some_and(|other| length < other)
+        })
+    }
+
+    /// The byte at `place`; `Ok(None)`: there is none.
+    pub fn byte(&self, place: i128) -> Result<Option<u8>, Failure> {
+        let seen = usize::try_from(place)
+            .ok()
+            .and_then(|at| self.bytes.get(at));
+        match (seen, self.beginning) {
+            (Some(byte), _) => Ok(Some(*byte)),
+            (None, Some(beginning)) if place >= 0 => match beginning.cut.whole {
+                Some(whole) if place >= i128::from(whole) => Ok(None),
+                _ => Err(beginning.unknown()),
+            },
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// Its length, where that is known.
+    pub fn len(&self) -> Result<u64, Failure> {
+        match self.beginning {
+            Some(beginning) => beginning.length(),
+            None => Ok(self.bytes.len() as u64),
+        }
+    }
+}
+
+/// The failure where `a` or `b`, one of which was cut, does not say.
+fn unknown(a: &Seen<'_>, b: &Seen<'_>) -> Failure {
+    match a.beginning.or(b.beginning) {
+        Some(beginning) => beginning.unknown(),
+        // Two whole values always decide; without this, a mistake here would be an answer.
+        None => Failure::Missing("it is not known".into()),
+    }
+}
+
+/// How two texts, or two arrays of bytes, compare. Of those of which one was cut it can only be known that they are
+/// different.
+pub(super) fn compare(a: &Seen<'_>, b: &Seen<'_>) -> Result<Ordering, Failure> {
+    if a.beginning.is_none() && b.beginning.is_none() {
+        return Ok(a.bytes.cmp(b.bytes));
+    }
+    let lengths_differ = match (a.length(), b.length()) {
+        (Some(x), Some(y)) => x != y,
+        _ => a.is_shorter_than(b) || b.is_shorter_than(a),
+    };
+    if lengths_differ || !a.may_begin_like(b) {
+        return Ok(a.bytes.cmp(b.bytes).then(Ordering::Less));
+    }
+    Err(unknown(a, b))
+}
+
+/// Whether `text` contains `part`.
+pub(super) fn contains(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
+    let within = part.bytes.is_empty()
+        || text
+            .bytes
+            .windows(part.bytes.len())
+            .any(|window| window == part.bytes);
+    match (within, text.beginning, part.beginning) {
+        (within, _, None) if within => Ok(true),
+        (_, None, None) => Ok(false),
+        // The whole of the part would be even longer.
+        (false, None, Some(_)) => Ok(false),
+        _ if text.is_shorter_than(part) => Ok(false),
+        _ => Err(unknown(text, part)),
+    }
+}
+
+/// Whether `text` starts with `part`.
+pub(super) fn starts_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
+    if !text.may_begin_like(part) || text.is_shorter_than(part) {
+        return Ok(false);
+    }
+    if part.beginning.is_none() && part.bytes.len() <= text.bytes.len() {
+        return Ok(true);
+    }
+    Err(unknown(text, part))
+}
+
+/// Whether `text` ends with `part`.
+pub(super) fn ends_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
+    match (text.beginning, part.beginning) {
+        (None, None) => Ok(text.bytes.ends_with(part.bytes)),
+        (_, None) if part.bytes.is_empty() => Ok(true),
+        // It would stand somewhere in the text.
+        (None, Some(_)) if !contains(text, &Seen::whole(part.bytes))? => Ok(false),
+        _ if text.is_shorter_than(part) => Ok(false),
+        _ => Err(unknown(text, part)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cut(text: &str, whole: Option<usize>) -> Typed {
+        Typed::Cut(Beginning {
+            kept: Kept::Text(text.into()),
+            cut: Cut {
+                whole: whole.map(|length| length as u64),
+            },
+        })
+    }
+
+    type Question = fn(&Seen<'_>, &Seen<'_>) -> Result<bool, Failure>;
+
+    const QUESTIONS: &[(&str, Question)] = &[
+        ("contains", contains),
+        ("starts_with", starts_with),
+        ("ends_with", ends_with),
+        ("equal", |a, b| compare(a, b).map(Ordering::is_eq)),
+    ];
+
+    /// A text cut somewhere, with or without its length; or the whole.
+    fn variants(text: &str) -> Vec<Typed> {
+        let mut list = vec![Typed::Text(text.into())];
+        for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+            list.push(cut(&text[..end], None));
+            list.push(cut(&text[..end], Some(text.len())));
+        }
+        list
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// Check that whatever is answered of values that were cut, anywhere and both of them, is what the whole values
+        /// answer.
+        #[test]
+        fn answers_are_those_of_the_whole(a in "[abé]{0,6}", b in "[abé]{0,4}") {
+            let (whole_a, whole_b) = (Typed::Text(a.clone()), Typed::Text(b.clone()));
+            let (seen_a, seen_b) = (Seen::text(&whole_a).unwrap(), Seen::text(&whole_b).unwrap());
+            for (name, question) in QUESTIONS {
+                let truth = question(&seen_a, &seen_b).unwrap();
+                for x in variants(&a) {
+                    for y in variants(&b) {
+                        let answer = question(&Seen::text(&x).unwrap(), &Seen::text(&y).unwrap());
+                        if let Ok(answer) = answer {
+                            prop_assert_eq!(answer, truth, "{} of {:?} and {:?}", name, x, y);
+                        }
+                    }
+                }
+            }
+        }
+
+        /// Check that each byte of a value that was cut is that of the whole, and that none is said to be missing which
+        /// is there.
+        #[test]
+        fn bytes_are_those_of_the_whole(bytes in proptest::collection::vec(any::<u8>(), 1..9), end in 0..8_usize, known: bool, place in -2..12_i128) {
+            let end = end.min(bytes.len() - 1);
+            let whole = Typed::Bytes(bytes.clone());
+            let kept = Typed::Cut(Beginning {
+                kept: Kept::Bytes(bytes[..end].to_vec()),
+                cut: Cut { whole: known.then_some(bytes.len() as u64) },
+            });
+            let truth = Seen::bytes(&whole).unwrap().byte(place).unwrap();
+            if let Ok(answer) = Seen::bytes(&kept).unwrap().byte(place) {
+                prop_assert_eq!(answer, truth);
+            }
+        }
+    }
+
+    /// Check what is decided by a beginning and what is not.
+    #[test]
+    fn what_follows() {
+        let path = cut("/a/long/path", None);
+        let text = |text: &str| Typed::Text(text.into());
+        let ask = |question: Question, a: &Typed, b: &Typed| {
+            question(&Seen::text(a).unwrap(), &Seen::text(b).unwrap()).ok()
+        };
+        let equal: Question = |a, b| compare(a, b).map(Ordering::is_eq);
+        assert_eq!(ask(contains, &path, &text("long")), Some(true));
+        assert_eq!(ask(contains, &path, &text("shadow")), None);
+        assert_eq!(ask(starts_with, &path, &text("/a/")), Some(true));
+        assert_eq!(ask(starts_with, &path, &text("/b/")), Some(false));
+        assert_eq!(ask(starts_with, &path, &text("/a/long/path/on")), None);
+        assert_eq!(ask(ends_with, &path, &text("path")), None);
+        assert_eq!(ask(equal, &path, &text("/a/long/path")), None);
+        assert_eq!(ask(equal, &path, &text("/a/long/path/on")), None);
+        assert_eq!(ask(equal, &path, &text("/a/lo")), Some(false));
+        assert_eq!(ask(equal, &path, &text("/b")), Some(false));
+        let known = cut("/a/long/path", Some(14));
+        assert_eq!(ask(equal, &known, &text("/a/long/path")), Some(false));
+        assert_eq!(ask(equal, &known, &text("/a/long/path/x")), None);
+        assert_eq!(ask(contains, &known, &text("fifteen letters")), Some(false));
+    }
+}
