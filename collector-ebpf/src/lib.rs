@@ -15,8 +15,10 @@ pub const MAX_HOPS: usize = 8;
 pub const MAX_READS: usize = 24;
 /// Bytes that one read may bring back.
 pub const MAX_READ_BYTES: usize = 64;
-/// Return addresses kept of a kernel stack, the innermost first.
-pub const MAX_FRAMES: usize = 24;
+/// Return addresses kept of a kernel stack, the innermost first: as many as a kernel gives whose
+/// `kernel.perf_event_max_stack` nobody has changed (`PERF_MAX_STACK_DEPTH`,
+/// <https://elixir.bootlin.com/linux/v6.1/source/include/uapi/linux/perf_event.h#L1214>).
+pub const MAX_FRAMES: usize = 127;
 /// Arguments that the x86-64 System V ABI passes in registers.
 pub const MAX_ARGS: usize = 6;
 /// [`ProbeSpec::object_arg`] of a probe whose object is what the function returns.
@@ -100,8 +102,8 @@ pub mod side {
 pub mod act {
     /// Send signal [`ProbeSpec::signal`](super::ProbeSpec::signal) to the workload when `signal_side` is reached.
     pub const SIGNAL: u32 = 1 << 0;
-    /// Remember the object whose address is argument `object_arg` as allocated by the workload. A NULL object is
-    /// reported and not remembered.
+    /// Remember the object whose address is argument `object_arg` as allocated by the workload. NULL, or an error in the
+    /// place of a pointer, is reported and not remembered.
     pub const ALLOCATE: u32 = 1 << 1;
     /// Report the hit only if argument `object_arg` is a remembered object, whoever runs, and forget it.
     pub const FREE: u32 = 1 << 2;
@@ -137,8 +139,13 @@ pub struct ProbeSpec {
     /// Tracepoints and LSM hooks: how many arguments there are, at most [`MAX_ARGS`] are taken. What lies
     /// behind the last one is not an argument, and reading it would report stale stack.
     pub arg_count: u32,
-    /// Explicit padding.
-    pub reserved: u32,
+    /// [`side`] at which the object of [`act::ALLOCATE`] and [`act::FREE`] is known.
+    pub object_side: u32,
+    /// Where nothing is that a pointer could lead to, although it can be read: the first address. A pointer in there is
+    /// a per-CPU pointer, or a stale one.
+    pub nowhere: u64,
+    /// How many bytes that is, less than 2^63; 0: there is no such range.
+    pub nowhere_size: u64,
     /// Always 0. The programs load their zeros from here: to the kernel's verifier these are numbers like any other,
     /// so that it does not look at what follows once for each of them that may be 0 and once more where it is not.
     pub zero: u64,
@@ -174,7 +181,9 @@ impl ProbeSpec {
             syscall: 0,
             read_counts: [0; 2],
             arg_count: 0,
-            reserved: 0,
+            object_side: side::ENTRY,
+            nowhere: 0,
+            nowhere_size: 0,
             zero: 0,
             reads: [[ReadSpec::zero(); MAX_READS]; 2],
         }
@@ -257,7 +266,7 @@ pub struct Event {
     /// What the reads brought back, in the order of the spec.
     pub values: [[u8; MAX_READ_BYTES]; MAX_READS],
     /// Per read: 0, or a negative errno (its value then means nothing): -EFAULT, a pointer on the way could
-    /// not be followed; -ENODATA, the entry was not seen; -ENOENT, no frame of that function; -EBADF, no
+    /// not be followed; -ENXIO, one of them leads into [`ProbeSpec::nowhere`]; -ENODATA, the entry was not seen; -ENOENT, no frame of that function; -EBADF, no
     /// such descriptor; or that of the helper which did the last load.
     /// String reads: the length in bytes including the NUL.
     pub results: [i32; MAX_READS],
@@ -383,7 +392,7 @@ mod tests {
         assert_eq!(size_of::<ReadSpec>(), 8 + 4 + 4 + 4 * MAX_HOPS + 4 * 4);
         assert_eq!(
             size_of::<ProbeSpec>(),
-            10 * 4 + 8 + 2 * MAX_READS * size_of::<ReadSpec>()
+            10 * 4 + 3 * 8 + 2 * MAX_READS * size_of::<ReadSpec>()
         );
         assert_eq!(size_of::<ProbeKey>(), 16);
         assert_eq!(size_of::<Control>(), 16);

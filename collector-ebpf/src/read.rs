@@ -1,6 +1,6 @@
 //! Following a [`ReadSpec`], and reading on demand.
 
-use core::mem::MaybeUninit;
+use core::{hint::black_box, mem::MaybeUninit};
 
 use aya_ebpf::{
     cty::{c_long, c_void},
@@ -16,6 +16,7 @@ use qed_collector_ebpf::{
 use crate::maps::{FD_WALK, PEEK, SLOTS};
 
 const ENOENT: i32 = -2;
+const ENXIO: i32 = -6;
 const EBADF: i32 = -9;
 const EFAULT: i32 = -14;
 const EINVAL: i32 = -22;
@@ -32,6 +33,10 @@ pub struct Reads {
     pub registers: u64,
     /// The hit's stack pointer, or 0.
     pub stack_pointer: u64,
+    /// [`ProbeSpec::nowhere`](qed_collector_ebpf::ProbeSpec::nowhere)
+    pub nowhere: u64,
+    /// [`ProbeSpec::nowhere_size`](qed_collector_ebpf::ProbeSpec::nowhere_size)
+    pub nowhere_size: u64,
 }
 
 /// Do the read at `index`: the callback of `bpf_loop`, which the verifier looks at once instead of
@@ -90,19 +95,39 @@ unsafe fn address(spec: *const ReadSpec, reads: *const Reads) -> Result<u64, i32
         }
         let hops = (*spec).hop_count as usize;
         let mut failed = 0;
+        let mut lost = 0;
         for hop in 0..MAX_HOPS {
             if hop >= hops {
                 break;
             }
+            lost |= leads_nowhere(at, reads);
             let from = at.wrapping_add((*spec).hops[hop] as i64 as u64) as *const c_void;
             // What cannot be read arrives as 0, from where no later hop can be read either.
             failed |= bpf_probe_read_kernel((&raw mut at).cast(), 8, from);
+        }
+        // An address that is not loaded from may be any.
+        if (*spec).form != form::ADDRESS {
+            lost |= leads_nowhere(at, reads);
+        }
+        if lost != 0 {
+            return Err(ENXIO);
         }
         if failed != 0 {
             return Err(EFAULT);
         }
         Ok(at.wrapping_add((*spec).offset as i64 as u64))
     }
+}
+
+/// 1 for a pointer into the range where nothing is, else 0. Without a branch, of which each costs the verifier a look at
+/// all that follows, once per hop.
+#[inline(always)]
+unsafe fn leads_nowhere(at: u64, reads: *const Reads) -> u64 {
+    // SAFETY: promised by the caller.
+    let (start, size) = unsafe { ((*reads).nowhere, (*reads).nowhere_size) };
+    let distance = black_box(at.wrapping_sub(start));
+    // The highest bit: the distance is less than the size, and not itself a negative number.
+    (distance.wrapping_sub(size) & !distance) >> 63
 }
 
 /// Bring back what the spec wants of `address`; the result for [`Event::results`].

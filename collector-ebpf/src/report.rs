@@ -54,7 +54,13 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
     let acts = unsafe { (*spec).acts };
     // SAFETY: as above.
     let mut object = unsafe { (*spec).zero };
-    if acts & (act::ALLOCATE | act::FREE) != 0 {
+    // SAFETY: as above.
+    let at_object = unsafe { (*spec).object_side } == hit.side;
+    if acts & act::FREE != 0 && !at_object {
+        // Anybody's, and what it freed is gone.
+        return;
+    }
+    if acts & (act::ALLOCATE | act::FREE) != 0 && at_object {
         let Some(found) = object_of(hit, acts) else {
             return;
         };
@@ -110,6 +116,8 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
             event,
             registers: hit.registers,
             stack_pointer: hit.stack_pointer,
+            nowhere: (*spec).nowhere,
+            nowhere_size: (*spec).nowhere_size,
         };
         bpf_loop(
             (*spec).read_counts[side],
@@ -135,6 +143,10 @@ const _: () = assert!(
         && offset_of!(Hit, args) + (OBJECT_MASK as usize + 1) * 8 <= size_of::<Hit>()
 );
 
+/// Above it are errors in the place of pointers (`MAX_ERRNO`,
+/// <https://elixir.bootlin.com/linux/v6.1/source/include/linux/err.h#L18>).
+const LAST_POINTER: u64 = u64::MAX - 4095;
+
 /// The object that the hit allocates or frees; `None` when a free is nobody's business.
 #[inline(always)]
 fn object_of(hit: &Hit, acts: u32) -> Option<u64> {
@@ -152,7 +164,7 @@ fn object_of(hit: &Hit, acts: u32) -> Option<u64> {
         if known.experiment != hit.experiment {
             return None;
         }
-    } else if object != 0 {
+    } else if object.wrapping_sub(1) < LAST_POINTER {
         let value = Object {
             experiment: hit.experiment,
             probe: hit.probe,

@@ -163,6 +163,7 @@ async fn a_socket_is_seen_through_tracepoints() {
         drop_capabilities: false,
         warm_up: 1,
         threads: 1,
+        max_output: 64 << 10,
         timeout: Duration::from_secs(10),
     };
     let program = Path::new(env!("CARGO_BIN_EXE_qed-collector"));

@@ -13,6 +13,7 @@ fn spec(kind: WorkloadKind) -> WorkloadSpec {
         drop_capabilities: false,
         warm_up: 0,
         threads: 1,
+        max_output: 64 << 10,
         timeout: Duration::from_secs(10),
     }
 }
@@ -178,8 +179,21 @@ async fn commands_run_behind_the_gate() {
 
     let outcome = run(&command(&["sh", "-c", "head -c 300000 /dev/zero"])).await;
     assert_eq!(
-        (outcome.stdout.len(), outcome.exit),
-        (64 * 1024, Exit::Exited(0))
+        (outcome.stdout.len(), outcome.printed, outcome.exit),
+        (64 * 1024, Some(300_000), Exit::Exited(0))
+    );
+    let mut longer = command(&["sh", "-c", "head -c 300000 /dev/zero"]);
+    longer.max_output = 1 << 20;
+    let outcome = run(&longer).await;
+    assert_eq!(
+        (outcome.stdout.len(), outcome.printed),
+        (300_000, Some(300_000))
+    );
+    // Somebody else may print more.
+    let outcome = run(&command(&["sh", "-c", "echo a; sleep 3 &"])).await;
+    assert_eq!(
+        (outcome.stdout.as_slice(), outcome.printed),
+        (&b"a\n"[..], None)
     );
 
     let outcome = run(&command(&["/nonexistent/program"])).await;

@@ -28,6 +28,10 @@ pub(crate) fn sample() -> Vec<u8> {
     let text = b.pointer(text);
     let comm = b.array(character, 16);
     let mac = b.array(byte, 6);
+    let long_text = b.array(character, 200);
+    let table = b.array(uint, 40);
+    let flexible = b.array(uint, 0);
+    let flexible_text = b.array(character, 0);
     let state = b.enumeration("", 4, false, &[("SS_FREE", 0), ("SS_UNCONNECTED", 1)]);
     let state = b.typedef("socket_state", state);
     let level = b.enumeration("level", 4, true, &[("LOW", -1), ("HIGH", 1)]);
@@ -69,6 +73,22 @@ pub(crate) fn sample() -> Vec<u8> {
             ("pair", pair, 768, 0),
             ("things", list, 896, 0),
         ],
+    );
+    // Reached with a cast, so that `thing` stays what it is.
+    b.structure(
+        "list",
+        364,
+        &[
+            ("count", int, 0, 0),
+            ("title", long_text, 32, 0),
+            ("table", table, 1632, 0),
+            ("items", flexible, 2912, 0),
+        ],
+    );
+    b.structure(
+        "note",
+        4,
+        &[("length", int, 0, 0), ("text", flexible_text, 32, 0)],
     );
     let pointer = b.pointer(thing);
     let get = b.prototype(

@@ -60,6 +60,7 @@ impl Artefacts<'_> {
                     argv: words.collect(),
                     impossible,
                     timeout: Duration::from_millis(command.timeout_ms),
+                    max_output: command.max_output,
                 }
             })
             .collect();

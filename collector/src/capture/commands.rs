@@ -8,7 +8,7 @@ use qed_evidence::document::Reader;
 use qed_evidence::investigation::Investigation;
 
 use super::raw::RawCommand;
-use crate::workload::{Exit, Running, WorkloadKind, WorkloadSpec};
+use crate::workload::{Exit, Outcome, Running, WorkloadKind, WorkloadSpec};
 
 /// The exit status of the workload's process where the program could not be executed, and how it says why.
 const NOT_EXECUTED: (i32, &str) = (127, "cannot execute ");
@@ -21,6 +21,8 @@ pub struct Task {
     pub impossible: Option<String>,
     /// The longest that it may take.
     pub timeout: Duration,
+    /// What to keep of its output, in bytes.
+    pub max_output: u32,
 }
 
 /// Commands that are being run.
@@ -36,6 +38,7 @@ impl Commands {
                 argv: command.run.clone(),
                 impossible: None,
                 timeout: Duration::from_millis(command.timeout_ms),
+                max_output: command.max_output,
             });
         Self::start(tasks.collect(), PathBuf::from("/"), None)
     }
@@ -74,27 +77,29 @@ fn run(tasks: &[Task], folder: &Path) -> Vec<RawCommand> {
                 (None, Err(error)) => Err(format!("failed to start the runtime: {error}")),
                 (None, Ok(runtime)) => runtime.block_on(one(task, folder)),
             };
-            let (ended, stdout) = match ended {
-                Ok((ended, stdout)) => (ended, stdout),
-                Err(reason) => (Err(reason), Vec::new()),
+            let (ended, stdout, printed) = match ended {
+                Ok((ended, outcome)) => (ended, outcome.stdout, outcome.printed),
+                Err(reason) => (Err(reason), Vec::new(), Some(0)),
             };
             RawCommand {
                 argv: task.argv.clone(),
                 ended,
                 stdout,
+                printed,
             }
         })
         .collect()
 }
 
 /// How it ended, and what it printed; or why it was not run.
-async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, String>, Vec<u8>), String> {
+async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, String>, Outcome), String> {
     let spec = WorkloadSpec {
         kind: WorkloadKind::Command(task.argv.clone()),
         limits: Vec::new(),
         drop_capabilities: false,
         warm_up: 0,
         threads: 1,
+        max_output: task.max_output as usize,
         timeout: task.timeout,
     };
     let not_run = |error: crate::workload::WorkloadError| format!("it was not run: {error}");
@@ -115,5 +120,5 @@ async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, String>, Vec<u8>
             task.timeout
         )),
     };
-    Ok((ended, outcome.stdout))
+    Ok((ended, outcome))
 }

@@ -24,6 +24,9 @@ pub fn read(btf: Vec<u8>, kallsyms: Result<String, Reason>) -> Facts {
             .map(|t| cpu_model(&t))
             .unwrap_or_default(),
         cpus: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+        max_stack: text("/proc/sys/kernel/perf_event_max_stack")
+            .ok()
+            .and_then(|text| text.parse().ok()),
         version: text("/proc/sys/kernel/version").unwrap_or_default(),
         build_id: running::build_id()
             .map(|id| id.to_string())

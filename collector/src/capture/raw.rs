@@ -3,6 +3,7 @@
 //! In a guest this travels to the host as it is: symbols, lines and static addresses are looked up there,
 //! where debug information is at hand and the processor is not emulated.
 
+use qed_collector_ebpf::MAX_FRAMES;
 use serde::{Deserialize, Serialize};
 
 use crate::kaslr::Reason;
@@ -41,9 +42,11 @@ pub struct RawCommand {
     pub argv: Vec<String>,
     /// Its exit status, or why there is none.
     pub ended: Result<i32, String>,
-    /// What it printed, cut somewhere behind the longest that is kept.
+    /// What was kept of what it printed.
     #[serde(with = "serde_bytes")]
     pub stdout: Vec<u8>,
+    /// How many bytes it printed; `None`: it may have been more than what was seen.
+    pub printed: Option<u64>,
 }
 
 /// An attachment that the kernel refused.
@@ -64,6 +67,8 @@ pub struct Facts {
     pub cpu_model: String,
     /// CPUs online.
     pub cpus: u32,
+    /// `kernel.perf_event_max_stack`, if it can be read: no stack has more frames.
+    pub max_stack: Option<usize>,
     /// `uname -r`.
     pub release: String,
     /// `uname -v`.
@@ -91,6 +96,13 @@ pub struct Facts {
     pub physical_text: Result<u64, String>,
     /// The line that says so, and its number from 1.
     pub physical_line: Result<(u64, String), String>,
+}
+
+impl Facts {
+    /// The most frames that a stack of this capture can have: one with as many may have been cut.
+    pub fn max_frames(&self) -> usize {
+        self.max_stack.unwrap_or(MAX_FRAMES).min(MAX_FRAMES)
+    }
 }
 
 /// One experiment that ran, or that could not.
@@ -144,8 +156,11 @@ pub struct RawOutcome {
     pub signal: Option<i32>,
     /// It did not end in time and was killed by the collector.
     pub timed_out: bool,
-    /// What it printed.
+    /// What was kept of what it printed.
+    #[serde(with = "serde_bytes")]
     pub stdout: Vec<u8>,
+    /// How many bytes it printed; `None`: it may have been more than what was seen.
+    pub printed: Option<u64>,
     /// Buffers read back, by name.
     pub buffers: Vec<(String, Vec<u8>)>,
 }

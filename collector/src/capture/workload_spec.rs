@@ -100,6 +100,7 @@ pub fn workload_spec(experiment: &Experiment) -> anyhow::Result<WorkloadSpec> {
         drop_capabilities: experiment.workload.drop_capabilities,
         warm_up: experiment.warm_up,
         threads: experiment.workload.threads,
+        max_output: experiment.max_output as usize,
         timeout: Duration::from_millis(experiment.timeout_ms),
     })
 }

@@ -135,6 +135,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let captured = on(target, &investigation, earlier.as_ref(), args).and_then(|evidence| {
             let text = qed_evidence::reader::write(&evidence)
                 .context("failed to write the evidence as JSON")?;
+            readable(&text)?;
             let path = store
                 .write(&name, &text)
                 .map_err(|error| Failure::unable(error.to_string()))?;
@@ -319,6 +320,19 @@ async fn in_guest(
     };
     evidence.boots = boots.complete(kept, wanted, &say).await?;
     Ok(evidence)
+}
+
+/// Whether what was made is evidence: it is read as everybody reads it, before anything says that it is there.
+fn readable(text: &str) -> Result<(), Failure> {
+    let Err(error) = qed_evidence::reader::read(text.as_bytes()) else {
+        return Ok(());
+    };
+    Err(anyhow::anyhow!(
+        "the capture was made, and its evidence contradicts itself: {error}. Nothing was written. This is a mistake of \
+         qed-collector {}, which no other capture will cure: please report it, with this message and the investigation",
+        env!("CARGO_PKG_VERSION")
+    )
+    .into())
 }
 
 /// What `add` takes for the commands of an investigation; or which of them has no program, with its place.

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use qed_collector_ebpf::Event;
 use qed_evidence::document::Target;
 use qed_evidence::investigation::ReadKind;
 use serde::{Deserialize, Serialize};
 
-use super::expr::{Decode, Member};
+use super::expr::{Decode, Decoded, Loaded, Member, decode};
 
 /// One experiment of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +112,54 @@ pub struct PlannedReturn {
     pub decode: Result<Decode, String>,
 }
 
+impl PlannedRead {
+    /// What its loads brought back; `None` if the event has no room for one of them.
+    pub fn loaded<'e>(&self, event: &'e Event) -> Option<Vec<Loaded<'e>>> {
+        loads(&self.slots, event)
+    }
+}
+
+fn loads<'e>(slots: &[usize], event: &'e Event) -> Option<Vec<Loaded<'e>>> {
+    let load = |slot: &usize| Some((event.values.get(*slot)?, *event.results.get(*slot)?));
+    slots.iter().map(load).collect()
+}
+
+/// How many elements there are, as another read says, and which of them is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedElements {
+    /// The path of their number, for people.
+    pub path: String,
+    /// Its place among the values of an event.
+    pub slot: usize,
+    /// What its bytes mean: an integer.
+    pub decode: Decode,
+    /// The element that is read, counted from 0.
+    pub index: u64,
+}
+
+impl PlannedElements {
+    /// Why the element is not there, or not known to be, in this event.
+    pub fn refuse(&self, event: &Event) -> Option<String> {
+        let path = &self.path;
+        let unknown = || {
+            format!(
+                "whether there is such an element is not known: the kernel could not read `{path}`"
+            )
+        };
+        let Some(loads) = loads(&[self.slot], event) else {
+            return Some(unknown());
+        };
+        match decode(&loads, &self.decode) {
+            Decoded::Int { value, .. } if value > i128::from(self.index) => None,
+            Decoded::Int { value, .. } => Some(format!(
+                "there is no element {} of them, counted from 0: `{path}` is {value}",
+                self.index
+            )),
+            _ => Some(unknown()),
+        }
+    }
+}
+
 /// One read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedRead {
@@ -118,8 +167,10 @@ pub struct PlannedRead {
     pub name: String,
     /// The path, for people.
     pub path: String,
-    /// Place among the values of an event of this side.
-    pub slot: usize,
+    /// Places of its loads among the values of an event of this side; more than one of one that is longer than a load.
+    pub slots: Vec<usize>,
+    /// What says whether the element that is read is there, if nothing else does.
+    pub elements: Option<PlannedElements>,
     /// What its bytes mean.
     pub decode: Decode,
     /// What the number means, if the author said so.

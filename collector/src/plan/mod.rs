@@ -14,8 +14,8 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
 
 pub use described::{
-    PlannedExperiment, PlannedInstruction, PlannedParameter, PlannedProbe, PlannedRead,
-    PlannedReturn, Refused, Source,
+    PlannedElements, PlannedExperiment, PlannedInstruction, PlannedParameter, PlannedProbe,
+    PlannedRead, PlannedReturn, Refused, Source,
 };
 
 pub use paths::wrong_paths;
@@ -35,6 +35,8 @@ pub struct Offer<'s, 'a> {
     pub symbols: &'s dyn Fn(&str) -> Vec<u64>,
     /// Why no symbol has an address here, if so.
     pub no_symbols: Option<&'s str>,
+    /// Where nothing is that a pointer could lead to, although it can be read: first address and one behind the last.
+    pub nowhere: Option<(u64, u64)>,
     /// Why kprobes are not possible here, if so.
     pub no_kprobes: Option<&'s str>,
     /// Why LSM programs are not possible here, if so.
@@ -103,6 +105,12 @@ pub fn plan(investigation: &Investigation, offer: &Offer<'_, '_>) -> Result<Plan
         problems.dedup();
         return Err(problems);
     }
+    if let Some((start, end)) = offer.nowhere {
+        for usage in &mut attachments.uses {
+            usage.spec.nowhere = start;
+            usage.spec.nowhere_size = end.saturating_sub(start);
+        }
+    }
     // A kernel without these members cannot walk a descriptor; the reads that want it then fail one by one.
     let fd_walk = fd_walk(offer.btf);
     Ok(Plan {
@@ -110,7 +118,7 @@ pub fn plan(investigation: &Investigation, offer: &Offer<'_, '_>) -> Result<Plan
             attaches: attachments.attaches,
             uses: attachments.uses,
             fd_walk,
-            ring_bytes: 4 << 20,
+            ring_bytes: 8 << 20,
         },
         experiments,
         markers,

@@ -1,6 +1,6 @@
 //! Planning one probe.
 
-use qed_collector_ebpf::{MAX_ARGS, OBJECT_IS_RETURN, act};
+use qed_collector_ebpf::{MAX_ARGS, MAX_READ_BYTES, MAX_READS, OBJECT_IS_RETURN, act, side};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{
@@ -10,9 +10,10 @@ use qed_evidence::investigation::{
 use super::Offer;
 use super::attachments::Attachments;
 use super::described::{
-    PlannedInstruction, PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, Refused, Source,
+    PlannedElements, PlannedInstruction, PlannedParameter, PlannedProbe, PlannedRead,
+    PlannedReturn, Refused, Source,
 };
-use super::expr::{ErrorClass, Returned, Scope, compile};
+use super::expr::{Compiled, Decode, ErrorClass, Returned, Scope, Wanted, compile, compile_wanted};
 use super::paths::not_a_path;
 use crate::btf::{Parameter, Passing, TypeId};
 use crate::code::{Instruction, locate};
@@ -29,6 +30,19 @@ pub struct Planner<'p, 'o, 's, 'a> {
     pub number: u32,
     pub attachments: &'p mut Attachments,
     pub problems: &'p mut Vec<Diagnostic>,
+}
+
+/// Compiles the path that says how many elements there are.
+fn number_of_elements(path: &str, scope: &Scope<'_, '_>) -> Result<Compiled, String> {
+    let wrong = |why: String| format!("`{path}` does not say how many elements there are: {why}");
+    let compiled = compile(path, scope).map_err(|error| wrong(error.to_string()))?;
+    match compiled.decode {
+        Decode::Int { .. } => Ok(compiled),
+        other => Err(wrong(format!(
+            "it is no integer but `{}`",
+            other.type_name()
+        ))),
+    }
 }
 
 /// What the kernel says about the place of a probe.
@@ -499,6 +513,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
         if acts & (act::ALLOCATE | act::FREE) != 0 {
             spec.object_arg = object_arg;
+            let by_function = matches!(probe.target, Target::Function(_));
+            if by_function && object_arg == OBJECT_IS_RETURN {
+                spec.object_side = side::RETURN;
+            }
         }
         if let Some(signal) = &probe.signal {
             let number: nix::sys::signal::Signal = signal
@@ -530,7 +548,12 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             [address] => Some(*address),
             _ => None,
         };
-        let compiled = match compile(&read.expression, &self.scope(place, exit, &symbols)) {
+        let wanted = Wanted {
+            max: read.max,
+            elements: read.elements.is_some(),
+        };
+        let scope = self.scope(place, exit, &symbols);
+        let compiled = match compile_wanted(&read.expression, &scope, wanted) {
             Ok(compiled) => compiled,
             Err(error) if error.class == ErrorClass::Syntax => {
                 self.problems
@@ -544,14 +567,39 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 )));
             }
         };
-        let slot = self
-            .attachments
-            .read(usage, at_return, compiled.spec)
-            .map_err(|_| Some("more reads than one probe can do".to_owned()))?;
+        let number = match (&read.elements, &compiled.elements) {
+            (Some(path), Some(element)) => {
+                let number = number_of_elements(path, &scope).map_err(Some)?;
+                Some((path, number, element.index))
+            }
+            _ => None,
+        };
+        let mut slot = |spec| {
+            self.attachments.read(usage, at_return, spec).map_err(|_| {
+                Some(format!(
+                    "more than one probe can read: there is room for {MAX_READS} loads of {MAX_READ_BYTES} bytes at its \
+                     entry, and as many at its return"
+                ))
+            })
+        };
+        let slots = std::iter::once(compiled.spec)
+            .chain(compiled.more)
+            .map(&mut slot)
+            .collect::<Result<Vec<_>, _>>()?;
+        let elements = match number {
+            Some((path, number, index)) => Some(PlannedElements {
+                path: path.clone(),
+                slot: slot(number.spec)?,
+                decode: number.decode,
+                index,
+            }),
+            None => None,
+        };
         Ok(PlannedRead {
             name: read.name.clone(),
             path: read.expression.clone(),
-            slot,
+            slots,
+            elements,
             decode: compiled.decode,
             kind: read.kind,
             names: read.names.clone(),

@@ -44,7 +44,7 @@ pub struct Setup {
     pub uses: Vec<Use>,
     /// Offsets for reads that start at a file descriptor; `None`: there are no such reads.
     pub fd_walk: Option<FdWalk>,
-    /// Size of the ring buffer in bytes, a power of two of at least a page; 0: 1 MiB (about 500 events).
+    /// Size of the ring buffer in bytes, a power of two of at least a page; 0: 1 MiB (about 350 events).
     pub ring_bytes: u32,
 }
 

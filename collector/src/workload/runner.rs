@@ -28,8 +28,11 @@ use super::{
     spec::errno_of,
 };
 
-/// Bytes kept of standard output and of standard error.
+/// Bytes kept of standard error.
 const KEPT: usize = 64 * 1024;
+
+/// How long what is left in the pipes may take, where somebody else still has them open.
+const DRAIN: Duration = Duration::from_millis(200);
 
 /// The workload could not be run as asked. That it failed by itself is not an error but an [`Outcome`].
 #[derive(Debug, Error)]
@@ -145,8 +148,8 @@ impl Running {
         let missing = || WorkloadError::Protocol("no pipe".into());
         let mut running = Self {
             tgid: child.id().ok_or_else(missing)?,
-            stdout: Captured::new(child.stdout.take().ok_or_else(missing)?),
-            stderr: Captured::new(child.stderr.take().ok_or_else(missing)?),
+            stdout: Captured::new(child.stdout.take().ok_or_else(missing)?, spec.max_output),
+            stderr: Captured::new(child.stderr.take().ok_or_else(missing)?, KEPT),
             link: Some(child.stdin.take().ok_or_else(missing)?),
             child,
             limit: spec.timeout,
@@ -251,7 +254,7 @@ impl Running {
         self.call_site.as_ref()
     }
 
-    /// What it has printed so far, cut at 64 KiB.
+    /// What it has printed so far, cut at [`WorkloadSpec::max_output`].
     pub fn stdout(&self) -> &[u8] {
         &self.stdout.kept
     }
@@ -310,13 +313,13 @@ impl Running {
         }
     }
 
-    /// Take what is still in the pipes. Somebody else may hold them open, so this waits for nothing.
+    /// Take what is still in the pipes. Somebody else may hold them open, so this does not wait for their end for long.
     async fn drain(&mut self) {
         let rest = async {
             while !self.stdout.closed && self.stdout.more().await.is_ok() {}
             while !self.stderr.closed && self.stderr.more().await.is_ok() {}
         };
-        let _ = timeout(Duration::from_millis(20), rest).await;
+        let _ = timeout(DRAIN, rest).await;
     }
 
     /// Wait for the end.
@@ -383,6 +386,7 @@ impl Running {
             errno: self.returned.map(errno_of),
             exit,
             stdout: self.stdout.kept,
+            printed: self.stdout.closed.then_some(self.stdout.printed),
             stderr: self.stderr.kept,
             buffers: self.buffers,
         })
@@ -427,14 +431,20 @@ fn exit_of(status: ExitStatus) -> Exit {
 struct Captured<R> {
     pipe: R,
     kept: Vec<u8>,
+    /// The most bytes to keep.
+    limit: usize,
+    /// How many there were.
+    printed: u64,
     closed: bool,
 }
 
 impl<R: AsyncRead + Unpin> Captured<R> {
-    fn new(pipe: R) -> Self {
+    fn new(pipe: R, limit: usize) -> Self {
         Self {
             pipe,
             kept: Vec::new(),
+            limit,
+            printed: 0,
             closed: false,
         }
     }
@@ -443,7 +453,8 @@ impl<R: AsyncRead + Unpin> Captured<R> {
         let mut bytes = [0; 4096];
         let count = self.pipe.read(&mut bytes).await?;
         self.closed = count == 0;
-        let room = KEPT.saturating_sub(self.kept.len());
+        self.printed += count as u64;
+        let room = self.limit.saturating_sub(self.kept.len());
         self.kept.extend_from_slice(&bytes[..count.min(room)]);
         Ok(())
     }

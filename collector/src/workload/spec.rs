@@ -17,6 +17,8 @@ pub struct WorkloadSpec {
     pub warm_up: u32,
     /// In how many threads to make the call at once; 0 or 1: in the one that there is. Of system calls only.
     pub threads: u32,
+    /// What to keep of its output, in bytes.
+    pub max_output: usize,
     /// The longest that each step (start, call, end) may take.
     pub timeout: Duration,
 }
@@ -63,8 +65,10 @@ pub struct Outcome {
     pub errno: Option<i32>,
     /// How the process ended.
     pub exit: Exit,
-    /// What it printed, cut at 64 KiB.
+    /// What it printed, cut at [`WorkloadSpec::max_output`].
     pub stdout: Vec<u8>,
+    /// How many bytes it printed; `None`: somebody that it started still has its output open and may print more.
+    pub printed: Option<u64>,
     /// What it said on standard error, cut at 64 KiB.
     pub stderr: Vec<u8>,
     /// Name and content of each buffer argument after the call, in order.

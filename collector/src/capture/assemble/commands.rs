@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use qed_evidence::document::{Command, Evidence, Reader};
-use qed_evidence::investigation::{self, MAX_OUTPUT};
+use qed_evidence::investigation;
 use qed_evidence::value::{Datum, Value};
 
 use crate::capture::raw::RawCommand;
@@ -68,13 +68,17 @@ pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'
         Ok(status) => Value::int(*status).into(),
         Err(reason) => Datum::unavailable(reason.clone()),
     };
-    let printed = printed(raw);
-    let output = match &printed {
-        Ok(text) => match keep.text(planned.on, text) {
-            Ok(()) => Value::text(*text).into(),
-            Err(reason) => Datum::unavailable(reason),
-        },
-        Err(reason) => Datum::unavailable(reason.clone()),
+    let output = match printed(raw) {
+        Ok(value) => {
+            let (Value::Text { value: text } | Value::CutText { value: text, .. }) = &value else {
+                unreachable!("an output is text")
+            };
+            match keep.text(planned.on, text) {
+                Ok(()) => value.into(),
+                Err(reason) => Datum::unavailable(reason),
+            }
+        }
+        Err(reason) => Datum::unavailable(reason),
     };
     let found = |wanted: &investigation::Wanted| -> Result<Value, String> {
         match &raw.ended {
@@ -82,7 +86,14 @@ pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'
             Ok(status) => return Err(format!("the command ended with status {status}")),
             Err(reason) => return Err(reason.clone()),
         }
-        let value = wanted.find(printed.clone()?)?;
+        let printed = printed(raw)?;
+        let Value::Text { value: text } = &printed else {
+            return Err(format!(
+                "its output was {}, and what was cut off could match, too: let it print less, or raise its `max-output`",
+                printed.cut().unwrap_or_default()
+            ));
+        };
+        let value = wanted.find(text)?;
         if let Value::Text { value } = &value {
             keep.text(planned.on, value)?;
         }
@@ -104,17 +115,20 @@ pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'
     }
 }
 
-/// The whole of what it printed, or why that is no output to look at.
-fn printed(raw: &RawCommand) -> Result<&str, String> {
+/// What it printed, whole or cut, or why that is no output to look at.
+fn printed(raw: &RawCommand) -> Result<Value, String> {
     if let Err(reason) = &raw.ended {
         return Err(reason.clone());
     }
-    if raw.stdout.len() > MAX_OUTPUT {
-        return Err(format!(
-            "it printed more than {MAX_OUTPUT} bytes: let it print less"
-        ));
+    // A character that the cut has split is no fault of the command.
+    match std::str::from_utf8(&raw.stdout) {
+        Err(error)
+            if error.error_len().is_some() || raw.printed == Some(raw.stdout.len() as u64) =>
+        {
+            Err("what it printed is no text".into())
+        }
+        _ => Ok(super::outcome::printed(&raw.stdout, raw.printed)),
     }
-    std::str::from_utf8(&raw.stdout).map_err(|_| "what it printed is no text".into())
 }
 
 #[cfg(test)]
@@ -138,6 +152,7 @@ mod tests {
             argv: vec!["x".into()],
             ended: ended.map_err(Into::into),
             stdout: stdout.to_vec(),
+            printed: Some(stdout.len() as u64),
         }
     }
 
@@ -190,11 +205,9 @@ mod tests {
     #[test]
     fn what_failed() {
         let planned = planned(VALUES);
-        let long = vec![b'x'; MAX_OUTPUT + 1];
         for (raw, exit, why) in [
             (raw(Ok(1), PRINTED), "1", "status 1"),
             (raw(Err("it was late"), b""), "none: it was late", "late"),
-            (raw(Ok(0), &long), "0", "more than 4096 bytes"),
             (raw(Ok(0), b"\xff\xfe"), "0", "no text"),
             (raw(Ok(0), b""), "0", "nothing in its output"),
         ] {
@@ -202,6 +215,24 @@ mod tests {
             assert_eq!(said(&made.exit), exit);
             let at = said(&made.values["at"]);
             assert!(at.starts_with("none: ") && at.contains(why), "{at}");
+        }
+        // Of one that printed more than was asked to be kept, the beginning is kept, and nothing is looked for in it.
+        for printed in [Some(99), None] {
+            let cut = RawCommand {
+                printed,
+                ..raw(Ok(0), PRINTED)
+            };
+            let made = command(&planned, &cut, &keep(true, &[]));
+            assert!(
+                made.output
+                    .value()
+                    .is_some_and(|value| value.cut().is_some())
+            );
+            let at = said(&made.values["at"]);
+            assert!(
+                at.starts_with("none: ") && at.contains("max-output"),
+                "{at}"
+            );
         }
     }
 }

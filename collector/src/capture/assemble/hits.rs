@@ -8,7 +8,7 @@ use qed_evidence::document::{
     Backend, Hit, Instruction, Ledger, Member, Members, Parameter, Probe, Reads, Target, Task,
 };
 use qed_evidence::investigation::Experiment;
-use qed_evidence::value::{Address, Bytes, Datum, Frame, Value};
+use qed_evidence::value::{Address, Bytes, Cut, Datum, Frame, Value};
 
 use super::Names;
 use super::ledger::{Book, Entry};
@@ -33,6 +33,8 @@ pub struct Seen<'a> {
     pub listed: &'a [Result<String, String>],
     /// Why the workload did not run, if so: then nothing was watched.
     pub not_run: Option<&'a str>,
+    /// The most frames of a stack that the captured kernel can have given.
+    pub max_frames: usize,
     pub names: &'a dyn Names,
 }
 
@@ -132,7 +134,7 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
             let Some(probe) = probes.get_mut(&planned.name) else {
                 continue;
             };
-            if (planned.allocates || planned.frees) && event.object != 0 {
+            if (planned.allocates || planned.frees) && is_object(event.object) {
                 let entry = Entry {
                     address: event.object,
                     probe: planned.name.clone(),
@@ -153,6 +155,7 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
                 event,
                 planned,
                 stack: &stack,
+                cut: event.frames().len() >= seen.max_frames,
                 order,
                 time_ns,
                 names: seen.names,
@@ -181,6 +184,12 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
     out.probes = probes;
     out.ledger = wants_ledger.then(|| book.close());
     out
+}
+
+/// Whether it is an object: neither NULL nor an error in the place of a pointer (`MAX_ERRNO`,
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>).
+fn is_object(address: u64) -> bool {
+    address != 0 && address <= u64::MAX - 4095
 }
 
 fn watches_return(planned: &PlannedProbe, seen: &Seen<'_>) -> bool {
@@ -313,14 +322,11 @@ fn described(event: &Event, planned: &PlannedProbe) -> (Option<String>, Option<u
             .iter()
             .chain(&planned.exit)
             .find(|read| read.name == name)?;
-        Some(decode(
-            event.values.get(read.slot)?,
-            *event.results.get(read.slot)?,
-            &read.decode,
-        ))
+        Some(decode(&read.loaded(event)?, &read.decode))
     };
     let cache = match read("cache") {
-        Some(Decoded::Text { text, .. }) => Some(text),
+        Some(Decoded::Text { text, cut: None }) => Some(text),
+        Some(Decoded::Text { text, cut: Some(_) }) => Some(format!("{text}…")),
         _ => None,
     };
     let argument = planned
@@ -340,6 +346,8 @@ struct Moment<'a> {
     event: &'a Event,
     planned: &'a PlannedProbe,
     stack: &'a [Frame],
+    /// The stack may be deeper than that.
+    cut: bool,
     order: u64,
     time_ns: u64,
     names: &'a dyn Names,
@@ -378,13 +386,16 @@ impl Moment<'_> {
             hit.site = Some(site);
         }
         if self.planned.stack && !self.planned.allocates && !self.planned.frees {
-            hit.stack = Some(if self.stack.is_empty() {
-                Datum::unavailable("the kernel gave no stack at this hit")
-            } else {
-                Value::Stack {
-                    value: self.stack.to_vec(),
+            hit.stack = Some(match (self.stack.to_vec(), self.cut) {
+                (value, _) if value.is_empty() => {
+                    Datum::unavailable("the kernel gave no stack at this hit")
                 }
-                .into()
+                (value, false) => Value::Stack { value }.into(),
+                (value, true) => Value::CutStack {
+                    value,
+                    cut: Cut::default(),
+                }
+                .into(),
             });
         }
         probe.hits.push(hit);
@@ -453,24 +464,26 @@ impl Moment<'_> {
     fn reads(&self, reads: &[PlannedRead]) -> BTreeMap<String, Datum> {
         reads
             .iter()
-            .map(|read| {
-                let value = match (
-                    self.event.values.get(read.slot),
-                    self.event.results.get(read.slot),
-                ) {
-                    (Some(bytes), Some(result)) => datum(
-                        decode(bytes, *result, &read.decode),
-                        match &read.names {
-                            Some(set) => Role::Constant(set),
-                            None => Role::Read(read.kind),
-                        },
-                        self.names,
-                    ),
-                    _ => Datum::unavailable("the event has no room for this read"),
-                };
-                (read.name.clone(), value)
-            })
+            .map(|read| (read.name.clone(), self.read(read)))
             .collect()
+    }
+}
+
+impl Moment<'_> {
+    fn read(&self, read: &PlannedRead) -> Datum {
+        let Some(loaded) = read.loaded(self.event) else {
+            return Datum::unavailable("the event has no room for this read");
+        };
+        if let Some(elements) = &read.elements
+            && let Some(reason) = elements.refuse(self.event)
+        {
+            return Datum::unavailable(reason);
+        }
+        let role = match &read.names {
+            Some(set) => Role::Constant(set),
+            None => Role::Read(read.kind),
+        };
+        datum(decode(&loaded, &read.decode), role, self.names)
     }
 }
 
@@ -478,5 +491,5 @@ impl Moment<'_> {
 fn in_register(value: u64, how: &Decode) -> Decoded {
     let mut bytes = [0; MAX_READ_BYTES];
     bytes[..8].copy_from_slice(&value.to_le_bytes());
-    decode(&bytes, 0, how)
+    decode(&[(&bytes, 0)], how)
 }

@@ -92,6 +92,7 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
                 .is_ok_and(|outcome| outcome.signal.is_some()),
             refusals: &raw.refusals,
             listed: &raw.listed,
+            max_frames: raw.facts.max_frames(),
             names: context.names,
         };
         let assembled = hits::assemble(&seen);
@@ -135,6 +136,7 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
             investigation_digest: context.investigation.digest.clone(),
             collector: env!("CARGO_PKG_VERSION").into(),
             object_digest: OBJECT_SHA256.into(),
+            marks_cuts: true,
         },
         machine: context.machine.clone(),
         kernel: kernel::kernel(&raw.facts, context, ephemeral),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use qed_evidence::document::{self, Outcome};
 use qed_evidence::investigation::{Action, Argument, BufferElements, Experiment, Returns};
-use qed_evidence::value::{Address, Bytes, Datum, Integer, Value};
+use qed_evidence::value::{Address, Bytes, Cut, Datum, Integer, Value};
 
 use super::values::errno;
 use crate::capture::raw::RawOutcome;
@@ -108,8 +108,27 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, String>) -> Out
             Some(Err(error)) => Datum::unavailable(error.to_string()),
             None => Datum::unavailable("no signal ended the process"),
         },
-        stdout: Value::text(String::from_utf8_lossy(&raw.stdout)).into(),
+        stdout: printed(&raw.stdout, raw.printed).into(),
         buffers: buffers(experiment, raw),
+    }
+}
+
+/// What was printed, of which `kept` are the first bytes.
+pub fn printed(kept: &[u8], printed: Option<u64>) -> Value {
+    if printed == Some(kept.len() as u64) {
+        return Value::text(String::from_utf8_lossy(kept));
+    }
+    // The cut may have split a character, of which the whole is not known.
+    let end = match std::str::from_utf8(kept) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        _ => kept.len(),
+    };
+    let value = String::from_utf8_lossy(&kept[..end]).into_owned();
+    // A replaced character is longer than what it replaces.
+    let whole = printed.filter(|whole| *whole > value.len() as u64);
+    Value::CutText {
+        value,
+        cut: Cut { whole },
     }
 }
 
@@ -142,4 +161,28 @@ fn buffers(experiment: &Experiment, raw: &RawOutcome) -> BTreeMap<String, Datum>
             Some((name.clone(), datum))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that an output that is whole is told from one that was cut, with its length where that is known, and that a
+    /// character which the cut split is left out.
+    #[test]
+    fn cut_outputs() {
+        let cut = |value: &str, whole| Value::CutText {
+            value: value.into(),
+            cut: Cut { whole },
+        };
+        assert_eq!(printed(b"abc", Some(3)), Value::text("abc"));
+        assert_eq!(printed(b"", Some(0)), Value::text(""));
+        assert_eq!(printed(b"abc", Some(7)), cut("abc", Some(7)));
+        assert_eq!(printed(b"abc", None), cut("abc", None));
+        assert_eq!(printed("aé".as_bytes(), Some(9)), cut("aé", Some(9)));
+        assert_eq!(printed(&"aé".as_bytes()[..2], Some(9)), cut("a", Some(9)));
+        let replaced = printed(b"\xff\xfe\xff", Some(4));
+        assert_eq!(replaced, cut("\u{fffd}\u{fffd}\u{fffd}", None));
+        assert!(replaced.validate().is_ok());
+    }
 }

@@ -11,6 +11,11 @@ use crate::plan::expr::Decoded;
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>.
 const MAX_ERRNO: i128 = 4095;
 
+/// What the programs report of a pointer into [`ProbeSpec::nowhere`](qed_collector_ebpf::ProbeSpec::nowhere).
+const ENXIO: i32 = 6;
+const NOWHERE: &str = "a pointer on the way is a per-CPU pointer, which is no address by itself, or leads into memory that the \
+                       kernel has given back";
+
 /// What a number or pointer is, beyond its C type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role<'a> {
@@ -61,8 +66,11 @@ pub fn datum(decoded: Decoded, role: Role<'_>, names: &dyn Names) -> Datum {
     let value = match decoded {
         Decoded::Unread { errno } => {
             let name = errno_name(errno.unsigned_abs()).unwrap_or_default();
+            if errno == ENXIO {
+                return Datum::unavailable(NOWHERE);
+            }
             return Datum::unavailable(format!(
-                "the kernel could not read it ({name}): a pointer on the way was NULL or bad"
+                "the kernel could not read it ({name}): a pointer on the way was NULL, bad, or a per-CPU pointer"
             ));
         }
         Decoded::Broken { reason } => {
@@ -92,12 +100,23 @@ pub fn datum(decoded: Decoded, role: Role<'_>, names: &dyn Names) -> Datum {
             },
             None => return Datum::unavailable(format!("{value} is out of range")),
         },
-        Decoded::Text { text, cut: false } => Value::Text { value: text },
-        Decoded::Text { text, cut: true } => Value::Text {
-            value: format!("{text}…"),
-        },
-        Decoded::Bytes { bytes, .. } => Value::Bytes {
+        Decoded::Text { text, cut: None } => Value::Text { value: text },
+        Decoded::Text {
+            text,
+            cut: Some(cut),
+        } => Value::CutText { value: text, cut },
+        Decoded::Bytes {
+            bytes, cut: None, ..
+        } => Value::Bytes {
             value: Bytes(bytes),
+        },
+        Decoded::Bytes {
+            bytes,
+            cut: Some(cut),
+            ..
+        } => Value::CutBytes {
+            value: Bytes(bytes),
+            cut,
         },
     };
     Datum::Value(value)

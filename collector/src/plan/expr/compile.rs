@@ -1,12 +1,14 @@
 //! From the tree of a path to what the kernel side has to do.
 
 use super::{
-    Compiled, ErrorClass, ExprError, Returned, Scope,
+    Compiled, Element, ErrorClass, ExprError, Returned, Scope, Wanted,
     parse::{Argument, Expr, Name, Node, parse},
-    value::{Holds, Place, Ty, Value},
+    value::{Holds, Place, Room, Ty, Value},
 };
 use crate::btf::{Btf, BtfError, Passing, Type, TypeId, nearest};
-use qed_collector_ebpf::{MAX_READ_BYTES, root};
+use qed_collector_ebpf::root;
+use qed_evidence::investigation::MAX_READ;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
 /// Bytes of `text(SYMBOL)` when it does not say how many: a function's entry with `endbr64` and its 5-byte NOP.
@@ -27,12 +29,48 @@ pub(super) type Result<T> = std::result::Result<T, ExprError>;
 
 /// Compile `path` for a probe with this `scope`.
 pub fn compile(path: &str, scope: &Scope) -> Result<Compiled> {
+    compile_wanted(path, scope, Wanted::default())
+}
+
+/// The same for a read that is asked for more than its path says.
+pub fn compile_wanted(path: &str, scope: &Scope, wanted: Wanted) -> Result<Compiled> {
     let expr = parse(path)?;
-    let compiler = Compiler { scope };
+    let compiler = Compiler {
+        scope,
+        wanted: Cell::new(wanted.max),
+        element: RefCell::new(None),
+    };
     let value = compiler.value(&expr)?;
     let member = value.member.clone();
     let compiled = compiler.read(value, &expr.span)?;
-    Ok(Compiled { member, ..compiled })
+    if compiler.wanted.get().is_some() {
+        return wrong(
+            &expr.span,
+            "`max` is for text and for arrays, and this is neither",
+        );
+    }
+    let elements = compiler.element.into_inner().map(|taken| taken.element);
+    match &elements {
+        Some(element) if element.flexible && !wanted.elements => {
+            return wrong(
+                &element.span,
+                "the kernel's types do not say how many elements this array has: say which path does, \
+                 `elements = \"…->count\"`",
+            );
+        }
+        None if wanted.elements => {
+            return wrong(
+                &expr.span,
+                "`elements` is for a path that takes an element, `[0]`, of something whose length is not known",
+            );
+        }
+        _ => {}
+    }
+    Ok(Compiled {
+        member,
+        elements: elements.filter(|_| wanted.elements),
+        ..compiled
+    })
 }
 
 /// Find what is wrong with `path` on every kernel, without looking at one.
@@ -88,6 +126,16 @@ fn unknown_call(name: &str, span: &Range<usize>) -> ExprError {
 
 pub(super) struct Compiler<'c, 's, 'a> {
     pub scope: &'c Scope<'s, 'a>,
+    /// [`Wanted::max`], until something has been made of it.
+    pub wanted: Cell<Option<u32>>,
+    /// The element that the path takes of something of unknown length.
+    pub element: RefCell<Option<Taken>>,
+}
+
+/// An element that a path takes, and which array it is of: how many pointers were followed to it, and its first byte.
+pub(super) struct Taken {
+    pub element: Element,
+    pub array: (usize, i64),
 }
 
 /// An [`ErrorClass::Type`] error.
@@ -146,6 +194,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                     ty: parameter.type_id.into(),
                     holds: Holds::Itself,
                     member: None,
+                    room: Room::Free,
                 }),
                 Passing::Unreadable(reason) => {
                     wrong(span, format!("parameter `{name}` cannot be read: {reason}"))
@@ -200,6 +249,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             ty: type_id.into(),
             holds: Holds::Itself,
             member: None,
+            room: Room::Free,
         })
     }
 
@@ -213,6 +263,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 ty: Ty::from(self.tagged("struct", tag, span)?).pointer(false),
                 holds: Holds::Itself,
                 member: None,
+                room: Room::Free,
             })
         };
         match (name, arguments) {
@@ -236,11 +287,11 @@ impl<'a> Compiler<'_, '_, 'a> {
                     Argument::Number(number_span, number),
                 ],
             ) => match u32::try_from(*number) {
-                Ok(bytes @ 1..) if bytes as usize <= MAX_READ_BYTES => self.code(symbol, bytes),
+                Ok(bytes @ 1..=MAX_READ) => self.code(symbol, bytes),
                 _ => Err(ExprError::new(
                     ErrorClass::Limit,
                     number_span,
-                    format!("one read brings back 1 to {MAX_READ_BYTES} bytes"),
+                    format!("one read brings back 1 to {MAX_READ} bytes"),
                 )),
             },
             ("return_slot", [Argument::Name(function)]) => Ok(Value {
@@ -251,6 +302,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 ty: Ty::from(TypeId::VOID).pointer(false),
                 holds: Holds::Code(0),
                 member: None,
+                room: Room::Free,
             }),
             _ => Err(unknown_call(name, span)),
         }
@@ -283,6 +335,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             ty: Ty::from(TypeId::VOID),
             holds: Holds::Code(bytes),
             member: None,
+            room: Room::Free,
         })
     }
 

@@ -1,6 +1,7 @@
 //! From the bytes that a read brought back to a typed value.
 
 use qed_collector_ebpf::MAX_READ_BYTES;
+use qed_evidence::value::Cut;
 use serde::{Deserialize, Serialize};
 
 /// How to understand the bytes of a read. Type names are as C spells them.
@@ -52,15 +53,17 @@ pub enum Decode {
     },
     /// Text, which ends at the first NUL.
     Text {
-        /// Bytes read at most.
+        /// Bytes read at most, by all loads together.
         max: u32,
         /// All of it fits: a text without NUL is complete (an array), not cut.
         whole: bool,
     },
     /// Bytes without further meaning.
     Bytes {
-        /// How many.
+        /// How many are read, by all loads together.
         len: u32,
+        /// How many there are.
+        of: u64,
         /// E.g. `unsigned char [16]`
         type_name: String,
     },
@@ -115,13 +118,15 @@ pub enum Decoded {
     Text {
         /// The text.
         text: String,
-        /// More may follow: as many bytes were read as one read can bring back.
-        cut: bool,
+        /// More may follow: as many bytes were read as were to be read.
+        cut: Option<Cut>,
     },
     /// Bytes: an array, or text that is not UTF-8.
     Bytes {
         /// The bytes.
         bytes: Vec<u8>,
+        /// There are more, or there may be.
+        cut: Option<Cut>,
         /// E.g. `unsigned char [16]`
         type_name: String,
     },
@@ -137,11 +142,25 @@ pub enum Decoded {
     },
 }
 
-/// What `bytes` say, of which the read reported `result` (0, a string's length, or a negative errno).
-pub fn decode(bytes: &[u8; MAX_READ_BYTES], result: i32, how: &Decode) -> Decoded {
-    if result < 0 {
+/// What one load brought back, and what it reported: 0, a string's length, or a negative errno.
+pub type Loaded<'e> = (&'e [u8; MAX_READ_BYTES], i32);
+
+/// What the loads of one read say, one behind the other.
+pub fn decode(loads: &[Loaded<'_>], how: &Decode) -> Decoded {
+    let [(bytes, result), more @ ..] = loads else {
+        return Decoded::Broken {
+            reason: "nothing was loaded".into(),
+        };
+    };
+    // Of a string a later load may fail where there is nothing more to be read.
+    let failed = match how {
+        Decode::Text { whole: false, .. } => &[],
+        _ => more,
+    };
+    let failed = failed.iter().map(|(_, result)| result).find(|r| **r < 0);
+    if let Some(errno) = Some(result).filter(|r| **r < 0).or(failed) {
         return Decoded::Unread {
-            errno: result.saturating_neg(),
+            errno: errno.saturating_neg(),
         };
     }
     match how {
@@ -194,11 +213,20 @@ pub fn decode(bytes: &[u8; MAX_READ_BYTES], result: i32, how: &Decode) -> Decode
                 named(value, *bits, values, type_name)
             }
         }
-        Decode::Text { max, whole } => text(bytes, result, *max, *whole),
-        Decode::Bytes { len, type_name } => Decoded::Bytes {
-            bytes: bytes[..(*len as usize).min(MAX_READ_BYTES)].to_vec(),
-            type_name: type_name.clone(),
-        },
+        Decode::Text { max, whole } => text(loads, *max, *whole),
+        Decode::Bytes { len, of, type_name } => {
+            let mut all: Vec<u8> = loads
+                .iter()
+                .flat_map(|(bytes, _)| bytes.iter())
+                .copied()
+                .collect();
+            all.truncate(*len as usize);
+            Decoded::Bytes {
+                cut: ((all.len() as u64) < *of).then_some(Cut { whole: Some(*of) }),
+                bytes: all,
+                type_name: type_name.clone(),
+            }
+        }
     }
 }
 
@@ -246,29 +274,41 @@ fn named(value: i128, bits: u32, values: &[(String, i128)], type_name: &str) -> 
     }
 }
 
-fn text(bytes: &[u8; MAX_READ_BYTES], result: i32, max: u32, whole: bool) -> Decoded {
-    let max = (max as usize).min(MAX_READ_BYTES);
-    // A string read says how much it read, the NUL included; what follows in the buffer is not of it.
-    let read = match usize::try_from(result) {
-        Ok(length) if length > 0 => length.min(max),
-        _ => max,
-    };
-    let end = bytes[..read].iter().position(|&byte| byte == 0);
-    // A string helper always ends with a NUL, also where it had to cut.
-    let cut = !whole && (end.is_none() || end == Some(max.saturating_sub(1)));
-    let found = &bytes[..end.unwrap_or(read)];
+/// The text of several loads: of bytes, which report 0, or of strings, each of which ends with a NUL where it is cut.
+fn text(loads: &[Loaded<'_>], max: u32, whole: bool) -> Decoded {
+    let mut found: Vec<u8> = Vec::new();
+    let mut ended = false;
+    for (bytes, result) in loads {
+        let left = (max as usize).saturating_sub(found.len()).min(bytes.len());
+        // A string read says how much it read, the NUL included; what follows in the buffer is not of it.
+        let (read, is_string) = match usize::try_from(*result) {
+            Ok(length) if length > 0 => (length.min(left), true),
+            Ok(_) => (left, false),
+            // It begins where the one before was cut, and there nothing can be read.
+            Err(_) => break,
+        };
+        let end = bytes[..read].iter().position(|&byte| byte == 0);
+        found.extend_from_slice(&bytes[..end.unwrap_or(read)]);
+        // The string helper ends with a NUL also where it had to cut.
+        ended = end.is_some_and(|end| !is_string || end + 1 < left);
+        if ended || end.is_none() && is_string {
+            break;
+        }
+    }
+    let cut = (!whole && !ended).then(Cut::default);
     // Cutting may split a character, which is then dropped; anything else that is not UTF-8 is not text.
-    match std::str::from_utf8(found) {
+    match std::str::from_utf8(&found) {
         Ok(text) => Decoded::Text {
             text: text.to_owned(),
             cut,
         },
-        Err(error) if cut && error.error_len().is_none() => Decoded::Text {
+        Err(error) if cut.is_some() && error.error_len().is_none() => Decoded::Text {
             text: String::from_utf8_lossy(&found[..error.valid_up_to()]).into_owned(),
             cut,
         },
         Err(_) => Decoded::Bytes {
-            bytes: found.to_vec(),
+            bytes: found,
+            cut,
             type_name: "char *".into(),
         },
     }

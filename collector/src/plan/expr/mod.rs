@@ -17,7 +17,11 @@
 //!   stack slot with that function's return address holds; `&return_slot(FUNCTION)`: where the slot is.
 //! - As in C, casts, `*` and `&` bind less tightly than `->`, `.` and `[N]`.
 //! - A `char *` is read as the string that it points to (`(void *)name` for the pointer itself), `char[N]` as
-//!   text, an array of integers up to 64 bytes as bytes; a structure cannot be read whole.
+//!   text, an array of integers up to 64 bytes as bytes; a structure cannot be read whole. Text longer than 63 bytes is cut,
+//!   unless [`compile`] is asked for more.
+//! - An element has to lie inside of its array, and what is counted from the address of something, inside of that. Of an
+//!   array that the kernel's types give no length, another path has to say how many elements there are. BTF knows no
+//!   arrays of arrays: it has a table of rows as one array of all their elements.
 //! - `(const char __user *)buf` reads the task's memory. GCC does not record `__user`, so say it in a cast.
 //!
 //! [`compile`] turns a path into a [`ReadSpec`] for the eBPF programs and a [`Decode`] for what comes back.
@@ -33,8 +37,8 @@ mod tests;
 mod tokens;
 mod value;
 
-pub use compile::{check, compile};
-pub use decode::{Decode, Decoded, decode};
+pub use compile::{check, compile, compile_wanted};
+pub use decode::{Decode, Decoded, Loaded, decode};
 
 use crate::btf::{Btf, BtfError, Parameter, TypeId};
 use qed_collector_ebpf::ReadSpec;
@@ -48,8 +52,33 @@ pub struct Compiled {
     pub spec: ReadSpec,
     /// What its bytes mean.
     pub decode: Decode,
+    /// The loads behind the first, of one that brings back more than a load can.
+    pub more: Vec<ReadSpec>,
     /// The member that is read, if it is one.
     pub member: Option<Member>,
+    /// The element that is taken of something whose number of elements the types do not say. It is there only if that
+    /// number is greater.
+    pub elements: Option<Element>,
+}
+
+/// An element of an array of unknown length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    /// Its place, counted from 0.
+    pub index: u64,
+    /// The kernel's types themselves say that the length is unknown, and not that it is only a pointer.
+    pub flexible: bool,
+    /// Where it stands in the path, in bytes.
+    pub span: Range<usize>,
+}
+
+/// What a read is asked for beside its path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The most bytes of text, or of an array.
+    pub max: Option<u32>,
+    /// The number of elements is known from elsewhere.
+    pub elements: bool,
 }
 
 /// A member of a structure, seen from the last pointer that a path follows: of `sock->sk->__sk_common.skc_family`

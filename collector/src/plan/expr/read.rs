@@ -3,13 +3,16 @@
 use super::{
     Compiled, Decode, ErrorClass, ExprError,
     compile::{At, Compiler, list, wrong},
-    value::{Holds, Shape, Target, Ty, Value},
+    value::{Holds, Place, Room, Shape, Target, Ty, Value},
 };
 use crate::btf::{Type, TypeId};
 use qed_collector_ebpf::{MAX_READ_BYTES, form};
+use qed_evidence::investigation::MAX_READ;
 use std::ops::Range;
 
 const MAX: u32 = MAX_READ_BYTES as u32;
+/// What one load brings of a string, without the NUL.
+const STRIDE: u32 = MAX - 1;
 
 impl Compiler<'_, '_, '_> {
     /// Read `value`, which the whole path stands for.
@@ -21,6 +24,7 @@ impl Compiler<'_, '_, '_> {
             Holds::Code(bytes) => {
                 let decode = Decode::Bytes {
                     len: bytes,
+                    of: bytes.into(),
                     type_name: format!("unsigned char [{bytes}]"),
                 };
                 return self.load(&value, bytes, decode, span);
@@ -47,6 +51,7 @@ impl Compiler<'_, '_, '_> {
                 int.size,
                 Decode::Bytes {
                     len: int.size,
+                    of: int.size.into(),
                     type_name: type_name()?,
                 },
             ),
@@ -95,11 +100,78 @@ impl Compiler<'_, '_, '_> {
             Holds::User => (form::USER_BYTES, size),
             Holds::Kernel | Holds::Bits { .. } | Holds::Code(_) => (form::BYTES, size),
         };
+        let mut place = value.place.clone();
+        let spec = place.spec(form, size.min(MAX), span)?;
+        let mut more = Vec::new();
+        let mut left = size.saturating_sub(MAX);
+        while left > 0 {
+            place.shift(MAX.into(), span)?;
+            more.push(place.spec(form, left.min(MAX), span)?);
+            left = left.saturating_sub(MAX);
+        }
         Ok(Compiled {
             member: None,
-            spec: value.place.spec(form, size, span)?,
+            elements: None,
+            spec,
+            more,
             decode,
         })
+    }
+
+    /// A string at `place`: in as many loads as it takes to bring back what was asked for.
+    fn string(
+        &self,
+        mut place: Place,
+        user: bool,
+        span: &Range<usize>,
+    ) -> Result<Compiled, ExprError> {
+        let form = if user {
+            form::USER_STRING
+        } else {
+            form::STRING
+        };
+        // Each load ends with a NUL of its own. One more than fits: so that a text of just that length is whole.
+        let loads = self.wanted.take().map_or(1, |bytes| bytes / STRIDE + 1);
+        let spec = place.spec(form, MAX, span)?;
+        let mut more = Vec::new();
+        for _ in 1..loads {
+            place.shift(STRIDE.into(), span)?;
+            more.push(place.spec(form, MAX, span)?);
+        }
+        Ok(Compiled {
+            member: None,
+            elements: None,
+            spec,
+            more,
+            decode: Decode::Text {
+                max: loads * STRIDE + 1,
+                whole: false,
+            },
+        })
+    }
+
+    /// Text at `place`, where there is room for so many bytes and not for more.
+    fn characters(
+        &self,
+        place: Place,
+        user: bool,
+        bytes: u64,
+        span: &Range<usize>,
+    ) -> Result<Compiled, ExprError> {
+        let max = match (u32::try_from(bytes), self.wanted.take()) {
+            (Ok(bytes @ ..=MAX), _) => bytes,
+            (Ok(bytes), Some(wanted)) => bytes.min(wanted),
+            (Err(_), Some(wanted)) => wanted,
+            // Less than there is, so that nothing behind it is read.
+            (_, None) => return self.string(place, user, span),
+        };
+        let holds = if user { Holds::User } else { Holds::Kernel };
+        let value = Value::new(place, TypeId::VOID.into(), holds, Room::Free);
+        let decode = Decode::Text {
+            max,
+            whole: u64::from(max) == bytes,
+        };
+        self.load(&value, max, decode, span)
     }
 
     fn address(&self, ty: Ty, to_function: bool, span: &Range<usize>) -> Result<Decode, ExprError> {
@@ -117,20 +189,18 @@ impl Compiler<'_, '_, '_> {
     ) -> Result<Compiled, ExprError> {
         match target.plain {
             Some(Type::Int(int)) if int.character => {
-                let place = self.follow(value, target, span)?;
-                let form = if target.user {
-                    form::USER_STRING
-                } else {
-                    form::STRING
+                let within = match (value.holds, value.room) {
+                    // It stands for the address of something that is so long.
+                    (Holds::Itself, Room::Within(_, Some(end))) => {
+                        u64::try_from(end - value.place.offset).ok()
+                    }
+                    _ => None,
                 };
-                Ok(Compiled {
-                    member: None,
-                    spec: place.spec(form, MAX, span)?,
-                    decode: Decode::Text {
-                        max: MAX,
-                        whole: false,
-                    },
-                })
+                let place = self.follow(value, target, span)?;
+                match within {
+                    Some(bytes) => self.characters(place, target.user, bytes, span),
+                    None => self.string(place, target.user, span),
+                }
             }
             ref plain => {
                 let to_function = matches!(plain, Some(Type::Prototype(_)));
@@ -154,41 +224,41 @@ impl Compiler<'_, '_, '_> {
                 format!("`{type_name}` cannot be read whole: name an element, `[0]`"),
             );
         };
-        if int.character && (count == 0 || count > MAX) {
-            let form = if value.holds == Holds::User {
-                form::USER_STRING
-            } else {
-                form::STRING
-            };
-            return Ok(Compiled {
-                member: None,
-                spec: value.place.spec(form, MAX, span)?,
-                decode: Decode::Text {
-                    max: MAX,
-                    whole: false,
-                },
-            });
-        }
         let bytes = u64::from(count) * u64::from(int.size);
-        let len = match u32::try_from(bytes) {
-            Ok(len @ 1..=MAX) => len,
-            _ => {
+        if int.character {
+            let (place, user) = (value.place.clone(), value.holds == Holds::User);
+            return match count {
+                0 => self.string(place, user, span),
+                _ => self.characters(place, user, bytes, span),
+            };
+        }
+        if count == 0 {
+            return wrong(
+                span,
+                format!(
+                    "`{type_name}` has as many elements as another member says: name one of them, `[0]`"
+                ),
+            );
+        }
+        let len = match (u32::try_from(bytes), self.wanted.take()) {
+            (Ok(len @ 1..=MAX), _) => len,
+            (_, Some(wanted)) => u32::try_from(bytes).map_or(wanted, |bytes| bytes.min(wanted)),
+            (_, None) => {
                 return Err(ExprError::new(
                     ErrorClass::Limit,
                     span,
                     format!(
-                        "`{type_name}` has {bytes} bytes, one read brings back 1 to {MAX}: name an element, `[0]`"
+                        "`{type_name}` has {bytes} bytes, of which a read brings back {MAX} if nothing is said: ask for \
+                         more with `max = {}`, or name an element, `[0]`",
+                        bytes.min(MAX_READ.into())
                     ),
                 ));
             }
         };
-        let decode = if int.character {
-            Decode::Text {
-                max: len,
-                whole: true,
-            }
-        } else {
-            Decode::Bytes { len, type_name }
+        let decode = Decode::Bytes {
+            len,
+            of: bytes,
+            type_name,
         };
         self.load(value, len, decode, span)
     }

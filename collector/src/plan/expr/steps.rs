@@ -2,9 +2,9 @@
 
 use super::{
     ErrorClass, ExprError,
-    compile::{At, Compiler, Result, list, unknown, wrong},
+    compile::{At, Compiler, Result, Taken, list, unknown, wrong},
     parse::{Expr, Name, TypeText},
-    value::{Holds, Place, Shape, Target, Ty, Value},
+    value::{Holds, Place, Room, Shape, Target, Ty, Value},
 };
 use crate::btf::{Composite, Member, Type, nearest};
 use std::ops::Range;
@@ -84,6 +84,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             ty: member.type_id.into(),
             holds,
             member: Some(seen),
+            room: Room::Own,
         })
     }
 
@@ -161,8 +162,13 @@ impl<'a> Compiler<'_, '_, 'a> {
     pub(super) fn index(&self, value: Value, index: i128, span: &Range<usize>) -> Result<Value> {
         let around = value.member.clone();
         let mut seen = None;
+        let mut room = Room::Free;
         let (mut place, element, holds) = match value.ty.shape(self.btf()).at(span)? {
             Shape::Pointer(target) => {
+                // The address of something leads no further than that is long; of other pointers nobody knows.
+                if value.holds == Holds::Itself {
+                    room = value.room;
+                }
                 let place = self.follow(value, &target, span)?;
                 let holds = if target.user {
                     Holds::User
@@ -184,11 +190,20 @@ impl<'a> Compiler<'_, '_, 'a> {
                         );
                     }
                     seen = around;
+                    room = self.extent(&value, span)?;
                     (value.place, element.into(), value.holds)
                 }
                 _ => {
                     let ty = value.ty.name(self.btf()).at(span)?;
-                    return wrong(span, format!("`{ty}` is neither a pointer nor an array"));
+                    let row = value.member.filter(|member| member.name.ends_with(']'));
+                    let flat = row.map_or("", |_| {
+                        "; the kernel's types have a table of rows as one array of all elements: the one in column C of \
+                         row R is [R * COLUMNS + C]"
+                    });
+                    return wrong(
+                        span,
+                        format!("`{ty}` is neither a pointer nor an array{flat}"),
+                    );
                 }
             },
         };
@@ -202,6 +217,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         };
         let bytes = i128::from(size).saturating_mul(index);
         place.shift(bytes, span)?;
+        self.inside(room, &place, size, index, span)?;
         let member = seen.map(|seen| super::Member {
             name: format!("{}[{index}]", seen.name),
             offset: seen.offset + u64::try_from(bytes).unwrap_or_default(),
@@ -212,7 +228,83 @@ impl<'a> Compiler<'_, '_, 'a> {
             ty: element,
             holds,
             member,
+            room,
         })
+    }
+
+    /// Where the elements of the array `value` are.
+    fn extent(&self, value: &Value, span: &Range<usize>) -> Result<Room> {
+        // The whole size of an array without a length is 0.
+        let size = value.ty.size(self.btf()).at(span)?.filter(|size| *size > 0);
+        let start = value.place.offset;
+        let end = size.map(|size| start.saturating_add_unsigned(size));
+        Ok(Room::Within(start, end))
+    }
+
+    /// Refuses what is `index` elements of `size` bytes from somewhere, if it is outside of the `room` there; and remembers
+    /// it where the types do not say whether it is.
+    fn inside(
+        &self,
+        room: Room,
+        place: &Place,
+        size: u64,
+        index: i128,
+        span: &Range<usize>,
+    ) -> Result<()> {
+        let at = place.offset;
+        let (index, flexible, start) = match room {
+            Room::Within(start, Some(end)) => {
+                let behind = at.saturating_add_unsigned(size);
+                if at < start || behind > end {
+                    return wrong(
+                        span,
+                        format!(
+                            "element {index} there would be the bytes {} to {} of {}",
+                            at - start,
+                            behind - start,
+                            end - start
+                        ),
+                    );
+                }
+                return Ok(());
+            }
+            Room::Within(start, None) => {
+                let Ok(distance) = u64::try_from(at - start) else {
+                    return wrong(
+                        span,
+                        format!("element {index} there would be before the array"),
+                    );
+                };
+                (distance / size.max(1), true, start)
+            }
+            Room::Own | Room::Free => match u64::try_from(index) {
+                Ok(index) => (index, false, 0),
+                // Before a pointer is nothing that is counted.
+                Err(_) => return Ok(()),
+            },
+        };
+        let array = (place.hops.len(), start);
+        let mut taken = self.element.borrow_mut();
+        match &*taken {
+            Some(other) if other.element.flexible && flexible && other.array != array => {
+                return wrong(
+                    span,
+                    "it takes elements of two arrays whose length is not known: read one of them at another probe",
+                );
+            }
+            Some(other) if other.element.flexible && !flexible => {}
+            // What is counted on from an element of the same array is another element of it.
+            _ => {
+                let span = span.clone();
+                let element = super::Element {
+                    index,
+                    flexible,
+                    span,
+                };
+                *taken = Some(Taken { element, array });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn address_of(&self, value: Value, span: &Range<usize>) -> Result<Value> {
@@ -224,11 +316,13 @@ impl<'a> Compiler<'_, '_, 'a> {
                 return wrong(span, "it is a value in a register, which has no address");
             }
         };
-        Ok(Value::new(
-            value.place,
-            value.ty.pointer(user),
-            Holds::Itself,
-        ))
+        let room = match value.room {
+            // A type without a size is never counted in.
+            Room::Own => self.extent(&value, span)?,
+            room => room,
+        };
+        let ty = value.ty.pointer(user);
+        Ok(Value::new(value.place, ty, Holds::Itself, room))
     }
 
     pub(super) fn cast(&self, text: &TypeText, value: Value, span: &Range<usize>) -> Result<Value> {
@@ -247,6 +341,10 @@ impl<'a> Compiler<'_, '_, 'a> {
                 "a cast goes to a pointer, an integer or an enumeration",
             );
         };
+        let mut room = match value.holds {
+            Holds::Itself => value.room,
+            _ => Room::Free,
+        };
         let (from, holds) = match value.ty.shape(self.btf()).at(span)? {
             _ if matches!(value.holds, Holds::Bits { .. }) => {
                 return wrong(span, "a bit field cannot be cast");
@@ -263,6 +361,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                     if value.holds == Holds::User && !text.user {
                         return wrong(&text.span, "it is in the task's memory: cast with `__user`");
                     }
+                    room = self.extent(&value, span)?;
                     (8, Holds::Itself)
                 }
                 _ => {
@@ -292,6 +391,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             ty,
             holds,
             member: value.member,
+            room,
         })
     }
 
@@ -331,11 +431,8 @@ impl<'a> Compiler<'_, '_, 'a> {
         }
         let mut place = self.follow(value, &target, &of.span)?;
         place.shift(-offset, &of.span)?;
-        Ok(Value::new(
-            place,
-            container.pointer(target.user),
-            Holds::Itself,
-        ))
+        let ty = container.pointer(target.user);
+        Ok(Value::new(place, ty, Holds::Itself, Room::Free))
     }
 
     /// The name of `ty` without typedefs and qualifiers at its top.

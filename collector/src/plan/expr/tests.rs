@@ -4,6 +4,7 @@ use super::*;
 use crate::btf::tests::{host, sample};
 use proptest::prelude::*;
 use qed_collector_ebpf::{MAX_READ_BYTES, form, root};
+use qed_evidence::value::Cut;
 
 const SYMBOL: u64 = 0xffff_ffff_8120_0000;
 
@@ -52,6 +53,20 @@ fn mistake(path: &str) -> ExprError {
         Err(error) => error,
         Ok(compiled) => panic!("{path} compiled to {compiled:?}"),
     }
+}
+
+/// The same for a read that is asked for more.
+fn wanted(path: &str, max: Option<u32>, elements: bool) -> Result<Compiled, ExprError> {
+    let data = sample();
+    let btf = Btf::parse(&data).unwrap();
+    let signature = btf.functions("thing_get").unwrap().remove(0).signature;
+    let scope = Scope {
+        btf: &btf,
+        parameters: &signature.parameters,
+        returned: Returned::Function(signature.result),
+        symbols: &symbol,
+    };
+    compile_wanted(path, &scope, Wanted { max, elements })
 }
 
 fn bytes(start: &[u8]) -> [u8; MAX_READ_BYTES] {
@@ -110,9 +125,10 @@ fn paths_become_loads() {
         shape("((struct thing *)thing->data)->high"),
         (ARGUMENT, 0, vec![72], 12, BYTES, 4)
     );
+    // It is no longer than that.
     assert_eq!(
         shape("(char *)thing->mac"),
-        (ARGUMENT, 0, vec![], 48, STRING, 64)
+        (ARGUMENT, 0, vec![], 48, BYTES, 6)
     );
     assert_eq!(shape("thing->mode"), (ARGUMENT, 0, vec![], 16, BYTES, 1));
     assert_eq!(
@@ -158,7 +174,8 @@ fn symbols_become_constants() {
 /// Check that values come out typed: signs, names, bit fields, text, bytes.
 #[test]
 fn bytes_become_values() {
-    let value = |path: &str, start: &[u8], result| decode(&bytes(start), result, &decoding(path));
+    let value =
+        |path: &str, start: &[u8], result| decode(&[(&bytes(start), result)], &decoding(path));
     let int = |value, type_name: &str| Decoded::Int {
         value,
         type_name: type_name.into(),
@@ -203,9 +220,9 @@ fn bytes_become_values() {
         value("thing->ready", &[2], 0),
         Decoded::Broken { .. }
     ));
-    let text = |text: &str, cut| Decoded::Text {
+    let text = |text: &str, cut: bool| Decoded::Text {
         text: text.into(),
-        cut,
+        cut: cut.then(Cut::default),
     };
     assert_eq!(value("thing->comm", b"qed\0rest", 0), text("qed", false));
     assert_eq!(
@@ -228,6 +245,7 @@ fn bytes_become_values() {
         value("thing->mac", &[1, 2, 3, 4, 5, 6, 7], 0),
         Decoded::Bytes {
             bytes: vec![1, 2, 3, 4, 5, 6],
+            cut: None,
             type_name: "unsigned char [6]".into()
         }
     );
@@ -310,7 +328,42 @@ fn mistakes_are_explained() {
         0..24,
         "more than a read can reach",
     );
-    told("text(thing_get, 65)", Limit, 16..18, "1 to 64");
+    told("text(thing_get, 1025)", Limit, 16..20, "1 to 1024");
+    for (path, class, words) in [
+        ("(&thing->mac)[1]", Type, "bytes 6 to 12 of 6"),
+        ("(&thing->state)[1]", Type, "bytes 4 to 8 of 4"),
+        ("(&thing->mac[5])[1]", Type, "bytes 6 to 7 of 6"),
+        ("(&thing->mac[5])[-6]", Type, "bytes -1 to 0 of 6"),
+        ("((unsigned int *)thing->mac)[1]", Type, "bytes 4 to 8 of 6"),
+        (
+            "((struct list *)thing->data)->items[0]",
+            Type,
+            "elements = ",
+        ),
+        (
+            "((struct list *)thing->data)->items",
+            Type,
+            "another member says",
+        ),
+        (
+            "(&((struct list *)thing->data)->items[0])[-1]",
+            Type,
+            "before the array",
+        ),
+        (
+            "((struct list *)thing->data)->table[40]",
+            Type,
+            "element 40",
+        ),
+        (
+            "((struct list *)thing->data)->table[1][2]",
+            Type,
+            "R * COLUMNS + C",
+        ),
+        ("((struct list *)thing->data)->table", Limit, "max = 160"),
+    ] {
+        told(path, class, 0..path.len(), words);
+    }
     told("fd", Type, 0..2, "descriptor");
     told("thing->", Syntax, 7..7, "the end of the path");
     told("thing + 1", Syntax, 6..7, "`+` means nothing");
@@ -361,6 +414,136 @@ fn scopes_decide_names() {
             ..
         }
     ));
+}
+
+/// Offset, form and size of each load of a read.
+fn loads(compiled: &Compiled) -> Vec<(i32, u32, u32)> {
+    std::iter::once(&compiled.spec)
+        .chain(&compiled.more)
+        .map(|spec| (spec.offset, spec.form, spec.size))
+        .collect()
+}
+
+/// Check that a read which is asked for more is made of as many loads as it takes, none of which leads behind what there
+/// is, and that `max` is refused where there is nothing to be longer.
+#[test]
+fn longer_reads() {
+    use form::{BYTES, STRING};
+    let of = |path: &str, max| wanted(path, Some(max), false).unwrap();
+    let name = of("thing->name", 126);
+    assert_eq!(
+        loads(&name),
+        [(0, STRING, 64), (63, STRING, 64), (126, STRING, 64)]
+    );
+    assert_eq!(loads(&of("thing->name", 62)).len(), 1);
+    assert_eq!(loads(&of("thing->name", 63)).len(), 2);
+    assert_eq!(loads(&of("thing->name", 1024)).len(), 17);
+    let table = of("((struct list *)thing->data)->table", 1024);
+    assert_eq!(
+        loads(&table),
+        [(204, BYTES, 64), (268, BYTES, 64), (332, BYTES, 32)]
+    );
+    assert!(matches!(
+        table.decode,
+        Decode::Bytes {
+            len: 160,
+            of: 160,
+            ..
+        }
+    ));
+    let part = of("((struct list *)thing->data)->table", 100);
+    assert_eq!(loads(&part), [(204, BYTES, 64), (268, BYTES, 36)]);
+    let title = of("((struct list *)thing->data)->title", 1024);
+    assert_eq!(
+        loads(&title),
+        [
+            (4, BYTES, 64),
+            (68, BYTES, 64),
+            (132, BYTES, 64),
+            (196, BYTES, 8)
+        ]
+    );
+    assert_eq!(
+        title.decode,
+        Decode::Text {
+            max: 200,
+            whole: true
+        }
+    );
+    // Without a wish, less than there is.
+    let short = wanted("((struct list *)thing->data)->title", None, false).unwrap();
+    assert_eq!(loads(&short), [(4, STRING, 64)]);
+    let code = wanted("text(thing_get, 100)", None, false).unwrap();
+    assert_eq!(loads(&code), [(0, BYTES, 64), (64, BYTES, 36)]);
+    for path in ["thing->state", "count", "thing->next", "text(thing_get)"] {
+        let error = wanted(path, Some(100), false).unwrap_err();
+        assert!(error.to_string().contains("neither"), "{path}: {error}");
+    }
+}
+
+/// Check that text of several loads is put together up to its end, and that what may have been cut is marked.
+#[test]
+fn loads_are_put_together() {
+    let three = wanted("thing->name", Some(126), false).unwrap().decode;
+    let full = bytes(&[b'x'; 63]);
+    let rest = bytes(b"yz\0old");
+    let empty = bytes(b"\0old");
+    let text = |loads: &[Loaded<'_>]| match decode(loads, &three) {
+        Decoded::Text { text, cut } => (text.len(), cut),
+        other => panic!("{other:?}"),
+    };
+    let cut = Some(Cut::default());
+    assert_eq!(text(&[(&rest, 3), (&full, 64), (&full, 64)]), (2, None));
+    assert_eq!(text(&[(&full, 64), (&rest, 3), (&full, 64)]), (65, None));
+    assert_eq!(text(&[(&full, 64), (&full, 64), (&empty, 1)]), (126, None));
+    assert_eq!(text(&[(&full, 64), (&full, 64), (&full, 64)]), (189, cut));
+    // What lies behind a page that is not there is not known.
+    assert_eq!(text(&[(&full, 64), (&rest, -14), (&rest, -14)]), (63, cut));
+    assert_eq!(text(&[(&rest, 3), (&rest, -14), (&rest, -14)]), (2, None));
+    assert!(matches!(
+        decode(&[(&rest, -14), (&rest, 3), (&rest, 3)], &three),
+        Decoded::Unread { errno: 14 }
+    ));
+    let broken = bytes(&[0xff; 63]);
+    assert!(matches!(
+        decode(&[(&broken, 64), (&full, 64), (&full, 64)], &three),
+        Decoded::Bytes { cut: Some(_), .. }
+    ));
+    let part = wanted("((struct list *)thing->data)->table", Some(100), false).unwrap();
+    match decode(&[(&full, 0), (&full, 0)], &part.decode) {
+        Decoded::Bytes { bytes, cut, .. } => {
+            assert_eq!((bytes.len(), cut), (100, Some(Cut { whole: Some(160) })));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(
+        decode(&[(&full, 0), (&full, -14)], &part.decode),
+        Decoded::Unread { .. }
+    ));
+}
+
+/// Check that an element of an array without a length is read where something says how many there are, and remembered
+/// with its place, however it is reached.
+#[test]
+fn elements_of_unknown_arrays() {
+    let index = |path: &str| {
+        let element = wanted(path, None, true)
+            .unwrap_or_else(|error| panic!("{path}: {error}"))
+            .elements
+            .unwrap();
+        (element.index, element.flexible)
+    };
+    let items = "((struct list *)thing->data)->items";
+    assert_eq!(index(&format!("{items}[0]")), (0, true));
+    assert_eq!(index(&format!("{items}[7]")), (7, true));
+    assert_eq!(index(&format!("(&{items}[2])[1]")), (3, true));
+    assert_eq!(index(&format!("((unsigned int *){items})[5]")), (5, true));
+    assert_eq!(index(&format!("*(unsigned int *){items}")), (0, true));
+    assert_eq!(index("thing->things[2].state"), (2, false));
+    for path in ["thing->state", "thing->mac[1]"] {
+        let error = wanted(path, None, true).unwrap_err();
+        assert!(error.to_string().contains("`elements` is for"), "{error}");
+    }
 }
 
 /// Check the paths of a socket investigation against the running kernel, whose offsets `bpftool` also prints.
@@ -435,7 +618,7 @@ proptest! {
     #[test]
     fn any_bytes_are_decoded(start in proptest::collection::vec(any::<u8>(), MAX_READ_BYTES), result in any::<i32>(),
         path in prop_oneof![Just("thing->name"), Just("thing->three"), Just("thing->wide"), Just("thing->mac"), Just("thing->comm")]) {
-        let decoded = decode(&bytes(&start), result, &decoding(path));
+        let decoded = decode(&[(&bytes(&start), result)], &decoding(path));
         prop_assert_eq!(result < 0, matches!(decoded, Decoded::Unread { .. }));
     }
 
@@ -466,7 +649,7 @@ proptest! {
             };
             if let Ok(compiled) = compile(path, &scope) {
                 prop_assert!(compiled.spec.size as usize <= MAX_READ_BYTES);
-                let decoded = decode(&[0xff; MAX_READ_BYTES], 0, &compiled.decode);
+                let decoded = decode(&[(&[0xff; MAX_READ_BYTES], 0)], &compiled.decode);
                 let unread = matches!(decoded, Decoded::Unread { .. });
                 prop_assert!(!unread);
             }

@@ -193,16 +193,31 @@ pub(super) struct Value {
     pub holds: Holds,
     /// The member that the path has arrived at.
     pub member: Option<Member>,
+    /// Where an element may be that is counted from here.
+    pub room: Room,
+}
+
+/// Where the elements of an array, or what stands beside something, may be: in bytes from the last pointer that was
+/// followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Only where the value itself stands.
+    Own,
+    /// Nobody says: it is a pointer that was loaded or handed over.
+    Free,
+    /// From the first byte up to the one behind the last; that is not known of an array without a length.
+    Within(i64, Option<i64>),
 }
 
 impl Value {
     /// Something that is no member of a structure.
-    pub fn new(place: Place, ty: Ty, holds: Holds) -> Self {
+    pub fn new(place: Place, ty: Ty, holds: Holds, room: Room) -> Self {
         Value {
             place,
             ty,
             holds,
             member: None,
+            room,
         }
     }
 }

@@ -1,0 +1,225 @@
+//! Values that were cut, elements that are not there, pointers that lead nowhere and objects that a function returns: on
+//! real kernels.
+
+mod support;
+
+use qed_evidence::document::Evidence;
+use qed_evidence::leaves::leaves;
+use qed_evidence::value::{Datum, Value};
+use support::{GUESTS, capture_on, evidence_in, folder_with, said};
+
+const PATH: &str = "/a/path/that/is/longer/than/sixty/three/bytes/so/that/it/is/cut/off/etc/shadow";
+
+/// The evidence of an investigation of this text, and what stands at a path of it.
+fn captured(guest: &str, text: &str) -> Evidence {
+    let folder = folder_with(text);
+    let machine = format!("guest:{guest}");
+    let output = capture_on(&machine, folder.path(), "i.toml")
+        .output()
+        .unwrap();
+    let (status, stderr) = said(&output);
+    assert_eq!(status, Some(0), "{guest}: {stderr}");
+    evidence_in(folder.path())
+}
+
+fn datum(evidence: &Evidence, path: &str) -> Datum {
+    let leaves = leaves(evidence);
+    let leaf = leaves
+        .get(path)
+        .unwrap_or_else(|| panic!("nothing at {path}"));
+    leaf.datum.clone().into_owned()
+}
+
+fn value(evidence: &Evidence, path: &str) -> Value {
+    match datum(evidence, path) {
+        Datum::Value(value) => value,
+        Datum::Unavailable(why) => panic!("{path}: {}", why.unavailable),
+    }
+}
+
+fn reason(evidence: &Evidence, path: &str) -> String {
+    match datum(evidence, path) {
+        Datum::Unavailable(why) => why.unavailable,
+        Datum::Value(value) => panic!("{path} is {value}"),
+    }
+}
+
+/// Check that a text which is longer than what was read of it is marked as cut, that it is read whole where that is asked
+/// for, that an element of an array without a length is read only if it is there, and that outputs are kept as far as was
+/// asked.
+#[test]
+fn cut_and_whole() {
+    let text = format!(
+        r#"
+[[experiment]]
+name = "open"
+workload = {{ syscall = "openat", args = [-100, {{ text = "{PATH}" }}, 0, 0] }}
+[[experiment.probe]]
+function = "do_filp_open"
+reads = [
+  {{ at = "entry", name = "path", path = "pathname->name" }},
+  {{ at = "entry", name = "whole", path = "pathname->name", max = 200 }},
+  {{ at = "entry", name = "exact", path = "pathname->name", max = {length} }},
+  {{ at = "entry", name = "user", path = "(const char __user *)pathname->uptr", max = 100 }},
+  {{ at = "entry", name = "groups", path = "task->cred->group_info->ngroups" }},
+  {{ at = "entry", name = "group", path = "task->cred->group_info->gid[0].val", elements = "task->cred->group_info->ngroups" }},
+  {{ at = "entry", name = "unchecked", path = "task->cred->group_info->gid[0].val" }},
+]
+[[experiment]]
+name = "much"
+workload = {{ command = ["sh", "-c", "i=0; while [ $i -lt 1000 ]; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; i=$((i+1)); done"] }}
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "calls"
+[[experiment]]
+name = "all"
+workload = {{ command = ["sh", "-c", "i=0; while [ $i -lt 1000 ]; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; i=$((i+1)); done"] }}
+max-output = 200000
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "calls"
+[[command]]
+name = "long"
+run = ["sh", "-c", "i=0; while [ $i -lt 50 ]; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; i=$((i+1)); done"]
+values = [{{ name = "first", pattern = '\Ay' }}]
+[[command]]
+name = "longer"
+run = ["sh", "-c", "i=0; while [ $i -lt 50 ]; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; i=$((i+1)); done"]
+max-output = 5000
+values = [{{ name = "first", pattern = '\Ay' }}]
+"#,
+        length = PATH.len()
+    );
+    for guest in GUESTS {
+        let seen = captured(guest, &text);
+        let at = |name: &str| value(&seen, &format!("open.do_filp_open.entry.{name}"));
+        match at("path") {
+            Value::CutText { value, cut } => {
+                assert_eq!((value.as_str(), cut.whole), (&PATH[..63], None), "{guest}");
+            }
+            other => panic!("{guest}: {other:?}"),
+        }
+        for name in ["whole", "exact", "user"] {
+            assert_eq!(at(name), Value::text(PATH), "{guest}: {name}");
+        }
+        // The workload of a guest belongs to no further group.
+        let groups = at("groups").as_integer().unwrap();
+        let group = datum(&seen, "open.do_filp_open.entry.group");
+        assert_eq!(groups > 0, group.value().is_some(), "{guest}: {group:?}");
+        if groups == 0 {
+            let reason = reason(&seen, "open.do_filp_open.entry.group");
+            assert!(reason.contains("no element 0"), "{guest}: {reason}");
+        }
+        let probe = &seen.experiments["open"].probes["do_filp_open"];
+        let refused = &probe.refused_reads.entry["unchecked"];
+        assert!(refused.contains("elements = "), "{guest}: {refused}");
+        match value(&seen, "much.outcome.stdout") {
+            Value::CutText { value, cut } => {
+                assert_eq!(
+                    (value.len(), cut.whole),
+                    (64 << 10, Some(100_000)),
+                    "{guest}"
+                );
+            }
+            other => panic!("{guest}: {other:?}"),
+        }
+        match value(&seen, "all.outcome.stdout") {
+            Value::Text { value } => assert_eq!(value.len(), 100_000, "{guest}"),
+            other => panic!("{guest}: {other:?}"),
+        }
+        let long = value(&seen, "commands.long.output");
+        assert_eq!(long.cut().as_deref(), Some("cut after 4096 of 5000 bytes"));
+        assert!(reason(&seen, "commands.long.values.first").contains("max-output"));
+        assert_eq!(value(&seen, "commands.longer.output").cut(), None);
+        assert_eq!(
+            value(&seen, "commands.longer.values.first"),
+            Value::text("y")
+        );
+    }
+}
+
+/// Check that an object which a function returns has its line in the ledger, that it is found again when another function
+/// frees it, and that an error in the place of a pointer is no object.
+#[test]
+fn objects_that_are_returned() {
+    let text = r#"
+[[experiment]]
+name = "open"
+workload = { syscall = "openat", args = ["AT_FDCWD", { text = "/proc/version" }, "O_RDONLY"] }
+until = "exit"
+[[experiment.probe]]
+function = "alloc_empty_file"
+allocates = "return"
+[[experiment.probe]]
+tracepoint = "kmem_cache_free"
+name = "free"
+frees = "ptr"
+[[experiment]]
+name = "nothing"
+workload = { syscall = "openat", args = ["AT_FDCWD", { text = "/nothing/there" }, "O_RDONLY"] }
+[[experiment.probe]]
+function = "do_filp_open"
+allocates = "return"
+[[experiment.probe]]
+tracepoint = "kmem_cache_free"
+name = "free"
+frees = "ptr"
+"#;
+    for guest in GUESTS {
+        let seen = captured(guest, text);
+        let ledger = seen.experiments["open"].objects.as_ref().unwrap();
+        let [allocation] = &ledger.allocations[..] else {
+            panic!("{guest}: {ledger:?}");
+        };
+        let hit = &seen.experiments["open"].probes["alloc_empty_file"].hits[0];
+        assert_eq!(Some(allocation.order), hit.return_order, "{guest}");
+        match hit.return_value.as_ref().and_then(|datum| datum.value()) {
+            Some(Value::Address { value, .. }) => assert_eq!(*value, allocation.address),
+            other => panic!("{guest}: {other:?}"),
+        }
+        assert!(allocation.freed.is_some(), "{guest}: {allocation:?}");
+        let nothing = &seen.experiments["nothing"];
+        assert_eq!(nothing.probes["do_filp_open"].hits.len(), 1, "{guest}");
+        assert_eq!(nothing.objects.as_ref().unwrap().allocations, [], "{guest}");
+    }
+}
+
+/// Check that a per-CPU pointer is never followed, on a kernel on which it looks like any other
+/// (`QED_PER_CPU_KERNEL=VMLINUZ`, 6.15 or newer), and on those on which it does not.
+#[test]
+fn per_cpu_pointers() {
+    let text = r#"
+[[experiment]]
+name = "open"
+workload = { syscall = "openat", args = ["AT_FDCWD", { text = "/proc/version" }, "O_RDONLY"] }
+[[experiment.probe]]
+function = "fd_install"
+reads = [
+  { at = "entry", name = "mnt_count", path = "container_of(file->f_path.mnt, struct mount, mnt)->mnt_pcp->mnt_count" },
+  { at = "entry", name = "freeze_count", path = "*file->f_inode->i_sb->s_writers.rw_sem[0].read_count" },
+  { at = "entry", name = "itself", path = "file->f_inode->i_sb->s_writers.rw_sem[0].read_count" },
+  { at = "entry", name = "image", path = "file->f_op->owner" },
+  { at = "entry", name = "tag", path = "task->cgroups->subsys[0]->cgroup" },
+]
+"#;
+    let own = std::env::var("QED_PER_CPU_KERNEL").ok();
+    if own.is_none() {
+        println!("skipped for newer kernels: QED_PER_CPU_KERNEL names none");
+    }
+    for guest in GUESTS.map(str::to_owned).into_iter().chain(own) {
+        let seen = captured(&guest, text);
+        let probe = &seen.experiments["open"].probes["fd_install"];
+        for name in ["mnt_count", "freeze_count"] {
+            let why = match probe.refused_reads.entry.get(name) {
+                Some(refused) => refused.clone(),
+                None => reason(&seen, &format!("open.fd_install.entry.{name}")),
+            };
+            let told = why.contains("per-CPU pointer") || why.contains("NULL or bad");
+            assert!(told, "{guest}: {name}: {why}");
+        }
+        // Other pointers into the image, and around, are followed.
+        for name in ["itself", "image", "tag"] {
+            value(&seen, &format!("open.fd_install.entry.{name}"));
+        }
+    }
+}
