@@ -100,16 +100,23 @@ impl FromStr for Path {
                 text.len()
             ));
         }
-        for segment in text.split('.') {
-            if !is_name(segment) {
-                return Err(if segment.is_empty() {
-                    format!("`{text}` is not a path: a name is missing beside a dot")
-                } else {
-                    format!(
-                        "`{segment}` is not a name: names have lower-case letters, digits and \
-                         underscores, and do not start with a digit"
-                    )
-                });
+        for (number, segment) in text.split('.').enumerate() {
+            if segment.is_empty() {
+                return Err(format!(
+                    "`{text}` is not a path: a name is missing beside a dot"
+                ));
+            }
+            if number == 0 && !is_name(segment) {
+                return Err(format!(
+                    "`{segment}` is not a name: the first name of a path has lower-case letters, digits and \
+                     underscores, and does not start with a digit"
+                ));
+            }
+            if !is_identifier(segment) {
+                return Err(format!(
+                    "`{segment}` is not a name: names have letters, digits and underscores, and do not start \
+                     with a digit"
+                ));
             }
         }
         Ok(Path { text: text.into() })
@@ -123,6 +130,15 @@ pub fn is_name(text: &str) -> bool {
         .next()
         .is_some_and(|b| b.is_ascii_lowercase() || b == b'_')
         && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// Whether `text` matches `[A-Za-z_][A-Za-z0-9_]*`, as C names its parameters.
+pub fn is_identifier(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// Why an experiment cannot have this name, if so.
@@ -166,6 +182,9 @@ mod tests {
             "kaslr.slide",
             "a.__sys_socket.return",
             "_x",
+            "link.keyring_detect_cycle.args.A",
+            "sp.do_splice.args.in",
+            "a.true.null",
         ] {
             assert_eq!(good.parse::<Path>().unwrap().as_str(), good);
         }
@@ -176,6 +195,7 @@ mod tests {
             ".a",
             "a..b",
             "A.b",
+            "a.é",
             "a.foo.isra-0",
             "a b",
             "a.1x",

@@ -19,7 +19,7 @@ fn resolve(text: &str) {
         }
     };
     assert_eq!(path.to_string(), text);
-    assert!(path.segments().all(path::is_name));
+    assert!(path::is_name(path.first()) && path.segments().all(path::is_identifier));
     assert_eq!(path.segments().collect::<Vec<_>>().join("."), text);
 
     let machines = [Indexed::new(&SAMPLE)];

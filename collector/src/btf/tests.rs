@@ -434,3 +434,44 @@ fn host_btf_is_read_whole() {
         }
     }
 }
+
+/// Check that every name which a parameter of the running kernel has can be written in a path and in a claim, whatever the
+/// claim language keeps it for.
+#[test]
+fn every_parameter_can_be_written() {
+    use qed_evidence::claim::{Claim, Place};
+    let Some(data) = host() else { return };
+    let btf = Btf::parse(&data).unwrap();
+    let mut names = std::collections::BTreeMap::<&str, usize>::new();
+    for id in (1..btf.end_id()).map(TypeId) {
+        if matches!(btf.get(id), Ok(Type::Function { .. })) {
+            let function = btf.function(id).unwrap();
+            for name in function.signature.parameters.iter().filter_map(|p| p.name) {
+                *names.entry(name).or_default() += 1;
+            }
+        }
+    }
+    assert!(names.len() > 1000, "{}", names.len());
+    for name in names.keys() {
+        let path = format!("e.p.args.{name}");
+        assert_eq!(path.parse::<qed_evidence::Path>().unwrap().as_str(), path);
+        let text = format!("{path} != e.p.hit2.args.{name}");
+        let source = qed_evidence::diagnostic::Source {
+            name: "chapter.md".into(),
+            text: text.clone(),
+        };
+        let claim = Claim::parse("a", &text, Place::new(source.into(), 0), None)
+            .unwrap_or_else(|errors| panic!("{text}: {}", errors[0]));
+        let reads: Vec<&str> = claim.reads().map(|read| read.path.as_str()).collect();
+        assert_eq!(reads, [path.as_str(), &format!("e.p.hit2.args.{name}")]);
+    }
+    let upper = names
+        .keys()
+        .filter(|name| name.starts_with(|c: char| c.is_ascii_uppercase()));
+    eprintln!(
+        "{} names, {} of them with upper case, `in` {} times",
+        names.len(),
+        upper.count(),
+        names.get("in").unwrap_or(&0)
+    );
+}

@@ -7,6 +7,7 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue, SourceInfo};
 use crate::diagnostic::{Diagnostic, nearest};
 
 use super::functions::{self, Argument, FUNCTIONS};
+use super::lex;
 use super::node::{Binary, Literal, Node, NodeKind, Unary};
 use super::place::Place;
 
@@ -150,7 +151,7 @@ impl<'a> Converter<'a> {
 
     /// A path or a constant.
     fn name(&mut self, expr: &cel::IdedExpr) -> Option<Node> {
-        let mut segments = Vec::new();
+        let mut segments = 1;
         let mut at = expr;
         let start = loop {
             match &at.expr {
@@ -160,13 +161,10 @@ impl<'a> Converter<'a> {
                     return self.refuse_function("has", &range);
                 }
                 Expr::Select(select) => {
-                    segments.push(select.field.as_str());
+                    segments += 1;
                     at = &select.operand;
                 }
-                Expr::Ident(name) => {
-                    segments.push(name.as_str());
-                    break self.token(at.id).start;
-                }
+                Expr::Ident(_) => break self.token(at.id).start,
                 _ => {
                     let range = self.token(expr.id);
                     self.refuse(
@@ -178,16 +176,20 @@ impl<'a> Converter<'a> {
                 }
             }
         };
-        segments.reverse();
-        let end = self.end_of_name(start, &segments);
+        let Some((written, end)) = lex::path_at(self.text, start, segments) else {
+            let range = start..self.token(expr.id).end.max(start);
+            self.refuse(
+                &range,
+                "a path is names with dots between them, and nothing else",
+                "write it as `paths` lists it: `create.sock_alloc.return`",
+            );
+            return None;
+        };
         let range = start..end;
-        let written = segments.join(".");
-        if let [only] = segments[..]
-            && only.starts_with(|c: char| c.is_ascii_uppercase())
-        {
+        if segments == 1 && written.starts_with(|c: char| c.is_ascii_uppercase()) {
             return Some(Node {
                 range,
-                kind: NodeKind::Constant(only.into()),
+                kind: NodeKind::Constant(written),
             });
         }
         match written.parse() {
@@ -200,19 +202,6 @@ impl<'a> Converter<'a> {
                 None
             }
         }
-    }
-
-    /// Where the last segment of a name ends that starts at `start`; blanks may stand around the dots.
-    fn end_of_name(&self, start: usize, segments: &[&str]) -> usize {
-        let mut at = start;
-        for segment in segments {
-            let segment = segment.trim_start_matches('.');
-            match self.text[at..].find(segment) {
-                Some(found) => at += found + segment.len(),
-                None => break,
-            }
-        }
-        at
     }
 
     fn call(&mut self, call: &CallExpr, token: Range<usize>) -> Option<Node> {
@@ -401,8 +390,13 @@ impl<'a> Converter<'a> {
             });
         let mut depth = 0usize;
         let mut quote = None;
+        let mut escaped = false;
         for (at, c) in self.text[token.start..].char_indices() {
+            if std::mem::take(&mut escaped) {
+                continue;
+            }
             match (quote, c) {
+                (Some(_), '\\') => escaped = true,
                 (Some(open), c) if c == open => quote = None,
                 (Some(_), _) => {}
                 (None, '\'' | '"') => quote = Some(c),

@@ -81,7 +81,8 @@ impl Expression {
                     .help("split the claim into several"),
             ]);
         }
-        let (parsed, offsets) = parse_cel(text, &place)?;
+        let plain = super::lex::lex(text, &place)?;
+        let (parsed, offsets) = parse_cel(&plain, &place)?;
         let mut converter = Converter::new(text, &place, &offsets);
         let root = converter.node(&parsed);
         let mut diagnostics = converter.finish();
@@ -136,7 +137,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// What the tree reads. Names of probes and experiments that are arguments of functions are no reads.
-fn reads(root: &Node) -> Vec<ReadPath> {
+pub(super) fn reads(root: &Node) -> Vec<ReadPath> {
     let mut reads = Vec::new();
     collect(root, &mut reads);
     reads

@@ -16,7 +16,7 @@ use super::{
 use crate::constants::{constant_sets, errno_number};
 use crate::diagnostic::{Diagnostic, Source, nearest};
 use crate::document::Target;
-use crate::path::{is_name, refuse_experiment_name, refuse_probe_name};
+use crate::path::{is_identifier, is_name, refuse_experiment_name, refuse_probe_name};
 
 /// The longest time a workload may be given, in milliseconds.
 pub(super) const MAX_TIMEOUT_MS: u64 = 60_000;
@@ -253,12 +253,14 @@ impl Check {
                 Some("add an `[[experiment]]` with a `name`, a `workload` and its probes".into());
         }
         let names = |check: &mut Self, list: Vec<Spanned<String>>, what: &str| {
+            // The kernel's own names of symbols are written as they are; those of options in lower case.
+            let (good, form): (fn(&str) -> bool, _) = match what {
+                "symbol" => (is_identifier, "[A-Za-z_][A-Za-z0-9_]*"),
+                _ => (is_name, "[a-z_][a-z0-9_]*"),
+            };
             for item in &list {
-                if !is_name(item.get_ref()) {
-                    let message = format!(
-                        "{what} `{}` does not match [a-z_][a-z0-9_]*",
-                        item.get_ref()
-                    );
+                if !good(item.get_ref()) {
+                    let message = format!("{what} `{}` does not match {form}", item.get_ref());
                     check.error(item.span(), message);
                 }
             }
@@ -695,7 +697,7 @@ impl Check {
             self.constant_set(set);
         }
         for object in [&raw.allocates, &raw.frees].into_iter().flatten() {
-            if !is_name(object.get_ref()) {
+            if !is_identifier(object.get_ref()) {
                 self.error(
                     object.span(),
                     "name the argument that points to the object, or `return`",
