@@ -161,6 +161,25 @@ const ERRNOS: &[(u32, &str)] = &[
     (531, "ENOGRACE"),
 ];
 
+/// Further names of error numbers: of the same header, of the C library (`ENOTSUP`), and of file systems, which say so of
+/// what is damaged (<https://elixir.bootlin.com/linux/v6.12/source/fs/xfs/xfs_linux.h>).
+const ALIASES: &[(u32, &str)] = &[
+    (11, "EWOULDBLOCK"),
+    (35, "EDEADLOCK"),
+    (74, "EFSBADCRC"),
+    (95, "ENOTSUP"),
+    (117, "EFSCORRUPTED"),
+];
+
+/// All names of a positive error number, the kernel's own one first; none where there can be no such error.
+pub fn errno_names_of(number: u32) -> Vec<String> {
+    let own = errno_name(number).map(std::borrow::Cow::into_owned);
+    let others = ALIASES.iter().filter(|(known, _)| *known == number);
+    own.into_iter()
+        .chain(others.map(|(_, name)| (*name).to_owned()))
+        .collect()
+}
+
 /// The name of a positive error number; `OK` for 0. Numbers without a name of their own are `E` and the
 /// number, up to the kernel's `MAX_ERRNO` (4095,
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>); beyond there is none.
@@ -180,13 +199,14 @@ pub fn errno_name(number: u32) -> Option<std::borrow::Cow<'static, str>> {
 pub fn errno_number(name: &str) -> Option<u32> {
     ERRNOS
         .iter()
+        .chain(ALIASES)
         .find(|entry| entry.1 == name && entry.0 != 0)
         .map(|entry| entry.0)
 }
 
 /// All error names, without `OK`.
 pub(crate) fn errno_names() -> impl Iterator<Item = &'static str> {
-    ERRNOS.iter().skip(1).map(|entry| entry.1)
+    ERRNOS.iter().skip(1).chain(ALIASES).map(|entry| entry.1)
 }
 
 /// Names and numbers from the C library's headers.
@@ -229,6 +249,9 @@ const SETS: &[(&str, &[(i64, &str)])] = &[
     ),
 ];
 
+/// The type of a workload's signal in evidence.
+const SIGNAL: &str = "signal";
+
 /// What the sets of constants are called: `AF`, `SOCK`, ….
 pub fn constant_sets() -> impl Iterator<Item = &'static str> {
     SETS.iter().map(|(set, _)| *set)
@@ -243,6 +266,23 @@ pub fn constant_name(set: &str, value: i128) -> Option<&'static str> {
         .map(|(_, name)| *name)
 }
 
+/// The number of a name in a set of constants.
+pub(crate) fn constant_number(set: &str, name: &str) -> Option<i128> {
+    let set = if set == SIGNAL { "SIG" } else { set };
+    let (_, names) = SETS.iter().find(|(known, _)| *known == set)?;
+    let (number, _) = names.iter().find(|(_, known)| *known == name)?;
+    Some(i128::from(*number))
+}
+
+/// All names of a set of constants; none where there is no such set. Signals are also a set of their own type.
+pub(crate) fn constant_names(set: &str) -> impl Iterator<Item = &'static str> {
+    let set = if set == SIGNAL { "SIG" } else { set };
+    let known = SETS.iter().find(move |(known, _)| *known == set);
+    known
+        .into_iter()
+        .flat_map(|(_, names)| names.iter().map(|(_, name)| *name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,6 +294,21 @@ mod tests {
         for (number, name) in ERRNOS.iter().skip(1) {
             assert_eq!(errno_number(name), Some(*number));
             assert_eq!(errno_name(*number).as_deref(), Some(*name));
+        }
+    }
+
+    /// Check that a further name of an error leads to its number, and the number to all of its names.
+    #[test]
+    fn errnos_with_two_names() {
+        assert_eq!(errno_number("EWOULDBLOCK"), errno_number("EAGAIN"));
+        assert_eq!(errno_name(11).as_deref(), Some("EAGAIN"));
+        assert_eq!(errno_names_of(11), ["EAGAIN", "EWOULDBLOCK"]);
+        assert_eq!(errno_names_of(95), ["EOPNOTSUPP", "ENOTSUP"]);
+        assert_eq!(errno_names_of(4095), ["E4095"]);
+        assert!(errno_names_of(4096).is_empty());
+        for (number, name) in ALIASES {
+            assert_eq!(errno_number(name), Some(*number));
+            assert_ne!(errno_name(*number).as_deref(), Some(*name));
         }
     }
 

@@ -21,6 +21,38 @@ pub struct Names {
     /// The enumerations that the document's values are of, by C type: each enumerator's number.
     #[serde(deserialize_with = "crate::strict::enumerations")]
     pub enums: BTreeMap<String, BTreeMap<String, Integer>>,
+    /// The C integer types of the document's values. One that is not listed is not known; the first collectors listed none.
+    #[serde(
+        default,
+        deserialize_with = "crate::strict::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub integers: BTreeMap<String, IntegerType>,
+}
+
+/// What a C integer type can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IntegerType {
+    /// Bytes.
+    #[schemars(range(min = 1, max = 16))]
+    pub size: u8,
+    /// Whether it has negative values.
+    pub signed: bool,
+}
+
+impl IntegerType {
+    /// Whether a value of this type can be `number`.
+    pub fn holds(self, number: i128) -> bool {
+        let bits = (u32::from(self.size) * 8).saturating_sub(u32::from(self.signed));
+        let end = 1_i128.checked_shl(bits).filter(|end| *end > 0);
+        let start = if self.signed {
+            end.map_or(i128::MIN, |end| -end)
+        } else {
+            0
+        };
+        number >= start && end.is_none_or(|end| number < end)
+    }
 }
 
 /// A symbol of the running kernel.
@@ -52,6 +84,18 @@ impl Names {
             .partition_point(|symbol| symbol.address.0 <= address);
         let symbol = self.symbols.get(after.checked_sub(1)?)?;
         Some((symbol, symbol.offset(address)?))
+    }
+
+    /// The other names of a number of an enumeration.
+    pub fn twins<'n>(
+        &'n self,
+        type_name: &str,
+        name: &'n str,
+        number: i128,
+    ) -> impl Iterator<Item = String> + use<'n> {
+        let list = self.enums.get(type_name).into_iter().flatten();
+        list.filter(move |(other, known)| known.get() == number && *other != name)
+            .map(|(other, _)| other.clone())
     }
 
     /// What is wrong with the table of symbols itself: the index of the bad one, and the reason.
@@ -120,6 +164,17 @@ impl Names {
                     )),
                 }
             }
+            Value::Int {
+                value,
+                type_name: Some(type_name),
+            } => match self.integers.get(type_name) {
+                Some(known) if !known.holds(value.get()) => Err(format!(
+                    "{value} is no {type_name}: by this document that has {} bytes and is {}",
+                    known.size,
+                    if known.signed { "signed" } else { "unsigned" }
+                )),
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
     }
@@ -169,6 +224,27 @@ mod tests {
     use super::*;
     use crate::value::Frame;
 
+    fn integer(size: u8, signed: bool) -> IntegerType {
+        IntegerType { size, signed }
+    }
+
+    /// Check that a type holds what fits into its bytes and its sign.
+    #[test]
+    fn integers() {
+        for (size, signed, lowest, highest) in [
+            (1, false, 0, 255),
+            (1, true, -128, 127),
+            (4, false, 0, i128::from(u32::MAX)),
+            (8, false, 0, i128::from(u64::MAX)),
+            (8, true, i128::from(i64::MIN), i128::from(i64::MAX)),
+        ] {
+            let kind = integer(size, signed);
+            assert!(kind.holds(lowest) && kind.holds(highest));
+            assert!(!kind.holds(lowest - 1) && !kind.holds(highest + 1));
+        }
+        assert!(integer(16, true).holds(i128::MIN) && !integer(16, false).holds(-1));
+    }
+
     fn names() -> Names {
         let symbol = |address, size, name: &str| Symbol {
             address: Address(address),
@@ -185,6 +261,10 @@ mod tests {
                 "state".to_owned(),
                 BTreeMap::from([("ON".to_owned(), Integer::from(1_i64))]),
             )]),
+            integers: BTreeMap::from([
+                ("u8".to_owned(), integer(1, false)),
+                ("long".to_owned(), integer(8, true)),
+            ]),
         }
     }
 
@@ -221,6 +301,10 @@ mod tests {
             type_name: type_name.into(),
             name: Some(name.into()),
         };
+        let number = |value: i64, type_name: &str| Value::Int {
+            value: Integer::from(value),
+            type_name: Some(type_name.into()),
+        };
         let stack = |symbol: Option<&str>, offset| Value::Stack {
             value: vec![Frame {
                 address: Address(0x1004),
@@ -235,6 +319,9 @@ mod tests {
             state(1, "ON", "state"),
             stack(Some("a"), Some(4)),
             stack(None, None),
+            number(255, "u8"),
+            number(-1, "long"),
+            number(-1, "unknown_t"),
             Value::address(0x9999),
         ] {
             assert_eq!(names.check(&good), Ok(()), "{good:?}");
@@ -254,6 +341,8 @@ mod tests {
             stack(Some("a"), Some(5)),
             stack(Some("a"), None),
             stack(None, Some(4)),
+            number(256, "u8"),
+            number(-1, "u8"),
         ] {
             assert!(names.check(&bad).is_err(), "{bad:?}");
         }

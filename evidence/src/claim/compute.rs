@@ -34,7 +34,7 @@ fn two(args: &[Typed]) -> Result<(&Typed, &Typed), Failure> {
 /// A text that is whole.
 fn text(value: &Typed) -> Result<&str, Failure> {
     match value {
-        Typed::Text(text) => Ok(text),
+        Typed::Text(_) | Typed::Name(_) => super::typed::one_text(value),
         Typed::Cut(
             beginning @ Beginning {
                 kept: Kept::Text(_),
@@ -55,6 +55,7 @@ fn texts(args: &[Typed]) -> Result<(Seen<'_>, Seen<'_>), Failure> {
 fn number(value: &Typed) -> Result<&Number, Failure> {
     match value {
         Typed::Number(number) => Ok(number),
+        Typed::Returned(error) => Err(error.misread()),
         other => Err(takes("a number", other)),
     }
 }
@@ -68,6 +69,7 @@ fn address(value: &Typed) -> Result<u64, Failure> {
             format!("takes an address, not {}", value.kind()),
             Some("an address is written with the suffix u; a register that holds one is `address(…)`".into()),
         )),
+        Typed::Returned(error) => Err(error.misread()),
         other => Err(takes("an address", other)),
     }
 }
@@ -78,6 +80,7 @@ fn bits(value: &Typed) -> Result<u64, Failure> {
         Typed::Address(pointer) => pointer.number(),
         Typed::Number(number) => u64::try_from(number.value)
             .map_err(|_| Failure::value("a negative number has no bits to look at")),
+        Typed::Returned(error) => Err(error.misread()),
         other => Err(takes("an address or a number", other)),
     }
 }
@@ -95,7 +98,12 @@ pub(super) fn aligned(args: &[Typed]) -> Outcome {
 
 pub(super) fn mask(args: &[Typed]) -> Outcome {
     let (a, m) = two(args)?;
-    let masked = bits(a)? & bits(&Typed::Number(number(m)?.clone()))?;
+    // Whoever asks for bits gets those of an error, too.
+    let whole = match a {
+        Typed::Returned(error) => error.bits,
+        other => bits(other)?,
+    };
+    let masked = whole & bits(&Typed::Number(number(m)?.clone()))?;
     Ok(match a {
         Typed::Number(Number {
             kind: Kind::Flags,
@@ -105,19 +113,19 @@ pub(super) fn mask(args: &[Typed]) -> Outcome {
             value: masked.into(),
             unsigned: *unsigned,
             kind: Kind::Flags,
-            label: None,
+            names: Vec::new(),
         }),
         Typed::Number(number) => Typed::Number(Number {
             value: masked.into(),
             unsigned: number.unsigned,
             kind: Kind::Plain,
-            label: None,
+            names: Vec::new(),
         }),
         _ => Typed::Number(Number {
             value: masked.into(),
             unsigned: true,
             kind: Kind::Literal,
-            label: None,
+            names: Vec::new(),
         }),
     })
 }
@@ -131,22 +139,51 @@ pub(super) fn delta(args: &[Typed]) -> Outcome {
 }
 
 pub(super) fn int(args: &[Typed]) -> Outcome {
-    Ok(Typed::number(number(one(args)?)?.value))
+    Ok(Typed::number(match one(args)? {
+        Typed::Returned(error) if !error.pointer => error.signed(),
+        other => number(other)?.value,
+    }))
 }
 
 pub(super) fn address_of(args: &[Typed]) -> Outcome {
+    if let Typed::Returned(error) = one(args)? {
+        let pointer = true;
+        return Ok(Typed::Returned(super::returned::Returned {
+            pointer,
+            ..*error
+        }));
+    }
     let plain = number(one(args)?)?;
     if !matches!(plain.kind, Kind::Plain | Kind::Literal) {
         return Err(takes("a plain number", one(args)?));
     }
-    Ok(Typed::address(bits(one(args)?)?))
+    let bits = bits(one(args)?)?;
+    Ok(super::returned::Returned::pointer(bits).map_or(Typed::address(bits), Typed::Returned))
 }
 
 pub(super) fn errno(args: &[Typed]) -> Outcome {
-    let returned = number(one(args)?)?;
+    let named = |errno: u32| {
+        Typed::Number(Number {
+            value: errno.into(),
+            unsigned: false,
+            kind: Kind::Errno,
+            names: crate::constants::errno_names_of(errno),
+        })
+    };
+    let returned = match one(args)? {
+        Typed::Returned(error) => return Ok(named(error.errno)),
+        Typed::Address(pointer) if pointer.value == 0 => return Ok(named(0)),
+        Typed::Address(pointer) => {
+            let address = Address(pointer.value);
+            return Err(Failure::value(format!("{address} is no returned error")));
+        }
+        other => number(other)?,
+    };
     match (&returned.kind, returned.value) {
-        (Kind::Errno, value) => Ok(Typed::of_kind(value.abs(), Kind::Errno)),
-        (Kind::Plain | Kind::Literal, value @ -4095..=0) => Ok(Typed::of_kind(-value, Kind::Errno)),
+        (Kind::Errno, value) => Ok(named(u32::try_from(value.abs()).unwrap_or_default())),
+        (Kind::Plain | Kind::Literal, value @ -4095..=0) => {
+            Ok(named(u32::try_from(-value).unwrap_or_default()))
+        }
         (Kind::Plain | Kind::Literal, value) => {
             Err(Failure::value(format!("{value} is no returned error")))
         }
@@ -156,9 +193,8 @@ pub(super) fn errno(args: &[Typed]) -> Outcome {
 
 pub(super) fn name(args: &[Typed]) -> Outcome {
     match one(args)? {
-        Typed::Number(Number {
-            label: Some(label), ..
-        }) => Ok(Typed::Text(label.clone())),
+        Typed::Returned(error) => Ok(Typed::Name(error.names())),
+        Typed::Number(Number { names, .. }) if !names.is_empty() => Ok(Typed::Name(names.clone())),
         Typed::Number(Number {
             kind: Kind::Enum(type_name),
             value,
@@ -308,24 +344,47 @@ pub(super) fn calls(args: &[Typed]) -> Outcome {
     absent(seen, &format!("a call of {callee} by {caller}"))
 }
 
+/// A question to two texts, each of which may have been cut.
+type Question = fn(&Seen<'_>, &Seen<'_>) -> Result<bool, Failure>;
+
+/// What `test` says of a text and of another one. Of a number with several names it has to say the same of all of them.
+fn of_text(args: &[Typed], test: Question) -> Outcome {
+    let names = match two(args)? {
+        (Typed::Name(names), _) if names.len() > 1 => names,
+        _ => {
+            let (a, b) = texts(args)?;
+            return test(&a, &b).map(Typed::Bool);
+        }
+    };
+    let other = two(args)?.1;
+    let mut answers = Vec::new();
+    for name in names {
+        let pair = [Typed::Text(name.clone()), other.clone()];
+        let (a, b) = texts(&pair)?;
+        answers.push(test(&a, &b)?);
+    }
+    match answers.iter().all(|answer| *answer == answers[0]) {
+        true => Ok(Typed::Bool(answers[0])),
+        false => Err(super::typed::several_names(names)),
+    }
+}
+
 pub(super) fn contains(args: &[Typed]) -> Outcome {
-    let (a, b) = texts(args)?;
-    cut::contains(&a, &b).map(Typed::Bool)
+    of_text(args, cut::contains)
 }
 
 pub(super) fn starts_with(args: &[Typed]) -> Outcome {
-    let (a, b) = texts(args)?;
-    cut::starts_with(&a, &b).map(Typed::Bool)
+    of_text(args, cut::starts_with)
 }
 
 pub(super) fn ends_with(args: &[Typed]) -> Outcome {
-    let (a, b) = texts(args)?;
-    cut::ends_with(&a, &b).map(Typed::Bool)
+    of_text(args, cut::ends_with)
 }
 
 pub(super) fn length(args: &[Typed]) -> Outcome {
     let length = match one(args)? {
         Typed::Text(text) => text.len(),
+        Typed::Name(_) => text(one(args)?)?.len(),
         Typed::Bytes(bytes) => bytes.len(),
         Typed::Stack(frames) => frames.len(),
         Typed::Cut(beginning) => return beginning.length().map(Typed::number),

@@ -28,19 +28,30 @@ c_constants! {
     MAP_SHARED MAP_PRIVATE MAP_ANONYMOUS PROT_READ PROT_WRITE PROT_EXEC
 }
 
-/// The value of a constant on `machine`, or why it has none. Enumerators of other machines count where this one
-/// shows none of the name: a comparison with them also compares the names.
+/// Why a constant has no value.
+pub(super) enum Unknown {
+    /// The machine's own tables do not hold it; those of another machine do.
+    Here(String),
+    /// Nothing holds it, or it has several values.
+    Anywhere(String),
+}
+
+/// The value of a constant on `machine`, or on any machine for a first look. Enumerators of other machines' kernels do not
+/// count: each kernel numbers them anew.
 pub(super) fn constant(
     name: &str,
     catalog: &Catalog<'_>,
     machine: Option<&Indexed<'_>>,
-) -> Result<Typed, String> {
+) -> Result<Typed, Unknown> {
     if let Some(number) = errno_number(name) {
+        let mut names = crate::constants::errno_names_of(number);
+        names.retain(|other| other != name);
+        names.insert(0, name.into());
         return Ok(Typed::Number(Number {
             value: number.into(),
             unsigned: false,
             kind: Kind::Errno,
-            label: Some(name.into()),
+            names,
         }));
     }
     if let Some((_, number)) = C_CONSTANTS.iter().find(|(known, _)| *known == name) {
@@ -48,51 +59,56 @@ pub(super) fn constant(
             value: (*number).into(),
             unsigned: false,
             kind: Kind::Literal,
-            label: None,
+            names: Vec::new(),
         }));
     }
-    let own = machine
-        .map(|machine| enumerators(name, machine))
-        .unwrap_or_default();
-    let mut found = if own.is_empty() {
-        catalog
-            .machines
-            .iter()
-            .flat_map(|machine| enumerators(name, machine))
-            .collect()
-    } else {
-        own
+    let everywhere = || {
+        let machines = catalog.machines.iter();
+        machines.flat_map(|machine| enumerators(name, machine))
+    };
+    let mut found: Vec<(String, i128, Vec<String>)> = match machine {
+        Some(machine) => enumerators(name, machine).collect(),
+        None => everywhere().collect(),
     };
     found.sort();
-    found.dedup();
+    found.dedup_by(|a, b| (&a.0, a.1) == (&b.0, b.1));
     match found.as_slice() {
-        [] => Err(format!("`{name}` is no constant that is known here")),
-        [(type_name, value)] => Ok(Typed::Number(Number {
+        [] => Err(match everywhere().next() {
+            Some((type_name, ..)) => Unknown::Here(format!(
+                "the tables of this machine's kernel have no `{name}`; those of another one have it in {type_name}"
+            )),
+            None => Unknown::Anywhere(format!("`{name}` is no constant that is known here")),
+        }),
+        [(type_name, value, names)] => Ok(Typed::Number(Number {
             value: *value,
             unsigned: *value > i128::from(i64::MAX),
             kind: Kind::Enum(type_name.clone()),
-            label: Some(name.into()),
+            names: names.clone(),
         })),
-        several => Err(format!(
+        several => Err(Unknown::Anywhere(format!(
             "`{name}` is ambiguous: {}",
             several
                 .iter()
-                .map(|(type_name, value)| format!("{value} in {type_name}"))
+                .map(|(type_name, value, _)| format!("{value} in {type_name}"))
                 .collect::<Vec<_>>()
                 .join(", ")
-        )),
+        ))),
     }
 }
 
-/// Types and numbers of the enumerators of this name, of the types that one machine's values have.
-fn enumerators(name: &str, machine: &Indexed<'_>) -> Vec<(String, i128)> {
-    machine
-        .evidence
-        .names
-        .enums
-        .iter()
-        .filter_map(|(type_name, list)| Some((type_name.clone(), list.get(name)?.get())))
-        .collect()
+/// Types and numbers of the enumerators of this name, of the types that one machine's values have; and all names of each
+/// number, this one first.
+fn enumerators<'m>(
+    name: &'m str,
+    machine: &'m Indexed<'_>,
+) -> impl Iterator<Item = (String, i128, Vec<String>)> + use<'m> {
+    let names = &machine.evidence.names;
+    names.enums.iter().filter_map(move |(type_name, list)| {
+        let number = list.get(name)?.get();
+        let twins = names.twins(type_name, name, number);
+        let all = std::iter::once(name.to_owned()).chain(twins).collect();
+        Some((type_name.clone(), number, all))
+    })
 }
 
 /// Every name that could be meant, for suggestions.

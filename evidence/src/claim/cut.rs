@@ -79,6 +79,10 @@ impl<'t> Seen<'t> {
     pub fn text(value: &'t Typed) -> Option<Self> {
         match value {
             Typed::Text(text) => Some(Seen::whole(text.as_bytes())),
+            Typed::Name(names) => match names.as_slice() {
+                [only] => Some(Seen::whole(only.as_bytes())),
+                _ => None,
+            },
             Typed::Cut(beginning) => match &beginning.kept {
                 Kept::Text(text) => Some(Seen::cut(text.as_bytes(), beginning)),
                 _ => None,

@@ -90,12 +90,10 @@ pub(super) fn evaluate(node: &Node, facts: &dyn Facts) -> Outcome {
             .read(path.as_str())
             .cloned()
             .ok_or_else(|| located(Failure::Missing(format!("`{path}` has no value")))),
-        NodeKind::Constant(name) => facts.constant(name).ok_or_else(|| {
-            located(Failure::kinds(
-                format!("`{name}` is no constant that is known here"),
-                None,
-            ))
-        }),
+        // Which it was looked up, and complained about, before.
+        NodeKind::Constant(name) => facts
+            .constant(name)
+            .ok_or_else(|| located(Failure::Missing(format!("`{name}` is not known here")))),
         NodeKind::Unary(operator, operand) => {
             unary(*operator, evaluate(operand, facts)?).map_err(located)
         }
@@ -115,7 +113,7 @@ fn of_literal(literal: &Literal) -> Typed {
             value,
             unsigned,
             kind: Kind::Literal,
-            label: None,
+            names: Vec::new(),
         })
     };
     match literal {
@@ -280,7 +278,9 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
         _ if matches!(operator, Equal | NotEqual) => {}
         Typed::Bool(_) => return Err(Failure::kinds("yes and no have no order".into(), None)),
         // By their letters, '6.12' would be below '6.6'.
-        Typed::Text(_) | Typed::Bytes(_) | Typed::Cut(_) if a.kind() == b.kind() => {
+        Typed::Text(_) | Typed::Name(_) | Typed::Bytes(_) | Typed::Cut(_)
+            if a.kind() == b.kind() =>
+        {
             return Err(Failure::kinds(
                 format!("`{}` does not work on {}", operator.symbol(), a.kind()),
                 Some("versions are ordered: `version(kernel.release) < version('6.6')`".into()),
@@ -316,7 +316,11 @@ fn errno_with_sign(a: &Typed, b: &Typed) -> Result<(), Failure> {
 fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
     match (a, b) {
         (Typed::Number(x), Typed::Number(y)) => numbers(operator, x, y),
-        (Typed::Text(a), Typed::Text(b)) if operator == Binary::Add => {
+        (Typed::Returned(error), _) | (_, Typed::Returned(error)) => Err(error.misread()),
+        (Typed::Text(_) | Typed::Name(_), Typed::Text(_) | Typed::Name(_))
+            if operator == Binary::Add =>
+        {
+            let (a, b) = (typed::one_text(a)?, typed::one_text(b)?);
             Ok(Typed::Text(format!("{a}{b}")))
         }
         (Typed::Cut(beginning), other) | (other, Typed::Cut(beginning))
@@ -337,7 +341,7 @@ fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> 
                         value: address % n,
                         unsigned: true,
                         kind: Kind::Literal,
-                        label: None,
+                        names: Vec::new(),
                     }));
                 }
                 _ => {
@@ -386,6 +390,16 @@ fn numbers(operator: Binary, a: &Number, b: &Number) -> Result<Typed, Failure> {
         Binary::Divide | Binary::Remainder if zero => {
             return Err(Failure::value(BY_ZERO));
         }
+        // CEL would cut the quotient: 7 / 2 == 3.
+        Binary::Divide if a.value % b.value != 0 => {
+            return Err(Failure::value(format!(
+                "{} divided by {} leaves a remainder of {}, which `/` would hide: compare products (`a == b * c`), or take \
+                 the remainder off first (`(a - a % b) / b`)",
+                a.value,
+                b.value,
+                a.value % b.value
+            )));
+        }
         Binary::Divide => (a.value / b.value, ratio(a, b, common)),
         _ => (a.value % b.value, common),
     };
@@ -394,7 +408,7 @@ fn numbers(operator: Binary, a: &Number, b: &Number) -> Result<Typed, Failure> {
             value,
             unsigned: a.unsigned,
             kind,
-            label: None,
+            names: Vec::new(),
         },
         operator.symbol(),
     )

@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::Path;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::Allocation;
+use crate::names::Names;
 use crate::resolve::{Catalog, Indexed, Resolved};
 use crate::value::{Datum, Value};
 
@@ -33,12 +34,13 @@ pub(super) struct Obstacle {
 }
 
 /// All that an expression reads on one machine.
-#[derive(Default)]
-pub(super) struct Gathered {
+pub(super) struct Gathered<'a> {
     pub values: BTreeMap<String, Value>,
     pub missing: Vec<(ReadPath, Obstacle)>,
     pub broken: Vec<Obstacle>,
     constants: BTreeMap<String, Typed>,
+    /// The tables of the machine's names.
+    names: &'a Names,
 }
 
 /// Leaves and what stands there instead of what was measured.
@@ -46,13 +48,19 @@ pub type Replaced<'a> = &'a [(&'a str, &'a Datum)];
 
 /// Looks up all that `expression` reads. Leaves may be replaced by whoever asks, and again by the values of a negative
 /// control; those need not be of this very document, whose tables would not know another kernel's symbols.
-pub(super) fn gather(
+pub(super) fn gather<'a>(
     expression: &Expression,
     catalog: &Catalog<'_>,
-    machine: &Indexed<'_>,
+    machine: &Indexed<'a>,
     (replaced, control): (Replaced<'_>, Replaced<'_>),
-) -> Gathered {
-    let mut gathered = Gathered::default();
+) -> Gathered<'a> {
+    let mut gathered = Gathered {
+        values: BTreeMap::new(),
+        missing: Vec::new(),
+        broken: Vec::new(),
+        constants: BTreeMap::new(),
+        names: &machine.evidence.names,
+    };
     for read in expression.reads() {
         if gathered.values.contains_key(&read.path) {
             continue;
@@ -114,7 +122,20 @@ pub(super) fn gather(
             Ok(value) => {
                 gathered.constants.insert(name.into(), value);
             }
-            Err(message) => gathered.broken.push(Obstacle {
+            Err(constants::Unknown::Here(message)) => {
+                let read = ReadPath {
+                    path: name.to_owned(),
+                    range: range.clone(),
+                    by_function: true,
+                };
+                let obstacle = Obstacle {
+                    message,
+                    range,
+                    help: None,
+                };
+                gathered.missing.push((read, obstacle));
+            }
+            Err(constants::Unknown::Anywhere(message)) => gathered.broken.push(Obstacle {
                 message,
                 range,
                 help: None,
@@ -230,7 +251,9 @@ pub(super) fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagn
         seen.push((message, &read.range));
     }
     for (name, range) in expression.constants() {
-        if let Err(message) = constants::constant(name, catalog, None) {
+        if let Err(constants::Unknown::Here(message) | constants::Unknown::Anywhere(message)) =
+            constants::constant(name, catalog, None)
+        {
             let help = match nearest(name, constants::known(catalog)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "constants are error numbers, flags of system calls, and enumerators of types that a machine showed; \
@@ -253,20 +276,30 @@ fn without_leaf(path: &str) -> &str {
 
 /// The values of one machine, some of them replaced.
 pub(super) struct Bindings<'a> {
-    pub typed: BTreeMap<&'a str, Typed>,
+    typed: BTreeMap<&'a str, Typed>,
     constants: &'a BTreeMap<String, Typed>,
+    names: &'a Names,
 }
 
-impl Gathered {
+impl<'a> Bindings<'a> {
+    /// Puts another value in the place of a leaf.
+    pub fn bind(&mut self, key: &'a str, value: &Value) {
+        self.typed
+            .insert(key, Typed::of_leaf(key, value, self.names));
+    }
+}
+
+impl Gathered<'_> {
     /// The values as the evaluation wants them.
     pub fn bindings(&self) -> Bindings<'_> {
         Bindings {
             typed: self
                 .values
                 .iter()
-                .map(|(key, value)| (key.as_str(), Typed::of_leaf(key, value)))
+                .map(|(key, value)| (key.as_str(), Typed::of_leaf(key, value, self.names)))
                 .collect(),
             constants: &self.constants,
+            names: self.names,
         }
     }
 

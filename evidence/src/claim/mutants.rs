@@ -99,12 +99,24 @@ pub(super) fn mutants<'v>(
     let counts = is_count(path);
     let mut seen: Vec<Value> = Vec::new();
     others(value, hints, counts).filter(move |mutant| {
-        let new = mutant != value && mutant.validate().is_ok() && !seen.contains(mutant);
+        let new = mutant != value
+            && !is_twin(value, mutant)
+            && mutant.validate().is_ok()
+            && !seen.contains(mutant);
         if new {
             seen.push(mutant.clone());
         }
         new
     })
+}
+
+/// Whether a value is the same number under its other name.
+fn is_twin(value: &Value, other: &Value) -> bool {
+    match (value, other) {
+        (Value::Enum { value: a, .. }, Value::Enum { value: b, .. }) => a == b,
+        (Value::Errno { value: a, .. }, Value::Errno { value: b, .. }) => a == b,
+        _ => false,
+    }
 }
 
 /// What may stand there instead of `value`: not always valid, and not always another one.
@@ -128,9 +140,10 @@ fn others<'v>(
                 let named = symbol.as_ref().and_then(|_| named(address, hints));
                 annotated(address, named.map(|(name, at)| format!("{name}+{at:#x}")))
             });
-            let elsewhere = symbol.iter().map(move |_| {
-                let symbol = ANOTHER_SYMBOL.to_owned() + "+0x0";
-                annotated(value.0 ^ 0x1000, Some(symbol))
+            let elsewhere = symbol.iter().flat_map(move |_| {
+                symbols(hints).map(move |symbol| {
+                    annotated(value.0 ^ 0x1000, Some(symbol.to_owned() + "+0x0"))
+                })
             });
             Box::new(more.chain(elsewhere))
         }
@@ -141,7 +154,7 @@ fn others<'v>(
                     let (name, offset) = named(address, hints)?;
                     Some((name.to_owned(), offset, address))
                 })
-                .chain([(ANOTHER_SYMBOL.to_owned(), 0, address.0 ^ 0x1000)])
+                .chain(symbols(hints).map(|name| (name.to_owned(), 0, address.0 ^ 0x1000)))
                 .map(|(name, offset, address)| Value::Symbol {
                     name,
                     offset,
@@ -229,6 +242,12 @@ fn is_count(path: &str) -> bool {
 /// The name of a symbol that no document holds: it stands for all symbols of the kernel that nothing leads to.
 const ANOTHER_SYMBOL: &str = "qed_another_symbol";
 
+/// Names of symbols that the document's tables need not hold: [`ANOTHER_SYMBOL`], and what the claim writes.
+fn symbols<'v>(hints: &'v Hints<'_>) -> impl Iterator<Item = &'v str> + use<'v> {
+    let written = hints.texts.iter().map(String::as_str);
+    std::iter::once(ANOTHER_SYMBOL).chain(written.filter(|text| crate::path::is_identifier(text)))
+}
+
 /// The symbol that an address would have in the same document.
 fn named<'m>(address: u64, hints: &Hints<'m>) -> Option<(&'m str, u64)> {
     let (symbol, offset) = hints.names.symbol(address)?;
@@ -285,11 +304,10 @@ fn numbers(value: i128, hints: &Hints<'_>) -> Vec<i128> {
 fn with_number(like: &Value, number: i128, hints: &Hints<'_>) -> Option<Value> {
     let integer = Integer::new(number)?;
     Some(match like {
-        // What C calls unsigned is not negative.
         Value::Int {
+            value: own,
             type_name: Some(name),
-            ..
-        } if number < 0 && name.starts_with("unsigned") => return None,
+        } if !holds(name, own.get(), number, hints) => return None,
         Value::Int { type_name, .. } => Value::Int {
             value: integer,
             type_name: type_name.clone(),
@@ -327,14 +345,47 @@ fn with_number(like: &Value, number: i128, hints: &Hints<'_>) -> Option<Value> {
     })
 }
 
-/// The numbers of the other enumerators of the same type.
-fn enumerated<'v>(value: &Value, hints: &'v Hints<'_>) -> impl Iterator<Item = i128> + use<'v> {
-    let list = match value {
-        Value::Enum { type_name, .. } => hints.names.enums.get(type_name),
-        _ => None,
-    };
-    list.into_iter()
-        .flat_map(|list| list.values().take(OTHER_SYMBOLS).map(|number| number.get()))
+/// Whether a value of this C type could be `number`. The document's tables say so. Where they do not (evidence of the first
+/// collectors), only what the type's name or the value itself shows to be signed can be negative.
+fn holds(type_name: &str, own: i128, number: i128, hints: &Hints<'_>) -> bool {
+    match hints.names.integers.get(type_name) {
+        Some(known) => known.holds(number),
+        None => number >= 0 || own < 0 || SIGNED.contains(&type_name),
+    }
+}
+
+/// How the collector spells C's signed types.
+const SIGNED: &[&str] = &["signed char", "char", "short", "int", "long", "long long"];
+
+/// The numbers of other enumerators of the same type, or of other errors: first some, then those that the claim names.
+fn enumerated<'v>(value: &'v Value, hints: &'v Hints<'_>) -> Box<dyn Iterator<Item = i128> + 'v> {
+    let written = hints.texts.iter();
+    match value {
+        Value::Enum { type_name, .. } => {
+            let list = hints.names.enums.get(type_name);
+            let some = list
+                .into_iter()
+                .flat_map(|list| list.values().take(OTHER_SYMBOLS));
+            let named =
+                written.filter_map(move |name| match list.and_then(|list| list.get(name)) {
+                    Some(number) => Some(number.get()),
+                    None => crate::constants::constant_number(type_name, name),
+                });
+            Box::new(some.map(|number| number.get()).chain(named))
+        }
+        Value::Errno { value, .. } => {
+            let named = written.filter_map(|name| crate::constants::errno_number(name));
+            let sign = i128::from(value.signum()).min(1);
+            Box::new(named.map(move |number| {
+                if sign < 0 {
+                    -i128::from(number)
+                } else {
+                    number.into()
+                }
+            }))
+        }
+        _ => Box::new(std::iter::empty()),
+    }
 }
 
 /// The name that a number of an enumeration has in the same document, or one that stands for those which it has not.
@@ -343,7 +394,10 @@ fn enumerator(type_name: &str, number: Integer, hints: &Hints<'_>) -> String {
         let (name, _) = list.iter().find(|(_, known)| **known == number)?;
         Some(name.clone())
     });
-    known.unwrap_or_else(|| format!("QED_ANOTHER_{}", number.get().unsigned_abs()))
+    let in_set = || crate::constants::constant_name(type_name, number.get()).map(str::to_owned);
+    known
+        .or_else(in_set)
+        .unwrap_or_else(|| format!("QED_ANOTHER_{}", number.get().unsigned_abs()))
 }
 
 fn texts(value: &str, hints: &Hints<'_>) -> Vec<String> {

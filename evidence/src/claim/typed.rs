@@ -2,10 +2,12 @@
 
 use std::cmp::Ordering;
 
+use crate::names::Names;
 use crate::value::{Address, Frame, Location, Value};
 
 use super::cut::{self, Beginning, Kept, Seen};
 use super::eval::Failure;
+use super::returned::{Returned, errno_as_address};
 
 /// A value while a claim is evaluated.
 #[derive(Clone, Debug)]
@@ -13,7 +15,11 @@ pub(super) enum Typed {
     Bool(bool),
     Number(Number),
     Address(Pointer),
+    /// An error in the place of a pointer or of an unsigned number.
+    Returned(Returned),
     Text(String),
+    /// What a number is called: never empty, the usual name first. One number can have several.
+    Name(Vec<String>),
     Bytes(Vec<u8>),
     Version(Version),
     Location(Location),
@@ -31,8 +37,8 @@ pub(super) struct Number {
     pub unsigned: bool,
     /// What it counts.
     pub kind: Kind,
-    /// Name of the enumerator or error.
-    pub label: Option<String>,
+    /// All names of the enumerator or error, the one to be shown first.
+    pub names: Vec<String>,
 }
 
 /// What a number counts.
@@ -124,8 +130,10 @@ fn withheld() -> Failure {
 /// Refuses to say which of two is greater where one of them stands for an address that is not known.
 pub(super) fn ordered(a: &Typed, b: &Typed) -> Result<(), Failure> {
     for side in [a, b] {
-        if let Typed::Address(pointer) = side {
-            pointer.number()?;
+        match side {
+            Typed::Address(pointer) => _ = pointer.number()?,
+            Typed::Returned(error) => return Err(error.misread()),
+            _ => {}
         }
     }
     Ok(())
@@ -203,14 +211,28 @@ impl Typed {
             value,
             unsigned: value > i128::from(i64::MAX),
             kind,
-            label: None,
+            names: Vec::new(),
         })
     }
 
-    /// The value of this leaf. Orders and times of events are counted within one experiment: by its path, a value knows
-    /// which.
-    pub fn of_leaf(path: &str, value: &Value) -> Self {
+    /// The value of this leaf, with the names that the document's tables give its number. Orders and times of events are
+    /// counted within one experiment: by its path, a value knows which. So does an unsigned number that is an error.
+    pub fn of_leaf(path: &str, value: &Value, names: &Names) -> Self {
         let mut typed = Typed::from(value);
+        match (&mut typed, value) {
+            (Typed::Number(number), Value::Enum { type_name, .. }) if !number.names.is_empty() => {
+                let twins: Vec<String> = names
+                    .twins(type_name, &number.names[0], number.value)
+                    .collect();
+                number.names.extend(twins);
+            }
+            (Typed::Number(_), _) if comes_back(path) => {
+                if let Some(error) = Returned::number(value, names) {
+                    return Typed::Returned(error);
+                }
+            }
+            _ => {}
+        }
         if let (Typed::Number(number), Some((above, leaf))) = (&mut typed, path.rsplit_once('.'))
             && !matches!(above.rsplit('.').next(), Some("args" | "entry" | "exit"))
         {
@@ -238,7 +260,9 @@ impl Typed {
             Typed::Bool(_) => "a truth value".into(),
             Typed::Number(number) => number.kind.name(),
             Typed::Address(_) => "an address".into(),
-            Typed::Text(_) => "a text".into(),
+            Typed::Returned(error) if error.pointer => "an error in the place of a pointer".into(),
+            Typed::Returned(_) => "an error in the place of an unsigned number".into(),
+            Typed::Text(_) | Typed::Name(_) => "a text".into(),
             Typed::Bytes(_) => "bytes".into(),
             Typed::Version(_) => "a version".into(),
             Typed::Location(_) => "a place in the source".into(),
@@ -250,22 +274,25 @@ impl Typed {
 
 impl From<&Value> for Typed {
     fn from(value: &Value) -> Self {
-        let labelled = |value: i128, kind: Kind, label: Option<String>| {
+        let named = |value: i128, kind: Kind, names: Vec<String>| {
             Typed::Number(Number {
                 value,
                 unsigned: value > i128::from(i64::MAX),
                 kind,
-                label,
+                names,
             })
         };
         match value {
-            Value::Address { value, symbol, .. } => Typed::Address(Pointer {
-                value: value.0,
-                symbol: symbol
-                    .as_deref()
-                    .and_then(crate::names::split)
-                    .map(|(name, offset)| (name.to_owned(), offset)),
-            }),
+            Value::Address { value, symbol, .. } => match Returned::pointer(value.0) {
+                Some(error) => Typed::Returned(error),
+                None => Typed::Address(Pointer {
+                    value: value.0,
+                    symbol: symbol
+                        .as_deref()
+                        .and_then(crate::names::split)
+                        .map(|(name, offset)| (name.to_owned(), offset)),
+                }),
+            },
             Value::Symbol {
                 name,
                 offset,
@@ -280,15 +307,22 @@ impl From<&Value> for Typed {
             Value::Fd { value } => Typed::of_kind(*value, Kind::Fd),
             Value::Pid { value } => Typed::of_kind(*value, Kind::Pid),
             Value::Errno { value, name } => {
-                labelled((*value).into(), Kind::Errno, Some(name.clone()))
+                let mut names = crate::constants::errno_names_of(value.unsigned_abs());
+                names.retain(|other| other != name);
+                names.insert(0, name.clone());
+                named((*value).into(), Kind::Errno, names)
             }
             Value::Enum {
                 value,
                 type_name,
                 name,
-            } => labelled(value.get(), Kind::Enum(type_name.clone()), name.clone()),
+            } => named(
+                value.get(),
+                Kind::Enum(type_name.clone()),
+                name.iter().cloned().collect(),
+            ),
             // The names of flags are for readers: nothing holds them to the bits.
-            Value::Flags { value, .. } => labelled(value.get(), Kind::Flags, None),
+            Value::Flags { value, .. } => named(value.get(), Kind::Flags, Vec::new()),
             Value::Time { ns } => Typed::of_kind(*ns, Kind::Time),
             Value::Bool { value } => Typed::Bool(*value),
             Value::CutText { value, cut } => Typed::Cut(Beginning {
@@ -319,6 +353,11 @@ pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
     Ok(match (a, b) {
         (Typed::Bool(a), Typed::Bool(b)) => a.cmp(b),
         (Typed::Text(a), Typed::Text(b)) => a.cmp(b),
+        (Typed::Name(a), Typed::Name(b)) => compare_names(a, b),
+        (Typed::Name(a), Typed::Text(b)) => compare_names(a, std::slice::from_ref(b)),
+        (Typed::Text(a), Typed::Name(b)) => compare_names(std::slice::from_ref(a), b),
+        (Typed::Returned(error), other) => error.compare(other)?,
+        (other, Typed::Returned(error)) => error.compare(other)?.reverse(),
         (Typed::Bytes(a), Typed::Bytes(b)) => a.cmp(b),
         (Typed::Version(a), Typed::Version(b)) => compare_versions(a, b)?,
         (Typed::Address(a), Typed::Address(b)) => {
@@ -342,6 +381,7 @@ pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
             n.value.cmp(&i128::from(a.value))
         }
         (Typed::Number(x), Typed::Number(y)) => {
+            errno_as_address(x, y)?;
             common_kind(x, y)?;
             if x.kind == Kind::Errno
                 && y.kind == Kind::Errno
@@ -349,9 +389,9 @@ pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
             {
                 return Err(errno_signs());
             }
-            if let (Kind::Enum(_), Kind::Enum(_), Some(a), Some(b)) =
-                (&x.kind, &y.kind, &x.label, &y.label)
-                && (a == b) != (x.value == y.value)
+            if let (Kind::Enum(_), Kind::Enum(_), [a, ..], [b, ..]) =
+                (&x.kind, &y.kind, &x.names[..], &y.names[..])
+                && compare_names(&x.names, &y.names).is_eq() != (x.value == y.value)
             {
                 return Err(Failure::kinds(
                     format!(
@@ -361,9 +401,9 @@ pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
                     Some("compare the names: `name(…) == '…'`".into()),
                 ));
             }
-            if let (Kind::Enum(type_name), Kind::Enum(_), Some(known), None)
-            | (Kind::Enum(type_name), Kind::Enum(_), None, Some(known)) =
-                (&x.kind, &y.kind, &x.label, &y.label)
+            if let (Kind::Enum(type_name), Kind::Enum(_), [known, ..], [])
+            | (Kind::Enum(type_name), Kind::Enum(_), [], [known, ..]) =
+                (&x.kind, &y.kind, &x.names[..], &y.names[..])
                 && x.value == y.value
             {
                 return Err(Failure::Missing(format!(
@@ -413,6 +453,42 @@ fn incomparable(a: &Typed, b: &Typed) -> Failure {
     )
 }
 
+/// The text that a value is, of a number with several names none.
+pub(super) fn one_text(value: &Typed) -> Result<&str, Failure> {
+    match value {
+        Typed::Text(text) => Ok(text),
+        Typed::Name(names) => match names.as_slice() {
+            [only] => Ok(only),
+            several => Err(several_names(several)),
+        },
+        other => Err(different(other, &Typed::Text(String::new()))),
+    }
+}
+
+/// The failure where it matters which of its names a number is called by.
+pub(super) fn several_names(names: &[String]) -> Failure {
+    Failure::value(format!(
+        "the number has several names, `{}`, of which not the same can be said: compare the whole name (`name(…) == '…'`)",
+        names.join("` and `")
+    ))
+}
+
+/// How what two numbers are called compares: they are called the same if they share one name.
+fn compare_names(a: &[String], b: &[String]) -> Ordering {
+    if a.iter().any(|name| b.contains(name)) {
+        return Ordering::Equal;
+    }
+    a.first().cmp(&b.first())
+}
+
+/// Whether a value came back from the function: what it returned, or a read when it did.
+fn comes_back(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(above, leaf)| {
+        let group = above.rsplit('.').next();
+        group == Some("exit") || (leaf == "return" && !matches!(group, Some("args" | "entry")))
+    })
+}
+
 /// The failure where one error number has the sign of the kernel and the other that of user space.
 pub(super) fn errno_signs() -> Failure {
     Failure::kinds(
@@ -447,7 +523,7 @@ pub(super) fn different(a: &Typed, b: &Typed) -> Failure {
                 .into(),
         ),
         (Typed::Number(number), Typed::Text(_)) | (Typed::Text(_), Typed::Number(number))
-            if number.label.is_some() =>
+            if !number.names.is_empty() =>
         {
             Some("its name is `name(…)`".into())
         }

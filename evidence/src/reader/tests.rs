@@ -1087,6 +1087,7 @@ mod round_trip {
                         names: Names {
                             symbols,
                             enums: BTreeMap::new(),
+                            integers: BTreeMap::new(),
                         },
                         experiments,
                     };

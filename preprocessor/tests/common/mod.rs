@@ -35,7 +35,7 @@ pub const PLACES: &str = "# Hostile\n\nprose {{qed create.outcome.stdout}} end\n
     [link](https://example.org/{{qed create.outcome.stdout}}) [{{qed create.outcome.stdout}}](x \"{{qed create.outcome.stdout}}\") ![{{qed create.outcome.stdout}}](y.png)\n\n\
     <b title=\"{{qed create.outcome.stdout}}\" data-x='{{qed create.outcome.stdout}}'>t</b> <a href=\"{{qed create.outcome.stdout}}\">u</a>\n\n\
     <div>\n{{qed create.outcome.stdout}}\n<svg><text y=\"20\">{{qed create.outcome.stdout}}</text></svg>\n<!-- {{qed create.outcome.stdout}} -->\n</div>\n\n\
-    ```qed-exhibit table\ncreate.outcome.stdout\n```\n\n```qed-claim c\ncreate.outcome.stdout != \"x\"\n```\n\n# End\n";
+    ```qed-exhibit table\ncreate.outcome.stdout\n```\n\n```qed-claim c\ncreate.outcome.stdout != \"\"\n```\n\n# End\n";
 
 /// Values that are out to break the page.
 pub const HOSTILE: &[&str] = &[
@@ -194,6 +194,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
                     ("SS_ON".to_owned(), Integer::from(1_i64)),
                 ]),
             )]),
+            integers: BTreeMap::new(),
         },
         experiments: BTreeMap::from([(
             "create".to_owned(),

@@ -1,9 +1,9 @@
 //! The tables that the names in a capture are checked against: what each symbol spans, what each enumerator is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qed_evidence::Evidence;
-use qed_evidence::names::{Names as Tables, Symbol};
+use qed_evidence::names::{IntegerType, Names as Tables, Symbol};
 use qed_evidence::value::{Address, Integer, Value};
 
 use super::Names;
@@ -14,6 +14,7 @@ use crate::plan::{PlannedExperiment, PlannedProbe};
 pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names) -> Tables {
     let mut symbols: BTreeMap<Address, Symbol> = BTreeMap::new();
     let mut enums: BTreeMap<String, BTreeMap<String, Integer>> = BTreeMap::new();
+    let mut types: BTreeSet<String> = BTreeSet::new();
     let mut named = |address: Address| {
         if let Some(symbol) = names.extent(address.0) {
             symbols.insert(symbol.address, symbol);
@@ -36,6 +37,10 @@ pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names)
                 .or_default()
                 .insert(name.clone(), *value);
         }
+        Value::Int {
+            type_name: Some(type_name),
+            ..
+        } if !types.contains(type_name) => _ = types.insert(type_name.clone()),
         _ => {}
     });
     evidence.for_each_frame(&mut |frame| {
@@ -49,22 +54,57 @@ pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names)
     Tables {
         symbols: symbols.into_values().collect(),
         enums,
+        integers: integers(&types, plan),
     }
+}
+
+/// How a probe's values are decoded.
+fn decodes(probe: &PlannedProbe) -> impl Iterator<Item = &Decode> {
+    let reads = probe.entry.iter().chain(&probe.exit);
+    let parameters = probe.parameters.iter().filter_map(|p| p.decode.as_ref());
+    let returned = probe.returns.iter().filter_map(|r| r.decode.as_ref().ok());
+    reads
+        .map(|read| &read.decode)
+        .chain(parameters)
+        .chain(returned)
+}
+
+/// Sizes and signs of the C types of these names. A type of which two sizes or signs are seen is not known.
+fn integers(types: &BTreeSet<String>, plan: &[PlannedExperiment]) -> BTreeMap<String, IntegerType> {
+    let mut found: BTreeMap<String, Option<IntegerType>> = BTreeMap::new();
+    for how in plan.iter().flat_map(|e| &e.probes).flat_map(decodes) {
+        let Decode::Int {
+            size,
+            signed,
+            type_name,
+        } = how
+        else {
+            continue;
+        };
+        let Some(size) = u8::try_from(*size)
+            .ok()
+            .filter(|_| types.contains(type_name))
+        else {
+            continue;
+        };
+        let one = IntegerType {
+            size,
+            signed: *signed,
+        };
+        let known = found.entry(type_name.clone()).or_insert(Some(one));
+        if *known != Some(one) {
+            *known = None;
+        }
+    }
+    found
+        .into_iter()
+        .filter_map(|(name, one)| Some((name, one?)))
+        .collect()
 }
 
 /// Adds the enumerators that were not seen: claims can name them too.
 fn complete(type_name: &str, list: &mut BTreeMap<String, Integer>, plan: &[PlannedExperiment]) {
-    let of_probe = |probe: &PlannedProbe| -> Vec<Decode> {
-        let reads = probe.entry.iter().chain(&probe.exit);
-        let parameters = probe.parameters.iter().filter_map(|p| p.decode.clone());
-        let returned = probe.returns.iter().filter_map(|r| r.decode.clone().ok());
-        reads
-            .map(|read| read.decode.clone())
-            .chain(parameters)
-            .chain(returned)
-            .collect()
-    };
-    for how in plan.iter().flat_map(|e| &e.probes).flat_map(of_probe) {
+    for how in plan.iter().flat_map(|e| &e.probes).flat_map(decodes) {
         if how.type_name() != type_name {
             continue;
         }
@@ -72,9 +112,9 @@ fn complete(type_name: &str, list: &mut BTreeMap<String, Integer>, plan: &[Plann
             continue;
         };
         for (name, value) in values {
-            if let Some(value) = Integer::new(value) {
+            if let Some(value) = Integer::new(*value) {
                 // What was seen stands.
-                list.entry(name).or_insert(value);
+                list.entry(name.clone()).or_insert(value);
             }
         }
     }

@@ -1,0 +1,180 @@
+//! Errors in the place of a pointer or of an unsigned number: the kernel returns `-ENOMEM` there as one of the last 4095
+//! values (`IS_ERR_VALUE`, <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L28>). As a number such a
+//! value is greater than every address, and as an address it is not null: neither is what it says.
+
+use std::cmp::Ordering;
+
+use crate::names::Names;
+use crate::value::Value;
+
+use super::eval::Failure;
+use super::typed::{self, Kind, Number, Typed, is_bare_uint};
+
+/// The kernel's `MAX_ERRNO` (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>).
+const MAX_ERRNO: u64 = 4095;
+
+/// An error in the place of a pointer or of an unsigned number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Returned {
+    /// The value as it stands there.
+    pub bits: u64,
+    /// The error number, positive.
+    pub errno: u32,
+    /// Whether a pointer belongs there.
+    pub pointer: bool,
+}
+
+impl Returned {
+    /// The error that a pointer is, if it is one.
+    pub fn pointer(bits: u64) -> Option<Self> {
+        Self::of_bits(bits, 64, true)
+    }
+
+    /// The error that an unsigned number is, if it is one: of 64 bits by its value, of fewer by its C type, whose size the
+    /// document's tables hold.
+    pub fn number(value: &Value, names: &Names) -> Option<Self> {
+        let bits = u64::try_from(value.as_integer()?).ok()?;
+        if let Some(found) = Self::of_bits(bits, 64, false) {
+            return Some(found);
+        }
+        let Value::Int {
+            type_name: Some(type_name),
+            ..
+        } = value
+        else {
+            return None;
+        };
+        let narrow = match names.integers.get(type_name) {
+            Some(known) => !known.signed && known.size == 4,
+            None => type_name == "unsigned int",
+        };
+        narrow.then(|| Self::of_bits(bits, 32, false)).flatten()
+    }
+
+    fn of_bits(bits: u64, width: u32, pointer: bool) -> Option<Self> {
+        let below_end = (u64::MAX >> (64 - width)).checked_sub(bits)?;
+        if below_end >= MAX_ERRNO {
+            return None;
+        }
+        let errno = u32::try_from(below_end + 1).ok()?;
+        Some(Returned {
+            bits,
+            errno,
+            pointer,
+        })
+    }
+
+    /// The number as the kernel means it, negative.
+    pub fn signed(self) -> i128 {
+        -i128::from(self.errno)
+    }
+
+    /// All names of the error.
+    pub fn names(self) -> Vec<String> {
+        crate::constants::errno_names_of(self.errno)
+    }
+
+    /// The failure where it is taken for a number or an address.
+    pub fn misread(self) -> Failure {
+        let name = self.names().into_iter().next().unwrap_or_default();
+        let instead = if self.pointer {
+            "in the place of a pointer"
+        } else {
+            "as an unsigned number"
+        };
+        Failure::Value(format!(
+            "this is the error {name} {instead}, and nothing to be compared or calculated with as such: compare it with \
+             `-{name}`, or take the error number with `errno(…)`; its bits are `mask(…, 0xffffffffffffffffu)`"
+        ))
+    }
+
+    /// How it compares with another value, if that is an error, too, or may be one.
+    pub fn compare(self, other: &Typed) -> Result<Ordering, Failure> {
+        match other {
+            Typed::Returned(other) => Ok(self.signed().cmp(&other.signed())),
+            Typed::Number(Number {
+                value,
+                kind: Kind::Errno,
+                ..
+            }) => match value {
+                1.. => Err(typed::errno_signs()),
+                value => Ok(self.signed().cmp(value)),
+            },
+            Typed::Number(number) if is_bare_uint(number) => {
+                match u64::try_from(number.value).ok().and_then(Self::pointer) {
+                    Some(_) => Ok(i128::from(self.bits).cmp(&number.value)),
+                    None => Err(self.misread()),
+                }
+            }
+            Typed::Number(Number {
+                value,
+                kind: Kind::Literal | Kind::Plain,
+                ..
+            }) if *value < 0 => Ok(self.signed().cmp(value)),
+            Typed::Number(_) | Typed::Address(_) => Err(self.misread()),
+            other => Err(typed::different(&Typed::Returned(self), other)),
+        }
+    }
+}
+
+/// Refuses to compare an error that was returned with an address or an unsigned number: it would differ from each.
+pub(super) fn errno_as_address(a: &Number, b: &Number) -> Result<(), Failure> {
+    let is_error = |number: &Number| number.kind == Kind::Errno && number.value < 0;
+    let error = match (
+        is_error(a) && is_bare_uint(b),
+        is_error(b) && is_bare_uint(a),
+    ) {
+        (true, _) => a,
+        (_, true) => b,
+        _ => return Ok(()),
+    };
+    let errno = u32::try_from(-error.value).unwrap_or_default();
+    let bits = u64::MAX - u64::from(errno) + 1;
+    Err(Returned {
+        bits,
+        errno,
+        pointer: true,
+    }
+    .misread())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::IntegerType;
+    use crate::value::Integer;
+
+    fn int(value: u64, type_name: &str) -> Value {
+        Value::Int {
+            value: Integer::new(value.into()).unwrap(),
+            type_name: Some(type_name.into()),
+        }
+    }
+
+    /// Check that the last 4095 values of an unsigned type are errors, and no others.
+    #[test]
+    fn last_values() {
+        let mut names = Names::default();
+        for (name, size, signed) in [("u32", 4, false), ("umode_t", 2, false), ("s64", 8, true)] {
+            names
+                .integers
+                .insert(name.into(), IntegerType { size, signed });
+        }
+        let errno =
+            |value, name: &str| Returned::number(&int(value, name), &names).map(|r| r.errno);
+        let below = |n: u64| u64::MAX - n + 1;
+        assert_eq!(errno(below(12), "unsigned long"), Some(12));
+        assert_eq!(errno(below(1), "anything"), Some(1));
+        assert_eq!(errno(below(4095), "size_t"), Some(4095));
+        assert_eq!(errno(below(4096), "size_t"), None);
+        assert_eq!(errno(0xffff_fff4, "u32"), Some(12));
+        assert_eq!(errno(0xffff_fff4, "unsigned int"), Some(12));
+        assert_eq!(errno(0xffff_f000, "u32"), None);
+        assert_eq!(errno(0xffff_fff4, "unsigned long"), None);
+        assert_eq!(errno(0xfff4, "umode_t"), None);
+        assert_eq!(errno(3, "u32"), None);
+        assert_eq!(Returned::pointer(below(2)).map(|r| r.errno), Some(2));
+        assert!(Returned::pointer(0xffff_8880_0000_0000).is_none());
+        assert!(Returned::pointer(0).is_none());
+    }
+}
