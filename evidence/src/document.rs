@@ -139,7 +139,8 @@ pub struct Kernel {
     pub build_id: Datum,
     /// SHA-256 of the BTF that types and offsets came from, hex.
     pub btf_digest: String,
-    /// Configuration options that matter here: `y`, `m`, a value, or `n` for one that is not set.
+    /// Configuration options that matter here: `y`, `m`, a value, or `n` for one that is listed as not set. One that the
+    /// configuration does not list has no value.
     #[serde(deserialize_with = "crate::strict::unique_map")]
     pub config: BTreeMap<String, Datum>,
     /// The lockdown mode in force.

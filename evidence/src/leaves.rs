@@ -140,12 +140,16 @@ impl<'a, P: AsRef<str>> FromIterator<(P, Leaf<'a>)> for Leaves<'a> {
     }
 }
 
+/// The modes of lockdown (<https://elixir.bootlin.com/linux/v6.12/source/security/security.c>, `lockdown_reasons`).
+const LOCKDOWN: &[&str] = &["none", "integrity", "confidentiality"];
+
 /// The words of a leaf that is always one of a few; `None` of all others.
 pub fn words(path: &str) -> Option<&'static [&'static str]> {
     let segments: Vec<&str> = path.split('.').collect();
     match segments[..] {
         ["kaslr", "status"] => Some(&[RANDOMIZED, DISABLED]),
         ["machine", "kind"] => Some(&["host", "guest"]),
+        ["kernel", "lockdown"] => Some(LOCKDOWN),
         // An option of the kernel's configuration may have any name.
         [first, _, "backend"] if !SECTIONS.contains(&first) => {
             Some(&["kprobe", "tracepoint", "lsm"])

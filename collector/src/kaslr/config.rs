@@ -1,6 +1,6 @@
 //! The kernel's build configuration.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
 use thiserror::Error;
@@ -32,7 +32,11 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// The options of a kernel's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KernelConfig(HashMap<String, String>);
+pub struct KernelConfig {
+    set: HashMap<String, String>,
+    /// Options that the configuration lists as not set.
+    unset: HashSet<String>,
+}
 
 impl KernelConfig {
     /// Parse a text such as `/boot/config-…`: `CONFIG_X=y`, `CONFIG_X="text"`, `# CONFIG_X is not set`.
@@ -42,12 +46,17 @@ impl KernelConfig {
             name.starts_with("CONFIG_")
                 .then(|| (name.to_owned(), value.trim_matches('"').to_owned()))
         };
-        let options: HashMap<_, _> = text.lines().filter_map(line).collect();
-        if options.is_empty() {
-            Err(ConfigError::Empty)
-        } else {
-            Ok(Self(options))
+        let set: HashMap<_, _> = text.lines().filter_map(line).collect();
+        if set.is_empty() {
+            return Err(ConfigError::Empty);
         }
+        let unset = |line: &str| {
+            let name = line.trim_end().strip_prefix("# ")?;
+            let name = name.strip_suffix(" is not set")?;
+            name.starts_with("CONFIG_").then(|| name.to_owned())
+        };
+        let unset = text.lines().filter_map(unset).collect();
+        Ok(Self { set, unset })
     }
 
     /// Parse the content of `/proc/config.gz`.
@@ -65,7 +74,20 @@ impl KernelConfig {
 
     /// The value of an option, `None` where it is not set. `name` with its `CONFIG_`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.set.get(name).map(String::as_str)
+    }
+
+    /// The value of an option that the configuration lists, `n` where it is listed as not set. `None` where it is not listed:
+    /// there is no such option, or it depends on one that is not set. `name` with its `CONFIG_`.
+    pub fn listed(&self, name: &str) -> Option<&str> {
+        let unset = || self.unset.contains(name).then_some("n");
+        self.get(name).or_else(unset)
+    }
+
+    /// The listed option whose name is nearest to `name`, if one is near.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        let listed = self.set.keys().chain(&self.unset).map(String::as_str);
+        qed_evidence::diagnostic::nearest(name, listed)
     }
 
     /// Whether an option is built in.
@@ -112,6 +134,14 @@ mod tests {
         assert_eq!(config.number("CONFIG_NR_CPUS").unwrap(), Some(64));
         assert_eq!(config.number("CONFIG_PHYSICAL_START").unwrap(), None);
         assert_eq!(config.get("CONFIG_LSM"), Some("a,b"));
+        assert_eq!(config.listed("CONFIG_RANDOMIZE_BASE"), Some("y"));
+        assert_eq!(config.get("CONFIG_KALLSYMS_SELFTEST"), None);
+        assert_eq!(config.listed("CONFIG_KALLSYMS_SELFTEST"), Some("n"));
+        assert_eq!(config.listed("CONFIG_RANDOMISE_BASE"), None);
+        assert_eq!(
+            config.nearest("CONFIG_RANDOMISE_BASE"),
+            Some("CONFIG_RANDOMIZE_BASE")
+        );
         assert!(matches!(
             config.number("CONFIG_LSM"),
             Err(ConfigError::NotANumber { .. })

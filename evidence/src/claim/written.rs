@@ -1,137 +1,308 @@
-//! Names that a claim writes: of a function, a symbol, an enumerator, an error, a file. That something is *not* called so
-//! is true of every misspelt name. So a PASS needs names that something has which was captured or is planned, on
-//! whatever machine; and of a leaf that is always one of a few words, one of these.
+//! Words that a claim writes. That something is *not* called `confidental` is true of every misspelt word, and so is every
+//! condition that a misspelt word takes away. So a PASS needs words that are known to be possible where they are compared:
+//! some capture, the investigation, or a table holds them.
 
 use std::ops::Range;
 
-use crate::constants::errno_number;
-use crate::document::Target;
-use crate::resolve::Catalog;
-use crate::value::{Datum, Frame, Location, Value};
-use crate::walk::{Found, walk};
+use crate::diagnostic::nearest;
+use crate::resolve::{Catalog, Indexed};
+use crate::value::Value;
 
+use super::gather::Obstacle;
 use super::node::{Binary, Literal, Node, NodeKind};
+use super::possible::{Relation, Words};
 
-/// Functions that give names.
-const NAMING: &[&str] = &["name", "symbol", "symbol_name", "file", "function_name"];
-
-/// A text in an expression that nothing has.
-pub(super) struct Strange<'n> {
-    /// The text.
-    pub text: &'n str,
-    /// Where it stands.
-    pub range: &'n Range<usize>,
-    /// The leaf that it is compared with and the words which that may have, if these are few.
-    pub leaf: Option<(&'n str, &'static [&'static str])>,
+/// A text in an expression that proves nothing.
+pub(super) enum Strange {
+    /// Nothing has it.
+    Unknown(Obstacle),
+    /// The kernel of another machine has it, and this one's has not.
+    Elsewhere(Obstacle),
 }
 
-/// The first text in an expression that nothing has.
-pub(super) fn strange<'n>(root: &'n Node, catalog: &Catalog<'_>) -> Option<Strange<'n>> {
-    let mut written = Vec::new();
-    let mut words = Vec::new();
-    root.walk(&mut |node| match &node.kind {
-        NodeKind::Call(function, args) if ["on_stack", "calls"].contains(&function.name) => {
-            written.extend(args.iter().skip(1).filter_map(text));
-        }
-        NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
-            let [a, b] = sides.as_ref();
-            for (literal, other) in [(a, b), (b, a)] {
-                if let (Some((text, range)), NodeKind::Path(path)) = (text(literal), &other.kind)
-                    && let Some(known) = crate::leaves::words(path.as_str())
-                    && !known.contains(&text)
-                {
-                    let leaf = Some((path.as_str(), known));
-                    words.push(Strange { text, range, leaf });
-                }
-                if names(other) {
-                    literal.walk(&mut |node| written.extend(text(node)));
-                }
-            }
-        }
-        _ => {}
-    });
-    let unknown = written
-        .into_iter()
-        .find(|(name, _)| !is_known(name.split('+').next().unwrap_or(name), catalog));
-    words.into_iter().next().or_else(|| {
-        let (text, range) = unknown?;
-        let leaf = None;
-        Some(Strange { text, range, leaf })
-    })
-}
-
-/// A text that the claim writes.
-fn text(node: &Node) -> Option<(&str, &Range<usize>)> {
-    match &node.kind {
-        NodeKind::Literal(Literal::Text(text)) => Some((text, &node.range)),
-        _ => None,
-    }
-}
-
-/// Whether a name comes out of this, or may.
-fn names(node: &Node) -> bool {
-    let mut found = false;
-    node.walk(&mut |node| {
-        if let NodeKind::Call(function, _) = &node.kind {
-            found |= NAMING.contains(&function.name);
+/// The first text in an expression that proves nothing by being compared.
+pub(super) fn strange(
+    root: &Node,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Option<Strange> {
+    let mut found = None;
+    root.walk(&mut |node| {
+        if found.is_none() {
+            found = comparisons(node)
+                .iter()
+                .find_map(|comparison| comparison.strange(catalog, machine));
         }
     });
     found
 }
 
-fn is_known(name: &str, catalog: &Catalog<'_>) -> bool {
-    is_planned(name, catalog)
-        || errno_number(name).is_some()
-        || catalog.machines.iter().any(|machine| {
-            let evidence = machine.evidence;
-            let names = &evidence.names;
-            names.symbols.iter().any(|symbol| symbol.name == name)
-                || names.enums.values().any(|list| list.contains_key(name))
-                || evidence.kaslr.symbols.contains_key(name)
-                || walk(evidence, &mut |_, found| {
-                    let here = match found {
-                        Found::Datum(Datum::Value(value)) => in_value(value, name),
-                        Found::Datum(Datum::Unavailable(_)) => false,
-                        Found::Frame(frame) => in_frame(frame, name),
-                    };
-                    here.then_some(())
-                })
-                .is_some()
-        })
+/// Texts that are compared with something.
+struct Comparison<'n> {
+    written: Vec<Written<'n>>,
+    with: Vec<Words<'n>>,
 }
 
-/// Whether the investigation names a symbol or the target of a probe so.
-fn is_planned(name: &str, catalog: &Catalog<'_>) -> bool {
-    let investigation = catalog.investigation;
-    let probes = investigation.experiments.iter().flat_map(|e| &e.probes);
-    let mut targets = probes.map(|probe| match &probe.target {
-        Target::Function(target) | Target::Tracepoint(target) | Target::Lsm(target) => target,
-        Target::Address(place) => place.split_once(':').map_or(place.as_str(), |(_, s)| s),
-    });
-    targets.any(|target| target == name) || investigation.symbols.iter().any(|s| s == name)
+/// A text of the claim.
+#[derive(Clone, Copy)]
+struct Written<'n> {
+    text: &'n str,
+    range: &'n Range<usize>,
+    relation: Relation,
 }
 
-fn in_value(value: &Value, name: &str) -> bool {
-    match value {
-        Value::Errno { name: own, .. } | Value::Symbol { name: own, .. } => own == name,
-        Value::Flags { names, .. } => names.iter().any(|own| own == name),
-        Value::Enum { name: own, .. } => own.as_deref() == Some(name),
-        Value::Location { value } => in_location(value, name),
-        Value::Stack { value } | Value::CutStack { value, .. } => {
-            value.iter().any(|frame| in_frame(frame, name))
-        }
-        _ => false,
+/// Texts with what they are compared with.
+fn compare<'n>(texts: &[&'n Node], with: Option<&'n Node>, relation: Relation) -> Comparison<'n> {
+    let mut written = Vec::new();
+    for node in texts {
+        collect_texts(node, relation, &mut written);
+    }
+    let mut words = Vec::new();
+    if let Some(node) = with {
+        collect_words(node, &mut words);
+    }
+    Comparison {
+        written,
+        with: words,
     }
 }
 
-fn in_frame(frame: &Frame, name: &str) -> bool {
-    let site = frame.site.as_ref();
-    frame.symbol.as_deref() == Some(name) || site.is_some_and(|site| in_location(site, name))
+/// How a text relates to what it is to be equal to: of a sum it holds a part.
+fn equal_to(other: &Node) -> Relation {
+    match &other.kind {
+        NodeKind::Binary(Binary::Add, _) => Relation::Holds,
+        NodeKind::Conditional(parts) => match (equal_to(&parts[1]), equal_to(&parts[2])) {
+            (Relation::Is, Relation::Is) => Relation::Is,
+            _ => Relation::Holds,
+        },
+        _ => Relation::Is,
+    }
 }
 
-fn in_location(location: &Location, name: &str) -> bool {
-    let mut around = location.inlined_into.iter();
-    location.function == name
-        || location.file == name
-        || around.any(|frame| frame.function == name || frame.file == name)
+/// What a node compares.
+fn comparisons(node: &Node) -> Vec<Comparison<'_>> {
+    match &node.kind {
+        NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
+            let [a, b] = sides.as_ref();
+            vec![
+                compare(&[a], Some(b), equal_to(b)),
+                compare(&[b], Some(a), equal_to(a)),
+            ]
+        }
+        NodeKind::Call(function, args) => {
+            let relation = match function.name {
+                "contains" => Relation::Contains,
+                "starts_with" => Relation::StartsWith,
+                "ends_with" => Relation::EndsWith,
+                "on_stack" | "calls" => {
+                    let names: Vec<&Node> = args.iter().skip(1).collect();
+                    let mut comparison = compare(&names, None, Relation::Is);
+                    comparison.with.push(Words::Function);
+                    return vec![comparison];
+                }
+                _ => return Vec::new(),
+            };
+            let [text, part] = args.as_slice() else {
+                return Vec::new();
+            };
+            vec![
+                compare(&[part], Some(text), relation),
+                compare(&[text], Some(part), Relation::Holds),
+            ]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The texts that come out of a node as they are written, or as parts of what comes out.
+fn collect_texts<'n>(node: &'n Node, relation: Relation, texts: &mut Vec<Written<'n>>) {
+    let range = &node.range;
+    match &node.kind {
+        NodeKind::Literal(Literal::Text(text)) => texts.push(Written {
+            text,
+            range,
+            relation,
+        }),
+        // Bytes that are a word. Others are numbers, which may be anything.
+        NodeKind::Literal(Literal::Bytes(bytes)) => {
+            let printable = |b: &u8| b.is_ascii_graphic() || *b == b' ';
+            if let Ok(text) = std::str::from_utf8(bytes)
+                && bytes.iter().all(printable)
+                && bytes.iter().any(u8::is_ascii_alphabetic)
+            {
+                texts.push(Written {
+                    text,
+                    range,
+                    relation,
+                });
+            }
+        }
+        NodeKind::Conditional(parts) => {
+            collect_texts(&parts[1], relation, texts);
+            collect_texts(&parts[2], relation, texts);
+        }
+        NodeKind::Binary(Binary::Add, sides) => {
+            for side in sides.iter() {
+                collect_texts(side, Relation::Contains, texts);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whose words come out of a node.
+fn collect_words<'n>(node: &'n Node, words: &mut Vec<Words<'n>>) {
+    match &node.kind {
+        NodeKind::Path(path) => words.push(Words::Leaf(path.as_str())),
+        NodeKind::Conditional(parts) => {
+            collect_words(&parts[1], words);
+            collect_words(&parts[2], words);
+        }
+        NodeKind::Binary(Binary::Add, sides) => {
+            sides.iter().for_each(|side| collect_words(side, words));
+        }
+        NodeKind::Call(function, args) => words.extend(match function.name {
+            "file" => Some(Words::File),
+            "function_name" => Some(Words::Function),
+            "symbol_name" => Some(Words::Symbol),
+            "symbol" => Some(Words::SymbolWithOffset),
+            "name" => Some(Words::Name(match args.first().map(|arg| &arg.kind) {
+                Some(NodeKind::Path(path)) => Some(path.as_str()),
+                _ => None,
+            })),
+            _ => None,
+        }),
+        _ => {}
+    }
+}
+
+impl Comparison<'_> {
+    fn strange(&self, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<Strange> {
+        if self.with.is_empty() {
+            return None;
+        }
+        self.written.iter().find_map(|written| {
+            let known =
+                |words: &Words<'_>| words.know(written.text, written.relation, catalog, machine);
+            if written.text.is_empty() || self.with.iter().any(known) {
+                return None;
+            }
+            let elsewhere = self
+                .with
+                .iter()
+                .find_map(|words| elsewhere(words, written, catalog, machine));
+            Some(elsewhere.unwrap_or_else(|| self.unknown(written, catalog, machine)))
+        })
+    }
+
+    fn unknown(
+        &self,
+        written: &Written<'_>,
+        catalog: &Catalog<'_>,
+        machine: &Indexed<'_>,
+    ) -> Strange {
+        let text = written.text;
+        let mut candidates: Vec<String> = Vec::new();
+        for words in &self.with {
+            words.each(catalog, machine, &mut |word| {
+                candidates.push(word.to_owned());
+                false
+            });
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
+        let fixed = self.with.iter().find_map(|words| match words {
+            Words::Leaf(path) => Some((*path, crate::leaves::words(path)?)),
+            _ => None,
+        });
+        let (message, help) = match fixed {
+            Some((path, words)) => (
+                format!("`{path}` is never `{text}`: that it is something else proves nothing"),
+                format!("it is one of `{}`", words.join("`, `")),
+            ),
+            None => {
+                let message = format!(
+                    "nothing that was captured or is planned {} `{text}`: that it does not occur proves nothing",
+                    self.verb(written.relation)
+                );
+                let words = candidates.iter().flat_map(|text| {
+                    let parts = text.split(|c: char| c.is_whitespace() || c == ',');
+                    std::iter::once(text.as_str()).chain(parts)
+                });
+                let help = match nearest(text, words.filter(|word| !word.is_empty())) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => self.advice().into(),
+                };
+                (message, help)
+            }
+        };
+        Strange::Unknown(Obstacle {
+            message,
+            range: written.range.clone(),
+            help: Some(help),
+        })
+    }
+
+    fn verb(&self, relation: Relation) -> &'static str {
+        let names = !self
+            .with
+            .iter()
+            .any(|words| matches!(words, Words::Leaf(_)));
+        match relation {
+            Relation::Is if names => "is called",
+            Relation::Is => "holds the word",
+            Relation::Contains => "contains",
+            Relation::StartsWith => "starts with",
+            Relation::EndsWith => "ends with",
+            Relation::Holds => "is a part of",
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self.with.as_slice() {
+            [Words::Leaf("kernel.lsm"), ..] => {
+                "correct the word, or have the investigation keep `config = [\"lsm\"]`, which names the modules that this \
+                 kernel knows"
+            }
+            [Words::Leaf(_), ..] => {
+                "correct the word, or say what the text is; that it is not something else can be said of words that some \
+                 capture holds"
+            }
+            _ => {
+                "correct the name, or plan a probe or a symbol of that name, which shows that there is one"
+            }
+        }
+    }
+}
+
+/// An enumerator that only the kernels of other machines have: whatever this one calls the number, it is not that.
+fn elsewhere(
+    words: &Words<'_>,
+    written: &Written<'_>,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Option<Strange> {
+    let Words::Name(Some(path)) = words else {
+        return None;
+    };
+    let Some(Value::Enum { type_name, .. }) = machine.leaves.get(path)?.datum.value() else {
+        return None;
+    };
+    let tables = catalog
+        .machines
+        .iter()
+        .map(|other| &other.evidence.names.enums);
+    let mut names = tables
+        .filter_map(|tables| tables.get(type_name))
+        .flat_map(|list| list.keys());
+    names.any(|name| written.relation.holds(name, written.text)).then(|| {
+        Strange::Elsewhere(Obstacle {
+            message: format!(
+                "the kernel of another machine has such a name in {type_name}, and this machine's has none: that it does \
+                 not occur here proves nothing"
+            ),
+            range: written.range.clone(),
+            help: None,
+        })
+    })
 }

@@ -6,12 +6,24 @@ use sha2::{Digest, Sha256};
 
 use super::Context;
 use crate::capture::raw::Facts;
+use crate::kaslr::config::KernelConfig;
 
 fn text(result: &Result<String, String>) -> Datum {
     match result {
         Ok(text) => Value::text(text).into(),
         Err(reason) => Datum::unavailable(reason),
     }
+}
+
+/// Why an option has no value. It is not `n`: of a misspelt one that would be true on every kernel.
+fn unlisted(option: &str, config: &KernelConfig) -> String {
+    let near = config
+        .nearest(option)
+        .map(|near| format!("; the nearest one is {near}"));
+    format!(
+        "this kernel's configuration does not list {option}: there is no such option, or it depends on one that is not set{}",
+        near.unwrap_or_default()
+    )
 }
 
 /// What is known about the kernel. A command line may name a host's disks, so only that of a machine that
@@ -30,7 +42,10 @@ pub fn kernel(facts: &Facts, context: &Context<'_>, ephemeral: bool) -> Kernel {
             .map(|name| {
                 let option = format!("CONFIG_{}", name.to_uppercase());
                 let datum = match &context.config {
-                    Ok(config) => Value::text(config.get(&option).unwrap_or("n")).into(),
+                    Ok(config) => match config.listed(&option) {
+                        Some(value) => Value::text(value).into(),
+                        None => Datum::unavailable(unlisted(&option, config)),
+                    },
                     Err(reason) => Datum::unavailable(reason.clone()),
                 };
                 (name.clone(), datum)

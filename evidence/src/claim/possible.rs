@@ -1,0 +1,388 @@
+//! Words that are known to be possible in a place: those that some capture, the investigation or a table holds.
+
+use crate::constants::{constant_names, errno_names};
+use crate::document::{Evidence, Target};
+use crate::investigation::{Action, Argument};
+use crate::leaves::words;
+use crate::path::SECTIONS;
+use crate::resolve::{Catalog, Indexed};
+use crate::value::{Datum, Frame, Location, Value};
+use crate::walk::{Found, walk};
+
+/// How a text of a claim relates to what it is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relation {
+    Is,
+    Contains,
+    StartsWith,
+    EndsWith,
+    /// The text of the claim is the longer one.
+    Holds,
+}
+
+impl Relation {
+    /// Whether `word`, taken for the whole text, relates so to `text` of the claim.
+    pub fn holds(self, word: &str, text: &str) -> bool {
+        match self {
+            Relation::Is => word == text,
+            Relation::Contains => word.contains(text),
+            Relation::StartsWith => word.starts_with(text),
+            Relation::EndsWith => word.ends_with(text),
+            Relation::Holds => !word.is_empty() && text.contains(word),
+        }
+    }
+
+    /// Whether a word of a longer text, or all of it, relates so to `text` of the claim.
+    fn holds_within(self, whole: &str, text: &str) -> bool {
+        if self.holds(whole, text) {
+            return true;
+        }
+        let (left, right) = match self {
+            Relation::Is => (true, true),
+            Relation::StartsWith => (true, false),
+            Relation::EndsWith => (false, true),
+            Relation::Contains | Relation::Holds => return false,
+        };
+        let in_word = |c: char| c.is_alphanumeric() || c == '_';
+        let inner = |outside: Option<char>, inside: Option<char>| {
+            outside.is_some_and(in_word) && inside.is_some_and(in_word)
+        };
+        whole.match_indices(text).any(|(at, _)| {
+            let (before, behind) = (&whole[..at], &whole[at + text.len()..]);
+            !(left && inner(before.chars().next_back(), text.chars().next()))
+                && !(right && inner(behind.chars().next(), text.chars().next_back()))
+        })
+    }
+}
+
+/// The words of one kind of place.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Words<'n> {
+    /// Of the leaf under this path.
+    Leaf(&'n str),
+    /// Names of functions.
+    Function,
+    /// Files of the source.
+    File,
+    /// Names of symbols.
+    Symbol,
+    /// The same, with an offset behind.
+    SymbolWithOffset,
+    /// Names of the number under this path, or of any.
+    Name(Option<&'n str>),
+}
+
+impl Words<'_> {
+    /// Whether `text` is known to be possible in this place.
+    pub fn know(
+        &self,
+        text: &str,
+        relation: Relation,
+        catalog: &Catalog<'_>,
+        machine: &Indexed<'_>,
+    ) -> bool {
+        let mut texts = vec![text];
+        let mut within = false;
+        match self {
+            Words::Leaf("kernel.lsm") if relation == Relation::Is => {
+                texts = text.split(',').collect();
+                within = true;
+            }
+            Words::Leaf(path) => within = words(path).is_none() && !is_option(path),
+            Words::SymbolWithOffset => {
+                let Some(name) = symbol_of(text, relation) else {
+                    return false;
+                };
+                texts = vec![name];
+            }
+            _ => {}
+        }
+        texts.into_iter().all(|text| {
+            let mut test = |word: &str| match within {
+                true => relation.holds_within(word, text),
+                false => relation.holds(word, text),
+            };
+            self.each(catalog, machine, &mut test)
+        })
+    }
+
+    /// Calls `test` on each text that is possible here until it is content; whether it was. The likeliest come first.
+    pub fn each(
+        &self,
+        catalog: &Catalog<'_>,
+        machine: &Indexed<'_>,
+        test: &mut dyn FnMut(&str) -> bool,
+    ) -> bool {
+        match self {
+            Words::Leaf(path) => leaf(path, catalog, machine, test),
+            Words::Function => {
+                planned(catalog, test)
+                    || tables(catalog, test)
+                    || captured(catalog, &mut |found| functions(found, test))
+            }
+            Words::Symbol | Words::SymbolWithOffset => {
+                planned(catalog, test)
+                    || tables(catalog, test)
+                    || captured(catalog, &mut |found| symbols(found, test))
+            }
+            Words::File => captured(catalog, &mut |found| files(found, test)),
+            Words::Name(path) => names(*path, catalog, machine, test),
+        }
+    }
+}
+
+/// The name in a text that is compared with `symbol+0x1f`; `None` if none begins or ends so.
+fn symbol_of(text: &str, relation: Relation) -> Option<&str> {
+    match text.split_once('+') {
+        None => Some(text),
+        Some((name, offset)) => {
+            let digits = offset.strip_prefix("0x")?;
+            let hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
+            let whole = !digits.is_empty() || relation == Relation::StartsWith;
+            (hex && whole).then_some(name)
+        }
+    }
+}
+
+/// Whether a path leads to an option of the kernel's configuration.
+fn is_option(path: &str) -> bool {
+    path.starts_with("kernel.config.")
+}
+
+fn leaf(
+    path: &str,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+    test: &mut dyn FnMut(&str) -> bool,
+) -> bool {
+    if let Some(words) = words(path) {
+        return words.iter().any(|word| test(word));
+    }
+    let text = |machine: &Indexed<'_>, path: &str, test: &mut dyn FnMut(&str) -> bool| match machine
+        .leaves
+        .get(path)
+        .and_then(|leaf| leaf.datum.value())
+    {
+        Some(Value::Text { value } | Value::CutText { value, .. }) => test(value),
+        Some(Value::Bytes { value } | Value::CutBytes { value, .. }) => test(&String::from_utf8_lossy(&value.0)),
+        _ => false,
+    };
+    let mut machines = std::iter::once(machine).chain(catalog.machines);
+    if machines.any(|machine| text(machine, path, test)) {
+        return true;
+    }
+    let everywhere = |path: &str, test: &mut dyn FnMut(&str) -> bool| {
+        catalog
+            .machines
+            .iter()
+            .any(|machine| text(machine, path, test))
+    };
+    match path.split('.').next().unwrap_or_default() {
+        "kernel" if path == "kernel.lsm" => everywhere("kernel.config.lsm", test),
+        // An option that is a switch somewhere is one everywhere.
+        "kernel" if is_option(path) => {
+            let switch = ["y", "m", "n"];
+            everywhere(path, &mut |value| switch.contains(&value)) && switch.iter().any(|s| test(s))
+        }
+        "machine" if path == "machine.name" => test("host"),
+        "machine" if path == "machine.accelerator" => test("kvm") || test("tcg"),
+        first if SECTIONS.contains(&first) && first != "commands" => false,
+        _ => {
+            investigation(catalog, test)
+                || captured(catalog, &mut |found| match found {
+                    Found::Datum(Datum::Value(Value::Text { value } | Value::CutText { value, .. })) => test(value),
+                    Found::Datum(Datum::Value(Value::Bytes { value } | Value::CutBytes { value, .. })) => {
+                        test(&String::from_utf8_lossy(&value.0))
+                    }
+                    _ => false,
+                })
+                || catalog
+                    .machines
+                    .iter()
+                    .any(|machine| unwalked(machine.evidence, test))
+        }
+    }
+}
+
+/// Texts of experiments that are no values: workloads, tasks, instructions.
+fn unwalked(evidence: &Evidence, test: &mut dyn FnMut(&str) -> bool) -> bool {
+    evidence.experiments.values().any(|experiment| {
+        test(&experiment.workload)
+            || experiment
+                .call
+                .iter()
+                .flat_map(|call| &call.code)
+                .any(|one| test(&one.text))
+            || experiment.probes.values().any(|probe| {
+                let sides = [&probe.members.entry, &probe.members.exit];
+                let mut members = sides.into_iter().flat_map(|side| side.values());
+                probe
+                    .instruction
+                    .as_ref()
+                    .is_some_and(|one| test(&one.text))
+                    || members.any(|member| test(&member.structure) || test(&member.name))
+                    || probe.hits.iter().any(|hit| test(&hit.task.name))
+            })
+    })
+}
+
+/// Texts that the investigation hands to its workloads.
+fn investigation(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
+    let mut experiments = catalog.investigation.experiments.iter();
+    experiments.any(|experiment| match &experiment.workload.action {
+        Action::Syscall { name, args, .. } => {
+            test(name)
+                || args.iter().any(|arg| match arg {
+                    Argument::Text(text) => test(text),
+                    _ => false,
+                })
+        }
+        Action::Command(words) => words.iter().any(|word| test(word)),
+    })
+}
+
+/// Symbols that the investigation names, and targets of its probes.
+fn planned(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
+    let investigation = catalog.investigation;
+    let mut probes = investigation.experiments.iter().flat_map(|e| &e.probes);
+    probes.any(|probe| match &probe.target {
+        Target::Function(target) | Target::Tracepoint(target) | Target::Lsm(target) => test(target),
+        Target::Address(place) => test(place.split_once(':').map_or(place.as_str(), |(_, s)| s)),
+    }) || investigation.symbols.iter().any(|symbol| test(symbol))
+}
+
+/// Symbols of the documents' tables.
+fn tables(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
+    catalog.machines.iter().any(|machine| {
+        let evidence = machine.evidence;
+        evidence
+            .names
+            .symbols
+            .iter()
+            .any(|symbol| test(&symbol.name))
+            || evidence.kaslr.symbols.keys().any(|name| test(name))
+    })
+}
+
+/// Names of the number under `path` on this machine: those of its enumeration, or of all errors.
+fn names(
+    path: Option<&str>,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+    test: &mut dyn FnMut(&str) -> bool,
+) -> bool {
+    let errors = |test: &mut dyn FnMut(&str) -> bool| errno_names().any(test);
+    let value = path
+        .and_then(|path| machine.leaves.get(path))
+        .and_then(|leaf| leaf.datum.value());
+    match value {
+        Some(Value::Enum { type_name, .. }) => {
+            let own = machine.evidence.names.enums.get(type_name);
+            own.into_iter()
+                .flat_map(|list| list.keys())
+                .any(|name| test(name))
+                || constant_names(type_name).any(test)
+        }
+        Some(_) => errors(test) || test("OK"),
+        None => {
+            let mut tables = catalog.machines.iter();
+            errors(test)
+                || test("OK")
+                || tables.any(|machine| {
+                    let mut lists = machine.evidence.names.enums.iter();
+                    lists.any(|(type_name, list)| {
+                        list.keys().any(|name| test(name))
+                            || constant_names(type_name).any(&mut *test)
+                    })
+                })
+        }
+    }
+}
+
+/// Calls `test` on every value and frame of every machine until it is content; whether it was.
+fn captured(catalog: &Catalog<'_>, test: &mut dyn FnMut(Found<'_>) -> bool) -> bool {
+    catalog
+        .machines
+        .iter()
+        .any(|machine| walk(machine.evidence, &mut |_, found| test(found).then_some(())).is_some())
+}
+
+fn functions(found: Found<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
+    locations(found, &mut |location| {
+        let mut around = location.inlined_into.iter();
+        test(&location.function) || around.any(|outer| test(&outer.function))
+    })
+}
+
+fn files(found: Found<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
+    locations(found, &mut |location| {
+        let mut around = location.inlined_into.iter();
+        test(&location.file) || around.any(|outer| test(&outer.file))
+    })
+}
+
+/// Places in the source that a value or frame leads to.
+fn locations(found: Found<'_>, test: &mut dyn FnMut(&Location) -> bool) -> bool {
+    let mut of_frame = |frame: &Frame| frame.site.as_ref().is_some_and(&mut *test);
+    match found {
+        Found::Datum(Datum::Value(Value::Stack { value } | Value::CutStack { value, .. })) => value.iter().any(of_frame),
+        Found::Frame(frame) => of_frame(frame),
+        Found::Datum(Datum::Value(Value::Location { value })) => test(value),
+        Found::Datum(_) => false,
+    }
+}
+
+fn symbols(found: Found<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
+    let mut in_frame = |frame: &Frame| frame.symbol.as_deref().is_some_and(&mut *test);
+    match found {
+        Found::Datum(Datum::Value(Value::Symbol { name, .. })) => test(name),
+        Found::Datum(Datum::Value(Value::Stack { value } | Value::CutStack { value, .. })) => value.iter().any(in_frame),
+        Found::Frame(frame) => in_frame(frame),
+        Found::Datum(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a text is held by a longer one as a word, and not as letters inside of another word.
+    #[test]
+    fn words_of_texts() {
+        for (relation, whole, text, wanted) in [
+            (Relation::Is, "lockdown,capability", "capability", true),
+            (Relation::Is, "lockdown,capability", "capabilit", false),
+            (
+                Relation::Is,
+                "lockdown,capability",
+                "lockdown,capability",
+                true,
+            ),
+            (Relation::Is, "hello\nworld\n", "hello\n", true),
+            (Relation::StartsWith, "the do_mkdirat", "do_mk", true),
+            (Relation::StartsWith, "the do_mkdirat", "mkdirat", false),
+            (Relation::EndsWith, "net/socket.c: x", "socket.c", true),
+            (Relation::EndsWith, "net/socket.c: x", "ock", false),
+            (Relation::Contains, "net/socket.c", "ocke", true),
+            (Relation::Holds, "abc", "xabcx", true),
+            (Relation::Holds, "abc", "ab", false),
+        ] {
+            assert_eq!(
+                relation.holds_within(whole, text),
+                wanted,
+                "{relation:?} {whole:?} {text:?}"
+            );
+        }
+    }
+
+    /// Check what of a symbol with an offset is its name.
+    #[test]
+    fn symbols_with_offsets() {
+        assert_eq!(symbol_of("f+0x1f", Relation::Is), Some("f"));
+        assert_eq!(symbol_of("f", Relation::Is), Some("f"));
+        assert_eq!(symbol_of("f+1f", Relation::Is), None);
+        assert_eq!(symbol_of("f+0x", Relation::Is), None);
+        assert_eq!(symbol_of("f+0x", Relation::StartsWith), Some("f"));
+        assert_eq!(symbol_of("f+0xy", Relation::Is), None);
+    }
+}
