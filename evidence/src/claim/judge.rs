@@ -1,6 +1,5 @@
 //! Verdicts: what a claim comes to on one machine, and the negative control that a PASS has to survive.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -10,11 +9,12 @@ use crate::resolve::{Catalog, Indexed};
 use crate::value::{Datum, Value};
 
 use super::Claim;
+use super::control::Controlled;
 use super::eval::{Failure, Located, evaluate};
 use super::expression::Expression;
 use super::gather::{Gathered, Obstacle, Replaced, gather};
-use super::mutants::{Hints, mutants};
-use super::node::{Node, NodeKind};
+use super::operands::operands;
+use super::parts::Part;
 use super::typed::Typed;
 use super::written::{Strange, strange};
 
@@ -148,11 +148,13 @@ pub fn judge_replacing(
     if let (Some(when), Some(condition)) = (&claim.when, &decided.condition) {
         judgement.when_operands = operands(when, condition);
     }
+    if matches!(decided.stage, Stage::Body(Ok(true))) {
+        court.ask_for_names(&mut judgement);
+        court.cross_examine(&decided.body, &mut judgement);
+        court.cross_examine_parts(&decided, &mut judgement);
+    }
     match decided.stage {
-        Stage::Body(Ok(true)) => {
-            court.cross_examine(&decided.body, &mut judgement);
-            court.ask_for_names(&mut judgement);
-        }
+        Stage::Body(Ok(true)) => {}
         Stage::Body(Ok(false)) => {}
         Stage::Condition(Ok(_)) => {
             let when = claim.when.as_ref().map_or("", Expression::text);
@@ -166,17 +168,17 @@ pub fn judge_replacing(
 }
 
 /// One claim on one machine, some of whose leaves may be replaced.
-struct Court<'a> {
-    claim: &'a Claim,
+pub(super) struct Court<'a> {
+    pub claim: &'a Claim,
     catalog: &'a Catalog<'a>,
-    machine: &'a Indexed<'a>,
+    pub machine: &'a Indexed<'a>,
     replaced: Replaced<'a>,
 }
 
 /// What a claim comes to before its control.
-struct Decided {
-    condition: Option<Gathered>,
-    body: Gathered,
+struct Decided<'a> {
+    condition: Option<Gathered<'a>>,
+    body: Gathered<'a>,
     stage: Stage,
 }
 
@@ -188,7 +190,7 @@ enum Stage {
     Body(Result<bool, Stopped>),
 }
 
-impl Decided {
+impl Decided<'_> {
     fn verdict(&self) -> Verdict {
         match &self.stage {
             Stage::Condition(Ok(_)) => Verdict::NotApplicable,
@@ -201,7 +203,7 @@ impl Decided {
 
 impl Court<'_> {
     /// Decides, with further leaves replaced by values of the control.
-    fn decide(&self, control: &[(&str, &Datum)]) -> Decided {
+    fn decide(&self, control: &[(&str, &Datum)]) -> Decided<'_> {
         let gathered = |expression| {
             let replaced = (self.replaced, control);
             gather(expression, self.catalog, self.machine, replaced)
@@ -228,7 +230,7 @@ impl Court<'_> {
     }
 
     /// Whether these very values make the claim FAIL, its condition included: decided as the claim itself was.
-    fn fails_with(&self, values: &[(&str, &Value)]) -> bool {
+    pub(super) fn fails_with(&self, values: &[(&str, &Value)]) -> bool {
         let data: Vec<(&str, Datum)> = values
             .iter()
             .map(|(path, value)| (*path, Datum::Value((*value).clone())))
@@ -238,49 +240,72 @@ impl Court<'_> {
         self.decide(&replaced).verdict() == Verdict::Fail
     }
 
-    /// A claim that passes names only what there is; so does the condition under which it does, or does not apply.
+    /// A claim that passes writes only words that there are; so does the condition under which it does, or does not apply.
     fn ask_for_names(&self, judgement: &mut Judgement) {
         let body = match judgement.verdict {
             Verdict::Pass => Some(&self.claim.expression),
             Verdict::NotApplicable => None,
             _ => return,
         };
-        let mut written = body.into_iter().chain(&self.claim.when);
-        let found = written.find_map(|expression| {
-            let strange = strange(&expression.root, self.catalog)?;
-            Some((expression, strange))
+        let conditions = self
+            .claim
+            .when
+            .iter()
+            .map(|when| (when, "in the condition: "));
+        let mut written = body.into_iter().map(|body| (body, "")).chain(conditions);
+        let found = written.find_map(|(expression, place)| {
+            let strange = strange(&expression.root, self.catalog, self.machine)?;
+            Some((expression, place, strange))
         });
-        let Some((expression, Strange { text, range, leaf })) = found else {
+        let Some((expression, place, strange)) = found else {
             return;
         };
-        let (message, help) = match leaf {
-            Some((leaf, words)) => (
-                format!("`{leaf}` is never `{text}`: that it is something else proves nothing"),
-                format!("it is one of `{}`", words.join("`, `")),
-            ),
-            None => (
-                format!(
-                    "nothing that was captured or is planned is called `{text}`: that it does not occur proves nothing"
+        let stopped = match strange {
+            Strange::Unknown(obstacle) => error(expression, &obstacle),
+            Strange::Elsewhere(obstacle) => Stopped {
+                verdict: Verdict::Unverified,
+                reason: format!(
+                    "`{}`: {}",
+                    &expression.text()[obstacle.range],
+                    obstacle.message
                 ),
-                "correct the name, or plan a probe or a symbol of that name, which shows that there is one".into(),
-            ),
+                diagnostic: None,
+            },
         };
-        let obstacle = Obstacle {
-            message,
-            range: range.clone(),
-            help: Some(help),
-        };
-        judgement.verdict = Verdict::Error;
+        judgement.verdict = stopped.verdict;
         judgement.control = None;
-        let place = match body {
-            Some(body) if std::ptr::eq(body, expression) => "",
-            _ => "in the condition: ",
+        stop(judgement, stopped, place);
+    }
+
+    /// Each part of a claim that passes, and its condition with each of its parts, comes out otherwise on other values.
+    fn cross_examine_parts(&self, decided: &Decided<'_>, judgement: &mut Judgement) {
+        if judgement.control.is_none() {
+            return;
+        }
+        let condition = self.claim.when.as_ref().zip(decided.condition.as_ref());
+        let idle = |expression, gathered, whole| {
+            let part = self.idle_part(expression, gathered, whole)?;
+            Some((expression, part))
         };
-        stop(judgement, error(expression, &obstacle), place);
+        let body = idle(&self.claim.expression, &decided.body, false);
+        let found = match body {
+            Some((expression, part)) => Some((expression, part, "")),
+            None => condition
+                .and_then(|(when, gathered)| idle(when, gathered, true))
+                .map(|(when, part)| (when, part, "in the condition: ")),
+        };
+        if let Some((expression, part, place)) = found {
+            judgement.verdict = Verdict::Error;
+            judgement.control = None;
+            stop(judgement, error(expression, &cannot_turn(part)), place);
+        }
     }
 
     /// A claim that is true passes if it fails on other values.
-    fn cross_examine(&self, body: &Gathered, judgement: &mut Judgement) {
+    fn cross_examine(&self, body: &Gathered<'_>, judgement: &mut Judgement) {
+        if judgement.verdict != Verdict::Pass {
+            return;
+        }
         let Controlled {
             control,
             idle,
@@ -317,6 +342,24 @@ impl Court<'_> {
     }
 }
 
+/// A part that says nothing.
+fn cannot_turn(part: Part<'_>) -> Obstacle {
+    let (now, never) = if part.truth {
+        ("true", "false")
+    } else {
+        ("false", "true")
+    };
+    Obstacle {
+        message: format!(
+            "this part cannot be {never}: whatever other values the evidence had, it would be {now}"
+        ),
+        range: part.node.range.clone(),
+        help: Some(
+            "take it out, or say something there that a measurement could contradict".into(),
+        ),
+    }
+}
+
 fn stop(judgement: &mut Judgement, stopped: Stopped, prefix: &str) {
     judgement.reason = Some(format!("{prefix}{}", stopped.reason));
     judgement.diagnostic = stopped.diagnostic;
@@ -324,7 +367,7 @@ fn stop(judgement: &mut Judgement, stopped: Stopped, prefix: &str) {
 
 /// Whether the expression is true, given what was gathered. Everything it reads has to be there.
 #[allow(clippy::result_large_err, reason = "made at most once per judgement")]
-fn truth(expression: &Expression, gathered: &Gathered) -> Result<bool, Stopped> {
+fn truth(expression: &Expression, gathered: &Gathered<'_>) -> Result<bool, Stopped> {
     if let Some(obstacle) = gathered.broken.first() {
         return Err(error(expression, obstacle));
     }
@@ -363,7 +406,7 @@ fn truth(expression: &Expression, gathered: &Gathered) -> Result<bool, Stopped> 
 }
 
 /// All that is missing, each thing once and each reason once.
-fn missing(gathered: &Gathered) -> String {
+fn missing(gathered: &Gathered<'_>) -> String {
     let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
     for (read, obstacle) in &gathered.missing {
         let path = format!("`{}`", read.path);
@@ -418,247 +461,4 @@ fn error(expression: &Expression, obstacle: &Obstacle) -> Stopped {
         reason: format!("`{place}`: {}", obstacle.message),
         diagnostic: Some(diagnostic),
     }
-}
-
-/// Every part of the expression that comes from the evidence, with what was found.
-fn operands(expression: &Expression, gathered: &Gathered) -> Vec<Operand> {
-    let bindings = gathered.bindings();
-    let mut operands: Vec<Operand> = Vec::new();
-    let mut calls: Vec<Range<usize>> = Vec::new();
-    expression.root.walk(&mut |node: &Node| {
-        if calls
-            .iter()
-            .any(|call| call.start <= node.range.start && node.range.end <= call.end)
-        {
-            return; // The name of a probe inside of a call that was listed.
-        }
-        let (value, missing) = match &node.kind {
-            NodeKind::Path(path) => (gathered.values.get(path.as_str()).cloned(), Vec::new()),
-            NodeKind::Call(function, args)
-                if !super::eval::call_reads(function, args).is_empty() =>
-            {
-                calls.push(node.range.clone());
-                let outcome = evaluate(node, &bindings);
-                match outcome {
-                    Ok(typed) => (shown(&typed), Vec::new()),
-                    Err(located) => (None, vec![describe(located.failure)]),
-                }
-            }
-            _ => return,
-        };
-        let mut reasons: Vec<String> = gathered
-            .missing
-            .iter()
-            .map(|(_, obstacle)| obstacle)
-            .chain(&gathered.broken)
-            .filter(|obstacle| obstacle.range == node.range)
-            .map(|obstacle| obstacle.message.clone())
-            .collect();
-        if reasons.is_empty() && value.is_none() {
-            reasons = missing;
-            // The same path was complained about where it stands first.
-            if let NodeKind::Path(path) = &node.kind {
-                let first = gathered
-                    .missing
-                    .iter()
-                    .find(|(read, _)| read.path == path.as_str());
-                reasons.extend(first.map(|(_, obstacle)| obstacle.message.clone()));
-            }
-        }
-        let missing = (!reasons.is_empty()).then(|| reasons.join("; "));
-        operands.push(Operand {
-            range: node.range.clone(),
-            text: expression.text()[node.range.clone()].to_owned(),
-            value: if missing.is_some() { None } else { value },
-            missing,
-        });
-    });
-    operands
-}
-
-fn describe(failure: Failure) -> String {
-    match failure {
-        Failure::Kinds { message, .. } | Failure::Value(message) | Failure::Missing(message) => {
-            message
-        }
-    }
-}
-
-/// The result of a call as a value of the evidence, for display.
-fn shown(typed: &Typed) -> Option<Value> {
-    match typed {
-        Typed::Bool(value) => Some(Value::Bool { value: *value }),
-        Typed::Number(number) => Some(Value::Int {
-            value: crate::value::Integer::new(number.value)?,
-            type_name: None,
-        }),
-        Typed::Text(text) => Some(Value::text(text)),
-        _ => None,
-    }
-}
-
-/// Other values that each leaf of the claim, its condition's included, could have had on this machine: for mutation
-/// tests. Nothing where a leaf is missing.
-pub fn mutants_of(
-    claim: &Claim,
-    catalog: &Catalog<'_>,
-    machine: &Indexed<'_>,
-) -> Vec<(String, Vec<Value>)> {
-    let mut all: Vec<(String, Vec<Value>)> = Vec::new();
-    for expression in claim.when.iter().chain([&claim.expression]) {
-        let gathered = gather(expression, catalog, machine, (&[], &[]));
-        let hints = Hints::new(
-            expression,
-            gathered.constants(),
-            gathered.values.values(),
-            machine,
-        );
-        for (path, value) in &gathered.values {
-            let more: Vec<Value> = mutants(path, value, &hints).collect();
-            match all.iter_mut().find(|(known, _)| known == path) {
-                Some((_, list)) => list.extend(more),
-                None => all.push((path.clone(), more)),
-            }
-        }
-    }
-    all
-}
-
-/// What the negative control found.
-struct Controlled {
-    control: Option<Control>,
-    /// Values that did not matter alone.
-    idle: Vec<String>,
-    /// Whether any values made the expression false, with or without the condition.
-    seen_false: bool,
-}
-
-impl Court<'_> {
-    /// Changes what the expression reads until the claim is false: first each value alone, then all of them.
-    fn control(&self, body: &Gathered) -> Controlled {
-        let expression = &self.claim.expression;
-        let hints = Hints::new(
-            expression,
-            body.constants(),
-            body.values.values(),
-            self.machine,
-        );
-        let mut bindings = body.bindings();
-        let mut found = Controlled {
-            control: None,
-            idle: Vec::new(),
-            seen_false: false,
-        };
-        let mut all: Vec<Vec<&str>> = Vec::new();
-        for read in expression.reads() {
-            let Some((key, value)) = body.values.get_key_value(&read.path) else {
-                continue;
-            };
-            if all.iter().any(|seen| seen.contains(&key.as_str())) {
-                continue;
-            }
-            let keys = self.same_leaf(key, body);
-            let original = Typed::of_leaf(key, value);
-            // Most often the first of them does it, and the others are never made.
-            let mut killers = mutants(key, value, &hints).filter(|mutant| {
-                for key in &keys {
-                    bindings.typed.insert(key, Typed::of_leaf(key, mutant));
-                }
-                is_false(evaluate(&expression.root, &bindings))
-            });
-            // One control of the whole decision is enough; of the other values, whether they matter.
-            let killer = match found.control {
-                Some(_) => killers.next(),
-                None => killers.find(|mutant| {
-                    found.seen_false = true;
-                    let changed: Vec<_> = keys.iter().map(|key| (*key, mutant)).collect();
-                    self.fails_with(&changed)
-                }),
-            };
-            match killer {
-                Some(mutant) => {
-                    found.control.get_or_insert_with(|| Control {
-                        path: key.clone(),
-                        was: value.to_string(),
-                        became: mutant.to_string(),
-                        verdict: Verdict::Fail,
-                    });
-                }
-                None => found.idle.push(key.clone()),
-            }
-            for key in &keys {
-                bindings.typed.insert(key, original.clone());
-            }
-            all.push(keys);
-        }
-        if found.control.is_none() {
-            let lists = all.into_iter().filter_map(|keys| {
-                let key = *keys.first()?;
-                let list = mutants(key, body.values.get(key)?, &hints).collect();
-                Some((keys, list))
-            });
-            self.together(body, &lists.collect::<Vec<_>>(), &mut found);
-        }
-        found
-    }
-
-    /// The paths that the claim reads and that lead to the same value as this one: of a probe that fired once, each value
-    /// has two, with `hit1` and without.
-    fn same_leaf<'g>(&self, key: &'g str, body: &'g Gathered) -> Vec<&'g str> {
-        let short = |path: &'g str| match path.split_once(".hit1.") {
-            Some((probe, rest)) => {
-                let short = format!("{probe}.{rest}");
-                match self.machine.leaves.contains(&short) {
-                    true => Cow::Owned(short),
-                    false => Cow::Borrowed(path),
-                }
-            }
-            None => Cow::Borrowed(path),
-        };
-        let wanted = short(key);
-        let read = body.values.keys().map(String::as_str);
-        read.filter(|path| short(path) == wanted).collect()
-    }
-
-    /// All values changed at once, for claims such as `a || b` where both hold.
-    fn together(&self, body: &Gathered, all: &[(Vec<&str>, Vec<Value>)], found: &mut Controlled) {
-        let mut bindings = body.bindings();
-        let rounds = all
-            .iter()
-            .map(|(_, list)| list.len())
-            .max()
-            .unwrap_or_default();
-        for round in 0..rounds {
-            let changed: Vec<(&str, &Value)> = all
-                .iter()
-                .filter(|(_, list)| !list.is_empty())
-                .flat_map(|(keys, list)| {
-                    let mutant = &list[round % list.len()];
-                    keys.iter().map(move |key| (*key, mutant))
-                })
-                .collect();
-            for (key, mutant) in &changed {
-                bindings.typed.insert(key, Typed::of_leaf(key, mutant));
-            }
-            if !is_false(evaluate(&self.claim.expression.root, &bindings)) {
-                continue;
-            }
-            found.seen_false = true;
-            if self.fails_with(&changed) {
-                let join = |texts: Vec<String>| texts.join(", ");
-                let was = |key: &str| body.values.get(key).map(ToString::to_string);
-                found.control = Some(Control {
-                    path: join(changed.iter().map(|(key, _)| (*key).to_owned()).collect()),
-                    was: join(changed.iter().filter_map(|(key, _)| was(key)).collect()),
-                    became: join(changed.iter().map(|(_, value)| value.to_string()).collect()),
-                    verdict: Verdict::Fail,
-                });
-                return;
-            }
-        }
-    }
-}
-
-fn is_false(outcome: Result<Typed, Located>) -> bool {
-    matches!(outcome, Ok(Typed::Bool(false)))
 }

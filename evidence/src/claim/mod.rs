@@ -16,6 +16,7 @@
 
 mod compute;
 mod constants;
+mod control;
 mod convert;
 mod cut;
 mod eval;
@@ -24,9 +25,14 @@ mod expression;
 mod functions;
 mod gather;
 mod judge;
+mod lex;
 mod mutants;
 mod node;
+mod operands;
+mod parts;
 mod place;
+mod possible;
+mod returned;
 mod silence;
 mod typed;
 mod written;
@@ -37,11 +43,12 @@ mod tests;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::resolve::Catalog;
 
+pub use control::mutants_of;
 pub use export::export;
 pub use expression::{Expression, MAX_BYTES, ReadPath};
 pub use functions::{Argument, FUNCTIONS, Function, help};
 pub use gather::Replaced;
-pub use judge::{Control, Judgement, Operand, Verdict, judge, judge_replacing, mutants_of};
+pub use judge::{Control, Judgement, Operand, Verdict, judge, judge_replacing};
 pub use place::Place;
 
 /// A claim of a chapter.

@@ -5,3 +5,4 @@ mod guards;
 mod holes;
 mod hostile;
 mod verdicts;
+mod words;

@@ -42,7 +42,7 @@ fn functions() {
         ),
         (
             "address(create.sock_alloc.exit.huge) == 0xffffffffffffffffu",
-            "address(create.sock_alloc.exit.huge) == 0u",
+            "address(create.sock_alloc.exit.huge) == 0xfffffffffffffffeu",
         ),
         (
             "errno(exhausted.get_fd.return) == EMFILE",
@@ -316,7 +316,7 @@ fn conditions() {
 /// Check that a judgement shows every operand with its bytes and its value, and the control that it survived.
 #[test]
 fn operands_are_shown() {
-    let text = "create.sock_alloc.return == 0xffff888004aa1000u && 'é' != create.sock_alloc.exit.name && never(exhausted.fd_install)";
+    let text = "create.sock_alloc.return == 0xffff888004aa1000u && 'TCP' == create.sock_alloc.exit.name && never(exhausted.fd_install)";
     let judgement = judge_on(text, &evidence());
     let shown: Vec<(String, String)> = judgement
         .operands
@@ -347,6 +347,13 @@ fn operands_are_shown() {
 fn idle_values() {
     let judgement = judge_on(
         "create.outcome.returned == 3 && create.sock_alloc.exit.size == create.sock_alloc.exit.size",
+        &evidence(),
+    );
+    assert_eq!(judgement.verdict, Verdict::Error);
+    assert_eq!(judgement.idle, ["create.sock_alloc.exit.size"]);
+    assert!(judgement.reason.unwrap().contains("cannot be false"));
+    let judgement = judge_on(
+        "create.outcome.returned == 3 || create.sock_alloc.exit.size == 1",
         &evidence(),
     );
     assert_eq!(judgement.verdict, Verdict::Pass);

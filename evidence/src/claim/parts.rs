@@ -1,0 +1,137 @@
+//! The parts of an expression that its truth rests on: what `&&`, `||`, `!` and `?:` join. Each has to be able to come out
+//! otherwise; one that cannot says nothing, and only looks as if it did.
+
+use super::node::{Binary, Literal, Node, NodeKind, Unary};
+
+/// A part and what it is now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'n> {
+    pub node: &'n Node,
+    /// What it is, and contributes: a part of a negation is false.
+    pub truth: bool,
+}
+
+/// The parts below `root` that make it what it is, without itself. `value` says whether a node is true or false; `None` of one
+/// that is neither.
+pub(super) fn parts<'n>(root: &'n Node, value: &dyn Fn(&Node) -> Option<bool>) -> Vec<Part<'n>> {
+    let mut parts = Vec::new();
+    if let Some(truth) = value(root) {
+        collect(root, truth, value, &mut parts);
+        // The outermost one, of whatever kind, is the whole.
+        let mut seen = vec![root.range.clone()];
+        parts.retain(|part| {
+            let new = !seen.contains(&part.node.range);
+            seen.push(part.node.range.clone());
+            new
+        });
+    }
+    parts
+}
+
+fn collect<'n>(
+    node: &'n Node,
+    wanted: bool,
+    value: &dyn Fn(&Node) -> Option<bool>,
+    parts: &mut Vec<Part<'n>>,
+) {
+    // A side of `||` that is false does not make it true.
+    if value(node) != Some(wanted) {
+        return;
+    }
+    let part = Part {
+        node,
+        truth: wanted,
+    };
+    match &node.kind {
+        NodeKind::Unary(Unary::Not, operand) => collect(operand, !wanted, value, parts),
+        NodeKind::Binary(operator @ (Binary::And | Binary::Or), sides) => {
+            // All sides of a true `&&` and of a false `||` count; else the whole does, and each side that makes it so.
+            if (*operator == Binary::And) != wanted {
+                parts.push(part);
+            }
+            for side in sides.iter() {
+                collect(side, wanted, value, parts);
+            }
+        }
+        NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
+            parts.push(part);
+            for side in sides.iter().filter(|side| joins(side)) {
+                if let Some(truth) = value(side) {
+                    collect(side, truth, value, parts);
+                }
+            }
+        }
+        NodeKind::Conditional(branches) => {
+            let [condition, yes, no] = branches.as_ref();
+            parts.push(part);
+            if let Some(truth) = value(condition) {
+                parts.push(Part {
+                    node: condition,
+                    truth,
+                });
+                collect(condition, truth, value, parts);
+                // Which of them it is can be all that it says: `c ? x == 1 : true`.
+                let branch = if truth { yes } else { no };
+                if !matches!(branch.kind, NodeKind::Literal(Literal::Bool(_))) {
+                    collect(branch, wanted, value, parts);
+                }
+            }
+        }
+        _ => parts.push(part),
+    }
+}
+
+/// Whether a side of a comparison is itself made of parts.
+fn joins(node: &Node) -> bool {
+    use Binary::{Add, Divide, Multiply, Remainder, Subtract};
+    match &node.kind {
+        NodeKind::Unary(Unary::Not, _) => true,
+        NodeKind::Binary(operator, _) => {
+            !matches!(operator, Add | Subtract | Multiply | Divide | Remainder)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claim::Expression;
+    use crate::testing::place;
+
+    /// Check that each part that counts is found once, and none that does not. Here a part is true if it reads `t.…`.
+    #[test]
+    fn what_counts() {
+        fn truth(text: &str, node: &Node) -> Option<bool> {
+            Some(match &node.kind {
+                NodeKind::Unary(_, operand) => !truth(text, operand)?,
+                NodeKind::Binary(Binary::And, sides) => {
+                    truth(text, &sides[0])? && truth(text, &sides[1])?
+                }
+                NodeKind::Binary(Binary::Or, sides) => {
+                    truth(text, &sides[0])? || truth(text, &sides[1])?
+                }
+                NodeKind::Conditional(all) if truth(text, &all[0])? => truth(text, &all[1])?,
+                NodeKind::Conditional(all) => truth(text, &all[2])?,
+                NodeKind::Literal(Literal::Bool(value)) => *value,
+                _ => text[node.range.clone()].starts_with("t."),
+            })
+        }
+        for (text, wanted) in [
+            ("t.a", ""),
+            ("t.a && t.b", "t.a | t.b"),
+            ("t.a && (t.b || f.c)", "t.a | t.b || f.c | t.b"),
+            ("!(f.a || f.b) && t.c", "f.a | f.b | t.c"),
+            ("!(f.a && t.b) && t.c", "f.a && t.b | f.a | t.c"),
+            ("t.a || true", "t.a | true"),
+            ("t.a ? t.b : t.c", "t.a | t.b"),
+            ("f.a ? f.b : true", "f.a"),
+            ("f.a && t.b", "f.a"),
+        ] {
+            let expression = Expression::parse(text, place(text)).unwrap();
+            let found = parts(&expression.root, &|node| truth(text, node));
+            let found: Vec<&str> = found.iter().map(|p| &text[p.node.range.clone()]).collect();
+            assert_eq!(found.join(" | "), wanted, "{text}");
+        }
+    }
+}
