@@ -5,6 +5,8 @@
 //! implementation of CEL says that shares no code with ours (`second_opinion/judge.py`). Needs the evidence that
 //! `make book` captures, and what `make test-tools` installs.
 
+#[path = "mutants/rewritten.rs"]
+mod rewritten;
 #[path = "second_opinion/mod.rs"]
 mod second_opinion;
 
@@ -38,6 +40,8 @@ struct Tally {
     removed: usize,
     corrupted: usize,
     lost: usize,
+    /// Claims with something added, with a part turned round, and with a word misspelt.
+    rewritten: usize,
     problems: Vec<String>,
 }
 
@@ -323,6 +327,7 @@ fn every_claim_of_the_book() {
         "claims that pass on no machine"
     );
     assert!(tally.judged >= 50 && tally.tried > 1000, "{tally:?}");
+    assert!(tally.rewritten > 1000, "{tally:?}");
 }
 
 fn on_machine(
@@ -360,8 +365,34 @@ fn on_machine(
         mutate(&attack, &mut tally, &mut opinion);
         remove(&attack, &mut tally);
         lose(&attack, &mut tally);
+        rewrite(&attack, &mut tally);
     }
     tally
+}
+
+/// A claim to which something was added that says nothing, of which a part was turned round, or a word of which was
+/// misspelt, does not pass.
+fn rewrite(attack: &Attack<'_>, tally: &mut Tally) {
+    let claim = &attack.judged.claim;
+    let written = std::iter::once(&claim.expression).chain(&claim.when);
+    for (number, written) in written.enumerate() {
+        for text in rewritten::all(written.text()) {
+            tally.rewritten += 1;
+            let (body, when) = match number {
+                0 => (text.as_str(), claim.when.as_ref().map(|when| when.text())),
+                _ => (claim.expression.text(), Some(text.as_str())),
+            };
+            let Some(verdict) = rewritten::judge(body, when, attack.catalog, attack.machine) else {
+                continue;
+            };
+            if verdict == Verdict::Pass {
+                let what = if number == 0 { "" } else { "when " };
+                tally
+                    .problems
+                    .push(format!("{} passes as {what}{text}", attack.here()));
+            }
+        }
+    }
 }
 
 /// Every value of the claim with its mutants.
@@ -513,6 +544,7 @@ impl Tally {
         self.removed += other.removed;
         self.corrupted += other.corrupted;
         self.lost += other.lost;
+        self.rewritten += other.rewritten;
         self.problems.extend(other.problems);
         for (verdict, count) in other.skipped {
             *self.skipped.entry(verdict).or_default() += count;
@@ -542,6 +574,7 @@ impl Tally {
             self.skipped.values().sum::<usize>(),
             list(&self.skipped)
         );
+        println!("  {} claims rewritten: refused, or no PASS", self.rewritten);
         println!(
             "  {} values removed: UNVERIFIED; {} corrupted: ERROR or refused; {} experiments lost an event: ERROR",
             self.removed, self.corrupted, self.lost

@@ -5,13 +5,15 @@ anew, from their descriptions. The mutation test (mutants.rs) sends claims with 
 
 Standard input: JSON documents, one per line. First the tables of a machine, then its claims:
 
-    {"names": {"symbols": [{"address", "size", "name"}, ...], "enums": {TYPE: {NAME: NUMBER}}}}
+    {"names": {"symbols": [{"address", "size", "name"}, ...], "enums": {TYPE: {NAME: NUMBER}},
+               "integers": {TYPE: {"size", "signed"}}}}
     {"expression", "when", "leaves": {PATH: VALUE}, "constants": {NAME: {"value"}}, "trials": [{PATH: VALUE}, ...]}
 
 Standard output: for each claim a line with one answer per trial: true, false, null (the condition is false), or the
 reason why there is no answer.
 """
 
+import errno
 import json
 import operator
 import re
@@ -40,6 +42,34 @@ def leafy(base):
 
 LeafInt = leafy(IntType)
 LeafUint = leafy(UintType)
+
+
+class LeafError(UintType):
+    """An error in the place of a pointer or an unsigned number: one of the last 4095 values."""
+
+    def __new__(cls, value, leaf, bits):
+        made = super().__new__(cls, value)
+        made.leaf = leaf
+        made.number = (1 << bits) - value
+        return made
+
+
+class Name(StringType):
+    """What a number is called. It can have several names."""
+
+    def __new__(cls, name, names):
+        made = super().__new__(cls, name)
+        made.names = set(names) | {name}
+        return made
+
+
+# Names that the C library's table has not: the numbers inside of the kernel, and of damaged file systems.
+FURTHER = {"EFSBADCRC": errno.EBADMSG, "EFSCORRUPTED": errno.EUCLEAN}
+
+
+def errno_names(number):
+    names = {name for name in dir(errno) if name.startswith("E") and getattr(errno, name) == number}
+    return names | {name for name, known in FURTHER.items() if known == number}
 
 
 class Opaque:
@@ -110,9 +140,31 @@ def text_ends(text, part):
     raise Wrong("it was cut")
 
 
-def bind(leaf):
+def error_of(path, leaf, integers):
+    """The value as an error, if it is one by its place: addresses anywhere, numbers where they come back."""
+    number = int(leaf["value"], 16) if leaf["kind"] == "address" else int(leaf["value"])
+    segments = path.split(".")
+    back = segments[-2:-1] == ["exit"] or segments[-1] == "return" and segments[-2] not in ("args", "entry")
+    if leaf["kind"] != "address" and not back:
+        return None
+    widths = [64]
+    if leaf["kind"] == "int":
+        known = integers.get(leaf.get("type"))
+        narrow = known == {"size": 4, "signed": False} if known else leaf.get("type") == "unsigned int"
+        widths += [32] * narrow
+    for bits in widths:
+        if (1 << bits) - 4095 <= number < 1 << bits:
+            return LeafError(number, leaf, bits)
+    return None
+
+
+def bind(path, leaf, integers):
     """A value of the evidence as CEL sees it."""
     kind = leaf["kind"]
+    if kind in ("address", "int", "size", "offset", "flags"):
+        error = error_of(path, leaf, integers)
+        if error is not None:
+            return error
     if "cut" in leaf and kind in ("text", "bytes"):
         return Cut(leaf)
     if kind == "address":
@@ -137,6 +189,7 @@ class Machine:
     def __init__(self, names):
         self.symbols = [(int(s["address"], 16), s["size"], s["name"]) for s in names["symbols"]]
         self.enums = names["enums"]
+        self.integers = names.get("integers", {})
 
     def lookup(self, address):
         for start, size, name in self.symbols:
@@ -157,6 +210,11 @@ class Machine:
         elif kind == "enum" and "name" in leaf:
             if int(self.enums.get(leaf["type"], {}).get(leaf["name"], -(1 << 70))) != int(leaf["value"]):
                 raise Wrong("enumerator")
+        elif kind == "int" and leaf.get("type") in self.integers:
+            known = self.integers[leaf["type"]]
+            bits = 8 * known["size"] - known["signed"]
+            if not (-(1 << bits) if known["signed"] else 0) <= int(leaf["value"]) < 1 << bits:
+                raise Wrong("out of range")
         elif kind == "stack":
             for frame in leaf["value"]:
                 if "symbol" in frame:
@@ -230,7 +288,9 @@ def functions(machine, root):
     def calls(names, caller, callee):
         return any(name == callee and caller in names[at + 1 :] for at, name in enumerate(names))
 
-    def errno(value):
+    def error_number(value):
+        if isinstance(value, LeafError):
+            return IntType(value.number)
         if kind_of(value) == "errno":
             return IntType(abs(int(value)))
         if not -4095 <= int(value) <= 0:
@@ -238,9 +298,16 @@ def functions(machine, root):
         return IntType(-int(value))
 
     def name(value):
-        if kind_of(value) not in ("errno", "enum") or "name" not in value.leaf:
+        if isinstance(value, LeafError):
+            names = errno_names(value.number)
+            return Name(min(names), names)
+        leaf = getattr(value, "leaf", {})
+        if leaf.get("kind") not in ("errno", "enum") or "name" not in leaf:
             raise Wrong("no name")
-        return StringType(value.leaf["name"])
+        if leaf["kind"] == "errno":
+            return Name(leaf["name"], errno_names(abs(int(value))))
+        enumeration = machine.enums.get(leaf["type"], {})
+        return Name(leaf["name"], {name for name, number in enumeration.items() if int(number) == int(value)})
 
     def text(value):
         if not isinstance(value, str):
@@ -248,11 +315,15 @@ def functions(machine, root):
         return str(value)
 
     def of_texts(test):
-        def run(*values):
-            for value in values:
-                if not isinstance(value, str) and not (isinstance(value, Cut) and kind_of(value) == "text"):
+        def run(value, part):
+            for text in (value, part):
+                if not isinstance(text, str) and not (isinstance(text, Cut) and kind_of(text) == "text"):
                     raise Wrong("no text")
-            return BoolType(test(*values))
+            # What a number with several names is asked has to be true, or false, of all of them.
+            answers = {test(name, part) for name in getattr(value, "names", [value])}
+            if len(answers) != 1:
+                raise Wrong("several names")
+            return BoolType(answers.pop())
 
         return run
 
@@ -300,9 +371,9 @@ def functions(machine, root):
         "aligned": lambda a, n: BoolType(positive(a) % power_of_two(int(n)) == 0),
         "mask": mask,
         "delta": lambda a, b: IntType(int(a) - int(b)),
-        "int": lambda x: whole(int(x)),
+        "int": lambda x: whole(-x.number if isinstance(x, LeafError) else int(x)),
         "address": lambda x: UintType(positive(x)),
-        "errno": errno,
+        "errno": error_number,
         "name": name,
         "symbol": lambda a: StringType("%s+0x%x" % machine.symbol_of(a)),
         "symbol_name": lambda a: StringType(machine.symbol_of(a)[0]),
@@ -337,6 +408,14 @@ def comparison(name, test):
             if test not in (operator.eq, operator.ne):
                 raise Wrong("no order")
             return BoolType(cut_equal(a, b) == (test is operator.eq))
+        if name in ("_==_", "_!=_") and (hasattr(a, "names") or hasattr(b, "names")):
+            same = getattr(a, "names", {str(a)}) & getattr(b, "names", {str(b)})
+            return BoolType(bool(same) == (name == "_==_"))
+        errors = [isinstance(value, LeafError) for value in (a, b)]
+        if errors == [True, True] or errors == [True, False] and not isinstance(b, UintType):
+            a = IntType(-a.number)
+        if errors == [True, True] or errors == [False, True] and not isinstance(a, UintType):
+            b = IntType(-b.number)
         if isinstance(a, (IntType, UintType)) and isinstance(b, (IntType, UintType)):
             return BoolType(test(int(a), int(b)))
         return plain(a, b)
@@ -359,9 +438,19 @@ def whole(value):
     return UintType(value) if value >= 1 << 63 else IntType(value)
 
 
+# Names that no path has, for those that CEL takes for tokens even behind a dot.
+TOKENS = {"in": "in_", "true": "true_", "false": "false_", "null": "null_"}
+
+
+def without_tokens(text):
+    """The expression with such names for those of its paths, and its texts as they are."""
+    pattern = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\.\s*(in|true|false|null)\b(?!\s*\()"""
+    return re.sub(pattern, lambda match: "." + TOKENS[match[1]] if match[1] else match[0], text)
+
+
 def put(root, path, value):
     """Hangs a value into the tree of all values."""
-    segments = path.replace("#", ".#").split(".")
+    segments = [TOKENS.get(segment, segment) for segment in path.replace("#", ".#").split(".")]
     node = root
     for segment in segments[:-1]:
         node = node.setdefault(StringType(segment), MapType())
@@ -376,21 +465,21 @@ class Claim:
         self.leaves = document["leaves"]
         self.root = MapType()
         for path, leaf in self.leaves.items():
-            put(self.root, path, bind(leaf))
+            put(self.root, path, bind(path, leaf, machine.integers))
         for name, constant in document["constants"].items():
             self.root[StringType(name)] = whole(int(constant["value"]))
         environment = celpy.Environment()
         table = functions(machine, self.root)
 
         def program(text):
-            return environment.program(environment.compile(text), functions=table)
+            return environment.program(environment.compile(without_tokens(text)), functions=table)
 
         self.expression = program(document["expression"])
         self.when = program(document["when"]) if document["when"] else None
 
     def judge(self, replaced):
         for path, leaf in replaced.items():
-            put(self.root, path, bind(leaf))
+            put(self.root, path, bind(path, leaf, self.machine.integers))
         try:
             for path, leaf in self.leaves.items():
                 self.machine.sound(replaced.get(path, leaf))
@@ -401,7 +490,7 @@ class Claim:
             return "%s: %s" % (type(error).__name__, error)
         finally:
             for path in replaced:
-                put(self.root, path, bind(self.leaves[path]))
+                put(self.root, path, bind(path, self.leaves[path], self.machine.integers))
 
     def truth(self, program):
         answer = program.evaluate({str(name): value for name, value in self.root.items()})
