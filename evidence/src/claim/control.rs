@@ -47,12 +47,14 @@ fn hints<'m>(
 }
 
 /// What the negative control found.
-pub(super) struct Controlled {
+pub(super) struct Controlled<'n> {
     pub control: Option<Control>,
     /// Values that did not matter alone.
     pub idle: Vec<String>,
     /// Whether any values made the expression false, with or without the condition.
     pub seen_false: bool,
+    /// Parts that were the same whenever the whole was false.
+    pub unturned: Vec<Part<'n>>,
 }
 
 /// A measured value under all paths by which an expression reads it.
@@ -74,16 +76,18 @@ impl<'g> Leaf<'g> {
     }
 }
 
-impl Court<'_> {
+impl<'a> Court<'a> {
     /// Changes what the expression reads until the claim is false: first each value alone, then all of them.
-    pub(super) fn control(&self, body: &Gathered<'_>) -> Controlled {
-        let expression = &self.claim.expression;
+    pub(super) fn control(&self, body: &Gathered<'_>) -> Controlled<'a> {
+        let expression: &'a Expression = &self.claim.expression;
         let hints = hints(expression, body, self.machine);
         let mut bindings = body.bindings();
+        let unturned = parts(&expression.root, &|node| truth(node, &bindings));
         let mut found = Controlled {
             control: None,
             idle: Vec::new(),
             seen_false: false,
+            unturned,
         };
         let leaves = self.leaves(expression.reads(), body);
         for leaf in &leaves {
@@ -103,6 +107,8 @@ impl Court<'_> {
             };
             match killer {
                 Some(mutant) => {
+                    let same = |part: &Part<'_>| !is(part.node, &bindings, !part.truth);
+                    found.unturned.retain(same);
                     found.control.get_or_insert_with(|| Control {
                         path: key.to_owned(),
                         was: leaf.value.to_string(),
@@ -161,7 +167,7 @@ impl Court<'_> {
         leaves: &[Leaf<'g>],
         hints: &Hints<'_>,
         bindings: Bindings<'g>,
-        found: &mut Controlled,
+        found: &mut Controlled<'_>,
     ) {
         let root = &self.claim.expression.root;
         let control = all_at_once(leaves, hints, bindings, &mut |changed, bindings| {
@@ -200,27 +206,30 @@ impl Court<'_> {
         });
     }
 
-    /// The first part of an expression that comes out the same whatever the values are that it reads; with `whole`, the
-    /// expression itself may be that part.
-    pub(super) fn idle_part<'e>(
+    /// All parts of an expression, and itself.
+    pub(super) fn all_parts<'e>(
         &self,
         expression: &'e Expression,
         gathered: &Gathered<'_>,
-        whole: bool,
-    ) -> Option<Part<'e>> {
+    ) -> Vec<Part<'e>> {
+        let bindings = gathered.bindings();
         let root = &expression.root;
-        let mut bindings = gathered.bindings();
-        let value = |node: &Node| match evaluate(node, &bindings) {
-            Ok(Typed::Bool(truth)) => Some(truth),
-            _ => None,
-        };
-        let mut all = parts(root, &value);
-        if whole {
-            all.extend(value(root).map(|truth| Part { node: root, truth }));
-        }
+        let whole = truth(root, &bindings).map(|truth| Part { node: root, truth });
+        let below = parts(root, &|node| truth(node, &bindings));
+        whole.into_iter().chain(below).collect()
+    }
+
+    /// The first of these parts of an expression that comes out the same whatever the values are that it reads.
+    pub(super) fn idle_part<'e>(
+        &self,
+        expression: &Expression,
+        gathered: &Gathered<'_>,
+        all: Vec<Part<'e>>,
+    ) -> Option<Part<'e>> {
         if all.is_empty() {
             return None;
         }
+        let mut bindings = gathered.bindings();
         let hints = hints(expression, gathered, self.machine);
         all.into_iter().find(|part| {
             let leaves = self.leaves(&reads(part.node), gathered);
@@ -272,6 +281,14 @@ fn all_at_once<'l, 'g>(
                 .collect()
         })
     })
+}
+
+/// Whether a node is true or false; `None` of one that is neither.
+fn truth(node: &Node, bindings: &Bindings<'_>) -> Option<bool> {
+    match evaluate(node, bindings) {
+        Ok(Typed::Bool(truth)) => Some(truth),
+        _ => None,
+    }
 }
 
 /// Whether a node comes out as `wanted`.

@@ -150,8 +150,8 @@ pub fn judge_replacing(
     }
     if matches!(decided.stage, Stage::Body(Ok(true))) {
         court.ask_for_names(&mut judgement);
-        court.cross_examine(&decided.body, &mut judgement);
-        court.cross_examine_parts(&decided, &mut judgement);
+        let unturned = court.cross_examine(&decided.body, &mut judgement);
+        court.cross_examine_parts(&decided, unturned, &mut judgement);
     }
     match decided.stage {
         Stage::Body(Ok(true)) => {}
@@ -277,23 +277,26 @@ impl Court<'_> {
         stop(judgement, stopped, place);
     }
 
-    /// Each part of a claim that passes, and its condition with each of its parts, comes out otherwise on other values.
-    fn cross_examine_parts(&self, decided: &Decided<'_>, judgement: &mut Judgement) {
+    /// Each part of a claim that passes, and its condition with each of its parts, comes out otherwise on other values. Of the
+    /// claim's own parts, those are left that the control of the whole did not turn.
+    fn cross_examine_parts(
+        &self,
+        decided: &Decided<'_>,
+        unturned: Vec<Part<'_>>,
+        judgement: &mut Judgement,
+    ) {
         if judgement.control.is_none() {
             return;
         }
-        let condition = self.claim.when.as_ref().zip(decided.condition.as_ref());
-        let idle = |expression, gathered, whole| {
-            let part = self.idle_part(expression, gathered, whole)?;
-            Some((expression, part))
+        let body = &self.claim.expression;
+        let in_body = self.idle_part(body, &decided.body, unturned);
+        let in_condition = || {
+            let when = self.claim.when.as_ref()?;
+            let gathered = decided.condition.as_ref()?;
+            let part = self.idle_part(when, gathered, self.all_parts(when, gathered))?;
+            Some((when, part, "in the condition: "))
         };
-        let body = idle(&self.claim.expression, &decided.body, false);
-        let found = match body {
-            Some((expression, part)) => Some((expression, part, "")),
-            None => condition
-                .and_then(|(when, gathered)| idle(when, gathered, true))
-                .map(|(when, part)| (when, part, "in the condition: ")),
-        };
+        let found = in_body.map(|part| (body, part, "")).or_else(in_condition);
         if let Some((expression, part, place)) = found {
             judgement.verdict = Verdict::Error;
             judgement.control = None;
@@ -302,19 +305,20 @@ impl Court<'_> {
     }
 
     /// A claim that is true passes if it fails on other values.
-    fn cross_examine(&self, body: &Gathered<'_>, judgement: &mut Judgement) {
+    fn cross_examine(&self, body: &Gathered<'_>, judgement: &mut Judgement) -> Vec<Part<'_>> {
         if judgement.verdict != Verdict::Pass {
-            return;
+            return Vec::new();
         }
         let Controlled {
             control,
             idle,
             seen_false,
+            unturned,
         } = self.control(body);
         judgement.idle = idle;
         judgement.control = control;
         if judgement.control.is_some() {
-            return;
+            return unturned;
         }
         judgement.verdict = Verdict::Error;
         let expression = &self.claim.expression;
@@ -339,6 +343,7 @@ impl Court<'_> {
                 .help(help),
         );
         judgement.reason = Some(reason.into());
+        Vec::new()
     }
 }
 

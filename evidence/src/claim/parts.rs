@@ -28,29 +28,29 @@ pub(super) fn parts<'n>(root: &'n Node, value: &dyn Fn(&Node) -> Option<bool>) -
     parts
 }
 
+/// The parts of a node of which it is known that it is `truth`.
 fn collect<'n>(
     node: &'n Node,
-    wanted: bool,
+    truth: bool,
     value: &dyn Fn(&Node) -> Option<bool>,
     parts: &mut Vec<Part<'n>>,
 ) {
-    // A side of `||` that is false does not make it true.
-    if value(node) != Some(wanted) {
-        return;
-    }
-    let part = Part {
-        node,
-        truth: wanted,
-    };
+    let part = Part { node, truth };
     match &node.kind {
-        NodeKind::Unary(Unary::Not, operand) => collect(operand, !wanted, value, parts),
-        NodeKind::Binary(operator @ (Binary::And | Binary::Or), sides) => {
-            // All sides of a true `&&` and of a false `||` count; else the whole does, and each side that makes it so.
-            if (*operator == Binary::And) != wanted {
-                parts.push(part);
-            }
+        NodeKind::Unary(Unary::Not, operand) => collect(operand, !truth, value, parts),
+        // All sides of a true `&&` and of a false `||` count.
+        NodeKind::Binary(operator @ (Binary::And | Binary::Or), sides)
+            if (*operator == Binary::And) == truth =>
+        {
             for side in sides.iter() {
-                collect(side, wanted, value, parts);
+                collect(side, truth, value, parts);
+            }
+        }
+        // Else the whole does, and each side that makes it so.
+        NodeKind::Binary(Binary::And | Binary::Or, sides) => {
+            parts.push(part);
+            for side in sides.iter().filter(|side| value(side) == Some(truth)) {
+                collect(side, truth, value, parts);
             }
         }
         NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
@@ -64,16 +64,16 @@ fn collect<'n>(
         NodeKind::Conditional(branches) => {
             let [condition, yes, no] = branches.as_ref();
             parts.push(part);
-            if let Some(truth) = value(condition) {
+            if let Some(taken) = value(condition) {
                 parts.push(Part {
                     node: condition,
-                    truth,
+                    truth: taken,
                 });
-                collect(condition, truth, value, parts);
+                collect(condition, taken, value, parts);
                 // Which of them it is can be all that it says: `c ? x == 1 : true`.
-                let branch = if truth { yes } else { no };
+                let branch = if taken { yes } else { no };
                 if !matches!(branch.kind, NodeKind::Literal(Literal::Bool(_))) {
-                    collect(branch, wanted, value, parts);
+                    collect(branch, truth, value, parts);
                 }
             }
         }
