@@ -6,7 +6,8 @@ use std::sync::Arc;
 use qed_evidence::Path;
 use qed_evidence::diagnostic::{Diagnostic, Source};
 
-use crate::context::{Block, Context, structure};
+use crate::context::{Block, BlockKind, Context, mask, structure};
+use crate::footnotes::dropped;
 use crate::format::{STYLE_OPTIONS, Style};
 use crate::protocol::Markdown;
 use crate::syntax::{Found, SyntaxError, Words, find, inner, only_options, words};
@@ -101,6 +102,7 @@ impl Chapter {
         chapter.blocks = structure.blocks;
         chapter.first_heading = structure.first_heading;
         chapter.strangers = structure.strangers;
+        chapter.refuse_unshown(&ranges);
         for (range, context) in ranges.into_iter().zip(structure.contexts) {
             match read_placeholder(text, range, context) {
                 Ok(placeholder) => chapter.placeholders.push(placeholder),
@@ -108,6 +110,26 @@ impl Chapter {
             }
         }
         chapter
+    }
+
+    /// Refuses claims in footnotes that mdBook leaves out of the page.
+    fn refuse_unshown(&mut self, placeholders: &[Range<usize>]) {
+        let claim = |block: &&Block| block.kind == BlockKind::Claim;
+        if !self.blocks.iter().any(|block| claim(&block)) {
+            return;
+        }
+        let masked = mask(&self.source.text, placeholders);
+        let dropped = dropped(&masked, &self.markdown.options());
+        let inside = |block: &&Block| dropped.iter().any(|note| note.contains(&block.range.start));
+        for block in self.blocks.iter().filter(claim).filter(inside) {
+            let message =
+                "no page shows this claim: it stands in a footnote that mdBook leaves out";
+            let problem = Diagnostic::error(&self.source, block.info.clone(), message).help(
+                "refer to the note in the text, give it a name that no other note of the chapter has, or take the \
+                 claim out of it",
+            );
+            self.problems.push(problem);
+        }
     }
 
     /// Whether anything in it needs evidence.

@@ -18,6 +18,7 @@ pub mod exhibits;
 pub mod facts;
 pub mod files;
 pub mod fill;
+pub mod footnotes;
 pub mod format;
 pub mod history;
 pub mod html;
