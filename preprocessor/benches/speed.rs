@@ -117,6 +117,49 @@ fn compare(what: &str, input: &Path) -> (f64, f64) {
     (nothing, full)
 }
 
+/// Wall time of a command in `root` that has to end well.
+fn timed(root: &Path, program: &Path, arguments: &[&str]) -> Duration {
+    let start = Instant::now();
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(root)
+        .env(
+            "MDBOOK_PREPROCESSOR__QED__COMMAND",
+            env!("CARGO_BIN_EXE_mdbook-qed"),
+        )
+        .env("MDBOOK_PREPROCESSOR__QED__CAPTURE", "never")
+        .output()
+        .unwrap();
+    let time = start.elapsed();
+    let said = common::stdout(&output) + &common::stderr(&output);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    time
+}
+
+/// `verify` of a published site, in which everything is made again, against one build of its book; the site is elsewhere.
+fn verifying(root: &Path, folder: &Path) {
+    let site = folder.join("verified").display().to_string();
+    let ours = Path::new(env!("CARGO_BIN_EXE_mdbook-qed"));
+    let build = ["build", "--dest-dir", &site];
+    timed(root, &mdbook(), &build);
+    let (mut builds, mut verifies, mut ratios) = (vec![], vec![], vec![]);
+    for _ in 0..PAIRS / 4 {
+        let built = timed(root, &mdbook(), &build).as_secs_f64();
+        timed(root, ours, &["publish", &site]);
+        let verified = timed(root, ours, &["verify", &site]).as_secs_f64();
+        builds.push(built * 1e3);
+        verifies.push(verified * 1e3);
+        ratios.push(verified / built);
+    }
+    println!(
+        "{:<58} build  {:9.2} ms   verify {:6.2} ms   ratio {:5.2}",
+        "the flagship book: verify against one build",
+        median(builds),
+        median(verifies),
+        median(ratios)
+    );
+}
+
 /// A book without placeholders.
 fn generated() -> Book {
     let paragraph = "Some *text* with `code`, a [link](https://example.org) and {{closure}}.\n\n```rust\nlet x = 1;\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n";
@@ -149,6 +192,7 @@ fn measure(book: Option<&str>) {
             "the flagship book: one render under serve",
             &input(&flagship, folder.path()),
         );
+        verifying(&flagship, folder.path());
     } else {
         println!("the flagship book was not captured here: run `make capture`");
     }
