@@ -70,6 +70,8 @@ pub fn parse(chapters: &[(String, &mut String)], markdown: Markdown) -> Vec<Chap
 pub struct Outcome {
     /// Text of each chapter.
     pub texts: Vec<String>,
+    /// Where in it stands what was filled in, in order, by chapter.
+    pub written: Vec<Vec<std::ops::Range<usize>>>,
     /// Everything that is shown, by chapter.
     pub uses: Vec<Vec<Use>>,
     /// The claims with their verdicts.
@@ -85,6 +87,7 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
         facts.templates.unseen();
     }
     let mut texts = Vec::new();
+    let mut written = Vec::new();
     let mut uses = Vec::new();
     let lint = || lint::chapters(chapters, facts.config, Some(facts));
     let (claims, filled, complaints) = std::thread::scope(|scope| {
@@ -104,11 +107,13 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
         report.problems.extend(chapter.problems.iter().cloned());
         let Filled {
             text,
+            written: places,
             uses: shown,
             problems,
         } = filled;
         report.problems.extend(problems);
         texts.push(text);
+        written.push(places);
         uses.push(shown);
     }
     report.problems.extend(stale(facts));
@@ -121,6 +126,7 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
     }
     Outcome {
         texts,
+        written,
         uses,
         claims,
         report,
@@ -202,6 +208,7 @@ pub fn build(
     } else {
         Outcome {
             texts: chapters.iter().map(|c| unescape(c, target)).collect(),
+            written: Vec::new(),
             uses: Vec::new(),
             claims: Claims::default(),
             report: Report {

@@ -82,8 +82,11 @@ enum Command {
         /// Which machines' addresses must not be known, instead of what the site says
         #[arg(long, value_enum)]
         addresses: Option<Addresses>,
+        /// The folder of the book, if its chapters are at hand: the published ones are compared with them
+        #[arg(long)]
+        book: Option<PathBuf>,
     },
-    /// Puts evidence, claims, verdicts and a manifest into a built site; refuses if an address got out
+    /// Puts evidence, claims, verdicts, chapters and a manifest into a built site; refuses if an address got out
     Publish {
         /// The folder of the site
         site: PathBuf,
@@ -143,7 +146,15 @@ pub fn run(source: Source<'_>) -> u8 {
             site,
             evidence,
             addresses,
-        }) => commands::verify::run(&site, evidence.as_deref(), addresses),
+            book,
+        }) => {
+            let options = commands::verify::Options {
+                evidence: evidence.as_deref(),
+                addresses,
+                book: book.as_deref(),
+            };
+            commands::verify::run(&site, options)
+        }
         Some(Command::Publish { site, book }) => commands::publish::run(&book, &site),
         Some(Command::Redact { to, machine, book }) => commands::redact::run(&book, &to, &machine),
         Some(Command::Merge { from, book }) => commands::merge::run(&book, &from),

@@ -15,10 +15,19 @@ pub struct Edit {
 ///
 /// # Panics
 /// If edits overlap: that would be a mistake in this crate.
-pub fn apply(text: &str, mut edits: Vec<Edit>) -> String {
+pub fn apply(text: &str, edits: Vec<Edit>) -> String {
+    apply_noting(text, edits).0
+}
+
+/// The same, and where in the new text stands what was put in, in order.
+///
+/// # Panics
+/// If edits overlap: that would be a mistake in this crate.
+pub fn apply_noting(text: &str, mut edits: Vec<Edit>) -> (String, Vec<Range<usize>>) {
     edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     let grown: usize = edits.iter().map(|edit| edit.text.len()).sum();
     let mut out = String::with_capacity(text.len() + grown);
+    let mut written = Vec::with_capacity(edits.len());
     let mut at = 0;
     for edit in &edits {
         assert!(
@@ -27,11 +36,13 @@ pub fn apply(text: &str, mut edits: Vec<Edit>) -> String {
             edit.range.start
         );
         out.push_str(&text[at..edit.range.start]);
+        let start = out.len();
         out.push_str(&edit.text);
+        written.push(start..out.len());
         at = edit.range.end;
     }
     out.push_str(&text[at..]);
-    out
+    (out, written)
 }
 
 /// What must stand before every further line of a block that replaces the one at `start`: the quote marks and

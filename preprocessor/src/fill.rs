@@ -36,6 +36,8 @@ pub const GAPS: &[&str] = &["UNVERIFIED", "ERROR", "WITHHELD"];
 pub struct Filled {
     /// Its text.
     pub text: String,
+    /// Where in it stands what was filled in, in order.
+    pub written: Vec<std::ops::Range<usize>>,
     /// Paths that it shows, for lints.
     pub uses: Vec<Use>,
     /// What went wrong.
@@ -100,8 +102,10 @@ pub fn fill(
     } else {
         fill.page(&machines);
     }
+    let (text, written) = edit::apply_noting(text, fill.edits);
     Filled {
-        text: edit::apply(text, fill.edits),
+        text,
+        written,
         uses: fill.uses,
         problems: fill.problems,
     }

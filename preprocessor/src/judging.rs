@@ -9,6 +9,7 @@ use qed_evidence::resolve::{Catalog, Indexed};
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Facts;
+use crate::sealed::{PublishedClaim, Verdicts};
 
 /// A verdict as it may be told.
 #[derive(Debug)]
@@ -42,6 +43,65 @@ struct TravelledVerdict {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     when: Option<String>,
     verdict: String,
+    /// Why, as it may be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The negative control, as it may be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    control: Option<PublishedControl>,
+}
+
+/// The negative control of a verdict that rests on withheld values, as it may be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedControl {
+    /// What was changed, a path or several.
+    pub path: String,
+    /// What came out.
+    pub verdict: String,
+}
+
+impl PublishedControl {
+    /// What may be told of a control.
+    pub fn new(control: &Control) -> Self {
+        PublishedControl {
+            path: control.path.clone(),
+            verdict: control.verdict.word().into(),
+        }
+    }
+}
+
+impl TravelledVerdict {
+    /// The judgement with what was told beside the verdict.
+    fn fill(&self, judgement: Judgement) -> Judgement {
+        let control = self.control.as_ref().and_then(|told| {
+            Some(withheld_control(Control {
+                path: told.path.clone(),
+                was: String::new(),
+                became: String::new(),
+                verdict: verdict_of(&told.verdict)?,
+            }))
+        });
+        Judgement {
+            reason: self.reason.clone(),
+            control: control.or(judgement.control.clone()),
+            ..judgement
+        }
+    }
+}
+
+/// The verdict of this word.
+fn verdict_of(word: &str) -> Option<Verdict> {
+    VERDICTS.into_iter().find(|verdict| verdict.word() == word)
+}
+
+/// A control without the values that were changed.
+fn withheld_control(control: Control) -> Control {
+    Control {
+        was: "withheld".into(),
+        became: "another value".into(),
+        ..control
+    }
 }
 
 const VERDICTS: [Verdict; 5] = [
@@ -73,6 +133,8 @@ impl Travelled {
                     expression: claim.expression.text().into(),
                     when: claim.when.as_ref().map(|when| when.text().into()),
                     verdict: verdict.word().into(),
+                    reason: None,
+                    control: None,
                 };
                 (claim.id.clone(), travelled)
             })
@@ -81,6 +143,26 @@ impl Travelled {
             run: evidence.run.id.clone(),
             evidence: digest(evidence),
             claims,
+        }
+    }
+
+    /// The verdicts on this machine that a site publishes beside its evidence.
+    pub fn sealed(evidence: &Evidence, claims: &[PublishedClaim], verdicts: &Verdicts) -> Self {
+        let on = |claim: &PublishedClaim| {
+            let told = verdicts.get(&claim.id)?.get(&evidence.machine.name)?;
+            let travelled = TravelledVerdict {
+                expression: claim.expression.clone(),
+                when: claim.when.clone(),
+                verdict: told.verdict.clone(),
+                reason: told.reason.clone(),
+                control: told.control.clone(),
+            };
+            Some((claim.id.clone(), travelled))
+        };
+        Travelled {
+            run: evidence.run.id.clone(),
+            evidence: digest(evidence),
+            claims: claims.iter().filter_map(on).collect(),
         }
     }
 
@@ -96,13 +178,13 @@ impl Travelled {
         Ok(read)
     }
 
-    /// The verdict on this very claim.
-    fn on(&self, claim: &Claim) -> Option<Verdict> {
+    /// The verdict on this very claim, and what may be told of it.
+    fn on(&self, claim: &Claim) -> Option<(Verdict, &TravelledVerdict)> {
         let found = self.claims.get(&claim.id)?;
         let same = found.expression == claim.expression.text()
             && found.when.as_deref() == claim.when.as_ref().map(|when| when.text());
-        let verdict = VERDICTS.into_iter().find(|v| v.word() == found.verdict);
-        verdict.filter(|_| same)
+        let verdict = verdict_of(&found.verdict);
+        verdict.filter(|_| same).map(|verdict| (verdict, found))
     }
 }
 
@@ -142,8 +224,13 @@ impl<'a> Bench<'a> {
                 let travelled = loaded.verdicts.as_ref().and_then(|v| v.on(claim));
                 let judgement = match (&loaded.raw, travelled) {
                     (Some(_), _) => tell(judge(claim, &catalog, raw), told, claim),
-                    (None, Some(verdict)) => {
-                        travelled_verdict(verdict, is_redacted(&loaded.evidence), told)
+                    (None, Some((verdict, told_there))) => {
+                        let redacted = is_redacted(&loaded.evidence);
+                        let judgement = travelled_verdict(verdict, redacted, told);
+                        match verdict == supported || judgement.verdict != verdict {
+                            true => judgement,
+                            false => told_there.fill(judgement),
+                        }
                     }
                     (None, None) => told,
                 };
@@ -193,11 +280,7 @@ fn tell(raw: Judgement, mut told: Judgement, claim: &Claim) -> Judgement {
         Verdict::Pass | Verdict::Fail => None,
         _ => raw.reason.as_deref().map(without_values),
     };
-    told.control = raw.control.map(|control| Control {
-        was: "withheld".into(),
-        became: "another value".into(),
-        ..control
-    });
+    told.control = raw.control.map(withheld_control);
     told.idle = raw.idle;
     told.diagnostic = raw.diagnostic.map(|mut diagnostic| {
         diagnostic.message = without_values(&diagnostic.message);

@@ -31,6 +31,8 @@ pub mod load;
 pub mod page;
 pub mod parallel;
 pub mod protocol;
+#[cfg(feature = "commands")]
+pub mod publish;
 pub mod relocate;
 pub mod report;
 pub mod run;

@@ -1,7 +1,8 @@
 //! Loading a book from disk the way mdBook does, up to the point where this preprocessor would run.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use mdbook_driver::MDBook;
@@ -14,17 +15,24 @@ use crate::book::{Place, parse};
 use crate::chapter::Chapter;
 use crate::config::{self, Config};
 use crate::protocol::{Markdown, chapters, theme};
+use crate::publish::source::Settings;
 
-/// Stands in for this preprocessor and keeps the book as it came.
-struct Keep(Rc<RefCell<Book>>);
+/// Stands in for this preprocessor: keeps the book as it came, and fills it with the texts that it is given, if any.
+struct Keep {
+    came: Rc<RefCell<Book>>,
+    filled: Vec<String>,
+}
 
 impl Preprocessor for Keep {
     fn name(&self) -> &str {
         "qed"
     }
 
-    fn run(&self, _: &PreprocessorContext, book: Book) -> Result<Book> {
-        *self.0.borrow_mut() = book.clone();
+    fn run(&self, _: &PreprocessorContext, mut book: Book) -> Result<Book> {
+        *self.came.borrow_mut() = book.clone();
+        for ((_, text), filled) in chapters(&mut book).into_iter().zip(&self.filled) {
+            text.clone_from(filled);
+        }
         Ok(book)
     }
 }
@@ -50,6 +58,36 @@ pub struct Loaded {
     pub config: Config,
     /// Its chapters.
     pub chapters: Vec<Chapter>,
+    /// The same as they came, with all that is not a chapter.
+    pub book: Book,
+    /// Settings of mdBook that its pages depend on.
+    pub settings: Settings,
+    /// Titles of pages that are not made of the chapter's name, by the chapter's path.
+    pub titles: BTreeMap<PathBuf, String>,
+    /// Other preprocessors than mdBook's own could change what this one wrote.
+    has_others: bool,
+}
+
+impl Loaded {
+    /// The book as it is rendered when its chapters are filled with `filled`; nothing if no other preprocessor changes
+    /// anything of it.
+    pub fn rendered(&self, filled: &[String]) -> std::result::Result<Option<Book>, Diagnostic> {
+        if !self.has_others {
+            return Ok(None);
+        }
+        let (mut book, _) = open(&self.place.root)?;
+        let came = Rc::new(RefCell::new(Book::default()));
+        book.with_preprocessor(Keep {
+            came: Rc::clone(&came),
+            filled: filled.to_vec(),
+        });
+        let (rendered, _) = book.preprocess_book(&Html).map_err(|error| plain(&error))?;
+        let mut unchanged = self.book.clone();
+        for ((_, text), filled) in chapters(&mut unchanged).into_iter().zip(filled) {
+            text.clone_from(filled);
+        }
+        Ok((rendered != unchanged).then_some(rendered))
+    }
 }
 
 fn read_config(text: &str) -> std::result::Result<mdbook_driver::config::Config, Diagnostic> {
@@ -72,8 +110,8 @@ fn plain(error: &mdbook_preprocessor::errors::Error) -> Diagnostic {
     Diagnostic::error_without_place(message.trim_end())
 }
 
-/// Loads the book in `root`; other preprocessors that come first are run.
-pub fn load(root: &Path) -> std::result::Result<Loaded, Diagnostic> {
+/// Opens the book in `root`; its book.toml comes along.
+fn open(root: &Path) -> std::result::Result<(MDBook, String), Diagnostic> {
     let path = root.join("book.toml");
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Diagnostic::error_without_place(format!(
@@ -85,25 +123,46 @@ pub fn load(root: &Path) -> std::result::Result<Loaded, Diagnostic> {
     let mut config = read_config(&text)?;
     // Looking at a book must not write into it.
     config.build.create_missing = false;
-    let mut book = MDBook::load_with_config(root, config).map_err(|error| plain(&error))?;
-    let settings = table(root, &book, &text)?;
+    let book = MDBook::load_with_config(root, config).map_err(|error| plain(&error))?;
+    Ok((book, text))
+}
+
+/// Loads the book in `root`; other preprocessors that come first are run.
+pub fn load(root: &Path) -> std::result::Result<Loaded, Diagnostic> {
+    let (mut book, text) = open(root)?;
+    let config = table(root, &book, &text)?;
     let kept = Rc::new(RefCell::new(Book::default()));
-    book.with_preprocessor(Keep(Rc::clone(&kept)));
-    book.preprocess_book(&Html).map_err(|error| plain(&error))?;
-    let html = book
-        .config
-        .get::<serde_json::Value>("output.html")
-        .ok()
-        .flatten();
-    let mut kept = kept.borrow_mut();
+    book.with_preprocessor(Keep {
+        came: Rc::clone(&kept),
+        filled: Vec::new(),
+    });
+    let (_, context) = book.preprocess_book(&Html).map_err(|error| plain(&error))?;
+    let titles = context.chapter_titles.take().into_iter().collect();
+    let value = |name| book.config.get::<serde_json::Value>(name).ok().flatten();
+    let html = value("output.html");
+    let others = book.config.preprocessors::<serde_json::Value>();
+    let others = others.map_err(|error| plain(&error))?;
+    let has_others = others
+        .keys()
+        .any(|name| !["qed", "links", "index"].contains(&name.as_str()));
+    let about = serde_json::to_value(&book.config.book).unwrap_or_default();
+    let edition = serde_json::to_value(book.config.rust.edition).unwrap_or_default();
+    let edition = edition.as_str().map(str::to_owned);
+    let settings = Settings::new(&about, &html.clone().unwrap_or_default(), edition);
+    let mut kept = kept.take();
+    let came = kept.clone();
     let texts = chapters(&mut kept);
     Ok(Loaded {
         chapters: parse(&texts, Markdown::read(html.as_ref())),
+        book: came,
+        settings,
+        titles,
+        has_others,
         place: Place {
             root: root.to_owned(),
             src: book.config.book.src.clone(),
             theme: theme(html.as_ref()),
         },
-        config: settings,
+        config,
     })
 }

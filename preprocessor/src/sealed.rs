@@ -19,6 +19,7 @@ use crate::claims::Claims;
 use crate::config::Addresses;
 use crate::facts::Facts;
 use crate::history::Capture;
+use crate::judging::PublishedControl;
 
 /// The folder in the site.
 pub const FOLDER: &str = "qed";
@@ -36,7 +37,19 @@ pub const HISTORY: &str = "qed/history.json";
 pub const EVIDENCE: &str = "qed/evidence";
 
 /// The version of these files' form.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// How far a file of a site is what its sources and its evidence make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// What this preprocessor wrote is, and nothing else looks like it. The text around it can be another.
+    Fragments,
+    /// The whole chapter is, or every text that a search finds. What the theme puts around it can be another.
+    Content,
+    /// Every byte.
+    Whole,
+}
 
 /// The digests of all files of a site but itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +64,9 @@ pub struct Manifest {
     /// SHA-256 of each section, experiment and probe of the evidence of each machine, the first 16 hex digits: they
     /// name what was changed.
     pub parts: BTreeMap<String, BTreeMap<String, String>>,
+    /// How far each file was what the sources and the evidence make when the site was published, by its path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub made: BTreeMap<String, Level>,
 }
 
 /// A claim as it is published.
@@ -81,6 +97,9 @@ pub struct PublishedVerdict {
     /// Why, if there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The negative control, of a verdict that the published evidence does not give again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<PublishedControl>,
 }
 
 /// Verdicts by claim and machine.
@@ -108,6 +127,11 @@ pub fn of_book(facts: &Facts<'_>, claims: &Claims) -> (Vec<PublishedClaim>, Verd
                     verdict: judgement.verdict.word().into(),
                     supported: supported.word().into(),
                     reason: judgement.reason.clone(),
+                    control: judgement
+                        .control
+                        .as_ref()
+                        .filter(|_| judgement.verdict != *supported)
+                        .map(PublishedControl::new),
                 };
                 (machine.machine.clone(), published)
             })
@@ -115,6 +139,13 @@ pub fn of_book(facts: &Facts<'_>, claims: &Claims) -> (Vec<PublishedClaim>, Verd
         verdicts.insert(claim.id.clone(), of_claim);
     }
     (list, verdicts)
+}
+
+/// A document as it is written into a site.
+pub fn json(value: &impl Serialize) -> Result<Vec<u8>, String> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+    text.push('\n');
+    Ok(text.into_bytes())
 }
 
 /// SHA-256, hex.
@@ -143,8 +174,21 @@ pub fn parts(evidence: &Evidence) -> BTreeMap<String, String> {
     out
 }
 
-/// The hidden file that mdBook writes into each site, a word to GitHub Pages.
-const NO_JEKYLL: &str = ".nojekyll";
+/// Whether this is the hidden file that mdBook writes into each site, a word to GitHub Pages. No manifest has it.
+pub fn is_no_jekyll(name: &str) -> bool {
+    name.rsplit('/').next() == Some(".nojekyll")
+}
+
+/// What is wrong with the files beside the pages: those that no site has there, a line each.
+pub fn strangers<'f>(names: impl Iterator<Item = &'f str>) -> Vec<String> {
+    let known = [MANIFEST, INVESTIGATION, CLAIMS, VERDICTS, HISTORY];
+    let folders = [format!("{EVIDENCE}/"), format!("{FOLDER}/source/")];
+    let beside = names.filter(|name| name.starts_with(&format!("{FOLDER}/")));
+    beside
+        .filter(|name| !known.contains(name) && !folders.iter().any(|f| name.starts_with(f)))
+        .map(|name| format!("{name}: no such file belongs into a site"))
+        .collect()
+}
 
 /// Whether a file is hidden: uploads leave such files out, so a site has to be whole without them.
 fn is_hidden(name: &str) -> bool {
@@ -156,6 +200,7 @@ pub fn manifest<'f>(
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
     evidence: impl Iterator<Item = &'f Evidence>,
     addresses: Addresses,
+    made: BTreeMap<String, Level>,
 ) -> Manifest {
     Manifest {
         version: VERSION,
@@ -167,6 +212,7 @@ pub fn manifest<'f>(
         parts: evidence
             .map(|evidence| (evidence.machine.name.clone(), parts(evidence)))
             .collect(),
+        made,
     }
 }
 
@@ -188,7 +234,8 @@ pub fn against_manifest<'f>(
         .iter()
         .map(|(name, digest)| (name.as_str(), digest))
         .collect();
-    for (name, bytes) in files.filter(|(name, _)| ![MANIFEST, NO_JEKYLL].contains(name)) {
+    let is_covered = |name: &str| name != MANIFEST && !is_no_jekyll(name);
+    for (name, bytes) in files.filter(|(name, _)| is_covered(name)) {
         match missing.remove(name) {
             None => wrong.push(format!(
                 "{name}: the manifest has no such file, it was added"
@@ -206,6 +253,12 @@ pub fn against_manifest<'f>(
             .keys()
             .map(|name| format!("{name}: it is missing, and the manifest has it")),
     );
+    let known = |name: &String| evidence.iter().any(|e| e.machine.name == *name);
+    for machine in manifest.parts.keys().filter(|name| !known(name)) {
+        wrong.push(format!(
+            "{MANIFEST}: it has parts of {machine}, of which there is no evidence"
+        ));
+    }
     for evidence in evidence {
         let machine = &evidence.machine.name;
         let Some(expected) = manifest.parts.get(machine) else {

@@ -52,8 +52,8 @@ pub struct Loaded {
     pub origin: Origin,
     /// The file, relative to the book's root.
     pub file: PathBuf,
-    /// Why it is out of date. Empty: it is not.
-    pub stale: Vec<StaleReason>,
+    /// Why it is out of date, a phrase each. Empty: it is not.
+    pub stale: Vec<String>,
     /// How old it was when it was read, in seconds; `None` if its time cannot be read.
     pub age_s: Option<i64>,
     /// SHA-256 of the bytes of `file`; `None` if nothing is kept under it.
@@ -155,8 +155,7 @@ pub fn staleness(
 impl Loaded {
     /// Why it is out of date, in words; `None`: it is not.
     pub fn out_of_date(&self) -> Option<String> {
-        let reasons: Vec<String> = self.stale.iter().map(ToString::to_string).collect();
-        (!reasons.is_empty()).then(|| reasons.join("; "))
+        (!self.stale.is_empty()).then(|| self.stale.join("; "))
     }
 }
 
@@ -235,6 +234,7 @@ pub fn load(
                 }
                 Ok(Some((evidence, sum))) => {
                     let stale = staleness(&evidence, origin, &store.investigation, config, here);
+                    let stale = stale.iter().map(ToString::to_string).collect();
                     let age_s = age(&evidence, here);
                     let redact =
                         |evidence: &Evidence| redacted(evidence, sum.as_ref(), &store.kept);
@@ -284,10 +284,7 @@ pub fn load(
             break;
         }
         if !found {
-            store.absent.push((
-                machine.clone(),
-                format!("there is no evidence of `{machine}` yet"),
-            ));
+            store.absent.push(no_evidence(machine));
         }
     }
     if !problems.is_empty() {
@@ -307,6 +304,12 @@ pub fn load(
         ]);
     }
     Ok(store)
+}
+
+/// A machine of the book without evidence, and what a page says of that.
+pub fn no_evidence(machine: &str) -> (String, String) {
+    let why = format!("there is no evidence of `{machine}` yet");
+    (machine.to_owned(), why)
 }
 
 /// Reads what was captured on all other machines at once: documents are large.

@@ -165,6 +165,12 @@ impl Templates {
         }
     }
 
+    /// File name and text of each of the book's own templates.
+    pub fn own(&self) -> impl Iterator<Item = (String, &str)> {
+        let own = self.sources.iter();
+        own.map(|(name, source)| (format!("{name}.hbs"), source.text.as_str()))
+    }
+
     /// Fills a template: one line of HTML, every value in it escaped. What goes wrong with one of the book's own is
     /// kept for [`problems`](Self::problems), and the built-in one is used.
     ///

@@ -1,0 +1,91 @@
+//! How old evidence was when a site was built, as its pages say.
+//!
+//! The pages tell ages in words, and are published some time after they were made: what they say is read from them.
+
+use std::collections::BTreeMap;
+
+use qed_evidence::Evidence;
+
+use crate::files::File;
+use crate::site::decode;
+use crate::store::age_in_words;
+
+/// The age in seconds of which these words begin with the name: the least one.
+fn seconds(text: &str) -> Option<i64> {
+    let fixed = ["less than an hour old", "from the future"];
+    if let Some(at) = fixed.iter().position(|words| text.starts_with(words)) {
+        return Some([0, -1][at]);
+    }
+    let mut words = text.split(' ');
+    let number: i64 = words.next()?.parse().ok()?;
+    let unit = match words.next()? {
+        "hour" | "hours" => 3_600,
+        "day" | "days" => 86_400,
+        _ => return None,
+    };
+    let age = number.checked_mul(unit)?;
+    text.starts_with(&age_in_words(age)).then_some(age)
+}
+
+/// The age of the evidence of each machine, as the first page says that has it.
+pub fn shown<'e>(
+    pages: &[&File],
+    evidence: impl Iterator<Item = &'e Evidence>,
+) -> BTreeMap<String, i64> {
+    let mut wanted: Vec<(&str, String)> = evidence
+        .map(|evidence| {
+            let time = evidence.run.time.parse::<jiff::Timestamp>();
+            let time = time.map_or_else(|_| evidence.run.time.clone(), crate::format::minute);
+            let name = evidence.machine.name.as_str();
+            let release = &evidence.kernel.release;
+            (name, format!("{name} · Linux {release} · {time} · "))
+        })
+        .collect();
+    let mut out = BTreeMap::new();
+    for page in pages {
+        if wanted.is_empty() {
+            break;
+        }
+        let text = String::from_utf8_lossy(&page.bytes);
+        if !text.contains("qed") {
+            continue;
+        }
+        let text = decode(&text);
+        wanted.retain(|(name, before)| {
+            let mut places = text.match_indices(before.as_str());
+            let age = places.find_map(|(at, _)| seconds(&text[at + before.len()..]));
+            out.extend(age.map(|age| ((*name).to_owned(), age)));
+            age.is_none()
+        });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that every age is read back from its words as one that has the same words.
+    #[test]
+    fn reads_words() {
+        for age in [
+            -5,
+            0,
+            59,
+            3_599,
+            3_600,
+            7_200,
+            86_399,
+            86_400,
+            172_800,
+            86_400 * 400,
+        ] {
+            let words = age_in_words(age);
+            let read = seconds(&format!("{words} · out of date")).unwrap();
+            assert_eq!(age_in_words(read), words);
+        }
+        for none in ["", "old", "3 weeks old", "1 hours old", "x hours old"] {
+            assert_eq!(seconds(none), None, "{none}");
+        }
+    }
+}

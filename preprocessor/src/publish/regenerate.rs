@@ -1,0 +1,249 @@
+//! Filling the chapters of a site again, from what it publishes, and making its pages from them.
+
+use std::path::PathBuf;
+
+use mdbook_preprocessor::book::Book;
+use qed_evidence::Evidence;
+use qed_evidence::diagnostic::Severity;
+use qed_evidence::investigation::Investigation;
+use qed_evidence::redact::is_redacted;
+
+use super::renderer;
+use super::source::{BOOK, BookSource, State, take_texts};
+use crate::book::{Outcome, fill_all, parse};
+use crate::config::{Addresses, Config};
+use crate::facts::{Facts, index};
+use crate::files::File;
+use crate::fill::Target;
+use crate::history::{self, History};
+use crate::judging::Travelled;
+use crate::protocol::{Markdown, chapters};
+use crate::sealed::{self, PublishedClaim, Verdicts};
+use crate::store::{self, Loaded, Origin, Store};
+use crate::template::Templates;
+
+/// What a site publishes, as far as its pages are made of it.
+#[derive(Debug)]
+pub struct Published<'p> {
+    /// The book.
+    pub source: &'p BookSource,
+    /// What was planned.
+    pub investigation: Investigation,
+    /// The evidence.
+    pub evidence: &'p [Evidence],
+    /// The claims, to which the verdicts belong.
+    pub claims: &'p [PublishedClaim],
+    /// The verdicts: what rests on withheld values is taken from them.
+    pub verdicts: &'p Verdicts,
+    /// The captures that were published.
+    pub history: History,
+    /// How addresses are published.
+    pub addresses: Addresses,
+}
+
+/// What comes of it.
+#[derive(Debug)]
+pub struct Made {
+    /// The files of the HTML renderer.
+    pub files: Vec<File>,
+    /// The claims that the chapters make.
+    pub claims: Vec<PublishedClaim>,
+    /// Their verdicts.
+    pub verdicts: Verdicts,
+    /// The captures.
+    pub history: History,
+    /// What is wrong with the sources, a line each.
+    pub wrong: Vec<String>,
+}
+
+/// Makes the pages again. `site` are the files of the site's folder of pages, by their names in it. The errors are why
+/// nothing can be made, a line each.
+pub fn regenerate(published: Published<'_>, site: &[(&str, &File)]) -> Result<Made, Vec<String>> {
+    let source = published.source;
+    let line = |why: String| vec![why];
+    let mut book = source.book().map_err(line)?;
+    let html = serde_json::Value::Object(source.about.settings.html.clone());
+    let mut texts = chapters(&mut book);
+    let parsed = parse(&texts, Markdown::read(Some(&html)));
+    let config = config(source, published.addresses);
+    let store = store(published)?;
+    let indexed = index(&store);
+    let facts = Facts::new(&config, &store, &indexed);
+    let outcome = fill_all(&parsed, &facts, Target::Html);
+    let mut wrong: Vec<String> = outcome
+        .report
+        .problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .map(|problem| {
+            format!(
+                "the chapters cannot be filled again: {}",
+                problem.render(false)
+            )
+        })
+        .collect();
+    let (claims, verdicts) = sealed::of_book(&facts, &outcome.claims);
+    let history = history::of_book(&facts, &outcome.claims);
+    for ((_, text), filled) in texts.iter_mut().zip(&outcome.texts) {
+        text.clone_from(filled);
+    }
+    let book = match &source.about.rendered {
+        None => book,
+        Some(rendered) => {
+            wrong.extend(lost_fragments(&book, rendered, &outcome));
+            rendered.clone()
+        }
+    };
+    let files = renderer::render(&source.about.settings, &source.about.titles, book, site);
+    let mut files = files.map_err(line)?;
+    // Their content came from the site: only where their names have its digest do the pages vouch for it.
+    files.retain(|file| !renderer::is_additional(&source.about.settings, &file.name));
+    Ok(Made {
+        files,
+        claims,
+        verdicts,
+        history,
+        wrong,
+    })
+}
+
+/// The settings of this preprocessor. That a claim is false stops a build; here it only has to be shown.
+fn config(source: &BookSource, addresses: Addresses) -> Config {
+    let mut config = Config::lenient();
+    config.machines.clone_from(&source.about.machines);
+    config.addresses = addresses;
+    config
+}
+
+/// The evidence as the chapters are filled from it.
+fn store(published: Published<'_>) -> Result<Store, Vec<String>> {
+    let about = &published.source.about;
+    let mut wrong = Vec::new();
+    let mut store = Store::new(published.investigation);
+    store.history = published.history;
+    let mut unused: Vec<&Evidence> = published.evidence.iter().collect();
+    for machine in &about.machines {
+        let found = unused.iter().position(|e| e.machine.name == *machine);
+        match (found, about.states.get(machine)) {
+            (Some(at), Some(state)) => {
+                let evidence = unused.remove(at).clone();
+                wrong.extend(contradiction(&evidence, state, &store.investigation));
+                let verdicts = (state.judged_before && is_redacted(&evidence))
+                    .then(|| Travelled::sealed(&evidence, published.claims, published.verdicts));
+                store.loaded.push(loaded(evidence, state, verdicts));
+            }
+            (None, None) => store.absent.push(store::no_evidence(machine)),
+            (Some(_), None) => wrong.push(format!("{BOOK}: it says nothing of {machine}")),
+            (None, Some(_)) => wrong.push(format!(
+                "{BOOK}: there is evidence of {machine}, it says, and the site has none"
+            )),
+        }
+    }
+    let names = unused.iter().map(|evidence| &evidence.machine.name);
+    wrong.extend(names.map(|name| format!("{BOOK}: the book has no machine {name}")));
+    let own = published.source.templates.iter();
+    let own = own.map(|(name, text)| (PathBuf::from(name), text.clone()));
+    match Templates::with(own.collect()) {
+        Ok(templates) => store.templates = templates,
+        Err(problems) => wrong.extend(problems.into_iter().map(|problem| problem.message)),
+    }
+    if store.loaded.is_empty() && wrong.is_empty() {
+        wrong.push("there is no evidence to fill the chapters from".into());
+    }
+    if wrong.is_empty() {
+        Ok(store)
+    } else {
+        Err(wrong)
+    }
+}
+
+/// What the site says of evidence that the evidence itself denies.
+fn contradiction(
+    evidence: &Evidence,
+    state: &State,
+    investigation: &Investigation,
+) -> Option<String> {
+    use qed_evidence::stale::StaleReason;
+    let told = state
+        .stale
+        .contains(&StaleReason::Investigation.to_string());
+    let changed = evidence.run.investigation_digest != investigation.digest;
+    let name = &evidence.machine.name;
+    match (changed, told) {
+        (true, false) => Some(format!(
+            "{}: it is not the investigation that the evidence of {name} is of: its digest is another",
+            sealed::INVESTIGATION
+        )),
+        (false, true) => Some(format!(
+            "{BOOK}: the investigation was changed since the capture on {name}, it says, and was not"
+        )),
+        _ => None,
+    }
+}
+
+fn loaded(evidence: Evidence, state: &State, verdicts: Option<Travelled>) -> Loaded {
+    Loaded {
+        machine: evidence.machine.name.clone(),
+        evidence,
+        raw: None,
+        verdicts,
+        origin: if state.recorded {
+            Origin::Recorded
+        } else {
+            Origin::Captured
+        },
+        file: PathBuf::new(),
+        stale: state.stale.clone(),
+        age_s: state.age_s,
+        sum: None,
+    }
+}
+
+/// What other preprocessors must not have changed: every piece of HTML that was filled in is in the rendered chapter, in
+/// its order, and nothing else that looks like one.
+fn lost_fragments(filled: &Book, rendered: &Book, outcome: &Outcome) -> Vec<String> {
+    let mut rendered = rendered.clone();
+    let Ok(texts) = take_texts(&mut rendered) else {
+        return vec![format!(
+            "{BOOK}: the rendered chapters cannot be told apart"
+        )];
+    };
+    let mut wrong = Vec::new();
+    for (chapter, written) in filled.chapters().zip(&outcome.written) {
+        let path = chapter.path.as_deref().unwrap_or(std::path::Path::new(""));
+        let name = path.display().to_string();
+        let pieces = written.iter().map(|range| &chapter.content[range.clone()]);
+        let pieces: Vec<&str> = pieces
+            .map(str::trim)
+            .filter(|p| p.starts_with('<'))
+            .collect();
+        let Some(text) = texts.get(&name) else {
+            if !pieces.is_empty() {
+                wrong.push(format!(
+                    "{BOOK}: the chapter {name} is filled and not rendered"
+                ));
+            }
+            continue;
+        };
+        let mut rest = text.as_str();
+        for piece in &pieces {
+            match rest.split_once(piece) {
+                Some((_, behind)) => rest = behind,
+                None => {
+                    let start: String = piece.chars().take(120).collect();
+                    wrong.push(format!(
+                        "{BOOK}: another preprocessor changed what this one wrote in {name}: `{start}`"
+                    ));
+                    break;
+                }
+            }
+        }
+        let count = |text: &str| ["data-qed", "\"qed", "'qed"].map(|m| text.matches(m).count());
+        if count(text) != count(&chapter.content) {
+            wrong.push(format!(
+                "{BOOK}: another preprocessor wrote what looks like this one's in {name}"
+            ));
+        }
+    }
+    wrong
+}

@@ -1,0 +1,170 @@
+//! mdBook's own HTML renderer, run on a book that is not on disk.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+
+use mdbook_html::HtmlHandlebars;
+use mdbook_renderer::book::Book;
+use mdbook_renderer::config::{BookConfig, Config};
+use mdbook_renderer::{RenderContext, Renderer};
+use serde_json::{Map, Value};
+
+use super::source::{Settings, stays_below};
+use crate::files::{self, File};
+
+/// Makes all files of a book's HTML. `site` are the files of the site that was made before, from which come the style
+/// sheets and scripts that the settings name.
+pub fn render(
+    settings: &Settings,
+    titles: &BTreeMap<PathBuf, String>,
+    book: Book,
+    site: &[(&str, &File)],
+) -> Result<Vec<File>, String> {
+    let problem =
+        |error: &dyn std::fmt::Display| format!("the pages cannot be made again: {error}");
+    let root = tempfile::tempdir().map_err(|error| problem(&error))?;
+    let config = config(settings, root.path(), site).map_err(|error| problem(&error))?;
+    std::fs::create_dir_all(root.path().join(&config.book.src)).map_err(|error| problem(&error))?;
+    let made = root.path().join("made");
+    let mut context = RenderContext::new(root.path(), book, config, &made);
+    context.chapter_titles = titles.clone().into_iter().collect();
+    // What a site publishes may be anything, and mdBook was made for books.
+    let rendered =
+        std::panic::catch_unwind(AssertUnwindSafe(|| HtmlHandlebars::new().render(&context)));
+    match rendered {
+        Ok(Ok(())) => files::read(&made),
+        Ok(Err(error)) => Err(problem(&format!("{error:#}"))),
+        Err(_) => Err(problem(
+            &"mdBook's renderer gave up on the published chapters",
+        )),
+    }
+}
+
+/// The configuration of mdBook; files that it needs are put below `root`.
+fn config(settings: &Settings, root: &Path, site: &[(&str, &File)]) -> Result<Config, String> {
+    let mut config = Config::default();
+    let book: BookConfig = serde_json::from_value(Value::Object(settings.book.clone()))
+        .map_err(|error| format!("[book]: {error}"))?;
+    if !stays_below(&book.src) {
+        let src = book.src.display();
+        return Err(format!("the folder of the chapters is `{src}`"));
+    }
+    config.book = book;
+    if let Some(edition) = &settings.edition {
+        let edition = serde_json::from_value(Value::String(edition.clone()));
+        config.rust.edition = Some(edition.map_err(|error| format!("[rust]: {error}"))?);
+    }
+    let mut html = settings.html.clone();
+    for key in ["additional-css", "additional-js"] {
+        let kept = additional(&html, key, root, site)?;
+        html.insert(key.into(), kept);
+    }
+    if let Some(Value::Object(redirects)) = html.get_mut("redirect") {
+        redirects.retain(|from, _| {
+            let path = from.trim_start_matches('/').split('#').next();
+            path.is_some_and(|path| stays_below(Path::new(path)))
+        });
+    }
+    config
+        .set("output.html", Value::Object(html))
+        .map_err(|error| format!("[output.html]: {error:#}"))?;
+    Ok(config)
+}
+
+/// Those of the additional files under `key` that the site has, with their content put below `root`. What they hold is not
+/// made again, but the pages name it.
+fn additional(
+    html: &Map<String, Value>,
+    key: &str,
+    root: &Path,
+    site: &[(&str, &File)],
+) -> Result<Value, String> {
+    let names = html.get(key).and_then(Value::as_array);
+    let mut kept = Vec::new();
+    for name in names.into_iter().flatten().filter_map(Value::as_str) {
+        let path = Path::new(name);
+        let Some(file) = stays_below(path).then(|| in_site(name, site)).flatten() else {
+            continue;
+        };
+        let place = root.join(path);
+        let written = std::fs::create_dir_all(place.parent().unwrap_or(root))
+            .and_then(|()| std::fs::write(&place, &file.bytes));
+        written.map_err(|error| format!("`{name}` cannot be written: {error}"))?;
+        kept.push(Value::String(name.to_owned()));
+    }
+    Ok(Value::Array(kept))
+}
+
+/// Whether a file is one of the additional ones, under its own name.
+pub fn is_additional(settings: &Settings, file: &str) -> bool {
+    ["additional-css", "additional-js"].iter().any(|key| {
+        let names = settings.html.get(*key).and_then(Value::as_array);
+        names
+            .into_iter()
+            .flatten()
+            .any(|name| name.as_str() == Some(file))
+    })
+}
+
+/// The file of the site that an additional file became: under its own name, or with its digest before the ending.
+fn in_site<'f>(name: &str, site: &[(&str, &'f File)]) -> Option<&'f File> {
+    let (stem, ending) = name.split_once('.')?;
+    let hashed = |found: &str| {
+        let digest = found.strip_prefix(stem).and_then(|rest| {
+            rest.strip_prefix('-')?
+                .strip_suffix(ending)?
+                .strip_suffix('.')
+        });
+        digest.is_some_and(|digest| digest.len() == 8)
+    };
+    let found = site
+        .iter()
+        .find(|(found, _)| *found == name || hashed(found));
+    found.map(|(_, file)| *file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mdbook_renderer::book::Chapter;
+    use serde_json::json;
+
+    /// Check that a page is made as mdBook makes it, with the style sheet of the site, and that a setting that leads out of
+    /// the folder writes nothing there.
+    #[test]
+    fn makes_pages() {
+        let mut book = Book::new();
+        book.push_item(Chapter::new(
+            "One",
+            "# One\n\ntext\n".into(),
+            "a/one.md",
+            vec![],
+        ));
+        let sheet = File {
+            name: "html/own-12345678.css".into(),
+            bytes: b"p {}".to_vec(),
+        };
+        let settings = Settings::new(
+            &json!({"title": "T"}),
+            &json!({"additional-css": ["own.css", "gone.css", "../out.css"], "redirect": {"/../x.html": "y.html"}}),
+            None,
+        );
+        let site = [("own-12345678.css", &sheet)];
+        let made = render(&settings, &BTreeMap::new(), book, &site).unwrap();
+        let page = made.iter().find(|file| file.name == "a/one.html").unwrap();
+        let page = String::from_utf8_lossy(&page.bytes);
+        assert!(
+            page.contains("<title>One - T</title>") && page.contains("text"),
+            "{page}"
+        );
+        assert!(page.contains("own-") && !page.contains("gone"), "{page}");
+        assert!(
+            made.iter()
+                .any(|file| crate::publish::search_index::is_one(&file.name))
+        );
+        let out = Settings::new(&json!({"src": "/etc"}), &json!({}), None);
+        let refused = render(&out, &BTreeMap::new(), Book::new(), &[]).unwrap_err();
+        assert!(refused.contains("`/etc`"), "{refused}");
+    }
+}

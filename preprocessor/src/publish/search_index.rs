@@ -1,0 +1,175 @@
+//! What a reader finds in a site's search: the titles and texts in the index that mdBook writes.
+
+use serde_json::Value;
+
+use crate::files::File;
+
+/// What stands around the index in its file
+/// (<https://github.com/rust-lang/mdBook/blob/v0.5.4/crates/mdbook-html/src/html_handlebars/search.rs#L64-L75>).
+const BEFORE: &str = "JSON.parse('";
+const AFTER: &str = "'));";
+
+/// Whether a file of this name, without its folder, is a search index.
+pub fn is_one(name: &str) -> bool {
+    name.starts_with("searchindex") && name.ends_with(".js")
+}
+
+/// The index in a file, and the code before it; nothing if it is none.
+fn index(file: &str) -> Option<(&str, Value)> {
+    let (code, rest) = file.trim_end().split_once(BEFORE)?;
+    let quoted = rest.strip_suffix(AFTER)?;
+    let mut text = String::with_capacity(quoted.len());
+    let mut chars = quoted.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => text.push(chars.next()?),
+            // It would end the text here.
+            '\'' => return None,
+            c => text.push(c),
+        }
+    }
+    Some((code, serde_json::from_str(&text).ok()?))
+}
+
+/// Compares what a search finds; the error says what is the first difference.
+pub fn compare(made: &str, actual: &str) -> Result<(), String> {
+    let Some((code, made)) = index(made) else {
+        return Err("the index that was made again cannot be read".into());
+    };
+    let Some((_, actual)) = index(actual).filter(|(found, _)| *found == code) else {
+        return Err("it is no search index as mdBook writes it".into());
+    };
+    if made == actual {
+        return Ok(());
+    }
+    let docs = |index: &Value| {
+        let docs = index.pointer("/index/documentStore/docs").cloned();
+        docs.unwrap_or_default()
+    };
+    let (expected, found) = (docs(&made), docs(&actual));
+    let empty = serde_json::Map::new();
+    let (expected, found) = (
+        expected.as_object().unwrap_or(&empty),
+        found.as_object().unwrap_or(&empty),
+    );
+    let names: std::collections::BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+    for name in names {
+        let (expected, found) = (expected.get(name), found.get(name));
+        if expected == found {
+            continue;
+        }
+        let url = name
+            .parse::<usize>()
+            .ok()
+            .and_then(|number| made["doc_urls"].get(number)?.as_str());
+        let place = url.unwrap_or("a page that the book does not have");
+        let what = ["title", "breadcrumbs", "body"]
+            .into_iter()
+            .find(|field| expected.map(|e| &e[field]) != found.map(|f| &f[field]));
+        return Err(format!(
+            "the {} of {place} is not what its page says",
+            what.unwrap_or("entry")
+        ));
+    }
+    Err("its words lead elsewhere than the texts say".into())
+}
+
+/// Puts the search index of a site in the place of the one that was made again, if a search finds the same in both: the
+/// order of its parts is not the same in every build of mdBook, and the name that other files call it by has its digest.
+pub fn adopt(made: &mut [File], site: &[(&str, &File)]) {
+    let Some((name, theirs)) = site.iter().find(|(name, _)| is_one(name)) else {
+        return;
+    };
+    let Some(ours) = made.iter_mut().find(|file| is_one(&file.name)) else {
+        return;
+    };
+    let same = ours.bytes == theirs.bytes
+        || compare(
+            &String::from_utf8_lossy(&ours.bytes),
+            &String::from_utf8_lossy(&theirs.bytes),
+        )
+        .is_ok();
+    if !same {
+        return;
+    }
+    ours.bytes.clone_from(&theirs.bytes);
+    let before = std::mem::replace(&mut ours.name, (*name).to_owned());
+    if before == *name {
+        return;
+    }
+    let texts = made.iter_mut();
+    for file in texts.filter(|file| [".html", ".js"].iter().any(|end| file.name.ends_with(end))) {
+        if let Ok(text) = std::str::from_utf8(&file.bytes)
+            && text.contains(&before)
+            && !is_one(&file.name)
+        {
+            file.bytes = text.replace(&before, name).into_bytes();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(body: &str) -> String {
+        let json = serde_json::json!({
+            "doc_urls": ["one.html#a"],
+            "index": {"documentStore": {"docs": {"0": {"id": "0", "title": "One", "body": body, "breadcrumbs": "One"}}}},
+        });
+        let json = json.to_string().replace('\\', "\\\\").replace('\'', "\\'");
+        format!("window.search = Object.assign(window.search, JSON.parse('{json}'));")
+    }
+
+    /// Check that an index that differs only in the order of its parts takes the place of the other, by its own name in all
+    /// files, and that one that finds something else does not.
+    #[test]
+    fn adopts() {
+        let named = |name: &str, text: String| File {
+            name: name.into(),
+            bytes: text.into_bytes(),
+        };
+        let index = file("a b");
+        let other = index.replacen("\"id\":\"0\",", "", 1).replacen(
+            "\"title\":",
+            "\"id\":\"0\",\"title\":",
+            1,
+        );
+        for (theirs, adopted) in [(other, true), (file("c"), false)] {
+            let mut made = [
+                named("searchindex-1.js", index.clone()),
+                named("searcher.js", "load('searchindex-1.js')".into()),
+            ];
+            let theirs = named("searchindex-2.js", theirs);
+            adopt(&mut made, &[("searchindex-2.js", &theirs)]);
+            assert_eq!(made[0].bytes == theirs.bytes, adopted);
+            let names = String::from_utf8_lossy(&made[1].bytes).contains("searchindex-2.js");
+            assert_eq!(
+                (made[0].name == "searchindex-2.js", names),
+                (adopted, adopted)
+            );
+        }
+    }
+
+    /// Check that equal texts are equal, that a changed one is named by its page and field, and that code behind the index
+    /// is refused.
+    #[test]
+    fn compares() {
+        let good = file("it's \"PASS\" \\ x");
+        assert_eq!(compare(&good, &good), Ok(()));
+        let said = compare(&good, &file("it's \"FAIL\" \\ x")).unwrap_err();
+        assert!(said.contains("the body of one.html#a"), "{said}");
+        let said = compare(
+            &good,
+            &good.replace("\"title\":\"One\"", "\"title\":\"Two\""),
+        );
+        assert!(said.unwrap_err().contains("the title of one.html#a"));
+        for bad in [
+            format!("{good} alert(1);"),
+            good.replace("JSON.parse('", "JSON.parse('' + '"),
+            String::new(),
+        ] {
+            assert!(compare(&good, &bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! What a site publishes of the book that it was made from: the chapters as this preprocessor got them, the templates,
+//! and of the settings those that the pages depend on.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use mdbook_preprocessor::book::{Book, Chapter};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::files::File;
+use crate::sealed::FOLDER;
+
+/// The file with everything but the chapters' texts and the templates.
+pub const BOOK: &str = "qed/source/book.json";
+/// The folder of the chapters' texts, each under the path of its chapter.
+pub const CHAPTERS: &str = "qed/source/chapters/";
+/// The folder of the book's own templates.
+pub const TEMPLATES: &str = "qed/source/templates/";
+
+/// The version of this form.
+const VERSION: u32 = 1;
+
+/// The keys of `[output.html]` that are published: those that the pages depend on and that name no file of the builder.
+/// `additional-css` and `additional-js` name files of the site itself.
+const HTML_KEYS: &[&str] = &[
+    "additional-css",
+    "additional-js",
+    "admonitions",
+    "cname",
+    "code",
+    "default-theme",
+    "definition-lists",
+    "edit-url-template",
+    "fold",
+    "git-repository-icon",
+    "git-repository-url",
+    "hash-files",
+    "mathjax-support",
+    "no-section-label",
+    "playground",
+    "preferred-dark-theme",
+    "print",
+    "redirect",
+    "search",
+    "sidebar-header-nav",
+    "site-url",
+    "smart-punctuation",
+];
+
+/// The keys of `[book]` that are published.
+const BOOK_KEYS: &[&str] = &["title", "description", "src", "language", "text-direction"];
+
+/// Settings of mdBook that the pages depend on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Of the table `[book]`.
+    pub book: Map<String, Value>,
+    /// Of the table `[output.html]`.
+    pub html: Map<String, Value>,
+    /// `edition` of the table `[rust]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
+}
+
+impl Settings {
+    /// What is published of these tables.
+    pub fn new(book: &Value, html: &Value, edition: Option<String>) -> Self {
+        Settings {
+            book: only(book, BOOK_KEYS),
+            html: only(html, HTML_KEYS),
+            edition,
+        }
+    }
+
+    /// What a site says, without anything that this program would not have published.
+    fn checked(self) -> Self {
+        let Settings {
+            book,
+            html,
+            edition,
+        } = self;
+        Settings::new(&Value::Object(book), &Value::Object(html), edition)
+    }
+}
+
+fn only(table: &Value, keys: &[&str]) -> Map<String, Value> {
+    let known = |(key, value): (&String, &Value)| {
+        let wanted = keys.contains(&key.as_str()) && !value.is_null();
+        wanted.then(|| (key.clone(), value.clone()))
+    };
+    table
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(known)
+        .collect()
+}
+
+/// What the pages say of a machine's evidence that the evidence itself does not: on the word of who published it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// It was recorded earlier, and not captured for this book.
+    pub recorded: bool,
+    /// Claims were judged on it before it was redacted.
+    pub judged_before: bool,
+    /// Why it was out of date when the book was built; empty if it was not.
+    pub stale: Vec<String>,
+    /// How old it was then, in seconds, as exactly as the pages say it; nothing if its time cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_s: Option<i64>,
+}
+
+/// The book without its texts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// Version of this form.
+    pub version: u32,
+    /// Version of the program that published it.
+    pub program: String,
+    /// The folder of the pages in the site; empty if that is the site itself.
+    pub pages: String,
+    /// Settings of mdBook.
+    pub settings: Settings,
+    /// The machines of the book, in its order.
+    pub machines: Vec<String>,
+    /// What the pages say of the evidence of each machine that has any.
+    pub states: BTreeMap<String, State>,
+    /// Titles of pages that are not made of the chapter's name, by the chapter's path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub titles: BTreeMap<PathBuf, String>,
+    /// The chapters as this preprocessor got them, without their texts.
+    pub book: Book,
+    /// The whole book as it was rendered, where other preprocessors changed it after this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendered: Option<Book>,
+}
+
+/// Everything that is published of a book.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BookSource {
+    /// The book, its chapters without their texts.
+    pub about: About,
+    /// The text of each chapter, by its path.
+    pub chapters: BTreeMap<String, String>,
+    /// Name and text of the book's own templates.
+    pub templates: BTreeMap<String, String>,
+}
+
+impl About {
+    /// The form of this version.
+    pub fn new(pages: String, settings: Settings, machines: Vec<String>, book: Book) -> Self {
+        About {
+            version: VERSION,
+            program: env!("CARGO_PKG_VERSION").into(),
+            pages,
+            settings,
+            machines,
+            states: BTreeMap::new(),
+            titles: BTreeMap::new(),
+            book,
+            rendered: None,
+        }
+    }
+}
+
+/// Whether a path leads nowhere but below the folder that it is put into.
+pub fn stays_below(path: &Path) -> bool {
+    let mut parts = path.components().peekable();
+    parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// The path of a chapter as a name with `/`; an error if it leads out of the book.
+fn name_of(chapter: &Chapter) -> Result<String, String> {
+    let path = chapter.path.as_deref().unwrap_or(Path::new(""));
+    match path.to_str() {
+        Some(name) if stays_below(path) => Ok(name.to_owned()),
+        _ => Err(format!(
+            "the chapter `{}` has the path `{}`, which leads out of the book",
+            chapter.name,
+            path.display()
+        )),
+    }
+}
+
+/// Takes the texts out of a book; by the paths of their chapters.
+pub fn take_texts(book: &mut Book) -> Result<BTreeMap<String, String>, String> {
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    let mut problem = None;
+    book.for_each_chapter_mut(|chapter| {
+        let text = std::mem::take(&mut chapter.content);
+        match name_of(chapter) {
+            Ok(name) => match texts.get(&name) {
+                Some(known) if *known != text => {
+                    problem = Some(format!("two chapters have the path `{name}`"));
+                }
+                _ => {
+                    texts.insert(name, text);
+                }
+            },
+            Err(why) => problem = Some(why),
+        }
+    });
+    problem.map_or(Ok(texts), Err)
+}
+
+/// Gives each chapter its text back.
+pub fn put_texts(book: &mut Book, texts: &BTreeMap<String, String>) -> Result<(), String> {
+    let mut problem = None;
+    book.for_each_chapter_mut(|chapter| match name_of(chapter) {
+        Ok(name) => match texts.get(&name) {
+            Some(text) => chapter.content.clone_from(text),
+            None => problem = Some(format!("{CHAPTERS}{name}: it is missing")),
+        },
+        Err(why) => problem = Some(format!("{BOOK}: {why}")),
+    });
+    problem.map_or(Ok(()), Err)
+}
+
+impl BookSource {
+    /// The files of the site that hold it.
+    pub fn files(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
+        let mut text =
+            serde_json::to_string_pretty(&self.about).map_err(|error| error.to_string())?;
+        text.push('\n');
+        let mut out = vec![(BOOK.to_owned(), text.into_bytes())];
+        let texts = |folder: &'static str, texts: &BTreeMap<String, String>| {
+            let file = move |(name, text): (&String, &String)| {
+                (format!("{folder}{name}"), text.clone().into_bytes())
+            };
+            texts.iter().map(file).collect::<Vec<_>>()
+        };
+        out.extend(texts(CHAPTERS, &self.chapters));
+        out.extend(texts(TEMPLATES, &self.templates));
+        Ok(out)
+    }
+
+    /// Reads it from the files of a site. Nothing if the site publishes none; the errors are lines.
+    pub fn read(files: &[File]) -> Result<Option<Self>, Vec<String>> {
+        let below = format!("{FOLDER}/source/");
+        let mut about = None;
+        let (mut chapters, mut templates) = (BTreeMap::new(), BTreeMap::new());
+        let mut wrong = Vec::new();
+        for file in files.iter().filter(|file| file.name.starts_with(&below)) {
+            let name = &file.name;
+            let Ok(text) = std::str::from_utf8(&file.bytes) else {
+                wrong.push(format!("{name}: it is no text"));
+                continue;
+            };
+            if name == BOOK {
+                match serde_json::from_str::<About>(text) {
+                    Ok(read) if read.version != VERSION => wrong.push(format!(
+                        "{name}: it has version {}, this program reads version {VERSION}",
+                        read.version
+                    )),
+                    Ok(read) => about = Some(read),
+                    Err(error) => wrong.push(format!("{name}: it cannot be read: {error}")),
+                }
+            } else if let Some(chapter) = name.strip_prefix(CHAPTERS) {
+                chapters.insert(chapter.to_owned(), text.to_owned());
+            } else if let Some(template) = name.strip_prefix(TEMPLATES) {
+                templates.insert(template.to_owned(), text.to_owned());
+            } else {
+                wrong.push(format!("{name}: no such file belongs into a site"));
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let Some(mut about) = about else {
+            return match chapters.is_empty() {
+                true => Ok(None),
+                false => Err(vec![format!("{BOOK}: it is missing")]),
+            };
+        };
+        let published = about.settings.clone();
+        about.settings = about.settings.checked();
+        if about.settings != published {
+            return Err(vec![format!(
+                "{BOOK}: it has settings that no site publishes"
+            )]);
+        }
+        let source = BookSource {
+            about,
+            chapters,
+            templates,
+        };
+        source.check_paths()?;
+        Ok(Some(source))
+    }
+
+    /// Whether every chapter has its text, and every text its chapter.
+    fn check_paths(&self) -> Result<(), Vec<String>> {
+        let mut book = self.about.book.clone();
+        put_texts(&mut book, &self.chapters).map_err(|why| vec![why])?;
+        let texts = take_texts(&mut book).map_err(|why| vec![format!("{BOOK}: {why}")])?;
+        if let Some(mut rendered) = self.about.rendered.clone() {
+            take_texts(&mut rendered).map_err(|why| vec![format!("{BOOK}: {why}")])?;
+        }
+        let strange = self
+            .chapters
+            .keys()
+            .filter(|name| !texts.contains_key(*name));
+        let wrong: Vec<String> = strange
+            .map(|name| format!("{CHAPTERS}{name}: {BOOK} has no such chapter"))
+            .collect();
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    /// The book with its texts.
+    pub fn book(&self) -> Result<Book, String> {
+        let mut book = self.about.book.clone();
+        put_texts(&mut book, &self.chapters)?;
+        Ok(book)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn source() -> BookSource {
+        let mut book = Book::default();
+        let mut outer = Chapter::new("Outer", "o".into(), "outer.md", vec![]);
+        let inner = Chapter::new("Inner", "i".into(), "a/inner.md", vec!["Outer".into()]);
+        outer.sub_items.push(inner.into());
+        book.push_item(outer);
+        book.push_item(Chapter::new_draft("Draft", vec![]));
+        let chapters = take_texts(&mut book).unwrap();
+        let html = json!({"theme": "/home/me/theme", "print": {"enable": true}, "additional-css": ["a.css"]});
+        let table = json!({"title": "T", "authors": ["me"], "src": "src"});
+        let settings = Settings::new(&table, &html, None);
+        BookSource {
+            about: About::new(String::new(), settings, vec!["host".into()], book),
+            chapters,
+            templates: BTreeMap::from([("table.hbs".to_owned(), "<p>".to_owned())]),
+        }
+    }
+
+    fn files(source: &BookSource) -> Vec<File> {
+        let file = |(name, bytes)| File { name, bytes };
+        source.files().unwrap().into_iter().map(file).collect()
+    }
+
+    /// Check that what is published is read back as it was, and that neither authors nor places of the builder are in it.
+    #[test]
+    fn round_trip() {
+        let source = source();
+        let files = files(&source);
+        assert_eq!(BookSource::read(&files).unwrap().unwrap(), source);
+        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(
+            names[1..],
+            [
+                "qed/source/chapters/a/inner.md",
+                "qed/source/chapters/outer.md",
+                "qed/source/templates/table.hbs"
+            ]
+        );
+        let text = String::from_utf8_lossy(&files[0].bytes);
+        assert!(
+            !text.contains("authors") && !text.contains("/home"),
+            "{text}"
+        );
+        assert_eq!(source.book().unwrap().chapters().count(), 2);
+        assert_eq!(BookSource::read(&[]), Ok(None));
+    }
+
+    /// Check that a site can neither make this program write elsewhere nor use settings that were never published, and
+    /// that a text without its chapter, and a chapter without its text, are told.
+    #[test]
+    fn refuses() {
+        for (from, to, said) in [
+            ("\"a/inner.md\"", "\"../inner.md\"", "leads out of the book"),
+            (
+                "\"a/inner.md\"",
+                "\"/etc/inner.md\"",
+                "leads out of the book",
+            ),
+            (
+                "\"a/inner.md\"",
+                "\"b/inner.md\"",
+                "b/inner.md: it is missing",
+            ),
+            (
+                "\"print\"",
+                "\"theme\": \"/etc\", \"print\"",
+                "no site publishes",
+            ),
+            ("\"version\": 1", "\"version\": 9", "it has version 9"),
+            (
+                "\"version\": 1",
+                "\"version\": 1, \"x\": 2",
+                "unknown field",
+            ),
+        ] {
+            let mut files = files(&source());
+            let text = String::from_utf8_lossy(&files[0].bytes);
+            assert!(text.contains(from), "{from}: {text}");
+            files[0].bytes = text.replacen(from, to, 9).into_bytes();
+            let wrong = BookSource::read(&files).unwrap_err();
+            assert!(wrong[0].contains(said), "{to}: {wrong:?}");
+        }
+        let mut more = files(&source());
+        more.push(File {
+            name: format!("{CHAPTERS}new.md"),
+            bytes: vec![],
+        });
+        let wrong = BookSource::read(&more).unwrap_err();
+        assert!(wrong[0].contains("no such chapter"), "{wrong:?}");
+        more.pop();
+        more.remove(0);
+        assert_eq!(
+            BookSource::read(&more).unwrap_err(),
+            ["qed/source/book.json: it is missing"]
+        );
+    }
+}

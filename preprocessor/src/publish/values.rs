@@ -1,0 +1,223 @@
+//! Comparing each value, verdict and gap that a page shows with the evidence, by itself: whatever made the page.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use qed_evidence::leaves::Leaves;
+
+use crate::format::FORMATS;
+use crate::sealed::{self, PublishedClaim, Verdicts};
+use crate::site::{Shown, shown_values};
+
+/// File names of pages and of what mdBook makes of them.
+const LOOKED_AT: &[&str] = &["html", "js", "json", "xml", "txt", "md", "css"];
+
+/// What the check of a site found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Files looked at.
+    pub files: usize,
+    /// Values compared with the evidence.
+    pub compared: usize,
+    /// Verdicts and gaps: shown, and not values.
+    pub others: usize,
+    /// Placeholders that are shown on purpose.
+    pub literals: usize,
+    /// Machines whose evidence was compared with.
+    pub machines: usize,
+    /// What else was done, a line each.
+    pub notes: Vec<String>,
+    /// What is wrong, a line each.
+    pub wrong: Vec<String>,
+}
+
+impl Findings {
+    /// Takes in what was found in a site inside of this one.
+    pub fn add(&mut self, folder: &str, more: Findings) {
+        self.files += more.files;
+        self.compared += more.compared;
+        self.others += more.others;
+        self.literals += more.literals;
+        self.machines += more.machines;
+        let named = |line: String| format!("{folder}{line}");
+        self.notes.extend(more.notes.into_iter().map(named));
+        self.wrong.extend(more.wrong.into_iter().map(named));
+    }
+}
+
+/// Whether a file can show text.
+pub fn is_text(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+    // What is published beside the pages names placeholders and claims as authors write them.
+    ending.is_some_and(|ending| LOOKED_AT.contains(&ending))
+        && !name.starts_with(&format!("{}/", sealed::FOLDER))
+}
+
+/// Compares one page with the evidence.
+pub fn page(
+    name: &str,
+    html: &str,
+    machines: &BTreeMap<String, Vec<Leaves<'_>>>,
+    verdicts: Option<&Verdicts>,
+    found: &mut Findings,
+) {
+    let text = crate::site::text_of(html);
+    for value in shown_values(html) {
+        if let Some(id) = value.path.strip_prefix("claims.") {
+            found.others += 1;
+            if let Some(verdicts) = verdicts {
+                let told = verdicts.get(id).and_then(|of| of.get(&value.machine));
+                let expected = told.map(|told| told.verdict.as_str());
+                if expected != Some(value.text.trim()) {
+                    found.wrong.push(format!(
+                        "{name}: the verdict on `{id}` on {} is shown as `{}`: {} says {}",
+                        value.machine,
+                        value.text.trim(),
+                        sealed::VERDICTS,
+                        expected.unwrap_or("nothing of it")
+                    ));
+                }
+            }
+            continue;
+        }
+        // Gaps say themselves that they are none; that something is withheld is a fact of the evidence.
+        let shown = value.text.trim_start();
+        if crate::fill::GAPS.iter().any(|word| shown.starts_with(word)) {
+            found.others += 1;
+            let measured = machines.get(&value.machine).into_iter().flatten();
+            if shown.starts_with("WITHHELD")
+                && measured
+                    .filter_map(|leaves| leaves.get(&value.path))
+                    .any(|leaf| leaf.datum.value().is_some())
+            {
+                found.wrong.push(format!(
+                    "{name}: `{}` of {} is shown as withheld, and the evidence has it",
+                    value.path, value.machine
+                ));
+            }
+            continue;
+        }
+        found.compared += 1;
+        if let Err(why) = compare(&value, machines) {
+            found.wrong.push(format!(
+                "{name}: `{}` of {} shows `{}`: {why}",
+                value.path, value.machine, value.text
+            ));
+        }
+        // Where it stands may be a link, a formula or a comment.
+        let stands = |value: &str| {
+            text.contains(value)
+                || text.contains(&crate::escape::tex(value))
+                || html.contains(&crate::escape::url(value))
+                || crate::site::comments(html).any(|comment| comment.contains(value))
+        };
+        if value.listed && !stands(value.text.trim()) {
+            found.wrong.push(format!(
+                "{name}: `{}` is listed as `{}`, which the page does not show",
+                value.path, value.text
+            ));
+        }
+    }
+}
+
+fn compare(value: &Shown, machines: &BTreeMap<String, Vec<Leaves<'_>>>) -> Result<(), String> {
+    let Some(all) = machines.get(&value.machine) else {
+        return Err("there is no evidence of this machine".into());
+    };
+    let format = match &value.style {
+        None => None,
+        Some(style) => match FORMATS.iter().find(|(name, _)| name == style) {
+            Some((_, format)) => Some(*format),
+            None => return Err(format!("as=\"{style}\" is unknown")),
+        },
+    };
+    let mut expected = Vec::new();
+    for leaves in all {
+        let Some(measured) = leaves.get(&value.path).and_then(|leaf| leaf.datum.value()) else {
+            continue;
+        };
+        let text = crate::format::format(measured, format)?;
+        let line = crate::escape::visible(text.strip_suffix('\n').unwrap_or(&text)).into_owned();
+        let block =
+            crate::escape::visible_lines(text.strip_suffix('\n').unwrap_or(&text)).into_owned();
+        if [line.as_str(), block.as_str()].contains(&value.text.trim_end_matches('\n').trim())
+            || [line.trim(), block.trim()].contains(&value.text.trim())
+        {
+            return Ok(());
+        }
+        expected.push(line);
+    }
+    match expected.first() {
+        Some(expected) => Err(format!("the evidence says `{expected}`")),
+        None => Err("the evidence has no such value".into()),
+    }
+}
+
+/// Compares the verdicts that a page shows in its claims.
+pub fn badges(
+    name: &str,
+    html: &str,
+    claims: &[PublishedClaim],
+    verdicts: &Verdicts,
+    found: &mut Findings,
+) {
+    for (id, word) in sealed::shown_verdicts(html) {
+        let expected = claims
+            .iter()
+            .find(|claim| claim.id == id)
+            .and_then(|claim| verdicts.get(&id)?.get(&claim.shown))
+            .map_or("nothing of it", |told| told.verdict.as_str());
+        if expected != word {
+            found.wrong.push(format!(
+                "{name}: claim `{id}` is shown as {word}: {} says {expected}",
+                sealed::VERDICTS
+            ));
+        }
+    }
+}
+
+/// Finds what should have been replaced. Placeholders that are shown on purpose are counted on each page by the
+/// page itself; elsewhere (search index) only what some page shows is taken for one of those.
+pub fn left_over(name: &str, text: &str, known: &mut BTreeSet<String>, found: &mut Findings) {
+    for block in ["language-qed-claim", "language-qed-exhibit"] {
+        if text.contains(block) {
+            found.wrong.push(format!(
+                "{name}: a {} block was not replaced",
+                block.trim_start_matches("language-")
+            ));
+        }
+    }
+    let path = |at: usize| {
+        let rest = &text[at + crate::syntax::OPEN.len()..];
+        let end = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || "._".contains(c)))
+            .unwrap_or(rest.len());
+        rest[..end].to_owned()
+    };
+    let all: Vec<String> = text
+        .match_indices(crate::syntax::OPEN)
+        .map(|(at, _)| path(at))
+        .collect();
+    let literals = if name.ends_with(".html") {
+        crate::site::literals(text)
+    } else {
+        0
+    };
+    let left: Vec<&String> = if literals > 0 && all.len() == literals {
+        found.literals += if name.ends_with("print.html") {
+            0
+        } else {
+            literals
+        };
+        known.extend(all.iter().cloned());
+        Vec::new()
+    } else if name.ends_with(".html") {
+        all.iter().collect()
+    } else {
+        all.iter().filter(|path| !known.contains(*path)).collect()
+    };
+    for path in left {
+        found.wrong.push(format!(
+            "{name}: the placeholder of `{path}` was not filled"
+        ));
+    }
+}

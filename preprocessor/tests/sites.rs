@@ -1,0 +1,190 @@
+//! Sites of every shape are published and verified: in folders, of several renderers and languages, with what a checkout has
+//! beside them; and one that is not what its book makes is not published.
+
+mod common;
+
+use common::{Book, good, stderr, stdout};
+
+const CHAPTER: &str = "# One\n\nfd {{qed create.outcome.returned}}\n\n```qed-claim good\ncreate.outcome.returned == 3\n```\n";
+
+/// A book of two chapters; `output` goes to the end of book.toml.
+fn book(output: &str) -> Book {
+    Book::new(
+        &[("one.md", CHAPTER), ("deep/two.md", "# Two\n\ntext\n")],
+        "",
+        output,
+    )
+}
+
+#[track_caller]
+fn wrong(book: &Book, site: &str, line: &str) {
+    let output = book.qed(&["verify", site]);
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.lines().any(|l| l.starts_with(line)),
+        "no `{line}` in {said}"
+    );
+}
+
+/// Changes a file of a site.
+fn edit(book: &Book, file: &str, from: &str, to: &str) {
+    let text = book.read(file);
+    assert!(text.contains(from), "{file} has no `{from}`");
+    book.write(file, &text.replacen(from, to, 1));
+}
+
+/// Check that the pages are found in the folder of their renderer, whether the whole output is published or that folder
+/// alone, and that what other renderers wrote is named as not covered.
+#[test]
+fn several_renderers() {
+    for site in ["book", "book/html"] {
+        let book = book("[output.html]\n[output.markdown]\n");
+        book.build();
+        let said = good(&book.qed(&["publish", site]));
+        assert_eq!(said.contains("markdown/one.md"), site == "book", "{said}");
+        let said = good(&book.qed(&["verify", site]));
+        assert!(said.contains(" 0 in what was filled in"), "{said}");
+        edit(
+            &book,
+            "book/html/one.html",
+            "returned == 3</pre>",
+            "returned != 3</pre>",
+        );
+        let prefix = if site == "book" { "html/" } else { "" };
+        wrong(&book, site, &format!("{prefix}one.html:"));
+    }
+}
+
+/// Check that a book in a folder of a larger site is verified there, that the pages around it may say anything but what looks
+/// measured, and that what a checkout of the site has beside it is left alone.
+#[test]
+fn in_a_folder() {
+    let book = book("[output.html]\nsite-url = \"/docs/\"\ncname = \"example.org\"\n");
+    good(&book.mdbook(&["build", "--dest-dir", "public/docs"]));
+    book.write("public/index.html", "<p class=\"x\">Welcome</p>");
+    good(&book.qed(&["publish", "public"]));
+    book.write("public/.git/HEAD", "ref: refs/heads/pages\n");
+    let said = good(&book.qed(&["verify", "public"]));
+    assert!(
+        said.contains("1 file in .git") && said.contains("index.html"),
+        "{said}"
+    );
+    edit(&book, "public/docs/one.html", ">3</span>", ">4</span>");
+    wrong(&book, "public", "docs/one.html:");
+    edit(&book, "public/docs/one.html", ">4</span>", ">3</span>");
+    book.write("public/index.html", "<p class='qed-badge'>PASS</p>");
+    wrong(
+        &book,
+        "public",
+        "index.html:1: the block `qed-badge` stands in a page that no chapter",
+    );
+}
+
+/// Check that sites of several languages in folders of one are verified each by itself, and that a translation of the same
+/// book shows what its chapters show.
+#[test]
+fn languages() {
+    let book = book("");
+    for language in ["en", "de"] {
+        let folder = format!("public/{language}");
+        good(&book.mdbook(&["build", "--dest-dir", &folder]));
+        good(&book.qed(&["publish", &folder]));
+    }
+    let said = good(&book.qed(&["verify", "public"]));
+    assert!(said.contains("en/") && said.contains("de/"), "{said}");
+    edit(&book, "public/de/one.html", ">3</span>", ">4</span>");
+    wrong(&book, "public", "de/one.html:");
+
+    let translated = self::book("");
+    translated.build();
+    let page = translated
+        .read("book/one.html")
+        .replace("fd ", "Dateideskriptor ");
+    translated.write("book/de/one.html", &page);
+    good(&translated.qed(&["publish", "book"]));
+    let said = good(&translated.qed(&["verify", "book"]));
+    assert!(said.contains("1 page of a translation"), "{said}");
+    edit(
+        &translated,
+        "book/de/one.html",
+        "returned == 3</pre>",
+        "returned != 3</pre>",
+    );
+    wrong(&translated, "book", "de/one.html:");
+}
+
+/// Check that a site that its book no longer makes is not published: a chapter, the evidence or a page was changed after the
+/// build.
+#[test]
+fn publishes_what_was_built() {
+    let book = book("");
+    book.build();
+    book.write(
+        "src/one.md",
+        &CHAPTER.replace("fd {{", "the fd {{qed create.inner.return}} {{"),
+    );
+    let output = book.qed(&["publish", "book"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let said = stdout(&output);
+    assert!(
+        said.contains("one.html:") && said.contains("build it again, then publish"),
+        "{said}"
+    );
+    assert!(!book.path("book/qed/manifest.json").exists());
+    book.build();
+    good(&book.qed(&["publish", "book"]));
+    std::fs::remove_file(book.path("book/one.html")).unwrap();
+    let output = book.qed(&["publish", "book"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("build the book first"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+/// Check that a claim that no page shows is refused: in a footnote without a reference by `check` and the build, inside of
+/// something hidden by `publish`.
+#[test]
+fn claims_that_nobody_sees() {
+    let claim = "```qed-claim unseen\n    create.outcome.returned == 3\n    ```\n";
+    let note = format!("# One\n\ntext\n\n[^lost]:\n\n    {claim}");
+    let book = Book::new(&[("one.md", &note)], "", "");
+    for output in [book.qed(&["check"]), book.mdbook(&["build"])] {
+        assert!(!output.status.success());
+        let said = stderr(&output);
+        assert!(
+            said.contains("no page shows this claim") && said.contains("one.md:7"),
+            "{said}"
+        );
+    }
+    book.write("src/one.md", &note.replace("text", "text[^lost]"));
+    book.build();
+    good(&book.qed(&["publish", "book"]));
+    good(&book.qed(&["verify", "book"]));
+    for hidden in [
+        "<div hidden>",
+        "<div style=\"display: none\">",
+        "<template>",
+    ] {
+        let end = if hidden == "<template>" {
+            "</template>"
+        } else {
+            "</div>"
+        };
+        let claim = claim.replace("\n    ", "\n");
+        book.write(
+            "src/one.md",
+            &format!("# One\n\n{hidden}\n\n{claim}\n{end}\n\ntext\n"),
+        );
+        book.build();
+        let output = book.qed(&["publish", "book"]);
+        assert_eq!(output.status.code(), Some(1), "{hidden}");
+        let said = stdout(&output);
+        assert!(
+            said.contains("one.html: claim `unseen` of one.md is on no page"),
+            "{said}"
+        );
+    }
+}
