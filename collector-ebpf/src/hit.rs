@@ -5,16 +5,20 @@ use aya_ebpf::{
     cty::c_void,
     helpers::{
         bpf_get_current_pid_tgid,
-        generated::{bpf_get_func_arg, bpf_get_func_ip, bpf_probe_read_kernel},
+        generated::{
+            bpf_get_current_task, bpf_get_func_arg, bpf_get_func_ip, bpf_get_smp_processor_id,
+            bpf_probe_read_kernel,
+        },
     },
 };
 use core::{hint::black_box, mem::offset_of};
 use qed_collector_ebpf::{
-    Call, CallKey, Control, MAX_ARGS, ProbeKey, ProbeSpec, SlotKey, act, attachment, counter, side,
+    COMPAT_BIT, Call, CallKey, Control, Layout, MAX_ARGS, ProbeKey, ProbeSpec, SlotKey, act,
+    attachment, counter, side,
 };
 
 use crate::{
-    maps::{CALLS, CONTROL, KEYS, SLOTS, SPECS, count},
+    maps::{CALLS, CONTROL, FOLLOWED, KEYS, SLOTS, SPECS, count},
     report::{Hit, report},
 };
 
@@ -23,7 +27,7 @@ struct Scene {
     spec: *const ProbeSpec,
     probe: u32,
     control: Control,
-    /// 1 if the workload's own task runs, else 0.
+    /// 1 if a task of the workload runs, else 0.
     in_target: u32,
     tgid: u32,
     tid: u32,
@@ -48,7 +52,7 @@ fn scene(site: u64, attachment: u32) -> Option<Scene> {
     let spec = SPECS.get_ptr(probe)?;
     // SAFETY: the verifier knows `spec` as a pointer to a whole map value.
     let acts = unsafe { (*spec).acts };
-    let in_target = equal(tgid, control.target_tgid);
+    let in_target = equal(tgid, control.target_tgid) | followed(tgid);
     if in_target | acts & (act::ANY_TASK | act::FREE) == 0 {
         return None;
     }
@@ -84,6 +88,7 @@ impl Scene {
             slot: zero,
             stack_pointer: zero,
             registers: zero,
+            preempt_count: preempt_count(&self.control.layout),
         }
     }
 
@@ -240,18 +245,59 @@ pub fn tracepoint(ctx: *mut c_void, slot: u64) {
     if acts & act::SYSCALL != 0 {
         let regs = hit.args[0];
         let number = word(regs + offset_of!(pt_regs, orig_rax) as u64);
-        if number as u32 != wanted {
+        // A 32-bit system call of that number is another one.
+        let compat = compat(&scene.control.layout);
+        if number as u32 != wanted || compat != 0 {
+            if compat & hit.in_target != 0 {
+                count(counter::COMPAT_CALLS);
+            }
             return;
         }
         hit.return_value = word(regs + offset_of!(pt_regs, rax) as u64);
         hit.registers = regs;
+        hit.slot = regs + offset_of!(pt_regs, rip) as u64;
     }
     report(ctx, &mut hit);
 }
 
+/// 1 if the process belongs to the workload without being its own, else 0. Without a branch.
+#[inline(always)]
+fn followed(tgid: u32) -> u32 {
+    let found = FOLLOWED
+        .get_ptr(tgid)
+        .map_or(core::ptr::null(), |found| found);
+    let number = as_number(found.cast_mut().cast());
+    1 - equal(number as u32 | (number >> 32) as u32, 0)
+}
+
+/// The preemption count of this CPU, or [`UNKNOWN_CONTEXT`](qed_collector_ebpf::UNKNOWN_CONTEXT). Without a branch.
+#[inline(always)]
+fn preempt_count(layout: &Layout) -> u32 {
+    let (mut offset, mut count) = (0u64, 0u32);
+    // SAFETY: the helpers write 8 and 4 bytes, zeros when they fail.
+    let failed = unsafe {
+        let cpu = bpf_get_smp_processor_id();
+        let at = layout.cpu_offsets.wrapping_add(u64::from(cpu) * 8);
+        let failed = bpf_probe_read_kernel((&raw mut offset).cast(), 8, at as *const c_void);
+        let at = layout.preempt_count.wrapping_add(offset);
+        failed | bpf_probe_read_kernel((&raw mut count).cast(), 4, at as *const c_void)
+    };
+    // All ones of a failure.
+    count | (failed >> 63) as u32
+}
+
+/// 1 if the task is in a 32-bit system call, else 0.
+#[inline(always)]
+fn compat(layout: &Layout) -> u32 {
+    // SAFETY: a helper without arguments.
+    let task = unsafe { bpf_get_current_task() };
+    let status = word(task.wrapping_add(u64::from(layout.task_status))) as u32;
+    status >> COMPAT_BIT & 1 & !equal(layout.task_status, 0)
+}
+
 /// 8 bytes of kernel memory, or 0.
 #[inline(always)]
-fn word(address: u64) -> u64 {
+pub fn word(address: u64) -> u64 {
     let mut word = 0u64;
     // SAFETY: the helper writes 8 bytes, zeros when it fails.
     unsafe { bpf_probe_read_kernel((&raw mut word).cast(), 8, address as *const c_void) };

@@ -32,6 +32,8 @@ pub const MAX_EXPERIMENTS: usize = 64;
 pub const TRACEPOINT_SLOTS: usize = 16;
 /// LSM programs in the object: a loaded one belongs to one hook.
 pub const LSM_SLOTS: usize = 4;
+/// Processes that an experiment can follow at a time.
+pub const MAX_FOLLOWED: usize = 4096;
 
 /// Where a read starts: a value of [`ReadSpec::root`].
 pub mod root {
@@ -222,9 +224,38 @@ pub struct Control {
     pub experiment: u32,
     /// 1: do all the work and throw the event away, to measure what the probes cost.
     pub discard: u32,
-    /// Explicit padding.
-    pub reserved: u32,
+    /// Thread-group id of a command's process that has not executed the command yet: it becomes `target_tgid` when
+    /// its `execve` returns. Until then it is still the collector's own program. 0: there is none.
+    pub awaited_tgid: u32,
+    /// 1 once the awaited process has a new program and is on its way back to user space. The programs set it.
+    pub executed: u32,
+    /// 1: the processes that the workload starts belong to it, and those that they start.
+    pub follow: u32,
+    /// Where the kernel keeps what the programs ask of each task and each CPU.
+    pub layout: Layout,
 }
+
+/// Places in the kernel's memory, from its BTF and its symbols.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Address of the array that holds, for each CPU, what is added to a per-CPU symbol. 0: not known.
+    pub cpu_offsets: u64,
+    /// The per-CPU symbol of the preemption count, to which such an offset is added. 0: not known.
+    pub preempt_count: u64,
+    /// Offset in bytes of the thread-group id in the task structure. 0: not known.
+    pub task_tgid: u32,
+    /// Offset in bytes, in the task structure, of the word whose bit [`COMPAT_BIT`] is set while the task is in a
+    /// 32-bit system call. 0: not known.
+    pub task_status: u32,
+}
+
+/// Number of the bit of a task's status that says that it is in a 32-bit system call, whichever program made it
+/// (`TS_COMPAT`, <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/include/asm/thread_info.h#L208>).
+pub const COMPAT_BIT: u32 = 1;
+
+/// [`Event::preempt_count`] where it could not be read. No kernel nests that deeply.
+pub const UNKNOWN_CONTEXT: u32 = u32::MAX;
 
 /// Offsets in bytes, from BTF, of the walk task → files → descriptor table → file.
 #[repr(C)]
@@ -253,7 +284,8 @@ pub struct Event {
     /// Return value; 0 at an entry. With [`act::SYSCALL`]: `rax`, which is the system call's result at
     /// `sys_exit` (and -ENOSYS at `sys_enter`).
     pub return_value: u64,
-    /// At a function's entry: the stack pointer, which is the address of the return-address slot. Else 0.
+    /// At a function's entry: the stack pointer, which is the address of the return-address slot. With
+    /// [`act::SYSCALL`]: where the kernel keeps the address that the call returns to in user space. Else 0.
     pub stack_pointer: u64,
     /// What that slot holds, read raw: the return trampoline once a return probe has been there. Else 0.
     pub return_slot: u64,
@@ -286,6 +318,11 @@ pub struct Event {
     pub stack_bytes: i32,
     /// 1 if `args` of a return event are those saved at its entry; 0 if the entry was not seen.
     pub args_known: u32,
+    /// The CPU's preemption count at the hit, which says whether an interrupt ran on top of the task, or
+    /// [`UNKNOWN_CONTEXT`].
+    pub preempt_count: u32,
+    /// 1 if the task is the workload's, 0 if it is anybody's.
+    pub in_target: u32,
     /// Name of the task that ran.
     pub comm: [u8; 16],
 }
@@ -312,8 +349,14 @@ pub mod counter {
     pub const SIGNAL_SENT: u32 = 4;
     /// LSM denials returned.
     pub const DENIED: u32 = 5;
+    /// Processes that the workload started, and that those started which belong to it.
+    pub const DESCENDANTS: u32 = 6;
+    /// Those of them that could not be followed, because the table was full. The programs rely on its place.
+    pub const UNFOLLOWED: u32 = 7;
+    /// 32-bit system calls of the workload that a probe or marker of system calls came by.
+    pub const COMPAT_CALLS: u32 = 8;
     /// How many counters there are.
-    pub const COUNT: u32 = 6;
+    pub const COUNT: u32 = 9;
 }
 
 /// A read on demand, outside any experiment: the collector fills it in, runs the program `peek`, and takes `bytes`.
@@ -395,11 +438,12 @@ mod tests {
             10 * 4 + 3 * 8 + 2 * MAX_READS * size_of::<ReadSpec>()
         );
         assert_eq!(size_of::<ProbeKey>(), 16);
-        assert_eq!(size_of::<Control>(), 16);
+        assert_eq!(size_of::<Layout>(), 24);
+        assert_eq!(size_of::<Control>(), 24 + size_of::<Layout>());
         assert_eq!(size_of::<FdWalk>(), 16);
         assert_eq!(
             size_of::<Event>(),
-            8 * (2 + MAX_ARGS + 4 + MAX_FRAMES) + MAX_READS * (MAX_READ_BYTES + 4) + 8 * 4 + 16
+            8 * (2 + MAX_ARGS + 4 + MAX_FRAMES) + MAX_READS * (MAX_READ_BYTES + 4) + 10 * 4 + 16
         );
         assert_eq!(size_of::<Peek>(), 24 + MAX_READ_BYTES);
         assert_eq!(size_of::<CallKey>(), 24);

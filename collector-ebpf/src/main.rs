@@ -2,11 +2,13 @@
 //! data, see the library of this crate.
 //!
 //! `kernel_entry` and `kernel_return` sit on functions, `tp_N` on raw tracepoints, `lsm_N` on LSM hooks,
+//! `born`, `executed` and `returned` on the tracepoints of a process's life,
 //! and `peek` runs on demand.
 #![no_std]
 #![no_main]
 
 mod hit;
+mod life;
 mod maps;
 mod read;
 mod report;
@@ -32,6 +34,24 @@ fn kernel_return(ctx: RetProbeContext) -> u32 {
 #[raw_tracepoint]
 fn peek(_: RawTracePointContext) -> i32 {
     read::peek();
+    0
+}
+
+#[raw_tracepoint]
+fn born(ctx: RawTracePointContext) -> i32 {
+    life::born(ctx.as_ptr());
+    0
+}
+
+#[raw_tracepoint]
+fn executed(_: RawTracePointContext) -> i32 {
+    life::executed();
+    0
+}
+
+#[raw_tracepoint]
+fn returned(_: RawTracePointContext) -> i32 {
+    life::returned();
     0
 }
 

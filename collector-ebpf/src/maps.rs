@@ -5,8 +5,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, RingBuf},
 };
 use qed_collector_ebpf::{
-    Call, CallKey, Control, FdWalk, MAX_EXPERIMENTS, MAX_PROBES, Object, Peek, ProbeKey, ProbeSpec,
-    SlotKey, counter,
+    Call, CallKey, Control, FdWalk, MAX_EXPERIMENTS, MAX_FOLLOWED, MAX_PROBES, Object, Peek,
+    ProbeKey, ProbeSpec, SlotKey, counter,
 };
 
 /// What to do right now.
@@ -31,6 +31,9 @@ pub static SLOTS: HashMap<SlotKey, u64> = HashMap::with_max_entries(1024, 0);
 /// Objects that the workload allocated and nobody has freed.
 #[map]
 pub static OBJECTS: HashMap<u64, Object> = HashMap::with_max_entries(8192, 0);
+/// Thread-group ids of processes that belong to the workload, besides its own.
+#[map]
+pub static FOLLOWED: HashMap<u32, u32> = HashMap::with_max_entries(MAX_FOLLOWED as u32, 0);
 /// Events, in the order in which they happened.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);

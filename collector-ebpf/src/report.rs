@@ -30,7 +30,7 @@ pub struct Hit {
     pub site: u64,
     pub args: [u64; MAX_ARGS],
     pub return_value: u64,
-    /// Address of the return-address slot, at a function's entry; else 0.
+    /// Address of the return-address slot, at a function's entry and in a system call; else 0.
     pub slot: u64,
     /// Stack pointer of a kprobe or return probe, else 0.
     pub stack_pointer: u64,
@@ -44,6 +44,7 @@ pub struct Hit {
     pub tgid: u32,
     pub tid: u32,
     pub args_known: u32,
+    pub preempt_count: u32,
 }
 
 /// Do the acts of the spec and put the hit into the ring buffer.
@@ -103,6 +104,8 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
         (*event).tgid = hit.tgid;
         (*event).tid = hit.tid;
         (*event).args_known = hit.args_known;
+        (*event).preempt_count = hit.preempt_count;
+        (*event).in_target = hit.in_target;
         bpf_get_current_comm((&raw mut (*event).comm).cast(), 16);
         (*event).stack_bytes = bpf_get_stack(
             ctx,

@@ -54,6 +54,7 @@ fn main() -> anyhow::Result<()> {
             let job = Job::Capture {
                 name: "benchmark".into(),
                 text,
+                chosen: Ok(Vec::new()),
             };
             spec.files.push(job.file()?);
             Ok(spec)

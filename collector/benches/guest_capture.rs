@@ -62,6 +62,7 @@ fn main() -> anyhow::Result<()> {
         let job = Job::Capture {
             name: "socket.toml".into(),
             text: text.clone(),
+            chosen: Ok(Vec::new()),
         };
         spec.files.push(job.file()?);
         let (run, lines) = boot(&spec)?;

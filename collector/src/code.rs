@@ -66,6 +66,82 @@ pub fn disassemble(
     instructions
 }
 
+/// What the instruction before a return address calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// The code at this address.
+    Address(u64),
+    /// What a pointer leads to: it may be anything.
+    Pointer,
+}
+
+/// The longest call through a pointer: prefix, opcode, ModRM, SIB and displacement.
+const LONGEST_CALL: usize = 8;
+
+/// What the call before `return_address` calls. `before` are the bytes in front of it, at most as many as are known;
+/// `None`: no call ends there. An instruction cannot be read backwards for certain: whoever asks has to compare the
+/// address of a direct call with one that is expected.
+pub fn called(before: &[u8], return_address: u64) -> Option<Called> {
+    let decode = |length: usize| {
+        let code = before.get(before.len().checked_sub(length)?..)?;
+        let at = return_address.wrapping_sub(length as u64);
+        let decoded = Decoder::with_ip(64, code, at, DecoderOptions::NONE).decode();
+        (!decoded.is_invalid() && decoded.len() == length).then_some(decoded)
+    };
+    let direct = decode(5)
+        .filter(|one| one.mnemonic() == Mnemonic::Call && one.op0_kind() == OpKind::NearBranch64);
+    if let Some(direct) = direct {
+        return Some(Called::Address(direct.near_branch_target()));
+    }
+    let through = |length: &usize| {
+        decode(*length).is_some_and(|one| {
+            one.mnemonic() == Mnemonic::Call && one.op0_kind() != OpKind::NearBranch64
+        })
+    };
+    (2..=LONGEST_CALL)
+        .find(|length| through(length))
+        .map(|_| Called::Pointer)
+}
+
+/// Where a function's code goes without coming back to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Jumps {
+    /// Addresses outside of it that it jumps to.
+    pub to: Vec<u64>,
+    /// It jumps to where a pointer leads.
+    pub through_pointer: bool,
+}
+
+/// Where the code of a function, which stands at `address`, jumps to outside of itself.
+pub fn jumps(code: &[u8], address: u64) -> Jumps {
+    let mut jumps = Jumps::default();
+    let inside = address..address + code.len() as u64;
+    for decoded in Decoder::with_ip(64, code, address, DecoderOptions::NONE) {
+        let near = decoded.op0_kind() == OpKind::NearBranch64;
+        match decoded.mnemonic() {
+            Mnemonic::Call => {}
+            Mnemonic::Jmp if !near => jumps.through_pointer = true,
+            _ if near && !inside.contains(&decoded.near_branch_target()) => {
+                jumps.to.push(decoded.near_branch_target());
+            }
+            _ => {}
+        }
+    }
+    jumps.to.sort_unstable();
+    jumps.to.dedup();
+    jumps
+}
+
+/// Whether code does nothing but return: who jumps there returns.
+pub fn only_returns(code: &[u8]) -> bool {
+    let mut decoder = Decoder::new(64, code, DecoderOptions::NONE);
+    let mut first = decoder.decode();
+    if first.mnemonic() == Mnemonic::Endbr64 {
+        first = decoder.decode();
+    }
+    first.mnemonic() == Mnemonic::Ret
+}
+
 /// The instruction of a function at which a probe of `position` goes. `target` is the address of the function that the
 /// position names. `None`: the position is the function's entry, for which no code is needed.
 pub fn locate(
@@ -217,6 +293,45 @@ mod tests {
         the function does not call `callee` here: the compiler inlined it, jumps to it, or calls it through a pointer
         the address of `callee` is not known, so a call of it cannot be found
         ");
+    }
+
+    /// Check that a direct call and calls through pointers are read from the bytes before a return address, and nothing else.
+    #[test]
+    fn calls() {
+        let at = 0xffff_ffff_8100_0100;
+        let cases: [(&[u8], Option<Called>); 6] = [
+            (
+                &[0x90, 0xe8, 0x10, 0, 0, 0],
+                Some(Called::Address(at + 0x10)),
+            ),
+            (&[0x90, 0x90, 0xff, 0xd0], Some(Called::Pointer)),
+            (&[0x41, 0xff, 0xd3], Some(Called::Pointer)),
+            (&[0x90, 0xff, 0x50, 0x08], Some(Called::Pointer)),
+            (&[0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90], None),
+            (&[], None),
+        ];
+        for (before, wanted) in cases {
+            assert_eq!(called(before, at), wanted, "{before:02x?}");
+        }
+    }
+
+    /// Check that jumps within the function are none, that those out of it and through pointers are told, and what a
+    /// function that only returns looks like.
+    #[test]
+    fn jumps_away() {
+        // jmp +0; jne 0x2000 (from 0x1000); jmp rax; ret
+        let code = [0xeb, 0x00, 0x0f, 0x85, 0xf8, 0x0f, 0, 0, 0xff, 0xe0, 0xc3];
+        let found = jumps(&code, 0x1000);
+        assert_eq!(
+            found,
+            Jumps {
+                to: vec![0x2000],
+                through_pointer: true
+            }
+        );
+        assert_eq!(jumps(&[0xeb, 0x00, 0xc3], 0x1000), Jumps::default());
+        assert!(only_returns(&[0xc3, 0xcc]) && only_returns(&[0xf3, 0x0f, 0x1e, 0xfa, 0xc3]));
+        assert!(!only_returns(&[0x90, 0xc3]) && !only_returns(&[]));
     }
 
     proptest! {

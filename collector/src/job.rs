@@ -12,7 +12,7 @@ use crate::capture::oracle::{Chain, Oracle, View};
 use crate::capture::perform::{Options, ThisKernel, perform};
 use crate::capture::raw::RawCapture;
 use crate::guest::init::{ping, progress};
-use crate::plan::PlannedExperiment;
+use crate::plan::{Chosen, PlannedExperiment};
 
 /// Where the job lies in the initramfs.
 const JOB: &str = "/qed/job.json";
@@ -27,6 +27,8 @@ pub enum Job {
         name: String,
         /// Its text.
         text: String,
+        /// The functions that it names together with a file, or why those cannot be told apart.
+        chosen: Result<Vec<Chosen>, String>,
     },
     /// Only plan it.
     Plan {
@@ -34,6 +36,8 @@ pub enum Job {
         name: String,
         /// Its text.
         text: String,
+        /// The functions that it names together with a file, or why those cannot be told apart.
+        chosen: Result<Vec<Chosen>, String>,
     },
     /// Run an investigation, and look at one of its experiments with the kernel's own means too. For tests.
     Oracle {
@@ -103,14 +107,14 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
     match job {
         Job::Slide => Ok(postcard::to_stdvec(&slide())?),
         Job::Ordinary(runs) => Ok(postcard::to_stdvec(&crate::ordinary::answer(&runs)?)?),
-        Job::Plan { name, text } => {
-            let planned = planned(&understood(&name, &text)?)?.1;
+        Job::Plan { name, text, chosen } => {
+            let planned = planned(&understood(&name, &text)?, &chosen)?.1;
             Ok(postcard::to_stdvec(&planned.experiments)?)
         }
-        Job::Capture { name, text } => {
+        Job::Capture { name, text, chosen } => {
             let investigation = understood(&name, &text)?;
             let commands = Commands::of_machine(&investigation);
-            let (kernel, plan) = planned(&investigation)?;
+            let (kernel, plan) = planned(&investigation, &chosen)?;
             let raw = captured(&investigation, kernel, plan, commands, None)?;
             progress("read what the machine says about itself");
             let answer = postcard::to_extend(&raw, Vec::with_capacity(room(&raw)))?;
@@ -125,7 +129,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
         } => {
             let investigation = understood(&name, &text)?;
             let commands = Commands::of_machine(&investigation);
-            let (kernel, plan) = planned(&investigation)?;
+            let (kernel, plan) = planned(&investigation, &Ok(Vec::new()))?;
             let watched = plan.experiments.iter().find(|e| e.name == experiment);
             let watched =
                 watched.with_context(|| format!("there is no experiment {experiment}"))?;
@@ -166,10 +170,13 @@ fn understood(name: &str, text: &str) -> anyhow::Result<Investigation> {
     parse(name, text).map_err(|problems| anyhow::anyhow!(crate::command::render(&problems)))
 }
 
-fn planned(investigation: &Investigation) -> anyhow::Result<(ThisKernel, crate::plan::Plan)> {
+fn planned(
+    investigation: &Investigation,
+    chosen: &Result<Vec<Chosen>, String>,
+) -> anyhow::Result<(ThisKernel, crate::plan::Plan)> {
     let kernel = ThisKernel::read(&progress)?;
     let plan = kernel
-        .plan(investigation)?
+        .plan(investigation, chosen)?
         .map_err(|problems| anyhow::anyhow!(crate::command::render(&problems)))?;
     progress("planned");
     Ok((kernel, plan))

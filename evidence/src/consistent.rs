@@ -10,7 +10,7 @@ use crate::document::{Evidence, Experiment, Hit, Kaslr, Ledger, MachineKind, Pro
 use crate::investigation::stands_in;
 use crate::machine::check_name;
 use crate::reader::escape;
-use crate::value::{Datum, Value};
+use crate::value::{Address, Datum, Value};
 
 /// A JSON pointer and what is wrong there.
 type Finding = (String, String);
@@ -21,10 +21,12 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
         .or_else(|| kaslr(&evidence.kaslr))
         .or_else(|| boots(evidence))
         .or_else(|| commands(evidence))
+        .or_else(|| instances(evidence))
         .or_else(|| {
             evidence.experiments.iter().find_map(|(name, experiment)| {
                 let at = format!("/experiments/{}", escape(name));
                 outcome(&at, experiment)
+                    .or_else(|| watch(&at, experiment))
                     .or_else(|| events(&at, experiment))
                     .or_else(|| {
                         let ledger = experiment.objects.as_ref()?;
@@ -108,6 +110,13 @@ fn boots(evidence: &Evidence) -> Option<Finding> {
     })
 }
 
+/// The lists of copies are whole.
+fn instances(evidence: &Evidence) -> Option<Finding> {
+    evidence.instances.iter().find_map(|(name, instances)| {
+        Some((format!("/instances/{}", escape(name)), instances.wrong()?))
+    })
+}
+
 /// What a command is said to have told stands in its output, and only one that succeeded tells anything.
 fn commands(evidence: &Evidence) -> Option<Finding> {
     evidence.commands.iter().find_map(|(name, command)| {
@@ -146,9 +155,29 @@ fn outcome(at: &str, experiment: &Experiment) -> Option<Finding> {
     })
 }
 
+/// Of the processes that there were some were followed, and of those some still run; of a probe that is not there, the
+/// kernel skips nothing.
+fn watch(at: &str, experiment: &Experiment) -> Option<Finding> {
+    if let Some(one) = experiment.quality.descendants
+        && (one.followed > one.started || one.running > one.followed)
+    {
+        let reason = format!(
+            "{} processes were started, {} of them followed, and {} of those still ran",
+            one.started, one.followed, one.running
+        );
+        return Some((format!("{at}/quality/descendants"), reason));
+    }
+    experiment.probes.iter().find_map(|(name, probe)| {
+        (probe.backend.is_none() && probe.skipped.is_some()).then(|| {
+            let reason = "the probe is not attached, and hits of it were skipped".into();
+            (format!("{at}/probes/{}/skipped", escape(name)), reason)
+        })
+    })
+}
+
 /// Every event has one place in the order of its experiment, and a call is entered before it returns.
 fn events(at: &str, experiment: &Experiment) -> Option<Finding> {
-    let mut taken: BTreeMap<u64, &Target> = BTreeMap::new();
+    let mut taken: BTreeMap<u64, Source<'_>> = BTreeMap::new();
     for (name, probe) in &experiment.probes {
         let at = format!("{at}/probes/{}", escape(name));
         if probe.backend.is_some() && probe.attach_errno.as_ref().and_then(number).unwrap_or(0) != 0
@@ -168,12 +197,26 @@ fn events(at: &str, experiment: &Experiment) -> Option<Finding> {
     None
 }
 
+/// Where an event came from.
+#[derive(PartialEq, Eq)]
+struct Source<'a> {
+    target: &'a Target,
+    copy: Option<Address>,
+}
+
+impl Source<'_> {
+    /// Whether one event can have come from both: two names of one address are one place.
+    fn is(&self, other: &Source<'_>) -> bool {
+        self.target == other.target || self.copy.is_some() && self.copy == other.copy
+    }
+}
+
 fn one_hit<'a>(
     hit: &Hit,
     probe: &'a Probe,
     events: u64,
     last: u64,
-    taken: &mut BTreeMap<u64, &'a Target>,
+    taken: &mut BTreeMap<u64, Source<'a>>,
 ) -> Option<String> {
     let first = hit.order.or(hit.return_order);
     if first.is_none() {
@@ -186,11 +229,18 @@ fn one_hit<'a>(
             ));
         }
         // Probes with different conditions on the same place see the same event.
-        if let Some(other) = taken.insert(order, &probe.target)
-            && *other != probe.target
+        let source = || Source {
+            target: &probe.target,
+            copy: hit.copy(probe),
+        };
+        if let Some(other) = taken.insert(order, source())
+            && !other.is(&source())
         {
             return Some(format!("event {order} is that of another hit already"));
         }
+    }
+    if let Some(reason) = calling(hit, probe) {
+        return Some(reason);
     }
     if first <= Some(last) {
         return Some("the hits of a probe stand in the order of its events".into());
@@ -206,6 +256,22 @@ fn one_hit<'a>(
         return Some("the call returns at an earlier time than it is entered".into());
     }
     None
+}
+
+/// Who called stands before the place that the call returns to, and a hit is of a copy that was watched.
+fn calling(hit: &Hit, probe: &Probe) -> Option<String> {
+    if let (Some(caller), Some(returns_to)) = (&hit.caller, &hit.returns_to)
+        && caller.value().is_some()
+        && caller != returns_to
+    {
+        return Some("the caller is not where the call returns to".into());
+    }
+    let copy = hit.instance.as_ref()?.value()?;
+    let watched = match copy {
+        Value::Symbol { address, .. } => probe.watched.contains(address),
+        _ => false,
+    };
+    (!watched).then(|| "the copy that was hit is none of those that were watched".into())
 }
 
 /// What the ledger says, a probe saw.

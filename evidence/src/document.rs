@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::instances::{Instances, Within};
 use crate::names::Names;
 use crate::value::{Address, Bytes, Datum, Frame, Integer, Location, Value};
 use crate::walk::{Found, walk};
@@ -36,6 +37,13 @@ pub struct Evidence {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub commands: BTreeMap<String, Command>,
+    /// The copies that the kernel has of each probed function, by its name.
+    #[serde(
+        default,
+        deserialize_with = "crate::strict::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub instances: BTreeMap<String, Instances>,
     /// What the names beside addresses and numbers stand for.
     pub names: Names,
     /// The experiments by name.
@@ -326,7 +334,12 @@ impl Experiment {
             return None;
         }
         let attached = self.probes.values().any(|probe| probe.backend.is_some());
-        (events == 0 && attached).then(|| "saw no event at all".into())
+        (events == 0 && attached).then(|| match &self.outcome.returned {
+            Datum::Value(returned) => {
+                format!("saw no event at all, though the workload made its call, which returned {returned}")
+            }
+            Datum::Unavailable(_) => "saw no event at all".into(),
+        })
     }
 
     /// Why this machine cannot show anything of this experiment, if no probe of it could be attached.
@@ -411,9 +424,38 @@ pub struct Quality {
     pub lost: u64,
     /// Calls whose return went unseen.
     pub missed: u64,
+    /// The processes that the workload started. `None`: nothing watched for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descendants: Option<Descendants>,
+    /// Whether it was seen where the workload begins and ends (its system call going in and coming out, or a command
+    /// being executed), so that nothing else counts. `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marked: Option<bool>,
+    /// 32-bit system calls of the workload, as far as a probe or marker of system calls came by: their numbers are those
+    /// of other calls. `None`: they cannot be told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compat_calls: Option<u64>,
     /// What was lost or missed and where, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// The processes that a workload started. Counts, all. Threads are not among them: they are the process's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Descendants {
+    /// How many there were.
+    pub started: u64,
+    /// How many of them the probes watched as they watch the workload.
+    pub followed: u64,
+    /// How many of those were still running when the watch ended.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub running: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Allocations paired with their frees.
@@ -511,6 +553,15 @@ pub struct Probe {
     /// Where the function is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Datum>,
+    /// Where the copies of the function begin that it watches: one, or all of its clones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<Address>,
+    /// The file of the function that is meant, where several files have one of its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The function that has to be on the stack of a hit, and of how many hits that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
     /// Where it is defined in the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<Datum>,
@@ -530,6 +581,12 @@ pub struct Probe {
     /// machine other plain numbers, texts and bytes are not published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub public: Vec<String>,
+    /// Hits that the kernel skipped, of any task: because another probe's program ran on that CPU, or this very one.
+    /// Hits that the kernel skipped, of any task, and that may have been the workload's: because another probe's program
+    /// ran on that CPU, or this very one.
+    /// `None`: the kernel does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<u64>,
     /// Each time it was hit, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hits: Vec<Hit>,
@@ -658,6 +715,9 @@ pub struct Hit {
     pub task: Task,
     /// The CPU it ran on.
     pub cpu: u32,
+    /// Whether the task itself ran, or an interrupt on top of it. `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<Context>,
     /// Arguments by name.
     #[serde(
         default,
@@ -682,15 +742,60 @@ pub struct Hit {
     /// The return value.
     #[serde(rename = "return", default, skip_serializing_if = "Option::is_none")]
     pub return_value: Option<Datum>,
+    /// Which of several watched copies of the function it was, by its symbol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Datum>,
     /// The address that the call returns to, by its symbol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns_to: Option<Datum>,
+    /// The same, where the instruction before that address calls this function: then its function is the caller. Else
+    /// why it is not known who called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<Datum>,
-    /// The source line of the call.
+    /// The source line of that call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<Datum>,
     /// The kernel stack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<Datum>,
+}
+
+impl Hit {
+    /// Where the copy of the function begins that was hit. `None`: it is not known which of several it was, or the
+    /// probe is not on a function.
+    pub fn copy(&self, probe: &Probe) -> Option<Address> {
+        match (&self.instance, probe.watched.as_slice()) {
+            (Some(Datum::Value(Value::Symbol { address, .. })), _) => Some(*address),
+            (None, [only]) => Some(*only),
+            _ => None,
+        }
+    }
+}
+
+/// On whose behalf a CPU runs kernel code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Context {
+    /// The task's, its page faults and other exceptions included.
+    Task,
+    /// Work that interrupts have put off, which may be anybody's.
+    Softirq,
+    /// An interrupt.
+    Hardirq,
+    /// What a probe was told to do, in an interrupt that its program raised for it.
+    Act,
+}
+
+impl Context {
+    /// The word that stands in the evidence.
+    pub fn word(self) -> &'static str {
+        match self {
+            Context::Task => "task",
+            Context::Softirq => "softirq",
+            Context::Hardirq => "hardirq",
+            Context::Act => "act",
+        }
+    }
 }
 
 /// The task that ran when a probe was hit.

@@ -362,6 +362,13 @@ impl<'a> List<'a> {
         ] {
             self.own(&[name, "quality", leaf], count(value), drift);
         }
+        if let Some(one) = quality.descendants {
+            self.own(
+                &[name, "quality", "descendants"],
+                count(one.started),
+                Drift::Invariant,
+            );
+        }
         if let Some(call) = &experiment.call {
             self.call(name, call);
         }
@@ -532,8 +539,25 @@ impl<'a> List<'a> {
             let value = Integer::from(one.offset);
             self.own(&[path, "offset"], Value::Offset { value }, Drift::PerKernel);
         }
+        if let Some(skipped) = probe.skipped {
+            self.own(&[path, "skipped"], count(skipped), Drift::PerRun);
+        }
         if let [only] = probe.hits.as_slice() {
             self.hit(path, only);
+        }
+    }
+
+    /// Who called, which is known only where the code before the return address was looked at.
+    fn calling(&mut self, path: &[&str], hit: &'a Hit, datum: &'a Option<Datum>) {
+        match datum {
+            Some(datum) if hit.returns_to.is_some() => self.lend(path, datum, Drift::PerKernel),
+            Some(_) => {
+                let datum = Datum::unavailable(
+                    "this evidence does not say what the code before the return address calls: capture again",
+                );
+                self.leaves.push(path, Cow::Owned(datum), Drift::PerKernel);
+            }
+            None => {}
         }
     }
 
@@ -565,11 +589,19 @@ impl<'a> List<'a> {
         };
         let task = |value| Value::Pid { value };
         group(self, "args", &hit.args);
-        place(self, "caller", &hit.caller, Drift::PerKernel);
+        self.calling(&at("caller"), hit, &hit.caller);
+        if let Some(context) = hit.context {
+            self.own(
+                &at("context"),
+                Value::text(context.word()),
+                Drift::PerKernel,
+            );
+        }
         self.own(&at("cpu"), count(hit.cpu.into()), Drift::PerRun);
         time(self, "duration_ns", duration);
         group(self, "entry", &hit.entry);
         group(self, "exit", &hit.exit);
+        place(self, "instance", &hit.instance, Drift::PerKernel);
         order(self, "order", hit.order);
         self.own(&at("pid"), task(hit.task.pid), Drift::PerRun);
         if let Some(datum) = &hit.return_value {
@@ -577,7 +609,8 @@ impl<'a> List<'a> {
         }
         order(self, "return_order", hit.return_order);
         time(self, "return_time_ns", hit.return_time_ns);
-        place(self, "site", &hit.site, Drift::PerKernel);
+        place(self, "returns_to", &hit.returns_to, Drift::PerKernel);
+        self.calling(&at("site"), hit, &hit.site);
         place(self, "stack", &hit.stack, Drift::PerKernel);
         // Of a free that waited for a grace period: whichever task ran on that CPU then.
         self.text(&at("task"), &hit.task.name, Drift::PerRun);

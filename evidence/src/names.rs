@@ -311,6 +311,7 @@ mod tests {
                 symbol: symbol.map(Into::into),
                 offset,
                 site: None,
+                interrupts: false,
             }],
         };
         for good in [

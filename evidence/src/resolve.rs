@@ -21,7 +21,10 @@ pub const HIT_LEAVES: &[&str] = &[
     "tid",
     "task",
     "cpu",
+    "context",
     "return",
+    "instance",
+    "returns_to",
     "caller",
     "site",
     "stack",
@@ -38,6 +41,7 @@ pub const PROBE_LEAVES: &[&str] = &[
     "instruction",
     "code",
     "listed",
+    "skipped",
 ];
 
 /// Names of the values of a member that a read takes.
@@ -286,18 +290,20 @@ impl<'a> Catalog<'a> {
         let [experiment, probe, ..] = segments else {
             return None;
         };
-        let planned = &self
-            .investigation
-            .experiment(experiment)?
-            .probe(probe)?
-            .target;
+        let planned = self.investigation.experiment(experiment)?.probe(probe)?;
         let experiment = machine.evidence.experiments.get(*experiment)?;
-        let watched = &experiment.probes.get(*probe)?.target;
-        (planned != watched).then(|| {
+        let watched = experiment.probes.get(*probe)?;
+        let of = |file: &Option<String>| {
+            file.as_ref()
+                .map_or(String::new(), |file| format!(" of {file}"))
+        };
+        (planned.target != watched.target || planned.file != watched.file).then(|| {
             format!(
-                "`{probe}` watched {} when this was captured, and is to watch {}: capture again",
-                target(watched),
-                target(planned)
+                "`{probe}` watched {}{} when this was captured, and is to watch {}{}: capture again",
+                target(&watched.target),
+                of(&watched.file),
+                target(&planned.target),
+                of(&planned.file)
             )
         })
     }
@@ -389,7 +395,14 @@ impl<'a> Catalog<'a> {
         let below: &[&str] = match segments[1] {
             "workload" if segments.len() == 2 => return Ok(()),
             "outcome" => &["returned", "errno", "exit", "signal", "stdout", "buffers"],
-            "quality" => &["events", "lost", "missed", "attached", "planned"],
+            "quality" => &[
+                "events",
+                "lost",
+                "missed",
+                "attached",
+                "planned",
+                "descendants",
+            ],
             "objects" => &["allocated", "freed", "excused", "leaked", "waited"],
             "call" => &["function", "instruction", "after", "code", "text"],
             "cost" => &["bare_ns", "probed_ns", "added_ns", "iterations"],
@@ -541,6 +554,10 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
         if let Some(reason) = refused.get(*name) {
             return Ok(Resolved::Missing(reason.clone()));
         }
+    }
+    if let (["instance"], [_]) = (rest, probe.watched.as_slice()) {
+        let reason = "the probe watches one copy of its function";
+        return Ok(Resolved::Missing(reason.into()));
     }
     let fired = probe.hits.len();
     if let ["offset" | "instruction" | "code"] = rest {

@@ -297,6 +297,10 @@ pub struct Frame {
     /// The call's source line, where debug info was at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<Location>,
+    /// The kernel was entered here, by an interrupt or an exception: what comes further out did not call this, it was
+    /// interrupted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupts: bool,
 }
 
 /// A measured value with its type.

@@ -225,6 +225,8 @@ impl<'a, T> Walk<'a, '_, T> {
         ];
         let single = [
             ("return", &hit.return_value),
+            ("instance", &hit.instance),
+            ("returns_to", &hit.returns_to),
             ("caller", &hit.caller),
             ("site", &hit.site),
             ("stack", &hit.stack),

@@ -362,9 +362,16 @@ impl<'a> Observed<'a> {
                     .chain(hit.exit.values()),
             );
             data.extend(
-                [&hit.return_value, &hit.caller, &hit.site, &hit.stack]
-                    .into_iter()
-                    .flatten(),
+                [
+                    &hit.return_value,
+                    &hit.instance,
+                    &hit.returns_to,
+                    &hit.caller,
+                    &hit.site,
+                    &hit.stack,
+                ]
+                .into_iter()
+                .flatten(),
             );
         }
         for value in data.into_iter().filter_map(|datum| datum.value()) {

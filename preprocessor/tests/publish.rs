@@ -85,6 +85,7 @@ fn canaries_of(seed: u64) -> (Evidence, Vec<u64>) {
         symbol: Some("outer".into()),
         offset: Some(16),
         site: None,
+        interrupts: false,
     };
     create.objects = Some(qed_evidence::document::Ledger {
         waited_ns: 5,

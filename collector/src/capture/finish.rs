@@ -167,7 +167,7 @@ pub fn finish(
     drop(elf);
     let lines =
         vmlinux.map(|vmlinux| LineResolver::new(vmlinux, lines::cache::user_folder().as_deref()));
-    let names = KernelNames::new(kallsyms.as_ref().ok(), report.slide, lines);
+    let names = KernelNames::new(kallsyms.as_ref().ok(), report.slide, lines).with_code(&raw.code);
     let mut evidence = assemble(
         raw,
         &Context {

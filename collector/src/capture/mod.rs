@@ -6,7 +6,10 @@
 
 pub mod artefacts;
 pub mod assemble;
+pub mod chosen;
 pub mod commands;
+pub mod copies;
+mod descendants;
 pub mod facts;
 pub mod finish;
 pub mod names;

@@ -1,11 +1,16 @@
 //! Names and source lines for live addresses of one captured kernel.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
+use qed_evidence::instances::Instances;
 use qed_evidence::names::Symbol;
 use qed_evidence::value::{Address, InlineFrame, LineRole, Location};
 
-use super::assemble::Names;
+use super::assemble::{Names, Standing};
+use super::copies;
+use crate::code::{Called, called};
 use crate::symbols::{Kallsyms, lines::LineResolver};
 
 /// Kernel symbols, and lines where a vmlinux of the same build is at hand.
@@ -14,7 +19,15 @@ pub struct KernelNames<'a> {
     /// Live minus static.
     slide: Option<u64>,
     lines: Result<RefCell<LineResolver>, String>,
+    /// Where interrupts and exceptions enter, once it was asked for.
+    entries: OnceCell<Option<Range<u64>>>,
+    /// The bytes in front of return addresses, as they stood in memory.
+    code: HashMap<u64, &'a [u8]>,
+    standings: RefCell<HashMap<String, Standing>>,
 }
+
+/// The longest instruction, and so the most bytes in front of a return address that are looked at.
+pub const BEFORE: usize = 15;
 
 impl<'a> KernelNames<'a> {
     /// Names by `kallsyms`, lines by `lines` at static addresses, which are live ones less `slide`.
@@ -27,7 +40,19 @@ impl<'a> KernelNames<'a> {
             kallsyms,
             slide,
             lines: lines.map(RefCell::new),
+            entries: OnceCell::new(),
+            code: HashMap::new(),
+            standings: RefCell::default(),
         }
+    }
+
+    /// With the bytes in front of return addresses, as they stood in memory.
+    pub fn with_code(mut self, code: &'a [(u64, Vec<u8>)]) -> Self {
+        let code = code
+            .iter()
+            .map(|(address, bytes)| (*address, bytes.as_slice()));
+        self.code = code.collect();
+        self
     }
 
     /// Keeps what was derived for the next capture of the same build.
@@ -104,6 +129,20 @@ impl Names for KernelNames<'_> {
         })
     }
 
+    fn interrupts(&self, address: u64) -> Option<bool> {
+        // The kernel's own bounds of what its stacks must not be taken apart across: the entries of all interrupts and
+        // exceptions, and no system calls.
+        // https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L430
+        let bound = |name| match self.kallsyms?.lookup(name).as_slice() {
+            [address] => Some(*address),
+            _ => None,
+        };
+        let bounds = self
+            .entries
+            .get_or_init(|| Some(bound("__irqentry_text_start")?..bound("__irqentry_text_end")?));
+        Some(bounds.as_ref()?.contains(&address))
+    }
+
     fn definition(&self, address: u64) -> Result<Location, String> {
         let fixed = self.fixed(address)?;
         let found = self
@@ -119,5 +158,59 @@ impl Names for KernelNames<'_> {
             role: LineRole::Definition,
             inlined_into: Vec::new(),
         })
+    }
+
+    fn called(&self, return_address: u64) -> Result<Called, String> {
+        let live = self.code.get(&return_address);
+        if let Some(found) = live.and_then(|before| called(before, return_address)) {
+            return Ok(found);
+        }
+        // What stood in memory can be a probe.
+        let start = self
+            .fixed(return_address)?
+            .checked_sub(BEFORE as u64)
+            .ok_or("the address is below the kernel image")?;
+        let lines = self.resolver()?.borrow();
+        let before = lines
+            .code(start, BEFORE)
+            .filter(|before| before.len() == BEFORE)
+            .ok_or("the code before the return address is not known")?;
+        match called(before, start + BEFORE as u64) {
+            Some(Called::Address(target)) => Ok(Called::Address(
+                target.wrapping_add(self.slide.unwrap_or(0)),
+            )),
+            Some(Called::Pointer) => Ok(Called::Pointer),
+            None => Err("no call stands before the return address".into()),
+        }
+    }
+
+    fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances> {
+        let look = self.look();
+        look.instances(functions)
+    }
+
+    fn standing(&self, function: &str) -> Standing {
+        if let Some(known) = self.standings.borrow().get(function) {
+            return known.clone();
+        }
+        let standing = self.look().standing(function);
+        self.standings
+            .borrow_mut()
+            .insert(function.to_owned(), standing.clone());
+        standing
+    }
+
+    fn known(&self, function: &str) -> Result<(), String> {
+        self.look().known(function)
+    }
+}
+
+impl KernelNames<'_> {
+    fn look(&self) -> copies::Look<'_> {
+        copies::Look {
+            kallsyms: self.kallsyms,
+            slide: self.slide,
+            lines: self.resolver(),
+        }
     }
 }

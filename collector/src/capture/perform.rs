@@ -2,23 +2,25 @@
 //! take what it caused, let go.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use qed_collector_ebpf::Control;
-use qed_evidence::investigation::{Experiment, Investigation};
+use qed_evidence::investigation::{Action, Experiment, Investigation, Probe};
 
 use super::commands::Commands;
+use super::names::BEFORE;
 use super::oracle::Oracle;
-use super::raw::{Declined, Facts, RawCapture, RawExperiment, RawOutcome, Record};
+use super::raw::{Declined, Facts, RawCapture, RawDescendants, RawExperiment, RawOutcome, Record};
 use super::workload_spec::workload_spec;
-use super::{facts, privileges};
+use super::{descendants, facts, privileges};
 use crate::btf::Btf;
 use crate::code::{Instruction, disassemble};
 use crate::kaslr::Reason;
-use crate::plan::{Offer, Plan, PlannedExperiment, plan};
-use crate::probes::{Attach, EventReader, Losses, Machine, Probes, listed};
+use crate::plan::{Chosen, Offer, Plan, PlannedExperiment, plan};
+use crate::probes::{Attach, EventReader, Life, Losses, Machine, Probes, listed, parse_event};
 use crate::symbols::{Kallsyms, kcore, running};
 use crate::workload::{CallSite, Exit, Finished, Outcome, Running, WorkloadSpec, names};
 
@@ -79,6 +81,7 @@ impl ThisKernel {
     pub fn plan(
         &self,
         investigation: &Investigation,
+        chosen: &Result<Vec<Chosen>, String>,
     ) -> anyhow::Result<Result<Plan, Vec<qed_evidence::diagnostic::Diagnostic>>> {
         let btf = Btf::parse(&self.btf).context("failed to understand the kernel's BTF")?;
         // Each look-up scans the whole table, and every experiment asks for the same names.
@@ -91,6 +94,16 @@ impl ThisKernel {
                 .clone(),
             Err(_) => Vec::new(),
         };
+        let copies = |name: &str| match &self.kallsyms {
+            Ok(table) => {
+                let copies = table.copies_of(name).into_iter();
+                copies
+                    .map(|copy| (copy.name.to_owned(), copy.address))
+                    .collect()
+            }
+            Err(_) => Vec::new(),
+        };
+        let chosen = |name: &str, file: &str| self.chosen(chosen, name, file);
         let code = |address| self.code(address);
         let no_symbols = self.kallsyms.as_ref().err().map(ToString::to_string);
         let no_kprobes = (!self.machine.kprobe_pmu).then_some("this kernel offers no kprobes");
@@ -113,6 +126,9 @@ impl ThisKernel {
             &Offer {
                 btf: &btf,
                 symbols: &symbols,
+                per_cpu: &|name| self.kallsyms.as_ref().ok()?.per_cpu(name),
+                copies: &copies,
+                chosen: &chosen,
                 no_symbols: no_symbols.as_deref(),
                 nowhere: match &self.kallsyms {
                     Ok(_) => nowhere(&symbols),
@@ -130,6 +146,30 @@ impl ThisKernel {
                 },
             },
         ))
+    }
+
+    /// Live addresses of the functions of that name that a file defines.
+    fn chosen(
+        &self,
+        chosen: &Result<Vec<Chosen>, String>,
+        name: &str,
+        file: &str,
+    ) -> Result<Vec<u64>, String> {
+        let chosen = chosen.as_ref().map_err(|reason| {
+            format!(
+                "which of the functions called `{name}` is that of {file} is not known: {reason}"
+            )
+        })?;
+        let table = self.kallsyms.as_ref().map_err(ToString::to_string)?;
+        let base = table.image().start;
+        let found = chosen
+            .iter()
+            .find(|one| one.function == name && one.file == file);
+        let offsets = found.map_or(&[][..], |one| &one.offsets);
+        Ok(offsets
+            .iter()
+            .map(|offset| base.wrapping_add(*offset))
+            .collect())
     }
 
     /// The instructions of the function at `address`, as they stand in memory now, before anything is probed.
@@ -276,6 +316,8 @@ pub async fn perform(
     };
     // Opened while that is allowed.
     let core = open_core();
+    let commands_run = investigation.experiments.iter().any(is_command);
+    let life = probes.watch_life(commands_run);
     // Alone first: they want a kernel in which nothing else is probed.
     let alone: Vec<usize> = (0..planned.len())
         .filter(|&n| planned[n].isolated)
@@ -287,6 +329,7 @@ pub async fn perform(
         let which = uses_of(number);
         attach(&mut probes, &mut refusals, &which);
         look_up(&setup.attaches, &which, &mut listed);
+        find_counters(&mut probes, &core, progress);
         let cannot = left_over.clone();
         let cannot = match cannot.or_else(|| cannot_act(&planned[number], &refusals)) {
             None => {
@@ -303,11 +346,15 @@ pub async fn perform(
                     probes: &mut probes,
                     reader: &mut reader,
                     oracle: options.oracle,
+                    core: &core,
+                    life: &life,
+                    uses: &which,
                 };
                 session.run(experiment, &specs[number], number).await?
             }
         };
-        result.notes = unmarked(&marker_attaches(number), &refusals);
+        let experiment = &investigation.experiments[number];
+        result.notes = unmarked(experiment, &marker_attaches(number), &refusals, &life);
         raw[number] = Some(result);
         progress(&format!("{}: attached and run", planned[number].name));
         // What the next one wants too stays as it is: what is attached then is its own, and nothing else.
@@ -336,6 +383,7 @@ pub async fn perform(
     };
     let [functions, tracepoints, hooks] = attach(&mut probes, &mut refusals, &shared);
     look_up(&setup.attaches, &shared, &mut listed);
+    find_counters(&mut probes, &core, progress);
     progress(&format!(
         "attached {} probes: functions {functions} ms, tracepoints {tracepoints} ms, LSM hooks {hooks} ms",
         shared.len()
@@ -361,13 +409,17 @@ pub async fn perform(
             continue;
         }
         let started = Instant::now();
+        let which = uses_of(number);
         let mut session = Session {
             probes: &mut probes,
             reader: &mut reader,
             oracle: options.oracle,
+            core: &core,
+            life: &life,
+            uses: &which,
         };
         let mut result = session.run(experiment, &specs[number], number).await?;
-        result.notes = unmarked(&marker_attaches(number), &refusals);
+        result.notes = unmarked(experiment, &marker_attaches(number), &refusals, &life);
         if let (Some(bare_ns), true) = (bare[number], result.outcome.is_ok()) {
             let probed = session.cost(&specs[number], number).await;
             result.cost = said(probed, &experiment.name, progress)
@@ -381,6 +433,8 @@ pub async fn perform(
         ));
         raw[number] = Some(result);
     }
+    let experiments: Vec<RawExperiment> = raw.into_iter().flatten().collect();
+    let code = before_returns(&experiments, &core);
     if options.ephemeral {
         probes.leak();
     } else {
@@ -394,7 +448,9 @@ pub async fn perform(
         markers,
         refusals,
         listed,
-        experiments: raw.into_iter().flatten().collect(),
+        tells_compat: setup.layout.task_status != 0,
+        experiments,
+        code,
         commands,
     })
 }
@@ -518,6 +574,24 @@ async fn restored(
     None
 }
 
+/// The bytes in front of all return addresses on the stacks of events: what was called there. Those that cannot be read
+/// are left out.
+fn before_returns(
+    experiments: &[RawExperiment],
+    core: &Result<File, String>,
+) -> Vec<(u64, Vec<u8>)> {
+    let records = experiments.iter().flat_map(|experiment| &experiment.events);
+    let events = records.filter_map(|record| parse_event(&record.0).ok());
+    let addresses: BTreeSet<u64> = events
+        .flat_map(|event| event.frames().iter().skip(1).copied().collect::<Vec<_>>())
+        .collect();
+    let read = |address: u64| {
+        let start = address.checked_sub(BEFORE as u64)?;
+        Some((address, memory(core, start, BEFORE).ok()?))
+    };
+    addresses.into_iter().filter_map(read).collect()
+}
+
 /// Kernel memory as `/proc/kcore` shows it.
 fn memory(core: &Result<File, String>, address: u64, size: usize) -> Result<Vec<u8>, String> {
     let mut core = core.as_ref().map_err(Clone::clone)?;
@@ -565,17 +639,44 @@ fn cannot_act(experiment: &PlannedExperiment, refusals: &[Option<Declined>]) -> 
         })
 }
 
-/// Says which of the tracepoints that mark the workload's own call are not watched.
-fn unmarked(markers: &[usize], refusals: &[Option<Declined>]) -> Vec<String> {
+fn is_command(experiment: &Experiment) -> bool {
+    matches!(experiment.workload.action, Action::Command(_))
+}
+
+/// Looks for the kernel's counters of what it skips. Where there are none, the evidence says so.
+fn find_counters(probes: &mut Probes, core: &Result<File, String>, progress: &dyn Fn(&str)) {
+    let memory = |address, size| memory(core, address, size);
+    if let Err(reason) = probes.find_counters(&memory) {
+        progress(&format!(
+            "it will not be known which hits the kernel skips: {reason}"
+        ));
+    }
+}
+
+/// Says what does not mark where the workload begins and ends.
+fn unmarked(
+    experiment: &Experiment,
+    markers: &[usize],
+    refusals: &[Option<Declined>],
+    life: &Life,
+) -> Vec<String> {
     let refused = markers.iter().filter_map(|&at| refusals.get(at)?.as_ref());
-    refused
+    let mut notes: Vec<String> = refused
         .map(|declined| {
             format!(
                 "events outside of the call may be counted, because its marker is missing: {}",
                 declined.reason
             )
         })
-        .collect()
+        .collect();
+    if is_command(experiment)
+        && let Some(reason) = &life.executed
+    {
+        notes.push(format!(
+            "events of the collector's own process may be counted, because it was not seen when it became the command: {reason}"
+        ));
+    }
+    notes
 }
 
 fn run_id() -> anyhow::Result<String> {
@@ -592,10 +693,15 @@ struct Session<'a> {
     probes: &'a mut Probes,
     reader: &'a mut EventReader,
     oracle: Option<&'a RefCell<Oracle>>,
+    /// The kernel's memory.
+    core: &'a Result<File, String>,
+    life: &'a Life,
+    /// What the experiment has attached.
+    uses: &'a [usize],
 }
 
 impl Session<'_> {
-    /// Runs one experiment; again, if events were lost on the way.
+    /// Runs one experiment; again, if events were lost on the way or may have been skipped by chance.
     async fn run(
         &mut self,
         experiment: &Experiment,
@@ -605,7 +711,18 @@ impl Session<'_> {
         let mut attempt = 1;
         loop {
             let result = self.once(experiment, spec, number).await?;
-            if result.losses.lost() == 0 || attempt == ATTEMPTS {
+            // Where a probe acts, the kernel works inside of its program, and skips what it comes by there every time.
+            let acts = |probe: &Probe| probe.signal.is_some() || probe.deny.is_some();
+            let by_chance = !experiment.probes.iter().any(acts);
+            let skipped = (self.uses.iter()).any(|&index| {
+                result
+                    .losses
+                    .skipped
+                    .get(index)
+                    .is_some_and(|s| *s > Some(0))
+            });
+            let lost = result.losses.lost() > 0 || by_chance && skipped;
+            if !lost || attempt == ATTEMPTS {
                 return Ok(result);
             }
             attempt += 1;
@@ -622,11 +739,9 @@ impl Session<'_> {
             .forget()
             .context("failed to clear the eBPF maps")?;
         self.reader.drain_raw();
-        let before = self
-            .probes
-            .losses()
-            .context("failed to read the eBPF counters")?;
+        let before = self.losses()?;
         let mut waited_ns = 0;
+        let mut running_on = 0;
         let mut events = Vec::new();
         let mut call = None;
         let outcome = match self
@@ -637,6 +752,7 @@ impl Session<'_> {
                 &mut waited_ns,
                 &mut events,
                 &mut call,
+                &mut running_on,
             )
             .await
         {
@@ -647,11 +763,13 @@ impl Session<'_> {
             .stop()
             .context("failed to stop the eBPF programs")?;
         events.extend(self.reader.drain_raw().into_iter().map(Record));
-        let losses: Losses = self
-            .probes
-            .losses()
-            .context("failed to read the eBPF counters")?
-            .since(&before);
+        let losses = self.losses()?.since(&before);
+        let descendants = RawDescendants {
+            started: losses.descendants,
+            followed: losses.descendants.saturating_sub(losses.unfollowed),
+            running: running_on,
+        };
+        let watched = self.life.born.is_none() && outcome.is_ok();
         Ok(RawExperiment {
             outcome,
             events,
@@ -659,8 +777,15 @@ impl Session<'_> {
             waited_ns,
             cost: None,
             call,
+            descendants: watched.then_some(descendants),
             notes: Vec::new(),
         })
+    }
+
+    fn losses(&self) -> anyhow::Result<Losses> {
+        let memory = |address, size| memory(self.core, address, size);
+        let losses = self.probes.losses(&memory);
+        losses.context("failed to read the eBPF counters")
     }
 
     async fn workload(
@@ -671,12 +796,18 @@ impl Session<'_> {
         waited_ns: &mut u64,
         events: &mut Vec<Record>,
         call: &mut Option<CallSite>,
+        running_on: &mut u64,
     ) -> anyhow::Result<RawOutcome> {
+        let started = Instant::now();
         let mut running = Running::start(spec).await?;
         *call = running.call_site().cloned();
         let pid = running.tgid();
+        // A command's process is the collector's own program until it has been executed.
+        let awaited = is_command(experiment) && self.life.executed.is_none();
         self.probes.control(Control {
-            target_tgid: pid,
+            target_tgid: if awaited { 0 } else { pid },
+            awaited_tgid: if awaited { pid } else { 0 },
+            follow: experiment.follow.into(),
             experiment: number as u32,
             ..Control::default()
         })?;
@@ -687,9 +818,21 @@ impl Session<'_> {
         if let Some(oracle) = self.oracle {
             oracle.borrow_mut().end(&experiment.name)?;
         }
+        let limit = Duration::from_millis(experiment.timeout_ms);
         if finished == Finished::Ended || experiment.until_exit {
             running.report().await?;
+            // Before its process group is let go of, which ends them.
+            if is_command(experiment) {
+                self.wait_for_descendants(experiment, started + limit, events)
+                    .await?;
+                *running_on = self.descendants_running()?;
+            }
             let outcome = running.release().await?;
+            if !is_command(experiment) {
+                self.wait_for_descendants(experiment, started + limit, events)
+                    .await?;
+                *running_on = self.descendants_running()?;
+            }
             self.wait_for_frees(experiment, waited_ns, events).await?;
             self.probes.stop()?;
             return Ok(raw_outcome(pid, outcome));
@@ -697,8 +840,28 @@ impl Session<'_> {
         // Its objects are still open here; what a failure had to free is freed by now, or soon.
         self.wait_for_frees(experiment, waited_ns, events).await?;
         self.probes.stop()?;
+        *running_on = self.descendants_running()?;
         running.report().await?;
         Ok(raw_outcome(pid, running.release().await?))
+    }
+
+    /// Waits until all processes that belong to the workload have ended, or its time is over.
+    async fn wait_for_descendants(
+        &mut self,
+        experiment: &Experiment,
+        deadline: Instant,
+        events: &mut Vec<Record>,
+    ) -> anyhow::Result<()> {
+        while experiment.follow && Instant::now() < deadline && self.descendants_running()? > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            events.extend(self.reader.drain_raw().into_iter().map(Record));
+        }
+        Ok(())
+    }
+
+    /// How many processes that belong to the workload, besides its own, still run.
+    fn descendants_running(&self) -> anyhow::Result<u64> {
+        Ok(descendants::running(&self.probes.followed()?) as u64)
     }
 
     /// Waits until everything that was allocated is freed, or the investigation's time for it is over.

@@ -29,8 +29,12 @@ pub struct RawCapture {
     pub refusals: Vec<Option<Declined>>,
     /// Per attachment: its entries in the kernel's list of probes while it was attached, or why they are not known.
     pub listed: Vec<Result<String, String>>,
+    /// 32-bit system calls were told from others.
+    pub tells_compat: bool,
     /// Per experiment of the plan.
     pub experiments: Vec<RawExperiment>,
+    /// The bytes in front of the return addresses on the stacks of events, as they stood in memory.
+    pub code: Vec<(u64, Vec<u8>)>,
     /// Per command of the investigation that runs on the machine.
     pub commands: Vec<RawCommand>,
 }
@@ -120,7 +124,9 @@ pub struct RawExperiment {
     pub cost: Option<(u64, u64, u32)>,
     /// The code that made the system call; `None` for a command.
     pub call: Option<CallSite>,
-    /// What else there is to say about how good it is.
+    /// The processes that the workload started; `None`: nothing watched for them.
+    pub descendants: Option<RawDescendants>,
+    /// Which of the marks of its beginning and end are missing, and why.
     pub notes: Vec<String>,
 }
 
@@ -134,9 +140,22 @@ impl RawExperiment {
             waited_ns: 0,
             cost: None,
             call: None,
+            descendants: None,
             notes: Vec::new(),
         }
     }
+}
+
+/// The processes that a workload started. (Of its own, because the document's leaves fields out, which no format without
+/// names bears.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawDescendants {
+    /// How many there were.
+    pub started: u64,
+    /// How many of them were watched.
+    pub followed: u64,
+    /// How many of those still ran when the watch ended.
+    pub running: u64,
 }
 
 /// One record of the ring buffer: the bytes of a [`qed_collector_ebpf::Event`].

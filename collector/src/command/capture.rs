@@ -15,6 +15,7 @@ use super::boots::{Boots, kept};
 use super::target::{Target, book, distinct};
 use super::warnings::warnings;
 use super::{Failure, Progress, investigation, print, render};
+use crate::capture::chosen::chosen;
 use crate::capture::commands::Commands;
 use crate::capture::finish::{Static, finish};
 use crate::capture::perform::{Options, ThisKernel, perform};
@@ -23,7 +24,7 @@ use crate::guest::cache::Cache;
 use crate::guest::programs::Files;
 use crate::guest::{self, GuestRun, GuestSpec, KernelImage, Source};
 use crate::job::{Job, capture_answer};
-use crate::symbols::debuginfo;
+use crate::symbols::{debuginfo, running};
 
 /// What to capture, where, and where to put it.
 #[derive(Debug, clap::Args)]
@@ -219,8 +220,9 @@ async fn on_host(
     progress.say("reading the kernel's types and symbols");
     let commands = Commands::of_machine(investigation);
     let kernel = ThisKernel::read(&|line| progress.say(line))?;
+    let chosen = chosen(investigation, &of_this_machine(&args.debuginfo), None);
     let plan = kernel
-        .plan(investigation)?
+        .plan(investigation, &chosen)?
         .map_err(|problems| Failure::input(render(&problems)))?;
     let raw = perform(
         investigation,
@@ -277,10 +279,11 @@ async fn in_guest(
     if let Some(note) = &kernel.note {
         eprintln!("note: {name}: {note}");
     }
-    let mut fixed = static_sources(&kernel, &cache, &args.debuginfo, &say);
+    let mut fixed = static_sources(&kernel, &cache, &args.debuginfo, true, &say);
     let job = Job::Capture {
         name: investigation.source.name.clone(),
         text: investigation.source.text.clone(),
+        chosen: chosen(investigation, &fixed.vmlinux, fixed.no_debuginfo.as_deref()),
     };
     let mut files = programs_of(investigation, guest::programs::add)?;
     for command in &investigation.commands {
@@ -379,11 +382,30 @@ pub async fn boot(
     Ok(guest::run(&spec, say).await?)
 }
 
+/// Where the debug information of the running kernel may be.
+pub fn of_this_machine(wanted: &DebugInfo) -> Vec<PathBuf> {
+    match wanted {
+        DebugInfo::None => Vec::new(),
+        DebugInfo::Path(path) => vec![path.clone()],
+        DebugInfo::Auto => {
+            let Ok(id) = running::build_id() else {
+                return Vec::new();
+            };
+            let release = nix::sys::utsname::uname().ok();
+            let release = release.and_then(|name| Some(name.release().to_str()?.to_owned()));
+            let candidates = debuginfo::vmlinux_candidates(&release.unwrap_or_default(), Some(&id));
+            let (found, _) = debuginfo::open_matching(&candidates, &id);
+            found.map(|vmlinux| vmlinux.path).into_iter().collect()
+        }
+    }
+}
+
 /// Where static facts of a guest's kernel are. Never fails: without them there are no lines, and it is said why.
-fn static_sources(
+pub fn static_sources(
     kernel: &KernelImage,
     cache: &Cache,
     wanted: &DebugInfo,
+    download: bool,
     say: &(dyn Fn(&str) + Sync),
 ) -> Static {
     let mut fixed = Static {
@@ -401,7 +423,7 @@ fn static_sources(
             return fixed;
         }
         DebugInfo::Path(path) => guest::debuginfo::of_path(path).map(Some),
-        DebugInfo::Auto => guest::debuginfo::of_package(kernel, cache, true, &|line| say(line)),
+        DebugInfo::Auto => guest::debuginfo::of_package(kernel, cache, download, &|line| say(line)),
     };
     match found {
         Ok(Some(info)) => {

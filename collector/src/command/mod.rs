@@ -3,6 +3,7 @@
 mod boots;
 pub mod capture;
 pub mod doctor;
+mod instances;
 pub mod plan;
 pub mod target;
 mod warnings;

@@ -3,9 +3,12 @@
 use qed_evidence::document::{Reader, Target as ProbeTarget};
 use qed_evidence::investigation::Investigation;
 
-use super::capture::{Args, boot};
+use super::capture::{Args, boot, of_this_machine, static_sources};
+use super::instances::{self, Found};
 use super::target::{Target, book};
 use super::{Failure, Progress, investigation, print, render};
+use crate::capture::chosen::chosen;
+use crate::capture::finish::Static;
 use crate::capture::perform::ThisKernel;
 use crate::guest::{self, cache::Cache, programs::Files};
 use crate::job::{Job, plan_answer};
@@ -21,23 +24,37 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         None => (args.investigation.clone(), args.on.clone()),
     };
     let investigation = investigation(&path)?;
+    let mut unknown: Option<Vec<String>> = None;
     for target in &targets {
         let progress = Progress::new(target.name());
-        let experiments = match target {
+        let (experiments, fixed) = match target {
             Target::Host => {
                 let kernel = ThisKernel::read(&|_| {})?;
+                let vmlinux = of_this_machine(&args.debuginfo);
                 let plan = kernel
-                    .plan(&investigation)?
+                    .plan(&investigation, &chosen(&investigation, &vmlinux, None))?
                     .map_err(|problems| Failure::input(render(&problems)))?;
-                plan.experiments
+                let fixed = Static {
+                    vmlinux,
+                    ..Static::default()
+                };
+                (plan.experiments, fixed)
             }
             Target::Guest(_, source) => {
                 let cache = Cache::of_user()?;
                 let kernel =
                     guest::fetch::kernel(source, &cache, args.refresh, &|line| progress.say(line))?;
+                let say = |line: &str| progress.say(line);
+                // What is not here is not fetched for a look.
+                let fixed = static_sources(&kernel, &cache, &args.debuginfo, false, &say);
                 let job = Job::Plan {
                     name: investigation.source.name.clone(),
                     text: investigation.source.text.clone(),
+                    chosen: chosen(
+                        &investigation,
+                        &fixed.vmlinux,
+                        fixed.no_debuginfo.as_deref(),
+                    ),
                 };
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
@@ -53,17 +70,39 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                     args.limit,
                     &|line| progress.say(line),
                 ))?;
-                plan_answer(&run.payload)?
+                (plan_answer(&run.payload)?, fixed)
             }
         };
+        let found = instances::find(&experiments, &fixed);
         drop(progress);
-        print(&text(target.name(), &investigation, &experiments))?;
+        let (text, refused) = text(target.name(), &investigation, &experiments, &found);
+        print(&text)?;
+        unknown = Some(match unknown {
+            None => refused,
+            // Another kernel may have what this one lacks.
+            Some(others) => others
+                .into_iter()
+                .filter(|one| refused.contains(one))
+                .collect(),
+        });
     }
-    Ok(())
+    match unknown.filter(|unknown| !unknown.is_empty()) {
+        None => Ok(()),
+        Some(unknown) => Err(Failure::input(format!(
+            "the investigation names functions that no machine has: {}",
+            unknown.join(", ")
+        ))),
+    }
 }
 
-/// The plan as text.
-fn text(machine: &str, investigation: &Investigation, experiments: &[PlannedExperiment]) -> String {
+/// The plan as text, and the functions that it has on stacks and that there are none of.
+fn text(
+    machine: &str,
+    investigation: &Investigation,
+    experiments: &[PlannedExperiment],
+    found: &Result<Found, String>,
+) -> (String, Vec<String>) {
+    let mut unknown = Vec::new();
     let mut out = format!("{machine}\n");
     for command in &investigation.commands {
         let place = match command.on {
@@ -81,13 +120,27 @@ fn text(machine: &str, investigation: &Investigation, experiments: &[PlannedExpe
         };
         out += &format!("  {}{alone}\n", experiment.name);
         for probe in &experiment.probes {
-            out += &probe_text(probe);
+            let refused = found.as_ref().ok().and_then(|found| found.refused(probe));
+            out += &probe_text(probe, refused);
+            if let (Some(_), Some(name)) = (refused, &probe.within) {
+                unknown.push(format!(
+                    "`within = \"{name}\"` of `{}.{}`",
+                    experiment.name, probe.name
+                ));
+            } else if let (Ok(found), Ok(_)) = (found, &probe.source) {
+                out += &found.text(experiment, probe);
+            }
         }
     }
-    out
+    if let Err(reason) = found {
+        out += &format!(
+            "  copies of functions are not known, so silence would prove nothing: {reason}\n"
+        );
+    }
+    (out, unknown)
 }
 
-fn probe_text(probe: &PlannedProbe) -> String {
+fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
     let (kind, name) = match &probe.target {
         ProbeTarget::Function(name) => ("function", name),
         ProbeTarget::Tracepoint(name) => ("tracepoint", name),
@@ -100,7 +153,11 @@ fn probe_text(probe: &PlannedProbe) -> String {
         format!("{}: ", probe.name)
     };
     let mut out = format!("    {title}{kind} {name}");
-    match &probe.source {
+    let source = match refused {
+        Some(reason) => Err(format!("`within`: {reason}")),
+        None => probe.source.clone(),
+    };
+    match &source {
         Err(reason) => {
             let optional = if probe.optional { " (optional)" } else { "" };
             out += &format!("\n      REFUSED{optional}: {reason}\n");

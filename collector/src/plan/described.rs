@@ -37,6 +37,10 @@ pub struct PlannedProbe {
     pub optional: bool,
     /// Why this kernel cannot be probed there; else where its events come from.
     pub source: Result<Source, String>,
+    /// Where events of further copies of its function come from.
+    pub others: Vec<Source>,
+    /// The file that defines its function, if the author said so.
+    pub file: Option<String>,
     /// The parameters, in order.
     pub parameters: Vec<PlannedParameter>,
     /// What it returns; `None`: nothing, or it is not watched.
@@ -57,6 +61,13 @@ pub struct PlannedProbe {
     pub frees: bool,
     /// Keep the stack in the evidence.
     pub stack: bool,
+}
+
+impl PlannedProbe {
+    /// Where its events come from.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.source.iter().chain(&self.others)
+    }
 }
 
 /// The instruction that a probe sits on, as it was before the probe came.

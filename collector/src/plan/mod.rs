@@ -6,10 +6,11 @@
 mod attachments;
 mod described;
 pub mod expr;
+mod layout;
 mod paths;
 mod probe;
 
-use qed_collector_ebpf::{FdWalk, MAX_EXPERIMENTS, MAX_PROBES};
+use qed_collector_ebpf::{MAX_EXPERIMENTS, MAX_PROBES};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
 
@@ -18,10 +19,11 @@ pub use described::{
     PlannedRead, PlannedReturn, Refused, Source,
 };
 
+pub use layout::fd_walk;
 pub use paths::wrong_paths;
 pub use probe::NO_SUCH;
 
-use crate::btf::{Btf, Type, Wanted};
+use crate::btf::Btf;
 use crate::code::Instruction;
 use crate::probes::Setup;
 use attachments::Attachments;
@@ -33,6 +35,12 @@ pub struct Offer<'s, 'a> {
     pub btf: &'s Btf<'a>,
     /// Live addresses of a symbol; several for static functions of one name.
     pub symbols: &'s dyn Fn(&str) -> Vec<u64>,
+    /// What a per-CPU symbol is, to which the offset of a CPU is added: an offset itself, or an address.
+    pub per_cpu: &'s dyn Fn(&str) -> Option<u64>,
+    /// Symbol and live address of each copy of a function: itself, namesakes, and the clones that the compiler made.
+    pub copies: &'s dyn Fn(&str) -> Vec<(String, u64)>,
+    /// Live addresses of the copies of a function that one file defines, or why that is not known.
+    pub chosen: &'s dyn Fn(&str, &str) -> Result<Vec<u64>, String>,
     /// Why no symbol has an address here, if so.
     pub no_symbols: Option<&'s str>,
     /// Where nothing is that a pointer could lead to, although it can be read: first address and one behind the last.
@@ -47,6 +55,17 @@ pub struct Offer<'s, 'a> {
     pub slide: &'s dyn Fn() -> Result<u64, String>,
     /// The number of a system call.
     pub syscall_number: &'s dyn Fn(&str) -> Option<u32>,
+}
+
+/// The copies of a function that one file defines, as the debug info places them.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Chosen {
+    /// Its name.
+    pub function: String,
+    /// The file, relative to the root of the kernel's source.
+    pub file: String,
+    /// Where they begin, in bytes from the start of the kernel's image.
+    pub offsets: Vec<u64>,
 }
 
 /// Everything that a capture will do in the kernel.
@@ -118,27 +137,11 @@ pub fn plan(investigation: &Investigation, offer: &Offer<'_, '_>) -> Result<Plan
             attaches: attachments.attaches,
             uses: attachments.uses,
             fd_walk,
+            layout: layout::layout(offer),
+            kprobes: layout::kprobes(offer),
             ring_bytes: 8 << 20,
         },
         experiments,
         markers,
-    })
-}
-
-/// The offsets of the walk task → files → descriptor table → file; `None` where this kernel's BTF lacks one.
-pub fn fd_walk(btf: &Btf<'_>) -> Option<FdWalk> {
-    let offset = |structure: &str, member: &str| {
-        let id = *btf.find(Wanted::Struct, structure).first()?;
-        let Type::Struct(composite) = btf.get(id).ok()? else {
-            return None;
-        };
-        let member = btf.find_member(&composite, member).ok()??;
-        u32::try_from(member.bit_offset / 8).ok()
-    };
-    Some(FdWalk {
-        task_files: offset("task_struct", "files")?,
-        files_fdt: offset("files_struct", "fdt")?,
-        fdt_fd: offset("fdtable", "fd")?,
-        fdt_max_fds: offset("fdtable", "max_fds")?,
     })
 }

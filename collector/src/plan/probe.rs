@@ -53,6 +53,8 @@ struct Place<'a> {
     returned: Returned,
     /// Of a probe inside of a function.
     instruction: Option<Instruction>,
+    /// Symbols and addresses of further copies of the function.
+    others: Vec<(String, u64)>,
 }
 
 impl<'a> Planner<'_, '_, '_, 'a> {
@@ -87,6 +89,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             instruction: None,
             optional: probe.optional,
             source: Err(String::new()),
+            others: Vec::new(),
+            file: probe.file.clone(),
             parameters: Vec::new(),
             returns: None,
             entry: Vec::new(),
@@ -148,6 +152,26 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             usage,
             address: place.address,
         });
+        planned.others = place
+            .others
+            .iter()
+            .map(|(symbol, address)| {
+                let attach = Attach::Kprobe {
+                    function: symbol.clone(),
+                    address: *address,
+                    offset: 0,
+                    entry: true,
+                    return_probe: probe.watch_return,
+                };
+                let attach = self.attachments.attach(attach, attach_index_owner);
+                let usage = self.attachments.usage(self.number, attach);
+                Source {
+                    attach,
+                    usage,
+                    address: *address,
+                }
+            })
+            .collect();
         planned
     }
 
@@ -164,15 +188,19 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         match &probe.target {
             Target::Function(name) => {
                 let found = btf.functions(name).map_err(damaged)?;
-                let addresses = (self.offer.symbols)(name);
-                let address = match addresses.as_slice() {
-                    [address] => *address,
+                let mut copies = self.copies(probe, name)?;
+                let address = match copies.as_slice() {
+                    [(_, address)] => *address,
+                    [(_, address), ..] if probe.clones => *address,
                     [] if self.offer.no_symbols.is_some() => {
                         // Still say what is more to the point.
                         if let Some(reason) = self.offer.no_kprobes {
                             return Err(reason.into());
                         }
                         return Err(self.offer.no_symbols.unwrap_or_default().into());
+                    }
+                    [] if !(self.offer.copies)(name).is_empty() => {
+                        return Err(only_clones(name, &(self.offer.copies)(name)));
                     }
                     [] if found.is_empty() => {
                         // Looks at every name of the kernel, so once per name and not once per experiment.
@@ -192,18 +220,21 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     }
                     many => {
                         return Err(format!(
-                            "{} functions of this kernel are called `{name}`",
+                            "{} functions of this kernel are called `{name}`: say which with `file`, or `clones = true` for all",
                             many.len()
                         ));
                     }
                 };
+                copies.remove(0);
                 if let Some(reason) = self.offer.no_kprobes {
                     return Err(reason.into());
                 }
                 let instruction = self.instruction(address, &probe.position)?;
                 let (parameters, returned) = match found.as_slice() {
-                    // The registers hold other things by then.
-                    _ if instruction.is_some() => (Vec::new(), Returned::NotYet),
+                    // The registers hold other things by then; and a clone can take its arguments in other ones.
+                    _ if instruction.is_some() || !copies.is_empty() => {
+                        (Vec::new(), Returned::NotYet)
+                    }
                     [] => (Vec::new(), Returned::NotYet),
                     [one] => (
                         one.signature.parameters.clone(),
@@ -228,6 +259,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     parameters,
                     returned,
                     instruction,
+                    others: copies,
                 })
             }
             Target::Address(text) => {
@@ -247,6 +279,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     parameters: Vec::new(),
                     returned: Returned::NotYet,
                     instruction: None,
+                    others: Vec::new(),
                 })
             }
             Target::Tracepoint(name) => {
@@ -273,6 +306,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                         Returned::NotYet
                     },
                     instruction: None,
+                    others: Vec::new(),
                 })
             }
             Target::Lsm(hook) => {
@@ -296,9 +330,36 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     parameters: function.signature.parameters,
                     returned: Returned::NotYet,
                     instruction: None,
+                    others: Vec::new(),
                 })
             }
         }
+    }
+
+    /// The copies of a function that a probe is to sit on: symbol and address of each, the function itself first.
+    fn copies(&self, probe: &Probe, name: &str) -> Result<Vec<(String, u64)>, String> {
+        let mut copies = (self.offer.copies)(name);
+        if !probe.clones {
+            let named = (self.offer.symbols)(name);
+            copies = named
+                .into_iter()
+                .map(|address| (name.to_owned(), address))
+                .collect();
+        }
+        if let Some(file) = &probe.file
+            && !copies.is_empty()
+        {
+            let chosen = (self.offer.chosen)(name, file)?;
+            copies.retain(|(_, address)| chosen.contains(address));
+            if copies.is_empty() {
+                return Err(format!(
+                    "{NO_SUCH} function `{name}` of {file} with an address of its own: the debug info places none there"
+                ));
+            }
+        }
+        // The function itself is the one that a reader means.
+        copies.sort_by_key(|(symbol, address)| (symbol != name, *address));
+        Ok(copies)
     }
 
     /// The address that an investigation names, and what to call it in messages, or why it is not known here.
@@ -619,6 +680,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             parameters: Vec::new(),
             returned: Returned::NotYet,
             instruction: None,
+            others: Vec::new(),
         };
         for read in probe.entry.iter().chain(&probe.exit) {
             let result = compile(&read.expression, &self.scope(&nothing, false, &symbols));
@@ -630,4 +692,16 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             }
         }
     }
+}
+
+/// Why there is no probe on a function of which there are only clones.
+fn only_clones(name: &str, clones: &[(String, u64)]) -> String {
+    let names: Vec<String> = clones
+        .iter()
+        .map(|(symbol, _)| format!("`{symbol}`"))
+        .collect();
+    format!(
+        "`{name}` has no code under that name in this kernel: the compiler made {} of it; probe that by its name, or say `clones = true`",
+        names.join(", ")
+    )
 }

@@ -9,6 +9,9 @@ const LIST: &str = "/sys/kernel/debug/kprobes/list";
 /// <https://elixir.bootlin.com/linux/v6.1/A/ident/optimize_kprobe>
 pub const WILL_JUMP: &str = "[OPTIMIZED]";
 
+/// The mark of a probe that the function tracer calls, without a breakpoint or a jump of its own.
+pub const BY_TRACER: &str = "[FTRACE]";
+
 /// The list as it is now, or why it cannot be had.
 pub fn read() -> Result<String, String> {
     fs::read_to_string(LIST).map_err(|error| {

@@ -12,13 +12,13 @@ use aya::{
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use qed_collector_ebpf::{
-    Call, CallKey, Control, FdWalk, LSM_SLOTS, MAX_ARGS, MAX_EXPERIMENTS, MAX_PROBES, Object,
-    ProbeKey, ProbeSpec, SlotKey, TRACEPOINT_SLOTS, act, attachment,
+    Call, CallKey, Control, FdWalk, LSM_SLOTS, Layout, MAX_ARGS, MAX_EXPERIMENTS, MAX_PROBES,
+    Object, ProbeKey, ProbeSpec, SlotKey, TRACEPOINT_SLOTS, act, attachment,
 };
 use thiserror::Error;
 
 use super::{
-    Attach, EventReader, OBJECT, Refusal,
+    Attach, EventReader, Hits, KprobeTable, OBJECT, Refusal,
     funnel::{Raw, Record},
     hook_btf,
     refusal::{Action, Machine},
@@ -44,6 +44,10 @@ pub struct Setup {
     pub uses: Vec<Use>,
     /// Offsets for reads that start at a file descriptor; `None`: there are no such reads.
     pub fd_walk: Option<FdWalk>,
+    /// Where the kernel keeps what the programs ask of each task and each CPU; zeros: not known.
+    pub layout: Layout,
+    /// Where the kernel keeps its kprobes, with what it skipped of each; `None`: not known.
+    pub kprobes: Option<KprobeTable>,
     /// Size of the ring buffer in bytes, a power of two of at least a page; 0: 1 MiB (about 350 events).
     pub ring_bytes: u32,
 }
@@ -90,6 +94,10 @@ pub struct Probes {
     /// Per attachment: the first program slot that is its own (tracepoints and LSM hooks).
     pub(super) slots: Vec<Option<usize>>,
     links: Vec<Option<Links>>,
+    pub(super) kprobes: Option<KprobeTable>,
+    /// The kernel's counters of what it skipped, of the kprobes that were attached when they were looked for.
+    pub(super) counters: Hits,
+    layout: Layout,
     machine: Machine,
     /// The numbers of all hooks of the setup, made at the first.
     hooks: Option<aya::Btf>,
@@ -121,6 +129,9 @@ impl Probes {
             links: setup.attaches.iter().map(|_| None).collect(),
             attaches: setup.attaches.clone(),
             slots,
+            kprobes: setup.kprobes,
+            counters: Hits::new(),
+            layout: setup.layout,
             machine,
             hooks: None,
         };
@@ -408,7 +419,8 @@ impl Probes {
     }
 
     /// Report from now on what `control` says.
-    pub fn control(&mut self, control: Control) -> Result<(), LoadError> {
+    pub fn control(&mut self, mut control: Control) -> Result<(), LoadError> {
+        control.layout = self.layout;
         self.set("CONTROL", 0, control)
     }
 
@@ -434,10 +446,18 @@ impl Probes {
         Ok(EventReader::new(ring))
     }
 
-    /// Forget entered calls and live objects, between two experiments.
+    /// Forget entered calls, live objects and followed processes, between two experiments.
     pub fn forget(&mut self) -> Result<(), LoadError> {
         empty(self.hash::<CallKey, Raw<Call>>("CALLS")?);
         empty(self.hash::<SlotKey, u64>("SLOTS")?);
+        let followed = self.ebpf.map_mut("FOLLOWED");
+        let followed = followed.ok_or_else(|| LoadError::Missing("FOLLOWED".to_owned()))?;
+        empty(
+            HashMap::<_, u32, u32>::try_from(followed).map_err(|source| LoadError::Map {
+                map: "FOLLOWED",
+                source,
+            })?,
+        );
         let map = self.ebpf.map_mut("OBJECTS");
         let map = map.ok_or_else(|| LoadError::Missing("OBJECTS".to_owned()))?;
         empty(

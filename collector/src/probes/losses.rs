@@ -2,9 +2,14 @@
 
 use aya::maps::{HashMap, MapError, PerCpuArray};
 use qed_collector_ebpf::{Call, CallKey, Object, counter};
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
-use super::{Attach, LoadError, Probes, funnel::Raw};
+use super::{
+    Attach, LoadError, Probes,
+    funnel::Raw,
+    missed::{Memory, count},
+};
 
 /// Running totals since the programs were loaded; [`Losses::since`] gives those of one experiment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -21,11 +26,15 @@ pub struct Losses {
     pub signals_sent: u64,
     /// LSM denials returned.
     pub denied: u64,
-    /// Hits that the kernel skipped because an interrupt came while the same program ran on that CPU, of
-    /// programs without a second copy. Any task's, also those that no experiment asked for.
-    pub skipped: u64,
-    /// The same for programs with a second copy, which then sees the hit: not lost.
-    pub skipped_but_copied: u64,
+    /// Processes that the workload started, and that those started which are followed.
+    pub descendants: u64,
+    /// Those of them that are not followed.
+    pub unfollowed: u64,
+    /// 32-bit system calls of the workload that a probe or marker of system calls came by.
+    pub compat_calls: u64,
+    /// Per attachment, hits that the kernel skipped: a kprobe inside of another's program, a program inside of itself.
+    /// Any task's, also those that no experiment asked for. `None`: not known.
+    pub skipped: Vec<Option<u64>>,
 }
 
 impl Losses {
@@ -40,10 +49,18 @@ impl Losses {
             signal_failed: self.signal_failed.saturating_sub(earlier.signal_failed),
             signals_sent: self.signals_sent.saturating_sub(earlier.signals_sent),
             denied: self.denied.saturating_sub(earlier.denied),
-            skipped: self.skipped.saturating_sub(earlier.skipped),
-            skipped_but_copied: self
-                .skipped_but_copied
-                .saturating_sub(earlier.skipped_but_copied),
+            descendants: self.descendants.saturating_sub(earlier.descendants),
+            unfollowed: self.unfollowed.saturating_sub(earlier.unfollowed),
+            compat_calls: self.compat_calls.saturating_sub(earlier.compat_calls),
+            skipped: self
+                .skipped
+                .iter()
+                .enumerate()
+                .map(|(index, now)| {
+                    // A counter that goes down was not that counter.
+                    (*now)?.checked_sub((*earlier.skipped.get(index)?)?)
+                })
+                .collect(),
         }
     }
 
@@ -60,10 +77,6 @@ impl Losses {
                 "allocations could not be remembered until their free",
             ),
             (self.signal_failed, "signals could not be sent"),
-            (
-                self.skipped,
-                "hits were skipped because an interrupt came while the same program ran",
-            ),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -73,7 +86,7 @@ impl Losses {
 
     /// Events that are known to be missing.
     pub fn lost(&self) -> u64 {
-        self.ring_full + self.object_table_full + self.skipped
+        self.ring_full + self.object_table_full
     }
 }
 
@@ -89,8 +102,26 @@ pub struct LiveObject {
 }
 
 impl Probes {
-    /// The counters as they are now.
-    pub fn losses(&self) -> Result<Losses, LoadError> {
+    /// Find the kernel's own counters of the kprobes that are attached now. Where that does not work, what it skips is
+    /// not known.
+    pub fn find_counters(&mut self, memory: Memory<'_>) -> Result<(), String> {
+        self.counters.clear();
+        let wanted: BTreeSet<u64> = (self.attached().into_iter())
+            .filter_map(|index| probed(&self.attaches[index]))
+            .flatten()
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let table = self.kprobes.as_ref();
+        let table =
+            table.ok_or("this kernel's types or symbols do not say where it keeps its kprobes")?;
+        self.counters = table.find(&wanted, memory)?;
+        Ok(())
+    }
+
+    /// The counters as they are now. What the kernel counts itself is read with `memory`.
+    pub fn losses(&self, memory: Memory<'_>) -> Result<Losses, LoadError> {
         let mut losses = Losses::default();
         for (index, total) in [
             (counter::RING_FULL, &mut losses.ring_full),
@@ -99,26 +130,43 @@ impl Probes {
             (counter::SIGNAL_FAILED, &mut losses.signal_failed),
             (counter::SIGNAL_SENT, &mut losses.signals_sent),
             (counter::DENIED, &mut losses.denied),
+            (counter::DESCENDANTS, &mut losses.descendants),
+            (counter::UNFOLLOWED, &mut losses.unfollowed),
+            (counter::COMPAT_CALLS, &mut losses.compat_calls),
         ] {
             *total = self.counter(index)?;
         }
-        for name in ["kernel_entry", "kernel_return"] {
-            losses.skipped += self.skipped(name);
-        }
-        for (attach, slot) in self.attaches.iter().zip(&self.slots) {
-            let Some(slot) = *slot else { continue };
-            match attach {
-                Attach::Tracepoint { copies, .. } if *copies > 1 => {
-                    losses.skipped_but_copied += (slot..slot + *copies as usize)
-                        .map(|slot| self.skipped(&format!("tp_{slot}")))
-                        .sum::<u64>();
-                }
-                Attach::Tracepoint { .. } => losses.skipped += self.skipped(&format!("tp_{slot}")),
-                Attach::Lsm { .. } => losses.skipped += self.skipped(&format!("lsm_{slot}")),
-                Attach::Kprobe { .. } => {}
-            }
-        }
+        // One program for all functions: whose hit it was that a program of this kernel had no time for is not known.
+        let programs = match (self.skipped("kernel_entry"), self.skipped("kernel_return")) {
+            (Some(entry), Some(on_return)) => Some(entry + on_return),
+            _ => None,
+        };
+        let attached = self.attached();
+        losses.skipped = (0..self.attaches.len())
+            .map(|index| {
+                attached.binary_search(&index).ok()?;
+                self.skipped_by(index, programs, memory)
+            })
+            .collect();
         Ok(losses)
+    }
+
+    /// Hits of one attachment that the kernel skipped.
+    fn skipped_by(&self, index: usize, programs: Option<u64>, memory: Memory<'_>) -> Option<u64> {
+        let slot = self.slots[index];
+        match &self.attaches[index] {
+            attach @ Attach::Kprobe { .. } => {
+                let counters = probed(attach)?.find_map(|address| self.counters.get(&address))?;
+                Some(programs? + count(counters, memory)?)
+            }
+            // A hit is lost if all copies were busy: so often at most as the one that was busy least.
+            Attach::Tracepoint { copies, .. } => {
+                let slots = slot?..slot? + (*copies).max(1) as usize;
+                let each = slots.map(|slot| self.skipped(&format!("tp_{slot}")));
+                each.min_by_key(|skipped| skipped.unwrap_or(0))?
+            }
+            Attach::Lsm { .. } => self.skipped(&format!("lsm_{}", slot?)),
+        }
     }
 
     fn counter(&self, index: u32) -> Result<u64, LoadError> {
@@ -132,13 +180,12 @@ impl Probes {
         Ok(counters.get(&index, 0).map_err(fail)?.iter().sum())
     }
 
-    /// `recursion_misses` of a program; 0 while it is not loaded.
-    fn skipped(&self, program: &str) -> u64 {
-        let program = self.ebpf.program(program);
-        program
-            .and_then(|program| program.fd().ok())
-            .and_then(|fd| fdinfo(fd.as_fd()))
-            .map_or(0, |text| recursion_misses(&text))
+    /// `recursion_misses` of a program; 0 while it is not loaded, and `None` where the kernel does not tell.
+    fn skipped(&self, program: &str) -> Option<u64> {
+        match self.ebpf.program(program)?.fd() {
+            Ok(fd) => recursion_misses(&fdinfo(fd.as_fd())?),
+            Err(_) => Some(0),
+        }
     }
 
     /// Objects of all experiments that are still live.
@@ -181,12 +228,26 @@ fn fdinfo(fd: BorrowedFd<'_>) -> Option<String> {
 
 /// The number in a line such as `recursion_misses:\t3`.
 /// <https://elixir.bootlin.com/linux/v6.1/source/kernel/bpf/syscall.c#L2162>
-fn recursion_misses(fdinfo: &str) -> u64 {
+fn recursion_misses(fdinfo: &str) -> Option<u64> {
     fdinfo
         .lines()
         .find_map(|line| line.strip_prefix("recursion_misses:"))
         .and_then(|number| number.trim().parse().ok())
-        .unwrap_or(0)
+}
+
+/// Where the kernel may have put a kprobe: at the address that was asked for, or behind the instruction that marks the
+/// target of an indirect jump, which is four bytes long
+/// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/kernel/kprobes/core.c#L340>).
+fn probed(attach: &Attach) -> Option<impl Iterator<Item = u64> + use<>> {
+    let Attach::Kprobe {
+        address, offset, ..
+    } = attach
+    else {
+        return None;
+    };
+    let at = address.wrapping_add(*offset);
+    let behind = (*offset == 0).then(|| at.wrapping_add(4));
+    Some([Some(at), behind].into_iter().flatten())
 }
 
 #[cfg(test)]
@@ -197,27 +258,29 @@ mod tests {
     #[test]
     fn recursion_misses_are_read() {
         let text = "pos:\t0\nprog_type:\t17\nrun_time_ns:\t0\nrun_cnt:\t0\nrecursion_misses:\t3\nverified_insns:\t68\n";
-        assert_eq!(recursion_misses(text), 3);
-        assert_eq!(recursion_misses("pos:\t0\n"), 0);
+        assert_eq!(recursion_misses(text), Some(3));
+        assert_eq!(recursion_misses("pos:\t0\n"), None);
     }
 
-    /// Check that totals of an earlier experiment do not count again, and that only missing events do.
+    /// Check that totals of an earlier experiment do not count again, and that a counter that is not known, or that went
+    /// down, is not taken for 0.
     #[test]
     fn losses_are_differences() {
         let earlier = Losses {
             ring_full: 2,
             signals_sent: 1,
+            skipped: vec![Some(9), Some(1), Some(0), None, Some(2)],
             ..Losses::default()
         };
         let now = Losses {
             ring_full: 5,
             signals_sent: 4,
-            skipped: 1,
-            skipped_but_copied: 9,
+            skipped: vec![Some(9), Some(4), None, Some(4), Some(1)],
             ..Losses::default()
         };
         let since = now.since(&earlier);
         assert_eq!((since.ring_full, since.signals_sent), (3, 3));
-        assert_eq!(since.lost(), 4);
+        assert_eq!(since.lost(), 3);
+        assert_eq!(since.skipped, [Some(0), Some(3), None, None, None]);
     }
 }

@@ -9,9 +9,11 @@ mod capability;
 mod events;
 mod funnel;
 mod hook_btf;
+mod life;
 pub mod listed;
 mod load;
 mod losses;
+mod missed;
 mod peek;
 mod refusal;
 
@@ -19,8 +21,10 @@ pub use attach::Attach;
 pub use capability::{Capabilities, Capability, capabilities};
 pub use events::EventReader;
 pub use funnel::{RecordError, parse_event};
+pub use life::Life;
 pub use load::{LoadError, Probes, Setup, Use};
 pub use losses::{LiveObject, Losses};
+pub use missed::{Hits, KprobeTable, Memory};
 pub use peek::PeekError;
 pub use refusal::{Machine, Refusal, explain};
 

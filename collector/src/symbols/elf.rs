@@ -87,6 +87,24 @@ pub fn image_base(data: &[u8]) -> Result<Option<u64>, ElfError> {
     Ok(loads.filter(|address| address >> 63 == 1).min())
 }
 
+/// The bytes of the file that are loaded at `address`: at most `size`, fewer where the segment ends.
+pub fn loaded(data: &[u8], address: u64, size: usize) -> Option<&[u8]> {
+    let header = Header::parse(data).ok()?;
+    let endian = header.endian().ok()?;
+    let segments = header.program_headers(endian, data).ok()?;
+    segments
+        .iter()
+        .filter(|segment| segment.p_type(endian) == PT_LOAD)
+        .find_map(|segment| {
+            let into = address.checked_sub(segment.p_vaddr(endian))?;
+            let held = segment.p_filesz(endian).checked_sub(into)?;
+            let start = usize::try_from(segment.p_offset(endian).checked_add(into)?).ok()?;
+            let size = size.min(usize::try_from(held).ok()?);
+            data.get(start..start.checked_add(size)?)
+                .filter(|bytes| !bytes.is_empty())
+        })
+}
+
 /// One symbol of an ELF file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StaticSymbol<'a> {

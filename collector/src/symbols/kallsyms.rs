@@ -125,6 +125,8 @@ pub struct Kallsyms {
     pub(super) entries: Vec<Entry>,
     /// Positions in `entries`, by the hash of their names.
     names: OnceLock<HashTable<u32>>,
+    /// Positions in `entries` of names with a compiler's suffix, by name.
+    clones: OnceLock<Vec<u32>>,
     pub(super) image: Range<u64>,
     pub(super) parts: Vec<Range<u64>>,
 }
@@ -157,6 +159,7 @@ impl Kallsyms {
             text,
             entries,
             names: OnceLock::new(),
+            clones: OnceLock::new(),
             image: 0..0,
             parts: Vec::new(),
         };
@@ -214,6 +217,22 @@ impl Kallsyms {
         names
     }
 
+    /// Positions of the names with a compiler's suffix, by name.
+    pub(super) fn clones(&self) -> &[u32] {
+        self.clones.get_or_init(|| {
+            // A text of at most 4 GiB holds fewer symbols than that.
+            let all = 0..self.entries.len() as u32;
+            let mut clones: Vec<u32> = all.filter(|&at| self.name_at(at).contains(&b'.')).collect();
+            clones.sort_by_key(|&at| self.name_at(at));
+            clones
+        })
+    }
+
+    /// The symbol at a position.
+    pub(super) fn at(&self, at: u32) -> Symbol<'_> {
+        self.symbol(&self.entries[at as usize])
+    }
+
     fn name_at(&self, at: u32) -> &[u8] {
         let entry = &self.entries[at as usize];
         &self.text.as_bytes()[entry.name as usize..][..usize::from(entry.name_len)]
@@ -229,6 +248,18 @@ impl Kallsyms {
             .collect();
         addresses.dedup();
         addresses
+    }
+
+    /// The value of a per-CPU symbol of the kernel itself: an absolute symbol in older kernels, which counts from the start
+    /// of each CPU's memory, and one of the image's addresses in newer ones. `None`: there is none, or there are several.
+    pub fn per_cpu(&self, name: &str) -> Option<u64> {
+        let mut found = self.symbols_named(name).filter(|s| s.module.is_none());
+        let value = found.next()?.address;
+        found
+            .next()
+            .is_none()
+            .then_some(value)
+            .filter(|value| *value != 0)
     }
 
     pub(super) fn symbol(&self, entry: &Entry) -> Symbol<'_> {

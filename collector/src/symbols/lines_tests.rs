@@ -80,6 +80,85 @@ fn frames() {
     }
 }
 
+/// Functions with copies of every kind; line 4 holds a call that is inlined.
+const COPIES: &str =
+    "static inline __attribute__((always_inline)) int inner(volatile int *x) { return *x * 7; }
+static __attribute__((noinline)) int twin(volatile int *x) { return *x - 1; }
+__attribute__((noinline)) int outer(volatile int *x)
+{ return inner(x) + twin(x); }
+extern int elsewhere(volatile int *x);
+int main(int argc, char **argv) { (void)argv; return outer(&argc) + elsewhere(&argc); }
+";
+const ELSEWHERE: &str =
+    "static __attribute__((noinline)) int twin(volatile int *x) { return *x + 1; }
+int elsewhere(volatile int *x) { return twin(x) * 2; }
+";
+
+/// Check that copies are found at once for several functions: inlined ones with their holder and the line of the call,
+/// functions of one name in two files, and none of a name that only is declared or that nothing has; from the cache too.
+#[test]
+fn copies_of_functions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("a.c"), COPIES).unwrap();
+    std::fs::write(path("b.c"), ELSEWHERE).unwrap();
+    let status = std::process::Command::new("cc")
+        .args(["-g", "-O1", "-no-pie", "-o"])
+        .args([path("program"), path("a.c"), path("b.c")])
+        .status();
+    assert!(status.unwrap().success());
+    let data = std::fs::read(path("program")).unwrap();
+    let symbols = crate::symbols::elf::StaticSymbols::parse(&data).unwrap();
+    let outer = symbols
+        .symbols()
+        .iter()
+        .find(|s| s.name == "outer")
+        .unwrap();
+    let names = ["inner", "twin", "outer", "nothing"];
+    let mut resolver = lines_of(&path("program"), Some(folder.path()));
+    let found = resolver.copies(&names).unwrap();
+    let [inner] = &found["inner"].inlined[..] else {
+        panic!("{:?}", found["inner"])
+    };
+    assert_eq!(
+        (inner.holder.as_str(), &inner.starts[..]),
+        ("outer", &[outer.address][..])
+    );
+    assert!(
+        inner
+            .site
+            .as_ref()
+            .is_some_and(|site| site.ends_with("a.c:4"))
+    );
+    assert!(found["inner"].described && found["inner"].own.is_empty());
+    let files = |name: &str| -> Vec<String> {
+        let own = found[name].own.iter();
+        own.map(|copy| {
+            copy.file
+                .clone()
+                .unwrap_or_default()
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect()
+    };
+    let mut twins = files("twin");
+    twins.sort();
+    assert_eq!(twins, ["a.c", "b.c"]);
+    assert_eq!(files("outer"), ["a.c"]);
+    assert!(found["outer"].inlined.is_empty() && found["outer"].described);
+    assert_eq!(found["nothing"], Copies::default());
+    resolver.save().unwrap();
+    let again = lines_of(&path("program"), Some(folder.path()));
+    for name in names {
+        assert_eq!(again.cache.copies(name).as_ref(), Some(&found[name]));
+    }
+    assert_eq!(resolver.code(outer.address, 4).map(<[u8]>::len), Some(4));
+    assert_eq!(resolver.code(8, 4), None);
+}
+
 /// Check that an address outside of any code has no frames, and an unknown function neither a definition nor a copy.
 #[test]
 fn nothing_found() {

@@ -7,6 +7,7 @@ pub use qed_evidence::build_id;
 pub mod debuginfo;
 pub mod elf;
 pub mod kallsyms;
+pub mod kallsyms_copies;
 mod kallsyms_parse;
 mod kallsyms_resolve;
 pub mod kcore;

@@ -333,52 +333,54 @@ pub(super) fn calls(args: &[Typed]) -> Outcome {
         return Err(count());
     };
     let (seen, caller, callee) = (stack(frames)?, text(caller)?, text(callee)?);
-    let chain = chain(seen.frames);
-    let inner = chain.iter().position(|name| *name == Some(callee));
-    let outer = chain.iter().rposition(|name| *name == Some(caller));
-    if let (Some(inner), Some(outer)) = (inner, outer)
-        && inner < outer
-    {
-        return Ok(Typed::Bool(true));
+    // What an interrupt or a fault does, nobody called who was there before.
+    for part in seen.frames.split_inclusive(|frame| frame.interrupts) {
+        let chain = chain(part);
+        let inner = chain.iter().position(|name| *name == Some(callee));
+        let outer = chain.iter().rposition(|name| *name == Some(caller));
+        if let (Some(inner), Some(outer)) = (inner, outer)
+            && inner < outer
+        {
+            return Ok(Typed::Bool(true));
+        }
     }
     absent(seen, &format!("a call of {callee} by {caller}"))
 }
 
-/// A question to two texts, each of which may have been cut.
-type Question = fn(&Seen<'_>, &Seen<'_>) -> Result<bool, Failure>;
+/// A question about two texts, of which each may have been cut.
+type OfTexts = fn(&Seen<'_>, &Seen<'_>) -> Result<bool, Failure>;
 
-/// What `test` says of a text and of another one. Of a number with several names it has to say the same of all of them.
-fn of_text(args: &[Typed], test: Question) -> Outcome {
-    let names = match two(args)? {
-        (Typed::Name(names), _) if names.len() > 1 => names,
-        _ => {
-            let (a, b) = texts(args)?;
-            return test(&a, &b).map(Typed::Bool);
-        }
-    };
-    let other = two(args)?.1;
-    let mut answers = Vec::new();
-    for name in names {
-        let pair = [Typed::Text(name.clone()), other.clone()];
-        let (a, b) = texts(&pair)?;
-        answers.push(test(&a, &b)?);
+/// The answer to a question about two texts. Of a number with several names it has to be the same for all of them.
+fn of_texts(args: &[Typed], test: OfTexts) -> Outcome {
+    let (value, _) = two(args)?;
+    if let Typed::Name(names) = value
+        && names.len() > 1
+    {
+        let (_, what) = two(args)?;
+        let what = Seen::text(what).ok_or_else(|| takes("a text", what))?;
+        let answers: Vec<bool> = names
+            .iter()
+            .map(|name| test(&Seen::whole(name.as_bytes()), &what))
+            .collect::<Result<_, _>>()?;
+        return match answers.iter().all(|answer| *answer == answers[0]) {
+            true => Ok(Typed::Bool(answers[0])),
+            false => Err(super::typed::several_names(names)),
+        };
     }
-    match answers.iter().all(|answer| *answer == answers[0]) {
-        true => Ok(Typed::Bool(answers[0])),
-        false => Err(super::typed::several_names(names)),
-    }
+    let (a, b) = texts(args)?;
+    test(&a, &b).map(Typed::Bool)
 }
 
 pub(super) fn contains(args: &[Typed]) -> Outcome {
-    of_text(args, cut::contains)
+    of_texts(args, cut::contains)
 }
 
 pub(super) fn starts_with(args: &[Typed]) -> Outcome {
-    of_text(args, cut::starts_with)
+    of_texts(args, cut::starts_with)
 }
 
 pub(super) fn ends_with(args: &[Typed]) -> Outcome {
-    of_text(args, cut::ends_with)
+    of_texts(args, cut::ends_with)
 }
 
 pub(super) fn length(args: &[Typed]) -> Outcome {

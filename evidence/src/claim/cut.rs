@@ -103,7 +103,8 @@ impl<'t> Seen<'t> {
         }
     }
 
-    fn whole(bytes: &'t [u8]) -> Self {
+    /// Of bytes that are all there.
+    pub fn whole(bytes: &'t [u8]) -> Self {
         Seen {
             bytes,
             beginning: None,

@@ -99,7 +99,7 @@ macro_rules! function {
 /// | `version(t)` | a kernel version, ordered number by number: 6.12 is above 6.6 |
 /// | `kernel_at_least('6.6')` | `version(kernel.release) >= version('6.6')` |
 /// | `fired(E.P)` | how often a probe fired |
-/// | `never(E.P)` | a probe did not fire, though it would have been seen: it was attached, nothing was lost, and it fired in another experiment on the same machine |
+/// | `never(E.P)` | a probe did not fire, though it would have been seen: it was attached to every copy of its function that could run, nothing was lost, and it fired in another experiment on the same machine |
 /// | `before(E.P, E.Q)` | `P` was entered before `Q` was |
 /// | `returns_before(E.P, E.Q)` | `P` returned before `Q` did |
 /// | `inside(E.P, E.Q)` | `P` was entered after `Q` was, and returned before `Q` did |
@@ -289,7 +289,7 @@ pub const FUNCTIONS: &[Function] = {
             Reads::Absence,
             c::never,
             "never(E.P)",
-            "a probe did not fire, though it would have been seen: it was attached, nothing was lost, and it fired in another experiment on the same machine"
+            "a probe did not fire, though it would have been seen: it was attached to every copy of its function that could run, nothing was lost, and it fired in another experiment on the same machine"
         ),
         function!(
             "before",

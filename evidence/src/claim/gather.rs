@@ -14,7 +14,7 @@ use super::constants;
 use super::eval::Facts;
 use super::expression::{Expression, ReadPath};
 use super::node::NodeKind;
-use super::silence::{conditions, says_nothing};
+use super::silence::{conditions, says_nothing, short_counts};
 use super::typed::Typed;
 
 /// What one machine says about one read.
@@ -102,7 +102,7 @@ pub(super) fn gather<'a>(
     }
     expression.root.walk(&mut |node| {
         if let NodeKind::Call(function, args) = &node.kind {
-            for reason in conditions(function, args, catalog, machine) {
+            for reason in conditions(node, (function, args), catalog, machine) {
                 let read = ReadPath {
                     path: expression.text()[node.range.clone()].to_owned(),
                     range: node.range.clone(),
@@ -117,6 +117,19 @@ pub(super) fn gather<'a>(
             }
         }
     });
+    for (range, message) in short_counts(&expression.root, catalog, machine) {
+        let read = ReadPath {
+            path: expression.text()[range.clone()].to_owned(),
+            range: range.clone(),
+            by_function: true,
+        };
+        let obstacle = Obstacle {
+            message,
+            range,
+            help: None,
+        };
+        gathered.missing.push((read, obstacle));
+    }
     for (name, range) in expression.constants() {
         match constants::constant(name, catalog, Some(machine)) {
             Ok(value) => {

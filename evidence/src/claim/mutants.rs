@@ -512,6 +512,7 @@ fn stacks(value: &[Frame], hints: &Hints<'_>) -> Vec<Vec<Frame>> {
             role: LineRole::Call,
             inlined_into: Vec::new(),
         }),
+        interrupts: false,
     };
     let named: Vec<Frame> = hints.texts.iter().map(|text| frame(text)).collect();
     let reversed = named.iter().rev().cloned().collect();

@@ -163,8 +163,8 @@ fn leaf(
         .get(path)
         .and_then(|leaf| leaf.datum.value())
     {
-        Some(Value::Text { value } | Value::CutText { value, .. }) => test(value),
-        Some(Value::Bytes { value } | Value::CutBytes { value, .. }) => test(&String::from_utf8_lossy(&value.0)),
+        Some(Value::Text { value }) => test(value),
+        Some(Value::Bytes { value }) => test(&String::from_utf8_lossy(&value.0)),
         _ => false,
     };
     let mut machines = std::iter::once(machine).chain(catalog.machines);
@@ -190,8 +190,8 @@ fn leaf(
         _ => {
             investigation(catalog, test)
                 || captured(catalog, &mut |found| match found {
-                    Found::Datum(Datum::Value(Value::Text { value } | Value::CutText { value, .. })) => test(value),
-                    Found::Datum(Datum::Value(Value::Bytes { value } | Value::CutBytes { value, .. })) => {
+                    Found::Datum(Datum::Value(Value::Text { value })) => test(value),
+                    Found::Datum(Datum::Value(Value::Bytes { value })) => {
                         test(&String::from_utf8_lossy(&value.0))
                     }
                     _ => false,
@@ -325,7 +325,9 @@ fn files(found: Found<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
 fn locations(found: Found<'_>, test: &mut dyn FnMut(&Location) -> bool) -> bool {
     let mut of_frame = |frame: &Frame| frame.site.as_ref().is_some_and(&mut *test);
     match found {
-        Found::Datum(Datum::Value(Value::Stack { value } | Value::CutStack { value, .. })) => value.iter().any(of_frame),
+        Found::Datum(Datum::Value(Value::Stack { value } | Value::CutStack { value, .. })) => {
+            value.iter().any(of_frame)
+        }
         Found::Frame(frame) => of_frame(frame),
         Found::Datum(Datum::Value(Value::Location { value })) => test(value),
         Found::Datum(_) => false,
@@ -336,7 +338,9 @@ fn symbols(found: Found<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
     let mut in_frame = |frame: &Frame| frame.symbol.as_deref().is_some_and(&mut *test);
     match found {
         Found::Datum(Datum::Value(Value::Symbol { name, .. })) => test(name),
-        Found::Datum(Datum::Value(Value::Stack { value } | Value::CutStack { value, .. })) => value.iter().any(in_frame),
+        Found::Datum(Datum::Value(Value::Stack { value } | Value::CutStack { value, .. })) => {
+            value.iter().any(in_frame)
+        }
         Found::Frame(frame) => in_frame(frame),
         Found::Datum(_) => false,
     }

@@ -420,39 +420,6 @@ pub(super) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
     })
 }
 
-/// The same where one of them was cut: only that they are different can be known.
-fn compare_cut(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
-    if let (Some(a), Some(b)) = (Seen::text(a), Seen::text(b)) {
-        return cut::compare(&a, &b);
-    }
-    if let (Some(a), Some(b)) = (Seen::bytes(a), Seen::bytes(b)) {
-        return cut::compare(&a, &b);
-    }
-    Err(match is_opaque(a) || is_opaque(b) {
-        true => incomparable(a, b),
-        false => different(a, b),
-    })
-}
-
-/// Whether it is a place in the source or a stack, into which only functions look.
-pub(super) fn is_opaque(typed: &Typed) -> bool {
-    match typed {
-        Typed::Location(_) | Typed::Stack(_) => true,
-        Typed::Cut(beginning) => matches!(beginning.kept, Kept::Stack(_)),
-        _ => false,
-    }
-}
-
-/// The failure where one of them is a place in the source or a stack.
-fn incomparable(a: &Typed, b: &Typed) -> Failure {
-    Failure::kinds(
-        format!("{} and {} cannot be compared", a.kind(), b.kind()),
-        Some(
-            "ask with `file(…)`, `line(…)`, `function_name(…)`, `on_stack(…)` or `calls(…)`".into(),
-        ),
-    )
-}
-
 /// The text that a value is, of a number with several names none.
 pub(super) fn one_text(value: &Typed) -> Result<&str, Failure> {
     match value {
@@ -487,6 +454,39 @@ fn comes_back(path: &str) -> bool {
         let group = above.rsplit('.').next();
         group == Some("exit") || (leaf == "return" && !matches!(group, Some("args" | "entry")))
     })
+}
+
+/// The same where one of them was cut: only that they are different can be known.
+fn compare_cut(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
+    if let (Some(a), Some(b)) = (Seen::text(a), Seen::text(b)) {
+        return cut::compare(&a, &b);
+    }
+    if let (Some(a), Some(b)) = (Seen::bytes(a), Seen::bytes(b)) {
+        return cut::compare(&a, &b);
+    }
+    Err(match is_opaque(a) || is_opaque(b) {
+        true => incomparable(a, b),
+        false => different(a, b),
+    })
+}
+
+/// Whether it is a place in the source or a stack, into which only functions look.
+pub(super) fn is_opaque(typed: &Typed) -> bool {
+    match typed {
+        Typed::Location(_) | Typed::Stack(_) => true,
+        Typed::Cut(beginning) => matches!(beginning.kept, Kept::Stack(_)),
+        _ => false,
+    }
+}
+
+/// The failure where one of them is a place in the source or a stack.
+fn incomparable(a: &Typed, b: &Typed) -> Failure {
+    Failure::kinds(
+        format!("{} and {} cannot be compared", a.kind(), b.kind()),
+        Some(
+            "ask with `file(…)`, `line(…)`, `function_name(…)`, `on_stack(…)` or `calls(…)`".into(),
+        ),
+    )
 }
 
 /// The failure where one error number has the sign of the kernel and the other that of user space.

@@ -54,6 +54,12 @@ fn contradictions() {
             "`host` is one",
         ),
         (
+            "/experiments/create/quality/descendants",
+            format!("{create}/quality/descendants/followed"),
+            json!(1),
+            "0 processes were started, 1 of them followed",
+        ),
+        (
             "/commands/place/values/address",
             "/commands/place/values/address/value".into(),
             json!("0xffffffff92200001"),
@@ -182,6 +188,13 @@ fn contradictions() {
         json!({"kind": "errno", "value": -22, "name": "EINVAL"});
     let (pointer, _) = refused(&document).unwrap();
     assert_eq!(pointer, "/experiments/create/probes/twice/attach_errno");
+    let mut document = self::document();
+    document["experiments"]["create"]["probes"]["update_socket_protocol"]["skipped"] = json!(0);
+    let (pointer, _) = refused(&document).unwrap();
+    assert_eq!(
+        pointer,
+        "/experiments/create/probes/update_socket_protocol/skipped"
+    );
 }
 
 /// Check that an allocation may be what a function returned, and is then the event of the return.

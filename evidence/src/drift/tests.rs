@@ -221,12 +221,12 @@ fn places_and_types() {
 fn repetition() {
     let mut new = evidence();
     for hit in &mut probe(&mut new, "twice").hits {
-        hit.caller = Some(Datum::Value(Value::text("other")));
+        hit.returns_to = Some(Datum::Value(Value::text("other")));
     }
     let report = Report::new(diff(&evidence(), &new), Report::FOLDED);
     assert_eq!(report.changes.len(), 2);
     assert!(
-        text(&report).contains("create.twice.hit1.caller (and 1 more like it): "),
+        text(&report).contains("create.twice.hit1.returns_to (and 1 more like it): "),
         "{}",
         text(&report)
     );

@@ -85,8 +85,11 @@ pub struct Experiment {
     pub grace_ms: u64,
     /// What is kept of the workload's output, in bytes; the rest is cut off.
     pub max_output: u32,
-    /// Watch until the process has ended, not only until the system call has returned.
+    /// Watch until the process has ended, not only until the system call has returned; with `follow`, until those that
+    /// it started have ended, too.
     pub until_exit: bool,
+    /// The processes that the workload starts, and those that they start, belong to it.
+    pub follow: bool,
     /// Allocations that may outlive the call.
     pub excuses: Vec<Excuse>,
     /// What to watch.
@@ -194,6 +197,10 @@ pub struct Probe {
     pub target: crate::document::Target,
     /// Where in the function.
     pub position: Position,
+    /// The file that defines the function, where functions of several files have its name: `fs/pipe.c`.
+    pub file: Option<String>,
+    /// Watch the copies of the function that the compiler made of it as well.
+    pub clones: bool,
     /// The experiment counts without it.
     pub optional: bool,
     /// Watch the return too (functions only).
@@ -230,6 +237,8 @@ impl Probe {
     pub fn watches_the_same(&self, other: &Probe) -> bool {
         self.target == other.target
             && self.position == other.position
+            && self.file == other.file
+            && self.clones == other.clones
             && self.within == other.within
             && self.syscall == other.syscall
     }

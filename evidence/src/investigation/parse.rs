@@ -86,6 +86,7 @@ struct RawExperiment {
     cost: bool,
     warm_up: Option<u32>,
     until: Option<Until>,
+    follow: Option<bool>,
     settle_ms: Option<Spanned<u64>>,
     timeout_ms: Option<Spanned<u64>>,
     grace_ms: Option<Spanned<u64>>,
@@ -153,6 +154,8 @@ struct RawProbe {
     before_call: Option<Spanned<String>>,
     after_call: Option<Spanned<String>>,
     body: Option<Spanned<bool>>,
+    file: Option<Spanned<String>>,
+    clones: Option<Spanned<bool>>,
     #[serde(default)]
     names: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
@@ -423,6 +426,7 @@ impl Check {
             until_exit: raw
                 .until
                 .map_or(parent.is_some_and(|p| p.until_exit), |u| u == Until::Exit),
+            follow: raw.follow.unwrap_or(parent.is_some_and(|p| p.follow)),
             excuses: raw
                 .excuse
                 .into_iter()
@@ -443,6 +447,7 @@ impl Check {
                 matches!(probe.target, Target::Function(_))
                     && other.target == probe.target
                     && other.position == probe.position
+                    && (other.file == probe.file || other.file.is_none() || probe.file.is_none())
             });
             if let Some(twin) = twin {
                 let message = format!(
@@ -693,6 +698,25 @@ impl Check {
             ],
             is_function,
         );
+        let copies = [
+            raw.file.as_ref().map(|file| ("file", file.span())),
+            raw.clones.as_ref().map(|clones| ("clones", clones.span())),
+        ];
+        for (key, span) in copies.into_iter().flatten() {
+            if !is_function {
+                self.error(
+                    span,
+                    format!(
+                        "`{key}` says which copies of a function are meant: this probe is on none"
+                    ),
+                );
+            } else if key == "clones" && position != Position::Entry {
+                self.error(
+                    span,
+                    "a place inside of a function is one of one copy: leave `clones` out, or name the clone",
+                );
+            }
+        }
         for set in raw.names.values() {
             self.constant_set(set);
         }
@@ -805,6 +829,8 @@ impl Check {
             span,
             target,
             position,
+            file: raw.file.map(Spanned::into_inner),
+            clones: raw.clones.is_some_and(Spanned::into_inner),
             names: raw
                 .names
                 .into_iter()

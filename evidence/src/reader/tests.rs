@@ -226,8 +226,8 @@ fn refusals() {
             "missing field `ephemeral`",
         ),
         (
-            "\"nowhere_else\":",
-            "\"fd_install\":",
+            "\"nowhere_else\": { \"target\"",
+            "\"fd_install\": { \"target\"",
             "/experiments/exhausted/probes",
             "duplicate key `fd_install`",
         ),
@@ -420,12 +420,14 @@ mod round_trip {
             proptest::option::of(text()),
             proptest::option::of(any::<u64>()),
             site,
+            any::<bool>(),
         )
-            .prop_map(|(address, symbol, offset, site)| Frame {
+            .prop_map(|(address, symbol, offset, site, interrupts)| Frame {
                 address: Address(address),
                 symbol,
                 offset,
                 site,
+                interrupts,
             })
     }
 
@@ -517,11 +519,18 @@ mod round_trip {
 
     fn hit() -> impl Strategy<Value = Hit> {
         let orders = proptest::collection::vec(maybe(any::<u64>()), 4);
-        let task = (any::<i32>(), any::<i32>(), text(), any::<u32>());
-        let single = proptest::collection::vec(maybe(datum()), 4);
+        let context = maybe(proptest::sample::select(vec![
+            Context::Task,
+            Context::Softirq,
+            Context::Hardirq,
+            Context::Act,
+        ]));
+        let task = (any::<i32>(), any::<i32>(), text(), any::<u32>(), context);
+        let single = proptest::collection::vec(maybe(datum()), 6);
         (orders, task, data(), data(), data(), single).prop_map(
-            |(orders, (pid, tid, name, cpu), args, entry, exit, single)| {
-                let [return_value, caller, site, stack] = single.try_into().unwrap();
+            |(orders, (pid, tid, name, cpu, context), args, entry, exit, single)| {
+                let [return_value, instance, returns_to, caller, site, stack] =
+                    single.try_into().unwrap();
                 Hit {
                     order: orders[0],
                     time_ns: orders[1],
@@ -529,16 +538,29 @@ mod round_trip {
                     return_time_ns: orders[3],
                     task: Task { pid, tid, name },
                     cpu,
+                    context,
                     args,
                     entry,
                     exit,
                     return_value,
+                    instance,
+                    returns_to,
                     caller,
                     site,
                     stack,
                 }
             },
         )
+    }
+
+    fn within() -> impl Strategy<Value = crate::instances::Within> {
+        (text(), any::<u64>(), maybe(text())).prop_map(|(function, undecided, why)| {
+            crate::instances::Within {
+                function,
+                undecided,
+                why,
+            }
+        })
     }
 
     fn instruction() -> impl Strategy<Value = crate::document::Instruction> {
@@ -590,14 +612,20 @@ mod round_trip {
                 maybe(datum()),
             ),
             (refused(), refused()),
-            (maybe(instruction()), maybe(datum())),
+            (
+                maybe(instruction()),
+                maybe(datum()),
+                maybe(any::<u64>()),
+                proptest::collection::vec(any::<u64>().prop_map(Address), 0..3),
+                maybe(within()),
+            ),
         )
             .prop_map(
                 |(
                     (target, optional, (backend, unavailable, hits)),
                     (parameters, returns, address, definition, attach_errno),
                     (entry, exit),
-                    (instruction, listed),
+                    (instruction, listed, skipped, watched, within),
                 )| Probe {
                     target,
                     optional,
@@ -610,12 +638,16 @@ mod round_trip {
                         .collect(),
                     returns,
                     address,
+                    watched,
+                    file: within.as_ref().map(|within| within.function.clone()),
+                    within,
                     definition,
                     instruction,
                     listed,
                     refused_reads: Reads { entry, exit },
                     members: Members::default(),
                     public: Vec::new(),
+                    skipped: skipped.filter(|_| backend.is_some()),
                     hits,
                 },
             )
@@ -680,11 +712,28 @@ mod round_trip {
                 }
             });
         let notes = proptest::collection::vec(text(), 0..2);
-        let quality = (any::<u64>(), any::<u64>(), any::<u64>(), notes).prop_map(
-            |(events, lost, missed, notes)| Quality {
+        let descendants =
+            (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(|(running, ended, lost)| {
+                let [running, ended, lost] = [running, ended, lost].map(u64::from);
+                Descendants {
+                    started: running + ended + lost,
+                    followed: running + ended,
+                    running,
+                }
+            });
+        let whole = (
+            maybe(descendants),
+            maybe(any::<bool>()),
+            maybe(any::<u64>()),
+        );
+        let quality = (any::<u64>(), any::<u64>(), any::<u64>(), whole, notes).prop_map(
+            |(events, lost, missed, (descendants, marked, compat_calls), notes)| Quality {
                 events,
                 lost,
                 missed,
+                descendants,
+                marked,
+                compat_calls,
                 notes,
             },
         );
@@ -984,6 +1033,8 @@ mod round_trip {
                     hit.order = next();
                     hit.return_order = hit.return_order.and_then(|_| next());
                     hit.return_time_ns = hit.return_time_ns.max(hit.time_ns);
+                    hit.returns_to = hit.caller.clone();
+                    hit.instance = None;
                     seen.push((name.clone(), hit.order.unwrap()));
                 }
             }
@@ -1084,6 +1135,7 @@ mod round_trip {
                         kaslr,
                         boots,
                         commands,
+                        instances: BTreeMap::new(),
                         names: Names {
                             symbols,
                             enums: BTreeMap::new(),

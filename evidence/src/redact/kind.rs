@@ -91,10 +91,13 @@ pub(super) fn is_source(location: &Location) -> bool {
         inlined_into,
     } = location;
     let callers = inlined_into.iter().map(|caller| &caller.file);
-    callers.chain([file]).all(|file| {
-        let folder = file.split('/').next().unwrap_or_default();
-        SOURCE_FOLDERS.contains(&folder) && !file.split('/').any(|part| part == "..")
-    })
+    callers.chain([file]).all(|file| is_source_file(file))
+}
+
+/// Whether a file is of the kernel's own source.
+pub(super) fn is_source_file(file: &str) -> bool {
+    let folder = file.split('/').next().unwrap_or_default();
+    SOURCE_FOLDERS.contains(&folder) && !file.split('/').any(|part| part == "..")
 }
 
 /// Whether a value of the kernel's configuration is a choice or a number, and no text that somebody wrote.

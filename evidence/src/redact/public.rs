@@ -14,9 +14,10 @@ use crate::document::{
     Allocation, Boot, CallSite, Command, Cost, Evidence, Experiment, Free, Hit, Instruction, Kaslr,
     Kernel, Ledger, Machine, Outcome, Probe, Quality, Reading, Reads, Run, SymbolPlaces, Task,
 };
+use crate::instances::{InlinedCopy, Instances, OwnCopy, Within};
 use crate::value::{Datum, Frame, Value};
 
-use super::kind::{TEXT, by_kind, is_listed, is_setting, is_source};
+use super::kind::{TEXT, by_kind, is_listed, is_setting, is_source, is_source_file};
 use super::phrase::{Known, is_hex, is_list};
 use super::tasks::{self, first_pid};
 use super::{BOOT, SLIDE, withheld};
@@ -41,6 +42,7 @@ pub(super) fn withhold(evidence: &mut Evidence, parts: &BTreeSet<u64>) {
         kaslr,
         boots,
         commands,
+        instances,
         // Symbols, enumerators and their types, from the kernel's own tables.
         names: _,
         experiments,
@@ -65,9 +67,44 @@ pub(super) fn withhold(evidence: &mut Evidence, parts: &BTreeSet<u64>) {
     for command in commands.values_mut() {
         self::command(command, &known);
     }
+    for one in instances.values_mut() {
+        self::instances(one, &known);
+    }
     for experiment in experiments.values_mut() {
         self::experiment(experiment, &known);
     }
+}
+
+/// The copies of a function: names from the kernel's own tables, and places in its source.
+fn instances(instances: &mut Instances, known: &Known<'_>) {
+    let Instances {
+        copies,
+        inlined,
+        count: _,
+        leaves_by_jump: _,
+        unknown,
+    } = instances;
+    let not_source = |place: &String| !is_source_file(place);
+    for OwnCopy {
+        symbol: _,
+        address: _,
+        file,
+        aliases: _,
+    } in copies
+    {
+        file.take_if(|file| not_source(file));
+    }
+    for InlinedCopy {
+        holder: _,
+        address: _,
+        file,
+        site,
+    } in inlined.iter_mut().flatten()
+    {
+        file.take_if(|file| not_source(file));
+        site.take_if(|site| not_source(site));
+    }
+    optional_reason(unknown, known);
 }
 
 /// Withholds a value, whatever it is; a reason loses what is not known.
@@ -286,6 +323,10 @@ fn experiment(experiment: &mut Experiment, known: &Known<'_>) {
         events: _,
         lost: _,
         missed: _,
+        // Counts and a yes or no of the collector's.
+        descendants: _,
+        marked: _,
+        compat_calls: _,
         notes,
     } = quality;
     for note in notes {
@@ -397,6 +438,7 @@ fn frame(frame: &mut Frame) {
         symbol: _,
         offset: _,
         site,
+        interrupts: _,
     } = frame;
     if site.as_ref().is_some_and(|site| !is_source(site)) {
         *site = None;
@@ -413,6 +455,10 @@ fn probe(probe: &mut Probe, own: Option<i32>, workload: &str, known: &Known<'_>)
         parameters: _,
         returns: _,
         address: _,
+        watched: _,
+        // The investigation's own words.
+        file: _,
+        within,
         definition,
         // Taken out with the addresses: its calls can lead to places of this boot.
         instruction: _,
@@ -420,9 +466,18 @@ fn probe(probe: &mut Probe, own: Option<i32>, workload: &str, known: &Known<'_>)
         refused_reads,
         members: _,
         public,
+        skipped: _,
         hits,
     } = probe;
     optional_reason(unavailable, known);
+    if let Some(Within {
+        function: _,
+        undecided: _,
+        why,
+    }) = within
+    {
+        optional_reason(why, known);
+    }
     for datum in [attach_errno, definition].into_iter().flatten() {
         keep_if(datum, known, |value| by_kind(value, false, known));
     }
@@ -452,10 +507,13 @@ fn hit(hit: &mut Hit, public: &[String], known: &Known<'_>) {
         // Its name is looked at where the workload is known.
         task: _,
         cpu: _,
+        context: _,
         args,
         entry,
         exit,
         return_value,
+        instance,
+        returns_to,
         caller,
         site,
         stack,
@@ -474,7 +532,7 @@ fn hit(hit: &mut Hit, public: &[String], known: &Known<'_>) {
         let declared = public.iter().any(|path| path == "return");
         keep_if(datum, known, |value| by_kind(value, declared, known));
     }
-    for datum in [caller, site].into_iter().flatten() {
+    for datum in [instance, returns_to, caller, site].into_iter().flatten() {
         keep_if(datum, known, |value| by_kind(value, false, known));
     }
     match stack {

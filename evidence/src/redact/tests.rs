@@ -117,6 +117,7 @@ fn busy() -> Evidence {
         symbol: Some(symbol.into()),
         offset: Some(offset),
         site: None,
+        interrupts: false,
     };
     let create = busy.experiments.get_mut("create").unwrap();
     create.quality.events = 13;
@@ -146,6 +147,7 @@ fn busy() -> Evidence {
                     symbol: None,
                     offset: None,
                     site: None,
+                    interrupts: false,
                 },
             ],
             freed: None,

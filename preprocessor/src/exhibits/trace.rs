@@ -192,7 +192,7 @@ fn of_function(
             probe.returns.clone().unwrap_or_else(|| void.into()),
             place(hit.site.as_ref()),
             place(probe.definition.as_ref()),
-            material.shown(hit.caller.as_ref()),
+            material.shown(hit.returns_to.as_ref().or(hit.caller.as_ref())),
         ],
     )
 }

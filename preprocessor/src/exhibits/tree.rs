@@ -50,12 +50,13 @@ pub(super) fn calls(experiment: &Experiment) -> Vec<Call<'_>> {
                 stack.pop();
             }
             let depth = stack.len();
-            let caller = hit.caller.as_ref().and_then(Datum::value);
-            let within = stack.last().and_then(|(_, caller)| *caller);
-            let jumped = caller.is_some() && caller == within;
+            let returns_to = hit.returns_to.as_ref().or(hit.caller.as_ref());
+            let returns_to = returns_to.and_then(Datum::value);
+            let within = stack.last().and_then(|(_, returns_to)| *returns_to);
+            let jumped = returns_to.is_some() && returns_to == within;
             // Without an entry or a return there is nothing to nest in.
             if let (Some(_), Some(returned)) = (hit.order, hit.return_order) {
-                stack.push((returned, caller));
+                stack.push((returned, returns_to));
             }
             Call {
                 name,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::instances::ruling_out;
 use qed_evidence::investigation::{Experiment, Investigation, Probe};
 use qed_evidence::path::hit_number;
 
@@ -15,7 +16,8 @@ use crate::page::Use;
 /// Complains once about each experiment of the investigation that captures what nothing uses.
 pub fn check(uses: &[Vec<Use>], facts: &Facts<'_>, found: &mut Found<'_>) {
     let investigation = facts.catalog.investigation;
-    let used = Used::new(uses.iter().flatten().map(|used| used.path.as_str()));
+    let mut used = Used::new(uses.iter().flatten().map(|used| used.path.as_str()));
+    used.add_silent_holders(facts);
     for gap in gaps(investigation, &used) {
         let complaint = Diagnostic::error(&investigation.source, gap.span.clone(), gap.message())
             .help(gap.help());
@@ -29,6 +31,23 @@ struct Used(BTreeSet<String>);
 impl Used {
     fn new<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
         Used(paths.map(plain).collect())
+    }
+
+    /// Adds the probes whose silence rules out inlined copies of functions that the book counts.
+    fn add_silent_holders(&mut self, facts: &Facts<'_>) {
+        for machine in facts.catalog.machines {
+            for (name, experiment) in &machine.evidence.experiments {
+                let counted = experiment
+                    .probes
+                    .iter()
+                    .filter(|(probe, _)| self.any(&format!("{name}.{probe}.hits")));
+                let holders: Vec<String> = counted
+                    .flat_map(|(_, probe)| ruling_out(machine.evidence, experiment, probe))
+                    .map(|holder| format!("{name}.{holder}.hits"))
+                    .collect();
+                self.0.extend(holders);
+            }
+        }
     }
 
     /// Whether the book uses this path, anything below it, or all of something above it.

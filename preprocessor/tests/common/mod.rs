@@ -74,6 +74,11 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
         })
     };
     let none = || Datum::unavailable("the test measures nothing");
+    // Somewhere in the image, each function elsewhere.
+    let place = |function: &str| {
+        let sum: u64 = function.bytes().map(u64::from).sum();
+        Address(0xffff_ffff_8100_0000 + slide + sum * 16)
+    };
     let hit = |order: u64, back: u64, value: Datum| Hit {
         order: Some(order),
         time_ns: Some(order * 1_000),
@@ -85,10 +90,13 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
             name: "test".into(),
         },
         cpu: 0,
+        context: Some(Context::Task),
         args: BTreeMap::from([("fd".to_owned(), Datum::Value(Value::Fd { value: 3 }))]),
         entry: BTreeMap::new(),
         exit: BTreeMap::new(),
         return_value: Some(value),
+        instance: None,
+        returns_to: None,
         caller: None,
         site: None,
         stack: None,
@@ -105,12 +113,16 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
         }],
         returns: Some("long".into()),
         address: None,
+        watched: vec![place(function)],
+        file: None,
+        within: None,
         definition: None,
         instruction: None,
         listed: None,
         refused_reads: Reads::default(),
         members: Members::default(),
         public: Vec::new(),
+        skipped: Some(0),
         hits,
     };
     let pointer = Value::Address {
@@ -132,6 +144,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
         backend: None,
         unavailable: Some("no such function in this kernel's BTF".into()),
         parameters: vec![],
+        skipped: None,
         ..probe("absent", vec![])
     };
     Evidence {
@@ -185,6 +198,15 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
         },
         boots: vec![],
         commands: BTreeMap::new(),
+        // Each has one copy, which its probe watches.
+        instances: ["outer", "inner"]
+            .map(|function| {
+                let copies =
+                    [serde_json::json!({ "symbol": function, "address": place(function) })];
+                let one = serde_json::json!({ "copies": copies, "inlined": [], "count": 1 });
+                (function.to_owned(), serde_json::from_value(one).unwrap())
+            })
+            .into(),
         names: qed_evidence::names::Names {
             symbols: vec![],
             enums: BTreeMap::from([(
@@ -209,7 +231,8 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
                     stdout: Datum::Value(Value::text(said)),
                     buffers: BTreeMap::new(),
                 },
-                "quality": { "events": 4, "lost": 0, "missed": 0 },
+                "quality": { "events": 4, "lost": 0, "missed": 0, "marked": true, "compat_calls": 0,
+                             "descendants": { "started": 0, "followed": 0 } },
                 "probes": {
                     "outer": probe("outer", vec![outer]),
                     "inner": probe("inner", vec![hit(2, 3, Datum::Value(Value::int(-5)))]),

@@ -79,6 +79,24 @@ class Opaque:
         self.leaf = leaf
 
 
+def error_of(path, leaf, integers):
+    """The value as an error, if it is one by its place: addresses anywhere, numbers where they come back."""
+    number = int(leaf["value"], 16) if leaf["kind"] == "address" else int(leaf["value"])
+    segments = path.split(".")
+    back = segments[-2:-1] == ["exit"] or segments[-1] == "return" and segments[-2] not in ("args", "entry")
+    if leaf["kind"] != "address" and not back:
+        return None
+    widths = [64]
+    if leaf["kind"] == "int":
+        known = integers.get(leaf.get("type"))
+        narrow = known == {"size": 4, "signed": False} if known else leaf.get("type") == "unsigned int"
+        widths += [32] * narrow
+    for bits in widths:
+        if (1 << bits) - 4095 <= number < 1 << bits:
+            return LeafError(number, leaf, bits)
+    return None
+
+
 class Cut(Opaque):
     """A text or bytes of which only the beginning was kept. Questions that the beginning does not decide are Wrong."""
 
@@ -140,33 +158,15 @@ def text_ends(text, part):
     raise Wrong("it was cut")
 
 
-def error_of(path, leaf, integers):
-    """The value as an error, if it is one by its place: addresses anywhere, numbers where they come back."""
-    number = int(leaf["value"], 16) if leaf["kind"] == "address" else int(leaf["value"])
-    segments = path.split(".")
-    back = segments[-2:-1] == ["exit"] or segments[-1] == "return" and segments[-2] not in ("args", "entry")
-    if leaf["kind"] != "address" and not back:
-        return None
-    widths = [64]
-    if leaf["kind"] == "int":
-        known = integers.get(leaf.get("type"))
-        narrow = known == {"size": 4, "signed": False} if known else leaf.get("type") == "unsigned int"
-        widths += [32] * narrow
-    for bits in widths:
-        if (1 << bits) - 4095 <= number < 1 << bits:
-            return LeafError(number, leaf, bits)
-    return None
-
-
 def bind(path, leaf, integers):
     """A value of the evidence as CEL sees it."""
     kind = leaf["kind"]
+    if "cut" in leaf and kind in ("text", "bytes"):
+        return Cut(leaf)
     if kind in ("address", "int", "size", "offset", "flags"):
         error = error_of(path, leaf, integers)
         if error is not None:
             return error
-    if "cut" in leaf and kind in ("text", "bytes"):
-        return Cut(leaf)
     if kind == "address":
         return LeafUint(int(leaf["value"], 16), leaf)
     if kind == "symbol":
@@ -247,7 +247,8 @@ def positive(value):
 
 
 def functions_on(stack):
-    """Names of the functions on a stack, the innermost first, and whether all of them are known."""
+    """Names of the functions on a stack, the innermost first, and whether all of them are known. `None` stands where an
+    interrupt or a fault came in, behind the frame of its entry."""
     names = []
     whole = "cut" not in stack.leaf
     for frame in stack.leaf["value"]:
@@ -257,6 +258,8 @@ def functions_on(stack):
         else:
             whole = False
             names.append(frame.get("symbol"))
+        if frame.get("interrupts"):
+            names.append(None)
     return names, whole
 
 
@@ -286,7 +289,13 @@ def functions(machine, root):
         return run
 
     def calls(names, caller, callee):
-        return any(name == callee and caller in names[at + 1 :] for at, name in enumerate(names))
+        for at, name in enumerate(names):
+            outer = names[at + 1 :]
+            if None in outer:
+                outer = outer[: outer.index(None)]
+            if name == callee and caller in outer:
+                return True
+        return False
 
     def error_number(value):
         if isinstance(value, LeafError):
@@ -316,11 +325,11 @@ def functions(machine, root):
 
     def of_texts(test):
         def run(value, part):
-            for text in (value, part):
-                if not isinstance(text, str) and not (isinstance(text, Cut) and kind_of(text) == "text"):
+            names = getattr(value, "names", None)
+            for one in ([] if names else [value]) + [part]:
+                if not isinstance(one, str) and not (isinstance(one, Cut) and kind_of(one) == "text"):
                     raise Wrong("no text")
-            # What a number with several names is asked has to be true, or false, of all of them.
-            answers = {test(name, part) for name in getattr(value, "names", [value])}
+            answers = {test(name, part) for name in (names or [value])}
             if len(answers) != 1:
                 raise Wrong("several names")
             return BoolType(answers.pop())
@@ -404,10 +413,6 @@ def comparison(name, test):
     plain = celpy.evaluation.base_functions[name]
 
     def compare(a, b):
-        if isinstance(a, Cut) or isinstance(b, Cut):
-            if test not in (operator.eq, operator.ne):
-                raise Wrong("no order")
-            return BoolType(cut_equal(a, b) == (test is operator.eq))
         if name in ("_==_", "_!=_") and (hasattr(a, "names") or hasattr(b, "names")):
             same = getattr(a, "names", {str(a)}) & getattr(b, "names", {str(b)})
             return BoolType(bool(same) == (name == "_==_"))
@@ -416,6 +421,10 @@ def comparison(name, test):
             a = IntType(-a.number)
         if errors == [True, True] or errors == [False, True] and not isinstance(a, UintType):
             b = IntType(-b.number)
+        if isinstance(a, Cut) or isinstance(b, Cut):
+            if test not in (operator.eq, operator.ne):
+                raise Wrong("no order")
+            return BoolType(cut_equal(a, b) == (test is operator.eq))
         if isinstance(a, (IntType, UintType)) and isinstance(b, (IntType, UintType)):
             return BoolType(test(int(a), int(b)))
         return plain(a, b)

@@ -5,18 +5,26 @@ use std::collections::BTreeMap;
 
 use qed_collector_ebpf::{Event, MAX_READ_BYTES, side};
 use qed_evidence::document::{
-    Backend, Hit, Instruction, Ledger, Member, Members, Parameter, Probe, Reads, Target, Task,
+    Backend, Context, Hit, Instruction, Ledger, Member, Members, Parameter, Probe, Reads, Target,
+    Task,
 };
+use qed_evidence::instances::Within;
 use qed_evidence::investigation::Experiment;
 use qed_evidence::value::{Address, Bytes, Cut, Datum, Frame, Value};
 
 use super::Names;
+use super::context::context;
 use super::ledger::{Book, Entry};
-use super::stack::{caller, frames, holds};
+use super::stack::{Says, calling, frames, raised_by_program, running, within};
 use super::values::{Role, argument_role, datum, errno};
 use crate::capture::raw::Declined;
 use crate::plan::expr::{Decode, Decoded, decode};
-use crate::plan::{PlannedExperiment, PlannedProbe, PlannedRead};
+use crate::plan::{PlannedExperiment, PlannedProbe, PlannedRead, Source};
+use crate::probes::listed;
+use crate::workload::CallSite;
+
+/// Bytes of the instruction that makes a system call.
+const SYSCALL_LENGTH: u64 = 2;
 
 /// What was seen in one experiment.
 pub struct Seen<'a> {
@@ -24,8 +32,12 @@ pub struct Seen<'a> {
     pub asked: &'a Experiment,
     pub events: &'a [Box<Event>],
     pub markers: Option<(usize, usize)>,
-    /// The markers' tracepoints were attached.
+    /// All that marks where the workload begins and ends was attached.
     pub marked: bool,
+    /// Where the workload makes its system call.
+    pub call: Option<&'a CallSite>,
+    /// Per attachment: what the kernel skipped.
+    pub skipped: &'a [Option<u64>],
     pub pid: u32,
     pub killed: bool,
     pub refusals: &'a [Option<Declined>],
@@ -45,21 +57,59 @@ pub struct Assembled {
     pub accepted: u64,
     pub lost: u64,
     pub missed: u64,
+    /// Nothing from outside of the workload is among it.
+    pub marked: bool,
     pub notes: Vec<String>,
 }
 
 /// The part of the events that belongs to the workload's own call.
 ///
 /// The process does other things before it (reading the signal to start) and after it (reporting what came
-/// back); the markers, which are the call's own `sys_enter` and `sys_exit`, cut those off. Where the process
-/// was killed, what follows the call is the kernel cleaning up after it, and belongs to the experiment.
-fn window(seen: &Seen<'_>) -> Option<(usize, usize)> {
+/// back), system calls of the same number among them; the markers, which are the call's own `sys_enter` and `sys_exit`,
+/// made by the one instruction that makes it, cut those off. Where the process was killed, what follows the call is the
+/// kernel cleaning up after it, and belongs to the experiment.
+struct Window {
+    first: usize,
+    last: usize,
+    /// As many calls went in and came out as the workload makes.
+    whole: bool,
+    /// As many came out, also where that does not matter.
+    all_out: bool,
+}
+
+impl Window {
+    /// Whether all hits of the probe are there, because it sees what the markers see.
+    fn proves(&self, planned: &PlannedProbe, seen: &Seen<'_>) -> bool {
+        let (Some((enter, exit)), Ok(source)) = (seen.markers, &planned.source) else {
+            return false;
+        };
+        self.whole && (source.usage == enter || source.usage == exit && self.all_out)
+    }
+}
+
+fn window(seen: &Seen<'_>) -> Option<Window> {
     let (enter, exit) = seen.markers?;
-    let is = |event: &Event, usage: usize| event.probe as usize == usage && event.tgid == seen.pid;
-    let first = seen.events.iter().position(|event| is(event, enter))?;
-    let whole = seen.killed || seen.asked.until_exit;
-    let last = seen.events.iter().rposition(|event| is(event, exit));
-    Some((first, last.filter(|_| !whole).unwrap_or(usize::MAX)))
+    let behind = seen.call.map(|call| call.instruction + SYSCALL_LENGTH);
+    let marks = |usage: usize| {
+        let is = move |event: &Event| {
+            event.probe as usize == usage
+                && event.tgid == seen.pid
+                && behind.is_none_or(|behind| event.return_slot == behind)
+        };
+        let events = seen.events.iter().enumerate();
+        events.filter(move |(_, event)| is(event)).map(|(at, _)| at)
+    };
+    let first = marks(enter).next()?;
+    let calls = seen.asked.workload.threads.max(1) as usize;
+    let open = seen.killed || seen.asked.until_exit;
+    let last = marks(exit).last().filter(|_| !open);
+    let all_out = marks(exit).count() == calls;
+    Some(Window {
+        first,
+        last: last.unwrap_or(usize::MAX),
+        whole: behind.is_some() && marks(enter).count() == calls && (open || all_out),
+        all_out,
+    })
 }
 
 /// Makes hits and a ledger of the events of one experiment.
@@ -76,6 +126,7 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
         accepted: 0,
         lost: 0,
         missed: 0,
+        marked: seen.marked,
         notes: Vec::new(),
     };
     if seen.not_run.is_some() {
@@ -90,25 +141,29 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
         out.notes
             .push("the workload's system call was not seen going in".into());
     }
+    if seen.markers.is_some() && out.marked && !window.as_ref().is_some_and(|w| w.whole) {
+        out.marked = false;
+        out.notes.push(
+            "events outside of the call may be counted, because it was not seen going in and coming out as often as it was made"
+                .into(),
+        );
+    }
     let wants_ledger = seen.planned.probes.iter().any(|p| p.allocates);
     let mut book = Book::default();
+    let raises = (seen.asked.probes.iter()).any(|probe| probe.signal.is_some());
     let start = seen
         .events
-        .get(window.map_or(0, |w| w.0))
+        .get(window.as_ref().map_or(0, |w| w.first))
         .map_or(0, |event| event.time_ns);
     for (index, event) in seen.events.iter().enumerate() {
-        let inside = window.is_none_or(|(first, last)| (first..=last).contains(&index));
-        let after = window.is_some_and(|(_, last)| index > last);
-        let of_workload = event.tgid == seen.pid;
+        let inside = (window.as_ref()).is_none_or(|w| (w.first..=w.last).contains(&index));
+        let after = window.as_ref().is_some_and(|w| index > w.last);
+        let of_workload = event.in_target != 0;
         let takers: Vec<&PlannedProbe> = seen
             .planned
             .probes
             .iter()
-            .filter(|p| {
-                p.source
-                    .as_ref()
-                    .is_ok_and(|s| s.usage == event.probe as usize)
-            })
+            .filter(|p| p.sources().any(|s| s.usage == event.probe as usize))
             // Frees come late and from anyone; all else has to happen in the call.
             .filter(|p| inside || (after && (p.frees || !of_workload)))
             .collect();
@@ -116,12 +171,13 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
             continue;
         }
         let stack = frames(event, seen.names);
+        // The stack may be deeper than what is kept of it.
+        let cut = event.frames().len() >= seen.max_frames;
         let takers: Vec<&PlannedProbe> = takers
             .into_iter()
             .filter(|p| {
-                p.within
-                    .as_ref()
-                    .is_none_or(|function| holds(&stack, function))
+                let condition = probes.get_mut(&p.name).and_then(|p| p.within.as_mut());
+                condition.is_none_or(|within| meets(within, (&stack, cut), event, seen.names))
             })
             .collect();
         if takers.is_empty() {
@@ -134,7 +190,14 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
             let Some(probe) = probes.get_mut(&planned.name) else {
                 continue;
             };
-            if (planned.allocates || planned.frees) && is_object(event.object) {
+            let context = match context(event.preempt_count, traps(planned, seen)) {
+                Some(Context::Hardirq) if raises && raised_by_program(&stack) => Some(Context::Act),
+                other => other,
+            };
+            // What an interrupt allocates on top of the task is not the call's.
+            let booked = planned.frees
+                || planned.allocates && context.is_none_or(|context| context == Context::Task);
+            if booked && is_object(event.object) {
                 let entry = Entry {
                     address: event.object,
                     probe: planned.name.clone(),
@@ -155,7 +218,9 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
                 event,
                 planned,
                 stack: &stack,
-                cut: event.frames().len() >= seen.max_frames,
+                // Both say together what ran on top of what.
+                context: context.filter(|_| seen.names.interrupts(0).is_some()),
+                cut,
                 order,
                 time_ns,
                 names: seen.names,
@@ -168,6 +233,10 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
         let Some(probe) = probes.get_mut(&planned.name) else {
             continue;
         };
+        if out.marked && window.as_ref().is_some_and(|w| w.proves(planned, seen)) {
+            // Whosever the skipped hits were, they were not the call's.
+            probe.skipped = probe.skipped.map(|_| 0);
+        }
         let unseen = probe
             .hits
             .iter()
@@ -186,6 +255,38 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
     out
 }
 
+/// Whether a breakpoint may lead to the probe's program: it does inside of a function, and at an entry that the function
+/// tracer cannot use.
+fn traps(planned: &PlannedProbe, seen: &Seen<'_>) -> bool {
+    let Ok(source) = &planned.source else {
+        return false;
+    };
+    let function = matches!(planned.target, Target::Function(_) | Target::Address(_));
+    let listed = seen.listed.get(source.attach);
+    function && !matches!(listed, Some(Ok(text)) if text.contains(listed::BY_TRACER))
+}
+
+/// Whether a hit meets the condition of its probe; what is not known is counted.
+fn meets(
+    condition: &mut Within,
+    (stack, cut): (&[Frame], bool),
+    event: &Event,
+    names: &dyn Names,
+) -> bool {
+    match within(running(stack), cut, &condition.function, names) {
+        Says::Yes => true,
+        Says::No => false,
+        Says::Unknown(why) => {
+            // Of a call the entry is what counts.
+            if event.side == side::ENTRY {
+                condition.undecided += 1;
+                condition.why.get_or_insert(why);
+            }
+            false
+        }
+    }
+}
+
 /// Whether it is an object: neither NULL nor an error in the place of a pointer (`MAX_ERRNO`,
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>).
 fn is_object(address: u64) -> bool {
@@ -200,9 +301,11 @@ fn watches_return(planned: &PlannedProbe, seen: &Seen<'_>) -> bool {
 
 /// A probe before its first hit.
 fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
+    let refused = |source: &Source| seen.refusals.get(source.attach).and_then(Option::as_ref);
+    // Of several copies it is enough that one can be watched: which were is told.
     let declined = match &planned.source {
-        Err(_) => None,
-        Ok(source) => seen.refusals.get(source.attach).and_then(Option::as_ref),
+        Ok(source) if planned.sources().all(|source| refused(source).is_some()) => refused(source),
+        _ => None,
     };
     let refusal = match &planned.source {
         Err(reason) => Some(reason.clone()),
@@ -216,7 +319,23 @@ fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
         .map(|s| s.address)
         .filter(|a| *a != 0);
     let is_function = matches!(planned.target, Target::Function(_));
+    let unknown = planned
+        .within
+        .as_deref()
+        .and_then(|function| seen.names.known(function).err());
+    let refusal = refusal.or_else(|| Some(format!("`within`: {}", unknown?)));
+    let sources = planned
+        .sources()
+        .filter(|_| is_function && refusal.is_none());
+    let watched = sources.filter(|source| refused(source).is_none());
     Probe {
+        watched: watched.map(|source| Address(source.address)).collect(),
+        file: planned.file.clone(),
+        within: planned.within.clone().map(|function| Within {
+            function,
+            undecided: 0,
+            why: None,
+        }),
         target: planned.target.clone(),
         optional: planned.optional,
         backend: refusal.is_none().then_some(match planned.target {
@@ -266,6 +385,12 @@ fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
             .asked
             .probe(&planned.name)
             .map_or_else(Vec::new, |asked| asked.public.clone()),
+        skipped: planned
+            .source
+            .as_ref()
+            .ok()
+            .filter(|_| seen.not_run.is_none())
+            .and_then(|source| *seen.skipped.get(source.attach)?),
         hits: Vec::new(),
     }
 }
@@ -346,6 +471,7 @@ struct Moment<'a> {
     event: &'a Event,
     planned: &'a PlannedProbe,
     stack: &'a [Frame],
+    context: Option<Context>,
     /// The stack may be deeper than that.
     cut: bool,
     order: u64,
@@ -381,9 +507,11 @@ impl Moment<'_> {
             hit.exit = self.reads(&self.planned.exit);
         }
         if matches!(self.planned.target, Target::Function(_)) {
-            let (caller, site) = caller(self.stack, self.names);
-            hit.caller = Some(caller);
-            hit.site = Some(site);
+            let begins = self.event.site.wrapping_sub(self.planned.offset);
+            let calling = calling(self.stack, begins, self.names);
+            hit.returns_to = Some(calling.returns_to);
+            hit.caller = Some(calling.caller);
+            hit.site = Some(calling.site);
         }
         if self.planned.stack && !self.planned.allocates && !self.planned.frees {
             hit.stack = Some(match (self.stack.to_vec(), self.cut) {
@@ -413,14 +541,34 @@ impl Moment<'_> {
                 name: task_name(self.event),
             },
             cpu: self.event.cpu,
+            context: self.context,
             args: BTreeMap::new(),
             entry: BTreeMap::new(),
             exit: BTreeMap::new(),
             return_value: None,
+            instance: self.instance(),
+            returns_to: None,
             caller: None,
             site: None,
             stack: None,
         }
+    }
+
+    /// Which of several copies it was.
+    fn instance(&self) -> Option<Datum> {
+        if self.planned.others.is_empty() {
+            return None;
+        }
+        let address = self.event.site;
+        Some(match self.names.symbol(address) {
+            Some((name, offset)) => Value::Symbol {
+                name,
+                offset,
+                address: Address(address),
+            }
+            .into(),
+            None => Datum::unavailable("the copy's address has no symbol"),
+        })
     }
 
     fn arguments(&self, hit: &mut Hit) {

@@ -6,7 +6,7 @@ use qed_evidence::document::{Allocation, Free, Ledger};
 use qed_evidence::investigation::Excuse;
 use qed_evidence::value::{Address, Frame};
 
-use super::stack::holds;
+use super::stack::{holds, running};
 
 /// A ledger that is being filled. Events must come in order.
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl Book {
     ) {
         let excused = excuses
             .iter()
-            .find(|excuse| holds(&entry.stack, &excuse.within))
+            .find(|excuse| holds(running(&entry.stack), &excuse.within))
             .map(|excuse| format!("{}: {}", excuse.within, excuse.reason));
         self.live.insert(entry.address, self.allocations.len());
         self.allocations.push(Allocation {

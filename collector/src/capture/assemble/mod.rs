@@ -1,6 +1,7 @@
 //! From a raw capture to evidence. Pure: a recorded capture gives the same evidence on any machine.
 
 pub mod commands;
+mod context;
 mod hits;
 mod kaslr;
 mod kernel;
@@ -12,14 +13,18 @@ mod values;
 
 pub use outcome::TIMED_OUT;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use qed_evidence::document::{Evidence, Experiment, Machine, Quality, Run, SCHEMA_VERSION};
+use qed_evidence::document::{
+    Descendants, Evidence, Experiment, Machine, Quality, Run, SCHEMA_VERSION, Target,
+};
+use qed_evidence::instances::Instances;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::names::Symbol;
 use qed_evidence::value::Location;
 
 use super::raw::RawCapture;
+use crate::code::Called;
 use crate::kaslr::KaslrReport;
 use crate::kaslr::config::KernelConfig;
 use crate::probes::{OBJECT_SHA256, parse_event};
@@ -32,8 +37,28 @@ pub trait Names {
     fn extent(&self, address: u64) -> Option<Symbol>;
     /// The source line of the call that returns to a live address, or why it is not known.
     fn call_site(&self, return_address: u64) -> Result<Location, String>;
+    /// Whether an interrupt or an exception enters the kernel in the code at a live address. `None`: where that code is,
+    /// is not known.
+    fn interrupts(&self, address: u64) -> Option<bool>;
     /// Where the function at a live address is defined, or why that is not known.
     fn definition(&self, address: u64) -> Result<Location, String>;
+    /// What the instruction before a live return address calls, or why that is not known.
+    fn called(&self, return_address: u64) -> Result<Called, String>;
+    /// The copies of each of these functions.
+    fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances>;
+    /// What is known of a function that may be missing on a stack.
+    fn standing(&self, function: &str) -> Standing;
+    /// Why there is no function of this name, if it is certain that there is none.
+    fn known(&self, function: &str) -> Result<(), String>;
+}
+
+/// What is known of a function that may be missing on a stack although it was running.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Live addresses of the functions into which it is inlined; `None`: not known.
+    pub holders: Option<BTreeSet<u64>>,
+    /// Whether one of its copies can end in a jump to another function; `None`: not known.
+    pub leaves_by_jump: Option<bool>,
 }
 
 /// What is known about a capture besides what it says itself.
@@ -57,6 +82,16 @@ pub struct Context<'a> {
 /// Makes evidence of a capture.
 pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
     let ephemeral = context.machine.ephemeral;
+    // All at once: each look through the debug info takes its time.
+    let mut instances = context.names.instances(&asked_for(raw));
+    let probed = |name: &String| {
+        let target = Target::Function(name.clone());
+        raw.plan
+            .iter()
+            .flat_map(|e| &e.probes)
+            .any(|probe| probe.target == target)
+    };
+    instances.retain(|name, _| probed(name));
     let mut experiments = BTreeMap::new();
     for (number, planned) in raw.plan.iter().enumerate() {
         let Some(asked) = context.investigation.experiment(&planned.name) else {
@@ -81,6 +116,8 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
             events: &events,
             markers: raw.markers[number],
             marked: raw_experiment.notes.is_empty(),
+            call: raw_experiment.call.as_ref(),
+            skipped: &raw_experiment.losses.skipped,
             not_run: raw_experiment.outcome.as_ref().err().map(String::as_str),
             pid: raw_experiment
                 .outcome
@@ -103,6 +140,14 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
             events: assembled.accepted,
             lost: raw_experiment.losses.lost() + damaged + assembled.lost,
             missed: assembled.missed,
+            descendants: raw_experiment.descendants.map(|raw| Descendants {
+                started: raw.started,
+                followed: raw.followed,
+                running: raw.running,
+            }),
+            marked: raw_experiment.outcome.is_ok().then_some(assembled.marked),
+            compat_calls: (raw.tells_compat && raw_experiment.outcome.is_ok())
+                .then_some(raw_experiment.losses.compat_calls),
             notes,
         };
         let experiment = Experiment {
@@ -143,9 +188,24 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
         kaslr: kaslr::kaslr(&raw.facts, context),
         boots: Vec::new(),
         commands: BTreeMap::new(),
+        instances,
         names: qed_evidence::names::Names::default(),
         experiments,
     };
     evidence.names = legend::names(&evidence, &raw.plan, context.names);
     evidence
+}
+
+/// The functions that are probed, and those that have to be on the stacks of hits.
+fn asked_for(raw: &RawCapture) -> Vec<&str> {
+    let probes = raw.plan.iter().flat_map(|experiment| &experiment.probes);
+    let names = probes.flat_map(|probe| {
+        let own = match &probe.target {
+            Target::Function(name) => Some(name.as_str()),
+            Target::Tracepoint(_) | Target::Lsm(_) | Target::Address(_) => None,
+        };
+        own.into_iter().chain(probe.within.as_deref())
+    });
+    let names: BTreeSet<&str> = names.collect();
+    names.into_iter().collect()
 }

@@ -1,13 +1,20 @@
-//! Kernel stacks with names and lines.
+//! Kernel stacks with names and lines: who is on them, who is not, and who called.
 
 use qed_collector_ebpf::Event;
 use qed_evidence::value::{Address, Datum, Frame, Value};
 
-use super::Names;
+use super::{Names, Standing};
+use crate::code::Called;
+use crate::symbols::kallsyms_copies::is_copy;
+
+/// How the names of eBPF programs begin, where kallsyms has them.
+const PROGRAM: &str = "bpf_prog_";
+/// How the names of what runs deferred work in an interrupt of its own begin.
+const DEFERRED: &str = "irq_work_";
 
 /// Frames between a tracepoint and the program that watches it: they are the watcher's own.
 const PLUMBING: &[&str] = &[
-    "bpf_prog_",
+    PROGRAM,
     "bpf_trace_run",
     "__bpf_trace_",
     "__traceiter_",
@@ -28,6 +35,7 @@ pub fn frames(event: &Event, names: &dyn Names) -> Vec<Frame> {
                 symbol: resolved.map(|(name, _)| name),
                 // The innermost frame of a probe is the probed instruction, which calls nothing.
                 site: (depth > 0).then(|| names.call_site(address).ok()).flatten(),
+                interrupts: names.interrupts(address) == Some(true),
             }
         })
         .collect();
@@ -45,13 +53,37 @@ pub fn frames(event: &Event, names: &dyn Names) -> Vec<Frame> {
     frames
 }
 
+/// The frames of what ran, without those of what it interrupted.
+pub fn running(frames: &[Frame]) -> &[Frame] {
+    frames
+        .split_inclusive(|frame| frame.interrupts)
+        .next()
+        .unwrap_or_default()
+}
+
+/// Whether a watcher's program raised the interrupt in which this ran, to have done what it may not do itself: a signal is
+/// sent by the kernel's deferred work, which interrupts the program at once.
+/// <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L877>
+pub fn raised_by_program(frames: &[Frame]) -> bool {
+    let inner = running(frames);
+    let deferred = |frame: &Frame| {
+        let symbol = frame.symbol.as_deref();
+        symbol.is_some_and(|symbol| symbol.starts_with(DEFERRED))
+    };
+    let program = |frame: &Frame| {
+        let symbol = frame.symbol.as_deref();
+        symbol.is_none_or(|symbol| symbol.starts_with(PROGRAM))
+    };
+    inner.iter().any(deferred) && frames[inner.len()..].iter().any(program)
+}
+
 /// Whether `function` is on the stack, as a frame of its own or inlined into one.
 pub fn holds(frames: &[Frame], function: &str) -> bool {
     frames.iter().any(|frame| {
         frame
             .symbol
             .as_deref()
-            .is_some_and(|symbol| same_function(symbol, function))
+            .is_some_and(|symbol| is_copy(symbol, function))
             || frame.site.as_ref().is_some_and(|site| {
                 site.function == function
                     || site.inlined_into.iter().any(|f| f.function == function)
@@ -59,21 +91,117 @@ pub fn holds(frames: &[Frame], function: &str) -> bool {
     })
 }
 
-/// `foo.isra.0` and `foo.constprop.0` are clones of `foo` that the compiler made.
-fn same_function(symbol: &str, function: &str) -> bool {
-    symbol == function
-        || symbol
-            .strip_prefix(function)
-            .is_some_and(|suffix| suffix.starts_with('.'))
+/// What a stack says about a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// It is on the stack.
+    Yes,
+    /// It is not, and it was not left by a jump to one that is.
+    No,
+    /// Neither can be told, and why.
+    Unknown(String),
 }
 
-/// The place that the probed call returns to, by name, and the source line of the call.
-pub fn caller(frames: &[Frame], names: &dyn Names) -> (Datum, Datum) {
-    let Some(frame) = frames.get(1) else {
-        let none = "the kernel gave no stack at this hit";
-        return (Datum::unavailable(none), Datum::unavailable(none));
+/// Whether `function` was running at an event with these frames. `cut`: there may be more frames than these.
+pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) -> Says {
+    if holds(frames, function) {
+        return Says::Yes;
+    }
+    if frames.is_empty() {
+        return Says::Unknown("the kernel gave no stack".into());
+    }
+    if cut {
+        return Says::Unknown(format!(
+            "it may be further out than the {} frames that were kept",
+            frames.len()
+        ));
+    }
+    let standing = names.standing(function);
+    let hidden = frames
+        .iter()
+        .skip(1)
+        .find(|frame| frame.site.is_none() && may_hold(frame, &standing));
+    if let Some(frame) = hidden {
+        return Says::Unknown(format!(
+            "it may be inlined into `{}`, of which no source line is known",
+            frame
+                .symbol
+                .clone()
+                .unwrap_or_else(|| frame.address.to_string())
+        ));
+    }
+    if standing.leaves_by_jump == Some(false) {
+        return Says::No;
+    }
+    // It may have jumped to a function that then stands on the stack in its place: where each function was called as such,
+    // none did.
+    let gap = frames.windows(2).find_map(|pair| {
+        let [inner, outer] = pair else { return None };
+        let begins = inner.address.0.wrapping_sub(inner.offset?);
+        not_called(names, outer.address.0, begins)
+            .map(|why| format!("it may have been left by a jump: {why}"))
+    });
+    match gap {
+        None => Says::No,
+        Some(why) => Says::Unknown(why),
+    }
+}
+
+/// Whether a frame without a source line may be one into which the function is inlined.
+fn may_hold(frame: &Frame, standing: &Standing) -> bool {
+    let Some(holders) = &standing.holders else {
+        return true;
     };
-    let caller = match (&frame.symbol, frame.offset) {
+    match frame.offset {
+        Some(offset) => holders.contains(&frame.address.0.wrapping_sub(offset)),
+        None => true,
+    }
+}
+
+/// Bytes that may stand between a function's address and where a direct call enters it: the mark of a place for indirect
+/// calls, over which the kernel lets direct calls skip.
+const ENTRY_MARK: u64 = 4;
+
+/// Why the function that begins at `begins` was not, or may not have been, called by the instruction before
+/// `return_address`; `None` where that instruction calls it.
+pub fn not_called(names: &dyn Names, return_address: u64, begins: u64) -> Option<String> {
+    let name = |address: u64| match names.symbol(address) {
+        Some((name, 0)) => name,
+        Some((name, offset)) => format!("{name}+{offset:#x}"),
+        None => Address(address).to_string(),
+    };
+    match names.called(return_address) {
+        Ok(Called::Address(target)) if (begins..=begins + ENTRY_MARK).contains(&target) => None,
+        Ok(Called::Address(target)) => Some(format!(
+            "the call there is of `{}`, which was left by a jump",
+            name(target)
+        )),
+        Ok(Called::Pointer) => Some(
+            "the call there goes through a pointer, and may have been of another function, which was left by a jump"
+                .into(),
+        ),
+        Err(reason) => Some(reason),
+    }
+}
+
+/// Where a call goes on when it returns, who made it, and from which source line.
+pub struct Calling {
+    pub returns_to: Datum,
+    pub caller: Datum,
+    pub site: Datum,
+}
+
+/// What the frames say of the call of the function that begins at `function`.
+pub fn calling(frames: &[Frame], function: u64, names: &dyn Names) -> Calling {
+    let Some(frame) = frames.get(1) else {
+        let none = || Datum::unavailable("the kernel gave no stack at this hit");
+        return Calling {
+            returns_to: none(),
+            caller: none(),
+            site: none(),
+        };
+    };
+    let returns_to: Datum = match (&frame.symbol, frame.offset) {
         (Some(name), Some(offset)) => Value::Symbol {
             name: name.clone(),
             offset,
@@ -82,9 +210,172 @@ pub fn caller(frames: &[Frame], names: &dyn Names) -> (Datum, Datum) {
         .into(),
         _ => Datum::unavailable("the return address has no symbol"),
     };
+    if let Some(why) = not_called(names, frame.address.0, function) {
+        let unknown = || Datum::unavailable(format!("it is not known who called: {why}"));
+        return Calling {
+            caller: unknown(),
+            site: unknown(),
+            returns_to,
+        };
+    }
     let site = match names.call_site(frame.address.0) {
         Ok(value) => Value::Location { value }.into(),
         Err(reason) => Datum::unavailable(reason),
     };
-    (caller, site)
+    Calling {
+        caller: returns_to.clone(),
+        returns_to,
+        site,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use qed_evidence::instances::Instances;
+    use qed_evidence::names::Symbol;
+    use qed_evidence::value::{LineRole, Location};
+
+    /// Functions of 0x100 bytes each, from 0x1000 on.
+    const FUNCTIONS: [&str; 5] = ["entry", "jumper", "target", "holder", "other"];
+
+    /// A kernel in which the instruction before each return address calls what is said.
+    struct Kernel {
+        calls: BTreeMap<u64, Called>,
+        standing: Standing,
+    }
+
+    impl Names for Kernel {
+        fn symbol(&self, address: u64) -> Option<(String, u64)> {
+            let at = usize::try_from(address.checked_sub(0x1000)? / 0x100).ok()?;
+            Some(((*FUNCTIONS.get(at)?).to_owned(), address % 0x100))
+        }
+        fn extent(&self, _: u64) -> Option<Symbol> {
+            None
+        }
+        fn call_site(&self, _: u64) -> Result<Location, String> {
+            Ok(line("entry"))
+        }
+        fn interrupts(&self, _: u64) -> Option<bool> {
+            Some(false)
+        }
+        fn definition(&self, _: u64) -> Result<Location, String> {
+            Err("none".into())
+        }
+        fn called(&self, return_address: u64) -> Result<Called, String> {
+            self.calls
+                .get(&return_address)
+                .copied()
+                .ok_or("no code".into())
+        }
+        fn instances(&self, _: &[&str]) -> BTreeMap<String, Instances> {
+            BTreeMap::new()
+        }
+        fn standing(&self, _: &str) -> Standing {
+            self.standing.clone()
+        }
+        fn known(&self, _: &str) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    fn line(function: &str) -> Location {
+        Location {
+            file: "a.c".into(),
+            line: 1,
+            function: function.into(),
+            role: LineRole::Call,
+            inlined_into: Vec::new(),
+        }
+    }
+
+    fn frame(address: u64, site: Option<&str>) -> Frame {
+        let at = ((address - 0x1000) / 0x100) as usize;
+        Frame {
+            address: Address(address),
+            symbol: Some(FUNCTIONS[at].into()),
+            offset: Some(address % 0x100),
+            site: site.map(line),
+            interrupts: false,
+        }
+    }
+
+    fn kernel(called: Called) -> Kernel {
+        Kernel {
+            calls: [(0x1010, called)].into(),
+            standing: Standing::default(),
+        }
+    }
+
+    /// Check that the function to whose code a call returns is the caller only where that code calls the function that was
+    /// hit, and that where the call returns to is told in any case.
+    #[test]
+    fn callers() {
+        let frames = [frame(0x1204, None), frame(0x1010, Some("entry"))];
+        let says = |called: Called| {
+            let calling = calling(&frames, 0x1200, &kernel(called));
+            assert!(calling.returns_to.value().is_some());
+            assert_eq!(
+                calling.caller.value().is_some(),
+                calling.site.value().is_some()
+            );
+            match calling.caller {
+                Datum::Value(value) => value.to_string(),
+                Datum::Unavailable(why) => why.unavailable,
+            }
+        };
+        assert!(says(Called::Address(0x1200)).starts_with("entry"));
+        // Over the mark of a place for indirect calls.
+        assert!(says(Called::Address(0x1204)).starts_with("entry"));
+        assert!(says(Called::Address(0x1100)).contains("of `jumper`, which was left by a jump"));
+        assert!(says(Called::Pointer).contains("through a pointer"));
+    }
+
+    /// Check that a function is within only where it is on the stack, and not within only where nothing can hide it: no
+    /// frame without a line into which it may be inlined, no end of what was kept, no jump.
+    #[test]
+    fn within_or_not() {
+        let full = [frame(0x1204, None), frame(0x1010, Some("entry"))];
+        let bare = [frame(0x1204, None), frame(0x1010, None)];
+        let known = |leaves: Option<bool>, holders: &[u64]| Kernel {
+            calls: [(0x1010, Called::Address(0x1100))].into(),
+            standing: Standing {
+                holders: Some(holders.iter().copied().collect::<BTreeSet<u64>>()),
+                leaves_by_jump: leaves,
+            },
+        };
+        let direct = kernel(Called::Address(0x1200));
+        let unknown = |says: Says| matches!(says, Says::Unknown(_));
+        assert_eq!(within(&full, false, "entry", &direct), Says::Yes);
+        assert_eq!(within(&full, true, "target", &direct), Says::Yes);
+        assert_eq!(within(&full, false, "other", &direct), Says::No);
+        assert!(unknown(within(&full, true, "other", &direct)));
+        assert!(unknown(within(&[], false, "other", &direct)));
+        assert!(unknown(within(&bare, false, "other", &direct)));
+        // Between the frames a function was left by a jump: it may be this one, unless its code has none.
+        assert!(unknown(within(&full, false, "other", &known(None, &[]))));
+        assert!(unknown(within(
+            &full,
+            false,
+            "other",
+            &known(Some(true), &[])
+        )));
+        assert_eq!(
+            within(&full, false, "other", &known(Some(false), &[])),
+            Says::No
+        );
+        // Where it is inlined is known, and whether that frame is such a place.
+        assert_eq!(
+            within(&bare, false, "other", &known(Some(false), &[0x1300])),
+            Says::No
+        );
+        assert!(unknown(within(
+            &bare,
+            false,
+            "other",
+            &known(Some(false), &[0x1000])
+        )));
+    }
 }

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, Inlining, SourceFrame};
+use super::{Copies, Definition, Inlining, SourceFrame};
 use crate::symbols::build_id::BuildId;
 
 /// Raised whenever the content or its meaning changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// A cache of a million frames is smaller; what is larger is not ours.
 const MAX_BYTES: u64 = 256 << 20;
 
@@ -25,6 +25,7 @@ struct Content {
     frames: BTreeMap<u64, Vec<SourceFrame>>,
     definitions: BTreeMap<String, Vec<Definition>>,
     inlining: BTreeMap<String, Inlining>,
+    copies: BTreeMap<String, Copies>,
 }
 
 /// The cache of one build.
@@ -75,6 +76,17 @@ impl Cache {
         self.content.inlining.get(function).cloned()
     }
 
+    pub(super) fn copies(&self, function: &str) -> Option<Copies> {
+        self.content.copies.get(function).cloned()
+    }
+
+    pub(super) fn add_copies(&mut self, function: &str, copies: &Copies) {
+        self.content
+            .copies
+            .insert(function.to_owned(), copies.clone());
+        self.changed = true;
+    }
+
     pub(super) fn add_frames(&mut self, address: u64, frames: &[SourceFrame]) {
         self.content.frames.insert(address, frames.to_vec());
         self.changed = true;
@@ -117,6 +129,9 @@ impl Cache {
             }
             for (key, value) in other.inlining {
                 self.content.inlining.entry(key).or_insert(value);
+            }
+            for (key, value) in other.copies {
+                self.content.copies.entry(key).or_insert(value);
             }
         }
         fs::create_dir_all(folder)?;
@@ -186,7 +201,7 @@ mod tests {
             &good[..good.len() / 2],
             "",
             "[]",
-            &good.replace("\"format\":1", "\"format\":999"),
+            &good.replace("\"format\":2", "\"format\":999"),
         ] {
             fs::write(&path, bad).unwrap();
             assert_eq!(Cache::load(Some(dir.path()), &id).frames(1), None, "{bad}");

@@ -15,9 +15,9 @@ use super::{Definition, Inlining, LineKind, normalise};
 use crate::symbols::elf::{ElfError, StaticSymbols};
 
 type Reader<'a> = EndianSlice<'a, RunTimeEndian>;
-type Dwarf<'a> = gimli::Dwarf<Reader<'a>>;
-type Unit<'a> = gimli::Unit<Reader<'a>>;
-type Entry<'a> = gimli::DebuggingInformationEntry<Reader<'a>>;
+pub(super) type Dwarf<'a> = gimli::Dwarf<Reader<'a>>;
+pub(super) type Unit<'a> = gimli::Unit<Reader<'a>>;
+pub(super) type Entry<'a> = gimli::DebuggingInformationEntry<Reader<'a>>;
 
 /// What is wrong with the debug info.
 #[derive(Debug, Error)]
@@ -33,10 +33,10 @@ pub(super) enum DwarfError {
 }
 
 /// Most places of a name to look for, and most units to look through.
-const MAX_NAMES: usize = 64;
+pub(super) const MAX_NAMES: usize = 64;
 const MAX_UNITS: usize = 48;
 /// Longest chain of references from an entry to the one that states a line.
-const MAX_CHAIN: usize = 8;
+pub(super) const MAX_CHAIN: usize = 8;
 
 /// What was found of the units so far; the DWARF itself stays in the file.
 pub(super) struct Index {
@@ -48,13 +48,13 @@ pub(super) struct Index {
 }
 
 /// The debug sections, uncompressed where they are not.
-struct Sections<'a> {
+pub(super) struct Sections<'a> {
     sections: gimli::DwarfSections<Cow<'a, [u8]>>,
     endian: RunTimeEndian,
 }
 
 impl<'a> Sections<'a> {
-    fn load(data: &'a [u8]) -> Result<Self, DwarfError> {
+    pub(super) fn load(data: &'a [u8]) -> Result<Self, DwarfError> {
         let file = object::File::parse(data)?;
         let endian = if file.is_little_endian() {
             RunTimeEndian::Little
@@ -72,7 +72,7 @@ impl<'a> Sections<'a> {
         Ok(Self { sections, endian })
     }
 
-    fn dwarf(&self) -> Dwarf<'_> {
+    pub(super) fn dwarf(&self) -> Dwarf<'_> {
         self.sections
             .borrow(|section| EndianSlice::new(section, self.endian))
     }
@@ -187,7 +187,7 @@ impl Index {
         Ok(None)
     }
 
-    fn units(&mut self, dwarf: &Dwarf<'_>) -> Result<&[usize], DwarfError> {
+    pub(super) fn units(&mut self, dwarf: &Dwarf<'_>) -> Result<&[usize], DwarfError> {
         let units = match self.units.take() {
             Some(units) => units,
             None => {
@@ -275,14 +275,18 @@ fn definition<'a>(
     }))
 }
 
-fn file_index(value: AttributeValue<Reader<'_>>) -> Option<u64> {
+pub(super) fn file_index(value: AttributeValue<Reader<'_>>) -> Option<u64> {
     match value {
         AttributeValue::FileIndex(index) => Some(index),
         other => other.udata_value(),
     }
 }
 
-fn file_path(dwarf: &Dwarf<'_>, unit: &Unit<'_>, file: u64) -> Result<Option<String>, DwarfError> {
+pub(super) fn file_path(
+    dwarf: &Dwarf<'_>,
+    unit: &Unit<'_>,
+    file: u64,
+) -> Result<Option<String>, DwarfError> {
     let Some(header) = unit.line_program.as_ref().map(|program| program.header()) else {
         return Ok(None);
     };

@@ -7,9 +7,11 @@
 //! every unit, and on 6.1 (linked with its relocations) all relocations, first.
 
 pub mod cache;
+mod copies;
 mod dwarf;
 mod path;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use blazesym::symbolize::source::{Elf, Source};
@@ -20,6 +22,7 @@ use thiserror::Error;
 use super::build_id::BuildId;
 use super::debuginfo::{self, Mismatch, Vmlinux};
 use cache::Cache;
+pub use copies::{Copies, InlinedCopy, OwnCopy};
 pub use path::normalise;
 
 /// What a line number is the line of.
@@ -221,6 +224,42 @@ impl LineResolver {
             .1;
         self.cache.add_inlining(function, &inlining);
         Ok(inlining)
+    }
+
+    /// The copies of each of these functions; one that the debug info does not know has none and is not described.
+    pub fn copies(&mut self, functions: &[&str]) -> Result<BTreeMap<String, Copies>, LinesError> {
+        let (mut found, mut unknown) = (BTreeMap::new(), Vec::new());
+        for &function in functions {
+            match self.cache.copies(function) {
+                Some(copies) => drop(found.insert(function.to_owned(), copies)),
+                None => unknown.push(function),
+            }
+        }
+        unknown.sort_unstable();
+        unknown.dedup();
+        if !unknown.is_empty() {
+            let new = self.with_index(|index, data| copies::copies(index, data, &unknown))?;
+            for (function, copies) in &new {
+                self.cache.add_copies(function, copies);
+            }
+            found.extend(new);
+        }
+        Ok(found)
+    }
+
+    /// The names of all functions of which there is an inlined copy. Reads all of the debug info, which takes seconds.
+    pub fn inlined_names(&self) -> Result<BTreeSet<String>, LinesError> {
+        let found = dwarf::Index::parse(&self.vmlinux.data)
+            .and_then(|mut index| copies::inlined_names(&mut index, &self.vmlinux.data));
+        found.map_err(|reason| LinesError::Dwarf {
+            path: self.vmlinux.path.clone(),
+            reason: reason.to_string(),
+        })
+    }
+
+    /// The bytes of the file that are loaded at a static address.
+    pub fn code(&self, address: u64, size: usize) -> Option<&[u8]> {
+        crate::symbols::elf::loaded(&self.vmlinux.data, address, size)
     }
 
     /// Write what was derived since it was opened to the cache, atomically. Nothing to write is no error.

@@ -1,8 +1,88 @@
 //! Reasons that hold of a whole experiment: what may have gone on in it that none of its probes could see.
 
-use crate::resolve::Indexed;
+use crate::claim::functions::{Function, Reads};
+use crate::claim::node::{Node, NodeKind};
+use crate::investigation::Probe as Planned;
+use crate::observed;
+use crate::path::{SECTIONS, hit_number};
+use crate::resolve::{Catalog, Indexed};
 
-/// Why any count in `experiment` may be short, whichever of its probes counts.
-pub(super) fn reasons(_experiment: &str, _machine: &Indexed<'_>) -> Vec<String> {
-    Vec::new()
+/// Why the hits of a probe may be fewer than there were.
+pub(super) fn reasons(
+    experiment: &str,
+    planned: &Planned,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Vec<String> {
+    let plan = catalog.investigation.experiment(experiment);
+    let seen = machine.evidence.experiments.get(experiment);
+    let (Some(plan), Some(seen)) = (plan, seen) else {
+        return Vec::new();
+    };
+    observed::unseen(plan, seen, planned)
+}
+
+/// Why the hits of a probe may be others than those of the workload's call.
+pub(super) fn foreign(experiment: &str, planned: &Planned, machine: &Indexed<'_>) -> Vec<String> {
+    let seen = machine.evidence.experiments.get(experiment);
+    seen.map_or_else(Vec::new, |seen| observed::foreign(seen, planned))
+}
+
+/// Why a leaf proves nothing that says how complete the experiment is, or the order of its events.
+pub(super) fn of_leaf(names: &[&str], machine: &Indexed<'_>) -> Vec<String> {
+    let Some(seen) = names
+        .first()
+        .filter(|name| !SECTIONS.contains(name))
+        .and_then(|name| machine.evidence.experiments.get(*name))
+    else {
+        return Vec::new();
+    };
+    match names {
+        [_, "quality", "lost" | "missed" | "events"] => {
+            let skipped = |(name, probe): (&String, _)| observed::skipped(name, probe);
+            seen.probes.iter().filter_map(skipped).collect()
+        }
+        [_, _, "order" | "return_order"] | [_, _, _, "order" | "return_order"] => {
+            observed::unmarked(seen).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Why a function cannot be answered by what it is asked about: an order of events that may not be the workload's, and a
+/// stack of which it is not known where an interrupt came.
+pub(super) fn of_function(
+    function: &Function,
+    args: &[Node],
+    machine: &Indexed<'_>,
+) -> Vec<String> {
+    let paths = args.iter().filter_map(|arg| match &arg.kind {
+        NodeKind::Path(path) => Some(path.segments().collect::<Vec<_>>()),
+        _ => None,
+    });
+    let mut reasons: Vec<String> = Vec::new();
+    for names in paths {
+        let seen = names
+            .first()
+            .and_then(|name| machine.evidence.experiments.get(*name));
+        let Some(seen) = seen else { continue };
+        if matches!(function.reads, Reads::Leaves(_)) {
+            reasons.extend(observed::unmarked(seen));
+        }
+        if function.name == "calls" && names.last() == Some(&"stack") {
+            let hits = names
+                .get(1)
+                .and_then(|name| Some(&seen.probes.get(*name)?.hits));
+            let nth = names.get(2).and_then(|name| hit_number(name)).unwrap_or(1);
+            let hit = hits.and_then(|hits| hits.get(nth - 1));
+            if hit.is_some_and(|hit| hit.context.is_none()) {
+                reasons.push(
+                    "it is not known where on the stack an interrupt or a fault came between"
+                        .into(),
+                );
+            }
+        }
+    }
+    reasons.dedup();
+    reasons
 }

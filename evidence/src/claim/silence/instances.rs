@@ -1,8 +1,90 @@
 //! Reasons that lie in what a probe watches: copies of its function that ran unwatched, and hits that may not be its own.
 
-use crate::resolve::Indexed;
+use crate::document::{Probe, Target};
+use crate::instances::unwatched;
+use crate::investigation::Probe as Planned;
+use crate::resolve::{Catalog, Indexed};
 
 /// Why a count of the hits of one probe may be short.
-pub(super) fn reasons(_experiment: &str, _probe: &str, _machine: &Indexed<'_>) -> Vec<String> {
-    Vec::new()
+pub(super) fn reasons(
+    experiment: &str,
+    planned: &Planned,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Vec<String> {
+    let asked = catalog.investigation.experiment(experiment);
+    let (Some((experiment, probe)), Some(asked)) = (found(experiment, planned, machine), asked)
+    else {
+        return Vec::new(); // Its leaves are missing, which says so.
+    };
+    let mut reasons = match &probe.target {
+        Target::Function(function) => {
+            unwatched(machine.evidence, (experiment, asked), probe, function)
+        }
+        Target::Tracepoint(_) | Target::Lsm(_) | Target::Address(_) => Vec::new(),
+    };
+    reasons.extend(undecided(planned, probe));
+    reasons
+}
+
+/// Why a count of the hits of one probe may be too high: a piece that the compiler split off counts for itself, and so
+/// does the copy that went on in it.
+pub(super) fn counted_twice(
+    experiment: &str,
+    planned: &Planned,
+    machine: &Indexed<'_>,
+) -> Option<String> {
+    let (_, probe) = found(experiment, planned, machine)?;
+    let Target::Function(function) = &probe.target else {
+        return None;
+    };
+    if probe.watched.len() < 2 || probe.hits.len() < 2 {
+        return None;
+    }
+    let copies = &machine.evidence.instances.get(function)?.copies;
+    let part = copies.iter().find(|copy| {
+        let suffix = copy.symbol.strip_prefix(function.as_str());
+        let split_off = suffix.is_some_and(|suffix| suffix.contains(SPLIT_OFF));
+        split_off
+            && probe
+                .hits
+                .iter()
+                .any(|hit| hit.copy(probe).is_none_or(|at| at == copy.address))
+    })?;
+    Some(format!(
+        "`{}` is a piece of `{function}`, in which its other copies go on: one run can count twice",
+        part.symbol
+    ))
+}
+
+/// How GCC marks a piece that it split off a function, which the whole function calls
+/// (<https://gcc.gnu.org/onlinedocs/gcc/Optimize-Options.html#index-fpartial-inlining>).
+const SPLIT_OFF: &str = ".part.";
+
+/// What was seen of the probe as it is planned.
+fn found<'e>(
+    experiment: &str,
+    planned: &Planned,
+    machine: &Indexed<'e>,
+) -> Option<(&'e crate::document::Experiment, &'e Probe)> {
+    let experiment = machine.evidence.experiments.get(experiment)?;
+    Some((experiment, experiment.probes.get(&planned.name)?))
+}
+
+/// Why hits may be missing whose stacks do not say whether they count.
+fn undecided(planned: &Planned, probe: &Probe) -> Option<String> {
+    let function = planned.within.as_ref()?;
+    let known = probe.within.as_ref();
+    let Some(within) = known.filter(|within| within.function == *function) else {
+        return Some(format!(
+            "this evidence does not say of which hits it is known whether they are within `{function}`: capture again"
+        ));
+    };
+    (within.undecided > 0).then(|| {
+        let why = within.why.as_deref().unwrap_or("the evidence does not say");
+        format!(
+            "of {} hits it is not known whether they are within `{function}`: {why}",
+            within.undecided
+        )
+    })
 }

@@ -1,5 +1,7 @@
 //! Reasons why silence and counts prove nothing: all that claims about `never`, `fired`, `hits` and `freed` rest on.
 
+use std::ops::Range;
+
 use crate::document::Probe;
 use crate::investigation::Probe as Planned;
 use crate::path::SECTIONS;
@@ -10,8 +12,12 @@ use super::expression::ReadPath;
 use super::functions::{Function, Reads};
 use super::node::{Node, NodeKind};
 
+mod bounds;
 mod experiment;
 mod instances;
+mod stacks;
+
+use bounds::{Demand, counts_in};
 
 /// Why a count of nothing is not evidence that there was nothing. It is what [`conditions`] says of the functions that
 /// read the same counts, so that no claim gets around them by reading the leaf itself.
@@ -27,6 +33,15 @@ pub(super) fn says_nothing(
         [experiment, probe, "hits"] if zero && !SECTIONS.contains(&experiment) => {
             absence(&format!("{experiment}.{probe}"), catalog, machine)
         }
+        [experiment, probe, "hits"] if !SECTIONS.contains(&experiment) => {
+            let plan = catalog.investigation.experiment(experiment);
+            let planned = plan.and_then(|plan| plan.probe(probe));
+            planned.map_or_else(Vec::new, |planned| {
+                let mut reasons = experiment::reasons(experiment, planned, catalog, machine);
+                reasons.extend(experiment::foreign(experiment, planned, machine));
+                reasons
+            })
+        }
         [experiment, "objects", leaf] if !read.by_function => {
             let mut reasons = watched(experiment, catalog, machine);
             let ledger = machine.evidence.experiments.get(experiment);
@@ -40,46 +55,80 @@ pub(super) fn says_nothing(
             }
             reasons
         }
-        _ => Vec::new(),
+        _ => experiment::of_leaf(&names, machine),
     };
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
 /// Why the evidence cannot bear what the function says, beyond the values it reads.
 pub(super) fn conditions(
-    function: &Function,
-    args: &[Node],
+    node: &Node,
+    (function, args): (&Function, &[Node]),
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<String> {
+    if let Some(reason) = stacks::reason(node, (function, args), catalog, machine) {
+        return vec![reason];
+    }
     let names = args.iter().filter_map(|arg| match &arg.kind {
         NodeKind::Path(path) => Some(path.as_str()),
         _ => None,
     });
-    names
-        .flat_map(|name| match function.reads {
-            Reads::Absence => absence(name, catalog, machine),
-            Reads::Ledger => watched(name, catalog, machine),
-            _ => Vec::new(),
-        })
-        .collect()
+    let whole = experiment::of_function(function, args, machine);
+    let of_names = names.flat_map(|name| match function.reads {
+        Reads::Absence => absence(name, catalog, machine),
+        Reads::Ledger => watched(name, catalog, machine),
+        _ => Vec::new(),
+    });
+    of_names.chain(whole).collect()
+}
+
+/// Why counts of hits that are not zero may be other than they were, and where they stand. A claim that a count is at
+/// least so many, which were seen, needs no more than those.
+pub(super) fn short_counts(
+    root: &Node,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Vec<(Range<usize>, String)> {
+    let mut reasons = Vec::new();
+    for (path, range, demand) in counts_in(root) {
+        let Some((experiment, planned)) = planned(&path, catalog) else {
+            continue; // `find` has complained.
+        };
+        let seen = machine.evidence.experiments.get(experiment);
+        let probe = seen.and_then(|seen| seen.probes.get(&planned.name));
+        let hits = probe.map_or(0, |probe| probe.hits.len());
+        if hits == 0 {
+            continue; // `says_nothing` knows.
+        }
+        let mut found = Vec::new();
+        if !matches!(demand, Demand::AtLeast(least) if least <= hits as i128) {
+            found = short(experiment, planned, catalog, machine);
+        }
+        found.extend(instances::counted_twice(experiment, planned, machine));
+        reasons.extend(found.into_iter().map(|reason| (range.clone(), reason)));
+    }
+    reasons
+}
+
+/// The probe that `EXPERIMENT.PROBE` names, with its experiment.
+fn planned<'a, 'n>(name: &'n str, catalog: &Catalog<'a>) -> Option<(&'n str, &'a Planned)> {
+    let (experiment, probe) = name.split_once('.')?;
+    let planned = catalog.investigation.experiment(experiment)?.probe(probe)?;
+    Some((experiment, planned))
 }
 
 /// That a probe did not fire says something only if it would have been seen. (One that did fire was seen: the
 /// claim is false.)
 fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<String> {
-    let Some((experiment, probe)) = name.split_once('.') else {
-        return Vec::new();
-    };
-    let Some(plan) = catalog
-        .investigation
-        .experiment(experiment)
-        .and_then(|e| e.probe(probe))
-    else {
+    let Some((experiment, plan)) = planned(name, catalog) else {
         return Vec::new(); // `find` has complained.
     };
     let mut reasons = missed_returns(experiment, machine);
-    reasons.extend(short(experiment, probe, machine));
+    if fired(machine, experiment, plan) {
+        return reasons;
+    }
+    reasons.extend(short(experiment, plan, catalog, machine));
     let seen_elsewhere = catalog.investigation.experiments.iter().any(|other| {
         other.name != experiment
             && other
@@ -87,7 +136,8 @@ fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
                 .iter()
                 .any(|p| p.watches_the_same(plan) && fired(machine, &other.name, p))
     });
-    if !seen_elsewhere && !fired(machine, experiment, plan) {
+    if !seen_elsewhere {
+        let probe = &plan.name;
         reasons.push(format!(
             "nothing shows that `{probe}` would have been seen: it fired in no other experiment on this machine; \
              add one that makes it fire"
@@ -97,9 +147,15 @@ fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
 }
 
 /// Why the hits of one probe may be fewer than there were: what was not watched, and what may have gone on unseen.
-fn short(experiment: &str, probe: &str, machine: &Indexed<'_>) -> Vec<String> {
-    let mut reasons = experiment::reasons(experiment, machine);
-    reasons.extend(instances::reasons(experiment, probe, machine));
+fn short(
+    experiment: &str,
+    planned: &Planned,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Vec<String> {
+    let mut reasons = experiment::reasons(experiment, planned, catalog, machine);
+    reasons.extend(experiment::foreign(experiment, planned, machine));
+    reasons.extend(instances::reasons(experiment, planned, catalog, machine));
     reasons
 }
 
@@ -124,7 +180,7 @@ fn fired(machine: &Indexed<'_>, experiment: &str, plan: &Planned) -> bool {
         && experiment.probes.get(&plan.name).is_some_and(fired)
 }
 
-/// A ledger says something only if all probes that watch allocations and frees were attached.
+/// A ledger says something only if all probes that watch allocations and frees were attached, and saw all of them.
 fn watched(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<String> {
     let experiment = name.split('.').next().unwrap_or(name);
     let (Some(plan), Some(seen)) = (
@@ -133,18 +189,26 @@ fn watched(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
     ) else {
         return Vec::new();
     };
-    plan.probes
-        .iter()
-        .filter(|probe| probe.allocates.is_some() || probe.frees.is_some())
-        .filter_map(|probe| {
-            let reason = match seen.probes.get(&probe.name) {
-                None => "the evidence does not hold it".to_owned(),
-                Some(seen) => seen.unavailable.clone()?,
-            };
-            Some(format!(
+    let mut reasons: Vec<String> = Vec::new();
+    let watchers = plan.probes.iter();
+    for probe in watchers.filter(|probe| probe.allocates.is_some() || probe.frees.is_some()) {
+        let absent = match seen.probes.get(&probe.name) {
+            None => Some("the evidence does not hold it"),
+            Some(seen) => seen.unavailable.as_deref(),
+        };
+        match absent {
+            Some(reason) => reasons.push(format!(
                 "`{experiment}.{}` did not watch: {reason}",
                 probe.name
-            ))
-        })
-        .collect()
+            )),
+            None => {
+                reasons.extend(experiment::reasons(experiment, probe, catalog, machine));
+                reasons.extend(instances::reasons(experiment, probe, catalog, machine));
+            }
+        }
+    }
+    reasons.extend(crate::observed::unmarked(seen));
+    reasons.sort();
+    reasons.dedup();
+    reasons
 }

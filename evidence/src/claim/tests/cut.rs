@@ -55,6 +55,7 @@ fn frames(functions: &[&str]) -> Vec<Frame> {
             role: LineRole::Call,
             inlined_into: Vec::new(),
         }),
+        interrupts: false,
     };
     functions.iter().map(frame).collect()
 }

@@ -4,5 +4,6 @@ mod cut;
 mod guards;
 mod holes;
 mod hostile;
+mod instances;
 mod verdicts;
 mod words;

@@ -1,0 +1,57 @@
+//! Which function is meant where several have one name: the one that a file defines, as the debug info says.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use qed_evidence::document::Target;
+use qed_evidence::investigation::Investigation;
+
+use crate::plan::Chosen;
+use crate::symbols::lines::{LineResolver, cache};
+use crate::symbols::{debuginfo, elf};
+
+/// The functions that `investigation` names together with a file, in the first of `vmlinux` that can be opened; else why
+/// they cannot be told apart. Opens nothing where no file is named.
+pub fn chosen(
+    investigation: &Investigation,
+    vmlinux: &[PathBuf],
+    without: Option<&str>,
+) -> Result<Vec<Chosen>, String> {
+    let probes = investigation.experiments.iter().flat_map(|e| &e.probes);
+    let wanted: BTreeSet<(&str, &str)> = probes
+        .filter_map(|probe| match &probe.target {
+            Target::Function(name) => Some((name.as_str(), probe.file.as_deref()?)),
+            Target::Tracepoint(_) | Target::Lsm(_) | Target::Address(_) => None,
+        })
+        .collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let opened = vmlinux.iter().find_map(|path| debuginfo::open(path).ok());
+    let Some(vmlinux) = opened else {
+        return Err(without
+            .unwrap_or("there is no debug information of this kernel")
+            .to_owned());
+    };
+    let base = elf::image_base(&vmlinux.data)
+        .map_err(|error| error.to_string())?
+        .ok_or("the vmlinux says nothing of where it is loaded")?;
+    let mut lines = LineResolver::new(vmlinux, cache::user_folder().as_deref());
+    let names: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
+    let copies = lines.copies(&names).map_err(|error| error.to_string())?;
+    // The cache only saves time.
+    let _ = lines.save();
+    let one = |(function, file): (&str, &str)| {
+        let own = copies.get(function).map_or(&[][..], |copies| &copies.own);
+        let of_file = own.iter().filter(|copy| copy.file.as_deref() == Some(file));
+        Chosen {
+            function: function.to_owned(),
+            file: file.to_owned(),
+            offsets: of_file
+                .flat_map(|copy| &copy.starts)
+                .filter_map(|start| start.checked_sub(base))
+                .collect(),
+        }
+    };
+    Ok(wanted.into_iter().map(one).collect())
+}

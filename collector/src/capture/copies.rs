@@ -1,0 +1,324 @@
+//! The copies of functions in one kernel: what its symbol table and its debug info say together.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use qed_evidence::instances::{InlinedCopy, Instances, OwnCopy};
+use qed_evidence::value::Address;
+
+use super::assemble::Standing;
+use crate::code::{jumps, only_returns};
+use crate::symbols::Kallsyms;
+use crate::symbols::kallsyms_copies::is_cold;
+use crate::symbols::lines::{Copies, LineResolver, OwnCopy as Own};
+
+/// Functions that hold inlined copies of one, up to which it is looked whether they are left by a jump.
+const MAX_HOLDERS: usize = 64;
+/// Bytes of code that are looked at to see whether it only returns.
+const RETURN_BYTES: usize = 16;
+
+/// Where to look.
+pub struct Look<'a> {
+    /// The symbols, at live addresses.
+    pub kallsyms: Option<&'a Kallsyms>,
+    /// Live minus static.
+    pub slide: Option<u64>,
+    /// The debug info, or why there is none.
+    pub lines: Result<&'a RefCell<LineResolver>, String>,
+}
+
+/// The name that the source has for a function, of which a clone has more.
+fn in_source(symbol: &str) -> &str {
+    symbol.split('.').next().unwrap_or(symbol)
+}
+
+/// Where the functions begin that hold inlined copies; `None` if it is not known of all.
+fn holders(inlined: &[InlinedCopy]) -> Option<BTreeSet<u64>> {
+    let addresses = inlined.iter().map(|copy| copy.address);
+    addresses.map(|address| Some(address?.0)).collect()
+}
+
+impl Look<'_> {
+    /// The copies of each of these functions.
+    pub fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances> {
+        let mut described = self.described(functions);
+        if let Ok(known) = &mut described {
+            self.by_other_names(functions, known);
+        }
+        let one = |function: &&str| {
+            let described = described
+                .as_ref()
+                .map_err(Clone::clone)
+                .map(|all| all.get(in_source(function)).cloned().unwrap_or_default());
+            ((*function).to_owned(), self.of_one(function, described))
+        };
+        functions.iter().map(one).collect()
+    }
+
+    fn described(&self, functions: &[&str]) -> Result<BTreeMap<String, Copies>, String> {
+        self.slide
+            .ok_or("the slide is not known, so neither are static addresses")?;
+        let lines = self.lines.as_ref().map_err(Clone::clone)?;
+        let functions: Vec<&str> = functions.iter().map(|name| in_source(name)).collect();
+        lines
+            .borrow_mut()
+            .copies(&functions)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Adds what the debug info says of a function under another name of its address: system calls without arguments
+    /// are aliases of the function that the source defines.
+    fn by_other_names(&self, functions: &[&str], known: &mut BTreeMap<String, Copies>) {
+        let undescribed = functions.iter().filter(|function| {
+            !function.contains('.') && known.get(**function).is_none_or(|copies| !copies.described)
+        });
+        let aliases: Vec<(&str, OwnCopy)> = undescribed
+            .flat_map(|function| {
+                let own = self.own(function, &[]).into_iter();
+                own.map(|copy| (*function, copy))
+            })
+            .collect();
+        let names: Vec<&str> = aliases
+            .iter()
+            .flat_map(|(_, copy)| copy.aliases.iter().map(String::as_str))
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        let (Ok(found), Some(slide)) = (self.described(&names), self.slide) else {
+            return;
+        };
+        for (function, copy) in &aliases {
+            let fixed = copy.address.0.wrapping_sub(slide);
+            for alias in &copy.aliases {
+                let Some(under) = found.get(in_source(alias)).filter(|copies| {
+                    copies.described && copies.own.iter().any(|own| own.starts.contains(&fixed))
+                }) else {
+                    continue;
+                };
+                let entry = known.entry((*function).to_owned()).or_default();
+                entry.described = true;
+                entry.incomplete |= under.incomplete;
+                entry.own.extend(under.own.iter().cloned());
+                entry.inlined.extend(under.inlined.iter().cloned());
+            }
+        }
+    }
+
+    fn of_one(&self, function: &str, described: Result<Copies, String>) -> Instances {
+        let own = described
+            .as_ref()
+            .map_or(&[][..], |described| &described.own);
+        let mut copies = self.own(function, own);
+        if !function.contains('.') {
+            self.renamed(own, &mut copies);
+        }
+        let inlined = described.and_then(|described| self.inlined(function, &described));
+        let (inlined, unknown) = match inlined {
+            Ok(inlined) => (Some(inlined), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let holders = inlined.as_deref().and_then(holders);
+        Instances {
+            leaves_by_jump: holders.and_then(|holders| self.any_leaves_by_jump(&copies, &holders)),
+            count: (copies.len() + inlined.as_ref().map_or(0, Vec::len)) as u64,
+            copies,
+            inlined,
+            unknown,
+        }
+    }
+
+    /// The copies that the symbol table names.
+    fn own(&self, function: &str, described: &[Own]) -> Vec<OwnCopy> {
+        let Some(kallsyms) = self.kallsyms else {
+            return Vec::new();
+        };
+        let found = kallsyms.copies_of(function).into_iter();
+        let kept = found.filter(|symbol| !kallsyms.is_discarded(symbol.address));
+        kept.map(|symbol| self.copy(symbol.address, symbol.name, described))
+            .collect()
+    }
+
+    fn copy(&self, address: u64, symbol: &str, described: &[Own]) -> OwnCopy {
+        let fixed = self.slide.map(|slide| address.wrapping_sub(slide));
+        let described = described
+            .iter()
+            .find(|own| own.starts.iter().any(|start| Some(*start) == fixed));
+        let resolved = self.kallsyms.and_then(|table| table.resolve(address).ok());
+        let names = resolved
+            .iter()
+            .flat_map(|r| [r.name].into_iter().chain(r.aliases.iter().copied()));
+        OwnCopy {
+            symbol: symbol.to_owned(),
+            address: Address(address),
+            file: described.and_then(|own| own.file.clone()),
+            aliases: names
+                .filter(|name| *name != symbol)
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+
+    /// Adds copies that have code and no symbol of the function's name, as where two functions that are alike were merged.
+    fn renamed(&self, described: &[Own], copies: &mut Vec<OwnCopy>) {
+        for own in described {
+            let Some((address, symbol)) = self.entry(&own.starts) else {
+                continue;
+            };
+            if copies.iter().all(|copy| copy.address.0 != address) && !self.is_discarded(address) {
+                copies.push(self.copy(address, &symbol, described));
+            }
+        }
+        copies.sort_by_key(|copy| copy.address);
+    }
+
+    /// Which of the static addresses at which a function's parts begin is its entry: the live address, and its symbol.
+    fn entry(&self, starts: &[u64]) -> Option<(u64, String)> {
+        let kallsyms = self.kallsyms?;
+        let slide = self.slide?;
+        starts.iter().find_map(|start| {
+            let live = start.wrapping_add(slide);
+            let symbol = kallsyms.resolve(live).ok()?;
+            (symbol.offset == 0 && !is_cold(symbol.name)).then(|| (live, symbol.name.to_owned()))
+        })
+    }
+
+    fn is_discarded(&self, address: u64) -> bool {
+        self.kallsyms
+            .is_some_and(|table| table.is_discarded(address))
+    }
+
+    /// The inlined copies, or why not all of them are known.
+    fn inlined(&self, function: &str, described: &Copies) -> Result<Vec<InlinedCopy>, String> {
+        if function.contains('.') {
+            // What is inlined is the function, and never a clone that the compiler made of it.
+            return Ok(Vec::new());
+        }
+        if !described.described {
+            return Err("the debug info describes no function of this name".into());
+        }
+        if described.incomplete {
+            return Err("more files can hold copies of it than are looked through".into());
+        }
+        let of_header =
+            |file: &Option<String>| file.as_ref().is_some_and(|file| file.ends_with(".h"));
+        let files = described.own.iter().map(|copy| &copy.file);
+        let mut files = files.chain(described.inlined.iter().map(|copy| &copy.file));
+        let modules = self.kallsyms.is_some_and(Kallsyms::has_modules);
+        if modules && files.any(of_header) {
+            return Err(
+                "it is defined in a header, and modules are loaded, whose debug info was not read"
+                    .into(),
+            );
+        }
+        let mut inlined: Vec<InlinedCopy> = Vec::new();
+        for copy in &described.inlined {
+            if copy.starts.is_empty() {
+                continue; // The linker dropped the code that held it.
+            }
+            let entry = self.entry(&copy.starts);
+            if entry
+                .as_ref()
+                .is_some_and(|(live, _)| self.is_discarded(*live))
+            {
+                continue;
+            }
+            let holder = entry.as_ref().map_or(&copy.holder, |(_, symbol)| symbol);
+            let address = entry.as_ref().map(|(live, _)| Address(*live));
+            let known = inlined.iter().any(|other| {
+                (&other.holder, other.address, &other.file) == (holder, address, &copy.file)
+            });
+            if !known {
+                inlined.push(InlinedCopy {
+                    holder: holder.clone(),
+                    address,
+                    file: copy.file.clone(),
+                    site: copy.site.clone(),
+                });
+            }
+        }
+        Ok(inlined)
+    }
+
+    /// What is known of a function that may be missing on a stack.
+    pub fn standing(&self, function: &str) -> Standing {
+        let instances = self.instances(&[function]).remove(function);
+        let Some(instances) = instances else {
+            return Standing::default();
+        };
+        Standing {
+            holders: instances.inlined.as_deref().and_then(holders),
+            leaves_by_jump: instances.leaves_by_jump,
+        }
+    }
+
+    /// Whether one of a function's copies, or of the functions that hold one, can end in a jump to another function.
+    fn any_leaves_by_jump(&self, copies: &[OwnCopy], holders: &BTreeSet<u64>) -> Option<bool> {
+        if holders.len() > MAX_HOLDERS {
+            return None;
+        }
+        let own = copies.iter().map(|copy| copy.address.0);
+        let mut leaves = false;
+        for start in own.chain(holders.iter().copied()) {
+            leaves |= self.leaves_by_jump(start)?;
+        }
+        Some(leaves)
+    }
+
+    /// Whether the code of the function at a live address can end in a jump to another function, which then returns in
+    /// its place. `None`: its code is not known.
+    pub fn leaves_by_jump(&self, start: u64) -> Option<bool> {
+        let kallsyms = self.kallsyms?;
+        let slide = self.slide?;
+        let name = kallsyms.resolve(start).ok()?.name;
+        let cold = kallsyms.cold_parts_of(name);
+        let parts: Vec<Range<u64>> = [start]
+            .into_iter()
+            .chain(cold)
+            .map(|part| part..kallsyms.end_of(part))
+            .collect();
+        let lines = self.lines.as_ref().ok()?.borrow();
+        let code = |live: u64, size: usize| lines.code(live.checked_sub(slide)?, size);
+        let mut leaves = false;
+        for part in &parts {
+            let size = usize::try_from(part.end - part.start).ok()?;
+            let bytes = code(part.start, size).filter(|bytes| bytes.len() == size)?;
+            let jumps = jumps(bytes, part.start);
+            leaves |= jumps.through_pointer;
+            for target in jumps.to {
+                let within = parts.iter().any(|part| part.contains(&target));
+                let returns = || code(target, RETURN_BYTES).is_some_and(only_returns);
+                leaves |= !within && !returns();
+            }
+        }
+        Some(leaves)
+    }
+
+    /// Why there is no function of this name, if it is certain that there is none.
+    pub fn known(&self, function: &str) -> Result<(), String> {
+        let Some(kallsyms) = self.kallsyms else {
+            return Ok(());
+        };
+        if !kallsyms.copies_of(function).is_empty() {
+            return Ok(());
+        }
+        let described = match self.described(&[function]) {
+            Ok(mut all) => all.remove(in_source(function)).unwrap_or_default(),
+            // It may be inlined everywhere.
+            Err(_) => return Ok(()),
+        };
+        let anything = !described.own.is_empty() || !described.inlined.is_empty();
+        if described.described || described.incomplete || anything {
+            return Ok(());
+        }
+        let names = kallsyms.symbols().filter(|symbol| symbol.is_text());
+        let near = qed_evidence::diagnostic::nearest(function, names.map(|symbol| symbol.name));
+        let near = near.map(|near| format!("; the nearest name is `{near}`"));
+        Err(format!(
+            "{} function `{function}`, neither as a symbol nor inlined{}",
+            crate::plan::NO_SUCH,
+            near.unwrap_or_default()
+        ))
+    }
+}

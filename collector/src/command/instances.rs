@@ -1,0 +1,185 @@
+//! What `plan` says of the copies of each probed function, and what a probe that does not fire would prove.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use qed_evidence::document::Target;
+use qed_evidence::instances::Instances;
+use qed_evidence::value::Address;
+
+use crate::capture::copies::Look;
+use crate::capture::finish::Static;
+use crate::plan::{PlannedExperiment, PlannedProbe};
+use crate::symbols::lines::{LineResolver, cache};
+use crate::symbols::system_map::SystemMap;
+use crate::symbols::{Kallsyms, debuginfo};
+
+/// Holders of inlined copies that are listed for one function.
+const SHOWN: usize = 4;
+
+/// What was found of one kernel's functions.
+pub struct Found {
+    instances: BTreeMap<String, Instances>,
+    /// Why there is no function that has to be on a stack, by its name.
+    unknown: BTreeMap<String, String>,
+}
+
+/// The copies of all functions of a plan, from the symbols and the debug info that are at hand.
+pub fn find(experiments: &[PlannedExperiment], fixed: &Static) -> Result<Found, String> {
+    let table = fixed.system_map.iter().find_map(|path| {
+        let text = std::fs::read(path).ok()?;
+        SystemMap::parse(text).ok()
+    });
+    let table = table.ok_or("there is no System.map of this kernel at hand")?;
+    let opened = fixed
+        .vmlinux
+        .iter()
+        .find_map(|path| debuginfo::open(path).ok());
+    let missing = || {
+        let reason = fixed.no_debuginfo.as_deref();
+        reason
+            .unwrap_or("no debug information of this kernel is at hand")
+            .to_owned()
+    };
+    let folder = cache::user_folder();
+    let lines = opened
+        .map(|vmlinux| RefCell::new(LineResolver::new(vmlinux, folder.as_deref())))
+        .ok_or_else(missing);
+    let found = look(
+        experiments,
+        table.table(),
+        Some(0),
+        lines.as_ref().map_err(Clone::clone),
+    );
+    if let Ok(lines) = &lines {
+        // The cache only saves time.
+        let _ = lines.borrow_mut().save();
+    }
+    Ok(found)
+}
+
+/// As [`find`], from tables that are open.
+pub fn look(
+    experiments: &[PlannedExperiment],
+    kallsyms: &Kallsyms,
+    slide: Option<u64>,
+    lines: Result<&RefCell<LineResolver>, String>,
+) -> Found {
+    let look = Look {
+        kallsyms: Some(kallsyms),
+        slide,
+        lines,
+    };
+    let probes = || experiments.iter().flat_map(|experiment| &experiment.probes);
+    let within: BTreeSet<&str> = probes()
+        .filter_map(|probe| probe.within.as_deref())
+        .collect();
+    let names: BTreeSet<&str> = probes()
+        .filter_map(function)
+        .chain(within.iter().copied())
+        .collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let instances = look.instances(&names);
+    let unknown = within.into_iter().filter_map(|name| {
+        let reason = look.known(name).err()?;
+        Some((name.to_owned(), reason))
+    });
+    Found {
+        unknown: unknown.collect(),
+        instances,
+    }
+}
+
+fn function(probe: &PlannedProbe) -> Option<&str> {
+    match &probe.target {
+        Target::Function(name) => Some(name),
+        Target::Tracepoint(_) | Target::Lsm(_) | Target::Address(_) => None,
+    }
+}
+
+impl Found {
+    /// Why no function is called what a probe has on the stacks of its hits.
+    pub fn refused(&self, probe: &PlannedProbe) -> Option<&str> {
+        let reason = self.unknown.get(probe.within.as_deref()?)?;
+        Some(reason)
+    }
+
+    /// The lines about one probe of an experiment.
+    pub fn text(&self, experiment: &PlannedExperiment, probe: &PlannedProbe) -> String {
+        let Some((name, instances)) =
+            function(probe).and_then(|name| Some((name, self.instances.get(name)?)))
+        else {
+            return String::new();
+        };
+        let own: Vec<&str> = instances
+            .copies
+            .iter()
+            .map(|copy| copy.symbol.as_str())
+            .collect();
+        let mut out = format!("      copies: {}", own.join(", "));
+        match &instances.inlined {
+            None => out += "; inlined: not known",
+            Some(inlined) if inlined.is_empty() => out += "; inlined nowhere",
+            Some(inlined) => {
+                let holders: BTreeSet<&str> =
+                    inlined.iter().map(|copy| copy.holder.as_str()).collect();
+                let shown: Vec<&str> = holders.iter().take(SHOWN).copied().collect();
+                let more = holders.len() - shown.len();
+                out += &format!("; inlined in {}", shown.join(", "));
+                if more > 0 {
+                    out += &format!(" and {more} more");
+                }
+            }
+        }
+        out.push('\n');
+        let watched = self.watched(probe);
+        let mut seen = watched.clone();
+        let mut others: BTreeSet<&str> = BTreeSet::new();
+        for other in experiment
+            .probes
+            .iter()
+            .filter(|other| other.within.is_none() && other.offset == 0)
+        {
+            let places = self.watched(other);
+            let holder = instances.inlined.iter().flatten().find(|copy| {
+                copy.address
+                    .is_some_and(|address| places.contains(&address) && !watched.contains(&address))
+            });
+            others.extend(holder.map(|copy| copy.holder.as_str()));
+            seen.extend(places);
+        }
+        let gaps = instances.gaps(name, probe.file.as_deref(), &seen);
+        if gaps.is_empty() {
+            let if_silent = match others.len() {
+                0 => String::new(),
+                _ => {
+                    let others: Vec<&str> = others.into_iter().collect();
+                    format!(", if {} does not run either", others.join(", "))
+                }
+            };
+            out += &format!("      silence would prove that it did not run{if_silent}\n");
+        } else {
+            out += &format!("      silence would prove nothing: {}\n", gaps.join("; "));
+        }
+        out
+    }
+
+    /// The copies that a probe sits on, at the addresses of the tables.
+    fn watched(&self, probe: &PlannedProbe) -> BTreeSet<Address> {
+        let Some((name, instances)) =
+            function(probe).and_then(|name| Some((name, self.instances.get(name)?)))
+        else {
+            return BTreeSet::new();
+        };
+        let all = !probe.others.is_empty();
+        let of_file = |file: &Option<String>| probe.file.is_none() || *file == probe.file;
+        if probe.source.is_err() {
+            return BTreeSet::new();
+        }
+        let copies = instances.copies.iter();
+        copies
+            .filter(|copy| (all || copy.symbol == name) && of_file(&copy.file))
+            .map(|copy| copy.address)
+            .collect()
+    }
+}

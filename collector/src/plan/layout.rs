@@ -1,0 +1,79 @@
+//! Where a kernel keeps what the programs and the collector ask of it: offsets from its BTF, addresses from its symbols.
+
+use qed_collector_ebpf::{FdWalk, Layout};
+
+use super::Offer;
+use crate::btf::{Btf, Type, TypeId, Wanted};
+use crate::probes::KprobeTable;
+
+/// Buckets of the kernel's table of kprobes: `KPROBE_TABLE_SIZE`,
+/// <https://elixir.bootlin.com/linux/v6.1/source/kernel/kprobes.c#L48>. With more of them some probes would not be found, and
+/// what the kernel skipped there not be known.
+const BUCKETS: usize = 64;
+
+/// The offset in bytes of `path`, a member of a structure, a member of that one, and so on.
+fn offset(btf: &Btf<'_>, structure: &str, path: &[&str]) -> Option<u64> {
+    let mut id: TypeId = *btf.find(Wanted::Struct, structure).first()?;
+    let mut total = 0;
+    for name in path {
+        let (Type::Struct(composite) | Type::Union(composite)) = btf.strip(id).ok()?.ty else {
+            return None;
+        };
+        let member = btf.find_member(&composite, name).ok()??;
+        total += member.bit_offset / 8;
+        id = member.type_id;
+    }
+    Some(total)
+}
+
+fn short(offset: Option<u64>) -> Option<u32> {
+    u32::try_from(offset?).ok()
+}
+
+/// What the programs ask of each task and each CPU. What is not known is 0.
+pub(super) fn layout(offer: &Offer<'_, '_>) -> Layout {
+    let btf = offer.btf;
+    // A variable of its own up to 6.1 and from 6.15 on, a member of a hot structure between.
+    let preempt_count = (offer.per_cpu)("__preempt_count").or_else(|| {
+        let hot = (offer.per_cpu)("pcpu_hot")?;
+        Some(hot + offset(btf, "pcpu_hot", &["preempt_count"])?)
+    });
+    Layout {
+        cpu_offsets: one(offer, "__per_cpu_offset").unwrap_or(0),
+        preempt_count: preempt_count.unwrap_or(0),
+        task_tgid: short(offset(btf, "task_struct", &["tgid"])).unwrap_or(0),
+        task_status: short(offset(btf, "task_struct", &["thread_info", "status"])).unwrap_or(0),
+    }
+}
+
+/// Where the kernel keeps its kprobes.
+pub(super) fn kprobes(offer: &Offer<'_, '_>) -> Option<KprobeTable> {
+    let btf = offer.btf;
+    let member = |name| offset(btf, "kprobe", &[name]);
+    Some(KprobeTable {
+        buckets: one(offer, "kprobe_table")?,
+        bucket_count: BUCKETS,
+        link: member("hlist")?,
+        list: member("list")?,
+        address: member("addr")?,
+        missed: member("nmissed")?,
+    })
+}
+
+fn one(offer: &Offer<'_, '_>, symbol: &str) -> Option<u64> {
+    match (offer.symbols)(symbol).as_slice() {
+        [address] => Some(*address),
+        _ => None,
+    }
+}
+
+/// The offsets of the walk task → files → descriptor table → file; `None` where this kernel's BTF lacks one.
+pub fn fd_walk(btf: &Btf<'_>) -> Option<FdWalk> {
+    let member = |structure, name| short(offset(btf, structure, &[name]));
+    Some(FdWalk {
+        task_files: member("task_struct", "files")?,
+        files_fdt: member("files_struct", "fdt")?,
+        fdt_fd: member("fdtable", "fd")?,
+        fdt_max_fds: member("fdtable", "max_fds")?,
+    })
+}

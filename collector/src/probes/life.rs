@@ -1,0 +1,63 @@
+//! Watching which processes belong to a workload.
+
+use aya::{
+    maps::{HashMap, MapError},
+    programs::RawTracePoint,
+};
+
+use super::{LoadError, Probes};
+
+/// What can be seen of the life of processes, or why not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// Which processes the workload starts.
+    pub born: Option<String>,
+    /// When a command's process has become the command.
+    pub executed: Option<String>,
+}
+
+/// A process was created: the tracepoint and the program for it.
+const BORN: [(&str, &str); 1] = [("task_newtask", "born")];
+/// A process has a new program, and goes back to user space.
+const EXECUTED: [(&str, &str); 2] = [("sched_process_exec", "executed"), ("sys_exit", "returned")];
+
+impl Probes {
+    /// Attach what watches processes; `commands`: some workload is a program that has to be executed first. What cannot
+    /// be attached is an answer.
+    pub fn watch_life(&mut self, commands: bool) -> Life {
+        let executed = match commands {
+            true => self.attach_all(&EXECUTED),
+            false => Ok(()),
+        };
+        Life {
+            born: self.attach_all(&BORN).err(),
+            executed: executed.err(),
+        }
+    }
+
+    fn attach_all(&mut self, programs: &[(&str, &str)]) -> Result<(), String> {
+        for (tracepoint, name) in programs {
+            let program = self.ebpf.program_mut(name);
+            let program: Option<&mut RawTracePoint> = program.and_then(|p| p.try_into().ok());
+            let program = program
+                .ok_or_else(|| format!("the eBPF object has no `{name}`; build it again"))?;
+            program
+                .load()
+                .and_then(|()| program.attach(tracepoint))
+                .map_err(|error| format!("cannot attach to tracepoint {tracepoint}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// Thread-group ids of the processes that belong to the workload besides its own, those that have ended included.
+    pub fn followed(&self) -> Result<Vec<u32>, LoadError> {
+        let fail = |source: MapError| LoadError::Map {
+            map: "FOLLOWED",
+            source,
+        };
+        let map = self.ebpf.map("FOLLOWED");
+        let map = map.ok_or_else(|| LoadError::Missing("FOLLOWED".to_owned()))?;
+        let map = HashMap::<_, u32, u32>::try_from(map).map_err(fail)?;
+        Ok(map.keys().flatten().collect())
+    }
+}

@@ -1,0 +1,107 @@
+//! The copies of a function that the symbol table names: the function itself, and what compilers made of it.
+
+use std::collections::BTreeMap;
+
+use super::kallsyms::{Kallsyms, Symbol};
+
+/// What a compiler appends to the name of a part that is jumped into and never called
+/// (<https://gcc.gnu.org/onlinedocs/gcc/Optimize-Options.html#index-freorder-blocks-and-partition>).
+const COLD: &str = "cold";
+
+/// Whether a symbol names a part of a function that is jumped into: it is no function of its own.
+pub fn is_cold(symbol: &str) -> bool {
+    symbol.split('.').skip(1).any(|suffix| suffix == COLD)
+}
+
+/// Whether a symbol is the function, or a clone of it: `foo.part.0` is one of `foo`.
+pub fn is_copy(symbol: &str, function: &str) -> bool {
+    symbol == function
+        || symbol
+            .strip_prefix(function)
+            .is_some_and(|suffix| suffix.starts_with('.'))
+}
+
+impl Kallsyms {
+    /// The symbols of the function's copies, by address: of several names for one address the one that is most like the
+    /// function's.
+    pub fn copies_of(&self, function: &str) -> Vec<Symbol<'_>> {
+        let mut found: BTreeMap<u64, Symbol<'_>> = BTreeMap::new();
+        let clones = self.clones().iter().map(|at| self.at(*at));
+        let from = self
+            .clones()
+            .partition_point(|at| self.at(*at).name < function);
+        let clones = clones
+            .skip(from)
+            .take_while(|symbol| symbol.name.starts_with(function));
+        let own = self.symbols_named(function);
+        for symbol in own.chain(clones) {
+            let wanted = symbol.is_text() && symbol.address != 0 && !is_cold(symbol.name);
+            if wanted && is_copy(symbol.name, function) {
+                found.entry(symbol.address).or_insert(symbol);
+            }
+        }
+        found.into_values().collect()
+    }
+
+    /// Where the parts of a function begin that are jumped into: `foo.cold` of `foo`.
+    pub fn cold_parts_of(&self, symbol: &str) -> Vec<u64> {
+        let from = self
+            .clones()
+            .partition_point(|at| self.at(*at).name < symbol);
+        let clones = self.clones().iter().skip(from).map(|at| self.at(*at));
+        clones
+            .take_while(|clone| clone.name.starts_with(symbol))
+            .filter(|clone| {
+                let suffix = clone.name.strip_prefix(symbol);
+                suffix.is_some_and(|suffix| {
+                    suffix.trim_start_matches('.').split('.').next() == Some(COLD)
+                })
+            })
+            .map(|clone| clone.address)
+            .collect()
+    }
+
+    /// Whether modules are loaded. Programs and trampolines that the kernel itself makes are none.
+    pub fn has_modules(&self) -> bool {
+        self.symbols().any(|symbol| {
+            let module = symbol.module;
+            module.is_some_and(|name| name != "bpf" && !name.starts_with("__builtin__"))
+        })
+    }
+
+    /// Code that is gone once the kernel has started.
+    pub fn is_discarded(&self, address: u64) -> bool {
+        let one = |name: &str| self.lookup(name).first().copied();
+        match (one("_sinittext"), one("_einittext")) {
+            (Some(start), Some(end)) => (start..end).contains(&address),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that clones and namesakes are found, and neither cold parts nor data nor functions whose names only begin alike.
+    #[test]
+    fn copies() {
+        let text = "ffffffff81000000 T _text\nffffffff81000100 t walk.part.0.constprop.0\nffffffff81000200 t walk.part.0.cold\n\
+                    ffffffff81000300 T get\nffffffff81000400 t get.isra.0\nffffffff81000500 t get_more\nffffffff81000500 t get_more.part.0\n\
+                    ffffffff81000600 t twin\nffffffff81000700 t twin\nffffffff81000800 d get.data\nffffffff81000900 T _end\n";
+        let table = Kallsyms::parse(text.into(), None).unwrap();
+        let names = |function: &str| -> Vec<String> {
+            let copies = table.copies_of(function).into_iter();
+            copies
+                .map(|s| format!("{}@{:x}", s.name, s.address & 0xfff))
+                .collect()
+        };
+        assert_eq!(names("walk"), ["walk.part.0.constprop.0@100"]);
+        assert_eq!(names("get"), ["get@300", "get.isra.0@400"]);
+        assert_eq!(names("get_more"), ["get_more@500"]);
+        assert_eq!(names("twin"), ["twin@600", "twin@700"]);
+        assert_eq!(names("walk.part.0"), ["walk.part.0.constprop.0@100"]);
+        assert!(names("nothing").is_empty());
+        assert!(!table.has_modules());
+    }
+}

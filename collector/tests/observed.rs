@@ -1,0 +1,289 @@
+//! What an experiment as a whole could see, in guests: what the kernel skipped, children, time limits, 32-bit calls,
+//! interrupts. Needs QEMU, and the network or cached kernels.
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use qed_evidence::claim::{Claim, Judgement, Place, Verdict, judge};
+use qed_evidence::diagnostic::Source;
+use qed_evidence::document::{Context, Descendants, Evidence};
+use qed_evidence::investigation::{Investigation, parse};
+use qed_evidence::resolve::{Catalog, Indexed};
+use qed_evidence::value::{Datum, Value};
+use support::{GUESTS, capture_on, evidence_in, folder_with, said};
+
+/// A program of 64 bits that goes through the 32-bit gate, `int 0x80`, where 20 is getpid and 39 is mkdir; 20 is writev in a
+/// 64-bit call. Then it ends with status 0.
+const THROUGH_THE_OTHER_GATE: &[u8] = &[
+    0xb8, 20, 0, 0, 0, 0xcd, 0x80, // mov eax, 20; int 0x80
+    0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05, // mov eax, 60; xor edi, edi; syscall
+];
+
+/// A static program of this code, and nothing else.
+fn program(code: &[u8]) -> Vec<u8> {
+    const BASE: u64 = 0x40_0000;
+    let size = 120 + code.len() as u64;
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    for half in [2_u16, 62] {
+        file.extend(half.to_le_bytes());
+    }
+    file.extend(1_u32.to_le_bytes());
+    for word in [BASE + 120, 64, 0] {
+        file.extend(word.to_le_bytes());
+    }
+    file.extend(0_u32.to_le_bytes());
+    for half in [64_u16, 56, 1, 0, 0, 0] {
+        file.extend(half.to_le_bytes());
+    }
+    // To be loaded, readable and executable.
+    for half in [1_u32, 5] {
+        file.extend(half.to_le_bytes());
+    }
+    for word in [0, BASE, BASE, size, size, 4096] {
+        file.extend(word.to_le_bytes());
+    }
+    file.extend(code);
+    file
+}
+
+const INVESTIGATION: &str = r#"
+[[command]]
+name = "tools"
+run = ["mkdir", "--version"]
+
+[[command]]
+name = "more"
+run = ["sleep", "0"]
+
+# A probe raises a signal; sending it calls a function with a probe, inside of the first one's program.
+[[experiment]]
+name = "sent"
+workload = { syscall = "getppid" }
+[[experiment.probe]]
+function = "__x64_sys_getppid"
+signal = { name = "SIGURG", at = "entry" }
+[[experiment.probe]]
+function = "do_send_sig_info"
+[[experiment.probe]]
+tracepoint = "signal_generate"
+name = "generated"
+
+[[experiment]]
+name = "killed"
+workload = { syscall = "kill", args = [0, 23] }
+[[experiment.probe]]
+function = "do_send_sig_info"
+[[experiment.probe]]
+function = "__x64_sys_getppid"
+
+# A child makes a directory.
+[[experiment]]
+name = "child"
+workload = { command = ["sh", "-c", "mkdir /made-by-a-child; true"] }
+[[experiment.probe]]
+function = "do_mkdirat"
+[[experiment.probe]]
+function = "kernel_clone"
+
+# A grandchild does, when its parents have ended.
+[[experiment]]
+name = "followed"
+workload = { command = ["sh", "-c", "(sleep 0.2; mkdir /made-by-a-grandchild) & true"] }
+until = "exit"
+follow = true
+[[experiment.probe]]
+function = "do_mkdirat"
+
+[[experiment]]
+name = "direct"
+workload = { syscall = "mkdir", args = [{ text = "/tmp-a" }, 448] }
+[[experiment.probe]]
+function = "do_mkdirat"
+
+[[experiment]]
+name = "slow"
+workload = { command = ["sleep", "100"] }
+timeout-ms = 1500
+[[experiment.probe]]
+function = "do_mkdirat"
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "enter"
+
+[[experiment]]
+name = "crashed"
+workload = { command = ["sh", "-c", "kill -SEGV $$"] }
+[[experiment.probe]]
+function = "do_mkdirat"
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "enter"
+
+# 20 is writev, and another call at the 32-bit gate.
+[[experiment]]
+name = "gate"
+workload = { command = ["PROGRAM"] }
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "writev"
+syscall = "writev"
+[[experiment.probe]]
+function = "__x64_sys_exit"
+[[experiment.probe]]
+function = "do_exit"
+return = false
+
+# Long enough for a clock's tick.
+[[experiment]]
+name = "busy"
+workload = { command = ["sh", "-c", "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done"] }
+[[experiment.probe]]
+function = "update_process_times"
+name = "tick"
+stack = true
+return = false
+
+# The call that the process itself makes, too, when it reports.
+[[experiment]]
+name = "written"
+workload = { syscall = "write", args = [1, { text = "x" }, 1] }
+[[experiment.probe]]
+function = "__x64_sys_write"
+"#;
+
+struct Observed {
+    evidence: Evidence,
+    investigation: Investigation,
+}
+
+impl Observed {
+    fn in_guest(name: &str) -> Self {
+        let folder = folder_with("");
+        let path = folder.path().join("through-the-other-gate");
+        std::fs::write(&path, program(THROUGH_THE_OTHER_GATE)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let text = INVESTIGATION.replace("PROGRAM", path.to_str().unwrap());
+        std::fs::write(folder.path().join("i.toml"), &text).unwrap();
+        let output = capture_on(&format!("guest:{name}"), folder.path(), "i.toml")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", said(&output).1);
+        Self::of(folder.path(), &text)
+    }
+
+    fn of(folder: &Path, text: &str) -> Self {
+        Self {
+            evidence: evidence_in(folder),
+            investigation: parse("i.toml", text).unwrap(),
+        }
+    }
+
+    fn judge(&self, text: &str) -> Judgement {
+        let source = Arc::new(Source {
+            name: "chapter.md".into(),
+            text: text.into(),
+        });
+        let claim = Claim::parse("a_claim", text, Place::new(source, 0), None).unwrap();
+        let machines = [Indexed::new(&self.evidence)];
+        let catalog = Catalog {
+            investigation: &self.investigation,
+            machines: &machines,
+        };
+        judge(&claim, &catalog, &machines[0])
+    }
+
+    #[track_caller]
+    fn is(&self, claim: &str, verdict: Verdict, reason: &str) {
+        let found = self.judge(claim);
+        let said = found.reason.unwrap_or_default();
+        let machine = &self.evidence.machine.name;
+        assert_eq!(found.verdict, verdict, "{machine}: {claim}: {said}");
+        assert!(said.contains(reason), "{machine}: {claim}: {said}");
+    }
+}
+
+/// Check that what an experiment could not see makes no claim pass, on both kernels: a hit that the kernel skipped, children
+/// that nobody followed, a run that a limit or a signal cut short, a 32-bit call that only has a number in common, and
+/// interrupts on top of the task; and that what it saw is judged.
+#[test]
+fn what_was_not_seen_proves_nothing() {
+    for name in GUESTS {
+        let seen = Observed::in_guest(name);
+        let experiments = &seen.evidence.experiments;
+
+        seen.is(
+            "never(sent.do_send_sig_info)",
+            Verdict::Unverified,
+            "skipped 1 hit",
+        );
+        seen.is(
+            "sent.quality.lost == 0",
+            Verdict::Unverified,
+            "skipped 1 hit",
+        );
+        seen.is("fired(sent.generated) == 1", Verdict::Pass, "");
+        let sent = &experiments["sent"].probes;
+        assert_eq!(sent["generated"].hits[0].context, Some(Context::Act));
+        assert_eq!(sent["__x64_sys_getppid"].skipped, Some(0), "{name}");
+
+        seen.is(
+            "never(child.do_mkdirat)",
+            Verdict::Unverified,
+            "was not watched",
+        );
+        seen.is("never(followed.do_mkdirat)", Verdict::Fail, "");
+        seen.is("fired(followed.do_mkdirat) == 1", Verdict::Pass, "");
+        let followed = experiments["followed"].quality.descendants;
+        let Some(Descendants {
+            started,
+            followed,
+            running: 0,
+        }) = followed
+        else {
+            panic!("{name}: {followed:?}");
+        };
+        assert!(
+            started >= 2 && followed == started,
+            "{name}: {started} {followed}"
+        );
+        let hit = &experiments["followed"].probes["do_mkdirat"].hits[0];
+        assert_eq!(hit.task.name, "mkdir");
+
+        for cut in ["slow", "crashed"] {
+            let claim = format!("never({cut}.do_mkdirat)");
+            seen.is(&claim, Verdict::Unverified, "may be shorter");
+        }
+
+        // Until it is executed, a command's process is the collector's own program.
+        for hit in &experiments["slow"].probes["enter"].hits {
+            assert_eq!(hit.task.name, "sleep", "{name}");
+        }
+
+        seen.is("never(gate.writev)", Verdict::Unverified, "32-bit");
+        assert!(
+            experiments["gate"].probes["writev"].hits.is_empty(),
+            "{name}"
+        );
+        assert_eq!(experiments["gate"].quality.compat_calls, Some(1), "{name}");
+        seen.is("fired(gate.do_exit) == 1", Verdict::Pass, "");
+
+        seen.is("fired(busy.tick) > 0", Verdict::Unverified, "interrupt");
+        for hit in &experiments["busy"].probes["tick"].hits {
+            assert_eq!(hit.context, Some(Context::Hardirq), "{name}");
+            let Some(Datum::Value(Value::Stack { value })) = &hit.stack else {
+                panic!("{name}: no stack");
+            };
+            assert!(
+                value.iter().any(|frame| frame.interrupts),
+                "{name}: {value:?}"
+            );
+        }
+
+        // The line that it reports by is written from elsewhere.
+        seen.is("fired(written.__x64_sys_write) == 1", Verdict::Pass, "");
+    }
+}

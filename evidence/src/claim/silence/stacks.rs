@@ -1,0 +1,68 @@
+//! Reasons why a function that is not on a stack may have been under way: it was left by a jump to one that is.
+
+use crate::claim::compute::on_stack;
+use crate::claim::functions::Function;
+use crate::claim::node::{Literal, Node, NodeKind};
+use crate::claim::typed::Typed;
+use crate::claim::written::{Strange, strange};
+use crate::resolve::{Catalog, Indexed};
+
+/// The functions of claims that say who is on a stack.
+const OF_STACKS: &[&str] = &["on_stack", "calls"];
+
+/// Why it does not follow from a stack that a function was not under way. Who is on it, is.
+pub(super) fn reason(
+    node: &Node,
+    (function, args): (&Function, &[Node]),
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Option<String> {
+    // That a misspelt name is nowhere is another matter.
+    let misspelt = || matches!(strange(node, catalog, machine), Some(Strange::Unknown(_)));
+    if !OF_STACKS.contains(&function.name) || misspelt() {
+        return None;
+    }
+    let typed = |node: &Node| match &node.kind {
+        NodeKind::Path(path) => {
+            let value = machine.leaves.get(path.as_str())?.datum.value()?;
+            Some(Typed::of_leaf(
+                path.as_str(),
+                value,
+                &machine.evidence.names,
+            ))
+        }
+        NodeKind::Literal(Literal::Text(text)) => Some(Typed::Text(text.clone())),
+        _ => None,
+    };
+    // What is not written out is not known here.
+    let values: Option<Vec<Typed>> = args.iter().map(typed).collect();
+    let absent = match values.as_deref().map(function.compute) {
+        Some(Ok(Typed::Bool(found))) => !found,
+        Some(_) => false,
+        None => true,
+    };
+    let there = |name: &str| {
+        let stack = values.as_ref().and_then(|values| values.first());
+        let asked = stack.map(|stack| [stack.clone(), Typed::Text(name.into())]);
+        asked.is_some_and(|asked| matches!(on_stack(&asked), Ok(Typed::Bool(true))))
+    };
+    let names = args.iter().filter_map(|arg| match &arg.kind {
+        NodeKind::Literal(Literal::Text(text)) => Some(text.as_str()),
+        _ => None,
+    });
+    let names = names.filter(|name| !there(name));
+    let mut may_jump = names.filter(|name| {
+        let instances = machine.evidence.instances.get(*name);
+        instances.is_none_or(|instances| instances.leaves_by_jump != Some(false))
+    });
+    let name = may_jump.next().filter(|_| absent)?;
+    let known = machine.evidence.instances.contains_key(name);
+    Some(format!(
+        "`{name}` may have been left by a jump to a function that then stood on the stack in its place{}",
+        if known {
+            ""
+        } else {
+            ": a probe on it would tell whether it has such a jump"
+        }
+    ))
+}

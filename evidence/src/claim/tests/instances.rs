@@ -1,0 +1,243 @@
+//! Silence and counts rest on every copy of a function that could run, and on every hit.
+
+use crate::claim::{Verdict, judge};
+use crate::document::Evidence;
+use crate::instances::{InlinedCopy, OwnCopy, Within};
+use crate::resolve::{Catalog, Indexed};
+use crate::testing::{claim, evidence, investigation, judge_on};
+use crate::value::Address;
+
+const SILENT: &str = "never(exhausted.fd_install)";
+const ONCE: &str = "fired(create.fd_install) == 1";
+
+/// A function that the experiment `exhausted` watches and that does not run in it, and one that does.
+const SILENT_HOLDER: Address = Address(0xffff_ffff_92b3_0000);
+const HOLDER_THAT_RAN: Address = Address(0xffff_ffff_92b4_0000);
+
+fn verdict(text: &str, evidence: &Evidence) -> Verdict {
+    judge_on(text, evidence).verdict
+}
+
+/// Asserts that `text` is UNVERIFIED for a reason that holds `word`.
+fn unverified(text: &str, evidence: &Evidence, word: &str) {
+    let judgement = judge_on(text, evidence);
+    let reason = judgement.reason.unwrap_or_default();
+    assert_eq!(judgement.verdict, Verdict::Unverified, "{text}: {reason}");
+    assert!(reason.contains(word), "{text}: {reason}");
+}
+
+/// The evidence with a further copy of `fd_install`.
+fn with_inlined(address: Option<Address>) -> Evidence {
+    let mut evidence = evidence();
+    let instances = evidence.instances.get_mut("fd_install").unwrap();
+    instances.inlined.as_mut().unwrap().push(InlinedCopy {
+        holder: "holder".into(),
+        address,
+        file: None,
+        site: Some("fs/file.c:1".into()),
+    });
+    instances.count += 1;
+    evidence
+}
+
+/// Check that a copy of its own which nobody watched leaves silence and exact counts unproved, and a lower bound proved.
+#[test]
+fn clones_and_namesakes() {
+    let mut evidence = evidence();
+    assert_eq!(verdict(SILENT, &evidence), Verdict::Pass);
+    assert_eq!(verdict(ONCE, &evidence), Verdict::Pass);
+    let instances = evidence.instances.get_mut("fd_install").unwrap();
+    instances.copies.push(OwnCopy {
+        symbol: "fd_install.part.0".into(),
+        address: Address(0xffff_ffff_92b1_0100),
+        file: Some("fs/file.c".into()),
+        aliases: Vec::new(),
+    });
+    instances.count += 1;
+    unverified(SILENT, &evidence, "`fd_install.part.0` (fs/file.c)");
+    unverified(ONCE, &evidence, "fd_install.part.0");
+    unverified(
+        "create.fd_install.hits == 1",
+        &evidence,
+        "fd_install.part.0",
+    );
+    unverified(
+        "!(fired(create.fd_install) > 1)",
+        &evidence,
+        "fd_install.part.0",
+    );
+    unverified(
+        "fired(create.fd_install) > 0 && fired(create.fd_install) < 2",
+        &evidence,
+        "fd_install.part.0",
+    );
+    for text in [
+        "fired(create.fd_install) > 0",
+        "create.fd_install.hits >= 1",
+    ] {
+        assert_eq!(verdict(text, &evidence), Verdict::Pass, "{text}");
+    }
+    // A bound that what was seen does not reach may be reached by what was not.
+    assert_eq!(
+        verdict("fired(create.fd_install) >= 2", &evidence),
+        Verdict::Unverified
+    );
+    // Who saw it run knows that it is false that it never did.
+    assert_eq!(
+        verdict("never(create.fd_install)", &evidence),
+        Verdict::Fail
+    );
+}
+
+/// Check that an inlined copy is ruled out by a holder that was watched and did not run, and by nothing less.
+#[test]
+fn inlined_copies() {
+    assert_eq!(
+        verdict(SILENT, &with_inlined(Some(SILENT_HOLDER))),
+        Verdict::Pass
+    );
+    let unwatched = Address(0xffff_ffff_92c0_0000);
+    for address in [Some(HOLDER_THAT_RAN), Some(unwatched), None] {
+        unverified(SILENT, &with_inlined(address), "in `holder` (fs/file.c:1)");
+    }
+    // A probe that counts only some hits, or that was refused, rules nothing out.
+    let mut partly = with_inlined(Some(SILENT_HOLDER));
+    let probes = &mut partly.experiments.get_mut("exhausted").unwrap().probes;
+    probes.get_mut("nowhere_else").unwrap().within = Some(Within {
+        function: "f".into(),
+        undecided: 0,
+        why: None,
+    });
+    unverified(SILENT, &partly, "holder");
+}
+
+/// Check that what the evidence does not say about copies leaves everything unproved that rests on them.
+#[test]
+fn not_known() {
+    let mut evidence = evidence();
+    let instances = evidence.instances.get_mut("fd_install").unwrap();
+    instances.inlined = None;
+    instances.unknown = Some("no debug info".into());
+    unverified(SILENT, &evidence, "no debug info");
+    unverified(ONCE, &evidence, "no debug info");
+    evidence.instances.remove("fd_install");
+    unverified(SILENT, &evidence, "does not say which copies");
+    let mut unwatched = crate::testing::evidence();
+    let probes = &mut unwatched.experiments.get_mut("exhausted").unwrap().probes;
+    probes.get_mut("fd_install").unwrap().watched.clear();
+    unverified(SILENT, &unwatched, "not watched: `fd_install`");
+}
+
+/// Check that a list of copies from which one was taken is no evidence any more.
+#[test]
+fn a_copy_taken_out() {
+    let mut evidence = with_inlined(None);
+    let instances = evidence.instances.get_mut("fd_install").unwrap();
+    instances.inlined.as_mut().unwrap().clear();
+    let text = serde_json::to_vec(&evidence).unwrap();
+    let error = crate::reader::read(&text).unwrap_err().to_string();
+    assert!(error.contains("/instances/fd_install"), "{error}");
+}
+
+/// Check that who called and from where is only known where the evidence says what the code there calls.
+#[test]
+fn callers() {
+    let mut evidence = evidence();
+    let text = "symbol_name(create.sock_alloc.caller) == '__sock_create'";
+    assert_eq!(verdict(text, &evidence), Verdict::Pass);
+    let probes = &mut evidence.experiments.get_mut("create").unwrap().probes;
+    probes.get_mut("sock_alloc").unwrap().hits[0].returns_to = None;
+    unverified(
+        text,
+        &evidence,
+        "what the code before the return address calls",
+    );
+    unverified("line(create.sock_alloc.site) == 1540", &evidence, "calls");
+}
+
+/// Check that a function which is not on a stack may have been under way where it can be left by a jump, or where that is
+/// not known; and that one which is on it, is.
+#[test]
+fn left_by_a_jump() {
+    let mut evidence = evidence();
+    let probes = &mut evidence.experiments.get_mut("create").unwrap().probes;
+    let stack = &mut probes.get_mut("sock_alloc").unwrap().hits[0].stack;
+    let Some(crate::value::Datum::Value(crate::value::Value::Stack { value })) = stack else {
+        panic!("the fixture has a stack");
+    };
+    for frame in value {
+        frame.site = Some(crate::value::Location {
+            file: "net/socket.c".into(),
+            line: 1,
+            function: frame.symbol.clone().unwrap(),
+            role: crate::value::LineRole::Call,
+            inlined_into: Vec::new(),
+        });
+    }
+    let text = "!on_stack(create.sock_alloc.stack, 'fd_install')";
+    assert_eq!(verdict(text, &evidence), Verdict::Pass);
+    for leaves in [Some(true), None] {
+        let instances = evidence.instances.get_mut("fd_install").unwrap();
+        instances.leaves_by_jump = leaves;
+        unverified(text, &evidence, "left by a jump");
+        assert_eq!(
+            verdict(
+                "on_stack(create.sock_alloc.stack, '__sys_socket')",
+                &evidence
+            ),
+            Verdict::Pass
+        );
+    }
+}
+
+/// Check that hits of which it is not known whether they are within a function leave counts and silence unproved.
+#[test]
+fn undecided_hits() {
+    let mut plan = investigation();
+    for experiment in &mut plan.experiments {
+        for probe in experiment
+            .probes
+            .iter_mut()
+            .filter(|p| p.name == "fd_install")
+        {
+            probe.within = Some("outer".into());
+        }
+    }
+    let judged = |undecided: Option<u64>| {
+        let mut evidence = evidence();
+        for experiment in evidence.experiments.values_mut() {
+            let probe = experiment.probes.get_mut("fd_install").unwrap();
+            probe.within = undecided.map(|undecided| Within {
+                function: "outer".into(),
+                undecided,
+                why: Some("the stack was cut".into()),
+            });
+        }
+        let machines = [Indexed::new(&evidence)];
+        let catalog = Catalog {
+            investigation: &plan,
+            machines: &machines,
+        };
+        let claim = claim(SILENT).unwrap();
+        judge(&claim, &catalog, &machines[0]).verdict
+    };
+    assert_eq!(judged(Some(0)), Verdict::Pass);
+    assert_eq!(judged(Some(1)), Verdict::Unverified);
+    assert_eq!(judged(None), Verdict::Unverified);
+}
+
+/// Check that two names of one address are one place: both probes have its events.
+#[test]
+fn two_names_of_one_address() {
+    let mut evidence = evidence();
+    let probes = &mut evidence.experiments.get_mut("exhausted").unwrap().probes;
+    let mut twin = probes["get_fd"].clone();
+    twin.target = crate::document::Target::Function("twice".into());
+    probes.insert("nowhere_else".into(), twin);
+    let read = |evidence: &Evidence| crate::reader::read(&serde_json::to_vec(evidence).unwrap());
+    assert!(read(&evidence).is_ok());
+    let probes = &mut evidence.experiments.get_mut("exhausted").unwrap().probes;
+    probes.get_mut("nowhere_else").unwrap().watched = vec![SILENT_HOLDER];
+    let error = read(&evidence).unwrap_err().to_string();
+    assert!(error.contains("another hit already"), "{error}");
+}
