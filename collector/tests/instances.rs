@@ -63,6 +63,10 @@ fn census(table: &Kallsyms, lines: &RefCell<LineResolver>) -> Census {
         if table.is_discarded(symbol.address) || !table.image().contains(&symbol.address) {
             continue;
         }
+        // Room ahead of functions, in which there is no code.
+        if symbol.name.starts_with("__pfx_") {
+            continue;
+        }
         match symbol.name.split_once('.') {
             Some((function, _)) => drop(census.clones.insert(function.to_owned())),
             None => drop(

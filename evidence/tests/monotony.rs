@@ -148,6 +148,8 @@ enum Removal {
     Hit,
     Leaf,
     Entry,
+    /// The end of a text, of bytes or of a stack, as a capture marks it.
+    End,
     Frame,
     DebugInformation,
     Key,
@@ -156,6 +158,7 @@ enum Removal {
 const REMOVALS: &[Removal] = &[
     Removal::Leaf,
     Removal::Entry,
+    Removal::End,
     Removal::Frame,
     Removal::DebugInformation,
     Removal::Key,
@@ -201,6 +204,7 @@ struct Removable {
     hits: Vec<String>,
     leaves: Vec<String>,
     entries: Vec<String>,
+    ends: Vec<String>,
     frames: Vec<String>,
     keys: Vec<String>,
 }
@@ -228,6 +232,11 @@ impl Removable {
             .contains(&group)
         });
         Removable {
+            ends: find(&|_, value| {
+                ["text", "bytes", "stack"]
+                    .iter()
+                    .any(|kind| value["kind"] == *kind)
+            }),
             entries: entries.cloned().collect(),
             hits,
             frames: find(&|key, value| numbered(key) && value.get("address").is_some()),
@@ -248,6 +257,25 @@ impl Removable {
                 return Some(place.clone());
             }
             Removal::Entry => random.pick(&self.entries)?,
+            Removal::End => {
+                let place = random.pick(&self.ends)?;
+                let leaf = document.pointer_mut(place)?;
+                let half = |length: usize, random: &mut Random| random.below(length.max(1));
+                leaf["value"] = match &leaf["value"] {
+                    Value::Array(items) => items[..half(items.len(), random)].into(),
+                    Value::String(text) => {
+                        // Two hex digits are one byte.
+                        let mut end = half(text.len(), random) / 2 * 2;
+                        while !text.is_char_boundary(end) {
+                            end -= 1;
+                        }
+                        text[..end].into()
+                    }
+                    _ => return None,
+                };
+                leaf["cut"] = serde_json::json!({});
+                return Some(place.clone());
+            }
             Removal::Frame => random.pick(&self.frames)?,
             Removal::DebugInformation => {
                 let mut sites = Vec::new();

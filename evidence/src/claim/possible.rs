@@ -164,7 +164,9 @@ fn leaf(
         .and_then(|leaf| leaf.datum.value())
     {
         Some(Value::Text { value }) => test(value),
+        Some(Value::CutText { value, .. }) => test(&beginning(value)),
         Some(Value::Bytes { value }) => test(&String::from_utf8_lossy(&value.0)),
+        Some(Value::CutBytes { value, .. }) => test(&beginning(&String::from_utf8_lossy(&value.0))),
         _ => false,
     };
     let mut machines = std::iter::once(machine).chain(catalog.machines);
@@ -191,6 +193,12 @@ fn leaf(
             investigation(catalog, test)
                 || captured(catalog, &mut |found| match found {
                     Found::Datum(Datum::Value(Value::Text { value })) => test(value),
+                    Found::Datum(Datum::Value(Value::CutText { value, .. })) => {
+                        test(&beginning(value))
+                    }
+                    Found::Datum(Datum::Value(Value::CutBytes { value, .. })) => {
+                        test(&beginning(&String::from_utf8_lossy(&value.0)))
+                    }
                     Found::Datum(Datum::Value(Value::Bytes { value })) => {
                         test(&String::from_utf8_lossy(&value.0))
                     }
@@ -202,6 +210,12 @@ fn leaf(
                     .any(|machine| unwalked(machine.evidence, test))
         }
     }
+}
+
+/// The kept part of a text that was cut, with an end that no claim can write: it equals nothing, ends in nothing, and is a
+/// part of nothing.
+fn beginning(kept: &str) -> String {
+    format!("{kept}\u{10ffff}")
 }
 
 /// Texts of experiments that are no values: workloads, tasks, instructions.
