@@ -23,7 +23,7 @@ fn sources(folder: &Path, out: &mut Vec<std::path::PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the folder can be read") {
         let path = entry.expect("the entry can be read").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() {
+        if path.is_dir() && name != "tests" {
             sources(&path, out);
         } else if name.ends_with(".rs") && !name.contains("test") {
             out.push(path);

@@ -219,7 +219,7 @@ fn host() -> Evidence {
 fn forms() -> Vec<String> {
     use base64::Engine as _;
     let mut forms: Vec<String> = WORDS.iter().map(|word| word.to_lowercase()).collect();
-    forms.extend(WORDS.iter().map(|word| hex::encode(word)));
+    forms.extend(WORDS.iter().map(hex::encode));
     forms.extend(WORDS.iter().map(|word| {
         base64::engine::general_purpose::STANDARD_NO_PAD
             .encode(&word[..6])
@@ -257,7 +257,7 @@ fn chapter(host: &Evidence) -> String {
             text.push_str(&format!("- {{{{qed {path} machine=\"host\"}}}}\n"));
         }
     }
-    text + "\n```qed-claim said machine=\"host\"\ncreate.outcome.stdout != 'x'\n```\n\n\
+    text + "\n```qed-claim said machine=\"host\"\nlength(create.outcome.stdout) != 1\n```\n\n\
         ```qed-claim broken machine=\"host\"\nlength(create.outcome.stdout) == 3 || create.outcome.returned == 3\n```\n\n\
         ```qed-exhibit evidence machine=\"host\"\n```\n\n```qed-exhibit machines\n```\n\n\
         ```qed-exhibit calltree experiment=\"create\" machine=\"host\"\n```\n\n\
