@@ -249,7 +249,11 @@ fn random_functions() {
             .collect();
         let mut chosen: BTreeSet<String> = BTreeSet::new();
         while chosen.len() < TRIED {
-            let from = if chosen.len() % 2 == 0 { &likely } else { &odd };
+            let from = if chosen.len().is_multiple_of(2) {
+                &likely
+            } else {
+                &odd
+            };
             chosen.insert(from[random.below(from.len())].clone());
         }
         let chosen: Vec<String> = chosen.into_iter().collect();

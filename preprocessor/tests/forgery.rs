@@ -215,12 +215,7 @@ fn pages() {
     let all = book.read("book/all.html");
     let start = all.find("<div class=\"qed-notice\">").unwrap();
     let end = start + all[start..].find("</div>").unwrap() + "</div>".len();
-    forger.forge(
-        "all.html",
-        &all[start..end].to_owned(),
-        "",
-        "the notice at the top",
-    );
+    forger.forge("all.html", &all[start..end], "", "the notice at the top");
     // A page more, also where nobody looks for one.
     for (file, line) in [
         (

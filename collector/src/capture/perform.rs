@@ -788,6 +788,8 @@ impl Session<'_> {
         losses.context("failed to read the eBPF counters")
     }
 
+    // Each is another part of the run, and lives for another time.
+    #[expect(clippy::too_many_arguments)]
     async fn workload(
         &mut self,
         experiment: &Experiment,

@@ -28,6 +28,9 @@ use crate::code::Instruction;
 use crate::probes::Setup;
 use attachments::Attachments;
 
+/// A question for the live addresses of the copies of a function that one file defines.
+pub type CopiesInFile<'s> = dyn Fn(&str, &str) -> Result<Vec<u64>, String> + 's;
+
 /// What the kernel offers, as data.
 #[derive(Clone, Copy)]
 pub struct Offer<'s, 'a> {
@@ -40,7 +43,7 @@ pub struct Offer<'s, 'a> {
     /// Symbol and live address of each copy of a function: itself, namesakes, and the clones that the compiler made.
     pub copies: &'s dyn Fn(&str) -> Vec<(String, u64)>,
     /// Live addresses of the copies of a function that one file defines, or why that is not known.
-    pub chosen: &'s dyn Fn(&str, &str) -> Result<Vec<u64>, String>,
+    pub chosen: &'s CopiesInFile<'s>,
     /// Why no symbol has an address here, if so.
     pub no_symbols: Option<&'s str>,
     /// Where nothing is that a pointer could lead to, although it can be read: first address and one behind the last.

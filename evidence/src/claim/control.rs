@@ -246,10 +246,14 @@ impl<'a> Court<'a> {
                 let other = gathered.bindings();
                 all_at_once(&leaves, &hints, other, &mut |_, bindings| flipped(bindings)).is_some()
             };
-            !alone && !(leaves.len() > 1 && together())
+            let turned = alone || (leaves.len() > 1 && together());
+            !turned
         })
     }
 }
+
+/// A question about changed leaves and what the expression reads then.
+type Test<'t, 'g> = dyn FnMut(&[(&Leaf<'g>, &Value)], &Bindings<'g>) -> bool + 't;
 
 /// Changes all leaves at once, in as many ways as the one with the most mutants has, until `test` is content. The change
 /// that it was content with.
@@ -257,7 +261,7 @@ fn all_at_once<'l, 'g>(
     leaves: &'l [Leaf<'g>],
     hints: &Hints<'_>,
     mut bindings: Bindings<'g>,
-    test: &mut dyn FnMut(&[(&Leaf<'g>, &Value)], &Bindings<'g>) -> bool,
+    test: &mut Test<'_, 'g>,
 ) -> Option<Vec<(&'l Leaf<'g>, Value)>> {
     let lists = leaves.iter().map(|leaf| {
         let list: Vec<Value> = mutants(leaf.keys[0], leaf.value, hints).collect();

@@ -49,8 +49,9 @@ impl Relation {
         };
         whole.match_indices(text).any(|(at, _)| {
             let (before, behind) = (&whole[..at], &whole[at + text.len()..]);
-            !(left && inner(before.chars().next_back(), text.chars().next()))
-                && !(right && inner(behind.chars().next(), text.chars().next_back()))
+            let begins_inside = left && inner(before.chars().next_back(), text.chars().next());
+            let ends_inside = right && inner(behind.chars().next(), text.chars().next_back());
+            !begins_inside && !ends_inside
         })
     }
 }

@@ -36,11 +36,11 @@ pub fn correct_manifest(book: &Book) {
         .map(|(name, bytes)| (name.clone(), sealed::digest(bytes)))
         .collect();
     for (name, bytes) in &files {
-        if name.starts_with(sealed::EVIDENCE) {
-            if let Ok(evidence) = qed_evidence::reader::read(bytes) {
-                let parts = sealed::parts(&evidence);
-                manifest.parts.insert(evidence.machine.name.clone(), parts);
-            }
+        if name.starts_with(sealed::EVIDENCE)
+            && let Ok(evidence) = qed_evidence::reader::read(bytes)
+        {
+            let parts = sealed::parts(&evidence);
+            manifest.parts.insert(evidence.machine.name.clone(), parts);
         }
     }
     let text = sealed::json(&manifest).unwrap();

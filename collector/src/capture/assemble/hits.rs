@@ -102,7 +102,7 @@ fn window(seen: &Seen<'_>) -> Option<Window> {
     let first = marks(enter).next()?;
     let calls = seen.asked.workload.threads.max(1) as usize;
     let open = seen.killed || seen.asked.until_exit;
-    let last = marks(exit).last().filter(|_| !open);
+    let last = marks(exit).next_back().filter(|_| !open);
     let all_out = marks(exit).count() == calls;
     Some(Window {
         first,
