@@ -22,6 +22,8 @@ enum Command {
     Capture(command::capture::Args),
     /// Say what would be probed and read, with types, and what would be refused and why; runs nothing
     Plan(command::capture::Args),
+    /// List the kernels that guests can boot, download them, or remove them from the cache
+    Kernels(command::kernels::Args),
     /// Say what this machine can capture, by which back-end, and what would have to change
     Doctor,
 }
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Capture(args) => command::capture::run(&args),
         Command::Plan(args) => command::plan::run(&args),
+        Command::Kernels(args) => command::kernels::run(&args),
         Command::Doctor => command::doctor::run(),
     };
     match result {
