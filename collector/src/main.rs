@@ -7,7 +7,7 @@ use qed_collector::{command, guest, job, workload};
 
 /// Run a workload under eBPF probes, on this machine or in a guest kernel, and write what was seen as evidence
 #[derive(Parser)]
-#[command(name = "qed-collector", version, max_term_width = 100, after_help = STATUS)]
+#[command(name = "qed-collector", version, long_version = qed_collector::probes::VERSION, max_term_width = 100, after_help = STATUS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
