@@ -484,7 +484,6 @@ const FIXED_SECTION_LEAVES: &[&str] = &[
     "kernel.version",
     "kernel.package",
     "kernel.build_id",
-    "kernel.image_digest",
     "kernel.btf_digest",
     "kernel.lockdown",
     "kernel.lsm",

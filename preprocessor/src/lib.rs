@@ -20,8 +20,6 @@ pub mod files;
 pub mod fill;
 pub mod footnotes;
 pub mod format;
-pub mod fresh;
-pub mod freshness;
 pub mod history;
 pub mod html;
 pub mod judging;
@@ -32,7 +30,6 @@ pub mod lint;
 pub mod load;
 pub mod page;
 pub mod parallel;
-pub mod present;
 pub mod protocol;
 #[cfg(feature = "commands")]
 pub mod publish;

@@ -13,7 +13,6 @@ use super::assemble::commands::{Keep, command};
 use super::assemble::{Context, assemble};
 use super::names::KernelNames;
 use super::private::clean;
-use super::programs::Programs;
 use super::raw::{RawCapture, RawCommand};
 use super::readings::{Read, readings};
 use crate::kaslr::compare::StaticTable;
@@ -42,10 +41,6 @@ pub struct Static {
     pub console: Option<String>,
     /// The distribution's package and version.
     pub package: Option<String>,
-    /// SHA-256 of the image that was booted, hex.
-    pub image_digest: Option<String>,
-    /// The files of what was run.
-    pub programs: Programs,
 }
 
 /// Makes evidence of a raw capture. Reads the files that `fixed` names, and nothing of the running machine.
@@ -179,8 +174,6 @@ pub fn finish(
             investigation,
             machine,
             package: fixed.package.clone(),
-            image_digest: fixed.image_digest.clone(),
-            files: &fixed.programs.workloads,
             names: &names,
             debuginfo,
             kaslr: &report,
@@ -232,10 +225,6 @@ pub fn finish(
         &on_builder.wait(),
         &Keep::new(&evidence, &private),
     );
-    for (name, command) in &mut evidence.commands {
-        let files = fixed.programs.commands.get(name);
-        command.files = files.cloned().unwrap_or_default();
-    }
     clean(&mut evidence, &private);
     // The cache only saves time: a full disk must not lose the capture.
     let _ = names.save();

@@ -4,7 +4,6 @@ mod boots;
 pub mod capture;
 pub mod doctor;
 mod instances;
-pub mod kernels;
 pub mod plan;
 pub mod target;
 mod warnings;

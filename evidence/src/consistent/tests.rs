@@ -13,8 +13,7 @@ fn document() -> Json {
         "text": {"kind": "address", "value": "0xffffffff81200000"}, "physical": {"unavailable": "not readable"}
     }]);
     document["kaslr"]["sources"] = json!({
-        "kallsyms": {"kind": "offset", "value": 287_309_824}, "console": {"unavailable": "not watched"},
-        "vmcoreinfo": {"kind": "offset", "value": 287_309_824}
+        "kallsyms": {"kind": "offset", "value": 287_309_824}, "console": {"unavailable": "not watched"}
     });
     document["commands"] = json!({"place": {
         "by": "machine", "argv": ["grep", "-w", "_text", "/proc/kallsyms"], "exit": {"kind": "int", "value": 0},
@@ -82,13 +81,13 @@ fn contradictions() {
             "/kaslr/sources/kallsyms",
             "/kaslr/sources/kallsyms/value".into(),
             json!(287_309_825),
-            "the slide is 287309824, and this source says 287309825",
+            "agree on a slide of 287309824",
         ),
         (
             "/kaslr/sources/kallsyms",
             "/kaslr/slide/value".into(),
             json!(287_309_823),
-            "this source says 287309824",
+            "this one says 287309824",
         ),
         (
             "/kaslr/symbols/_text/slide",
@@ -136,7 +135,7 @@ fn contradictions() {
             fd_install,
             format!("{fd_install}/return_time_ns"),
             json!(59),
-            "an earlier time than the one before it",
+            "at an earlier time",
         ),
         (
             "/experiments/create/probes/twice/hits/0",

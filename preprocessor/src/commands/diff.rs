@@ -193,7 +193,6 @@ fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> 
         origin: Origin::Captured,
         file: Default::default(),
         stale: Vec::new(),
-        not_compared: Vec::new(),
         age_s: None,
         sum: None,
     };
