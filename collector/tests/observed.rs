@@ -236,7 +236,13 @@ fn what_was_not_seen_proves_nothing() {
             "was not watched",
         );
         seen.is("never(followed.do_mkdirat)", Verdict::Fail, "");
-        seen.is("fired(followed.do_mkdirat) == 1", Verdict::Pass, "");
+        // Without debug information it is not known where it is inlined: at least once is what was seen.
+        seen.is("fired(followed.do_mkdirat) >= 1", Verdict::Pass, "");
+        seen.is(
+            "fired(followed.do_mkdirat) == 1",
+            Verdict::Unverified,
+            "is inlined",
+        );
         let followed = experiments["followed"].quality.descendants;
         let Some(Descendants {
             started,
@@ -269,7 +275,7 @@ fn what_was_not_seen_proves_nothing() {
             "{name}"
         );
         assert_eq!(experiments["gate"].quality.compat_calls, Some(1), "{name}");
-        seen.is("fired(gate.do_exit) == 1", Verdict::Pass, "");
+        seen.is("fired(gate.do_exit) >= 1", Verdict::Pass, "");
 
         seen.is("fired(busy.tick) > 0", Verdict::Unverified, "interrupt");
         for hit in &experiments["busy"].probes["tick"].hits {
@@ -284,6 +290,8 @@ fn what_was_not_seen_proves_nothing() {
         }
 
         // The line that it reports by is written from elsewhere.
-        seen.is("fired(written.__x64_sys_write) == 1", Verdict::Pass, "");
+        seen.is("fired(written.__x64_sys_write) >= 1", Verdict::Pass, "");
+        let writes = &experiments["written"].probes["__x64_sys_write"].hits;
+        assert_eq!(writes.len(), 1, "{name}");
     }
 }
