@@ -7,7 +7,7 @@ use qed_collector::{command, guest, job, workload};
 
 /// Run a workload under eBPF probes, on this machine or in a guest kernel, and write what was seen as evidence
 #[derive(Parser)]
-#[command(name = "qed-collector", version, max_term_width = 100, after_help = STATUS)]
+#[command(name = "qed-collector", version, long_version = qed_collector::probes::VERSION, max_term_width = 100, after_help = STATUS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -22,6 +22,8 @@ enum Command {
     Capture(command::capture::Args),
     /// Say what would be probed and read, with types, and what would be refused and why; runs nothing
     Plan(command::capture::Args),
+    /// List the kernels that guests can boot, download them, or remove them from the cache
+    Kernels(command::kernels::Args),
     /// Say what this machine can capture, by which back-end, and what would have to change
     Doctor,
 }
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Capture(args) => command::capture::run(&args),
         Command::Plan(args) => command::plan::run(&args),
+        Command::Kernels(args) => command::kernels::run(&args),
         Command::Doctor => command::doctor::run(),
     };
     match result {

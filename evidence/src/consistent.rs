@@ -4,16 +4,27 @@
 //! mistake, breaks one of them sooner or later; then nothing of the document is believed. (Names beside numbers are the
 //! affair of [`names`](crate::names).)
 
-use std::collections::BTreeMap;
+mod events;
+mod ledger;
+mod outcome;
+mod planned;
+mod stacks;
 
-use crate::document::{Evidence, Experiment, Hit, Kaslr, Ledger, MachineKind, Probe, Target};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::document::{
+    DISABLED, Evidence, Experiment, Kaslr, MachineKind, Probe, RANDOMIZED, Target,
+};
 use crate::investigation::stands_in;
 use crate::machine::check_name;
 use crate::reader::escape;
-use crate::value::{Address, Datum, Value};
+use crate::redact::withheld;
+use crate::value::{Datum, Value};
 
-/// A JSON pointer and what is wrong there.
-type Finding = (String, String);
+pub use planned::against;
+
+/// A JSON pointer (RFC 6901) and what is wrong there.
+pub type Finding = (String, String);
 
 /// The first contradiction.
 pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
@@ -21,19 +32,42 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
         .or_else(|| kaslr(&evidence.kaslr))
         .or_else(|| boots(evidence))
         .or_else(|| commands(evidence))
+        .or_else(|| functions(evidence))
         .or_else(|| instances(evidence))
         .or_else(|| {
             evidence.experiments.iter().find_map(|(name, experiment)| {
                 let at = format!("/experiments/{}", escape(name));
-                outcome(&at, experiment)
-                    .or_else(|| watch(&at, experiment))
-                    .or_else(|| events(&at, experiment))
-                    .or_else(|| {
-                        let ledger = experiment.objects.as_ref()?;
-                        objects(&at, experiment, ledger)
-                    })
+                let ended = outcome::outcome(&at, experiment);
+                ended.or_else(|| watch(&at, experiment)).or_else(|| {
+                    let events = match events::events(&at, experiment) {
+                        Ok(events) => events,
+                        Err(found) => return Some(found),
+                    };
+                    let objects = experiment.objects.as_ref();
+                    objects
+                        .and_then(|objects| ledger::ledger(&at, experiment, objects))
+                        .or_else(|| stacks::stacks(&at, experiment, events))
+                        .or_else(|| processors(&at, evidence, experiment))
+                })
             })
         })
+}
+
+/// A guest's processors are numbered from 0 on, without gaps; of a host, some may be off.
+fn processors(at: &str, evidence: &Evidence, experiment: &Experiment) -> Option<Finding> {
+    let cpus = evidence.machine.cpus;
+    if evidence.machine.kind == MachineKind::Host {
+        return None;
+    }
+    experiment.probes.iter().find_map(|(name, probe)| {
+        let index = probe.hits.iter().position(|hit| hit.cpu >= cpus)?;
+        let reason = format!(
+            "processor {} is none of the machine's {cpus}",
+            probe.hits[index].cpu
+        );
+        let at = format!("{at}/probes/{}/hits/{index}/cpu", escape(name));
+        Some((at, reason))
+    })
 }
 
 /// What decides whether addresses may be published: that must not hang on one word.
@@ -74,39 +108,94 @@ fn address(datum: &Datum) -> Option<i128> {
     }
 }
 
-/// Sources that agree say the same, and a symbol's slide is the distance of its addresses.
+/// There is a slide only if all sources say the same, a symbol's slide is the distance of its addresses, and what the
+/// slide is decides whether the kernel was moved.
 fn kaslr(kaslr: &Kaslr) -> Option<Finding> {
     let slide = number(&kaslr.slide);
-    if let (Some(slide), Some(Value::Bool { value: true })) = (slide, kaslr.agree.value()) {
-        for (name, source) in &kaslr.sources {
-            if number(source).is_some_and(|other| other != slide) {
-                let reason = format!(
-                    "the sources agree on a slide of {slide}, and this one says {}",
-                    number(source).unwrap_or_default()
-                );
-                return Some((format!("/kaslr/sources/{}", escape(name)), reason));
-            }
+    let sources = || {
+        kaslr
+            .sources
+            .iter()
+            .filter_map(|(name, source)| Some((name, number(source)?)))
+    };
+    if let Some(slide) = slide {
+        if let Some((name, other)) = sources().find(|(_, other)| *other != slide) {
+            let reason = format!("the slide is {slide}, and this source says {other}");
+            return Some((format!("/kaslr/sources/{}", escape(name)), reason));
+        }
+        let agree = matches!(kaslr.agree.value(), Some(Value::Bool { value: true }));
+        if agree && sources().count() < 2 {
+            let reason = "fewer than two sources say what the slide is: they cannot agree";
+            return Some(("/kaslr/agree".into(), reason.into()));
+        }
+        let grain = number(&kaslr.physical_align).filter(|grain| *grain > 0);
+        if let Some(grain) = grain.filter(|grain| slide % grain != 0) {
+            let reason =
+                format!("{slide} is no multiple of {grain}, by which this kernel is aligned");
+            return Some(("/kaslr/slide".into(), reason));
+        }
+        let status = kaslr.status.value().map(ToString::to_string);
+        let expected = if slide == 0 { DISABLED } else { RANDOMIZED };
+        if let Some(status) = status.filter(|status| status != expected) {
+            let reason = format!("a kernel with a slide of {slide} is not {status}");
+            return Some(("/kaslr/status".into(), reason));
         }
     }
+    if let (Some(checked), Some(differing)) = (number(&kaslr.checked), number(&kaslr.differing))
+        && !(0..=checked).contains(&differing)
+    {
+        let reason = format!("{differing} of {checked} symbols cannot differ");
+        return Some(("/kaslr/differing".into(), reason));
+    }
     kaslr.symbols.iter().find_map(|(name, places)| {
-        let distance = address(&places.live)? - address(&places.static_address)?;
         let said = number(&places.slide)?;
-        (distance != said).then(|| {
-            let reason = format!("its addresses are {distance} bytes apart, not {said}");
-            (format!("/kaslr/symbols/{}/slide", escape(name)), reason)
+        let at = format!("/kaslr/symbols/{}/slide", escape(name));
+        if let Some((live, fixed)) = address(&places.live).zip(address(&places.static_address))
+            && live - fixed != said
+        {
+            let distance = live - fixed;
+            return Some((
+                at,
+                format!("its addresses are {distance} bytes apart, not {said}"),
+            ));
+        }
+        // A symbol outside of the image (of a processor's own data) is not moved.
+        (slide.is_some_and(|slide| said != slide) && said != 0).then(|| {
+            let slide = slide.unwrap_or_default();
+            (
+                at,
+                format!("the image was moved by {slide} bytes, and not by {said}"),
+            )
         })
     })
 }
 
-/// Each boot's `_text` is where its slide puts it.
+/// Each boot is one of its own, and its `_text` is where its slide puts it.
 fn boots(evidence: &Evidence) -> Option<Finding> {
-    let text = address(&evidence.kaslr.symbols.get("_text")?.static_address)?;
+    let mut ids = BTreeSet::from([evidence.machine.boot_id.as_str()]);
+    let again = evidence.boots.iter().position(|boot| {
+        let known = !boot.boot_id.is_empty() && withheld(&boot.boot_id).is_none();
+        known && !ids.insert(boot.boot_id.as_str())
+    });
+    if let Some(index) = again {
+        let reason = "this boot is in the document already".into();
+        return Some((format!("/boots/{index}/boot_id"), reason));
+    }
+    let grain = number(&evidence.kaslr.physical_align).filter(|grain| *grain > 0);
+    let text = evidence.kaslr.symbols.get("_text");
+    let text = text.and_then(|places| address(&places.static_address));
     evidence.boots.iter().enumerate().find_map(|(index, boot)| {
-        let (live, slide) = (address(&boot.text)?, number(&boot.slide)?);
-        (live - text != slide).then(|| {
+        let slide = number(&boot.slide)?;
+        let at = format!("/boots/{index}/slide");
+        if let Some((live, text)) = address(&boot.text).zip(text)
+            && live - text != slide
+        {
             let reason = format!("its `_text` is {} bytes off, not {slide}", live - text);
-            (format!("/boots/{index}/slide"), reason)
-        })
+            return Some((at, reason));
+        }
+        let grain = grain.filter(|grain| slide % grain != 0)?;
+        let reason = format!("{slide} is no multiple of {grain}, by which this kernel is aligned");
+        Some((at, reason))
     })
 }
 
@@ -117,6 +206,54 @@ fn instances(evidence: &Evidence) -> Option<Finding> {
     })
 }
 
+/// One function has one address, one place in the source and one list of parameters, in all experiments.
+fn functions(evidence: &Evidence) -> Option<Finding> {
+    let mut known: BTreeMap<(&str, i128, Option<u64>), (&Probe, String)> = BTreeMap::new();
+    for (experiment, found) in &evidence.experiments {
+        for (name, probe) in &found.probes {
+            let Target::Function(function) = &probe.target else {
+                continue;
+            };
+            // Functions of one name are told apart by where they are.
+            let Some(place) = probe.address.as_ref().and_then(address) else {
+                continue;
+            };
+            let at = || {
+                let (experiment, name) = (escape(experiment), escape(name));
+                format!("/experiments/{experiment}/probes/{name}")
+            };
+            // Inside of a function, its parameters are no longer where they were.
+            let inside = probe.instruction.as_ref().map(|one| one.offset);
+            let key = (function.as_str(), place, inside);
+            let Some((first, other)) = known.get(&key) else {
+                known.insert(key, (probe, at()));
+                continue;
+            };
+            // What is not watched is not told.
+            let both = |told: fn(&Probe) -> bool| told(first) && told(probe);
+            let differs = [
+                (
+                    both(|one| !one.parameters.is_empty()) && first.parameters != probe.parameters,
+                    "parameters",
+                ),
+                (
+                    both(|one| one.returns.is_some()) && first.returns != probe.returns,
+                    "returns",
+                ),
+                (
+                    both(|one| one.definition.is_some()) && first.definition != probe.definition,
+                    "definition",
+                ),
+            ];
+            if let Some((_, leaf)) = differs.into_iter().find(|(differs, _)| *differs) {
+                let reason = format!("the same function is told otherwise at `{other}`");
+                return Some((format!("{}/{leaf}", at()), reason));
+            }
+        }
+    }
+    None
+}
+
 /// What a command is said to have told stands in its output, and only one that succeeded tells anything.
 fn commands(evidence: &Evidence) -> Option<Finding> {
     evidence.commands.iter().find_map(|(name, command)| {
@@ -125,6 +262,11 @@ fn commands(evidence: &Evidence) -> Option<Finding> {
             Some(Value::Text { value }) => Some(value),
             _ => None,
         };
+        if output.is_some() && number(&command.exit).is_none() {
+            let reason =
+                "the command did not end by itself, and then nothing of what it printed is kept";
+            return Some((format!("{at}/output"), reason.into()));
+        }
         command.values.iter().find_map(|(name, datum)| {
             let value = datum.value()?;
             let reason = match number(&command.exit) {
@@ -137,21 +279,6 @@ fn commands(evidence: &Evidence) -> Option<Finding> {
             };
             Some((format!("{at}/values/{}", escape(name)), reason.to_owned()))
         })
-    })
-}
-
-/// User space sees the error that the kernel returned, or none.
-fn outcome(at: &str, experiment: &Experiment) -> Option<Finding> {
-    let outcome = &experiment.outcome;
-    let (returned, errno) = (outcome.returned.value()?, outcome.errno.value()?);
-    let seen = errno.as_integer()?;
-    let expected = match returned {
-        Value::Errno { value, .. } => -i128::from(*value),
-        _ => 0,
-    };
-    (seen != expected).then(|| {
-        let reason = format!("the call returned `{returned}`, so its error number is {expected}");
-        (format!("{at}/outcome/errno"), reason)
     })
 }
 
@@ -173,142 +300,6 @@ fn watch(at: &str, experiment: &Experiment) -> Option<Finding> {
             (format!("{at}/probes/{}/skipped", escape(name)), reason)
         })
     })
-}
-
-/// Every event has one place in the order of its experiment, and a call is entered before it returns.
-fn events(at: &str, experiment: &Experiment) -> Option<Finding> {
-    let mut taken: BTreeMap<u64, Source<'_>> = BTreeMap::new();
-    for (name, probe) in &experiment.probes {
-        let at = format!("{at}/probes/{}", escape(name));
-        if probe.backend.is_some() && probe.attach_errno.as_ref().and_then(number).unwrap_or(0) != 0
-        {
-            let reason = "the probe is attached, and the kernel refused it".into();
-            return Some((format!("{at}/attach_errno"), reason));
-        }
-        let mut last = 0;
-        for (index, hit) in probe.hits.iter().enumerate() {
-            let found = one_hit(hit, probe, experiment.quality.events, last, &mut taken);
-            if let Some(reason) = found {
-                return Some((format!("{at}/hits/{index}"), reason));
-            }
-            last = hit.order.or(hit.return_order).unwrap_or(last);
-        }
-    }
-    None
-}
-
-/// Where an event came from.
-#[derive(PartialEq, Eq)]
-struct Source<'a> {
-    target: &'a Target,
-    copy: Option<Address>,
-}
-
-impl Source<'_> {
-    /// Whether one event can have come from both: two names of one address are one place.
-    fn is(&self, other: &Source<'_>) -> bool {
-        self.target == other.target || self.copy.is_some() && self.copy == other.copy
-    }
-}
-
-fn one_hit<'a>(
-    hit: &Hit,
-    probe: &'a Probe,
-    events: u64,
-    last: u64,
-    taken: &mut BTreeMap<u64, Source<'a>>,
-) -> Option<String> {
-    let first = hit.order.or(hit.return_order);
-    if first.is_none() {
-        return Some("neither the entry nor the return has an order".into());
-    }
-    for order in [hit.order, hit.return_order].into_iter().flatten() {
-        if order == 0 || order > events {
-            return Some(format!(
-                "event {order} is none of the experiment's {events}"
-            ));
-        }
-        // Probes with different conditions on the same place see the same event.
-        let source = || Source {
-            target: &probe.target,
-            copy: hit.copy(probe),
-        };
-        if let Some(other) = taken.insert(order, source())
-            && !other.is(&source())
-        {
-            return Some(format!("event {order} is that of another hit already"));
-        }
-    }
-    if let Some(reason) = calling(hit, probe) {
-        return Some(reason);
-    }
-    if first <= Some(last) {
-        return Some("the hits of a probe stand in the order of its events".into());
-    }
-    if let (Some(entered), Some(returned)) = (hit.order, hit.return_order)
-        && returned <= entered
-    {
-        return Some("the call returns before it is entered".into());
-    }
-    if let (Some(entered), Some(returned)) = (hit.time_ns, hit.return_time_ns)
-        && returned < entered
-    {
-        return Some("the call returns at an earlier time than it is entered".into());
-    }
-    None
-}
-
-/// Who called stands before the place that the call returns to, and a hit is of a copy that was watched.
-fn calling(hit: &Hit, probe: &Probe) -> Option<String> {
-    if let (Some(caller), Some(returns_to)) = (&hit.caller, &hit.returns_to)
-        && caller.value().is_some()
-        && caller != returns_to
-    {
-        return Some("the caller is not where the call returns to".into());
-    }
-    let copy = hit.instance.as_ref()?.value()?;
-    let watched = match copy {
-        Value::Symbol { address, .. } => probe.watched.contains(address),
-        _ => false,
-    };
-    (!watched).then(|| "the copy that was hit is none of those that were watched".into())
-}
-
-/// What the ledger says, a probe saw.
-fn objects(at: &str, experiment: &Experiment, ledger: &Ledger) -> Option<Finding> {
-    let saw = |probe: &str, order: u64| {
-        experiment.probes.get(probe).is_some_and(|probe| {
-            // The object of a function may be what it returns.
-            let saw = |hit: &Hit| hit.order == Some(order) || hit.return_order == Some(order);
-            probe.backend.is_some() && probe.hits.iter().any(saw)
-        })
-    };
-    ledger
-        .allocations
-        .iter()
-        .enumerate()
-        .find_map(|(index, allocation)| {
-            let at = format!("{at}/objects/allocations/{index}");
-            if !saw(&allocation.probe, allocation.order) {
-                let reason = format!(
-                    "`{}` has no event {} in the order of events, which would be this allocation",
-                    allocation.probe, allocation.order
-                );
-                return Some((at, reason));
-            }
-            let freed = allocation.freed.as_ref()?;
-            if freed.order <= allocation.order || freed.time_ns < allocation.time_ns {
-                let reason = "the object is freed before it is allocated".into();
-                return Some((format!("{at}/freed"), reason));
-            }
-            (!saw(&freed.probe, freed.order)).then(|| {
-                let reason = format!(
-                    "`{}` has no hit {} in the order of events, which would be this free",
-                    freed.probe, freed.order
-                );
-                (format!("{at}/freed"), reason)
-            })
-        })
 }
 
 #[cfg(test)]

@@ -145,6 +145,9 @@ pub struct Kernel {
     pub package: Option<String>,
     /// GNU build id, hex.
     pub build_id: Datum,
+    /// SHA-256 of the image that a guest booted, hex; `None`: not known, or a host's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_digest: Option<String>,
     /// SHA-256 of the BTF that types and offsets came from, hex.
     pub btf_digest: String,
     /// Configuration options that matter here: `y`, `m`, a value, or `n` for one that is listed as not set. One that the
@@ -233,6 +236,9 @@ pub struct Command {
     pub by: Reader,
     /// The program and its arguments, as they were run. Files of the building machine are in the folder that it ran in.
     pub argv: Vec<String>,
+    /// The files of the program, in order of role and name. Empty: not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ProgramFile>,
     /// Its exit status, or why there is none: it could not be started, or did not end in time.
     pub exit: Datum,
     /// What it printed on standard output, or why that is not kept.
@@ -251,6 +257,51 @@ impl Command {
     pub fn line(&self) -> String {
         let words: Vec<String> = self.argv.iter().map(|word| shell_word(word)).collect();
         words.join(" ")
+    }
+}
+
+/// A file of a program that was run: what it was, without the folder that it was in.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramFile {
+    /// What it is to the program.
+    pub role: FileRole,
+    /// Its name, without its folder.
+    pub name: String,
+    /// SHA-256 of its bytes, hex.
+    pub sha256: String,
+}
+
+/// What a file is to a program.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum FileRole {
+    /// The program itself.
+    Program,
+    /// The program itself, where an interpreter runs it.
+    Script,
+    /// The program of a script's first line.
+    Interpreter,
+    /// A library that the loader loads for it.
+    Library,
+    /// A file among its arguments.
+    Argument,
+}
+
+impl FileRole {
+    /// In words.
+    pub fn word(self) -> &'static str {
+        match self {
+            FileRole::Program => "program",
+            FileRole::Script => "script",
+            FileRole::Interpreter => "interpreter",
+            FileRole::Library => "library",
+            FileRole::Argument => "argument",
+        }
     }
 }
 
@@ -299,6 +350,9 @@ pub struct Boot {
 pub struct Experiment {
     /// What was run, as a C-like call or a command line.
     pub workload: String,
+    /// The files of a workload that is a program, in order of role and name. Empty: a call, or not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ProgramFile>,
     /// Why it was not run, or not to its end: then none of its values means anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,

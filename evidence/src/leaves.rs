@@ -254,6 +254,9 @@ impl<'a> List<'a> {
             self.text(&["kernel.package"], package, Drift::PerKernel);
         }
         self.lend(&["kernel.build_id"], &kernel.build_id, Drift::PerKernel);
+        if let Some(digest) = &kernel.image_digest {
+            self.text(&["kernel.image_digest"], digest, Drift::PerKernel);
+        }
         self.text(&["kernel.btf_digest"], &kernel.btf_digest, Drift::PerKernel);
         for (name, datum) in &kernel.config {
             self.lend(&["kernel.config", name], datum, Drift::PerKernel);

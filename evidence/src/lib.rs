@@ -6,7 +6,7 @@
 pub mod boots;
 pub mod build_id;
 pub mod claim;
-mod consistent;
+pub mod consistent;
 pub mod constants;
 pub mod diagnostic;
 pub mod document;

@@ -160,10 +160,7 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
         let pointer = format!("/names/symbols/{index}");
         return Some(ReadError::Contradiction { pointer, reason });
     }
-    if let Some((pointer, reason)) = crate::consistent::contradiction(evidence) {
-        return Some(ReadError::Contradiction { pointer, reason });
-    }
-    walk(evidence, &mut |at, found| {
+    let misnamed = walk(evidence, &mut |at, found| {
         let reason = match found {
             Found::Datum(Datum::Value(value)) => evidence.names.check(value),
             Found::Datum(Datum::Unavailable(_)) => return None,
@@ -175,9 +172,10 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
             }
         }
         .err()?;
-        let pointer = at.text();
-        Some(ReadError::Contradiction { pointer, reason })
-    })
+        Some((at.text(), reason))
+    });
+    let (pointer, reason) = misnamed.or_else(|| crate::consistent::contradiction(evidence))?;
+    Some(ReadError::Contradiction { pointer, reason })
 }
 
 /// Writes one document, with one leaf per line, so that two of them can be compared with common tools.

@@ -484,6 +484,7 @@ const FIXED_SECTION_LEAVES: &[&str] = &[
     "kernel.version",
     "kernel.package",
     "kernel.build_id",
+    "kernel.image_digest",
     "kernel.btf_digest",
     "kernel.lockdown",
     "kernel.lsm",

@@ -1,11 +1,16 @@
-//! Staleness: whether evidence still speaks of the machine, the kernel and the question at hand.
+//! Staleness: whether evidence still speaks of the machine, the kernel, the programs and the question at hand.
 
+mod programs;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::document::{Evidence, MachineKind};
+use crate::document::{Evidence, FileRole, MachineKind, ProgramFile};
+
+pub use programs::Runs;
 
 /// How things are now. What is not known is not compared.
 #[derive(Clone, Debug)]
@@ -20,12 +25,36 @@ pub struct Now {
     pub investigation_digest: Option<String>,
     /// Version of the collector.
     pub collector: Option<String>,
-    /// SHA-256 of the collector's eBPF object, hex.
-    pub object_digest: Option<String>,
+    /// SHA-256 of the collector's eBPF object, hex; or why it is not known.
+    pub object_digest: Result<String, String>,
+    /// SHA-256 of the image that the guest would boot, hex; or why it is not known. `None`: it is not named by a file.
+    pub image_digest: Option<Result<String, String>>,
+    /// The files of what is run, as they are here.
+    pub programs: BTreeMap<Runs, ProgramNow>,
     /// The time.
     pub time: Timestamp,
     /// How old evidence may be.
     pub max_age: Option<Duration>,
+}
+
+/// The files of one command or workload, as they are here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProgramNow {
+    /// All of them.
+    Here(Vec<ProgramFile>),
+    /// Those of the author; why the rest, which belongs to the system, is not the one that it was captured with.
+    Own(Vec<ProgramFile>, String),
+    /// Why they cannot be had.
+    Unknown(String),
+}
+
+/// What evidence could be compared with, and came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// All ways in which it is stale; none if it is fresh as far as it was compared.
+    pub stale: Vec<StaleReason>,
+    /// What could not be compared, and why: phrases.
+    pub not_compared: Vec<String>,
 }
 
 /// One way in which evidence is stale.
@@ -59,6 +88,34 @@ pub enum StaleReason {
         /// The same now.
         now: String,
     },
+    /// The guest would boot another kernel image.
+    #[error("another kernel image stands behind the guest now")]
+    Image {
+        /// SHA-256 of the image that was booted, hex.
+        was: String,
+        /// The same now.
+        now: String,
+    },
+    /// A file of what was run is another one now.
+    #[error("the {} `{file}` of {of} was changed since the capture", role.word())]
+    Program {
+        /// What ran it.
+        of: Runs,
+        /// What the file is to the program.
+        role: FileRole,
+        /// Its name.
+        file: String,
+    },
+    /// A file is none of the program any more, or a new one is.
+    #[error("{of} consists of other files now ({} `{file}`)", role.word())]
+    Files {
+        /// What ran it.
+        of: Runs,
+        /// What the file is to the program.
+        role: FileRole,
+        /// Its name.
+        file: String,
+    },
     /// Older than allowed.
     #[error("it is {} old, more than {}", words(*age_s), words(*max_s))]
     Age {
@@ -87,12 +144,21 @@ fn words(seconds: u64) -> String {
     }
 }
 
+/// What the collector's part is called among what could not be compared.
+const COLLECTOR: &str = "the collector's eBPF object";
+
+/// Whether something that could not be compared is the collector alone, which a reader does not have.
+pub fn is_of_collector(not_compared: &str) -> bool {
+    not_compared.starts_with(COLLECTOR)
+}
+
 /// How far clocks of two machines may be apart before a time in the future is called that, in seconds.
 const CLOCK_SKEW_S: i64 = 300;
 
-/// All ways in which `evidence` is stale; none if it is fresh.
-pub fn stale(evidence: &Evidence, now: &Now) -> Vec<StaleReason> {
-    let mut reasons = Vec::new();
+/// Compares evidence with how things are now.
+pub fn stale(evidence: &Evidence, now: &Now) -> Comparison {
+    let mut found = Comparison::default();
+    let reasons = &mut found.stale;
     let host = evidence.machine.kind == MachineKind::Host;
     if let Some(boot) = now.boot_id.as_ref().filter(|_| host)
         && *boot != evidence.machine.boot_id
@@ -117,18 +183,40 @@ pub fn stale(evidence: &Evidence, now: &Now) -> Vec<StaleReason> {
         reasons.push(StaleReason::Investigation);
     }
     let collectors = [
-        (&evidence.run.collector, &now.collector),
-        (&evidence.run.object_digest, &now.object_digest),
+        (&evidence.run.collector, now.collector.as_ref()),
+        (&evidence.run.object_digest, now.object_digest.as_ref().ok()),
     ];
     reasons.extend(collectors.into_iter().find_map(|(was, now)| {
-        let now = now.clone()?;
+        let now = now?.clone();
         (*was != now).then(|| StaleReason::Collector {
             was: was.clone(),
             now,
         })
     }));
-    reasons.extend(age(evidence, now));
-    reasons
+    image(evidence, now, &mut found);
+    programs::compare(evidence, now, &mut found);
+    found.stale.extend(age(evidence, now));
+    if let Err(why) = &now.object_digest {
+        found.not_compared.push(format!("{COLLECTOR}: {why}"));
+    }
+    found
+}
+
+/// Another kernel behind the same name.
+fn image(evidence: &Evidence, now: &Now, found: &mut Comparison) {
+    let cannot = |why: &str| format!("the kernel image: {why}");
+    match (&evidence.kernel.image_digest, &now.image_digest) {
+        (_, None) => {}
+        (None, Some(_)) => found
+            .not_compared
+            .push(cannot("the evidence does not say which one was booted")),
+        (_, Some(Err(why))) => found.not_compared.push(cannot(why)),
+        (Some(was), Some(Ok(now))) if was != now => found.stale.push(StaleReason::Image {
+            was: was.clone(),
+            now: now.clone(),
+        }),
+        _ => {}
+    }
 }
 
 fn age(evidence: &Evidence, now: &Now) -> Option<StaleReason> {
@@ -144,6 +232,18 @@ fn age(evidence: &Evidence, now: &Now) -> Option<StaleReason> {
     if age_s < -CLOCK_SKEW_S {
         let problem = format!("is {} s in the future", -age_s);
         return Some(StaleReason::Time { time, problem });
+    }
+    // A boot that was kept from an earlier capture has a time of its own.
+    let ahead = evidence.boots.iter().find_map(|boot| {
+        let booted: Timestamp = boot.time.parse().ok()?;
+        let ahead = booted.as_second() - now.time.as_second();
+        (ahead > CLOCK_SKEW_S).then(|| StaleReason::Time {
+            time: boot.time.clone(),
+            problem: format!("of a boot is {ahead} s in the future"),
+        })
+    });
+    if ahead.is_some() {
+        return ahead;
     }
     let (age_s, max_s) = (u64::try_from(age_s).unwrap_or(0), now.max_age?.as_secs());
     (age_s > max_s).then_some(StaleReason::Age { age_s, max_s })
@@ -164,7 +264,9 @@ mod tests {
             build_id: Some("cc".into()),
             investigation_digest: Some("aa".into()),
             collector: Some("0.1.0".into()),
-            object_digest: Some("bb".into()),
+            object_digest: Ok("bb".into()),
+            image_digest: None,
+            programs: BTreeMap::new(),
             time: "2026-11-23T13:00:00Z".parse().unwrap(),
             max_age: Some(Duration::from_secs(3600)),
         }
@@ -175,7 +277,7 @@ mod tests {
     fn each_reason() {
         let mut host = evidence();
         host.machine.kind = MachineKind::Host;
-        assert_eq!(stale(&host, &now()), []);
+        assert_eq!(stale(&host, &now()), Comparison::default());
         let changes: [(Change, &str); 9] = [
             (|now| now.boot_id = Some("b2".into()), "booted"),
             (|now| now.release = Some("6.1".into()), "another kernel"),
@@ -185,7 +287,7 @@ mod tests {
                 "investigation",
             ),
             (|now| now.collector = Some("0.2.0".into()), "collector"),
-            (|now| now.object_digest = Some("ff".into()), "collector"),
+            (|now| now.object_digest = Ok("ff".into()), "collector"),
             (
                 |now| now.time = "2026-11-23T13:00:01Z".parse().unwrap(),
                 "60 minutes old",
@@ -202,7 +304,7 @@ mod tests {
         for (change, word) in changes {
             let mut now = now();
             change(&mut now);
-            let reasons = stale(&host, &now);
+            let reasons = stale(&host, &now).stale;
             assert_eq!(reasons.len(), 1, "{word}: {reasons:?}");
             assert!(reasons[0].to_string().contains(word), "{reasons:?}");
         }
@@ -213,23 +315,54 @@ mod tests {
     fn guests_and_unknowns() {
         let mut other = now();
         other.boot_id = Some("b2".into());
-        assert_eq!(stale(&evidence(), &other), []);
+        assert_eq!(stale(&evidence(), &other), Comparison::default());
         let unknown = Now {
             boot_id: None,
             release: None,
             build_id: None,
             investigation_digest: None,
             collector: None,
-            object_digest: None,
+            object_digest: Err("there is none".into()),
+            image_digest: None,
+            programs: BTreeMap::new(),
             time: now().time,
             max_age: None,
         };
-        assert_eq!(stale(&evidence(), &unknown), []);
+        let found = stale(&evidence(), &unknown);
+        assert_eq!(found.stale, []);
+        assert_eq!(
+            found.not_compared,
+            ["the collector's eBPF object: there is none"]
+        );
         let mut timeless = evidence();
         timeless.run.time = "yesterday".into();
         assert!(matches!(
-            stale(&timeless, &unknown)[..],
+            stale(&timeless, &unknown).stale[..],
             [StaleReason::Time { .. }]
         ));
+    }
+    /// Check that another image behind the same name is found, and that one which cannot be compared is said, not passed
+    /// over.
+    #[test]
+    fn images() {
+        let mut guest = evidence();
+        let mut now = now();
+        now.image_digest = Some(Ok("ee".into()));
+        let found = stale(&guest, &now);
+        assert!(found.stale.is_empty() && found.not_compared.len() == 1);
+        guest.kernel.image_digest = Some("ee".into());
+        assert_eq!(stale(&guest, &now), Comparison::default());
+        guest.kernel.image_digest = Some("ff".into());
+        assert!(matches!(
+            stale(&guest, &now).stale[..],
+            [StaleReason::Image { .. }]
+        ));
+        now.image_digest = Some(Err("there is no such file".into()));
+        let found = stale(&guest, &now);
+        assert_eq!(found.stale, []);
+        assert_eq!(
+            found.not_compared,
+            ["the kernel image: there is no such file"]
+        );
     }
 }

@@ -270,6 +270,7 @@ mod tests {
             crate::document::Command {
                 by: crate::document::Reader::Machine,
                 argv: vec!["true".into()],
+                files: Vec::new(),
                 exit: Datum::unavailable("e"),
                 output: Datum::unavailable("o"),
                 values: [("v".to_owned(), Datum::unavailable("v"))].into(),

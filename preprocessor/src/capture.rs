@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::config::{Capture, Config, evidence_file};
 use crate::kept::Kept;
 use crate::parallel;
-use crate::store::{Ahead, CAPTURED, Here, Origin, Read, investigation, read, staleness};
+use crate::store::{About, Ahead, CAPTURED, Here, Origin, Read, investigation, read, staleness};
 
 /// Keeps what must not be watched: a change there must not build the book again.
 const STATE: &str = ".qed/state";
@@ -45,7 +45,12 @@ pub fn refresh(root: &Path, config: &Config, here: &Here, kept: &Kept) -> (Vec<D
     let (not_fresh, fresh) = sort(root, config, &investigation, here, kept);
     for machine in not_fresh {
         let file = root.join(CAPTURED).join(evidence_file(machine));
-        let is_fresh = || is_fresh(&read(&file, &Kept::default()), &investigation, config, here);
+        // What was looked up before the capture need not hold after it.
+        let now = here.again();
+        let is_fresh = || {
+            let found = read(&file, &Kept::default());
+            is_fresh(&found, machine, root, &investigation, config, &now)
+        };
         let Some(collector) = collector() else {
             warnings.push(
                 warn(format!(
@@ -120,7 +125,8 @@ fn sort<'c>(
     let all = parallel::map(&config.machines, |_, machine| {
         let file = Path::new(CAPTURED).join(evidence_file(machine));
         let found = read(&root.join(&file), kept);
-        (is_fresh(&found, investigation, config, here), file, found)
+        let fresh = is_fresh(&found, machine, root, investigation, config, here);
+        (fresh, file, found)
     });
     let (mut not_fresh, mut fresh) = (Vec::new(), Ahead::new());
     for (machine, (is_fresh, file, found)) in config.machines.iter().zip(all) {
@@ -133,13 +139,20 @@ fn sort<'c>(
     (not_fresh, fresh)
 }
 
-fn is_fresh(found: &Read, investigation: &Investigation, config: &Config, here: &Here) -> bool {
+fn is_fresh(
+    found: &Read,
+    machine: &str,
+    root: &Path,
+    investigation: &Investigation,
+    config: &Config,
+    here: &Here,
+) -> bool {
     matches!(found, Ok(Some((evidence, _)))
-        if staleness(evidence, Origin::Captured, investigation, config, here).is_empty())
+        if staleness(evidence, Origin::Captured, investigation, &About { root, machine, config, here }).stale.is_empty())
 }
 
 /// The collector: in `PATH`, else beside this program.
-fn collector() -> Option<PathBuf> {
+pub fn collector() -> Option<PathBuf> {
     let beside = std::env::current_exe()
         .ok()
         .and_then(|own| Some(own.parent()?.to_owned()));

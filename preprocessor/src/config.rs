@@ -70,7 +70,7 @@ pub enum OnFail {
 }
 
 /// What a gap does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnMissing {
     /// It is shown to the reader.
@@ -286,6 +286,11 @@ fn name_machines(config: &mut Config, root: &Path) -> Result<(), String> {
 }
 
 impl Config {
+    /// The kernel image of a machine, relative to the book's root, if it is named by one.
+    pub fn image(&self, machine: &str) -> Option<&std::path::Path> {
+        self.images.get(machine).map(PathBuf::as_path)
+    }
+
     /// How the collector is asked for a machine: by its name, and by the image that it boots, if that is the book's.
     pub fn request(&self, machine: &str) -> String {
         match self.images.get(machine) {

@@ -20,6 +20,8 @@ pub mod files;
 pub mod fill;
 pub mod footnotes;
 pub mod format;
+pub mod fresh;
+pub mod freshness;
 pub mod history;
 pub mod html;
 pub mod judging;
@@ -30,6 +32,7 @@ pub mod lint;
 pub mod load;
 pub mod page;
 pub mod parallel;
+pub mod present;
 pub mod protocol;
 #[cfg(feature = "commands")]
 pub mod publish;

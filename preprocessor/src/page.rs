@@ -112,6 +112,12 @@ pub fn notices(facts: &Facts<'_>, machines: &[usize]) -> Vec<String> {
                 loaded.machine
             ));
         }
+        if let Some(what) = loaded.left_open() {
+            notices.push(format!(
+                "Not compared: whether the values of {} are of what would run now is not known everywhere: {what}.",
+                loaded.machine
+            ));
+        }
         if let Some(reasons) = loaded.out_of_date() {
             notices.push(format!(
                 "Out of date: the values of {}, marked {MARK}, were measured on {time}, and {reasons}.",

@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use qed_evidence::Evidence;
-use qed_evidence::build_id::BuildId;
+use qed_evidence::consistent::against;
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::document::MachineKind;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::{RedactError, is_redacted, redact};
-use qed_evidence::stale::{Now, StaleReason, stale};
+use qed_evidence::stale::is_of_collector;
 
 use crate::book::Place;
 use crate::config::{Addresses, Config, evidence_file};
@@ -20,6 +18,8 @@ use crate::judging::{TRAVELLED, Travelled, of_raw};
 use crate::kept::{Kept, Sum};
 use crate::parallel;
 use crate::template::Templates;
+
+pub use crate::fresh::{About, Here, staleness};
 
 /// Where captures put their evidence, relative to the book's root.
 pub const CAPTURED: &str = ".qed/evidence";
@@ -52,8 +52,10 @@ pub struct Loaded {
     pub origin: Origin,
     /// The file, relative to the book's root.
     pub file: PathBuf,
-    /// Why it is out of date, a phrase each. Empty: it is not.
+    /// Why it is out of date, a phrase each. Empty: it is not, as far as it could be compared.
     pub stale: Vec<String>,
+    /// What could not be compared, and why.
+    pub not_compared: Vec<String>,
     /// How old it was when it was read, in seconds; `None` if its time cannot be read.
     pub age_s: Option<i64>,
     /// SHA-256 of the bytes of `file`; `None` if nothing is kept under it.
@@ -91,71 +93,21 @@ impl Store {
     }
 }
 
-/// The machine and the moment at which the book is built.
-#[derive(Clone, Debug)]
-pub struct Here {
-    /// Now.
-    pub time: Timestamp,
-    /// This boot's id.
-    pub boot_id: Option<String>,
-    /// This kernel's release.
-    pub release: Option<String>,
-    /// This kernel's GNU build id.
-    pub build_id: Option<String>,
-}
-
-impl Here {
-    /// This machine, now.
-    pub fn look() -> Self {
-        let line = |path| {
-            let text = std::fs::read_to_string(path).ok()?;
-            Some(text.trim().to_owned())
-        };
-        Here {
-            time: Timestamp::now(),
-            boot_id: line("/proc/sys/kernel/random/boot_id"),
-            release: line("/proc/sys/kernel/osrelease"),
-            build_id: std::fs::read("/sys/kernel/notes")
-                .ok()
-                .and_then(|notes| BuildId::from_notes(&notes).ok())
-                .map(|id| id.to_string()),
-        }
-    }
-}
-
-/// Why evidence is out of date. Only what was captured here, on the host, is of a kernel and a boot that could be
-/// another one now: those of a guest are over, and those of a recorded host are not this machine's.
-pub fn staleness(
-    evidence: &Evidence,
-    origin: Origin,
-    investigation: &Investigation,
-    config: &Config,
-    here: &Here,
-) -> Vec<StaleReason> {
-    // Redacted evidence came from a machine that is not this one.
-    let own = evidence.machine.kind == MachineKind::Host
-        && origin == Origin::Captured
-        && !is_redacted(evidence);
-    let if_own = |known: &Option<String>| known.clone().filter(|_| own);
-    let max_age = config.max_age.as_ref();
-    let now = Now {
-        boot_id: if_own(&here.boot_id),
-        release: if_own(&here.release),
-        build_id: if_own(&here.build_id),
-        investigation_digest: Some(investigation.digest.clone()),
-        collector: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        // Only the collector itself knows what it would load.
-        object_digest: None,
-        time: here.time,
-        max_age: max_age.map(|max| Duration::from_secs(max.seconds.unsigned_abs())),
-    };
-    stale(evidence, &now)
-}
-
 impl Loaded {
     /// Why it is out of date, in words; `None`: it is not.
     pub fn out_of_date(&self) -> Option<String> {
         (!self.stale.is_empty()).then(|| self.stale.join("; "))
+    }
+
+    /// What could not be compared of what ran there, in words; `None`: everything could be.
+    pub fn left_open(&self) -> Option<String> {
+        // Which collector would capture matters to whoever captures.
+        let open = self
+            .not_compared
+            .iter()
+            .filter(|what| !is_of_collector(what));
+        let open: Vec<&str> = open.map(String::as_str).collect();
+        (!open.is_empty()).then(|| open.join("; "))
     }
 }
 
@@ -233,8 +185,20 @@ pub fn load(
                     )));
                 }
                 Ok(Some((evidence, sum))) => {
-                    let stale = staleness(&evidence, origin, &store.investigation, config, here);
-                    let stale = stale.iter().map(ToString::to_string).collect();
+                    let about = About {
+                        root,
+                        machine,
+                        config,
+                        here,
+                    };
+                    let compared = staleness(&evidence, origin, &store.investigation, &about);
+                    if let Some((at, reason)) = against(&store.investigation, &evidence) {
+                        let reason = format!("at `{at}`: {reason}");
+                        problems.push(refused(config, machine, &file, &reason));
+                        found = true;
+                        break;
+                    }
+                    let stale = compared.stale.iter().map(ToString::to_string).collect();
                     let age_s = age(&evidence, here);
                     let redact =
                         |evidence: &Evidence| redacted(evidence, sum.as_ref(), &store.kept);
@@ -253,6 +217,7 @@ pub fn load(
                                     origin,
                                     file,
                                     stale,
+                                    not_compared: compared.not_compared,
                                     age_s,
                                     sum,
                                 }),
@@ -267,18 +232,7 @@ pub fn load(
                         ))),
                     }
                 }
-                Err(reason) => problems.push(
-                    Diagnostic::error_without_place(format!(
-                        "the evidence `{}` was refused: {}",
-                        file.display(),
-                        // What is wrong with raw evidence must not tell what is in it.
-                        match machine.starts_with("guest:") {
-                            true => reason,
-                            false => of_raw(&reason),
-                        }
-                    ))
-                    .help(format!("capture again: {}", capture_line(config, machine))),
-                ),
+                Err(reason) => problems.push(refused(config, machine, &file, &reason)),
             }
             found = true;
             break;
@@ -310,6 +264,18 @@ pub fn load(
 pub fn no_evidence(machine: &str) -> (String, String) {
     let why = format!("there is no evidence of `{machine}` yet");
     (machine.to_owned(), why)
+}
+
+/// The complaint about evidence that is none.
+fn refused(config: &Config, machine: &str, file: &Path, reason: &str) -> Diagnostic {
+    // What is wrong with raw evidence must not tell what is in it.
+    let reason = match machine.starts_with("guest:") {
+        true => reason.to_owned(),
+        false => of_raw(reason),
+    };
+    let file = file.display();
+    Diagnostic::error_without_place(format!("the evidence `{file}` was refused: {reason}"))
+        .help(format!("capture again: {}", capture_line(config, machine)))
 }
 
 /// Reads what was captured on all other machines at once: documents are large.

@@ -55,7 +55,7 @@ fn moved(machine: &str) -> Evidence {
         ),
     ];
     let boot = |slide: u64| Boot {
-        boot_id: "b".into(),
+        boot_id: format!("b{slide:x}"),
         time: "2026-01-02T03:04:05Z".into(),
         slide: offset(slide),
         text: Value::address(STATIC + slide).into(),

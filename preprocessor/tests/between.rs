@@ -30,6 +30,7 @@ fn store() -> (Config, Store) {
             origin: Origin::Captured,
             file: "host.json".into(),
             stale: vec![],
+            not_compared: vec![],
             age_s: Some(0),
             sum: None,
         }],

@@ -191,7 +191,7 @@ fn verified_wherever_it_stands() {
             "[output.html]\nmathjax-support = true",
         );
         for machine in ["guest:test-1", "guest:test-2"] {
-            book.evidence(&evidence(machine, 0, "f.c: 12_3 & {{qed x}}"));
+            book.evidence(&evidence(machine, 0x20_0000, "f.c: 12_3 & {{qed x}}"));
         }
         book.build();
         let page = book.read("book/one.html");

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Book, evidence, stderr};
+use common::{Book, evidence, good, stderr, stdout};
 use jiff::{Timestamp, ToSpan};
 use mdbook_qed::store::Here;
 use qed_evidence::Evidence;
@@ -183,4 +183,260 @@ fn text_says_it() {
         text.contains("Out of date") && text.contains("It got 3†,"),
         "{text}"
     );
+}
+
+/// The investigation of a book whose workload is a program.
+fn program_investigation(program: &str) -> String {
+    format!(
+        "[[command]]\nname = \"c\"\nrun = [\"{program}\"]\n\n[[experiment]]\nname = \"create\"\n\
+         workload = {{ command = [\"{program}\"] }}\n\n[[experiment.probe]]\nfunction = \"outer\"\n\
+         reads = [{{ at = \"exit\", name = \"state\", path = \"return->state\" }}]\n\n\
+         [[experiment.probe]]\nfunction = \"inner\"\n\n[[experiment.probe]]\nfunction = \"absent\"\noptional = true\n"
+    )
+}
+
+/// A book about a program `tool.sh` beside it, with evidence of a guest that ran it.
+fn book_of_program(more: &str, machine: &str) -> (Book, Evidence) {
+    let chapter = "# One\n\n{{qed create.inner.return}} and {{qed create.outcome.exit}}\n\n```qed-claim good\ncreate.outcome.exit == 0\n```\n";
+    let book = Book::new(&[("one.md", chapter)], more, "");
+    let settings = book.read("book.toml");
+    let machines = "machines = [\"guest:test-1\", \"guest:test-2\"]";
+    let own = match machine {
+        "guest:mine" => "machines = [{ guest = \"vmlinuz\", name = \"mine\" }]".to_owned(),
+        named => format!("machines = [\"{named}\"]"),
+    };
+    book.write("book.toml", &settings.replace(machines, &own));
+    let tool = common::executable(&book.path("tool.sh"), "#!/bin/sh\ntrue\n");
+    let tool = tool.display().to_string();
+    let text = program_investigation(&tool);
+    book.write("test.toml", &text);
+    let mut found = evidence(machine, 0x1e00_0000, "said\n");
+    found.run.investigation_digest = qed_evidence::investigation::parse("test.toml", &text)
+        .unwrap()
+        .digest;
+    let files = qed_programs::parts(&tool, std::path::Path::new("/")).unwrap();
+    let files = qed_programs::files(&files);
+    let create = found.experiments.get_mut("create").unwrap();
+    create.workload = tool.clone();
+    create.files = files.clone();
+    create.outcome.returned = Datum::unavailable("a command has no return value");
+    create.outcome.errno = Datum::unavailable("a command has no return value");
+    let command = serde_json::json!({
+        "by": "machine", "argv": [tool], "files": files,
+        "exit": {"kind": "int", "value": 0}, "output": {"kind": "text", "value": ""}
+    });
+    found
+        .commands
+        .insert("c".into(), serde_json::from_value(command).unwrap());
+    std::fs::remove_dir_all(book.path(".qed")).unwrap();
+    book.evidence(&found);
+    (book, found)
+}
+
+/// What `check` prints, and its exit status.
+fn checked(book: &Book, format: &str) -> (String, Option<i32>) {
+    let output = book.qed(&["check", "--format", format]);
+    (stdout(&output) + &stderr(&output), output.status.code())
+}
+
+/// Check that a script behind a workload and a command, its interpreter's libraries and the investigation each make evidence
+/// out of date in `check`, on the page, in `publish` and in `verify`, as the book decides.
+#[test]
+fn programs() {
+    let (book, found) = book_of_program("", "guest:test-1");
+    let (said, status) = checked(&book, "text");
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        !said.contains("out of date") && !said.contains("not compared"),
+        "{said}"
+    );
+    book.build();
+    assert!(!book.read("book/one.html").contains("Out of date"));
+    good(&book.qed(&["publish", "book"]));
+    good(&book.qed(&["verify", "book"]));
+
+    common::executable(&book.path("tool.sh"), "#!/bin/sh\nfalse\n");
+    let reasons = [
+        "the script `tool.sh` of command `c` was changed since the capture",
+        "the script `tool.sh` of the workload of `create` was changed since the capture",
+    ];
+    for format in ["text", "json"] {
+        let (said, status) = checked(&book, format);
+        assert_eq!(status, Some(0), "{said}");
+        assert!(reasons.iter().all(|reason| said.contains(reason)), "{said}");
+    }
+    // The site was published before; the script that is here now is another one.
+    let output = book.qed(&["verify", "book"]);
+    assert!(stdout(&output).contains(reasons[1]), "{}", stdout(&output));
+    assert_eq!(output.status.code(), Some(0));
+    book.build();
+    let page = book.read("book/one.html");
+    assert!(
+        page.contains("Out of date") && page.contains(reasons[0]),
+        "{page}"
+    );
+    assert!(good(&book.qed(&["publish", "book"])).contains("the pages say so"));
+    assert!(good(&book.qed(&["verify", "book"])).contains("the pages say so"));
+
+    // Where the owner wants none, nothing is built and nothing is published.
+    let settings = book.read("book.toml");
+    let strict = settings.replace("after = [", "on-stale = \"error\"\nafter = [");
+    book.write("book.toml", &strict);
+    assert_eq!(checked(&book, "text").1, Some(2));
+    assert!(!book.mdbook(&["build"]).status.success());
+    assert_eq!(book.qed(&["publish", "book"]).status.code(), Some(2));
+
+    // What was published as fresh, and is none of it now.
+    common::executable(&book.path("tool.sh"), "#!/bin/sh\ntrue\n");
+    book.build();
+    good(&book.qed(&["publish", "book"]));
+    good(&book.qed(&["verify", "book"]));
+    common::executable(&book.path("tool.sh"), "#!/bin/sh\nfalse\n");
+    let output = book.qed(&["verify", "book"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains(reasons[1]), "{}", stdout(&output));
+
+    // A library, an interpreter: the evidence is of others than are here.
+    common::executable(&book.path("tool.sh"), "#!/bin/sh\ntrue\n");
+    book.write("book.toml", &settings);
+    for role in ["interpreter", "library"] {
+        let mut other = found.clone();
+        let files = &mut other.experiments.get_mut("create").unwrap().files;
+        let Some(file) = files.iter_mut().find(|file| file.role.word() == role) else {
+            println!("skipped: /bin/sh has no {role} here");
+            continue;
+        };
+        file.sha256 = "0".repeat(64);
+        let reason = format!(
+            "the {role} `{}` of the workload of `create` was changed",
+            file.name
+        );
+        book.evidence(&other);
+        let (said, _) = checked(&book, "text");
+        assert!(said.contains(&reason), "{said}");
+    }
+}
+
+/// Check that an investigation that is not the one of the evidence is found in a site, too, and that `check` tells it.
+#[test]
+fn investigation_of_a_site() {
+    let (book, _) = book_of_program("", "guest:test-1");
+    book.build();
+    good(&book.qed(&["publish", "book"]));
+    let text = book.read("test.toml");
+    book.write("test.toml", &format!("{text}\n# changed\n"));
+    let reason = "the investigation was changed since the capture";
+    let (said, status) = checked(&book, "text");
+    assert!(said.contains(reason) && status == Some(0), "{said}");
+    assert!(checked(&book, "json").0.contains(reason));
+    // As it is published, the pages tell it.
+    book.build();
+    good(&book.qed(&["publish", "book"]));
+    assert!(good(&book.qed(&["verify", "book"])).contains(reason));
+    // Changed in the site alone, it is another one than the evidence says.
+    book.write("test.toml", &text);
+    book.build();
+    good(&book.qed(&["publish", "book"]));
+    book.write(
+        "book/qed/investigation.toml",
+        &format!("{text}\n# changed\n"),
+    );
+    let output = book.qed(&["verify", "book"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains(reason), "{}", stdout(&output));
+}
+
+/// Check that evidence of another machine is not compared with this one's system, says so, and is built; and that evidence
+/// which does not say what ran is not taken for fresh.
+#[test]
+fn not_compared() {
+    let (book, mut found) = book_of_program("on-stale = \"error\"", "guest:test-1");
+    std::fs::rename(book.path(".qed/evidence"), book.path("recorded")).unwrap();
+    let (said, status) = checked(&book, "text");
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("not compared, command `c`: its files are those of the machine"),
+        "{said}"
+    );
+    book.build();
+    let page = book.read("book/one.html");
+    assert!(
+        page.contains("Recorded evidence") && page.contains("Not compared"),
+        "{page}"
+    );
+    // The author's own script came with the book.
+    common::executable(&book.path("tool.sh"), "#!/bin/sh\nfalse\n");
+    assert_eq!(checked(&book, "text").1, Some(2));
+    std::fs::remove_file(book.path("tool.sh")).unwrap();
+    let (said, status) = checked(&book, "text");
+    assert!(
+        said.contains("`tool.sh`: there is no such file") && status == Some(0),
+        "{said}"
+    );
+
+    found.experiments.get_mut("create").unwrap().files.clear();
+    common::executable(&book.path("tool.sh"), "#!/bin/sh\ntrue\n");
+    std::fs::remove_dir_all(book.path("recorded")).unwrap();
+    book.evidence(&found);
+    let (said, _) = checked(&book, "text");
+    assert!(
+        said.contains("the workload of `create`: the evidence does not say which files ran"),
+        "{said}"
+    );
+}
+
+/// Check that other bytes behind the name of a kernel image make evidence out of date.
+#[test]
+fn kernel_image() {
+    let (book, mut found) = book_of_program("", "guest:mine");
+    book.write("vmlinuz", "one kernel");
+    found.kernel.image_digest = Some(qed_programs::digest(&book.path("vmlinuz")).unwrap());
+    book.evidence(&found);
+    assert!(!checked(&book, "text").0.contains("out of date"));
+    book.write("vmlinuz", "another one");
+    let reason = "another kernel image stands behind the guest now";
+    assert!(checked(&book, "text").0.contains(reason));
+    assert!(checked(&book, "json").0.contains(reason));
+    book.build();
+    assert!(book.read("book/one.html").contains(reason));
+    std::fs::remove_file(book.path("vmlinuz")).unwrap();
+    assert!(
+        checked(&book, "text")
+            .0
+            .contains("not compared, the kernel image: ")
+    );
+}
+
+/// Check that another build of the eBPF object makes evidence that was captured here out of date, and recorded evidence not.
+#[test]
+fn ebpf_object() {
+    let (book, mut found) = book_of_program("", "guest:test-1");
+    let digest = "ab".repeat(32);
+    common::executable(
+        &book.path("bin/qed-collector"),
+        &format!("eBPF object sha256:{digest}\n"),
+    );
+    let path = std::env::var("PATH").unwrap();
+    let check = || {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
+            .arg("check")
+            .current_dir(book.dir.path())
+            .env("PATH", format!("{}:{path}", book.path("bin").display()))
+            .output()
+            .unwrap();
+        stdout(&output)
+    };
+    assert!(
+        check().contains("another collector made it ("),
+        "{}",
+        check()
+    );
+    found.run.object_digest = digest;
+    book.evidence(&found);
+    assert!(!check().contains("out of date"), "{}", check());
+    found.run.object_digest = "cd".repeat(32);
+    book.evidence(&found);
+    assert!(check().contains("another collector made it"));
+    std::fs::rename(book.path(".qed/evidence"), book.path("recorded")).unwrap();
+    assert!(!check().contains("out of date"), "{}", check());
 }

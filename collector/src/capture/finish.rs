@@ -13,6 +13,7 @@ use super::assemble::commands::{Keep, command};
 use super::assemble::{Context, assemble};
 use super::names::KernelNames;
 use super::private::clean;
+use super::programs::Programs;
 use super::raw::{RawCapture, RawCommand};
 use super::readings::{Read, readings};
 use crate::kaslr::compare::StaticTable;
@@ -41,6 +42,10 @@ pub struct Static {
     pub console: Option<String>,
     /// The distribution's package and version.
     pub package: Option<String>,
+    /// SHA-256 of the image that was booted, hex.
+    pub image_digest: Option<String>,
+    /// The files of what was run.
+    pub programs: Programs,
 }
 
 /// Makes evidence of a raw capture. Reads the files that `fixed` names, and nothing of the running machine.
@@ -174,6 +179,8 @@ pub fn finish(
             investigation,
             machine,
             package: fixed.package.clone(),
+            image_digest: fixed.image_digest.clone(),
+            files: &fixed.programs.workloads,
             names: &names,
             debuginfo,
             kaslr: &report,
@@ -225,6 +232,10 @@ pub fn finish(
         &on_builder.wait(),
         &Keep::new(&evidence, &private),
     );
+    for (name, command) in &mut evidence.commands {
+        let files = fixed.programs.commands.get(name);
+        command.files = files.cloned().unwrap_or_default();
+    }
     clean(&mut evidence, &private);
     // The cache only saves time: a full disk must not lose the capture.
     let _ = names.save();

@@ -17,6 +17,7 @@ pub mod oracle;
 pub mod perform;
 pub mod private;
 pub mod privileges;
+pub mod programs;
 pub mod raw;
 pub mod readings;
 pub mod store;

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use qed_evidence::Evidence;
-use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::document::{Machine, MachineKind, Reader};
-use qed_evidence::investigation::{Action, Investigation};
+use qed_evidence::document::{Machine, MachineKind};
+use qed_evidence::investigation::Investigation;
 use qed_evidence::machine::evidence_file;
 use qed_evidence::value::Datum;
 
@@ -19,6 +18,7 @@ use crate::capture::chosen::chosen;
 use crate::capture::commands::Commands;
 use crate::capture::finish::{Static, finish};
 use crate::capture::perform::{Options, ThisKernel, perform};
+use crate::capture::programs;
 use crate::capture::store::Store;
 use crate::guest::cache::Cache;
 use crate::guest::programs::Files;
@@ -214,9 +214,8 @@ async fn on_host(
     args: &Args,
     progress: &Progress,
 ) -> Result<Evidence, Failure> {
-    programs_of(investigation, |program, _| {
-        guest::programs::find(program).map(drop)
-    })?;
+    let missing = |problems: Vec<_>| Failure::input(render(&problems));
+    let programs = programs::on_host(investigation).map_err(missing)?;
     progress.say("reading the kernel's types and symbols");
     let commands = Commands::of_machine(investigation);
     let kernel = ThisKernel::read(&|line| progress.say(line))?;
@@ -233,6 +232,13 @@ async fn on_host(
         &|line| progress.say(line),
     )
     .await?;
+    let programs = programs
+        .throughout(&programs::on_host(investigation).map_err(missing)?)
+        .map_err(|file| {
+            Failure::unable(format!(
+                "`{file}` was changed while it was captured; capture again when it stays as it is"
+            ))
+        })?;
     let release = &raw.facts.release;
     let build_id = raw
         .facts
@@ -242,6 +248,7 @@ async fn on_host(
         .and_then(|id| id.parse().ok());
     let mut fixed = Static {
         system_map: debuginfo::system_map_candidates(release),
+        programs,
         ..Static::default()
     };
     match &args.debuginfo {
@@ -285,14 +292,18 @@ async fn in_guest(
         text: investigation.source.text.clone(),
         chosen: chosen(investigation, &fixed.vmlinux, fixed.no_debuginfo.as_deref()),
     };
-    let mut files = programs_of(investigation, guest::programs::add)?;
-    for command in &investigation.commands {
-        // One that this machine lacks is missing in the guest, too, and the evidence says so.
-        if let (Reader::Machine, Some(program)) = (command.on, command.run.first()) {
-            let _ = guest::programs::add(program, &mut files);
-        }
-    }
+    let programs = programs::for_guest(investigation);
+    let mut programs = programs.map_err(|problems| Failure::input(render(&problems)))?;
+    let files = std::mem::take(&mut programs.packed);
+    fixed.programs = programs;
+    let booted = image_digest(&kernel)?;
     let run = boot(kernel.clone(), &job, files, cache.clone(), args.limit, &say).await?;
+    if image_digest(&kernel)? != booted {
+        return Err(Failure::unable(format!(
+            "the kernel image of {name} was changed while it was captured; capture again when it stays as it is"
+        )));
+    }
+    fixed.image_digest = Some(booted);
     let raw = capture_answer(&run.payload)?;
     fixed.console = Some(run.console.clone());
     let machine = Machine {
@@ -338,31 +349,10 @@ fn readable(text: &str) -> Result<(), Failure> {
     .into())
 }
 
-/// What `add` takes for the commands of an investigation; or which of them has no program, with its place.
-fn programs_of(
-    investigation: &Investigation,
-    add: impl Fn(&str, &mut Files) -> Result<(), String>,
-) -> Result<Files, Failure> {
-    let (mut files, mut problems) = (Files::new(), Vec::new());
-    for experiment in &investigation.experiments {
-        let Action::Command(words) = &experiment.workload.action else {
-            continue;
-        };
-        let Some(program) = words.first() else {
-            continue;
-        };
-        if let Err(reason) = add(program, &mut files) {
-            problems.push(Diagnostic::error(
-                &investigation.source,
-                experiment.span.clone(),
-                format!("cannot run `{program}`: {reason}"),
-            ));
-        }
-    }
-    match problems.is_empty() {
-        true => Ok(files),
-        false => Err(Failure::input(render(&problems))),
-    }
+/// SHA-256 of the image that a guest boots, hex.
+fn image_digest(kernel: &KernelImage) -> Result<String, Failure> {
+    let digest = qed_programs::digest(&kernel.path);
+    Ok(digest.context("failed to read the kernel image again")?)
 }
 
 /// Boots a guest for one job.

@@ -4,6 +4,7 @@ mod boots;
 pub mod capture;
 pub mod doctor;
 mod instances;
+pub mod kernels;
 pub mod plan;
 pub mod target;
 mod warnings;

@@ -1,57 +1,75 @@
-//! Asking the distribution through its own tools, as an ordinary user.
+//! Asking Debian's archive through apt, as an ordinary user.
 //!
-//! `apt-get download` checks what it fetches against the archive's signed index. Where the system's
-//! lists are missing, unreadable or old, the lists are fetched into the user's cache; the machine's own
-//! sources, keys and proxies are used as they are.
+//! apt checks every list and package against Debian's signatures. It works on a state of our own (lists, caches, sources), so
+//! that all suites are seen whatever the machine itself uses, and nothing of the machine's own configuration changes; its
+//! proxies and credentials are used as they are.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
 
 use super::GuestError;
-use super::debian::{Package, kernel_packages, newest};
+use super::archive::{self, Kernel, Package, mirror, mirror::Mirrors};
 use super::qemu::find_in_path;
 
-/// One view of the archive: the system's lists, or our own.
+/// The keys that Debian signs its archive with, from the package `debian-archive-keyring`.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Names the main mirror where the machine's own sources name none.
+pub const MIRROR_VARIABLE: &str = "QED_DEBIAN_MIRROR";
+/// Likewise for the archive of security updates.
+pub const SECURITY_VARIABLE: &str = "QED_DEBIAN_SECURITY_MIRROR";
+
+/// A private state of apt that sees all suites of Debian.
 #[derive(Debug, Clone)]
 pub struct Apt {
+    folder: PathBuf,
     options: Vec<String>,
 }
 
 impl Apt {
-    /// The system's lists, with our own package cache (the system's may need root to rebuild).
+    /// The state below a folder of the cache.
     #[must_use]
-    pub fn system(cache: &Path) -> Self {
-        Self {
-            options: own_cache(&cache.join("apt/system")),
-        }
+    pub fn at(cache: &Path) -> Self {
+        let folder = cache.join("apt/archive");
+        let shown = folder.display();
+        let options = vec![
+            format!("-oDir::Etc::SourceList={shown}/sources.list"),
+            "-oDir::Etc::SourceParts=/dev/null".to_owned(),
+            "-oDir::Etc::Preferences=/dev/null".to_owned(),
+            "-oDir::Etc::PreferencesParts=/dev/null".to_owned(),
+            format!("-oDir::State::Lists={shown}/lists"),
+            // Otherwise packages that are installed here would count as served.
+            "-oDir::State::status=/dev/null".to_owned(),
+            format!("-oDir::Cache={shown}/cache"),
+            // Images for containers switch this cache off, and reading the lists takes seconds.
+            "-oDir::Cache::pkgcache=pkgcache.bin".to_owned(),
+            "-oDir::Cache::srcpkgcache=".to_owned(),
+            "-oDir::Log=/dev/null".to_owned(),
+            "-oAcquire::Languages=none".to_owned(),
+            "-oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
+            "-oAcquire::IndexTargets::deb::CNF::DefaultEnabled=false".to_owned(),
+            // As root, apt fetches as the user `_apt`, who cannot reach into root's home.
+            "-oAPT::Sandbox::User=root".to_owned(),
+            "-oAPT::Architecture=amd64".to_owned(),
+            "-oAPT::Architectures=amd64".to_owned(),
+        ];
+        Self { folder, options }
     }
 
-    /// Our own lists of the system's sources.
-    #[must_use]
-    pub fn own(cache: &Path) -> Self {
-        let folder = cache.join("apt/own");
-        let mut options = own_cache(&folder);
-        options.push(format!("-oDir::State::lists={}/lists", folder.display()));
-        Self { options }
-    }
-
-    /// Fetch the lists.
+    /// Fetch the lists of all suites. Returns what went wrong with some of them; the others are up to date.
     ///
     /// # Errors
-    /// When a list cannot be fetched or its signature is wrong.
-    pub fn update(&self) -> Result<(), GuestError> {
-        // apt makes these itself only in its usual places.
-        for name in ["-oDir::State::lists=", "-oDir::Cache="] {
-            let mut folders = self.options.iter().filter_map(|o| o.strip_prefix(name));
-            if let Some(folder) = folders.next() {
-                let folder = PathBuf::from(folder).join("partial");
-                std::fs::create_dir_all(&folder)
-                    .map_err(GuestError::io("make the folder", &folder))?;
-            }
+    /// When no mirror is known, or apt cannot be run.
+    pub fn update(&self) -> Result<Option<String>, GuestError> {
+        for name in ["lists/partial", "cache/archives/partial"] {
+            let folder = self.folder.join(name);
+            std::fs::create_dir_all(&folder).map_err(GuestError::io("make the folder", &folder))?;
         }
-        self.run(
+        let keyring = Path::new(KEYRING).exists().then_some(KEYRING);
+        let list = mirror::sources_list(&self.mirrors()?, keyring);
+        let path = self.folder.join("sources.list");
+        std::fs::write(&path, list).map_err(GuestError::io("write", &path))?;
+        let updated = self.run(
             "apt-get",
             &[
                 // Without a network every capture comes here: it has to notice soon.
@@ -64,71 +82,84 @@ impl Apt {
             ],
             None,
             "fetch the package lists",
-        )
-        .map(drop)
+        );
+        match updated {
+            Ok(_) => Ok(None),
+            Err(GuestError::Program { said, .. }) => Ok(complaints(&said)),
+            Err(error) => Err(error),
+        }
     }
 
-    /// The newest cloud kernel of a series, if any is served.
+    /// The mirrors that the user names, or else the machine's own sources.
+    fn mirrors(&self) -> Result<Mirrors, GuestError> {
+        let named = |name| std::env::var(name).ok().filter(|uri| !uri.is_empty());
+        if let Some(main) = named(MIRROR_VARIABLE) {
+            let security = named(SECURITY_VARIABLE);
+            return Ok(Mirrors { main, security });
+        }
+        let format = "--format=$(REPO_URI) $(RELEASE) $(COMPONENT)";
+        let doing = "look at this machine's apt sources";
+        let targets = run("apt-get", &["indextargets", format], None, doing)?;
+        mirror::of_targets(&targets).ok_or(GuestError::NoMirror {
+            variable: MIRROR_VARIABLE,
+            security: SECURITY_VARIABLE,
+        })
+    }
+
+    /// All kernels that the lists name, the oldest first.
     ///
     /// # Errors
     /// When apt fails.
-    pub fn newest(&self, series: &str) -> Result<Option<Package>, GuestError> {
+    pub fn kernels(&self) -> Result<Vec<Kernel>, GuestError> {
         let doing = "look for kernel packages";
-        let names = self.run(
-            "apt-cache",
-            &["pkgnames", &format!("linux-image-{series}.")],
-            None,
-            doing,
-        )?;
-        let names = kernel_packages(&names, series);
-        if names.is_empty() {
-            return Ok(None);
+        let names = self.run("apt-cache", &["pkgnames", "linux-"], None, doing)?;
+        let mut arguments = vec!["show"];
+        arguments.extend(
+            names
+                .lines()
+                .map(str::trim)
+                .filter(|name| archive::is_candidate(name)),
+        );
+        if arguments.len() == 1 {
+            return Ok(Vec::new());
         }
-        let mut arguments = vec!["policy"];
-        arguments.extend(names.iter().map(String::as_str));
-        Ok(newest(&self.run("apt-cache", &arguments, None, doing)?))
+        let shown = self.run("apt-cache", &arguments, None, doing)?;
+        Ok(archive::kernels(&archive::parse(&shown)))
     }
 
-    /// The size of a package in bytes, where the lists say.
-    #[must_use]
-    pub fn size(&self, package: &Package) -> Option<u64> {
-        let wanted = format!("{}={}", package.name, package.version);
-        let shown = self
-            .run("apt-cache", &["show", &wanted], None, "look at a package")
-            .ok()?;
-        shown
-            .lines()
-            .find_map(|line| line.strip_prefix("Size: "))?
-            .trim()
-            .parse()
-            .ok()
-    }
-
-    /// Download a package into `folder` and return its path.
+    /// Download a package and return its path. An earlier download that was interrupted is continued.
     ///
     /// # Errors
     /// When it cannot be fetched, or does not match its signed index.
-    pub fn download(&self, package: &Package, folder: &Path) -> Result<PathBuf, GuestError> {
+    pub fn download(&self, package: &Package) -> Result<PathBuf, GuestError> {
+        let folder = self.downloads();
+        std::fs::create_dir_all(&folder).map_err(GuestError::io("make the folder", &folder))?;
         let wanted = format!("{}={}", package.name, package.version);
         let doing = format!("download {wanted}");
         self.run(
             "apt-get",
             &["download", "-qq", &wanted],
-            Some(folder),
+            Some(&folder),
             &doing,
         )?;
-        let files = std::fs::read_dir(folder).map_err(GuestError::io("list", folder))?;
-        let debs = files
-            .flatten()
-            .map(|e| e.path())
-            .filter(|p| p.extension().is_some_and(|e| e == "deb"));
-        let failed = || GuestError::Program {
-            doing: doing.clone(),
+        let files = std::fs::read_dir(&folder).map_err(GuestError::io("list", &folder))?;
+        let prefix = format!("{}_", package.name);
+        let mut debs = files.flatten().map(|e| e.path()).filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(&prefix) && name.ends_with(".deb")
+        });
+        debs.next().ok_or_else(|| GuestError::Program {
+            doing,
             program: "apt-get".into(),
             status: "success".into(),
             said: "it left no .deb file".into(),
-        };
-        debs.max().ok_or_else(failed)
+        })
+    }
+
+    /// The folder of downloads that are not unpacked yet.
+    #[must_use]
+    pub fn downloads(&self) -> PathBuf {
+        self.folder.join("downloads")
     }
 
     fn run(
@@ -138,36 +169,43 @@ impl Apt {
         folder: Option<&Path>,
         doing: &str,
     ) -> Result<String, GuestError> {
-        let path = find_in_path(program).ok_or(GuestError::MissingProgram {
-            doing: "fetch a kernel package",
-            program,
-            package: "apt",
-        })?;
-        let mut command = Command::new(path);
-        command
-            .args(&self.options)
-            .args(arguments)
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null());
-        if let Some(folder) = folder {
-            command.current_dir(folder);
-        }
-        output(command, program, doing)
+        let mut all: Vec<&str> = self.options.iter().map(String::as_str).collect();
+        all.extend(arguments);
+        run(program, &all, folder, doing)
     }
 }
 
-/// Whether the system's lists were refreshed within `limit`. Their own times are those of the archive;
-/// the folder's are ours, as every update writes to it.
-#[must_use]
-pub fn system_is_fresh(now: SystemTime, limit: Duration) -> bool {
-    let lists = ["/var/lib/apt/lists", "/var/lib/apt/lists/partial"];
-    let newest = lists
-        .iter()
-        .filter_map(|f| std::fs::metadata(f).ok()?.modified().ok())
-        .max();
-    newest
-        .and_then(|t| now.duration_since(t).ok())
-        .is_some_and(|age| age < limit)
+/// The complaints of apt that mean something: not those about suites that a mirror does not have.
+fn complaints(said: &str) -> Option<String> {
+    let told: Vec<&str> = said
+        .split("; ")
+        .filter(|line| line.starts_with("E:") || line.starts_with("W:"))
+        .filter(|line| !line.contains("does not have a Release file"))
+        .filter(|line| !line.contains("Some index files failed to download"))
+        .collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+fn run(
+    program: &'static str,
+    arguments: &[&str],
+    folder: Option<&Path>,
+    doing: &str,
+) -> Result<String, GuestError> {
+    let path = find_in_path(program).ok_or(GuestError::MissingProgram {
+        doing: "fetch a kernel package",
+        program,
+        package: "apt",
+    })?;
+    let mut command = Command::new(path);
+    command
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null());
+    if let Some(folder) = folder {
+        command.current_dir(folder);
+    }
+    output(command, program, doing)
 }
 
 /// Run a program to its end, bound to this process's life; its standard output, or an error with what
@@ -188,7 +226,7 @@ pub(crate) fn output(
             .map(str::trim)
             .filter(|l| !l.is_empty())
             .collect();
-        let last = &lines[lines.len().saturating_sub(6)..];
+        let last = &lines[lines.len().saturating_sub(12)..];
         GuestError::Program {
             doing: doing.to_owned(),
             program: program.to_owned(),
@@ -218,72 +256,121 @@ pub(crate) fn die_with_parent(command: &mut Command) {
     }
 }
 
-/// Unpack the files that match `patterns` from a `.deb` into `folder`, and nothing else.
+/// Unpack the files of a `.deb` to which `name` gives a name into `folder`, and nothing else. Links are passed over.
 ///
 /// # Errors
-/// When the package cannot be read, or holds none of them.
-pub fn unpack(deb: &Path, patterns: &[&str], folder: &Path) -> Result<(), GuestError> {
+/// When the package cannot be read.
+pub fn unpack(
+    deb: &Path,
+    folder: &Path,
+    name: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), GuestError> {
     let doing = format!("unpack {}", deb.display());
-    let find = |program, package| {
-        find_in_path(program).ok_or(GuestError::MissingProgram {
-            doing: "unpack a kernel package",
-            program,
-            package,
-        })
+    let failed = |status: String, said: String| GuestError::Program {
+        doing: doing.clone(),
+        program: "dpkg-deb".into(),
+        status,
+        said,
     };
-    let mut producer = Command::new(find("dpkg-deb", "dpkg")?);
-    producer
+    let program = find_in_path("dpkg-deb").ok_or(GuestError::MissingProgram {
+        doing: "unpack a kernel package",
+        program: "dpkg-deb",
+        package: "dpkg",
+    })?;
+    let mut command = Command::new(program);
+    command
         .arg("--fsys-tarfile")
         .arg(deb)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    die_with_parent(&mut producer);
-    let mut consumer = Command::new(find("tar", "tar")?);
-    consumer
-        .args([
-            "-x",
-            "--no-same-owner",
-            "--no-same-permissions",
-            "--wildcards",
-            "-C",
-        ])
-        .arg(folder)
-        .args(patterns);
-    let failed = |e: std::io::Error| GuestError::Program {
-        doing: doing.clone(),
-        program: "dpkg-deb".into(),
-        status: "not started".into(),
-        said: e.to_string(),
-    };
-    let mut producer = producer.spawn().map_err(failed)?;
-    if let Some(stream) = producer.stdout.take() {
-        consumer.stdin(stream);
-    }
-    let consumed = output(consumer, "tar", &doing);
-    let mut said = String::new();
-    if let Some(mut stderr) = producer.stderr.take() {
-        let _ = stderr.read_to_string(&mut said);
-    }
-    let status = producer.wait().map_err(failed)?;
-    consumed?;
-    if !status.success() {
-        return Err(GuestError::Program {
-            doing,
-            program: "dpkg-deb".into(),
-            status: status.to_string(),
-            said,
-        });
+    die_with_parent(&mut command);
+    let mut child = command
+        .spawn()
+        .map_err(|error| failed("not started".into(), error.to_string()))?;
+    let stream = child.stdout.take();
+    let unpacked = stream.map_or(Ok(()), |stream| entries(stream, folder, name));
+    let result = child
+        .wait_with_output()
+        .map_err(|error| failed("unknown".into(), error.to_string()))?;
+    unpacked
+        .map_err(|error| failed("its output could not be unpacked".into(), error.to_string()))?;
+    if !result.status.success() {
+        let said = String::from_utf8_lossy(&result.stderr).trim().to_owned();
+        return Err(failed(result.status.to_string(), said));
     }
     Ok(())
 }
 
-fn own_cache(folder: &Path) -> Vec<String> {
-    // As root, apt fetches as the user `_apt`, who cannot reach into root's home.
-    let sandbox = "-oAPT::Sandbox::User=root".to_owned();
-    vec![
-        format!("-oDir::Cache={}/cache", folder.display()),
-        "-oDir::Log=/dev/null".to_owned(),
-        sandbox,
-    ]
+/// Unpack the regular files of a tar stream to which `name` gives a name.
+fn entries(
+    mut stream: impl std::io::Read,
+    folder: &Path,
+    name: &dyn Fn(&str) -> Option<String>,
+) -> std::io::Result<()> {
+    let mut archive = tar::Archive::new(&mut stream);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let wanted = name(&entry.path()?.to_string_lossy());
+        if let Some(wanted) = wanted.filter(|_| entry.header().entry_type().is_file()) {
+            let mut file = std::fs::File::create(folder.join(wanted))?;
+            std::io::copy(&mut entry, &mut file)?;
+        }
+    }
+    // Whoever writes the stream must not find it closed before its padding.
+    std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that only regular files with a name are unpacked, each under that name.
+    #[test]
+    fn unpacks_what_has_a_name() {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut add = |path: &str, kind: tar::EntryType, bytes: &[u8]| {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_entry_type(kind);
+            header.set_mode(0o644);
+            if kind == tar::EntryType::Symlink {
+                header.set_link_name("elsewhere").unwrap();
+            }
+            tar.append_data(&mut header, path, bytes).unwrap();
+        };
+        add("./boot/vmlinuz-r", tar::EntryType::Regular, b"kernel");
+        add("./boot/config-r", tar::EntryType::Symlink, b"");
+        add("./boot/other", tar::EntryType::Regular, b"x");
+        let bytes = tar.into_inner().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let name = |path: &str| archive::layout::cached_name(path, "r");
+        entries(bytes.as_slice(), folder.path(), &name).unwrap();
+        let files: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .flatten()
+            .collect();
+        assert_eq!(files.len(), 1);
+        assert_eq!(
+            std::fs::read(folder.path().join("vmlinuz-r")).unwrap(),
+            b"kernel"
+        );
+        assert!(
+            entries(&bytes[..700], folder.path(), &name).is_err(),
+            "a stream that ends early"
+        );
+    }
+
+    /// Check that a suite that a mirror does not have is no complaint, and that a wrong signature is one.
+    #[test]
+    fn complaints_that_mean_something() {
+        let missing =
+            "E: The repository 'http://m forky-backports Release' does not have a Release file.";
+        assert_eq!(complaints(missing), None);
+        let wrong = "W: An error occurred during the signature verification";
+        assert_eq!(
+            complaints(&format!("{missing}; {wrong}")),
+            Some(wrong.to_owned())
+        );
+    }
 }

@@ -3,9 +3,9 @@
 //! ```text
 //! ~/.cache/qed/lock
 //!             /kvm.json                  why KVM was given up, for one boot of this host
-//!             /apt/…                     apt's own lists, for users who may not write the system's
-//!             /kernels/asked-6.1.json    when the distribution was last asked, and what it answered
-//!             /kernels/PACKAGE_VERSION/  vmlinuz-RELEASE config-RELEASE package.json
+//!             /apt/archive/…             a private state of apt: lists of all suites, unfinished downloads
+//!             /kernels/served.json       when the archive was last asked, and which kernels it serves
+//!             /kernels/PACKAGE_VERSION/  vmlinuz-RELEASE config-RELEASE package.json, or vmlinux-RELEASE System.map-RELEASE
 //! ```
 //! A folder appears by one rename, so that it is whole or absent.
 
@@ -16,7 +16,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::GuestError;
-use super::debian::{Package, compare};
+use super::archive::{self, Kernel, Package};
+use super::source::Selector;
+use super::version::compare;
 
 /// The sidecar of an unpacked package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,16 +34,16 @@ pub struct Sidecar {
     pub fetched: String,
 }
 
-/// What the distribution answered, and when.
+/// The kernels that the archive serves, and when it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct Served {
     /// Seconds since 1970.
     pub at: u64,
-    /// The newest package of the series.
-    pub package: Package,
+    /// The kernels, the oldest first.
+    pub kernels: Vec<Kernel>,
 }
 
-impl Asked {
+impl Served {
     /// Whether the answer is younger than `limit`. One from the future (a clock set back) is not.
     #[must_use]
     pub fn is_fresh(&self, now: SystemTime, limit: Duration) -> bool {
@@ -155,55 +157,46 @@ impl Cache {
         (sidecar.package == *package).then_some((folder, sidecar))
     }
 
-    /// The newest cached kernel image of a series.
+    /// The newest cached kernel image that a selector means.
     #[must_use]
-    pub fn newest(&self, series: &str) -> Option<(PathBuf, Sidecar)> {
-        let prefix = format!("linux-image-{series}.");
-        let folders = fs::read_dir(self.kernels())
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|e| e.path());
-        let cached =
-            folders.filter_map(|f| Some((read_json::<Sidecar>(&f.join("package.json"))?, f)));
-        let of_series = cached.filter(|(s, f)| {
-            s.package.name.starts_with(&prefix)
-                && s.package.name.ends_with("-unsigned")
-                && f.ends_with(s.package.folder())
+    pub fn newest(&self, selector: Selector) -> Option<(PathBuf, Sidecar)> {
+        let images = self.packages().into_iter().filter(|cached| {
+            let (_, sidecar) = cached;
+            archive::holds_image(&sidecar.package) && archive::fits(&sidecar.package, selector)
         });
-        let newest =
-            of_series.max_by(|(a, _), (b, _)| compare(&a.package.version, &b.package.version));
-        newest.map(|(sidecar, folder)| (folder, sidecar))
+        images.max_by(|(_, a), (_, b)| compare(&a.package.version, &b.package.version))
     }
 
-    /// The last answer of the distribution for a series.
+    /// All cached packages that are complete, with their folders.
     #[must_use]
-    pub fn asked(&self, series: &str) -> Option<Asked> {
-        read_json(&self.asked_path(series))
+    pub fn packages(&self) -> Vec<(PathBuf, Sidecar)> {
+        let folders = fs::read_dir(self.kernels()).into_iter().flatten().flatten();
+        let complete = folders.filter_map(|entry| {
+            let folder = entry.path();
+            let sidecar: Sidecar = read_json(&folder.join("package.json"))?;
+            folder
+                .ends_with(sidecar.package.folder())
+                .then_some((folder, sidecar))
+        });
+        complete.collect()
     }
 
-    /// Remember an answer.
+    /// The last answer of the archive.
+    #[must_use]
+    pub fn served(&self) -> Option<Served> {
+        read_json(&self.kernels().join("served.json"))
+    }
+
+    /// Remember an answer of the archive.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn set_asked(
-        &self,
-        series: &str,
-        package: &Package,
-        now: SystemTime,
-    ) -> Result<(), GuestError> {
-        let at = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        write_json(
-            &self.asked_path(series),
-            &Asked {
-                at,
-                package: package.clone(),
-            },
-        )
-    }
-
-    fn asked_path(&self, series: &str) -> PathBuf {
-        self.kernels().join(format!("asked-{series}.json"))
+    pub fn set_served(&self, kernels: &[Kernel], now: SystemTime) -> Result<(), GuestError> {
+        let served = Served {
+            at: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            kernels: kernels.to_vec(),
+        };
+        write_json(&self.kernels().join("served.json"), &served)
     }
 }
 
@@ -257,7 +250,8 @@ mod tests {
     fn newest() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path().join("new/qed"));
-        assert_eq!(cache.newest("6.1"), None);
+        let find = |text: &str| cache.newest(text.parse().unwrap()).map(|(_, s)| s.package);
+        assert_eq!(find("6.1"), None);
         let old = package("linux-image-6.1.0-9-cloud-amd64-unsigned", "6.1.27-1");
         let new = package("linux-image-6.1.0-56-cloud-amd64-unsigned", "6.1.192-2");
         let other = package(
@@ -274,14 +268,16 @@ mod tests {
                 .join("linux-image-6.1.0-77-cloud-amd64-unsigned_6.1.777-1"),
         )
         .unwrap();
-        assert_eq!(cache.newest("6.1").unwrap().1.package, new);
-        assert_eq!(cache.newest("6.12").unwrap().1.package, other);
+        assert_eq!(find("6.1").as_ref(), Some(&new));
+        assert_eq!(find("6.1.27").as_ref(), Some(&old));
+        assert_eq!(find("newest").as_ref(), Some(&other));
+        assert_eq!(find("6.12"), Some(other));
         assert!(cache.find(&old).is_some());
         let moved = cache
             .kernels()
             .join("linux-image-6.1.0-88-cloud-amd64-unsigned_6.1.888-1");
         fs::rename(cache.kernels().join(new.folder()), moved).unwrap();
-        assert_eq!(cache.newest("6.1").unwrap().1.package, old);
+        assert_eq!(find("6.1"), Some(old));
     }
 
     /// Check that a killed run's folder goes, and that an incomplete one is replaced.
@@ -327,21 +323,21 @@ mod tests {
 
     /// Check that an answer ages, and that one from the future is not believed.
     #[test]
-    fn asked() {
+    fn served() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path().to_owned());
+        assert_eq!(cache.served(), None);
         drop(cache.lock(&|_| {}).unwrap());
         let at = UNIX_EPOCH + Duration::from_secs(1000);
-        cache.set_asked("6.1", &package("a", "1"), at).unwrap();
-        let asked = cache.asked("6.1").unwrap();
+        cache.set_served(&[], at).unwrap();
+        let served = cache.served().unwrap();
         let fresh = |seconds| {
-            asked.is_fresh(
+            served.is_fresh(
                 UNIX_EPOCH + Duration::from_secs(seconds),
                 Duration::from_secs(60),
             )
         };
         assert!(fresh(1000) && fresh(1059));
         assert!(!fresh(1060) && !fresh(999));
-        assert_eq!(cache.asked("6.12"), None);
     }
 }

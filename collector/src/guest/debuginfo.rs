@@ -7,7 +7,8 @@ use std::time::Duration;
 use object::read::ReadCache;
 
 use super::apt::Apt;
-use super::cache::{Cache, Sidecar};
+use super::archive::Kernel;
+use super::cache::Cache;
 use super::{GuestError, KernelImage, elf, fetch};
 
 /// A kernel's debug information on this disk.
@@ -48,58 +49,43 @@ pub fn of_package(
         ));
     };
     let release = &sidecar.release;
-    let package = sidecar
-        .package
-        .debug()
-        .ok_or_else(|| failed(release, "its package has an unknown name".into()))?;
-    if let Some((folder, _)) = cache.find(&package) {
+    if let Some(folder) = cached(release, cache) {
         return read(&folder, release).map(Some);
     }
     if !download {
         return Ok(None);
     }
-    let lock = cache.lock(&|text| progress(text))?;
-    if let Some((folder, _)) = cache.find(&package) {
+    let say = |text: &str| progress(text);
+    let lock = cache.lock(&say)?;
+    if let Some(folder) = cached(release, cache) {
         return read(&folder, release).map(Some);
     }
-    let patterns = [
-        "./usr/lib/debug/boot/vmlinux-*",
-        "./usr/lib/debug/boot/System.map-*",
-    ];
-    let mut reasons = Vec::new();
-    for apt in [Apt::system(cache.root()), Apt::own(cache.root())] {
-        let size = apt.size(&package);
-        let Some(size) = size else { continue };
-        progress(&format!(
-            "downloading {} {} ({} MB)",
-            package.name,
-            package.version,
-            size / 1_000_000
-        ));
-        let stored = watched(cache, size, progress, || {
-            fetch::store(
-                &apt,
-                &package,
-                release.clone(),
-                &patterns,
-                "usr/lib/debug/boot",
-                cache,
-                &lock,
-            )
-        });
-        match stored {
-            Ok((folder, Sidecar { .. })) => return read(&folder, release).map(Some),
-            Err(error @ GuestError::MissingProgram { .. }) => return Err(error),
-            Err(error) => reasons.push(error.to_string()),
-        }
+    let (kernels, _) = fetch::served(cache, false, &lock, &say)?;
+    let package = of_release(&kernels, release).ok_or_else(|| {
+        let reason = "Debian serves no package with the debug information of this release";
+        failed(release, reason.into())
+    })?;
+    let stored = watched(cache, package.size, progress, || {
+        fetch::store(&[package], release, cache, &lock, &say)
+    });
+    match stored {
+        Ok((folder, _)) => read(&folder, release).map(Some),
+        Err(error @ GuestError::MissingProgram { .. }) => Err(error),
+        Err(error) => Err(failed(release, error.to_string())),
     }
-    if reasons.is_empty() {
-        reasons.push(format!(
-            "the distribution no longer serves {} {}",
-            package.name, package.version
-        ));
-    }
-    Err(failed(release, reasons.join("; ")))
+}
+
+/// The package with the debug information of a release, where one is served.
+fn of_release<'a>(kernels: &'a [Kernel], release: &str) -> Option<&'a super::archive::Served> {
+    let kernel = kernels.iter().find(|kernel| kernel.release == release)?;
+    kernel.debug.as_ref()
+}
+
+/// The folder in the cache with the debug information of a release.
+fn cached(release: &str, cache: &Cache) -> Option<PathBuf> {
+    let name = format!("vmlinux-{release}");
+    let mut folders = cache.packages().into_iter().map(|(folder, _)| folder);
+    folders.find(|folder| folder.join(&name).is_file())
 }
 
 /// A vmlinux that the user names, with the `System.map` of the same release beside it, if any.
@@ -148,7 +134,8 @@ fn watched<T>(
             let mut shown = 0;
             while !done.load(Ordering::Relaxed) {
                 std::thread::park_timeout(Duration::from_millis(500));
-                let percent = (arrived(&cache.kernels()) * 100 / total.max(1)).min(100);
+                let percent =
+                    (arrived(&Apt::at(cache.root()).downloads()) * 100 / total.max(1)).min(100);
                 if percent >= shown + 5 {
                     shown = percent;
                     progress(&format!("downloading debug information: {percent} %"));
@@ -162,15 +149,12 @@ fn watched<T>(
     })
 }
 
-/// Bytes of packages in unfinished folders.
-fn arrived(kernels: &Path) -> u64 {
-    let folders = std::fs::read_dir(kernels).into_iter().flatten().flatten();
-    let unfinished = folders.filter(|f| f.file_name().to_string_lossy().starts_with(".tmp"));
-    let files =
-        unfinished.flat_map(|f| std::fs::read_dir(f.path()).into_iter().flatten().flatten());
+/// Bytes of packages that have arrived.
+fn arrived(downloads: &Path) -> u64 {
+    let files = std::fs::read_dir(downloads).into_iter().flatten().flatten();
     files
-        .filter_map(|f| f.metadata().ok())
-        .filter(|m| m.is_file())
-        .map(|m| m.len())
+        .filter_map(|file| file.metadata().ok())
+        .filter(std::fs::Metadata::is_file)
+        .map(|file| file.len())
         .sum()
 }

@@ -20,13 +20,36 @@ pub enum GuestError {
         /// The Debian package that has it.
         package: &'static str,
     },
+    /// This machine's apt sources name no mirror of Debian.
+    #[error(
+        "cannot look for kernels: this machine's apt sources name no mirror of Debian; name one with {variable}=URI (and {security}=URI for \
+         security updates), or boot a kernel image of your own with guest:PATH-TO-VMLINUZ"
+    )]
+    NoMirror {
+        /// The variable that names the main mirror.
+        variable: &'static str,
+        /// The variable that names the mirror of security updates.
+        security: &'static str,
+    },
+    /// A package that is not the one that the signed index names.
+    #[error(
+        "downloaded {package}, and its SHA-256 is {found} instead of {expected}; it was removed. Try again; if it stays so, the mirror is broken"
+    )]
+    WrongDigest {
+        /// Name and version.
+        package: String,
+        /// What was expected, hex.
+        expected: String,
+        /// The digest of what arrived, hex.
+        found: String,
+    },
     /// No kernel, neither served nor cached.
     #[error(
-        "no kernel for guest:debian-{series}: {reason}; nothing is cached in {cache}. Connect this machine to a Debian mirror and try again, or name a kernel image with guest:PATH-TO-VMLINUZ"
+        "no kernel for guest:debian-{selector}: {reason}; none is cached in {cache}. `qed-collector kernels` lists what is served; a kernel image of your own is guest:PATH-TO-VMLINUZ"
     )]
     NoKernel {
         /// `6.1`
-        series: String,
+        selector: String,
         /// What the distribution or the network answered.
         reason: String,
         /// The cache folder.

@@ -1,16 +1,18 @@
 //! From `guest:debian-6.1` to a kernel image on this disk.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
 use super::apt::{self, Apt};
+use super::archive::{self, Kernel, Served, layout};
 use super::cache::{Cache, Sidecar};
-use super::debian::Package;
+use super::source::Selector;
 use super::{GuestError, Source};
 
-/// How long an answer of the distribution is good for.
+/// How long an answer of the archive is good for.
 pub const ASK_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// A kernel to boot.
@@ -38,8 +40,7 @@ impl KernelImage {
 
 /// Find, and if need be fetch, the kernel of a source. Blocking: takes the cache's lock and runs apt.
 ///
-/// The distribution is asked at most once per [`ASK_EVERY`], unless `refresh`; otherwise this reads two
-/// small files.
+/// The archive is asked at most once per [`ASK_EVERY`], unless `refresh`; otherwise this reads two small files.
 ///
 /// # Errors
 /// [`GuestError::NoKernel`] when there is none, [`GuestError::Unbootable`] when a path is no kernel image.
@@ -51,166 +52,184 @@ pub fn kernel(
 ) -> Result<KernelImage, GuestError> {
     match source {
         Source::Path(path) => from_path(path),
-        Source::Debian { series } => {
-            if !refresh && let Some(image) = remembered(series, cache) {
-                return Ok(image);
-            }
-            let lock = cache.lock(progress)?;
-            // Another collector may have fetched it while this one waited.
-            if !refresh && let Some(image) = remembered(series, cache) {
-                return Ok(image);
-            }
-            ask(series, cache, refresh, &lock, progress)
-        }
+        Source::Debian(selector) => debian(*selector, cache, refresh, progress),
     }
 }
 
-fn remembered(series: &str, cache: &Cache) -> Option<KernelImage> {
-    let asked = cache
-        .asked(series)
-        .filter(|a| a.is_fresh(SystemTime::now(), ASK_EVERY))?;
-    image(cache.find(&asked.package)?, None)
-}
-
-fn ask(
-    series: &str,
+fn debian(
+    selector: Selector,
     cache: &Cache,
     refresh: bool,
-    lock: &std::fs::File,
     progress: &dyn Fn(&str),
 ) -> Result<KernelImage, GuestError> {
-    let reason = match latest(series, cache, refresh, progress) {
-        Ok((apt, package)) => match obtain(&apt, &package, cache, lock, progress) {
-            Ok(found) => {
-                cache.set_asked(series, &package, SystemTime::now())?;
-                if let Some(image) = image(found, None) {
-                    return Ok(image);
-                }
-                format!("{} {} holds no kernel image", package.name, package.version)
-            }
-            Err(error @ GuestError::MissingProgram { .. }) => return Err(error),
-            Err(error) => why(error),
-        },
-        Err(error @ GuestError::MissingProgram { .. }) if cache.newest(series).is_none() => {
+    if !refresh && let Some(image) = remembered(selector, cache) {
+        return Ok(image);
+    }
+    let lock = cache.lock(progress)?;
+    // Another collector may have fetched it while this one waited.
+    if !refresh && let Some(image) = remembered(selector, cache) {
+        return Ok(image);
+    }
+    let reason = match newest(selector, cache, refresh, &lock, progress) {
+        Ok(image) => return Ok(image),
+        Err(error @ GuestError::MissingProgram { .. }) if cache.newest(selector).is_none() => {
             return Err(error);
         }
-        Err(error) => why(error),
+        Err(GuestError::NoKernel { reason, .. }) => reason,
+        Err(error) => error.to_string(),
     };
-    let cached = cache.newest(series).and_then(|found| {
-        let note = format!("the newest kernel of series {series} could not be fetched ({reason}); using {} from the cache", found.1.package.version);
+    let cached = cache.newest(selector).and_then(|found| {
+        let note = format!(
+            "guest:debian-{selector}: {reason}; using {} {} from the cache",
+            found.1.package.name, found.1.package.version
+        );
         image(found, Some(note))
     });
     cached.ok_or_else(|| GuestError::NoKernel {
-        series: series.to_owned(),
+        selector: selector.to_string(),
         reason,
         cache: cache.kernels(),
     })
 }
 
-/// The reason alone of what is told as a whole in the end.
-fn why(error: GuestError) -> String {
-    match error {
-        GuestError::NoKernel { reason, .. } => reason,
-        error => error.to_string(),
-    }
+/// The cached image of the kernel that a fresh answer of the archive names.
+fn remembered(selector: Selector, cache: &Cache) -> Option<KernelImage> {
+    let served = cache
+        .served()
+        .filter(|served| served.is_fresh(SystemTime::now(), ASK_EVERY))?;
+    let kernel = archive::select(&served.kernels, selector)?;
+    image(cache.find(&kernel.image.package())?, None)
 }
 
-/// The newest package, and the lists that name it: the system's where they are fresh, else our own,
-/// else (no network) whichever know one.
-fn latest(
-    series: &str,
+/// The newest kernel that the archive serves, downloaded if it is not cached.
+fn newest(
+    selector: Selector,
     cache: &Cache,
     refresh: bool,
+    lock: &File,
     progress: &dyn Fn(&str),
-) -> Result<(Apt, Package), GuestError> {
-    let (system, own) = (Apt::system(cache.root()), Apt::own(cache.root()));
-    if !refresh
-        && apt::system_is_fresh(SystemTime::now(), ASK_EVERY)
-        && let Ok(Some(package)) = system.newest(series)
-    {
-        return Ok((system, package));
-    }
-    progress("asking the distribution for its newest kernels");
-    let updated = own.update();
-    let views = if updated.is_ok() {
-        [own, system]
-    } else {
-        [system, own]
-    };
-    for view in views {
-        if let Ok(Some(package)) = view.newest(series) {
-            return Ok((view, package));
-        }
-    }
-    updated?;
-    Err(GuestError::NoKernel {
-        series: series.to_owned(),
+) -> Result<KernelImage, GuestError> {
+    let (kernels, note) = served(cache, refresh, lock, progress)?;
+    let kernel = archive::select(&kernels, selector).ok_or_else(|| GuestError::NoKernel {
+        selector: selector.to_string(),
+        reason: archive::not_served(&kernels, selector),
+        cache: cache.kernels(),
+    })?;
+    let found = obtain(kernel, cache, lock, progress)?;
+    image(found, note).ok_or_else(|| GuestError::NoKernel {
+        selector: selector.to_string(),
         reason: format!(
-            "this machine's apt sources serve no linux-image-{series}.*-cloud-amd64-unsigned"
+            "{} {} holds no kernel image where one is expected",
+            kernel.image.name, kernel.image.version
         ),
         cache: cache.kernels(),
     })
 }
 
-fn obtain(
-    apt: &Apt,
-    package: &Package,
+/// The kernels that the archive serves, and what the user should know about the answer. Asks it at most once per
+/// [`ASK_EVERY`], unless `refresh`. The caller holds the cache's lock.
+///
+/// # Errors
+/// When the archive cannot be asked and has not been asked before.
+pub fn served(
     cache: &Cache,
-    lock: &std::fs::File,
+    refresh: bool,
+    _lock: &File,
     progress: &dyn Fn(&str),
-) -> Result<(PathBuf, Sidecar), GuestError> {
-    if let Some(found) = cache.find(package) {
-        return Ok(found);
+) -> Result<(Vec<Kernel>, Option<String>), GuestError> {
+    let known = cache.served();
+    if !refresh
+        && let Some(served) = &known
+        && served.is_fresh(SystemTime::now(), ASK_EVERY)
+    {
+        return Ok((served.kernels.clone(), None));
     }
-    progress(&format!("downloading {} {}", package.name, package.version));
-    let release = package.release().unwrap_or_default().to_owned();
-    store(
-        apt,
-        package,
-        release,
-        &["./boot/vmlinuz-*", "./boot/config-*"],
-        "boot",
-        cache,
-        lock,
-    )
+    progress("asking Debian's archive which kernels it serves (once a day)");
+    let apt = Apt::at(cache.root());
+    let complaints = apt.update()?;
+    let kernels = apt.kernels()?;
+    if kernels.is_empty() {
+        let reason = complaints.unwrap_or_else(|| "the package lists name no kernel".into());
+        let Some(known) = known else {
+            return Err(GuestError::NoKernel {
+                selector: Selector::Newest.to_string(),
+                reason,
+                cache: cache.kernels(),
+            });
+        };
+        return Ok((
+            known.kernels,
+            Some(format!("the archive could not be asked: {reason}")),
+        ));
+    }
+    // Lists that did not arrive are asked for again at the next capture.
+    if complaints.is_none() {
+        cache.set_served(&kernels, SystemTime::now())?;
+    }
+    let note = complaints.map(|said| format!("not all package lists are up to date: {said}"));
+    Ok((kernels, note))
 }
 
-/// Download a package, unpack `patterns` (all in `folder` of the package), and put them into the cache.
-pub(super) fn store(
-    apt: &Apt,
-    package: &Package,
-    release: String,
-    patterns: &[&str],
-    folder: &str,
+/// The image of a kernel, cached or downloaded now, with its configuration.
+///
+/// # Errors
+/// When it cannot be fetched.
+pub fn obtain(
+    kernel: &Kernel,
     cache: &Cache,
-    lock: &std::fs::File,
+    lock: &File,
+    progress: &dyn Fn(&str),
 ) -> Result<(PathBuf, Sidecar), GuestError> {
-    let download = cache.scratch(lock)?;
-    let deb = apt.download(package, download.path())?;
-    let deb_sha256 = sha256(&deb)?;
-    let unpacked = download.path().join("unpacked");
-    std::fs::create_dir(&unpacked).map_err(GuestError::io("make the folder", &unpacked))?;
-    apt::unpack(&deb, patterns, &unpacked)?;
+    if let Some(found) = cache.find(&kernel.image.package()) {
+        return Ok(found);
+    }
+    let mut parts = vec![&kernel.image];
+    parts.extend(&kernel.base);
+    store(&parts, &kernel.release, cache, lock, progress)
+}
+
+/// Download packages, unpack what is kept of them, and put it into the cache under the name of the first.
+pub(super) fn store(
+    parts: &[&Served],
+    release: &str,
+    cache: &Cache,
+    lock: &File,
+    progress: &dyn Fn(&str),
+) -> Result<(PathBuf, Sidecar), GuestError> {
+    let apt = Apt::at(cache.root());
+    let target = cache.scratch(lock)?;
+    let mut digest = None;
+    for part in parts {
+        let megabytes = part.size.div_ceil(1_000_000);
+        progress(&format!(
+            "downloading {} {} ({megabytes} MB)",
+            part.name, part.version
+        ));
+        let deb = apt.download(&part.package())?;
+        let found = sha256(&deb)?;
+        if found != part.sha256 {
+            // Otherwise the next attempt would go on from it.
+            let _ = std::fs::remove_file(&deb);
+            return Err(GuestError::WrongDigest {
+                package: format!("{} {}", part.name, part.version),
+                expected: part.sha256.clone(),
+                found,
+            });
+        }
+        apt::unpack(&deb, target.path(), &|path| {
+            layout::cached_name(path, release)
+        })?;
+        std::fs::remove_file(&deb).map_err(GuestError::io("remove", &deb))?;
+        digest.get_or_insert(found);
+    }
     let sidecar = Sidecar {
-        package: package.clone(),
-        release,
-        deb_sha256,
+        package: parts[0].package(),
+        release: release.to_owned(),
+        deb_sha256: digest.unwrap_or_default(),
         fetched: jiff::Timestamp::now().to_string(),
     };
-    let target = tempfile::Builder::new()
-        .prefix(".tmp")
-        .tempdir_in(cache.kernels());
-    let target = target.map_err(GuestError::io("make a folder in", &cache.kernels()))?;
-    let source = unpacked.join(folder);
-    for entry in std::fs::read_dir(&source)
-        .map_err(GuestError::io("list", &source))?
-        .flatten()
-    {
-        let to = target.path().join(entry.file_name());
-        std::fs::rename(entry.path(), &to).map_err(GuestError::io("move a file to", &to))?;
-    }
     super::cache::write_json(&target.path().join("package.json"), &sidecar)?;
-    Ok((cache.publish(target, package)?, sidecar))
+    Ok((cache.publish(target, &sidecar.package)?, sidecar))
 }
 
 fn sha256(path: &Path) -> Result<String, GuestError> {

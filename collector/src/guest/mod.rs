@@ -6,7 +6,7 @@
 //! | module | what | I/O |
 //! | --- | --- | --- |
 //! | [`source`] | `debian-6.1` or a path: what to boot | none |
-//! | [`debian`] | versions and what `apt-cache` prints | none |
+//! | [`archive`], [`version`] | Debian's kernels: packages, layouts, mirrors, order of versions | none |
 //! | [`cache`] | kernels kept in the user's cache folder, locked, written atomically | files |
 //! | [`apt`], [`fetch`], [`debuginfo`] | finding, downloading and unpacking packages | processes |
 //! | [`elf`] | static? build id? the part that is loaded | none |
@@ -19,11 +19,11 @@
 
 pub mod accel;
 pub mod apt;
+pub mod archive;
 pub mod cache;
 pub mod channel;
 pub mod command;
 pub mod console;
-pub mod debian;
 pub mod debuginfo;
 pub mod elf;
 mod error;
@@ -35,6 +35,7 @@ pub mod initramfs;
 pub mod programs;
 pub mod qemu;
 pub mod source;
+pub mod version;
 
 pub use accel::{Accel, Accelerator};
 pub use error::GuestError;

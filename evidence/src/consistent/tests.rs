@@ -13,7 +13,8 @@ fn document() -> Json {
         "text": {"kind": "address", "value": "0xffffffff81200000"}, "physical": {"unavailable": "not readable"}
     }]);
     document["kaslr"]["sources"] = json!({
-        "kallsyms": {"kind": "offset", "value": 287_309_824}, "console": {"unavailable": "not watched"}
+        "kallsyms": {"kind": "offset", "value": 287_309_824}, "console": {"unavailable": "not watched"},
+        "vmcoreinfo": {"kind": "offset", "value": 287_309_824}
     });
     document["commands"] = json!({"place": {
         "by": "machine", "argv": ["grep", "-w", "_text", "/proc/kallsyms"], "exit": {"kind": "int", "value": 0},
@@ -81,13 +82,13 @@ fn contradictions() {
             "/kaslr/sources/kallsyms",
             "/kaslr/sources/kallsyms/value".into(),
             json!(287_309_825),
-            "agree on a slide of 287309824",
+            "the slide is 287309824, and this source says 287309825",
         ),
         (
             "/kaslr/sources/kallsyms",
             "/kaslr/slide/value".into(),
             json!(287_309_823),
-            "this one says 287309824",
+            "this source says 287309824",
         ),
         (
             "/kaslr/symbols/_text/slide",
@@ -135,7 +136,7 @@ fn contradictions() {
             fd_install,
             format!("{fd_install}/return_time_ns"),
             json!(59),
-            "at an earlier time",
+            "an earlier time than the one before it",
         ),
         (
             "/experiments/create/probes/twice/hits/0",

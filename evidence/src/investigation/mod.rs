@@ -101,6 +101,28 @@ impl Experiment {
     pub fn probe(&self, name: &str) -> Option<&Probe> {
         self.probes.iter().find(|probe| probe.name == name)
     }
+
+    /// The workload as a reader would write it: a C-like call, or a command line.
+    pub fn workload_text(&self) -> String {
+        let (name, args) = match &self.workload.action {
+            Action::Command(command) => return command.join(" "),
+            Action::Syscall { name, args, .. } => (name, args),
+        };
+        let args: Vec<String> = args
+            .iter()
+            .map(|arg| match arg {
+                Argument::Int(value) => value.to_string(),
+                Argument::Constant { text, .. } => text.clone(),
+                Argument::Text(text) => format!("{text:?}"),
+                Argument::Buffer { name, .. } => name.clone(),
+            })
+            .collect();
+        let threads = match self.workload.threads {
+            0 | 1 => String::new(),
+            threads => format!(" in {threads} threads"),
+        };
+        format!("{name}({}){threads}", args.join(", "))
+    }
 }
 
 /// What an experiment runs.
@@ -184,6 +206,13 @@ pub struct Excuse {
     pub within: String,
     /// Why it is no leak.
     pub reason: String,
+}
+
+impl Excuse {
+    /// As a ledger tells it.
+    pub fn text(&self) -> String {
+        format!("{}: {}", self.within, self.reason)
+    }
 }
 
 /// One thing to watch.

@@ -764,6 +764,7 @@ mod round_trip {
                 |((workload, unavailable, outcome, quality), (objects, cost, probes, call))| {
                     Experiment {
                         workload,
+                        files: Vec::new(),
                         unavailable,
                         call,
                         outcome,
@@ -823,6 +824,7 @@ mod round_trip {
         let command = command.prop_map(|(by, argv, exit, output, values)| Command {
             by,
             argv,
+            files: Vec::new(),
             exit,
             output,
             values: values
@@ -845,6 +847,7 @@ mod round_trip {
                     version,
                     package,
                     build_id,
+                    image_digest: None,
                     btf_digest,
                     config,
                     lockdown,
@@ -1006,62 +1009,96 @@ mod round_trip {
     fn agree(document: &mut Evidence) {
         let machine = &mut document.machine;
         match machine.kind {
-            MachineKind::Host => (machine.name, machine.ephemeral) = ("host".into(), false),
+            MachineKind::Host => {
+                (machine.name, machine.ephemeral) = ("host".into(), false);
+                (machine.accelerator, document.kernel.command_line) = (None, None);
+                document.boots.clear();
+            }
             // A word: whatever the text was.
             MachineKind::Guest => {
                 machine.name = format!("guest:{:.32}", hex::encode(format!("x{}", machine.name)));
             }
         }
+        machine.cpus = machine.cpus.saturating_add(1);
+        document.kaslr.slide = Datum::unavailable("one source");
         document.kaslr.agree = Datum::unavailable("one source");
+        document.kaslr.differing = Datum::unavailable("not compared");
         for places in document.kaslr.symbols.values_mut() {
             places.slide = Datum::unavailable("no two addresses");
         }
-        for boot in &mut document.boots {
+        for (index, boot) in document.boots.iter_mut().enumerate() {
             boot.slide = Datum::unavailable("not stated");
+            boot.boot_id = format!("{}-{index}", document.machine.boot_id);
         }
         for command in document.commands.values_mut() {
             command.exit = Value::int(0).into();
             command.output = Datum::unavailable("not kept");
         }
+        let cpus = document.machine.cpus;
         for experiment in document.experiments.values_mut() {
-            experiment.outcome.errno = Datum::unavailable("a command has none");
-            let mut events = 0;
-            let mut next = || {
-                events += 1;
-                Some(events)
-            };
-            let mut seen = Vec::new();
-            for (name, probe) in &mut experiment.probes {
-                if probe.backend.is_some() {
-                    probe.attach_errno = None;
-                }
-                for hit in &mut probe.hits {
-                    hit.order = next();
-                    hit.return_order = hit.return_order.and_then(|_| next());
-                    hit.return_time_ns = hit.return_time_ns.max(hit.time_ns);
-                    hit.returns_to = hit.caller.clone();
-                    hit.instance = None;
-                    seen.push((name.clone(), hit.order.unwrap()));
-                }
+            agree_in(experiment, cpus);
+        }
+    }
+
+    /// The same for one experiment.
+    fn agree_in(experiment: &mut Experiment, cpus: u32) {
+        let outcome = &mut experiment.outcome;
+        outcome.errno = Datum::unavailable("a command has none");
+        outcome.returned = Datum::unavailable("a command has none");
+        outcome.signal = Datum::unavailable("it ended by itself");
+        if let Some(call) = &mut experiment.call {
+            let mut next = 0;
+            for one in &mut call.code {
+                one.offset = next;
+                next += one.bytes.0.len() as u64;
             }
-            experiment.quality.events = events;
-            let allocations = experiment
-                .objects
-                .iter_mut()
-                .flat_map(|o| &mut o.allocations);
-            for (allocation, (probe, order)) in allocations.zip(&seen) {
-                (allocation.probe, allocation.order) = (probe.clone(), *order);
-                if let (Some(freed), Some((probe, order))) = (&mut allocation.freed, seen.last()) {
-                    (freed.probe, freed.order) = (probe.clone(), *order);
-                    freed.time_ns = freed.time_ns.max(allocation.time_ns);
-                }
-                if seen.last() == Some(&(allocation.probe.clone(), allocation.order)) {
-                    allocation.freed = None;
-                }
+            call.code.retain(|one| !one.bytes.0.is_empty());
+            call.function = Address(call.function.0 % (1 << 32));
+            call.instruction = call.function;
+        }
+        if experiment.call.as_ref().is_some_and(|c| c.code.is_empty()) {
+            experiment.call = None;
+        }
+        let mut events = 0;
+        let mut next = || {
+            events += 1;
+            Some(events)
+        };
+        let mut seen = Vec::new();
+        for (name, probe) in &mut experiment.probes {
+            let function = matches!(probe.target, Target::Function(_) | Target::Address(_));
+            probe.backend = probe.backend.map(|_| match probe.target {
+                Target::Function(_) | Target::Address(_) => Backend::Kprobe,
+                Target::Tracepoint(_) => Backend::Tracepoint,
+                Target::Lsm(_) => Backend::Lsm,
+            });
+            // Two names for one place would see the same events.
+            probe.address = None;
+            probe.attach_errno = None;
+            probe.parameters.clear();
+            for hit in &mut probe.hits {
+                hit.order = next();
+                hit.return_order = hit.return_order.filter(|_| function).and_then(|_| next());
+                hit.time_ns = hit.time_ns.and(hit.order);
+                hit.return_time_ns = hit.return_time_ns.and(hit.return_order);
+                hit.task.pid = hit.task.tid;
+                hit.cpu %= cpus;
+                (hit.caller, hit.site, hit.returns_to) = (None, None, None);
+                hit.instance = None;
+                seen.push((name.clone(), hit.order.unwrap(), hit.time_ns));
             }
-            if let Some(ledger) = &mut experiment.objects {
-                ledger.allocations.truncate(seen.len());
-            }
+        }
+        experiment.quality.events = events;
+        let Some(ledger) = &mut experiment.objects else {
+            return;
+        };
+        // Each row has the stack of its own event, and nobody else's.
+        ledger.allocations.truncate(seen.len());
+        for (allocation, (probe, order, time)) in ledger.allocations.iter_mut().zip(&seen) {
+            (allocation.probe, allocation.order) = (probe.clone(), *order);
+            allocation.time_ns = time.unwrap_or(allocation.time_ns);
+            allocation.stack.clear();
+            allocation.freed = None;
         }
     }
 

@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 
 use crate::document::{
     Allocation, Boot, CallSite, Command, Cost, Evidence, Experiment, Free, Hit, Instruction, Kaslr,
-    Kernel, Ledger, Machine, Outcome, Probe, Quality, Reading, Reads, Run, SymbolPlaces, Task,
+    Kernel, Ledger, Machine, Outcome, Probe, ProgramFile, Quality, Reading, Reads, Run,
+    SymbolPlaces, Task,
 };
 use crate::instances::{InlinedCopy, Instances, OwnCopy, Within};
 use crate::value::{Datum, Frame, Value};
@@ -179,6 +180,8 @@ fn kernel(kernel: &mut Kernel, known: &Known<'_>) {
         version: _,
         package: _,
         build_id,
+        // Of a guest's.
+        image_digest: _,
         btf_digest: _,
         config,
         lockdown,
@@ -274,10 +277,12 @@ fn command(command: &mut Command, known: &Known<'_>) {
         by: _,
         // The investigation's own words, with the names of the kernel's files.
         argv: _,
+        files,
         exit,
         output,
         values,
     } = command;
+    program(files);
     // A number of eight bits that a program chose to end with.
     keep_if(exit, known, |_| Ok(()));
     for datum in values.values_mut().chain([output]) {
@@ -289,11 +294,17 @@ fn command(command: &mut Command, known: &Known<'_>) {
     }
 }
 
+/// Withholds which files ran: the digest of a file tells who has the same one, and what it holds to whoever can guess it.
+fn program(files: &mut Vec<ProgramFile>) {
+    files.clear();
+}
+
 fn experiment(experiment: &mut Experiment, known: &Known<'_>) {
     let own = first_pid(experiment);
     let Experiment {
         // The investigation's own words.
         workload,
+        files,
         unavailable,
         call,
         outcome,
@@ -302,6 +313,7 @@ fn experiment(experiment: &mut Experiment, known: &Known<'_>) {
         cost,
         probes,
     } = experiment;
+    program(files);
     optional_reason(unavailable, known);
     if let Some(CallSite {
         // Both become pseudonyms.

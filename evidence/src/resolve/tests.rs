@@ -9,6 +9,7 @@ fn place(argv: &[&str]) -> Evidence {
     let command = Command {
         by: Reader::Machine,
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+        files: Vec::new(),
         exit: Value::int(0).into(),
         output: Value::text("ffffffff92200000 T _text").into(),
         values: [(

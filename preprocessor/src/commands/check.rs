@@ -57,9 +57,20 @@ struct Problem {
     help: Option<String>,
 }
 
+/// How the evidence of a machine compares with what is here now.
+#[derive(Serialize)]
+struct Freshness<'a> {
+    machine: &'a str,
+    /// Why it is out of date.
+    out_of_date: &'a [String],
+    /// What could not be compared, and why.
+    not_compared: &'a [String],
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     machines: Vec<&'a str>,
+    evidence: Vec<Freshness<'a>>,
     claims: Vec<Claim<'a>>,
     problems: Vec<Problem>,
     good: bool,
@@ -162,6 +173,15 @@ fn text(facts: &Facts<'_>, claims: &Claims) -> String {
     for (machine, reason) in facts.absent {
         out.push_str(&format!("{machine}: not judged, {reason}\n"));
     }
+    for loaded in facts.loaded {
+        let machine = &loaded.machine;
+        if let Some(reasons) = loaded.out_of_date() {
+            out.push_str(&format!("{machine}: out of date, {reasons}\n"));
+        }
+        if let Some(what) = loaded.left_open() {
+            out.push_str(&format!("{machine}: not compared, {what}\n"));
+        }
+    }
     let counts: Vec<String> = counts
         .iter()
         .map(|(verdict, n)| format!("{n} {verdict}"))
@@ -198,6 +218,15 @@ fn json(facts: &Facts<'_>, claims: &Claims, found: &Report, good: bool) -> Strin
         .collect();
     let document = Document {
         machines: facts.loaded.iter().map(|m| m.machine.as_str()).collect(),
+        evidence: facts
+            .loaded
+            .iter()
+            .map(|loaded| Freshness {
+                machine: &loaded.machine,
+                out_of_date: &loaded.stale,
+                not_compared: &loaded.not_compared,
+            })
+            .collect(),
         claims,
         problems: found.problems.iter().map(problem).collect(),
         good,

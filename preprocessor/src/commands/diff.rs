@@ -193,6 +193,7 @@ fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> 
         origin: Origin::Captured,
         file: Default::default(),
         stale: Vec::new(),
+        not_compared: Vec::new(),
         age_s: None,
         sum: None,
     };

@@ -77,6 +77,7 @@ fn beside(
     let machines = book.config.machines.clone();
     let mut about = About::new(String::new(), book.settings.clone(), machines, came);
     about.titles = book.titles.clone();
+    about.on_stale = book.config.on_stale;
     about.states = states(facts, pages);
     about.rendered = book
         .rendered(&outcome.texts)
@@ -105,6 +106,7 @@ fn states(facts: &Facts<'_>, pages: &[File]) -> std::collections::BTreeMap<Strin
         recorded: loaded.origin == Origin::Recorded,
         judged_before: loaded.raw.is_some() || loaded.verdicts.is_some(),
         stale: loaded.stale.clone(),
+        not_compared: loaded.not_compared.clone(),
         age_s: loaded
             .age_s
             .map(|now| ages.get(&loaded.machine).copied().unwrap_or(now)),
@@ -227,6 +229,14 @@ fn write(book: &Loaded, facts: &Facts<'_>, outcome: &Outcome, site: &Path) -> Re
     }
     std::fs::write(site.join(sealed::MANIFEST), text)
         .map_err(|error| format!("{} cannot be written: {error}", sealed::MANIFEST))?;
+    for loaded in facts.loaded {
+        if let Some(reasons) = loaded.out_of_date() {
+            let machine = &loaded.machine;
+            print(&format!(
+                "the evidence of {machine} is out of date, and the pages say so: {reasons}\n"
+            ));
+        }
+    }
     // From there the next build continues it.
     let kept = book.place.root.join(store::HISTORY);
     store::write_state(&kept, &json(&beside.history)?)

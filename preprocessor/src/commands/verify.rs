@@ -16,15 +16,17 @@ use qed_evidence::redact::is_redacted;
 use super::{FAILED, GOOD, print, refuse};
 use crate::config::Addresses;
 use crate::files::{self, File};
+use crate::freshness;
 use crate::history::History;
 use crate::leak;
 use crate::publish::again::{again, against_book};
 use crate::publish::reading::{as_shown, document, evidence, history_of, investigation, published};
 use crate::publish::regenerate::Published;
-use crate::publish::source::BookSource;
+use crate::publish::source::{About, BOOK, BookSource};
 use crate::publish::values::{self, Findings};
 use crate::report::counted;
 use crate::sealed::{self, Manifest, PublishedClaim, Verdicts};
+use crate::store::Origin;
 
 fn complain(message: String, help: &str) -> u8 {
     refuse(&[Diagnostic::error_without_place(message).help(help)])
@@ -196,6 +198,7 @@ fn check(
     let verdicts: Option<Verdicts> = document(own, sealed::VERDICTS, &mut found.wrong);
     if let (Some(claims), Some(verdicts)) = (&claims, &verdicts) {
         judge_again(own, &published, claims, verdicts, &mut found);
+        compare_with_now(own, &published, raw.as_deref(), &mut found);
         if let Some(history) = &history {
             let captures = &history.captures;
             found
@@ -380,6 +383,30 @@ fn texts(
             }
         }
     }
+}
+
+/// Compares the evidence with the investigation that is published, and with what it ran as that is here. Only its owner has
+/// raw evidence, and the machine that captured it.
+fn compare_with_now(
+    files: &[File],
+    published: &[Evidence],
+    raw: Option<&[Evidence]>,
+    found: &mut Findings,
+) {
+    // What is missing of these is told where the pages are made again.
+    let mut told = Vec::new();
+    let said: Option<About> = document(files, BOOK, &mut told);
+    let (Some(said), Some((_, investigation))) = (said, investigation(files)) else {
+        return;
+    };
+    let (evidence, origin) = match raw {
+        Some(raw) => (raw, Origin::Captured),
+        None => (published, Origin::Recorded),
+    };
+    let time = jiff::Timestamp::now();
+    let compared = freshness::verify(&said, evidence, &investigation, origin, time);
+    found.wrong.extend(compared.wrong);
+    found.notes.extend(compared.notes);
 }
 
 /// Judges the published claims on the published evidence.

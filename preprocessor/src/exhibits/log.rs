@@ -257,6 +257,7 @@ mod tests {
         Command {
             by: Reader::Machine,
             argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+            files: Vec::new(),
             exit,
             output,
             values: Default::default(),

@@ -194,6 +194,7 @@ fn loaded(evidence: Evidence, state: &State, verdicts: Option<Travelled>) -> Loa
         },
         file: PathBuf::new(),
         stale: state.stale.clone(),
+        not_compared: state.not_compared.clone(),
         age_s: state.age_s,
         sum: None,
     }

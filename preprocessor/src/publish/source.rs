@@ -8,6 +8,7 @@ use mdbook_preprocessor::book::{Book, Chapter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::config::OnMissing;
 use crate::files::File;
 use crate::sealed::FOLDER;
 
@@ -108,6 +109,9 @@ pub struct State {
     pub judged_before: bool,
     /// Why it was out of date when the book was built; empty if it was not.
     pub stale: Vec<String>,
+    /// What could not be compared then, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<String>,
     /// How old it was then, in seconds, as exactly as the pages say it; nothing if its time cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_s: Option<i64>,
@@ -127,6 +131,9 @@ pub struct About {
     pub settings: Settings,
     /// The machines of the book, in its order.
     pub machines: Vec<String>,
+    /// What the book does with evidence that is out of date.
+    #[serde(default)]
+    pub on_stale: OnMissing,
     /// What the pages say of the evidence of each machine that has any.
     pub states: BTreeMap<String, State>,
     /// Titles of pages that are not made of the chapter's name, by the chapter's path.
@@ -159,6 +166,7 @@ impl About {
             pages,
             settings,
             machines,
+            on_stale: OnMissing::default(),
             states: BTreeMap::new(),
             titles: BTreeMap::new(),
             book,

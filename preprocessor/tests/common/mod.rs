@@ -66,6 +66,18 @@ fn digest(text: &str) -> String {
         .digest
 }
 
+/// The digest of the eBPF object of the collector that the program under test finds, if there is one.
+pub fn object_digest() -> String {
+    let beside = Path::new(env!("CARGO_BIN_EXE_mdbook-qed")).with_file_name("qed-collector");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("qed-collector"))
+        .chain([beside])
+        .find(|candidate| candidate.is_file())
+        .and_then(|collector| mdbook_qed::present::object(&collector).ok())
+        .unwrap_or_else(|| "00".repeat(32))
+}
+
 /// Made-up evidence of `machine`; `slide` makes machines differ; `said` is what the workload printed.
 pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
     let offset = |n: u64| {
@@ -155,7 +167,8 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
             investigation: "test.toml".into(),
             investigation_digest: digest(INVESTIGATION),
             collector: env!("CARGO_PKG_VERSION").into(),
-            object_digest: "00".repeat(32),
+            // That of the collector that would capture here, so that nothing is out of date.
+            object_digest: object_digest(),
             marks_cuts: true,
         },
         machine: Machine {
@@ -176,6 +189,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
             version: "#1".into(),
             package: None,
             build_id: none(),
+            image_digest: None,
             btf_digest: "00".repeat(32),
             config: BTreeMap::new(),
             lockdown: none(),
@@ -187,7 +201,9 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
             status: Datum::Value(Value::text("randomized")),
             slide: offset(slide),
             agree: Datum::Value(Value::Bool { value: true }),
-            sources: BTreeMap::new(),
+            sources: ["kallsyms_vmlinux", "vmcoreinfo"]
+                .map(|name| (name.to_owned(), offset(slide)))
+                .into(),
             symbols: BTreeMap::new(),
             checked: none(),
             differing: none(),
@@ -330,6 +346,18 @@ impl Book {
             .output()
             .unwrap()
     }
+}
+
+/// What `check` prints of the verdicts on a book. How fresh evidence is depends on where it is looked at.
+pub fn verdicts(book: &Book) -> String {
+    let printed = stdout(&book.qed(&["check"]));
+    let fresh =
+        |line: &&str| !line.contains(": out of date, ") && !line.contains(": not compared, ");
+    printed
+        .lines()
+        .filter(fresh)
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 /// Writes a program that anybody may run.

@@ -109,6 +109,7 @@ pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'
     Command {
         by: planned.on,
         argv: raw.argv.clone(),
+        files: Vec::new(),
         exit,
         output,
         values: values.collect::<BTreeMap<_, _>>(),

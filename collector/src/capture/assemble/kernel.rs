@@ -34,6 +34,7 @@ pub fn kernel(facts: &Facts, context: &Context<'_>, ephemeral: bool) -> Kernel {
         version: facts.version.clone(),
         package: context.package.clone(),
         build_id: text(&facts.build_id),
+        image_digest: context.image_digest.clone(),
         btf_digest: hex::encode(Sha256::digest(&facts.btf)),
         config: context
             .investigation

@@ -37,7 +37,7 @@ impl Book {
         let excused = excuses
             .iter()
             .find(|excuse| holds(running(&entry.stack), &excuse.within))
-            .map(|excuse| format!("{}: {}", excuse.within, excuse.reason));
+            .map(Excuse::text);
         self.live.insert(entry.address, self.allocations.len());
         self.allocations.push(Allocation {
             address: Address(entry.address),

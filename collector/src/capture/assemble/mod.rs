@@ -16,7 +16,7 @@ pub use outcome::TIMED_OUT;
 use std::collections::{BTreeMap, BTreeSet};
 
 use qed_evidence::document::{
-    Descendants, Evidence, Experiment, Machine, Quality, Run, SCHEMA_VERSION, Target,
+    Descendants, Evidence, Experiment, Machine, ProgramFile, Quality, Run, SCHEMA_VERSION, Target,
 };
 use qed_evidence::instances::Instances;
 use qed_evidence::investigation::Investigation;
@@ -69,6 +69,10 @@ pub struct Context<'a> {
     pub machine: Machine,
     /// The distribution's package of a guest's kernel.
     pub package: Option<String>,
+    /// SHA-256 of the image that a guest booted, hex.
+    pub image_digest: Option<String>,
+    /// The files of workloads that are programs, by the experiment's name.
+    pub files: &'a BTreeMap<String, Vec<ProgramFile>>,
     /// Names and lines.
     pub names: &'a dyn Names,
     /// Whether lines are to be had, and from where or why not.
@@ -110,6 +114,9 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
                 }
             }
         }
+        // The buffer is in the order of reservations. An interrupt can come between a reservation and the look at the
+        // clock, and its event then has the earlier time.
+        events.sort_by_key(|event| event.time_ns);
         let seen = hits::Seen {
             planned,
             asked,
@@ -151,7 +158,12 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
             notes,
         };
         let experiment = Experiment {
-            workload: outcome::workload(asked),
+            workload: asked.workload_text(),
+            files: context
+                .files
+                .get(&planned.name)
+                .cloned()
+                .unwrap_or_default(),
             unavailable: raw_experiment.outcome.as_ref().err().cloned(),
             call: raw_experiment.call.as_ref().map(outcome::call),
             outcome: outcome::outcome(asked, &raw_experiment.outcome),

@@ -14,29 +14,6 @@ use crate::workload::CallSite;
 /// Why a process has no exit status that ran into its time limit.
 pub const TIMED_OUT: &str = "the process did not end in time and was killed";
 
-/// The workload as a reader would write it.
-pub fn workload(experiment: &Experiment) -> String {
-    match &experiment.workload.action {
-        Action::Command(command) => command.join(" "),
-        Action::Syscall { name, args, .. } => {
-            let args: Vec<String> = args
-                .iter()
-                .map(|arg| match arg {
-                    Argument::Int(value) => value.to_string(),
-                    Argument::Constant { text, .. } => text.clone(),
-                    Argument::Text(text) => format!("{text:?}"),
-                    Argument::Buffer { name, .. } => name.clone(),
-                })
-                .collect();
-            let threads = match experiment.workload.threads {
-                0 | 1 => String::new(),
-                threads => format!(" in {threads} threads"),
-            };
-            format!("{name}({}){threads}", args.join(", "))
-        }
-    }
-}
-
 /// The workload's own code, taken apart. A call inside of it has no name that would mean anything.
 pub fn call(raw: &CallSite) -> document::CallSite {
     document::CallSite {

@@ -1,0 +1,188 @@
+//! The programs that an investigation runs: found before anything else, so that one that is missing is told with its place,
+//! and with the digests that say later whether they are still the same.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::document::{FileRole, ProgramFile, Reader};
+use qed_evidence::investigation::{Action, Investigation};
+
+use crate::guest::programs::{Files, add};
+
+/// The files of what an investigation runs. An error is what is missing, with its place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Programs {
+    /// Those that a guest needs, by their names in it.
+    pub packed: Files,
+    /// Of workloads that are programs, by the experiment's name.
+    pub workloads: BTreeMap<String, Vec<ProgramFile>>,
+    /// Of commands, by their names. A program that is missing has none, and its command says why.
+    pub commands: BTreeMap<String, Vec<ProgramFile>>,
+}
+
+/// The programs as a guest will run them: what is packed is what is told.
+pub fn for_guest(investigation: &Investigation) -> Result<Programs, Vec<Diagnostic>> {
+    let mut packed = Files::new();
+    let mut programs = Programs {
+        workloads: workloads(investigation, |words| add(&words[0], &mut packed))?,
+        ..Programs::default()
+    };
+    for command in &investigation.commands {
+        let Some(program) = command.run.first() else {
+            continue;
+        };
+        // One that this machine lacks is missing in the guest, too, and the evidence says so.
+        let found = match command.on {
+            Reader::Machine => add(program, &mut packed),
+            Reader::Builder => files(program, &[], Path::new("/")),
+        };
+        if let Ok(found) = found {
+            programs.commands.insert(command.name.clone(), found);
+        }
+    }
+    programs.packed = packed;
+    Ok(programs)
+}
+
+/// The programs as this machine will run them.
+pub fn on_host(investigation: &Investigation) -> Result<Programs, Vec<Diagnostic>> {
+    let commands = investigation.commands.iter().filter_map(|command| {
+        let found = files(command.run.first()?, &command.run, Path::new("/")).ok()?;
+        Some((command.name.clone(), found))
+    });
+    Ok(Programs {
+        packed: Files::new(),
+        workloads: workloads(investigation, |words| {
+            files(&words[0], words, Path::new("."))
+        })?,
+        commands: commands.collect(),
+    })
+}
+
+impl Programs {
+    /// What was the same before and after a capture; or the file of a program that was not. A file among the arguments may
+    /// be what the program writes: then it is no part of it.
+    pub fn throughout(mut self, after: &Programs) -> Result<Programs, String> {
+        let pairs = [
+            (&mut self.workloads, &after.workloads),
+            (&mut self.commands, &after.commands),
+        ];
+        for (before, after) in pairs {
+            for (name, files) in before {
+                let after = after.get(name).map_or(&[][..], Vec::as_slice);
+                files.retain(|file| file.role != FileRole::Argument || after.contains(file));
+                if let Some(changed) = files.iter().find(|file| !after.contains(file)) {
+                    return Err(changed.name.clone());
+                }
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// What evidence says of a program and of the files among its arguments.
+fn files(program: &str, words: &[String], folder: &Path) -> Result<Vec<ProgramFile>, String> {
+    let mut parts = qed_programs::parts(program, folder)?;
+    parts.extend(qed_programs::arguments(words, folder));
+    Ok(qed_programs::files(&parts))
+}
+
+/// What `find` finds for each workload that is a program; or which of them has none, with its place.
+fn workloads(
+    investigation: &Investigation,
+    mut find: impl FnMut(&[String]) -> Result<Vec<ProgramFile>, String>,
+) -> Result<BTreeMap<String, Vec<ProgramFile>>, Vec<Diagnostic>> {
+    let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
+    for experiment in &investigation.experiments {
+        let Action::Command(words) = &experiment.workload.action else {
+            continue;
+        };
+        let Some(program) = words.first() else {
+            continue;
+        };
+        match find(words) {
+            Ok(files) => {
+                found.insert(experiment.name.clone(), files);
+            }
+            Err(reason) => problems.push(Diagnostic::error(
+                &investigation.source,
+                experiment.span.clone(),
+                format!("cannot run `{program}`: {reason}"),
+            )),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(found),
+        false => Err(problems),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qed_evidence::investigation::parse;
+
+    fn investigation(program: &str, argument: &str) -> Investigation {
+        let text = format!(
+            "[[command]]\nname = \"c\"\nrun = [\"no-such-program\"]\n[[experiment]]\nname = \"e\"\n\
+             workload = {{ command = [\"{program}\", \"{argument}\"] }}\n[[experiment.probe]]\nfunction = \"f\"\n"
+        );
+        parse("p.toml", &text).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    /// Check that a workload's files are told, its arguments among them, that a command whose program is missing has none,
+    /// and that a workload whose program is missing is an error.
+    #[test]
+    fn of_a_host() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::write(&data, "1").unwrap();
+        let investigation = investigation("cat", &data.display().to_string());
+        let before = on_host(&investigation).unwrap();
+        assert!(before.commands.is_empty());
+        let roles: Vec<FileRole> = before.workloads["e"].iter().map(|f| f.role).collect();
+        assert_eq!(
+            (roles[0], roles.last()),
+            (FileRole::Program, Some(&FileRole::Argument))
+        );
+        assert_eq!(before.clone().throughout(&before), Ok(before.clone()));
+        // A guest has no file but those of its programs.
+        let packed = for_guest(&investigation).unwrap();
+        assert!(
+            packed.workloads["e"]
+                .iter()
+                .all(|f| f.role != FileRole::Argument)
+        );
+        assert!(packed.packed.contains_key("/usr/bin/cat"));
+        let missing = on_host(&super::tests::investigation("no-such-program", "x"));
+        assert!(
+            missing.unwrap_err()[0]
+                .message
+                .contains("cannot run `no-such-program`")
+        );
+    }
+
+    /// Check that a program that changes while it is captured is an error, and that a file that it writes is left out.
+    #[test]
+    fn changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::write(&data, "1").unwrap();
+        let investigation = investigation("cat", &data.display().to_string());
+        let before = on_host(&investigation).unwrap();
+        std::fs::write(&data, "2").unwrap();
+        let kept = before
+            .clone()
+            .throughout(&on_host(&investigation).unwrap())
+            .unwrap();
+        assert!(
+            kept.workloads["e"]
+                .iter()
+                .all(|f| f.role != FileRole::Argument)
+        );
+        let mut after = before.clone();
+        after.workloads.get_mut("e").unwrap()[0].sha256 = "0".into();
+        assert_eq!(before.throughout(&after), Err("cat".into()));
+    }
+}

@@ -1,0 +1,373 @@
+//! `qed-collector kernels`: what Debian serves, what is cached, and how to change that.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::target::Target;
+use super::{Failure, Progress, print};
+use crate::guest::archive::{self, Kernel};
+use crate::guest::cache::{Cache, Sidecar};
+use crate::guest::{Source, debuginfo, fetch};
+
+/// Kernels that guests can boot.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// List the newest patch release of each series only, not all
+    #[arg(long)]
+    newest: bool,
+    /// Ask Debian's archive even if it was asked today
+    #[arg(long)]
+    refresh: bool,
+    /// How to print the list
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Download kernels now, so that later captures need no network
+    Fetch {
+        /// Guests: guest:debian-6.12, guest:debian-7.3.4, guest:debian-newest
+        #[arg(required = true, value_name = "MACHINE")]
+        machines: Vec<Target>,
+        /// Download their debug information, too, where it is served (300 MB each)
+        #[arg(long)]
+        debuginfo: bool,
+    },
+    /// Remove cached kernels and debug information: all but the newest of each series
+    Prune {
+        /// Remove the newest of each series, too
+        #[arg(long)]
+        all: bool,
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Run the command.
+///
+/// # Errors
+/// When the archive can neither be asked nor has been asked before, or a file cannot be written or removed.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let cache = Cache::of_user()?;
+    match &args.command {
+        None => list(args, &cache),
+        Some(Command::Fetch {
+            machines,
+            debuginfo,
+        }) => fetch(machines, *debuginfo, &cache),
+        Some(Command::Prune { all, dry_run }) => prune(*all, *dry_run, &cache),
+    }
+}
+
+fn list(args: &Args, cache: &Cache) -> Result<(), Failure> {
+    let progress = Progress::new("kernels");
+    let say = |text: &str| progress.say(text);
+    let lock = cache.lock(&say)?;
+    let (kernels, note) = fetch::served(cache, args.refresh, &lock, &say)?;
+    drop(progress);
+    if let Some(note) = note {
+        eprintln!("warning: {note}");
+    }
+    let rows = rows(&kernels, &cache.packages(), args.newest);
+    print(&match args.format {
+        Format::Text => table(&rows),
+        Format::Json => format!(
+            "{}\n",
+            serde_json::to_string_pretty(&rows)
+                .map_err(|error| Failure::unable(format!("failed to write JSON: {error}")))?
+        ),
+    })
+}
+
+/// One kernel, served or cached.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Row {
+    /// How an investigation names it: `guest:debian-6.12.117`.
+    machine: String,
+    /// What `uname -r` prints.
+    release: String,
+    /// The package with the image and its version; `None`: served no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    package: Option<String>,
+    /// Bytes to download for image and configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_bytes: Option<u64>,
+    /// Bytes to download for the debug information; `None`: not served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    debuginfo_bytes: Option<u64>,
+    /// Bytes on this disk: image and configuration.
+    cached_image_bytes: u64,
+    /// Bytes on this disk: debug information.
+    cached_debuginfo_bytes: u64,
+}
+
+/// The kernels that are served, and then those that are only cached.
+fn rows(kernels: &[Kernel], cached: &[(PathBuf, Sidecar)], newest: bool) -> Vec<Row> {
+    let on_disk = |release: &str, image: bool| -> u64 {
+        let of_release = cached.iter().filter(|(_, sidecar)| {
+            sidecar.release == release && archive::holds_image(&sidecar.package) == image
+        });
+        of_release.map(|(folder, _)| size(folder)).sum()
+    };
+    let last = |index: usize, kernel: &Kernel| {
+        kernels
+            .get(index + 1)
+            .is_none_or(|next| next.series != kernel.series)
+    };
+    let served = kernels
+        .iter()
+        .enumerate()
+        .filter(|(index, kernel)| !newest || last(*index, kernel))
+        .map(|(_, kernel)| Row {
+            machine: format!("guest:debian-{}.{}", kernel.series, kernel.patch),
+            release: kernel.release.clone(),
+            package: Some(format!("{} {}", kernel.image.name, kernel.image.version)),
+            image_bytes: Some(kernel.image.size + kernel.base.as_ref().map_or(0, |base| base.size)),
+            debuginfo_bytes: kernel.debug.as_ref().map(|debug| debug.size),
+            cached_image_bytes: on_disk(&kernel.release, true),
+            cached_debuginfo_bytes: on_disk(&kernel.release, false),
+        });
+    let gone = cached.iter().filter(|(_, sidecar)| {
+        archive::holds_image(&sidecar.package)
+            && kernels
+                .iter()
+                .all(|kernel| kernel.release != sidecar.release)
+    });
+    let gone = gone.map(|(_, sidecar)| Row {
+        machine: archive::upstream(&sidecar.package.version)
+            .map_or_else(String::new, |(series, patch)| {
+                format!("guest:debian-{series}.{patch}")
+            }),
+        release: sidecar.release.clone(),
+        package: None,
+        image_bytes: None,
+        debuginfo_bytes: None,
+        cached_image_bytes: on_disk(&sidecar.release, true),
+        cached_debuginfo_bytes: on_disk(&sidecar.release, false),
+    });
+    served.chain(gone).collect()
+}
+
+/// Bytes of the files in a folder.
+fn size(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| Some(file.metadata().ok()?.len()))
+        .sum()
+}
+
+fn table(rows: &[Row]) -> String {
+    let megabytes = |bytes: u64| format!("{} MB", bytes.div_ceil(1_000_000));
+    let served = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), megabytes);
+    let cached = |row: &Row| match (row.cached_image_bytes, row.cached_debuginfo_bytes) {
+        (0, 0) => "-".to_owned(),
+        (image, 0) => format!("image ({})", megabytes(image)),
+        (0, debug) => format!("debug information ({})", megabytes(debug)),
+        (image, debug) => format!("image, debug information ({})", megabytes(image + debug)),
+    };
+    let cells: Vec<[String; 5]> = rows
+        .iter()
+        .map(|row| {
+            [
+                row.machine.clone(),
+                row.package
+                    .clone()
+                    .unwrap_or_else(|| "(served no more)".into()),
+                served(row.image_bytes),
+                served(row.debuginfo_bytes),
+                cached(row),
+            ]
+        })
+        .collect();
+    let head = ["machine", "package", "image", "debug info", "cached"].map(String::from);
+    let all: Vec<&[String; 5]> = std::iter::once(&head).chain(&cells).collect();
+    let width = |column: usize| all.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: [usize; 5] = std::array::from_fn(width);
+    let mut out = String::new();
+    for row in all {
+        let padded: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}", padded.join("  ").trim_end());
+    }
+    out
+}
+
+fn fetch(machines: &[Target], debuginfo: bool, cache: &Cache) -> Result<(), Failure> {
+    for machine in machines {
+        let name = machine.name();
+        let Target::Guest(_, source @ Source::Debian(_)) = machine else {
+            return Err(Failure::input(format!(
+                "cannot fetch `{name}`: only Debian's kernels are fetched, such as guest:debian-6.12"
+            )));
+        };
+        let progress = Progress::new(name);
+        let kernel = fetch::kernel(source, cache, false, &|text| progress.say(text))?;
+        if debuginfo {
+            debuginfo::of_package(&kernel, cache, true, &|text| progress.say(text))?;
+        }
+        drop(progress);
+        if let Some(note) = &kernel.note {
+            eprintln!("warning: {note}");
+        }
+        print(&format!("{name}: {}\n", kernel.path.display()))?;
+    }
+    Ok(())
+}
+
+fn prune(all: bool, dry_run: bool, cache: &Cache) -> Result<(), Failure> {
+    let progress = Progress::new("kernels");
+    let _lock = cache.lock(&|text| progress.say(text))?;
+    drop(progress);
+    let packages = cache.packages();
+    let mut bytes = 0;
+    for folder in removable(&packages, all) {
+        let size = size(folder);
+        bytes += size;
+        let verb = if dry_run { "would remove" } else { "removed" };
+        if !dry_run {
+            std::fs::remove_dir_all(folder).map_err(|error| {
+                Failure::unable(format!("failed to remove {}: {error}", folder.display()))
+            })?;
+        }
+        print(&format!(
+            "{verb} {} ({} MB)\n",
+            folder.display(),
+            size.div_ceil(1_000_000)
+        ))?;
+    }
+    print(&format!("{} MB in all\n", bytes.div_ceil(1_000_000)))
+}
+
+/// The folders of packages that go: all but those of the newest kernel of each series.
+fn removable(packages: &[(PathBuf, Sidecar)], all: bool) -> Vec<&Path> {
+    let version = |sidecar: &Sidecar| archive::upstream(&sidecar.package.version);
+    let superseded = |sidecar: &Sidecar| {
+        packages.iter().any(|(_, other)| {
+            archive::holds_image(&other.package)
+                && match (version(other), version(sidecar)) {
+                    (Some(other), Some(this)) => other.0 == this.0 && other.1 > this.1,
+                    _ => false,
+                }
+        })
+    };
+    let goes = packages
+        .iter()
+        .filter(|(_, sidecar)| all || superseded(sidecar));
+    goes.map(|(folder, _)| folder.as_path()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::archive::{Package, Served};
+    use crate::guest::source::Series;
+
+    fn kernel(minor: u32, patch: u32, debug: bool) -> Kernel {
+        let served = |name: String, size| Served {
+            name,
+            version: format!("6.{minor}.{patch}-1"),
+            size,
+            ..Served::default()
+        };
+        let release = format!("6.{minor}.{patch}+deb13-cloud-amd64");
+        Kernel {
+            series: Series { major: 6, minor },
+            patch,
+            image: served(format!("linux-image-{release}"), 49_000_000),
+            base: None,
+            debug: debug.then(|| served(format!("linux-image-{release}-dbg"), 300_000_000)),
+            release,
+        }
+    }
+
+    fn cached(kernel: &Kernel, debug: bool) -> (PathBuf, Sidecar) {
+        let suffix = if debug { "-dbg" } else { "" };
+        let package = Package {
+            name: format!("{}{suffix}", kernel.image.name),
+            version: kernel.image.version.clone(),
+        };
+        let sidecar = Sidecar {
+            release: kernel.release.clone(),
+            deb_sha256: String::new(),
+            fetched: String::new(),
+            package,
+        };
+        (
+            PathBuf::from(format!("/{}", sidecar.package.folder())),
+            sidecar,
+        )
+    }
+
+    /// Check the table: every kernel that is served with its sizes, the newest of each series on demand, and what is only cached.
+    #[test]
+    fn lists() {
+        let kernels = [
+            kernel(12, 3, true),
+            kernel(12, 9, true),
+            kernel(16, 1, false),
+        ];
+        let old = kernel(5, 1, false);
+        let rows_of = |newest| rows(&kernels, &[cached(&old, false)], newest);
+        let machines: Vec<String> = rows_of(true).into_iter().map(|row| row.machine).collect();
+        assert_eq!(
+            machines,
+            [
+                "guest:debian-6.12.9",
+                "guest:debian-6.16.1",
+                "guest:debian-6.5.1"
+            ]
+        );
+        let text = table(&rows_of(false));
+        assert_eq!(
+            text.lines().nth(1),
+            Some(
+                "guest:debian-6.12.3  linux-image-6.12.3+deb13-cloud-amd64 6.12.3-1  49 MB  300 MB      -"
+            )
+        );
+        assert_eq!(
+            text.lines().last(),
+            Some(
+                "guest:debian-6.5.1   (served no more)                               -      -           -"
+            )
+        );
+    }
+
+    /// Check that the newest kernel of each series and its debug information stay.
+    #[test]
+    fn prunes() {
+        let (old, new, other) = (
+            kernel(12, 3, true),
+            kernel(12, 9, true),
+            kernel(16, 1, false),
+        );
+        let packages = [
+            cached(&old, false),
+            cached(&old, true),
+            cached(&new, false),
+            cached(&new, true),
+            cached(&other, false),
+        ];
+        let folders = |all| removable(&packages, all).len();
+        assert_eq!(
+            removable(&packages, false),
+            [&packages[0].0, &packages[1].0]
+        );
+        assert_eq!(folders(true), 5);
+    }
+}

@@ -1,0 +1,267 @@
+//! The kernels that Debian's archive serves, from what `apt-cache show` prints. No I/O.
+//!
+//! A kernel is spread over packages, and differently in each generation:
+//!
+//! | series | image | configuration | debug information |
+//! | --- | --- | --- | --- |
+//! | 6.1 to 6.18 | `linux-image-R`, `linux-image-R-unsigned` | in the image package | `linux-image-R-dbg`, not of all |
+//! | 6.19 to 7.1 | `linux-binary-R` | `linux-base-R` | not served |
+//! | from 7.2 | `linux-binary-R`, `linux-binary-unsigned-R` | `linux-base-R` | `linux-image-R-dbg` |
+//!
+//! `linux-image-R` without an image of its own depends on the package that has it; so do metapackages such as
+//! `linux-image-6.12-cloud-amd64`.
+
+mod control;
+pub mod layout;
+pub mod mirror;
+
+use std::collections::BTreeMap;
+
+use super::source::{Selector, Series};
+use super::version::compare;
+pub use control::{Served, parse};
+
+/// A package by name and version.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Package {
+    /// e.g. `linux-image-6.1.0-56-cloud-amd64-unsigned`
+    pub name: String,
+    /// e.g. `6.1.192-2`
+    pub version: String,
+}
+
+impl Package {
+    /// A folder name that is unique to name and version (an epoch's `:` as in apt's own archive names).
+    #[must_use]
+    pub fn folder(&self) -> String {
+        format!("{}_{}", self.name, self.version.replace(':', "%3a"))
+    }
+}
+
+/// One kernel that the archive serves.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Kernel {
+    /// Series of the upstream kernel.
+    pub series: Series,
+    /// Patch release of the upstream kernel: 192 of `6.1.192`.
+    pub patch: u32,
+    /// What `uname -r` prints, e.g. `6.1.0-56-cloud-amd64`.
+    pub release: String,
+    /// The package with the compressed image.
+    pub image: Served,
+    /// The package with the configuration, where that is another one.
+    pub base: Option<Served>,
+    /// The package with the debug information, where one is served.
+    pub debug: Option<Served>,
+}
+
+/// Suffix of the kernels that guests boot: small, and without drivers for hardware that a guest does not have.
+const FLAVOUR: &str = "-cloud-amd64";
+
+/// The part of a kernel that a package holds, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Role {
+    /// An image whose signature has been left off; preferred, because its debug information comes from the same source.
+    Unsigned,
+    /// An image with a signature for secure boot.
+    Signed,
+    /// Configuration and module lists.
+    Base,
+    /// Debug information.
+    Debug,
+}
+
+/// Whether a package can hold a part of a kernel of this flavour.
+#[must_use]
+pub fn is_candidate(name: &str) -> bool {
+    role(name).is_some()
+}
+
+/// The release and the role that a package's name says.
+fn role(name: &str) -> Option<(&str, Role)> {
+    let of_flavour = |release: &&str| {
+        release.ends_with(FLAVOUR) && release.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let (release, role) = if let Some(rest) = name.strip_prefix("linux-binary-unsigned-") {
+        (rest, Role::Unsigned)
+    } else if let Some(rest) = name.strip_prefix("linux-binary-") {
+        (rest, Role::Signed)
+    } else if let Some(rest) = name.strip_prefix("linux-base-") {
+        (rest, Role::Base)
+    } else {
+        let rest = name.strip_prefix("linux-image-")?;
+        match (rest.strip_suffix("-unsigned"), rest.strip_suffix("-dbg")) {
+            (Some(release), _) => (release, Role::Unsigned),
+            (_, Some(release)) => (release, Role::Debug),
+            _ => (rest, Role::Signed),
+        }
+    };
+    Some((release, role)).filter(|(release, _)| of_flavour(release))
+}
+
+/// Series and patch release of a package version such as `6.1.192-2` or `1:7.3-1`; `None` for a release candidate.
+#[must_use]
+pub fn upstream(version: &str) -> Option<(Series, u32)> {
+    let version = version.split_once(':').map_or(version, |(_, rest)| rest);
+    let upstream = version
+        .split_once('-')
+        .map_or(version, |(upstream, _)| upstream);
+    let mut numbers = upstream.split('.').map(str::parse::<u32>);
+    let (major, minor) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    let patch = match numbers.next() {
+        None => 0,
+        Some(patch) => patch.ok()?,
+    };
+    numbers
+        .next()
+        .is_none()
+        .then_some((Series { major, minor }, patch))
+}
+
+/// Whether a package is one that holds an image.
+#[must_use]
+pub fn holds_image(package: &Package) -> bool {
+    is_image(&package.name)
+}
+
+/// The release of the kernel that a package is a part of: what `uname -r` prints.
+#[must_use]
+pub fn release_of(package: &Package) -> Option<&str> {
+    role(&package.name).map(|(release, _)| release)
+}
+
+/// Whether a package is of a kernel that `selector` can mean.
+#[must_use]
+pub fn fits(package: &Package, selector: Selector) -> bool {
+    upstream(&package.version).is_some_and(|version| matches(selector, version))
+}
+
+fn matches(selector: Selector, version: (Series, u32)) -> bool {
+    match selector {
+        Selector::Series(series) => version.0 == series,
+        Selector::Release(series, patch) => version == (series, patch),
+        Selector::Newest => true,
+    }
+}
+
+/// The kernels among these packages, the oldest first. Metapackages and release candidates are left out.
+#[must_use]
+pub fn kernels(served: &[Served]) -> Vec<Kernel> {
+    let mut by_release: BTreeMap<&str, BTreeMap<Role, &Served>> = BTreeMap::new();
+    for package in served {
+        let Some((release, role)) = role(&package.name) else {
+            continue;
+        };
+        if matches!(role, Role::Signed | Role::Unsigned) && package.depends_on(is_image) {
+            continue;
+        }
+        let newest = by_release.entry(release).or_default().entry(role);
+        newest
+            .and_modify(|known| {
+                if compare(&package.version, &known.version).is_gt() {
+                    *known = package;
+                }
+            })
+            .or_insert(package);
+    }
+    let mut kernels: Vec<Kernel> = by_release
+        .into_iter()
+        .filter_map(|(release, parts)| kernel(release, &parts))
+        .collect();
+    kernels.sort_by(|a, b| {
+        (a.series, a.patch)
+            .cmp(&(b.series, b.patch))
+            .then_with(|| compare(&a.image.version, &b.image.version))
+    });
+    kernels
+}
+
+/// A dependency on the image of a kernel.
+fn is_image(name: &str) -> bool {
+    role(name).is_some_and(|(_, role)| matches!(role, Role::Signed | Role::Unsigned))
+}
+
+fn kernel(release: &str, parts: &BTreeMap<Role, &Served>) -> Option<Kernel> {
+    let part = |role| parts.get(&role).map(|package| (*package).clone());
+    let image = part(Role::Unsigned).or_else(|| part(Role::Signed))?;
+    let (series, patch) = upstream(&image.version)?;
+    Some(Kernel {
+        series,
+        patch,
+        release: release.to_owned(),
+        image,
+        base: part(Role::Base),
+        debug: part(Role::Debug),
+    })
+}
+
+/// The kernel that a selector means: the newest that fits.
+#[must_use]
+pub fn select(kernels: &[Kernel], selector: Selector) -> Option<&Kernel> {
+    kernels
+        .iter()
+        .rfind(|kernel| matches(selector, (kernel.series, kernel.patch)))
+}
+
+/// The series that are served, each with its newest patch release, in words: `6.1 (6.1.192), 6.12 (6.12.117)`.
+#[must_use]
+pub fn overview(kernels: &[Kernel]) -> String {
+    let mut newest: BTreeMap<Series, u32> = BTreeMap::new();
+    for kernel in kernels {
+        newest.insert(kernel.series, kernel.patch);
+    }
+    let words: Vec<String> = newest
+        .iter()
+        .map(|(series, patch)| format!("{series} ({series}.{patch})"))
+        .collect();
+    words.join(", ")
+}
+
+/// The reason why a selector fits nothing that is served, with the nearest that does.
+#[must_use]
+pub fn not_served(kernels: &[Kernel], selector: Selector) -> String {
+    if kernels.is_empty() {
+        return "the package lists name no kernel".into();
+    }
+    let all = overview(kernels);
+    let near = match selector {
+        Selector::Release(series, _) => {
+            let patches: Vec<String> = kernels
+                .iter()
+                .filter(|kernel| kernel.series == series)
+                .map(|kernel| format!("{series}.{}", kernel.patch))
+                .collect();
+            if patches.is_empty() {
+                nearest(kernels, series)
+            } else {
+                format!(
+                    "older patch releases leave the archive as new ones arrive; of {series} it serves {}",
+                    patches.join(", ")
+                )
+            }
+        }
+        Selector::Series(series) => nearest(kernels, series),
+        Selector::Newest => String::new(),
+    };
+    format!("Debian serves no kernel {selector}; {near}. Series that are served: {all}")
+}
+
+/// The series next to one that is not served.
+fn nearest(kernels: &[Kernel], wanted: Series) -> String {
+    let distance = |series: &Series| {
+        (
+            series.major.abs_diff(wanted.major),
+            series.minor.abs_diff(wanted.minor),
+        )
+    };
+    let near = kernels
+        .iter()
+        .map(|kernel| kernel.series)
+        .min_by_key(distance);
+    near.map_or_else(String::new, |series| {
+        format!("the nearest series is {series}")
+    })
+}
+
+#[cfg(test)]
+mod tests;
