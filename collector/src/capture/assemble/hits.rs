@@ -190,7 +190,7 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
             let Some(probe) = probes.get_mut(&planned.name) else {
                 continue;
             };
-            let context = match context(event.preempt_count, traps(planned, seen)) {
+            let context = match context(event.preempt_count, traps(planned, event, seen)) {
                 Some(Context::Hardirq) if raises && raised_by_program(&stack) => Some(Context::Act),
                 other => other,
             };
@@ -257,13 +257,24 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
 
 /// Whether a breakpoint may lead to the probe's program: it does inside of a function, and at an entry that the function
 /// tracer cannot use.
-fn traps(planned: &PlannedProbe, seen: &Seen<'_>) -> bool {
-    let Ok(source) = &planned.source else {
+fn traps(planned: &PlannedProbe, event: &Event, seen: &Seen<'_>) -> bool {
+    let hit = |source: &&Source| source.usage == event.probe as usize;
+    let Some(source) = planned.sources().find(hit) else {
         return false;
     };
     let function = matches!(planned.target, Target::Function(_) | Target::Address(_));
     let listed = seen.listed.get(source.attach);
     function && !matches!(listed, Some(Ok(text)) if text.contains(listed::BY_TRACER))
+}
+
+/// What the kernel skipped of a probe, of all copies that it watches; `None`: of one of them it is not known.
+fn skipped(planned: &PlannedProbe, seen: &Seen<'_>) -> Option<u64> {
+    let refused = |source: &&Source| matches!(seen.refusals.get(source.attach), Some(Some(_)));
+    let mut attached = planned.sources().filter(|s| !refused(s)).peekable();
+    attached.peek()?;
+    attached.try_fold(0_u64, |sum, source| {
+        Some(sum.saturating_add((*seen.skipped.get(source.attach)?)?))
+    })
 }
 
 /// Whether a hit meets the condition of its probe; what is not known is counted.
@@ -328,6 +339,10 @@ fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
         .sources()
         .filter(|_| is_function && refusal.is_none());
     let watched = sources.filter(|source| refused(source).is_none());
+    let skipped = match &refusal {
+        None => skipped(planned, seen),
+        Some(_) => None,
+    };
     Probe {
         watched: watched.map(|source| Address(source.address)).collect(),
         file: planned.file.clone(),
@@ -385,12 +400,7 @@ fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
             .asked
             .probe(&planned.name)
             .map_or_else(Vec::new, |asked| asked.public.clone()),
-        skipped: planned
-            .source
-            .as_ref()
-            .ok()
-            .filter(|_| seen.not_run.is_none())
-            .and_then(|source| *seen.skipped.get(source.attach)?),
+        skipped,
         hits: Vec::new(),
     }
 }

@@ -101,10 +101,13 @@ pub(super) fn short_counts(
         if hits == 0 {
             continue; // `says_nothing` knows.
         }
-        let mut found = Vec::new();
-        if !matches!(demand, Demand::AtLeast(least) if least <= hits as i128) {
-            found = short(experiment, planned, catalog, machine);
-        }
+        let mut found = match demand {
+            // Those that were seen are enough, if they are what is claimed.
+            Demand::AtLeast(least) if least <= hits as i128 => {
+                experiment::foreign(experiment, planned, machine)
+            }
+            _ => short(experiment, planned, catalog, machine),
+        };
         found.extend(instances::counted_twice(experiment, planned, machine));
         reasons.extend(found.into_iter().map(|reason| (range.clone(), reason)));
     }
