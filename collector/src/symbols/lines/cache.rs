@@ -14,7 +14,7 @@ use super::{Copies, Definition, Inlining, SourceFrame};
 use crate::symbols::build_id::BuildId;
 
 /// Raised whenever the content or its meaning changes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// A cache of a million frames is smaller; what is larger is not ours.
 const MAX_BYTES: u64 = 256 << 20;
 
@@ -201,7 +201,7 @@ mod tests {
             &good[..good.len() / 2],
             "",
             "[]",
-            &good.replace("\"format\":2", "\"format\":999"),
+            &good.replace("\"format\":3", "\"format\":999"),
         ] {
             fs::write(&path, bad).unwrap();
             assert_eq!(Cache::load(Some(dir.path()), &id).frames(1), None, "{bad}");

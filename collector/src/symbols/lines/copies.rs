@@ -190,6 +190,7 @@ fn candidates(
     matches.extend(references.find(info));
     let mut units: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     let mut counts: HashMap<usize, usize> = HashMap::new();
+    let mut entries = Entries::new(dwarf);
     matches.sort_unstable();
     for (place, function) in matches {
         let after = headers.partition_point(|offset| *offset <= place);
@@ -198,7 +199,8 @@ fn candidates(
         };
         let count = counts.entry(function).or_default();
         let here = units.entry(unit).or_default();
-        if here.contains(&function) {
+        // Whoever calls a function of another file declares it: that unit has no copy of it.
+        if here.contains(&function) || entries.only_declares(unit, place) {
             continue;
         }
         if *count == MAX_UNITS {
@@ -210,6 +212,95 @@ fn candidates(
     }
     units.retain(|_, wanted| !wanted.is_empty());
     (units, incomplete)
+}
+
+/// Entries that are looked at where a reference to their name stands, without parsing what is ahead of them.
+struct Entries<'d, 'a> {
+    dwarf: &'d Dwarf<'a>,
+    /// The abbreviations of a unit; `None`: they cannot be read, or let a function complete a declaration, which then
+    /// says nothing.
+    units: HashMap<usize, Option<std::sync::Arc<gimli::Abbreviations>>>,
+}
+
+/// Bytes of a reference to a name.
+const REFERENCE: usize = size_of::<u32>();
+/// The longest code of an abbreviation that is looked for, in bytes.
+const MAX_CODE: usize = 3;
+
+impl<'d, 'a> Entries<'d, 'a> {
+    fn new(dwarf: &'d Dwarf<'a>) -> Self {
+        Self {
+            dwarf,
+            units: HashMap::new(),
+        }
+    }
+
+    /// Whether the name that is referred to at `place` is that of a declaration, and of nothing else that it could be.
+    fn only_declares(&mut self, unit: usize, place: usize) -> bool {
+        let dwarf = self.dwarf;
+        let abbreviations = self.units.entry(unit).or_insert_with(|| {
+            let header = dwarf.unit_header(DebugInfoOffset(unit)).ok()?;
+            let all = dwarf.abbreviations(&header).ok()?;
+            let completes = (1..).map_while(|code| all.get(code)).any(|one| {
+                one.tag() == gimli::DW_TAG_subprogram && names(one, DW_AT_specification)
+            });
+            (!completes).then_some(all)
+        });
+        let Some(abbreviations) = abbreviations.as_deref() else {
+            return false;
+        };
+        let info = dwarf.debug_info.reader().slice();
+        // A declaration for a call states the name twice: as the linker's, and as the source's.
+        let starts = [0, REFERENCE]
+            .into_iter()
+            .filter_map(|ahead| Some((ahead, place.checked_sub(ahead)?)));
+        let declares = starts.flat_map(|(ahead, start)| {
+            (1..=MAX_CODE).filter_map(move |length| {
+                let code = code(info.get(start.checked_sub(length)?..start)?)?;
+                let abbreviation = abbreviations.get(code)?;
+                is_named_at(abbreviation, ahead).then(|| {
+                    abbreviation.tag() == gimli::DW_TAG_subprogram
+                        && names(abbreviation, DW_AT_declaration)
+                })
+            })
+        });
+        let declares: Vec<bool> = declares.collect();
+        !declares.is_empty() && declares.iter().all(|declares| *declares)
+    }
+}
+
+/// Whether entries of this form state an attribute.
+fn names(abbreviation: &gimli::Abbreviation, attribute: gimli::DwAt) -> bool {
+    let mut stated = abbreviation.attributes().iter();
+    stated.any(|one| one.name() == attribute)
+}
+
+/// Whether a reference to a name stands so many bytes behind the code in entries of this form, with nothing but such
+/// references ahead.
+fn is_named_at(abbreviation: &gimli::Abbreviation, place: usize) -> bool {
+    let mut at = 0;
+    for attribute in abbreviation.attributes() {
+        match attribute.form() {
+            gimli::DW_FORM_flag_present | gimli::DW_FORM_implicit_const => {}
+            gimli::DW_FORM_strp if at == place => {
+                return [DW_AT_name, gimli::DW_AT_linkage_name].contains(&attribute.name());
+            }
+            gimli::DW_FORM_strp => at += REFERENCE,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// The number that these bytes are as LEB128, if they are one.
+fn code(bytes: &[u8]) -> Option<u64> {
+    let (last, before) = bytes.split_last()?;
+    let whole = last & 0x80 == 0 && before.iter().all(|byte| byte & 0x80 != 0);
+    let value = bytes
+        .iter()
+        .rev()
+        .fold(0, |value, byte| value << 7 | u64::from(byte & 0x7f));
+    whole.then_some(value)
 }
 
 /// Four-byte references to look for, all in one pass.
