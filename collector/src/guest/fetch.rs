@@ -80,7 +80,7 @@ fn debian(
     };
     let cached = cache.newest(selector).and_then(|found| {
         let note = format!(
-            "guest:debian-{selector}: {reason}; using {} {} from the cache",
+            "{reason}; using {} {}, from the cache",
             found.1.package.name, found.1.package.version
         );
         image(found, Some(note))
@@ -115,7 +115,20 @@ fn newest(
         reason: archive::not_served(&kernels, selector),
         cache: cache.kernels(),
     })?;
-    let found = obtain(kernel, cache, lock, progress)?;
+    let cached = cache.find(&kernel.image.package());
+    let place = if cached.is_some() {
+        "from the cache"
+    } else {
+        "downloaded now"
+    };
+    let found = match cached {
+        Some(found) => found,
+        None => obtain(kernel, cache, lock, progress)?,
+    };
+    let note = note.map(|note| {
+        let (name, version) = (&kernel.image.name, &kernel.image.version);
+        format!("{note}; using {name} {version}, {place}")
+    });
     image(found, note).ok_or_else(|| GuestError::NoKernel {
         selector: selector.to_string(),
         reason: format!(
@@ -159,7 +172,7 @@ pub fn served(
         };
         return Ok((
             known.kernels,
-            Some(format!("the archive could not be asked: {reason}")),
+            Some(format!("the package lists could not be fetched: {reason}")),
         ));
     }
     // Lists that did not arrive are asked for again at the next capture.

@@ -274,8 +274,8 @@ fn refusals() {
             "is `__sock_create+0x1f` by this document's symbols",
         ),
         (
-            "\"offset\": 31, \"address\"",
-            "\"offset\": 30, \"address\"",
+            "\"offset\": 31, \"address\": \"0xffffffff92a0001f\"",
+            "\"offset\": 32, \"address\": \"0xffffffff92a00020\"",
             "/experiments/create/probes/sock_alloc/hits/0",
             "the caller is not where the call returns to",
         ),
