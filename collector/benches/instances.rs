@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use common::{GUESTS, investigation, kernel, median, ms, rounds};
-use qed_collector::capture::copies::Look;
+use qed_collector::assemble::instances::Look;
 use qed_collector::guest::debuginfo;
 use qed_collector::symbols::debuginfo::open;
 use qed_collector::symbols::lines::LineResolver;

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use common::{GUESTS, boot, guest, investigation, kernel, median, ms, rounds};
 use qed_collector::guest::debuginfo;
 use qed_collector::job::{Job, capture_answer};
-use qed_collector::probes::parse_event;
+use qed_collector::probe::parse_event;
 use qed_collector::symbols::debuginfo::open;
 use qed_collector::symbols::lines::LineResolver;
 

@@ -7,12 +7,13 @@ use anyhow::Context as _;
 use qed_evidence::investigation::{Investigation, parse};
 use serde::{Deserialize, Serialize};
 
-use crate::capture::commands::Commands;
-use crate::capture::oracle::{Chain, Oracle, View};
-use crate::capture::perform::{Options, ThisKernel, perform};
-use crate::capture::raw::RawCapture;
 use crate::guest::init::{ping, progress};
-use crate::plan::{Chosen, PlannedExperiment};
+use crate::plan::PlannedExperiment;
+use crate::session::commands::Commands;
+use crate::session::oracle::{Chain, Oracle, View};
+use crate::session::raw::RawCapture;
+use crate::session::run::{Options, ThisKernel, perform};
+use crate::symbols::functions_by_file::Chosen;
 
 /// Where the job lies in the initramfs.
 const JOB: &str = "/qed/job.json";
@@ -167,7 +168,7 @@ fn captured(
 }
 
 fn understood(name: &str, text: &str) -> anyhow::Result<Investigation> {
-    parse(name, text).map_err(|problems| anyhow::anyhow!(crate::command::render(&problems)))
+    parse(name, text).map_err(|problems| anyhow::anyhow!(crate::cli::render(&problems)))
 }
 
 fn planned(
@@ -177,7 +178,7 @@ fn planned(
     let kernel = ThisKernel::read(&progress)?;
     let plan = kernel
         .plan(investigation, chosen)?
-        .map_err(|problems| anyhow::anyhow!(crate::command::render(&problems)))?;
+        .map_err(|problems| anyhow::anyhow!(crate::cli::render(&problems)))?;
     progress("planned");
     Ok((kernel, plan))
 }
@@ -198,6 +199,6 @@ fn slide() -> SlideAnswer {
             .to_owned(),
         text,
         stated,
-        physical: crate::capture::facts::physical(),
+        physical: crate::session::machine_facts::physical(),
     }
 }

@@ -3,15 +3,15 @@
 //! Pure modules take data in and give data out; the thin layers that open files, load programs, start
 //! processes and guests are named in `ARCHITECTURE.md`.
 
+pub mod assemble;
 pub mod btf;
-pub mod capture;
-pub mod code;
-pub mod command;
+pub mod cli;
 pub mod guest;
 pub mod job;
 pub mod kaslr;
 pub mod ordinary;
 pub mod plan;
-pub mod probes;
+pub mod probe;
+pub mod session;
 pub mod symbols;
 pub mod workload;

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use qed_collector::{command, guest, job, workload};
+use qed_collector::{cli, guest, job, workload};
 
 /// Run a workload under eBPF probes, on this machine or in a guest kernel, and write what was seen as evidence
 #[derive(Parser)]
-#[command(name = "qed-collector", version, long_version = qed_collector::probes::VERSION, max_term_width = 100, after_help = STATUS)]
+#[command(name = "qed-collector", version, long_version = qed_collector::probe::VERSION, max_term_width = 100, after_help = STATUS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -19,11 +19,11 @@ const STATUS: &str = "Exit status: 0 all good; 2 bad usage or bad input; 3 this 
 #[derive(Subcommand)]
 enum Command {
     /// Run an investigation and write its evidence
-    Capture(command::capture::Args),
+    Capture(cli::capture::Args),
     /// Say what would be probed and read, with types, and what would be refused and why; runs nothing
-    Plan(command::capture::Args),
+    Plan(cli::capture::Args),
     /// List the kernels that guests can boot, download them, or remove them from the cache
-    Kernels(command::kernels::Args),
+    Kernels(cli::kernels::Args),
     /// Say what this machine can capture, by which back-end, and what would have to change
     Doctor,
 }
@@ -35,10 +35,10 @@ fn main() -> ExitCode {
         guest::init::run(job::answer);
     }
     let result = match Cli::parse().command {
-        Command::Capture(args) => command::capture::run(&args),
-        Command::Plan(args) => command::plan::run(&args),
-        Command::Kernels(args) => command::kernels::run(&args),
-        Command::Doctor => command::doctor::run(),
+        Command::Capture(args) => cli::capture::run(&args),
+        Command::Plan(args) => cli::plan::run(&args),
+        Command::Kernels(args) => cli::kernels::run(&args),
+        Command::Doctor => cli::doctor::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

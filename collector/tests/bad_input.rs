@@ -796,7 +796,7 @@ fn killed(machine: &str, text: &Path, signal: Signal, expected: &str) {
         "old"
     );
     assert!(
-        qed_collector::capture::store::Store::open(folder.path()).is_ok(),
+        qed_collector::cli::store::Store::open(folder.path()).is_ok(),
         "the lock is still held"
     );
 }

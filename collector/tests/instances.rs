@@ -7,7 +7,7 @@ mod support;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use qed_collector::capture::copies::Look;
+use qed_collector::assemble::instances::Look;
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::{Source, debuginfo, fetch};
 use qed_collector::symbols::Kallsyms;

@@ -5,9 +5,9 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use qed_collector::capture::finish::{Static, finish};
-use qed_collector::capture::oracle::{Chain, TraceEvent, parse};
+use qed_collector::assemble::symbolize::{Static, finish};
 use qed_collector::job::{Job, oracle_answer};
+use qed_collector::session::oracle::{Chain, TraceEvent, parse};
 use qed_evidence::document::{Experiment, Machine, MachineKind};
 use qed_evidence::value::{Datum, Value};
 

@@ -129,7 +129,7 @@ fn in_a_guest() {
 /// that a command which hangs is not waited for.
 #[test]
 fn on_this_machine() {
-    let machine = qed_collector::probes::Machine::read();
+    let machine = qed_collector::probe::Machine::read();
     if !machine.missing_capabilities().is_empty() {
         eprintln!("not run: this process cannot capture");
         return;

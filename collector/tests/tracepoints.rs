@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use qed_collector::{
     btf::{Btf, Type, Wanted},
-    probes::{Attach, Machine, Probes, Setup, Use},
+    probe::{Attach, Machine, Probes, Setup, Use},
     workload::{Arg, Finished, Running, WorkloadKind, WorkloadSpec},
 };
 use qed_collector_ebpf::{

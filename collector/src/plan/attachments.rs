@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use qed_collector_ebpf::{MAX_READS, ProbeSpec, ReadSpec, side};
 
-use crate::probes::{Attach, Use};
+use crate::probe::{Attach, Use};
 
 /// The attachments and uses so far.
 #[derive(Default)]

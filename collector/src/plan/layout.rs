@@ -4,7 +4,7 @@ use qed_collector_ebpf::{FdWalk, Layout};
 
 use super::Offer;
 use crate::btf::{Btf, Type, TypeId, Wanted};
-use crate::probes::KprobeTable;
+use crate::probe::KprobeTable;
 
 /// Buckets of the kernel's table of kprobes: `KPROBE_TABLE_SIZE`,
 /// <https://elixir.bootlin.com/linux/v6.1/source/kernel/kprobes.c#L48>. With more of them some probes would not be found, and

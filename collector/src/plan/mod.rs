@@ -4,17 +4,17 @@
 //! is wrong on every kernel, such as a read path that does not parse, is an error of the investigation.
 
 mod attachments;
-mod described;
 pub mod expr;
 mod layout;
 mod paths;
 mod probe;
+mod types;
 
 use qed_collector_ebpf::{MAX_EXPERIMENTS, MAX_PROBES};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
 
-pub use described::{
+pub use types::{
     PlannedElements, PlannedExperiment, PlannedInstruction, PlannedParameter, PlannedProbe,
     PlannedRead, PlannedReturn, Refused, Source,
 };
@@ -24,8 +24,8 @@ pub use paths::wrong_paths;
 pub use probe::NO_SUCH;
 
 use crate::btf::Btf;
-use crate::code::Instruction;
-use crate::probes::Setup;
+use crate::probe::Setup;
+use crate::symbols::disasm::Instruction;
 use attachments::Attachments;
 
 /// A question for the live addresses of the copies of a function that one file defines.
@@ -58,17 +58,6 @@ pub struct Offer<'s, 'a> {
     pub slide: &'s dyn Fn() -> Result<u64, String>,
     /// The number of a system call.
     pub syscall_number: &'s dyn Fn(&str) -> Option<u32>,
-}
-
-/// The copies of a function that one file defines, as the debug info places them.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Chosen {
-    /// Its name.
-    pub function: String,
-    /// The file, relative to the root of the kernel's source.
-    pub file: String,
-    /// Where they begin, in bytes from the start of the kernel's image.
-    pub offsets: Vec<u64>,
 }
 
 /// Everything that a capture will do in the kernel.

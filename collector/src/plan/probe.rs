@@ -9,15 +9,15 @@ use qed_evidence::investigation::{
 
 use super::Offer;
 use super::attachments::Attachments;
-use super::described::{
+use super::expr::{Compiled, Decode, ErrorClass, Returned, Scope, Wanted, compile, compile_wanted};
+use super::paths::not_a_path;
+use super::types::{
     PlannedElements, PlannedInstruction, PlannedParameter, PlannedProbe, PlannedRead,
     PlannedReturn, Refused, Source,
 };
-use super::expr::{Compiled, Decode, ErrorClass, Returned, Scope, Wanted, compile, compile_wanted};
-use super::paths::not_a_path;
 use crate::btf::{Parameter, Passing, TypeId};
-use crate::code::{Instruction, locate};
-use crate::probes::Attach;
+use crate::probe::Attach;
+use crate::symbols::disasm::{Instruction, locate};
 
 /// How the reason begins where the kernel has nothing of a name.
 pub const NO_SUCH: &str = "this kernel has no";

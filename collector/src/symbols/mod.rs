@@ -5,7 +5,9 @@
 
 pub use qed_evidence::build_id;
 pub mod debuginfo;
+pub mod disasm;
 pub mod elf;
+pub mod functions_by_file;
 pub mod kallsyms;
 pub mod kallsyms_copies;
 mod kallsyms_parse;

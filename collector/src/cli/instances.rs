@@ -7,8 +7,8 @@ use qed_evidence::document::Target;
 use qed_evidence::instances::Instances;
 use qed_evidence::value::Address;
 
-use crate::capture::copies::Look;
-use crate::capture::finish::Static;
+use crate::assemble::instances::Look;
+use crate::assemble::symbolize::Static;
 use crate::plan::{PlannedExperiment, PlannedProbe};
 use crate::symbols::lines::{LineResolver, cache};
 use crate::symbols::system_map::SystemMap;

@@ -13,14 +13,14 @@ use qed_evidence::investigation::Experiment;
 use qed_evidence::value::{Address, Bytes, Cut, Datum, Frame, Value};
 
 use super::Names;
-use super::context::context;
+use super::exec_context::context;
 use super::ledger::{Book, Entry};
 use super::stack::{Says, calling, frames, raised_by_program, running, within};
 use super::values::{Role, argument_role, datum, errno};
-use crate::capture::raw::Declined;
 use crate::plan::expr::{Decode, Decoded, decode};
 use crate::plan::{PlannedExperiment, PlannedProbe, PlannedRead, Source};
-use crate::probes::listed;
+use crate::probe::kprobe_list;
+use crate::session::raw::Declined;
 use crate::workload::CallSite;
 
 /// Bytes of the instruction that makes a system call.
@@ -264,7 +264,7 @@ fn traps(planned: &PlannedProbe, event: &Event, seen: &Seen<'_>) -> bool {
     };
     let function = matches!(planned.target, Target::Function(_) | Target::Address(_));
     let listed = seen.listed.get(source.attach);
-    function && !matches!(listed, Some(Ok(text)) if text.contains(listed::BY_TRACER))
+    function && !matches!(listed, Some(Ok(text)) if text.contains(kprobe_list::BY_TRACER))
 }
 
 /// What the kernel skipped of a probe, of all copies that it watches; `None`: of one of them it is not known.

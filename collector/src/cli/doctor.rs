@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::{Failure, print};
-use crate::capture::facts::BTF;
 use crate::guest::{accel, cache::Cache, qemu};
 use crate::kaslr;
-use crate::probes::capabilities;
+use crate::probe::capabilities;
+use crate::session::machine_facts::BTF;
 use crate::symbols::running;
 
 /// Runs the command.

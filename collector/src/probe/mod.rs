@@ -5,28 +5,28 @@
 //! it comes back as a [`Refusal`] with the kernel's reason, and the rest goes on.
 
 mod attach;
+mod attach_error;
 mod capability;
 mod events;
-mod funnel;
 mod hook_btf;
+pub mod kprobe_list;
+mod kread;
 mod life;
-pub mod listed;
 mod load;
 mod losses;
 mod missed;
-mod peek;
-mod refusal;
+mod pod;
 
 pub use attach::Attach;
+pub use attach_error::{Machine, Refusal, explain};
 pub use capability::{Capabilities, Capability, capabilities};
 pub use events::EventReader;
-pub use funnel::{RecordError, parse_event};
+pub use kread::PeekError;
 pub use life::Life;
 pub use load::{LoadError, Probes, Setup, Use};
 pub use losses::{LiveObject, Losses};
 pub use missed::{Hits, KprobeTable, Memory};
-pub use peek::PeekError;
-pub use refusal::{Machine, Refusal, explain};
+pub use pod::{RecordError, parse_event};
 
 /// The compiled programs, as they are embedded in this binary.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/qed-ebpf.o"));

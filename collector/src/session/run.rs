@@ -11,16 +11,17 @@ use qed_collector_ebpf::Control;
 use qed_evidence::investigation::{Action, Experiment, Investigation, Probe};
 
 use super::commands::Commands;
-use super::names::BEFORE;
 use super::oracle::Oracle;
 use super::raw::{Declined, Facts, RawCapture, RawDescendants, RawExperiment, RawOutcome, Record};
 use super::workload_spec::workload_spec;
-use super::{descendants, facts, privileges};
+use super::{descendants, machine_facts as facts, privileges};
+use crate::assemble::kernel_names::BEFORE;
 use crate::btf::Btf;
-use crate::code::{Instruction, disassemble};
 use crate::kaslr::Reason;
-use crate::plan::{Chosen, Offer, Plan, PlannedExperiment, plan};
-use crate::probes::{Attach, EventReader, Life, Losses, Machine, Probes, listed, parse_event};
+use crate::plan::{Offer, Plan, PlannedExperiment, plan};
+use crate::probe::{Attach, EventReader, Life, Losses, Machine, Probes, kprobe_list, parse_event};
+use crate::symbols::disasm::{Instruction, disassemble};
+use crate::symbols::functions_by_file::Chosen;
 use crate::symbols::{Kallsyms, kcore, running};
 use crate::workload::{CallSite, Exit, Finished, Outcome, Running, WorkloadSpec, names};
 
@@ -469,10 +470,10 @@ fn look_up(attaches: &[Attach], which: &[usize], listed: &mut [Result<String, St
     if functions.is_empty() {
         return;
     }
-    let list = listed::read();
+    let list = kprobe_list::read();
     for (index, address, offset) in functions {
         listed[index] = match &list {
-            Ok(list) => listed::entries(list, address, offset),
+            Ok(list) => kprobe_list::entries(list, address, offset),
             Err(reason) => Err(reason.clone()),
         };
     }
@@ -497,7 +498,9 @@ async fn settle(
         match &attaches[index] {
             Attach::Kprobe {
                 address, offset, ..
-            } if says.contains(listed::WILL_JUMP) => Some((index, address.wrapping_add(*offset))),
+            } if says.contains(kprobe_list::WILL_JUMP) => {
+                Some((index, address.wrapping_add(*offset)))
+            }
             _ => None,
         }
     });
@@ -908,7 +911,7 @@ impl Session<'_> {
 /// The median time of the workload's call, made over and over by a process of its own.
 async fn time(
     spec: &WorkloadSpec,
-    watch: impl FnOnce(u32) -> Result<(), crate::probes::LoadError>,
+    watch: impl FnOnce(u32) -> Result<(), crate::probe::LoadError>,
 ) -> anyhow::Result<u64> {
     let mut running = Running::start(spec).await?;
     watch(running.tgid())?;

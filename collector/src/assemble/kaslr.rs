@@ -6,8 +6,8 @@ use qed_evidence::document::{DISABLED, Kaslr, RANDOMIZED, SymbolPlaces};
 use qed_evidence::value::{Address, Datum, Integer, Value};
 
 use super::Context;
-use crate::capture::raw::Facts;
 use crate::kaslr::Status;
+use crate::session::raw::Facts;
 
 fn offset(value: u64) -> Datum {
     Value::Offset {

@@ -6,9 +6,19 @@ use std::path::PathBuf;
 use qed_evidence::document::Target;
 use qed_evidence::investigation::Investigation;
 
-use crate::plan::Chosen;
-use crate::symbols::lines::{LineResolver, cache};
-use crate::symbols::{debuginfo, elf};
+use super::lines::{LineResolver, cache};
+use super::{debuginfo, elf};
+
+/// The copies of a function that one file defines, as the debug info places them.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Chosen {
+    /// Its name.
+    pub function: String,
+    /// The file, relative to the root of the kernel's source.
+    pub file: String,
+    /// Where they begin, in bytes from the start of the kernel's image.
+    pub offsets: Vec<u64>,
+}
 
 /// The functions that `investigation` names together with a file, in the first of `vmlinux` that can be opened; else why
 /// they cannot be told apart. Opens nothing where no file is named.

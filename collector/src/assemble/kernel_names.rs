@@ -8,9 +8,9 @@ use qed_evidence::instances::Instances;
 use qed_evidence::names::Symbol;
 use qed_evidence::value::{Address, InlineFrame, LineRole, Location};
 
-use super::assemble::{Names, Standing};
-use super::copies;
-use crate::code::{Called, called};
+use super::instances;
+use super::{Names, Standing};
+use crate::symbols::disasm::{Called, called};
 use crate::symbols::{Kallsyms, lines::LineResolver};
 
 /// Kernel symbols, and lines where a vmlinux of the same build is at hand.
@@ -206,8 +206,8 @@ impl Names for KernelNames<'_> {
 }
 
 impl KernelNames<'_> {
-    fn look(&self) -> copies::Look<'_> {
-        copies::Look {
+    fn look(&self) -> instances::Look<'_> {
+        instances::Look {
             kallsyms: self.kallsyms,
             slide: self.slide,
             lines: self.resolver(),

@@ -8,18 +8,18 @@ use qed_evidence::Evidence;
 use qed_evidence::document::{Command, Machine, Reader};
 use qed_evidence::investigation::Investigation;
 
-use super::artefacts::Artefacts;
-use super::assemble::commands::{Keep, command};
-use super::assemble::{Context, assemble};
-use super::names::KernelNames;
+use super::commands::{Keep, command};
+use super::kernel_file_commands::Artefacts;
+use super::kernel_names::KernelNames;
 use super::private::clean;
-use super::programs::Programs;
-use super::raw::{RawCapture, RawCommand};
-use super::readings::{Read, readings};
+use super::provenance_lines::{Read, readings};
+use super::{Context, assemble};
+use crate::cli::programs::Programs;
 use crate::kaslr::compare::StaticTable;
 use crate::kaslr::config::KernelConfig;
 use crate::kaslr::report::{ImageBase, StaticSource};
 use crate::kaslr::{Inputs, Reason, judge, vmlinuz};
+use crate::session::raw::{RawCapture, RawCommand};
 use crate::symbols::elf::StaticSymbols;
 use crate::symbols::lines::{self, LineResolver};
 use crate::symbols::system_map::SystemMap;
@@ -292,7 +292,7 @@ fn image_base(path: &Path) -> Result<ImageBase, Reason> {
 }
 
 /// The last part of a path: folders of this machine do not belong into evidence.
-pub(super) fn file_name(path: &Path) -> String {
+pub(crate) fn file_name(path: &Path) -> String {
     path.file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }

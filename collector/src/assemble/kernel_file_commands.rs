@@ -7,8 +7,8 @@ use std::time::Duration;
 use qed_evidence::document::Reader;
 use qed_evidence::investigation::{Investigation, artefact};
 
-use super::commands::{Commands, Task};
-use super::finish::file_name;
+use super::symbolize::file_name;
+use crate::session::commands::{Commands, Task};
 
 /// Where the files are that commands can name, or why there is none.
 pub struct Artefacts<'a> {

@@ -19,9 +19,9 @@ use thiserror::Error;
 
 use super::{
     Attach, EventReader, Hits, KprobeTable, OBJECT, Refusal,
-    funnel::{Raw, Record},
+    attach_error::{Action, Machine},
     hook_btf,
-    refusal::{Action, Machine},
+    pod::{Raw, Record},
 };
 
 /// What one experiment reads at one attachment.

@@ -1,14 +1,20 @@
 //! From a raw capture to evidence. Pure: a recorded capture gives the same evidence on any machine.
 
 pub mod commands;
-mod context;
-mod hits;
+mod correlate;
+mod exec_context;
+pub mod instances;
 mod kaslr;
 mod kernel;
+pub mod kernel_file_commands;
+pub mod kernel_names;
 mod ledger;
-mod legend;
+mod name_tables;
 mod outcome;
+pub mod private;
+pub mod provenance_lines;
 mod stack;
+pub mod symbolize;
 mod values;
 
 pub use outcome::TIMED_OUT;
@@ -23,11 +29,11 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::names::Symbol;
 use qed_evidence::value::Location;
 
-use super::raw::RawCapture;
-use crate::code::Called;
 use crate::kaslr::KaslrReport;
 use crate::kaslr::config::KernelConfig;
-use crate::probes::{OBJECT_SHA256, parse_event};
+use crate::probe::{OBJECT_SHA256, parse_event};
+use crate::session::raw::RawCapture;
+use crate::symbols::disasm::Called;
 
 /// Names and places in the source for addresses of the captured kernel.
 pub trait Names {
@@ -117,7 +123,7 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
         // The buffer is in the order of reservations. An interrupt can come between a reservation and the look at the
         // clock, and its event then has the earlier time.
         events.sort_by_key(|event| event.time_ns);
-        let seen = hits::Seen {
+        let seen = correlate::Seen {
             planned,
             asked,
             events: &events,
@@ -139,7 +145,7 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
             max_frames: raw.facts.max_frames(),
             names: context.names,
         };
-        let assembled = hits::assemble(&seen);
+        let assembled = correlate::assemble(&seen);
         notes.extend(assembled.notes);
         notes.extend(raw_experiment.notes.iter().cloned());
         notes.extend(raw_experiment.losses.notes());
@@ -204,7 +210,7 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
         names: qed_evidence::names::Names::default(),
         experiments,
     };
-    evidence.names = legend::names(&evidence, &raw.plan, context.names);
+    evidence.names = name_tables::names(&evidence, &raw.plan, context.names);
     evidence
 }
 

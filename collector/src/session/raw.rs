@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::kaslr::Reason;
 use crate::kaslr::vmcoreinfo::Vmcoreinfo;
 use crate::plan::PlannedExperiment;
-use crate::probes::Losses;
+use crate::probe::Losses;
 use crate::workload::CallSite;
 
 /// A finished capture of one machine.

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
 use super::{
     Attach, LoadError, Probes,
-    funnel::Raw,
     missed::{Memory, count},
+    pod::Raw,
 };
 
 /// Running totals since the programs were loaded; [`Losses::since`] gives those of one experiment.

@@ -6,6 +6,8 @@ pub mod doctor;
 mod instances;
 pub mod kernels;
 pub mod plan;
+pub mod programs;
+pub mod store;
 pub mod target;
 mod warnings;
 
@@ -69,7 +71,7 @@ pub fn investigation(path: &Path) -> Result<Investigation, Failure> {
     let bad = |problems: Vec<Diagnostic>| Failure::input(render(&problems));
     let investigation = parse(&path.display().to_string(), &text).map_err(bad)?;
     // All that is wrong on every kernel, in one message and before one is looked at or booted.
-    let mut problems = crate::capture::workload_spec::unknown_names(&investigation);
+    let mut problems = crate::session::workload_spec::unknown_names(&investigation);
     problems.extend(crate::plan::wrong_paths(&investigation));
     if problems.is_empty() {
         return Ok(investigation);

@@ -4,7 +4,7 @@ use qed_collector_ebpf::Event;
 use qed_evidence::value::{Address, Datum, Frame, Value};
 
 use super::{Names, Standing};
-use crate::code::Called;
+use crate::symbols::disasm::Called;
 use crate::symbols::kallsyms_copies::is_copy;
 
 /// How the names of eBPF programs begin, where kallsyms has them.

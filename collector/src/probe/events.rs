@@ -7,7 +7,7 @@ use qed_collector_ebpf::Event;
 use std::os::fd::{AsFd as _, OwnedFd};
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::funnel::{RecordError, parse_event};
+use super::pod::{RecordError, parse_event};
 
 /// Takes events out of the ring buffer, in the order in which they happened.
 pub struct EventReader {

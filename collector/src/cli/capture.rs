@@ -14,16 +14,16 @@ use super::boots::{Boots, kept};
 use super::target::{Target, book, distinct};
 use super::warnings::warnings;
 use super::{Failure, Progress, investigation, print, render};
-use crate::capture::chosen::chosen;
-use crate::capture::commands::Commands;
-use crate::capture::finish::{Static, finish};
-use crate::capture::perform::{Options, ThisKernel, perform};
-use crate::capture::programs;
-use crate::capture::store::Store;
+use crate::assemble::symbolize::{Static, finish};
+use crate::cli::programs;
+use crate::cli::store::Store;
 use crate::guest::cache::Cache;
 use crate::guest::programs::Files;
 use crate::guest::{self, GuestRun, GuestSpec, KernelImage, Source};
 use crate::job::{Job, capture_answer};
+use crate::session::commands::Commands;
+use crate::session::run::{Options, ThisKernel, perform};
+use crate::symbols::functions_by_file::chosen;
 use crate::symbols::{debuginfo, running};
 
 /// What to capture, where, and where to put it.

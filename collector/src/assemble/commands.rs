@@ -6,7 +6,7 @@ use qed_evidence::document::{Command, Evidence, Reader};
 use qed_evidence::investigation;
 use qed_evidence::value::{Datum, Value};
 
-use crate::capture::raw::RawCommand;
+use crate::session::raw::RawCommand;
 
 /// Why what a command printed is not kept.
 const LIVES_ON: &str = "not written down: this machine lives on, and what a command prints there may tell who or where it is";

@@ -7,8 +7,8 @@ use qed_evidence::investigation::{Action, Argument, BufferElements, Experiment, 
 use qed_evidence::value::{Address, Bytes, Cut, Datum, Integer, Value};
 
 use super::values::errno;
-use crate::capture::raw::RawOutcome;
-use crate::code::disassemble;
+use crate::session::raw::RawOutcome;
+use crate::symbols::disasm::disassemble;
 use crate::workload::CallSite;
 
 /// Why a process has no exit status that ran into its time limit.

@@ -5,8 +5,8 @@ use qed_evidence::value::{Datum, Value};
 use sha2::{Digest, Sha256};
 
 use super::Context;
-use crate::capture::raw::Facts;
 use crate::kaslr::config::KernelConfig;
+use crate::session::raw::Facts;
 
 fn text(result: &Result<String, String>) -> Datum {
     match result {

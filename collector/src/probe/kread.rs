@@ -8,7 +8,7 @@ use aya::{
 use qed_collector_ebpf::{MAX_READ_BYTES, Peek};
 use thiserror::Error;
 
-use super::{funnel::Raw, load::Probes};
+use super::{load::Probes, pod::Raw};
 
 /// A read on demand that did not work.
 #[derive(Debug, Error)]

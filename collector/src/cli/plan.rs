@@ -7,12 +7,12 @@ use super::capture::{Args, boot, of_this_machine, static_sources};
 use super::instances::{self, Found};
 use super::target::{Target, book};
 use super::{Failure, Progress, investigation, print, render};
-use crate::capture::chosen::chosen;
-use crate::capture::finish::Static;
-use crate::capture::perform::ThisKernel;
+use crate::assemble::symbolize::Static;
 use crate::guest::{self, cache::Cache, programs::Files};
 use crate::job::{Job, plan_answer};
 use crate::plan::{PlannedExperiment, PlannedProbe};
+use crate::session::run::ThisKernel;
+use crate::symbols::functions_by_file::chosen;
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {

@@ -7,9 +7,9 @@ use std::ops::Range;
 use qed_evidence::instances::{InlinedCopy, Instances, OwnCopy};
 use qed_evidence::value::Address;
 
-use super::assemble::Standing;
-use crate::code::{jumps, only_returns};
+use super::Standing;
 use crate::symbols::Kallsyms;
+use crate::symbols::disasm::{jumps, only_returns};
 use crate::symbols::kallsyms_copies::is_cold;
 use crate::symbols::lines::{Copies, LineResolver, OwnCopy as Own};
 
