@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fs;
 
 use anyhow::Context as _;
+use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Investigation, parse};
 use serde::{Deserialize, Serialize};
 
@@ -167,8 +168,14 @@ fn captured(
     runtime.block_on(perform)
 }
 
+/// All that is wrong with an investigation, in one message without colours: it is told on another machine.
+fn complaint(problems: &[Diagnostic]) -> anyhow::Error {
+    let each: Vec<String> = problems.iter().map(|p| p.render(false)).collect();
+    anyhow::anyhow!(each.join("\n\n"))
+}
+
 fn understood(name: &str, text: &str) -> anyhow::Result<Investigation> {
-    parse(name, text).map_err(|problems| anyhow::anyhow!(crate::cli::render(&problems)))
+    parse(name, text).map_err(|problems| complaint(&problems))
 }
 
 fn planned(
@@ -178,7 +185,7 @@ fn planned(
     let kernel = ThisKernel::read(&progress)?;
     let plan = kernel
         .plan(investigation, chosen)?
-        .map_err(|problems| anyhow::anyhow!(crate::cli::render(&problems)))?;
+        .map_err(|problems| complaint(&problems))?;
     progress("planned");
     Ok((kernel, plan))
 }

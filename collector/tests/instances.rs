@@ -12,7 +12,7 @@ use qed_collector::guest::cache::Cache;
 use qed_collector::guest::{Source, debuginfo, fetch};
 use qed_collector::symbols::Kallsyms;
 use qed_collector::symbols::debuginfo::open;
-use qed_collector::symbols::kallsyms_copies::{is_cold, is_copy};
+use qed_collector::symbols::kallsyms::copies::{is_cold, is_copy};
 use qed_collector::symbols::lines::LineResolver;
 use qed_collector::symbols::system_map::SystemMap;
 use qed_evidence::Evidence;

@@ -12,9 +12,9 @@ use qed_evidence::instances::Within;
 use qed_evidence::investigation::Experiment;
 use qed_evidence::value::{Address, Bytes, Cut, Datum, Frame, Value};
 
-use super::Names;
 use super::exec_context::context;
 use super::ledger::{Book, Entry};
+use super::names::Names;
 use super::stack::{Says, calling, frames, raised_by_program, running, within};
 use super::values::{Role, argument_role, datum, errno};
 use crate::plan::expr::{Decode, Decoded, decode};

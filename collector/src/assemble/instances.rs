@@ -7,10 +7,10 @@ use std::ops::Range;
 use qed_evidence::instances::{InlinedCopy, Instances, OwnCopy};
 use qed_evidence::value::Address;
 
-use super::Standing;
+use super::names::Standing;
 use crate::symbols::Kallsyms;
 use crate::symbols::disasm::{jumps, only_returns};
-use crate::symbols::kallsyms_copies::is_cold;
+use crate::symbols::kallsyms::copies::is_cold;
 use crate::symbols::lines::{Copies, LineResolver, OwnCopy as Own};
 
 /// Functions that hold inlined copies of one, up to which it is looked whether they are left by a jump.

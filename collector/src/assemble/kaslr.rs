@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use qed_evidence::document::{DISABLED, Kaslr, RANDOMIZED, SymbolPlaces};
 use qed_evidence::value::{Address, Datum, Integer, Value};
 
-use super::Context;
+use super::context::Context;
 use crate::kaslr::Status;
 use crate::session::raw::Facts;
 

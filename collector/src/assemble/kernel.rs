@@ -4,7 +4,7 @@ use qed_evidence::document::Kernel;
 use qed_evidence::value::{Datum, Value};
 use sha2::{Digest, Sha256};
 
-use super::Context;
+use super::context::Context;
 use crate::kaslr::config::KernelConfig;
 use crate::session::raw::Facts;
 

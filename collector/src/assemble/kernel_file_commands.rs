@@ -7,7 +7,7 @@ use std::time::Duration;
 use qed_evidence::document::Reader;
 use qed_evidence::investigation::{Investigation, artefact};
 
-use super::symbolize::file_name;
+use super::private::file_name;
 use crate::session::commands::{Commands, Task};
 
 /// Where the files are that commands can name, or why there is none.

@@ -9,8 +9,8 @@ use qed_evidence::names::Symbol;
 use qed_evidence::value::{Address, InlineFrame, LineRole, Location};
 
 use super::instances;
-use super::{Names, Standing};
-use crate::symbols::disasm::{Called, called};
+use super::names::{Names, Standing};
+use crate::symbols::disasm::{Called, LONGEST_INSTRUCTION, called};
 use crate::symbols::{Kallsyms, lines::LineResolver};
 
 /// Kernel symbols, and lines where a vmlinux of the same build is at hand.
@@ -25,9 +25,6 @@ pub struct KernelNames<'a> {
     code: HashMap<u64, &'a [u8]>,
     standings: RefCell<HashMap<String, Standing>>,
 }
-
-/// The longest instruction, and so the most bytes in front of a return address that are looked at.
-pub const BEFORE: usize = 15;
 
 impl<'a> KernelNames<'a> {
     /// Names by `kallsyms`, lines by `lines` at static addresses, which are live ones less `slide`.
@@ -168,14 +165,14 @@ impl Names for KernelNames<'_> {
         // What stood in memory can be a probe.
         let start = self
             .fixed(return_address)?
-            .checked_sub(BEFORE as u64)
+            .checked_sub(LONGEST_INSTRUCTION as u64)
             .ok_or("the address is below the kernel image")?;
         let lines = self.resolver()?.borrow();
         let before = lines
-            .code(start, BEFORE)
-            .filter(|before| before.len() == BEFORE)
+            .code(start, LONGEST_INSTRUCTION)
+            .filter(|before| before.len() == LONGEST_INSTRUCTION)
             .ok_or("the code before the return address is not known")?;
-        match called(before, start + BEFORE as u64) {
+        match called(before, start + LONGEST_INSTRUCTION as u64) {
             Some(Called::Address(target)) => Ok(Called::Address(
                 target.wrapping_add(self.slide.unwrap_or(0)),
             )),

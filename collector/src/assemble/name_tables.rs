@@ -6,7 +6,7 @@ use qed_evidence::Evidence;
 use qed_evidence::names::{IntegerType, Names as Tables, Symbol};
 use qed_evidence::value::{Address, Integer, Value};
 
-use super::Names;
+use super::names::Names;
 use crate::plan::expr::Decode;
 use crate::plan::{PlannedExperiment, PlannedProbe};
 

@@ -57,6 +57,12 @@ pub fn clean(evidence: &mut Evidence, private: &[String]) {
     }
 }
 
+/// The last part of a path: folders of this machine do not belong into evidence.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
 /// A text without private words; of a path that begins in no usual folder only the last part.
 fn cleaned(text: &str, private: &[String]) -> String {
     let mut out = String::with_capacity(text.len());

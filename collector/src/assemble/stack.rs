@@ -3,9 +3,9 @@
 use qed_collector_ebpf::Event;
 use qed_evidence::value::{Address, Datum, Frame, Value};
 
-use super::{Names, Standing};
+use super::names::{Names, Standing};
 use crate::symbols::disasm::Called;
-use crate::symbols::kallsyms_copies::is_copy;
+use crate::symbols::kallsyms::copies::is_copy;
 
 /// How the names of eBPF programs begin, where kallsyms has them.
 const PROGRAM: &str = "bpf_prog_";

@@ -9,12 +9,13 @@ use qed_evidence::document::{Command, Machine, Reader};
 use qed_evidence::investigation::Investigation;
 
 use super::commands::{Keep, command};
+use super::context::Context;
+use super::evidence::assemble;
 use super::kernel_file_commands::Artefacts;
 use super::kernel_names::KernelNames;
-use super::private::clean;
+use super::private::{clean, file_name};
+use super::program_files::ProgramFiles;
 use super::provenance_lines::{Read, readings};
-use super::{Context, assemble};
-use crate::cli::programs::Programs;
 use crate::kaslr::compare::StaticTable;
 use crate::kaslr::config::KernelConfig;
 use crate::kaslr::report::{ImageBase, StaticSource};
@@ -45,7 +46,7 @@ pub struct Static {
     /// SHA-256 of the image that was booted, hex.
     pub image_digest: Option<String>,
     /// The files of what was run.
-    pub programs: Programs,
+    pub programs: ProgramFiles,
 }
 
 /// Makes evidence of a raw capture. Reads the files that `fixed` names, and nothing of the running machine.
@@ -289,12 +290,6 @@ fn image_base(path: &Path) -> Result<ImageBase, Reason> {
     let image = fs::read(path)
         .map_err(|error| Reason::Unavailable(format!("{}: {error}", file_name(path))))?;
     vmlinuz::image_base(&image).map_err(|error| Reason::Unavailable(error.to_string()))
-}
-
-/// The last part of a path: folders of this machine do not belong into evidence.
-pub(crate) fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 fn system_map(candidates: &[PathBuf]) -> Result<(PathBuf, SystemMap), String> {

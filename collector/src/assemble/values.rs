@@ -4,7 +4,7 @@ use qed_evidence::constants::{constant_name, errno_name};
 use qed_evidence::investigation::ReadKind;
 use qed_evidence::value::{Address, Bytes, Datum, Integer, Value};
 
-use super::Names;
+use super::names::Names;
 use crate::plan::expr::Decoded;
 
 /// The largest error number that a pointer can carry: `MAX_ERRNO`,

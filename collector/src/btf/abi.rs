@@ -1,6 +1,9 @@
 //! Where the System V ABI of x86-64 puts arguments.
 
-use super::{Btf, BtfError, Composite, Passing, Type, TypeId, types::MAX_CHAIN};
+use super::error::BtfError;
+use super::kinds::TypeId;
+use super::raw::Btf;
+use super::types::{Composite, MAX_CHAIN, Type};
 
 /// Registers in which the System V ABI passes integers and pointers.
 /// <https://gitlab.com/x86-psABIs/x86-64-ABI>, section 3.2.3
@@ -12,6 +15,15 @@ pub(super) const BY_VALUE: &str =
 const WIDE: &str = "it is wider than a register";
 pub(super) const FLOATING: &str = "it is a floating-point number";
 const SHIFTED: &str = "it comes after a structure passed by value, and its place depends on how the compiler passed that";
+
+/// Where an argument arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// In the argument register of this number, counted from 0 (`rdi`), or a tracepoint's argument.
+    Register(u32),
+    /// It cannot be read, because …
+    Unreadable(&'static str),
+}
 
 /// Hands out argument registers in the order of the parameters.
 #[derive(Default)]

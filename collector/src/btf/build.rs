@@ -1,6 +1,6 @@
 //! Makes small BTF for tests.
 
-use super::{TypeId, raw::kind};
+use super::kinds::{TypeId, kind};
 
 /// Collects types; each method returns the new type's number.
 pub struct Builder {

@@ -1,9 +1,11 @@
 //! Functions, tracepoints and LSM hooks: what they take, where it arrives, what they return.
 
-use super::{
-    Btf, BtfError, Prototype, Type, TypeId, Wanted,
-    abi::{BY_VALUE, FLOATING, Places, REGISTERS},
-};
+use super::abi::{BY_VALUE, FLOATING, Passing, Places, REGISTERS};
+use super::error::BtfError;
+use super::index::Wanted;
+use super::kinds::TypeId;
+use super::raw::Btf;
+use super::types::{Prototype, Type};
 
 /// Who can see a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,15 +51,6 @@ pub struct Parameter<'a> {
     pub type_id: TypeId,
     /// Where it arrives.
     pub passing: Passing,
-}
-
-/// Where an argument arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passing {
-    /// In the argument register of this number, counted from 0 (`rdi`), or a tracepoint's argument.
-    Register(u32),
-    /// It cannot be read, because …
-    Unreadable(&'static str),
 }
 
 /// The arguments of a raw tracepoint.

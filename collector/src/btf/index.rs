@@ -1,6 +1,6 @@
 //! Names to types.
 
-use super::{Btf, BtfError, TypeId, raw::kind};
+use super::kinds::{TypeId, kind};
 
 /// What a name is looked up as: C keeps tags, ordinary names and functions apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    fn accepts(self, kind: u8) -> bool {
+    pub(super) fn accepts(self, kind: u8) -> bool {
         match self {
             Wanted::Function => kind == kind::FUNC,
             Wanted::Struct => kind == kind::STRUCT,
@@ -33,7 +33,7 @@ impl Wanted {
 }
 
 /// Kinds that can be looked up, as a bit set.
-const INDEXED: u32 = 1 << kind::INT
+pub(super) const INDEXED: u32 = 1 << kind::INT
     | 1 << kind::STRUCT
     | 1 << kind::UNION
     | 1 << kind::ENUM
@@ -97,20 +97,18 @@ fn is_named(text: &[u8], name: &[u8]) -> bool {
 }
 
 impl NameIndex {
-    fn build(btf: &Btf) -> Self {
-        let count = (btf.end_id() - btf.base().map_or(1, Btf::end_id)) as usize;
+    /// Index the named types `named`: number, kind, offset of the name, and the bytes from there on. There are at most
+    /// `count` of them.
+    pub(super) fn build<'a>(
+        count: usize,
+        named: impl Iterator<Item = (TypeId, u8, u32, &'a [u8])>,
+    ) -> Self {
         let buckets = (count / 2).next_power_of_two().max(16);
         let mut index = NameIndex {
             heads: vec![0; buckets],
             entries: Vec::with_capacity(count * 3 / 4),
         };
-        for (id, kind, name) in btf.heads() {
-            if name == 0 || INDEXED >> kind & 1 == 0 {
-                continue;
-            }
-            let Some(text) = btf.string(name) else {
-                continue;
-            };
+        for (id, kind, name, text) in named {
             let head = &mut index.heads[bucket(hash(text), buckets)];
             index.entries.push(Entry {
                 id: id.0,
@@ -122,81 +120,36 @@ impl NameIndex {
         }
         index
     }
-}
 
-fn bucket(hash: u64, buckets: usize) -> usize {
-    // The product's high bits are the mixed ones.
-    (hash >> 32) as usize & (buckets - 1)
-}
-
-impl<'a> Btf<'a> {
-    /// The bytes from name offset `name` on, in the section that holds it.
-    pub(super) fn string(&self, name: u32) -> Option<&'a [u8]> {
-        self.own_string(name).or_else(|| self.base()?.string(name))
-    }
-
-    /// All types called `name`, in the order of their numbers, those of the base included. Usually none
-    /// or one; compilation units that disagree about a structure give several.
-    pub fn find(&self, wanted: Wanted, name: &str) -> Vec<TypeId> {
-        let mut found = self
-            .base()
-            .map_or_else(Vec::new, |base| base.find(wanted, name));
-        // A NUL ends a name in BTF, so no name holds one.
-        if name.is_empty() || name.contains('\0') {
-            return found;
-        }
-        let own = found.len();
-        let index = self.index.get_or_init(|| NameIndex::build(self));
-        let mut next = index.heads[bucket(hash(name.as_bytes()), index.heads.len())];
+    /// All types called `name`, in the order of their numbers. `text` gives the bytes from the offset of a name on.
+    pub(super) fn find<'a>(
+        &self,
+        wanted: Wanted,
+        name: &str,
+        text: impl Fn(u32) -> Option<&'a [u8]>,
+    ) -> Vec<TypeId> {
+        let mut found = Vec::new();
+        let mut next = self.heads[bucket(hash(name.as_bytes()), self.heads.len())];
         // An entry's `next` is always smaller than its own number, so this ends.
         while let Some(entry) = (next as usize)
             .checked_sub(1)
-            .and_then(|slot| index.entries.get(slot))
+            .and_then(|slot| self.entries.get(slot))
         {
             if wanted.accepts(entry.kind)
-                && self
-                    .string(entry.name)
-                    .is_some_and(|text| is_named(text, name.as_bytes()))
+                && text(entry.name).is_some_and(|text| is_named(text, name.as_bytes()))
             {
                 found.push(TypeId(entry.id));
             }
             next = entry.next;
         }
-        found[own..].reverse();
+        found.reverse();
         found
     }
+}
 
-    /// Call `visit` with the number and name of each `wanted` type of this BTF and its base.
-    pub(super) fn each(
-        &self,
-        wanted: Wanted,
-        visit: &mut dyn FnMut(TypeId, &'a str),
-    ) -> Result<(), BtfError> {
-        if let Some(base) = self.base() {
-            base.each(wanted, visit)?;
-        }
-        for (id, kind, name) in self.heads() {
-            if name != 0 && wanted.accepts(kind) {
-                visit(id, self.name(id, name)?);
-            }
-        }
-        Ok(())
-    }
-
-    /// Call `visit` with the bytes from each `wanted` name on, of this BTF and its base: the name, a NUL, and more.
-    pub(super) fn each_text(&self, wanted: Wanted, visit: &mut dyn FnMut(&'a [u8])) {
-        if let Some(base) = self.base() {
-            base.each_text(wanted, visit);
-        }
-        for (_, kind, name) in self.heads() {
-            if name != 0
-                && wanted.accepts(kind)
-                && let Some(text) = self.string(name)
-            {
-                visit(text);
-            }
-        }
-    }
+fn bucket(hash: u64, buckets: usize) -> usize {
+    // The product's high bits are the mixed ones.
+    (hash >> 32) as usize & (buckets - 1)
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Members of structures and unions, those of anonymous members included.
 
-use super::{Btf, BtfError, Composite, Type, TypeId, raw::number, types::MAX_CHAIN};
+use super::error::BtfError;
+use super::kinds::TypeId;
+use super::raw::{Btf, number};
+use super::types::{Composite, MAX_CHAIN, Type};
 
 /// Members that one look-up may pass. The largest structure of a kernel has some hundreds.
 const MAX_VISITS: u32 = 100_000;

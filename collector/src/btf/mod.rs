@@ -20,8 +20,11 @@
 mod abi;
 #[cfg(test)]
 mod build;
+mod error;
 mod functions;
 mod index;
+mod kinds;
+mod lookup;
 mod members;
 mod names;
 mod nearest;
@@ -30,55 +33,12 @@ mod raw;
 pub(crate) mod tests;
 mod types;
 
-pub use functions::{Function, Linkage, Parameter, Passing, Signature, Tracepoint};
+pub use abi::Passing;
+pub use error::BtfError;
+pub use functions::{Function, Linkage, Parameter, Signature, Tracepoint};
 pub use index::Wanted;
+pub use kinds::TypeId;
 pub use members::{Member, Members};
 pub use nearest::nearest;
 pub use raw::Btf;
 pub use types::{Composite, Enumeration, Int, Prototype, Stripped, Type};
-
-/// Number of a type: its position in the BTF, counted from 1. 0 is `void`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TypeId(pub u32);
-
-impl TypeId {
-    /// `void`
-    pub const VOID: TypeId = TypeId(0);
-}
-
-/// Why BTF could not be read. The kernel makes its BTF when it is built, so this is a damaged or
-/// truncated copy, or a format newer than this reader.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BtfError {
-    /// The header does not say that this is BTF of a known version.
-    #[error("cannot read BTF: {reason}; pass the unchanged content of /sys/kernel/btf/vmlinux")]
-    Header {
-        /// What is wrong.
-        reason: String,
-    },
-    /// A type does not fit into its section, or says something that cannot be.
-    #[error(
-        "cannot read BTF type {id}: {reason}; the BTF is damaged or newer than this program: compare it with `bpftool btf dump`"
-    )]
-    Type {
-        /// Number of the type.
-        id: u32,
-        /// What is wrong.
-        reason: String,
-    },
-}
-
-impl BtfError {
-    pub(crate) fn header(reason: impl Into<String>) -> Self {
-        Self::Header {
-            reason: reason.into(),
-        }
-    }
-
-    pub(crate) fn of_type(id: TypeId, reason: impl Into<String>) -> Self {
-        Self::Type {
-            id: id.0,
-            reason: reason.into(),
-        }
-    }
-}

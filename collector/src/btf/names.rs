@@ -1,6 +1,9 @@
 //! Types as C spells them.
 
-use super::{Btf, BtfError, Type, TypeId, types::MAX_CHAIN};
+use super::error::BtfError;
+use super::kinds::TypeId;
+use super::raw::Btf;
+use super::types::{MAX_CHAIN, Type};
 
 /// Types that one name may mention, so that hostile BTF cannot make an endless name.
 const MAX_MENTIONED: u32 = 300;

@@ -1,6 +1,7 @@
 //! Names like a name that does not exist.
 
-use super::{Btf, Wanted};
+use super::index::Wanted;
+use super::raw::Btf;
 
 /// At most so many suggestions.
 const MAX_SUGGESTIONS: usize = 3;

@@ -1,6 +1,8 @@
 //! The sections of BTF and where each type starts in them.
 
-use super::{BtfError, TypeId, index::NameIndex};
+use super::error::BtfError;
+use super::index::NameIndex;
+use super::kinds::{TypeId, kind};
 use std::sync::OnceLock;
 
 /// Bytes of `struct btf_type`, which opens every type.
@@ -12,28 +14,6 @@ const MAX_BYTES: usize = 1 << 30;
 /// Bits of `btf_type.info` that have a meaning: vlen, kind, kind_flag.
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/btf.h#L40>
 const INFO_MASK: u32 = 0x9f00_ffff;
-
-/// Values of `BTF_KIND_*`.
-pub(super) mod kind {
-    pub const INT: u8 = 1;
-    pub const PTR: u8 = 2;
-    pub const ARRAY: u8 = 3;
-    pub const STRUCT: u8 = 4;
-    pub const UNION: u8 = 5;
-    pub const ENUM: u8 = 6;
-    pub const FWD: u8 = 7;
-    pub const TYPEDEF: u8 = 8;
-    pub const VOLATILE: u8 = 9;
-    pub const CONST: u8 = 10;
-    pub const RESTRICT: u8 = 11;
-    pub const FUNC: u8 = 12;
-    pub const FUNC_PROTO: u8 = 13;
-    pub const FLOAT: u8 = 16;
-    pub const TYPE_TAG: u8 = 18;
-    pub const ENUM64: u8 = 19;
-    /// The greatest known kind.
-    pub const LAST: u8 = ENUM64;
-}
 
 /// Per kind: bytes after the record, once and per `vlen`.
 const SHAPES: [(u8, u8); kind::LAST as usize + 1] = [

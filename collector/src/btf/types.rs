@@ -1,9 +1,8 @@
 //! One type, decoded.
 
-use super::{
-    Btf, BtfError, TypeId,
-    raw::{Record, kind, number},
-};
+use super::error::BtfError;
+use super::kinds::{TypeId, kind};
+use super::raw::{Btf, Record, number};
 
 /// Types that may stand between a name and what it means (typedefs, qualifiers), and levels of nesting.
 /// Kernels need fewer than ten; BTF that needs more is a cycle.

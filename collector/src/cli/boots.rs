@@ -8,8 +8,8 @@ use qed_evidence::Evidence;
 use qed_evidence::document::Boot;
 use qed_evidence::value::{Datum, Integer, Value};
 
-use super::Failure;
-use super::capture::boot;
+use super::failure::Failure;
+use super::guest_boot::boot;
 use crate::guest::KernelImage;
 use crate::guest::cache::Cache;
 use crate::guest::programs::Files;

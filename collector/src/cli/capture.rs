@@ -1,7 +1,6 @@
 //! `qed-collector capture`.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use qed_evidence::Evidence;
@@ -11,20 +10,24 @@ use qed_evidence::machine::evidence_file;
 use qed_evidence::value::Datum;
 
 use super::boots::{Boots, kept};
+use super::failure::Failure;
+use super::guest_boot::boot;
+use super::investigation::read_investigation;
+use super::kernel_files::{DebugInfo, of_this_machine, static_sources};
+use super::output::{print, render};
+use super::programs;
+use super::progress::Progress;
+use super::store::Store;
 use super::target::{Target, book, distinct};
 use super::warnings::warnings;
-use super::{Failure, Progress, investigation, print, render};
 use crate::assemble::symbolize::{Static, finish};
-use crate::cli::programs;
-use crate::cli::store::Store;
 use crate::guest::cache::Cache;
-use crate::guest::programs::Files;
-use crate::guest::{self, GuestRun, GuestSpec, KernelImage, Source};
+use crate::guest::{self, KernelImage, Source};
 use crate::job::{Job, capture_answer};
 use crate::session::commands::Commands;
 use crate::session::run::{Options, ThisKernel, perform};
+use crate::symbols::debuginfo;
 use crate::symbols::functions_by_file::chosen;
-use crate::symbols::{debuginfo, running};
 
 /// What to capture, where, and where to put it.
 #[derive(Debug, clap::Args)]
@@ -62,29 +65,6 @@ pub struct Args {
     pub refresh: bool,
 }
 
-/// Where source lines come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DebugInfo {
-    /// From the distribution's debug package, or from the usual places of this machine.
-    Auto,
-    /// From nowhere.
-    None,
-    /// From this vmlinux.
-    Path(PathBuf),
-}
-
-impl std::str::FromStr for DebugInfo {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text {
-            "auto" => DebugInfo::Auto,
-            "none" => DebugInfo::None,
-            path => DebugInfo::Path(path.into()),
-        })
-    }
-}
-
 /// Runs the command. Says on stdout which file each machine's evidence went to.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let (path, targets, folder) = match &args.book {
@@ -99,7 +79,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         ),
     };
     distinct(&targets)?;
-    let investigation = investigation(&path)?;
+    let investigation = read_investigation(&path)?;
     if let DebugInfo::Path(path) = &args.debuginfo {
         // Who names a file means that one.
         guest::debuginfo::of_path(path)
@@ -293,8 +273,7 @@ async fn in_guest(
         chosen: chosen(investigation, &fixed.vmlinux, fixed.no_debuginfo.as_deref()),
     };
     let programs = programs::for_guest(investigation);
-    let mut programs = programs.map_err(|problems| Failure::input(render(&problems)))?;
-    let files = std::mem::take(&mut programs.packed);
+    let (files, programs) = programs.map_err(|problems| Failure::input(render(&problems)))?;
     fixed.programs = programs;
     let booted = image_digest(&kernel)?;
     let run = boot(kernel.clone(), &job, files, cache.clone(), args.limit, &say).await?;
@@ -353,75 +332,4 @@ fn readable(text: &str) -> Result<(), Failure> {
 fn image_digest(kernel: &KernelImage) -> Result<String, Failure> {
     let digest = qed_programs::digest(&kernel.path);
     Ok(digest.context("failed to read the kernel image again")?)
-}
-
-/// Boots a guest for one job.
-pub async fn boot(
-    kernel: KernelImage,
-    job: &Job,
-    files: Files,
-    cache: Cache,
-    limit: u64,
-    say: &dyn Fn(&str),
-) -> Result<GuestRun, Failure> {
-    let init = std::env::current_exe().context("failed to find this program's own file")?;
-    let mut spec = GuestSpec::new(kernel, init, cache);
-    spec.files.extend(files);
-    spec.files.push(job.file()?);
-    spec.limit = Duration::from_secs(limit);
-    Ok(guest::run(&spec, say).await?)
-}
-
-/// Where the debug information of the running kernel may be.
-pub fn of_this_machine(wanted: &DebugInfo) -> Vec<PathBuf> {
-    match wanted {
-        DebugInfo::None => Vec::new(),
-        DebugInfo::Path(path) => vec![path.clone()],
-        DebugInfo::Auto => {
-            let Ok(id) = running::build_id() else {
-                return Vec::new();
-            };
-            let release = nix::sys::utsname::uname().ok();
-            let release = release.and_then(|name| Some(name.release().to_str()?.to_owned()));
-            let candidates = debuginfo::vmlinux_candidates(&release.unwrap_or_default(), Some(&id));
-            let (found, _) = debuginfo::open_matching(&candidates, &id);
-            found.map(|vmlinux| vmlinux.path).into_iter().collect()
-        }
-    }
-}
-
-/// Where static facts of a guest's kernel are. Never fails: without them there are no lines, and it is said why.
-pub fn static_sources(
-    kernel: &KernelImage,
-    cache: &Cache,
-    wanted: &DebugInfo,
-    download: bool,
-    say: &(dyn Fn(&str) + Sync),
-) -> Static {
-    let mut fixed = Static {
-        package: kernel
-            .package
-            .as_ref()
-            .map(|sidecar| format!("{} {}", sidecar.package.name, sidecar.package.version)),
-        config: kernel.config(),
-        image: Some(kernel.path.clone()),
-        ..Static::default()
-    };
-    let found = match wanted {
-        DebugInfo::None => {
-            fixed.no_debuginfo = Some("no debug information was wanted (--debuginfo none)".into());
-            return fixed;
-        }
-        DebugInfo::Path(path) => guest::debuginfo::of_path(path).map(Some),
-        DebugInfo::Auto => guest::debuginfo::of_package(kernel, cache, download, &|line| say(line)),
-    };
-    match found {
-        Ok(Some(info)) => {
-            fixed.vmlinux = vec![info.vmlinux];
-            fixed.system_map = info.system_map.into_iter().collect();
-        }
-        Ok(None) => fixed.no_debuginfo = Some("the debug package is not cached".into()),
-        Err(error) => fixed.no_debuginfo = Some(error.to_string()),
-    }
-    fixed
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Failure, print};
+use super::failure::Failure;
+use super::output::print;
 use crate::guest::{accel, cache::Cache, qemu};
 use crate::kaslr;
 use crate::probe::capabilities;

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::failure::Failure;
+use super::output::print;
+use super::progress::Progress;
 use super::target::Target;
-use super::{Failure, Progress, print};
 use crate::guest::archive::{self, Kernel};
 use crate::guest::cache::{Cache, Sidecar};
 use crate::guest::{Source, debuginfo, fetch};

@@ -3,10 +3,15 @@
 use qed_evidence::document::{Reader, Target as ProbeTarget};
 use qed_evidence::investigation::Investigation;
 
-use super::capture::{Args, boot, of_this_machine, static_sources};
+use super::capture::Args;
+use super::failure::Failure;
+use super::guest_boot::boot;
 use super::instances::{self, Found};
+use super::investigation::read_investigation;
+use super::kernel_files::{of_this_machine, static_sources};
+use super::output::{print, render};
+use super::progress::Progress;
 use super::target::{Target, book};
-use super::{Failure, Progress, investigation, print, render};
 use crate::assemble::symbolize::Static;
 use crate::guest::{self, cache::Cache, programs::Files};
 use crate::job::{Job, plan_answer};
@@ -23,7 +28,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
         None => (args.investigation.clone(), args.on.clone()),
     };
-    let investigation = investigation(&path)?;
+    let investigation = read_investigation(&path)?;
     let mut unknown: Option<Vec<String>> = None;
     for target in &targets {
         let progress = Progress::new(target.name());

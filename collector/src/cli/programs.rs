@@ -5,28 +5,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::document::{FileRole, ProgramFile, Reader};
+use qed_evidence::document::{ProgramFile, Reader};
 use qed_evidence::investigation::{Action, Investigation};
 
+use crate::assemble::program_files::ProgramFiles;
 use crate::guest::programs::{Files, add};
 
-/// The files of what an investigation runs. An error is what is missing, with its place.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Programs {
-    /// Those that a guest needs, by their names in it.
-    pub packed: Files,
-    /// Of workloads that are programs, by the experiment's name.
-    pub workloads: BTreeMap<String, Vec<ProgramFile>>,
-    /// Of commands, by their names. A program that is missing has none, and its command says why.
-    pub commands: BTreeMap<String, Vec<ProgramFile>>,
-}
-
-/// The programs as a guest will run them: what is packed is what is told.
-pub fn for_guest(investigation: &Investigation) -> Result<Programs, Vec<Diagnostic>> {
+/// Find the programs as a guest will run them: what is packed is what is told. Gives back the files that the guest needs, by
+/// their names in it, too.
+///
+/// # Errors
+/// What is missing, each with its place.
+pub fn for_guest(investigation: &Investigation) -> Result<(Files, ProgramFiles), Vec<Diagnostic>> {
     let mut packed = Files::new();
-    let mut programs = Programs {
+    let mut programs = ProgramFiles {
         workloads: workloads(investigation, |words| add(&words[0], &mut packed))?,
-        ..Programs::default()
+        ..ProgramFiles::default()
     };
     for command in &investigation.commands {
         let Some(program) = command.run.first() else {
@@ -41,44 +35,24 @@ pub fn for_guest(investigation: &Investigation) -> Result<Programs, Vec<Diagnost
             programs.commands.insert(command.name.clone(), found);
         }
     }
-    programs.packed = packed;
-    Ok(programs)
+    Ok((packed, programs))
 }
 
-/// The programs as this machine will run them.
-pub fn on_host(investigation: &Investigation) -> Result<Programs, Vec<Diagnostic>> {
+/// Find the programs as this machine will run them.
+///
+/// # Errors
+/// What is missing, each with its place.
+pub fn on_host(investigation: &Investigation) -> Result<ProgramFiles, Vec<Diagnostic>> {
     let commands = investigation.commands.iter().filter_map(|command| {
         let found = files(command.run.first()?, &command.run, Path::new("/")).ok()?;
         Some((command.name.clone(), found))
     });
-    Ok(Programs {
-        packed: Files::new(),
+    Ok(ProgramFiles {
         workloads: workloads(investigation, |words| {
             files(&words[0], words, Path::new("."))
         })?,
         commands: commands.collect(),
     })
-}
-
-impl Programs {
-    /// What was the same before and after a capture; or the file of a program that was not. A file among the arguments may
-    /// be what the program writes: then it is no part of it.
-    pub fn throughout(mut self, after: &Programs) -> Result<Programs, String> {
-        let pairs = [
-            (&mut self.workloads, &after.workloads),
-            (&mut self.commands, &after.commands),
-        ];
-        for (before, after) in pairs {
-            for (name, files) in before {
-                let after = after.get(name).map_or(&[][..], Vec::as_slice);
-                files.retain(|file| file.role != FileRole::Argument || after.contains(file));
-                if let Some(changed) = files.iter().find(|file| !after.contains(file)) {
-                    return Err(changed.name.clone());
-                }
-            }
-        }
-        Ok(self)
-    }
 }
 
 /// What evidence says of a program and of the files among its arguments.
@@ -121,6 +95,7 @@ fn workloads(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qed_evidence::document::FileRole;
     use qed_evidence::investigation::parse;
 
     fn investigation(program: &str, argument: &str) -> Investigation {
@@ -148,13 +123,13 @@ mod tests {
         );
         assert_eq!(before.clone().throughout(&before), Ok(before.clone()));
         // A guest has no file but those of its programs.
-        let packed = for_guest(&investigation).unwrap();
+        let (packed, programs) = for_guest(&investigation).unwrap();
         assert!(
-            packed.workloads["e"]
+            programs.workloads["e"]
                 .iter()
                 .all(|f| f.role != FileRole::Argument)
         );
-        assert!(packed.packed.contains_key("/usr/bin/cat"));
+        assert!(packed.contains_key("/usr/bin/cat"));
         let missing = on_host(&super::tests::investigation("no-such-program", "x"));
         assert!(
             missing.unwrap_err()[0]

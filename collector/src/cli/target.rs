@@ -6,7 +6,7 @@ use std::str::FromStr;
 use qed_evidence::machine::{self, HOST, Request};
 use serde::Deserialize;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::guest::Source;
 
 /// A machine to capture on.

@@ -1,18 +1,20 @@
 //! The KASLR slide, from independent sources that must agree.
 //!
-//! [`report::judge`] is pure: it takes what each source said, or why it could not, and gives one [`KaslrReport`].
+//! [`judge()`] is pure: it takes what each source said, or why it could not, and gives one [`KaslrReport`].
 //! The readers beside it parse what a kernel says about its own offset; [`running`] opens the running kernel's.
 
 pub mod compare;
 pub mod config;
 pub mod console;
+mod judge;
 pub mod report;
 mod rules;
 pub mod running;
 pub mod vmcoreinfo;
 pub mod vmlinuz;
 
-pub use report::{Inputs, KaslrReport, Reason, Status, judge};
+pub use judge::judge;
+pub use report::{Inputs, KaslrReport, Reason, Status};
 
 #[cfg(test)]
 mod real_tests;

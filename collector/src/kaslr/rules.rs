@@ -1,6 +1,11 @@
 //! What a slide has to obey, and what turns KASLR off.
 
-use super::report::{Check, Inputs, SourceReport, image_window};
+use super::report::{Check, Inputs, SourceReport};
+
+/// `__START_KERNEL_map`: <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_64_types.h>.
+const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
+/// `KERNEL_IMAGE_SIZE` with `CONFIG_RANDOMIZE_BASE`, same file: the slide and the image stay within it.
+const IMAGE_SIZE: u64 = 1 << 30;
 
 /// The rules, for a slide that all sources agree on.
 pub(super) fn check(inputs: &Inputs<'_>, sources: &[SourceReport], slide: u64) -> Vec<Check> {
@@ -47,7 +52,7 @@ fn alignment(inputs: &Inputs<'_>, slide: u64) -> Check {
 }
 
 fn range(inputs: &Inputs<'_>, slide: u64) -> Check {
-    let (start, size) = image_window();
+    let (start, size) = (START_KERNEL_MAP, IMAGE_SIZE);
     let image = inputs
         .live
         .as_ref()
@@ -78,7 +83,7 @@ fn static_base(inputs: &Inputs<'_>, sources: &[SourceReport]) -> Check {
         let align = number(inputs, "CONFIG_PHYSICAL_ALIGN")?;
         let base = physical
             .checked_next_multiple_of(align.max(1))
-            .and_then(|at| at.checked_add(image_window().0));
+            .and_then(|at| at.checked_add(START_KERNEL_MAP));
         base.ok_or_else(|| format!("CONFIG_PHYSICAL_START {physical:#x} is out of range"))
     });
     // A static side of another build says nothing of this kernel: only those that gave a slide are of this one.

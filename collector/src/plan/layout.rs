@@ -2,7 +2,7 @@
 
 use qed_collector_ebpf::{FdWalk, Layout};
 
-use super::Offer;
+use super::offer::Offer;
 use crate::btf::{Btf, Type, TypeId, Wanted};
 use crate::probe::KprobeTable;
 

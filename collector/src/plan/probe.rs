@@ -7,9 +7,9 @@ use qed_evidence::investigation::{
     Action, Experiment, Investigation, Place as At, Position, Probe, Read,
 };
 
-use super::Offer;
 use super::attachments::Attachments;
 use super::expr::{Compiled, Decode, ErrorClass, Returned, Scope, Wanted, compile, compile_wanted};
+use super::offer::Offer;
 use super::paths::not_a_path;
 use super::types::{
     PlannedElements, PlannedInstruction, PlannedParameter, PlannedProbe, PlannedRead,

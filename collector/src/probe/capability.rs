@@ -2,7 +2,9 @@
 
 use qed_collector_ebpf::Control;
 
-use super::{Attach, LoadError, Machine, Probes, Refusal, Setup};
+use super::attach::Attach;
+use super::attach_error::{Machine, Refusal};
+use super::load::{LoadError, Probes, Setup};
 
 /// One thing that a capture may need.
 #[derive(Clone, Debug)]

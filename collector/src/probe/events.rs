@@ -31,7 +31,7 @@ impl EventReader {
     }
 
     /// The records of all events that are there now, as they are, without waiting. They can be kept and
-    /// [parsed](super::parse_event) elsewhere.
+    /// [parsed](super::pod::parse_event) elsewhere.
     pub fn drain_raw(&mut self) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
         while let Some(record) = self.ring.next() {

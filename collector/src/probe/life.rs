@@ -5,7 +5,7 @@ use aya::{
     programs::RawTracePoint,
 };
 
-use super::{LoadError, Probes};
+use super::load::{LoadError, Probes};
 
 /// What can be seen of the life of processes, or why not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

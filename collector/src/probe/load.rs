@@ -17,12 +17,13 @@ use qed_collector_ebpf::{
 };
 use thiserror::Error;
 
-use super::{
-    Attach, EventReader, Hits, KprobeTable, OBJECT, Refusal,
-    attach_error::{Action, Machine},
-    hook_btf,
-    pod::{Raw, Record},
-};
+use super::attach::Attach;
+use super::attach_error::{Action, Machine, Refusal};
+use super::events::EventReader;
+use super::hook_btf;
+use super::missed::{Hits, KprobeTable};
+use super::object::OBJECT;
+use super::pod::{Raw, Record};
 
 /// What one experiment reads at one attachment.
 #[derive(Clone, Debug, PartialEq)]
@@ -254,7 +255,7 @@ impl Probes {
             Refusal::from_error(format!("{verb} {what}"), action, error, &machine)
         };
         if !machine.kprobe_pmu {
-            let (reason, remedy) = super::explain(Action::Kprobe, None, &machine);
+            let (reason, remedy) = super::attach_error::explain(Action::Kprobe, None, &machine);
             return Err(Refusal {
                 what: format!("attach the {what}"),
                 errno: None,

@@ -5,11 +5,10 @@ use qed_collector_ebpf::{Call, CallKey, Object, counter};
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
-use super::{
-    Attach, LoadError, Probes,
-    missed::{Memory, count},
-    pod::Raw,
-};
+use super::attach::Attach;
+use super::load::{LoadError, Probes};
+use super::missed::{Memory, count};
+use super::pod::Raw;
 
 /// Running totals since the programs were loaded; [`Losses::since`] gives those of one experiment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -97,7 +96,7 @@ pub struct LiveObject {
     pub address: u64,
     /// Number of the experiment.
     pub experiment: u32,
-    /// Index in [`Setup::uses`](super::Setup::uses) of the probe that saw the allocation.
+    /// Index in [`Setup::uses`](super::load::Setup::uses) of the probe that saw the allocation.
     pub probe: u32,
 }
 

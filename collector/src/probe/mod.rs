@@ -15,6 +15,7 @@ mod life;
 mod load;
 mod losses;
 mod missed;
+mod object;
 mod pod;
 
 pub use attach::Attach;
@@ -26,17 +27,5 @@ pub use life::Life;
 pub use load::{LoadError, Probes, Setup, Use};
 pub use losses::{LiveObject, Losses};
 pub use missed::{Hits, KprobeTable, Memory};
+pub use object::{OBJECT, OBJECT_SHA256, VERSION};
 pub use pod::{RecordError, parse_event};
-
-/// The compiled programs, as they are embedded in this binary.
-pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/qed-ebpf.o"));
-
-/// SHA-256 of [`OBJECT`], in lower-case hexadecimal: says in the evidence which programs looked.
-pub const OBJECT_SHA256: &str = env!("QED_EBPF_SHA256");
-/// The version of this program with that digest. `mdbook-qed` looks for it in this program's file, so that it knows, without
-/// running anything, by which object evidence would be captured now.
-pub const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    "\neBPF object sha256:",
-    env!("QED_EBPF_SHA256")
-);

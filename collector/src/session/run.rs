@@ -15,12 +15,11 @@ use super::oracle::Oracle;
 use super::raw::{Declined, Facts, RawCapture, RawDescendants, RawExperiment, RawOutcome, Record};
 use super::workload_spec::workload_spec;
 use super::{descendants, machine_facts as facts, privileges};
-use crate::assemble::kernel_names::BEFORE;
 use crate::btf::Btf;
 use crate::kaslr::Reason;
 use crate::plan::{Offer, Plan, PlannedExperiment, plan};
 use crate::probe::{Attach, EventReader, Life, Losses, Machine, Probes, kprobe_list, parse_event};
-use crate::symbols::disasm::{Instruction, disassemble};
+use crate::symbols::disasm::{Instruction, LONGEST_INSTRUCTION, disassemble};
 use crate::symbols::functions_by_file::Chosen;
 use crate::symbols::{Kallsyms, kcore, running};
 use crate::workload::{CallSite, Exit, Finished, Outcome, Running, WorkloadSpec, names};
@@ -589,8 +588,8 @@ fn before_returns(
         .flat_map(|event| event.frames().iter().skip(1).copied().collect::<Vec<_>>())
         .collect();
     let read = |address: u64| {
-        let start = address.checked_sub(BEFORE as u64)?;
-        Some((address, memory(core, start, BEFORE).ok()?))
+        let start = address.checked_sub(LONGEST_INSTRUCTION as u64)?;
+        Some((address, memory(core, start, LONGEST_INSTRUCTION).ok()?))
     };
     addresses.into_iter().filter_map(read).collect()
 }

@@ -8,6 +8,10 @@ use qed_evidence::investigation::Position;
 /// does nothing.
 const TRACER_NOP: &[u8] = &[0x0f, 0x1f, 0x44, 0x00, 0x00];
 
+/// Length of the longest instruction of x86-64, in bytes: as much as is read in front of a return address to see what
+/// was called there.
+pub const LONGEST_INSTRUCTION: usize = 15;
+
 /// One machine instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instruction {

@@ -24,13 +24,10 @@ use nix::{
     unistd::{ForkResult, Pid, fork, getpid, setpgid, setsid},
 };
 
-use super::{
-    Arg, WorkloadKind,
-    invoke::{code, invoke},
-    protocol::{FromChild, Job, ToChild},
-    spec::errno_of,
-    threads::together,
-};
+use super::invoke::{code, invoke};
+use super::protocol::{FromChild, Job, ToChild};
+use super::spec::{Arg, WorkloadKind, errno_of};
+use super::threads::together;
 
 /// The first argument that makes this program a workload. The second is its parent's process id.
 pub const HIDDEN_ARGUMENT: &str = "__workload";

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::WorkloadKind;
+use super::spec::WorkloadKind;
 
 /// The first line: what to run.
 #[derive(Debug, Serialize, Deserialize)]

@@ -22,11 +22,9 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::{
-    Exit, HIDDEN_ARGUMENT, Outcome, WorkloadKind, WorkloadSpec,
-    protocol::{FromChild, Job, ToChild},
-    spec::errno_of,
-};
+use super::child::HIDDEN_ARGUMENT;
+use super::protocol::{FromChild, Job, ToChild};
+use super::spec::{Exit, Outcome, WorkloadKind, WorkloadSpec, errno_of};
 
 /// Bytes kept of standard error.
 const KEPT: usize = 64 * 1024;
@@ -118,7 +116,7 @@ impl Running {
         Self::start_as(Path::new("/proc/self/exe"), spec).await
     }
 
-    /// The same with another copy of this program, one that calls [`child_main`](super::child_main) first.
+    /// The same with another copy of this program, one that calls [`child_main`](super::child::child_main) first.
     pub async fn start_as(program: &Path, spec: &WorkloadSpec) -> Result<Self, WorkloadError> {
         Self::start_by(&mut Command::new(program), spec).await
     }

@@ -1,10 +1,8 @@
 //! From the tree of a path to what the kernel side has to do.
 
-use super::{
-    Compiled, Element, ErrorClass, ExprError, Returned, Scope, Wanted,
-    parse::{Argument, Expr, Name, Node, parse},
-    value::{Holds, Place, Room, Ty, Value},
-};
+use super::parse::{Argument, Expr, Name, Node, parse};
+use super::types::{Compiled, Element, ErrorClass, ExprError, Returned, Scope, Wanted};
+use super::value::{Holds, Place, Room, Ty, Value};
 use crate::btf::{Btf, BtfError, Passing, Type, TypeId, nearest};
 use qed_collector_ebpf::root;
 use qed_evidence::investigation::MAX_READ;

@@ -1,11 +1,9 @@
 //! Types that a path writes, in the kernel's BTF.
 
-use super::{
-    ErrorClass, ExprError,
-    compile::{At, Compiler},
-    parse::TypeText,
-    value::Ty,
-};
+use super::compile::{At, Compiler};
+use super::parse::TypeText;
+use super::types::{ErrorClass, ExprError};
+use super::value::Ty;
 use crate::btf::{Btf, BtfError, Type, TypeId, Wanted};
 use std::ops::Range;
 

@@ -1,9 +1,7 @@
 //! From the text of a path to its tree.
 
-use super::{
-    ExprError,
-    tokens::{Token, syntax, tokens},
-};
+use super::tokens::{Token, syntax, tokens};
+use super::types::ExprError;
 use std::ops::Range;
 
 /// Levels of nesting that a path may have.

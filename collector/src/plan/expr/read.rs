@@ -1,10 +1,9 @@
 //! The last step of a path: which load brings its value back, and what the bytes mean.
 
-use super::{
-    Compiled, Decode, ErrorClass, ExprError,
-    compile::{At, Compiler, list, wrong},
-    value::{Holds, Place, Room, Shape, Target, Ty, Value},
-};
+use super::compile::{At, Compiler, list, wrong};
+use super::decode::Decode;
+use super::types::{Compiled, ErrorClass, ExprError};
+use super::value::{Holds, Place, Room, Shape, Target, Ty, Value};
 use crate::btf::{Type, TypeId};
 use qed_collector_ebpf::{MAX_READ_BYTES, form};
 use qed_evidence::investigation::MAX_READ;

@@ -1,11 +1,9 @@
 //! The operators of a path: each takes a [`Value`] to the next.
 
-use super::{
-    ErrorClass, ExprError,
-    compile::{At, Compiler, Result, Taken, list, unknown, wrong},
-    parse::{Expr, Name, TypeText},
-    value::{Holds, Place, Room, Shape, Target, Ty, Value},
-};
+use super::compile::{At, Compiler, Result, Taken, list, unknown, wrong};
+use super::parse::{Expr, Name, TypeText};
+use super::types::{ErrorClass, ExprError};
+use super::value::{Holds, Place, Room, Shape, Target, Ty, Value};
 use crate::btf::{Composite, Member, Type, nearest};
 use std::ops::Range;
 
@@ -68,12 +66,12 @@ impl<'a> Compiler<'_, '_, 'a> {
         };
         let bytes = member.bit_offset / 8;
         let seen = match around {
-            Some(around) => super::Member {
+            Some(around) => super::types::Member {
                 name: format!("{}.{}", around.name, name.text),
                 offset: around.offset + bytes,
                 ..around
             },
-            None => super::Member {
+            None => super::types::Member {
                 structure: self.btf().type_name(composite.id).at(span)?,
                 name: name.text.clone(),
                 offset: bytes,
@@ -218,7 +216,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         let bytes = i128::from(size).saturating_mul(index);
         place.shift(bytes, span)?;
         self.inside(room, &place, size, index, span)?;
-        let member = seen.map(|seen| super::Member {
+        let member = seen.map(|seen| super::types::Member {
             name: format!("{}[{index}]", seen.name),
             offset: seen.offset + u64::try_from(bytes).unwrap_or_default(),
             ..seen
@@ -296,7 +294,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             // What is counted on from an element of the same array is another element of it.
             _ => {
                 let span = span.clone();
-                let element = super::Element {
+                let element = super::types::Element {
                     index,
                     flexible,
                     span,

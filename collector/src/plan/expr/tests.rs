@@ -1,6 +1,7 @@
 //! Paths over the sample BTF, mistakes in paths, and paths over the running kernel's BTF.
 
 use super::*;
+use crate::btf::Btf;
 use crate::btf::tests::{host, sample};
 use proptest::prelude::*;
 use qed_collector_ebpf::{MAX_READ_BYTES, form, root};

@@ -1,6 +1,6 @@
 //! From the text of a path to its words and signs.
 
-use super::{ErrorClass, ExprError};
+use super::types::{ErrorClass, ExprError};
 use std::ops::Range;
 
 #[derive(Clone, Debug, PartialEq, Eq)]

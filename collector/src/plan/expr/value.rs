@@ -1,6 +1,6 @@
 //! What a part of a path stands for while it is compiled: a place in the kernel and the type of what is there.
 
-use super::{ErrorClass, ExprError, Member};
+use super::types::{ErrorClass, ExprError, Member};
 use crate::btf::{Btf, BtfError, Stripped, Type, TypeId};
 use qed_collector_ebpf::{MAX_HOPS, ReadSpec};
 use std::ops::Range;

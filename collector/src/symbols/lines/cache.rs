@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Copies, Definition, Inlining, SourceFrame};
+use super::types::{Copies, Definition, Inlining, SourceFrame};
 use crate::symbols::build_id::BuildId;
 
 /// Raised whenever the content or its meaning changes.

@@ -7,52 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
+use super::dwarf::{
+    Dwarf, DwarfError, Entry, Index, MAX_CHAIN, MAX_NAMES, Sections, Unit, file_index, file_path,
+};
+use super::types::{Copies, InlinedCopy, OwnCopy};
 use gimli::{
     AttributeValue, DW_AT_abstract_origin, DW_AT_call_file, DW_AT_call_line, DW_AT_decl_file,
     DW_AT_declaration, DW_AT_language, DW_AT_low_pc, DW_AT_name, DW_AT_ranges, DW_AT_specification,
     DW_LANG_Mips_Assembler, DebugInfoOffset, Section, UnitOffset,
 };
-use serde::{Deserialize, Serialize};
-
-use super::dwarf::{
-    Dwarf, DwarfError, Entry, Index, MAX_CHAIN, MAX_NAMES, Sections, Unit, file_index, file_path,
-};
-
-/// The copies of the functions of one name.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Copies {
-    /// Whether a compiler described a function of this name. What an assembler describes is no function to a compiler,
-    /// which may have put code of its own where it was asked to call one of that name.
-    pub described: bool,
-    /// Whether there were too many units to look through all of them, as for a helper of a common header.
-    pub incomplete: bool,
-    /// Copies with code of their own.
-    pub own: Vec<OwnCopy>,
-    /// Copies inlined into functions with code of their own.
-    pub inlined: Vec<InlinedCopy>,
-}
-
-/// A copy with code of its own.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct OwnCopy {
-    /// Static addresses at which its parts begin; one of them is its entry.
-    pub starts: Vec<u64>,
-    /// The file that defines the function, relative to the root of the kernel's source.
-    pub file: Option<String>,
-}
-
-/// A copy inlined into another function.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct InlinedCopy {
-    /// The function that holds it, as the source calls it.
-    pub holder: String,
-    /// Static addresses at which the holder's parts begin; one of them is its entry.
-    pub starts: Vec<u64>,
-    /// The file that defines the inlined function, relative to the root of the kernel's source.
-    pub file: Option<String>,
-    /// File and line of the inlined call: `fs/file.c:566`.
-    pub site: Option<String>,
-}
 
 /// Most units to look through for one function.
 const MAX_UNITS: usize = 48;

@@ -11,7 +11,8 @@ use gimli::{
 use object::{Object, ObjectSection};
 use thiserror::Error;
 
-use super::{Definition, Inlining, LineKind, normalise};
+use super::path::normalise;
+use super::types::{Definition, Inlining, LineKind};
 use crate::symbols::elf::{ElfError, StaticSymbols};
 
 type Reader<'a> = EndianSlice<'a, RunTimeEndian>;

@@ -1,6 +1,6 @@
 //! One pass over the text of a symbol table.
 
-use super::kallsyms::{Entry, KallsymsError};
+use super::entry::{Entry, KallsymsError};
 
 const INVALID: u8 = 0xff;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::kallsyms::{Kallsyms, Symbol};
+use super::entry::Symbol;
+use super::table::Kallsyms;
 
 /// What a compiler appends to the name of a part that is jumped into and never called
 /// (<https://gcc.gnu.org/onlinedocs/gcc/Optimize-Options.html#index-freorder-blocks-and-partition>).

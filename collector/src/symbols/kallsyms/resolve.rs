@@ -2,25 +2,14 @@
 
 use serde::Serialize;
 
-use super::kallsyms::{Entry, Kallsyms, Symbol, is_absolute, is_text};
+use super::entry::{Entry, Symbol, is_absolute, is_text};
+use super::table::Kallsyms;
 
 /// Farthest that an address may lie behind a text symbol, in bytes. The table has no sizes; the largest function
 /// of the stock 6.1 and 6.12 kernels measured is 14.3 KiB (`do_jit`).
 const TEXT_REACH: u64 = 64 << 10;
 /// The same for data; the largest object measured is 4 MiB (`sme_workarea`).
 const DATA_REACH: u64 = 4 << 20;
-
-/// Pairs of linker symbols that bound a part of the image: nothing resolves across the end of a part.
-/// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/vmlinux.lds.S#L111>
-const PARTS: [(&str, &str); 7] = [
-    ("_text", "_etext"),
-    ("_sinittext", "_einittext"),
-    ("__start_rodata", "__end_rodata"),
-    ("_sdata", "_edata"),
-    ("__init_begin", "__init_end"),
-    ("__bss_start", "__bss_stop"),
-    ("__brk_base", "__brk_limit"),
-];
 
 /// A symbol found for an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -180,16 +169,6 @@ impl Kallsyms {
             return Err(Unresolved::Gap);
         }
         Ok(())
-    }
-
-    pub(super) fn find_parts(&self) -> Vec<std::ops::Range<u64>> {
-        let one = |name: &str| self.lookup(name).first().copied();
-        let part = |(start, end): &(&str, &str)| Some(one(start)?..one(end)?);
-        PARTS
-            .iter()
-            .filter_map(part)
-            .filter(|part| part.start < part.end)
-            .collect()
     }
 }
 

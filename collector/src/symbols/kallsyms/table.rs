@@ -1,8 +1,4 @@
-//! The running kernel's symbol table, `/proc/kallsyms`.
-//!
-//! The whole text stays in one buffer and every symbol is a range of it: a table of 90,000 to 155,000 names
-//! costs one allocation for the text, one for the index, and at the first question for a name one for their hashes. A
-//! capture asks some sixty names of each table, and a scan for each would take longer than all the rest of planning.
+//! The table itself: symbols by name, and where the image and its parts are.
 
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -10,113 +6,21 @@ use std::sync::OnceLock;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use serde::Serialize;
-use thiserror::Error;
 
-pub use super::kallsyms_resolve::{Resolved, Unresolved};
+use super::entry::{Entry, KallsymsError, Symbol, Zeroed, is_absolute};
+use super::parse::parse_entries;
 
-/// Why the text of a symbol table could not be used.
-#[derive(Debug, Error, Clone, PartialEq, Eq)]
-pub enum KallsymsError {
-    /// A line does not have the form `ADDRESS TYPE NAME [MODULE]`.
-    #[error(
-        "failed to parse the kernel's symbol table: line {line} is {text:?}, expected `ADDRESS TYPE NAME`"
-    )]
-    Malformed {
-        /// Line number, from 1.
-        line: usize,
-        /// The offending line, at most 80 characters of it.
-        text: String,
-    },
-    /// The text holds no symbol at all.
-    #[error(
-        "failed to parse the kernel's symbol table: it is empty (a kernel without CONFIG_KALLSYMS?)"
-    )]
-    Empty,
-    /// The text is longer than the index can address.
-    #[error("failed to parse the kernel's symbol table: {bytes} bytes is more than 4 GiB")]
-    TooLarge {
-        /// Length of the text.
-        bytes: usize,
-    },
-    /// The kernel shows every address as zero to this reader.
-    #[error("the kernel shows every symbol's address as zero: {0}")]
-    Zeroed(Zeroed),
-}
-
-/// Why the addresses read as zero.
-///
-/// The rule is `kallsyms_show_value()`, in <https://elixir.bootlin.com/linux/v6.1/source/kernel/kallsyms.c>, since 6.4
-/// in <https://elixir.bootlin.com/linux/v6.12/source/kernel/ksyms_common.c>.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Error)]
-#[serde(rename_all = "snake_case")]
-pub enum Zeroed {
-    /// `kernel.kptr_restrict` is 2: nobody sees addresses.
-    #[error(
-        "kernel.kptr_restrict is 2, which hides them from everyone; leave it so and capture in a guest"
-    )]
-    KptrRestrict,
-    /// `kernel.kptr_restrict` is 0 or 1 and the reader lacks CAP_SYSLOG.
-    #[error(
-        "the reader has no CAP_SYSLOG (kernel.kptr_restrict is {kptr_restrict}); run with CAP_SYSLOG, or capture in a guest"
-    )]
-    NoCapSyslog {
-        /// The value of the sysctl.
-        kptr_restrict: u8,
-    },
-    /// `kernel.kptr_restrict` could not be read, so the cause is not known.
-    #[error("kernel.kptr_restrict could not be read, so it may be that or a missing CAP_SYSLOG")]
-    Unknown,
-}
-
-impl Zeroed {
-    /// The cause, from the content of `/proc/sys/kernel/kptr_restrict` when it could be read.
-    pub fn from_kptr_restrict(content: Option<&str>) -> Self {
-        match content.and_then(|text| text.trim().parse::<u8>().ok()) {
-            Some(2..) => Self::KptrRestrict,
-            Some(kptr_restrict) => Self::NoCapSyslog { kptr_restrict },
-            None => Self::Unknown,
-        }
-    }
-}
-
-/// One symbol, borrowed from the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Symbol<'a> {
-    /// Address as the kernel shows it: live for a running kernel.
-    pub address: u64,
-    /// Type letter as `nm` prints it: `t`/`T` text, `d`/`D` data, `r`/`R` read-only, `b`/`B` bss, `a`/`A` absolute…
-    pub kind: char,
-    /// Name.
-    pub name: &'a str,
-    /// The module that owns it, `None` for the core image. Programs appear as `bpf`, trampolines as `__builtin__…`.
-    pub module: Option<&'a str>,
-}
-
-impl Symbol<'_> {
-    /// Whether the type letter says code. Weak symbols (`w`/`W`) are code in practice: weak objects are `v`/`V`.
-    pub fn is_text(&self) -> bool {
-        is_text(self.kind as u8)
-    }
-}
-
-pub(super) fn is_text(kind: u8) -> bool {
-    matches!(kind, b't' | b'T' | b'w' | b'W')
-}
-
-pub(super) fn is_absolute(kind: u8) -> bool {
-    matches!(kind, b'a' | b'A')
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
-    pub address: u64,
-    pub name: u32,
-    pub name_len: u16,
-    /// Length of the module's name, which follows the symbol's name, a tab and `[`; 0 for the core image.
-    pub module_len: u8,
-    pub kind: u8,
-}
+/// Pairs of linker symbols that bound a part of the image: nothing resolves across the end of a part.
+/// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/vmlinux.lds.S#L111>
+const PARTS: [(&str, &str); 7] = [
+    ("_text", "_etext"),
+    ("_sinittext", "_einittext"),
+    ("__start_rodata", "__end_rodata"),
+    ("_sdata", "_edata"),
+    ("__init_begin", "__init_end"),
+    ("__bss_start", "__bss_stop"),
+    ("__brk_base", "__brk_limit"),
+];
 
 /// A parsed symbol table: all of `/proc/kallsyms`, or any text of that form.
 pub struct Kallsyms {
@@ -143,7 +47,7 @@ impl Kallsyms {
     /// Parse the text of `/proc/kallsyms`. `kptr_restrict` is the content of `/proc/sys/kernel/kptr_restrict`, used
     /// only to name the cause when all addresses are zero.
     pub fn parse(text: String, kptr_restrict: Option<&str>) -> Result<Self, KallsymsError> {
-        let mut entries = super::kallsyms_parse::parse_entries(&text)?;
+        let mut entries = parse_entries(&text)?;
         if entries.is_empty() {
             return Err(KallsymsError::Empty);
         }
@@ -275,6 +179,16 @@ impl Kallsyms {
         }
     }
 
+    fn find_parts(&self) -> Vec<Range<u64>> {
+        let one = |name: &str| self.lookup(name).first().copied();
+        let part = |(start, end): &(&str, &str)| Some(one(start)?..one(end)?);
+        PARTS
+            .iter()
+            .filter_map(part)
+            .filter(|part| part.start < part.end)
+            .collect()
+    }
+
     fn find_image(&self) -> Range<u64> {
         let one = |name: &str| self.lookup(name).first().copied();
         match (one("_text").or_else(|| one("_stext")), one("_end")) {
@@ -288,7 +202,3 @@ impl Kallsyms {
 fn hash(name: &[u8]) -> u64 {
     FixedState::default().hash_one(name)
 }
-
-#[cfg(test)]
-#[path = "kallsyms_tests.rs"]
-mod tests;

@@ -1,4 +1,6 @@
 use super::*;
+use crate::symbols::debuginfo::{self, Vmlinux};
+use std::path::Path;
 use std::path::PathBuf;
 
 /// Lines 1, 3 and 5 are those that the test looks for.

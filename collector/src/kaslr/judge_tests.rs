@@ -1,5 +1,10 @@
 use super::*;
+use crate::kaslr::compare::StaticTable;
 use crate::kaslr::compare::tests::tables;
+use crate::kaslr::config::KernelConfig;
+use crate::kaslr::report::ImageBase;
+use crate::kaslr::vmcoreinfo::Vmcoreinfo;
+use crate::symbols::Kallsyms;
 use crate::symbols::system_map::SystemMap;
 
 const SLIDE: u64 = 0x1b20_0000;

@@ -1,0 +1,32 @@
+//! The surroundings of a capture.
+
+use std::collections::BTreeMap;
+
+use qed_evidence::document::{Machine, ProgramFile};
+use qed_evidence::investigation::Investigation;
+
+use super::names::Names;
+use crate::kaslr::KaslrReport;
+use crate::kaslr::config::KernelConfig;
+
+/// What is known about a capture besides what it says itself.
+pub struct Context<'a> {
+    /// What was asked for.
+    pub investigation: &'a Investigation,
+    /// The machine that it ran on.
+    pub machine: Machine,
+    /// The distribution's package of a guest's kernel.
+    pub package: Option<String>,
+    /// SHA-256 of the image that a guest booted, hex.
+    pub image_digest: Option<String>,
+    /// The files of workloads that are programs, by the experiment's name.
+    pub files: &'a BTreeMap<String, Vec<ProgramFile>>,
+    /// Names and lines.
+    pub names: &'a dyn Names,
+    /// Whether lines are to be had, and from where or why not.
+    pub debuginfo: Result<String, String>,
+    /// The judgement on the slide.
+    pub kaslr: &'a KaslrReport,
+    /// The kernel's configuration.
+    pub config: Result<&'a KernelConfig, String>,
+}

@@ -1,0 +1,41 @@
+//! The questions about addresses of the captured kernel that evidence is made with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use qed_evidence::instances::Instances;
+use qed_evidence::names::Symbol;
+use qed_evidence::value::Location;
+
+use crate::symbols::disasm::Called;
+
+/// Names and places in the source for addresses of the captured kernel.
+pub trait Names {
+    /// The symbol that holds a live address, and the distance from its start.
+    fn symbol(&self, address: u64) -> Option<(String, u64)>;
+    /// The whole symbol that holds a live address.
+    fn extent(&self, address: u64) -> Option<Symbol>;
+    /// The source line of the call that returns to a live address, or why it is not known.
+    fn call_site(&self, return_address: u64) -> Result<Location, String>;
+    /// Whether an interrupt or an exception enters the kernel in the code at a live address. `None`: where that code is,
+    /// is not known.
+    fn interrupts(&self, address: u64) -> Option<bool>;
+    /// Where the function at a live address is defined, or why that is not known.
+    fn definition(&self, address: u64) -> Result<Location, String>;
+    /// What the instruction before a live return address calls, or why that is not known.
+    fn called(&self, return_address: u64) -> Result<Called, String>;
+    /// The copies of each of these functions.
+    fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances>;
+    /// What is known of a function that may be missing on a stack.
+    fn standing(&self, function: &str) -> Standing;
+    /// Why there is no function of this name, if it is certain that there is none.
+    fn known(&self, function: &str) -> Result<(), String>;
+}
+
+/// What is known of a function that may be missing on a stack although it was running.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Live addresses of the functions into which it is inlined; `None`: not known.
+    pub holders: Option<BTreeSet<u64>>,
+    /// Whether one of its copies can end in a jump to another function; `None`: not known.
+    pub leaves_by_jump: Option<bool>,
+}

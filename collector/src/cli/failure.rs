@@ -1,0 +1,45 @@
+//! The end of a command that did not succeed.
+
+use crate::guest::GuestError;
+
+/// A command that did not succeed, and the process's exit status for it.
+#[derive(Debug)]
+pub struct Failure {
+    /// 2: bad usage or bad input; 3: this machine cannot do what was asked.
+    pub status: u8,
+    /// What to tell the user.
+    pub message: String,
+}
+
+impl Failure {
+    /// Bad usage or bad input.
+    pub fn input(message: impl Into<String>) -> Self {
+        Self {
+            status: 2,
+            message: message.into(),
+        }
+    }
+
+    /// This machine cannot do what was asked.
+    pub fn unable(message: impl Into<String>) -> Self {
+        Self {
+            status: 3,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::unable(format!("{error:#}"))
+    }
+}
+
+impl From<GuestError> for Failure {
+    fn from(error: GuestError) -> Self {
+        Self {
+            status: error.exit_status(),
+            message: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Standard output, and diagnostics for standard error.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use qed_evidence::diagnostic::{Diagnostic, in_color};
+
+use super::failure::Failure;
+
+/// Diagnostics as text, in colour on a terminal.
+pub fn render(problems: &[Diagnostic]) -> String {
+    let color = in_color(std::io::stderr().is_terminal(), |name| {
+        std::env::var_os(name)
+    });
+    problems
+        .iter()
+        .map(|problem| problem.render(color))
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}
+
+/// Writes to standard output. That nobody reads it (`plan | head`) is no failure.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::unable(
+            format!("failed to write to standard output: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}

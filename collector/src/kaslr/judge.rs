@@ -1,0 +1,276 @@
+//! One judgement from all sources.
+//!
+//! **Which sources are independent.** Each source belongs to a group, and only groups are counted:
+//! - `measured`: live addresses of `/proc/kallsyms` against static ones of the same build, be they from a System.map,
+//!   a vmlinux or the kernel image. They share the live side, so any number of them is one group.
+//! - `stated`: what the kernel says of its own offset, in VMCOREINFO or on its console. Both print `kaslr_offset()`
+//!   (`&_text - __START_KERNEL`), so they are one group, even where they came over different channels.
+//!
+//! Sources *agree* when at least two groups gave a slide and all slides are equal. With one group the slide is
+//! given, and `agree` is false. When any two differ, or one is damaged, there is no slide, only an error.
+
+use super::compare::{self, Comparison};
+use super::console::ConsoleOffset;
+use super::report::{
+    Group, Inputs, KaslrReport, Reason, SourceReport, StaticSource, Status, SymbolSlide,
+};
+use super::rules;
+use crate::symbols::BuildId;
+
+/// Judge.
+pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
+    let mut sources: Vec<SourceReport> = inputs
+        .statics
+        .iter()
+        .map(|fixed| measured(inputs, fixed))
+        .collect();
+    if inputs.statics.is_empty() {
+        let why = "no System.map or vmlinux is at hand; install the kernel's debug package";
+        sources.push(SourceReport {
+            name: "kallsyms-static".into(),
+            group: Group::Measured,
+            slide: unavailable(why),
+            comparison: None,
+        });
+    }
+    sources.push(SourceReport {
+        name: "kallsyms-vmlinuz".into(),
+        group: Group::Measured,
+        slide: by_image(inputs),
+        comparison: None,
+    });
+    sources.push(SourceReport {
+        name: "vmcoreinfo".into(),
+        group: Group::Stated,
+        slide: by_vmcoreinfo(inputs),
+        comparison: None,
+    });
+    sources.push(SourceReport {
+        name: "console".into(),
+        group: Group::Stated,
+        slide: by_console(inputs),
+        comparison: None,
+    });
+
+    let slides: Vec<(&str, Group, u64)> = sources
+        .iter()
+        .filter_map(|s| Some((s.name.as_str(), s.group, *s.slide.as_ref().ok()?)))
+        .collect();
+    let equal = slides.windows(2).all(|pair| pair[0].2 == pair[1].2);
+    let candidate = slides.first().map(|s| s.2).filter(|_| equal);
+    let checks = candidate.map_or_else(Vec::new, |slide| rules::check(inputs, &sources, slide));
+    let broken = sources.iter().filter_map(|s| match &s.slide {
+        Err(Reason::Broken(why)) => Some(format!("{}: {why}", s.name)),
+        _ => None,
+    });
+    let failed = checks
+        .iter()
+        .filter(|c| c.holds == Ok(false))
+        .map(|c| format!("{} does not hold: {}", c.name, c.detail));
+    let mut errors: Vec<String> = broken.chain(failed).collect();
+    if !equal {
+        let list: Vec<String> = slides
+            .iter()
+            .map(|(name, _, slide)| format!("{name} {slide:#x}"))
+            .collect();
+        errors.push(format!(
+            "sources disagree on the slide: {}",
+            list.join(", ")
+        ));
+    }
+    let off = rules::turned_off(inputs);
+    let status = match (candidate, off) {
+        _ if !errors.is_empty() => Status::Error { why: errors.join("; ") },
+        (Some(slide @ 1..), Some(off)) => Status::Error { why: format!("the slide is {slide:#x} although {off}") },
+        (Some(slide @ 1..), None) => Status::Randomized { slide },
+        (_, Some(why)) => Status::Disabled { why },
+        (Some(0), None) => Status::Disabled {
+            why: "the slide is 0: the kernel runs at its static address, although nothing seen here turns KASLR off".into(),
+        },
+        (None, None) => {
+            let why: Vec<String> =
+                sources.iter().filter_map(|s| Some(format!("{}: {}", s.name, s.slide.as_ref().err()?))).collect();
+            Status::Unknown { why: why.join("; ") }
+        }
+    };
+    let valid = !matches!(status, Status::Error { .. });
+    let groups = [Group::Measured, Group::Stated]
+        .iter()
+        .filter(|group| slides.iter().any(|s| s.1 == **group))
+        .count();
+    let (symbols, missing_symbols) = if valid {
+        per_symbol(inputs, &sources)
+    } else {
+        (vec![], vec![])
+    };
+    KaslrReport {
+        slide: candidate.filter(|_| valid),
+        agree: valid && groups >= 2,
+        status,
+        symbols,
+        missing_symbols,
+        sources,
+        checks,
+    }
+}
+
+fn unavailable<T>(why: impl Into<String>) -> Result<T, Reason> {
+    Err(Reason::Unavailable(why.into()))
+}
+
+/// Refuse a static side of another build. An unknown build id on either side is no proof, and no contradiction.
+fn same_build(inputs: &Inputs<'_>, found: &BuildId) -> Result<(), Reason> {
+    match &inputs.build_id {
+        Ok(running) if running == found => Ok(()),
+        Ok(running) => unavailable(format!(
+            "its build id is {found}, the running kernel's {running}: install the debug package of this very build"
+        )),
+        Err(why) => unavailable(format!("the running kernel's build id is not known: {why}")),
+    }
+}
+
+fn measured(inputs: &Inputs<'_>, fixed: &StaticSource<'_>) -> SourceReport {
+    let compared = compared(inputs, fixed);
+    let slide = compared
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|c| match c {
+            Comparison { differing: 0, .. } => Ok(c.slide),
+            _ if fixed.build_id.is_none() => unavailable(format!(
+                "its build is not known, and {} of {} symbols differ: it is of another build",
+                c.differing, c.checked
+            )),
+            _ => Err(Reason::Broken(format!(
+                "{} of {} symbols of the core image have another slide than _text: {}",
+                c.differing,
+                c.checked,
+                c.examples.join(", ")
+            ))),
+        });
+    let slide = slide.and_then(|slide| match &compared {
+        Ok(c) if fixed.build_id.is_none() && c.absent > 0 => unavailable(format!(
+            "its build is not known, and it does not name {} of the running kernel's symbols",
+            c.absent
+        )),
+        _ => Ok(slide),
+    });
+    SourceReport {
+        name: fixed.name.into(),
+        group: Group::Measured,
+        slide,
+        comparison: compared.ok(),
+    }
+}
+
+fn compared(inputs: &Inputs<'_>, fixed: &StaticSource<'_>) -> Result<Comparison, Reason> {
+    let table = fixed.table.as_ref().map_err(Clone::clone)?;
+    if let Some(id) = &fixed.build_id {
+        same_build(inputs, id)?;
+    }
+    let live = inputs.live.as_ref().map_err(Clone::clone)?;
+    compare::compare(live, table).map_err(|error| match error {
+        compare::CompareError::NoImage(_) => Reason::Unavailable(error.to_string()),
+        _ if fixed.build_id.is_none() => {
+            Reason::Unavailable(format!("its build is not known, and {error}"))
+        }
+        _ => Reason::Broken(error.to_string()),
+    })
+}
+
+fn by_image(inputs: &Inputs<'_>) -> Result<u64, Reason> {
+    let image = inputs.image.as_ref().map_err(Clone::clone)?;
+    same_build(inputs, &image.build_id)?;
+    let live = inputs.live.as_ref().map_err(Clone::clone)?;
+    match live.lookup("_text").as_slice() {
+        [text] => text.checked_sub(image.base).ok_or_else(|| {
+            Reason::Broken(format!(
+                "_text is at {text:#x}, below the image's base {:#x}",
+                image.base
+            ))
+        }),
+        _ => unavailable("the kernel's symbol table does not name _text once"),
+    }
+}
+
+fn by_vmcoreinfo(inputs: &Inputs<'_>) -> Result<u64, Reason> {
+    let info = inputs.vmcoreinfo.as_ref().map_err(Clone::clone)?;
+    if let (Some(id), Ok(running)) = (&info.build_id, &inputs.build_id)
+        && id != running
+    {
+        return Err(Reason::Broken(format!(
+            "VMCOREINFO states build id {id}, /sys/kernel/notes {running}"
+        )));
+    }
+    if let (Some((_, stated)), Ok(live)) = (
+        info.symbols.iter().find(|(name, _)| name == "_stext"),
+        &inputs.live,
+    ) && !live.lookup("_stext").contains(stated)
+    {
+        return Err(Reason::Broken(format!(
+            "VMCOREINFO states _stext at {stated:#x}, /proc/kallsyms elsewhere"
+        )));
+    }
+    match info.kernel_offset {
+        Some(offset) => Ok(offset),
+        None => unavailable("VMCOREINFO holds no KERNELOFFSET"),
+    }
+}
+
+fn by_console(inputs: &Inputs<'_>) -> Result<u64, Reason> {
+    match inputs.console.as_ref().map_err(Clone::clone)? {
+        ConsoleOffset::Offset { slide, .. } => Ok(*slide),
+        ConsoleOffset::Disabled => Ok(0),
+    }
+}
+
+fn per_symbol(
+    inputs: &Inputs<'_>,
+    sources: &[SourceReport],
+) -> (Vec<SymbolSlide>, Vec<(String, String)>) {
+    // Only a table whose source gave a slide: it is of this build.
+    let table = inputs
+        .statics
+        .iter()
+        .zip(sources)
+        .find(|(_, source)| source.slide.is_ok())
+        .and_then(|(s, _)| s.table.as_ref().ok());
+    let fixed = table.map(|table| table.addresses(inputs.names.iter().copied()));
+    let find = |name: &str| -> Result<SymbolSlide, String> {
+        let live = inputs.live.as_ref().map_err(ToString::to_string)?;
+        let fixed = fixed
+            .as_ref()
+            .ok_or("no static symbol table of this build is at hand")?;
+        match (live.lookup(name).as_slice(), fixed.rows(name)) {
+            ([live], [fixed]) => {
+                let slide = live
+                    .checked_sub(*fixed)
+                    .ok_or("its live address is below its static one")?;
+                Ok(SymbolSlide {
+                    name: name.to_owned(),
+                    live: *live,
+                    static_address: *fixed,
+                    slide,
+                })
+            }
+            ([], _) => Err("the running kernel has no such symbol".to_owned()),
+            (_, []) => Err("the static table has no such symbol".to_owned()),
+            (live, fixed) => Err(format!(
+                "several symbols share the name ({} live, {} static)",
+                live.len(),
+                fixed.len()
+            )),
+        }
+    };
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for name in inputs.names {
+        match find(name) {
+            Ok(symbol) => found.push(symbol),
+            Err(why) => missing.push(((*name).to_owned(), why)),
+        }
+    }
+    (found, missing)
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

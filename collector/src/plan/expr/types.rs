@@ -1,0 +1,138 @@
+//! A compiled read path, its surroundings, and why a path cannot be read.
+
+use super::decode::Decode;
+use crate::btf::{Btf, BtfError, Parameter, TypeId};
+use qed_collector_ebpf::ReadSpec;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// A read path, ready for the kernel side, and how to understand what it brings back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compiled {
+    /// What the eBPF program does.
+    pub spec: ReadSpec,
+    /// What its bytes mean.
+    pub decode: Decode,
+    /// The loads behind the first, of one that brings back more than a load can.
+    pub more: Vec<ReadSpec>,
+    /// The member that is read, if it is one.
+    pub member: Option<Member>,
+    /// The element that is taken of something whose number of elements the types do not say. It is there only if that
+    /// number is greater.
+    pub elements: Option<Element>,
+}
+
+/// An element of an array of unknown length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    /// Its place, counted from 0.
+    pub index: u64,
+    /// The kernel's types themselves say that the length is unknown, and not that it is only a pointer.
+    pub flexible: bool,
+    /// Where it stands in the path, in bytes.
+    pub span: Range<usize>,
+}
+
+/// What a read is asked for beside its path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The most bytes of text, or of an array.
+    pub max: Option<u32>,
+    /// The number of elements is known from elsewhere.
+    pub elements: bool,
+}
+
+/// A member of a structure, seen from the last pointer that a path follows: of `sock->sk->__sk_common.skc_family`
+/// it is `__sk_common.skc_family` of `struct sock`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The structure or union, as C writes it.
+    pub structure: String,
+    /// The member, with those around it.
+    pub name: String,
+    /// Bytes from the start of the structure.
+    pub offset: u64,
+}
+
+/// What `return` means where the path is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// Nothing has returned yet: an entry, or a tracepoint other than a system call's exit.
+    NotYet,
+    /// A function returned a value of this type ([`TypeId::VOID`]: nothing).
+    Function(TypeId),
+    /// A system call returned (a `long`).
+    SystemCall,
+}
+
+/// What a path can refer to.
+#[derive(Clone, Copy)]
+pub struct Scope<'s, 'a> {
+    /// The kernel's types.
+    pub btf: &'s Btf<'a>,
+    /// Parameters of the probed function or tracepoint.
+    pub parameters: &'s [Parameter<'a>],
+    /// What `return` is here.
+    pub returned: Returned,
+    /// Live addresses of kernel symbols; `None` for a symbol that does not exist or whose address is hidden.
+    pub symbols: &'s dyn Fn(&str) -> Option<u64>,
+}
+
+/// Why a path cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}{}", suggestion(.nearest))]
+pub struct ExprError {
+    /// Where in the path, in bytes.
+    pub span: Range<usize>,
+    /// Whose fault it is.
+    pub class: ErrorClass,
+    /// What is wrong, in words.
+    pub reason: String,
+    /// Existing names like the unknown one, the nearest first.
+    pub nearest: Vec<String>,
+}
+
+/// What an [`ExprError`] means for the investigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// The path is not of the language: the investigation is wrong on every kernel.
+    Syntax,
+    /// A name does not exist in this kernel, or here; it may in another.
+    Unknown,
+    /// The path makes no sense for these types, or asks for what cannot be read.
+    Type,
+    /// Too many pointers, too many bytes, too far away.
+    Limit,
+    /// The address of a symbol is not known.
+    Symbol,
+    /// The BTF is damaged.
+    Btf,
+}
+
+fn suggestion(nearest: &[String]) -> String {
+    match nearest {
+        [] => String::new(),
+        [one] => format!("; did you mean `{one}`?"),
+        many => format!("; did you mean one of `{}`?", many.join("`, `")),
+    }
+}
+
+impl ExprError {
+    pub(super) fn new(class: ErrorClass, span: &Range<usize>, reason: impl Into<String>) -> Self {
+        Self {
+            span: span.clone(),
+            class,
+            reason: reason.into(),
+            nearest: Vec::new(),
+        }
+    }
+
+    pub(super) fn near(mut self, nearest: Vec<String>) -> Self {
+        self.nearest = nearest;
+        self
+    }
+
+    pub(super) fn btf(span: &Range<usize>, error: &BtfError) -> Self {
+        Self::new(ErrorClass::Btf, span, error.to_string())
+    }
+}

@@ -1,0 +1,89 @@
+//! All experiments of an investigation, planned together.
+
+use qed_collector_ebpf::{MAX_EXPERIMENTS, MAX_PROBES};
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::investigation::Investigation;
+
+use super::attachments::Attachments;
+use super::offer::Offer;
+use super::types::PlannedExperiment;
+use super::{layout, probe};
+use crate::probe::Setup;
+
+/// Everything that a capture will do in the kernel.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the programs are told.
+    pub setup: Setup,
+    /// What their events will mean.
+    pub experiments: Vec<PlannedExperiment>,
+    /// Per experiment: the use whose events mark the workload's system call going in, and coming out.
+    pub markers: Vec<Option<(usize, usize)>>,
+}
+
+/// Plans a capture.
+pub fn plan(investigation: &Investigation, offer: &Offer<'_, '_>) -> Result<Plan, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    if investigation.experiments.len() > MAX_EXPERIMENTS {
+        problems.push(Diagnostic::error_without_place(format!(
+            "the investigation has {} experiments, one capture can run {MAX_EXPERIMENTS}",
+            investigation.experiments.len()
+        )));
+        return Err(problems);
+    }
+    let mut attachments = Attachments::default();
+    let mut experiments = Vec::new();
+    let mut markers = Vec::new();
+    for (number, experiment) in investigation.experiments.iter().enumerate() {
+        let mut planner = probe::Planner {
+            investigation,
+            offer,
+            experiment,
+            number: number as u32,
+            attachments: &mut attachments,
+            problems: &mut problems,
+        };
+        markers.push(planner.markers());
+        let probes = experiment
+            .probes
+            .iter()
+            .map(|probe| planner.probe(probe))
+            .collect();
+        experiments.push(PlannedExperiment {
+            name: experiment.name.clone(),
+            isolated: experiment.isolated,
+            probes,
+        });
+    }
+    let uses = attachments.uses.len();
+    if uses > MAX_PROBES {
+        problems.push(Diagnostic::error_without_place(format!(
+            "the investigation has {uses} probes in all its experiments, one capture can use {MAX_PROBES}"
+        )));
+    }
+    if !problems.is_empty() {
+        qed_evidence::diagnostic::sort(&mut problems);
+        problems.dedup();
+        return Err(problems);
+    }
+    if let Some((start, end)) = offer.nowhere {
+        for usage in &mut attachments.uses {
+            usage.spec.nowhere = start;
+            usage.spec.nowhere_size = end.saturating_sub(start);
+        }
+    }
+    // A kernel without these members cannot walk a descriptor; the reads that want it then fail one by one.
+    let fd_walk = layout::fd_walk(offer.btf);
+    Ok(Plan {
+        setup: Setup {
+            attaches: attachments.attaches,
+            uses: attachments.uses,
+            fd_walk,
+            layout: layout::layout(offer),
+            kprobes: layout::kprobes(offer),
+            ring_bytes: 8 << 20,
+        },
+        experiments,
+        markers,
+    })
+}

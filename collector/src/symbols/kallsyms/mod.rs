@@ -1,0 +1,17 @@
+//! The running kernel's symbol table, `/proc/kallsyms`.
+//!
+//! The whole text stays in one buffer and every symbol is a range of it: a table of 90,000 to 155,000 names
+//! costs one allocation for the text, one for the index, and at the first question for a name one for their hashes. A
+//! capture asks some sixty names of each table, and a scan for each would take longer than all the rest of planning.
+
+pub mod copies;
+mod entry;
+mod parse;
+mod resolve;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use entry::{KallsymsError, Symbol, Zeroed};
+pub use resolve::{Resolved, Unresolved};
+pub use table::Kallsyms;

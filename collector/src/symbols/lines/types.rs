@@ -1,0 +1,94 @@
+//! Answers of the debug info, as they are kept in the cache.
+
+use serde::{Deserialize, Serialize};
+
+/// What a line number is the line of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineKind {
+    /// The code at the address itself. For a return address minus 1 that is the call.
+    Code,
+    /// The place in this function where the frame before it, an inlined function, is called.
+    InlinedCall,
+    /// Where the function is defined.
+    Definition,
+}
+
+/// One frame of source code, of which several can share an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFrame {
+    /// Name of the function.
+    pub function: String,
+    /// File, relative to the root of the kernel's source: `net/socket.c`.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1, where the compiler said one.
+    pub column: Option<u16>,
+    /// What `line` is the line of: `Code` for the innermost frame, `InlinedCall` for those around it.
+    pub kind: LineKind,
+    /// Whether this function was inlined into that of the next frame.
+    pub inlined: bool,
+}
+
+/// Where a function is defined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    /// Name of the function as in the source, without a compiler's suffix.
+    pub function: String,
+    /// File, relative to the root of the kernel's source.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Always [`LineKind::Definition`].
+    pub kind: LineKind,
+    /// Static address of the code; `None` where the function exists only inlined.
+    pub address: Option<u64>,
+}
+
+/// Where a function was inlined.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Inlining {
+    /// Functions with code of their own that hold an inlined copy, sorted; never the function itself.
+    pub into: Vec<String>,
+    /// Whether the function has code of its own as well.
+    pub out_of_line: bool,
+    /// Whether there were too many units to look through all of them, as for a helper of a common header.
+    pub incomplete: bool,
+}
+
+/// The copies of the functions of one name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Copies {
+    /// Whether a compiler described a function of this name. What an assembler describes is no function to a compiler,
+    /// which may have put code of its own where it was asked to call one of that name.
+    pub described: bool,
+    /// Whether there were too many units to look through all of them, as for a helper of a common header.
+    pub incomplete: bool,
+    /// Copies with code of their own.
+    pub own: Vec<OwnCopy>,
+    /// Copies inlined into functions with code of their own.
+    pub inlined: Vec<InlinedCopy>,
+}
+
+/// A copy with code of its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OwnCopy {
+    /// Static addresses at which its parts begin; one of them is its entry.
+    pub starts: Vec<u64>,
+    /// The file that defines the function, relative to the root of the kernel's source.
+    pub file: Option<String>,
+}
+
+/// A copy inlined into another function.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct InlinedCopy {
+    /// The function that holds it, as the source calls it.
+    pub holder: String,
+    /// Static addresses at which the holder's parts begin; one of them is its entry.
+    pub starts: Vec<u64>,
+    /// The file that defines the inlined function, relative to the root of the kernel's source.
+    pub file: Option<String>,
+    /// File and line of the inlined call: `fs/file.c:566`.
+    pub site: Option<String>,
+}
