@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use mdbook_qed::cli::{Source, run};
+use mdbook_qed::cli::args::{Source, run};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -5,14 +5,14 @@ mod common;
 mod filled;
 
 use filled::{PLACEHOLDER, QUOTED, VALUE, by_hand, skeleton, unescaped, without, without_sources};
-use mdbook_qed::book::fill_all;
-use mdbook_qed::chapter::Chapter;
 use mdbook_qed::config::{self, Config};
-use mdbook_qed::facts::{Facts, index};
-use mdbook_qed::fill::Target;
-use mdbook_qed::protocol::Markdown;
-use mdbook_qed::store::{Loaded, Origin, Store};
-use mdbook_qed::syntax::{Found, find};
+use mdbook_qed::evidence::book_data::{Facts, index};
+use mdbook_qed::evidence::loader::{Loaded, Origin, Store};
+use mdbook_qed::markdown::chapter::Chapter;
+use mdbook_qed::markdown::syntax::{Found, find};
+use mdbook_qed::mdbook::book::fill_all;
+use mdbook_qed::mdbook::protocol::Markdown;
+use mdbook_qed::render::fill::Target;
 use proptest::prelude::*;
 
 /// The settings and the evidence of a book, without a disk.
@@ -190,6 +190,6 @@ proptest! {
         prop_assume!(!text.contains("{{qed "));
         let chapter = Chapter::parse("c.md", &text, Markdown::default());
         prop_assert!(!chapter.is_live() && chapter.escapes.is_empty() && chapter.problems.is_empty());
-        prop_assert_eq!(mdbook_qed::book::unescape(&chapter, mdbook_qed::fill::Target::Html), text);
+        prop_assert_eq!(mdbook_qed::mdbook::book::unescape(&chapter, mdbook_qed::render::fill::Target::Html), text);
     }
 }

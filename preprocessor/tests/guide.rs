@@ -69,12 +69,14 @@ fn expected(table: &serde_json::Value) -> BTreeSet<String> {
 #[test]
 fn the_reference_is_complete() {
     let reference = chapter("reference.md");
-    let options = mdbook_qed::format::STYLE_OPTIONS.iter().copied();
+    let options = mdbook_qed::evidence::format::STYLE_OPTIONS.iter().copied();
     assert_eq!(
         first(&reference, "Placeholders"),
         set(options.chain(["machine"]))
     );
-    let formats = mdbook_qed::format::FORMATS.iter().map(|(name, _)| *name);
+    let formats = mdbook_qed::evidence::format::FORMATS
+        .iter()
+        .map(|(name, _)| *name);
     assert_eq!(first(&reference, "as"), set(formats));
     assert_eq!(
         first(&reference, "Exhibits"),

@@ -39,7 +39,7 @@ fn rows() -> Book {
 #[test]
 fn hands_over() {
     let here = rows();
-    let names: Vec<String> = mdbook_qed::files::read(&here.path("in"))
+    let names: Vec<String> = mdbook_qed::util::files::read(&here.path("in"))
         .unwrap()
         .into_iter()
         .map(|file| {

@@ -292,7 +292,7 @@ fn whose_machine_it_is() {
     good(&handed);
     let mut places: Vec<(String, Vec<u8>)> = Vec::new();
     for folder in ["book", "out"] {
-        let files = mdbook_qed::files::read(&book.path(folder)).unwrap();
+        let files = mdbook_qed::util::files::read(&book.path(folder)).unwrap();
         places.extend(files.into_iter().map(|file| (file.name, file.bytes)));
     }
     for (name, said) in [("build", built), ("publish", published), ("redact", handed)] {

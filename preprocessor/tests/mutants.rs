@@ -13,11 +13,11 @@ mod second_opinion;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mdbook_qed::claims::{Claims, Judged};
-use mdbook_qed::facts::{Facts, index};
-use mdbook_qed::kept::Kept;
-use mdbook_qed::load::load;
-use mdbook_qed::store::{self, Here};
+use mdbook_qed::claims::judged::{Claims, Judged};
+use mdbook_qed::evidence::book_data::{Facts, index};
+use mdbook_qed::evidence::cache::Kept;
+use mdbook_qed::evidence::loader::{self, Here};
+use mdbook_qed::mdbook::load::load;
 use qed_evidence::claim::{Judgement, Replaced, Verdict, export, judge_replacing, mutants_of};
 use qed_evidence::resolve::{Catalog, Indexed};
 use qed_evidence::value::{Address, Datum, Integer, Value};
@@ -270,8 +270,8 @@ fn every_claim_of_the_book() {
     let root = root();
     let book = load(&root).unwrap_or_else(|problem| panic!("{problem}"));
     // Nothing that earlier builds kept: what is attacked is read and made here.
-    let (ahead, kept) = (store::Ahead::default(), Kept::default());
-    let store = store::load(&book.place, &book.config, &Here::look(), ahead, kept)
+    let (ahead, kept) = (loader::Ahead::default(), Kept::default());
+    let store = loader::load(&book.place, &book.config, &Here::look(), ahead, kept)
         .unwrap_or_else(|problems| panic!("run `make book` first: {}", problems[0]));
     let indexed = index(&store);
     let facts = Facts::new(&book.config, &store, &indexed);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use common::{Book, good, mdbook, stderr, stdout};
-use mdbook_qed::cli::Source;
+use mdbook_qed::cli::args::Source;
 
 /// Runs a program with our programs first in `PATH`.
 fn run(program: &Path, arguments: &[&str], folder: &Path) -> Output {
@@ -97,7 +97,7 @@ fn workflow_passes_the_checkers() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(".git")).unwrap();
         let book = folder.path().join("docs/a book");
-        assert_eq!(mdbook_qed::commands::init::run(&book, source), 0);
+        assert_eq!(mdbook_qed::cli::init::run(&book, source), 0);
         let file = book.join(".github/workflows/book.yml");
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(

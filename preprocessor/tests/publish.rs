@@ -262,7 +262,7 @@ fn book_of(host: &Evidence, addresses: &str) -> Book {
 
 /// All files below a folder.
 fn all_files(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
-    mdbook_qed::files::read(folder)
+    mdbook_qed::util::files::read(folder)
         .unwrap()
         .into_iter()
         .map(|file| (file.name, file.bytes))
@@ -600,8 +600,8 @@ fn tampering() {
         .read("book/one.html")
         .replacen(">3</span>", ">4</span>", 1);
     let manifest = book.read("book/qed/manifest.json");
-    let old = mdbook_qed::sealed::digest(book.read("book/one.html").as_bytes());
-    let new = mdbook_qed::sealed::digest(page.as_bytes());
+    let old = mdbook_qed::publish::manifest::digest(book.read("book/one.html").as_bytes());
+    let new = mdbook_qed::publish::manifest::digest(page.as_bytes());
     assert!(manifest.contains(&old));
     book.write("book/one.html", &page);
     book.write(
@@ -704,7 +704,7 @@ fn history_goes_on() {
         book.build();
     };
     let history = |name: &str| {
-        mdbook_qed::history::read(book.read(name).as_bytes())
+        mdbook_qed::evidence::history::read(book.read(name).as_bytes())
             .unwrap()
             .captures
     };

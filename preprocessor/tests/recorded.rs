@@ -174,7 +174,7 @@ fn the_whole_book_from_recorded_evidence() {
         "{said}"
     );
     let site = bare.dir.path().join("book/site");
-    let chapters: Vec<String> = mdbook_qed::files::read(&bare.dir.path().join("book/book"))
+    let chapters: Vec<String> = mdbook_qed::util::files::read(&bare.dir.path().join("book/book"))
         .unwrap()
         .into_iter()
         .filter_map(|file| Some(file.name.strip_suffix(".md")?.to_owned()))

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::Request;
 use super::shown::Shown;
-use crate::fill::Rendered;
-use crate::page::{Use, machines};
-use crate::syntax::SyntaxError;
+use crate::evidence::provenance::{Use, machines};
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Byte {

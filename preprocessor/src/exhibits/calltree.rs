@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::tree::{Call, What, leads, tree};
 use super::{Request, caption};
-use crate::fill::Rendered;
-use crate::format::duration;
-use crate::page::Use;
-use crate::syntax::SyntaxError;
+use crate::evidence::format::duration;
+use crate::evidence::provenance::Use;
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
 /// One line of the tree.
 #[derive(Debug, PartialEq, Eq, Serialize)]

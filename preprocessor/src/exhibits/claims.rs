@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::Request;
-use crate::claims::{Judged, badge, is_long, why};
-use crate::fill::Rendered;
-use crate::syntax::SyntaxError;
+use crate::claims::judged::{Judged, badge, is_long, why};
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Row {

@@ -8,13 +8,13 @@ use qed_evidence::diagnostic::{Diagnostic, nearest};
 use serde::Serialize;
 
 use super::Request;
-use crate::claims::{Judged, badge, class};
+use crate::claims::judged::{Judged, badge, class};
 use crate::config::Lint;
-use crate::derivation::names;
-use crate::fill::Rendered;
-use crate::syntax::SyntaxError;
+use crate::evidence::names::names;
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
-/// Words that pages say about claims; others are in [`crate::fill::GAPS`].
+/// Words that pages say about claims; others are in [`crate::render::fill::GAPS`].
 const VERDICTS: &[&str] = &["PASS", "FAIL"];
 
 #[derive(Serialize)]
@@ -102,7 +102,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     let (mut seen, mut defined) = (0, 0);
     for named in names(request.page) {
         let name = named.name.as_str();
-        if own(name) || crate::fill::GAPS.contains(&name) || VERDICTS.contains(&name) {
+        if own(name) || crate::render::fill::GAPS.contains(&name) || VERDICTS.contains(&name) {
             continue;
         }
         if observed.contains(name) {

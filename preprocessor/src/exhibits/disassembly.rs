@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::shown::{self, Shown};
 use super::{Request, caption};
-use crate::fill::Rendered;
-use crate::syntax::SyntaxError;
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Row {

@@ -13,10 +13,10 @@ use serde::Serialize;
 
 use super::{Request, caption};
 use crate::config::evidence_file;
-use crate::escape::visible;
-use crate::facts::Facts;
-use crate::fill::{Rendered, Target};
-use crate::syntax::SyntaxError;
+use crate::evidence::book_data::Facts;
+use crate::markdown::escape::visible;
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::{Rendered, Target};
 
 #[derive(Serialize)]
 struct Group {
@@ -164,7 +164,7 @@ fn data(facts: &Facts<'_>, machine: usize, caption: String) -> Data {
     let (groups, packed) = std::thread::scope(|scope| {
         let packing = (!hidden).then(|| scope.spawn(|| download(&loaded.evidence)));
         let groups = listed(leaves);
-        (groups, packing.map(crate::parallel::join))
+        (groups, packing.map(crate::util::parallel::join))
     });
     let (download, withheld) = match packed {
         None => {

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::Request;
-use crate::fill::Rendered;
-use crate::format::minute;
-use crate::history::{self, Capture};
-use crate::syntax::SyntaxError;
+use crate::evidence::format::minute;
+use crate::evidence::history::{self, Capture};
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
 /// How many captures are shown, the latest first. The published file has more.
 const SHOWN: usize = 60;

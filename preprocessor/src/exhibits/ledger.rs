@@ -5,10 +5,10 @@ use qed_evidence::value::Frame;
 use serde::Serialize;
 
 use super::{Request, caption};
-use crate::fill::Rendered;
-use crate::format::duration;
-use crate::page::Use;
-use crate::syntax::SyntaxError;
+use crate::evidence::format::duration;
+use crate::evidence::provenance::Use;
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Row {

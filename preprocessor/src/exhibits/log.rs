@@ -7,11 +7,11 @@ use qed_evidence::value::Datum;
 use serde::Serialize;
 
 use super::{Request, caption, nothing};
-use crate::escape::visible;
-use crate::facts::Facts;
-use crate::fill::Rendered;
-use crate::page::Use;
-use crate::syntax::SyntaxError;
+use crate::evidence::book_data::Facts;
+use crate::evidence::provenance::Use;
+use crate::markdown::escape::visible;
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
 /// An output of more lines is folded.
 const LONG: usize = 16;

@@ -4,11 +4,11 @@ use qed_evidence::value::Datum;
 use serde::Serialize;
 
 use super::Request;
-use crate::facts::incomplete;
-use crate::fill::Rendered;
-use crate::format::{datum, minute};
-use crate::store::{Origin, age_in_words};
-use crate::syntax::SyntaxError;
+use crate::evidence::book_data::incomplete;
+use crate::evidence::format::{datum, minute};
+use crate::evidence::loader::{Origin, age_in_words};
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Fact {

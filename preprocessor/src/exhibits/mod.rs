@@ -19,6 +19,7 @@ mod steps;
 mod table;
 mod thread;
 mod trace;
+pub mod trace_record;
 mod tree;
 
 use std::ops::Range;
@@ -27,15 +28,15 @@ use qed_evidence::diagnostic::{Diagnostic, nearest};
 use qed_evidence::document::Experiment;
 use qed_evidence::{Path, Value};
 
-use crate::chapter::Chapter;
-use crate::claims::Claims;
-use crate::context::Block;
-use crate::derivation::Glossary;
-use crate::facts::{Facts, What, sound};
-use crate::fill::{Rendered, Target, note};
-use crate::format::{As, describe};
-use crate::page::Use;
-use crate::syntax::{Spanned, SyntaxError, Words, only_options, words};
+use crate::claims::judged::Claims;
+use crate::evidence::book_data::{Facts, What, sound};
+use crate::evidence::format::{As, describe};
+use crate::evidence::names::Glossary;
+use crate::evidence::provenance::Use;
+use crate::markdown::chapter::Chapter;
+use crate::markdown::structure::Block;
+use crate::markdown::syntax::{Spanned, SyntaxError, Words, only_options, words};
+use crate::render::fill::{Rendered, Target, note};
 
 /// What an exhibit is asked for.
 pub struct Request<'a, 'f> {
@@ -291,7 +292,8 @@ impl<'f> Request<'_, 'f> {
             Ok(Some(index)) => Ok(Some(index)),
             Ok(None) => {
                 let message = format!("there is no evidence of `{}` yet", option.value.text);
-                let help = crate::store::capture_line(self.facts.config, &option.value.text);
+                let help =
+                    crate::evidence::loader::capture_line(self.facts.config, &option.value.text);
                 Err(SyntaxError::new(
                     span,
                     message,
@@ -363,7 +365,7 @@ impl Request<'_, '_> {
             SyntaxError::new(name.span.clone(), message, help)
         })?;
         let (text, note, missing) = match &shown.what {
-            What::Value(value, _) => match crate::format::format(value, style.0) {
+            What::Value(value, _) => match crate::evidence::format::format(value, style.0) {
                 Ok(text) => (text, describe(value), false),
                 Err(reason) => {
                     let message = format!("`{path}` cannot be shown so: {reason}");
@@ -408,7 +410,7 @@ fn nothing(facts: &Facts<'_>, machine: usize, why: &str) -> Rendered {
 }
 
 fn unverified(text: String, machines: Vec<usize>) -> Rendered {
-    let html = crate::escape::html(&crate::escape::visible(&text));
+    let html = crate::markdown::escape::html(&crate::markdown::escape::visible(&text));
     Rendered {
         html: format!("<div class=\"qed-exhibit qed-unverified\"><p>{html}</p></div>"),
         text,

@@ -6,10 +6,10 @@ use qed_evidence::{Path, Value};
 use serde::Serialize;
 
 use super::Request;
-use crate::facts::{Facts, What};
-use crate::format::{STYLE_OPTIONS, Style, describe, format};
-use crate::page::Use;
-use crate::syntax::{SyntaxError, only_options, words};
+use crate::evidence::book_data::{Facts, What};
+use crate::evidence::format::{STYLE_OPTIONS, Style, describe, format};
+use crate::evidence::provenance::Use;
+use crate::markdown::syntax::{SyntaxError, only_options, words};
 
 /// A value in an exhibit, as a template shows it.
 #[derive(Clone, Debug, Serialize)]

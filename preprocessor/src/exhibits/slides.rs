@@ -5,11 +5,11 @@ use qed_evidence::value::Value;
 use serde::Serialize;
 
 use super::{Request, caption, nothing};
-use crate::facts::{Facts, What};
-use crate::fill::Rendered;
-use crate::format::{As, describe};
-use crate::page::Use;
-use crate::syntax::SyntaxError;
+use crate::evidence::book_data::{Facts, What};
+use crate::evidence::format::{As, describe};
+use crate::evidence::provenance::Use;
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
 /// The room that the kernel image has, in bytes: the slide is below it. `KERNEL_IMAGE_SIZE`,
 /// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_64_types.h#L92>.
@@ -120,7 +120,7 @@ impl Column<'_, '_> {
             Err(error) => return Err(error.message.clone()),
         };
         let machine = Some(self.machine);
-        let text = crate::format::format(&value, Some(format))?;
+        let text = crate::evidence::format::format(&value, Some(format))?;
         let number = match &value {
             Value::Offset { value } => value.get(),
             other => return Err(format!("it is of kind {}", other.kind())),
@@ -223,7 +223,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
                 Some(Cell {
                     path: String::new(),
                     style,
-                    text: crate::format::format(&value, Some(format)).ok()?,
+                    text: crate::evidence::format::format(&value, Some(format)).ok()?,
                     pad: String::new(),
                 })
             })

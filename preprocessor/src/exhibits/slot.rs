@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::Request;
 use super::shown::Shown;
-use crate::fill::Rendered;
-use crate::page::{Use, machines};
-use crate::syntax::SyntaxError;
+use crate::evidence::provenance::{Use, machines};
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
 /// Height of one row of the picture, in its own units; it is 360 of them wide.
 const ROW: usize = 56;

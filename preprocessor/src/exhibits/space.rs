@@ -9,11 +9,11 @@ use qed_evidence::value::{Address, Integer, Value};
 use serde::Serialize;
 
 use super::{Request, caption, nothing};
-use crate::facts::What;
-use crate::fill::Rendered;
-use crate::format::{As, describe, format};
-use crate::page::Use;
-use crate::syntax::{SyntaxError, words};
+use crate::evidence::book_data::What;
+use crate::evidence::format::{As, describe, format};
+use crate::evidence::provenance::Use;
+use crate::markdown::syntax::{SyntaxError, words};
+use crate::render::fill::Rendered;
 
 /// The region of the kernel image on x86-64, which is drawn unless the author says otherwise: 512 MiB before KASLR,
 /// one GiB with it (<https://elixir.bootlin.com/linux/v6.1/source/Documentation/x86/x86_64/mm.rst#L66>).

@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use super::Request;
 use super::claims::link;
-use crate::claims::{badge, class};
-use crate::fill::Rendered;
-use crate::format::{STYLE_OPTIONS, Style};
-use crate::page::machines;
-use crate::syntax::{Spanned, SyntaxError, only_options, words};
+use crate::claims::judged::{badge, class};
+use crate::evidence::format::{STYLE_OPTIONS, Style};
+use crate::evidence::provenance::machines;
+use crate::markdown::syntax::{Spanned, SyntaxError, only_options, words};
+use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Shown {

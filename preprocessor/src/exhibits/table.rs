@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::Request;
 use super::shown::{self, Shown};
-use crate::fill::Rendered;
-use crate::page::{Use, machines};
-use crate::syntax::SyntaxError;
+use crate::evidence::provenance::{Use, machines};
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Data {

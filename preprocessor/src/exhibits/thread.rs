@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::tree::{Call, What, leads, tree};
 use super::{Request, caption};
-use crate::facts::sound;
-use crate::fill::Rendered;
-use crate::page::Use;
-use crate::syntax::{SyntaxError, only_options, words};
+use crate::evidence::book_data::sound;
+use crate::evidence::provenance::Use;
+use crate::markdown::syntax::{SyntaxError, only_options, words};
+use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Line {

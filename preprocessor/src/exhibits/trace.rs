@@ -1,4 +1,4 @@
-//! An experiment as records of ASCII, one for each call: see [`crate::trace`] for their form.
+//! An experiment as records of ASCII, one for each call: see [`crate::exhibits::trace_record`] for their form.
 //!
 //! Every function that a probe saw has a record. So has every function that the compiler inlined on the way to one
 //! of those, as the debug information tells; nothing was measured in it, and its record says `inlined`. The system
@@ -16,10 +16,10 @@ use serde::Serialize;
 use super::calltree::uses;
 use super::tree::{Call, What, tree};
 use super::{Request, caption};
-use crate::derivation::Glossary;
-use crate::fill::Rendered;
-use crate::syntax::SyntaxError;
-use crate::trace::{FIELDS, Kind, Record};
+use crate::evidence::names::Glossary;
+use crate::exhibits::trace_record::{FIELDS, Kind, Record};
+use crate::markdown::syntax::SyntaxError;
+use crate::render::fill::Rendered;
 
 /// What stands in a record of an inlined function.
 const INLINED: &str = "inlined";

@@ -4,10 +4,10 @@
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
 use super::Found;
-use super::reading::{Reading, Says};
-use crate::chapter::Chapter;
 use crate::config::Lint;
-use crate::context::BlockKind;
+use crate::lint::text_map::{Reading, Says};
+use crate::markdown::chapter::Chapter;
+use crate::markdown::structure::BlockKind;
 
 const HELP: &str = "write a ```qed-claim block beside what the chapter says, or say why it has none: \
                     <!-- qed:no-claim REASON -->";

@@ -2,22 +2,20 @@
 //! nobody judges. `deny` in `book.toml` turns each of them into an error.
 
 mod chapters;
-mod literal;
-mod measured;
-mod reading;
-mod strays;
-mod typed;
+mod hardcoded;
+mod orphans;
+mod text_map;
 mod unused;
 
 use qed_evidence::diagnostic::Diagnostic;
 
-use crate::chapter::{Chapter, to_diagnostic};
 use crate::config::{Config, Lint};
-use crate::facts::Facts;
-use crate::page::Use;
-use measured::Measured;
+use crate::evidence::book_data::Facts;
+use crate::evidence::provenance::Use;
+use crate::markdown::chapter::{Chapter, to_diagnostic};
+use hardcoded::measured::Measured;
 
-pub use strays::strays;
+pub use orphans::strays;
 
 /// A complaint of a lint: an error if the book denies it, else a warning.
 pub fn told(config: &Config, lint: Lint, complaint: Diagnostic) -> Diagnostic {
@@ -44,9 +42,9 @@ pub fn chapters(
         let text = chapter.source.text.as_str();
         chapters::strangers(chapter, &mut found);
         let silent = !chapters::makes_claim(chapter);
-        if !literal::may_hold(text) && !reading::may_mark(text) {
+        if !hardcoded::literal::may_hold(text) && !text_map::may_mark(text) {
             // Of the chapters that are about other things, only one is looked at to the end.
-            let told = !plain.is_empty() && !chapter.is_live() && reading::surely_reads(text);
+            let told = !plain.is_empty() && !chapter.is_live() && text_map::surely_reads(text);
             if silent && told {
                 let place = Diagnostic::error(&chapter.source, 0..0, "");
                 plain.push(place);
@@ -56,12 +54,12 @@ pub fn chapters(
             }
         }
         let placeholders = chapter.placeholder_ranges();
-        let reading = reading::read(text, &placeholders, &chapter.markdown.options());
+        let reading = text_map::read(text, &placeholders, &chapter.markdown.options());
         for problem in &reading.problems {
             let problem = to_diagnostic(&chapter.source, problem.clone());
             found.problems.push(problem);
         }
-        typed::check(chapter, &reading, &measured, &mut found);
+        hardcoded::check(chapter, &reading, &measured, &mut found);
         chapters::check(chapter, &reading, silent, &mut plain, &mut found);
     }
     chapters::tell_plain(&plain, &mut found);

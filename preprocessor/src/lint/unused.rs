@@ -10,8 +10,8 @@ use qed_evidence::path::hit_number;
 
 use super::Found;
 use crate::config::Lint;
-use crate::facts::Facts;
-use crate::page::Use;
+use crate::evidence::book_data::Facts;
+use crate::evidence::provenance::Use;
 
 /// Complains once about each experiment of the investigation that captures what nothing uses.
 pub fn check(uses: &[Vec<Use>], facts: &Facts<'_>, found: &mut Found<'_>) {

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use qed_evidence::Evidence;
 
-use crate::files::File;
-use crate::site::decode;
-use crate::store::age_in_words;
+use crate::evidence::loader::age_in_words;
+use crate::publish::site_text::decode;
+use crate::util::files::File;
 
 /// The age in seconds of which these words begin with the name: the least one.
 fn seconds(text: &str) -> Option<i64> {
@@ -35,7 +35,10 @@ pub fn shown<'e>(
     let mut wanted: Vec<(&str, String)> = evidence
         .map(|evidence| {
             let time = evidence.run.time.parse::<jiff::Timestamp>();
-            let time = time.map_or_else(|_| evidence.run.time.clone(), crate::format::minute);
+            let time = time.map_or_else(
+                |_| evidence.run.time.clone(),
+                crate::evidence::format::minute,
+            );
             let name = evidence.machine.name.as_str();
             let release = &evidence.kernel.release;
             (name, format!("{name} · Linux {release} · {time} · "))

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::page_parser::{Fragment, Token, fragments, main_of, same, tokens};
 use super::search_index;
-use crate::escape::visible;
-use crate::files::File;
-use crate::sealed::{Level, is_no_jekyll};
+use crate::markdown::escape::visible;
+use crate::publish::manifest::{Level, is_no_jekyll};
+use crate::util::files::File;
 
 /// How many characters of a page a message quotes.
 const QUOTED: usize = 120;

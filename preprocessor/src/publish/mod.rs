@@ -1,16 +1,31 @@
-//! Making the pages of a site again from what it publishes, and comparing.
+//! The published site: sealing it, reading it, making its pages again, and comparing.
 //!
 //! [`source`] is what a site publishes of the book that it was made from; [`regenerate`] fills the chapters from it and
 //! from the published evidence, and lets mdBook's own renderer make the pages; [`compare`] says how far each file of the
-//! site is what came out; [`again`] does all of this.
+//! site is what came out; [`reproduce`] does all of this.
 
-pub mod again;
+#[cfg(feature = "commands")]
 pub mod age;
+#[cfg(feature = "commands")]
 pub mod compare;
+#[cfg(feature = "commands")]
+pub mod freshness;
+pub mod leak_check;
+pub mod manifest;
+#[cfg(feature = "commands")]
 pub mod page_parser;
-pub mod reading;
+#[cfg(feature = "commands")]
 pub mod regenerate;
+#[cfg(feature = "commands")]
 pub mod renderer;
+#[cfg(feature = "commands")]
+pub mod reproduce;
+#[cfg(feature = "commands")]
 pub mod search_index;
+#[cfg(feature = "commands")]
+pub mod site_reader;
+pub mod site_text;
+#[cfg(feature = "commands")]
 pub mod source;
+#[cfg(feature = "commands")]
 pub mod values;

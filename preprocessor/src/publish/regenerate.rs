@@ -10,17 +10,17 @@ use qed_evidence::redact::is_redacted;
 
 use super::renderer;
 use super::source::{BOOK, BookSource, State, take_texts};
-use crate::book::{Outcome, fill_all, parse};
+use crate::claims::verdicts::Travelled;
 use crate::config::{Addresses, Config};
-use crate::facts::{Facts, index};
-use crate::files::File;
-use crate::fill::Target;
-use crate::history::{self, History};
-use crate::judging::Travelled;
-use crate::protocol::{Markdown, chapters};
-use crate::sealed::{self, PublishedClaim, Verdicts};
-use crate::store::{self, Loaded, Origin, Store};
-use crate::template::Templates;
+use crate::evidence::book_data::{Facts, index};
+use crate::evidence::history::{self, History};
+use crate::evidence::loader::{self, Loaded, Origin, Store};
+use crate::mdbook::book::{Outcome, fill_all, parse};
+use crate::mdbook::protocol::{Markdown, chapters};
+use crate::publish::manifest::{self, PublishedClaim, Verdicts};
+use crate::render::fill::Target;
+use crate::templates::Templates;
+use crate::util::files::File;
 
 /// What a site publishes, as far as its pages are made of it.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ pub fn regenerate(published: Published<'_>, site: &[(&str, &File)]) -> Result<Ma
             )
         })
         .collect();
-    let (claims, verdicts) = sealed::of_book(&facts, &outcome.claims);
+    let (claims, verdicts) = manifest::of_book(&facts, &outcome.claims);
     let history = history::of_book(&facts, &outcome.claims);
     for ((_, text), filled) in texts.iter_mut().zip(&outcome.texts) {
         text.clone_from(filled);
@@ -132,7 +132,7 @@ fn store(published: Published<'_>) -> Result<Store, Vec<String>> {
                     .then(|| Travelled::sealed(&evidence, published.claims, published.verdicts));
                 store.loaded.push(loaded(evidence, state, verdicts));
             }
-            (None, None) => store.absent.push(store::no_evidence(machine)),
+            (None, None) => store.absent.push(loader::no_evidence(machine)),
             (Some(_), None) => wrong.push(format!("{BOOK}: it says nothing of {machine}")),
             (None, Some(_)) => wrong.push(format!(
                 "{BOOK}: there is evidence of {machine}, it says, and the site has none"
@@ -172,7 +172,7 @@ fn contradiction(
     match (changed, told) {
         (true, false) => Some(format!(
             "{}: it is not the investigation that the evidence of {name} is of: its digest is another",
-            sealed::INVESTIGATION
+            manifest::INVESTIGATION
         )),
         (false, true) => Some(format!(
             "{BOOK}: the investigation was changed since the capture on {name}, it says, and was not"

@@ -11,7 +11,7 @@ use mdbook_renderer::{RenderContext, Renderer};
 use serde_json::{Map, Value};
 
 use super::source::{Settings, stays_below};
-use crate::files::{self, File};
+use crate::util::files::{self, File};
 
 /// Makes all files of a book's HTML. `site` are the files of the site that was made before, from which come the style
 /// sheets and scripts that the settings name.

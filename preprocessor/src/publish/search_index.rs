@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::files::File;
+use crate::util::files::File;
 
 /// What stands around the index in its file
 /// (<https://github.com/rust-lang/mdBook/blob/v0.5.4/crates/mdbook-html/src/html_handlebars/search.rs#L64-L75>).

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::OnMissing;
-use crate::files::File;
-use crate::sealed::FOLDER;
+use crate::publish::manifest::FOLDER;
+use crate::util::files::File;
 
 /// The file with everything but the chapters' texts and the templates.
 pub const BOOK: &str = "qed/source/book.json";

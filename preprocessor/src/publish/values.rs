@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qed_evidence::leaves::Leaves;
 
-use crate::format::FORMATS;
-use crate::sealed::{self, PublishedClaim, Verdicts};
-use crate::site::{Shown, shown_values};
+use crate::evidence::format::FORMATS;
+use crate::publish::manifest::{self, PublishedClaim, Verdicts};
+use crate::publish::site_text::{Shown, shown_values};
 
 /// File names of pages and of what mdBook makes of them.
 const LOOKED_AT: &[&str] = &["html", "js", "json", "xml", "txt", "md", "css"];
@@ -49,7 +49,7 @@ pub fn is_text(name: &str) -> bool {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending);
     // What is published beside the pages names placeholders and claims as authors write them.
     ending.is_some_and(|ending| LOOKED_AT.contains(&ending))
-        && !name.starts_with(&format!("{}/", sealed::FOLDER))
+        && !name.starts_with(&format!("{}/", manifest::FOLDER))
 }
 
 /// Compares one page with the evidence.
@@ -60,7 +60,7 @@ pub fn page(
     verdicts: Option<&Verdicts>,
     found: &mut Findings,
 ) {
-    let text = crate::site::text_of(html);
+    let text = crate::publish::site_text::text_of(html);
     for value in shown_values(html) {
         if let Some(id) = value.path.strip_prefix("claims.") {
             found.others += 1;
@@ -72,7 +72,7 @@ pub fn page(
                         "{name}: the verdict on `{id}` on {} is shown as `{}`: {} says {}",
                         value.machine,
                         value.text.trim(),
-                        sealed::VERDICTS,
+                        manifest::VERDICTS,
                         expected.unwrap_or("nothing of it")
                     ));
                 }
@@ -81,7 +81,10 @@ pub fn page(
         }
         // Gaps say themselves that they are none; that something is withheld is a fact of the evidence.
         let shown = value.text.trim_start();
-        if crate::fill::GAPS.iter().any(|word| shown.starts_with(word)) {
+        if crate::render::fill::GAPS
+            .iter()
+            .any(|word| shown.starts_with(word))
+        {
             found.others += 1;
             let measured = machines.get(&value.machine).into_iter().flatten();
             if shown.starts_with("WITHHELD")
@@ -106,9 +109,9 @@ pub fn page(
         // Where it stands may be a link, a formula or a comment.
         let stands = |value: &str| {
             text.contains(value)
-                || text.contains(&crate::escape::tex(value))
-                || html.contains(&crate::escape::url(value))
-                || crate::site::comments(html).any(|comment| comment.contains(value))
+                || text.contains(&crate::markdown::escape::tex(value))
+                || html.contains(&crate::markdown::escape::url(value))
+                || crate::publish::site_text::comments(html).any(|comment| comment.contains(value))
         };
         if value.listed && !stands(value.text.trim()) {
             found.wrong.push(format!(
@@ -135,10 +138,12 @@ fn compare(value: &Shown, machines: &BTreeMap<String, Vec<Leaves<'_>>>) -> Resul
         let Some(measured) = leaves.get(&value.path).and_then(|leaf| leaf.datum.value()) else {
             continue;
         };
-        let text = crate::format::format(measured, format)?;
-        let line = crate::escape::visible(text.strip_suffix('\n').unwrap_or(&text)).into_owned();
+        let text = crate::evidence::format::format(measured, format)?;
+        let line =
+            crate::markdown::escape::visible(text.strip_suffix('\n').unwrap_or(&text)).into_owned();
         let block =
-            crate::escape::visible_lines(text.strip_suffix('\n').unwrap_or(&text)).into_owned();
+            crate::markdown::escape::visible_lines(text.strip_suffix('\n').unwrap_or(&text))
+                .into_owned();
         if [line.as_str(), block.as_str()].contains(&value.text.trim_end_matches('\n').trim())
             || [line.trim(), block.trim()].contains(&value.text.trim())
         {
@@ -160,7 +165,7 @@ pub fn badges(
     verdicts: &Verdicts,
     found: &mut Findings,
 ) {
-    for (id, word) in sealed::shown_verdicts(html) {
+    for (id, word) in manifest::shown_verdicts(html) {
         let expected = claims
             .iter()
             .find(|claim| claim.id == id)
@@ -169,7 +174,7 @@ pub fn badges(
         if expected != word {
             found.wrong.push(format!(
                 "{name}: claim `{id}` is shown as {word}: {} says {expected}",
-                sealed::VERDICTS
+                manifest::VERDICTS
             ));
         }
     }
@@ -187,18 +192,18 @@ pub fn left_over(name: &str, text: &str, known: &mut BTreeSet<String>, found: &m
         }
     }
     let path = |at: usize| {
-        let rest = &text[at + crate::syntax::OPEN.len()..];
+        let rest = &text[at + crate::markdown::syntax::OPEN.len()..];
         let end = rest
             .find(|c: char| !(c.is_ascii_alphanumeric() || "._".contains(c)))
             .unwrap_or(rest.len());
         rest[..end].to_owned()
     };
     let all: Vec<String> = text
-        .match_indices(crate::syntax::OPEN)
+        .match_indices(crate::markdown::syntax::OPEN)
         .map(|(at, _)| path(at))
         .collect();
     let literals = if name.ends_with(".html") {
-        crate::site::literals(text)
+        crate::publish::site_text::literals(text)
     } else {
         0
     };

@@ -3,7 +3,7 @@
 
 use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
-use mdbook_qed::syntax::{Found, find};
+use mdbook_qed::markdown::syntax::{Found, find};
 
 /// What the test book's workload says: no character of it needs escaping anywhere.
 pub const VALUE: &str = "QQvalueQQ";

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use mdbook_qed::sealed::{self, Manifest};
+use mdbook_qed::publish::manifest::{self, Manifest};
 
 use crate::common::{Book, stderr, stdout};
 
 /// The files of the site.
 pub fn site(book: &Book) -> BTreeMap<String, Vec<u8>> {
-    let files = mdbook_qed::files::read(&book.path("book")).unwrap();
+    let files = mdbook_qed::util::files::read(&book.path("book")).unwrap();
     files
         .into_iter()
         .map(|file| (file.name, file.bytes))
@@ -32,18 +32,18 @@ pub fn correct_manifest(book: &Book) {
     let files = site(book);
     manifest.files = files
         .iter()
-        .filter(|(name, _)| *name != sealed::MANIFEST && !name.starts_with('.'))
-        .map(|(name, bytes)| (name.clone(), sealed::digest(bytes)))
+        .filter(|(name, _)| *name != manifest::MANIFEST && !name.starts_with('.'))
+        .map(|(name, bytes)| (name.clone(), manifest::digest(bytes)))
         .collect();
     for (name, bytes) in &files {
-        if name.starts_with(sealed::EVIDENCE)
+        if name.starts_with(manifest::EVIDENCE)
             && let Ok(evidence) = qed_evidence::reader::read(bytes)
         {
-            let parts = sealed::parts(&evidence);
+            let parts = manifest::parts(&evidence);
             manifest.parts.insert(evidence.machine.name.clone(), parts);
         }
     }
-    let text = sealed::json(&manifest).unwrap();
+    let text = manifest::json(&manifest).unwrap();
     std::fs::write(book.path("book/qed/manifest.json"), text).unwrap();
 }
 

@@ -74,7 +74,7 @@ pub fn object_digest() -> String {
         .map(|folder| folder.join("qed-collector"))
         .chain([beside])
         .find(|candidate| candidate.is_file())
-        .and_then(|collector| mdbook_qed::present::object(&collector).ok())
+        .and_then(|collector| mdbook_qed::evidence::local_files::object(&collector).ok())
         .unwrap_or_else(|| "00".repeat(32))
 }
 

@@ -1,0 +1,4 @@
+//! The claims of a book and their verdicts.
+
+pub mod judged;
+pub mod verdicts;

@@ -1,0 +1,166 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::check::{self, Format};
+pub use crate::cli::init::Source;
+use crate::cli::{common, diff, explain, init, merge, paths, publish, redact, verify};
+use crate::config::Addresses;
+use crate::mdbook::preprocess;
+
+/// Fills the chapters of an mdBook from measured evidence, and fails on a false claim.
+///
+/// Without a command this is the preprocessor that mdbook runs.
+#[derive(Debug, Parser)]
+#[command(name = "mdbook-qed", version, after_help = EXIT_STATUS)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 all good; 1 a verdict is FAIL or ERROR, drift was found, or a site does \
+not verify; 2 bad usage or bad input; 3 this machine cannot do what was asked.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Says whether a renderer is supported: every one is
+    Supports {
+        /// The renderer
+        renderer: String,
+    },
+    /// Evaluates every claim on every machine, without rendering
+    Check {
+        /// The folder of the book
+        #[arg(default_value = ".")]
+        book: PathBuf,
+        /// How to print
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Shows one claim: each operand on each machine, and why
+    Explain {
+        /// The claim
+        id: String,
+        /// The folder of the book
+        #[arg(long, default_value = ".")]
+        book: PathBuf,
+    },
+    /// Lists every path with type, value and machine: what an author can write
+    Paths {
+        /// Only paths below this one
+        #[arg(default_value = "")]
+        prefix: String,
+        /// The folder of the book
+        #[arg(long, default_value = ".")]
+        book: PathBuf,
+    },
+    /// Shows the drift between two evidence files, by class
+    Diff {
+        /// The older evidence
+        old: PathBuf,
+        /// The newer evidence
+        new: PathBuf,
+        /// Shows what changes with every run and every boot, too
+        #[arg(long)]
+        all: bool,
+        /// The folder of the book whose claims are judged on both; without it, this folder if it holds one
+        #[arg(long)]
+        book: Option<PathBuf>,
+        /// How to print
+        #[arg(long, value_enum, default_value = "text")]
+        format: diff::Format,
+    },
+    /// Checks a built site against its evidence
+    Verify {
+        /// The folder of the site
+        site: PathBuf,
+        /// The folder of the raw evidence, for the check before a site goes out: that no address of a live machine
+        /// is in any file. Without it, the site is checked by the evidence that it publishes
+        #[arg(long)]
+        evidence: Option<PathBuf>,
+        /// Which machines' addresses must not be known, instead of what the site says
+        #[arg(long, value_enum)]
+        addresses: Option<Addresses>,
+        /// The folder of the book, if its chapters are at hand: the published ones are compared with them
+        #[arg(long)]
+        book: Option<PathBuf>,
+    },
+    /// Puts evidence, claims, verdicts, chapters and a manifest into a built site; refuses if an address got out
+    Publish {
+        /// The folder of the site
+        site: PathBuf,
+        /// The folder of the book
+        #[arg(long, default_value = ".")]
+        book: PathBuf,
+    },
+    /// Writes the book's evidence as it may leave this machine, with the verdicts that take what stays here
+    Redact {
+        /// The folder to write to
+        to: PathBuf,
+        /// Only the evidence of this machine. Can be repeated
+        #[arg(long)]
+        machine: Vec<String>,
+        /// The folder of the book
+        #[arg(long, default_value = ".")]
+        book: PathBuf,
+    },
+    /// Takes over what `redact` wrote on other machines: their evidence and verdicts become this book's
+    Merge {
+        /// A folder with a folder from each of them
+        from: PathBuf,
+        /// The folder of the book
+        #[arg(long, default_value = ".")]
+        book: PathBuf,
+    },
+    /// Makes a new live book, or adds to a book what is missing
+    Init {
+        /// Its folder
+        dir: PathBuf,
+    },
+    /// Prints a built-in template, to be replaced by qed/NAME.hbs in the book's theme folder
+    Template {
+        /// Its name; without it, all names
+        name: Option<String>,
+    },
+    /// Prints the JSON Schema of evidence
+    Schema,
+}
+
+/// Runs the program; gives back the exit status. `source` is where the program came from.
+pub fn run(source: Source<'_>) -> u8 {
+    match Cli::parse().command {
+        None => preprocess::run(),
+        Some(Command::Supports { .. }) => common::GOOD,
+        Some(Command::Check { book, format }) => check::run(&book, format),
+        Some(Command::Explain { id, book }) => explain::run(&book, &id),
+        Some(Command::Paths { prefix, book }) => paths::run(&book, &prefix),
+        Some(Command::Diff {
+            old,
+            new,
+            all,
+            book,
+            format,
+        }) => diff::run(&old, &new, all, book.as_deref(), format),
+        Some(Command::Verify {
+            site,
+            evidence,
+            addresses,
+            book,
+        }) => {
+            let options = verify::Options {
+                evidence: evidence.as_deref(),
+                addresses,
+                book: book.as_deref(),
+            };
+            verify::run(&site, options)
+        }
+        Some(Command::Publish { site, book }) => publish::run(&book, &site),
+        Some(Command::Redact { to, machine, book }) => redact::run(&book, &to, &machine),
+        Some(Command::Merge { from, book }) => merge::run(&book, &from),
+        Some(Command::Init { dir }) => init::run(&dir, source),
+        Some(Command::Template { name }) => common::template(name.as_deref()),
+        Some(Command::Schema) => common::schema(),
+    }
+}

@@ -1,0 +1,238 @@
+//! `check`: every claim on every machine, and everything else that would stop a build.
+
+use std::path::Path;
+
+use qed_evidence::claim::Verdict::Pass;
+use qed_evidence::diagnostic::{Diagnostic, Severity};
+use serde::Serialize;
+
+use crate::claims::judged::Claims;
+use crate::cli::common::{BAD_INPUT, CANNOT, FAILED, GOOD, print, table, with_book};
+use crate::evidence::book_data::Facts;
+use crate::lint;
+use crate::mdbook::book::{Outcome, Report, fill_all, finish};
+use crate::mdbook::load::Loaded;
+use crate::render::fill::Target;
+use crate::util::parallel;
+use crate::util::report::{self, counted};
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+#[derive(Serialize)]
+struct Verdict<'a> {
+    machine: &'a str,
+    shown: bool,
+    #[serde(flatten)]
+    judgement: &'a qed_evidence::claim::Judgement,
+}
+
+#[derive(Serialize)]
+struct Claim<'a> {
+    id: &'a str,
+    chapter: &'a str,
+    expression: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when: Option<&'a str>,
+    verdicts: Vec<Verdict<'a>>,
+}
+
+#[derive(Serialize)]
+struct Problem {
+    severity: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+/// How the evidence of a machine compares with what is here now.
+#[derive(Serialize)]
+struct Freshness<'a> {
+    machine: &'a str,
+    /// Why it is out of date.
+    out_of_date: &'a [String],
+    /// What could not be compared, and why.
+    not_compared: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    machines: Vec<&'a str>,
+    evidence: Vec<Freshness<'a>>,
+    claims: Vec<Claim<'a>>,
+    problems: Vec<Problem>,
+    good: bool,
+}
+
+fn problem(diagnostic: &Diagnostic) -> Problem {
+    let place = diagnostic.line_column();
+    Problem {
+        severity: match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        message: diagnostic.message.clone(),
+        file: diagnostic
+            .place
+            .as_ref()
+            .map(|(source, _)| source.name.clone()),
+        line: place.map(|(line, _)| line),
+        column: place.map(|(_, column)| column),
+        help: diagnostic.help.clone(),
+    }
+}
+
+/// From how many chapters or claims on it takes all processors.
+const MANY: usize = 256;
+
+/// Runs the command.
+pub fn run(root: &Path, format: Format) -> u8 {
+    parallel::only_from(MANY);
+    with_book(root, |book, facts| check(book, facts, format))
+}
+
+fn check(book: &Loaded, facts: &Facts<'_>, format: Format) -> u8 {
+    let Outcome {
+        claims,
+        report: mut found,
+        ..
+    } = fill_all(&book.chapters, facts, Target::Nothing);
+    if claims.in_order().next().is_none() {
+        let message = "the book makes no claim, so there is nothing that could have been checked";
+        found.problems.push(
+            Diagnostic::error_without_place(message)
+                .help("write a ```qed-claim block beside what it proves"),
+        );
+    }
+    let verdicts = || {
+        claims
+            .iter()
+            .flat_map(|c| c.judgements.iter().map(|j| j.verdict))
+    };
+    let nothing_shown =
+        verdicts().next().is_some() && !verdicts().any(|v| v == Pass || v.is_failure());
+    if nothing_shown {
+        let message = "not one claim could be verified on any machine: nothing was checked";
+        found.problems.push(
+            Diagnostic::error_without_place(message)
+                .help("`mdbook-qed explain ID` says what a claim lacks; `qed-collector doctor` what a machine lacks"),
+        );
+    }
+    let strays = lint::strays(&book.place, &book.chapters, facts.config);
+    found.problems.extend(strays);
+    finish(&mut found, &book.place);
+    let status = if found.false_claim {
+        FAILED
+    } else if nothing_shown {
+        CANNOT
+    } else if found.has_errors() {
+        BAD_INPUT
+    } else {
+        GOOD
+    };
+    match format {
+        Format::Text => {
+            report::print(&found.problems);
+            print(&text(facts, &claims));
+        }
+        Format::Json => print(&json(facts, &claims, &found, status == GOOD)),
+    }
+    status
+}
+
+fn text(facts: &Facts<'_>, claims: &Claims) -> String {
+    let mut head = vec!["claim".to_owned()];
+    head.extend(facts.loaded.iter().map(|m| m.machine.clone()));
+    head.push("chapter".into());
+    let mut rows = vec![head];
+    let mut counts = std::collections::BTreeMap::new();
+    for judged in claims.in_order() {
+        let mut row = vec![judged.claim.id.clone()];
+        for (machine, judgement) in judged.judgements.iter().enumerate() {
+            *counts.entry(judgement.verdict).or_insert(0_usize) += 1;
+            // The star marks the machine that the chapter shows.
+            let star = if machine == judged.shown { " *" } else { "" };
+            row.push(format!("{}{star}", judgement.verdict));
+        }
+        row.push(judged.chapter_name.clone());
+        rows.push(row);
+    }
+    let mut out = table(&rows);
+    for (machine, reason) in facts.absent {
+        out.push_str(&format!("{machine}: not judged, {reason}\n"));
+    }
+    for loaded in facts.loaded {
+        let machine = &loaded.machine;
+        if let Some(reasons) = loaded.out_of_date() {
+            out.push_str(&format!("{machine}: out of date, {reasons}\n"));
+        }
+        if let Some(what) = loaded.left_open() {
+            out.push_str(&format!("{machine}: not compared, {what}\n"));
+        }
+    }
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(verdict, n)| format!("{n} {verdict}"))
+        .collect();
+    out.push_str(&format!(
+        "\n{} on {}: {} (* shown in the chapter)\n",
+        counted(rows.len() - 1, "claim"),
+        counted(facts.loaded.len(), "machine"),
+        counts.join(", ")
+    ));
+    out
+}
+
+fn json(facts: &Facts<'_>, claims: &Claims, found: &Report, good: bool) -> String {
+    let claims = claims
+        .in_order()
+        .map(|judged| Claim {
+            id: &judged.claim.id,
+            chapter: &judged.chapter_name,
+            expression: judged.claim.expression.text(),
+            when: judged.claim.when.as_ref().map(|when| when.text()),
+            verdicts: facts
+                .loaded
+                .iter()
+                .zip(&judged.judgements)
+                .enumerate()
+                .map(|(index, (machine, judgement))| Verdict {
+                    machine: &machine.machine,
+                    shown: index == judged.shown,
+                    judgement,
+                })
+                .collect(),
+        })
+        .collect();
+    let document = Document {
+        machines: facts.loaded.iter().map(|m| m.machine.as_str()).collect(),
+        evidence: facts
+            .loaded
+            .iter()
+            .map(|loaded| Freshness {
+                machine: &loaded.machine,
+                out_of_date: &loaded.stale,
+                not_compared: &loaded.not_compared,
+            })
+            .collect(),
+        claims,
+        problems: found.problems.iter().map(problem).collect(),
+        good,
+    };
+    let mut text = serde_json::to_string_pretty(&document)
+        .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
+    text.push('\n');
+    text
+}

@@ -1,0 +1,116 @@
+//! The commands beside the preprocessor itself.
+
+use std::mem::ManuallyDrop;
+use std::path::Path;
+
+use qed_evidence::diagnostic::{Diagnostic, nearest};
+
+use crate::evidence::book_data::{Facts, index};
+use crate::evidence::cache::Kept;
+use crate::evidence::loader;
+use crate::mdbook::load;
+use crate::templates::BUILT_IN;
+use crate::util::report;
+
+/// All good.
+pub const GOOD: u8 = 0;
+/// A verdict is FAIL or ERROR, drift was found, or a site does not verify.
+pub const FAILED: u8 = 1;
+/// Bad usage or bad input.
+pub const BAD_INPUT: u8 = 2;
+/// This machine cannot do what was asked.
+pub const CANNOT: u8 = 3;
+
+/// Says why a command cannot do its work.
+pub fn refuse(problems: &[Diagnostic]) -> u8 {
+    report::print(problems);
+    BAD_INPUT
+}
+
+/// Prints a result; a reader that has gone away is no mistake of ours.
+pub fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// The JSON Schema of evidence.
+pub fn schema() -> u8 {
+    let schema = schemars::schema_for!(qed_evidence::Evidence);
+    match serde_json::to_string_pretty(&schema) {
+        Ok(text) => {
+            print(&format!("{text}\n"));
+            GOOD
+        }
+        Err(error) => refuse(&[Diagnostic::error_without_place(format!(
+            "the schema cannot be written: {error}"
+        ))]),
+    }
+}
+
+/// One built-in template, or the names of all.
+pub fn template(name: Option<&str>) -> u8 {
+    let names = || BUILT_IN.iter().map(|(name, _)| *name);
+    let Some(name) = name else {
+        for name in names() {
+            print(&format!("{name}\n"));
+        }
+        return GOOD;
+    };
+    match BUILT_IN.iter().find(|(known, _)| *known == name) {
+        Some((_, text)) => {
+            print(text);
+            GOOD
+        }
+        None => {
+            let problem = Diagnostic::error_without_place(format!("there is no template `{name}`"));
+            refuse(&[match nearest(name, names()) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem.help("`mdbook-qed template` lists all"),
+            }])
+        }
+    }
+}
+
+/// A table with two spaces between its columns.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// Does `work` on the book in `root` and its evidence, as they are: nothing is captured. What cannot be loaded is said
+/// here. Gives back the exit status.
+pub fn with_book(root: &Path, work: impl FnOnce(&load::Loaded, &Facts<'_>) -> u8) -> u8 {
+    let book = match load::load(root) {
+        Ok(book) => book,
+        Err(problem) => return refuse(&[problem]),
+    };
+    let here = loader::Here::look();
+    // Nothing is taken from earlier builds here, and nothing is written.
+    let (ahead, kept) = (loader::Ahead::new(), Kept::default());
+    let store = match loader::load(&book.place, &book.config, &here, ahead, kept) {
+        Ok(store) => store,
+        Err(problems) => return refuse(&problems),
+    };
+    // The program ends with this: taking megabytes of evidence apart again would be for nothing.
+    let store = ManuallyDrop::new(store);
+    let indexed = ManuallyDrop::new(index(&store));
+    let facts = ManuallyDrop::new(Facts::new(&book.config, &store, &indexed));
+    work(&book, &facts)
+}

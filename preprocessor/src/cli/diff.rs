@@ -1,0 +1,260 @@
+//! `diff`: what changed between two captures, by how much it may surprise, and which claims it turns.
+
+use std::path::Path;
+
+use qed_evidence::Evidence;
+use qed_evidence::claim::{Judgement, Verdict};
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::drift::{self, Change, Report, What};
+use qed_evidence::leaves::Drift;
+use qed_evidence::redact::redact;
+use serde::Serialize;
+
+use crate::claims::judged::Claims;
+use crate::claims::verdicts::of_raw;
+use crate::cli::common::{FAILED, GOOD, print, refuse};
+use crate::config::Addresses;
+use crate::evidence::book_data::{Facts, index};
+use crate::evidence::cache::Kept;
+use crate::evidence::history::History;
+use crate::evidence::loader;
+use crate::evidence::loader::{Loaded, Origin, Store, investigation};
+use crate::markdown::escape::visible;
+use crate::mdbook::load;
+use crate::templates::Templates;
+use crate::util::report;
+use crate::util::report::counted;
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a terminal.
+    Text,
+    /// One JSON document.
+    Json,
+    /// A table for a report or a pull request.
+    Markdown,
+}
+
+/// One side, as a reader wants to know it.
+#[derive(Serialize)]
+struct Side {
+    file: String,
+    machine: String,
+    kernel: String,
+    time: String,
+}
+
+impl Side {
+    fn new(file: &Path, evidence: &Evidence) -> Self {
+        Side {
+            file: file.display().to_string(),
+            machine: evidence.machine.name.clone(),
+            kernel: evidence.kernel.release.clone(),
+            time: evidence.run.time.clone(),
+        }
+    }
+
+    fn line(&self) -> String {
+        let Side {
+            file,
+            machine,
+            kernel,
+            time,
+        } = self;
+        let line = format!("{file}: {machine}, Linux {kernel}, {time}");
+        visible(&line).into_owned()
+    }
+}
+
+/// The claims of a book, judged on both sides.
+#[derive(Default)]
+struct Turned {
+    /// How many; `None`: there is no book.
+    judged: Option<usize>,
+    changes: Vec<Change>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    old: &'a Side,
+    new: &'a Side,
+    drift: bool,
+    /// How many claims were judged on both sides; absent if there is no book.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims: Option<usize>,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// Evidence as it may be shown, and as it is if that is another: what is printed ends up in logs and reports.
+type Read = (Evidence, Option<Evidence>);
+
+fn read(path: &Path) -> Result<Read, Diagnostic> {
+    let problem = |reason: String| {
+        let reason = of_raw(&reason);
+        Diagnostic::error_without_place(format!(
+            "the evidence {} was refused: {reason}",
+            path.display()
+        ))
+    };
+    let (evidence, _) = loader::read(path, &Kept::default())
+        .map_err(problem)?
+        .ok_or_else(|| problem("there is no such file".into()))?;
+    loader::shown(evidence, Addresses::Auto, redact).map_err(|error| problem(error.to_string()))
+}
+
+/// Runs the command. The claims are those of the book in `book`; if none is named, of the one in this folder, if
+/// there is one.
+pub fn run(old: &Path, new: &Path, all: bool, book: Option<&Path>, format: Format) -> u8 {
+    let (before, after) = match (read(old), read(new)) {
+        (Ok(before), Ok(after)) => (before, after),
+        (before, after) => {
+            let problems = [before.err(), after.err()];
+            return refuse(&problems.into_iter().flatten().collect::<Vec<_>>());
+        }
+    };
+    let sides = (Side::new(old, &before.0), Side::new(new, &after.0));
+    let mut changes = drift::diff(&before.0, &after.0);
+    let turned = match (book, has_book(Path::new("."))) {
+        (Some(root), _) => turned(root, before, after),
+        (None, true) => turned(Path::new("."), before, after),
+        (None, false) => Ok(Turned::default()),
+    };
+    let turned = match turned {
+        Ok(turned) => turned,
+        // A book that was not asked for is no reason to say nothing about the evidence.
+        Err(problems) if book.is_none() => {
+            let message = "the book in this folder cannot be read, so its claims were not judged";
+            let warning = Diagnostic::error_without_place(message).help("name another with --book");
+            let warnings: Vec<Diagnostic> = problems.into_iter().map(Diagnostic::warning).collect();
+            report::print(&warnings);
+            report::print(&[warning.warning()]);
+            Turned::default()
+        }
+        Err(problems) => return refuse(&problems),
+    };
+    changes.extend(turned.changes);
+    let report = Report::new(changes, if all { &[] } else { Report::FOLDED });
+    print(&render(&sides, turned.judged, &report, format));
+    if report.has_drift() { FAILED } else { GOOD }
+}
+
+fn has_book(root: &Path) -> bool {
+    std::fs::read_to_string(root.join("book.toml"))
+        .is_ok_and(|text| text.contains("[preprocessor.qed]"))
+}
+
+fn render(sides: &(Side, Side), judged: Option<usize>, report: &Report, format: Format) -> String {
+    let (old, new) = sides;
+    let claims = match judged {
+        Some(count) => format!("{} judged on both.\n", counted(count, "claim")),
+        None => String::new(),
+    };
+    match format {
+        Format::Text => {
+            let body = drift::text(report);
+            let lines: Vec<_> = body.lines().map(|line| visible(line)).collect();
+            format!(
+                "- {}\n+ {}\n{}\n{claims}",
+                old.line(),
+                new.line(),
+                lines.join("\n")
+            )
+        }
+        Format::Markdown => format!(
+            "was: {}  \nis: {}\n\n{}\n{claims}",
+            crate::markdown::escape::markdown(&old.line()),
+            crate::markdown::escape::markdown(&new.line()),
+            drift::markdown(report)
+        ),
+        Format::Json => {
+            let document = Document {
+                old,
+                new,
+                drift: report.has_drift(),
+                claims: judged,
+                report,
+            };
+            let mut text = serde_json::to_string_pretty(&document)
+                .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
+            text.push('\n');
+            text
+        }
+    }
+}
+
+/// Judges the claims of the book in `root` on both captures.
+fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> {
+    let book = load::load(root).map_err(|problem| vec![problem])?;
+    let side = |(evidence, raw): Read| Loaded {
+        machine: evidence.machine.name.clone(),
+        evidence,
+        raw,
+        verdicts: None,
+        origin: Origin::Captured,
+        file: Default::default(),
+        stale: Vec::new(),
+        not_compared: Vec::new(),
+        age_s: None,
+        sum: None,
+    };
+    let store = Store {
+        investigation: investigation(&book.place.root, &book.config)?,
+        loaded: vec![side(old), side(new)],
+        absent: Vec::new(),
+        history: History::default(),
+        templates: Templates::default(),
+        kept: Kept::default(),
+    };
+    let indexed = index(&store);
+    let facts = Facts::new(&book.config, &store, &indexed);
+    // What is wrong with a claim is for `check` to say; here only counts what it comes to on each side.
+    let claims = Claims::collect(&book.chapters, &facts, &mut Vec::new());
+    let mut turned = Turned::default();
+    let mut judged = 0;
+    for claim in claims.in_order() {
+        let [old, new] = &claim.judgements[..] else {
+            continue;
+        };
+        judged += 1;
+        if old.verdict != new.verdict {
+            turned.changes.push(Change {
+                path: format!("claims.{}", claim.claim.id),
+                class: class(old.verdict, new.verdict),
+                what: What::Verdict,
+                old: verdict(old),
+                new: verdict(new),
+            });
+        }
+    }
+    turned.judged = Some(judged);
+    Ok(turned)
+}
+
+/// Whether a claim holds must never change. Whether this machine can show it depends on its kernel.
+fn class(old: Verdict, new: Verdict) -> Drift {
+    if old.is_failure() || new.is_failure() {
+        Drift::Invariant
+    } else {
+        Drift::PerKernel
+    }
+}
+
+/// A verdict with the reason, or with what was measured.
+fn verdict(judgement: &Judgement) -> String {
+    let measured = || {
+        let values: Vec<String> = judgement
+            .operands
+            .iter()
+            .filter_map(|operand| Some(format!("{} = {}", operand.text, operand.value.as_ref()?)))
+            .collect();
+        values.join(", ")
+    };
+    let why = match (&judgement.reason, judgement.verdict) {
+        (Some(reason), _) => reason.clone(),
+        (None, Verdict::Fail) => measured(),
+        (None, _) => return judgement.verdict.to_string(),
+    };
+    format!("{}: {why}", judgement.verdict)
+}

@@ -1,0 +1,94 @@
+//! `explain`: one claim, each operand on each machine, and why.
+
+use std::path::Path;
+
+use qed_evidence::diagnostic::{Diagnostic, nearest};
+
+use crate::claims::judged::{Claims, Judged, badge};
+use crate::cli::common::{FAILED, GOOD, print, refuse, table, with_book};
+use crate::evidence::book_data::Facts;
+use crate::mdbook::book::{Report, finish};
+use crate::mdbook::load::Loaded;
+
+/// Runs the command.
+pub fn run(root: &Path, id: &str) -> u8 {
+    with_book(root, |book, facts| explain(book, facts, id))
+}
+
+fn explain(book: &Loaded, facts: &Facts<'_>, id: &str) -> u8 {
+    let mut found = Report::default();
+    let claims = Claims::collect(&book.chapters, facts, &mut found.problems);
+    let Some(judged) = claims.get(id) else {
+        let problem = Diagnostic::error_without_place(format!("no chapter makes a claim `{id}`"));
+        found.problems.push(match nearest(id, claims.ids()) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help("`mdbook-qed check` lists all claims"),
+        });
+        finish(&mut found, &book.place);
+        return refuse(&found.problems);
+    };
+    print(&text(judged, facts));
+    if judged.judgements.iter().any(|j| j.verdict.is_failure()) {
+        FAILED
+    } else {
+        GOOD
+    }
+}
+
+fn text(judged: &Judged, facts: &Facts<'_>) -> String {
+    let mut out = format!("claim {} in {}\n\n", judged.claim.id, judged.chapter_name);
+    for line in judged.claim.expression.text().trim().lines() {
+        out.push_str(&format!("    {line}\n"));
+    }
+    if let Some(when) = &judged.claim.when {
+        out.push_str(&format!("    when {}\n", when.text()));
+    }
+    for (index, (machine, judgement)) in facts.loaded.iter().zip(&judged.judgements).enumerate() {
+        let shown = if index == judged.shown {
+            ", shown in the chapter"
+        } else {
+            ""
+        };
+        out.push_str(&format!(
+            "\n{} on {}{shown}\n",
+            badge(judgement.verdict),
+            machine.machine
+        ));
+        let rows: Vec<Vec<String>> = judgement
+            .when_operands
+            .iter()
+            .chain(&judgement.operands)
+            .map(|operand| {
+                let (value, kind) = match (&operand.value, &operand.missing) {
+                    (Some(value), _) => (
+                        format!("= {value}"),
+                        crate::evidence::format::describe(value),
+                    ),
+                    (None, Some(reason)) => (format!("unavailable: {reason}"), String::new()),
+                    (None, None) => ("not evaluated".to_owned(), String::new()),
+                };
+                vec![format!("  {}", operand.text), value, kind]
+            })
+            .collect();
+        out.push_str(&table(&rows));
+        if let Some(reason) = &judgement.reason {
+            out.push_str(&format!("  because {reason}\n"));
+        }
+        if let Some(control) = &judgement.control {
+            out.push_str(&format!(
+                "  control: {} changed from {} to {} gives {}\n",
+                control.path, control.was, control.became, control.verdict
+            ));
+        }
+        if !judgement.idle.is_empty() {
+            out.push_str(&format!(
+                "  could have been anything: {}\n",
+                judgement.idle.join(", ")
+            ));
+        }
+    }
+    for (machine, reason) in facts.absent {
+        out.push_str(&format!("\nnot judged on {machine}: {reason}\n"));
+    }
+    out
+}

@@ -1,0 +1,272 @@
+//! `init`: a new live book, or what an existing one lacks.
+
+mod workflow;
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::cli::common::{GOOD, print, refuse};
+pub use workflow::Source;
+use workflow::workflow;
+
+/// A file of a new book; a book that is there has its own of these, or lacks none.
+struct File {
+    path: &'static str,
+    text: &'static str,
+}
+
+const SETTINGS: &str = include_str!("../../templates/init/book.toml");
+
+const FILES: &[File] = &[
+    File {
+        path: "book.toml",
+        text: SETTINGS,
+    },
+    File {
+        path: ".gitignore",
+        text: include_str!("../../templates/init/gitignore"),
+    },
+    File {
+        path: "book/SUMMARY.md",
+        text: include_str!("../../templates/init/SUMMARY.md"),
+    },
+    File {
+        path: "book/first.md",
+        text: include_str!("../../templates/init/first.md"),
+    },
+    // The style sheet of values is in the pages.
+    File {
+        path: "theme/live.css",
+        text: include_str!("../../templates/init/live.css"),
+    },
+];
+
+const INVESTIGATION: &str = "investigations/first.toml";
+const WORKFLOW: &str = ".github/workflows/book.yml";
+
+/// The settings of a book as far as they matter here.
+struct Existing {
+    text: String,
+    build_dir: String,
+    has_table: bool,
+    has_investigation: bool,
+    watches: bool,
+}
+
+impl Existing {
+    /// From the text of its settings.
+    fn read(text: String) -> Result<Self, String> {
+        let table: toml::Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| error.to_string())?;
+        let build = table.get("build").and_then(toml::Value::as_table);
+        let build_dir = build
+            .and_then(|build| build.get("build-dir")?.as_str())
+            .unwrap_or("book");
+        let ours = table.get("preprocessor").and_then(|all| all.get("qed"));
+        Ok(Existing {
+            build_dir: build_dir.to_owned(),
+            has_table: ours.is_some(),
+            has_investigation: ours.is_some_and(|ours| ours.get("investigation").is_some()),
+            watches: build.is_some_and(|build| build.contains_key("extra-watch-dirs")),
+            text,
+        })
+    }
+}
+
+/// Reads the settings of the book in `dir`, if there is one. mdBook needs no settings where chapters are in `src`.
+fn existing(dir: &Path) -> Result<Option<Existing>, String> {
+    let path = dir.join("book.toml");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if !dir.join("src/SUMMARY.md").exists() {
+                return Ok(None);
+            }
+            String::new()
+        }
+        Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+    };
+    let unclear = |error| format!("{} cannot be understood: {error}", path.display());
+    let book = Existing::read(text).map_err(unclear)?;
+    if !book.has_table {
+        let both = format!("{}{}", book.text, addition(&book));
+        both.parse::<toml::Table>().map_err(|error| {
+            let path = path.display();
+            format!("a table [preprocessor.qed] cannot be added to {path}: {error}")
+        })?;
+    }
+    Ok(Some(book))
+}
+
+/// What is added to the settings of a book that is there.
+fn addition(existing: &Existing) -> String {
+    let table = &SETTINGS[SETTINGS.find("[preprocessor.qed]").unwrap_or(0)..];
+    let gap = match existing.text.as_str() {
+        "" => "",
+        text if text.ends_with('\n') => "\n",
+        _ => "\n\n",
+    };
+    format!("{gap}{table}")
+}
+
+/// The top of the repository of Git that holds `dir`, and the way from there to `dir`.
+fn repository(dir: &Path) -> Option<(PathBuf, PathBuf)> {
+    let dir = std::path::absolute(dir).ok()?;
+    let top = dir
+        .ancestors()
+        .find(|folder| folder.join(".git").exists())?;
+    let inside = dir.strip_prefix(top).ok()?.to_owned();
+    Some((top.to_owned(), inside))
+}
+
+/// Runs the command. `source` is where this program came from.
+pub fn run(dir: &Path, source: Source<'_>) -> u8 {
+    let existing = match existing(dir) {
+        Ok(existing) => existing,
+        Err(message) => {
+            return refuse(&[Diagnostic::error_without_place(message.trim_end())
+                .help("mend it, or name another folder; nothing was changed")]);
+        }
+    };
+    let within = repository(dir).filter(|(_, inside)| inside.components().next().is_some());
+    match fill(dir, existing.as_ref(), source, within.as_ref()) {
+        Ok(()) => GOOD,
+        Err((path, error)) => {
+            let message = format!("{} cannot be written: {error}", path.display());
+            refuse(&[Diagnostic::error_without_place(message).help(
+                "name a folder of your own; what is listed as created is there, and stays as it is when you run this again",
+            )])
+        }
+    }
+}
+
+/// Writes what is missing and says so. The error is the file that could not be written, and why.
+fn fill(
+    dir: &Path,
+    existing: Option<&Existing>,
+    source: Source<'_>,
+    within: Option<&(PathBuf, PathBuf)>,
+) -> Result<(), (PathBuf, std::io::Error)> {
+    for file in FILES {
+        create(dir, file.path, file.text.into(), existing.is_none())?;
+    }
+    let lacks = existing.is_none_or(|book| !book.has_investigation);
+    let text = include_str!("../../templates/init/first.toml");
+    create(dir, INVESTIGATION, text.into(), lacks)?;
+    let site = existing.map_or("site", |book| book.build_dir.as_str());
+    let inside = within.map_or(Cow::default(), |(_, inside)| inside.to_string_lossy());
+    let is_new = !dir.join(WORKFLOW).exists();
+    create(dir, WORKFLOW, workflow(source, site, &inside).into(), true)?;
+    if let Some(book) = existing.filter(|book| !book.has_table) {
+        let path = dir.join("book.toml");
+        std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, addition(book).as_bytes()))
+            .map_err(|error| (path, error))?;
+        let added = indented(&addition(book));
+        print(&format!("added    to book.toml:\n{added}"));
+        if !book.watches {
+            print(
+                "\nFor `mdbook serve` to show a new capture, add to [build] in book.toml:\n    \
+                 extra-watch-dirs = [\".qed/evidence\", \"investigations\"]\n",
+            );
+        }
+    }
+    print(&next(existing.is_some(), dir));
+    if is_new {
+        print(&about_the_workflow(
+            source,
+            within.map(|(top, _)| top.as_path()),
+        ));
+    }
+    Ok(())
+}
+
+/// Creates a file if it is `wanted`, unless it is there.
+fn create(
+    dir: &Path,
+    name: &str,
+    text: Cow<'_, str>,
+    wanted: bool,
+) -> Result<(), (PathBuf, std::io::Error)> {
+    let path = dir.join(name);
+    if path.exists() {
+        print(&format!("kept     {name}\n"));
+        return Ok(());
+    }
+    if wanted {
+        path.parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::write(&path, text.as_bytes()))
+            .map_err(|error| (path, error))?;
+        print(&format!("created  {name}\n"));
+    }
+    Ok(())
+}
+
+fn indented(text: &str) -> String {
+    text.lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| format!("    {line}\n"))
+        .collect()
+}
+
+/// What to do now.
+fn next(existing: bool, dir: &Path) -> String {
+    let chapter = if existing {
+        "write a value into a chapter, {{qed first.outcome.returned}}, and "
+    } else {
+        ""
+    };
+    let dir = for_the_shell(&dir.to_string_lossy());
+    format!(
+        "\nNext: {chapter}build the book. The first build captures in a small guest machine (QEMU, no root).\n  \
+         mdbook build {dir}\n  mdbook-qed paths --book {dir}\n"
+    )
+}
+
+/// A word of a command line.
+fn for_the_shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._/+:@%".contains(c);
+    if word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// What the workflow needs before it can work. `top` is that of the repository, if the book is deeper in it.
+fn about_the_workflow(source: Source<'_>, top: Option<&Path>) -> String {
+    let mut text = format!(
+        "\n{WORKFLOW} builds the book on GitHub from evidence in recorded/:\n  \
+         `mdbook-qed redact recorded` in the book's folder writes it; commit it.\n"
+    );
+    if source == Source::Unknown {
+        text.push_str("  It does not know where QED comes from: write that into the lines QED_REPOSITORY and QED_COMMIT.\n");
+    }
+    if let Some(top) = top {
+        let top = top.join(".github/workflows");
+        text.push_str(&format!(
+            "  GitHub looks for it in {} alone: move it there.\n",
+            top.display()
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a folder is told as a shell reads it.
+    #[test]
+    fn shell() {
+        assert_eq!(for_the_shell("docs/my-book"), "docs/my-book");
+        assert_eq!(for_the_shell("a book"), "'a book'");
+        assert_eq!(for_the_shell("it's"), "'it'\\''s'");
+    }
+}

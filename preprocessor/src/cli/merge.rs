@@ -1,0 +1,150 @@
+//! `merge`: takes over what `redact` wrote on other machines.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::redact::is_redacted;
+use qed_evidence::{Evidence, reader};
+
+use crate::claims::verdicts::{TRAVELLED, Travelled};
+use crate::cli::common::{GOOD, print, refuse};
+use crate::config::{Config, evidence_file};
+use crate::evidence::loader;
+use crate::mdbook::load;
+use crate::util::files::{self, File};
+
+/// The evidence of one machine, on its way.
+struct Taken {
+    evidence: Evidence,
+    bytes: Vec<u8>,
+    verdicts: Vec<u8>,
+    /// Where it came from.
+    from: String,
+}
+
+/// Runs the command. The evidence that the book had before is replaced as a whole, or not at all.
+pub fn run(root: &Path, from: &Path) -> u8 {
+    match merge(root, from) {
+        Ok(taken) => {
+            for (machine, taken) in &taken {
+                print(&format!("{machine}: taken over from {}\n", taken.from));
+            }
+            GOOD
+        }
+        Err(problem) => refuse(&[*problem]),
+    }
+}
+
+fn merge(root: &Path, from: &Path) -> Result<BTreeMap<String, Taken>, Box<Diagnostic>> {
+    let book = load::load(root)?;
+    take_over(&book, root, from)
+        .map_err(|message| Box::new(Diagnostic::error_without_place(message)))
+}
+
+fn take_over(
+    book: &load::Loaded,
+    root: &Path,
+    from: &Path,
+) -> Result<BTreeMap<String, Taken>, String> {
+    let investigation = loader::investigation(root, &book.config)
+        .map_err(|_| "the investigation cannot be read")?;
+    let found = files::read(from).map_err(|reason| format!("nothing was taken over: {reason}"))?;
+    let taken = sort(&book.config, &investigation.digest, &found)
+        .map_err(|reason| format!("what was handed over in {}: {reason}", from.display()))?;
+    put(&root.join(loader::CAPTURED), &taken)?;
+    Ok(taken)
+}
+
+/// The files by machine. Nothing is taken that is not exactly what `redact` writes for this book.
+fn sort(
+    config: &Config,
+    investigation: &str,
+    found: &[File],
+) -> Result<BTreeMap<String, Taken>, String> {
+    let mut out: BTreeMap<String, Taken> = BTreeMap::new();
+    let mut used = 0;
+    for file in found.iter().filter(|file| file.name.ends_with(".json")) {
+        let name = &file.name;
+        let evidence =
+            reader::read(&file.bytes).map_err(|error| format!("{name} is refused: {error}"))?;
+        let machine = evidence.machine.name.clone();
+        if !config.machines.contains(&machine) {
+            return Err(format!(
+                "{name} is of `{machine}`, which is no machine of this book"
+            ));
+        }
+        if name.rsplit('/').next() != Some(&*evidence_file(&machine)) {
+            return Err(format!("{name} is of `{machine}`"));
+        }
+        // Whoever sent it has told its addresses already; nobody else must be.
+        if config.addresses.hide(&evidence) && !is_redacted(&evidence) {
+            return Err(format!(
+                "{name} is the raw evidence of a machine whose addresses must not be known: it must never leave it. \
+                 Write what may leave with `mdbook-qed redact`"
+            ));
+        }
+        if evidence.run.investigation_digest != investigation {
+            return Err(format!(
+                "{name} is of another investigation than this book's"
+            ));
+        }
+        let beside = PathBuf::from(name).with_extension(TRAVELLED);
+        let verdicts = found
+            .iter()
+            .find(|other| Path::new(&other.name) == beside)
+            .ok_or_else(|| format!("{name} came without its verdicts"))?;
+        Travelled::read(&verdicts.bytes, &evidence)
+            .map_err(|reason| format!("{} is refused: {reason}", verdicts.name))?;
+        used += 2;
+        let taken = Taken {
+            evidence,
+            bytes: file.bytes.clone(),
+            verdicts: verdicts.bytes.clone(),
+            from: name.clone(),
+        };
+        if let Some(other) = out.insert(machine.clone(), taken) {
+            return Err(format!("both {} and {name} are of `{machine}`", other.from));
+        }
+    }
+    if out.is_empty() {
+        return Err("there is no evidence".into());
+    }
+    if used != found.len() {
+        let strange = found.iter().find(|file| {
+            let path = Path::new(&file.name);
+            !["json", TRAVELLED]
+                .iter()
+                .any(|e| path.extension().is_some_and(|f| f == *e))
+        });
+        let name = strange.map_or("a file", |file| file.name.as_str());
+        return Err(format!("{name} belongs to no evidence"));
+    }
+    Ok(out)
+}
+
+/// Puts all into `folder`, in the place of what was there.
+fn put(folder: &Path, taken: &BTreeMap<String, Taken>) -> Result<(), String> {
+    let new = folder.with_extension("new");
+    let problem = |path: &Path, error: std::io::Error| {
+        format!("{} cannot be written: {error}", path.display())
+    };
+    // What an interrupted run left.
+    if new.exists() {
+        std::fs::remove_dir_all(&new).map_err(|error| problem(&new, error))?;
+    }
+    std::fs::create_dir_all(&new).map_err(|error| problem(&new, error))?;
+    for one in taken.values() {
+        let file = new.join(evidence_file(&one.evidence.machine.name));
+        for (path, bytes) in [
+            (file.clone(), &one.bytes),
+            (file.with_extension(TRAVELLED), &one.verdicts),
+        ] {
+            std::fs::write(&path, bytes).map_err(|error| problem(&path, error))?;
+        }
+    }
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).map_err(|error| problem(folder, error))?;
+    }
+    std::fs::rename(&new, folder).map_err(|error| problem(folder, error))
+}

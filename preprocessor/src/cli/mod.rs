@@ -1,0 +1,13 @@
+//! The command line.
+
+pub mod args;
+pub mod check;
+pub mod common;
+pub mod diff;
+pub mod explain;
+pub mod init;
+pub mod merge;
+pub mod paths;
+pub mod publish;
+pub mod redact;
+pub mod verify;

@@ -1,0 +1,274 @@
+//! `publish`: puts beside the pages of a built site what it takes to check them, and refuses to if an address got out or the
+//! pages are not what the book makes.
+
+use std::path::Path;
+
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::redact::is_redacted;
+use qed_evidence::{Evidence, reader};
+
+use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
+use crate::config::evidence_file;
+use crate::evidence::book_data::Facts;
+use crate::evidence::history::{self, History};
+use crate::evidence::loader;
+use crate::evidence::loader::Origin;
+use crate::mdbook::book::Outcome;
+use crate::mdbook::load::Loaded;
+use crate::publish::age;
+use crate::publish::leak_check;
+use crate::publish::manifest;
+use crate::publish::manifest::{PublishedClaim, Verdicts, json};
+use crate::publish::regenerate::Published;
+use crate::publish::reproduce::{Again, again, folders};
+use crate::publish::source::{About, BookSource, State, take_texts};
+use crate::render::fill::Target;
+use crate::util::files;
+use crate::util::files::File;
+use crate::util::report::counted;
+
+fn complain(message: String) -> u8 {
+    refuse(&[Diagnostic::error_without_place(message)])
+}
+
+/// Runs the command.
+pub fn run(root: &Path, site: &Path) -> u8 {
+    with_book(root, |book, facts| publish(book, facts, site))
+}
+
+fn publish(book: &Loaded, facts: &Facts<'_>, site: &Path) -> u8 {
+    let outcome = crate::mdbook::book::fill_all(&book.chapters, facts, Target::Html);
+    if outcome.report.has_errors() {
+        let mut report = outcome.report;
+        crate::mdbook::book::finish(&mut report, &book.place);
+        crate::util::report::print(&report.problems);
+        return if report.false_claim {
+            FAILED
+        } else {
+            BAD_INPUT
+        };
+    }
+    write(book, facts, &outcome, site).unwrap_or_else(complain)
+}
+
+/// What is published beside the pages.
+struct Beside {
+    investigation: Vec<u8>,
+    claims: Vec<PublishedClaim>,
+    verdicts: Verdicts,
+    history: History,
+    source: BookSource,
+}
+
+/// Everything of the book that goes out with its pages; the folder of the pages is still open.
+fn beside(
+    book: &Loaded,
+    facts: &Facts<'_>,
+    outcome: &Outcome,
+    pages: &[File],
+) -> Result<Beside, String> {
+    let investigation = book
+        .config
+        .investigation
+        .as_ref()
+        .ok_or("the book names no investigation")?;
+    let investigation = std::fs::read(book.place.root.join(investigation))
+        .map_err(|error| format!("the investigation cannot be read: {error}"))?;
+    let (claims, verdicts) = manifest::of_book(facts, &outcome.claims);
+    let mut came = book.book.clone();
+    let chapters = take_texts(&mut came).map_err(|why| format!("nothing was published: {why}"))?;
+    let machines = book.config.machines.clone();
+    let mut about = About::new(String::new(), book.settings.clone(), machines, came);
+    about.titles = book.titles.clone();
+    about.on_stale = book.config.on_stale;
+    about.states = states(facts, pages);
+    about.rendered = book
+        .rendered(&outcome.texts)
+        .map_err(|error| error.message)?;
+    let own = facts.templates.own();
+    Ok(Beside {
+        investigation,
+        claims,
+        verdicts,
+        history: history::of_book(facts, &outcome.claims),
+        source: BookSource {
+            about,
+            chapters,
+            templates: own.map(|(name, text)| (name, text.to_owned())).collect(),
+        },
+    })
+}
+
+/// What the pages say of each machine's evidence: ages are those of the build.
+fn states(facts: &Facts<'_>, pages: &[File]) -> std::collections::BTreeMap<String, State> {
+    let mut html: Vec<&File> = pages.iter().filter(|f| f.name.ends_with(".html")).collect();
+    // Short pages say it, too.
+    html.sort_by_key(|page| page.bytes.len());
+    let ages = age::shown(&html, facts.loaded.iter().map(|loaded| &loaded.evidence));
+    let state = |loaded: &loader::Loaded| State {
+        recorded: loaded.origin == Origin::Recorded,
+        judged_before: loaded.raw.is_some() || loaded.verdicts.is_some(),
+        stale: loaded.stale.clone(),
+        not_compared: loaded.not_compared.clone(),
+        age_s: loaded
+            .age_s
+            .map(|now| ages.get(&loaded.machine).copied().unwrap_or(now)),
+    };
+    let machines = facts.loaded.iter();
+    machines
+        .map(|loaded| (loaded.machine.clone(), state(loaded)))
+        .collect()
+}
+
+/// Writes what is published into the site, in the place of what an earlier run left.
+fn put(site: &Path, facts: &Facts<'_>, beside: &Beside) -> Result<(), String> {
+    let mut out = vec![
+        (
+            manifest::INVESTIGATION.to_owned(),
+            beside.investigation.clone(),
+        ),
+        (manifest::CLAIMS.to_owned(), json(&beside.claims)?),
+        (manifest::VERDICTS.to_owned(), json(&beside.verdicts)?),
+        (manifest::HISTORY.to_owned(), json(&beside.history)?),
+    ];
+    out.extend(beside.source.files()?);
+    for loaded in facts.loaded {
+        let name = format!("{}/{}", manifest::EVIDENCE, evidence_file(&loaded.machine));
+        let text = reader::write(&loaded.evidence).map_err(|error| error.to_string())?;
+        out.push((name, text.into_bytes()));
+    }
+    let folder = site.join(manifest::FOLDER);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)
+            .map_err(|error| format!("{} cannot be replaced: {error}", folder.display()))?;
+    }
+    for (name, bytes) in &out {
+        let path = site.join(name);
+        let parent = path.parent().unwrap_or(site);
+        std::fs::create_dir_all(parent)
+            .and_then(|()| std::fs::write(&path, bytes))
+            .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Makes the site again from what goes out, as whoever verifies it will. Says in which folder the pages are: the first one in
+/// which they are what the book makes.
+fn rehearse(
+    pages: &[File],
+    facts: &Facts<'_>,
+    beside: &mut Beside,
+    addresses: crate::config::Addresses,
+) -> Result<Again, String> {
+    let folders = folders(pages, &beside.source.about.book);
+    let evidence: Vec<Evidence> = facts.loaded.iter().map(|l| l.evidence.clone()).collect();
+    let name = manifest::INVESTIGATION;
+    let text = String::from_utf8_lossy(&beside.investigation).into_owned();
+    let mut first = None;
+    for folder in &folders {
+        beside.source.about.pages.clone_from(folder);
+        let investigation = qed_evidence::investigation::parse(name, &text)
+            .map_err(|_| "the investigation cannot be read".to_owned())?;
+        let published = Published {
+            source: &beside.source,
+            investigation,
+            evidence: &evidence,
+            claims: &beside.claims,
+            verdicts: &beside.verdicts,
+            history: beside.history.clone(),
+            addresses,
+        };
+        let done = again(pages, published, None);
+        if done.wrong.is_empty() {
+            return Ok(done);
+        }
+        first.get_or_insert((folder.clone(), done));
+    }
+    let (folder, done) = first.ok_or(
+        "the pages of the book's chapters are not there; build the book first, and name the folder that holds its pages",
+    )?;
+    beside.source.about.pages = folder;
+    Ok(done)
+}
+
+fn write(book: &Loaded, facts: &Facts<'_>, outcome: &Outcome, site: &Path) -> Result<u8, String> {
+    let pages = files::read(site).map_err(|reason| format!("nothing was published: {reason}"))?;
+    if !pages.iter().any(|file| file.name.ends_with(".html")) {
+        return Err(format!(
+            "there is no page in {}; build the book first, and name the folder that holds its pages",
+            site.display()
+        ));
+    }
+    let mut beside = beside(book, facts, outcome, &pages)?;
+    let rehearsed = rehearse(&pages, facts, &mut beside, book.config.addresses)?;
+    put(site, facts, &beside)?;
+    let all = files::read(site)?;
+    let manifest = manifest::manifest(
+        all.iter().map(|f| (f.name.as_str(), f.bytes.as_slice())),
+        facts.loaded.iter().map(|loaded| &loaded.evidence),
+        book.config.addresses,
+        rehearsed.levels.clone(),
+    );
+    let text = json(&manifest)?;
+    let digest = manifest::digest(&text);
+    let bad = leaks(book, facts, &beside.history, &all);
+    let mut refused = !bad.is_empty();
+    for line in &bad {
+        print(&format!("{line}\n"));
+    }
+    if bad.is_empty() && !rehearsed.wrong.is_empty() {
+        refused = true;
+        for line in &rehearsed.wrong {
+            print(&format!("{line}\n"));
+        }
+        print(
+            "the pages are not what the book and its evidence make now: build it again, then publish\n",
+        );
+    }
+    if refused {
+        // Nothing that must not go out may look as if it were ready.
+        print("the site must not be published\n");
+        return Ok(FAILED);
+    }
+    std::fs::write(site.join(manifest::MANIFEST), text)
+        .map_err(|error| format!("{} cannot be written: {error}", manifest::MANIFEST))?;
+    for loaded in facts.loaded {
+        if let Some(reasons) = loaded.out_of_date() {
+            let machine = &loaded.machine;
+            print(&format!(
+                "the evidence of {machine} is out of date, and the pages say so: {reasons}\n"
+            ));
+        }
+    }
+    // From there the next build continues it.
+    let kept = book.place.root.join(loader::HISTORY);
+    loader::write_state(&kept, &json(&beside.history)?)
+        .map_err(|error| format!("{} cannot be written: {error}", kept.display()))?;
+    for note in &rehearsed.notes {
+        print(&format!("{note}\n"));
+    }
+    let redacted = facts.loaded.iter();
+    let redacted = redacted.filter(|l| is_redacted(&l.evidence)).count();
+    print(&format!(
+        "{} sealed with {} and the evidence of {}, {redacted} of them redacted\nsha256 of {}: {digest}\n",
+        counted(manifest.files.len(), "file"),
+        counted(beside.claims.len(), "claim"),
+        counted(facts.loaded.len(), "machine"),
+        manifest::MANIFEST,
+    ));
+    Ok(GOOD)
+}
+
+/// Every leak in the files that go out, a line each.
+fn leaks(book: &Loaded, facts: &Facts<'_>, history: &History, all: &[File]) -> Vec<String> {
+    let raw = |loaded: &loader::Loaded| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone();
+    let raw: Vec<Evidence> = facts.loaded.iter().map(raw).collect();
+    let mut leaks = Vec::new();
+    for check in leak_check::checks(&raw, book.config.addresses, history) {
+        print(&format!("{}\n", check.describe()));
+        for file in all {
+            leaks.extend(check.file(&file.name, &file.bytes));
+        }
+    }
+    leaks
+}

@@ -1,0 +1,137 @@
+//! `redact`: the evidence of a book as it may leave this machine, with the verdicts that only this machine can reach.
+
+use std::path::Path;
+
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::{Evidence, reader};
+
+use crate::claims::judged::Claims;
+use crate::claims::verdicts::{TRAVELLED, Travelled};
+use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
+use crate::config::evidence_file;
+use crate::evidence::book_data::Facts;
+use crate::mdbook::book::{fill_all, finish};
+use crate::mdbook::load::Loaded;
+use crate::publish::leak_check;
+use crate::render::fill::Target;
+
+/// Runs the command. `machines` says whose evidence is written; without any, that of all.
+pub fn run(root: &Path, to: &Path, machines: &[String]) -> u8 {
+    with_book(root, |book, facts| match chosen(facts, machines) {
+        Ok(chosen) => redact(book, facts, &chosen, to),
+        Err(message) => refuse(&[Diagnostic::error_without_place(message)]),
+    })
+}
+
+/// The machines that are meant.
+fn chosen(facts: &Facts<'_>, names: &[String]) -> Result<Vec<usize>, String> {
+    if names.is_empty() {
+        return Ok((0..facts.loaded.len()).collect());
+    }
+    names
+        .iter()
+        .map(|name| match facts.named(name)? {
+            Some(index) => Ok(index),
+            None => Err(format!(
+                "there is no evidence of `{name}` yet; capture: {}",
+                crate::evidence::loader::capture_line(facts.config, name)
+            )),
+        })
+        .collect()
+}
+
+fn redact(book: &Loaded, facts: &Facts<'_>, machines: &[usize], to: &Path) -> u8 {
+    let outcome = fill_all(&book.chapters, facts, Target::Text);
+    if outcome.report.has_errors() {
+        let mut report = outcome.report;
+        finish(&mut report, &book.place);
+        crate::util::report::print(&report.problems);
+        return if report.false_claim {
+            FAILED
+        } else {
+            BAD_INPUT
+        };
+    }
+    let written = files(facts, machines, &outcome.claims)
+        .map(|files| checked(facts, files))
+        .and_then(|files| match files {
+            Ok(files) => write(to, &files).map(|()| GOOD),
+            Err(leaks) => {
+                print(&leaks);
+                Ok(FAILED)
+            }
+        });
+    match written {
+        Ok(status) => {
+            for index in machines.iter().filter(|_| status == GOOD) {
+                let loaded = &facts.loaded[*index];
+                let how = match loaded.raw {
+                    Some(_) => "redacted",
+                    None => "as it is",
+                };
+                let file = to.join(evidence_file(&loaded.machine));
+                print(&format!("{}: {how}, with its verdicts\n", file.display()));
+            }
+            status
+        }
+        Err(message) => refuse(&[Diagnostic::error_without_place(message)]),
+    }
+}
+
+/// Name and content of a file that leaves this machine.
+type Leaving = (String, String);
+
+/// What leaves this machine.
+fn files(facts: &Facts<'_>, machines: &[usize], claims: &Claims) -> Result<Vec<Leaving>, String> {
+    let mut files = Vec::new();
+    for index in machines {
+        let loaded = &facts.loaded[*index];
+        let name = evidence_file(&loaded.machine);
+        let verdicts = claims
+            .iter()
+            .map(|judged| (&judged.claim, judged.judgements[*index].verdict));
+        let travelled = Travelled::new(&loaded.evidence, verdicts);
+        let problem = |error: serde_json::Error| format!("{name} cannot be written: {error}");
+        let text = reader::write(&loaded.evidence).map_err(problem)?;
+        let verdicts = serde_json::to_string_pretty(&travelled).map_err(problem)? + "\n";
+        let beside = Path::new(&name).with_extension(TRAVELLED);
+        files.push((beside.display().to_string(), verdicts));
+        files.push((name, text));
+    }
+    Ok(files)
+}
+
+/// The files, if no byte of them says what must not be known; else what was found, a line each.
+fn checked(facts: &Facts<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, String> {
+    let raw: Vec<Evidence> = facts
+        .loaded
+        .iter()
+        .map(|loaded| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone())
+        .collect();
+    let mut leaks = String::new();
+    for check in leak_check::checks(&raw, facts.config.addresses, facts.history) {
+        print(&format!("{}\n", check.describe()));
+        for (name, text) in &files {
+            for leak in check.file(name, text.as_bytes()) {
+                leaks.push_str(&leak);
+                leaks.push('\n');
+            }
+        }
+    }
+    if leaks.is_empty() {
+        Ok(files)
+    } else {
+        leaks.push_str("nothing was written\n");
+        Err(leaks)
+    }
+}
+
+fn write(to: &Path, files: &[Leaving]) -> Result<(), String> {
+    for (name, text) in files {
+        let file = to.join(name);
+        std::fs::create_dir_all(to)
+            .and_then(|()| std::fs::write(&file, text))
+            .map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,464 @@
+//! `verify`: whether a built site shows what the evidence says, nothing that should have been replaced, and nothing
+//! that must not be known.
+//!
+//! With `--evidence` it is the owner's check before the site goes out: on raw evidence, with the search for leaks.
+//! Without, it is anybody's check of what was published: every digest, every verdict that the published evidence supports,
+//! and every page, made again from the published chapters and evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use qed_evidence::Evidence;
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::leaves::{Leaves, leaves};
+use qed_evidence::redact::is_redacted;
+
+use crate::cli::common::{FAILED, GOOD, print, refuse};
+use crate::config::Addresses;
+use crate::evidence::history::History;
+use crate::evidence::loader::Origin;
+use crate::publish::freshness;
+use crate::publish::leak_check;
+use crate::publish::manifest::{self, Manifest, PublishedClaim, Verdicts};
+use crate::publish::regenerate::Published;
+use crate::publish::reproduce::{again, against_book};
+use crate::publish::site_reader::{
+    as_shown, document, evidence, history_of, investigation, published,
+};
+use crate::publish::source::{About, BOOK, BookSource};
+use crate::publish::values::{self, Findings};
+use crate::util::files::{self, File};
+use crate::util::report::counted;
+
+fn complain(message: String, help: &str) -> u8 {
+    refuse(&[Diagnostic::error_without_place(message).help(help)])
+}
+
+/// What a site is checked with, beside itself.
+#[derive(Clone, Copy)]
+pub struct Options<'o> {
+    /// A folder of raw evidence.
+    pub evidence: Option<&'o Path>,
+    /// Which machines are searched for, instead of what the manifest says.
+    pub addresses: Option<Addresses>,
+    /// The folder of the book, if its chapters are at hand.
+    pub book: Option<&'o Path>,
+}
+
+/// Runs the command.
+pub fn run(site: &Path, options: Options<'_>) -> u8 {
+    if site.is_file() {
+        let message = format!("{} is a file", site.display());
+        return complain(
+            message,
+            "unpack it, and name the folder that holds the pages",
+        );
+    }
+    let mut files = match files::read(site) {
+        Ok(files) => files,
+        Err(reason) => {
+            let message = format!("nothing was verified: {reason}");
+            return complain(message, "name the folder that holds the pages");
+        }
+    };
+    // What a checkout has beside the site.
+    let all = files.len();
+    files.retain(|file| file.name != ".git" && !file.name.starts_with(".git/"));
+    let in_git = all - files.len();
+    let raw = match options.evidence.map(evidence).transpose() {
+        Ok(raw) => raw,
+        Err(message) => return complain(message, "say where it is: --evidence FOLDER"),
+    };
+    match check_all(&files, raw, options) {
+        Ok(mut found) => {
+            if in_git > 0 {
+                let files = counted(in_git, "file");
+                found.notes.push(format!(
+                    "{files} in .git, which is no part of the site, not looked at"
+                ));
+            }
+            tell(&found)
+        }
+        Err(message) => complain(
+            message,
+            "say where the evidence is: --evidence FOLDER; `mdbook-qed publish` puts it into the site",
+        ),
+    }
+}
+
+/// The folders in a site that are sites of their own, such as those of other languages: they have a manifest.
+fn sites_inside(files: &[File]) -> Vec<String> {
+    let ending = format!("/{}", manifest::MANIFEST);
+    let folders = files
+        .iter()
+        .filter_map(|file| file.name.strip_suffix(&ending));
+    folders.map(|folder| format!("{folder}/")).collect()
+}
+
+/// Checks a site, and each site inside of it by itself.
+fn check_all(
+    files: &[File],
+    raw: Option<Vec<Evidence>>,
+    options: Options<'_>,
+) -> Result<Findings, String> {
+    let inside = sites_inside(files);
+    if inside.is_empty() {
+        return check(files, files, raw, options);
+    }
+    // The innermost site that a file is in is the one that it belongs to.
+    let site_of = |name: &str| {
+        let folders = inside
+            .iter()
+            .filter(|folder| name.starts_with(folder.as_str()));
+        folders
+            .max_by_key(|folder| folder.len())
+            .map_or("", String::as_str)
+    };
+    let of = |folder: &str, wanted: &dyn Fn(&str) -> bool| -> Vec<File> {
+        let wanted = files.iter().filter(|file| wanted(&file.name));
+        let renamed = wanted.map(|file| File {
+            name: file.name[folder.len()..].to_owned(),
+            bytes: file.bytes.clone(),
+        });
+        renamed.collect()
+    };
+    let outer = of("", &|name| site_of(name).is_empty());
+    let mut found = Findings::default();
+    if raw.is_some() || outer.iter().any(|file| file.name == manifest::MANIFEST) {
+        found = check(files, &outer, raw, options)?;
+    }
+    for folder in &inside {
+        let whole = of(folder, &|name| name.starts_with(folder.as_str()));
+        let own = of(folder, &|name| site_of(name) == folder);
+        let options = Options {
+            evidence: None,
+            addresses: None,
+            book: None,
+        };
+        let more = check(&whole, &own, None, options).map_err(|why| format!("{folder}: {why}"))?;
+        found.add(folder, more);
+    }
+    Ok(found)
+}
+
+/// Everything that can be said of a site: `all` are its files, `own` those that are not of a site inside of it. The error
+/// is why nothing can.
+fn check(
+    all: &[File],
+    own: &[File],
+    raw: Option<Vec<Evidence>>,
+    options: Options<'_>,
+) -> Result<Findings, String> {
+    let mut found = Findings::default();
+    let manifest: Option<Manifest> = document(own, manifest::MANIFEST, &mut found.wrong);
+    let addresses = options
+        .addresses
+        .or(manifest.as_ref().map(|manifest| manifest.addresses))
+        .unwrap_or_default();
+    let published = published(own, &mut found.wrong);
+    let history = history_of(own, &mut found.wrong);
+    let names = own.iter().map(|file| file.name.as_str());
+    found.wrong.extend(manifest::strangers(names));
+    let shown = match &raw {
+        Some(raw) => as_shown(raw, addresses)?,
+        None => published.clone(),
+    };
+    if shown.is_empty() && found.wrong.is_empty() {
+        return Err("there is no evidence to compare the site with".into());
+    }
+    let checks = match &raw {
+        Some(raw) => secrets(
+            all,
+            raw,
+            &published,
+            &shown,
+            addresses,
+            history.as_ref(),
+            &mut found,
+        ),
+        None => Vec::new(),
+    };
+    for evidence in published.iter().filter(|evidence| addresses.hide(evidence)) {
+        if !is_redacted(evidence) {
+            let name = &evidence.machine.name;
+            found
+                .wrong
+                .push(format!("the published evidence of {name} is not redacted"));
+        }
+    }
+    if let Some(manifest) = &manifest {
+        let list = all.iter().map(|f| (f.name.as_str(), f.bytes.as_slice()));
+        found
+            .wrong
+            .extend(manifest::against_manifest(manifest, list, &published));
+    } else if !published.is_empty() {
+        found
+            .wrong
+            .push(format!("{}: it is missing", manifest::MANIFEST));
+    }
+    let claims: Option<Vec<PublishedClaim>> = document(own, manifest::CLAIMS, &mut found.wrong);
+    let verdicts: Option<Verdicts> = document(own, manifest::VERDICTS, &mut found.wrong);
+    if let (Some(claims), Some(verdicts)) = (&claims, &verdicts) {
+        judge_again(own, &published, claims, verdicts, &mut found);
+        compare_with_now(own, &published, raw.as_deref(), &mut found);
+        if let Some(history) = &history {
+            let captures = &history.captures;
+            found
+                .wrong
+                .extend(manifest::against_history(captures, &published, verdicts));
+        }
+    }
+    if !published.is_empty() {
+        let sealed = Sealed {
+            manifest: manifest.as_ref(),
+            evidence: &published,
+            claims: claims.as_deref().unwrap_or_default(),
+            verdicts: verdicts.clone().unwrap_or_default(),
+            history: history.clone().unwrap_or_default(),
+            addresses,
+        };
+        make_again(own, &sealed, options.book, &mut found);
+    }
+    texts(
+        own,
+        &shown,
+        claims.as_deref(),
+        verdicts.as_ref(),
+        &mut found,
+    );
+    // This goes into logs, too.
+    for line in &mut found.wrong {
+        if checks.iter().any(|check| check.says(line)) {
+            let what = line.split(" shows `").next().unwrap_or_default();
+            *line = format!("{what} shows what must not be known");
+            if checks.iter().any(|check| check.says(line)) {
+                *line = "something is wrong that cannot be said without a leak".into();
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Searches all files for what must not be known of a machine, and compares what is published with what was captured.
+fn secrets(
+    all: &[File],
+    raw: &[Evidence],
+    published: &[Evidence],
+    shown: &[Evidence],
+    addresses: Addresses,
+    history: Option<&History>,
+    found: &mut Findings,
+) -> Vec<leak_check::Check> {
+    let checks = leak_check::checks(raw, addresses, history.unwrap_or(&History::default()));
+    for check in &checks {
+        found.notes.push(check.describe());
+        for file in all {
+            found.wrong.extend(check.file(&file.name, &file.bytes));
+        }
+    }
+    for evidence in published {
+        let name = &evidence.machine.name;
+        if !shown.contains(evidence) {
+            found.wrong.push(format!(
+                "the published evidence of {name} is not what was captured there, as it may be shown"
+            ));
+        }
+    }
+    checks
+}
+
+/// What a site publishes beside its pages.
+struct Sealed<'s> {
+    manifest: Option<&'s Manifest>,
+    evidence: &'s [Evidence],
+    claims: &'s [PublishedClaim],
+    verdicts: Verdicts,
+    history: History,
+    addresses: Addresses,
+}
+
+/// Makes the site again from its sources, and compares; the sources with the book, if it is at hand.
+fn make_again(files: &[File], sealed: &Sealed<'_>, book: Option<&Path>, found: &mut Findings) {
+    let source = match BookSource::read(files) {
+        Ok(Some(source)) => source,
+        Ok(None) => {
+            found.wrong.push(format!(
+                "{}: it is missing, so nothing can be made again",
+                crate::publish::source::BOOK
+            ));
+            return;
+        }
+        Err(wrong) => {
+            found.wrong.extend(wrong);
+            return;
+        }
+    };
+    let Some((text, investigation)) = investigation(files) else {
+        return;
+    };
+    if let Some(root) = book {
+        match with_sources(root, &source, text) {
+            Ok(wrong) => {
+                if wrong.is_empty() {
+                    let root = root.display();
+                    found.notes.push(format!(
+                        "the published sources are those of the book in {root}"
+                    ));
+                }
+                found.wrong.extend(wrong);
+            }
+            Err(why) => found.wrong.push(why),
+        }
+    } else {
+        found.notes.push(
+            "the chapters are those that the site publishes; --book FOLDER compares them with a book at hand".into(),
+        );
+    }
+    let published = Published {
+        source: &source,
+        investigation,
+        evidence: sealed.evidence,
+        claims: sealed.claims,
+        verdicts: &sealed.verdicts,
+        history: sealed.history.clone(),
+        addresses: sealed.addresses,
+    };
+    let none = BTreeMap::new();
+    let demanded = sealed.manifest.map_or(&none, |manifest| &manifest.made);
+    let again = again(files, published, Some(demanded));
+    found.wrong.extend(again.wrong);
+    found.notes.extend(again.notes);
+}
+
+/// What the book in `root` has against the sources of a site and against its investigation.
+fn with_sources(
+    root: &Path,
+    source: &BookSource,
+    investigation: &[u8],
+) -> Result<Vec<String>, String> {
+    let problem = |why: &dyn std::fmt::Display| {
+        format!("the book in {} cannot be compared: {why}", root.display())
+    };
+    let book = crate::mdbook::load::load(root).map_err(|error| problem(&error.message))?;
+    let templates = crate::templates::Templates::load(&book.place.root, &book.place.theme)
+        .map_err(|errors| problem(&errors.first().map_or("", |e| e.message.as_str())))?;
+    let file = book
+        .config
+        .investigation
+        .as_deref()
+        .unwrap_or(Path::new(""));
+    let own = std::fs::read(root.join(file)).map_err(|error| problem(&error))?;
+    against_book(source, &book, &templates, (&own, investigation)).map_err(|why| problem(&why))
+}
+
+/// Looks at every value, verdict and placeholder in the texts of a site, each by itself.
+fn texts(
+    files: &[File],
+    shown: &[Evidence],
+    claims: Option<&[PublishedClaim]>,
+    verdicts: Option<&Verdicts>,
+    found: &mut Findings,
+) {
+    let mut machines: BTreeMap<String, Vec<Leaves<'_>>> = BTreeMap::new();
+    for evidence in shown {
+        machines
+            .entry(evidence.machine.name.clone())
+            .or_default()
+            .push(leaves(evidence));
+    }
+    found.machines = machines.len();
+    let mut known = BTreeSet::new();
+    // Pages first: they say which placeholders are shown on purpose.
+    let mut texts: Vec<&File> = files
+        .iter()
+        .filter(|file| values::is_text(&file.name))
+        .collect();
+    texts.sort_by_key(|file| !file.name.ends_with(".html"));
+    for file in texts {
+        let text = String::from_utf8_lossy(&file.bytes);
+        found.files += 1;
+        values::left_over(&file.name, &text, &mut known, found);
+        if file.name.ends_with(".html") {
+            values::page(&file.name, &text, &machines, verdicts, found);
+            if let (Some(claims), Some(verdicts)) = (claims, verdicts) {
+                values::badges(&file.name, &text, claims, verdicts, found);
+            }
+        }
+    }
+}
+
+/// Compares the evidence with the investigation that is published, and with what it ran as that is here. Only its owner has
+/// raw evidence, and the machine that captured it.
+fn compare_with_now(
+    files: &[File],
+    published: &[Evidence],
+    raw: Option<&[Evidence]>,
+    found: &mut Findings,
+) {
+    // What is missing of these is told where the pages are made again.
+    let mut told = Vec::new();
+    let said: Option<About> = document(files, BOOK, &mut told);
+    let (Some(said), Some((_, investigation))) = (said, investigation(files)) else {
+        return;
+    };
+    let (evidence, origin) = match raw {
+        Some(raw) => (raw, Origin::Captured),
+        None => (published, Origin::Recorded),
+    };
+    let time = jiff::Timestamp::now();
+    let compared = freshness::verify(&said, evidence, &investigation, origin, time);
+    found.wrong.extend(compared.wrong);
+    found.notes.extend(compared.notes);
+}
+
+/// Judges the published claims on the published evidence.
+fn judge_again(
+    files: &[File],
+    published: &[Evidence],
+    claims: &[PublishedClaim],
+    verdicts: &Verdicts,
+    found: &mut Findings,
+) {
+    let name = manifest::INVESTIGATION;
+    match investigation(files) {
+        None if files.iter().any(|file| file.name == name) => {
+            found.wrong.push(format!("{name}: it cannot be read"));
+        }
+        None => found.wrong.push(format!("{name}: it is missing")),
+        Some((_, investigation)) => {
+            let again = manifest::judge_again(&investigation, published, claims, verdicts);
+            found.wrong.extend(again.wrong);
+            found.notes.push(format!(
+                "{} verdicts follow from the published evidence; {} rest on what is withheld, and on the word of \
+                 who captured it",
+                again.repeated, again.trusted
+            ));
+        }
+    }
+}
+
+/// Prints what was found; gives back the exit status.
+fn tell(found: &Findings) -> u8 {
+    for line in &found.wrong {
+        print(&format!("{line}\n"));
+    }
+    for line in &found.notes {
+        print(&format!("{line}\n"));
+    }
+    print(&format!(
+        "{}, {} compared with the evidence of {}, {} verdicts and gaps, {} shown on purpose, {} wrong\n",
+        counted(found.files, "file"),
+        counted(found.compared, "value"),
+        counted(found.machines, "machine"),
+        found.others,
+        counted(found.literals, "placeholder"),
+        found.wrong.len()
+    ));
+    if found.wrong.is_empty() && found.compared == 0 {
+        return complain(
+            "no value was found in the site, so nothing was verified".into(),
+            "name the folder that holds the pages",
+        );
+    }
+    if found.wrong.is_empty() { GOOD } else { FAILED }
+}

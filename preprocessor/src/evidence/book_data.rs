@@ -1,0 +1,337 @@
+//! What the book can say: every path, on the machine that the reader is shown.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use qed_evidence::diagnostic::nearest;
+use qed_evidence::document::Experiment;
+use qed_evidence::leaves::Drift;
+use qed_evidence::path::{Path, SECTIONS};
+use qed_evidence::redact::{is_redacted, withheld};
+use qed_evidence::resolve::{Catalog, Indexed, PathError, Resolved};
+use qed_evidence::{Evidence, Value};
+
+use crate::config::Config;
+use crate::evidence::cache::Kept;
+use crate::evidence::format::As;
+use crate::evidence::history::History;
+use crate::evidence::loader::{Loaded, Store};
+use crate::evidence::names::Names;
+use crate::templates::Templates;
+use crate::util::parallel;
+
+/// A path on one machine.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Index of the machine in [`Facts::loaded`]; `None` if it has no evidence.
+    pub machine: Option<usize>,
+    /// The value, or why there is none.
+    pub what: What,
+}
+
+/// What a path leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A value.
+    Value(Value, Drift),
+    /// No value on this machine, and why.
+    Missing(String),
+    /// The capture is not sound here, and why.
+    Broken(String),
+}
+
+/// The outcome of a look-up.
+type Looked = Arc<Result<Shown, PathError>>;
+
+/// The evidence of a book with its index.
+pub struct Facts<'a> {
+    /// The book's settings.
+    pub config: &'a Config,
+    /// Machines that have evidence, in the book's order.
+    pub loaded: &'a [Loaded],
+    /// Machines that have none, and why.
+    pub absent: &'a [(String, String)],
+    /// The captures that were published before.
+    pub history: &'a History,
+    /// What its HTML is made with.
+    pub templates: &'a Templates,
+    /// What earlier builds made of the same evidence.
+    pub kept: &'a Kept,
+    /// Paths and their values.
+    pub catalog: Catalog<'a>,
+    /// The machine for what belongs to no experiment.
+    whole: usize,
+    /// Machine per experiment.
+    chosen: HashMap<String, usize>,
+    cache: Mutex<HashMap<(String, Option<usize>), Looked>>,
+    observed: OnceLock<Names<'a>>,
+}
+
+/// The index of all machines of a store.
+pub fn index(store: &Store) -> Vec<Indexed<'_>> {
+    index_all(store.loaded.iter().map(|loaded| &loaded.evidence))
+}
+
+/// The indexes of several documents, made at the same time: each takes as long as reading it.
+pub fn index_all<'e>(documents: impl Iterator<Item = &'e Evidence>) -> Vec<Indexed<'e>> {
+    let documents: Vec<&Evidence> = documents.collect();
+    parallel::map(&documents, |_, evidence| Indexed::new(evidence))
+}
+
+/// Whether an experiment ran on this machine, all its required probes attached and nothing was lost.
+pub fn is_complete(evidence: &Evidence, experiment: &str) -> bool {
+    incomplete(evidence, experiment).is_none()
+}
+
+/// An experiment that this machine shows something of, or why it shows nothing.
+pub fn sound<'e>(evidence: &'e Evidence, name: &str) -> Result<&'e Experiment, String> {
+    let Some(experiment) = evidence.experiments.get(name) else {
+        return Err(format!("experiment `{name}` was not run"));
+    };
+    if let Some(reason) = experiment.broken() {
+        return Err(format!("experiment `{name}` {reason}"));
+    }
+    match experiment
+        .unavailable
+        .clone()
+        .or_else(|| experiment.unwatched())
+    {
+        Some(reason) => Err(format!("experiment `{name}`: {reason}")),
+        None => Ok(experiment),
+    }
+}
+
+/// Why an experiment is not complete on this machine.
+pub fn incomplete(evidence: &Evidence, name: &str) -> Option<String> {
+    let experiment = match sound(evidence, name) {
+        Ok(experiment) => experiment,
+        Err(reason) => return Some(reason),
+    };
+    let mut missing = experiment
+        .probes
+        .iter()
+        .filter(|(_, probe)| !probe.optional)
+        .filter_map(|(probe, data)| Some((probe, data.unavailable.as_ref()?)));
+    let (probe, reason) = missing.next()?;
+    let more = match missing.count() {
+        0 => String::new(),
+        count => format!(" (and {count} more)"),
+    };
+    Some(format!(
+        "`{name}.{probe}` could not be watched: {reason}{more}"
+    ))
+}
+
+impl<'a> Facts<'a> {
+    /// Chooses the machines. `indexed` is [`index`] of the same store.
+    pub fn new(config: &'a Config, store: &'a Store, indexed: &'a [Indexed<'a>]) -> Self {
+        let names: Vec<&str> = store
+            .investigation
+            .experiments
+            .iter()
+            .map(|e| e.name.as_str())
+            .collect();
+        let complete = |machine: &Loaded, name: &str| is_complete(&machine.evidence, name);
+        let position = |wanted: &dyn Fn(&Loaded) -> bool| store.loaded.iter().position(wanted);
+        let chosen = names
+            .iter()
+            .map(|name| {
+                let machine = position(&|m| complete(m, name))
+                    .or_else(|| position(&|m| m.evidence.experiments.contains_key(*name)));
+                ((*name).to_owned(), machine.unwrap_or(0))
+            })
+            .collect();
+        // The machine on which most experiments are complete; of equals the first.
+        let count = |m: &Loaded| names.iter().filter(|name| complete(m, name)).count();
+        let most = store.loaded.iter().map(count).max().unwrap_or(0);
+        let whole = position(&|m| count(m) == most).unwrap_or(0);
+        Facts {
+            config,
+            loaded: &store.loaded,
+            absent: &store.absent,
+            history: &store.history,
+            templates: &store.templates,
+            kept: &store.kept,
+            catalog: Catalog {
+                investigation: &store.investigation,
+                machines: indexed,
+            },
+            whole,
+            chosen,
+            cache: Mutex::default(),
+            observed: OnceLock::new(),
+        }
+    }
+
+    /// The machine that shows an experiment, or for a section such as `kaslr` the machine on which most experiments
+    /// are complete.
+    pub fn default_machine(&self, first: &str) -> usize {
+        self.chosen.get(first).copied().unwrap_or(self.whole)
+    }
+
+    /// The machine for a claim or an exhibit that reads several experiments: the first one on which all of them
+    /// are complete, else the one for the first of them.
+    pub fn machine_for(&self, firsts: &[&str]) -> usize {
+        let experiments: Vec<&str> = firsts
+            .iter()
+            .copied()
+            .filter(|first| !SECTIONS.contains(first))
+            .collect();
+        let all = |m: &Loaded| experiments.iter().all(|e| is_complete(&m.evidence, e));
+        match experiments.first() {
+            None => self.whole,
+            Some(first) => self
+                .loaded
+                .iter()
+                .position(all)
+                .unwrap_or_else(|| self.default_machine(first)),
+        }
+    }
+
+    /// The machine that an author names; the error says what is wrong with the name.
+    pub fn named(&self, name: &str) -> Result<Option<usize>, String> {
+        if let Some(index) = self.loaded.iter().position(|m| m.machine == name) {
+            return Ok(Some(index));
+        }
+        if self.config.machines.iter().any(|m| m == name) {
+            return Ok(None);
+        }
+        let near = nearest(name, self.config.machines.iter().map(String::as_str));
+        Err(match near {
+            Some(near) => format!("no machine `{name}` in this book; did you mean `{near}`?"),
+            None => format!(
+                "no machine `{name}` in this book; there is {}",
+                self.config.machines.join(", ")
+            ),
+        })
+    }
+
+    /// What `path` leads to: on `machine`, or on the machine that the reader is shown.
+    pub fn show(&self, path: &Path, machine: Option<usize>) -> Looked {
+        let key = (path.as_str().to_owned(), machine);
+        // Whoever panicked with it had nothing half done in it.
+        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = cache().get(&key) {
+            return Arc::clone(known);
+        }
+        let shown = Arc::new(self.look_up(path, machine));
+        cache().insert(key, Arc::clone(&shown));
+        shown
+    }
+
+    fn look_up(&self, path: &Path, machine: Option<usize>) -> Result<Shown, PathError> {
+        let index = machine.unwrap_or_else(|| self.default_machine(path.first()));
+        let mut shown = self.on(path, index)?;
+        // What belongs to no experiment may be missing on the preferred machine alone.
+        if machine.is_none() && SECTIONS.contains(&path.first()) {
+            for other in 0..self.loaded.len() {
+                // What is withheld is not missing: the reader is told.
+                if matches!(&shown.what, What::Value(..))
+                    || matches!(&shown.what, What::Missing(reason) if withheld(reason).is_some())
+                {
+                    break;
+                }
+                let candidate = self.on(path, other)?;
+                if matches!(candidate.what, What::Value(..)) {
+                    shown = candidate;
+                }
+            }
+        }
+        Ok(shown)
+    }
+
+    fn on(&self, path: &Path, index: usize) -> Result<Shown, PathError> {
+        let what = match self.catalog.resolve(&self.catalog.machines[index], path)? {
+            Resolved::Value(value, drift) => What::Value(value.into_owned(), drift),
+            Resolved::Missing(reason) => What::Missing(reason),
+            Resolved::Broken(reason) => What::Broken(reason),
+        };
+        Ok(Shown {
+            machine: Some(index),
+            what,
+        })
+    }
+
+    /// Whether what this machine's addresses are must not be known: its evidence is redacted.
+    pub fn hides(&self, machine: usize) -> bool {
+        is_redacted(&self.loaded[machine].evidence)
+    }
+
+    /// What a reader is told of a value that is not there: the word and the reason. Of one that is withheld, with
+    /// the same value from the first machine that may show it.
+    pub fn gap(
+        &self,
+        path: &Path,
+        machine: Option<usize>,
+        reason: &str,
+        format: Option<As>,
+    ) -> (&'static str, String) {
+        let Some(reason) = withheld(reason) else {
+            return ("UNVERIFIED", reason.to_owned());
+        };
+        let reason = match self.elsewhere(path, machine.unwrap_or(0), format) {
+            Some((other, text)) => format!("{reason}; on {other} it is {text}"),
+            None => reason.to_owned(),
+        };
+        ("WITHHELD", reason)
+    }
+
+    /// The same value on the first other machine that may show it: its name and the text.
+    fn elsewhere(&self, path: &Path, not: usize, format: Option<As>) -> Option<(&str, String)> {
+        (0..self.loaded.len())
+            .filter(|index| *index != not && !self.hides(*index))
+            .find_map(|index| match self.on(path, index).ok()?.what {
+                What::Value(value, _) => {
+                    let text = crate::evidence::format::format(&value, format).ok()?;
+                    Some((self.loaded[index].machine.as_str(), text))
+                }
+                _ => None,
+            })
+    }
+
+    /// All names that the captures observed, on any machine.
+    pub fn observed(&self) -> &Names<'a> {
+        self.observed.get_or_init(|| {
+            let machines = self.loaded.iter().map(|loaded| &loaded.evidence);
+            crate::evidence::names::observed(self.catalog.investigation, machines)
+        })
+    }
+
+    /// Where and when a machine's evidence was made: `guest:debian-6.1 · Linux 6.1.0 · 2026-… · 2 hours old`.
+    pub fn origin(&self, machine: usize) -> String {
+        let loaded = &self.loaded[machine];
+        let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
+        let time = time.map_or_else(
+            |_| loaded.evidence.run.time.clone(),
+            crate::evidence::format::minute,
+        );
+        let mut text = format!(
+            "{} · Linux {} · {time}",
+            loaded.machine, loaded.evidence.kernel.release
+        );
+        if let Some(age) = loaded.age_s {
+            text.push_str(&format!(
+                " · {}",
+                crate::evidence::loader::age_in_words(age)
+            ));
+        }
+        text + self.reservations(machine)
+    }
+
+    /// The machine alone, and what speaks against its evidence.
+    pub fn short_origin(&self, machine: usize) -> String {
+        self.loaded[machine].machine.clone() + self.reservations(machine)
+    }
+
+    /// What the reader has to know of evidence that is not of now.
+    fn reservations(&self, machine: usize) -> &'static str {
+        let loaded = &self.loaded[machine];
+        let recorded = loaded.origin == crate::evidence::loader::Origin::Recorded;
+        match (recorded, loaded.stale.is_empty()) {
+            (true, true) => " · recorded earlier",
+            (true, false) => " · recorded earlier · out of date",
+            (false, true) => "",
+            (false, false) => " · out of date",
+        }
+    }
+}

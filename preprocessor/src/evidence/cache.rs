@@ -1,0 +1,237 @@
+//! What follows from evidence alone, kept between builds: under `mdbook serve` the same evidence is redacted, written
+//! out and packed again and again.
+//!
+//! What is kept stands under the digest of everything that it was made from, this program included, so it is either
+//! exactly what would be made again or it is not found. Verdicts are never kept: they are reached in every build.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+
+/// Where it is kept, relative to the book's root: below what mdBook must not watch.
+pub const KEPT: &str = ".qed/state/derived";
+
+/// How many things are kept: those of some captures of some machines. The oldest make room.
+const MOST: usize = 32;
+
+/// The largest thing that is kept, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// SHA-256.
+pub type Sum = [u8; 32];
+
+/// The digest of these bytes.
+pub fn sum(bytes: &[u8]) -> Sum {
+    Sha256::digest(bytes).into()
+}
+
+/// What is kept for one book. The default keeps nothing.
+#[derive(Debug, Default)]
+pub struct Kept {
+    place: Option<(PathBuf, Sum)>,
+}
+
+impl Kept {
+    /// For the book in `root`. A book without captures gets no folder for it.
+    pub fn of(root: &Path) -> Self {
+        let captured = root.join(crate::evidence::loader::CAPTURED).is_dir();
+        let program = if captured { program() } else { None };
+        Kept {
+            place: program.map(|program| (root.join(KEPT), program)),
+        }
+    }
+
+    /// The digest of these bytes, if anything is kept under it.
+    pub fn sum(&self, bytes: &[u8]) -> Option<Sum> {
+        self.place.as_ref().map(|_| sum(bytes))
+    }
+
+    /// The file of what is made from `inputs`, and their digest.
+    fn file(&self, inputs: &[&[u8]]) -> Option<(PathBuf, Sum)> {
+        let (folder, program) = self.place.as_ref()?;
+        let mut digest = Sha256::new();
+        digest.update(program);
+        for input in inputs {
+            digest.update((input.len() as u64).to_le_bytes());
+            digest.update(input);
+        }
+        let key: Sum = digest.finalize().into();
+        Some((folder.join(hex::encode(key)), key))
+    }
+
+    /// What was made from `inputs` in an earlier build. What cannot be read, or was damaged, is not there.
+    pub fn get(&self, inputs: &[&[u8]]) -> Option<Vec<u8>> {
+        let (file, key) = self.file(inputs)?;
+        let file = File::open(file).ok()?;
+        let mut found = crate::evidence::loader::room(&file, LARGEST);
+        file.take(LARGEST).read_to_end(&mut found).ok()?;
+        let bytes = found.split_off(found.len().min(key.len()));
+        (found == seal(&key, &bytes)).then_some(bytes)
+    }
+
+    /// Keeps what was made from `inputs`. If that cannot be, it is made again next time.
+    pub fn put(&self, inputs: &[&[u8]], bytes: &[u8]) {
+        if let Some((file, key)) = self.file(inputs) {
+            let _ = write(&file, &[&seal(&key, bytes), bytes]);
+            let _ = file.parent().map_or(Ok(()), make_room);
+        }
+    }
+}
+
+/// What stands before the bytes: the key is in it, so that a file under another name is not taken for this one.
+fn seal(key: &Sum, bytes: &[u8]) -> Sum {
+    let digest = Sha256::new().chain_update(key).chain_update(bytes);
+    digest.finalize().into()
+}
+
+/// What tells this program from all others, also from another build of the same version: not its bytes, which would
+/// take longer to read than all that is kept takes to make.
+fn program() -> Option<Sum> {
+    let own = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
+    let build = format!(
+        "{} {} {} {} {}.{} {}.{}",
+        env!("CARGO_PKG_VERSION"),
+        own.dev(),
+        own.ino(),
+        own.size(),
+        own.mtime(),
+        own.mtime_nsec(),
+        own.ctime(),
+        own.ctime_nsec(),
+    );
+    Some(sum(build.as_bytes()))
+}
+
+/// Writes a file that nobody else may read, whole or not at all.
+fn write(file: &Path, pieces: &[&[u8]]) -> std::io::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        std::fs::write(ignore, "*\n")?;
+    }
+    let new = file.with_extension(format!("{}.new", std::process::id()));
+    let mut options = OpenOptions::new();
+    let mut out = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    let written = pieces.iter().try_for_each(|piece| out.write_all(piece));
+    let moved = written.and_then(|()| std::fs::rename(&new, file));
+    if moved.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    moved
+}
+
+/// Deletes the oldest files, and what an interrupted build left behind with them.
+fn make_room(folder: &Path) -> std::io::Result<()> {
+    let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name() != ".gitignore" {
+            files.push((entry.metadata()?.modified()?, entry.path()));
+        }
+    }
+    files.sort();
+    let surplus = files.len().saturating_sub(MOST);
+    for (_, file) in &files[..surplus] {
+        std::fs::remove_file(file)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn kept() -> (tempfile::TempDir, Kept) {
+        let book = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(book.path().join(crate::evidence::loader::CAPTURED)).unwrap();
+        let kept = Kept::of(book.path());
+        (book, kept)
+    }
+
+    fn files(book: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(book.join(KEPT)).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|p| !p.ends_with(".gitignore")).collect()
+    }
+
+    /// Check that what was kept comes back for exactly the same inputs, in a file that is the owner's alone, and for
+    /// another build of the program not at all.
+    #[test]
+    fn comes_back() {
+        let (book, mut kept) = kept();
+        assert_eq!(kept.get(&[b"a", b"b"]), None);
+        kept.put(&[b"a", b"b"], b"made");
+        assert_eq!(kept.get(&[b"a", b"b"]).as_deref(), Some(&b"made"[..]));
+        assert_eq!(kept.get(&[b"ab", b""]), None);
+        assert_eq!(kept.get(&[b"a"]), None);
+        let files = files(book.path());
+        assert_eq!(files.len(), 1);
+        let mode = std::fs::metadata(&files[0]).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        kept.place.as_mut().unwrap().1[0] ^= 1;
+        assert_eq!(kept.get(&[b"a", b"b"]), None);
+    }
+
+    /// Check that a file that was changed, cut short, emptied or moved to another name is not believed.
+    #[test]
+    fn damaged() {
+        let (book, kept) = kept();
+        kept.put(&[b"a"], b"made");
+        kept.put(&[b"b"], b"other");
+        let (a, _) = kept.file(&[b"a"]).unwrap();
+        let (b, _) = kept.file(&[b"b"]).unwrap();
+        let whole = std::fs::read(&a).unwrap();
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            std::fs::write(&a, changed).unwrap();
+            assert_eq!(kept.get(&[b"a"]), None, "byte {at}");
+            std::fs::write(&a, &whole[..at]).unwrap();
+            assert_eq!(kept.get(&[b"a"]), None, "{at} bytes");
+        }
+        std::fs::copy(&b, &a).unwrap();
+        assert_eq!(kept.get(&[b"a"]), None);
+        assert_eq!(kept.get(&[b"b"]).as_deref(), Some(&b"other"[..]));
+        drop(book);
+    }
+
+    /// Check that no more is kept than there is room for, and that the newest stays.
+    #[test]
+    fn bounded() {
+        let (book, kept) = kept();
+        let folder = book.path().join(KEPT);
+        std::fs::create_dir_all(&folder).unwrap();
+        for number in 0..2 * MOST {
+            let file = File::create(folder.join(format!("old-{number}"))).unwrap();
+            let long_ago = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+            file.set_modified(long_ago).unwrap();
+        }
+        kept.put(&[b"a"], b"made");
+        assert_eq!(files(book.path()).len(), MOST);
+        assert_eq!(kept.get(&[b"a"]).as_deref(), Some(&b"made"[..]));
+    }
+
+    /// Check that a book without captures, and one whose folder cannot be written, keep nothing and go on.
+    #[test]
+    fn keeps_nothing() {
+        let book = tempfile::tempdir().unwrap();
+        let none = Kept::of(book.path());
+        none.put(&[b"a"], b"made");
+        assert_eq!(none.get(&[b"a"]), None);
+        assert!(!book.path().join(".qed").exists());
+        let (book, kept) = kept();
+        std::fs::write(book.path().join(".qed/state"), "a file").unwrap();
+        kept.put(&[b"a"], b"made");
+        assert_eq!(kept.get(&[b"a"]), None);
+    }
+}

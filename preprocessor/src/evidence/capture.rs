@@ -1,0 +1,207 @@
+//! Capturing at build time, where the book's owner asks for it.
+//!
+//! mdBook runs a preprocessor once for each renderer, again for `mdbook test`, and again whenever a chapter is
+//! edited under `serve`. One of these runs captures, under a lock; the others find fresh evidence. A capture that
+//! failed is not tried again until something about it has changed.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::investigation::Investigation;
+use sha2::{Digest, Sha256};
+
+use crate::config::{Capture, Config, evidence_file};
+use crate::evidence::cache::Kept;
+use crate::evidence::loader::{
+    About, Ahead, CAPTURED, Here, Origin, Read, investigation, read, staleness,
+};
+use crate::util::parallel;
+
+/// Keeps what must not be watched: a change there must not build the book again.
+const STATE: &str = ".qed/state";
+
+/// Captures what is missing or stale, if the book says `capture = "if-stale"`. Gives back warnings: without a
+/// capture, older or recorded evidence is shown, and says so; and the evidence that is fresh, which was read for that.
+pub fn refresh(root: &Path, config: &Config, here: &Here, kept: &Kept) -> (Vec<Diagnostic>, Ahead) {
+    if config.capture == Capture::Never {
+        return Default::default();
+    }
+    // What is wrong with the investigation is told where it is loaded.
+    let Ok(investigation) = investigation(root, config) else {
+        return Default::default();
+    };
+    let warn = |message: String| Diagnostic::error_without_place(message).warning();
+    let _lock = match lock(root) {
+        Ok(lock) => lock,
+        Err(error) => {
+            let warning = warn(format!(
+                "nothing was captured, because .qed/lock cannot be locked: {error}"
+            ));
+            return (vec![warning], Ahead::default());
+        }
+    };
+    let mut warnings = Vec::new();
+    let (not_fresh, fresh) = sort(root, config, &investigation, here, kept);
+    for machine in not_fresh {
+        let file = root.join(CAPTURED).join(evidence_file(machine));
+        // What was looked up before the capture need not hold after it.
+        let now = here.again();
+        let is_fresh = || {
+            let found = read(&file, &Kept::default());
+            is_fresh(&found, machine, root, &investigation, config, &now)
+        };
+        let Some(collector) = collector() else {
+            warnings.push(
+                warn(format!(
+                    "nothing was captured on {machine}, because there is no qed-collector in PATH"
+                ))
+                .help("install it, or set capture = \"never\" in book.toml"),
+            );
+            continue;
+        };
+        let marker = root
+            .join(STATE)
+            .join(format!("{}.tried", evidence_file(machine)));
+        let attempt = attempt(machine, &investigation, here, &collector);
+        if std::fs::read_to_string(&marker).is_ok_and(|last| last == attempt) {
+            warnings.push(
+                warn(format!(
+                    "the capture on {machine} failed before and was not tried again"
+                ))
+                .help(format!(
+                    "to try again, delete {STATE}/{}.tried",
+                    evidence_file(machine)
+                )),
+            );
+            continue;
+        }
+        let outcome = run(&collector, root, config, machine);
+        if outcome.is_ok() && is_fresh() {
+            let _ = std::fs::remove_file(&marker);
+            continue;
+        }
+        let why = outcome
+            .err()
+            .unwrap_or_else(|| "what it captured is out of date already".into());
+        warnings.push(warn(format!("the capture on {machine} failed: {why}")).help(
+            "the book shows older or recorded evidence, if there is any, and says so on each page",
+        ));
+        if let Err(error) = remember(&marker, &attempt) {
+            warnings.push(warn(format!(
+                "{} cannot be written: {error}",
+                marker.display()
+            )));
+        }
+    }
+    (warnings, fresh)
+}
+
+/// Waits for the right to capture for this book.
+fn lock(root: &Path) -> std::io::Result<File> {
+    let folder = root.join(".qed");
+    std::fs::create_dir_all(&folder)?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        std::fs::write(ignore, "*\n")?;
+    }
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// The machines on which there is something to capture, and the evidence of the others; all is read at once.
+fn sort<'c>(
+    root: &Path,
+    config: &'c Config,
+    investigation: &Investigation,
+    here: &Here,
+    kept: &Kept,
+) -> (Vec<&'c String>, Ahead) {
+    let all = parallel::map(&config.machines, |_, machine| {
+        let file = Path::new(CAPTURED).join(evidence_file(machine));
+        let found = read(&root.join(&file), kept);
+        let fresh = is_fresh(&found, machine, root, investigation, config, here);
+        (fresh, file, found)
+    });
+    let (mut not_fresh, mut fresh) = (Vec::new(), Ahead::new());
+    for (machine, (is_fresh, file, found)) in config.machines.iter().zip(all) {
+        if is_fresh {
+            fresh.insert(file, found);
+        } else {
+            not_fresh.push(machine);
+        }
+    }
+    (not_fresh, fresh)
+}
+
+fn is_fresh(
+    found: &Read,
+    machine: &str,
+    root: &Path,
+    investigation: &Investigation,
+    config: &Config,
+    here: &Here,
+) -> bool {
+    matches!(found, Ok(Some((evidence, _)))
+        if staleness(evidence, Origin::Captured, investigation, &About { root, machine, config, here }).stale.is_empty())
+}
+
+/// The collector: in `PATH`, else beside this program.
+pub fn collector() -> Option<PathBuf> {
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|own| Some(own.parent()?.to_owned()));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(beside)
+        .map(|folder| folder.join("qed-collector"))
+        .find(|candidate| candidate.is_file())
+}
+
+/// What a capture depends on, as one digest.
+fn attempt(machine: &str, investigation: &Investigation, here: &Here, collector: &Path) -> String {
+    let changed = std::fs::metadata(collector).and_then(|m| m.modified());
+    let changed = changed
+        .ok()
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let parts = format!(
+        "{machine}\0{}\0{:?}\0{collector:?}\0{changed:?}",
+        investigation.digest, here.boot_id
+    );
+    hex::encode(Sha256::digest(parts.as_bytes()))
+}
+
+fn remember(marker: &Path, attempt: &str) -> std::io::Result<()> {
+    if let Some(folder) = marker.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(marker, attempt)
+}
+
+/// Runs the collector; its progress goes to standard error, for standard output belongs to mdBook.
+fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<(), String> {
+    let _ = writeln!(std::io::stderr(), "mdbook-qed: capturing on {machine}");
+    let status = Command::new(collector)
+        .arg("capture")
+        .arg("--investigation")
+        .arg(config.investigation.as_deref().unwrap_or(Path::new("")))
+        .args(["--on", &config.request(machine), "-o"])
+        .arg(Path::new(CAPTURED).join(evidence_file(machine)))
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .map_err(|error| format!("{} cannot be run: {error}", collector.display()))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("qed-collector ended with {status}"))
+    }
+}

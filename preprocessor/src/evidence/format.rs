@@ -1,0 +1,398 @@
+//! How a value is written: the closed set of `as=`, `width=` and `align=`.
+
+use qed_evidence::Value;
+use qed_evidence::value::{Datum, LineRole};
+
+use crate::markdown::syntax::{Attribute, SyntaxError, Words};
+
+/// What `as="…"` can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum As {
+    /// A number or a pointer as `0x…`.
+    Hex,
+    /// A number or a pointer in decimal.
+    Dec,
+    /// An amount of bytes in MiB, exactly.
+    Mib,
+    /// An amount in bytes with the unit; raw memory as hex digits.
+    Bytes,
+    /// `symbol+0x0`: a pointer into the kernel image.
+    Symbol,
+    /// The name alone: of an enumerator, an error, flags, a symbol, a function.
+    Name,
+    /// An error number: `-24 (EMFILE)`.
+    Errno,
+    /// A duration in the unit that suits it; a time stamp by the minute.
+    Time,
+    /// The file of a source location.
+    File,
+    /// The line of a source location.
+    Line,
+}
+
+/// Every `as=` by name, in the order in which the author's guide lists them.
+pub const FORMATS: &[(&str, As)] = &[
+    ("hex", As::Hex),
+    ("dec", As::Dec),
+    ("mib", As::Mib),
+    ("bytes", As::Bytes),
+    ("symbol", As::Symbol),
+    ("name", As::Name),
+    ("errno", As::Errno),
+    ("time", As::Time),
+    ("file", As::File),
+    ("line", As::Line),
+];
+
+/// On which side of a value the padding goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Padding behind it.
+    Left,
+    /// Padding before it.
+    Right,
+    /// Padding on both sides.
+    Center,
+}
+
+/// How a placeholder asks for its value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// `as`.
+    pub format: Option<As>,
+    /// `width`, in characters.
+    pub width: Option<usize>,
+    /// `align`.
+    pub align: Option<Align>,
+}
+
+/// The options that [`Style::read`] knows.
+pub const STYLE_OPTIONS: &[&str] = &["as", "width", "align"];
+
+/// The widest padding, in characters.
+const MAX_WIDTH: usize = 200;
+
+fn one_of<T: Copy>(option: &Attribute, known: &[(&str, T)]) -> Result<T, SyntaxError> {
+    let given = option.value.text.as_str();
+    known
+        .iter()
+        .find(|(name, _)| *name == given)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            SyntaxError::new(
+                option.value.span.clone(),
+                format!("`{}` cannot be \"{given}\"", option.name.text),
+                Some(format!("it can be {}", names.join(", "))),
+            )
+        })
+}
+
+impl Style {
+    /// Reads the style from a placeholder's options.
+    pub fn read(words: &Words) -> Result<Style, SyntaxError> {
+        let format = words.option("as").map(|o| one_of(o, FORMATS)).transpose()?;
+        let sides = [
+            ("left", Align::Left),
+            ("right", Align::Right),
+            ("center", Align::Center),
+        ];
+        let align = words
+            .option("align")
+            .map(|o| one_of(o, &sides))
+            .transpose()?;
+        let width = match words.option("width") {
+            None => None,
+            Some(option) => Some(
+                option
+                    .value
+                    .text
+                    .parse()
+                    .ok()
+                    .filter(|width| (1..=MAX_WIDTH).contains(width))
+                    .ok_or_else(|| {
+                        SyntaxError::new(
+                            option.value.span.clone(),
+                            format!("a width is a number from 1 to {MAX_WIDTH}"),
+                            None,
+                        )
+                    })?,
+            ),
+        };
+        if let (Some(_), None, Some(option)) = (align, width, words.option("align")) {
+            return Err(SyntaxError::new(
+                option.name.span.clone(),
+                "`align` without a `width` has nothing to align in",
+                Some("add width=\"…\"".to_owned()),
+            ));
+        }
+        Ok(Style {
+            format,
+            width,
+            align,
+        })
+    }
+
+    /// Whether the value keeps its natural width.
+    pub fn is_unpadded(&self) -> bool {
+        self.width.is_none()
+    }
+
+    /// Pads `text` to the asked width, counted in characters.
+    pub fn pad(&self, text: &str) -> String {
+        let width = self.width.unwrap_or(0);
+        match self.align {
+            None | Some(Align::Left) => format!("{text:<width$}"),
+            Some(Align::Right) => format!("{text:>width$}"),
+            Some(Align::Center) => format!("{text:^width$}"),
+        }
+    }
+}
+
+/// Writes `value` as asked. The error is a reason, a phrase that can follow "because".
+pub fn format(value: &Value, format: Option<As>) -> Result<String, String> {
+    let Some(format) = format else {
+        return Ok(value.to_string());
+    };
+    written(value, format).ok_or_else(|| {
+        let name = FORMATS
+            .iter()
+            .find(|(_, f)| *f == format)
+            .map_or("", |(name, _)| name);
+        format!(
+            "the value is of kind {}, which as=\"{name}\" cannot write",
+            value.kind()
+        )
+    })
+}
+
+fn written(value: &Value, format: As) -> Option<String> {
+    let number = value.as_integer();
+    Some(match (format, value) {
+        (As::Hex, Value::Address { value, .. } | Value::Symbol { address: value, .. }) => {
+            value.to_string()
+        }
+        (As::Hex, Value::Bytes { value }) => hex::encode(&value.0),
+        (As::Hex | As::Bytes, Value::CutBytes { value: bytes, .. }) => {
+            format!("{}{}", hex::encode(&bytes.0), value.cut_mark())
+        }
+        (As::Hex, _) => {
+            let number = number?;
+            let sign = if number < 0 { "-" } else { "" };
+            format!("{sign}{:#x}", number.unsigned_abs())
+        }
+        (As::Dec, Value::Address { value, .. } | Value::Symbol { address: value, .. }) => {
+            if value.is_pseudonym() {
+                value.to_string()
+            } else {
+                value.0.to_string()
+            }
+        }
+        (As::Dec, _) => number?.to_string(),
+        (As::Mib, Value::Size { .. } | Value::Offset { .. } | Value::Int { .. }) => mib(number?),
+        (As::Bytes, Value::Bytes { value }) => hex::encode(&value.0),
+        (As::Bytes, Value::Size { .. } | Value::Offset { .. } | Value::Int { .. }) => {
+            let number = number?;
+            let unit = if number == 1 { "byte" } else { "bytes" };
+            format!("{} {unit}", grouped(number))
+        }
+        (As::Symbol, Value::Symbol { .. }) => value.to_string(),
+        (
+            As::Symbol,
+            Value::Address {
+                symbol: Some(symbol),
+                ..
+            },
+        ) => symbol.clone(),
+        (
+            As::Name,
+            Value::Enum {
+                name: Some(name), ..
+            }
+            | Value::Errno { name, .. },
+        ) => name.clone(),
+        (As::Name, Value::Symbol { name, .. }) => name.clone(),
+        (
+            As::Name,
+            Value::Address {
+                symbol: Some(symbol),
+                ..
+            },
+        ) => symbol.split('+').next().unwrap_or_default().to_owned(),
+        (As::Name, Value::Location { value }) => value.function.clone(),
+        (As::Name, Value::Flags { names, .. }) if !names.is_empty() => names.join("|"),
+        (As::Errno, Value::Errno { value, name }) => format!("{value} ({name})"),
+        (As::Time, Value::Time { ns }) => duration(*ns),
+        (As::Time, Value::Text { value }) => {
+            let time: jiff::Timestamp = value.parse().ok()?;
+            minute(time)
+        }
+        (As::File, Value::Location { value }) => value.file.clone(),
+        (As::Line, Value::Location { value }) => value.line.to_string(),
+        _ => return None,
+    })
+}
+
+/// A time stamp by the minute, in UTC.
+pub fn minute(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// Bytes in MiB, with as many decimals as it takes to be exact (at most twenty, since 2^20 bytes are one MiB).
+fn mib(bytes: i128) -> String {
+    const MIB: u128 = 1 << 20;
+    let sign = if bytes < 0 { "-" } else { "" };
+    let bytes = bytes.unsigned_abs();
+    let (whole, mut rest) = (bytes / MIB, bytes % MIB);
+    let mut decimals = String::new();
+    while rest > 0 {
+        rest *= 10;
+        decimals.push_str(&(rest / MIB).to_string());
+        rest %= MIB;
+    }
+    if decimals.is_empty() {
+        format!("{sign}{whole} MiB")
+    } else {
+        format!("{sign}{whole}.{decimals} MiB")
+    }
+}
+
+/// A number with a comma every three digits.
+fn grouped(number: i128) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut out = String::from(if number < 0 { "-" } else { "" });
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A duration in the largest unit of which it has at least one, with three decimals.
+pub fn duration(ns: u64) -> String {
+    let (unit, name) = match ns {
+        0..1_000 => return format!("{ns} ns"),
+        1_000..1_000_000 => (1_000, "µs"),
+        1_000_000..1_000_000_000 => (1_000_000, "ms"),
+        _ => (1_000_000_000, "s"),
+    };
+    let thousandths = u128::from(ns) * 1_000 / unit;
+    format!("{}.{:03} {name}", thousandths / 1_000, thousandths % 1_000)
+}
+
+/// What a value is, for lists and tooltips: `struct socket *`, `fd`, `line of the call`.
+pub fn describe(value: &Value) -> String {
+    match value {
+        Value::Address {
+            type_name: Some(t), ..
+        }
+        | Value::Int {
+            type_name: Some(t), ..
+        } => t.clone(),
+        Value::Enum { type_name, .. } => format!("enum {type_name}"),
+        Value::Location { value } => match value.role {
+            LineRole::Definition => "line of the definition".into(),
+            LineRole::Call => "line of the call".into(),
+        },
+        other => match other.cut() {
+            Some(cut) => format!("{}, {cut}", other.kind()),
+            None => other.kind().to_owned(),
+        },
+    }
+}
+
+/// A datum on one line, for lists: the value, or `unavailable` and why.
+pub fn datum(datum: &Datum) -> String {
+    match datum {
+        Datum::Value(value) => value.to_string(),
+        Datum::Unavailable(u) => format!("unavailable, because {}", u.unavailable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qed_evidence::value::{Address, Bytes, Integer};
+
+    fn show(value: &Value, name: &str) -> Result<String, String> {
+        let format = FORMATS.iter().find(|(n, _)| *n == name).unwrap().1;
+        super::format(value, Some(format))
+    }
+
+    /// Check each format on the kinds that it takes, to the last digit, and that it refuses the others.
+    #[test]
+    fn formats() {
+        let slide = Value::Offset {
+            value: Integer::from(0x1fa0_0000_i64),
+        };
+        assert_eq!(show(&slide, "mib").unwrap(), "506 MiB");
+        assert_eq!(show(&slide, "hex").unwrap(), "0x1fa00000");
+        assert_eq!(show(&slide, "dec").unwrap(), "530579456");
+        assert_eq!(show(&slide, "bytes").unwrap(), "530,579,456 bytes");
+        let odd = Value::Size {
+            value: (1 << 20) + 1,
+        };
+        assert_eq!(show(&odd, "mib").unwrap(), "1.00000095367431640625 MiB");
+        assert_eq!(show(&Value::int(-3), "hex").unwrap(), "-0x3");
+        let pointer = Value::Address {
+            value: Address(0xffff_ffff_9100_0123),
+            type_name: None,
+            symbol: Some("inet_stream_ops+0x0".into()),
+        };
+        assert_eq!(show(&pointer, "dec").unwrap(), "18446744071847280931");
+        assert_eq!(show(&pointer, "symbol").unwrap(), "inet_stream_ops+0x0");
+        assert_eq!(show(&pointer, "name").unwrap(), "inet_stream_ops");
+        assert!(show(&Value::address(1), "symbol").is_err());
+        let errno = Value::Errno {
+            value: -24,
+            name: "EMFILE".into(),
+        };
+        assert_eq!(show(&errno, "errno").unwrap(), "-24 (EMFILE)");
+        assert_eq!(show(&errno, "name").unwrap(), "EMFILE");
+        assert_eq!(show(&errno, "dec").unwrap(), "-24");
+        assert_eq!(
+            show(&Value::Time { ns: 12_345 }, "time").unwrap(),
+            "12.345 µs"
+        );
+        assert_eq!(
+            show(&Value::text("2026-01-02T03:04:05Z"), "time").unwrap(),
+            "2026-01-02 03:04 UTC"
+        );
+        assert_eq!(
+            show(
+                &Value::Bytes {
+                    value: Bytes(vec![0xf, 0x1f])
+                },
+                "bytes"
+            )
+            .unwrap(),
+            "0f1f"
+        );
+        assert_eq!(
+            show(&Value::text("x"), "mib").unwrap_err(),
+            "the value is of kind text, which as=\"mib\" cannot write"
+        );
+    }
+
+    /// Check that widths pad by characters and that nonsense is refused with its place.
+    #[test]
+    fn styles() {
+        let read = |text: &str| {
+            crate::markdown::syntax::words(text, 0..text.len()).and_then(|w| Style::read(&w))
+        };
+        let style = read(r#"width="6" align="right""#).unwrap();
+        assert_eq!(style.pad("µs"), "    µs");
+        assert_eq!(style.pad("1234567"), "1234567");
+        for bad in [
+            r#"width="0""#,
+            r#"width="x""#,
+            r#"align="left""#,
+            r#"as="octal""#,
+            r#"width="2" align="up""#,
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

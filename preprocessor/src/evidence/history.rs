@@ -1,0 +1,238 @@
+//! The history of captures: what was measured when, and what came of it. It only grows, up to a bound, and is
+//! published with the site, from where the next publication continues it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use qed_evidence::Value;
+use qed_evidence::redact::is_redacted;
+use serde::{Deserialize, Serialize};
+
+use crate::claims::judged::Claims;
+use crate::evidence::book_data::Facts;
+
+/// How many captures are kept; of more the oldest are dropped.
+pub const BOUND: usize = 1_000;
+
+/// The version of this form.
+const VERSION: u32 = 1;
+
+/// All captures that were published, the oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// Version of this form.
+    pub version: u32,
+    /// The captures.
+    pub captures: Vec<Capture>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        History {
+            version: VERSION,
+            captures: Vec::new(),
+        }
+    }
+}
+
+/// One capture on one machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capture {
+    /// `run.id` of its evidence.
+    pub run: String,
+    /// When it was made, UTC, RFC 3339.
+    pub time: String,
+    /// The machine.
+    pub machine: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The slide in bytes, of a machine that was gone when it was published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slide: Option<i64>,
+    /// How many claims came to each verdict.
+    pub verdicts: BTreeMap<String, usize>,
+}
+
+impl Capture {
+    /// Whether it was made in a throwaway guest.
+    pub fn is_of_guest(&self) -> bool {
+        self.machine.starts_with("guest:")
+    }
+}
+
+/// What changed from a capture of a machine to its next, a phrase each.
+pub fn changes(before: &Capture, after: &Capture) -> Vec<String> {
+    let mut out = Vec::new();
+    if before.kernel != after.kernel {
+        out.push(format!("kernel {} → {}", before.kernel, after.kernel));
+    }
+    let words: std::collections::BTreeSet<&String> = before
+        .verdicts
+        .keys()
+        .chain(after.verdicts.keys())
+        .collect();
+    for word in words {
+        let count = |capture: &Capture| capture.verdicts.get(word).copied().unwrap_or(0);
+        if count(before) != count(after) {
+            out.push(format!("{word} {} → {}", count(before), count(after)));
+        }
+    }
+    out
+}
+
+/// The captures that a book shows now.
+pub fn captures(facts: &Facts<'_>, claims: &Claims) -> Vec<Capture> {
+    facts
+        .loaded
+        .iter()
+        .enumerate()
+        .map(|(index, loaded)| {
+            let evidence = &loaded.evidence;
+            let mut verdicts = BTreeMap::new();
+            for judged in claims.iter() {
+                let word = judged.judgements[index].verdict.word();
+                *verdicts.entry(word.to_owned()).or_insert(0) += 1;
+            }
+            // The addresses of a live machine are of use until it is booted again, whoever accepted to show them now.
+            let harmless = evidence.machine.ephemeral && !is_redacted(evidence);
+            let slide = evidence.kaslr.slide.value().and_then(Value::as_integer);
+            Capture {
+                run: evidence.run.id.clone(),
+                time: evidence.run.time.clone(),
+                machine: loaded.machine.clone(),
+                kernel: evidence.kernel.release.clone(),
+                slide: slide
+                    .filter(|_| harmless)
+                    .and_then(|s| i64::try_from(s).ok()),
+                verdicts,
+            }
+        })
+        .collect()
+}
+
+/// The history of a book: what was published before, and what it shows now.
+pub fn of_book(facts: &Facts<'_>, claims: &Claims) -> History {
+    continued(facts.history.clone(), captures(facts, claims))
+}
+
+/// Reads a history. The error is a reason.
+pub fn read(bytes: &[u8]) -> Result<History, String> {
+    let history: History = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if history.version != VERSION {
+        return Err(format!(
+            "it has version {}, this program reads version {VERSION}",
+            history.version
+        ));
+    }
+    match history
+        .captures
+        .iter()
+        .find(|capture| time(capture).is_none())
+    {
+        Some(capture) => Err(format!("`{}` is no time", capture.time)),
+        None => Ok(history),
+    }
+}
+
+fn time(capture: &Capture) -> Option<Timestamp> {
+    capture.time.parse().ok()
+}
+
+/// The history with these captures added. One that it has already stays as it was told first: only its verdicts are
+/// those of now, because claims change without a capture.
+pub fn continued(mut history: History, captures: Vec<Capture>) -> History {
+    for capture in captures {
+        let same =
+            |known: &&mut Capture| known.run == capture.run && known.machine == capture.machine;
+        match history.captures.iter_mut().find(same) {
+            Some(known) => known.verdicts = capture.verdicts,
+            None => history.captures.push(capture),
+        }
+    }
+    history.captures.sort_by_key(time);
+    let surplus = history.captures.len().saturating_sub(BOUND);
+    history.captures.drain(..surplus);
+    history
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn capture(run: usize, time: &str) -> Capture {
+        Capture {
+            run: run.to_string(),
+            time: time.into(),
+            machine: "guest:test".into(),
+            kernel: "6.1".into(),
+            slide: Some(2 << 20),
+            verdicts: BTreeMap::from([("PASS".into(), run)]),
+        }
+    }
+
+    /// Check that a history grows in the order of time, keeps what it has, and says each capture once.
+    #[test]
+    fn grows() {
+        let old = continued(History::default(), vec![capture(2, "2026-02-01T00:00:00Z")]);
+        let mut again = capture(2, "2026-03-01T00:00:00Z");
+        (again.slide, again.kernel) = (None, "7".into());
+        again.verdicts.insert("FAIL".into(), 1);
+        let new = continued(old.clone(), vec![again, capture(1, "2026-01-01T00:00:00Z")]);
+        let runs: Vec<&str> = new.captures.iter().map(|c| c.run.as_str()).collect();
+        assert_eq!(runs, ["1", "2"]);
+        assert_eq!(
+            (new.captures[1].slide, new.captures[1].kernel.as_str()),
+            (Some(2 << 20), "6.1")
+        );
+        assert_eq!(new.captures[1].verdicts["FAIL"], 1);
+    }
+
+    /// Check that each change between two captures is told, and none where there is none.
+    #[test]
+    fn tells_changes() {
+        let before = capture(1, "2026-01-01T00:00:00Z");
+        let mut after = capture(1, "2026-01-02T00:00:00Z");
+        after.slide = None;
+        assert!(changes(&before, &after).is_empty());
+        after.kernel = "6.12".into();
+        after.verdicts = BTreeMap::from([("FAIL".into(), 1)]);
+        assert_eq!(
+            changes(&before, &after),
+            ["kernel 6.1 → 6.12", "FAIL 0 → 1", "PASS 1 → 0"]
+        );
+    }
+
+    /// Check that the oldest captures go when there are too many.
+    #[test]
+    fn is_bounded() {
+        let all = (0..BOUND + 5)
+            .map(|n| {
+                capture(
+                    n,
+                    &format!("2026-01-01T{:02}:{:02}:00Z", n / 60 % 24, n % 60),
+                )
+            })
+            .collect();
+        let history = continued(History::default(), all);
+        assert_eq!(history.captures.len(), BOUND);
+        assert_eq!(history.captures[0].run, "5");
+    }
+
+    /// Check that what is no history is refused, and what was written is read again.
+    #[test]
+    fn reads() {
+        let history = continued(History::default(), vec![capture(1, "2026-01-01T00:00:00Z")]);
+        let text = serde_json::to_string(&history).unwrap();
+        assert_eq!(read(text.as_bytes()).unwrap(), history);
+        for (from, to) in [
+            ("\"version\":1", "\"version\":2"),
+            ("2026-01", "20x6-01"),
+            ("\"run\"", "\"ran\""),
+            ("}", ""),
+        ] {
+            assert!(read(text.replacen(from, to, 1).as_bytes()).is_err(), "{to}");
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! The evidence of a book: which file speaks for each machine, and how far it can be trusted.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use qed_evidence::Evidence;
+use qed_evidence::consistent::against;
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::investigation::Investigation;
+use qed_evidence::redact::{RedactError, is_redacted, redact};
+use qed_evidence::stale::is_of_collector;
+
+use crate::claims::verdicts::{TRAVELLED, Travelled, of_raw};
+use crate::config::{Addresses, Config, evidence_file};
+use crate::evidence::cache::{Kept, Sum};
+use crate::evidence::history::{self, History};
+use crate::mdbook::book::Place;
+use crate::templates::Templates;
+use crate::util::parallel;
+
+pub use crate::evidence::freshness::{About, Here, staleness};
+
+/// Where captures put their evidence, relative to the book's root.
+pub const CAPTURED: &str = ".qed/evidence";
+/// Where recorded evidence is kept, relative to the book's root.
+pub const RECORDED: &str = "recorded";
+/// Where the history of captures is that was published last, relative to the book's root.
+pub const HISTORY: &str = ".qed/history.json";
+
+/// Where evidence came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Captured for this checkout.
+    Captured,
+    /// Recorded earlier, by somebody, and committed.
+    Recorded,
+}
+
+/// The evidence of one machine.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The machine, as `book.toml` names it.
+    pub machine: String,
+    /// What was captured there, as it may be shown: of a live machine it is redacted.
+    pub evidence: Evidence,
+    /// What was captured there, if `evidence` is redacted: claims are judged on it, and nothing else is done with it.
+    pub raw: Option<Evidence>,
+    /// The verdicts that came with evidence which was redacted where it was captured.
+    pub verdicts: Option<Travelled>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// The file, relative to the book's root.
+    pub file: PathBuf,
+    /// Why it is out of date, a phrase each. Empty: it is not, as far as it could be compared.
+    pub stale: Vec<String>,
+    /// What could not be compared, and why.
+    pub not_compared: Vec<String>,
+    /// How old it was when it was read, in seconds; `None` if its time cannot be read.
+    pub age_s: Option<i64>,
+    /// SHA-256 of the bytes of `file`; `None` if nothing is kept under it.
+    pub sum: Option<Sum>,
+}
+
+/// Everything that was loaded for a book.
+#[derive(Debug)]
+pub struct Store {
+    /// What is planned.
+    pub investigation: Investigation,
+    /// The machines that have evidence, in the book's order.
+    pub loaded: Vec<Loaded>,
+    /// The machines that have none, with the reason.
+    pub absent: Vec<(String, String)>,
+    /// The captures that were published before.
+    pub history: History,
+    /// The book's templates.
+    pub templates: Templates,
+    /// What earlier builds made of the same evidence.
+    pub kept: Kept,
+}
+
+impl Store {
+    /// What is planned, and no evidence yet.
+    pub fn new(investigation: Investigation) -> Self {
+        Store {
+            investigation,
+            loaded: Vec::new(),
+            absent: Vec::new(),
+            history: History::default(),
+            templates: Templates::default(),
+            kept: Kept::default(),
+        }
+    }
+}
+
+impl Loaded {
+    /// Why it is out of date, in words; `None`: it is not.
+    pub fn out_of_date(&self) -> Option<String> {
+        (!self.stale.is_empty()).then(|| self.stale.join("; "))
+    }
+
+    /// What could not be compared of what ran there, in words; `None`: everything could be.
+    pub fn left_open(&self) -> Option<String> {
+        // Which collector would capture matters to whoever captures.
+        let open = self
+            .not_compared
+            .iter()
+            .filter(|what| !is_of_collector(what));
+        let open: Vec<&str> = open.map(String::as_str).collect();
+        (!open.is_empty()).then(|| open.join("; "))
+    }
+}
+
+/// Age in seconds.
+fn age(evidence: &Evidence, here: &Here) -> Option<i64> {
+    let time: Timestamp = evidence.run.time.parse().ok()?;
+    Some(here.time.as_second() - time.as_second())
+}
+
+/// Reads the investigation that the book names.
+pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<Diagnostic>> {
+    let Some(path) = &config.investigation else {
+        return Err(vec![
+            Diagnostic::error_without_place("book.toml names no investigation")
+                .help("add investigation = \"investigations/NAME.toml\" to [preprocessor.qed]"),
+        ]);
+    };
+    let text = std::fs::read_to_string(root.join(path)).map_err(|error| {
+        let message = format!(
+            "the investigation `{}` cannot be read: {error}",
+            path.display()
+        );
+        vec![Diagnostic::error_without_place(message).help(
+            "write it, or mend `investigation` in [preprocessor.qed] of book.toml: a path from the book's folder",
+        )]
+    })?;
+    qed_evidence::investigation::parse(&path.to_string_lossy(), &text)
+}
+
+/// What a file of evidence holds, with the digest of its bytes if anything is kept under it; `None` if there is none.
+pub type Read = Result<Option<(Evidence, Option<Sum>)>, String>;
+
+/// Files of evidence that were read before they were asked for, relative to the book's root.
+pub type Ahead = HashMap<PathBuf, Read>;
+
+/// Reads the evidence of all machines: what was captured, else what was recorded. What was read just now in order to
+/// see whether it is fresh is in `ahead`; `kept` is what earlier builds made of it.
+pub fn load(
+    place: &Place,
+    config: &Config,
+    here: &Here,
+    mut ahead: Ahead,
+    kept: Kept,
+) -> Result<Store, Vec<Diagnostic>> {
+    let root = place.root.as_path();
+    let investigation = investigation(root, config)?;
+    let mut store = Store::new(investigation);
+    store.kept = kept;
+    let mut problems = Vec::new();
+    match past(&root.join(HISTORY)) {
+        Ok(history) => store.history = history,
+        Err(reason) => problems.push(
+            Diagnostic::error_without_place(format!("the history {HISTORY} {reason}"))
+                .help("bring back the one that was published last (`qed/history.json` of the site), or delete it to begin anew"),
+        ),
+    }
+    match Templates::load(root, &place.theme) {
+        Ok(templates) => store.templates = templates,
+        Err(wrong) => problems.extend(wrong),
+    }
+    read_ahead(root, config, &store.kept, &mut ahead);
+    for machine in &config.machines {
+        let name = evidence_file(machine);
+        let mut found = false;
+        for (folder, origin) in [(CAPTURED, Origin::Captured), (RECORDED, Origin::Recorded)] {
+            let file = Path::new(folder).join(&name);
+            let known = ahead.remove(&file);
+            match known.unwrap_or_else(|| read(&root.join(&file), &store.kept)) {
+                Ok(None) => continue,
+                Ok(Some((evidence, _))) if evidence.machine.name != *machine => {
+                    let other = &evidence.machine.name;
+                    problems.push(Diagnostic::error_without_place(format!(
+                        "the evidence `{}` is of machine `{other}`, not of `{machine}`",
+                        file.display()
+                    )));
+                }
+                Ok(Some((evidence, sum))) => {
+                    let about = About {
+                        root,
+                        machine,
+                        config,
+                        here,
+                    };
+                    let compared = staleness(&evidence, origin, &store.investigation, &about);
+                    if let Some((at, reason)) = against(&store.investigation, &evidence) {
+                        let reason = format!("at `{at}`: {reason}");
+                        problems.push(refused(config, machine, &file, &reason));
+                        found = true;
+                        break;
+                    }
+                    let stale = compared.stale.iter().map(ToString::to_string).collect();
+                    let age_s = age(&evidence, here);
+                    let redact =
+                        |evidence: &Evidence| redacted(evidence, sum.as_ref(), &store.kept);
+                    match shown(evidence, config.addresses, redact) {
+                        Ok((evidence, raw)) => {
+                            let beside = match &raw {
+                                Some(_) => Ok(None),
+                                None => travelled(&place.root.join(&file), &evidence),
+                            };
+                            match beside {
+                                Ok(verdicts) => store.loaded.push(Loaded {
+                                    machine: machine.clone(),
+                                    evidence,
+                                    raw,
+                                    verdicts,
+                                    origin,
+                                    file,
+                                    stale,
+                                    not_compared: compared.not_compared,
+                                    age_s,
+                                    sum,
+                                }),
+                                Err(message) => {
+                                    problems.push(Diagnostic::error_without_place(message))
+                                }
+                            }
+                        }
+                        Err(error) => problems.push(Diagnostic::error_without_place(format!(
+                            "the evidence `{}` cannot be shown to anybody: {error}",
+                            file.display()
+                        ))),
+                    }
+                }
+                Err(reason) => problems.push(refused(config, machine, &file, &reason)),
+            }
+            found = true;
+            break;
+        }
+        if !found {
+            store.absent.push(no_evidence(machine));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    if store.loaded.is_empty() {
+        let machines = config.machines.join(", ");
+        return Err(vec![
+            Diagnostic::error_without_place(format!(
+                "there is no evidence of any machine of this book ({machines}), neither in \
+                 `{CAPTURED}/` nor in `{RECORDED}/`"
+            ))
+            .help(format!(
+                "capture: {}",
+                capture_line(config, &config.machines[0])
+            )),
+        ]);
+    }
+    Ok(store)
+}
+
+/// A machine of the book without evidence, and what a page says of that.
+pub fn no_evidence(machine: &str) -> (String, String) {
+    let why = format!("there is no evidence of `{machine}` yet");
+    (machine.to_owned(), why)
+}
+
+/// The complaint about evidence that is none.
+fn refused(config: &Config, machine: &str, file: &Path, reason: &str) -> Diagnostic {
+    // What is wrong with raw evidence must not tell what is in it.
+    let reason = match machine.starts_with("guest:") {
+        true => reason.to_owned(),
+        false => of_raw(reason),
+    };
+    let file = file.display();
+    Diagnostic::error_without_place(format!("the evidence `{file}` was refused: {reason}"))
+        .help(format!("capture again: {}", capture_line(config, machine)))
+}
+
+/// Reads what was captured on all other machines at once: documents are large.
+fn read_ahead(root: &Path, config: &Config, kept: &Kept, ahead: &mut Ahead) {
+    let files: Vec<PathBuf> = config
+        .machines
+        .iter()
+        .map(|machine| Path::new(CAPTURED).join(evidence_file(machine)))
+        .filter(|file| !ahead.contains_key(file))
+        .collect();
+    let found = parallel::map(&files, |_, file| read(&root.join(file), kept));
+    ahead.extend(files.into_iter().zip(found));
+}
+
+/// The evidence as it may be shown, and the raw evidence if that is another.
+pub fn shown(
+    evidence: Evidence,
+    addresses: Addresses,
+    redact: impl FnOnce(&Evidence) -> Result<Evidence, RedactError>,
+) -> Result<(Evidence, Option<Evidence>), RedactError> {
+    if !addresses.hide(&evidence) || is_redacted(&evidence) {
+        return Ok((evidence, None));
+    }
+    Ok((redact(&evidence)?, Some(evidence)))
+}
+
+/// [`redact`], or what it made of the very same bytes in an earlier build: the search of the redacted document for all
+/// secrets in all their forms takes longer than all the rest.
+fn redacted(evidence: &Evidence, sum: Option<&Sum>, kept: &Kept) -> Result<Evidence, RedactError> {
+    let Some(sum) = sum else {
+        return redact(evidence);
+    };
+    let inputs: [&[u8]; 2] = [b"redacted", sum];
+    let earlier = kept
+        .get(&inputs)
+        .and_then(|text| qed_evidence::reader::read(&text).ok());
+    if let Some(earlier) = earlier.filter(is_redacted) {
+        return Ok(earlier);
+    }
+    let redacted = redact(evidence)?;
+    kept.put(&inputs, &serde_json::to_vec(&redacted)?);
+    Ok(redacted)
+}
+
+/// Writes a file into `.qed`, whole or not at all.
+pub fn write_state(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        std::fs::write(ignore, "*\n")?;
+    }
+    let new = path.with_extension("new");
+    std::fs::write(&new, bytes)?;
+    std::fs::rename(new, path)
+}
+
+/// The history in this file; an empty one if there is none. The error is a reason.
+fn past(file: &Path) -> Result<History, String> {
+    match std::fs::read(file) {
+        Ok(bytes) => history::read(&bytes).map_err(|reason| format!("is refused: {reason}")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
+        Err(error) => Err(format!("cannot be read: {error}")),
+    }
+}
+
+/// The verdicts that lie beside evidence, if there are any.
+fn travelled(file: &Path, evidence: &Evidence) -> Result<Option<Travelled>, String> {
+    let file = file.with_extension(TRAVELLED);
+    let bytes = match std::fs::read(&file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
+    };
+    match Travelled::read(&bytes, evidence) {
+        Ok(verdicts) => Ok(Some(verdicts)),
+        // Evidence that holds everything is judged here anyway; it may have been captured anew since.
+        Err(_) if !is_redacted(evidence) => Ok(None),
+        Err(reason) => Err(format!(
+            "the verdicts {} are refused: {reason}",
+            file.display()
+        )),
+    }
+}
+
+/// The command that captures on a machine.
+pub fn capture_line(config: &Config, machine: &str) -> String {
+    let investigation = config
+        .investigation
+        .as_deref()
+        .unwrap_or(Path::new("INVESTIGATION"));
+    format!(
+        "qed-collector capture --investigation {} --on {} -o {CAPTURED}/{}",
+        investigation.display(),
+        config.request(machine),
+        evidence_file(machine)
+    )
+}
+
+/// Reads one file; `None` if there is none.
+pub fn read(path: &Path, kept: &Kept) -> Read {
+    use std::io::Read;
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("it cannot be opened: {error}")),
+    };
+    // One byte more than allowed tells the reader that there is too much, without reading it all.
+    let limit = qed_evidence::reader::MAX_BYTES as u64 + 1;
+    let mut bytes = room(&file, limit);
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("it cannot be read: {error}"))?;
+    qed_evidence::reader::read(&bytes)
+        .map(|evidence| Some((evidence, kept.sum(&bytes))))
+        .map_err(|error| error.to_string())
+}
+
+/// An empty buffer for a file of which no more than `most` bytes are read: it need not grow.
+pub(crate) fn room(file: &std::fs::File, most: u64) -> Vec<u8> {
+    let length = file.metadata().map_or(0, |about| about.len());
+    Vec::with_capacity(usize::try_from(length.min(most)).unwrap_or(0) + 1)
+}
+
+/// An age in words, coarse enough not to change with every build.
+pub fn age_in_words(seconds: i64) -> String {
+    let plural = |n: i64, unit: &str| format!("{n} {unit}{} old", if n == 1 { "" } else { "s" });
+    match seconds {
+        i64::MIN..0 => "from the future".into(),
+        0..3_600 => "less than an hour old".into(),
+        3_600..86_400 => plural(seconds / 3_600, "hour"),
+        _ => plural(seconds / 86_400, "day"),
+    }
+}

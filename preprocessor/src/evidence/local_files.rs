@@ -1,0 +1,169 @@
+//! Facts of now that evidence is compared with: programs, kernel images and the collector, as they are on this machine.
+//!
+//! Nothing is run but `ldd`: the collector need not be here, and if it is, its file is only looked at.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use qed_evidence::Evidence;
+use qed_evidence::document::MachineKind;
+use qed_evidence::investigation::{Action, Investigation};
+use qed_evidence::stale::{ProgramNow, Runs};
+use qed_programs::{Known, find, is_of_system};
+use regex::bytes::Regex;
+
+use crate::evidence::loader::Origin;
+
+/// What a collector's file says of its eBPF object, before the digest.
+const OBJECT: &str = "eBPF object sha256:";
+
+/// What was looked up already.
+#[derive(Debug, Default)]
+pub struct Present {
+    programs: Known,
+    object: OnceLock<Result<String, String>>,
+}
+
+/// Why the system's own files say nothing about evidence of another machine.
+const ANOTHER: &str =
+    "its files are those of the machine that it was captured on, which need not be this one";
+
+impl Present {
+    /// SHA-256 of the eBPF object of the collector that would capture here, hex; or why it is not known.
+    pub fn object(&self) -> Result<String, String> {
+        let look = || match crate::evidence::capture::collector() {
+            None => Err("there is no qed-collector here".into()),
+            Some(path) => object(&path),
+        };
+        self.object.get_or_init(look).clone()
+    }
+
+    /// The files of everything that `investigation` runs, for comparison with `evidence`. `root` is where paths begin that
+    /// are relative.
+    pub fn programs(
+        &self,
+        evidence: &Evidence,
+        origin: Origin,
+        investigation: &Investigation,
+        root: Option<&Path>,
+    ) -> BTreeMap<Runs, ProgramNow> {
+        let host = evidence.machine.kind == MachineKind::Host;
+        let workloads = investigation.experiments.iter().filter_map(|experiment| {
+            let Action::Command(words) = &experiment.workload.action else {
+                return None;
+            };
+            let of = Runs::Workload(experiment.name.clone());
+            Some((of, self.now(words, origin, root, host)))
+        });
+        let commands = investigation.commands.iter().map(|command| {
+            let of = Runs::Command(command.name.clone());
+            (
+                of,
+                self.now(&command.run, origin, Some(Path::new("/")), host),
+            )
+        });
+        workloads.chain(commands).collect()
+    }
+
+    /// The files of one command line.
+    fn now(&self, words: &[String], origin: Origin, root: Option<&Path>, host: bool) -> ProgramNow {
+        let Some(program) = words.first() else {
+            return ProgramNow::Unknown("it runs nothing".into());
+        };
+        let relative = program.contains('/') && !program.starts_with('/');
+        let Some(root) = root.or((!relative).then_some(Path::new("/"))) else {
+            return ProgramNow::Unknown(
+                "its program is named relative to the book's folder".into(),
+            );
+        };
+        let path = match find(program, root) {
+            Ok(path) => path,
+            Err(why) => return ProgramNow::Unknown(format!("`{}`: {why}", file_name(program))),
+        };
+        // A guest holds no file but those of its programs.
+        let mut arguments = match host {
+            true => qed_programs::arguments(words, root),
+            false => Vec::new(),
+        };
+        if origin == Origin::Captured {
+            return match self.programs.files(program, root) {
+                Ok(mut files) => {
+                    files.extend(qed_programs::files(&arguments));
+                    ProgramNow::Here(files)
+                }
+                Err(why) => ProgramNow::Unknown(why),
+            };
+        }
+        let mut own = match is_of_system(&path) {
+            true => Vec::new(),
+            false => qed_programs::parts(program, root).unwrap_or_default(),
+        };
+        own.append(&mut arguments);
+        own.retain(|part| !is_of_system(&part.path));
+        match own.is_empty() {
+            true => ProgramNow::Unknown(ANOTHER.into()),
+            false => ProgramNow::Own(qed_programs::files(&own), ANOTHER.into()),
+        }
+    }
+}
+
+/// SHA-256 of a kernel image, hex, or why it is not known. The reason does not tell the file: readers may see it.
+pub fn image(path: &Path) -> Result<String, String> {
+    qed_programs::digest(path).map_err(|error| error.to_string())
+}
+
+fn file_name(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or(program)
+}
+
+/// The digest that stands in the file of a collector.
+///
+/// # Errors
+/// A sentence that says why there is none.
+pub fn object(collector: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(collector)
+        .map_err(|error| format!("the file of qed-collector cannot be read: {error}"))?;
+    let pattern = format!("{OBJECT}([0-9a-f]{{64}})");
+    let found = Regex::new(&pattern)
+        .ok()
+        .and_then(|pattern| {
+            pattern
+                .captures(&bytes)?
+                .get(1)
+                .map(|m| m.as_bytes().to_vec())
+        })
+        .and_then(|digest| String::from_utf8(digest).ok());
+    found.ok_or_else(|| "the qed-collector that is here does not say which object it has".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a collector's file is searched for its digest, and that one without says so.
+    #[test]
+    fn objects() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("qed-collector");
+        let digest = "ab".repeat(32);
+        std::fs::write(&file, format!("\0x{OBJECT}no {OBJECT}{digest}\0")).unwrap();
+        assert_eq!(object(&file), Ok(digest));
+        std::fs::write(&file, "#!/bin/sh\n").unwrap();
+        assert!(object(&file).unwrap_err().contains("does not say"));
+        assert!(object(&folder.path().join("none")).is_err());
+    }
+
+    /// Check that an image is told by its bytes, and that no message tells its path.
+    #[test]
+    fn images() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vmlinuz");
+        let why = image(&path).unwrap_err();
+        assert!(!why.contains("vmlinuz") && !why.contains("/tmp"), "{why}");
+        std::fs::write(&path, "a").unwrap();
+        let first = image(&path).unwrap();
+        std::fs::write(&path, "b").unwrap();
+        assert!(first.len() == 64 && image(&path).unwrap() != first);
+    }
+}

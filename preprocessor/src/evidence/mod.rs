@@ -1,0 +1,12 @@
+//! The evidence of a book: captured, read, cached, and looked up by path.
+
+pub mod book_data;
+pub mod cache;
+pub mod capture;
+pub mod format;
+pub mod freshness;
+pub mod history;
+pub mod loader;
+pub mod local_files;
+pub mod names;
+pub mod provenance;

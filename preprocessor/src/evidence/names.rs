@@ -1,0 +1,471 @@
+//! Which names a chapter uses, and whether anything introduced them: a capture that observed them, or the glossary.
+//!
+//! A *name* is an identifier in a code span (`sock_alloc`; `struct sock` is one name) or a word of capitals in the
+//! text (RAX). A code span that holds a file name or a command line is one name as a whole.
+//!
+//! A name is *observed* if the evidence of any machine holds it: a function that was probed or stood on a stack, a
+//! symbol, a parameter, a member, a type, an enumerator, an error, a configuration option. What only the
+//! investigation names was observed if the kernel let it be read. The *glossary* is the chapter `glossary.md`: each
+//! term of its definition lists that has a definition. A term that ends in `…` stands for all names that begin so.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
+
+use foldhash::fast::FixedState;
+use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
+use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
+use qed_evidence::document::{Evidence, Probe, Target};
+use qed_evidence::investigation::Investigation;
+use qed_evidence::value::{Frame, Location, Value};
+
+use crate::markdown::chapter::Chapter;
+
+/// The chapter that introduces terms, in whatever folder.
+const GLOSSARY: &str = "glossary.md";
+
+/// Words of the C language: they name nothing of a kernel.
+const C_WORDS: &[&str] = &[
+    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else",
+    "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "return",
+    "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned",
+    "void", "volatile", "while",
+];
+
+/// A name that a chapter uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The name.
+    pub name: String,
+    /// Where it stands.
+    pub span: Range<usize>,
+}
+
+/// The terms that a book defines.
+#[derive(Debug, Default)]
+pub struct Glossary {
+    terms: BTreeSet<String>,
+    starts: Vec<String>,
+    definitions: Vec<(String, String)>,
+}
+
+impl Glossary {
+    /// Collects the terms of the book's glossary.
+    pub fn read(chapters: &[Chapter]) -> Self {
+        let mut glossary = Glossary::default();
+        for chapter in chapters {
+            let name = chapter.source.name.rsplit(['/', '\\']).next();
+            if name == Some(GLOSSARY) {
+                glossary.chapter(&chapter.source.text);
+            }
+        }
+        glossary
+    }
+
+    fn chapter(&mut self, text: &str) {
+        let mut options = MarkdownOptions::default();
+        options.smart_punctuation = false;
+        let mut title: Option<String> = None;
+        let mut body: Option<String> = None;
+        for event in new_cmark_parser(text, &options) {
+            match event {
+                Event::Start(Tag::DefinitionListTitle) => title = Some(String::new()),
+                Event::Start(Tag::DefinitionListDefinition) => body = Some(String::new()),
+                Event::End(TagEnd::DefinitionListDefinition) => {
+                    let said = body.take().unwrap_or_default();
+                    if let Some(title) = title.take_if(|_| !said.trim().is_empty()) {
+                        self.define(&title, said.trim());
+                    }
+                }
+                Event::Text(text) | Event::Code(text) => match (&mut body, &mut title) {
+                    (Some(body), _) => body.push_str(&text),
+                    (None, Some(title)) => title.push_str(&text),
+                    (None, None) => {}
+                },
+                Event::SoftBreak | Event::HardBreak => {
+                    if let Some(body) = &mut body {
+                        body.push(' ');
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// One entry may define several terms, with commas between them.
+    fn define(&mut self, title: &str, definition: &str) {
+        for term in title.split(',').map(str::trim).filter(|t| !t.is_empty()) {
+            match term.strip_suffix('…') {
+                Some(start) if !start.is_empty() => self.starts.push(start.to_owned()),
+                _ => {
+                    self.terms.insert(term.to_owned());
+                }
+            }
+            self.definitions
+                .push((term.to_owned(), definition.to_owned()));
+        }
+    }
+
+    /// Whether it defines `name`, or a plural of a word of capitals (`CPUs` is found as `CPU`).
+    pub fn defines(&self, name: &str) -> bool {
+        self.terms.contains(name)
+            || self
+                .starts
+                .iter()
+                .any(|start| name.starts_with(start.as_str()))
+    }
+
+    /// What it says about `name`.
+    pub fn definition(&self, name: &str) -> Option<&str> {
+        let found = self.definitions.iter().find(|(term, _)| term == name)?;
+        Some(&found.1)
+    }
+}
+
+/// The names that a chapter uses, in order, each only the first time.
+pub fn names(chapter: &Chapter) -> Vec<Named> {
+    let text = chapter.source.text.as_str();
+    let mut seen = BTreeSet::new();
+    let mut out = Vec::new();
+    let mut in_block = 0_usize;
+    let mut add = |name: &str, at: usize| {
+        let span = at..at + name.len();
+        let filled = chapter
+            .placeholders
+            .iter()
+            .any(|p| p.range.start < span.end && span.start < p.range.end);
+        if !filled && seen.insert(name.to_owned()) {
+            out.push(Named {
+                name: name.to_owned(),
+                span,
+            });
+        }
+    };
+    let options = MarkdownOptions::default();
+    for (event, range) in new_cmark_parser(text, &options).into_offset_iter() {
+        match event {
+            Event::Start(Tag::CodeBlock(_) | Tag::HtmlBlock) => in_block += 1,
+            Event::End(TagEnd::CodeBlock | TagEnd::HtmlBlock) => in_block -= 1,
+            Event::Code(_) => {
+                let raw = &text[range.clone()];
+                let inner = raw.trim_matches('`');
+                let at = range.start + (raw.len() - raw.trim_start_matches('`').len());
+                code(inner, at, &mut add);
+            }
+            Event::Text(_) if in_block == 0 => {
+                capitals(&text[range.clone()], range.start, &mut add)
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// Words of a text with their places.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + text[at..].find(is_word)?;
+        let end = text[start..]
+            .find(|c| !is_word(c))
+            .map_or(text.len(), |n| start + n);
+        at = end;
+        Some((start, &text[start..end]))
+    })
+}
+
+/// The names in a code span.
+fn code<'t>(inner: &'t str, at: usize, add: &mut impl FnMut(&'t str, usize)) {
+    let whole = inner.trim();
+    let lead = inner.len() - inner.trim_start().len();
+    let command = whole
+        .split(' ')
+        .any(|word| word.starts_with('-') && word.len() > 1 && !word.starts_with("->"));
+    let file = whole.contains('/') || whole.ends_with(".map") || whole.ends_with(".toml");
+    if command || file {
+        add(whole, at + lead);
+        return;
+    }
+    let mut tag: Option<(usize, &str)> = None;
+    for (start, word) in words(inner) {
+        if word.starts_with(|c: char| c.is_ascii_digit()) {
+            tag = None;
+            continue;
+        }
+        if ["struct", "union", "enum"].contains(&word) {
+            tag = Some((start, word));
+            continue;
+        }
+        match tag.take() {
+            Some((from, tag)) if inner[from + tag.len()..start].trim().is_empty() => {
+                add(&inner[from..start + word.len()], at + from);
+            }
+            _ if C_WORDS.contains(&word) => {}
+            _ => add(word, at + start),
+        }
+    }
+}
+
+/// Words of two or more capitals in running text: RAX, SIGKILL, CONFIG_PHYSICAL_START.
+fn capitals(text: &str, at: usize, add: &mut impl FnMut(&str, usize)) {
+    for (start, word) in words(text) {
+        let word = word.strip_suffix('s').unwrap_or(word);
+        let capital = word.starts_with(|c: char| c.is_ascii_uppercase());
+        let all = word
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        let letters = word.chars().filter(char::is_ascii_uppercase).count();
+        if capital && all && letters > 1 {
+            add(word, at + start);
+        }
+    }
+}
+
+/// Names that captures observed.
+pub type Names<'a> = HashSet<Cow<'a, str>, FixedState>;
+
+/// All names that captures observed.
+pub fn observed<'a>(
+    investigation: &'a Investigation,
+    machines: impl Iterator<Item = &'a Evidence>,
+) -> Names<'a> {
+    let mut names = Observed::default();
+    for evidence in machines {
+        for option in evidence.kernel.config.keys() {
+            let option = format!("CONFIG_{}", option.to_uppercase());
+            names.names.insert(option.into());
+        }
+        for symbol in evidence.kaslr.symbols.keys() {
+            names.add(symbol);
+        }
+        for (name, experiment) in &evidence.experiments {
+            if experiment.unavailable.is_some() {
+                continue;
+            }
+            names.c(&experiment.workload);
+            for (probe_name, probe) in &experiment.probes {
+                if probe.backend.is_some() {
+                    names.probe(probe);
+                    let planned = investigation
+                        .experiment(name)
+                        .and_then(|e| e.probe(probe_name));
+                    if let Some(planned) = planned {
+                        let entry = planned
+                            .entry
+                            .iter()
+                            .map(|r| (r, &probe.refused_reads.entry));
+                        let exit = planned.exit.iter().map(|r| (r, &probe.refused_reads.exit));
+                        for (read, refused) in entry.chain(exit) {
+                            if !refused.contains_key(&read.name) {
+                                names.c(&read.expression);
+                            }
+                        }
+                    }
+                }
+            }
+            for allocation in experiment
+                .objects
+                .iter()
+                .flat_map(|ledger| &ledger.allocations)
+            {
+                names.stack(&allocation.stack);
+                if let Some(free) = &allocation.freed {
+                    names.stack(&free.stack);
+                }
+            }
+        }
+    }
+    names.names
+}
+
+#[derive(Default)]
+struct Observed<'a> {
+    names: Names<'a>,
+    /// Pieces of C that were looked at: there are few types, and they come again and again.
+    pieces: HashSet<&'a str, FixedState>,
+}
+
+impl<'a> Observed<'a> {
+    fn add(&mut self, name: &'a str) {
+        if !name.is_empty() {
+            self.names.insert(name.into());
+        }
+    }
+
+    /// Names in a piece of C.
+    fn c(&mut self, text: &'a str) {
+        if self.pieces.insert(text) {
+            code(text, 0, &mut |name, _| self.add(name));
+        }
+    }
+
+    fn location(&mut self, location: &'a Location) {
+        self.add(&location.function);
+        self.add(&location.file);
+        for frame in &location.inlined_into {
+            self.add(&frame.function);
+        }
+    }
+
+    fn stack(&mut self, frames: &'a [Frame]) {
+        for frame in frames {
+            if let Some(symbol) = &frame.symbol {
+                self.symbol(symbol);
+            }
+            if let Some(site) = &frame.site {
+                self.location(site);
+            }
+        }
+    }
+
+    /// A symbol without the distance from it.
+    fn symbol(&mut self, symbol: &'a str) {
+        self.add(symbol.split('+').next().unwrap_or(symbol));
+    }
+
+    fn probe(&mut self, probe: &'a Probe) {
+        match &probe.target {
+            Target::Function(name) | Target::Tracepoint(name) | Target::Lsm(name) => self.add(name),
+            // `static:SYMBOL` and `live:SYMBOL` name a symbol; a number names nothing.
+            Target::Address(place) => {
+                if let Some((_, symbol)) = place.split_once(':') {
+                    self.symbol(symbol);
+                }
+            }
+        }
+        for parameter in &probe.parameters {
+            self.add(&parameter.name);
+            self.c(&parameter.type_name);
+        }
+        if let Some(returns) = &probe.returns {
+            self.c(returns);
+        }
+        for member in probe
+            .members
+            .entry
+            .values()
+            .chain(probe.members.exit.values())
+        {
+            self.c(&member.structure);
+            self.c(&member.name);
+        }
+        let mut data: Vec<&'a qed_evidence::value::Datum> = probe.definition.iter().collect();
+        for hit in &probe.hits {
+            data.extend(
+                hit.args
+                    .values()
+                    .chain(hit.entry.values())
+                    .chain(hit.exit.values()),
+            );
+            data.extend(
+                [
+                    &hit.return_value,
+                    &hit.instance,
+                    &hit.returns_to,
+                    &hit.caller,
+                    &hit.site,
+                    &hit.stack,
+                ]
+                .into_iter()
+                .flatten(),
+            );
+        }
+        for value in data.into_iter().filter_map(|datum| datum.value()) {
+            self.value(value);
+        }
+    }
+
+    fn value(&mut self, value: &'a Value) {
+        match value {
+            Value::Address {
+                type_name, symbol, ..
+            } => {
+                if let Some(type_name) = type_name {
+                    self.c(type_name);
+                }
+                if let Some(symbol) = symbol {
+                    self.symbol(symbol);
+                }
+            }
+            Value::Int {
+                type_name: Some(name),
+                ..
+            } => self.c(name),
+            Value::Enum {
+                type_name, name, ..
+            } => {
+                self.c(type_name);
+                self.add(name.as_deref().unwrap_or_default());
+            }
+            Value::Errno { name, .. } | Value::Symbol { name, .. } => self.add(name),
+            Value::Flags { names, .. } => names.iter().for_each(|name| self.add(name)),
+            Value::Location { value } => self.location(value),
+            Value::Stack { value } | Value::CutStack { value, .. } => self.stack(value),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mdbook::protocol::Markdown;
+
+    fn chapter(name: &str, text: &str) -> Chapter {
+        Chapter::parse(name, text, Markdown::read(None))
+    }
+
+    fn named(text: &str) -> Vec<String> {
+        names(&chapter("c.md", text))
+            .into_iter()
+            .map(|n| n.name)
+            .collect()
+    }
+
+    /// Check which words of a chapter are names: identifiers in code spans and capitals in the text, and nothing of a
+    /// code block, a link's destination, C itself or a filled value.
+    #[test]
+    fn finds_names() {
+        let text = "`sock_alloc()` and `struct sock *`, `sock->sk`: RAX and CPUs. See [A](XX_YY.md) `/proc/kallsyms`.\n\n\
+                    ```c\nint not_this;\n```\n\n`f({{qed a.b}}, 0x1f, int)` `cmd --opt x` IO_2\n";
+        assert_eq!(
+            named(text),
+            [
+                "sock_alloc",
+                "struct sock",
+                "sock",
+                "sk",
+                "RAX",
+                "CPU",
+                "/proc/kallsyms",
+                "f",
+                "cmd --opt x",
+                "IO_2"
+            ]
+        );
+        let text = "a `b` c";
+        let found = &names(&chapter("c.md", text))[0];
+        assert_eq!(&text[found.span.clone()], "b");
+    }
+
+    /// Check that a term counts only with a definition, that one entry may hold several, and what `…` means.
+    #[test]
+    fn reads_the_glossary() {
+        let text = "# G\n\n**`a_b`, RAX**\n: What *it* is,\n  and more.\n\n`CONFIG_…`\n: Options.\n\n`empty`\n:\n";
+        let glossary = Glossary::read(&[
+            chapter("x/glossary.md", text),
+            chapter("other.md", "t\n: d\n"),
+        ]);
+        for known in ["a_b", "RAX", "CONFIG_SMP"] {
+            assert!(glossary.defines(known), "{known}");
+        }
+        for unknown in ["empty", "t", "a", "CONFIG"] {
+            assert!(!glossary.defines(unknown), "{unknown}");
+        }
+        assert_eq!(glossary.definition("a_b"), Some("What it is, and more."));
+    }
+}

@@ -1,0 +1,85 @@
+//! `typed-literal`: values that somebody typed where the machine should have filled them in.
+
+pub mod literal;
+pub mod measured;
+
+use std::ops::Deref;
+
+use qed_evidence::diagnostic::Diagnostic;
+
+use super::Found;
+use crate::config::Lint;
+use crate::lint::hardcoded::literal::{Literal, Looks, find};
+use crate::lint::hardcoded::measured::{Measured, Origin};
+use crate::lint::text_map::{Reading, Says, Stretch};
+use crate::markdown::chapter::Chapter;
+
+/// Complains once about each stretch that holds typed values, and about marks that excuse none.
+pub fn check(
+    chapter: &Chapter,
+    reading: &Reading,
+    measured: &impl Deref<Target = Measured>,
+    found: &mut Found<'_>,
+) {
+    let marks: Vec<_> = reading
+        .marks
+        .iter()
+        .filter(|mark| mark.says == Says::Literal)
+        .collect();
+    let mut needed = vec![false; marks.len()];
+    for stretch in &reading.stretches {
+        let literals = find(&stretch.text, stretch.code);
+        let mut typed = literals.iter().filter_map(|literal| {
+            let place = stretch.locate(&literal.range);
+            let mark = marks
+                .iter()
+                .position(|mark| mark.covers.start <= place.start && place.end <= mark.covers.end);
+            if let Some(index) = mark {
+                needed[index] = true;
+                return None;
+            }
+            let origin = measured.find(&stretch.text[literal.range.clone()], literal.number);
+            (!is_harmless(literal, stretch, origin)).then(|| (literal, place, origin.cloned()))
+        });
+        let Some((literal, place, origin)) = typed.next() else {
+            continue;
+        };
+        let text = &stretch.text[literal.range.clone()];
+        let more = match typed.count() {
+            0 => String::new(),
+            count => format!(", and {count} more in the same block"),
+        };
+        let message = format!(
+            "`{text}` is typed by hand and looks like {}{more}",
+            literal.looks.words()
+        );
+        let help = match origin {
+            Some(Origin { path, machine }) => format!(
+                "this is `{path}` of {machine}: write {{{{qed {path}}}}}, or say before the block why it is quoted: \
+                 <!-- qed:literal REASON -->"
+            ),
+            None => "write {{qed PATH}} and let it be measured, or say before the block why it is quoted: \
+                     <!-- qed:literal REASON -->"
+                .to_owned(),
+        };
+        let complaint = Diagnostic::error(&chapter.source, place, message).help(help);
+        found.tell(Lint::TypedLiteral, complaint);
+    }
+    for (mark, _) in marks.iter().zip(needed).filter(|(_, needed)| !needed) {
+        let message =
+            "the mark excuses nothing: the block behind it holds no value that looks measured";
+        let complaint = Diagnostic::error(&chapter.source, mark.range.clone(), message)
+            .help("delete it, or put it before the paragraph or block that it is about");
+        found.tell(Lint::TypedLiteral, complaint);
+    }
+}
+
+/// Whether it may stand there: a constant, or what a citation vouches for. Whether a number happens to have been
+/// measured has no say: it would be another one after the next boot. An id or a digest that was measured has: nobody
+/// types the like by chance.
+fn is_harmless(literal: &Literal, stretch: &Stretch, origin: Option<&Origin>) -> bool {
+    let vouched = literal.looks == Looks::Line || literal.round;
+    literal.constant
+        || vouched && stretch.cites
+        || literal.looks == Looks::Measured && origin.is_none()
+}

@@ -1,0 +1,73 @@
+//! The other way round: from what somebody typed to the path under which the same was measured.
+
+use std::collections::HashMap;
+
+use qed_evidence::Value;
+use qed_evidence::leaves::Drift;
+
+use crate::evidence::book_data::Facts;
+
+/// Where a value was measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its path.
+    pub path: String,
+    /// Name of the machine.
+    pub machine: String,
+}
+
+/// What was measured, by what it looks like when it is typed.
+#[derive(Debug, Default)]
+pub struct Measured {
+    numbers: HashMap<u64, Origin>,
+    texts: HashMap<String, Origin>,
+}
+
+impl Measured {
+    /// Of all machines; of several places the first, in the order of machines and paths.
+    pub fn new(facts: &Facts<'_>) -> Self {
+        let mut measured = Measured::default();
+        for (loaded, indexed) in facts.loaded.iter().zip(facts.catalog.machines) {
+            for (path, leaf) in indexed.leaves.iter() {
+                let origin = || Origin {
+                    path: path.to_owned(),
+                    machine: loaded.machine.clone(),
+                };
+                match leaf.datum.value() {
+                    Some(Value::Address { value, .. }) => {
+                        measured.numbers.entry(value.0).or_insert_with(origin);
+                    }
+                    Some(Value::Symbol { address, .. }) => {
+                        measured.numbers.entry(address.0).or_insert_with(origin);
+                    }
+                    // A distance that belongs to the kernel may be a constant of its source.
+                    Some(value @ Value::Offset { .. }) if leaf.drift <= Drift::PerBoot => {
+                        if let Some(number) = value.as_integer().and_then(|n| n.try_into().ok()) {
+                            measured.numbers.entry(number).or_insert_with(origin);
+                        }
+                    }
+                    Some(
+                        value @ (Value::Text { .. } | Value::Bytes { .. } | Value::Location { .. }),
+                    ) => {
+                        measured
+                            .texts
+                            .entry(value.to_string())
+                            .or_insert_with(origin);
+                    }
+                    Some(Value::CutText { value, .. }) => {
+                        measured.texts.entry(value.clone()).or_insert_with(origin);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        measured
+    }
+
+    /// Where this was measured, if anywhere.
+    pub fn find(&self, text: &str, number: Option<u64>) -> Option<&Origin> {
+        self.texts
+            .get(text)
+            .or_else(|| number.and_then(|n| self.numbers.get(&n)))
+    }
+}

@@ -1,0 +1,100 @@
+//! `unshown-claim`: files with claims beside the chapters, which no page shows and nobody judges.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use qed_evidence::diagnostic::Diagnostic;
+
+use super::told;
+use crate::config::{Config, Lint};
+use crate::markdown::chapter::Chapter;
+use crate::markdown::source_map;
+use crate::markdown::structure::BlockKind;
+use crate::mdbook::book::Place;
+
+/// How many folders deep chapters are looked for.
+const MAX_DEPTH: usize = 16;
+
+/// Complains about every claim in a Markdown file that is neither a chapter nor included by one.
+pub fn strays(place: &Place, chapters: &[Chapter], config: &Config) -> Vec<Diagnostic> {
+    let Some(first) = chapters.first() else {
+        return Vec::new();
+    };
+    let src = place.root.join(&place.src);
+    let read = |path: &Path| std::fs::read_to_string(place.root.join(path)).ok();
+    let mut shown: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut known = false;
+    let mut complaints = Vec::new();
+    for path in markdown_files(&src) {
+        let name = path.strip_prefix(&src).unwrap_or(&path);
+        let is_chapter = |chapter: &&Chapter| Path::new(&chapter.source.name) == name;
+        if name == Path::new("SUMMARY.md") || chapters.iter().find(is_chapter).is_some() {
+            continue;
+        }
+        let Some(text) = std::fs::read_to_string(&path).ok() else {
+            continue;
+        };
+        if !text.contains("qed-claim") {
+            continue;
+        }
+        // What chapters include is worked out only when it matters.
+        if !known {
+            known = true;
+            for chapter in chapters {
+                let path = place.src.join(&chapter.source.name);
+                shown.extend(
+                    source_map::files(&path, read)
+                        .into_iter()
+                        .map(|(path, _)| path),
+                );
+            }
+        }
+        if !shown.contains(&place.src.join(name)) {
+            complaints.extend(claims_of(&place.src.join(name), &text, first));
+        }
+    }
+    complaints
+        .into_iter()
+        .map(|complaint| told(config, Lint::UnshownClaim, complaint))
+        .collect()
+}
+
+/// A complaint for each claim of a file that is no part of the book.
+fn claims_of(path: &Path, text: &str, like: &Chapter) -> Vec<Diagnostic> {
+    let stray = Chapter::parse(&path.display().to_string(), text, like.markdown);
+    stray
+        .blocks
+        .iter()
+        .filter(|block| block.kind == BlockKind::Claim)
+        .map(|block| {
+            let message = "this claim is never judged: its file is no chapter of the book, and none includes it";
+            let end = block.info.end;
+            Diagnostic::error(&stray.source, block.range.start..end, message)
+                .help("name the file in SUMMARY.md, or include it in a chapter")
+        })
+        .collect()
+}
+
+/// All Markdown files below a folder, sorted. What cannot be read is no chapter either.
+fn markdown_files(src: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut queue = vec![(src.to_owned(), 0)];
+    while let Some((folder, depth)) = queue.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            // Links are not followed: they could lead in circles, or out of the book.
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() && depth < MAX_DEPTH => queue.push((path, depth + 1)),
+                Ok(kind) if kind.is_file() && path.extension().is_some_and(|e| e == "md") => {
+                    files.push(path)
+                }
+                _ => {}
+            }
+        }
+    }
+    files.sort_unstable();
+    files
+}

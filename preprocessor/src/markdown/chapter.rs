@@ -1,0 +1,230 @@
+//! A chapter, taken apart: what is to be filled, and where each of it stands.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use qed_evidence::Path;
+use qed_evidence::diagnostic::{Diagnostic, Source};
+
+use crate::evidence::format::{STYLE_OPTIONS, Style};
+use crate::markdown::footnotes::dropped;
+use crate::markdown::structure::{Block, BlockKind, Context, mask, structure};
+use crate::markdown::syntax::{Found, SyntaxError, Words, find, inner, only_options, words};
+use crate::mdbook::protocol::Markdown;
+
+/// One placeholder.
+#[derive(Debug)]
+pub struct Placeholder {
+    /// Its bytes, braces included.
+    pub range: Range<usize>,
+    /// Where the path stands.
+    pub path_span: Range<usize>,
+    /// What it names.
+    pub path: Path,
+    /// How it is written.
+    pub style: Style,
+    /// The `as` option as written, for provenance.
+    pub style_text: Option<String>,
+    /// The machine that it asks for, and where it says so.
+    pub machine: Option<(String, Range<usize>)>,
+    /// Where it stands.
+    pub context: Context,
+}
+
+/// A chapter with everything in it that this program replaces.
+#[derive(Debug)]
+pub struct Chapter {
+    /// Name and text as mdBook hands it over, for diagnostics.
+    pub source: Arc<Source>,
+    /// Placeholders in order.
+    pub placeholders: Vec<Placeholder>,
+    /// Places of backslashes that keep a placeholder from being filled.
+    pub escapes: Vec<usize>,
+    /// Claims and exhibits in order.
+    pub blocks: Vec<Block>,
+    /// The heading at the very beginning.
+    pub first_heading: Option<Range<usize>>,
+    /// The first words of blocks that are called as if they were claims or exhibits, and are none.
+    pub strangers: Vec<Range<usize>>,
+    /// What could not be read.
+    pub problems: Vec<Diagnostic>,
+    /// How the book reads Markdown.
+    pub markdown: Markdown,
+}
+
+impl Chapter {
+    /// Takes a chapter apart.
+    pub fn parse(name: &str, text: &str, markdown: Markdown) -> Self {
+        let source = Arc::new(Source {
+            name: name.to_owned(),
+            text: text.to_owned(),
+        });
+        let mut chapter = Chapter {
+            source,
+            placeholders: Vec::new(),
+            escapes: Vec::new(),
+            blocks: Vec::new(),
+            first_heading: None,
+            strangers: Vec::new(),
+            problems: Vec::new(),
+            markdown,
+        };
+        let mut ranges = Vec::new();
+        for found in find(text) {
+            match found {
+                Found::Placeholder(range) => ranges.push(range),
+                Found::Escaped(backslash) => chapter.escapes.push(backslash),
+                Found::Unclosed(span) => {
+                    let problem = Diagnostic::error(
+                        &chapter.source,
+                        span,
+                        "the placeholder has no end in its line",
+                    )
+                    .help("close it with `}}`, or write `\\{{qed …` to show it as it is");
+                    chapter.problems.push(problem);
+                }
+                Found::Spaced(span) => {
+                    let problem = Diagnostic::error(
+                        &chapter.source,
+                        span,
+                        "this is no placeholder, and would be published as it is",
+                    )
+                    .label("one space must follow, and the path in the same line")
+                    .help("write `{{qed PATH}}`, or `\\{{qed` to show it as it is");
+                    chapter.problems.push(problem);
+                }
+            }
+        }
+        if ranges.is_empty() && !mentions_blocks(text) {
+            return chapter;
+        }
+        let structure = structure(text, &ranges, &markdown.options(), markdown.math());
+        chapter.blocks = structure.blocks;
+        chapter.first_heading = structure.first_heading;
+        chapter.strangers = structure.strangers;
+        chapter.refuse_unshown(&ranges);
+        for (range, context) in ranges.into_iter().zip(structure.contexts) {
+            match read_placeholder(text, range, context) {
+                Ok(placeholder) => chapter.placeholders.push(placeholder),
+                Err(error) => chapter.problem(error),
+            }
+        }
+        chapter
+    }
+
+    /// Refuses claims in footnotes that mdBook leaves out of the page.
+    fn refuse_unshown(&mut self, placeholders: &[Range<usize>]) {
+        let claim = |block: &&Block| block.kind == BlockKind::Claim;
+        if !self.blocks.iter().any(|block| claim(&block)) {
+            return;
+        }
+        let masked = mask(&self.source.text, placeholders);
+        let dropped = dropped(&masked, &self.markdown.options());
+        let inside = |block: &&Block| dropped.iter().any(|note| note.contains(&block.range.start));
+        for block in self.blocks.iter().filter(claim).filter(inside) {
+            let message =
+                "no page shows this claim: it stands in a footnote that mdBook leaves out";
+            let problem = Diagnostic::error(&self.source, block.info.clone(), message).help(
+                "refer to the note in the text, give it a name that no other note of the chapter has, or take the \
+                 claim out of it",
+            );
+            self.problems.push(problem);
+        }
+    }
+
+    /// Whether anything in it needs evidence.
+    pub fn is_live(&self) -> bool {
+        !self.placeholders.is_empty() || !self.blocks.is_empty()
+    }
+
+    /// Where its placeholders stand, those included that could not be read.
+    pub fn placeholder_ranges(&self) -> Vec<Range<usize>> {
+        find(&self.source.text)
+            .into_iter()
+            .filter_map(|found| match found {
+                Found::Placeholder(range) => Some(range),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Notes what could not be read.
+    pub fn problem(&mut self, error: SyntaxError) {
+        let diagnostic = to_diagnostic(&self.source, error);
+        self.problems.push(diagnostic);
+    }
+}
+
+/// A syntax error as a diagnostic.
+pub fn to_diagnostic(source: &Arc<Source>, error: SyntaxError) -> Diagnostic {
+    let diagnostic = Diagnostic::error(source, error.span, error.message);
+    match error.help {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
+}
+
+/// Whether the text could hold a claim or an exhibit.
+pub fn mentions_blocks(text: &str) -> bool {
+    // Also if its author has misspelled it.
+    ["qed-", "Qed-", "QED-"]
+        .iter()
+        .any(|start| text.contains(start))
+}
+
+fn read_placeholder(
+    text: &str,
+    range: Range<usize>,
+    context: Context,
+) -> Result<Placeholder, SyntaxError> {
+    let words: Words = words(text, inner(&range))?;
+    let known: Vec<&str> = STYLE_OPTIONS.iter().copied().chain(["machine"]).collect();
+    only_options(&words, &known)?;
+    let name = match &words.words[..] {
+        [name] => name,
+        [] => {
+            let help = "write the path of a value: {{qed kaslr.slide}}".to_owned();
+            return Err(SyntaxError::new(
+                range,
+                "the placeholder names no value",
+                help,
+            ));
+        }
+        [_, second, ..] => {
+            let help = "use one placeholder for each value".to_owned();
+            let message = "a placeholder names exactly one value";
+            return Err(SyntaxError::new(second.span.clone(), message, help));
+        }
+    };
+    let path = name
+        .text
+        .parse()
+        .map_err(|message: String| SyntaxError::new(name.span.clone(), message, None))?;
+    if let Context::Refused(why) = context {
+        return Err(SyntaxError::new(
+            range,
+            format!("no value may stand here: {why}"),
+            None,
+        ));
+    }
+    let style = Style::read(&words)?;
+    let in_code = matches!(context, Context::CodeBlock | Context::CodeSpan { .. });
+    if let (false, false, Some(option)) = (style.is_unpadded(), in_code, words.option("width")) {
+        return Err(SyntaxError::new(
+            option.name.span.clone(),
+            "`width` pads with spaces, which only code shows",
+            None,
+        ));
+    }
+    Ok(Placeholder {
+        path_span: name.span.clone(),
+        path,
+        style,
+        style_text: words.option("as").map(|o| o.value.text.clone()),
+        machine: words
+            .option("machine")
+            .map(|o| (o.value.text.clone(), o.value.span.clone())),
+        context,
+        range,
+    })
+}

@@ -1,0 +1,730 @@
+//! Where in a chapter each placeholder stands, as mdBook's own Markdown parser sees it.
+
+use std::ops::Range;
+
+use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, LinkType, Tag, TagEnd};
+use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
+
+use crate::markdown::html_context;
+
+/// The place of a placeholder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// Running text: paragraph, list, quote, table cell.
+    Prose {
+        /// Inside the text of a link.
+        in_link: bool,
+        /// Emphasis begins or ends beside it in a way that works with a word here and not with a tag, so no markup may
+        /// stand around it (<https://spec.commonmark.org/0.31.2/#delimiter-run>).
+        bare: bool,
+    },
+    /// A code span.
+    CodeSpan {
+        /// The whole span with its backticks.
+        span: Range<usize>,
+        /// Inside a table cell.
+        in_table: bool,
+        /// Inside the text of a link.
+        in_link: bool,
+        /// Where no markup may stand around it, such as the description of an image.
+        bare: bool,
+    },
+    /// A formula of MathJax, which reads no markup.
+    Math,
+    /// A fenced or indented code block.
+    CodeBlock,
+    /// The destination of a link or an image.
+    Destination,
+    /// The title of a link, or the description of an image: text that takes no markup.
+    PlainText,
+    /// Raw HTML, see [`html_context::Place`].
+    Html(html_context::Place),
+    /// A place where no value may stand, and why.
+    Refused(&'static str),
+}
+
+/// A fenced block that is a claim or an exhibit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Claim or exhibit.
+    pub kind: BlockKind,
+    /// The whole block, without the line end behind it.
+    pub range: Range<usize>,
+    /// The info string behind the first word.
+    pub info: Range<usize>,
+    /// The lines of its body, without what encloses them (quote marks, indentation).
+    pub body: Vec<Range<usize>>,
+}
+
+/// What a fenced block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockKind {
+    /// `qed-claim`.
+    Claim,
+    /// `qed-exhibit`.
+    Exhibit,
+}
+
+/// The structure of a chapter as far as it matters here.
+#[derive(Debug, Default)]
+pub struct Structure {
+    /// One per placeholder, in the same order.
+    pub contexts: Vec<Context>,
+    /// Claims and exhibits in order.
+    pub blocks: Vec<Block>,
+    /// The first heading, if nothing stands before it.
+    pub first_heading: Option<Range<usize>>,
+    /// The first words of blocks that are called as if they were ours, and are not: `qed-clam`.
+    pub strangers: Vec<Range<usize>>,
+}
+
+/// The structure of `text`, where `placeholders` (sorted) stand for something that is not there yet: they are
+/// parsed as if each were a word, because what they hold (quotes, spaces) is not what will stand there. `math`: the
+/// book's pages are read by MathJax.
+pub fn structure(
+    text: &str,
+    placeholders: &[Range<usize>],
+    options: &MarkdownOptions,
+    math: bool,
+) -> Structure {
+    let masked = mask(text, placeholders);
+    let mut walk = Walk {
+        text: &masked,
+        placeholders,
+        contexts: vec![None; placeholders.len()],
+        next: 0,
+        out: Structure::default(),
+        in_heading: 0,
+        in_table: 0,
+        in_term: 0,
+        links: Vec::new(),
+        link_ranges: Vec::new(),
+        images: 0,
+        code: None,
+        html: None,
+        open: html_context::Open::default(),
+        containers: Vec::new(),
+        math: math.then(Math::default),
+        seen_any: false,
+    };
+    let parser = new_cmark_parser(&masked, options);
+    let definitions: Vec<Range<usize>> = parser
+        .reference_definitions()
+        .iter()
+        .map(|(_, d)| d.span.clone())
+        .collect();
+    for (event, range) in parser.into_offset_iter() {
+        walk.event(&event, range);
+    }
+    let mut structure = walk.finish(&definitions);
+    spare_neighbours(&masked, placeholders, options, &mut structure.contexts);
+    structure
+}
+
+/// Replaces each placeholder by letters of the same length.
+pub fn mask(text: &str, placeholders: &[Range<usize>]) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut at = 0;
+    for range in placeholders {
+        masked.push_str(&text[at..range.start]);
+        masked.extend(std::iter::repeat_n('q', range.len()));
+        at = range.end;
+    }
+    masked.push_str(&text[at..]);
+    masked
+}
+
+struct Walk<'a> {
+    text: &'a str,
+    placeholders: &'a [Range<usize>],
+    contexts: Vec<Option<Context>>,
+    /// All placeholders before this one were in events that are over.
+    next: usize,
+    out: Structure,
+    in_heading: usize,
+    in_table: usize,
+    in_term: usize,
+    links: Vec<LinkType>,
+    link_ranges: Vec<Range<usize>>,
+    images: usize,
+    code: Option<Option<Block>>,
+    html: Option<Range<usize>>,
+    /// Elements of raw HTML that are open.
+    open: html_context::Open,
+    /// For what Markdown has open, how many elements were open before it.
+    containers: Vec<usize>,
+    math: Option<Math>,
+    seen_any: bool,
+}
+
+impl Walk<'_> {
+    fn event(&mut self, event: &Event<'_>, range: Range<usize>) {
+        if self.containers.is_empty() && !self.seen_any {
+            if let Event::Start(Tag::Heading { .. }) = event {
+                self.out.first_heading = Some(range.clone());
+            }
+            self.seen_any = true;
+        }
+        match event {
+            Event::Start(tag) => {
+                self.containers.push(self.open.depth());
+                self.start(tag, range);
+            }
+            Event::End(tag) => {
+                let open = self.containers.pop();
+                if let (Some(depth), false) = (open, *tag == TagEnd::HtmlBlock) {
+                    self.open.close(depth);
+                }
+                self.end(*tag);
+            }
+            Event::Text(text) => match &mut self.code {
+                Some(Some(block)) => block.body.push(range),
+                Some(None) => self.assign(&range, |_, _| Context::CodeBlock),
+                None => self.text(&range, text),
+            },
+            Event::Code(_) => {
+                let span = range.clone();
+                self.assign(&range, |walk, _| {
+                    let (in_link, bare) = match walk.text_context() {
+                        Context::Prose { in_link, .. } => (in_link, false),
+                        Context::PlainText | Context::Html(_) => (true, true),
+                        other => return other,
+                    };
+                    Context::CodeSpan {
+                        in_table: walk.in_table > 0,
+                        bare,
+                        span: span.clone(),
+                        in_link,
+                    }
+                });
+            }
+            Event::InlineHtml(_) => self.assign_html(&range, html_context::places_in_tag),
+            Event::Html(_) => {
+                // All lines of a block are looked at together when it ends.
+                if let Some(block) = &mut self.html {
+                    block.end = block.end.max(range.end);
+                } else {
+                    self.assign_html(&range, html_context::places);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Running text at `range`; `text` is what the reader sees of it.
+    fn text(&mut self, range: &Range<usize>, text: &str) {
+        let Some(mut math) = self.math.take() else {
+            return self.assign(range, |walk, _| walk.text_context());
+        };
+        let first = self.placeholders.partition_point(|p| p.start < range.start);
+        let inside = self.placeholders[first..]
+            .iter()
+            .take_while(|p| p.end <= range.end);
+        let mut at = range.start;
+        let mut formulas = Vec::new();
+        for placeholder in inside {
+            math.pass(&self.text[at..placeholder.start]);
+            formulas.extend(math.is_open().then_some(placeholder.start));
+            at = placeholder.end;
+        }
+        // Without a placeholder, what is read is the text without the author's backslashes.
+        math.pass(if at == range.start {
+            text
+        } else {
+            &self.text[at..range.end]
+        });
+        self.math = Some(math);
+        self.assign(range, |walk, placeholder| match walk.text_context() {
+            Context::Prose { .. } if formulas.contains(&placeholder.start) => Context::Math,
+            other => other,
+        });
+    }
+
+    fn text_context(&self) -> Context {
+        if self.in_heading > 0 {
+            Context::Refused(
+                "a measured value in a heading would move the heading's anchor with every build",
+            )
+        } else if self.in_term > 0 {
+            Context::Refused(
+                "a measured value in a defined term would move the term's anchor with every build",
+            )
+        } else if self.images > 0 {
+            Context::PlainText
+        } else if self
+            .links
+            .iter()
+            .any(|l| matches!(l, LinkType::Autolink | LinkType::Email))
+        {
+            Context::Destination
+        } else {
+            match self.open.text() {
+                Err(why) => Context::Refused(why),
+                Ok(html_context::Place::Text { plain: true }) if !self.open.in_link() => {
+                    Context::Html(html_context::Place::Text { plain: true })
+                }
+                Ok(_) => Context::Prose {
+                    in_link: !self.links.is_empty() || self.open.in_link(),
+                    bare: false,
+                },
+            }
+        }
+    }
+
+    /// Gives a context to all placeholders inside `range` that have none yet.
+    fn assign(&mut self, range: &Range<usize>, context: impl Fn(&Self, &Range<usize>) -> Context) {
+        let all = self.placeholders;
+        while self.next < all.len() && all[self.next].end <= range.start {
+            self.next += 1;
+        }
+        // Footnote definitions and table heads do not always come in the order of the text.
+        if self.next > 0 && all[self.next - 1].start >= range.start {
+            self.next = all.partition_point(|p| p.start < range.start);
+        }
+        for (index, placeholder) in all.iter().enumerate().skip(self.next) {
+            if placeholder.start >= range.end {
+                break;
+            }
+            if placeholder.end <= range.end && self.contexts[index].is_none() {
+                self.contexts[index] = Some(context(self, placeholder));
+            }
+        }
+    }
+
+    fn assign_html(&mut self, range: &Range<usize>, find: html_context::Find) {
+        if self.in_heading + self.in_term > 0 {
+            return self.assign(range, |walk, _| walk.text_context());
+        }
+        let places = find(self.text, range.clone(), self.placeholders, &mut self.open);
+        self.assign(range, |_, placeholder| {
+            let place = places.binary_search_by_key(&placeholder.start, |(start, _)| *start);
+            match place.map(|index| &places[index].1) {
+                Ok(Ok(place)) => Context::Html(place.clone()),
+                Ok(Err(why)) => Context::Refused(why),
+                Err(_) => Context::Refused("this place in the HTML could not be understood"),
+            }
+        });
+    }
+
+    fn start(&mut self, tag: &Tag<'_>, range: Range<usize>) {
+        // A formula ends with its paragraph.
+        if let (Some(math), Tag::Paragraph | Tag::TableCell | Tag::Item) = (&mut self.math, tag) {
+            *math = Math::default();
+        }
+        match tag {
+            Tag::Heading { .. } => self.in_heading += 1,
+            Tag::TableCell => self.in_table += 1,
+            Tag::DefinitionListTitle => self.in_term += 1,
+            Tag::Link { link_type, .. } => {
+                self.links.push(*link_type);
+                self.link_ranges.push(range);
+            }
+            Tag::Image { .. } => {
+                self.images += 1;
+                self.link_ranges.push(range);
+            }
+            Tag::HtmlBlock => self.html = Some(range),
+            Tag::CodeBlock(kind) => {
+                let block = match kind {
+                    CodeBlockKind::Fenced(_) => {
+                        let stranger = self.stranger(range.clone());
+                        self.out.strangers.extend(stranger);
+                        self.block(range)
+                    }
+                    CodeBlockKind::Indented => None,
+                };
+                self.code = Some(block);
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, tag: TagEnd) {
+        match tag {
+            TagEnd::Heading(_) => self.in_heading -= 1,
+            TagEnd::TableCell => self.in_table -= 1,
+            TagEnd::DefinitionListTitle => self.in_term -= 1,
+            TagEnd::Link => {
+                self.links.pop();
+            }
+            TagEnd::Image => self.images -= 1,
+            TagEnd::HtmlBlock => {
+                if let Some(range) = self.html.take() {
+                    self.assign_html(&range, html_context::places);
+                }
+            }
+            TagEnd::CodeBlock => {
+                if let Some(Some(block)) = self.code.take() {
+                    self.assign(&block.range.clone(), |_, _| {
+                        Context::Refused(
+                            "a claim or exhibit names values by their paths, without braces",
+                        )
+                    });
+                    self.out.blocks.push(block);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The first word of the block at `range`, if it is called as if it were ours and is not.
+    fn stranger(&self, range: Range<usize>) -> Option<Range<usize>> {
+        let line = self.text[range.clone()].lines().next()?;
+        let word = line
+            .trim_start_matches(['`', '~'])
+            .split_whitespace()
+            .next()?;
+        let ours = ["qed-claim", "qed-exhibit"].contains(&word);
+        let start = range.start + line.find(word)?;
+        (!ours && word.to_ascii_lowercase().starts_with("qed-")).then(|| start..start + word.len())
+    }
+
+    /// The claim or exhibit at `range`, if it is one; its opening line is read from the raw text.
+    fn block(&self, range: Range<usize>) -> Option<Block> {
+        let text = self.text[range.clone()].trim_end_matches(['\n', '\r']);
+        let range = range.start..range.start + text.len();
+        let fence = text.chars().next().filter(|c| matches!(c, '`' | '~'))?;
+        let line = text.lines().next()?;
+        let after_fence = line.trim_start_matches(fence);
+        let words = after_fence.trim_start();
+        let first = words.split_whitespace().next()?;
+        let kind = match first {
+            "qed-claim" => BlockKind::Claim,
+            "qed-exhibit" => BlockKind::Exhibit,
+            _ => return None,
+        };
+        let info = range.start + (line.len() - words.len()) + first.len();
+        Some(Block {
+            kind,
+            info: info..range.start + line.len(),
+            range,
+            body: Vec::new(),
+        })
+    }
+
+    fn finish(mut self, definitions: &[Range<usize>]) -> Structure {
+        let inside = |ranges: &[Range<usize>], p: &Range<usize>| {
+            ranges
+                .iter()
+                .rev()
+                .find(|r| r.start <= p.start && p.end <= r.end)
+                .cloned()
+        };
+        for (index, context) in self.contexts.iter_mut().enumerate() {
+            if context.is_some() {
+                continue;
+            }
+            let placeholder = &self.placeholders[index];
+            let link = inside(&self.link_ranges, placeholder).or(inside(definitions, placeholder));
+            *context = Some(match link {
+                Some(link) => destination_or_title(&self.text[link.start..placeholder.start]),
+                None => Context::Refused(
+                    "this is neither text nor code nor an attribute (perhaps the info string of a \
+                     code block, or a name that Markdown uses itself)",
+                ),
+            });
+        }
+        self.out.contexts = self.contexts.into_iter().flatten().collect();
+        self.out
+    }
+}
+
+/// Tells a link's title from its destination by what stands before: ` "`, ` '` or ` (` opens a title.
+fn destination_or_title(before: &str) -> Context {
+    let Some(begin) = before.rfind("](").or(before.rfind("]:")) else {
+        return Context::Refused("the label of a link is a name that Markdown uses itself");
+    };
+    let rest = before[begin + 2..].trim_start();
+    let title = [" \"", " '", " (", "\t\"", "\n\"", "\n'"]
+        .iter()
+        .any(|open| rest.contains(open));
+    if title {
+        Context::PlainText
+    } else {
+        Context::Destination
+    }
+}
+
+/// Marks those placeholders as bare around which a tag would change what the emphasis beside them comes to, or whose
+/// tag would end what only looks like a declaration (`a <!b`): without the tag nothing ends it, and it is text.
+fn spare_neighbours(
+    masked: &str,
+    placeholders: &[Range<usize>],
+    options: &MarkdownOptions,
+    contexts: &mut [Context],
+) {
+    let run = |c: char| matches!(c, '*' | '_' | '~');
+    let declarations = open_declarations(masked);
+    let mut doubtful = Vec::new();
+    for (index, range) in placeholders.iter().enumerate() {
+        if !matches!(contexts[index], Context::Prose { .. }) {
+            continue;
+        }
+        let declared = declarations.partition_point(|d| d.start < range.start);
+        if declared > 0 && range.start < declarations[declared - 1].end {
+            doubtful.push((index, true));
+            continue;
+        }
+        // A run is of one character; what is beyond it decides what it can begin and end.
+        let (before, after) = (&masked[..range.start], &masked[range.end..]);
+        let left = before.chars().next_back().filter(|c| run(*c));
+        let right = after.chars().next().filter(|c| run(*c));
+        let beyond = [
+            left.and_then(|c| before.trim_end_matches(c).chars().next_back()),
+            right.and_then(|c| after.trim_start_matches(c).chars().next()),
+        ];
+        // Beside white space a tag does as well as a word.
+        let beyond: Vec<char> = beyond
+            .into_iter()
+            .flatten()
+            .filter(|c| !c.is_whitespace())
+            .collect();
+        if !beyond.is_empty() {
+            let hugged = beyond.iter().any(|c| !c.is_ascii_punctuation());
+            doubtful.push((index, hugged));
+        }
+    }
+    if doubtful.is_empty() {
+        return;
+    }
+    let expected = outline(masked, options, &[]);
+    // As few as are enough: none, those that a letter hugs, all.
+    for bare in [|_| false, |hugged: bool| hugged, |_| true] {
+        let (bare, tagged): (Vec<_>, Vec<_>) =
+            doubtful.iter().partition(|(_, hugged)| bare(*hugged));
+        let tags: Vec<&Range<usize>> = tagged.iter().map(|(i, _)| &placeholders[*i]).collect();
+        let mut trial = masked.to_owned();
+        for tag in &tags {
+            let inside = "q".repeat(tag.len() - 2);
+            trial.replace_range((*tag).clone(), &format!("<{inside}>"));
+        }
+        if tags.is_empty() || outline(&trial, options, &tags) == expected {
+            for (index, _) in bare {
+                if let Context::Prose { bare, .. } = &mut contexts[index] {
+                    *bare = true;
+                }
+            }
+            return;
+        }
+    }
+}
+
+/// From each `<!` and a letter to the next `>`, or to the end.
+fn open_declarations(text: &str) -> Vec<Range<usize>> {
+    let starts = text.match_indices("<!").map(|(at, _)| at);
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for start in starts {
+        let letter = text[start + 2..].starts_with(|c: char| c.is_ascii_alphabetic());
+        if letter && found.last().is_none_or(|last| last.end <= start) {
+            let end = text[start..].find('>').map_or(text.len(), |at| start + at);
+            found.push(start..end);
+        }
+    }
+    found
+}
+
+/// What begins and ends in a text, where. `tags` are tags to be taken for words.
+fn outline(
+    text: &str,
+    options: &MarkdownOptions,
+    tags: &[&Range<usize>],
+) -> Vec<(Option<TagEnd>, Range<usize>)> {
+    new_cmark_parser(text, options)
+        .into_offset_iter()
+        .filter(|(event, range)| match event {
+            Event::Text(_) => false,
+            Event::InlineHtml(_) => !tags.contains(&range),
+            _ => true,
+        })
+        .map(|(event, range)| match event {
+            Event::Start(tag) => (Some(tag.to_end()), range),
+            Event::End(tag) => (Some(tag), range),
+            _ => (None, range),
+        })
+        .collect()
+}
+
+/// Whether text is inside of a formula, by MathJax's delimiters `\(…\)`, `\[…\]` and `$$…$$`
+/// (<https://docs.mathjax.org/en/v2.7/tex.html#tex-and-latex-math-delimiters>).
+#[derive(Default)]
+struct Math {
+    /// What ends it.
+    until: Option<&'static str>,
+    /// A backslash or dollar at the end of the text before.
+    last: String,
+}
+
+impl Math {
+    fn is_open(&self) -> bool {
+        self.until.is_some()
+    }
+
+    /// Takes in text as the reader sees it, or as the author wrote it.
+    fn pass(&mut self, text: &str) {
+        const DELIMITERS: [(&str, &str); 3] = [("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$")];
+        for c in text.chars() {
+            self.last.push(c);
+            match self.until {
+                Some(end) if self.last.ends_with(end) => self.until = None,
+                None => {
+                    let opened = DELIMITERS
+                        .iter()
+                        .find(|(open, _)| self.last.ends_with(open));
+                    self.until = opened.map(|(_, end)| *end);
+                    if self.until.is_none() {
+                        self.keep_one();
+                        continue;
+                    }
+                }
+                Some(_) => {
+                    self.keep_one();
+                    continue;
+                }
+            }
+            self.last.clear();
+        }
+    }
+
+    /// Delimiters are two characters long.
+    fn keep_one(&mut self) {
+        let keep = self.last.char_indices().next_back().map_or(0, |(at, _)| at);
+        self.last.drain(..keep);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::markdown::syntax::{Found, find};
+
+    fn contexts(text: &str) -> Vec<Context> {
+        let placeholders: Vec<_> = find(text)
+            .into_iter()
+            .filter_map(|f| match f {
+                Found::Placeholder(range) => Some(range),
+                _ => None,
+            })
+            .collect();
+        structure(text, &placeholders, &MarkdownOptions::default(), true).contexts
+    }
+
+    /// Check that each kind of place is recognised, although placeholders hold spaces and quotes.
+    #[test]
+    fn places() {
+        let prose = Context::Prose {
+            in_link: false,
+            bare: false,
+        };
+        let bare = Context::Prose {
+            in_link: false,
+            bare: true,
+        };
+        let linked = Context::Prose {
+            in_link: true,
+            bare: false,
+        };
+        let plain = Context::Html(html_context::Place::Text { plain: true });
+        for (text, expected) in [
+            ("a {{qed x as=\"hex\"}} b", prose.clone()),
+            ("- {{qed x}}", prose.clone()),
+            ("> *{{qed x}}*", prose.clone()),
+            ("|a|\n|-|\n|{{qed x}}|\n", prose.clone()),
+            ("**{{qed x}}** b", prose.clone()),
+            ("**{{qed x}}**th", bare.clone()),
+            ("a*{{qed x}}*", bare.clone()),
+            ("a <!b {{qed x}} c", bare.clone()),
+            ("a <!b> {{qed x}} c", prose.clone()),
+            ("a <!b\n\n{{qed x}} c", prose.clone()),
+            ("[{{qed x}}](y)", linked.clone()),
+            ("<a href=y>{{qed x}}</a>", linked.clone()),
+            ("a <svg><text>{{qed x}}</text></svg> b", plain.clone()),
+            ("<svg>\n\n<text>{{qed x}}</text>\n\n</svg>", plain.clone()),
+            ("a <svg></svg> {{qed x}}", prose.clone()),
+            ("a <svg> b\n\n{{qed x}}", prose.clone()),
+            ("a \\\\( x = {{qed x}} \\\\) b", Context::Math),
+            ("a $$ x = {{qed x}} $$ b", Context::Math),
+            ("a \\\\( x \\\\) {{qed x}} $$", prose.clone()),
+            ("a $$ b\n\n{{qed x}}", prose.clone()),
+            ("a\n: {{qed x}}", prose.clone()),
+            ("[y](http://a/{{qed x}})", Context::Destination),
+            ("<http://a/{{qed x}}>", Context::Destination),
+            ("[y]\n\n[y]: http://a/{{qed x}}\n", Context::Destination),
+            ("[y](a \"t {{qed x}}\")", Context::PlainText),
+            ("![{{qed x}}](y)", Context::PlainText),
+            ("```c\n{{qed x}}\n```\n", Context::CodeBlock),
+            ("    {{qed x}}\n", Context::CodeBlock),
+            (
+                "<b title=\"{{qed x}}\">",
+                Context::Html(html_context::Place::Attribute { quoted: true }),
+            ),
+            (
+                "<div>\n{{qed x}}\n</div>\n",
+                Context::Html(html_context::Place::Text { plain: false }),
+            ),
+            (
+                "<a href=\"{{qed x}}\">",
+                Context::Html(html_context::Place::Url),
+            ),
+            (
+                "<!-- {{qed x}} -->",
+                Context::Html(html_context::Place::Comment),
+            ),
+        ] {
+            assert_eq!(contexts(text), [expected], "{text}");
+        }
+        for refused in [
+            "# a {{qed x}}",
+            "a {{qed x}}\n===\n",
+            "```{{qed x}}\n```\n",
+            "<script>\n{{qed x}}\n</script>",
+            "<b onclick=\"{{qed x}}\">",
+            "```qed-claim a\n{{qed x}}\n```",
+            "<{{qed x}}>",
+            "a <script>{{qed x}}</script> b",
+            "a <script><b title=\"</script>{{qed x}}\"> b",
+            "{{qed x}}\n: a definition",
+            "[a {{qed x}}]: http://a",
+            "[a][b {{qed x}}]\n\n[b qqqqqqqqq]: http://a",
+        ] {
+            assert!(
+                matches!(contexts(refused)[..], [Context::Refused(_)]),
+                "{refused}: {:?}",
+                contexts(refused)
+            );
+        }
+        let Context::CodeSpan { span, in_table, .. } =
+            &contexts("|a|\n|-|\n| `a {{qed x}}` |\n")[0]
+        else {
+            panic!("not a code span");
+        };
+        assert_eq!((span.clone(), *in_table), (10..23, true));
+    }
+
+    /// Check that claims and exhibits are found with their info string and body, also in lists and quotes.
+    #[test]
+    fn blocks() {
+        let text =
+            "> ```qed-claim an_id when=\"a\"\n> x ==\n>   y\n> ```\n\n~~~ qed-exhibit b\n~~~\n";
+        let found = structure(text, &[], &MarkdownOptions::default(), false).blocks;
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].kind, BlockKind::Claim);
+        assert_eq!(&text[found[0].info.clone()], " an_id when=\"a\"");
+        let body: Vec<&str> = found[0].body.iter().map(|r| &text[r.clone()]).collect();
+        assert_eq!(body.concat(), "x ==\n  y\n");
+        assert_eq!(
+            &text[found[0].range.clone()],
+            "```qed-claim an_id when=\"a\"\n> x ==\n>   y\n> ```"
+        );
+        assert_eq!(&text[found[1].info.clone()], " b");
+        assert!(
+            structure(
+                "```c\n```qed-claim\n",
+                &[],
+                &MarkdownOptions::default(),
+                false
+            )
+            .blocks
+            .is_empty()
+        );
+    }
+}

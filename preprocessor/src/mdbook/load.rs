@@ -1,0 +1,168 @@
+//! Loading a book from disk the way mdBook does, up to the point where this preprocessor would run.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use mdbook_driver::MDBook;
+use mdbook_preprocessor::book::Book;
+use mdbook_preprocessor::{Preprocessor, PreprocessorContext, errors::Result};
+use mdbook_renderer::{RenderContext, Renderer};
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::config::{self, Config};
+use crate::markdown::chapter::Chapter;
+use crate::mdbook::book::{Place, parse};
+use crate::mdbook::protocol::{Markdown, chapters, theme};
+use crate::publish::source::Settings;
+
+/// Stands in for this preprocessor: keeps the book as it came, and fills it with the texts that it is given, if any.
+struct Keep {
+    came: Rc<RefCell<Book>>,
+    filled: Vec<String>,
+}
+
+impl Preprocessor for Keep {
+    fn name(&self) -> &str {
+        "qed"
+    }
+
+    fn run(&self, _: &PreprocessorContext, mut book: Book) -> Result<Book> {
+        *self.came.borrow_mut() = book.clone();
+        for ((_, text), filled) in chapters(&mut book).into_iter().zip(&self.filled) {
+            text.clone_from(filled);
+        }
+        Ok(book)
+    }
+}
+
+/// For preprocessors that ask what they work for.
+struct Html;
+
+impl Renderer for Html {
+    fn name(&self) -> &str {
+        "html"
+    }
+
+    fn render(&self, _: &RenderContext) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A book on disk.
+pub struct Loaded {
+    /// Where it is.
+    pub place: Place,
+    /// Its settings.
+    pub config: Config,
+    /// Its chapters.
+    pub chapters: Vec<Chapter>,
+    /// The same as they came, with all that is not a chapter.
+    pub book: Book,
+    /// Settings of mdBook that its pages depend on.
+    pub settings: Settings,
+    /// Titles of pages that are not made of the chapter's name, by the chapter's path.
+    pub titles: BTreeMap<PathBuf, String>,
+    /// Other preprocessors than mdBook's own could change what this one wrote.
+    has_others: bool,
+}
+
+impl Loaded {
+    /// The book as it is rendered when its chapters are filled with `filled`; nothing if no other preprocessor changes
+    /// anything of it.
+    pub fn rendered(&self, filled: &[String]) -> std::result::Result<Option<Book>, Diagnostic> {
+        if !self.has_others {
+            return Ok(None);
+        }
+        let (mut book, _) = open(&self.place.root)?;
+        let came = Rc::new(RefCell::new(Book::default()));
+        book.with_preprocessor(Keep {
+            came: Rc::clone(&came),
+            filled: filled.to_vec(),
+        });
+        let (rendered, _) = book.preprocess_book(&Html).map_err(|error| plain(&error))?;
+        let mut unchanged = self.book.clone();
+        for ((_, text), filled) in chapters(&mut unchanged).into_iter().zip(filled) {
+            text.clone_from(filled);
+        }
+        Ok((rendered != unchanged).then_some(rendered))
+    }
+}
+
+fn read_config(text: &str) -> std::result::Result<mdbook_driver::config::Config, Diagnostic> {
+    let mut config: mdbook_driver::config::Config = text.parse().map_err(|error| plain(&error))?;
+    config.update_from_env().map_err(|error| plain(&error))?;
+    Ok(config)
+}
+
+fn table(root: &Path, book: &MDBook, text: &str) -> std::result::Result<Config, Diagnostic> {
+    let table = book
+        .config
+        .get::<serde_json::Value>("preprocessor.qed")
+        .map_err(|error| plain(&error))?
+        .unwrap_or_default();
+    config::read_in(root, &table, Some(text))
+}
+
+fn plain(error: &mdbook_preprocessor::errors::Error) -> Diagnostic {
+    let message = format!("the book cannot be loaded: {error:#}");
+    Diagnostic::error_without_place(message.trim_end())
+}
+
+/// Opens the book in `root`; its book.toml comes along.
+fn open(root: &Path) -> std::result::Result<(MDBook, String), Diagnostic> {
+    let path = root.join("book.toml");
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Diagnostic::error_without_place(format!(
+            "no book here: {} cannot be read: {error}",
+            path.display()
+        ))
+        .help("name the folder that holds book.toml")
+    })?;
+    let mut config = read_config(&text)?;
+    // Looking at a book must not write into it.
+    config.build.create_missing = false;
+    let book = MDBook::load_with_config(root, config).map_err(|error| plain(&error))?;
+    Ok((book, text))
+}
+
+/// Loads the book in `root`; other preprocessors that come first are run.
+pub fn load(root: &Path) -> std::result::Result<Loaded, Diagnostic> {
+    let (mut book, text) = open(root)?;
+    let config = table(root, &book, &text)?;
+    let kept = Rc::new(RefCell::new(Book::default()));
+    book.with_preprocessor(Keep {
+        came: Rc::clone(&kept),
+        filled: Vec::new(),
+    });
+    let (_, context) = book.preprocess_book(&Html).map_err(|error| plain(&error))?;
+    let titles = context.chapter_titles.take().into_iter().collect();
+    let value = |name| book.config.get::<serde_json::Value>(name).ok().flatten();
+    let html = value("output.html");
+    let others = book.config.preprocessors::<serde_json::Value>();
+    let others = others.map_err(|error| plain(&error))?;
+    let has_others = others
+        .keys()
+        .any(|name| !["qed", "links", "index"].contains(&name.as_str()));
+    let about = serde_json::to_value(&book.config.book).unwrap_or_default();
+    let edition = serde_json::to_value(book.config.rust.edition).unwrap_or_default();
+    let edition = edition.as_str().map(str::to_owned);
+    let settings = Settings::new(&about, &html.clone().unwrap_or_default(), edition);
+    let mut kept = kept.take();
+    let came = kept.clone();
+    let texts = chapters(&mut kept);
+    Ok(Loaded {
+        chapters: parse(&texts, Markdown::read(html.as_ref())),
+        book: came,
+        settings,
+        titles,
+        has_others,
+        place: Place {
+            root: root.to_owned(),
+            src: book.config.book.src.clone(),
+            theme: theme(html.as_ref()),
+        },
+        config,
+    })
+}

@@ -1,0 +1,8 @@
+//! The preprocessor as mdBook runs it, and loading a book the way mdBook does.
+
+pub mod book;
+#[cfg(feature = "commands")]
+pub mod load;
+pub mod preprocess;
+pub mod protocol;
+pub mod warning_dedup;

@@ -1,0 +1,103 @@
+//! The preprocessor itself: standard input to standard output.
+
+use std::io::{BufWriter, IsTerminal, Read, Write};
+
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::config;
+use crate::mdbook::book::{Place, build, parse};
+use crate::mdbook::protocol::{chapters, mentions_us, read, read_book};
+use crate::mdbook::warning_dedup;
+use crate::render::fill::Target;
+use crate::templates;
+use crate::util::report;
+
+/// Runs once; gives back the exit status. Standard output gets the book and nothing else.
+pub fn run() -> u8 {
+    if std::io::stdin().is_terminal() {
+        return refuse(
+            "without a command this is the preprocessor, which mdbook runs and gives the book to. To look at a book, \
+             use `mdbook-qed check`; for all commands, `mdbook-qed --help`"
+                .into(),
+        );
+    }
+    let mut input = String::new();
+    if let Err(error) = std::io::stdin().lock().read_to_string(&mut input) {
+        return refuse(format!("the input from mdBook cannot be read: {error}"));
+    }
+    let input = match read(&input) {
+        Ok(input) => input,
+        Err(message) => return refuse(message),
+    };
+    let context = input.context;
+    let book_toml = std::fs::read_to_string(context.root.join("book.toml")).ok();
+    let config = match config::read_in(&context.root, &context.table, book_toml.as_deref()) {
+        Ok(config) => config,
+        Err(problem) => {
+            report::print(&[problem]);
+            return 2;
+        }
+    };
+    // A book that denies something wants to be looked at even if nothing in it is live.
+    if !mentions_us(input.book) && config.deny.is_empty() {
+        return write(input.book);
+    }
+    // They are needed when all chapters are read and all evidence is; until then one processor has less to do.
+    std::thread::spawn(templates::prepare);
+    let mut book = match read_book(input.book) {
+        Ok(book) => book,
+        Err(message) => return refuse(message),
+    };
+    let target = if context.renderer == "html" {
+        Target::Html
+    } else {
+        Target::Text
+    };
+    let mut texts = chapters(&mut book);
+    let parsed = parse(&texts, context.markdown);
+    let place = Place {
+        root: context.root,
+        src: context.src,
+        theme: context.theme,
+    };
+    let print = |problems| {
+        let unsaid =
+            warning_dedup::unsaid(&place.root, &context.outputs, &context.renderer, problems);
+        report::print(&unsaid);
+    };
+    match build(&place, &config, &parsed, target) {
+        Err(report) => {
+            let status = report.status();
+            print(report.problems);
+            status
+        }
+        Ok(outcome) => {
+            print(outcome.report.problems);
+            for ((_, text), filled) in texts.iter_mut().zip(outcome.texts) {
+                **text = filled;
+            }
+            // Megabytes of JSON need not be in memory at once.
+            let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+            let written = serde_json::to_writer(&mut out, &book).map_err(Into::into);
+            given_back(written.and_then(|()| out.flush()))
+        }
+    }
+}
+
+fn refuse(message: String) -> u8 {
+    report::print(&[Diagnostic::error_without_place(message)]);
+    2
+}
+
+fn write(json: &str) -> u8 {
+    let mut out = std::io::stdout().lock();
+    given_back(out.write_all(json.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// The exit status after the book was written.
+fn given_back(written: std::io::Result<()>) -> u8 {
+    match written {
+        Ok(()) => 0,
+        Err(error) => refuse(format!("the book cannot be given back to mdBook: {error}")),
+    }
+}

@@ -1,0 +1,244 @@
+//! What mdBook says to a preprocessor: one JSON array of a context and a book.
+//!
+//! <https://rust-lang.github.io/mdBook/for_developers/preprocessors.html>
+
+use std::path::PathBuf;
+
+use mdbook_markdown::MarkdownOptions;
+use mdbook_preprocessor::book::{Book, BookItem};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// What is read of the context.
+#[derive(Debug)]
+pub struct Context {
+    /// The book's root.
+    pub root: PathBuf,
+    /// The folder of the chapters, relative to the root.
+    pub src: PathBuf,
+    /// The folder of the theme, relative to the root.
+    pub theme: PathBuf,
+    /// The renderer's name.
+    pub renderer: String,
+    /// The book's outputs: a renderer is run for each.
+    pub outputs: Vec<String>,
+    /// The table `[preprocessor.qed]`.
+    pub table: Value,
+    /// How the book reads Markdown.
+    pub markdown: Markdown,
+}
+
+/// Flags of the book's Markdown.
+#[derive(Clone, Copy, Debug)]
+pub struct Markdown {
+    smart_punctuation: bool,
+    definition_lists: bool,
+    admonitions: bool,
+    math: bool,
+}
+
+impl Default for Markdown {
+    fn default() -> Self {
+        Markdown::read(None)
+    }
+}
+
+impl Markdown {
+    /// For the parser.
+    pub fn options(self) -> MarkdownOptions {
+        let mut options = MarkdownOptions::default();
+        options.smart_punctuation = self.smart_punctuation;
+        options.definition_lists = self.definition_lists;
+        options.admonitions = self.admonitions;
+        options
+    }
+
+    /// Whether the pages are read by MathJax.
+    pub fn math(self) -> bool {
+        self.math
+    }
+
+    /// From `[output.html]`, with the defaults of mdBook 0.5.
+    pub fn read(html: Option<&Value>) -> Self {
+        let flag = |name: &str| {
+            html.and_then(|h| h.get(name))
+                .and_then(Value::as_bool)
+                .unwrap_or(true)
+        };
+        Markdown {
+            smart_punctuation: flag("smart-punctuation"),
+            definition_lists: flag("definition-lists"),
+            admonitions: flag("admonitions"),
+            math: html
+                .and_then(|h| h.get("mathjax-support"))
+                .and_then(Value::as_bool)
+                .unwrap_or(false),
+        }
+    }
+}
+
+/// The two halves of the input, the second one unread.
+pub struct Input<'a> {
+    /// The context.
+    pub context: Context,
+    /// The book as JSON.
+    pub book: &'a str,
+}
+
+/// Reads the input. The version comes first, from untyped JSON, so that another version is told as such.
+pub fn read(input: &str) -> Result<Input<'_>, String> {
+    let (context, book): (&RawValue, &RawValue) = serde_json::from_str(input).map_err(|error| {
+        format!(
+            "the input is not what mdBook gives to a preprocessor (a JSON array of a context and a \
+             book): {error}. This program is run by mdbook; to look at a book, use `mdbook-qed check`"
+        )
+    })?;
+    let context: Value = serde_json::from_str(context.get())
+        .map_err(|error| format!("the context from mdBook cannot be read: {error}"))?;
+    check_version(context.get("mdbook_version").and_then(Value::as_str))?;
+    #[derive(Deserialize)]
+    struct Typed {
+        root: PathBuf,
+        renderer: String,
+        config: Value,
+    }
+    let typed: Typed = serde_json::from_value(context)
+        .map_err(|error| format!("the context from mdBook cannot be read: {error}"))?;
+    let src = typed
+        .config
+        .pointer("/book/src")
+        .and_then(Value::as_str)
+        .unwrap_or("src");
+    Ok(Input {
+        context: Context {
+            src: src.into(),
+            theme: theme(typed.config.pointer("/output/html")),
+            table: typed
+                .config
+                .pointer("/preprocessor/qed")
+                .cloned()
+                .unwrap_or(Value::Null),
+            markdown: Markdown::read(typed.config.pointer("/output/html")),
+            outputs: typed
+                .config
+                .get("output")
+                .and_then(Value::as_object)
+                .map(|outputs| outputs.keys().cloned().collect())
+                .unwrap_or_default(),
+            root: typed.root,
+            renderer: typed.renderer,
+        },
+        book: book.get(),
+    })
+}
+
+/// The folder of the theme, from `[output.html]`, with mdBook's default.
+pub fn theme(html: Option<&Value>) -> PathBuf {
+    html.and_then(|h| h.get("theme"))
+        .and_then(Value::as_str)
+        .unwrap_or("theme")
+        .into()
+}
+
+/// Any 0.5 will do.
+fn check_version(theirs: Option<&str>) -> Result<(), String> {
+    let ours = mdbook_preprocessor::MDBOOK_VERSION;
+    match theirs {
+        Some(version) if version == "0.5" || version.starts_with("0.5.") => Ok(()),
+        Some(version) => Err(format!(
+            "this mdbook-qed speaks the protocol of mdbook 0.5 (built with {ours}), but was called by \
+             mdbook {version}; install mdbook 0.5, or a mdbook-qed made for {version}"
+        )),
+        None => Err(format!(
+            "the input names no mdbook version; this mdbook-qed speaks the protocol of mdbook 0.5 (built with {ours})"
+        )),
+    }
+}
+
+/// Whether the book, as JSON, can hold anything that this program replaces. If not, it is given back as it came.
+pub fn mentions_us(book: &str) -> bool {
+    // A producer that writes letters as escapes could hide one.
+    let hides = [
+        "\\u007b", "\\u007B", "\\u0071", "\\u0020", "\\u002d", "\\u002D",
+    ];
+    crate::markdown::syntax::is_in_json(book)
+        || crate::markdown::chapter::mentions_blocks(book)
+        || hides.iter().any(|escape| book.contains(escape))
+}
+
+/// Reads the book.
+pub fn read_book(json: &str) -> Result<Book, String> {
+    serde_json::from_str(json)
+        .map_err(|error| format!("the book from mdBook cannot be read: {error}"))
+}
+
+/// Name and text of every chapter that has a text, in the order of the book. The name is that of the author's
+/// own file, relative to `src`.
+pub fn chapters(book: &mut Book) -> Vec<(String, &mut String)> {
+    fn collect<'a>(items: &'a mut [BookItem], out: &mut Vec<(String, &'a mut String)>) {
+        for item in items {
+            if let BookItem::Chapter(chapter) = item {
+                if !chapter.is_draft_chapter() {
+                    let path = chapter.source_path.as_ref().or(chapter.path.as_ref());
+                    let name =
+                        path.map_or_else(|| chapter.name.clone(), |p| p.display().to_string());
+                    out.push((name, &mut chapter.content));
+                }
+                collect(&mut chapter.sub_items, out);
+            }
+        }
+    }
+    let mut out = Vec::new();
+    collect(&mut book.items, &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(version: &str) -> String {
+        format!(r#"[{{"root":"/b","config":{{}},"renderer":"html"{version}}},{{"items":[]}}]"#)
+    }
+
+    /// Check that the version is told first, naming both, and that any 0.5 is taken.
+    #[test]
+    fn versions() {
+        for good in ["0.5.0", "0.5.4", "0.5.99"] {
+            assert!(read(&input(&format!(r#","mdbook_version":"{good}""#))).is_ok());
+        }
+        let error = read(&input(r#","mdbook_version":"0.4.52""#)).err().unwrap();
+        assert!(
+            error.contains("0.4.52") && error.contains(mdbook_preprocessor::MDBOOK_VERSION),
+            "{error}"
+        );
+        assert!(read(&input("")).is_err());
+        // Another version may have another context altogether.
+        let error = read(r#"[{"mdbook_version":"1.0.0"},{}]"#).err().unwrap();
+        assert!(error.contains("1.0.0"), "{error}");
+        assert!(read("").err().unwrap().contains("mdbook-qed check"));
+    }
+
+    /// Check that names are those of the author's files and that drafts are left out, their children kept.
+    #[test]
+    fn chapter_names() {
+        let chapter = |name: &str, path: &str, sub: &str| {
+            format!(
+                r#"{{"Chapter":{{"name":"{name}","content":"c","number":null,"sub_items":[{sub}],"path":{path},"source_path":{path},"parent_names":[]}}}}"#
+            )
+        };
+        let inner = chapter("in", "\"a/in.md\"", "");
+        let json = format!(
+            r#"{{"items":[{},"Separator",{}]}}"#,
+            chapter("draft", "null", &inner),
+            chapter("x", "\"README.md\"", "")
+        );
+        let mut book = read_book(&json).unwrap();
+        let names: Vec<String> = chapters(&mut book)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(names, ["a/in.md", "README.md"]);
+    }
+}

@@ -1,0 +1,164 @@
+//! Which warnings were said already in this build of a book with several outputs.
+//!
+//! mdBook runs a preprocessor once for each renderer, one after the other in one process, and most warnings do not
+//! depend on the renderer. The runs of one build have the same parent; a renderer that comes a second time begins the
+//! next build (`mdbook serve`). Where that cannot be told, everything is said: a warning too often is better than none.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use qed_evidence::diagnostic::{Diagnostic, Severity};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::evidence::loader::write_state;
+
+/// The file that remembers it; in a folder that nobody watches.
+const SAID: &str = ".qed/state/said.json";
+
+/// What was said so far in one build.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Said {
+    /// The process that runs the renderers, and when it began: numbers of processes come again.
+    parent: String,
+    /// All renderers of the book.
+    outputs: BTreeSet<String>,
+    /// Those that have had their turn.
+    renderers: BTreeSet<String>,
+    /// Digests of the warnings.
+    warnings: BTreeSet<String>,
+}
+
+impl Said {
+    /// What is left to be said when `renderer` has its turn, and what was said then. `before` is what the last run left.
+    fn next(
+        before: Option<Said>,
+        parent: &str,
+        outputs: &[String],
+        renderer: &str,
+        problems: Vec<Diagnostic>,
+    ) -> (Vec<Diagnostic>, Said) {
+        let outputs: BTreeSet<String> = outputs.iter().cloned().collect();
+        let mut said = before
+            .filter(|said| {
+                said.parent == parent
+                    && said.outputs == outputs
+                    && !said.renderers.contains(renderer)
+            })
+            .unwrap_or(Said {
+                parent: parent.into(),
+                outputs,
+                ..Said::default()
+            });
+        said.renderers.insert(renderer.into());
+        let mut left = problems;
+        left.retain(|problem| {
+            problem.severity == Severity::Error || said.warnings.insert(digest(problem))
+        });
+        (left, said)
+    }
+}
+
+fn digest(problem: &Diagnostic) -> String {
+    hex::encode(Sha256::digest(problem.render(false).as_bytes()))
+}
+
+/// The problems without the warnings that another renderer of the same build has said. Errors are always said.
+pub fn unsaid(
+    root: &Path,
+    outputs: &[String],
+    renderer: &str,
+    problems: Vec<Diagnostic>,
+) -> Vec<Diagnostic> {
+    let several = outputs.len() > 1 && outputs.iter().any(|output| output == renderer);
+    let Some(parent) = parent().filter(|_| several) else {
+        return problems;
+    };
+    let file = root.join(SAID);
+    let before = std::fs::read(&file)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let (left, said) = Said::next(before, &parent, outputs, renderer, problems);
+    // A turn without warnings is remembered, too: else the next build could not be told from this one. What is not
+    // remembered is said again.
+    if let Ok(text) = serde_json::to_vec(&said) {
+        let _ = write_state(&file, &text);
+    }
+    left
+}
+
+/// The parent's number and when it was started; nothing where the system does not tell.
+fn parent() -> Option<String> {
+    let number = std::os::unix::process::parent_id();
+    let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+    Some(format!("{number} {}", started(&stat)?))
+}
+
+/// When a process was started, in ticks since the boot: the 22nd field. The second one, in brackets, may hold anything.
+///
+/// `1234 (mdbook) S 1 1234 … 8012345 …` (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>)
+fn started(stat: &str) -> Option<&str> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(19)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warning(text: &str) -> Diagnostic {
+        Diagnostic::error_without_place(text).warning()
+    }
+
+    /// Runs one build after the other; what each run says.
+    fn runs(runs: &[(&str, &str, &[&str])]) -> Vec<Vec<String>> {
+        let outputs = ["a".to_owned(), "b".to_owned()];
+        let mut before = None;
+        let said = runs.iter().map(|(parent, renderer, texts)| {
+            let problems = texts.iter().map(|text| warning(text)).collect();
+            let (left, said) = Said::next(before.take(), parent, &outputs, renderer, problems);
+            before = Some(said);
+            left.into_iter().map(|problem| problem.message).collect()
+        });
+        said.collect()
+    }
+
+    /// Check that a warning is said once in a build, by whichever renderer has it first; and again in the next build, of
+    /// the same process and of another one.
+    #[test]
+    fn once_per_build() {
+        let said = runs(&[
+            ("1", "a", &["x", "y"]),
+            ("1", "b", &["x", "z"]),
+            ("1", "a", &["x"]),
+            ("1", "b", &["x"]),
+            ("2", "b", &["x"]),
+            ("2", "a", &["x"]),
+            ("1", "a", &["x"]),
+        ]);
+        let expected: [&[&str]; 7] = [&["x", "y"], &["z"], &["x"], &[], &["x"], &[], &["x"]];
+        assert_eq!(said, expected);
+    }
+
+    /// Check that an error is said by every renderer, and that other outputs begin anew.
+    #[test]
+    fn never_lost() {
+        let outputs = ["a".to_owned(), "b".to_owned()];
+        let problems = || vec![warning("w"), Diagnostic::error_without_place("e")];
+        let (_, said) = Said::next(None, "1", &outputs, "a", problems());
+        let (left, _) = Said::next(Some(said.clone()), "1", &outputs, "b", problems());
+        assert_eq!(left, [Diagnostic::error_without_place("e")]);
+        let more = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
+        let (left, _) = Said::next(Some(said), "1", &more, "b", problems());
+        assert_eq!(left, problems());
+    }
+
+    /// Check that the start of a process is found behind any name.
+    #[test]
+    fn start() {
+        let stat = "7 (a) (b 1 2) S 1 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 8012345 9 9";
+        assert_eq!(started(stat), Some("8012345"));
+        assert_eq!(started("7 (a) S 1"), None);
+        assert!(parent().is_some());
+    }
+}

@@ -1,0 +1,152 @@
+//! Whether the evidence of a site is still of what is claimed: compared with the investigation that is published beside it,
+//! and with what it ran as that is here.
+
+use jiff::Timestamp;
+use qed_evidence::Evidence;
+use qed_evidence::consistent::against;
+use qed_evidence::investigation::Investigation;
+use qed_evidence::stale::{Comparison, Now, StaleReason, is_of_collector, stale};
+
+use crate::config::OnMissing;
+use crate::evidence::loader::Origin;
+use crate::evidence::local_files::Present;
+use crate::publish::source::About;
+
+/// What was found out about a site, a line each.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// What is wrong.
+    pub wrong: Vec<String>,
+    /// What else there is to know.
+    pub notes: Vec<String>,
+}
+
+/// Compares the evidence of a site with the investigation that is published beside it, and with what is on this machine.
+/// `said` is what the site says of it; `origin`, whether this is the machine that captured it.
+pub fn verify(
+    said: &About,
+    evidence: &[Evidence],
+    investigation: &Investigation,
+    origin: Origin,
+    time: Timestamp,
+) -> Findings {
+    let mut found = Findings::default();
+    let present = Present::default();
+    for evidence in evidence {
+        let machine = &evidence.machine.name;
+        if let Some((at, reason)) = against(investigation, evidence) {
+            let line = format!(
+                "the evidence of {machine} is not of this investigation: at `{at}`: {reason}"
+            );
+            found.wrong.push(line);
+        }
+        let kernel = &evidence.kernel;
+        let by_path = kernel.package.is_none() && kernel.image_digest.is_some();
+        let now = Now {
+            boot_id: None,
+            release: None,
+            build_id: None,
+            investigation_digest: Some(investigation.digest.clone()),
+            collector: None,
+            object_digest: Err("a site does not need it".into()),
+            // No site tells where an image is.
+            image_digest: by_path.then(|| Err("which file it was is told to nobody".into())),
+            programs: present.programs(evidence, origin, investigation, None),
+            time,
+            max_age: None,
+        };
+        let told = said.states.get(machine);
+        let told = told.map_or(&[][..], |state| state.stale.as_slice());
+        judge(
+            said.on_stale,
+            machine,
+            told,
+            stale(evidence, &now),
+            &mut found,
+        );
+    }
+    found
+}
+
+/// What on-stale makes of evidence that is out of date.
+fn judge(
+    on_stale: OnMissing,
+    machine: &str,
+    told: &[String],
+    compared: Comparison,
+    found: &mut Findings,
+) {
+    let new = compared
+        .stale
+        .into_iter()
+        .filter(|reason| !told.contains(&reason.to_string()));
+    let all = told.join("; ");
+    match on_stale {
+        _ if told.is_empty() => {}
+        OnMissing::Error => found.wrong.push(format!(
+            "the evidence of {machine} was out of date when it was published: {all}"
+        )),
+        OnMissing::Show => found.notes.push(format!(
+            "the evidence of {machine} was out of date when it was published, and the pages say so: {all}"
+        )),
+    }
+    for reason in new {
+        let line = format!("the evidence of {machine} is out of date: {reason}");
+        match (on_stale, &reason) {
+            // Told where the pages are made again.
+            (_, StaleReason::Investigation) => {}
+            (_, StaleReason::Time { .. }) | (OnMissing::Error, _) => found.wrong.push(line),
+            (OnMissing::Show, _) => found.notes.push(line),
+        }
+    }
+    let open = compared
+        .not_compared
+        .iter()
+        .filter(|what| !is_of_collector(what));
+    let open: Vec<&str> = open.map(String::as_str).collect();
+    if !open.is_empty() {
+        let open = open.join("; ");
+        found.notes.push(format!(
+            "the evidence of {machine} was not compared with all that is here: {open}"
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(on_stale: OnMissing, said: &[&str], stale: Vec<StaleReason>) -> (usize, usize) {
+        let told: Vec<String> = said.iter().map(|reason| (*reason).to_owned()).collect();
+        let compared = Comparison {
+            stale,
+            not_compared: vec!["the collector's eBPF object: none".into()],
+        };
+        let mut found = Findings::default();
+        judge(on_stale, "m", &told, compared, &mut found);
+        (found.wrong.len(), found.notes.len())
+    }
+
+    /// Check that what the book says it does with evidence that is out of date is done with it.
+    #[test]
+    fn decided_by_the_owner() {
+        use OnMissing::{Error, Show};
+        let image = || StaleReason::Image {
+            was: "a".into(),
+            now: "b".into(),
+        };
+        let changed = StaleReason::Investigation.to_string();
+        assert_eq!(judged(Show, &[], vec![]), (0, 0));
+        assert_eq!(judged(Show, &[], vec![image()]), (0, 1));
+        assert_eq!(judged(Error, &[], vec![image()]), (1, 0));
+        assert_eq!(judged(Show, &[], vec![StaleReason::Investigation]), (0, 0));
+        assert_eq!(
+            judged(Show, &[&changed], vec![StaleReason::Investigation]),
+            (0, 1)
+        );
+        assert_eq!(
+            judged(Error, &[&changed], vec![StaleReason::Investigation]),
+            (1, 0)
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! The leak check: no byte of a site says what must not be known of a live machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use qed_evidence::Evidence;
+use qed_evidence::redact::{is_redacted, withheld_texts};
+use qed_evidence::secrets::{Found, Kind, Searcher, Secret, known, secrets};
+
+use crate::config::Addresses;
+use crate::evidence::history::History;
+
+/// What stands before a packed document that a page offers for download.
+const PACKED: &str = "data:application/gzip;base64,";
+
+/// Of a packed document no more is unpacked than evidence can be long.
+const UNPACKED: u64 = qed_evidence::reader::MAX_BYTES as u64;
+
+/// What a machine's site files are searched for.
+#[derive(Debug)]
+pub struct Check {
+    machine: String,
+    searcher: Searcher,
+}
+
+/// Prepares the search: for each machine of `raw` that must not be known, all that its evidence says of addresses. A
+/// slide that `history` has of a throwaway guest is no secret: there are only some hundred slides.
+pub fn checks(raw: &[Evidence], addresses: Addresses, history: &History) -> Vec<Check> {
+    let of_guests: BTreeSet<Secret> = history
+        .captures
+        .iter()
+        .filter(|capture| capture.is_of_guest())
+        .filter_map(|capture| u64::try_from(capture.slide?).ok())
+        .map(Secret::slide)
+        .collect();
+    let secret = |evidence: &&Evidence| addresses.hide(evidence) && !is_redacted(evidence);
+    raw.iter()
+        .filter(secret)
+        .map(|evidence| {
+            let mut open = of_guests.clone();
+            for other in raw.iter().filter(|other| !addresses.hide(other)) {
+                open.extend(known(other));
+                open.extend(withheld_texts(other).into_keys());
+            }
+            let machine = evidence.machine.name.clone();
+            let mut all = secrets(evidence);
+            all.extend(withheld_texts(evidence));
+            let published = raw.iter().filter(|other| !addresses.hide(other));
+            open.extend(spelled_by(published, &all));
+            let searcher = Searcher::new(&all, &open);
+            Check { machine, searcher }
+        })
+        .collect()
+}
+
+/// The slides whose digits stand in what other machines publish: in a list of an image's sections, for example. There
+/// are only 512, so that is a coincidence, and the same site would be made of any other slide.
+fn spelled_by<'a>(
+    published: impl Iterator<Item = &'a Evidence>,
+    secrets: &BTreeMap<Secret, String>,
+) -> Vec<Secret> {
+    let texts: Vec<String> = published
+        .filter_map(|other| qed_evidence::reader::write(other).ok())
+        .collect();
+    let slides = secrets
+        .iter()
+        .filter(|(secret, _)| secret.kind == Kind::Slide);
+    slides
+        .filter(|(secret, leaf)| {
+            let one = BTreeMap::from([((*secret).clone(), (*leaf).clone())]);
+            let searcher = Searcher::new(&one, &BTreeSet::new());
+            texts
+                .iter()
+                .any(|text| !searcher.find(text.as_bytes()).is_empty())
+        })
+        .map(|(secret, _)| secret.clone())
+        .collect()
+}
+
+impl Check {
+    /// What the search is, for the report.
+    pub fn describe(&self) -> String {
+        let Searcher { coincidences, .. } = self.searcher;
+        let more = match coincidences {
+            0 => String::new(),
+            n => format!(" (and not for {n} that a published machine has, too)"),
+        };
+        format!(
+            "{}: searched for {} addresses{more}",
+            self.machine,
+            self.searcher.len()
+        )
+    }
+
+    /// Whether a line says what must not be known.
+    pub fn says(&self, line: &str) -> bool {
+        !self.searcher.find(line.as_bytes()).is_empty()
+    }
+
+    /// Every leak in one file, a line each. The secret itself is not in it. A page is read as a reader sees it, too:
+    /// without markup and character references between digits.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> Vec<String> {
+        let mut found: Vec<(String, Found)> = self
+            .searcher
+            .find(bytes)
+            .into_iter()
+            .map(|found| (format!("byte {}", found.offset), found))
+            .collect();
+        if name.ends_with(".html") {
+            let text = crate::publish::site_text::text_of(&String::from_utf8_lossy(bytes));
+            for hit in self.searcher.find(text.as_bytes()) {
+                if !found.iter().any(|(_, known)| known.leaf == hit.leaf) {
+                    found.push(("in its text".into(), hit));
+                }
+            }
+        }
+        for (at, document) in packed(bytes) {
+            for hit in self.searcher.find(&document) {
+                found.push((format!("byte {at}, unpacked"), hit));
+            }
+        }
+        let machine = &self.machine;
+        found
+            .into_iter()
+            .map(|(place, Found { leaf, form, .. })| {
+                format!("{name}: {place}: LEAK of `{leaf}` of {machine} ({form})")
+            })
+            .collect()
+    }
+}
+
+/// The packed documents in a file, and where they begin. One that cannot be unpacked holds nothing that anybody could
+/// unpack.
+fn packed(bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
+    use std::io::Read as _;
+    let mut out = Vec::new();
+    let mut from = 0;
+    let is_part = |b: &u8| b.is_ascii_alphanumeric() || b"+/=".contains(b);
+    while let Some(at) = find(&bytes[from..], PACKED.as_bytes()) {
+        let start = from + at + PACKED.len();
+        let length = bytes[start..].iter().take_while(|b| is_part(b)).count();
+        from = start + length;
+        let mut document = Vec::new();
+        if let Ok(packed) = STANDARD.decode(&bytes[start..from]) {
+            // What comes before a fault counts, too.
+            let _ = GzDecoder::new(packed.as_slice())
+                .take(UNPACKED)
+                .read_to_end(&mut document);
+        }
+        out.push((start, document));
+    }
+    out
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    /// Check that a document is found and unpacked wherever it stands, also one that was cut off.
+    #[test]
+    fn unpacks() {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(&b"where is it? ".repeat(100)).unwrap();
+        let whole = STANDARD.encode(packer.finish().unwrap());
+        let page = format!(
+            "<a href=\"{PACKED}{whole}\">x</a> {PACKED}{} {PACKED}?",
+            &whole[..40]
+        );
+        let found = packed(page.as_bytes());
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[0].1.len(), 1300);
+        assert!(found[1].1.len() < 1300 && found[2].1.is_empty());
+        assert_eq!(found[0].0, 9 + PACKED.len());
+    }
+}

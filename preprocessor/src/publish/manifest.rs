@@ -1,0 +1,436 @@
+//! What is published beside the pages of a site, so that anybody can check them: evidence, claims, verdicts, and a
+//! manifest of all files.
+//!
+//! Everything lies in the folder [`FOLDER`] of the site. Whoever changes a page and the manifest consistently is not
+//! found out by the site itself, but by whoever has the manifest's own digest: an attestation over it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use qed_evidence::Evidence;
+use qed_evidence::claim::{Claim, Place, Verdict, judge};
+use qed_evidence::diagnostic::Source;
+use qed_evidence::investigation::Investigation;
+use qed_evidence::resolve::{Catalog, Indexed};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::claims::judged::Claims;
+use crate::claims::verdicts::PublishedControl;
+use crate::config::Addresses;
+use crate::evidence::book_data::Facts;
+use crate::evidence::history::Capture;
+
+/// The folder in the site.
+pub const FOLDER: &str = "qed";
+/// The manifest in it.
+pub const MANIFEST: &str = "qed/manifest.json";
+/// The investigation in it.
+pub const INVESTIGATION: &str = "qed/investigation.toml";
+/// The claims in it.
+pub const CLAIMS: &str = "qed/claims.json";
+/// The verdicts in it.
+pub const VERDICTS: &str = "qed/verdicts.json";
+/// The history of captures in it.
+pub const HISTORY: &str = "qed/history.json";
+/// The folder of evidence in it.
+pub const EVIDENCE: &str = "qed/evidence";
+
+/// The version of these files' form.
+const VERSION: u32 = 2;
+
+/// How far a file of a site is what its sources and its evidence make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// What this preprocessor wrote is, and nothing else looks like it. The text around it can be another.
+    Fragments,
+    /// The whole chapter is, or every text that a search finds. What the theme puts around it can be another.
+    Content,
+    /// Every byte.
+    Whole,
+}
+
+/// The digests of all files of a site but itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of this form.
+    pub version: u32,
+    /// How addresses of live machines are published, by the owner's decision.
+    pub addresses: Addresses,
+    /// SHA-256 of each file, hex, by its path with `/`.
+    pub files: BTreeMap<String, String>,
+    /// SHA-256 of each section, experiment and probe of the evidence of each machine, the first 16 hex digits: they
+    /// name what was changed.
+    pub parts: BTreeMap<String, BTreeMap<String, String>>,
+    /// How far each file was what the sources and the evidence make when the site was published, by its path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub made: BTreeMap<String, Level>,
+}
+
+/// A claim as it is published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedClaim {
+    /// Its id.
+    pub id: String,
+    /// Its chapter.
+    pub chapter: String,
+    /// Its expression.
+    pub expression: String,
+    /// Its condition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// The machine that its chapter shows.
+    pub shown: String,
+}
+
+/// A verdict as it is published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedVerdict {
+    /// What came out where it was captured.
+    pub verdict: String,
+    /// What the published evidence comes to: the same, or UNVERIFIED where it takes what is withheld.
+    pub supported: String,
+    /// Why, if there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The negative control, of a verdict that the published evidence does not give again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<PublishedControl>,
+}
+
+/// Verdicts by claim and machine.
+pub type Verdicts = BTreeMap<String, BTreeMap<String, PublishedVerdict>>;
+
+/// The claims and verdicts of a book.
+pub fn of_book(facts: &Facts<'_>, claims: &Claims) -> (Vec<PublishedClaim>, Verdicts) {
+    let mut list = Vec::new();
+    let mut verdicts = Verdicts::new();
+    for judged in claims.in_order() {
+        let claim = &judged.claim;
+        list.push(PublishedClaim {
+            id: claim.id.clone(),
+            chapter: judged.chapter_name.clone(),
+            expression: claim.expression.text().into(),
+            when: claim.when.as_ref().map(|when| when.text().into()),
+            shown: facts.loaded[judged.shown].machine.clone(),
+        });
+        let of_claim = facts
+            .loaded
+            .iter()
+            .zip(judged.judgements.iter().zip(&judged.supported))
+            .map(|(machine, (judgement, supported))| {
+                let published = PublishedVerdict {
+                    verdict: judgement.verdict.word().into(),
+                    supported: supported.word().into(),
+                    reason: judgement.reason.clone(),
+                    control: judgement
+                        .control
+                        .as_ref()
+                        .filter(|_| judgement.verdict != *supported)
+                        .map(PublishedControl::new),
+                };
+                (machine.machine.clone(), published)
+            })
+            .collect();
+        verdicts.insert(claim.id.clone(), of_claim);
+    }
+    (list, verdicts)
+}
+
+/// A document as it is written into a site.
+pub fn json(value: &impl Serialize) -> Result<Vec<u8>, String> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+    text.push('\n');
+    Ok(text.into_bytes())
+}
+
+/// SHA-256, hex.
+pub fn digest(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// The digests of the parts of a document: `kaslr`, `create`, `create.sock_alloc`.
+pub fn parts(evidence: &Evidence) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    let short = |value: &serde_json::Value| digest(value.to_string().as_bytes())[..16].to_owned();
+    let mut document = serde_json::to_value(evidence).unwrap_or_default();
+    let experiments = document["experiments"].take();
+    for (name, mut experiment) in experiments.as_object().cloned().unwrap_or_default() {
+        let probes = experiment["probes"].take();
+        for (probe, value) in probes.as_object().into_iter().flatten() {
+            out.insert(format!("{name}.{probe}"), short(value));
+        }
+        out.insert(name, short(&experiment));
+    }
+    for (name, value) in document.as_object().into_iter().flatten() {
+        if !value.is_null() {
+            out.insert(name.clone(), short(value));
+        }
+    }
+    out
+}
+
+/// Whether this is the hidden file that mdBook writes into each site, a word to GitHub Pages. No manifest has it.
+pub fn is_no_jekyll(name: &str) -> bool {
+    name.rsplit('/').next() == Some(".nojekyll")
+}
+
+/// What is wrong with the files beside the pages: those that no site has there, a line each.
+pub fn strangers<'f>(names: impl Iterator<Item = &'f str>) -> Vec<String> {
+    let known = [MANIFEST, INVESTIGATION, CLAIMS, VERDICTS, HISTORY];
+    let folders = [format!("{EVIDENCE}/"), format!("{FOLDER}/source/")];
+    let beside = names.filter(|name| name.starts_with(&format!("{FOLDER}/")));
+    beside
+        .filter(|name| !known.contains(name) && !folders.iter().any(|f| name.starts_with(f)))
+        .map(|name| format!("{name}: no such file belongs into a site"))
+        .collect()
+}
+
+/// Whether a file is hidden: uploads leave such files out, so a site has to be whole without them.
+fn is_hidden(name: &str) -> bool {
+    name.split('/').any(|part| part.starts_with('.'))
+}
+
+/// The manifest over these files: paths and contents, without the manifest itself.
+pub fn manifest<'f>(
+    files: impl Iterator<Item = (&'f str, &'f [u8])>,
+    evidence: impl Iterator<Item = &'f Evidence>,
+    addresses: Addresses,
+    made: BTreeMap<String, Level>,
+) -> Manifest {
+    Manifest {
+        version: VERSION,
+        addresses,
+        files: files
+            .filter(|(name, _)| *name != MANIFEST && !is_hidden(name))
+            .map(|(name, bytes)| (name.to_owned(), digest(bytes)))
+            .collect(),
+        parts: evidence
+            .map(|evidence| (evidence.machine.name.clone(), parts(evidence)))
+            .collect(),
+        made,
+    }
+}
+
+/// What the files of a site have against its manifest, a line each.
+pub fn against_manifest<'f>(
+    manifest: &Manifest,
+    files: impl Iterator<Item = (&'f str, &'f [u8])>,
+    evidence: &[Evidence],
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if manifest.version != VERSION {
+        let version = manifest.version;
+        wrong.push(format!(
+            "{MANIFEST}: it has version {version}, this program reads version {VERSION}"
+        ));
+    }
+    let mut missing: BTreeMap<&str, &String> = manifest
+        .files
+        .iter()
+        .map(|(name, digest)| (name.as_str(), digest))
+        .collect();
+    let is_covered = |name: &str| name != MANIFEST && !is_no_jekyll(name);
+    for (name, bytes) in files.filter(|(name, _)| is_covered(name)) {
+        match missing.remove(name) {
+            None => wrong.push(format!(
+                "{name}: the manifest has no such file, it was added"
+            )),
+            Some(expected) if digest(bytes) != *expected => {
+                wrong.push(format!(
+                    "{name}: it was changed, the manifest has another digest"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    wrong.extend(
+        missing
+            .keys()
+            .map(|name| format!("{name}: it is missing, and the manifest has it")),
+    );
+    let known = |name: &String| evidence.iter().any(|e| e.machine.name == *name);
+    for machine in manifest.parts.keys().filter(|name| !known(name)) {
+        wrong.push(format!(
+            "{MANIFEST}: it has parts of {machine}, of which there is no evidence"
+        ));
+    }
+    for evidence in evidence {
+        let machine = &evidence.machine.name;
+        let Some(expected) = manifest.parts.get(machine) else {
+            wrong.push(format!("{MANIFEST}: it knows no machine {machine}"));
+            continue;
+        };
+        let found = parts(evidence);
+        let names: std::collections::BTreeSet<&String> =
+            expected.keys().chain(found.keys()).collect();
+        for name in names {
+            if expected.get(name) != found.get(name) {
+                wrong.push(format!("the evidence of {machine}: `{name}` was changed"));
+            }
+        }
+    }
+    wrong
+}
+
+/// What came of judging published claims again.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Again {
+    /// Verdicts that the published evidence gives again.
+    pub repeated: usize,
+    /// Verdicts for which it does not suffice, because addresses are withheld.
+    pub trusted: usize,
+    /// What is wrong, a line each.
+    pub wrong: Vec<String>,
+}
+
+/// Judges all published claims on the published evidence, and compares.
+pub fn judge_again(
+    investigation: &Investigation,
+    evidence: &[Evidence],
+    claims: &[PublishedClaim],
+    verdicts: &Verdicts,
+) -> Again {
+    let machines: Vec<Indexed<'_>> = evidence.iter().map(Indexed::new).collect();
+    let catalog = Catalog {
+        investigation,
+        machines: &machines,
+    };
+    let mut again = Again::default();
+    for published in claims {
+        let id = &published.id;
+        let Some(of_claim) = verdicts.get(id) else {
+            again
+                .wrong
+                .push(format!("claim `{id}`: {VERDICTS} has no verdict on it"));
+            continue;
+        };
+        let place = |text: &str| {
+            let source = Source {
+                name: CLAIMS.into(),
+                text: text.into(),
+            };
+            Place::new(Arc::new(source), 0)
+        };
+        let when = published.when.as_deref();
+        let parsed = Claim::parse(
+            id,
+            &published.expression,
+            place(&published.expression),
+            when.map(|when| (when, place(when))),
+        );
+        let claim = match parsed {
+            Ok(claim) => claim,
+            Err(problems) => {
+                let message = problems.first().map_or("", |p| p.message.as_str());
+                again
+                    .wrong
+                    .push(format!("claim `{id}`: it cannot be read again: {message}"));
+                continue;
+            }
+        };
+        for machine in &machines {
+            let name = &machine.evidence.machine.name;
+            let Some(told) = of_claim.get(name) else {
+                again
+                    .wrong
+                    .push(format!("claim `{id}`: {VERDICTS} has no verdict on {name}"));
+                continue;
+            };
+            let found = judge(&claim, &catalog, machine).verdict;
+            let redacted = qed_evidence::redact::is_redacted(machine.evidence);
+            if found.word() != told.supported {
+                again.wrong.push(format!(
+                    "claim `{id}` on {name}: {VERDICTS} says that the evidence makes it {}, it makes it {found}",
+                    told.supported
+                ));
+            } else if told.verdict == told.supported {
+                again.repeated += 1;
+            } else if redacted && found == Verdict::Unverified {
+                again.trusted += 1;
+            } else {
+                again.wrong.push(format!(
+                    "claim `{id}` on {name}: {VERDICTS} says {}, the evidence makes it {found}",
+                    told.verdict
+                ));
+            }
+        }
+        for name in of_claim.keys() {
+            if !machines.iter().any(|m| m.evidence.machine.name == *name) {
+                again.wrong.push(format!(
+                    "claim `{id}`: a verdict on {name}, of which there is no evidence"
+                ));
+            }
+        }
+    }
+    for id in verdicts.keys() {
+        if !claims.iter().any(|claim| claim.id == *id) {
+            again.wrong.push(format!(
+                "claim `{id}`: a verdict on it, and {CLAIMS} has no such claim"
+            ));
+        }
+    }
+    again
+}
+
+/// What the history of a site has against its evidence and verdicts, a line each: the captures that the site shows are
+/// in it as they are, and no slide of a machine that lives on.
+pub fn against_history(
+    captures: &[Capture],
+    evidence: &[Evidence],
+    verdicts: &Verdicts,
+) -> Vec<String> {
+    let mut wrong: Vec<String> = captures
+        .iter()
+        .filter(|capture| capture.slide.is_some() && !capture.is_of_guest())
+        .map(|capture| format!("{HISTORY}: it tells a slide of {}", capture.machine))
+        .collect();
+    for evidence in evidence {
+        let machine = &evidence.machine.name;
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for told in verdicts
+            .values()
+            .filter_map(|of_claim| of_claim.get(machine))
+        {
+            *counts.entry(told.verdict.clone()).or_insert(0) += 1;
+        }
+        let told = captures
+            .iter()
+            .find(|capture| capture.run == evidence.run.id && capture.machine == *machine);
+        match told {
+            None => wrong.push(format!("{HISTORY}: the capture of {machine} is not in it")),
+            Some(capture)
+                if capture.time != evidence.run.time
+                    || capture.kernel != evidence.kernel.release
+                    || capture.verdicts != counts =>
+            {
+                wrong.push(format!(
+                    "{HISTORY}: the capture of {machine} is told otherwise than it is"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    wrong
+}
+
+/// The verdicts that a page shows in its claims: id and word, as the built-in template writes them.
+pub fn shown_verdicts(html: &str) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    for piece in html.split("id=\"claim-").skip(1) {
+        let Some((id, rest)) = piece.split_once('"') else {
+            continue;
+        };
+        let Some((_, badge)) = rest.split_once("qed-badge-own\">") else {
+            continue;
+        };
+        let badge = badge.split('<').next().unwrap_or_default();
+        let word = badge.split_whitespace().next_back().unwrap_or_default();
+        out.push((id.to_owned(), word.to_owned()));
+    }
+    out
+}

@@ -1,0 +1,348 @@
+//! Making the site again and comparing it: what `publish` does before a site goes out, and `verify` behind it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mdbook_preprocessor::book::Book;
+
+use super::compare::{Compared, Expected, compare, compare_outside, stands};
+use super::regenerate::{Made, Published, regenerate};
+use super::search_index;
+use super::source::{BOOK, BookSource};
+use crate::publish::manifest::{self, FOLDER, Level};
+use crate::util::files::File;
+use crate::util::report::counted;
+
+/// How many files without a source a note names.
+const NAMED: usize = 4;
+
+/// A site that was made again.
+#[derive(Debug, Default)]
+pub struct Again {
+    /// How far each file is what was made again, by its path in the site.
+    pub levels: BTreeMap<String, Level>,
+    /// What was compared and what was not, a line each.
+    pub notes: Vec<String>,
+    /// What is wrong, a line each.
+    pub wrong: Vec<String>,
+}
+
+/// Makes the site again from what it publishes, and compares. `demanded` says how far each file was the same when it was
+/// published; without it this is found out.
+pub fn again(
+    files: &[File],
+    published: Published<'_>,
+    demanded: Option<&BTreeMap<String, Level>>,
+) -> Again {
+    let source = published.source;
+    let folder = &source.about.pages;
+    let below = |name: &str| -> Option<String> {
+        let rest = name.strip_prefix(folder.as_str())?;
+        let rest = if folder.is_empty() {
+            rest
+        } else {
+            rest.strip_prefix('/')?
+        };
+        Some(rest.to_owned())
+    };
+    let own = format!("{FOLDER}/");
+    let site: Vec<(&str, &File)> = files
+        .iter()
+        .filter(|file| !file.name.starts_with(&own) && below(&file.name).is_some())
+        .map(|file| {
+            let start = if folder.is_empty() {
+                0
+            } else {
+                folder.len() + 1
+            };
+            (&file.name[start..], file)
+        })
+        .collect();
+    let (told_claims, told_verdicts, told_history) = (
+        published.claims.to_vec(),
+        published.verdicts.clone(),
+        published.history.clone(),
+    );
+    let mut made = match regenerate(published, &site) {
+        Ok(made) => made,
+        Err(wrong) => {
+            return Again {
+                wrong: wrong
+                    .into_iter()
+                    .map(|line| with_version(line, source))
+                    .collect(),
+                ..Again::default()
+            };
+        }
+    };
+    search_index::adopt(&mut made.files, &site);
+    let demanded: Option<BTreeMap<String, Level>> = demanded.map(|demanded| {
+        let known = demanded.iter();
+        known
+            .filter_map(|(name, level)| Some((below(name)?, *level)))
+            .collect()
+    });
+    let pages = pages(&source.about.book);
+    let expected = Expected {
+        made: &made.files,
+        pages: &pages.values().cloned().collect(),
+        demanded: demanded.as_ref(),
+    };
+    let compared = compare(&expected, &site);
+    let outside: Vec<&File> = files
+        .iter()
+        .filter(|file| !file.name.starts_with(&own) && below(&file.name).is_none())
+        .collect();
+    let outside = compare_outside(&expected, &outside);
+    let full = |name: &str| match folder.as_str() {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
+    };
+    let mut out = Again {
+        notes: notes(&compared, &outside, &full),
+        levels: compared
+            .levels
+            .iter()
+            .map(|(name, level)| (full(name), *level))
+            .collect(),
+        wrong: made.wrong.clone(),
+    };
+    out.wrong
+        .extend(compared.wrong.iter().map(|line| full(line)));
+    out.wrong.extend(outside.wrong);
+    out.wrong
+        .extend(unlike(&made, &told_claims, &told_verdicts));
+    if made.history != told_history {
+        out.wrong.push(format!(
+            "{}: it does not tell the captures of the site as they are",
+            manifest::HISTORY
+        ));
+    }
+    let by_name: BTreeMap<&str, &File> = site.iter().copied().collect();
+    for claim in &made.claims {
+        let page = pages.get(&claim.chapter).cloned().unwrap_or_default();
+        let id = format!("claim-{}", claim.id);
+        if !by_name
+            .get(page.as_str())
+            .is_some_and(|file| stands(file, &id))
+        {
+            out.wrong.push(format!(
+                "{}: claim `{}` of {} is on no page where a reader could see it",
+                full(&page),
+                claim.id,
+                claim.chapter
+            ));
+        }
+    }
+    if !out.wrong.is_empty() && source.about.program != env!("CARGO_PKG_VERSION") {
+        out.notes.push(with_version(String::new(), source));
+    }
+    out
+}
+
+/// A line, with a word on the program that published the site if that is another version.
+fn with_version(line: String, source: &BookSource) -> String {
+    let (theirs, ours) = (&source.about.program, env!("CARGO_PKG_VERSION"));
+    let note = format!(
+        "the site was published by mdbook-qed {theirs}, and this is {ours}, which may write otherwise: verify it with that version"
+    );
+    match (theirs == ours, line.is_empty()) {
+        (true, _) => line,
+        (false, true) => note,
+        (false, false) => format!("{line} ({note})"),
+    }
+}
+
+/// The pages of chapters, by the name of the chapter's own file.
+fn pages(book: &Book) -> BTreeMap<String, String> {
+    let chapters = book.chapters();
+    chapters
+        .filter_map(|chapter| {
+            let path = chapter.path.as_deref()?;
+            let own = chapter.source_path.as_deref().unwrap_or(path);
+            let page = path.with_extension("html");
+            Some((own.display().to_string(), page.display().to_string()))
+        })
+        .collect()
+}
+
+/// The folders of a site in which the pages of all chapters are, the outermost first.
+pub fn folders(files: &[File], book: &Book) -> Vec<String> {
+    let pages: BTreeSet<String> = pages(book).into_values().collect();
+    let Some(first) = pages.first() else {
+        return Vec::new();
+    };
+    let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    let ends = |name: &&str| **name == *first || name.ends_with(&format!("/{first}"));
+    let mut out: Vec<String> = names
+        .iter()
+        .filter(|name| ends(name))
+        .map(|name| name[..name.len() - first.len()].to_owned())
+        .filter(|folder| {
+            pages
+                .iter()
+                .all(|page| names.contains(format!("{folder}{page}").as_str()))
+        })
+        .map(|folder| folder.trim_end_matches('/').to_owned())
+        .collect();
+    out.sort_by_key(|folder| (folder.len(), folder.clone()));
+    out
+}
+
+/// What was compared, and what was not.
+fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String) -> Vec<String> {
+    let count = |wanted: Level| compared.levels.values().filter(|l| **l == wanted).count();
+    let mut out = vec![format!(
+        "{} made again from the published chapters and evidence: {} whole, {} in the chapter or the search, {} in what was \
+         filled in",
+        counted(compared.levels.len(), "file"),
+        count(Level::Whole),
+        count(Level::Content),
+        count(Level::Fragments),
+    )];
+    let translated = compared.translated.len() + outside.translated.len();
+    if translated > 0 {
+        let pages = counted(translated, "page");
+        out.push(format!(
+            "{pages} of a translation show what the chapters show"
+        ));
+    }
+    let mut uncovered: Vec<String> = compared.uncovered.iter().map(|name| full(name)).collect();
+    uncovered.extend(outside.uncovered.iter().cloned());
+    out.push(
+        "on the word of who published it: the words around values, how old evidence was, and which was recorded or out of date"
+            .into(),
+    );
+    if !uncovered.is_empty() {
+        let more = uncovered.len().saturating_sub(NAMED);
+        let named = uncovered[..uncovered.len() - more].join(", ");
+        let more = match more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        out.push(format!(
+            "not covered, because no chapter makes it: {named}{more}"
+        ));
+    }
+    out
+}
+
+/// What the published claims and verdicts have against those of the chapters.
+fn unlike(
+    made: &Made,
+    claims: &[manifest::PublishedClaim],
+    verdicts: &manifest::Verdicts,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let by_id = |list: &[manifest::PublishedClaim]| -> BTreeMap<String, manifest::PublishedClaim> {
+        list.iter().map(|c| (c.id.clone(), c.clone())).collect()
+    };
+    let (expected, found) = (by_id(&made.claims), by_id(claims));
+    let ids: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+    for id in ids {
+        let name = manifest::CLAIMS;
+        match (expected.get(id), found.get(id)) {
+            (Some(_), None) => wrong.push(format!(
+                "{name}: claim `{id}` is missing, and a chapter makes it"
+            )),
+            (None, Some(_)) => wrong.push(format!("{name}: no chapter makes claim `{id}`")),
+            (Some(expected), Some(found)) if expected != found => wrong.push(format!(
+                "{name}: claim `{id}` is {}, and {} makes it {}",
+                written(found),
+                expected.chapter,
+                written(expected)
+            )),
+            _ => {}
+        }
+    }
+    if wrong.is_empty() && made.claims != claims {
+        wrong.push(format!(
+            "{}: its claims are in another order",
+            manifest::CLAIMS
+        ));
+    }
+    let ids: BTreeSet<&String> = made.verdicts.keys().chain(verdicts.keys()).collect();
+    for id in ids {
+        let (expected, found) = (made.verdicts.get(id), verdicts.get(id));
+        if expected == found {
+            continue;
+        }
+        let machines = expected.into_iter().chain(found).flat_map(BTreeMap::keys);
+        let differs = |machine: &&String| {
+            expected.and_then(|of| of.get(*machine)) != found.and_then(|of| of.get(*machine))
+        };
+        let on: BTreeSet<&String> = machines.filter(differs).collect();
+        let on: Vec<&str> = on.into_iter().map(String::as_str).collect();
+        wrong.push(format!(
+            "{}: the verdict on `{id}` on {} is not the one that the claim and the evidence make",
+            manifest::VERDICTS,
+            on.join(", ")
+        ));
+    }
+    wrong
+}
+
+/// A claim in one line.
+fn written(claim: &manifest::PublishedClaim) -> String {
+    let when = claim.when.as_ref();
+    let when = when.map_or_else(String::new, |when| format!(" when `{when}`"));
+    let expression = crate::markdown::escape::visible(&claim.expression);
+    format!(
+        "`{expression}`{when}, shown on {} in {}",
+        claim.shown, claim.chapter
+    )
+}
+
+/// What a book on disk has against the sources that a site publishes, a line each.
+pub fn against_book(
+    source: &BookSource,
+    book: &crate::mdbook::load::Loaded,
+    templates: &crate::templates::Templates,
+    investigation: (&[u8], &[u8]),
+) -> Result<Vec<String>, String> {
+    let mut came = book.book.clone();
+    let texts = super::source::take_texts(&mut came)?;
+    let mut wrong = Vec::new();
+    let own: BTreeMap<String, String> = templates
+        .own()
+        .map(|(name, text)| (name, text.to_owned()))
+        .collect();
+    for (folder, ours, theirs) in [
+        (super::source::CHAPTERS, &texts, &source.chapters),
+        (super::source::TEMPLATES, &own, &source.templates),
+    ] {
+        let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+        for name in names {
+            let line = match (ours.get(name), theirs.get(name)) {
+                (Some(_), None) => "it is missing, and the book has it".to_owned(),
+                (None, Some(_)) => "the book has no such file".to_owned(),
+                (Some(ours), Some(theirs)) if ours != theirs => {
+                    let same = ours.lines().zip(theirs.lines()).take_while(|(a, b)| a == b);
+                    let line = same.count() + 1;
+                    format!("it is not what the book has, from line {line} on")
+                }
+                _ => continue,
+            };
+            wrong.push(format!("{folder}{name}: {line}"));
+        }
+    }
+    if investigation.0 != investigation.1 {
+        wrong.push(format!(
+            "{}: it is not what the book has",
+            manifest::INVESTIGATION
+        ));
+    }
+    for (what, same) in [
+        ("the list of chapters", came == source.about.book),
+        ("settings of mdBook", book.settings == source.about.settings),
+        (
+            "the machines",
+            book.config.machines == source.about.machines,
+        ),
+        ("the titles of pages", book.titles == source.about.titles),
+    ] {
+        if !same {
+            wrong.push(format!("{BOOK}: {what}: not what the book has"));
+        }
+    }
+    Ok(wrong)
+}

@@ -1,0 +1,116 @@
+//! Reading what a site publishes beside its pages, and the raw evidence that it is checked with. What cannot be read is a
+//! finding, and nothing stops at it.
+
+use std::path::Path;
+
+use qed_evidence::Evidence;
+use qed_evidence::investigation::Investigation;
+use qed_evidence::redact::{is_redacted, redact};
+use serde::Serialize;
+
+use crate::config::Addresses;
+use crate::evidence::cache::Kept;
+use crate::evidence::history::History;
+use crate::evidence::loader;
+use crate::publish::manifest;
+use crate::util::files::File;
+
+/// The evidence in a folder, by machine.
+pub fn evidence(folder: &Path) -> Result<Vec<Evidence>, String> {
+    let entries = std::fs::read_dir(folder).map_err(|error| {
+        format!(
+            "the evidence in {} cannot be read: {error}",
+            folder.display()
+        )
+    })?;
+    let mut out = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        if path.extension().is_some_and(|e| e == "json") {
+            let read = loader::read(&path, &Kept::default()).map_err(|reason| {
+                let reason = crate::claims::verdicts::of_raw(&reason);
+                format!("{}: {reason}", path.display())
+            })?;
+            out.extend(read.map(|(evidence, _)| evidence));
+        }
+    }
+    Ok(out)
+}
+
+/// The file of this name, read as JSON; what cannot be read is a finding.
+pub fn document<T: serde::de::DeserializeOwned + Serialize>(
+    files: &[File],
+    name: &str,
+    wrong: &mut Vec<String>,
+) -> Option<T> {
+    let file = files.iter().find(|file| file.name == name)?;
+    match serde_json::from_slice::<T>(&file.bytes) {
+        Ok(document) => {
+            // What is said twice, for example, is read once.
+            if manifest::json(&document).is_ok_and(|again| again != file.bytes) {
+                wrong.push(format!("{name}: it says more than is read of it"));
+            }
+            Some(document)
+        }
+        Err(error) => {
+            wrong.push(format!("{name}: it cannot be read: {error}"));
+            None
+        }
+    }
+}
+
+/// The history that a site publishes.
+pub fn history_of(files: &[File], wrong: &mut Vec<String>) -> Option<History> {
+    let file = files.iter().find(|file| file.name == manifest::HISTORY)?;
+    match crate::evidence::history::read(&file.bytes) {
+        Ok(history) => Some(history),
+        Err(reason) => {
+            wrong.push(format!("{}: it is refused: {reason}", manifest::HISTORY));
+            None
+        }
+    }
+}
+
+/// The evidence that a site publishes.
+pub fn published(files: &[File], wrong: &mut Vec<String>) -> Vec<Evidence> {
+    let mut out = Vec::new();
+    for file in files {
+        let Some(name) = file.name.strip_prefix(manifest::EVIDENCE) else {
+            continue;
+        };
+        match qed_evidence::reader::read(&file.bytes) {
+            Ok(evidence)
+                if name.get(1..)
+                    != Some(&*crate::config::evidence_file(&evidence.machine.name)) =>
+            {
+                let machine = &evidence.machine.name;
+                wrong.push(format!("{}: it is evidence of {machine}", file.name));
+            }
+            Ok(evidence) => out.push(evidence),
+            Err(error) => wrong.push(format!("{}: it is refused: {error}", file.name)),
+        }
+    }
+    out
+}
+
+/// Raw evidence as it may be shown.
+pub fn as_shown(raw: &[Evidence], addresses: Addresses) -> Result<Vec<Evidence>, String> {
+    raw.iter()
+        .map(|evidence| {
+            if addresses.hide(evidence) && !is_redacted(evidence) {
+                redact(evidence).map_err(|error| error.to_string())
+            } else {
+                Ok(evidence.clone())
+            }
+        })
+        .collect()
+}
+
+/// The investigation that a site publishes: its text, and what it says.
+pub fn investigation(files: &[File]) -> Option<(&[u8], Investigation)> {
+    let name = manifest::INVESTIGATION;
+    let file = files.iter().find(|file| file.name == name)?;
+    let text = String::from_utf8_lossy(&file.bytes);
+    let read = qed_evidence::investigation::parse(name, &text).ok()?;
+    Some((&file.bytes, read))
+}

@@ -1,0 +1,501 @@
+//! Filling one chapter.
+
+use std::sync::Arc;
+
+use qed_evidence::diagnostic::{Diagnostic, Severity};
+use serde::Serialize;
+
+use crate::claims::judged::Claims;
+use crate::config::{Lint, OnMissing};
+use crate::evidence::book_data::{Facts, What};
+use crate::evidence::format;
+use crate::evidence::names::Glossary;
+use crate::evidence::provenance::{self, Use};
+use crate::exhibits;
+use crate::lint::told;
+use crate::markdown::chapter::{Chapter, Placeholder, to_diagnostic};
+use crate::markdown::escape;
+use crate::markdown::html_context::Place;
+use crate::markdown::splice::{self, Edit};
+use crate::markdown::structure::{BlockKind, Context};
+
+/// What kind of output the page becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// HTML, through mdBook's own renderer.
+    Html,
+    /// Anything else: plain text in Markdown.
+    Text,
+    /// None: only what there is to complain about is wanted, and what would be shown.
+    Nothing,
+}
+
+/// The words that stand where a value could not.
+pub const GAPS: &[&str] = &["UNVERIFIED", "ERROR", "WITHHELD"];
+
+/// A filled chapter.
+#[derive(Debug)]
+pub struct Filled {
+    /// Its text.
+    pub text: String,
+    /// Where in it stands what was filled in, in order.
+    pub written: Vec<std::ops::Range<usize>>,
+    /// Paths that it shows, for lints.
+    pub uses: Vec<Use>,
+    /// What went wrong.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Fills `chapter`, the one with this index in the book.
+pub fn fill(
+    chapter: &Chapter,
+    index: usize,
+    facts: &Facts<'_>,
+    claims: &Claims,
+    glossary: &Glossary,
+    target: Target,
+) -> Filled {
+    let text = chapter.source.text.as_str();
+    let mut fill = Fill {
+        chapter,
+        facts,
+        claims,
+        target,
+        edits: Vec::new(),
+        uses: Vec::new(),
+        problems: Vec::new(),
+    };
+    fill.edits.extend(chapter.escapes.iter().map(|at| Edit {
+        range: *at..at + 1,
+        text: String::new(),
+    }));
+    let mut machines = Vec::new();
+    let mut rest = chapter.placeholders.iter().peekable();
+    while let Some(placeholder) = rest.next() {
+        // All placeholders of one code span share its markup.
+        let mut group = vec![placeholder];
+        if let Context::CodeSpan { span, .. } = &placeholder.context {
+            while let Some(next) = rest.next_if(|p| span.contains(&p.range.start)) {
+                group.push(next);
+            }
+        }
+        fill.group(&group);
+    }
+    for (number, block) in chapter.blocks.iter().enumerate() {
+        let rendered = match block.kind {
+            BlockKind::Claim => claims.render(index, number, facts),
+            BlockKind::Exhibit => {
+                let book = (facts, claims, glossary);
+                exhibits::render(chapter, block, book, target, &mut fill.problems)
+            }
+        };
+        let Some(rendered) = rendered else { continue };
+        machines.extend(rendered.machines);
+        fill.uses.extend(rendered.uses);
+        fill.problems.extend(rendered.problems);
+        fill.edits.push(match target {
+            Target::Html => splice::html_block(text, block.range.clone(), &rendered.html),
+            Target::Text => splice::text_block(text, block.range.clone(), &rendered.text),
+            Target::Nothing => continue,
+        });
+    }
+    if target == Target::Nothing {
+        fill.edits.clear();
+    } else {
+        fill.page(&machines);
+    }
+    let (text, written) = splice::apply_noting(text, fill.edits);
+    Filled {
+        text,
+        written,
+        uses: fill.uses,
+        problems: fill.problems,
+    }
+}
+
+struct Fill<'a, 'f> {
+    chapter: &'a Chapter,
+    facts: &'a Facts<'f>,
+    claims: &'a Claims,
+    target: Target,
+    edits: Vec<Edit>,
+    uses: Vec<Use>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Fill<'_, '_> {
+    /// Fills placeholders that stand in the same place: one, or all of one code span.
+    fn group(&mut self, group: &[&Placeholder]) {
+        let mut uses = Vec::new();
+        for placeholder in group {
+            let Some(mut used) = self.value(placeholder) else {
+                continue;
+            };
+            used.listed = !matches!(
+                placeholder.context,
+                Context::Prose { bare: false, .. } | Context::Html(Place::Text { plain: false })
+            );
+            let text = self.write(placeholder, &used);
+            self.edits.push(Edit {
+                range: placeholder.range.clone(),
+                text,
+            });
+            uses.push(used);
+        }
+        if let (
+            Target::Html,
+            Context::CodeSpan {
+                span,
+                in_link,
+                bare: false,
+                ..
+            },
+            false,
+        ) = (self.target, &group[0].context, uses.is_empty())
+        {
+            let (open, close) = self.around(&uses, *in_link);
+            self.edits.push(Edit {
+                range: span.start..span.start,
+                text: open,
+            });
+            self.edits.push(Edit {
+                range: span.end..span.end,
+                text: close,
+            });
+        }
+        self.uses.extend(uses);
+    }
+
+    /// Looks a value up and writes it down, or notes why not.
+    fn value(&mut self, placeholder: &Placeholder) -> Option<Use> {
+        let source = &self.chapter.source;
+        let machine = match &placeholder.machine {
+            None => None,
+            Some((name, span)) => match self.facts.named(name) {
+                Ok(Some(index)) => Some(index),
+                Ok(None) => {
+                    let reason = format!("there is no evidence of `{name}` yet");
+                    return self.missing(placeholder, None, &reason);
+                }
+                Err(message) => {
+                    self.problems
+                        .push(Diagnostic::error(source, span.clone(), message));
+                    return None;
+                }
+            },
+        };
+        if placeholder.path.first() == "claims" {
+            return self.verdict(placeholder, machine);
+        }
+        let shown = self.facts.show(&placeholder.path, machine);
+        let shown = match shown.as_ref() {
+            Ok(shown) => shown,
+            Err(error) => {
+                let span = segment_span(placeholder, error.segment);
+                let problem =
+                    Diagnostic::error(source, span, format!("unknown path: {}", error.message));
+                self.problems.push(match &error.nearest {
+                    Some(nearest) => problem.help(format!("did you mean `{nearest}`?")),
+                    None => problem,
+                });
+                return None;
+            }
+        };
+        match &shown.what {
+            What::Value(value, _) => {
+                let format = placeholder.style.format;
+                match format::format(value, format) {
+                    Ok(text) => {
+                        self.check_width(placeholder, &text);
+                        Some(Use {
+                            path: placeholder.path.to_string(),
+                            machine: shown.machine,
+                            style: placeholder.style_text.clone(),
+                            text: placeholder.style.pad(&text),
+                            note: format::describe(value),
+                            listed: false,
+                        })
+                    }
+                    Err(reason) => {
+                        let span = placeholder.range.clone();
+                        let message =
+                            format!("`{}` cannot be shown so: {reason}", placeholder.path);
+                        self.problems.push(Diagnostic::error(source, span, message));
+                        None
+                    }
+                }
+            }
+            What::Missing(reason) => self.missing(placeholder, shown.machine, reason),
+            What::Broken(reason) => {
+                let message = format!("`{}` cannot be believed: {reason}", placeholder.path);
+                let problem = Diagnostic::error(source, placeholder.range.clone(), message)
+                    .help("capture again; a value of a capture that lost events is never shown as measured");
+                let fails = self.facts.config.on_fail == crate::config::OnFail::Error;
+                self.problems
+                    .push(if fails { problem } else { problem.warning() });
+                Some(self.gap(placeholder, shown.machine, "ERROR", reason))
+            }
+        }
+    }
+
+    fn verdict(&mut self, placeholder: &Placeholder, machine: Option<usize>) -> Option<Use> {
+        let source = &self.chapter.source;
+        match self.claims.verdict(&placeholder.path, machine) {
+            Ok((machine, verdict, reason)) => Some(Use {
+                path: placeholder.path.to_string(),
+                machine: Some(machine),
+                style: None,
+                text: placeholder.style.pad(verdict),
+                note: reason,
+                listed: false,
+            }),
+            Err((message, help)) => {
+                let problem = Diagnostic::error(source, placeholder.path_span.clone(), message);
+                self.problems.push(match help {
+                    Some(help) => problem.help(help),
+                    None => problem,
+                });
+                None
+            }
+        }
+    }
+
+    fn missing(
+        &mut self,
+        placeholder: &Placeholder,
+        machine: Option<usize>,
+        reason: &str,
+    ) -> Option<Use> {
+        let format = placeholder.style.format;
+        let (word, reason) = self.facts.gap(&placeholder.path, machine, reason, format);
+        if self.facts.config.on_unverified == OnMissing::Error && word == "UNVERIFIED" {
+            let message = format!("`{}` is unverified: {reason}", placeholder.path);
+            let span = placeholder.range.clone();
+            self.problems
+                .push(Diagnostic::error(&self.chapter.source, span, message));
+        }
+        Some(self.gap(placeholder, machine, word, &reason))
+    }
+
+    /// What stands where a value should: in prose with the reason, in code without.
+    fn gap(
+        &self,
+        placeholder: &Placeholder,
+        machine: Option<usize>,
+        word: &str,
+        reason: &str,
+    ) -> Use {
+        let prose = matches!(placeholder.context, Context::Prose { .. });
+        let text = if prose {
+            format!("{word} ({reason})")
+        } else {
+            placeholder.style.pad(word)
+        };
+        Use {
+            path: placeholder.path.to_string(),
+            machine,
+            style: placeholder.style_text.clone(),
+            text,
+            note: format!("{word}: {reason}"),
+            listed: false,
+        }
+    }
+
+    fn check_width(&mut self, placeholder: &Placeholder, text: &str) {
+        let length = text.chars().count();
+        let Some(width) = placeholder.style.width.filter(|width| length > *width) else {
+            return;
+        };
+        let message = format!(
+            "the value of `{}` is wider than its width",
+            placeholder.path
+        );
+        let problem = Diagnostic::error(&self.chapter.source, placeholder.range.clone(), message)
+            .label(format!("{length} characters do not fit into {width}"));
+        self.problems
+            .push(told(self.facts.config, Lint::TooWide, problem));
+    }
+
+    /// The value's text, made harmless for where it stands.
+    fn write(&self, placeholder: &Placeholder, used: &Use) -> String {
+        let value = used.text.strip_suffix('\n').unwrap_or(&used.text);
+        let line = escape::visible(value);
+        match &placeholder.context {
+            Context::CodeSpan { in_table, .. } => escape::code_span(value, *in_table),
+            Context::CodeBlock => {
+                let text = &self.chapter.source.text;
+                let start = text[..placeholder.range.start]
+                    .rfind('\n')
+                    .map_or(0, |n| n + 1);
+                escape::code_block(&used.text, &text[start..placeholder.range.start])
+            }
+            Context::Destination | Context::Html(Place::Url) => escape::url(&line),
+            Context::PlainText => escape::html(&line),
+            Context::Html(Place::Attribute { quoted: false }) => escape::html_unquoted(&line),
+            Context::Html(Place::Attribute { quoted: true } | Place::Comment) => {
+                escape::html(&line)
+            }
+            Context::Html(Place::Text { plain: true }) => escape::html(&line),
+            Context::Math => escape::html(&escape::tex(&line)),
+            Context::Prose { bare: true, .. } if self.target == Target::Html => escape::html(&line),
+            Context::Prose { in_link, .. } if self.target == Target::Html => {
+                self.span(used, &line, *in_link)
+            }
+            Context::Html(Place::Text { plain: false }) if self.target == Target::Html => {
+                self.span(used, &line, false)
+            }
+            Context::Html(Place::Text { .. }) => escape::html(&line),
+            // Plain text has no style sheet that could put the mark there.
+            Context::Prose { .. } if used.is_stale(self.facts) => {
+                format!("{}{}", escape::markdown(value), provenance::MARK)
+            }
+            Context::Prose { .. } => escape::markdown(value),
+            Context::Refused(_) => String::new(),
+        }
+    }
+
+    fn span(&self, used: &Use, line: &str, in_link: bool) -> String {
+        let machine = used.machine_name(self.facts);
+        let marked = Marked {
+            missing: GAPS.iter().any(|word| used.note.starts_with(word)),
+            stale: used.is_stale(self.facts),
+            in_link,
+            path: Some(&used.path),
+            machine: Some(&machine),
+            style: used.style.as_deref(),
+            provenance: &used.provenance(self.facts),
+            text: line,
+        };
+        self.facts.templates.render("value", &marked)
+    }
+
+    /// What stands before and behind a code span that shows values.
+    fn around(&self, uses: &[Use], in_link: bool) -> (String, String) {
+        /// Stands for the code; a word that no escaping changes.
+        const CODE: &str = "QedCodeStandsHere";
+        let provenance: Vec<String> = uses.iter().map(|u| u.provenance(self.facts)).collect();
+        let marked = Marked {
+            missing: false,
+            stale: uses.iter().any(|used| used.is_stale(self.facts)),
+            in_link,
+            path: None,
+            machine: None,
+            style: None,
+            provenance: &provenance.join("\n"),
+            text: CODE,
+        };
+        let html = self.facts.templates.render("value", &marked);
+        match html.split_once(CODE) {
+            Some((open, close)) => (open.to_owned(), close.to_owned()),
+            // A template of the book's own that shows no text puts its mark before the code.
+            None => (html, String::new()),
+        }
+    }
+
+    /// Says at the top of the page where its values come from.
+    fn page(&mut self, more: &[usize]) {
+        let shows_something = !self.uses.is_empty() || !self.chapter.blocks.is_empty();
+        let literal = self.chapter.escapes.len();
+        if !shows_something && provenance::recorded(self.facts).is_empty() {
+            self.edits.extend(literals(self.chapter, self.target));
+            return;
+        }
+        let machines = provenance::machines(&self.uses, more);
+        let at = self.chapter.first_heading.as_ref().map_or(0, |heading| {
+            let text = &self.chapter.source.text[heading.clone()];
+            heading.start + text.trim_end().len()
+        });
+        let block = match self.target {
+            Target::Html if !shows_something => provenance::recorded_html(self.facts, literal),
+            Target::Html => provenance::html(self.facts, &self.uses, &machines, literal),
+            Target::Text | Target::Nothing => {
+                let text = match shows_something {
+                    true => provenance::text(self.facts, &machines),
+                    false => provenance::notices(self.facts, &provenance::recorded(self.facts))
+                        .join("\n"),
+                };
+                text.lines()
+                    .map(|line| format!("> {}  ", escape::markdown(line)))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            }
+        };
+        let text = if at == 0 {
+            format!("{block}\n\n")
+        } else {
+            format!("\n\n{block}\n")
+        };
+        // A chapter may begin with a value: the block stands before its markup, not inside of it.
+        self.edits.insert(
+            0,
+            Edit {
+                range: at..at,
+                text,
+            },
+        );
+    }
+}
+
+/// What the template of a value is given. The path, machine and format are there for `verify`; a code span, which can
+/// hold several values, has none.
+#[derive(Serialize)]
+struct Marked<'a> {
+    missing: bool,
+    stale: bool,
+    in_link: bool,
+    path: Option<&'a str>,
+    machine: Option<&'a str>,
+    style: Option<&'a str>,
+    provenance: &'a str,
+    text: &'a str,
+}
+
+/// The place of one segment of a placeholder's path.
+fn segment_span(placeholder: &Placeholder, segment: usize) -> std::ops::Range<usize> {
+    let mut start = placeholder.path_span.start;
+    for (index, name) in placeholder.path.segments().enumerate() {
+        if index == segment {
+            return start..start + name.len();
+        }
+        start += name.len() + 1;
+    }
+    placeholder.path_span.clone()
+}
+
+/// The mark of a chapter that shows placeholders on purpose and none else, for the check of the site.
+pub fn literals(chapter: &Chapter, target: Target) -> Option<Edit> {
+    let count = chapter.escapes.len();
+    (count > 0 && target == Target::Html).then(|| Edit {
+        range: 0..0,
+        text: format!("{}\n\n", provenance::literals_only(count)),
+    })
+}
+
+/// Whether any of them is an error.
+pub fn has_errors(problems: &[Diagnostic]) -> bool {
+    problems.iter().any(|p| p.severity == Severity::Error)
+}
+
+/// A block that replaces a claim or an exhibit.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    /// One line of HTML.
+    pub html: String,
+    /// The same as plain text.
+    pub text: String,
+    /// Machines that it shows.
+    pub machines: Vec<usize>,
+    /// Values that it shows.
+    pub uses: Vec<Use>,
+    /// What there is to say to the author.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Notes a problem at a place of the chapter.
+pub fn note(
+    problems: &mut Vec<Diagnostic>,
+    chapter: &Chapter,
+    error: crate::markdown::syntax::SyntaxError,
+) {
+    problems.push(to_diagnostic(&Arc::clone(&chapter.source), error));
+}

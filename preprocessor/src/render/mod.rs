@@ -1,0 +1,3 @@
+//! Filling chapters with values and blocks.
+
+pub mod fill;

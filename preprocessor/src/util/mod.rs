@@ -1,0 +1,5 @@
+//! Helpers that know nothing of books or evidence.
+
+pub mod files;
+pub mod parallel;
+pub mod report;
