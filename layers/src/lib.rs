@@ -1,0 +1,38 @@
+//! Dependencies between the modules of a crate, read from its sources: which module names an item of which other one.
+//!
+//! A file is a module, and `a.rs` or `a/mod.rs` is the module `a`. Paths in `use` items, in expressions and types, in the
+//! arguments of macros and in attributes (`#[serde(with = "…")]`) count; a `mod` item does not. A path through a
+//! re-export counts as one to the module that defines the item. What is compiled for tests alone is left out, and so is
+//! `main.rs`, which stands above all modules of its library.
+
+mod graph;
+mod names;
+mod sources;
+
+use std::path::Path;
+
+pub use graph::Graph;
+pub use sources::ReadError;
+
+/// The problems of the crate whose sources are in the folder `src`, one line each: modules of a top layer that is not in
+/// `layers`, dependencies on a layer that is not below, and cycles. `layers` names the modules at the top of the
+/// crate, the highest first.
+///
+/// # Errors
+/// A file that cannot be read or is not Rust.
+pub fn check(src: &Path, layers: &[&str]) -> Result<Vec<String>, ReadError> {
+    let graph = Graph::read(src)?;
+    let mut problems = graph.unlisted(layers);
+    problems.extend(graph.upward(layers));
+    problems.extend(graph.cycles().iter().map(|cycle| {
+        let count = cycle.len();
+        format!(
+            "these {count} modules depend on each other: {}",
+            cycle.join(", ")
+        )
+    }));
+    Ok(problems)
+}
+
+#[cfg(test)]
+mod tests;
