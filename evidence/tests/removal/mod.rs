@@ -1,0 +1,384 @@
+//! Random removals from evidence, and whether a claim passes because of one.
+//!
+//! Less information never makes a claim pass: whatever did not pass before must not pass after. Evidence that the removal
+//! makes inconsistent may be refused.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use qed_evidence::Evidence;
+use qed_evidence::claim::{Claim, Place, Verdict, judge};
+use qed_evidence::consistent::against;
+use qed_evidence::diagnostic::Source;
+use qed_evidence::investigation::{self, Investigation};
+use qed_evidence::resolve::{Catalog, Indexed};
+use serde_json::Value;
+
+/// Random numbers that are the same in every run (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        usize::try_from(number).unwrap_or_default() % end.max(1)
+    }
+
+    fn pick<'l, T>(&mut self, list: &'l [T]) -> Option<&'l T> {
+        list.get(self.below(list.len()))
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn parse(id: &str, text: &str, when: Option<&str>) -> Option<Claim> {
+    let place = |text: &str| {
+        let source = Source {
+            name: "chapter.md".into(),
+            text: text.into(),
+        };
+        Place::new(Arc::new(source), 0)
+    };
+    let when = when.map(|when| (when, place(when)));
+    Claim::parse(id, text, place(text), when).ok()
+}
+
+/// Ids, texts and conditions of the claims in the chapters of a folder.
+fn written(folder: &Path) -> Vec<(String, String, Option<String>)> {
+    let mut claims = Vec::new();
+    let mut chapters: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "md"))
+        .collect();
+    chapters.sort();
+    for chapter in chapters {
+        let text = std::fs::read_to_string(chapter).unwrap();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            let Some(info) = line.trim().strip_prefix("```qed-claim ") else {
+                continue;
+            };
+            let id = info.split(' ').next().unwrap_or_default();
+            let when = info
+                .split_once("when=\"")
+                .and_then(|(_, rest)| rest.split_once('"'));
+            let body: Vec<&str> = lines
+                .by_ref()
+                .take_while(|line| !line.trim().starts_with("```"))
+                .collect();
+            claims.push((
+                id.to_owned(),
+                body.join("\n"),
+                when.map(|(when, _)| when.to_owned()),
+            ));
+        }
+    }
+    claims
+}
+
+/// The parts between `&&`, outside of parentheses and texts.
+fn conjuncts(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut depth, mut quote) = (0, 0, None);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') => depth -= 1,
+            (None, '&') if depth == 0 && text[at..].starts_with("&&") => {
+                parts.push(text[start..at].trim());
+                start = at + 2;
+            }
+            _ => {}
+        }
+    }
+    parts.push(text[start..].trim());
+    parts
+}
+
+/// Claims about one machine: those of the chapters, the opposite of each of their parts, and silence and counts of each probe.
+fn claims(
+    investigation: &Investigation,
+    evidence: &Evidence,
+    chapters: Option<&Path>,
+) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    for (id, text, when) in chapters.map(written).unwrap_or_default() {
+        let when = when.as_deref();
+        // Chapters of tests hold claims that are refused, too.
+        claims.extend(parse(&id, &text, when));
+        for part in conjuncts(&text) {
+            claims.extend(parse(&id, &format!("!({part})"), when));
+        }
+    }
+    for experiment in &investigation.experiments {
+        let name = &experiment.name;
+        let Some(seen) = evidence.experiments.get(name) else {
+            continue;
+        };
+        let mut texts = vec![
+            format!("{name}.objects.leaked == 0"),
+            format!("freed({name})"),
+            format!("!freed({name})"),
+        ];
+        for probe in experiment.probes.iter().map(|probe| &probe.name) {
+            let hits = seen.probes.get(probe).map_or(0, |probe| probe.hits.len());
+            texts.push(format!("never({name}.{probe})"));
+            for other in [0, 1, hits.saturating_sub(1), hits + 1] {
+                texts.push(format!("fired({name}.{probe}) == {other}"));
+                texts.push(format!("{name}.{probe}.hits == {other}"));
+            }
+            texts.push(format!("fired({name}.{probe}) < {hits}"));
+        }
+        let id = |number: usize| format!("of_{name}_{number}");
+        let all = texts.iter().enumerate();
+        claims.extend(all.filter_map(|(number, text)| parse(&id(number), text, None)));
+    }
+    claims
+}
+
+/// What is removed.
+#[derive(Clone, Copy, Debug)]
+enum Removal {
+    Hit,
+    /// All hits of a probe.
+    Hits,
+    Leaf,
+    Entry,
+    /// The end of a text, of bytes or of a stack, as a capture marks it.
+    End,
+    Frame,
+    DebugInformation,
+    Key,
+}
+
+const REMOVALS: &[Removal] = &[
+    Removal::Hit,
+    Removal::Hits,
+    Removal::Leaf,
+    Removal::Entry,
+    Removal::End,
+    Removal::Frame,
+    Removal::DebugInformation,
+    Removal::Key,
+    Removal::Key,
+];
+
+/// JSON pointers to everything below `node` of which `wanted` says so; `wanted` gets the last key and the value.
+fn places(node: &Value, at: &str, wanted: &dyn Fn(&str, &Value) -> bool, list: &mut Vec<String>) {
+    let mut child = |key: &str, child: &Value| {
+        let place = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+        if wanted(key, child) {
+            list.push(place.clone());
+        }
+        places(child, &place, wanted, list);
+    };
+    match node {
+        Value::Object(map) => map.iter().for_each(|(key, value)| child(key, value)),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                child(&index.to_string(), item);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn delete(document: &mut Value, place: &str) {
+    let (parent, key) = place.rsplit_once('/').unwrap();
+    let key = key.replace("~1", "/").replace("~0", "~");
+    match document.pointer_mut(parent).unwrap() {
+        Value::Object(map) => _ = map.remove(&key),
+        Value::Array(items) => _ = items.remove(key.parse().unwrap()),
+        _ => unreachable!("only these have something below them"),
+    }
+}
+
+fn is_leaf(value: &Value) -> bool {
+    value.get("kind").is_some_and(Value::is_string)
+}
+
+/// What can be removed from a document, by kind.
+struct Removable {
+    hits: Vec<String>,
+    probes: Vec<String>,
+    leaves: Vec<String>,
+    entries: Vec<String>,
+    ends: Vec<String>,
+    frames: Vec<String>,
+    keys: Vec<String>,
+}
+
+impl Removable {
+    fn of(document: &Value, spared: &[&str]) -> Self {
+        let find = |wanted: &dyn Fn(&str, &Value) -> bool| {
+            let mut list = Vec::new();
+            places(document, "", wanted, &mut list);
+            list.retain(|place| spared.iter().all(|spared| !place.contains(spared)));
+            list
+        };
+        let numbered = |key: &str| key.bytes().all(|b| b.is_ascii_digit());
+        let mut hits = find(&|key, value| numbered(key) && value.get("task").is_some());
+        hits.retain(|place| place.rsplit('/').nth(1) == Some("hits"));
+        let leaves = find(&|_, value| is_leaf(value));
+        let entries = leaves.iter().filter(|place| {
+            let group = place.rsplit('/').nth(1).unwrap_or_default();
+            [
+                "args", "entry", "exit", "config", "values", "buffers", "sources",
+            ]
+            .contains(&group)
+        });
+        Removable {
+            ends: find(&|_, value| {
+                ["text", "bytes", "stack"]
+                    .iter()
+                    .any(|kind| value["kind"] == *kind)
+            }),
+            entries: entries.cloned().collect(),
+            hits,
+            frames: find(&|key, value| numbered(key) && value.get("address").is_some()),
+            keys: find(&|key, _| !numbered(key)),
+            probes: find(&|key, value| {
+                key == "hits" && value.as_array().is_some_and(|all| !all.is_empty())
+            }),
+            leaves,
+        }
+    }
+
+    /// Removes one thing; where it was.
+    fn remove(&self, kind: Removal, document: &mut Value, random: &mut Random) -> Option<String> {
+        let place = match kind {
+            Removal::Hit => random.pick(&self.hits)?,
+            Removal::Hits => {
+                let place = random.pick(&self.probes)?;
+                *document.pointer_mut(place)? = Value::Array(Vec::new());
+                return Some(place.clone());
+            }
+            Removal::Leaf => {
+                let place = random.pick(&self.leaves)?;
+                *document.pointer_mut(place)? =
+                    serde_json::json!({"unavailable": "it was removed"});
+                return Some(place.clone());
+            }
+            Removal::Entry => random.pick(&self.entries)?,
+            Removal::End => {
+                let place = random.pick(&self.ends)?;
+                let leaf = document.pointer_mut(place)?;
+                let half = |length: usize, random: &mut Random| random.below(length.max(1));
+                leaf["value"] = match &leaf["value"] {
+                    Value::Array(items) => items[..half(items.len(), random)].into(),
+                    Value::String(text) => {
+                        // Two hex digits are one byte.
+                        let mut end = half(text.len(), random) / 2 * 2;
+                        while !text.is_char_boundary(end) {
+                            end -= 1;
+                        }
+                        text[..end].into()
+                    }
+                    _ => return None,
+                };
+                leaf["cut"] = serde_json::json!({});
+                return Some(place.clone());
+            }
+            Removal::Frame => random.pick(&self.frames)?,
+            Removal::DebugInformation => {
+                let mut sites = Vec::new();
+                let is_site = |key: &str, _: &Value| key == "site" || key == "definition";
+                places(document, "", &is_site, &mut sites);
+                // Of the inner ones first.
+                let half = random.below(2);
+                for (number, site) in sites.iter().enumerate().rev() {
+                    if half == 0 || number % 2 == 0 {
+                        delete(document, site);
+                    }
+                }
+                return Some("/**/site".into());
+            }
+            Removal::Key => random.pick(&self.keys)?,
+        };
+        delete(document, place);
+        Some(place.clone())
+    }
+}
+
+/// Evidence that something is removed from.
+pub struct Subject<'a> {
+    pub evidence: &'a Path,
+    pub investigation: &'a Path,
+    /// A folder of chapters, whose claims are judged besides those that are made up.
+    pub chapters: Option<&'a Path>,
+    /// What a removal must leave alone: parts of JSON pointers.
+    pub spared: &'a [&'a str],
+}
+
+/// Numbers of removals after which the document was refused, and was judged.
+pub struct Tried {
+    pub refused: usize,
+    pub judged: usize,
+}
+
+/// Tries so many removals, and panics when a claim passes after one that did not before.
+pub fn attack(subject: &Subject, trials: usize, seed: u64) -> Tried {
+    let file = subject.evidence.display();
+    let text = read(subject.evidence);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let name = subject.investigation.display().to_string();
+    let investigation = investigation::parse(&name, &read(subject.investigation)).unwrap();
+    let evidence = qed_evidence::reader::read(text.as_bytes()).unwrap();
+    assert_eq!(against(&investigation, &evidence), None, "{file}");
+    let verdicts = |evidence: &Evidence, claims: &[Claim]| -> Vec<Verdict> {
+        let machines = [Indexed::new(evidence)];
+        let catalog = Catalog {
+            investigation: &investigation,
+            machines: &machines,
+        };
+        let judge = |claim| judge(claim, &catalog, &machines[0]).verdict;
+        claims.iter().map(judge).collect()
+    };
+    let mut claims = claims(&investigation, &evidence, subject.chapters);
+    let mut before = verdicts(&evidence, &claims).into_iter();
+    claims.retain(|_| before.next() != Some(Verdict::Pass));
+    assert!(!claims.is_empty(), "{file}: every claim passes already");
+    let removable = Removable::of(&document, subject.spared);
+    let mut random = Random(seed);
+    let mut tried = Tried {
+        refused: 0,
+        judged: 0,
+    };
+    let mut problems = Vec::new();
+    for trial in 0..trials {
+        let kind = REMOVALS[trial % REMOVALS.len()];
+        let mut less = document.clone();
+        let Some(place) = removable.remove(kind, &mut less, &mut random) else {
+            continue;
+        };
+        let less = match qed_evidence::reader::read(less.to_string().as_bytes()) {
+            Ok(less) if against(&investigation, &less).is_none() => less,
+            _ => {
+                tried.refused += 1;
+                continue;
+            }
+        };
+        tried.judged += 1;
+        for (claim, verdict) in claims.iter().zip(verdicts(&less, &claims)) {
+            if verdict == Verdict::Pass {
+                let text = claim.expression.text();
+                problems.push(format!("{file} without {place} ({kind:?}): {text}"));
+            }
+        }
+    }
+    assert!(
+        problems.is_empty(),
+        "{} claims pass because of what is not there:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
+    tried
+}
