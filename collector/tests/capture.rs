@@ -343,7 +343,7 @@ fn commands() {
 fn boots() {
     let folder = tempfile::tempdir().unwrap();
     let evidence = boots_of(folder.path(), "", &["--boots", "4"]);
-    let leaves = qed_evidence::leaves::leaves(&evidence);
+    let leaves = qed_evidence::path_index::leaves(&evidence);
     let number = |path: &str| {
         support::number(leaves.get(path).expect(path).datum.value().expect(path)).expect(path)
     };

@@ -4,7 +4,7 @@
 mod support;
 
 use qed_evidence::document::Evidence;
-use qed_evidence::leaves::leaves;
+use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
 use support::{GUESTS, capture_on, evidence_in, folder_with, said};
 

@@ -82,7 +82,10 @@ mod tests {
             *document.pointer_mut(returned).unwrap() = bad.clone();
             assert!(!validator.is_valid(&document), "{bad}");
             let text = document.to_string();
-            assert!(crate::reader::read(text.as_bytes()).is_err(), "{bad}");
+            assert!(
+                crate::validate::reader::read(text.as_bytes()).is_err(),
+                "{bad}"
+            );
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::claim::{Claim, Judgement, Place, judge};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::document::Evidence;
 use crate::investigation::Investigation;
-use crate::resolve::{Catalog, Indexed};
+use crate::path_index::resolve::{Catalog, Indexed};
 
 const INVESTIGATION: &str = include_str!("../testdata/two-experiments.toml");
 
@@ -20,7 +20,7 @@ pub(crate) fn investigation() -> Investigation {
 
 /// A sound capture of two experiments.
 pub(crate) fn evidence() -> Evidence {
-    crate::reader::read(EVIDENCE.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
+    crate::validate::reader::read(EVIDENCE.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The text of [`evidence`].

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use qed_evidence::claim::{Claim, Verdict, judge};
-use qed_evidence::drift::diff;
+use qed_evidence::diff::diff;
 use qed_evidence::resolve::{Catalog, Indexed};
 use qed_evidence::{Evidence, reader, redact};
 use qed_fuzz::{INVESTIGATION, check, claim, let_panics_unwind};

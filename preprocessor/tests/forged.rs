@@ -5,8 +5,8 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{Book, stderr};
-use qed_evidence::consistent::against;
 use qed_evidence::investigation::Investigation;
+use qed_evidence::validate::against;
 use serde_json::{Value as Json, json};
 
 const MACHINE: &str = "guest:debian-6.12";

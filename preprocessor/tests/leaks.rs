@@ -5,7 +5,7 @@ mod common;
 use common::{Book, evidence, good, stderr, stdout};
 use qed_evidence::Evidence;
 use qed_evidence::document::{Command, Reader, Reading};
-use qed_evidence::leaves::leaves;
+use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Address, Bytes, Datum, InlineFrame, Integer, LineRole, Location, Value};
 
 /// A host's name, its user, a folder of his, and its addresses in networks.

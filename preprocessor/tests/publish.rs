@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use common::{Book, evidence, good, stderr, stdout};
 use qed_evidence::Evidence;
 use qed_evidence::document::{Allocation, Free, MachineKind, Parameter, Task};
-use qed_evidence::leaves::leaves;
 use qed_evidence::names::Symbol;
+use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Address, Bytes, Datum, Frame, Integer, Value};
 
 /// Secrets that are told apart from each other and from everything else, in the kernel's text and heap by turns.

@@ -12,7 +12,7 @@ use qed_collector::guest::cache::Cache;
 use qed_collector::guest::{GuestSpec, Source, fetch, run};
 use qed_collector::job::Job;
 use qed_evidence::Evidence;
-use qed_evidence::leaves::leaves;
+use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
 
 pub const GUESTS: [&str; 2] = ["debian-6.1", "debian-6.12"];

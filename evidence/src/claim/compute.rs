@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::value::{Address, Frame};
+use crate::document::value::{Address, Frame};
 
 use super::cut::{self, Beginning, Kept, Seen};
 use super::eval::Failure;

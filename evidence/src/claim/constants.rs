@@ -2,7 +2,7 @@
 //! evidence shows.
 
 use crate::constants::errno_number;
-use crate::resolve::{Catalog, Indexed};
+use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::typed::{Kind, Number, Typed};
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::resolve::{Catalog, Indexed};
-use crate::value::Value;
+use crate::document::value::Value;
+use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::Claim;
 use super::eval::evaluate;

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::value::{Cut, Frame};
+use crate::document::value::{Cut, Frame};
 
 use super::eval::Failure;
 use super::typed::Typed;

@@ -76,7 +76,7 @@ macro_rules! function {
 
 /// All functions.
 ///
-/// Of a text, of bytes or of a stack that was [cut](crate::value::Cut), each of them says only what every continuation
+/// Of a text, of bytes or of a stack that was [cut](crate::document::value::Cut), each of them says only what every continuation
 /// of the kept part would say, and else that the evidence does not say.
 ///
 /// | call | meaning |

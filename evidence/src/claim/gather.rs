@@ -6,9 +6,9 @@ use std::ops::Range;
 use crate::Path;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::Allocation;
-use crate::names::Names;
-use crate::resolve::{Catalog, Indexed, Resolved};
-use crate::value::{Datum, Value};
+use crate::document::names::Names;
+use crate::document::value::{Datum, Value};
+use crate::path_index::resolve::{Catalog, Indexed, Resolved};
 
 use super::constants;
 use super::eval::Facts;

@@ -5,8 +5,8 @@ use std::ops::Range;
 use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
-use crate::resolve::{Catalog, Indexed};
-use crate::value::{Datum, Value};
+use crate::document::value::{Datum, Value};
+use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::Claim;
 use super::control::Controlled;

@@ -41,7 +41,7 @@ mod written;
 mod tests;
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::resolve::Catalog;
+use crate::path_index::resolve::Catalog;
 
 pub use control::mutants_of;
 pub use export::export;

@@ -1,8 +1,8 @@
 //! Mutants: values that a leaf could have had instead, for the negative control and the mutation test.
 
-use crate::names::Names;
-use crate::resolve::Indexed;
-use crate::value::{Address, Bytes, Cut, Frame, Integer, LineRole, Location, Value};
+use crate::document::names::Names;
+use crate::document::value::{Address, Bytes, Cut, Frame, Integer, LineRole, Location, Value};
+use crate::path_index::resolve::Indexed;
 
 use super::expression::Expression;
 use super::node::{Literal, Node, NodeKind};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::value::Value;
+use crate::document::value::Value;
 
 use super::eval::{Failure, evaluate};
 use super::expression::Expression;
@@ -80,7 +80,7 @@ fn shown(typed: &Typed) -> Option<Value> {
     match typed {
         Typed::Bool(value) => Some(Value::Bool { value: *value }),
         Typed::Number(number) => Some(Value::Int {
-            value: crate::value::Integer::new(number.value)?,
+            value: crate::document::value::Integer::new(number.value)?,
             type_name: None,
         }),
         Typed::Text(text) => Some(Value::text(text)),

@@ -1,13 +1,13 @@
 //! Words that are known to be possible in a place: those that some capture, the investigation or a table holds.
 
 use crate::constants::{constant_names, errno_names};
+use crate::document::value::{Datum, Frame, Location, Value};
+use crate::document::visit::{Found, walk};
 use crate::document::{Evidence, Target};
 use crate::investigation::{Action, Argument};
-use crate::leaves::words;
 use crate::path::SECTIONS;
-use crate::resolve::{Catalog, Indexed};
-use crate::value::{Datum, Frame, Location, Value};
-use crate::walk::{Found, walk};
+use crate::path_index::resolve::{Catalog, Indexed};
+use crate::path_index::words;
 
 /// How a text of a claim relates to what it is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 
 use std::cmp::Ordering;
 
-use crate::names::Names;
-use crate::value::Value;
+use crate::document::names::Names;
+use crate::document::value::Value;
 
 use super::eval::Failure;
 use super::typed::{self, Kind, Number, Typed, is_bare_uint};
@@ -141,8 +141,8 @@ pub(super) fn errno_as_address(a: &Number, b: &Number) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::IntegerType;
-    use crate::value::Integer;
+    use crate::document::names::IntegerType;
+    use crate::document::value::Integer;
 
     fn int(value: u64, type_name: &str) -> Value {
         Value::Int {

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::names::Names;
-use crate::value::{Address, Frame, Location, Value};
+use crate::document::names::Names;
+use crate::document::value::{Address, Frame, Location, Value};
 
 use super::cut::{self, Beginning, Kept, Seen};
 use super::eval::Failure;
@@ -289,7 +289,7 @@ impl From<&Value> for Typed {
                     value: value.0,
                     symbol: symbol
                         .as_deref()
-                        .and_then(crate::names::split)
+                        .and_then(crate::document::names::split)
                         .map(|(name, offset)| (name.to_owned(), offset)),
                 }),
             },

@@ -5,8 +5,8 @@
 use std::ops::Range;
 
 use crate::diagnostic::nearest;
-use crate::resolve::{Catalog, Indexed};
-use crate::value::Value;
+use crate::document::value::Value;
+use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::gather::Obstacle;
 use super::node::{Binary, Literal, Node, NodeKind};
@@ -212,7 +212,7 @@ impl Comparison<'_> {
         candidates.sort_unstable();
         candidates.dedup();
         let fixed = self.with.iter().find_map(|words| match words {
-            Words::Leaf(path) => Some((*path, crate::leaves::words(path)?)),
+            Words::Leaf(path) => Some((*path, crate::path_index::words(path)?)),
             _ => None,
         });
         let (message, help) = match fixed {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use regex_lite::Regex;
 
 use crate::document::Reader;
-use crate::value::{Integer, Value};
+use crate::document::value::{Integer, Value};
 
 /// What is kept of a command's output if nothing is said, in bytes.
 pub const OUTPUT_OF_COMMAND: u32 = 4096;

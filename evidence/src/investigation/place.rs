@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::value::Address;
+use crate::document::value::Address;
 
 /// An address in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]

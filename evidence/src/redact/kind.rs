@@ -1,6 +1,6 @@
 //! Whether the kind of a value says that it is harmless, of whatever leaf.
 
-use crate::value::{Location, Value};
+use crate::document::value::{Location, Value};
 
 use super::phrase::Known;
 use super::{NUMBER as PART, says_where};

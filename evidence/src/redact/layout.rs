@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::names::Names;
+use crate::document::names::Names;
 use crate::secrets::is_pointer;
 
 /// Where the symbols lie in a kernel that never was: one behind the other, by their names.

@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use crate::document::value::{Datum, Value};
 use crate::document::{Evidence, Target};
-use crate::value::{Datum, Value};
 
 /// The words in the texts of this crate and of the collector, one a line. `tests/words.rs` compares them.
 const WORDS: &str = include_str!("words.txt");

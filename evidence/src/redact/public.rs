@@ -10,18 +10,19 @@
 
 use std::collections::BTreeSet;
 
+use crate::document::instances::{InlinedCopy, Instances, OwnCopy, Within};
+use crate::document::value::{Datum, Frame, Value};
 use crate::document::{
     Allocation, Boot, CallSite, Command, Cost, Evidence, Experiment, Free, Hit, Instruction, Kaslr,
     Kernel, Ledger, Machine, Outcome, Probe, ProgramFile, Quality, Reading, Reads, Run,
     SymbolPlaces, Task,
 };
-use crate::instances::{InlinedCopy, Instances, OwnCopy, Within};
-use crate::value::{Datum, Frame, Value};
 
 use super::kind::{TEXT, by_kind, is_listed, is_setting, is_source, is_source_file};
 use super::phrase::{Known, is_hex, is_list};
 use super::tasks::{self, first_pid};
-use super::{BOOT, SLIDE, withheld};
+use super::{BOOT, SLIDE};
+use crate::document::withheld::withheld;
 
 /// Why something of a live machine is not told.
 const OUTPUT: &str = "withheld: what a workload prints may tell who or where this live machine is";

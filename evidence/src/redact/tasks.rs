@@ -2,8 +2,9 @@
 
 use crate::document::Experiment;
 
+use super::TASK;
 use super::phrase::Known;
-use super::{TASK, withheld};
+use crate::document::withheld::withheld;
 
 /// Kernel threads whose names say nothing about a machine; what follows the name (a CPU, a queue) is left out.
 const KERNEL_THREADS: &[&str] = &[

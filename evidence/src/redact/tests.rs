@@ -5,9 +5,9 @@ use super::tasks::generalized;
 use super::*;
 use crate::claim::Verdict;
 use crate::document::Reader;
-use crate::leaves::leaves;
+use crate::document::value::{Bytes, Datum, Integer, Value};
+use crate::path_index::leaves;
 use crate::testing::{claim, evidence, investigation, judge_on};
-use crate::value::{Bytes, Datum, Integer, Value};
 
 fn pointer(number: u64) -> Datum {
     Datum::Value(Value::address(number))
@@ -32,7 +32,7 @@ fn with_pointers(numbers: &[u64]) -> Evidence {
 }
 
 fn text(evidence: &Evidence) -> String {
-    crate::reader::write(evidence).unwrap()
+    crate::validate::reader::write(evidence).unwrap()
 }
 
 proptest! {
@@ -89,8 +89,8 @@ proptest! {
 /// Evidence with pointers of every kind wherever the document can hold one, in no order: into the image, into a
 /// module, and to objects next to each other.
 fn busy() -> Evidence {
+    use crate::document::value::Frame;
     use crate::document::{Allocation, Hit};
-    use crate::value::Frame;
     const OBJECTS: u64 = 0xffff_8880_04aa_2000;
     let mut busy = with_pointers(&[
         OBJECTS + 0x80,
@@ -102,7 +102,7 @@ fn busy() -> Evidence {
         0xffff_ffff_92a0_0010,
         OBJECTS,
     ]);
-    let symbol = |address: u64, size: u64, name: &str| crate::names::Symbol {
+    let symbol = |address: u64, size: u64, name: &str| crate::document::names::Symbol {
         address: Address(address),
         size,
         name: name.into(),
@@ -154,7 +154,7 @@ fn busy() -> Evidence {
             ..ledger.allocations[0].clone()
         });
     }
-    crate::reader::read(text(&busy).as_bytes()).unwrap()
+    crate::validate::reader::read(text(&busy).as_bytes()).unwrap()
 }
 
 /// The same document of another boot: the image slid, the modules elsewhere, everything else anywhere.
@@ -189,7 +189,7 @@ fn elsewhere(evidence: &Evidence, slide: u64, modules: u64, heap: &[u64]) -> Evi
     };
     let mut document = serde_json::to_value(evidence).unwrap();
     walk(&mut document, slide, &mut place);
-    crate::reader::read(document.to_string().as_bytes()).unwrap()
+    crate::validate::reader::read(document.to_string().as_bytes()).unwrap()
 }
 
 /// Check that nothing that says where something is comes out, of whatever kind, and that harmless values do.
@@ -484,10 +484,12 @@ fn claims_on_redacted_evidence() {
             false,
         ),
     ] {
-        claim(text).unwrap().check(&crate::resolve::Catalog {
-            investigation: &investigation(),
-            machines: &[crate::resolve::Indexed::new(&raw)],
-        });
+        claim(text)
+            .unwrap()
+            .check(&crate::path_index::resolve::Catalog {
+                investigation: &investigation(),
+                machines: &[crate::path_index::resolve::Indexed::new(&raw)],
+            });
         let (a, b) = (judge_on(text, &raw), judge_on(text, &redacted));
         assert!(
             matches!(a.verdict, Verdict::Pass | Verdict::Fail),
@@ -501,7 +503,7 @@ fn claims_on_redacted_evidence() {
 
 /// A live machine's document, made of the recorded one of a guest: everything else in it is as real as it can be.
 fn recorded_as_host(text: &[u8]) -> Evidence {
-    let mut evidence = crate::reader::read(text).unwrap();
+    let mut evidence = crate::validate::reader::read(text).unwrap();
     evidence.machine.name = "host".into();
     evidence.machine.kind = crate::document::MachineKind::Host;
     evidence.machine.ephemeral = false;
@@ -561,7 +563,7 @@ fn slid(evidence: &Evidence, slide: u64) -> Evidence {
     if slide == 0 {
         document["kaslr"]["status"]["value"] = json!(crate::document::DISABLED);
     }
-    crate::reader::read(document.to_string().as_bytes())
+    crate::validate::reader::read(document.to_string().as_bytes())
         .unwrap_or_else(|e| panic!("{slide:#x}: {e}"))
 }
 

@@ -1,6 +1,6 @@
 use super::*;
+use crate::document::value::{Bytes, Datum, Integer, Value};
 use crate::testing::evidence;
-use crate::value::{Bytes, Datum, Integer, Value};
 
 const SECRET: u64 = 0xffff_ffff_9123_4568;
 const HEAP: u64 = 0xffff_8881_0a0b_4c40;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Claim, Place, Verdict, judge};
-use qed_evidence::consistent::against;
 use qed_evidence::diagnostic::Source;
 use qed_evidence::investigation::{self, Investigation};
 use qed_evidence::resolve::{Catalog, Indexed};
+use qed_evidence::validate::against;
 use serde_json::Value;
 
 /// Random numbers that are the same in every run (xorshift64*).

@@ -5,8 +5,8 @@ use std::path::Path;
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::drift::{self, Change, Report, What};
-use qed_evidence::leaves::Drift;
+use qed_evidence::diff::{self, Change, Report, What};
+use qed_evidence::path_index::Drift;
 use qed_evidence::redact::redact;
 use serde::Serialize;
 
@@ -115,7 +115,7 @@ pub fn run(old: &Path, new: &Path, all: bool, book: Option<&Path>, format: Forma
         }
     };
     let sides = (Side::new(old, &before.0), Side::new(new, &after.0));
-    let mut changes = drift::diff(&before.0, &after.0);
+    let mut changes = diff::diff(&before.0, &after.0);
     let turned = match (book, has_book(Path::new("."))) {
         (Some(root), _) => turned(root, before, after),
         (None, true) => turned(Path::new("."), before, after),
@@ -153,7 +153,7 @@ fn render(sides: &(Side, Side), judged: Option<usize>, report: &Report, format: 
     };
     match format {
         Format::Text => {
-            let body = drift::text(report);
+            let body = diff::text(report);
             let lines: Vec<_> = body.lines().map(|line| visible(line)).collect();
             format!(
                 "- {}\n+ {}\n{}\n{claims}",
@@ -166,7 +166,7 @@ fn render(sides: &(Side, Side), judged: Option<usize>, report: &Report, format: 
             "was: {}  \nis: {}\n\n{}\n{claims}",
             crate::markdown::escape::markdown(&old.line()),
             crate::markdown::escape::markdown(&new.line()),
-            drift::markdown(report)
+            diff::markdown(report)
         ),
         Format::Json => {
             let document = Document {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use qed_evidence::Evidence;
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::leaves::{Leaves, leaves};
+use qed_evidence::path_index::{Leaves, leaves};
 use qed_evidence::redact::is_redacted;
 
 use crate::cli::common::{FAILED, GOOD, print, refuse};

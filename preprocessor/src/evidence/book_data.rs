@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use qed_evidence::diagnostic::nearest;
 use qed_evidence::document::Experiment;
-use qed_evidence::leaves::Drift;
 use qed_evidence::path::{Path, SECTIONS};
+use qed_evidence::path_index::Drift;
 use qed_evidence::redact::{is_redacted, withheld};
 use qed_evidence::resolve::{Catalog, Indexed, PathError, Resolved};
 use qed_evidence::{Evidence, Value};

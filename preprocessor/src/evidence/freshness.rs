@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use qed_evidence::Evidence;
 use qed_evidence::build_id::BuildId;
 use qed_evidence::document::MachineKind;
+use qed_evidence::freshness::{Comparison, Now, stale};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::is_redacted;
-use qed_evidence::stale::{Comparison, Now, stale};
 
 use crate::config::Config;
 use crate::evidence::loader::Origin;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use qed_evidence::Evidence;
-use qed_evidence::consistent::against;
 use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::freshness::is_of_collector;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::{RedactError, is_redacted, redact};
-use qed_evidence::stale::is_of_collector;
+use qed_evidence::validate::against;
 
 use crate::claims::verdicts::{TRAVELLED, Travelled, of_raw};
 use crate::config::{Addresses, Config, evidence_file};

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use qed_evidence::Evidence;
 use qed_evidence::document::MachineKind;
+use qed_evidence::freshness::{ProgramNow, Runs};
 use qed_evidence::investigation::{Action, Investigation};
-use qed_evidence::stale::{ProgramNow, Runs};
 use qed_programs::{Known, find, is_of_system};
 use regex::bytes::Regex;
 

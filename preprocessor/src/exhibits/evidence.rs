@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use qed_evidence::leaves::{Leaf, Leaves};
 use qed_evidence::path::SECTIONS;
+use qed_evidence::path_index::{Leaf, Leaves};
 use serde::Serialize;
 
 use super::{Request, caption};
@@ -205,7 +205,7 @@ fn plain(data: &Data) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qed_evidence::leaves::Drift;
+    use qed_evidence::path_index::Drift;
     use qed_evidence::value::{Datum, Value};
     use std::borrow::Cow;
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::instances::ruling_out;
 use qed_evidence::investigation::{Experiment, Investigation, Probe};
+use qed_evidence::observation::copies::ruling_out;
 use qed_evidence::path::hit_number;
 
 use super::Found;

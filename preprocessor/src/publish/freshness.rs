@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 use qed_evidence::Evidence;
-use qed_evidence::consistent::against;
+use qed_evidence::freshness::{Comparison, Now, StaleReason, is_of_collector, stale};
 use qed_evidence::investigation::Investigation;
-use qed_evidence::stale::{Comparison, Now, StaleReason, is_of_collector, stale};
+use qed_evidence::validate::against;
 
 use crate::config::OnMissing;
 use crate::evidence::loader::Origin;

@@ -163,7 +163,7 @@ fn contradiction(
     state: &State,
     investigation: &Investigation,
 ) -> Option<String> {
-    use qed_evidence::stale::StaleReason;
+    use qed_evidence::freshness::StaleReason;
     let told = state
         .stale
         .contains(&StaleReason::Investigation.to_string());

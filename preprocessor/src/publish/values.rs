@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use qed_evidence::leaves::Leaves;
+use qed_evidence::path_index::Leaves;
 
 use crate::evidence::format::FORMATS;
 use crate::publish::manifest::{self, PublishedClaim, Verdicts};

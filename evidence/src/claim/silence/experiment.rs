@@ -3,9 +3,9 @@
 use crate::claim::functions::{Function, Reads};
 use crate::claim::node::{Node, NodeKind};
 use crate::investigation::Probe as Planned;
-use crate::observed;
+use crate::observation;
 use crate::path::{SECTIONS, hit_number};
-use crate::resolve::{Catalog, Indexed};
+use crate::path_index::resolve::{Catalog, Indexed};
 
 /// Why the hits of a probe may be fewer than there were.
 pub(super) fn reasons(
@@ -19,13 +19,13 @@ pub(super) fn reasons(
     let (Some(plan), Some(seen)) = (plan, seen) else {
         return Vec::new();
     };
-    observed::unseen(plan, seen, planned)
+    observation::unseen(plan, seen, planned)
 }
 
 /// Why the hits of a probe may be others than those of the workload's call.
 pub(super) fn foreign(experiment: &str, planned: &Planned, machine: &Indexed<'_>) -> Vec<String> {
     let seen = machine.evidence.experiments.get(experiment);
-    seen.map_or_else(Vec::new, |seen| observed::foreign(seen, planned))
+    seen.map_or_else(Vec::new, |seen| observation::foreign(seen, planned))
 }
 
 /// Why a leaf proves nothing that says how complete the experiment is, or the order of its events.
@@ -39,11 +39,11 @@ pub(super) fn of_leaf(names: &[&str], machine: &Indexed<'_>) -> Vec<String> {
     };
     match names {
         [_, "quality", "lost" | "missed" | "events"] => {
-            let skipped = |(name, probe): (&String, _)| observed::skipped(name, probe);
+            let skipped = |(name, probe): (&String, _)| observation::skipped(name, probe);
             seen.probes.iter().filter_map(skipped).collect()
         }
         [_, _, "order" | "return_order"] | [_, _, _, "order" | "return_order"] => {
-            observed::unmarked(seen).into_iter().collect()
+            observation::unmarked(seen).into_iter().collect()
         }
         _ => Vec::new(),
     }
@@ -67,7 +67,7 @@ pub(super) fn of_function(
             .and_then(|name| machine.evidence.experiments.get(*name));
         let Some(seen) = seen else { continue };
         if matches!(function.reads, Reads::Leaves(_)) {
-            reasons.extend(observed::unmarked(seen));
+            reasons.extend(observation::unmarked(seen));
         }
         if function.name == "calls" && names.last() == Some(&"stack") {
             let hits = names

@@ -1,9 +1,9 @@
 //! Reasons that lie in what a probe watches: copies of its function that ran unwatched, and hits that may not be its own.
 
 use crate::document::{Probe, Target};
-use crate::instances::unwatched;
 use crate::investigation::Probe as Planned;
-use crate::resolve::{Catalog, Indexed};
+use crate::observation::copies::unwatched;
+use crate::path_index::resolve::{Catalog, Indexed};
 
 /// Why a count of the hits of one probe may be short.
 pub(super) fn reasons(

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use crate::document::Probe;
+use crate::document::value::Value;
 use crate::investigation::Probe as Planned;
 use crate::path::SECTIONS;
-use crate::resolve::{Catalog, Indexed};
-use crate::value::Value;
+use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::expression::ReadPath;
 use super::functions::{Function, Reads};
@@ -210,7 +210,7 @@ fn watched(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
             }
         }
     }
-    reasons.extend(crate::observed::unmarked(seen));
+    reasons.extend(crate::observation::unmarked(seen));
     reasons.sort();
     reasons.dedup();
     reasons

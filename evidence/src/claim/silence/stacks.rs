@@ -5,7 +5,7 @@ use crate::claim::functions::Function;
 use crate::claim::node::{Literal, Node, NodeKind};
 use crate::claim::typed::Typed;
 use crate::claim::written::{Strange, strange};
-use crate::resolve::{Catalog, Indexed};
+use crate::path_index::resolve::{Catalog, Indexed};
 
 /// The functions of claims that say who is on a stack.
 const OF_STACKS: &[&str] = &["on_stack", "calls"];

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::super::Verdict;
+use crate::document::value::{Address, Bytes, Cut, Datum, Frame, LineRole, Location, Value};
 use crate::document::{Evidence, Hit};
 use crate::testing::{evidence, judge_on};
-use crate::value::{Address, Bytes, Cut, Datum, Frame, LineRole, Location, Value};
 
 fn hit(document: &mut Evidence) -> &mut Hit {
     let create = document.experiments.get_mut("create").unwrap();

@@ -2,8 +2,8 @@
 
 use crate::claim::{Claim, Verdict};
 use crate::document::Evidence;
+use crate::document::value::Value;
 use crate::testing::{claim, evidence, judge_claim, judge_on, place};
-use crate::value::Value;
 
 fn comes_to(text: &str, evidence: &Evidence, verdict: Verdict, reason: &str) {
     let judgement = judge_on(text, evidence);
@@ -233,10 +233,10 @@ fn enumerators_of_other_kernels() {
     let investigation = crate::testing::investigation();
     let other = evidence();
     let machines = [
-        crate::resolve::Indexed::new(&nameless),
-        crate::resolve::Indexed::new(&other),
+        crate::path_index::resolve::Indexed::new(&nameless),
+        crate::path_index::resolve::Indexed::new(&other),
     ];
-    let catalog = crate::resolve::Catalog {
+    let catalog = crate::path_index::resolve::Catalog {
         investigation: &investigation,
         machines: &machines,
     };

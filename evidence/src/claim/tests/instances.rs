@@ -2,10 +2,10 @@
 
 use crate::claim::{Verdict, judge};
 use crate::document::Evidence;
-use crate::instances::{InlinedCopy, OwnCopy, Within};
-use crate::resolve::{Catalog, Indexed};
+use crate::document::instances::{InlinedCopy, OwnCopy, Within};
+use crate::document::value::Address;
+use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, investigation, judge_on};
-use crate::value::Address;
 
 const SILENT: &str = "never(exhausted.fd_install)";
 const ONCE: &str = "fired(create.fd_install) == 1";
@@ -135,7 +135,9 @@ fn a_copy_taken_out() {
     let instances = evidence.instances.get_mut("fd_install").unwrap();
     instances.inlined.as_mut().unwrap().clear();
     let text = serde_json::to_vec(&evidence).unwrap();
-    let error = crate::reader::read(&text).unwrap_err().to_string();
+    let error = crate::validate::reader::read(&text)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("/instances/fd_install"), "{error}");
 }
 
@@ -162,15 +164,17 @@ fn left_by_a_jump() {
     let mut evidence = evidence();
     let probes = &mut evidence.experiments.get_mut("create").unwrap().probes;
     let stack = &mut probes.get_mut("sock_alloc").unwrap().hits[0].stack;
-    let Some(crate::value::Datum::Value(crate::value::Value::Stack { value })) = stack else {
+    let Some(crate::document::value::Datum::Value(crate::document::value::Value::Stack { value })) =
+        stack
+    else {
         panic!("the fixture has a stack");
     };
     for frame in value {
-        frame.site = Some(crate::value::Location {
+        frame.site = Some(crate::document::value::Location {
             file: "net/socket.c".into(),
             line: 1,
             function: frame.symbol.clone().unwrap(),
-            role: crate::value::LineRole::Call,
+            role: crate::document::value::LineRole::Call,
             inlined_into: Vec::new(),
         });
     }
@@ -234,7 +238,8 @@ fn two_names_of_one_address() {
     let mut twin = probes["get_fd"].clone();
     twin.target = crate::document::Target::Function("twice".into());
     probes.insert("nowhere_else".into(), twin);
-    let read = |evidence: &Evidence| crate::reader::read(&serde_json::to_vec(evidence).unwrap());
+    let read =
+        |evidence: &Evidence| crate::validate::reader::read(&serde_json::to_vec(evidence).unwrap());
     assert!(read(&evidence).is_ok());
     let probes = &mut evidence.experiments.get_mut("exhausted").unwrap().probes;
     probes.get_mut("nowhere_else").unwrap().watched = vec![SILENT_HOLDER];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::claim::{Claim, FUNCTIONS, Place, Verdict};
 use crate::diagnostic::Source;
 use crate::document::Evidence;
-use crate::resolve::{Catalog, Indexed};
+use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, investigation, judge_claim, judge_on, place};
 
 fn verdict(text: &str) -> Verdict {
@@ -168,16 +168,17 @@ fn stacks() {
         .get_mut("sock_alloc")
         .unwrap()
         .hits[0];
-    let Some(crate::value::Datum::Value(crate::value::Value::Stack { value })) = &mut hit.stack
+    let Some(crate::document::value::Datum::Value(crate::document::value::Value::Stack { value })) =
+        &mut hit.stack
     else {
         panic!("the fixture has a stack");
     };
     for frame in value {
-        frame.site = Some(crate::value::Location {
+        frame.site = Some(crate::document::value::Location {
             file: "net/socket.c".into(),
             line: 1,
             function: frame.symbol.clone().unwrap(),
-            role: crate::value::LineRole::Call,
+            role: crate::document::value::LineRole::Call,
             inlined_into: Vec::new(),
         });
     }
@@ -448,7 +449,7 @@ fn the_table_is_documented() {
 #[test]
 fn replaced_leaves() {
     use crate::claim::{export, judge_replacing, mutants_of};
-    use crate::value::{Datum, Value};
+    use crate::document::value::{Datum, Value};
     let evidence = evidence();
     let investigation = investigation();
     let machines = [Indexed::new(&evidence)];
@@ -492,7 +493,7 @@ fn replaced_leaves() {
 #[test]
 fn names_and_numbers_change_together() {
     use crate::claim::judge_replacing;
-    use crate::value::{Address, Datum, Integer, Value};
+    use crate::document::value::{Address, Datum, Integer, Value};
     let evidence = evidence();
     let investigation = investigation();
     let machines = [Indexed::new(&evidence)];

@@ -1,11 +1,11 @@
 //! Words, numbers and parts of claims that look as if they said something: one test per kind.
 
 use crate::claim::{Claim, Verdict};
+use crate::document::names::IntegerType;
+use crate::document::value::{Address, Datum, Integer, Value};
 use crate::document::{Evidence, Hit};
-use crate::names::IntegerType;
-use crate::resolve::{Catalog, Indexed};
+use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, investigation, judge_claim, judge_on, place};
-use crate::value::{Address, Datum, Integer, Value};
 
 fn comes_to(text: &str, evidence: &Evidence, verdict: Verdict, reason: &str) {
     let judgement = judge_on(text, evidence);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use qed_evidence::Value;
-use qed_evidence::leaves::Drift;
+use qed_evidence::path_index::Drift;
 
 use crate::evidence::book_data::Facts;
 

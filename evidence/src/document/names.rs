@@ -1,0 +1,366 @@
+//! What the names in a document stand for.
+//!
+//! An address can carry the symbol that it leads to, and a number the enumerator that it is. Such a pair says the
+//! same thing twice, and a claim may look at either half. So that one half cannot change without the other, the
+//! document holds the tables that the names were taken from, and every pair is checked against them: when a document
+//! is read, and again when a claim is judged.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::document::value::{Address, Integer, Value};
+
+/// The tables behind the names of a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Names {
+    /// The symbols of the running kernel that the document names, by ascending address. They do not overlap.
+    pub symbols: Vec<Symbol>,
+    /// The enumerations that the document's values are of, by C type: each enumerator's number.
+    #[serde(deserialize_with = "crate::document::de::enumerations")]
+    pub enums: BTreeMap<String, BTreeMap<String, Integer>>,
+    /// The C integer types of the document's values. One that is not listed is not known; the first collectors listed none.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub integers: BTreeMap<String, IntegerType>,
+}
+
+/// What a C integer type can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IntegerType {
+    /// Bytes.
+    #[schemars(range(min = 1, max = 16))]
+    pub size: u8,
+    /// Whether it has negative values.
+    pub signed: bool,
+}
+
+impl IntegerType {
+    /// Whether a value of this type can be `number`.
+    pub fn holds(self, number: i128) -> bool {
+        let bits = (u32::from(self.size) * 8).saturating_sub(u32::from(self.signed));
+        let end = 1_i128.checked_shl(bits).filter(|end| *end > 0);
+        let start = if self.signed {
+            end.map_or(i128::MIN, |end| -end)
+        } else {
+            0
+        };
+        number >= start && end.is_none_or(|end| number < end)
+    }
+}
+
+/// A symbol of the running kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Symbol {
+    /// Its live address.
+    pub address: Address,
+    /// Bytes that belong to it: up to where the kernel's next symbol begins, or as far as it can reach.
+    pub size: u64,
+    /// Its name. Static functions of several files may share one.
+    pub name: String,
+}
+
+impl Symbol {
+    /// The bytes from its start to `address`, if that belongs to it.
+    fn offset(&self, address: u64) -> Option<u64> {
+        address
+            .checked_sub(self.address.0)
+            .filter(|offset| *offset < self.size)
+    }
+}
+
+impl Names {
+    /// The symbol that an address belongs to, and the bytes from its start.
+    pub fn symbol(&self, address: u64) -> Option<(&Symbol, u64)> {
+        let after = self
+            .symbols
+            .partition_point(|symbol| symbol.address.0 <= address);
+        let symbol = self.symbols.get(after.checked_sub(1)?)?;
+        Some((symbol, symbol.offset(address)?))
+    }
+
+    /// The other names of a number of an enumeration.
+    pub fn twins<'n>(
+        &'n self,
+        type_name: &str,
+        name: &'n str,
+        number: i128,
+    ) -> impl Iterator<Item = String> + use<'n> {
+        let list = self.enums.get(type_name).into_iter().flatten();
+        list.filter(move |(other, known)| known.get() == number && *other != name)
+            .map(|(other, _)| other.clone())
+    }
+
+    /// What is wrong with the table of symbols itself: the index of the bad one, and the reason.
+    pub fn misplaced(&self) -> Option<(usize, String)> {
+        let mut free = Some(0);
+        for (index, symbol) in self.symbols.iter().enumerate() {
+            let start = symbol.address.0;
+            if symbol.size == 0 {
+                return Some((index, format!("symbol `{}` has no bytes", symbol.name)));
+            }
+            if free.is_none_or(|free| start < free) {
+                let name = &symbol.name;
+                return Some((
+                    index,
+                    format!("symbol `{name}` begins before the one ahead of it ends"),
+                ));
+            }
+            // `None`: it ends where the addresses end, and nothing can follow.
+            free = match start.checked_add(symbol.size - 1) {
+                Some(last) => last.checked_add(1),
+                None => {
+                    let name = &symbol.name;
+                    return Some((index, format!("symbol `{name}` ends behind all addresses")));
+                }
+            };
+        }
+        None
+    }
+
+    /// Whether the names in a value belong to its numbers. The error says what contradicts what.
+    pub fn check(&self, value: &Value) -> Result<(), String> {
+        match value {
+            Value::Address {
+                value,
+                symbol: Some(text),
+                ..
+            } => match split(text) {
+                Some((name, offset)) => self.belongs(*value, name, offset),
+                None => Err(format!(
+                    "`{text}` is no symbol: expected `name+0x` and hex digits"
+                )),
+            },
+            Value::Symbol {
+                name,
+                offset,
+                address,
+            } => self.belongs(*address, name, *offset),
+            Value::Stack { value } | Value::CutStack { value, .. } => {
+                value.iter().try_for_each(|frame| {
+                    self.check_frame(frame.address, frame.symbol.as_deref(), frame.offset)
+                })
+            }
+            Value::Enum {
+                value,
+                type_name,
+                name: Some(name),
+            } => {
+                let known = self.enums.get(type_name).and_then(|list| list.get(name));
+                match known {
+                    Some(number) if number == value => Ok(()),
+                    Some(number) => Err(format!(
+                        "`{name}` of {type_name} is {number} in this document, not {value}"
+                    )),
+                    None => Err(format!(
+                        "this document knows no `{name}` of {type_name}, so {value} cannot be it"
+                    )),
+                }
+            }
+            Value::Int {
+                value,
+                type_name: Some(type_name),
+            } => match self.integers.get(type_name) {
+                Some(known) if !known.holds(value.get()) => Err(format!(
+                    "{value} is no {type_name}: by this document that has {} bytes and is {}",
+                    known.size,
+                    if known.signed { "signed" } else { "unsigned" }
+                )),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for a frame of a stack: it has a symbol and an offset, or neither.
+    pub fn check_frame(
+        &self,
+        address: Address,
+        symbol: Option<&str>,
+        offset: Option<u64>,
+    ) -> Result<(), String> {
+        match (symbol, offset) {
+            (None, None) => Ok(()),
+            (Some(symbol), Some(offset)) => self.belongs(address, symbol, offset),
+            (Some(symbol), None) => {
+                Err(format!("the frame in `{symbol}` does not say where in it"))
+            }
+            (None, Some(_)) => Err(format!(
+                "the frame at {address} has an offset from no symbol"
+            )),
+        }
+    }
+
+    fn belongs(&self, address: Address, name: &str, offset: u64) -> Result<(), String> {
+        match self.symbol(address.0) {
+            Some((symbol, from)) if symbol.name == name && from == offset => Ok(()),
+            Some((symbol, from)) => Err(format!(
+                "{address} is `{}+{from:#x}` by this document's symbols, not `{name}+{offset:#x}`",
+                symbol.name
+            )),
+            None => Err(format!(
+                "{address} belongs to no symbol of this document, so it is not `{name}+{offset:#x}`"
+            )),
+        }
+    }
+}
+
+/// Symbol and offset of `symbol+0x1f`, written as the collector writes it.
+pub fn split(text: &str) -> Option<(&str, u64)> {
+    let (name, digits) = text.rsplit_once("+0x")?;
+    let offset = u64::from_str_radix(digits, 16).ok()?;
+    (format!("{offset:x}") == digits).then_some((name, offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::value::Frame;
+
+    fn integer(size: u8, signed: bool) -> IntegerType {
+        IntegerType { size, signed }
+    }
+
+    /// Check that a type holds what fits into its bytes and its sign.
+    #[test]
+    fn integers() {
+        for (size, signed, lowest, highest) in [
+            (1, false, 0, 255),
+            (1, true, -128, 127),
+            (4, false, 0, i128::from(u32::MAX)),
+            (8, false, 0, i128::from(u64::MAX)),
+            (8, true, i128::from(i64::MIN), i128::from(i64::MAX)),
+        ] {
+            let kind = integer(size, signed);
+            assert!(kind.holds(lowest) && kind.holds(highest));
+            assert!(!kind.holds(lowest - 1) && !kind.holds(highest + 1));
+        }
+        assert!(integer(16, true).holds(i128::MIN) && !integer(16, false).holds(-1));
+    }
+
+    fn names() -> Names {
+        let symbol = |address, size, name: &str| Symbol {
+            address: Address(address),
+            size,
+            name: name.into(),
+        };
+        Names {
+            symbols: vec![
+                symbol(0x1000, 0x10, "a"),
+                symbol(0x1010, 0x10, "b"),
+                symbol(u64::MAX, 1, "last"),
+            ],
+            enums: BTreeMap::from([(
+                "state".to_owned(),
+                BTreeMap::from([("ON".to_owned(), Integer::from(1_i64))]),
+            )]),
+            integers: BTreeMap::from([
+                ("u8".to_owned(), integer(1, false)),
+                ("long".to_owned(), integer(8, true)),
+            ]),
+        }
+    }
+
+    /// Check that an address belongs to the symbol whose bytes hold it, and to none in a gap.
+    #[test]
+    fn finds_symbols() {
+        let names = names();
+        let find = |address| names.symbol(address).map(|(s, o)| (s.name.as_str(), o));
+        assert_eq!(find(0xfff), None);
+        assert_eq!(find(0x1000), Some(("a", 0)));
+        assert_eq!(find(0x100f), Some(("a", 15)));
+        assert_eq!(find(0x1010), Some(("b", 0)));
+        assert_eq!(find(0x1020), None);
+        assert_eq!(find(u64::MAX), Some(("last", 0)));
+        assert_eq!(names.misplaced(), None);
+    }
+
+    /// Check that each half of a pair of a name and a number is held to the other.
+    #[test]
+    fn pairs_are_checked() {
+        let names = names();
+        let address = |value, symbol: &str| Value::Address {
+            value: Address(value),
+            type_name: None,
+            symbol: Some(symbol.into()),
+        };
+        let symbol = |name: &str, offset, address| Value::Symbol {
+            name: name.into(),
+            offset,
+            address: Address(address),
+        };
+        let state = |value: i64, name: &str, type_name: &str| Value::Enum {
+            value: Integer::from(value),
+            type_name: type_name.into(),
+            name: Some(name.into()),
+        };
+        let number = |value: i64, type_name: &str| Value::Int {
+            value: Integer::from(value),
+            type_name: Some(type_name.into()),
+        };
+        let stack = |symbol: Option<&str>, offset| Value::Stack {
+            value: vec![Frame {
+                address: Address(0x1004),
+                symbol: symbol.map(Into::into),
+                offset,
+                site: None,
+                interrupts: false,
+            }],
+        };
+        for good in [
+            address(0x1004, "a+0x4"),
+            symbol("b", 0, 0x1010),
+            state(1, "ON", "state"),
+            stack(Some("a"), Some(4)),
+            stack(None, None),
+            number(255, "u8"),
+            number(-1, "long"),
+            number(-1, "unknown_t"),
+            Value::address(0x9999),
+        ] {
+            assert_eq!(names.check(&good), Ok(()), "{good:?}");
+        }
+        for bad in [
+            address(0x1005, "a+0x4"),
+            address(0x1004, "b+0x4"),
+            address(0x1004, "a+0x04"),
+            address(0x1004, "a"),
+            address(0x2000, "a+0x1000"),
+            symbol("b", 1, 0x1010),
+            symbol("a", 0x10, 0x1010),
+            state(2, "ON", "state"),
+            state(1, "OFF", "state"),
+            state(1, "ON", "mood"),
+            stack(Some("b"), Some(4)),
+            stack(Some("a"), Some(5)),
+            stack(Some("a"), None),
+            stack(None, Some(4)),
+            number(256, "u8"),
+            number(-1, "u8"),
+        ] {
+            assert!(names.check(&bad).is_err(), "{bad:?}");
+        }
+    }
+
+    /// Check that a table of symbols that could answer in two ways is refused.
+    #[test]
+    fn tables_are_in_order() {
+        let misplaced = |change: &dyn Fn(&mut Vec<Symbol>)| {
+            let mut names = names();
+            change(&mut names.symbols);
+            names.misplaced().map(|(index, _)| index)
+        };
+        assert_eq!(misplaced(&|list| list[0].size = 0x11), Some(1));
+        assert_eq!(misplaced(&|list| list.swap(0, 1)), Some(1));
+        assert_eq!(misplaced(&|list| list[1].size = 0), Some(1));
+        assert_eq!(misplaced(&|list| list[2].size = 2), Some(2));
+        assert_eq!(misplaced(&|list| list.push(list[2].clone())), Some(3));
+    }
+}

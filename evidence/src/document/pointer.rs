@@ -1,0 +1,34 @@
+//! JSON pointers (RFC 6901): the place of a value in a document.
+
+use std::fmt::Write;
+
+/// One step of a JSON pointer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// Where a value stands. Its text is only made where somebody wants to read it.
+#[derive(Debug, Default)]
+pub(crate) struct Pointer<'a>(pub(super) Vec<Step<'a>>);
+
+impl Pointer<'_> {
+    /// As RFC 6901 writes it.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for step in &self.0 {
+            // Writing into a string cannot fail.
+            let _ = match step {
+                Step::Key(key) => write!(text, "/{}", escape(key)),
+                Step::Index(index) => write!(text, "/{index}"),
+            };
+        }
+        text
+    }
+}
+
+/// A key in a JSON pointer.
+pub(crate) fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

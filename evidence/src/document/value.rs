@@ -1,0 +1,673 @@
+//! Typed values: what a leaf of the evidence can be.
+//!
+//! JSON numbers lose integers above 2^53 in many readers, so addresses are 16-digit `"0x…"` strings, and
+//! integers beyond ±2^53 are decimal strings.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A kernel or user virtual address. In JSON: a string of `0x` and exactly 16 lower-case hex digits. Or a pseudonym,
+/// which stands for an address that must not be known: `pointer#` and a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^(0x[0-9a-f]{16}|pointer#[1-9][0-9]{0,9})$"))]
+pub struct Address(pub u64);
+
+/// The upper half of every pseudonym. No address of x86-64 looks like this (its highest bits would be equal, with
+/// five-level page tables the highest eight), and a random number does so once in 2^32.
+const PSEUDONYM: u64 = 0x5ec2_e700;
+
+impl Address {
+    /// The stand-in with this number.
+    pub fn pseudonym(number: u32) -> Self {
+        Address(PSEUDONYM << 32 | u64::from(number))
+    }
+
+    /// Whether it stands for an address that must not be known. All that can be said of two of one document is
+    /// whether they are equal.
+    pub fn is_pseudonym(self) -> bool {
+        self.0 >> 32 == PSEUDONYM
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_pseudonym() {
+            write!(f, "pointer#{}", self.0 & u64::from(u32::MAX))
+        } else {
+            write!(f, "{:#018x}", self.0)
+        }
+    }
+}
+
+impl Address {
+    /// The address that this text is, if it is one. Most texts are none, and nobody wants to hear why.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        if let Some(number) = text.strip_prefix("pointer#") {
+            return number
+                .parse()
+                .ok()
+                .filter(|n: &u32| *n > 0 && n.to_string() == number)
+                .map(Address::pseudonym);
+        }
+        let digits = text.strip_prefix("0x").filter(|digits| {
+            digits.len() == 16
+                && digits
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        })?;
+        u64::from_str_radix(digits, 16).ok().map(Address)
+    }
+}
+
+impl std::str::FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Address::read(text).ok_or_else(|| match text.starts_with("pointer#") {
+            true => format!("`{text}` is not a pointer's pseudonym"),
+            false => {
+                format!("`{text}` is not an address: expected 0x and 16 lower-case hex digits")
+            }
+        })
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::document::de::parse_text(deserializer, "an address", str::parse)
+    }
+}
+
+/// The largest magnitude that every JSON reader keeps exactly (2^53).
+const EXACT_IN_JSON: i128 = 1 << 53;
+
+/// An integer between `i64::MIN` and `u64::MAX`. In JSON: a number, beyond ±2^53 a decimal string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(with = "IntegerShape")]
+pub struct Integer(i128);
+
+/// What [`Integer`] looks like in JSON, for the schema.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+enum IntegerShape {
+    Number(i64),
+    Text(#[schemars(extend("pattern" = "^-?[1-9][0-9]{15,19}$"))] String),
+}
+
+impl Integer {
+    /// The integer, or `None` outside `i64::MIN..=u64::MAX`.
+    pub fn new(value: i128) -> Option<Self> {
+        (i128::from(i64::MIN)..=i128::from(u64::MAX))
+            .contains(&value)
+            .then_some(Self(value))
+    }
+
+    /// Its value.
+    pub fn get(self) -> i128 {
+        self.0
+    }
+}
+
+impl From<i64> for Integer {
+    fn from(value: i64) -> Self {
+        Self(value.into())
+    }
+}
+
+impl From<u64> for Integer {
+    fn from(value: u64) -> Self {
+        Self(value.into())
+    }
+}
+
+impl fmt::Display for Integer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Integer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match i64::try_from(self.0) {
+            Ok(value) if self.0.abs() <= EXACT_IN_JSON => serializer.serialize_i64(value),
+            _ => serializer.collect_str(&self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Integer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Integer;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer, beyond 2^53 as a decimal string")
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Integer, E> {
+                self.visit_i128(value.into())
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Integer, E> {
+                self.visit_i128(value.into())
+            }
+
+            fn visit_i128<E: de::Error>(self, value: i128) -> Result<Integer, E> {
+                if value.abs() > EXACT_IN_JSON {
+                    return Err(E::custom(format!(
+                        "integer {value} is beyond 2^53 and must be a decimal string"
+                    )));
+                }
+                Ok(Integer(value))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Integer, E> {
+                let value = text
+                    .parse::<i128>()
+                    .ok()
+                    .filter(|value| value.to_string() == text)
+                    .ok_or_else(|| E::custom(format!("`{text}` is not a decimal integer")))?;
+                Integer::new(value)
+                    .filter(|_| value.abs() > EXACT_IN_JSON)
+                    .ok_or_else(|| {
+                        E::custom(format!("integer `{text}` is out of range for a string"))
+                    })
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Bytes, in JSON as lower-case hex digits without separators.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^([0-9a-f]{2})*$"))]
+pub struct Bytes(pub Vec<u8>);
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::document::de::parse_text(deserializer, "bytes as lower-case hex", |text| {
+            if text.bytes().any(|b| b.is_ascii_uppercase()) {
+                return Err("bytes must be lower-case hex".into());
+            }
+            hex::decode(text)
+                .map(Bytes)
+                .map_err(|error| format!("bytes `{text}`: {error}"))
+        })
+    }
+}
+
+/// A place in the kernel's source. Which line it is, is said by `role`.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    /// Relative to the kernel tree: `net/socket.c`.
+    pub file: String,
+    /// Counted from 1.
+    pub line: u32,
+    /// The function that contains the line.
+    pub function: String,
+    /// Whether the function is defined at the line, or makes a call there.
+    pub role: LineRole,
+    /// The functions that the compiler inlined at this very place, from the one that contains the line
+    /// outwards to the one that has an address of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inlined_into: Vec<InlineFrame>,
+}
+
+/// What a line number of a [`Location`] is the line of.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum LineRole {
+    /// The line where the function is defined.
+    Definition,
+    /// The line where the function makes the call in question.
+    Call,
+}
+
+/// One caller of an inlined function.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct InlineFrame {
+    /// The calling function.
+    pub function: String,
+    /// Its file, relative to the kernel tree.
+    pub file: String,
+    /// The line of the inlined call in it.
+    pub line: u32,
+}
+
+/// What is known of a value of which only the beginning was kept.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Cut {
+    /// Its whole length in bytes, where that is known. More than was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<u64>,
+}
+
+/// One frame of a kernel stack.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Frame {
+    /// The return address, or, for the innermost frame, the place of the hit.
+    pub address: Address,
+    /// The symbol that contains it, if it could be resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<String>,
+    /// Bytes from the start of `symbol`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// The call's source line, where debug info was at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<Location>,
+    /// The kernel was entered here, by an interrupt or an exception: what comes further out did not call this, it was
+    /// interrupted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupts: bool,
+}
+
+/// A measured value with its type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Value {
+    /// A pointer.
+    Address {
+        /// The pointer itself.
+        value: Address,
+        /// C type, `struct socket *`.
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+        type_name: Option<String>,
+        /// `symbol+0x0`, where the pointer leads into the kernel image.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        symbol: Option<String>,
+    },
+    /// A plain integer.
+    Int {
+        /// The integer.
+        value: Integer,
+        /// C type, `unsigned int`.
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+        type_name: Option<String>,
+    },
+    /// Yes or no.
+    Bool {
+        /// Yes or no.
+        value: bool,
+    },
+    /// A distance in bytes, such as the KASLR slide or a member's place in its structure.
+    Offset {
+        /// Bytes; may be negative.
+        value: Integer,
+    },
+    /// An amount of memory.
+    Size {
+        /// Bytes.
+        value: u64,
+    },
+    /// A file descriptor.
+    Fd {
+        /// 0 or more.
+        #[schemars(range(min = 0))]
+        value: i32,
+    },
+    /// A process or thread id in the initial pid namespace.
+    Pid {
+        /// 0 (the idle task) or more.
+        #[schemars(range(min = 0))]
+        value: i32,
+    },
+    /// An error number, with the sign it was seen with: a kernel function returns -24, user space sees 24.
+    /// 0 is "no error".
+    Errno {
+        /// The number.
+        #[schemars(range(min = -4095, max = 4095))]
+        value: i32,
+        /// `EMFILE`; `OK` for 0.
+        name: String,
+    },
+    /// A value of a C enumeration.
+    Enum {
+        /// The number.
+        value: Integer,
+        /// C type, `socket_state`.
+        #[serde(rename = "type")]
+        type_name: String,
+        /// The enumerator, if the number has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// A set of bits.
+    Flags {
+        /// All bits together.
+        value: Integer,
+        /// Names of the bits that are set and have one.
+        names: Vec<String>,
+    },
+    /// Raw memory.
+    Bytes {
+        /// The bytes, the lowest address first.
+        value: Bytes,
+    },
+    /// Memory of which only the first bytes were kept. In JSON: `bytes` with `cut`.
+    #[serde(rename = "bytes")]
+    CutBytes {
+        /// The bytes that were kept, the lowest address first.
+        value: Bytes,
+        /// What is known of the rest.
+        cut: Cut,
+    },
+    /// Text, as it was; what was not UTF-8 is U+FFFD.
+    Text {
+        /// The text.
+        value: String,
+    },
+    /// Text of which only the beginning was kept. In JSON: `text` with `cut`.
+    #[serde(rename = "text")]
+    CutText {
+        /// The beginning, up to the last character that was kept whole.
+        value: String,
+        /// What is known of the rest.
+        cut: Cut,
+    },
+    /// An address by its name.
+    Symbol {
+        /// The symbol.
+        name: String,
+        /// Bytes from its start.
+        offset: u64,
+        /// The address itself.
+        address: Address,
+    },
+    /// A place in the source.
+    Location {
+        /// The place.
+        value: Location,
+    },
+    /// A kernel stack, the innermost frame first.
+    Stack {
+        /// The frames.
+        value: Vec<Frame>,
+    },
+    /// A kernel stack that is deeper than what was kept of it. In JSON: `stack` with `cut`.
+    #[serde(rename = "stack")]
+    CutStack {
+        /// The innermost frames.
+        value: Vec<Frame>,
+        /// What is known of the rest: never its length.
+        cut: Cut,
+    },
+    /// A duration or a time since boot.
+    Time {
+        /// Nanoseconds.
+        ns: u64,
+    },
+}
+
+/// The names of all kinds, as in JSON.
+pub(crate) const KINDS: &[&str] = &[
+    "address", "int", "bool", "offset", "size", "fd", "pid", "errno", "enum", "flags", "bytes",
+    "text", "symbol", "location", "stack", "time",
+];
+
+impl Value {
+    /// The name of the kind, as in JSON. What was cut has that of the whole.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::Address { .. } => "address",
+            Value::Int { .. } => "int",
+            Value::Bool { .. } => "bool",
+            Value::Offset { .. } => "offset",
+            Value::Size { .. } => "size",
+            Value::Fd { .. } => "fd",
+            Value::Pid { .. } => "pid",
+            Value::Errno { .. } => "errno",
+            Value::Enum { .. } => "enum",
+            Value::Flags { .. } => "flags",
+            Value::Bytes { .. } | Value::CutBytes { .. } => "bytes",
+            Value::Text { .. } | Value::CutText { .. } => "text",
+            Value::Symbol { .. } => "symbol",
+            Value::Location { .. } => "location",
+            Value::Stack { .. } | Value::CutStack { .. } => "stack",
+            Value::Time { .. } => "time",
+        }
+    }
+
+    /// Where the value was cut, in words: `cut after 63 bytes`. `None` of one that is whole.
+    pub fn cut(&self) -> Option<String> {
+        let (kept, unit, cut) = match self {
+            Value::CutText { value, cut } => (value.len(), "byte", cut),
+            Value::CutBytes { value, cut } => (value.0.len(), "byte", cut),
+            Value::CutStack { value, cut } => (value.len(), "frame", cut),
+            _ => return None,
+        };
+        let plural = if kept == 1 { "" } else { "s" };
+        Some(match cut.whole {
+            Some(whole) => format!("cut after {kept} of {whole} {unit}s"),
+            None => format!("cut after {kept} {unit}{plural}"),
+        })
+    }
+
+    /// The number behind the value, for the kinds that are one. Addresses and symbols are not numbers here.
+    pub fn as_integer(&self) -> Option<i128> {
+        match self {
+            Value::Int { value, .. } | Value::Offset { value } => Some(value.get()),
+            Value::Enum { value, .. } | Value::Flags { value, .. } => Some(value.get()),
+            Value::Size { value } => Some((*value).into()),
+            Value::Fd { value } | Value::Pid { value } | Value::Errno { value, .. } => {
+                Some((*value).into())
+            }
+            Value::Time { ns } => Some((*ns).into()),
+            _ => None,
+        }
+    }
+
+    /// A plain integer without a C type.
+    pub fn int(value: impl Into<i64>) -> Self {
+        Value::Int {
+            value: Integer::from(value.into()),
+            type_name: None,
+        }
+    }
+
+    /// Text.
+    pub fn text(value: impl Into<String>) -> Self {
+        Value::Text {
+            value: value.into(),
+        }
+    }
+
+    /// An untyped pointer.
+    pub fn address(value: u64) -> Self {
+        Value::Address {
+            value: Address(value),
+            type_name: None,
+            symbol: None,
+        }
+    }
+
+    /// Checks what the JSON types cannot say; called by the strict reader.
+    pub fn validate(&self) -> Result<(), String> {
+        match self {
+            Value::Fd { value } if *value < 0 => {
+                Err(format!("a file descriptor cannot be {value}"))
+            }
+            Value::Pid { value } if *value < 0 => Err(format!("a process id cannot be {value}")),
+            Value::Errno { value, name } => {
+                match crate::constants::errno_name(value.unsigned_abs()) {
+                    Some(known) if known == *name => Ok(()),
+                    Some(known) => Err(format!("errno {value} is `{known}`, not `{name}`")),
+                    None => Err(format!("errno {value} is out of range")),
+                }
+            }
+            Value::Location { value } if value.line == 0 => Err("lines are counted from 1".into()),
+            Value::CutText { value, cut } => cut.validate(value.len()),
+            Value::CutBytes { value, cut } => cut.validate(value.0.len()),
+            Value::CutStack {
+                cut: Cut { whole: Some(_) },
+                ..
+            } => Err("the whole length of a stack is never known".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Cut {
+    fn validate(self, kept: usize) -> Result<(), String> {
+        match self.whole {
+            Some(whole) if whole <= kept as u64 => Err(format!(
+                "of {whole} bytes, {kept} cannot be the beginning that was kept"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Bytes in pairs of hex digits.
+fn write_bytes(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    for (index, byte) in bytes.iter().enumerate() {
+        let gap = if index == 0 { "" } else { " " };
+        write!(f, "{gap}{byte:02x}")?;
+    }
+    Ok(())
+}
+
+/// The names of frames, or their addresses.
+fn write_frames(f: &mut fmt::Formatter<'_>, frames: &[Frame]) -> fmt::Result {
+    for (index, frame) in frames.iter().enumerate() {
+        let gap = if index == 0 { "" } else { " < " };
+        match &frame.symbol {
+            Some(symbol) => write!(f, "{gap}{symbol}")?,
+            None => write!(f, "{gap}{}", frame.address)?,
+        }
+    }
+    Ok(())
+}
+
+impl Value {
+    /// The mark behind the kept part of a value that was cut; empty for one that is whole.
+    pub fn cut_mark(&self) -> String {
+        self.cut()
+            .map(|cut| format!("… ({cut})"))
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Value {
+    /// The plain text of the value, as a reader would write it. What was cut ends with its [mark](Value::cut_mark).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Address { value, .. } => value.fmt(f),
+            Value::Int { value, .. } => value.fmt(f),
+            Value::Bool { value } => value.fmt(f),
+            Value::Offset { value } if value.get() < 0 => write!(f, "-{:#x}", -value.get()),
+            Value::Offset { value } => write!(f, "{:#x}", value.get()),
+            Value::Size { value } => value.fmt(f),
+            Value::Fd { value } | Value::Pid { value } => value.fmt(f),
+            Value::Errno { value: 0, name } => f.write_str(name),
+            Value::Errno { value, name } if *value < 0 => write!(f, "-{name}"),
+            Value::Errno { name, .. } => f.write_str(name),
+            Value::Enum {
+                name: Some(name), ..
+            } => f.write_str(name),
+            Value::Enum { value, .. } => value.fmt(f),
+            Value::Flags { value, names } if names.is_empty() => write!(f, "{:#x}", value.get()),
+            Value::Flags { names, .. } => f.write_str(&names.join("|")),
+            Value::Bytes { value } => write_bytes(f, &value.0),
+            Value::CutBytes { value, .. } => {
+                write_bytes(f, &value.0)?;
+                f.write_str(&self.cut_mark())
+            }
+            Value::CutText { value, .. } => {
+                f.write_str(value)?;
+                f.write_str(&self.cut_mark())
+            }
+            Value::Text { value } => f.write_str(value),
+            Value::Symbol { name, offset, .. } => write!(f, "{name}+{offset:#x}"),
+            Value::Location { value } => write!(f, "{}:{}", value.file, value.line),
+            Value::Stack { value } => write_frames(f, value),
+            Value::CutStack { value, .. } => {
+                write_frames(f, value)?;
+                f.write_str(&self.cut_mark())
+            }
+            Value::Time { ns } => write!(f, "{ns} ns"),
+        }
+    }
+}
+
+/// A leaf of the evidence: a value, or the reason why this machine could not deliver it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Datum {
+    /// Measured.
+    Value(Value),
+    /// Planned and not delivered.
+    Unavailable(Unavailable),
+}
+
+/// Why a planned value is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unavailable {
+    /// The reason, a phrase that can follow "because".
+    pub unavailable: String,
+}
+
+impl Datum {
+    /// A datum that could not be delivered.
+    pub fn unavailable(reason: impl Into<String>) -> Self {
+        Datum::Unavailable(Unavailable {
+            unavailable: reason.into(),
+        })
+    }
+
+    /// The value, if there is one.
+    pub fn value(&self) -> Option<&Value> {
+        match self {
+            Datum::Value(value) => Some(value),
+            Datum::Unavailable(_) => None,
+        }
+    }
+}
+
+impl From<Value> for Datum {
+    fn from(value: Value) -> Self {
+        Datum::Value(value)
+    }
+}

@@ -1,0 +1,84 @@
+//! Copies of a function that a probe did not watch: why its silence and its counts may be less than what ran.
+
+use std::collections::BTreeSet;
+
+use crate::document::value::Address;
+use crate::document::{Evidence, Experiment, Probe, Target};
+use crate::investigation::{Experiment as Planned, Position};
+
+/// Addresses of functions that an experiment watched and in which nothing ran: whatever is inlined there did not run.
+/// Only probes count that were to see every run.
+pub(crate) fn silent(experiment: &Experiment, planned: &Planned) -> BTreeSet<Address> {
+    let mut watched: BTreeSet<Address> = BTreeSet::new();
+    let mut ran: BTreeSet<Address> = BTreeSet::new();
+    for (name, probe) in &experiment.probes {
+        let asked = planned.probe(name);
+        let whole = asked.is_some_and(|asked| {
+            asked.target == probe.target
+                && asked.position == Position::Entry
+                && asked.within.is_none()
+        }) && probe.backend.is_some()
+            && probe.unavailable.is_none()
+            && probe.instruction.is_none()
+            && probe.within.is_none();
+        if whole {
+            watched.extend(&probe.watched);
+        }
+        for hit in &probe.hits {
+            match hit.copy(probe) {
+                Some(address) => ran.extend([address]),
+                // It may have been any of them.
+                None => ran.extend(&probe.watched),
+            }
+        }
+    }
+    watched.retain(|address| !ran.contains(address));
+    watched
+}
+
+/// Why the hits of a function's probe may be fewer than the function's runs.
+pub(crate) fn unwatched(
+    evidence: &Evidence,
+    (experiment, planned): (&Experiment, &Planned),
+    probe: &Probe,
+    function: &str,
+) -> Vec<String> {
+    let Some(instances) = evidence.instances.get(function) else {
+        return vec![format!(
+            "this evidence does not say which copies of `{function}` the kernel has: capture again"
+        )];
+    };
+    let mut seen = silent(experiment, planned);
+    seen.extend(&probe.watched);
+    instances.gaps(function, probe.file.as_deref(), &seen)
+}
+
+/// The probes of an experiment that watch a function which holds an inlined copy of the one that `probe` watches.
+pub fn ruling_out<'e>(
+    evidence: &Evidence,
+    experiment: &'e Experiment,
+    probe: &Probe,
+) -> Vec<&'e str> {
+    let Target::Function(function) = &probe.target else {
+        return Vec::new();
+    };
+    let instances = evidence.instances.get(function);
+    let inlined = instances.and_then(|instances| instances.inlined.as_deref());
+    let holders: BTreeSet<Address> = inlined
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|copy| copy.address)
+        .filter(|holder| !probe.watched.contains(holder))
+        .collect();
+    let watches = |other: &Probe| {
+        other
+            .watched
+            .iter()
+            .any(|address| holders.contains(address))
+    };
+    let others = experiment.probes.iter();
+    others
+        .filter(|(_, other)| watches(other))
+        .map(|(name, _)| name.as_str())
+        .collect()
+}

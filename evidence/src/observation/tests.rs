@@ -1,0 +1,169 @@
+use crate::claim::Verdict;
+use crate::document::value::{Datum, Integer, Value};
+use crate::document::{Context, Descendants, Evidence, Quality};
+use crate::testing::{evidence, judge_on};
+
+fn create(evidence: &mut Evidence) -> &mut crate::document::Experiment {
+    evidence.experiments.get_mut("create").unwrap()
+}
+
+/// What `change` makes of a claim that passes without it, and the reason.
+fn after(claim: &str, change: impl Fn(&mut Evidence)) -> (Verdict, String) {
+    let mut evidence = evidence();
+    assert_eq!(judge_on(claim, &evidence).verdict, Verdict::Pass, "{claim}");
+    change(&mut evidence);
+    let judgement = judge_on(claim, &evidence);
+    (judgement.verdict, judgement.reason.unwrap_or_default())
+}
+
+/// A count of hits, and silence beside it.
+const CLAIMS: [&str; 2] = [
+    "fired(create.sock_alloc) == 1",
+    "create.sock_alloc.hits == 1",
+];
+
+fn quality(evidence: &mut Evidence) -> &mut Quality {
+    &mut create(evidence).quality
+}
+
+fn unverified(claim: &str, change: impl Fn(&mut Evidence), reason: &str) {
+    let (verdict, said) = after(claim, change);
+    assert_eq!(verdict, Verdict::Unverified, "{claim}: {said}");
+    assert!(said.contains(reason), "{claim}: {said}");
+}
+
+/// Check that counts prove nothing where a process that the workload started was not watched, where it is not known
+/// whether there was one, and where one still ran; and that followed ones are no reason.
+#[test]
+fn descendants() {
+    let with = |started, followed, running| {
+        move |evidence: &mut Evidence| {
+            quality(evidence).descendants = Some(Descendants {
+                started,
+                followed,
+                running,
+            });
+        }
+    };
+    for claim in CLAIMS {
+        unverified(claim, with(2, 0, 0), "2 of the processes");
+        unverified(claim, with(2, 1, 0), "1 of the processes");
+        unverified(claim, with(2, 2, 1), "still ran");
+        unverified(
+            claim,
+            |e| quality(e).descendants = None,
+            "not known whether the workload started",
+        );
+        assert_eq!(after(claim, with(2, 2, 0)).0, Verdict::Pass);
+    }
+}
+
+/// Check that counts and orders prove nothing where it was not seen which events are of the call.
+#[test]
+fn markers() {
+    let order = "before(create.sock_alloc, create.fd_install)";
+    for marked in [None, Some(false)] {
+        for claim in CLAIMS.iter().chain(&[order]) {
+            unverified(claim, |e| quality(e).marked = marked, "outside of");
+        }
+    }
+}
+
+/// Check that the count of a probe of which the kernel skipped hits proves nothing, nor that nothing was lost; and that
+/// other probes count on.
+#[test]
+fn skipped_hits() {
+    let skipped = |count| {
+        move |evidence: &mut Evidence| {
+            create(evidence)
+                .probes
+                .get_mut("sock_alloc")
+                .unwrap()
+                .skipped = count;
+        }
+    };
+    for claim in CLAIMS.iter().chain(&["create.quality.lost == 0"]) {
+        unverified(claim, skipped(Some(1)), "skipped 1 hit of `sock_alloc`");
+        unverified(
+            claim,
+            skipped(None),
+            "not known how many hits of `sock_alloc`",
+        );
+    }
+    assert_eq!(
+        after("fired(create.fd_install) == 1", skipped(Some(1))).0,
+        Verdict::Pass
+    );
+}
+
+/// Check that a run that the collector or a signal ended proves nothing by what it did not do.
+#[test]
+fn shorter_runs() {
+    let killed = |evidence: &mut Evidence, signal: Datum| {
+        let outcome = &mut create(evidence).outcome;
+        outcome.exit = Datum::unavailable("it did not end in time");
+        outcome.signal = signal;
+    };
+    for claim in CLAIMS {
+        unverified(
+            claim,
+            |e| killed(e, Datum::unavailable("no signal ended it")),
+            "it did not end in time",
+        );
+        let signal = || Value::Enum {
+            value: Integer::from(11_i64),
+            type_name: "signal".into(),
+            name: Some("SIGSEGV".into()),
+        };
+        unverified(claim, |e| killed(e, signal().into()), "SIGSEGV");
+    }
+}
+
+/// Check that a hit of an interrupt on top of the task is not counted as the task's, nor one of unknown context.
+#[test]
+fn interrupts() {
+    let context = |context| {
+        move |evidence: &mut Evidence| {
+            create(evidence).probes.get_mut("sock_alloc").unwrap().hits[0].context = context;
+        }
+    };
+    for claim in CLAIMS {
+        unverified(claim, context(Some(Context::Softirq)), "interrupt");
+        unverified(claim, context(None), "interrupt");
+    }
+}
+
+/// Check that a call is not seen across the place where an interrupt or a fault came in, and nowhere if that is not known.
+#[test]
+fn calls_end_at_interrupts() {
+    let claim = "calls(create.sock_alloc.stack, '__sys_socket', '__sock_create')";
+    let frame = |function: &str, interrupts| crate::document::value::Frame {
+        address: crate::document::value::Address(0xffff_ffff_92a0_001f),
+        symbol: Some("__sock_create".into()),
+        offset: Some(31),
+        site: Some(crate::document::value::Location {
+            file: "net/socket.c".into(),
+            line: 1,
+            function: function.into(),
+            role: crate::document::value::LineRole::Call,
+            inlined_into: Vec::new(),
+        }),
+        interrupts,
+    };
+    let judged = |interrupts, context| {
+        let mut evidence = evidence();
+        let probes = &mut create(&mut evidence).probes;
+        let hit = &mut probes.get_mut("sock_alloc").unwrap().hits[0];
+        hit.context = context;
+        let value = vec![
+            frame("__sock_create", false),
+            frame("entry", interrupts),
+            frame("__sys_socket", false),
+        ];
+        hit.stack = Some(Value::Stack { value }.into());
+        judge_on(claim, &evidence).verdict
+    };
+    assert_eq!(judged(false, Some(Context::Task)), Verdict::Pass);
+    assert_eq!(judged(true, Some(Context::Hardirq)), Verdict::Fail);
+    assert_eq!(judged(false, None), Verdict::Unverified);
+}

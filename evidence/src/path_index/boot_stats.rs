@@ -1,0 +1,191 @@
+//! What many boots of one guest say together.
+
+use std::collections::BTreeSet;
+
+use super::drift::Drift;
+use crate::document::value::{Datum, Integer, Value};
+use crate::document::{Boot, Evidence, count};
+
+/// The sums over all boots, by the last segment of their paths:
+///
+/// | leaf | what |
+/// | --- | --- |
+/// | `count` | boots |
+/// | `distinct`, `distinct_physical` | different slides; different physical places |
+/// | `lowest`, `highest` | the extreme slides, in bytes |
+/// | `divisor` | the greatest number of bytes that divides all slides: the grain in which they are drawn |
+/// | `differing` | boots whose live `_text` minus the slide that the kernel states is not the static `_text` |
+///
+/// A boot that could not say what a sum needs makes the whole sum unavailable: a sum over the others would be one of
+/// fewer boots than `count` says.
+pub fn sums(evidence: &Evidence) -> Vec<(&'static str, Datum, Drift)> {
+    let boots = &evidence.boots;
+    let total = count(boots.len() as u64);
+    let mut sums = vec![("count", Datum::Value(total), Drift::Invariant)];
+    let slides = all(boots, "slide", |boot| &boot.slide);
+    let of = |datum: Result<Value, String>| datum.map_or_else(Datum::unavailable, Datum::Value);
+    let offset = |value: i128| {
+        let value = Integer::new(value).ok_or("it is beyond 64 bits")?;
+        Ok(Value::Offset { value })
+    };
+    let distinct = |values: &Result<Vec<i128>, String>| {
+        let set: BTreeSet<i128> = values.clone()?.into_iter().collect();
+        Ok(count(set.len() as u64))
+    };
+    sums.push(("distinct", of(distinct(&slides)), Drift::PerRun));
+    let places = all(boots, "physical place", |boot| &boot.physical);
+    let several = distinct(&places);
+    sums.push(("distinct_physical", of(several), Drift::PerRun));
+    for (leaf, extreme) in [
+        ("lowest", Iterator::min as fn(_) -> Option<i128>),
+        ("highest", Iterator::max),
+    ] {
+        let value = slides.clone().and_then(|slides| {
+            let found = extreme(slides.into_iter()).ok_or("there is no boot")?;
+            offset(found)
+        });
+        sums.push((leaf, of(value), Drift::PerRun));
+    }
+    let divisor = slides.clone().and_then(|slides| {
+        let found = slides.into_iter().fold(0, |a, b| divisor(a, b.abs()));
+        offset(found)
+    });
+    sums.push(("divisor", of(divisor), Drift::PerRun));
+    let differing = differing(evidence, &slides);
+    sums.push(("differing", of(differing), Drift::Invariant));
+    sums
+}
+
+/// The same value of all boots, or why one of them has none.
+fn all(boots: &[Boot], what: &str, datum: fn(&Boot) -> &Datum) -> Result<Vec<i128>, String> {
+    let one = |(index, boot): (usize, &Boot)| match datum(boot) {
+        Datum::Value(value) => {
+            number(value).ok_or_else(|| format!("the {what} of boot {} is no number", index + 1))
+        }
+        Datum::Unavailable(why) => Err(format!(
+            "boot {} did not say its {what}: {}",
+            index + 1,
+            why.unavailable
+        )),
+    };
+    boots.iter().enumerate().map(one).collect()
+}
+
+/// A place or a distance as a number.
+fn number(value: &Value) -> Option<i128> {
+    match value {
+        Value::Address { value, .. } => Some(value.0.into()),
+        other => other.as_integer(),
+    }
+}
+
+/// The greatest common divisor (Euclid); 0 only of zeros.
+fn divisor(a: i128, b: i128) -> i128 {
+    if b == 0 { a } else { divisor(b, a % b) }
+}
+
+fn differing(evidence: &Evidence, slides: &Result<Vec<i128>, String>) -> Result<Value, String> {
+    let places = evidence.kaslr.symbols.get("_text");
+    let fixed = match places.map(|places| &places.static_address) {
+        Some(Datum::Value(value)) => {
+            number(value).ok_or("the static address of _text is no number")?
+        }
+        Some(Datum::Unavailable(why)) => return Err(why.unavailable.clone()),
+        None => return Err("the investigation does not list `_text` among its symbols".into()),
+    };
+    let texts = all(&evidence.boots, "_text", |boot| &boot.text)?;
+    let slides = slides.clone()?;
+    let others = texts
+        .iter()
+        .zip(&slides)
+        .filter(|(text, slide)| *text - *slide != fixed);
+    Ok(count(others.count() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::evidence;
+
+    const STATIC: u64 = 0xffff_ffff_8100_0000;
+
+    fn booted(slides: &[u64]) -> Evidence {
+        let mut evidence = evidence();
+        let offset = |value: u64| {
+            Datum::Value(Value::Offset {
+                value: value.into(),
+            })
+        };
+        let places = crate::document::SymbolPlaces {
+            live: Value::address(STATIC).into(),
+            static_address: Value::address(STATIC).into(),
+            slide: offset(0),
+        };
+        evidence.kaslr.symbols.insert("_text".into(), places);
+        evidence.boots = slides
+            .iter()
+            .map(|slide| Boot {
+                boot_id: "b".into(),
+                time: "2026-11-23T12:00:00Z".into(),
+                slide: offset(*slide),
+                text: Value::address(STATIC + slide).into(),
+                physical: offset(0x100_0000),
+            })
+            .collect();
+        evidence
+    }
+
+    fn sum(evidence: &Evidence, leaf: &str) -> Result<i128, String> {
+        let sums = sums(evidence);
+        match &sums.iter().find(|sum| sum.0 == leaf).expect(leaf).1 {
+            Datum::Value(value) => Ok(value.as_integer().expect(leaf)),
+            Datum::Unavailable(why) => Err(why.unavailable.clone()),
+        }
+    }
+
+    /// Check each sum on three boots of which two are alike.
+    #[test]
+    fn of_three_boots() {
+        let evidence = booted(&[0x600_0000, 0x40_0000, 0x600_0000]);
+        for (leaf, wanted) in [
+            ("count", 3),
+            ("distinct", 2),
+            ("distinct_physical", 1),
+            ("lowest", 0x40_0000),
+            ("highest", 0x600_0000),
+            ("divisor", 0x40_0000),
+            ("differing", 0),
+        ] {
+            assert_eq!(sum(&evidence, leaf), Ok(wanted), "{leaf}");
+        }
+        assert_eq!(sum(&booted(&[0, 0]), "divisor"), Ok(0));
+    }
+
+    /// Check that one boot that is off is counted, and that the divisor tells a slide that is not aligned.
+    #[test]
+    fn one_that_is_off() {
+        let mut evidence = booted(&[0x40_0000, 0x60_0000]);
+        evidence.boots[1].text = Value::address(STATIC).into();
+        assert_eq!(sum(&evidence, "differing"), Ok(1));
+        assert_eq!(sum(&booted(&[0x40_0000, 0x60_1000]), "divisor"), Ok(0x1000));
+    }
+
+    /// Check that a boot that did not say its slide leaves no sum over the others, and that a boot without a physical
+    /// place spoils only what needs that.
+    #[test]
+    fn one_that_is_silent() {
+        let mut evidence = booted(&[0x40_0000, 0x60_0000]);
+        evidence.boots[1].physical = Datum::unavailable("no iomem");
+        assert_eq!(
+            sum(&evidence, "distinct_physical"),
+            Err("boot 2 did not say its physical place: no iomem".into())
+        );
+        assert_eq!(sum(&evidence, "distinct"), Ok(2));
+        evidence.boots[0].slide = Datum::unavailable("no kcore");
+        for leaf in ["distinct", "lowest", "highest", "divisor", "differing"] {
+            let why = sum(&evidence, leaf).unwrap_err();
+            assert!(why.contains("boot 1") && why.contains("no kcore"), "{why}");
+        }
+        assert_eq!(sum(&evidence, "count"), Ok(2));
+    }
+}

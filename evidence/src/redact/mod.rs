@@ -1,0 +1,400 @@
+//! Redaction: a live machine's evidence without what would tell where its kernel is, or whose machine it is.
+//!
+//! Only what is known to be harmless stays ([`public`]). After that come the addresses, and at last a search for all that
+//! may not be in what is left.
+//!
+//! Pointers become pseudonyms. Those into a symbol of the kernel are laid out by the symbols' names and the bytes of
+//! them that the document shows: `symbol+0x1f` says as much. All others are numbered in the order of the places where
+//! the document names them. So a pseudonym is a function of which pointers are equal, of what is shown anyway, and of
+//! nothing else: neither order nor distance survives, and there is no key that could become known. Everything else that
+//! says where something is becomes unavailable, with the reason. What is left is evidence of the same schema: a claim that needs no more than the equality of pointers
+//! comes to the same verdict, one that needs more is UNVERIFIED.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value as Json, json};
+
+pub use crate::document::withheld::{WITHHELD, withheld};
+
+use crate::document::Evidence;
+use crate::document::value::{Address, Datum, Value};
+use crate::document::visit::{Found, walk};
+use crate::secrets::{
+    self, Searcher, Secret, integer, is_address, is_pointer, numbers_in, value_kind,
+};
+use crate::validate::reader::{self, ReadError};
+
+mod kind;
+mod layout;
+mod phrase;
+mod public;
+mod tasks;
+
+use layout::Layout;
+pub use phrase::phrase;
+
+/// Why a document could not be redacted. Nothing of it may be published then.
+#[derive(Debug, thiserror::Error)]
+pub enum RedactError {
+    /// The document cannot be written, or what came out is no evidence.
+    #[error("the redacted evidence cannot be written: {0}")]
+    Write(#[from] serde_json::Error),
+    /// What came out is no evidence.
+    #[error("the redacted evidence is refused: {0}")]
+    Read(#[from] ReadError),
+    /// Something got through.
+    #[error("redaction left what `{leaf}` says in the document ({form})")]
+    Left {
+        /// The leaf.
+        leaf: String,
+        /// How it is written.
+        form: &'static str,
+    },
+}
+
+/// Whether a document was redacted.
+pub fn is_redacted(evidence: &Evidence) -> bool {
+    withheld(&evidence.machine.boot_id).is_some()
+}
+
+/// The document as it may be published. What comes out is searched for every secret of what went in.
+pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
+    let raw = serde_json::to_value(evidence)?;
+    let secrets = secrets::in_document(&raw);
+    let parts = parts(&raw, &secrets);
+    let mut harmless = evidence.clone();
+    public::withhold(&mut harmless, &parts);
+    let mut document = serde_json::to_value(&harmless)?;
+    static_addresses(&mut document);
+    let mut names = evidence.names.clone();
+    let layout = Layout::new(&mut names, &addresses(&document));
+    document["names"] = serde_json::to_value(&names)?;
+    let mut redaction = Redaction {
+        numbers: BTreeMap::new(),
+        layout,
+        parts,
+        path: Vec::new(),
+    };
+    redaction.walk(&mut document);
+    let searcher = Searcher::new(&secrets, &BTreeSet::new());
+    if left(&document, &searcher)?.is_some() {
+        without_findings(&mut document, &searcher);
+        if let Some(found) = left(&document, &searcher)? {
+            let (leaf, form) = (found.leaf, found.form);
+            return Err(RedactError::Left { leaf, form });
+        }
+    }
+    Ok(reader::read(document.to_string().as_bytes())?)
+}
+
+/// The texts that `evidence` holds and that its redacted form withholds, each with the path of its leaf: what a site is
+/// searched for besides addresses. One that is made of common words alone is none.
+pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
+    let mut harmless = evidence.clone();
+    let no_parts = BTreeSet::new();
+    public::withhold(&mut harmless, &no_parts);
+    let known = phrase::Known::of(evidence, &no_parts);
+    let mut shown = Vec::new();
+    walk::<()>(&harmless, &mut |_, found| {
+        shown.push(matches!(found, Found::Datum(Datum::Value(_))));
+        None
+    });
+    let mut shown = shown.into_iter();
+    let mut texts = BTreeMap::new();
+    walk::<()>(evidence, &mut |at, found| {
+        // Both walks come by the same places.
+        let is_shown = shown.next().unwrap_or(true);
+        let pieces: Vec<&[u8]> =
+            match found {
+                Found::Datum(Datum::Value(
+                    Value::Text { value } | Value::CutText { value, .. },
+                )) if !is_shown => value.lines().map(|line| line.trim().as_bytes()).collect(),
+                Found::Datum(Datum::Value(
+                    Value::Bytes { value } | Value::CutBytes { value, .. },
+                )) if !is_shown => value
+                    .0
+                    .split(|byte| !byte.is_ascii_graphic() && *byte != b' ')
+                    .collect(),
+                _ => Vec::new(),
+            };
+        let tells = |text: &&[u8]| {
+            let text = String::from_utf8_lossy(text);
+            known.phrase(&text) != text
+        };
+        let pieces = pieces.into_iter().filter(tells);
+        for secret in pieces.filter_map(Secret::memory) {
+            texts
+                .entry(secret)
+                .or_insert_with(|| secrets::path_of(&at.text()));
+        }
+        None
+    });
+    texts
+}
+
+/// Lower halves of pointers, and slides: a number of 32 bits that is equal to one is taken for it.
+fn parts(document: &Json, secrets: &BTreeMap<Secret, String>) -> BTreeSet<u64> {
+    let mut parts = low_halves(document);
+    parts.extend(secrets.keys().filter_map(Secret::as_slide));
+    parts
+}
+
+/// Whether these 64 bits are an address or one of the `parts` of one. A lower half can have been read as a signed number.
+fn says_where(bits: u64, parts: &BTreeSet<u64>) -> bool {
+    let low = bits & u64::from(u32::MAX);
+    let part = (bits == low || bits >> 31 == u64::MAX >> 31) && parts.contains(&low);
+    is_address(bits) || part
+}
+
+/// Numbers below are looked at where they stand, by what they mean: a search for digits would take a time or a count for
+/// a slide that has the same. No pointer of the kernel is below.
+const SEARCHED: u64 = 1 << 44;
+
+/// What is left in a document of what must not be known. The numbers in it are counts, times, sizes and such, of which
+/// some have the digits of a slide or of a part of an address by chance.
+fn left(document: &Json, searcher: &Searcher) -> serde_json::Result<Option<secrets::Found>> {
+    fn without_numbers(node: &Json) -> Json {
+        match node {
+            Json::Object(map) => map
+                .iter()
+                .map(|(key, child)| (key.clone(), without_numbers(child)))
+                .collect(),
+            Json::Array(list) => list.iter().map(without_numbers).collect(),
+            Json::Number(number) if number.as_u64().is_some_and(|n| n < SEARCHED) => Json::Null,
+            Json::Number(number)
+                if number.as_i64().is_some_and(|n| n.unsigned_abs() < SEARCHED) =>
+            {
+                Json::Null
+            }
+            other => other.clone(),
+        }
+    }
+    let text = serde_json::to_string(&without_numbers(document))?;
+    Ok(searcher.find(text.as_bytes()).into_iter().next())
+}
+
+/// Withholds each text and each reason in which something is found.
+fn without_findings(node: &mut Json, searcher: &Searcher) {
+    let tells = |text: &str| !searcher.find(text.as_bytes()).is_empty();
+    match node {
+        Json::Object(map) => {
+            let value = map.get("value").and_then(Json::as_str);
+            if value_kind(map) == Some("text") && value.is_some_and(tells) {
+                *node = json!({ "unavailable": TEXT });
+                return;
+            }
+            for (key, child) in map.iter_mut() {
+                match child {
+                    Json::String(text) if key == "unavailable" && tells(text) => {
+                        *text = TEXT.into();
+                    }
+                    Json::Array(notes) if key == "notes" => {
+                        for note in notes {
+                            if note.as_str().is_some_and(tells) {
+                                *note = TEXT.into();
+                            }
+                        }
+                    }
+                    child => without_findings(child, searcher),
+                }
+            }
+        }
+        Json::Array(list) => list
+            .iter_mut()
+            .for_each(|child| without_findings(child, searcher)),
+        _ => {}
+    }
+}
+
+/// A text without the addresses that it holds, in hexadecimal or decimal.
+pub fn scrub(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let is_word = |c: char| c.is_ascii_alphanumeric();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_word) {
+        out.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let word = &rest[..end];
+        let sign = usize::from(out.ends_with('-'));
+        let at = text.len() - rest.len();
+        let says = numbers_in(&text[at - sign..at + end])
+            .into_iter()
+            .any(is_address);
+        out.push_str(if says { "…" } else { word });
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Takes out what commands of the builder found: static addresses, which beside live ones would tell the slide.
+fn static_addresses(document: &mut Json) {
+    let commands = document.get_mut("commands").and_then(Json::as_object_mut);
+    for command in commands.into_iter().flat_map(Map::values_mut) {
+        if command.get("by").and_then(Json::as_str) != Some("builder") {
+            continue;
+        }
+        let values = command.get_mut("values").and_then(Json::as_object_mut);
+        for value in values.into_iter().flat_map(Map::values_mut) {
+            if value.get("kind").and_then(Json::as_str) == Some("address") {
+                *value = json!({ "unavailable": SLIDE });
+            }
+        }
+    }
+}
+
+/// All addresses that stand in the document as such, but for the table of symbols, and which of them stands first.
+fn addresses(document: &Json) -> BTreeMap<u64, usize> {
+    fn walk(node: &Json, out: &mut BTreeMap<u64, usize>) {
+        match node {
+            Json::Object(map) => map.values().for_each(|child| walk(child, out)),
+            Json::Array(list) => list.iter().for_each(|child| walk(child, out)),
+            Json::String(text) => {
+                if let Some(address) = Address::read(text) {
+                    let next = out.len();
+                    out.entry(address.0).or_insert(next);
+                }
+            }
+            Json::Number(_) | Json::Bool(_) | Json::Null => {}
+        }
+    }
+    let mut out = BTreeMap::new();
+    for (name, section) in document.as_object().into_iter().flatten() {
+        if name != "names" {
+            walk(section, &mut out);
+        }
+    }
+    out
+}
+
+/// The lower halves of all pointers: a number of 32 bits that is equal to one is taken for it.
+fn low_halves(node: &Json) -> BTreeSet<u64> {
+    fn walk(node: &Json, out: &mut BTreeSet<u64>) {
+        match node {
+            Json::Object(map) => map.values().for_each(|child| walk(child, out)),
+            Json::Array(list) => list.iter().for_each(|child| walk(child, out)),
+            Json::String(text) => {
+                let number = Address::read(text).map(|a| a.0);
+                let number = number.or_else(|| integer(node).filter(|n| is_address(*n)));
+                let low = number
+                    .filter(|n| is_pointer(*n))
+                    .map(|n| n & u64::from(u32::MAX));
+                out.extend(low.filter(|low| *low >= 1 << 20));
+            }
+            _ => {}
+        }
+    }
+    let mut out = BTreeSet::new();
+    walk(node, &mut out);
+    out
+}
+
+/// Why something of a live machine is not told.
+const SLIDE: &str = "withheld: it would tell where this live machine's kernel is";
+const BOOT: &str = "withheld: it tells this boot of a live machine from its others";
+const NUMBER: &str = "withheld: this number is an address of this live machine, or a part of one";
+const BYTES: &str = "withheld: memory of this live machine can hold addresses";
+const TEXT: &str = "withheld: this text holds an address of this live machine";
+const COMMAND: &str = "withheld: a command printed it on this live machine";
+const TASK: &str = "withheld: the name of another task of this live machine";
+
+/// Longer memory can hold a part of an address, and two bytes of machine code the first one of a distance.
+const HARMLESS_BYTES: usize = 1;
+
+struct Redaction {
+    /// The number of each pointer that leads into no symbol, counted from 0.
+    numbers: BTreeMap<u64, u32>,
+    layout: Layout,
+    /// Lower halves of pointers, and slides.
+    parts: BTreeSet<u64>,
+    path: Vec<String>,
+}
+
+impl Redaction {
+    fn pseudonym(&mut self, address: Address) -> Address {
+        if !is_pointer(address.0) {
+            return address;
+        }
+        if let Some(number) = self.layout.number(address.0) {
+            return Address::pseudonym(number);
+        }
+        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        let number = *self.numbers.entry(address.0).or_insert(next);
+        Address::pseudonym(self.layout.end.saturating_add(number))
+    }
+
+    fn walk(&mut self, node: &mut Json) {
+        match node {
+            Json::Object(map) if value_kind(map).is_some() => {
+                if let Some(reason) = self.value(map) {
+                    *node = json!({ "unavailable": reason });
+                }
+            }
+            Json::Object(map) => {
+                // Machine code of the kernel: its calls can lead to trampolines of this boot.
+                if map.get("instruction").is_some_and(Json::is_object) {
+                    map.remove("instruction");
+                }
+                for (key, child) in map.iter_mut() {
+                    self.path.push(key.clone());
+                    self.walk(child);
+                    self.path.pop();
+                }
+            }
+            Json::Array(list) => list.iter_mut().for_each(|child| self.walk(child)),
+            Json::String(text) => {
+                if self.path.last().is_some_and(|key| key == "boot_id") {
+                    *text = BOOT.into();
+                } else if let Some(address) = Address::read(text) {
+                    *text = self.pseudonym(address).to_string();
+                } else {
+                    *text = scrub(text);
+                }
+            }
+            Json::Number(_) | Json::Bool(_) | Json::Null => {}
+        }
+    }
+
+    /// Redacts a typed value in its place, or says why it cannot be told.
+    fn value(&mut self, map: &mut Map<String, Json>) -> Option<&'static str> {
+        let in_section = |name: &str| self.path.first().is_some_and(|first| first == name);
+        let last = self.path.last().map_or("", String::as_str);
+        let about_place = in_section("boots")
+            || in_section("kaslr")
+                && (["slide", "live", "static", "live_physical_start"].contains(&last)
+                    || self.path.get(1).is_some_and(|name| name == "sources"));
+        if about_place {
+            return Some(SLIDE);
+        }
+        let value = map.get("value");
+        match value_kind(map).unwrap_or_default() {
+            // A number that a command printed can be anything, such as a distance; its exit status is none.
+            "int" | "offset" if in_section("commands") && self.path.len() > 3 => {
+                return Some(COMMAND);
+            }
+            "int" | "offset" | "size" | "flags" | "enum" | "fd" | "pid" => {
+                let bits = value.and_then(integer)?;
+                return says_where(bits, &self.parts).then_some(NUMBER);
+            }
+            "bytes" => {
+                let length = value.and_then(Json::as_str).map_or(0, |hex| hex.len() / 2);
+                return (length > HARMLESS_BYTES).then_some(BYTES);
+            }
+            "text" => {
+                let text = value.and_then(Json::as_str).unwrap_or_default();
+                return (scrub(text) != text).then_some(TEXT);
+            }
+            _ => {}
+        }
+        for (key, child) in map.iter_mut() {
+            if key != "kind" {
+                self.walk(child);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,369 @@
+//! Events of one experiment: each has one place in the order, and all that is said of one event agrees.
+
+use std::collections::BTreeMap;
+
+use super::finding::{Finding, number};
+use super::stacks;
+use crate::document::pointer::escape;
+use crate::document::value::{Address, Datum, Frame, Value};
+use crate::document::{Backend, Experiment, Hit, Probe, Target, Task};
+
+/// What fires an event: the entry of a function (or a tracepoint, or a hook), or its return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Entry,
+    Return,
+}
+
+/// One event, as one hit tells it.
+#[derive(Clone, Debug)]
+pub(super) struct Event<'a> {
+    pub side: Side,
+    pub probe: &'a Probe,
+    /// The copy of a function that was hit.
+    copy: Option<Address>,
+    /// Nanoseconds since the experiment began, where they are known.
+    pub time_ns: Option<u64>,
+    pub task: &'a Task,
+    pub cpu: u32,
+    /// The kernel stack, where it is known.
+    pub stack: Option<&'a [Frame]>,
+    /// Where it is told.
+    pub place: Place<'a>,
+}
+
+/// A place in an experiment. Its text is only made where somebody wants to read it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place<'a> {
+    /// A hit of a probe, by its number from 0.
+    Hit(&'a str, usize),
+    /// A row of the ledger.
+    Allocation(usize),
+    /// The free in a row of the ledger.
+    Free(usize),
+}
+
+impl Place<'_> {
+    /// The JSON pointer; `at` is that of the experiment.
+    pub fn text(self, at: &str) -> String {
+        match self {
+            Place::Hit(probe, index) => format!("{at}/probes/{}/hits/{index}", escape(probe)),
+            Place::Allocation(index) => format!("{at}/objects/allocations/{index}"),
+            Place::Free(index) => format!("{at}/objects/allocations/{index}/freed"),
+        }
+    }
+}
+
+/// The events of an experiment by their order.
+pub(super) type Events<'a> = BTreeMap<u64, Event<'a>>;
+
+/// Checks the events of an experiment; gives them back if nothing is wrong with them.
+pub(super) fn events<'a>(at: &str, experiment: &'a Experiment) -> Result<Events<'a>, Finding> {
+    let mut events = Events::new();
+    for (name, probe) in &experiment.probes {
+        attachment(probe).map_err(|(leaf, reason)| {
+            let at = format!("{at}/probes/{}/{leaf}", escape(name));
+            (at, reason)
+        })?;
+        let mut last = 0;
+        for (index, hit) in probe.hits.iter().enumerate() {
+            let place = Place::Hit(name, index);
+            let taken = one_hit(
+                place,
+                hit,
+                probe,
+                experiment.quality.events,
+                last,
+                &mut events,
+            );
+            taken.map_err(|wrong| match wrong {
+                Wrong::Reason(reason) => (place.text(at), reason),
+                Wrong::Otherwise(order, other) => {
+                    let other = other.text(at);
+                    let reason = format!("event {order} is told otherwise at `{other}`");
+                    (place.text(at), reason)
+                }
+            })?;
+            last = hit.order.or(hit.return_order).unwrap_or(last);
+        }
+    }
+    complete(at, experiment.quality.events, &events)?;
+    in_time(at, &events)?;
+    tasks(at, &events)?;
+    if experiment.quality.missed == 0 {
+        nested(experiment, at)?;
+    }
+    Ok(events)
+}
+
+/// A probe is attached by the back-end that watches such a target, and then the kernel did not refuse it.
+fn attachment(probe: &Probe) -> Result<(), (&'static str, String)> {
+    let refused = probe.attach_errno.as_ref().and_then(number);
+    match (probe.backend, refused) {
+        (Some(_), Some(errno)) if errno != 0 => {
+            let reason = "the probe is attached, and the kernel refused it".into();
+            return Err(("attach_errno", reason));
+        }
+        (None, Some(0)) => {
+            let reason = "the probe is unavailable, and the kernel did not refuse it".into();
+            return Err(("attach_errno", reason));
+        }
+        _ => {}
+    }
+    let (watches, fitting) = match probe.target {
+        Target::Function(_) => ("a function", Backend::Kprobe),
+        Target::Address(_) => ("an address", Backend::Kprobe),
+        Target::Tracepoint(_) => ("a tracepoint", Backend::Tracepoint),
+        Target::Lsm(_) => ("an LSM hook", Backend::Lsm),
+    };
+    match probe.backend.filter(|backend| *backend != fitting) {
+        None => Ok(()),
+        Some(_) => {
+            let reason = format!("the probe watches {watches}, which this back-end cannot");
+            Err(("backend", reason))
+        }
+    }
+}
+
+impl Event<'_> {
+    /// Whether one event can have been seen by both: two names of one address are one place.
+    fn may_be(&self, other: &Event<'_>) -> bool {
+        let same = self.probe.target == other.probe.target;
+        self.side == other.side && (same || self.copy.is_some() && self.copy == other.copy)
+    }
+}
+
+/// What is wrong with a hit.
+enum Wrong<'a> {
+    Reason(String),
+    /// The event of this order is another one at this place.
+    Otherwise(u64, Place<'a>),
+}
+
+impl From<String> for Wrong<'_> {
+    fn from(reason: String) -> Self {
+        Wrong::Reason(reason)
+    }
+}
+
+/// Takes the events of one hit.
+fn one_hit<'a>(
+    place: Place<'a>,
+    hit: &'a Hit,
+    probe: &'a Probe,
+    count: u64,
+    last: u64,
+    events: &mut Events<'a>,
+) -> Result<(), Wrong<'a>> {
+    let first = hit.order.or(hit.return_order);
+    if first.is_none() {
+        return Err("neither the entry nor the return has an order"
+            .to_owned()
+            .into());
+    }
+    let stack = match hit.stack.as_ref().and_then(Datum::value) {
+        Some(Value::Stack { value } | Value::CutStack { value, .. }) => Some(value.as_slice()),
+        _ => None,
+    };
+    let sides = [
+        (Side::Entry, hit.order, hit.time_ns),
+        (Side::Return, hit.return_order, hit.return_time_ns),
+    ];
+    for (side, order, time_ns) in sides {
+        let Some(order) = order else {
+            if time_ns.is_some() {
+                return Err("an event has a time and no order".to_owned().into());
+            }
+            continue;
+        };
+        if order == 0 || order > count {
+            return Err(format!("event {order} is none of the experiment's {count}").into());
+        }
+        let event = Event {
+            side,
+            probe,
+            copy: hit.copy(probe),
+            time_ns,
+            task: &hit.task,
+            cpu: hit.cpu,
+            // The stack is that of the entry.
+            stack: stack.filter(|_| side == Side::Entry),
+            place,
+        };
+        let Some(other) = events.get_mut(&order) else {
+            events.insert(order, event);
+            continue;
+        };
+        // Probes with different conditions on the same place see the same event.
+        if !other.may_be(&event) {
+            return Err(format!("event {order} is that of another hit already").into());
+        }
+        let differs = (other.task, other.cpu) != (event.task, event.cpu)
+            || matches!((other.time_ns, time_ns), (Some(a), Some(b)) if a != b)
+            || matches!((other.stack, event.stack), (Some(a), Some(b)) if a != b);
+        if differs {
+            return Err(Wrong::Otherwise(order, other.place));
+        }
+        other.time_ns = other.time_ns.or(event.time_ns);
+        other.stack = other.stack.or(event.stack);
+    }
+    if first <= Some(last) {
+        let reason = "the hits of a probe stand in the order of its events";
+        return Err(reason.to_owned().into());
+    }
+    if let (Some(entered), Some(returned)) = (hit.order, hit.return_order)
+        && returned <= entered
+    {
+        return Err("the call returns before it is entered".to_owned().into());
+    }
+    shape(hit, probe)?;
+    calling(hit, probe)?;
+    Ok(stacks::caller(hit, stack)?)
+}
+
+/// A hit tells no more than its probe can have seen.
+fn shape(hit: &Hit, probe: &Probe) -> Result<(), String> {
+    let returns = hit.return_order.is_some();
+    let function = matches!(probe.target, Target::Function(_) | Target::Address(_));
+    if returns && !function {
+        return Err("a tracepoint or a hook does not return".into());
+    }
+    if !function && (hit.caller.is_some() || hit.site.is_some()) {
+        return Err("a tracepoint or a hook is not called from a place of the kernel".into());
+    }
+    let unknown = hit
+        .args
+        .keys()
+        .find(|name| probe.parameters.iter().all(|p| p.name != **name));
+    match unknown {
+        Some(name) if !probe.parameters.is_empty() => {
+            Err(format!("the probe's target has no parameter `{name}`"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Who called stands before the place that the call returns to, and a hit is of a copy that was watched.
+fn calling(hit: &Hit, probe: &Probe) -> Result<(), String> {
+    if let (Some(caller), Some(returns_to)) = (&hit.caller, &hit.returns_to)
+        && caller.value().is_some()
+        && caller != returns_to
+    {
+        return Err("the caller is not where the call returns to".into());
+    }
+    let Some(copy) = hit.instance.as_ref().and_then(Datum::value) else {
+        return Ok(());
+    };
+    match copy {
+        Value::Symbol { address, .. } if probe.watched.contains(address) => Ok(()),
+        _ => Err("the copy that was hit is none of those that were watched".into()),
+    }
+}
+
+/// Every event was recorded in some hit: one that is missing was taken out.
+fn complete(at: &str, count: u64, events: &Events<'_>) -> Result<(), Finding> {
+    if events.len() as u64 == count {
+        return Ok(());
+    }
+    let missing = (1..=count).find(|order| !events.contains_key(order));
+    let reason = format!(
+        "no probe has a hit of event {}, and the experiment counts {count}",
+        missing.unwrap_or(count)
+    );
+    Err((format!("{at}/quality/events"), reason))
+}
+
+/// Time does not run backwards along the order of events.
+fn in_time(at: &str, events: &Events<'_>) -> Result<(), Finding> {
+    let mut last: Option<(u64, Place<'_>)> = None;
+    for (order, event) in events {
+        let Some(time) = event.time_ns else {
+            continue;
+        };
+        if let Some((before, place)) = last.filter(|(before, _)| time < *before) {
+            let place = place.text(at);
+            let reason = format!(
+                "event {order} has an earlier time than the one before it ({before} ns, at `{place}`)"
+            );
+            return Err((event.place.text(at), reason));
+        }
+        last = Some((time, event.place));
+    }
+    Ok(())
+}
+
+/// A thread belongs to one process.
+fn tasks(at: &str, events: &Events<'_>) -> Result<(), Finding> {
+    let mut processes: BTreeMap<i32, i32> = BTreeMap::new();
+    for event in events.values() {
+        let Task { pid, tid, .. } = event.task;
+        // The idle tasks of all processors have the same number.
+        if *tid == 0 {
+            continue;
+        }
+        let known = *processes.entry(*tid).or_insert(*pid);
+        if known != *pid {
+            let reason = format!("thread {tid} belongs to process {known}, not to {pid}");
+            return Err((event.place.text(at), reason));
+        }
+    }
+    Ok(())
+}
+
+/// A call of a function, seen from its entry to its return.
+pub(super) struct Call<'a> {
+    pub entered: u64,
+    pub returned: u64,
+    pub hit: &'a Hit,
+    pub place: Place<'a>,
+}
+
+/// The thread that made a call; of idle tasks, which share a number, the processor too.
+pub(super) fn thread(task: &Task, cpu: u32) -> (i32, i32, Option<u32>) {
+    (task.pid, task.tid, (task.tid == 0).then_some(cpu))
+}
+
+/// The calls of an experiment that were seen whole, by thread, in the order of their entries.
+pub(super) fn calls(experiment: &Experiment) -> BTreeMap<(i32, i32, Option<u32>), Vec<Call<'_>>> {
+    let mut calls: BTreeMap<_, Vec<Call<'_>>> = BTreeMap::new();
+    for (name, probe) in &experiment.probes {
+        for (index, hit) in probe.hits.iter().enumerate() {
+            if let (Some(entered), Some(returned)) = (hit.order, hit.return_order) {
+                calls
+                    .entry(thread(&hit.task, hit.cpu))
+                    .or_default()
+                    .push(Call {
+                        entered,
+                        returned,
+                        hit,
+                        place: Place::Hit(name, index),
+                    });
+            }
+        }
+    }
+    for list in calls.values_mut() {
+        list.sort_by_key(|call| call.entered);
+    }
+    calls
+}
+
+/// A thread leaves its calls in the reverse order of entering them.
+fn nested(experiment: &Experiment, at: &str) -> Result<(), Finding> {
+    for list in calls(experiment).values() {
+        let mut open: Vec<u64> = Vec::new();
+        for call in list {
+            while open.last().is_some_and(|end| *end < call.entered) {
+                open.pop();
+            }
+            if let Some(end) = open.last().filter(|end| **end < call.returned) {
+                let reason = format!(
+                    "the call returns (event {}) after the one that it was made from (event {end})",
+                    call.returned
+                );
+                return Err((call.place.text(at), reason));
+            }
+            open.push(call.returned);
+        }
+    }
+    Ok(())
+}

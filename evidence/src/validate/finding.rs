@@ -1,0 +1,10 @@
+//! A contradiction in a document.
+
+use crate::document::value::Datum;
+
+/// A JSON pointer (RFC 6901) and what is wrong there.
+pub type Finding = (String, String);
+
+pub(super) fn number(datum: &Datum) -> Option<i128> {
+    datum.value()?.as_integer()
+}

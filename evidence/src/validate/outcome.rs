@@ -1,0 +1,90 @@
+//! The outcome of a workload: what it returned, how it ended, and what it printed say the same.
+
+use super::finding::{Finding, number};
+use crate::constants::errno_number;
+use crate::document::Experiment;
+use crate::document::value::{Datum, Value};
+
+/// Longer output may have been cut.
+const WHOLE: usize = 60_000;
+
+/// The first contradiction in how an experiment ended.
+pub(super) fn outcome(at: &str, experiment: &Experiment) -> Option<Finding> {
+    let outcome = &experiment.outcome;
+    if outcome.exit.value().is_some() && outcome.signal.value().is_some() {
+        let reason = "the process ended by itself, and so no signal ended it".into();
+        return Some((format!("{at}/outcome/signal"), reason));
+    }
+    errno(at, experiment)
+        .or_else(|| printed(at, experiment))
+        .or_else(|| code(at, experiment))
+}
+
+/// User space sees the error that the kernel returned, or none.
+fn errno(at: &str, experiment: &Experiment) -> Option<Finding> {
+    let outcome = &experiment.outcome;
+    let (returned, errno) = (outcome.returned.value()?, outcome.errno.value()?);
+    let seen = errno.as_integer()?;
+    let expected = match returned {
+        Value::Errno { value, .. } => -i128::from(*value),
+        _ => 0,
+    };
+    (seen != expected).then(|| {
+        let reason = format!("the call returned `{returned}`, so its error number is {expected}");
+        (format!("{at}/outcome/errno"), reason)
+    })
+}
+
+/// The workload's own line about its call, `socket(2, 1, 0) = 3`, says what the call returned.
+fn printed(at: &str, experiment: &Experiment) -> Option<Finding> {
+    // A program prints what it likes.
+    experiment.call.as_ref()?;
+    let returned = experiment.outcome.returned.value()?;
+    let text = match experiment.outcome.stdout.value()? {
+        Value::Text { value } if value.len() < WHOLE => value,
+        _ => return None,
+    };
+    let (name, _) = experiment.workload.split_once('(')?;
+    let line = text.lines().next_back()?;
+    let (_, said) = line
+        .strip_prefix(name)
+        .filter(|rest| rest.starts_with('('))?
+        .rsplit_once(") = ")?;
+    let same = match said.strip_prefix("-1 ") {
+        // The kernel's own numbers have one name here, and may have others elsewhere.
+        Some(error) => match (returned, errno_number(error)) {
+            (Value::Errno { value, .. }, Some(number)) => value.unsigned_abs() == number,
+            (Value::Errno { .. }, None) => true,
+            _ => false,
+        },
+        None => {
+            !matches!(returned, Value::Errno { .. })
+                && said.parse().ok() == number(&Datum::Value(returned.clone()))
+        }
+    };
+    (!same).then(|| {
+        let reason = format!("the workload printed `{said}`, and its call returned `{returned}`");
+        (format!("{at}/outcome/stdout"), reason)
+    })
+}
+
+/// The workload's instructions follow each other, and the one that makes the call is among them.
+fn code(at: &str, experiment: &Experiment) -> Option<Finding> {
+    let call = experiment.call.as_ref()?;
+    let mut next = call.code.first()?.offset;
+    for (index, one) in call.code.iter().enumerate() {
+        if one.offset != next {
+            let reason = format!(
+                "the instruction before it ends at {next}, not at {}",
+                one.offset
+            );
+            return Some((format!("{at}/call/code/{index}/offset"), reason));
+        }
+        next = one.offset.saturating_add(one.bytes.0.len() as u64);
+    }
+    let known = !call.instruction.is_pseudonym() && !call.function.is_pseudonym();
+    (known && call.calling().is_none()).then(|| {
+        let reason = "no instruction of the workload's code is at this address".into();
+        (format!("{at}/call/instruction"), reason)
+    })
+}

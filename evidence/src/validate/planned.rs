@@ -1,0 +1,484 @@
+//! What a document says of a capture, against the very investigation that was run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::finding::Finding;
+use crate::document::pointer::escape;
+use crate::document::value::{Address, Datum, Frame, Value};
+use crate::document::withheld::withheld;
+use crate::document::{
+    Allocation, Command, Context, Evidence, Experiment, Hit, Ledger, Member, Probe, Task,
+};
+use crate::investigation::{Action, Argument, Investigation};
+use crate::investigation::{Experiment as Asked, Probe as Watch};
+
+/// The first thing that `evidence` cannot say if it comes from a run of `investigation`; `None` of evidence of another
+/// version of it, which is out of date.
+///
+/// The place is a JSON pointer (RFC 6901) into the document.
+pub fn against(investigation: &Investigation, evidence: &Evidence) -> Option<Finding> {
+    if investigation.digest != evidence.run.investigation_digest {
+        return None;
+    }
+    let symbols = |name: &String| investigation.symbols.contains(name);
+    let config = |name: &String| investigation.config.contains(name);
+    members(investigation, evidence)
+        .or_else(|| stranger("/kaslr/symbols", evidence.kaslr.symbols.keys(), symbols))
+        .or_else(|| stranger("/kernel/config", evidence.kernel.config.keys(), config))
+        .or_else(|| {
+            let mut all = evidence.commands.iter();
+            all.find_map(|(name, found)| {
+                let at = format!("/commands/{}", escape(name));
+                command(&at, investigation, name, found)
+            })
+        })
+        .or_else(|| {
+            let mut all = evidence.experiments.iter();
+            all.find_map(|(name, found)| {
+                let at = format!("/experiments/{}", escape(name));
+                match investigation.experiment(name) {
+                    Some(asked) => experiment(&at, asked, found),
+                    None => Some((at, "the investigation has no such experiment".into())),
+                }
+            })
+        })
+}
+
+/// The same read of the same target takes the same member, at the same place of its structure.
+fn members(investigation: &Investigation, evidence: &Evidence) -> Option<Finding> {
+    let mut known: BTreeMap<(String, &str, &str), (&Member, String)> = BTreeMap::new();
+    for (name, found) in &evidence.experiments {
+        let Some(asked) = investigation.experiment(name) else {
+            continue;
+        };
+        for (probe, found) in &found.probes {
+            let Some(asked) = asked.probe(probe) else {
+                continue;
+            };
+            let target = format!("{:?}", found.target);
+            for (side, reads, members) in [
+                ("entry", &asked.entry, &found.members.entry),
+                ("exit", &asked.exit, &found.members.exit),
+            ] {
+                for read in reads {
+                    let Some(member) = members.get(&read.name) else {
+                        continue;
+                    };
+                    let at = format!(
+                        "/experiments/{}/probes/{}/members/{side}/{}",
+                        escape(name),
+                        escape(probe),
+                        escape(&read.name)
+                    );
+                    let key = (target.clone(), side, read.expression.as_str());
+                    let (first, place) = known.entry(key).or_insert((member, at.clone()));
+                    if *first != member {
+                        let reason = format!("the same read takes another member at `{place}`");
+                        return Some((at, reason));
+                    }
+                }
+            }
+        }
+    }
+    None
+}
+
+/// A name that the investigation does not have.
+fn stranger<'a>(
+    at: &str,
+    mut names: impl Iterator<Item = &'a String>,
+    known: impl Fn(&String) -> bool,
+) -> Option<Finding> {
+    let name = names.find(|name| !known(name))?;
+    let reason = format!("the investigation does not ask for `{name}`");
+    Some((format!("{at}/{}", escape(name)), reason))
+}
+
+fn command(
+    at: &str,
+    investigation: &Investigation,
+    name: &str,
+    found: &Command,
+) -> Option<Finding> {
+    let Some(planned) = investigation.command(name) else {
+        return Some((at.into(), "the investigation has no such command".into()));
+    };
+    let hidden = found.argv.iter().any(|word| withheld(word).is_some());
+    if !hidden && !planned.is(found.by, &found.argv) {
+        let reason = format!("`{}` is not the command that was asked for", found.line());
+        return Some((format!("{at}/argv"), reason));
+    }
+    found.values.iter().find_map(|(name, datum)| {
+        let at = format!("{at}/values/{}", escape(name));
+        let Some(wanted) = planned.values.iter().find(|wanted| wanted.name == *name) else {
+            return Some((at, "the investigation asks for no such value".into()));
+        };
+        let (value, output) = (datum.value()?, found.output.value()?);
+        let Value::Text { value: output } = output else {
+            return None;
+        };
+        let other = match wanted.find(output) {
+            Ok(again) if again == *value => return None,
+            Ok(again) => format!("`{again}`"),
+            Err(reason) => format!("none: {reason}"),
+        };
+        // A stand-in is not in the output, which is withheld then.
+        let stand_in = matches!(value, Value::Address { value, .. } if value.is_pseudonym());
+        (!stand_in).then(|| {
+            let reason = format!("the value in the command's output is {other}");
+            (at, reason)
+        })
+    })
+}
+
+fn experiment(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+    let text = asked.workload_text();
+    if found.workload != text && withheld(&found.workload).is_none() {
+        let reason = format!("the workload was `{text}`");
+        return Some((format!("{at}/workload"), reason));
+    }
+    let is_call = matches!(asked.workload.action, Action::Syscall { .. });
+    if !is_call && (found.call.is_some() || found.outcome.returned.value().is_some()) {
+        let reason = "the workload is a program, and makes no call of its own".into();
+        return Some((format!("{at}/outcome/returned"), reason));
+    }
+    buffers(at, asked, found)
+        .or_else(|| {
+            found.probes.iter().find_map(|(name, found)| {
+                let at = format!("{at}/probes/{}", escape(name));
+                match asked.probe(name) {
+                    Some(asked) => probe(&at, asked, found),
+                    None => Some((at, "the investigation has no such probe".into())),
+                }
+            })
+        })
+        .or_else(|| together(at, asked, found))
+        .or_else(|| missed(at, asked, found))
+        .or_else(|| late(at, asked, found))
+        .or_else(|| tasks(at, asked, found, is_call))
+        .or_else(|| objects(at, asked, found))
+}
+
+fn buffers(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+    let names: BTreeSet<&str> = match &asked.workload.action {
+        Action::Command(_) => BTreeSet::new(),
+        Action::Syscall { args, .. } => args
+            .iter()
+            .filter_map(|argument| match argument {
+                Argument::Buffer { name, .. } => Some(name.as_str()),
+                _ => None,
+            })
+            .collect(),
+    };
+    let known = |name: &String| names.contains(name.as_str());
+    stranger(
+        &format!("{at}/outcome/buffers"),
+        found.outcome.buffers.keys(),
+        known,
+    )
+}
+
+fn probe(at: &str, asked: &Watch, found: &Probe) -> Option<Finding> {
+    if asked.target != found.target {
+        let reason = "the probe is to watch something else".into();
+        return Some((format!("{at}/target"), reason));
+    }
+    if asked.optional != found.optional {
+        let reason = match asked.optional {
+            true => "the probe is optional",
+            false => "the probe is not optional",
+        };
+        return Some((format!("{at}/optional"), reason.into()));
+    }
+    found.hits.iter().enumerate().find_map(|(index, hit)| {
+        let at = format!("{at}/hits/{index}");
+        let reads = |side: &[crate::investigation::Read], name: &String| {
+            side.iter().any(|read| read.name == *name)
+        };
+        let entry = |name: &String| reads(&asked.entry, name);
+        let exit = |name: &String| reads(&asked.exit, name);
+        stranger(&format!("{at}/entry"), hit.entry.keys(), entry)
+            .or_else(|| stranger(&format!("{at}/exit"), hit.exit.keys(), exit))
+            .or_else(|| outside(&at, asked, hit))
+    })
+}
+
+/// A hit that its condition would have left out.
+fn outside(at: &str, asked: &Watch, hit: &Hit) -> Option<Finding> {
+    let within = asked.within.as_ref()?;
+    let Value::Stack { value } = hit.stack.as_ref()?.value()? else {
+        return None;
+    };
+    (!on_stack(value, within)).then(|| {
+        let reason = format!("`{within}` is not on it, and only hits within it are told");
+        (format!("{at}/stack"), reason)
+    })
+}
+
+/// Whether a function, or a clone of it, is on the running part of a stack: as a frame of its own, or inlined into one.
+fn on_stack(stack: &[Frame], function: &str) -> bool {
+    let is = |name: &str| {
+        name.strip_prefix(function)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    // What was interrupted did not call.
+    let mut running = stack.split_inclusive(|frame| frame.interrupts);
+    let running = running.next().unwrap_or_default();
+    running.iter().any(|frame| {
+        frame.symbol.as_deref().is_some_and(is)
+            || frame.site.as_ref().is_some_and(|site| {
+                let inlined = site.inlined_into.iter();
+                is(&site.function) || inlined.into_iter().any(|outer| is(&outer.function))
+            })
+    })
+}
+
+/// Probes on the same place see the same events, each as far as its condition lets it.
+fn together(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+    let attached = |name: &str| {
+        found
+            .probes
+            .get(name)
+            .filter(|probe| probe.backend.is_some())
+    };
+    let rows = found.objects.iter().flat_map(|ledger| &ledger.allocations);
+    let stacks: BTreeMap<u64, &[Frame]> =
+        rows.map(|row| (row.order, row.stack.as_slice())).collect();
+    // What frees counts where the ledger has the object.
+    let plain = || asked.probes.iter().filter(|probe| probe.frees.is_none());
+    plain().find_map(|seen| {
+        let hits = &attached(&seen.name)?.hits;
+        plain()
+            .filter(|other| other.name != seen.name && same_events(seen, other))
+            .find_map(|other| {
+                let known = attached(&other.name)?;
+                // What its condition could not tell is not recorded.
+                if known
+                    .within
+                    .as_ref()
+                    .is_some_and(|within| within.undecided > 0)
+                {
+                    return None;
+                }
+                let missing = hits.iter().find(|hit| {
+                    let Some(order) = hit.order else {
+                        return false;
+                    };
+                    let task = hit.context == Some(Context::Task);
+                    task && takes(other, hit, stacks.get(&order).copied())
+                        && known.hits.iter().all(|hit| hit.order != Some(order))
+                })?;
+                let reason = format!(
+                    "`{}` saw event {}, which this probe sees, too",
+                    seen.name,
+                    missing.order.unwrap_or_default()
+                );
+                Some((format!("{at}/probes/{}/hits", escape(&other.name)), reason))
+            })
+    })
+}
+
+/// Whether what one probe sees is decided by the condition of the other alone.
+fn same_events(a: &Watch, b: &Watch) -> bool {
+    let unless = |probe: &Watch| Watch {
+        within: None,
+        ..probe.clone()
+    };
+    a.any_task == b.any_task && unless(a).watches_the_same(&unless(b))
+}
+
+/// Whether a probe's condition holds for a hit, as far as that is known. The stack of an allocation is in the ledger.
+fn takes(probe: &Watch, hit: &Hit, in_ledger: Option<&[Frame]>) -> bool {
+    let stack = match hit.stack.as_ref().and_then(Datum::value) {
+        Some(Value::Stack { value }) => Some(value.as_slice()),
+        _ => in_ledger,
+    };
+    match (&probe.within, stack) {
+        (None, _) => true,
+        (Some(within), Some(stack)) => on_stack(stack, within),
+        (Some(_), None) => false,
+    }
+}
+
+/// Returns that were watched for and not seen are counted.
+fn missed(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+    // What a process that was killed does not return from is not missed.
+    found.outcome.exit.value()?;
+    let unseen = |(name, probe): (&String, &Probe)| -> u64 {
+        if !asked.probe(name).is_some_and(|asked| asked.watch_return) {
+            return 0;
+        }
+        let hits = probe.hits.iter();
+        let open = hits.filter(|hit| hit.order.is_some() && hit.return_order.is_none());
+        open.count() as u64
+    };
+    let counted: u64 = found.probes.iter().map(unseen).sum();
+    let missed = found.quality.missed;
+    (counted > missed).then(|| {
+        let reason = format!("{counted} calls have no return, and {missed} are counted as missed");
+        (format!("{at}/quality/missed"), reason)
+    })
+}
+
+/// How much longer an experiment may take than its steps are given together, in nanoseconds.
+const SLACK_NS: u64 = 60_000_000_000;
+
+/// Events come while the experiment runs: the workload has its time limit to get ready, to run and to end, and what it
+/// allocated has its own to be freed.
+fn late(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+    let limit_ms = asked.timeout_ms.saturating_mul(4);
+    let limit_ms = limit_ms.saturating_add(asked.grace_ms);
+    let limit = limit_ms.saturating_mul(1_000_000).saturating_add(SLACK_NS);
+    found.probes.iter().find_map(|(name, probe)| {
+        let late = |hit: &Hit| hit.time_ns.max(hit.return_time_ns) > Some(limit);
+        let index = probe.hits.iter().position(late)?;
+        let reason = format!(
+            "the experiment was over by then: it takes {} ms at most",
+            limit / 1_000_000
+        );
+        Some((format!("{at}/probes/{}/hits/{index}", escape(name)), reason))
+    })
+}
+
+/// Probes that watch the workload see one process, and a thread of a workload that is a call has one name; while it is
+/// made, it may get another.
+fn tasks(at: &str, asked: &Asked, found: &Experiment, is_call: bool) -> Option<Finding> {
+    let asked_follow = asked.follow;
+    let mut own: Option<i32> = None;
+    let mut threads: BTreeMap<i32, Vec<(u64, &Task, String)>> = BTreeMap::new();
+    for (name, probe) in &found.probes {
+        let Some(asked) = asked.probe(name) else {
+            continue;
+        };
+        if asked.any_task || asked.frees.is_some() {
+            continue;
+        }
+        for (index, hit) in probe.hits.iter().enumerate() {
+            let at = format!("{at}/probes/{}/hits/{index}/task", escape(name));
+            let process = *own.get_or_insert(hit.task.pid);
+            if !asked_follow && hit.task.pid != process {
+                let reason = format!(
+                    "process {} is not the workload's, {process}, which alone is watched",
+                    hit.task.pid
+                );
+                return Some((at, reason));
+            }
+            let order = hit.order.or(hit.return_order).unwrap_or_default();
+            let thread = threads.entry(hit.task.tid).or_default();
+            thread.push((order, &hit.task, at));
+        }
+    }
+    for hits in threads.values_mut().filter(|_| is_call) {
+        hits.sort_by_key(|(order, ..)| *order);
+        let mut changes = hits
+            .windows(2)
+            .filter(|pair| pair[0].1.name != pair[1].1.name)
+            .map(|pair| &pair[1].2);
+        if let Some(at) = changes.nth(1) {
+            let reason = "the thread had two other names before, and made one call".into();
+            return Some((at.clone(), reason));
+        }
+    }
+    None
+}
+
+/// The ledger has a row for each object that a probe of it saw, and excuses what the investigation does.
+fn objects(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+    let rows = found.objects.as_ref();
+    for (name, probe) in &found.probes {
+        let Some(asked) = asked.probe(name) else {
+            continue;
+        };
+        for (index, hit) in probe.hits.iter().enumerate() {
+            let at = format!("{at}/probes/{}/hits/{index}", escape(name));
+            // What an interrupt allocates on top of the task is not the call's.
+            let in_task = hit.context == Some(Context::Task);
+            let (argument, frees) = match (&asked.allocates, &asked.frees) {
+                (Some(argument), _) => (argument, false),
+                (None, Some(argument)) => (argument, true),
+                (None, None) => continue,
+            };
+            let Some(object) = object(hit, argument) else {
+                continue;
+            };
+            let row = rows.and_then(|rows| row(rows, name, hit, frees));
+            match row {
+                Some(row) if row.address == object => {}
+                Some(row) => {
+                    let reason =
+                        format!("the ledger says that this is {}, not {object}", row.address);
+                    return Some((at, reason));
+                }
+                None if object.0 != 0 && (frees || in_task) => {
+                    let what = if frees { "freed" } else { "allocated" };
+                    let reason = format!("the ledger does not say that {object} was {what} here");
+                    return Some((at, reason));
+                }
+                None => {}
+            }
+        }
+    }
+    let mut rows = rows?.allocations.iter().enumerate();
+    rows.find_map(|(index, row)| {
+        let at = format!("{at}/objects/allocations/{index}");
+        allocation(&at, asked, row)
+    })
+}
+
+/// The object that an allocation or a free is about, where that is known.
+fn object(hit: &Hit, argument: &str) -> Option<Address> {
+    let datum = match argument {
+        "return" => hit.return_value.as_ref(),
+        name => hit.args.get(name),
+    };
+    match datum.and_then(Datum::value) {
+        Some(Value::Address { value, .. }) => Some(*value),
+        _ => None,
+    }
+}
+
+/// The row of the ledger that a hit is the allocation or the free of.
+fn row<'a>(ledger: &'a Ledger, probe: &str, hit: &Hit, frees: bool) -> Option<&'a Allocation> {
+    let is = |name: &str, order: u64| {
+        name == probe && (hit.order == Some(order) || hit.return_order == Some(order))
+    };
+    ledger.allocations.iter().find(|row| match &row.freed {
+        _ if !frees => is(&row.probe, row.order),
+        Some(freed) => is(&freed.probe, freed.order),
+        None => false,
+    })
+}
+
+fn allocation(at: &str, asked: &Asked, row: &Allocation) -> Option<Finding> {
+    let allocates = asked
+        .probe(&row.probe)
+        .is_some_and(|probe| probe.allocates.is_some());
+    if !allocates {
+        let reason = format!("`{}` watches no allocation", row.probe);
+        return Some((format!("{at}/probe"), reason));
+    }
+    if let Some(freed) = &row.freed
+        && asked
+            .probe(&freed.probe)
+            .is_none_or(|probe| probe.frees.is_none())
+    {
+        let reason = format!("`{}` watches no free", freed.probe);
+        return Some((format!("{at}/freed/probe"), reason));
+    }
+    let excused = row
+        .excused
+        .as_ref()
+        .filter(|text| withheld(text).is_none())?;
+    let excuse = asked
+        .excuses
+        .iter()
+        .find(|excuse| excuse.text() == *excused);
+    let reason = match excuse {
+        None => "the investigation has no such excuse".into(),
+        Some(excuse) if row.stack.is_empty() || on_stack(&row.stack, &excuse.within) => {
+            return None;
+        }
+        Some(excuse) => format!("`{}` is not on its stack", excuse.within),
+    };
+    Some((format!("{at}/excused"), reason))
+}

@@ -1,0 +1,129 @@
+//! Stacks: the same call is on all stacks that were taken while it was made.
+
+use super::events::{Events, Place, Side, calls, thread};
+use super::finding::Finding;
+use crate::document::value::{Datum, Frame, Value};
+use crate::document::{Experiment, Hit, Ledger};
+
+/// A function returns to the second frame of its stack, and the place of the call is that frame's. The error is a reason.
+pub(super) fn caller(hit: &Hit, stack: Option<&[Frame]>) -> Result<(), String> {
+    let Some(stack) = stack else {
+        return Ok(());
+    };
+    let frame = stack.get(1);
+    if let Some(Value::Symbol {
+        name,
+        offset,
+        address,
+    }) = hit
+        .returns_to
+        .as_ref()
+        .or(hit.caller.as_ref())
+        .and_then(Datum::value)
+    {
+        let same = frame.is_some_and(|frame| {
+            frame.address == *address
+                && frame.symbol.as_ref() == Some(name)
+                && frame.offset == Some(*offset)
+        });
+        if !same {
+            return Err(format!(
+                "it returns to `{name}+{offset:#x}`, which is not the second frame of its stack"
+            ));
+        }
+    }
+    let site = frame.and_then(|frame| frame.site.as_ref());
+    match (hit.site.as_ref().and_then(Datum::value), site) {
+        (Some(Value::Location { value }), Some(site)) if value != site => Err(
+            "the place of the call is not the one that the second frame of its stack tells".into(),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The stacks of allocations and frees are those of their events, and what was on the stack when a call was entered is
+/// on every stack below it until it returns.
+pub(super) fn stacks<'a>(
+    at: &str,
+    experiment: &'a Experiment,
+    mut events: Events<'a>,
+) -> Option<Finding> {
+    if let Some(found) = experiment
+        .objects
+        .as_ref()
+        .and_then(|ledger| ledgers(at, ledger, &mut events))
+    {
+        return Some(found);
+    }
+    calls(experiment)
+        .iter()
+        .flat_map(|(thread, calls)| calls.iter().map(move |call| (thread, call)))
+        .find_map(|(of, call)| {
+            let outer = match call.hit.stack.as_ref()?.value()? {
+                Value::Stack { value } => value.get(1..)?,
+                _ => return None,
+            };
+            let inside = events.range(call.entered + 1..call.returned);
+            inside
+                .filter(|(_, event)| thread(event.task, event.cpu) == *of)
+                .find_map(|(order, event)| {
+                    let reason = below(outer, event.stack?)?;
+                    let other = call.place.text(at);
+                    let reason = format!(
+                        "event {order} comes while the call at `{other}` is made, and {reason}"
+                    );
+                    Some((format!("{}/stack", event.place.text(at)), reason))
+                })
+        })
+}
+
+/// Why a stack is not one that was taken while a call is made, if so: it ends as that call's does.
+fn below(outer: &[Frame], stack: &[Frame]) -> Option<&'static str> {
+    let (last, end) = (outer.last()?, stack.last()?);
+    // One of them was given up earlier: nothing can be said.
+    if last.address != end.address {
+        return None;
+    }
+    let same = |(a, b): (&Frame, &Frame)| a.address == b.address;
+    let holds = stack.len() > outer.len() && stack.iter().rev().zip(outer.iter().rev()).all(same);
+    (!holds).then_some("its stack does not end as that call's does")
+}
+
+/// Puts the stacks of the ledger to their events.
+fn ledgers<'a>(at: &str, ledger: &'a Ledger, events: &mut Events<'a>) -> Option<Finding> {
+    let mut one = |order: u64, stack: &'a [Frame], place: Place<'a>| {
+        let event = events.get_mut(&order).filter(|_| !stack.is_empty())?;
+        match event.stack {
+            Some(other) if other != stack => {
+                let reason = format!(
+                    "the stack is another one than that of event {order} at `{}`",
+                    event.place.text(at)
+                );
+                Some((format!("{}/stack", place.text(at)), reason))
+            }
+            // That of a return is taken in the caller already.
+            _ if event.side == Side::Return => None,
+            _ => {
+                event.stack = Some(stack);
+                event.place = place;
+                None
+            }
+        }
+    };
+    ledger
+        .allocations
+        .iter()
+        .enumerate()
+        .find_map(|(index, allocation)| {
+            let freed = allocation.freed.as_ref();
+            one(
+                allocation.order,
+                &allocation.stack,
+                Place::Allocation(index),
+            )
+            .or_else(|| {
+                let freed = freed?;
+                one(freed.order, &freed.stack, Place::Free(index))
+            })
+        })
+}

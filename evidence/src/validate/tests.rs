@@ -1,0 +1,222 @@
+//! One edit per rule: each is refused at its place, and the same document without it is read.
+
+use serde_json::{Value as Json, json};
+
+use crate::testing::evidence_text;
+use crate::validate::reader::{ReadError, read};
+
+/// The sample with more of what can contradict itself.
+fn document() -> Json {
+    let mut document: Json = serde_json::from_str(evidence_text()).unwrap();
+    document["boots"] = json!([{
+        "boot_id": "b2", "time": "2026-11-23T12:00:00Z", "slide": {"kind": "offset", "value": 0x20_0000},
+        "text": {"kind": "address", "value": "0xffffffff81200000"}, "physical": {"unavailable": "not readable"}
+    }]);
+    document["kaslr"]["sources"] = json!({
+        "kallsyms": {"kind": "offset", "value": 287_309_824}, "console": {"unavailable": "not watched"},
+        "vmcoreinfo": {"kind": "offset", "value": 287_309_824}
+    });
+    document["commands"] = json!({"place": {
+        "by": "machine", "argv": ["grep", "-w", "_text", "/proc/kallsyms"], "exit": {"kind": "int", "value": 0},
+        "output": {"kind": "text", "value": "ffffffff92200000 T _text\n"},
+        "values": {"address": {"kind": "address", "value": "0xffffffff92200000"}}
+    }});
+    document
+}
+
+/// Where and why the document is refused.
+fn refused(document: &Json) -> Option<(String, String)> {
+    match read(document.to_string().as_bytes()) {
+        Ok(_) => None,
+        Err(ReadError::Contradiction { pointer, reason }) => Some((pointer, reason)),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// Check that a document which says one thing in two ways is refused where it does.
+#[test]
+fn contradictions() {
+    assert_eq!(refused(&document()), None);
+    let create = "/experiments/create";
+    let allocation = "/experiments/create/objects/allocations/0";
+    let fd_install = "/experiments/create/probes/fd_install/hits/0";
+    let twice = "/experiments/create/probes/twice/hits";
+    let cases: Vec<(&str, String, Json, &str)> = vec![
+        (
+            "/machine/kind",
+            "/machine/kind".into(),
+            json!("host"),
+            "all others are guests",
+        ),
+        (
+            "/machine/kind",
+            "/machine/name".into(),
+            json!("host"),
+            "`host` is one",
+        ),
+        (
+            "/experiments/create/quality/descendants",
+            format!("{create}/quality/descendants/followed"),
+            json!(1),
+            "0 processes were started, 1 of them followed",
+        ),
+        (
+            "/commands/place/values/address",
+            "/commands/place/values/address/value".into(),
+            json!("0xffffffff92200001"),
+            "output does not say so",
+        ),
+        (
+            "/commands/place/values/address",
+            "/commands/place/output/value".into(),
+            json!("nothing\n"),
+            "output does not say so",
+        ),
+        (
+            "/commands/place/values/address",
+            "/commands/place/exit/value".into(),
+            json!(1),
+            "did not succeed",
+        ),
+        (
+            "/kaslr/sources/kallsyms",
+            "/kaslr/sources/kallsyms/value".into(),
+            json!(287_309_825),
+            "the slide is 287309824, and this source says 287309825",
+        ),
+        (
+            "/kaslr/sources/kallsyms",
+            "/kaslr/slide/value".into(),
+            json!(287_309_823),
+            "this source says 287309824",
+        ),
+        (
+            "/kaslr/symbols/_text/slide",
+            "/kaslr/symbols/_text/live/value".into(),
+            json!("0xffffffff92200001"),
+            "287309825 bytes apart",
+        ),
+        (
+            "/boots/0/slide",
+            "/boots/0/slide/value".into(),
+            json!(0),
+            "2097152 bytes off",
+        ),
+        (
+            "/experiments/create/outcome/errno",
+            format!("{create}/outcome/errno"),
+            json!({"kind": "errno", "value": 24, "name": "EMFILE"}),
+            "its error number is 0",
+        ),
+        (
+            "/experiments/exhausted/outcome/errno",
+            "/experiments/exhausted/outcome/returned".into(),
+            json!({"kind": "fd", "value": 3}),
+            "its error number is 0",
+        ),
+        (
+            fd_install,
+            format!("{fd_install}/order"),
+            json!(0),
+            "event 0 is none",
+        ),
+        (
+            fd_install,
+            format!("{fd_install}/return_order"),
+            json!(10),
+            "none of the experiment's 9",
+        ),
+        (
+            fd_install,
+            format!("{fd_install}/order"),
+            json!(9),
+            "returns before it is entered",
+        ),
+        (
+            fd_install,
+            format!("{fd_install}/return_time_ns"),
+            json!(59),
+            "an earlier time than the one before it",
+        ),
+        (
+            "/experiments/create/probes/twice/hits/0",
+            format!("{twice}/0/order"),
+            json!(6),
+            "that of another hit",
+        ),
+        (
+            "/experiments/create/probes/twice/hits/1",
+            format!("{twice}/0/order"),
+            json!(7),
+            "in the order of its events",
+        ),
+        (
+            allocation,
+            format!("{allocation}/order"),
+            json!(4),
+            "has no event 4",
+        ),
+        (
+            allocation,
+            format!("{allocation}/probe"),
+            json!("nobody"),
+            "`nobody` has no event",
+        ),
+        (
+            "/experiments/create/objects/allocations/0/freed",
+            format!("{allocation}/freed/order"),
+            json!(8),
+            "which would be this free",
+        ),
+        (
+            "/experiments/create/objects/allocations/0/freed",
+            format!("{allocation}/freed/order"),
+            json!(2),
+            "before it is allocated",
+        ),
+    ];
+    for (expected, pointer, value, reason) in cases {
+        let mut document = document();
+        *document
+            .pointer_mut(&pointer)
+            .unwrap_or_else(|| panic!("{pointer}")) = value;
+        let found = refused(&document).unwrap_or_else(|| panic!("{pointer} is believed"));
+        assert_eq!(found.0, expected, "{pointer}: {}", found.1);
+        assert!(found.1.contains(reason), "{pointer}: {}", found.1);
+    }
+    let mut document = document();
+    document["experiments"]["create"]["probes"]["twice"]["attach_errno"] =
+        json!({"kind": "errno", "value": -22, "name": "EINVAL"});
+    let (pointer, _) = refused(&document).unwrap();
+    assert_eq!(pointer, "/experiments/create/probes/twice/attach_errno");
+    let mut document = self::document();
+    document["experiments"]["create"]["probes"]["update_socket_protocol"]["skipped"] = json!(0);
+    let (pointer, _) = refused(&document).unwrap();
+    assert_eq!(
+        pointer,
+        "/experiments/create/probes/update_socket_protocol/skipped"
+    );
+}
+
+/// Check that an allocation may be what a function returned, and is then the event of the return.
+#[test]
+fn returned_objects() {
+    let mut document = document();
+    let allocation = "/experiments/create/objects/allocations/0";
+    let allocation = document.pointer_mut(allocation).unwrap();
+    allocation["probe"] = json!("sock_alloc");
+    allocation["order"] = json!(4);
+    allocation["time_ns"] = json!(40);
+    assert_eq!(refused(&document), None);
+}
+
+/// Check that a host which claims to be gone when the capture ends is refused: its addresses would be published.
+#[test]
+fn ephemeral_host() {
+    let mut document = document();
+    document["machine"]["name"] = json!("host");
+    document["machine"]["kind"] = json!("host");
+    assert_eq!(refused(&document).unwrap().0, "/machine/ephemeral");
+    document["machine"]["ephemeral"] = json!(false);
+    assert_eq!(refused(&document), None);
+}
