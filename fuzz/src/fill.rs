@@ -11,13 +11,14 @@ use std::sync::LazyLock;
 
 use filled::{PLACEHOLDER, QUOTED, VALUE, by_hand, skeleton, unescaped, without_sources};
 use libfuzzer_sys::fuzz_target;
-use mdbook_qed::mdbook::book::fill_all;
-use mdbook_qed::markdown::chapter::Chapter;
 use mdbook_qed::config::{self, Config};
 use mdbook_qed::evidence::book_data::{Facts, index};
-use mdbook_qed::render::fill::Target;
-use mdbook_qed::mdbook::protocol::Markdown;
-use mdbook_qed::evidence::loader::{Loaded, Origin, Store};
+use mdbook_qed::evidence::loader::{Loaded, Store};
+use mdbook_qed::evidence::locations::Origin;
+use mdbook_qed::exhibits::block::Target;
+use mdbook_qed::markdown::chapter::Chapter;
+use mdbook_qed::markdown::dialect::Markdown;
+use mdbook_qed::render::book::fill_all;
 use qed_evidence::{Datum, Value};
 use qed_fuzz::{INVESTIGATION, SAMPLE, assert_shown, check, let_panics_unwind};
 

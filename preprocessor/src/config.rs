@@ -113,6 +113,15 @@ pub enum Addresses {
 }
 
 impl Config {
+    /// A complaint of a lint: an error if the book denies the lint, else a warning.
+    pub fn set_severity(&self, lint: Lint, complaint: Diagnostic) -> Diagnostic {
+        if self.deny.contains(&lint) {
+            complaint
+        } else {
+            complaint.warning()
+        }
+    }
+
     /// Settings that complain of nothing and run nothing: for looking at what was built before.
     pub fn lenient() -> Self {
         Config {
@@ -333,6 +342,17 @@ fn find_outside_comments(text: &str, name: &str) -> Option<usize> {
         start += line.len();
     }
     None
+}
+
+/// Where a book is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its root.
+    pub root: PathBuf,
+    /// The folder of its chapters, relative to the root.
+    pub src: PathBuf,
+    /// The folder of its theme, relative to the root.
+    pub theme: PathBuf,
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ mod filled;
 use filled::{PLACEHOLDER, QUOTED, VALUE, by_hand, skeleton, unescaped, without, without_sources};
 use mdbook_qed::config::{self, Config};
 use mdbook_qed::evidence::book_data::{Facts, index};
-use mdbook_qed::evidence::loader::{Loaded, Origin, Store};
+use mdbook_qed::evidence::loader::{Loaded, Store};
+use mdbook_qed::evidence::locations::Origin;
+use mdbook_qed::exhibits::block::Target;
 use mdbook_qed::markdown::chapter::Chapter;
+use mdbook_qed::markdown::dialect::Markdown;
 use mdbook_qed::markdown::syntax::{Found, find};
-use mdbook_qed::mdbook::book::fill_all;
-use mdbook_qed::mdbook::protocol::Markdown;
-use mdbook_qed::render::fill::Target;
+use mdbook_qed::render::book::fill_all;
 use proptest::prelude::*;
 
 /// The settings and the evidence of a book, without a disk.
@@ -190,6 +191,6 @@ proptest! {
         prop_assume!(!text.contains("{{qed "));
         let chapter = Chapter::parse("c.md", &text, Markdown::default());
         prop_assert!(!chapter.is_live() && chapter.escapes.is_empty() && chapter.problems.is_empty());
-        prop_assert_eq!(mdbook_qed::mdbook::book::unescape(&chapter, mdbook_qed::render::fill::Target::Html), text);
+        prop_assert_eq!(mdbook_qed::render::book::unescape(&chapter, mdbook_qed::exhibits::block::Target::Html), text);
     }
 }

@@ -69,18 +69,18 @@ fn expected(table: &serde_json::Value) -> BTreeSet<String> {
 #[test]
 fn the_reference_is_complete() {
     let reference = chapter("reference.md");
-    let options = mdbook_qed::evidence::format::STYLE_OPTIONS.iter().copied();
+    let options = mdbook_qed::markdown::style::STYLE_OPTIONS.iter().copied();
     assert_eq!(
         first(&reference, "Placeholders"),
         set(options.chain(["machine"]))
     );
-    let formats = mdbook_qed::evidence::format::FORMATS
+    let formats = mdbook_qed::markdown::style::FORMATS
         .iter()
         .map(|(name, _)| *name);
     assert_eq!(first(&reference, "as"), set(formats));
     assert_eq!(
         first(&reference, "Exhibits"),
-        set(mdbook_qed::exhibits::names())
+        set(mdbook_qed::exhibits::registry::names())
     );
     for function in FUNCTIONS {
         let row = format!("| `{}` | {} |", function.usage, function.help);

@@ -13,10 +13,12 @@ mod second_opinion;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mdbook_qed::claims::judged::{Claims, Judged};
+use mdbook_qed::claims::collect::Claims;
+use mdbook_qed::claims::judged::Judged;
 use mdbook_qed::evidence::book_data::{Facts, index};
 use mdbook_qed::evidence::cache::Kept;
-use mdbook_qed::evidence::loader::{self, Here};
+use mdbook_qed::evidence::freshness::Here;
+use mdbook_qed::evidence::loader::{self};
 use mdbook_qed::mdbook::load::load;
 use qed_evidence::claim::{Judgement, Replaced, Verdict, export, judge_replacing, mutants_of};
 use qed_evidence::resolve::{Catalog, Indexed};

@@ -600,8 +600,8 @@ fn tampering() {
         .read("book/one.html")
         .replacen(">3</span>", ">4</span>", 1);
     let manifest = book.read("book/qed/manifest.json");
-    let old = mdbook_qed::publish::manifest::digest(book.read("book/one.html").as_bytes());
-    let new = mdbook_qed::publish::manifest::digest(page.as_bytes());
+    let old = mdbook_qed::util::digest::sha256_hex(book.read("book/one.html").as_bytes());
+    let new = mdbook_qed::util::digest::sha256_hex(page.as_bytes());
     assert!(manifest.contains(&old));
     book.write("book/one.html", &page);
     book.write(

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Book, evidence, good, stderr, stdout};
 use jiff::{Timestamp, ToSpan};
-use mdbook_qed::evidence::loader::Here;
+use mdbook_qed::evidence::freshness::Here;
 use qed_evidence::Evidence;
 use qed_evidence::value::{Datum, Value};
 

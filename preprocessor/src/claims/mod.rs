@@ -1,4 +1,8 @@
 //! The claims of a book and their verdicts.
 
+pub mod collect;
+pub mod complaints;
+pub mod history;
 pub mod judged;
+pub mod parse;
 pub mod verdicts;

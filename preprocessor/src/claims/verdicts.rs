@@ -1,15 +1,12 @@
 //! Judging claims on what was measured, and telling of it without what must not be known.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use qed_evidence::Evidence;
-use qed_evidence::claim::{Claim, Control, Judgement, Verdict, judge};
-use qed_evidence::redact::{is_redacted, phrase, scrub};
+use qed_evidence::claim::{Claim, Judgement, Verdict, judge};
+use qed_evidence::redact::{is_redacted, phrase};
 use qed_evidence::resolve::{Catalog, Indexed};
-use serde::{Deserialize, Serialize};
 
 use crate::evidence::book_data::Facts;
-use crate::publish::manifest::{PublishedClaim, Verdicts};
+use crate::evidence::disclosure::{without_numbers, words_of};
+use crate::evidence::verdict_files::withheld_control;
 
 /// A verdict as it may be told.
 #[derive(Debug)]
@@ -18,174 +15,6 @@ pub struct Told {
     pub judgement: Judgement,
     /// What the evidence that may be shown comes to: the same, or UNVERIFIED where it takes what is withheld.
     pub supported: Verdict,
-}
-
-/// The ending of the file in which verdicts travel beside redacted evidence: `host.json`, `host.verdicts`.
-pub const TRAVELLED: &str = "verdicts";
-
-/// Verdicts that were reached where the raw evidence is, on their way with what was redacted there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Travelled {
-    /// `run.id` of the evidence.
-    run: String,
-    /// SHA-256 of the evidence as it travels, hex: the verdicts count for exactly this document.
-    evidence: String,
-    /// By the claims' ids.
-    claims: BTreeMap<String, TravelledVerdict>,
-}
-
-/// One of them. It counts for exactly this claim.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TravelledVerdict {
-    expression: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    when: Option<String>,
-    verdict: String,
-    /// Why, as it may be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    /// The negative control, as it may be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    control: Option<PublishedControl>,
-}
-
-/// The negative control of a verdict that rests on withheld values, as it may be told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PublishedControl {
-    /// What was changed, a path or several.
-    pub path: String,
-    /// What came out.
-    pub verdict: String,
-}
-
-impl PublishedControl {
-    /// What may be told of a control.
-    pub fn new(control: &Control) -> Self {
-        PublishedControl {
-            path: control.path.clone(),
-            verdict: control.verdict.word().into(),
-        }
-    }
-}
-
-impl TravelledVerdict {
-    /// The judgement with what was told beside the verdict.
-    fn fill(&self, judgement: Judgement) -> Judgement {
-        let control = self.control.as_ref().and_then(|told| {
-            Some(withheld_control(Control {
-                path: told.path.clone(),
-                was: String::new(),
-                became: String::new(),
-                verdict: verdict_of(&told.verdict)?,
-            }))
-        });
-        Judgement {
-            reason: self.reason.clone(),
-            control: control.or(judgement.control.clone()),
-            ..judgement
-        }
-    }
-}
-
-/// The verdict of this word.
-fn verdict_of(word: &str) -> Option<Verdict> {
-    VERDICTS.into_iter().find(|verdict| verdict.word() == word)
-}
-
-/// A control without the values that were changed.
-fn withheld_control(control: Control) -> Control {
-    Control {
-        was: "withheld".into(),
-        became: "another value".into(),
-        ..control
-    }
-}
-
-const VERDICTS: [Verdict; 5] = [
-    Verdict::Pass,
-    Verdict::Fail,
-    Verdict::Unverified,
-    Verdict::NotApplicable,
-    Verdict::Error,
-];
-
-/// The digest of a document in the form in which it is written.
-fn digest(evidence: &Evidence) -> String {
-    // What was read can be written; if not, it fits no digest.
-    qed_evidence::reader::write(evidence).map_or_else(
-        |_| String::new(),
-        |text| crate::publish::manifest::digest(text.as_bytes()),
-    )
-}
-
-impl Travelled {
-    /// The verdicts on this machine, for the way.
-    pub fn new<'c>(
-        evidence: &Evidence,
-        verdicts: impl Iterator<Item = (&'c Claim, Verdict)>,
-    ) -> Self {
-        let claims = verdicts
-            .map(|(claim, verdict)| {
-                let travelled = TravelledVerdict {
-                    expression: claim.expression.text().into(),
-                    when: claim.when.as_ref().map(|when| when.text().into()),
-                    verdict: verdict.word().into(),
-                    reason: None,
-                    control: None,
-                };
-                (claim.id.clone(), travelled)
-            })
-            .collect();
-        Travelled {
-            run: evidence.run.id.clone(),
-            evidence: digest(evidence),
-            claims,
-        }
-    }
-
-    /// The verdicts on this machine that a site publishes beside its evidence.
-    pub fn sealed(evidence: &Evidence, claims: &[PublishedClaim], verdicts: &Verdicts) -> Self {
-        let on = |claim: &PublishedClaim| {
-            let told = verdicts.get(&claim.id)?.get(&evidence.machine.name)?;
-            let travelled = TravelledVerdict {
-                expression: claim.expression.clone(),
-                when: claim.when.clone(),
-                verdict: told.verdict.clone(),
-                reason: told.reason.clone(),
-                control: told.control.clone(),
-            };
-            Some((claim.id.clone(), travelled))
-        };
-        Travelled {
-            run: evidence.run.id.clone(),
-            evidence: digest(evidence),
-            claims: claims.iter().filter_map(on).collect(),
-        }
-    }
-
-    /// Reads what came with this evidence. The error is a reason.
-    pub fn read(bytes: &[u8], evidence: &Evidence) -> Result<Self, String> {
-        let read: Travelled = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if read.run != evidence.run.id {
-            return Err("they belong to another capture".into());
-        }
-        if read.evidence != digest(evidence) {
-            return Err("the evidence was changed since they were reached on it".into());
-        }
-        Ok(read)
-    }
-
-    /// The verdict on this very claim, and what may be told of it.
-    fn on(&self, claim: &Claim) -> Option<(Verdict, &TravelledVerdict)> {
-        let found = self.claims.get(&claim.id)?;
-        let same = found.expression == claim.expression.text()
-            && found.when.as_deref() == claim.when.as_ref().map(|when| when.text());
-        let verdict = verdict_of(&found.verdict);
-        verdict.filter(|_| same).map(|verdict| (verdict, found))
-    }
 }
 
 /// The raw evidence of all machines.
@@ -291,81 +120,10 @@ fn tell(raw: Judgement, mut told: Judgement, claim: &Claim) -> Judgement {
     told
 }
 
-/// The words that a claim says itself.
-fn words_of<'c>(expression: &'c str, when: Option<&'c str>) -> BTreeSet<&'c str> {
-    let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    let texts = [expression, when.unwrap_or_default()].into_iter();
-    texts
-        .flat_map(|text| text.split(move |c| !is_part(c)))
-        .collect()
-}
-
-/// A reason without numbers, but for those that stand in backticks as parts of names and expressions.
-fn without_numbers(reason: &str) -> String {
-    let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
-    without_addresses(reason)
-        .split_inclusive('`')
-        .enumerate()
-        .map(|(index, piece)| match index % 2 {
-            0 => replaced(piece, is_number),
-            _ => piece.to_owned(),
-        })
-        .collect()
-}
-
-/// What is wrong with raw evidence: its place, and the reason without anything that the evidence says.
-pub fn of_raw(message: &str) -> String {
-    let message = without_addresses(message);
-    let reason = |text: &str| phrase(text, &|_| false);
-    match message
-        .strip_prefix("at `")
-        .and_then(|rest| rest.split_once("`: "))
-    {
-        Some((place, why)) => format!("at `{place}`: {}", reason(why)),
-        None => reason(&message),
-    }
-}
-
-/// A message without words that could be an address, a part of one, or a slide.
-pub fn without_addresses(message: &str) -> String {
-    let long = |word: &str| word.len() >= 5 && word.bytes().any(|b| b.is_ascii_digit());
-    let is_hex = |word: &str| word.chars().all(|c| c.is_ascii_hexdigit() || c == 'x');
-    replaced(&scrub(message), |word| long(word) && is_hex(word))
-}
-
-/// A text with an ellipsis in the place of such words.
-fn replaced(text: &str, is_one: impl Fn(&str) -> bool) -> String {
-    text.split_inclusive(|c: char| !c.is_ascii_alphanumeric())
-        .map(|piece| {
-            let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-            match is_one(word) {
-                true => piece.replacen(word, "…", 1),
-                false => piece.to_owned(),
-            }
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Check that a reason keeps its words and loses what could say where something is.
-    #[test]
-    fn numbers() {
-        assert_eq!(
-            without_numbers(
-                "`x > 3`: overflow: the result is 503316480, or 480 MiB, not 3 of 0x1e000000 at sock_alloc"
-            ),
-            "`x > 3`: overflow: the result is …, or … MiB, not … of … at sock_alloc"
-        );
-        assert_eq!(
-            without_addresses(
-                "line 3 column 17: `0xffffffff912345678` is no address, nor 91234568"
-            ),
-            "line 3 column 17: `…` is no address, nor …"
-        );
-    }
+    use qed_evidence::claim::Control;
 
     fn judgement(verdict: Verdict, reason: Option<&str>, was: &str) -> Judgement {
         Judgement {
@@ -436,17 +194,6 @@ mod tests {
         assert_eq!(
             told.reason.as_deref(),
             Some("`create.outcome.stdout` is `…-7`, not … of `x`")
-        );
-    }
-
-    /// Check that a message about raw evidence keeps its place and nothing that stands there.
-    #[test]
-    fn messages() {
-        assert_eq!(
-            of_raw(
-                "at `/experiments/zebra/outcome`: invalid type: string \"zebra7\", expected a map at line 1 column 3"
-            ),
-            "at `/experiments/zebra/outcome`: invalid type: string \"…\", expected a map at line 1 column 3"
         );
     }
 }

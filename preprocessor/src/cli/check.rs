@@ -6,13 +6,16 @@ use qed_evidence::claim::Verdict::Pass;
 use qed_evidence::diagnostic::{Diagnostic, Severity};
 use serde::Serialize;
 
-use crate::claims::judged::Claims;
+use crate::claims::collect::Claims;
 use crate::cli::common::{BAD_INPUT, CANNOT, FAILED, GOOD, print, table, with_book};
 use crate::evidence::book_data::Facts;
+use crate::exhibits::block::Target;
 use crate::lint;
-use crate::mdbook::book::{Outcome, Report, fill_all, finish};
+use crate::mdbook::build::finish;
 use crate::mdbook::load::Loaded;
-use crate::render::fill::Target;
+use crate::render::book::Outcome;
+use crate::render::book::Report;
+use crate::render::book::fill_all;
 use crate::util::parallel;
 use crate::util::report::{self, counted};
 

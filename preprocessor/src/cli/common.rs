@@ -101,7 +101,7 @@ pub fn with_book(root: &Path, work: impl FnOnce(&load::Loaded, &Facts<'_>) -> u8
         Ok(book) => book,
         Err(problem) => return refuse(&[problem]),
     };
-    let here = loader::Here::look();
+    let here = crate::evidence::freshness::Here::look();
     // Nothing is taken from earlier builds here, and nothing is written.
     let (ahead, kept) = (loader::Ahead::new(), Kept::default());
     let store = match loader::load(&book.place, &book.config, &here, ahead, kept) {

@@ -4,11 +4,14 @@ use std::path::Path;
 
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
-use crate::claims::judged::{Claims, Judged, badge};
+use crate::claims::collect::Claims;
+use crate::claims::judged::Judged;
 use crate::cli::common::{FAILED, GOOD, print, refuse, table, with_book};
 use crate::evidence::book_data::Facts;
-use crate::mdbook::book::{Report, finish};
+use crate::exhibits::claim_block::badge;
+use crate::mdbook::build::finish;
 use crate::mdbook::load::Loaded;
+use crate::render::book::Report;
 
 /// Runs the command.
 pub fn run(root: &Path, id: &str) -> u8 {

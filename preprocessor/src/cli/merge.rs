@@ -7,10 +7,11 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::redact::is_redacted;
 use qed_evidence::{Evidence, reader};
 
-use crate::claims::verdicts::{TRAVELLED, Travelled};
 use crate::cli::common::{GOOD, print, refuse};
 use crate::config::{Config, evidence_file};
 use crate::evidence::loader;
+use crate::evidence::verdict_files::TRAVELLED;
+use crate::evidence::verdict_files::Travelled;
 use crate::mdbook::load;
 use crate::util::files::{self, File};
 
@@ -52,7 +53,7 @@ fn take_over(
     let found = files::read(from).map_err(|reason| format!("nothing was taken over: {reason}"))?;
     let taken = sort(&book.config, &investigation.digest, &found)
         .map_err(|reason| format!("what was handed over in {}: {reason}", from.display()))?;
-    put(&root.join(loader::CAPTURED), &taken)?;
+    put(&root.join(crate::evidence::locations::CAPTURED), &taken)?;
     Ok(taken)
 }
 

@@ -10,19 +10,21 @@ use qed_evidence::{Evidence, reader};
 use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
 use crate::config::evidence_file;
 use crate::evidence::book_data::Facts;
-use crate::evidence::history::{self, History};
+use crate::evidence::history::History;
 use crate::evidence::loader;
-use crate::evidence::loader::Origin;
-use crate::mdbook::book::Outcome;
+use crate::evidence::locations::Origin;
+use crate::evidence::verdict_files::PublishedClaim;
+use crate::evidence::verdict_files::Verdicts;
+use crate::exhibits::block::Target;
 use crate::mdbook::load::Loaded;
 use crate::publish::age;
 use crate::publish::leak_check;
 use crate::publish::manifest;
-use crate::publish::manifest::{PublishedClaim, Verdicts, json};
+use crate::publish::manifest::json;
 use crate::publish::regenerate::Published;
 use crate::publish::reproduce::{Again, again, folders};
 use crate::publish::source::{About, BookSource, State, take_texts};
-use crate::render::fill::Target;
+use crate::render::book::Outcome;
 use crate::util::files;
 use crate::util::files::File;
 use crate::util::report::counted;
@@ -37,10 +39,10 @@ pub fn run(root: &Path, site: &Path) -> u8 {
 }
 
 fn publish(book: &Loaded, facts: &Facts<'_>, site: &Path) -> u8 {
-    let outcome = crate::mdbook::book::fill_all(&book.chapters, facts, Target::Html);
+    let outcome = crate::render::book::fill_all(&book.chapters, facts, Target::Html);
     if outcome.report.has_errors() {
         let mut report = outcome.report;
-        crate::mdbook::book::finish(&mut report, &book.place);
+        crate::mdbook::build::finish(&mut report, &book.place);
         crate::util::report::print(&report.problems);
         return if report.false_claim {
             FAILED
@@ -90,7 +92,7 @@ fn beside(
         investigation,
         claims,
         verdicts,
-        history: history::of_book(facts, &outcome.claims),
+        history: crate::claims::history::of_book(facts, &outcome.claims),
         source: BookSource {
             about,
             chapters,
@@ -210,7 +212,7 @@ fn write(book: &Loaded, facts: &Facts<'_>, outcome: &Outcome, site: &Path) -> Re
         rehearsed.levels.clone(),
     );
     let text = json(&manifest)?;
-    let digest = manifest::digest(&text);
+    let digest = crate::util::digest::sha256_hex(&text);
     let bad = leaks(book, facts, &beside.history, &all);
     let mut refused = !bad.is_empty();
     for line in &bad {
@@ -241,8 +243,8 @@ fn write(book: &Loaded, facts: &Facts<'_>, outcome: &Outcome, site: &Path) -> Re
         }
     }
     // From there the next build continues it.
-    let kept = book.place.root.join(loader::HISTORY);
-    loader::write_state(&kept, &json(&beside.history)?)
+    let kept = book.place.root.join(crate::evidence::locations::HISTORY);
+    crate::util::files::write_state(&kept, &json(&beside.history)?)
         .map_err(|error| format!("{} cannot be written: {error}", kept.display()))?;
     for note in &rehearsed.notes {
         print(&format!("{note}\n"));

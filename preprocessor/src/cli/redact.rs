@@ -5,15 +5,17 @@ use std::path::Path;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::{Evidence, reader};
 
-use crate::claims::judged::Claims;
-use crate::claims::verdicts::{TRAVELLED, Travelled};
+use crate::claims::collect::Claims;
 use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
 use crate::config::evidence_file;
 use crate::evidence::book_data::Facts;
-use crate::mdbook::book::{fill_all, finish};
+use crate::evidence::verdict_files::TRAVELLED;
+use crate::evidence::verdict_files::Travelled;
+use crate::exhibits::block::Target;
+use crate::mdbook::build::finish;
 use crate::mdbook::load::Loaded;
 use crate::publish::leak_check;
-use crate::render::fill::Target;
+use crate::render::book::fill_all;
 
 /// Runs the command. `machines` says whose evidence is written; without any, that of all.
 pub fn run(root: &Path, to: &Path, machines: &[String]) -> u8 {

@@ -16,10 +16,12 @@ use qed_evidence::redact::is_redacted;
 use crate::cli::common::{FAILED, GOOD, print, refuse};
 use crate::config::Addresses;
 use crate::evidence::history::History;
-use crate::evidence::loader::Origin;
+use crate::evidence::locations::Origin;
+use crate::evidence::verdict_files::PublishedClaim;
+use crate::evidence::verdict_files::Verdicts;
 use crate::publish::freshness;
 use crate::publish::leak_check;
-use crate::publish::manifest::{self, Manifest, PublishedClaim, Verdicts};
+use crate::publish::manifest::{self, Manifest};
 use crate::publish::regenerate::Published;
 use crate::publish::reproduce::{again, against_book};
 use crate::publish::site_reader::{

@@ -13,10 +13,10 @@ use qed_evidence::{Evidence, Value};
 
 use crate::config::Config;
 use crate::evidence::cache::Kept;
-use crate::evidence::format::As;
 use crate::evidence::history::History;
 use crate::evidence::loader::{Loaded, Store};
 use crate::evidence::names::Names;
+use crate::markdown::style::As;
 use crate::templates::Templates;
 use crate::util::parallel;
 
@@ -326,7 +326,7 @@ impl<'a> Facts<'a> {
     /// What the reader has to know of evidence that is not of now.
     fn reservations(&self, machine: usize) -> &'static str {
         let loaded = &self.loaded[machine];
-        let recorded = loaded.origin == crate::evidence::loader::Origin::Recorded;
+        let recorded = loaded.origin == crate::evidence::locations::Origin::Recorded;
         match (recorded, loaded.stale.is_empty()) {
             (true, true) => " · recorded earlier",
             (true, false) => " · recorded earlier · out of date",

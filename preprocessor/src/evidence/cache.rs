@@ -4,6 +4,7 @@
 //! What is kept stands under the digest of everything that it was made from, this program included, so it is either
 //! exactly what would be made again or it is not found. Verdicts are never kept: they are reached in every build.
 
+use crate::evidence::locations::KEPT;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -11,9 +12,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
-
-/// Where it is kept, relative to the book's root: below what mdBook must not watch.
-pub const KEPT: &str = ".qed/state/derived";
 
 /// How many things are kept: those of some captures of some machines. The oldest make room.
 const MOST: usize = 32;
@@ -38,7 +36,7 @@ pub struct Kept {
 impl Kept {
     /// For the book in `root`. A book without captures gets no folder for it.
     pub fn of(root: &Path) -> Self {
-        let captured = root.join(crate::evidence::loader::CAPTURED).is_dir();
+        let captured = root.join(crate::evidence::locations::CAPTURED).is_dir();
         let program = if captured { program() } else { None };
         Kept {
             place: program.map(|program| (root.join(KEPT), program)),
@@ -67,7 +65,7 @@ impl Kept {
     pub fn get(&self, inputs: &[&[u8]]) -> Option<Vec<u8>> {
         let (file, key) = self.file(inputs)?;
         let file = File::open(file).ok()?;
-        let mut found = crate::evidence::loader::room(&file, LARGEST);
+        let mut found = crate::util::files::buffer_for(&file, LARGEST);
         file.take(LARGEST).read_to_end(&mut found).ok()?;
         let bytes = found.split_off(found.len().min(key.len()));
         (found == seal(&key, &bytes)).then_some(bytes)
@@ -153,7 +151,7 @@ mod tests {
 
     fn kept() -> (tempfile::TempDir, Kept) {
         let book = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(book.path().join(crate::evidence::loader::CAPTURED)).unwrap();
+        std::fs::create_dir_all(book.path().join(crate::evidence::locations::CAPTURED)).unwrap();
         let kept = Kept::of(book.path());
         (book, kept)
     }

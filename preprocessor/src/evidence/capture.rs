@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use qed_evidence::diagnostic::Diagnostic;
@@ -15,13 +15,15 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{Capture, Config, evidence_file};
 use crate::evidence::cache::Kept;
-use crate::evidence::loader::{
-    About, Ahead, CAPTURED, Here, Origin, Read, investigation, read, staleness,
-};
+use crate::evidence::freshness::About;
+use crate::evidence::freshness::Here;
+use crate::evidence::freshness::staleness;
+use crate::evidence::loader::{Ahead, Read, investigation, read};
+use crate::evidence::local_files::collector;
+use crate::evidence::locations::CAPTURED;
+use crate::evidence::locations::Origin;
+use crate::evidence::locations::STATE;
 use crate::util::parallel;
-
-/// Keeps what must not be watched: a change there must not build the book again.
-const STATE: &str = ".qed/state";
 
 /// Captures what is missing or stale, if the book says `capture = "if-stale"`. Gives back warnings: without a
 /// capture, older or recorded evidence is shown, and says so; and the evidence that is fresh, which was read for that.
@@ -151,18 +153,6 @@ fn is_fresh(
 ) -> bool {
     matches!(found, Ok(Some((evidence, _)))
         if staleness(evidence, Origin::Captured, investigation, &About { root, machine, config, here }).stale.is_empty())
-}
-
-/// The collector: in `PATH`, else beside this program.
-pub fn collector() -> Option<PathBuf> {
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|own| Some(own.parent()?.to_owned()));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(beside)
-        .map(|folder| folder.join("qed-collector"))
-        .find(|candidate| candidate.is_file())
 }
 
 /// What a capture depends on, as one digest.

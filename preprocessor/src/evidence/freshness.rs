@@ -13,8 +13,8 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::is_redacted;
 
 use crate::config::Config;
-use crate::evidence::loader::Origin;
 use crate::evidence::local_files::{self, Present};
+use crate::evidence::locations::Origin;
 
 /// The machine and the moment at which the book is built.
 #[derive(Clone, Debug)]

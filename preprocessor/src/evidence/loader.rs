@@ -11,31 +11,19 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::{RedactError, is_redacted, redact};
 use qed_evidence::validate::against;
 
-use crate::claims::verdicts::{TRAVELLED, Travelled, of_raw};
+use crate::config::Place;
 use crate::config::{Addresses, Config, evidence_file};
 use crate::evidence::cache::{Kept, Sum};
+use crate::evidence::disclosure::of_raw;
 use crate::evidence::history::{self, History};
-use crate::mdbook::book::Place;
+use crate::evidence::locations::{CAPTURED, HISTORY, Origin, RECORDED};
+use crate::evidence::verdict_files::TRAVELLED;
+use crate::evidence::verdict_files::Travelled;
 use crate::templates::Templates;
+use crate::util::files::buffer_for;
 use crate::util::parallel;
 
-pub use crate::evidence::freshness::{About, Here, staleness};
-
-/// Where captures put their evidence, relative to the book's root.
-pub const CAPTURED: &str = ".qed/evidence";
-/// Where recorded evidence is kept, relative to the book's root.
-pub const RECORDED: &str = "recorded";
-/// Where the history of captures is that was published last, relative to the book's root.
-pub const HISTORY: &str = ".qed/history.json";
-
-/// Where evidence came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Captured for this checkout.
-    Captured,
-    /// Recorded earlier, by somebody, and committed.
-    Recorded,
-}
+use crate::evidence::freshness::{About, Here, staleness};
 
 /// The evidence of one machine.
 #[derive(Debug)]
@@ -320,19 +308,6 @@ fn redacted(evidence: &Evidence, sum: Option<&Sum>, kept: &Kept) -> Result<Evide
     Ok(redacted)
 }
 
-/// Writes a file into `.qed`, whole or not at all.
-pub fn write_state(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let ignore = folder.join(".gitignore");
-    if !ignore.exists() {
-        std::fs::write(ignore, "*\n")?;
-    }
-    let new = path.with_extension("new");
-    std::fs::write(&new, bytes)?;
-    std::fs::rename(new, path)
-}
-
 /// The history in this file; an empty one if there is none. The error is a reason.
 fn past(file: &Path) -> Result<History, String> {
     match std::fs::read(file) {
@@ -385,19 +360,13 @@ pub fn read(path: &Path, kept: &Kept) -> Read {
     };
     // One byte more than allowed tells the reader that there is too much, without reading it all.
     let limit = qed_evidence::reader::MAX_BYTES as u64 + 1;
-    let mut bytes = room(&file, limit);
+    let mut bytes = buffer_for(&file, limit);
     file.take(limit)
         .read_to_end(&mut bytes)
         .map_err(|error| format!("it cannot be read: {error}"))?;
     qed_evidence::reader::read(&bytes)
         .map(|evidence| Some((evidence, kept.sum(&bytes))))
         .map_err(|error| error.to_string())
-}
-
-/// An empty buffer for a file of which no more than `most` bytes are read: it need not grow.
-pub(crate) fn room(file: &std::fs::File, most: u64) -> Vec<u8> {
-    let length = file.metadata().map_or(0, |about| about.len());
-    Vec::with_capacity(usize::try_from(length.min(most)).unwrap_or(0) + 1)
 }
 
 /// An age in words, coarse enough not to change with every build.

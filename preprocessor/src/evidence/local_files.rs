@@ -3,7 +3,7 @@
 //! Nothing is run but `ldd`: the collector need not be here, and if it is, its file is only looked at.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use qed_evidence::Evidence;
@@ -13,7 +13,7 @@ use qed_evidence::investigation::{Action, Investigation};
 use qed_programs::{Known, find, is_of_system};
 use regex::bytes::Regex;
 
-use crate::evidence::loader::Origin;
+use crate::evidence::locations::Origin;
 
 /// What a collector's file says of its eBPF object, before the digest.
 const OBJECT: &str = "eBPF object sha256:";
@@ -32,7 +32,7 @@ const ANOTHER: &str =
 impl Present {
     /// SHA-256 of the eBPF object of the collector that would capture here, hex; or why it is not known.
     pub fn object(&self) -> Result<String, String> {
-        let look = || match crate::evidence::capture::collector() {
+        let look = || match collector() {
             None => Err("there is no qed-collector here".into()),
             Some(path) => object(&path),
         };
@@ -115,6 +115,18 @@ pub fn image(path: &Path) -> Result<String, String> {
 
 fn file_name(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
+}
+
+/// The collector: in `PATH`, else beside this program.
+pub fn collector() -> Option<PathBuf> {
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|own| Some(own.parent()?.to_owned()));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(beside)
+        .map(|folder| folder.join("qed-collector"))
+        .find(|candidate| candidate.is_file())
 }
 
 /// The digest that stands in the file of a collector.

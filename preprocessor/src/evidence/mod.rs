@@ -3,10 +3,13 @@
 pub mod book_data;
 pub mod cache;
 pub mod capture;
+pub mod disclosure;
 pub mod format;
 pub mod freshness;
 pub mod history;
 pub mod loader;
 pub mod local_files;
+pub mod locations;
 pub mod names;
 pub mod provenance;
+pub mod verdict_files;

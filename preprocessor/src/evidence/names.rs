@@ -413,7 +413,7 @@ impl<'a> Observed<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mdbook::protocol::Markdown;
+    use crate::markdown::dialect::Markdown;
 
     fn chapter(name: &str, text: &str) -> Chapter {
         Chapter::parse(name, text, Markdown::read(None))

@@ -1,11 +1,6 @@
-//! What a page says about where its values come from.
-
-use qed_evidence::redact::is_redacted;
-use serde::Serialize;
+//! The values that a page shows, and where each comes from.
 
 use crate::evidence::book_data::Facts;
-use crate::evidence::loader::{Origin, age_in_words};
-use crate::templates;
 
 /// One value that the page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,74 +58,6 @@ impl Use {
     }
 }
 
-#[derive(Serialize)]
-struct Row {
-    path: String,
-    machine: String,
-    style: Option<String>,
-    text: String,
-    label: String,
-}
-
-#[derive(Serialize)]
-struct Page {
-    style: &'static str,
-    summary: String,
-    notices: Vec<String>,
-    rows: Vec<Row>,
-    machines: Vec<String>,
-    literals: usize,
-}
-
-/// The mark of a page that shows placeholders on purpose and is otherwise untouched.
-pub fn literals_only(count: usize) -> String {
-    format!("<div hidden data-qed-literals=\"{count}\"></div>")
-}
-
-/// What stands beside a value that is out of date; the style sheet puts it there, so that it is neither copied nor
-/// searched.
-pub const MARK: char = '†';
-
-/// What the reader must know before believing a value of these machines.
-pub fn notices(facts: &Facts<'_>, machines: &[usize]) -> Vec<String> {
-    let mut notices = Vec::new();
-    for loaded in machines.iter().map(|index| &facts.loaded[*index]) {
-        let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
-        let time = time.map_or_else(
-            |_| loaded.evidence.run.time.clone(),
-            crate::evidence::format::minute,
-        );
-        if loaded.origin == Origin::Recorded {
-            notices.push(format!(
-                "Recorded evidence: the values of {} were not measured when this page was built, but \
-                 recorded on {time}; they were {} then.",
-                loaded.machine,
-                loaded.age_s.map_or_else(|| "of unknown age".into(), age_in_words)
-            ));
-        }
-        if is_redacted(&loaded.evidence) {
-            notices.push(format!(
-                "Addresses of {} are withheld, because they would tell where a live machine's kernel is. Pointers have \
-                 stand-ins: equal pointers have the same. Claims were judged on what was measured.",
-                loaded.machine
-            ));
-        }
-        if let Some(what) = loaded.left_open() {
-            notices.push(format!(
-                "Not compared: whether the values of {} are of what would run now is not known everywhere: {what}.",
-                loaded.machine
-            ));
-        }
-        if let Some(reasons) = loaded.out_of_date() {
-            notices.push(format!(
-                "Out of date: the values of {}, marked {MARK}, were measured on {time}, and {reasons}.",
-                loaded.machine
-            ));
-        }
-    }
-    notices
-}
-
 /// The machines that a page shows, in the book's order.
 pub fn machines(uses: &[Use], more: &[usize]) -> Vec<usize> {
     let mut machines: Vec<usize> = uses
@@ -141,87 +68,4 @@ pub fn machines(uses: &[Use], more: &[usize]) -> Vec<usize> {
     machines.sort_unstable();
     machines.dedup();
     machines
-}
-
-/// The machines whose evidence was recorded earlier. That the book rests on them is told on each of its pages, also where
-/// no value is shown.
-pub fn recorded(facts: &Facts<'_>) -> Vec<usize> {
-    (0..facts.loaded.len())
-        .filter(|index| facts.loaded[*index].origin == Origin::Recorded)
-        .collect()
-}
-
-/// The block at the top of a page that shows no value, in a book that rests on recorded evidence.
-pub fn recorded_html(facts: &Facts<'_>, literals: usize) -> String {
-    facts.templates.render(
-        "page",
-        &Page {
-            style: templates::style(),
-            summary: "This page shows no measured value".into(),
-            notices: notices(facts, &recorded(facts)),
-            rows: Vec::new(),
-            machines: Vec::new(),
-            literals,
-        },
-    )
-}
-
-/// The block at the top of a page, on one line. Its text is in attributes, which a style sheet shows: so it is
-/// neither in the search index nor in copied text. Only notices, which must not be missed, are text.
-pub fn html(facts: &Facts<'_>, uses: &[Use], machines: &[usize], literals: usize) -> String {
-    let mut rows: Vec<Row> = Vec::new();
-    for used in uses.iter().filter(|u| u.listed) {
-        let row = Row {
-            path: used.path.clone(),
-            machine: used.machine_name(facts),
-            style: used.style.clone(),
-            text: used.text.clone(),
-            label: format!(
-                "{} ← {}",
-                used.text,
-                used.provenance(facts).replace('\n', " · ")
-            ),
-        };
-        if !rows
-            .iter()
-            .any(|r| r.path == row.path && r.text == row.text && r.machine == row.machine)
-        {
-            rows.push(row);
-        }
-    }
-    let names: Vec<&str> = machines
-        .iter()
-        .map(|i| facts.loaded[*i].machine.as_str())
-        .collect();
-    let summary = if names.is_empty() {
-        "No machine could show the values of this page".to_owned()
-    } else {
-        format!("Measured on {}", names.join(", "))
-    };
-    facts.templates.render(
-        "page",
-        &Page {
-            style: templates::style(),
-            summary,
-            notices: notices(facts, machines),
-            rows,
-            machines: machines.iter().map(|index| facts.origin(*index)).collect(),
-            literals,
-        },
-    )
-}
-
-/// The same as plain text: one line for each machine, and the notices.
-pub fn text(facts: &Facts<'_>, machines: &[usize]) -> String {
-    let mut out = String::new();
-    for notice in notices(facts, machines) {
-        out.push_str(&notice);
-        out.push('\n');
-    }
-    for machine in machines {
-        out.push_str("Measured on ");
-        out.push_str(&facts.origin(*machine));
-        out.push('\n');
-    }
-    out
 }

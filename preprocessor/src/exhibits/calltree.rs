@@ -4,12 +4,12 @@ use qed_evidence::document::{Experiment, Target};
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
-use super::tree::{Call, What, leads, tree};
-use super::{Request, caption};
 use crate::evidence::format::duration;
 use crate::evidence::provenance::Use;
+use crate::exhibits::block::Rendered;
+use crate::exhibits::request::{Request, caption};
+use crate::exhibits::tree::{Call, What, leads, tree};
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::Rendered;
 
 /// One line of the tree.
 #[derive(Debug, PartialEq, Eq, Serialize)]

@@ -2,10 +2,13 @@
 
 use serde::Serialize;
 
-use super::Request;
-use crate::claims::judged::{Judged, badge, is_long, why};
+use crate::claims::judged::Judged;
+use crate::exhibits::block::Rendered;
+use crate::exhibits::claim_block::badge;
+use crate::exhibits::claim_block::is_long;
+use crate::exhibits::claim_block::why;
+use crate::exhibits::request::Request;
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Row {

@@ -7,14 +7,16 @@ use qed_evidence::claim::Verdict;
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 use serde::Serialize;
 
-use super::Request;
-use crate::claims::judged::{Judged, badge, class};
+use crate::claims::judged::Judged;
 use crate::config::Lint;
 use crate::evidence::names::names;
+use crate::exhibits::block::Rendered;
+use crate::exhibits::claim_block::badge;
+use crate::exhibits::claim_block::class;
+use crate::exhibits::request::Request;
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::Rendered;
 
-/// Words that pages say about claims; others are in [`crate::render::fill::GAPS`].
+/// Words that pages say about claims; others are in [`crate::exhibits::block::GAPS`].
 const VERDICTS: &[&str] = &["PASS", "FAIL"];
 
 #[derive(Serialize)]
@@ -102,7 +104,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     let (mut seen, mut defined) = (0, 0);
     for named in names(request.page) {
         let name = named.name.as_str();
-        if own(name) || crate::render::fill::GAPS.contains(&name) || VERDICTS.contains(&name) {
+        if own(name) || crate::exhibits::block::GAPS.contains(&name) || VERDICTS.contains(&name) {
             continue;
         }
         if observed.contains(name) {

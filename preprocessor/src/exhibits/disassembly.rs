@@ -3,10 +3,10 @@
 use qed_evidence::document::Experiment;
 use serde::Serialize;
 
-use super::shown::{self, Shown};
-use super::{Request, caption};
+use crate::exhibits::block::Rendered;
+use crate::exhibits::request::{Request, caption};
+use crate::exhibits::shown::{self, Shown};
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Row {

@@ -11,12 +11,12 @@ use qed_evidence::path::SECTIONS;
 use qed_evidence::path_index::{Leaf, Leaves};
 use serde::Serialize;
 
-use super::{Request, caption};
 use crate::config::evidence_file;
 use crate::evidence::book_data::Facts;
+use crate::exhibits::block::{Rendered, Target};
+use crate::exhibits::request::{Request, caption};
 use crate::markdown::escape::visible;
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::{Rendered, Target};
 
 #[derive(Serialize)]
 struct Group {

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::Request;
 use crate::evidence::format::minute;
 use crate::evidence::history::{self, Capture};
+use crate::exhibits::block::Rendered;
+use crate::exhibits::request::Request;
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::Rendered;
 
 /// How many captures are shown, the latest first. The published file has more.
 const SHOWN: usize = 60;
@@ -63,7 +63,7 @@ fn row(captures: &[Capture], index: usize) -> Row {
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     let facts = request.facts;
-    let captures = history::of_book(facts, request.claims).captures;
+    let captures = crate::claims::history::of_book(facts, request.claims).captures;
     let rows: Vec<Row> = (0..captures.len())
         .rev()
         .take(SHOWN)

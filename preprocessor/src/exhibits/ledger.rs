@@ -4,11 +4,11 @@ use qed_evidence::document::{Allocation, Experiment};
 use qed_evidence::value::Frame;
 use serde::Serialize;
 
-use super::{Request, caption};
 use crate::evidence::format::duration;
 use crate::evidence::provenance::Use;
+use crate::exhibits::block::Rendered;
+use crate::exhibits::request::{Request, caption};
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Row {

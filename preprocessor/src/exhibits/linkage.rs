@@ -15,11 +15,11 @@ use std::ops::Range;
 use qed_evidence::{Path, Value};
 use serde::Serialize;
 
-use super::{Looked, Request, caption};
 use crate::evidence::book_data::What;
 use crate::evidence::provenance::Use;
+use crate::exhibits::block::Rendered;
+use crate::exhibits::request::{Looked, Request, caption};
 use crate::markdown::syntax::{Spanned, SyntaxError, only_options, words};
-use crate::render::fill::Rendered;
 
 /// Sizes of the picture, in its own units.
 const CHARACTER: usize = 7;
@@ -397,7 +397,7 @@ fn picture(request: &Request<'_, '_>, objects: &[Object], caption: String, title
             length,
             class,
             path: used
-                .filter(|used| !crate::render::fill::GAPS.contains(&used.note.as_str()))
+                .filter(|used| !crate::exhibits::block::GAPS.contains(&used.note.as_str()))
                 .map(|used| used.path.clone()),
             machine: used
                 .map(|used| used.machine_name(facts))

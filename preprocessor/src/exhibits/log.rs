@@ -6,12 +6,12 @@ use qed_evidence::document::{Command, Reader, Reading};
 use qed_evidence::value::Datum;
 use serde::Serialize;
 
-use super::{Request, caption, nothing};
 use crate::evidence::book_data::Facts;
 use crate::evidence::provenance::Use;
+use crate::exhibits::block::Rendered;
+use crate::exhibits::request::{Request, caption, nothing};
 use crate::markdown::escape::visible;
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::Rendered;
 
 /// An output of more lines is folded.
 const LONG: usize = 16;

@@ -3,12 +3,13 @@
 use qed_evidence::value::Datum;
 use serde::Serialize;
 
-use super::Request;
 use crate::evidence::book_data::incomplete;
 use crate::evidence::format::{datum, minute};
-use crate::evidence::loader::{Origin, age_in_words};
+use crate::evidence::loader::age_in_words;
+use crate::evidence::locations::Origin;
+use crate::exhibits::block::Rendered;
+use crate::exhibits::request::Request;
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Fact {

@@ -5,10 +5,12 @@ use std::ops::Range;
 use qed_evidence::{Path, Value};
 use serde::Serialize;
 
-use super::Request;
 use crate::evidence::book_data::{Facts, What};
-use crate::evidence::format::{STYLE_OPTIONS, Style, describe, format};
+use crate::evidence::format::{describe, format};
 use crate::evidence::provenance::Use;
+use crate::exhibits::request::Request;
+use crate::markdown::style::STYLE_OPTIONS;
+use crate::markdown::style::Style;
 use crate::markdown::syntax::{SyntaxError, only_options, words};
 
 /// A value in an exhibit, as a template shows it.

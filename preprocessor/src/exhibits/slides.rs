@@ -4,12 +4,13 @@ use qed_evidence::path::Path;
 use qed_evidence::value::Value;
 use serde::Serialize;
 
-use super::{Request, caption, nothing};
 use crate::evidence::book_data::{Facts, What};
-use crate::evidence::format::{As, describe};
+use crate::evidence::format::describe;
 use crate::evidence::provenance::Use;
+use crate::exhibits::block::Rendered;
+use crate::exhibits::request::{Request, caption, nothing};
+use crate::markdown::style::As;
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::Rendered;
 
 /// The room that the kernel image has, in bytes: the slide is below it. `KERNEL_IMAGE_SIZE`,
 /// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_64_types.h#L92>.

@@ -4,11 +4,11 @@
 use qed_evidence::Value;
 use serde::Serialize;
 
-use super::Request;
-use super::shown::Shown;
 use crate::evidence::provenance::{Use, machines};
+use crate::exhibits::block::Rendered;
+use crate::exhibits::request::Request;
+use crate::exhibits::shown::Shown;
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::Rendered;
 
 /// Height of one row of the picture, in its own units; it is 360 of them wide.
 const ROW: usize = 56;

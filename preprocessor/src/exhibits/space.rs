@@ -8,12 +8,13 @@ use qed_evidence::path::Path;
 use qed_evidence::value::{Address, Integer, Value};
 use serde::Serialize;
 
-use super::{Request, caption, nothing};
 use crate::evidence::book_data::What;
-use crate::evidence::format::{As, describe, format};
+use crate::evidence::format::{describe, format};
 use crate::evidence::provenance::Use;
+use crate::exhibits::block::Rendered;
+use crate::exhibits::request::{Request, caption, nothing};
+use crate::markdown::style::As;
 use crate::markdown::syntax::{SyntaxError, words};
-use crate::render::fill::Rendered;
 
 /// The region of the kernel image on x86-64, which is drawn unless the author says otherwise: 512 MiB before KASLR,
 /// one GiB with it (<https://elixir.bootlin.com/linux/v6.1/source/Documentation/x86/x86_64/mm.rst#L66>).

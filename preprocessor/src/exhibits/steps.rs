@@ -8,13 +8,15 @@ use std::ops::Range;
 use qed_evidence::claim::Verdict;
 use serde::Serialize;
 
-use super::Request;
-use super::claims::link;
-use crate::claims::judged::{badge, class};
-use crate::evidence::format::{STYLE_OPTIONS, Style};
 use crate::evidence::provenance::machines;
+use crate::exhibits::block::Rendered;
+use crate::exhibits::claim_block::badge;
+use crate::exhibits::claim_block::class;
+use crate::exhibits::claims::link;
+use crate::exhibits::request::Request;
+use crate::markdown::style::STYLE_OPTIONS;
+use crate::markdown::style::Style;
 use crate::markdown::syntax::{Spanned, SyntaxError, only_options, words};
-use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Shown {

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::Request;
-use super::shown::{self, Shown};
 use crate::evidence::provenance::{Use, machines};
+use crate::exhibits::block::Rendered;
+use crate::exhibits::request::Request;
+use crate::exhibits::shown::{self, Shown};
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Data {

@@ -7,12 +7,12 @@ use qed_evidence::Path;
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
-use super::tree::{Call, What, leads, tree};
-use super::{Request, caption};
 use crate::evidence::book_data::sound;
 use crate::evidence::provenance::Use;
+use crate::exhibits::block::Rendered;
+use crate::exhibits::request::{Request, caption};
+use crate::exhibits::tree::{Call, What, leads, tree};
 use crate::markdown::syntax::{SyntaxError, only_options, words};
-use crate::render::fill::Rendered;
 
 #[derive(Serialize)]
 struct Line {
@@ -81,7 +81,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         .used
         .machine
         .unwrap_or_else(|| facts.default_machine(first));
-    let nothing = |why: &str| Ok(super::nothing(facts, machine, why));
+    let nothing = |why: &str| Ok(crate::exhibits::request::nothing(facts, machine, why));
     let wanted = match &looked.value {
         Some(Value::Address { value, .. } | Value::Symbol { address: value, .. })
             if value.0 != 0 =>

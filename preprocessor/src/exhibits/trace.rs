@@ -13,13 +13,13 @@ use qed_evidence::investigation::{self, Action, Workload};
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
-use super::calltree::uses;
-use super::tree::{Call, What, tree};
-use super::{Request, caption};
 use crate::evidence::names::Glossary;
+use crate::exhibits::block::Rendered;
+use crate::exhibits::calltree::uses;
+use crate::exhibits::request::{Request, caption};
 use crate::exhibits::trace_record::{FIELDS, Kind, Record};
+use crate::exhibits::tree::{Call, What, tree};
 use crate::markdown::syntax::SyntaxError;
-use crate::render::fill::Rendered;
 
 /// What stands in a record of an inlined function.
 const INLINED: &str = "inlined";

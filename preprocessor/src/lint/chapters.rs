@@ -3,8 +3,8 @@
 
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
-use super::Found;
 use crate::config::Lint;
+use crate::lint::findings::Found;
 use crate::lint::text_map::{Reading, Says};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::BlockKind;

@@ -7,8 +7,8 @@ use std::ops::Deref;
 
 use qed_evidence::diagnostic::Diagnostic;
 
-use super::Found;
 use crate::config::Lint;
+use crate::lint::findings::Found;
 use crate::lint::hardcoded::literal::{Literal, Looks, find};
 use crate::lint::hardcoded::measured::{Measured, Origin};
 use crate::lint::text_map::{Reading, Says, Stretch};

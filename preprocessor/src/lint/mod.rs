@@ -2,6 +2,7 @@
 //! nobody judges. `deny` in `book.toml` turns each of them into an error.
 
 mod chapters;
+mod findings;
 mod hardcoded;
 mod orphans;
 mod text_map;
@@ -9,22 +10,14 @@ mod unused;
 
 use qed_evidence::diagnostic::Diagnostic;
 
-use crate::config::{Config, Lint};
+use crate::config::Config;
 use crate::evidence::book_data::Facts;
 use crate::evidence::provenance::Use;
+use crate::lint::findings::Found;
+use crate::lint::hardcoded::measured::Measured;
 use crate::markdown::chapter::{Chapter, to_diagnostic};
-use hardcoded::measured::Measured;
 
 pub use orphans::strays;
-
-/// A complaint of a lint: an error if the book denies it, else a warning.
-pub fn told(config: &Config, lint: Lint, complaint: Diagnostic) -> Diagnostic {
-    if config.deny.contains(&lint) {
-        complaint
-    } else {
-        complaint.warning()
-    }
-}
 
 /// Looks at all chapters. `facts` are there if the book shows any.
 pub fn chapters(
@@ -74,16 +67,4 @@ pub fn unused(uses: &[Vec<Use>], facts: &Facts<'_>) -> Vec<Diagnostic> {
     };
     unused::check(uses, facts, &mut found);
     found.problems
-}
-
-/// Complaints as they are found.
-struct Found<'a> {
-    config: &'a Config,
-    problems: Vec<Diagnostic>,
-}
-
-impl Found<'_> {
-    fn tell(&mut self, lint: Lint, complaint: Diagnostic) {
-        self.problems.push(told(self.config, lint, complaint));
-    }
 }

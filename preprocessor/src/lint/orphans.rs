@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use qed_evidence::diagnostic::Diagnostic;
 
-use super::told;
+use crate::config::Place;
 use crate::config::{Config, Lint};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::source_map;
 use crate::markdown::structure::BlockKind;
-use crate::mdbook::book::Place;
 
 /// How many folders deep chapters are looked for.
 const MAX_DEPTH: usize = 16;
@@ -55,7 +54,7 @@ pub fn strays(place: &Place, chapters: &[Chapter], config: &Config) -> Vec<Diagn
     }
     complaints
         .into_iter()
-        .map(|complaint| told(config, Lint::UnshownClaim, complaint))
+        .map(|complaint| config.set_severity(Lint::UnshownClaim, complaint))
         .collect()
 }
 

@@ -8,10 +8,10 @@ use qed_evidence::investigation::{Experiment, Investigation, Probe};
 use qed_evidence::observation::copies::ruling_out;
 use qed_evidence::path::hit_number;
 
-use super::Found;
 use crate::config::Lint;
 use crate::evidence::book_data::Facts;
 use crate::evidence::provenance::Use;
+use crate::lint::findings::Found;
 
 /// Complains once about each experiment of the investigation that captures what nothing uses.
 pub fn check(uses: &[Vec<Use>], facts: &Facts<'_>, found: &mut Found<'_>) {

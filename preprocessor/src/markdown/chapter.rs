@@ -6,11 +6,12 @@ use std::sync::Arc;
 use qed_evidence::Path;
 use qed_evidence::diagnostic::{Diagnostic, Source};
 
-use crate::evidence::format::{STYLE_OPTIONS, Style};
+use crate::markdown::dialect::Markdown;
 use crate::markdown::footnotes::dropped;
 use crate::markdown::structure::{Block, BlockKind, Context, mask, structure};
+use crate::markdown::style::STYLE_OPTIONS;
+use crate::markdown::style::Style;
 use crate::markdown::syntax::{Found, SyntaxError, Words, find, inner, only_options, words};
-use crate::mdbook::protocol::Markdown;
 
 /// One placeholder.
 #[derive(Debug)]

@@ -1,10 +1,12 @@
 //! Reading chapters: placeholders, blocks and what surrounds them; and writing values into Markdown.
 
 pub mod chapter;
+pub mod dialect;
 pub mod escape;
 pub mod footnotes;
 pub mod html_context;
 pub mod source_map;
 pub mod splice;
 pub mod structure;
+pub mod style;
 pub mod syntax;

@@ -11,11 +11,13 @@ use mdbook_preprocessor::{Preprocessor, PreprocessorContext, errors::Result};
 use mdbook_renderer::{RenderContext, Renderer};
 use qed_evidence::diagnostic::Diagnostic;
 
+use crate::config::Place;
 use crate::config::{self, Config};
 use crate::markdown::chapter::Chapter;
-use crate::mdbook::book::{Place, parse};
-use crate::mdbook::protocol::{Markdown, chapters, theme};
-use crate::publish::source::Settings;
+use crate::markdown::dialect::Markdown;
+use crate::mdbook::protocol::{chapters, theme};
+use crate::mdbook::settings::Settings;
+use crate::render::book::parse;
 
 /// Stands in for this preprocessor: keeps the book as it came, and fills it with the texts that it is given, if any.
 struct Keep {

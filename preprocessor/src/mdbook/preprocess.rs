@@ -5,10 +5,12 @@ use std::io::{BufWriter, IsTerminal, Read, Write};
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::config;
-use crate::mdbook::book::{Place, build, parse};
+use crate::config::Place;
+use crate::exhibits::block::Target;
+use crate::mdbook::build::build;
 use crate::mdbook::protocol::{chapters, mentions_us, read, read_book};
 use crate::mdbook::warning_dedup;
-use crate::render::fill::Target;
+use crate::render::book::parse;
 use crate::templates;
 use crate::util::report;
 

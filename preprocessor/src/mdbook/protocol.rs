@@ -4,11 +4,12 @@
 
 use std::path::PathBuf;
 
-use mdbook_markdown::MarkdownOptions;
 use mdbook_preprocessor::book::{Book, BookItem};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::markdown::dialect::Markdown;
 
 /// What is read of the context.
 #[derive(Debug)]
@@ -27,55 +28,6 @@ pub struct Context {
     pub table: Value,
     /// How the book reads Markdown.
     pub markdown: Markdown,
-}
-
-/// Flags of the book's Markdown.
-#[derive(Clone, Copy, Debug)]
-pub struct Markdown {
-    smart_punctuation: bool,
-    definition_lists: bool,
-    admonitions: bool,
-    math: bool,
-}
-
-impl Default for Markdown {
-    fn default() -> Self {
-        Markdown::read(None)
-    }
-}
-
-impl Markdown {
-    /// For the parser.
-    pub fn options(self) -> MarkdownOptions {
-        let mut options = MarkdownOptions::default();
-        options.smart_punctuation = self.smart_punctuation;
-        options.definition_lists = self.definition_lists;
-        options.admonitions = self.admonitions;
-        options
-    }
-
-    /// Whether the pages are read by MathJax.
-    pub fn math(self) -> bool {
-        self.math
-    }
-
-    /// From `[output.html]`, with the defaults of mdBook 0.5.
-    pub fn read(html: Option<&Value>) -> Self {
-        let flag = |name: &str| {
-            html.and_then(|h| h.get(name))
-                .and_then(Value::as_bool)
-                .unwrap_or(true)
-        };
-        Markdown {
-            smart_punctuation: flag("smart-punctuation"),
-            definition_lists: flag("definition-lists"),
-            admonitions: flag("admonitions"),
-            math: html
-                .and_then(|h| h.get("mathjax-support"))
-                .and_then(Value::as_bool)
-                .unwrap_or(false),
-        }
-    }
 }
 
 /// The two halves of the input, the second one unread.

@@ -11,7 +11,7 @@ use qed_evidence::diagnostic::{Diagnostic, Severity};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::evidence::loader::write_state;
+use crate::util::files::write_state;
 
 /// The file that remembers it; in a folder that nobody watches.
 const SAID: &str = ".qed/state/said.json";

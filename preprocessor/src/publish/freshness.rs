@@ -8,8 +8,8 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::validate::against;
 
 use crate::config::OnMissing;
-use crate::evidence::loader::Origin;
 use crate::evidence::local_files::Present;
+use crate::evidence::locations::Origin;
 use crate::publish::source::About;
 
 /// What was found out about a site, a line each.

@@ -13,13 +13,14 @@ use qed_evidence::diagnostic::Source;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::resolve::{Catalog, Indexed};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::claims::judged::Claims;
-use crate::claims::verdicts::PublishedControl;
+use crate::claims::collect::Claims;
 use crate::config::Addresses;
 use crate::evidence::book_data::Facts;
 use crate::evidence::history::Capture;
+use crate::evidence::verdict_files::PublishedControl;
+use crate::evidence::verdict_files::{PublishedClaim, PublishedVerdict, Verdicts};
+use crate::util::digest::sha256_hex;
 
 /// The folder in the site.
 pub const FOLDER: &str = "qed";
@@ -69,42 +70,6 @@ pub struct Manifest {
     pub made: BTreeMap<String, Level>,
 }
 
-/// A claim as it is published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PublishedClaim {
-    /// Its id.
-    pub id: String,
-    /// Its chapter.
-    pub chapter: String,
-    /// Its expression.
-    pub expression: String,
-    /// Its condition.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub when: Option<String>,
-    /// The machine that its chapter shows.
-    pub shown: String,
-}
-
-/// A verdict as it is published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PublishedVerdict {
-    /// What came out where it was captured.
-    pub verdict: String,
-    /// What the published evidence comes to: the same, or UNVERIFIED where it takes what is withheld.
-    pub supported: String,
-    /// Why, if there is something to say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// The negative control, of a verdict that the published evidence does not give again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub control: Option<PublishedControl>,
-}
-
-/// Verdicts by claim and machine.
-pub type Verdicts = BTreeMap<String, BTreeMap<String, PublishedVerdict>>;
-
 /// The claims and verdicts of a book.
 pub fn of_book(facts: &Facts<'_>, claims: &Claims) -> (Vec<PublishedClaim>, Verdicts) {
     let mut list = Vec::new();
@@ -148,15 +113,11 @@ pub fn json(value: &impl Serialize) -> Result<Vec<u8>, String> {
     Ok(text.into_bytes())
 }
 
-/// SHA-256, hex.
-pub fn digest(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}
-
 /// The digests of the parts of a document: `kaslr`, `create`, `create.sock_alloc`.
 pub fn parts(evidence: &Evidence) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
-    let short = |value: &serde_json::Value| digest(value.to_string().as_bytes())[..16].to_owned();
+    let short =
+        |value: &serde_json::Value| sha256_hex(value.to_string().as_bytes())[..16].to_owned();
     let mut document = serde_json::to_value(evidence).unwrap_or_default();
     let experiments = document["experiments"].take();
     for (name, mut experiment) in experiments.as_object().cloned().unwrap_or_default() {
@@ -207,7 +168,7 @@ pub fn manifest<'f>(
         addresses,
         files: files
             .filter(|(name, _)| *name != MANIFEST && !is_hidden(name))
-            .map(|(name, bytes)| (name.to_owned(), digest(bytes)))
+            .map(|(name, bytes)| (name.to_owned(), sha256_hex(bytes)))
             .collect(),
         parts: evidence
             .map(|evidence| (evidence.machine.name.clone(), parts(evidence)))
@@ -240,7 +201,7 @@ pub fn against_manifest<'f>(
             None => wrong.push(format!(
                 "{name}: the manifest has no such file, it was added"
             )),
-            Some(expected) if digest(bytes) != *expected => {
+            Some(expected) if sha256_hex(bytes) != *expected => {
                 wrong.push(format!(
                     "{name}: it was changed, the manifest has another digest"
                 ));

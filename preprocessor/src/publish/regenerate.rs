@@ -10,15 +10,21 @@ use qed_evidence::redact::is_redacted;
 
 use super::renderer;
 use super::source::{BOOK, BookSource, State, take_texts};
-use crate::claims::verdicts::Travelled;
 use crate::config::{Addresses, Config};
 use crate::evidence::book_data::{Facts, index};
-use crate::evidence::history::{self, History};
-use crate::evidence::loader::{self, Loaded, Origin, Store};
-use crate::mdbook::book::{Outcome, fill_all, parse};
-use crate::mdbook::protocol::{Markdown, chapters};
-use crate::publish::manifest::{self, PublishedClaim, Verdicts};
-use crate::render::fill::Target;
+use crate::evidence::history::History;
+use crate::evidence::loader::{self, Loaded, Store};
+use crate::evidence::locations::Origin;
+use crate::evidence::verdict_files::PublishedClaim;
+use crate::evidence::verdict_files::Travelled;
+use crate::evidence::verdict_files::Verdicts;
+use crate::exhibits::block::Target;
+use crate::markdown::dialect::Markdown;
+use crate::mdbook::protocol::chapters;
+use crate::publish::manifest::{self};
+use crate::render::book::Outcome;
+use crate::render::book::fill_all;
+use crate::render::book::parse;
 use crate::templates::Templates;
 use crate::util::files::File;
 
@@ -83,7 +89,7 @@ pub fn regenerate(published: Published<'_>, site: &[(&str, &File)]) -> Result<Ma
         })
         .collect();
     let (claims, verdicts) = manifest::of_book(&facts, &outcome.claims);
-    let history = history::of_book(&facts, &outcome.claims);
+    let history = crate::claims::history::of_book(&facts, &outcome.claims);
     for ((_, text), filled) in texts.iter_mut().zip(&outcome.texts) {
         text.clone_from(filled);
     }

@@ -10,7 +10,8 @@ use mdbook_renderer::config::{BookConfig, Config};
 use mdbook_renderer::{RenderContext, Renderer};
 use serde_json::{Map, Value};
 
-use super::source::{Settings, stays_below};
+use super::source::stays_below;
+use crate::mdbook::settings::Settings;
 use crate::util::files::{self, File};
 
 /// Makes all files of a book's HTML. `site` are the files of the site that was made before, from which come the style

@@ -229,11 +229,11 @@ fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String)
 /// What the published claims and verdicts have against those of the chapters.
 fn unlike(
     made: &Made,
-    claims: &[manifest::PublishedClaim],
-    verdicts: &manifest::Verdicts,
+    claims: &[crate::evidence::verdict_files::PublishedClaim],
+    verdicts: &crate::evidence::verdict_files::Verdicts,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
-    let by_id = |list: &[manifest::PublishedClaim]| -> BTreeMap<String, manifest::PublishedClaim> {
+    let by_id = |list: &[crate::evidence::verdict_files::PublishedClaim]| -> BTreeMap<String, crate::evidence::verdict_files::PublishedClaim> {
         list.iter().map(|c| (c.id.clone(), c.clone())).collect()
     };
     let (expected, found) = (by_id(&made.claims), by_id(claims));
@@ -282,7 +282,7 @@ fn unlike(
 }
 
 /// A claim in one line.
-fn written(claim: &manifest::PublishedClaim) -> String {
+fn written(claim: &crate::evidence::verdict_files::PublishedClaim) -> String {
     let when = claim.when.as_ref();
     let when = when.map_or_else(String::new, |when| format!(" when `{when}`"));
     let expression = crate::markdown::escape::visible(&claim.expression);

@@ -28,7 +28,7 @@ pub fn evidence(folder: &Path) -> Result<Vec<Evidence>, String> {
         let path = entry.map_err(|error| error.to_string())?.path();
         if path.extension().is_some_and(|e| e == "json") {
             let read = loader::read(&path, &Kept::default()).map_err(|reason| {
-                let reason = crate::claims::verdicts::of_raw(&reason);
+                let reason = crate::evidence::disclosure::of_raw(&reason);
                 format!("{}: {reason}", path.display())
             })?;
             out.extend(read.map(|(evidence, _)| evidence));

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qed_evidence::path_index::Leaves;
 
-use crate::evidence::format::FORMATS;
-use crate::publish::manifest::{self, PublishedClaim, Verdicts};
+use crate::evidence::verdict_files::PublishedClaim;
+use crate::evidence::verdict_files::Verdicts;
+use crate::markdown::style::FORMATS;
+use crate::publish::manifest::{self};
 use crate::publish::site_text::{Shown, shown_values};
 
 /// File names of pages and of what mdBook makes of them.
@@ -81,7 +83,7 @@ pub fn page(
         }
         // Gaps say themselves that they are none; that something is withheld is a fact of the evidence.
         let shown = value.text.trim_start();
-        if crate::render::fill::GAPS
+        if crate::exhibits::block::GAPS
             .iter()
             .any(|word| shown.starts_with(word))
         {

@@ -1,37 +1,21 @@
 //! Filling one chapter.
 
-use std::sync::Arc;
-
-use qed_evidence::diagnostic::{Diagnostic, Severity};
+use qed_evidence::diagnostic::Diagnostic;
 use serde::Serialize;
 
-use crate::claims::judged::Claims;
+use crate::claims::collect::Claims;
 use crate::config::{Lint, OnMissing};
 use crate::evidence::book_data::{Facts, What};
 use crate::evidence::format;
 use crate::evidence::names::Glossary;
 use crate::evidence::provenance::{self, Use};
-use crate::exhibits;
-use crate::lint::told;
-use crate::markdown::chapter::{Chapter, Placeholder, to_diagnostic};
+use crate::exhibits::block::{GAPS, Target};
+use crate::exhibits::claim_block;
+use crate::markdown::chapter::{Chapter, Placeholder};
 use crate::markdown::escape;
 use crate::markdown::html_context::Place;
 use crate::markdown::splice::{self, Edit};
 use crate::markdown::structure::{BlockKind, Context};
-
-/// What kind of output the page becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// HTML, through mdBook's own renderer.
-    Html,
-    /// Anything else: plain text in Markdown.
-    Text,
-    /// None: only what there is to complain about is wanted, and what would be shown.
-    Nothing,
-}
-
-/// The words that stand where a value could not.
-pub const GAPS: &[&str] = &["UNVERIFIED", "ERROR", "WITHHELD"];
 
 /// A filled chapter.
 #[derive(Debug)]
@@ -83,10 +67,12 @@ pub fn fill(
     }
     for (number, block) in chapter.blocks.iter().enumerate() {
         let rendered = match block.kind {
-            BlockKind::Claim => claims.render(index, number, facts),
+            BlockKind::Claim => claims
+                .at(index, number)
+                .map(|judged| claim_block::render(judged, facts)),
             BlockKind::Exhibit => {
                 let book = (facts, claims, glossary);
-                exhibits::render(chapter, block, book, target, &mut fill.problems)
+                crate::exhibits::registry::render(chapter, block, book, target, &mut fill.problems)
             }
         };
         let Some(rendered) = rendered else { continue };
@@ -313,7 +299,7 @@ impl Fill<'_, '_> {
         let problem = Diagnostic::error(&self.chapter.source, placeholder.range.clone(), message)
             .label(format!("{length} characters do not fit into {width}"));
         self.problems
-            .push(told(self.facts.config, Lint::TooWide, problem));
+            .push(self.facts.config.set_severity(Lint::TooWide, problem));
     }
 
     /// The value's text, made harmless for where it stands.
@@ -347,7 +333,11 @@ impl Fill<'_, '_> {
             Context::Html(Place::Text { .. }) => escape::html(&line),
             // Plain text has no style sheet that could put the mark there.
             Context::Prose { .. } if used.is_stale(self.facts) => {
-                format!("{}{}", escape::markdown(value), provenance::MARK)
+                format!(
+                    "{}{}",
+                    escape::markdown(value),
+                    crate::render::page_header::MARK
+                )
             }
             Context::Prose { .. } => escape::markdown(value),
             Context::Refused(_) => String::new(),
@@ -396,7 +386,7 @@ impl Fill<'_, '_> {
     fn page(&mut self, more: &[usize]) {
         let shows_something = !self.uses.is_empty() || !self.chapter.blocks.is_empty();
         let literal = self.chapter.escapes.len();
-        if !shows_something && provenance::recorded(self.facts).is_empty() {
+        if !shows_something && crate::render::page_header::recorded(self.facts).is_empty() {
             self.edits.extend(literals(self.chapter, self.target));
             return;
         }
@@ -406,13 +396,20 @@ impl Fill<'_, '_> {
             heading.start + text.trim_end().len()
         });
         let block = match self.target {
-            Target::Html if !shows_something => provenance::recorded_html(self.facts, literal),
-            Target::Html => provenance::html(self.facts, &self.uses, &machines, literal),
+            Target::Html if !shows_something => {
+                crate::render::page_header::recorded_html(self.facts, literal)
+            }
+            Target::Html => {
+                crate::render::page_header::html(self.facts, &self.uses, &machines, literal)
+            }
             Target::Text | Target::Nothing => {
                 let text = match shows_something {
-                    true => provenance::text(self.facts, &machines),
-                    false => provenance::notices(self.facts, &provenance::recorded(self.facts))
-                        .join("\n"),
+                    true => crate::render::page_header::text(self.facts, &machines),
+                    false => crate::render::page_header::notices(
+                        self.facts,
+                        &crate::render::page_header::recorded(self.facts),
+                    )
+                    .join("\n"),
                 };
                 text.lines()
                     .map(|line| format!("> {}  ", escape::markdown(line)))
@@ -467,35 +464,6 @@ pub fn literals(chapter: &Chapter, target: Target) -> Option<Edit> {
     let count = chapter.escapes.len();
     (count > 0 && target == Target::Html).then(|| Edit {
         range: 0..0,
-        text: format!("{}\n\n", provenance::literals_only(count)),
+        text: format!("{}\n\n", crate::render::page_header::literals_only(count)),
     })
-}
-
-/// Whether any of them is an error.
-pub fn has_errors(problems: &[Diagnostic]) -> bool {
-    problems.iter().any(|p| p.severity == Severity::Error)
-}
-
-/// A block that replaces a claim or an exhibit.
-#[derive(Debug, Default)]
-pub struct Rendered {
-    /// One line of HTML.
-    pub html: String,
-    /// The same as plain text.
-    pub text: String,
-    /// Machines that it shows.
-    pub machines: Vec<usize>,
-    /// Values that it shows.
-    pub uses: Vec<Use>,
-    /// What there is to say to the author.
-    pub problems: Vec<Diagnostic>,
-}
-
-/// Notes a problem at a place of the chapter.
-pub fn note(
-    problems: &mut Vec<Diagnostic>,
-    chapter: &Chapter,
-    error: crate::markdown::syntax::SyntaxError,
-) {
-    problems.push(to_diagnostic(&Arc::clone(&chapter.source), error));
 }

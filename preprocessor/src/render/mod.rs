@@ -1,3 +1,5 @@
 //! Filling chapters with values and blocks.
 
+pub mod book;
 pub mod fill;
+pub mod page_header;

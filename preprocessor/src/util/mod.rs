@@ -1,5 +1,6 @@
 //! Helpers that know nothing of books or evidence.
 
+pub mod digest;
 pub mod files;
 pub mod parallel;
 pub mod report;

@@ -33,7 +33,7 @@ pub fn correct_manifest(book: &Book) {
     manifest.files = files
         .iter()
         .filter(|(name, _)| *name != manifest::MANIFEST && !name.starts_with('.'))
-        .map(|(name, bytes)| (name.clone(), manifest::digest(bytes)))
+        .map(|(name, bytes)| (name.clone(), mdbook_qed::util::digest::sha256_hex(bytes)))
         .collect();
     for (name, bytes) in &files {
         if name.starts_with(manifest::EVIDENCE)

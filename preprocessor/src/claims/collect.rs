@@ -1,0 +1,211 @@
+//! The claims of a book: collected from all chapters, judged on all machines, rendered where they stand.
+
+use std::collections::BTreeMap;
+
+use qed_evidence::Path;
+use qed_evidence::claim::{Judgement, Verdict};
+use qed_evidence::diagnostic::{Diagnostic, nearest};
+use qed_evidence::path::SECTIONS;
+
+use crate::claims::complaints::complain;
+use crate::claims::judged::Judged;
+use crate::claims::parse::{Written, parse};
+use crate::claims::verdicts::{Bench, Told};
+use crate::evidence::book_data::Facts;
+use crate::markdown::chapter::Chapter;
+use crate::markdown::structure::{Block, BlockKind};
+use crate::util::parallel;
+use crate::util::report::has_errors;
+
+/// All claims by id.
+#[derive(Debug, Default)]
+pub struct Claims {
+    by_id: BTreeMap<String, Judged>,
+    by_block: BTreeMap<(usize, usize), String>,
+    /// Claims that could not be read: naming them elsewhere is no second mistake.
+    unreadable: Vec<String>,
+}
+
+/// A block of a claim by itself, whatever the others say.
+struct Tried {
+    written: Option<Written>,
+    /// What is wrong with how it is written.
+    unreadable: Vec<Diagnostic>,
+    /// What is wrong with what it names.
+    unknown: Vec<Diagnostic>,
+    /// What it comes to on each machine, if it can be judged.
+    told: Vec<Told>,
+}
+
+/// Reads the claim in a block, and judges it.
+fn try_block(chapter: &Chapter, block: &Block, facts: &Facts<'_>, bench: &Bench<'_>) -> Tried {
+    let mut unreadable = Vec::new();
+    let written = parse(chapter, block, facts, &mut unreadable);
+    let (mut unknown, mut told) = (Vec::new(), Vec::new());
+    if let Some(claim) = written.as_ref().and_then(|written| written.claim.as_ref()) {
+        unknown = claim.check(&facts.catalog);
+        if !has_errors(&unreadable) && !has_errors(&unknown) {
+            told = bench.judge(claim, facts);
+        }
+    }
+    Tried {
+        written,
+        unreadable,
+        unknown,
+        told,
+    }
+}
+
+impl Claims {
+    /// Reads and judges the claims of all chapters.
+    pub fn collect(
+        chapters: &[Chapter],
+        facts: &Facts<'_>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut claims = Claims::default();
+        let bench = Bench::new(facts);
+        let blocks: Vec<(usize, usize)> = chapters
+            .iter()
+            .enumerate()
+            .flat_map(|(index, chapter)| {
+                let numbered = chapter.blocks.iter().enumerate();
+                let claims = numbered.filter(|(_, block)| block.kind == BlockKind::Claim);
+                claims.map(move |(number, _)| (index, number))
+            })
+            .collect();
+        let tried = parallel::map(&blocks, |_, (index, number)| {
+            let chapter = &chapters[*index];
+            try_block(chapter, &chapter.blocks[*number], facts, &bench)
+        });
+        for (at, tried) in blocks.into_iter().zip(tried) {
+            claims.add(at, &chapters[at.0], tried, facts, problems);
+        }
+        claims
+    }
+
+    /// Takes the claim of a block among the others.
+    fn add(
+        &mut self,
+        (index, number): (usize, usize),
+        chapter: &Chapter,
+        tried: Tried,
+        facts: &Facts<'_>,
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        let block = &chapter.blocks[number];
+        let before = problems.len();
+        problems.extend(tried.unreadable);
+        let Some(Written { id, claim, machine }) = tried.written else {
+            return;
+        };
+        if let Some(first) = self.by_id.get(&id) {
+            let message = format!("claim `{id}` is already made in {}", first.chapter_name);
+            let span = block.info.start..block.info.end;
+            let problem = Diagnostic::error(&chapter.source, span, message);
+            problems.push(problem.help("give one of them another id"));
+            return;
+        }
+        let Some(claim) = claim else {
+            self.unreadable.push(id);
+            return;
+        };
+        problems.extend(tried.unknown);
+        if has_errors(&problems[before..]) {
+            self.unreadable.push(id);
+            return;
+        }
+        let firsts: Vec<&str> = claim
+            .reads()
+            .filter_map(|read| read.path.split('.').next())
+            .collect();
+        let shown = machine.unwrap_or_else(|| facts.machine_for(&firsts));
+        let only_sections = firsts.iter().all(|first| SECTIONS.contains(first));
+        let (judgements, supported): (Vec<Judgement>, Vec<Verdict>) = tried
+            .told
+            .into_iter()
+            .map(|told| (told.judgement, told.supported))
+            .unzip();
+        // What belongs to no experiment is shown by the first machine that can show it.
+        let shown = match (machine, only_sections) {
+            (None, true) if judgements[shown].verdict == Verdict::Unverified => judgements
+                .iter()
+                .position(|j| j.verdict != Verdict::Unverified)
+                .unwrap_or(shown),
+            _ => shown,
+        };
+        let judged = Judged {
+            claim,
+            chapter: index,
+            block: number,
+            chapter_name: chapter.source.name.clone(),
+            range: block.range.clone(),
+            shown,
+            judgements,
+            supported,
+        };
+        complain(&judged, chapter, facts, problems);
+        self.by_block.insert((index, number), id.clone());
+        self.by_id.insert(id, judged);
+    }
+
+    /// All claims in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = &Judged> {
+        self.by_id.values()
+    }
+
+    /// All claims in the order of the book.
+    pub fn in_order(&self) -> impl Iterator<Item = &Judged> {
+        self.by_block.values().map(|id| &self.by_id[id])
+    }
+
+    /// The claim of this id.
+    pub fn get(&self, id: &str) -> Option<&Judged> {
+        self.by_id.get(id)
+    }
+
+    /// The ids of all claims.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.by_id.keys().map(String::as_str)
+    }
+
+    /// The verdict that `claims.ID` names: the machine, the word and the reason. The error is a message and what
+    /// to do.
+    pub fn verdict(
+        &self,
+        path: &Path,
+        machine: Option<usize>,
+    ) -> Result<(usize, &'static str, String), (String, Option<String>)> {
+        let names: Vec<&str> = path.segments().collect();
+        let [_, id] = names[..] else {
+            return Err((
+                format!("`{path}` is not a verdict"),
+                Some("write claims.ID".into()),
+            ));
+        };
+        let Some(judged) = self.by_id.get(id) else {
+            if self.unreadable.iter().any(|known| known == id) {
+                return Err((
+                    format!("claim `{id}` has no verdict, because it could not be read"),
+                    None,
+                ));
+            }
+            let near = nearest(id, self.by_id.keys().map(String::as_str));
+            let help = near.map(|near| format!("did you mean `claims.{near}`?"));
+            return Err((format!("no chapter makes a claim `{id}`"), help));
+        };
+        let machine = machine.unwrap_or(judged.shown);
+        let judgement = &judged.judgements[machine];
+        let reason = judgement
+            .reason
+            .clone()
+            .unwrap_or_else(|| judged.claim.expression.text().into());
+        Ok((machine, judgement.verdict.word(), reason))
+    }
+
+    /// The claim in this block of this chapter, if it could be judged.
+    pub fn at(&self, chapter: usize, block: usize) -> Option<&Judged> {
+        let id = self.by_block.get(&(chapter, block))?;
+        Some(&self.by_id[id])
+    }
+}

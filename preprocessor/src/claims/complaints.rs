@@ -1,0 +1,83 @@
+//! What is wrong with a claim that was judged.
+
+use qed_evidence::claim::{Judgement, Verdict};
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::claims::judged::Judged;
+use crate::config::{Lint, OnFail, OnMissing};
+use crate::evidence::book_data::Facts;
+use crate::markdown::chapter::Chapter;
+
+/// Says what is wrong with a claim on any machine.
+pub fn complain(
+    judged: &Judged,
+    chapter: &Chapter,
+    facts: &Facts<'_>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let id = &judged.claim.id;
+    let mut said: Vec<&Diagnostic> = Vec::new();
+    for (machine, judgement) in facts.loaded.iter().zip(&judged.judgements) {
+        let verdict = judgement.verdict;
+        if !verdict.is_failure() {
+            continue;
+        }
+        let mut problem = match &judgement.diagnostic {
+            // A mistake of the claim itself is the same on every machine.
+            Some(diagnostic) if said.contains(&diagnostic) => continue,
+            Some(diagnostic) => {
+                said.push(diagnostic);
+                diagnostic.clone()
+            }
+            None => {
+                let place = judged.claim.expression.place();
+                place.error(&(0..judged.claim.expression.text().len()), "")
+            }
+        };
+        let what = match (&judgement.diagnostic, &judgement.reason) {
+            (Some(diagnostic), _) => format!(": {}", diagnostic.message),
+            (None, Some(reason)) => format!(": {reason}"),
+            (None, None) => String::new(),
+        };
+        let message = format!("claim `{id}` is {verdict} on {}{what}", machine.machine);
+        problem.message = message;
+        if verdict == Verdict::Fail {
+            problem.label = values(judgement);
+        }
+        if facts.config.on_fail == OnFail::Warn {
+            problem = problem.warning();
+        }
+        problems.push(problem);
+    }
+    let applies = |judgement: &Judgement| judgement.verdict != Verdict::NotApplicable;
+    if !judged.judgements.iter().any(applies) {
+        let message =
+            format!("claim `{id}` is never judged: its condition is false on every machine");
+        let complaint = Diagnostic::error(&chapter.source, judged.range.clone(), message)
+            .help("capture on a machine where it holds, or take the condition away");
+        problems.push(facts.config.set_severity(Lint::UnshownClaim, complaint));
+    }
+    let shown = &judged.judgements[judged.shown];
+    if shown.verdict == Verdict::Unverified && facts.config.on_unverified == OnMissing::Error {
+        let reason = shown
+            .reason
+            .as_deref()
+            .unwrap_or("no machine could show it");
+        let message = format!("claim `{id}` is UNVERIFIED: {reason}");
+        problems.push(Diagnostic::error(
+            &chapter.source,
+            judged.range.clone(),
+            message,
+        ));
+    }
+}
+
+/// The measured values of a judgement on one line.
+fn values(judgement: &Judgement) -> String {
+    let values: Vec<String> = judgement
+        .operands
+        .iter()
+        .filter_map(|operand| Some(format!("{} = {}", operand.text, operand.value.as_ref()?)))
+        .collect();
+    values.join(", ")
+}

@@ -1,0 +1,45 @@
+//! The captures that a book shows, as they enter its history.
+
+use std::collections::BTreeMap;
+
+use qed_evidence::Value;
+use qed_evidence::redact::is_redacted;
+
+use crate::claims::collect::Claims;
+use crate::evidence::book_data::Facts;
+use crate::evidence::history::{Capture, History, continued};
+
+/// The captures that a book shows now.
+pub fn captures(facts: &Facts<'_>, claims: &Claims) -> Vec<Capture> {
+    facts
+        .loaded
+        .iter()
+        .enumerate()
+        .map(|(index, loaded)| {
+            let evidence = &loaded.evidence;
+            let mut verdicts = BTreeMap::new();
+            for judged in claims.iter() {
+                let word = judged.judgements[index].verdict.word();
+                *verdicts.entry(word.to_owned()).or_insert(0) += 1;
+            }
+            // The addresses of a live machine are of use until it is booted again, whoever accepted to show them now.
+            let harmless = evidence.machine.ephemeral && !is_redacted(evidence);
+            let slide = evidence.kaslr.slide.value().and_then(Value::as_integer);
+            Capture {
+                run: evidence.run.id.clone(),
+                time: evidence.run.time.clone(),
+                machine: loaded.machine.clone(),
+                kernel: evidence.kernel.release.clone(),
+                slide: slide
+                    .filter(|_| harmless)
+                    .and_then(|s| i64::try_from(s).ok()),
+                verdicts,
+            }
+        })
+        .collect()
+}
+
+/// The history of a book: what was published before, and what it shows now.
+pub fn of_book(facts: &Facts<'_>, claims: &Claims) -> History {
+    continued(facts.history.clone(), captures(facts, claims))
+}

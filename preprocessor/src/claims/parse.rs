@@ -1,0 +1,106 @@
+//! Reading the claim in a block.
+
+use qed_evidence::claim::{Claim, Place};
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::evidence::book_data::Facts;
+use crate::markdown::chapter::{Chapter, to_diagnostic};
+use crate::markdown::structure::Block;
+use crate::markdown::syntax::{SyntaxError, only_options, words};
+
+/// A claim as it is written in its block.
+pub struct Written {
+    /// Its id.
+    pub id: String,
+    /// The claim, if its expression could be read.
+    pub claim: Option<Claim>,
+    /// The machine that the option `machine` names, an index of [`Facts::loaded`].
+    pub machine: Option<usize>,
+}
+
+/// Reads one block. `None` if not even its id could be read.
+pub fn parse(
+    chapter: &Chapter,
+    block: &Block,
+    facts: &Facts<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Written> {
+    let source = &chapter.source;
+    let read = words(&source.text, block.info.clone())
+        .and_then(|words| only_options(&words, &["when", "machine"]).map(|()| words));
+    let words = match read {
+        Ok(words) => words,
+        Err(error) => {
+            problems.push(to_diagnostic(source, error));
+            return None;
+        }
+    };
+    let [id] = &words.words[..] else {
+        let help = Some(
+            "write ```qed-claim ID, with a name of your own that is unique in the book".to_owned(),
+        );
+        let error = SyntaxError::new(block.info.clone(), "a claim has one id", help);
+        problems.push(to_diagnostic(source, error));
+        return None;
+    };
+    if let Some(message) = Claim::refuse_id(&id.text) {
+        let help =
+            Some("use lower-case letters, digits and underscores, a letter first".to_owned());
+        let error = SyntaxError::new(id.span.clone(), message, help);
+        problems.push(to_diagnostic(source, error));
+        return None;
+    }
+    let machine = match words.option("machine") {
+        None => None,
+        Some(option) => match facts.named(&option.value.text) {
+            Ok(machine) => machine,
+            Err(message) => {
+                problems.push(Diagnostic::error(
+                    source,
+                    option.value.span.clone(),
+                    message,
+                ));
+                None
+            }
+        },
+    };
+    let mut body = String::new();
+    let mut pieces = Vec::new();
+    for piece in &block.body {
+        pieces.push((body.len(), piece.start));
+        body.push_str(&source.text[piece.clone()]);
+    }
+    let trimmed = body.trim_end();
+    if trimmed.is_empty() {
+        let error = SyntaxError::new(
+            block.range.clone(),
+            format!("claim `{}` claims nothing", id.text),
+            Some("write one expression between the fences".to_owned()),
+        );
+        problems.push(to_diagnostic(source, error));
+        return Some(Written {
+            id: id.text.clone(),
+            claim: None,
+            machine,
+        });
+    }
+    let place = Place::with_pieces(source.clone(), pieces);
+    let when = words.option("when").map(|o| {
+        (
+            o.value.text.as_str(),
+            Place::new(source.clone(), o.value.span.start),
+        )
+    });
+    let claim = match Claim::parse(&id.text, trimmed, place, when) {
+        Ok(claim) => Some(claim),
+        Err(errors) => {
+            problems.extend(errors);
+            None
+        }
+    };
+    Some(Written {
+        id: id.text.clone(),
+        claim,
+        machine,
+    })
+}

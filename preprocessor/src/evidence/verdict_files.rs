@@ -1,0 +1,211 @@
+//! Verdicts as they are written to files: beside redacted evidence on its way to the site, and in the site.
+
+use std::collections::BTreeMap;
+
+use qed_evidence::Evidence;
+use qed_evidence::claim::{Claim, Control, Judgement, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::util::digest::sha256_hex;
+
+/// A claim as it is published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedClaim {
+    /// Its id.
+    pub id: String,
+    /// Its chapter.
+    pub chapter: String,
+    /// Its expression.
+    pub expression: String,
+    /// Its condition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// The machine that its chapter shows.
+    pub shown: String,
+}
+
+/// A verdict as it is published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedVerdict {
+    /// What came out where it was captured.
+    pub verdict: String,
+    /// What the published evidence comes to: the same, or UNVERIFIED where it takes what is withheld.
+    pub supported: String,
+    /// Why, if there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The negative control, of a verdict that the published evidence does not give again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<PublishedControl>,
+}
+
+/// Verdicts by claim and machine.
+pub type Verdicts = BTreeMap<String, BTreeMap<String, PublishedVerdict>>;
+
+/// The ending of the file in which verdicts travel beside redacted evidence: `host.json`, `host.verdicts`.
+pub const TRAVELLED: &str = "verdicts";
+
+/// Verdicts that were reached where the raw evidence is, on their way with what was redacted there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Travelled {
+    /// `run.id` of the evidence.
+    run: String,
+    /// SHA-256 of the evidence as it travels, hex: the verdicts count for exactly this document.
+    evidence: String,
+    /// By the claims' ids.
+    claims: BTreeMap<String, TravelledVerdict>,
+}
+
+/// One of them. It counts for exactly this claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TravelledVerdict {
+    expression: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    when: Option<String>,
+    verdict: String,
+    /// Why, as it may be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The negative control, as it may be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    control: Option<PublishedControl>,
+}
+
+/// The negative control of a verdict that rests on withheld values, as it may be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedControl {
+    /// What was changed, a path or several.
+    pub path: String,
+    /// What came out.
+    pub verdict: String,
+}
+
+impl PublishedControl {
+    /// What may be told of a control.
+    pub fn new(control: &Control) -> Self {
+        PublishedControl {
+            path: control.path.clone(),
+            verdict: control.verdict.word().into(),
+        }
+    }
+}
+
+impl TravelledVerdict {
+    /// The judgement with what was told beside the verdict.
+    pub(crate) fn fill(&self, judgement: Judgement) -> Judgement {
+        let control = self.control.as_ref().and_then(|told| {
+            Some(withheld_control(Control {
+                path: told.path.clone(),
+                was: String::new(),
+                became: String::new(),
+                verdict: verdict_of(&told.verdict)?,
+            }))
+        });
+        Judgement {
+            reason: self.reason.clone(),
+            control: control.or(judgement.control.clone()),
+            ..judgement
+        }
+    }
+}
+
+/// The verdict of this word.
+fn verdict_of(word: &str) -> Option<Verdict> {
+    VERDICTS.into_iter().find(|verdict| verdict.word() == word)
+}
+
+/// A control without the values that were changed.
+pub(crate) fn withheld_control(control: Control) -> Control {
+    Control {
+        was: "withheld".into(),
+        became: "another value".into(),
+        ..control
+    }
+}
+
+const VERDICTS: [Verdict; 5] = [
+    Verdict::Pass,
+    Verdict::Fail,
+    Verdict::Unverified,
+    Verdict::NotApplicable,
+    Verdict::Error,
+];
+
+/// The digest of a document in the form in which it is written.
+fn digest(evidence: &Evidence) -> String {
+    // What was read can be written; if not, it fits no digest.
+    qed_evidence::reader::write(evidence)
+        .map_or_else(|_| String::new(), |text| sha256_hex(text.as_bytes()))
+}
+
+impl Travelled {
+    /// The verdicts on this machine, for the way.
+    pub fn new<'c>(
+        evidence: &Evidence,
+        verdicts: impl Iterator<Item = (&'c Claim, Verdict)>,
+    ) -> Self {
+        let claims = verdicts
+            .map(|(claim, verdict)| {
+                let travelled = TravelledVerdict {
+                    expression: claim.expression.text().into(),
+                    when: claim.when.as_ref().map(|when| when.text().into()),
+                    verdict: verdict.word().into(),
+                    reason: None,
+                    control: None,
+                };
+                (claim.id.clone(), travelled)
+            })
+            .collect();
+        Travelled {
+            run: evidence.run.id.clone(),
+            evidence: digest(evidence),
+            claims,
+        }
+    }
+
+    /// The verdicts on this machine that a site publishes beside its evidence.
+    pub fn sealed(evidence: &Evidence, claims: &[PublishedClaim], verdicts: &Verdicts) -> Self {
+        let on = |claim: &PublishedClaim| {
+            let told = verdicts.get(&claim.id)?.get(&evidence.machine.name)?;
+            let travelled = TravelledVerdict {
+                expression: claim.expression.clone(),
+                when: claim.when.clone(),
+                verdict: told.verdict.clone(),
+                reason: told.reason.clone(),
+                control: told.control.clone(),
+            };
+            Some((claim.id.clone(), travelled))
+        };
+        Travelled {
+            run: evidence.run.id.clone(),
+            evidence: digest(evidence),
+            claims: claims.iter().filter_map(on).collect(),
+        }
+    }
+
+    /// Reads what came with this evidence. The error is a reason.
+    pub fn read(bytes: &[u8], evidence: &Evidence) -> Result<Self, String> {
+        let read: Travelled = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        if read.run != evidence.run.id {
+            return Err("they belong to another capture".into());
+        }
+        if read.evidence != digest(evidence) {
+            return Err("the evidence was changed since they were reached on it".into());
+        }
+        Ok(read)
+    }
+
+    /// The verdict on this very claim, and what may be told of it.
+    pub(crate) fn on(&self, claim: &Claim) -> Option<(Verdict, &TravelledVerdict)> {
+        let found = self.claims.get(&claim.id)?;
+        let same = found.expression == claim.expression.text()
+            && found.when.as_deref() == claim.when.as_ref().map(|when| when.text());
+        let verdict = verdict_of(&found.verdict);
+        verdict.filter(|_| same).map(|verdict| (verdict, found))
+    }
+}

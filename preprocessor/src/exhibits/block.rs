@@ -1,0 +1,43 @@
+//! What replaces a claim or an exhibit in a chapter.
+
+use std::sync::Arc;
+
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::evidence::provenance::Use;
+use crate::markdown::chapter::{Chapter, to_diagnostic};
+use crate::markdown::syntax::SyntaxError;
+
+/// What kind of output the page becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// HTML, through mdBook's own renderer.
+    Html,
+    /// Anything else: plain text in Markdown.
+    Text,
+    /// None: only what there is to complain about is wanted, and what would be shown.
+    Nothing,
+}
+
+/// The words that stand where a value could not.
+pub const GAPS: &[&str] = &["UNVERIFIED", "ERROR", "WITHHELD"];
+
+/// A block that replaces a claim or an exhibit.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    /// One line of HTML.
+    pub html: String,
+    /// The same as plain text.
+    pub text: String,
+    /// Machines that it shows.
+    pub machines: Vec<usize>,
+    /// Values that it shows.
+    pub uses: Vec<Use>,
+    /// What there is to say to the author.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Notes a problem at a place of the chapter.
+pub fn note(problems: &mut Vec<Diagnostic>, chapter: &Chapter, error: SyntaxError) {
+    problems.push(to_diagnostic(&Arc::clone(&chapter.source), error));
+}

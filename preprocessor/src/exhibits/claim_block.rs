@@ -1,0 +1,250 @@
+//! A claim as it stands in its chapter.
+
+use qed_evidence::Value;
+use qed_evidence::claim::{Judgement, Verdict};
+use qed_evidence::redact::withheld;
+use serde::Serialize;
+
+use crate::claims::judged::Judged;
+use crate::evidence::book_data::Facts;
+use crate::evidence::format;
+use crate::evidence::provenance::Use;
+use crate::exhibits::block::Rendered;
+
+#[derive(Serialize)]
+struct Operand {
+    text: String,
+    /// Set where the value is one of the evidence, written as it is: `verify` compares it.
+    path: Option<String>,
+    machine: String,
+    value: String,
+    kind: String,
+    missing: bool,
+}
+
+#[derive(Serialize)]
+struct OnMachine {
+    name: String,
+    class: &'static str,
+    badge: String,
+    reason: Option<String>,
+    /// The reason is folded, because it would bury the rest.
+    long: bool,
+}
+
+#[derive(Serialize)]
+struct Data {
+    id: String,
+    class: &'static str,
+    badge: String,
+    expression: String,
+    when: Option<String>,
+    operands: Vec<Operand>,
+    /// The machine, and whether its evidence is not of now.
+    on: String,
+    /// The same with kernel and time.
+    origin: String,
+    reason: Option<String>,
+    control: Option<String>,
+    judged: Option<String>,
+    others: Vec<OnMachine>,
+}
+
+/// The class of a verdict in the style sheet.
+pub fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "qed-pass",
+        Verdict::Fail => "qed-fail",
+        Verdict::Error => "qed-error",
+        Verdict::Unverified => "qed-unverified",
+        Verdict::NotApplicable => "qed-na",
+    }
+}
+
+/// The word of a verdict with a sign that needs no colour.
+pub fn badge(verdict: Verdict) -> String {
+    let sign = match verdict {
+        Verdict::Pass => '✔',
+        Verdict::Fail => '✘',
+        Verdict::Error => '‼',
+        Verdict::Unverified => '?',
+        Verdict::NotApplicable => '–',
+    };
+    format!("{sign} {verdict}")
+}
+
+/// What a value is; of an address, also where it leads, because that is what claims ask of it.
+fn kind(value: &Value) -> String {
+    let kind = format::describe(value);
+    match value {
+        Value::Address {
+            symbol: Some(symbol),
+            ..
+        } => format!("{kind}, {symbol}"),
+        _ => kind,
+    }
+}
+
+/// Whether a text would bury what stands around it.
+pub fn is_long(text: &str) -> bool {
+    text.chars().count() > 150
+}
+
+/// Why a claim has no verdict on a machine, without the paths: each reason once. `explain` has them all.
+pub fn why(judgement: &Judgement) -> Option<String> {
+    let operands = judgement.when_operands.iter().chain(&judgement.operands);
+    let mut reasons: Vec<&str> = Vec::new();
+    for reason in operands
+        .filter_map(|operand| operand.missing.as_deref())
+        .flat_map(|missing| missing.split("; "))
+    {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    if judgement.verdict == Verdict::Unverified && !reasons.is_empty() {
+        Some(reasons.join("; "))
+    } else {
+        judgement.reason.clone()
+    }
+}
+
+/// The operands of a judgement, each path once.
+fn operands(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> Vec<Operand> {
+    let mut out: Vec<Operand> = Vec::new();
+    for operand in judgement.when_operands.iter().chain(&judgement.operands) {
+        if out.iter().any(|known| known.text == operand.text) {
+            continue;
+        }
+        let (value, kind) = match (&operand.value, &operand.missing) {
+            (Some(value), _) => (value.to_string(), kind(value)),
+            (None, Some(reason)) if withheld(reason).is_some() => (reason.clone(), String::new()),
+            (None, Some(reason)) => (format!("unavailable: {reason}"), String::new()),
+            (None, None) => ("not evaluated".to_owned(), String::new()),
+        };
+        let is_leaf = facts.catalog.machines[machine]
+            .leaves
+            .get(&operand.text)
+            .and_then(|leaf| leaf.datum.value())
+            .is_some_and(|measured| operand.value.as_ref() == Some(measured));
+        out.push(Operand {
+            text: operand.text.clone(),
+            path: is_leaf.then(|| operand.text.clone()),
+            machine: facts.loaded[machine].machine.clone(),
+            value,
+            kind,
+            missing: operand.value.is_none(),
+        });
+    }
+    out
+}
+
+/// What the reader has to know of a verdict on evidence that is not shown as it is.
+fn how_judged(judged: &Judged, facts: &Facts<'_>) -> Option<String> {
+    let machine = &facts.loaded[judged.shown];
+    let verdict = judged.judgements[judged.shown].verdict;
+    if machine.raw.is_none() && machine.verdicts.is_none() {
+        return None;
+    }
+    Some(if judged.supported[judged.shown] == verdict {
+        format!(
+            "judged on what {} measured, before addresses were withheld; what is published gives the same verdict",
+            machine.machine
+        )
+    } else {
+        format!(
+            "judged on what {} measured, before addresses were withheld; what is published does not suffice to \
+             repeat it",
+            machine.machine
+        )
+    })
+}
+
+/// A claim with its verdicts, as it stands in its chapter.
+pub fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
+    let judgement = &judged.judgements[judged.shown];
+    let operands = operands(judgement, facts, judged.shown);
+    let others: Vec<OnMachine> = facts
+        .loaded
+        .iter()
+        .zip(&judged.judgements)
+        .enumerate()
+        .filter(|(index, _)| *index != judged.shown)
+        .map(|(_, (machine, judgement))| {
+            let reason = why(judgement);
+            OnMachine {
+                name: machine.machine.clone(),
+                class: class(judgement.verdict),
+                badge: badge(judgement.verdict),
+                long: reason.as_deref().is_some_and(is_long),
+                reason,
+            }
+        })
+        .collect();
+    let control = judgement.control.as_ref().map(|control| {
+        format!(
+            "control: with another value of {} the same expression is {}",
+            control.path, control.verdict
+        )
+    });
+    let data = Data {
+        id: judged.claim.id.clone(),
+        class: class(judgement.verdict),
+        badge: badge(judgement.verdict),
+        expression: judged.claim.expression.text().trim().to_owned(),
+        when: judged
+            .claim
+            .when
+            .as_ref()
+            .map(|when| when.text().to_owned()),
+        on: facts.short_origin(judged.shown),
+        origin: facts.origin(judged.shown),
+        reason: judgement.reason.clone(),
+        control,
+        judged: how_judged(judged, facts),
+        operands,
+        others,
+    };
+    let uses = judged
+        .claim
+        .reads()
+        .map(|read| Use::rests_on(&read.path, judged.shown))
+        .collect();
+    Rendered {
+        text: text(&data),
+        html: facts.templates.render("claim", &data),
+        machines: vec![judged.shown],
+        uses,
+        ..Rendered::default()
+    }
+}
+
+fn text(data: &Data) -> String {
+    let mut lines = vec![
+        format!("claim {}: {} ({})", data.id, data.badge, data.origin),
+        data.expression.clone(),
+    ];
+    lines.extend(data.when.iter().map(|when| format!("when {when}")));
+    let width = data
+        .operands
+        .iter()
+        .map(|o| o.text.chars().count())
+        .max()
+        .unwrap_or(0);
+    lines.extend(
+        data.operands
+            .iter()
+            .map(|o| format!("  {:<width$} = {}", o.text, o.value)),
+    );
+    lines.extend(data.reason.clone());
+    lines.extend(data.judged.clone());
+    lines.extend(data.others.iter().map(|other| {
+        let reason = other
+            .reason
+            .as_ref()
+            .map(|r| format!(": {r}"))
+            .unwrap_or_default();
+        format!("on {}: {}{reason}", other.name, other.badge)
+    }));
+    lines.join("\n")
+}

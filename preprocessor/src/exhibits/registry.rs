@@ -1,0 +1,237 @@
+//! The exhibits by name.
+
+use std::ops::Range;
+
+use qed_evidence::diagnostic::{Diagnostic, nearest};
+
+use crate::claims::collect::Claims;
+use crate::evidence::book_data::Facts;
+use crate::evidence::names::Glossary;
+use crate::exhibits::block::{Rendered, Target, note};
+use crate::exhibits::request::{Request, absent};
+use crate::exhibits::{
+    bytes, calltree, claims, derivation, disassembly, evidence, history, ledger, linkage, log,
+    machines, slides, slot, space, steps, table, thread, trace,
+};
+use crate::markdown::chapter::Chapter;
+use crate::markdown::structure::Block;
+use crate::markdown::syntax::{SyntaxError, only_options, words};
+
+/// Something that [`Request`]s are made to.
+struct Exhibit {
+    name: &'static str,
+    options: &'static [&'static str],
+    takes_body: bool,
+    render: fn(&Request<'_, '_>) -> Result<Rendered, SyntaxError>,
+}
+
+/// All exhibits.
+const EXHIBITS: &[Exhibit] = &[
+    Exhibit {
+        name: "bytes",
+        options: &["machine"],
+        takes_body: true,
+        render: bytes::render,
+    },
+    Exhibit {
+        name: "calltree",
+        options: &["experiment", "machine"],
+        takes_body: false,
+        render: calltree::render,
+    },
+    Exhibit {
+        name: "claims",
+        options: &[],
+        takes_body: false,
+        render: claims::render,
+    },
+    Exhibit {
+        name: "derivation",
+        options: &[],
+        takes_body: false,
+        render: derivation::render,
+    },
+    Exhibit {
+        name: "evidence",
+        options: &["machine"],
+        takes_body: false,
+        render: evidence::render,
+    },
+    Exhibit {
+        name: "disassembly",
+        options: &["experiment", "machine"],
+        takes_body: false,
+        render: disassembly::render,
+    },
+    Exhibit {
+        name: "history",
+        options: &[],
+        takes_body: false,
+        render: history::render,
+    },
+    Exhibit {
+        name: "ledger",
+        options: &["experiment", "machine"],
+        takes_body: false,
+        render: ledger::render,
+    },
+    Exhibit {
+        name: "linkage",
+        options: &["machine", "title"],
+        takes_body: true,
+        render: linkage::render,
+    },
+    Exhibit {
+        name: "log",
+        options: &["machine"],
+        takes_body: true,
+        render: log::render,
+    },
+    Exhibit {
+        name: "machines",
+        options: &[],
+        takes_body: false,
+        render: machines::render,
+    },
+    Exhibit {
+        name: "slides",
+        options: &["machine"],
+        takes_body: false,
+        render: slides::render,
+    },
+    Exhibit {
+        name: "slot",
+        options: &["machine"],
+        takes_body: true,
+        render: slot::render,
+    },
+    Exhibit {
+        name: "space",
+        options: &["machine", "from", "to"],
+        takes_body: true,
+        render: space::render,
+    },
+    Exhibit {
+        name: "steps",
+        options: &["machine"],
+        takes_body: true,
+        render: steps::render,
+    },
+    Exhibit {
+        name: "table",
+        options: &["machine"],
+        takes_body: true,
+        render: table::render,
+    },
+    Exhibit {
+        name: "thread",
+        options: &["machine"],
+        takes_body: true,
+        render: thread::render,
+    },
+    Exhibit {
+        name: "trace",
+        options: &["experiment", "machine"],
+        takes_body: true,
+        render: trace::render,
+    },
+];
+
+/// The names of all exhibits.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    EXHIBITS.iter().map(|exhibit| exhibit.name)
+}
+
+/// Renders the exhibit in `block`; what is wrong with it goes to `problems`.
+pub fn render(
+    chapter: &Chapter,
+    block: &Block,
+    book: (&Facts<'_>, &Claims, &Glossary),
+    target: Target,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Rendered> {
+    match try_render(chapter, block, book, target) {
+        Ok(rendered) => Some(rendered),
+        Err(error) => {
+            note(problems, chapter, error);
+            None
+        }
+    }
+}
+
+fn try_render(
+    chapter: &Chapter,
+    block: &Block,
+    (facts, claims, glossary): (&Facts<'_>, &Claims, &Glossary),
+    target: Target,
+) -> Result<Rendered, SyntaxError> {
+    let source = chapter.source.text.as_str();
+    let words = words(source, block.info.clone())?;
+    let name = match &words.words[..] {
+        [name] => name,
+        _ => {
+            let list: Vec<&str> = names().collect();
+            return Err(SyntaxError::new(
+                block.info.clone(),
+                "an exhibit has one name",
+                Some(format!("there is {}", list.join(", "))),
+            ));
+        }
+    };
+    let Some(exhibit) = EXHIBITS.iter().find(|e| e.name == name.text) else {
+        let list: Vec<&str> = names().collect();
+        let help = match nearest(&name.text, list.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there is {}", list.join(", ")),
+        };
+        return Err(SyntaxError::new(
+            name.span.clone(),
+            format!("no exhibit `{}`", name.text),
+            Some(help),
+        ));
+    };
+    only_options(&words, exhibit.options)?;
+    let body: Vec<(String, Range<usize>)> = block
+        .body
+        .iter()
+        .flat_map(|piece| {
+            let text = &source[piece.clone()];
+            text.split_inclusive('\n').scan(piece.start, |at, line| {
+                let start = *at;
+                *at += line.len();
+                let trimmed = line.trim();
+                let lead = line.len() - line.trim_start().len();
+                Some((
+                    trimmed.to_owned(),
+                    start + lead..start + lead + trimmed.len(),
+                ))
+            })
+        })
+        .filter(|(line, _)| !line.is_empty())
+        .collect();
+    if let (false, Some((_, span))) = (exhibit.takes_body, body.first()) {
+        let message = format!(
+            "exhibit `{}` takes nothing between its fences",
+            exhibit.name
+        );
+        return Err(SyntaxError::new(span.clone(), message, None));
+    }
+    // A machine of this book that has no evidence here shows nothing, as in a placeholder; the rest of the book stands.
+    if let Some(option) = words.option("machine")
+        && facts.named(&option.value.text) == Ok(None)
+    {
+        return Ok(absent(facts, &option.value.text));
+    }
+    (exhibit.render)(&Request {
+        words: &words,
+        info: block.info.clone(),
+        body: &body,
+        source,
+        chapter: &chapter.source.name,
+        page: chapter,
+        facts,
+        claims,
+        glossary,
+        target,
+    })
+}

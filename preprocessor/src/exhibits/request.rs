@@ -1,0 +1,184 @@
+//! The request for an exhibit, and the steps that several exhibits share.
+
+use std::ops::Range;
+
+use qed_evidence::diagnostic::nearest;
+use qed_evidence::document::Experiment;
+use qed_evidence::{Path, Value};
+
+use crate::claims::collect::Claims;
+use crate::evidence::book_data::{Facts, What, sound};
+use crate::evidence::format::describe;
+use crate::evidence::names::Glossary;
+use crate::evidence::provenance::Use;
+use crate::exhibits::block::{Rendered, Target};
+use crate::markdown::chapter::Chapter;
+use crate::markdown::style::As;
+use crate::markdown::syntax::{Spanned, SyntaxError, Words};
+
+/// What an exhibit is asked for.
+pub struct Request<'a, 'f> {
+    /// Its options.
+    pub words: &'a Words,
+    /// The place of the info string.
+    pub info: Range<usize>,
+    /// The lines of its body that are not blank, with their places in the chapter.
+    pub body: &'a [(String, Range<usize>)],
+    /// The chapter's text, for places in it.
+    pub source: &'a str,
+    /// The chapter's path relative to `src`.
+    pub chapter: &'a str,
+    /// The chapter.
+    pub page: &'a Chapter,
+    /// The evidence.
+    pub facts: &'a Facts<'f>,
+    /// The book's claims.
+    pub claims: &'a Claims,
+    /// The terms that the book defines.
+    pub glossary: &'a Glossary,
+    /// What the page becomes.
+    pub target: Target,
+}
+
+impl<'f> Request<'_, 'f> {
+    /// The machine that the option `machine` names; `None` if it does not.
+    pub fn machine(&self) -> Result<Option<usize>, SyntaxError> {
+        let Some(option) = self.words.option("machine") else {
+            return Ok(None);
+        };
+        let span = option.value.span.clone();
+        match self.facts.named(&option.value.text) {
+            Ok(Some(index)) => Ok(Some(index)),
+            Ok(None) => {
+                let message = format!("there is no evidence of `{}` yet", option.value.text);
+                let help =
+                    crate::evidence::loader::capture_line(self.facts.config, &option.value.text);
+                Err(SyntaxError::new(
+                    span,
+                    message,
+                    Some(format!("capture: {help}")),
+                ))
+            }
+            Err(message) => Err(SyntaxError::new(span, message, None)),
+        }
+    }
+
+    /// Shows the experiment that the option `experiment` names, on the machine that the author or else the book
+    /// prefers. `show` gets the machine, the experiment's name and the experiment, and gives back what there is to see
+    /// or why there is nothing; an experiment that is not sound there is never shown.
+    pub fn show_experiment(
+        &self,
+        show: impl FnOnce(usize, &'f str, &'f Experiment) -> Result<Rendered, String>,
+    ) -> Result<Rendered, SyntaxError> {
+        let planned = &self.facts.catalog.investigation.experiments;
+        let Some(option) = self.words.option("experiment") else {
+            return Err(SyntaxError::new(
+                self.info.clone(),
+                "the exhibit needs an experiment",
+                Some("write experiment=\"…\"".to_owned()),
+            ));
+        };
+        let wanted = option.value.text.as_str();
+        let Some(found) = planned.iter().find(|e| e.name == wanted) else {
+            let near = nearest(wanted, planned.iter().map(|e| e.name.as_str()));
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            let message = format!("no experiment `{wanted}` in the investigation");
+            return Err(SyntaxError::new(option.value.span.clone(), message, help));
+        };
+        let machine = self
+            .machine()?
+            .unwrap_or_else(|| self.facts.default_machine(&found.name));
+        let shown = sound(&self.facts.loaded[machine].evidence, &found.name)
+            .and_then(|experiment| show(machine, &found.name, experiment));
+        Ok(shown.unwrap_or_else(|why| nothing(self.facts, machine, &why)))
+    }
+}
+
+/// A value that an exhibit shows.
+pub struct Looked {
+    /// The value as it is in the evidence; `None` if there is none, or it must not be believed.
+    pub value: Option<Value>,
+    /// What stands in the page: the value as text, or the gap with its reason.
+    pub used: Use,
+    /// There is no value to show.
+    pub missing: bool,
+}
+
+impl Request<'_, '_> {
+    /// The value of a path that stands in the body: on `machine`, or on the one that the reader is shown.
+    pub fn look(
+        &self,
+        name: &Spanned,
+        machine: Option<usize>,
+        style: (Option<As>, Option<&str>),
+    ) -> Result<Looked, SyntaxError> {
+        let path: Path = name
+            .text
+            .parse()
+            .map_err(|m: String| SyntaxError::new(name.span.clone(), m, None))?;
+        let shown = self.facts.show(&path, machine);
+        let shown = shown.as_ref().as_ref().map_err(|error| {
+            let near = error.nearest.as_ref();
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            let message = format!("unknown path: {}", error.message);
+            SyntaxError::new(name.span.clone(), message, help)
+        })?;
+        let (text, note, missing) = match &shown.what {
+            What::Value(value, _) => match crate::evidence::format::format(value, style.0) {
+                Ok(text) => (text, describe(value), false),
+                Err(reason) => {
+                    let message = format!("`{path}` cannot be shown so: {reason}");
+                    return Err(SyntaxError::new(name.span.clone(), message, None));
+                }
+            },
+            What::Missing(why) => {
+                let (word, reason) = self.facts.gap(&path, shown.machine, why, style.0);
+                (format!("{word} ({reason})"), word.into(), true)
+            }
+            What::Broken(why) => (format!("ERROR ({why})"), "ERROR".into(), true),
+        };
+        Ok(Looked {
+            value: match &shown.what {
+                What::Value(value, _) => Some(value.clone()),
+                _ => None,
+            },
+            used: Use {
+                path: path.to_string(),
+                machine: shown.machine,
+                style: style.1.map(str::to_owned),
+                text,
+                note,
+                listed: false,
+            },
+            missing,
+        })
+    }
+}
+
+/// An exhibit of a machine that there is no evidence of.
+pub fn absent(facts: &Facts<'_>, machine: &str) -> Rendered {
+    let known = facts.absent.iter().find(|(name, _)| name == machine);
+    let why = known.map_or("there is no evidence of it", |(_, why)| why.as_str());
+    unverified(format!("UNVERIFIED on {machine}: {why}"), Vec::new())
+}
+
+/// An exhibit that has nothing to show, and why.
+pub fn nothing(facts: &Facts<'_>, machine: usize, why: &str) -> Rendered {
+    let name = &facts.loaded[machine].machine;
+    unverified(format!("UNVERIFIED on {name}: {why}"), vec![machine])
+}
+
+fn unverified(text: String, machines: Vec<usize>) -> Rendered {
+    let html = crate::markdown::escape::html(&crate::markdown::escape::visible(&text));
+    Rendered {
+        html: format!("<div class=\"qed-exhibit qed-unverified\"><p>{html}</p></div>"),
+        text,
+        machines,
+        ..Rendered::default()
+    }
+}
+
+/// The caption of an exhibit.
+pub fn caption(facts: &Facts<'_>, machine: usize, what: &str) -> String {
+    format!("{what} — {}", facts.origin(machine))
+}

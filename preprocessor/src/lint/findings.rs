@@ -1,0 +1,18 @@
+//! The complaints of the lints.
+
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::config::{Config, Lint};
+
+/// Complaints as they are found.
+pub struct Found<'a> {
+    pub config: &'a Config,
+    pub problems: Vec<Diagnostic>,
+}
+
+impl Found<'_> {
+    pub fn tell(&mut self, lint: Lint, complaint: Diagnostic) {
+        self.problems
+            .push(self.config.set_severity(lint, complaint));
+    }
+}

@@ -1,0 +1,157 @@
+//! Building a book: captures where the book asks for them, evidence from disk, chapters filled, complaints where the author
+//! sees them.
+
+use std::mem::ManuallyDrop;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use qed_evidence::diagnostic::{Diagnostic, Source};
+
+use crate::claims::collect::Claims;
+use crate::config::{Config, OnFail, Place};
+use crate::evidence::book_data::{Facts, index};
+use crate::evidence::cache::Kept;
+use crate::evidence::freshness::Here;
+use crate::evidence::loader::load;
+use crate::exhibits::block::Target;
+use crate::lint;
+use crate::markdown::chapter::Chapter;
+use crate::markdown::source_map;
+use crate::markdown::syntax::{Found, find};
+use crate::render::book::{Outcome, Report, fill_all, unescape};
+
+/// Builds a book whose chapters are `texts`.
+pub fn build(
+    place: &Place,
+    config: &Config,
+    chapters: &[Chapter],
+    target: Target,
+) -> Result<Outcome, Report> {
+    let here = Here::look();
+    let live = chapters.iter().any(Chapter::is_live);
+    let mut outcome = if live {
+        let kept = Kept::of(&place.root);
+        let (warnings, fresh) =
+            crate::evidence::capture::refresh(&place.root, config, &here, &kept);
+        // A capture takes its time, and what it found is not from the future.
+        let here = Here {
+            time: Timestamp::now(),
+            ..here
+        };
+        match load(place, config, &here, fresh, kept) {
+            Ok(store) => {
+                // The program ends with this book: taking megabytes of evidence apart again would be for nothing.
+                let store = ManuallyDrop::new(store);
+                let indexed = ManuallyDrop::new(index(&store));
+                let facts = Facts::new(config, &store, &indexed);
+                let mut outcome = fill_all(chapters, &facts, target);
+                outcome.report.problems.extend(warnings);
+                outcome
+            }
+            Err(mut problems) => {
+                problems.extend(warnings);
+                problems.extend(chapters.iter().flat_map(|c| c.problems.iter().cloned()));
+                let mut report = Report {
+                    problems,
+                    false_claim: false,
+                };
+                finish(&mut report, place);
+                return Err(report);
+            }
+        }
+    } else {
+        Outcome {
+            texts: chapters.iter().map(|c| unescape(c, target)).collect(),
+            written: Vec::new(),
+            uses: Vec::new(),
+            claims: Claims::default(),
+            report: Report {
+                problems: chapters
+                    .iter()
+                    .flat_map(|c| c.problems.iter().cloned())
+                    .chain(lint::chapters(chapters, config, None))
+                    .collect(),
+                false_claim: false,
+            },
+        }
+    };
+    let strays = lint::strays(place, chapters, config);
+    outcome.report.problems.extend(strays);
+    finish(&mut outcome.report, place);
+    if config.on_fail == OnFail::Warn {
+        outcome.report.false_claim = false;
+    }
+    if outcome.report.has_errors() {
+        Err(outcome.report)
+    } else {
+        Ok(outcome)
+    }
+}
+
+/// Complaints about placeholders in files that mdBook gives to no preprocessor: they would be published as they are.
+fn out_of_reach(place: &Place) -> Vec<Diagnostic> {
+    let files = [
+        (
+            "SUMMARY.md",
+            "mdBook shows the names of chapters as they are, in the sidebar and in the search",
+        ),
+        ("404.md", "mdBook renders this page as it is"),
+    ];
+    let mut problems = Vec::new();
+    for (file, why) in files {
+        let path = place.src.join(file);
+        let Ok(text) = std::fs::read_to_string(place.root.join(&path)) else {
+            continue;
+        };
+        let name = path.display().to_string();
+        let source = Arc::new(Source { name, text });
+        for found in find(&source.text) {
+            if let Found::Placeholder(span) | Found::Unclosed(span) | Found::Spaced(span) = found {
+                let message = format!("no value may stand here: {why}");
+                problems.push(Diagnostic::error(&source, span, message));
+            }
+        }
+    }
+    problems
+}
+
+/// Moves every complaint to the author's own file, and sorts them.
+pub fn finish(report: &mut Report, place: &Place) {
+    let mut known: Vec<(Arc<Source>, Vec<Arc<Source>>)> = Vec::new();
+    for problem in &mut report.problems {
+        let Some((source, _)) = &problem.place else {
+            continue;
+        };
+        let source = Arc::clone(source);
+        if !source.name.ends_with(".md") {
+            continue;
+        }
+        if !known
+            .iter()
+            .any(|(chapter, _)| Arc::ptr_eq(chapter, &source))
+        {
+            let path = place.src.join(&source.name);
+            let read = |path: &Path| std::fs::read_to_string(place.root.join(path)).ok();
+            let files = source_map::files(&path, read)
+                .into_iter()
+                .map(|(path, text)| {
+                    Arc::new(Source {
+                        name: path.display().to_string(),
+                        text,
+                    })
+                })
+                .collect();
+            known.push((Arc::clone(&source), files));
+        }
+        if let Some((_, files)) = known
+            .iter()
+            .find(|(chapter, _)| Arc::ptr_eq(chapter, &source))
+        {
+            source_map::diagnostic(problem, files);
+        }
+    }
+    report.problems.extend(out_of_reach(place));
+    qed_evidence::diagnostic::sort(&mut report.problems);
+    report.problems.dedup();
+}

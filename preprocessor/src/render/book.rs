@@ -1,0 +1,149 @@
+//! A whole book: every chapter taken apart, every claim judged, every chapter filled, every complaint collected.
+
+use qed_evidence::diagnostic::{Diagnostic, Severity};
+
+use crate::claims::collect::Claims;
+use crate::config::OnMissing;
+use crate::evidence::book_data::Facts;
+use crate::evidence::names::Glossary;
+use crate::evidence::provenance::Use;
+use crate::exhibits::block::Target;
+use crate::lint;
+use crate::markdown::chapter::Chapter;
+use crate::markdown::dialect::Markdown;
+use crate::markdown::splice::Edit;
+use crate::render::fill::{Filled, fill};
+use crate::util::parallel;
+
+/// Why a book cannot be built, and everything else there is to say.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Errors and warnings, sorted.
+    pub problems: Vec<Diagnostic>,
+    /// A claim is FAIL or ERROR.
+    pub false_claim: bool,
+}
+
+impl Report {
+    /// Whether the build has to stop.
+    pub fn has_errors(&self) -> bool {
+        self.problems.iter().any(|p| p.severity == Severity::Error)
+    }
+
+    /// The exit status: 0, 1 for a claim that is false or broken, 2 for anything that cannot be understood.
+    pub fn status(&self) -> u8 {
+        match (self.has_errors(), self.false_claim) {
+            (false, _) => 0,
+            (true, true) => 1,
+            (true, false) => 2,
+        }
+    }
+}
+
+/// A book's chapters, taken apart.
+pub fn parse(chapters: &[(String, &mut String)], markdown: Markdown) -> Vec<Chapter> {
+    parallel::map(chapters, |_, (name, text)| {
+        Chapter::parse(name, text, markdown)
+    })
+}
+
+/// What a book comes to.
+pub struct Outcome {
+    /// Text of each chapter.
+    pub texts: Vec<String>,
+    /// Where in it stands what was filled in, in order, by chapter.
+    pub written: Vec<Vec<std::ops::Range<usize>>>,
+    /// Everything that is shown, by chapter.
+    pub uses: Vec<Vec<Use>>,
+    /// The claims with their verdicts.
+    pub claims: Claims,
+    /// What there is to say.
+    pub report: Report,
+}
+
+/// Judges all claims and fills all chapters.
+pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outcome {
+    let mut report = Report::default();
+    if target == Target::Nothing {
+        facts.templates.unseen();
+    }
+    let mut texts = Vec::new();
+    let mut written = Vec::new();
+    let mut uses = Vec::new();
+    let lint = || lint::chapters(chapters, facts.config, Some(facts));
+    let (claims, filled, complaints) = std::thread::scope(|scope| {
+        // It looks at no claim, and so takes what time the others leave.
+        let linting = parallel::is_many(chapters.len()).then(|| scope.spawn(lint));
+        let claims = Claims::collect(chapters, facts, &mut report.problems);
+        let glossary = Glossary::read(chapters);
+        let filled = parallel::map(chapters, |number, chapter| {
+            fill(chapter, number, facts, &claims, &glossary, target)
+        });
+        (claims, filled, linting.map_or_else(lint, parallel::join))
+    });
+    report.false_claim = claims
+        .iter()
+        .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()));
+    for (chapter, filled) in chapters.iter().zip(filled) {
+        report.problems.extend(chapter.problems.iter().cloned());
+        let Filled {
+            text,
+            written: places,
+            uses: shown,
+            problems,
+        } = filled;
+        report.problems.extend(problems);
+        texts.push(text);
+        written.push(places);
+        uses.push(shown);
+    }
+    report.problems.extend(stale(facts));
+    report.problems.extend(facts.templates.problems());
+    // What could not be read uses nothing that could be known.
+    let all_read = !report.has_errors() || report.false_claim;
+    report.problems.extend(complaints);
+    if all_read {
+        report.problems.extend(lint::unused(&uses, facts));
+    }
+    Outcome {
+        texts,
+        written,
+        uses,
+        claims,
+        report,
+    }
+}
+
+/// Complaints about evidence that is out of date.
+pub fn stale(facts: &Facts<'_>) -> Vec<Diagnostic> {
+    let config = facts.config;
+    if config.on_stale == OnMissing::Show {
+        return Vec::new();
+    }
+    facts
+        .loaded
+        .iter()
+        .filter_map(|loaded| {
+            let reasons = loaded.out_of_date()?;
+            let message = format!(
+                "the evidence of {} is out of date: {reasons}",
+                loaded.machine
+            );
+            let line = crate::evidence::loader::capture_line(config, &loaded.machine);
+            Some(Diagnostic::error_without_place(message).help(format!("capture again: {line}")))
+        })
+        .collect()
+}
+
+/// Takes out the escapes alone: for a book that shows placeholders and fills none.
+pub fn unescape(chapter: &Chapter, target: Target) -> String {
+    let escapes = chapter.escapes.iter().map(|at| Edit {
+        range: *at..at + 1,
+        text: String::new(),
+    });
+    let edits = crate::render::fill::literals(chapter, target)
+        .into_iter()
+        .chain(escapes)
+        .collect();
+    crate::markdown::splice::apply(&chapter.source.text, edits)
+}
