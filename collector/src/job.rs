@@ -1,6 +1,5 @@
 //! What a guest is asked to do, and what it answers.
 
-use std::cell::RefCell;
 use std::fs;
 
 use anyhow::Context as _;
@@ -9,11 +8,10 @@ use qed_evidence::investigation::{Investigation, parse};
 use serde::{Deserialize, Serialize};
 
 use crate::guest::init::{ping, progress};
-use crate::plan::PlannedExperiment;
+use crate::plan::{Plan, PlannedExperiment};
 use crate::session::commands::Commands;
-use crate::session::oracle::{Chain, Oracle, View};
 use crate::session::raw::RawCapture;
-use crate::session::run::{Options, ThisKernel, perform};
+use crate::session::{self, Observer, Options, ThisKernel};
 use crate::symbols::functions_by_file::Chosen;
 
 /// Where the job lies in the initramfs.
@@ -41,21 +39,8 @@ pub enum Job {
         /// The functions that it names together with a file, or why those cannot be told apart.
         chosen: Result<Vec<Chosen>, String>,
     },
-    /// Run an investigation, and look at one of its experiments with the kernel's own means too. For tests.
-    Oracle {
-        /// Its name, for messages.
-        name: String,
-        /// Its text.
-        text: String,
-        /// The experiment.
-        experiment: String,
-        /// What to follow in memory.
-        chains: Vec<Chain>,
-    },
     /// Only say where the kernel is.
     Slide,
-    /// Run this program as an ordinary user. For tests.
-    Ordinary(crate::ordinary::Runs),
 }
 
 /// What a guest says of where its kernel is.
@@ -84,11 +69,6 @@ pub fn capture_answer(payload: &[u8]) -> anyhow::Result<RawCapture> {
     postcard::from_bytes(payload).context("failed to understand what the guest captured")
 }
 
-/// Understands the answer of an oracle.
-pub fn oracle_answer(payload: &[u8]) -> anyhow::Result<(RawCapture, View)> {
-    postcard::from_bytes(payload).context("failed to understand what the guest's oracle saw")
-}
-
 /// Understands the answer of a plan.
 pub fn plan_answer(payload: &[u8]) -> anyhow::Result<Vec<PlannedExperiment>> {
     postcard::from_bytes(payload).context("failed to understand what the guest planned")
@@ -108,36 +88,19 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
         .context("failed to understand the job")?;
     match job {
         Job::Slide => Ok(postcard::to_stdvec(&slide())?),
-        Job::Ordinary(runs) => Ok(postcard::to_stdvec(&crate::ordinary::answer(&runs)?)?),
         Job::Plan { name, text, chosen } => {
-            let planned = planned(&understood(&name, &text)?, &chosen)?.1;
+            let planned = plan_here(&parse_investigation(&name, &text)?, &chosen)?.1;
             Ok(postcard::to_stdvec(&planned.experiments)?)
         }
         Job::Capture { name, text, chosen } => {
-            let investigation = understood(&name, &text)?;
+            let investigation = parse_investigation(&name, &text)?;
             let commands = Commands::of_machine(&investigation);
-            let (kernel, plan) = planned(&investigation, &chosen)?;
-            let raw = captured(&investigation, kernel, plan, commands, None)?;
+            let (kernel, plan) = plan_here(&investigation, &chosen)?;
+            let raw = capture_here(&investigation, kernel, plan, commands, None)?;
             progress("read what the machine says about itself");
             let answer = postcard::to_extend(&raw, Vec::with_capacity(room(&raw)))?;
             progress("wrote the answer");
             Ok(answer)
-        }
-        Job::Oracle {
-            name,
-            text,
-            experiment,
-            chains,
-        } => {
-            let investigation = understood(&name, &text)?;
-            let commands = Commands::of_machine(&investigation);
-            let (kernel, plan) = planned(&investigation, &Ok(Vec::new()))?;
-            let watched = plan.experiments.iter().find(|e| e.name == experiment);
-            let watched =
-                watched.with_context(|| format!("there is no experiment {experiment}"))?;
-            let oracle = RefCell::new(Oracle::new(watched, chains, kernel.btf())?);
-            let raw = captured(&investigation, kernel, plan, commands, Some(&oracle))?;
-            Ok(postcard::to_stdvec(&(raw, oracle.into_inner().view))?)
         }
     }
 }
@@ -148,24 +111,27 @@ fn room(raw: &RawCapture) -> usize {
     raw.facts.btf.len() + symbols + (1 << 20)
 }
 
-fn captured(
+/// Run an investigation on this guest, which is switched off afterwards.
+///
+/// # Errors
+/// As [`session::capture`].
+pub fn capture_here(
     investigation: &Investigation,
     kernel: ThisKernel,
-    plan: crate::plan::Plan,
+    plan: Plan,
     commands: Commands,
-    oracle: Option<&RefCell<Oracle>>,
+    observer: Option<&dyn Observer>,
 ) -> anyhow::Result<RawCapture> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let options = Options {
         ephemeral: true,
-        oracle,
+        observer,
     };
-    let perform = perform(investigation, kernel, plan, commands, options, &|line| {
-        progress(line)
-    });
-    runtime.block_on(perform)
+    let progress: &dyn Fn(&str) = &|line| progress(line);
+    let capture = session::capture(investigation, kernel, plan, commands, options, progress);
+    runtime.block_on(capture)
 }
 
 /// All that is wrong with an investigation, in one message without colours: it is told on another machine.
@@ -174,14 +140,22 @@ fn complaint(problems: &[Diagnostic]) -> anyhow::Error {
     anyhow::anyhow!(each.join("\n\n"))
 }
 
-fn understood(name: &str, text: &str) -> anyhow::Result<Investigation> {
+/// Parse an investigation that was checked before it was sent.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn parse_investigation(name: &str, text: &str) -> anyhow::Result<Investigation> {
     parse(name, text).map_err(|problems| complaint(&problems))
 }
 
-fn planned(
+/// Plan an investigation for the kernel of this machine.
+///
+/// # Errors
+/// Where the kernel cannot be read, or all that is wrong with the investigation.
+pub fn plan_here(
     investigation: &Investigation,
     chosen: &Result<Vec<Chosen>, String>,
-) -> anyhow::Result<(ThisKernel, crate::plan::Plan)> {
+) -> anyhow::Result<(ThisKernel, Plan)> {
     let kernel = ThisKernel::read(&progress)?;
     let plan = kernel
         .plan(investigation, chosen)?

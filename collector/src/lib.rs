@@ -9,7 +9,6 @@ pub mod cli;
 pub mod guest;
 pub mod job;
 pub mod kaslr;
-pub mod ordinary;
 pub mod plan;
 pub mod probe;
 pub mod session;

@@ -1,15 +1,22 @@
 //! The oracle: the kernel's own kprobe events and `/proc/kcore`, against our evidence of the same call.
 //! Needs QEMU, and the network or cached kernels.
 
+#[path = "../test-guest/job.rs"]
+#[allow(dead_code)] // the other test's half
+mod job;
 mod support;
+#[path = "../test-guest/trace.rs"]
+mod trace;
 
 use std::collections::BTreeMap;
 
 use qed_collector::assemble::symbolize::{Static, finish};
-use qed_collector::job::{Job, oracle_answer};
-use qed_collector::session::oracle::{Chain, TraceEvent, parse};
 use qed_evidence::document::{Experiment, Machine, MachineKind};
 use qed_evidence::value::{Datum, Value};
+
+use job::{Chain, TestJob, View};
+use qed_collector::session::raw::RawCapture;
+use trace::{TraceEvent, parse};
 
 fn step(structure: &str, member: &str) -> (String, String) {
     (structure.into(), member.into())
@@ -90,7 +97,7 @@ fn agree(guest: &str) {
         vec![step("socket", "sk"), step("sock", "sk_socket")],
     ]
     .concat();
-    let job = Job::Oracle {
+    let job = TestJob::Oracle {
         name: "socket.toml".into(),
         text: text.clone(),
         experiment: "create".into(),
@@ -100,7 +107,8 @@ fn agree(guest: &str) {
             steps: to_back_pointer,
         }],
     };
-    let (raw, view) = oracle_answer(&support::guest_job(guest, &job)).expect("an answer");
+    let answer = support::guest_job(guest, job.file().expect("a job"), Vec::new());
+    let (raw, view): (RawCapture, View) = postcard::from_bytes(&answer).expect("an answer");
     let investigation =
         qed_evidence::investigation::parse("socket.toml", &text).expect("an investigation");
     let machine = Machine {

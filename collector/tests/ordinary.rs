@@ -1,9 +1,11 @@
 //! An ordinary user captures with the capabilities that the runner guide names, and learns which one is missing.
 
+#[path = "../test-guest/job.rs"]
+#[allow(dead_code)] // the other test's half
+mod job;
 mod support;
 
-use qed_collector::job::Job;
-use qed_collector::ordinary::{Ran, capture};
+use job::{PROGRAM, Ran, TestJob, capture};
 use support::{GUESTS, guest_job};
 
 /// What `runner/install.sh` gives the collector's file.
@@ -41,7 +43,9 @@ fn run(guest: &str, paranoid: &str, sets: &[&[&str]]) -> Vec<Ran> {
         "/proc/sys/kernel/perf_event_paranoid".into(),
         paranoid.into(),
     )];
-    let answer = guest_job(guest, &Job::Ordinary(runs));
+    let program = std::fs::read(support::program()).expect("the program");
+    let job = TestJob::Ordinary(runs).file().expect("a job");
+    let answer = guest_job(guest, job, vec![(PROGRAM.into(), program)]);
     postcard::from_bytes(&answer).expect("what the guest ran")
 }
 

@@ -25,7 +25,7 @@ use crate::guest::cache::Cache;
 use crate::guest::{self, KernelImage, Source};
 use crate::job::{Job, capture_answer};
 use crate::session::commands::Commands;
-use crate::session::run::{Options, ThisKernel, perform};
+use crate::session::{self, Options, ThisKernel};
 use crate::symbols::debuginfo;
 use crate::symbols::functions_by_file::chosen;
 
@@ -203,7 +203,7 @@ async fn on_host(
     let plan = kernel
         .plan(investigation, &chosen)?
         .map_err(|problems| Failure::input(render(&problems)))?;
-    let raw = perform(
+    let raw = session::capture(
         investigation,
         kernel,
         plan,

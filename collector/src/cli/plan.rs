@@ -16,7 +16,7 @@ use crate::assemble::symbolize::Static;
 use crate::guest::{self, cache::Cache, programs::Files};
 use crate::job::{Job, plan_answer};
 use crate::plan::{PlannedExperiment, PlannedProbe};
-use crate::session::run::ThisKernel;
+use crate::session::ThisKernel;
 use crate::symbols::functions_by_file::chosen;
 
 /// Runs the command.

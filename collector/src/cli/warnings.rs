@@ -5,7 +5,7 @@ use qed_evidence::value::Datum;
 
 use crate::assemble::TIMED_OUT;
 use crate::plan::NO_SUCH;
-use crate::session::run::NOT_RUN;
+use crate::session::NOT_RUN;
 
 /// Experiments that went wrong on a machine that could have run them, and probes of names that its kernel does not have,
 /// which are often misspelled; each with its reason. What else the machine cannot show is no mishap: `plan` and the

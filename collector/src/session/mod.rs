@@ -2,12 +2,36 @@
 //!
 //! The raw capture is plain data: out of a guest it travels as bytes. On the host, where debug information is,
 //! [`assemble`](crate::assemble) makes evidence of it.
+//!
+//! | module | content | I/O |
+//! | --- | --- | --- |
+//! | [`kernel`](ThisKernel) | the running kernel's types and symbols, for the plan | reads `/proc`, `/sys` |
+//! | [`capture`](capture()) | the order of things | none: asks the boundary |
+//! | `attempt` | one run of one experiment | none: asks the boundary |
+//! | `restore` | waiting until the kernel has rewritten its code | none: asks the boundary |
+//! | `boundary` | everything that a session does to the machine, as traits | none |
+//! | `live` | the machine that this process runs on | eBPF, processes, `/proc/kcore` |
+//! | [`raw`] | what a capture brings back | none |
+//! | [`machine_facts`], [`commands`] | what the machine says of itself; commands of the investigation | reads `/proc`; processes |
 
+mod attempt;
+mod boundary;
+mod capture;
 pub mod commands;
+mod core_memory;
 mod descendants;
+mod kernel;
+mod live;
 pub mod machine_facts;
-pub mod oracle;
-pub mod privileges;
+mod privileges;
 pub mod raw;
-pub mod run;
+mod restore;
+#[cfg(test)]
+mod tests;
+mod unreadable;
 pub mod workload_spec;
+
+pub use attempt::NOT_RUN;
+pub use boundary::Observer;
+pub use capture::{Options, capture};
+pub use kernel::ThisKernel;

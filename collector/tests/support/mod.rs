@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::{GuestSpec, Source, fetch, run};
-use qed_collector::job::Job;
 use qed_evidence::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
@@ -183,13 +182,15 @@ pub fn captured(machine: &str, file: &str) -> Arc<Captured> {
     Arc::clone(made)
 }
 
-/// Gives a guest a job, and returns what it answered.
-pub fn guest_job(name: &str, job: &Job) -> Vec<u8> {
+/// Give a guest whose first process is the helper of tests a job, and return its answer. `files` come along.
+pub fn guest_job(name: &str, job: (String, Vec<u8>), files: Vec<(String, Vec<u8>)>) -> Vec<u8> {
     let cache = Cache::of_user().expect("a cache folder");
     let source = Source::parse(name).expect("a guest's name");
     let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
-    let mut spec = GuestSpec::new(kernel, program().to_owned(), cache);
-    spec.files.push(job.file().expect("a job"));
+    let helper = PathBuf::from(env!("CARGO_BIN_EXE_qed-test-guest"));
+    let mut spec = GuestSpec::new(kernel, helper, cache);
+    spec.files.push(job);
+    spec.files.extend(files);
     spec.limit = Duration::from_secs(120);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,44 +1,27 @@
 //! A second, independent look at one experiment, for tests: the kernel's own kprobe events, formatted by the
 //! kernel (tracefs), and its memory through `/proc/kcore`. No eBPF program and no decoder of ours takes part.
 //!
-//! Only a guest's job asks for it. Format of the events:
+//! Format of the events:
 //! <https://docs.kernel.org/trace/kprobetrace.html>
 
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context as _, bail};
 use qed_evidence::document::Target;
-use serde::{Deserialize, Serialize};
 
-use crate::btf::{Btf, Type, Wanted};
-use crate::plan::PlannedExperiment;
+use qed_collector::btf::{Btf, Type, Wanted};
+use qed_collector::plan::PlannedExperiment;
+use qed_collector::session::Observer;
+
+use crate::job::{Chain, View};
+use crate::trace;
 
 /// Where tracefs is in a guest.
 const TRACEFS: &str = "/sys/kernel/tracing";
 /// The group of our events there.
 const GROUP: &str = "qed_oracle";
-
-/// Pointers to follow through `/proc/kcore`, while the workload's objects are still open.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Chain {
-    /// A function of the experiment.
-    pub function: String,
-    /// Which of its arguments holds the first pointer, from 0.
-    pub argument: usize,
-    /// Structure and member, one after the other.
-    pub steps: Vec<(String, String)>,
-}
-
-/// What was seen.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct View {
-    /// Text of the `trace` file.
-    pub trace: String,
-    /// Per chain: the pointer at its start, and the pointer after each step.
-    pub chains: Vec<Vec<u64>>,
-}
 
 /// Looks at one experiment.
 #[derive(Debug)]
@@ -46,8 +29,8 @@ pub struct Oracle {
     experiment: String,
     events: String,
     chains: Vec<(Chain, Vec<u64>)>,
-    /// What was seen; empty before the experiment.
-    pub view: View,
+    /// Empty before the experiment.
+    view: RefCell<View>,
 }
 
 impl Oracle {
@@ -67,12 +50,18 @@ impl Oracle {
             experiment: planned.name.clone(),
             events: definitions(planned),
             chains: chains.collect::<anyhow::Result<_>>()?,
-            view: View::default(),
+            view: RefCell::default(),
         })
     }
 
-    /// The workload `pid` is at its gate: watch it.
-    pub fn begin(&self, experiment: &str, pid: u32) -> anyhow::Result<()> {
+    /// What was seen.
+    pub fn into_view(self) -> View {
+        self.view.into_inner()
+    }
+}
+
+impl Observer for Oracle {
+    fn begin(&self, experiment: &str, pid: u32) -> anyhow::Result<()> {
         if experiment != self.experiment {
             return Ok(());
         }
@@ -91,8 +80,7 @@ impl Oracle {
         write("tracing_on", "1")
     }
 
-    /// Its call has returned, and its objects are open: take what was seen.
-    pub fn end(&mut self, experiment: &str) -> anyhow::Result<()> {
+    fn end(&self, experiment: &str) -> anyhow::Result<()> {
         if experiment != self.experiment {
             return Ok(());
         }
@@ -101,11 +89,10 @@ impl Oracle {
             write(&format!("events/{event}/enable"), "0")?;
         }
         let path = format!("{TRACEFS}/trace");
-        self.view.trace =
-            fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))?;
-        let events = parse(&self.view.trace);
+        let text = fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))?;
+        let events = trace::parse(&text);
         let kcore = Kcore::open()?;
-        self.view.chains.clear();
+        let mut followed = Vec::new();
         for (chain, offsets) in &self.chains {
             let name = format!("{}_in", chain.function);
             let field = format!("a{}", chain.argument);
@@ -119,8 +106,12 @@ impl Oracle {
                 at = kcore.word(at.wrapping_add(*offset))?;
                 seen.push(at);
             }
-            self.view.chains.push(seen);
+            followed.push(seen);
         }
+        *self.view.borrow_mut() = View {
+            trace: text,
+            chains: followed,
+        };
         Ok(())
     }
 }
@@ -184,62 +175,6 @@ fn offset(btf: &Btf<'_>, structure: &str, member: &str) -> anyhow::Result<u64> {
     Ok(member.bit_offset / 8)
 }
 
-/// One line of the `trace` file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TraceEvent {
-    /// The task's thread id.
-    pub tid: u32,
-    /// CLOCK_MONOTONIC, microseconds.
-    pub time_us: u64,
-    /// Name of the event.
-    pub name: String,
-    /// Its fields with a value in hexadecimal, and those of `sys_enter` and `sys_exit` (`NR`, and `ret`).
-    pub fields: HashMap<String, u64>,
-}
-
-/// Understands a `trace` file; lines that are no events are left out.
-///
-/// ```text
-///            <...>-71      [000] .....     2.345678: sock_alloc_out: (__sock_create+0x9c/0x1b0 <- sock_alloc) ret=0xffff8d5ec1d2a000
-/// ```
-pub fn parse(trace: &str) -> Vec<TraceEvent> {
-    trace.lines().filter_map(parse_line).collect()
-}
-
-fn parse_line(line: &str) -> Option<TraceEvent> {
-    if line.starts_with('#') {
-        return None;
-    }
-    let (head, rest) = line.split_once(" [")?;
-    let tid = head.trim().rsplit_once('-')?.1.trim().parse().ok()?;
-    let (_, rest) = rest.split_once(']')?;
-    let (before, rest) = rest.split_once(": ")?;
-    let (seconds, micros) = before.split_whitespace().last()?.split_once('.')?;
-    let time_us = seconds.parse::<u64>().ok()? * 1_000_000 + micros.parse::<u64>().ok()?;
-    let (name, rest) = rest.split_once(':')?;
-    let mut fields = HashMap::new();
-    for word in rest.split_whitespace() {
-        if let Some((name, value)) = word.split_once("=0x")
-            && let Ok(value) = u64::from_str_radix(value, 16)
-        {
-            fields.insert(name.to_owned(), value);
-        }
-    }
-    let mut words = rest.split_whitespace();
-    if words.next() == Some("NR") {
-        fields.insert("NR".into(), words.next()?.parse().ok()?);
-        if let (Some("="), Some(value)) = (words.next(), words.next()) {
-            fields.insert("ret".into(), value.parse::<i64>().ok()? as u64);
-        }
-    }
-    Some(TraceEvent {
-        tid,
-        time_us,
-        name: name.trim().to_owned(),
-        fields,
-    })
-}
-
 /// The kernel's memory as an ELF core file.
 struct Kcore {
     file: File,
@@ -299,35 +234,6 @@ fn place(segments: &[(u64, u64, u64)], address: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Check each form of line that a kernel writes: entry, return, system call, comment.
-    #[test]
-    fn lines() {
-        let trace = "# tracer: nop\n#\n\
-            qed workload-71      [000] .....     2.345678: sys_enter: NR 41 (2, 1, 0, 0, 0, 0)\n           \
-            <...>-71      [001] ...1.    12.000009: sock_alloc_in: (sock_alloc+0x0/0x80)\n           \
-            a-b-71      [001] d..1.    12.000010: fd_install_in: (fd_install+0x0/0x20) a0=0x3 a1=0xffff8d5ec1d2a000\n           \
-            a-71      [001] .....    12.000011: sock_alloc_out: (__sock_create+0x9c/0x1b0 <- sock_alloc) ret=0xffff8d5ec1d2a000\n           \
-            a-71      [001] .....    12.000012: sys_exit: NR 41 = -24\n";
-        let events = parse(trace);
-        let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
-        assert_eq!(
-            names,
-            [
-                "sys_enter",
-                "sock_alloc_in",
-                "fd_install_in",
-                "sock_alloc_out",
-                "sys_exit"
-            ]
-        );
-        assert!(events.iter().all(|event| event.tid == 71));
-        assert_eq!(events[0].fields["NR"], 41);
-        assert_eq!(events[1].time_us, 12_000_009);
-        assert_eq!(events[2].fields["a0"], 3);
-        assert_eq!(events[3].fields["ret"], 0xffff_8d5e_c1d2_a000);
-        assert_eq!(events[4].fields["ret"] as i64, -24);
-    }
 
     /// Check that an address is found in the segment that holds all 8 bytes, and in no other.
     #[test]

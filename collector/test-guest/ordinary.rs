@@ -1,4 +1,4 @@
-//! This program as an ordinary user runs it: with the capabilities of its file, and no others. For tests, inside a guest.
+//! The program as an ordinary user runs it: with the capabilities of its file, and no others.
 //!
 //! It is the way in which a self-hosted runner captures: the file carries the capabilities (`setcap`), the user has none.
 
@@ -6,49 +6,20 @@ use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
 use caps::Capability;
 use nix::mount::{MsFlags, mount};
-use serde::{Deserialize, Serialize};
+
+use crate::job::{PROGRAM, Ran, Runs};
 
 /// Where the copies of the program and their files lie: a file system that keeps file capabilities.
 const PLACE: &str = "/run";
 
 /// The attribute that holds a file's capabilities, see capabilities(7).
 const ATTRIBUTE: &std::ffi::CStr = c"security.capability";
-
-/// What to run, and as whom.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Runs {
-    /// The user and group that run it. Nobody needs to know them.
-    pub user: u32,
-    /// Files that are written first, such as `/proc/sys/kernel/perf_event_paranoid`, and what goes into them.
-    pub settings: Vec<(String, String)>,
-    /// Files that are put into the working folder: name and text.
-    pub files: Vec<(String, String)>,
-    /// One run of the program each, with the capabilities that its file has for it (`CAP_BPF`).
-    pub capabilities: Vec<Vec<String>>,
-    /// The arguments.
-    pub args: Vec<String>,
-    /// A file in the working folder that is brought back after each run.
-    pub result: String,
-}
-
-/// What one run did.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Ran {
-    /// Its exit status; `None` where a signal ended it.
-    pub status: Option<i32>,
-    /// What it printed on standard output.
-    pub stdout: String,
-    /// What it printed on standard error.
-    pub stderr: String,
-    /// The file that was asked for, if it is there.
-    pub result: Option<Vec<u8>>,
-}
 
 /// Does the runs, one after the other, each in a working folder of its own.
 ///
@@ -81,7 +52,7 @@ fn one(runs: &Runs, folder: &Path, capabilities: &[String]) -> anyhow::Result<Ra
         fs::write(folder.join(name), text).with_context(|| format!("failed to write {name}"))?;
     }
     chown(folder, Some(runs.user), Some(runs.user)).context("failed to give the folder away")?;
-    fs::copy("/proc/self/exe", &program).context("failed to copy this program")?;
+    fs::copy(PROGRAM, &program).with_context(|| format!("failed to copy {PROGRAM}"))?;
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
     set_file_capabilities(&program, capabilities)?;
     let mut command = Command::new(&program);
@@ -146,35 +117,6 @@ fn attribute(capabilities: &[String]) -> anyhow::Result<Vec<u8>> {
         0,
     ];
     Ok(words.iter().flat_map(|word| word.to_le_bytes()).collect())
-}
-
-/// The investigation and the arguments of a capture, for [`Runs`]: on the machine that the guest is for its own users.
-#[must_use]
-pub fn capture(investigation: &str, capabilities: &[&[&str]]) -> Runs {
-    let file = PathBuf::from("investigation.toml").display().to_string();
-    Runs {
-        user: 1000,
-        settings: Vec::new(),
-        files: vec![(file.clone(), investigation.to_owned())],
-        capabilities: capabilities
-            .iter()
-            .map(|set| set.iter().map(ToString::to_string).collect())
-            .collect(),
-        args: [
-            "capture",
-            "--on",
-            "host",
-            "--debuginfo",
-            "none",
-            "--investigation",
-            &file,
-            "-o",
-            "evidence.json",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-        result: "evidence.json".into(),
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,267 @@
+//! One run of one experiment: from empty maps to the events and losses of exactly this run.
+
+use std::time::{Duration, Instant};
+
+use qed_collector_ebpf::Control;
+use qed_evidence::investigation::{Action, Experiment, Probe};
+
+use super::boundary::{Machine, Observer, Programs, Workload};
+use super::raw::{RawDescendants, RawExperiment, RawOutcome, Record};
+use crate::probe::{Life, Losses};
+use crate::workload::{CallSite, Exit, Finished, Outcome, WorkloadSpec};
+
+/// Error prefix of a workload that could not be started, let go or heard of.
+pub const NOT_RUN: &str = "the workload could not be run";
+/// Most runs of an experiment whose events were lost, before its loss is reported.
+const ATTEMPTS: u32 = 3;
+/// Calls on each side when the cost of the probes is measured. Their median is reported, so up to half of them may be
+/// disturbed.
+pub(super) const COST_CALLS: u32 = 51;
+/// Time between two looks at processes or objects that have yet to end.
+const STEP: Duration = Duration::from_millis(1);
+
+/// A workload that is a program of its own.
+pub(super) fn is_command(experiment: &Experiment) -> bool {
+    matches!(experiment.workload.action, Action::Command(_))
+}
+
+/// An experiment with everything attached that it wants.
+pub(super) struct Attempts<'a, M: Machine> {
+    pub(super) machine: &'a mut M,
+    pub(super) programs: &'a mut M::Programs,
+    pub(super) observer: Option<&'a dyn Observer>,
+    pub(super) life: &'a Life,
+    pub(super) experiment: &'a Experiment,
+    pub(super) spec: &'a WorkloadSpec,
+    /// Its number in the plan.
+    pub(super) number: usize,
+    /// Its attachments.
+    pub(super) attachments: &'a [usize],
+}
+
+/// Everything that one run has brought so far; it stays where the run fails later.
+#[derive(Default)]
+struct Collected {
+    events: Vec<Record>,
+    call: Option<CallSite>,
+    waited_ns: u64,
+    /// Processes that belong to the workload and still ran when the watch ended.
+    running: u64,
+}
+
+impl<M: Machine> Attempts<'_, M> {
+    /// Run the experiment; again, if events were lost on the way or may have been skipped by chance.
+    pub(super) async fn run(&mut self) -> anyhow::Result<RawExperiment> {
+        let mut attempt = 1;
+        loop {
+            let result = self.once().await?;
+            if attempt == ATTEMPTS || !self.is_worth_another(&result.losses) {
+                return Ok(result);
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Losses that another run may not have.
+    fn is_worth_another(&self, losses: &Losses) -> bool {
+        // Where a probe acts, the kernel works inside of its program, and skips what it comes by there every time.
+        let acts = |probe: &Probe| probe.signal.is_some() || probe.deny.is_some();
+        let by_chance = !self.experiment.probes.iter().any(acts);
+        let skipped = |&index: &usize| losses.skipped.get(index).is_some_and(|s| *s > Some(0));
+        losses.lost() > 0 || by_chance && self.attachments.iter().any(skipped)
+    }
+
+    async fn once(&mut self) -> anyhow::Result<RawExperiment> {
+        self.programs.forget()?;
+        self.programs.drain();
+        let before = self.losses()?;
+        let mut collected = Collected::default();
+        let outcome = self.workload(&mut collected).await;
+        let outcome = outcome.map_err(|error| format!("{NOT_RUN}: {error:#}"));
+        self.programs.stop()?;
+        self.take_events(&mut collected);
+        let losses = self.losses()?.since(&before);
+        let descendants = RawDescendants {
+            started: losses.descendants,
+            followed: losses.descendants.saturating_sub(losses.unfollowed),
+            running: collected.running,
+        };
+        let watched = self.life.born.is_none() && outcome.is_ok();
+        Ok(RawExperiment {
+            outcome,
+            events: collected.events,
+            losses,
+            waited_ns: collected.waited_ns,
+            cost: None,
+            call: collected.call,
+            descendants: watched.then_some(descendants),
+            notes: Vec::new(),
+        })
+    }
+
+    fn losses(&self) -> anyhow::Result<Losses> {
+        let machine = &*self.machine;
+        self.programs
+            .losses(&|address, size| machine.memory(address, size))
+    }
+
+    fn take_events(&mut self, collected: &mut Collected) {
+        collected.events.extend(self.programs.drain());
+    }
+
+    async fn workload(&mut self, collected: &mut Collected) -> anyhow::Result<RawOutcome> {
+        let started = self.machine.now();
+        let mut running = self.machine.start(self.spec).await?;
+        collected.call = running.call_site().cloned();
+        let tgid = running.tgid();
+        // A command's process is the collector's own program until it has been executed.
+        let awaited = is_command(self.experiment) && self.life.executed.is_none();
+        self.programs.control(Control {
+            target_tgid: if awaited { 0 } else { tgid },
+            awaited_tgid: if awaited { tgid } else { 0 },
+            follow: self.experiment.follow.into(),
+            experiment: self.number as u32,
+            ..Control::default()
+        })?;
+        if let Some(observer) = self.observer {
+            observer.begin(&self.experiment.name, tgid)?;
+        }
+        let finished = running.go().await?;
+        if let Some(observer) = self.observer {
+            observer.end(&self.experiment.name)?;
+        }
+        let outcome = if finished == Finished::Ended || self.experiment.until_exit {
+            let limit = Duration::from_millis(self.experiment.timeout_ms);
+            self.until_exit(running, started + limit, collected).await?
+        } else {
+            self.until_return(running, collected).await?
+        };
+        Ok(raw_outcome(tgid, outcome))
+    }
+
+    /// Watch until the process has ended, and those that it started, or the time is over.
+    async fn until_exit(
+        &mut self,
+        mut running: M::Workload,
+        deadline: Instant,
+        collected: &mut Collected,
+    ) -> anyhow::Result<Outcome> {
+        running.report().await?;
+        // A command's process group is ended when it is let go of: its descendants are waited for before.
+        let command = is_command(self.experiment);
+        if command {
+            self.wait_for_descendants(deadline, collected).await?;
+        }
+        let outcome = running.release().await?;
+        if !command {
+            self.wait_for_descendants(deadline, collected).await?;
+        }
+        self.wait_for_frees(collected).await?;
+        self.programs.stop()?;
+        Ok(outcome)
+    }
+
+    /// Watch until the call has returned. The objects of the process are still open then; what a failure had to free is
+    /// freed by now, or soon.
+    async fn until_return(
+        &mut self,
+        mut running: M::Workload,
+        collected: &mut Collected,
+    ) -> anyhow::Result<Outcome> {
+        self.wait_for_frees(collected).await?;
+        self.programs.stop()?;
+        collected.running = self.descendants_running()?;
+        running.report().await?;
+        running.release().await
+    }
+
+    /// Wait until all processes that belong to the workload have ended, or its time is over; then count those that have
+    /// not.
+    async fn wait_for_descendants(
+        &mut self,
+        deadline: Instant,
+        collected: &mut Collected,
+    ) -> anyhow::Result<()> {
+        while self.experiment.follow
+            && self.machine.now() < deadline
+            && self.descendants_running()? > 0
+        {
+            self.machine.sleep(STEP).await;
+            self.take_events(collected);
+        }
+        collected.running = self.descendants_running()?;
+        Ok(())
+    }
+
+    /// How many processes that belong to the workload, besides its own, still run.
+    fn descendants_running(&self) -> anyhow::Result<u64> {
+        Ok(self.machine.running(&self.programs.followed()?))
+    }
+
+    /// Wait until everything that was allocated is freed, or the investigation's time for it is over.
+    async fn wait_for_frees(&mut self, collected: &mut Collected) -> anyhow::Result<()> {
+        let probes = &self.experiment.probes;
+        if !probes.iter().any(|probe| probe.frees.is_some()) {
+            return Ok(());
+        }
+        let started = self.machine.now();
+        let grace = Duration::from_millis(self.experiment.grace_ms);
+        while self.machine.now() - started < grace && self.programs.live_objects()? > 0 {
+            self.machine.sleep(STEP).await;
+            self.take_events(collected);
+        }
+        let waited = self.machine.now() - started;
+        collected.waited_ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    /// The median time of the call with all probes at work and their events thrown away, in nanoseconds.
+    pub(super) async fn cost(&mut self) -> anyhow::Result<u64> {
+        let (programs, number) = (&mut *self.programs, self.number as u32);
+        let result = time(self.machine, self.spec, |tgid| {
+            programs.control(Control {
+                target_tgid: tgid,
+                experiment: number,
+                discard: 1,
+                ..Control::default()
+            })
+        })
+        .await;
+        self.programs.stop()?;
+        self.programs.forget()?;
+        self.programs.drain();
+        result
+    }
+}
+
+/// The median time of the workload's call in nanoseconds, made over and over by a process of its own. `watch` is told the
+/// process before.
+pub(super) async fn time<M: Machine>(
+    machine: &mut M,
+    spec: &WorkloadSpec,
+    watch: impl FnOnce(u32) -> anyhow::Result<()>,
+) -> anyhow::Result<u64> {
+    let mut running = machine.start(spec).await?;
+    watch(running.tgid())?;
+    let median_ns = running.time(COST_CALLS).await?;
+    running.release().await?;
+    Ok(median_ns)
+}
+
+fn raw_outcome(pid: u32, outcome: Outcome) -> RawOutcome {
+    let (exit, signal) = match outcome.exit {
+        Exit::Exited(status) => (Some(status), None),
+        Exit::Signaled(signal) => (None, Some(signal)),
+        Exit::TimedOut => (None, None),
+    };
+    RawOutcome {
+        pid,
+        returned: outcome.returned,
+        exit,
+        signal,
+        timed_out: outcome.exit == Exit::TimedOut,
+        stdout: outcome.stdout,
+        printed: outcome.printed,
+        buffers: outcome.buffers,
+    }
+}

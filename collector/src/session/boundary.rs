@@ -1,0 +1,122 @@
+//! The boundary between a session and the machine: all that it does there, and all that it learns.
+//!
+//! [`live`](super::live) is the machine that this process runs on. The tests have a recorded one, so that the order of
+//! things is tried without a kernel.
+
+use std::time::{Duration, Instant};
+
+use qed_collector_ebpf::Control;
+
+use super::raw::{Declined, Record};
+use crate::probe::{Life, Losses, Setup};
+use crate::workload::{CallSite, Finished, Outcome, WorkloadSpec};
+
+/// The machine that is watched.
+pub trait Machine {
+    /// Its eBPF programs, once they are loaded.
+    type Programs: Programs;
+    /// A process that waits at the gate, or is behind it.
+    type Workload: Workload;
+
+    /// Load the eBPF programs, which look at nothing yet.
+    fn load(&mut self, setup: &Setup) -> anyhow::Result<Self::Programs>;
+
+    /// Start a workload's process and wait until it is at its gate.
+    async fn start(&mut self, spec: &WorkloadSpec) -> anyhow::Result<Self::Workload>;
+
+    /// Read `size` bytes of kernel memory at a live address, or say why that cannot be done.
+    fn memory(&self, address: u64, size: usize) -> Result<Vec<u8>, String>;
+
+    /// The kernel's list of its probes, as text, or why there is none.
+    fn kprobe_list(&self) -> Result<String, String>;
+
+    /// How many of these processes still run.
+    fn running(&self, processes: &[u32]) -> u64;
+
+    /// Give up all privileges but those for what is left to do, or say why they are kept.
+    fn drop_privileges(&mut self, release: &str) -> Result<(), String>;
+
+    /// The time, by a clock that never goes back.
+    fn now(&self) -> Instant;
+
+    /// Wait.
+    async fn sleep(&self, time: Duration);
+}
+
+/// The eBPF programs, their maps and the buffer of their events.
+pub trait Programs {
+    /// The attachments that hold, by their numbers in the plan.
+    fn attached(&self) -> Vec<usize>;
+
+    /// Attach one. Refused is an answer.
+    fn attach(&mut self, index: usize) -> Result<(), Declined>;
+
+    /// Take these away again.
+    fn detach(&mut self, which: &[usize]);
+
+    /// Let attachment `to` have what `from` has attached, if that is the same place in the kernel.
+    fn hand_over(&mut self, from: usize, to: usize) -> bool;
+
+    /// Watch processes begin; and, for `commands`, when they become another program.
+    fn watch_life(&mut self, commands: bool) -> Life;
+
+    /// Find the kernel's counters of what it skips, for what is attached now.
+    fn find_counters(&mut self, memory: &Memory<'_>) -> Result<(), String>;
+
+    /// Look at a task from now on.
+    fn control(&mut self, control: Control) -> anyhow::Result<()>;
+
+    /// Look at nothing any more.
+    fn stop(&mut self) -> anyhow::Result<()>;
+
+    /// Forget what the maps hold of the last run.
+    fn forget(&mut self) -> anyhow::Result<()>;
+
+    /// All counters, as they are now.
+    fn losses(&self, memory: &Memory<'_>) -> anyhow::Result<Losses>;
+
+    /// How many objects were allocated and not freed yet.
+    fn live_objects(&self) -> anyhow::Result<usize>;
+
+    /// The processes that belong to the workload besides its own, those that have ended included.
+    fn followed(&self) -> anyhow::Result<Vec<u32>>;
+
+    /// The events that are there now.
+    fn drain(&mut self) -> Vec<Record>;
+
+    /// Leave everything attached: the machine is about to be switched off.
+    fn leave_attached(self);
+}
+
+/// A workload's process.
+pub trait Workload {
+    /// Its thread-group id.
+    fn tgid(&self) -> u32;
+
+    /// The code of its system call; `None` of a command.
+    fn call_site(&self) -> Option<&CallSite>;
+
+    /// Make the call over and over, still at the gate, and say the median time of one in nanoseconds.
+    async fn time(&mut self, calls: u32) -> anyhow::Result<u64>;
+
+    /// Open the gate, and wait until the call has returned or the process has ended.
+    async fn go(&mut self) -> anyhow::Result<Finished>;
+
+    /// Have it say what became of the call.
+    async fn report(&mut self) -> anyhow::Result<()>;
+
+    /// Let it end, and what it started with it.
+    async fn release(self) -> anyhow::Result<Outcome>;
+}
+
+/// A look into the kernel's memory: so many bytes at an address, or why not.
+pub type Memory<'a> = dyn Fn(u64, usize) -> Result<Vec<u8>, String> + 'a;
+
+/// A second look at each experiment by other means, while the first one is taken.
+pub trait Observer {
+    /// The workload of `experiment` is at its gate, as process `tgid`.
+    fn begin(&self, experiment: &str, tgid: u32) -> anyhow::Result<()>;
+
+    /// Its call has returned, and its objects are still open.
+    fn end(&self, experiment: &str) -> anyhow::Result<()>;
+}

@@ -1,0 +1,490 @@
+//! The order of a capture: time the bare calls, attach, run each experiment, take what it caused, let go.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use qed_evidence::investigation::{Experiment, Investigation};
+
+use super::attempt::{Attempts, COST_CALLS, is_command, time};
+use super::boundary::{Machine, Observer, Programs};
+use super::commands::Commands;
+use super::kernel::ThisKernel;
+use super::live::ThisMachine;
+use super::raw::{Declined, Facts, RawCapture, RawCommand, RawExperiment};
+use super::restore::{insides, restored, settle};
+use super::workload_spec::workload_spec;
+use crate::plan::{Plan, PlannedExperiment};
+use crate::probe::{Attach, Life, Setup, kprobe_list, parse_event};
+use crate::symbols::disasm::LONGEST_INSTRUCTION;
+use crate::workload::WorkloadSpec;
+
+/// Choices that differ from the usual.
+#[derive(Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// The machine is switched off afterwards: nothing is detached, because detaching takes longer than all
+    /// the rest together.
+    pub ephemeral: bool,
+    /// Looks at an experiment by other means as well.
+    pub observer: Option<&'a dyn Observer>,
+}
+
+/// Run `investigation` on this machine. `commands` are its own, and were begun before.
+///
+/// # Errors
+/// Where the programs cannot be loaded, or their maps not be read. A probe that cannot be attached and a workload that
+/// cannot be run are answers.
+pub async fn capture(
+    investigation: &Investigation,
+    kernel: ThisKernel,
+    plan: Plan,
+    commands: Commands,
+    options: Options<'_>,
+    progress: &dyn Fn(&str),
+) -> anyhow::Result<RawCapture> {
+    let began = jiff::Timestamp::now().to_string();
+    // Before anything is timed, and while all privileges are there.
+    let commands = commands.wait();
+    if !commands.is_empty() {
+        progress(&format!("{} commands have been run", commands.len()));
+    }
+    let request = Request {
+        investigation,
+        plan,
+        options,
+        progress,
+    };
+    let facts = move || kernel.into_facts();
+    let seen = run(&mut ThisMachine::open(), &request, facts).await?;
+    Ok(request.into_capture(run_id()?, began, commands, seen))
+}
+
+/// What is asked of a session.
+pub(super) struct Request<'a> {
+    pub(super) investigation: &'a Investigation,
+    pub(super) plan: Plan,
+    pub(super) options: Options<'a>,
+    pub(super) progress: &'a dyn Fn(&str),
+}
+
+/// Everything that a session has seen.
+pub(super) struct Seen {
+    pub(super) facts: Facts,
+    pub(super) refusals: Vec<Option<Declined>>,
+    pub(super) listed: Vec<Result<String, String>>,
+    pub(super) experiments: Vec<RawExperiment>,
+    pub(super) code: Vec<(u64, Vec<u8>)>,
+}
+
+impl Request<'_> {
+    fn into_capture(
+        self,
+        id: String,
+        time: String,
+        commands: Vec<RawCommand>,
+        seen: Seen,
+    ) -> RawCapture {
+        RawCapture {
+            id,
+            time,
+            facts: seen.facts,
+            tells_compat: self.plan.setup.layout.task_status != 0,
+            plan: self.plan.experiments,
+            markers: self.plan.markers,
+            refusals: seen.refusals,
+            listed: seen.listed,
+            experiments: seen.experiments,
+            code: seen.code,
+            commands,
+        }
+    }
+}
+
+/// Run a session on `machine`. `facts` are read when everything that wants privileges is attached, and before they are
+/// given up.
+pub(super) async fn run<M: Machine>(
+    machine: &mut M,
+    request: &Request<'_>,
+    facts: impl FnOnce() -> Facts,
+) -> anyhow::Result<Seen> {
+    let experiments = &request.investigation.experiments;
+    let specs = experiments
+        .iter()
+        .map(workload_spec)
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let bare = time_bare(machine, experiments, &specs, request.progress).await;
+    let started = machine.now();
+    let programs = machine.load(&request.plan.setup)?;
+    let loaded = machine.now() - started;
+    (request.progress)(&format!("loaded in {} ms", loaded.as_millis()));
+    let attachments = request.plan.setup.attaches.len();
+    let mut session = Session {
+        machine,
+        programs,
+        life: Life::default(),
+        request,
+        specs,
+        bare,
+        refusals: vec![None; attachments],
+        listed: vec![Err("it was never attached".into()); attachments],
+        experiments: vec![None; request.plan.experiments.len()],
+    };
+    session.life = session
+        .programs
+        .watch_life(experiments.iter().any(is_command));
+    session.run_isolated().await?;
+    session.attach_shared();
+    // Everything that needs privileges is done: what follows only runs workloads and reads maps.
+    let facts = facts();
+    session.drop_privileges(&facts.release);
+    session.run_shared().await?;
+    Ok(session.finish(facts))
+}
+
+/// The median time of each call whose cost is wanted, before anything is attached.
+async fn time_bare<M: Machine>(
+    machine: &mut M,
+    experiments: &[Experiment],
+    specs: &[WorkloadSpec],
+    progress: &dyn Fn(&str),
+) -> Vec<Option<u64>> {
+    let mut bare = Vec::new();
+    for (experiment, spec) in experiments.iter().zip(specs) {
+        bare.push(if experiment.cost {
+            let bare_ns = time(machine, spec, |_| Ok(())).await;
+            progress("timed the call without probes");
+            or_tell(bare_ns, &experiment.name, progress)
+        } else {
+            None
+        });
+    }
+    bare
+}
+
+/// The measured time; the reason of a failure goes to the progress, because the rest of the capture is none the worse.
+fn or_tell(measured: anyhow::Result<u64>, name: &str, progress: &dyn Fn(&str)) -> Option<u64> {
+    measured
+        .map_err(|error| {
+            progress(&format!(
+                "{name}: what the probes cost was not measured: {error:#}"
+            ));
+        })
+        .ok()
+}
+
+/// A capture on its way.
+struct Session<'a, M: Machine> {
+    machine: &'a mut M,
+    programs: M::Programs,
+    life: Life,
+    request: &'a Request<'a>,
+    specs: Vec<WorkloadSpec>,
+    /// Per experiment, the median time of its call without probes, in nanoseconds.
+    bare: Vec<Option<u64>>,
+    /// Per attachment.
+    refusals: Vec<Option<Declined>>,
+    /// Per attachment.
+    listed: Vec<Result<String, String>>,
+    /// Per experiment, once it is over.
+    experiments: Vec<Option<RawExperiment>>,
+}
+
+impl<M: Machine> Session<'_, M> {
+    fn setup(&self) -> &Setup {
+        &self.request.plan.setup
+    }
+
+    fn planned(&self, number: usize) -> &PlannedExperiment {
+        &self.request.plan.experiments[number]
+    }
+
+    fn tell(&self, line: &str) {
+        (self.request.progress)(line);
+    }
+
+    /// The experiments that want a kernel in which nothing else is probed, or all others.
+    fn numbers(&self, isolated: bool) -> Vec<usize> {
+        let all = 0..self.request.plan.experiments.len();
+        all.filter(|&number| self.planned(number).isolated == isolated)
+            .collect()
+    }
+
+    /// The attachments of an experiment.
+    fn attachments(&self, number: usize) -> Vec<usize> {
+        let uses = self.setup().uses.iter();
+        let own = uses.filter(|usage| usage.experiment as usize == number);
+        let own: BTreeSet<usize> = own.map(|usage| usage.attach).collect();
+        own.into_iter().collect()
+    }
+
+    /// Run the isolated experiments, before anything else is attached: a probed kernel cannot be compared with an unprobed
+    /// one later without detaching, which takes longer than all the rest.
+    async fn run_isolated(&mut self) -> anyhow::Result<()> {
+        let alone = self.numbers(true);
+        // The places inside of functions, and what stands there while no probe does.
+        let insides = insides(&self.request.plan.experiments, &self.setup().attaches);
+        let mut left_over = None;
+        for (at, &number) in alone.iter().enumerate() {
+            let which = self.attachments(number);
+            self.attach(&which);
+            let cannot = match left_over.clone() {
+                None => self.why_not(number, &which).await,
+                reason => reason,
+            };
+            let result = self.run_experiment(number, &which, cannot).await?;
+            self.experiments[number] = Some(result);
+            self.tell(&format!("{}: attached and run", self.planned(number).name));
+            // What the next one wants too stays as it is: what is attached then is its own, and nothing else.
+            let next = alone
+                .get(at + 1)
+                .map_or_else(Vec::new, |&next| self.attachments(next));
+            let own = self.not_handed_over(which, &next);
+            self.programs.detach(&own);
+            left_over = restored(&*self.machine, &insides, &own).await.or(left_over);
+            self.tell("detached");
+        }
+        Ok(())
+    }
+
+    /// Those of `which` that have to go before the next experiment, which has the attachments `next`.
+    fn not_handed_over(&mut self, which: Vec<usize>, next: &[usize]) -> Vec<usize> {
+        let attaches = &self.request.plan.setup.attaches;
+        which
+            .into_iter()
+            .filter(|&index| !matches!(attaches[index], Attach::Tracepoint { .. }))
+            .filter(|&index| !next.iter().any(|&to| self.programs.hand_over(index, to)))
+            .collect()
+    }
+
+    /// Attach everything that the other experiments share.
+    fn attach_shared(&mut self) {
+        let experiments = self.numbers(false).into_iter();
+        let shared: BTreeSet<usize> = experiments
+            .flat_map(|number| self.attachments(number))
+            .collect();
+        let mut shared: Vec<usize> = shared.into_iter().collect();
+        // Hooks first: where functions are probed already, 6.1 sleeps for a tenth of a second over the first hook.
+        let attaches = &self.request.plan.setup.attaches;
+        shared.sort_by_key(|&index| !matches!(attaches[index], Attach::Lsm { .. }));
+        let [functions, tracepoints, hooks] = self.attach(&shared).map(|time| time.as_millis());
+        self.tell(&format!(
+            "attached {} probes: functions {functions} ms, tracepoints {tracepoints} ms, LSM hooks {hooks} ms",
+            shared.len()
+        ));
+    }
+
+    /// Attach those of `which` that are not, and note what the kernel says of them. Gives back the time that functions,
+    /// tracepoints and hooks took.
+    fn attach(&mut self, which: &[usize]) -> [Duration; 3] {
+        let attached = self.programs.attached();
+        let mut spent = [Duration::ZERO; 3];
+        for &index in which.iter().filter(|index| !attached.contains(index)) {
+            let started = self.machine.now();
+            // Once refused is refused: what worked for one experiment only cannot be told apart afterwards.
+            if let Err(declined) = self.programs.attach(index) {
+                self.refusals[index] = Some(declined);
+            }
+            let kind = match self.setup().attaches[index] {
+                Attach::Kprobe { .. } => 0,
+                Attach::Tracepoint { .. } => 1,
+                Attach::Lsm { .. } => 2,
+            };
+            spent[kind] += self.machine.now() - started;
+        }
+        self.note_listed(which);
+        self.find_counters();
+        spent
+    }
+
+    /// Note what the kernel's list of probes says about those of `which`.
+    fn note_listed(&mut self, which: &[usize]) {
+        let attaches = &self.request.plan.setup.attaches;
+        let functions: Vec<(usize, u64, u64)> = which
+            .iter()
+            .filter_map(|&index| match &attaches[index] {
+                Attach::Kprobe {
+                    address, offset, ..
+                } => Some((index, *address, *offset)),
+                _ => None,
+            })
+            .collect();
+        if functions.is_empty() {
+            return;
+        }
+        let list = self.machine.kprobe_list();
+        for (index, address, offset) in functions {
+            self.listed[index] = match &list {
+                Ok(list) => kprobe_list::entries(list, address, offset),
+                Err(reason) => Err(reason.clone()),
+            };
+        }
+    }
+
+    /// Look for the kernel's counters of what it skips. Where there are none, the evidence says so.
+    fn find_counters(&mut self) {
+        let machine = &*self.machine;
+        let memory = |address, size| machine.memory(address, size);
+        if let Err(reason) = self.programs.find_counters(&memory) {
+            self.tell(&format!(
+                "it will not be known which hits the kernel skips: {reason}"
+            ));
+        }
+    }
+
+    fn drop_privileges(&mut self, release: &str) {
+        if !self.request.options.ephemeral
+            && let Err(reason) = self.machine.drop_privileges(release)
+        {
+            self.tell(&format!("privileges are kept: {reason}"));
+        }
+    }
+
+    /// Run all other experiments, one after the other, with everything attached that any of them wants.
+    async fn run_shared(&mut self) -> anyhow::Result<()> {
+        for number in self.numbers(false) {
+            let which = self.attachments(number);
+            let cannot = self.why_not(number, &which).await;
+            let started = self.machine.now();
+            let result = self.run_experiment(number, &which, cannot).await?;
+            if result.outcome.is_ok() {
+                let spent = self.machine.now() - started;
+                self.tell(&format!(
+                    "{}: {} events in {} ms",
+                    self.planned(number).name,
+                    result.events.len(),
+                    spent.as_millis()
+                ));
+            }
+            self.experiments[number] = Some(result);
+        }
+        Ok(())
+    }
+
+    /// Why an experiment cannot be what it says it is, if so.
+    async fn why_not(&self, number: usize, which: &[usize]) -> Option<String> {
+        if let Some(reason) = cannot_act(self.planned(number), &self.refusals) {
+            return Some(reason);
+        }
+        let limit = self.request.investigation.experiments[number].settle_ms;
+        let limit = Duration::from_millis(limit);
+        let attaches = &self.setup().attaches;
+        settle(&*self.machine, attaches, which, &self.listed, limit).await
+    }
+
+    /// Run one experiment with everything attached, unless it `cannot` be run.
+    async fn run_experiment(
+        &mut self,
+        number: usize,
+        which: &[usize],
+        cannot: Option<String>,
+    ) -> anyhow::Result<RawExperiment> {
+        let experiment = &self.request.investigation.experiments[number];
+        if let Some(reason) = cannot {
+            return Ok(RawExperiment::not_run(reason));
+        }
+        let notes = self.unmarked(experiment, number);
+        // The cost is that of all probes together, and an isolated experiment has only its own.
+        let bare = self.bare[number].filter(|_| !experiment.isolated);
+        let mut attempts = Attempts {
+            machine: &mut *self.machine,
+            programs: &mut self.programs,
+            observer: self.request.options.observer,
+            life: &self.life,
+            experiment,
+            spec: &self.specs[number],
+            number,
+            attachments: which,
+        };
+        let mut result = attempts.run().await?;
+        if let (Some(bare_ns), true) = (bare, result.outcome.is_ok()) {
+            let probed = attempts.cost().await;
+            result.cost = or_tell(probed, &experiment.name, self.request.progress)
+                .map(|probed_ns| (bare_ns, probed_ns, COST_CALLS));
+        }
+        result.notes = notes;
+        Ok(result)
+    }
+
+    /// Say what does not mark where the workload begins and ends.
+    fn unmarked(&self, experiment: &Experiment, number: usize) -> Vec<String> {
+        let markers = self.request.plan.markers[number].map(|(enter, exit)| [enter, exit]);
+        let uses = markers.iter().flatten();
+        let uses = uses.filter_map(|&at| self.setup().uses.get(at));
+        let refused = uses.filter_map(|usage| self.refusals.get(usage.attach)?.as_ref());
+        let mut notes: Vec<String> = refused
+            .map(|declined| {
+                format!(
+                    "events outside of the call may be counted, because its marker is missing: {}",
+                    declined.reason
+                )
+            })
+            .collect();
+        if is_command(experiment)
+            && let Some(reason) = &self.life.executed
+        {
+            notes.push(format!(
+                "events of the collector's own process may be counted, because it was not seen when it became the command: {reason}"
+            ));
+        }
+        notes
+    }
+
+    /// Take the code around the calls that were seen, and let go.
+    fn finish(self, facts: Facts) -> Seen {
+        let experiments: Vec<RawExperiment> = self.experiments.into_iter().flatten().collect();
+        let code = before_returns(&experiments, self.machine);
+        if self.request.options.ephemeral {
+            self.programs.leave_attached();
+        }
+        Seen {
+            facts,
+            refusals: self.refusals,
+            listed: self.listed,
+            experiments,
+            code,
+        }
+    }
+}
+
+/// The bytes in front of all return addresses on the stacks of events: what was called there. Those that cannot be read
+/// are left out.
+fn before_returns(experiments: &[RawExperiment], machine: &impl Machine) -> Vec<(u64, Vec<u8>)> {
+    let records = experiments.iter().flat_map(|experiment| &experiment.events);
+    let events = records.filter_map(|record| parse_event(&record.0).ok());
+    let addresses: BTreeSet<u64> = events
+        .flat_map(|event| event.frames().iter().skip(1).copied().collect::<Vec<_>>())
+        .collect();
+    let read = |address: u64| {
+        let start = address.checked_sub(LONGEST_INSTRUCTION as u64)?;
+        let bytes = machine.memory(start, LONGEST_INSTRUCTION).ok()?;
+        Some((address, bytes))
+    };
+    addresses.into_iter().filter_map(read).collect()
+}
+
+/// Why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not there.
+fn cannot_act(experiment: &PlannedExperiment, refusals: &[Option<Declined>]) -> Option<String> {
+    experiment
+        .probes
+        .iter()
+        .filter(|probe| probe.acts)
+        .find_map(|probe| {
+            let reason = match &probe.source {
+                Err(reason) => reason.clone(),
+                Ok(source) => refusals.get(source.attach)?.as_ref()?.reason.clone(),
+            };
+            Some(format!(
+                "not run, because probe `{}` has to act in it and cannot: {reason}",
+                probe.name
+            ))
+        })
+}
+
+fn run_id() -> anyhow::Result<String> {
+    use std::io::Read;
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("failed to read /dev/urandom for the run's id")?;
+    Ok(hex::encode(bytes))
+}

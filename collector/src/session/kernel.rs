@@ -1,0 +1,181 @@
+//! The kernel of the machine that this process runs on: the facts that a plan is made with.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::investigation::Investigation;
+
+use super::core_memory::CoreMemory;
+use super::machine_facts;
+use super::raw::Facts;
+use super::unreadable;
+use crate::btf::Btf;
+use crate::kaslr::{self, Reason};
+use crate::plan::{Offer, Plan, plan};
+use crate::probe::Machine;
+use crate::symbols::disasm::{Instruction, disassemble};
+use crate::symbols::functions_by_file::Chosen;
+use crate::symbols::{Kallsyms, running};
+use crate::workload::names;
+
+/// The most bytes of a function that are taken apart to find the place of a probe in it.
+const MAX_CODE: u64 = 4096;
+
+/// This machine's kernel, read once.
+pub struct ThisKernel {
+    btf: Vec<u8>,
+    kallsyms: Result<Kallsyms, Reason>,
+    machine: Machine,
+}
+
+impl ThisKernel {
+    /// Reads BTF and symbols of the running kernel.
+    pub fn read(progress: &dyn Fn(&str)) -> anyhow::Result<Self> {
+        let btf = std::fs::read(machine_facts::BTF).with_context(|| {
+            format!("failed to read the kernel's types from {}: a kernel with CONFIG_DEBUG_INFO_BTF is needed; capture in a guest (--on guest:debian-6.1)", machine_facts::BTF)
+        })?;
+        progress("read the kernel's types");
+        let kallsyms = running::kallsyms_text()
+            .and_then(|text| {
+                progress("read the kernel's symbols");
+                let restrict = std::fs::read_to_string("/proc/sys/kernel/kptr_restrict").ok();
+                Ok(Kallsyms::parse(text, restrict.as_deref())?)
+            })
+            .map_err(|error| Reason::Unavailable(error.to_string()));
+        progress("understood the kernel's symbols");
+        Ok(Self {
+            btf,
+            kallsyms,
+            machine: Machine::read(),
+        })
+    }
+
+    /// Plan `investigation` for it. `functions` are those that the investigation names together with a file.
+    ///
+    /// # Errors
+    /// The outer one where the kernel's types cannot be understood; the inner one where the investigation is wrong.
+    pub fn plan(
+        &self,
+        investigation: &Investigation,
+        functions: &Result<Vec<Chosen>, String>,
+    ) -> anyhow::Result<Result<Plan, Vec<Diagnostic>>> {
+        let btf = Btf::parse(&self.btf).context("failed to understand the kernel's BTF")?;
+        // Each look-up scans the whole table, and every experiment asks for the same names.
+        let known = RefCell::new(HashMap::new());
+        let symbols = |name: &str| match &self.kallsyms {
+            Ok(table) => known
+                .borrow_mut()
+                .entry(name.to_owned())
+                .or_insert_with(|| table.lookup(name))
+                .clone(),
+            Err(_) => Vec::new(),
+        };
+        let no_symbols = self.kallsyms.as_ref().err().map(ToString::to_string);
+        Ok(plan(
+            investigation,
+            &Offer {
+                btf: &btf,
+                symbols: &symbols,
+                per_cpu: &|name| self.kallsyms.as_ref().ok()?.per_cpu(name),
+                copies: &|name| self.copies(name),
+                chosen: &|name, file| self.chosen(functions, name, file),
+                no_symbols: no_symbols.as_deref(),
+                nowhere: match &self.kallsyms {
+                    Ok(_) => unreadable::nowhere(&symbols),
+                    // Somewhere in there, and nobody says where.
+                    Err(_) => Some(unreadable::IMAGE),
+                },
+                no_kprobes: (!self.machine.kprobe_pmu).then_some("this kernel offers no kprobes"),
+                no_lsm: self.no_lsm(),
+                code: &|address| self.code(address),
+                slide: &stated_slide,
+                syscall_number: &|name| {
+                    names::syscall(name)
+                        .ok()
+                        .and_then(|number| u32::try_from(number).ok())
+                },
+            },
+        ))
+    }
+
+    /// Why LSM programs are not possible here, if so.
+    fn no_lsm(&self) -> Option<&'static str> {
+        match &self.machine.lsm {
+            Some(active) if active.iter().any(|name| name == "bpf") => None,
+            Some(_) => Some(
+                "the BPF security module is not active in this kernel (lsm= on its command line)",
+            ),
+            None => Some("this kernel does not say which security modules are active, or has none"),
+        }
+    }
+
+    /// Symbol and live address of each copy of a function.
+    fn copies(&self, name: &str) -> Vec<(String, u64)> {
+        let Ok(table) = &self.kallsyms else {
+            return Vec::new();
+        };
+        let copies = table.copies_of(name).into_iter();
+        copies
+            .map(|copy| (copy.name.to_owned(), copy.address))
+            .collect()
+    }
+
+    /// Live addresses of the functions of that name that a file defines.
+    fn chosen(
+        &self,
+        chosen: &Result<Vec<Chosen>, String>,
+        name: &str,
+        file: &str,
+    ) -> Result<Vec<u64>, String> {
+        let chosen = chosen.as_ref().map_err(|reason| {
+            format!(
+                "which of the functions called `{name}` is that of {file} is not known: {reason}"
+            )
+        })?;
+        let table = self.kallsyms.as_ref().map_err(ToString::to_string)?;
+        let base = table.image().start;
+        let found = chosen
+            .iter()
+            .find(|one| one.function == name && one.file == file);
+        let offsets = found.map_or(&[][..], |one| &one.offsets);
+        Ok(offsets
+            .iter()
+            .map(|offset| base.wrapping_add(*offset))
+            .collect())
+    }
+
+    /// The instructions of the function at `address`, as they stand in memory now, before anything is probed.
+    fn code(&self, address: u64) -> Result<Vec<Instruction>, String> {
+        let table = self.kallsyms.as_ref().map_err(ToString::to_string)?;
+        let end = table.next_after(address).unwrap_or(u64::MAX);
+        let size = (end - address).min(MAX_CODE) as usize;
+        let bytes = CoreMemory::open().read(address, size)?;
+        Ok(disassemble(&bytes, address, &|target| {
+            let found = table.resolve(target).ok()?;
+            Some(match found.offset {
+                0 => found.name.to_owned(),
+                offset => format!("{}+{offset:#x}", found.name),
+            })
+        }))
+    }
+
+    /// Its types, as the kernel gives them.
+    pub fn btf(&self) -> &[u8] {
+        &self.btf
+    }
+
+    /// What the machine says about itself. Takes the symbols out.
+    pub fn into_facts(self) -> Facts {
+        machine_facts::read(self.btf, self.kallsyms.map(Kallsyms::into_text))
+    }
+}
+
+/// How far the running image was moved, as the kernel states it. Asked only where a probe is to be put at a static address.
+fn stated_slide() -> Result<u64, String> {
+    let stated = kaslr::running::vmcoreinfo().map_err(|error| error.to_string())?;
+    stated
+        .kernel_offset
+        .ok_or_else(|| "VMCOREINFO states no offset".into())
+}

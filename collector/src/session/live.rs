@@ -1,0 +1,162 @@
+//! The machine that this process runs on.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use qed_collector_ebpf::Control;
+
+use super::boundary::{Machine, Memory, Programs, Workload};
+use super::core_memory::CoreMemory;
+use super::raw::{Declined, Record};
+use super::{descendants, privileges};
+use crate::probe::{EventReader, Life, Losses, Probes, Setup, kprobe_list};
+use crate::workload::{CallSite, Finished, Outcome, Running, WorkloadSpec};
+
+/// This machine.
+pub(super) struct ThisMachine {
+    core: CoreMemory,
+}
+
+impl ThisMachine {
+    /// Open what can be opened only while all privileges are there.
+    pub(super) fn open() -> Self {
+        Self {
+            core: CoreMemory::open(),
+        }
+    }
+}
+
+impl Machine for ThisMachine {
+    type Programs = LoadedPrograms;
+    type Workload = Running;
+
+    fn load(&mut self, setup: &Setup) -> anyhow::Result<LoadedPrograms> {
+        let probes = Probes::load(setup).context("failed to load the eBPF programs")?;
+        let events = probes.events().context("failed to open the ring buffer")?;
+        Ok(LoadedPrograms { probes, events })
+    }
+
+    async fn start(&mut self, spec: &WorkloadSpec) -> anyhow::Result<Running> {
+        Ok(Running::start(spec).await?)
+    }
+
+    fn memory(&self, address: u64, size: usize) -> Result<Vec<u8>, String> {
+        self.core.read(address, size)
+    }
+
+    fn kprobe_list(&self) -> Result<String, String> {
+        kprobe_list::read()
+    }
+
+    fn running(&self, processes: &[u32]) -> u64 {
+        descendants::running(processes) as u64
+    }
+
+    fn drop_privileges(&mut self, release: &str) -> Result<(), String> {
+        privileges::drop_all(release)
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+/// The programs in this machine's kernel.
+pub(super) struct LoadedPrograms {
+    probes: Probes,
+    events: EventReader,
+}
+
+impl Programs for LoadedPrograms {
+    fn attached(&self) -> Vec<usize> {
+        self.probes.attached()
+    }
+
+    fn attach(&mut self, index: usize) -> Result<(), Declined> {
+        for (_, result) in self.probes.attach(&[index]) {
+            result.map_err(|refusal| Declined {
+                errno: refusal.errno,
+                reason: refusal.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn detach(&mut self, which: &[usize]) {
+        self.probes.detach(which);
+    }
+
+    fn hand_over(&mut self, from: usize, to: usize) -> bool {
+        self.probes.hand_over(from, to)
+    }
+
+    fn watch_life(&mut self, commands: bool) -> Life {
+        self.probes.watch_life(commands)
+    }
+
+    fn find_counters(&mut self, memory: &Memory<'_>) -> Result<(), String> {
+        self.probes.find_counters(memory)
+    }
+
+    fn control(&mut self, control: Control) -> anyhow::Result<()> {
+        Ok(self.probes.control(control)?)
+    }
+
+    fn stop(&mut self) -> anyhow::Result<()> {
+        (self.probes.stop()).context("failed to stop the eBPF programs")
+    }
+
+    fn forget(&mut self) -> anyhow::Result<()> {
+        (self.probes.forget()).context("failed to clear the eBPF maps")
+    }
+
+    fn losses(&self, memory: &Memory<'_>) -> anyhow::Result<Losses> {
+        (self.probes.losses(memory)).context("failed to read the eBPF counters")
+    }
+
+    fn live_objects(&self) -> anyhow::Result<usize> {
+        Ok(self.probes.live_objects()?.len())
+    }
+
+    fn followed(&self) -> anyhow::Result<Vec<u32>> {
+        Ok(self.probes.followed()?)
+    }
+
+    fn drain(&mut self) -> Vec<Record> {
+        self.events.drain_raw().into_iter().map(Record).collect()
+    }
+
+    fn leave_attached(self) {
+        self.probes.leak();
+    }
+}
+
+impl Workload for Running {
+    fn tgid(&self) -> u32 {
+        Running::tgid(self)
+    }
+
+    fn call_site(&self) -> Option<&CallSite> {
+        Running::call_site(self)
+    }
+
+    async fn time(&mut self, calls: u32) -> anyhow::Result<u64> {
+        Ok(Running::time(self, calls).await?)
+    }
+
+    async fn go(&mut self) -> anyhow::Result<Finished> {
+        Ok(Running::go(self).await?)
+    }
+
+    async fn report(&mut self) -> anyhow::Result<()> {
+        Ok(Running::report(self).await?)
+    }
+
+    async fn release(self) -> anyhow::Result<Outcome> {
+        Ok(Running::release(self).await?)
+    }
+}

@@ -1,0 +1,281 @@
+//! A machine that answers from a record, and notes what it was asked in the order of the questions.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use qed_collector_ebpf::Control;
+
+use super::super::boundary::{Machine, Memory, Observer, Programs, Workload};
+use super::super::raw::{Declined, Record};
+use crate::probe::{Life, Losses, Setup};
+use crate::workload::{CallSite, Exit, Finished, Outcome, WorkloadSpec};
+
+/// Everything that was asked for, in order; shared by the machine and all that it gave out.
+pub type Log = Rc<RefCell<Vec<String>>>;
+
+/// The answers.
+#[derive(Default)]
+pub struct Script {
+    /// Attachments that the kernel refuses.
+    pub refused: BTreeMap<usize, String>,
+    /// The kernel's list of probes.
+    pub list: String,
+    /// Per address, the bytes there at one look after the other; the last stay.
+    pub memory: RefCell<BTreeMap<u64, VecDeque<Vec<u8>>>>,
+    /// The counters at one look after the other; the last stay.
+    pub losses: RefCell<VecDeque<Losses>>,
+    /// The number of objects that are not freed yet at one look after the other; 0 behind the last.
+    pub live_objects: RefCell<VecDeque<usize>>,
+    /// The number of processes that still run at one look after the other; 0 behind the last.
+    pub running: RefCell<VecDeque<u64>>,
+    /// Processes, by how many were started before, that end in the call instead of returning.
+    pub ended: BTreeSet<u32>,
+    /// Processes, by how many were started before, that cannot be started.
+    pub not_started: BTreeSet<u32>,
+}
+
+/// The machine.
+pub struct Recorded {
+    pub log: Log,
+    script: Rc<Script>,
+    clock: Rc<Cell<Duration>>,
+    origin: Instant,
+    started: u32,
+}
+
+impl Recorded {
+    pub fn new(script: Script) -> Self {
+        Self {
+            log: Log::default(),
+            script: Rc::new(script),
+            clock: Rc::default(),
+            origin: Instant::now(),
+            started: 0,
+        }
+    }
+}
+
+fn note(log: &Log, line: impl Into<String>) {
+    log.borrow_mut().push(line.into());
+}
+
+/// The next of a list whose last stays.
+fn next<T: Clone + Default>(list: &mut VecDeque<T>) -> T {
+    match list.len() {
+        0 => T::default(),
+        1 => list[0].clone(),
+        _ => list.pop_front().unwrap_or_default(),
+    }
+}
+
+impl Machine for Recorded {
+    type Programs = RecordedPrograms;
+    type Workload = RecordedWorkload;
+
+    fn load(&mut self, _: &Setup) -> anyhow::Result<RecordedPrograms> {
+        note(&self.log, "load");
+        Ok(RecordedPrograms {
+            log: Rc::clone(&self.log),
+            script: Rc::clone(&self.script),
+            attached: BTreeSet::new(),
+        })
+    }
+
+    async fn start(&mut self, _: &WorkloadSpec) -> anyhow::Result<RecordedWorkload> {
+        let number = self.started;
+        self.started += 1;
+        anyhow::ensure!(
+            !self.script.not_started.contains(&number),
+            "no such program"
+        );
+        note(&self.log, "start");
+        Ok(RecordedWorkload {
+            log: Rc::clone(&self.log),
+            tgid: 100 + number,
+            ends: self.script.ended.contains(&number),
+        })
+    }
+
+    fn memory(&self, address: u64, _: usize) -> Result<Vec<u8>, String> {
+        let mut memory = self.script.memory.borrow_mut();
+        let bytes = memory.get_mut(&address).ok_or("nothing is there")?;
+        note(&self.log, format!("memory {address:#x}"));
+        Ok(next(bytes))
+    }
+
+    fn kprobe_list(&self) -> Result<String, String> {
+        note(&self.log, "list");
+        Ok(self.script.list.clone())
+    }
+
+    fn running(&self, _: &[u32]) -> u64 {
+        let left = self.script.running.borrow_mut().pop_front();
+        left.unwrap_or_default()
+    }
+
+    fn drop_privileges(&mut self, _: &str) -> Result<(), String> {
+        note(&self.log, "drop privileges");
+        Ok(())
+    }
+
+    fn now(&self) -> Instant {
+        self.origin + self.clock.get()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        note(&self.log, format!("sleep {} ms", time.as_millis()));
+        self.clock.set(self.clock.get() + time);
+    }
+}
+
+/// Programs that attach what is not refused.
+pub struct RecordedPrograms {
+    log: Log,
+    script: Rc<Script>,
+    attached: BTreeSet<usize>,
+}
+
+impl Programs for RecordedPrograms {
+    fn attached(&self) -> Vec<usize> {
+        self.attached.iter().copied().collect()
+    }
+
+    fn attach(&mut self, index: usize) -> Result<(), Declined> {
+        note(&self.log, format!("attach {index}"));
+        if let Some(reason) = self.script.refused.get(&index) {
+            return Err(Declined {
+                errno: Some(1),
+                reason: reason.clone(),
+            });
+        }
+        self.attached.insert(index);
+        Ok(())
+    }
+
+    fn detach(&mut self, which: &[usize]) {
+        note(&self.log, format!("detach {which:?}"));
+        self.attached.retain(|index| !which.contains(index));
+    }
+
+    fn hand_over(&mut self, from: usize, to: usize) -> bool {
+        from == to && self.attached.contains(&from)
+    }
+
+    fn watch_life(&mut self, commands: bool) -> Life {
+        note(&self.log, format!("watch life, commands {commands}"));
+        Life::default()
+    }
+
+    fn find_counters(&mut self, _: &Memory<'_>) -> Result<(), String> {
+        note(&self.log, format!("find counters of {:?}", self.attached));
+        Ok(())
+    }
+
+    fn control(&mut self, control: Control) -> anyhow::Result<()> {
+        let (tgid, experiment) = (control.target_tgid, control.experiment);
+        let line = match control.awaited_tgid {
+            0 if control.discard == 1 => format!("watch {tgid}, discarding"),
+            0 => format!("watch {tgid} for experiment {experiment}"),
+            awaited => format!("await {awaited} for experiment {experiment}"),
+        };
+        note(&self.log, line);
+        Ok(())
+    }
+
+    fn stop(&mut self) -> anyhow::Result<()> {
+        note(&self.log, "stop");
+        Ok(())
+    }
+
+    fn forget(&mut self) -> anyhow::Result<()> {
+        note(&self.log, "forget");
+        Ok(())
+    }
+
+    fn losses(&self, _: &Memory<'_>) -> anyhow::Result<Losses> {
+        Ok(next(&mut self.script.losses.borrow_mut()))
+    }
+
+    fn live_objects(&self) -> anyhow::Result<usize> {
+        let left = self.script.live_objects.borrow_mut().pop_front();
+        Ok(left.unwrap_or_default())
+    }
+
+    fn followed(&self) -> anyhow::Result<Vec<u32>> {
+        Ok(Vec::new())
+    }
+
+    fn drain(&mut self) -> Vec<Record> {
+        note(&self.log, "drain");
+        Vec::new()
+    }
+
+    fn leave_attached(self) {
+        note(&self.log, "leave attached");
+    }
+}
+
+/// A process that does what it is told.
+pub struct RecordedWorkload {
+    log: Log,
+    tgid: u32,
+    ends: bool,
+}
+
+impl Workload for RecordedWorkload {
+    fn tgid(&self) -> u32 {
+        self.tgid
+    }
+
+    fn call_site(&self) -> Option<&CallSite> {
+        None
+    }
+
+    async fn time(&mut self, calls: u32) -> anyhow::Result<u64> {
+        note(&self.log, format!("time {calls} calls"));
+        Ok(u64::from(self.tgid))
+    }
+
+    async fn go(&mut self) -> anyhow::Result<Finished> {
+        note(&self.log, "go");
+        Ok(match self.ends {
+            true => Finished::Ended,
+            false => Finished::Returned,
+        })
+    }
+
+    async fn report(&mut self) -> anyhow::Result<()> {
+        note(&self.log, "report");
+        Ok(())
+    }
+
+    async fn release(self) -> anyhow::Result<Outcome> {
+        note(&self.log, "release");
+        Ok(Outcome {
+            returned: Some(3),
+            errno: Some(0),
+            exit: Exit::Exited(0),
+            stdout: Vec::new(),
+            printed: Some(0),
+            stderr: Vec::new(),
+            buffers: Vec::new(),
+        })
+    }
+}
+
+/// An observer that only notes when it was called.
+pub struct Noting(pub Log);
+
+impl Observer for Noting {
+    fn begin(&self, experiment: &str, tgid: u32) -> anyhow::Result<()> {
+        note(&self.0, format!("observe {experiment} of {tgid}"));
+        Ok(())
+    }
+
+    fn end(&self, experiment: &str) -> anyhow::Result<()> {
+        note(&self.0, format!("observed {experiment}"));
+        Ok(())
+    }
+}

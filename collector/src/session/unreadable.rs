@@ -1,0 +1,35 @@
+//! Addresses that can be read and hold nothing that a pointer could lead to. Pure.
+
+/// Where a pointer leads to nothing, although it can be followed: the part of the image that the kernel gives back once it
+/// has booted, and, where per-CPU variables have addresses of the image (x86-64 since 6.15; before, they count from 0,
+/// where nothing can be read), that of per-CPU pointers. Those of the first chunk, which every allocator hands out first,
+/// lie behind the variables; those of all others, as far away as vmalloc is, where nothing can be read either.
+///
+/// <https://elixir.bootlin.com/linux/v6.18/source/mm/percpu.c#L88>
+pub(super) fn nowhere(symbols: &dyn Fn(&str) -> Vec<u64>) -> Option<(u64, u64)> {
+    let one = |name: &str| match symbols(name).as_slice() {
+        [address] => Some(*address),
+        _ => None,
+    };
+    let init = one("__init_begin").zip(one("__init_end"));
+    let per_cpu = one("__per_cpu_start")
+        .zip(one("__per_cpu_end"))
+        .filter(|(start, _)| *start >= KERNEL_HALF)
+        .map(|(start, end)| (start, end.saturating_add(FIRST_CHUNK)));
+    match (init, per_cpu) {
+        (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+        (range, None) | (None, range) => range,
+    }
+    .filter(|(start, end)| start < end)
+}
+
+/// Where addresses of the kernel begin.
+const KERNEL_HALF: u64 = 1 << 63;
+
+/// Where the kernel's image is: `__START_KERNEL_map`, and as much as it can have with KASLR,
+/// <https://elixir.bootlin.com/linux/v6.18/source/arch/x86/include/asm/page_64_types.h#L47>.
+pub(super) const IMAGE: (u64, u64) = (0xffff_ffff_8000_0000, 0xffff_ffff_c000_0000);
+
+/// More than the first chunk has behind the per-CPU variables: 64 KiB for modules and 80 KiB for all else at most.
+/// <https://elixir.bootlin.com/linux/v6.18/source/include/linux/percpu.h#L15>
+const FIRST_CHUNK: u64 = 256 << 10;
