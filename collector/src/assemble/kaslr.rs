@@ -38,6 +38,46 @@ fn path_name(source: &str) -> String {
     source.replace('-', "_")
 }
 
+/// Live and static address of each symbol that was asked for, or why they are not known.
+fn symbols(context: &Context<'_>, unknown: Option<&str>) -> BTreeMap<String, SymbolPlaces> {
+    let missing = |why: &str| SymbolPlaces {
+        live: Datum::unavailable(why),
+        static_address: Datum::unavailable(why),
+        slide: Datum::unavailable(why),
+    };
+    let mut symbols = BTreeMap::new();
+    for symbol in &context.kaslr.symbols {
+        let places = SymbolPlaces {
+            live: place(symbol.live),
+            static_address: place(symbol.static_address),
+            slide: offset(symbol.slide),
+        };
+        symbols.insert(symbol.name.clone(), places);
+    }
+    for (name, why) in &context.kaslr.missing_symbols {
+        symbols.entry(name.clone()).or_insert_with(|| missing(why));
+    }
+    for name in &context.investigation.symbols {
+        let why = unknown.unwrap_or("no source has it");
+        symbols.entry(name.clone()).or_insert_with(|| missing(why));
+    }
+    symbols
+}
+
+/// The number that an option of the kernel's configuration has, or why it is not known.
+fn configured(context: &Context<'_>, option: &str) -> Datum {
+    match &context.config {
+        Ok(config) => match config.number(option) {
+            Ok(Some(value)) => offset(value),
+            Ok(None) => Datum::unavailable(format!(
+                "{option} is not set in this kernel's configuration"
+            )),
+            Err(error) => Datum::unavailable(error.to_string()),
+        },
+        Err(reason) => Datum::unavailable(reason.clone()),
+    }
+}
+
 /// The judgement on the slide, as values.
 pub fn kaslr(facts: &Facts, context: &Context<'_>) -> Kaslr {
     let report = context.kaslr;
@@ -49,34 +89,6 @@ pub fn kaslr(facts: &Facts, context: &Context<'_>) -> Kaslr {
         Some(why) => Datum::unavailable(why.clone()),
         None => datum,
     };
-    let mut symbols = BTreeMap::new();
-    for symbol in &report.symbols {
-        let places = SymbolPlaces {
-            live: place(symbol.live),
-            static_address: place(symbol.static_address),
-            slide: offset(symbol.slide),
-        };
-        symbols.insert(symbol.name.clone(), places);
-    }
-    for (name, why) in &report.missing_symbols {
-        let none = || Datum::unavailable(why.clone());
-        let places = SymbolPlaces {
-            live: none(),
-            static_address: none(),
-            slide: none(),
-        };
-        symbols.entry(name.clone()).or_insert(places);
-    }
-    for name in &context.investigation.symbols {
-        let none =
-            || Datum::unavailable(unknown.clone().unwrap_or_else(|| "no source has it".into()));
-        let places = SymbolPlaces {
-            live: none(),
-            static_address: none(),
-            slide: none(),
-        };
-        symbols.entry(name.clone()).or_insert(places);
-    }
     let comparison = report
         .sources
         .iter()
@@ -84,16 +96,6 @@ pub fn kaslr(facts: &Facts, context: &Context<'_>) -> Kaslr {
     let compared = |count: Option<u64>| match count {
         Some(count) => number(count),
         None => Datum::unavailable("no static symbol table of the same build was at hand"),
-    };
-    let configured = |option: &str| match &context.config {
-        Ok(config) => match config.number(option) {
-            Ok(Some(value)) => offset(value),
-            Ok(None) => Datum::unavailable(format!(
-                "{option} is not set in this kernel's configuration"
-            )),
-            Err(error) => Datum::unavailable(error.to_string()),
-        },
-        Err(reason) => Datum::unavailable(reason.clone()),
     };
     Kaslr {
         status: match &report.status {
@@ -129,11 +131,11 @@ pub fn kaslr(facts: &Facts, context: &Context<'_>) -> Kaslr {
                 (path_name(&source.name), datum)
             })
             .collect(),
-        symbols,
+        symbols: symbols(context, unknown.as_deref()),
         checked: compared(comparison.map(|c| c.checked)),
         differing: compared(comparison.map(|c| c.differing)),
-        physical_start: configured("CONFIG_PHYSICAL_START"),
-        physical_align: configured("CONFIG_PHYSICAL_ALIGN"),
+        physical_start: configured(context, "CONFIG_PHYSICAL_START"),
+        physical_align: configured(context, "CONFIG_PHYSICAL_ALIGN"),
         live_physical_start: match &facts.physical_text {
             Ok(address) => offset(*address),
             Err(reason) => Datum::unavailable(reason.clone()),

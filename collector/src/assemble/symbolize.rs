@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use qed_evidence::Evidence;
-use qed_evidence::document::{Command, Machine, Reader};
+use qed_evidence::document::{Command, Machine, Reader, Reading};
 use qed_evidence::investigation::Investigation;
 
 use super::commands::{Keep, command};
@@ -18,10 +18,12 @@ use super::program_files::ProgramFiles;
 use super::provenance_lines::{Read, readings};
 use crate::kaslr::compare::StaticTable;
 use crate::kaslr::config::KernelConfig;
+use crate::kaslr::console::ConsoleOffset;
 use crate::kaslr::report::{ImageBase, StaticSource};
-use crate::kaslr::{Inputs, Reason, judge, vmlinuz};
-use crate::session::raw::{RawCapture, RawCommand};
-use crate::symbols::elf::StaticSymbols;
+use crate::kaslr::{self, Inputs, Reason, judge, vmlinuz};
+use crate::session::raw::{Facts, RawCapture, RawCommand};
+use crate::symbols::debuginfo::Vmlinux;
+use crate::symbols::elf::{ElfError, StaticSymbols};
 use crate::symbols::lines::{self, LineResolver};
 use crate::symbols::system_map::SystemMap;
 use crate::symbols::{BuildId, Kallsyms, debuginfo};
@@ -49,7 +51,7 @@ pub struct Static {
     pub programs: ProgramFiles,
 }
 
-/// Makes evidence of a raw capture. Reads the files that `fixed` names, and nothing of the running machine.
+/// Make evidence of a raw capture. Reads the files that `fixed` names, and nothing of the running machine.
 pub fn finish(
     raw: &RawCapture,
     investigation: &Investigation,
@@ -57,111 +59,23 @@ pub fn finish(
     fixed: &Static,
 ) -> Evidence {
     let facts = &raw.facts;
-    let kallsyms = match &facts.kallsyms {
-        Ok(text) => Kallsyms::parse(text.clone(), None)
-            .map_err(|error| Reason::Unavailable(error.to_string())),
-        Err(reason) => Err(reason.clone()),
-    };
-    let build_id: Result<BuildId, String> = match &facts.build_id {
-        Ok(id) => id
-            .parse()
-            .map_err(|error| format!("the kernel's build id `{id}`: {error}")),
-        Err(reason) => Err(reason.clone()),
-    };
-    let vmlinux = match (&fixed.no_debuginfo, &build_id) {
-        (Some(reason), _) => Err(reason.clone()),
-        (None, Err(reason)) => Err(reason.clone()),
-        (None, Ok(id)) => match debuginfo::open_matching(&fixed.vmlinux, id) {
-            (Some(vmlinux), _) => Ok(vmlinux),
-            (None, refused) => {
-                let refused: Vec<String> = refused
-                    .iter()
-                    .map(debuginfo::Mismatch::for_evidence)
-                    .collect();
-                Err(if refused.is_empty() {
-                    "no vmlinux of this kernel was found: install its debug package, or say --debuginfo VMLINUX".into()
-                } else {
-                    refused.join("; ")
-                })
-            }
-        },
-    };
+    let kallsyms = live_symbols(facts);
+    let build_id = build_id(facts);
+    let vmlinux = open_vmlinux(fixed, &build_id);
     let elf = vmlinux.as_ref().ok().map(|v| StaticSymbols::parse(&v.data));
     let map = system_map(&fixed.system_map);
-    let reason = |missing: &String| missing.clone();
-    let artefacts = Artefacts {
-        vmlinux: vmlinux.as_ref().map(|v| v.path.as_path()).map_err(reason),
-        system_map: map.as_ref().map(|(path, _)| path.as_path()).map_err(reason),
-        config: fixed
-            .config
-            .as_deref()
-            .or_else(|| own_config(&machine, &facts.config_file))
-            .ok_or_else(|| "its configuration is no file of this machine".into()),
-    };
+    let config = Configuration::read(facts, fixed);
+    let artefacts = artefacts(&machine, facts, fixed, &vmlinux, &map);
     let (on_builder, private) = (artefacts.begin(investigation), artefacts.private());
-    let statics = vec![
-        StaticSource {
-            name: "kallsyms-systemmap",
-            // A System.map does not say which build it is of; the vmlinux of the same folder does.
-            build_id: map
-                .as_ref()
-                .ok()
-                .zip(vmlinux.as_ref().ok())
-                .filter(|((path, _), v)| path.parent() == v.path.parent())
-                .map(|(_, v)| v.build_id.clone()),
-            table: match &map {
-                Ok((_, map)) => StaticTable::from_system_map(map)
-                    .map_err(|e| Reason::Unavailable(e.to_string())),
-                Err(reason) => Err(Reason::Unavailable(reason.clone())),
-            },
-        },
-        StaticSource {
-            name: "kallsyms-vmlinux",
-            build_id: vmlinux.as_ref().ok().map(|v| v.build_id.clone()),
-            table: match &elf {
-                Some(Ok(symbols)) => {
-                    StaticTable::from_elf(symbols).map_err(|e| Reason::Unavailable(e.to_string()))
-                }
-                Some(Err(error)) => Err(Reason::Unavailable(error.to_string())),
-                None => Err(Reason::Unavailable(
-                    vmlinux.as_ref().err().cloned().unwrap_or_default(),
-                )),
-            },
-        },
-    ];
-    let config_text = fixed.config.as_deref().map(|path| {
-        fs::read_to_string(path).map_err(|error| format!("{}: {error}", file_name(path)))
-    });
-    let config = match (&facts.config, &config_text) {
-        (Ok(text), _) | (Err(_), Some(Ok(text))) => {
-            KernelConfig::parse(text).map_err(|error| error.to_string())
-        }
-        (Err(_), Some(Err(reason))) | (Err(reason), None) => Err(reason.clone()),
-    };
     let names: Vec<&str> = investigation.symbols.iter().map(String::as_str).collect();
     let report = judge(&Inputs {
         build_id: build_id.clone(),
         live: kallsyms.as_ref().map_err(Clone::clone),
-        statics,
-        image: match &fixed.image {
-            // Unpacking takes up to half a second; the symbol tables say the same and more.
-            _ if vmlinux.is_ok() => Err(Reason::Unavailable(
-                "not needed: a vmlinux is at hand".into(),
-            )),
-            Some(path) => image_base(path),
-            None => Err(Reason::Unavailable(
-                "the image that this kernel was loaded from is not known".into(),
-            )),
-        },
+        statics: static_sources(&map, &vmlinux, &elf),
+        image: image(fixed, vmlinux.is_ok()),
         vmcoreinfo: facts.vmcoreinfo.clone(),
-        console: match fixed.console.as_deref().map(crate::kaslr::console::parse) {
-            Some(Ok(offset)) => Ok(offset),
-            Some(Err(error)) => Err(Reason::Unavailable(error.to_string())),
-            None => Err(Reason::Unavailable(
-                "this machine's console was not watched".into(),
-            )),
-        },
-        config: config.as_ref().map_err(Clone::clone),
+        console: console(fixed.console.as_deref()),
+        config: config.parsed.as_ref().map_err(Clone::clone),
         command_line: Some(&facts.command_line),
         names: &names,
     });
@@ -169,7 +83,7 @@ pub fn finish(
         .as_ref()
         .map(|v| format!("{} of build {}", file_name(&v.path), v.build_id))
         .map_err(Clone::clone);
-    let vmlinux_readings = readings_of_vmlinux(&vmlinux, &elf, &investigation.symbols);
+    let vmlinux_lines = addresses_in_vmlinux(&vmlinux, &elf, &investigation.symbols);
     drop(elf);
     let lines =
         vmlinux.map(|vmlinux| LineResolver::new(vmlinux, lines::cache::user_folder().as_deref()));
@@ -185,20 +99,213 @@ pub fn finish(
             names: &names,
             debuginfo,
             kaslr: &report,
-            config: config.as_ref().map_err(Clone::clone),
+            config: config.parsed.as_ref().map_err(Clone::clone),
         },
     );
-    let map_text = map.as_ref().map_err(Clone::clone).and_then(|(path, _)| {
+    let sources = LineSources {
+        kallsyms: &kallsyms,
+        map: &map,
+        vmlinux: &vmlinux_lines,
+        config: &config,
+    };
+    evidence.kaslr.readings =
+        provenance(facts, investigation, evidence.machine.ephemeral, &sources);
+    evidence.commands = ran(
+        investigation,
+        raw,
+        &on_builder.wait(),
+        &Keep::new(&evidence, &private),
+    );
+    for (name, command) in &mut evidence.commands {
+        let files = fixed.programs.commands.get(name);
+        command.files = files.cloned().unwrap_or_default();
+    }
+    clean(&mut evidence, &private);
+    // The cache only saves time: a full disk must not lose the capture.
+    let _ = names.save();
+    evidence
+}
+
+/// The symbol table that the kernel showed.
+fn live_symbols(facts: &Facts) -> Result<Kallsyms, Reason> {
+    let text = facts.kallsyms.clone()?;
+    Kallsyms::parse(text, None).map_err(|error| Reason::Unavailable(error.to_string()))
+}
+
+fn build_id(facts: &Facts) -> Result<BuildId, String> {
+    let id = facts.build_id.as_ref().map_err(Clone::clone)?;
+    id.parse()
+        .map_err(|error| format!("the kernel's build id `{id}`: {error}"))
+}
+
+/// The first vmlinux of the same build, or why there is none.
+fn open_vmlinux(fixed: &Static, build_id: &Result<BuildId, String>) -> Result<Vmlinux, String> {
+    if let Some(reason) = &fixed.no_debuginfo {
+        return Err(reason.clone());
+    }
+    let id = build_id.as_ref().map_err(Clone::clone)?;
+    let refused = match debuginfo::open_matching(&fixed.vmlinux, id) {
+        (Some(vmlinux), _) => return Ok(vmlinux),
+        (None, refused) => refused,
+    };
+    let refused: Vec<String> = refused
+        .iter()
+        .map(debuginfo::Mismatch::for_evidence)
+        .collect();
+    Err(match refused.is_empty() {
+        true => "no vmlinux of this kernel was found: install its debug package, or say --debuginfo VMLINUX".into(),
+        false => refused.join("; "),
+    })
+}
+
+/// A System.map, with its path, or why there is none.
+type FoundMap = Result<(PathBuf, SystemMap), String>;
+/// The symbols of the vmlinux, if there is one.
+type ParsedElf<'v> = Option<Result<StaticSymbols<'v>, ElfError>>;
+
+/// The files that commands of the investigation can name.
+fn artefacts<'a>(
+    machine: &Machine,
+    facts: &'a Facts,
+    fixed: &'a Static,
+    vmlinux: &'a Result<Vmlinux, String>,
+    map: &'a FoundMap,
+) -> Artefacts<'a> {
+    let reason = |missing: &String| missing.clone();
+    Artefacts {
+        vmlinux: vmlinux.as_ref().map(|v| v.path.as_path()).map_err(reason),
+        system_map: map.as_ref().map(|(path, _)| path.as_path()).map_err(reason),
+        config: fixed
+            .config
+            .as_deref()
+            .or_else(|| own_config(machine, &facts.config_file))
+            .ok_or_else(|| "its configuration is no file of this machine".into()),
+    }
+}
+
+/// The static sides at hand, in order of preference.
+fn static_sources<'v>(
+    map: &'v FoundMap,
+    vmlinux: &Result<Vmlinux, String>,
+    elf: &'v ParsedElf<'_>,
+) -> Vec<StaticSource<'v>> {
+    let unavailable = |error: &dyn std::fmt::Display| Reason::Unavailable(error.to_string());
+    vec![
+        StaticSource {
+            name: "kallsyms-systemmap",
+            // A System.map does not say which build it is of; the vmlinux of the same folder does.
+            build_id: map
+                .as_ref()
+                .ok()
+                .zip(vmlinux.as_ref().ok())
+                .filter(|((path, _), v)| path.parent() == v.path.parent())
+                .map(|(_, v)| v.build_id.clone()),
+            table: match map {
+                Ok((_, map)) => StaticTable::from_system_map(map).map_err(|e| unavailable(&e)),
+                Err(reason) => Err(unavailable(reason)),
+            },
+        },
+        StaticSource {
+            name: "kallsyms-vmlinux",
+            build_id: vmlinux.as_ref().ok().map(|v| v.build_id.clone()),
+            table: match elf {
+                Some(Ok(symbols)) => StaticTable::from_elf(symbols).map_err(|e| unavailable(&e)),
+                Some(Err(error)) => Err(unavailable(error)),
+                None => Err(Reason::Unavailable(
+                    vmlinux.as_ref().err().cloned().unwrap_or_default(),
+                )),
+            },
+        },
+    ]
+}
+
+fn image(fixed: &Static, has_vmlinux: bool) -> Result<ImageBase, Reason> {
+    match &fixed.image {
+        // Unpacking takes up to half a second; the symbol tables say the same and more.
+        _ if has_vmlinux => Err(Reason::Unavailable(
+            "not needed: a vmlinux is at hand".into(),
+        )),
+        Some(path) => image_base(path),
+        None => Err(Reason::Unavailable(
+            "the image that this kernel was loaded from is not known".into(),
+        )),
+    }
+}
+
+fn console(text: Option<&str>) -> Result<ConsoleOffset, Reason> {
+    let text = text.ok_or(Reason::Unavailable(
+        "this machine's console was not watched".into(),
+    ))?;
+    kaslr::console::parse(text).map_err(|error| Reason::Unavailable(error.to_string()))
+}
+
+/// The kernel's configuration: as the machine has it, else as a file of this machine has it.
+struct Configuration {
+    /// Name of the file of this machine, if one was named.
+    file: String,
+    /// Its text, or why it cannot be read.
+    text: Option<Result<String, String>>,
+    parsed: Result<KernelConfig, String>,
+}
+
+impl Configuration {
+    fn read(facts: &Facts, fixed: &Static) -> Self {
+        let text = fixed.config.as_deref().map(|path| {
+            fs::read_to_string(path).map_err(|error| format!("{}: {error}", file_name(path)))
+        });
+        let parsed = match (&facts.config, &text) {
+            (Ok(text), _) | (Err(_), Some(Ok(text))) => {
+                KernelConfig::parse(text).map_err(|error| error.to_string())
+            }
+            (Err(_), Some(Err(reason))) | (Err(reason), None) => Err(reason.clone()),
+        };
+        Self {
+            file: fixed.config.as_deref().map(file_name).unwrap_or_default(),
+            text,
+            parsed,
+        }
+    }
+
+    /// Its reader, file and text.
+    fn source<'a>(&'a self, facts: &'a Facts) -> (Reader, &'a str, Result<&'a str, String>) {
+        match (&facts.config, &self.text) {
+            (Ok(text), _) => (Reader::Machine, &facts.config_file, Ok(text)),
+            (Err(_), Some(Ok(text))) => (Reader::Builder, &self.file, Ok(text)),
+            (Err(_), Some(Err(reason))) => (Reader::Builder, &self.file, Err(reason.clone())),
+            (Err(reason), None) => (Reader::Machine, &facts.config_file, Err(reason.clone())),
+        }
+    }
+}
+
+/// The name of the vmlinux and, per symbol, its addresses there; or why they are not known.
+type VmlinuxLines = Result<(String, Vec<Vec<u64>>), String>;
+
+/// The files that lines are quoted from.
+struct LineSources<'a> {
+    kallsyms: &'a Result<Kallsyms, Reason>,
+    map: &'a FoundMap,
+    vmlinux: &'a VmlinuxLines,
+    config: &'a Configuration,
+}
+
+/// The lines of files that the addresses came from.
+fn provenance(
+    facts: &Facts,
+    investigation: &Investigation,
+    ephemeral: bool,
+    sources: &LineSources<'_>,
+) -> Vec<Reading> {
+    let map_text = sources.map.as_ref().map_err(Clone::clone);
+    let map_text = map_text.and_then(|(path, _)| {
         // The table was checked to be text; it does not keep its lines.
         let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", file_name(path)))?;
         Ok((file_name(path), text))
     });
-    let config_name = fixed.config.as_deref().map(file_name).unwrap_or_default();
-    evidence.kaslr.readings = readings(&Read {
+    readings(&Read {
         symbols: &investigation.symbols,
-        ephemeral: evidence.machine.ephemeral,
+        ephemeral,
         release: &facts.release,
-        kallsyms: match (&facts.kallsyms, &kallsyms) {
+        kallsyms: match (&facts.kallsyms, sources.kallsyms) {
             (Ok(text), Ok(_)) => Ok(text),
             (Err(reason), _) | (_, Err(reason)) => Err(reason.to_string()),
         },
@@ -216,31 +323,13 @@ pub fn finish(
             .as_ref()
             .map(|(name, text)| (name.as_str(), text.as_str()))
             .map_err(Clone::clone),
-        vmlinux: vmlinux_readings
+        vmlinux: sources
+            .vmlinux
             .as_ref()
             .map(|(name, addresses)| (name.as_str(), addresses.clone()))
             .map_err(Clone::clone),
-        config: match (&facts.config, &config_text) {
-            (Ok(text), _) => (Reader::Machine, &facts.config_file, Ok(text)),
-            (Err(_), Some(Ok(text))) => (Reader::Builder, &config_name, Ok(text)),
-            (Err(_), Some(Err(reason))) => (Reader::Builder, &config_name, Err(reason.clone())),
-            (Err(reason), None) => (Reader::Machine, &facts.config_file, Err(reason.clone())),
-        },
-    });
-    evidence.commands = ran(
-        investigation,
-        raw,
-        &on_builder.wait(),
-        &Keep::new(&evidence, &private),
-    );
-    for (name, command) in &mut evidence.commands {
-        let files = fixed.programs.commands.get(name);
-        command.files = files.cloned().unwrap_or_default();
-    }
-    clean(&mut evidence, &private);
-    // The cache only saves time: a full disk must not lose the capture.
-    let _ = names.save();
-    evidence
+        config: sources.config.source(facts),
+    })
 }
 
 /// The file with the configuration of a machine that makes its own evidence, if it is one of text.
@@ -267,12 +356,11 @@ fn ran(
     done.collect()
 }
 
-/// The name of the vmlinux and the addresses of each symbol in it.
-fn readings_of_vmlinux(
-    vmlinux: &Result<debuginfo::Vmlinux, String>,
-    elf: &Option<Result<StaticSymbols<'_>, crate::symbols::elf::ElfError>>,
+fn addresses_in_vmlinux(
+    vmlinux: &Result<Vmlinux, String>,
+    elf: &ParsedElf<'_>,
     symbols: &[String],
-) -> Result<(String, Vec<Vec<u64>>), String> {
+) -> VmlinuxLines {
     let vmlinux = vmlinux.as_ref().map_err(Clone::clone)?;
     let table = match elf {
         Some(Ok(table)) => table,
@@ -292,7 +380,8 @@ fn image_base(path: &Path) -> Result<ImageBase, Reason> {
     vmlinuz::image_base(&image).map_err(|error| Reason::Unavailable(error.to_string()))
 }
 
-fn system_map(candidates: &[PathBuf]) -> Result<(PathBuf, SystemMap), String> {
+/// The first of `candidates` that is one.
+fn system_map(candidates: &[PathBuf]) -> FoundMap {
     let mut reasons = Vec::new();
     for path in candidates {
         let content = match fs::read(path) {

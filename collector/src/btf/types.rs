@@ -201,16 +201,7 @@ impl<'a> Btf<'a> {
         Ok(match record.kind {
             kind::INT => Type::Int(int(id, &record, name()?)?),
             kind::PTR => Type::Pointer(target),
-            kind::ARRAY => {
-                let word = |at| {
-                    number(record.body, at)
-                        .ok_or_else(|| BtfError::of_type(id, "it is an array without a size"))
-                };
-                Type::Array {
-                    element: TypeId(word(0)?),
-                    count: word(8)?,
-                }
-            }
+            kind::ARRAY => array(id, &record)?,
             kind::STRUCT | kind::UNION => {
                 let composite = Composite {
                     id,
@@ -225,23 +216,7 @@ impl<'a> Btf<'a> {
                     Type::Union(composite)
                 }
             }
-            kind::ENUM | kind::ENUM64 => {
-                let size = record.size_or_type;
-                if !matches!(size, 1 | 2 | 4 | 8) {
-                    return Err(BtfError::of_type(
-                        id,
-                        format!("it is an enumeration of {size} bytes"),
-                    ));
-                }
-                Type::Enum(Enumeration {
-                    id,
-                    name: name()?,
-                    size,
-                    signed: record.flag,
-                    wide: record.kind == kind::ENUM64,
-                    body: record.body,
-                })
-            }
+            kind::ENUM | kind::ENUM64 => Type::Enum(enumeration(id, &record, name()?)?),
             kind::FWD => Type::Forward {
                 name: name()?,
                 union: record.flag,
@@ -337,6 +312,37 @@ impl<'a> Btf<'a> {
         }
         Err(BtfError::of_type(id, "it is an array of itself"))
     }
+}
+
+fn array<'a>(id: TypeId, record: &Record<'a>) -> Result<Type<'a>, BtfError> {
+    let word = |at| {
+        number(record.body, at)
+            .ok_or_else(|| BtfError::of_type(id, "it is an array without a size"))
+    };
+    Ok(Type::Array {
+        element: TypeId(word(0)?),
+        count: word(8)?,
+    })
+}
+
+fn enumeration<'a>(
+    id: TypeId,
+    record: &Record<'a>,
+    name: &'a str,
+) -> Result<Enumeration<'a>, BtfError> {
+    let size = record.size_or_type;
+    if !matches!(size, 1 | 2 | 4 | 8) {
+        let reason = format!("it is an enumeration of {size} bytes");
+        return Err(BtfError::of_type(id, reason));
+    }
+    Ok(Enumeration {
+        id,
+        name,
+        size,
+        signed: record.flag,
+        wide: record.kind == kind::ENUM64,
+        body: record.body,
+    })
 }
 
 fn int<'a>(id: TypeId, record: &Record<'a>, name: &'a str) -> Result<Int<'a>, BtfError> {

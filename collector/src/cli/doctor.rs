@@ -10,10 +10,22 @@ use crate::probe::capabilities;
 use crate::session::machine_facts::BTF;
 use crate::symbols::running;
 
-/// Runs the command.
+/// Run the command.
 pub fn run() -> Result<(), Failure> {
-    let mut out = String::new();
-    out += "host\n";
+    let (host, captures_here) = host();
+    let (guest, captures_in_guests) = guest();
+    print(&(host + &guest))?;
+    if captures_here || captures_in_guests {
+        return Ok(());
+    }
+    Err(Failure::unable(
+        "this machine can capture nothing: books here build from recorded evidence",
+    ))
+}
+
+/// A report on this machine's own kernel, and whether anything can be captured on it.
+fn host() -> (String, bool) {
+    let mut out = "host\n".to_owned();
     out += &line(
         "kernel types (BTF)",
         match Path::new(BTF).exists() {
@@ -51,17 +63,18 @@ pub fn run() -> Result<(), Failure> {
             .map(|_| "readable".to_owned())
             .map_err(|e| e.to_string()),
     );
-    let kprobes = found.works("kprobe");
-    let tracepoints = found.works("raw tracepoint");
-    out += &format!(
-        "  => {}\n",
-        match (kprobes, tracepoints) {
-            (true, _) => "captures everything here, by kprobes and tracepoints",
-            (false, true) => "captures here what tracepoints show; the rest in a guest",
-            (false, false) => "captures nothing here; capture in a guest",
-        }
-    );
-    out += "guest\n";
+    let (kprobes, tracepoints) = (found.works("kprobe"), found.works("raw tracepoint"));
+    let conclusion = match (kprobes, tracepoints) {
+        (true, _) => "captures everything here, by kprobes and tracepoints",
+        (false, true) => "captures here what tracepoints show; the rest in a guest",
+        (false, false) => "captures nothing here; capture in a guest",
+    };
+    (format!("{out}  => {conclusion}\n"), kprobes || tracepoints)
+}
+
+/// A report on guests, and whether anything can be captured in one.
+fn guest() -> (String, bool) {
+    let mut out = "guest\n".to_owned();
     let emulator = qemu::find_in_path("qemu-system-x86_64");
     out += &line(
         "QEMU",
@@ -77,29 +90,18 @@ pub fn run() -> Result<(), Failure> {
         accel::device()
             .map(|()| "/dev/kvm can be opened; it is tried first, with a short limit".to_owned()),
     );
-    let cache = Cache::of_user();
     out += &line(
         "kernel cache",
-        match &cache {
+        match &Cache::of_user() {
             Ok(cache) => Ok(cache.kernels().display().to_string()),
             Err(error) => Err(error.to_string()),
         },
     );
-    out += &format!(
-        "  => {}\n",
-        if emulator.is_some() {
-            "captures in guests"
-        } else {
-            "captures in no guest"
-        }
-    );
-    print(&out)?;
-    if tracepoints || kprobes || emulator.is_some() {
-        return Ok(());
-    }
-    Err(Failure::unable(
-        "this machine can capture nothing: books here build from recorded evidence",
-    ))
+    let conclusion = match emulator.is_some() {
+        true => "captures in guests",
+        false => "captures in no guest",
+    };
+    (format!("{out}  => {conclusion}\n"), emulator.is_some())
 }
 
 fn line(what: &str, result: Result<String, String>) -> String {

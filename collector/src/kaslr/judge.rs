@@ -12,46 +12,14 @@
 use super::compare::{self, Comparison};
 use super::console::ConsoleOffset;
 use super::report::{
-    Group, Inputs, KaslrReport, Reason, SourceReport, StaticSource, Status, SymbolSlide,
+    Check, Group, Inputs, KaslrReport, Reason, SourceReport, StaticSource, Status, SymbolSlide,
 };
 use super::rules;
 use crate::symbols::BuildId;
 
 /// Judge.
 pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
-    let mut sources: Vec<SourceReport> = inputs
-        .statics
-        .iter()
-        .map(|fixed| measured(inputs, fixed))
-        .collect();
-    if inputs.statics.is_empty() {
-        let why = "no System.map or vmlinux is at hand; install the kernel's debug package";
-        sources.push(SourceReport {
-            name: "kallsyms-static".into(),
-            group: Group::Measured,
-            slide: unavailable(why),
-            comparison: None,
-        });
-    }
-    sources.push(SourceReport {
-        name: "kallsyms-vmlinuz".into(),
-        group: Group::Measured,
-        slide: by_image(inputs),
-        comparison: None,
-    });
-    sources.push(SourceReport {
-        name: "vmcoreinfo".into(),
-        group: Group::Stated,
-        slide: by_vmcoreinfo(inputs),
-        comparison: None,
-    });
-    sources.push(SourceReport {
-        name: "console".into(),
-        group: Group::Stated,
-        slide: by_console(inputs),
-        comparison: None,
-    });
-
+    let sources = ask_sources(inputs);
     let slides: Vec<(&str, Group, u64)> = sources
         .iter()
         .filter_map(|s| Some((s.name.as_str(), s.group, *s.slide.as_ref().ok()?)))
@@ -59,15 +27,7 @@ pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
     let equal = slides.windows(2).all(|pair| pair[0].2 == pair[1].2);
     let candidate = slides.first().map(|s| s.2).filter(|_| equal);
     let checks = candidate.map_or_else(Vec::new, |slide| rules::check(inputs, &sources, slide));
-    let broken = sources.iter().filter_map(|s| match &s.slide {
-        Err(Reason::Broken(why)) => Some(format!("{}: {why}", s.name)),
-        _ => None,
-    });
-    let failed = checks
-        .iter()
-        .filter(|c| c.holds == Ok(false))
-        .map(|c| format!("{} does not hold: {}", c.name, c.detail));
-    let mut errors: Vec<String> = broken.chain(failed).collect();
+    let mut errors = contradictions(&sources, &checks);
     if !equal {
         let list: Vec<String> = slides
             .iter()
@@ -78,21 +38,7 @@ pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
             list.join(", ")
         ));
     }
-    let off = rules::turned_off(inputs);
-    let status = match (candidate, off) {
-        _ if !errors.is_empty() => Status::Error { why: errors.join("; ") },
-        (Some(slide @ 1..), Some(off)) => Status::Error { why: format!("the slide is {slide:#x} although {off}") },
-        (Some(slide @ 1..), None) => Status::Randomized { slide },
-        (_, Some(why)) => Status::Disabled { why },
-        (Some(0), None) => Status::Disabled {
-            why: "the slide is 0: the kernel runs at its static address, although nothing seen here turns KASLR off".into(),
-        },
-        (None, None) => {
-            let why: Vec<String> =
-                sources.iter().filter_map(|s| Some(format!("{}: {}", s.name, s.slide.as_ref().err()?))).collect();
-            Status::Unknown { why: why.join("; ") }
-        }
-    };
+    let status = status(&errors, candidate, rules::turned_off(inputs), &sources);
     let valid = !matches!(status, Status::Error { .. });
     let groups = [Group::Measured, Group::Stated]
         .iter()
@@ -111,6 +57,76 @@ pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
         missing_symbols,
         sources,
         checks,
+    }
+}
+
+/// Every source's answer, in order of preference.
+fn ask_sources(inputs: &Inputs<'_>) -> Vec<SourceReport> {
+    let without_table = |name: &str, group, slide| SourceReport {
+        name: name.into(),
+        group,
+        slide,
+        comparison: None,
+    };
+    let mut sources: Vec<SourceReport> = inputs
+        .statics
+        .iter()
+        .map(|fixed| measured(inputs, fixed))
+        .collect();
+    if inputs.statics.is_empty() {
+        let why = "no System.map or vmlinux is at hand; install the kernel's debug package";
+        let none = unavailable(why);
+        sources.push(without_table("kallsyms-static", Group::Measured, none));
+    }
+    sources.extend([
+        without_table("kallsyms-vmlinuz", Group::Measured, by_image(inputs)),
+        without_table("vmcoreinfo", Group::Stated, by_vmcoreinfo(inputs)),
+        without_table("console", Group::Stated, by_console(inputs)),
+    ]);
+    sources
+}
+
+/// Sources that are damaged, and rules that do not hold.
+fn contradictions(sources: &[SourceReport], checks: &[Check]) -> Vec<String> {
+    let broken = sources.iter().filter_map(|s| match &s.slide {
+        Err(Reason::Broken(why)) => Some(format!("{}: {why}", s.name)),
+        _ => None,
+    });
+    let failed = checks
+        .iter()
+        .filter(|c| c.holds == Ok(false))
+        .map(|c| format!("{} does not hold: {}", c.name, c.detail));
+    broken.chain(failed).collect()
+}
+
+/// Whether the image was moved. `off` is what turns KASLR off, if anything does.
+fn status(
+    errors: &[String],
+    slide: Option<u64>,
+    off: Option<String>,
+    sources: &[SourceReport],
+) -> Status {
+    match (slide, off) {
+        _ if !errors.is_empty() => Status::Error {
+            why: errors.join("; "),
+        },
+        (Some(slide @ 1..), Some(off)) => Status::Error {
+            why: format!("the slide is {slide:#x} although {off}"),
+        },
+        (Some(slide @ 1..), None) => Status::Randomized { slide },
+        (_, Some(why)) => Status::Disabled { why },
+        (Some(0), None) => Status::Disabled {
+            why: "the slide is 0: the kernel runs at its static address, although nothing seen here turns KASLR off".into(),
+        },
+        (None, None) => {
+            let why: Vec<String> = sources
+                .iter()
+                .filter_map(|s| Some(format!("{}: {}", s.name, s.slide.as_ref().err()?)))
+                .collect();
+            Status::Unknown {
+                why: why.join("; "),
+            }
+        }
     }
 }
 
