@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::Visit;
-use syn::{Attribute, File, Item, ItemMod, ItemUse, Macro, Meta, UseTree, Visibility};
+use syn::{
+    Attribute, File, Item, ItemMod, ItemUse, Macro, Meta, UseTree, VisRestricted, Visibility,
+};
 
 use crate::sources::is_for_tests;
 
@@ -141,6 +143,9 @@ impl<'ast> Visit<'ast> for Names {
         let public = !matches!(item.vis, Visibility::Inherited);
         self.import(&item.tree, Vec::new(), public);
     }
+
+    /// `pub(super)` says who may name an item, and names none itself.
+    fn visit_vis_restricted(&mut self, _: &'ast VisRestricted) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let segments = path.segments.iter().map(|s| s.ident.to_string());

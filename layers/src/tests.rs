@@ -65,6 +65,20 @@ fn tests_are_left_out() {
     }
 }
 
+/// Check that a visibility (`pub(super)`) names nothing.
+#[test]
+fn visibility_names_nothing() {
+    for visibility in ["pub(super)", "pub(crate)", "pub(in crate::a)"] {
+        let child = format!("{visibility} fn f() {{}} struct G {{ {visibility} x: u8 }}");
+        let files = [
+            ("lib.rs", "mod a;"),
+            ("a/mod.rs", "mod b; fn g() { b::f() }"),
+            ("a/b.rs", child.as_str()),
+        ];
+        assert!(cycles(&files).is_empty(), "{visibility}");
+    }
+}
+
 /// Check that a path through a re-export leads to the module that defines the item: neither a facade nor the root makes
 /// a cycle, and neither hides one.
 #[test]
