@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use common::{GUESTS, boot, guest, kernel, median, ms, ratio, rounds};
-use qed_collector::guest::{GuestSpec, qemu::find_in_path};
-use qed_collector::job::{Job, capture_answer};
+use qed_collector::guest::protocol::{Job, capture_answer};
+use qed_collector::guest::{GuestSpec, find_program::find_in_path};
 
 const FUNCTIONS: [&str; 8] = [
     "__sys_socket",

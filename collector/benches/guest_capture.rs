@@ -12,10 +12,10 @@ use std::time::Duration;
 use common::{
     GUESTS, boot, children, collector, guest, investigation, kernel, median, ms, ratio, rounds,
 };
-use qed_collector::job::Job;
+use qed_collector::guest::protocol::Job;
 
 fn main() -> anyhow::Result<()> {
-    if qed_collector::guest::qemu::find_in_path("qemu-system-x86_64").is_none() {
+    if qed_collector::guest::find_program::find_in_path("qemu-system-x86_64").is_none() {
         common::skip("there is no qemu-system-x86_64; install the Debian package qemu-system-x86");
     }
     let text = std::fs::read_to_string(investigation())?;

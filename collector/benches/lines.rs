@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use common::{GUESTS, boot, guest, investigation, kernel, median, ms, rounds};
 use qed_collector::guest::debuginfo;
-use qed_collector::job::{Job, capture_answer};
+use qed_collector::guest::protocol::{Job, capture_answer};
 use qed_collector::probe::parse_event;
 use qed_collector::symbols::debuginfo::open;
 use qed_collector::symbols::lines::LineResolver;
@@ -21,7 +21,7 @@ const FIRST: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(50);
 
 fn main() -> anyhow::Result<()> {
-    if qed_collector::guest::qemu::find_in_path("qemu-system-x86_64").is_none() {
+    if qed_collector::guest::find_program::find_in_path("qemu-system-x86_64").is_none() {
         common::skip("there is no qemu-system-x86_64; install the Debian package qemu-system-x86");
     }
     for name in GUESTS {

@@ -7,7 +7,6 @@ pub mod assemble;
 pub mod btf;
 pub mod cli;
 pub mod guest;
-pub mod job;
 pub mod kaslr;
 pub mod plan;
 pub mod probe;

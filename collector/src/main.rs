@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use qed_collector::{cli, guest, job, workload};
+use qed_collector::{cli, guest, workload};
 
 /// Run a workload under eBPF probes, on this machine or in a guest kernel, and write what was seen as evidence
 #[derive(Parser)]
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     // Before anything else: as the first process of a guest, or as a workload, there is no command line.
     workload::child_main();
     if guest::init::is_guest_init() {
-        guest::init::run(job::answer);
+        guest::init::run(guest::agent::answer);
     }
     let result = match Cli::parse().command {
         Command::Capture(args) => cli::capture::run(&args),

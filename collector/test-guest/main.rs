@@ -11,8 +11,8 @@ use std::fs;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use qed_collector::guest::agent::{capture_here, parse_investigation, plan_here};
 use qed_collector::guest::init;
-use qed_collector::job::{capture_here, parse_investigation, plan_here};
 use qed_collector::session::commands::Commands;
 use qed_collector::workload;
 

@@ -517,7 +517,8 @@ fn no_network_cached_kernel() {
 /// Check that where KVM is refused or hangs the guest is emulated, and that it is said why and remembered.
 #[test]
 fn kvm_falls_back() {
-    let qemu = qed_collector::guest::qemu::find_in_path("qemu-system-x86_64").expect("QEMU");
+    let qemu =
+        qed_collector::guest::find_program::find_in_path("qemu-system-x86_64").expect("QEMU");
     let usable = qed_collector::guest::accel::device();
     for (without, expected) in [
         (

@@ -3,7 +3,7 @@
 //! A file is a module, and `a.rs` or `a/mod.rs` is the module `a`. Paths in `use` items, in expressions and types, in the
 //! arguments of macros and in attributes (`#[serde(with = "…")]`) count; a `mod` item does not. A path through a
 //! re-export counts as one to the module that defines the item. What is compiled for tests alone is left out, and so is
-//! `main.rs`, which stands above all modules of its library.
+//! the `main.rs` beside a library, which stands above all modules of it. Of a program without a library it is the root.
 
 mod graph;
 mod names;

@@ -29,10 +29,16 @@ pub enum ReadError {
 /// The path of a module: `a::b` is `["a", "b"]`, the root is empty.
 pub type ModulePath = Vec<String>;
 
-/// The modules below `lib.rs` with their syntax trees, test-only modules left out.
+/// The modules below `lib.rs` with their syntax trees, test-only modules left out; below `main.rs` of a program without a
+/// library.
 pub fn read(src: &Path) -> Result<BTreeMap<ModulePath, File>, ReadError> {
     let mut files = BTreeMap::new();
-    add(&src.join("lib.rs"), src, Vec::new(), &mut files)?;
+    let library = src.join("lib.rs");
+    let root = match library.is_file() {
+        true => library,
+        false => src.join("main.rs"),
+    };
+    add(&root, src, Vec::new(), &mut files)?;
     Ok(files)
 }
 

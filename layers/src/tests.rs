@@ -65,6 +65,17 @@ fn tests_are_left_out() {
     }
 }
 
+/// Check that of a program without a library `main.rs` is the root.
+#[test]
+fn program_without_library() {
+    let files = [
+        ("main.rs", "mod a; mod b;"),
+        ("a.rs", "use crate::b::g;"),
+        ("b.rs", "use super::a::f;"),
+    ];
+    assert_eq!(cycles(&files), [["a", "b"]]);
+}
+
 /// Check that a visibility (`pub(super)`) names nothing.
 #[test]
 fn visibility_names_nothing() {

@@ -12,8 +12,8 @@ use super::failure::Failure;
 use super::guest_boot::boot;
 use crate::guest::KernelImage;
 use crate::guest::cache::Cache;
-use crate::guest::programs::Files;
-use crate::job::{Job, SlideAnswer, slide_answer};
+use crate::guest::host_binaries::Files;
+use crate::guest::protocol::{Job, SlideAnswer, slide_answer};
 
 /// How often a boot is tried before its failure is reported.
 const ATTEMPTS: u32 = 3;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::failure::Failure;
 use super::output::print;
-use crate::guest::{accel, cache::Cache, qemu};
+use crate::guest::{accel, cache::Cache, find_program};
 use crate::kaslr;
 use crate::probe::capabilities;
 use crate::session::machine_facts::BTF;
@@ -75,7 +75,7 @@ fn host() -> (String, bool) {
 /// A report on guests, and whether anything can be captured in one.
 fn guest() -> (String, bool) {
     let mut out = "guest\n".to_owned();
-    let emulator = qemu::find_in_path("qemu-system-x86_64");
+    let emulator = find_program::find_in_path("qemu-system-x86_64");
     out += &line(
         "QEMU",
         match &emulator {

@@ -6,9 +6,9 @@ use anyhow::Context as _;
 
 use super::failure::Failure;
 use crate::guest::cache::Cache;
-use crate::guest::programs::Files;
+use crate::guest::host_binaries::Files;
+use crate::guest::protocol::Job;
 use crate::guest::{self, GuestRun, GuestSpec, KernelImage};
-use crate::job::Job;
 
 /// Boots a guest for one job.
 pub async fn boot(

@@ -9,7 +9,7 @@ use qed_evidence::document::{ProgramFile, Reader};
 use qed_evidence::investigation::{Action, Investigation};
 
 use crate::assemble::program_files::ProgramFiles;
-use crate::guest::programs::{Files, add};
+use crate::guest::host_binaries::{Files, add};
 
 /// Find the programs as a guest will run them: what is packed is what is told. Gives back the files that the guest needs, by
 /// their names in it, too.

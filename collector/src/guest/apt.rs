@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use super::GuestError;
 use super::archive::{self, Kernel, Package, mirror, mirror::Mirrors};
-use super::qemu::find_in_path;
+use super::find_program::find_in_path;
 
 /// The keys that Debian signs its archive with, from the package `debian-archive-keyring`.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::atomic::{Ordering, fence};
 
-use super::command::WINDOW_DEVICE;
-use super::frame::{self, BODY, HEADER, Kind, MAGIC_END};
+use super::qemu_args::WINDOW_DEVICE;
+use super::wire::{self, BODY, HEADER, Kind, MAGIC_END};
 
 /// The shared window, mapped.
 pub struct Channel {
@@ -48,11 +48,11 @@ impl Channel {
 
     /// Hand out a body; what does not fit is replaced by an error that says so.
     pub fn send(&mut self, kind: Kind, body: &[u8]) {
-        match frame::seal(kind, body, self.size) {
+        match wire::seal(kind, body, self.size) {
             Ok(header) => self.put(&header, body),
             Err(too_large) => {
                 let message = too_large.to_string();
-                if let Ok(header) = frame::seal(Kind::Error, message.as_bytes(), self.size) {
+                if let Ok(header) = wire::seal(Kind::Error, message.as_bytes(), self.size) {
                     self.put(&header, message.as_bytes());
                 }
             }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::frame::FrameError;
+use super::wire::FrameError;
 
 /// Why a guest could not be fetched, started, or did not deliver its result.
 #[derive(Debug, thiserror::Error)]

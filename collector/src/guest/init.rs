@@ -14,8 +14,8 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 
 use super::channel::Channel;
-use super::command::MARK;
-use super::frame::Kind;
+use super::qemu_args::MARK;
+use super::wire::Kind;
 
 /// What init mounts: source and type, where, and whether a job can do without.
 const MOUNTS: [(&str, &str, bool); 7] = [

@@ -11,28 +11,31 @@
 //! | [`apt`], [`fetch`], [`debuginfo`] | finding, downloading and unpacking packages | processes |
 //! | [`elf`] | static? build id? the part that is loaded | none |
 //! | [`initramfs`] | a newc archive in memory | none |
-//! | [`programs`] | the programs of commands, and their libraries | files, ldd |
-//! | [`frame`], [`console`] | what comes out of a guest | none |
-//! | [`accel`], [`command`] | KVM or emulation, and QEMU's command line | none |
+//! | [`host_binaries`] | the programs that an investigation runs, and their libraries | files, ldd |
+//! | [`protocol`], [`wire`], [`console`] | jobs and answers, and the form in which they travel | none |
+//! | [`accel`], [`qemu_args`] | KVM or emulation, and QEMU's command line | none |
 //! | [`qemu`] | running it | a process |
-//! | [`init`], [`channel`] | the half that runs inside the guest | mounts, devices |
+//! | [`init`], [`agent`], [`channel`] | the half that runs inside the guest | mounts, devices |
 
 pub mod accel;
+pub mod agent;
 pub mod apt;
 pub mod archive;
 pub mod cache;
 pub mod channel;
-pub mod command;
 pub mod console;
 pub mod debuginfo;
 pub mod elf;
 mod error;
 pub mod fetch;
-pub mod frame;
+pub mod find_program;
 pub mod init;
 pub mod initramfs;
+pub mod qemu_args;
+pub mod wire;
 
-pub mod programs;
+pub mod host_binaries;
+pub mod protocol;
 pub mod qemu;
 pub mod source;
 pub mod version;

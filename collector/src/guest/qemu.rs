@@ -14,9 +14,10 @@ use tokio::process::{Child, Command};
 
 use super::accel::{self, Accel, Accelerator, Decision, Failure};
 use super::cache::Cache;
-use super::command::{self, Paths};
 use super::console::Console;
-use super::frame::{self, BODY, FrameError, HEADER, Kind, WINDOW};
+use super::find_program::find_in_path;
+use super::qemu_args::{self, Paths};
+use super::wire::{self, BODY, FrameError, HEADER, Kind, WINDOW};
 use super::{GuestError, KernelImage, elf, initramfs};
 use crate::symbols::mapping::Mapping;
 
@@ -134,17 +135,6 @@ pub async fn run(spec: &GuestSpec, progress: &dyn Fn(&str)) -> Result<GuestRun, 
     }
 }
 
-/// Find a program as a shell does.
-#[must_use]
-pub fn find_in_path(program: &str) -> Option<PathBuf> {
-    use nix::unistd::{AccessFlags, access};
-    let path = std::env::var_os("PATH")?;
-    let candidates = std::env::split_paths(&path).map(|folder| folder.join(program));
-    candidates
-        .into_iter()
-        .find(|c| c.is_file() && access(c, AccessFlags::X_OK).is_ok())
-}
-
 fn archive(spec: &GuestSpec) -> Result<Vec<u8>, GuestError> {
     // Only the part that is loaded is looked at, an eighth of a program with its debug information.
     let binary =
@@ -244,8 +234,8 @@ impl Machine<'_> {
             console: &console,
             progress: &lines,
         };
-        let line = command::kernel_line(&self.spec.append);
-        let args = command::qemu(
+        let line = qemu_args::kernel_line(&self.spec.append);
+        let args = qemu_args::qemu(
             accelerator,
             self.spec.memory_mib,
             self.spec.cpus,
@@ -376,7 +366,7 @@ impl Machine<'_> {
                 accelerator_note,
                 boot_to_init: end.to_init,
                 boot_to_exit: end.to_exit,
-                append: command::kernel_line(&self.spec.append),
+                append: qemu_args::kernel_line(&self.spec.append),
             }),
             Ok((Kind::Error, message)) => Err(GuestError::Job {
                 message: String::from_utf8_lossy(&message).into_owned(),
@@ -400,7 +390,7 @@ fn read_frame(window: &File) -> Result<Result<(Kind, Vec<u8>), FrameError>, Gues
     };
     let mut header = [0; HEADER];
     window.read_exact_at(&mut header, 0).map_err(failed)?;
-    let header = match frame::open(&header, WINDOW) {
+    let header = match wire::open(&header, WINDOW) {
         Ok(header) => header,
         Err(error) => return Ok(Err(error)),
     };
@@ -408,7 +398,7 @@ fn read_frame(window: &File) -> Result<Result<(Kind, Vec<u8>), FrameError>, Gues
     window
         .read_exact_at(&mut body, BODY as u64)
         .map_err(failed)?;
-    Ok(frame::check(&header, &body).map(|()| (header.kind, body)))
+    Ok(wire::check(&header, &body).map(|()| (header.kind, body)))
 }
 
 /// QEMU, killed and reaped when dropped.

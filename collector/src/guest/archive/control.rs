@@ -1,6 +1,6 @@
 //! Control paragraphs as `apt-cache show` prints them (deb-control(5)).
 
-use super::Package;
+use super::package::Package;
 
 /// A package that the archive serves, with what its index says of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -1,7 +1,7 @@
 //! QEMU's command line and the kernel's. Each choice was measured.
 
 use super::Accelerator;
-use super::frame::WINDOW;
+use super::wire::WINDOW;
 
 /// The word on the kernel's command line that tells the binary that it is a guest's init.
 pub const MARK: &str = "qed.guest";

@@ -1,83 +1,18 @@
-//! What a guest is asked to do, and what it answers.
+//! The half of the collector that does the host's jobs inside a guest, as its first process.
 
 use std::fs;
 
 use anyhow::Context as _;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Investigation, parse};
-use serde::{Deserialize, Serialize};
 
-use crate::guest::init::{ping, progress};
-use crate::plan::{Plan, PlannedExperiment};
+use super::init::{ping, progress};
+use super::protocol::{JOB, Job, SlideAnswer};
+use crate::plan::Plan;
 use crate::session::commands::Commands;
 use crate::session::raw::RawCapture;
 use crate::session::{self, Observer, Options, ThisKernel};
 use crate::symbols::functions_by_file::Chosen;
-
-/// Where the job lies in the initramfs.
-const JOB: &str = "/qed/job.json";
-
-/// A job for a guest.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Job {
-    /// Run an investigation.
-    Capture {
-        /// Its name, for messages.
-        name: String,
-        /// Its text.
-        text: String,
-        /// The functions that it names together with a file, or why those cannot be told apart.
-        chosen: Result<Vec<Chosen>, String>,
-    },
-    /// Only plan it.
-    Plan {
-        /// Its name, for messages.
-        name: String,
-        /// Its text.
-        text: String,
-        /// The functions that it names together with a file, or why those cannot be told apart.
-        chosen: Result<Vec<Chosen>, String>,
-    },
-    /// Only say where the kernel is.
-    Slide,
-}
-
-/// What a guest says of where its kernel is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SlideAnswer {
-    /// `/proc/sys/kernel/random/boot_id`.
-    pub boot_id: String,
-    /// Live address of `_text`, or why it is not known.
-    pub text: Result<u64, String>,
-    /// What VMCOREINFO says the slide is, in bytes, or why nothing.
-    pub stated: Result<u64, String>,
-    /// Physical address of "Kernel code" in `/proc/iomem`, or why it is not known.
-    pub physical: Result<u64, String>,
-}
-
-impl Job {
-    /// The file that brings the job into the guest.
-    pub fn file(&self) -> anyhow::Result<(String, Vec<u8>)> {
-        let text = serde_json::to_vec(self).context("failed to write the guest's job")?;
-        Ok((JOB.to_owned(), text))
-    }
-}
-
-/// Understands the answer of a capture.
-pub fn capture_answer(payload: &[u8]) -> anyhow::Result<RawCapture> {
-    postcard::from_bytes(payload).context("failed to understand what the guest captured")
-}
-
-/// Understands the answer of a plan.
-pub fn plan_answer(payload: &[u8]) -> anyhow::Result<Vec<PlannedExperiment>> {
-    postcard::from_bytes(payload).context("failed to understand what the guest planned")
-}
-
-/// Understands the answer of a slide.
-pub fn slide_answer(payload: &[u8]) -> anyhow::Result<SlideAnswer> {
-    postcard::from_bytes(payload).context("failed to understand what the guest said of its slide")
-}
 
 /// Does the job that the initramfs holds. Runs as the guest's first process.
 pub fn answer() -> anyhow::Result<Vec<u8>> {

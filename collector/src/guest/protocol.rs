@@ -1,0 +1,73 @@
+//! The jobs that the host gives to a guest, and the answers.
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::PlannedExperiment;
+use crate::session::raw::RawCapture;
+use crate::symbols::functions_by_file::Chosen;
+
+/// Where the job lies in the initramfs.
+pub(super) const JOB: &str = "/qed/job.json";
+
+/// A job for a guest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    /// Run an investigation.
+    Capture {
+        /// Its name, for messages.
+        name: String,
+        /// Its text.
+        text: String,
+        /// The functions that it names together with a file, or why those cannot be told apart.
+        chosen: Result<Vec<Chosen>, String>,
+    },
+    /// Only plan it.
+    Plan {
+        /// Its name, for messages.
+        name: String,
+        /// Its text.
+        text: String,
+        /// The functions that it names together with a file, or why those cannot be told apart.
+        chosen: Result<Vec<Chosen>, String>,
+    },
+    /// Only say where the kernel is.
+    Slide,
+}
+
+/// What a guest says of where its kernel is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SlideAnswer {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Live address of `_text`, or why it is not known.
+    pub text: Result<u64, String>,
+    /// What VMCOREINFO says the slide is, in bytes, or why nothing.
+    pub stated: Result<u64, String>,
+    /// Physical address of "Kernel code" in `/proc/iomem`, or why it is not known.
+    pub physical: Result<u64, String>,
+}
+
+impl Job {
+    /// The file that brings the job into the guest.
+    pub fn file(&self) -> anyhow::Result<(String, Vec<u8>)> {
+        let text = serde_json::to_vec(self).context("failed to write the guest's job")?;
+        Ok((JOB.to_owned(), text))
+    }
+}
+
+/// Understands the answer of a capture.
+pub fn capture_answer(payload: &[u8]) -> anyhow::Result<RawCapture> {
+    postcard::from_bytes(payload).context("failed to understand what the guest captured")
+}
+
+/// Understands the answer of a plan.
+pub fn plan_answer(payload: &[u8]) -> anyhow::Result<Vec<PlannedExperiment>> {
+    postcard::from_bytes(payload).context("failed to understand what the guest planned")
+}
+
+/// Understands the answer of a slide.
+pub fn slide_answer(payload: &[u8]) -> anyhow::Result<SlideAnswer> {
+    postcard::from_bytes(payload).context("failed to understand what the guest said of its slide")
+}

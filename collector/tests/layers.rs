@@ -1,0 +1,25 @@
+//! The layers of the collector and of its eBPF programs. `docs/architecture.md` says what each is for.
+
+use std::path::Path;
+
+/// The layers of the collector, the highest first. A module names items of lower layers, or of its own.
+const COLLECTOR: &[&str] = &[
+    "cli", "guest", "assemble", "session", "plan", "probe", "workload", "kaslr", "symbols", "btf",
+];
+
+/// The files of the eBPF programs, in the same order.
+const PROGRAMS: &[&str] = &["life", "hit", "report", "read", "maps"];
+
+/// Check that modules of the collector and of its eBPF programs depend on each other only downwards, and never in a cycle.
+#[test]
+fn downwards_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (folder, layers) in [
+        ("src", COLLECTOR),
+        ("../collector-ebpf/src/programs", PROGRAMS),
+    ] {
+        let problems = qed_layers::check(&root.join(folder), layers);
+        let problems = problems.unwrap_or_else(|error| panic!("{folder}: {error}"));
+        assert!(problems.is_empty(), "{folder}:\n{}", problems.join("\n"));
+    }
+}
