@@ -1,7 +1,7 @@
 //! The QED collector: runs a workload under eBPF probes and writes what the kernel did as typed evidence.
 //!
 //! Pure modules take data in and give data out; the thin layers that open files, load programs, start
-//! processes and guests are named in `ARCHITECTURE.md`.
+//! processes and guests are named in `docs/architecture.md`.
 
 pub mod assemble;
 pub mod btf;
