@@ -33,10 +33,10 @@ pub type ModulePath = Vec<String>;
 /// library.
 pub fn read(src: &Path) -> Result<BTreeMap<ModulePath, File>, ReadError> {
     let mut files = BTreeMap::new();
-    let library = src.join("lib.rs");
-    let root = match library.is_file() {
-        true => library,
-        false => src.join("main.rs"),
+    let (library, program) = (src.join("lib.rs"), src.join("main.rs"));
+    let root = match !library.is_file() && program.is_file() {
+        true => program,
+        false => library,
     };
     add(&root, src, Vec::new(), &mut files)?;
     Ok(files)
