@@ -26,7 +26,7 @@ const FUNCTIONS: [&str; 8] = [
     "fd_install",
 ];
 
-/// Where the workload for bpftrace lies in the guest.
+/// The place of the workload for bpftrace in the guest.
 const CALLER: &str = "/qed/socket";
 
 fn main() -> anyhow::Result<()> {

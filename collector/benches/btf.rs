@@ -1,4 +1,4 @@
-//! How long it takes to open the running kernel's BTF and to resolve what a typical investigation asks for.
+//! Time to open the running kernel's BTF and to resolve what a typical investigation asks for.
 //!
 //! `cargo bench -p qed-collector --bench btf [-- FILE]`: FILE is raw BTF, by default this kernel's.
 

@@ -11,7 +11,7 @@ use std::{
 /// The target of the eBPF programs.
 pub const TARGET: &str = "bpfel-unknown-none";
 
-/// What compiles for the eBPF target.
+/// A compiler for the eBPF target.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Compiler {
     /// A compiler with a ready-made `core` for the target.
@@ -90,7 +90,7 @@ fn has_core(sysroot: &Path) -> bool {
     })
 }
 
-/// What the outer cargo tells its build scripts would make the inner one build for the wrong target,
+/// Remove what the outer cargo tells its build scripts. It would make the inner one build for the wrong target,
 /// with the wrong compiler and flags, so none of it goes in.
 pub fn clean(command: &mut Command) {
     for (name, _) in env::vars_os() {

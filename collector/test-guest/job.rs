@@ -40,13 +40,13 @@ impl TestJob {
 pub struct Chain {
     /// A function of the experiment.
     pub function: String,
-    /// Which of its arguments holds the first pointer, from 0.
+    /// The argument that holds the first pointer, from 0.
     pub argument: usize,
     /// Structure and member, one after the other.
     pub steps: Vec<(String, String)>,
 }
 
-/// What was seen.
+/// The kernel's own view of an experiment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct View {
     /// Text of the `trace` file.
@@ -55,7 +55,7 @@ pub struct View {
     pub chains: Vec<Vec<u64>>,
 }
 
-/// What to run, and as whom.
+/// Runs of the program, and their user.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Runs {
     /// The user and group that run it. Nobody needs to know them.
@@ -72,14 +72,14 @@ pub struct Runs {
     pub result: String,
 }
 
-/// What one run did.
+/// The end of one run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ran {
     /// Its exit status; `None` where a signal ended it.
     pub status: Option<i32>,
-    /// What it printed on standard output.
+    /// Its standard output.
     pub stdout: String,
-    /// What it printed on standard error.
+    /// Its standard error.
     pub stderr: String,
     /// The file that was asked for, if it is there.
     pub result: Option<Vec<u8>>,

@@ -18,7 +18,7 @@ use qed_collector::session::Observer;
 use crate::job::{Chain, View};
 use crate::trace;
 
-/// Where tracefs is in a guest.
+/// The place of tracefs in a guest.
 const TRACEFS: &str = "/sys/kernel/tracing";
 /// The group of our events there.
 const GROUP: &str = "qed_oracle";
@@ -54,7 +54,7 @@ impl Oracle {
         })
     }
 
-    /// What was seen.
+    /// The view.
     pub fn into_view(self) -> View {
         self.view.into_inner()
     }
@@ -169,7 +169,7 @@ fn offset(btf: &Btf<'_>, structure: &str, member: &str) -> anyhow::Result<u64> {
         .first()
         .with_context(unknown)?;
     let Type::Struct(composite) = btf.get(id)? else {
-        bail!("{structure} is no structure");
+        bail!("{structure} is not a structure");
     };
     let member = btf.find_member(&composite, member)?.with_context(unknown)?;
     Ok(member.bit_offset / 8)
@@ -223,7 +223,7 @@ fn segments(table: &[u8]) -> Vec<(u64, u64, u64)> {
         .collect()
 }
 
-/// Where 8 bytes at `address` are in the file.
+/// The place of the 8 bytes at `address` in the file.
 fn place(segments: &[(u64, u64, u64)], address: u64) -> Option<u64> {
     segments.iter().find_map(|&(start, size, offset)| {
         let distance = address.checked_sub(start)?;

@@ -1,6 +1,7 @@
 //! The program as an ordinary user runs it: with the capabilities of its file, and no others.
 //!
-//! It is the way in which a self-hosted runner captures: the file carries the capabilities (`setcap`), the user has none.
+//! It is the way in which a self-hosted runner captures: the file carries the capabilities (`setcap`), the user has
+//! none.
 
 use std::ffi::CString;
 use std::fs;
@@ -15,7 +16,7 @@ use nix::mount::{MsFlags, mount};
 
 use crate::job::{PROGRAM, Ran, Runs};
 
-/// Where the copies of the program and their files lie: a file system that keeps file capabilities.
+/// The folder for copies of the program and their files: a file system that keeps file capabilities.
 const PLACE: &str = "/run";
 
 /// The attribute that holds a file's capabilities, see capabilities(7).
@@ -76,7 +77,7 @@ fn as_user(command: &mut Command, user: u32) {
     command.uid(user).gid(user);
 }
 
-/// What `setcap CAPABILITIES=ep FILE` does.
+/// Give a file its capabilities, as `setcap CAPABILITIES=ep FILE` does.
 fn set_file_capabilities(file: &Path, capabilities: &[String]) -> anyhow::Result<()> {
     let value = attribute(capabilities)?;
     let path = CString::new(file.as_os_str().as_bytes())?;

@@ -15,7 +15,7 @@ pub struct TraceEvent {
     pub fields: HashMap<String, u64>,
 }
 
-/// Parse a `trace` file; lines that are no events are left out.
+/// Parse a `trace` file; lines that are not events are left out.
 ///
 /// ```text
 ///            <...>-71      [000] .....     2.345678: sock_alloc_out: (__sock_create+0x9c/0x1b0 <- sock_alloc) ret=0xffff8d5ec1d2a000

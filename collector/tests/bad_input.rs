@@ -1,4 +1,4 @@
-//! What cannot be done: each case with its exit status and what it says to do. Those with a guest need QEMU
+//! Bad input: each case with its exit status and the remedy that it names. Those with a guest need QEMU
 //! and a cached kernel.
 
 mod support;
@@ -190,8 +190,8 @@ fn unknown_names() {
     );
 }
 
-/// Check that a guest, where functions can be probed, tells an unknown one with the nearest name, and plans and captures
-/// the rest.
+/// Check that a guest, where functions can be probed, tells an unknown one with the nearest name, and plans and
+/// captures the rest.
 #[test]
 fn unknown_function_in_a_guest() {
     let text = format!(

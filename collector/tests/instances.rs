@@ -1,6 +1,7 @@
 //! The copies of all functions of both kernels, and what silence about 50 random ones may prove.
 //!
-//! By hand: `cargo test --release -p qed-collector --test instances -- --ignored --nocapture`. `QED_SEED` repeats a choice.
+//! By hand: `cargo test --release -p qed-collector --test instances -- --ignored --nocapture`. `QED_SEED` repeats a
+//! choice.
 
 mod support;
 
@@ -25,7 +26,7 @@ use support::{GUESTS, collector, folder_with, said};
 
 /// Functions that are tried.
 const TRIED: usize = 50;
-/// What is run: calls that go through different parts of the kernel.
+/// The workloads: calls that go through different parts of the kernel.
 const WORKLOADS: [(&str, &str); 5] = [
     (
         "sock",
@@ -155,7 +156,7 @@ fn on_stack(frames: &[Frame], function: &str) -> bool {
     })
 }
 
-/// What silence about each function comes to, and how often a stack contradicts it.
+/// The verdict on each function's silence, and the number of stacks that contradict it.
 fn judged(evidence: &Evidence, text: &str) -> (BTreeMap<&'static str, usize>, usize) {
     let plan = qed_evidence::investigation::parse("i.toml", text).expect("an investigation");
     let machines = [Indexed::new(evidence)];

@@ -8,7 +8,7 @@ mod support;
 use job::{PROGRAM, Ran, TestJob, capture};
 use support::{GUESTS, guest_job};
 
-/// What `runner/install.sh` gives the collector's file.
+/// The capabilities that `runner/install.sh` gives the collector's file.
 const NEEDED: [&str; 3] = ["CAP_BPF", "CAP_PERFMON", "CAP_SYSLOG"];
 
 /// Check that what is tested here is what the runner's files give, and all that its service leaves to be given.
@@ -49,7 +49,7 @@ fn run(guest: &str, paranoid: &str, sets: &[&[&str]]) -> Vec<Ran> {
     postcard::from_bytes(&answer).expect("what the guest ran")
 }
 
-/// Whether a kprobe saw the function: how often, or the reason why not.
+/// True if a kprobe saw the function: how often, or the reason why not.
 fn kprobe(ran: &Ran) -> Result<usize, String> {
     let bytes = ran.result.as_deref().expect("evidence");
     let evidence = qed_evidence::reader::read(bytes).expect("strictly valid evidence");

@@ -1,4 +1,4 @@
-//! What the build says where the toolchain of the eBPF programs is missing, and which one it takes where there is one.
+//! The build's messages where the toolchain of the eBPF programs is missing, and its choice where there is one.
 
 #[allow(dead_code)] // the build script uses all of it
 #[path = "../build/toolchain.rs"]

@@ -35,11 +35,11 @@ pub const LSM_SLOTS: usize = 4;
 /// Processes that an experiment can follow at a time.
 pub const MAX_FOLLOWED: usize = 4096;
 
-/// Where a read starts: a value of [`ReadSpec::root`].
+/// The start of a read: a value of [`ReadSpec::root`].
 pub mod root {
     /// The argument at position `root_index`, as it was when the function was entered (also at its return).
     pub const ARGUMENT: u32 = 0;
-    /// What the function or system call returned (`rax`).
+    /// The result of the function or system call (`rax`).
     pub const RETURN: u32 = 1;
     /// The address of the `struct pt_regs` of this hit (of a tracepoint: argument 0 names its own).
     pub const REGISTERS: u32 = 2;
@@ -56,7 +56,7 @@ pub mod root {
     pub const FD: u32 = 7;
 }
 
-/// What a read brings back: a value of [`ReadSpec::form`].
+/// The form of what a read brings back: a value of [`ReadSpec::form`].
 pub mod form {
     /// The address arrived at, itself (8 bytes), without a load.
     pub const ADDRESS: u32 = 0;
@@ -76,23 +76,23 @@ pub mod form {
 pub struct ReadSpec {
     /// The address or the function, where [`root`] asks for one.
     pub constant: u64,
-    /// Where to start: [`root`].
+    /// The start: [`root`].
     pub root: u32,
     /// Argument position, counted from 0.
     pub root_index: u32,
     /// Offsets in bytes of the pointers to follow.
     pub hops: [i32; MAX_HOPS],
-    /// How many of `hops` count.
+    /// Number of `hops` that count.
     pub hop_count: u32,
     /// Added after the last hop, in bytes.
     pub offset: i32,
-    /// What to bring back: [`form`].
+    /// The form of what to bring back: [`form`].
     pub form: u32,
     /// Bytes to bring back, at most [`MAX_READ_BYTES`].
     pub size: u32,
 }
 
-/// Which moment of a probed call an event or a set of reads belongs to.
+/// The moment of a probed call that an event or a set of reads belongs to.
 pub mod side {
     /// The function's first instruction, or a tracepoint.
     pub const ENTRY: u32 = 0;
@@ -100,12 +100,12 @@ pub mod side {
     pub const RETURN: u32 = 1;
 }
 
-/// What a probe does besides reporting: bits of [`ProbeSpec::acts`].
+/// Acts of a probe besides reporting: bits of [`ProbeSpec::acts`].
 pub mod act {
     /// Send signal [`ProbeSpec::signal`](super::ProbeSpec::signal) to the workload when `signal_side` is reached.
     pub const SIGNAL: u32 = 1 << 0;
-    /// Remember the object whose address is argument `object_arg` as allocated by the workload. NULL, or an error in the
-    /// place of a pointer, is reported and not remembered.
+    /// Remember the object whose address is argument `object_arg` as allocated by the workload. NULL, or an error in
+    /// the place of a pointer, is reported and not remembered.
     pub const ALLOCATE: u32 = 1 << 1;
     /// Report the hit only if argument `object_arg` is a remembered object, whoever runs, and forget it.
     pub const FREE: u32 = 1 << 2;
@@ -136,22 +136,22 @@ pub struct ProbeSpec {
     pub deny_errno: u32,
     /// System call number for [`act::SYSCALL`].
     pub syscall: u32,
-    /// How many of `reads` count, by [`side`].
+    /// Number of `reads` that count, by [`side`].
     pub read_counts: [u32; 2],
     /// Tracepoints and LSM hooks: how many arguments there are, at most [`MAX_ARGS`] are taken. What lies
     /// behind the last one is not an argument, and reading it would report stale stack.
     pub arg_count: u32,
     /// [`side`] at which the object of [`act::ALLOCATE`] and [`act::FREE`] is known.
     pub object_side: u32,
-    /// Where nothing is that a pointer could lead to, although it can be read: the first address. A pointer in there is
+    /// Readable memory without anything that a pointer could lead to: the first address. A pointer in there is
     /// a per-CPU pointer, or a stale one.
     pub nowhere: u64,
-    /// How many bytes that is, less than 2^63; 0: there is no such range.
+    /// Its length in bytes, less than 2^63; 0: there is no such range.
     pub nowhere_size: u64,
     /// Always 0. The programs load their zeros from here: to the kernel's verifier these are numbers like any other,
     /// so that it does not look at what follows once for each of them that may be 0 and once more where it is not.
     pub zero: u64,
-    /// What to read, by [`side`]: when the function is entered (or at the tracepoint), and when it returns.
+    /// The reads, by [`side`]: when the function is entered (or at the tracepoint), and when it returns.
     pub reads: [[ReadSpec; MAX_READS]; 2],
 }
 
@@ -204,7 +204,7 @@ pub struct ProbeKey {
     pub attachment: u32,
 }
 
-/// How a probe is attached: part of [`ProbeKey`].
+/// The way in which a probe is attached: part of [`ProbeKey`].
 pub mod attachment {
     /// kprobe and kretprobe of one function share one spec.
     pub const KPROBE: u32 = 0;
@@ -214,7 +214,7 @@ pub mod attachment {
     pub const LSM: u32 = 2;
 }
 
-/// What the programs do right now; the only thing that changes while they are attached.
+/// The programs' orders of the moment; the only thing that changes while they are attached.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Control {
@@ -231,7 +231,7 @@ pub struct Control {
     pub executed: u32,
     /// 1: the processes that the workload starts belong to it, and those that they start.
     pub follow: u32,
-    /// Where the kernel keeps what the programs ask of each task and each CPU.
+    /// The places of what the programs ask of each task and each CPU.
     pub layout: Layout,
 }
 
@@ -287,19 +287,19 @@ pub struct Event {
     /// At a function's entry: the stack pointer, which is the address of the return-address slot. With
     /// [`act::SYSCALL`]: where the kernel keeps the address that the call returns to in user space. Else 0.
     pub stack_pointer: u64,
-    /// What that slot holds, read raw: the return trampoline once a return probe has been there. Else 0.
+    /// The contents of that slot, read raw: the return trampoline once a return probe has been there. Else 0.
     pub return_slot: u64,
     /// Address of the object for [`act::ALLOCATE`] and [`act::FREE`], else 0.
     pub object: u64,
     /// Return addresses as the kernel's unwinder reports them, the innermost first. At a kprobe the first
-    /// is the probed instruction's own (plus 1, plus 5 behind an `endbr64`), at a return probe the one in the caller. At a
-    /// tracepoint the innermost are the eBPF program's own and those of the tracepoint's machinery.
+    /// is the probed instruction's own (plus 1, plus 5 behind an `endbr64`), at a return probe the one in the caller.
+    /// At a tracepoint the innermost are the eBPF program's own and those of the tracepoint's machinery.
     pub stack: [u64; MAX_FRAMES],
-    /// What the reads brought back, in the order of the spec.
+    /// The bytes of the reads, in the order of the spec.
     pub values: [[u8; MAX_READ_BYTES]; MAX_READS],
     /// Per read: 0, or a negative errno (its value then means nothing): -EFAULT, a pointer on the way could
-    /// not be followed; -ENXIO, one of them leads into [`ProbeSpec::nowhere`]; -ENODATA, the entry was not seen; -ENOENT, no frame of that function; -EBADF, no
-    /// such descriptor; or that of the helper which did the last load.
+    /// not be followed; -ENXIO, one of them leads into [`ProbeSpec::nowhere`]; -ENODATA, the entry was not seen;
+    /// -ENOENT, no frame of that function; -EBADF, no such descriptor; or that of the helper which did the last load.
     /// String reads: the length in bytes including the NUL.
     pub results: [i32; MAX_READS],
     /// Index of the [`ProbeSpec`].
@@ -355,7 +355,7 @@ pub mod counter {
     pub const UNFOLLOWED: u32 = 7;
     /// 32-bit system calls of the workload that a probe or marker of system calls came by.
     pub const COMPAT_CALLS: u32 = 8;
-    /// How many counters there are.
+    /// Number of counters.
     pub const COUNT: u32 = 9;
 }
 
@@ -373,7 +373,7 @@ pub struct Peek {
     pub result: i32,
     /// Explicit padding.
     pub reserved2: u32,
-    /// What was read.
+    /// The bytes.
     pub bytes: [u8; MAX_READ_BYTES],
 }
 
@@ -392,7 +392,7 @@ pub struct CallKey {
     pub experiment: u32,
 }
 
-/// What is kept of an entered call.
+/// The record of an entered call.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
@@ -414,7 +414,7 @@ pub struct SlotKey {
     pub reserved: u32,
 }
 
-/// What is kept of a live object, under its address.
+/// The record of a live object, under its address.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Object {

@@ -22,12 +22,12 @@ const EFAULT: i32 = -14;
 const EINVAL: i32 = -22;
 const ENODATA: i32 = -61;
 
-/// What [`read_one`] works on.
+/// The arguments of [`read_one`].
 #[repr(C)]
 pub struct Reads {
     /// The specs, [`MAX_READS`] of them.
     pub list: *const ReadSpec,
-    /// Where the values go, and where arguments and return value are.
+    /// The event, for the values, and with arguments and return value.
     pub event: *mut Event,
     /// Address of the hit's registers, or 0.
     pub registers: u64,
@@ -119,8 +119,8 @@ unsafe fn address(spec: *const ReadSpec, reads: *const Reads) -> Result<u64, i32
     }
 }
 
-/// 1 for a pointer into the range where nothing is, else 0. Without a branch, of which each costs the verifier a look at
-/// all that follows, once per hop.
+/// 1 for a pointer into the range where nothing is, else 0. Without a branch, of which each costs the verifier a look
+/// at all that follows, once per hop.
 #[inline(always)]
 unsafe fn leads_nowhere(at: u64, reads: *const Reads) -> u64 {
     // SAFETY: promised by the caller.

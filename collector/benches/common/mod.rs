@@ -1,4 +1,4 @@
-//! What the benchmarks share: paired runs, medians, and ways to say what is missing.
+//! Helpers of the benchmarks: paired runs, medians, and ways to say what is missing.
 #![allow(dead_code, reason = "each benchmark uses its part")]
 
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ pub const COLLECTOR: &str = env!("CARGO_BIN_EXE_qed-collector");
 /// The guests that the benchmarks boot.
 pub const GUESTS: [&str; 2] = ["debian-6.1", "debian-6.12"];
 
-/// How many times each side runs: `cargo bench … -- -n 7`, by default `usual`.
+/// Number of runs of each side: `cargo bench … -- -n 7`, by default `usual`.
 pub fn rounds(usual: usize) -> usize {
     let words: Vec<String> = std::env::args().collect();
     words

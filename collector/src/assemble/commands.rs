@@ -8,23 +8,23 @@ use qed_evidence::value::{Datum, Value};
 
 use crate::session::raw::RawCommand;
 
-/// Why what a command printed is not kept.
+/// The reason for not keeping what a command printed.
 const LIVES_ON: &str = "not written down: this machine lives on, and what a command prints there may tell who or where it is";
 const NAMES_BUILDER: &str =
     "not written down: it names the machine that made the evidence, or a folder of it";
 
-/// What may be kept of what commands print.
+/// The parts of commands' output that may be kept.
 pub struct Keep<'a> {
     /// The captured machine is gone afterwards.
     pub ephemeral: bool,
     /// Texts that the evidence holds anyway.
     pub known: BTreeSet<String>,
-    /// What tells which machine the builder is: its name, its user, folders.
+    /// Words that tell which machine the builder is: its name, its user, folders.
     pub private: &'a [String],
 }
 
 impl<'a> Keep<'a> {
-    /// What may be kept beside `evidence`.
+    /// Decide what may be kept beside `evidence`.
     pub fn new(evidence: &Evidence, private: &'a [String]) -> Self {
         let kernel = &evidence.kernel;
         let mut known = BTreeSet::from([kernel.release.clone(), kernel.version.clone()]);
@@ -54,7 +54,7 @@ impl<'a> Keep<'a> {
     }
 }
 
-/// Whether `text` holds `word`, and not only as a piece of a longer one.
+/// True if `text` holds `word`, and not only as a piece of a longer one.
 fn holds_word(text: &str, word: &str) -> bool {
     let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
     text.match_indices(word).any(|(at, _)| {
@@ -62,7 +62,7 @@ fn holds_word(text: &str, word: &str) -> bool {
     })
 }
 
-/// What became of one command.
+/// Make the evidence of one command.
 pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'_>) -> Command {
     let exit: Datum = match &raw.ended {
         Ok(status) => Value::int(*status).into(),
@@ -116,17 +116,17 @@ pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'
     }
 }
 
-/// What it printed, whole or cut, or why that is no output to look at.
+/// Its output, whole or cut, or why that cannot be looked at.
 fn printed(raw: &RawCommand) -> Result<Value, String> {
     if let Err(reason) = &raw.ended {
         return Err(reason.clone());
     }
-    // A character that the cut has split is no fault of the command.
+    // A character that the cut has split is not the command's fault.
     match std::str::from_utf8(&raw.stdout) {
         Err(error)
             if error.error_len().is_some() || raw.printed == Some(raw.stdout.len() as u64) =>
         {
-            Err("what it printed is no text".into())
+            Err("its output is not text".into())
         }
         _ => Ok(super::outcome::printed(&raw.stdout, raw.printed)),
     }
@@ -209,7 +209,7 @@ mod tests {
         for (raw, exit, why) in [
             (raw(Ok(1), PRINTED), "1", "status 1"),
             (raw(Err("it was late"), b""), "none: it was late", "late"),
-            (raw(Ok(0), b"\xff\xfe"), "0", "no text"),
+            (raw(Ok(0), b"\xff\xfe"), "0", "not text"),
             (raw(Ok(0), b""), "0", "nothing in its output"),
         ] {
             let made = command(&planned, &raw, &keep(true, &[]));

@@ -9,9 +9,9 @@ use super::names::Names;
 use crate::kaslr::KaslrReport;
 use crate::kaslr::config::KernelConfig;
 
-/// What is known about a capture besides what it says itself.
+/// Everything known about a capture besides what it says itself.
 pub struct Context<'a> {
-    /// What was asked for.
+    /// The request.
     pub investigation: &'a Investigation,
     /// The machine that it ran on.
     pub machine: Machine,
@@ -23,7 +23,7 @@ pub struct Context<'a> {
     pub files: &'a BTreeMap<String, Vec<ProgramFile>>,
     /// Names and lines.
     pub names: &'a dyn Names,
-    /// Whether lines are to be had, and from where or why not.
+    /// The source of lines, or why there is none.
     pub debuginfo: Result<String, String>,
     /// The judgement on the slide.
     pub kaslr: &'a KaslrReport,

@@ -18,7 +18,7 @@ const MAX_HOLDERS: usize = 64;
 /// Bytes of code that are looked at to see whether it only returns.
 const RETURN_BYTES: usize = 16;
 
-/// Where to look.
+/// The tables to look in.
 pub struct Look<'a> {
     /// The symbols, at live addresses.
     pub kallsyms: Option<&'a Kallsyms>,
@@ -33,7 +33,7 @@ fn in_source(symbol: &str) -> &str {
     symbol.split('.').next().unwrap_or(symbol)
 }
 
-/// Where the functions begin that hold inlined copies; `None` if it is not known of all.
+/// Addresses at which the functions begin that hold inlined copies; `None` if one is not known.
 fn holders(inlined: &[InlinedCopy]) -> Option<BTreeSet<u64>> {
     let addresses = inlined.iter().map(|copy| copy.address);
     addresses.map(|address| Some(address?.0)).collect()
@@ -160,7 +160,8 @@ impl Look<'_> {
         }
     }
 
-    /// Adds copies that have code and no symbol of the function's name, as where two functions that are alike were merged.
+    /// Adds copies that have code and no symbol of the function's name, as where two functions that are alike were
+    /// merged.
     fn renamed(&self, described: &[Own], copies: &mut Vec<OwnCopy>) {
         for own in described {
             let Some((address, symbol)) = self.entry(&own.starts) else {
@@ -173,7 +174,7 @@ impl Look<'_> {
         copies.sort_by_key(|copy| copy.address);
     }
 
-    /// Which of the static addresses at which a function's parts begin is its entry: the live address, and its symbol.
+    /// The entry among the static addresses at which a function's parts begin: its live address, and its symbol.
     fn entry(&self, starts: &[u64]) -> Option<(u64, String)> {
         let kallsyms = self.kallsyms?;
         let slide = self.slide?;
@@ -241,7 +242,7 @@ impl Look<'_> {
         Ok(inlined)
     }
 
-    /// What is known of a function that may be missing on a stack.
+    /// Facts about a function that may be missing on a stack.
     pub fn standing(&self, function: &str) -> Standing {
         let instances = self.instances(&[function]).remove(function);
         let Some(instances) = instances else {
@@ -253,7 +254,7 @@ impl Look<'_> {
         }
     }
 
-    /// Whether one of a function's copies, or of the functions that hold one, can end in a jump to another function.
+    /// True if one of a function's copies, or of the functions that hold one, can end in a jump to another function.
     fn any_leaves_by_jump(&self, copies: &[OwnCopy], holders: &BTreeSet<u64>) -> Option<bool> {
         if holders.len() > MAX_HOLDERS {
             return None;
@@ -266,7 +267,7 @@ impl Look<'_> {
         Some(leaves)
     }
 
-    /// Whether the code of the function at a live address can end in a jump to another function, which then returns in
+    /// True if the code of the function at a live address can end in a jump to another function, which then returns in
     /// its place. `None`: its code is not known.
     pub fn leaves_by_jump(&self, start: u64) -> Option<bool> {
         let kallsyms = self.kallsyms?;
@@ -295,7 +296,7 @@ impl Look<'_> {
         Some(leaves)
     }
 
-    /// Why there is no function of this name, if it is certain that there is none.
+    /// An error that says why there is no function of this name, if that is certain.
     pub fn known(&self, function: &str) -> Result<(), String> {
         let Some(kallsyms) = self.kallsyms else {
             return Ok(());

@@ -15,7 +15,7 @@ fn text(result: &Result<String, String>) -> Datum {
     }
 }
 
-/// Why an option has no value. It is not `n`: of a misspelt one that would be true on every kernel.
+/// The reason why an option has no value. It is not `n`: of a misspelt one that would be true on every kernel.
 fn unlisted(option: &str, config: &KernelConfig) -> String {
     let near = config
         .nearest(option)
@@ -26,7 +26,7 @@ fn unlisted(option: &str, config: &KernelConfig) -> String {
     )
 }
 
-/// What is known about the kernel. A command line may name a host's disks, so only that of a machine that
+/// Facts about the kernel. A command line may name a host's disks, so only that of a machine that
 /// is gone afterwards is kept.
 pub fn kernel(facts: &Facts, context: &Context<'_>, ephemeral: bool) -> Kernel {
     Kernel {

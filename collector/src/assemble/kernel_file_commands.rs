@@ -10,7 +10,7 @@ use qed_evidence::investigation::{Investigation, artefact};
 use super::private::file_name;
 use crate::session::commands::{Commands, Task};
 
-/// Where the files are that commands can name, or why there is none.
+/// Paths of the files that commands can name, or why there is none.
 pub struct Artefacts<'a> {
     /// `{vmlinux}`
     pub vmlinux: Result<&'a Path, String>,
@@ -79,8 +79,8 @@ impl Artefacts<'_> {
         Commands::start(tasks, place, folder)
     }
 
-    /// What tells which machine this is, as far as it can get into what the commands print: its name, its user, and
-    /// folders.
+    /// Words that tell which machine this is, as far as they can get into what the commands print: its name, its user,
+    /// and folders.
     pub fn private(&self) -> Vec<String> {
         let files = [&self.vmlinux, &self.system_map, &self.config];
         let folders = files
@@ -162,7 +162,7 @@ function = "f"
             "{private:?}"
         );
         assert!(!private.iter().any(|name| name == "root" || name.is_empty()));
-        // Only what cannot be run is begun here: in this test the program is no collector.
+        // Only what cannot be run is begun here: in this test the program is not a collector.
         let mut none = investigation.clone();
         none.commands.remove(0);
         let done = artefacts.begin(&none).wait();

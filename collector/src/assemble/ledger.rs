@@ -16,7 +16,7 @@ pub struct Book {
     live: HashMap<u64, usize>,
 }
 
-/// What an event says of an object.
+/// One allocation or free of an object, as an event tells it.
 pub struct Entry {
     pub address: u64,
     pub probe: String,

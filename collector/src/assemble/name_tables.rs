@@ -58,7 +58,7 @@ pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names)
     }
 }
 
-/// How a probe's values are decoded.
+/// The decoders of a probe's values.
 fn decodes(probe: &PlannedProbe) -> impl Iterator<Item = &Decode> {
     let reads = probe.entry.iter().chain(&probe.exit);
     let parameters = probe.parameters.iter().filter_map(|p| p.decode.as_ref());

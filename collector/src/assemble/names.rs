@@ -16,26 +16,26 @@ pub trait Names {
     fn extent(&self, address: u64) -> Option<Symbol>;
     /// The source line of the call that returns to a live address, or why it is not known.
     fn call_site(&self, return_address: u64) -> Result<Location, String>;
-    /// Whether an interrupt or an exception enters the kernel in the code at a live address. `None`: where that code is,
-    /// is not known.
+    /// True if an interrupt or an exception enters the kernel in the code at a live address. `None`: where that code
+    /// is, is not known.
     fn interrupts(&self, address: u64) -> Option<bool>;
-    /// Where the function at a live address is defined, or why that is not known.
+    /// The definition of the function at a live address, or why it is not known.
     fn definition(&self, address: u64) -> Result<Location, String>;
-    /// What the instruction before a live return address calls, or why that is not known.
+    /// The target of the call before a live return address, or why it is not known.
     fn called(&self, return_address: u64) -> Result<Called, String>;
     /// The copies of each of these functions.
     fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances>;
-    /// What is known of a function that may be missing on a stack.
+    /// Facts about a function that may be missing on a stack.
     fn standing(&self, function: &str) -> Standing;
-    /// Why there is no function of this name, if it is certain that there is none.
+    /// An error that says why there is no function of this name, if that is certain.
     fn known(&self, function: &str) -> Result<(), String>;
 }
 
-/// What is known of a function that may be missing on a stack although it was running.
+/// Facts about a function that may be missing on a stack although it was running.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Live addresses of the functions into which it is inlined; `None`: not known.
     pub holders: Option<BTreeSet<u64>>,
-    /// Whether one of its copies can end in a jump to another function; `None`: not known.
+    /// True if one of its copies can end in a jump to another function; `None`: not known.
     pub leaves_by_jump: Option<bool>,
 }

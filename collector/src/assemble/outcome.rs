@@ -1,4 +1,4 @@
-//! How the workload ended, as values.
+//! The end of the workload, as values.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::session::raw::RawOutcome;
 use crate::symbols::disasm::disassemble;
 use crate::workload::CallSite;
 
-/// Why a process has no exit status that ran into its time limit.
+/// The reason why a process that ran into its time limit has no exit status.
 pub const TIMED_OUT: &str = "the process did not end in time and was killed";
 
 /// The workload's own code, taken apart. A call inside of it has no name that would mean anything.
@@ -90,7 +90,7 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, String>) -> Out
     }
 }
 
-/// What was printed, of which `kept` are the first bytes.
+/// Printed output, of which `kept` are the first bytes.
 pub fn printed(kept: &[u8], printed: Option<u64>) -> Value {
     if printed == Some(kept.len() as u64) {
         return Value::text(String::from_utf8_lossy(kept));
@@ -144,8 +144,8 @@ fn buffers(experiment: &Experiment, raw: &RawOutcome) -> BTreeMap<String, Datum>
 mod tests {
     use super::*;
 
-    /// Check that an output that is whole is told from one that was cut, with its length where that is known, and that a
-    /// character which the cut split is left out.
+    /// Check that an output that is whole is told from one that was cut, with its length where that is known, and that
+    /// a character which the cut split is left out.
     #[test]
     fn cut_outputs() {
         let cut = |value: &str, whole| Value::CutText {

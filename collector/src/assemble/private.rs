@@ -9,8 +9,8 @@ use qed_evidence::value::Datum;
 /// Folders that every machine has.
 const USUAL: &[&str] = &["/boot", "/dev", "/lib", "/proc", "/sys", "/usr"];
 
-/// Takes it out of each reason that was composed outside of the captured machine: why there are no lines, why a source of
-/// the slide says nothing, why a guest was not run faster.
+/// Takes it out of each reason that was composed outside of the captured machine: why there are no lines, why a source
+/// of the slide says nothing, why a guest was not run faster.
 pub fn clean(evidence: &mut Evidence, private: &[String]) {
     let kaslr = &mut evidence.kaslr;
     let symbols = kaslr.symbols.values_mut();
@@ -95,7 +95,7 @@ fn without_folders(word: &str) -> String {
     format!("{}{}", name.unwrap_or_default(), &word[path.len()..])
 }
 
-/// The text with an ellipsis for `word`, where it is no piece of a longer one.
+/// The text with an ellipsis for `word`, where it is not a piece of a longer one.
 fn without_word(text: &str, word: &str) -> String {
     let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
     let mut out = String::with_capacity(text.len());

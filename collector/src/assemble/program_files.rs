@@ -14,8 +14,8 @@ pub struct ProgramFiles {
 }
 
 impl ProgramFiles {
-    /// What was the same before and after a capture; or the file of a program that was not. A file among the arguments may
-    /// be what the program writes: then it is no part of it.
+    /// Keep what was the same before and after a capture; an error names a file that was not. A file among the
+    /// arguments may be what the program writes: then it is not a part of it.
     pub fn throughout(mut self, after: &ProgramFiles) -> Result<ProgramFiles, String> {
         let pairs = [
             (&mut self.workloads, &after.workloads),

@@ -7,7 +7,7 @@ use qed_evidence::value::{Datum, Value};
 
 use crate::symbols::named::Named;
 
-/// What was read, as far as it was.
+/// The files' contents, as far as they were read.
 pub struct Read<'a> {
     /// The symbols to look for.
     pub symbols: &'a [String],
@@ -25,7 +25,7 @@ pub struct Read<'a> {
     pub system_map: Result<(&'a str, &'a str), String>,
     /// Name of the vmlinux and, per symbol, its addresses there.
     pub vmlinux: Result<(&'a str, Vec<Vec<u64>>), String>,
-    /// Who read the configuration, its file and text.
+    /// The reader of the configuration, its file and text.
     pub config: (Reader, &'a str, Result<&'a str, String>),
 }
 
@@ -256,7 +256,7 @@ mod tests {
     /// Check that of a machine that lives on no line with a live address is kept, and static ones are.
     #[test]
     fn live_machines_stay_private() {
-        // That a table lacks a symbol is no secret.
+        // The absence of a symbol from a table is not secret.
         let lines = lines(false).into_iter();
         for (name, _, text) in lines.filter(|(name, ..)| !name.ends_with(" gone")) {
             let secret = ["/proc/kallsyms", "/proc/kcore", "/proc/iomem"];

@@ -11,12 +11,13 @@ use crate::plan::expr::Decoded;
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>.
 const MAX_ERRNO: i128 = 4095;
 
-/// What the programs report of a pointer into [`ProbeSpec::nowhere`](qed_collector_ebpf::ProbeSpec::nowhere).
+/// The error number that programs report of a pointer into
+/// [`ProbeSpec::nowhere`](qed_collector_ebpf::ProbeSpec::nowhere).
 const ENXIO: i32 = 6;
-const NOWHERE: &str = "a pointer on the way is a per-CPU pointer, which is no address by itself, or leads into memory that the \
+const NOWHERE: &str = "a pointer on the way is a per-CPU pointer, which is not an address by itself, or leads into memory that the \
                        kernel has given back";
 
-/// What a number or pointer is, beyond its C type.
+/// The meaning of a number or pointer beyond its C type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role<'a> {
     /// A read; its author may have said what it is.
@@ -141,7 +142,7 @@ fn integer(value: i128, type_name: String, role: Role<'_>, names: &dyn Names) ->
         Role::Return if (-MAX_ERRNO..0).contains(&value) => Some(ReadKind::Errno),
         _ => None,
     };
-    let wrong = |what: &str| Datum::unavailable(format!("{value} is no {what}"));
+    let wrong = |what: &str| Datum::unavailable(format!("{value} is not a valid {what}"));
     match (kind, small) {
         (None, _) => Value::Int {
             value: exact,

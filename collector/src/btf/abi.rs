@@ -1,4 +1,4 @@
-//! Where the System V ABI of x86-64 puts arguments.
+//! The places of arguments in the System V ABI of x86-64.
 
 use super::error::BtfError;
 use super::kinds::TypeId;
@@ -16,7 +16,7 @@ const WIDE: &str = "it is wider than a register";
 pub(super) const FLOATING: &str = "it is a floating-point number";
 const SHIFTED: &str = "it comes after a structure passed by value, and its place depends on how the compiler passed that";
 
-/// Where an argument arrives.
+/// The place in which an argument arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passing {
     /// In the argument register of this number, counted from 0 (`rdi`), or a tracepoint's argument.
@@ -34,7 +34,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Where the next argument, of type `type_id`, arrives.
+    /// The place of the next argument, of type `type_id`.
     pub(super) fn next<'a>(&mut self, btf: &Btf<'a>, type_id: TypeId) -> Result<Passing, BtfError> {
         if self.lost {
             return Ok(Passing::Unreadable(SHIFTED));

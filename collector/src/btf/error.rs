@@ -1,15 +1,15 @@
-//! Why BTF could not be read.
+//! Errors of reading BTF.
 
 use super::kinds::TypeId;
 
-/// Why BTF could not be read. The kernel makes its BTF when it is built, so this is a damaged or
+/// Unreadable BTF. The kernel makes its BTF when it is built, so this is a damaged or
 /// truncated copy, or a format newer than this reader.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BtfError {
     /// The header does not say that this is BTF of a known version.
     #[error("cannot read BTF: {reason}; pass the unchanged content of /sys/kernel/btf/vmlinux")]
     Header {
-        /// What is wrong.
+        /// The mistake.
         reason: String,
     },
     /// A type does not fit into its section, or says something that cannot be.
@@ -19,7 +19,7 @@ pub enum BtfError {
     Type {
         /// Number of the type.
         id: u32,
-        /// What is wrong.
+        /// The mistake.
         reason: String,
     },
 }

@@ -7,7 +7,7 @@ use super::kinds::TypeId;
 use super::raw::Btf;
 use super::types::{Prototype, Type};
 
-/// Who can see a function.
+/// The visibility of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linkage {
     /// Its source file. Others of the same name may exist.
@@ -25,20 +25,20 @@ pub struct Function<'a> {
     pub id: TypeId,
     /// Its name.
     pub name: &'a str,
-    /// Who can see it. Kernels seen (6.1 to 6.18) call every function static.
+    /// Its visibility. Kernels seen (6.1 to 6.18) call every function static.
     pub linkage: Linkage,
-    /// What it takes and returns.
+    /// Its parameters and result.
     pub signature: Signature<'a>,
 }
 
-/// What a function takes and returns.
+/// Parameters and result of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature<'a> {
     /// Its parameters in order.
     pub parameters: Vec<Parameter<'a>>,
     /// Takes more (`...`) after them.
     pub variadic: bool,
-    /// What it returns, [`TypeId::VOID`] for nothing.
+    /// Its result, [`TypeId::VOID`] for nothing.
     pub result: TypeId,
 }
 
@@ -49,7 +49,7 @@ pub struct Parameter<'a> {
     pub name: Option<&'a str>,
     /// Its type.
     pub type_id: TypeId,
-    /// Where it arrives.
+    /// Its place.
     pub passing: Passing,
 }
 

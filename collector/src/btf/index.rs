@@ -2,7 +2,7 @@
 
 use super::kinds::{TypeId, kind};
 
-/// What a name is looked up as: C keeps tags, ordinary names and functions apart.
+/// The kind of name to look up: C keeps tags, ordinary names and functions apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// A function.

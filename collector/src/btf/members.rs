@@ -15,7 +15,7 @@ pub struct Member<'a> {
     pub name: &'a str,
     /// Its type.
     pub type_id: TypeId,
-    /// Where it starts, in bits.
+    /// Its start, in bits.
     pub bit_offset: u64,
     /// Its width in bits if it is a bit field, else 0.
     pub bits: u32,

@@ -130,7 +130,7 @@ impl<'a> Btf<'a> {
         }
     }
 
-    /// What `id` is behind qualifiers and tags, but not behind typedefs.
+    /// The type of `id` behind qualifiers and tags, but not behind typedefs.
     fn unqualified(&self, id: TypeId) -> Result<Type<'a>, BtfError> {
         let mut at = id;
         for _ in 0..MAX_CHAIN {

@@ -47,7 +47,7 @@ pub(super) struct Record<'a> {
     pub flag: bool,
     /// Size in bytes or a type number, as the kind has it.
     pub size_or_type: u32,
-    /// What follows the fixed part: whole entries, `vlen` of them.
+    /// The part behind the fixed one: whole entries, `vlen` of them.
     pub body: &'a [u8],
 }
 
@@ -232,7 +232,7 @@ impl<'a> Btf<'a> {
     }
 }
 
-/// Where each type starts; an error unless the records fill the section exactly.
+/// The start of each type; an error unless the records fill the section exactly.
 fn starts(types: &[u8], first_id: u32) -> Result<Vec<u32>, BtfError> {
     // Types of a kernel take 28 to 30 bytes on average.
     let mut offsets = Vec::with_capacity(types.len() / 24);

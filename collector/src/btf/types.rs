@@ -21,7 +21,7 @@ pub enum Type<'a> {
     Array {
         /// Type of an element.
         element: TypeId,
-        /// How many elements. 0: a flexible array.
+        /// Number of elements. 0: a flexible array.
         count: u32,
     },
     /// A structure.
@@ -66,7 +66,7 @@ pub enum Type<'a> {
         /// 0 static, 1 global, 2 extern.
         linkage: u32,
     },
-    /// What a function takes and returns.
+    /// Parameters and result of a function.
     Prototype(Prototype<'a>),
     /// A floating-point type.
     Float {
@@ -94,7 +94,7 @@ pub struct Int<'a> {
     pub character: bool,
     /// Bits in use, less than `size * 8` in bit fields of old BTF.
     pub bits: u32,
-    /// Where those bits start.
+    /// The start of those bits.
     pub bit_offset: u32,
 }
 
@@ -127,17 +127,17 @@ pub struct Enumeration<'a> {
     body: &'a [u8],
 }
 
-/// What a function takes and returns.
+/// Parameters and result of a function.
 #[derive(Clone, Copy, Debug)]
 pub struct Prototype<'a> {
     /// Its number.
     pub id: TypeId,
-    /// What it returns.
+    /// Its result.
     pub result: TypeId,
     body: &'a [u8],
 }
 
-/// What [`Btf::strip`] arrives at.
+/// The result of [`Btf::strip`].
 #[derive(Clone, Debug)]
 pub struct Stripped<'a> {
     /// Number of `ty`.
@@ -146,7 +146,7 @@ pub struct Stripped<'a> {
     pub ty: Type<'a>,
     /// Was tagged `user`: it stands in the task's memory.
     pub user: bool,
-    /// Was tagged `percpu`: its address is no address until a CPU's offset is added.
+    /// Was tagged `percpu`: it is not an address until a CPU's offset is added.
     pub percpu: bool,
 }
 

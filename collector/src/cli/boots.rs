@@ -15,7 +15,7 @@ use crate::guest::cache::Cache;
 use crate::guest::host_binaries::Files;
 use crate::guest::protocol::{Job, SlideAnswer, slide_answer};
 
-/// How often a boot is tried before its failure is reported.
+/// Most attempts at a boot before its failure is reported.
 const ATTEMPTS: u32 = 3;
 
 /// The boots that earlier evidence has of the kernel that was captured now. A boot does not go out of date: what it
@@ -39,7 +39,7 @@ pub fn kept(earlier: Option<&Evidence>, now: &Evidence, wanted: u32) -> Vec<Boot
         .collect()
 }
 
-/// What it takes to boot a guest again.
+/// Everything needed to boot a guest again.
 pub struct Boots<'a> {
     pub kernel: &'a KernelImage,
     pub cache: &'a Cache,
@@ -96,7 +96,7 @@ impl Boots<'_> {
     }
 }
 
-/// What a guest answered, as evidence.
+/// Turn a guest's answer into evidence.
 fn as_boot(answer: SlideAnswer, time: String) -> Boot {
     let or_reason = |value: Result<Value, String>| match value {
         Ok(value) => value.into(),

@@ -7,7 +7,7 @@ use crate::guest::GuestError;
 pub struct Failure {
     /// 2: bad usage or bad input; 3: this machine cannot do what was asked.
     pub status: u8,
-    /// What to tell the user.
+    /// The message for the user.
     pub message: String,
 }
 

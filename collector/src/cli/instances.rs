@@ -1,4 +1,4 @@
-//! What `plan` says of the copies of each probed function, and what a probe that does not fire would prove.
+//! The copies of each probed function, and the proof in a probe that does not fire, for `plan`.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,10 +17,10 @@ use crate::symbols::{Kallsyms, debuginfo};
 /// Holders of inlined copies that are listed for one function.
 const SHOWN: usize = 4;
 
-/// What was found of one kernel's functions.
+/// Facts about one kernel's functions.
 pub struct Found {
     instances: BTreeMap<String, Instances>,
-    /// Why there is no function that has to be on a stack, by its name.
+    /// The reasons why functions that have to be on a stack do not exist, by name.
     unknown: BTreeMap<String, String>,
 }
 
@@ -98,7 +98,7 @@ fn function(probe: &PlannedProbe) -> Option<&str> {
 }
 
 impl Found {
-    /// Why no function is called what a probe has on the stacks of its hits.
+    /// The reason why the function that a probe wants on its stacks does not exist.
     pub fn refused(&self, probe: &PlannedProbe) -> Option<&str> {
         let reason = self.unknown.get(probe.within.as_deref()?)?;
         Some(reason)

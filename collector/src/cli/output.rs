@@ -18,7 +18,7 @@ pub fn render(problems: &[Diagnostic]) -> String {
         .join("\n\n")
 }
 
-/// Writes to standard output. That nobody reads it (`plan | head`) is no failure.
+/// Writes to standard output. A reader that stops early (`plan | head`) is not a failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

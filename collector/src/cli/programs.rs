@@ -1,5 +1,5 @@
-//! The programs that an investigation runs: found before anything else, so that one that is missing is told with its place,
-//! and with the digests that say later whether they are still the same.
+//! The programs that an investigation runs: found before anything else, so that one that is missing is told with its
+//! place, and with the digests that say later whether they are still the same.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,8 +11,8 @@ use qed_evidence::investigation::{Action, Investigation};
 use crate::assemble::program_files::ProgramFiles;
 use crate::guest::host_binaries::{Files, add};
 
-/// Find the programs as a guest will run them: what is packed is what is told. Gives back the files that the guest needs, by
-/// their names in it, too.
+/// Find the programs as a guest will run them: what is packed is what is told. Gives back the files that the guest
+/// needs, by their names in it, too.
 ///
 /// # Errors
 /// What is missing, each with its place.
@@ -55,14 +55,14 @@ pub fn on_host(investigation: &Investigation) -> Result<ProgramFiles, Vec<Diagno
     })
 }
 
-/// What evidence says of a program and of the files among its arguments.
+/// The files of a program and those among its arguments, as evidence tells of them.
 fn files(program: &str, words: &[String], folder: &Path) -> Result<Vec<ProgramFile>, String> {
     let mut parts = qed_programs::parts(program, folder)?;
     parts.extend(qed_programs::arguments(words, folder));
     Ok(qed_programs::files(&parts))
 }
 
-/// What `find` finds for each workload that is a program; or which of them has none, with its place.
+/// Files of each workload that is a program, by `find`; or those that have none, with their places.
 fn workloads(
     investigation: &Investigation,
     mut find: impl FnMut(&[String]) -> Result<Vec<ProgramFile>, String>,
@@ -106,8 +106,8 @@ mod tests {
         parse("p.toml", &text).unwrap_or_else(|problems| panic!("{problems:?}"))
     }
 
-    /// Check that a workload's files are told, its arguments among them, that a command whose program is missing has none,
-    /// and that a workload whose program is missing is an error.
+    /// Check that a workload's files are told, its arguments among them, that a command whose program is missing has
+    /// none, and that a workload whose program is missing is an error.
     #[test]
     fn of_a_host() {
         let folder = tempfile::tempdir().unwrap();

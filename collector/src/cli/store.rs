@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Why evidence could not be kept.
+/// Evidence that could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another capture is at work in the same folder.
@@ -19,11 +19,11 @@ pub enum StoreError {
     /// The file system refused.
     #[error("failed to {doing} {path}: {source}; the evidence there before is untouched")]
     Io {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
         /// To what.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -99,7 +99,7 @@ impl Store {
     }
 }
 
-/// How the name of a file begins that is not whole yet.
+/// Prefix of the name of a file that is not whole yet.
 const UNFINISHED: &str = ".evidence-";
 
 /// Removes what a capture was writing when it was killed. The caller has the lock, so nobody is writing now.

@@ -1,4 +1,4 @@
-//! What whoever runs a capture should be told at once, and not only find in the evidence.
+//! Warnings for whoever runs a capture, which are in the evidence as well.
 
 use qed_evidence::Evidence;
 use qed_evidence::value::Datum;
@@ -7,9 +7,9 @@ use crate::assemble::TIMED_OUT;
 use crate::plan::NO_SUCH;
 use crate::session::NOT_RUN;
 
-/// Experiments that went wrong on a machine that could have run them, and probes of names that its kernel does not have,
-/// which are often misspelled; each with its reason. What else the machine cannot show is no mishap: `plan` and the
-/// evidence say it.
+/// Experiments that went wrong on a machine that could have run them, and probes of names that its kernel does not
+/// have, which are often misspelled; each with its reason. Everything else that the machine cannot show is expected:
+/// `plan` and the evidence say it.
 pub fn warnings(evidence: &Evidence) -> Vec<String> {
     let mut said = mishaps(evidence);
     for (name, experiment) in &evidence.experiments {

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::cache::{Cache, read_json, write_json};
 
-/// How long a guest under KVM may take to start its init. It boots faster than an emulated one, which
+/// Time within which a guest under KVM has to start its init. It boots faster than an emulated one, which
 /// takes about two seconds; so beyond this, emulation would have been the better choice anyway.
 pub const SIGN_OF_LIFE: Duration = Duration::from_secs(4);
 
-/// What was asked for.
+/// The user's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Accel {
     /// KVM where it works.
@@ -27,7 +27,7 @@ pub enum Accel {
     Kvm,
 }
 
-/// What was used.
+/// The accelerator in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Accelerator {
@@ -55,16 +55,16 @@ pub struct Failure {
     pub boot_id: String,
     /// The QEMU that was tried.
     pub qemu: PathBuf,
-    /// What was seen.
+    /// The observation.
     pub reason: String,
 }
 
-/// What to try.
+/// The accelerators to try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// KVM; on no sign of life, emulation if allowed.
     TryKvm {
-        /// Whether emulation may follow.
+        /// True if emulation may follow.
         fall_back: bool,
     },
     /// Emulation, and why not KVM (nothing where the user asked for it).
@@ -98,7 +98,7 @@ pub fn decide(
     }
 }
 
-/// Whether this user may use `/dev/kvm`.
+/// True if this user may use `/dev/kvm`.
 ///
 /// # Errors
 /// A sentence that says why not.

@@ -117,7 +117,7 @@ mod tests {
         assert!(text.len() < 60, "{text}");
     }
 
-    /// Check that bytes which are no UTF-8 neither fail nor vanish.
+    /// Check that bytes that are not UTF-8 neither fail nor vanish.
     #[test]
     fn not_utf8() {
         let mut c = Console::new(100, 2);

@@ -1,4 +1,4 @@
-//! What must be known of an ELF file before it is used.
+//! Checks of an ELF file before it is used.
 
 use object::Endianness;
 use object::elf::{EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, NT_GNU_BUILD_ID, PT_INTERP};
@@ -7,17 +7,17 @@ use object::read::elf::{FileHeader, ProgramHeader};
 
 type Header = FileHeader64<Endianness>;
 
-/// Why an ELF file cannot be used.
+/// An unusable ELF file.
 #[derive(Debug, thiserror::Error)]
 pub enum ElfError {
     /// Not an ELF file, or a broken one.
-    #[error("it is no valid 64-bit ELF file ({0})")]
+    #[error("it is not a valid 64-bit ELF file ({0})")]
     Malformed(#[from] object::read::Error),
     /// For another processor.
     #[error("it is for ELF machine {0}, not x86-64 (62)")]
     Machine(u16),
     /// Not an executable.
-    #[error("it is no executable (ELF type {0})")]
+    #[error("it is not an executable (ELF type {0})")]
     Type(u16),
     /// Dynamically linked.
     #[error(

@@ -9,7 +9,7 @@ use qed_programs::parts;
 /// Files of a guest, by their names in it.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
-/// Where a guest looks for a program without a `/` in its name.
+/// The folder in which a guest looks for a program without a `/` in its name.
 const FOLDER: &str = "/usr/bin";
 
 /// Add a program and what it needs to `files`, under the names that it will be looked for by. Gives back what evidence

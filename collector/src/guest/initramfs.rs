@@ -7,7 +7,7 @@
 /// Folders that a guest's init mounts on or writes to.
 const FOLDERS: [&str; 5] = ["dev", "proc", "sys", "tmp", "qed"];
 
-/// Why no archive could be built.
+/// An archive that could not be built.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InitramfsError {
     /// A name that is not `/a/b/c`.

@@ -7,7 +7,7 @@ use crate::plan::PlannedExperiment;
 use crate::session::raw::RawCapture;
 use crate::symbols::functions_by_file::Chosen;
 
-/// Where the job lies in the initramfs.
+/// The place of the job in the initramfs.
 pub(super) const JOB: &str = "/qed/job.json";
 
 /// A job for a guest.
@@ -36,14 +36,14 @@ pub enum Job {
     Slide,
 }
 
-/// What a guest says of where its kernel is.
+/// A guest's answer to [`Job::Slide`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SlideAnswer {
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
     /// Live address of `_text`, or why it is not known.
     pub text: Result<u64, String>,
-    /// What VMCOREINFO says the slide is, in bytes, or why nothing.
+    /// The slide that VMCOREINFO states, in bytes, or why there is none.
     pub stated: Result<u64, String>,
     /// Physical address of "Kernel code" in `/proc/iomem`, or why it is not known.
     pub physical: Result<u64, String>,

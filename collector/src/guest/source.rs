@@ -1,9 +1,9 @@
-//! Which guest: the part after `guest:` of a machine's name.
+//! The kernel of a guest: the part after `guest:` of a machine's name.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// What to boot.
+/// The kernel to boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A cloud kernel that Debian serves.
@@ -114,7 +114,8 @@ impl Source {
 mod tests {
     use super::*;
 
-    /// Check each form of a name, that it prints as it was written, and that a word in an apt pattern's clothes is refused.
+    /// Check each form of a name, that it prints as it was written, and that a word in an apt pattern's clothes is
+    /// refused.
     #[test]
     fn forms() {
         let series = Series {

@@ -1,4 +1,4 @@
-//! What a guest hands out: one frame in a window of memory that guest and host share.
+//! The form of a guest's answer: one frame in a window of memory that guest and host share.
 //!
 //! The guest writes the body, then the header, whose magic comes last; so a guest that died half way
 //! leaves no frame, and the checksum catches a copy that went wrong. Guest and host are one program on one machine,
@@ -28,26 +28,26 @@ pub const MAGIC_END: usize = 8;
 const MAGIC: [u8; 8] = *b"QEDFRAME";
 const VERSION: u32 = 2;
 
-/// What the body is.
+/// The kind of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The job's result.
     Payload,
-    /// Why there is none, as UTF-8 text.
+    /// The reason why there is no result, as UTF-8 text.
     Error,
 }
 
 /// A header whose fields were all understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// What the body is.
+    /// The kind of the body.
     pub kind: Kind,
     /// Length of the body in bytes.
     pub length: usize,
     checksum: u64,
 }
 
-/// Why the window holds no usable frame.
+/// A window without a usable frame.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum FrameError {
     /// The magic is all zero: nothing was ever sealed.

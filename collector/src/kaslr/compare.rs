@@ -23,7 +23,7 @@ pub struct StaticTable<'a> {
     base: u64,
 }
 
-/// Why two tables could not be compared.
+/// Tables that could not be compared.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum CompareError {
     /// A table does not say where the image begins and ends.

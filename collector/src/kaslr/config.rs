@@ -5,7 +5,7 @@ use std::io::Read;
 
 use thiserror::Error;
 
-/// Why a configuration could not be read.
+/// An unreadable configuration.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// It could not be decompressed.
@@ -77,8 +77,8 @@ impl KernelConfig {
         self.set.get(name).map(String::as_str)
     }
 
-    /// The value of an option that the configuration lists, `n` where it is listed as not set. `None` where it is not listed:
-    /// there is no such option, or it depends on one that is not set. `name` with its `CONFIG_`.
+    /// The value of an option that the configuration lists, `n` where it is listed as not set. `None` where it is not
+    /// listed: there is no such option, or it depends on one that is not set. `name` with its `CONFIG_`.
     pub fn listed(&self, name: &str) -> Option<&str> {
         let unset = || self.unset.contains(name).then_some("n");
         self.get(name).or_else(unset)
@@ -90,7 +90,7 @@ impl KernelConfig {
         qed_evidence::diagnostic::nearest(name, listed)
     }
 
-    /// Whether an option is built in.
+    /// True if an option is built in.
     pub fn is_built_in(&self, name: &str) -> bool {
         self.get(name) == Some("y")
     }

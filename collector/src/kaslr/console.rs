@@ -1,4 +1,4 @@
-//! What the kernel prints about its offset when it panics.
+//! The kernel's offset in the text that it prints when it panics.
 
 use serde::Serialize;
 use thiserror::Error;
@@ -9,7 +9,7 @@ use thiserror::Error;
 pub enum ConsoleOffset {
     /// The image was moved.
     Offset {
-        /// How far, in bytes.
+        /// The distance in bytes.
         slide: u64,
         /// From which static address, `_text`.
         from: u64,
@@ -18,7 +18,7 @@ pub enum ConsoleOffset {
     Disabled,
 }
 
-/// Why a console log gives no offset.
+/// A console log without an offset.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum ConsoleError {
     /// There is no such line: the kernel prints it only when it panics.
@@ -39,7 +39,8 @@ const MARK: &str = "Kernel Offset: ";
 /// Find the offset in a console log. The kernel prints
 /// (<https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/setup.c>, `dump_kernel_offset`)
 /// ```text
-/// [    1.234567] Kernel Offset: 0x27600000 from 0xffffffff81000000 (relocation range: 0xffffffff80000000-0xffffffffbfffffff)
+/// [    1.234567] Kernel Offset: 0x27600000 from 0xffffffff81000000 (relocation range:
+/// 0xffffffff80000000-0xffffffffbfffffff)
 /// ```
 /// or `Kernel Offset: disabled`.
 pub fn parse(log: &str) -> Result<ConsoleOffset, ConsoleError> {

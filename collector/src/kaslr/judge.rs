@@ -99,7 +99,7 @@ fn contradictions(sources: &[SourceReport], checks: &[Check]) -> Vec<String> {
     broken.chain(failed).collect()
 }
 
-/// Whether the image was moved. `off` is what turns KASLR off, if anything does.
+/// Conclude the status of KASLR. `off` is what turns it off, if anything does.
 fn status(
     errors: &[String],
     slide: Option<u64>,
@@ -134,7 +134,7 @@ fn unavailable<T>(why: impl Into<String>) -> Result<T, Reason> {
     Err(Reason::Unavailable(why.into()))
 }
 
-/// Refuse a static side of another build. An unknown build id on either side is no proof, and no contradiction.
+/// Refuse a static side of another build. An unknown build id on either side proves nothing and contradicts nothing.
 fn same_build(inputs: &Inputs<'_>, found: &BuildId) -> Result<(), Reason> {
     match &inputs.build_id {
         Ok(running) if running == found => Ok(()),

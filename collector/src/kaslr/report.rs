@@ -1,4 +1,4 @@
-//! What the sources gave, and the judgement on it, as data.
+//! The sources' answers, and the judgement on them, as data.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::console::ConsoleOffset;
 use super::vmcoreinfo::Vmcoreinfo;
 use crate::symbols::{BuildId, Kallsyms};
 
-/// Why something gives no value.
+/// The reason for a missing value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -20,23 +20,23 @@ pub enum Reason {
     Broken(String),
 }
 
-/// Whether the image was moved.
+/// The status of KASLR.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It was, by `slide` bytes.
     Randomized {
-        /// How far, in bytes.
+        /// The distance in bytes.
         slide: u64,
     },
     /// It stands at its static address.
     Disabled {
-        /// What says so.
+        /// The source of this.
         why: String,
     },
     /// No source could tell.
     Unknown {
-        /// Why each could not.
+        /// The reason of each source.
         why: String,
     },
     /// Sources contradict each other or the kernel's rules: there is no value.
@@ -46,7 +46,7 @@ pub enum Status {
     },
 }
 
-/// What sources have in common; see [`judge`](super::judge).
+/// Sources with something in common; see [`judge`](super::judge).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
@@ -56,7 +56,7 @@ pub enum Group {
     Stated,
 }
 
-/// What one source said.
+/// The answer of one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceReport {
     /// `kallsyms-systemmap`, `kallsyms-vmlinux` (`kallsyms-static` where neither is at hand), `kallsyms-vmlinuz`,
@@ -88,16 +88,16 @@ pub struct SymbolSlide {
 pub struct Check {
     /// `alignment`, `range`, `static_base`, `core_symbols`.
     pub name: &'static str,
-    /// What was compared, with numbers.
+    /// The comparison, with numbers.
     pub detail: String,
-    /// Whether it holds, or why that could not be told.
+    /// True if it holds, or why that could not be told.
     pub holds: Result<bool, String>,
 }
 
 /// The judgement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KaslrReport {
-    /// Whether the image was moved.
+    /// The status of KASLR.
     pub status: Status,
     /// The slide in bytes; `None` when unknown or in error. `Some(0)` when a source measured 0.
     pub slide: Option<u64>,

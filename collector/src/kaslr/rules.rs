@@ -1,4 +1,4 @@
-//! What a slide has to obey, and what turns KASLR off.
+//! Rules that a slide has to obey, and settings that turn KASLR off.
 
 use super::report::{Check, Inputs, SourceReport};
 
@@ -145,7 +145,7 @@ fn core_symbols(sources: &[SourceReport]) -> Check {
     }
 }
 
-/// What says that this kernel does not randomize its base.
+/// The setting by which this kernel does not randomize its base, if there is one.
 pub(super) fn turned_off(inputs: &Inputs<'_>) -> Option<String> {
     if let Ok(config) = &inputs.config
         && !config.is_built_in("CONFIG_RANDOMIZE_BASE")

@@ -1,4 +1,4 @@
-//! What the running kernel says about its own offset: the thin layer that opens it.
+//! The running kernel's statement of its own offset: the thin layer that opens it.
 
 use std::fs::{self, File};
 use std::io;

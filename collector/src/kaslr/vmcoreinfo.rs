@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::symbols::build_id::{BuildId, NoteError, Notes};
 
-/// Why VMCOREINFO could not be read.
+/// Unreadable VMCOREINFO.
 #[derive(Debug, Error)]
 pub enum VmcoreinfoError {
     /// The file could not be read.
@@ -29,7 +29,7 @@ pub enum VmcoreinfoError {
     Malformed(String),
 }
 
-/// What VMCOREINFO says, as far as it matters here. Kernel documentation of its fields:
+/// The contents of VMCOREINFO, as far as they matter here. Kernel documentation of its fields:
 /// <https://elixir.bootlin.com/linux/v6.1/source/Documentation/admin-guide/kdump/vmcoreinfo.rst>.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Vmcoreinfo {

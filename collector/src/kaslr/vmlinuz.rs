@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::report::ImageBase;
 use crate::symbols::elf::{self, ElfError};
 
-/// Why an image could not be used.
+/// An unusable image.
 #[derive(Debug, Error)]
 pub enum VmlinuzError {
     /// Not a bzImage of boot protocol 2.08 or later.
@@ -25,7 +25,7 @@ pub enum VmlinuzError {
     /// The payload is damaged.
     #[error("failed to unpack the kernel image: {0}")]
     Damaged(String),
-    /// What was unpacked is no kernel.
+    /// The unpacked file is not a kernel.
     #[error("failed to read the kernel unpacked from the image: {0}")]
     Elf(#[from] ElfError),
     /// The kernel in it has no segment in the upper half of the address space.
@@ -35,7 +35,7 @@ pub enum VmlinuzError {
 
 /// A stock kernel unpacks to 60 MiB; this bounds a damaged or hostile image.
 const MAX_BYTES: usize = 512 << 20;
-/// What unpacking xz or lzma may take; a kernel's dictionary has at most 128 MiB.
+/// Memory that unpacking xz or lzma may take; a kernel's dictionary has at most 128 MiB.
 const MAX_MEMORY_KIB: u32 = 256 << 10;
 /// Size of a block of the LZ4 legacy format, unpacked.
 const LZ4_BLOCK: usize = 8 << 20;
@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    /// Check that what is no image, cut off, or packed otherwise is refused with its reason.
+    /// Check that a file that is not an image, is cut off, or is packed otherwise is refused with its reason.
     #[test]
     fn refused() {
         let good = bzimage(&lz4_payload(&elf::tests::vmlinux(&[1; 20])));

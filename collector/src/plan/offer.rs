@@ -6,30 +6,30 @@ use crate::symbols::disasm::Instruction;
 /// A question for the live addresses of the copies of a function that one file defines.
 pub type CopiesInFile<'s> = dyn Fn(&str, &str) -> Result<Vec<u64>, String> + 's;
 
-/// What the kernel offers, as data.
+/// The kernel's offers, as data.
 #[derive(Clone, Copy)]
 pub struct Offer<'s, 'a> {
     /// Its types.
     pub btf: &'s Btf<'a>,
     /// Live addresses of a symbol; several for static functions of one name.
     pub symbols: &'s dyn Fn(&str) -> Vec<u64>,
-    /// What a per-CPU symbol is, to which the offset of a CPU is added: an offset itself, or an address.
+    /// The value of a per-CPU symbol, to which the offset of a CPU is added: an offset itself, or an address.
     pub per_cpu: &'s dyn Fn(&str) -> Option<u64>,
     /// Symbol and live address of each copy of a function: itself, namesakes, and the clones that the compiler made.
     pub copies: &'s dyn Fn(&str) -> Vec<(String, u64)>,
     /// Live addresses of the copies of a function that one file defines, or why that is not known.
     pub chosen: &'s CopiesInFile<'s>,
-    /// Why no symbol has an address here, if so.
+    /// The reason why no symbol has an address here, if so.
     pub no_symbols: Option<&'s str>,
-    /// Where nothing is that a pointer could lead to, although it can be read: first address and one behind the last.
+    /// Readable memory without anything that a pointer could lead to: first address and one behind the last.
     pub nowhere: Option<(u64, u64)>,
-    /// Why kprobes are not possible here, if so.
+    /// The reason why kprobes are not possible here, if so.
     pub no_kprobes: Option<&'s str>,
-    /// Why LSM programs are not possible here, if so.
+    /// The reason why LSM programs are not possible here, if so.
     pub no_lsm: Option<&'s str>,
     /// The instructions of the function at an address, or why they cannot be had.
     pub code: &'s dyn Fn(u64) -> Result<Vec<Instruction>, String>,
-    /// How far the running image was moved, in bytes, as the kernel states it, or why it is not known.
+    /// The distance by which the running image was moved, in bytes, as the kernel states it, or why it is not known.
     pub slide: &'s dyn Fn() -> Result<u64, String>,
     /// The number of a system call.
     pub syscall_number: &'s dyn Fn(&str) -> Option<u32>,

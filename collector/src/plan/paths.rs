@@ -6,7 +6,7 @@ use qed_evidence::investigation::{Investigation, Read};
 
 use super::expr::{ExprError, check};
 
-/// The reads of an investigation that are no paths, each with its place; sorted, each once although experiments
+/// The reads of an investigation that are not paths, each with its place; sorted, each once although experiments
 /// inherit from each other.
 pub fn wrong_paths(investigation: &Investigation) -> Vec<Diagnostic> {
     let experiments = investigation.experiments.iter();

@@ -1,4 +1,4 @@
-//! What a plan says about the events that will come: how to understand them, and what will never come and why.
+//! The meaning of the events that will come, and what will never come and why.
 //!
 //! It travels with the raw capture from the guest to the host, so everything here can be serialized.
 
@@ -27,7 +27,7 @@ pub struct PlannedExperiment {
 pub struct PlannedProbe {
     /// Its name in the investigation.
     pub name: String,
-    /// What it watches.
+    /// Its target.
     pub target: Target,
     /// Bytes into the function.
     pub offset: u64,
@@ -35,15 +35,15 @@ pub struct PlannedProbe {
     pub instruction: Option<PlannedInstruction>,
     /// The experiment counts without it.
     pub optional: bool,
-    /// Why this kernel cannot be probed there; else where its events come from.
+    /// The source of its events, or why this kernel cannot be probed there.
     pub source: Result<Source, String>,
-    /// Where events of further copies of its function come from.
+    /// Sources of events of further copies of its function.
     pub others: Vec<Source>,
     /// The file that defines its function, if the author said so.
     pub file: Option<String>,
     /// The parameters, in order.
     pub parameters: Vec<PlannedParameter>,
-    /// What it returns; `None`: nothing, or it is not watched.
+    /// Its result; `None`: nothing, or it is not watched.
     pub returns: Option<PlannedReturn>,
     /// Reads at the entry.
     pub entry: Vec<PlannedRead>,
@@ -64,7 +64,7 @@ pub struct PlannedProbe {
 }
 
 impl PlannedProbe {
-    /// Where its events come from.
+    /// The sources of its events.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.source.iter().chain(&self.others)
     }
@@ -88,7 +88,7 @@ pub struct Refused {
     pub exit: BTreeMap<String, String>,
 }
 
-/// Where a probe's events come from.
+/// The source of a probe's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Index of the attachment.
@@ -106,25 +106,25 @@ pub struct PlannedParameter {
     pub name: String,
     /// Its C type.
     pub type_name: String,
-    /// Which argument register, or why it cannot be read.
+    /// The argument register, or why it cannot be read.
     pub register: Result<usize, String>,
-    /// What its bytes mean.
+    /// The meaning of its bytes.
     pub decode: Option<Decode>,
     /// The set of constants that it is of, if the author said so.
     pub names: Option<String>,
 }
 
-/// What a function returns.
+/// The result of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedReturn {
     /// Its C type.
     pub type_name: String,
-    /// What its bytes mean, or why they cannot be understood.
+    /// The meaning of its bytes, or why they cannot be understood.
     pub decode: Result<Decode, String>,
 }
 
 impl PlannedRead {
-    /// What its loads brought back; `None` if the event has no room for one of them.
+    /// The bytes of its loads; `None` if the event has no room for one of them.
     pub fn loaded<'e>(&self, event: &'e Event) -> Option<Vec<Loaded<'e>>> {
         loads(&self.slots, event)
     }
@@ -135,21 +135,21 @@ fn loads<'e>(slots: &[usize], event: &'e Event) -> Option<Vec<Loaded<'e>>> {
     slots.iter().map(load).collect()
 }
 
-/// How many elements there are, as another read says, and which of them is read.
+/// The number of elements, as another read says, and the one of them that is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedElements {
     /// The path of their number, for people.
     pub path: String,
     /// Its place among the values of an event.
     pub slot: usize,
-    /// What its bytes mean: an integer.
+    /// The meaning of its bytes: an integer.
     pub decode: Decode,
     /// The element that is read, counted from 0.
     pub index: u64,
 }
 
 impl PlannedElements {
-    /// Why the element is not there, or not known to be, in this event.
+    /// The reason why the element is not there, or not known to be, in this event.
     pub fn refuse(&self, event: &Event) -> Option<String> {
         let path = &self.path;
         let unknown = || {
@@ -180,11 +180,11 @@ pub struct PlannedRead {
     pub path: String,
     /// Places of its loads among the values of an event of this side; more than one of one that is longer than a load.
     pub slots: Vec<usize>,
-    /// What says whether the element that is read is there, if nothing else does.
+    /// The count by which the element that is read is known to be there, if nothing else says so.
     pub elements: Option<PlannedElements>,
-    /// What its bytes mean.
+    /// The meaning of its bytes.
     pub decode: Decode,
-    /// What the number means, if the author said so.
+    /// The meaning of the number, if the author said so.
     pub kind: Option<ReadKind>,
     /// The set of constants that it is of, if the author said so.
     pub names: Option<String>,

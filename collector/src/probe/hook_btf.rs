@@ -45,7 +45,7 @@ fn blob(hooks: &[(&str, u32)]) -> Vec<u8> {
         .repeat(last as usize);
     for (hook, number) in hooks {
         let words = [strings.len() as u32, FUNCTION, 0].map(u32::to_ne_bytes);
-        // Type numbers count from 1; 0 is no function's.
+        // Type numbers count from 1; 0 belongs to none.
         let record = (number.checked_sub(1)).map_or(0, |at| (at * TYPE) as usize);
         if let Some(record) = records.get_mut(record..record + TYPE as usize) {
             record.copy_from_slice(&words.concat());

@@ -7,12 +7,12 @@ use aya::{
 
 use super::load::{LoadError, Probes};
 
-/// What can be seen of the life of processes, or why not.
+/// Blind spots in the life of processes: per kind of event, why it cannot be seen, if so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Life {
-    /// Which processes the workload starts.
+    /// Processes that the workload starts.
     pub born: Option<String>,
-    /// When a command's process has become the command.
+    /// The moment at which a command's process has become the command.
     pub executed: Option<String>,
 }
 

@@ -193,7 +193,7 @@ impl<M: Machine> Attempts<'_, M> {
         Ok(())
     }
 
-    /// How many processes that belong to the workload, besides its own, still run.
+    /// Count the processes that belong to the workload, besides its own, and still run.
     fn descendants_running(&self) -> anyhow::Result<u64> {
         Ok(self.machine.running(&self.programs.followed()?))
     }
@@ -234,8 +234,8 @@ impl<M: Machine> Attempts<'_, M> {
     }
 }
 
-/// The median time of the workload's call in nanoseconds, made over and over by a process of its own. `watch` is told the
-/// process before.
+/// The median time of the workload's call in nanoseconds, made over and over by a process of its own. `watch` is told
+/// the process before.
 pub(super) async fn time<M: Machine>(
     machine: &mut M,
     spec: &WorkloadSpec,

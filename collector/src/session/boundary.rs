@@ -30,7 +30,7 @@ pub trait Machine {
     /// The kernel's list of its probes, as text, or why there is none.
     fn kprobe_list(&self) -> Result<String, String>;
 
-    /// How many of these processes still run.
+    /// Count those of these processes that still run.
     fn running(&self, processes: &[u32]) -> u64;
 
     /// Give up all privileges but those for what is left to do, or say why they are kept.
@@ -75,7 +75,7 @@ pub trait Programs {
     /// All counters, as they are now.
     fn losses(&self, memory: &Memory<'_>) -> anyhow::Result<Losses>;
 
-    /// How many objects were allocated and not freed yet.
+    /// Count the objects that were allocated and not freed yet.
     fn live_objects(&self) -> anyhow::Result<usize>;
 
     /// The processes that belong to the workload besides its own, those that have ended included.

@@ -59,7 +59,7 @@ pub async fn capture(
     Ok(request.into_capture(run_id()?, began, commands, seen))
 }
 
-/// What is asked of a session.
+/// The request to a session.
 pub(super) struct Request<'a> {
     pub(super) investigation: &'a Investigation,
     pub(super) plan: Plan,
@@ -217,8 +217,8 @@ impl<M: Machine> Session<'_, M> {
         own.into_iter().collect()
     }
 
-    /// Run the isolated experiments, before anything else is attached: a probed kernel cannot be compared with an unprobed
-    /// one later without detaching, which takes longer than all the rest.
+    /// Run the isolated experiments, before anything else is attached: a probed kernel cannot be compared with an
+    /// unprobed one later without detaching, which takes longer than all the rest.
     async fn run_isolated(&mut self) -> anyhow::Result<()> {
         let alone = self.numbers(true);
         // The places inside of functions, and what stands there while no probe does.
@@ -360,7 +360,7 @@ impl<M: Machine> Session<'_, M> {
         Ok(())
     }
 
-    /// Why an experiment cannot be what it says it is, if so.
+    /// The reason why an experiment cannot be what it says it is, if so.
     async fn why_not(&self, number: usize, which: &[usize]) -> Option<String> {
         if let Some(reason) = cannot_act(self.planned(number), &self.refusals) {
             return Some(reason);
@@ -462,7 +462,8 @@ fn before_returns(experiments: &[RawExperiment], machine: &impl Machine) -> Vec<
     addresses.into_iter().filter_map(read).collect()
 }
 
-/// Why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not there.
+/// The reason why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not
+/// there.
 fn cannot_act(experiment: &PlannedExperiment, refusals: &[Option<Declined>]) -> Option<String> {
     experiment
         .probes

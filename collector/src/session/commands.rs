@@ -17,11 +17,11 @@ const NOT_EXECUTED: (i32, &str) = (127, "cannot execute ");
 pub struct Task {
     /// As it is told.
     pub argv: Vec<String>,
-    /// Why it is not even tried.
+    /// The reason for not even trying, if so.
     pub impossible: Option<String>,
     /// The longest that it may take.
     pub timeout: Duration,
-    /// What to keep of its output, in bytes.
+    /// The most of its output to keep, in bytes.
     pub max_output: u32,
 }
 
@@ -91,7 +91,7 @@ fn run(tasks: &[Task], folder: &Path) -> Vec<RawCommand> {
         .collect()
 }
 
-/// How it ended, and what it printed; or why it was not run.
+/// Run one: its end and its output, or why it was not run.
 async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, String>, Outcome), String> {
     let spec = WorkloadSpec {
         kind: WorkloadKind::Command(task.argv.clone()),

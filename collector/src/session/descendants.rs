@@ -1,8 +1,9 @@
-//! Which of the processes that a workload started still run.
+//! Processes that a workload started and that still run.
 
 use std::fs;
 
-/// How many of `processes` have a thread that runs. A process that nobody has waited for yet has ended all the same.
+/// Count those of `processes` that have a thread that runs. A process that nobody has waited for yet has ended all the
+/// same.
 pub fn running(processes: &[u32]) -> usize {
     processes.iter().filter(|&&process| runs(process)).count()
 }
@@ -16,8 +17,8 @@ fn runs(process: u32) -> bool {
     })
 }
 
-/// Whether a line of `stat` is that of a thread that has let go of everything: a zombie, or one that is being removed. The
-/// name before the state may hold anything.
+/// True if a line of `stat` is that of a thread that has let go of everything: a zombie, or one that is being removed.
+/// The name before the state may hold anything.
 /// <https://elixir.bootlin.com/linux/v6.1/source/fs/proc/array.c#L131>
 fn has_ended(stat: &str) -> bool {
     let state = stat

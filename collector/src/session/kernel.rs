@@ -100,7 +100,7 @@ impl ThisKernel {
         ))
     }
 
-    /// Why LSM programs are not possible here, if so.
+    /// The reason why LSM programs are not possible here, if so.
     fn no_lsm(&self) -> Option<&'static str> {
         match &self.machine.lsm {
             Some(active) if active.iter().any(|name| name == "bpf") => None,
@@ -166,13 +166,14 @@ impl ThisKernel {
         &self.btf
     }
 
-    /// What the machine says about itself. Takes the symbols out.
+    /// The machine's statements about itself. Takes the symbols out.
     pub fn into_facts(self) -> Facts {
         machine_facts::read(self.btf, self.kallsyms.map(Kallsyms::into_text))
     }
 }
 
-/// How far the running image was moved, as the kernel states it. Asked only where a probe is to be put at a static address.
+/// The distance by which the running image was moved, as the kernel states it. Asked only for probes at static
+/// addresses.
 fn stated_slide() -> Result<u64, String> {
     let stated = kaslr::running::vmcoreinfo().map_err(|error| error.to_string())?;
     stated

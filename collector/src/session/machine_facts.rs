@@ -1,4 +1,4 @@
-//! What the running machine says about itself. Opens files under `/proc` and `/sys`; never the host's name,
+//! The running machine's statements about itself. Opens files under `/proc` and `/sys`; never the host's name,
 //! users or network.
 
 use std::fs;

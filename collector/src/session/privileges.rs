@@ -2,11 +2,12 @@
 
 use caps::{CapSet, Capability};
 
-/// What is still needed: writing evidence into a folder that belongs to somebody else (`sudo` in a checkout).
+/// The privilege that is still needed: writing evidence into somebody else's folder (`sudo` in a checkout).
 const KEPT: Capability = Capability::CAP_DAC_OVERRIDE;
 
 /// The first kernel in which the descriptor of a map is all that is needed to use it, whatever
-/// `kernel.unprivileged_bpf_disabled` says: the change "bpf: refine kernel.unprivileged_bpf_disabled behaviour" of Linux 5.19.
+/// `kernel.unprivileged_bpf_disabled` says: the change "bpf: refine kernel.unprivileged_bpf_disabled behaviour" of
+/// Linux 5.19.
 const SINCE: (u32, u32) = (5, 19);
 
 /// Gives up all capabilities of this process but one, for good. A workload gets back what its user has when
@@ -28,7 +29,7 @@ pub fn drop_all(release: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether `release` (`6.1.0-56-cloud-amd64`) is at least `wanted`.
+/// True if `release` (`6.1.0-56-cloud-amd64`) is at least `wanted`.
 fn since(release: &str, wanted: (u32, u32)) -> bool {
     let mut numbers = release
         .split(|c: char| !c.is_ascii_digit())

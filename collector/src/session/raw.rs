@@ -1,4 +1,4 @@
-//! What a capture brings back before anything is made of it.
+//! Everything that a capture brings back before evidence is made of it.
 //!
 //! In a guest this travels to the host as it is: symbols, lines and static addresses are looked up there,
 //! where debug information is at hand and the processor is not emulated.
@@ -17,11 +17,11 @@ use crate::workload::CallSite;
 pub struct RawCapture {
     /// Random, 32 hex digits.
     pub id: String,
-    /// When it started, UTC, RFC 3339.
+    /// Its start, UTC, RFC 3339.
     pub time: String,
-    /// What the machine says about itself.
+    /// The machine's statements about itself.
     pub facts: Facts,
-    /// What was planned for its kernel.
+    /// The plan for its kernel.
     pub plan: Vec<PlannedExperiment>,
     /// Per experiment of the plan, the uses that mark its system call going in and coming out.
     pub markers: Vec<Option<(usize, usize)>>,
@@ -46,10 +46,10 @@ pub struct RawCommand {
     pub argv: Vec<String>,
     /// Its exit status, or why there is none.
     pub ended: Result<i32, String>,
-    /// What was kept of what it printed.
+    /// The part of its output that was kept.
     #[serde(with = "serde_bytes")]
     pub stdout: Vec<u8>,
-    /// How many bytes it printed; `None`: it may have been more than what was seen.
+    /// Length of its output in bytes; `None`: it may have been more than what was seen.
     pub printed: Option<u64>,
 }
 
@@ -58,11 +58,11 @@ pub struct RawCommand {
 pub struct Declined {
     /// The kernel's errno, where there was one.
     pub errno: Option<i32>,
-    /// What was tried, why not, and what would have to change.
+    /// The attempt, the reason of the refusal, and what would have to change.
     pub reason: String,
 }
 
-/// What a machine says about itself.
+/// A machine's statements about itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Facts {
     /// `/proc/sys/kernel/random/boot_id`.
@@ -112,13 +112,13 @@ impl Facts {
 /// One experiment that ran, or that could not.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RawExperiment {
-    /// How the workload ended, or why it could not be run.
+    /// The end of the workload, or why it could not be run.
     pub outcome: Result<RawOutcome, String>,
     /// Events as they came out of the ring buffer, in order.
     pub events: Vec<Record>,
-    /// What did not arrive.
+    /// Losses on the way.
     pub losses: Losses,
-    /// How long was waited for the last free, in nanoseconds.
+    /// Time spent waiting for the last free, in nanoseconds.
     pub waited_ns: u64,
     /// Median time of the bare call and of the probed one, in nanoseconds, and over how many calls.
     pub cost: Option<(u64, u64, u32)>,
@@ -126,7 +126,7 @@ pub struct RawExperiment {
     pub call: Option<CallSite>,
     /// The processes that the workload started; `None`: nothing watched for them.
     pub descendants: Option<RawDescendants>,
-    /// Which of the marks of its beginning and end are missing, and why.
+    /// Missing marks of its beginning and end, with reasons.
     pub notes: Vec<String>,
 }
 
@@ -146,15 +146,15 @@ impl RawExperiment {
     }
 }
 
-/// The processes that a workload started. (Of its own, because the document's leaves fields out, which no format without
-/// names bears.)
+/// The processes that a workload started. (Of its own, because the document's leaves fields out, which no format
+/// without names bears.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawDescendants {
-    /// How many there were.
+    /// Number in all.
     pub started: u64,
-    /// How many of them were watched.
+    /// Number of them that were watched.
     pub followed: u64,
-    /// How many of those still ran when the watch ended.
+    /// Number of those that still ran when the watch ended.
     pub running: u64,
 }
 
@@ -162,12 +162,12 @@ pub struct RawDescendants {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record(#[serde(with = "serde_bytes")] pub Vec<u8>);
 
-/// How a workload ended.
+/// The end of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawOutcome {
     /// Thread-group id of its process.
     pub pid: u32,
-    /// What the system call returned.
+    /// The result of the system call.
     pub returned: Option<i64>,
     /// Exit status.
     pub exit: Option<i32>,
@@ -175,10 +175,10 @@ pub struct RawOutcome {
     pub signal: Option<i32>,
     /// It did not end in time and was killed by the collector.
     pub timed_out: bool,
-    /// What was kept of what it printed.
+    /// The part of its output that was kept.
     #[serde(with = "serde_bytes")]
     pub stdout: Vec<u8>,
-    /// How many bytes it printed; `None`: it may have been more than what was seen.
+    /// Length of its output in bytes; `None`: it may have been more than what was seen.
     pub printed: Option<u64>,
     /// Buffers read back, by name.
     pub buffers: Vec<(String, Vec<u8>)>,

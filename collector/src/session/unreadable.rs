@@ -1,9 +1,10 @@
 //! Addresses that can be read and hold nothing that a pointer could lead to. Pure.
 
-/// Where a pointer leads to nothing, although it can be followed: the part of the image that the kernel gives back once it
-/// has booted, and, where per-CPU variables have addresses of the image (x86-64 since 6.15; before, they count from 0,
-/// where nothing can be read), that of per-CPU pointers. Those of the first chunk, which every allocator hands out first,
-/// lie behind the variables; those of all others, as far away as vmalloc is, where nothing can be read either.
+/// Memory where a pointer leads to nothing, although it can be followed: the part of the image that the kernel gives
+/// back once it has booted, and, where per-CPU variables have addresses of the image (x86-64 since 6.15; before, they
+/// count from 0, where nothing can be read), that of per-CPU pointers. Those of the first chunk, which every allocator
+/// hands out first, lie behind the variables; those of all others, as far away as vmalloc is, where nothing can be read
+/// either.
 ///
 /// <https://elixir.bootlin.com/linux/v6.18/source/mm/percpu.c#L88>
 pub(super) fn nowhere(symbols: &dyn Fn(&str) -> Vec<u64>) -> Option<(u64, u64)> {
@@ -23,10 +24,10 @@ pub(super) fn nowhere(symbols: &dyn Fn(&str) -> Vec<u64>) -> Option<(u64, u64)> 
     .filter(|(start, end)| start < end)
 }
 
-/// Where addresses of the kernel begin.
+/// The lowest address of the kernel.
 const KERNEL_HALF: u64 = 1 << 63;
 
-/// Where the kernel's image is: `__START_KERNEL_map`, and as much as it can have with KASLR,
+/// The range of the kernel's image: `__START_KERNEL_map`, and as much as it can have with KASLR,
 /// <https://elixir.bootlin.com/linux/v6.18/source/arch/x86/include/asm/page_64_types.h#L47>.
 pub(super) const IMAGE: (u64, u64) = (0xffff_ffff_8000_0000, 0xffff_ffff_c000_0000);
 

@@ -1,4 +1,4 @@
-//! Where a host keeps the debug info of a kernel, and which of it belongs to the kernel at hand.
+//! Debug info of a host's kernels, and the search for what belongs to the kernel at hand.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ pub fn system_map_candidates(release: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Why a file was passed over.
+/// A file that was passed over.
 #[derive(Debug, thiserror::Error)]
 pub enum Mismatch {
     /// There is no such file.
@@ -57,15 +57,15 @@ pub enum Mismatch {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is no vmlinux that states a build id.
+    /// It is not a vmlinux that states a build id.
     #[error("{path}: {source}")]
     NotAVmlinux {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The mistake in it.
         source: elf::ElfError,
     },
     /// It is another build.
@@ -81,7 +81,7 @@ pub enum Mismatch {
 }
 
 impl Mismatch {
-    /// What evidence may say of it: a folder that a user has chosen tells about that user.
+    /// The text for evidence, without folders: one that a user has chosen tells about that user.
     pub fn for_evidence(&self) -> String {
         let (Self::Absent { path }
         | Self::Unreadable { path, .. }
@@ -100,7 +100,7 @@ impl Mismatch {
 /// A vmlinux whose build id is known.
 #[derive(Debug)]
 pub struct Vmlinux {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Its content.
     pub data: Mapping,

@@ -4,7 +4,7 @@
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, Mnemonic, OpKind};
 use qed_evidence::investigation::Position;
 
-/// What the kernel puts in the place of a call of the function tracer that nobody wants: an instruction of five bytes that
+/// The kernel's stand-in for a call of the function tracer that nobody wants: an instruction of five bytes that
 /// does nothing.
 const TRACER_NOP: &[u8] = &[0x0f, 0x1f, 0x44, 0x00, 0x00];
 
@@ -70,19 +70,19 @@ pub fn disassemble(
     instructions
 }
 
-/// What the instruction before a return address calls.
+/// The target of the instruction before a return address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Called {
     /// The code at this address.
     Address(u64),
-    /// What a pointer leads to: it may be anything.
+    /// The target of a pointer: it may be anything.
     Pointer,
 }
 
 /// The longest call through a pointer: prefix, opcode, ModRM, SIB and displacement.
 const LONGEST_CALL: usize = 8;
 
-/// What the call before `return_address` calls. `before` are the bytes in front of it, at most as many as are known;
+/// The target of the call before `return_address`. `before` are the bytes in front of it, at most as many as are known;
 /// `None`: no call ends there. An instruction cannot be read backwards for certain: whoever asks has to compare the
 /// address of a direct call with one that is expected.
 pub fn called(before: &[u8], return_address: u64) -> Option<Called> {
@@ -107,7 +107,7 @@ pub fn called(before: &[u8], return_address: u64) -> Option<Called> {
         .map(|_| Called::Pointer)
 }
 
-/// Where a function's code goes without coming back to it.
+/// The ways out of a function's code without coming back to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Jumps {
     /// Addresses outside of it that it jumps to.
@@ -116,7 +116,7 @@ pub struct Jumps {
     pub through_pointer: bool,
 }
 
-/// Where the code of a function, which stands at `address`, jumps to outside of itself.
+/// Find the jumps out of the code of a function, which stands at `address`.
 pub fn jumps(code: &[u8], address: u64) -> Jumps {
     let mut jumps = Jumps::default();
     let inside = address..address + code.len() as u64;
@@ -136,7 +136,7 @@ pub fn jumps(code: &[u8], address: u64) -> Jumps {
     jumps
 }
 
-/// Whether code does nothing but return: who jumps there returns.
+/// True if code does nothing but return: who jumps there returns.
 pub fn only_returns(code: &[u8]) -> bool {
     let mut decoder = Decoder::new(64, code, DecoderOptions::NONE);
     let mut first = decoder.decode();
@@ -299,7 +299,8 @@ mod tests {
         ");
     }
 
-    /// Check that a direct call and calls through pointers are read from the bytes before a return address, and nothing else.
+    /// Check that a direct call and calls through pointers are read from the bytes before a return address, and nothing
+    /// else.
     #[test]
     fn calls() {
         let at = 0xffff_ffff_8100_0100;

@@ -1,4 +1,4 @@
-//! What a vmlinux says about itself: its build id and its symbols at their static addresses.
+//! Build id and symbols of a vmlinux, at their static addresses.
 
 use object::elf::{FileHeader64, PT_LOAD, PT_NOTE, SHT_NOTE};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
@@ -10,7 +10,7 @@ use super::named::Named;
 
 type Header = FileHeader64<Endianness>;
 
-/// Why an ELF file could not be used.
+/// An unusable ELF file.
 #[derive(Debug, Error)]
 pub enum ElfError {
     /// It is not a 64-bit ELF file, or a broken one.
@@ -18,7 +18,7 @@ pub enum ElfError {
     Malformed {
         /// The part that was being read.
         part: &'static str,
-        /// What the reader found wrong.
+        /// The error of the reader.
         reason: object::read::Error,
     },
     /// Its notes hold no build id.
@@ -114,9 +114,9 @@ pub struct StaticSymbol<'a> {
     pub address: u64,
     /// Size in bytes; 0 for symbols from assembler or the linker script that state none.
     pub size: u64,
-    /// Whether the symbol is a function.
+    /// True if the symbol is a function.
     pub is_function: bool,
-    /// Whether its address is absolute (`SHN_ABS`) and so does not move with the image.
+    /// True if its address is absolute (`SHN_ABS`) and so does not move with the image.
     pub is_absolute: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Which function is meant where several have one name: the one that a file defines, as the debug info says.
+//! Functions told apart by the file that defines them, where several have one name, as the debug info says.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -16,12 +16,12 @@ pub struct Chosen {
     pub function: String,
     /// The file, relative to the root of the kernel's source.
     pub file: String,
-    /// Where they begin, in bytes from the start of the kernel's image.
+    /// Their beginnings, in bytes from the start of the kernel's image.
     pub offsets: Vec<u64>,
 }
 
-/// The functions that `investigation` names together with a file, in the first of `vmlinux` that can be opened; else why
-/// they cannot be told apart. Opens nothing where no file is named.
+/// The functions that `investigation` names together with a file, in the first of `vmlinux` that can be opened; else
+/// why they cannot be told apart. Opens nothing where no file is named.
 pub fn chosen(
     investigation: &Investigation,
     vmlinux: &[PathBuf],

@@ -16,7 +16,7 @@ pub enum KcoreError {
     #[error("failed to read /proc/kcore: {0}; it needs root with CAP_SYS_RAWIO")]
     Read(#[from] io::Error),
     /// It is not what was expected.
-    #[error("/proc/kcore is no 64-bit core of the expected form")]
+    #[error("/proc/kcore is not a 64-bit core of the expected form")]
     NotACore,
     /// No segment holds the address.
     #[error("/proc/kcore does not hold the address")]

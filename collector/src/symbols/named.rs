@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
-/// What a table has under each of a few names.
+/// The rows of a table under each of a few names.
 pub struct Named<'n, T>(HashMap<&'n str, Vec<T>, FixedState>);
 
 impl<'n, T> Named<'n, T> {

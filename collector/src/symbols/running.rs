@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::build_id::{BuildId, NoteError};
 use super::kallsyms::{Kallsyms, KallsymsError};
 
-/// Why a table of the running kernel could not be had.
+/// An unreadable table of the running kernel.
 #[derive(Debug, Error)]
 pub enum RunningError {
     /// The file could not be read.
@@ -17,7 +17,7 @@ pub enum RunningError {
     Read {
         /// The file.
         path: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Its content could not be used.

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::kallsyms::{Kallsyms, KallsymsError, Symbol};
 
-/// Why a `System.map` could not be used.
+/// An unusable `System.map`.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum SystemMapError {
     /// A distribution's placeholder: one line that names where the real file is.
@@ -12,7 +12,7 @@ pub enum SystemMapError {
         "this System.map is a stub that says {says:?}; install the kernel's debug package, or give a vmlinux"
     )]
     Stub {
-        /// What the placeholder says.
+        /// The text of the placeholder.
         says: String,
     },
     /// The file is not UTF-8 text.
@@ -62,7 +62,7 @@ impl SystemMap {
     }
 }
 
-/// What a placeholder says: its first line is prose where a symbol's name would be.
+/// The text of a placeholder: its first line is prose where a symbol's name would be.
 fn stub(text: &str) -> Option<String> {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next()?;

@@ -174,7 +174,7 @@ fn command(argv: &[String], link: &mut Link) -> io::Result<()> {
 }
 
 /// Leave a process behind that kills our process group when the collector lets go of its pipe, also by dying: what
-/// the command has started is not killed with it. It is no child of ours, because the command may wait for all its
+/// the command has started is not killed with it. It is not a child of ours, because the command may wait for all its
 /// children.
 fn leave_guard() -> io::Result<()> {
     let group = getpid();

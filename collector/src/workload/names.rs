@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{what} `{name}` is not known{}", suggestion(.nearest))]
 pub struct UnknownName {
-    /// What was looked up: "system call", "constant", "resource limit".
+    /// The kind of name: "system call", "constant", "resource limit".
     pub what: &'static str,
     /// The name.
     pub name: String,

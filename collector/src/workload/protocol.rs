@@ -1,4 +1,4 @@
-//! What collector and workload say to each other: one JSON value per line, to the workload over the pipe
+//! Messages between collector and workload: one JSON value per line, to the workload over the pipe
 //! that is its descriptor 0, from it over the one that is its descriptor 2. Pipes, because a process that
 //! is killed closes them, and a socket's release would appear among what is traced of a socket. The
 //! workload says nothing between the gate and [`ToChild::Report`], because
@@ -37,7 +37,7 @@ pub(super) enum ToChild {
 pub(super) enum FromChild {
     /// At the gate.
     Ready {
-        /// Where the `syscall` instruction is.
+        /// Address of the `syscall` instruction.
         instruction: u64,
         /// Start of the function that holds it.
         function: u64,

@@ -29,7 +29,7 @@ use super::spec::{Exit, Outcome, WorkloadKind, WorkloadSpec, errno_of};
 /// Bytes kept of standard error.
 const KEPT: usize = 64 * 1024;
 
-/// How long what is left in the pipes may take, where somebody else still has them open.
+/// Time for what is left in the pipes, where somebody else still has them open.
 const DRAIN: Duration = Duration::from_millis(200);
 
 /// The workload could not be run as asked. That it failed by itself is not an error but an [`Outcome`].
@@ -59,9 +59,9 @@ pub enum WorkloadError {
     /// It ended before it should.
     #[error("the workload ended before it was let go ({status}){}{stderr}", if .stderr.is_empty() { "" } else { ": " })]
     Early {
-        /// How.
+        /// Its exit status.
         status: String,
-        /// What it said.
+        /// Its standard error.
         stderr: String,
     },
     /// It said something else than was asked.
@@ -73,7 +73,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> WorkloadError {
     move |source| WorkloadError::System { what, source }
 }
 
-/// Where the workload makes its call.
+/// The code with which the workload makes its call.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CallSite {
     /// Address of the function in the workload's memory.
@@ -84,7 +84,7 @@ pub struct CallSite {
     pub code: Vec<u8>,
 }
 
-/// How far the workload got when it was let go.
+/// The state of the workload after it was let go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finished {
     /// The system call returned; the process waits with its objects open.
@@ -247,12 +247,12 @@ impl Running {
         self.tgid
     }
 
-    /// Where the system call is made; `None` for a command.
+    /// The code that makes the system call; `None` for a command.
     pub fn call_site(&self) -> Option<&CallSite> {
         self.call_site.as_ref()
     }
 
-    /// What it has printed so far, cut at [`WorkloadSpec::max_output`].
+    /// Its output so far, cut at [`WorkloadSpec::max_output`].
     pub fn stdout(&self) -> &[u8] {
         &self.stdout.kept
     }
@@ -431,7 +431,7 @@ struct Captured<R> {
     kept: Vec<u8>,
     /// The most bytes to keep.
     limit: usize,
-    /// How many there were.
+    /// Number in all.
     printed: u64,
     closed: bool,
 }

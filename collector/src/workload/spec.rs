@@ -1,10 +1,10 @@
-//! What to run, and how it ended, as data.
+//! A workload and its end, as data.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What to run.
+/// The workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadSpec {
     /// A system call or a command.
@@ -13,17 +13,17 @@ pub struct WorkloadSpec {
     pub limits: Vec<(u32, u64)>,
     /// Give up all capabilities first.
     pub drop_capabilities: bool,
-    /// How often to make the call, and to close what it opened, before the gate. Of system calls only.
+    /// Number of calls to make, closing what they open, before the gate. Of system calls only.
     pub warm_up: u32,
     /// In how many threads to make the call at once; 0 or 1: in the one that there is. Of system calls only.
     pub threads: u32,
-    /// What to keep of its output, in bytes.
+    /// The most of its output to keep, in bytes.
     pub max_output: usize,
     /// The longest that each step (start, call, end) may take.
     pub timeout: Duration,
 }
 
-/// What to run.
+/// The workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkloadKind {
     /// One system call.
@@ -55,27 +55,27 @@ pub enum Arg {
     },
 }
 
-/// How the workload ended.
+/// The end of the workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// What the system call returned, as the kernel returns it: a value, or a negative errno. `None`: it
+    /// The result of the system call, as the kernel returns it: a value, or a negative errno. `None`: it
     /// never returned to user space, or the workload is a command.
     pub returned: Option<i64>,
     /// The positive error number that user space sees; 0 after success. `None` as above.
     pub errno: Option<i32>,
-    /// How the process ended.
+    /// The end of the process.
     pub exit: Exit,
-    /// What it printed, cut at [`WorkloadSpec::max_output`].
+    /// Its output, cut at [`WorkloadSpec::max_output`].
     pub stdout: Vec<u8>,
-    /// How many bytes it printed; `None`: somebody that it started still has its output open and may print more.
+    /// Length of its output in bytes; `None`: somebody that it started still has its output open and may print more.
     pub printed: Option<u64>,
-    /// What it said on standard error, cut at 64 KiB.
+    /// Its standard error, cut at 64 KiB.
     pub stderr: Vec<u8>,
     /// Name and content of each buffer argument after the call, in order.
     pub buffers: Vec<(String, Vec<u8>)>,
 }
 
-/// How a process ended.
+/// The end of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// With this status.

@@ -87,7 +87,7 @@ impl Caller {
         self.handle.is_finished()
     }
 
-    /// Whether the thread sleeps in its call: it has said that it is about to make it, and the kernel has it asleep.
+    /// True if the thread sleeps in its call: it has said that it is about to make it, and the kernel has it asleep.
     fn sleeps(&self) -> bool {
         let tid = self.tid.load(Ordering::Acquire);
         tid != 0

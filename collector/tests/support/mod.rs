@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: running the real program, and captures that are made once per process.
+//! Helpers of the end-to-end tests: running the real program, and captures that are made once per process.
 #![allow(dead_code)] // each test file uses its part
 
 use std::collections::HashMap;
@@ -89,7 +89,7 @@ impl Captured {
         Self { evidence, leaves }
     }
 
-    /// What is at a path.
+    /// The datum at a path.
     pub fn datum(&self, path: &str) -> &Datum {
         self.leaves
             .get(path)
@@ -125,7 +125,7 @@ impl Captured {
         }
     }
 
-    /// Why there is no value at a path.
+    /// The reason why there is no value at a path.
     pub fn reason(&self, path: &str) -> &str {
         match self.datum(path) {
             Datum::Unavailable(why) => &why.unavailable,

@@ -27,14 +27,14 @@ impl Served {
         }
     }
 
-    /// Whether it depends on a package whose name `matches`.
+    /// True if it depends on a package whose name `matches`.
     pub fn depends_on(&self, matches: impl Fn(&str) -> bool) -> bool {
         self.depends.iter().any(|name| matches(name))
     }
 }
 
-/// The packages of a text of control paragraphs. A paragraph without name, version, size and digest comes from the local
-/// dpkg status, cannot be downloaded, and is left out; continuation lines are passed over.
+/// The packages of a text of control paragraphs. A paragraph without name, version, size and digest comes from the
+/// local dpkg status, cannot be downloaded, and is left out; continuation lines are passed over.
 ///
 /// ```text
 /// Package: linux-base-7.2.13+deb14-cloud-amd64

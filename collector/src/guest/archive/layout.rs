@@ -1,4 +1,4 @@
-//! Where the files of a kernel stand inside of packages, and what they are called in the cache. No I/O.
+//! Names of a kernel's files inside packages, and in the cache. No I/O.
 
 /// The name in the cache of a file of a package, if it is one that is kept; `release` is what `uname -r` prints.
 ///

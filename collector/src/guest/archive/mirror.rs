@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// Releases of Debian whose kernels are looked for, the oldest first. A suite that a mirror does not have is passed over.
+/// Releases of Debian whose kernels are looked for, the oldest first. A suite that a mirror does not have is passed
+/// over.
 const CODENAMES: &[&str] = &["bookworm", "trixie", "forky"];
 
 /// Suites of one release on the main mirror, by what follows the codename.
@@ -22,7 +23,7 @@ const ALIASES: &[&str] = &[
     UNSTABLE,
 ];
 
-/// Where Debian's two archives are.
+/// Addresses of Debian's two archives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mirrors {
     /// The archive with `dists/CODENAME`.
@@ -31,8 +32,8 @@ pub struct Mirrors {
     pub security: Option<String>,
 }
 
-/// The mirrors that this machine's own sources name, from lines of `URI SUITE COMPONENT`, as `apt-get indextargets --format
-/// '$(REPO_URI) $(RELEASE) $(COMPONENT)'` prints them.
+/// The mirrors that this machine's own sources name, from lines of `URI SUITE COMPONENT`, as `apt-get indextargets
+/// --format '$(REPO_URI) $(RELEASE) $(COMPONENT)'` prints them.
 ///
 /// Archives of others use Debian's words for suites, too. One whose path ends as Debian's does goes first, and what is
 /// not signed with Debian's keys is refused later.
@@ -75,7 +76,8 @@ fn is_security(suite: &str) -> bool {
     suite.strip_suffix("-security").is_some_and(is_release)
 }
 
-/// A sources.list(5) of all suites on these mirrors, verified with the keys in `keyring`, else with those that apt trusts.
+/// A sources.list(5) of all suites on these mirrors, verified with the keys in `keyring`, else with those that apt
+/// trusts.
 #[must_use]
 pub fn sources_list(mirrors: &Mirrors, keyring: Option<&str>) -> String {
     let options = keyring.map_or_else(String::new, |path| format!("[signed-by={path}] "));

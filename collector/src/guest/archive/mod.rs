@@ -30,7 +30,7 @@ pub struct Kernel {
     pub series: Series,
     /// Patch release of the upstream kernel: 192 of `6.1.192`.
     pub patch: u32,
-    /// What `uname -r` prints, e.g. `6.1.0-56-cloud-amd64`.
+    /// Its release, as `uname -r` prints it, e.g. `6.1.0-56-cloud-amd64`.
     pub release: String,
     /// The package with the compressed image.
     pub image: Served,
@@ -56,7 +56,7 @@ enum Role {
     Debug,
 }
 
-/// Whether a package can hold a part of a kernel of this flavour.
+/// True if a package can hold a part of a kernel of this flavour.
 #[must_use]
 pub fn is_candidate(name: &str) -> bool {
     role(name).is_some()
@@ -103,7 +103,7 @@ pub fn upstream(version: &str) -> Option<(Series, u32)> {
         .then_some((Series { major, minor }, patch))
 }
 
-/// Whether a package is one that holds an image.
+/// True if a package is one that holds an image.
 #[must_use]
 pub fn holds_image(package: &Package) -> bool {
     is_image(&package.name)
@@ -115,7 +115,7 @@ pub fn release_of(package: &Package) -> Option<&str> {
     role(&package.name).map(|(release, _)| release)
 }
 
-/// Whether a package is of a kernel that `selector` can mean.
+/// True if a package is of a kernel that `selector` can mean.
 #[must_use]
 pub fn fits(package: &Package, selector: Selector) -> bool {
     upstream(&package.version).is_some_and(|version| matches(selector, version))

@@ -94,7 +94,7 @@ fn calls_are_known(expr: &Expr) -> Result<()> {
     }
 }
 
-/// Whether this is one of the forms of a call that [`Compiler::call`] understands.
+/// True if this is one of the forms of a call that [`Compiler::call`] understands.
 fn is_built_in(name: &str, arguments: &[Argument]) -> bool {
     use Argument::{Name, Number};
     matches!(
@@ -273,7 +273,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             }
             ("fd", [Argument::Number(number_span, number)]) => {
                 if i32::try_from(*number).is_err() {
-                    return wrong(number_span, format!("{number} is no file descriptor"));
+                    return wrong(number_span, format!("{number} is not a file descriptor"));
                 }
                 object(root::FD, *number, "file")
             }

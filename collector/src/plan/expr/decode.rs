@@ -4,7 +4,7 @@ use qed_collector_ebpf::MAX_READ_BYTES;
 use qed_evidence::value::Cut;
 use serde::{Deserialize, Serialize};
 
-/// How to understand the bytes of a read. Type names are as C spells them.
+/// The meaning of the bytes of a read. Type names are as C spells them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decode {
     /// An address, 8 bytes.
@@ -60,9 +60,9 @@ pub enum Decode {
     },
     /// Bytes without further meaning.
     Bytes {
-        /// How many are read, by all loads together.
+        /// Number of bytes read, by all loads together.
         len: u32,
-        /// How many there are.
+        /// Number of them.
         of: u64,
         /// E.g. `unsigned char [16]`
         type_name: String,
@@ -137,15 +137,15 @@ pub enum Decoded {
     },
     /// The bytes are none of this type.
     Broken {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What one load brought back, and what it reported: 0, a string's length, or a negative errno.
+/// The bytes of one load, and its report: 0, a string's length, or a negative errno.
 pub type Loaded<'e> = (&'e [u8; MAX_READ_BYTES], i32);
 
-/// What the loads of one read say, one behind the other.
+/// Decode the loads of one read, one behind the other.
 pub fn decode(loads: &[Loaded<'_>], how: &Decode) -> Decoded {
     let [(bytes, result), more @ ..] = loads else {
         return Decoded::Broken {
@@ -254,7 +254,7 @@ fn boolean(raw: u128) -> Decoded {
         0 => Decoded::Bool(false),
         1 => Decoded::Bool(true),
         other => Decoded::Broken {
-            reason: format!("{other} is no value of bool"),
+            reason: format!("{other} is not a value of bool"),
         },
     }
 }

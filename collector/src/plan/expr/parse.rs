@@ -91,7 +91,7 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
     }
 }
 
-/// What follows a primary.
+/// A step behind a primary.
 enum Step {
     Member(Name),
     Index(i128),

@@ -10,7 +10,7 @@ use qed_evidence::investigation::MAX_READ;
 use std::ops::Range;
 
 const MAX: u32 = MAX_READ_BYTES as u32;
-/// What one load brings of a string, without the NUL.
+/// Bytes that one load brings of a string, without the NUL.
 const STRIDE: u32 = MAX - 1;
 
 impl Compiler<'_, '_, '_> {

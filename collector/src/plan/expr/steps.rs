@@ -86,12 +86,12 @@ impl<'a> Compiler<'_, '_, 'a> {
         })
     }
 
-    /// Where the pointer `value` points.
+    /// Follow the pointer `value`.
     pub fn follow(&self, mut value: Value, target: &Target, span: &Range<usize>) -> Result<Place> {
         if target.percpu {
             return wrong(
                 span,
-                "it is a per-CPU pointer, which is no address by itself",
+                "it is a per-CPU pointer, which is not an address by itself",
             );
         }
         match value.holds {
@@ -230,7 +230,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         })
     }
 
-    /// Where the elements of the array `value` are.
+    /// The extent of the elements of the array `value`.
     fn extent(&self, value: &Value, span: &Range<usize>) -> Result<Room> {
         // The whole size of an array without a length is 0.
         let size = value.ty.size(self.btf()).at(span)?.filter(|size| *size > 0);
@@ -239,8 +239,8 @@ impl<'a> Compiler<'_, '_, 'a> {
         Ok(Room::Within(start, end))
     }
 
-    /// Refuses what is `index` elements of `size` bytes from somewhere, if it is outside of the `room` there; and remembers
-    /// it where the types do not say whether it is.
+    /// Refuses what is `index` elements of `size` bytes from somewhere, if it is outside of the `room` there; and
+    /// remembers it where the types do not say whether it is.
     fn inside(
         &self,
         room: Room,

@@ -35,7 +35,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token<'_>)>, ExprE
                 let number = digits
                     .strip_prefix("0x")
                     .map_or_else(|| digits.parse(), |hex| u64::from_str_radix(hex, 16))
-                    .map_err(|_| syntax(&(at..at + length), format!("`{digits}` is no number")))?;
+                    .map_err(|_| {
+                        syntax(&(at..at + length), format!("`{digits}` is not a number"))
+                    })?;
                 (length, Token::Number(number))
             }
             _ if length > 0 => (length, Token::Word(&rest[..length])),

@@ -9,9 +9,9 @@ use std::ops::Range;
 /// A read path, ready for the kernel side, and how to understand what it brings back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compiled {
-    /// What the eBPF program does.
+    /// The instructions for the eBPF program.
     pub spec: ReadSpec,
-    /// What its bytes mean.
+    /// The meaning of its bytes.
     pub decode: Decode,
     /// The loads behind the first, of one that brings back more than a load can.
     pub more: Vec<ReadSpec>,
@@ -29,11 +29,11 @@ pub struct Element {
     pub index: u64,
     /// The kernel's types themselves say that the length is unknown, and not that it is only a pointer.
     pub flexible: bool,
-    /// Where it stands in the path, in bytes.
+    /// Its place in the path, in bytes.
     pub span: Range<usize>,
 }
 
-/// What a read is asked for beside its path.
+/// Demands on a read beside its path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// The most bytes of text, or of an array.
@@ -54,7 +54,7 @@ pub struct Member {
     pub offset: u64,
 }
 
-/// What `return` means where the path is evaluated.
+/// The meaning of `return` where the path is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Returned {
     /// Nothing has returned yet: an entry, or a tracepoint other than a system call's exit.
@@ -65,34 +65,34 @@ pub enum Returned {
     SystemCall,
 }
 
-/// What a path can refer to.
+/// Everything that a path can refer to.
 #[derive(Clone, Copy)]
 pub struct Scope<'s, 'a> {
     /// The kernel's types.
     pub btf: &'s Btf<'a>,
     /// Parameters of the probed function or tracepoint.
     pub parameters: &'s [Parameter<'a>],
-    /// What `return` is here.
+    /// The meaning of `return` here.
     pub returned: Returned,
     /// Live addresses of kernel symbols; `None` for a symbol that does not exist or whose address is hidden.
     pub symbols: &'s dyn Fn(&str) -> Option<u64>,
 }
 
-/// Why a path cannot be read.
+/// A path that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}{}", suggestion(.nearest))]
 pub struct ExprError {
-    /// Where in the path, in bytes.
+    /// The place in the path, in bytes.
     pub span: Range<usize>,
     /// Whose fault it is.
     pub class: ErrorClass,
-    /// What is wrong, in words.
+    /// The mistake, in words.
     pub reason: String,
     /// Existing names like the unknown one, the nearest first.
     pub nearest: Vec<String>,
 }
 
-/// What an [`ExprError`] means for the investigation.
+/// The meaning of an [`ExprError`] for the investigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
     /// The path is not of the language: the investigation is wrong on every kernel.

@@ -1,4 +1,4 @@
-//! What a part of a path stands for while it is compiled: a place in the kernel and the type of what is there.
+//! The meaning of a part of a path while it is compiled: a place in the kernel and the type of what is there.
 
 use super::types::{ErrorClass, ExprError, Member};
 use crate::btf::{Btf, BtfError, Stripped, Type, TypeId};
@@ -21,7 +21,7 @@ pub(super) enum Shape<'a> {
     Plain(Stripped<'a>),
 }
 
-/// What a pointer points to.
+/// The target of a pointer.
 pub(super) struct Target<'a> {
     pub ty: Ty,
     /// In the task's memory.
@@ -110,7 +110,7 @@ impl Ty {
     }
 }
 
-/// Where a path has arrived: the fields of a [`ReadSpec`] that say so.
+/// The place at which a path has arrived: the fields of a [`ReadSpec`] that say so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub root: u32,
@@ -185,7 +185,7 @@ impl Place {
     }
 }
 
-/// What a part of a path stands for.
+/// The meaning of a part of a path.
 #[derive(Clone, Debug)]
 pub(super) struct Value {
     pub place: Place,
@@ -193,11 +193,11 @@ pub(super) struct Value {
     pub holds: Holds,
     /// The member that the path has arrived at.
     pub member: Option<Member>,
-    /// Where an element may be that is counted from here.
+    /// The room for elements that are counted from here.
     pub room: Room,
 }
 
-/// Where the elements of an array, or what stands beside something, may be: in bytes from the last pointer that was
+/// The room for the elements of an array, or for what stands beside something: in bytes from the last pointer that was
 /// followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
@@ -210,7 +210,7 @@ pub(super) enum Room {
 }
 
 impl Value {
-    /// Something that is no member of a structure.
+    /// Something that is not a member of a structure.
     pub fn new(place: Place, ty: Ty, holds: Holds, room: Room) -> Self {
         Value {
             place,
@@ -222,7 +222,7 @@ impl Value {
     }
 }
 
-/// How a [`Place`] gives a value.
+/// The way in which a [`Place`] gives a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holds {
     /// The value is the address arrived at.

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use super::entry::Symbol;
 use super::table::Kallsyms;
 
-/// What a compiler appends to the name of a part that is jumped into and never called
+/// The suffix that a compiler gives to the name of a part that is jumped into and never called
 /// (<https://gcc.gnu.org/onlinedocs/gcc/Optimize-Options.html#index-freorder-blocks-and-partition>).
 const COLD: &str = "cold";
 
-/// Whether a symbol names a part of a function that is jumped into: it is no function of its own.
+/// True if a symbol names a part of a function that is jumped into: not a function of its own.
 pub fn is_cold(symbol: &str) -> bool {
     symbol.split('.').skip(1).any(|suffix| suffix == COLD)
 }
 
-/// Whether a symbol is the function, or a clone of it: `foo.part.0` is one of `foo`.
+/// True if a symbol is the function, or a clone of it: `foo.part.0` is one of `foo`.
 pub fn is_copy(symbol: &str, function: &str) -> bool {
     symbol == function
         || symbol
@@ -44,7 +44,7 @@ impl Kallsyms {
         found.into_values().collect()
     }
 
-    /// Where the parts of a function begin that are jumped into: `foo.cold` of `foo`.
+    /// Addresses of the parts of a function that are jumped into: `foo.cold` of `foo`.
     pub fn cold_parts_of(&self, symbol: &str) -> Vec<u64> {
         let from = self
             .clones()
@@ -62,7 +62,7 @@ impl Kallsyms {
             .collect()
     }
 
-    /// Whether modules are loaded. Programs and trampolines that the kernel itself makes are none.
+    /// True if modules are loaded. Programs and trampolines that the kernel itself makes are none.
     pub fn has_modules(&self) -> bool {
         self.symbols().any(|symbol| {
             let module = symbol.module;
@@ -84,7 +84,8 @@ impl Kallsyms {
 mod tests {
     use super::*;
 
-    /// Check that clones and namesakes are found, and neither cold parts nor data nor functions whose names only begin alike.
+    /// Check that clones and namesakes are found, and neither cold parts nor data nor functions whose names only begin
+    /// alike.
     #[test]
     fn copies() {
         let text = "ffffffff81000000 T _text\nffffffff81000100 t walk.part.0.constprop.0\nffffffff81000200 t walk.part.0.cold\n\

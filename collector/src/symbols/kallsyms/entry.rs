@@ -3,7 +3,7 @@
 use serde::Serialize;
 use thiserror::Error;
 
-/// Why the text of a symbol table could not be used.
+/// An unusable text of a symbol table.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum KallsymsError {
     /// A line does not have the form `ADDRESS TYPE NAME [MODULE]`.
@@ -32,7 +32,7 @@ pub enum KallsymsError {
     Zeroed(Zeroed),
 }
 
-/// Why the addresses read as zero.
+/// The reason why addresses read as zero.
 ///
 /// The rule is `kallsyms_show_value()`, in <https://elixir.bootlin.com/linux/v6.1/source/kernel/kallsyms.c>, since 6.4
 /// in <https://elixir.bootlin.com/linux/v6.12/source/kernel/ksyms_common.c>.
@@ -82,7 +82,7 @@ pub struct Symbol<'a> {
 }
 
 impl Symbol<'_> {
-    /// Whether the type letter says code. Weak symbols (`w`/`W`) are code in practice: weak objects are `v`/`V`.
+    /// True if the type letter says code. Weak symbols (`w`/`W`) are code in practice: weak objects are `v`/`V`.
     pub fn is_text(&self) -> bool {
         is_text(self.kind as u8)
     }

@@ -26,7 +26,7 @@ pub struct Resolved<'a> {
     pub aliases: Vec<&'a str>,
 }
 
-/// Why an address has no symbol.
+/// An address without a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Unresolved {
@@ -111,8 +111,8 @@ impl Kallsyms {
         })
     }
 
-    /// Where the symbol that holds `address` ends: every address from its start up to there, and none behind, resolves to
-    /// it. The start itself where nothing resolves.
+    /// The end of the symbol that holds `address`: every address from its start up to there, and none behind, resolves
+    /// to it. The start itself where nothing resolves.
     pub fn end_of(&self, address: u64) -> u64 {
         let Ok(found) = self.resolve(address) else {
             return address;

@@ -82,7 +82,7 @@ impl Kallsyms {
         self.entries.len()
     }
 
-    /// Whether the table holds no symbol (a parsed one always holds some).
+    /// True if the table holds no symbol (a parsed one always holds some).
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -154,8 +154,9 @@ impl Kallsyms {
         addresses
     }
 
-    /// The value of a per-CPU symbol of the kernel itself: an absolute symbol in older kernels, which counts from the start
-    /// of each CPU's memory, and one of the image's addresses in newer ones. `None`: there is none, or there are several.
+    /// The value of a per-CPU symbol of the kernel itself: an absolute symbol in older kernels, which counts from the
+    /// start of each CPU's memory, and one of the image's addresses in newer ones. `None`: there is none, or there are
+    /// several.
     pub fn per_cpu(&self, name: &str) -> Option<u64> {
         let mut found = self.symbols_named(name).filter(|s| s.module.is_none());
         let value = found.next()?.address;

@@ -1,4 +1,4 @@
-//! What was derived from a vmlinux, kept by build id.
+//! A cache of what was derived from a vmlinux, by build id.
 //!
 //! A cache can always be thrown away: one that is damaged, of another format or of another build is ignored and built
 //! anew, and a failure to write it costs time only.

@@ -198,7 +198,7 @@ impl<'d, 'a> Entries<'d, 'a> {
         }
     }
 
-    /// Whether the name that is referred to at `place` is that of a declaration, and of nothing else that it could be.
+    /// True if the name that is referred to at `place` is that of a declaration, and of nothing else that it could be.
     fn only_declares(&mut self, unit: usize, place: usize) -> bool {
         let dwarf = self.dwarf;
         let abbreviations = self.units.entry(unit).or_insert_with(|| {
@@ -232,13 +232,13 @@ impl<'d, 'a> Entries<'d, 'a> {
     }
 }
 
-/// Whether entries of this form state an attribute.
+/// True if entries of this form state an attribute.
 fn names(abbreviation: &gimli::Abbreviation, attribute: gimli::DwAt) -> bool {
     let mut stated = abbreviation.attributes().iter();
     stated.any(|one| one.name() == attribute)
 }
 
-/// Whether a reference to a name stands so many bytes behind the code in entries of this form, with nothing but such
+/// True if a reference to a name stands so many bytes behind the code in entries of this form, with nothing but such
 /// references ahead.
 fn is_named_at(abbreviation: &gimli::Abbreviation, place: usize) -> bool {
     let mut at = 0;
@@ -331,7 +331,7 @@ impl References {
     }
 }
 
-/// What one pass over a unit keeps.
+/// The notes of one pass over a unit.
 #[derive(Default)]
 struct Pass {
     /// Entries that state one of the names: which, and whether they only declare it.
@@ -452,7 +452,7 @@ fn reference(entry: &Entry<'_>) -> Option<UnitOffset> {
     }
 }
 
-/// Where the parts of a function's code begin.
+/// Addresses at which the parts of a function's code begin.
 fn starts<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,

@@ -20,7 +20,7 @@ pub(super) type Dwarf<'a> = gimli::Dwarf<Reader<'a>>;
 pub(super) type Unit<'a> = gimli::Unit<Reader<'a>>;
 pub(super) type Entry<'a> = gimli::DebuggingInformationEntry<Reader<'a>>;
 
-/// What is wrong with the debug info.
+/// Unusable debug info.
 #[derive(Debug, Error)]
 pub(super) enum DwarfError {
     #[error("{0}")]
@@ -39,7 +39,7 @@ const MAX_UNITS: usize = 48;
 /// Longest chain of references from an entry to the one that states a line.
 pub(super) const MAX_CHAIN: usize = 8;
 
-/// What was found of the units so far; the DWARF itself stays in the file.
+/// An index of the units, as far as it was needed; the DWARF itself stays in the file.
 pub(super) struct Index {
     /// Address ranges of units: start, end, offset of the unit. By start.
     ranges: Vec<(u64, u64, usize)>,
@@ -164,7 +164,7 @@ impl Index {
             .unwrap_or_default())
     }
 
-    /// Where the function that begins at `address` is defined.
+    /// The definition of the function that begins at `address`.
     pub(super) fn definition_at(
         &self,
         data: &[u8],
@@ -204,7 +204,7 @@ impl Index {
     }
 }
 
-/// Whether a function, or one of the parts that the compiler split it into, begins at `address`.
+/// True if a function, or one of the parts that the compiler split it into, begins at `address`.
 fn begins_at<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
@@ -228,7 +228,7 @@ fn begins_at<'a>(
     Ok(false)
 }
 
-/// Where an entry's function is defined: what it states itself, or the entry that it is an instance of.
+/// The definition of an entry's function: as it states itself, or the entry that it is an instance of.
 fn definition<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,

@@ -14,7 +14,7 @@ use super::{copies, dwarf};
 use crate::symbols::build_id::BuildId;
 use crate::symbols::debuginfo::{self, Mismatch, Vmlinux};
 
-/// Why source lines could not be had.
+/// Source lines that could not be had.
 #[derive(Debug, Error)]
 pub enum LinesError {
     /// The vmlinux cannot be used.
@@ -25,7 +25,7 @@ pub enum LinesError {
     Dwarf {
         /// The vmlinux.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The mistake in it.
         reason: String,
     },
 }
@@ -117,7 +117,7 @@ impl LineResolver {
         Ok(frames)
     }
 
-    /// Where the functions of that name are defined: several where static functions share the name, none where the
+    /// Definitions of the functions of that name: several where static functions share the name, none where the
     /// debug info names none. Functions that exist only inlined are found, without an address.
     pub fn definitions(&mut self, function: &str) -> Result<Vec<Definition>, LinesError> {
         if let Some(definitions) = self.cache.definitions(function) {
@@ -137,7 +137,7 @@ impl LineResolver {
         Ok(definitions)
     }
 
-    /// Where the function that begins at a static address is defined.
+    /// The definition of the function that begins at a static address.
     pub fn definition_at(&mut self, address: u64) -> Result<Option<Definition>, LinesError> {
         let key = format!("{address:#x}");
         if let Some(definitions) = self.cache.definitions(&key) {
@@ -148,7 +148,8 @@ impl LineResolver {
         Ok(definition)
     }
 
-    /// Where a function was inlined; nothing in `into` and no code of its own where the debug info does not know it.
+    /// The inlined copies of a function; nothing in `into` and no code of its own where the debug info does not know
+    /// it.
     pub fn inlined_into(&mut self, function: &str) -> Result<Inlining, LinesError> {
         if let Some(inlining) = self.cache.inlining(function) {
             return Ok(inlining);
@@ -196,7 +197,7 @@ impl LineResolver {
         crate::symbols::elf::loaded(&self.vmlinux.data, address, size)
     }
 
-    /// Write what was derived since it was opened to the cache, atomically. Nothing to write is no error.
+    /// Write what was derived since it was opened to the cache, atomically. Nothing to write is fine.
     pub fn save(&mut self) -> std::io::Result<()> {
         self.cache.save()
     }

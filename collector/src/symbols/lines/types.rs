@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a line number is the line of.
+/// The meaning of a line number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LineKind {
@@ -10,7 +10,7 @@ pub enum LineKind {
     Code,
     /// The place in this function where the frame before it, an inlined function, is called.
     InlinedCall,
-    /// Where the function is defined.
+    /// The definition of the function.
     Definition,
 }
 
@@ -25,13 +25,13 @@ pub struct SourceFrame {
     pub line: u32,
     /// Column, from 1, where the compiler said one.
     pub column: Option<u16>,
-    /// What `line` is the line of: `Code` for the innermost frame, `InlinedCall` for those around it.
+    /// The meaning of `line`: `Code` for the innermost frame, `InlinedCall` for those around it.
     pub kind: LineKind,
-    /// Whether this function was inlined into that of the next frame.
+    /// True if this function was inlined into that of the next frame.
     pub inlined: bool,
 }
 
-/// Where a function is defined.
+/// The definition of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
     /// Name of the function as in the source, without a compiler's suffix.
@@ -46,24 +46,24 @@ pub struct Definition {
     pub address: Option<u64>,
 }
 
-/// Where a function was inlined.
+/// The inlined copies of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Inlining {
     /// Functions with code of their own that hold an inlined copy, sorted; never the function itself.
     pub into: Vec<String>,
-    /// Whether the function has code of its own as well.
+    /// True if the function has code of its own as well.
     pub out_of_line: bool,
-    /// Whether there were too many units to look through all of them, as for a helper of a common header.
+    /// True if there were too many units to look through all of them, as for a helper of a common header.
     pub incomplete: bool,
 }
 
 /// The copies of the functions of one name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Copies {
-    /// Whether a compiler described a function of this name. What an assembler describes is no function to a compiler,
-    /// which may have put code of its own where it was asked to call one of that name.
+    /// True if a compiler described a function of this name. A compiler does not know the functions of an assembler,
+    /// and may have put code of its own where it was asked to call one of that name.
     pub described: bool,
-    /// Whether there were too many units to look through all of them, as for a helper of a common header.
+    /// True if there were too many units to look through all of them, as for a helper of a common header.
     pub incomplete: bool,
     /// Copies with code of their own.
     pub own: Vec<OwnCopy>,
