@@ -131,8 +131,8 @@ fn in_a_guest() {
 fn on_this_machine() {
     let machine = qed_collector::probe::Machine::read();
     if !machine.missing_capabilities().is_empty() {
-        eprintln!("not run: this process cannot capture");
-        return;
+        let missing = machine.missing_capabilities().join(", ");
+        return support::skipped(&format!("on_this_machine lacks {missing}"));
     }
     let started = Instant::now();
     let evidence = capture("host");

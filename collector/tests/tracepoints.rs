@@ -1,6 +1,8 @@
 //! The tracepoint programs on the running kernel. They need the rights to load eBPF programs: without
 //! them the test says so and looks at nothing.
 
+mod support;
+
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use qed_collector::{
@@ -78,11 +80,10 @@ fn symbols() -> Vec<(u64, String)> {
 async fn a_socket_is_seen_through_tracepoints() {
     let machine = Machine::read();
     if !machine.missing_capabilities().is_empty() {
-        eprintln!(
-            "not run: this process lacks {}",
-            machine.missing_capabilities().join(", ")
-        );
-        return;
+        let missing = machine.missing_capabilities().join(", ");
+        return support::skipped(&format!(
+            "a_socket_is_seen_through_tracepoints lacks {missing}"
+        ));
     }
     let data = fs::read("/sys/kernel/btf/vmlinux").unwrap();
     let btf = Btf::parse(&data).unwrap();

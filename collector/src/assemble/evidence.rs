@@ -62,6 +62,10 @@ fn instances(raw: &RawCapture, context: &Context<'_>) -> BTreeMap<String, Instan
     instances
 }
 
+#[expect(
+    clippy::vec_box,
+    reason = "an event has some kilobytes, and sorting moves it"
+)]
 /// The events of an experiment by their times, and what is wrong with each record that is none.
 fn events(records: &[Record]) -> (Vec<Box<Event>>, Vec<String>) {
     let mut events = Vec::with_capacity(records.len());

@@ -242,7 +242,7 @@ impl Look<'_> {
         Ok(inlined)
     }
 
-    /// Facts about a function that may be missing on a stack.
+    /// MachineFacts about a function that may be missing on a stack.
     pub fn standing(&self, function: &str) -> Standing {
         let instances = self.instances(&[function]).remove(function);
         let Some(instances) = instances else {

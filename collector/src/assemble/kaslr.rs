@@ -7,7 +7,7 @@ use qed_evidence::value::{Address, Datum, Integer, Value};
 
 use super::context::Context;
 use crate::kaslr::Status;
-use crate::session::raw::Facts;
+use crate::session::raw::MachineFacts;
 
 fn offset(value: u64) -> Datum {
     Value::Offset {
@@ -79,7 +79,7 @@ fn configured(context: &Context<'_>, option: &str) -> Datum {
 }
 
 /// The judgement on the slide, as values.
-pub fn kaslr(facts: &Facts, context: &Context<'_>) -> Kaslr {
+pub fn kaslr(facts: &MachineFacts, context: &Context<'_>) -> Kaslr {
     let report = context.kaslr;
     let unknown = match &report.status {
         Status::Unknown { why } | Status::Error { why } => Some(why.clone()),

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::context::Context;
 use crate::kaslr::config::KernelConfig;
-use crate::session::raw::Facts;
+use crate::session::raw::MachineFacts;
 
 fn text(result: &Result<String, String>) -> Datum {
     match result {
@@ -26,9 +26,9 @@ fn unlisted(option: &str, config: &KernelConfig) -> String {
     )
 }
 
-/// Facts about the kernel. A command line may name a host's disks, so only that of a machine that
+/// MachineFacts about the kernel. A command line may name a host's disks, so only that of a machine that
 /// is gone afterwards is kept.
-pub fn kernel(facts: &Facts, context: &Context<'_>, ephemeral: bool) -> Kernel {
+pub fn kernel(facts: &MachineFacts, context: &Context<'_>, ephemeral: bool) -> Kernel {
     Kernel {
         release: facts.release.clone(),
         version: facts.version.clone(),

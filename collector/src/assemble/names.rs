@@ -25,13 +25,13 @@ pub trait Names {
     fn called(&self, return_address: u64) -> Result<Called, String>;
     /// The copies of each of these functions.
     fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances>;
-    /// Facts about a function that may be missing on a stack.
+    /// MachineFacts about a function that may be missing on a stack.
     fn standing(&self, function: &str) -> Standing;
     /// An error that says why there is no function of this name, if that is certain.
     fn known(&self, function: &str) -> Result<(), String>;
 }
 
-/// Facts about a function that may be missing on a stack although it was running.
+/// MachineFacts about a function that may be missing on a stack although it was running.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Live addresses of the functions into which it is inlined; `None`: not known.

@@ -21,7 +21,7 @@ use crate::kaslr::config::KernelConfig;
 use crate::kaslr::console::ConsoleOffset;
 use crate::kaslr::report::{ImageBase, StaticSource};
 use crate::kaslr::{self, Inputs, Reason, judge, vmlinuz};
-use crate::session::raw::{Facts, RawCapture, RawCommand};
+use crate::session::raw::{MachineFacts, RawCapture, RawCommand};
 use crate::symbols::debuginfo::Vmlinux;
 use crate::symbols::elf::{ElfError, StaticSymbols};
 use crate::symbols::lines::{self, LineResolver};
@@ -127,12 +127,12 @@ pub fn finish(
 }
 
 /// The symbol table that the kernel showed.
-fn live_symbols(facts: &Facts) -> Result<Kallsyms, Reason> {
+fn live_symbols(facts: &MachineFacts) -> Result<Kallsyms, Reason> {
     let text = facts.kallsyms.clone()?;
     Kallsyms::parse(text, None).map_err(|error| Reason::Unavailable(error.to_string()))
 }
 
-fn build_id(facts: &Facts) -> Result<BuildId, String> {
+fn build_id(facts: &MachineFacts) -> Result<BuildId, String> {
     let id = facts.build_id.as_ref().map_err(Clone::clone)?;
     id.parse()
         .map_err(|error| format!("the kernel's build id `{id}`: {error}"))
@@ -166,7 +166,7 @@ type ParsedElf<'v> = Option<Result<StaticSymbols<'v>, ElfError>>;
 /// The files that commands of the investigation can name.
 fn artefacts<'a>(
     machine: &Machine,
-    facts: &'a Facts,
+    facts: &'a MachineFacts,
     fixed: &'a Static,
     vmlinux: &'a Result<Vmlinux, String>,
     map: &'a FoundMap,
@@ -249,7 +249,7 @@ struct Configuration {
 }
 
 impl Configuration {
-    fn read(facts: &Facts, fixed: &Static) -> Self {
+    fn read(facts: &MachineFacts, fixed: &Static) -> Self {
         let text = fixed.config.as_deref().map(|path| {
             fs::read_to_string(path).map_err(|error| format!("{}: {error}", file_name(path)))
         });
@@ -267,7 +267,7 @@ impl Configuration {
     }
 
     /// Its reader, file and text.
-    fn source<'a>(&'a self, facts: &'a Facts) -> (Reader, &'a str, Result<&'a str, String>) {
+    fn source<'a>(&'a self, facts: &'a MachineFacts) -> (Reader, &'a str, Result<&'a str, String>) {
         match (&facts.config, &self.text) {
             (Ok(text), _) => (Reader::Machine, &facts.config_file, Ok(text)),
             (Err(_), Some(Ok(text))) => (Reader::Builder, &self.file, Ok(text)),
@@ -290,7 +290,7 @@ struct LineSources<'a> {
 
 /// The lines of files that the addresses came from.
 fn provenance(
-    facts: &Facts,
+    facts: &MachineFacts,
     investigation: &Investigation,
     ephemeral: bool,
     sources: &LineSources<'_>,

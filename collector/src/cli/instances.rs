@@ -18,14 +18,14 @@ use crate::symbols::{Kallsyms, debuginfo};
 const SHOWN: usize = 4;
 
 /// Facts about one kernel's functions.
-pub struct Found {
+pub struct ProbedFunctions {
     instances: BTreeMap<String, Instances>,
     /// The reasons why functions that have to be on a stack do not exist, by name.
     unknown: BTreeMap<String, String>,
 }
 
 /// The copies of all functions of a plan, from the symbols and the debug info that are at hand.
-pub fn find(experiments: &[PlannedExperiment], fixed: &Static) -> Result<Found, String> {
+pub fn find(experiments: &[PlannedExperiment], fixed: &Static) -> Result<ProbedFunctions, String> {
     let table = fixed.system_map.iter().find_map(|path| {
         let text = std::fs::read(path).ok()?;
         SystemMap::parse(text).ok()
@@ -64,7 +64,7 @@ pub fn look(
     kallsyms: &Kallsyms,
     slide: Option<u64>,
     lines: Result<&RefCell<LineResolver>, String>,
-) -> Found {
+) -> ProbedFunctions {
     let look = Look {
         kallsyms: Some(kallsyms),
         slide,
@@ -84,7 +84,7 @@ pub fn look(
         let reason = look.known(name).err()?;
         Some((name.to_owned(), reason))
     });
-    Found {
+    ProbedFunctions {
         unknown: unknown.collect(),
         instances,
     }
@@ -97,7 +97,7 @@ fn function(probe: &PlannedProbe) -> Option<&str> {
     }
 }
 
-impl Found {
+impl ProbedFunctions {
     /// The reason why the function that a probe wants on its stacks does not exist.
     pub fn refused(&self, probe: &PlannedProbe) -> Option<&str> {
         let reason = self.unknown.get(probe.within.as_deref()?)?;

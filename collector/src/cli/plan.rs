@@ -6,7 +6,7 @@ use qed_evidence::investigation::Investigation;
 use super::capture::Args;
 use super::failure::Failure;
 use super::guest_boot::boot;
-use super::instances::{self, Found};
+use super::instances::{self, ProbedFunctions};
 use super::investigation::read_investigation;
 use super::kernel_files::{of_this_machine, static_sources};
 use super::output::{print, render};
@@ -105,7 +105,7 @@ fn text(
     machine: &str,
     investigation: &Investigation,
     experiments: &[PlannedExperiment],
-    found: &Result<Found, String>,
+    found: &Result<ProbedFunctions, String>,
 ) -> (String, Vec<String>) {
     let mut unknown = Vec::new();
     let mut out = format!("{machine}\n");

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::session::commands::Commands;
 use crate::session::raw::RawCapture;
 use crate::session::{self, Observer, Options, ThisKernel};
-use crate::symbols::functions_by_file::Chosen;
+use crate::symbols::functions_by_file::FunctionInFile;
 
 /// Does the job that the initramfs holds. Runs as the guest's first process.
 pub fn answer() -> anyhow::Result<Vec<u8>> {
@@ -89,7 +89,7 @@ pub fn parse_investigation(name: &str, text: &str) -> anyhow::Result<Investigati
 /// Where the kernel cannot be read, or all that is wrong with the investigation.
 pub fn plan_here(
     investigation: &Investigation,
-    chosen: &Result<Vec<Chosen>, String>,
+    chosen: &Result<Vec<FunctionInFile>, String>,
 ) -> anyhow::Result<(ThisKernel, Plan)> {
     let kernel = ThisKernel::read(&progress)?;
     let plan = kernel

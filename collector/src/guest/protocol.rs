@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::PlannedExperiment;
 use crate::session::raw::RawCapture;
-use crate::symbols::functions_by_file::Chosen;
+use crate::symbols::functions_by_file::FunctionInFile;
 
 /// The place of the job in the initramfs.
 pub(super) const JOB: &str = "/qed/job.json";
@@ -21,7 +21,7 @@ pub enum Job {
         /// Its text.
         text: String,
         /// The functions that it names together with a file, or why those cannot be told apart.
-        chosen: Result<Vec<Chosen>, String>,
+        chosen: Result<Vec<FunctionInFile>, String>,
     },
     /// Only plan it.
     Plan {
@@ -30,7 +30,7 @@ pub enum Job {
         /// Its text.
         text: String,
         /// The functions that it names together with a file, or why those cannot be told apart.
-        chosen: Result<Vec<Chosen>, String>,
+        chosen: Result<Vec<FunctionInFile>, String>,
     },
     /// Only say where the kernel is.
     Slide,

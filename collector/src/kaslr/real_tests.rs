@@ -83,10 +83,10 @@ fn real_tables() {
     assert!((wrong.len() as u64) * 100 < checked);
 }
 
-/// Print what this machine gives: honest reasons where it gives nothing. `QED_TEST_SYSTEM_MAP` and `QED_TEST_VMLINUZ` may
+/// Check that the sources of this machine agree, and that each that gives nothing says why. `QED_TEST_SYSTEM_MAP` and `QED_TEST_VMLINUZ` may
 /// name files of the running kernel.
 #[test]
-#[ignore = "prints what this machine gives"]
+#[ignore = "reads the running kernel"]
 fn this_machine() {
     let unavailable = |why: &str| super::Reason::Unavailable(why.to_owned());
     let file = |name: &str| std::env::var_os(name).map(|path| std::fs::read(path).unwrap());
@@ -119,4 +119,18 @@ fn this_machine() {
         names: &["_text", "__sys_socket", "inet_stream_ops"],
     });
     println!("judged in {:?}: {report:#x?}", start.elapsed());
+    assert!(
+        !matches!(report.status, super::Status::Error { .. }),
+        "the sources of this machine contradict each other: {:?}",
+        report.status
+    );
+    // A slide is only given by a source, and everything without one has its reason.
+    assert_eq!(
+        report.slide.is_some(),
+        report.sources.iter().any(|s| s.slide.is_ok())
+    );
+    assert!(report.sources.iter().all(|source| match &source.slide {
+        Ok(slide) => Some(*slide) == report.slide,
+        Err(reason) => !reason.to_string().is_empty(),
+    }));
 }

@@ -11,7 +11,7 @@ use super::boundary::{Machine, Observer, Programs};
 use super::commands::Commands;
 use super::kernel::ThisKernel;
 use super::live::ThisMachine;
-use super::raw::{Declined, Facts, RawCapture, RawCommand, RawExperiment};
+use super::raw::{Declined, MachineFacts, RawCapture, RawCommand, RawExperiment};
 use super::restore::{insides, restored, settle};
 use super::workload_spec::workload_spec;
 use crate::plan::{Plan, PlannedExperiment};
@@ -69,7 +69,7 @@ pub(super) struct Request<'a> {
 
 /// Everything that a session has seen.
 pub(super) struct Seen {
-    pub(super) facts: Facts,
+    pub(super) facts: MachineFacts,
     pub(super) refusals: Vec<Option<Declined>>,
     pub(super) listed: Vec<Result<String, String>>,
     pub(super) experiments: Vec<RawExperiment>,
@@ -105,7 +105,7 @@ impl Request<'_> {
 pub(super) async fn run<M: Machine>(
     machine: &mut M,
     request: &Request<'_>,
-    facts: impl FnOnce() -> Facts,
+    facts: impl FnOnce() -> MachineFacts,
 ) -> anyhow::Result<Seen> {
     let experiments = &request.investigation.experiments;
     let specs = experiments
@@ -430,7 +430,7 @@ impl<M: Machine> Session<'_, M> {
     }
 
     /// Take the code around the calls that were seen, and let go.
-    fn finish(self, facts: Facts) -> Seen {
+    fn finish(self, facts: MachineFacts) -> Seen {
         let experiments: Vec<RawExperiment> = self.experiments.into_iter().flatten().collect();
         let code = before_returns(&experiments, self.machine);
         if self.request.options.ephemeral {

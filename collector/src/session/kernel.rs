@@ -9,14 +9,14 @@ use qed_evidence::investigation::Investigation;
 
 use super::core_memory::CoreMemory;
 use super::machine_facts;
-use super::raw::Facts;
+use super::raw::MachineFacts;
 use super::unreadable;
 use crate::btf::Btf;
 use crate::kaslr::{self, Reason};
 use crate::plan::{Offer, Plan, plan};
 use crate::probe::Machine;
 use crate::symbols::disasm::{Instruction, disassemble};
-use crate::symbols::functions_by_file::Chosen;
+use crate::symbols::functions_by_file::FunctionInFile;
 use crate::symbols::{Kallsyms, running};
 use crate::workload::names;
 
@@ -59,7 +59,7 @@ impl ThisKernel {
     pub fn plan(
         &self,
         investigation: &Investigation,
-        functions: &Result<Vec<Chosen>, String>,
+        functions: &Result<Vec<FunctionInFile>, String>,
     ) -> anyhow::Result<Result<Plan, Vec<Diagnostic>>> {
         let btf = Btf::parse(&self.btf).context("failed to understand the kernel's BTF")?;
         // Each look-up scans the whole table, and every experiment asks for the same names.
@@ -125,7 +125,7 @@ impl ThisKernel {
     /// Live addresses of the functions of that name that a file defines.
     fn chosen(
         &self,
-        chosen: &Result<Vec<Chosen>, String>,
+        chosen: &Result<Vec<FunctionInFile>, String>,
         name: &str,
         file: &str,
     ) -> Result<Vec<u64>, String> {
@@ -167,7 +167,7 @@ impl ThisKernel {
     }
 
     /// The machine's statements about itself. Takes the symbols out.
-    pub fn into_facts(self) -> Facts {
+    pub fn into_facts(self) -> MachineFacts {
         machine_facts::read(self.btf, self.kallsyms.map(Kallsyms::into_text))
     }
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::raw::Facts;
+use super::raw::MachineFacts;
 use crate::kaslr::{self, Reason};
 use crate::symbols::running;
 
@@ -12,13 +12,13 @@ use crate::symbols::running;
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Reads what is worth knowing. `btf` and `kallsyms` were read before, because the plan needs them too.
-pub fn read(btf: Vec<u8>, kallsyms: Result<String, Reason>) -> Facts {
+pub fn read(btf: Vec<u8>, kallsyms: Result<String, Reason>) -> MachineFacts {
     let text = |path: &str| fs::read_to_string(path).map(|t| t.trim().to_owned());
     let named = |path: &str| text(path).map_err(|error| format!("{path}: {error}"));
     let release = text("/proc/sys/kernel/osrelease").unwrap_or_default();
     let iomem = named("/proc/iomem");
     let (config_file, config) = config(&release);
-    Facts {
+    MachineFacts {
         boot_id: text("/proc/sys/kernel/random/boot_id").unwrap_or_default(),
         cpu_model: fs::read_to_string("/proc/cpuinfo")
             .map(|t| cpu_model(&t))

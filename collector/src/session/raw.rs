@@ -20,7 +20,7 @@ pub struct RawCapture {
     /// Its start, UTC, RFC 3339.
     pub time: String,
     /// The machine's statements about itself.
-    pub facts: Facts,
+    pub facts: MachineFacts,
     /// The plan for its kernel.
     pub plan: Vec<PlannedExperiment>,
     /// Per experiment of the plan, the uses that mark its system call going in and coming out.
@@ -64,7 +64,7 @@ pub struct Declined {
 
 /// A machine's statements about itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Facts {
+pub struct MachineFacts {
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
     /// Model name of the first CPU.
@@ -102,7 +102,7 @@ pub struct Facts {
     pub physical_line: Result<(u64, String), String>,
 }
 
-impl Facts {
+impl MachineFacts {
     /// The most frames that a stack of this capture can have: one with as many may have been cut.
     pub fn max_frames(&self) -> usize {
         self.max_stack.unwrap_or(MAX_FRAMES).min(MAX_FRAMES)

@@ -11,7 +11,7 @@ use super::{debuginfo, elf};
 
 /// The copies of a function that one file defines, as the debug info places them.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Chosen {
+pub struct FunctionInFile {
     /// Its name.
     pub function: String,
     /// The file, relative to the root of the kernel's source.
@@ -26,7 +26,7 @@ pub fn chosen(
     investigation: &Investigation,
     vmlinux: &[PathBuf],
     without: Option<&str>,
-) -> Result<Vec<Chosen>, String> {
+) -> Result<Vec<FunctionInFile>, String> {
     let probes = investigation.experiments.iter().flat_map(|e| &e.probes);
     let wanted: BTreeSet<(&str, &str)> = probes
         .filter_map(|probe| match &probe.target {
@@ -54,7 +54,7 @@ pub fn chosen(
     let one = |(function, file): (&str, &str)| {
         let own = copies.get(function).map_or(&[][..], |copies| &copies.own);
         let of_file = own.iter().filter(|copy| copy.file.as_deref() == Some(file));
-        Chosen {
+        FunctionInFile {
             function: function.to_owned(),
             file: file.to_owned(),
             offsets: of_file

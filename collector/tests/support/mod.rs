@@ -16,6 +16,12 @@ use qed_evidence::value::{Datum, Value};
 
 pub const GUESTS: [&str; 2] = ["debian-6.1", "debian-6.12"];
 
+/// Say that a test did not run for want of something. The test harness hides what is printed by macros, so this is not.
+pub fn skipped(why: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
 /// The program under test.
 pub fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_qed-collector"))

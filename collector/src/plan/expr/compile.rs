@@ -2,7 +2,7 @@
 
 use super::parse::{Argument, Expr, Name, Node, parse};
 use super::types::{Compiled, Element, ErrorClass, ExprError, Returned, Scope, Wanted};
-use super::value::{Holds, Place, Room, Ty, Value};
+use super::value::{Holds, Location, Room, Ty, Value};
 use crate::btf::{Btf, BtfError, Passing, Type, TypeId, nearest};
 use qed_collector_ebpf::root;
 use qed_evidence::investigation::MAX_READ;
@@ -185,9 +185,9 @@ impl<'a> Compiler<'_, '_, 'a> {
         if let Some((_, parameter)) = found {
             return match parameter.passing {
                 Passing::Register(register) => Ok(Value {
-                    place: Place {
+                    place: Location {
                         root_index: register,
-                        ..Place::root(root::ARGUMENT)
+                        ..Location::root(root::ARGUMENT)
                     },
                     ty: parameter.type_id.into(),
                     holds: Holds::Itself,
@@ -243,7 +243,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             Returned::SystemCall => self.integer(&["long".into()], span)?,
         };
         Ok(Value {
-            place: Place::root(root::RETURN),
+            place: Location::root(root::RETURN),
             ty: type_id.into(),
             holds: Holds::Itself,
             member: None,
@@ -254,9 +254,9 @@ impl<'a> Compiler<'_, '_, 'a> {
     fn call(&self, name: &str, arguments: &[Argument], span: &Range<usize>) -> Result<Value> {
         let object = |root, constant, tag| {
             Ok(Value {
-                place: Place {
+                place: Location {
                     constant,
-                    ..Place::root(root)
+                    ..Location::root(root)
                 },
                 ty: Ty::from(self.tagged("struct", tag, span)?).pointer(false),
                 holds: Holds::Itself,
@@ -293,9 +293,9 @@ impl<'a> Compiler<'_, '_, 'a> {
                 )),
             },
             ("return_slot", [Argument::Name(function)]) => Ok(Value {
-                place: Place {
+                place: Location {
                     constant: self.symbol(function)?,
-                    ..Place::root(root::RETURN_SLOT)
+                    ..Location::root(root::RETURN_SLOT)
                 },
                 ty: Ty::from(TypeId::VOID).pointer(false),
                 holds: Holds::Code(0),
@@ -326,9 +326,9 @@ impl<'a> Compiler<'_, '_, 'a> {
 
     fn code(&self, symbol: &Name, bytes: u32) -> Result<Value> {
         Ok(Value {
-            place: Place {
+            place: Location {
                 constant: self.symbol(symbol)?,
-                ..Place::root(root::ADDRESS)
+                ..Location::root(root::ADDRESS)
             },
             ty: Ty::from(TypeId::VOID),
             holds: Holds::Code(bytes),

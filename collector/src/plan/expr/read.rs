@@ -3,7 +3,7 @@
 use super::compile::{At, Compiler, list, wrong};
 use super::decode::Decode;
 use super::types::{Compiled, ErrorClass, ExprError};
-use super::value::{Holds, Place, Room, Shape, Target, Ty, Value};
+use super::value::{Holds, Location, Room, Shape, Target, Ty, Value};
 use crate::btf::{Type, TypeId};
 use qed_collector_ebpf::{MAX_READ_BYTES, form};
 use qed_evidence::investigation::MAX_READ;
@@ -120,7 +120,7 @@ impl Compiler<'_, '_, '_> {
     /// A string at `place`: in as many loads as it takes to bring back what was asked for.
     fn string(
         &self,
-        mut place: Place,
+        mut place: Location,
         user: bool,
         span: &Range<usize>,
     ) -> Result<Compiled, ExprError> {
@@ -152,7 +152,7 @@ impl Compiler<'_, '_, '_> {
     /// Text at `place`, where there is room for so many bytes and not for more.
     fn characters(
         &self,
-        place: Place,
+        place: Location,
         user: bool,
         bytes: u64,
         span: &Range<usize>,

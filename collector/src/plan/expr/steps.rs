@@ -3,7 +3,7 @@
 use super::compile::{At, Compiler, Result, Taken, list, unknown, wrong};
 use super::parse::{Expr, Name, TypeText};
 use super::types::{ErrorClass, ExprError};
-use super::value::{Holds, Place, Room, Shape, Target, Ty, Value};
+use super::value::{Holds, Location, Room, Shape, Target, Ty, Value};
 use crate::btf::{Composite, Member, Type, nearest};
 use std::ops::Range;
 
@@ -87,7 +87,12 @@ impl<'a> Compiler<'_, '_, 'a> {
     }
 
     /// Follow the pointer `value`.
-    pub fn follow(&self, mut value: Value, target: &Target, span: &Range<usize>) -> Result<Place> {
+    pub fn follow(
+        &self,
+        mut value: Value,
+        target: &Target,
+        span: &Range<usize>,
+    ) -> Result<Location> {
         if target.percpu {
             return wrong(
                 span,
@@ -244,7 +249,7 @@ impl<'a> Compiler<'_, '_, 'a> {
     fn inside(
         &self,
         room: Room,
-        place: &Place,
+        place: &Location,
         size: u64,
         index: i128,
         span: &Range<usize>,

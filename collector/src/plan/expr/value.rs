@@ -112,7 +112,7 @@ impl Ty {
 
 /// The place at which a path has arrived: the fields of a [`ReadSpec`] that say so.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Location {
     pub root: u32,
     pub root_index: u32,
     pub constant: u64,
@@ -120,9 +120,9 @@ pub(super) struct Place {
     pub offset: i64,
 }
 
-impl Place {
+impl Location {
     pub fn root(root: u32) -> Self {
-        Place {
+        Location {
             root,
             root_index: 0,
             constant: 0,
@@ -188,7 +188,7 @@ impl Place {
 /// The meaning of a part of a path.
 #[derive(Clone, Debug)]
 pub(super) struct Value {
-    pub place: Place,
+    pub place: Location,
     pub ty: Ty,
     pub holds: Holds,
     /// The member that the path has arrived at.
@@ -211,7 +211,7 @@ pub(super) enum Room {
 
 impl Value {
     /// Something that is not a member of a structure.
-    pub fn new(place: Place, ty: Ty, holds: Holds, room: Room) -> Self {
+    pub fn new(place: Location, ty: Ty, holds: Holds, room: Room) -> Self {
         Value {
             place,
             ty,
@@ -222,7 +222,7 @@ impl Value {
     }
 }
 
-/// The way in which a [`Place`] gives a value.
+/// The way in which a [`Location`] gives a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holds {
     /// The value is the address arrived at.

@@ -9,7 +9,7 @@ use qed_evidence::investigation::{Investigation, parse};
 
 use super::NOT_RUN;
 use super::capture::{Options, Request, Seen, run};
-use super::raw::Facts;
+use super::raw::MachineFacts;
 use crate::kaslr::Reason;
 use crate::plan::{Plan, PlannedExperiment, PlannedInstruction, PlannedProbe, Refused, Source};
 use crate::probe::{Attach, Losses, Setup, Use};
@@ -118,12 +118,12 @@ fn plan(investigation: &Investigation, wanted: &[Wanted<'_>], probes: &[PlannedP
     }
 }
 
-fn facts(log: &Log) -> Facts {
+fn facts(log: &Log) -> MachineFacts {
     log.borrow_mut().push("read facts".into());
     fn unknown<T>() -> Result<T, String> {
         Err("not recorded".to_owned())
     }
-    Facts {
+    MachineFacts {
         boot_id: String::new(),
         cpu_model: String::new(),
         cpus: 1,

@@ -7,8 +7,10 @@
 //! every unit, and on 6.1 (linked with its relocations) all relocations, first.
 
 pub mod cache;
+mod candidates;
 mod copies;
 mod dwarf;
+mod parallel;
 mod path;
 mod resolver;
 #[cfg(test)]

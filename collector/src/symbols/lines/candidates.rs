@@ -1,0 +1,226 @@
+//! Units that may describe a function, found by the references to its name before anything is parsed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+
+use gimli::{DW_AT_declaration, DW_AT_name, DW_AT_specification, DebugInfoOffset, Section};
+
+use super::dwarf::{Dwarf, MAX_NAMES};
+use super::parallel::in_parallel;
+
+/// Most units to look through for one function.
+const MAX_UNITS: usize = 48;
+
+/// Units that may describe functions, with the functions that each may, and the functions for which there are more.
+pub(super) fn candidates(
+    dwarf: &Dwarf<'_>,
+    headers: &[usize],
+    functions: &[&str],
+) -> (BTreeMap<usize, BTreeSet<usize>>, BTreeSet<usize>) {
+    let info = dwarf.debug_info.reader().slice();
+    let mut incomplete = BTreeSet::new();
+    let mut references = References::default();
+    let mut matches: Vec<(usize, usize)> = Vec::new();
+    for (at, function) in functions.iter().enumerate() {
+        if function.is_empty() || function.contains('\0') {
+            continue;
+        }
+        let needle = format!("{function}\0");
+        let strings = dwarf.debug_str.reader().slice();
+        let offsets: Vec<u32> = memchr::memmem::find_iter(strings, needle.as_bytes())
+            .take(MAX_NAMES + 1)
+            .filter_map(|offset| u32::try_from(offset).ok())
+            .collect();
+        // Compilers that name by index (`DW_FORM_strx`) escape this search.
+        if offsets.len() > MAX_NAMES || !dwarf.debug_str_offsets.reader().is_empty() {
+            incomplete.insert(at);
+        }
+        // A name no longer than a reference to it stands in the entry itself; so may any that is nowhere else.
+        if needle.len() <= 4 || offsets.is_empty() {
+            let found = memchr::memmem::find_iter(info, needle.as_bytes());
+            matches.extend(found.map(|place| (place, at)));
+        }
+        offsets
+            .into_iter()
+            .for_each(|offset| references.add(offset, at));
+    }
+    matches.extend(references.find(info));
+    let mut units: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    let mut counts: HashMap<usize, usize> = HashMap::new();
+    let mut entries = Entries::new(dwarf);
+    matches.sort_unstable();
+    for (place, function) in matches {
+        let after = headers.partition_point(|offset| *offset <= place);
+        let Some(unit) = after.checked_sub(1).map(|at| headers[at]) else {
+            continue;
+        };
+        let count = counts.entry(function).or_default();
+        let here = units.entry(unit).or_default();
+        // Whoever calls a function of another file declares it: that unit has no copy of it.
+        if here.contains(&function) || entries.only_declares(unit, place) {
+            continue;
+        }
+        if *count == MAX_UNITS {
+            incomplete.insert(function);
+            continue;
+        }
+        *count += 1;
+        here.insert(function);
+    }
+    units.retain(|_, wanted| !wanted.is_empty());
+    (units, incomplete)
+}
+
+/// Entries that are looked at where a reference to their name stands, without parsing what is ahead of them.
+struct Entries<'d, 'a> {
+    dwarf: &'d Dwarf<'a>,
+    /// The abbreviations of a unit; `None`: they cannot be read, or let a function complete a declaration, which then
+    /// says nothing.
+    units: HashMap<usize, Option<std::sync::Arc<gimli::Abbreviations>>>,
+}
+
+/// Bytes of a reference to a name.
+const REFERENCE: usize = size_of::<u32>();
+/// The longest code of an abbreviation that is looked for, in bytes.
+const MAX_CODE: usize = 3;
+
+impl<'d, 'a> Entries<'d, 'a> {
+    fn new(dwarf: &'d Dwarf<'a>) -> Self {
+        Self {
+            dwarf,
+            units: HashMap::new(),
+        }
+    }
+
+    /// True if the name that is referred to at `place` is that of a declaration, and of nothing else that it could be.
+    fn only_declares(&mut self, unit: usize, place: usize) -> bool {
+        let dwarf = self.dwarf;
+        let abbreviations = self.units.entry(unit).or_insert_with(|| {
+            let header = dwarf.unit_header(DebugInfoOffset(unit)).ok()?;
+            let all = dwarf.abbreviations(&header).ok()?;
+            let completes = (1..).map_while(|code| all.get(code)).any(|one| {
+                one.tag() == gimli::DW_TAG_subprogram && names(one, DW_AT_specification)
+            });
+            (!completes).then_some(all)
+        });
+        let Some(abbreviations) = abbreviations.as_deref() else {
+            return false;
+        };
+        let info = dwarf.debug_info.reader().slice();
+        // A declaration for a call states the name twice: as the linker's, and as the source's.
+        let starts = [0, REFERENCE]
+            .into_iter()
+            .filter_map(|ahead| Some((ahead, place.checked_sub(ahead)?)));
+        let declares = starts.flat_map(|(ahead, start)| {
+            (1..=MAX_CODE).filter_map(move |length| {
+                let code = code(info.get(start.checked_sub(length)?..start)?)?;
+                let abbreviation = abbreviations.get(code)?;
+                is_named_at(abbreviation, ahead).then(|| {
+                    abbreviation.tag() == gimli::DW_TAG_subprogram
+                        && names(abbreviation, DW_AT_declaration)
+                })
+            })
+        });
+        let declares: Vec<bool> = declares.collect();
+        !declares.is_empty() && declares.iter().all(|declares| *declares)
+    }
+}
+
+/// True if entries of this form state an attribute.
+fn names(abbreviation: &gimli::Abbreviation, attribute: gimli::DwAt) -> bool {
+    let mut stated = abbreviation.attributes().iter();
+    stated.any(|one| one.name() == attribute)
+}
+
+/// True if a reference to a name stands so many bytes behind the code in entries of this form, with nothing but such
+/// references ahead.
+fn is_named_at(abbreviation: &gimli::Abbreviation, place: usize) -> bool {
+    let mut at = 0;
+    for attribute in abbreviation.attributes() {
+        match attribute.form() {
+            gimli::DW_FORM_flag_present | gimli::DW_FORM_implicit_const => {}
+            gimli::DW_FORM_strp if at == place => {
+                return [DW_AT_name, gimli::DW_AT_linkage_name].contains(&attribute.name());
+            }
+            gimli::DW_FORM_strp => at += REFERENCE,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// The number that these bytes are as LEB128, if they are one.
+fn code(bytes: &[u8]) -> Option<u64> {
+    let (last, before) = bytes.split_last()?;
+    let whole = last & 0x80 == 0 && before.iter().all(|byte| byte & 0x80 != 0);
+    let value = bytes
+        .iter()
+        .rev()
+        .fold(0, |value, byte| value << 7 | u64::from(byte & 0x7f));
+    whole.then_some(value)
+}
+
+/// Four-byte references to look for, all in one pass.
+struct References {
+    /// By a reference's two low bytes: whether there is one. Small enough to stay near the processor.
+    low: Vec<bool>,
+    of: HashMap<u32, Vec<usize>>,
+}
+
+impl Default for References {
+    fn default() -> Self {
+        Self {
+            low: vec![false; 1 << 16],
+            of: HashMap::new(),
+        }
+    }
+}
+
+impl References {
+    fn add(&mut self, reference: u32, function: usize) {
+        self.low[usize::from(reference as u16)] = true;
+        self.of.entry(reference).or_default().push(function);
+    }
+
+    /// Places in `info` that may be references, each with the function that it is to.
+    fn find(&self, info: &[u8]) -> Vec<(usize, usize)> {
+        let Some(last) = info.len().checked_sub(size_of::<u32>()) else {
+            return Vec::new();
+        };
+        if self.of.is_empty() {
+            return Vec::new();
+        }
+        // Each thread takes many small pieces: they are read from the file as they come.
+        const PIECE: usize = 1 << 20;
+        let pieces: Vec<Range<usize>> = (0..=last)
+            .step_by(PIECE)
+            .map(|start| start..(start + PIECE).min(last + 1))
+            .collect();
+        let found = in_parallel(&pieces, |pieces| {
+            let mut found = Vec::new();
+            for piece in pieces {
+                self.find_in(info, piece.clone(), &mut found);
+            }
+            Ok(found)
+        });
+        found.into_iter().flatten().flatten().collect()
+    }
+
+    fn find_in(&self, info: &[u8], places: Range<usize>, found: &mut Vec<(usize, usize)>) {
+        let bytes = &info[places.start..places.end + size_of::<u32>() - 1];
+        for (at, window) in bytes.windows(size_of::<u32>()).enumerate() {
+            let &[a, b, c, d] = window else {
+                continue;
+            };
+            if self.low[usize::from(u16::from_le_bytes([a, b]))]
+                && let Some(functions) = self.of.get(&u32::from_le_bytes([a, b, c, d]))
+            {
+                found.extend(
+                    functions
+                        .iter()
+                        .map(|function| (places.start + at, *function)),
+                );
+            }
+        }
+    }
+}
