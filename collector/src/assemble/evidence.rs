@@ -62,11 +62,9 @@ fn instances(raw: &RawCapture, context: &Context<'_>) -> BTreeMap<String, Instan
     instances
 }
 
-#[expect(
-    clippy::vec_box,
-    reason = "an event has some kilobytes, and sorting moves it"
-)]
 /// The events of an experiment by their times, and what is wrong with each record that is none.
+// Boxed: an event has some kilobytes, and sorting would move it.
+#[expect(clippy::vec_box)]
 fn events(records: &[Record]) -> (Vec<Box<Event>>, Vec<String>) {
     let mut events = Vec::with_capacity(records.len());
     let mut damaged = Vec::new();
