@@ -3,7 +3,7 @@
 use super::events::{Events, Place, Side, calls, thread};
 use super::finding::Finding;
 use crate::document::value::{Datum, Frame, Value};
-use crate::document::{Experiment, Hit, Ledger};
+use crate::document::{Experiment, Hit, Ledger, Target};
 
 /// A function returns to the second frame of its stack, and the place of the call is that frame's. The error is a reason.
 pub(super) fn caller(hit: &Hit, stack: Option<&[Frame]>) -> Result<(), String> {
@@ -67,7 +67,8 @@ pub(super) fn stacks<'a>(
             inside
                 .filter(|(_, event)| thread(event.task, event.cpu) == *of)
                 .find_map(|(order, event)| {
-                    let reason = below(outer, event.stack?)?;
+                    let hook = matches!(event.probe.target, Target::Lsm(_));
+                    let reason = below(outer, event.stack?, hook)?;
                     let other = call.place.text(at);
                     let reason = format!(
                         "event {order} comes while the call at `{other}` is made, and {reason}"
@@ -77,15 +78,20 @@ pub(super) fn stacks<'a>(
         })
 }
 
-/// Why a stack is not one that was taken while a call is made, if so: it ends as that call's does.
-fn below(outer: &[Frame], stack: &[Frame]) -> Option<&'static str> {
+/// Why a stack is not one that was taken while a call is made, if so: it ends as that call's does, below a frame of the
+/// called function.
+///
+/// A program at a hook runs in place of the function that stands for the hook. On Debian's 6.1 to 6.18 that function calls
+/// it and is on its stack; from 6.19 on it is left by a jump, and is not (`CONFIG_DYNAMIC_FTRACE_WITH_JMP`).
+fn below(outer: &[Frame], stack: &[Frame], hook: bool) -> Option<&'static str> {
     let (last, end) = (outer.last()?, stack.last()?);
     // One of them was given up earlier: nothing can be said.
     if last.address != end.address {
         return None;
     }
     let same = |(a, b): (&Frame, &Frame)| a.address == b.address;
-    let holds = stack.len() > outer.len() && stack.iter().rev().zip(outer.iter().rev()).all(same);
+    let deep = stack.len() > outer.len() || hook && stack.len() == outer.len();
+    let holds = deep && stack.iter().rev().zip(outer.iter().rev()).all(same);
     (!holds).then_some("its stack does not end as that call's does")
 }
 
@@ -126,4 +132,38 @@ fn ledgers<'a>(at: &str, ledger: &'a Ledger, events: &mut Events<'a>) -> Option<
                 one(freed.order, &freed.stack, Place::Free(index))
             })
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::value::Address;
+
+    fn frames(addresses: &[u64]) -> Vec<Frame> {
+        let frame = |&address| Frame {
+            address: Address(address),
+            symbol: None,
+            offset: None,
+            site: None,
+            interrupts: false,
+        };
+        addresses.iter().map(frame).collect()
+    }
+
+    /// Check that a stack inside of a call has a frame more than the call's caller, but for one of a hook, and ends as it.
+    #[test]
+    fn inside_of_a_call() {
+        let outer = frames(&[2, 1]);
+        let holds = |stack: &[u64], hook| below(&outer, &frames(stack), hook).is_none();
+        assert!(holds(&[3, 2, 1], false) && holds(&[3, 2, 1], true));
+        assert!(!holds(&[2, 1], false) && holds(&[2, 1], true));
+        for hook in [false, true] {
+            assert!(!holds(&[1], hook), "a caller is missing");
+            assert!(
+                !holds(&[9, 1], hook) && !holds(&[2, 9, 1], hook),
+                "another caller"
+            );
+            assert!(holds(&[9], hook), "given up early");
+        }
+    }
 }
