@@ -202,7 +202,7 @@ pub fn explain(action: Action, errno: Option<i32>, machine: &Machine) -> (String
             "compare the name with /proc/kallsyms: it may be inlined or named otherwise".into(),
         ),
         (Action::Kprobe, Some(libc::EINVAL)) => (
-            "the kernel does not allow a probe there (marked NOKPROBE, or not kernel text)".into(),
+            "the kernel does not allow a probe there (marked notrace or NOKPROBE, or not kernel text)".into(),
             "probe its caller or one of its callees".into(),
         ),
         (Action::Kprobe, Some(libc::EILSEQ)) => (

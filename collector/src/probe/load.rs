@@ -21,6 +21,7 @@ use super::attach::Attach;
 use super::attach_error::{Action, Machine, Refusal};
 use super::events::EventReader;
 use super::hook_btf;
+use super::kernel_log::KernelLog;
 use super::missed::{Hits, KprobeTable};
 use super::object::OBJECT;
 use super::pod::{Raw, Record};
@@ -100,6 +101,7 @@ pub struct Probes {
     pub(super) counters: Hits,
     layout: Layout,
     machine: Machine,
+    log: KernelLog,
     /// The numbers of all hooks of the setup, made at the first.
     hooks: Option<aya::Btf>,
 }
@@ -134,6 +136,7 @@ impl Probes {
             counters: Hits::new(),
             layout: setup.layout,
             machine,
+            log: KernelLog::from_now(),
             hooks: None,
         };
         probes.fill(setup)?;
@@ -271,9 +274,19 @@ impl Probes {
         }
         // An empty name makes the kernel take the offset as an absolute address.
         // https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/trace_event_perf.c#L262
-        program
-            .attach("", address)
-            .map_err(|e| refused("attach the", Action::Kprobe, &e))
+        let attached = program.attach("", address);
+        attached.map_err(|error| {
+            let refusal = refused("attach the", Action::Kprobe, &error);
+            if refusal.errno != Some(libc::EINVAL) {
+                return refusal;
+            }
+            let (reason, remedy) = self.log.why_invalid(address);
+            Refusal {
+                reason,
+                remedy,
+                ..refusal
+            }
+        })
     }
 
     fn attach_tracepoint(

@@ -9,6 +9,7 @@ mod attach_error;
 mod capability;
 mod events;
 mod hook_btf;
+mod kernel_log;
 pub mod kprobe_list;
 mod kread;
 mod life;
