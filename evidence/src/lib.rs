@@ -12,6 +12,7 @@ pub mod diff;
 pub mod document;
 pub mod freshness;
 pub mod investigation;
+pub mod lock;
 pub mod observation;
 pub mod path;
 pub mod path_index;

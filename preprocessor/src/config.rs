@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use qed_evidence::Evidence;
 use qed_evidence::diagnostic::{Diagnostic, Source, nearest};
+use qed_evidence::lock::{FILE as LOCK_FILE, Lock, Pin};
 pub use qed_evidence::machine::evidence_file;
 use qed_evidence::machine::{self, HOST, Request};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub struct Config {
     /// The kernel images of those that have one, relative to the book's root.
     #[serde(skip)]
     images: BTreeMap<String, PathBuf>,
+    /// The lock file, if there is one.
+    #[serde(skip)]
+    pub lock: Option<Lock>,
     /// Whether a build may capture.
     #[serde(default)]
     pub capture: Capture,
@@ -129,6 +133,7 @@ impl Config {
             requests: Vec::new(),
             machines: Vec::new(),
             images: BTreeMap::new(),
+            lock: None,
             capture: Capture::Never,
             on_fail: OnFail::Warn,
             on_unverified: OnMissing::Show,
@@ -223,7 +228,10 @@ pub fn read_in(
     let parsed: Result<Config, _> = serde_json::from_value(table);
     let problem = match parsed {
         Ok(mut config) => match name_machines(&mut config, root) {
-            Ok(()) => return Ok(config),
+            Ok(()) => {
+                config.lock = lock_file(root).map_err(Diagnostic::error_without_place)?;
+                return Ok(config);
+            }
             Err(problem) => problem,
         },
         Err(error) => error.to_string(),
@@ -247,6 +255,17 @@ pub fn read_in(
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
         None => diagnostic,
     })
+}
+
+/// Reads the lock file of the book in `root`, if there is one.
+fn lock_file(root: &Path) -> Result<Option<Lock>, String> {
+    match std::fs::read_to_string(root.join(LOCK_FILE)) {
+        Ok(text) => Lock::parse(&text).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!(
+            "{LOCK_FILE} cannot be read: {error}; make it readable, or delete it to be pinned to no kernel"
+        )),
+    }
 }
 
 /// Finds out how the machines are called. No two may share a name, or the file of their evidence.
@@ -298,6 +317,11 @@ impl Config {
     /// The kernel image of a machine, relative to the book's root, if it is named by one.
     pub fn image(&self, machine: &str) -> Option<&std::path::Path> {
         self.images.get(machine).map(PathBuf::as_path)
+    }
+
+    /// The kernel that a machine is pinned to.
+    pub fn pin(&self, machine: &str) -> Option<&Pin> {
+        self.lock.as_ref()?.get(machine)
     }
 
     /// How the collector is asked for a machine: by its name, and by the image that it boots, if that is the book's.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::document::{Evidence, FileRole, MachineKind, ProgramFile};
+use crate::lock::Pin;
 
 pub use programs::Runs;
 
@@ -29,6 +30,8 @@ pub struct Now {
     pub object_digest: Result<String, String>,
     /// SHA-256 of the image that the guest would boot, hex; or why it is not known. `None`: it is not named by a file.
     pub image_digest: Option<Result<String, String>>,
+    /// The kernel that the book's lock file pins the machine to.
+    pub pin: Option<Pin>,
     /// The files of what is run, as they are here.
     pub programs: BTreeMap<Runs, ProgramNow>,
     /// The time.
@@ -94,6 +97,14 @@ pub enum StaleReason {
         /// SHA-256 of the image that was booted, hex.
         was: String,
         /// The same now.
+        now: String,
+    },
+    /// The book is pinned to another kernel.
+    #[error("the book is pinned to another kernel ({was} then, {now} now)")]
+    Pinned {
+        /// Package and version, or image digest, of the capture.
+        was: String,
+        /// The same of the lock file.
         now: String,
     },
     /// A file of what was run is another one now.
@@ -194,6 +205,7 @@ pub fn stale(evidence: &Evidence, now: &Now) -> Comparison {
         })
     }));
     image(evidence, now, &mut found);
+    pinned(evidence, now, &mut found);
     programs::compare(evidence, now, &mut found);
     found.stale.extend(age(evidence, now));
     if let Err(why) = &now.object_digest {
@@ -216,6 +228,26 @@ fn image(evidence: &Evidence, now: &Now, found: &mut Comparison) {
             now: now.clone(),
         }),
         _ => {}
+    }
+}
+
+/// Another kernel than the lock file's.
+fn pinned(evidence: &Evidence, now: &Now, found: &mut Comparison) {
+    let kernel = &evidence.kernel;
+    let (was, now) = match &now.pin {
+        None => return,
+        Some(Pin::Packages(packages)) => (&kernel.package, packages.package()),
+        Some(Pin::Image { sha256 }) => (&kernel.image_digest, sha256.clone()),
+    };
+    match was {
+        None => found.not_compared.push(
+            "the pinned kernel: the evidence does not say which package or image was booted".into(),
+        ),
+        Some(was) if *was != now => found.stale.push(StaleReason::Pinned {
+            was: was.clone(),
+            now,
+        }),
+        Some(_) => {}
     }
 }
 
@@ -266,6 +298,7 @@ mod tests {
             collector: Some("0.1.0".into()),
             object_digest: Ok("bb".into()),
             image_digest: None,
+            pin: None,
             programs: BTreeMap::new(),
             time: "2026-11-23T13:00:00Z".parse().unwrap(),
             max_age: Some(Duration::from_secs(3600)),
@@ -324,6 +357,7 @@ mod tests {
             collector: None,
             object_digest: Err("there is none".into()),
             image_digest: None,
+            pin: None,
             programs: BTreeMap::new(),
             time: now().time,
             max_age: None,

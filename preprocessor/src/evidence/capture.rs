@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
+use qed_evidence::lock::FILE as LOCK_FILE;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Capture, Config, evidence_file};
@@ -67,7 +68,7 @@ pub fn refresh(root: &Path, config: &Config, here: &Here, kept: &Kept) -> (Vec<D
         let marker = root
             .join(STATE)
             .join(format!("{}.tried", evidence_file(machine)));
-        let attempt = attempt(machine, &investigation, here, &collector);
+        let attempt = attempt(machine, config, &investigation, here, &collector);
         if std::fs::read_to_string(&marker).is_ok_and(|last| last == attempt) {
             warnings.push(
                 warn(format!(
@@ -156,13 +157,20 @@ fn is_fresh(
 }
 
 /// What a capture depends on, as one digest.
-fn attempt(machine: &str, investigation: &Investigation, here: &Here, collector: &Path) -> String {
+fn attempt(
+    machine: &str,
+    config: &Config,
+    investigation: &Investigation,
+    here: &Here,
+    collector: &Path,
+) -> String {
     let changed = std::fs::metadata(collector).and_then(|m| m.modified());
     let changed = changed
         .ok()
         .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let pin = config.pin(machine);
     let parts = format!(
-        "{machine}\0{}\0{:?}\0{collector:?}\0{changed:?}",
+        "{machine}\0{}\0{:?}\0{collector:?}\0{changed:?}\0{pin:?}",
         investigation.digest, here.boot_id
     );
     hex::encode(Sha256::digest(parts.as_bytes()))
@@ -178,8 +186,12 @@ fn remember(marker: &Path, attempt: &str) -> std::io::Result<()> {
 /// Runs the collector; its progress goes to standard error, for standard output belongs to mdBook.
 fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<(), String> {
     let _ = writeln!(std::io::stderr(), "mdbook-qed: capturing on {machine}");
-    let status = Command::new(collector)
-        .arg("capture")
+    let mut command = Command::new(collector);
+    command.arg("capture");
+    if config.lock.is_some() {
+        command.args(["--lock", LOCK_FILE]);
+    }
+    let status = command
         .arg("--investigation")
         .arg(config.investigation.as_deref().unwrap_or(Path::new("")))
         .args(["--on", &config.request(machine), "-o"])

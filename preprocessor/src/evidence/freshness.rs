@@ -108,6 +108,7 @@ pub fn staleness(
         image_digest: config
             .image(machine)
             .map(|path| local_files::image(&root.join(path))),
+        pin: config.pin(machine).cloned(),
         programs: here
             .present
             .programs(evidence, from, investigation, Some(root)),

@@ -51,6 +51,7 @@ pub fn verify(
             object_digest: Err("a site does not need it".into()),
             // No site tells where an image is.
             image_digest: by_path.then(|| Err("which file it was is told to nobody".into())),
+            pin: None,
             programs: present.programs(evidence, origin, investigation, None),
             time,
             max_age: None,

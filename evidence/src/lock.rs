@@ -1,0 +1,398 @@
+//! The lock file of a book, `qed.lock` beside `book.toml`: which kernel stands behind the name of each guest. No I/O.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of the file.
+pub const FILE: &str = "qed.lock";
+
+/// The version of the format.
+const VERSION: u32 = 1;
+
+/// What stands above the table, for whoever opens the file.
+const HEAD: &str =
+    "# The kernels of this book's guests. `qed-collector kernels update` moves them on.\n";
+
+/// The kernels that a book is pinned to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    pins: BTreeMap<String, Pin>,
+}
+
+/// The kernel of one guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// A distribution's kernel.
+    Packages(Box<Packages>),
+    /// A kernel image of the book's owner.
+    Image {
+        /// SHA-256 of the file, hex.
+        sha256: String,
+    },
+}
+
+/// The packages of a distribution's kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packages {
+    /// What `uname -r` prints.
+    pub release: String,
+    /// The package with the kernel image.
+    pub image: Part,
+    /// The package with the configuration, where that is another one.
+    pub config: Option<Part>,
+    /// The package with the debug information, where one was served.
+    pub debug_info: Option<Part>,
+}
+
+/// One package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Its name.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// Size of the `.deb` in bytes.
+    pub size: u64,
+    /// SHA-256 of the `.deb`, hex.
+    pub sha256: String,
+}
+
+impl Packages {
+    /// Name and version of the package with the image, as evidence has it.
+    pub fn package(&self) -> String {
+        format!("{} {}", self.image.package, self.image.version)
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pin::Packages(packages) => f.write_str(&packages.package()),
+            Pin::Image { sha256 } => write!(f, "the image with SHA-256 {sha256}"),
+        }
+    }
+}
+
+/// The file as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u32,
+    #[serde(default, rename = "machine")]
+    machines: Vec<Row>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Row {
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    release: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    image: Option<Part>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    config: Option<Part>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    debug_info: Option<Part>,
+}
+
+impl Lock {
+    /// Reads the text of the file.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let bad = |problem: String| {
+            format!(
+                "{FILE} cannot be read: {problem}; take the version of it that was committed, or delete it and run \
+                 `qed-collector kernels update`"
+            )
+        };
+        let file: File = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
+        if file.version != VERSION {
+            return Err(bad(format!(
+                "its version is {}, and this program knows {VERSION} only",
+                file.version
+            )));
+        }
+        let mut lock = Self::default();
+        for row in file.machines {
+            let (name, pin) = pin(row).map_err(bad)?;
+            if lock.pins.insert(name.clone(), pin).is_some() {
+                return Err(bad(format!("it pins {name} twice")));
+            }
+        }
+        Ok(lock)
+    }
+
+    /// The text of the file.
+    pub fn text(&self) -> String {
+        let machines = self.pins.iter().map(|(name, pin)| row(name, pin)).collect();
+        let file = File {
+            version: VERSION,
+            machines,
+        };
+        // Nothing in these types can fail to be written as TOML.
+        format!("{HEAD}\n{}", toml::to_string(&file).unwrap_or_default())
+    }
+
+    /// What a machine is pinned to.
+    pub fn get(&self, machine: &str) -> Option<&Pin> {
+        self.pins.get(machine)
+    }
+
+    /// Pins a machine.
+    pub fn set(&mut self, machine: &str, pin: Pin) {
+        self.pins.insert(machine.to_owned(), pin);
+    }
+
+    /// Lets go of all machines but those that are named.
+    pub fn keep(&mut self, machines: &[&str]) {
+        self.pins
+            .retain(|name, _| machines.contains(&name.as_str()));
+    }
+
+    /// What became another between two locks, a line for each machine.
+    pub fn moves(&self, new: &Self) -> Vec<String> {
+        let names: std::collections::BTreeSet<&String> =
+            self.pins.keys().chain(new.pins.keys()).collect();
+        names
+            .into_iter()
+            .filter_map(|name| match (self.get(name), new.get(name)) {
+                (None, Some(new)) => Some(format!("{name}: {new} (new)")),
+                (Some(old), None) => Some(format!("{name}: no longer pinned (was {old})")),
+                (Some(old), Some(new)) if old.to_string() != new.to_string() => {
+                    Some(format!("{name}: {old} -> {new}"))
+                }
+                (Some(old), Some(new)) if old != new => {
+                    Some(format!("{name}: {new}, with other packages beside it"))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// A row of the file, checked: names and versions become arguments of programs and names of files.
+fn pin(row: Row) -> Result<(String, Pin), String> {
+    let name = row.name;
+    crate::document::machine::check_name(&name).map_err(|problem| format!("a machine's name: {problem}"))?;
+    let digest = |text: &str| {
+        let good = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        good.then_some(())
+            .ok_or_else(|| format!("{name}: a `sha256` has 64 hexadecimal digits"))
+    };
+    let pin = match (row.sha256, row.release, row.image) {
+        (Some(sha256), None, None) if row.config.is_none() && row.debug_info.is_none() => {
+            digest(&sha256)?;
+            Pin::Image { sha256 }
+        }
+        (None, Some(release), Some(image)) => {
+            word(&release, "+-._~")
+                .ok_or_else(|| format!("{name}: `{release}` is no release of a kernel"))?;
+            for part in [Some(&image), row.config.as_ref(), row.debug_info.as_ref()]
+                .into_iter()
+                .flatten()
+            {
+                digest(&part.sha256)?;
+                // https://www.debian.org/doc/debian-policy/ch-controlfields.html#source, #version
+                word(&part.package, "+-.")
+                    .ok_or_else(|| format!("{name}: `{}` is no package", part.package))?;
+                word(&part.version, "+-.~:")
+                    .ok_or_else(|| format!("{name}: `{}` is no version", part.version))?;
+            }
+            Pin::Packages(Box::new(Packages {
+                release,
+                image,
+                config: row.config,
+                debug_info: row.debug_info,
+            }))
+        }
+        _ => {
+            return Err(format!(
+                "{name} needs either `release` and `image`, or `sha256`"
+            ));
+        }
+    };
+    Ok((name, pin))
+}
+
+/// Whether a word begins with a letter or digit and has nothing but these and `others` in it.
+fn word(text: &str, others: &str) -> Option<()> {
+    let good = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.len() <= 200
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || others.contains(c));
+    good.then_some(())
+}
+
+fn row(name: &str, pin: &Pin) -> Row {
+    let name = name.to_owned();
+    match pin.clone() {
+        Pin::Image { sha256 } => Row {
+            name,
+            sha256: Some(sha256),
+            release: None,
+            image: None,
+            config: None,
+            debug_info: None,
+        },
+        Pin::Packages(packages) => Row {
+            name,
+            sha256: None,
+            release: Some(packages.release),
+            image: Some(packages.image),
+            config: packages.config,
+            debug_info: packages.debug_info,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn part(package: &str, version: &str) -> Part {
+        Part {
+            package: package.into(),
+            version: version.into(),
+            size: 34_000_000,
+            sha256: "ab".repeat(32),
+        }
+    }
+
+    fn packages(version: &str, debug: bool) -> Pin {
+        Pin::Packages(Box::new(Packages {
+            release: "7.3.4+deb13-cloud-amd64".into(),
+            image: part("linux-binary-7.3.4+deb13-cloud-amd64", version),
+            config: Some(part("linux-base-7.3.4+deb13-cloud-amd64", version)),
+            debug_info: debug.then(|| part("linux-image-7.3.4+deb13-cloud-amd64-dbg", version)),
+        }))
+    }
+
+    /// Check the file as it is written, and that it is read as what was written.
+    #[test]
+    fn text() {
+        let mut lock = Lock::default();
+        lock.set("guest:debian-7.3", packages("7.3.4-1~bpo13+1", false));
+        lock.set(
+            "guest:mine",
+            Pin::Image {
+                sha256: "0".repeat(64),
+            },
+        );
+        let text = lock.text();
+        assert!(
+            text.starts_with("# The kernels of this book's guests."),
+            "{text}"
+        );
+        assert!(
+            text.contains("\n[[machine]]\nname = \"guest:debian-7.3\"\nrelease = \"7.3.4+deb13-cloud-amd64\"\n"),
+            "{text}"
+        );
+        assert!(text.contains("version = \"7.3.4-1~bpo13+1\"\n"), "{text}");
+        assert_eq!(Lock::parse(&text), Ok(lock));
+        assert_eq!(
+            Lock::parse(&Lock::default().text()),
+            Ok(Lock::default()),
+            "an empty one"
+        );
+    }
+
+    /// Check that what moved is told, and nothing else.
+    #[test]
+    fn moves() {
+        let of = |pins: &[(&str, Pin)]| {
+            let mut lock = Lock::default();
+            for (name, pin) in pins {
+                lock.set(name, pin.clone());
+            }
+            lock
+        };
+        let old = of(&[
+            ("guest:debian-7.3", packages("7.3.4-1", true)),
+            ("guest:debian-7.2", packages("7.2.1-1", true)),
+            ("guest:debian-7.1", packages("7.1.1-1", false)),
+            ("guest:debian-7.0", packages("7.0.1-1", false)),
+        ]);
+        let new = of(&[
+            ("guest:debian-7.3", packages("7.3.5-1", true)),
+            ("guest:debian-7.2", packages("7.2.1-1", true)),
+            ("guest:debian-7.1", packages("7.1.1-1", true)),
+            ("guest:debian-newest", packages("7.3.5-1", true)),
+        ]);
+        let package = "linux-binary-7.3.4+deb13-cloud-amd64";
+        assert_eq!(
+            old.moves(&new),
+            [
+                format!("guest:debian-7.0: no longer pinned (was {package} 7.0.1-1)"),
+                format!("guest:debian-7.1: {package} 7.1.1-1, with other packages beside it"),
+                format!("guest:debian-7.3: {package} 7.3.4-1 -> {package} 7.3.5-1"),
+                format!("guest:debian-newest: {package} 7.3.5-1 (new)"),
+            ]
+        );
+        assert!(old.moves(&old).is_empty());
+    }
+
+    /// Check that each part of the file is looked at before it is believed: what it says is passed to programs.
+    #[test]
+    fn refused() {
+        let mut lock = Lock::default();
+        lock.set("guest:debian-7.3", packages("7.3.4-1", true));
+        let text = lock.text();
+        let zeros = "0".repeat(64);
+        let image = format!("[[machine]]\nname = \"guest:x\"\nsha256 = \"{zeros}\"\n");
+        for (bad, word) in [
+            (text.replace("version = 1\n", ""), "version"),
+            (
+                text.replace("version = 1\n", "version = 2\n"),
+                "knows 1 only",
+            ),
+            (
+                text.replace("\"linux-binary", "\"-oDir=linux-binary"),
+                "is no package",
+            ),
+            (text.replace("\"7.3.4-1\"", "\"7.3.4 -y\""), "is no version"),
+            (
+                text.replace("\"7.3.4+deb13-cloud-amd64\"", "\"../../x\""),
+                "is no release",
+            ),
+            (text.replacen("abab", "xbab", 1), "64 hexadecimal digits"),
+            (
+                text.replace("guest:debian-7.3", "debian"),
+                "a machine's name",
+            ),
+            (text.replace("release = ", "releases = "), "unknown field"),
+            (format!("version = 1\n{image}{image}"), "twice"),
+            (
+                format!("version = 1\n{image}release = \"1\"\n"),
+                "needs either",
+            ),
+            (
+                "version = 1\n[[machine]]\nname = \"guest:x\"\n".into(),
+                "needs either",
+            ),
+            ("machine = 1".into(), "cannot be read"),
+        ] {
+            let error = Lock::parse(&bad).unwrap_err();
+            assert!(error.contains(word), "{word}: {error}");
+        }
+    }
+
+    proptest! {
+        /// Check that any text is read or refused, and that what is read is written as what reads the same.
+        #[test]
+        fn any_text(text in "(version = 1\n)?(\\[\\[machine\\]\\]\nname = \"guest:[a-z.]{0,3}\"\n(sha256 = \"[0-9a-g]{64}\"\n)?){0,3}[ -~\n]{0,20}") {
+            if let Ok(lock) = Lock::parse(&text) {
+                prop_assert_eq!(Lock::parse(&lock.text()), Ok(lock));
+            }
+        }
+    }
+}
