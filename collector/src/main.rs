@@ -22,7 +22,7 @@ enum Command {
     Capture(cli::capture::Args),
     /// Say what would be probed and read, with types, and what would be refused and why; runs nothing
     Plan(cli::capture::Args),
-    /// List the kernels that guests can boot, download them, or remove them from the cache
+    /// List the kernels that guests can boot, download them, pin a book to them, or remove them from the cache
     Kernels(cli::kernels::Args),
     /// Say what this machine can capture, by which back-end, and what would have to change
     Doctor,

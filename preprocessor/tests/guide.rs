@@ -180,7 +180,10 @@ fn shown_commands_exist() {
             ["make", target] => assert!(makefile.contains(&format!("\n{target}:")), "{line}"),
             ["mkdir" | "cp" | "mdbook", ..] => {}
             [program @ ("mdbook-qed" | "qed-collector"), command, ..] => {
-                let help = help(program, &[command]);
+                // `kernels` has commands of its own.
+                let mut path = vec![command];
+                path.extend(words.get(2).filter(|_| command == "kernels"));
+                let help = help(program, &path);
                 for option in words.iter().filter(|word| word.starts_with("--")) {
                     assert!(
                         help.contains(&format!("{option} "))
@@ -231,7 +234,9 @@ fn explained_messages_exist() {
         }
     }
     let mut all = String::new();
-    sources(&checkout().join("preprocessor/src"), &mut all);
+    for program in ["preprocessor/src", "collector/src"] {
+        sources(&checkout().join(program), &mut all);
+    }
     let trouble = chapter("trouble.md");
     let headings: Vec<&str> = trouble
         .lines()

@@ -408,6 +408,33 @@ fn kernel_image() {
     );
 }
 
+/// Check that evidence of another kernel than the one that `qed.lock` pins is out of date, of the pinned one not, and that a
+/// lock file that cannot be read stops everything.
+#[test]
+fn pinned_kernel() {
+    let (book, mut found) = book_of_program("", "guest:mine");
+    book.write("vmlinuz", "one kernel");
+    let digest = qed_programs::digest(&book.path("vmlinuz")).unwrap();
+    found.kernel.image_digest = Some(digest.clone());
+    book.evidence(&found);
+    let lock = |digest: &str| {
+        format!("version = 1\n[[machine]]\nname = \"guest:mine\"\nsha256 = \"{digest}\"\n")
+    };
+    book.write("qed.lock", &lock(&digest));
+    assert!(!checked(&book, "text").0.contains("out of date"));
+    book.write("qed.lock", &lock(&"0".repeat(64)));
+    let reason = "the book is pinned to another kernel";
+    for format in ["text", "json"] {
+        assert!(checked(&book, format).0.contains(reason));
+    }
+    book.build();
+    assert!(book.read("book/one.html").contains(reason));
+    book.write("qed.lock", "version = 2\n");
+    let (said, status) = checked(&book, "text");
+    assert_eq!(status, Some(2));
+    assert!(said.contains("qed.lock cannot be read"), "{said}");
+}
+
 /// Check that another build of the eBPF object makes evidence that was captured here out of date, and recorded evidence not.
 #[test]
 fn ebpf_object() {

@@ -35,6 +35,8 @@ pub struct Static {
     pub vmlinux: Vec<PathBuf>,
     /// Files that may be its System.map.
     pub system_map: Vec<PathBuf>,
+    /// Why none of [`Static::vmlinux`] is known to be of this kernel before it has run.
+    pub unchecked: Option<String>,
     /// Its configuration, if the kernel itself does not have it.
     pub config: Option<PathBuf>,
     /// Why there can be no debug information, if nobody looked for it.

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use qed_evidence::Evidence;
 use qed_evidence::document::{Machine, MachineKind};
 use qed_evidence::investigation::Investigation;
+use qed_evidence::lock::Lock;
 use qed_evidence::machine::evidence_file;
 use qed_evidence::value::Datum;
 
@@ -13,7 +14,8 @@ use super::boots::{Boots, kept};
 use super::failure::Failure;
 use super::guest_boot::boot;
 use super::investigation::read_investigation;
-use super::kernel_files::{DebugInfo, of_this_machine, static_sources};
+use super::kernel_files::{DebugInfo, chosen_in, of_this_machine, static_sources};
+use super::lock;
 use super::output::{print, render};
 use super::programs;
 use super::progress::Progress;
@@ -47,6 +49,10 @@ pub struct Args {
     /// Take the investigation and all machines from this book's book.toml
     #[arg(long, value_name = "BOOK", conflicts_with_all = ["on", "output"])]
     pub book: Option<PathBuf>,
+    /// Take the kernels of guests from this lock file, which `kernels update` writes [default with --book: qed.lock
+    /// beside its book.toml, if there is one]
+    #[arg(long, value_name = "FILE", conflicts_with = "book")]
+    pub lock: Option<PathBuf>,
     /// Source lines: fetch or find what fits (auto), do without (none), or use this vmlinux
     #[arg(long, value_name = "auto|none|VMLINUX", default_value = "auto")]
     pub debuginfo: DebugInfo,
@@ -67,17 +73,12 @@ pub struct Args {
 
 /// Runs the command. Says on stdout which file each machine's evidence went to.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (path, targets, folder) = match &args.book {
-        Some(path) => {
-            let book = book(path)?;
-            (book.investigation, book.machines, book.evidence)
-        }
-        None => (
-            args.investigation.clone(),
-            args.on.clone(),
-            PathBuf::from(".qed/evidence"),
-        ),
-    };
+    let Wanted {
+        investigation: path,
+        machines: targets,
+        evidence: folder,
+        lock,
+    } = wanted(args)?;
     distinct(&targets)?;
     let investigation = read_investigation(&path)?;
     if let DebugInfo::Path(path) = &args.debuginfo {
@@ -113,10 +114,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let earlier = std::fs::read(folder.join(&name))
             .ok()
             .and_then(|bytes| qed_evidence::reader::read(&bytes).ok());
-        let captured = on(target, &investigation, earlier.as_ref(), args).and_then(|evidence| {
-            let text = qed_evidence::reader::write(&evidence)
-                .context("failed to write the evidence as JSON")?;
-            readable(&text)?;
+        let captured = captured(
+            target,
+            &investigation,
+            earlier.as_ref(),
+            lock.as_ref(),
+            args,
+        )
+        .and_then(|(evidence, text)| {
             let path = store
                 .write(&name, &text)
                 .map_err(|error| Failure::unable(error.to_string()))?;
@@ -158,10 +163,57 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
+/// Captures on one machine: the evidence, and its text, which is known to be read by everybody.
+pub fn captured(
+    target: &Target,
+    investigation: &Investigation,
+    earlier: Option<&Evidence>,
+    lock: Option<&Lock>,
+    args: &Args,
+) -> Result<(Evidence, String), Failure> {
+    let evidence = on(target, investigation, earlier, lock, args)?;
+    let text =
+        qed_evidence::reader::write(&evidence).context("failed to write the evidence as JSON")?;
+    readable(&text)?;
+    Ok((evidence, text))
+}
+
+/// What is asked for, by a book or by the command line.
+pub struct Wanted {
+    /// The investigation file.
+    pub investigation: PathBuf,
+    /// The machines.
+    pub machines: Vec<Target>,
+    /// Where the evidence goes.
+    pub evidence: PathBuf,
+    /// Which kernels guests are pinned to.
+    pub lock: Option<Lock>,
+}
+
+/// What `args` ask for.
+pub fn wanted(args: &Args) -> Result<Wanted, Failure> {
+    if let Some(path) = &args.book {
+        let book = book(path)?;
+        return Ok(Wanted {
+            investigation: book.investigation,
+            machines: book.machines,
+            evidence: book.evidence,
+            lock: book.lock,
+        });
+    }
+    Ok(Wanted {
+        investigation: args.investigation.clone(),
+        machines: args.on.clone(),
+        evidence: PathBuf::from(".qed/evidence"),
+        lock: args.lock.as_deref().map(lock::read).transpose()?,
+    })
+}
+
 fn on(
     target: &Target,
     investigation: &Investigation,
     earlier: Option<&Evidence>,
+    lock: Option<&Lock>,
     args: &Args,
 ) -> Result<Evidence, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -183,6 +235,7 @@ fn on(
             source,
             investigation,
             earlier,
+            lock,
             args,
             &progress,
         )),
@@ -257,12 +310,13 @@ async fn in_guest(
     source: &Source,
     investigation: &Investigation,
     earlier: Option<&Evidence>,
+    lock: Option<&Lock>,
     args: &Args,
     progress: &Progress,
 ) -> Result<Evidence, Failure> {
     let cache = Cache::of_user()?;
     let say = |line: &str| progress.say(line);
-    let kernel = guest::fetch::kernel(source, &cache, args.refresh, &say)?;
+    let kernel = lock::kernel(lock, name, source, &cache, args.refresh, &say)?;
     if let Some(note) = &kernel.note {
         eprintln!("note: {name}: {note}");
     }
@@ -270,7 +324,7 @@ async fn in_guest(
     let job = Job::Capture {
         name: investigation.source.name.clone(),
         text: investigation.source.text.clone(),
-        chosen: chosen(investigation, &fixed.vmlinux, fixed.no_debuginfo.as_deref()),
+        chosen: chosen_in(investigation, &fixed),
     };
     let programs = programs::for_guest(investigation);
     let (files, programs) = programs.map_err(|problems| Failure::input(render(&problems)))?;

@@ -1,10 +1,13 @@
 //! Files with static facts of a kernel: its debug information, System.map and configuration.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use qed_evidence::investigation::Investigation;
 
 use crate::assemble::symbolize::Static;
 use crate::guest::cache::Cache;
-use crate::guest::{self, KernelImage};
+use crate::guest::{self, KernelImage, beside};
+use crate::symbols::functions_by_file::{Chosen, chosen};
 use crate::symbols::{debuginfo, running};
 
 /// Where source lines come from.
@@ -70,6 +73,12 @@ pub fn static_sources(
             fixed.no_debuginfo = Some("no debug information was wanted (--debuginfo none)".into());
             return fixed;
         }
+        DebugInfo::Auto if kernel.package.is_none() => {
+            fixed.vmlinux.clone_from(&kernel.beside.vmlinux);
+            fixed.system_map.clone_from(&kernel.beside.system_map);
+            compare_builds(&mut fixed, &kernel.path);
+            return fixed;
+        }
         DebugInfo::Path(path) => guest::debuginfo::of_path(path).map(Some),
         DebugInfo::Auto => guest::debuginfo::of_package(kernel, cache, download, &|line| say(line)),
     };
@@ -77,9 +86,43 @@ pub fn static_sources(
         Ok(Some(info)) => {
             fixed.vmlinux = vec![info.vmlinux];
             fixed.system_map = info.system_map.into_iter().collect();
+            if matches!(wanted, DebugInfo::Path(_)) {
+                compare_builds(&mut fixed, &kernel.path);
+            }
         }
         Ok(None) => fixed.no_debuginfo = Some("the debug package is not cached".into()),
         Err(error) => fixed.no_debuginfo = Some(error.to_string()),
     }
     fixed
+}
+
+/// Puts the vmlinux that is of the image's build to the front, and notes if none is known to be: which copy of a function is
+/// meant must not be looked up in another kernel's.
+fn compare_builds(fixed: &mut Static, image: &Path) {
+    if fixed.vmlinux.is_empty() {
+        return;
+    }
+    match beside::build_id(image) {
+        Ok(id) => {
+            let (order, others) = beside::sorted(&fixed.vmlinux, &id);
+            if others.len() == order.len() {
+                fixed.unchecked =
+                    Some("no vmlinux at hand is of the build of the kernel image".into());
+            }
+            fixed.vmlinux = order;
+        }
+        Err(why) => {
+            fixed.unchecked = Some(format!(
+                "of which build the kernel image is cannot be known before it runs: {why}"
+            ));
+        }
+    }
+}
+
+/// The functions that `investigation` names together with a file, by debug information that is known to fit.
+pub fn chosen_in(investigation: &Investigation, fixed: &Static) -> Result<Vec<Chosen>, String> {
+    match &fixed.unchecked {
+        Some(why) => chosen(investigation, &[], Some(why)),
+        None => chosen(investigation, &fixed.vmlinux, fixed.no_debuginfo.as_deref()),
+    }
 }

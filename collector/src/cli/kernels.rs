@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::output::print;
 use super::progress::Progress;
 use super::target::Target;
+use super::update::update;
 use crate::guest::archive::{self, Kernel};
 use crate::guest::cache::{Cache, Sidecar};
 use crate::guest::{Source, debuginfo, fetch};
@@ -46,6 +47,18 @@ enum Command {
         #[arg(long)]
         debuginfo: bool,
     },
+    /// Pin the guests of a book to the kernels that are served now, in qed.lock beside its book.toml, and say what moved
+    Update {
+        /// The book, or its book.toml
+        #[arg(long, value_name = "BOOK", default_value = ".")]
+        book: PathBuf,
+        /// Move only these guests [default: all of the book]
+        #[arg(value_name = "MACHINE")]
+        machines: Vec<String>,
+        /// Only say what would move
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Remove cached kernels and debug information: all but the newest of each series
     Prune {
         /// Remove the newest of each series, too
@@ -69,6 +82,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             machines,
             debuginfo,
         }) => fetch(machines, *debuginfo, &cache),
+        Some(Command::Update {
+            book,
+            machines,
+            dry_run,
+        }) => update(book, machines, *dry_run, &cache),
         Some(Command::Prune { all, dry_run }) => prune(*all, *dry_run, &cache),
     }
 }
@@ -76,8 +94,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 fn list(args: &Args, cache: &Cache) -> Result<(), Failure> {
     let progress = Progress::new("kernels");
     let say = |text: &str| progress.say(text);
-    let lock = cache.lock(&say)?;
-    let (kernels, note) = fetch::served(cache, args.refresh, &lock, &say)?;
+    let cache_lock = cache.lock(&say)?;
+    let (kernels, note) = fetch::served(cache, args.refresh, &cache_lock, &say)?;
     drop(progress);
     if let Some(note) = note {
         eprintln!("warning: {note}");
@@ -307,6 +325,7 @@ mod tests {
         let sidecar = Sidecar {
             release: kernel.release.clone(),
             deb_sha256: String::new(),
+            base_sha256: None,
             fetched: String::new(),
             package,
         };

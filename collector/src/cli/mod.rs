@@ -9,12 +9,14 @@ mod instances;
 mod investigation;
 pub mod kernel_files;
 pub mod kernels;
+mod lock;
 mod output;
 pub mod plan;
 mod programs;
 mod progress;
 pub mod store;
 pub mod target;
+mod update;
 mod warnings;
 
 pub use failure::Failure;

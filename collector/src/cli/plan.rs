@@ -3,31 +3,31 @@
 use qed_evidence::document::{Reader, Target as ProbeTarget};
 use qed_evidence::investigation::Investigation;
 
-use super::capture::Args;
+use super::capture::{Args, Wanted, wanted};
 use super::failure::Failure;
 use super::guest_boot::boot;
 use super::instances::{self, ProbedFunctions};
 use super::investigation::read_investigation;
-use super::kernel_files::{of_this_machine, static_sources};
+use super::kernel_files::{chosen_in, of_this_machine, static_sources};
+use super::lock;
 use super::output::{print, render};
 use super::progress::Progress;
-use super::target::{Target, book};
+use super::target::Target;
 use crate::assemble::symbolize::Static;
 use crate::guest::protocol::{Job, plan_answer};
-use crate::guest::{self, cache::Cache, host_binaries::Files};
+use crate::guest::{cache::Cache, host_binaries::Files};
 use crate::plan::{PlannedExperiment, PlannedProbe};
 use crate::session::ThisKernel;
 use crate::symbols::functions_by_file::chosen;
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (path, targets) = match &args.book {
-        Some(path) => {
-            let book = book(path)?;
-            (book.investigation, book.machines)
-        }
-        None => (args.investigation.clone(), args.on.clone()),
-    };
+    let Wanted {
+        investigation: path,
+        machines: targets,
+        lock,
+        ..
+    } = wanted(args)?;
     let investigation = read_investigation(&path)?;
     let mut unknown: Option<Vec<String>> = None;
     for target in &targets {
@@ -45,21 +45,20 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 };
                 (plan.experiments, fixed)
             }
-            Target::Guest(_, source) => {
+            Target::Guest(name, source) => {
                 let cache = Cache::of_user()?;
-                let kernel =
-                    guest::fetch::kernel(source, &cache, args.refresh, &|line| progress.say(line))?;
                 let say = |line: &str| progress.say(line);
+                let kernel = lock::kernel(lock.as_ref(), name, source, &cache, args.refresh, &say)?;
                 // What is not here is not fetched for a look.
-                let fixed = static_sources(&kernel, &cache, &args.debuginfo, false, &say);
+                let mut fixed = static_sources(&kernel, &cache, &args.debuginfo, false, &say);
+                if let Some(why) = &fixed.unchecked {
+                    fixed.no_debuginfo.get_or_insert_with(|| why.clone());
+                    fixed.vmlinux.clear();
+                }
                 let job = Job::Plan {
                     name: investigation.source.name.clone(),
                     text: investigation.source.text.clone(),
-                    chosen: chosen(
-                        &investigation,
-                        &fixed.vmlinux,
-                        fixed.no_debuginfo.as_deref(),
-                    ),
+                    chosen: chosen_in(&investigation, &fixed),
                 };
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()

@@ -1,10 +1,12 @@
-//! Progress on a terminal.
+//! Progress on a terminal, and of downloads in a pipe.
 
 use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Shows what is going on: a spinner on a terminal, nothing in a pipe.
+use crate::guest::download::DOWNLOADING;
+
+/// Shows what is going on: a spinner on a terminal; in a pipe only downloads, a line for each tenth, for they can take minutes.
 pub struct Progress(ProgressBar);
 
 impl Progress {
@@ -26,6 +28,9 @@ impl Progress {
 
     /// Says what is being done now.
     pub fn say(&self, what: &str) {
+        if self.0.is_hidden() && what.starts_with(DOWNLOADING) {
+            eprintln!("{}: {what}", self.0.prefix());
+        }
         self.0.set_message(what.to_owned());
     }
 }

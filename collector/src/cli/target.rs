@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use qed_evidence::lock::Lock;
 use qed_evidence::machine::{self, HOST, Request};
 use serde::Deserialize;
 
@@ -96,6 +97,10 @@ pub struct Book {
     pub machines: Vec<Target>,
     /// Where the evidence goes.
     pub evidence: PathBuf,
+    /// Its folder.
+    pub root: PathBuf,
+    /// Which kernels its guests are pinned to, if it has a lock file.
+    pub lock: Option<Lock>,
 }
 
 /// Reads the parts of `book.toml` that matter to a capture. All else in it is mdBook's or the preprocessor's.
@@ -150,6 +155,8 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
         investigation: root.join(investigation),
         machines,
         evidence: root.join(".qed/evidence"),
+        lock: super::lock::beside(&root)?,
+        root,
     })
 }
 

@@ -129,6 +129,22 @@ impl Apt {
         Ok(archive::kernels(&archive::parse(&shown)))
     }
 
+    /// Whether the lists name this version of a package.
+    ///
+    /// # Errors
+    /// When apt cannot be run.
+    pub fn serves(&self, package: &Package) -> Result<bool, GuestError> {
+        let wanted = format!("{}={}", package.name, package.version);
+        match self.run("apt-cache", &["show", &wanted], None, "look for a package") {
+            Ok(shown) => Ok(archive::parse(&shown)
+                .iter()
+                .any(|served| served.package() == *package)),
+            // So apt answers where there is none.
+            Err(GuestError::Program { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Download a package and return its path. An earlier download that was interrupted is continued.
     ///
     /// # Errors
@@ -145,7 +161,7 @@ impl Apt {
             &doing,
         )?;
         let files = std::fs::read_dir(&folder).map_err(GuestError::io("list", &folder))?;
-        let prefix = format!("{}_", package.name);
+        let prefix = format!("{}_", package.folder());
         let mut debs = files.flatten().map(|e| e.path()).filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             name.starts_with(&prefix) && name.ends_with(".deb")

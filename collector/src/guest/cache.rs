@@ -30,6 +30,9 @@ pub struct Sidecar {
     pub release: String,
     /// SHA-256 of the `.deb`, hex.
     pub deb_sha256: String,
+    /// SHA-256 of the `.deb` with the configuration, hex, where that is another package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_sha256: Option<String>,
     /// When it was fetched, RFC 3339.
     pub fetched: String,
 }
@@ -239,6 +242,7 @@ mod tests {
             package: package.clone(),
             release: "r".into(),
             deb_sha256: "0".into(),
+            base_sha256: None,
             fetched: "t".into(),
         };
         write_json(&scratch.path().join("package.json"), &sidecar).unwrap();

@@ -1,15 +1,12 @@
 //! The debug information of a fetched kernel: its `vmlinux` (hundreds of megabytes) and real `System.map`.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use object::read::ReadCache;
 
-use super::apt::Apt;
 use super::archive::Kernel;
 use super::cache::Cache;
-use super::{GuestError, KernelImage, elf, fetch};
+use super::{GuestError, KernelImage, Say, elf, fetch};
 
 /// A kernel's debug information on this disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +28,7 @@ pub fn of_package(
     kernel: &KernelImage,
     cache: &Cache,
     download: bool,
-    progress: &(dyn Fn(&str) + Sync),
+    progress: Say<'_>,
 ) -> Result<Option<DebugInfo>, GuestError> {
     let failed = |release: &str, reason: String| GuestError::NoDebugInfo {
         release: release.to_owned(),
@@ -55,20 +52,20 @@ pub fn of_package(
     if !download {
         return Ok(None);
     }
-    let say = |text: &str| progress(text);
-    let lock = cache.lock(&say)?;
+    let lock = cache.lock(progress)?;
     if let Some(folder) = cached(release, cache) {
         return read(&folder, release).map(Some);
     }
-    let (kernels, _) = fetch::served(cache, false, &lock, &say)?;
-    let package = of_release(&kernels, release).ok_or_else(|| {
+    let (kernels, _) = fetch::served(cache, false, &lock, progress)?;
+    let package = kernel
+        .debug
+        .as_ref()
+        .or_else(|| of_release(&kernels, release));
+    let package = package.ok_or_else(|| {
         let reason = "Debian serves no package with the debug information of this release";
         failed(release, reason.into())
     })?;
-    let stored = watched(cache, package.size, progress, || {
-        fetch::store(&[package], release, cache, &lock, &say)
-    });
-    match stored {
+    match fetch::store(&[package], release, cache, &lock, progress) {
         Ok((folder, _)) => read(&folder, release).map(Some),
         Err(error @ GuestError::MissingProgram { .. }) => Err(error),
         Err(error) => Err(failed(release, error.to_string())),
@@ -119,42 +116,4 @@ pub fn build_id(path: &Path) -> Result<String, GuestError> {
 
 fn read(folder: &Path, release: &str) -> Result<DebugInfo, GuestError> {
     of_path(&folder.join(format!("vmlinux-{release}")))
-}
-
-/// Report how much has arrived while `work` runs.
-fn watched<T>(
-    cache: &Cache,
-    total: u64,
-    progress: &(dyn Fn(&str) + Sync),
-    work: impl FnOnce() -> T,
-) -> T {
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            let mut shown = 0;
-            while !done.load(Ordering::Relaxed) {
-                std::thread::park_timeout(Duration::from_millis(500));
-                let percent =
-                    (arrived(&Apt::at(cache.root()).downloads()) * 100 / total.max(1)).min(100);
-                if percent >= shown + 5 {
-                    shown = percent;
-                    progress(&format!("downloading debug information: {percent} %"));
-                }
-            }
-        });
-        let result = work();
-        done.store(true, Ordering::Relaxed);
-        watcher.thread().unpark();
-        result
-    })
-}
-
-/// Bytes of packages that have arrived.
-fn arrived(downloads: &Path) -> u64 {
-    let files = std::fs::read_dir(downloads).into_iter().flatten().flatten();
-    files
-        .filter_map(|file| file.metadata().ok())
-        .filter(std::fs::Metadata::is_file)
-        .map(|file| file.len())
-        .sum()
 }

@@ -55,6 +55,53 @@ pub enum GuestError {
         /// The cache folder.
         cache: PathBuf,
     },
+    /// A lock file names a kernel that cannot be had.
+    #[error("{machine} is pinned to {pin} by {file}, and {reason}")]
+    Pinned {
+        /// `guest:debian-6.1`
+        machine: String,
+        /// Package and version, or the digest of an image.
+        pin: String,
+        /// The name of the lock file.
+        file: &'static str,
+        /// Why it cannot be had, and what to do.
+        reason: String,
+    },
+    /// The package lists were never fetched and cannot be.
+    #[error(
+        "Debian cannot be asked which kernels it serves: {reason}. See whether the network works, or name a mirror with {variable}=URI"
+    )]
+    NoLists {
+        /// What the network answered.
+        reason: String,
+        /// The variable that names the main mirror.
+        variable: &'static str,
+    },
+    /// A kernel that a lock file names is not cached, and nobody can be asked for it.
+    #[error(
+        "{machine} is pinned to {pin} by {file}, which is not cached here, and Debian could not be asked for it: {reason}"
+    )]
+    PinnedUnreachable {
+        /// `guest:debian-6.1`
+        machine: String,
+        /// Package and version.
+        pin: String,
+        /// The name of the lock file.
+        file: &'static str,
+        /// What the network answered.
+        reason: String,
+    },
+    /// The disk of the cache is full.
+    #[error(
+        "{doing}: no space is left on the disk of {cache}. Free some, for example with `qed-collector kernels prune`, and start again: a \
+         download goes on where it stopped"
+    )]
+    DiskFull {
+        /// What was being done.
+        doing: String,
+        /// The cache folder.
+        cache: PathBuf,
+    },
     /// No debug information.
     #[error(
         "cannot get the debug information of kernel {release}: {reason}; go on without it with --debuginfo none, or name a vmlinux of the same build with --debuginfo PATH"
@@ -169,8 +216,32 @@ impl GuestError {
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Initramfs(_) | Self::Unbootable { .. } => 2,
+            Self::Initramfs(_) | Self::Unbootable { .. } | Self::Pinned { .. } => 2,
             _ => 3,
+        }
+    }
+
+    /// The same error, or [`GuestError::DiskFull`] if that is what it means.
+    #[must_use]
+    pub(crate) fn on_full_disk(self, cache: &std::path::Path) -> Self {
+        let full = std::io::Error::from_raw_os_error(nix::libc::ENOSPC);
+        // The system's words, without the number that Rust adds. apt passes on what the system says.
+        let words = full.to_string();
+        let words = words.split(" (os error").next().unwrap_or(&words);
+        match self {
+            Self::Program { doing, said, .. } if said.contains(words) => Self::DiskFull {
+                doing,
+                cache: cache.to_owned(),
+            },
+            Self::Io {
+                doing,
+                path,
+                source,
+            } if source.kind() == full.kind() => Self::DiskFull {
+                doing: format!("{doing} {}", path.display()),
+                cache: cache.to_owned(),
+            },
+            other => other,
         }
     }
 
@@ -183,5 +254,29 @@ impl GuestError {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a full disk is told apart from other failures, in the words of apt and of this program.
+    #[test]
+    fn full_disk() {
+        let program = |said: &str| GuestError::Program {
+            doing: "download x".into(),
+            program: "apt-get".into(),
+            status: "exit status: 100".into(),
+            said: said.into(),
+        };
+        let cache = std::path::Path::new("/c");
+        let told = |error: GuestError| error.on_full_disk(cache).to_string();
+        let apt = "Err:1 http://m/debian x; Write error - write (28: No space left on device)";
+        assert!(told(program(apt)).starts_with("download x: no space is left on the disk of /c."));
+        let source = std::io::Error::from_raw_os_error(nix::libc::ENOSPC);
+        let io = GuestError::io("write", std::path::Path::new("/c/x"))(source);
+        assert!(told(io).contains("no space is left"));
+        assert!(told(program("404  Not Found")).contains("404"));
     }
 }

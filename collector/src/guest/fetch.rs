@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::apt::{self, Apt};
 use super::archive::{self, Kernel, Served, layout};
+use super::beside::{self, Beside};
 use super::cache::{Cache, Sidecar};
 use super::source::Selector;
-use super::{GuestError, Source};
+use super::{GuestError, Say, Source, download};
 
 /// How long an answer of the archive is good for.
 pub const ASK_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -24,12 +25,20 @@ pub struct KernelImage {
     pub package: Option<Sidecar>,
     /// What the user should know, e.g. that the newest could not be fetched.
     pub note: Option<String>,
+    /// What stands around an image that the user named.
+    pub beside: Box<Beside>,
+    /// The package with its debug information, where a lock file says which.
+    pub debug: Option<Served>,
 }
 
 impl KernelImage {
-    /// The kernel's configuration beside the image (`config-RELEASE` by `vmlinuz-RELEASE`), if it is there.
+    /// The kernel's configuration, if it is at hand: of a package beside the image (`config-RELEASE` by
+    /// `vmlinuz-RELEASE`), of an image that the user named where [`beside::look`] found it.
     #[must_use]
     pub fn config(&self) -> Option<PathBuf> {
+        if self.package.is_none() {
+            return self.beside.config.clone();
+        }
         let name = self.path.file_name()?.to_str()?;
         let config = self
             .path
@@ -48,7 +57,7 @@ pub fn kernel(
     source: &Source,
     cache: &Cache,
     refresh: bool,
-    progress: &dyn Fn(&str),
+    progress: Say<'_>,
 ) -> Result<KernelImage, GuestError> {
     match source {
         Source::Path(path) => from_path(path),
@@ -60,7 +69,7 @@ fn debian(
     selector: Selector,
     cache: &Cache,
     refresh: bool,
-    progress: &dyn Fn(&str),
+    progress: Say<'_>,
 ) -> Result<KernelImage, GuestError> {
     if !refresh && let Some(image) = remembered(selector, cache) {
         return Ok(image);
@@ -107,7 +116,7 @@ fn newest(
     cache: &Cache,
     refresh: bool,
     lock: &File,
-    progress: &dyn Fn(&str),
+    progress: Say<'_>,
 ) -> Result<KernelImage, GuestError> {
     let (kernels, note) = served(cache, refresh, lock, progress)?;
     let kernel = archive::select(&kernels, selector).ok_or_else(|| GuestError::NoKernel {
@@ -148,7 +157,7 @@ pub fn served(
     cache: &Cache,
     refresh: bool,
     _lock: &File,
-    progress: &dyn Fn(&str),
+    progress: Say<'_>,
 ) -> Result<(Vec<Kernel>, Option<String>), GuestError> {
     let known = cache.served();
     if !refresh
@@ -164,10 +173,9 @@ pub fn served(
     if kernels.is_empty() {
         let reason = complaints.unwrap_or_else(|| "the package lists name no kernel".into());
         let Some(known) = known else {
-            return Err(GuestError::NoKernel {
-                selector: Selector::Newest.to_string(),
+            return Err(GuestError::NoLists {
                 reason,
-                cache: cache.kernels(),
+                variable: apt::MIRROR_VARIABLE,
             });
         };
         return Ok((
@@ -191,7 +199,7 @@ pub fn obtain(
     kernel: &Kernel,
     cache: &Cache,
     lock: &File,
-    progress: &dyn Fn(&str),
+    progress: Say<'_>,
 ) -> Result<(PathBuf, Sidecar), GuestError> {
     if let Some(found) = cache.find(&kernel.image.package()) {
         return Ok(found);
@@ -207,18 +215,16 @@ pub(super) fn store(
     release: &str,
     cache: &Cache,
     lock: &File,
-    progress: &dyn Fn(&str),
+    progress: Say<'_>,
 ) -> Result<(PathBuf, Sidecar), GuestError> {
     let apt = Apt::at(cache.root());
     let target = cache.scratch(lock)?;
-    let mut digest = None;
+    let mut digests = Vec::new();
     for part in parts {
-        let megabytes = part.size.div_ceil(1_000_000);
-        progress(&format!(
-            "downloading {} {} ({megabytes} MB)",
-            part.name, part.version
-        ));
-        let deb = apt.download(&part.package())?;
+        let deb = download::watched(part, &apt.downloads(), progress, || {
+            apt.download(&part.package())
+        });
+        let deb = deb.map_err(|error| error.on_full_disk(cache.root()))?;
         let found = sha256(&deb)?;
         if found != part.sha256 {
             // Otherwise the next attempt would go on from it.
@@ -231,14 +237,17 @@ pub(super) fn store(
         }
         apt::unpack(&deb, target.path(), &|path| {
             layout::cached_name(path, release)
-        })?;
+        })
+        .map_err(|error| error.on_full_disk(cache.root()))?;
         std::fs::remove_file(&deb).map_err(GuestError::io("remove", &deb))?;
-        digest.get_or_insert(found);
+        digests.push(found);
     }
+    let mut digests = digests.into_iter();
     let sidecar = Sidecar {
         package: parts[0].package(),
         release: release.to_owned(),
-        deb_sha256: digest.unwrap_or_default(),
+        deb_sha256: digests.next().unwrap_or_default(),
+        base_sha256: digests.next(),
         fetched: jiff::Timestamp::now().to_string(),
     };
     super::cache::write_json(&target.path().join("package.json"), &sidecar)?;
@@ -252,12 +261,17 @@ fn sha256(path: &Path) -> Result<String, GuestError> {
     Ok(hex::encode(hash.finalize()))
 }
 
-fn image((folder, sidecar): (PathBuf, Sidecar), note: Option<String>) -> Option<KernelImage> {
+pub(super) fn image(
+    (folder, sidecar): (PathBuf, Sidecar),
+    note: Option<String>,
+) -> Option<KernelImage> {
     let path = folder.join(format!("vmlinuz-{}", sidecar.release));
     path.is_file().then_some(KernelImage {
         path,
         package: Some(sidecar),
         note,
+        beside: Box::default(),
+        debug: None,
     })
 }
 
@@ -272,10 +286,13 @@ fn from_path(path: &Path) -> Result<KernelImage, GuestError> {
         .and_then(|file| file.take(0x206).read_to_end(&mut start))
         .map_err(|e| unbootable(format!("{e}; name a kernel image that you may read")))?;
     check_image(&start).map_err(|reason| unbootable(reason.to_owned()))?;
+    let beside = Box::new(beside::look(path));
     Ok(KernelImage {
         path: path.to_owned(),
         package: None,
-        note: None,
+        note: (!beside.notes.is_empty()).then(|| beside.notes.join("; ")),
+        beside,
+        debug: None,
     })
 }
 

@@ -8,7 +8,10 @@
 //! | [`source`] | `debian-6.1` or a path: what to boot | none |
 //! | [`archive`], [`version`] | Debian's kernels: packages, layouts, mirrors, order of versions | none |
 //! | [`cache`] | kernels kept in the user's cache folder, locked, written atomically | files |
-//! | [`apt`], [`fetch`], [`debuginfo`] | finding, downloading and unpacking packages | processes |
+//! | [`apt`], [`fetch`], [`download`], [`debuginfo`] | finding, downloading and unpacking packages | processes |
+//! | [`pinned`] | the kernel that a lock file names | files, processes |
+//! | [`places`] | where the parts of a kernel stand around its image | none |
+//! | [`beside`] | those of them that are there and of the same build | files |
 //! | [`elf`] | static? build id? the part that is loaded | none |
 //! | [`initramfs`] | a newc archive in memory | none |
 //! | [`host_binaries`] | the programs that an investigation runs, and their libraries | files, ldd |
@@ -21,16 +24,20 @@ pub mod accel;
 pub mod agent;
 pub mod apt;
 pub mod archive;
+pub mod beside;
 pub mod cache;
 pub mod channel;
 pub mod console;
 pub mod debuginfo;
+pub mod download;
 pub mod elf;
 mod error;
 pub mod fetch;
 pub mod find_program;
 pub mod init;
 pub mod initramfs;
+pub mod pinned;
+pub mod places;
 pub mod qemu_args;
 pub mod wire;
 
@@ -41,6 +48,7 @@ pub mod source;
 pub mod version;
 
 pub use accel::{Accel, Accelerator};
+pub use download::Say;
 pub use error::GuestError;
 pub use fetch::KernelImage;
 pub use qemu::{GuestRun, GuestSpec, run};

@@ -343,6 +343,55 @@ mod tests {
         }
     }
 
+    /// Check that evidence of another kernel than the pinned one is stale, that evidence which does not say of which it is
+    /// is told as not compared, and that of the pinned one is fresh.
+    #[test]
+    fn pinned() {
+        let part = |version: &str| crate::lock::Part {
+            package: "linux-image-x".into(),
+            version: version.into(),
+            size: 1,
+            sha256: "0".repeat(64),
+        };
+        let packages = |version: &str| {
+            Pin::Packages(Box::new(crate::lock::Packages {
+                release: "x".into(),
+                image: part(version),
+                config: None,
+                debug_info: None,
+            }))
+        };
+        let image = |digit: &str| Pin::Image {
+            sha256: digit.repeat(64),
+        };
+        let mut evidence = evidence();
+        evidence.kernel.package = Some("linux-image-x 1-1".into());
+        evidence.kernel.image_digest = Some("a".repeat(64));
+        let compare = |evidence: &Evidence, pin: Pin| {
+            let now = Now {
+                pin: Some(pin),
+                ..now()
+            };
+            stale(evidence, &now)
+        };
+        for fits in [packages("1-1"), image("a")] {
+            assert_eq!(compare(&evidence, fits), Comparison::default());
+        }
+        for other in [packages("1-2"), image("b")] {
+            let found = compare(&evidence, other).stale;
+            assert!(
+                matches!(found.as_slice(), [StaleReason::Pinned { .. }]),
+                "{found:?}"
+            );
+        }
+        evidence.kernel.package = None;
+        evidence.kernel.image_digest = None;
+        for pin in [packages("1-1"), image("a")] {
+            let found = compare(&evidence, pin);
+            assert!(found.stale.is_empty() && found.not_compared.len() == 1);
+        }
+    }
+
     /// Check that a guest's boot is never compared, that the unknown is not, and that a time that is none is named.
     #[test]
     fn guests_and_unknowns() {

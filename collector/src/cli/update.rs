@@ -1,0 +1,201 @@
+//! `qed-collector kernels update`: the lock file of a book, moved on to what is served.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use qed_evidence::lock::{FILE, Lock, Pin};
+
+use super::failure::Failure;
+use super::output::print;
+use super::progress::Progress;
+use super::target::{Book, Target, book};
+use crate::guest::cache::Cache;
+use crate::guest::{Source, archive, fetch, pinned};
+
+/// Pins the guests of a book to what is served now, and says what moved.
+///
+/// # Errors
+/// When the archive cannot be asked or serves one of them no more. Then nothing is changed.
+pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Result<(), Failure> {
+    let Book {
+        machines,
+        root,
+        lock: old,
+        ..
+    } = book(path)?;
+    let guests: Vec<(&str, &Source)> = machines
+        .iter()
+        .filter_map(|target| match target {
+            Target::Host => None,
+            Target::Guest(name, source) => Some((name.as_str(), source)),
+        })
+        .collect();
+    let names: Vec<&str> = guests.iter().map(|(name, _)| *name).collect();
+    if names.is_empty() {
+        return Err(Failure::input(
+            "the book has no guests, and the host's own kernel cannot be pinned",
+        ));
+    }
+    if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(Failure::input(format!(
+            "`{unknown}` is no guest of the book; it has {}",
+            names.join(", ")
+        )));
+    }
+    let old = old.unwrap_or_default();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
+    let new = moved(&old, &guests, &wanted, cache)?;
+    let moves = old.moves(&new);
+    let file = root.join(FILE);
+    if !dry_run && (!moves.is_empty() || !file.exists()) {
+        write(&file, &new.text())?;
+    }
+    let verb = if dry_run { "would move: " } else { "" };
+    for line in &moves {
+        print(&format!("{verb}{line}\n"))?;
+    }
+    if moves.is_empty() {
+        print(&format!(
+            "nothing moved: {} is up to date\n",
+            file.display()
+        ))?;
+    }
+    Ok(())
+}
+
+/// The lock with those guests that are `wanted` pinned to what is there now. Guests of which the book has no word are
+/// let go.
+fn moved(
+    old: &Lock,
+    guests: &[(&str, &Source)],
+    wanted: &dyn Fn(&str) -> bool,
+    cache: &Cache,
+) -> Result<Lock, Failure> {
+    let mut new = old.clone();
+    let names: Vec<&str> = guests.iter().map(|(name, _)| *name).collect();
+    new.keep(&names);
+    let mut served = None;
+    let mut problems = Vec::new();
+    for (name, source) in guests.iter().filter(|(name, _)| wanted(name)) {
+        match source {
+            Source::Path(path) => match qed_programs::digest(path) {
+                Ok(sha256) => new.set(name, Pin::Image { sha256 }),
+                Err(error) => problems.push(format!(
+                    "the image {} of {name} cannot be read: {error}",
+                    path.display()
+                )),
+            },
+            Source::Debian(selector) => {
+                let kernels = match &served {
+                    Some(kernels) => kernels,
+                    None => served.insert(ask(cache)?),
+                };
+                match archive::select(kernels, *selector) {
+                    Some(kernel) => new.set(name, pinned::pin(kernel)),
+                    None => problems.push(archive::not_served(kernels, *selector)),
+                }
+            }
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(new),
+        false => Err(Failure::unable(format!(
+            "{FILE} was not changed: {}. Correct `machines` in book.toml, or name only the machines that are to move",
+            problems.join("; ")
+        ))),
+    }
+}
+
+/// What the archive serves now.
+fn ask(cache: &Cache) -> Result<Vec<archive::Kernel>, Failure> {
+    let progress = Progress::new("kernels");
+    let say = |text: &str| progress.say(text);
+    let lock = cache.lock(&say)?;
+    let (kernels, note) = fetch::served(cache, true, &lock, &say)?;
+    match note {
+        None => Ok(kernels),
+        // With a suite missing, a pin would move back.
+        Some(note) => Err(Failure::unable(format!(
+            "{FILE} was not changed, because {note}"
+        ))),
+    }
+}
+
+/// Writes a file in one step, with the rights that files have.
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let write = || -> std::io::Result<()> {
+        let rights = std::fs::Permissions::from_mode(0o644);
+        let mut file = tempfile::Builder::new()
+            .permissions(rights)
+            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|error| Failure::unable(format!("failed to write {}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::lock::beside;
+
+    /// Check that images are pinned without asking anybody, that only those move that are named, that guests which left the
+    /// book are let go, and that an image that cannot be read changes nothing.
+    #[test]
+    fn images_move() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["a", "b"] {
+            std::fs::write(at(name), name).unwrap();
+        }
+        std::fs::write(
+            at("book.toml"),
+            "[preprocessor.qed]\ninvestigation = \"i.toml\"\nmachines = [\"host\", { guest = \"a\", name = \"a\" }, { guest = \"b\", name = \"b\" }]\n",
+        )
+        .unwrap();
+        let cache = Cache::at(at("cache"));
+        let lock = || beside(folder.path()).unwrap();
+        let go = |only: &[&str], dry_run| {
+            let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+            update(folder.path(), &only, dry_run, &cache)
+        };
+        go(&[], true).unwrap();
+        assert_eq!(lock(), None);
+        go(&[], false).unwrap();
+        let first = lock().unwrap();
+        assert!(first.get("guest:a").is_some() && first.get("guest:b").is_some());
+        for name in ["a", "b"] {
+            std::fs::write(at(name), "new").unwrap();
+        }
+        go(&["guest:a"], false).unwrap();
+        let second = lock().unwrap();
+        assert_ne!(second.get("guest:a"), first.get("guest:a"));
+        assert_eq!(second.get("guest:b"), first.get("guest:b"));
+        assert!(
+            go(&["guest:c"], false)
+                .unwrap_err()
+                .message
+                .contains("guest:a, guest:b")
+        );
+        std::fs::remove_file(at("b")).unwrap();
+        assert!(
+            go(&[], false)
+                .unwrap_err()
+                .message
+                .contains("was not changed")
+        );
+        assert_eq!(lock(), Some(second));
+        std::fs::write(
+            at("book.toml"),
+            "[preprocessor.qed]\ninvestigation = \"i.toml\"\nmachines = [{ guest = \"a\", name = \"a\" }]\n",
+        )
+        .unwrap();
+        go(&[], false).unwrap();
+        assert_eq!(lock().unwrap().get("guest:b"), None);
+    }
+}

@@ -1,0 +1,260 @@
+//! The parts of a kernel that stand around an image of the user's: looked for, and refused where they are of another build.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::places::{HEADER_BYTES, Places, stated_release};
+use crate::kaslr::config::KernelConfig;
+use crate::kaslr::vmlinuz;
+use crate::symbols::BuildId;
+use crate::symbols::debuginfo;
+
+/// What was found around an image.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// What `uname -r` will print, as the image's header says.
+    pub release: Option<String>,
+    /// The configuration.
+    pub config: Option<PathBuf>,
+    /// Files that may be the symbol table, the likeliest first.
+    pub system_map: Vec<PathBuf>,
+    /// Files that may be the uncompressed kernel, the likeliest first. They state a build id, which is compared later.
+    pub vmlinux: Vec<PathBuf>,
+    /// The folder of the modules.
+    pub modules: Option<PathBuf>,
+    /// What was passed over, and why: sentences for the user, with paths.
+    pub notes: Vec<String>,
+}
+
+/// Look around the image at `path`. What is not there, or cannot be read, is left out.
+#[must_use]
+pub fn look(path: &Path) -> Beside {
+    let release = header(path).as_deref().and_then(stated_release);
+    let mut places = Places::around(path, release.as_deref());
+    // A link such as /vmlinuz or arch/x86_64/boot/bzImage stands elsewhere than what it leads to.
+    if let Ok(real) = path.canonicalize()
+        && real != path
+    {
+        places = places.then(Places::around(&real, release.as_deref()));
+    }
+    let mut found = Beside {
+        system_map: there(places.system_map),
+        vmlinux: there(places.vmlinux),
+        modules: places
+            .modules
+            .into_iter()
+            .find(|folder| folder.join("modules.order").is_file()),
+        ..Beside::default()
+    };
+    // The running system may have the debug package of a kernel that stands elsewhere; the build id decides.
+    let system = debuginfo::vmlinux_candidates(release.as_deref().unwrap_or_default(), None);
+    for candidate in there(system) {
+        if !found.vmlinux.contains(&candidate) {
+            found.vmlinux.push(candidate);
+        }
+    }
+    for config in there(places.config) {
+        match of_this_kernel(&config, path, release.as_deref()) {
+            Ok(()) => {
+                found.config = Some(config);
+                break;
+            }
+            Err(reason) => found
+                .notes
+                .push(format!("{} is not used: {reason}", config.display())),
+        }
+    }
+    found.release = release;
+    found
+}
+
+fn there(places: Vec<PathBuf>) -> Vec<PathBuf> {
+    places.into_iter().filter(|path| path.is_file()).collect()
+}
+
+/// The beginning of an image.
+fn header(path: &Path) -> Option<Vec<u8>> {
+    let mut start = Vec::new();
+    let file = File::open(path).ok()?;
+    file.take(HEADER_BYTES).read_to_end(&mut start).ok()?;
+    Some(start)
+}
+
+/// Whether a configuration can be the one that the image was built with; it holds no build id. The error is a phrase.
+fn of_this_kernel(config: &Path, image: &Path, release: Option<&str>) -> Result<(), String> {
+    let text = std::fs::read_to_string(config).map_err(|error| error.to_string())?;
+    KernelConfig::parse(&text).map_err(|error| error.to_string())?;
+    if let (Some(of), Some(release)) = (stated_version(&text), release)
+        && series(of) != series(release)
+    {
+        return Err(format!(
+            "it says that it is of Linux {of}, and the image is {release}"
+        ));
+    }
+    // A build writes the image after it has read its `.config`; whoever edits that later has not built with it.
+    if config.file_name().is_some_and(|name| name == ".config") {
+        let changed = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
+        match (changed(config), changed(image)) {
+            (Ok(config), Ok(image)) if config <= image => {}
+            _ => {
+                return Err(
+                    "it was changed after the image was built; build again, or remove it".into(),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The version in the head of a configuration.
+/// ```text
+/// # Linux/x86 6.12.117 Kernel Configuration
+/// ```
+fn stated_version(config: &str) -> Option<&str> {
+    let line = config
+        .lines()
+        .take(8)
+        .find(|line| line.starts_with("# Linux/") && line.ends_with(" Kernel Configuration"))?;
+    line.split(' ').nth(2)
+}
+
+/// The first two numbers of a version.
+fn series(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+/// The build id of the kernel in an image, which takes 0.1 to 0.3 s to unpack.
+///
+/// # Errors
+/// A sentence that says why it cannot be had, without the path.
+pub fn build_id(image: &Path) -> Result<BuildId, String> {
+    let bytes = std::fs::read(image).map_err(|error| error.to_string())?;
+    let found = vmlinuz::image_base(&bytes).map_err(|error| error.to_string())?;
+    Ok(found.build_id)
+}
+
+/// Those of `candidates` that are of the build `wanted`, and then the others; and why those are not, with paths.
+#[must_use]
+pub fn sorted(candidates: &[PathBuf], wanted: &BuildId) -> (Vec<PathBuf>, Vec<String>) {
+    let mut of_this = Vec::new();
+    let (mut others, mut notes) = (Vec::new(), Vec::new());
+    for candidate in candidates {
+        match debuginfo::open_matching(std::slice::from_ref(candidate), wanted) {
+            (Some(_), _) => of_this.push(candidate.clone()),
+            (None, passed) => {
+                others.push(candidate.clone());
+                notes.extend(passed.iter().map(ToString::to_string));
+            }
+        }
+    }
+    of_this.append(&mut others);
+    (of_this, notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::symbols::elf::tests::vmlinux;
+
+    const CONFIG: &str = "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.12.117 Kernel Configuration\n#\nCONFIG_BPF=y\n";
+
+    /// An image whose header states a release.
+    fn image(release: &str) -> Vec<u8> {
+        let mut bytes = vec![0; 0x400];
+        bytes[0x202..0x206].copy_from_slice(b"HdrS");
+        bytes[0x20e..0x210].copy_from_slice(&0x100u16.to_le_bytes());
+        bytes[0x300..0x300 + release.len()].copy_from_slice(release.as_bytes());
+        bytes
+    }
+
+    fn write(path: &Path, bytes: &[u8]) -> PathBuf {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+        path.to_owned()
+    }
+
+    /// Check that the parts are found on a disk: in a build tree, through a link, and in an unpacked package.
+    #[test]
+    fn on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = folder.path().join("linux");
+        let config = write(&tree.join(".config"), CONFIG.as_bytes());
+        let map = write(&tree.join("System.map"), b"x");
+        write(&tree.join("vmlinux"), &vmlinux(&[1]));
+        write(&tree.join("modules.order"), b"");
+        let built = write(&tree.join("arch/x86/boot/bzImage"), &image("6.12.117+"));
+        let link = folder.path().join("current");
+        std::os::unix::fs::symlink(&built, &link).unwrap();
+        for path in [&built, &link] {
+            let found = look(path);
+            assert_eq!(found.release.as_deref(), Some("6.12.117+"));
+            let real = |path: &Path| path.canonicalize().unwrap();
+            assert_eq!(found.config.as_deref().map(real), Some(real(&config)));
+            assert_eq!(real(&found.system_map[0]), real(&map));
+            assert_eq!(found.vmlinux.len(), 1);
+            assert_eq!(found.modules.as_deref().map(real), Some(real(&tree)));
+            assert!(found.notes.is_empty(), "{:?}", found.notes);
+        }
+        let root = folder.path().join("unpacked");
+        let packed = write(
+            &root.join("usr/lib/modules/6.12.9-x/vmlinuz"),
+            &image("6.12.9-x"),
+        );
+        let config = write(
+            &root.join("usr/lib/modules/6.12.9-x/config"),
+            CONFIG.as_bytes(),
+        );
+        let found = look(&packed);
+        assert_eq!(found.config, Some(config));
+        assert_eq!((found.modules, found.vmlinux.len()), (None, 0));
+    }
+
+    /// Check that a configuration of another series, one that was edited after the build, and one that is none are refused.
+    #[test]
+    fn configurations_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |release: &str, name: &str, config: &str, before: bool| {
+            let dir = tempfile::tempdir_in(folder.path()).unwrap();
+            let kernel = dir.path().join("bzImage");
+            let order: [(&Path, Vec<u8>); 2] = [
+                (&dir.path().join(name), config.as_bytes().to_vec()),
+                (&kernel, image(release)),
+            ];
+            let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+            for (index, (path, bytes)) in order.iter().enumerate() {
+                write(path, bytes);
+                if (index == 0) == before {
+                    let file = File::options().write(true).open(path).unwrap();
+                    file.set_modified(old).unwrap();
+                }
+            }
+            let found = look(&kernel);
+            assert_eq!(found.config.is_none(), !found.notes.is_empty());
+            found.notes.join("")
+        };
+        assert_eq!(refused("6.12.1", ".config", CONFIG, true), "");
+        assert_eq!(refused("6.12.1", "config", CONFIG, false), "");
+        assert!(refused("6.1.9", "config", CONFIG, true).contains("is of Linux 6.12.117"));
+        assert!(refused("6.12.1", ".config", CONFIG, false).contains("changed after"));
+        assert!(!refused("6.12.1", "config", "nonsense", true).is_empty());
+    }
+
+    /// Check that a vmlinux of another build goes behind, and is named with both build ids.
+    #[test]
+    fn other_builds() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = write(&folder.path().join("a"), &vmlinux(&[1, 2]));
+        let right = write(&folder.path().join("b"), &vmlinux(&[0xaa, 0xbb]));
+        let wanted = "aabb".parse().unwrap();
+        let (order, notes) = sorted(&[other.clone(), right.clone()], &wanted);
+        assert_eq!(order, [right, other]);
+        assert!(
+            notes[0].contains("0102") && notes[0].contains("aabb"),
+            "{notes:?}"
+        );
+    }
+}

@@ -1,0 +1,383 @@
+//! The kernel that a lock file names: that one or none.
+
+use std::path::PathBuf;
+
+use qed_evidence::lock::{FILE, Packages, Part, Pin};
+
+use super::apt::Apt;
+use super::archive::{self, Kernel, Package, Served};
+use super::cache::{Cache, Sidecar};
+use super::source::Selector;
+use super::{GuestError, KernelImage, Say, Source, fetch};
+
+/// Find, and if need be fetch, the kernel to which `machine` is pinned. Blocking, as [`fetch::kernel`].
+///
+/// # Errors
+/// [`GuestError::Pinned`] when it is not what the lock file says, or neither cached nor served any more;
+/// [`GuestError::PinnedUnreachable`] when it is not cached and there is no network.
+pub fn kernel(
+    machine: &str,
+    source: &Source,
+    pin: &Pin,
+    cache: &Cache,
+    progress: Say<'_>,
+) -> Result<KernelImage, GuestError> {
+    let refuse = |reason: String| GuestError::Pinned {
+        machine: machine.to_owned(),
+        pin: pin.to_string(),
+        file: FILE,
+        reason,
+    };
+    match (source, pin) {
+        (Source::Path(path), Pin::Image { sha256 }) => {
+            let image = fetch::kernel(source, cache, false, progress)?;
+            let found = qed_programs::digest(path).map_err(GuestError::io("read", path))?;
+            if found != *sha256 {
+                return Err(refuse(format!(
+                    "the image that is there now has SHA-256 {found}. If it was changed on purpose, {}",
+                    MOVE
+                )));
+            }
+            Ok(image)
+        }
+        (Source::Debian(selector), Pin::Packages(packages)) => {
+            check(packages, *selector).map_err(&refuse)?;
+            let found = obtain(machine, packages, *selector, cache, progress, &refuse)?;
+            let image = fetch::image(found, None);
+            let mut image = image.ok_or_else(|| {
+                refuse("its package holds no kernel image where one is expected".into())
+            })?;
+            image.debug = packages.debug_info.as_ref().map(served);
+            Ok(image)
+        }
+        _ => Err(refuse(format!(
+            "the machine is of another kind now; {MOVE}"
+        ))),
+    }
+}
+
+/// What to do about a pin that does not fit.
+const MOVE: &str = "run `qed-collector kernels update --book BOOK`, which says what moves";
+
+/// Whether packages are of one kernel, and of one that the machine's name can mean.
+fn check(packages: &Packages, selector: Selector) -> Result<(), String> {
+    let image = package(&packages.image);
+    let parts = [Some(&packages.image), packages.config.as_ref()];
+    let others = parts
+        .into_iter()
+        .flatten()
+        .chain(packages.debug_info.as_ref());
+    for part in others {
+        if archive::release_of(&package(part)) != Some(packages.release.as_str()) {
+            return Err(format!(
+                "{} is no package of kernel {}; {MOVE}",
+                part.package, packages.release
+            ));
+        }
+    }
+    if !archive::holds_image(&image) || !archive::fits(&image, selector) {
+        return Err(format!(
+            "that is no kernel {selector} that Debian has; {MOVE}"
+        ));
+    }
+    Ok(())
+}
+
+/// The packages in the cache, or downloaded now.
+fn obtain(
+    machine: &str,
+    packages: &Packages,
+    selector: Selector,
+    cache: &Cache,
+    progress: Say<'_>,
+    refuse: &dyn Fn(String) -> GuestError,
+) -> Result<(PathBuf, Sidecar), GuestError> {
+    if let Some(found) = cached(packages, cache).map_err(refuse)? {
+        return Ok(found);
+    }
+    let lock = cache.lock(progress)?;
+    // Another collector may have fetched it while this one waited.
+    if let Some(found) = cached(packages, cache).map_err(refuse)? {
+        return Ok(found);
+    }
+    let parts: Vec<Served> = std::iter::once(&packages.image)
+        .chain(&packages.config)
+        .map(served)
+        .collect();
+    let apt = Apt::at(cache.root());
+    let all_served = || -> Result<bool, GuestError> {
+        for part in &parts {
+            if !apt.serves(&part.package())? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    let unreachable = |reason: String| GuestError::PinnedUnreachable {
+        machine: machine.to_owned(),
+        pin: packages.package(),
+        file: FILE,
+        reason,
+    };
+    for refresh in [false, true] {
+        let asked = fetch::served(cache, refresh, &lock, progress);
+        let (kernels, note) = asked.map_err(|error| unreachable(error.to_string()))?;
+        if all_served()? {
+            break;
+        }
+        match (refresh, note) {
+            // The lock file may be newer than the lists.
+            (false, _) => {}
+            (true, Some(note)) => {
+                return Err(unreachable(format!(
+                    "Debian could not be asked for it: {note}"
+                )));
+            }
+            (true, None) => return Err(refuse(gone(&kernels, selector))),
+        }
+    }
+    let parts: Vec<&Served> = parts.iter().collect();
+    fetch::store(&parts, &packages.release, cache, &lock, progress).map_err(|error| match error {
+        GuestError::WrongDigest {
+            package,
+            expected,
+            found,
+        } => refuse(format!(
+            "what Debian serves as {package} has SHA-256 {found}, not {expected}. A version never changes: one of the two was \
+             tampered with. Compare the lock file with the one that was committed"
+        )),
+        other => other,
+    })
+}
+
+/// The packages in the cache; nothing if they are not all known to be there. The error is a phrase.
+fn cached(packages: &Packages, cache: &Cache) -> Result<Option<(PathBuf, Sidecar)>, String> {
+    let Some((folder, sidecar)) = cache.find(&package(&packages.image)) else {
+        return Ok(None);
+    };
+    let pairs = [
+        (Some(&sidecar.deb_sha256), Some(&packages.image.sha256)),
+        (
+            sidecar.base_sha256.as_ref(),
+            packages.config.as_ref().map(|part| &part.sha256),
+        ),
+    ];
+    for (found, wanted) in pairs {
+        match (found, wanted) {
+            (Some(found), Some(wanted)) if found != wanted => {
+                return Err(format!(
+                    "{} in the cache came from a package with SHA-256 {found}, not {wanted}. Remove that folder to fetch it \
+                     anew, or {MOVE}",
+                    folder.display()
+                ));
+            }
+            // A cache of before did not remember it.
+            (None, Some(_)) => return Ok(None),
+            _ => {}
+        }
+    }
+    Ok(Some((folder, sidecar)))
+}
+
+/// The reason for a kernel that is served no more.
+fn gone(kernels: &[Kernel], selector: Selector) -> String {
+    let now = match archive::select(kernels, selector) {
+        Some(kernel) => format!(
+            "for guest:debian-{selector} Debian now serves {} {}",
+            kernel.image.name, kernel.image.version
+        ),
+        None => archive::not_served(kernels, selector),
+    };
+    format!(
+        "Debian serves that no more (older patch releases leave the archive as new ones arrive), and it is not cached here; {now}. To \
+         go on with that, {MOVE}. Evidence of the old kernel that is in recorded/ can still be shown"
+    )
+}
+
+/// The pin of a kernel that is served.
+#[must_use]
+pub fn pin(kernel: &Kernel) -> Pin {
+    let part = |served: &Served| Part {
+        package: served.name.clone(),
+        version: served.version.clone(),
+        size: served.size,
+        sha256: served.sha256.clone(),
+    };
+    Pin::Packages(Box::new(Packages {
+        release: kernel.release.clone(),
+        image: part(&kernel.image),
+        config: kernel.base.as_ref().map(part),
+        debug_info: kernel.debug.as_ref().map(part),
+    }))
+}
+
+fn package(part: &Part) -> Package {
+    Package {
+        name: part.package.clone(),
+        version: part.version.clone(),
+    }
+}
+
+fn served(part: &Part) -> Served {
+    Served {
+        name: part.package.clone(),
+        version: part.version.clone(),
+        size: part.size,
+        sha256: part.sha256.clone(),
+        depends: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::cache::write_json;
+
+    const R: &str = "7.3.4+deb13-cloud-amd64";
+
+    fn part(name: &str, digit: &str) -> Part {
+        Part {
+            package: format!("{name}-{R}"),
+            version: "7.3.4-1".into(),
+            size: 1,
+            sha256: digit.repeat(64),
+        }
+    }
+
+    fn packages() -> Packages {
+        Packages {
+            release: R.into(),
+            image: part("linux-binary", "a"),
+            config: Some(part("linux-base", "b")),
+            debug_info: None,
+        }
+    }
+
+    fn put(cache: &Cache, packages: &Packages, base: Option<&str>) {
+        let package = package(&packages.image);
+        let lock = cache.lock(&|_| {}).unwrap();
+        let scratch = cache.scratch(&lock).unwrap();
+        let sidecar = Sidecar {
+            package: package.clone(),
+            release: R.into(),
+            deb_sha256: packages.image.sha256.clone(),
+            base_sha256: base.map(|digit| digit.repeat(64)),
+            fetched: "t".into(),
+        };
+        write_json(&scratch.path().join("package.json"), &sidecar).unwrap();
+        std::fs::write(scratch.path().join(format!("vmlinuz-{R}")), "x").unwrap();
+        cache.publish(scratch, &package).unwrap();
+    }
+
+    /// Check that what is cached is used without asking anybody, if its digests are those of the lock, and refused if they
+    /// are others.
+    #[test]
+    fn from_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path().join("qed"));
+        let source = Source::Debian("7.3".parse().unwrap());
+        let ask = |packages: &Packages| {
+            let pin = Pin::Packages(Box::new(packages.clone()));
+            kernel("guest:debian-7.3", &source, &pin, &cache, &|_| {})
+        };
+        put(&cache, &packages(), Some("b"));
+        assert!(
+            ask(&packages())
+                .unwrap()
+                .path
+                .ends_with(format!("vmlinuz-{R}"))
+        );
+        for other in ["image", "config"] {
+            let mut packages = packages();
+            match other {
+                "image" => packages.image.sha256 = "c".repeat(64),
+                _ => packages.config.as_mut().unwrap().sha256 = "c".repeat(64),
+            }
+            let error = ask(&packages).unwrap_err().to_string();
+            assert!(error.contains(&"c".repeat(64)), "{error}");
+            assert!(
+                error.contains("qed.lock") && error.contains("kernels update"),
+                "{error}"
+            );
+        }
+        put(&cache, &packages(), None);
+        assert_eq!(
+            cached(&packages(), &cache),
+            Ok(None),
+            "not known to be whole"
+        );
+    }
+
+    /// Check that a pin of another series, of packages that do not belong together, or of another kind is refused.
+    #[test]
+    fn pins_that_do_not_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path().to_owned());
+        let refused = |source: &Source, packages: Packages| {
+            let pin = Pin::Packages(Box::new(packages));
+            kernel("guest:x", source, &pin, &cache, &|_| {})
+                .unwrap_err()
+                .to_string()
+        };
+        let debian = |text: &str| Source::Debian(text.parse().unwrap());
+        assert!(refused(&debian("7.2"), packages()).contains("no kernel 7.2"));
+        assert!(refused(&debian("7.3.5"), packages()).contains("no kernel 7.3.5"));
+        let mut mixed = packages();
+        mixed.config.as_mut().unwrap().package = "linux-base-7.2.1-cloud-amd64".into();
+        assert!(refused(&debian("7.3"), mixed).contains("no package of kernel"));
+        let mut base = packages();
+        base.image
+            .package
+            .clone_from(&base.config.as_ref().unwrap().package);
+        assert!(refused(&debian("7.3"), base).contains("no kernel 7.3"));
+        assert!(refused(&Source::Path("/x".into()), packages()).contains("another kind"));
+    }
+
+    /// Check that an image is compared with its digest.
+    #[test]
+    fn images() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path().join("qed"));
+        let path = folder.path().join("vmlinuz");
+        let mut bytes = vec![0; 0x400];
+        bytes[0x202..0x206].copy_from_slice(b"HdrS");
+        std::fs::write(&path, &bytes).unwrap();
+        let sha256 = qed_programs::digest(&path).unwrap();
+        let source = Source::Path(path.clone());
+        let pin = Pin::Image { sha256 };
+        let ask = || kernel("guest:mine", &source, &pin, &cache, &|_| {});
+        assert_eq!(ask().unwrap().path, path);
+        bytes[0] = 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let error = ask().unwrap_err().to_string();
+        assert!(
+            error.contains("has SHA-256") && error.contains("on purpose"),
+            "{error}"
+        );
+    }
+
+    /// Check that a kernel which left the archive is told with what is served instead and how to move on.
+    #[test]
+    fn left_the_archive() {
+        let kernel = |minor: u32| Kernel {
+            series: crate::guest::source::Series { major: 7, minor },
+            patch: 9,
+            release: R.into(),
+            image: Served {
+                name: "linux-binary-x".into(),
+                version: format!("7.{minor}.9-1"),
+                ..Served::default()
+            },
+            base: None,
+            debug: None,
+        };
+        let told = |text: &str| gone(&[kernel(2), kernel(3)], text.parse().unwrap());
+        assert!(told("7.3").contains("now serves linux-binary-x 7.3.9-1"));
+        assert!(
+            told("7.3.4").contains("it serves 7.3.9"),
+            "{}",
+            told("7.3.4")
+        );
+        assert!(told("7.3").contains("`qed-collector kernels update --book BOOK`"));
+    }
+}

@@ -1,0 +1,166 @@
+//! Where the parts of a kernel stand around its image. No I/O.
+//!
+//! `R` is the release, what `uname -r` prints; `ROOT` is `/`, or the folder into which a package was unpacked.
+//!
+//! | layout | image | configuration | symbols and debug information |
+//! | --- | --- | --- | --- |
+//! | Debian to 7.1, Ubuntu | `ROOT/boot/vmlinuz-R` | `boot/config-R` | `usr/lib/debug/boot/{vmlinux,System.map}-R` |
+//! | Debian from 7.2 | `ROOT/usr/lib/modules/R/vmlinuz` | `config` beside it | `usr/lib/debug/lib/modules/R/{vmlinux,System.map}` |
+//! | Fedora | `ROOT/usr/lib/modules/R/vmlinuz`, `ROOT/lib/…` | `config` beside it | `System.map` beside it, `usr/lib/debug/lib/modules/R/vmlinux` |
+//! | Arch | `ROOT/usr/lib/modules/R/vmlinuz`, `boot/vmlinuz-linux` | `build/.config` beside it | `build/{vmlinux,System.map}` |
+//! | a build tree | `TREE/arch/x86/boot/bzImage` | `TREE/.config` | `TREE/{vmlinux,System.map}` |
+//! | one folder | `bzImage`, `vmlinuz` or `vmlinuz-WORD` | `.config`, `config` or `config-WORD` | `vmlinux`, `System.map`, or these with `-WORD` |
+
+use std::path::{Path, PathBuf};
+
+/// Files and folders that may belong to a kernel image, the likeliest first. Nothing says that they exist.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// The configuration.
+    pub config: Vec<PathBuf>,
+    /// The symbol table.
+    pub system_map: Vec<PathBuf>,
+    /// The uncompressed kernel with debug information.
+    pub vmlinux: Vec<PathBuf>,
+    /// The folder of the modules.
+    pub modules: Vec<PathBuf>,
+}
+
+/// Names that an image has where it is the only one of its folder.
+const PLAIN: &[&str] = &["bzImage", "vmlinuz", "vmlinuz.unsigned", "vmlinuz.efi"];
+
+impl Places {
+    /// The places around `image`, whose header or name says `release`.
+    #[must_use]
+    pub fn around(image: &Path, release: Option<&str>) -> Self {
+        let mut places = Self::default();
+        let folder = image.parent().unwrap_or(Path::new(""));
+        let name = image.file_name().unwrap_or_default().to_string_lossy();
+        let release = release.filter(|release| is_release(release));
+        if let Some(tree) = build_tree(folder) {
+            places.plain(tree);
+            places.modules.push(tree.to_owned());
+            return places;
+        }
+        if PLAIN.contains(&name.as_ref()) {
+            places.plain(folder);
+        } else if let Some((_, word)) = name.split_once('-') {
+            places.suffixed(folder, word);
+        }
+        let Some(release) = release else {
+            return places;
+        };
+        places.suffixed(folder, release);
+        if let Some(root) = root(folder, release) {
+            places.below(root, release);
+        }
+        places
+    }
+
+    /// Both, these first, each place once.
+    #[must_use]
+    pub fn then(mut self, other: Self) -> Self {
+        let add = |these: &mut Vec<PathBuf>, those: Vec<PathBuf>| {
+            for path in those {
+                if !these.contains(&path) {
+                    these.push(path);
+                }
+            }
+        };
+        add(&mut self.config, other.config);
+        add(&mut self.system_map, other.system_map);
+        add(&mut self.vmlinux, other.vmlinux);
+        add(&mut self.modules, other.modules);
+        self
+    }
+
+    /// A folder that holds one kernel.
+    fn plain(&mut self, folder: &Path) {
+        self.config
+            .extend([".config", "config"].map(|name| folder.join(name)));
+        self.system_map.push(folder.join("System.map"));
+        self.vmlinux.push(folder.join("vmlinux"));
+    }
+
+    /// A folder in which names end with the kernel's.
+    fn suffixed(&mut self, folder: &Path, word: &str) {
+        self.config.push(folder.join(format!("config-{word}")));
+        self.system_map
+            .push(folder.join(format!("System.map-{word}")));
+        self.vmlinux.push(folder.join(format!("vmlinux-{word}")));
+    }
+
+    /// All usual places below the root of a system.
+    fn below(&mut self, root: &Path, release: &str) {
+        // The symbol table beside an image may be a stub; that of the debug package is none.
+        let debug = root.join("usr/lib/debug");
+        self.suffixed(&debug.join("boot"), release);
+        for tail in ["lib/modules", "usr/lib/modules"] {
+            self.plain(&debug.join(tail).join(release));
+        }
+        self.suffixed(&root.join("boot"), release);
+        for tail in ["usr/lib/modules", "lib/modules"] {
+            let folder = root.join(tail).join(release);
+            self.plain(&folder);
+            self.plain(&folder.join("build"));
+            self.modules.push(folder);
+        }
+        for tail in ["usr/src/linux-headers-", "usr/src/kernels/"] {
+            self.config
+                .push(root.join(format!("{tail}{release}/.config")));
+        }
+    }
+}
+
+/// The root of the system or package whose kernels stand in `folder`.
+fn root<'a>(folder: &'a Path, release: &str) -> Option<&'a Path> {
+    let tails = [
+        "boot".into(),
+        format!("usr/lib/modules/{release}"),
+        format!("lib/modules/{release}"),
+    ];
+    let tail = tails.iter().find(|tail| folder.ends_with(tail))?;
+    folder.ancestors().nth(Path::new(tail).components().count())
+}
+
+/// The kernel's build tree, of which `folder` is `arch/x86/boot`.
+fn build_tree(folder: &Path) -> Option<&Path> {
+    let arch = folder.parent()?.parent()?;
+    let is_one = folder.ends_with("boot") && arch.ends_with("arch");
+    is_one.then(|| arch.parent()).flatten()
+}
+
+/// Whether a text can be a release: it becomes a part of paths.
+#[must_use]
+pub fn is_release(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text.len() <= 64
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-._~".contains(c))
+}
+
+/// The release that the header of a bzImage states, before the builder's name.
+///
+/// `start` is the image's beginning. At 0x20e is the place of the text, less 0x200; 0: there is none
+/// (<https://docs.kernel.org/arch/x86/boot.html>, `kernel_version`).
+#[must_use]
+pub fn stated_release(start: &[u8]) -> Option<String> {
+    let at = start
+        .get(0x20e..0x210)
+        .map(|at| usize::from(u16::from_le_bytes([at[0], at[1]])))
+        .filter(|&at| at != 0)?;
+    let text = start.get(at + 0x200..)?;
+    let word = text
+        .iter()
+        .take_while(|byte| byte.is_ascii_graphic())
+        .take(65);
+    let word: String = word.map(|&byte| char::from(byte)).collect();
+    is_release(&word).then_some(word)
+}
+
+/// How many bytes of an image [`stated_release`] may have to look at.
+pub const HEADER_BYTES: u64 = 0x200 + 0x1_0000 + 65;
+
+#[cfg(test)]
+mod tests;
