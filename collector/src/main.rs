@@ -24,6 +24,8 @@ enum Command {
     Plan(cli::capture::Args),
     /// List the kernels that guests can boot, download them, pin a book to them, or remove them from the cache
     Kernels(cli::kernels::Args),
+    /// Run one investigation on a kernel of each series that Debian serves; goes on where it was interrupted
+    Sweep(cli::sweep::Args),
     /// Say what this machine can capture, by which back-end, and what would have to change
     Doctor,
 }
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Capture(args) => cli::capture::run(&args),
         Command::Plan(args) => cli::plan::run(&args),
         Command::Kernels(args) => cli::kernels::run(&args),
+        Command::Sweep(args) => cli::sweep::run(&args),
         Command::Doctor => cli::doctor::run(),
     };
     match result {

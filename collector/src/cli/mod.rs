@@ -15,6 +15,7 @@ pub mod plan;
 mod programs;
 mod progress;
 pub mod store;
+pub mod sweep;
 pub mod target;
 mod update;
 mod warnings;

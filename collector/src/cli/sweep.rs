@@ -1,0 +1,294 @@
+//! `qed-collector sweep`: one investigation on a kernel of each series, several at a time; what is there already is kept.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Context as _;
+use qed_evidence::Evidence;
+use qed_evidence::investigation::Investigation;
+use qed_evidence::machine::{evidence_file, guest};
+
+use super::capture::{self, captured};
+use super::failure::Failure;
+use super::investigation::read_investigation;
+use super::kernel_files::DebugInfo;
+use super::output::print;
+use super::progress::Progress;
+use super::store::Store;
+use super::target::Target;
+use crate::guest::archive::{self, Kernel};
+use crate::guest::cache::Cache;
+use crate::guest::source::Selector;
+use crate::guest::{Source, fetch};
+use crate::probe::OBJECT_SHA256;
+
+/// What to capture on which kernels.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The investigation: which experiments to run and what to watch
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "investigations/socket.toml"
+    )]
+    investigation: PathBuf,
+    /// Only these series, such as 6.12 [default: all that Debian serves]. Can be repeated
+    #[arg(long, value_name = "SERIES")]
+    series: Vec<String>,
+    /// Only a part of the series, such as 2/5: for a matrix of machines
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Guests at a time [default: one for each processor, at most 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    jobs: Option<u8>,
+    /// Source lines: fetch what is served (auto), or do without (none)
+    #[arg(long, value_name = "auto|none", default_value = "none", value_parser = ["auto", "none"])]
+    debuginfo: String,
+    /// Where to write the evidence of each kernel
+    #[arg(
+        short,
+        long,
+        value_name = "FOLDER",
+        default_value = ".qed/evidence/sweep"
+    )]
+    output: PathBuf,
+    /// Seconds after which a guest is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    limit: u64,
+    /// Ask the distribution for newer kernels even if it was asked today
+    #[arg(long)]
+    refresh: bool,
+}
+
+/// One part of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shard {
+    /// From 1.
+    part: usize,
+    of: usize,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text
+            .split_once('/')
+            .and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+        match numbers {
+            Some((part, of)) if 1 <= part && part <= of => Ok(Self { part, of }),
+            _ => Err("a part is written I/N, such as 2/5, with I from 1 to N".into()),
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When no kernel can be found, or one could not be captured; the others are written.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let investigation = read_investigation(&args.investigation)?;
+    let cache = Cache::of_user()?;
+    let served = served(&cache, args.refresh)?;
+    let wanted = chosen(&served, &args.series, args.shard).map_err(Failure::input)?;
+    let store = Store::open(&args.output).map_err(|error| Failure::unable(error.to_string()))?;
+    let mut queue = VecDeque::new();
+    for kernel in wanted {
+        let name = guest(&format!("debian-{}", kernel.series));
+        let file = args.output.join(evidence_file(&name));
+        if is_done(&file, kernel, &investigation, args) {
+            print(&format!("{name}: {} (is there already)\n", file.display()))?;
+        } else {
+            queue.push_back((name, Source::Debian(Selector::Series(kernel.series))));
+        }
+    }
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = args.jobs.map_or(processors.min(2), usize::from);
+    let (queue, failed) = (Mutex::new(queue), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let next = lock(&queue).pop_front();
+                    let Some((name, source)) = next else {
+                        break;
+                    };
+                    if let Err(failure) = one(&name, source, &investigation, args, &store) {
+                        eprintln!("error: cannot capture on {name}: {}", failure.message);
+                        lock(&failed).push(name);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::unable(format!(
+            "not every kernel could be captured: {}; see above. The same command goes on with these",
+            failed.join(", ")
+        ))),
+    }
+}
+
+/// What a mutex holds, also after a panic elsewhere.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn served(cache: &Cache, refresh: bool) -> Result<Vec<Kernel>, Failure> {
+    let progress = Progress::new("kernels");
+    let say = |text: &str| progress.say(text);
+    let held = cache.lock(&say)?;
+    let (kernels, note) = fetch::served(cache, refresh, &held, &say)?;
+    if let Some(note) = note {
+        eprintln!("warning: {note}");
+    }
+    Ok(kernels)
+}
+
+/// The newest kernel of each series that is wanted, the oldest first.
+fn chosen<'a>(
+    served: &'a [Kernel],
+    series: &[String],
+    shard: Option<Shard>,
+) -> Result<Vec<&'a Kernel>, String> {
+    let mut kernels: Vec<&Kernel> = Vec::new();
+    for kernel in served {
+        kernels.retain(|other| other.series != kernel.series);
+        kernels.push(kernel);
+    }
+    if !series.is_empty() {
+        let mut only = Vec::new();
+        for text in series {
+            let selector: Selector = text.parse().map_err(str::to_owned)?;
+            let Selector::Series(wanted) = selector else {
+                return Err(format!("`{text}` is no series; one is written 6.12"));
+            };
+            if kernels.iter().all(|kernel| kernel.series != wanted) {
+                return Err(archive::not_served(served, selector));
+            }
+            only.push(wanted);
+        }
+        kernels.retain(|kernel| only.contains(&kernel.series));
+    }
+    let Some(Shard { part, of }) = shard else {
+        return Ok(kernels);
+    };
+    let parts = kernels.into_iter().skip(part - 1).step_by(of);
+    Ok(parts.collect())
+}
+
+/// Whether a file holds what a capture of this kernel would bring now.
+fn is_done(file: &Path, kernel: &Kernel, investigation: &Investigation, args: &Args) -> bool {
+    let evidence = std::fs::read(file)
+        .ok()
+        .and_then(|bytes| qed_evidence::reader::read(&bytes).ok());
+    evidence.is_some_and(|evidence| {
+        is_of(&evidence, kernel, investigation)
+            && (args.debuginfo == "none"
+                || kernel.debug.is_none()
+                || evidence.kernel.debuginfo.value().is_some())
+    })
+}
+
+/// Whether evidence is of this kernel, this investigation and this collector.
+fn is_of(evidence: &Evidence, kernel: &Kernel, investigation: &Investigation) -> bool {
+    let package = format!("{} {}", kernel.image.name, kernel.image.version);
+    evidence.kernel.package.as_ref() == Some(&package)
+        && evidence.run.investigation_digest == investigation.digest
+        && evidence.run.object_digest == OBJECT_SHA256
+        && evidence.run.collector == env!("CARGO_PKG_VERSION")
+}
+
+/// Captures on one kernel and writes its evidence.
+fn one(
+    name: &str,
+    source: Source,
+    investigation: &Investigation,
+    args: &Args,
+    store: &Store,
+) -> Result<(), Failure> {
+    let target = Target::Guest(name.to_owned(), source);
+    let how = capture::Args {
+        investigation: args.investigation.clone(),
+        on: Vec::new(),
+        book: None,
+        lock: None,
+        debuginfo: match args.debuginfo.as_str() {
+            "auto" => DebugInfo::Auto,
+            _ => DebugInfo::None,
+        },
+        // The picture of many boots belongs to a book, not to a comparison of kernels.
+        boots: Some(0),
+        output: None,
+        limit: args.limit,
+        refresh: false,
+    };
+    let (_, text) = captured(&target, investigation, None, None, &how)?;
+    let path = store
+        .write(&evidence_file(name), &text)
+        .context("failed to write the evidence")?;
+    print(&format!("{name}: {}\n", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::archive::Served;
+    use crate::guest::source::Series;
+
+    fn kernel(minor: u32, patch: u32) -> Kernel {
+        Kernel {
+            series: Series { major: 7, minor },
+            patch,
+            release: format!("7.{minor}.{patch}-x"),
+            image: Served {
+                name: "linux-image-x".into(),
+                version: format!("7.{minor}.{patch}-1"),
+                ..Served::default()
+            },
+            base: None,
+            debug: None,
+        }
+    }
+
+    /// Check that each series is there once with its newest kernel, and that the parts of a sweep make up the whole.
+    #[test]
+    fn kernels_of_a_sweep() {
+        let served = [
+            kernel(0, 1),
+            kernel(0, 2),
+            kernel(1, 5),
+            kernel(2, 1),
+            kernel(3, 4),
+        ];
+        let names = |series: &[&str], shard: Option<&str>| -> Vec<String> {
+            let series: Vec<String> = series.iter().map(|one| (*one).to_owned()).collect();
+            let shard = shard.map(|text| text.parse().unwrap());
+            let kernels = chosen(&served, &series, shard).unwrap();
+            kernels
+                .iter()
+                .map(|k| format!("{}.{}", k.series, k.patch))
+                .collect()
+        };
+        assert_eq!(names(&[], None), ["7.0.2", "7.1.5", "7.2.1", "7.3.4"]);
+        assert_eq!(names(&["7.3", "7.0"], None), ["7.0.2", "7.3.4"]);
+        let mut parts = [
+            names(&[], Some("1/3")),
+            names(&[], Some("2/3")),
+            names(&[], Some("3/3")),
+        ]
+        .concat();
+        parts.sort();
+        assert_eq!(parts, names(&[], None));
+        let refused = |text: &str| chosen(&served, &[text.to_owned()], None).unwrap_err();
+        assert!(refused("6.9").contains("the nearest series is"));
+        assert!(refused("7.3.4").contains("is no series"));
+        for bad in ["0/3", "4/3", "1", "a/b", "1/0"] {
+            assert!(bad.parse::<Shard>().is_err(), "{bad}");
+        }
+    }
+}
