@@ -14,7 +14,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 
 use super::channel::Channel;
-use super::qemu_args::MARK;
+use super::qemu_args::{LAST_WORDS, MARK};
 use super::wire::Kind;
 
 /// What init mounts: source and type, where, and whether a job can do without.
@@ -27,6 +27,9 @@ const MOUNTS: [(&str, &str, bool); 7] = [
     ("bpf", "/sys/fs/bpf", true),
     ("cgroup2", "/sys/fs/cgroup", true),
 ];
+
+/// What the kernel keeps even from root, where it keeps anything.
+const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 
 /// Where progress lines go: the second serial port.
 const PROGRESS: &str = "/dev/ttyS1";
@@ -107,10 +110,31 @@ fn set_up() -> anyhow::Result<()> {
         let _ = LINES.set(Mutex::new(port));
     }
     progress("init started");
-    let channel =
-        Channel::open().map_err(|e| anyhow::anyhow!("cannot open the channel to the host: {e}"))?;
+    let channel = Channel::open().map_err(|error| {
+        let lockdown = fs::read_to_string(LOCKDOWN).unwrap_or_default();
+        anyhow::anyhow!(no_channel(&error, &lockdown))
+    })?;
     let _ = OUT.set(Mutex::new(Some(channel)));
     Ok(())
+}
+
+/// Why there is no way out; `lockdown` is such as `none integrity [confidentiality]`.
+fn no_channel(error: &std::io::Error, lockdown: &str) -> String {
+    let why = format!("cannot open the channel to the host: {error}");
+    let mode = lockdown
+        .split_once('[')
+        .and_then(|(_, rest)| rest.split_once(']'));
+    match mode {
+        Some((mode, _))
+            if mode != "none" && error.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            format!(
+                "{why}. The kernel is locked down ({mode}), and then nobody may map a device's memory, through which evidence \
+                 leaves a guest: boot a kernel that is not"
+            )
+        }
+        _ => why,
+    }
 }
 
 fn mount_one(kind: &str, target: &str) -> nix::Result<()> {
@@ -153,7 +177,7 @@ fn finish(kind: Kind, body: &[u8]) -> ! {
     match channel {
         Some(mut channel) => channel.send(kind, body),
         // No channel: the console is all there is.
-        None => eprintln!("qed: {}", String::from_utf8_lossy(body)),
+        None => eprintln!("{LAST_WORDS}{}", String::from_utf8_lossy(body)),
     }
     power_off()
 }
@@ -170,6 +194,19 @@ fn power_off() -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that lockdown is blamed for a refusal, and for nothing else.
+    #[test]
+    fn no_way_out() {
+        let refused = std::io::Error::from_raw_os_error(nix::libc::EPERM);
+        let locked = "none integrity [confidentiality]\n";
+        assert!(no_channel(&refused, locked).contains("locked down (confidentiality)"));
+        for lockdown in ["[none] integrity confidentiality\n", ""] {
+            assert!(!no_channel(&refused, lockdown).contains("locked down"));
+        }
+        let absent = std::io::Error::from_raw_os_error(nix::libc::ENOENT);
+        assert!(!no_channel(&absent, locked).contains("locked down"));
+    }
 
     /// Check that only the whole word marks a guest, and that this test is none.
     #[test]

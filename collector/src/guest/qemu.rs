@@ -372,14 +372,27 @@ impl Machine<'_> {
                 message: String::from_utf8_lossy(&message).into_owned(),
                 tail,
             }),
-            Err(frame) => Err(GuestError::Frame {
-                frame,
-                accelerator: accel,
-                last,
-                tail,
+            Err(frame) => Err(match last_words(&tail) {
+                Some(message) => GuestError::Job { message, tail },
+                None => GuestError::Frame {
+                    frame,
+                    accelerator: accel,
+                    last,
+                    tail,
+                },
             }),
         }
     }
+}
+
+/// What a guest's init says on the console that had no other way out.
+fn last_words(console: &str) -> Option<String> {
+    let mut lines = console.lines().rev();
+    lines.find_map(|line| {
+        line.trim()
+            .strip_prefix(qemu_args::LAST_WORDS)
+            .map(str::to_owned)
+    })
 }
 
 fn read_frame(window: &File) -> Result<Result<(Kind, Vec<u8>), FrameError>, GuestError> {

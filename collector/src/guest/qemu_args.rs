@@ -6,6 +6,9 @@ use super::wire::WINDOW;
 /// The word on the kernel's command line that tells the binary that it is a guest's init.
 pub const MARK: &str = "qed.guest";
 
+/// How a line of the console begins that a guest's init writes when it has no other way out.
+pub const LAST_WORDS: &str = "qed: ";
+
 /// PCI vendor and device of the shared window (QEMU docs/specs/ivshmem-spec.txt).
 pub const WINDOW_DEVICE: (u16, u16) = (0x1af4, 0x1110);
 
