@@ -39,6 +39,8 @@ pub struct Static {
     pub unchecked: Option<String>,
     /// Its configuration, if the kernel itself does not have it.
     pub config: Option<PathBuf>,
+    /// Why there is no file with its configuration.
+    pub no_config: Option<String>,
     /// Why there can be no debug information, if nobody looked for it.
     pub no_debuginfo: Option<String>,
     /// The kernel image that was booted.
@@ -181,7 +183,12 @@ fn artefacts<'a>(
             .config
             .as_deref()
             .or_else(|| own_config(machine, &facts.config_file))
-            .ok_or_else(|| "its configuration is no file of this machine".into()),
+            .ok_or_else(|| {
+                let reason = fixed.no_config.as_deref();
+                reason
+                    .unwrap_or("its configuration is no file of this machine")
+                    .to_owned()
+            }),
     }
 }
 
@@ -259,7 +266,11 @@ impl Configuration {
             (Ok(text), _) | (Err(_), Some(Ok(text))) => {
                 KernelConfig::parse(text).map_err(|error| error.to_string())
             }
-            (Err(_), Some(Err(reason))) | (Err(reason), None) => Err(reason.clone()),
+            (Err(_), Some(Err(reason))) => Err(reason.clone()),
+            (Err(reason), None) => Err(match &fixed.no_config {
+                Some(why) => format!("{reason}; {why}"),
+                None => reason.clone(),
+            }),
         };
         Self {
             file: fixed.config.as_deref().map(file_name).unwrap_or_default(),

@@ -68,6 +68,13 @@ pub fn static_sources(
         image: Some(kernel.path.clone()),
         ..Static::default()
     };
+    if fixed.config.is_none() {
+        let why = match &kernel.package {
+            Some(_) => "Debian serves no package with the configuration of this kernel",
+            None => "no configuration of this kernel was found around its image",
+        };
+        fixed.no_config = Some(why.into());
+    }
     let found = match wanted {
         DebugInfo::None => {
             fixed.no_debuginfo = Some("no debug information was wanted (--debuginfo none)".into());
