@@ -13,6 +13,7 @@ use qed_collector::guest::{GuestSpec, Source, fetch, run};
 use qed_evidence::Evidence;
 use qed_evidence::document::{Machine, MachineKind};
 use qed_evidence::investigation::parse;
+use qed_evidence::value::{Datum, Value};
 use support::program;
 
 const INVESTIGATION: &str = r#"
@@ -68,11 +69,27 @@ fn captured(append: &str) -> Result<Evidence, String> {
     qed_evidence::reader::read(text.as_bytes()).map_err(|error| error.to_string())
 }
 
+fn offset(value: i64) -> Value {
+    Value::Offset {
+        value: value.into(),
+    }
+}
+
 /// Check that a kernel whose place is not random says so, and that the slide is 0 by every source or unknown.
 #[test]
 fn nokaslr() {
-    let evidence = captured("nokaslr");
-    eprintln!("{:#?}", evidence.map(|e| (e.kaslr, e.kernel.lockdown)));
+    let kaslr = captured("nokaslr").unwrap().kaslr;
+    let status = kaslr.status.value().map(ToString::to_string);
+    assert_eq!(status.as_deref(), Some("disabled"));
+    assert_eq!(kaslr.slide, Datum::Value(offset(0)));
+    assert_eq!(kaslr.agree, Datum::Value(Value::Bool { value: true }));
+    for (name, source) in &kaslr.sources {
+        let known = source.value();
+        assert!(
+            known.is_none_or(|slide| *slide == offset(0)),
+            "{name}: {source:?}"
+        );
+    }
 }
 
 /// Check that a kernel that is locked down is named as the reason why nothing comes out of the guest.

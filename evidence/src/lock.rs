@@ -181,7 +181,8 @@ impl Lock {
 /// A row of the file, checked: names and versions become arguments of programs and names of files.
 fn pin(row: Row) -> Result<(String, Pin), String> {
     let name = row.name;
-    crate::document::machine::check_name(&name).map_err(|problem| format!("a machine's name: {problem}"))?;
+    crate::document::machine::check_name(&name)
+        .map_err(|problem| format!("a machine's name: {problem}"))?;
     let digest = |text: &str| {
         let good = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         good.then_some(())
