@@ -7,7 +7,7 @@ use qed_evidence::investigation::Investigation;
 use crate::assemble::symbolize::Static;
 use crate::guest::cache::Cache;
 use crate::guest::{self, KernelImage, beside};
-use crate::symbols::functions_by_file::{Chosen, chosen};
+use crate::symbols::functions_by_file::{FunctionInFile, chosen};
 use crate::symbols::{debuginfo, running};
 
 /// Where source lines come from.
@@ -127,7 +127,10 @@ fn compare_builds(fixed: &mut Static, image: &Path) {
 }
 
 /// The functions that `investigation` names together with a file, by debug information that is known to fit.
-pub fn chosen_in(investigation: &Investigation, fixed: &Static) -> Result<Vec<Chosen>, String> {
+pub fn chosen_in(
+    investigation: &Investigation,
+    fixed: &Static,
+) -> Result<Vec<FunctionInFile>, String> {
     match &fixed.unchecked {
         Some(why) => chosen(investigation, &[], Some(why)),
         None => chosen(investigation, &fixed.vmlinux, fixed.no_debuginfo.as_deref()),
