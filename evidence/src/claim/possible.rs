@@ -9,6 +9,9 @@ use crate::path::SECTIONS;
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::path_index::words;
 
+/// Stands for what was cut off, which may have gone on with the word before it. No claim can write it.
+const CUT_OFF: char = '\u{10ffff}';
+
 /// How a text of a claim relates to what it is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relation {
@@ -43,7 +46,7 @@ impl Relation {
             Relation::EndsWith => (false, true),
             Relation::Contains | Relation::Holds => return false,
         };
-        let in_word = |c: char| c.is_alphanumeric() || c == '_';
+        let in_word = |c: char| c.is_alphanumeric() || c == '_' || c == CUT_OFF;
         let inner = |outside: Option<char>, inside: Option<char>| {
             outside.is_some_and(in_word) && inside.is_some_and(in_word)
         };
@@ -216,7 +219,7 @@ fn leaf(
 /// The kept part of a text that was cut, with an end that no claim can write: it equals nothing, ends in nothing, and is a
 /// part of nothing.
 fn beginning(kept: &str) -> String {
-    format!("{kept}\u{10ffff}")
+    format!("{kept}{CUT_OFF}")
 }
 
 /// Texts of experiments that are no values: workloads, tasks, instructions.
@@ -382,6 +385,9 @@ mod tests {
             (Relation::StartsWith, "the do_mkdirat", "mkdirat", false),
             (Relation::EndsWith, "net/socket.c: x", "socket.c", true),
             (Relation::EndsWith, "net/socket.c: x", "ock", false),
+            (Relation::Is, "//b\u{10ffff}", "b", false),
+            (Relation::EndsWith, "net/socket.c\u{10ffff}", "c", false),
+            (Relation::StartsWith, "the do_mk\u{10ffff}", "do_", true),
             (Relation::Contains, "net/socket.c", "ocke", true),
             (Relation::Holds, "abc", "xabcx", true),
             (Relation::Holds, "abc", "ab", false),
