@@ -180,23 +180,18 @@ fn check(
         ),
         None => Vec::new(),
     };
-    for evidence in published.iter().filter(|evidence| addresses.hide(evidence)) {
-        if !is_redacted(evidence) {
-            let name = &evidence.machine.name;
-            found
-                .wrong
-                .push(format!("the published evidence of {name} is not redacted"));
+    found.wrong.extend(not_redacted(&published, addresses));
+    match &manifest {
+        Some(manifest) => {
+            let list = all.iter().map(|f| (f.name.as_str(), f.bytes.as_slice()));
+            let wrong = manifest::against_manifest(manifest, list, &published);
+            found.wrong.extend(wrong);
         }
-    }
-    if let Some(manifest) = &manifest {
-        let list = all.iter().map(|f| (f.name.as_str(), f.bytes.as_slice()));
-        found
-            .wrong
-            .extend(manifest::against_manifest(manifest, list, &published));
-    } else if !published.is_empty() {
-        found
-            .wrong
-            .push(format!("{}: it is missing", manifest::MANIFEST));
+        None if published.is_empty() => {}
+        None => {
+            let missing = format!("{}: it is missing", manifest::MANIFEST);
+            found.wrong.push(missing);
+        }
     }
     let claims: Option<Vec<PublishedClaim>> = document(own, manifest::CLAIMS, &mut found.wrong);
     let verdicts: Option<Verdicts> = document(own, manifest::VERDICTS, &mut found.wrong);
@@ -228,17 +223,33 @@ fn check(
         verdicts.as_ref(),
         &mut found,
     );
-    // This goes into logs, too.
-    for line in &mut found.wrong {
+    conceal(&checks, &mut found.wrong);
+    Ok(found)
+}
+
+/// Complaints about published evidence of live machines that is as it was captured.
+fn not_redacted(published: &[Evidence], addresses: Addresses) -> Vec<String> {
+    published
+        .iter()
+        .filter(|evidence| addresses.hide(evidence) && !is_redacted(evidence))
+        .map(|evidence| {
+            let name = &evidence.machine.name;
+            format!("the published evidence of {name} is not redacted")
+        })
+        .collect()
+}
+
+/// Takes out of each line what must not be known: the lines go into logs, too.
+fn conceal(checks: &[leak_check::Check], lines: &mut [String]) {
+    for line in lines {
         if checks.iter().any(|check| check.says(line)) {
             let what = line.split(" shows `").next().unwrap_or_default();
             *line = format!("{what} shows what must not be known");
             if checks.iter().any(|check| check.says(line)) {
-                *line = "something is wrong that cannot be said without a leak".into();
+                *line = "details suppressed: they contain a secret".into();
             }
         }
     }
-    Ok(found)
 }
 
 /// Searches all files for what must not be known of a machine, and compares what is published with what was captured.

@@ -158,75 +158,16 @@ pub fn load(
     }
     read_ahead(root, config, &store.kept, &mut ahead);
     for machine in &config.machines {
-        let name = evidence_file(machine);
-        let mut found = false;
-        for (folder, origin) in [(CAPTURED, Origin::Captured), (RECORDED, Origin::Recorded)] {
-            let file = Path::new(folder).join(&name);
-            let known = ahead.remove(&file);
-            match known.unwrap_or_else(|| read(&root.join(&file), &store.kept)) {
-                Ok(None) => continue,
-                Ok(Some((evidence, _))) if evidence.machine.name != *machine => {
-                    let other = &evidence.machine.name;
-                    problems.push(Diagnostic::error_without_place(format!(
-                        "the evidence `{}` is of machine `{other}`, not of `{machine}`",
-                        file.display()
-                    )));
-                }
-                Ok(Some((evidence, sum))) => {
-                    let about = About {
-                        root,
-                        machine,
-                        config,
-                        here,
-                    };
-                    let compared = staleness(&evidence, origin, &store.investigation, &about);
-                    if let Some((at, reason)) = against(&store.investigation, &evidence) {
-                        let reason = format!("at `{at}`: {reason}");
-                        problems.push(refused(config, machine, &file, &reason));
-                        found = true;
-                        break;
-                    }
-                    let stale = compared.stale.iter().map(ToString::to_string).collect();
-                    let age_s = age(&evidence, here);
-                    let redact =
-                        |evidence: &Evidence| redacted(evidence, sum.as_ref(), &store.kept);
-                    match shown(evidence, config.addresses, redact) {
-                        Ok((evidence, raw)) => {
-                            let beside = match &raw {
-                                Some(_) => Ok(None),
-                                None => travelled(&place.root.join(&file), &evidence),
-                            };
-                            match beside {
-                                Ok(verdicts) => store.loaded.push(Loaded {
-                                    machine: machine.clone(),
-                                    evidence,
-                                    raw,
-                                    verdicts,
-                                    origin,
-                                    file,
-                                    stale,
-                                    not_compared: compared.not_compared,
-                                    age_s,
-                                    sum,
-                                }),
-                                Err(message) => {
-                                    problems.push(Diagnostic::error_without_place(message))
-                                }
-                            }
-                        }
-                        Err(error) => problems.push(Diagnostic::error_without_place(format!(
-                            "the evidence `{}` cannot be shown to anybody: {error}",
-                            file.display()
-                        ))),
-                    }
-                }
-                Err(reason) => problems.push(refused(config, machine, &file, &reason)),
-            }
-            found = true;
-            break;
-        }
-        if !found {
-            store.absent.push(no_evidence(machine));
+        let sources = Sources {
+            root,
+            config,
+            here,
+            store: &store,
+        };
+        match sources.load_machine(machine, &mut ahead) {
+            Ok(Some(loaded)) => store.loaded.push(loaded),
+            Ok(None) => store.absent.push(no_evidence(machine)),
+            Err(problem) => problems.push(problem),
         }
     }
     if !problems.is_empty() {
@@ -246,6 +187,89 @@ pub fn load(
         ]);
     }
     Ok(store)
+}
+
+/// Everything that the evidence of one machine is read and compared with.
+struct Sources<'a> {
+    root: &'a Path,
+    config: &'a Config,
+    here: &'a Here,
+    store: &'a Store,
+}
+
+impl Sources<'_> {
+    /// The evidence of a machine, from the first of its files that exists; `None` if none does.
+    fn load_machine(&self, machine: &str, ahead: &mut Ahead) -> Result<Option<Loaded>, Diagnostic> {
+        let name = evidence_file(machine);
+        for (folder, origin) in [(CAPTURED, Origin::Captured), (RECORDED, Origin::Recorded)] {
+            let file = Path::new(folder).join(&name);
+            let found = ahead
+                .remove(&file)
+                .unwrap_or_else(|| read(&self.root.join(&file), &self.store.kept));
+            match found {
+                Ok(None) => continue,
+                Ok(Some(document)) => {
+                    return self.check(machine, origin, file, document).map(Some);
+                }
+                Err(reason) => return Err(refused(self.config, machine, &file, &reason)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The evidence in `file`, if it is of this machine and of this book's investigation, as it may be shown.
+    fn check(
+        &self,
+        machine: &str,
+        origin: Origin,
+        file: PathBuf,
+        (evidence, sum): (Evidence, Option<Sum>),
+    ) -> Result<Loaded, Diagnostic> {
+        if evidence.machine.name != machine {
+            let other = &evidence.machine.name;
+            return Err(Diagnostic::error_without_place(format!(
+                "the evidence `{}` is of machine `{other}`, not of `{machine}`",
+                file.display()
+            )));
+        }
+        let investigation = &self.store.investigation;
+        if let Some((at, reason)) = against(investigation, &evidence) {
+            let reason = format!("at `{at}`: {reason}");
+            return Err(refused(self.config, machine, &file, &reason));
+        }
+        let about = About {
+            root: self.root,
+            machine,
+            config: self.config,
+            here: self.here,
+        };
+        let compared = staleness(&evidence, origin, investigation, &about);
+        let age_s = age(&evidence, self.here);
+        let redact = |evidence: &Evidence| redacted(evidence, sum.as_ref(), &self.store.kept);
+        let (evidence, raw) = shown(evidence, self.config.addresses, redact).map_err(|error| {
+            Diagnostic::error_without_place(format!(
+                "the evidence `{}` cannot be shown to anybody: {error}",
+                file.display()
+            ))
+        })?;
+        let verdicts = match &raw {
+            Some(_) => None,
+            None => travelled(&self.root.join(&file), &evidence)
+                .map_err(Diagnostic::error_without_place)?,
+        };
+        Ok(Loaded {
+            machine: machine.to_owned(),
+            evidence,
+            raw,
+            verdicts,
+            origin,
+            file,
+            stale: compared.stale.iter().map(ToString::to_string).collect(),
+            not_compared: compared.not_compared,
+            age_s,
+            sum,
+        })
+    }
 }
 
 /// A machine of the book without evidence, and what a page says of that.

@@ -1,11 +1,13 @@
 //! The machines of the book: kernel, build, time and capture quality.
 
+use qed_evidence::document::{self, Kernel};
+use qed_evidence::investigation::Experiment;
 use qed_evidence::value::Datum;
 use serde::Serialize;
 
 use crate::evidence::book_data::incomplete;
 use crate::evidence::format::{datum, minute};
-use crate::evidence::loader::age_in_words;
+use crate::evidence::loader::{Loaded, age_in_words};
 use crate::evidence::locations::Origin;
 use crate::exhibits::block::Rendered;
 use crate::exhibits::request::Request;
@@ -78,97 +80,101 @@ struct Data {
     machines: Vec<Machine>,
 }
 
+/// The kernel of a machine.
+fn kernel_facts(kernel: &Kernel) -> Vec<Fact> {
+    let version = format!("Linux {} {}", kernel.release, kernel.version);
+    let mut list = vec![Fact::new("kernel", version)];
+    list.extend(
+        kernel
+            .package
+            .clone()
+            .map(|package| Fact::new("package", package)),
+    );
+    list.push(Fact::new("build id", datum(&kernel.build_id)));
+    list.push(Fact::known("debug information", &kernel.debuginfo));
+    list.push(Fact::known("lockdown", &kernel.lockdown));
+    let config: Vec<String> = kernel
+        .config
+        .iter()
+        .map(|(name, value)| format!("{}={}", name.to_uppercase(), datum(value)))
+        .collect();
+    if !config.is_empty() {
+        list.push(Fact::list("configuration", "option", config));
+    }
+    list
+}
+
+/// The processors of a machine and what runs them.
+fn processor_facts(machine: &document::Machine) -> Vec<Fact> {
+    let processor = format!("{} × {}", machine.cpus, machine.cpu_model);
+    let mut list = vec![Fact::new("processor", processor)];
+    let accelerator = machine.accelerator.as_ref();
+    list.extend(accelerator.map(|text| Fact::with_remark("run by", text)));
+    list
+}
+
+/// The age of a machine's evidence, its losses, and the experiments that are not complete there.
+fn evidence_facts(loaded: &Loaded, planned: &[Experiment]) -> Vec<Fact> {
+    let evidence = &loaded.evidence;
+    let run = &evidence.run;
+    let time = run.time.parse().map_or_else(|_| run.time.clone(), minute);
+    let age = loaded
+        .age_s
+        .map(|age| format!(", {}", age_in_words(age)))
+        .unwrap_or_default();
+    let origin = match loaded.origin {
+        Origin::Captured => "captured",
+        Origin::Recorded => "recorded",
+    };
+    let made = format!("{origin} {time}{age}, collector {}", run.collector);
+    let mut list = vec![Fact::new("evidence", made)];
+    list.extend(
+        loaded
+            .out_of_date()
+            .map(|reasons| Fact::new("out of date", reasons)),
+    );
+    let (mut events, mut lost, mut missed) = (0_u64, 0_u64, 0_u64);
+    for experiment in evidence.experiments.values() {
+        events = events.saturating_add(experiment.quality.events);
+        lost = lost.saturating_add(experiment.quality.lost);
+        missed = missed.saturating_add(experiment.quality.missed);
+    }
+    let counts = format!("{events} recorded, {lost} lost, {missed} returns missed");
+    list.push(Fact::new("events", counts));
+    let gaps: Vec<String> = planned
+        .iter()
+        .filter_map(|experiment| incomplete(evidence, &experiment.name))
+        .collect();
+    let complete = format!(
+        "{} of {} complete",
+        planned.len() - gaps.len(),
+        planned.len()
+    );
+    list.push(Fact::new("experiments", complete));
+    if !gaps.is_empty() {
+        list.push(Fact::list("not complete", "experiment", gaps));
+    }
+    list
+}
+
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     let facts = request.facts;
-    let experiments = &facts.catalog.investigation.experiments;
-    let mut machines = Vec::new();
-    for loaded in facts.loaded {
-        let evidence = &loaded.evidence;
-        let (machine, kernel) = (&evidence.machine, &evidence.kernel);
-        let mut list = Vec::new();
-        let mut fact = |name, text: String| list.push(Fact::new(name, text));
-        fact(
-            "kernel",
-            format!("Linux {} {}", kernel.release, kernel.version),
-        );
-        if let Some(package) = &kernel.package {
-            fact("package", package.clone());
-        }
-        fact("build id", datum(&kernel.build_id));
-        list.push(Fact::known("debug information", &kernel.debuginfo));
-        list.push(Fact::known("lockdown", &kernel.lockdown));
-        let config: Vec<String> = kernel
-            .config
-            .iter()
-            .map(|(name, value)| format!("{}={}", name.to_uppercase(), datum(value)))
-            .collect();
-        if !config.is_empty() {
-            list.push(Fact::list("configuration", "option", config));
-        }
-        let mut fact = |name, text: String| list.push(Fact::new(name, text));
-        fact(
-            "processor",
-            format!("{} × {}", machine.cpus, machine.cpu_model),
-        );
-        if let Some(accelerator) = &machine.accelerator {
-            list.push(Fact::with_remark("run by", accelerator));
-        }
-        let mut fact = |name, text: String| list.push(Fact::new(name, text));
-        let time = evidence
-            .run
-            .time
-            .parse()
-            .map_or_else(|_| evidence.run.time.clone(), minute);
-        let age = loaded
-            .age_s
-            .map(|age| format!(", {}", age_in_words(age)))
-            .unwrap_or_default();
-        let origin = match loaded.origin {
-            Origin::Captured => "captured",
-            Origin::Recorded => "recorded",
-        };
-        fact(
-            "evidence",
-            format!("{origin} {time}{age}, collector {}", evidence.run.collector),
-        );
-        if let Some(reasons) = loaded.out_of_date() {
-            fact("out of date", reasons);
-        }
-        let (mut events, mut lost, mut missed) = (0_u64, 0_u64, 0_u64);
-        for experiment in evidence.experiments.values() {
-            events = events.saturating_add(experiment.quality.events);
-            lost = lost.saturating_add(experiment.quality.lost);
-            missed = missed.saturating_add(experiment.quality.missed);
-        }
-        fact(
-            "events",
-            format!("{events} recorded, {lost} lost, {missed} returns missed"),
-        );
-        let gaps: Vec<String> = experiments
-            .iter()
-            .filter_map(|e| incomplete(evidence, &e.name))
-            .collect();
-        let whole = experiments.len() - gaps.len();
-        fact(
-            "experiments",
-            format!("{whole} of {} complete", experiments.len()),
-        );
-        if !gaps.is_empty() {
-            list.push(Fact::list("not complete", "experiment", gaps));
-        }
-        machines.push(Machine {
+    let planned = &facts.catalog.investigation.experiments;
+    let with_evidence = facts.loaded.iter().map(|loaded| {
+        let mut list = kernel_facts(&loaded.evidence.kernel);
+        list.extend(processor_facts(&loaded.evidence.machine));
+        list.extend(evidence_facts(loaded, planned));
+        Machine {
             name: loaded.machine.clone(),
             facts: list,
-        });
-    }
-    for (name, reason) in facts.absent {
-        let facts = vec![Fact::new("evidence", format!("none: {reason}"))];
-        machines.push(Machine {
-            name: name.clone(),
-            facts,
-        });
-    }
+        }
+    });
+    let without = facts.absent.iter().map(|(name, reason)| Machine {
+        name: name.clone(),
+        facts: vec![Fact::new("evidence", format!("none: {reason}"))],
+    });
+    let machines: Vec<Machine> = with_evidence.chain(without).collect();
     let mut text = Vec::new();
     for machine in &machines {
         text.push(machine.name.clone());

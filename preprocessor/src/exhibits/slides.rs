@@ -144,6 +144,132 @@ impl Column<'_, '_> {
     }
 }
 
+impl Row {
+    /// The line number `index` of the drawing.
+    fn new(index: usize, label: String, slide: i128, cells: Vec<Cell>) -> Self {
+        let y = TOP + index * ROW + ROW / 2;
+        Row {
+            own: label == "own",
+            lead: format!("{label:>4}"),
+            label,
+            y,
+            text_y: y + 4,
+            x: x(slide),
+            slide: cells
+                .get(1)
+                .map_or_else(String::new, |cell| cell.text.clone()),
+            cells,
+        }
+    }
+}
+
+/// The boots of the machine's evidence, and the reasons for those that cannot be drawn.
+fn measured_rows(column: &mut Column<'_, '_>) -> (Vec<Row>, Vec<String>) {
+    let own = (
+        "own".to_owned(),
+        "kaslr.slide".to_owned(),
+        "kaslr.live_physical_start".to_owned(),
+    );
+    let count = column.facts.loaded[column.machine].evidence.boots.len();
+    let others = (1..=count).map(|boot| {
+        let at = |leaf: &str| format!("boots.boot{boot}.{leaf}");
+        (boot.to_string(), at("slide"), at("physical"))
+    });
+    let mut rows = Vec::new();
+    let mut silent = Vec::new();
+    for (label, slide, physical) in std::iter::once(own).chain(others) {
+        let (hex, number) = match column.cell(&slide, As::Hex, "hex") {
+            Ok(cell) => cell,
+            Err(reason) => {
+                silent.push(format!("{slide}: {reason}"));
+                continue;
+            }
+        };
+        let mut cells = vec![hex];
+        for path in [&slide, &physical] {
+            cells.extend(column.cell(path, As::Mib, "mib").ok().map(|cell| cell.0));
+        }
+        rows.push(Row::new(rows.len(), label, number, cells));
+    }
+    (rows, silent)
+}
+
+/// The slide of an earlier capture as cells, which stand for no path of the evidence.
+fn earlier_cells(slide: i64) -> Vec<Cell> {
+    let value = Value::Offset {
+        value: slide.into(),
+    };
+    [(As::Hex, "hex"), (As::Mib, "mib")]
+        .into_iter()
+        .filter_map(|(format, style)| {
+            Some(Cell {
+                path: String::new(),
+                style,
+                text: crate::evidence::format::format(&value, Some(format)).ok()?,
+                pad: String::new(),
+            })
+        })
+        .collect()
+}
+
+/// Pads the cells of each column to the same width.
+fn align(rows: &mut [Row]) {
+    for index in 0..3 {
+        let texts = rows.iter().filter_map(|row| row.cells.get(index));
+        let width = texts.map(|cell| cell.text.len()).max().unwrap_or(0);
+        for cell in rows.iter_mut().filter_map(|row| row.cells.get_mut(index)) {
+            cell.pad = " ".repeat(width - cell.text.len());
+        }
+    }
+}
+
+/// The drawing in words.
+fn description(machine: &str, count: usize, has_earlier: bool, silent: &[String]) -> String {
+    let mut desc = format!(
+        "One line for each of {count} boots of {machine}. Its length is the slide of that boot, from 0 to 1024 MiB."
+    );
+    if has_earlier {
+        desc.push_str(" Those with a minus sign are of captures that were published before, the latest first.");
+    }
+    for silence in silent {
+        desc.push_str(&format!(" Not drawn: {silence}."));
+    }
+    desc
+}
+
+/// The same as plain text.
+fn text(caption: &str, rows: &[Row], silent: &[String]) -> String {
+    let mut text = vec![caption.to_owned(), format!("boot  {COLUMNS}")];
+    for row in rows {
+        let cells: Vec<String> = row
+            .cells
+            .iter()
+            .map(|c| format!("{}{}", c.pad, c.text))
+            .collect();
+        text.push(format!("{}  {}", row.lead, cells.join("  ")));
+    }
+    text.extend(
+        silent
+            .iter()
+            .map(|silence| format!("UNVERIFIED: {silence}")),
+    );
+    text.join("\n")
+}
+
+/// The marks of the axis.
+fn ticks() -> Vec<Tick> {
+    [0, 256, 512, 768, 1024]
+        .map(|mib| Tick {
+            x: x(mib << 20),
+            label: if mib == 1024 {
+                "1024 MiB".into()
+            } else {
+                mib.to_string()
+            },
+        })
+        .into()
+}
+
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     let facts = request.facts;
@@ -171,142 +297,35 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         machine,
         uses: Vec::new(),
     };
-    let own = (
-        "own".to_owned(),
-        "kaslr.slide".to_owned(),
-        "kaslr.live_physical_start".to_owned(),
-    );
-    let count = facts.loaded[machine].evidence.boots.len();
-    let others = (1..=count).map(|boot| {
-        let at = |leaf: &str| format!("boots.boot{boot}.{leaf}");
-        (boot.to_string(), at("slide"), at("physical"))
-    });
-    let mut rows = Vec::new();
-    let mut silent = Vec::new();
+    let (mut rows, silent) = measured_rows(&mut column);
     let earlier = earlier(facts, machine);
-    for (label, slide, physical) in std::iter::once(own).chain(others) {
-        let (hex, number) = match column.cell(&slide, As::Hex, "hex") {
-            Ok(cell) => cell,
-            Err(reason) => {
-                silent.push(format!("{slide}: {reason}"));
-                continue;
-            }
-        };
-        let mut cells = vec![hex];
-        cells.extend(column.cell(&slide, As::Mib, "mib").ok().map(|cell| cell.0));
-        cells.extend(
-            column
-                .cell(&physical, As::Mib, "mib")
-                .ok()
-                .map(|cell| cell.0),
-        );
-        let (at, y) = (x(number), TOP + rows.len() * ROW + ROW / 2);
-        rows.push(Row {
-            own: label == "own",
-            lead: format!("{label:>4}"),
-            label,
-            y,
-            text_y: y + 4,
-            x: at,
-            slide: cells
-                .get(1)
-                .map_or_else(String::new, |cell| cell.text.clone()),
-            cells,
-        });
-    }
     for (label, slide) in &earlier {
-        let value = Value::Offset {
-            value: (*slide).into(),
-        };
-        let cells = [(As::Hex, "hex"), (As::Mib, "mib")]
-            .into_iter()
-            .filter_map(|(format, style)| {
-                Some(Cell {
-                    path: String::new(),
-                    style,
-                    text: crate::evidence::format::format(&value, Some(format)).ok()?,
-                    pad: String::new(),
-                })
-            })
-            .collect::<Vec<_>>();
-        let (at, y) = (x((*slide).into()), TOP + rows.len() * ROW + ROW / 2);
-        rows.push(Row {
-            own: false,
-            lead: format!("{label:>4}"),
-            label: label.clone(),
-            y,
-            text_y: y + 4,
-            x: at,
-            slide: cells
-                .get(1)
-                .map_or_else(String::new, |cell| cell.text.clone()),
-            cells,
-        });
+        let cells = earlier_cells(*slide);
+        rows.push(Row::new(rows.len(), label.clone(), (*slide).into(), cells));
     }
-    for index in 0..3 {
-        let texts = rows.iter().filter_map(|row| row.cells.get(index));
-        let width = texts.map(|cell| cell.text.len()).max().unwrap_or(0);
-        for cell in rows.iter_mut().filter_map(|row| row.cells.get_mut(index)) {
-            cell.pad = " ".repeat(width - cell.text.len());
-        }
-    }
-    let mut desc = format!(
-        "One line for each of {} boots of {}. Its length is the slide of that boot, from 0 to 1024 MiB.",
-        rows.len(),
-        facts.loaded[machine].machine
-    );
-    if !earlier.is_empty() {
-        desc.push_str(" Those with a minus sign are of captures that were published before, the latest first.");
-    }
-    for silence in &silent {
-        desc.push_str(&format!(" Not drawn: {silence}."));
-    }
-    let caption = caption(
-        facts,
-        machine,
-        &format!("the slide in {} boots", rows.len()),
-    );
-    let mut text = vec![caption.clone(), format!("boot  {COLUMNS}")];
-    for row in &rows {
-        let cells: Vec<String> = row
-            .cells
-            .iter()
-            .map(|c| format!("{}{}", c.pad, c.text))
-            .collect();
-        text.push(format!("{}  {}", row.lead, cells.join("  ")));
-    }
-    text.extend(
-        silent
-            .iter()
-            .map(|silence| format!("UNVERIFIED: {silence}")),
-    );
+    align(&mut rows);
+    let title = format!("the slide in {} boots", rows.len());
+    let caption = caption(facts, machine, &title);
+    let name = facts.loaded[machine].machine.clone();
     let bottom = TOP + rows.len() * ROW;
+    let text = text(&caption, &rows, &silent);
     let data = Data {
         title: "The slide of each boot".into(),
-        desc,
-        machine: facts.loaded[machine].machine.clone(),
+        desc: description(&name, rows.len(), !earlier.is_empty(), &silent),
+        machine: name,
         width: WIDTH,
         left: LEFT,
         columns: COLUMNS,
         top: TOP,
         bottom,
         height: bottom + 8,
-        ticks: [0, 256, 512, 768, 1024]
-            .map(|mib| Tick {
-                x: x(mib << 20),
-                label: if mib == 1024 {
-                    "1024 MiB".into()
-                } else {
-                    mib.to_string()
-                },
-            })
-            .into(),
+        ticks: ticks(),
         rows,
         caption,
     };
     Ok(Rendered {
         html: facts.templates.render("slides", &data),
-        text: text.join("\n"),
+        text,
         machines: vec![machine],
         uses: column.uses,
         problems: Vec::new(),

@@ -5,10 +5,11 @@
 use std::ops::Range;
 
 use qed_evidence::path::Path;
+use qed_evidence::resolve::PathError;
 use qed_evidence::value::{Address, Integer, Value};
 use serde::Serialize;
 
-use crate::evidence::book_data::What;
+use crate::evidence::book_data::{Facts, What};
 use crate::evidence::format::{describe, format};
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::Rendered;
@@ -157,63 +158,68 @@ fn region(request: &Request<'_, '_>) -> Result<Range<u64>, SyntaxError> {
     Ok(from..to)
 }
 
+/// The complaint about a path that does not exist.
+fn unknown_path(span: &Range<usize>, error: &PathError) -> SyntaxError {
+    let near = error.nearest.as_ref();
+    let help = near.map(|near| format!("did you mean `{near}`?"));
+    let message = format!("unknown path: {}", error.message);
+    SyntaxError::new(span.clone(), message, help)
+}
+
+/// The address of a path on `machine`. An address that is shown is added to `uses`.
+fn find(
+    facts: &Facts<'_>,
+    machine: usize,
+    region: &Range<u64>,
+    (path, span): &(Path, Range<usize>),
+    uses: &mut Vec<Use>,
+) -> Result<Found, SyntaxError> {
+    let shown = facts.show(path, Some(machine));
+    let shown = shown.as_ref().as_ref();
+    let value = match &shown.map_err(|error| unknown_path(span, error))?.what {
+        What::Value(value, _) => value.clone(),
+        What::Missing(reason) | What::Broken(reason) => return Ok(Err(reason.clone())),
+    };
+    let Value::Address { value: address, .. } = &value else {
+        let message = format!("`{path}` is no address: it is of kind {}", value.kind());
+        return Err(SyntaxError::new(span.clone(), message, None::<String>));
+    };
+    if facts.hides(machine) {
+        return Ok(Err("the addresses of this machine are withheld".into()));
+    }
+    if !(region.start..=region.end).contains(&address.0) {
+        return Ok(Err(format!("{address} is outside of the region")));
+    }
+    uses.push(Use {
+        path: path.to_string(),
+        machine: Some(machine),
+        style: Some("hex".into()),
+        text: address.to_string(),
+        note: describe(&value),
+        listed: false,
+    });
+    Ok(Ok(address.0))
+}
+
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     let facts = request.facts;
     let (lines, region) = (lines(request)?, region(request)?);
-    let unknown = |span: &Range<usize>, error: &qed_evidence::resolve::PathError| {
-        let near = error.nearest.as_ref();
-        let help = near.map(|near| format!("did you mean `{near}`?"));
-        SyntaxError::new(
-            span.clone(),
-            format!("unknown path: {}", error.message),
-            help,
-        )
-    };
     let (first, span) = &lines[0].from;
     let machine = match request.machine()? {
         Some(machine) => machine,
         None => match facts.show(first, None).as_ref() {
             Ok(shown) => shown.machine.unwrap_or(0),
-            Err(error) => return Err(unknown(span, error)),
+            Err(error) => return Err(unknown_path(span, error)),
         },
     };
     let mut uses = Vec::new();
-    let mut find = |path: &Path, span: &Range<usize>| -> Result<Found, SyntaxError> {
-        let shown = facts.show(path, Some(machine));
-        let value = match &shown.as_ref().as_ref().map_err(|e| unknown(span, e))?.what {
-            What::Value(value, _) => value.clone(),
-            What::Missing(reason) | What::Broken(reason) => return Ok(Err(reason.clone())),
-        };
-        let Value::Address { value: address, .. } = &value else {
-            let message = format!("`{path}` is no address: it is of kind {}", value.kind());
-            return Err(SyntaxError::new(span.clone(), message, None::<String>));
-        };
-        if facts.hides(machine) {
-            return Ok(Err("the addresses of this machine are withheld".into()));
-        }
-        if !(region.start..=region.end).contains(&address.0) {
-            return Ok(Err(format!("{address} is outside of the region")));
-        }
-        uses.push(Use {
-            path: path.to_string(),
-            machine: Some(machine),
-            style: Some("hex".into()),
-            text: address.to_string(),
-            note: describe(&value),
-            listed: false,
-        });
-        Ok(Ok(address.0))
-    };
+    let mut find = |place| find(facts, machine, &region, place, &mut uses);
     let mut gaps = Vec::new();
     let (mut marked, mut spans) = (Vec::new(), Vec::new());
     for line in &lines {
-        let from = find(&line.from.0, &line.from.1)?;
-        let to = line
-            .to
-            .as_ref()
-            .map(|(path, span)| find(path, span))
-            .transpose()?;
+        let from = find(&line.from)?;
+        let to = line.to.as_ref().map(&mut find).transpose()?;
         match (from, to) {
             (Ok(at), None) => marked.push((at, line)),
             (Ok(from), Some(Ok(to))) => spans.push((from, to, line)),
@@ -225,7 +231,18 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     if marked.is_empty() && spans.is_empty() {
         return Ok(nothing(facts, machine, &gaps.join("; ")));
     }
-    let data = draw(request, machine, &region, marked, spans, gaps);
+    let data = draw(request, machine, &region, marked, &spans, gaps);
+    Ok(Rendered {
+        text: text(&data),
+        html: facts.templates.render("space", &data),
+        machines: vec![machine],
+        uses,
+        problems: Vec::new(),
+    })
+}
+
+/// The same as plain text.
+fn text(data: &Data) -> String {
     let mut text = vec![
         data.caption.clone(),
         format!("from {}\nto   {}", data.low, data.high),
@@ -237,29 +254,85 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     );
     text.extend(data.arrows.iter().map(|a| format!("{}  {}", a.lead, a.sum)));
     text.extend(data.gaps.iter().cloned());
-    Ok(Rendered {
-        html: facts.templates.render("space", &data),
-        text: text.join("\n"),
-        machines: vec![machine],
-        uses,
-        problems: Vec::new(),
-    })
+    text.join("\n")
 }
 
+/// The place of an address on the bar.
+fn place_on_bar(region: &Range<u64>, at: u64) -> u64 {
+    let length = u128::from(region.end - region.start);
+    // Below BAR, so it fits.
+    LEFT + (u128::from(at - region.start) * u128::from(BAR) / length) as u64
+}
+
+/// The side at which a text begins that stands at this place, so that it stays inside of the drawing.
+fn anchor(at: u64) -> &'static str {
+    if at > WIDTH / 2 { "end" } else { "start" }
+}
+
+/// The mark number `index` below the bar.
+fn mark(index: usize, x: u64, address: u64, line: &Line, wide: usize, bar_y: u64) -> Mark {
+    let label_y = bar_y + THICK + 20 + index as u64 * MARK;
+    Mark {
+        lead: format!("{:<wide$}", line.label),
+        label: line.label.clone(),
+        path: line.from.0.to_string(),
+        address: Address(address).to_string(),
+        x,
+        from_y: bar_y,
+        to_y: label_y + 16,
+        label_y,
+        text_x: if x > WIDTH / 2 { x - 5 } else { x + 5 },
+        anchor: anchor(x),
+    }
+}
+
+/// The distance number `index` above the bar, from one address to another.
+fn arrow(
+    index: usize,
+    region: &Range<u64>,
+    (from, to, line): &(u64, u64, &Line),
+    wide: usize,
+) -> Arrow {
+    let bytes = i128::from(*to) - i128::from(*from);
+    let offset = Integer::new(bytes).map(|value| Value::Offset { value });
+    let write = |how| offset.as_ref().and_then(|o| format(o, Some(how)).ok());
+    let sum = [write(As::Hex), write(As::Bytes), write(As::Mib)];
+    let sum: Vec<String> = sum.into_iter().flatten().collect();
+    let (from, to) = (place_on_bar(region, *from), place_on_bar(region, *to));
+    let y = index as u64 * ARROW + ARROW - 6;
+    let back = if to >= from {
+        to.saturating_sub(6)
+    } else {
+        to + 6
+    };
+    let middle = u64::midpoint(from, to);
+    Arrow {
+        lead: format!("{:<wide$}", line.label),
+        label: format!("{} = {}", line.label, write(As::Mib).unwrap_or_default()),
+        from,
+        to,
+        y,
+        head: format!("{to},{y} {back},{} {back},{}", y - 4, y + 4),
+        text_x: if middle > WIDTH / 2 {
+            from.max(to)
+        } else {
+            from.min(to)
+        },
+        text_y: y - 8,
+        anchor: anchor(middle),
+        sum: sum.join(" = "),
+    }
+}
+
+/// The drawing.
 fn draw(
     request: &Request<'_, '_>,
     machine: usize,
     region: &Range<u64>,
     mut marked: Vec<(u64, &Line)>,
-    spans: Vec<(u64, u64, &Line)>,
+    spans: &[(u64, u64, &Line)],
     gaps: Vec<String>,
 ) -> Data {
-    let length = u128::from(region.end - region.start);
-    // Below BAR, so it fits.
-    let x = |at: u64| LEFT + (u128::from(at - region.start) * u128::from(BAR) / length) as u64;
-    let anchored = |at: u64| {
-        if at > WIDTH / 2 { "end" } else { "start" }
-    };
     let labels = marked.iter().map(|m| m.1).chain(spans.iter().map(|s| s.2));
     let wide = labels
         .map(|line| line.label.chars().count())
@@ -273,57 +346,12 @@ fn draw(
     let marks: Vec<Mark> = marked
         .iter()
         .enumerate()
-        .map(|(index, (at, line))| {
-            let (at, address) = (x(*at), Address(*at));
-            let label_y = bar_y + THICK + 20 + index as u64 * MARK;
-            Mark {
-                lead: format!("{:<wide$}", line.label),
-                label: line.label.clone(),
-                path: line.from.0.to_string(),
-                address: address.to_string(),
-                x: at,
-                from_y: bar_y,
-                to_y: label_y + 16,
-                label_y,
-                text_x: if at > WIDTH / 2 { at - 5 } else { at + 5 },
-                anchor: anchored(at),
-            }
-        })
+        .map(|(index, (at, line))| mark(index, place_on_bar(region, *at), *at, line, wide, bar_y))
         .collect();
     let arrows: Vec<Arrow> = spans
         .iter()
         .enumerate()
-        .map(|(index, (from, to, line))| {
-            let bytes = i128::from(*to) - i128::from(*from);
-            let offset = Integer::new(bytes).map(|value| Value::Offset { value });
-            let write = |how| offset.as_ref().and_then(|o| format(o, Some(how)).ok());
-            let sum = [write(As::Hex), write(As::Bytes), write(As::Mib)];
-            let sum: Vec<String> = sum.into_iter().flatten().collect();
-            let (from, to) = (x(*from), x(*to));
-            let y = index as u64 * ARROW + ARROW - 6;
-            let back = if to >= from {
-                to.saturating_sub(6)
-            } else {
-                to + 6
-            };
-            let middle = u64::midpoint(from, to);
-            Arrow {
-                lead: format!("{:<wide$}", line.label),
-                label: format!("{} = {}", line.label, write(As::Mib).unwrap_or_default()),
-                from,
-                to,
-                y,
-                head: format!("{to},{y} {back},{} {back},{}", y - 4, y + 4),
-                text_x: if middle > WIDTH / 2 {
-                    from.max(to)
-                } else {
-                    from.min(to)
-                },
-                text_y: y - 8,
-                anchor: anchored(middle),
-                sum: sum.join(" = "),
-            }
-        })
+        .map(|(index, span)| arrow(index, region, span, wide))
         .collect();
     let title = format!("{} to {}", Address(region.start), Address(region.end));
     let mut desc: Vec<String> = marks

@@ -8,7 +8,7 @@ use std::ops::Range;
 use qed_evidence::claim::Verdict;
 use serde::Serialize;
 
-use crate::evidence::provenance::machines;
+use crate::evidence::provenance::{Use, machines};
 use crate::exhibits::block::Rendered;
 use crate::exhibits::claim_block::badge;
 use crate::exhibits::claim_block::class;
@@ -84,92 +84,121 @@ fn split(text: &str, span: Range<usize>, separator: char) -> Vec<Range<usize>> {
     out
 }
 
-/// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
-    const FORM: &str = "write `TEXT: PATH, PATH; CLAIM, CLAIM` in each line";
-    let machine = request.machine()?;
-    let facts = request.facts;
-    if request.body.is_empty() {
-        let message = "the exhibit has no step";
-        return Err(SyntaxError::new(
-            request.info.clone(),
-            message,
-            FORM.to_owned(),
-        ));
-    }
-    let mut steps = Vec::new();
-    let mut uses = Vec::new();
-    let mut shown_on = Vec::new();
-    for (index, (line, span)) in request.body.iter().enumerate() {
+/// The help for a line that cannot be read.
+const FORM: &str = "write `TEXT: PATH, PATH; CLAIM, CLAIM` in each line";
+
+/// The exhibit as it grows.
+#[derive(Default)]
+struct Steps {
+    steps: Vec<Step>,
+    uses: Vec<Use>,
+    /// The machines of the verdicts.
+    machines: Vec<usize>,
+}
+
+impl Steps {
+    /// Reads one line of the body.
+    fn add(
+        &mut self,
+        request: &Request<'_, '_>,
+        machine: Option<usize>,
+        (line, span): &(String, Range<usize>),
+    ) -> Result<(), SyntaxError> {
         let wrong = || SyntaxError::new(span.clone(), "this is not a step", FORM.to_owned());
         let colon = line.find(": ").ok_or_else(wrong)?;
         let rest = span.start + colon + 1..span.end;
         let semicolon = request.source[rest.clone()].rfind(';').ok_or_else(wrong)?;
-        let (paths, claims) = (
-            rest.start..rest.start + semicolon,
-            rest.start + semicolon + 1..rest.end,
-        );
+        let paths = rest.start..rest.start + semicolon;
+        let claims = rest.start + semicolon + 1..rest.end;
         let mut values = Vec::new();
         for part in split(request.source, paths, ',') {
-            let parsed = words(request.source, part.clone())?;
-            only_options(&parsed, STYLE_OPTIONS)?;
-            let [path] = &parsed.words[..] else {
-                return Err(SyntaxError::new(part, "one path between two commas", None));
-            };
-            let style = Style::read(&parsed)?;
-            let style_text = parsed.option("as").map(|o| o.value.text.as_str());
-            let looked = request.look(path, machine, (style.format, style_text))?;
-            values.push(Shown {
-                path: looked.used.path.clone(),
-                machine: looked.used.machine_name(facts),
-                style: looked.used.style.clone(),
-                text: looked.used.text.clone(),
-                provenance: looked.used.provenance(facts),
-                missing: looked.missing,
-            });
-            uses.push(looked.used);
+            values.push(self.value(request, machine, part)?);
         }
         let mut verdicts = Vec::new();
         let mut proofs = Vec::new();
         for part in split(request.source, claims, ',') {
-            let text = &request.source[part.clone()];
-            let start = part.start + (text.len() - text.trim_start().len());
-            let id = Spanned {
-                text: text.trim().to_owned(),
-                span: start..start + text.trim().len(),
-            };
-            let Some(judged) = request.claims.get(&id.text) else {
-                let near = qed_evidence::diagnostic::nearest(&id.text, request.claims.ids());
-                let help = near.map(|near| format!("did you mean `{near}`?"));
-                let message = format!("no chapter makes a claim `{}`", id.text);
-                return Err(SyntaxError::new(id.span, message, help));
-            };
-            let on = machine.unwrap_or(judged.shown);
-            let verdict = judged.judgements[on].verdict;
-            shown_on.push(on);
+            let (verdict, proof) = self.proof(request, machine, part)?;
             verdicts.push(verdict);
-            proofs.push(Proof {
-                href: link(request.chapter, judged),
-                badge: badge(verdict),
-                class: class(verdict),
-                id: id.text,
-            });
+            proofs.push(proof);
         }
         if proofs.is_empty() {
             return Err(wrong());
         }
         let verdict = worst(&verdicts);
-        steps.push(Step {
-            number: format!("{:02}", index + 1),
+        self.steps.push(Step {
+            number: format!("{:02}", self.steps.len() + 1),
             title: line[..colon].trim().to_owned(),
             badge: badge(verdict),
             class: class(verdict),
             values,
             proofs,
         });
+        Ok(())
     }
+
+    /// The value whose path and style stand in `part` of the source.
+    fn value(
+        &mut self,
+        request: &Request<'_, '_>,
+        machine: Option<usize>,
+        part: Range<usize>,
+    ) -> Result<Shown, SyntaxError> {
+        let parsed = words(request.source, part.clone())?;
+        only_options(&parsed, STYLE_OPTIONS)?;
+        let [path] = &parsed.words[..] else {
+            return Err(SyntaxError::new(part, "one path between two commas", None));
+        };
+        let style = Style::read(&parsed)?;
+        let style_text = parsed.option("as").map(|o| o.value.text.as_str());
+        let looked = request.look(path, machine, (style.format, style_text))?;
+        let shown = Shown {
+            path: looked.used.path.clone(),
+            machine: looked.used.machine_name(request.facts),
+            style: looked.used.style.clone(),
+            text: looked.used.text.clone(),
+            provenance: looked.used.provenance(request.facts),
+            missing: looked.missing,
+        };
+        self.uses.push(looked.used);
+        Ok(shown)
+    }
+
+    /// The claim whose id stands in `part` of the source.
+    fn proof(
+        &mut self,
+        request: &Request<'_, '_>,
+        machine: Option<usize>,
+        part: Range<usize>,
+    ) -> Result<(Verdict, Proof), SyntaxError> {
+        let text = &request.source[part.clone()];
+        let start = part.start + (text.len() - text.trim_start().len());
+        let id = Spanned {
+            text: text.trim().to_owned(),
+            span: start..start + text.trim().len(),
+        };
+        let Some(judged) = request.claims.get(&id.text) else {
+            let near = qed_evidence::diagnostic::nearest(&id.text, request.claims.ids());
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            let message = format!("no chapter makes a claim `{}`", id.text);
+            return Err(SyntaxError::new(id.span, message, help));
+        };
+        let on = machine.unwrap_or(judged.shown);
+        let verdict = judged.judgements[on].verdict;
+        self.machines.push(on);
+        let proof = Proof {
+            href: link(request.chapter, judged),
+            badge: badge(verdict),
+            class: class(verdict),
+            id: id.text,
+        };
+        Ok((verdict, proof))
+    }
+}
+
+/// The same as plain text.
+fn text(steps: &[Step]) -> String {
     let mut text = Vec::new();
-    for step in &steps {
+    for step in steps {
         text.push(format!("{} {}  {}", step.number, step.title, step.badge));
         let width = step
             .values
@@ -189,10 +218,33 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             .collect();
         text.push(format!("   proved by {}", proofs.join(", ")));
     }
+    text.join("\n")
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+    let machine = request.machine()?;
+    if request.body.is_empty() {
+        let message = "the exhibit has no step";
+        return Err(SyntaxError::new(
+            request.info.clone(),
+            message,
+            FORM.to_owned(),
+        ));
+    }
+    let mut found = Steps::default();
+    for line in request.body {
+        found.add(request, machine, line)?;
+    }
+    let Steps {
+        steps,
+        uses,
+        machines: shown_on,
+    } = found;
     Ok(Rendered {
-        text: text.join("\n"),
+        text: text(&steps),
         machines: machines(&uses, &shown_on),
-        html: facts.templates.render("steps", &Data { steps }),
+        html: request.facts.templates.render("steps", &Data { steps }),
         uses,
         ..Rendered::default()
     })

@@ -4,6 +4,7 @@
 //! belongs to.
 
 use qed_evidence::Path;
+use qed_evidence::document::Experiment;
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
@@ -55,6 +56,40 @@ fn meets(call: &Call<'_>, wanted: u64) -> Vec<String> {
     out
 }
 
+/// The calls of an experiment with what each has to do with the value, and the paths of those that meet it.
+fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<Line>, Vec<String>) {
+    let nodes = tree(experiment);
+    let mut paths = Vec::new();
+    let mut lines = Vec::new();
+    for (node, lead) in nodes.iter().zip(leads(&nodes)) {
+        let (name, met) = match &node.what {
+            What::Inlined(function, _) => (format!("{function} (inlined)"), Vec::new()),
+            What::Call(call) => {
+                let met = meets(call, wanted);
+                if !met.is_empty() {
+                    let path: Result<Path, _> = format!("{name}.{}.order", call.name).parse();
+                    paths.extend(path.map(|path| path.to_string()));
+                }
+                (call.name.clone(), met)
+            }
+        };
+        lines.push(Line {
+            lead,
+            depth: node.depth,
+            name,
+            pad: String::new(),
+            met: !met.is_empty(),
+            said: met.join(", "),
+        });
+    }
+    let width = |line: &Line| line.lead.chars().count() + line.name.chars().count();
+    let widest = lines.iter().map(width).max().unwrap_or(0);
+    for line in &mut lines {
+        line.pad = " ".repeat(widest + 2 - width(line));
+    }
+    (lines, paths)
+}
+
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     let facts = request.facts;
@@ -100,35 +135,9 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         Ok(experiment) => experiment,
         Err(why) => return nothing(&why),
     };
-    let nodes = tree(experiment);
+    let (lines, met) = follow(experiment, first, wanted);
     let mut uses: Vec<Use> = vec![looked.used.clone()];
-    let mut lines = Vec::new();
-    for (node, lead) in nodes.iter().zip(leads(&nodes)) {
-        let (name, met) = match &node.what {
-            What::Inlined(function, _) => (format!("{function} (inlined)"), Vec::new()),
-            What::Call(call) => {
-                let met = meets(call, wanted);
-                if !met.is_empty() {
-                    let path: Result<Path, _> = format!("{first}.{}.order", call.name).parse();
-                    uses.extend(path.map(|path| Use::rests_on(path.to_string(), machine)));
-                }
-                (call.name.clone(), met)
-            }
-        };
-        lines.push(Line {
-            lead,
-            depth: node.depth,
-            name,
-            pad: String::new(),
-            met: !met.is_empty(),
-            said: met.join(", "),
-        });
-    }
-    let width = |line: &Line| line.lead.chars().count() + line.name.chars().count();
-    let widest = lines.iter().map(width).max().unwrap_or(0);
-    for line in &mut lines {
-        line.pad = " ".repeat(widest + 2 - width(line));
-    }
+    uses.extend(met.into_iter().map(|path| Use::rests_on(path, machine)));
     let caption = caption(
         facts,
         machine,

@@ -197,6 +197,21 @@ fn of_function(
     )
 }
 
+/// A register at a hit of `probe`, by the expression of the read that took it.
+fn register(material: &Material<'_>, probe: &str, hit: &Hit, wanted: &str) -> Option<String> {
+    let reads = material.planned.probe(probe)?;
+    let read = reads
+        .entry
+        .iter()
+        .chain(&reads.exit)
+        .find(|read| read.expression == wanted)?;
+    let datum = hit
+        .entry
+        .get(&read.name)
+        .or_else(|| hit.exit.get(&read.name));
+    Some(material.shown(datum))
+}
+
 /// The records of the system call itself: going in and coming out, as far as their tracepoints were watched.
 fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Option<Record>) {
     let Workload {
@@ -214,20 +229,6 @@ fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Optio
             found.then_some((name, probe.hits.first()?))
         })
     };
-    // A register by the path of the read that took it.
-    let register = |probe: &str, hit: &Hit, wanted: &str| -> Option<String> {
-        let reads = material.planned.probe(probe)?;
-        let read = reads
-            .entry
-            .iter()
-            .chain(&reads.exit)
-            .find(|read| read.expression == wanted)?;
-        let datum = hit
-            .entry
-            .get(&read.name)
-            .or_else(|| hit.exit.get(&read.name));
-        Some(material.shown(datum))
-    };
     // The function that the source's SYSCALL_DEFINE makes.
     let own = format!("__x64_sys_{name}");
     let defined = calls
@@ -237,13 +238,13 @@ fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Optio
     let seen = || "not read".to_owned();
     let going_in = tracepoint("sys_enter");
     let user = going_in
-        .and_then(|(probe, hit)| register(probe, hit, "regs->ip"))
+        .and_then(|(probe, hit)| register(material, probe, hit, "regs->ip"))
         .unwrap_or_else(|| "user space".into());
     let enter = going_in.map(|(probe, hit)| {
         let values: Vec<String> = ARGUMENTS
             .iter()
             .take(asked.len())
-            .map(|wanted| register(probe, hit, wanted).unwrap_or_else(seen))
+            .map(|wanted| register(material, probe, hit, wanted).unwrap_or_else(seen))
             .collect();
         record(
             Kind::Call,
@@ -253,7 +254,7 @@ fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Optio
                 join(&asked.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>()),
                 material.work(&title),
                 "None".into(),
-                register(probe, hit, "regs->orig_ax").unwrap_or_else(seen),
+                register(material, probe, hit, "regs->orig_ax").unwrap_or_else(seen),
                 "regs->orig_ax".into(),
                 "user space".into(),
                 current.clone(),

@@ -8,7 +8,8 @@ use qed_evidence::diagnostic::{Diagnostic, Source};
 
 use crate::markdown::dialect::Markdown;
 use crate::markdown::footnotes::dropped;
-use crate::markdown::structure::{Block, BlockKind, Context, mask, structure};
+use crate::markdown::placeholder_context::Context;
+use crate::markdown::structure::{Block, BlockKind, mask, structure};
 use crate::markdown::style::STYLE_OPTIONS;
 use crate::markdown::style::Style;
 use crate::markdown::syntax::{Found, SyntaxError, Words, find, inner, only_options, words};

@@ -2,9 +2,12 @@
 
 pub mod chapter;
 pub mod dialect;
+pub mod emphasis;
 pub mod escape;
 pub mod footnotes;
 pub mod html_context;
+pub mod math;
+pub mod placeholder_context;
 pub mod source_map;
 pub mod splice;
 pub mod structure;

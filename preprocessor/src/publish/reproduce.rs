@@ -26,6 +26,51 @@ pub struct Again {
     pub wrong: Vec<String>,
 }
 
+/// The files of a site by where they are: its pages lie in a folder of it, or at its root.
+struct SiteFiles<'a> {
+    /// The folder of the pages; empty if that is the root.
+    folder: &'a str,
+    /// The pages and what lies beside them, by the name below the folder.
+    pages: Vec<(&'a str, &'a File)>,
+    /// Files outside of the folder. Those that this program put into the site are in neither list.
+    outside: Vec<&'a File>,
+}
+
+impl<'a> SiteFiles<'a> {
+    fn new(files: &'a [File], folder: &'a str) -> Self {
+        let mut site = SiteFiles {
+            folder,
+            pages: Vec::new(),
+            outside: Vec::new(),
+        };
+        let own = format!("{FOLDER}/");
+        for file in files.iter().filter(|file| !file.name.starts_with(&own)) {
+            match site.below(&file.name) {
+                Some(name) => site.pages.push((name, file)),
+                None => site.outside.push(file),
+            }
+        }
+        site
+    }
+
+    /// The name of a file below the folder of the pages.
+    fn below<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let rest = name.strip_prefix(self.folder)?;
+        match self.folder.is_empty() {
+            true => Some(rest),
+            false => rest.strip_prefix('/'),
+        }
+    }
+
+    /// The name in the site of a file below the folder.
+    fn full(&self, name: &str) -> String {
+        match self.folder {
+            "" => name.to_owned(),
+            folder => format!("{folder}/{name}"),
+        }
+    }
+}
+
 /// Makes the site again from what it publishes, and compares. `demanded` says how far each file was the same when it was
 /// published; without it this is found out.
 pub fn again(
@@ -34,35 +79,13 @@ pub fn again(
     demanded: Option<&BTreeMap<String, Level>>,
 ) -> Again {
     let source = published.source;
-    let folder = &source.about.pages;
-    let below = |name: &str| -> Option<String> {
-        let rest = name.strip_prefix(folder.as_str())?;
-        let rest = if folder.is_empty() {
-            rest
-        } else {
-            rest.strip_prefix('/')?
-        };
-        Some(rest.to_owned())
-    };
-    let own = format!("{FOLDER}/");
-    let site: Vec<(&str, &File)> = files
-        .iter()
-        .filter(|file| !file.name.starts_with(&own) && below(&file.name).is_some())
-        .map(|file| {
-            let start = if folder.is_empty() {
-                0
-            } else {
-                folder.len() + 1
-            };
-            (&file.name[start..], file)
-        })
-        .collect();
+    let site = SiteFiles::new(files, &source.about.pages);
     let (told_claims, told_verdicts, told_history) = (
         published.claims.to_vec(),
         published.verdicts.clone(),
         published.history.clone(),
     );
-    let mut made = match regenerate(published, &site) {
+    let mut made = match regenerate(published, &site.pages) {
         Ok(made) => made,
         Err(wrong) => {
             return Again {
@@ -74,11 +97,11 @@ pub fn again(
             };
         }
     };
-    search_index::adopt(&mut made.files, &site);
+    search_index::adopt(&mut made.files, &site.pages);
     let demanded: Option<BTreeMap<String, Level>> = demanded.map(|demanded| {
         let known = demanded.iter();
         known
-            .filter_map(|(name, level)| Some((below(name)?, *level)))
+            .filter_map(|(name, level)| Some((site.below(name)?.to_owned(), *level)))
             .collect()
     });
     let pages = pages(&source.about.book);
@@ -87,16 +110,9 @@ pub fn again(
         pages: &pages.values().cloned().collect(),
         demanded: demanded.as_ref(),
     };
-    let compared = compare(&expected, &site);
-    let outside: Vec<&File> = files
-        .iter()
-        .filter(|file| !file.name.starts_with(&own) && below(&file.name).is_none())
-        .collect();
-    let outside = compare_outside(&expected, &outside);
-    let full = |name: &str| match folder.as_str() {
-        "" => name.to_owned(),
-        folder => format!("{folder}/{name}"),
-    };
+    let compared = compare(&expected, &site.pages);
+    let outside = compare_outside(&expected, &site.outside);
+    let full = |name: &str| site.full(name);
     let mut out = Again {
         notes: notes(&compared, &outside, &full),
         levels: compared
@@ -117,26 +133,35 @@ pub fn again(
             manifest::HISTORY
         ));
     }
-    let by_name: BTreeMap<&str, &File> = site.iter().copied().collect();
+    out.wrong.extend(hidden_claims(&made, &pages, &site));
+    if !out.wrong.is_empty() && source.about.program != env!("CARGO_PKG_VERSION") {
+        out.notes.push(with_version(String::new(), source));
+    }
+    out
+}
+
+/// Complaints about claims that no page of the site shows. `pages` has the pages by chapter.
+fn hidden_claims(
+    made: &Made,
+    pages: &BTreeMap<String, String>,
+    site: &SiteFiles<'_>,
+) -> Vec<String> {
+    let by_name: BTreeMap<&str, &File> = site.pages.iter().copied().collect();
+    let mut wrong = Vec::new();
     for claim in &made.claims {
         let page = pages.get(&claim.chapter).cloned().unwrap_or_default();
         let id = format!("claim-{}", claim.id);
-        if !by_name
-            .get(page.as_str())
-            .is_some_and(|file| stands(file, &id))
-        {
-            out.wrong.push(format!(
+        let file = by_name.get(page.as_str());
+        if !file.is_some_and(|file| stands(file, &id)) {
+            wrong.push(format!(
                 "{}: claim `{}` of {} is on no page where a reader could see it",
-                full(&page),
+                site.full(&page),
                 claim.id,
                 claim.chapter
             ));
         }
     }
-    if !out.wrong.is_empty() && source.about.program != env!("CARGO_PKG_VERSION") {
-        out.notes.push(with_version(String::new(), source));
-    }
-    out
+    wrong
 }
 
 /// A line, with a word on the program that published the site if that is another version.

@@ -14,8 +14,9 @@ use crate::exhibits::claim_block;
 use crate::markdown::chapter::{Chapter, Placeholder};
 use crate::markdown::escape;
 use crate::markdown::html_context::Place;
+use crate::markdown::placeholder_context::Context;
 use crate::markdown::splice::{self, Edit};
-use crate::markdown::structure::{BlockKind, Context};
+use crate::markdown::structure::BlockKind;
 
 /// A filled chapter.
 #[derive(Debug)]

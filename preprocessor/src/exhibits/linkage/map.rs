@@ -1,0 +1,211 @@
+//! The objects of a linkage map and the pointers between them.
+
+use std::ops::Range;
+
+use qed_evidence::{Path, Value};
+
+use crate::evidence::book_data::What;
+use crate::evidence::provenance::Use;
+use crate::exhibits::request::{Looked, Request};
+use crate::markdown::syntax::{Spanned, SyntaxError, only_options, words};
+
+/// A pointer in an object.
+pub struct Pointer {
+    /// Index of the object that it is in.
+    pub from: usize,
+    /// Index of the object that it should lead to.
+    pub to: usize,
+    /// `private_data +0xc8`.
+    pub label: String,
+    /// Its value.
+    pub shown: Use,
+    /// True if it holds its target's address; `None` if one of the two is not known.
+    pub holds: Option<bool>,
+}
+
+/// An object of the map.
+pub struct Object {
+    /// Its name in the body.
+    pub name: String,
+    /// Its address.
+    pub shown: Use,
+    /// The pointers in it.
+    pub pointers: Vec<Pointer>,
+}
+
+/// A line of the body.
+struct Line {
+    from: String,
+    /// The target, if the line is of a pointer.
+    to: Option<Spanned>,
+    path: Spanned,
+    /// The place of `from` in the chapter.
+    span: Range<usize>,
+}
+
+/// Reads the body: the objects with their pointers, and the machine that they are shown on.
+pub fn read(request: &Request<'_, '_>) -> Result<(Vec<Object>, usize), SyntaxError> {
+    let lines: Vec<Line> = request
+        .body
+        .iter()
+        .map(|(line, span)| read_line(request, line, span))
+        .collect::<Result<_, _>>()?;
+    let machine = match request.machine()? {
+        Some(machine) => machine,
+        None => {
+            let firsts: Vec<&str> = lines
+                .iter()
+                .map(|line| line.path.text.split('.').next().unwrap_or_default())
+                .collect();
+            request.facts.machine_for(&firsts)
+        }
+    };
+    let objects = read_objects(request, machine, &lines)?;
+    let pointers = read_pointers(request, machine, &lines, &objects)?;
+    let mut objects: Vec<Object> = objects.into_iter().map(|(object, _)| object).collect();
+    for pointer in pointers {
+        objects[pointer.from].pointers.push(pointer);
+    }
+    Ok((objects, machine))
+}
+
+/// Reads one line of the body.
+fn read_line(
+    request: &Request<'_, '_>,
+    line: &str,
+    span: &Range<usize>,
+) -> Result<Line, SyntaxError> {
+    let Some(colon) = line.find(':') else {
+        let help = "write `NAME: PATH` for an object, `NAME -> NAME: PATH` for a pointer";
+        return Err(SyntaxError::new(
+            span.clone(),
+            "the line has no colon",
+            help.to_owned(),
+        ));
+    };
+    let parsed = words(request.source, span.start + colon + 1..span.end)?;
+    only_options(&parsed, &[])?;
+    let [path] = &parsed.words[..] else {
+        return Err(SyntaxError::new(span.clone(), "a line has one path", None));
+    };
+    let head = &line[..colon];
+    let (from, to) = match head.find("->") {
+        None => (head.trim(), None),
+        Some(at) => {
+            let name = head[at + 2..].trim();
+            let lead = head[at + 2..].len() - head[at + 2..].trim_start().len();
+            let start = span.start + at + 2 + lead;
+            let to = Spanned {
+                text: name.to_owned(),
+                span: start..start + name.len(),
+            };
+            (head[..at].trim(), Some(to))
+        }
+    };
+    Ok(Line {
+        from: from.to_owned(),
+        to,
+        path: path.clone(),
+        span: span.start..span.start + from.len(),
+    })
+}
+
+/// The objects, each with the value that is its address.
+fn read_objects(
+    request: &Request<'_, '_>,
+    machine: usize,
+    lines: &[Line],
+) -> Result<Vec<(Object, Looked)>, SyntaxError> {
+    let mut objects: Vec<(Object, Looked)> = Vec::new();
+    for line in lines.iter().filter(|line| line.to.is_none()) {
+        if objects.iter().any(|(object, _)| object.name == line.from) {
+            let message = format!("there are two objects `{}`", line.from);
+            return Err(SyntaxError::new(line.span.clone(), message, None));
+        }
+        let looked = request.look(&line.path, Some(machine), (None, None))?;
+        let object = Object {
+            name: line.from.clone(),
+            shown: looked.used.clone(),
+            pointers: Vec::new(),
+        };
+        objects.push((object, looked));
+    }
+    Ok(objects)
+}
+
+/// The pointers between `objects`.
+fn read_pointers(
+    request: &Request<'_, '_>,
+    machine: usize,
+    lines: &[Line],
+    objects: &[(Object, Looked)],
+) -> Result<Vec<Pointer>, SyntaxError> {
+    let place = |name: &str, span: &Range<usize>| {
+        let known = objects.iter().position(|(object, _)| object.name == name);
+        known.ok_or_else(|| {
+            let names = objects.iter().map(|(object, _)| object.name.as_str());
+            let help = match qed_evidence::diagnostic::nearest(name, names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("say where it is: `{name}: PATH`"),
+            };
+            SyntaxError::new(span.clone(), format!("there is no object `{name}`"), help)
+        })
+    };
+    let mut pointers = Vec::new();
+    for line in lines {
+        let Some(to) = &line.to else { continue };
+        let (from, to) = (place(&line.from, &line.span)?, place(&to.text, &to.span)?);
+        let looked = request.look(&line.path, Some(machine), (None, None))?;
+        let holds = looked
+            .value
+            .as_ref()
+            .and_then(number)
+            .zip(objects[to].1.value.as_ref().and_then(number))
+            .map(|(holds, target)| holds == target);
+        pointers.push(Pointer {
+            from,
+            to,
+            label: label(request, machine, &line.path.text),
+            shown: looked.used,
+            holds,
+        });
+    }
+    Ok(pointers)
+}
+
+/// What is compared: an address or another number.
+fn number(value: &Value) -> Option<i128> {
+    match value {
+        Value::Address { value, .. } | Value::Symbol { address: value, .. } => Some(value.0.into()),
+        other => other.as_integer(),
+    }
+}
+
+/// The member that a read takes, with its offset: `private_data +0xc8`; without evidence of it, the read's name.
+fn label(request: &Request<'_, '_>, machine: usize, path: &str) -> String {
+    let mut names: Vec<&str> = path.split('.').collect();
+    let read = names.last().copied().unwrap_or_default().to_owned();
+    names.retain(|name| qed_evidence::path::hit_number(name).is_none());
+    let [experiment, probe, side @ ("entry" | "exit"), name] = names[..] else {
+        return read;
+    };
+    let member = |leaf: &str| -> Option<String> {
+        let path = format!("{experiment}.{probe}.members.{side}.{name}.{leaf}");
+        let path: Path = path.parse().ok()?;
+        match &request
+            .facts
+            .show(&path, Some(machine))
+            .as_ref()
+            .as_ref()
+            .ok()?
+            .what
+        {
+            What::Value(value, _) => Some(value.to_string()),
+            _ => None,
+        }
+    };
+    match (member("name"), member("offset")) {
+        (Some(name), Some(offset)) => format!("{name} +{offset}"),
+        _ => read,
+    }
+}
