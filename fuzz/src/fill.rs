@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 use filled::{PLACEHOLDER, QUOTED, VALUE, by_hand, skeleton, unescaped, without_sources};
 use libfuzzer_sys::fuzz_target;
 use mdbook_qed::config::{self, Config};
-use mdbook_qed::evidence::book_data::{Facts, index};
-use mdbook_qed::evidence::loader::{Loaded, Store};
+use mdbook_qed::evidence::book_data::{BookData, index};
+use mdbook_qed::evidence::loader::{EvidenceSet, MachineEvidence};
 use mdbook_qed::evidence::locations::Origin;
 use mdbook_qed::exhibits::block::Target;
 use mdbook_qed::markdown::chapter::Chapter;
@@ -23,7 +23,7 @@ use qed_evidence::{Datum, Value};
 use qed_fuzz::{INVESTIGATION, SAMPLE, assert_shown, check, let_panics_unwind};
 
 /// The settings and the evidence of a book whose workload said [`VALUE`]. Only one thread looks at it.
-struct Book(Config, Store);
+struct Book(Config, EvidenceSet);
 
 /// SAFETY: libFuzzer runs a target in one thread; the cell in the book's templates is never shared.
 unsafe impl Sync for Book {}
@@ -38,7 +38,7 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| {
     }
     let table = serde_json::json!({ "machines": [&machine, "guest:test-1"] });
     let config = config::read(&table, None).unwrap_or_else(|error| panic!("{error}"));
-    let loaded = Loaded {
+    let loaded = MachineEvidence {
         file: "evidence.json".into(),
         machine,
         evidence,
@@ -49,10 +49,10 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| {
         age_s: Some(0),
         sum: None,
     };
-    let store = Store {
+    let store = EvidenceSet {
         loaded: vec![loaded],
         absent: vec![("guest:test-1".into(), "there is no evidence of it".into())],
-        ..Store::new(INVESTIGATION.clone())
+        ..EvidenceSet::new(INVESTIGATION.clone())
     };
     Book(config, store)
 });
@@ -66,7 +66,7 @@ fn fill(text: &str) {
         .replace("guest:test-1", &BOOK.1.loaded[0].machine);
     let Book(config, store) = &*BOOK;
     let indexed = index(store);
-    let facts = Facts::new(config, store, &indexed);
+    let facts = BookData::new(config, store, &indexed);
     for target in [Target::Html, Target::Text] {
         let chapters = [
             Chapter::parse("one.md", &text, Markdown::default()),

@@ -370,7 +370,7 @@ fn find_outside_comments(text: &str, name: &str) -> Option<usize> {
 
 /// Where a book is.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct BookPaths {
     /// Its root.
     pub root: PathBuf,
     /// The folder of its chapters, relative to the root.

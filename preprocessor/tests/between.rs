@@ -6,24 +6,24 @@ mod filled;
 
 use filled::{PLACEHOLDER, QUOTED, VALUE, by_hand, skeleton, unescaped, without, without_sources};
 use mdbook_qed::config::{self, Config};
-use mdbook_qed::evidence::book_data::{Facts, index};
-use mdbook_qed::evidence::loader::{Loaded, Store};
+use mdbook_qed::evidence::book_data::{BookData, index};
+use mdbook_qed::evidence::loader::{EvidenceSet, MachineEvidence};
 use mdbook_qed::evidence::locations::Origin;
 use mdbook_qed::exhibits::block::Target;
 use mdbook_qed::markdown::chapter::Chapter;
 use mdbook_qed::markdown::dialect::Markdown;
-use mdbook_qed::markdown::syntax::{Found, find};
+use mdbook_qed::markdown::syntax::{Occurrence, find};
 use mdbook_qed::render::book::fill_all;
 use proptest::prelude::*;
 
 /// The settings and the evidence of a book, without a disk.
-fn store() -> (Config, Store) {
+fn store() -> (Config, EvidenceSet) {
     let machine = "guest:test-1";
     let config = config::read(&serde_json::json!({ "machines": [machine] }), None).unwrap();
     let investigation =
         qed_evidence::investigation::parse("test.toml", common::INVESTIGATION).unwrap();
-    let store = Store {
-        loaded: vec![Loaded {
+    let store = EvidenceSet {
+        loaded: vec![MachineEvidence {
             machine: machine.into(),
             evidence: common::evidence(machine, 0, VALUE),
             raw: None,
@@ -35,24 +35,24 @@ fn store() -> (Config, Store) {
             age_s: Some(0),
             sum: None,
         }],
-        ..Store::new(investigation)
+        ..EvidenceSet::new(investigation)
     };
     (config, store)
 }
 
 /// Fills one chapter of a book that has another one with a value.
-fn fill(text: &str, target: Target, book: &(Config, Store)) -> String {
+fn fill(text: &str, target: Target, book: &(Config, EvidenceSet)) -> String {
     outcome(text, target, book).0
 }
 
 /// The same, and whether all of it could be filled.
-fn outcome(text: &str, target: Target, (config, store): &(Config, Store)) -> (String, bool) {
+fn outcome(text: &str, target: Target, (config, store): &(Config, EvidenceSet)) -> (String, bool) {
     let chapters = [
         Chapter::parse("one.md", text, Markdown::default()),
         Chapter::parse("two.md", PLACEHOLDER, Markdown::default()),
     ];
     let indexed = index(store);
-    let facts = Facts::new(config, store, &indexed);
+    let facts = BookData::new(config, store, &indexed);
     let mut outcome = fill_all(&chapters, &facts, target);
     (outcome.texts.remove(0), !outcome.report.has_errors())
 }
@@ -181,7 +181,7 @@ proptest! {
         for block in &chapter.blocks {
             prop_assert!(text[block.range.clone()].starts_with(['`', '~']));
         }
-        let placeholders = find(&text).into_iter().filter(|f| matches!(f, Found::Placeholder(_))).count();
+        let placeholders = find(&text).into_iter().filter(|f| matches!(f, Occurrence::Placeholder(_))).count();
         prop_assert!(chapter.placeholders.len() + chapter.problems.len() >= placeholders);
     }
 

@@ -30,7 +30,8 @@ fn built(machine: &str) -> Book {
 
 /// All that is kept, in order.
 fn kept(book: &Book) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(book.path(mdbook_qed::evidence::locations::KEPT)).unwrap();
+    let entries =
+        std::fs::read_dir(book.path(mdbook_qed::evidence::locations::CACHE_FOLDER)).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> = paths.filter(|p| !p.ends_with(".gitignore")).collect();
     files.sort();
@@ -61,7 +62,7 @@ fn same_pages() {
                 assert_eq!(&std::fs::read(file).unwrap(), whole);
             }
         }
-        std::fs::remove_dir_all(book.path(mdbook_qed::evidence::locations::KEPT)).unwrap();
+        std::fs::remove_dir_all(book.path(mdbook_qed::evidence::locations::CACHE_FOLDER)).unwrap();
         book.build();
         assert_eq!(book.read("book/one.html"), page);
     }
@@ -94,8 +95,12 @@ fn never_stale() {
 #[test]
 fn looking_keeps_nothing() {
     let book = built("host");
-    std::fs::remove_dir_all(book.path(mdbook_qed::evidence::locations::KEPT)).unwrap();
+    std::fs::remove_dir_all(book.path(mdbook_qed::evidence::locations::CACHE_FOLDER)).unwrap();
     let output = book.qed(&["check"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(!book.path(mdbook_qed::evidence::locations::KEPT).exists());
+    assert!(
+        !book
+            .path(mdbook_qed::evidence::locations::CACHE_FOLDER)
+            .exists()
+    );
 }

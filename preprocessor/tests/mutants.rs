@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mdbook_qed::claims::collect::Claims;
-use mdbook_qed::claims::judged::Judged;
-use mdbook_qed::evidence::book_data::{Facts, index};
-use mdbook_qed::evidence::cache::Kept;
-use mdbook_qed::evidence::freshness::Here;
+use mdbook_qed::claims::judged::JudgedClaim;
+use mdbook_qed::evidence::book_data::{BookData, index};
+use mdbook_qed::evidence::cache::Cache;
+use mdbook_qed::evidence::freshness::LocalMachine;
 use mdbook_qed::evidence::loader::{self};
 use mdbook_qed::mdbook::load::load;
 use qed_evidence::claim::{Judgement, Replaced, Verdict, export, judge_replacing, mutants_of};
@@ -60,7 +60,7 @@ fn root() -> PathBuf {
 
 /// One claim on one machine, under attack.
 struct Attack<'a> {
-    judged: &'a Judged,
+    judged: &'a JudgedClaim,
     catalog: &'a Catalog<'a>,
     machine: &'a Indexed<'a>,
     name: &'a str,
@@ -272,11 +272,17 @@ fn every_claim_of_the_book() {
     let root = root();
     let book = load(&root).unwrap_or_else(|problem| panic!("{problem}"));
     // Nothing that earlier builds kept: what is attacked is read and made here.
-    let (ahead, kept) = (loader::Ahead::default(), Kept::default());
-    let store = loader::load(&book.place, &book.config, &Here::look(), ahead, kept)
-        .unwrap_or_else(|problems| panic!("run `make book` first: {}", problems[0]));
+    let (ahead, cache) = (loader::Ahead::default(), Cache::default());
+    let store = loader::load(
+        &book.paths,
+        &book.config,
+        &LocalMachine::read(),
+        ahead,
+        cache,
+    )
+    .unwrap_or_else(|problems| panic!("run `make book` first: {}", problems[0]));
     let indexed = index(&store);
-    let facts = Facts::new(&book.config, &store, &indexed);
+    let facts = BookData::new(&book.config, &store, &indexed);
     let mut problems = Vec::new();
     let claims = Claims::collect(&book.chapters, &facts, &mut problems);
     assert!(problems.is_empty(), "{}", problems[0]);

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Book, evidence, good, stderr, stdout};
 use jiff::{Timestamp, ToSpan};
-use mdbook_qed::evidence::freshness::Here;
+use mdbook_qed::evidence::freshness::LocalMachine;
 use qed_evidence::Evidence;
 use qed_evidence::value::{Datum, Value};
 
@@ -13,7 +13,7 @@ const CHAPTER: &str = "# One\n\nIt got {{qed create.outcome.returned}}, `{{qed c
 
 /// Evidence of this very machine, kernel and boot, captured just now.
 fn fresh() -> Evidence {
-    let here = Here::look();
+    let here = LocalMachine::read();
     let mut host = evidence("host", 0x1e00_0000, "");
     host.run.time = here.time.to_string();
     host.machine.boot_id = here.boot_id.expect("Linux tells its boot's id");

@@ -8,10 +8,10 @@ use qed_evidence::diagnostic::{Diagnostic, nearest};
 use qed_evidence::path::SECTIONS;
 
 use crate::claims::complaints::complain;
-use crate::claims::judged::Judged;
-use crate::claims::parse::{Written, parse};
-use crate::claims::verdicts::{Bench, Told};
-use crate::evidence::book_data::Facts;
+use crate::claims::judged::JudgedClaim;
+use crate::claims::parse::{ParsedClaim, parse};
+use crate::claims::verdicts::{PublicVerdict, RawJudge};
+use crate::evidence::book_data::BookData;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::{Block, BlockKind};
 use crate::util::parallel;
@@ -20,25 +20,30 @@ use crate::util::report::has_errors;
 /// All claims by id.
 #[derive(Debug, Default)]
 pub struct Claims {
-    by_id: BTreeMap<String, Judged>,
+    by_id: BTreeMap<String, JudgedClaim>,
     by_block: BTreeMap<(usize, usize), String>,
     /// Claims that could not be read: naming them elsewhere is no second mistake.
     unreadable: Vec<String>,
 }
 
 /// A block of a claim by itself, whatever the others say.
-struct Tried {
-    written: Option<Written>,
+struct JudgedBlock {
+    written: Option<ParsedClaim>,
     /// What is wrong with how it is written.
     unreadable: Vec<Diagnostic>,
     /// What is wrong with what it names.
     unknown: Vec<Diagnostic>,
     /// What it comes to on each machine, if it can be judged.
-    told: Vec<Told>,
+    told: Vec<PublicVerdict>,
 }
 
 /// Reads the claim in a block, and judges it.
-fn try_block(chapter: &Chapter, block: &Block, facts: &Facts<'_>, bench: &Bench<'_>) -> Tried {
+fn try_block(
+    chapter: &Chapter,
+    block: &Block,
+    facts: &BookData<'_>,
+    bench: &RawJudge<'_>,
+) -> JudgedBlock {
     let mut unreadable = Vec::new();
     let written = parse(chapter, block, facts, &mut unreadable);
     let (mut unknown, mut told) = (Vec::new(), Vec::new());
@@ -48,7 +53,7 @@ fn try_block(chapter: &Chapter, block: &Block, facts: &Facts<'_>, bench: &Bench<
             told = bench.judge(claim, facts);
         }
     }
-    Tried {
+    JudgedBlock {
         written,
         unreadable,
         unknown,
@@ -60,11 +65,11 @@ impl Claims {
     /// Reads and judges the claims of all chapters.
     pub fn collect(
         chapters: &[Chapter],
-        facts: &Facts<'_>,
+        facts: &BookData<'_>,
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut claims = Claims::default();
-        let bench = Bench::new(facts);
+        let bench = RawJudge::new(facts);
         let blocks: Vec<(usize, usize)> = chapters
             .iter()
             .enumerate()
@@ -89,14 +94,14 @@ impl Claims {
         &mut self,
         (index, number): (usize, usize),
         chapter: &Chapter,
-        tried: Tried,
-        facts: &Facts<'_>,
+        tried: JudgedBlock,
+        facts: &BookData<'_>,
         problems: &mut Vec<Diagnostic>,
     ) {
         let block = &chapter.blocks[number];
         let before = problems.len();
         problems.extend(tried.unreadable);
-        let Some(Written { id, claim, machine }) = tried.written else {
+        let Some(ParsedClaim { id, claim, machine }) = tried.written else {
             return;
         };
         if let Some(first) = self.by_id.get(&id) {
@@ -134,7 +139,7 @@ impl Claims {
                 .unwrap_or(shown),
             _ => shown,
         };
-        let judged = Judged {
+        let judged = JudgedClaim {
             claim,
             chapter: index,
             block: number,
@@ -150,17 +155,17 @@ impl Claims {
     }
 
     /// All claims in the order of their ids.
-    pub fn iter(&self) -> impl Iterator<Item = &Judged> {
+    pub fn iter(&self) -> impl Iterator<Item = &JudgedClaim> {
         self.by_id.values()
     }
 
     /// All claims in the order of the book.
-    pub fn in_order(&self) -> impl Iterator<Item = &Judged> {
+    pub fn in_order(&self) -> impl Iterator<Item = &JudgedClaim> {
         self.by_block.values().map(|id| &self.by_id[id])
     }
 
     /// The claim of this id.
-    pub fn get(&self, id: &str) -> Option<&Judged> {
+    pub fn get(&self, id: &str) -> Option<&JudgedClaim> {
         self.by_id.get(id)
     }
 
@@ -204,7 +209,7 @@ impl Claims {
     }
 
     /// The claim in this block of this chapter, if it could be judged.
-    pub fn at(&self, chapter: usize, block: usize) -> Option<&Judged> {
+    pub fn at(&self, chapter: usize, block: usize) -> Option<&JudgedClaim> {
         let id = self.by_block.get(&(chapter, block))?;
         Some(&self.by_id[id])
     }

@@ -3,16 +3,16 @@
 use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
 
-use crate::claims::judged::Judged;
+use crate::claims::judged::JudgedClaim;
 use crate::config::{Lint, OnFail, OnMissing};
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::markdown::chapter::Chapter;
 
 /// Says what is wrong with a claim on any machine.
 pub fn complain(
-    judged: &Judged,
+    judged: &JudgedClaim,
     chapter: &Chapter,
-    facts: &Facts<'_>,
+    facts: &BookData<'_>,
     problems: &mut Vec<Diagnostic>,
 ) {
     let id = &judged.claim.id;

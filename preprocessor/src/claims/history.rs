@@ -6,11 +6,11 @@ use qed_evidence::Value;
 use qed_evidence::redact::is_redacted;
 
 use crate::claims::collect::Claims;
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::evidence::history::{Capture, History, continued};
 
 /// The captures that a book shows now.
-pub fn captures(facts: &Facts<'_>, claims: &Claims) -> Vec<Capture> {
+pub fn captures(facts: &BookData<'_>, claims: &Claims) -> Vec<Capture> {
     facts
         .loaded
         .iter()
@@ -40,6 +40,6 @@ pub fn captures(facts: &Facts<'_>, claims: &Claims) -> Vec<Capture> {
 }
 
 /// The history of a book: what was published before, and what it shows now.
-pub fn of_book(facts: &Facts<'_>, claims: &Claims) -> History {
+pub fn of_book(facts: &BookData<'_>, claims: &Claims) -> History {
     continued(facts.history.clone(), captures(facts, claims))
 }

@@ -6,7 +6,7 @@ use qed_evidence::claim::{Claim, Judgement, Verdict};
 
 /// One claim of the book with its verdicts.
 #[derive(Debug)]
-pub struct Judged {
+pub struct JudgedClaim {
     /// The claim.
     pub claim: Claim,
     /// Index of its chapter.
@@ -17,7 +17,7 @@ pub struct Judged {
     pub chapter_name: String,
     /// Where its block stands.
     pub range: Range<usize>,
-    /// The machine that its chapter shows, an index of [`Facts::loaded`].
+    /// The machine that its chapter shows, an index of [`BookData::loaded`].
     pub shown: usize,
     /// What it comes to on each machine that has evidence, in the book's order: as it may be told.
     pub judgements: Vec<Judgement>,

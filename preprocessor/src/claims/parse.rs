@@ -3,18 +3,18 @@
 use qed_evidence::claim::{Claim, Place};
 use qed_evidence::diagnostic::Diagnostic;
 
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::markdown::chapter::{Chapter, to_diagnostic};
 use crate::markdown::structure::Block;
 use crate::markdown::syntax::{SyntaxError, only_options, words};
 
 /// A claim as it is written in its block.
-pub struct Written {
+pub struct ParsedClaim {
     /// Its id.
     pub id: String,
     /// The claim, if its expression could be read.
     pub claim: Option<Claim>,
-    /// The machine that the option `machine` names, an index of [`Facts::loaded`].
+    /// The machine that the option `machine` names, an index of [`BookData::loaded`].
     pub machine: Option<usize>,
 }
 
@@ -22,9 +22,9 @@ pub struct Written {
 pub fn parse(
     chapter: &Chapter,
     block: &Block,
-    facts: &Facts<'_>,
+    facts: &BookData<'_>,
     problems: &mut Vec<Diagnostic>,
-) -> Option<Written> {
+) -> Option<ParsedClaim> {
     let source = &chapter.source;
     let read = words(&source.text, block.info.clone())
         .and_then(|words| only_options(&words, &["when", "machine"]).map(|()| words));
@@ -78,7 +78,7 @@ pub fn parse(
             Some("write one expression between the fences".to_owned()),
         );
         problems.push(to_diagnostic(source, error));
-        return Some(Written {
+        return Some(ParsedClaim {
             id: id.text.clone(),
             claim: None,
             machine,
@@ -98,7 +98,7 @@ pub fn parse(
             None
         }
     };
-    Some(Written {
+    Some(ParsedClaim {
         id: id.text.clone(),
         claim,
         machine,

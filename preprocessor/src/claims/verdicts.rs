@@ -4,13 +4,13 @@ use qed_evidence::claim::{Claim, Judgement, Verdict, judge};
 use qed_evidence::redact::{is_redacted, phrase};
 use qed_evidence::resolve::{Catalog, Indexed};
 
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::evidence::disclosure::{without_numbers, words_of};
 use crate::evidence::verdict_files::withheld_control;
 
 /// A verdict as it may be told.
 #[derive(Debug)]
-pub struct Told {
+pub struct PublicVerdict {
     /// The verdict on the raw evidence; operands, reason and control as they may be shown.
     pub judgement: Judgement,
     /// What the evidence that may be shown comes to: the same, or UNVERIFIED where it takes what is withheld.
@@ -18,13 +18,13 @@ pub struct Told {
 }
 
 /// The raw evidence of all machines.
-pub struct Bench<'a> {
+pub struct RawJudge<'a> {
     raw: Vec<Indexed<'a>>,
 }
 
-impl<'a> Bench<'a> {
+impl<'a> RawJudge<'a> {
     /// Indexes it, where it is not what is shown.
-    pub fn new(facts: &Facts<'a>) -> Self {
+    pub fn new(facts: &BookData<'a>) -> Self {
         let raw = facts
             .loaded
             .iter()
@@ -34,11 +34,11 @@ impl<'a> Bench<'a> {
                 None => shown.clone(),
             })
             .collect();
-        Bench { raw }
+        RawJudge { raw }
     }
 
     /// Judges a claim on all machines, in their order.
-    pub fn judge(&self, claim: &Claim, facts: &Facts<'_>) -> Vec<Told> {
+    pub fn judge(&self, claim: &Claim, facts: &BookData<'_>) -> Vec<PublicVerdict> {
         let catalog = Catalog {
             investigation: facts.catalog.investigation,
             machines: &self.raw,
@@ -52,10 +52,10 @@ impl<'a> Bench<'a> {
                 let supported = told.verdict;
                 let travelled = loaded.verdicts.as_ref().and_then(|v| v.on(claim));
                 let judgement = match (&loaded.raw, travelled) {
-                    (Some(_), _) => tell(judge(claim, &catalog, raw), told, claim),
+                    (Some(_), _) => without_raw_values(judge(claim, &catalog, raw), told, claim),
                     (None, Some((verdict, told_there))) => {
                         let redacted = is_redacted(&loaded.evidence);
-                        let judgement = travelled_verdict(verdict, redacted, told);
+                        let judgement = merge_travelled(verdict, redacted, told);
                         match verdict == supported || judgement.verdict != verdict {
                             true => judgement,
                             false => told_there.fill(judgement),
@@ -63,7 +63,7 @@ impl<'a> Bench<'a> {
                     }
                     (None, None) => told,
                 };
-                Told {
+                PublicVerdict {
                     judgement,
                     supported,
                 }
@@ -74,7 +74,7 @@ impl<'a> Bench<'a> {
 
 /// The judgement where a verdict came along with the evidence. Only what is withheld is taken on trust; the rest is
 /// judged again, and has to come to the same.
-fn travelled_verdict(verdict: Verdict, redacted: bool, told: Judgement) -> Judgement {
+fn merge_travelled(verdict: Verdict, redacted: bool, told: Judgement) -> Judgement {
     if verdict == told.verdict {
         return told;
     }
@@ -97,7 +97,7 @@ fn travelled_verdict(verdict: Verdict, redacted: bool, told: Judgement) -> Judge
 }
 
 /// The judgement on raw evidence with nothing in it that the one on redacted evidence does not say.
-fn tell(raw: Judgement, mut told: Judgement, claim: &Claim) -> Judgement {
+fn without_raw_values(raw: Judgement, mut told: Judgement, claim: &Claim) -> Judgement {
     if raw.verdict == told.verdict {
         return told;
     }
@@ -157,7 +157,7 @@ mod tests {
             (Pass, false, Unverified, Error),
             (Pass, false, Pass, Pass),
         ] {
-            let told = travelled_verdict(came, redacted, judgement(own, None, "1"));
+            let told = merge_travelled(came, redacted, judgement(own, None, "1"));
             assert_eq!(told.verdict, expected, "{came} on {own}");
             assert_eq!(told.reason.is_some(), expected == Error);
         }
@@ -178,7 +178,7 @@ mod tests {
                 None,
             )
             .unwrap();
-            tell(
+            without_raw_values(
                 judgement(verdict, reason, "0xffffffff91234568"),
                 judgement(Verdict::Unverified, Some("withheld"), "pointer#1"),
                 &claim,

@@ -8,14 +8,12 @@ use serde::Serialize;
 
 use crate::claims::collect::Claims;
 use crate::cli::common::{BAD_INPUT, CANNOT, FAILED, GOOD, print, table, with_book};
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::exhibits::block::Target;
 use crate::lint;
 use crate::mdbook::build::finish;
-use crate::mdbook::load::Loaded;
-use crate::render::book::Outcome;
-use crate::render::book::Report;
-use crate::render::book::fill_all;
+use crate::mdbook::load::LoadedBook;
+use crate::render::book::{BookReport, Outcome, fill_all};
 use crate::util::parallel;
 use crate::util::report::{self, counted};
 
@@ -106,7 +104,7 @@ pub fn run(root: &Path, format: Format) -> u8 {
     with_book(root, |book, facts| check(book, facts, format))
 }
 
-fn check(book: &Loaded, facts: &Facts<'_>, format: Format) -> u8 {
+fn check(book: &LoadedBook, facts: &BookData<'_>, format: Format) -> u8 {
     let Outcome {
         claims,
         report: mut found,
@@ -133,9 +131,9 @@ fn check(book: &Loaded, facts: &Facts<'_>, format: Format) -> u8 {
                 .help("`mdbook-qed explain ID` says what a claim lacks; `qed-collector doctor` what a machine lacks"),
         );
     }
-    let strays = lint::strays(&book.place, &book.chapters, facts.config);
+    let strays = lint::find_orphans(&book.paths, &book.chapters, facts.config);
     found.problems.extend(strays);
-    finish(&mut found, &book.place);
+    finish(&mut found, &book.paths);
     let status = if found.false_claim {
         FAILED
     } else if nothing_shown {
@@ -155,7 +153,7 @@ fn check(book: &Loaded, facts: &Facts<'_>, format: Format) -> u8 {
     status
 }
 
-fn text(facts: &Facts<'_>, claims: &Claims) -> String {
+fn text(facts: &BookData<'_>, claims: &Claims) -> String {
     let mut head = vec!["claim".to_owned()];
     head.extend(facts.loaded.iter().map(|m| m.machine.clone()));
     head.push("chapter".into());
@@ -198,7 +196,7 @@ fn text(facts: &Facts<'_>, claims: &Claims) -> String {
     out
 }
 
-fn json(facts: &Facts<'_>, claims: &Claims, found: &Report, good: bool) -> String {
+fn json(facts: &BookData<'_>, claims: &Claims, found: &BookReport, good: bool) -> String {
     let claims = claims
         .in_order()
         .map(|judged| Claim {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
-use crate::evidence::book_data::{Facts, index};
-use crate::evidence::cache::Kept;
+use crate::evidence::book_data::{BookData, index};
+use crate::evidence::cache::Cache;
 use crate::evidence::loader;
 use crate::mdbook::load;
 use crate::templates::BUILT_IN;
@@ -96,21 +96,21 @@ pub fn table(rows: &[Vec<String>]) -> String {
 
 /// Does `work` on the book in `root` and its evidence, as they are: nothing is captured. What cannot be loaded is said
 /// here. Gives back the exit status.
-pub fn with_book(root: &Path, work: impl FnOnce(&load::Loaded, &Facts<'_>) -> u8) -> u8 {
+pub fn with_book(root: &Path, work: impl FnOnce(&load::LoadedBook, &BookData<'_>) -> u8) -> u8 {
     let book = match load::load(root) {
         Ok(book) => book,
         Err(problem) => return refuse(&[problem]),
     };
-    let here = crate::evidence::freshness::Here::look();
+    let here = crate::evidence::freshness::LocalMachine::read();
     // Nothing is taken from earlier builds here, and nothing is written.
-    let (ahead, kept) = (loader::Ahead::new(), Kept::default());
-    let store = match loader::load(&book.place, &book.config, &here, ahead, kept) {
+    let (ahead, cache) = (loader::Ahead::new(), Cache::default());
+    let store = match loader::load(&book.paths, &book.config, &here, ahead, cache) {
         Ok(store) => store,
         Err(problems) => return refuse(&problems),
     };
     // The program ends with this: taking megabytes of evidence apart again would be for nothing.
     let store = ManuallyDrop::new(store);
     let indexed = ManuallyDrop::new(index(&store));
-    let facts = ManuallyDrop::new(Facts::new(&book.config, &store, &indexed));
+    let facts = ManuallyDrop::new(BookData::new(&book.config, &store, &indexed));
     work(&book, &facts)
 }

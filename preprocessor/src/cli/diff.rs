@@ -13,12 +13,12 @@ use serde::Serialize;
 use crate::claims::collect::Claims;
 use crate::cli::common::{FAILED, GOOD, print, refuse};
 use crate::config::Addresses;
-use crate::evidence::book_data::{Facts, index};
-use crate::evidence::cache::Kept;
+use crate::evidence::book_data::{BookData, index};
+use crate::evidence::cache::Cache;
 use crate::evidence::disclosure::of_raw;
 use crate::evidence::history::History;
 use crate::evidence::loader;
-use crate::evidence::loader::{Loaded, Store, investigation};
+use crate::evidence::loader::{EvidenceSet, MachineEvidence, investigation};
 use crate::evidence::locations::Origin;
 use crate::markdown::escape::visible;
 use crate::mdbook::load;
@@ -99,10 +99,11 @@ fn read(path: &Path) -> Result<Read, Diagnostic> {
             path.display()
         ))
     };
-    let (evidence, _) = loader::read(path, &Kept::default())
+    let (evidence, _) = loader::read(path, &Cache::default())
         .map_err(problem)?
         .ok_or_else(|| problem("there is no such file".into()))?;
-    loader::shown(evidence, Addresses::Auto, redact).map_err(|error| problem(error.to_string()))
+    loader::redact_live(evidence, Addresses::Auto, redact)
+        .map_err(|error| problem(error.to_string()))
 }
 
 /// Runs the command. The claims are those of the book in `book`; if none is named, of the one in this folder, if
@@ -188,7 +189,7 @@ fn render(sides: &(Side, Side), judged: Option<usize>, report: &Report, format: 
 /// Judges the claims of the book in `root` on both captures.
 fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> {
     let book = load::load(root).map_err(|problem| vec![problem])?;
-    let side = |(evidence, raw): Read| Loaded {
+    let side = |(evidence, raw): Read| MachineEvidence {
         machine: evidence.machine.name.clone(),
         evidence,
         raw,
@@ -200,16 +201,16 @@ fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> 
         age_s: None,
         sum: None,
     };
-    let store = Store {
-        investigation: investigation(&book.place.root, &book.config)?,
+    let store = EvidenceSet {
+        investigation: investigation(&book.paths.root, &book.config)?,
         loaded: vec![side(old), side(new)],
         absent: Vec::new(),
         history: History::default(),
         templates: Templates::default(),
-        kept: Kept::default(),
+        cache: Cache::default(),
     };
     let indexed = index(&store);
-    let facts = Facts::new(&book.config, &store, &indexed);
+    let facts = BookData::new(&book.config, &store, &indexed);
     // What is wrong with a claim is for `check` to say; here only counts what it comes to on each side.
     let claims = Claims::collect(&book.chapters, &facts, &mut Vec::new());
     let mut turned = Turned::default();

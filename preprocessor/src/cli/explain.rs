@@ -5,21 +5,21 @@ use std::path::Path;
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
 use crate::claims::collect::Claims;
-use crate::claims::judged::Judged;
+use crate::claims::judged::JudgedClaim;
 use crate::cli::common::{FAILED, GOOD, print, refuse, table, with_book};
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::exhibits::claim_block::badge;
 use crate::mdbook::build::finish;
-use crate::mdbook::load::Loaded;
-use crate::render::book::Report;
+use crate::mdbook::load::LoadedBook;
+use crate::render::book::BookReport;
 
 /// Runs the command.
 pub fn run(root: &Path, id: &str) -> u8 {
     with_book(root, |book, facts| explain(book, facts, id))
 }
 
-fn explain(book: &Loaded, facts: &Facts<'_>, id: &str) -> u8 {
-    let mut found = Report::default();
+fn explain(book: &LoadedBook, facts: &BookData<'_>, id: &str) -> u8 {
+    let mut found = BookReport::default();
     let claims = Claims::collect(&book.chapters, facts, &mut found.problems);
     let Some(judged) = claims.get(id) else {
         let problem = Diagnostic::error_without_place(format!("no chapter makes a claim `{id}`"));
@@ -27,7 +27,7 @@ fn explain(book: &Loaded, facts: &Facts<'_>, id: &str) -> u8 {
             Some(near) => problem.help(format!("did you mean `{near}`?")),
             None => problem.help("`mdbook-qed check` lists all claims"),
         });
-        finish(&mut found, &book.place);
+        finish(&mut found, &book.paths);
         return refuse(&found.problems);
     };
     print(&text(judged, facts));
@@ -38,7 +38,7 @@ fn explain(book: &Loaded, facts: &Facts<'_>, id: &str) -> u8 {
     }
 }
 
-fn text(judged: &Judged, facts: &Facts<'_>) -> String {
+fn text(judged: &JudgedClaim, facts: &BookData<'_>) -> String {
     let mut out = format!("claim {} in {}\n\n", judged.claim.id, judged.chapter_name);
     for line in judged.claim.expression.text().trim().lines() {
         out.push_str(&format!("    {line}\n"));

@@ -10,8 +10,7 @@ use qed_evidence::{Evidence, reader};
 use crate::cli::common::{GOOD, print, refuse};
 use crate::config::{Config, evidence_file};
 use crate::evidence::loader;
-use crate::evidence::verdict_files::TRAVELLED;
-use crate::evidence::verdict_files::Travelled;
+use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
 use crate::mdbook::load;
 use crate::util::files::{self, File};
 
@@ -44,7 +43,7 @@ fn merge(root: &Path, from: &Path) -> Result<BTreeMap<String, Taken>, Box<Diagno
 }
 
 fn take_over(
-    book: &load::Loaded,
+    book: &load::LoadedBook,
     root: &Path,
     from: &Path,
 ) -> Result<BTreeMap<String, Taken>, String> {
@@ -90,12 +89,12 @@ fn sort(
                 "{name} is of another investigation than this book's"
             ));
         }
-        let beside = PathBuf::from(name).with_extension(TRAVELLED);
+        let beside = PathBuf::from(name).with_extension(VERDICTS_EXTENSION);
         let verdicts = found
             .iter()
             .find(|other| Path::new(&other.name) == beside)
             .ok_or_else(|| format!("{name} came without its verdicts"))?;
-        Travelled::read(&verdicts.bytes, &evidence)
+        TravellingVerdicts::read(&verdicts.bytes, &evidence)
             .map_err(|reason| format!("{} is refused: {reason}", verdicts.name))?;
         used += 2;
         let taken = Taken {
@@ -114,7 +113,7 @@ fn sort(
     if used != found.len() {
         let strange = found.iter().find(|file| {
             let path = Path::new(&file.name);
-            !["json", TRAVELLED]
+            !["json", VERDICTS_EXTENSION]
                 .iter()
                 .any(|e| path.extension().is_some_and(|f| f == *e))
         });
@@ -139,7 +138,7 @@ fn put(folder: &Path, taken: &BTreeMap<String, Taken>) -> Result<(), String> {
         let file = new.join(evidence_file(&one.evidence.machine.name));
         for (path, bytes) in [
             (file.clone(), &one.bytes),
-            (file.with_extension(TRAVELLED), &one.verdicts),
+            (file.with_extension(VERDICTS_EXTENSION), &one.verdicts),
         ] {
             std::fs::write(&path, bytes).map_err(|error| problem(&path, error))?;
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::cli::common::{GOOD, print, refuse, table, with_book};
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::evidence::format;
 
 /// The longest value that is printed whole, in characters.
@@ -16,7 +16,7 @@ pub fn run(root: &Path, prefix: &str) -> u8 {
     with_book(root, |_, facts| list(facts, prefix))
 }
 
-fn list(facts: &Facts<'_>, prefix: &str) -> u8 {
+fn list(facts: &BookData<'_>, prefix: &str) -> u8 {
     let indexed = facts.catalog.machines;
     let mut rows = vec![
         ["path", "type", "value", "machine"]

@@ -9,21 +9,18 @@ use qed_evidence::{Evidence, reader};
 
 use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
 use crate::config::evidence_file;
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::evidence::history::History;
 use crate::evidence::loader;
 use crate::evidence::locations::Origin;
-use crate::evidence::verdict_files::PublishedClaim;
-use crate::evidence::verdict_files::Verdicts;
+use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::exhibits::block::Target;
-use crate::mdbook::load::Loaded;
-use crate::publish::age;
-use crate::publish::leak_check;
-use crate::publish::manifest;
+use crate::mdbook::load::LoadedBook;
 use crate::publish::manifest::json;
-use crate::publish::regenerate::Published;
-use crate::publish::reproduce::{Again, again, folders};
-use crate::publish::source::{About, BookSource, State, take_texts};
+use crate::publish::regenerate::PublishedSite;
+use crate::publish::reproduce::{Reproduction, folders, reproduce};
+use crate::publish::source::{BookRecord, BookSource, EvidenceState, take_texts};
+use crate::publish::{age, leak_check, manifest};
 use crate::render::book::Outcome;
 use crate::util::files;
 use crate::util::files::File;
@@ -38,11 +35,11 @@ pub fn run(root: &Path, site: &Path) -> u8 {
     with_book(root, |book, facts| publish(book, facts, site))
 }
 
-fn publish(book: &Loaded, facts: &Facts<'_>, site: &Path) -> u8 {
+fn publish(book: &LoadedBook, facts: &BookData<'_>, site: &Path) -> u8 {
     let outcome = crate::render::book::fill_all(&book.chapters, facts, Target::Html);
     if outcome.report.has_errors() {
         let mut report = outcome.report;
-        crate::mdbook::build::finish(&mut report, &book.place);
+        crate::mdbook::build::finish(&mut report, &book.paths);
         crate::util::report::print(&report.problems);
         return if report.false_claim {
             FAILED
@@ -64,8 +61,8 @@ struct Beside {
 
 /// Everything of the book that goes out with its pages; the folder of the pages is still open.
 fn beside(
-    book: &Loaded,
-    facts: &Facts<'_>,
+    book: &LoadedBook,
+    facts: &BookData<'_>,
     outcome: &Outcome,
     pages: &[File],
 ) -> Result<Beside, String> {
@@ -74,13 +71,13 @@ fn beside(
         .investigation
         .as_ref()
         .ok_or("the book names no investigation")?;
-    let investigation = std::fs::read(book.place.root.join(investigation))
+    let investigation = std::fs::read(book.paths.root.join(investigation))
         .map_err(|error| format!("the investigation cannot be read: {error}"))?;
     let (claims, verdicts) = manifest::of_book(facts, &outcome.claims);
     let mut came = book.book.clone();
     let chapters = take_texts(&mut came).map_err(|why| format!("nothing was published: {why}"))?;
     let machines = book.config.machines.clone();
-    let mut about = About::new(String::new(), book.settings.clone(), machines, came);
+    let mut about = BookRecord::new(String::new(), book.settings.clone(), machines, came);
     about.titles = book.titles.clone();
     about.on_stale = book.config.on_stale;
     about.states = states(facts, pages);
@@ -102,12 +99,15 @@ fn beside(
 }
 
 /// What the pages say of each machine's evidence: ages are those of the build.
-fn states(facts: &Facts<'_>, pages: &[File]) -> std::collections::BTreeMap<String, State> {
+fn states(
+    facts: &BookData<'_>,
+    pages: &[File],
+) -> std::collections::BTreeMap<String, EvidenceState> {
     let mut html: Vec<&File> = pages.iter().filter(|f| f.name.ends_with(".html")).collect();
     // Short pages say it, too.
     html.sort_by_key(|page| page.bytes.len());
     let ages = age::shown(&html, facts.loaded.iter().map(|loaded| &loaded.evidence));
-    let state = |loaded: &loader::Loaded| State {
+    let state = |loaded: &loader::MachineEvidence| EvidenceState {
         recorded: loaded.origin == Origin::Recorded,
         judged_before: loaded.raw.is_some() || loaded.verdicts.is_some(),
         stale: loaded.stale.clone(),
@@ -123,7 +123,7 @@ fn states(facts: &Facts<'_>, pages: &[File]) -> std::collections::BTreeMap<Strin
 }
 
 /// Writes what is published into the site, in the place of what an earlier run left.
-fn put(site: &Path, facts: &Facts<'_>, beside: &Beside) -> Result<(), String> {
+fn put(site: &Path, facts: &BookData<'_>, beside: &Beside) -> Result<(), String> {
     let mut out = vec![
         (
             manifest::INVESTIGATION.to_owned(),
@@ -158,10 +158,10 @@ fn put(site: &Path, facts: &Facts<'_>, beside: &Beside) -> Result<(), String> {
 /// which they are what the book makes.
 fn rehearse(
     pages: &[File],
-    facts: &Facts<'_>,
+    facts: &BookData<'_>,
     beside: &mut Beside,
     addresses: crate::config::Addresses,
-) -> Result<Again, String> {
+) -> Result<Reproduction, String> {
     let folders = folders(pages, &beside.source.about.book);
     let evidence: Vec<Evidence> = facts.loaded.iter().map(|l| l.evidence.clone()).collect();
     let name = manifest::INVESTIGATION;
@@ -171,7 +171,7 @@ fn rehearse(
         beside.source.about.pages.clone_from(folder);
         let investigation = qed_evidence::investigation::parse(name, &text)
             .map_err(|_| "the investigation cannot be read".to_owned())?;
-        let published = Published {
+        let published = PublishedSite {
             source: &beside.source,
             investigation,
             evidence: &evidence,
@@ -180,7 +180,7 @@ fn rehearse(
             history: beside.history.clone(),
             addresses,
         };
-        let done = again(pages, published, None);
+        let done = reproduce(pages, published, None);
         if done.wrong.is_empty() {
             return Ok(done);
         }
@@ -193,7 +193,12 @@ fn rehearse(
     Ok(done)
 }
 
-fn write(book: &Loaded, facts: &Facts<'_>, outcome: &Outcome, site: &Path) -> Result<u8, String> {
+fn write(
+    book: &LoadedBook,
+    facts: &BookData<'_>,
+    outcome: &Outcome,
+    site: &Path,
+) -> Result<u8, String> {
     let pages = files::read(site).map_err(|reason| format!("nothing was published: {reason}"))?;
     if !pages.iter().any(|file| file.name.ends_with(".html")) {
         return Err(format!(
@@ -243,7 +248,7 @@ fn write(book: &Loaded, facts: &Facts<'_>, outcome: &Outcome, site: &Path) -> Re
         }
     }
     // From there the next build continues it.
-    let kept = book.place.root.join(crate::evidence::locations::HISTORY);
+    let kept = book.paths.root.join(crate::evidence::locations::HISTORY);
     crate::util::files::write_state(&kept, &json(&beside.history)?)
         .map_err(|error| format!("{} cannot be written: {error}", kept.display()))?;
     for note in &rehearsed.notes {
@@ -262,8 +267,9 @@ fn write(book: &Loaded, facts: &Facts<'_>, outcome: &Outcome, site: &Path) -> Re
 }
 
 /// Every leak in the files that go out, a line each.
-fn leaks(book: &Loaded, facts: &Facts<'_>, history: &History, all: &[File]) -> Vec<String> {
-    let raw = |loaded: &loader::Loaded| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone();
+fn leaks(book: &LoadedBook, facts: &BookData<'_>, history: &History, all: &[File]) -> Vec<String> {
+    let raw =
+        |loaded: &loader::MachineEvidence| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone();
     let raw: Vec<Evidence> = facts.loaded.iter().map(raw).collect();
     let mut leaks = Vec::new();
     for check in leak_check::checks(&raw, book.config.addresses, history) {

@@ -8,12 +8,11 @@ use qed_evidence::{Evidence, reader};
 use crate::claims::collect::Claims;
 use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
 use crate::config::evidence_file;
-use crate::evidence::book_data::Facts;
-use crate::evidence::verdict_files::TRAVELLED;
-use crate::evidence::verdict_files::Travelled;
+use crate::evidence::book_data::BookData;
+use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
 use crate::exhibits::block::Target;
 use crate::mdbook::build::finish;
-use crate::mdbook::load::Loaded;
+use crate::mdbook::load::LoadedBook;
 use crate::publish::leak_check;
 use crate::render::book::fill_all;
 
@@ -26,7 +25,7 @@ pub fn run(root: &Path, to: &Path, machines: &[String]) -> u8 {
 }
 
 /// The machines that are meant.
-fn chosen(facts: &Facts<'_>, names: &[String]) -> Result<Vec<usize>, String> {
+fn chosen(facts: &BookData<'_>, names: &[String]) -> Result<Vec<usize>, String> {
     if names.is_empty() {
         return Ok((0..facts.loaded.len()).collect());
     }
@@ -42,11 +41,11 @@ fn chosen(facts: &Facts<'_>, names: &[String]) -> Result<Vec<usize>, String> {
         .collect()
 }
 
-fn redact(book: &Loaded, facts: &Facts<'_>, machines: &[usize], to: &Path) -> u8 {
+fn redact(book: &LoadedBook, facts: &BookData<'_>, machines: &[usize], to: &Path) -> u8 {
     let outcome = fill_all(&book.chapters, facts, Target::Text);
     if outcome.report.has_errors() {
         let mut report = outcome.report;
-        finish(&mut report, &book.place);
+        finish(&mut report, &book.paths);
         crate::util::report::print(&report.problems);
         return if report.false_claim {
             FAILED
@@ -84,7 +83,11 @@ fn redact(book: &Loaded, facts: &Facts<'_>, machines: &[usize], to: &Path) -> u8
 type Leaving = (String, String);
 
 /// What leaves this machine.
-fn files(facts: &Facts<'_>, machines: &[usize], claims: &Claims) -> Result<Vec<Leaving>, String> {
+fn files(
+    facts: &BookData<'_>,
+    machines: &[usize],
+    claims: &Claims,
+) -> Result<Vec<Leaving>, String> {
     let mut files = Vec::new();
     for index in machines {
         let loaded = &facts.loaded[*index];
@@ -92,11 +95,11 @@ fn files(facts: &Facts<'_>, machines: &[usize], claims: &Claims) -> Result<Vec<L
         let verdicts = claims
             .iter()
             .map(|judged| (&judged.claim, judged.judgements[*index].verdict));
-        let travelled = Travelled::new(&loaded.evidence, verdicts);
+        let travelled = TravellingVerdicts::new(&loaded.evidence, verdicts);
         let problem = |error: serde_json::Error| format!("{name} cannot be written: {error}");
         let text = reader::write(&loaded.evidence).map_err(problem)?;
         let verdicts = serde_json::to_string_pretty(&travelled).map_err(problem)? + "\n";
-        let beside = Path::new(&name).with_extension(TRAVELLED);
+        let beside = Path::new(&name).with_extension(VERDICTS_EXTENSION);
         files.push((beside.display().to_string(), verdicts));
         files.push((name, text));
     }
@@ -104,7 +107,7 @@ fn files(facts: &Facts<'_>, machines: &[usize], claims: &Claims) -> Result<Vec<L
 }
 
 /// The files, if no byte of them says what must not be known; else what was found, a line each.
-fn checked(facts: &Facts<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, String> {
+fn checked(facts: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, String> {
     let raw: Vec<Evidence> = facts
         .loaded
         .iter()

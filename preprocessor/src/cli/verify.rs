@@ -17,18 +17,16 @@ use crate::cli::common::{FAILED, GOOD, print, refuse};
 use crate::config::Addresses;
 use crate::evidence::history::History;
 use crate::evidence::locations::Origin;
-use crate::evidence::verdict_files::PublishedClaim;
-use crate::evidence::verdict_files::Verdicts;
-use crate::publish::freshness;
-use crate::publish::leak_check;
+use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::publish::manifest::{self, Manifest};
-use crate::publish::regenerate::Published;
-use crate::publish::reproduce::{again, against_book};
+use crate::publish::regenerate::PublishedSite;
+use crate::publish::reproduce::{against_book, reproduce};
 use crate::publish::site_reader::{
     as_shown, document, evidence, history_of, investigation, published,
 };
-use crate::publish::source::{About, BOOK, BookSource};
-use crate::publish::values::{self, Findings};
+use crate::publish::source::{BOOK, BookRecord, BookSource};
+use crate::publish::values::{self, SiteFindings};
+use crate::publish::{freshness, leak_check};
 use crate::util::files::{self, File};
 use crate::util::report::counted;
 
@@ -102,7 +100,7 @@ fn check_all(
     files: &[File],
     raw: Option<Vec<Evidence>>,
     options: Options<'_>,
-) -> Result<Findings, String> {
+) -> Result<SiteFindings, String> {
     let inside = sites_inside(files);
     if inside.is_empty() {
         return check(files, files, raw, options);
@@ -125,7 +123,7 @@ fn check_all(
         renamed.collect()
     };
     let outer = of("", &|name| site_of(name).is_empty());
-    let mut found = Findings::default();
+    let mut found = SiteFindings::default();
     if raw.is_some() || outer.iter().any(|file| file.name == manifest::MANIFEST) {
         found = check(files, &outer, raw, options)?;
     }
@@ -150,8 +148,8 @@ fn check(
     own: &[File],
     raw: Option<Vec<Evidence>>,
     options: Options<'_>,
-) -> Result<Findings, String> {
-    let mut found = Findings::default();
+) -> Result<SiteFindings, String> {
+    let mut found = SiteFindings::default();
     let manifest: Option<Manifest> = document(own, manifest::MANIFEST, &mut found.wrong);
     let addresses = options
         .addresses
@@ -214,7 +212,7 @@ fn check(
             history: history.clone().unwrap_or_default(),
             addresses,
         };
-        make_again(own, &sealed, options.book, &mut found);
+        reproduce_site(own, &sealed, options.book, &mut found);
     }
     texts(
         own,
@@ -260,7 +258,7 @@ fn secrets(
     shown: &[Evidence],
     addresses: Addresses,
     history: Option<&History>,
-    found: &mut Findings,
+    found: &mut SiteFindings,
 ) -> Vec<leak_check::Check> {
     let checks = leak_check::checks(raw, addresses, history.unwrap_or(&History::default()));
     for check in &checks {
@@ -291,7 +289,12 @@ struct Sealed<'s> {
 }
 
 /// Makes the site again from its sources, and compares; the sources with the book, if it is at hand.
-fn make_again(files: &[File], sealed: &Sealed<'_>, book: Option<&Path>, found: &mut Findings) {
+fn reproduce_site(
+    files: &[File],
+    sealed: &Sealed<'_>,
+    book: Option<&Path>,
+    found: &mut SiteFindings,
+) {
     let source = match BookSource::read(files) {
         Ok(Some(source)) => source,
         Ok(None) => {
@@ -327,7 +330,7 @@ fn make_again(files: &[File], sealed: &Sealed<'_>, book: Option<&Path>, found: &
             "the chapters are those that the site publishes; --book FOLDER compares them with a book at hand".into(),
         );
     }
-    let published = Published {
+    let published = PublishedSite {
         source: &source,
         investigation,
         evidence: sealed.evidence,
@@ -338,7 +341,7 @@ fn make_again(files: &[File], sealed: &Sealed<'_>, book: Option<&Path>, found: &
     };
     let none = BTreeMap::new();
     let demanded = sealed.manifest.map_or(&none, |manifest| &manifest.made);
-    let again = again(files, published, Some(demanded));
+    let again = reproduce(files, published, Some(demanded));
     found.wrong.extend(again.wrong);
     found.notes.extend(again.notes);
 }
@@ -353,7 +356,7 @@ fn with_sources(
         format!("the book in {} cannot be compared: {why}", root.display())
     };
     let book = crate::mdbook::load::load(root).map_err(|error| problem(&error.message))?;
-    let templates = crate::templates::Templates::load(&book.place.root, &book.place.theme)
+    let templates = crate::templates::Templates::load(&book.paths.root, &book.paths.theme)
         .map_err(|errors| problem(&errors.first().map_or("", |e| e.message.as_str())))?;
     let file = book
         .config
@@ -370,7 +373,7 @@ fn texts(
     shown: &[Evidence],
     claims: Option<&[PublishedClaim]>,
     verdicts: Option<&Verdicts>,
-    found: &mut Findings,
+    found: &mut SiteFindings,
 ) {
     let mut machines: BTreeMap<String, Vec<Leaves<'_>>> = BTreeMap::new();
     for evidence in shown {
@@ -406,11 +409,11 @@ fn compare_with_now(
     files: &[File],
     published: &[Evidence],
     raw: Option<&[Evidence]>,
-    found: &mut Findings,
+    found: &mut SiteFindings,
 ) {
     // What is missing of these is told where the pages are made again.
     let mut told = Vec::new();
-    let said: Option<About> = document(files, BOOK, &mut told);
+    let said: Option<BookRecord> = document(files, BOOK, &mut told);
     let (Some(said), Some((_, investigation))) = (said, investigation(files)) else {
         return;
     };
@@ -430,7 +433,7 @@ fn judge_again(
     published: &[Evidence],
     claims: &[PublishedClaim],
     verdicts: &Verdicts,
-    found: &mut Findings,
+    found: &mut SiteFindings,
 ) {
     let name = manifest::INVESTIGATION;
     match investigation(files) {
@@ -439,7 +442,7 @@ fn judge_again(
         }
         None => found.wrong.push(format!("{name}: it is missing")),
         Some((_, investigation)) => {
-            let again = manifest::judge_again(&investigation, published, claims, verdicts);
+            let again = manifest::rejudge(&investigation, published, claims, verdicts);
             found.wrong.extend(again.wrong);
             found.notes.push(format!(
                 "{} verdicts follow from the published evidence; {} rest on what is withheld, and on the word of \
@@ -451,7 +454,7 @@ fn judge_again(
 }
 
 /// Prints what was found; gives back the exit status.
-fn tell(found: &Findings) -> u8 {
+fn tell(found: &SiteFindings) -> u8 {
     for line in &found.wrong {
         print(&format!("{line}\n"));
     }

@@ -12,9 +12,9 @@ use qed_evidence::resolve::{Catalog, Indexed, PathError, Resolved};
 use qed_evidence::{Evidence, Value};
 
 use crate::config::Config;
-use crate::evidence::cache::Kept;
+use crate::evidence::cache::Cache;
 use crate::evidence::history::History;
-use crate::evidence::loader::{Loaded, Store};
+use crate::evidence::loader::{EvidenceSet, MachineEvidence};
 use crate::evidence::names::Names;
 use crate::markdown::style::As;
 use crate::templates::Templates;
@@ -22,16 +22,16 @@ use crate::util::parallel;
 
 /// A path on one machine.
 #[derive(Clone, Debug)]
-pub struct Shown {
-    /// Index of the machine in [`Facts::loaded`]; `None` if it has no evidence.
+pub struct ShownPath {
+    /// Index of the machine in [`BookData::loaded`]; `None` if it has no evidence.
     pub machine: Option<usize>,
     /// The value, or why there is none.
-    pub what: What,
+    pub what: PathValue,
 }
 
 /// What a path leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum PathValue {
     /// A value.
     Value(Value, Drift),
     /// No value on this machine, and why.
@@ -41,14 +41,14 @@ pub enum What {
 }
 
 /// The outcome of a look-up.
-type Looked = Arc<Result<Shown, PathError>>;
+type LookupResult = Arc<Result<ShownPath, PathError>>;
 
 /// The evidence of a book with its index.
-pub struct Facts<'a> {
+pub struct BookData<'a> {
     /// The book's settings.
     pub config: &'a Config,
     /// Machines that have evidence, in the book's order.
-    pub loaded: &'a [Loaded],
+    pub loaded: &'a [MachineEvidence],
     /// Machines that have none, and why.
     pub absent: &'a [(String, String)],
     /// The captures that were published before.
@@ -56,19 +56,19 @@ pub struct Facts<'a> {
     /// What its HTML is made with.
     pub templates: &'a Templates,
     /// What earlier builds made of the same evidence.
-    pub kept: &'a Kept,
+    pub cache: &'a Cache,
     /// Paths and their values.
     pub catalog: Catalog<'a>,
     /// The machine for what belongs to no experiment.
     whole: usize,
     /// Machine per experiment.
     chosen: HashMap<String, usize>,
-    cache: Mutex<HashMap<(String, Option<usize>), Looked>>,
+    looked_up: Mutex<HashMap<(String, Option<usize>), LookupResult>>,
     observed: OnceLock<Names<'a>>,
 }
 
 /// The index of all machines of a store.
-pub fn index(store: &Store) -> Vec<Indexed<'_>> {
+pub fn index(store: &EvidenceSet) -> Vec<Indexed<'_>> {
     index_all(store.loaded.iter().map(|loaded| &loaded.evidence))
 }
 
@@ -80,11 +80,11 @@ pub fn index_all<'e>(documents: impl Iterator<Item = &'e Evidence>) -> Vec<Index
 
 /// Whether an experiment ran on this machine, all its required probes attached and nothing was lost.
 pub fn is_complete(evidence: &Evidence, experiment: &str) -> bool {
-    incomplete(evidence, experiment).is_none()
+    why_incomplete(evidence, experiment).is_none()
 }
 
 /// An experiment that this machine shows something of, or why it shows nothing.
-pub fn sound<'e>(evidence: &'e Evidence, name: &str) -> Result<&'e Experiment, String> {
+pub fn sound_experiment<'e>(evidence: &'e Evidence, name: &str) -> Result<&'e Experiment, String> {
     let Some(experiment) = evidence.experiments.get(name) else {
         return Err(format!("experiment `{name}` was not run"));
     };
@@ -102,8 +102,8 @@ pub fn sound<'e>(evidence: &'e Evidence, name: &str) -> Result<&'e Experiment, S
 }
 
 /// Why an experiment is not complete on this machine.
-pub fn incomplete(evidence: &Evidence, name: &str) -> Option<String> {
-    let experiment = match sound(evidence, name) {
+pub fn why_incomplete(evidence: &Evidence, name: &str) -> Option<String> {
+    let experiment = match sound_experiment(evidence, name) {
         Ok(experiment) => experiment,
         Err(reason) => return Some(reason),
     };
@@ -122,17 +122,18 @@ pub fn incomplete(evidence: &Evidence, name: &str) -> Option<String> {
     ))
 }
 
-impl<'a> Facts<'a> {
+impl<'a> BookData<'a> {
     /// Chooses the machines. `indexed` is [`index`] of the same store.
-    pub fn new(config: &'a Config, store: &'a Store, indexed: &'a [Indexed<'a>]) -> Self {
+    pub fn new(config: &'a Config, store: &'a EvidenceSet, indexed: &'a [Indexed<'a>]) -> Self {
         let names: Vec<&str> = store
             .investigation
             .experiments
             .iter()
             .map(|e| e.name.as_str())
             .collect();
-        let complete = |machine: &Loaded, name: &str| is_complete(&machine.evidence, name);
-        let position = |wanted: &dyn Fn(&Loaded) -> bool| store.loaded.iter().position(wanted);
+        let complete = |machine: &MachineEvidence, name: &str| is_complete(&machine.evidence, name);
+        let position =
+            |wanted: &dyn Fn(&MachineEvidence) -> bool| store.loaded.iter().position(wanted);
         let chosen = names
             .iter()
             .map(|name| {
@@ -142,23 +143,23 @@ impl<'a> Facts<'a> {
             })
             .collect();
         // The machine on which most experiments are complete; of equals the first.
-        let count = |m: &Loaded| names.iter().filter(|name| complete(m, name)).count();
+        let count = |m: &MachineEvidence| names.iter().filter(|name| complete(m, name)).count();
         let most = store.loaded.iter().map(count).max().unwrap_or(0);
         let whole = position(&|m| count(m) == most).unwrap_or(0);
-        Facts {
+        BookData {
             config,
             loaded: &store.loaded,
             absent: &store.absent,
             history: &store.history,
             templates: &store.templates,
-            kept: &store.kept,
+            cache: &store.cache,
             catalog: Catalog {
                 investigation: &store.investigation,
                 machines: indexed,
             },
             whole,
             chosen,
-            cache: Mutex::default(),
+            looked_up: Mutex::default(),
             observed: OnceLock::new(),
         }
     }
@@ -177,7 +178,7 @@ impl<'a> Facts<'a> {
             .copied()
             .filter(|first| !SECTIONS.contains(first))
             .collect();
-        let all = |m: &Loaded| experiments.iter().all(|e| is_complete(&m.evidence, e));
+        let all = |m: &MachineEvidence| experiments.iter().all(|e| is_complete(&m.evidence, e));
         match experiments.first() {
             None => self.whole,
             Some(first) => self
@@ -207,32 +208,36 @@ impl<'a> Facts<'a> {
     }
 
     /// What `path` leads to: on `machine`, or on the machine that the reader is shown.
-    pub fn show(&self, path: &Path, machine: Option<usize>) -> Looked {
+    pub fn show(&self, path: &Path, machine: Option<usize>) -> LookupResult {
         let key = (path.as_str().to_owned(), machine);
         // Whoever panicked with it had nothing half done in it.
-        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = cache().get(&key) {
+        let looked_up = || {
+            self.looked_up
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(known) = looked_up().get(&key) {
             return Arc::clone(known);
         }
         let shown = Arc::new(self.look_up(path, machine));
-        cache().insert(key, Arc::clone(&shown));
+        looked_up().insert(key, Arc::clone(&shown));
         shown
     }
 
-    fn look_up(&self, path: &Path, machine: Option<usize>) -> Result<Shown, PathError> {
+    fn look_up(&self, path: &Path, machine: Option<usize>) -> Result<ShownPath, PathError> {
         let index = machine.unwrap_or_else(|| self.default_machine(path.first()));
         let mut shown = self.on(path, index)?;
         // What belongs to no experiment may be missing on the preferred machine alone.
         if machine.is_none() && SECTIONS.contains(&path.first()) {
             for other in 0..self.loaded.len() {
                 // What is withheld is not missing: the reader is told.
-                if matches!(&shown.what, What::Value(..))
-                    || matches!(&shown.what, What::Missing(reason) if withheld(reason).is_some())
+                if matches!(&shown.what, PathValue::Value(..))
+                    || matches!(&shown.what, PathValue::Missing(reason) if withheld(reason).is_some())
                 {
                     break;
                 }
                 let candidate = self.on(path, other)?;
-                if matches!(candidate.what, What::Value(..)) {
+                if matches!(candidate.what, PathValue::Value(..)) {
                     shown = candidate;
                 }
             }
@@ -240,13 +245,13 @@ impl<'a> Facts<'a> {
         Ok(shown)
     }
 
-    fn on(&self, path: &Path, index: usize) -> Result<Shown, PathError> {
+    fn on(&self, path: &Path, index: usize) -> Result<ShownPath, PathError> {
         let what = match self.catalog.resolve(&self.catalog.machines[index], path)? {
-            Resolved::Value(value, drift) => What::Value(value.into_owned(), drift),
-            Resolved::Missing(reason) => What::Missing(reason),
-            Resolved::Broken(reason) => What::Broken(reason),
+            Resolved::Value(value, drift) => PathValue::Value(value.into_owned(), drift),
+            Resolved::Missing(reason) => PathValue::Missing(reason),
+            Resolved::Broken(reason) => PathValue::Broken(reason),
         };
-        Ok(Shown {
+        Ok(ShownPath {
             machine: Some(index),
             what,
         })
@@ -281,7 +286,7 @@ impl<'a> Facts<'a> {
         (0..self.loaded.len())
             .filter(|index| *index != not && !self.hides(*index))
             .find_map(|index| match self.on(path, index).ok()?.what {
-                What::Value(value, _) => {
+                PathValue::Value(value, _) => {
                     let text = crate::evidence::format::format(&value, format).ok()?;
                     Some((self.loaded[index].machine.as_str(), text))
                 }

@@ -4,7 +4,7 @@
 //! What is kept stands under the digest of everything that it was made from, this program included, so it is either
 //! exactly what would be made again or it is not found. Verdicts are never kept: they are reached in every build.
 
-use crate::evidence::locations::KEPT;
+use crate::evidence::locations::CACHE_FOLDER;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -14,50 +14,50 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 /// How many things are kept: those of some captures of some machines. The oldest make room.
-const MOST: usize = 32;
+const MAX_FILES: usize = 32;
 
 /// The largest thing that is kept, in bytes.
-const LARGEST: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// SHA-256.
-pub type Sum = [u8; 32];
+pub type Sha256Digest = [u8; 32];
 
 /// The digest of these bytes.
-pub fn sum(bytes: &[u8]) -> Sum {
+fn sha256(bytes: &[u8]) -> Sha256Digest {
     Sha256::digest(bytes).into()
 }
 
 /// What is kept for one book. The default keeps nothing.
 #[derive(Debug, Default)]
-pub struct Kept {
-    place: Option<(PathBuf, Sum)>,
+pub struct Cache {
+    location: Option<(PathBuf, Sha256Digest)>,
 }
 
-impl Kept {
+impl Cache {
     /// For the book in `root`. A book without captures gets no folder for it.
-    pub fn of(root: &Path) -> Self {
+    pub fn for_book(root: &Path) -> Self {
         let captured = root.join(crate::evidence::locations::CAPTURED).is_dir();
         let program = if captured { program() } else { None };
-        Kept {
-            place: program.map(|program| (root.join(KEPT), program)),
+        Cache {
+            location: program.map(|program| (root.join(CACHE_FOLDER), program)),
         }
     }
 
     /// The digest of these bytes, if anything is kept under it.
-    pub fn sum(&self, bytes: &[u8]) -> Option<Sum> {
-        self.place.as_ref().map(|_| sum(bytes))
+    pub fn key_of(&self, bytes: &[u8]) -> Option<Sha256Digest> {
+        self.location.as_ref().map(|_| sha256(bytes))
     }
 
     /// The file of what is made from `inputs`, and their digest.
-    fn file(&self, inputs: &[&[u8]]) -> Option<(PathBuf, Sum)> {
-        let (folder, program) = self.place.as_ref()?;
+    fn file(&self, inputs: &[&[u8]]) -> Option<(PathBuf, Sha256Digest)> {
+        let (folder, program) = self.location.as_ref()?;
         let mut digest = Sha256::new();
         digest.update(program);
         for input in inputs {
             digest.update((input.len() as u64).to_le_bytes());
             digest.update(input);
         }
-        let key: Sum = digest.finalize().into();
+        let key: Sha256Digest = digest.finalize().into();
         Some((folder.join(hex::encode(key)), key))
     }
 
@@ -65,30 +65,30 @@ impl Kept {
     pub fn get(&self, inputs: &[&[u8]]) -> Option<Vec<u8>> {
         let (file, key) = self.file(inputs)?;
         let file = File::open(file).ok()?;
-        let mut found = crate::util::files::buffer_for(&file, LARGEST);
-        file.take(LARGEST).read_to_end(&mut found).ok()?;
+        let mut found = crate::util::files::buffer_for(&file, MAX_BYTES);
+        file.take(MAX_BYTES).read_to_end(&mut found).ok()?;
         let bytes = found.split_off(found.len().min(key.len()));
-        (found == seal(&key, &bytes)).then_some(bytes)
+        (found == checksum(&key, &bytes)).then_some(bytes)
     }
 
     /// Keeps what was made from `inputs`. If that cannot be, it is made again next time.
     pub fn put(&self, inputs: &[&[u8]], bytes: &[u8]) {
         if let Some((file, key)) = self.file(inputs) {
-            let _ = write(&file, &[&seal(&key, bytes), bytes]);
-            let _ = file.parent().map_or(Ok(()), make_room);
+            let _ = write(&file, &[&checksum(&key, bytes), bytes]);
+            let _ = file.parent().map_or(Ok(()), evict_oldest);
         }
     }
 }
 
 /// What stands before the bytes: the key is in it, so that a file under another name is not taken for this one.
-fn seal(key: &Sum, bytes: &[u8]) -> Sum {
+fn checksum(key: &Sha256Digest, bytes: &[u8]) -> Sha256Digest {
     let digest = Sha256::new().chain_update(key).chain_update(bytes);
     digest.finalize().into()
 }
 
 /// What tells this program from all others, also from another build of the same version: not its bytes, which would
 /// take longer to read than all that is kept takes to make.
-fn program() -> Option<Sum> {
+fn program() -> Option<Sha256Digest> {
     let own = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
     let build = format!(
         "{} {} {} {} {}.{} {}.{}",
@@ -101,7 +101,7 @@ fn program() -> Option<Sum> {
         own.ctime(),
         own.ctime_nsec(),
     );
-    Some(sum(build.as_bytes()))
+    Some(sha256(build.as_bytes()))
 }
 
 /// Writes a file that nobody else may read, whole or not at all.
@@ -128,7 +128,7 @@ fn write(file: &Path, pieces: &[&[u8]]) -> std::io::Result<()> {
 }
 
 /// Deletes the oldest files, and what an interrupted build left behind with them.
-fn make_room(folder: &Path) -> std::io::Result<()> {
+fn evict_oldest(folder: &Path) -> std::io::Result<()> {
     let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -137,7 +137,7 @@ fn make_room(folder: &Path) -> std::io::Result<()> {
         }
     }
     files.sort();
-    let surplus = files.len().saturating_sub(MOST);
+    let surplus = files.len().saturating_sub(MAX_FILES);
     for (_, file) in &files[..surplus] {
         std::fs::remove_file(file)?;
     }
@@ -149,15 +149,15 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    fn kept() -> (tempfile::TempDir, Kept) {
+    fn cache() -> (tempfile::TempDir, Cache) {
         let book = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(book.path().join(crate::evidence::locations::CAPTURED)).unwrap();
-        let kept = Kept::of(book.path());
-        (book, kept)
+        let cache = Cache::for_book(book.path());
+        (book, cache)
     }
 
     fn files(book: &Path) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(book.join(KEPT)).unwrap();
+        let entries = std::fs::read_dir(book.join(CACHE_FOLDER)).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
         paths.filter(|p| !p.ends_with(".gitignore")).collect()
     }
@@ -166,70 +166,70 @@ mod tests {
     /// another build of the program not at all.
     #[test]
     fn comes_back() {
-        let (book, mut kept) = kept();
-        assert_eq!(kept.get(&[b"a", b"b"]), None);
-        kept.put(&[b"a", b"b"], b"made");
-        assert_eq!(kept.get(&[b"a", b"b"]).as_deref(), Some(&b"made"[..]));
-        assert_eq!(kept.get(&[b"ab", b""]), None);
-        assert_eq!(kept.get(&[b"a"]), None);
+        let (book, mut cache) = cache();
+        assert_eq!(cache.get(&[b"a", b"b"]), None);
+        cache.put(&[b"a", b"b"], b"made");
+        assert_eq!(cache.get(&[b"a", b"b"]).as_deref(), Some(&b"made"[..]));
+        assert_eq!(cache.get(&[b"ab", b""]), None);
+        assert_eq!(cache.get(&[b"a"]), None);
         let files = files(book.path());
         assert_eq!(files.len(), 1);
         let mode = std::fs::metadata(&files[0]).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        kept.place.as_mut().unwrap().1[0] ^= 1;
-        assert_eq!(kept.get(&[b"a", b"b"]), None);
+        cache.location.as_mut().unwrap().1[0] ^= 1;
+        assert_eq!(cache.get(&[b"a", b"b"]), None);
     }
 
     /// Check that a file that was changed, cut short, emptied or moved to another name is not believed.
     #[test]
     fn damaged() {
-        let (book, kept) = kept();
-        kept.put(&[b"a"], b"made");
-        kept.put(&[b"b"], b"other");
-        let (a, _) = kept.file(&[b"a"]).unwrap();
-        let (b, _) = kept.file(&[b"b"]).unwrap();
+        let (book, cache) = cache();
+        cache.put(&[b"a"], b"made");
+        cache.put(&[b"b"], b"other");
+        let (a, _) = cache.file(&[b"a"]).unwrap();
+        let (b, _) = cache.file(&[b"b"]).unwrap();
         let whole = std::fs::read(&a).unwrap();
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1;
             std::fs::write(&a, changed).unwrap();
-            assert_eq!(kept.get(&[b"a"]), None, "byte {at}");
+            assert_eq!(cache.get(&[b"a"]), None, "byte {at}");
             std::fs::write(&a, &whole[..at]).unwrap();
-            assert_eq!(kept.get(&[b"a"]), None, "{at} bytes");
+            assert_eq!(cache.get(&[b"a"]), None, "{at} bytes");
         }
         std::fs::copy(&b, &a).unwrap();
-        assert_eq!(kept.get(&[b"a"]), None);
-        assert_eq!(kept.get(&[b"b"]).as_deref(), Some(&b"other"[..]));
+        assert_eq!(cache.get(&[b"a"]), None);
+        assert_eq!(cache.get(&[b"b"]).as_deref(), Some(&b"other"[..]));
         drop(book);
     }
 
     /// Check that no more is kept than there is room for, and that the newest stays.
     #[test]
     fn bounded() {
-        let (book, kept) = kept();
-        let folder = book.path().join(KEPT);
+        let (book, cache) = cache();
+        let folder = book.path().join(CACHE_FOLDER);
         std::fs::create_dir_all(&folder).unwrap();
-        for number in 0..2 * MOST {
+        for number in 0..2 * MAX_FILES {
             let file = File::create(folder.join(format!("old-{number}"))).unwrap();
             let long_ago = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
             file.set_modified(long_ago).unwrap();
         }
-        kept.put(&[b"a"], b"made");
-        assert_eq!(files(book.path()).len(), MOST);
-        assert_eq!(kept.get(&[b"a"]).as_deref(), Some(&b"made"[..]));
+        cache.put(&[b"a"], b"made");
+        assert_eq!(files(book.path()).len(), MAX_FILES);
+        assert_eq!(cache.get(&[b"a"]).as_deref(), Some(&b"made"[..]));
     }
 
     /// Check that a book without captures, and one whose folder cannot be written, keep nothing and go on.
     #[test]
     fn keeps_nothing() {
         let book = tempfile::tempdir().unwrap();
-        let none = Kept::of(book.path());
+        let none = Cache::for_book(book.path());
         none.put(&[b"a"], b"made");
         assert_eq!(none.get(&[b"a"]), None);
         assert!(!book.path().join(".qed").exists());
-        let (book, kept) = kept();
+        let (book, cache) = cache();
         std::fs::write(book.path().join(".qed/state"), "a file").unwrap();
-        kept.put(&[b"a"], b"made");
-        assert_eq!(kept.get(&[b"a"]), None);
+        cache.put(&[b"a"], b"made");
+        assert_eq!(cache.get(&[b"a"]), None);
     }
 }

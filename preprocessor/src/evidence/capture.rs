@@ -15,20 +15,21 @@ use qed_evidence::lock::FILE as LOCK_FILE;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Capture, Config, evidence_file};
-use crate::evidence::cache::Kept;
-use crate::evidence::freshness::About;
-use crate::evidence::freshness::Here;
-use crate::evidence::freshness::staleness;
+use crate::evidence::cache::Cache;
+use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness};
 use crate::evidence::loader::{Ahead, Read, investigation, read};
 use crate::evidence::local_files::collector;
-use crate::evidence::locations::CAPTURED;
-use crate::evidence::locations::Origin;
-use crate::evidence::locations::STATE;
+use crate::evidence::locations::{CAPTURED, Origin, STATE};
 use crate::util::parallel;
 
 /// Captures what is missing or stale, if the book says `capture = "if-stale"`. Gives back warnings: without a
 /// capture, older or recorded evidence is shown, and says so; and the evidence that is fresh, which was read for that.
-pub fn refresh(root: &Path, config: &Config, here: &Here, kept: &Kept) -> (Vec<Diagnostic>, Ahead) {
+pub fn refresh(
+    root: &Path,
+    config: &Config,
+    here: &LocalMachine,
+    cache: &Cache,
+) -> (Vec<Diagnostic>, Ahead) {
     if config.capture == Capture::Never {
         return Default::default();
     }
@@ -47,13 +48,13 @@ pub fn refresh(root: &Path, config: &Config, here: &Here, kept: &Kept) -> (Vec<D
         }
     };
     let mut warnings = Vec::new();
-    let (not_fresh, fresh) = sort(root, config, &investigation, here, kept);
+    let (not_fresh, fresh) = sort(root, config, &investigation, here, cache);
     for machine in not_fresh {
         let file = root.join(CAPTURED).join(evidence_file(machine));
         // What was looked up before the capture need not hold after it.
-        let now = here.again();
+        let now = here.without_lookups();
         let is_fresh = || {
-            let found = read(&file, &Kept::default());
+            let found = read(&file, &Cache::default());
             is_fresh(&found, machine, root, &investigation, config, &now)
         };
         let Some(collector) = collector() else {
@@ -124,12 +125,12 @@ fn sort<'c>(
     root: &Path,
     config: &'c Config,
     investigation: &Investigation,
-    here: &Here,
-    kept: &Kept,
+    here: &LocalMachine,
+    cache: &Cache,
 ) -> (Vec<&'c String>, Ahead) {
     let all = parallel::map(&config.machines, |_, machine| {
         let file = Path::new(CAPTURED).join(evidence_file(machine));
-        let found = read(&root.join(&file), kept);
+        let found = read(&root.join(&file), cache);
         let fresh = is_fresh(&found, machine, root, investigation, config, here);
         (fresh, file, found)
     });
@@ -150,10 +151,10 @@ fn is_fresh(
     root: &Path,
     investigation: &Investigation,
     config: &Config,
-    here: &Here,
+    here: &LocalMachine,
 ) -> bool {
     matches!(found, Ok(Some((evidence, _)))
-        if staleness(evidence, Origin::Captured, investigation, &About { root, machine, config, here }).stale.is_empty())
+        if compare_freshness(evidence, Origin::Captured, investigation, &FreshnessInput { root, machine, config, here }).stale.is_empty())
 }
 
 /// What a capture depends on, as one digest.
@@ -161,7 +162,7 @@ fn attempt(
     machine: &str,
     config: &Config,
     investigation: &Investigation,
-    here: &Here,
+    here: &LocalMachine,
     collector: &Path,
 ) -> String {
     let changed = std::fs::metadata(collector).and_then(|m| m.modified());

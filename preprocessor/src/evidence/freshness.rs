@@ -13,12 +13,12 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::is_redacted;
 
 use crate::config::Config;
-use crate::evidence::local_files::{self, Present};
+use crate::evidence::local_files::{self, LocalFiles};
 use crate::evidence::locations::Origin;
 
 /// The machine and the moment at which the book is built.
 #[derive(Clone, Debug)]
-pub struct Here {
+pub struct LocalMachine {
     /// Now.
     pub time: Timestamp,
     /// This boot's id.
@@ -28,17 +28,17 @@ pub struct Here {
     /// This kernel's GNU build id.
     pub build_id: Option<String>,
     /// Programs and the collector, looked up where they are asked for.
-    pub present: Arc<Present>,
+    pub present: Arc<LocalFiles>,
 }
 
-impl Here {
+impl LocalMachine {
     /// This machine, now.
-    pub fn look() -> Self {
+    pub fn read() -> Self {
         let line = |path| {
             let text = std::fs::read_to_string(path).ok()?;
             Some(text.trim().to_owned())
         };
-        Here {
+        LocalMachine {
             time: Timestamp::now(),
             boot_id: line("/proc/sys/kernel/random/boot_id"),
             release: line("/proc/sys/kernel/osrelease"),
@@ -51,8 +51,8 @@ impl Here {
     }
 
     /// The same with nothing looked up.
-    pub fn again(&self) -> Self {
-        Here {
+    pub fn without_lookups(&self) -> Self {
+        LocalMachine {
             present: Arc::default(),
             ..self.clone()
         }
@@ -61,7 +61,7 @@ impl Here {
 
 /// What evidence is compared with.
 #[derive(Clone, Copy, Debug)]
-pub struct About<'a> {
+pub struct FreshnessInput<'a> {
     /// The book's root.
     pub root: &'a Path,
     /// The machine, as `book.toml` names it.
@@ -69,19 +69,19 @@ pub struct About<'a> {
     /// The book's settings.
     pub config: &'a Config,
     /// This machine.
-    pub here: &'a Here,
+    pub here: &'a LocalMachine,
 }
 
 /// Why evidence is out of date. Only what was captured here, on the host, is of a kernel and a boot that could be
 /// another one now: those of a guest are over, and those of a recorded host are not this machine's. Likewise of what it
 /// ran: the programs of this machine's own system are those of what was captured here.
-pub fn staleness(
+pub fn compare_freshness(
     evidence: &Evidence,
     origin: Origin,
     investigation: &Investigation,
-    about: &About<'_>,
+    about: &FreshnessInput<'_>,
 ) -> Comparison {
-    let About {
+    let FreshnessInput {
         root,
         machine,
         config,

@@ -11,23 +11,21 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::{RedactError, is_redacted, redact};
 use qed_evidence::validate::against;
 
-use crate::config::Place;
-use crate::config::{Addresses, Config, evidence_file};
-use crate::evidence::cache::{Kept, Sum};
+use crate::config::{Addresses, BookPaths, Config, evidence_file};
+use crate::evidence::cache::{Cache, Sha256Digest};
 use crate::evidence::disclosure::of_raw;
 use crate::evidence::history::{self, History};
 use crate::evidence::locations::{CAPTURED, HISTORY, Origin, RECORDED};
-use crate::evidence::verdict_files::TRAVELLED;
-use crate::evidence::verdict_files::Travelled;
+use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
 use crate::templates::Templates;
 use crate::util::files::buffer_for;
 use crate::util::parallel;
 
-use crate::evidence::freshness::{About, Here, staleness};
+use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness};
 
 /// The evidence of one machine.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct MachineEvidence {
     /// The machine, as `book.toml` names it.
     pub machine: String,
     /// What was captured there, as it may be shown: of a live machine it is redacted.
@@ -35,7 +33,7 @@ pub struct Loaded {
     /// What was captured there, if `evidence` is redacted: claims are judged on it, and nothing else is done with it.
     pub raw: Option<Evidence>,
     /// The verdicts that came with evidence which was redacted where it was captured.
-    pub verdicts: Option<Travelled>,
+    pub verdicts: Option<TravellingVerdicts>,
     /// Where it came from.
     pub origin: Origin,
     /// The file, relative to the book's root.
@@ -47,16 +45,16 @@ pub struct Loaded {
     /// How old it was when it was read, in seconds; `None` if its time cannot be read.
     pub age_s: Option<i64>,
     /// SHA-256 of the bytes of `file`; `None` if nothing is kept under it.
-    pub sum: Option<Sum>,
+    pub sum: Option<Sha256Digest>,
 }
 
 /// Everything that was loaded for a book.
 #[derive(Debug)]
-pub struct Store {
+pub struct EvidenceSet {
     /// What is planned.
     pub investigation: Investigation,
     /// The machines that have evidence, in the book's order.
-    pub loaded: Vec<Loaded>,
+    pub loaded: Vec<MachineEvidence>,
     /// The machines that have none, with the reason.
     pub absent: Vec<(String, String)>,
     /// The captures that were published before.
@@ -64,24 +62,24 @@ pub struct Store {
     /// The book's templates.
     pub templates: Templates,
     /// What earlier builds made of the same evidence.
-    pub kept: Kept,
+    pub cache: Cache,
 }
 
-impl Store {
+impl EvidenceSet {
     /// What is planned, and no evidence yet.
     pub fn new(investigation: Investigation) -> Self {
-        Store {
+        EvidenceSet {
             investigation,
             loaded: Vec::new(),
             absent: Vec::new(),
             history: History::default(),
             templates: Templates::default(),
-            kept: Kept::default(),
+            cache: Cache::default(),
         }
     }
 }
 
-impl Loaded {
+impl MachineEvidence {
     /// Why it is out of date, in words; `None`: it is not.
     pub fn out_of_date(&self) -> Option<String> {
         (!self.stale.is_empty()).then(|| self.stale.join("; "))
@@ -100,7 +98,7 @@ impl Loaded {
 }
 
 /// Age in seconds.
-fn age(evidence: &Evidence, here: &Here) -> Option<i64> {
+fn age_in_seconds(evidence: &Evidence, here: &LocalMachine) -> Option<i64> {
     let time: Timestamp = evidence.run.time.parse().ok()?;
     Some(here.time.as_second() - time.as_second())
 }
@@ -126,37 +124,37 @@ pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<
 }
 
 /// What a file of evidence holds, with the digest of its bytes if anything is kept under it; `None` if there is none.
-pub type Read = Result<Option<(Evidence, Option<Sum>)>, String>;
+pub type Read = Result<Option<(Evidence, Option<Sha256Digest>)>, String>;
 
 /// Files of evidence that were read before they were asked for, relative to the book's root.
 pub type Ahead = HashMap<PathBuf, Read>;
 
 /// Reads the evidence of all machines: what was captured, else what was recorded. What was read just now in order to
-/// see whether it is fresh is in `ahead`; `kept` is what earlier builds made of it.
+/// see whether it is fresh is in `ahead`; `cache` is what earlier builds made of it.
 pub fn load(
-    place: &Place,
+    paths: &BookPaths,
     config: &Config,
-    here: &Here,
+    here: &LocalMachine,
     mut ahead: Ahead,
-    kept: Kept,
-) -> Result<Store, Vec<Diagnostic>> {
-    let root = place.root.as_path();
+    cache: Cache,
+) -> Result<EvidenceSet, Vec<Diagnostic>> {
+    let root = paths.root.as_path();
     let investigation = investigation(root, config)?;
-    let mut store = Store::new(investigation);
-    store.kept = kept;
+    let mut store = EvidenceSet::new(investigation);
+    store.cache = cache;
     let mut problems = Vec::new();
-    match past(&root.join(HISTORY)) {
+    match read_history(&root.join(HISTORY)) {
         Ok(history) => store.history = history,
         Err(reason) => problems.push(
             Diagnostic::error_without_place(format!("the history {HISTORY} {reason}"))
                 .help("bring back the one that was published last (`qed/history.json` of the site), or delete it to begin anew"),
         ),
     }
-    match Templates::load(root, &place.theme) {
+    match Templates::load(root, &paths.theme) {
         Ok(templates) => store.templates = templates,
         Err(wrong) => problems.extend(wrong),
     }
-    read_ahead(root, config, &store.kept, &mut ahead);
+    read_ahead(root, config, &store.cache, &mut ahead);
     for machine in &config.machines {
         let sources = Sources {
             root,
@@ -166,7 +164,7 @@ pub fn load(
         };
         match sources.load_machine(machine, &mut ahead) {
             Ok(Some(loaded)) => store.loaded.push(loaded),
-            Ok(None) => store.absent.push(no_evidence(machine)),
+            Ok(None) => store.absent.push(describe_absence(machine)),
             Err(problem) => problems.push(problem),
         }
     }
@@ -193,25 +191,29 @@ pub fn load(
 struct Sources<'a> {
     root: &'a Path,
     config: &'a Config,
-    here: &'a Here,
-    store: &'a Store,
+    here: &'a LocalMachine,
+    store: &'a EvidenceSet,
 }
 
 impl Sources<'_> {
     /// The evidence of a machine, from the first of its files that exists; `None` if none does.
-    fn load_machine(&self, machine: &str, ahead: &mut Ahead) -> Result<Option<Loaded>, Diagnostic> {
+    fn load_machine(
+        &self,
+        machine: &str,
+        ahead: &mut Ahead,
+    ) -> Result<Option<MachineEvidence>, Diagnostic> {
         let name = evidence_file(machine);
         for (folder, origin) in [(CAPTURED, Origin::Captured), (RECORDED, Origin::Recorded)] {
             let file = Path::new(folder).join(&name);
             let found = ahead
                 .remove(&file)
-                .unwrap_or_else(|| read(&self.root.join(&file), &self.store.kept));
+                .unwrap_or_else(|| read(&self.root.join(&file), &self.store.cache));
             match found {
                 Ok(None) => continue,
                 Ok(Some(document)) => {
                     return self.check(machine, origin, file, document).map(Some);
                 }
-                Err(reason) => return Err(refused(self.config, machine, &file, &reason)),
+                Err(reason) => return Err(refuse(self.config, machine, &file, &reason)),
             }
         }
         Ok(None)
@@ -223,8 +225,8 @@ impl Sources<'_> {
         machine: &str,
         origin: Origin,
         file: PathBuf,
-        (evidence, sum): (Evidence, Option<Sum>),
-    ) -> Result<Loaded, Diagnostic> {
+        (evidence, sum): (Evidence, Option<Sha256Digest>),
+    ) -> Result<MachineEvidence, Diagnostic> {
         if evidence.machine.name != machine {
             let other = &evidence.machine.name;
             return Err(Diagnostic::error_without_place(format!(
@@ -235,29 +237,30 @@ impl Sources<'_> {
         let investigation = &self.store.investigation;
         if let Some((at, reason)) = against(investigation, &evidence) {
             let reason = format!("at `{at}`: {reason}");
-            return Err(refused(self.config, machine, &file, &reason));
+            return Err(refuse(self.config, machine, &file, &reason));
         }
-        let about = About {
+        let about = FreshnessInput {
             root: self.root,
             machine,
             config: self.config,
             here: self.here,
         };
-        let compared = staleness(&evidence, origin, investigation, &about);
-        let age_s = age(&evidence, self.here);
-        let redact = |evidence: &Evidence| redacted(evidence, sum.as_ref(), &self.store.kept);
-        let (evidence, raw) = shown(evidence, self.config.addresses, redact).map_err(|error| {
-            Diagnostic::error_without_place(format!(
-                "the evidence `{}` cannot be shown to anybody: {error}",
-                file.display()
-            ))
-        })?;
+        let compared = compare_freshness(&evidence, origin, investigation, &about);
+        let age_s = age_in_seconds(&evidence, self.here);
+        let redact = |evidence: &Evidence| redact_cached(evidence, sum.as_ref(), &self.store.cache);
+        let (evidence, raw) =
+            redact_live(evidence, self.config.addresses, redact).map_err(|error| {
+                Diagnostic::error_without_place(format!(
+                    "the evidence `{}` cannot be shown to anybody: {error}",
+                    file.display()
+                ))
+            })?;
         let verdicts = match &raw {
             Some(_) => None,
-            None => travelled(&self.root.join(&file), &evidence)
+            None => read_verdicts(&self.root.join(&file), &evidence)
                 .map_err(Diagnostic::error_without_place)?,
         };
-        Ok(Loaded {
+        Ok(MachineEvidence {
             machine: machine.to_owned(),
             evidence,
             raw,
@@ -273,13 +276,13 @@ impl Sources<'_> {
 }
 
 /// A machine of the book without evidence, and what a page says of that.
-pub fn no_evidence(machine: &str) -> (String, String) {
+pub fn describe_absence(machine: &str) -> (String, String) {
     let why = format!("there is no evidence of `{machine}` yet");
     (machine.to_owned(), why)
 }
 
 /// The complaint about evidence that is none.
-fn refused(config: &Config, machine: &str, file: &Path, reason: &str) -> Diagnostic {
+fn refuse(config: &Config, machine: &str, file: &Path, reason: &str) -> Diagnostic {
     // What is wrong with raw evidence must not tell what is in it.
     let reason = match machine.starts_with("guest:") {
         true => reason.to_owned(),
@@ -291,19 +294,19 @@ fn refused(config: &Config, machine: &str, file: &Path, reason: &str) -> Diagnos
 }
 
 /// Reads what was captured on all other machines at once: documents are large.
-fn read_ahead(root: &Path, config: &Config, kept: &Kept, ahead: &mut Ahead) {
+fn read_ahead(root: &Path, config: &Config, cache: &Cache, ahead: &mut Ahead) {
     let files: Vec<PathBuf> = config
         .machines
         .iter()
         .map(|machine| Path::new(CAPTURED).join(evidence_file(machine)))
         .filter(|file| !ahead.contains_key(file))
         .collect();
-    let found = parallel::map(&files, |_, file| read(&root.join(file), kept));
+    let found = parallel::map(&files, |_, file| read(&root.join(file), cache));
     ahead.extend(files.into_iter().zip(found));
 }
 
 /// The evidence as it may be shown, and the raw evidence if that is another.
-pub fn shown(
+pub fn redact_live(
     evidence: Evidence,
     addresses: Addresses,
     redact: impl FnOnce(&Evidence) -> Result<Evidence, RedactError>,
@@ -316,24 +319,28 @@ pub fn shown(
 
 /// [`redact`], or what it made of the very same bytes in an earlier build: the search of the redacted document for all
 /// secrets in all their forms takes longer than all the rest.
-fn redacted(evidence: &Evidence, sum: Option<&Sum>, kept: &Kept) -> Result<Evidence, RedactError> {
+fn redact_cached(
+    evidence: &Evidence,
+    sum: Option<&Sha256Digest>,
+    cache: &Cache,
+) -> Result<Evidence, RedactError> {
     let Some(sum) = sum else {
         return redact(evidence);
     };
     let inputs: [&[u8]; 2] = [b"redacted", sum];
-    let earlier = kept
+    let earlier = cache
         .get(&inputs)
         .and_then(|text| qed_evidence::reader::read(&text).ok());
     if let Some(earlier) = earlier.filter(is_redacted) {
         return Ok(earlier);
     }
     let redacted = redact(evidence)?;
-    kept.put(&inputs, &serde_json::to_vec(&redacted)?);
+    cache.put(&inputs, &serde_json::to_vec(&redacted)?);
     Ok(redacted)
 }
 
 /// The history in this file; an empty one if there is none. The error is a reason.
-fn past(file: &Path) -> Result<History, String> {
+fn read_history(file: &Path) -> Result<History, String> {
     match std::fs::read(file) {
         Ok(bytes) => history::read(&bytes).map_err(|reason| format!("is refused: {reason}")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
@@ -342,14 +349,14 @@ fn past(file: &Path) -> Result<History, String> {
 }
 
 /// The verdicts that lie beside evidence, if there are any.
-fn travelled(file: &Path, evidence: &Evidence) -> Result<Option<Travelled>, String> {
-    let file = file.with_extension(TRAVELLED);
+fn read_verdicts(file: &Path, evidence: &Evidence) -> Result<Option<TravellingVerdicts>, String> {
+    let file = file.with_extension(VERDICTS_EXTENSION);
     let bytes = match std::fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
     };
-    match Travelled::read(&bytes, evidence) {
+    match TravellingVerdicts::read(&bytes, evidence) {
         Ok(verdicts) => Ok(Some(verdicts)),
         // Evidence that holds everything is judged here anyway; it may have been captured anew since.
         Err(_) if !is_redacted(evidence) => Ok(None),
@@ -375,7 +382,7 @@ pub fn capture_line(config: &Config, machine: &str) -> String {
 }
 
 /// Reads one file; `None` if there is none.
-pub fn read(path: &Path, kept: &Kept) -> Read {
+pub fn read(path: &Path, cache: &Cache) -> Read {
     use std::io::Read;
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
@@ -389,7 +396,7 @@ pub fn read(path: &Path, kept: &Kept) -> Read {
         .read_to_end(&mut bytes)
         .map_err(|error| format!("it cannot be read: {error}"))?;
     qed_evidence::reader::read(&bytes)
-        .map(|evidence| Some((evidence, kept.sum(&bytes))))
+        .map(|evidence| Some((evidence, cache.key_of(&bytes))))
         .map_err(|error| error.to_string())
 }
 

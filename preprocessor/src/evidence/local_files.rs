@@ -20,7 +20,7 @@ const OBJECT: &str = "eBPF object sha256:";
 
 /// What was looked up already.
 #[derive(Debug, Default)]
-pub struct Present {
+pub struct LocalFiles {
     programs: Known,
     object: OnceLock<Result<String, String>>,
 }
@@ -29,7 +29,7 @@ pub struct Present {
 const ANOTHER: &str =
     "its files are those of the machine that it was captured on, which need not be this one";
 
-impl Present {
+impl LocalFiles {
     /// SHA-256 of the eBPF object of the collector that would capture here, hex; or why it is not known.
     pub fn object(&self) -> Result<String, String> {
         let look = || match collector() {

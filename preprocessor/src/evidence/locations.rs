@@ -22,4 +22,4 @@ pub enum Origin {
 pub const STATE: &str = ".qed/state";
 
 /// Where it is kept, relative to the book's root: below what mdBook must not watch.
-pub const KEPT: &str = ".qed/state/derived";
+pub const CACHE_FOLDER: &str = ".qed/state/derived";

@@ -1,6 +1,6 @@
 //! The values that a page shows, and where each comes from.
 
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 
 /// One value that the page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,19 +33,19 @@ impl Use {
     }
 
     /// Whether it is of evidence that is out of date.
-    pub fn is_stale(&self, facts: &Facts<'_>) -> bool {
+    pub fn is_stale(&self, facts: &BookData<'_>) -> bool {
         self.machine
             .is_some_and(|index| !facts.loaded[index].stale.is_empty())
     }
 
     /// Name of its machine.
-    pub fn machine_name(&self, facts: &Facts<'_>) -> String {
+    pub fn machine_name(&self, facts: &BookData<'_>) -> String {
         self.machine
             .map_or_else(String::new, |index| facts.loaded[index].machine.clone())
     }
 
     /// Where it comes from, as the reader sees it on hover.
-    pub fn provenance(&self, facts: &Facts<'_>) -> String {
+    pub fn provenance(&self, facts: &BookData<'_>) -> String {
         let origin = self
             .machine
             .map(|index| format!("\n{}", facts.origin(index)));

@@ -45,24 +45,24 @@ pub struct PublishedVerdict {
 pub type Verdicts = BTreeMap<String, BTreeMap<String, PublishedVerdict>>;
 
 /// The ending of the file in which verdicts travel beside redacted evidence: `host.json`, `host.verdicts`.
-pub const TRAVELLED: &str = "verdicts";
+pub const VERDICTS_EXTENSION: &str = "verdicts";
 
 /// Verdicts that were reached where the raw evidence is, on their way with what was redacted there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Travelled {
+pub struct TravellingVerdicts {
     /// `run.id` of the evidence.
     run: String,
     /// SHA-256 of the evidence as it travels, hex: the verdicts count for exactly this document.
     evidence: String,
     /// By the claims' ids.
-    claims: BTreeMap<String, TravelledVerdict>,
+    claims: BTreeMap<String, TravellingVerdict>,
 }
 
 /// One of them. It counts for exactly this claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TravelledVerdict {
+pub struct TravellingVerdict {
     expression: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     when: Option<String>,
@@ -95,7 +95,7 @@ impl PublishedControl {
     }
 }
 
-impl TravelledVerdict {
+impl TravellingVerdict {
     /// The judgement with what was told beside the verdict.
     pub(crate) fn fill(&self, judgement: Judgement) -> Judgement {
         let control = self.control.as_ref().and_then(|told| {
@@ -143,7 +143,7 @@ fn digest(evidence: &Evidence) -> String {
         .map_or_else(|_| String::new(), |text| sha256_hex(text.as_bytes()))
 }
 
-impl Travelled {
+impl TravellingVerdicts {
     /// The verdicts on this machine, for the way.
     pub fn new<'c>(
         evidence: &Evidence,
@@ -151,7 +151,7 @@ impl Travelled {
     ) -> Self {
         let claims = verdicts
             .map(|(claim, verdict)| {
-                let travelled = TravelledVerdict {
+                let travelled = TravellingVerdict {
                     expression: claim.expression.text().into(),
                     when: claim.when.as_ref().map(|when| when.text().into()),
                     verdict: verdict.word().into(),
@@ -161,7 +161,7 @@ impl Travelled {
                 (claim.id.clone(), travelled)
             })
             .collect();
-        Travelled {
+        TravellingVerdicts {
             run: evidence.run.id.clone(),
             evidence: digest(evidence),
             claims,
@@ -172,7 +172,7 @@ impl Travelled {
     pub fn sealed(evidence: &Evidence, claims: &[PublishedClaim], verdicts: &Verdicts) -> Self {
         let on = |claim: &PublishedClaim| {
             let told = verdicts.get(&claim.id)?.get(&evidence.machine.name)?;
-            let travelled = TravelledVerdict {
+            let travelled = TravellingVerdict {
                 expression: claim.expression.clone(),
                 when: claim.when.clone(),
                 verdict: told.verdict.clone(),
@@ -181,7 +181,7 @@ impl Travelled {
             };
             Some((claim.id.clone(), travelled))
         };
-        Travelled {
+        TravellingVerdicts {
             run: evidence.run.id.clone(),
             evidence: digest(evidence),
             claims: claims.iter().filter_map(on).collect(),
@@ -190,7 +190,8 @@ impl Travelled {
 
     /// Reads what came with this evidence. The error is a reason.
     pub fn read(bytes: &[u8], evidence: &Evidence) -> Result<Self, String> {
-        let read: Travelled = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let read: TravellingVerdicts =
+            serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if read.run != evidence.run.id {
             return Err("they belong to another capture".into());
         }
@@ -201,7 +202,7 @@ impl Travelled {
     }
 
     /// The verdict on this very claim, and what may be told of it.
-    pub(crate) fn on(&self, claim: &Claim) -> Option<(Verdict, &TravelledVerdict)> {
+    pub(crate) fn on(&self, claim: &Claim) -> Option<(Verdict, &TravellingVerdict)> {
         let found = self.claims.get(&claim.id)?;
         let same = found.expression == claim.expression.text()
             && found.when.as_deref() == claim.when.as_ref().map(|when| when.text());

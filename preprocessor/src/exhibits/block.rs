@@ -24,7 +24,7 @@ pub const GAPS: &[&str] = &["UNVERIFIED", "ERROR", "WITHHELD"];
 
 /// A block that replaces a claim or an exhibit.
 #[derive(Debug, Default)]
-pub struct Rendered {
+pub struct RenderedBlock {
     /// One line of HTML.
     pub html: String,
     /// The same as plain text.

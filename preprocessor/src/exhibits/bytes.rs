@@ -5,9 +5,9 @@ use qed_evidence::Value;
 use serde::Serialize;
 
 use crate::evidence::provenance::{Use, machines};
-use crate::exhibits::block::Rendered;
+use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::Request;
-use crate::exhibits::shown::Shown;
+use crate::exhibits::shown::ShownRow;
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -17,15 +17,15 @@ struct Byte {
 }
 
 #[derive(Serialize)]
-struct Row {
-    value: Shown,
+struct BytesRow {
+    value: ShownRow,
     bytes: Vec<Byte>,
     verdict: String,
 }
 
 #[derive(Serialize)]
-struct Data {
-    rows: Vec<Row>,
+struct BytesView {
+    rows: Vec<BytesRow>,
 }
 
 /// Each byte, and whether it differs from the byte at the same place of `first`.
@@ -63,7 +63,7 @@ fn verdict(index: usize, bytes: &[Byte], cut: Option<String>) -> String {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let values = request.rows()?;
     let mut first: Option<Vec<u8>> = None;
     let mut rows = Vec::new();
@@ -85,7 +85,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             Some(bytes) => compare(bytes, first.get_or_insert_with(|| bytes.clone())),
             None => Vec::new(),
         };
-        rows.push(Row {
+        rows.push(BytesRow {
             verdict: verdict(index, &compared, value.value().and_then(Value::cut)),
             bytes: compared,
             value,
@@ -105,12 +105,12 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         })
         .collect();
     let uses: Vec<Use> = rows.iter().filter_map(|row| row.value.used()).collect();
-    Ok(Rendered {
+    Ok(RenderedBlock {
         text: text.join("\n"),
         machines: machines(&uses, &[]),
-        html: request.facts.templates.render("bytes", &Data { rows }),
+        html: request.facts.templates.render("bytes", &BytesView { rows }),
         uses,
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }
 

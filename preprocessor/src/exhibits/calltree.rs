@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::evidence::format::duration;
 use crate::evidence::provenance::Use;
-use crate::exhibits::block::Rendered;
+use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::{Request, caption};
-use crate::exhibits::tree::{Call, What, leads, tree};
+use crate::exhibits::tree::{Call, CallKind, leads, tree};
 use crate::markdown::syntax::SyntaxError;
 
 /// One line of the tree.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Line {
+pub struct CallLine {
     /// Lines that lead to the name: `│  └─ `.
     lead: String,
     /// How many lines it stands within.
@@ -24,20 +24,20 @@ pub struct Line {
     rest: String,
 }
 
-fn lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<Line> {
+fn lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<CallLine> {
     let nodes = tree(experiment);
     let leads = leads(&nodes);
     nodes
         .iter()
         .zip(leads)
         .map(|(node, lead)| match &node.what {
-            What::Call(call) => Line {
+            CallKind::Call(call) => CallLine {
                 lead,
                 depth: node.depth,
                 name: call.name.clone(),
                 rest: rest(call, write),
             },
-            What::Inlined(function, line) => Line {
+            CallKind::Inlined(function, line) => CallLine {
                 lead,
                 depth: node.depth,
                 name: function.clone(),
@@ -88,9 +88,9 @@ pub(super) fn uses(name: &str, machine: usize, experiment: &Experiment) -> Vec<U
 }
 
 #[derive(Serialize)]
-struct Data {
+struct CalltreeView {
     caption: String,
-    lines: Vec<Line>,
+    lines: Vec<CallLine>,
     never: Option<String>,
 }
 
@@ -109,7 +109,7 @@ fn never(experiment: &Experiment) -> Option<String> {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
     request.show_experiment(|machine, name, experiment| {
         let lines = lines(experiment, &|value| value.to_string());
@@ -120,17 +120,17 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         }
         let never = never(experiment);
         text.extend(never.iter().map(|never| format!("\n{never}")));
-        let data = Data {
+        let data = CalltreeView {
             caption,
             lines,
             never,
         };
-        Ok(Rendered {
+        Ok(RenderedBlock {
             html: facts.templates.render("calltree", &data),
             text,
             machines: vec![machine],
             uses: uses(name, machine, experiment),
-            ..Rendered::default()
+            ..RenderedBlock::default()
         })
     })
 }

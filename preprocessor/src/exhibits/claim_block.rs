@@ -5,11 +5,11 @@ use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::redact::withheld;
 use serde::Serialize;
 
-use crate::claims::judged::Judged;
-use crate::evidence::book_data::Facts;
+use crate::claims::judged::JudgedClaim;
+use crate::evidence::book_data::BookData;
 use crate::evidence::format;
 use crate::evidence::provenance::Use;
-use crate::exhibits::block::Rendered;
+use crate::exhibits::block::RenderedBlock;
 
 #[derive(Serialize)]
 struct Operand {
@@ -33,7 +33,7 @@ struct OnMachine {
 }
 
 #[derive(Serialize)]
-struct Data {
+struct ClaimView {
     id: String,
     class: &'static str,
     badge: String,
@@ -110,7 +110,7 @@ pub fn why(judgement: &Judgement) -> Option<String> {
 }
 
 /// The operands of a judgement, each path once.
-fn operands(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> Vec<Operand> {
+fn operands(judgement: &Judgement, facts: &BookData<'_>, machine: usize) -> Vec<Operand> {
     let mut out: Vec<Operand> = Vec::new();
     for operand in judgement.when_operands.iter().chain(&judgement.operands) {
         if out.iter().any(|known| known.text == operand.text) {
@@ -140,7 +140,7 @@ fn operands(judgement: &Judgement, facts: &Facts<'_>, machine: usize) -> Vec<Ope
 }
 
 /// What the reader has to know of a verdict on evidence that is not shown as it is.
-fn how_judged(judged: &Judged, facts: &Facts<'_>) -> Option<String> {
+fn how_judged(judged: &JudgedClaim, facts: &BookData<'_>) -> Option<String> {
     let machine = &facts.loaded[judged.shown];
     let verdict = judged.judgements[judged.shown].verdict;
     if machine.raw.is_none() && machine.verdicts.is_none() {
@@ -161,7 +161,7 @@ fn how_judged(judged: &Judged, facts: &Facts<'_>) -> Option<String> {
 }
 
 /// A claim with its verdicts, as it stands in its chapter.
-pub fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
+pub fn render(judged: &JudgedClaim, facts: &BookData<'_>) -> RenderedBlock {
     let judgement = &judged.judgements[judged.shown];
     let operands = operands(judgement, facts, judged.shown);
     let others: Vec<OnMachine> = facts
@@ -187,7 +187,7 @@ pub fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
             control.path, control.verdict
         )
     });
-    let data = Data {
+    let data = ClaimView {
         id: judged.claim.id.clone(),
         class: class(judgement.verdict),
         badge: badge(judgement.verdict),
@@ -210,16 +210,16 @@ pub fn render(judged: &Judged, facts: &Facts<'_>) -> Rendered {
         .reads()
         .map(|read| Use::rests_on(&read.path, judged.shown))
         .collect();
-    Rendered {
+    RenderedBlock {
         text: text(&data),
         html: facts.templates.render("claim", &data),
         machines: vec![judged.shown],
         uses,
-        ..Rendered::default()
+        ..RenderedBlock::default()
     }
 }
 
-fn text(data: &Data) -> String {
+fn text(data: &ClaimView) -> String {
     let mut lines = vec![
         format!("claim {}: {} ({})", data.id, data.badge, data.origin),
         data.expression.clone(),

@@ -2,16 +2,14 @@
 
 use serde::Serialize;
 
-use crate::claims::judged::Judged;
-use crate::exhibits::block::Rendered;
-use crate::exhibits::claim_block::badge;
-use crate::exhibits::claim_block::is_long;
-use crate::exhibits::claim_block::why;
+use crate::claims::judged::JudgedClaim;
+use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::claim_block::{badge, is_long, why};
 use crate::exhibits::request::Request;
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
-struct Row {
+struct ClaimsRow {
     id: String,
     href: String,
     chapter: String,
@@ -27,7 +25,7 @@ struct Reason {
     long: bool,
 }
 
-fn reasons(judged: &Judged, machines: &[String]) -> Vec<Reason> {
+fn reasons(judged: &JudgedClaim, machines: &[String]) -> Vec<Reason> {
     let mut out: Vec<Reason> = Vec::new();
     for (machine, judgement) in machines.iter().zip(&judged.judgements) {
         let Some(text) = why(judgement) else {
@@ -46,14 +44,14 @@ fn reasons(judged: &Judged, machines: &[String]) -> Vec<Reason> {
 }
 
 #[derive(Serialize)]
-struct Data {
+struct ClaimsView {
     machines: Vec<String>,
-    rows: Vec<Row>,
+    rows: Vec<ClaimsRow>,
     sum: String,
 }
 
 /// The link from one chapter to a claim in another. mdBook turns `.md` into `.html`, and README into index.
-pub(super) fn link(from: &str, judged: &Judged) -> String {
+pub(super) fn link(from: &str, judged: &JudgedClaim) -> String {
     let up = "../".repeat(from.matches('/').count());
     let target = &judged.chapter_name;
     let target = match target.strip_suffix("README.md") {
@@ -64,18 +62,18 @@ pub(super) fn link(from: &str, judged: &Judged) -> String {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
     let machines: Vec<String> = facts.loaded.iter().map(|m| m.machine.clone()).collect();
     let mut counts = std::collections::BTreeMap::new();
-    let rows: Vec<Row> = request
+    let rows: Vec<ClaimsRow> = request
         .claims
         .in_order()
         .map(|judged| {
             *counts
                 .entry(judged.judgements[judged.shown].verdict)
                 .or_insert(0_usize) += 1;
-            Row {
+            ClaimsRow {
                 id: judged.claim.id.clone(),
                 href: link(request.chapter, judged),
                 chapter: judged.chapter_name.clone(),
@@ -117,10 +115,10 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         );
     }
     text.push(sum.clone());
-    Ok(Rendered {
+    Ok(RenderedBlock {
         html: facts.templates.render(
             "claims",
-            &Data {
+            &ClaimsView {
                 machines,
                 rows,
                 sum,
@@ -128,6 +126,6 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         ),
         text: text.join("\n"),
         machines: (0..facts.loaded.len()).collect(),
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }

@@ -7,12 +7,11 @@ use qed_evidence::claim::Verdict;
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 use serde::Serialize;
 
-use crate::claims::judged::Judged;
+use crate::claims::judged::JudgedClaim;
 use crate::config::Lint;
 use crate::evidence::names::names;
-use crate::exhibits::block::Rendered;
-use crate::exhibits::claim_block::badge;
-use crate::exhibits::claim_block::class;
+use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::claim_block::{badge, class};
 use crate::exhibits::request::Request;
 use crate::markdown::syntax::SyntaxError;
 
@@ -26,7 +25,7 @@ struct Inference {
 }
 
 #[derive(Serialize)]
-struct Data {
+struct DerivationView {
     introduced: String,
     undefined: Vec<String>,
     inferences: Vec<Inference>,
@@ -37,7 +36,7 @@ struct Data {
 
 /// What a claim comes to for its chapter: as shown there, or where it does not apply to that machine, on the first
 /// one that it applies to. A failure on any machine is one.
-fn verdict(judged: &Judged) -> (Verdict, Option<usize>) {
+fn verdict(judged: &JudgedClaim) -> (Verdict, Option<usize>) {
     let all = &judged.judgements;
     if let Some(at) = all.iter().position(|j| j.verdict.is_failure()) {
         return (all[at].verdict, Some(at));
@@ -88,7 +87,7 @@ fn status(verdicts: &[Verdict], undefined: usize) -> (Verdict, String) {
 }
 
 /// Renders the exhibit; each name that nothing introduced is a warning at its place.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
     let investigation = &facts.catalog.investigation;
     let own = |name: &str| {
@@ -129,7 +128,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             undefined.push(named.name);
         }
     }
-    let of_chapter: Vec<&Judged> = request
+    let of_chapter: Vec<&JudgedClaim> = request
         .claims
         .in_order()
         .filter(|judged| judged.chapter_name == request.chapter)
@@ -152,7 +151,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         })
         .collect();
     let (verdict, reason) = status(&verdicts, undefined.len());
-    let data = Data {
+    let data = DerivationView {
         introduced: format!("{seen} names observed by captures, {defined} defined in the glossary"),
         undefined,
         inferences,
@@ -160,15 +159,15 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         badge: badge(verdict),
         reason,
     };
-    Ok(Rendered {
+    Ok(RenderedBlock {
         text: text(&data),
         html: facts.templates.render("derivation", &data),
         problems,
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }
 
-fn text(data: &Data) -> String {
+fn text(data: &DerivationView) -> String {
     let mut lines = vec![format!(
         "New things introduced without derivation ({}):",
         data.introduced

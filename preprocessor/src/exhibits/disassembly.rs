@@ -3,27 +3,27 @@
 use qed_evidence::document::Experiment;
 use serde::Serialize;
 
-use crate::exhibits::block::Rendered;
+use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::{Request, caption};
-use crate::exhibits::shown::{self, Shown};
+use crate::exhibits::shown::{self, ShownRow};
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
-struct Row {
-    address: Shown,
-    bytes: Shown,
-    instruction: Shown,
+struct DisassemblyRow {
+    address: ShownRow,
+    bytes: ShownRow,
+    instruction: ShownRow,
     calls: bool,
 }
 
 #[derive(Serialize)]
-struct Data {
+struct DisassemblyView {
     caption: String,
-    rows: Vec<Row>,
+    rows: Vec<DisassemblyRow>,
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     request.show_experiment(|machine, name, experiment| show(request, machine, name, experiment))
 }
 
@@ -32,7 +32,7 @@ fn show(
     machine: usize,
     name: &str,
     experiment: &Experiment,
-) -> Result<Rendered, String> {
+) -> Result<RenderedBlock, String> {
     let facts = request.facts;
     let Some(call) = &experiment.call else {
         return Err("the experiment runs a command, whose code is not looked at".into());
@@ -44,7 +44,7 @@ fn show(
                 let path = format!("{name}.call.insn{}.{leaf}", index + 1);
                 shown::own(facts, &path, machine)
             };
-            Ok(Row {
+            Ok(DisassemblyRow {
                 address: own("address")?,
                 bytes: own("bytes")?,
                 instruction: own("text")?,
@@ -67,15 +67,15 @@ fn show(
     let uses = rows
         .iter()
         .flat_map(|row| [&row.address, &row.bytes, &row.instruction])
-        .filter_map(Shown::used)
+        .filter_map(ShownRow::used)
         .collect();
-    Ok(Rendered {
+    Ok(RenderedBlock {
         html: facts
             .templates
-            .render("disassembly", &Data { caption, rows }),
+            .render("disassembly", &DisassemblyView { caption, rows }),
         text,
         machines: vec![machine],
         uses,
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }

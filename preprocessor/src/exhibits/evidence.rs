@@ -12,8 +12,8 @@ use qed_evidence::path_index::{Leaf, Leaves};
 use serde::Serialize;
 
 use crate::config::evidence_file;
-use crate::evidence::book_data::Facts;
-use crate::exhibits::block::{Rendered, Target};
+use crate::evidence::book_data::BookData;
+use crate::exhibits::block::{RenderedBlock, Target};
 use crate::exhibits::request::{Request, caption};
 use crate::markdown::escape::visible;
 use crate::markdown::syntax::SyntaxError;
@@ -34,7 +34,7 @@ struct Download {
 }
 
 #[derive(Serialize)]
-struct Data {
+struct EvidenceView {
     caption: String,
     groups: Vec<Group>,
     download: Option<Download>,
@@ -103,16 +103,16 @@ fn listed(leaves: &Leaves<'_>) -> Vec<Group> {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
     let machine = request
         .machine()?
         .unwrap_or_else(|| facts.default_machine("run"));
     let loaded = &facts.loaded[machine];
     if request.target == Target::Nothing && !facts.templates.has_own("evidence") {
-        return Ok(Rendered {
+        return Ok(RenderedBlock {
             machines: vec![machine],
-            ..Rendered::default()
+            ..RenderedBlock::default()
         });
     }
     let caption = caption(facts, machine, "All that was captured");
@@ -128,7 +128,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         ]
     });
     let inputs = inputs.filter(|_| !facts.templates.has_own("evidence"));
-    let earlier = inputs.and_then(|inputs| facts.kept.get(&inputs));
+    let earlier = inputs.and_then(|inputs| facts.cache.get(&inputs));
     let written = match earlier.and_then(|bytes| String::from_utf8(bytes).ok()) {
         Some(written) => written,
         None => {
@@ -138,7 +138,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
                 Target::Text | Target::Nothing => plain(&data),
             };
             if let Some(inputs) = inputs {
-                facts.kept.put(&inputs, written.as_bytes());
+                facts.cache.put(&inputs, written.as_bytes());
             }
             written
         }
@@ -147,16 +147,16 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         Target::Html => (written, String::new()),
         Target::Text | Target::Nothing => (String::new(), written),
     };
-    Ok(Rendered {
+    Ok(RenderedBlock {
         html,
         text,
         machines: vec![machine],
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }
 
 /// What the exhibit of a machine shows.
-fn data(facts: &Facts<'_>, machine: usize, caption: String) -> Data {
+fn data(facts: &BookData<'_>, machine: usize, caption: String) -> EvidenceView {
     let loaded = &facts.loaded[machine];
     let leaves = &facts.catalog.machines[machine].leaves;
     let hidden = facts.hides(machine);
@@ -182,7 +182,7 @@ fn data(facts: &Facts<'_>, machine: usize, caption: String) -> Data {
             Some(format!("The document cannot be downloaded: {why}.")),
         ),
     };
-    Data {
+    EvidenceView {
         caption,
         groups,
         download,
@@ -191,7 +191,7 @@ fn data(facts: &Facts<'_>, machine: usize, caption: String) -> Data {
 }
 
 /// The same without markup; there is no download.
-fn plain(data: &Data) -> String {
+fn plain(data: &EvidenceView) -> String {
     let mut text = data.caption.clone();
     for group in &data.groups {
         text.push_str(&format!("\n\n{}\n{}", group.title, group.text));

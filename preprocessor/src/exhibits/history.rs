@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::evidence::format::minute;
 use crate::evidence::history::{self, Capture};
-use crate::exhibits::block::Rendered;
+use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::Request;
 use crate::markdown::syntax::SyntaxError;
 
@@ -12,7 +12,7 @@ use crate::markdown::syntax::SyntaxError;
 const SHOWN: usize = 60;
 
 #[derive(Serialize)]
-struct Row {
+struct HistoryRow {
     time: String,
     machine: String,
     kernel: String,
@@ -22,12 +22,12 @@ struct Row {
 }
 
 #[derive(Serialize)]
-struct Data {
-    rows: Vec<Row>,
+struct HistoryView {
+    rows: Vec<HistoryRow>,
     sum: String,
 }
 
-fn row(captures: &[Capture], index: usize) -> Row {
+fn row(captures: &[Capture], index: usize) -> HistoryRow {
     let capture = &captures[index];
     let before = captures[..index]
         .iter()
@@ -39,7 +39,7 @@ fn row(captures: &[Capture], index: usize) -> Row {
         .iter()
         .map(|(word, count)| format!("{count} {word}"))
         .collect();
-    Row {
+    HistoryRow {
         time: capture
             .time
             .parse()
@@ -61,10 +61,10 @@ fn row(captures: &[Capture], index: usize) -> Row {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
     let captures = crate::claims::history::of_book(facts, request.claims).captures;
-    let rows: Vec<Row> = (0..captures.len())
+    let rows: Vec<HistoryRow> = (0..captures.len())
         .rev()
         .take(SHOWN)
         .map(|index| row(&captures, index))
@@ -86,10 +86,12 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         })
         .collect();
     text.push(sum.clone());
-    Ok(Rendered {
-        html: facts.templates.render("history", &Data { rows, sum }),
+    Ok(RenderedBlock {
+        html: facts
+            .templates
+            .render("history", &HistoryView { rows, sum }),
         text: text.join("\n"),
         machines: (0..facts.loaded.len()).collect(),
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }

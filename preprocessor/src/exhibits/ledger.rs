@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use crate::evidence::format::duration;
 use crate::evidence::provenance::Use;
-use crate::exhibits::block::Rendered;
+use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::{Request, caption};
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
-struct Row {
+struct LedgerRow {
     object: String,
     cache: String,
     size: String,
@@ -20,9 +20,9 @@ struct Row {
 }
 
 #[derive(Serialize)]
-struct Data {
+struct LedgerView {
     caption: String,
-    rows: Vec<Row>,
+    rows: Vec<LedgerRow>,
     sum: String,
 }
 
@@ -61,7 +61,7 @@ fn fate(allocation: &Allocation) -> String {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     request.show_experiment(|machine, name, experiment| show(request, machine, name, experiment))
 }
 
@@ -70,15 +70,15 @@ fn show(
     machine: usize,
     name: &str,
     experiment: &Experiment,
-) -> Result<Rendered, String> {
+) -> Result<RenderedBlock, String> {
     let facts = request.facts;
     let Some(ledger) = &experiment.objects else {
         return Err("the experiment watched no allocation".into());
     };
-    let rows: Vec<Row> = ledger
+    let rows: Vec<LedgerRow> = ledger
         .allocations
         .iter()
-        .map(|a| Row {
+        .map(|a| LedgerRow {
             object: a.address.to_string(),
             cache: a.cache.clone().unwrap_or_else(|| a.probe.clone()),
             size: a.size.map_or_else(String::new, |size| size.to_string()),
@@ -101,13 +101,13 @@ fn show(
         ));
     }
     text.push_str(&format!("\n{sum}"));
-    Ok(Rendered {
+    Ok(RenderedBlock {
         html: facts
             .templates
-            .render("ledger", &Data { caption, rows, sum }),
+            .render("ledger", &LedgerView { caption, rows, sum }),
         text,
         machines: vec![machine],
         uses: vec![Use::rests_on(format!("{name}.objects"), machine)],
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }

@@ -15,14 +15,14 @@ mod map;
 mod picture;
 
 use crate::evidence::provenance::Use;
-use crate::exhibits::block::Rendered;
+use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::linkage::map::read;
 use crate::exhibits::linkage::picture::draw;
 use crate::exhibits::request::{Request, caption};
 use crate::markdown::syntax::SyntaxError;
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     if request.body.is_empty() {
         let help =
             "write `NAME: PATH` for an object, `NAME -> NAME: PATH` for a pointer".to_owned();
@@ -44,12 +44,12 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         uses.push(object.shown);
         uses.extend(object.pointers.into_iter().map(|pointer| pointer.shown));
     }
-    Ok(Rendered {
+    Ok(RenderedBlock {
         text: format!("{}\n{}", data.caption, data.text),
         html: request.facts.templates.render("linkage", &data),
         machines: vec![machine],
         uses,
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }
 

@@ -6,10 +6,10 @@ use qed_evidence::document::{Command, Reader, Reading};
 use qed_evidence::value::Datum;
 use serde::Serialize;
 
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::evidence::provenance::Use;
-use crate::exhibits::block::Rendered;
-use crate::exhibits::request::{Request, caption, nothing};
+use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::request::{Request, caption, nothing_to_show};
 use crate::markdown::escape::visible;
 use crate::markdown::syntax::SyntaxError;
 
@@ -31,7 +31,7 @@ struct Run {
 
 /// The commands of one place.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Place {
+struct LogPosition {
     by: String,
     runs: Vec<Run>,
 }
@@ -47,14 +47,14 @@ struct File {
 }
 
 #[derive(Serialize)]
-struct Data {
+struct LogView {
     caption: String,
-    places: Vec<Place>,
+    places: Vec<LogPosition>,
     files: Vec<File>,
 }
 
 /// A line as `grep -n` prints it, or why there is none.
-fn line(facts: &Facts<'_>, machine: usize, reading: &Reading) -> Result<String, String> {
+fn line(facts: &BookData<'_>, machine: usize, reading: &Reading) -> Result<String, String> {
     match &reading.text {
         Datum::Unavailable(why) => Err(why.unavailable.clone()),
         // A release is no secret; all else that a machine reads of itself here says where its kernel is.
@@ -73,7 +73,7 @@ fn line(facts: &Facts<'_>, machine: usize, reading: &Reading) -> Result<String, 
 }
 
 /// The readings, those of one file together.
-fn files(facts: &Facts<'_>, machine: usize, wanted: &dyn Fn(&str) -> bool) -> Vec<File> {
+fn files(facts: &BookData<'_>, machine: usize, wanted: &dyn Fn(&str) -> bool) -> Vec<File> {
     let loaded = &facts.loaded[machine];
     let mut files: Vec<File> = Vec::new();
     for reading in &loaded.evidence.kaslr.readings {
@@ -109,7 +109,7 @@ fn files(facts: &Facts<'_>, machine: usize, wanted: &dyn Fn(&str) -> bool) -> Ve
 /// What came of one command.
 fn run(command: &Command) -> Run {
     let mut gaps = Vec::new();
-    let mut told = |datum: &Datum| match datum {
+    let mut known_text = |datum: &Datum| match datum {
         Datum::Value(value) => Some(value.to_string()),
         Datum::Unavailable(why) => {
             // One that was not run has no output for the same reason.
@@ -119,8 +119,8 @@ fn run(command: &Command) -> Run {
             None
         }
     };
-    let status = told(&command.exit).filter(|status| status != "0");
-    let output = told(&command.output).unwrap_or_default();
+    let status = known_text(&command.exit).filter(|status| status != "0");
+    let output = known_text(&command.output).unwrap_or_default();
     let output: Vec<String> = output.lines().map(|line| visible(line).into()).collect();
     Run {
         line: visible(&command.line()).into(),
@@ -133,18 +133,18 @@ fn run(command: &Command) -> Run {
 
 /// The commands that are wanted, in the order of the investigation: first those of the machine.
 fn places(
-    facts: &Facts<'_>,
+    facts: &BookData<'_>,
     machine: usize,
     wanted: &dyn Fn(&str) -> bool,
-) -> (Vec<Place>, Vec<Use>) {
+) -> (Vec<LogPosition>, Vec<Use>) {
     let loaded = &facts.loaded[machine];
     let mut uses = Vec::new();
     let mut places = vec![
-        Place {
+        LogPosition {
             by: format!("run on {}, while it was captured", loaded.machine),
             runs: Vec::new(),
         },
-        Place {
+        LogPosition {
             by: "run on the machine that made the evidence, in a folder with files of this kernel"
                 .to_owned(),
             runs: Vec::new(),
@@ -178,7 +178,7 @@ fn transcript(run: &Run) -> Vec<String> {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
     let planned = &facts.catalog.investigation.commands;
     for (line, span) in request.body {
@@ -212,7 +212,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         wanted.is_empty() || wanted.iter().any(|start| file.starts_with(start))
     });
     if files.is_empty() && places.is_empty() {
-        return Ok(nothing(
+        return Ok(nothing_to_show(
             facts,
             machine,
             "its evidence holds no such command and no line of such a file: capture it again",
@@ -234,12 +234,12 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         text.extend(file.lines.iter().map(|line| format!("    {line}")));
         text.extend(file.gaps.iter().map(|gap| format!("    UNVERIFIED: {gap}")));
     }
-    let data = Data {
+    let data = LogView {
         caption,
         places,
         files,
     };
-    Ok(Rendered {
+    Ok(RenderedBlock {
         html: facts.templates.render("log", &data),
         text: text.join("\n"),
         machines: vec![machine],

@@ -5,11 +5,11 @@ use qed_evidence::investigation::Experiment;
 use qed_evidence::value::Datum;
 use serde::Serialize;
 
-use crate::evidence::book_data::incomplete;
+use crate::evidence::book_data::why_incomplete;
 use crate::evidence::format::{datum, minute};
-use crate::evidence::loader::{Loaded, age_in_words};
+use crate::evidence::loader::{MachineEvidence, age_in_words};
 use crate::evidence::locations::Origin;
-use crate::exhibits::block::Rendered;
+use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::Request;
 use crate::markdown::syntax::SyntaxError;
 
@@ -76,7 +76,7 @@ struct Machine {
 }
 
 #[derive(Serialize)]
-struct Data {
+struct MachinesView {
     machines: Vec<Machine>,
 }
 
@@ -114,7 +114,7 @@ fn processor_facts(machine: &document::Machine) -> Vec<Fact> {
 }
 
 /// The age of a machine's evidence, its losses, and the experiments that are not complete there.
-fn evidence_facts(loaded: &Loaded, planned: &[Experiment]) -> Vec<Fact> {
+fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact> {
     let evidence = &loaded.evidence;
     let run = &evidence.run;
     let time = run.time.parse().map_or_else(|_| run.time.clone(), minute);
@@ -143,7 +143,7 @@ fn evidence_facts(loaded: &Loaded, planned: &[Experiment]) -> Vec<Fact> {
     list.push(Fact::new("events", counts));
     let gaps: Vec<String> = planned
         .iter()
-        .filter_map(|experiment| incomplete(evidence, &experiment.name))
+        .filter_map(|experiment| why_incomplete(evidence, &experiment.name))
         .collect();
     let complete = format!(
         "{} of {} complete",
@@ -158,7 +158,7 @@ fn evidence_facts(loaded: &Loaded, planned: &[Experiment]) -> Vec<Fact> {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
     let planned = &facts.catalog.investigation.experiments;
     let with_evidence = facts.loaded.iter().map(|loaded| {
@@ -185,11 +185,13 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
                 .map(|f| format!("  {:<18} {}", f.name, f.line())),
         );
     }
-    Ok(Rendered {
-        html: facts.templates.render("machines", &Data { machines }),
+    Ok(RenderedBlock {
+        html: facts
+            .templates
+            .render("machines", &MachinesView { machines }),
         text: text.join("\n"),
         machines: (0..facts.loaded.len()).collect(),
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }
 

@@ -5,10 +5,10 @@ use std::ops::Range;
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
 use crate::claims::collect::Claims;
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::evidence::names::Glossary;
-use crate::exhibits::block::{Rendered, Target, note};
-use crate::exhibits::request::{Request, absent};
+use crate::exhibits::block::{RenderedBlock, Target, note};
+use crate::exhibits::request::{Request, without_evidence};
 use crate::exhibits::{
     bytes, calltree, claims, derivation, disassembly, evidence, history, ledger, linkage, log,
     machines, slides, slot, space, steps, table, thread, trace,
@@ -22,7 +22,7 @@ struct Exhibit {
     name: &'static str,
     options: &'static [&'static str],
     takes_body: bool,
-    render: fn(&Request<'_, '_>) -> Result<Rendered, SyntaxError>,
+    render: fn(&Request<'_, '_>) -> Result<RenderedBlock, SyntaxError>,
 }
 
 /// All exhibits.
@@ -146,10 +146,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub fn render(
     chapter: &Chapter,
     block: &Block,
-    book: (&Facts<'_>, &Claims, &Glossary),
+    book: (&BookData<'_>, &Claims, &Glossary),
     target: Target,
     problems: &mut Vec<Diagnostic>,
-) -> Option<Rendered> {
+) -> Option<RenderedBlock> {
     match try_render(chapter, block, book, target) {
         Ok(rendered) => Some(rendered),
         Err(error) => {
@@ -162,9 +162,9 @@ pub fn render(
 fn try_render(
     chapter: &Chapter,
     block: &Block,
-    (facts, claims, glossary): (&Facts<'_>, &Claims, &Glossary),
+    (facts, claims, glossary): (&BookData<'_>, &Claims, &Glossary),
     target: Target,
-) -> Result<Rendered, SyntaxError> {
+) -> Result<RenderedBlock, SyntaxError> {
     let source = chapter.source.text.as_str();
     let words = words(source, block.info.clone())?;
     let name = match &words.words[..] {
@@ -220,7 +220,7 @@ fn try_render(
     if let Some(option) = words.option("machine")
         && facts.named(&option.value.text) == Ok(None)
     {
-        return Ok(absent(facts, &option.value.text));
+        return Ok(without_evidence(facts, &option.value.text));
     }
     (exhibit.render)(&Request {
         words: &words,

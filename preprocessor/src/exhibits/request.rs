@@ -7,11 +7,11 @@ use qed_evidence::document::Experiment;
 use qed_evidence::{Path, Value};
 
 use crate::claims::collect::Claims;
-use crate::evidence::book_data::{Facts, What, sound};
+use crate::evidence::book_data::{BookData, PathValue, sound_experiment};
 use crate::evidence::format::describe;
 use crate::evidence::names::Glossary;
 use crate::evidence::provenance::Use;
-use crate::exhibits::block::{Rendered, Target};
+use crate::exhibits::block::{RenderedBlock, Target};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::style::As;
 use crate::markdown::syntax::{Spanned, SyntaxError, Words};
@@ -31,7 +31,7 @@ pub struct Request<'a, 'f> {
     /// The chapter.
     pub page: &'a Chapter,
     /// The evidence.
-    pub facts: &'a Facts<'f>,
+    pub facts: &'a BookData<'f>,
     /// The book's claims.
     pub claims: &'a Claims,
     /// The terms that the book defines.
@@ -68,8 +68,8 @@ impl<'f> Request<'_, 'f> {
     /// or why there is nothing; an experiment that is not sound there is never shown.
     pub fn show_experiment(
         &self,
-        show: impl FnOnce(usize, &'f str, &'f Experiment) -> Result<Rendered, String>,
-    ) -> Result<Rendered, SyntaxError> {
+        show: impl FnOnce(usize, &'f str, &'f Experiment) -> Result<RenderedBlock, String>,
+    ) -> Result<RenderedBlock, SyntaxError> {
         let planned = &self.facts.catalog.investigation.experiments;
         let Some(option) = self.words.option("experiment") else {
             return Err(SyntaxError::new(
@@ -88,14 +88,14 @@ impl<'f> Request<'_, 'f> {
         let machine = self
             .machine()?
             .unwrap_or_else(|| self.facts.default_machine(&found.name));
-        let shown = sound(&self.facts.loaded[machine].evidence, &found.name)
+        let shown = sound_experiment(&self.facts.loaded[machine].evidence, &found.name)
             .and_then(|experiment| show(machine, &found.name, experiment));
-        Ok(shown.unwrap_or_else(|why| nothing(self.facts, machine, &why)))
+        Ok(shown.unwrap_or_else(|why| nothing_to_show(self.facts, machine, &why)))
     }
 }
 
 /// A value that an exhibit shows.
-pub struct Looked {
+pub struct ShownValue {
     /// The value as it is in the evidence; `None` if there is none, or it must not be believed.
     pub value: Option<Value>,
     /// What stands in the page: the value as text, or the gap with its reason.
@@ -111,7 +111,7 @@ impl Request<'_, '_> {
         name: &Spanned,
         machine: Option<usize>,
         style: (Option<As>, Option<&str>),
-    ) -> Result<Looked, SyntaxError> {
+    ) -> Result<ShownValue, SyntaxError> {
         let path: Path = name
             .text
             .parse()
@@ -124,22 +124,22 @@ impl Request<'_, '_> {
             SyntaxError::new(name.span.clone(), message, help)
         })?;
         let (text, note, missing) = match &shown.what {
-            What::Value(value, _) => match crate::evidence::format::format(value, style.0) {
+            PathValue::Value(value, _) => match crate::evidence::format::format(value, style.0) {
                 Ok(text) => (text, describe(value), false),
                 Err(reason) => {
                     let message = format!("`{path}` cannot be shown so: {reason}");
                     return Err(SyntaxError::new(name.span.clone(), message, None));
                 }
             },
-            What::Missing(why) => {
+            PathValue::Missing(why) => {
                 let (word, reason) = self.facts.gap(&path, shown.machine, why, style.0);
                 (format!("{word} ({reason})"), word.into(), true)
             }
-            What::Broken(why) => (format!("ERROR ({why})"), "ERROR".into(), true),
+            PathValue::Broken(why) => (format!("ERROR ({why})"), "ERROR".into(), true),
         };
-        Ok(Looked {
+        Ok(ShownValue {
             value: match &shown.what {
-                What::Value(value, _) => Some(value.clone()),
+                PathValue::Value(value, _) => Some(value.clone()),
                 _ => None,
             },
             used: Use {
@@ -156,29 +156,29 @@ impl Request<'_, '_> {
 }
 
 /// An exhibit of a machine that there is no evidence of.
-pub fn absent(facts: &Facts<'_>, machine: &str) -> Rendered {
+pub fn without_evidence(facts: &BookData<'_>, machine: &str) -> RenderedBlock {
     let known = facts.absent.iter().find(|(name, _)| name == machine);
     let why = known.map_or("there is no evidence of it", |(_, why)| why.as_str());
     unverified(format!("UNVERIFIED on {machine}: {why}"), Vec::new())
 }
 
 /// An exhibit that has nothing to show, and why.
-pub fn nothing(facts: &Facts<'_>, machine: usize, why: &str) -> Rendered {
+pub fn nothing_to_show(facts: &BookData<'_>, machine: usize, why: &str) -> RenderedBlock {
     let name = &facts.loaded[machine].machine;
     unverified(format!("UNVERIFIED on {name}: {why}"), vec![machine])
 }
 
-fn unverified(text: String, machines: Vec<usize>) -> Rendered {
+fn unverified(text: String, machines: Vec<usize>) -> RenderedBlock {
     let html = crate::markdown::escape::html(&crate::markdown::escape::visible(&text));
-    Rendered {
+    RenderedBlock {
         html: format!("<div class=\"qed-exhibit qed-unverified\"><p>{html}</p></div>"),
         text,
         machines,
-        ..Rendered::default()
+        ..RenderedBlock::default()
     }
 }
 
 /// The caption of an exhibit.
-pub fn caption(facts: &Facts<'_>, machine: usize, what: &str) -> String {
+pub fn caption(facts: &BookData<'_>, machine: usize, what: &str) -> String {
     format!("{what} — {}", facts.origin(machine))
 }

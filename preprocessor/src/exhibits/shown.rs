@@ -5,17 +5,16 @@ use std::ops::Range;
 use qed_evidence::{Path, Value};
 use serde::Serialize;
 
-use crate::evidence::book_data::{Facts, What};
+use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::{describe, format};
 use crate::evidence::provenance::Use;
 use crate::exhibits::request::Request;
-use crate::markdown::style::STYLE_OPTIONS;
-use crate::markdown::style::Style;
+use crate::markdown::style::{STYLE_OPTIONS, Style};
 use crate::markdown::syntax::{SyntaxError, only_options, words};
 
 /// A value in an exhibit, as a template shows it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Shown {
+pub struct ShownRow {
     /// What stands before it.
     pub label: String,
     path: String,
@@ -32,7 +31,7 @@ pub struct Shown {
     value: Option<Value>,
 }
 
-impl Shown {
+impl ShownRow {
     /// The value, if there is one and it may be known.
     pub fn value(&self) -> Option<&Value> {
         self.value.as_ref()
@@ -50,7 +49,7 @@ pub fn line(
     line: &str,
     span: &Range<usize>,
     machine: Option<usize>,
-) -> Result<Shown, SyntaxError> {
+) -> Result<ShownRow, SyntaxError> {
     // A label may hold anything but a colon; paths and options hold none outside quotes.
     let colon = line.find(':').filter(|at| !line[..*at].contains('"'));
     let label = colon.map(|at| line[..at].trim().to_owned());
@@ -74,20 +73,20 @@ pub fn line(
 }
 
 /// The value of a path that the program itself asks for, or why there is no such path.
-pub fn own(facts: &Facts<'_>, path: &str, machine: usize) -> Result<Shown, String> {
+pub fn own(facts: &BookData<'_>, path: &str, machine: usize) -> Result<ShownRow, String> {
     let path: Path = path.parse()?;
     let style = Style::default();
     value(facts, &path, Some(machine), &style, None, &(0..0)).map_err(|error| error.message)
 }
 
 fn value(
-    facts: &Facts<'_>,
+    facts: &BookData<'_>,
     path: &Path,
     machine: Option<usize>,
     style: &Style,
     written: Option<String>,
     span: &Range<usize>,
-) -> Result<Shown, SyntaxError> {
+) -> Result<ShownRow, SyntaxError> {
     let shown = facts.show(path, machine);
     let shown = shown.as_ref().as_ref().map_err(|error| {
         let help = error.nearest.as_ref();
@@ -97,7 +96,7 @@ fn value(
     })?;
     let mut known = None;
     let (text, note, missing) = match &shown.what {
-        What::Value(value, _) => match format(value, style.format) {
+        PathValue::Value(value, _) => match format(value, style.format) {
             Ok(text) => {
                 known = Some(value.clone());
                 (text, describe(value), false)
@@ -107,11 +106,11 @@ fn value(
                 return Err(SyntaxError::new(span.clone(), message, None));
             }
         },
-        What::Missing(reason) => {
+        PathValue::Missing(reason) => {
             let (word, reason) = facts.gap(path, shown.machine, reason, style.format);
             (format!("{word} ({reason})"), word.into(), true)
         }
-        What::Broken(reason) => (format!("ERROR ({reason})"), "ERROR".into(), true),
+        PathValue::Broken(reason) => (format!("ERROR ({reason})"), "ERROR".into(), true),
     };
     let used = Use {
         path: path.to_string(),
@@ -121,7 +120,7 @@ fn value(
         note,
         listed: false,
     };
-    Ok(Shown {
+    Ok(ShownRow {
         label: used.path.clone(),
         path: used.path.clone(),
         machine: used.machine_name(facts),

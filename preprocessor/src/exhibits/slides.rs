@@ -4,11 +4,11 @@ use qed_evidence::path::Path;
 use qed_evidence::value::Value;
 use serde::Serialize;
 
-use crate::evidence::book_data::{Facts, What};
+use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::describe;
 use crate::evidence::provenance::Use;
-use crate::exhibits::block::Rendered;
-use crate::exhibits::request::{Request, caption, nothing};
+use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::request::{Request, caption, nothing_to_show};
 use crate::markdown::style::As;
 use crate::markdown::syntax::SyntaxError;
 
@@ -39,7 +39,7 @@ struct Cell {
 
 /// One boot.
 #[derive(Serialize)]
-struct Row {
+struct SlidesRow {
     label: String,
     lead: String,
     own: bool,
@@ -57,7 +57,7 @@ struct Tick {
 }
 
 #[derive(Serialize)]
-struct Data {
+struct SlidesView {
     caption: String,
     title: String,
     desc: String,
@@ -69,7 +69,7 @@ struct Data {
     bottom: usize,
     height: usize,
     ticks: Vec<Tick>,
-    rows: Vec<Row>,
+    rows: Vec<SlidesRow>,
 }
 
 /// Where a slide is on the axis.
@@ -81,7 +81,7 @@ fn x(slide: i128) -> i128 {
 const EARLIER: usize = 16;
 
 /// The slides of captures of this machine that were published before, the latest first: `-1`, `-2`, ….
-fn earlier(facts: &Facts<'_>, machine: usize) -> Vec<(String, i64)> {
+fn earlier(facts: &BookData<'_>, machine: usize) -> Vec<(String, i64)> {
     let now = &facts.loaded[machine];
     facts
         .history
@@ -98,7 +98,7 @@ fn earlier(facts: &Facts<'_>, machine: usize) -> Vec<(String, i64)> {
 }
 
 struct Column<'a, 'f> {
-    facts: &'a Facts<'f>,
+    facts: &'a BookData<'f>,
     machine: usize,
     uses: Vec<Use>,
 }
@@ -115,8 +115,10 @@ impl Column<'_, '_> {
         let shown = self.facts.show(&parsed, Some(self.machine));
         let value = match shown.as_ref() {
             Ok(shown) => match &shown.what {
-                What::Value(value, _) => value.clone(),
-                What::Missing(reason) | What::Broken(reason) => return Err(reason.clone()),
+                PathValue::Value(value, _) => value.clone(),
+                PathValue::Missing(reason) | PathValue::Broken(reason) => {
+                    return Err(reason.clone());
+                }
             },
             Err(error) => return Err(error.message.clone()),
         };
@@ -144,11 +146,11 @@ impl Column<'_, '_> {
     }
 }
 
-impl Row {
+impl SlidesRow {
     /// The line number `index` of the drawing.
     fn new(index: usize, label: String, slide: i128, cells: Vec<Cell>) -> Self {
         let y = TOP + index * ROW + ROW / 2;
-        Row {
+        SlidesRow {
             own: label == "own",
             lead: format!("{label:>4}"),
             label,
@@ -164,7 +166,7 @@ impl Row {
 }
 
 /// The boots of the machine's evidence, and the reasons for those that cannot be drawn.
-fn measured_rows(column: &mut Column<'_, '_>) -> (Vec<Row>, Vec<String>) {
+fn measured_rows(column: &mut Column<'_, '_>) -> (Vec<SlidesRow>, Vec<String>) {
     let own = (
         "own".to_owned(),
         "kaslr.slide".to_owned(),
@@ -189,7 +191,7 @@ fn measured_rows(column: &mut Column<'_, '_>) -> (Vec<Row>, Vec<String>) {
         for path in [&slide, &physical] {
             cells.extend(column.cell(path, As::Mib, "mib").ok().map(|cell| cell.0));
         }
-        rows.push(Row::new(rows.len(), label, number, cells));
+        rows.push(SlidesRow::new(rows.len(), label, number, cells));
     }
     (rows, silent)
 }
@@ -213,7 +215,7 @@ fn earlier_cells(slide: i64) -> Vec<Cell> {
 }
 
 /// Pads the cells of each column to the same width.
-fn align(rows: &mut [Row]) {
+fn align(rows: &mut [SlidesRow]) {
     for index in 0..3 {
         let texts = rows.iter().filter_map(|row| row.cells.get(index));
         let width = texts.map(|cell| cell.text.len()).max().unwrap_or(0);
@@ -238,7 +240,7 @@ fn description(machine: &str, count: usize, has_earlier: bool, silent: &[String]
 }
 
 /// The same as plain text.
-fn text(caption: &str, rows: &[Row], silent: &[String]) -> String {
+fn text(caption: &str, rows: &[SlidesRow], silent: &[String]) -> String {
     let mut text = vec![caption.to_owned(), format!("boot  {COLUMNS}")];
     for row in rows {
         let cells: Vec<String> = row
@@ -271,7 +273,7 @@ fn ticks() -> Vec<Tick> {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
     let has_boots = |index: &usize| !facts.loaded[*index].evidence.boots.is_empty();
     let machine = match request.machine()? {
@@ -281,7 +283,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             .unwrap_or_else(|| facts.default_machine("boots")),
     };
     if facts.hides(machine) {
-        return Ok(nothing(
+        return Ok(nothing_to_show(
             facts,
             machine,
             "the slides of this machine are withheld",
@@ -290,7 +292,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     if !has_boots(&machine) {
         let why =
             "it was not booted again: write `boots = 16` in the investigation and capture a guest";
-        return Ok(nothing(facts, machine, why));
+        return Ok(nothing_to_show(facts, machine, why));
     }
     let mut column = Column {
         facts,
@@ -301,7 +303,12 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     let earlier = earlier(facts, machine);
     for (label, slide) in &earlier {
         let cells = earlier_cells(*slide);
-        rows.push(Row::new(rows.len(), label.clone(), (*slide).into(), cells));
+        rows.push(SlidesRow::new(
+            rows.len(),
+            label.clone(),
+            (*slide).into(),
+            cells,
+        ));
     }
     align(&mut rows);
     let title = format!("the slide in {} boots", rows.len());
@@ -309,7 +316,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
     let name = facts.loaded[machine].machine.clone();
     let bottom = TOP + rows.len() * ROW;
     let text = text(&caption, &rows, &silent);
-    let data = Data {
+    let data = SlidesView {
         title: "The slide of each boot".into(),
         desc: description(&name, rows.len(), !earlier.is_empty(), &silent),
         machine: name,
@@ -323,7 +330,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         rows,
         caption,
     };
-    Ok(Rendered {
+    Ok(RenderedBlock {
         html: facts.templates.render("slides", &data),
         text,
         machines: vec![machine],

@@ -5,9 +5,9 @@ use qed_evidence::Value;
 use serde::Serialize;
 
 use crate::evidence::provenance::{Use, machines};
-use crate::exhibits::block::Rendered;
+use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::Request;
-use crate::exhibits::shown::Shown;
+use crate::exhibits::shown::ShownRow;
 use crate::markdown::syntax::SyntaxError;
 
 /// Height of one row of the picture, in its own units; it is 360 of them wide.
@@ -16,8 +16,8 @@ const ROW: usize = 56;
 const FITS: usize = 30;
 
 #[derive(Serialize)]
-struct Row {
-    value: Shown,
+struct SlotRow {
+    value: ShownRow,
     /// `A`, `B`, …: equal values have equal letters; `?` where there is none.
     letter: String,
     /// 0, 1 or 2: the look of the box.
@@ -31,8 +31,8 @@ struct Row {
 }
 
 #[derive(Serialize)]
-struct Data {
-    rows: Vec<Row>,
+struct SlotView {
+    rows: Vec<SlotRow>,
     height: usize,
     title: String,
     description: String,
@@ -62,7 +62,7 @@ fn name(value: Option<&Value>, text: &str) -> String {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let values = request.rows()?;
     let mut seen: Vec<u64> = Vec::new();
     let mut rows = Vec::new();
@@ -89,7 +89,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
             None => "?".into(),
         };
         let y = index * ROW;
-        rows.push(Row {
+        rows.push(SlotRow {
             name: name(
                 value.value(),
                 if value.missing {
@@ -127,18 +127,18 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         .iter()
         .map(|row| format!("{}: {} ({})", row.value.label, row.letter, row.name))
         .collect();
-    let data = Data {
+    let data = SlotView {
         height: rows.len() * ROW,
         title: "What the place held, in the order of time".into(),
         description: description.join("; "),
         rows,
     };
-    Ok(Rendered {
+    Ok(RenderedBlock {
         text: text.join("\n"),
         machines: machines(&uses, &[]),
         html: request.facts.templates.render("slot", &data),
         uses,
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }
 

@@ -9,11 +9,11 @@ use qed_evidence::resolve::PathError;
 use qed_evidence::value::{Address, Integer, Value};
 use serde::Serialize;
 
-use crate::evidence::book_data::{Facts, What};
+use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::{describe, format};
 use crate::evidence::provenance::Use;
-use crate::exhibits::block::Rendered;
-use crate::exhibits::request::{Request, caption, nothing};
+use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::request::{Request, caption, nothing_to_show};
 use crate::markdown::style::As;
 use crate::markdown::syntax::{SyntaxError, words};
 
@@ -32,7 +32,7 @@ const THICK: u64 = 16;
 const MARK: u64 = 34;
 
 #[derive(Serialize)]
-struct Mark {
+struct AddressMark {
     label: String,
     path: String,
     address: String,
@@ -46,7 +46,7 @@ struct Mark {
 }
 
 #[derive(Serialize)]
-struct Arrow {
+struct DistanceArrow {
     label: String,
     from: u64,
     to: u64,
@@ -60,7 +60,7 @@ struct Arrow {
 }
 
 #[derive(Serialize)]
-struct Data {
+struct SpaceView {
     caption: String,
     title: String,
     desc: String,
@@ -74,22 +74,22 @@ struct Data {
     low: String,
     high: String,
     scale_y: u64,
-    marks: Vec<Mark>,
-    arrows: Vec<Arrow>,
+    marks: Vec<AddressMark>,
+    arrows: Vec<DistanceArrow>,
     gaps: Vec<String>,
 }
 
 /// One line of the body.
-struct Line {
+struct SpaceLine {
     label: String,
     from: (Path, Range<usize>),
     to: Option<(Path, Range<usize>)>,
 }
 
 /// An address on the machine, or why there is none.
-type Found = Result<u64, String>;
+type AddressOrReason = Result<u64, String>;
 
-fn lines(request: &Request<'_, '_>) -> Result<Vec<Line>, SyntaxError> {
+fn lines(request: &Request<'_, '_>) -> Result<Vec<SpaceLine>, SyntaxError> {
     let mut lines = Vec::new();
     for (line, span) in request.body {
         let Some((label, rest)) = line.split_once(':') else {
@@ -113,12 +113,12 @@ fn lines(request: &Request<'_, '_>) -> Result<Vec<Line>, SyntaxError> {
             Ok((parsed, name.span.clone()))
         };
         lines.push(match rest.split_once("->") {
-            None => Line {
+            None => SpaceLine {
                 label: label.trim().to_owned(),
                 from: path(rest, start)?,
                 to: None,
             },
-            Some((from, to)) => Line {
+            Some((from, to)) => SpaceLine {
                 label: label.trim().to_owned(),
                 from: path(from, start)?,
                 to: Some(path(to, start + from.len() + 2)?),
@@ -168,17 +168,17 @@ fn unknown_path(span: &Range<usize>, error: &PathError) -> SyntaxError {
 
 /// The address of a path on `machine`. An address that is shown is added to `uses`.
 fn find(
-    facts: &Facts<'_>,
+    facts: &BookData<'_>,
     machine: usize,
     region: &Range<u64>,
     (path, span): &(Path, Range<usize>),
     uses: &mut Vec<Use>,
-) -> Result<Found, SyntaxError> {
+) -> Result<AddressOrReason, SyntaxError> {
     let shown = facts.show(path, Some(machine));
     let shown = shown.as_ref().as_ref();
     let value = match &shown.map_err(|error| unknown_path(span, error))?.what {
-        What::Value(value, _) => value.clone(),
-        What::Missing(reason) | What::Broken(reason) => return Ok(Err(reason.clone())),
+        PathValue::Value(value, _) => value.clone(),
+        PathValue::Missing(reason) | PathValue::Broken(reason) => return Ok(Err(reason.clone())),
     };
     let Value::Address { value: address, .. } = &value else {
         let message = format!("`{path}` is no address: it is of kind {}", value.kind());
@@ -202,7 +202,7 @@ fn find(
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
     let (lines, region) = (lines(request)?, region(request)?);
     let (first, span) = &lines[0].from;
@@ -229,10 +229,10 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         }
     }
     if marked.is_empty() && spans.is_empty() {
-        return Ok(nothing(facts, machine, &gaps.join("; ")));
+        return Ok(nothing_to_show(facts, machine, &gaps.join("; ")));
     }
     let data = draw(request, machine, &region, marked, &spans, gaps);
-    Ok(Rendered {
+    Ok(RenderedBlock {
         text: text(&data),
         html: facts.templates.render("space", &data),
         machines: vec![machine],
@@ -242,7 +242,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
 }
 
 /// The same as plain text.
-fn text(data: &Data) -> String {
+fn text(data: &SpaceView) -> String {
     let mut text = vec![
         data.caption.clone(),
         format!("from {}\nto   {}", data.low, data.high),
@@ -270,9 +270,16 @@ fn anchor(at: u64) -> &'static str {
 }
 
 /// The mark number `index` below the bar.
-fn mark(index: usize, x: u64, address: u64, line: &Line, wide: usize, bar_y: u64) -> Mark {
+fn mark(
+    index: usize,
+    x: u64,
+    address: u64,
+    line: &SpaceLine,
+    wide: usize,
+    bar_y: u64,
+) -> AddressMark {
     let label_y = bar_y + THICK + 20 + index as u64 * MARK;
-    Mark {
+    AddressMark {
         lead: format!("{:<wide$}", line.label),
         label: line.label.clone(),
         path: line.from.0.to_string(),
@@ -290,9 +297,9 @@ fn mark(index: usize, x: u64, address: u64, line: &Line, wide: usize, bar_y: u64
 fn arrow(
     index: usize,
     region: &Range<u64>,
-    (from, to, line): &(u64, u64, &Line),
+    (from, to, line): &(u64, u64, &SpaceLine),
     wide: usize,
-) -> Arrow {
+) -> DistanceArrow {
     let bytes = i128::from(*to) - i128::from(*from);
     let offset = Integer::new(bytes).map(|value| Value::Offset { value });
     let write = |how| offset.as_ref().and_then(|o| format(o, Some(how)).ok());
@@ -306,7 +313,7 @@ fn arrow(
         to + 6
     };
     let middle = u64::midpoint(from, to);
-    Arrow {
+    DistanceArrow {
         lead: format!("{:<wide$}", line.label),
         label: format!("{} = {}", line.label, write(As::Mib).unwrap_or_default()),
         from,
@@ -329,10 +336,10 @@ fn draw(
     request: &Request<'_, '_>,
     machine: usize,
     region: &Range<u64>,
-    mut marked: Vec<(u64, &Line)>,
-    spans: &[(u64, u64, &Line)],
+    mut marked: Vec<(u64, &SpaceLine)>,
+    spans: &[(u64, u64, &SpaceLine)],
     gaps: Vec<String>,
-) -> Data {
+) -> SpaceView {
     let labels = marked.iter().map(|m| m.1).chain(spans.iter().map(|s| s.2));
     let wide = labels
         .map(|line| line.label.chars().count())
@@ -343,12 +350,12 @@ fn draw(
     let bar_y = scale_y + 5;
     // The highest first: a line down from a lower address passes left of the words of a higher one.
     marked.sort_by_key(|mark| std::cmp::Reverse(mark.0));
-    let marks: Vec<Mark> = marked
+    let marks: Vec<AddressMark> = marked
         .iter()
         .enumerate()
         .map(|(index, (at, line))| mark(index, place_on_bar(region, *at), *at, line, wide, bar_y))
         .collect();
-    let arrows: Vec<Arrow> = spans
+    let arrows: Vec<DistanceArrow> = spans
         .iter()
         .enumerate()
         .map(|(index, span)| arrow(index, region, span, wide))
@@ -360,7 +367,7 @@ fn draw(
         .collect();
     desc.extend(arrows.iter().map(|a| a.label.clone()));
     let facts = request.facts;
-    Data {
+    SpaceView {
         caption: caption(facts, machine, "addresses in their region"),
         title,
         desc: desc.join(", "),

@@ -9,17 +9,15 @@ use qed_evidence::claim::Verdict;
 use serde::Serialize;
 
 use crate::evidence::provenance::{Use, machines};
-use crate::exhibits::block::Rendered;
-use crate::exhibits::claim_block::badge;
-use crate::exhibits::claim_block::class;
+use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::claim_block::{badge, class};
 use crate::exhibits::claims::link;
 use crate::exhibits::request::Request;
-use crate::markdown::style::STYLE_OPTIONS;
-use crate::markdown::style::Style;
+use crate::markdown::style::{STYLE_OPTIONS, Style};
 use crate::markdown::syntax::{Spanned, SyntaxError, only_options, words};
 
 #[derive(Serialize)]
-struct Shown {
+struct StepValue {
     path: String,
     machine: String,
     style: Option<String>,
@@ -42,12 +40,12 @@ struct Step {
     title: String,
     badge: String,
     class: &'static str,
-    values: Vec<Shown>,
+    values: Vec<StepValue>,
     proofs: Vec<Proof>,
 }
 
 #[derive(Serialize)]
-struct Data {
+struct StepsView {
     steps: Vec<Step>,
 }
 
@@ -142,7 +140,7 @@ impl Steps {
         request: &Request<'_, '_>,
         machine: Option<usize>,
         part: Range<usize>,
-    ) -> Result<Shown, SyntaxError> {
+    ) -> Result<StepValue, SyntaxError> {
         let parsed = words(request.source, part.clone())?;
         only_options(&parsed, STYLE_OPTIONS)?;
         let [path] = &parsed.words[..] else {
@@ -151,7 +149,7 @@ impl Steps {
         let style = Style::read(&parsed)?;
         let style_text = parsed.option("as").map(|o| o.value.text.as_str());
         let looked = request.look(path, machine, (style.format, style_text))?;
-        let shown = Shown {
+        let shown = StepValue {
             path: looked.used.path.clone(),
             machine: looked.used.machine_name(request.facts),
             style: looked.used.style.clone(),
@@ -222,7 +220,7 @@ fn text(steps: &[Step]) -> String {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let machine = request.machine()?;
     if request.body.is_empty() {
         let message = "the exhibit has no step";
@@ -241,12 +239,15 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         uses,
         machines: shown_on,
     } = found;
-    Ok(Rendered {
+    Ok(RenderedBlock {
         text: text(&steps),
         machines: machines(&uses, &shown_on),
-        html: request.facts.templates.render("steps", &Data { steps }),
+        html: request
+            .facts
+            .templates
+            .render("steps", &StepsView { steps }),
         uses,
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }
 

@@ -3,20 +3,20 @@
 use serde::Serialize;
 
 use crate::evidence::provenance::{Use, machines};
-use crate::exhibits::block::Rendered;
+use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::Request;
-use crate::exhibits::shown::{self, Shown};
+use crate::exhibits::shown::{self, ShownRow};
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
-struct Data {
-    rows: Vec<Shown>,
+struct TableView {
+    rows: Vec<ShownRow>,
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let rows = request.rows()?;
-    let uses: Vec<Use> = rows.iter().filter_map(Shown::used).collect();
+    let uses: Vec<Use> = rows.iter().filter_map(ShownRow::used).collect();
     let width = rows
         .iter()
         .map(|row| row.label.chars().count())
@@ -26,18 +26,18 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         .iter()
         .map(|row| format!("{:<width$}  {}", row.label, row.text))
         .collect();
-    Ok(Rendered {
+    Ok(RenderedBlock {
         text: text.join("\n"),
         machines: machines(&uses, &[]),
-        html: request.facts.templates.render("table", &Data { rows }),
+        html: request.facts.templates.render("table", &TableView { rows }),
         uses,
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }
 
 impl Request<'_, '_> {
     /// The values that the lines of the body name; at least one.
-    pub(super) fn rows(&self) -> Result<Vec<Shown>, SyntaxError> {
+    pub(super) fn rows(&self) -> Result<Vec<ShownRow>, SyntaxError> {
         let machine = self.machine()?;
         if self.body.is_empty() {
             let help = "write one path in each line between the fences".to_owned();

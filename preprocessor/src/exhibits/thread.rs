@@ -8,15 +8,15 @@ use qed_evidence::document::Experiment;
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
-use crate::evidence::book_data::sound;
+use crate::evidence::book_data::sound_experiment;
 use crate::evidence::provenance::Use;
-use crate::exhibits::block::Rendered;
+use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::{Request, caption};
-use crate::exhibits::tree::{Call, What, leads, tree};
+use crate::exhibits::tree::{Call, CallKind, leads, tree};
 use crate::markdown::syntax::{SyntaxError, only_options, words};
 
 #[derive(Serialize)]
-struct Line {
+struct ThreadLine {
     lead: String,
     depth: usize,
     name: String,
@@ -27,9 +27,9 @@ struct Line {
 }
 
 #[derive(Serialize)]
-struct Data {
+struct ThreadView {
     caption: String,
-    lines: Vec<Line>,
+    lines: Vec<ThreadLine>,
 }
 
 /// Where a call meets the value: `received sock`, `returned it`.
@@ -57,14 +57,14 @@ fn meets(call: &Call<'_>, wanted: u64) -> Vec<String> {
 }
 
 /// The calls of an experiment with what each has to do with the value, and the paths of those that meet it.
-fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<Line>, Vec<String>) {
+fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<ThreadLine>, Vec<String>) {
     let nodes = tree(experiment);
     let mut paths = Vec::new();
     let mut lines = Vec::new();
     for (node, lead) in nodes.iter().zip(leads(&nodes)) {
         let (name, met) = match &node.what {
-            What::Inlined(function, _) => (format!("{function} (inlined)"), Vec::new()),
-            What::Call(call) => {
+            CallKind::Inlined(function, _) => (format!("{function} (inlined)"), Vec::new()),
+            CallKind::Call(call) => {
                 let met = meets(call, wanted);
                 if !met.is_empty() {
                     let path: Result<Path, _> = format!("{name}.{}.order", call.name).parse();
@@ -73,7 +73,7 @@ fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<Line>, Vec<S
                 (call.name.clone(), met)
             }
         };
-        lines.push(Line {
+        lines.push(ThreadLine {
             lead,
             depth: node.depth,
             name,
@@ -82,7 +82,7 @@ fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<Line>, Vec<S
             said: met.join(", "),
         });
     }
-    let width = |line: &Line| line.lead.chars().count() + line.name.chars().count();
+    let width = |line: &ThreadLine| line.lead.chars().count() + line.name.chars().count();
     let widest = lines.iter().map(width).max().unwrap_or(0);
     for line in &mut lines {
         line.pad = " ".repeat(widest + 2 - width(line));
@@ -91,7 +91,7 @@ fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<Line>, Vec<S
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
     let [(_, span)] = request.body else {
         let help = "write the path of a pointer between the fences".to_owned();
@@ -116,7 +116,11 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         .used
         .machine
         .unwrap_or_else(|| facts.default_machine(first));
-    let nothing = |why: &str| Ok(crate::exhibits::request::nothing(facts, machine, why));
+    let nothing = |why: &str| {
+        Ok(crate::exhibits::request::nothing_to_show(
+            facts, machine, why,
+        ))
+    };
     let wanted = match &looked.value {
         Some(Value::Address { value, .. } | Value::Symbol { address: value, .. })
             if value.0 != 0 =>
@@ -131,7 +135,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         }
         None => return nothing(&format!("`{}` is not known", name.text)),
     };
-    let experiment = match sound(&facts.loaded[machine].evidence, first) {
+    let experiment = match sound_experiment(&facts.loaded[machine].evidence, first) {
         Ok(experiment) => experiment,
         Err(why) => return nothing(&why),
     };
@@ -148,11 +152,13 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         let whole = format!("{}{}{}{}", line.lead, line.name, line.pad, line.said);
         text.push_str(&format!("\n{}", whole.trim_end()));
     }
-    Ok(Rendered {
-        html: facts.templates.render("thread", &Data { caption, lines }),
+    Ok(RenderedBlock {
+        html: facts
+            .templates
+            .render("thread", &ThreadView { caption, lines }),
         text,
         machines: vec![machine],
         uses,
-        ..Rendered::default()
+        ..RenderedBlock::default()
     })
 }

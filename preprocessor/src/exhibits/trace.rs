@@ -14,11 +14,11 @@ use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
 use crate::evidence::names::Glossary;
-use crate::exhibits::block::Rendered;
+use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::calltree::uses;
 use crate::exhibits::request::{Request, caption};
 use crate::exhibits::trace_record::{FIELDS, Kind, Record};
-use crate::exhibits::tree::{Call, What, tree};
+use crate::exhibits::tree::{Call, CallKind, tree};
 use crate::markdown::syntax::SyntaxError;
 
 /// What stands in a record of an inlined function.
@@ -296,21 +296,21 @@ fn records(material: &Material<'_>) -> Vec<Record> {
     let calls: Vec<&Call<'_>> = nodes
         .iter()
         .filter_map(|node| match &node.what {
-            What::Call(call) => {
+            CallKind::Call(call) => {
                 Some(call).filter(|c| matches!(c.probe.target, Target::Function(_)))
             }
-            What::Inlined(..) => None,
+            CallKind::Inlined(..) => None,
         })
         .collect();
     let constants = constants(&calls, &material.experiment.workload);
     let (enter, exit) = gates(material, &calls);
     let nothing = || INLINED.to_owned();
     let between = nodes.iter().filter_map(|node| match &node.what {
-        What::Call(call) if matches!(call.probe.target, Target::Function(_)) => {
+        CallKind::Call(call) if matches!(call.probe.target, Target::Function(_)) => {
             Some(of_function(material, call, &constants))
         }
-        What::Call(_) => None,
-        What::Inlined(function, line) => Some(record(
+        CallKind::Call(_) => None,
+        CallKind::Inlined(function, line) => Some(record(
             Kind::Call,
             function,
             [
@@ -361,14 +361,14 @@ impl Line {
 }
 
 #[derive(Serialize)]
-struct Data {
+struct TraceView {
     caption: String,
     records: Vec<Line>,
     absent: Vec<String>,
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
     let mut work = HashMap::new();
     for (line, span) in request.body {
@@ -412,7 +412,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
                     _ => None,
                 }),
         );
-        let data = Data {
+        let data = TraceView {
             caption: caption(facts, machine, &experiment.workload),
             records: records.iter().map(Line::of).collect(),
             absent,
@@ -424,12 +424,12 @@ pub fn render(request: &Request<'_, '_>) -> Result<Rendered, SyntaxError> {
         for absent in &data.absent {
             text.push_str(&format!("\nno record of {absent}"));
         }
-        Ok(Rendered {
+        Ok(RenderedBlock {
             html: facts.templates.render("trace", &data),
             text,
             machines: vec![machine],
             uses: uses(name, machine, experiment),
-            ..Rendered::default()
+            ..RenderedBlock::default()
         })
     })?;
     // A line for a function that has no record would be lost in silence.

@@ -74,11 +74,11 @@ pub(super) struct Node<'a> {
     /// How many nodes it stands within.
     pub depth: usize,
     /// What it is.
-    pub what: What<'a>,
+    pub what: CallKind<'a>,
 }
 
 /// What a node is.
-pub(super) enum What<'a> {
+pub(super) enum CallKind<'a> {
     /// A call that a probe saw.
     Call(Call<'a>),
     /// A function that was inlined on the way to the next call: its name, and the line where its code was called.
@@ -120,14 +120,14 @@ pub(super) fn tree(experiment: &Experiment) -> Vec<Node<'_>> {
         for (index, (function, line)) in chain.iter().enumerate().skip(known) {
             out.push(Node {
                 depth: above + index,
-                what: What::Inlined(function.clone(), line.clone()),
+                what: CallKind::Inlined(function.clone(), line.clone()),
             });
         }
         let depth = above + chain.len();
         open[call.depth] = chain;
         out.push(Node {
             depth,
-            what: What::Call(call),
+            what: CallKind::Call(call),
         });
     }
     out
@@ -193,7 +193,7 @@ mod tests {
             .into_iter()
             .map(|depth| Node {
                 depth,
-                what: What::Inlined(String::new(), String::new()),
+                what: CallKind::Inlined(String::new(), String::new()),
             })
             .collect();
         assert_eq!(leads(&nodes), ["", "├─ ", "│  └─ ", "└─ ", ""]);

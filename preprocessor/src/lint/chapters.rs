@@ -4,7 +4,7 @@
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
 use crate::config::Lint;
-use crate::lint::findings::Found;
+use crate::lint::findings::LintFindings;
 use crate::lint::text_map::{Reading, Says};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::BlockKind;
@@ -24,7 +24,7 @@ pub fn makes_claim(chapter: &Chapter) -> bool {
 }
 
 /// Complains about blocks whose name is almost that of a claim or an exhibit: they are shown as plain code.
-pub fn strangers(chapter: &Chapter, found: &mut Found<'_>) {
+pub fn strangers(chapter: &Chapter, found: &mut LintFindings<'_>) {
     for range in &chapter.strangers {
         let word = &chapter.source.text[range.clone()];
         let message = format!(
@@ -47,7 +47,7 @@ pub fn check(
     reading: &Reading,
     silent: bool,
     plain: &mut Vec<Diagnostic>,
-    found: &mut Found<'_>,
+    found: &mut LintFindings<'_>,
 ) {
     let mark = reading.marks.iter().find(|mark| mark.says == Says::NoClaim);
     match mark {
@@ -92,7 +92,7 @@ pub fn check(
 const MAX_NAMED: usize = 12;
 
 /// Complains once about all chapters that neither show nor claim anything.
-pub fn tell_plain(plain: &[Diagnostic], found: &mut Found<'_>) {
+pub fn tell_plain(plain: &[Diagnostic], found: &mut LintFindings<'_>) {
     let Some(first) = plain.first() else {
         return;
     };

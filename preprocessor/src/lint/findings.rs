@@ -5,12 +5,12 @@ use qed_evidence::diagnostic::Diagnostic;
 use crate::config::{Config, Lint};
 
 /// Complaints as they are found.
-pub struct Found<'a> {
+pub struct LintFindings<'a> {
     pub config: &'a Config,
     pub problems: Vec<Diagnostic>,
 }
 
-impl Found<'_> {
+impl LintFindings<'_> {
     pub fn tell(&mut self, lint: Lint, complaint: Diagnostic) {
         self.problems
             .push(self.config.set_severity(lint, complaint));

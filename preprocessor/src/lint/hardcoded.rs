@@ -8,9 +8,9 @@ use std::ops::Deref;
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::config::Lint;
-use crate::lint::findings::Found;
+use crate::lint::findings::LintFindings;
 use crate::lint::hardcoded::literal::{Literal, Looks, find};
-use crate::lint::hardcoded::measured::{Measured, Origin};
+use crate::lint::hardcoded::measured::{Measured, MeasuredAt};
 use crate::lint::text_map::{Reading, Says, Stretch};
 use crate::markdown::chapter::Chapter;
 
@@ -19,7 +19,7 @@ pub fn check(
     chapter: &Chapter,
     reading: &Reading,
     measured: &impl Deref<Target = Measured>,
-    found: &mut Found<'_>,
+    found: &mut LintFindings<'_>,
 ) {
     let marks: Vec<_> = reading
         .marks
@@ -54,7 +54,7 @@ pub fn check(
             literal.looks.words()
         );
         let help = match origin {
-            Some(Origin { path, machine }) => format!(
+            Some(MeasuredAt { path, machine }) => format!(
                 "this is `{path}` of {machine}: write {{{{qed {path}}}}}, or say before the block why it is quoted: \
                  <!-- qed:literal REASON -->"
             ),
@@ -77,7 +77,7 @@ pub fn check(
 /// Whether it may stand there: a constant, or what a citation vouches for. Whether a number happens to have been
 /// measured has no say: it would be another one after the next boot. An id or a digest that was measured has: nobody
 /// types the like by chance.
-fn is_harmless(literal: &Literal, stretch: &Stretch, origin: Option<&Origin>) -> bool {
+fn is_harmless(literal: &Literal, stretch: &Stretch, origin: Option<&MeasuredAt>) -> bool {
     let vouched = literal.looks == Looks::Line || literal.round;
     literal.constant
         || vouched && stretch.cites

@@ -11,21 +11,21 @@ mod unused;
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::config::Config;
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::evidence::provenance::Use;
-use crate::lint::findings::Found;
+use crate::lint::findings::LintFindings;
 use crate::lint::hardcoded::measured::Measured;
 use crate::markdown::chapter::{Chapter, to_diagnostic};
 
-pub use orphans::strays;
+pub use orphans::find_orphans;
 
 /// Looks at all chapters. `facts` are there if the book shows any.
 pub fn chapters(
     chapters: &[Chapter],
     config: &Config,
-    facts: Option<&Facts<'_>>,
+    facts: Option<&BookData<'_>>,
 ) -> Vec<Diagnostic> {
-    let mut found = Found {
+    let mut found = LintFindings {
         config,
         problems: Vec::new(),
     };
@@ -60,8 +60,8 @@ pub fn chapters(
 }
 
 /// Looks for evidence that nothing uses. `uses` is everything that the book shows.
-pub fn unused(uses: &[Vec<Use>], facts: &Facts<'_>) -> Vec<Diagnostic> {
-    let mut found = Found {
+pub fn unused(uses: &[Vec<Use>], facts: &BookData<'_>) -> Vec<Diagnostic> {
+    let mut found = LintFindings {
         config: facts.config,
         problems: Vec::new(),
     };

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use qed_evidence::diagnostic::Diagnostic;
 
-use crate::config::Place;
-use crate::config::{Config, Lint};
+use crate::config::{BookPaths, Config, Lint};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::source_map;
 use crate::markdown::structure::BlockKind;
@@ -15,12 +14,12 @@ use crate::markdown::structure::BlockKind;
 const MAX_DEPTH: usize = 16;
 
 /// Complains about every claim in a Markdown file that is neither a chapter nor included by one.
-pub fn strays(place: &Place, chapters: &[Chapter], config: &Config) -> Vec<Diagnostic> {
+pub fn find_orphans(paths: &BookPaths, chapters: &[Chapter], config: &Config) -> Vec<Diagnostic> {
     let Some(first) = chapters.first() else {
         return Vec::new();
     };
-    let src = place.root.join(&place.src);
-    let read = |path: &Path| std::fs::read_to_string(place.root.join(path)).ok();
+    let src = paths.root.join(&paths.src);
+    let read = |path: &Path| std::fs::read_to_string(paths.root.join(path)).ok();
     let mut shown: BTreeSet<PathBuf> = BTreeSet::new();
     let mut known = false;
     let mut complaints = Vec::new();
@@ -40,7 +39,7 @@ pub fn strays(place: &Place, chapters: &[Chapter], config: &Config) -> Vec<Diagn
         if !known {
             known = true;
             for chapter in chapters {
-                let path = place.src.join(&chapter.source.name);
+                let path = paths.src.join(&chapter.source.name);
                 shown.extend(
                     source_map::files(&path, read)
                         .into_iter()
@@ -48,8 +47,8 @@ pub fn strays(place: &Place, chapters: &[Chapter], config: &Config) -> Vec<Diagn
                 );
             }
         }
-        if !shown.contains(&place.src.join(name)) {
-            complaints.extend(claims_of(&place.src.join(name), &text, first));
+        if !shown.contains(&paths.src.join(name)) {
+            complaints.extend(claims_of(&paths.src.join(name), &text, first));
         }
     }
     complaints

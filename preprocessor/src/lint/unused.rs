@@ -9,12 +9,12 @@ use qed_evidence::observation::copies::ruling_out;
 use qed_evidence::path::hit_number;
 
 use crate::config::Lint;
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::evidence::provenance::Use;
-use crate::lint::findings::Found;
+use crate::lint::findings::LintFindings;
 
 /// Complains once about each experiment of the investigation that captures what nothing uses.
-pub fn check(uses: &[Vec<Use>], facts: &Facts<'_>, found: &mut Found<'_>) {
+pub fn check(uses: &[Vec<Use>], facts: &BookData<'_>, found: &mut LintFindings<'_>) {
     let investigation = facts.catalog.investigation;
     let mut used = Used::new(uses.iter().flatten().map(|used| used.path.as_str()));
     used.add_silent_holders(facts);
@@ -34,7 +34,7 @@ impl Used {
     }
 
     /// Adds the probes whose silence rules out inlined copies of functions that the book counts.
-    fn add_silent_holders(&mut self, facts: &Facts<'_>) {
+    fn add_silent_holders(&mut self, facts: &BookData<'_>) {
         for machine in facts.catalog.machines {
             for (name, experiment) in &machine.evidence.experiments {
                 let counted = experiment

@@ -8,11 +8,10 @@ use qed_evidence::diagnostic::{Diagnostic, Source};
 
 use crate::markdown::dialect::Markdown;
 use crate::markdown::footnotes::dropped;
-use crate::markdown::placeholder_context::Context;
+use crate::markdown::placeholder_context::PlaceholderContext;
 use crate::markdown::structure::{Block, BlockKind, mask, structure};
-use crate::markdown::style::STYLE_OPTIONS;
-use crate::markdown::style::Style;
-use crate::markdown::syntax::{Found, SyntaxError, Words, find, inner, only_options, words};
+use crate::markdown::style::{STYLE_OPTIONS, Style};
+use crate::markdown::syntax::{Occurrence, SyntaxError, Words, find, inner, only_options, words};
 
 /// One placeholder.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ pub struct Placeholder {
     /// The machine that it asks for, and where it says so.
     pub machine: Option<(String, Range<usize>)>,
     /// Where it stands.
-    pub context: Context,
+    pub context: PlaceholderContext,
 }
 
 /// A chapter with everything in it that this program replaces.
@@ -74,9 +73,9 @@ impl Chapter {
         let mut ranges = Vec::new();
         for found in find(text) {
             match found {
-                Found::Placeholder(range) => ranges.push(range),
-                Found::Escaped(backslash) => chapter.escapes.push(backslash),
-                Found::Unclosed(span) => {
+                Occurrence::Placeholder(range) => ranges.push(range),
+                Occurrence::Escaped(backslash) => chapter.escapes.push(backslash),
+                Occurrence::Unclosed(span) => {
                     let problem = Diagnostic::error(
                         &chapter.source,
                         span,
@@ -85,7 +84,7 @@ impl Chapter {
                     .help("close it with `}}`, or write `\\{{qed …` to show it as it is");
                     chapter.problems.push(problem);
                 }
-                Found::Spaced(span) => {
+                Occurrence::Spaced(span) => {
                     let problem = Diagnostic::error(
                         &chapter.source,
                         span,
@@ -144,7 +143,7 @@ impl Chapter {
         find(&self.source.text)
             .into_iter()
             .filter_map(|found| match found {
-                Found::Placeholder(range) => Some(range),
+                Occurrence::Placeholder(range) => Some(range),
                 _ => None,
             })
             .collect()
@@ -177,7 +176,7 @@ pub fn mentions_blocks(text: &str) -> bool {
 fn read_placeholder(
     text: &str,
     range: Range<usize>,
-    context: Context,
+    context: PlaceholderContext,
 ) -> Result<Placeholder, SyntaxError> {
     let words: Words = words(text, inner(&range))?;
     let known: Vec<&str> = STYLE_OPTIONS.iter().copied().chain(["machine"]).collect();
@@ -202,7 +201,7 @@ fn read_placeholder(
         .text
         .parse()
         .map_err(|message: String| SyntaxError::new(name.span.clone(), message, None))?;
-    if let Context::Refused(why) = context {
+    if let PlaceholderContext::Refused(why) = context {
         return Err(SyntaxError::new(
             range,
             format!("no value may stand here: {why}"),
@@ -210,7 +209,10 @@ fn read_placeholder(
         ));
     }
     let style = Style::read(&words)?;
-    let in_code = matches!(context, Context::CodeBlock | Context::CodeSpan { .. });
+    let in_code = matches!(
+        context,
+        PlaceholderContext::CodeBlock | PlaceholderContext::CodeSpan { .. }
+    );
     if let (false, false, Some(option)) = (style.is_unpadded(), in_code, words.option("width")) {
         return Err(SyntaxError::new(
             option.name.span.clone(),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use mdbook_markdown::pulldown_cmark::{Event, TagEnd};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 
-use crate::markdown::placeholder_context::Context;
+use crate::markdown::placeholder_context::PlaceholderContext;
 
 /// Marks those placeholders as bare around which a tag would change what the emphasis beside them comes to, or whose
 /// tag would end what only looks like a declaration (`a <!b`): without the tag nothing ends it, and it is text.
@@ -13,13 +13,13 @@ pub fn spare_neighbours(
     masked: &str,
     placeholders: &[Range<usize>],
     options: &MarkdownOptions,
-    contexts: &mut [Context],
+    contexts: &mut [PlaceholderContext],
 ) {
     let run = |c: char| matches!(c, '*' | '_' | '~');
     let declarations = open_declarations(masked);
     let mut doubtful = Vec::new();
     for (index, range) in placeholders.iter().enumerate() {
-        if !matches!(contexts[index], Context::Prose { .. }) {
+        if !matches!(contexts[index], PlaceholderContext::Prose { .. }) {
             continue;
         }
         let declared = declarations.partition_point(|d| d.start < range.start);
@@ -62,7 +62,7 @@ pub fn spare_neighbours(
         }
         if tags.is_empty() || outline(&trial, options, &tags) == expected {
             for (index, _) in bare {
-                if let Context::Prose { bare, .. } = &mut contexts[index] {
+                if let PlaceholderContext::Prose { bare, .. } = &mut contexts[index] {
                     *bare = true;
                 }
             }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// A place in raw HTML where a value may stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum HtmlPosition {
     /// Between tags.
     Text {
         /// Inside an element that takes no further HTML, such as `svg` or `title`.
@@ -64,7 +64,7 @@ pub struct Open {
 
 impl Open {
     /// What its text is.
-    pub fn text(&self) -> Result<Place, &'static str> {
+    pub fn text(&self) -> Result<HtmlPosition, &'static str> {
         match &self.raw {
             Some(name) => State::Raw(name.clone()).place(self),
             None => State::Text.place(self),
@@ -106,7 +106,7 @@ impl Open {
 }
 
 /// Where a placeholder begins, and its place.
-pub type Placed = (usize, Result<Place, &'static str>);
+pub type Placed = (usize, Result<HtmlPosition, &'static str>);
 
 /// [`places`] or [`places_in_tag`].
 pub type Find = fn(&str, Range<usize>, &[Range<usize>], &mut Open) -> Vec<Placed>;
@@ -228,12 +228,12 @@ impl State {
         }
     }
 
-    fn place(&self, open: &Open) -> Result<Place, &'static str> {
+    fn place(&self, open: &Open) -> Result<HtmlPosition, &'static str> {
         match self {
-            State::Text | State::AfterTag(_) => Ok(Place::Text {
+            State::Text | State::AfterTag(_) => Ok(HtmlPosition::Text {
                 plain: !open.plain.is_empty(),
             }),
-            State::Comment => Ok(Place::Comment),
+            State::Comment => Ok(HtmlPosition::Comment),
             State::Raw(_) => Err(
                 "a script, a style or another element whose content is no text; a data- attribute can hold it",
             ),
@@ -242,9 +242,9 @@ impl State {
                 if name.starts_with("on") || name == "style" || name == "srcdoc" {
                     Err("an attribute that holds code; a data- attribute can hold it")
                 } else if URLS.contains(&name.as_str()) {
-                    Ok(Place::Url)
+                    Ok(HtmlPosition::Url)
                 } else {
-                    Ok(Place::Attribute { quoted })
+                    Ok(HtmlPosition::Attribute { quoted })
                 }
             }
             _ => Err("the name of a tag or of an attribute"),
@@ -340,7 +340,7 @@ impl State {
 mod tests {
     use super::*;
 
-    fn place(html: &str) -> Result<Place, &'static str> {
+    fn place(html: &str) -> Result<HtmlPosition, &'static str> {
         let at = html.find("qqq").unwrap();
         let placeholder = at..at + 3;
         let placeholders = std::slice::from_ref(&placeholder);
@@ -352,35 +352,44 @@ mod tests {
     /// Check that text, attributes, comments and scripts are told apart, with quotes and odd spacing.
     #[test]
     fn tells_places_apart() {
-        assert_eq!(place("<div>qqq</div>"), Ok(Place::Text { plain: false }));
-        assert_eq!(place("a < b qqq"), Ok(Place::Text { plain: false }));
-        assert_eq!(place("<!-- > qqq -->"), Ok(Place::Comment));
-        assert_eq!(place("<!-- x -->qqq"), Ok(Place::Text { plain: false }));
+        assert_eq!(
+            place("<div>qqq</div>"),
+            Ok(HtmlPosition::Text { plain: false })
+        );
+        assert_eq!(place("a < b qqq"), Ok(HtmlPosition::Text { plain: false }));
+        assert_eq!(place("<!-- > qqq -->"), Ok(HtmlPosition::Comment));
+        assert_eq!(
+            place("<!-- x -->qqq"),
+            Ok(HtmlPosition::Text { plain: false })
+        );
         assert_eq!(
             place("<a b='>' c = 'qqq'>"),
-            Ok(Place::Attribute { quoted: true })
+            Ok(HtmlPosition::Attribute { quoted: true })
         );
-        assert_eq!(place("<a b=qqq>"), Ok(Place::Attribute { quoted: false }));
+        assert_eq!(
+            place("<a b=qqq>"),
+            Ok(HtmlPosition::Attribute { quoted: false })
+        );
         assert_eq!(
             place("<i hidden b='x'>qqq"),
-            Ok(Place::Text { plain: false })
+            Ok(HtmlPosition::Text { plain: false })
         );
-        assert_eq!(place("<A HREF='x/qqq'>"), Ok(Place::Url));
+        assert_eq!(place("<A HREF='x/qqq'>"), Ok(HtmlPosition::Url));
         assert_eq!(
             place("<style>a{}</style>qqq"),
-            Ok(Place::Text { plain: false })
+            Ok(HtmlPosition::Text { plain: false })
         );
         assert_eq!(
             place("<svg><text>qqq</text></svg>"),
-            Ok(Place::Text { plain: true })
+            Ok(HtmlPosition::Text { plain: true })
         );
         assert_eq!(
             place("<svg><text>a</text></svg>qqq"),
-            Ok(Place::Text { plain: false })
+            Ok(HtmlPosition::Text { plain: false })
         );
         assert_eq!(
             place("<svg width='1'/>qqq"),
-            Ok(Place::Text { plain: false })
+            Ok(HtmlPosition::Text { plain: false })
         );
         for refused in [
             "<script>qqq",

@@ -6,7 +6,7 @@ use crate::markdown::html_context;
 
 /// The place of a placeholder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Context {
+pub enum PlaceholderContext {
     /// Running text: paragraph, list, quote, table cell.
     Prose {
         /// Inside the text of a link.
@@ -34,8 +34,8 @@ pub enum Context {
     Destination,
     /// The title of a link, or the description of an image: text that takes no markup.
     PlainText,
-    /// Raw HTML, see [`html_context::Place`].
-    Html(html_context::Place),
+    /// Raw HTML, see [`html_context::HtmlPosition`].
+    Html(html_context::HtmlPosition),
     /// A place where no value may stand, and why.
     Refused(&'static str),
 }

@@ -8,7 +8,7 @@ use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 use crate::markdown::emphasis::spare_neighbours;
 use crate::markdown::html_context;
 use crate::markdown::math::Math;
-use crate::markdown::placeholder_context::Context;
+use crate::markdown::placeholder_context::PlaceholderContext;
 
 /// A fenced block that is a claim or an exhibit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum BlockKind {
 #[derive(Debug, Default)]
 pub struct Structure {
     /// One per placeholder, in the same order.
-    pub contexts: Vec<Context>,
+    pub contexts: Vec<PlaceholderContext>,
     /// Claims and exhibits in order.
     pub blocks: Vec<Block>,
     /// The first heading, if nothing stands before it.
@@ -104,7 +104,7 @@ pub fn mask(text: &str, placeholders: &[Range<usize>]) -> String {
 struct Walk<'a> {
     text: &'a str,
     placeholders: &'a [Range<usize>],
-    contexts: Vec<Option<Context>>,
+    contexts: Vec<Option<PlaceholderContext>>,
     /// All placeholders before this one were in events that are over.
     next: usize,
     out: Structure,
@@ -146,18 +146,18 @@ impl Walk<'_> {
             }
             Event::Text(text) => match &mut self.code {
                 Some(Some(block)) => block.body.push(range),
-                Some(None) => self.assign(&range, |_, _| Context::CodeBlock),
+                Some(None) => self.assign(&range, |_, _| PlaceholderContext::CodeBlock),
                 None => self.text(&range, text),
             },
             Event::Code(_) => {
                 let span = range.clone();
                 self.assign(&range, |walk, _| {
                     let (in_link, bare) = match walk.text_context() {
-                        Context::Prose { in_link, .. } => (in_link, false),
-                        Context::PlainText | Context::Html(_) => (true, true),
+                        PlaceholderContext::Prose { in_link, .. } => (in_link, false),
+                        PlaceholderContext::PlainText | PlaceholderContext::Html(_) => (true, true),
                         other => return other,
                     };
-                    Context::CodeSpan {
+                    PlaceholderContext::CodeSpan {
                         in_table: walk.in_table > 0,
                         bare,
                         span: span.clone(),
@@ -202,35 +202,37 @@ impl Walk<'_> {
         });
         self.math = Some(math);
         self.assign(range, |walk, placeholder| match walk.text_context() {
-            Context::Prose { .. } if formulas.contains(&placeholder.start) => Context::Math,
+            PlaceholderContext::Prose { .. } if formulas.contains(&placeholder.start) => {
+                PlaceholderContext::Math
+            }
             other => other,
         });
     }
 
-    fn text_context(&self) -> Context {
+    fn text_context(&self) -> PlaceholderContext {
         if self.in_heading > 0 {
-            Context::Refused(
+            PlaceholderContext::Refused(
                 "a measured value in a heading would move the heading's anchor with every build",
             )
         } else if self.in_term > 0 {
-            Context::Refused(
+            PlaceholderContext::Refused(
                 "a measured value in a defined term would move the term's anchor with every build",
             )
         } else if self.images > 0 {
-            Context::PlainText
+            PlaceholderContext::PlainText
         } else if self
             .links
             .iter()
             .any(|l| matches!(l, LinkType::Autolink | LinkType::Email))
         {
-            Context::Destination
+            PlaceholderContext::Destination
         } else {
             match self.open.text() {
-                Err(why) => Context::Refused(why),
-                Ok(html_context::Place::Text { plain: true }) if !self.open.in_link() => {
-                    Context::Html(html_context::Place::Text { plain: true })
+                Err(why) => PlaceholderContext::Refused(why),
+                Ok(html_context::HtmlPosition::Text { plain: true }) if !self.open.in_link() => {
+                    PlaceholderContext::Html(html_context::HtmlPosition::Text { plain: true })
                 }
-                Ok(_) => Context::Prose {
+                Ok(_) => PlaceholderContext::Prose {
                     in_link: !self.links.is_empty() || self.open.in_link(),
                     bare: false,
                 },
@@ -239,7 +241,11 @@ impl Walk<'_> {
     }
 
     /// Gives a context to all placeholders inside `range` that have none yet.
-    fn assign(&mut self, range: &Range<usize>, context: impl Fn(&Self, &Range<usize>) -> Context) {
+    fn assign(
+        &mut self,
+        range: &Range<usize>,
+        context: impl Fn(&Self, &Range<usize>) -> PlaceholderContext,
+    ) {
         let all = self.placeholders;
         while self.next < all.len() && all[self.next].end <= range.start {
             self.next += 1;
@@ -266,9 +272,11 @@ impl Walk<'_> {
         self.assign(range, |_, placeholder| {
             let place = places.binary_search_by_key(&placeholder.start, |(start, _)| *start);
             match place.map(|index| &places[index].1) {
-                Ok(Ok(place)) => Context::Html(place.clone()),
-                Ok(Err(why)) => Context::Refused(why),
-                Err(_) => Context::Refused("this place in the HTML could not be understood"),
+                Ok(Ok(place)) => PlaceholderContext::Html(place.clone()),
+                Ok(Err(why)) => PlaceholderContext::Refused(why),
+                Err(_) => {
+                    PlaceholderContext::Refused("this place in the HTML could not be understood")
+                }
             }
         });
     }
@@ -323,7 +331,7 @@ impl Walk<'_> {
             TagEnd::CodeBlock => {
                 if let Some(Some(block)) = self.code.take() {
                     self.assign(&block.range.clone(), |_, _| {
-                        Context::Refused(
+                        PlaceholderContext::Refused(
                             "a claim or exhibit names values by their paths, without braces",
                         )
                     });
@@ -385,7 +393,7 @@ impl Walk<'_> {
             let link = inside(&self.link_ranges, placeholder).or(inside(definitions, placeholder));
             *context = Some(match link {
                 Some(link) => destination_or_title(&self.text[link.start..placeholder.start]),
-                None => Context::Refused(
+                None => PlaceholderContext::Refused(
                     "this is neither text nor code nor an attribute (perhaps the info string of a \
                      code block, or a name that Markdown uses itself)",
                 ),
@@ -397,31 +405,33 @@ impl Walk<'_> {
 }
 
 /// Tells a link's title from its destination by what stands before: ` "`, ` '` or ` (` opens a title.
-fn destination_or_title(before: &str) -> Context {
+fn destination_or_title(before: &str) -> PlaceholderContext {
     let Some(begin) = before.rfind("](").or(before.rfind("]:")) else {
-        return Context::Refused("the label of a link is a name that Markdown uses itself");
+        return PlaceholderContext::Refused(
+            "the label of a link is a name that Markdown uses itself",
+        );
     };
     let rest = before[begin + 2..].trim_start();
     let title = [" \"", " '", " (", "\t\"", "\n\"", "\n'"]
         .iter()
         .any(|open| rest.contains(open));
     if title {
-        Context::PlainText
+        PlaceholderContext::PlainText
     } else {
-        Context::Destination
+        PlaceholderContext::Destination
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::markdown::syntax::{Found, find};
+    use crate::markdown::syntax::{Occurrence, find};
 
-    fn contexts(text: &str) -> Vec<Context> {
+    fn contexts(text: &str) -> Vec<PlaceholderContext> {
         let placeholders: Vec<_> = find(text)
             .into_iter()
             .filter_map(|f| match f {
-                Found::Placeholder(range) => Some(range),
+                Occurrence::Placeholder(range) => Some(range),
                 _ => None,
             })
             .collect();
@@ -431,19 +441,19 @@ mod tests {
     /// Check that each kind of place is recognised, although placeholders hold spaces and quotes.
     #[test]
     fn places() {
-        let prose = Context::Prose {
+        let prose = PlaceholderContext::Prose {
             in_link: false,
             bare: false,
         };
-        let bare = Context::Prose {
+        let bare = PlaceholderContext::Prose {
             in_link: false,
             bare: true,
         };
-        let linked = Context::Prose {
+        let linked = PlaceholderContext::Prose {
             in_link: true,
             bare: false,
         };
-        let plain = Context::Html(html_context::Place::Text { plain: true });
+        let plain = PlaceholderContext::Html(html_context::HtmlPosition::Text { plain: true });
         for (text, expected) in [
             ("a {{qed x as=\"hex\"}} b", prose.clone()),
             ("- {{qed x}}", prose.clone()),
@@ -461,33 +471,36 @@ mod tests {
             ("<svg>\n\n<text>{{qed x}}</text>\n\n</svg>", plain.clone()),
             ("a <svg></svg> {{qed x}}", prose.clone()),
             ("a <svg> b\n\n{{qed x}}", prose.clone()),
-            ("a \\\\( x = {{qed x}} \\\\) b", Context::Math),
-            ("a $$ x = {{qed x}} $$ b", Context::Math),
+            ("a \\\\( x = {{qed x}} \\\\) b", PlaceholderContext::Math),
+            ("a $$ x = {{qed x}} $$ b", PlaceholderContext::Math),
             ("a \\\\( x \\\\) {{qed x}} $$", prose.clone()),
             ("a $$ b\n\n{{qed x}}", prose.clone()),
             ("a\n: {{qed x}}", prose.clone()),
-            ("[y](http://a/{{qed x}})", Context::Destination),
-            ("<http://a/{{qed x}}>", Context::Destination),
-            ("[y]\n\n[y]: http://a/{{qed x}}\n", Context::Destination),
-            ("[y](a \"t {{qed x}}\")", Context::PlainText),
-            ("![{{qed x}}](y)", Context::PlainText),
-            ("```c\n{{qed x}}\n```\n", Context::CodeBlock),
-            ("    {{qed x}}\n", Context::CodeBlock),
+            ("[y](http://a/{{qed x}})", PlaceholderContext::Destination),
+            ("<http://a/{{qed x}}>", PlaceholderContext::Destination),
+            (
+                "[y]\n\n[y]: http://a/{{qed x}}\n",
+                PlaceholderContext::Destination,
+            ),
+            ("[y](a \"t {{qed x}}\")", PlaceholderContext::PlainText),
+            ("![{{qed x}}](y)", PlaceholderContext::PlainText),
+            ("```c\n{{qed x}}\n```\n", PlaceholderContext::CodeBlock),
+            ("    {{qed x}}\n", PlaceholderContext::CodeBlock),
             (
                 "<b title=\"{{qed x}}\">",
-                Context::Html(html_context::Place::Attribute { quoted: true }),
+                PlaceholderContext::Html(html_context::HtmlPosition::Attribute { quoted: true }),
             ),
             (
                 "<div>\n{{qed x}}\n</div>\n",
-                Context::Html(html_context::Place::Text { plain: false }),
+                PlaceholderContext::Html(html_context::HtmlPosition::Text { plain: false }),
             ),
             (
                 "<a href=\"{{qed x}}\">",
-                Context::Html(html_context::Place::Url),
+                PlaceholderContext::Html(html_context::HtmlPosition::Url),
             ),
             (
                 "<!-- {{qed x}} -->",
-                Context::Html(html_context::Place::Comment),
+                PlaceholderContext::Html(html_context::HtmlPosition::Comment),
             ),
         ] {
             assert_eq!(contexts(text), [expected], "{text}");
@@ -507,12 +520,12 @@ mod tests {
             "[a][b {{qed x}}]\n\n[b qqqqqqqqq]: http://a",
         ] {
             assert!(
-                matches!(contexts(refused)[..], [Context::Refused(_)]),
+                matches!(contexts(refused)[..], [PlaceholderContext::Refused(_)]),
                 "{refused}: {:?}",
                 contexts(refused)
             );
         }
-        let Context::CodeSpan { span, in_table, .. } =
+        let PlaceholderContext::CodeSpan { span, in_table, .. } =
             &contexts("|a|\n|-|\n| `a {{qed x}}` |\n")[0]
         else {
             panic!("not a code span");

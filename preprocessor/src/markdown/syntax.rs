@@ -74,7 +74,7 @@ impl SyntaxError {
 
 /// One occurrence of [`OPEN`], or of something that an author can hardly have meant otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum Occurrence {
     /// A placeholder, braces included.
     Placeholder(Range<usize>),
     /// A placeholder that is to be shown as it is: the place of its backslash.
@@ -87,7 +87,7 @@ pub enum Found {
 }
 
 /// Finds all placeholders, in order.
-pub fn find(text: &str) -> Vec<Found> {
+pub fn find(text: &str) -> Vec<Occurrence> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(offset) = text[at..].find(WORD) {
@@ -107,25 +107,25 @@ pub fn find(text: &str) -> Vec<Found> {
             .take_while(|b| *b == b'\\')
             .count();
         if backslashes % 2 == 1 {
-            found.extend((space == ' ').then_some(Found::Escaped(start - 1)));
+            found.extend((space == ' ').then_some(Occurrence::Escaped(start - 1)));
             at = inner;
             continue;
         }
         if space != ' ' {
-            found.push(Found::Spaced(start..start + WORD.len()));
+            found.push(Occurrence::Spaced(start..start + WORD.len()));
             at = inner;
             continue;
         }
         match end_of_placeholder(text, inner) {
             Some(end) => {
-                found.push(Found::Placeholder(start..end));
+                found.push(Occurrence::Placeholder(start..end));
                 at = end;
             }
             None => {
                 let line = text[inner..]
                     .find(['\n', '\r'])
                     .map_or(text.len(), |n| inner + n);
-                found.push(Found::Unclosed(start..line));
+                found.push(Occurrence::Unclosed(start..line));
                 at = inner;
             }
         }
@@ -284,13 +284,16 @@ mod tests {
     /// tools' braces left alone.
     #[test]
     fn finds_by_prefix() {
-        assert_eq!(find("a {{qed x.y}} b"), [Found::Placeholder(2..13)]);
-        assert_eq!(find(r#"{{qed x as="}}"}}"#), [Found::Placeholder(0..17)]);
-        assert_eq!(find(r"\{{qed x}}"), [Found::Escaped(0)]);
-        assert_eq!(find(r"\\{{qed x}}"), [Found::Placeholder(2..11)]);
-        assert_eq!(find("{{qed x\n}}"), [Found::Unclosed(0..7)]);
+        assert_eq!(find("a {{qed x.y}} b"), [Occurrence::Placeholder(2..13)]);
+        assert_eq!(
+            find(r#"{{qed x as="}}"}}"#),
+            [Occurrence::Placeholder(0..17)]
+        );
+        assert_eq!(find(r"\{{qed x}}"), [Occurrence::Escaped(0)]);
+        assert_eq!(find(r"\\{{qed x}}"), [Occurrence::Placeholder(2..11)]);
+        assert_eq!(find("{{qed x\n}}"), [Occurrence::Unclosed(0..7)]);
         for spaced in ["{{qed\nx}}", "{{qed\r\nx}}", "{{qed\tx}}", "{{qed\u{a0}x}}"] {
-            assert_eq!(find(spaced), [Found::Spaced(0..5)], "{spaced}");
+            assert_eq!(find(spaced), [Occurrence::Spaced(0..5)], "{spaced}");
             assert_eq!(find(&format!("\\{spaced}")), [], "{spaced}");
             assert!(is_in_json(&serde_json::to_string(spaced).unwrap()));
         }
@@ -338,7 +341,7 @@ mod tests {
         #[test]
         fn spans_are_true(text in "[a-z=\"' }{\\\\qed\n]{0,40}") {
             for hit in find(&text) {
-                if let Found::Placeholder(range) = hit {
+                if let Occurrence::Placeholder(range) = hit {
                     prop_assert!(text[range.clone()].starts_with(OPEN) && text[range].ends_with("}}"));
                 }
             }

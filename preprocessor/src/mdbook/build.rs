@@ -9,42 +9,42 @@ use jiff::Timestamp;
 use qed_evidence::diagnostic::{Diagnostic, Source};
 
 use crate::claims::collect::Claims;
-use crate::config::{Config, OnFail, Place};
-use crate::evidence::book_data::{Facts, index};
-use crate::evidence::cache::Kept;
-use crate::evidence::freshness::Here;
+use crate::config::{BookPaths, Config, OnFail};
+use crate::evidence::book_data::{BookData, index};
+use crate::evidence::cache::Cache;
+use crate::evidence::freshness::LocalMachine;
 use crate::evidence::loader::load;
 use crate::exhibits::block::Target;
 use crate::lint;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::source_map;
-use crate::markdown::syntax::{Found, find};
-use crate::render::book::{Outcome, Report, fill_all, unescape};
+use crate::markdown::syntax::{Occurrence, find};
+use crate::render::book::{BookReport, Outcome, fill_all, unescape};
 
 /// Builds a book whose chapters are `texts`.
 pub fn build(
-    place: &Place,
+    paths: &BookPaths,
     config: &Config,
     chapters: &[Chapter],
     target: Target,
-) -> Result<Outcome, Report> {
-    let here = Here::look();
+) -> Result<Outcome, BookReport> {
+    let here = LocalMachine::read();
     let live = chapters.iter().any(Chapter::is_live);
     let mut outcome = if live {
-        let kept = Kept::of(&place.root);
+        let cache = Cache::for_book(&paths.root);
         let (warnings, fresh) =
-            crate::evidence::capture::refresh(&place.root, config, &here, &kept);
+            crate::evidence::capture::refresh(&paths.root, config, &here, &cache);
         // A capture takes its time, and what it found is not from the future.
-        let here = Here {
+        let here = LocalMachine {
             time: Timestamp::now(),
             ..here
         };
-        match load(place, config, &here, fresh, kept) {
+        match load(paths, config, &here, fresh, cache) {
             Ok(store) => {
                 // The program ends with this book: taking megabytes of evidence apart again would be for nothing.
                 let store = ManuallyDrop::new(store);
                 let indexed = ManuallyDrop::new(index(&store));
-                let facts = Facts::new(config, &store, &indexed);
+                let facts = BookData::new(config, &store, &indexed);
                 let mut outcome = fill_all(chapters, &facts, target);
                 outcome.report.problems.extend(warnings);
                 outcome
@@ -52,11 +52,11 @@ pub fn build(
             Err(mut problems) => {
                 problems.extend(warnings);
                 problems.extend(chapters.iter().flat_map(|c| c.problems.iter().cloned()));
-                let mut report = Report {
+                let mut report = BookReport {
                     problems,
                     false_claim: false,
                 };
-                finish(&mut report, place);
+                finish(&mut report, paths);
                 return Err(report);
             }
         }
@@ -66,7 +66,7 @@ pub fn build(
             written: Vec::new(),
             uses: Vec::new(),
             claims: Claims::default(),
-            report: Report {
+            report: BookReport {
                 problems: chapters
                     .iter()
                     .flat_map(|c| c.problems.iter().cloned())
@@ -76,9 +76,9 @@ pub fn build(
             },
         }
     };
-    let strays = lint::strays(place, chapters, config);
+    let strays = lint::find_orphans(paths, chapters, config);
     outcome.report.problems.extend(strays);
-    finish(&mut outcome.report, place);
+    finish(&mut outcome.report, paths);
     if config.on_fail == OnFail::Warn {
         outcome.report.false_claim = false;
     }
@@ -90,7 +90,7 @@ pub fn build(
 }
 
 /// Complaints about placeholders in files that mdBook gives to no preprocessor: they would be published as they are.
-fn out_of_reach(place: &Place) -> Vec<Diagnostic> {
+fn out_of_reach(paths: &BookPaths) -> Vec<Diagnostic> {
     let files = [
         (
             "SUMMARY.md",
@@ -100,14 +100,17 @@ fn out_of_reach(place: &Place) -> Vec<Diagnostic> {
     ];
     let mut problems = Vec::new();
     for (file, why) in files {
-        let path = place.src.join(file);
-        let Ok(text) = std::fs::read_to_string(place.root.join(&path)) else {
+        let path = paths.src.join(file);
+        let Ok(text) = std::fs::read_to_string(paths.root.join(&path)) else {
             continue;
         };
         let name = path.display().to_string();
         let source = Arc::new(Source { name, text });
         for found in find(&source.text) {
-            if let Found::Placeholder(span) | Found::Unclosed(span) | Found::Spaced(span) = found {
+            if let Occurrence::Placeholder(span)
+            | Occurrence::Unclosed(span)
+            | Occurrence::Spaced(span) = found
+            {
                 let message = format!("no value may stand here: {why}");
                 problems.push(Diagnostic::error(&source, span, message));
             }
@@ -117,7 +120,7 @@ fn out_of_reach(place: &Place) -> Vec<Diagnostic> {
 }
 
 /// Moves every complaint to the author's own file, and sorts them.
-pub fn finish(report: &mut Report, place: &Place) {
+pub fn finish(report: &mut BookReport, paths: &BookPaths) {
     let mut known: Vec<(Arc<Source>, Vec<Arc<Source>>)> = Vec::new();
     for problem in &mut report.problems {
         let Some((source, _)) = &problem.place else {
@@ -131,8 +134,8 @@ pub fn finish(report: &mut Report, place: &Place) {
             .iter()
             .any(|(chapter, _)| Arc::ptr_eq(chapter, &source))
         {
-            let path = place.src.join(&source.name);
-            let read = |path: &Path| std::fs::read_to_string(place.root.join(path)).ok();
+            let path = paths.src.join(&source.name);
+            let read = |path: &Path| std::fs::read_to_string(paths.root.join(path)).ok();
             let files = source_map::files(&path, read)
                 .into_iter()
                 .map(|(path, text)| {
@@ -151,7 +154,7 @@ pub fn finish(report: &mut Report, place: &Place) {
             source_map::diagnostic(problem, files);
         }
     }
-    report.problems.extend(out_of_reach(place));
+    report.problems.extend(out_of_reach(paths));
     qed_evidence::diagnostic::sort(&mut report.problems);
     report.problems.dedup();
 }

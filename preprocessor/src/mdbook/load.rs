@@ -11,8 +11,7 @@ use mdbook_preprocessor::{Preprocessor, PreprocessorContext, errors::Result};
 use mdbook_renderer::{RenderContext, Renderer};
 use qed_evidence::diagnostic::Diagnostic;
 
-use crate::config::Place;
-use crate::config::{self, Config};
+use crate::config::{self, BookPaths, Config};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::dialect::Markdown;
 use crate::mdbook::protocol::{chapters, theme};
@@ -53,9 +52,9 @@ impl Renderer for Html {
 }
 
 /// A book on disk.
-pub struct Loaded {
+pub struct LoadedBook {
     /// Where it is.
-    pub place: Place,
+    pub paths: BookPaths,
     /// Its settings.
     pub config: Config,
     /// Its chapters.
@@ -70,14 +69,14 @@ pub struct Loaded {
     has_others: bool,
 }
 
-impl Loaded {
+impl LoadedBook {
     /// The book as it is rendered when its chapters are filled with `filled`; nothing if no other preprocessor changes
     /// anything of it.
     pub fn rendered(&self, filled: &[String]) -> std::result::Result<Option<Book>, Diagnostic> {
         if !self.has_others {
             return Ok(None);
         }
-        let (mut book, _) = open(&self.place.root)?;
+        let (mut book, _) = open(&self.paths.root)?;
         let came = Rc::new(RefCell::new(Book::default()));
         book.with_preprocessor(Keep {
             came: Rc::clone(&came),
@@ -130,7 +129,7 @@ fn open(root: &Path) -> std::result::Result<(MDBook, String), Diagnostic> {
 }
 
 /// Loads the book in `root`; other preprocessors that come first are run.
-pub fn load(root: &Path) -> std::result::Result<Loaded, Diagnostic> {
+pub fn load(root: &Path) -> std::result::Result<LoadedBook, Diagnostic> {
     let (mut book, text) = open(root)?;
     let config = table(root, &book, &text)?;
     let kept = Rc::new(RefCell::new(Book::default()));
@@ -154,13 +153,13 @@ pub fn load(root: &Path) -> std::result::Result<Loaded, Diagnostic> {
     let mut kept = kept.take();
     let came = kept.clone();
     let texts = chapters(&mut kept);
-    Ok(Loaded {
+    Ok(LoadedBook {
         chapters: parse(&texts, Markdown::read(html.as_ref())),
         book: came,
         settings,
         titles,
         has_others,
-        place: Place {
+        paths: BookPaths {
             root: root.to_owned(),
             src: book.config.book.src.clone(),
             theme: theme(html.as_ref()),

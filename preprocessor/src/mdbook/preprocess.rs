@@ -5,7 +5,7 @@ use std::io::{BufWriter, IsTerminal, Read, Write};
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::config;
-use crate::config::Place;
+use crate::config::BookPaths;
 use crate::exhibits::block::Target;
 use crate::mdbook::build::build;
 use crate::mdbook::protocol::{chapters, mentions_us, read, read_book};
@@ -57,17 +57,21 @@ pub fn run() -> u8 {
     };
     let mut texts = chapters(&mut book);
     let parsed = parse(&texts, context.markdown);
-    let place = Place {
+    let paths = BookPaths {
         root: context.root,
         src: context.src,
         theme: context.theme,
     };
     let print = |problems| {
-        let unsaid =
-            warning_dedup::unsaid(&place.root, &context.outputs, &context.renderer, problems);
+        let unsaid = warning_dedup::without_printed(
+            &paths.root,
+            &context.outputs,
+            &context.renderer,
+            problems,
+        );
         report::print(&unsaid);
     };
-    match build(&place, &config, &parsed, target) {
+    match build(&paths, &config, &parsed, target) {
         Err(report) => {
             let status = report.status();
             print(report.problems);

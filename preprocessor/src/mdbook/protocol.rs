@@ -13,7 +13,7 @@ use crate::markdown::dialect::Markdown;
 
 /// What is read of the context.
 #[derive(Debug)]
-pub struct Context {
+pub struct BookContext {
     /// The book's root.
     pub root: PathBuf,
     /// The folder of the chapters, relative to the root.
@@ -33,7 +33,7 @@ pub struct Context {
 /// The two halves of the input, the second one unread.
 pub struct Input<'a> {
     /// The context.
-    pub context: Context,
+    pub context: BookContext,
     /// The book as JSON.
     pub book: &'a str,
 }
@@ -63,7 +63,7 @@ pub fn read(input: &str) -> Result<Input<'_>, String> {
         .and_then(Value::as_str)
         .unwrap_or("src");
     Ok(Input {
-        context: Context {
+        context: BookContext {
             src: src.into(),
             theme: theme(typed.config.pointer("/output/html")),
             table: typed

@@ -18,7 +18,7 @@ const SAID: &str = ".qed/state/said.json";
 
 /// What was said so far in one build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Said {
+struct PrintedWarnings {
     /// The process that runs the renderers, and when it began: numbers of processes come again.
     parent: String,
     /// All renderers of the book.
@@ -29,15 +29,15 @@ struct Said {
     warnings: BTreeSet<String>,
 }
 
-impl Said {
+impl PrintedWarnings {
     /// What is left to be said when `renderer` has its turn, and what was said then. `before` is what the last run left.
     fn next(
-        before: Option<Said>,
+        before: Option<PrintedWarnings>,
         parent: &str,
         outputs: &[String],
         renderer: &str,
         problems: Vec<Diagnostic>,
-    ) -> (Vec<Diagnostic>, Said) {
+    ) -> (Vec<Diagnostic>, PrintedWarnings) {
         let outputs: BTreeSet<String> = outputs.iter().cloned().collect();
         let mut said = before
             .filter(|said| {
@@ -45,10 +45,10 @@ impl Said {
                     && said.outputs == outputs
                     && !said.renderers.contains(renderer)
             })
-            .unwrap_or(Said {
+            .unwrap_or(PrintedWarnings {
                 parent: parent.into(),
                 outputs,
-                ..Said::default()
+                ..PrintedWarnings::default()
             });
         said.renderers.insert(renderer.into());
         let mut left = problems;
@@ -64,7 +64,7 @@ fn digest(problem: &Diagnostic) -> String {
 }
 
 /// The problems without the warnings that another renderer of the same build has said. Errors are always said.
-pub fn unsaid(
+pub fn without_printed(
     root: &Path,
     outputs: &[String],
     renderer: &str,
@@ -78,7 +78,7 @@ pub fn unsaid(
     let before = std::fs::read(&file)
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let (left, said) = Said::next(before, &parent, outputs, renderer, problems);
+    let (left, said) = PrintedWarnings::next(before, &parent, outputs, renderer, problems);
     // A turn without warnings is remembered, too: else the next build could not be told from this one. What is not
     // remembered is said again.
     if let Ok(text) = serde_json::to_vec(&said) {
@@ -116,7 +116,8 @@ mod tests {
         let mut before = None;
         let said = runs.iter().map(|(parent, renderer, texts)| {
             let problems = texts.iter().map(|text| warning(text)).collect();
-            let (left, said) = Said::next(before.take(), parent, &outputs, renderer, problems);
+            let (left, said) =
+                PrintedWarnings::next(before.take(), parent, &outputs, renderer, problems);
             before = Some(said);
             left.into_iter().map(|problem| problem.message).collect()
         });
@@ -145,11 +146,11 @@ mod tests {
     fn never_lost() {
         let outputs = ["a".to_owned(), "b".to_owned()];
         let problems = || vec![warning("w"), Diagnostic::error_without_place("e")];
-        let (_, said) = Said::next(None, "1", &outputs, "a", problems());
-        let (left, _) = Said::next(Some(said.clone()), "1", &outputs, "b", problems());
+        let (_, said) = PrintedWarnings::next(None, "1", &outputs, "a", problems());
+        let (left, _) = PrintedWarnings::next(Some(said.clone()), "1", &outputs, "b", problems());
         assert_eq!(left, [Diagnostic::error_without_place("e")]);
         let more = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
-        let (left, _) = Said::next(Some(said), "1", &more, "b", problems());
+        let (left, _) = PrintedWarnings::next(Some(said), "1", &more, "b", problems());
         assert_eq!(left, problems());
     }
 

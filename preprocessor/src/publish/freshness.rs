@@ -8,13 +8,13 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::validate::against;
 
 use crate::config::OnMissing;
-use crate::evidence::local_files::Present;
+use crate::evidence::local_files::LocalFiles;
 use crate::evidence::locations::Origin;
-use crate::publish::source::About;
+use crate::publish::source::BookRecord;
 
 /// What was found out about a site, a line each.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Findings {
+pub struct FreshnessFindings {
     /// What is wrong.
     pub wrong: Vec<String>,
     /// What else there is to know.
@@ -24,14 +24,14 @@ pub struct Findings {
 /// Compares the evidence of a site with the investigation that is published beside it, and with what is on this machine.
 /// `said` is what the site says of it; `origin`, whether this is the machine that captured it.
 pub fn verify(
-    said: &About,
+    said: &BookRecord,
     evidence: &[Evidence],
     investigation: &Investigation,
     origin: Origin,
     time: Timestamp,
-) -> Findings {
-    let mut found = Findings::default();
-    let present = Present::default();
+) -> FreshnessFindings {
+    let mut found = FreshnessFindings::default();
+    let present = LocalFiles::default();
     for evidence in evidence {
         let machine = &evidence.machine.name;
         if let Some((at, reason)) = against(investigation, evidence) {
@@ -75,7 +75,7 @@ fn judge(
     machine: &str,
     told: &[String],
     compared: Comparison,
-    found: &mut Findings,
+    found: &mut FreshnessFindings,
 ) {
     let new = compared
         .stale
@@ -123,7 +123,7 @@ mod tests {
             stale,
             not_compared: vec!["the collector's eBPF object: none".into()],
         };
-        let mut found = Findings::default();
+        let mut found = FreshnessFindings::default();
         judge(on_stale, "m", &told, compared, &mut found);
         (found.wrong.len(), found.notes.len())
     }

@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::claims::collect::Claims;
 use crate::config::Addresses;
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::evidence::history::Capture;
-use crate::evidence::verdict_files::PublishedControl;
-use crate::evidence::verdict_files::{PublishedClaim, PublishedVerdict, Verdicts};
+use crate::evidence::verdict_files::{
+    PublishedClaim, PublishedControl, PublishedVerdict, Verdicts,
+};
 use crate::util::digest::sha256_hex;
 
 /// The folder in the site.
@@ -71,7 +72,7 @@ pub struct Manifest {
 }
 
 /// The claims and verdicts of a book.
-pub fn of_book(facts: &Facts<'_>, claims: &Claims) -> (Vec<PublishedClaim>, Verdicts) {
+pub fn of_book(facts: &BookData<'_>, claims: &Claims) -> (Vec<PublishedClaim>, Verdicts) {
     let mut list = Vec::new();
     let mut verdicts = Verdicts::new();
     for judged in claims.in_order() {
@@ -240,7 +241,7 @@ pub fn against_manifest<'f>(
 
 /// What came of judging published claims again.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Again {
+pub struct Rejudgement {
     /// Verdicts that the published evidence gives again.
     pub repeated: usize,
     /// Verdicts for which it does not suffice, because addresses are withheld.
@@ -250,18 +251,18 @@ pub struct Again {
 }
 
 /// Judges all published claims on the published evidence, and compares.
-pub fn judge_again(
+pub fn rejudge(
     investigation: &Investigation,
     evidence: &[Evidence],
     claims: &[PublishedClaim],
     verdicts: &Verdicts,
-) -> Again {
+) -> Rejudgement {
     let machines: Vec<Indexed<'_>> = evidence.iter().map(Indexed::new).collect();
     let catalog = Catalog {
         investigation,
         machines: &machines,
     };
-    let mut again = Again::default();
+    let mut again = Rejudgement::default();
     for published in claims {
         let id = &published.id;
         let Some(of_claim) = verdicts.get(id) else {

@@ -9,28 +9,24 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::is_redacted;
 
 use super::renderer;
-use super::source::{BOOK, BookSource, State, take_texts};
+use super::source::{BOOK, BookSource, EvidenceState, take_texts};
 use crate::config::{Addresses, Config};
-use crate::evidence::book_data::{Facts, index};
+use crate::evidence::book_data::{BookData, index};
 use crate::evidence::history::History;
-use crate::evidence::loader::{self, Loaded, Store};
+use crate::evidence::loader::{self, EvidenceSet, MachineEvidence};
 use crate::evidence::locations::Origin;
-use crate::evidence::verdict_files::PublishedClaim;
-use crate::evidence::verdict_files::Travelled;
-use crate::evidence::verdict_files::Verdicts;
+use crate::evidence::verdict_files::{PublishedClaim, TravellingVerdicts, Verdicts};
 use crate::exhibits::block::Target;
 use crate::markdown::dialect::Markdown;
 use crate::mdbook::protocol::chapters;
-use crate::publish::manifest::{self};
-use crate::render::book::Outcome;
-use crate::render::book::fill_all;
-use crate::render::book::parse;
+use crate::publish::manifest;
+use crate::render::book::{Outcome, fill_all, parse};
 use crate::templates::Templates;
 use crate::util::files::File;
 
 /// What a site publishes, as far as its pages are made of it.
 #[derive(Debug)]
-pub struct Published<'p> {
+pub struct PublishedSite<'p> {
     /// The book.
     pub source: &'p BookSource,
     /// What was planned.
@@ -49,7 +45,7 @@ pub struct Published<'p> {
 
 /// What comes of it.
 #[derive(Debug)]
-pub struct Made {
+pub struct RegeneratedSite {
     /// The files of the HTML renderer.
     pub files: Vec<File>,
     /// The claims that the chapters make.
@@ -64,7 +60,10 @@ pub struct Made {
 
 /// Makes the pages again. `site` are the files of the site's folder of pages, by their names in it. The errors are why
 /// nothing can be made, a line each.
-pub fn regenerate(published: Published<'_>, site: &[(&str, &File)]) -> Result<Made, Vec<String>> {
+pub fn regenerate(
+    published: PublishedSite<'_>,
+    site: &[(&str, &File)],
+) -> Result<RegeneratedSite, Vec<String>> {
     let source = published.source;
     let line = |why: String| vec![why];
     let mut book = source.book().map_err(line)?;
@@ -74,7 +73,7 @@ pub fn regenerate(published: Published<'_>, site: &[(&str, &File)]) -> Result<Ma
     let config = config(source, published.addresses);
     let store = store(published)?;
     let indexed = index(&store);
-    let facts = Facts::new(&config, &store, &indexed);
+    let facts = BookData::new(&config, &store, &indexed);
     let outcome = fill_all(&parsed, &facts, Target::Html);
     let mut wrong: Vec<String> = outcome
         .report
@@ -104,7 +103,7 @@ pub fn regenerate(published: Published<'_>, site: &[(&str, &File)]) -> Result<Ma
     let mut files = files.map_err(line)?;
     // Their content came from the site: only where their names have its digest do the pages vouch for it.
     files.retain(|file| !renderer::is_additional(&source.about.settings, &file.name));
-    Ok(Made {
+    Ok(RegeneratedSite {
         files,
         claims,
         verdicts,
@@ -122,10 +121,10 @@ fn config(source: &BookSource, addresses: Addresses) -> Config {
 }
 
 /// The evidence as the chapters are filled from it.
-fn store(published: Published<'_>) -> Result<Store, Vec<String>> {
+fn store(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<String>> {
     let about = &published.source.about;
     let mut wrong = Vec::new();
-    let mut store = Store::new(published.investigation);
+    let mut store = EvidenceSet::new(published.investigation);
     store.history = published.history;
     let mut unused: Vec<&Evidence> = published.evidence.iter().collect();
     for machine in &about.machines {
@@ -134,11 +133,12 @@ fn store(published: Published<'_>) -> Result<Store, Vec<String>> {
             (Some(at), Some(state)) => {
                 let evidence = unused.remove(at).clone();
                 wrong.extend(contradiction(&evidence, state, &store.investigation));
-                let verdicts = (state.judged_before && is_redacted(&evidence))
-                    .then(|| Travelled::sealed(&evidence, published.claims, published.verdicts));
+                let verdicts = (state.judged_before && is_redacted(&evidence)).then(|| {
+                    TravellingVerdicts::sealed(&evidence, published.claims, published.verdicts)
+                });
                 store.loaded.push(loaded(evidence, state, verdicts));
             }
-            (None, None) => store.absent.push(loader::no_evidence(machine)),
+            (None, None) => store.absent.push(loader::describe_absence(machine)),
             (Some(_), None) => wrong.push(format!("{BOOK}: it says nothing of {machine}")),
             (None, Some(_)) => wrong.push(format!(
                 "{BOOK}: there is evidence of {machine}, it says, and the site has none"
@@ -166,7 +166,7 @@ fn store(published: Published<'_>) -> Result<Store, Vec<String>> {
 /// What the site says of evidence that the evidence itself denies.
 fn contradiction(
     evidence: &Evidence,
-    state: &State,
+    state: &EvidenceState,
     investigation: &Investigation,
 ) -> Option<String> {
     use qed_evidence::freshness::StaleReason;
@@ -187,8 +187,12 @@ fn contradiction(
     }
 }
 
-fn loaded(evidence: Evidence, state: &State, verdicts: Option<Travelled>) -> Loaded {
-    Loaded {
+fn loaded(
+    evidence: Evidence,
+    state: &EvidenceState,
+    verdicts: Option<TravellingVerdicts>,
+) -> MachineEvidence {
+    MachineEvidence {
         machine: evidence.machine.name.clone(),
         evidence,
         raw: None,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mdbook_preprocessor::book::Book;
 
 use super::compare::{Compared, Expected, compare, compare_outside, stands};
-use super::regenerate::{Made, Published, regenerate};
+use super::regenerate::{PublishedSite, RegeneratedSite, regenerate};
 use super::search_index;
 use super::source::{BOOK, BookSource};
 use crate::publish::manifest::{self, FOLDER, Level};
@@ -17,7 +17,7 @@ const NAMED: usize = 4;
 
 /// A site that was made again.
 #[derive(Debug, Default)]
-pub struct Again {
+pub struct Reproduction {
     /// How far each file is what was made again, by its path in the site.
     pub levels: BTreeMap<String, Level>,
     /// What was compared and what was not, a line each.
@@ -73,11 +73,11 @@ impl<'a> SiteFiles<'a> {
 
 /// Makes the site again from what it publishes, and compares. `demanded` says how far each file was the same when it was
 /// published; without it this is found out.
-pub fn again(
+pub fn reproduce(
     files: &[File],
-    published: Published<'_>,
+    published: PublishedSite<'_>,
     demanded: Option<&BTreeMap<String, Level>>,
-) -> Again {
+) -> Reproduction {
     let source = published.source;
     let site = SiteFiles::new(files, &source.about.pages);
     let (told_claims, told_verdicts, told_history) = (
@@ -88,12 +88,12 @@ pub fn again(
     let mut made = match regenerate(published, &site.pages) {
         Ok(made) => made,
         Err(wrong) => {
-            return Again {
+            return Reproduction {
                 wrong: wrong
                     .into_iter()
                     .map(|line| with_version(line, source))
                     .collect(),
-                ..Again::default()
+                ..Reproduction::default()
             };
         }
     };
@@ -113,7 +113,7 @@ pub fn again(
     let compared = compare(&expected, &site.pages);
     let outside = compare_outside(&expected, &site.outside);
     let full = |name: &str| site.full(name);
-    let mut out = Again {
+    let mut out = Reproduction {
         notes: notes(&compared, &outside, &full),
         levels: compared
             .levels
@@ -142,7 +142,7 @@ pub fn again(
 
 /// Complaints about claims that no page of the site shows. `pages` has the pages by chapter.
 fn hidden_claims(
-    made: &Made,
+    made: &RegeneratedSite,
     pages: &BTreeMap<String, String>,
     site: &SiteFiles<'_>,
 ) -> Vec<String> {
@@ -253,7 +253,7 @@ fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String)
 
 /// What the published claims and verdicts have against those of the chapters.
 fn unlike(
-    made: &Made,
+    made: &RegeneratedSite,
     claims: &[crate::evidence::verdict_files::PublishedClaim],
     verdicts: &crate::evidence::verdict_files::Verdicts,
 ) -> Vec<String> {
@@ -320,7 +320,7 @@ fn written(claim: &crate::evidence::verdict_files::PublishedClaim) -> String {
 /// What a book on disk has against the sources that a site publishes, a line each.
 pub fn against_book(
     source: &BookSource,
-    book: &crate::mdbook::load::Loaded,
+    book: &crate::mdbook::load::LoadedBook,
     templates: &crate::templates::Templates,
     investigation: (&[u8], &[u8]),
 ) -> Result<Vec<String>, String> {

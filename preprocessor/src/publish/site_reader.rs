@@ -9,7 +9,7 @@ use qed_evidence::redact::{is_redacted, redact};
 use serde::Serialize;
 
 use crate::config::Addresses;
-use crate::evidence::cache::Kept;
+use crate::evidence::cache::Cache;
 use crate::evidence::history::History;
 use crate::evidence::loader;
 use crate::publish::manifest;
@@ -27,7 +27,7 @@ pub fn evidence(folder: &Path) -> Result<Vec<Evidence>, String> {
     for entry in entries {
         let path = entry.map_err(|error| error.to_string())?.path();
         if path.extension().is_some_and(|e| e == "json") {
-            let read = loader::read(&path, &Kept::default()).map_err(|reason| {
+            let read = loader::read(&path, &Cache::default()).map_err(|reason| {
                 let reason = crate::evidence::disclosure::of_raw(&reason);
                 format!("{}: {reason}", path.display())
             })?;

@@ -2,7 +2,7 @@
 
 /// A value that a page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct SiteValue {
     /// Its path.
     pub path: String,
     /// Its machine; empty if none could show it.
@@ -58,7 +58,7 @@ fn tags(html: &str) -> impl Iterator<Item = Tag<'_>> {
 }
 
 /// Everything that a page shows with its provenance.
-pub fn shown_values(html: &str) -> Vec<Shown> {
+pub fn shown_values(html: &str) -> Vec<SiteValue> {
     let mut out = Vec::new();
     for tag in tags(html) {
         let Some(path) = tag.attribute("data-qed") else {
@@ -83,7 +83,7 @@ pub fn shown_values(html: &str) -> Vec<Shown> {
                 text
             }
         };
-        out.push(Shown {
+        out.push(SiteValue {
             path,
             machine: tag.attribute("data-qed-on").unwrap_or_default(),
             style: tag.attribute("data-qed-as"),

@@ -25,7 +25,7 @@ const VERSION: u32 = 1;
 /// What the pages say of a machine's evidence that the evidence itself does not: on the word of who published it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct State {
+pub struct EvidenceState {
     /// It was recorded earlier, and not captured for this book.
     pub recorded: bool,
     /// Claims were judged on it before it was redacted.
@@ -43,7 +43,7 @@ pub struct State {
 /// The book without its texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct About {
+pub struct BookRecord {
     /// Version of this form.
     pub version: u32,
     /// Version of the program that published it.
@@ -58,7 +58,7 @@ pub struct About {
     #[serde(default)]
     pub on_stale: OnMissing,
     /// What the pages say of the evidence of each machine that has any.
-    pub states: BTreeMap<String, State>,
+    pub states: BTreeMap<String, EvidenceState>,
     /// Titles of pages that are not made of the chapter's name, by the chapter's path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub titles: BTreeMap<PathBuf, String>,
@@ -73,17 +73,17 @@ pub struct About {
 #[derive(Clone, Debug, PartialEq)]
 pub struct BookSource {
     /// The book, its chapters without their texts.
-    pub about: About,
+    pub about: BookRecord,
     /// The text of each chapter, by its path.
     pub chapters: BTreeMap<String, String>,
     /// Name and text of the book's own templates.
     pub templates: BTreeMap<String, String>,
 }
 
-impl About {
+impl BookRecord {
     /// The form of this version.
     pub fn new(pages: String, settings: Settings, machines: Vec<String>, book: Book) -> Self {
-        About {
+        BookRecord {
             version: VERSION,
             program: env!("CARGO_PKG_VERSION").into(),
             pages,
@@ -182,7 +182,7 @@ impl BookSource {
                 continue;
             };
             if name == BOOK {
-                match serde_json::from_str::<About>(text) {
+                match serde_json::from_str::<BookRecord>(text) {
                     Ok(read) if read.version != VERSION => wrong.push(format!(
                         "{name}: it has version {}, this program reads version {VERSION}",
                         read.version
@@ -266,7 +266,7 @@ mod tests {
         let table = json!({"title": "T", "authors": ["me"], "src": "src"});
         let settings = Settings::new(&table, &html, None);
         BookSource {
-            about: About::new(String::new(), settings, vec!["host".into()], book),
+            about: BookRecord::new(String::new(), settings, vec!["host".into()], book),
             chapters,
             templates: BTreeMap::from([("table.hbs".to_owned(), "<p>".to_owned())]),
         }

@@ -4,18 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qed_evidence::path_index::Leaves;
 
-use crate::evidence::verdict_files::PublishedClaim;
-use crate::evidence::verdict_files::Verdicts;
+use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::markdown::style::FORMATS;
-use crate::publish::manifest::{self};
-use crate::publish::site_text::{Shown, shown_values};
+use crate::publish::manifest;
+use crate::publish::site_text::{SiteValue, shown_values};
 
 /// File names of pages and of what mdBook makes of them.
 const LOOKED_AT: &[&str] = &["html", "js", "json", "xml", "txt", "md", "css"];
 
 /// What the check of a site found.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub struct SiteFindings {
     /// Files looked at.
     pub files: usize,
     /// Values compared with the evidence.
@@ -32,9 +31,9 @@ pub struct Findings {
     pub wrong: Vec<String>,
 }
 
-impl Findings {
+impl SiteFindings {
     /// Takes in what was found in a site inside of this one.
-    pub fn add(&mut self, folder: &str, more: Findings) {
+    pub fn add(&mut self, folder: &str, more: SiteFindings) {
         self.files += more.files;
         self.compared += more.compared;
         self.others += more.others;
@@ -60,7 +59,7 @@ pub fn page(
     html: &str,
     machines: &BTreeMap<String, Vec<Leaves<'_>>>,
     verdicts: Option<&Verdicts>,
-    found: &mut Findings,
+    found: &mut SiteFindings,
 ) {
     let text = crate::publish::site_text::text_of(html);
     for value in shown_values(html) {
@@ -124,7 +123,7 @@ pub fn page(
     }
 }
 
-fn compare(value: &Shown, machines: &BTreeMap<String, Vec<Leaves<'_>>>) -> Result<(), String> {
+fn compare(value: &SiteValue, machines: &BTreeMap<String, Vec<Leaves<'_>>>) -> Result<(), String> {
     let Some(all) = machines.get(&value.machine) else {
         return Err("there is no evidence of this machine".into());
     };
@@ -165,7 +164,7 @@ pub fn badges(
     html: &str,
     claims: &[PublishedClaim],
     verdicts: &Verdicts,
-    found: &mut Findings,
+    found: &mut SiteFindings,
 ) {
     for (id, word) in manifest::shown_verdicts(html) {
         let expected = claims
@@ -184,7 +183,7 @@ pub fn badges(
 
 /// Finds what should have been replaced. Placeholders that are shown on purpose are counted on each page by the
 /// page itself; elsewhere (search index) only what some page shows is taken for one of those.
-pub fn left_over(name: &str, text: &str, known: &mut BTreeSet<String>, found: &mut Findings) {
+pub fn left_over(name: &str, text: &str, known: &mut BTreeSet<String>, found: &mut SiteFindings) {
     for block in ["language-qed-claim", "language-qed-exhibit"] {
         if text.contains(block) {
             found.wrong.push(format!(

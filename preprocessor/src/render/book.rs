@@ -4,7 +4,7 @@ use qed_evidence::diagnostic::{Diagnostic, Severity};
 
 use crate::claims::collect::Claims;
 use crate::config::OnMissing;
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::evidence::names::Glossary;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::Target;
@@ -12,19 +12,19 @@ use crate::lint;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::dialect::Markdown;
 use crate::markdown::splice::Edit;
-use crate::render::fill::{Filled, fill};
+use crate::render::fill::{FilledChapter, fill};
 use crate::util::parallel;
 
 /// Why a book cannot be built, and everything else there is to say.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct BookReport {
     /// Errors and warnings, sorted.
     pub problems: Vec<Diagnostic>,
     /// A claim is FAIL or ERROR.
     pub false_claim: bool,
 }
 
-impl Report {
+impl BookReport {
     /// Whether the build has to stop.
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(|p| p.severity == Severity::Error)
@@ -58,12 +58,12 @@ pub struct Outcome {
     /// The claims with their verdicts.
     pub claims: Claims,
     /// What there is to say.
-    pub report: Report,
+    pub report: BookReport,
 }
 
 /// Judges all claims and fills all chapters.
-pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outcome {
-    let mut report = Report::default();
+pub fn fill_all(chapters: &[Chapter], facts: &BookData<'_>, target: Target) -> Outcome {
+    let mut report = BookReport::default();
     if target == Target::Nothing {
         facts.templates.unseen();
     }
@@ -86,7 +86,7 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
         .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()));
     for (chapter, filled) in chapters.iter().zip(filled) {
         report.problems.extend(chapter.problems.iter().cloned());
-        let Filled {
+        let FilledChapter {
             text,
             written: places,
             uses: shown,
@@ -115,7 +115,7 @@ pub fn fill_all(chapters: &[Chapter], facts: &Facts<'_>, target: Target) -> Outc
 }
 
 /// Complaints about evidence that is out of date.
-pub fn stale(facts: &Facts<'_>) -> Vec<Diagnostic> {
+pub fn stale(facts: &BookData<'_>) -> Vec<Diagnostic> {
     let config = facts.config;
     if config.on_stale == OnMissing::Show {
         return Vec::new();

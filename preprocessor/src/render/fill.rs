@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::claims::collect::Claims;
 use crate::config::{Lint, OnMissing};
-use crate::evidence::book_data::{Facts, What};
+use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format;
 use crate::evidence::names::Glossary;
 use crate::evidence::provenance::{self, Use};
@@ -13,14 +13,14 @@ use crate::exhibits::block::{GAPS, Target};
 use crate::exhibits::claim_block;
 use crate::markdown::chapter::{Chapter, Placeholder};
 use crate::markdown::escape;
-use crate::markdown::html_context::Place;
-use crate::markdown::placeholder_context::Context;
+use crate::markdown::html_context::HtmlPosition;
+use crate::markdown::placeholder_context::PlaceholderContext;
 use crate::markdown::splice::{self, Edit};
 use crate::markdown::structure::BlockKind;
 
 /// A filled chapter.
 #[derive(Debug)]
-pub struct Filled {
+pub struct FilledChapter {
     /// Its text.
     pub text: String,
     /// Where in it stands what was filled in, in order.
@@ -35,13 +35,13 @@ pub struct Filled {
 pub fn fill(
     chapter: &Chapter,
     index: usize,
-    facts: &Facts<'_>,
+    facts: &BookData<'_>,
     claims: &Claims,
     glossary: &Glossary,
     target: Target,
-) -> Filled {
+) -> FilledChapter {
     let text = chapter.source.text.as_str();
-    let mut fill = Fill {
+    let mut fill = ChapterFiller {
         chapter,
         facts,
         claims,
@@ -59,7 +59,7 @@ pub fn fill(
     while let Some(placeholder) = rest.next() {
         // All placeholders of one code span share its markup.
         let mut group = vec![placeholder];
-        if let Context::CodeSpan { span, .. } = &placeholder.context {
+        if let PlaceholderContext::CodeSpan { span, .. } = &placeholder.context {
             while let Some(next) = rest.next_if(|p| span.contains(&p.range.start)) {
                 group.push(next);
             }
@@ -92,7 +92,7 @@ pub fn fill(
         fill.page(&machines);
     }
     let (text, written) = splice::apply_noting(text, fill.edits);
-    Filled {
+    FilledChapter {
         text,
         written,
         uses: fill.uses,
@@ -100,9 +100,9 @@ pub fn fill(
     }
 }
 
-struct Fill<'a, 'f> {
+struct ChapterFiller<'a, 'f> {
     chapter: &'a Chapter,
-    facts: &'a Facts<'f>,
+    facts: &'a BookData<'f>,
     claims: &'a Claims,
     target: Target,
     edits: Vec<Edit>,
@@ -110,7 +110,7 @@ struct Fill<'a, 'f> {
     problems: Vec<Diagnostic>,
 }
 
-impl Fill<'_, '_> {
+impl ChapterFiller<'_, '_> {
     /// Fills placeholders that stand in the same place: one, or all of one code span.
     fn group(&mut self, group: &[&Placeholder]) {
         let mut uses = Vec::new();
@@ -120,7 +120,8 @@ impl Fill<'_, '_> {
             };
             used.listed = !matches!(
                 placeholder.context,
-                Context::Prose { bare: false, .. } | Context::Html(Place::Text { plain: false })
+                PlaceholderContext::Prose { bare: false, .. }
+                    | PlaceholderContext::Html(HtmlPosition::Text { plain: false })
             );
             let text = self.write(placeholder, &used);
             self.edits.push(Edit {
@@ -131,7 +132,7 @@ impl Fill<'_, '_> {
         }
         if let (
             Target::Html,
-            Context::CodeSpan {
+            PlaceholderContext::CodeSpan {
                 span,
                 in_link,
                 bare: false,
@@ -189,7 +190,7 @@ impl Fill<'_, '_> {
             }
         };
         match &shown.what {
-            What::Value(value, _) => {
+            PathValue::Value(value, _) => {
                 let format = placeholder.style.format;
                 match format::format(value, format) {
                     Ok(text) => {
@@ -212,8 +213,8 @@ impl Fill<'_, '_> {
                     }
                 }
             }
-            What::Missing(reason) => self.missing(placeholder, shown.machine, reason),
-            What::Broken(reason) => {
+            PathValue::Missing(reason) => self.missing(placeholder, shown.machine, reason),
+            PathValue::Broken(reason) => {
                 let message = format!("`{}` cannot be believed: {reason}", placeholder.path);
                 let problem = Diagnostic::error(source, placeholder.range.clone(), message)
                     .help("capture again; a value of a capture that lost events is never shown as measured");
@@ -272,7 +273,7 @@ impl Fill<'_, '_> {
         word: &str,
         reason: &str,
     ) -> Use {
-        let prose = matches!(placeholder.context, Context::Prose { .. });
+        let prose = matches!(placeholder.context, PlaceholderContext::Prose { .. });
         let text = if prose {
             format!("{word} ({reason})")
         } else {
@@ -308,40 +309,48 @@ impl Fill<'_, '_> {
         let value = used.text.strip_suffix('\n').unwrap_or(&used.text);
         let line = escape::visible(value);
         match &placeholder.context {
-            Context::CodeSpan { in_table, .. } => escape::code_span(value, *in_table),
-            Context::CodeBlock => {
+            PlaceholderContext::CodeSpan { in_table, .. } => escape::code_span(value, *in_table),
+            PlaceholderContext::CodeBlock => {
                 let text = &self.chapter.source.text;
                 let start = text[..placeholder.range.start]
                     .rfind('\n')
                     .map_or(0, |n| n + 1);
                 escape::code_block(&used.text, &text[start..placeholder.range.start])
             }
-            Context::Destination | Context::Html(Place::Url) => escape::url(&line),
-            Context::PlainText => escape::html(&line),
-            Context::Html(Place::Attribute { quoted: false }) => escape::html_unquoted(&line),
-            Context::Html(Place::Attribute { quoted: true } | Place::Comment) => {
+            PlaceholderContext::Destination | PlaceholderContext::Html(HtmlPosition::Url) => {
+                escape::url(&line)
+            }
+            PlaceholderContext::PlainText => escape::html(&line),
+            PlaceholderContext::Html(HtmlPosition::Attribute { quoted: false }) => {
+                escape::html_unquoted(&line)
+            }
+            PlaceholderContext::Html(
+                HtmlPosition::Attribute { quoted: true } | HtmlPosition::Comment,
+            ) => escape::html(&line),
+            PlaceholderContext::Html(HtmlPosition::Text { plain: true }) => escape::html(&line),
+            PlaceholderContext::Math => escape::html(&escape::tex(&line)),
+            PlaceholderContext::Prose { bare: true, .. } if self.target == Target::Html => {
                 escape::html(&line)
             }
-            Context::Html(Place::Text { plain: true }) => escape::html(&line),
-            Context::Math => escape::html(&escape::tex(&line)),
-            Context::Prose { bare: true, .. } if self.target == Target::Html => escape::html(&line),
-            Context::Prose { in_link, .. } if self.target == Target::Html => {
+            PlaceholderContext::Prose { in_link, .. } if self.target == Target::Html => {
                 self.span(used, &line, *in_link)
             }
-            Context::Html(Place::Text { plain: false }) if self.target == Target::Html => {
+            PlaceholderContext::Html(HtmlPosition::Text { plain: false })
+                if self.target == Target::Html =>
+            {
                 self.span(used, &line, false)
             }
-            Context::Html(Place::Text { .. }) => escape::html(&line),
+            PlaceholderContext::Html(HtmlPosition::Text { .. }) => escape::html(&line),
             // Plain text has no style sheet that could put the mark there.
-            Context::Prose { .. } if used.is_stale(self.facts) => {
+            PlaceholderContext::Prose { .. } if used.is_stale(self.facts) => {
                 format!(
                     "{}{}",
                     escape::markdown(value),
                     crate::render::page_header::MARK
                 )
             }
-            Context::Prose { .. } => escape::markdown(value),
-            Context::Refused(_) => String::new(),
+            PlaceholderContext::Prose { .. } => escape::markdown(value),
+            PlaceholderContext::Refused(_) => String::new(),
         }
     }
 

@@ -3,14 +3,14 @@
 use qed_evidence::redact::is_redacted;
 use serde::Serialize;
 
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::evidence::loader::age_in_words;
 use crate::evidence::locations::Origin;
 use crate::evidence::provenance::Use;
 use crate::templates;
 
 #[derive(Serialize)]
-struct Row {
+struct HeaderRow {
     path: String,
     machine: String,
     style: Option<String>,
@@ -19,11 +19,11 @@ struct Row {
 }
 
 #[derive(Serialize)]
-struct Page {
+struct HeaderView {
     style: &'static str,
     summary: String,
     notices: Vec<String>,
-    rows: Vec<Row>,
+    rows: Vec<HeaderRow>,
     machines: Vec<String>,
     literals: usize,
 }
@@ -38,7 +38,7 @@ pub fn literals_only(count: usize) -> String {
 pub const MARK: char = '†';
 
 /// What the reader must know before believing a value of these machines.
-pub fn notices(facts: &Facts<'_>, machines: &[usize]) -> Vec<String> {
+pub fn notices(facts: &BookData<'_>, machines: &[usize]) -> Vec<String> {
     let mut notices = Vec::new();
     for loaded in machines.iter().map(|index| &facts.loaded[*index]) {
         let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
@@ -79,17 +79,17 @@ pub fn notices(facts: &Facts<'_>, machines: &[usize]) -> Vec<String> {
 
 /// The machines whose evidence was recorded earlier. That the book rests on them is told on each of its pages, also where
 /// no value is shown.
-pub fn recorded(facts: &Facts<'_>) -> Vec<usize> {
+pub fn recorded(facts: &BookData<'_>) -> Vec<usize> {
     (0..facts.loaded.len())
         .filter(|index| facts.loaded[*index].origin == Origin::Recorded)
         .collect()
 }
 
 /// The block at the top of a page that shows no value, in a book that rests on recorded evidence.
-pub fn recorded_html(facts: &Facts<'_>, literals: usize) -> String {
+pub fn recorded_html(facts: &BookData<'_>, literals: usize) -> String {
     facts.templates.render(
         "page",
-        &Page {
+        &HeaderView {
             style: templates::style(),
             summary: "This page shows no measured value".into(),
             notices: notices(facts, &recorded(facts)),
@@ -102,10 +102,10 @@ pub fn recorded_html(facts: &Facts<'_>, literals: usize) -> String {
 
 /// The block at the top of a page, on one line. Its text is in attributes, which a style sheet shows: so it is
 /// neither in the search index nor in copied text. Only notices, which must not be missed, are text.
-pub fn html(facts: &Facts<'_>, uses: &[Use], machines: &[usize], literals: usize) -> String {
-    let mut rows: Vec<Row> = Vec::new();
+pub fn html(facts: &BookData<'_>, uses: &[Use], machines: &[usize], literals: usize) -> String {
+    let mut rows: Vec<HeaderRow> = Vec::new();
     for used in uses.iter().filter(|u| u.listed) {
-        let row = Row {
+        let row = HeaderRow {
             path: used.path.clone(),
             machine: used.machine_name(facts),
             style: used.style.clone(),
@@ -134,7 +134,7 @@ pub fn html(facts: &Facts<'_>, uses: &[Use], machines: &[usize], literals: usize
     };
     facts.templates.render(
         "page",
-        &Page {
+        &HeaderView {
             style: templates::style(),
             summary,
             notices: notices(facts, machines),
@@ -146,7 +146,7 @@ pub fn html(facts: &Facts<'_>, uses: &[Use], machines: &[usize], literals: usize
 }
 
 /// The same as plain text: one line for each machine, and the notices.
-pub fn text(facts: &Facts<'_>, machines: &[usize]) -> String {
+pub fn text(facts: &BookData<'_>, machines: &[usize]) -> String {
     let mut out = String::new();
     for notice in notices(facts, machines) {
         out.push_str(&notice);

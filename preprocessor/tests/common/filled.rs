@@ -3,7 +3,7 @@
 
 use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
-use mdbook_qed::markdown::syntax::{Found, find};
+use mdbook_qed::markdown::syntax::{Occurrence, find};
 
 /// What the test book's workload says: no character of it needs escaping anywhere.
 pub const VALUE: &str = "QQvalueQQ";
@@ -52,16 +52,16 @@ pub fn by_hand(text: &str) -> String {
     let mut at = 0;
     for found in find(text) {
         match found {
-            Found::Placeholder(range) => {
+            Occurrence::Placeholder(range) => {
                 out.push_str(&text[at..range.start]);
                 out.push_str(VALUE);
                 at = range.end;
             }
-            Found::Escaped(backslash) => {
+            Occurrence::Escaped(backslash) => {
                 out.push_str(&text[at..backslash]);
                 at = backslash + 1;
             }
-            Found::Unclosed(_) | Found::Spaced(_) => {}
+            Occurrence::Unclosed(_) | Occurrence::Spaced(_) => {}
         }
     }
     out + &text[at..]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::exhibits::linkage::map::{Object, Pointer};
 
 /// A row of the picture and of the text.
-pub struct Row<'a> {
+pub struct MapRow<'a> {
     /// Index of its object.
     pub object: usize,
     /// Its pointer; without one it is the head of the object.
@@ -48,14 +48,14 @@ fn lanes(ends: &[(usize, usize)]) -> Vec<Arrow> {
 }
 
 /// The rows of the map, each object followed by its pointers.
-pub fn rows(objects: &[Object]) -> Vec<Row<'_>> {
+pub fn rows(objects: &[Object]) -> Vec<MapRow<'_>> {
     let mut rows = Vec::new();
     for (object, it) in objects.iter().enumerate() {
-        rows.push(Row {
+        rows.push(MapRow {
             object,
             pointer: None,
         });
-        rows.extend(it.pointers.iter().map(|pointer| Row {
+        rows.extend(it.pointers.iter().map(|pointer| MapRow {
             object,
             pointer: Some(pointer),
         }));
@@ -64,7 +64,7 @@ pub fn rows(objects: &[Object]) -> Vec<Row<'_>> {
 }
 
 /// The arrows of those pointers that hold the address of their target.
-pub fn arrows(rows: &[Row<'_>]) -> Vec<Arrow> {
+pub fn arrows(rows: &[MapRow<'_>]) -> Vec<Arrow> {
     let head = |object: usize| {
         rows.iter()
             .position(|row| row.object == object && row.pointer.is_none())
@@ -94,15 +94,15 @@ fn remark(pointer: &Pointer, objects: &[Object]) -> String {
 pub fn text(objects: &[Object]) -> String {
     let rows = rows(objects);
     let arrows = arrows(&rows);
-    let first = |row: &Row<'_>| match row.pointer {
+    let first = |row: &MapRow<'_>| match row.pointer {
         None => objects[row.object].name.clone(),
         Some(pointer) => format!("  {}", pointer.label),
     };
-    let second = |row: &Row<'_>| match row.pointer {
+    let second = |row: &MapRow<'_>| match row.pointer {
         None => objects[row.object].shown.text.clone(),
         Some(pointer) => pointer.shown.text.clone(),
     };
-    let wide = |cell: &dyn Fn(&Row<'_>) -> String| {
+    let wide = |cell: &dyn Fn(&MapRow<'_>) -> String| {
         rows.iter()
             .map(|row| cell(row).chars().count())
             .max()

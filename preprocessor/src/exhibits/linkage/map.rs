@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use qed_evidence::{Path, Value};
 
-use crate::evidence::book_data::What;
+use crate::evidence::book_data::PathValue;
 use crate::evidence::provenance::Use;
-use crate::exhibits::request::{Looked, Request};
+use crate::exhibits::request::{Request, ShownValue};
 use crate::markdown::syntax::{Spanned, SyntaxError, only_options, words};
 
 /// A pointer in an object.
@@ -34,7 +34,7 @@ pub struct Object {
 }
 
 /// A line of the body.
-struct Line {
+struct MapLine {
     from: String,
     /// The target, if the line is of a pointer.
     to: Option<Spanned>,
@@ -45,7 +45,7 @@ struct Line {
 
 /// Reads the body: the objects with their pointers, and the machine that they are shown on.
 pub fn read(request: &Request<'_, '_>) -> Result<(Vec<Object>, usize), SyntaxError> {
-    let lines: Vec<Line> = request
+    let lines: Vec<MapLine> = request
         .body
         .iter()
         .map(|(line, span)| read_line(request, line, span))
@@ -74,7 +74,7 @@ fn read_line(
     request: &Request<'_, '_>,
     line: &str,
     span: &Range<usize>,
-) -> Result<Line, SyntaxError> {
+) -> Result<MapLine, SyntaxError> {
     let Some(colon) = line.find(':') else {
         let help = "write `NAME: PATH` for an object, `NAME -> NAME: PATH` for a pointer";
         return Err(SyntaxError::new(
@@ -102,7 +102,7 @@ fn read_line(
             (head[..at].trim(), Some(to))
         }
     };
-    Ok(Line {
+    Ok(MapLine {
         from: from.to_owned(),
         to,
         path: path.clone(),
@@ -114,9 +114,9 @@ fn read_line(
 fn read_objects(
     request: &Request<'_, '_>,
     machine: usize,
-    lines: &[Line],
-) -> Result<Vec<(Object, Looked)>, SyntaxError> {
-    let mut objects: Vec<(Object, Looked)> = Vec::new();
+    lines: &[MapLine],
+) -> Result<Vec<(Object, ShownValue)>, SyntaxError> {
+    let mut objects: Vec<(Object, ShownValue)> = Vec::new();
     for line in lines.iter().filter(|line| line.to.is_none()) {
         if objects.iter().any(|(object, _)| object.name == line.from) {
             let message = format!("there are two objects `{}`", line.from);
@@ -137,8 +137,8 @@ fn read_objects(
 fn read_pointers(
     request: &Request<'_, '_>,
     machine: usize,
-    lines: &[Line],
-    objects: &[(Object, Looked)],
+    lines: &[MapLine],
+    objects: &[(Object, ShownValue)],
 ) -> Result<Vec<Pointer>, SyntaxError> {
     let place = |name: &str, span: &Range<usize>| {
         let known = objects.iter().position(|(object, _)| object.name == name);
@@ -200,7 +200,7 @@ fn label(request: &Request<'_, '_>, machine: usize, path: &str) -> String {
             .ok()?
             .what
         {
-            What::Value(value, _) => Some(value.to_string()),
+            PathValue::Value(value, _) => Some(value.to_string()),
             _ => None,
         }
     };

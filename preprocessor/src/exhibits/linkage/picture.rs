@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::GAPS;
 use crate::exhibits::linkage::layout::{arrows, rows, text};
@@ -17,7 +17,7 @@ const LANE: usize = 14;
 const PADDING: usize = 8;
 
 #[derive(Serialize)]
-struct Words {
+struct DrawnText {
     x: usize,
     y: usize,
     length: usize,
@@ -34,7 +34,7 @@ struct Rect {
 }
 
 #[derive(Serialize)]
-struct Line {
+struct DrawnArrow {
     /// The line, then its head.
     path: String,
     head: String,
@@ -42,7 +42,7 @@ struct Line {
 
 /// The data of the template.
 #[derive(Serialize)]
-pub struct Data {
+pub struct LinkageView {
     /// The caption of the exhibit.
     pub caption: String,
     title: String,
@@ -51,8 +51,8 @@ pub struct Data {
     height: usize,
     boxes: usize,
     rects: Vec<Rect>,
-    words: Vec<Words>,
-    lines: Vec<Line>,
+    words: Vec<DrawnText>,
+    lines: Vec<DrawnArrow>,
     /// The same as plain text.
     pub text: String,
 }
@@ -76,8 +76,8 @@ fn description(objects: &[Object]) -> String {
 
 /// A picture as it grows downwards.
 struct Canvas<'a, 'f> {
-    facts: &'a Facts<'f>,
-    words: Vec<Words>,
+    facts: &'a BookData<'f>,
+    words: Vec<DrawnText>,
     /// The height at which arrows leave and arrive, by row.
     at: Vec<usize>,
     /// Where the next row begins.
@@ -100,7 +100,7 @@ impl Canvas<'_, '_> {
     fn add(&mut self, x: usize, y: usize, text: String, class: &'static str, used: Option<&Use>) {
         let length = text.chars().count() * CHARACTER;
         self.widest = self.widest.max(x + length);
-        self.words.push(Words {
+        self.words.push(DrawnText {
             x,
             y,
             length,
@@ -135,7 +135,12 @@ fn marked_label(pointer: &Pointer) -> String {
 }
 
 /// Draws the map.
-pub fn draw(request: &Request<'_, '_>, objects: &[Object], caption: String, title: String) -> Data {
+pub fn draw(
+    request: &Request<'_, '_>,
+    objects: &[Object],
+    caption: String,
+    title: String,
+) -> LinkageView {
     let mut canvas = Canvas {
         facts: request.facts,
         words: Vec::new(),
@@ -167,13 +172,13 @@ pub fn draw(request: &Request<'_, '_>, objects: &[Object], caption: String, titl
             let (from, to) = (canvas.at[arrow.from], canvas.at[arrow.to]);
             let x = boxes + LANE + arrow.lane * LANE;
             let end = boxes + 2;
-            Line {
+            DrawnArrow {
                 path: format!("M{boxes} {from}H{x}V{to}H{end}"),
                 head: format!("M{end} {to}l7 -4v8z"),
             }
         })
         .collect();
-    Data {
+    LinkageView {
         caption,
         title,
         description: description(objects),

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use qed_evidence::Value;
 use qed_evidence::path_index::Drift;
 
-use crate::evidence::book_data::Facts;
+use crate::evidence::book_data::BookData;
 
 /// Where a value was measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct MeasuredAt {
     /// Its path.
     pub path: String,
     /// Name of the machine.
@@ -19,17 +19,17 @@ pub struct Origin {
 /// What was measured, by what it looks like when it is typed.
 #[derive(Debug, Default)]
 pub struct Measured {
-    numbers: HashMap<u64, Origin>,
-    texts: HashMap<String, Origin>,
+    numbers: HashMap<u64, MeasuredAt>,
+    texts: HashMap<String, MeasuredAt>,
 }
 
 impl Measured {
     /// Of all machines; of several places the first, in the order of machines and paths.
-    pub fn new(facts: &Facts<'_>) -> Self {
+    pub fn new(facts: &BookData<'_>) -> Self {
         let mut measured = Measured::default();
         for (loaded, indexed) in facts.loaded.iter().zip(facts.catalog.machines) {
             for (path, leaf) in indexed.leaves.iter() {
-                let origin = || Origin {
+                let origin = || MeasuredAt {
                     path: path.to_owned(),
                     machine: loaded.machine.clone(),
                 };
@@ -65,7 +65,7 @@ impl Measured {
     }
 
     /// Where this was measured, if anywhere.
-    pub fn find(&self, text: &str, number: Option<u64>) -> Option<&Origin> {
+    pub fn find(&self, text: &str, number: Option<u64>) -> Option<&MeasuredAt> {
         self.texts
             .get(text)
             .or_else(|| number.and_then(|n| self.numbers.get(&n)))
