@@ -148,7 +148,7 @@ fn no_kernel_image() {
     fs::write(folder.path().join("text"), "no kernel").unwrap();
     for (name, expected) in [
         ("guest:./absent", "No such file or directory"),
-        ("guest:./text", "no x86 Linux kernel image"),
+        ("guest:./text", "it is not an x86 Linux kernel image"),
         ("guest:text", "unknown guest `guest:text`"),
     ] {
         let mut capture = capture_on(name, folder.path(), investigation("pipe.toml"));

@@ -28,20 +28,20 @@ use crate::symbols::lines::{self, LineResolver};
 use crate::symbols::system_map::SystemMap;
 use crate::symbols::{BuildId, Kallsyms, debuginfo};
 
-/// Where static facts about the captured kernel may be found.
+/// Files that may hold static facts about the captured kernel.
 #[derive(Clone, Debug, Default)]
 pub struct Static {
     /// Files that may be its vmlinux; the first of the same build is taken.
     pub vmlinux: Vec<PathBuf>,
     /// Files that may be its System.map.
     pub system_map: Vec<PathBuf>,
-    /// Why none of [`Static::vmlinux`] is known to be of this kernel before it has run.
+    /// The reason why none of [`Static::vmlinux`] is known to be of this kernel before it has run.
     pub unchecked: Option<String>,
     /// Its configuration, if the kernel itself does not have it.
     pub config: Option<PathBuf>,
-    /// Why there is no file with its configuration.
+    /// The reason why there is no file with its configuration.
     pub no_config: Option<String>,
-    /// Why there can be no debug information, if nobody looked for it.
+    /// The reason why there can be no debug information, if nobody looked for it.
     pub no_debuginfo: Option<String>,
     /// The kernel image that was booted.
     pub image: Option<PathBuf>,
@@ -186,7 +186,7 @@ fn artefacts<'a>(
             .ok_or_else(|| {
                 let reason = fixed.no_config.as_deref();
                 reason
-                    .unwrap_or("its configuration is no file of this machine")
+                    .unwrap_or("its configuration is not a file of this machine")
                     .to_owned()
             }),
     }

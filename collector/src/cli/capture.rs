@@ -31,7 +31,7 @@ use crate::session::{self, Options, ThisKernel};
 use crate::symbols::debuginfo;
 use crate::symbols::functions_by_file::chosen;
 
-/// What to capture, where, and where to put it.
+/// Arguments of `capture` and `plan`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The investigation: which experiments to run and what to watch
@@ -60,7 +60,7 @@ pub struct Args {
     /// same kernel that the evidence has already are kept]
     #[arg(long, value_name = "N")]
     pub boots: Option<u32>,
-    /// Where to write the evidence [default: .qed/evidence/MACHINE.json]
+    /// File for the evidence [default: .qed/evidence/MACHINE.json]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Seconds after which a guest is given up
@@ -82,28 +82,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     distinct(&targets)?;
     let investigation = read_investigation(&path)?;
     if let DebugInfo::Path(path) = &args.debuginfo {
-        // Who names a file means that one.
+        // An explicit path must match.
         guest::debuginfo::of_path(path)
             .map_err(|error| Failure::input(format!("--debuginfo: {error}")))?;
     }
-    let (folder, single) = match &args.output {
-        Some(_) if targets.len() > 1 => {
-            return Err(Failure::input(
-                "-o names one file, but there are several machines: leave it out, or capture them one by one",
-            ));
-        }
-        Some(file) => {
-            let name = file
-                .file_name()
-                .ok_or_else(|| Failure::input(format!("-o {} is no file", file.display())))?;
-            let parent = file
-                .parent()
-                .filter(|p| !p.as_os_str().is_empty())
-                .unwrap_or(Path::new("."));
-            (parent.to_owned(), Some(name.to_string_lossy().into_owned()))
-        }
-        None => (folder, None),
-    };
+    let (folder, single) = output(args, folder, targets.len())?;
     let store = Store::open(&folder).map_err(|error| Failure::unable(error.to_string()))?;
     let mut failures = Vec::new();
     for target in &targets {
@@ -126,15 +109,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 .write(&name, &text)
                 .map_err(|error| Failure::unable(error.to_string()))?;
             print(&format!("{}: {}\n", target.name(), path.display()))?;
-            if let (DebugInfo::Path(_), Datum::Unavailable(why)) =
-                (&args.debuginfo, &evidence.kernel.debuginfo)
-            {
-                let why = &why.unavailable;
-                eprintln!("note: {}: there are no source lines: {why}", target.name());
-            }
-            for warning in warnings(&evidence) {
-                eprintln!("note: {}: {warning}", target.name());
-            }
+            tell_notes(target, &evidence, &args.debuginfo);
             Ok(())
         });
         if let Err(failure) = captured {
@@ -148,15 +123,55 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             failures.push(failure);
         }
     }
-    let all = failures.len() == targets.len();
+    conclude(failures, targets.len(), args.book.is_some())
+}
+
+/// The folder for evidence, and the name of the file where there is one for a single machine.
+fn output(
+    args: &Args,
+    folder: PathBuf,
+    machines: usize,
+) -> Result<(PathBuf, Option<String>), Failure> {
+    let Some(file) = &args.output else {
+        return Ok((folder, None));
+    };
+    if machines > 1 {
+        return Err(Failure::input(
+            "-o names one file, but there are several machines: leave it out, or capture them one by one",
+        ));
+    }
+    let name = file
+        .file_name()
+        .ok_or_else(|| Failure::input(format!("-o {} is not a file", file.display())))?;
+    let parent = file
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    Ok((parent.to_owned(), Some(name.to_string_lossy().into_owned())))
+}
+
+/// Tell on standard error what whoever captures should know at once.
+fn tell_notes(target: &Target, evidence: &Evidence, debuginfo: &DebugInfo) {
+    if let (DebugInfo::Path(_), Datum::Unavailable(why)) = (debuginfo, &evidence.kernel.debuginfo) {
+        let why = &why.unavailable;
+        eprintln!("note: {}: there are no source lines: {why}", target.name());
+    }
+    for warning in warnings(evidence) {
+        eprintln!("note: {}: {warning}", target.name());
+    }
+}
+
+/// The end of a capture on `machines` machines, of which some failed.
+fn conclude(failures: Vec<Failure>, machines: usize, is_book: bool) -> Result<(), Failure> {
+    let all = failures.len() == machines;
     match failures
         .into_iter()
         .max_by_key(|failure| failure.status == 2)
     {
         None => Ok(()),
-        Some(failure) if failure.status == 2 || targets.len() == 1 => Err(failure),
+        Some(failure) if failure.status == 2 || machines == 1 => Err(failure),
         // A book falls back to recorded evidence for machines that cannot be captured here.
-        Some(_) if args.book.is_some() && !all => Ok(()),
+        Some(_) if is_book && !all => Ok(()),
         Some(_) => Err(Failure::unable(
             "not every machine could be captured; see above",
         )),
@@ -178,19 +193,19 @@ pub fn captured(
     Ok((evidence, text))
 }
 
-/// What is asked for, by a book or by the command line.
+/// The request of a book or of the command line.
 pub struct Wanted {
     /// The investigation file.
     pub investigation: PathBuf,
     /// The machines.
     pub machines: Vec<Target>,
-    /// Where the evidence goes.
+    /// The folder of the evidence.
     pub evidence: PathBuf,
-    /// Which kernels guests are pinned to.
+    /// The kernels that guests are pinned to.
     pub lock: Option<Lock>,
 }
 
-/// What `args` ask for.
+/// Read the request in `args`.
 pub fn wanted(args: &Args) -> Result<Wanted, Failure> {
     if let Some(path) = &args.book {
         let book = book(path)?;
@@ -369,7 +384,7 @@ async fn in_guest(
     Ok(evidence)
 }
 
-/// Whether what was made is evidence: it is read as everybody reads it, before anything says that it is there.
+/// Refuse what the reader of evidence would refuse, before anything says that it is there.
 fn readable(text: &str) -> Result<(), Failure> {
     let Err(error) = qed_evidence::reader::read(text.as_bytes()) else {
         return Ok(());

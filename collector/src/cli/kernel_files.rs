@@ -10,7 +10,7 @@ use crate::guest::{self, KernelImage, beside};
 use crate::symbols::functions_by_file::{FunctionInFile, chosen};
 use crate::symbols::{debuginfo, running};
 
-/// Where source lines come from.
+/// The source of source lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DebugInfo {
     /// From the distribution's debug package, or from the usual places of this machine.
@@ -33,7 +33,7 @@ impl std::str::FromStr for DebugInfo {
     }
 }
 
-/// Where the debug information of the running kernel may be.
+/// Find files that may hold the debug information of the running kernel.
 pub fn of_this_machine(wanted: &DebugInfo) -> Vec<PathBuf> {
     match wanted {
         DebugInfo::None => Vec::new(),
@@ -51,7 +51,7 @@ pub fn of_this_machine(wanted: &DebugInfo) -> Vec<PathBuf> {
     }
 }
 
-/// Where static facts of a guest's kernel are. Never fails: without them there are no lines, and it is said why.
+/// Find the static facts of a guest's kernel. Never fails: without them there are no lines, and the reason is kept.
 pub fn static_sources(
     kernel: &KernelImage,
     cache: &Cache,
@@ -103,8 +103,8 @@ pub fn static_sources(
     fixed
 }
 
-/// Puts the vmlinux that is of the image's build to the front, and notes if none is known to be: which copy of a function is
-/// meant must not be looked up in another kernel's.
+/// Puts the vmlinux that is of the image's build to the front, and notes if none is known to be: which copy of a
+/// function is meant must not be looked up in another kernel's.
 fn compare_builds(fixed: &mut Static, image: &Path) {
     if fixed.vmlinux.is_empty() {
         return;

@@ -25,7 +25,7 @@ pub struct Args {
     /// Ask Debian's archive even if it was asked today
     #[arg(long)]
     refresh: bool,
-    /// How to print the list
+    /// Form of the list
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -47,7 +47,8 @@ enum Command {
         #[arg(long)]
         debuginfo: bool,
     },
-    /// Pin the guests of a book to the kernels that are served now, in qed.lock beside its book.toml, and say what moved
+    /// Pin the guests of a book to the kernels that are served now, in qed.lock beside its book.toml, and say what
+    /// moved
     Update {
         /// The book, or its book.toml
         #[arg(long, value_name = "BOOK", default_value = ".")]
@@ -114,9 +115,9 @@ fn list(args: &Args, cache: &Cache) -> Result<(), Failure> {
 /// One kernel, served or cached.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Row {
-    /// How an investigation names it: `guest:debian-6.12.117`.
+    /// Its name in an investigation: `guest:debian-6.12.117`.
     machine: String,
-    /// What `uname -r` prints.
+    /// Its release, as `uname -r` prints it.
     release: String,
     /// The package with the image and its version; `None`: served no more.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -335,7 +336,8 @@ mod tests {
         )
     }
 
-    /// Check the table: every kernel that is served with its sizes, the newest of each series on demand, and what is only cached.
+    /// Check the table: every kernel that is served with its sizes, the newest of each series on demand, and what is
+    /// only cached.
     #[test]
     fn lists() {
         let kernels = [

@@ -1,4 +1,5 @@
-//! `qed-collector sweep`: one investigation on a kernel of each series, several at a time; what is there already is kept.
+//! `qed-collector sweep`: one investigation on a kernel of each series, several at a time; what is there already is
+//! kept.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use crate::guest::source::Selector;
 use crate::guest::{Source, fetch};
 use crate::probe::OBJECT_SHA256;
 
-/// What to capture on which kernels.
+/// Arguments of `sweep`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The investigation: which experiments to run and what to watch
@@ -46,7 +47,7 @@ pub struct Args {
     /// Source lines: fetch what is served (auto), or do without (none)
     #[arg(long, value_name = "auto|none", default_value = "none", value_parser = ["auto", "none"])]
     debuginfo: String,
-    /// Where to write the evidence of each kernel
+    /// Folder for the evidence of each kernel
     #[arg(
         short,
         long,
@@ -133,7 +134,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// What a mutex holds, also after a panic elsewhere.
+/// The contents of a mutex, also after a panic elsewhere.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -181,7 +182,7 @@ fn chosen<'a>(
     Ok(parts.collect())
 }
 
-/// Whether a file holds what a capture of this kernel would bring now.
+/// True if a file holds what a capture of this kernel would bring now.
 fn is_done(file: &Path, kernel: &Kernel, investigation: &Investigation, args: &Args) -> bool {
     let evidence = std::fs::read(file)
         .ok()
@@ -194,7 +195,7 @@ fn is_done(file: &Path, kernel: &Kernel, investigation: &Investigation, args: &A
     })
 }
 
-/// Whether evidence is of this kernel, this investigation and this collector.
+/// True if evidence is of this kernel, this investigation and this collector.
 fn is_of(evidence: &Evidence, kernel: &Kernel, investigation: &Investigation) -> bool {
     let package = format!("{} {}", kernel.image.name, kernel.image.version);
     evidence.kernel.package.as_ref() == Some(&package)

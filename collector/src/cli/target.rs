@@ -38,8 +38,8 @@ impl FromStr for Target {
 }
 
 impl Target {
-    /// The machine that is asked for. Images of kernels are looked for from `folder`; one without a name is read, for it
-    /// is called by its digest.
+    /// The machine that is asked for. Images of kernels are looked for from `folder`; one without a name is read, for
+    /// it is called by its digest.
     fn of(request: &Request, folder: &Path) -> Result<Self, String> {
         match request {
             Request::Named(name) if name == HOST => Ok(Target::Host),
@@ -88,18 +88,18 @@ pub fn distinct(targets: &[Target]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What `book.toml` says about captures.
+/// The settings of `book.toml` about captures.
 #[derive(Debug)]
 pub struct Book {
     /// The investigation file.
     pub investigation: PathBuf,
     /// The machines, in order of preference.
     pub machines: Vec<Target>,
-    /// Where the evidence goes.
+    /// The folder of the evidence.
     pub evidence: PathBuf,
     /// Its folder.
     pub root: PathBuf,
-    /// Which kernels its guests are pinned to, if it has a lock file.
+    /// The kernels that its guests are pinned to, if it has a lock file.
     pub lock: Option<Lock>,
 }
 
@@ -188,8 +188,8 @@ mod tests {
         );
     }
 
-    /// Check that a book's images are looked for from its folder, that their names tell no folder, and that the same image
-    /// cannot be two machines.
+    /// Check that a book's images are looked for from its folder, that their names tell no folder, and that the same
+    /// image cannot be two machines.
     #[test]
     fn images() {
         let folder = tempfile::tempdir().unwrap();

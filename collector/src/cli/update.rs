@@ -106,7 +106,7 @@ fn moved(
     }
 }
 
-/// What the archive serves now.
+/// The kernel that the archive serves now.
 fn ask(cache: &Cache) -> Result<Vec<archive::Kernel>, Failure> {
     let progress = Progress::new("kernels");
     let say = |text: &str| progress.say(text);
@@ -144,8 +144,8 @@ mod tests {
     use super::*;
     use crate::cli::lock::beside;
 
-    /// Check that images are pinned without asking anybody, that only those move that are named, that guests which left the
-    /// book are let go, and that an image that cannot be read changes nothing.
+    /// Check that images are pinned without asking anybody, that only those move that are named, that guests which left
+    /// the book are let go, and that an image that cannot be read changes nothing.
     #[test]
     fn images_move() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,8 +1,8 @@
 //! Asking Debian's archive through apt, as an ordinary user.
 //!
-//! apt checks every list and package against Debian's signatures. It works on a state of our own (lists, caches, sources), so
-//! that all suites are seen whatever the machine itself uses, and nothing of the machine's own configuration changes; its
-//! proxies and credentials are used as they are.
+//! apt checks every list and package against Debian's signatures. It works on a state of our own (lists, caches,
+//! sources), so that all suites are seen whatever the machine itself uses, and nothing of the machine's own
+//! configuration changes; its proxies and credentials are used as they are.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -129,7 +129,7 @@ impl Apt {
         Ok(archive::kernels(&archive::parse(&shown)))
     }
 
-    /// Whether the lists name this version of a package.
+    /// True if the lists name this version of a package.
     ///
     /// # Errors
     /// When apt cannot be run.
@@ -384,7 +384,7 @@ mod tests {
         );
     }
 
-    /// Check that a suite that a mirror does not have is no complaint, and that a wrong signature is one.
+    /// Check that a suite that a mirror lacks is accepted, and that a wrong signature is not.
     #[test]
     fn complaints_that_mean_something() {
         let missing =

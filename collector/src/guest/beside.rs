@@ -1,4 +1,5 @@
-//! The parts of a kernel that stand around an image of the user's: looked for, and refused where they are of another build.
+//! The parts of a kernel that stand around an image of the user's: looked for, and refused where they are of another
+//! build.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -10,10 +11,10 @@ use crate::kaslr::vmlinuz;
 use crate::symbols::BuildId;
 use crate::symbols::debuginfo;
 
-/// What was found around an image.
+/// The files found around an image.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Beside {
-    /// What `uname -r` will print, as the image's header says.
+    /// The release that `uname -r` will print, as the image's header says.
     pub release: Option<String>,
     /// The configuration.
     pub config: Option<PathBuf>,
@@ -23,7 +24,7 @@ pub struct Beside {
     pub vmlinux: Vec<PathBuf>,
     /// The folder of the modules.
     pub modules: Option<PathBuf>,
-    /// What was passed over, and why: sentences for the user, with paths.
+    /// Files that were passed over, and why: sentences for the user, with paths.
     pub notes: Vec<String>,
 }
 
@@ -81,7 +82,7 @@ fn header(path: &Path) -> Option<Vec<u8>> {
     Some(start)
 }
 
-/// Whether a configuration can be the one that the image was built with; it holds no build id. The error is a phrase.
+/// True if a configuration can be the one that the image was built with; it holds no build id. The error is a phrase.
 fn of_this_kernel(config: &Path, image: &Path, release: Option<&str>) -> Result<(), String> {
     let text = std::fs::read_to_string(config).map_err(|error| error.to_string())?;
     KernelConfig::parse(&text).map_err(|error| error.to_string())?;
@@ -213,7 +214,8 @@ mod tests {
         assert_eq!((found.modules, found.vmlinux.len()), (None, 0));
     }
 
-    /// Check that a configuration of another series, one that was edited after the build, and one that is none are refused.
+    /// Check that a configuration of another series, one that was edited after the build, and one that is none are
+    /// refused.
     #[test]
     fn configurations_of_others() {
         let folder = tempfile::tempdir().unwrap();

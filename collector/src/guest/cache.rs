@@ -33,7 +33,7 @@ pub struct Sidecar {
     /// SHA-256 of the `.deb` with the configuration, hex, where that is another package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_sha256: Option<String>,
-    /// When it was fetched, RFC 3339.
+    /// The time at which it was fetched, RFC 3339.
     pub fetched: String,
 }
 
@@ -47,7 +47,7 @@ pub struct Served {
 }
 
 impl Served {
-    /// Whether the answer is younger than `limit`. One from the future (a clock set back) is not.
+    /// True if the answer is younger than `limit`. One from the future (a clock set back) is not.
     #[must_use]
     pub fn is_fresh(&self, now: SystemTime, limit: Duration) -> bool {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -91,7 +91,7 @@ impl Cache {
         &self.root
     }
 
-    /// Where unpacked packages are.
+    /// The folder of unpacked packages.
     #[must_use]
     pub fn kernels(&self) -> PathBuf {
         self.root.join("kernels")

@@ -88,7 +88,7 @@ fn cached(release: &str, cache: &Cache) -> Option<PathBuf> {
 /// A vmlinux that the user names, with the `System.map` of the same release beside it, if any.
 ///
 /// # Errors
-/// When it is no ELF file with a build id.
+/// When it is not an ELF file with a build id.
 pub fn of_path(vmlinux: &Path) -> Result<DebugInfo, GuestError> {
     let build_id = build_id(vmlinux)?;
     let name = vmlinux.file_name().unwrap_or_default().to_string_lossy();

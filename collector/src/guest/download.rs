@@ -1,4 +1,4 @@
-//! How much of a download has arrived.
+//! The part of a download that has arrived.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,10 +9,10 @@ use super::archive::Served;
 /// Says what is being done, in a few words. Called from several threads.
 pub type Say<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// How the message begins that tells of a download.
+/// Prefix of the message that tells of a download.
 pub const DOWNLOADING: &str = "downloading ";
 
-/// How often the folder is looked at.
+/// Time between two looks at the folder.
 const EVERY: Duration = Duration::from_millis(500);
 
 /// The next share of a download that is told, in percent.

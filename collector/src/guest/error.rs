@@ -1,11 +1,11 @@
-//! Why a guest did not deliver.
+//! Failures of guests.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::wire::FrameError;
 
-/// Why a guest could not be fetched, started, or did not deliver its result.
+/// A guest that could not be fetched or started, or did not deliver its result.
 #[derive(Debug, thiserror::Error)]
 pub enum GuestError {
     /// A program that this needs is not installed.
@@ -13,7 +13,7 @@ pub enum GuestError {
         "cannot {doing}: `{program}` was not found in PATH; install it with `apt-get install {package}`"
     )]
     MissingProgram {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
         /// The program.
         program: &'static str,
@@ -38,7 +38,7 @@ pub enum GuestError {
     WrongDigest {
         /// Name and version.
         package: String,
-        /// What was expected, hex.
+        /// The expected digest, hex.
         expected: String,
         /// The digest of what arrived, hex.
         found: String,
@@ -50,7 +50,7 @@ pub enum GuestError {
     NoKernel {
         /// `6.1`
         selector: String,
-        /// What the distribution or the network answered.
+        /// The answer of the distribution or the network.
         reason: String,
         /// The cache folder.
         cache: PathBuf,
@@ -64,7 +64,7 @@ pub enum GuestError {
         pin: String,
         /// The name of the lock file.
         file: &'static str,
-        /// Why it cannot be had, and what to do.
+        /// The reason why it cannot be had, and what to do.
         reason: String,
     },
     /// The package lists were never fetched and cannot be.
@@ -72,7 +72,7 @@ pub enum GuestError {
         "Debian cannot be asked which kernels it serves: {reason}. See whether the network works, or name a mirror with {variable}=URI"
     )]
     NoLists {
-        /// What the network answered.
+        /// The answer of the network.
         reason: String,
         /// The variable that names the main mirror.
         variable: &'static str,
@@ -88,7 +88,7 @@ pub enum GuestError {
         pin: String,
         /// The name of the lock file.
         file: &'static str,
-        /// What the network answered.
+        /// The answer of the network.
         reason: String,
     },
     /// The disk of the cache is full.
@@ -97,7 +97,7 @@ pub enum GuestError {
          download goes on where it stopped"
     )]
     DiskFull {
-        /// What was being done.
+        /// The operation.
         doing: String,
         /// The cache folder.
         cache: PathBuf,
@@ -109,13 +109,13 @@ pub enum GuestError {
     NoDebugInfo {
         /// The kernel's release.
         release: String,
-        /// What the distribution or the network answered.
+        /// The answer of the distribution or the network.
         reason: String,
     },
     /// A program that was started failed.
     #[error("{doing}: `{program}` failed ({status}): {said}")]
     Program {
-        /// What was being done.
+        /// The operation.
         doing: String,
         /// The program.
         program: String,
@@ -127,11 +127,11 @@ pub enum GuestError {
     /// A file or folder.
     #[error("cannot {doing} {path}: {source}")]
     Io {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
         /// To what.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
     /// The user's cache folder cannot be found.
@@ -144,7 +144,7 @@ pub enum GuestError {
     Unbootable {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// The mistake, and the remedy.
         reason: String,
     },
     /// The archive could not be built.
@@ -155,7 +155,7 @@ pub enum GuestError {
         "KVM was asked for and cannot be used: {reason}; leave the choice to the collector, or ask for emulation"
     )]
     Kvm {
-        /// Why not.
+        /// The cause.
         reason: String,
     },
     /// QEMU itself failed.
@@ -163,7 +163,7 @@ pub enum GuestError {
     Qemu {
         /// Its exit status.
         status: String,
-        /// What it said on its standard error.
+        /// Its standard error.
         said: String,
     },
     /// The kernel panicked.
@@ -191,7 +191,7 @@ pub enum GuestError {
     /// It powered off without a whole result.
     #[error("{frame} ({accelerator}); last heard: {last}. The last lines of its console:\n{tail}")]
     Frame {
-        /// What is wrong with the result.
+        /// The mistake in the result.
         frame: FrameError,
         /// KVM or emulation.
         accelerator: &'static str,
@@ -203,7 +203,7 @@ pub enum GuestError {
     /// The job inside the guest failed and said why.
     #[error("in the guest: {message}")]
     Job {
-        /// What the job said.
+        /// The message of the job.
         message: String,
         /// The console's last lines.
         tail: String,

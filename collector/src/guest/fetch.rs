@@ -13,7 +13,7 @@ use super::cache::{Cache, Sidecar};
 use super::source::Selector;
 use super::{GuestError, Say, Source, download};
 
-/// How long an answer of the archive is good for.
+/// Time for which an answer of the archive is good.
 pub const ASK_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// A kernel to boot.
@@ -23,9 +23,9 @@ pub struct KernelImage {
     pub path: PathBuf,
     /// The package it came from; none for a path that the user named.
     pub package: Option<Sidecar>,
-    /// What the user should know, e.g. that the newest could not be fetched.
+    /// A note for the user, e.g. that the newest could not be fetched.
     pub note: Option<String>,
-    /// What stands around an image that the user named.
+    /// The files around an image that the user named.
     pub beside: Box<Beside>,
     /// The package with its debug information, where a lock file says which.
     pub debug: Option<Served>,
@@ -52,7 +52,7 @@ impl KernelImage {
 /// The archive is asked at most once per [`ASK_EVERY`], unless `refresh`; otherwise this reads two small files.
 ///
 /// # Errors
-/// [`GuestError::NoKernel`] when there is none, [`GuestError::Unbootable`] when a path is no kernel image.
+/// [`GuestError::NoKernel`] when there is none, [`GuestError::Unbootable`] when a path is not a kernel image.
 pub fn kernel(
     source: &Source,
     cache: &Cache,
@@ -305,7 +305,7 @@ fn check_image(start: &[u8]) -> Result<(), &'static str> {
         );
     }
     if start.get(0x202..0x206) != Some(b"HdrS") {
-        return Err("it is no x86 Linux kernel image (no HdrS at 0x202)");
+        return Err("it is not an x86 Linux kernel image (no HdrS at 0x202)");
     }
     Ok(())
 }

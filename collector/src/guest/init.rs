@@ -17,7 +17,7 @@ use super::channel::Channel;
 use super::qemu_args::{LAST_WORDS, MARK};
 use super::wire::Kind;
 
-/// What init mounts: source and type, where, and whether a job can do without.
+/// File systems that init mounts: source and type, place, and true if a job can do without.
 const MOUNTS: [(&str, &str, bool); 7] = [
     ("sysfs", "/sys", false),
     ("devtmpfs", "/dev", false),
@@ -28,17 +28,17 @@ const MOUNTS: [(&str, &str, bool); 7] = [
     ("cgroup2", "/sys/fs/cgroup", true),
 ];
 
-/// What the kernel keeps even from root, where it keeps anything.
+/// Files that the kernel keeps even from root, where it keeps anything.
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 
-/// Where progress lines go: the second serial port.
+/// The device for progress lines: the second serial port.
 const PROGRESS: &str = "/dev/ttyS1";
 
 static OUT: OnceLock<Mutex<Option<Channel>>> = OnceLock::new();
 static FINISHER: OnceLock<ThreadId> = OnceLock::new();
 static LINES: OnceLock<Mutex<File>> = OnceLock::new();
 
-/// Whether this process is a guest's init: process 1, with our word on the kernel's command line.
+/// True if this process is a guest's init: process 1, with our word on the kernel's command line.
 /// Mounts `/proc` where that is what it takes to know, which only such a process needs and may do.
 #[must_use]
 pub fn is_guest_init() -> bool {
@@ -46,7 +46,7 @@ pub fn is_guest_init() -> bool {
         return false;
     }
     if !Path::new("/proc/cmdline").exists() {
-        // Fails in a container without privileges, which then is no guest.
+        // Fails in a container without privileges, which is not a guest.
         let _ = mount_one("proc", "/proc");
     }
     is_marked(&fs::read_to_string("/proc/cmdline").unwrap_or_default())
@@ -118,7 +118,7 @@ fn set_up() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Why there is no way out; `lockdown` is such as `none integrity [confidentiality]`.
+/// The reason why there is no way out; `lockdown` is such as `none integrity [confidentiality]`.
 fn no_channel(error: &std::io::Error, lockdown: &str) -> String {
     let why = format!("cannot open the channel to the host: {error}");
     let mode = lockdown

@@ -56,10 +56,10 @@ pub fn kernel(
     }
 }
 
-/// What to do about a pin that does not fit.
+/// The remedy for a pin that does not fit.
 const MOVE: &str = "run `qed-collector kernels update --book BOOK`, which says what moves";
 
-/// Whether packages are of one kernel, and of one that the machine's name can mean.
+/// True if packages are of one kernel, and of one that the machine's name can mean.
 fn check(packages: &Packages, selector: Selector) -> Result<(), String> {
     let image = package(&packages.image);
     let parts = [Some(&packages.image), packages.config.as_ref()];
@@ -269,8 +269,8 @@ mod tests {
         cache.publish(scratch, &package).unwrap();
     }
 
-    /// Check that what is cached is used without asking anybody, if its digests are those of the lock, and refused if they
-    /// are others.
+    /// Check that what is cached is used without asking anybody, if its digests are those of the lock, and refused if
+    /// they are others.
     #[test]
     fn from_the_cache() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Where the parts of a kernel stand around its image. No I/O.
+//! Places of the parts of a kernel around its image. No I/O.
 //!
 //! `R` is the release, what `uname -r` prints; `ROOT` is `/`, or the folder into which a package was unpacked.
 //!
@@ -130,7 +130,7 @@ fn build_tree(folder: &Path) -> Option<&Path> {
     is_one.then(|| arch.parent()).flatten()
 }
 
-/// Whether a text can be a release: it becomes a part of paths.
+/// True if a text can be a release: it becomes a part of paths.
 #[must_use]
 pub fn is_release(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
@@ -159,7 +159,7 @@ pub fn stated_release(start: &[u8]) -> Option<String> {
     is_release(&word).then_some(word)
 }
 
-/// How many bytes of an image [`stated_release`] may have to look at.
+/// Most bytes of an image that [`stated_release`] may have to look at.
 pub const HEADER_BYTES: u64 = 0x200 + 0x1_0000 + 65;
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::unix::pipe::Receiver;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 
 use super::accel::{self, Accel, Accelerator, Decision, Failure};
 use super::cache::Cache;
@@ -26,7 +26,7 @@ const CONSOLE_CAP: usize = 1 << 20;
 /// Console lines shown in an error.
 const TAIL: usize = 40;
 
-/// What to boot, and how.
+/// A guest to boot.
 #[derive(Debug, Clone)]
 pub struct GuestSpec {
     /// The kernel.
@@ -46,7 +46,7 @@ pub struct GuestSpec {
     pub limit: Duration,
     /// KVM or emulation.
     pub accel: Accel,
-    /// Where a failure of KVM is remembered.
+    /// The cache, which remembers a failure of KVM.
     pub cache: Cache,
 }
 
@@ -69,16 +69,16 @@ impl GuestSpec {
     }
 }
 
-/// What a guest handed out.
+/// The result of a guest.
 #[derive(Debug, Clone)]
 pub struct GuestRun {
-    /// What its job returned.
+    /// The bytes that its job returned.
     pub payload: Vec<u8>,
     /// Its console.
     pub console: String,
-    /// What ran it.
+    /// The accelerator that ran it.
     pub accelerator: Accelerator,
-    /// Why not KVM, where that was not the user's wish.
+    /// The reason for not using KVM, where that was not the user's wish.
     pub accelerator_note: Option<String>,
     /// From starting QEMU to the start of the guest's init.
     pub boot_to_init: Option<Duration>,
@@ -166,22 +166,96 @@ struct Machine<'a> {
     initrd: &'a File,
 }
 
-/// How QEMU ended.
+/// The end of QEMU.
 struct End {
     status: ExitStatus,
     window: File,
+    seen: Seen,
+    to_exit: Duration,
+}
+
+/// Everything that came out of a guest besides its result.
+struct Seen {
     console: Console,
+    /// The last progress line.
     last: String,
     stderr: Vec<u8>,
     timed_out: bool,
     panicked: bool,
+    /// Time to the first progress line.
     to_init: Option<Duration>,
-    to_exit: Duration,
+}
+
+/// The pipes of a QEMU that runs.
+struct Pipes {
+    console: Receiver,
+    lines: Receiver,
+    errors: Option<ChildStderr>,
+}
+
+/// The limits on a guest, from the time that it was started.
+struct Limits {
+    started: Instant,
+    /// Time within which the first progress line has to come.
+    sign_of_life: Option<Duration>,
+    whole: Duration,
+}
+
+impl Pipes {
+    /// Read all pipes until they end, which they do when QEMU does, or a limit is over: so nothing that it wrote is
+    /// lost.
+    async fn read_all(&mut self, limits: &Limits, progress: &dyn Fn(&str)) -> Seen {
+        let mut seen = Seen {
+            console: Console::new(CONSOLE_CAP, TAIL),
+            last: "nothing".to_owned(),
+            stderr: Vec::new(),
+            timed_out: false,
+            panicked: false,
+            to_init: None,
+        };
+        let mut lines = Console::new(CONSOLE_CAP, 1);
+        let (mut console_buffer, mut lines_buffer, mut errors_buffer) =
+            ([0; 4096], [0; 512], [0; 1024]);
+        let (mut console_open, mut lines_open, mut errors_open) =
+            (true, true, self.errors.is_some());
+        let started = limits.started;
+        while console_open || lines_open || errors_open {
+            let mut deadline = started + limits.whole;
+            if let (Some(limit), None) = (limits.sign_of_life, seen.to_init) {
+                deadline = deadline.min(started + limit);
+            }
+            tokio::select! {
+                n = read(&mut self.console, &mut console_buffer), if console_open => {
+                    console_open = n > 0;
+                    let new = seen.console.push(&console_buffer[..n]);
+                    seen.panicked |= new.iter().any(|l| l.contains("Kernel panic"));
+                }
+                n = read(&mut self.lines, &mut lines_buffer), if lines_open => {
+                    lines_open = n > 0;
+                    for text in lines.push(&lines_buffer[..n]) {
+                        seen.to_init.get_or_insert_with(|| started.elapsed());
+                        progress(&text);
+                        seen.last = text;
+                    }
+                }
+                n = read_some(&mut self.errors, &mut errors_buffer), if errors_open => {
+                    errors_open = n > 0;
+                    let room = 4096usize.saturating_sub(seen.stderr.len()).min(n);
+                    seen.stderr.extend_from_slice(&errors_buffer[..room]);
+                }
+                () = tokio::time::sleep_until(deadline.into()) => {
+                    seen.timed_out = true;
+                    break;
+                }
+            }
+        }
+        seen
+    }
 }
 
 enum Attempt {
     Ended(End),
-    /// Why KVM is given up.
+    /// The reason for giving up KVM.
     NoLife(String),
 }
 
@@ -206,16 +280,50 @@ impl Machine<'_> {
         sign_of_life: Option<Duration>,
         progress: &dyn Fn(&str),
     ) -> Result<Attempt, GuestError> {
-        let pipe_error = |source| GuestError::Io {
-            doing: "make a pipe to",
-            path: self.qemu.to_owned(),
-            source,
-        };
         let window = memory_file("window", &[])?;
         window.set_len(WINDOW as u64).map_err(GuestError::io(
             "size a file in memory for",
             Path::new("window"),
         ))?;
+        let limits = Limits {
+            started: Instant::now(),
+            sign_of_life,
+            whole: self.spec.limit,
+        };
+        let (mut running, mut pipes) = self.start(accelerator, &window)?;
+        let seen = pipes.read_all(&limits, progress).await;
+        if seen.timed_out {
+            // It may be gone already, which is what is wanted.
+            let _ = running.0.start_kill();
+        }
+        let status = running
+            .0
+            .wait()
+            .await
+            .map_err(GuestError::io("wait for", self.qemu))?;
+        let to_exit = limits.started.elapsed();
+        if sign_of_life.is_some() && seen.to_init.is_none() && to_exit < self.spec.limit {
+            return Ok(Attempt::NoLife(no_life(&seen, status)));
+        }
+        Ok(Attempt::Ended(End {
+            status,
+            window,
+            seen,
+            to_exit,
+        }))
+    }
+
+    /// Start QEMU, with a pipe for each thing that comes out of it.
+    fn start(
+        &self,
+        accelerator: Accelerator,
+        window: &File,
+    ) -> Result<(Running, Pipes), GuestError> {
+        let pipe_error = |source| GuestError::Io {
+            doing: "make a pipe to",
+            path: self.qemu.to_owned(),
+            source,
+        };
         let (console_in, console_out) = std::io::pipe().map_err(pipe_error)?;
         let (lines_in, lines_out) = std::io::pipe().map_err(pipe_error)?;
         let inherited = [
@@ -234,95 +342,20 @@ impl Machine<'_> {
             console: &console,
             progress: &lines,
         };
-        let line = qemu_args::kernel_line(&self.spec.append);
         let args = qemu_args::qemu(
             accelerator,
             self.spec.memory_mib,
             self.spec.cpus,
             &paths,
-            &line,
+            &qemu_args::kernel_line(&self.spec.append),
         );
-
-        let started = Instant::now();
         let mut running = start(self.qemu, &args, inherited)?;
-        drop((console_out, lines_out));
-        let mut console_in = receiver(console_in).map_err(pipe_error)?;
-        let mut lines_in = receiver(lines_in).map_err(pipe_error)?;
-        let mut errors_in = running.0.stderr.take();
-
-        let mut console = Console::new(CONSOLE_CAP, TAIL);
-        let mut lines = Console::new(CONSOLE_CAP, 1);
-        let mut stderr = Vec::new();
-        let (mut last, mut to_init) = ("nothing".to_owned(), None);
-        let (mut timed_out, mut panicked) = (false, false);
-        let (mut console_buffer, mut lines_buffer, mut errors_buffer) =
-            ([0; 4096], [0; 512], [0; 1024]);
-        let (mut console_open, mut lines_open, mut errors_open) = (true, true, errors_in.is_some());
-        let until = started + self.spec.limit;
-        // The pipes end when QEMU does, so that nothing it wrote is lost.
-        while console_open || lines_open || errors_open {
-            let mut deadline = until;
-            if let (Some(limit), None) = (sign_of_life, to_init) {
-                deadline = deadline.min(started + limit);
-            }
-            tokio::select! {
-                n = read(&mut console_in, &mut console_buffer), if console_open => {
-                    console_open = n > 0;
-                    panicked |= console.push(&console_buffer[..n]).iter().any(|l| l.contains("Kernel panic"));
-                }
-                n = read(&mut lines_in, &mut lines_buffer), if lines_open => {
-                    lines_open = n > 0;
-                    for text in lines.push(&lines_buffer[..n]) {
-                        to_init.get_or_insert_with(|| started.elapsed());
-                        progress(&text);
-                        last = text;
-                    }
-                }
-                n = read_some(&mut errors_in, &mut errors_buffer), if errors_open => {
-                    errors_open = n > 0;
-                    let room = 4096usize.saturating_sub(stderr.len()).min(n);
-                    stderr.extend_from_slice(&errors_buffer[..room]);
-                }
-                () = tokio::time::sleep_until(deadline.into()) => {
-                    timed_out = true;
-                    break;
-                }
-            }
-        }
-        if timed_out {
-            // It may be gone already, which is what is wanted.
-            let _ = running.0.start_kill();
-        }
-        let status = running
-            .0
-            .wait()
-            .await
-            .map_err(GuestError::io("wait for", self.qemu))?;
-        let to_exit = started.elapsed();
-        if sign_of_life.is_some() && to_init.is_none() && started.elapsed() < self.spec.limit {
-            let what = match (timed_out, stderr.is_empty()) {
-                (true, _) => format!(
-                    "a guest under KVM showed no sign of life within {:?}",
-                    accel::SIGN_OF_LIFE
-                ),
-                (false, true) => {
-                    format!("QEMU under KVM ended before the guest's init started ({status})")
-                }
-                (false, false) => format!("QEMU cannot use KVM: {}", one_line(&stderr)),
-            };
-            return Ok(Attempt::NoLife(what));
-        }
-        Ok(Attempt::Ended(End {
-            status,
-            window,
-            console,
-            last,
-            stderr,
-            timed_out,
-            panicked,
-            to_init,
-            to_exit,
-        }))
+        let pipes = Pipes {
+            console: receiver(console_in).map_err(pipe_error)?,
+            lines: receiver(lines_in).map_err(pipe_error)?,
+            errors: running.0.stderr.take(),
+        };
+        Ok((running, pipes))
     }
 
     fn result(
@@ -331,14 +364,14 @@ impl Machine<'_> {
         accelerator: Accelerator,
         accelerator_note: Option<String>,
     ) -> Result<GuestRun, GuestError> {
-        let tail = end.console.tail();
+        let tail = end.seen.console.tail();
         let tail = if tail.is_empty() {
             "(it printed nothing)".to_owned()
         } else {
             tail.join("\n")
         };
-        let (accel, last) = (accelerator.label(), end.last);
-        if end.timed_out {
+        let (accel, last) = (accelerator.label(), end.seen.last);
+        if end.seen.timed_out {
             return Err(GuestError::TimeLimit {
                 limit: self.spec.limit,
                 accelerator: accel,
@@ -349,10 +382,10 @@ impl Machine<'_> {
         if !end.status.success() {
             return Err(GuestError::Qemu {
                 status: end.status.to_string(),
-                said: one_line(&end.stderr),
+                said: one_line(&end.seen.stderr),
             });
         }
-        if end.panicked {
+        if end.seen.panicked {
             return Err(GuestError::Panic {
                 accelerator: accel,
                 tail,
@@ -361,10 +394,10 @@ impl Machine<'_> {
         match read_frame(&end.window)? {
             Ok((Kind::Payload, payload)) => Ok(GuestRun {
                 payload,
-                console: end.console.into_text(),
+                console: end.seen.console.into_text(),
                 accelerator,
                 accelerator_note,
-                boot_to_init: end.to_init,
+                boot_to_init: end.seen.to_init,
                 boot_to_exit: end.to_exit,
                 append: qemu_args::kernel_line(&self.spec.append),
             }),
@@ -385,7 +418,7 @@ impl Machine<'_> {
     }
 }
 
-/// What a guest's init says on the console that had no other way out.
+/// The words of a guest's init on the console, where it had no other way out.
 fn last_words(console: &str) -> Option<String> {
     let mut lines = console.lines().rev();
     lines.find_map(|line| {
@@ -474,6 +507,20 @@ async fn read_some(from: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8])
     match from {
         Some(from) => read(from, buffer).await,
         None => 0,
+    }
+}
+
+/// The reason for giving up KVM after a guest that did not show a sign of life.
+fn no_life(seen: &Seen, status: ExitStatus) -> String {
+    match (seen.timed_out, seen.stderr.is_empty()) {
+        (true, _) => format!(
+            "a guest under KVM showed no sign of life within {:?}",
+            accel::SIGN_OF_LIFE
+        ),
+        (false, true) => {
+            format!("QEMU under KVM ended before the guest's init started ({status})")
+        }
+        (false, false) => format!("QEMU cannot use KVM: {}", one_line(&seen.stderr)),
     }
 }
 

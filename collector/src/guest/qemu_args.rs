@@ -6,7 +6,7 @@ use super::wire::WINDOW;
 /// The word on the kernel's command line that tells the binary that it is a guest's init.
 pub const MARK: &str = "qed.guest";
 
-/// How a line of the console begins that a guest's init writes when it has no other way out.
+/// Prefix of the lines that a guest's init writes to the console when it has no other way out.
 pub const LAST_WORDS: &str = "qed: ";
 
 /// PCI vendor and device of the shared window (QEMU docs/specs/ivshmem-spec.txt).
@@ -21,9 +21,9 @@ pub struct Paths<'a> {
     pub initrd: &'a str,
     /// The window of shared memory.
     pub window: &'a str,
-    /// Where the console goes.
+    /// The file for the console.
     pub console: &'a str,
-    /// Where progress lines go.
+    /// The file for progress lines.
     pub progress: &'a str,
 }
 

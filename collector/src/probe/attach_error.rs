@@ -1,4 +1,4 @@
-//! Why the kernel refused to load or attach something, in words, and what would have to change.
+//! Refusals of the kernel to load or attach something: the reason in words, and what would have to change.
 
 use std::{fmt, fs, io};
 
@@ -81,13 +81,13 @@ fn effective(status: &str) -> u64 {
 /// Something that the kernel would not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What was tried, e.g. "attach a kprobe to fd_install".
+    /// The attempt, e.g. "attach a kprobe to fd_install".
     pub what: String,
     /// The kernel's errno, where there was one.
     pub errno: Option<i32>,
-    /// Why, in words.
+    /// The reason, in words.
     pub reason: String,
-    /// What would have to change.
+    /// The remedy.
     pub remedy: String,
 }
 
@@ -99,7 +99,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What was tried: the same errno means different things.
+/// The kind of attempt: the same errno means different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Load a program.

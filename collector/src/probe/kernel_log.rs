@@ -1,4 +1,4 @@
-//! What the kernel says of a probe that it refused: its log, and its list of places where no probe may be.
+//! The kernel's words on a probe that it refused: its log, and its list of places where no probe may be.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -52,7 +52,7 @@ impl KernelLog {
         Some(records)
     }
 
-    /// Why the kernel answered EINVAL to a probe at `address`, and what would have to change.
+    /// The reason why the kernel answered EINVAL to a probe at `address`, and what would have to change.
     pub(super) fn why_invalid(&mut self, address: u64) -> (String, String) {
         let log = self.fresh();
         let forbidden = fs::read_to_string(FORBIDDEN).ok();
@@ -98,7 +98,7 @@ fn reason(log: Option<&[String]>, forbidden: Option<&str>, address: u64) -> &'st
     }
 }
 
-/// Whether a list with lines such as `0xffffffff81001000-0xffffffff81001040\tname` has a range that holds `address`.
+/// True if a list with lines such as `0xffffffff81001000-0xffffffff81001040\tname` has a range that holds `address`.
 fn holds(list: &str, address: u64) -> bool {
     let number = |text: &str| u64::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok();
     list.lines().any(|line| {
