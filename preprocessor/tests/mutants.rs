@@ -467,9 +467,16 @@ fn mutate(attack: &Attack<'_>, tally: &mut Tally, opinion: &mut SecondOpinion) {
         } else {
             Verdict::NotApplicable
         };
-        let killed = trials
+        let mut alone = trials
             .iter()
-            .any(|t| t.leaf == number && t.replaced.len() == 1 && t.verdict == deadly);
+            .filter(|t| t.leaf == number && t.replaced.len() == 1);
+        let killed = alone.any(|t| {
+            // Of a ledger without rows nothing follows.
+            let empties = path.ends_with("allocated")
+                && t.verdict == Verdict::Unverified
+                && t.replaced.iter().all(|(_, datum)| datum.value().is_some());
+            t.verdict == deadly || empties
+        });
         if !killed {
             let problem = format!("{}: no value of `{path}` makes it {deadly}", attack.here());
             tally.problems.push(problem);

@@ -449,9 +449,15 @@ pub(super) fn inside(args: &[Typed]) -> Outcome {
     ))
 }
 
+/// Why a ledger without a row says nothing of frees.
+pub(super) const NOTHING_ALLOCATED: &str =
+    "nothing was allocated, so nothing shows that a leak would be seen";
+
 pub(super) fn freed(args: &[Typed]) -> Outcome {
     let (allocated, leaked) = two(args)?;
-    // Where nothing was allocated, nothing shows that it would have been freed.
-    let something = number(allocated)?.value > 0;
-    Ok(Typed::Bool(something && number(leaked)?.value == 0))
+    if number(allocated)?.value == 0 {
+        // Neither that it would have been freed nor that it would not.
+        return Err(Failure::Missing(NOTHING_ALLOCATED.into()));
+    }
+    Ok(Typed::Bool(number(leaked)?.value == 0))
 }

@@ -6,7 +6,7 @@ use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::Claim;
-use super::eval::evaluate;
+use super::eval::{Failure, evaluate};
 use super::expression::{Expression, ReadPath, reads};
 use super::gather::{Bindings, Gathered, gather};
 use super::judge::{Control, Court, Verdict};
@@ -116,6 +116,11 @@ impl<'a> Court<'a> {
                         verdict: Verdict::Fail,
                     });
                 }
+                // Without what it counts the claim would not be decided: it matters.
+                None if mutants(key, leaf.value, &hints).any(|mutant| {
+                    leaf.bind(&mutant, &mut bindings);
+                    is_open(&expression.root, &bindings)
+                }) => {}
                 None => found.idle.push(key.to_owned()),
             }
             leaf.bind(leaf.value, &mut bindings);
@@ -293,6 +298,11 @@ fn truth(node: &Node, bindings: &Bindings<'_>) -> Option<bool> {
         Ok(Typed::Bool(truth)) => Some(truth),
         _ => None,
     }
+}
+
+/// Whether the values do not decide a node.
+fn is_open(node: &Node, bindings: &Bindings<'_>) -> bool {
+    matches!(evaluate(node, bindings), Err(located) if matches!(located.failure, Failure::Missing(_)))
 }
 
 /// Whether a node comes out as `wanted`.

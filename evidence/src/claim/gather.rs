@@ -20,8 +20,8 @@ use super::typed::Typed;
 /// What one machine says about one read.
 pub(super) enum Found {
     Value(Value),
-    /// UNVERIFIED, and why.
-    Missing(String),
+    /// UNVERIFIED, and each reason why.
+    Missing(Vec<String>),
     /// ERROR, and why.
     Broken(String),
 }
@@ -77,7 +77,9 @@ pub(super) fn gather<'a>(
         }
         let found = match replaced.iter().find(|(path, _)| *path == read.path) {
             Some((_, Datum::Value(value))) => Ok(Found::Value(value.clone())),
-            Some((_, Datum::Unavailable(reason))) => Ok(Found::Missing(reason.unavailable.clone())),
+            Some((_, Datum::Unavailable(reason))) => {
+                Ok(Found::Missing(vec![reason.unavailable.clone()]))
+            }
             None => find(read, catalog, machine),
         };
         match found {
@@ -88,11 +90,11 @@ pub(super) fn gather<'a>(
                 }
                 Err(reason) => gathered.broken.push(obstacle(reason, None)),
             },
-            Ok(Found::Missing(reason)) => {
-                gathered
-                    .missing
-                    .push((read.clone(), obstacle(reason, None)));
-            }
+            Ok(Found::Missing(reasons)) => gathered.missing.extend(
+                reasons
+                    .into_iter()
+                    .map(|reason| (read.clone(), obstacle(reason, None))),
+            ),
             Ok(Found::Broken(reason)) => gathered.broken.push(obstacle(reason, None)),
             Err((message, near)) => {
                 let help = near.map(|near| format!("did you mean `{near}`?"));
@@ -103,6 +105,15 @@ pub(super) fn gather<'a>(
     expression.root.walk(&mut |node| {
         if let NodeKind::Call(function, args) = &node.kind {
             for reason in conditions(node, (function, args), catalog, machine) {
+                // The counts that it reads have given some of them already.
+                let told = gathered.missing.iter().any(|(read, obstacle)| {
+                    let inside =
+                        node.range.start <= read.range.start && read.range.end <= node.range.end;
+                    read.by_function && inside && obstacle.message == reason
+                });
+                if told {
+                    continue;
+                }
                 let read = ReadPath {
                     path: expression.text()[node.range.clone()].to_owned(),
                     range: node.range.clone(),
@@ -175,11 +186,14 @@ fn find(
     }
     let path: Path = read.path.parse().map_err(|message| (message, None))?;
     match catalog.resolve(machine, &path) {
-        Ok(Resolved::Value(value, _)) => Ok(match says_nothing(read, &value, catalog, machine) {
-            Some(reason) => Found::Missing(reason),
-            None => Found::Value(value.into_owned()),
-        }),
-        Ok(Resolved::Missing(reason)) => Ok(Found::Missing(reason)),
+        Ok(Resolved::Value(value, _)) => {
+            let reasons = says_nothing(read, &value, catalog, machine);
+            Ok(match reasons.is_empty() {
+                true => Found::Value(value.into_owned()),
+                false => Found::Missing(reasons),
+            })
+        }
+        Ok(Resolved::Missing(reason)) => Ok(Found::Missing(vec![reason])),
         Ok(Resolved::Broken(reason)) => Ok(Found::Broken(reason)),
         Err(error) => Err((error.message, error.nearest)),
     }
@@ -197,7 +211,7 @@ fn ledger_of_probe(
         .map_err(|message| (message, None))?;
     match catalog.resolve(machine, &hits) {
         Ok(Resolved::Value(..)) => {}
-        Ok(Resolved::Missing(reason)) => return Ok(Found::Missing(reason)),
+        Ok(Resolved::Missing(reason)) => return Ok(Found::Missing(vec![reason])),
         Ok(Resolved::Broken(reason)) => return Ok(Found::Broken(reason)),
         Err(error) => return Err((error.message, error.nearest)),
     }
@@ -208,9 +222,9 @@ fn ledger_of_probe(
         .get(experiment)
         .and_then(|experiment| experiment.objects.as_ref());
     let Some(ledger) = ledger else {
-        return Ok(Found::Missing(format!(
+        return Ok(Found::Missing(vec![format!(
             "experiment `{experiment}` kept no ledger of allocations"
-        )));
+        )]));
     };
     let count = ledger
         .allocations

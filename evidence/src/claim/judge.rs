@@ -412,19 +412,27 @@ fn truth(expression: &Expression, gathered: &Gathered<'_>) -> Result<bool, Stopp
 
 /// All that is missing, each thing once and each reason once.
 fn missing(gathered: &Gathered<'_>) -> String {
-    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (read, obstacle) in &gathered.missing {
-        let path = format!("`{}`", read.path);
+        let path = read.path.as_str();
         match reasons.iter_mut().find(|(why, _)| *why == obstacle.message) {
             Some((_, paths)) if paths.contains(&path) => {}
             Some((_, paths)) => paths.push(path),
             None => reasons.push((&obstacle.message, vec![path])),
         }
     }
-    let reasons = reasons
-        .iter()
-        .map(|(why, paths)| format!("no {}: {why}", paths.join(", ")));
-    reasons.collect::<Vec<_>>().join("; ")
+    let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+    for (why, paths) in reasons {
+        match groups.iter_mut().find(|(_, of)| *of == paths) {
+            Some((whys, _)) => whys.push(why),
+            None => groups.push((vec![why], paths)),
+        }
+    }
+    let groups = groups.iter().map(|(whys, paths)| {
+        let paths: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
+        format!("no {}: {}", paths.join(", "), whys.join("; "))
+    });
+    groups.collect::<Vec<_>>().join("; ")
 }
 
 fn failed(expression: &Expression, located: Located) -> Stopped {

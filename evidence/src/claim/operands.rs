@@ -1,5 +1,6 @@
 //! Operands: the parts of a claim whose values come from the evidence, as a page shows them.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::document::value::Value;
@@ -56,6 +57,8 @@ pub(super) fn operands(expression: &Expression, gathered: &Gathered<'_>) -> Vec<
                 reasons.extend(first.map(|(_, obstacle)| obstacle.message.clone()));
             }
         }
+        let mut told = BTreeSet::new();
+        reasons.retain(|reason| told.insert(reason.clone()));
         let missing = (!reasons.is_empty()).then(|| reasons.join("; "));
         operands.push(Operand {
             range: node.range.clone(),

@@ -365,7 +365,9 @@ def functions(machine, root):
         ledger = node["objects"] if "objects" in node else node
         prefix = "" if "objects" in node else "#"
         allocated, leaked = (int(ledger[prefix + part]) for part in ("allocated", "leaked"))
-        return BoolType(allocated != 0 and leaked == 0)
+        if allocated == 0:
+            raise Wrong("nothing was allocated")
+        return BoolType(leaked == 0)
 
     def inside(inner, outer):
         entered = int(outer["order"]) < int(inner["order"])

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use crate::document::Probe;
 use crate::document::value::Value;
+use crate::document::{Experiment, Probe, Target};
 use crate::investigation::Probe as Planned;
 use crate::path::SECTIONS;
 use crate::path_index::resolve::{Catalog, Indexed};
 
+use super::compute::NOTHING_ALLOCATED;
 use super::expression::ReadPath;
 use super::functions::{Function, Reads};
 use super::node::{Node, NodeKind};
@@ -26,10 +27,10 @@ pub(super) fn says_nothing(
     value: &Value,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
-) -> Option<String> {
+) -> Vec<String> {
     let names: Vec<&str> = read.path.split('.').collect();
     let zero = value.as_integer() == Some(0);
-    let reasons = match names[..] {
+    match names[..] {
         [experiment, probe, "hits"] if zero && !SECTIONS.contains(&experiment) => {
             absence(&format!("{experiment}.{probe}"), catalog, machine)
         }
@@ -49,15 +50,12 @@ pub(super) fn says_nothing(
                 .and_then(|experiment| experiment.objects.as_ref())
                 .is_some_and(|ledger| ledger.allocations.is_empty());
             if leaf == "leaked" && nothing {
-                reasons.push(
-                    "nothing was allocated, so nothing shows that a leak would be seen".into(),
-                );
+                reasons.push(NOTHING_ALLOCATED.into());
             }
             reasons
         }
         _ => experiment::of_leaf(&names, machine),
-    };
-    (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
 }
 
 /// Why the evidence cannot bear what the function says, beyond the values it reads.
@@ -183,6 +181,25 @@ fn fired(machine: &Indexed<'_>, experiment: &str, plan: &Planned) -> bool {
         && experiment.probes.get(&plan.name).is_some_and(fired)
 }
 
+/// Why an object may be missing in the ledger that a function was to give back: its return was not seen.
+fn unreturned(planned: &Planned, seen: &Experiment) -> Option<String> {
+    let returned = |object: &Option<String>| object.as_deref() == Some("return");
+    if !matches!(planned.target, Target::Function(_))
+        || !(returned(&planned.allocates) || returned(&planned.frees))
+    {
+        return None;
+    }
+    let hits = &seen.probes.get(&planned.name)?.hits;
+    let open = hits.iter().filter(|hit| hit.return_order.is_none());
+    let name = &planned.name;
+    match open.count() {
+        0 => None,
+        count => Some(format!(
+            "of {count} calls of `{name}` the return was not seen, which gives the object"
+        )),
+    }
+}
+
 /// A ledger says something only if all probes that watch allocations and frees were attached, and saw all of them.
 fn watched(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<String> {
     let experiment = name.split('.').next().unwrap_or(name);
@@ -199,6 +216,7 @@ fn watched(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
             None => Some("the evidence does not hold it"),
             Some(seen) => seen.unavailable.as_deref(),
         };
+        reasons.extend(unreturned(probe, seen));
         match absent {
             Some(reason) => reasons.push(format!(
                 "`{experiment}.{}` did not watch: {reason}",

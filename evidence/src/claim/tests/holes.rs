@@ -1,9 +1,10 @@
 //! Claims that once passed, or could be thought to pass, without being shown by the evidence: one test per hole.
 
-use crate::claim::{Claim, Verdict};
+use crate::claim::{Claim, Verdict, judge};
 use crate::document::Evidence;
 use crate::document::value::Value;
-use crate::testing::{claim, evidence, judge_claim, judge_on, place};
+use crate::path_index::resolve::{Catalog, Indexed};
+use crate::testing::{claim, evidence, investigation, judge_claim, judge_on, place};
 
 fn comes_to(text: &str, evidence: &Evidence, verdict: Verdict, reason: &str) {
     let judgement = judge_on(text, evidence);
@@ -116,7 +117,44 @@ fn ledgers_without_allocations() {
         Verdict::Unverified,
         "nothing was allocated",
     );
-    comes_to("freed(create)", &empty, Verdict::Fail, "");
+    for text in [
+        "freed(create)",
+        "!freed(create)",
+        "!freed(create.allocation)",
+        "freed(create) == false",
+    ] {
+        comes_to(text, &empty, Verdict::Unverified, "nothing was allocated");
+    }
+}
+
+/// Check that a ledger whose rows come from the returns of a function says nothing where one of them was not seen.
+#[test]
+fn ledgers_of_returns() {
+    let mut investigation = investigation();
+    let create = &mut investigation.experiments[0];
+    assert_eq!(create.name, "create");
+    let probe = create.probes.iter_mut().find(|p| p.name == "sock_alloc");
+    probe.unwrap().allocates = Some("return".into());
+    let judge = |evidence: &Evidence| {
+        let machines = [Indexed::new(evidence)];
+        let catalog = Catalog {
+            investigation: &investigation,
+            machines: &machines,
+        };
+        judge(&claim("freed(create)").unwrap(), &catalog, &machines[0])
+    };
+    let mut evidence = evidence();
+    assert_eq!(judge(&evidence).verdict, Verdict::Pass);
+    let create = evidence.experiments.get_mut("create").unwrap();
+    create.probes.get_mut("sock_alloc").unwrap().hits[0].return_order = None;
+    let judgement = judge(&evidence);
+    assert_eq!(judgement.verdict, Verdict::Unverified, "{judgement:?}");
+    assert!(
+        judgement
+            .reason
+            .unwrap()
+            .contains("the return was not seen")
+    );
 }
 
 /// Check that events of two experiments are never put into one order: each counts its own, from 1.

@@ -246,3 +246,25 @@ fn two_names_of_one_address() {
     let error = read(&evidence).unwrap_err().to_string();
     assert!(error.contains("another hit already"), "{error}");
 }
+
+/// Check that a verdict gives each reason once, however many parts of the claim have it.
+#[test]
+fn reasons_are_given_once() {
+    let mut evidence = with_inlined(None);
+    let exhausted = evidence.experiments.get_mut("exhausted").unwrap();
+    exhausted.quality.marked = None;
+    for text in [
+        SILENT.to_owned(),
+        format!("{SILENT} && fired(exhausted.fd_install) == 0"),
+    ] {
+        let judgement = judge_on(&text, &evidence);
+        let shown = judgement.operands.iter().flat_map(|one| &one.missing);
+        let reasons = judgement.reason.iter().chain(shown);
+        for reason in reasons {
+            for word in ["were not watched", "from outside of the workload count"] {
+                assert_eq!(reason.matches(word).count(), 1, "{text}: {reason}");
+            }
+        }
+        assert_eq!(judgement.verdict, Verdict::Unverified, "{text}");
+    }
+}
