@@ -12,10 +12,10 @@ use qed_evidence::instances::Within;
 use qed_evidence::investigation::Experiment;
 use qed_evidence::value::{Address, Bytes, Cut, Datum, Frame, Value};
 
-use super::exec_context::context;
+use super::exec_context::{Way, context};
 use super::ledger::{Book, Entry};
 use super::names::Names;
-use super::stack::{Says, calling, frames, raised_by_program, running, within};
+use super::stack::{Says, Stack, calling, nmi, raised_by_program, running, within};
 use super::values::{Role, argument_role, datum, errno};
 use crate::plan::expr::{Decode, Decoded, decode};
 use crate::plan::{PlannedExperiment, PlannedProbe, PlannedRead, Source};
@@ -166,13 +166,18 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
             .filter(|p| p.sources().any(|s| s.usage == event.probe as usize))
             // Frees come late and from anyone; all else has to happen in the call.
             .filter(|p| inside || (after && (p.frees || !of_workload)))
+            // Another probe at this place may want everybody's.
+            .filter(|p| of_workload || p.frees || anybodys(p, seen))
             .collect();
         if takers.is_empty() {
             continue;
         }
-        let stack = frames(event, seen.names);
+        let Stack {
+            frames: stack,
+            replaced,
+        } = Stack::of(event, seen.names);
         // The stack may be deeper than what is kept of it.
-        let cut = event.frames().len() >= seen.max_frames;
+        let cut = replaced || event.frames().len() >= seen.max_frames;
         let takers: Vec<&PlannedProbe> = takers
             .into_iter()
             .filter(|p| {
@@ -190,7 +195,8 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
             let Some(probe) = probes.get_mut(&planned.name) else {
                 continue;
             };
-            let context = match context(event.preempt_count, traps(planned, event, seen)) {
+            let way = way(planned, event, &stack, seen);
+            let context = match context(event.preempt_count, way) {
                 Some(Context::Hardirq) if raises && raised_by_program(&stack) => Some(Context::Act),
                 other => other,
             };
@@ -221,6 +227,7 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
                 // Both say together what ran on top of what.
                 context: context.filter(|_| seen.names.interrupts(0).is_some()),
                 cut,
+                replaced,
                 order,
                 time_ns,
                 names: seen.names,
@@ -255,16 +262,29 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
     out
 }
 
-/// Whether a breakpoint may lead to the probe's program: it does inside of a function, and at an entry that the function
-/// tracer cannot use.
-fn traps(planned: &PlannedProbe, event: &Event, seen: &Seen<'_>) -> bool {
+/// Whether a probe wants hits whoever runs.
+fn anybodys(planned: &PlannedProbe, seen: &Seen<'_>) -> bool {
+    let asked = seen.asked.probe(&planned.name);
+    asked.is_some_and(|probe| probe.any_task)
+}
+
+/// What may have led to the probe's program: a breakpoint does inside of a function, and at an entry that the function
+/// tracer cannot use, until the kernel replaces it by a jump. An NMI on the way then stands on the stack.
+fn way(planned: &PlannedProbe, event: &Event, stack: &[Frame], seen: &Seen<'_>) -> Way {
     let hit = |source: &&Source| source.usage == event.probe as usize;
     let Some(source) = planned.sources().find(hit) else {
-        return false;
+        return Way::Direct;
     };
     let function = matches!(planned.target, Target::Function(_) | Target::Address(_));
     let listed = seen.listed.get(source.attach);
-    function && !matches!(listed, Some(Ok(text)) if text.contains(kprobe_list::BY_TRACER))
+    if !function || matches!(listed, Some(Ok(text)) if text.contains(kprobe_list::BY_TRACER)) {
+        return Way::Direct;
+    }
+    match stack {
+        [] => Way::Unknown,
+        _ if nmi(stack) => Way::Direct,
+        _ => Way::Breakpoint,
+    }
 }
 
 /// What the kernel skipped of a probe, of all copies that it watches; `None`: of one of them it is not known.
@@ -484,6 +504,8 @@ struct Moment<'a> {
     context: Option<Context>,
     /// The stack may be deeper than that.
     cut: bool,
+    /// It ends where another tool has replaced a return address.
+    replaced: bool,
     order: u64,
     time_ns: u64,
     names: &'a dyn Names,
@@ -518,7 +540,7 @@ impl Moment<'_> {
         }
         if matches!(self.planned.target, Target::Function(_)) {
             let begins = self.event.site.wrapping_sub(self.planned.offset);
-            let calling = calling(self.stack, begins, self.names);
+            let calling = calling(self.stack, self.replaced, begins, self.names);
             hit.returns_to = Some(calling.returns_to);
             hit.caller = Some(calling.caller);
             hit.site = Some(calling.site);

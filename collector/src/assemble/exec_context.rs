@@ -12,15 +12,28 @@ const INTERRUPTS: u32 = 0x7fff_0000;
 /// What a breakpoint adds, which interrupts as an NMI does, in the older layout and in the newer one.
 const TRAPS: [u32; 2] = [0x0011_0000, 0x1100_0000];
 
-/// The context of a hit, from the CPU's preemption count. `trap`: a breakpoint led to the program, which is no interrupt of anybody's. (Where a jump has
-/// replaced it, a real NMI would be taken for it.)
-pub fn context(count: u32, trap: bool) -> Option<Context> {
+/// What may have led to a probe's program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A call or a jump, which the preemption count does not know of.
+    Direct,
+    /// Perhaps a breakpoint, which it counts as an NMI and which is no interrupt of anybody's.
+    Breakpoint,
+    /// A breakpoint or, where a jump has replaced it, an NMI: nothing tells which.
+    Unknown,
+}
+
+/// The context of a hit, from the CPU's preemption count.
+pub fn context(count: u32, way: Way) -> Option<Context> {
     if count == UNKNOWN_CONTEXT {
         return None;
     }
     let interrupts = count & INTERRUPTS;
-    if interrupts != 0 && !(trap && TRAPS.contains(&interrupts)) {
-        return Some(Context::Hardirq);
+    match (interrupts, way) {
+        (0, _) => {}
+        (_, Way::Breakpoint) if TRAPS.contains(&interrupts) => {}
+        (_, Way::Unknown) if TRAPS.contains(&interrupts) => return None,
+        _ => return Some(Context::Hardirq),
     }
     Some(match count & SERVING_SOFTIRQ {
         0 => Context::Task,
@@ -36,17 +49,23 @@ mod tests {
     /// of it, a breakpoint in a task and in a softirq, in both layouts.
     #[test]
     fn counts_tell_the_context() {
-        assert_eq!(context(0x8000_0002, false), Some(Context::Task));
-        assert_eq!(context(0x0000_0201, false), Some(Context::Task));
-        assert_eq!(context(0x8000_0101, false), Some(Context::Softirq));
-        assert_eq!(context(0x0001_0001, false), Some(Context::Hardirq));
-        assert_eq!(context(0x0100_0101, false), Some(Context::Hardirq));
+        assert_eq!(context(0x8000_0002, Way::Direct), Some(Context::Task));
+        assert_eq!(context(0x0000_0201, Way::Direct), Some(Context::Task));
+        assert_eq!(context(0x8000_0101, Way::Direct), Some(Context::Softirq));
+        assert_eq!(context(0x0001_0001, Way::Direct), Some(Context::Hardirq));
+        assert_eq!(context(0x0100_0101, Way::Direct), Some(Context::Hardirq));
         for trap in TRAPS {
-            assert_eq!(context(trap, false), Some(Context::Hardirq));
-            assert_eq!(context(trap + 1, true), Some(Context::Task));
-            assert_eq!(context(trap + 0x101, true), Some(Context::Softirq));
-            assert_eq!(context(trap * 2, true), Some(Context::Hardirq));
+            assert_eq!(context(trap, Way::Direct), Some(Context::Hardirq));
+            assert_eq!(context(trap + 1, Way::Breakpoint), Some(Context::Task));
+            assert_eq!(
+                context(trap + 0x101, Way::Breakpoint),
+                Some(Context::Softirq)
+            );
+            assert_eq!(context(trap * 2, Way::Breakpoint), Some(Context::Hardirq));
+            assert_eq!(context(trap, Way::Unknown), None);
+            assert_eq!(context(trap * 2, Way::Unknown), Some(Context::Hardirq));
         }
-        assert_eq!(context(UNKNOWN_CONTEXT, true), None);
+        assert_eq!(context(1, Way::Unknown), Some(Context::Task));
+        assert_eq!(context(UNKNOWN_CONTEXT, Way::Breakpoint), None);
     }
 }

@@ -26,6 +26,12 @@ pub struct KernelNames<'a> {
     standings: RefCell<HashMap<String, Standing>>,
 }
 
+/// How the names of entries begin that lie outside of those bounds: that of what cannot be masked, and what newer
+/// processors come by from inside of the kernel.
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L1138>,
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64_fred.S#L45>
+const BESIDES: &[&str] = &["asm_exc_", "asm_fred_entrypoint_kernel"];
+
 impl<'a> KernelNames<'a> {
     /// Names by `kallsyms`, lines by `lines` at static addresses, which are live ones less `slide`.
     pub fn new(
@@ -137,7 +143,11 @@ impl Names for KernelNames<'_> {
         let bounds = self
             .entries
             .get_or_init(|| Some(bound("__irqentry_text_start")?..bound("__irqentry_text_end")?));
-        Some(bounds.as_ref()?.contains(&address))
+        if bounds.as_ref()?.contains(&address) {
+            return Some(true);
+        }
+        let besides = |(name, _): (String, u64)| BESIDES.iter().any(|p| name.starts_with(p));
+        Some(self.symbol(address).is_some_and(besides))
     }
 
     fn definition(&self, address: u64) -> Result<Location, String> {

@@ -12,6 +12,9 @@ const PROGRAM: &str = "bpf_prog_";
 /// How the names of what runs deferred work in an interrupt of its own begin.
 const DEFERRED: &str = "irq_work_";
 
+/// How the name of the entry of an interrupt begins that cannot be masked.
+const NMI: &str = "asm_exc_nmi";
+
 /// Frames between a tracepoint and the program that watches it: they are the watcher's own.
 const PLUMBING: &[&str] = &[
     PROGRAM,
@@ -21,36 +24,69 @@ const PLUMBING: &[&str] = &[
     "bpf_trampoline_",
 ];
 
-/// The frames of an event, the innermost first; empty if the kernel could give none.
-pub fn frames(event: &Event, names: &dyn Names) -> Vec<Frame> {
-    let mut frames: Vec<Frame> = event
-        .frames()
-        .iter()
-        .enumerate()
-        .map(|(depth, &address)| {
-            let resolved = names.symbol(address);
-            Frame {
-                address: Address(address),
-                offset: resolved.as_ref().map(|(_, offset)| *offset),
-                symbol: resolved.map(|(name, _)| name),
-                // The innermost frame of a probe is the probed instruction, which calls nothing.
-                site: (depth > 0).then(|| names.call_site(address).ok()).flatten(),
-                interrupts: names.interrupts(address) == Some(true),
-            }
-        })
-        .collect();
-    let plumbing = frames
-        .iter()
-        .take_while(|frame| match &frame.symbol {
-            Some(symbol) => PLUMBING.iter().any(|prefix| symbol.starts_with(prefix)),
-            // The program's own code, where kallsyms does not name it.
-            None => true,
-        })
-        .count();
-    if plumbing < frames.len() {
-        frames.drain(..plumbing);
+/// The stack of an event, as far as it is to be believed.
+pub struct Stack {
+    /// The innermost first; none if the kernel could give none.
+    pub frames: Vec<Frame>,
+    /// In the place of the last frame's return address stands one to which a return probe leads that is not ours: who
+    /// called is not known, and what the kernel reports behind it is guesswork.
+    pub replaced: bool,
+}
+
+impl Stack {
+    pub fn of(event: &Event, names: &dyn Names) -> Self {
+        let addresses = event.frames();
+        let ends =
+            (1..addresses.len()).find(|&at| replaced(addresses[at - 1], addresses[at], names));
+        let kept = &addresses[..ends.map_or(addresses.len(), |at| at + 1)];
+        let mut frames: Vec<Frame> = kept
+            .iter()
+            .enumerate()
+            .map(|(depth, &address)| {
+                let resolved = names.symbol(address);
+                Frame {
+                    address: Address(address),
+                    offset: resolved.as_ref().map(|(_, offset)| *offset),
+                    symbol: resolved.map(|(name, _)| name),
+                    // The innermost frame of a probe is the probed instruction, which calls nothing.
+                    site: (depth > 0 && Some(depth) != ends)
+                        .then(|| names.call_site(address).ok())
+                        .flatten(),
+                    interrupts: names.interrupts(address) == Some(true),
+                }
+            })
+            .collect();
+        let plumbing = frames
+            .iter()
+            .take_while(|frame| match &frame.symbol {
+                Some(symbol) => PLUMBING.iter().any(|prefix| symbol.starts_with(prefix)),
+                // The program's own code, where kallsyms does not name it.
+                None => true,
+            })
+            .count();
+        if plumbing < frames.len() {
+            frames.drain(..plumbing);
+        }
+        Self {
+            frames,
+            replaced: ends.is_some(),
+        }
     }
-    frames
+}
+
+/// Whether `outer` is no place behind a call but the first byte of a trampoline, which stands in the place of the return
+/// address of the function at `inner`. Of our own return probes, and of others on a kernel whose unwinder knows them, the
+/// kernel puts the true address back; where it does not, a stack ends there or goes on with anything.
+fn replaced(inner: u64, outer: u64, names: &dyn Names) -> bool {
+    // What an interrupt came upon is any instruction.
+    if names.interrupts(inner) == Some(true) || !matches!(names.symbol(outer), Some((_, 0))) {
+        return false;
+    }
+    // A call that does not return can be a function's last instruction. It calls what is on the stack.
+    let begins = names
+        .symbol(inner)
+        .map_or(inner, |(_, offset)| inner.wrapping_sub(offset));
+    not_called(names, outer, begins).is_some()
 }
 
 /// The frames of what ran, without those of what it interrupted.
@@ -59,6 +95,15 @@ pub fn running(frames: &[Frame]) -> &[Frame] {
         .split_inclusive(|frame| frame.interrupts)
         .next()
         .unwrap_or_default()
+}
+
+/// Whether an interrupt that cannot be masked stands on the stack.
+pub fn nmi(frames: &[Frame]) -> bool {
+    let entry = |frame: &Frame| {
+        let symbol = frame.symbol.as_deref();
+        frame.interrupts && symbol.is_some_and(|symbol| symbol.starts_with(NMI))
+    };
+    frames.iter().any(entry)
 }
 
 /// Whether a watcher's program raised the interrupt in which this ran, to have done what it may not do itself: a signal is
@@ -192,15 +237,20 @@ pub struct Calling {
 }
 
 /// What the frames say of the call of the function that begins at `function`.
-pub fn calling(frames: &[Frame], function: u64, names: &dyn Names) -> Calling {
-    let Some(frame) = frames.get(1) else {
-        let none = || Datum::unavailable("the kernel gave no stack at this hit");
-        return Calling {
-            returns_to: none(),
-            caller: none(),
-            site: none(),
-        };
+pub fn calling(frames: &[Frame], replaced: bool, function: u64, names: &dyn Names) -> Calling {
+    let nothing = |why: &str| Calling {
+        returns_to: Datum::unavailable(why),
+        caller: Datum::unavailable(why),
+        site: Datum::unavailable(why),
     };
+    let Some(frame) = frames.get(1) else {
+        return nothing("the kernel gave no stack at this hit");
+    };
+    if replaced && frames.len() == 2 {
+        return nothing(
+            "it is not known who called: another tool has put its own address in the place of the return address",
+        );
+    }
     let returns_to: Datum = match (&frame.symbol, frame.offset) {
         (Some(name), Some(offset)) => Value::Symbol {
             name: name.clone(),
@@ -234,12 +284,16 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
+    use crate::probe::parse_event;
     use qed_evidence::instances::Instances;
     use qed_evidence::names::Symbol;
     use qed_evidence::value::{LineRole, Location};
 
     /// Functions of 0x100 bytes each, from 0x1000 on.
     const FUNCTIONS: [&str; 5] = ["entry", "jumper", "target", "holder", "other"];
+
+    /// Where an interrupt enters.
+    const INTERRUPT: u64 = 0x14f0;
 
     /// A kernel in which the instruction before each return address calls what is said.
     struct Kernel {
@@ -258,8 +312,8 @@ mod tests {
         fn call_site(&self, _: u64) -> Result<Location, String> {
             Ok(line("entry"))
         }
-        fn interrupts(&self, _: u64) -> Option<bool> {
-            Some(false)
+        fn interrupts(&self, address: u64) -> Option<bool> {
+            Some(address == INTERRUPT)
         }
         fn definition(&self, _: u64) -> Result<Location, String> {
             Err("none".into())
@@ -315,7 +369,7 @@ mod tests {
     fn callers() {
         let frames = [frame(0x1204, None), frame(0x1010, Some("entry"))];
         let says = |called: Called| {
-            let calling = calling(&frames, 0x1200, &kernel(called));
+            let calling = calling(&frames, false, 0x1200, &kernel(called));
             assert!(calling.returns_to.value().is_some());
             assert_eq!(
                 calling.caller.value().is_some(),
@@ -331,6 +385,41 @@ mod tests {
         assert!(says(Called::Address(0x1204)).starts_with("entry"));
         assert!(says(Called::Address(0x1100)).contains("of `jumper`, which was left by a jump"));
         assert!(says(Called::Pointer).contains("through a pointer"));
+    }
+
+    /// Check that a stack ends at the first byte of a function, to which no call returns, and that nobody is the caller then;
+    /// a function that ends with a call of one that does not return is no such place.
+    #[test]
+    fn foreign_trampolines() {
+        let event = |addresses: &[u64]| {
+            let mut event = parse_event(&vec![0; size_of::<Event>()]).unwrap();
+            event.stack[..addresses.len()].copy_from_slice(addresses);
+            event.stack_bytes = (addresses.len() * 8) as i32;
+            event
+        };
+        let at = |addresses: &[u64], called| {
+            let names = Kernel {
+                calls: [(0x1300, called), (0x1010, Called::Address(0x1200))].into(),
+                standing: Standing::default(),
+            };
+            let stack = Stack::of(&event(addresses), &names);
+            let calling = calling(&stack.frames, stack.replaced, 0x1200, &names);
+            (
+                stack.frames.len(),
+                stack.replaced,
+                calling.returns_to.value().is_some(),
+            )
+        };
+        let other = Called::Address(0x1400);
+        assert_eq!(at(&[0x1204, 0x1300, 0x1010], other), (2, true, false));
+        assert_eq!(at(&[0x1204, 0x1300], Called::Pointer), (2, true, false));
+        assert_eq!(at(&[0x1204, 0x1010, 0x1300], other), (3, true, true));
+        let inner = Called::Address(0x1200);
+        assert_eq!(at(&[0x1204, 0x1300, 0x1010], inner), (3, false, true));
+        assert_eq!(at(&[0x1204, 0x1010], inner), (2, false, true));
+        // An interrupt came upon the first byte of a function.
+        let interrupted = [0x1204, 0x1010, INTERRUPT, 0x1300, 0x1010];
+        assert_eq!(at(&interrupted, other), (5, false, true));
     }
 
     /// Check that a function is within only where it is on the stack, and not within only where nothing can hide it: no
