@@ -109,6 +109,7 @@ async fn a_socket_is_seen_through_tracepoints() {
         name: name.into(),
         arguments: btf.tracepoint(name).unwrap().unwrap().parameters.len() as u32,
         copies,
+        nth: 0,
     };
     let specs = [
         spec(act::SYSCALL, &[]),
@@ -126,6 +127,7 @@ async fn a_socket_is_seen_through_tracepoints() {
                 name: "no_such_tracepoint".into(),
                 arguments: 0,
                 copies: 1,
+                nth: 0,
             },
         ],
         uses: specs

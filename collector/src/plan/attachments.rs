@@ -114,7 +114,14 @@ fn same_place(a: &Attach, b: &Attach) -> bool {
                 ..
             },
         ) => (a, i) == (b, j),
-        (Attach::Tracepoint { name: a, .. }, Attach::Tracepoint { name: b, .. }) => a == b,
+        (
+            Attach::Tracepoint {
+                name: a, nth: i, ..
+            },
+            Attach::Tracepoint {
+                name: b, nth: j, ..
+            },
+        ) => (a, i) == (b, j),
         (Attach::Lsm { hook: a, .. }, Attach::Lsm { hook: b, .. }) => a == b,
         _ => false,
     }
@@ -139,6 +146,7 @@ mod tests {
             name: "sys_exit".into(),
             arguments: 2,
             copies,
+            nth: 0,
         };
         let mut attachments = Attachments::default();
         let functions: Vec<usize> = [None, Some(1), Some(2), None]

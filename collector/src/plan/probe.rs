@@ -30,6 +30,8 @@ pub struct Planner<'p, 'o, 's, 'a> {
     pub number: u32,
     pub attachments: &'p mut Attachments,
     pub problems: &'p mut Vec<Diagnostic>,
+    /// Tracepoints that are attached to, with the system call that is looked for there, in this order.
+    pub filters: Vec<(String, Option<u32>)>,
 }
 
 /// Compiles the path that says how many elements there are.
@@ -70,6 +72,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 name: tracepoint.into(),
                 arguments: 2,
                 copies: 1,
+                nth: self.nth(tracepoint, Some(number)),
             };
             let usage = self.usage(attach);
             let spec = &mut self.attachments.uses[usage].spec;
@@ -173,6 +176,41 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             })
             .collect();
         planned
+    }
+
+    /// The number of the system call that a probe of system calls wants; `None`: any, or it is no such probe.
+    fn syscall(&self, probe: &Probe) -> Result<Option<u32>, String> {
+        let Target::Tracepoint(tracepoint) = &probe.target else {
+            return Ok(None);
+        };
+        if !["sys_enter", "sys_exit"].contains(&tracepoint.as_str()) {
+            return Ok(None);
+        }
+        let wanted = match (&probe.syscall, &self.experiment.workload.action) {
+            (Some(name), _) | (None, Action::Syscall { name, .. }) => name,
+            (None, Action::Command(_)) => return Ok(None),
+        };
+        (self.offer.syscall_number)(wanted)
+            .map(Some)
+            .ok_or_else(|| format!("there is no system call `{wanted}`"))
+    }
+
+    /// Which of the attachments to `tracepoint` has the hits of `syscall` in this experiment: a program looks for one system
+    /// call, or for all.
+    fn nth(&mut self, tracepoint: &str, syscall: Option<u32>) -> u32 {
+        let wanted = (tracepoint.to_owned(), syscall);
+        let before = |filters: &[(String, Option<u32>)]| {
+            let same = filters.iter().filter(|(name, _)| name == tracepoint);
+            same.count() as u32
+        };
+        match self.filters.iter().position(|one| *one == wanted) {
+            Some(at) => before(&self.filters[..at]),
+            None => {
+                let nth = before(&self.filters);
+                self.filters.push(wanted);
+                nth
+            }
+        }
     }
 
     fn usage(&mut self, attach: Attach) -> usize {
@@ -297,6 +335,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                         arguments: tracepoint.parameters.len() as u32,
                         // A free may come in an interrupt that finds the program busy: a second copy is then free.
                         copies: if probe.frees.is_some() { 2 } else { 1 },
+                        nth: {
+                            let syscall = self.syscall(probe)?;
+                            self.nth(name, syscall)
+                        },
                     },
                     address: 0,
                     parameters: tracepoint.parameters,
@@ -549,24 +591,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         if probe.any_task {
             acts |= act::ANY_TASK;
         }
-        let syscall = match (
-            &probe.target,
-            &probe.syscall,
-            &self.experiment.workload.action,
-        ) {
-            (Target::Tracepoint(name), explicit, action)
-                if name == "sys_enter" || name == "sys_exit" =>
-            {
-                match (explicit, action) {
-                    (Some(name), _) | (None, Action::Syscall { name, .. }) => Some(
-                        (self.offer.syscall_number)(name)
-                            .ok_or_else(|| format!("there is no system call `{name}`"))?,
-                    ),
-                    (None, Action::Command(_)) => None,
-                }
-            }
-            _ => None,
-        };
+        let syscall = self.syscall(probe)?;
         let spec = &mut self.attachments.uses[usage].spec;
         if let Some(number) = syscall {
             acts |= act::SYSCALL;

@@ -42,6 +42,7 @@ pub fn plan(investigation: &Investigation, offer: &Offer<'_, '_>) -> Result<Plan
             number: number as u32,
             attachments: &mut attachments,
             problems: &mut problems,
+            filters: Vec::new(),
         };
         markers.push(planner.markers());
         let probes = experiment

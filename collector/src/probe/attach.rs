@@ -26,6 +26,9 @@ pub enum Attach {
         /// Programs to attach. A program that an interrupt finds running on the same CPU is skipped for
         /// the interrupt's own event; with a second copy one of the two is free. 2 for frees, else 1.
         copies: u32,
+        /// Number, from 0, among the attachments to this tracepoint: probes of one experiment that want different system
+        /// calls have programs of their own.
+        nth: u32,
     },
     /// An LSM hook, e.g. `socket_create`.
     Lsm {

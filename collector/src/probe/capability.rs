@@ -57,6 +57,7 @@ pub fn capabilities(function: u64) -> Capabilities {
                 name: "sys_enter".into(),
                 arguments: 2,
                 copies: 1,
+                nth: 0,
             },
             Attach::Lsm {
                 hook: "socket_create".into(),

@@ -5,6 +5,7 @@ fn tracepoint(copies: u32) -> Attach {
         name: "x".into(),
         arguments: 9,
         copies,
+        nth: 0,
     }
 }
 

@@ -81,6 +81,7 @@ fn plan(investigation: &Investigation, wanted: &[Wanted<'_>], probes: &[PlannedP
             name: "sys_exit".into(),
             arguments: 2,
             copies: 1,
+            nth: 0,
         },
         1 => Attach::Lsm {
             hook: "socket_create".into(),
