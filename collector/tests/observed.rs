@@ -22,6 +22,27 @@ const THROUGH_THE_OTHER_GATE: &[u8] = &[
     0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05, // mov eax, 60; xor edi, edi; syscall
 ];
 
+/// Makes a hash table by bpf(2), puts an element into it, and ends with the error of that.
+const UPDATES_A_MAP: &[u8] = &[
+    0x48, 0x81, 0xec, 0, 1, 0, 0, // sub rsp, 256
+    0x48, 0x89, 0xe7, 0x31, 0xc0, 0xb9, 0x20, 0, 0, 0, 0xf3, 0x48, 0xab, // all of it zeros
+    0xc7, 0x04, 0x24, 1, 0, 0, 0, // BPF_MAP_TYPE_HASH
+    0xc7, 0x44, 0x24, 4, 4, 0, 0, 0, // bytes of a key
+    0xc7, 0x44, 0x24, 8, 8, 0, 0, 0, // bytes of a value
+    0xc7, 0x44, 0x24, 12, 4, 0, 0, 0, // elements
+    0xb8, 0x41, 1, 0, 0, 0x31, 0xff, // mov eax, 321; xor edi, edi
+    0x48, 0x89, 0xe6, 0xba, 0x48, 0, 0, 0, 0x0f, 0x05, // mov rsi, rsp; mov edx, 72; syscall
+    0x89, 0xc3, // mov ebx, eax
+    0x48, 0x89, 0xe7, 0x31, 0xc0, 0xb9, 0x20, 0, 0, 0, 0xf3, 0x48, 0xab, // zeros again
+    0x89, 0x1c, 0x24, // the table
+    0x48, 0x8d, 0x84, 0x24, 0x80, 0, 0, 0, // lea rax, [rsp+128]
+    0x48, 0x89, 0x44, 0x24, 8, 0x48, 0x89, 0x44, 0x24, 16, // key and value
+    0xb8, 0x41, 1, 0, 0, 0xbf, 2, 0, 0, 0, // mov eax, 321; mov edi, 2
+    0x48, 0x89, 0xe6, 0xba, 0x20, 0, 0, 0, 0x0f, 0x05, // mov rsi, rsp; mov edx, 32; syscall
+    0xf7, 0xd8, 0x89, 0xc7, 0xb8, 0x3c, 0, 0, 0, 0x0f,
+    0x05, // neg eax; mov edi, eax; mov eax, 60; syscall
+];
+
 /// A static program of this code, and nothing else.
 fn program(code: &[u8]) -> Vec<u8> {
     const BASE: u64 = 0x40_0000;
@@ -147,6 +168,44 @@ name = "tick"
 stack = true
 return = false
 
+# What bpf(2) runs while it keeps programs out.
+[[experiment]]
+name = "update"
+workload = { command = ["UPDATES"] }
+[[experiment.probe]]
+function = "htab_map_update_elem"
+[[experiment.probe]]
+function = "do_exit"
+return = false
+
+# System calls other than the workload's.
+[[experiment]]
+name = "others"
+workload = { syscall = "mkdir", args = [{ text = "/tmp-b" }, 448] }
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "rmdir_in"
+syscall = "rmdir"
+[[experiment.probe]]
+tracepoint = "sys_exit"
+name = "rmdir_out"
+syscall = "rmdir"
+[[experiment.probe]]
+tracepoint = "sys_exit"
+name = "out"
+
+# One system call, and all of them.
+[[experiment]]
+name = "all"
+workload = { command = ["mkdir", "/made-by-a-command"] }
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "mkdir_in"
+syscall = "mkdir"
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "any"
+
 # The call that the process itself makes, too, when it reports.
 [[experiment]]
 name = "written"
@@ -163,10 +222,16 @@ struct Observed {
 impl Observed {
     fn in_guest(name: &str) -> Self {
         let folder = folder_with("");
-        let path = folder.path().join("through-the-other-gate");
-        std::fs::write(&path, program(THROUGH_THE_OTHER_GATE)).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let text = INVESTIGATION.replace("PROGRAM", path.to_str().unwrap());
+        let mut text = INVESTIGATION.to_owned();
+        for (word, name, code) in [
+            ("PROGRAM", "through-the-other-gate", THROUGH_THE_OTHER_GATE),
+            ("UPDATES", "updates-a-map", UPDATES_A_MAP),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, program(code)).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            text = text.replace(word, path.to_str().unwrap());
+        }
         std::fs::write(folder.path().join("i.toml"), &text).unwrap();
         let output = capture_on(&format!("guest:{name}"), folder.path(), "i.toml")
             .output()
@@ -288,6 +353,30 @@ fn what_was_not_seen_proves_nothing() {
                 "{name}: {value:?}"
             );
         }
+
+        // The element was put in, and no program saw it.
+        let update = &experiments["update"];
+        let exit = update.outcome.exit.value().and_then(Value::as_integer);
+        assert_eq!(exit, Some(0), "{name}");
+        seen.is(
+            "never(update.htab_map_update_elem)",
+            Verdict::Unverified,
+            "the kernel skipped",
+        );
+        assert!(update.probes["htab_map_update_elem"].hits.is_empty());
+        // It is told of that function alone.
+        assert_eq!(update.probes["do_exit"].skipped, Some(0), "{name}");
+        seen.is("fired(update.do_exit) >= 1", Verdict::Pass, "");
+
+        let others = &experiments["others"];
+        assert_eq!(others.quality.lost, 0, "{name}: {:?}", others.quality);
+        let hits = |probe: &str| others.probes[probe].hits.len();
+        let seen_calls = [hits("rmdir_in"), hits("rmdir_out"), hits("out")];
+        assert_eq!(seen_calls, [0, 0, 1], "{name}");
+        seen.is("fired(others.out) == 1", Verdict::Pass, "");
+        let all = &experiments["all"].probes;
+        assert_eq!(all["mkdir_in"].hits.len(), 1, "{name}");
+        assert!(all["any"].hits.len() > 5, "{name}");
 
         // The line that it reports by is written from elsewhere.
         seen.is("fired(written.__x64_sys_write) >= 1", Verdict::Pass, "");

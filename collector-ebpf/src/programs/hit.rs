@@ -18,7 +18,7 @@ use qed_collector_ebpf::{
 };
 
 use crate::{
-    maps::{CALLS, CONTROL, FOLLOWED, KEYS, SLOTS, SPECS, count},
+    maps::{CALLS, CONTROL, FOLLOWED, KEYS, RUNS, SLOTS, SPECS, count},
     report::{Hit, report},
 };
 
@@ -117,6 +117,7 @@ pub fn kernel_entry(regs: *mut pt_regs) {
     // https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/kprobes/opt.c#L185
     let at_entry = black_box(function as i64 >> 63) as u64;
     let site = function | behind.wrapping_sub(1) & !at_entry;
+    ran(site);
     let Some(scene) = scene(site, attachment::KPROBE) else {
         return;
     };
@@ -143,6 +144,17 @@ pub fn kernel_entry(regs: *mut pt_regs) {
         remember(&hit, acts, scene.zero());
     }
     report(regs.cast(), &mut hit);
+}
+
+/// Count this run, before anything says that it is of no interest: the kernel counts hits, and some kernels do not count
+/// those for which they ran no program.
+#[inline(always)]
+fn ran(site: u64) {
+    if let Some(runs) = RUNS.get_ptr_mut(site) {
+        // SAFETY: this CPU's value, a whole one; nothing interrupts the program to run it again, for the kernel skips a
+        // kprobe while another one's program runs on the CPU.
+        unsafe { *runs += 1 };
+    }
 }
 
 /// Keep the slot, and if the function's return is probed too, the arguments.

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use qed_collector_ebpf::{
     Call, CallKey, Control, FdWalk, MAX_EXPERIMENTS, MAX_FOLLOWED, MAX_PROBES, Object, Peek,
@@ -22,6 +22,9 @@ pub static SPECS: Array<ProbeSpec> = Array::with_max_entries(MAX_PROBES as u32, 
 /// Offsets for the walk from a descriptor to its file.
 #[map]
 pub static FD_WALK: Array<FdWalk> = Array::with_max_entries(1, 0);
+/// How often `kernel_entry` ran at each probed place, whoever's hit it was. The loader makes an entry for each.
+#[map]
+pub static RUNS: PerCpuHashMap<u64, u64> = PerCpuHashMap::with_max_entries(MAX_PROBES as u32, 0);
 /// Calls that have been entered and not left.
 #[map]
 pub static CALLS: HashMap<CallKey, Call> = HashMap::with_max_entries(1024, 0);

@@ -4,7 +4,7 @@ use qed_collector_ebpf::{FdWalk, Layout};
 
 use super::offer::Offer;
 use crate::btf::{Btf, Type, TypeId, Wanted};
-use crate::probe::KprobeTable;
+use crate::probe::{KprobeEvents, KprobeTable};
 
 /// Buckets of the kernel's table of kprobes: `KPROBE_TABLE_SIZE`,
 /// <https://elixir.bootlin.com/linux/v6.1/source/kernel/kprobes.c#L48>. With more of them some probes would not be found, and
@@ -50,7 +50,17 @@ pub(super) fn layout(offer: &Offer<'_, '_>) -> Layout {
 pub(super) fn kprobes(offer: &Offer<'_, '_>) -> Option<KprobeTable> {
     let btf = offer.btf;
     let member = |name| offset(btf, "kprobe", &[name]);
+    let events = || {
+        Some(KprobeEvents {
+            handler: member("pre_handler")?,
+            dispatcher: one(offer, "kprobe_dispatcher")?,
+            probe: offset(btf, "trace_kprobe", &["rp", "kp"])?,
+            hits: offset(btf, "trace_kprobe", &["nhit"])?,
+            cpu_offsets: one(offer, "__per_cpu_offset")?,
+        })
+    };
     Some(KprobeTable {
+        events: events(),
         buckets: one(offer, "kprobe_table")?,
         bucket_count: BUCKETS,
         link: member("hlist")?,

@@ -215,6 +215,10 @@ impl Probes {
                 let on_return = return_probe
                     .then(|| self.attach_kprobe("kernel_return", at, &what))
                     .transpose()?;
+                if *entry {
+                    // The kernel counts the hits of each probe from 0, also where there was one before.
+                    self.count_runs_from_now(at);
+                }
                 let on_entry = entry.then(|| self.attach_kprobe("kernel_entry", at, &what));
                 match on_entry.transpose() {
                     Ok(on_entry) => Links::Kprobe(on_entry, on_return),

@@ -1,14 +1,17 @@
 //! What did not arrive: counters of the programs and of the kernel.
 
-use aya::maps::{HashMap, MapError, PerCpuArray};
+use aya::maps::{HashMap, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use qed_collector_ebpf::{Call, CallKey, Object, counter};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
 use super::attach::Attach;
 use super::load::{LoadError, Probes};
 use super::missed::{Memory, count};
 use super::pod::Raw;
+
+/// How often counts are read that do not fit together, before it is called unknown.
+const ROUNDS: usize = 4;
 
 /// Running totals since the programs were loaded; [`Losses::since`] gives those of one experiment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -34,6 +37,9 @@ pub struct Losses {
     /// Per attachment, hits that the kernel skipped: a kprobe inside of another's program, a program inside of itself.
     /// Any task's, also those that no experiment asked for. `None`: not known.
     pub skipped: Vec<Option<u64>>,
+    /// Per attachment, hits while its counts were read, which count as skipped. Those of two readings of equal length are the
+    /// same.
+    pub meanwhile: Vec<u64>,
 }
 
 impl Losses {
@@ -57,9 +63,12 @@ impl Losses {
                 .enumerate()
                 .map(|(index, now)| {
                     // A counter that goes down was not that counter.
-                    (*now)?.checked_sub((*earlier.skipped.get(index)?)?)
+                    let added = (*now)?.checked_sub((*earlier.skipped.get(index)?)?);
+                    let meanwhile = |losses: &Self| losses.meanwhile.get(index).copied();
+                    added.filter(|_| meanwhile(self) == meanwhile(earlier))
                 })
                 .collect(),
+            meanwhile: Vec::new(),
         }
     }
 
@@ -100,6 +109,27 @@ pub struct LiveObject {
     pub probe: u32,
 }
 
+/// Hits for which the kernel ran no program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LeftOut {
+    /// How many there were; too many by some of those of `meanwhile`.
+    total: u64,
+    /// Hits while the counts were read.
+    meanwhile: u64,
+}
+
+/// What two readings of the kernel's count of hits come to, and two of the program's runs, each of which came behind one of
+/// the former. `None`: they do not fit together, because something was hit meanwhile and has not run yet, or never will.
+fn left_out(
+    hits: (Option<&u64>, Option<&u64>),
+    runs: (Option<&u64>, Option<&u64>),
+) -> Option<LeftOut> {
+    let ((before, after), (first, second)) = (hits.0.zip(hits.1)?, runs.0.zip(runs.1)?);
+    let meanwhile = after.checked_sub(*before)?;
+    let total = after.checked_sub(*first)?;
+    (second.checked_sub(*first)? == meanwhile).then_some(LeftOut { total, meanwhile })
+}
+
 impl Probes {
     /// Find the kernel's own counters of the kprobes that are attached now. Where that does not work, what it skips is
     /// not known.
@@ -135,28 +165,113 @@ impl Probes {
         ] {
             *total = self.counter(index)?;
         }
-        // One program for all functions: whose hit it was that a program of this kernel had no time for is not known.
-        let programs = match (self.skipped("kernel_entry"), self.skipped("kernel_return")) {
-            (Some(entry), Some(on_return)) => Some(entry + on_return),
-            _ => None,
-        };
         let attached = self.attached();
-        losses.skipped = (0..self.attaches.len())
-            .map(|index| {
-                attached.binary_search(&index).ok()?;
-                self.skipped_by(index, programs, memory)
-            })
-            .collect();
+        let left_out = self.left_out(memory)?;
+        for index in 0..self.attaches.len() {
+            let left_out = probed(&self.attaches[index])
+                .and_then(|mut places| left_out.get(&places.next()?).copied());
+            let skipped = attached.binary_search(&index).ok().and_then(|_| {
+                let left_out = left_out.map(|left_out| left_out.total);
+                self.skipped_by(index, left_out, memory)
+            });
+            losses.skipped.push(skipped);
+            losses
+                .meanwhile
+                .push(left_out.map_or(0, |left_out| left_out.meanwhile));
+        }
         Ok(losses)
     }
 
+    /// Hits at each probed place for which the kernel ran no program, since the probe was made. A place is missing where that
+    /// is not known, because its function runs while the counts are read, so that they do not fit together.
+    fn left_out(&self, memory: Memory<'_>) -> Result<BTreeMap<u64, LeftOut>, LoadError> {
+        let mut known = BTreeMap::new();
+        let Some(events) = self.kprobes.as_ref().and_then(|table| table.events) else {
+            return Ok(known);
+        };
+        let attached = self.attached();
+        let places = attached.iter().filter_map(|&index| {
+            let attach = &self.attaches[index];
+            let counters = probed(attach)?.find_map(|address| self.counters.get(&address))?;
+            Some((counters.hits?, probed(attach)?.next()?))
+        });
+        // Per-CPU pointer, and the place as the programs know it.
+        let mut open: BTreeMap<u64, u64> = places.collect();
+        let cpus = aya::util::nr_cpus().unwrap_or(0);
+        let mut last = BTreeMap::new();
+        for round in 0..ROUNDS {
+            let pointers: BTreeSet<u64> = open.keys().copied().collect();
+            let count = || events.count(&pointers, cpus, memory);
+            if pointers.is_empty() {
+                break;
+            }
+            let Ok(before) = count() else { break };
+            let runs = self.runs(&open)?;
+            let (Ok(after), runs_after) = (count(), self.runs(&open)?) else {
+                break;
+            };
+            open.retain(|pointer, site| {
+                let found = left_out(
+                    (before.get(pointer), after.get(pointer)),
+                    (runs.get(site), runs_after.get(site)),
+                );
+                let same = found.is_some() && last.insert(*site, found) == Some(found);
+                // Reading runs some functions itself, always the same ones, and as often.
+                let regular = same && round + 1 == ROUNDS;
+                match found.filter(|found| found.meanwhile == 0 || regular) {
+                    Some(found) => drop(known.insert(*site, found)),
+                    None => return true,
+                }
+                false
+            });
+        }
+        Ok(known)
+    }
+
+    /// Starts to count the runs of the program at a place. Where that does not work there is no count, and what the kernel left
+    /// out is not known.
+    pub(super) fn count_runs_from_now(&mut self, site: u64) {
+        let (Some(runs), Ok(cpus)) = (self.ebpf.map_mut("RUNS"), aya::util::nr_cpus()) else {
+            return;
+        };
+        let Ok(mut runs) = PerCpuHashMap::<_, u64, u64>::try_from(runs) else {
+            return;
+        };
+        // An old count must not stay.
+        let _ = runs.remove(&site);
+        if let Ok(none) = PerCpuValues::try_from(vec![0; cpus]) {
+            let _ = runs.insert(site, none, 0);
+        }
+    }
+
+    /// How often the program ran at each of these places.
+    fn runs(&self, places: &BTreeMap<u64, u64>) -> Result<BTreeMap<u64, u64>, LoadError> {
+        let fail = |source: MapError| LoadError::Map {
+            map: "RUNS",
+            source,
+        };
+        let map = self.ebpf.map("RUNS");
+        let map = map.ok_or_else(|| LoadError::Missing("RUNS".to_owned()))?;
+        let counts = PerCpuHashMap::<_, u64, u64>::try_from(map).map_err(fail)?;
+        let mut runs = BTreeMap::new();
+        for &site in places.values() {
+            match counts.get(&site, 0) {
+                Ok(count) => drop(runs.insert(site, count.iter().sum())),
+                Err(MapError::KeyNotFound) => {}
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        Ok(runs)
+    }
+
     /// Hits of one attachment that the kernel skipped.
-    fn skipped_by(&self, index: usize, programs: Option<u64>, memory: Memory<'_>) -> Option<u64> {
+    fn skipped_by(&self, index: usize, left_out: Option<u64>, memory: Memory<'_>) -> Option<u64> {
         let slot = self.slots[index];
         match &self.attaches[index] {
             attach @ Attach::Kprobe { .. } => {
                 let counters = probed(attach)?.find_map(|address| self.counters.get(&address))?;
-                Some(programs? + count(counters, memory)?)
+                // A return that the program was left out of shows: its call has none.
+                Some(count(&counters.missed, memory)? + left_out?)
             }
             // A hit is lost if all copies were busy: so often at most as the one that was busy least.
             Attach::Tracepoint { copies, .. } => {
@@ -261,6 +376,25 @@ mod tests {
         assert_eq!(recursion_misses("pos:\t0\n"), None);
     }
 
+    /// Check that hits without a run are told only where the counts fit together: not while one that was hit has not run.
+    #[test]
+    fn hits_without_runs() {
+        let told = |before, after, first, second| {
+            let found = left_out((Some(&before), Some(&after)), (Some(&first), Some(&second)));
+            found.map(|found| (found.total, found.meanwhile))
+        };
+        assert_eq!(told(9, 9, 9, 9), Some((0, 0)));
+        assert_eq!(told(9, 9, 7, 7), Some((2, 0)));
+        // Two came meanwhile, and ran.
+        assert_eq!(told(9, 11, 8, 10), Some((3, 2)));
+        assert_eq!(told(9, 11, 8, 9), None);
+        assert_eq!(told(9, 9, 8, 9), None);
+        // Fewer hits than runs, and counters that go down.
+        assert_eq!(told(7, 7, 9, 9), None);
+        assert_eq!(told(9, 8, 7, 7), None);
+        assert_eq!(left_out((Some(&1), Some(&1)), (None, Some(&1))), None);
+    }
+
     /// Check that totals of an earlier experiment do not count again, and that a counter that is not known, or that went
     /// down, is not taken for 0.
     #[test]
@@ -281,5 +415,12 @@ mod tests {
         assert_eq!((since.ring_full, since.signals_sent), (3, 3));
         assert_eq!(since.lost(), 3);
         assert_eq!(since.skipped, [Some(0), Some(3), None, None, None]);
+        // Another reading than the one before.
+        let longer = Losses {
+            meanwhile: vec![0, 2],
+            ..now
+        };
+        let since = longer.since(&earlier);
+        assert_eq!(since.skipped[1], None);
     }
 }

@@ -4,6 +4,14 @@
 //! in the probe itself (`kprobes_inc_nmissed_count`,
 //! <https://elixir.bootlin.com/linux/v6.1/source/kernel/kprobes.c#L1257>). Of probes by perf no file shows the count, and
 //! only newer kernels tell it by the link; so it is read where it stands, in all kernels alike.
+//!
+//! A kprobe that is run need not run the program that is attached to it: while the CPU is in another program, or in a part of
+//! bpf(2) that programs must not interrupt, the kernel leaves programs out, and up to 6.6 it counts that nowhere
+//! (`trace_call_bpf`, <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L110>; seen on 6.1.192: an
+//! update of a hash table by bpf(2) is entered, and neither its program nor any counter of the kernel knows of it). What it
+//! does count is each hit of the probe's event, before that (`kprobe_dispatcher`,
+//! <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/trace_kprobe.c#L1653>). The programs count their runs; what is
+//! missing between the two was left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,13 +31,42 @@ pub struct KprobeTable {
     pub address: u64,
     /// The counter, an `unsigned long`.
     pub missed: u64,
+    /// How the kernel counts hits; `None`: not known.
+    pub events: Option<KprobeEvents>,
+}
+
+/// Where the kernel counts the hits of the events that programs are attached to: offsets in bytes, and addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KprobeEvents {
+    /// Offset, in a kprobe, of the address of its handler.
+    pub handler: u64,
+    /// Address of the handler of all such events' kprobes.
+    pub dispatcher: u64,
+    /// Offset of the kprobe in the event.
+    pub probe: u64,
+    /// Offset, in the event, of a per-CPU pointer to the count of hits, an `unsigned long`.
+    pub hits: u64,
+    /// Address of the array that holds, for each CPU, what is added to such a pointer.
+    pub cpu_offsets: u64,
 }
 
 /// Reads kernel memory: so many bytes at an address, or why not.
 pub type Memory<'a> = &'a dyn Fn(u64, usize) -> Result<Vec<u8>, String>;
 
-/// Addresses of the counters of each probed address. Several may share one: they all count the same hits.
-pub type Hits = BTreeMap<u64, Vec<u64>>;
+/// The kernel's counters of one probed address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Addresses of those of what was skipped. Several probes may share the address: they all count the same hits.
+    pub missed: Vec<u64>,
+    /// The per-CPU pointer to the count of hits of the one event that is there; `None`: there are others, or it is not known.
+    pub hits: Option<u64>,
+}
+
+/// The counters of each probed address.
+pub type Hits = BTreeMap<u64, Counters>;
+
+/// The most bytes between two counts that are read at once.
+const NEAR: u64 = 4096;
 
 /// Links followed in one bucket or list before it is called damaged.
 const MAX_LINKS: usize = 1024;
@@ -57,18 +94,71 @@ impl KprobeTable {
     }
 
     /// The counters of a probe and of all that share its address.
-    fn sharing(&self, probe: u64, memory: Memory<'_>) -> Result<Vec<u64>, String> {
+    fn sharing(&self, probe: u64, memory: Memory<'_>) -> Result<Counters, String> {
         let first = probe.wrapping_add(self.list);
-        let mut counters = vec![probe.wrapping_add(self.missed)];
+        let mut probes = vec![probe];
         let mut list = word(memory, first)?;
         while list != first {
-            if counters.len() > MAX_LINKS {
+            if probes.len() > MAX_LINKS {
                 return Err("the kernel's list of the probes at one address has no end".into());
             }
-            counters.push(list.wrapping_sub(self.list).wrapping_add(self.missed));
+            probes.push(list.wrapping_sub(self.list));
             list = word(memory, list)?;
         }
-        Ok(counters)
+        let mut hits = Vec::new();
+        for probe in &probes {
+            if let Some(events) = &self.events
+                && word(memory, probe.wrapping_add(events.handler))? == events.dispatcher
+            {
+                let event = probe.wrapping_sub(events.probe);
+                hits.push(word(memory, event.wrapping_add(events.hits))?);
+            }
+        }
+        let missed = probes.iter().map(|probe| probe.wrapping_add(self.missed));
+        Ok(Counters {
+            missed: missed.collect(),
+            // Of two it is not known which is ours.
+            hits: match hits[..] {
+                [one] => Some(one),
+                _ => None,
+            },
+        })
+    }
+}
+
+impl KprobeEvents {
+    /// The sum over all CPUs of what each of these per-CPU pointers counts.
+    pub(super) fn count(
+        &self,
+        pointers: &BTreeSet<u64>,
+        cpus: usize,
+        memory: Memory<'_>,
+    ) -> Result<BTreeMap<u64, u64>, String> {
+        let mut sums: BTreeMap<u64, u64> = BTreeMap::new();
+        let offsets = memory(self.cpu_offsets, cpus * 8)?;
+        for offset in offsets.as_chunks::<8>().0 {
+            let offset = u64::from_le_bytes(*offset);
+            let mut block: Option<(u64, Vec<u8>)> = None;
+            for &pointer in pointers {
+                let held = |(start, bytes): &(u64, Vec<u8>)| {
+                    let at = usize::try_from(pointer - start).ok()?;
+                    bytes.get(at..)?.first_chunk::<8>().copied()
+                };
+                let found = match block.as_ref().and_then(held) {
+                    Some(found) => found,
+                    None => {
+                        let near = pointers.range(pointer..=pointer.saturating_add(NEAR));
+                        let size = near.last().map_or(0, |last| last - pointer) as usize + 8;
+                        let bytes = memory(pointer.wrapping_add(offset), size)?;
+                        let found = held(&(pointer, bytes.clone()));
+                        block = Some((pointer, bytes));
+                        found.ok_or("a count of hits could not be read")?
+                    }
+                };
+                *sums.entry(pointer).or_default() += u64::from_le_bytes(found);
+            }
+        }
+        Ok(sums)
     }
 }
 
@@ -104,19 +194,44 @@ mod tests {
         list: 16,
         address: 40,
         missed: 32,
+        events: Some(KprobeEvents {
+            handler: 48,
+            dispatcher: 0xd15,
+            probe: 8,
+            hits: 64,
+            cpu_offsets: 0x8000,
+        }),
     };
 
     /// Two probes in the second bucket: one alone at 0x77, and one at 0x99 that stands for two others.
     fn words() -> BTreeMap<u64, u64> {
         let probe = |at: u64, next: u64, list: u64, missed: u64, address: u64| {
-            [(0, next), (16, list), (32, missed), (40, address)]
-                .map(|(offset, word)| (at + offset, word))
+            // Where it is a probe of an event, that begins 8 bytes before it.
+            [
+                (0, next),
+                (16, list),
+                (32, missed),
+                (40, address),
+                (48, 0),
+                (56, at + 0x100),
+            ]
+            .map(|(offset, word)| (at + offset, word))
         };
         let mut words = BTreeMap::from([(0x1000, 0), (0x1008, 0x2000)]);
         words.extend(probe(0x2000, 0x3000, 0x2010, 5, 0x77));
         words.extend(probe(0x3000, 0, 0x4010, 0, 0x99));
         words.extend(probe(0x4000, 0, 0x5010, 2, 0x99));
         words.extend(probe(0x5000, 0, 0x3010, 3, 0x99));
+        // The first is an event's, and one of the two others is.
+        words.extend([(0x2030, 0xd15), (0x4030, 0xd15)]);
+        // Two CPUs, and what they count.
+        words.extend([(0x8000, 0x10_0000), (0x8008, 0x20_0000)]);
+        words.extend([
+            (0x10_2100, 7),
+            (0x20_2100, 1),
+            (0x10_4100, 2),
+            (0x20_4100, 0),
+        ]);
         words
     }
 
@@ -138,11 +253,20 @@ mod tests {
         let wanted = BTreeSet::from([0x77, 0x99, 0xbb]);
         let found = TABLE.find(&wanted, &memory(&words)).unwrap();
         assert_eq!(found.keys().copied().collect::<Vec<_>>(), [0x77, 0x99]);
-        assert_eq!(count(&found[&0x77], &memory(&words)), Some(5));
-        assert_eq!(count(&found[&0x99], &memory(&words)), Some(3));
+        assert_eq!(count(&found[&0x77].missed, &memory(&words)), Some(5));
+        assert_eq!(count(&found[&0x99].missed, &memory(&words)), Some(3));
+        let pointers: BTreeSet<u64> = found.values().filter_map(|one| one.hits).collect();
+        assert_eq!(pointers, BTreeSet::from([0x2100, 0x4100]));
+        let events = TABLE.events.unwrap();
+        let sums = events.count(&pointers, 2, &memory(&words)).unwrap();
+        assert_eq!(sums, BTreeMap::from([(0x2100, 8), (0x4100, 2)]));
+        // Two events at one place: which is ours?
+        words.insert(0x5030, 0xd15);
+        let found = TABLE.find(&wanted, &memory(&words)).unwrap();
+        assert_eq!(found[&0x99].hits, None);
         assert_eq!(count(&[], &memory(&words)), None);
         words.remove(&0x5020);
-        assert_eq!(count(&found[&0x99], &memory(&words)), None);
+        assert_eq!(count(&found[&0x99].missed, &memory(&words)), None);
         words.insert(0x5010, 0x4010);
         assert!(TABLE.find(&wanted, &memory(&words)).is_err());
         assert!(TABLE.find(&wanted, &|_, _| Err("no".into())).is_err());

@@ -27,6 +27,6 @@ pub use kread::PeekError;
 pub use life::Life;
 pub use load::{LoadError, Probes, Setup, Use};
 pub use losses::{LiveObject, Losses};
-pub use missed::{Hits, KprobeTable, Memory};
+pub use missed::{Counters, Hits, KprobeEvents, KprobeTable, Memory};
 pub use object::{OBJECT, OBJECT_SHA256, VERSION};
 pub use pod::{RecordError, parse_event};
