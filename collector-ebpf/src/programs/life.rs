@@ -11,6 +11,9 @@ use crate::{
     maps::{CONTROL, FOLLOWED, count},
 };
 
+/// No process has this id: they are positive numbers of 31 bits.
+const NOBODY: u32 = u32::MAX;
+
 /// The process that runs.
 #[inline(always)]
 fn current() -> u32 {
@@ -39,6 +42,12 @@ pub fn born(ctx: *mut c_void) {
     if parent != control.target_tgid && unsafe { FOLLOWED.get(parent) }.is_none() {
         // Somebody else's. If its id was that of one of ours, that one has ended.
         let _ = FOLLOWED.remove(child);
+        if child == control.target_tgid
+            && let Some(control) = CONTROL.get_ptr_mut(0)
+        {
+            // SAFETY: a whole map value; the collector writes it as a whole when the experiment ends.
+            unsafe { (*control).target_tgid = NOBODY };
+        }
         return;
     }
     count(counter::DESCENDANTS);
