@@ -22,7 +22,7 @@ pub struct Names {
     pub imports: BTreeMap<String, Segments>,
     /// The part of `imports` that others can name through this module.
     pub exports: BTreeMap<String, Segments>,
-    /// How many modules with a body in this file enclose what is looked at.
+    /// The number of modules with a body in this file that enclose the current item.
     inline: usize,
 }
 

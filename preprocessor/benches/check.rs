@@ -1,4 +1,4 @@
-//! What it costs to check a book, beside merely parsing the same evidence: CPU time of whole processes, in one run.
+//! The cost of checking a book, beside merely parsing the same evidence: CPU time of whole processes, in one run.
 //!
 //!     cargo bench -p mdbook-qed --bench check [-- BOOKDIR]
 //!

@@ -1,4 +1,4 @@
-//! What this preprocessor costs, against one that does nothing, in one run.
+//! The cost of this preprocessor, against one that does nothing, in one run.
 //!
 //!     cargo bench -p mdbook-qed [-- BOOKDIR]
 //!
@@ -45,7 +45,7 @@ fn dump(file: &Path) {
     println!("{book}");
 }
 
-/// What mdBook gives to the preprocessor of the book in `root`, in a file. The site is built elsewhere.
+/// The input that mdBook gives to the preprocessor of the book in `root`, in a file. The site is built elsewhere.
 fn input(root: &Path, folder: &Path) -> PathBuf {
     let file = folder.join("input.json");
     let own = std::env::current_exe().unwrap();

@@ -29,16 +29,16 @@ pub struct Config {
     /// The lock file, if there is one.
     #[serde(skip)]
     pub lock: Option<Lock>,
-    /// Whether a build may capture.
+    /// The use of the collector while the book is built.
     #[serde(default)]
     pub capture: Capture,
-    /// What a claim does that is false or broken.
+    /// The effect of a claim that is false or broken.
     #[serde(default = "error")]
     pub on_fail: OnFail,
-    /// What a claim or value does that no machine could show.
+    /// The effect of a claim or value that no machine could show.
     #[serde(default)]
     pub on_unverified: OnMissing,
-    /// What evidence does that is out of date.
+    /// The effect of evidence that is out of date.
     #[serde(default)]
     pub on_stale: OnMissing,
     /// Evidence older than this is stale.
@@ -47,23 +47,23 @@ pub struct Config {
     /// Lints that become errors.
     #[serde(default)]
     pub deny: Vec<Lint>,
-    /// How pointers of a host are shown.
+    /// The treatment of a host's pointers.
     #[serde(default)]
     pub addresses: Addresses,
 }
 
-/// Whether building the book may run the collector.
+/// The use of the collector while a book is built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Capture {
     /// Building runs nothing.
     #[default]
     Never,
-    /// Where evidence is missing or stale.
+    /// If evidence is missing or stale.
     IfStale,
 }
 
-/// What a false claim does.
+/// The effect of a false claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFail {
@@ -73,7 +73,7 @@ pub enum OnFail {
     Warn,
 }
 
-/// What a gap does.
+/// The effect of a gap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnMissing {
@@ -102,7 +102,7 @@ pub enum Lint {
     UndefinedName,
 }
 
-/// How pointers are shown.
+/// The treatment of pointers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "commands", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
@@ -146,7 +146,7 @@ impl Config {
 }
 
 impl Addresses {
-    /// Whether the addresses of the machine that this is evidence of must not be known.
+    /// True if the addresses of the machine that this is evidence of must not be known.
     pub fn hide(self, evidence: &Evidence) -> bool {
         match self {
             Addresses::Auto => !evidence.machine.ephemeral,
@@ -324,7 +324,7 @@ impl Config {
         self.lock.as_ref()?.get(machine)
     }
 
-    /// How the collector is asked for a machine: by its name, and by the image that it boots, if that is the book's.
+    /// The collector's argument for a machine: its name, and the image that it boots, if that is the book's.
     pub fn request(&self, machine: &str) -> String {
         match self.images.get(machine) {
             Some(path) => {
@@ -348,7 +348,7 @@ fn guess_place(text: &str, problem: &str) -> std::ops::Range<usize> {
     }
 }
 
-/// Where `name` stands as a word, in no line that is a comment.
+/// The place of `name` as a word, outside of comments.
 fn find_outside_comments(text: &str, name: &str) -> Option<usize> {
     let part_of_a_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     let mut start = 0;
@@ -368,7 +368,7 @@ fn find_outside_comments(text: &str, name: &str) -> Option<usize> {
     None
 }
 
-/// Where a book is.
+/// The folders of a book.
 #[derive(Clone, Debug)]
 pub struct BookPaths {
     /// Its root.

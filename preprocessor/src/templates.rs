@@ -73,7 +73,7 @@ pub struct Templates {
     own: Option<Handlebars<'static>>,
     /// The files of its own ones, by name.
     sources: Vec<(&'static str, Arc<Source>)>,
-    /// What went wrong when one of its own was filled.
+    /// The problems of filling its own templates.
     problems: Mutex<Vec<Diagnostic>>,
     /// Nobody will see what comes out.
     unseen: AtomicBool,
@@ -129,7 +129,7 @@ impl Templates {
             let is_template = file.extension().is_some_and(|e| e == "hbs");
             let known = BUILT_IN.iter().map(|(name, _)| *name);
             let Some(name) = known.clone().find(|name| is_template && **name == *stem) else {
-                let message = format!("`{}` is no template of this program", file.display());
+                let message = format!("`{}` is not the name of a template", file.display());
                 let help = match nearest(&stem, known.clone()) {
                     Some(near) => format!("did you mean `{near}.hbs`?"),
                     None => {
@@ -204,7 +204,7 @@ impl Templates {
         self.unseen.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the book has its own template of this name, with which something can go wrong.
+    /// True if the book has its own template of this name, with which something can go wrong.
     pub fn has_own(&self, name: &str) -> bool {
         self.sources.iter().any(|(known, _)| *known == name)
     }

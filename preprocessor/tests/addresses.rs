@@ -178,7 +178,10 @@ fn mistakes() {
         ("space\n", "there is nothing to mark"),
         ("space\nkaslr.slide\n", "the line has no label"),
         ("space\na: kaslr.symbols._text.lives\n", "unknown path"),
-        ("space\na: kaslr.slide\n", "`kaslr.slide` is no address"),
+        (
+            "space\na: kaslr.slide\n",
+            "`kaslr.slide` holds a value of kind",
+        ),
         (
             "space from=\"7\"\na: kaslr.symbols._text.live\n",
             "`7` is not an address",

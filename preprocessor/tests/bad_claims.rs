@@ -1,4 +1,4 @@
-//! What an author of claims can get wrong, and what evidence can be wrong: a message with the place and the remedy, and
+//! Mistakes in claims and in evidence: a message with the place and the remedy, and
 //! all of a book in one run.
 
 mod common;
@@ -13,7 +13,7 @@ fn chapter(claims: &[(&str, &str)]) -> String {
     format!("# Claims\n\n{}", blocks.collect::<String>())
 }
 
-/// What a run says, without the colours and the frame of the terminal.
+/// The messages of a run, without the colours and the frame of the terminal.
 fn said(book: &Book) -> (Option<i32>, String) {
     let output = book.qed(&["check"]);
     (output.status.code(), stderr(&output))

@@ -1,4 +1,4 @@
-//! What stands between placeholders is not touched.
+//! The text between placeholders is not touched.
 
 mod common;
 #[path = "common/filled.rs"]

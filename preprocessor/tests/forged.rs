@@ -17,7 +17,7 @@ fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// What was recorded on a machine.
+/// The recorded evidence of a machine.
 fn recorded(machine: &str) -> Json {
     let name = mdbook_qed::config::evidence_file(machine);
     let text = std::fs::read_to_string(checkout().join("recorded").join(name)).unwrap();
@@ -318,7 +318,7 @@ fn each_edit() {
     }
 }
 
-/// Why a document is refused; `None` if it is believed.
+/// The reason that a document is refused; `None` if it is accepted.
 fn refused(document: &Json, investigation: &Investigation) -> Option<String> {
     match qed_evidence::reader::read(document.to_string().as_bytes()) {
         Err(error) => Some(error.to_string()),

@@ -46,7 +46,7 @@ fn code(cell: &str) -> Vec<String> {
         .collect()
 }
 
-/// What the first column of a table names.
+/// The names in the first column of a table.
 fn first(text: &str, heading: &str) -> BTreeSet<String> {
     let rows = table(text, heading);
     rows.iter().map(|row| code(&row[0]).concat()).collect()
@@ -56,7 +56,7 @@ fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
-/// What serde says that it expected instead: the names of all fields or variants.
+/// The names of all fields or variants, from serde's message about what it expected.
 fn expected(table: &serde_json::Value) -> BTreeSet<String> {
     let message = mdbook_qed::config::read(table, None).unwrap_err().message;
     let list = &message[message
@@ -117,7 +117,7 @@ fn the_reference_is_complete() {
     }
 }
 
-/// What a program says of itself.
+/// The help of a program.
 fn help(program: &str, arguments: &[&str]) -> String {
     let folder = Path::new(env!("CARGO_BIN_EXE_mdbook-qed"))
         .parent()

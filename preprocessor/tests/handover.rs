@@ -1,4 +1,4 @@
-//! What one machine hands over to another: redacted evidence with its verdicts, taken over whole or not at all.
+//! The handover from one machine to another: redacted evidence with its verdicts, taken over whole or not at all.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What is kept between builds never shows: the same pages with and without it, and never those of other evidence.
+//! The cache between builds never shows: the same pages with and without it, and never those of other evidence.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What tells whose machine a live one is: none of it goes out, wherever the evidence has it and however it is written.
+//! Facts that identify a live machine: none of them goes out, wherever the evidence has it and however it is written.
 
 mod common;
 

@@ -7,7 +7,7 @@ use common::{Book, stderr};
 const CLAIM: &str = "```qed-claim good\ncreate.outcome.returned == 3\n```\n\n\
     ```qed-exhibit calltree experiment=\"create\"\n```\n\n{{qed create.outer.exit.state}} {{qed create.absent.hits}}\n";
 
-/// What `check` says about a book of this one chapter, without its last line.
+/// The messages of `check` about a book of this one chapter, without its last line.
 fn said(chapter: &str, more: &str) -> (Option<i32>, String) {
     let book = Book::new(&[("one.md", &format!("{chapter}\n\n{CLAIM}"))], more, "");
     let output = book.qed(&["check"]);
@@ -105,7 +105,7 @@ fn chapters_without_claim() {
     insta::assert_snapshot!(stderr(&output));
 }
 
-/// Check that claims that nobody judges are told: in HTML, in a comment, in a file that is no chapter; but not in a
+/// Check that claims that nobody judges are told: in HTML, in a comment, in a file that is not a chapter; but not in a
 /// file that a chapter includes.
 #[test]
 fn unshown_claims() {

@@ -1,4 +1,4 @@
-//! How much memory hostile evidence may cost. In a program of its own: what is measured is the largest of its children.
+//! The memory that hostile evidence may cost. In a program of its own: the largest of its children is measured.
 
 mod common;
 

@@ -26,7 +26,7 @@ use qed_evidence::value::{Address, Datum, Integer, Value};
 
 use second_opinion::{Answer, SecondOpinion};
 
-/// What was tried and what became of it.
+/// The trials and their results.
 #[derive(Debug, Default)]
 struct Tally {
     /// Claims on machines that passed and were attacked.

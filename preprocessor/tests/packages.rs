@@ -1,4 +1,4 @@
-//! What would be published on the registry of crates is whole.
+//! The packages that would be published on the registry of crates are whole.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

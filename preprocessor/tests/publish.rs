@@ -1,4 +1,4 @@
-//! What goes out with a site: nothing that must not be known, and everything that it takes to check it.
+//! The files that go out with a site: nothing that must not be known, and everything that it takes to check it.
 
 mod common;
 

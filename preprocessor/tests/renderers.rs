@@ -1,4 +1,4 @@
-//! What mdBook does around a build: several renderers, `mdbook test`, a failed build, a missing page, two at once.
+//! The things that mdBook does around a build: several renderers, `mdbook test`, a failed build, a missing page, two at once.
 
 mod common;
 

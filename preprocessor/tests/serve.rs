@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{Book, evidence, executable, mdbook};
 
-/// How long anything may take on a busy machine before the test gives up.
+/// The longest that anything may take on a busy machine before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A book under `mdbook serve`.
@@ -103,7 +103,7 @@ impl Server {
         fetch().unwrap_or_default()
     }
 
-    /// What the server printed so far.
+    /// The output of the server so far.
     fn said(&self) -> String {
         self.book.read("log/said")
     }
@@ -115,7 +115,7 @@ impl Server {
         std::fs::rename(new, file).unwrap();
     }
 
-    /// How often the preprocessor ran.
+    /// The number of runs of the preprocessor.
     fn runs(&self) -> usize {
         let runs = std::fs::read_to_string(self.book.path("log/runs"));
         runs.map_or(0, |text| text.lines().count())

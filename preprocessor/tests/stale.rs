@@ -233,7 +233,7 @@ fn book_of_program(more: &str, machine: &str) -> (Book, Evidence) {
     (book, found)
 }
 
-/// What `check` prints, and its exit status.
+/// The output of `check`, and its exit status.
 fn checked(book: &Book, format: &str) -> (String, Option<i32>) {
     let output = book.qed(&["check", "--format", format]);
     (stdout(&output) + &stderr(&output), output.status.code())

@@ -22,18 +22,18 @@ use crate::util::report::has_errors;
 pub struct Claims {
     by_id: BTreeMap<String, JudgedClaim>,
     by_block: BTreeMap<(usize, usize), String>,
-    /// Claims that could not be read: naming them elsewhere is no second mistake.
+    /// Claims that could not be read: naming them elsewhere is not a second mistake.
     unreadable: Vec<String>,
 }
 
 /// A block of a claim by itself, whatever the others say.
 struct JudgedBlock {
     written: Option<ParsedClaim>,
-    /// What is wrong with how it is written.
+    /// Problems of its syntax.
     unreadable: Vec<Diagnostic>,
-    /// What is wrong with what it names.
+    /// Problems with the paths that it names.
     unknown: Vec<Diagnostic>,
-    /// What it comes to on each machine, if it can be judged.
+    /// The verdict on each machine, if it can be judged.
     told: Vec<PublicVerdict>,
 }
 

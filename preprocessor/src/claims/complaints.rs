@@ -1,4 +1,4 @@
-//! What is wrong with a claim that was judged.
+//! Complaints about a claim that was judged.
 
 use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;

@@ -15,12 +15,12 @@ pub struct JudgedClaim {
     pub block: usize,
     /// Path of the chapter, relative to `src`.
     pub chapter_name: String,
-    /// Where its block stands.
+    /// The place of its block.
     pub range: Range<usize>,
     /// The machine that its chapter shows, an index of [`BookData::loaded`].
     pub shown: usize,
-    /// What it comes to on each machine that has evidence, in the book's order: as it may be told.
+    /// The judgement on each machine that has evidence, in the book's order: as it may be published.
     pub judgements: Vec<Judgement>,
-    /// What the evidence that may be shown comes to, likewise.
+    /// The verdicts on the evidence that may be shown, likewise.
     pub supported: Vec<Verdict>,
 }

@@ -13,7 +13,7 @@ use crate::evidence::verdict_files::withheld_control;
 pub struct PublicVerdict {
     /// The verdict on the raw evidence; operands, reason and control as they may be shown.
     pub judgement: Judgement,
-    /// What the evidence that may be shown comes to: the same, or UNVERIFIED where it takes what is withheld.
+    /// The verdict on the evidence that may be shown: the same, or UNVERIFIED where it takes what is withheld.
     pub supported: Verdict,
 }
 

@@ -35,7 +35,7 @@ enum Command {
         /// The folder of the book
         #[arg(default_value = ".")]
         book: PathBuf,
-        /// How to print
+        /// Output format
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
@@ -68,7 +68,7 @@ enum Command {
         /// The folder of the book whose claims are judged on both; without it, this folder if it holds one
         #[arg(long)]
         book: Option<PathBuf>,
-        /// How to print
+        /// Output format
         #[arg(long, value_enum, default_value = "text")]
         format: diff::Format,
     },
@@ -80,7 +80,7 @@ enum Command {
         /// is in any file. Without it, the site is checked by the evidence that it publishes
         #[arg(long)]
         evidence: Option<PathBuf>,
-        /// Which machines' addresses must not be known, instead of what the site says
+        /// The machines whose addresses must not be known, instead of what the site says
         #[arg(long, value_enum)]
         addresses: Option<Addresses>,
         /// The folder of the book, if its chapters are at hand: the published ones are compared with them

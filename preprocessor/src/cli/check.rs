@@ -17,7 +17,7 @@ use crate::render::book::{BookReport, Outcome, fill_all};
 use crate::util::parallel;
 use crate::util::report::{self, counted};
 
-/// How to print.
+/// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A table.
@@ -58,13 +58,13 @@ struct Problem {
     help: Option<String>,
 }
 
-/// How the evidence of a machine compares with what is here now.
+/// The comparison of a machine's evidence with what is here now.
 #[derive(Serialize)]
 struct Freshness<'a> {
     machine: &'a str,
-    /// Why it is out of date.
+    /// The reasons for being out of date.
     out_of_date: &'a [String],
-    /// What could not be compared, and why.
+    /// The parts that could not be compared, with the reason.
     not_compared: &'a [String],
 }
 

@@ -27,7 +27,7 @@ pub fn refuse(problems: &[Diagnostic]) -> u8 {
     BAD_INPUT
 }
 
-/// Prints a result; a reader that has gone away is no mistake of ours.
+/// Prints a result. A reader that has gone away is ignored.
 pub fn print(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().lock().write_all(text.as_bytes());

@@ -26,7 +26,7 @@ use crate::templates::Templates;
 use crate::util::report;
 use crate::util::report::counted;
 
-/// How to print.
+/// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For a terminal.
@@ -71,7 +71,7 @@ impl Side {
 /// The claims of a book, judged on both sides.
 #[derive(Default)]
 struct Turned {
-    /// How many; `None`: there is no book.
+    /// The number of claims; `None` without a book.
     judged: Option<usize>,
     changes: Vec<Change>,
 }
@@ -81,7 +81,7 @@ struct Document<'a> {
     old: &'a Side,
     new: &'a Side,
     drift: bool,
-    /// How many claims were judged on both sides; absent if there is no book.
+    /// The number of claims that were judged on both sides; absent without a book.
     #[serde(skip_serializing_if = "Option::is_none")]
     claims: Option<usize>,
     #[serde(flatten)]
@@ -125,7 +125,7 @@ pub fn run(old: &Path, new: &Path, all: bool, book: Option<&Path>, format: Forma
     };
     let turned = match turned {
         Ok(turned) => turned,
-        // A book that was not asked for is no reason to say nothing about the evidence.
+        // A book that was not asked for must not keep the diff of the evidence back.
         Err(problems) if book.is_none() => {
             let message = "the book in this folder cannot be read, so its claims were not judged";
             let warning = Diagnostic::error_without_place(message).help("name another with --book");
@@ -234,7 +234,8 @@ fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> 
     Ok(turned)
 }
 
-/// Whether a claim holds must never change. Whether this machine can show it depends on its kernel.
+/// The class of a changed verdict: whether a claim holds must never change; whether this machine can show it depends
+/// on its kernel.
 fn class(old: Verdict, new: Verdict) -> Drift {
     if old.is_failure() || new.is_failure() {
         Drift::Invariant

@@ -101,7 +101,7 @@ fn existing(dir: &Path) -> Result<Option<Existing>, String> {
     Ok(Some(book))
 }
 
-/// What is added to the settings of a book that is there.
+/// The settings that are added to those of a book that is there.
 fn addition(existing: &Existing) -> String {
     let table = &SETTINGS[SETTINGS.find("[preprocessor.qed]").unwrap_or(0)..];
     let gap = match existing.text.as_str() {
@@ -216,7 +216,7 @@ fn indented(text: &str) -> String {
         .collect()
 }
 
-/// What to do now.
+/// The next steps for the author.
 fn next(existing: bool, dir: &Path) -> String {
     let chapter = if existing {
         "write a value into a chapter, {{qed first.outcome.returned}}, and "
@@ -239,7 +239,7 @@ fn for_the_shell(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// What the workflow needs before it can work. `top` is that of the repository, if the book is deeper in it.
+/// Instructions for the workflow. `top` is that of the repository, if the book is deeper in it.
 fn about_the_workflow(source: Source<'_>, top: Option<&Path>) -> String {
     let mut text = format!(
         "\n{WORKFLOW} builds the book on GitHub from evidence in recorded/:\n  \

@@ -19,7 +19,7 @@ struct Taken {
     evidence: Evidence,
     bytes: Vec<u8>,
     verdicts: Vec<u8>,
-    /// Where it came from.
+    /// Its origin.
     from: String,
 }
 
@@ -71,7 +71,7 @@ fn sort(
         let machine = evidence.machine.name.clone();
         if !config.machines.contains(&machine) {
             return Err(format!(
-                "{name} is of `{machine}`, which is no machine of this book"
+                "{name} is of `{machine}`, which is not a machine of this book"
             ));
         }
         if name.rsplit('/').next() != Some(&*evidence_file(&machine)) {

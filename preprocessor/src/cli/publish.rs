@@ -50,7 +50,7 @@ fn publish(book: &LoadedBook, facts: &BookData<'_>, site: &Path) -> u8 {
     write(book, facts, &outcome, site).unwrap_or_else(complain)
 }
 
-/// What is published beside the pages.
+/// The files that are published beside the pages.
 struct Beside {
     investigation: Vec<u8>,
     claims: Vec<PublishedClaim>,
@@ -98,7 +98,7 @@ fn beside(
     })
 }
 
-/// What the pages say of each machine's evidence: ages are those of the build.
+/// The statements of the pages about each machine's evidence: ages are those of the build.
 fn states(
     facts: &BookData<'_>,
     pages: &[File],

@@ -82,7 +82,7 @@ fn redact(book: &LoadedBook, facts: &BookData<'_>, machines: &[usize], to: &Path
 /// Name and content of a file that leaves this machine.
 type Leaving = (String, String);
 
-/// What leaves this machine.
+/// The files that leave this machine.
 fn files(
     facts: &BookData<'_>,
     machines: &[usize],

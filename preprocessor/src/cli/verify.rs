@@ -34,12 +34,12 @@ fn complain(message: String, help: &str) -> u8 {
     refuse(&[Diagnostic::error_without_place(message).help(help)])
 }
 
-/// What a site is checked with, beside itself.
+/// Options of the check of a site.
 #[derive(Clone, Copy)]
 pub struct Options<'o> {
     /// A folder of raw evidence.
     pub evidence: Option<&'o Path>,
-    /// Which machines are searched for, instead of what the manifest says.
+    /// The machines whose addresses are searched for, instead of what the manifest says.
     pub addresses: Option<Addresses>,
     /// The folder of the book, if its chapters are at hand.
     pub book: Option<&'o Path>,
@@ -74,7 +74,7 @@ pub fn run(site: &Path, options: Options<'_>) -> u8 {
             if in_git > 0 {
                 let files = counted(in_git, "file");
                 found.notes.push(format!(
-                    "{files} in .git, which is no part of the site, not looked at"
+                    "{files} in .git, which is not part of the site, not looked at"
                 ));
             }
             tell(&found)
@@ -278,7 +278,7 @@ fn secrets(
     checks
 }
 
-/// What a site publishes beside its pages.
+/// The files that a site publishes beside its pages.
 struct Sealed<'s> {
     manifest: Option<&'s Manifest>,
     evidence: &'s [Evidence],
@@ -346,7 +346,7 @@ fn reproduce_site(
     found.notes.extend(again.notes);
 }
 
-/// What the book in `root` has against the sources of a site and against its investigation.
+/// The differences between the book in `root` and the sources of a site and its investigation.
 fn with_sources(
     root: &Path,
     source: &BookSource,

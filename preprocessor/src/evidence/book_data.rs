@@ -1,4 +1,4 @@
-//! What the book can say: every path, on the machine that the reader is shown.
+//! The data of a book: every path, on the machine that the reader is shown.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -29,7 +29,7 @@ pub struct ShownPath {
     pub what: PathValue,
 }
 
-/// What a path leads to.
+/// The value behind a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathValue {
     /// A value.
@@ -53,9 +53,9 @@ pub struct BookData<'a> {
     pub absent: &'a [(String, String)],
     /// The captures that were published before.
     pub history: &'a History,
-    /// What its HTML is made with.
+    /// The templates of its HTML.
     pub templates: &'a Templates,
-    /// What earlier builds made of the same evidence.
+    /// Results of earlier builds from the same evidence.
     pub cache: &'a Cache,
     /// Paths and their values.
     pub catalog: Catalog<'a>,
@@ -78,7 +78,7 @@ pub fn index_all<'e>(documents: impl Iterator<Item = &'e Evidence>) -> Vec<Index
     parallel::map(&documents, |_, evidence| Indexed::new(evidence))
 }
 
-/// Whether an experiment ran on this machine, all its required probes attached and nothing was lost.
+/// True if an experiment ran on this machine, all its required probes attached and nothing was lost.
 pub fn is_complete(evidence: &Evidence, experiment: &str) -> bool {
     why_incomplete(evidence, experiment).is_none()
 }
@@ -101,7 +101,7 @@ pub fn sound_experiment<'e>(evidence: &'e Evidence, name: &str) -> Result<&'e Ex
     }
 }
 
-/// Why an experiment is not complete on this machine.
+/// The reason that an experiment is not complete on this machine; `None` if it is complete.
 pub fn why_incomplete(evidence: &Evidence, name: &str) -> Option<String> {
     let experiment = match sound_experiment(evidence, name) {
         Ok(experiment) => experiment,
@@ -207,7 +207,7 @@ impl<'a> BookData<'a> {
         })
     }
 
-    /// What `path` leads to: on `machine`, or on the machine that the reader is shown.
+    /// The value behind `path`: on `machine`, or on the machine that the reader is shown.
     pub fn show(&self, path: &Path, machine: Option<usize>) -> LookupResult {
         let key = (path.as_str().to_owned(), machine);
         // Whoever panicked with it had nothing half done in it.
@@ -257,12 +257,12 @@ impl<'a> BookData<'a> {
         })
     }
 
-    /// Whether what this machine's addresses are must not be known: its evidence is redacted.
+    /// True if this machine's addresses must not be known: its evidence is redacted.
     pub fn hides(&self, machine: usize) -> bool {
         is_redacted(&self.loaded[machine].evidence)
     }
 
-    /// What a reader is told of a value that is not there: the word and the reason. Of one that is withheld, with
+    /// The word and the reason that a reader gets for a value that is not there. Of one that is withheld, with
     /// the same value from the first machine that may show it.
     pub fn gap(
         &self,
@@ -302,7 +302,7 @@ impl<'a> BookData<'a> {
         })
     }
 
-    /// Where and when a machine's evidence was made: `guest:debian-6.1 · Linux 6.1.0 · 2026-… · 2 hours old`.
+    /// The machine, kernel and time of evidence: `guest:debian-6.1 · Linux 6.1.0 · 2026-… · 2 hours old`.
     pub fn origin(&self, machine: usize) -> String {
         let loaded = &self.loaded[machine];
         let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
@@ -328,7 +328,7 @@ impl<'a> BookData<'a> {
         self.loaded[machine].machine.clone() + self.reservations(machine)
     }
 
-    /// What the reader has to know of evidence that is not of now.
+    /// Reservations about evidence that is not of now.
     fn reservations(&self, machine: usize) -> &'static str {
         let loaded = &self.loaded[machine];
         let recorded = loaded.origin == crate::evidence::locations::Origin::Recorded;

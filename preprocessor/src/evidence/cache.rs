@@ -1,4 +1,4 @@
-//! What follows from evidence alone, kept between builds: under `mdbook serve` the same evidence is redacted, written
+//! The cache of what follows from evidence alone: under `mdbook serve` the same evidence is redacted, written
 //! out and packed again and again.
 //!
 //! What is kept stands under the digest of everything that it was made from, this program included, so it is either
@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-/// How many things are kept: those of some captures of some machines. The oldest make room.
+/// The most entries that are kept: those of some captures of some machines. The oldest make room.
 const MAX_FILES: usize = 32;
 
 /// The largest thing that is kept, in bytes.
@@ -27,7 +27,7 @@ fn sha256(bytes: &[u8]) -> Sha256Digest {
     Sha256::digest(bytes).into()
 }
 
-/// What is kept for one book. The default keeps nothing.
+/// The cache of one book. The default keeps nothing.
 #[derive(Debug, Default)]
 pub struct Cache {
     location: Option<(PathBuf, Sha256Digest)>,
@@ -61,7 +61,7 @@ impl Cache {
         Some((folder.join(hex::encode(key)), key))
     }
 
-    /// What was made from `inputs` in an earlier build. What cannot be read, or was damaged, is not there.
+    /// The result of an earlier build from `inputs`. An entry that cannot be read, or was damaged, is not there.
     pub fn get(&self, inputs: &[&[u8]]) -> Option<Vec<u8>> {
         let (file, key) = self.file(inputs)?;
         let file = File::open(file).ok()?;
@@ -80,13 +80,13 @@ impl Cache {
     }
 }
 
-/// What stands before the bytes: the key is in it, so that a file under another name is not taken for this one.
+/// The digest before the bytes: the key is in it, so that a file under another name is not taken for this one.
 fn checksum(key: &Sha256Digest, bytes: &[u8]) -> Sha256Digest {
     let digest = Sha256::new().chain_update(key).chain_update(bytes);
     digest.finalize().into()
 }
 
-/// What tells this program from all others, also from another build of the same version: not its bytes, which would
+/// The identity of this program, different for each build of the same version: not its bytes, which would
 /// take longer to read than all that is kept takes to make.
 fn program() -> Option<Sha256Digest> {
     let own = std::fs::metadata(std::env::current_exe().ok()?).ok()?;

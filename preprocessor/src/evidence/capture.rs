@@ -157,7 +157,7 @@ fn is_fresh(
         if compare_freshness(evidence, Origin::Captured, investigation, &FreshnessInput { root, machine, config, here }).stale.is_empty())
 }
 
-/// What a capture depends on, as one digest.
+/// The digest of everything that a capture depends on.
 fn attempt(
     machine: &str,
     config: &Config,

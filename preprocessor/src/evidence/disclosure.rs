@@ -26,7 +26,7 @@ pub fn without_numbers(reason: &str) -> String {
         .collect()
 }
 
-/// What is wrong with raw evidence: its place, and the reason without anything that the evidence says.
+/// A message about raw evidence, cut to its place and the reason without anything that the evidence says.
 pub fn of_raw(message: &str) -> String {
     let message = without_addresses(message);
     let reason = |text: &str| phrase(text, &|_| false);

@@ -138,7 +138,7 @@ pub fn duration(ns: u64) -> String {
     format!("{}.{:03} {name}", thousandths / 1_000, thousandths % 1_000)
 }
 
-/// What a value is, for lists and tooltips: `struct socket *`, `fd`, `line of the call`.
+/// The description of a value for lists and tooltips: `struct socket *`, `fd`, `line of the call`.
 pub fn describe(value: &Value) -> String {
     match value {
         Value::Address {

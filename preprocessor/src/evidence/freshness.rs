@@ -59,7 +59,7 @@ impl LocalMachine {
     }
 }
 
-/// What evidence is compared with.
+/// The surroundings that evidence is compared with.
 #[derive(Clone, Copy, Debug)]
 pub struct FreshnessInput<'a> {
     /// The book's root.
@@ -72,8 +72,8 @@ pub struct FreshnessInput<'a> {
     pub here: &'a LocalMachine,
 }
 
-/// Why evidence is out of date. Only what was captured here, on the host, is of a kernel and a boot that could be
-/// another one now: those of a guest are over, and those of a recorded host are not this machine's. Likewise of what it
+/// Compares evidence with what is here now. Only what was captured here, on the host, is of a kernel and a boot that
+/// could be another one now: those of a guest are over, and those of a recorded host are not this machine's. Likewise of what it
 /// ran: the programs of this machine's own system are those of what was captured here.
 pub fn compare_freshness(
     evidence: &Evidence,

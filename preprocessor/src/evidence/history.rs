@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How many captures are kept; of more the oldest are dropped.
+/// The most captures that are kept; of more the oldest are dropped.
 pub const BOUND: usize = 1_000;
 
 /// The version of this form.
@@ -46,18 +46,18 @@ pub struct Capture {
     /// The slide in bytes, of a machine that was gone when it was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slide: Option<i64>,
-    /// How many claims came to each verdict.
+    /// The number of claims by verdict.
     pub verdicts: BTreeMap<String, usize>,
 }
 
 impl Capture {
-    /// Whether it was made in a throwaway guest.
+    /// True if it was made in a throwaway guest.
     pub fn is_of_guest(&self) -> bool {
         self.machine.starts_with("guest:")
     }
 }
 
-/// What changed from a capture of a machine to its next, a phrase each.
+/// The changes from a capture of a machine to its next, a phrase each.
 pub fn changes(before: &Capture, after: &Capture) -> Vec<String> {
     let mut out = Vec::new();
     if before.kernel != after.kernel {
@@ -91,7 +91,7 @@ pub fn read(bytes: &[u8]) -> Result<History, String> {
         .iter()
         .find(|capture| time(capture).is_none())
     {
-        Some(capture) => Err(format!("`{}` is no time", capture.time)),
+        Some(capture) => Err(format!("`{}` is not a time", capture.time)),
         None => Ok(history),
     }
 }
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(history.captures[0].run, "5");
     }
 
-    /// Check that what is no history is refused, and what was written is read again.
+    /// Check that anything but a history is refused, and what was written is read again.
     #[test]
     fn reads() {
         let history = continued(History::default(), vec![capture(1, "2026-01-01T00:00:00Z")]);

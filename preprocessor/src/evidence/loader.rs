@@ -28,21 +28,21 @@ use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness
 pub struct MachineEvidence {
     /// The machine, as `book.toml` names it.
     pub machine: String,
-    /// What was captured there, as it may be shown: of a live machine it is redacted.
+    /// The evidence as it may be shown: of a live machine it is redacted.
     pub evidence: Evidence,
-    /// What was captured there, if `evidence` is redacted: claims are judged on it, and nothing else is done with it.
+    /// The raw evidence, if `evidence` is redacted: claims are judged on it, and nothing else is done with it.
     pub raw: Option<Evidence>,
     /// The verdicts that came with evidence which was redacted where it was captured.
     pub verdicts: Option<TravellingVerdicts>,
-    /// Where it came from.
+    /// Its origin.
     pub origin: Origin,
     /// The file, relative to the book's root.
     pub file: PathBuf,
-    /// Why it is out of date, a phrase each. Empty: it is not, as far as it could be compared.
+    /// The reasons for being out of date, a phrase each; empty if it is not, as far as it could be compared.
     pub stale: Vec<String>,
-    /// What could not be compared, and why.
+    /// The parts that could not be compared, with the reason.
     pub not_compared: Vec<String>,
-    /// How old it was when it was read, in seconds; `None` if its time cannot be read.
+    /// Its age when it was read, in seconds; `None` if its time cannot be read.
     pub age_s: Option<i64>,
     /// SHA-256 of the bytes of `file`; `None` if nothing is kept under it.
     pub sum: Option<Sha256Digest>,
@@ -51,7 +51,7 @@ pub struct MachineEvidence {
 /// Everything that was loaded for a book.
 #[derive(Debug)]
 pub struct EvidenceSet {
-    /// What is planned.
+    /// The investigation.
     pub investigation: Investigation,
     /// The machines that have evidence, in the book's order.
     pub loaded: Vec<MachineEvidence>,
@@ -61,12 +61,12 @@ pub struct EvidenceSet {
     pub history: History,
     /// The book's templates.
     pub templates: Templates,
-    /// What earlier builds made of the same evidence.
+    /// Results of earlier builds from the same evidence.
     pub cache: Cache,
 }
 
 impl EvidenceSet {
-    /// What is planned, and no evidence yet.
+    /// A set without evidence.
     pub fn new(investigation: Investigation) -> Self {
         EvidenceSet {
             investigation,
@@ -80,12 +80,12 @@ impl EvidenceSet {
 }
 
 impl MachineEvidence {
-    /// Why it is out of date, in words; `None`: it is not.
+    /// The reasons for being out of date, in words; `None` if it is not.
     pub fn out_of_date(&self) -> Option<String> {
         (!self.stale.is_empty()).then(|| self.stale.join("; "))
     }
 
-    /// What could not be compared of what ran there, in words; `None`: everything could be.
+    /// The parts of what ran there that could not be compared, in words; `None` if everything could be.
     pub fn left_open(&self) -> Option<String> {
         // Which collector would capture matters to whoever captures.
         let open = self
@@ -123,7 +123,8 @@ pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<
     qed_evidence::investigation::parse(&path.to_string_lossy(), &text)
 }
 
-/// What a file of evidence holds, with the digest of its bytes if anything is kept under it; `None` if there is none.
+/// The content of a file of evidence, with the digest of its bytes if anything is cached under it; `None` without a
+/// file.
 pub type Read = Result<Option<(Evidence, Option<Sha256Digest>)>, String>;
 
 /// Files of evidence that were read before they were asked for, relative to the book's root.

@@ -15,17 +15,17 @@ use regex::bytes::Regex;
 
 use crate::evidence::locations::Origin;
 
-/// What a collector's file says of its eBPF object, before the digest.
+/// The text before the digest of the eBPF object in a collector's file.
 const OBJECT: &str = "eBPF object sha256:";
 
-/// What was looked up already.
+/// Programs and the collector, each looked up once.
 #[derive(Debug, Default)]
 pub struct LocalFiles {
     programs: Known,
     object: OnceLock<Result<String, String>>,
 }
 
-/// Why the system's own files say nothing about evidence of another machine.
+/// The reason not to compare evidence of another machine with this system's own files.
 const ANOTHER: &str =
     "its files are those of the machine that it was captured on, which need not be this one";
 

@@ -1,15 +1,15 @@
 //! The folders of evidence in a book, and which of them a document came from.
 
-/// Where captures put their evidence, relative to the book's root.
+/// The folder of captured evidence, relative to the book's root.
 pub const CAPTURED: &str = ".qed/evidence";
 
-/// Where recorded evidence is kept, relative to the book's root.
+/// The folder of recorded evidence, relative to the book's root.
 pub const RECORDED: &str = "recorded";
 
-/// Where the history of captures is that was published last, relative to the book's root.
+/// The history of captures that was published last, relative to the book's root.
 pub const HISTORY: &str = ".qed/history.json";
 
-/// Where evidence came from.
+/// The origin of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Captured for this checkout.
@@ -21,5 +21,5 @@ pub enum Origin {
 /// Keeps what must not be watched: a change there must not build the book again.
 pub const STATE: &str = ".qed/state";
 
-/// Where it is kept, relative to the book's root: below what mdBook must not watch.
+/// The folder of the cache, relative to the book's root: below what mdBook must not watch.
 pub const CACHE_FOLDER: &str = ".qed/state/derived";

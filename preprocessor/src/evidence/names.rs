@@ -1,4 +1,4 @@
-//! Which names a chapter uses, and whether anything introduced them: a capture that observed them, or the glossary.
+//! The names that a chapter uses, and those that something introduced: a capture that observed them, or the glossary.
 //!
 //! A *name* is an identifier in a code span (`sock_alloc`; `struct sock` is one name) or a word of capitals in the
 //! text (RAX). A code span that holds a file name or a command line is one name as a whole.
@@ -37,7 +37,7 @@ const C_WORDS: &[&str] = &[
 pub struct Named {
     /// The name.
     pub name: String,
-    /// Where it stands.
+    /// Its place.
     pub span: Range<usize>,
 }
 
@@ -106,7 +106,7 @@ impl Glossary {
         }
     }
 
-    /// Whether it defines `name`, or a plural of a word of capitals (`CPUs` is found as `CPU`).
+    /// True if it defines `name`, or a plural of a word of capitals (`CPUs` is found as `CPU`).
     pub fn defines(&self, name: &str) -> bool {
         self.terms.contains(name)
             || self
@@ -115,7 +115,7 @@ impl Glossary {
                 .any(|start| name.starts_with(start.as_str()))
     }
 
-    /// What it says about `name`.
+    /// The entry about `name`.
     pub fn definition(&self, name: &str) -> Option<&str> {
         let found = self.definitions.iter().find(|(term, _)| term == name)?;
         Some(&found.1)

@@ -13,14 +13,14 @@ pub struct Use {
     pub style: Option<String>,
     /// The text that stands in the page.
     pub text: String,
-    /// What it is, and why it is missing if it is.
+    /// A description, with the reason if the value is missing.
     pub note: String,
     /// It stands where no markup can, so the page's list has to say where it comes from.
     pub listed: bool,
 }
 
 impl Use {
-    /// What a claim or an exhibit rests on, and does not show as a value of its own.
+    /// A path that a claim or an exhibit rests on, and does not show as a value of its own.
     pub fn rests_on(path: impl Into<String>, machine: usize) -> Self {
         Use {
             path: path.into(),
@@ -32,7 +32,7 @@ impl Use {
         }
     }
 
-    /// Whether it is of evidence that is out of date.
+    /// True if it is of evidence that is out of date.
     pub fn is_stale(&self, facts: &BookData<'_>) -> bool {
         self.machine
             .is_some_and(|index| !facts.loaded[index].stale.is_empty())
@@ -44,7 +44,7 @@ impl Use {
             .map_or_else(String::new, |index| facts.loaded[index].machine.clone())
     }
 
-    /// Where it comes from, as the reader sees it on hover.
+    /// Its origin, as the reader sees it on hover.
     pub fn provenance(&self, facts: &BookData<'_>) -> String {
         let origin = self
             .machine

@@ -29,11 +29,11 @@ pub struct PublishedClaim {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedVerdict {
-    /// What came out where it was captured.
+    /// The verdict where it was captured.
     pub verdict: String,
-    /// What the published evidence comes to: the same, or UNVERIFIED where it takes what is withheld.
+    /// The verdict on the published evidence: the same, or UNVERIFIED where it takes what is withheld.
     pub supported: String,
-    /// Why, if there is something to say.
+    /// The reason, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The negative control, of a verdict that the published evidence does not give again.
@@ -67,7 +67,7 @@ pub struct TravellingVerdict {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     when: Option<String>,
     verdict: String,
-    /// Why, as it may be told.
+    /// The reason, as it may be published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// The negative control, as it may be told.
@@ -79,14 +79,14 @@ pub struct TravellingVerdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedControl {
-    /// What was changed, a path or several.
+    /// The paths that were changed.
     pub path: String,
-    /// What came out.
+    /// The verdict.
     pub verdict: String,
 }
 
 impl PublishedControl {
-    /// What may be told of a control.
+    /// A control as it may be published.
     pub fn new(control: &Control) -> Self {
         PublishedControl {
             path: control.path.clone(),

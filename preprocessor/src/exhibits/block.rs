@@ -1,4 +1,4 @@
-//! What replaces a claim or an exhibit in a chapter.
+//! The block that replaces a claim or an exhibit in a chapter.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::evidence::provenance::Use;
 use crate::markdown::chapter::{Chapter, to_diagnostic};
 use crate::markdown::syntax::SyntaxError;
 
-/// What kind of output the page becomes.
+/// The kind of output that a page becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// HTML, through mdBook's own renderer.
@@ -33,7 +33,7 @@ pub struct RenderedBlock {
     pub machines: Vec<usize>,
     /// Values that it shows.
     pub uses: Vec<Use>,
-    /// What there is to say to the author.
+    /// The complaints to the author.
     pub problems: Vec<Diagnostic>,
 }
 

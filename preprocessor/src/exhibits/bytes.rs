@@ -49,7 +49,7 @@ fn plain(bytes: &[Byte]) -> String {
     bytes.iter().map(marked).collect()
 }
 
-/// What there is to say of a row beside its bytes: how it differs from the first, and where it was cut.
+/// The remark on a row: how it differs from the first, and where it was cut.
 fn verdict(index: usize, bytes: &[Byte], cut: Option<String>) -> String {
     let differs = match bytes.iter().filter(|byte| byte.differs).count() {
         _ if index == 0 => None,
@@ -73,7 +73,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             Some(other) => {
                 let (_, span) = &request.body[index];
                 let message = format!(
-                    "`{}` is no bytes but a value of kind {}",
+                    "`{}` holds a value of kind {}, not bytes",
                     value.label,
                     other.kind()
                 );

@@ -16,7 +16,7 @@ use crate::markdown::syntax::SyntaxError;
 pub struct CallLine {
     /// Lines that lead to the name: `│  └─ `.
     lead: String,
-    /// How many lines it stands within.
+    /// The number of lines that enclose it.
     depth: usize,
     /// The probe.
     name: String,
@@ -51,7 +51,7 @@ fn lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<CallL
 fn rest(call: &Call<'_>, write: &dyn Fn(&Value) -> String) -> String {
     let shown = |datum: &Datum| datum.value().map_or_else(|| "?".to_owned(), write);
     let mut rest = String::new();
-    // A tracepoint is no call: what it carries is not shown as arguments.
+    // A tracepoint is not a call: what it carries is not shown as arguments.
     if matches!(call.probe.target, Target::Function(_)) {
         let args: Vec<String> = call
             .probe

@@ -73,7 +73,7 @@ pub fn badge(verdict: Verdict) -> String {
     format!("{sign} {verdict}")
 }
 
-/// What a value is; of an address, also where it leads, because that is what claims ask of it.
+/// The description of a value; of an address, also where it leads, because that is what claims ask of it.
 fn kind(value: &Value) -> String {
     let kind = format::describe(value);
     match value {
@@ -85,12 +85,12 @@ fn kind(value: &Value) -> String {
     }
 }
 
-/// Whether a text would bury what stands around it.
+/// True if a text would bury what stands around it.
 pub fn is_long(text: &str) -> bool {
     text.chars().count() > 150
 }
 
-/// Why a claim has no verdict on a machine, without the paths: each reason once. `explain` has them all.
+/// The reason that a claim has no verdict on a machine, without the paths: each reason once. `explain` has them all.
 pub fn why(judgement: &Judgement) -> Option<String> {
     let operands = judgement.when_operands.iter().chain(&judgement.operands);
     let mut reasons: Vec<&str> = Vec::new();
@@ -139,7 +139,7 @@ fn operands(judgement: &Judgement, facts: &BookData<'_>, machine: usize) -> Vec<
     out
 }
 
-/// What the reader has to know of a verdict on evidence that is not shown as it is.
+/// A note on a verdict that was reached on evidence which is not shown as it is.
 fn how_judged(judged: &JudgedClaim, facts: &BookData<'_>) -> Option<String> {
     let machine = &facts.loaded[judged.shown];
     let verdict = judged.judgements[judged.shown].verdict;

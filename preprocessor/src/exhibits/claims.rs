@@ -17,7 +17,7 @@ struct ClaimsRow {
     reasons: Vec<Reason>,
 }
 
-/// Why a claim is not PASS, and on which machines.
+/// The reason that a claim is not PASS, with the machines.
 #[derive(Serialize)]
 struct Reason {
     machines: String,

@@ -1,4 +1,4 @@
-//! What a chapter takes for granted: names that nothing introduced, claims that no evidence carries, and whether it
+//! The assumptions of a chapter: names that nothing introduced, claims that no evidence carries, and whether it
 //! may be believed as a whole.
 
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ struct DerivationView {
     reason: String,
 }
 
-/// What a claim comes to for its chapter: as shown there, or where it does not apply to that machine, on the first
+/// The verdict of a claim for its chapter: as shown there, or where it does not apply to that machine, on the first
 /// one that it applies to. A failure on any machine is one.
 fn verdict(judged: &JudgedClaim) -> (Verdict, Option<usize>) {
     let all = &judged.judgements;

@@ -155,7 +155,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     })
 }
 
-/// What the exhibit of a machine shows.
+/// The part of the exhibit for one machine.
 fn data(facts: &BookData<'_>, machine: usize, caption: String) -> EvidenceView {
     let loaded = &facts.loaded[machine];
     let leaves = &facts.catalog.machines[machine].leaves;

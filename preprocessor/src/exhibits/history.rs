@@ -8,7 +8,7 @@ use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::Request;
 use crate::markdown::syntax::SyntaxError;
 
-/// How many captures are shown, the latest first. The published file has more.
+/// The most captures that are shown, the latest first. The published file has more.
 const SHOWN: usize = 60;
 
 #[derive(Serialize)]

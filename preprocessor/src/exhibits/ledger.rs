@@ -1,4 +1,4 @@
-//! What an experiment allocated, and what became of it.
+//! The allocations of an experiment, and what became of them.
 
 use qed_evidence::document::{Allocation, Experiment};
 use qed_evidence::value::Frame;
@@ -26,7 +26,7 @@ struct LedgerView {
     sum: String,
 }
 
-/// Who stands on a stack, the innermost three of those that have a name.
+/// The functions on a stack, the innermost three of those that have a name.
 fn who(stack: &[Frame]) -> String {
     let names: Vec<&str> = stack
         .iter()

@@ -1,4 +1,4 @@
-//! Which object points to which: objects with their addresses, and the pointers in them with their places.
+//! A linkage map: objects with their addresses, and the pointers in them with their places.
 //!
 //! Each line of the body is one of
 //!

@@ -1,4 +1,4 @@
-//! What a reader can look at himself: the commands that were run, with what they printed, and the lines of files that the
+//! Sources that a reader can look at: the commands that were run, with what they printed, and the lines of files that the
 //! addresses came from. Lines of its body, if it has any, choose: `commands.NAME`, or how a file's name begins.
 
 use qed_evidence::diagnostic::nearest;
@@ -21,11 +21,11 @@ const LONG: usize = 16;
 struct Run {
     line: String,
     output: Vec<String>,
-    /// How many lines, of one that is folded.
+    /// The number of lines, if it is folded.
     folded: Option<usize>,
     /// The exit status, if it is not 0.
     status: Option<String>,
-    /// Why there is no status, or no output.
+    /// The reasons for a missing status or output.
     gaps: Vec<String>,
 }
 
@@ -36,13 +36,13 @@ struct LogPosition {
     runs: Vec<Run>,
 }
 
-/// What one reader found in one file.
+/// The findings of one reader in one file.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct File {
     name: String,
     by: String,
     lines: Vec<String>,
-    /// Why what was looked for is not there.
+    /// Reasons for missing values.
     gaps: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ struct LogView {
 fn line(facts: &BookData<'_>, machine: usize, reading: &Reading) -> Result<String, String> {
     match &reading.text {
         Datum::Unavailable(why) => Err(why.unavailable.clone()),
-        // A release is no secret; all else that a machine reads of itself here says where its kernel is.
+        // A release is not a secret; all else that a machine reads of itself here says where its kernel is.
         Datum::Value(_)
             if facts.hides(machine)
                 && reading.by == Reader::Machine
@@ -106,7 +106,7 @@ fn files(facts: &BookData<'_>, machine: usize, wanted: &dyn Fn(&str) -> bool) ->
     files
 }
 
-/// What came of one command.
+/// The result of one command.
 fn run(command: &Command) -> Run {
     let mut gaps = Vec::new();
     let mut known_text = |datum: &Datum| match datum {
@@ -264,7 +264,7 @@ mod tests {
         }
     }
 
-    /// Check that a command stands there as a shell takes it, with its output as it was, a status that is no success,
+    /// Check that a command stands there as a shell takes it, with its output as it was, a status other than success,
     /// and each gap once; and that a long output is folded.
     #[test]
     fn transcripts() {

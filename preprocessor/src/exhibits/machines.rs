@@ -16,9 +16,9 @@ use crate::markdown::syntax::SyntaxError;
 #[derive(Serialize)]
 struct Fact {
     name: &'static str,
-    /// What there is to say; of a list, what stands there while it is folded.
+    /// The text; of a list, the text while it is folded.
     text: String,
-    /// What would bury the rest, one below the other.
+    /// The long part, one item below the other.
     list: Vec<String>,
 }
 

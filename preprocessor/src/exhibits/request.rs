@@ -16,7 +16,7 @@ use crate::markdown::chapter::Chapter;
 use crate::markdown::style::As;
 use crate::markdown::syntax::{Spanned, SyntaxError, Words};
 
-/// What an exhibit is asked for.
+/// The request for an exhibit.
 pub struct Request<'a, 'f> {
     /// Its options.
     pub words: &'a Words,
@@ -36,7 +36,7 @@ pub struct Request<'a, 'f> {
     pub claims: &'a Claims,
     /// The terms that the book defines.
     pub glossary: &'a Glossary,
-    /// What the page becomes.
+    /// The kind of output.
     pub target: Target,
 }
 
@@ -98,7 +98,7 @@ impl<'f> Request<'_, 'f> {
 pub struct ShownValue {
     /// The value as it is in the evidence; `None` if there is none, or it must not be believed.
     pub value: Option<Value>,
-    /// What stands in the page: the value as text, or the gap with its reason.
+    /// The text in the page: the value, or the gap with its reason.
     pub used: Use,
     /// There is no value to show.
     pub missing: bool,
@@ -127,7 +127,7 @@ impl Request<'_, '_> {
             PathValue::Value(value, _) => match crate::evidence::format::format(value, style.0) {
                 Ok(text) => (text, describe(value), false),
                 Err(reason) => {
-                    let message = format!("`{path}` cannot be shown so: {reason}");
+                    let message = format!("`{path}` cannot be formatted: {reason}");
                     return Err(SyntaxError::new(name.span.clone(), message, None));
                 }
             },

@@ -15,7 +15,7 @@ use crate::markdown::syntax::{SyntaxError, only_options, words};
 /// A value in an exhibit, as a template shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ShownRow {
-    /// What stands before it.
+    /// The text before it.
     pub label: String,
     path: String,
     machine: String,
@@ -102,7 +102,7 @@ fn value(
                 (text, describe(value), false)
             }
             Err(reason) => {
-                let message = format!("`{path}` cannot be shown so: {reason}");
+                let message = format!("`{path}` cannot be formatted: {reason}");
                 return Err(SyntaxError::new(span.clone(), message, None));
             }
         },

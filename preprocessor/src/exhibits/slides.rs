@@ -1,4 +1,4 @@
-//! Where the kernel was in each of many boots.
+//! The slide of the kernel in each of many boots.
 
 use qed_evidence::path::Path;
 use qed_evidence::value::Value;
@@ -21,7 +21,7 @@ const WIDTH: i128 = 360;
 const LEFT: i128 = 28;
 /// Length of the axis: the room is drawn on it. To its right a number has to fit.
 const AXIS: i128 = 268;
-/// What the numbers of each line are.
+/// The columns of each line.
 const COLUMNS: &str = "slide, the same in MiB, physical";
 /// Height of one boot.
 const ROW: usize = 15;
@@ -72,12 +72,12 @@ struct SlidesView {
     rows: Vec<SlidesRow>,
 }
 
-/// Where a slide is on the axis.
+/// The place of a slide on the axis.
 fn x(slide: i128) -> i128 {
     LEFT + slide.clamp(0, ROOM) * AXIS / ROOM
 }
 
-/// How many slides of earlier captures are drawn.
+/// The most slides of earlier captures that are drawn.
 const EARLIER: usize = 16;
 
 /// The slides of captures of this machine that were published before, the latest first: `-1`, `-2`, ….

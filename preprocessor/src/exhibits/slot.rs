@@ -1,4 +1,4 @@
-//! What one place in memory held at several times. Each line of the body is `LABEL: PATH`, the path of an address.
+//! The content of one place in memory at several times. Each line of the body is `LABEL: PATH`, the path of an address.
 //! Equal values have the same letter, and a box of the same look.
 
 use qed_evidence::Value;
@@ -22,7 +22,7 @@ struct SlotRow {
     letter: String,
     /// 0, 1 or 2: the look of the box.
     look: usize,
-    /// What the box says.
+    /// The text of the box.
     name: String,
     y: usize,
     text_y: usize,
@@ -72,7 +72,10 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             Some((Some(address), _)) => Some(address),
             Some((None, kind)) => {
                 let (_, span) = &request.body[index];
-                let message = format!("`{}` is no address but a value of kind {kind}", value.label);
+                let message = format!(
+                    "`{}` holds a value of kind {kind}, not an address",
+                    value.label
+                );
                 return Err(SyntaxError::new(span.clone(), message, None));
             }
         };

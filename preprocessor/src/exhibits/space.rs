@@ -181,7 +181,10 @@ fn find(
         PathValue::Missing(reason) | PathValue::Broken(reason) => return Ok(Err(reason.clone())),
     };
     let Value::Address { value: address, .. } = &value else {
-        let message = format!("`{path}` is no address: it is of kind {}", value.kind());
+        let message = format!(
+            "`{path}` holds a value of kind {}, not an address",
+            value.kind()
+        );
         return Err(SyntaxError::new(span.clone(), message, None::<String>));
     };
     if facts.hides(machine) {

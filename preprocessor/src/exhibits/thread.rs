@@ -32,7 +32,7 @@ struct ThreadView {
     lines: Vec<ThreadLine>,
 }
 
-/// Where a call meets the value: `received sock`, `returned it`.
+/// The ways in which a call meets the value: `received sock`, `returned it`.
 fn meets(call: &Call<'_>, wanted: u64) -> Vec<String> {
     let is = |datum: &Datum| match datum.value() {
         Some(Value::Address { value, .. } | Value::Symbol { address: value, .. }) => {
@@ -129,7 +129,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         }
         Some(_) => {
             return nothing(&format!(
-                "`{}` is no pointer that could be followed",
+                "`{}` is not a pointer that could be followed",
                 name.text
             ));
         }

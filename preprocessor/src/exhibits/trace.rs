@@ -21,7 +21,7 @@ use crate::exhibits::trace_record::{FIELDS, Kind, Record};
 use crate::exhibits::tree::{Call, CallKind, tree};
 use crate::markdown::syntax::SyntaxError;
 
-/// What stands in a record of an inlined function.
+/// The placeholder text in a record of an inlined function.
 const INLINED: &str = "inlined";
 /// The argument registers of a system call on x86-64, in order
 /// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L59>).
@@ -34,11 +34,11 @@ const ARGUMENTS: [&str; 6] = [
     "regs->r9",
 ];
 
-/// What records are made from.
+/// The sources of records.
 struct Material<'a> {
     experiment: &'a Experiment,
     planned: &'a investigation::Experiment,
-    /// What functions are for, as the body says.
+    /// The purpose of functions, from the body.
     work: &'a HashMap<String, String>,
     glossary: &'a Glossary,
     /// Writes a value, or its stand-in.

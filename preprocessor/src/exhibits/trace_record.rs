@@ -27,7 +27,7 @@ pub const FIELDS: [&str; 9] = [
     "Resumed",
 ];
 
-/// Whether a record enters or leaves.
+/// The direction of a record: into a function, or out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A function is called.
@@ -54,7 +54,7 @@ pub struct Record {
     pub kind: Kind,
     /// The function.
     pub name: String,
-    /// What [`FIELDS`] are about.
+    /// The texts of [`FIELDS`].
     pub fields: [String; 9],
 }
 

@@ -1,4 +1,4 @@
-//! Who called whom in an experiment: the calls that probes saw, nested, with the functions between them that the
+//! The calls of an experiment, nested: those that probes saw, with the functions between them that the
 //! compiler inlined.
 
 use qed_evidence::document::{Experiment, Hit, Probe};
@@ -12,7 +12,7 @@ pub(super) struct Call<'a> {
     pub probe: &'a Probe,
     /// The hit.
     pub hit: &'a Hit,
-    /// How many calls it stands within.
+    /// The number of calls that enclose it.
     pub depth: usize,
     /// The call that it stands within did not call it but jumped to it: both return to the same place.
     pub jumped: bool,
@@ -71,13 +71,13 @@ pub(super) fn calls(experiment: &Experiment) -> Vec<Call<'_>> {
 
 /// One node of the tree, in the order of the calls.
 pub(super) struct Node<'a> {
-    /// How many nodes it stands within.
+    /// The number of nodes that enclose it.
     pub depth: usize,
-    /// What it is.
+    /// Its kind.
     pub what: CallKind<'a>,
 }
 
-/// What a node is.
+/// The kind of a node.
 pub(super) enum CallKind<'a> {
     /// A call that a probe saw.
     Call(Call<'a>),

@@ -12,7 +12,7 @@ use crate::markdown::structure::BlockKind;
 const HELP: &str = "write a ```qed-claim block beside what the chapter says, or say why it has none: \
                     <!-- qed:no-claim REASON -->";
 
-/// Whether the chapter makes a claim, or shows those of the book.
+/// True if the chapter makes a claim, or shows those of the book.
 pub fn makes_claim(chapter: &Chapter) -> bool {
     chapter.blocks.iter().any(|block| match block.kind {
         BlockKind::Claim => true,
@@ -88,7 +88,7 @@ pub fn check(
     }
 }
 
-/// How many chapters one complaint names.
+/// The most chapters that one complaint names.
 const MAX_NAMED: usize = 12;
 
 /// Complains once about all chapters that neither show nor claim anything.
@@ -119,7 +119,7 @@ pub fn tell_plain(plain: &[Diagnostic], found: &mut LintFindings<'_>) {
     found.tell(Lint::ChapterWithoutClaim, complaint);
 }
 
-/// Where on this line a fence of a claim begins, if one does.
+/// The place on this line where a fence of a claim begins, if one does.
 fn claim_fence(line: &str) -> Option<usize> {
     let fence = line.find(['`', '~'])?;
     let rest = &line[fence..];

@@ -74,7 +74,7 @@ pub fn check(
     }
 }
 
-/// Whether it may stand there: a constant, or what a citation vouches for. Whether a number happens to have been
+/// True for a value that may be typed: a constant, or one that a citation vouches for. Whether a number happens to have been
 /// measured has no say: it would be another one after the next boot. An id or a digest that was measured has: nobody
 /// types the like by chance.
 fn is_harmless(literal: &Literal, stretch: &Stretch, origin: Option<&MeasuredAt>) -> bool {

@@ -1,4 +1,4 @@
-//! What is worth a warning: values typed by hand, evidence that nothing uses, chapters that prove nothing, claims that
+//! Lints: values typed by hand, evidence that nothing uses, chapters that prove nothing, claims that
 //! nobody judges. `deny` in `book.toml` turns each of them into an error.
 
 mod chapters;

@@ -10,7 +10,7 @@ use crate::markdown::chapter::Chapter;
 use crate::markdown::source_map;
 use crate::markdown::structure::BlockKind;
 
-/// How many folders deep chapters are looked for.
+/// The deepest folder in which chapters are looked for.
 const MAX_DEPTH: usize = 16;
 
 /// Complains about every claim in a Markdown file that is neither a chapter nor included by one.
@@ -57,7 +57,7 @@ pub fn find_orphans(paths: &BookPaths, chapters: &[Chapter], config: &Config) ->
         .collect()
 }
 
-/// A complaint for each claim of a file that is no part of the book.
+/// A complaint for each claim of a file that does not belong to the book.
 fn claims_of(path: &Path, text: &str, like: &Chapter) -> Vec<Diagnostic> {
     let stray = Chapter::parse(&path.display().to_string(), text, like.markdown);
     stray
@@ -65,7 +65,7 @@ fn claims_of(path: &Path, text: &str, like: &Chapter) -> Vec<Diagnostic> {
         .iter()
         .filter(|block| block.kind == BlockKind::Claim)
         .map(|block| {
-            let message = "this claim is never judged: its file is no chapter of the book, and none includes it";
+            let message = "this claim is never judged: its file is not a chapter of the book, and no chapter includes it";
             let end = block.info.end;
             Diagnostic::error(&stray.source, block.range.start..end, message)
                 .help("name the file in SUMMARY.md, or include it in a chapter")
@@ -73,7 +73,7 @@ fn claims_of(path: &Path, text: &str, like: &Chapter) -> Vec<Diagnostic> {
         .collect()
 }
 
-/// All Markdown files below a folder, sorted. What cannot be read is no chapter either.
+/// All Markdown files below a folder, sorted. Folders that cannot be read are skipped.
 fn markdown_files(src: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut queue = vec![(src.to_owned(), 0)];

@@ -16,7 +16,7 @@ use crate::markdown::syntax::SyntaxError;
 /// A stretch of text that is read in one go: a paragraph, a heading, a table cell, a block of code.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Stretch {
-    /// What is read; placeholders are letters.
+    /// The text that is read; placeholders are letters.
     pub text: String,
     /// A byte of the text and its byte in the chapter, ascending, for each piece without markup.
     pieces: Vec<(usize, usize)>,
@@ -49,7 +49,7 @@ impl Stretch {
     }
 }
 
-/// What a mark says.
+/// The content of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Says {
     /// `qed:literal`: what stands in the block behind it is quoted on purpose.
@@ -64,7 +64,7 @@ const MARKS: &[(&str, Says)] = &[("literal", Says::Literal), ("no-claim", Says::
 /// A mark of the author's.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// What it says.
+    /// The message.
     pub says: Says,
     /// Its bytes.
     pub range: Range<usize>,
@@ -87,12 +87,12 @@ pub struct Reading {
     pub problems: Vec<SyntaxError>,
 }
 
-/// Whether the text could hold a mark, or a claim inside of HTML.
+/// True if the text could hold a mark, or a claim inside of HTML.
 pub fn may_mark(text: &str) -> bool {
     text.contains("qed:") || text.contains("qed-claim")
 }
 
-/// Whether there is something to read in the text, as far as can be told by its first letter.
+/// True if there is something to read in the text, as far as can be told by its first letter.
 pub fn surely_reads(text: &str) -> bool {
     let first = text.trim_start().chars().next();
     first.is_some_and(|c| c.is_alphanumeric() || c == '#') && text.trim().len() > 1
@@ -121,7 +121,7 @@ pub fn read(text: &str, placeholders: &[Range<usize>], options: &MarkdownOptions
     walk.out
 }
 
-/// Whether a link leads to a line of a source that cannot change: its path names a version, a tag or a commit.
+/// True if a link leads to a line of a source that cannot change: its path names a version, a tag or a commit.
 pub fn is_permalink(url: &str) -> bool {
     let versioned = |part: &str| {
         let digits = part.strip_prefix('v').unwrap_or(part);
@@ -452,7 +452,7 @@ mod tests {
         assert!(both.marks.iter().all(|mark| !mark.covers.is_empty()));
     }
 
-    /// Check that a mark that is no mark is refused with what to do.
+    /// Check that a misspelt mark is refused with what to do.
     #[test]
     fn bad_marks() {
         for (text, word) in [

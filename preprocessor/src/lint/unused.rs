@@ -50,7 +50,7 @@ impl Used {
         }
     }
 
-    /// Whether the book uses this path, anything below it, or all of something above it.
+    /// True if the book uses this path, anything below it, or all of something above it.
     fn any(&self, path: &str) -> bool {
         let below = format!("{path}.");
         let mut above = path;
@@ -79,12 +79,12 @@ fn plain(path: &str) -> String {
     names.join(".")
 }
 
-/// What one experiment captures in vain.
+/// The unused parts of one experiment.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Gap {
     /// The experiment; empty for what belongs to none.
     experiment: String,
-    /// Where the first of it stands in the investigation.
+    /// The place of the first of it in the investigation.
     span: Range<usize>,
     /// Nothing of the experiment is used at all.
     whole: bool,
@@ -209,7 +209,7 @@ fn gaps(investigation: &Investigation, used: &Used) -> Vec<Gap> {
     gaps
 }
 
-/// Whether the probe does something for the book: shows a value, acts, keeps the ledger, or is what makes the silence
+/// True if the probe does something for the book: shows a value, acts, keeps the ledger, or makes the silence
 /// of the same probe in another experiment mean something.
 fn uses_probe(
     experiment: &Experiment,
@@ -224,7 +224,7 @@ fn uses_probe(
         || vouches(experiment, probe, investigation, used)
 }
 
-/// Whether the probe fires here what it, or its like, is claimed to have never done elsewhere.
+/// True if the probe, or one like it, has hits here and is claimed to have none elsewhere.
 fn vouches(
     experiment: &Experiment,
     probe: &Probe,

@@ -18,17 +18,17 @@ use crate::markdown::syntax::{Occurrence, SyntaxError, Words, find, inner, only_
 pub struct Placeholder {
     /// Its bytes, braces included.
     pub range: Range<usize>,
-    /// Where the path stands.
+    /// The place of the path.
     pub path_span: Range<usize>,
-    /// What it names.
+    /// The path that it names.
     pub path: Path,
-    /// How it is written.
+    /// Its style.
     pub style: Style,
     /// The `as` option as written, for provenance.
     pub style_text: Option<String>,
     /// The machine that it asks for, and where it says so.
     pub machine: Option<(String, Range<usize>)>,
-    /// Where it stands.
+    /// Its place.
     pub context: PlaceholderContext,
 }
 
@@ -47,9 +47,9 @@ pub struct Chapter {
     pub first_heading: Option<Range<usize>>,
     /// The first words of blocks that are called as if they were claims or exhibits, and are none.
     pub strangers: Vec<Range<usize>>,
-    /// What could not be read.
+    /// Parts that could not be read.
     pub problems: Vec<Diagnostic>,
-    /// How the book reads Markdown.
+    /// The flags of the book's Markdown.
     pub markdown: Markdown,
 }
 
@@ -88,7 +88,7 @@ impl Chapter {
                     let problem = Diagnostic::error(
                         &chapter.source,
                         span,
-                        "this is no placeholder, and would be published as it is",
+                        "this is not a placeholder, and would be published as it is",
                     )
                     .label("one space must follow, and the path in the same line")
                     .help("write `{{qed PATH}}`, or `\\{{qed` to show it as it is");
@@ -133,12 +133,12 @@ impl Chapter {
         }
     }
 
-    /// Whether anything in it needs evidence.
+    /// True if anything in it needs evidence.
     pub fn is_live(&self) -> bool {
         !self.placeholders.is_empty() || !self.blocks.is_empty()
     }
 
-    /// Where its placeholders stand, those included that could not be read.
+    /// The places of its placeholders, those included that could not be read.
     pub fn placeholder_ranges(&self) -> Vec<Range<usize>> {
         find(&self.source.text)
             .into_iter()
@@ -165,7 +165,7 @@ pub fn to_diagnostic(source: &Arc<Source>, error: SyntaxError) -> Diagnostic {
     }
 }
 
-/// Whether the text could hold a claim or an exhibit.
+/// True if the text could hold a claim or an exhibit.
 pub fn mentions_blocks(text: &str) -> bool {
     // Also if its author has misspelled it.
     ["qed-", "Qed-", "QED-"]

@@ -28,7 +28,7 @@ impl Markdown {
         options
     }
 
-    /// Whether the pages are read by MathJax.
+    /// True if the pages are read by MathJax.
     pub fn math(self) -> bool {
         self.math
     }

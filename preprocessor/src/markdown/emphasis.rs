@@ -85,7 +85,7 @@ fn open_declarations(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// What begins and ends in a text, where. `tags` are tags to be taken for words.
+/// The beginnings and ends of markup in a text, with their places. `tags` are tags to be taken for words.
 fn outline(
     text: &str,
     options: &MarkdownOptions,

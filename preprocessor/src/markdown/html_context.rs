@@ -1,4 +1,4 @@
-//! Where in a piece of raw HTML a placeholder stands: text, attribute or comment.
+//! The position of a placeholder in a piece of raw HTML: text, attribute or comment.
 
 use std::ops::Range;
 
@@ -43,7 +43,7 @@ const PLAIN: &[&str] = &["svg", "math", "title", "textarea", "option", "button",
 /// Elements of these may hold a marked-up value, but nothing else that the reader could go to.
 const INTERACTIVE: &[&str] = &["a", "button"];
 
-/// Elements whose content is no text, or text that knows no character references.
+/// Elements whose content is not text, or is text that knows no character references.
 const RAW: &[&str] = &[
     "script",
     "style",
@@ -63,7 +63,7 @@ pub struct Open {
 }
 
 impl Open {
-    /// What its text is.
+    /// The position of its text.
     pub fn text(&self) -> Result<HtmlPosition, &'static str> {
         match &self.raw {
             Some(name) => State::Raw(name.clone()).place(self),
@@ -71,7 +71,7 @@ impl Open {
         }
     }
 
-    /// Whether it is in nothing but a link or a button.
+    /// True if it is in nothing but a link or a button.
     pub fn in_link(&self) -> bool {
         !self.plain.is_empty()
             && self
@@ -80,7 +80,7 @@ impl Open {
                 .all(|name| INTERACTIVE.contains(&name.as_str()))
     }
 
-    /// How many are open.
+    /// The number of open elements.
     pub fn depth(&self) -> usize {
         self.plain.len()
     }
@@ -105,7 +105,7 @@ impl Open {
     }
 }
 
-/// Where a placeholder begins, and its place.
+/// The beginning of a placeholder, and its position.
 pub type Placed = (usize, Result<HtmlPosition, &'static str>);
 
 /// [`places`] or [`places_in_tag`].
@@ -157,7 +157,7 @@ pub fn places(
     out
 }
 
-/// The same for tags in a line of Markdown. Where the content of an element is no text, Markdown and HTML disagree on what
+/// The same for tags in a line of Markdown. Where the content of an element is not text, Markdown and HTML disagree on what
 /// is a tag, so no value may stand in one.
 pub fn places_in_tag(
     text: &str,
@@ -219,7 +219,7 @@ enum State {
 }
 
 impl State {
-    /// What comes behind a tag.
+    /// The state behind a tag.
     fn behind(tag: &str) -> Self {
         if RAW.contains(&tag) {
             State::Raw(tag.to_owned())
@@ -235,7 +235,7 @@ impl State {
             }),
             State::Comment => Ok(HtmlPosition::Comment),
             State::Raw(_) => Err(
-                "a script, a style or another element whose content is no text; a data- attribute can hold it",
+                "a script, a style or another element whose content is not text; a data- attribute can hold it",
             ),
             State::Value(_, name, _) | State::BeforeValue(_, name) => {
                 let quoted = matches!(self, State::Value(_, _, Some(_)));

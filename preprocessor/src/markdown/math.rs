@@ -1,10 +1,10 @@
 //! Formulas of MathJax in text.
 
-/// Whether text is inside of a formula, by MathJax's delimiters `\(…\)`, `\[…\]` and `$$…$$`
+/// True if text is inside of a formula, by MathJax's delimiters `\(…\)`, `\[…\]` and `$$…$$`
 /// (<https://docs.mathjax.org/en/v2.7/tex.html#tex-and-latex-math-delimiters>).
 #[derive(Default)]
 pub struct Math {
-    /// What ends it.
+    /// The delimiter that ends it.
     until: Option<&'static str>,
     /// A backslash or dollar at the end of the text before.
     last: String,

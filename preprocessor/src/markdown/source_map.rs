@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use qed_evidence::diagnostic::{Diagnostic, Source};
 
-/// How far the surroundings are compared to each side, in bytes.
+/// The part of the surroundings that is compared to each side, in bytes.
 const HORIZON: usize = 16 << 10;
-/// How many files one chapter may draw in before the search gives up.
+/// The most files that one chapter may draw in before the search gives up.
 const MAX_FILES: usize = 200;
 
 /// The place in `files` that looks most like `span` in `text`: index of the file, and its bytes.
@@ -47,7 +47,7 @@ pub fn find(text: &str, span: &Range<usize>, files: &[&str]) -> Option<(usize, R
     None
 }
 
-/// How many bytes around the two places are the same.
+/// The number of bytes around the two places that are the same.
 fn likeness(text: &str, span: &Range<usize>, other: &str, at: usize) -> usize {
     let before = text.as_bytes()[..span.start].iter().rev();
     let before = before.zip(other.as_bytes()[..at].iter().rev());

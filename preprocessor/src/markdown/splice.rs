@@ -5,7 +5,7 @@ use std::ops::Range;
 /// Bytes to replace, and by what. An empty range inserts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
-    /// What to replace.
+    /// The bytes to replace.
     pub range: Range<usize>,
     /// By what.
     pub text: String,
@@ -45,7 +45,7 @@ pub fn apply_noting(text: &str, mut edits: Vec<Edit>) -> (String, Vec<Range<usiz
     (out, written)
 }
 
-/// What must stand before every further line of a block that replaces the one at `start`: the quote marks and
+/// The prefix of every further line of a block that replaces the one at `start`: the quote marks and
 /// the indentation of its own line, with list markers turned into spaces.
 pub fn line_prefix(text: &str, start: usize) -> String {
     let line = text[..start].rfind('\n').map_or(0, |n| n + 1);

@@ -1,4 +1,4 @@
-//! Where in a chapter each placeholder stands, as mdBook's own Markdown parser sees it.
+//! The structure of a chapter and the position of each placeholder in it, as mdBook's own Markdown parser sees it.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ pub struct Block {
     pub body: Vec<Range<usize>>,
 }
 
-/// What a fenced block is.
+/// The kind of a fenced block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockKind {
     /// `qed-claim`.

@@ -2,7 +2,7 @@
 
 use crate::markdown::syntax::{Attribute, SyntaxError, Words};
 
-/// What `as="…"` can say.
+/// The values of `as="…"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum As {
     /// A number or a pointer as `0x…`.
@@ -52,7 +52,7 @@ pub enum Align {
     Center,
 }
 
-/// How a placeholder asks for its value.
+/// The style in which a placeholder asks for its value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
     /// `as`.
@@ -130,7 +130,7 @@ impl Style {
         })
     }
 
-    /// Whether the value keeps its natural width.
+    /// True if the value keeps its natural width.
     pub fn is_unpadded(&self) -> bool {
         self.width.is_none()
     }

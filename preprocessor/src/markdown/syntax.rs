@@ -1,15 +1,15 @@
-//! What authors write: placeholders, and the info strings of claims and exhibits.
+//! The syntax of placeholders, and of the info strings of claims and exhibits.
 //!
 //! Read from the raw text, byte for byte: pulldown-cmark decodes info strings, and handlebars accepts
 //! unquoted, repeated and missing options in silence.
 
 use std::ops::Range;
 
-/// How a placeholder begins; nothing else is one.
+/// The beginning of a placeholder; nothing else is one.
 pub const OPEN: &str = "{{qed ";
 /// The same without the space.
 const WORD: &str = "{{qed";
-/// How it ends.
+/// The end of a placeholder.
 const CLOSE: &str = "}}";
 
 /// A word with its place.
@@ -17,7 +17,7 @@ const CLOSE: &str = "}}";
 pub struct Spanned {
     /// The text.
     pub text: String,
-    /// Where it stands in the chapter.
+    /// Its place in the chapter.
     pub span: Range<usize>,
 }
 
@@ -26,7 +26,7 @@ pub struct Spanned {
 pub struct Attribute {
     /// The name.
     pub name: Spanned,
-    /// What stands between the quotes.
+    /// The text between the quotes.
     pub value: Spanned,
 }
 
@@ -49,11 +49,11 @@ impl Words {
 /// Something that cannot be read, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// Where.
+    /// Its place.
     pub span: Range<usize>,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to do.
+    /// The remedy.
     pub help: Option<String>,
 }
 
@@ -133,7 +133,7 @@ pub fn find(text: &str) -> Vec<Occurrence> {
     found
 }
 
-/// Whether JSON can hold anything that [`find`] finds in one of its strings.
+/// True if JSON can hold anything that [`find`] finds in one of its strings.
 pub fn is_in_json(json: &str) -> bool {
     json.match_indices(WORD).any(|(at, _)| {
         let rest = &json[at + WORD.len()..];
@@ -141,7 +141,7 @@ pub fn is_in_json(json: &str) -> bool {
     })
 }
 
-/// Where the placeholder ends whose content begins at `inner`; quotes may hold braces.
+/// The end of the placeholder whose content begins at `inner`; quotes may hold braces.
 fn end_of_placeholder(text: &str, inner: usize) -> Option<usize> {
     let mut quoted = false;
     let mut plain_end = None;

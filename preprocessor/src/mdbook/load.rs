@@ -53,7 +53,7 @@ impl Renderer for Html {
 
 /// A book on disk.
 pub struct LoadedBook {
-    /// Where it is.
+    /// Its folders.
     pub paths: BookPaths,
     /// Its settings.
     pub config: Config,

@@ -1,4 +1,4 @@
-//! What mdBook says to a preprocessor: one JSON array of a context and a book.
+//! The input of a preprocessor: one JSON array of a context and a book.
 //!
 //! <https://rust-lang.github.io/mdBook/for_developers/preprocessors.html>
 
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::markdown::dialect::Markdown;
 
-/// What is read of the context.
+/// The part of mdBook's context that is read.
 #[derive(Debug)]
 pub struct BookContext {
     /// The book's root.
@@ -26,7 +26,7 @@ pub struct BookContext {
     pub outputs: Vec<String>,
     /// The table `[preprocessor.qed]`.
     pub table: Value,
-    /// How the book reads Markdown.
+    /// The flags of the book's Markdown.
     pub markdown: Markdown,
 }
 
@@ -108,7 +108,7 @@ fn check_version(theirs: Option<&str>) -> Result<(), String> {
     }
 }
 
-/// Whether the book, as JSON, can hold anything that this program replaces. If not, it is given back as it came.
+/// True if the book, as JSON, can hold anything that this program replaces. If not, it is given back as it came.
 pub fn mentions_us(book: &str) -> bool {
     // A producer that writes letters as escapes could hide one.
     let hides = [

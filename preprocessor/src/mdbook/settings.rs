@@ -47,7 +47,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What is published of these tables.
+    /// The settings of these tables that are published.
     pub fn new(book: &Value, html: &Value, edition: Option<String>) -> Self {
         Settings {
             book: only(book, BOOK_KEYS),
@@ -56,7 +56,7 @@ impl Settings {
         }
     }
 
-    /// What a site says, without anything that this program would not have published.
+    /// The settings of a site, without anything that this program would not have published.
     pub fn checked(self) -> Self {
         let Settings {
             book,

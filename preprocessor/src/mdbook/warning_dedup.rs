@@ -1,4 +1,4 @@
-//! Which warnings were said already in this build of a book with several outputs.
+//! Warnings that were printed already in this build of a book with several outputs.
 //!
 //! mdBook runs a preprocessor once for each renderer, one after the other in one process, and most warnings do not
 //! depend on the renderer. The runs of one build have the same parent; a renderer that comes a second time begins the
@@ -16,7 +16,7 @@ use crate::util::files::write_state;
 /// The file that remembers it; in a folder that nobody watches.
 const SAID: &str = ".qed/state/said.json";
 
-/// What was said so far in one build.
+/// The warnings printed so far in one build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct PrintedWarnings {
     /// The process that runs the renderers, and when it began: numbers of processes come again.
@@ -30,7 +30,8 @@ struct PrintedWarnings {
 }
 
 impl PrintedWarnings {
-    /// What is left to be said when `renderer` has its turn, and what was said then. `before` is what the last run left.
+    /// Splits off the warnings that are printed when `renderer` has its turn, and remembers them. `before` is what the
+    /// last run left.
     fn next(
         before: Option<PrintedWarnings>,
         parent: &str,

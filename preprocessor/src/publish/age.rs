@@ -1,4 +1,4 @@
-//! How old evidence was when a site was built, as its pages say.
+//! The age of evidence when a site was built, as its pages say.
 //!
 //! The pages tell ages in words, and are published some time after they were made: what they say is read from them.
 

@@ -8,29 +8,29 @@ use crate::markdown::escape::visible;
 use crate::publish::manifest::{Level, is_no_jekyll};
 use crate::util::files::File;
 
-/// How many characters of a page a message quotes.
+/// The most characters of a page that a message quotes.
 const QUOTED: usize = 120;
 
-/// What came of the comparison.
+/// The result of the comparison.
 #[derive(Debug, Default)]
 pub struct Compared {
-    /// How far each file is what was made again.
+    /// The level at which each file is the one that was made again.
     pub levels: BTreeMap<String, Level>,
     /// Pages that show what a chapter shows, under other words: translations.
     pub translated: Vec<String>,
     /// Files of which nothing was made again.
     pub uncovered: Vec<String>,
-    /// What is wrong, a line each.
+    /// The problems, a line each.
     pub wrong: Vec<String>,
 }
 
-/// What a site is compared with.
+/// The files that a site is compared with.
 pub struct Expected<'e> {
-    /// What was made again, by names in the folder of pages.
+    /// The files that were made again, by names in the folder of pages.
     pub made: &'e [File],
     /// The pages of chapters, which every site has.
     pub pages: &'e BTreeSet<String>,
-    /// How far each file was what was made again when it was published; nothing while that is found out.
+    /// The level of each file when it was published; nothing while that is found out.
     pub demanded: Option<&'e BTreeMap<String, Level>>,
 }
 
@@ -182,14 +182,14 @@ fn lossy(file: &File) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(&file.bytes)
 }
 
-/// Whether a text could hold anything that this preprocessor writes.
+/// True if a text could hold anything that this preprocessor writes.
 fn mentions_us(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     // As a character reference, too.
     lower.contains("qed") || lower.contains("&#")
 }
 
-/// How far a page is what was made again; the error says where it is not.
+/// Compares a page with the one that was made again; the error says where they differ.
 fn page(made: &str, actual: &str, demanded: Option<Level>) -> Result<Level, String> {
     let (made_tokens, actual_tokens) = (tokens(made), tokens(actual));
     let chapter = main_of(&made_tokens).unwrap_or(&made_tokens);
@@ -228,7 +228,7 @@ fn page(made: &str, actual: &str, demanded: Option<Level>) -> Result<Level, Stri
     }
 }
 
-/// Where one list of tokens stands in another, whole.
+/// The place of one list of tokens in another, whole.
 fn position(wanted: &[Token], all: &[Token]) -> Option<usize> {
     if wanted.is_empty() {
         return Some(0);
@@ -306,7 +306,7 @@ fn quoted(a: &str, b: &str) -> (String, String) {
     (part(a), part(b))
 }
 
-/// Whether an element of this id stands in a page where a reader can see it.
+/// True if an element of this id stands in a page where a reader can see it.
 pub fn stands(page: &File, id: &str) -> bool {
     let tokens = tokens(&lossy(page));
     super::page_parser::visible_ids(&tokens).contains(&id)

@@ -1,5 +1,5 @@
-//! Whether the evidence of a site is still of what is claimed: compared with the investigation that is published beside it,
-//! and with what it ran as that is here.
+//! The check that the evidence of a site still fits what is claimed: it is compared with the investigation that is
+//! published beside it, and with the programs that it ran as they are here.
 
 use jiff::Timestamp;
 use qed_evidence::Evidence;
@@ -12,12 +12,12 @@ use crate::evidence::local_files::LocalFiles;
 use crate::evidence::locations::Origin;
 use crate::publish::source::BookRecord;
 
-/// What was found out about a site, a line each.
+/// The findings about a site's evidence, a line each.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FreshnessFindings {
-    /// What is wrong.
+    /// The problem.
     pub wrong: Vec<String>,
-    /// What else there is to know.
+    /// Notes.
     pub notes: Vec<String>,
 }
 
@@ -69,7 +69,7 @@ pub fn verify(
     found
 }
 
-/// What on-stale makes of evidence that is out of date.
+/// Applies `on-stale` to evidence that is out of date.
 fn judge(
     on_stale: OnMissing,
     machine: &str,

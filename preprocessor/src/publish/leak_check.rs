@@ -12,13 +12,13 @@ use qed_evidence::secrets::{Found, Kind, Searcher, Secret, known, secrets};
 use crate::config::Addresses;
 use crate::evidence::history::History;
 
-/// What stands before a packed document that a page offers for download.
+/// The beginning of a packed document that a page offers for download.
 const PACKED: &str = "data:application/gzip;base64,";
 
 /// Of a packed document no more is unpacked than evidence can be long.
 const UNPACKED: u64 = qed_evidence::reader::MAX_BYTES as u64;
 
-/// What a machine's site files are searched for.
+/// The search of a site's files for the secrets of one machine.
 #[derive(Debug)]
 pub struct Check {
     machine: String,
@@ -26,7 +26,7 @@ pub struct Check {
 }
 
 /// Prepares the search: for each machine of `raw` that must not be known, all that its evidence says of addresses. A
-/// slide that `history` has of a throwaway guest is no secret: there are only some hundred slides.
+/// slide that `history` has of a throwaway guest is not a secret: there are only some hundred slides.
 pub fn checks(raw: &[Evidence], addresses: Addresses, history: &History) -> Vec<Check> {
     let of_guests: BTreeSet<Secret> = history
         .captures
@@ -80,7 +80,7 @@ fn spelled_by<'a>(
 }
 
 impl Check {
-    /// What the search is, for the report.
+    /// The search in words, for the report.
     pub fn describe(&self) -> String {
         let Searcher { coincidences, .. } = self.searcher;
         let more = match coincidences {
@@ -94,7 +94,7 @@ impl Check {
         )
     }
 
-    /// Whether a line says what must not be known.
+    /// True if a line says what must not be known.
     pub fn says(&self, line: &str) -> bool {
         !self.searcher.find(line.as_bytes()).is_empty()
     }

@@ -1,4 +1,4 @@
-//! What is published beside the pages of a site, so that anybody can check them: evidence, claims, verdicts, and a
+//! The files beside the pages of a site, so that anybody can check them: evidence, claims, verdicts, and a
 //! manifest of all files.
 //!
 //! Everything lies in the folder [`FOLDER`] of the site. Whoever changes a page and the manifest consistently is not
@@ -41,11 +41,11 @@ pub const EVIDENCE: &str = "qed/evidence";
 /// The version of these files' form.
 const VERSION: u32 = 2;
 
-/// How far a file of a site is what its sources and its evidence make.
+/// The level at which a file of a site equals what its sources and its evidence make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// What this preprocessor wrote is, and nothing else looks like it. The text around it can be another.
+    /// The pieces that this preprocessor wrote, and nothing else looks like one. The text around them can be another.
     Fragments,
     /// The whole chapter is, or every text that a search finds. What the theme puts around it can be another.
     Content,
@@ -59,14 +59,14 @@ pub enum Level {
 pub struct Manifest {
     /// Version of this form.
     pub version: u32,
-    /// How addresses of live machines are published, by the owner's decision.
+    /// The treatment of addresses of live machines, by the owner's decision.
     pub addresses: Addresses,
     /// SHA-256 of each file, hex, by its path with `/`.
     pub files: BTreeMap<String, String>,
     /// SHA-256 of each section, experiment and probe of the evidence of each machine, the first 16 hex digits: they
     /// name what was changed.
     pub parts: BTreeMap<String, BTreeMap<String, String>>,
-    /// How far each file was what the sources and the evidence make when the site was published, by its path.
+    /// The level of each file when the site was published, by its path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub made: BTreeMap<String, Level>,
 }
@@ -136,12 +136,12 @@ pub fn parts(evidence: &Evidence) -> BTreeMap<String, String> {
     out
 }
 
-/// Whether this is the hidden file that mdBook writes into each site, a word to GitHub Pages. No manifest has it.
+/// True for the hidden file that mdBook writes into each site, a word to GitHub Pages. No manifest has it.
 pub fn is_no_jekyll(name: &str) -> bool {
     name.rsplit('/').next() == Some(".nojekyll")
 }
 
-/// What is wrong with the files beside the pages: those that no site has there, a line each.
+/// Complaints about files beside the pages that no site has there, a line each.
 pub fn strangers<'f>(names: impl Iterator<Item = &'f str>) -> Vec<String> {
     let known = [MANIFEST, INVESTIGATION, CLAIMS, VERDICTS, HISTORY];
     let folders = [format!("{EVIDENCE}/"), format!("{FOLDER}/source/")];
@@ -152,7 +152,7 @@ pub fn strangers<'f>(names: impl Iterator<Item = &'f str>) -> Vec<String> {
         .collect()
 }
 
-/// Whether a file is hidden: uploads leave such files out, so a site has to be whole without them.
+/// True if a file is hidden: uploads leave such files out, so a site has to be whole without them.
 fn is_hidden(name: &str) -> bool {
     name.split('/').any(|part| part.starts_with('.'))
 }
@@ -178,7 +178,7 @@ pub fn manifest<'f>(
     }
 }
 
-/// What the files of a site have against its manifest, a line each.
+/// The differences between the files of a site and its manifest, a line each.
 pub fn against_manifest<'f>(
     manifest: &Manifest,
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
@@ -239,14 +239,14 @@ pub fn against_manifest<'f>(
     wrong
 }
 
-/// What came of judging published claims again.
+/// The result of judging published claims again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Rejudgement {
     /// Verdicts that the published evidence gives again.
     pub repeated: usize,
     /// Verdicts for which it does not suffice, because addresses are withheld.
     pub trusted: usize,
-    /// What is wrong, a line each.
+    /// The problems, a line each.
     pub wrong: Vec<String>,
 }
 
@@ -339,8 +339,8 @@ pub fn rejudge(
     again
 }
 
-/// What the history of a site has against its evidence and verdicts, a line each: the captures that the site shows are
-/// in it as they are, and no slide of a machine that lives on.
+/// The contradictions between a site's history and its evidence and verdicts, a line each. The captures that the site
+/// shows have to be in it as they are, and no slide of a machine that lives on.
 pub fn against_history(
     captures: &[Capture],
     evidence: &[Evidence],

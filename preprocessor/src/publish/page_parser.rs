@@ -13,11 +13,11 @@ use html5ever::tokenizer::{
 pub struct Token {
     /// The line on which it ends, from 1.
     pub line: u64,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A start tag.
@@ -50,7 +50,7 @@ const UNSEEN: &[&str] = &[
 ];
 
 impl Kind {
-    /// Whether more of its element follows.
+    /// True if more of its element follows.
     fn opens(&self) -> bool {
         match self {
             Kind::Start { name, closed, .. } => !closed && !VOID.contains(&name.as_str()),
@@ -67,7 +67,7 @@ impl Kind {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// Whether it is the start tag of something that this preprocessor writes, or that looks like it.
+    /// True if it is the start tag of something that this preprocessor writes, or that looks like it.
     pub fn is_ours(&self) -> bool {
         let Kind::Start { attributes, .. } = self else {
             return false;
@@ -82,7 +82,7 @@ impl Kind {
         })
     }
 
-    /// Whether what is inside of it cannot be seen.
+    /// True if its content cannot be seen.
     fn hides(&self) -> bool {
         let Kind::Start { name, .. } = self else {
             return false;
@@ -221,7 +221,7 @@ pub struct Fragment<'t> {
 }
 
 impl Fragment<'_> {
-    /// What tells it from others, for messages.
+    /// Its name in messages.
     pub fn name(&self) -> String {
         self.tokens
             .first()
@@ -233,18 +233,18 @@ impl Fragment<'_> {
         self.tokens.first().map_or(0, |token| token.line)
     }
 
-    /// Whether it says the same.
+    /// True if it says the same.
     pub fn same(&self, other: &Fragment<'_>) -> bool {
         same(self.tokens, other.tokens)
     }
 }
 
-/// Whether two lists of tokens are the same, wherever they stand.
+/// True if two lists of tokens are the same, wherever they stand.
 pub fn same(a: &[Token], b: &[Token]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.kind == b.kind)
 }
 
-/// What a start tag of this preprocessor begins, for messages.
+/// The name, for messages, of what a start tag of this preprocessor begins.
 pub fn name(kind: &Kind) -> String {
     let class = kind.attribute("class").unwrap_or_default();
     if let Some(id) = kind.attribute("id").filter(|id| id.starts_with("claim-")) {

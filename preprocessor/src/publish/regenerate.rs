@@ -24,12 +24,12 @@ use crate::render::book::{Outcome, fill_all, parse};
 use crate::templates::Templates;
 use crate::util::files::File;
 
-/// What a site publishes, as far as its pages are made of it.
+/// The published sources of a site's pages.
 #[derive(Debug)]
 pub struct PublishedSite<'p> {
     /// The book.
     pub source: &'p BookSource,
-    /// What was planned.
+    /// The investigation.
     pub investigation: Investigation,
     /// The evidence.
     pub evidence: &'p [Evidence],
@@ -39,11 +39,11 @@ pub struct PublishedSite<'p> {
     pub verdicts: &'p Verdicts,
     /// The captures that were published.
     pub history: History,
-    /// How addresses are published.
+    /// The treatment of addresses.
     pub addresses: Addresses,
 }
 
-/// What comes of it.
+/// A site that was made again from its sources.
 #[derive(Debug)]
 pub struct RegeneratedSite {
     /// The files of the HTML renderer.
@@ -54,7 +54,7 @@ pub struct RegeneratedSite {
     pub verdicts: Verdicts,
     /// The captures.
     pub history: History,
-    /// What is wrong with the sources, a line each.
+    /// Problems of the sources, a line each.
     pub wrong: Vec<String>,
 }
 
@@ -163,7 +163,7 @@ fn store(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<String>> {
     }
 }
 
-/// What the site says of evidence that the evidence itself denies.
+/// A statement of the site about evidence that the evidence itself denies.
 fn contradiction(
     evidence: &Evidence,
     state: &EvidenceState,
@@ -210,7 +210,7 @@ fn loaded(
     }
 }
 
-/// What other preprocessors must not have changed: every piece of HTML that was filled in is in the rendered chapter, in
+/// The pieces that other preprocessors changed: every piece of HTML that was filled in must be in the rendered chapter, in
 /// its order, and nothing else that looks like one.
 fn lost_fragments(filled: &Book, rendered: &Book, outcome: &Outcome) -> Vec<String> {
     let mut rendered = rendered.clone();

@@ -97,7 +97,7 @@ fn additional(
     Ok(Value::Array(kept))
 }
 
-/// Whether a file is one of the additional ones, under its own name.
+/// True if a file is one of the additional ones, under its own name.
 pub fn is_additional(settings: &Settings, file: &str) -> bool {
     ["additional-css", "additional-js"].iter().any(|key| {
         let names = settings.html.get(*key).and_then(Value::as_array);

@@ -12,17 +12,17 @@ use crate::publish::manifest::{self, FOLDER, Level};
 use crate::util::files::File;
 use crate::util::report::counted;
 
-/// How many files without a source a note names.
+/// The most files without a source that a note names.
 const NAMED: usize = 4;
 
 /// A site that was made again.
 #[derive(Debug, Default)]
 pub struct Reproduction {
-    /// How far each file is what was made again, by its path in the site.
+    /// The level at which each file is the one that was made again, by its path in the site.
     pub levels: BTreeMap<String, Level>,
-    /// What was compared and what was not, a line each.
+    /// Notes on what was compared and what was not, a line each.
     pub notes: Vec<String>,
-    /// What is wrong, a line each.
+    /// The problems, a line each.
     pub wrong: Vec<String>,
 }
 
@@ -213,7 +213,7 @@ pub fn folders(files: &[File], book: &Book) -> Vec<String> {
     out
 }
 
-/// What was compared, and what was not.
+/// Notes on what was compared, and what was not.
 fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String) -> Vec<String> {
     let count = |wanted: Level| compared.levels.values().filter(|l| **l == wanted).count();
     let mut out = vec![format!(
@@ -251,7 +251,7 @@ fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String)
     out
 }
 
-/// What the published claims and verdicts have against those of the chapters.
+/// The differences between published claims and verdicts and those of the chapters.
 fn unlike(
     made: &RegeneratedSite,
     claims: &[crate::evidence::verdict_files::PublishedClaim],
@@ -317,7 +317,7 @@ fn written(claim: &crate::evidence::verdict_files::PublishedClaim) -> String {
     )
 }
 
-/// What a book on disk has against the sources that a site publishes, a line each.
+/// The differences between a book on disk and the sources that a site publishes, a line each.
 pub fn against_book(
     source: &BookSource,
     book: &crate::mdbook::load::LoadedBook,

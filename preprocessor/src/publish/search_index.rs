@@ -1,15 +1,15 @@
-//! What a reader finds in a site's search: the titles and texts in the index that mdBook writes.
+//! The search index of a site: the titles and texts in the index that mdBook writes.
 
 use serde_json::Value;
 
 use crate::util::files::File;
 
-/// What stands around the index in its file
+/// The text before the index in its file
 /// (<https://github.com/rust-lang/mdBook/blob/v0.5.4/crates/mdbook-html/src/html_handlebars/search.rs#L64-L75>).
 const BEFORE: &str = "JSON.parse('";
 const AFTER: &str = "'));";
 
-/// Whether a file of this name, without its folder, is a search index.
+/// True if a file of this name, without its folder, is a search index.
 pub fn is_one(name: &str) -> bool {
     name.starts_with("searchindex") && name.ends_with(".js")
 }
@@ -37,7 +37,7 @@ pub fn compare(made: &str, actual: &str) -> Result<(), String> {
         return Err("the index that was made again cannot be read".into());
     };
     let Some((_, actual)) = index(actual).filter(|(found, _)| *found == code) else {
-        return Err("it is no search index as mdBook writes it".into());
+        return Err("it is not a search index as mdBook writes it".into());
     };
     if made == actual {
         return Ok(());

@@ -17,7 +17,7 @@ pub struct SiteValue {
 
 /// One start tag.
 struct Tag<'a> {
-    /// What stands between the angle brackets.
+    /// The text between the angle brackets.
     inside: &'a str,
     /// The byte behind it.
     end: usize,
@@ -94,14 +94,14 @@ pub fn shown_values(html: &str) -> Vec<SiteValue> {
     out
 }
 
-/// How many placeholders a page shows on purpose, as it says itself.
+/// The number of placeholders that a page shows on purpose, as it says itself.
 pub fn literals(html: &str) -> usize {
     tags(html)
         .filter_map(|tag| tag.attribute("data-qed-literals")?.parse::<usize>().ok())
         .fold(0, usize::saturating_add)
 }
 
-/// What stands in the comments of a page.
+/// The comments of a page.
 pub fn comments(html: &str) -> impl Iterator<Item = String> {
     html.split("<!--").skip(1).map(|rest| {
         let end = rest.find("-->").unwrap_or(rest.len());

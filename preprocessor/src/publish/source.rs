@@ -1,4 +1,4 @@
-//! What a site publishes of the book that it was made from: the chapters as this preprocessor got them, the templates,
+//! The published sources of a site: the chapters of its book as this preprocessor got them, the templates,
 //! and of the settings those that the pages depend on.
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub const TEMPLATES: &str = "qed/source/templates/";
 /// The version of this form.
 const VERSION: u32 = 1;
 
-/// What the pages say of a machine's evidence that the evidence itself does not: on the word of who published it.
+/// Statements of the pages about a machine's evidence that the evidence does not contain: on the word of who published it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvidenceState {
@@ -30,12 +30,12 @@ pub struct EvidenceState {
     pub recorded: bool,
     /// Claims were judged on it before it was redacted.
     pub judged_before: bool,
-    /// Why it was out of date when the book was built; empty if it was not.
+    /// The reasons for being out of date when the book was built; empty if it was not.
     pub stale: Vec<String>,
-    /// What could not be compared then, and why.
+    /// The parts that could not be compared then, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_compared: Vec<String>,
-    /// How old it was then, in seconds, as exactly as the pages say it; nothing if its time cannot be read.
+    /// Its age then, in seconds, as exactly as the pages say it; nothing if its time cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_s: Option<i64>,
 }
@@ -54,10 +54,10 @@ pub struct BookRecord {
     pub settings: Settings,
     /// The machines of the book, in its order.
     pub machines: Vec<String>,
-    /// What the book does with evidence that is out of date.
+    /// The setting for evidence that is out of date.
     #[serde(default)]
     pub on_stale: OnMissing,
-    /// What the pages say of the evidence of each machine that has any.
+    /// The statements of the pages about each machine's evidence.
     pub states: BTreeMap<String, EvidenceState>,
     /// Titles of pages that are not made of the chapter's name, by the chapter's path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -98,7 +98,7 @@ impl BookRecord {
     }
 }
 
-/// Whether a path leads nowhere but below the folder that it is put into.
+/// True if a path leads nowhere but below the folder that it is put into.
 pub fn stays_below(path: &Path) -> bool {
     let mut parts = path.components().peekable();
     parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
@@ -178,7 +178,7 @@ impl BookSource {
         for file in files.iter().filter(|file| file.name.starts_with(&below)) {
             let name = &file.name;
             let Ok(text) = std::str::from_utf8(&file.bytes) else {
-                wrong.push(format!("{name}: it is no text"));
+                wrong.push(format!("{name}: it is not text"));
                 continue;
             };
             if name == BOOK {
@@ -223,7 +223,7 @@ impl BookSource {
         Ok(Some(source))
     }
 
-    /// Whether every chapter has its text, and every text its chapter.
+    /// True if every chapter has its text, and every text its chapter.
     fn check_paths(&self) -> Result<(), Vec<String>> {
         let mut book = self.about.book.clone();
         put_texts(&mut book, &self.chapters).map_err(|why| vec![why])?;

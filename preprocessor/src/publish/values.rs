@@ -12,7 +12,7 @@ use crate::publish::site_text::{SiteValue, shown_values};
 /// File names of pages and of what mdBook makes of them.
 const LOOKED_AT: &[&str] = &["html", "js", "json", "xml", "txt", "md", "css"];
 
-/// What the check of a site found.
+/// The findings about a site.
 #[derive(Debug, Default)]
 pub struct SiteFindings {
     /// Files looked at.
@@ -25,9 +25,9 @@ pub struct SiteFindings {
     pub literals: usize,
     /// Machines whose evidence was compared with.
     pub machines: usize,
-    /// What else was done, a line each.
+    /// Notes, a line each.
     pub notes: Vec<String>,
-    /// What is wrong, a line each.
+    /// The problems, a line each.
     pub wrong: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ impl SiteFindings {
     }
 }
 
-/// Whether a file can show text.
+/// True if a file can show text.
 pub fn is_text(name: &str) -> bool {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending);
     // What is published beside the pages names placeholders and claims as authors write them.

@@ -15,7 +15,7 @@ use crate::markdown::splice::Edit;
 use crate::render::fill::{FilledChapter, fill};
 use crate::util::parallel;
 
-/// Why a book cannot be built, and everything else there is to say.
+/// The complaints about a book, and whether it can be built.
 #[derive(Debug, Default)]
 pub struct BookReport {
     /// Errors and warnings, sorted.
@@ -25,7 +25,7 @@ pub struct BookReport {
 }
 
 impl BookReport {
-    /// Whether the build has to stop.
+    /// True if the build has to stop.
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(|p| p.severity == Severity::Error)
     }
@@ -47,17 +47,17 @@ pub fn parse(chapters: &[(String, &mut String)], markdown: Markdown) -> Vec<Chap
     })
 }
 
-/// What a book comes to.
+/// The result of filling a book.
 pub struct Outcome {
     /// Text of each chapter.
     pub texts: Vec<String>,
-    /// Where in it stands what was filled in, in order, by chapter.
+    /// The places in it that were filled in, in order, by chapter.
     pub written: Vec<Vec<std::ops::Range<usize>>>,
     /// Everything that is shown, by chapter.
     pub uses: Vec<Vec<Use>>,
     /// The claims with their verdicts.
     pub claims: Claims,
-    /// What there is to say.
+    /// The complaints.
     pub report: BookReport,
 }
 

@@ -23,11 +23,11 @@ use crate::markdown::structure::BlockKind;
 pub struct FilledChapter {
     /// Its text.
     pub text: String,
-    /// Where in it stands what was filled in, in order.
+    /// The places in it that were filled in, in order.
     pub written: Vec<std::ops::Range<usize>>,
     /// Paths that it shows, for lints.
     pub uses: Vec<Use>,
-    /// What went wrong.
+    /// The problems.
     pub problems: Vec<Diagnostic>,
 }
 
@@ -207,7 +207,7 @@ impl ChapterFiller<'_, '_> {
                     Err(reason) => {
                         let span = placeholder.range.clone();
                         let message =
-                            format!("`{}` cannot be shown so: {reason}", placeholder.path);
+                            format!("`{}` cannot be formatted: {reason}", placeholder.path);
                         self.problems.push(Diagnostic::error(source, span, message));
                         None
                     }
@@ -265,7 +265,7 @@ impl ChapterFiller<'_, '_> {
         Some(self.gap(placeholder, machine, word, &reason))
     }
 
-    /// What stands where a value should: in prose with the reason, in code without.
+    /// The stand-in for a value: in prose with the reason, in code without.
     fn gap(
         &self,
         placeholder: &Placeholder,
@@ -369,7 +369,7 @@ impl ChapterFiller<'_, '_> {
         self.facts.templates.render("value", &marked)
     }
 
-    /// What stands before and behind a code span that shows values.
+    /// The markup before and behind a code span that shows values.
     fn around(&self, uses: &[Use], in_link: bool) -> (String, String) {
         /// Stands for the code; a word that no escaping changes.
         const CODE: &str = "QedCodeStandsHere";
@@ -443,7 +443,7 @@ impl ChapterFiller<'_, '_> {
     }
 }
 
-/// What the template of a value is given. The path, machine and format are there for `verify`; a code span, which can
+/// The data of the template of a value. The path, machine and format are there for `verify`; a code span, which can
 /// hold several values, has none.
 #[derive(Serialize)]
 struct Marked<'a> {

@@ -33,11 +33,11 @@ pub fn literals_only(count: usize) -> String {
     format!("<div hidden data-qed-literals=\"{count}\"></div>")
 }
 
-/// What stands beside a value that is out of date; the style sheet puts it there, so that it is neither copied nor
+/// The mark of a value that is out of date; the style sheet puts it there, so that it is neither copied nor
 /// searched.
 pub const MARK: char = '†';
 
-/// What the reader must know before believing a value of these machines.
+/// Notices that the reader must see before believing a value of these machines.
 pub fn notices(facts: &BookData<'_>, machines: &[usize]) -> Vec<String> {
     let mut notices = Vec::new();
     for loaded in machines.iter().map(|index| &facts.loaded[*index]) {

@@ -11,12 +11,12 @@ pub fn only_from(many: usize) {
     MANY.store(many, Ordering::Relaxed);
 }
 
-/// Whether other processors are called in for so many things.
+/// True if other processors are called in for so many things.
 pub fn is_many(things: usize) -> bool {
     things >= MANY.load(Ordering::Relaxed)
 }
 
-/// What `work` makes of each of `items`, in their order. Whichever processor is free takes the next one.
+/// The results of `work` on each of `items`, in their order. Whichever processor is free takes the next one.
 pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
     if !is_many(items.len()) {
         return items
@@ -50,7 +50,7 @@ pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(usize, &T) -> R + Sync) 
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// What a thread came to; if it panicked, so does this one.
+/// The result of a thread; if it panicked, so does this one.
 pub fn join<R>(thread: std::thread::ScopedJoinHandle<'_, R>) -> R {
     let joined = thread.join();
     joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))

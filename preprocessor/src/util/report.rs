@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use qed_evidence::diagnostic::{Diagnostic, Severity, in_color};
 
-/// Prints diagnostics to standard error, and how many there are. A closed standard error is no reason to stop.
+/// Prints diagnostics to standard error, and how many there are. A closed standard error is ignored.
 pub fn print(problems: &[Diagnostic]) {
     if problems.is_empty() {
         return;
@@ -32,7 +32,7 @@ pub fn counted(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Whether any of them is an error.
+/// True if any of them is an error.
 pub fn has_errors(problems: &[Diagnostic]) -> bool {
     problems.iter().any(|p| p.severity == Severity::Error)
 }

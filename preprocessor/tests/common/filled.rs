@@ -1,18 +1,18 @@
-//! What is known of a filled chapter without looking at how it was filled: shared with the fuzz target `fill`.
+//! Properties of a filled chapter that hold however it was filled: shared with the fuzz target `fill`.
 #![allow(dead_code, reason = "each user has its own part")]
 
 use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 use mdbook_qed::markdown::syntax::{Occurrence, find};
 
-/// What the test book's workload says: no character of it needs escaping anywhere.
+/// The output of the test book's workload: no character of it needs escaping anywhere.
 pub const VALUE: &str = "QQvalueQQ";
 /// A placeholder that becomes [`VALUE`].
 pub const PLACEHOLDER: &str = "{{qed create.outcome.stdout}}";
 /// A placeholder of which the options hold what Markdown could take for its own.
 pub const QUOTED: &str = "{{qed create.outcome.stdout machine=\"guest:test-1\"}}";
 
-/// What Markdown makes of a text, without the text itself and without our own markup.
+/// The structure that Markdown sees in a text, without the text itself and without our own markup.
 pub fn skeleton(text: &str) -> Vec<String> {
     let mut out = Vec::new();
     for event in new_cmark_parser(text, &MarkdownOptions::default()) {

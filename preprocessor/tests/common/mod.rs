@@ -348,7 +348,7 @@ impl Book {
     }
 }
 
-/// What `check` prints of the verdicts on a book. How fresh evidence is depends on where it is looked at.
+/// The verdicts on a book as `check` prints them. The freshness of evidence depends on where it is looked at.
 pub fn verdicts(book: &Book) -> String {
     let printed = stdout(&book.qed(&["check"]));
     let fresh =
@@ -380,12 +380,12 @@ pub fn good(output: &Output) -> String {
     printed
 }
 
-/// What a program said.
+/// The standard error of a program.
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// What a program printed.
+/// The standard output of a program.
 pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

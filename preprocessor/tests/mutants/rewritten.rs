@@ -15,7 +15,7 @@ pub fn all(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a claim comes to; `None` if it is refused as it stands.
+/// The verdict on a claim; `None` if it is refused as it stands.
 pub fn judge(
     body: &str,
     when: Option<&str>,
@@ -123,7 +123,7 @@ fn misspellings(word: &str) -> Vec<String> {
         .collect()
 }
 
-/// Where names and paths stand.
+/// The places of names and paths.
 fn words(text: &str) -> Vec<std::ops::Range<usize>> {
     let outside = outside_of_texts(text);
     let mut list = Vec::new();
@@ -145,7 +145,7 @@ fn words(text: &str) -> Vec<std::ops::Range<usize>> {
     list
 }
 
-/// Where the texts stand, without their quotes.
+/// The places of texts, without their quotes.
 fn quoted(text: &str) -> Vec<std::ops::Range<usize>> {
     let outside = outside_of_texts(text);
     let mut list = Vec::new();

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// What it says about one trial.
+/// Its answer to one trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The claim is true.
@@ -15,7 +15,7 @@ pub enum Answer {
     False,
     /// Its condition is false.
     NotApplicable,
-    /// Why there is no answer.
+    /// The reason for a missing answer.
     None(String),
 }
 

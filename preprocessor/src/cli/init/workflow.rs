@@ -1,6 +1,6 @@
 //! The workflow of a new book: what it builds with comes from where this program came from.
 
-/// Where this program can be had again.
+/// The source from which this program can be had again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<'a> {
     /// This commit of a repository of Git.
@@ -12,12 +12,12 @@ pub enum Source<'a> {
     },
     /// The registry of crates, which keeps a version as it is.
     Registry,
-    /// It is not known. The name alone is no answer: a registry may have something else by that name.
+    /// It is not known. The name alone does not answer it: a registry may have something else by that name.
     Unknown,
 }
 
 impl<'a> Source<'a> {
-    /// What the build was told (`make install`: `URL COMMIT`), and where it was built.
+    /// The source from what the build was told (`make install`: `URL COMMIT`) and where it was built.
     pub fn of(built_from: Option<&'a str>, manifest: &str) -> Self {
         let told = built_from.and_then(|told| told.split_once(' '));
         match told.filter(|(url, commit)| is_address(url) && is_commit(commit)) {

@@ -81,7 +81,7 @@ pub fn arrows(rows: &[MapRow<'_>]) -> Vec<Arrow> {
     lanes(&ends)
 }
 
-/// What is said of a pointer that has no arrow.
+/// The remark on a pointer that has no arrow.
 fn remark(pointer: &Pointer, objects: &[Object]) -> String {
     match pointer.holds {
         Some(true) => String::new(),

@@ -173,7 +173,7 @@ fn read_pointers(
     Ok(pointers)
 }
 
-/// What is compared: an address or another number.
+/// The number that is compared: an address or another number.
 fn number(value: &Value) -> Option<i128> {
     match value {
         Value::Address { value, .. } | Value::Symbol { address: value, .. } => Some(value.0.into()),

@@ -57,7 +57,7 @@ pub struct LinkageView {
     pub text: String,
 }
 
-/// What a reader who does not see the picture is told.
+/// The picture in words, for a reader who does not see it.
 fn description(objects: &[Object]) -> String {
     let mut said = Vec::new();
     for object in objects {
@@ -80,7 +80,7 @@ struct Canvas<'a, 'f> {
     words: Vec<DrawnText>,
     /// The height at which arrows leave and arrive, by row.
     at: Vec<usize>,
-    /// Where the next row begins.
+    /// The top of the next row.
     y: usize,
     /// The right end of the widest text.
     widest: usize,

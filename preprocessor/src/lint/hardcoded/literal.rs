@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What a typed value looks like.
+/// The appearance of a typed value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Looks {
     /// A long hexadecimal number.
@@ -42,7 +42,7 @@ impl Looks {
 pub struct Literal {
     /// Its bytes in the text.
     pub range: Range<usize>,
-    /// What it looks like.
+    /// Its appearance.
     pub looks: Looks,
     /// The number that it is, if it is one.
     pub number: Option<u64>,
@@ -63,7 +63,7 @@ struct Pattern {
 /// Words of which a number behind them is one.
 const DESCRIPTOR: &str = r"(?i:\bfds?\b|\bfile[ -]descriptors?\b|\bdescriptors?\b|\bfildes\b)";
 const PROCESS: &str = r"(?i:\bpids?\b|\btids?\b|\btgids?\b|\bprocess ids?\b|\bthread ids?\b)";
-/// What may stand between such a word and its number.
+/// The words that may stand between such a word and its number.
 const IS: &str = r"(?:(?:\s|(?u:\u{a0}))+(?:is|was|number|no\.))?(?:\s|`|(?u:\u{a0}))*(?:==|=|:|#|(?u:→)|->)?(?:\s|`|(?u:\u{a0}))*";
 
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
@@ -110,7 +110,7 @@ fn ascii(pattern: &str) -> Regex {
     Regex::new(&format!("(?-u){pattern}")).expect("the patterns are well-formed, as the tests show")
 }
 
-/// Whether there is anything in `text` that is worth a closer look: cheap, and never wrong when it says no.
+/// True if there could be anything in `text` that is worth a closer look: cheap, and never wrong when false.
 pub fn may_hold(text: &str) -> bool {
     // Whatever a pattern matches has one of these in it: `0x`, eight hexadecimal digits, a word for a descriptor or a
     // process, a file of C, what a call returned. No `\b`, which makes the search slow in text that is not ASCII.
@@ -159,7 +159,7 @@ pub fn find(text: &str, code: bool) -> Vec<Literal> {
     found
 }
 
-/// Whether the value is only a part of something longer: of a path, a URL, an id, a decimal number.
+/// True if the value is only a part of something longer: of a path, a URL, an id, a decimal number.
 fn part_of_more(text: &str, range: &Range<usize>) -> bool {
     let before = text[..range.start].chars().next_back();
     let after = text[range.end..].chars().next();
@@ -189,7 +189,7 @@ fn number(text: &str, looks: Looks) -> Option<u64> {
     }
 }
 
-/// Whether it tells something that has to be measured.
+/// True if it tells something that has to be measured.
 fn is_telling(looks: Looks, text: &str, number: Option<u64>) -> bool {
     match (looks, number) {
         (Looks::Address, Some(_)) => digits(text).len() >= 6,

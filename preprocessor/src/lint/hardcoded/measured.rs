@@ -7,7 +7,7 @@ use qed_evidence::path_index::Drift;
 
 use crate::evidence::book_data::BookData;
 
-/// Where a value was measured.
+/// The place where a value was measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeasuredAt {
     /// Its path.
@@ -16,7 +16,7 @@ pub struct MeasuredAt {
     pub machine: String,
 }
 
-/// What was measured, by what it looks like when it is typed.
+/// The measured values, by what they look like when typed.
 #[derive(Debug, Default)]
 pub struct Measured {
     numbers: HashMap<u64, MeasuredAt>,
@@ -64,7 +64,7 @@ impl Measured {
         measured
     }
 
-    /// Where this was measured, if anywhere.
+    /// The place where this was measured, if it was.
     pub fn find(&self, text: &str, number: Option<u64>) -> Option<&MeasuredAt> {
         self.texts
             .get(text)
