@@ -747,9 +747,9 @@ fn history_goes_on() {
         (
             "2026-01-03T03",
             "2026-01-03T04",
-            "the capture of guest:test-1 is told otherwise than it is",
+            "the entry of guest:test-1 differs from its capture",
         ),
-        ("\"PASS\": 1", "\"PASS\": 2", "is told otherwise than it is"),
+        ("\"PASS\": 1", "\"PASS\": 2", "differs from its capture"),
         ("\"run\": \"bb", "\"run\": \"cc", "is not in it"),
     ] {
         assert!(told.contains(from), "{from}");

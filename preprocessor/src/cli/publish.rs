@@ -249,7 +249,7 @@ fn write(
     }
     // From there the next build continues it.
     let kept = book.paths.root.join(crate::evidence::locations::HISTORY);
-    crate::util::files::write_state(&kept, &json(&beside.history)?)
+    crate::util::state::write(&kept, &[&json(&beside.history)?])
         .map_err(|error| format!("{} cannot be written: {error}", kept.display()))?;
     for note in &rehearsed.notes {
         print(&format!("{note}\n"));

@@ -4,14 +4,16 @@
 //! What is kept stands under the digest of everything that it was made from, this program included, so it is either
 //! exactly what would be made again or it is not found. Verdicts are never kept: they are reached in every build.
 
-use crate::evidence::locations::CACHE_FOLDER;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
+
+use crate::evidence::locations::CACHE_FOLDER;
+use crate::util::state;
 
 /// The most entries that are kept: those of some captures of some machines. The oldest make room.
 const MAX_FILES: usize = 32;
@@ -74,7 +76,7 @@ impl Cache {
     /// Keeps what was made from `inputs`. If that cannot be, it is made again next time.
     pub fn put(&self, inputs: &[&[u8]], bytes: &[u8]) {
         if let Some((file, key)) = self.file(inputs) {
-            let _ = write(&file, &[&checksum(&key, bytes), bytes]);
+            let _ = state::write(&file, &[&checksum(&key, bytes), bytes]);
             let _ = file.parent().map_or(Ok(()), evict_oldest);
         }
     }
@@ -102,29 +104,6 @@ fn program() -> Option<Sha256Digest> {
         own.ctime_nsec(),
     );
     Some(sha256(build.as_bytes()))
-}
-
-/// Writes a file that nobody else may read, whole or not at all.
-fn write(file: &Path, pieces: &[&[u8]]) -> std::io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let ignore = folder.join(".gitignore");
-    if !ignore.exists() {
-        std::fs::write(ignore, "*\n")?;
-    }
-    let new = file.with_extension(format!("{}.new", std::process::id()));
-    let mut options = OpenOptions::new();
-    let mut out = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)?;
-    let written = pieces.iter().try_for_each(|piece| out.write_all(piece));
-    let moved = written.and_then(|()| std::fs::rename(&new, file));
-    if moved.is_err() {
-        let _ = std::fs::remove_file(&new);
-    }
-    moved
 }
 
 /// Deletes the oldest files, and what an interrupted build left behind with them.

@@ -20,7 +20,7 @@ use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness
 use crate::evidence::loader::{Ahead, Read, investigation, read};
 use crate::evidence::local_files::collector;
 use crate::evidence::locations::{CAPTURED, Origin, STATE};
-use crate::util::parallel;
+use crate::util::{parallel, state};
 
 /// Captures what is missing or stale, if the book says `capture = "if-stale"`. Gives back warnings: without a
 /// capture, older or recorded evidence is shown, and says so; and the evidence that is fresh, which was read for that.
@@ -93,7 +93,7 @@ pub fn refresh(
         warnings.push(warn(format!("the capture on {machine} failed: {why}")).help(
             "the book shows older or recorded evidence, if there is any, and says so on each page",
         ));
-        if let Err(error) = remember(&marker, &attempt) {
+        if let Err(error) = state::write(&marker, &[attempt.as_bytes()]) {
             warnings.push(warn(format!(
                 "{} cannot be written: {error}",
                 marker.display()
@@ -106,11 +106,7 @@ pub fn refresh(
 /// Waits for the right to capture for this book.
 fn lock(root: &Path) -> std::io::Result<File> {
     let folder = root.join(".qed");
-    std::fs::create_dir_all(&folder)?;
-    let ignore = folder.join(".gitignore");
-    if !ignore.exists() {
-        std::fs::write(ignore, "*\n")?;
-    }
+    state::create_folder(&folder)?;
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -175,13 +171,6 @@ fn attempt(
         investigation.digest, here.boot_id
     );
     hex::encode(Sha256::digest(parts.as_bytes()))
-}
-
-fn remember(marker: &Path, attempt: &str) -> std::io::Result<()> {
-    if let Some(folder) = marker.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(marker, attempt)
 }
 
 /// Runs the collector; its progress goes to standard error, for standard output belongs to mdBook.

@@ -252,7 +252,7 @@ impl Sources<'_> {
         let (evidence, raw) =
             redact_live(evidence, self.config.addresses, redact).map_err(|error| {
                 Diagnostic::error_without_place(format!(
-                    "the evidence `{}` cannot be shown to anybody: {error}",
+                    "the evidence `{}` cannot be redacted: {error}",
                     file.display()
                 ))
             })?;

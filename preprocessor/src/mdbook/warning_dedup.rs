@@ -11,7 +11,7 @@ use qed_evidence::diagnostic::{Diagnostic, Severity};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::util::files::write_state;
+use crate::util::state;
 
 /// The file that remembers it; in a folder that nobody watches.
 const SAID: &str = ".qed/state/said.json";
@@ -83,7 +83,7 @@ pub fn without_printed(
     // A turn without warnings is remembered, too: else the next build could not be told from this one. What is not
     // remembered is said again.
     if let Ok(text) = serde_json::to_vec(&said) {
-        let _ = write_state(&file, &text);
+        let _ = state::write(&file, &[&text]);
     }
     left
 }

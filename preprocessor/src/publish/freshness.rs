@@ -50,7 +50,8 @@ pub fn verify(
             collector: None,
             object_digest: Err("a site does not need it".into()),
             // No site tells where an image is.
-            image_digest: by_path.then(|| Err("which file it was is told to nobody".into())),
+            image_digest: by_path
+                .then(|| Err("the site does not name the file of the image".into())),
             pin: None,
             programs: present.programs(evidence, origin, investigation, None),
             time,

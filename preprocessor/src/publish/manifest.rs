@@ -371,7 +371,7 @@ pub fn against_history(
                     || capture.verdicts != counts =>
             {
                 wrong.push(format!(
-                    "{HISTORY}: the capture of {machine} is told otherwise than it is"
+                    "{HISTORY}: the entry of {machine} differs from its capture"
                 ));
             }
             Some(_) => {}

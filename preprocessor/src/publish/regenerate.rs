@@ -215,9 +215,7 @@ fn loaded(
 fn lost_fragments(filled: &Book, rendered: &Book, outcome: &Outcome) -> Vec<String> {
     let mut rendered = rendered.clone();
     let Ok(texts) = take_texts(&mut rendered) else {
-        return vec![format!(
-            "{BOOK}: the rendered chapters cannot be told apart"
-        )];
+        return vec![format!("{BOOK}: two rendered chapters have the same path")];
     };
     let mut wrong = Vec::new();
     for (chapter, written) in filled.chapters().zip(&outcome.written) {

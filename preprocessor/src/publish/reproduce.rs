@@ -129,7 +129,7 @@ pub fn reproduce(
         .extend(unlike(&made, &told_claims, &told_verdicts));
     if made.history != told_history {
         out.wrong.push(format!(
-            "{}: it does not tell the captures of the site as they are",
+            "{}: its entries differ from the captures of the site",
             manifest::HISTORY
         ));
     }

@@ -215,7 +215,7 @@ impl ChapterFiller<'_, '_> {
             }
             PathValue::Missing(reason) => self.missing(placeholder, shown.machine, reason),
             PathValue::Broken(reason) => {
-                let message = format!("`{}` cannot be believed: {reason}", placeholder.path);
+                let message = format!("`{}` is not reliable: {reason}", placeholder.path);
                 let problem = Diagnostic::error(source, placeholder.range.clone(), message)
                     .help("capture again; a value of a capture that lost events is never shown as measured");
                 let fails = self.facts.config.on_fail == crate::config::OnFail::Error;

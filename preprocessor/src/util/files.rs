@@ -52,16 +52,3 @@ pub fn buffer_for(file: &std::fs::File, most: u64) -> Vec<u8> {
     let length = file.metadata().map_or(0, |about| about.len());
     Vec::with_capacity(usize::try_from(length.min(most)).unwrap_or(0) + 1)
 }
-
-/// Writes a file into `.qed`, whole or not at all.
-pub fn write_state(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let ignore = folder.join(".gitignore");
-    if !ignore.exists() {
-        std::fs::write(ignore, "*\n")?;
-    }
-    let new = path.with_extension("new");
-    std::fs::write(&new, bytes)?;
-    std::fs::rename(new, path)
-}

@@ -4,3 +4,4 @@ pub mod digest;
 pub mod files;
 pub mod parallel;
 pub mod report;
+pub mod state;
