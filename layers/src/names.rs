@@ -68,7 +68,7 @@ impl Names {
     }
 
     /// A path as it is written in the file's own module: in a module with a body, `super` leads no further than there.
-    fn from_file(&self, path: Segments) -> Segments {
+    fn relative_to_file(&self, path: Segments) -> Segments {
         let supers = path.iter().take_while(|name| *name == "super").count();
         match supers.min(self.inline) {
             0 => path,
@@ -79,12 +79,12 @@ impl Names {
     }
 
     fn add(&mut self, path: Segments) {
-        let path = self.from_file(path);
+        let path = self.relative_to_file(path);
         self.paths.push(path);
     }
 
     fn bind(&mut self, local: String, path: Segments, public: bool) {
-        let path = self.from_file(path);
+        let path = self.relative_to_file(path);
         if public {
             self.exports.insert(local.clone(), path.clone());
         }
