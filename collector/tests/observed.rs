@@ -1,5 +1,5 @@
-//! What an experiment as a whole could see, in guests: what the kernel skipped, children, time limits, 32-bit calls,
-//! interrupts. Needs QEMU, and the network or cached kernels.
+//! Limits of what an experiment as a whole could see, in guests: what the kernel skipped, children, time limits, 32-bit
+//! calls, interrupts. Needs QEMU, and the network or cached kernels.
 
 mod support;
 
@@ -15,8 +15,8 @@ use qed_evidence::resolve::{Catalog, Indexed};
 use qed_evidence::value::{Datum, Value};
 use support::{GUESTS, capture_on, evidence_in, folder_with, said};
 
-/// A program of 64 bits that goes through the 32-bit gate, `int 0x80`, where 20 is getpid and 39 is mkdir; 20 is writev in a
-/// 64-bit call. Then it ends with status 0.
+/// A program of 64 bits that goes through the 32-bit gate, `int 0x80`, where 20 is getpid and 39 is mkdir; 20 is writev
+/// in a 64-bit call. Then it ends with status 0.
 const THROUGH_THE_OTHER_GATE: &[u8] = &[
     0xb8, 20, 0, 0, 0, 0xcd, 0x80, // mov eax, 20; int 0x80
     0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05, // mov eax, 60; xor edi, edi; syscall
@@ -271,9 +271,9 @@ impl Observed {
     }
 }
 
-/// Check that what an experiment could not see makes no claim pass, on both kernels: a hit that the kernel skipped, children
-/// that nobody followed, a run that a limit or a signal cut short, a 32-bit call that only has a number in common, and
-/// interrupts on top of the task; and that what it saw is judged.
+/// Check that what an experiment could not see makes no claim pass, on both kernels: a hit that the kernel skipped,
+/// children that nobody followed, a run that a limit or a signal cut short, a 32-bit call that only has a number in
+/// common, and interrupts on top of the task; and that what it saw is judged.
 #[test]
 fn what_was_not_seen_proves_nothing() {
     for name in GUESTS {

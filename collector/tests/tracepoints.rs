@@ -19,7 +19,7 @@ const EXPERIMENT: u32 = 5;
 fn offset(btf: &Btf<'_>, structure: &str, member: &str) -> u32 {
     let id = btf.find(Wanted::Struct, structure)[0];
     let Type::Struct(composite) = btf.get(id).unwrap() else {
-        panic!("{structure} is no structure");
+        panic!("{structure} is not a structure");
     };
     let member = btf.find_member(&composite, member).unwrap().unwrap();
     (member.bit_offset / 8) as u32

@@ -22,7 +22,7 @@ use crate::{
     report::{Hit, report},
 };
 
-/// Who runs, and what the collector wants to know of it.
+/// The task that runs, and the collector's interest in it.
 struct Scene {
     spec: *const ProbeSpec,
     probe: u32,
@@ -67,8 +67,8 @@ fn scene(site: u64, attachment: u32) -> Option<Scene> {
 }
 
 impl Scene {
-    /// What all hits have in common. Nothing in it is a number that the verifier knows, but for `side`: where two
-    /// ways meet, it goes on with one only if it knows the same of both.
+    /// The part that all hits have in common. Nothing in it is a number that the verifier knows, but for `side`: where
+    /// two ways meet, it goes on with one only if it knows the same of both.
     #[inline(always)]
     fn hit(&self, site: u64, side: u32) -> Hit {
         let zero = self.zero();
@@ -146,8 +146,8 @@ pub fn kernel_entry(regs: *mut pt_regs) {
     report(regs.cast(), &mut hit);
 }
 
-/// Count this run, before anything says that it is of no interest: the kernel counts hits, and some kernels do not count
-/// those for which they ran no program.
+/// Count this run, before anything says that it is of no interest: the kernel counts hits, and some kernels do not
+/// count those for which they ran no program.
 #[inline(always)]
 fn ran(site: u64) {
     if let Some(runs) = RUNS.get_ptr_mut(site) {

@@ -1,4 +1,4 @@
-//! Which processes belong to the workload: it starts when its program is executed, and may start others.
+//! The processes of the workload: it starts when its program is executed, and may start others.
 
 use aya_ebpf::{
     cty::c_void,
@@ -20,7 +20,8 @@ fn current() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
-/// A task was created, and has not run yet. Tracepoint `task_newtask`, in its parent, which io_uring's workers pass, too:
+/// A task was created, and has not run yet. Tracepoint `task_newtask`, in its parent, which io_uring's workers pass,
+/// too:
 /// <https://elixir.bootlin.com/linux/v6.1/source/kernel/fork.c#L2521>
 pub fn born(ctx: *mut c_void) {
     let Some(control) = CONTROL.get(0) else {
@@ -78,7 +79,7 @@ pub fn returned() {
     }
 }
 
-/// What to do right now, if the process that runs is awaited.
+/// The orders of the moment, if the process that runs is awaited.
 #[inline(always)]
 fn awaited() -> Option<*mut Control> {
     let control = CONTROL.get_ptr_mut(0)?;

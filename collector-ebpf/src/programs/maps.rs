@@ -9,10 +9,10 @@ use qed_collector_ebpf::{
     ProbeKey, ProbeSpec, SlotKey, counter,
 };
 
-/// What to do right now.
+/// The orders of the moment.
 #[map]
 pub static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
-/// Which spec a hit follows.
+/// The specs that hits follow.
 #[map]
 pub static KEYS: HashMap<ProbeKey, u32> =
     HashMap::with_max_entries((MAX_PROBES * MAX_EXPERIMENTS / 16) as u32, 0);
@@ -22,7 +22,7 @@ pub static SPECS: Array<ProbeSpec> = Array::with_max_entries(MAX_PROBES as u32, 
 /// Offsets for the walk from a descriptor to its file.
 #[map]
 pub static FD_WALK: Array<FdWalk> = Array::with_max_entries(1, 0);
-/// How often `kernel_entry` ran at each probed place, whoever's hit it was. The loader makes an entry for each.
+/// Runs of `kernel_entry` at each probed place, whoever's hit it was. The loader makes an entry for each.
 #[map]
 pub static RUNS: PerCpuHashMap<u64, u64> = PerCpuHashMap::with_max_entries(MAX_PROBES as u32, 0);
 /// Calls that have been entered and not left.

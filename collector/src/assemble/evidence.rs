@@ -10,6 +10,7 @@ use qed_evidence::instances::Instances;
 use qed_evidence::investigation as asked;
 
 use super::context::Context;
+use super::seen::Seen;
 use super::{correlate, kaslr, kernel, name_tables, outcome};
 use crate::probe::{OBJECT_SHA256, parse_event};
 use crate::session::raw::{RawCapture, Record};
@@ -90,7 +91,7 @@ fn experiment(
     let ran = &raw.experiments[number];
     let outcome = ran.outcome.as_ref();
     let (events, damaged) = events(&ran.events);
-    let assembled = correlate::assemble(&correlate::Seen {
+    let assembled = correlate::assemble(&Seen {
         planned: &raw.plan[number],
         asked,
         events: &events,

@@ -3,21 +3,22 @@
 use qed_collector_ebpf::UNKNOWN_CONTEXT;
 use qed_evidence::document::Context;
 
-/// The bit that is set while the CPU serves work that interrupts have put off. It has been there in all layouts of the count:
+/// The bit that is set while the CPU serves work that interrupts have put off. It has been there in all layouts of the
+/// count:
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/preempt.h#L34>
 const SERVING_SOFTIRQ: u32 = 0x100;
-/// All bits that count interrupts, in all layouts; those of the older ones are the lower half of these. The highest bit of
-/// the word counts nothing.
+/// All bits that count interrupts, in all layouts; those of the older ones are the lower half of these. The highest bit
+/// of the word counts nothing.
 const INTERRUPTS: u32 = 0x7fff_0000;
-/// What a breakpoint adds, which interrupts as an NMI does, in the older layout and in the newer one.
+/// The count that a breakpoint adds, which interrupts as an NMI does, in the older layout and in the newer one.
 const TRAPS: [u32; 2] = [0x0011_0000, 0x1100_0000];
 
-/// What may have led to a probe's program.
+/// The way that may have led to a probe's program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// A call or a jump, which the preemption count does not know of.
     Direct,
-    /// Perhaps a breakpoint, which it counts as an NMI and which is no interrupt of anybody's.
+    /// Perhaps a breakpoint, which it counts as an NMI and which is not an interrupt.
     Breakpoint,
     /// A breakpoint or, where a jump has replaced it, an NMI: nothing tells which.
     Unknown,
@@ -45,8 +46,8 @@ pub fn context(count: u32, way: Way) -> Option<Context> {
 mod tests {
     use super::*;
 
-    /// Check counts as kernels have them: a task with preemption off and softirqs disabled, a softirq, an interrupt on top
-    /// of it, a breakpoint in a task and in a softirq, in both layouts.
+    /// Check counts as kernels have them: a task with preemption off and softirqs disabled, a softirq, an interrupt on
+    /// top of it, a breakpoint in a task and in a softirq, in both layouts.
     #[test]
     fn counts_tell_the_context() {
         assert_eq!(context(0x8000_0002, Way::Direct), Some(Context::Task));

@@ -19,14 +19,14 @@ pub struct KernelNames<'a> {
     /// Live minus static.
     slide: Option<u64>,
     lines: Result<RefCell<LineResolver>, String>,
-    /// Where interrupts and exceptions enter, once it was asked for.
+    /// The code at which interrupts and exceptions enter, once it was asked for.
     entries: OnceCell<Option<Range<u64>>>,
     /// The bytes in front of return addresses, as they stood in memory.
     code: HashMap<u64, &'a [u8]>,
     standings: RefCell<HashMap<String, Standing>>,
 }
 
-/// How the names of entries begin that lie outside of those bounds: that of what cannot be masked, and what newer
+/// Prefixes of the names of entries that lie outside of those bounds: that of what cannot be masked, and what newer
 /// processors come by from inside of the kernel.
 /// <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L1138>,
 /// <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64_fred.S#L45>

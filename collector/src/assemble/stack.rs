@@ -7,12 +7,12 @@ use super::names::{Names, Standing};
 use crate::symbols::disasm::Called;
 use crate::symbols::kallsyms::copies::is_copy;
 
-/// How the names of eBPF programs begin, where kallsyms has them.
+/// Prefix of the names of eBPF programs in kallsyms.
 const PROGRAM: &str = "bpf_prog_";
-/// How the names of what runs deferred work in an interrupt of its own begin.
+/// Prefix of the functions that run deferred work in an interrupt of its own.
 const DEFERRED: &str = "irq_work_";
 
-/// How the name of the entry of an interrupt begins that cannot be masked.
+/// Prefix of the name of the entry of an interrupt that cannot be masked.
 const NMI: &str = "asm_exc_nmi";
 
 /// Frames between a tracepoint and the program that watches it: they are the watcher's own.
@@ -74,9 +74,9 @@ impl Stack {
     }
 }
 
-/// Whether `outer` is no place behind a call but the first byte of a trampoline, which stands in the place of the return
-/// address of the function at `inner`. Of our own return probes, and of others on a kernel whose unwinder knows them, the
-/// kernel puts the true address back; where it does not, a stack ends there or goes on with anything.
+/// True if `outer` is no place behind a call but the first byte of a trampoline, which stands in the place of the
+/// return address of the function at `inner`. Of our own return probes, and of others on a kernel whose unwinder knows
+/// them, the kernel puts the true address back; where it does not, a stack ends there or goes on with anything.
 fn replaced(inner: u64, outer: u64, names: &dyn Names) -> bool {
     // What an interrupt came upon is any instruction.
     if names.interrupts(inner) == Some(true) || !matches!(names.symbol(outer), Some((_, 0))) {
@@ -97,7 +97,7 @@ pub fn running(frames: &[Frame]) -> &[Frame] {
         .unwrap_or_default()
 }
 
-/// Whether an interrupt that cannot be masked stands on the stack.
+/// True if an interrupt that cannot be masked stands on the stack.
 pub fn nmi(frames: &[Frame]) -> bool {
     let entry = |frame: &Frame| {
         let symbol = frame.symbol.as_deref();
@@ -106,8 +106,8 @@ pub fn nmi(frames: &[Frame]) -> bool {
     frames.iter().any(entry)
 }
 
-/// Whether a watcher's program raised the interrupt in which this ran, to have done what it may not do itself: a signal is
-/// sent by the kernel's deferred work, which interrupts the program at once.
+/// True if a watcher's program raised the interrupt in which this ran, to have done what it may not do itself: a signal
+/// is sent by the kernel's deferred work, which interrupts the program at once.
 /// <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L877>
 pub fn raised_by_program(frames: &[Frame]) -> bool {
     let inner = running(frames);
@@ -122,7 +122,7 @@ pub fn raised_by_program(frames: &[Frame]) -> bool {
     inner.iter().any(deferred) && frames[inner.len()..].iter().any(program)
 }
 
-/// Whether `function` is on the stack, as a frame of its own or inlined into one.
+/// True if `function` is on the stack, as a frame of its own or inlined into one.
 pub fn holds(frames: &[Frame], function: &str) -> bool {
     frames.iter().any(|frame| {
         frame
@@ -136,7 +136,7 @@ pub fn holds(frames: &[Frame], function: &str) -> bool {
     })
 }
 
-/// What a stack says about a function.
+/// The testimony of a stack about a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Says {
     /// It is on the stack.
@@ -147,7 +147,7 @@ pub enum Says {
     Unknown(String),
 }
 
-/// Whether `function` was running at an event with these frames. `cut`: there may be more frames than these.
+/// True if `function` was running at an event with these frames. `cut`: there may be more frames than these.
 pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) -> Says {
     if holds(frames, function) {
         return Says::Yes;
@@ -192,7 +192,7 @@ pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) ->
     }
 }
 
-/// Whether a frame without a source line may be one into which the function is inlined.
+/// True if a frame without a source line may be one into which the function is inlined.
 fn may_hold(frame: &Frame, standing: &Standing) -> bool {
     let Some(holders) = &standing.holders else {
         return true;
@@ -203,11 +203,11 @@ fn may_hold(frame: &Frame, standing: &Standing) -> bool {
     }
 }
 
-/// Bytes that may stand between a function's address and where a direct call enters it: the mark of a place for indirect
-/// calls, over which the kernel lets direct calls skip.
+/// Bytes that may stand between a function's address and where a direct call enters it: the mark of a place for
+/// indirect calls, over which the kernel lets direct calls skip.
 const ENTRY_MARK: u64 = 4;
 
-/// Why the function that begins at `begins` was not, or may not have been, called by the instruction before
+/// The reason why the function that begins at `begins` was not, or may not have been, called by the instruction before
 /// `return_address`; `None` where that instruction calls it.
 pub fn not_called(names: &dyn Names, return_address: u64, begins: u64) -> Option<String> {
     let name = |address: u64| match names.symbol(address) {
@@ -229,14 +229,14 @@ pub fn not_called(names: &dyn Names, return_address: u64, begins: u64) -> Option
     }
 }
 
-/// Where a call goes on when it returns, who made it, and from which source line.
+/// The return address of a call, its caller, and the source line of the call.
 pub struct Calling {
     pub returns_to: Datum,
     pub caller: Datum,
     pub site: Datum,
 }
 
-/// What the frames say of the call of the function that begins at `function`.
+/// Find in the frames the call of the function that begins at `function`.
 pub fn calling(frames: &[Frame], replaced: bool, function: u64, names: &dyn Names) -> Calling {
     let nothing = |why: &str| Calling {
         returns_to: Datum::unavailable(why),
@@ -292,7 +292,7 @@ mod tests {
     /// Functions of 0x100 bytes each, from 0x1000 on.
     const FUNCTIONS: [&str; 5] = ["entry", "jumper", "target", "holder", "other"];
 
-    /// Where an interrupt enters.
+    /// The place where an interrupt enters.
     const INTERRUPT: u64 = 0x14f0;
 
     /// A kernel in which the instruction before each return address calls what is said.
@@ -363,8 +363,8 @@ mod tests {
         }
     }
 
-    /// Check that the function to whose code a call returns is the caller only where that code calls the function that was
-    /// hit, and that where the call returns to is told in any case.
+    /// Check that the function to whose code a call returns is the caller only where that code calls the function that
+    /// was hit, and that where the call returns to is told in any case.
     #[test]
     fn callers() {
         let frames = [frame(0x1204, None), frame(0x1010, Some("entry"))];
@@ -387,8 +387,8 @@ mod tests {
         assert!(says(Called::Pointer).contains("through a pointer"));
     }
 
-    /// Check that a stack ends at the first byte of a function, to which no call returns, and that nobody is the caller then;
-    /// a function that ends with a call of one that does not return is no such place.
+    /// Check that a stack ends at the first byte of a function, to which no call returns, and that nobody is the caller
+    /// then; a function that ends with a call of one that does not return is no such place.
     #[test]
     fn foreign_trampolines() {
         let event = |addresses: &[u64]| {

@@ -42,6 +42,7 @@ pub mod qemu_args;
 pub mod wire;
 
 pub mod host_binaries;
+mod pipes;
 pub mod protocol;
 pub mod qemu;
 pub mod source;

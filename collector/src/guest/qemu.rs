@@ -1,30 +1,23 @@
 //! Running one guest.
 
 use std::fs::File;
-use std::io::{PipeReader, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::io::Write;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::net::unix::pipe::Receiver;
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, Command};
 
 use super::accel::{self, Accel, Accelerator, Decision, Failure};
 use super::cache::Cache;
-use super::console::Console;
 use super::find_program::find_in_path;
+use super::pipes::{Limits, Pipes, Seen, receiver};
 use super::qemu_args::{self, Paths};
 use super::wire::{self, BODY, FrameError, HEADER, Kind, WINDOW};
 use super::{GuestError, KernelImage, elf, initramfs};
 use crate::symbols::mapping::Mapping;
-
-/// Console text kept, in bytes.
-const CONSOLE_CAP: usize = 1 << 20;
-/// Console lines shown in an error.
-const TAIL: usize = 40;
 
 /// A guest to boot.
 #[derive(Debug, Clone)]
@@ -172,85 +165,6 @@ struct End {
     window: File,
     seen: Seen,
     to_exit: Duration,
-}
-
-/// Everything that came out of a guest besides its result.
-struct Seen {
-    console: Console,
-    /// The last progress line.
-    last: String,
-    stderr: Vec<u8>,
-    timed_out: bool,
-    panicked: bool,
-    /// Time to the first progress line.
-    to_init: Option<Duration>,
-}
-
-/// The pipes of a QEMU that runs.
-struct Pipes {
-    console: Receiver,
-    lines: Receiver,
-    errors: Option<ChildStderr>,
-}
-
-/// The limits on a guest, from the time that it was started.
-struct Limits {
-    started: Instant,
-    /// Time within which the first progress line has to come.
-    sign_of_life: Option<Duration>,
-    whole: Duration,
-}
-
-impl Pipes {
-    /// Read all pipes until they end, which they do when QEMU does, or a limit is over: so nothing that it wrote is
-    /// lost.
-    async fn read_all(&mut self, limits: &Limits, progress: &dyn Fn(&str)) -> Seen {
-        let mut seen = Seen {
-            console: Console::new(CONSOLE_CAP, TAIL),
-            last: "nothing".to_owned(),
-            stderr: Vec::new(),
-            timed_out: false,
-            panicked: false,
-            to_init: None,
-        };
-        let mut lines = Console::new(CONSOLE_CAP, 1);
-        let (mut console_buffer, mut lines_buffer, mut errors_buffer) =
-            ([0; 4096], [0; 512], [0; 1024]);
-        let (mut console_open, mut lines_open, mut errors_open) =
-            (true, true, self.errors.is_some());
-        let started = limits.started;
-        while console_open || lines_open || errors_open {
-            let mut deadline = started + limits.whole;
-            if let (Some(limit), None) = (limits.sign_of_life, seen.to_init) {
-                deadline = deadline.min(started + limit);
-            }
-            tokio::select! {
-                n = read(&mut self.console, &mut console_buffer), if console_open => {
-                    console_open = n > 0;
-                    let new = seen.console.push(&console_buffer[..n]);
-                    seen.panicked |= new.iter().any(|l| l.contains("Kernel panic"));
-                }
-                n = read(&mut self.lines, &mut lines_buffer), if lines_open => {
-                    lines_open = n > 0;
-                    for text in lines.push(&lines_buffer[..n]) {
-                        seen.to_init.get_or_insert_with(|| started.elapsed());
-                        progress(&text);
-                        seen.last = text;
-                    }
-                }
-                n = read_some(&mut self.errors, &mut errors_buffer), if errors_open => {
-                    errors_open = n > 0;
-                    let room = 4096usize.saturating_sub(seen.stderr.len()).min(n);
-                    seen.stderr.extend_from_slice(&errors_buffer[..room]);
-                }
-                () = tokio::time::sleep_until(deadline.into()) => {
-                    seen.timed_out = true;
-                    break;
-                }
-            }
-        }
-        seen
-    }
 }
 
 enum Attempt {
@@ -492,22 +406,6 @@ fn start(qemu: &Path, args: &[String], inherited: [RawFd; 5]) -> Result<Running,
         .spawn()
         .map(Running)
         .map_err(GuestError::io("start", qemu))
-}
-
-fn receiver(pipe: PipeReader) -> std::io::Result<Receiver> {
-    Receiver::from_owned_fd(OwnedFd::from(pipe))
-}
-
-/// The number of bytes read; 0 at the end, and on an error, after which nothing more would come either.
-async fn read(from: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> usize {
-    from.read(buffer).await.unwrap_or(0)
-}
-
-async fn read_some(from: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> usize {
-    match from {
-        Some(from) => read(from, buffer).await,
-        None => 0,
-    }
 }
 
 /// The reason for giving up KVM after a guest that did not show a sign of life.

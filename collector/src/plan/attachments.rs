@@ -1,4 +1,4 @@
-//! Which attachments a capture needs: each function once for all experiments that share the kernel, and
+//! The attachments of a capture: each function once for all experiments that share the kernel, and
 //! once more for each experiment that wants it alone.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Where a kernel keeps what the programs and the collector ask of it: offsets from its BTF, addresses from its symbols.
+//! The places of a kernel's data that programs and collector read: offsets from its BTF, addresses from its symbols.
 
 use qed_collector_ebpf::{FdWalk, Layout};
 
@@ -30,7 +30,7 @@ fn short(offset: Option<u64>) -> Option<u32> {
     u32::try_from(offset?).ok()
 }
 
-/// What the programs ask of each task and each CPU. What is not known is 0.
+/// Offsets of what the programs ask of each task and each CPU. What is not known is 0.
 pub(super) fn layout(offer: &Offer<'_, '_>) -> Layout {
     let btf = offer.btf;
     // A variable of its own up to 6.1 and from 6.15 on, a member of a hot structure between.
@@ -46,7 +46,7 @@ pub(super) fn layout(offer: &Offer<'_, '_>) -> Layout {
     }
 }
 
-/// Where the kernel keeps its kprobes.
+/// The kernel's table of kprobes.
 pub(super) fn kprobes(offer: &Offer<'_, '_>) -> Option<KprobeTable> {
     let btf = offer.btf;
     let member = |name| offset(btf, "kprobe", &[name]);

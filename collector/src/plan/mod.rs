@@ -8,7 +8,10 @@ pub mod expr;
 mod layout;
 mod offer;
 mod paths;
+mod place;
+mod planner;
 mod probe;
+mod reads;
 mod setup;
 mod types;
 
@@ -20,5 +23,5 @@ pub use types::{
 pub use layout::fd_walk;
 pub use offer::{CopiesInFile, Offer};
 pub use paths::wrong_paths;
-pub use probe::NO_SUCH;
+pub use place::NO_SUCH;
 pub use setup::{Plan, plan};

@@ -5,17 +5,18 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
 
 use super::attachments::Attachments;
+use super::layout;
 use super::offer::Offer;
+use super::planner::Planner;
 use super::types::PlannedExperiment;
-use super::{layout, probe};
 use crate::probe::Setup;
 
 /// Everything that a capture will do in the kernel.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What the programs are told.
+    /// The setup of the programs.
     pub setup: Setup,
-    /// What their events will mean.
+    /// The meaning of their events.
     pub experiments: Vec<PlannedExperiment>,
     /// Per experiment: the use whose events mark the workload's system call going in, and coming out.
     pub markers: Vec<Option<(usize, usize)>>,
@@ -35,7 +36,7 @@ pub fn plan(investigation: &Investigation, offer: &Offer<'_, '_>) -> Result<Plan
     let mut experiments = Vec::new();
     let mut markers = Vec::new();
     for (number, experiment) in investigation.experiments.iter().enumerate() {
-        let mut planner = probe::Planner {
+        let mut planner = Planner {
             investigation,
             offer,
             experiment,

@@ -1,4 +1,4 @@
-//! What can be attached.
+//! Things to attach to.
 
 /// One thing to attach, once per capture, however many experiments look there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,13 +21,13 @@ pub enum Attach {
     Tracepoint {
         /// Its name, e.g. `sys_exit`.
         name: String,
-        /// How many arguments it has (its `TP_PROTO`; in BTF, the parameters of `btf_trace_NAME` but the first).
+        /// Number of arguments (its `TP_PROTO`; in BTF, the parameters of `btf_trace_NAME` but the first).
         arguments: u32,
         /// Programs to attach. A program that an interrupt finds running on the same CPU is skipped for
         /// the interrupt's own event; with a second copy one of the two is free. 2 for frees, else 1.
         copies: u32,
-        /// Number, from 0, among the attachments to this tracepoint: probes of one experiment that want different system
-        /// calls have programs of their own.
+        /// Number, from 0, among the attachments to this tracepoint: probes of one experiment that want different
+        /// system calls have programs of their own.
         nth: u32,
     },
     /// An LSM hook, e.g. `socket_create`.

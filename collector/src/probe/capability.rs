@@ -1,21 +1,22 @@
-//! What this machine can do, found out by doing it.
+//! Capabilities of this machine, found out by using them.
 
 use qed_collector_ebpf::Control;
 
 use super::attach::Attach;
 use super::attach_error::{Machine, Refusal};
-use super::load::{LoadError, Probes, Setup};
+use super::load::Probes;
+use super::setup::{LoadError, Setup};
 
 /// One thing that a capture may need.
 #[derive(Clone, Debug)]
 pub struct Capability {
-    /// What, e.g. "kretprobe".
+    /// Its name, e.g. "kretprobe".
     pub name: &'static str,
-    /// Whether it works; if not, why.
+    /// An error that says why it does not work.
     pub result: Result<(), Refusal>,
 }
 
-/// What was tried, and the facts that explain it.
+/// All attempts, and the facts that explain them.
 #[derive(Clone, Debug)]
 pub struct Capabilities {
     /// Facts about this machine.

@@ -5,7 +5,8 @@ use aya::{
     programs::RawTracePoint,
 };
 
-use super::load::{LoadError, Probes};
+use super::load::Probes;
+use super::setup::LoadError;
 
 /// Blind spots in the life of processes: per kind of event, why it cannot be seen, if so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

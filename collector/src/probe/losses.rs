@@ -1,4 +1,4 @@
-//! What did not arrive: counters of the programs and of the kernel.
+//! Events that did not arrive: counters of the programs and of the kernel.
 
 use aya::maps::{HashMap, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use qed_collector_ebpf::{Call, CallKey, Object, counter};
@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
 use super::attach::Attach;
-use super::load::{LoadError, Probes};
+use super::load::Probes;
 use super::missed::{Memory, count};
 use super::pod::Raw;
+use super::setup::LoadError;
 
-/// How often counts are read that do not fit together, before it is called unknown.
+/// Most readings of counts that do not fit together, before they are called unknown.
 const ROUNDS: usize = 4;
 
 /// Running totals since the programs were loaded; [`Losses::since`] gives those of one experiment.
@@ -37,13 +38,13 @@ pub struct Losses {
     /// Per attachment, hits that the kernel skipped: a kprobe inside of another's program, a program inside of itself.
     /// Any task's, also those that no experiment asked for. `None`: not known.
     pub skipped: Vec<Option<u64>>,
-    /// Per attachment, hits while its counts were read, which count as skipped. Those of two readings of equal length are the
-    /// same.
+    /// Per attachment, hits while its counts were read, which count as skipped. Those of two readings of equal length
+    /// are the same.
     pub meanwhile: Vec<u64>,
 }
 
 impl Losses {
-    /// What was added since `earlier`.
+    /// The difference to `earlier`.
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
             ring_full: self.ring_full.saturating_sub(earlier.ring_full),
@@ -72,7 +73,7 @@ impl Losses {
         }
     }
 
-    /// What went wrong, in words; empty if nothing did.
+    /// A sentence about each loss; empty without any.
     pub fn notes(&self) -> Vec<String> {
         [
             (self.ring_full, "events did not fit into the ring buffer"),
@@ -112,14 +113,15 @@ pub struct LiveObject {
 /// Hits for which the kernel ran no program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LeftOut {
-    /// How many there were; too many by some of those of `meanwhile`.
+    /// Number of them; too many by some of those of `meanwhile`.
     total: u64,
     /// Hits while the counts were read.
     meanwhile: u64,
 }
 
-/// What two readings of the kernel's count of hits come to, and two of the program's runs, each of which came behind one of
-/// the former. `None`: they do not fit together, because something was hit meanwhile and has not run yet, or never will.
+/// Compare two readings of the kernel's count of hits with two of the program's runs, each of which came behind
+/// one of the former. `None`: they do not fit together, because something was hit meanwhile and has not run yet, or
+/// never will.
 fn left_out(
     hits: (Option<&u64>, Option<&u64>),
     runs: (Option<&u64>, Option<&u64>),
@@ -182,8 +184,8 @@ impl Probes {
         Ok(losses)
     }
 
-    /// Hits at each probed place for which the kernel ran no program, since the probe was made. A place is missing where that
-    /// is not known, because its function runs while the counts are read, so that they do not fit together.
+    /// Hits at each probed place for which the kernel ran no program, since the probe was made. A place is missing
+    /// where that is not known, because its function runs while the counts are read, so that they do not fit together.
     fn left_out(&self, memory: Memory<'_>) -> Result<BTreeMap<u64, LeftOut>, LoadError> {
         let mut known = BTreeMap::new();
         let Some(events) = self.kprobes.as_ref().and_then(|table| table.events) else {
@@ -228,8 +230,8 @@ impl Probes {
         Ok(known)
     }
 
-    /// Starts to count the runs of the program at a place. Where that does not work there is no count, and what the kernel left
-    /// out is not known.
+    /// Starts to count the runs of the program at a place. Where that does not work there is no count, and what the
+    /// kernel left out is not known.
     pub(super) fn count_runs_from_now(&mut self, site: u64) {
         let (Some(runs), Ok(cpus)) = (self.ebpf.map_mut("RUNS"), aya::util::nr_cpus()) else {
             return;
@@ -244,7 +246,7 @@ impl Probes {
         }
     }
 
-    /// How often the program ran at each of these places.
+    /// The number of runs of the program at each of these places.
     fn runs(&self, places: &BTreeMap<u64, u64>) -> Result<BTreeMap<u64, u64>, LoadError> {
         let fail = |source: MapError| LoadError::Map {
             map: "RUNS",
@@ -349,8 +351,8 @@ fn recursion_misses(fdinfo: &str) -> Option<u64> {
         .and_then(|number| number.trim().parse().ok())
 }
 
-/// Where the kernel may have put a kprobe: at the address that was asked for, or behind the instruction that marks the
-/// target of an indirect jump, which is four bytes long
+/// Addresses at which the kernel may have put a kprobe: the one that was asked for, or behind the instruction that
+/// marks the target of an indirect jump, which is four bytes long
 /// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/kernel/kprobes/core.c#L340>).
 fn probed(attach: &Attach) -> Option<impl Iterator<Item = u64> + use<>> {
     let Attach::Kprobe {
@@ -376,7 +378,8 @@ mod tests {
         assert_eq!(recursion_misses("pos:\t0\n"), None);
     }
 
-    /// Check that hits without a run are told only where the counts fit together: not while one that was hit has not run.
+    /// Check that hits without a run are told only where the counts fit together: not while one that was hit has not
+    /// run.
     #[test]
     fn hits_without_runs() {
         let told = |before, after, first, second| {
@@ -395,8 +398,8 @@ mod tests {
         assert_eq!(left_out((Some(&1), Some(&1)), (None, Some(&1))), None);
     }
 
-    /// Check that totals of an earlier experiment do not count again, and that a counter that is not known, or that went
-    /// down, is not taken for 0.
+    /// Check that totals of an earlier experiment do not count again, and that a counter that is not known, or that
+    /// went down, is not taken for 0.
     #[test]
     fn losses_are_differences() {
         let earlier = Losses {

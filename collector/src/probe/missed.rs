@@ -1,41 +1,41 @@
-//! How many hits of each kprobe the kernel skipped: its own counters, in its own memory.
+//! Hits of each kprobe that the kernel skipped: its own counters, in its own memory.
 //!
-//! A kprobe whose function is called while another kprobe's program runs on the same CPU is not run; the kernel counts that
-//! in the probe itself (`kprobes_inc_nmissed_count`,
+//! A kprobe whose function is called while another kprobe's program runs on the same CPU is not run; the kernel counts
+//! that in the probe itself (`kprobes_inc_nmissed_count`,
 //! <https://elixir.bootlin.com/linux/v6.1/source/kernel/kprobes.c#L1257>). Of probes by perf no file shows the count, and
 //! only newer kernels tell it by the link; so it is read where it stands, in all kernels alike.
 //!
-//! A kprobe that is run need not run the program that is attached to it: while the CPU is in another program, or in a part of
-//! bpf(2) that programs must not interrupt, the kernel leaves programs out, and up to 6.6 it counts that nowhere
-//! (`trace_call_bpf`, <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L110>; seen on 6.1.192: an
-//! update of a hash table by bpf(2) is entered, and neither its program nor any counter of the kernel knows of it). What it
-//! does count is each hit of the probe's event, before that (`kprobe_dispatcher`,
+//! A kprobe that is run need not run the program that is attached to it: while the CPU is in another program, or in a
+//! part of bpf(2) that programs must not interrupt, the kernel leaves programs out, and up to 6.6 it counts that
+//! nowhere (`trace_call_bpf`, <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L110>; seen on
+//! 6.1.192: an update of a hash table by bpf(2) is entered, and neither its program nor any counter of the kernel knows
+//! of it). What it does count is each hit of the probe's event, before that (`kprobe_dispatcher`,
 //! <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/trace_kprobe.c#L1653>). The programs count their runs; what is
 //! missing between the two was left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where the kernel keeps its kprobes: an address from its symbols, and offsets in bytes from its BTF.
+/// The place of the kernel's kprobes: an address from its symbols, and offsets in bytes from its BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KprobeTable {
     /// Address of the array of buckets, each the address of the first link in it or 0.
     pub buckets: u64,
-    /// How many there are.
+    /// Number of them.
     pub bucket_count: usize,
     /// The link in a probe to the next one of its bucket. Its first word is that address.
     pub link: u64,
-    /// The list in a probe of those that share its address. Its first word is the address of the next one's list, at last
-    /// that of the list itself.
+    /// The list in a probe of those that share its address. Its first word is the address of the next one's list, at
+    /// last that of the list itself.
     pub list: u64,
     /// The address that is probed.
     pub address: u64,
     /// The counter, an `unsigned long`.
     pub missed: u64,
-    /// How the kernel counts hits; `None`: not known.
+    /// The kernel's counts of hits; `None`: not known.
     pub events: Option<KprobeEvents>,
 }
 
-/// Where the kernel counts the hits of the events that programs are attached to: offsets in bytes, and addresses.
+/// The kernel's counters of hits of the events that programs are attached to: offsets in bytes, and addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KprobeEvents {
     /// Offset, in a kprobe, of the address of its handler.
@@ -58,7 +58,8 @@ pub type Memory<'a> = &'a dyn Fn(u64, usize) -> Result<Vec<u8>, String>;
 pub struct Counters {
     /// Addresses of those of what was skipped. Several probes may share the address: they all count the same hits.
     pub missed: Vec<u64>,
-    /// The per-CPU pointer to the count of hits of the one event that is there; `None`: there are others, or it is not known.
+    /// The per-CPU pointer to the count of hits of the one event that is there; `None`: there are others, or it is not
+    /// known.
     pub hits: Option<u64>,
 }
 
@@ -162,7 +163,7 @@ impl KprobeEvents {
     }
 }
 
-/// What the counters say now; `None` where one cannot be read, or where there is none.
+/// The sum of the counters now; `None` where one cannot be read, or where there is none.
 pub(super) fn count(counters: &[u64], memory: Memory<'_>) -> Option<u64> {
     let mut most = None;
     for &address in counters {
@@ -245,8 +246,8 @@ mod tests {
         }
     }
 
-    /// Check that the counter of each probed address is found, also where several probes share it, and that what cannot be
-    /// read is not taken for 0.
+    /// Check that the counter of each probed address is found, also where several probes share it, and that what cannot
+    /// be read is not taken for 0.
     #[test]
     fn counters_are_found() {
         let mut words = words();

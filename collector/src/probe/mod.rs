@@ -6,6 +6,7 @@
 
 mod attach;
 mod attach_error;
+mod attaching;
 mod capability;
 mod events;
 mod hook_btf;
@@ -13,11 +14,14 @@ mod kernel_log;
 pub mod kprobe_list;
 mod kread;
 mod life;
+mod links;
 mod load;
 mod losses;
 mod missed;
 mod object;
 mod pod;
+mod setup;
+mod slots;
 
 pub use attach::Attach;
 pub use attach_error::{Machine, Refusal, explain};
@@ -25,8 +29,9 @@ pub use capability::{Capabilities, Capability, capabilities};
 pub use events::EventReader;
 pub use kread::PeekError;
 pub use life::Life;
-pub use load::{LoadError, Probes, Setup, Use};
+pub use load::Probes;
 pub use losses::{LiveObject, Losses};
 pub use missed::{Counters, Hits, KprobeEvents, KprobeTable, Memory};
 pub use object::{OBJECT, OBJECT_SHA256, VERSION};
 pub use pod::{RecordError, parse_event};
+pub use setup::{LoadError, Setup, Use};

@@ -176,7 +176,7 @@ fn session(wanted: &[Wanted<'_>], script: Script) -> (Seen, Vec<String>) {
     session_with(wanted, &[], script, true)
 }
 
-/// Where a line stands in the log.
+/// The place of a line in the log.
 fn at(log: &[String], line: &str) -> usize {
     let found = log.iter().position(|one| one == line);
     found.unwrap_or_else(|| panic!("no `{line}` in {log:#?}"))
@@ -189,8 +189,8 @@ fn shared(keys: &'static str) -> Wanted<'static> {
     }
 }
 
-/// Check the whole order of the simplest session: the process waits at its gate before the programs look at it, they look
-/// before it goes, and they stop before its objects are given up.
+/// Check the whole order of the simplest session: the process waits at its gate before the programs look at it, they
+/// look before it goes, and they stop before its objects are given up.
 #[test]
 fn one_experiment() {
     let (seen, log) = session(&[shared("")], Script::default());
@@ -222,8 +222,8 @@ fn one_experiment() {
     assert_eq!(seen.experiments[0].outcome.as_ref().unwrap().pid, 100);
 }
 
-/// Check that a machine that lives on loses its privileges when everything is attached and read, and before any workload
-/// of a shared experiment runs, and that nothing is left attached there.
+/// Check that a machine that lives on loses its privileges when everything is attached and read, and before any
+/// workload of a shared experiment runs, and that nothing is left attached there.
 #[test]
 fn privileges() {
     let (_, log) = session_with(&[shared("")], &[], Script::default(), false);
@@ -292,8 +292,8 @@ fn lost(ring_full: u64) -> Losses {
     }
 }
 
-/// Check that an experiment that lost an event runs again, that its losses are those of its last run alone, and that it is
-/// given up after three runs.
+/// Check that an experiment that lost an event runs again, that its losses are those of its last run alone, and that it
+/// is given up after three runs.
 #[test]
 fn runs_again() {
     let once = VecDeque::from([lost(0), lost(1), lost(1), lost(1)]);
@@ -331,8 +331,8 @@ fn skipped_hits() {
     }
 }
 
-/// Check that a workload that cannot be started is an answer with its reason, that the programs stop all the same, and that
-/// the next experiment runs.
+/// Check that a workload that cannot be started is an answer with its reason, that the programs stop all the same, and
+/// that the next experiment runs.
 #[test]
 fn workload_fails() {
     let script = Script {
@@ -397,8 +397,8 @@ fn command() {
     assert!(!log.iter().any(|line| line.starts_with("watch 100")));
 }
 
-/// Check that the bare call is timed before the programs are loaded, and the probed one with events thrown away, and that
-/// what that leaves behind is forgotten.
+/// Check that the bare call is timed before the programs are loaded, and the probed one with events thrown away, and
+/// that what that leaves behind is forgotten.
 #[test]
 fn cost() {
     let (seen, log) = session(&[shared("cost = true")], Script::default());
@@ -445,8 +445,8 @@ fn settles() {
     }
 }
 
-/// Check that the experiment after an isolated one waits until the kernel has put back the code under its probe, and does
-/// not run if that is not done in time.
+/// Check that the experiment after an isolated one waits until the kernel has put back the code under its probe, and
+/// does not run if that is not done in time.
 #[test]
 fn restores() {
     let original = [0x0f, 0x1f];

@@ -1,4 +1,5 @@
 use super::*;
+use crate::probe::setup::Use;
 
 fn tracepoint(copies: u32) -> Attach {
     Attach::Tracepoint {

@@ -1,0 +1,200 @@
+//! One event as a hit of one probe.
+
+use std::collections::BTreeMap;
+
+use qed_collector_ebpf::{Event, MAX_READ_BYTES, side};
+use qed_evidence::document::{Context, Hit, Probe, Target, Task};
+use qed_evidence::value::{Address, Cut, Datum, Frame, Value};
+
+use super::names::Names;
+use super::stack::calling;
+use super::values::{Role, argument_role, datum};
+use crate::plan::expr::{Decode, Decoded, decode};
+use crate::plan::{PlannedProbe, PlannedRead};
+
+/// One event, for one probe.
+pub(super) struct Moment<'a> {
+    pub(super) event: &'a Event,
+    pub(super) planned: &'a PlannedProbe,
+    pub(super) stack: &'a [Frame],
+    pub(super) context: Option<Context>,
+    /// The stack may be deeper than that.
+    pub(super) cut: bool,
+    /// It ends where another tool has replaced a return address.
+    pub(super) replaced: bool,
+    pub(super) order: u64,
+    pub(super) time_ns: u64,
+    pub(super) names: &'a dyn Names,
+}
+
+impl Moment<'_> {
+    /// Add it to the hits of its probe, or as its return to the call that is open in its thread.
+    pub(super) fn record(&self, probe: &mut Probe) {
+        if self.event.side == side::RETURN {
+            let open = probe.hits.iter().rposition(|hit| {
+                hit.task.tid == self.event.tid as i32
+                    && hit.order.is_some()
+                    && hit.return_order.is_none()
+            });
+            match open {
+                Some(index) => self.returned(&mut probe.hits[index]),
+                None => {
+                    let mut hit = self.hit();
+                    self.arguments(&mut hit);
+                    self.returned(&mut hit);
+                    probe.hits.push(hit);
+                }
+            }
+            return;
+        }
+        let mut hit = self.hit();
+        hit.order = Some(self.order);
+        hit.time_ns = Some(self.time_ns);
+        self.arguments(&mut hit);
+        hit.entry = self.reads(&self.planned.entry);
+        if !matches!(self.planned.target, Target::Function(_)) {
+            hit.exit = self.reads(&self.planned.exit);
+        }
+        if matches!(self.planned.target, Target::Function(_)) {
+            let begins = self.event.site.wrapping_sub(self.planned.offset);
+            let calling = calling(self.stack, self.replaced, begins, self.names);
+            hit.returns_to = Some(calling.returns_to);
+            hit.caller = Some(calling.caller);
+            hit.site = Some(calling.site);
+        }
+        if self.planned.stack && !self.planned.allocates && !self.planned.frees {
+            hit.stack = Some(match (self.stack.to_vec(), self.cut) {
+                (value, _) if value.is_empty() => {
+                    Datum::unavailable("the kernel gave no stack at this hit")
+                }
+                (value, false) => Value::Stack { value }.into(),
+                (value, true) => Value::CutStack {
+                    value,
+                    cut: Cut::default(),
+                }
+                .into(),
+            });
+        }
+        probe.hits.push(hit);
+    }
+
+    fn hit(&self) -> Hit {
+        Hit {
+            order: None,
+            time_ns: None,
+            return_order: None,
+            return_time_ns: None,
+            task: Task {
+                pid: self.event.tgid as i32,
+                tid: self.event.tid as i32,
+                name: task_name(self.event),
+            },
+            cpu: self.event.cpu,
+            context: self.context,
+            args: BTreeMap::new(),
+            entry: BTreeMap::new(),
+            exit: BTreeMap::new(),
+            return_value: None,
+            instance: self.instance(),
+            returns_to: None,
+            caller: None,
+            site: None,
+            stack: None,
+        }
+    }
+
+    /// The copy that was hit, of several.
+    fn instance(&self) -> Option<Datum> {
+        if self.planned.others.is_empty() {
+            return None;
+        }
+        let address = self.event.site;
+        Some(match self.names.symbol(address) {
+            Some((name, offset)) => Value::Symbol {
+                name,
+                offset,
+                address: Address(address),
+            }
+            .into(),
+            None => Datum::unavailable("the copy's address has no symbol"),
+        })
+    }
+
+    fn arguments(&self, hit: &mut Hit) {
+        let known = self.event.side == side::ENTRY || self.event.args_known != 0;
+        for parameter in &self.planned.parameters {
+            let datum = match (&parameter.register, &parameter.decode) {
+                _ if !known => Datum::unavailable("the call was not seen going in"),
+                (Err(reason), _) => Datum::unavailable(reason.clone()),
+                (Ok(_), None) => Datum::unavailable("its type is not known"),
+                (Ok(register), Some(how)) => match self.event.args.get(*register) {
+                    Some(value) => datum(
+                        in_register(*value, how),
+                        argument_role(&parameter.name, parameter.names.as_deref()),
+                        self.names,
+                    ),
+                    None => Datum::unavailable("only the first six arguments are kept"),
+                },
+            };
+            hit.args.insert(parameter.name.clone(), datum);
+        }
+    }
+
+    fn returned(&self, hit: &mut Hit) {
+        hit.return_order = Some(self.order);
+        hit.return_time_ns = Some(self.time_ns);
+        hit.exit = self.reads(&self.planned.exit);
+        hit.return_value = self
+            .planned
+            .returns
+            .as_ref()
+            .map(|returns| match &returns.decode {
+                Ok(how) => datum(
+                    in_register(self.event.return_value, how),
+                    Role::Return,
+                    self.names,
+                ),
+                Err(reason) => Datum::unavailable(reason.clone()),
+            });
+    }
+
+    fn reads(&self, reads: &[PlannedRead]) -> BTreeMap<String, Datum> {
+        reads
+            .iter()
+            .map(|read| (read.name.clone(), self.read(read)))
+            .collect()
+    }
+
+    fn read(&self, read: &PlannedRead) -> Datum {
+        let Some(loaded) = read.loaded(self.event) else {
+            return Datum::unavailable("the event has no room for this read");
+        };
+        if let Some(elements) = &read.elements
+            && let Some(reason) = elements.refuse(self.event)
+        {
+            return Datum::unavailable(reason);
+        }
+        let role = match &read.names {
+            Some(set) => Role::Constant(set),
+            None => Role::Read(read.kind),
+        };
+        datum(decode(&loaded, &read.decode), role, self.names)
+    }
+}
+
+/// A value that came in a register, of which only the low bytes may count.
+fn in_register(value: u64, how: &Decode) -> Decoded {
+    let mut bytes = [0; MAX_READ_BYTES];
+    bytes[..8].copy_from_slice(&value.to_le_bytes());
+    decode(&[(&bytes, 0)], how)
+}
+
+/// The name of the task that ran.
+pub(super) fn task_name(event: &Event) -> String {
+    let end = event
+        .comm
+        .iter()
+        .position(|b| *b == 0)
+        .unwrap_or(event.comm.len());
+    String::from_utf8_lossy(&event.comm[..end]).into_owned()
+}

@@ -1,0 +1,169 @@
+//! A probe as evidence describes it before its first hit.
+
+use std::collections::BTreeMap;
+
+use qed_evidence::document::{
+    Backend, Instruction, Member, Members, Parameter, Probe, Reads, Target,
+};
+use qed_evidence::instances::Within;
+use qed_evidence::value::{Address, Bytes, Datum, Value};
+
+use super::seen::Seen;
+use super::values::errno;
+use crate::plan::{PlannedParameter, PlannedProbe, PlannedRead, Source};
+use crate::session::raw::Declined;
+
+/// A probe before its first hit.
+pub(super) fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
+    let declined = declined(planned, seen);
+    let refusal = refusal(planned, seen, declined);
+    let address = planned
+        .source
+        .as_ref()
+        .ok()
+        .map(|s| s.address)
+        .filter(|a| *a != 0);
+    let is_function = matches!(planned.target, Target::Function(_));
+    let sources = planned
+        .sources()
+        .filter(|_| is_function && refusal.is_none());
+    let watched = sources.filter(|source| refused(source, seen).is_none());
+    let skipped = match &refusal {
+        None => skipped(planned, seen),
+        Some(_) => None,
+    };
+    Probe {
+        watched: watched.map(|source| Address(source.address)).collect(),
+        file: planned.file.clone(),
+        within: planned.within.clone().map(|function| Within {
+            function,
+            undecided: 0,
+            why: None,
+        }),
+        target: planned.target.clone(),
+        optional: planned.optional,
+        backend: refusal.is_none().then_some(match planned.target {
+            Target::Function(_) | Target::Address(_) => Backend::Kprobe,
+            Target::Tracepoint(_) => Backend::Tracepoint,
+            Target::Lsm(_) => Backend::Lsm,
+        }),
+        unavailable: refusal,
+        attach_errno: declined.and_then(|declined| Some(errno(declined.errno?).into())),
+        parameters: planned.parameters.iter().map(parameter).collect(),
+        returns: planned.returns.as_ref().map(|r| r.type_name.clone()),
+        address: address.map(|address| {
+            Datum::Value(Value::Address {
+                value: Address(address),
+                type_name: None,
+                symbol: None,
+            })
+        }),
+        definition: address
+            .filter(|_| is_function)
+            .map(|address| definition(address, seen)),
+        instruction: planned.instruction.as_ref().map(|one| Instruction {
+            offset: planned.offset,
+            bytes: Bytes(one.bytes.clone()),
+            text: one.text.clone(),
+        }),
+        listed: listed(planned, seen),
+        refused_reads: Reads {
+            entry: planned.refused.entry.clone(),
+            exit: planned.refused.exit.clone(),
+        },
+        members: Members {
+            entry: members(&planned.entry),
+            exit: members(&planned.exit),
+        },
+        public: seen
+            .asked
+            .probe(&planned.name)
+            .map_or_else(Vec::new, |asked| asked.public.clone()),
+        skipped,
+        hits: Vec::new(),
+    }
+}
+
+/// The kernel's refusal of an attachment, if it refused it.
+fn refused<'s>(source: &Source, seen: &Seen<'s>) -> Option<&'s Declined> {
+    seen.refusals.get(source.attach)?.as_ref()
+}
+
+/// The refusal of a probe as a whole. Of several copies it is enough that one can be watched: evidence says which were.
+fn declined<'s>(planned: &PlannedProbe, seen: &Seen<'s>) -> Option<&'s Declined> {
+    let first = planned.source.as_ref().ok()?;
+    let all = planned
+        .sources()
+        .all(|source| refused(source, seen).is_some());
+    all.then(|| refused(first, seen))?
+}
+
+/// The reason why a probe has no hits that would say anything, if there is one.
+fn refusal(planned: &PlannedProbe, seen: &Seen<'_>, declined: Option<&Declined>) -> Option<String> {
+    let own = match &planned.source {
+        Err(reason) => Some(reason.clone()),
+        Ok(_) => declined.map(|declined| declined.reason.clone()),
+    };
+    own.or_else(|| seen.not_run.map(str::to_owned)).or_else(|| {
+        let unknown = seen.names.known(planned.within.as_deref()?).err()?;
+        Some(format!("`within`: {unknown}"))
+    })
+}
+
+fn parameter(planned: &PlannedParameter) -> Parameter {
+    Parameter {
+        name: planned.name.clone(),
+        type_name: planned.type_name.clone(),
+    }
+}
+
+fn definition(address: u64, seen: &Seen<'_>) -> Datum {
+    match seen.names.definition(address) {
+        Ok(value) => Value::Location { value }.into(),
+        Err(reason) => Datum::unavailable(reason),
+    }
+}
+
+/// The entry of a function's probe in the kernel's list of probes; `None` for other probes and for one that is not
+/// there.
+fn listed(planned: &PlannedProbe, seen: &Seen<'_>) -> Option<Datum> {
+    let source = planned.source.as_ref().ok()?;
+    if source.address == 0
+        || seen
+            .refusals
+            .get(source.attach)
+            .cloned()
+            .flatten()
+            .is_some()
+    {
+        return None;
+    }
+    Some(match seen.listed.get(source.attach)? {
+        Ok(text) => Value::text(text).into(),
+        Err(reason) => Datum::unavailable(reason.clone()),
+    })
+}
+
+/// The members that reads take.
+fn members(reads: &[PlannedRead]) -> BTreeMap<String, Member> {
+    let taken = reads.iter().filter_map(|read| {
+        let member = read.member.clone()?;
+        let member = Member {
+            structure: member.structure,
+            name: member.name,
+            offset: member.offset,
+        };
+        Some((read.name.clone(), member))
+    });
+    taken.collect()
+}
+
+/// Hits of a probe that the kernel skipped, of all copies that it watches; `None`: of one of them it is not known.
+fn skipped(planned: &PlannedProbe, seen: &Seen<'_>) -> Option<u64> {
+    let refused = |source: &&Source| matches!(seen.refusals.get(source.attach), Some(Some(_)));
+    let mut attached = planned.sources().filter(|s| !refused(s)).peekable();
+    attached.peek()?;
+    attached.try_fold(0_u64, |sum, source| {
+        Some(sum.saturating_add((*seen.skipped.get(source.attach)?)?))
+    })
+}

@@ -1,0 +1,33 @@
+//! Everything that was seen in one experiment, before hits are made of it.
+
+use qed_collector_ebpf::Event;
+use qed_evidence::investigation::Experiment;
+
+use super::names::Names;
+use crate::plan::PlannedExperiment;
+use crate::session::raw::Declined;
+use crate::workload::CallSite;
+
+/// Everything that was seen in one experiment.
+pub struct Seen<'a> {
+    pub planned: &'a PlannedExperiment,
+    pub asked: &'a Experiment,
+    pub events: &'a [Box<Event>],
+    pub markers: Option<(usize, usize)>,
+    /// All that marks where the workload begins and ends was attached.
+    pub marked: bool,
+    /// The code that makes the workload's system call.
+    pub call: Option<&'a CallSite>,
+    /// Per attachment: the hits that the kernel skipped.
+    pub skipped: &'a [Option<u64>],
+    pub pid: u32,
+    pub killed: bool,
+    pub refusals: &'a [Option<Declined>],
+    /// Per attachment: its entries in the kernel's list of probes, or why they are not known.
+    pub listed: &'a [Result<String, String>],
+    /// The reason why the workload did not run, if so: then nothing was watched.
+    pub not_run: Option<&'a str>,
+    /// The most frames of a stack that the captured kernel can have given.
+    pub max_frames: usize,
+    pub names: &'a dyn Names,
+}

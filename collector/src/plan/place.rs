@@ -1,0 +1,285 @@
+//! The place of a probe: the kernel's facts about its target.
+
+use qed_evidence::document::Target;
+use qed_evidence::investigation::{Place as At, Position, Probe};
+
+use super::expr::Returned;
+use super::planner::Planner;
+use crate::btf::{BtfError, Function, Parameter};
+use crate::probe::Attach;
+use crate::symbols::disasm::{Instruction, locate};
+
+/// Prefix of the reason where the kernel has nothing of a name.
+pub const NO_SUCH: &str = "this kernel has no";
+
+/// The kernel's facts about the place of a probe.
+pub(super) struct Place<'a> {
+    pub attach: Attach,
+    pub address: u64,
+    pub parameters: Vec<Parameter<'a>>,
+    pub returned: Returned,
+    /// Of a probe inside of a function.
+    pub instruction: Option<Instruction>,
+    /// Symbols and addresses of further copies of the function.
+    pub others: Vec<(String, u64)>,
+}
+
+impl<'a> Planner<'_, '_, '_, 'a> {
+    /// Find the place of a probe, or say why there is none.
+    pub(super) fn place(&mut self, probe: &Probe) -> Result<Place<'a>, String> {
+        match &probe.target {
+            Target::Function(name) => self.function(probe, name),
+            Target::Address(text) => self.static_place(text),
+            Target::Tracepoint(name) => self.tracepoint(probe, name),
+            Target::Lsm(hook) => self.lsm_hook(hook),
+        }
+    }
+
+    fn function(&mut self, probe: &Probe, name: &str) -> Result<Place<'a>, String> {
+        let found = self.offer.btf.functions(name).map_err(damaged)?;
+        let mut copies = self.copies(probe, name)?;
+        let address = self.function_address(name, &copies, probe.clones, !found.is_empty())?;
+        copies.remove(0);
+        if let Some(reason) = self.offer.no_kprobes {
+            return Err(reason.into());
+        }
+        let instruction = self.instruction(address, &probe.position)?;
+        // Inside of a function the registers hold other things; and a clone can take its arguments in other ones.
+        let (parameters, returned) = match instruction.is_some() || !copies.is_empty() {
+            true => (Vec::new(), Returned::NotYet),
+            false => signature(&found),
+        };
+        Ok(Place {
+            attach: Attach::Kprobe {
+                function: name.to_owned(),
+                address,
+                offset: instruction.as_ref().map_or(0, |at| at.offset),
+                entry: true,
+                return_probe: probe.watch_return,
+            },
+            address,
+            parameters,
+            returned,
+            instruction,
+            others: copies,
+        })
+    }
+
+    /// The address of the copy that a probe sits on first, or why there is none.
+    fn function_address(
+        &mut self,
+        name: &str,
+        copies: &[(String, u64)],
+        clones: bool,
+        in_btf: bool,
+    ) -> Result<u64, String> {
+        match copies {
+            [(_, address)] => Ok(*address),
+            [(_, address), ..] if clones => Ok(*address),
+            // Still say what is more to the point.
+            [] if self.offer.no_symbols.is_some() => Err(self
+                .offer
+                .no_kprobes
+                .or(self.offer.no_symbols)
+                .unwrap_or_default()
+                .into()),
+            [] if !(self.offer.copies)(name).is_empty() => {
+                Err(only_clones(name, &(self.offer.copies)(name)))
+            }
+            [] if !in_btf => {
+                let btf = self.offer.btf;
+                // Looks at every name of the kernel, so once per name and not once per experiment.
+                let near = self
+                    .attachments
+                    .nearest(name, || btf.nearest(crate::btf::Wanted::Function, name));
+                Err(no_such("function", name, near))
+            }
+            [] => Err(format!(
+                "`{name}` has no address of its own in this kernel: the compiler inlined it everywhere or changed its name"
+            )),
+            many => Err(format!(
+                "{} functions of this kernel are called `{name}`: say which with `file`, or `clones = true` for all",
+                many.len()
+            )),
+        }
+    }
+
+    fn static_place(&self, text: &str) -> Result<Place<'a>, String> {
+        if let Some(reason) = self.offer.no_kprobes {
+            return Err(reason.into());
+        }
+        let (address, what) = self.address(text)?;
+        Ok(Place {
+            attach: Attach::Kprobe {
+                function: what,
+                address,
+                offset: 0,
+                entry: true,
+                return_probe: false,
+            },
+            address,
+            parameters: Vec::new(),
+            returned: Returned::NotYet,
+            instruction: None,
+            others: Vec::new(),
+        })
+    }
+
+    fn tracepoint(&mut self, probe: &Probe, name: &str) -> Result<Place<'a>, String> {
+        let btf = self.offer.btf;
+        let Some(tracepoint) = btf.tracepoint(name).map_err(damaged)? else {
+            let names = btf.tracepoint_names().map_err(damaged)?;
+            let near = qed_evidence::diagnostic::nearest(name, names);
+            return Err(no_such("tracepoint", name, near.map(str::to_owned)));
+        };
+        Ok(Place {
+            attach: Attach::Tracepoint {
+                name: name.to_owned(),
+                arguments: tracepoint.parameters.len() as u32,
+                // A free may come in an interrupt that finds the program busy: a second copy is then free.
+                copies: if probe.frees.is_some() { 2 } else { 1 },
+                nth: {
+                    let syscall = self.syscall(probe)?;
+                    self.nth(name, syscall)
+                },
+            },
+            address: 0,
+            parameters: tracepoint.parameters,
+            returned: if name == "sys_exit" {
+                Returned::SystemCall
+            } else {
+                Returned::NotYet
+            },
+            instruction: None,
+            others: Vec::new(),
+        })
+    }
+
+    fn lsm_hook(&self, hook: &str) -> Result<Place<'a>, String> {
+        let btf = self.offer.btf;
+        if let Some(reason) = self.offer.no_lsm {
+            return Err(reason.into());
+        }
+        let Some(function) = btf.lsm_hook(hook).map_err(damaged)? else {
+            let names = btf.lsm_hook_names().map_err(damaged)?;
+            let near = qed_evidence::diagnostic::nearest(hook, names);
+            return Err(no_such("LSM hook", hook, near.map(str::to_owned)));
+        };
+        Ok(Place {
+            attach: Attach::Lsm {
+                hook: hook.to_owned(),
+                function: Some(function.id.0),
+            },
+            address: 0,
+            parameters: function.signature.parameters,
+            returned: Returned::NotYet,
+            instruction: None,
+            others: Vec::new(),
+        })
+    }
+
+    /// The copies of a function that a probe is to sit on: symbol and address of each, the function itself first.
+    fn copies(&self, probe: &Probe, name: &str) -> Result<Vec<(String, u64)>, String> {
+        let mut copies = (self.offer.copies)(name);
+        if !probe.clones {
+            let named = (self.offer.symbols)(name);
+            copies = named
+                .into_iter()
+                .map(|address| (name.to_owned(), address))
+                .collect();
+        }
+        if let Some(file) = &probe.file
+            && !copies.is_empty()
+        {
+            let chosen = (self.offer.chosen)(name, file)?;
+            copies.retain(|(_, address)| chosen.contains(address));
+            if copies.is_empty() {
+                return Err(format!(
+                    "{NO_SUCH} function `{name}` of {file} with an address of its own: the debug info places none there"
+                ));
+            }
+        }
+        // The function itself is the one that a reader means.
+        copies.sort_by_key(|(symbol, address)| (symbol != name, *address));
+        Ok(copies)
+    }
+
+    /// The address that an investigation names, and what to call it in messages, or why it is not known here.
+    fn address(&self, text: &str) -> Result<(u64, String), String> {
+        let live = |name: &str| match (self.offer.symbols)(name).as_slice() {
+            [address] => Ok(*address),
+            [] => Err(match self.offer.no_symbols {
+                Some(reason) => reason.to_owned(),
+                None => format!("{NO_SUCH} symbol `{name}`"),
+            }),
+            many => Err(format!(
+                "{} symbols of this kernel are called `{name}`",
+                many.len()
+            )),
+        };
+        match text.parse::<At>()? {
+            At::Live(name) => Ok((live(&name)?, format!("the live address of {name}"))),
+            At::Number(address) => Ok((address.0, address.to_string())),
+            At::Static(name) => {
+                let slide = (self.offer.slide)()?;
+                let address = live(&name)?.checked_sub(slide).ok_or_else(|| {
+                    format!("`{name}` is below the distance by which the kernel says it was moved")
+                })?;
+                Ok((address, format!("the static address of {name}")))
+            }
+        }
+    }
+
+    /// The instruction that the position means; `None` at the entry.
+    fn instruction(
+        &self,
+        address: u64,
+        position: &Position,
+    ) -> Result<Option<Instruction>, String> {
+        let target = match position {
+            Position::Entry => return Ok(None),
+            Position::BeforeCall(name) | Position::AfterCall(name) => {
+                match (self.offer.symbols)(name).as_slice() {
+                    [address] => Some(*address),
+                    _ => None,
+                }
+            }
+            Position::Offset(_) | Position::Instruction(_) | Position::Body => None,
+        };
+        locate(&(self.offer.code)(address)?, position, target)
+    }
+}
+
+fn damaged(error: BtfError) -> String {
+    format!("the kernel's BTF is damaged: {error}")
+}
+
+/// The reason for a name that the kernel does not have, with the nearest one that it has.
+fn no_such(what: &str, name: &str, near: Option<String>) -> String {
+    let near = near.map(|n| format!("; the nearest name is `{n}`"));
+    format!("{NO_SUCH} {what} `{name}`{}", near.unwrap_or_default())
+}
+
+/// Parameters and result of the functions of one name, if they agree: which of them is at an address cannot be told, so
+/// otherwise nothing is claimed of either.
+fn signature<'a>(functions: &[Function<'a>]) -> (Vec<Parameter<'a>>, Returned) {
+    match functions {
+        [first, rest @ ..] if rest.iter().all(|f| f.signature == first.signature) => (
+            first.signature.parameters.clone(),
+            Returned::Function(first.signature.result),
+        ),
+        _ => (Vec::new(), Returned::NotYet),
+    }
+}
+
+/// The reason why there is no probe on a function of which there are only clones.
+fn only_clones(name: &str, clones: &[(String, u64)]) -> String {
+    let names: Vec<String> = clones
+        .iter()
+        .map(|(symbol, _)| format!("`{symbol}`"))
+        .collect();
+    format!(
+        "`{name}` has no code under that name in this kernel: the compiler made {} of it; probe that by its name, or say `clones = true`",
+        names.join(", ")
+    )
+}

@@ -1,0 +1,57 @@
+//! The state of planning one experiment, and its attachments.
+
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::document::Target;
+use qed_evidence::investigation::{Action, Experiment, Investigation, Probe};
+
+use super::attachments::Attachments;
+use super::offer::Offer;
+
+/// A planner of the probes of one experiment.
+pub struct Planner<'p, 'o, 's, 'a> {
+    pub investigation: &'p Investigation,
+    pub offer: &'o Offer<'s, 'a>,
+    pub experiment: &'p Experiment,
+    pub number: u32,
+    pub attachments: &'p mut Attachments,
+    pub problems: &'p mut Vec<Diagnostic>,
+    /// Tracepoints that are attached to, with the system call that is looked for there, in this order.
+    pub filters: Vec<(String, Option<u32>)>,
+}
+
+impl Planner<'_, '_, '_, '_> {
+    /// The number of the system call that a probe of system calls wants; `None`: any, or it is no such probe.
+    pub(super) fn syscall(&self, probe: &Probe) -> Result<Option<u32>, String> {
+        let Target::Tracepoint(tracepoint) = &probe.target else {
+            return Ok(None);
+        };
+        if !["sys_enter", "sys_exit"].contains(&tracepoint.as_str()) {
+            return Ok(None);
+        }
+        let wanted = match (&probe.syscall, &self.experiment.workload.action) {
+            (Some(name), _) | (None, Action::Syscall { name, .. }) => name,
+            (None, Action::Command(_)) => return Ok(None),
+        };
+        (self.offer.syscall_number)(wanted)
+            .map(Some)
+            .ok_or_else(|| format!("there is no system call `{wanted}`"))
+    }
+
+    /// The number of the attachment to `tracepoint` that has the hits of `syscall` in this experiment: a program looks for one system
+    /// call, or for all.
+    pub(super) fn nth(&mut self, tracepoint: &str, syscall: Option<u32>) -> u32 {
+        let wanted = (tracepoint.to_owned(), syscall);
+        let before = |filters: &[(String, Option<u32>)]| {
+            let same = filters.iter().filter(|(name, _)| name == tracepoint);
+            same.count() as u32
+        };
+        match self.filters.iter().position(|one| *one == wanted) {
+            Some(at) => before(&self.filters[..at]),
+            None => {
+                let nth = before(&self.filters);
+                self.filters.push(wanted);
+                nth
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Values at a place: parameters, results and reads.
+
+use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS};
+use qed_evidence::investigation::{Probe, Read};
+
+use super::expr::{Compiled, Decode, ErrorClass, Returned, Scope, Wanted, compile, compile_wanted};
+use super::paths::not_a_path;
+use super::place::Place;
+use super::planner::Planner;
+use super::types::{PlannedElements, PlannedParameter, PlannedRead, PlannedReturn};
+use crate::btf::{Passing, Type, TypeId};
+use crate::probe::Attach;
+
+/// Compile the path that says how many elements there are.
+fn number_of_elements(path: &str, scope: &Scope<'_, '_>) -> Result<Compiled, String> {
+    let wrong = |why: String| format!("`{path}` does not say how many elements there are: {why}");
+    let compiled = compile(path, scope).map_err(|error| wrong(error.to_string()))?;
+    match compiled.decode {
+        Decode::Int { .. } => Ok(compiled),
+        other => Err(wrong(format!(
+            "it is not an integer but `{}`",
+            other.type_name()
+        ))),
+    }
+}
+
+impl<'a> Planner<'_, '_, '_, 'a> {
+    pub(super) fn scope<'x>(
+        &'x self,
+        place: &'x Place<'a>,
+        exit: bool,
+        symbols: &'x dyn Fn(&str) -> Option<u64>,
+    ) -> Scope<'x, 'a> {
+        let system_call = matches!(place.returned, Returned::SystemCall);
+        Scope {
+            btf: self.offer.btf,
+            parameters: &place.parameters,
+            returned: if exit || system_call {
+                place.returned
+            } else {
+                Returned::NotYet
+            },
+            symbols,
+        }
+    }
+
+    pub(super) fn parameters(&self, place: &Place<'a>, probe: &Probe) -> Vec<PlannedParameter> {
+        let mut parameters = self.own_parameters(place, probe);
+        let unknown: Vec<PlannedParameter> = probe
+            .names
+            .keys()
+            .filter(|name| !parameters.iter().any(|p| p.name == **name))
+            .map(|name| PlannedParameter {
+                name: name.clone(),
+                type_name: String::new(),
+                register: Err(format!("there is no argument `{name}` here")),
+                decode: None,
+                names: None,
+            })
+            .collect();
+        parameters.extend(unknown);
+        parameters
+    }
+
+    pub(super) fn own_parameters(&self, place: &Place<'a>, probe: &Probe) -> Vec<PlannedParameter> {
+        let symbols = |_: &str| None;
+        let scope = self.scope(place, false, &symbols);
+        place
+            .parameters
+            .iter()
+            .enumerate()
+            .map(|(position, parameter)| {
+                let name = parameter.name_or_position(position);
+                let decode = compile(&name, &scope).map(|compiled| compiled.decode);
+                PlannedParameter {
+                    type_name: self
+                        .offer
+                        .btf
+                        .type_name(parameter.type_id)
+                        .unwrap_or_default(),
+                    register: match (parameter.passing, &decode) {
+                        (Passing::Unreadable(why), _) => Err(why.into()),
+                        (_, Err(error)) => Err(error.to_string()),
+                        (Passing::Register(register), Ok(_)) => Ok(register as usize),
+                    },
+                    // A `char *` argument is shown as the pointer that it is.
+                    decode: match self.pointer(parameter.type_id) {
+                        Some(pointer) => Some(pointer),
+                        None => decode.ok(),
+                    },
+                    names: probe.names.get(&name).cloned(),
+                    name,
+                }
+            })
+            .collect()
+    }
+
+    /// The decoder of a pointer of this type, if it is one.
+    pub(super) fn pointer(&self, id: TypeId) -> Option<Decode> {
+        let stripped = self.offer.btf.strip(id).ok()?;
+        matches!(stripped.ty, Type::Pointer { .. }).then(|| Decode::Pointer {
+            type_name: self.offer.btf.type_name(id).unwrap_or_default(),
+            to_function: false,
+        })
+    }
+
+    pub(super) fn returns(&self, probe: &Probe, place: &Place<'a>) -> Option<PlannedReturn> {
+        let Returned::Function(id) = place.returned else {
+            return None;
+        };
+        if id == TypeId::VOID || !probe.watch_return {
+            return None;
+        }
+        let symbols = |_: &str| None;
+        let decode = match self.pointer(id) {
+            Some(pointer) => Ok(pointer),
+            None => compile("return", &self.scope(place, true, &symbols))
+                .map(|compiled| compiled.decode)
+                .map_err(|error| error.to_string()),
+        };
+        Some(PlannedReturn {
+            type_name: self.offer.btf.type_name(id).unwrap_or_default(),
+            decode,
+        })
+    }
+
+    /// Plan one read; `Err(None)` means that it was reported as a problem of the investigation.
+    pub(super) fn read(
+        &mut self,
+        read: &Read,
+        place: &Place<'a>,
+        usage: usize,
+        exit: bool,
+        at_return: bool,
+    ) -> Result<PlannedRead, Option<String>> {
+        let symbols = |name: &str| match (self.offer.symbols)(name).as_slice() {
+            [address] => Some(*address),
+            _ => None,
+        };
+        let wanted = Wanted {
+            max: read.max,
+            elements: read.elements.is_some(),
+        };
+        let scope = self.scope(place, exit, &symbols);
+        let compiled = match compile_wanted(&read.expression, &scope, wanted) {
+            Ok(compiled) => compiled,
+            Err(error) if error.class == ErrorClass::Syntax => {
+                self.problems
+                    .push(not_a_path(self.investigation, read, &error));
+                return Err(None);
+            }
+            Err(error) => {
+                return Err(Some(format!(
+                    "`{}` cannot be read here: {error}",
+                    read.expression
+                )));
+            }
+        };
+        let number = match (&read.elements, &compiled.elements) {
+            (Some(path), Some(element)) => {
+                let number = number_of_elements(path, &scope).map_err(Some)?;
+                Some((path, number, element.index))
+            }
+            _ => None,
+        };
+        let mut slot = |spec| {
+            self.attachments.read(usage, at_return, spec).map_err(|_| {
+                Some(format!(
+                    "more than one probe can read: there is room for {MAX_READS} loads of {MAX_READ_BYTES} bytes at its \
+                     entry, and as many at its return"
+                ))
+            })
+        };
+        let slots = std::iter::once(compiled.spec)
+            .chain(compiled.more)
+            .map(&mut slot)
+            .collect::<Result<Vec<_>, _>>()?;
+        let elements = match number {
+            Some((path, number, index)) => Some(PlannedElements {
+                path: path.clone(),
+                slot: slot(number.spec)?,
+                decode: number.decode,
+                index,
+            }),
+            None => None,
+        };
+        Ok(PlannedRead {
+            name: read.name.clone(),
+            path: read.expression.clone(),
+            slots,
+            elements,
+            decode: compiled.decode,
+            kind: read.kind,
+            names: read.names.clone(),
+            member: compiled.member,
+        })
+    }
+
+    /// Check the paths of a probe that is not possible for what is wrong on every kernel.
+    pub(super) fn syntax_only(&mut self, probe: &Probe) {
+        let symbols = |_: &str| None;
+        let nothing = Place {
+            attach: Attach::Lsm {
+                hook: String::new(),
+                function: None,
+            },
+            address: 0,
+            parameters: Vec::new(),
+            returned: Returned::NotYet,
+            instruction: None,
+            others: Vec::new(),
+        };
+        for read in probe.entry.iter().chain(&probe.exit) {
+            let result = compile(&read.expression, &self.scope(&nothing, false, &symbols));
+            if let Err(error) = result
+                && error.class == ErrorClass::Syntax
+            {
+                self.problems
+                    .push(not_a_path(self.investigation, read, &error));
+            }
+        }
+    }
+}
