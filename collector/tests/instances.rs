@@ -1,13 +1,18 @@
-//! The copies of all functions of both kernels, and what silence about 50 random ones may prove.
+//! The copies of all functions of both kernels; of 50 random ones, what other programs say of them, and what silence may prove.
+//!
+//! Those are llvm-dwarfdump and objdump (Debian packages llvm and binutils), and System.map as text.
 //!
 //! By hand: `cargo test --release -p qed-collector --test instances -- --ignored --nocapture`. `QED_SEED` repeats a
 //! choice.
 
+mod binutils;
 mod support;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use binutils::{Described, Map, described};
 use qed_collector::assemble::instances::Look;
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::{Source, debuginfo, fetch};
@@ -20,6 +25,7 @@ use qed_evidence::Evidence;
 use qed_evidence::claim::{Claim, Place, Verdict, judge};
 use qed_evidence::diagnostic::Source as Text;
 use qed_evidence::document::{Experiment, Target};
+use qed_evidence::instances::Instances;
 use qed_evidence::resolve::{Catalog, Indexed};
 use qed_evidence::value::{Datum, Frame, Value};
 use support::{GUESTS, collector, folder_with, said};
@@ -102,6 +108,85 @@ fn census(table: &Kallsyms, lines: &RefCell<LineResolver>) -> Census {
             .filter(|name| places.contains_key(name.as_str())),
     );
     census
+}
+
+/// How many of what was compared, and what differs.
+#[derive(Default)]
+struct Compared {
+    copies: usize,
+    holders: usize,
+    jumps: usize,
+    /// Functions of which the collector says that it does not know where they are inlined.
+    unknown: usize,
+    problems: Vec<String>,
+}
+
+impl Compared {
+    /// Compares what the collector says of a function with what other programs do.
+    fn one(&mut self, function: &str, ours: &Instances, others: &Described, map: &Map) {
+        let discarded = map.discarded();
+        // A weak function that another file's has replaced has code without a symbol, which nothing calls.
+        let kept = |starts: &&BTreeSet<u64>| {
+            !starts.iter().any(|at| discarded.contains(at)) && map.names_any(starts)
+        };
+        let own: BTreeSet<u64> = ours.copies.iter().map(|copy| copy.address.0).collect();
+        let named = map.copies(function).into_iter().map(|(at, _)| at);
+        let named: BTreeSet<u64> = named.filter(|at| !discarded.contains(at)).collect();
+        let mut problem = |what: &str, at: &dyn std::fmt::Debug| {
+            self.problems.push(format!("`{function}`: {what}: {at:x?}"));
+        };
+        for at in named.difference(&own) {
+            problem("a symbol and no copy", at);
+        }
+        for starts in others.own.iter().filter(kept) {
+            if starts.is_disjoint(&own) {
+                problem("code of its own and no copy", starts);
+            }
+        }
+        for at in own.difference(&named) {
+            if !others.own.iter().any(|starts| starts.contains(at)) {
+                problem("a copy and nothing there", at);
+            }
+        }
+        self.copies += own.len();
+        let Some(inlined) = &ours.inlined else {
+            self.unknown += 1;
+            return;
+        };
+        let holders = inlined.iter().filter_map(|copy| Some(copy.address?.0));
+        let holders: BTreeSet<u64> = holders.collect();
+        let mut problem = |what: &str, at: &dyn std::fmt::Debug| {
+            self.problems.push(format!("`{function}`: {what}: {at:x?}"));
+        };
+        for starts in others.holders.iter().filter(kept) {
+            if starts.is_disjoint(&holders) {
+                problem("inlined, and no holder", starts);
+            }
+        }
+        for at in &holders {
+            if !others.holders.iter().any(|starts| starts.contains(at)) {
+                problem("a holder, and nothing inlined", at);
+            }
+        }
+        self.holders += holders.len();
+    }
+
+    /// Compares whether a function's own copies can end in a jump to another function.
+    fn jumps(&mut self, function: &str, looking: &Look<'_>, vmlinux: &Path, map: &Map) {
+        for (at, symbol) in map.copies(function) {
+            let Some(ours) = looking.leaves_by_jump(at) else {
+                continue;
+            };
+            self.jumps += 1;
+            // A jump to code that only returns is no other function's work.
+            let others = map.leaves_by_jump(vmlinux, at, symbol);
+            if others != ours {
+                self.problems.push(format!(
+                    "`{symbol}` at {at:x}: can be left by a jump: {ours}, and objdump says {others}"
+                ));
+            }
+        }
+    }
 }
 
 /// Numbers that look random, the same ones for the same seed (<https://prng.di.unimi.it/splitmix64.c>).
@@ -196,7 +281,8 @@ fn judged(evidence: &Evidence, text: &str) -> (BTreeMap<&'static str, usize>, us
 }
 
 /// Check that silence about a function that stands on a stack of the same run proves nothing, for 50 random functions
-/// that have clones, namesakes, inlined copies or tail calls; and tell how many of each there are.
+/// that have clones, namesakes, inlined copies or tail calls, and that other programs find the same copies, holders and
+/// jumps; and tell how many of each there are.
 #[test]
 #[ignore = "takes minutes, needs QEMU and debug packages: see the head of this file"]
 fn random_functions() {
@@ -211,7 +297,8 @@ fn random_functions() {
         let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
         let info = debuginfo::of_package(&kernel, &cache, true, &|_| {}).expect("debug info");
         let info = info.expect("debug info");
-        let map = std::fs::read(info.system_map.expect("a System.map")).expect("a System.map");
+        let map_file = info.system_map.expect("a System.map");
+        let map = std::fs::read(&map_file).expect("a System.map");
         let table = SystemMap::parse(map).expect("a System.map");
         let lines = RefCell::new(LineResolver::new(
             open(&info.vmlinux).expect("a vmlinux"),
@@ -257,6 +344,32 @@ fn random_functions() {
             };
             chosen.insert(from[random.below(from.len())].clone());
         }
+        let map = Map::read(&std::fs::read_to_string(&map_file).expect("a System.map"));
+        let others = described(&info.vmlinux, &chosen);
+        let looking = Look {
+            kallsyms: Some(table.table()),
+            slide: Some(0),
+            lines: Ok(&lines),
+        };
+        let mut compared = Compared::default();
+        let names: Vec<&str> = chosen.iter().map(String::as_str).collect();
+        for (function, ours) in looking.instances(&names) {
+            let nothing = Described::default();
+            let others = others.get(&function).unwrap_or(&nothing);
+            compared.one(&function, &ours, others, &map);
+            compared.jumps(&function, &looking, &info.vmlinux, &map);
+        }
+        println!(
+            "{name}: of {} functions {} copies, {} holders and {} codes are as other programs say; of {} it is not known where \
+             they are inlined",
+            names.len(),
+            compared.copies,
+            compared.holders,
+            compared.jumps,
+            compared.unknown
+        );
+        let problems = compared.problems.join("\n");
+        assert!(problems.is_empty(), "{name}:\n{problems}");
         let chosen: Vec<String> = chosen.into_iter().collect();
         let text = investigation(&chosen);
         let folder = folder_with(&text);
