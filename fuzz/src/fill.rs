@@ -48,6 +48,7 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| {
         stale: vec![],
         age_s: Some(0),
         sum: None,
+        not_compared: Vec::new(),
     };
     let store = EvidenceSet {
         loaded: vec![loaded],

@@ -17,13 +17,22 @@ pub fn spare_neighbours(
 ) {
     let run = |c: char| matches!(c, '*' | '_' | '~');
     let declarations = open_declarations(masked);
+    let declared = |at: usize| {
+        let before = declarations.partition_point(|declaration| declaration.start < at);
+        before > 0 && at < declarations[before - 1].end
+    };
     let mut doubtful = Vec::new();
     for (index, range) in placeholders.iter().enumerate() {
+        if let PlaceholderContext::CodeSpan { span, bare, .. } = &mut contexts[index] {
+            // No paragraph reaches beyond a blank line.
+            let start = masked[..span.start].rfind("\n\n").unwrap_or(0);
+            *bare |= declared(span.start) && masked[start..span.start].contains("<!");
+            continue;
+        }
         if !matches!(contexts[index], PlaceholderContext::Prose { .. }) {
             continue;
         }
-        let declared = declarations.partition_point(|d| d.start < range.start);
-        if declared > 0 && range.start < declarations[declared - 1].end {
+        if declared(range.start) {
             doubtful.push((index, true));
             continue;
         }

@@ -531,6 +531,17 @@ mod tests {
             panic!("not a code span");
         };
         assert_eq!((span.clone(), *in_table), (10..23, true));
+        // A tag around the span would end what only looks like a declaration.
+        for (text, expected) in [
+            ("a <!b `{{qed x}}`", true),
+            ("a <!b> `{{qed x}}`", false),
+            ("a <!b\n\n`{{qed x}}`", false),
+        ] {
+            let PlaceholderContext::CodeSpan { bare, .. } = &contexts(text)[0] else {
+                panic!("{text}: not a code span");
+            };
+            assert_eq!(*bare, expected, "{text}");
+        }
     }
 
     /// Check that claims and exhibits are found with their info string and body, also in lists and quotes.
