@@ -6,6 +6,7 @@ pub mod machine;
 pub mod names;
 pub mod pointer;
 pub mod value;
+mod value_de;
 pub mod visit;
 pub mod withheld;
 

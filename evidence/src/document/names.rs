@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::document::value::{Address, Integer, Value};
+use super::value::{Address, Integer, Value};
 
 /// The tables behind the names of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,7 +19,7 @@ pub struct Names {
     /// The symbols of the running kernel that the document names, by ascending address. They do not overlap.
     pub symbols: Vec<Symbol>,
     /// The enumerations that the document's values are of, by C type: each enumerator's number.
-    #[serde(deserialize_with = "crate::document::de::enumerations")]
+    #[serde(deserialize_with = "crate::document::de::map_of_maps")]
     pub enums: BTreeMap<String, BTreeMap<String, Integer>>,
     /// The C integer types of the document's values. One that is not listed is not known; the first collectors listed none.
     #[serde(

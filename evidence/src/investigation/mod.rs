@@ -2,7 +2,6 @@
 
 mod command;
 mod parse;
-mod parse_command;
 mod place;
 
 use std::collections::BTreeMap;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::caller::caller;
 use super::finding::{Finding, number};
-use super::stacks;
 use crate::document::pointer::escape;
 use crate::document::value::{Address, Datum, Frame, Value};
 use crate::document::{Backend, Experiment, Hit, Probe, Target, Task};
@@ -218,7 +218,7 @@ fn one_hit<'a>(
     }
     shape(hit, probe)?;
     calling(hit, probe)?;
-    Ok(stacks::caller(hit, stack)?)
+    Ok(caller(hit, stack)?)
 }
 
 /// A hit tells no more than its probe can have seen.

@@ -4,6 +4,7 @@
 //! mistake, breaks one of them sooner or later; then nothing of the document is believed. (Names beside numbers are the
 //! affair of [`names`](crate::document::names).)
 
+mod caller;
 mod events;
 mod finding;
 mod ledger;

@@ -4,9 +4,9 @@ use regex_lite::RegexBuilder;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::parse::{Check, MAX_TIMEOUT_MS};
-use super::{ARTEFACTS, Command, OUTPUT_OF_COMMAND, Wanted, WantedKind, artefact};
+use super::check::{Check, MAX_TIMEOUT_MS};
 use crate::document::Reader;
+use crate::investigation::{ARTEFACTS, Command, OUTPUT_OF_COMMAND, Wanted, WantedKind, artefact};
 use crate::path::is_name;
 
 /// Commands look things up; what takes longer than this does something else.

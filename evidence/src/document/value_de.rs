@@ -1,0 +1,258 @@
+//! Strict deserialization of values without buffering them whole, as derived code would.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+use super::value::{Address, Bytes, Cut, Datum, Frame, Integer, Location, Value};
+
+/// The fields of all kinds of values.
+#[derive(serde::Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Field {
+    Kind,
+    Value,
+    Type,
+    Symbol,
+    Name,
+    Names,
+    Offset,
+    Address,
+    Ns,
+    Cut,
+    Unavailable,
+}
+
+/// The kinds of values, as in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Address,
+    Int,
+    Bool,
+    Offset,
+    Size,
+    Fd,
+    Pid,
+    Errno,
+    Enum,
+    Flags,
+    Bytes,
+    Text,
+    Symbol,
+    Location,
+    Stack,
+    Time,
+}
+
+/// What stands under `value`; its form depends on the kind.
+enum Payload {
+    Address(Address),
+    Integer(Integer),
+    Bool(bool),
+    Unsigned(u64),
+    Small(i32),
+    Bytes(Bytes),
+    Text(String),
+    Location(Location),
+    Stack(Vec<Frame>),
+}
+
+/// The fields of a datum as they come by.
+#[derive(Default)]
+struct Fields {
+    kind: Option<Kind>,
+    payload: Option<Payload>,
+    type_name: Option<String>,
+    symbol: Option<String>,
+    name: Option<String>,
+    names: Option<Vec<String>>,
+    offset: Option<u64>,
+    address: Option<Address>,
+    ns: Option<u64>,
+    cut: Option<Cut>,
+    unavailable: Option<String>,
+}
+
+/// Fills a slot; a field that comes twice is an error.
+fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
+    slot: &mut Option<T>,
+    name: &'static str,
+    access: &mut A,
+) -> Result<(), A::Error> {
+    if slot.is_some() {
+        return Err(A::Error::duplicate_field(name));
+    }
+    *slot = Some(access.next_value()?);
+    Ok(())
+}
+
+struct DatumVisitor;
+
+impl<'de> Visitor<'de> for DatumVisitor {
+    type Value = Datum;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value with its `kind`, or the reason why it is `unavailable`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Datum, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(field) = access.next_key::<Field>()? {
+            match field {
+                Field::Kind => once(&mut fields.kind, "kind", &mut access)?,
+                Field::Value => {
+                    if fields.payload.is_some() {
+                        return Err(A::Error::duplicate_field("value"));
+                    }
+                    fields.payload = Some(payload(fields.kind, &mut access)?);
+                }
+                Field::Type => once(&mut fields.type_name, "type", &mut access)?,
+                Field::Symbol => once(&mut fields.symbol, "symbol", &mut access)?,
+                Field::Name => once(&mut fields.name, "name", &mut access)?,
+                Field::Names => once(&mut fields.names, "names", &mut access)?,
+                Field::Offset => once(&mut fields.offset, "offset", &mut access)?,
+                Field::Address => once(&mut fields.address, "address", &mut access)?,
+                Field::Ns => once(&mut fields.ns, "ns", &mut access)?,
+                Field::Cut => once(&mut fields.cut, "cut", &mut access)?,
+                Field::Unavailable => once(&mut fields.unavailable, "unavailable", &mut access)?,
+            }
+        }
+        let datum = fields.build()?;
+        if let Datum::Value(value) = &datum {
+            value.validate().map_err(A::Error::custom)?;
+        }
+        Ok(datum)
+    }
+}
+
+fn payload<'de, A: MapAccess<'de>>(
+    kind: Option<Kind>,
+    access: &mut A,
+) -> Result<Payload, A::Error> {
+    let Some(kind) = kind else {
+        return Err(A::Error::custom("`kind` has to stand before `value`"));
+    };
+    Ok(match kind {
+        Kind::Address => Payload::Address(access.next_value()?),
+        Kind::Int | Kind::Offset | Kind::Enum | Kind::Flags => {
+            Payload::Integer(access.next_value()?)
+        }
+        Kind::Bool => Payload::Bool(access.next_value()?),
+        Kind::Size => Payload::Unsigned(access.next_value()?),
+        Kind::Fd | Kind::Pid | Kind::Errno => Payload::Small(access.next_value()?),
+        Kind::Bytes => Payload::Bytes(access.next_value()?),
+        Kind::Text => Payload::Text(access.next_value()?),
+        Kind::Location => Payload::Location(access.next_value()?),
+        Kind::Stack => Payload::Stack(access.next_value()?),
+        Kind::Symbol | Kind::Time => {
+            return Err(A::Error::custom("unknown field `value` for this kind"));
+        }
+    })
+}
+
+impl Fields {
+    fn build<E: Error>(mut self) -> Result<Datum, E> {
+        let Some(kind) = self.kind else {
+            return match self.unavailable.take() {
+                Some(reason) => {
+                    self.nothing_left("an unavailable value")?;
+                    Ok(Datum::unavailable(reason))
+                }
+                None => Err(E::custom("neither `kind` nor `unavailable`")),
+            };
+        };
+        let value = match (kind, self.payload.take()) {
+            (Kind::Address, Some(Payload::Address(value))) => Value::Address {
+                value,
+                type_name: self.type_name.take(),
+                symbol: self.symbol.take(),
+            },
+            (Kind::Int, Some(Payload::Integer(value))) => Value::Int {
+                value,
+                type_name: self.type_name.take(),
+            },
+            (Kind::Bool, Some(Payload::Bool(value))) => Value::Bool { value },
+            (Kind::Offset, Some(Payload::Integer(value))) => Value::Offset { value },
+            (Kind::Size, Some(Payload::Unsigned(value))) => Value::Size { value },
+            (Kind::Fd, Some(Payload::Small(value))) => Value::Fd { value },
+            (Kind::Pid, Some(Payload::Small(value))) => Value::Pid { value },
+            (Kind::Errno, Some(Payload::Small(value))) => Value::Errno {
+                value,
+                name: need(self.name.take(), "name")?,
+            },
+            (Kind::Enum, Some(Payload::Integer(value))) => Value::Enum {
+                value,
+                type_name: need(self.type_name.take(), "type")?,
+                name: self.name.take(),
+            },
+            (Kind::Flags, Some(Payload::Integer(value))) => Value::Flags {
+                value,
+                names: need(self.names.take(), "names")?,
+            },
+            (Kind::Bytes, Some(Payload::Bytes(value))) => match self.cut.take() {
+                Some(cut) => Value::CutBytes { value, cut },
+                None => Value::Bytes { value },
+            },
+            (Kind::Text, Some(Payload::Text(value))) => match self.cut.take() {
+                Some(cut) => Value::CutText { value, cut },
+                None => Value::Text { value },
+            },
+            (Kind::Location, Some(Payload::Location(value))) => Value::Location { value },
+            (Kind::Stack, Some(Payload::Stack(value))) => match self.cut.take() {
+                Some(cut) => Value::CutStack { value, cut },
+                None => Value::Stack { value },
+            },
+            (Kind::Symbol, _) => Value::Symbol {
+                name: need(self.name.take(), "name")?,
+                offset: need(self.offset.take(), "offset")?,
+                address: need(self.address.take(), "address")?,
+            },
+            (Kind::Time, _) => Value::Time {
+                ns: need(self.ns.take(), "ns")?,
+            },
+            _ => return Err(E::missing_field("value")),
+        };
+        self.nothing_left(value.kind())?;
+        Ok(Datum::Value(value))
+    }
+
+    /// Refuses fields that exist, but not for this kind.
+    fn nothing_left<E: Error>(&self, what: &str) -> Result<(), E> {
+        let left = [
+            ("type", self.type_name.is_some()),
+            ("symbol", self.symbol.is_some()),
+            ("name", self.name.is_some()),
+            ("names", self.names.is_some()),
+            ("offset", self.offset.is_some()),
+            ("address", self.address.is_some()),
+            ("ns", self.ns.is_some()),
+            ("cut", self.cut.is_some()),
+            ("unavailable", self.unavailable.is_some()),
+            ("value", self.payload.is_some()),
+        ];
+        match left.iter().find(|(_, is_left)| *is_left) {
+            Some((name, _)) => Err(E::custom(format_args!("unknown field `{name}` for {what}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn need<T, E: Error>(slot: Option<T>, name: &'static str) -> Result<T, E> {
+    slot.ok_or_else(|| E::missing_field(name))
+}
+
+impl<'de> Deserialize<'de> for Datum {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(DatumVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Datum::deserialize(deserializer)? {
+            Datum::Value(value) => Ok(value),
+            Datum::Unavailable(_) => Err(D::Error::custom("a value is needed here, not a reason")),
+        }
+    }
+}

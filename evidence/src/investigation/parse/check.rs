@@ -1,0 +1,54 @@
+//! The problems of an investigation, and checks that several tables share.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+
+use crate::constants::constant_sets;
+use crate::diagnostic::{Diagnostic, Source};
+use crate::investigation::MAX_OUTPUT;
+
+/// The longest time a workload may be given, in milliseconds.
+pub(super) const MAX_TIMEOUT_MS: u64 = 60_000;
+
+/// Checks the tables of one file and collects what is wrong with them.
+pub(super) struct Check {
+    pub source: Arc<Source>,
+    pub problems: Vec<Diagnostic>,
+}
+
+impl Check {
+    pub(super) fn error(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        self.problems
+            .push(Diagnostic::error(&self.source, span, message));
+        self.problems.last_mut().expect("just pushed")
+    }
+
+    pub(super) fn line_of(&self, at: usize) -> usize {
+        self.source.text[..at].matches('\n').count() + 1
+    }
+
+    /// What to keep of an output, in bytes.
+    pub(super) fn max_output(&mut self, said: Option<Spanned<u32>>) -> Option<u32> {
+        let said = said?;
+        if !(1..=MAX_OUTPUT).contains(said.get_ref()) {
+            let message = format!("max-output is 1 to {MAX_OUTPUT} bytes");
+            self.error(said.span(), message);
+        }
+        Some(said.into_inner())
+    }
+
+    pub(super) fn constant_set(&mut self, set: &Spanned<String>) {
+        if constant_sets().any(|known| known == set.get_ref()) {
+            return;
+        }
+        let list: Vec<&str> = constant_sets().collect();
+        let message = format!("there is no set of constants `{}`", set.get_ref());
+        self.error(set.span(), message).help = Some(format!("there is {}", list.join(", ")));
+    }
+}

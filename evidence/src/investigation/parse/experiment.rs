@@ -1,0 +1,168 @@
+//! Experiments: a workload, its limits and its probes, with what they inherit.
+
+use toml::Spanned;
+
+use super::check::{Check, MAX_TIMEOUT_MS};
+use super::raw::{RawExperiment, Until};
+use crate::diagnostic::nearest;
+use crate::document::Target;
+use crate::investigation::{Excuse, Experiment, OUTPUT_OF_WORKLOAD, Probe};
+use crate::path::refuse_experiment_name;
+
+impl Check {
+    pub(super) fn experiment(
+        &mut self,
+        raw: RawExperiment,
+        earlier: &[Experiment],
+    ) -> Option<Experiment> {
+        let span = raw.name.span();
+        if let Some(reason) = refuse_experiment_name(raw.name.get_ref()) {
+            self.error(
+                span.clone(),
+                format!("the experiment cannot have this name: {reason}"),
+            );
+        }
+        let parent = match &raw.inherit {
+            None => None,
+            Some(parent) => {
+                let found = earlier.iter().find(|e| e.name == *parent.get_ref());
+                if found.is_none() {
+                    let near = nearest(parent.get_ref(), earlier.iter().map(|e| e.name.as_str()));
+                    let help = near.map(|near| format!("did you mean `{near}`?"));
+                    let message = format!("no experiment `{}` above this one", parent.get_ref());
+                    self.error(parent.span(), message).help = help;
+                }
+                found
+            }
+        };
+        let mut workload = match (raw.workload, parent) {
+            (Some(workload), _) => self.workload(workload)?,
+            (None, Some(parent)) => parent.workload.clone(),
+            (None, None) => {
+                let message = format!("experiment `{}` has no workload", raw.name.get_ref());
+                self.error(span, message).help = Some(
+                    "add `workload = { syscall = \"…\", args = […] }` or `workload = { command = […] }`".into(),
+                );
+                return None;
+            }
+        };
+        for (name, value) in raw.limits {
+            workload.limits.push((name, value.into_inner()));
+        }
+        match raw
+            .capabilities
+            .as_ref()
+            .map(|c| (c.get_ref().as_str(), c.span()))
+        {
+            None | Some(("keep", _)) => {}
+            Some(("none", _)) => workload.drop_capabilities = true,
+            Some((other, span)) => {
+                self.error(
+                    span,
+                    format!("capabilities can be \"keep\" or \"none\", not \"{other}\""),
+                );
+            }
+        }
+        let timeout_ms = raw.timeout_ms.as_ref().map_or(5_000, |t| *t.get_ref());
+        if let Some(timeout) = &raw.timeout_ms
+            && !(1..=MAX_TIMEOUT_MS).contains(timeout.get_ref())
+        {
+            self.error(
+                timeout.span(),
+                format!("timeout-ms must be between 1 and {MAX_TIMEOUT_MS}"),
+            );
+        }
+        if let Some(settle) = &raw.settle_ms
+            && *settle.get_ref() > MAX_TIMEOUT_MS
+        {
+            self.error(
+                settle.span(),
+                format!("settle-ms must be at most {MAX_TIMEOUT_MS}"),
+            );
+        }
+        if let Some(grace) = &raw.grace_ms
+            && *grace.get_ref() > MAX_TIMEOUT_MS
+        {
+            self.error(
+                grace.span(),
+                format!("grace-ms must be at most {MAX_TIMEOUT_MS}"),
+            );
+        }
+        let max_output = self.max_output(raw.max_output);
+        let mut probes: Vec<Probe> = parent.map(|p| p.probes.clone()).unwrap_or_default();
+        let mut own: Vec<Probe> = Vec::new();
+        for raw_probe in raw.probe {
+            let Some(probe) = self.probe(raw_probe) else {
+                continue;
+            };
+            if let Some(first) = own.iter().find(|p| p.name == probe.name) {
+                let first = self.line_of(first.span.start);
+                let message = format!("probe `{}` is already defined in line {first}", probe.name);
+                self.error(probe.span.clone(), message).help =
+                    Some("give one of them another `name`".into());
+                continue;
+            }
+            own.push(probe);
+        }
+        for probe in own {
+            match probes.iter_mut().find(|p| p.name == probe.name) {
+                Some(inherited) => *inherited = probe,
+                None => probes.push(probe),
+            }
+        }
+        self.same_function_twice(&probes);
+        if probes.is_empty() {
+            let message = format!("experiment `{}` has no probe", raw.name.get_ref());
+            self.error(span.clone(), message).help =
+                Some("add an `[[experiment.probe]]` with a `function` or a `tracepoint`".into());
+        }
+        Some(Experiment {
+            name: raw.name.into_inner(),
+            span,
+            workload,
+            isolated: raw.isolated,
+            cost: raw.cost,
+            warm_up: raw.warm_up.or(parent.map(|p| p.warm_up)).unwrap_or(0),
+            settle_ms: raw.settle_ms.map_or(0, Spanned::into_inner),
+            timeout_ms,
+            grace_ms: raw.grace_ms.map_or(500, Spanned::into_inner),
+            max_output: max_output
+                .or(parent.map(|p| p.max_output))
+                .unwrap_or(OUTPUT_OF_WORKLOAD),
+            until_exit: raw
+                .until
+                .map_or(parent.is_some_and(|p| p.until_exit), |u| u == Until::Exit),
+            follow: raw.follow.unwrap_or(parent.is_some_and(|p| p.follow)),
+            excuses: raw
+                .excuse
+                .into_iter()
+                .map(|e| Excuse {
+                    within: e.within,
+                    reason: e.reason,
+                })
+                .chain(parent.into_iter().flat_map(|p| p.excuses.clone()))
+                .collect(),
+            probes,
+        })
+    }
+
+    /// One function at one offset is one kprobe, whose reads belong together.
+    fn same_function_twice(&mut self, probes: &[Probe]) {
+        for (index, probe) in probes.iter().enumerate() {
+            let twin = probes[..index].iter().find(|other| {
+                matches!(probe.target, Target::Function(_))
+                    && other.target == probe.target
+                    && other.position == probe.position
+                    && (other.file == probe.file || other.file.is_none() || probe.file.is_none())
+            });
+            if let Some(twin) = twin {
+                let message = format!(
+                    "probes `{}` and `{}` watch the same function",
+                    twin.name, probe.name
+                );
+                self.error(probe.span.clone(), message).help =
+                    Some("put all reads of one function into one probe".into());
+            }
+        }
+    }
+}

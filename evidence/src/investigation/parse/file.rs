@@ -1,0 +1,100 @@
+//! A whole file.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use toml::Spanned;
+
+use super::check::Check;
+use super::raw::File;
+use crate::diagnostic::{Diagnostic, Source};
+use crate::investigation::{Experiment, Investigation};
+use crate::path::{is_identifier, is_name};
+
+/// The most boots of one guest: each takes seconds, and a picture of more says no more.
+const MAX_BOOTS: u32 = 256;
+
+/// Parses and checks an investigation. On failure every problem is reported at once.
+///
+/// `name` is how the author names the file.
+pub fn parse(name: &str, text: &str) -> Result<Investigation, Vec<Diagnostic>> {
+    let source = Arc::new(Source {
+        name: name.into(),
+        text: text.into(),
+    });
+    let file: File = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(error) => {
+            let span = error.span().unwrap_or(0..0);
+            let message = format!("the investigation cannot be read: {}", error.message());
+            return Err(vec![Diagnostic::error(&source, span, message)]);
+        }
+    };
+    let mut check = Check {
+        source: Arc::clone(&source),
+        problems: Vec::new(),
+    };
+    let investigation = check.file(file);
+    if check.problems.is_empty() {
+        Ok(investigation)
+    } else {
+        crate::diagnostic::sort(&mut check.problems);
+        Err(check.problems)
+    }
+}
+
+impl Check {
+    pub(super) fn file(&mut self, file: File) -> Investigation {
+        if file.experiment.is_empty() {
+            self.error(0..0, "the investigation has no experiment").help =
+                Some("add an `[[experiment]]` with a `name`, a `workload` and its probes".into());
+        }
+        let names = |check: &mut Self, list: Vec<Spanned<String>>, what: &str| {
+            // The kernel's own names of symbols are written as they are; those of options in lower case.
+            let (good, form): (fn(&str) -> bool, _) = match what {
+                "symbol" => (is_identifier, "[A-Za-z_][A-Za-z0-9_]*"),
+                _ => (is_name, "[a-z_][a-z0-9_]*"),
+            };
+            for item in &list {
+                if !good(item.get_ref()) {
+                    let message = format!("{what} `{}` does not match {form}", item.get_ref());
+                    check.error(item.span(), message);
+                }
+            }
+            list.into_iter()
+                .map(Spanned::into_inner)
+                .collect::<Vec<_>>()
+        };
+        let symbols = names(self, file.symbols, "symbol");
+        let config = names(self, file.config, "configuration option");
+        if let Some(boots) = &file.boots
+            && *boots.get_ref() > MAX_BOOTS
+        {
+            self.error(boots.span(), format!("boots must be at most {MAX_BOOTS}"));
+        }
+        let commands = self.commands(file.command);
+        let mut experiments: Vec<Experiment> = Vec::new();
+        for raw in file.experiment {
+            if let Some(first) = experiments.iter().find(|e| e.name == *raw.name.get_ref()) {
+                let first = self.line_of(first.span.start);
+                let message = format!(
+                    "experiment `{}` is already defined in line {first}",
+                    raw.name.get_ref()
+                );
+                self.error(raw.name.span(), message);
+                continue;
+            }
+            let experiment = self.experiment(raw, &experiments);
+            experiments.extend(experiment);
+        }
+        Investigation {
+            digest: hex::encode(Sha256::digest(self.source.text.as_bytes())),
+            source: Arc::clone(&self.source),
+            symbols,
+            config,
+            boots: file.boots.map_or(0, Spanned::into_inner),
+            commands,
+            experiments,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! From TOML text to an [`Investigation`], or to everything that is wrong with it.
+
+mod check;
+mod command;
+mod experiment;
+mod file;
+mod probe;
+mod raw;
+#[cfg(test)]
+mod tests;
+mod workload;
+
+pub use file::parse;

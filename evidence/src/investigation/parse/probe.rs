@@ -1,0 +1,308 @@
+//! Probes of an experiment.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::check::Check;
+use super::raw::{RawProbe, Side};
+use crate::constants::errno_number;
+use crate::document::Target;
+use crate::investigation::{MAX_READ, Place, Position, Probe, Read, Signal};
+use crate::path::{is_identifier, is_name, refuse_probe_name};
+
+impl Check {
+    pub(super) fn probe(&mut self, raw: RawProbe) -> Option<Probe> {
+        let targets: Vec<_> = [
+            raw.function
+                .map(|t| (t.span(), Target::Function(t.into_inner()))),
+            raw.tracepoint
+                .map(|t| (t.span(), Target::Tracepoint(t.into_inner()))),
+            raw.lsm.map(|t| (t.span(), Target::Lsm(t.into_inner()))),
+            raw.address
+                .map(|t| (t.span(), Target::Address(t.into_inner()))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let [(target_span, target)] = <[_; 1]>::try_from(targets)
+            .map_err(|targets| {
+                let span = targets.first().map_or_else(
+                    || raw.name.as_ref().map_or(0..0, Spanned::span),
+                    |(span, _)| span.clone(),
+                );
+                self.error(
+                    span,
+                    "a probe has exactly one of `function`, `tracepoint`, `lsm` and `address`",
+                );
+            })
+            .ok()?;
+        if let Target::Address(text) = &target
+            && let Err(wrong) = text.parse::<Place>()
+        {
+            self.error(target_span.clone(), wrong);
+        }
+        let (span, name) = match raw.name {
+            Some(name) => (name.span(), name.into_inner()),
+            None => {
+                let (Target::Function(name)
+                | Target::Tracepoint(name)
+                | Target::Lsm(name)
+                | Target::Address(name)) = &target;
+                (target_span, name.clone())
+            }
+        };
+        if let Some(reason) = refuse_probe_name(&name) {
+            self.error(
+                span.clone(),
+                format!("the probe cannot have this name: {reason}"),
+            );
+        }
+        let is_function = matches!(target, Target::Function(_));
+        let is_lsm = matches!(target, Target::Lsm(_));
+        if let Some(watch) = &raw.watch_return
+            && !is_function
+        {
+            self.error(watch.span(), "only functions have a `return` to watch");
+        }
+        let deny = raw.deny.and_then(|deny| {
+            if !is_lsm {
+                self.error(deny.span(), "only an `lsm` probe can `deny`");
+            }
+            let number = errno_number(deny.get_ref()).filter(|n| *n <= 4095);
+            if number.is_none() {
+                self.error(
+                    deny.span(),
+                    format!("`{}` is no error number", deny.get_ref()),
+                );
+            }
+            number
+        });
+        let position = self.position(
+            [
+                raw.offset
+                    .map(|at| (at.span(), Position::Offset(at.into_inner()))),
+                raw.instruction
+                    .map(|at| (at.span(), Position::Instruction(at.into_inner()))),
+                raw.before_call
+                    .map(|at| (at.span(), Position::BeforeCall(at.into_inner()))),
+                raw.after_call
+                    .map(|at| (at.span(), Position::AfterCall(at.into_inner()))),
+                raw.body
+                    .filter(|at| *at.get_ref())
+                    .map(|at| (at.span(), Position::Body)),
+            ],
+            is_function,
+        );
+        let copies = [
+            raw.file.as_ref().map(|file| ("file", file.span())),
+            raw.clones.as_ref().map(|clones| ("clones", clones.span())),
+        ];
+        for (key, span) in copies.into_iter().flatten() {
+            if !is_function {
+                self.error(
+                    span,
+                    format!(
+                        "`{key}` says which copies of a function are meant: this probe is on none"
+                    ),
+                );
+            } else if key == "clones" && position != Position::Entry {
+                self.error(
+                    span,
+                    "a place inside of a function is one of one copy: leave `clones` out, or name the clone",
+                );
+            }
+        }
+        for set in raw.names.values() {
+            self.constant_set(set);
+        }
+        for object in [&raw.allocates, &raw.frees].into_iter().flatten() {
+            if !is_identifier(object.get_ref()) {
+                self.error(
+                    object.span(),
+                    "name the argument that points to the object, or `return`",
+                );
+            }
+        }
+        if let (Some(_), Some(frees)) = (&raw.allocates, &raw.frees) {
+            self.error(frees.span(), "a probe either `allocates` or `frees`");
+        }
+        let (mut entry, mut exit) = (Vec::new(), Vec::new());
+        let mut public = self.public(raw.public);
+        for read in raw.reads {
+            if read.public {
+                let side = if read.at == Side::Entry {
+                    "entry"
+                } else {
+                    "exit"
+                };
+                public.push(format!("{side}.{}", read.name.get_ref()));
+            }
+            let side: &mut Vec<Read> = if read.at == Side::Entry {
+                &mut entry
+            } else {
+                &mut exit
+            };
+            if !is_name(read.name.get_ref()) {
+                let message = format!(
+                    "read name `{}` does not match [a-z_][a-z0-9_]*",
+                    read.name.get_ref()
+                );
+                self.error(read.name.span(), message);
+            }
+            if side.iter().any(|other| other.name == *read.name.get_ref()) {
+                let message = format!(
+                    "read `{}` is already defined on this side",
+                    read.name.get_ref()
+                );
+                self.error(read.name.span(), message);
+            }
+            if let Some(set) = &read.names {
+                self.constant_set(set);
+                if let Some(kind) = &read.kind {
+                    self.error(kind.span(), "a read has either a `kind` or `names`");
+                }
+            }
+            if let Some(max) = &read.max
+                && !(1..=MAX_READ).contains(max.get_ref())
+            {
+                let message = format!("a read can bring back 1 to {MAX_READ} bytes");
+                self.error(max.span(), message);
+            }
+            let quoted = read.path.span();
+            let inner = quoted.start + 1..quoted.end.saturating_sub(1);
+            let verbatim = self.source.text.get(inner.clone()) == Some(read.path.get_ref());
+            side.push(Read {
+                name: read.name.into_inner(),
+                expression: read.path.into_inner(),
+                span: if verbatim { inner } else { quoted },
+                kind: read.kind.map(Spanned::into_inner),
+                names: read.names.map(Spanned::into_inner),
+                max: read.max.map(Spanned::into_inner),
+                elements: read.elements.map(Spanned::into_inner),
+            });
+        }
+        let watch_return = raw.watch_return.as_ref().map_or(
+            is_function && position == Position::Entry && raw.frees.is_none(),
+            |watch| *watch.get_ref(),
+        );
+        if let (Some(watch), Some(_)) = (&raw.watch_return, &raw.frees)
+            && *watch.get_ref()
+        {
+            self.error(
+                watch.span(),
+                "the return of a function that frees is not watched: its object is gone by then",
+            );
+        }
+        if let Some(object) = &raw.allocates
+            && object.get_ref() == "return"
+            && is_function
+            && !watch_return
+        {
+            self.error(
+                object.span(),
+                "the object is what the function returns, and its return is not watched",
+            );
+        }
+        if let Some(watch) = &raw.watch_return
+            && *watch.get_ref()
+            && position != Position::Entry
+        {
+            self.error(
+                watch.span(),
+                "the return is watched from the entry: this probe sits inside of the function",
+            );
+        }
+        let has_exit = watch_return || !matches!(target, Target::Function(_) | Target::Address(_));
+        if !has_exit && !exit.is_empty() {
+            self.error(
+                span.clone(),
+                "the probe reads `at = \"exit\"` but does not watch the return",
+            );
+        }
+        Some(Probe {
+            name,
+            span,
+            target,
+            position,
+            file: raw.file.map(Spanned::into_inner),
+            clones: raw.clones.is_some_and(Spanned::into_inner),
+            names: raw
+                .names
+                .into_iter()
+                .map(|(argument, set)| (argument, set.into_inner()))
+                .collect(),
+            public,
+            optional: raw.optional,
+            watch_return,
+            within: raw.within,
+            syscall: raw.syscall.map(Spanned::into_inner),
+            any_task: raw.any_task,
+            stack: raw.stack.unwrap_or(true),
+            signal: raw.signal.map(|signal| {
+                let signal = signal.into_inner();
+                Signal {
+                    at_exit: signal.at == Side::Exit,
+                    name: signal.name,
+                }
+            }),
+            deny,
+            allocates: raw.allocates.map(Spanned::into_inner),
+            frees: raw.frees.map(Spanned::into_inner),
+            entry,
+            exit,
+        })
+    }
+
+    /// The paths of arguments and the return value that a probe declares public.
+    fn public(&mut self, names: Vec<Spanned<String>>) -> Vec<String> {
+        let mut public = Vec::new();
+        for name in names {
+            let path = match name.get_ref().as_str() {
+                "return" => "return".to_owned(),
+                argument => format!("args.{argument}"),
+            };
+            if !is_name(name.get_ref()) {
+                self.error(
+                    name.span(),
+                    "`public` of a probe lists names of arguments, and `return`; a read has a `public` of its own",
+                );
+            } else if public.contains(&path) {
+                self.error(name.span(), "it is declared public twice");
+            }
+            public.push(path);
+        }
+        public
+    }
+
+    /// Where in the function a probe sits: at most one of the ways to say so, and only of functions.
+    fn position(
+        &mut self,
+        ways: [Option<(Range<usize>, Position)>; 5],
+        is_function: bool,
+    ) -> Position {
+        let mut said: Vec<_> = ways.into_iter().flatten().collect();
+        if let [_, (span, _), ..] = &said[..] {
+            self.error(
+                span.clone(),
+                "a probe has at most one of `offset`, `instruction`, `before-call`, `after-call` and `body`",
+            );
+        }
+        let Some((span, position)) = said.pop() else {
+            return Position::Entry;
+        };
+        if !is_function {
+            self.error(span, "only a function can be probed inside of it");
+            return Position::Entry;
+        }
+        match position {
+            Position::Offset(0) => Position::Entry,
+            Position::Instruction(0) => {
+                self.error(span, "instructions are counted from 1");
+                Position::Entry
+            }
+            Position::Instruction(1) => Position::Entry,
+            position => position,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The tables of an investigation as TOML has them, before anything is checked.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::command::RawCommand;
+use crate::investigation::ReadKind;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub symbols: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub config: Vec<Spanned<String>>,
+    pub boots: Option<Spanned<u32>>,
+    #[serde(default)]
+    pub command: Vec<RawCommand>,
+    #[serde(default)]
+    pub experiment: Vec<RawExperiment>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawExperiment {
+    pub name: Spanned<String>,
+    pub inherit: Option<Spanned<String>>,
+    pub workload: Option<Spanned<RawWorkload>>,
+    #[serde(default)]
+    pub limits: BTreeMap<String, Spanned<u64>>,
+    #[serde(default)]
+    pub capabilities: Option<Spanned<String>>,
+    #[serde(default)]
+    pub isolated: bool,
+    #[serde(default)]
+    pub cost: bool,
+    pub warm_up: Option<u32>,
+    pub until: Option<Until>,
+    pub follow: Option<bool>,
+    pub settle_ms: Option<Spanned<u64>>,
+    pub timeout_ms: Option<Spanned<u64>>,
+    pub grace_ms: Option<Spanned<u64>>,
+    pub max_output: Option<Spanned<u32>>,
+    #[serde(default)]
+    pub excuse: Vec<RawExcuse>,
+    #[serde(default)]
+    pub probe: Vec<RawProbe>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Until {
+    Return,
+    Exit,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWorkload {
+    pub syscall: Option<Spanned<String>>,
+    pub args: Option<Vec<Spanned<RawArgument>>>,
+    pub returns: Option<Spanned<String>>,
+    pub command: Option<Spanned<Vec<String>>>,
+    pub threads: Option<Spanned<u32>>,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "an argument is a number, the name of a constant, { text = \"TEXT\" }, { buffer = \"NAME\", size = BYTES } or { buffer = \"NAME\", ints = COUNT }"
+)]
+pub(super) enum RawArgument {
+    Int(i64),
+    Constant(String),
+    Table(RawPointer),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPointer {
+    pub text: Option<String>,
+    pub buffer: Option<String>,
+    pub size: Option<usize>,
+    pub ints: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawExcuse {
+    pub within: String,
+    pub reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawProbe {
+    pub function: Option<Spanned<String>>,
+    pub tracepoint: Option<Spanned<String>>,
+    pub lsm: Option<Spanned<String>>,
+    pub address: Option<Spanned<String>>,
+    pub name: Option<Spanned<String>>,
+    pub offset: Option<Spanned<u64>>,
+    pub instruction: Option<Spanned<u32>>,
+    pub before_call: Option<Spanned<String>>,
+    pub after_call: Option<Spanned<String>>,
+    pub body: Option<Spanned<bool>>,
+    pub file: Option<Spanned<String>>,
+    pub clones: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub names: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    pub optional: bool,
+    #[serde(rename = "return")]
+    pub watch_return: Option<Spanned<bool>>,
+    pub within: Option<String>,
+    pub syscall: Option<Spanned<String>>,
+    #[serde(default)]
+    pub any_task: bool,
+    pub stack: Option<bool>,
+    pub signal: Option<Spanned<RawSignal>>,
+    pub deny: Option<Spanned<String>>,
+    pub allocates: Option<Spanned<String>>,
+    pub frees: Option<Spanned<String>>,
+    #[serde(default)]
+    pub public: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub reads: Vec<RawRead>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSignal {
+    pub name: String,
+    pub at: Side,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Side {
+    Entry,
+    Exit,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRead {
+    pub at: Side,
+    pub name: Spanned<String>,
+    pub path: Spanned<String>,
+    pub kind: Option<Spanned<ReadKind>>,
+    pub names: Option<Spanned<String>>,
+    #[serde(default)]
+    pub public: bool,
+    pub max: Option<Spanned<u32>>,
+    pub elements: Option<Spanned<String>>,
+}

@@ -1,0 +1,276 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::diagnostic::{Diagnostic, Source};
+use crate::document::Target;
+use crate::investigation::*;
+
+const GOOD: &str = r#"
+symbols = ["_text"]
+
+[[experiment]]
+name = "create"
+workload = { syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0] }
+
+[[experiment.probe]]
+function = "sock_alloc"
+reads = [{ at = "exit", name = "state", path = "return->state" }]
+
+[[experiment.probe]]
+tracepoint = "kmem_cache_alloc"
+name = "allocation"
+within = "sock_alloc"
+
+[[experiment]]
+name = "exhausted"
+inherit = "create"
+limits = { nofile = 3 }
+
+[[experiment.probe]]
+function = "sock_alloc"
+return = false
+"#;
+
+/// Check that the form that the design shows is understood, spans point at the expressions, and
+/// inherited probes are replaced by name.
+#[test]
+fn good() {
+    let investigation = parse("good.toml", GOOD).unwrap();
+    let create = investigation.experiment("create").unwrap();
+    assert!(matches!(&create.workload.action,
+        Action::Syscall { name, args, returns: Returns::Fd, .. } if name == "socket" && args.len() == 3));
+    let read = &create.probe("sock_alloc").unwrap().exit[0];
+    assert_eq!(&GOOD[read.span.clone()], "return->state");
+    assert!(!create.probe("allocation").unwrap().watch_return);
+    let exhausted = investigation.experiment("exhausted").unwrap();
+    assert_eq!(exhausted.workload.limits, [("nofile".to_owned(), 3)]);
+    assert_eq!(exhausted.probes.len(), 2);
+    assert!(!exhausted.probe("sock_alloc").unwrap().watch_return);
+}
+
+/// Check that every problem of a bad file is reported in one run, each with its line.
+#[test]
+fn all_problems_at_once() {
+    let text = r#"
+[[experiment]]
+name = "kaslr"
+workload = { syscall = "socket", command = ["true"] }
+
+[[experiment]]
+name = "two"
+workload = { syscall = "socket", returns = "pointer" }
+
+[[experiment]]
+name = "three"
+inherit = "thre"
+workload = { command = ["true"] }
+[[experiment.probe]]
+function = "foo.isra.0"
+[[experiment.probe]]
+function = "b"
+tracepoint = "c"
+[[experiment.probe]]
+tracepoint = "t"
+return = true
+deny = "EWHAT"
+"#;
+    let problems = parse("bad.toml", text).unwrap_err();
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|p| format!("{}: {}", p.line_column().unwrap().0, p.message))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// Check that each way to say where in a function a probe sits is understood, that a probe inside of it watches no
+/// return, and that names of constants, threads and the time to settle arrive.
+#[test]
+fn inside_of_functions() {
+    let text = r#"
+[[experiment]]
+name = "e"
+workload = { syscall = "pause", threads = 12 }
+settle-ms = 400
+[[experiment.probe]]
+function = "f"
+names = { family = "AF" }
+reads = [{ at = "entry", name = "x", path = "regs->di", names = "SOCK" }]
+[[experiment.probe]]
+function = "f"
+name = "third"
+instruction = 3
+[[experiment.probe]]
+function = "f"
+name = "at"
+offset = 7
+[[experiment.probe]]
+function = "f"
+name = "before"
+before-call = "g"
+[[experiment.probe]]
+function = "f"
+name = "after"
+after-call = "g"
+[[experiment.probe]]
+function = "f"
+name = "inner"
+body = true
+"#;
+    let parsed = parse("e.toml", text).unwrap();
+    let experiment = &parsed.experiments[0];
+    assert_eq!(
+        (experiment.workload.threads, experiment.settle_ms),
+        (12, 400)
+    );
+    let probes = &experiment.probes;
+    let positions: Vec<&Position> = probes.iter().map(|p| &p.position).collect();
+    assert_eq!(
+        positions,
+        [
+            &Position::Entry,
+            &Position::Instruction(3),
+            &Position::Offset(7),
+            &Position::BeforeCall("g".into()),
+            &Position::AfterCall("g".into()),
+            &Position::Body
+        ]
+    );
+    let watched: Vec<bool> = probes.iter().map(|p| p.watch_return).collect();
+    assert_eq!(watched, [true, false, false, false, false, false]);
+    assert_eq!(probes[0].names["family"], "AF");
+    assert_eq!(probes[0].entry[0].names.as_deref(), Some("SOCK"));
+}
+
+/// Check what is said of places inside of functions, sets of constants and threads that make no sense.
+#[test]
+fn inside_of_functions_refused() {
+    let text = r#"
+[[experiment]]
+name = "e"
+workload = { syscall = "pause", threads = 0 }
+settle-ms = 99999999
+[[experiment.probe]]
+function = "f"
+offset = 3
+instruction = 3
+[[experiment.probe]]
+function = "g"
+instruction = 0
+[[experiment.probe]]
+function = "h"
+before-call = "g"
+return = true
+[[experiment.probe]]
+tracepoint = "t"
+after-call = "g"
+[[experiment.probe]]
+function = "i"
+names = { family = "AFF" }
+reads = [{ at = "entry", name = "x", path = "regs->di", kind = "size", names = "AF" }]
+"#;
+    let problems = parse("e.toml", text).unwrap_err();
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|p| format!("{}: {}", p.line_column().unwrap().0, p.message))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    4: a system call is made in 1 to 64 threads, and a command in its own
+    5: settle-ms must be at most 60000
+    9: a probe has at most one of `offset`, `instruction`, `before-call`, `after-call` and `body`
+    12: instructions are counted from 1
+    16: the return is watched from the entry: this probe sits inside of the function
+    19: only a function can be probed inside of it
+    22: there is no set of constants `AFF`
+    23: a read has either a `kind` or `names`
+    ");
+}
+
+/// Check that longer reads and outputs can be asked for, within limits.
+#[test]
+fn longer() {
+    let with = |read: &str, output: &str| {
+        let text = format!(
+            "[[experiment]]\nname = \"e\"\nworkload = {{ syscall = \"pause\" }}\n{output}\n[[experiment.probe]]\n\
+             function = \"f\"\nreads = [{{ at = \"entry\", name = \"x\", path = \"a->b[0]\", {read} }}]\n\
+             [[experiment]]\nname = \"child\"\ninherit = \"e\"\n"
+        );
+        parse("e.toml", &text)
+    };
+    let parsed = with("max = 256, elements = \"a->n\"", "max-output = 1048576").unwrap();
+    let experiment = &parsed.experiments[1];
+    assert_eq!(experiment.max_output, 1 << 20);
+    let read = &experiment.probes[0].entry[0];
+    assert_eq!(
+        (read.max, read.elements.as_deref()),
+        (Some(256), Some("a->n"))
+    );
+    let silent = with("kind = \"size\"", "").unwrap();
+    assert_eq!(silent.experiments[1].max_output, OUTPUT_OF_WORKLOAD);
+    for (read, output, said) in [
+        ("max = 0", "", "1 to 1024 bytes"),
+        ("max = 1025", "", "1 to 1024 bytes"),
+        ("max = 64", "max-output = 0", "1 to 1048576 bytes"),
+        ("max = 64", "max-output = 1048577", "1 to 1048576 bytes"),
+    ] {
+        let problems = with(read, output).unwrap_err();
+        assert!(problems[0].message.contains(said), "{problems:?}");
+    }
+}
+
+/// Check that a probe at an address is understood, and what is wrong with one is said at its place.
+#[test]
+fn addresses() {
+    let with = |rest: &str| parse("a.toml", &format!("{GOOD}[[experiment.probe]]\n{rest}\n"));
+    let good = with("name = \"there\"\naddress = \"static:sock_alloc\"").unwrap();
+    let probe = good.experiment("exhausted").unwrap().probe("there");
+    let target = Target::Address("static:sock_alloc".into());
+    assert_eq!(probe.unwrap().target, target);
+    assert!(!probe.unwrap().watch_return);
+    for (wrong, said) in [
+        ("address = \"static:sock_alloc\"", "give the probe a `name`"),
+        ("name = \"x\"\naddress = \"sock_alloc\"", "is no address"),
+        (
+            "name = \"x\"\naddress = \"live:_text\"\nreturn = true",
+            "only functions have a `return`",
+        ),
+        (
+            "name = \"x\"\naddress = \"live:_text\"\nreads = [{ at = \"exit\", name = \"a\", path = \"regs->ax\" }]",
+            "does not watch the return",
+        ),
+    ] {
+        let problems = with(wrong).unwrap_err();
+        assert!(
+            problems.iter().any(|p| p.message.contains(said)),
+            "{wrong}: {problems:?}"
+        );
+    }
+}
+
+/// Check that the number of boots is read, is none if it is not said, and is bounded.
+#[test]
+fn boots() {
+    assert_eq!(parse("good.toml", GOOD).unwrap().boots, 0);
+    let with = |number: &str| parse("boots.toml", &format!("boots = {number}\n{GOOD}"));
+    assert_eq!(with("16").unwrap().boots, 16);
+    for wrong in ["257", "-1", "\"16\""] {
+        let problems = with(wrong).unwrap_err();
+        assert_eq!(problems[0].line_column().unwrap().0, 1, "{wrong}");
+    }
+}
+
+/// Check that text which is no investigation is refused with a place, whatever it is.
+#[test]
+fn malformed() {
+    for text in [
+        "[[experiment",
+        "",
+        "experiment = 3",
+        "[[experiment]]\nname = \"a\"\nnmae = 1\n",
+    ] {
+        let problems = parse("x.toml", text).unwrap_err();
+        assert!(
+            !problems.is_empty() && problems[0].place.is_some(),
+            "{text}"
+        );
+    }
+}

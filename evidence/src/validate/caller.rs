@@ -1,0 +1,40 @@
+//! The caller of a hit: what it says and what its stack says are the same.
+
+use crate::document::Hit;
+use crate::document::value::{Datum, Frame, Value};
+
+/// A function returns to the second frame of its stack, and the place of the call is that frame's. The error is a reason.
+pub(super) fn caller(hit: &Hit, stack: Option<&[Frame]>) -> Result<(), String> {
+    let Some(stack) = stack else {
+        return Ok(());
+    };
+    let frame = stack.get(1);
+    if let Some(Value::Symbol {
+        name,
+        offset,
+        address,
+    }) = hit
+        .returns_to
+        .as_ref()
+        .or(hit.caller.as_ref())
+        .and_then(Datum::value)
+    {
+        let same = frame.is_some_and(|frame| {
+            frame.address == *address
+                && frame.symbol.as_ref() == Some(name)
+                && frame.offset == Some(*offset)
+        });
+        if !same {
+            return Err(format!(
+                "it returns to `{name}+{offset:#x}`, which is not the second frame of its stack"
+            ));
+        }
+    }
+    let site = frame.and_then(|frame| frame.site.as_ref());
+    match (hit.site.as_ref().and_then(Datum::value), site) {
+        (Some(Value::Location { value }), Some(site)) if value != site => Err(
+            "the place of the call is not the one that the second frame of its stack tells".into(),
+        ),
+        _ => Ok(()),
+    }
+}
