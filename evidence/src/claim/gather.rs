@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::Path;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::Allocation;
 use crate::document::names::Names;
 use crate::document::value::{Datum, Value};
+use crate::path::Path;
 use crate::path_index::resolve::{Catalog, Indexed, Resolved};
 
 use super::constants;

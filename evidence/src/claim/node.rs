@@ -17,7 +17,7 @@ pub(super) enum NodeKind {
     Literal(Literal),
     /// A dotted lower-case name: a value of the evidence, or, as an argument of some functions, a probe or an
     /// experiment.
-    Path(crate::Path),
+    Path(crate::path::Path),
     /// An upper-case name.
     Constant(String),
     Unary(Unary, Box<Node>),

@@ -1,5 +1,9 @@
+use super::changes::*;
 use super::*;
 use crate::document::value::{Address, Datum, InlineFrame};
+use crate::document::value::{Location, Value};
+use crate::document::{Evidence, Probe};
+use crate::path_index::Drift;
 use crate::testing::evidence;
 
 fn probe<'e>(evidence: &'e mut Evidence, name: &str) -> &'e mut Probe {

@@ -1,8 +1,11 @@
 //! Every value of a document and where it stands: for checks that look at all of them.
 
+use super::evidence::Evidence;
+use super::experiment::Experiment;
+use super::ledger::Ledger;
 use super::pointer::{Pointer, Step};
+use super::probe::{Hit, Probe};
 use super::value::{Datum, Frame, Value};
-use super::{Evidence, Experiment, Hit, Ledger, Probe};
 
 /// What stands at a place.
 #[derive(Clone, Copy, Debug)]

@@ -158,7 +158,9 @@ pub fn known(evidence: &Evidence) -> BTreeSet<Secret> {
     let mut known: BTreeSet<Secret> = secrets(evidence).into_keys().collect();
     // What is linked to be somewhere is no secret, and is where a kernel without KASLR is.
     for places in evidence.kaslr.symbols.values() {
-        if let Some(crate::Value::Address { value, .. }) = places.static_address.value() {
+        if let Some(crate::document::value::Value::Address { value, .. }) =
+            places.static_address.value()
+        {
             known.insert(Secret::number(Kind::Pointer, value.0));
         }
     }

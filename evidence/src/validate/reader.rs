@@ -170,7 +170,7 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
         .err()?;
         Some((at.text(), reason))
     });
-    let (pointer, reason) = misnamed.or_else(|| crate::validate::contradiction(evidence))?;
+    let (pointer, reason) = misnamed.or_else(|| super::contradiction::contradiction(evidence))?;
     Some(ReadError::Contradiction { pointer, reason })
 }
 

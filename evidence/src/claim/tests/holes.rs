@@ -264,7 +264,9 @@ fn enumerators_of_other_kernels() {
     nameless.names.enums.clear();
     let create = nameless.experiments.get_mut("create").unwrap();
     let hit = &mut create.probes.get_mut("sock_alloc").unwrap().hits[0];
-    let Some(crate::Datum::Value(Value::Enum { name, .. })) = hit.exit.get_mut("state") else {
+    let Some(crate::document::value::Datum::Value(Value::Enum { name, .. })) =
+        hit.exit.get_mut("state")
+    else {
         panic!("the sample has a state");
     };
     *name = None;

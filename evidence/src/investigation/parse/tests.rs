@@ -1,7 +1,4 @@
-use std::sync::Arc;
-
 use super::*;
-use crate::diagnostic::{Diagnostic, Source};
 use crate::document::Target;
 use crate::investigation::*;
 

@@ -1,0 +1,103 @@
+//! Ordinary programs that were run, and the files that programs consist of.
+
+use super::value::Datum;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Who read a file or ran a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reader {
+    /// The captured machine, while it ran.
+    Machine,
+    /// The machine that made the evidence, afterwards.
+    Builder,
+}
+
+/// One run of an ordinary program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Where it ran.
+    pub by: Reader,
+    /// The program and its arguments, as they were run. Files of the building machine are in the folder that it ran in.
+    pub argv: Vec<String>,
+    /// The files of the program, in order of role and name. Empty: not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ProgramFile>,
+    /// Its exit status, or why there is none: it could not be started, or did not end in time.
+    pub exit: Datum,
+    /// What it printed on standard output, or why that is not kept.
+    pub output: Datum,
+    /// What the investigation looks for in its output, by name.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::named_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub values: BTreeMap<String, Datum>,
+}
+
+impl Command {
+    /// As it is typed into a shell.
+    pub fn line(&self) -> String {
+        let words: Vec<String> = self.argv.iter().map(|word| shell_word(word)).collect();
+        words.join(" ")
+    }
+}
+
+/// A file of a program that was run: what it was, without the folder that it was in.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramFile {
+    /// What it is to the program.
+    pub role: FileRole,
+    /// Its name, without its folder.
+    pub name: String,
+    /// SHA-256 of its bytes, hex.
+    pub sha256: String,
+}
+
+/// What a file is to a program.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum FileRole {
+    /// The program itself.
+    Program,
+    /// The program itself, where an interpreter runs it.
+    Script,
+    /// The program of a script's first line.
+    Interpreter,
+    /// A library that the loader loads for it.
+    Library,
+    /// A file among its arguments.
+    Argument,
+}
+
+impl FileRole {
+    /// In words.
+    pub fn word(self) -> &'static str {
+        match self {
+            FileRole::Program => "program",
+            FileRole::Script => "script",
+            FileRole::Interpreter => "interpreter",
+            FileRole::Library => "library",
+            FileRole::Argument => "argument",
+        }
+    }
+}
+
+/// A word as a shell takes it: in quotes where it has to be.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,156 @@
+//! One experiment: its call, its outcome, its quality and its probes.
+
+use super::code::CallSite;
+use super::command::ProgramFile;
+use super::ledger::Ledger;
+use super::probe::Probe;
+use super::value::Datum;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One run of a workload under one set of probes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// What was run, as a C-like call or a command line.
+    pub workload: String,
+    /// The files of a workload that is a program, in order of role and name. Empty: a call, or not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ProgramFile>,
+    /// Why it was not run, or not to its end: then none of its values means anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+    /// The machine code that made the system call; `None` for a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallSite>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether everything that happened was seen.
+    pub quality: Quality,
+    /// What the workload's task allocated, in order, and what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objects: Option<Ledger>,
+    /// What the probes cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// The probes by name.
+    #[serde(deserialize_with = "crate::document::de::named_map")]
+    pub probes: BTreeMap<String, Probe>,
+}
+
+impl Experiment {
+    /// Why nothing that this experiment says may be believed, if so.
+    pub fn broken(&self) -> Option<String> {
+        let Quality { events, lost, .. } = self.quality;
+        if lost > 0 {
+            return Some(format!(
+                "lost {lost} of {} events",
+                events.saturating_add(lost)
+            ));
+        }
+        if self.unavailable.is_some() {
+            return None;
+        }
+        let attached = self.probes.values().any(|probe| probe.backend.is_some());
+        (events == 0 && attached).then(|| match &self.outcome.returned {
+            Datum::Value(returned) => {
+                format!("saw no event at all, though the workload made its call, which returned {returned}")
+            }
+            Datum::Unavailable(_) => "saw no event at all".into(),
+        })
+    }
+
+    /// Why this machine cannot show anything of this experiment, if no probe of it could be attached.
+    pub fn unwatched(&self) -> Option<String> {
+        if self.probes.values().any(|probe| probe.backend.is_some()) {
+            return None;
+        }
+        let reason = self.probes.iter().find_map(|(name, probe)| {
+            Some(format!(" (`{name}`: {})", probe.unavailable.as_ref()?))
+        });
+        Some(format!(
+            "no probe of it could be attached{}",
+            reason.unwrap_or_default()
+        ))
+    }
+}
+
+/// How the workload ended. What does not apply is unavailable, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// What the system call returned, as the kernel returns it: an fd, an integer, or a negative errno.
+    pub returned: Datum,
+    /// 0 (`OK`), or the positive error number that user space sees.
+    pub errno: Datum,
+    /// Exit status of the workload's process.
+    pub exit: Datum,
+    /// The signal that ended it.
+    pub signal: Datum,
+    /// What it printed.
+    pub stdout: Datum,
+    /// What the kernel wrote into the workload's buffers, by their names.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub buffers: BTreeMap<String, Datum>,
+}
+
+/// Whether everything that happened was seen. Counts, all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quality {
+    /// Events recorded.
+    pub events: u64,
+    /// Events that happened and could not be recorded.
+    pub lost: u64,
+    /// Calls whose return went unseen.
+    pub missed: u64,
+    /// The processes that the workload started. `None`: nothing watched for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descendants: Option<Descendants>,
+    /// Whether it was seen where the workload begins and ends (its system call going in and coming out, or a command
+    /// being executed), so that nothing else counts. `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marked: Option<bool>,
+    /// 32-bit system calls of the workload, as far as a probe or marker of system calls came by: their numbers are those
+    /// of other calls. `None`: they cannot be told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compat_calls: Option<u64>,
+    /// What was lost or missed and where, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// The processes that a workload started. Counts, all. Threads are not among them: they are the process's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Descendants {
+    /// How many there were.
+    pub started: u64,
+    /// How many of them the probes watched as they watch the workload.
+    pub followed: u64,
+    /// How many of those were still running when the watch ended.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub running: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// What the probes add to one call of the workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// Median duration of the call with no probe attached, in nanoseconds.
+    pub bare_ns: u64,
+    /// Median duration with all probes at work, in nanoseconds.
+    pub probed_ns: u64,
+    /// Calls measured on each side.
+    pub iterations: u32,
+}

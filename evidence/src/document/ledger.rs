@@ -1,0 +1,61 @@
+//! The objects that an experiment allocated, and what became of them.
+
+use super::value::{Address, Frame};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Allocations paired with their frees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    /// How long was waited for the last free, in nanoseconds, after the workload had let go.
+    pub waited_ns: u64,
+    /// The allocations, in order.
+    pub allocations: Vec<Allocation>,
+}
+
+/// One object that the workload's task allocated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Allocation {
+    /// Its address.
+    pub address: Address,
+    /// The probe that saw it.
+    pub probe: String,
+    /// The slab cache, where the tracepoint names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
+    /// Its size in bytes, where the tracepoint says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Order of the allocation among the experiment's events.
+    pub order: u64,
+    /// Nanoseconds since the experiment began.
+    pub time_ns: u64,
+    /// Who asked for it, the innermost frame first.
+    pub stack: Vec<Frame>,
+    /// What became of it. `None`: still allocated when the wait was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freed: Option<Free>,
+    /// Why it may outlive the call, as the investigation says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excused: Option<String>,
+}
+
+/// The free of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Free {
+    /// The probe that saw it.
+    pub probe: String,
+    /// Order among the experiment's events.
+    pub order: u64,
+    /// Nanoseconds since the experiment began.
+    pub time_ns: u64,
+    /// Whether the workload's own task freed it.
+    pub same_task: bool,
+    /// Name of the task that ran: `swapper/0`, `ksoftirqd/0`.
+    pub task: String,
+    /// Who freed it, the innermost frame first.
+    pub stack: Vec<Frame>,
+}

@@ -1,0 +1,305 @@
+//! Probes: what each watched, and all its hits.
+
+use super::code::Instruction;
+use super::instances::Within;
+use super::value::{Address, Datum, Integer, Location, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One probe of one experiment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// What it watches.
+    pub target: Target,
+    /// Whether the experiment counts without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// What answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Backend>,
+    /// Why nothing answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+    /// The error with which the kernel refused to attach it, where it was the kernel that refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach_errno: Option<Datum>,
+    /// The function's parameters in order, as this kernel's BTF gives them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
+    /// C type of what it returns; `None` for `void`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns: Option<String>,
+    /// Where the function is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Datum>,
+    /// Where the copies of the function begin that it watches: one, or all of its clones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<Address>,
+    /// The file of the function that is meant, where several files have one of its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The function that has to be on the stack of a hit, and of how many hits that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
+    /// Where it is defined in the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Datum>,
+    /// The instruction that the probe sits on, of a probe inside of a function: what stood there before the probe came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<Instruction>,
+    /// What the kernel's own list of probes said about it while it was attached, without the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Datum>,
+    /// Reads that this kernel cannot do, by side and name, with the reason: they are in no hit.
+    #[serde(default, skip_serializing_if = "Reads::is_empty")]
+    pub refused_reads: Reads,
+    /// The members that reads take, by side and name of the read. A read that takes none is not in it.
+    #[serde(default, skip_serializing_if = "Members::is_empty")]
+    pub members: Members,
+    /// What of a hit the investigation declares public: `args.NAME`, `return`, `entry.READ`, `exit.READ`. Of a live
+    /// machine other plain numbers, texts and bytes are not published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public: Vec<String>,
+    /// Hits that the kernel skipped, of any task: because another probe's program ran on that CPU, or this very one.
+    /// Hits that the kernel skipped, of any task, and that may have been the workload's: because another probe's program
+    /// ran on that CPU, or this very one.
+    /// `None`: the kernel does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<u64>,
+    /// Each time it was hit, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hits: Vec<Hit>,
+}
+
+/// What a probe watches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Target {
+    /// A kernel function.
+    Function(String),
+    /// A tracepoint.
+    Tracepoint(String),
+    /// A hook of the BPF LSM.
+    Lsm(String),
+    /// An address, as the investigation names it: `static:__sys_socket`, `live:__sys_socket`, `0xffffffff81000000`.
+    Address(String),
+}
+
+/// How a probe was attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// kprobe, with a kretprobe where the return is read.
+    Kprobe,
+    /// Raw tracepoint.
+    Tracepoint,
+    /// BPF LSM.
+    Lsm,
+}
+
+/// One parameter of a probed function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its C type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+}
+
+/// Reasons or values by side of the call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reads {
+    /// At the entry.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub entry: BTreeMap<String, String>,
+    /// At the return.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub exit: BTreeMap<String, String>,
+}
+
+impl Reads {
+    /// Whether there is none on either side.
+    pub fn is_empty(&self) -> bool {
+        self.entry.is_empty() && self.exit.is_empty()
+    }
+}
+
+/// Members that reads take, by side of the call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Members {
+    /// At the entry.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub entry: BTreeMap<String, Member>,
+    /// At the return.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub exit: BTreeMap<String, Member>,
+}
+
+impl Members {
+    /// Whether there is none on either side.
+    pub fn is_empty(&self) -> bool {
+        self.entry.is_empty() && self.exit.is_empty()
+    }
+}
+
+/// A member of a structure, as this kernel's BTF places it, seen from the last pointer that the read follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// The structure: `struct sock`.
+    pub structure: String,
+    /// The member, with those around it: `__sk_common.skc_family`.
+    pub name: String,
+    /// Bytes from the start of the structure.
+    pub offset: u64,
+}
+
+/// One call of a probed function, or one firing of a tracepoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hit {
+    /// Order of the entry among the experiment's events, from 1. `None`: the entry was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u64>,
+    /// Nanoseconds from the experiment's first event to the entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_ns: Option<u64>,
+    /// Order of the return among the experiment's events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_order: Option<u64>,
+    /// Nanoseconds from the experiment's first event to the return.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_time_ns: Option<u64>,
+    /// The task that ran.
+    pub task: Task,
+    /// The CPU it ran on.
+    pub cpu: u32,
+    /// Whether the task itself ran, or an interrupt on top of it. `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<Context>,
+    /// Arguments by name.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub args: BTreeMap<String, Datum>,
+    /// What was read at the entry, by name.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub entry: BTreeMap<String, Datum>,
+    /// What was read at the return, by name.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub exit: BTreeMap<String, Datum>,
+    /// The return value.
+    #[serde(rename = "return", default, skip_serializing_if = "Option::is_none")]
+    pub return_value: Option<Datum>,
+    /// Which of several watched copies of the function it was, by its symbol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Datum>,
+    /// The address that the call returns to, by its symbol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns_to: Option<Datum>,
+    /// The same, where the instruction before that address calls this function: then its function is the caller. Else
+    /// why it is not known who called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<Datum>,
+    /// The source line of that call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<Datum>,
+    /// The kernel stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<Datum>,
+}
+
+impl Hit {
+    /// Where the copy of the function begins that was hit. `None`: it is not known which of several it was, or the
+    /// probe is not on a function.
+    pub fn copy(&self, probe: &Probe) -> Option<Address> {
+        match (&self.instance, probe.watched.as_slice()) {
+            (Some(Datum::Value(Value::Symbol { address, .. })), _) => Some(*address),
+            (None, [only]) => Some(*only),
+            _ => None,
+        }
+    }
+}
+
+/// On whose behalf a CPU runs kernel code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Context {
+    /// The task's, its page faults and other exceptions included.
+    Task,
+    /// Work that interrupts have put off, which may be anybody's.
+    Softirq,
+    /// An interrupt.
+    Hardirq,
+    /// What a probe was told to do, in an interrupt that its program raised for it.
+    Act,
+}
+
+impl Context {
+    /// The word that stands in the evidence.
+    pub fn word(self) -> &'static str {
+        match self {
+            Context::Task => "task",
+            Context::Softirq => "softirq",
+            Context::Hardirq => "hardirq",
+            Context::Act => "act",
+        }
+    }
+}
+
+/// The task that ran when a probe was hit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// Thread-group id.
+    pub pid: i32,
+    /// Thread id.
+    pub tid: i32,
+    /// Its name.
+    pub name: String,
+}
+
+/// An integer value, for the counts of the document.
+pub(crate) fn count(value: u64) -> Value {
+    Value::Int {
+        value: Integer::from(value),
+        type_name: None,
+    }
+}
+
+/// A source location as a value.
+pub fn location(value: Location) -> Value {
+    Value::Location { value }
+}

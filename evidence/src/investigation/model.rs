@@ -1,0 +1,204 @@
+//! Investigations as they are run: experiments, workloads and their limits.
+
+use super::command::Command;
+use super::probe::Probe;
+use crate::diagnostic::Source;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The longest output that can be asked to be kept, in bytes.
+pub const MAX_OUTPUT: u32 = 1 << 20;
+
+/// What is kept of a workload's output if nothing is said, in bytes.
+pub const OUTPUT_OF_WORKLOAD: u32 = 64 << 10;
+
+/// A parsed and checked investigation.
+#[derive(Clone, Debug)]
+pub struct Investigation {
+    /// The file it came from, for diagnostics.
+    pub source: Arc<Source>,
+    /// SHA-256 of the file, hex.
+    pub digest: String,
+    /// Kernel symbols whose live and static addresses go into the evidence.
+    pub symbols: Vec<String>,
+    /// Kernel configuration options that go into the evidence: `randomize_base` for `CONFIG_RANDOMIZE_BASE`.
+    pub config: Vec<String>,
+    /// How many boots of each guest to note the slide of, besides the one that is captured.
+    pub boots: u32,
+    /// Ordinary programs to run, in this order.
+    pub commands: Vec<Command>,
+    /// The experiments in the order in which they run.
+    pub experiments: Vec<Experiment>,
+}
+
+impl Investigation {
+    /// The command of this name.
+    pub fn command(&self, name: &str) -> Option<&Command> {
+        self.commands.iter().find(|command| command.name == name)
+    }
+
+    /// The experiment of this name.
+    pub fn experiment(&self, name: &str) -> Option<&Experiment> {
+        self.experiments
+            .iter()
+            .find(|experiment| experiment.name == name)
+    }
+}
+
+/// One run of a workload under one set of probes.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// First segment of its paths.
+    pub name: String,
+    /// Where the name stands in the file.
+    pub span: Range<usize>,
+    /// What to run.
+    pub workload: Workload,
+    /// Attached alone, before all others, and detached again: for experiments that compare a probed kernel
+    /// with an unprobed one.
+    pub isolated: bool,
+    /// Measure what the probes cost.
+    pub cost: bool,
+    /// How often to make the call before the probes look, so that caches and tables are warm.
+    pub warm_up: u32,
+    /// How long to wait at most for the kernel to replace breakpoints by jumps, in milliseconds; 0: do not wait. It
+    /// does so some time after a probe has been attached in the middle of a function.
+    pub settle_ms: u64,
+    /// How long the workload may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// How long to wait at most, after the workload has let go, for what it allocated to be freed, in milliseconds.
+    /// Only probes with `frees` wait. A call that succeeds keeps what it made, and a free that comes late cannot be told
+    /// from one that never comes: such an experiment waits this long, unless it says `until = "exit"`, where the end of
+    /// the process gives everything back.
+    pub grace_ms: u64,
+    /// What is kept of the workload's output, in bytes; the rest is cut off.
+    pub max_output: u32,
+    /// Watch until the process has ended, not only until the system call has returned; with `follow`, until those that
+    /// it started have ended, too.
+    pub until_exit: bool,
+    /// The processes that the workload starts, and those that they start, belong to it.
+    pub follow: bool,
+    /// Allocations that may outlive the call.
+    pub excuses: Vec<Excuse>,
+    /// What to watch.
+    pub probes: Vec<Probe>,
+}
+
+impl Experiment {
+    /// The probe of this name.
+    pub fn probe(&self, name: &str) -> Option<&Probe> {
+        self.probes.iter().find(|probe| probe.name == name)
+    }
+
+    /// The workload as a reader would write it: a C-like call, or a command line.
+    pub fn workload_text(&self) -> String {
+        let (name, args) = match &self.workload.action {
+            Action::Command(command) => return command.join(" "),
+            Action::Syscall { name, args, .. } => (name, args),
+        };
+        let args: Vec<String> = args
+            .iter()
+            .map(|arg| match arg {
+                Argument::Int(value) => value.to_string(),
+                Argument::Constant { text, .. } => text.clone(),
+                Argument::Text(text) => format!("{text:?}"),
+                Argument::Buffer { name, .. } => name.clone(),
+            })
+            .collect();
+        let threads = match self.workload.threads {
+            0 | 1 => String::new(),
+            threads => format!(" in {threads} threads"),
+        };
+        format!("{name}({}){threads}", args.join(", "))
+    }
+}
+
+/// What an experiment runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// A system call or a command.
+    pub action: Action,
+    /// Soft resource limits to set before it: `nofile` and its value.
+    pub limits: Vec<(String, u64)>,
+    /// Run it without any capability.
+    pub drop_capabilities: bool,
+    /// Make the system call in so many threads at once.
+    pub threads: u32,
+}
+
+/// A system call or a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// One system call.
+    Syscall {
+        /// Its name, `socket`.
+        name: String,
+        /// Where the name stands in the file.
+        span: Range<usize>,
+        /// At most six.
+        args: Vec<Argument>,
+        /// What a non-negative return value is.
+        returns: Returns,
+    },
+    /// A program and its arguments.
+    Command(Vec<String>),
+}
+
+/// What a system call returns when it succeeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returns {
+    /// A number.
+    Int,
+    /// A file descriptor.
+    Fd,
+}
+
+/// One argument of a system call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// A number.
+    Int(i64),
+    /// Named constants joined by `|`: `O_CLOEXEC|O_NONBLOCK`.
+    Constant {
+        /// The text.
+        text: String,
+        /// Where it stands in the file.
+        span: Range<usize>,
+    },
+    /// The address of a NUL-terminated string.
+    Text(String),
+    /// The address of a zeroed buffer, which is read back afterwards.
+    Buffer {
+        /// Name in the evidence.
+        name: String,
+        /// Bytes.
+        size: usize,
+        /// How to show it.
+        elements: BufferElements,
+    },
+}
+
+/// What a read-back buffer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BufferElements {
+    /// Bytes.
+    Bytes,
+    /// 32-bit integers, as one text `3, 4`.
+    Ints,
+}
+
+/// Why an allocation may outlive the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excuse {
+    /// A function on the allocation's stack.
+    pub within: String,
+    /// Why it is no leak.
+    pub reason: String,
+}
+
+impl Excuse {
+    /// As a ledger tells it.
+    pub fn text(&self) -> String {
+        format!("{}: {}", self.within, self.reason)
+    }
+}

@@ -1,0 +1,134 @@
+//! What to watch in an experiment, and what to read there.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// The most bytes that a read of text or of an array can be asked to bring back: what fits beside other reads of the same
+/// probe.
+pub const MAX_READ: u32 = 1024;
+
+/// One thing to watch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    /// Second segment of its paths.
+    pub name: String,
+    /// Where the probe's name or target stands in the file.
+    pub span: Range<usize>,
+    /// Function, tracepoint, LSM hook or address.
+    pub target: crate::document::Target,
+    /// Where in the function.
+    pub position: Position,
+    /// The file that defines the function, where functions of several files have its name: `fs/pipe.c`.
+    pub file: Option<String>,
+    /// Watch the copies of the function that the compiler made of it as well.
+    pub clones: bool,
+    /// The experiment counts without it.
+    pub optional: bool,
+    /// Watch the return too (functions only).
+    pub watch_return: bool,
+    /// Report only hits that have this function on their stack.
+    pub within: Option<String>,
+    /// Tracepoints `sys_enter` and `sys_exit`: report only this system call.
+    pub syscall: Option<String>,
+    /// Report hits in any task, not only the workload's.
+    pub any_task: bool,
+    /// Keep the kernel stack.
+    pub stack: bool,
+    /// Raise a signal.
+    pub signal: Option<Signal>,
+    /// Refuse, with this positive errno (LSM hooks only).
+    pub deny: Option<u32>,
+    /// The hit allocates the object that this argument (or `return`) points to.
+    pub allocates: Option<String>,
+    /// The hit frees the object that this argument points to.
+    pub frees: Option<String>,
+    /// Arguments that are named constants, by name, and the set that they are of: `family`, `AF`.
+    pub names: BTreeMap<String, String>,
+    /// What of a hit on a live machine may be published though nothing says what it means: `args.NAME`, `return`,
+    /// `entry.READ`, `exit.READ`.
+    pub public: Vec<String>,
+    /// Reads at the entry.
+    pub entry: Vec<Read>,
+    /// Reads at the return.
+    pub exit: Vec<Read>,
+}
+
+impl Probe {
+    /// Whether both look at the same thing: where one fires, the other would have been seen.
+    pub fn watches_the_same(&self, other: &Probe) -> bool {
+        self.target == other.target
+            && self.position == other.position
+            && self.file == other.file
+            && self.clones == other.clones
+            && self.within == other.within
+            && self.syscall == other.syscall
+    }
+}
+
+/// Where in a function a probe sits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Position {
+    /// At its first instruction.
+    #[default]
+    Entry,
+    /// So many bytes into it.
+    Offset(u64),
+    /// At the instruction of this number; the first is 1.
+    Instruction(u32),
+    /// At the instruction that calls this function.
+    BeforeCall(String),
+    /// At the instruction behind it, where that call returns to.
+    AfterCall(String),
+    /// At the first instruction behind the bytes at its entry that the function tracer uses: where the function goes on
+    /// when the probes at its entry are done.
+    Body,
+}
+
+/// A signal to raise at a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// `SIGKILL`.
+    pub name: String,
+    /// Raise it when the function returns, not when it is entered.
+    pub at_exit: bool,
+}
+
+/// A named field path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Last segment of its path.
+    pub name: String,
+    /// The C-like expression.
+    pub expression: String,
+    /// Where the expression stands in the file, without its quotes. Empty if it holds escapes.
+    pub span: Range<usize>,
+    /// Show an integer as: its own type (`None`), `fd`, `size`, `flags`, `errno`.
+    pub kind: Option<ReadKind>,
+    /// The set of constants that an integer is of: [`constant_sets`](crate::constants::constant_sets).
+    pub names: Option<String>,
+    /// The most bytes of text, or of an array, to bring back; `None`: what one load brings.
+    pub max: Option<u32>,
+    /// A path whose value says how many elements the array has in which the expression takes one: for arrays that the
+    /// kernel's types give no length.
+    pub elements: Option<String>,
+}
+
+/// What an integer that was read means, where its C type does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadKind {
+    /// File descriptor.
+    Fd,
+    /// Amount in bytes.
+    Size,
+    /// Distance in bytes.
+    Offset,
+    /// Bits.
+    Flags,
+    /// Error number.
+    Errno,
+    /// Process id.
+    Pid,
+    /// Address in memory, where C calls it a number (`regs->sp`).
+    Address,
+}

@@ -1,0 +1,164 @@
+//! What an experiment as a whole could not see: why its silence and its counts may be those of another run than the one
+//! that is claimed. Pure, from the document and what was planned.
+
+use crate::document::value::{Datum, Value};
+use crate::document::{Context, Experiment, Probe, Target};
+use crate::investigation::{Action, Experiment as Plan, Probe as Planned};
+
+/// Why hits of `probe` may be fewer than there were, whatever it watches.
+pub(crate) fn unseen(plan: &Plan, seen: &Experiment, probe: &Planned) -> Vec<String> {
+    let mut reasons: Vec<String> = ended(plan, seen).into_iter().collect();
+    reasons.extend(unwatched(plan, seen, probe));
+    let found = seen.probes.get(&probe.name);
+    reasons.extend(found.and_then(|found| skipped(&probe.name, found)));
+    reasons.extend(compat_calls(plan, seen, probe));
+    reasons
+}
+
+/// Why hits of `probe` may be none of what is claimed: others than the workload, or the workload outside of its call.
+pub(crate) fn foreign(seen: &Experiment, probe: &Planned) -> Vec<String> {
+    let mut reasons: Vec<String> = unmarked(seen).into_iter().collect();
+    reasons.extend(interrupts(seen, probe));
+    reasons
+}
+
+/// Why it is not known where the workload begins and ends, and so which events are of it.
+pub(crate) fn unmarked(seen: &Experiment) -> Option<String> {
+    match seen.quality.marked {
+        Some(true) => None,
+        Some(false) => Some(
+            "where the workload begins and ends was not seen, so events from outside of it may count: the notes of the \
+             experiment's quality say why"
+                .into(),
+        ),
+        None => Some("it is not recorded whether events from outside of the workload count".into()),
+    }
+}
+
+/// Why the run was shorter than the workload is.
+fn ended(plan: &Plan, seen: &Experiment) -> Option<String> {
+    let outcome = &seen.outcome;
+    if outcome.exit.value().is_some() {
+        return None;
+    }
+    let name = match (outcome.signal.value(), &outcome.exit) {
+        (
+            Some(Value::Enum {
+                name: Some(name), ..
+            }),
+            _,
+        ) => name,
+        (Some(other), _) => return Some(shorter(&format!("signal {other} ended the workload"))),
+        (None, Datum::Unavailable(reason)) => return Some(shorter(&reason.unavailable)),
+        (None, Datum::Value(_)) => return None,
+    };
+    let asked = |probe: &Planned| {
+        let raised = probe
+            .signal
+            .as_ref()
+            .is_some_and(|signal| signal.name == *name);
+        let attached = seen
+            .probes
+            .get(&probe.name)
+            .is_some_and(|p| p.backend.is_some());
+        raised && attached
+    };
+    (!plan.probes.iter().any(asked)).then(|| {
+        shorter(&format!(
+            "{name} ended the workload, and no probe was to raise it"
+        ))
+    })
+}
+
+fn shorter(reason: &str) -> String {
+    format!("the run may be shorter than the workload: {reason}")
+}
+
+/// Which of the processes that the workload started the probe did not see.
+fn unwatched(plan: &Plan, seen: &Experiment, probe: &Planned) -> Vec<String> {
+    let Some(one) = seen.quality.descendants else {
+        return match probe.any_task {
+            true => Vec::new(),
+            false => vec!["it is not known whether the workload started other processes".into()],
+        };
+    };
+    let mut reasons = Vec::new();
+    let lost = one.started.saturating_sub(one.followed);
+    if lost > 0 && !probe.any_task {
+        let help = match plan.follow {
+            true => "they could not all be followed",
+            false => "`follow = true` in the experiment watches them, too",
+        };
+        reasons.push(format!(
+            "{} of the processes that the workload started {} not watched: {help}",
+            lost,
+            if lost == 1 { "was" } else { "were" }
+        ));
+    }
+    if one.running > 0 {
+        reasons.push(format!(
+            "{} of the processes that the workload started still ran when the watch ended",
+            one.running
+        ));
+    }
+    reasons
+}
+
+/// What the kernel skipped of a probe that was attached.
+pub(crate) fn skipped(name: &str, probe: &Probe) -> Option<String> {
+    if probe.unavailable.is_some() {
+        return None;
+    }
+    match probe.skipped {
+        Some(0) => None,
+        Some(count) => Some(format!(
+            "the kernel skipped {count} {} of `{name}`, because a probe's program ran on that processor: whose they were is \
+             not known",
+            if count == 1 { "hit" } else { "hits" }
+        )),
+        None => Some(format!(
+            "it is not known how many hits of `{name}` the kernel skipped"
+        )),
+    }
+}
+
+/// A call of another name that only looks like the probe's.
+fn compat_calls(plan: &Plan, seen: &Experiment, probe: &Planned) -> Option<String> {
+    let by_number = matches!(&probe.target, Target::Tracepoint(name) if name == "sys_enter" || name == "sys_exit")
+        && (probe.syscall.is_some() || matches!(plan.workload.action, Action::Syscall { .. }));
+    if !by_number {
+        return None;
+    }
+    match seen.quality.compat_calls {
+        Some(0) => None,
+        Some(count) => Some(format!(
+            "the workload also went through the 32-bit system call gate ({count} times), whose numbers are those of other \
+             calls"
+        )),
+        None => Some("32-bit system calls could not be told from others of the same number".into()),
+    }
+}
+
+/// Hits that an interrupt on top of the workload's task had.
+fn interrupts(seen: &Experiment, probe: &Planned) -> Option<String> {
+    if probe.any_task || probe.frees.is_some() {
+        return None;
+    }
+    let hits = &seen.probes.get(&probe.name)?.hits;
+    let unknown = hits.iter().any(|hit| hit.context.is_none());
+    let others = hits
+        .iter()
+        .filter(|hit| matches!(hit.context, Some(Context::Softirq | Context::Hardirq)))
+        .count();
+    match (others, unknown) {
+        (0, false) => None,
+        (0, true) => Some(format!(
+            "it is not known whether hits of `{}` were the task's or an interrupt's on top of it",
+            probe.name
+        )),
+        _ => Some(format!(
+            "{others} of the hits of `{}` came while an interrupt ran on top of the task, which may do anybody's work",
+            probe.name
+        )),
+    }
+}

@@ -1,0 +1,291 @@
+//! What a document says in two places and must not say differently: outcomes, orders of events, the ledger, the slide.
+//!
+//! Each rule holds of whatever a collector can have seen. Somebody who edits a document by hand, or a collector with a
+//! mistake, breaks one of them sooner or later; then nothing of the document is believed. (Names beside numbers are the
+//! affair of [`names`](crate::document::names).)
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::document::machine::check_name;
+use crate::document::pointer::escape;
+use crate::document::value::{Datum, Value};
+use crate::document::withheld::withheld;
+use crate::document::{
+    DISABLED, Evidence, Experiment, Kaslr, MachineKind, Probe, RANDOMIZED, Target,
+};
+use crate::investigation::stands_in;
+
+use super::finding::{Finding, number};
+use super::{events, ledger, outcome, stacks};
+
+/// The first contradiction.
+pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
+    machine(evidence)
+        .or_else(|| kaslr(&evidence.kaslr))
+        .or_else(|| boots(evidence))
+        .or_else(|| commands(evidence))
+        .or_else(|| functions(evidence))
+        .or_else(|| instances(evidence))
+        .or_else(|| {
+            evidence.experiments.iter().find_map(|(name, experiment)| {
+                let at = format!("/experiments/{}", escape(name));
+                let ended = outcome::outcome(&at, experiment);
+                ended.or_else(|| watch(&at, experiment)).or_else(|| {
+                    let events = match events::events(&at, experiment) {
+                        Ok(events) => events,
+                        Err(found) => return Some(found),
+                    };
+                    let objects = experiment.objects.as_ref();
+                    objects
+                        .and_then(|objects| ledger::ledger(&at, experiment, objects))
+                        .or_else(|| stacks::stacks(&at, experiment, events))
+                        .or_else(|| processors(&at, evidence, experiment))
+                })
+            })
+        })
+}
+
+/// A guest's processors are numbered from 0 on, without gaps; of a host, some may be off.
+fn processors(at: &str, evidence: &Evidence, experiment: &Experiment) -> Option<Finding> {
+    let cpus = evidence.machine.cpus;
+    if evidence.machine.kind == MachineKind::Host {
+        return None;
+    }
+    experiment.probes.iter().find_map(|(name, probe)| {
+        let index = probe.hits.iter().position(|hit| hit.cpu >= cpus)?;
+        let reason = format!(
+            "processor {} is none of the machine's {cpus}",
+            probe.hits[index].cpu
+        );
+        let at = format!("{at}/probes/{}/hits/{index}/cpu", escape(name));
+        Some((at, reason))
+    })
+}
+
+/// What decides whether addresses may be published: that must not hang on one word.
+fn machine(evidence: &Evidence) -> Option<Finding> {
+    let machine = &evidence.machine;
+    if let Err(wrong) = check_name(&machine.name) {
+        let reason = format!("{wrong}; capture again, and give a guest with a path a `name`");
+        return Some(("/machine/name".into(), reason));
+    }
+    let named = match machine.name.as_str() {
+        "host" => MachineKind::Host,
+        _ => MachineKind::Guest,
+    };
+    if named != machine.kind {
+        let reason = format!(
+            "the machine `{}` is not of this kind: `host` is one, and all others are guests",
+            machine.name
+        );
+        return Some(("/machine/kind".into(), reason));
+    }
+    (machine.kind == MachineKind::Host && machine.ephemeral).then(|| {
+        let reason = "a host is not gone when the capture ends".to_owned();
+        ("/machine/ephemeral".into(), reason)
+    })
+}
+
+/// An address that is known.
+fn address(datum: &Datum) -> Option<i128> {
+    match datum.value()? {
+        Value::Address { value, .. } | Value::Symbol { address: value, .. } => {
+            (!value.is_pseudonym()).then(|| i128::from(value.0))
+        }
+        _ => None,
+    }
+}
+
+/// There is a slide only if all sources say the same, a symbol's slide is the distance of its addresses, and what the
+/// slide is decides whether the kernel was moved.
+fn kaslr(kaslr: &Kaslr) -> Option<Finding> {
+    let slide = number(&kaslr.slide);
+    let sources = || {
+        kaslr
+            .sources
+            .iter()
+            .filter_map(|(name, source)| Some((name, number(source)?)))
+    };
+    if let Some(slide) = slide {
+        if let Some((name, other)) = sources().find(|(_, other)| *other != slide) {
+            let reason = format!("the slide is {slide}, and this source says {other}");
+            return Some((format!("/kaslr/sources/{}", escape(name)), reason));
+        }
+        let agree = matches!(kaslr.agree.value(), Some(Value::Bool { value: true }));
+        if agree && sources().count() < 2 {
+            let reason = "fewer than two sources say what the slide is: they cannot agree";
+            return Some(("/kaslr/agree".into(), reason.into()));
+        }
+        let grain = number(&kaslr.physical_align).filter(|grain| *grain > 0);
+        if let Some(grain) = grain.filter(|grain| slide % grain != 0) {
+            let reason =
+                format!("{slide} is no multiple of {grain}, by which this kernel is aligned");
+            return Some(("/kaslr/slide".into(), reason));
+        }
+        let status = kaslr.status.value().map(ToString::to_string);
+        let expected = if slide == 0 { DISABLED } else { RANDOMIZED };
+        if let Some(status) = status.filter(|status| status != expected) {
+            let reason = format!("a kernel with a slide of {slide} is not {status}");
+            return Some(("/kaslr/status".into(), reason));
+        }
+    }
+    if let (Some(checked), Some(differing)) = (number(&kaslr.checked), number(&kaslr.differing))
+        && !(0..=checked).contains(&differing)
+    {
+        let reason = format!("{differing} of {checked} symbols cannot differ");
+        return Some(("/kaslr/differing".into(), reason));
+    }
+    kaslr.symbols.iter().find_map(|(name, places)| {
+        let said = number(&places.slide)?;
+        let at = format!("/kaslr/symbols/{}/slide", escape(name));
+        if let Some((live, fixed)) = address(&places.live).zip(address(&places.static_address))
+            && live - fixed != said
+        {
+            let distance = live - fixed;
+            return Some((
+                at,
+                format!("its addresses are {distance} bytes apart, not {said}"),
+            ));
+        }
+        // A symbol outside of the image (of a processor's own data) is not moved.
+        (slide.is_some_and(|slide| said != slide) && said != 0).then(|| {
+            let slide = slide.unwrap_or_default();
+            (
+                at,
+                format!("the image was moved by {slide} bytes, and not by {said}"),
+            )
+        })
+    })
+}
+
+/// Each boot is one of its own, and its `_text` is where its slide puts it.
+fn boots(evidence: &Evidence) -> Option<Finding> {
+    let mut ids = BTreeSet::from([evidence.machine.boot_id.as_str()]);
+    let again = evidence.boots.iter().position(|boot| {
+        let known = !boot.boot_id.is_empty() && withheld(&boot.boot_id).is_none();
+        known && !ids.insert(boot.boot_id.as_str())
+    });
+    if let Some(index) = again {
+        let reason = "this boot is in the document already".into();
+        return Some((format!("/boots/{index}/boot_id"), reason));
+    }
+    let grain = number(&evidence.kaslr.physical_align).filter(|grain| *grain > 0);
+    let text = evidence.kaslr.symbols.get("_text");
+    let text = text.and_then(|places| address(&places.static_address));
+    evidence.boots.iter().enumerate().find_map(|(index, boot)| {
+        let slide = number(&boot.slide)?;
+        let at = format!("/boots/{index}/slide");
+        if let Some((live, text)) = address(&boot.text).zip(text)
+            && live - text != slide
+        {
+            let reason = format!("its `_text` is {} bytes off, not {slide}", live - text);
+            return Some((at, reason));
+        }
+        let grain = grain.filter(|grain| slide % grain != 0)?;
+        let reason = format!("{slide} is no multiple of {grain}, by which this kernel is aligned");
+        Some((at, reason))
+    })
+}
+
+/// The lists of copies are whole.
+fn instances(evidence: &Evidence) -> Option<Finding> {
+    evidence.instances.iter().find_map(|(name, instances)| {
+        Some((format!("/instances/{}", escape(name)), instances.wrong()?))
+    })
+}
+
+/// One function has one address, one place in the source and one list of parameters, in all experiments.
+fn functions(evidence: &Evidence) -> Option<Finding> {
+    let mut known: BTreeMap<(&str, i128, Option<u64>), (&Probe, String)> = BTreeMap::new();
+    for (experiment, found) in &evidence.experiments {
+        for (name, probe) in &found.probes {
+            let Target::Function(function) = &probe.target else {
+                continue;
+            };
+            // Functions of one name are told apart by where they are.
+            let Some(place) = probe.address.as_ref().and_then(address) else {
+                continue;
+            };
+            let at = || {
+                let (experiment, name) = (escape(experiment), escape(name));
+                format!("/experiments/{experiment}/probes/{name}")
+            };
+            // Inside of a function, its parameters are no longer where they were.
+            let inside = probe.instruction.as_ref().map(|one| one.offset);
+            let key = (function.as_str(), place, inside);
+            let Some((first, other)) = known.get(&key) else {
+                known.insert(key, (probe, at()));
+                continue;
+            };
+            // What is not watched is not told.
+            let both = |told: fn(&Probe) -> bool| told(first) && told(probe);
+            let differs = [
+                (
+                    both(|one| !one.parameters.is_empty()) && first.parameters != probe.parameters,
+                    "parameters",
+                ),
+                (
+                    both(|one| one.returns.is_some()) && first.returns != probe.returns,
+                    "returns",
+                ),
+                (
+                    both(|one| one.definition.is_some()) && first.definition != probe.definition,
+                    "definition",
+                ),
+            ];
+            if let Some((_, leaf)) = differs.into_iter().find(|(differs, _)| *differs) {
+                let reason = format!("the same function is told otherwise at `{other}`");
+                return Some((format!("{}/{leaf}", at()), reason));
+            }
+        }
+    }
+    None
+}
+
+/// What a command is said to have told stands in its output, and only one that succeeded tells anything.
+fn commands(evidence: &Evidence) -> Option<Finding> {
+    evidence.commands.iter().find_map(|(name, command)| {
+        let at = format!("/commands/{}", escape(name));
+        let output = match command.output.value() {
+            Some(Value::Text { value }) => Some(value),
+            _ => None,
+        };
+        if output.is_some() && number(&command.exit).is_none() {
+            let reason =
+                "the command did not end by itself, and then nothing of what it printed is kept";
+            return Some((format!("{at}/output"), reason.into()));
+        }
+        command.values.iter().find_map(|(name, datum)| {
+            let value = datum.value()?;
+            let reason = match number(&command.exit) {
+                Some(0) if address(datum).is_none() && matches!(value, Value::Address { .. }) => {
+                    return None;
+                }
+                Some(0) if output.is_none_or(|output| stands_in(value, output)) => return None,
+                Some(0) => "the command's output does not say so",
+                _ => "the command did not succeed, and a value is taken from its output",
+            };
+            Some((format!("{at}/values/{}", escape(name)), reason.to_owned()))
+        })
+    })
+}
+
+/// Of the processes that there were some were followed, and of those some still run; of a probe that is not there, the
+/// kernel skips nothing.
+fn watch(at: &str, experiment: &Experiment) -> Option<Finding> {
+    if let Some(one) = experiment.quality.descendants
+        && (one.followed > one.started || one.running > one.followed)
+    {
+        let reason = format!(
+            "{} processes were started, {} of them followed, and {} of those still ran",
+            one.started, one.followed, one.running
+        );
+        return Some((format!("{at}/quality/descendants"), reason));
+    }
+    experiment.probes.iter().find_map(|(name, probe)| {
+        (probe.backend.is_none() && probe.skipped.is_some()).then(|| {
+            let reason = "the probe is not attached, and hits of it were skipped".into();
+            (format!("{at}/probes/{}/skipped", escape(name)), reason)
+        })
+    })
+}
