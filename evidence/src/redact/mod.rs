@@ -173,6 +173,9 @@ fn left(document: &Json, searcher: &Searcher) -> serde_json::Result<Option<secre
     Ok(searcher.find(text.as_bytes()).into_iter().next())
 }
 
+/// The members that hold what the collector says in words.
+const SENTENCES: &[&str] = &["unavailable", "why", "unknown", "accelerator"];
+
 /// Withholds each text and each reason in which something is found.
 fn without_findings(node: &mut Json, searcher: &Searcher) {
     let tells = |text: &str| !searcher.find(text.as_bytes()).is_empty();
@@ -185,13 +188,21 @@ fn without_findings(node: &mut Json, searcher: &Searcher) {
             }
             for (key, child) in map.iter_mut() {
                 match child {
-                    Json::String(text) if key == "unavailable" && tells(text) => {
+                    Json::String(text) if SENTENCES.contains(&key.as_str()) && tells(text) => {
                         *text = TEXT.into();
                     }
                     Json::Array(notes) if key == "notes" => {
                         for note in notes {
                             if note.as_str().is_some_and(tells) {
                                 *note = TEXT.into();
+                            }
+                        }
+                    }
+                    Json::Object(sides) if key == "refused_reads" => {
+                        let sides = sides.values_mut().filter_map(Json::as_object_mut);
+                        for why in sides.flat_map(Map::values_mut) {
+                            if why.as_str().is_some_and(tells) {
+                                *why = TEXT.into();
                             }
                         }
                     }

@@ -21,6 +21,8 @@ static COMMON: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
 
 /// A number of more digits is withheld: it could be an address, a part of one, or an account.
 const DIGITS: usize = 4;
+/// So many digits in groups can be the lower half of an address.
+const LONG: usize = 7;
 /// A text that is shorter could be a piece of any other.
 const SHORTEST_TEXT: usize = 3;
 /// From so many numbers in a row on, with points or colons between them, they are an address in a network.
@@ -43,7 +45,10 @@ impl<'a> Known<'a> {
             parts,
         };
         let kernel = &evidence.kernel;
-        for text in [&kernel.release, &kernel.version] {
+        for text in [&kernel.release, &kernel.version]
+            .into_iter()
+            .chain(&kernel.package)
+        {
             known.say(text);
         }
         for (datum, fits) in [
@@ -116,6 +121,9 @@ impl<'a> Known<'a> {
     fn say(&mut self, text: &str) {
         self.words(text);
         self.texts.insert(text.to_owned());
+        let pieces: Vec<&str> = pieces(text).collect();
+        let numbers = (0..pieces.len()).filter_map(|at| in_groups(&pieces, at));
+        self.words.extend(numbers);
     }
 
     fn words(&mut self, text: &str) {
@@ -134,15 +142,18 @@ impl<'a> Known<'a> {
     }
 }
 
-/// A text with an ellipsis in the place of each word that neither the programs have nor `is_known` knows.
+/// A text with an ellipsis in the place of each word that neither the programs have nor `is_known` knows. Numbers in groups
+/// are one word, with what stands between them.
 pub fn phrase(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
     let pieces: Vec<&str> = pieces(text).collect();
     let mut out = String::with_capacity(text.len());
     for (at, piece) in pieces.iter().enumerate() {
-        let keep = !is_word(piece)
-            || is_known(piece)
-            || COMMON.contains(piece.to_ascii_lowercase().as_str())
-            || is_small_number(piece) && !in_network_address(&pieces, at);
+        let common = COMMON.contains(piece.to_ascii_lowercase().as_str());
+        let small = is_small_number(piece) && !in_network_address(&pieces, at);
+        let keep = match in_groups(&pieces, at) {
+            Some(whole) => is_known(&whole),
+            None => !is_word(piece) || is_known(piece) || common || small,
+        };
         let dots = if out.ends_with('…') { "" } else { "…" };
         out.push_str(if keep { piece } else { dots });
     }
@@ -200,6 +211,31 @@ fn is_small_number(word: &str) -> bool {
     (1..=DIGITS).contains(&digits.len()) && digits.bytes().all(is_digit)
 }
 
+/// The digits at this place and those beside it, with what stands between them, if they could be one long number in groups.
+fn in_groups(pieces: &[&str], at: usize) -> Option<String> {
+    let group = |place: usize| pieces.get(place).copied().and_then(group);
+    group(at)?;
+    let mut first = at;
+    while first >= 2 && group(first - 2).is_some() {
+        first -= 2;
+    }
+    let mut last = at;
+    while group(last + 2).is_some() {
+        last += 2;
+    }
+    let groups = || (first..=last).step_by(2).filter_map(group);
+    let has_digit = |group: &str| group.bytes().any(|byte| byte.is_ascii_digit());
+    let long =
+        first < last && groups().any(has_digit) && groups().map(str::len).sum::<usize>() >= LONG;
+    long.then(|| pieces[first..=last].concat())
+}
+
+/// The digits of a word that could be a group of hexadecimal ones.
+fn group(word: &str) -> Option<&str> {
+    let digits = word.strip_prefix("0x").unwrap_or(word);
+    ((1..=DIGITS).contains(&digits.len()) && is_hex(digits)).then_some(digits)
+}
+
 /// Whether the number at this place is one of several with single points, colons or hyphens between them.
 fn in_network_address(pieces: &[&str], at: usize) -> bool {
     let linked = |place: usize| {
@@ -225,7 +261,7 @@ mod tests {
     use super::*;
 
     fn told(text: &str) -> String {
-        phrase(text, &|word| word == "sock_alloc")
+        phrase(text, &|word| ["sock_alloc", "6.12.117-1"].contains(&word))
     }
 
     /// Check that a reason keeps the programs' own words, names that are known and small numbers, and loses all that
@@ -246,6 +282,16 @@ mod tests {
             ("at 10.11.12.13 and 6.1.170", "at ….….….… and 6.1.170"),
             ("00:16:36:12:34:56", "…:…:…:…:…:…"),
             ("zebra-host.castle", "…-host.…"),
+            // A number in groups, of whatever size.
+            ("9123 4568", "… …"),
+            ("at 0x68, 0x45, 0x23, 0x91.", "at …, …, …, …."),
+            ("2_435_008_872", "…"),
+            ("2,435,008,872 bytes", "…,…,…,… bytes"),
+            ("81 d2 34 58", "… … … …"),
+            ("a1, 1 of 64", "…, 1 of 64"),
+            // Of a version, and of another number.
+            ("6.12.117-1", "6.12.117-1"),
+            ("6.12.117-12", "….….…-…"),
         ] {
             assert_eq!(told(text), expected);
             assert_eq!(told(expected), expected, "again");

@@ -9,6 +9,8 @@ use crate::document::value::{Bytes, Datum, Integer, Value};
 use crate::path_index::leaves;
 use crate::testing::{claim, evidence, investigation, judge_on};
 
+mod canaries;
+
 fn pointer(number: u64) -> Datum {
     Datum::Value(Value::address(number))
 }

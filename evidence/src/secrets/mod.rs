@@ -14,6 +14,7 @@ use crate::document::value::{Address, KINDS};
 
 mod multi_matcher;
 mod patterns;
+mod spellings;
 
 pub use patterns::{Found, Searcher};
 
@@ -58,6 +59,17 @@ const KNOWN_TO_ALL: &[u64] = &[
 /// The smallest slide that is looked for: a smaller number would be found everywhere, and no kernel is moved by less
 /// (`CONFIG_PHYSICAL_ALIGN` is 2 MiB or more).
 const SMALLEST_SLIDE: u64 = 0x20_0000;
+
+/// The lowest address of the kernel's image, and how much room there is for it
+/// (<https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_64_types.h>, `__START_KERNEL_map` and
+/// `KERNEL_IMAGE_SIZE` with KASLR).
+pub(crate) const IMAGE: u64 = 0xffff_ffff_8000_0000;
+const IMAGE_SPACE: u64 = 1 << 30;
+
+/// Every slide that a kernel can have, but for none: by the smallest alignment, anywhere in the room for the image.
+pub fn slides() -> impl Iterator<Item = u64> {
+    (SMALLEST_SLIDE..IMAGE_SPACE).step_by(SMALLEST_SLIDE as usize)
+}
 
 /// What kind of number a secret is: it decides in which forms it is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,6 +117,17 @@ impl Secret {
             kind: Kind::Memory,
             bytes: bytes.to_vec(),
         })
+    }
+
+    /// Whether there are so few numbers of its kind that another document can have it by chance: a slide, and an address in the
+    /// kernel's image.
+    pub fn is_guessable(&self) -> bool {
+        let in_image = |number: u64| (IMAGE..IMAGE + IMAGE_SPACE).contains(&number);
+        match self.kind {
+            Kind::Slide => true,
+            Kind::Pointer => self.as_number().is_some_and(in_image),
+            Kind::Memory => false,
+        }
     }
 
     /// The number, if it is a slide.
@@ -346,7 +369,7 @@ pub(crate) fn integer(value: &Json) -> Option<u64> {
 }
 
 /// Words of a text that are addresses by their size, as numbers: hexadecimal ones of 12 to 16 digits, decimal ones of
-/// 13 to 20, and negative ones of 8 and more.
+/// 13 to 20, negative ones of 8 and more, and octal ones of 22.
 pub(crate) fn numbers_in(text: &str) -> Vec<u64> {
     let mut out = Vec::new();
     let mut minus = false;
@@ -358,6 +381,10 @@ pub(crate) fn numbers_in(text: &str) -> Vec<u64> {
             .unwrap_or(word);
         if (12..=16).contains(&digits.len()) {
             out.extend(u64::from_str_radix(digits, 16));
+        }
+        let octal = word.trim_start_matches(['0', 'o', 'O']);
+        if octal.len() == 22 {
+            out.extend(u64::from_str_radix(octal, 8));
         }
         if word.len() <= 20 && word.bytes().all(|b| b.is_ascii_digit()) {
             if word.len() >= 13 {
@@ -406,4 +433,4 @@ fn leaf_path(place: &[Step<'_>]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -109,6 +109,100 @@ fn every_form() {
     }
 }
 
+/// The lowest 32 bits of an address in every spelling.
+pub(crate) fn lower_half(secret: u64) -> Vec<Vec<u8>> {
+    let encoded = half_in_base64(secret).into_iter().map(String::into_bytes);
+    half_as_number(secret).into_iter().chain(encoded).collect()
+}
+
+/// The lowest 32 bits of an address in base64, raw and as digits.
+fn half_in_base64(secret: u64) -> Vec<String> {
+    let low = u32::try_from(secret & 0xffff_ffff).unwrap();
+    let signed = low.cast_signed();
+    vec![
+        base64(&low.to_le_bytes()),
+        base64(&low.to_be_bytes()).replace('=', ""),
+        base64(format!("{low:x}").as_bytes()),
+        base64(format!("is {low:X}.").as_bytes()),
+        base64(format!("is {low}.").as_bytes()),
+        base64(format!("is {low:o}.").as_bytes()),
+        base64(format!("is {signed}.").as_bytes()),
+    ]
+}
+
+/// The lowest 32 bits of an address as digits and as bytes.
+pub(crate) fn half_as_number(secret: u64) -> Vec<Vec<u8>> {
+    let low = u32::try_from(secret & 0xffff_ffff).unwrap();
+    let signed = low.cast_signed();
+    let mut forms: Vec<String> = vec![
+        format!("{low:#x}"),
+        format!("{low:08X}"),
+        low.to_string(),
+        signed.to_string(),
+        format!("{low:#o}"),
+        format!("0{low:o}"),
+        format!("{low:o}"),
+        hex::encode(low.to_le_bytes()),
+        low.to_le_bytes().map(|b| format!("{b:#04x}")).join(", "),
+        low.to_be_bytes().map(|b| format!("{b:02x}")).join(" "),
+    ];
+    for gap in [" ", "_", ",", "'", "\u{a0}", ":", "-", "."] {
+        for (digits, size) in [
+            (format!("{low:08x}"), 4),
+            (low.to_string(), 3),
+            (signed.unsigned_abs().to_string(), 3),
+            (format!("{low:o}"), 3),
+        ] {
+            let groups: Vec<&[u8]> = digits.as_bytes().rchunks(size).rev().collect();
+            forms.push(String::from_utf8(groups.join(gap.as_bytes())).unwrap());
+        }
+    }
+    let mut forms: Vec<Vec<u8>> = forms.into_iter().map(String::into_bytes).collect();
+    forms.push(low.to_le_bytes().to_vec());
+    forms.push(low.to_be_bytes().to_vec());
+    forms
+}
+
+/// Check that the lowest 32 bits of an address are found in every spelling, and the whole of it in octal.
+#[test]
+fn every_form_of_a_half() {
+    for secret in [
+        SECRET,
+        HEAP | 0x8000_0000,
+        0xffff_ffff_8120_0040,
+        0xffff_ffff_bfe1_2345,
+    ] {
+        let searcher = searcher(&[secret]);
+        let mut forms = lower_half(secret);
+        forms.extend([format!("{secret:o}"), format!("{secret:#o}")].map(String::into_bytes));
+        for form in forms {
+            let text = [b"<p>at \"", form.as_slice(), b"\" it is</p>"].concat();
+            let found = searcher.find(&text);
+            let shown = String::from_utf8_lossy(&form).into_owned();
+            assert_eq!(found.len(), 1, "{secret:x}: {shown}");
+            assert!((7..15).contains(&found[0].offset), "{shown}: {found:?}");
+            assert_eq!(searcher.places(&text).len(), 1, "{shown}");
+        }
+    }
+}
+
+/// Check that every place is named, and that the forms in which one number is found in one place are one.
+#[test]
+fn every_place() {
+    let searcher = searcher(&[SECRET, HEAP]);
+    let text = format!(
+        "{SECRET:#x} {HEAP:x}, {SECRET}; {:#x}",
+        SECRET & 0xffff_ffff
+    );
+    let places: Vec<usize> = searcher
+        .places(text.as_bytes())
+        .into_iter()
+        .map(|found| found.offset)
+        .collect();
+    assert_eq!(places.len(), 4, "{text}: {places:?}");
+    assert_eq!(searcher.find(text.as_bytes()).len(), 2);
+}
+
 /// Check that digits in groups are found whatever the groups and what stands between them, each time where they begin.
 #[test]
 fn in_groups() {
@@ -173,6 +267,12 @@ fn coincidences() {
         "pointer#1",
         "0xffffffff81000000",
         "ffffffffffffffff",
+        // Octal, groups and four bytes inside of something else.
+        "1221106425500",
+        "7722110642550",
+        "a1 91 23 45 6812",
+        "00112233912345689900",
+        "eEUjkQ9",
     ] {
         assert_eq!(searcher.find(text.as_bytes()), [], "{text}");
     }
@@ -261,6 +361,11 @@ fn slides() {
         "505413632",
         "505,413,632",
         "(482 MiB)",
+        "482\u{a0}MiB",
+        "0x1e20_0000",
+        "0o3610000000",
+        "03610000000",
+        "-0x1e200000",
     ] {
         assert_eq!(searcher.find(text.as_bytes()).len(), 1, "{text}");
     }
@@ -271,6 +376,7 @@ fn slides() {
         "1505413632",
         "1482 MiB",
         "482 KiB",
+        "3610000000",
     ] {
         assert_eq!(searcher.find(text.as_bytes()), [], "{text}");
     }

@@ -1,0 +1,261 @@
+//! Canaries: whatever names a machine or says where its kernel is, in every place that holds text or numbers, for every
+//! slide that there is.
+
+use std::collections::BTreeSet;
+
+use super::{slid, text};
+use crate::document::{Command, Evidence, Reader, Reading};
+use crate::redact::redact;
+use crate::secrets::{
+    Searcher, secrets, slides,
+    tests::{half_as_number, lower_half},
+};
+use crate::value::{Bytes, Cut, Datum, Integer, Value};
+
+/// A host's name, its user, a folder of his, and its addresses in networks.
+const WORDS: &[&str] = &[
+    "zebra7",
+    "castle.example",
+    "zacharias",
+    "10.83.41.7",
+    "fe80::1c2d:3eff:fe4f:5a6b",
+    "52:54:00:9a:bc:de",
+];
+
+/// An address in the image, at this slide, and one of an object.
+fn pointers(slide: u64) -> [u64; 2] {
+    [0xffff_ffff_8112_3458 + slide, 0xffff_8881_8a3b_5c78]
+}
+
+/// Every spelling of what must not be known, but for bytes that are no text.
+fn canaries(slide: u64) -> Vec<String> {
+    let halves = pointers(slide).into_iter().flat_map(lower_half);
+    let halves =
+        halves.filter_map(|form| String::from_utf8(form).ok().filter(|form| form.is_ascii()));
+    let whole = pointers(slide).map(|pointer| format!("{pointer:#x}"));
+    let words = WORDS.iter().map(|word| (*word).to_owned());
+    words.chain(whole).chain(halves).collect()
+}
+
+fn bytes(bytes: Vec<u8>) -> Datum {
+    Value::Bytes {
+        value: Bytes(bytes),
+    }
+    .into()
+}
+
+/// The document with canaries wherever it has a place for any, and the names of the reads that the investigation declares public.
+fn planted(evidence: &Evidence, slide: u64) -> Evidence {
+    let mut host = evidence.clone();
+    let all = canaries(slide);
+    // A sentence is taken apart at signs, and one letter of base64 between two of them can be a word that everybody has.
+    let numbers = pointers(slide).into_iter().flat_map(half_as_number);
+    let numbers = numbers.filter_map(|form| String::from_utf8(form).ok());
+    let words = WORDS.iter().map(|word| (*word).to_owned());
+    let sentence: Vec<String> = words
+        .chain(numbers.filter(|form| form.is_ascii()))
+        .collect();
+    let sentence = sentence.join(" ");
+    let said = || Datum::from(Value::text(all.join(" ")));
+    let why = || Datum::unavailable(format!("cannot open /home/zacharias/x: {sentence}"));
+    let raw: Vec<u8> = pointers(slide)
+        .iter()
+        .flat_map(|pointer| [pointer.to_le_bytes(), pointer.to_be_bytes()].concat())
+        .collect();
+    host.machine.accelerator = Some(sentence.clone());
+    host.kernel.command_line = Some(all.join(" "));
+    host.kernel.build_id = why();
+    host.kernel.debuginfo = said();
+    host.kernel.config.insert("default_hostname".into(), said());
+    for text in [said(), why()] {
+        host.kaslr.readings.push(Reading {
+            by: Reader::Machine,
+            file: "/proc/iomem".into(),
+            key: "Kernel code".into(),
+            line: Some(7),
+            text,
+        });
+    }
+    for (name, by) in [("there", Reader::Machine), ("here", Reader::Builder)] {
+        let values = [("text", said()), ("why", why())];
+        host.commands.insert(
+            name.into(),
+            Command {
+                by,
+                argv: vec!["uname".into(), "-n".into()],
+                files: Vec::new(),
+                exit: Value::int(0).into(),
+                output: said(),
+                values: values.map(|(name, value)| (name.to_owned(), value)).into(),
+            },
+        );
+    }
+    let create = host.experiments.get_mut("create").unwrap();
+    create.quality.notes.push(sentence.clone());
+    let outcome = &mut create.outcome;
+    outcome.stdout = said();
+    outcome.signal = why();
+    let buffers = [
+        ("text", said()),
+        ("bytes", bytes(raw.clone())),
+        ("all", bytes(all.join(" ").into_bytes())),
+        ("why", why()),
+    ];
+    outcome
+        .buffers
+        .extend(buffers.map(|(name, value)| (name.to_owned(), value)));
+    let probe = create.probes.get_mut("sock_alloc").unwrap();
+    probe.listed = Some(said());
+    probe.definition = Some(why());
+    probe
+        .refused_reads
+        .exit
+        .insert("gone".into(), sentence.clone());
+    let hit = &mut probe.hits[0];
+    hit.entry.insert("text".into(), said());
+    hit.entry.insert("why".into(), why());
+    hit.entry.insert("bytes".into(), bytes(raw));
+    let cut = Value::CutText {
+        value: all.join(" "),
+        cut: Cut { whole: None },
+    };
+    hit.entry.insert("cut".into(), cut.into());
+    for (number, pointer) in pointers(slide).into_iter().enumerate() {
+        hit.exit
+            .insert(format!("whole{number}"), Value::address(pointer).into());
+        let low = u32::try_from(pointer & 0xffff_ffff).unwrap();
+        let exact = Integer::from(u64::from(low));
+        let signed = Integer::from(i64::from(low.cast_signed()));
+        for (name, value) in [
+            ("int", int(exact)),
+            ("signed", int(signed)),
+            (
+                "flags",
+                Value::Flags {
+                    value: exact,
+                    names: vec![],
+                },
+            ),
+            ("offset", Value::Offset { value: exact }),
+            ("size", Value::Size { value: low.into() }),
+            (
+                "pid",
+                Value::Pid {
+                    value: low.cast_signed(),
+                },
+            ),
+            (
+                "fd",
+                Value::Fd {
+                    value: low.cast_signed(),
+                },
+            ),
+        ] {
+            for declared in ["", "declared_"] {
+                let name = format!("{declared}{name}{number}");
+                if !declared.is_empty() {
+                    probe.public.push(format!("entry.{name}"));
+                }
+                hit.entry.insert(name, value.clone().into());
+            }
+        }
+    }
+    // An author who declares a text cannot know what it holds at the next boot. Each of these is searched by itself, so there
+    // are some in each document, and all in sixteen.
+    let turn = usize::try_from(slide >> 21).unwrap() % 16;
+    let forms = all[WORDS.len()..].iter().cycle().skip(turn * 10).take(10);
+    for (number, form) in forms.enumerate() {
+        let name = format!("declared_text{number}");
+        probe.public.push(format!("entry.{name}"));
+        hit.entry
+            .insert(name, Value::text(format!("at {form}.")).into());
+    }
+    for hit in create.probes.values_mut().flat_map(|probe| &mut probe.hits) {
+        hit.task.name = "zebra7:zacharia".into();
+    }
+    host
+}
+
+fn int(value: Integer) -> Value {
+    Value::Int {
+        value,
+        type_name: Some("u32".into()),
+    }
+}
+
+/// Whether four bytes happen to be letters of some alphabet: they are not told from letters then.
+fn happens_to_be_text(form: &[u8]) -> bool {
+    form.len() == 4 && std::str::from_utf8(form).is_ok()
+}
+
+/// Check that each spelling in a page is found where it stands.
+fn all_found(searcher: &Searcher, slide: u64) {
+    let forms = pointers(slide).into_iter().flat_map(lower_half);
+    let forms: Vec<Vec<u8>> = forms.filter(|form| !happens_to_be_text(form)).collect();
+    let (mut page, mut starts) = (b"<p>".to_vec(), Vec::new());
+    for form in &forms {
+        page.extend(b"at \"");
+        starts.push(page.len());
+        page.extend(form);
+        page.extend(b"\" it is, and also another text that is long enough; ");
+    }
+    let places = searcher.places(&page);
+    for (form, start) in forms.iter().zip(starts) {
+        let shown = String::from_utf8_lossy(form);
+        let here = start..start + form.len();
+        assert!(
+            places.iter().any(|found| here.contains(&found.offset)),
+            "{slide:#x}: {shown}"
+        );
+    }
+}
+
+/// Check that at every slide the document can be published, that no spelling of any canary is in it, that the slide shows
+/// in nothing of it, and that every spelling would be found in a page, at its place.
+#[test]
+fn every_slide() {
+    let raw = crate::testing::evidence();
+    let all: Vec<u64> = slides().collect();
+    let first = published(&raw, all[2]).0;
+    let untold: Vec<u64> = std::thread::scope(|scope| {
+        let (raw, first) = (&raw, &first);
+        let check = move |slide: &u64| {
+            let (redacted, is_told) = published(raw, *slide);
+            for (one, other) in redacted.lines().zip(first.lines()) {
+                assert_eq!(one, other, "{slide:#x}");
+            }
+            assert_eq!(redacted.len(), first.len(), "{slide:#x}");
+            (!is_told).then_some(*slide)
+        };
+        let halves = all.chunks(all.len().div_ceil(2));
+        let run = halves
+            .map(|half| scope.spawn(move || half.iter().filter_map(check).collect::<Vec<u64>>()));
+        let run: Vec<_> = run.collect();
+        run.into_iter()
+            .flat_map(|half| half.join().unwrap())
+            .collect()
+    });
+    // Those that every kernel of this configuration names.
+    assert_eq!(untold, [0x20_0000, 0x100_0000]);
+}
+
+/// The document as it is published at this slide, and whether the slide itself is searched for.
+fn published(raw: &Evidence, slide: u64) -> (String, bool) {
+    let host = planted(&slid(raw, slide), slide);
+    let redacted = redact(&host).unwrap_or_else(|error| panic!("{slide:#x}: {error}"));
+    let redacted = text(&redacted);
+    let small = redacted.to_lowercase();
+    for canary in canaries(slide) {
+        assert!(
+            !small.contains(&canary.to_lowercase()),
+            "{slide:#x}: {canary}: {redacted}"
+        );
+    }
+    let searcher = Searcher::new(&secrets(&host), &BTreeSet::new());
+    all_found(&searcher, slide);
+    let told = searcher.find(format!("moved by {slide:#x}").as_bytes());
+    (
+        redacted,
+        told.iter().any(|found| found.leaf == "kaslr.slide"),
+    )
+}
