@@ -17,6 +17,7 @@ use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::exhibits::block::Target;
 use crate::mdbook::load::LoadedBook;
 use crate::publish::manifest::json;
+use crate::publish::quoted::Quoted;
 use crate::publish::regenerate::PublishedSite;
 use crate::publish::reproduce::{Reproduction, folders, reproduce};
 use crate::publish::source::{BookRecord, BookSource, EvidenceState, take_texts};
@@ -218,7 +219,7 @@ fn write(
     );
     let text = json(&manifest)?;
     let digest = crate::util::digest::sha256_hex(&text);
-    let bad = leaks(book, facts, &beside.history, &all);
+    let bad = leaks(book, facts, &beside, &all);
     let mut refused = !bad.is_empty();
     for line in &bad {
         print(&format!("{line}\n"));
@@ -267,12 +268,24 @@ fn write(
 }
 
 /// Every leak in the files that go out, a line each.
-fn leaks(book: &LoadedBook, facts: &BookData<'_>, history: &History, all: &[File]) -> Vec<String> {
+fn leaks(book: &LoadedBook, facts: &BookData<'_>, beside: &Beside, all: &[File]) -> Vec<String> {
     let raw =
         |loaded: &loader::MachineEvidence| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone();
     let raw: Vec<Evidence> = facts.loaded.iter().map(raw).collect();
+    let src = book.paths.root.join(&book.paths.src);
+    // What another preprocessor wrote, it may have measured.
+    let is_authors = |file: &str, block: &str| {
+        let text = std::fs::read_to_string(src.join(file)).unwrap_or_default();
+        text.replace("\r\n", "\n")
+            .contains(&block.replace("\r\n", "\n"))
+    };
+    let quoted = Quoted::read(&beside.source, &is_authors);
+    let checks = leak_check::checks(&raw, book.config.addresses, &beside.history, &quoted);
+    if let Some(note) = quoted.note().filter(|_| !checks.is_empty()) {
+        print(&format!("{note}\n"));
+    }
     let mut leaks = Vec::new();
-    for check in leak_check::checks(&raw, book.config.addresses, history) {
+    for check in checks {
         print(&format!("{}\n", check.describe()));
         for file in all {
             leaks.extend(check.file(&file.name, &file.bytes));

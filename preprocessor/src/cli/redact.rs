@@ -14,6 +14,7 @@ use crate::exhibits::block::Target;
 use crate::mdbook::build::finish;
 use crate::mdbook::load::LoadedBook;
 use crate::publish::leak_check;
+use crate::publish::quoted::Quoted;
 use crate::render::book::fill_all;
 
 /// Runs the command. `machines` says whose evidence is written; without any, that of all.
@@ -114,7 +115,9 @@ fn checked(facts: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, St
         .map(|loaded| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone())
         .collect();
     let mut leaks = String::new();
-    for check in leak_check::checks(&raw, facts.config.addresses, facts.history) {
+    // No chapter leaves with the evidence.
+    let none = Quoted::default();
+    for check in leak_check::checks(&raw, facts.config.addresses, facts.history, &none) {
         print(&format!("{}\n", check.describe()));
         for (name, text) in &files {
             for leak in check.file(name, text.as_bytes()) {

@@ -19,6 +19,7 @@ use crate::evidence::history::History;
 use crate::evidence::locations::Origin;
 use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::publish::manifest::{self, Manifest};
+use crate::publish::quoted::Quoted;
 use crate::publish::regenerate::PublishedSite;
 use crate::publish::reproduce::{against_book, reproduce};
 use crate::publish::site_reader::{
@@ -168,7 +169,7 @@ fn check(
     }
     let checks = match &raw {
         Some(raw) => secrets(
-            all,
+            (all, own),
             raw,
             &published,
             &shown,
@@ -252,7 +253,7 @@ fn conceal(checks: &[leak_check::Check], lines: &mut [String]) {
 
 /// Searches all files for what must not be known of a machine, and compares what is published with what was captured.
 fn secrets(
-    all: &[File],
+    (all, own): (&[File], &[File]),
     raw: &[Evidence],
     published: &[Evidence],
     shown: &[Evidence],
@@ -260,7 +261,16 @@ fn secrets(
     history: Option<&History>,
     found: &mut SiteFindings,
 ) -> Vec<leak_check::Check> {
-    let checks = leak_check::checks(raw, addresses, history.unwrap_or(&History::default()));
+    // `publish` let nothing by that does not stand in the author's own file.
+    let quoted = match BookSource::read(own) {
+        Ok(Some(source)) => Quoted::read(&source, &|_, _| true),
+        _ => Quoted::default(),
+    };
+    let none = History::default();
+    let checks = leak_check::checks(raw, addresses, history.unwrap_or(&none), &quoted);
+    found
+        .notes
+        .extend(quoted.note().filter(|_| !checks.is_empty()));
     for check in &checks {
         found.notes.push(check.describe());
         for file in all {

@@ -59,6 +59,26 @@ pub fn chapters(
     found.problems
 }
 
+/// The blocks of a chapter that are marked with `qed:literal`, without the mark. One with a claim or an exhibit in it is not
+/// among them: what these show is measured, whatever stands before them.
+pub fn quoted(chapter: &Chapter) -> Vec<std::ops::Range<usize>> {
+    let text = chapter.source.text.as_str();
+    if !text_map::may_mark(text) {
+        return Vec::new();
+    }
+    let options = chapter.markdown.options();
+    let marks = text_map::read(text, &chapter.placeholder_ranges(), &options).marks;
+    let is_ours = |covers: &std::ops::Range<usize>| {
+        let mut blocks = chapter.blocks.iter().map(|block| &block.range);
+        blocks.any(|block| block.start < covers.end && covers.start < block.end)
+    };
+    let literal = |mark: text_map::Mark| {
+        let quotes = mark.says == text_map::Says::Literal;
+        (quotes && !mark.covers.is_empty() && !is_ours(&mark.covers)).then_some(mark.covers)
+    };
+    marks.into_iter().filter_map(literal).collect()
+}
+
 /// Looks for evidence that nothing uses. `uses` is everything that the book shows.
 pub fn unused(uses: &[Vec<Use>], facts: &BookData<'_>) -> Vec<Diagnostic> {
     let mut found = LintFindings {

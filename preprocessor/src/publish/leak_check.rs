@@ -7,10 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use qed_evidence::Evidence;
 use qed_evidence::redact::{is_redacted, withheld_texts};
-use qed_evidence::secrets::{Found, Kind, Searcher, Secret, known, secrets};
+use qed_evidence::secrets::{Found, Kind, Searcher, Secret, known, secrets, slides};
 
 use crate::config::Addresses;
 use crate::evidence::history::History;
+use crate::publish::quoted::{Counts, Quoted};
 
 /// The beginning of a packed document that a page offers for download.
 const PACKED: &str = "data:application/gzip;base64,";
@@ -23,11 +24,23 @@ const UNPACKED: u64 = qed_evidence::reader::MAX_BYTES as u64;
 pub struct Check {
     machine: String,
     searcher: Searcher,
+    /// The number of secrets that are not slides.
+    others: usize,
+    /// The number of slides, of all that there are, that would not be looked for, whichever this machine has.
+    open_slides: usize,
+    quoted: Quoted,
+    /// The number of times that the chapters quote each secret.
+    counts: Counts,
 }
 
 /// Prepares the search: for each machine of `raw` that must not be known, all that its evidence says of addresses. A
 /// slide that `history` has of a throwaway guest is not a secret: there are only some hundred slides.
-pub fn checks(raw: &[Evidence], addresses: Addresses, history: &History) -> Vec<Check> {
+pub fn checks(
+    raw: &[Evidence],
+    addresses: Addresses,
+    history: &History,
+    quoted: &Quoted,
+) -> Vec<Check> {
     let of_guests: BTreeSet<Secret> = history
         .captures
         .iter()
@@ -49,14 +62,27 @@ pub fn checks(raw: &[Evidence], addresses: Addresses, history: &History) -> Vec<
             all.extend(withheld_texts(evidence));
             let published = raw.iter().filter(|other| !addresses.hide(other));
             open.extend(spelled_by(published, &all));
-            let searcher = Searcher::new(&all, &open);
-            Check { machine, searcher }
+            let guessable = all.iter().filter(|(secret, _)| secret.is_guessable());
+            let guessable: BTreeMap<Secret, String> = guessable
+                .map(|(secret, leaf)| (secret.clone(), leaf.clone()))
+                .collect();
+            Check {
+                machine,
+                searcher: Searcher::new(&all, &open),
+                others: all.keys().filter(|s| s.kind != Kind::Slide).count(),
+                open_slides: slides()
+                    .filter(|slide| open.contains(&Secret::slide(*slide)))
+                    .count(),
+                quoted: quoted.clone(),
+                counts: quoted.counts(&Searcher::new(&guessable, &open)),
+            }
         })
         .collect()
 }
 
 /// The slides whose digits stand in what other machines publish: in a list of an image's sections, for example. There
-/// are only 512, so that is a coincidence, and the same site would be made of any other slide.
+/// are only 512, so that is a coincidence, and the same site would be made of any other slide. All of them are told, and not
+/// only those in `secrets`: which one it is must not show in how many there are.
 fn spelled_by<'a>(
     published: impl Iterator<Item = &'a Evidence>,
     secrets: &BTreeMap<Secret, String>,
@@ -64,33 +90,28 @@ fn spelled_by<'a>(
     let texts: Vec<String> = published
         .filter_map(|other| qed_evidence::reader::write(other).ok())
         .collect();
-    let slides = secrets
+    let own = secrets.keys().filter(|secret| secret.kind == Kind::Slide);
+    let all = slides().map(Secret::slide).chain(own.cloned());
+    let all = all.map(|slide| (slide, String::new())).collect();
+    let searcher = Searcher::new(&all, &BTreeSet::new());
+    let spelled: BTreeSet<Secret> = texts
         .iter()
-        .filter(|(secret, _)| secret.kind == Kind::Slide);
-    slides
-        .filter(|(secret, leaf)| {
-            let one = BTreeMap::from([((*secret).clone(), (*leaf).clone())]);
-            let searcher = Searcher::new(&one, &BTreeSet::new());
-            texts
-                .iter()
-                .any(|text| !searcher.find(text.as_bytes()).is_empty())
-        })
-        .map(|(secret, _)| secret.clone())
-        .collect()
+        .flat_map(|text| searcher.find(text.as_bytes()))
+        .map(|found| found.secret)
+        .collect();
+    spelled.into_iter().collect()
 }
 
 impl Check {
-    /// The search in words, for the report.
+    /// The search in words, for the report: the same for every slide.
     pub fn describe(&self) -> String {
-        let Searcher { coincidences, .. } = self.searcher;
-        let more = match coincidences {
+        let but = match self.open_slides {
             0 => String::new(),
-            n => format!(" (and not for {n} that a published machine has, too)"),
+            n => format!(" (but for the {n} that published machines have or spell)"),
         };
         format!(
-            "{}: searched for {} addresses{more}",
-            self.machine,
-            self.searcher.len()
+            "{}: searched for {} addresses and texts, and for each slide that it has{but}",
+            self.machine, self.others
         )
     }
 
@@ -103,15 +124,14 @@ impl Check {
     /// without markup and character references between digits.
     pub fn file(&self, name: &str, bytes: &[u8]) -> Vec<String> {
         let mut found: Vec<(String, Found)> = self
-            .searcher
-            .find(bytes)
+            .beyond_quotes(name, bytes)
             .into_iter()
             .map(|found| (format!("byte {}", found.offset), found))
             .collect();
         if name.ends_with(".html") {
             let text = crate::publish::site_text::text_of(&String::from_utf8_lossy(bytes));
-            for hit in self.searcher.find(text.as_bytes()) {
-                if !found.iter().any(|(_, known)| known.leaf == hit.leaf) {
+            for hit in self.beyond_quotes(name, text.as_bytes()) {
+                if !found.iter().any(|(_, known)| known.secret == hit.secret) {
                     found.push(("in its text".into(), hit));
                 }
             }
@@ -128,6 +148,34 @@ impl Check {
                 format!("{name}: {place}: LEAK of `{leaf}` of {machine} ({form})")
             })
             .collect()
+    }
+
+    /// What is found in a text of the file, but for what the chapters quote. The place is the first one that no chapter
+    /// quotes where that can be told, else the first one of all.
+    fn beyond_quotes(&self, name: &str, bytes: &[u8]) -> Vec<Found> {
+        let mut found = self.searcher.find(bytes);
+        if !found
+            .iter()
+            .any(|found| self.counts.contains_key(&found.secret))
+        {
+            return found;
+        }
+        if let Some(blank) = self.quoted.without_blocks(name) {
+            // What is quoted is blank there, and all else is as it was.
+            let rest = self.searcher.find(&blank);
+            found.retain(|found| !self.counts.contains_key(&found.secret));
+            let rest = rest.into_iter();
+            found.extend(rest.filter(|rest| self.counts.contains_key(&rest.secret)));
+            return found;
+        }
+        let places = self.searcher.places(bytes);
+        found.retain(|found| {
+            let here = places.iter().filter(|place| place.secret == found.secret);
+            let quoted = self.counts.get(&found.secret);
+            let allowed = quoted.map_or(0, |counts| self.quoted.allowed(name, counts));
+            here.count() > allowed
+        });
+        found
     }
 }
 

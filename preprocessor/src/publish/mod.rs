@@ -10,10 +10,13 @@ pub mod age;
 pub mod compare;
 #[cfg(feature = "commands")]
 pub mod freshness;
+#[cfg(feature = "commands")]
 pub mod leak_check;
 pub mod manifest;
 #[cfg(feature = "commands")]
 pub mod page_parser;
+#[cfg(feature = "commands")]
+pub mod quoted;
 #[cfg(feature = "commands")]
 pub mod regenerate;
 #[cfg(feature = "commands")]
