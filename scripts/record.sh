@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Records evidence of both guest kernels in recorded/, and writes there what it is of.
+# Records evidence of the guest kernels in recorded/, and writes there what it is of.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-machines=(guest:debian-6.1 guest:debian-6.12)
+machines=(guest:debian-6.1 guest:debian-6.12 guest:debian-7.3)
 for machine in "${machines[@]}"; do
     # In a folder of its own first: a capture that fails leaves what was recorded before.
     qed-collector capture --on "$machine" -o ".qed/record/${machine/:/-}.json"

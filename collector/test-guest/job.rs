@@ -49,6 +49,8 @@ pub struct Chain {
 /// The kernel's own view of an experiment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct View {
+    /// Events that the kernel refused as invalid, by the function they are of, in the order in which they were defined.
+    pub refused: Vec<String>,
     /// Text of the `trace` file.
     pub trace: String,
     /// Per chain: the pointer at its start, and the pointer after each step.

@@ -69,9 +69,7 @@ impl Observer for Oracle {
         write("trace_clock", "mono")?;
         write("trace", "")?;
         if !fs::exists(format!("{TRACEFS}/events/{GROUP}"))? {
-            for line in self.events.lines() {
-                write("kprobe_events", line).with_context(|| format!("the line was `{line}`"))?;
-            }
+            self.define()?;
         }
         write("set_event_pid", &pid.to_string())?;
         for event in [GROUP, "raw_syscalls"] {
@@ -108,10 +106,32 @@ impl Observer for Oracle {
             }
             followed.push(seen);
         }
-        *self.view.borrow_mut() = View {
-            trace: text,
-            chains: followed,
-        };
+        let mut view = self.view.borrow_mut();
+        view.trace = text;
+        view.chains = followed;
+        Ok(())
+    }
+}
+
+impl Oracle {
+    /// Defines the events. That the kernel takes one for invalid is an answer.
+    fn define(&self) -> anyhow::Result<()> {
+        for line in self.events.lines() {
+            let Err(error) = write("kprobe_events", line) else {
+                continue;
+            };
+            let function = line.split(' ').nth(1).unwrap_or_default();
+            let invalid = error
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidInput);
+            if !invalid {
+                return Err(error.context(format!("the line was `{line}`")));
+            }
+            let refused = &mut self.view.borrow_mut().refused;
+            if !refused.iter().any(|known| known == function) {
+                refused.push(function.to_owned());
+            }
+        }
         Ok(())
     }
 }

@@ -6,7 +6,10 @@ mod support;
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-use support::{GUESTS, capture_on, evidence_in, folder_with, said};
+use support::{capture_on, evidence_in, folder_with, said};
+
+/// The kernels whose structures the investigations below name.
+const GUESTS_OF_6: [&str; 2] = ["debian-6.1", "debian-6.12"];
 
 const PATH: &str = "/a/path/that/is/longer/than/sixty/three/bytes/so/that/it/is/cut/off/etc/shadow";
 
@@ -90,7 +93,7 @@ values = [{{ name = "first", pattern = '\Ay' }}]
 "#,
         length = PATH.len()
     );
-    for guest in GUESTS {
+    for guest in GUESTS_OF_6 {
         let seen = captured(guest, &text);
         let at = |name: &str| value(&seen, &format!("open.do_filp_open.entry.{name}"));
         match at("path") {
@@ -165,7 +168,7 @@ tracepoint = "kmem_cache_free"
 name = "free"
 frees = "ptr"
 "#;
-    for guest in GUESTS {
+    for guest in GUESTS_OF_6 {
         let seen = captured(guest, text);
         let ledger = seen.experiments["open"].objects.as_ref().unwrap();
         let [allocation] = &ledger.allocations[..] else {
@@ -206,7 +209,7 @@ reads = [
     if own.is_none() {
         println!("skipped for newer kernels: QED_PER_CPU_KERNEL names none");
     }
-    for guest in GUESTS.map(str::to_owned).into_iter().chain(own) {
+    for guest in GUESTS_OF_6.map(str::to_owned).into_iter().chain(own) {
         let seen = captured(&guest, text);
         let probe = &seen.experiments["open"].probes["fd_install"];
         for name in ["mnt_count", "freeze_count"] {

@@ -69,6 +69,11 @@ fn debian_6_1() {
 fn debian_6_12() {
     answers("debian-6.12");
 }
+/// Check that the 7.3 kernel boots the collector, which answers.
+#[test]
+fn debian_7_3() {
+    answers("debian-7.3");
+}
 
 /// Check that a guest which does not finish in time is killed, soon, and that the error says so.
 #[test]

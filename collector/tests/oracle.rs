@@ -8,10 +8,10 @@ mod support;
 #[path = "../test-guest/trace.rs"]
 mod trace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qed_collector::assemble::symbolize::{Static, finish};
-use qed_evidence::document::{Experiment, Machine, MachineKind};
+use qed_evidence::document::{Experiment, Machine, MachineKind, Target};
 use qed_evidence::value::{Datum, Value};
 
 use job::{Chain, TestJob, View};
@@ -126,6 +126,13 @@ fn agree(guest: &str) {
     let returned = &create.outcome.returned;
     assert!(returned.value().is_some(), "{returned:?}");
 
+    let unattached = create.probes.iter().filter(|(_, probe)| {
+        matches!(probe.target, Target::Function(_)) && probe.backend.is_none()
+    });
+    let unattached: BTreeSet<&str> = unattached.map(|(name, _)| name.as_str()).collect();
+    let refused: BTreeSet<&str> = view.refused.iter().map(String::as_str).collect();
+    assert!(refused.is_subset(&unattached), "{guest}: {refused:?}");
+
     let window = theirs(&view.trace, 41);
     let (exit, inside) = window[1..].split_last().expect("an exit");
     let ours = ours(create);
@@ -193,4 +200,10 @@ fn debian_6_1() {
 #[test]
 fn debian_6_12() {
     agree("debian-6.12");
+}
+
+/// Check that on 7.3 our evidence says what the kernel's own events and memory say.
+#[test]
+fn debian_7_3() {
+    agree("debian-7.3");
 }

@@ -383,6 +383,7 @@ fn on_machine(
 fn rewrite(attack: &Attack<'_>, tally: &mut Tally) {
     let claim = &attack.judged.claim;
     let written = std::iter::once(&claim.expression).chain(&claim.when);
+    let holds = claim.holds.as_ref().map(|holds| holds.text());
     for (number, written) in written.enumerate() {
         for text in rewritten::all(written.text()) {
             tally.rewritten += 1;
@@ -390,7 +391,8 @@ fn rewrite(attack: &Attack<'_>, tally: &mut Tally) {
                 0 => (text.as_str(), claim.when.as_ref().map(|when| when.text())),
                 _ => (claim.expression.text(), Some(text.as_str())),
             };
-            let Some(verdict) = rewritten::judge(body, when, attack.catalog, attack.machine) else {
+            let Some(verdict) = rewritten::judge(body, when, holds, attack.catalog, attack.machine)
+            else {
                 continue;
             };
             if verdict == Verdict::Pass {

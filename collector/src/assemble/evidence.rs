@@ -118,6 +118,7 @@ fn experiment(
         }),
         marked: outcome.is_ok().then_some(assembled.marked),
         compat_calls: (raw.tells_compat && outcome.is_ok()).then_some(ran.losses.compat_calls),
+        attempts: outcome.is_ok().then_some(ran.attempts),
         notes: damaged
             .into_iter()
             .chain(assembled.notes)

@@ -54,7 +54,8 @@ impl<M: Machine> Attempts<'_, M> {
     pub(super) async fn run(&mut self) -> anyhow::Result<RawExperiment> {
         let mut attempt = 1;
         loop {
-            let result = self.once().await?;
+            let mut result = self.once().await?;
+            result.attempts = attempt;
             if attempt == ATTEMPTS || !self.is_worth_another(&result.losses) {
                 return Ok(result);
             }
@@ -95,6 +96,7 @@ impl<M: Machine> Attempts<'_, M> {
             cost: None,
             call: collected.call,
             descendants: watched.then_some(descendants),
+            attempts: 1,
             notes: Vec::new(),
         })
     }

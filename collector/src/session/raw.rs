@@ -126,6 +126,8 @@ pub struct RawExperiment {
     pub call: Option<CallSite>,
     /// The processes that the workload started; `None`: nothing watched for them.
     pub descendants: Option<RawDescendants>,
+    /// How often it was run; this is the last time.
+    pub attempts: u32,
     /// Missing marks of its beginning and end, with reasons.
     pub notes: Vec<String>,
 }
@@ -141,6 +143,7 @@ impl RawExperiment {
             cost: None,
             call: None,
             descendants: None,
+            attempts: 0,
             notes: Vec::new(),
         }
     }

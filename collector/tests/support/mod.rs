@@ -14,7 +14,7 @@ use qed_evidence::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
 
-pub const GUESTS: [&str; 2] = ["debian-6.1", "debian-6.12"];
+pub const GUESTS: [&str; 3] = ["debian-6.1", "debian-6.12", "debian-7.3"];
 
 /// Say that a test did not run for want of something. The test harness hides what is printed by macros, so this is not.
 pub fn skipped(why: &str) {

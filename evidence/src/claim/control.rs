@@ -12,7 +12,7 @@ use super::gather::{Bindings, Gathered, gather};
 use super::judge::{Control, Court, Verdict};
 use super::mutants::{Hints, mutants};
 use super::node::Node;
-use super::parts::{Part, parts};
+use super::parts::{Part, denied, parts};
 use super::typed::Typed;
 
 /// Other values that each leaf of the claim, its condition's included, could have had on this machine: for mutation
@@ -22,6 +22,12 @@ pub fn mutants_of(
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<(String, Vec<Value>)> {
+    let negated = super::holds::stated(claim, machine, &[]);
+    let claim = negated
+        .as_ref()
+        .ok()
+        .and_then(Option::as_ref)
+        .unwrap_or(claim);
     let mut all: Vec<(String, Vec<Value>)> = Vec::new();
     for expression in claim.when.iter().chain([&claim.expression]) {
         let gathered = gather(expression, catalog, machine, (&[], &[]));
@@ -209,6 +215,16 @@ impl<'a> Court<'a> {
             became,
             verdict: Verdict::Fail,
         });
+    }
+
+    /// The sides of the conjunction that a negated claim denies.
+    pub(super) fn denied_parts<'e>(
+        &self,
+        expression: &'e Expression,
+        gathered: &Gathered<'_>,
+    ) -> Vec<Part<'e>> {
+        let bindings = gathered.bindings();
+        denied(&expression.root, &|node| truth(node, &bindings))
     }
 
     /// All parts of an expression, and itself.

@@ -11,13 +11,20 @@ use super::typed::Typed;
 /// The claim with all that it reads on one machine: `expression` and `when` as written; `leaves` by path, each the
 /// whole value as in evidence; `constants` by name, each with its `value` as a decimal string and the `kind` of what it
 /// counts (`errno`, `enum TYPE`, or nothing); `missing`, the paths that have no value. The ledger of a single probe has
-/// the paths `EXPERIMENT.PROBE#allocated` and `#leaked`. Some leaves may be replaced.
+/// the paths `EXPERIMENT.PROBE#allocated` and `#leaked`. Some leaves may be replaced. Of a claim that has to be false on
+/// this machine, the expression is its negation.
 pub fn export(
     claim: &Claim,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,
 ) -> Json {
+    let negated = super::holds::stated(claim, machine, replaced);
+    let claim = negated
+        .as_ref()
+        .ok()
+        .and_then(Option::as_ref)
+        .unwrap_or(claim);
     let mut leaves = Map::new();
     let mut constants = Map::new();
     let mut missing = Vec::new();

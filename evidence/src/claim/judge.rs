@@ -105,6 +105,9 @@ pub struct Judgement {
     pub control: Option<Control>,
     /// Values that could have been anything: no change of one of them alone made the claim FAIL.
     pub idle: Vec<String>,
+    /// Where the claim has to be false, because the kernel is outside of those on which it holds: that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside: Option<String>,
     /// For an ERROR: the same with its place in the chapter.
     #[serde(skip)]
     pub diagnostic: Option<Diagnostic>,
@@ -129,6 +132,27 @@ pub fn judge_replacing(
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,
 ) -> Judgement {
+    match super::holds::stated(claim, machine, replaced) {
+        Ok(None) => judge_stated(claim, catalog, machine, replaced),
+        Ok(Some(negated)) => {
+            let judgement = judge_stated(&negated, catalog, machine, replaced);
+            super::holds::of_negation(judgement, claim, machine)
+        }
+        Err(reason) => {
+            let judgement = judge_stated(claim, catalog, machine, replaced);
+            let holds = claim.holds.as_ref().map_or("", super::holds::Holds::text);
+            super::holds::undecided(judgement, &reason, holds)
+        }
+    }
+}
+
+/// Judges a claim that has to be true on this machine.
+fn judge_stated(
+    claim: &Claim,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+    replaced: Replaced<'_>,
+) -> Judgement {
     let court = Court {
         claim,
         catalog,
@@ -143,6 +167,7 @@ pub fn judge_replacing(
         reason: None,
         control: None,
         idle: Vec::new(),
+        outside: None,
         diagnostic: None,
     };
     if let (Some(when), Some(condition)) = (&claim.when, &decided.condition) {
@@ -289,7 +314,12 @@ impl Court<'_> {
             return;
         }
         let body = &self.claim.expression;
-        let in_body = self.idle_part(body, &decided.body, unturned);
+        let denied = match self.claim.negated {
+            true => self.denied_parts(body, &decided.body),
+            false => Vec::new(),
+        };
+        let all = unturned.into_iter().chain(denied).collect();
+        let in_body = self.idle_part(body, &decided.body, all);
         let in_condition = || {
             let when = self.claim.when.as_ref()?;
             let gathered = decided.condition.as_ref()?;

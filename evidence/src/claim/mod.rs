@@ -24,6 +24,7 @@ mod export;
 mod expression;
 mod functions;
 mod gather;
+mod holds;
 mod judge;
 mod lex;
 mod mutants;
@@ -48,6 +49,7 @@ pub use export::export;
 pub use expression::{Expression, MAX_BYTES, ReadPath};
 pub use functions::{Argument, FUNCTIONS, Function, help};
 pub use gather::Replaced;
+pub use holds::Holds;
 pub use judge::{Control, Judgement, Operand, Verdict, judge, judge_replacing};
 pub use place::Place;
 
@@ -60,6 +62,10 @@ pub struct Claim {
     pub when: Option<Expression>,
     /// What is claimed.
     pub expression: Expression,
+    /// The kernels on which it is true; it is false on all others.
+    pub holds: Option<Holds>,
+    /// It is the negation of a claim that has to be false here.
+    negated: bool,
 }
 
 impl Claim {
@@ -105,9 +111,24 @@ impl Claim {
                 id: id.into(),
                 when,
                 expression,
+                holds: None,
+                negated: false,
             }),
             _ => Err(diagnostics),
         }
+    }
+
+    /// Restricts the claim to the kernels of an interval, such as `..7.0`: inside it has to be true, outside it has to be
+    /// false.
+    ///
+    /// # Errors
+    /// All that is wrong with the interval, which stands at `place`.
+    pub fn holding(self, interval: &str, place: &Place) -> Result<Self, Vec<Diagnostic>> {
+        let holds = Holds::parse(interval, place, &self.expression)?;
+        Ok(Claim {
+            holds: Some(holds),
+            ..self
+        })
     }
 
     /// Checks every name against what is planned and captured, without evaluating anything.

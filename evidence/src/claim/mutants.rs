@@ -274,10 +274,17 @@ fn addresses(value: u64, hints: &Hints<'_>) -> Vec<u64> {
         .map(|symbol| symbol.address.0);
     let near = [value.wrapping_add(1), value.wrapping_sub(1), 0, u64::MAX];
     let bits = [1, 12, 21, 30, 47, 63].map(|bit| value ^ (1 << bit));
+    // So far from another pointer of the claim as it says, for `delta(a, b) != 64`.
+    let distances = hints.numbers.iter().flat_map(|number| {
+        let distance = i64::try_from(*number).unwrap_or_default();
+        let pointers = hints.addresses.iter().take(OTHER_POINTERS);
+        pointers.map(move |pointer| pointer.wrapping_add_signed(distance))
+    });
     near.into_iter()
         .chain(hints.addresses.iter().copied())
         .chain(symbols)
         .chain(bits)
+        .chain(distances)
         .collect()
 }
 

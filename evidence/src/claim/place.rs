@@ -31,6 +31,19 @@ impl Place {
         }
     }
 
+    /// The place of the same text with `more` bytes in front of it.
+    pub(super) fn behind(&self, more: usize) -> Self {
+        let first = self.lines.first().map(|(_, source)| (0, *source));
+        let moved = self
+            .lines
+            .iter()
+            .map(|(text, source)| (text + more, *source));
+        Place {
+            source: self.source.clone(),
+            lines: first.into_iter().chain(moved).collect(),
+        }
+    }
+
     /// The file.
     pub fn source(&self) -> &Arc<Source> {
         &self.source

@@ -150,7 +150,7 @@ pub(super) struct Version {
 }
 
 /// How two versions compare; a failure where one of them does not say.
-fn compare_versions(a: &Version, b: &Version) -> Result<Ordering, Failure> {
+pub(super) fn compare_versions(a: &Version, b: &Version) -> Result<Ordering, Failure> {
     for (vague, other) in [(a, b), (b, a)] {
         if let Some(text) = &vague.vague
             && vague.numbers[..2] == other.numbers[..2]
@@ -167,6 +167,11 @@ fn compare_versions(a: &Version, b: &Version) -> Result<Ordering, Failure> {
 }
 
 impl Version {
+    /// The series: the first two numbers.
+    pub fn series(&self) -> [u64; 2] {
+        [self.numbers[0], self.numbers[1]]
+    }
+
     /// Reads `6.6`, `6.12.117+deb12-cloud-amd64`, `6.7-rc1`.
     pub fn parse(text: &str) -> Option<Self> {
         let end = text

@@ -120,6 +120,10 @@ pub struct Quality {
     /// of other calls. `None`: they cannot be told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compat_calls: Option<u64>,
+    /// How often the workload was run until no event was lost; this is the last run. What the kernel counts for a probe
+    /// goes on counting through all of them. `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
     /// What was lost or missed and where, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

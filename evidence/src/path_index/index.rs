@@ -347,6 +347,13 @@ impl<'a> List<'a> {
                 Drift::Invariant,
             );
         }
+        if let Some(attempts) = quality.attempts {
+            self.own(
+                &[name, "quality", "attempts"],
+                count(attempts.into()),
+                Drift::PerRun,
+            );
+        }
         if let Some(call) = &experiment.call {
             self.call(name, call);
         }

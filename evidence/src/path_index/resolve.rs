@@ -402,6 +402,7 @@ impl<'a> Catalog<'a> {
                 "attached",
                 "planned",
                 "descendants",
+                "attempts",
             ],
             "objects" => &["allocated", "freed", "excused", "leaked", "waited"],
             "call" => &["function", "instruction", "after", "code", "text"],

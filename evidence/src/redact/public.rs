@@ -340,6 +340,7 @@ fn experiment(experiment: &mut Experiment, known: &Known<'_>) {
         descendants: _,
         marked: _,
         compat_calls: _,
+        attempts: _,
         notes,
     } = quality;
     for note in notes {

@@ -27,7 +27,7 @@ pub fn parse(
 ) -> Option<ParsedClaim> {
     let source = &chapter.source;
     let read = words(&source.text, block.info.clone())
-        .and_then(|words| only_options(&words, &["when", "machine"]).map(|()| words));
+        .and_then(|words| only_options(&words, &["when", "holds", "machine"]).map(|()| words));
     let words = match read {
         Ok(words) => words,
         Err(error) => {
@@ -91,7 +91,18 @@ pub fn parse(
             Place::new(source.clone(), o.value.span.start),
         )
     });
-    let claim = match Claim::parse(&id.text, trimmed, place, when) {
+    let holds = words.option("holds").map(|o| {
+        (
+            o.value.text.as_str(),
+            Place::new(source.clone(), o.value.span.start),
+        )
+    });
+    let parsed = Claim::parse(&id.text, trimmed, place, when);
+    let parsed = parsed.and_then(|claim| match &holds {
+        Some((interval, place)) => claim.holding(interval, place),
+        None => Ok(claim),
+    });
+    let claim = match parsed {
         Ok(claim) => Some(claim),
         Err(errors) => {
             problems.extend(errors);

@@ -138,6 +138,7 @@ mod tests {
                 verdict: Verdict::Fail,
             }),
             idle: Vec::new(),
+            outside: None,
             diagnostic: None,
         }
     }

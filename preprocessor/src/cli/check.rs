@@ -41,6 +41,8 @@ struct Claim<'a> {
     expression: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     when: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holds: Option<&'a str>,
     verdicts: Vec<Verdict<'a>>,
 }
 
@@ -204,6 +206,7 @@ fn json(facts: &BookData<'_>, claims: &Claims, found: &BookReport, good: bool) -
             chapter: &judged.chapter_name,
             expression: judged.claim.expression.text(),
             when: judged.claim.when.as_ref().map(|when| when.text()),
+            holds: judged.claim.holds.as_ref().map(|holds| holds.text()),
             verdicts: facts
                 .loaded
                 .iter()

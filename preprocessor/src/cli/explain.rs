@@ -46,6 +46,9 @@ fn text(judged: &JudgedClaim, facts: &BookData<'_>) -> String {
     if let Some(when) = &judged.claim.when {
         out.push_str(&format!("    when {}\n", when.text()));
     }
+    if let Some(holds) = &judged.claim.holds {
+        out.push_str(&format!("    holds {}\n", holds.text()));
+    }
     for (index, (machine, judgement)) in facts.loaded.iter().zip(&judged.judgements).enumerate() {
         let shown = if index == judged.shown {
             ", shown in the chapter"
@@ -74,6 +77,9 @@ fn text(judged: &JudgedClaim, facts: &BookData<'_>) -> String {
             })
             .collect();
         out.push_str(&table(&rows));
+        if let Some(outside) = &judgement.outside {
+            out.push_str(&format!("  {outside}\n"));
+        }
         if let Some(reason) = &judgement.reason {
             out.push_str(&format!("  because {reason}\n"));
         }

@@ -21,6 +21,9 @@ pub struct PublishedClaim {
     /// Its condition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
+    /// The kernels on which it is true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<String>,
     /// The machine that its chapter shows.
     pub shown: String,
 }
@@ -66,6 +69,8 @@ pub struct TravellingVerdict {
     expression: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     when: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    holds: Option<String>,
     verdict: String,
     /// The reason, as it may be published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,6 +159,7 @@ impl TravellingVerdicts {
                 let travelled = TravellingVerdict {
                     expression: claim.expression.text().into(),
                     when: claim.when.as_ref().map(|when| when.text().into()),
+                    holds: claim.holds.as_ref().map(|holds| holds.text().into()),
                     verdict: verdict.word().into(),
                     reason: None,
                     control: None,
@@ -175,6 +181,7 @@ impl TravellingVerdicts {
             let travelled = TravellingVerdict {
                 expression: claim.expression.clone(),
                 when: claim.when.clone(),
+                holds: claim.holds.clone(),
                 verdict: told.verdict.clone(),
                 reason: told.reason.clone(),
                 control: told.control.clone(),
@@ -205,7 +212,8 @@ impl TravellingVerdicts {
     pub(crate) fn on(&self, claim: &Claim) -> Option<(Verdict, &TravellingVerdict)> {
         let found = self.claims.get(&claim.id)?;
         let same = found.expression == claim.expression.text()
-            && found.when.as_deref() == claim.when.as_ref().map(|when| when.text());
+            && found.when.as_deref() == claim.when.as_ref().map(|when| when.text())
+            && found.holds.as_deref() == claim.holds.as_ref().map(|holds| holds.text());
         let verdict = verdict_of(&found.verdict);
         verdict.filter(|_| same).map(|verdict| (verdict, found))
     }

@@ -28,6 +28,8 @@ struct OnMachine {
     class: &'static str,
     badge: String,
     reason: Option<String>,
+    /// The kernel is outside of those on which the claim holds.
+    outside: Option<String>,
     /// The reason is folded, because it would bury the rest.
     long: bool,
 }
@@ -39,6 +41,9 @@ struct ClaimView {
     badge: String,
     expression: String,
     when: Option<String>,
+    holds: Option<String>,
+    /// The kernel is outside of those on which the claim holds.
+    outside: Option<String>,
     operands: Vec<Operand>,
     /// The machine, and whether its evidence is not of now.
     on: String,
@@ -176,6 +181,7 @@ pub fn render(judged: &JudgedClaim, facts: &BookData<'_>) -> RenderedBlock {
                 name: machine.machine.clone(),
                 class: class(judgement.verdict),
                 badge: badge(judgement.verdict),
+                outside: judgement.outside.clone(),
                 long: reason.as_deref().is_some_and(is_long),
                 reason,
             }
@@ -183,8 +189,14 @@ pub fn render(judged: &JudgedClaim, facts: &BookData<'_>) -> RenderedBlock {
         .collect();
     let control = judgement.control.as_ref().map(|control| {
         format!(
-            "control: with another value of {} the same expression is {}",
-            control.path, control.verdict
+            "control: with another value of {} the {} is {}",
+            control.path,
+            if judgement.outside.is_some() {
+                "claim"
+            } else {
+                "same expression"
+            },
+            control.verdict
         )
     });
     let data = ClaimView {
@@ -197,6 +209,12 @@ pub fn render(judged: &JudgedClaim, facts: &BookData<'_>) -> RenderedBlock {
             .when
             .as_ref()
             .map(|when| when.text().to_owned()),
+        holds: judged
+            .claim
+            .holds
+            .as_ref()
+            .map(|holds| holds.text().to_owned()),
+        outside: judgement.outside.clone(),
         on: facts.short_origin(judged.shown),
         origin: facts.origin(judged.shown),
         reason: judgement.reason.clone(),
@@ -225,6 +243,8 @@ fn text(data: &ClaimView) -> String {
         data.expression.clone(),
     ];
     lines.extend(data.when.iter().map(|when| format!("when {when}")));
+    lines.extend(data.holds.iter().map(|holds| format!("holds {holds}")));
+    lines.extend(data.outside.clone());
     let width = data
         .operands
         .iter()
@@ -244,7 +264,9 @@ fn text(data: &ClaimView) -> String {
             .as_ref()
             .map(|r| format!(": {r}"))
             .unwrap_or_default();
-        format!("on {}: {}{reason}", other.name, other.badge)
+        let outside = other.outside.as_ref();
+        let outside = outside.map(|text| format!(": {text}")).unwrap_or_default();
+        format!("on {}: {}{outside}{reason}", other.name, other.badge)
     }));
     lines.join("\n")
 }

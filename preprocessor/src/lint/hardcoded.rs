@@ -11,7 +11,7 @@ use crate::config::Lint;
 use crate::lint::findings::LintFindings;
 use crate::lint::hardcoded::literal::{Literal, Looks, find};
 use crate::lint::hardcoded::measured::{Measured, MeasuredAt};
-use crate::lint::text_map::{Reading, Says, Stretch};
+use crate::lint::text_map::{Mark, Reading, Says, Stretch};
 use crate::markdown::chapter::Chapter;
 
 /// Complains once about each stretch that holds typed values, and about marks that excuse none.
@@ -65,13 +65,24 @@ pub fn check(
         let complaint = Diagnostic::error(&chapter.source, place, message).help(help);
         found.tell(Lint::TypedLiteral, complaint);
     }
-    for (mark, _) in marks.iter().zip(needed).filter(|(_, needed)| !needed) {
+    let text = chapter.source.text.as_str();
+    let unused =
+        |(mark, needed): &(&&Mark, bool)| !needed && !holds_number(&text[mark.covers.clone()]);
+    for (mark, _) in marks.iter().zip(needed).filter(unused) {
         let message =
             "the mark excuses nothing: the block behind it holds no value that looks measured";
         let complaint = Diagnostic::error(&chapter.source, mark.range.clone(), message)
             .help("delete it, or put it before the paragraph or block that it is about");
         found.tell(Lint::TypedLiteral, complaint);
     }
+}
+
+/// Whether a text has a number of three digits or more. It may be a slide of the kernel, in bytes or MiB, on some machine, and
+/// the search for leaks lets it by in marked blocks only.
+fn holds_number(text: &str) -> bool {
+    text.as_bytes()
+        .windows(3)
+        .any(|three| three.iter().all(u8::is_ascii_digit))
 }
 
 /// True for a value that may be typed: a constant, or one that a citation vouches for. Whether a number happens to have been

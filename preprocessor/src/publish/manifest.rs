@@ -82,6 +82,7 @@ pub fn of_book(facts: &BookData<'_>, claims: &Claims) -> (Vec<PublishedClaim>, V
             chapter: judged.chapter_name.clone(),
             expression: claim.expression.text().into(),
             when: claim.when.as_ref().map(|when| when.text().into()),
+            holds: claim.holds.as_ref().map(|holds| holds.text().into()),
             shown: facts.loaded[judged.shown].machine.clone(),
         });
         let of_claim = facts
@@ -285,6 +286,10 @@ pub fn rejudge(
             place(&published.expression),
             when.map(|when| (when, place(when))),
         );
+        let parsed = parsed.and_then(|claim| match published.holds.as_deref() {
+            Some(holds) => claim.holding(holds, &place(holds)),
+            None => Ok(claim),
+        });
         let claim = match parsed {
             Ok(claim) => claim,
             Err(problems) => {

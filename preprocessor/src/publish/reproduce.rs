@@ -310,9 +310,11 @@ fn unlike(
 fn written(claim: &crate::evidence::verdict_files::PublishedClaim) -> String {
     let when = claim.when.as_ref();
     let when = when.map_or_else(String::new, |when| format!(" when `{when}`"));
+    let holds = claim.holds.as_ref();
+    let holds = holds.map_or_else(String::new, |holds| format!(" holds `{holds}`"));
     let expression = crate::markdown::escape::visible(&claim.expression);
     format!(
-        "`{expression}`{when}, shown on {} in {}",
+        "`{expression}`{when}{holds}, shown on {} in {}",
         claim.shown, claim.chapter
     )
 }

@@ -19,6 +19,7 @@ pub fn all(text: &str) -> Vec<String> {
 pub fn judge(
     body: &str,
     when: Option<&str>,
+    holds: Option<&str>,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Option<Verdict> {
@@ -30,7 +31,10 @@ pub fn judge(
         Place::new(Arc::new(source), 0)
     };
     let when = when.map(|when| (when, place(when)));
-    let claim = Claim::parse("rewritten", body, place(body), when).ok()?;
+    let mut claim = Claim::parse("rewritten", body, place(body), when).ok()?;
+    if let Some(interval) = holds {
+        claim = claim.holding(interval, &place(interval)).ok()?;
+    }
     Some(claim::judge(&claim, catalog, machine).verdict)
 }
 

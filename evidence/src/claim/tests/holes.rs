@@ -464,3 +464,14 @@ fn misspelt_conditions() {
     let (verdict, _) = judged("symbol_name(create.sock_alloc.caller) == 'sock_alloc'");
     assert_eq!(verdict, Verdict::NotApplicable);
 }
+
+/// Check that a claim about a distance that is not there can be shown to fail.
+#[test]
+fn other_distances() {
+    for text in [
+        "delta(create.sock_alloc.return, kaslr.symbols._text.live) != 64",
+        "!(delta(create.sock_alloc.return, kaslr.symbols._text.live) == -12)",
+    ] {
+        comes_to(text, &evidence(), Verdict::Pass, "");
+    }
+}

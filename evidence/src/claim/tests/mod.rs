@@ -2,6 +2,7 @@
 
 mod cut;
 mod guards;
+mod holds;
 mod holes;
 mod hostile;
 mod instances;

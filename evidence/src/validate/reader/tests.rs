@@ -731,16 +731,20 @@ mod round_trip {
             maybe(descendants),
             maybe(any::<bool>()),
             maybe(any::<u64>()),
+            maybe(any::<u32>()),
         );
         let quality = (any::<u64>(), any::<u64>(), any::<u64>(), whole, notes).prop_map(
-            |(events, lost, missed, (descendants, marked, compat_calls), notes)| Quality {
-                events,
-                lost,
-                missed,
-                descendants,
-                marked,
-                compat_calls,
-                notes,
+            |(events, lost, missed, (descendants, marked, compat_calls, attempts), notes)| {
+                Quality {
+                    events,
+                    lost,
+                    missed,
+                    descendants,
+                    marked,
+                    compat_calls,
+                    attempts,
+                    notes,
+                }
             },
         );
         let allocations = proptest::collection::vec(allocation(), 0..3);
