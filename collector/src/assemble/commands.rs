@@ -54,10 +54,11 @@ impl<'a> Keep<'a> {
     }
 }
 
-/// True if `text` holds `word`, and not only as a piece of a longer one.
+/// True if `text` holds `word` in capitals or small letters, and not only as a piece of a longer one.
 fn holds_word(text: &str, word: &str) -> bool {
+    let (text, word) = (&text.to_ascii_lowercase(), &word.to_ascii_lowercase());
     let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-    text.match_indices(word).any(|(at, _)| {
+    text.match_indices(word.as_str()).any(|(at, _)| {
         !inside(text[..at].chars().next_back()) && !inside(text[at + word.len()..].chars().next())
     })
 }
@@ -199,6 +200,7 @@ mod tests {
         assert!(said(&builder.output).contains("names the machine"));
         assert!(said(&builder.values["who"]).contains("names the machine"));
         assert!(!holds_word("/usr/sample", "sam") && holds_word("/home/sam/x", "sam"));
+        assert!(holds_word("SAM-PC", "sam") && holds_word("of sam.", "Sam"));
     }
 
     /// Check that a command that fails, ends too late, prints too much or no text gives no value, and that its status

@@ -80,7 +80,7 @@ impl Artefacts<'_> {
     }
 
     /// Words that tell which machine this is, as far as they can get into what the commands print: its name, its user,
-    /// and folders.
+    /// folders, the ids of machine and boot, and the addresses of network cards.
     pub fn private(&self) -> Vec<String> {
         let files = [&self.vmlinux, &self.system_map, &self.config];
         let folders = files
@@ -92,16 +92,43 @@ impl Artefacts<'_> {
         let variables = variables
             .into_iter()
             .filter_map(|name| std::env::var(name).ok());
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-        let host = host.map(|name| name.trim().to_owned());
+        let line = |file: &str| {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            text.trim().to_owned()
+        };
+        let host = line("/proc/sys/kernel/hostname");
+        let ids = [
+            "/etc/machine-id",
+            "/proc/sys/kernel/random/boot_id",
+            "/sys/class/dmi/id/product_uuid",
+        ];
         folders
             .chain(variables)
-            .chain(host)
+            .chain(parts_of_host_name(&host))
+            .chain(ids.map(line))
+            .chain(network_addresses())
             // What names everybody names nobody.
             .filter(|name| !["", "/", "root", "/root", "localhost"].contains(&name.as_str()))
             .chain([std::env::temp_dir().display().to_string()])
             .collect()
     }
+}
+
+/// The whole name of a host, its name without the domain, and the domain.
+fn parts_of_host_name(host: &str) -> Vec<String> {
+    let parts = host.split_once('.');
+    let parts = parts.into_iter().flat_map(|(name, domain)| [name, domain]);
+    parts.chain([host]).map(str::to_owned).collect()
+}
+
+/// The addresses of the machine's network cards.
+fn network_addresses() -> Vec<String> {
+    let cards = std::fs::read_dir("/sys/class/net").into_iter().flatten();
+    cards
+        .filter_map(|card| std::fs::read_to_string(card.ok()?.path().join("address")).ok())
+        .map(|address| address.trim().to_owned())
+        .filter(|address| address.bytes().any(|byte| !b"0:".contains(&byte)))
+        .collect()
 }
 
 /// A folder with links to `files`; `None` if there are none.
@@ -162,6 +189,10 @@ function = "f"
             "{private:?}"
         );
         assert!(!private.iter().any(|name| name == "root" || name.is_empty()));
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        assert!(private.contains(&boot.trim().to_owned()));
+        assert_eq!(parts_of_host_name("a.b.c"), ["a", "b.c", "a.b.c"]);
+        assert_eq!(parts_of_host_name("vm"), ["vm"]);
         // Only what cannot be run is begun here: in this test the program is not a collector.
         let mut none = investigation.clone();
         none.commands.remove(0);

@@ -65,6 +65,9 @@ impl Check {
                 Reader::Machine
             }
         };
+        if on == Reader::Builder {
+            self.leads_elsewhere(raw.run.get_ref());
+        }
         let mut given = 0;
         for word in raw.run.get_ref() {
             match artefact(word.get_ref()) {
@@ -153,6 +156,45 @@ impl Check {
     }
 }
 
+impl Check {
+    /// Refuses words of a command on the builder that name files other than those of the captured kernel. What such a command
+    /// prints is evidence of the captured kernel, and is published as it is for a guest.
+    fn leads_elsewhere(&mut self, run: &[Spanned<String>]) {
+        // The program itself may be named by its path.
+        for word in run.iter().skip(1) {
+            if let Some(folder) = names_folder(word.get_ref()) {
+                let message = format!(
+                    "`{folder}` is a folder of the builder, and a command on the builder looks into files of the captured \
+                     kernel alone"
+                );
+                self.error(word.span(), message).help = Some(
+                    "what it says of the builder would be published as if it were of that kernel: leave the path out"
+                        .into(),
+                );
+            }
+        }
+    }
+}
+
+/// Folders that say something of the machine on which a command runs, or of its owner.
+const ELSEWHERE: &[&str] = &[
+    "/proc/", "/sys/", "/etc/", "/dev/", "/home/", "/root/", "/run/", "/tmp/", "/var/", "/boot/",
+    "/opt/", "/srv/", "/mnt/", "/media/", "../", "~/",
+];
+
+/// The first of these folders that a word names. A slash inside of a longer name, as in `s/proc/x/`, begins no path.
+fn names_folder(word: &str) -> Option<&'static str> {
+    let begins = |at: usize| {
+        let before = word[..at].chars().next_back();
+        before.is_none_or(|c| !c.is_ascii_alphanumeric() && !"/.)]}_~".contains(c))
+    };
+    let names = |folder: &str| {
+        let mut places = word.match_indices(folder);
+        places.any(|(at, _)| begins(at) && !word[at..].starts_with("/dev/null"))
+    };
+    ELSEWHERE.iter().find(|folder| names(folder)).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use crate::document::Reader;
@@ -235,6 +277,14 @@ values = [{{ name = "x", pattern = "(" }}, {{ name = "y", pattern = "(a)(b)" }},
 name = "executes"
 run = ["{{vmlinux}}"]
 on = "builder"
+[[command]]
+name = "elsewhere"
+run = ["grep", "-w", "_text", "/proc/kallsyms", "{{system_map}}"]
+on = "builder"
+[[command]]
+name = "shell"
+run = ["/bin/sh", "-c", "nm {{vmlinux}} 2>/dev/null | sed 's/proc/x/'; cat '/etc/machine-id' ../x"]
+on = "builder"
 {EXPERIMENT}"#
         );
         let problems = parse("c.toml", &text).unwrap_err();
@@ -255,6 +305,8 @@ on = "builder"
         24: a pattern has at most one group, the value: write the others as `(?:…)`
         24: value `Z` does not match [a-z_][a-z0-9_]*
         27: the first word has to name a program
+        31: `/proc/` is a folder of the builder, and a command on the builder looks into files of the captured kernel alone
+        35: `/etc/` is a folder of the builder, and a command on the builder looks into files of the captured kernel alone
         "#);
     }
 }
