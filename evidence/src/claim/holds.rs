@@ -14,6 +14,14 @@ use super::judge::{Judgement, Verdict};
 use super::place::Place;
 use super::typed::{Version, compare_versions};
 
+/// The place of a kernel release among others: three numbers, and the number of its release candidate.
+pub type ReleaseOrder = ([u64; 3], u64);
+
+/// The place of a release such as `6.12.118+deb13-cloud-amd64` among others; `None` if it is not a version.
+pub fn release_order(release: &str) -> Option<ReleaseOrder> {
+    Version::parse(release).map(|version| version.order())
+}
+
 /// The text before the expression in its negation.
 const NOT: &str = "!(";
 

@@ -49,7 +49,7 @@ pub use export::export;
 pub use expression::{Expression, MAX_BYTES, ReadPath};
 pub use functions::{Argument, FUNCTIONS, Function, help};
 pub use gather::Replaced;
-pub use holds::Holds;
+pub use holds::{Holds, ReleaseOrder, release_order};
 pub use judge::{Control, Judgement, Operand, Verdict, judge, judge_replacing};
 pub use place::Place;
 

@@ -167,6 +167,11 @@ pub(super) fn compare_versions(a: &Version, b: &Version) -> Result<Ordering, Fai
 }
 
 impl Version {
+    /// The three numbers and the release candidate, in an order in which a candidate is below its release.
+    pub fn order(&self) -> ([u64; 3], u64) {
+        (self.numbers, self.candidate)
+    }
+
     /// The series: the first two numbers.
     pub fn series(&self) -> [u64; 2] {
         [self.numbers[0], self.numbers[1]]

@@ -5,4 +5,5 @@ pub mod complaints;
 pub mod history;
 pub mod judged;
 pub mod parse;
+pub mod timeline;
 pub mod verdicts;

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::check::{self, Format};
 pub use crate::cli::init::Source;
-use crate::cli::{common, diff, explain, init, merge, paths, publish, redact, verify};
+use crate::cli::{common, diff, explain, init, merge, paths, publish, redact, since, verify};
 use crate::config::Addresses;
 use crate::mdbook::preprocess;
 
@@ -46,6 +46,20 @@ enum Command {
         /// The folder of the book
         #[arg(long, default_value = ".")]
         book: PathBuf,
+    },
+    /// Shows on which kernels of a sweep claims are true, and between which two of them they turned
+    Since {
+        /// The claim; without it, all
+        id: Option<String>,
+        /// The folder of the book
+        #[arg(long, default_value = ".")]
+        book: PathBuf,
+        /// The folder of the sweep's evidence, relative to the book's
+        #[arg(long, value_name = "FOLDER", default_value = ".qed/evidence/sweep")]
+        from: PathBuf,
+        /// Output format
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
     },
     /// Lists every path with type, value and machine: what an author can write
     Paths {
@@ -135,6 +149,12 @@ pub fn run(source: Source<'_>) -> u8 {
         Some(Command::Supports { .. }) => common::GOOD,
         Some(Command::Check { book, format }) => check::run(&book, format),
         Some(Command::Explain { id, book }) => explain::run(&book, &id),
+        Some(Command::Since {
+            id,
+            book,
+            from,
+            format,
+        }) => since::run(&book, id.as_deref(), &from, format),
         Some(Command::Paths { prefix, book }) => paths::run(&book, &prefix),
         Some(Command::Diff {
             old,

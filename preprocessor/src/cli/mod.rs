@@ -10,4 +10,5 @@ pub mod merge;
 pub mod paths;
 pub mod publish;
 pub mod redact;
+pub mod since;
 pub mod verify;

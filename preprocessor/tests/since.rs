@@ -1,0 +1,76 @@
+//! `since` on made-up evidence of a sweep.
+
+mod common;
+
+use common::{Book, evidence, stderr, stdout};
+
+const CLAIMS: &str = "# One\n\n```qed-claim always\ncreate.outcome.errno == 0\n```\n\n\
+    ```qed-claim old_text holds=\"..7.0\"\ncreate.outcome.stdout == 'old'\n```\n\n\
+    ```qed-claim new_text\ncreate.outcome.stdout == 'new'\n```\n";
+
+/// A book with the evidence of four kernels beside it, not in their order.
+fn swept() -> Book {
+    let book = Book::new(&[("one.md", CLAIMS)], "on-fail = \"warn\"", "");
+    for (series, release, printed) in [
+        ("7.1", "7.1.2+deb14-amd64", "new"),
+        ("6.12", "6.12.118+deb13-amd64", "old"),
+        ("7.0", "7.0.13+deb13-amd64", "old"),
+        ("7.2", "7.2.1+deb14-amd64", "new"),
+    ] {
+        let name = format!("guest:test-{series}");
+        let mut one = evidence(&name, 0x100_0000, printed);
+        one.kernel.release = release.into();
+        let text = qed_evidence::reader::write(&one).unwrap();
+        book.write(&format!(".qed/evidence/sweep/{series}.json"), &text);
+    }
+    book
+}
+
+/// Check that a claim that turned is told with the kernels on both sides and its operands there, oldest first.
+#[test]
+fn one_claim() {
+    let book = swept();
+    let output = book.qed(&["since", "old_text"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    insta::assert_snapshot!("one_claim", stdout(&output));
+}
+
+/// Check that all claims are told in a table, and those that turned below it.
+#[test]
+fn all_claims() {
+    let book = swept();
+    let output = book.qed(&["since"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    insta::assert_snapshot!("all_claims", stdout(&output));
+    let json = book.qed(&["since", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["kernels"].as_array().unwrap().len(), 4);
+    assert_eq!(json["claims"][1]["turns"][0]["after"], "7.1.2+deb14-amd64");
+}
+
+/// Check that a misspelt claim, a missing sweep and one that is out of date are errors with a remedy.
+#[test]
+fn bad_input() {
+    let book = swept();
+    let misspelt = book.qed(&["since", "old_test"]);
+    assert_eq!(misspelt.status.code(), Some(2));
+    assert!(stderr(&misspelt).contains("did you mean `old_text`?"));
+
+    let mut other = evidence("guest:test-9.9", 0x100_0000, "new");
+    other.kernel.release = "9.9.1".into();
+    other.run.investigation_digest = "00".repeat(32);
+    let text = qed_evidence::reader::write(&other).unwrap();
+    book.write(".qed/evidence/sweep/9.9.json", &text);
+    let stale = book.qed(&["since"]);
+    assert_eq!(stale.status.code(), Some(2), "{}", stdout(&stale));
+    assert!(stderr(&stale).contains("of guest:test-9.9 is out of date"));
+
+    book.write(".qed/evidence/sweep/9.9.json", "{");
+    let broken = book.qed(&["since"]);
+    assert_eq!(broken.status.code(), Some(2));
+    assert!(stderr(&broken).contains("9.9.json` is refused"));
+
+    let missing = book.qed(&["since", "--from", "nowhere"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(stderr(&missing).contains("qed-collector sweep"));
+}
