@@ -25,18 +25,18 @@ fn host(slide: u64) -> Evidence {
 
 /// A book of these chapters with a live machine at this slide, built.
 fn built(chapters: &[(&str, &str)], slide: u64) -> Book {
-    built_on(chapters, &host(slide))
+    built_on(chapters, &[&host(slide)])
 }
 
-/// A book of these chapters with this evidence of a live machine, built.
-fn built_on(chapters: &[(&str, &str)], host: &Evidence) -> Book {
+/// A book of these chapters with evidence of a live machine and of a guest, built.
+fn built_on(chapters: &[(&str, &str)], captured: &[&Evidence]) -> Book {
     let book = Book::new(chapters, "", "");
     let settings = book.read("book.toml");
     book.write(
         "book.toml",
         &settings.replace("\"guest:test-2\"", "\"host\""),
     );
-    book.evidence(host);
+    captured.iter().for_each(|one| book.evidence(one));
     book.build();
     book
 }
@@ -66,7 +66,13 @@ fn chapter(more: &str) -> String {
 #[test]
 fn quoted_on_purpose() {
     let mut all = BTreeSet::new();
-    for slide in [0x11a0_0000, 0x17a0_0000, 0x0020_0000, 0x3fe0_0000] {
+    for slide in [
+        0x11a0_0000,
+        0x17a0_0000,
+        0x0100_0000,
+        0x0020_0000,
+        0x3fe0_0000,
+    ] {
         let book = built(&[("one.md", &chapter("")), ("two.md", "# Two\n")], slide);
         let why = format!("{slide:#x}");
         let told = said(&book, PUBLISH, 0, &why) + &said(&book, VERIFY, 0, &why);
@@ -177,7 +183,7 @@ fn in_one_output() {
     let chapter = chapter("");
     let chapters = [("one.md", chapter.as_str())];
     let host = evidence("host", 0x11a0_0000, OUTPUT);
-    let book = built_on(&chapters, &host);
+    let book = built_on(&chapters, &[&host]);
     said(&book, PUBLISH, 0, "as it is");
     let page = book.read("book/one.html");
     for added in ["zebra7 of zacharias", "ffffffff92a033f0"] {
@@ -186,6 +192,23 @@ fn in_one_output() {
     }
     book.write("book/one.html", &page);
     said(&book, VERIFY, 0, "as it was");
+}
+
+/// Check that an address in the image that a guest spells by chance, whole or its lower half, keeps no site from being published.
+#[test]
+fn spelled_by_a_guest() {
+    const SLIDE: u64 = 0x11a0_0000;
+    let chapter = chapter("");
+    for spelled in ["ffffffff92a022f0", "92a022f0"] {
+        let guest = evidence("guest:test-1", 0x1e00_0000, &format!("LOAD 0x{spelled}\n"));
+        let book = built_on(&[("one.md", &chapter)], &[&host(SLIDE), &guest]);
+        said(&book, PUBLISH, 0, spelled);
+    }
+    let book = built(
+        &[("one.md", &chapter), ("two.md", "At 0x92a022f0.\n")],
+        SLIDE,
+    );
+    said(&book, PUBLISH, 1, "where no guest spells it");
 }
 
 /// Check that a claim is no quotation, whatever mark stands before it: its verdict says whether the number is right.

@@ -80,9 +80,9 @@ pub fn checks(
         .collect()
 }
 
-/// The slides whose digits stand in what other machines publish: in a list of an image's sections, for example. There
-/// are only 512, so that is a coincidence, and the same site would be made of any other slide. All of them are told, and not
-/// only those in `secrets`: which one it is must not show in how many there are.
+/// The slides whose digits stand in what other machines publish, and those of the `secrets` in the kernel's image that do: in a
+/// list of an image's sections, for example. There are only 512 slides, so that is a coincidence, and the same site would be made
+/// of any other slide. All slides are told, and not only those in `secrets`: which one it is must not show in how many there are.
 fn spelled_by<'a>(
     published: impl Iterator<Item = &'a Evidence>,
     secrets: &BTreeMap<Secret, String>,
@@ -90,9 +90,9 @@ fn spelled_by<'a>(
     let texts: Vec<String> = published
         .filter_map(|other| qed_evidence::reader::write(other).ok())
         .collect();
-    let own = secrets.keys().filter(|secret| secret.kind == Kind::Slide);
+    let own = secrets.keys().filter(|secret| secret.is_guessable());
     let all = slides().map(Secret::slide).chain(own.cloned());
-    let all = all.map(|slide| (slide, String::new())).collect();
+    let all = all.map(|secret| (secret, String::new())).collect();
     let searcher = Searcher::new(&all, &BTreeSet::new());
     let spelled: BTreeSet<Secret> = texts
         .iter()
