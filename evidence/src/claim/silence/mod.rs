@@ -6,7 +6,7 @@ use crate::document::value::Value;
 use crate::document::{Experiment, Probe, Target};
 use crate::investigation::Probe as Planned;
 use crate::path::SECTIONS;
-use crate::path_index::resolve::{Catalog, Indexed};
+use crate::path_index::resolve::{Catalog, Indexed, PROBE_LEAVES};
 
 use super::compute::NOTHING_ALLOCATED;
 use super::expression::ReadPath;
@@ -54,7 +54,11 @@ pub(super) fn says_nothing(
             }
             reasons
         }
-        _ => experiment::of_leaf(&names, machine),
+        _ => {
+            let mut reasons = experiment::of_leaf(&names, machine);
+            reasons.extend(which_hit(&names, catalog, machine));
+            reasons
+        }
     }
 }
 
@@ -158,6 +162,27 @@ fn short(
     reasons.extend(experiment::foreign(experiment, planned, machine));
     reasons.extend(instances::reasons(experiment, planned, catalog, machine));
     reasons
+}
+
+/// Why it is not known which of its probe's hits a path leads to: some that the probe should have had are not recorded, and
+/// each of them may have come before.
+fn which_hit(names: &[&str], catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<String> {
+    let [experiment, probe, leaf, ..] = *names else {
+        return Vec::new();
+    };
+    let of_hit = leaf != "members" && !PROBE_LEAVES.contains(&leaf);
+    let name = format!("{experiment}.{probe}");
+    let Some((experiment, _)) = planned(&name, catalog).filter(|_| of_hit) else {
+        return Vec::new();
+    };
+    let seen = machine.evidence.experiments.get(experiment);
+    let Some(seen) = seen.and_then(|seen| seen.probes.get(probe)) else {
+        return Vec::new(); // Its leaves are missing, which says so.
+    };
+    crate::observation::skipped(probe, seen)
+        .map(|reason| format!("it is not known which hit of `{probe}` this is: {reason}"))
+        .into_iter()
+        .collect()
 }
 
 /// A return that went unseen may be that of a call whose entry is not watched.

@@ -348,6 +348,30 @@ fn probes_of_an_older_investigation() {
     );
 }
 
+/// Check that it is not known which hit of a probe a path leads to where the kernel skipped others, which may have come
+/// before, or where it is not known whether it did.
+#[test]
+fn skipped_hits_before_those_that_were_seen() {
+    for text in [
+        "create.sock_alloc.exit.size == 768",
+        "create.sock_alloc.hit1.order < create.fd_install.order",
+        "before(create.sock_alloc, create.fd_install)",
+        "length(create.sock_alloc.stack) > 1",
+        "create.sock_alloc.time_ns < create.fd_install.time_ns",
+    ] {
+        let mut evidence = evidence();
+        comes_to(text, &evidence, Verdict::Pass, "");
+        for (skipped, reason) in [
+            (Some(1), "the kernel skipped 1 hit"),
+            (None, "it is not known how many hits"),
+        ] {
+            let experiment = evidence.experiments.get_mut("create").unwrap();
+            experiment.probes.get_mut("sock_alloc").unwrap().skipped = skipped;
+            comes_to(text, &evidence, Verdict::Unverified, reason);
+        }
+    }
+}
+
 /// Check that texts have no order: by their letters, 6.12 would be older than 6.6.
 #[test]
 fn order_of_texts() {
