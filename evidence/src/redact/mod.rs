@@ -88,15 +88,22 @@ pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
 }
 
 /// The texts that `evidence` holds and that its redacted form withholds, each with the path of its leaf: what a site is
-/// searched for besides addresses. One that is made of common words alone is none.
+/// searched for besides addresses. Not among them is one that is made of common words alone, or that the redacted form shows in
+/// another place: a line of the kernel's configuration that a command printed, too.
 pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
     let mut harmless = evidence.clone();
     let no_parts = BTreeSet::new();
     public::withhold(&mut harmless, &no_parts);
     let known = phrase::Known::of(evidence, &no_parts);
     let mut shown = Vec::new();
+    let mut elsewhere: BTreeSet<String> = BTreeSet::new();
     walk::<()>(&harmless, &mut |_, found| {
         shown.push(matches!(found, Found::Datum(Datum::Value(_))));
+        if let Found::Datum(Datum::Value(Value::Text { value })) = found
+            && scrub(value) == *value
+        {
+            elsewhere.extend(value.lines().map(|line| line.trim().to_owned()));
+        }
         None
     });
     let mut shown = shown.into_iter();
@@ -119,7 +126,7 @@ pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
             };
         let tells = |text: &&[u8]| {
             let text = String::from_utf8_lossy(text);
-            known.phrase(&text) != text
+            known.phrase(&text) != text && !elsewhere.contains(&*text)
         };
         let pieces = pieces.into_iter().filter(tells);
         for secret in pieces.filter_map(Secret::memory) {

@@ -569,6 +569,31 @@ fn slid(evidence: &Evidence, slide: u64) -> Evidence {
         .unwrap_or_else(|e| panic!("{slide:#x}: {e}"))
 }
 
+/// Check that lines of a withheld output are searched for, but for one that the redacted document shows in another place and one of
+/// common words; a line with a live address is not shown, wherever it stands.
+#[test]
+fn withheld_lines() {
+    const SETTING: &str = "CONFIG_ZEBRA_CASTLE=0x1000";
+    const LIVE: &str = "ffffffff9f345678 T zebra_castle";
+    let mut host = evidence();
+    for (key, line) in [("CONFIG_ZEBRA_CASTLE", SETTING), ("zebra_castle", LIVE)] {
+        host.kaslr.readings.push(crate::document::Reading {
+            by: crate::document::Reader::Machine,
+            file: "/proc/zebra".into(),
+            key: key.into(),
+            line: Some(1),
+            text: Value::text(line).into(),
+        });
+    }
+    let outcome = &mut host.experiments.get_mut("create").unwrap().outcome;
+    let lines = [SETTING, LIVE, "it is not known", "zebra7 of zacharias"];
+    outcome.stdout = Value::text(lines.join("\n")).into();
+    let texts = withheld_texts(&host);
+    let searcher = Searcher::new(&texts, &BTreeSet::new());
+    let found = lines.map(|line| !searcher.find(line.as_bytes()).is_empty());
+    assert_eq!(found, [false, true, false, true], "{texts:?}");
+}
+
 /// Check that no slide of all that a kernel can have keeps a real document from being published, and that what is
 /// published does not depend on it.
 #[test]

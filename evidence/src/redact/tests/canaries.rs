@@ -243,6 +243,9 @@ fn every_slide() {
 fn published(raw: &Evidence, slide: u64) -> (String, bool) {
     let host = planted(&slid(raw, slide), slide);
     let redacted = redact(&host).unwrap_or_else(|error| panic!("{slide:#x}: {error}"));
+    let mut readings = redacted.kaslr.readings.iter();
+    let lines = readings.all(|reading| reading.line.is_none() || reading.text.value().is_some());
+    assert!(lines, "{slide:#x}: a line without its text");
     let redacted = text(&redacted);
     let small = redacted.to_lowercase();
     for canary in canaries(slide) {
