@@ -30,8 +30,9 @@ const TOP: [&str; 23] = [
 /// A path relative to the root of the kernel's source, such as `net/socket.c`.
 ///
 /// `comp_dir` is where the compiler ran, absolute or not, and a relative `path` may begin with it or be relative to it.
-/// Distributions build in a folder below the source, and then name headers with `../../..`. A path that stays outside
-/// of any known tree is given as it is, without `.` and `..`.
+/// Distributions build in a folder below the source, and then name headers with `../../..`. A path outside of the folder where
+/// the compiler ran is cut to what stands in the kernel's source, or to the file's name: folders above tell who built the kernel.
+/// One in a folder that every system has is given as it is, without `.` and `..`.
 pub fn normalise(path: &str, comp_dir: &str) -> String {
     let comp = lexical(comp_dir, &[]);
     let mut parts = lexical(path, &[]);
@@ -39,18 +40,36 @@ pub fn normalise(path: &str, comp_dir: &str) -> String {
         parts = lexical(path, &comp);
     }
     let shared = parts.iter().zip(&comp).take_while(|(a, b)| a == b).count();
-    let own = &parts[shared.min(parts.len().saturating_sub(1))..];
-    // A build tree beside the source tree shares only part of the way: the rest begins with the tree's own name.
-    let skip = match own {
-        [first, second, ..] if !TOP.contains(first) && TOP.contains(second) => 1,
-        _ => 0,
-    };
-    let relative = own[skip..].join("/");
-    if path.starts_with('/') && shared == 0 && skip == 0 {
-        format!("/{relative}")
-    } else {
-        relative
+    if let (true, 0, Some(first)) = (path.starts_with('/'), shared, parts.first())
+        && SYSTEM.contains(first)
+    {
+        return format!("/{}", parts.join("/"));
     }
+    let own = &parts[shared.min(parts.len().saturating_sub(1))..];
+    let below = shared == comp.len();
+    let skip = match own {
+        [first, ..] if TOP.contains(first) => 0,
+        // The source may be a folder beside the one where the compiler ran, or below it.
+        _ => match in_source(own) {
+            Some(begin) => begin,
+            None if below && !comp.is_empty() => 0,
+            None => own.len().saturating_sub(1),
+        },
+    };
+    own[skip..].join("/")
+}
+
+/// Folders of every system, in which headers of compilers are.
+const SYSTEM: [&str; 2] = ["lib", "usr"];
+
+/// The place in a path where that within the kernel's source begins: behind a folder that is called like a kernel's source, or
+/// else with the first folder that every kernel's source has.
+fn in_source(parts: &[&str]) -> Option<usize> {
+    let folders = parts.len().saturating_sub(1);
+    let is_top = |at: &usize| TOP.contains(&parts[*at]);
+    let is_named = |at: &usize| *at > 0 && parts[at - 1].starts_with("linux");
+    let mut named = (0..folders).filter(is_top).filter(is_named);
+    named.next().or_else(|| (0..folders).find(is_top))
 }
 
 /// The components of `path` from `base` on, `.` and `..` resolved by name.
@@ -117,6 +136,36 @@ mod tests {
             ),
             ("net/socket.c", "", "net/socket.c"),
             ("/usr/src/x.c", "/home/u", "/usr/src/x.c"),
+            (
+                "/usr/lib/gcc/x86_64-linux-gnu/12/include/stdarg.h",
+                "/home/u/linux",
+                "/usr/lib/gcc/x86_64-linux-gnu/12/include/stdarg.h",
+            ),
+            // Built elsewhere: no folder of its builder's is left.
+            (
+                "/home/u/src/linux-6.12/net/socket.c",
+                "/home/u/out/6.12",
+                "net/socket.c",
+            ),
+            ("/home/u/linux/net/socket.c", "/build/x", "net/socket.c"),
+            (
+                "/srv/u/kernel/linux-next/kernel/irq/chip.c",
+                "/build/x",
+                "kernel/irq/chip.c",
+            ),
+            (
+                "/srv/u/tree/arch/x86/kernel/irq.c",
+                "/build/x",
+                "arch/x86/kernel/irq.c",
+            ),
+            (
+                "../../src/linux/net/socket.c",
+                "/home/u/out/6.12",
+                "net/socket.c",
+            ),
+            ("/home/u/generated.c", "/build/x", "generated.c"),
+            ("/home/u/mine/deep/x.c", "/home/u/mine", "deep/x.c"),
+            ("/home/u/other/deep/x.c", "/home/u/mine", "x.c"),
         ] {
             assert_eq!(normalise(path, comp_dir), expected, "{path} in {comp_dir}");
         }
