@@ -10,7 +10,7 @@ use crate::session::raw::RawCommand;
 
 /// The reason for not keeping what a command printed.
 const LIVES_ON: &str = "not written down: this machine lives on, and what a command prints there may tell who or where it is";
-const NAMES_BUILDER: &str =
+pub(super) const NAMES_BUILDER: &str =
     "not written down: it names the machine that made the evidence, or a folder of it";
 
 /// The parts of commands' output that may be kept.
@@ -21,6 +21,8 @@ pub struct Keep<'a> {
     pub known: BTreeSet<String>,
     /// Words that tell which machine the builder is: its name, its user, folders.
     pub private: &'a [String],
+    /// The words of these that an image of the builder's own may hold: the kernel says who compiled it, and where.
+    pub in_image: Vec<&'a str>,
 }
 
 impl<'a> Keep<'a> {
@@ -38,13 +40,17 @@ impl<'a> Keep<'a> {
             ephemeral: evidence.machine.ephemeral,
             known,
             private,
+            in_image: in_image(evidence, private),
         }
     }
 
     fn text(&self, by: Reader, text: &str) -> Result<(), &'static str> {
-        // A throwaway guest knows nothing of the builder.
-        let by_builder = by == Reader::Builder;
-        if by_builder && self.private.iter().any(|name| holds_word(text, name)) {
+        // A throwaway guest knows nothing of the builder but by its kernel.
+        let names = match by {
+            Reader::Builder => self.private.iter().any(|name| holds_word(text, name)),
+            Reader::Machine => self.in_image.iter().any(|name| holds_word(text, name)),
+        };
+        if names {
             return Err(NAMES_BUILDER);
         }
         if self.ephemeral || self.known.contains(text.trim_end()) {
@@ -54,8 +60,16 @@ impl<'a> Keep<'a> {
     }
 }
 
+/// The `private` words that the kernel image can hold: all but folders, and none where a distribution made the image.
+pub(super) fn in_image<'a>(evidence: &Evidence, private: &'a [String]) -> Vec<&'a str> {
+    let own = evidence.machine.ephemeral && evidence.kernel.package.is_none();
+    let words = private.iter().map(String::as_str);
+    let words = words.filter(|word| own && !word.starts_with('/'));
+    words.collect()
+}
+
 /// True if `text` holds `word` in capitals or small letters, and not only as a piece of a longer one.
-fn holds_word(text: &str, word: &str) -> bool {
+pub(super) fn holds_word(text: &str, word: &str) -> bool {
     let (text, word) = (&text.to_ascii_lowercase(), &word.to_ascii_lowercase());
     let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
     text.match_indices(word.as_str()).any(|(at, _)| {
@@ -163,6 +177,7 @@ mod tests {
             ephemeral,
             known: ["6.1.0".to_owned()].into(),
             private,
+            in_image: Vec::new(),
         }
     }
 
@@ -195,6 +210,10 @@ mod tests {
         let private = ["sam".to_owned()];
         let guest = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &private));
         assert_eq!(said(&guest.values["who"]), "sam");
+        let mut own = keep(true, &private);
+        own.in_image = vec!["sam"];
+        let own = command(&planned, &raw(Ok(0), PRINTED), &own);
+        assert!(said(&own.output).contains("names the machine"));
         planned.on = Reader::Builder;
         let builder = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &private));
         assert!(said(&builder.output).contains("names the machine"));

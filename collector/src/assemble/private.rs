@@ -4,7 +4,9 @@ use std::path::Path;
 
 use qed_evidence::Evidence;
 use qed_evidence::document::SymbolPlaces;
-use qed_evidence::value::Datum;
+use qed_evidence::value::{Datum, Value};
+
+use super::commands::{NAMES_BUILDER, holds_word, in_image};
 
 /// Folders that every machine has.
 const USUAL: &[&str] = &["/boot", "/dev", "/lib", "/proc", "/sys", "/usr"];
@@ -54,6 +56,41 @@ pub fn clean(evidence: &mut Evidence, private: &[String]) {
     }
     if let Some(note) = &mut evidence.machine.accelerator {
         *note = cleaned(note, private);
+    }
+    without_compiler(evidence, private);
+}
+
+/// Takes out texts in which a kernel of the builder's own says who compiled it: its banner, texts of its configuration.
+fn without_compiler(evidence: &mut Evidence, private: &[String]) {
+    let words = in_image(evidence, private);
+    if words.is_empty() {
+        return;
+    }
+    let experiments = evidence.experiments.values_mut();
+    let data = experiments.flat_map(|experiment| {
+        let outcome = &mut experiment.outcome;
+        let hits = experiment.probes.values_mut().flat_map(|p| &mut p.hits);
+        let read = hits.flat_map(|hit| {
+            let sides = hit.args.values_mut().chain(hit.entry.values_mut());
+            sides.chain(hit.exit.values_mut())
+        });
+        read.chain(outcome.buffers.values_mut())
+            .chain([&mut outcome.stdout])
+    });
+    for datum in data.chain(evidence.kernel.config.values_mut()) {
+        let names = match datum.value() {
+            Some(Value::Text { value } | Value::CutText { value, .. }) => {
+                words.iter().any(|word| holds_word(value, word))
+            }
+            Some(Value::Bytes { value } | Value::CutBytes { value, .. }) => {
+                let text = String::from_utf8_lossy(&value.0);
+                words.iter().any(|word| holds_word(&text, word))
+            }
+            _ => false,
+        };
+        if names {
+            *datum = Datum::unavailable(NAMES_BUILDER);
+        }
     }
 }
 
@@ -120,6 +157,7 @@ fn without_word(text: &str, word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qed_evidence::value::Bytes;
 
     /// Check that folders of users and names go, and that everything else of a reason stays.
     #[test]
@@ -141,6 +179,46 @@ mod tests {
             ("castles and / or /x", "castles and / or /x"),
         ] {
             assert_eq!(cleaned(text, &private), expected);
+        }
+    }
+
+    /// Check that where a kernel of the builder's own says who compiled it, that is taken out, and where it is a
+    /// distribution's, such a word is somebody else's.
+    #[test]
+    fn compiler() {
+        const BANNER: &str = "Linux version 6.1.0 (Zacharias@castle) (gcc 12)";
+        let recorded = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../recorded/guest-debian-6.1.json"
+        );
+        let recorded = std::fs::read(recorded).unwrap();
+        let private = ["zacharias".to_owned(), "/tmp".to_owned()];
+        for package in [Some("linux-image-6.1".to_owned()), None] {
+            let mut evidence = qed_evidence::reader::read(&recorded).unwrap();
+            let own = package.is_none();
+            evidence.kernel.package = package;
+            let texts: [Datum; 4] = [
+                Value::text(BANNER).into(),
+                Value::Bytes {
+                    value: Bytes(BANNER.into()),
+                }
+                .into(),
+                Value::text("in /tmp").into(),
+                Value::text("Linux version 6.1.0").into(),
+            ];
+            let create = evidence.experiments.get_mut("create").unwrap();
+            let hit = &mut create.probes.get_mut("sock_alloc").unwrap().hits[0];
+            for (number, datum) in texts.into_iter().enumerate() {
+                hit.exit.insert(format!("text{number}"), datum);
+            }
+            create.outcome.stdout = Value::text(BANNER).into();
+            clean(&mut evidence, &private);
+            let create = &evidence.experiments["create"];
+            let hit = &create.probes["sock_alloc"].hits[0];
+            let gone = |datum: &Datum| datum.value().is_none();
+            let found = [0, 1, 2, 3].map(|number| gone(&hit.exit[&format!("text{number}")]));
+            assert_eq!(found, [own, own, false, false]);
+            assert_eq!(gone(&create.outcome.stdout), own);
         }
     }
 }
