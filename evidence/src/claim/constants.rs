@@ -4,7 +4,7 @@
 use crate::constants::errno_number;
 use crate::path_index::resolve::{Catalog, Indexed};
 
-use super::typed::{Kind, Number, Typed};
+use super::value::{Kind, Number, Typed};
 
 /// Names and numbers from the C library's headers.
 macro_rules! c_constants {

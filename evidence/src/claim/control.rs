@@ -5,15 +5,17 @@ use std::borrow::Cow;
 use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 
-use super::Claim;
-use super::eval::{Failure, evaluate};
-use super::expression::{Expression, ReadPath, reads};
-use super::gather::{Bindings, Gathered, gather};
-use super::judge::{Control, Court, Verdict};
+use super::ast::Node;
+use super::bind::{Bindings, Gathered, gather};
+use super::definition::Claim;
+use super::eval::evaluate;
+use super::evaluator::Evaluator;
 use super::mutants::{Hints, mutants};
-use super::node::Node;
+use super::outside;
+use super::parse::{Expression, ReadPath, reads};
 use super::parts::{Part, denied, parts};
-use super::typed::Typed;
+use super::value::{Failure, Typed};
+use super::verdict::{Control, Verdict};
 
 /// Other values that each leaf of the claim, its condition's included, could have had on this machine: for mutation
 /// tests. Nothing where a leaf is missing.
@@ -22,7 +24,7 @@ pub fn mutants_of(
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<(String, Vec<Value>)> {
-    let negated = super::holds::stated(claim, machine, &[]);
+    let negated = outside::stated(claim, machine, &[]);
     let claim = negated
         .as_ref()
         .ok()
@@ -82,7 +84,7 @@ impl<'g> Leaf<'g> {
     }
 }
 
-impl<'a> Court<'a> {
+impl<'a> Evaluator<'a> {
     /// Changes what the expression reads until the claim is false: first each value alone, then all of them.
     pub(super) fn control(&self, body: &Gathered<'_>) -> Controlled<'a> {
         let expression: &'a Expression = &self.claim.expression;

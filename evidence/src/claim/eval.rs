@@ -3,39 +3,14 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::cut::{Kept, Seen};
-use super::functions::{Argument, Function, Reads};
-use super::node::{Binary, Literal, Node, NodeKind, Unary};
-use super::typed::{self, Kind, Number, Typed, common_kind, compare, is_bare_uint};
+use super::ast::{Binary, Literal, Node, NodeKind, Unary, call_reads};
+use super::builtins::{Argument, Function};
+use super::value::{
+    self, Failure, Kept, Kind, Number, Seen, Typed, common_kind, compare, is_bare_uint,
+};
 
 /// What is wrong with a division by zero, and what to do.
 const BY_ZERO: &str = "division by zero; a divisor that can be 0 is guarded by a condition: `d != 0 ? n / d == 2 : …`";
-
-/// Why an expression has no value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// Values of different kinds met: a mistake of the claim, whatever the values are.
-    Kinds {
-        message: String,
-        help: Option<String>,
-    },
-    /// The values at hand have no result: overflow, division by zero.
-    Value(String),
-    /// The evidence does not say.
-    Missing(String),
-}
-
-impl Failure {
-    /// Values of different kinds met.
-    pub fn kinds(message: String, help: Option<String>) -> Self {
-        Failure::Kinds { message, help }
-    }
-
-    /// These values have no result.
-    pub fn value(message: impl Into<String>) -> Self {
-        Failure::Value(message.into())
-    }
-}
 
 /// A failure and the bytes of the expression where it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,63 +22,39 @@ pub(super) struct Located {
 type Outcome = Result<Typed, Located>;
 
 /// Where an evaluation finds the values of what it reads.
-pub(super) trait Facts {
+pub(super) trait Lookup {
     /// The value of a leaf that the expression reads.
     fn read(&self, key: &str) -> Option<&Typed>;
     /// The value of a named constant.
     fn constant(&self, name: &str) -> Option<Typed>;
 }
 
-/// The keys of what a call of `function` reads, in the order in which the function gets them.
-pub(super) fn call_reads(function: &Function, args: &[Node]) -> Vec<String> {
-    let names = || {
-        args.iter().filter_map(|arg| match &arg.kind {
-            NodeKind::Path(path) => Some(path.as_str()),
-            _ => None,
-        })
-    };
-    match function.reads {
-        Reads::Nothing => Vec::new(),
-        Reads::Release => vec!["kernel.release".into()],
-        Reads::Leaves(leaves) => names()
-            .flat_map(|name| leaves.iter().map(move |leaf| format!("{name}.{leaf}")))
-            .collect(),
-        Reads::Hits | Reads::Absence => names().map(|name| format!("{name}.hits")).collect(),
-        Reads::Ledger => names()
-            .flat_map(|name| {
-                let below = if name.contains('.') { "#" } else { ".objects." };
-                ["allocated", "leaked"].map(|leaf| format!("{name}{below}{leaf}"))
-            })
-            .collect(),
-    }
-}
-
 /// The value of an expression.
-pub(super) fn evaluate(node: &Node, facts: &dyn Facts) -> Outcome {
+pub(super) fn evaluate(node: &Node, bindings: &dyn Lookup) -> Outcome {
     let located = |failure| Located {
         failure,
         range: node.range.clone(),
     };
     match &node.kind {
         NodeKind::Literal(literal) => Ok(of_literal(literal)),
-        NodeKind::Path(path) => facts
+        NodeKind::Path(path) => bindings
             .read(path.as_str())
             .cloned()
             .ok_or_else(|| located(Failure::Missing(format!("`{path}` has no value")))),
         // Which it was looked up, and complained about, before.
-        NodeKind::Constant(name) => facts
+        NodeKind::Constant(name) => bindings
             .constant(name)
             .ok_or_else(|| located(Failure::Missing(format!("`{name}` is not known here")))),
         NodeKind::Unary(operator, operand) => {
-            unary(*operator, evaluate(operand, facts)?).map_err(located)
+            unary(*operator, evaluate(operand, bindings)?).map_err(located)
         }
         NodeKind::Binary(operator, operands) => {
             let [a, b] = operands.as_ref();
-            let (a, b) = both(evaluate(a, facts), evaluate(b, facts))?;
+            let (a, b) = both(evaluate(a, bindings), evaluate(b, bindings))?;
             binary(*operator, &a, &b).map_err(located)
         }
-        NodeKind::Conditional(parts) => conditional(parts, facts),
-        NodeKind::Call(function, args) => call(function, args, facts, &node.range),
+        NodeKind::Conditional(parts) => conditional(parts, bindings),
+        NodeKind::Call(function, args) => call(function, args, bindings, &node.range),
     }
 }
 
@@ -139,11 +90,11 @@ fn both(a: Outcome, b: Outcome) -> Result<(Typed, Typed), Located> {
 
 /// `c ? a : b`. Both branches are looked at; only what the values alone forbid (a division by zero) may stand in
 /// the branch that is not taken.
-fn conditional(parts: &[Node; 3], facts: &dyn Facts) -> Outcome {
+fn conditional(parts: &[Node; 3], bindings: &dyn Lookup) -> Outcome {
     let [condition, yes, no] = parts;
     let (outcomes, condition_value) = (
-        [evaluate(yes, facts), evaluate(no, facts)],
-        evaluate(condition, facts),
+        [evaluate(yes, bindings), evaluate(no, bindings)],
+        evaluate(condition, bindings),
     );
     let taken = match condition_value? {
         Typed::Bool(taken) => taken,
@@ -160,7 +111,7 @@ fn conditional(parts: &[Node; 3], facts: &dyn Facts) -> Outcome {
     let [yes_outcome, no_outcome] = outcomes;
     if let (Ok(a), Ok(b)) = (&yes_outcome, &no_outcome)
         && let Err(failure @ Failure::Kinds { .. }) = compare(a, b)
-        && !(typed::is_opaque(a) && a.kind() == b.kind())
+        && !(value::is_opaque(a) && a.kind() == b.kind())
     {
         return Err(Located {
             failure,
@@ -181,21 +132,26 @@ fn conditional(parts: &[Node; 3], facts: &dyn Facts) -> Outcome {
     }
 }
 
-fn call(function: &Function, args: &[Node], facts: &dyn Facts, range: &Range<usize>) -> Outcome {
+fn call(
+    function: &Function,
+    args: &[Node],
+    bindings: &dyn Lookup,
+    range: &Range<usize>,
+) -> Outcome {
     let located = |failure| Located {
         failure,
         range: range.clone(),
     };
     let mut values = Vec::with_capacity(4);
     for key in call_reads(function, args) {
-        let value = facts.read(&key).cloned();
+        let value = bindings.read(&key).cloned();
         values
             .push(value.ok_or_else(|| located(Failure::Missing(format!("`{key}` has no value"))))?);
     }
     let mut worst: Option<Located> = None;
     for (arg, shape) in args.iter().zip(function.arguments) {
         if matches!(shape, Argument::Value | Argument::Literal) {
-            match evaluate(arg, facts) {
+            match evaluate(arg, bindings) {
                 Ok(value) => values.push(value),
                 Err(failure) => match &worst {
                     Some(Located {
@@ -293,7 +249,7 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
     }
     let order = compare(a, b)?;
     if !matches!(operator, Equal | NotEqual) {
-        typed::ordered(a, b)?;
+        value::ordered(a, b)?;
     }
     Ok(Typed::Bool(test(order)))
 }
@@ -308,7 +264,7 @@ fn errno_with_sign(a: &Typed, b: &Typed) -> Result<(), Failure> {
         (Kind::Errno, Kind::Literal) | (Kind::Literal, Kind::Errno)
     );
     if one_is_written && a.value.signum() * b.value.signum() < 0 {
-        return Err(typed::errno_signs());
+        return Err(value::errno_signs());
     }
     Ok(())
 }
@@ -320,7 +276,7 @@ fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> 
         (Typed::Text(_) | Typed::Name(_), Typed::Text(_) | Typed::Name(_))
             if operator == Binary::Add =>
         {
-            let (a, b) = (typed::one_text(a)?, typed::one_text(b)?);
+            let (a, b) = (value::one_text(a)?, value::one_text(b)?);
             Ok(Typed::Text(format!("{a}{b}")))
         }
         (Typed::Cut(beginning), other) | (other, Typed::Cut(beginning))
@@ -359,7 +315,7 @@ fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> 
             format!("`{}` does not work on two addresses", operator.symbol()),
             Some("their distance is `delta(a, b)`".into()),
         )),
-        _ => Err(typed::different(a, b)),
+        _ => Err(value::different(a, b)),
     }
 }
 

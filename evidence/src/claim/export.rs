@@ -4,9 +4,10 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::path_index::resolve::{Catalog, Indexed};
 
-use super::Claim;
-use super::gather::{Replaced, gather};
-use super::typed::Typed;
+use super::bind::{Replaced, gather};
+use super::definition::Claim;
+use super::outside;
+use super::value::Typed;
 
 /// The claim with all that it reads on one machine: `expression` and `when` as written; `leaves` by path, each the
 /// whole value as in evidence; `constants` by name, each with its `value` as a decimal string and the `kind` of what it
@@ -19,7 +20,7 @@ pub fn export(
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,
 ) -> Json {
-    let negated = super::holds::stated(claim, machine, replaced);
+    let negated = outside::stated(claim, machine, replaced);
     let claim = negated
         .as_ref()
         .ok()

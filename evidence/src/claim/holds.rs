@@ -3,16 +3,10 @@
 use std::cmp::Ordering;
 
 use crate::diagnostic::Diagnostic;
-use crate::document::value::{Datum, Value};
-use crate::path_index::resolve::Indexed;
 
-use super::Claim;
-use super::eval::Failure;
-use super::expression::Expression;
-use super::gather::Replaced;
-use super::judge::{Judgement, Verdict};
+use super::parse::Expression;
 use super::place::Place;
-use super::typed::{Version, compare_versions};
+use super::value::{Failure, Version, compare_versions};
 
 /// The place of a kernel release among others: three numbers, and the number of its release candidate.
 pub type ReleaseOrder = ([u64; 3], u64);
@@ -23,10 +17,7 @@ pub fn release_order(release: &str) -> Option<ReleaseOrder> {
 }
 
 /// The text before the expression in its negation.
-const NOT: &str = "!(";
-
-/// The leaf that says which kernel it is.
-const RELEASE: &str = "kernel.release";
+pub(super) const NOT: &str = "!(";
 
 /// An interval of kernel versions, both ends included, and what has to be true outside of it.
 #[derive(Clone, Debug)]
@@ -34,7 +25,7 @@ pub struct Holds {
     text: String,
     from: Option<Bound>,
     to: Option<Bound>,
-    negation: Box<Expression>,
+    pub(super) negation: Box<Expression>,
 }
 
 /// One end of an interval.
@@ -74,7 +65,7 @@ impl Holds {
     }
 
     /// Whether this kernel is inside. The error is the reason why its release does not say.
-    fn contains(&self, release: &str) -> Result<bool, String> {
+    pub(super) fn contains(&self, release: &str) -> Result<bool, String> {
         let version = Version::parse(release)
             .ok_or_else(|| format!("`{release}` is not a kernel version such as 6.12"))?;
         let compared = |bound: &Option<Bound>, outside: Ordering| match bound {
@@ -87,16 +78,6 @@ impl Holds {
             (Ok(false), _) | (_, Ok(false)) => Ok(false),
             (Err(reason), _) | (_, Err(reason)) => Err(reason),
             (Ok(true), Ok(true)) => Ok(true),
-        }
-    }
-
-    /// Whether the claim has to be true on this machine. The error is the reason why that is not known.
-    fn expects_true(&self, machine: &Indexed<'_>, replaced: Replaced<'_>) -> Result<bool, String> {
-        match replaced.iter().find(|(path, _)| *path == RELEASE) {
-            None => self.contains(&machine.evidence.kernel.release),
-            Some((_, Datum::Value(Value::Text { value }))) => self.contains(value),
-            Some((_, Datum::Value(_))) => Err("it is not a text".into()),
-            Some((_, Datum::Unavailable(reason))) => Err(reason.unavailable.clone()),
         }
     }
 }
@@ -150,64 +131,4 @@ fn bound(text: &str) -> Result<Option<Bound>, String> {
             "`{text}` is not a kernel version such as 7.0 or 7.0.3"
         )),
     }
-}
-
-/// The claim that has to be true on this machine: the claim itself, or outside of its interval its negation. The error
-/// is the reason why that is not known.
-pub(super) fn stated(
-    claim: &Claim,
-    machine: &Indexed<'_>,
-    replaced: Replaced<'_>,
-) -> Result<Option<Claim>, String> {
-    let Some(holds) = &claim.holds else {
-        return Ok(None);
-    };
-    Ok((!holds.expects_true(machine, replaced)?).then(|| Claim {
-        id: claim.id.clone(),
-        when: claim.when.clone(),
-        expression: (*holds.negation).clone(),
-        holds: None,
-        negated: true,
-    }))
-}
-
-/// The judgement on the negation, told as one on the claim.
-pub(super) fn of_negation(
-    mut judgement: Judgement,
-    claim: &Claim,
-    machine: &Indexed<'_>,
-) -> Judgement {
-    for operand in &mut judgement.operands {
-        let range = &operand.range;
-        operand.range = range.start.saturating_sub(NOT.len())..range.end.saturating_sub(NOT.len());
-    }
-    let holds = claim.holds.as_ref().map_or("", Holds::text);
-    let release = &machine.evidence.kernel.release;
-    match judgement.verdict {
-        Verdict::NotApplicable => return judgement,
-        Verdict::Fail => {
-            judgement.reason = Some(format!(
-                "still true on {release}, which is outside of `{holds}`"
-            ));
-        }
-        _ => {}
-    }
-    judgement.outside = Some(format!(
-        "{release} is outside of `{holds}`: there it has to be false"
-    ));
-    judgement
-}
-
-/// The judgement where it is not known whether the claim has to be true or false.
-pub(super) fn undecided(mut judgement: Judgement, reason: &str, holds: &str) -> Judgement {
-    if !matches!(judgement.verdict, Verdict::Pass | Verdict::Fail) {
-        return judgement;
-    }
-    judgement.verdict = Verdict::Unverified;
-    judgement.control = None;
-    judgement.idle.clear();
-    judgement.reason = Some(format!(
-        "whether this kernel is inside of `{holds}` is not known: {reason}"
-    ));
-    judgement
 }

@@ -4,9 +4,9 @@ use crate::document::names::Names;
 use crate::document::value::{Address, Bytes, Cut, Frame, Integer, LineRole, Location, Value};
 use crate::path_index::resolve::Indexed;
 
-use super::expression::Expression;
-use super::node::{Literal, Node, NodeKind};
-use super::typed::Typed;
+use super::ast::{Literal, Node, NodeKind};
+use super::parse::Expression;
+use super::value::{Typed, Version};
 
 /// What the surroundings suggest as other values: the literals of the claim and the other values of the evidence.
 pub(super) struct Hints<'m> {
@@ -409,7 +409,7 @@ fn enumerator(type_name: &str, number: Integer, hints: &Hints<'_>) -> String {
 
 fn texts(value: &str, hints: &Hints<'_>) -> Vec<String> {
     let mut list = vec![String::new(), format!("{value}?"), format!("?{value}")];
-    if super::typed::Version::parse(value).is_some() {
+    if Version::parse(value).is_some() {
         list.extend(["0.1.0".into(), "65535.0.0".into()]);
     }
     list.extend(hints.texts.iter().cloned());

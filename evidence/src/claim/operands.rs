@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use crate::document::value::Value;
 
-use super::eval::{Failure, evaluate};
-use super::expression::Expression;
-use super::gather::Gathered;
-use super::judge::Operand;
-use super::node::{Node, NodeKind};
-use super::typed::Typed;
+use super::ast::{Node, NodeKind, call_reads};
+use super::bind::Gathered;
+use super::eval::evaluate;
+use super::parse::Expression;
+use super::value::{Failure, Typed};
+use super::verdict::Operand;
 
 /// Every part of the expression that comes from the evidence, with what was found.
 pub(super) fn operands(expression: &Expression, gathered: &Gathered<'_>) -> Vec<Operand> {
@@ -26,9 +26,7 @@ pub(super) fn operands(expression: &Expression, gathered: &Gathered<'_>) -> Vec<
         }
         let (value, missing) = match &node.kind {
             NodeKind::Path(path) => (gathered.values.get(path.as_str()).cloned(), Vec::new()),
-            NodeKind::Call(function, args)
-                if !super::eval::call_reads(function, args).is_empty() =>
-            {
+            NodeKind::Call(function, args) if !call_reads(function, args).is_empty() => {
                 calls.push(node.range.clone());
                 let outcome = evaluate(node, &bindings);
                 match outcome {

@@ -1,7 +1,7 @@
 //! The parts of an expression that its truth rests on: what `&&`, `||`, `!` and `?:` join. Each has to be able to come out
 //! otherwise; one that cannot says nothing, and only looks as if it did.
 
-use super::node::{Binary, Literal, Node, NodeKind, Unary};
+use super::ast::{Binary, Literal, Node, NodeKind, Unary};
 
 /// A part and what it is now.
 #[derive(Clone, Copy, Debug)]

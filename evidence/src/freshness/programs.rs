@@ -1,30 +1,8 @@
 //! The programs behind workloads and commands: whether they are still those that ran.
 
-use std::fmt;
-
-use serde::Serialize;
-
-use super::{Comparison, Now, ProgramNow, StaleReason};
 use crate::document::{Evidence, FileRole, ProgramFile};
 
-/// What runs a program.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Runs {
-    /// The command of this name.
-    Command(String),
-    /// The workload of the experiment of this name.
-    Workload(String),
-}
-
-impl fmt::Display for Runs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Runs::Command(name) => write!(f, "command `{name}`"),
-            Runs::Workload(name) => write!(f, "the workload of `{name}`"),
-        }
-    }
-}
+use super::model::{Comparison, Now, ProgramNow, Runs, StaleReason};
 
 /// Compares the files of everything that is run.
 pub(super) fn compare(evidence: &Evidence, now: &Now, found: &mut Comparison) {

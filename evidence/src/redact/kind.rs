@@ -2,8 +2,9 @@
 
 use crate::document::value::{Location, Value};
 
+use super::parts::says_where;
 use super::phrase::Known;
-use super::{NUMBER as PART, says_where};
+use super::reason::NUMBER as PART;
 
 /// Why a value is not told whose kind says nothing.
 pub(super) const TEXT: &str = "withheld: this text comes from the memory of this live machine, and the investigation does not \

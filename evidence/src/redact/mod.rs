@@ -26,12 +26,16 @@ use crate::validate::reader::{self, ReadError};
 
 mod kind;
 mod layout;
+mod parts;
 mod phrase;
 mod public;
+mod reason;
 mod tasks;
 
 use layout::Layout;
+use parts::{parts, says_where};
 pub use phrase::phrase;
+use reason::{BOOT, BYTES, COMMAND, NUMBER, SLIDE, TEXT};
 
 /// Why a document could not be redacted. Nothing of it may be published then.
 #[derive(Debug, thiserror::Error)]
@@ -137,20 +141,6 @@ pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
         None
     });
     texts
-}
-
-/// Lower halves of pointers, and slides: a number of 32 bits that is equal to one is taken for it.
-fn parts(document: &Json, secrets: &BTreeMap<Secret, String>) -> BTreeSet<u64> {
-    let mut parts = low_halves(document);
-    parts.extend(secrets.keys().filter_map(Secret::as_slide));
-    parts
-}
-
-/// Whether these 64 bits are an address or one of the `parts` of one. A lower half can have been read as a signed number.
-fn says_where(bits: u64, parts: &BTreeSet<u64>) -> bool {
-    let low = bits & u64::from(u32::MAX);
-    let part = (bits == low || bits >> 31 == u64::MAX >> 31) && parts.contains(&low);
-    is_address(bits) || part
 }
 
 /// Numbers below are looked at where they stand, by what they mean: a search for digits would take a time or a count for
@@ -285,37 +275,6 @@ fn addresses(document: &Json) -> BTreeMap<u64, usize> {
     }
     out
 }
-
-/// The lower halves of all pointers: a number of 32 bits that is equal to one is taken for it.
-fn low_halves(node: &Json) -> BTreeSet<u64> {
-    fn walk(node: &Json, out: &mut BTreeSet<u64>) {
-        match node {
-            Json::Object(map) => map.values().for_each(|child| walk(child, out)),
-            Json::Array(list) => list.iter().for_each(|child| walk(child, out)),
-            Json::String(text) => {
-                let number = Address::read(text).map(|a| a.0);
-                let number = number.or_else(|| integer(node).filter(|n| is_address(*n)));
-                let low = number
-                    .filter(|n| is_pointer(*n))
-                    .map(|n| n & u64::from(u32::MAX));
-                out.extend(low.filter(|low| *low >= 1 << 20));
-            }
-            _ => {}
-        }
-    }
-    let mut out = BTreeSet::new();
-    walk(node, &mut out);
-    out
-}
-
-/// Why something of a live machine is not told.
-const SLIDE: &str = "withheld: it would tell where this live machine's kernel is";
-const BOOT: &str = "withheld: it tells this boot of a live machine from its others";
-const NUMBER: &str = "withheld: this number is an address of this live machine, or a part of one";
-const BYTES: &str = "withheld: memory of this live machine can hold addresses";
-const TEXT: &str = "withheld: this text holds an address of this live machine";
-const COMMAND: &str = "withheld: a command printed it on this live machine";
-const TASK: &str = "withheld: the name of another task of this live machine";
 
 /// Longer memory can hold a part of an address, and two bytes of machine code the first one of a distance.
 const HARMLESS_BYTES: usize = 1;

@@ -20,8 +20,8 @@ use crate::document::{
 
 use super::kind::{TEXT, by_kind, is_listed, is_setting, is_source, is_source_file};
 use super::phrase::{Known, is_hex, is_list};
+use super::reason::{BOOT, SLIDE};
 use super::tasks::{self, first_pid};
-use super::{BOOT, SLIDE};
 use crate::document::withheld::withheld;
 
 /// Why something of a live machine is not told.

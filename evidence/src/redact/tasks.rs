@@ -2,8 +2,8 @@
 
 use crate::document::Experiment;
 
-use super::TASK;
 use super::phrase::Known;
+use super::reason::TASK;
 use crate::document::withheld::withheld;
 
 /// Kernel threads whose names say nothing about a machine; what follows the name (a CPU, a queue) is left out.

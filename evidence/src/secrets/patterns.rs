@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::multi_matcher::MultiMatcher;
+use super::secret::{Kind, Secret};
 use super::spellings::{Around, Needle, Spellings};
-use super::{Kind, Secret};
 
 /// A secret that was found. Its value is never printed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

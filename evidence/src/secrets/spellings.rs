@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::IMAGE;
 use super::multi_matcher::MultiMatcher;
+use super::secret::IMAGE;
 use Around::{Anything, Base64End, DecimalEnd, HexEnd, OctalEnd};
 use Case::{Any, Own};
 use Haystack::{Grouped, Plain, Raw};

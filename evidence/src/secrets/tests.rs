@@ -1,4 +1,7 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::*;
+use crate::document::Evidence;
 use crate::document::value::{Bytes, Datum, Integer, Value};
 use crate::testing::evidence;
 

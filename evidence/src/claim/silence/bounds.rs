@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::claim::functions::Reads;
-use crate::claim::node::{Binary, Literal, Node, NodeKind, Unary};
+use crate::claim::ast::{Binary, Literal, Node, NodeKind, Unary};
+use crate::claim::builtins::Reads;
 use crate::path::SECTIONS;
 
 /// What makes an expression true, of one count that stands in it.

@@ -1,7 +1,7 @@
 //! Reasons that hold of a whole experiment: what may have gone on in it that none of its probes could see.
 
-use crate::claim::functions::{Function, Reads};
-use crate::claim::node::{Node, NodeKind};
+use crate::claim::ast::{Node, NodeKind};
+use crate::claim::builtins::{Function, Reads};
 use crate::investigation::Probe as Planned;
 use crate::observation;
 use crate::path::{SECTIONS, hit_number};

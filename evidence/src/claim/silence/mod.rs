@@ -8,10 +8,9 @@ use crate::investigation::Probe as Planned;
 use crate::path::SECTIONS;
 use crate::path_index::resolve::{Catalog, Indexed, PROBE_LEAVES};
 
-use super::compute::NOTHING_ALLOCATED;
-use super::expression::ReadPath;
-use super::functions::{Function, Reads};
-use super::node::{Node, NodeKind};
+use super::ast::{Node, NodeKind};
+use super::builtins::{Function, NOTHING_ALLOCATED, Reads};
+use super::parse::ReadPath;
 
 mod bounds;
 mod experiment;

@@ -1,10 +1,9 @@
 //! Reasons why a function that is not on a stack may have been under way: it was left by a jump to one that is.
 
-use crate::claim::compute::on_stack;
-use crate::claim::functions::Function;
-use crate::claim::node::{Literal, Node, NodeKind};
-use crate::claim::typed::Typed;
-use crate::claim::written::{Strange, strange};
+use crate::claim::ast::{Literal, Node, NodeKind};
+use crate::claim::builtins::{Function, on_stack};
+use crate::claim::name_check::{Strange, strange};
+use crate::claim::value::Typed;
 use crate::path_index::resolve::{Catalog, Indexed};
 
 /// The functions of claims that say who is on a stack.

@@ -1,74 +1,17 @@
-//! Values of which only the beginning was kept: what follows from that beginning, and what does not.
+//! Questions about values of which only the beginning was kept: what follows from it, and what does not.
 //!
 //! Each question is answered only where every continuation of the kept part gives the same answer. To all others the
 //! evidence does not say.
 
 use std::cmp::Ordering;
 
-use crate::document::value::{Cut, Frame};
-
-use super::eval::Failure;
+use super::cut::{Beginning, Kept};
+use super::failure::Failure;
 use super::typed::Typed;
-
-/// A value that was cut.
-#[derive(Clone, Debug)]
-pub(super) struct Beginning {
-    pub kept: Kept,
-    pub cut: Cut,
-}
-
-/// The part that was kept.
-#[derive(Clone, Debug)]
-pub(super) enum Kept {
-    Text(String),
-    Bytes(Vec<u8>),
-    Stack(Vec<Frame>),
-}
-
-impl Kept {
-    /// Bytes, or frames of a stack.
-    fn length(&self) -> usize {
-        match self {
-            Kept::Text(text) => text.len(),
-            Kept::Bytes(bytes) => bytes.len(),
-            Kept::Stack(frames) => frames.len(),
-        }
-    }
-}
-
-impl Beginning {
-    /// What it is, with its article, for complaints.
-    pub fn kind(&self) -> &'static str {
-        match self.kept {
-            Kept::Text(_) => "a text",
-            Kept::Bytes(_) => "bytes",
-            Kept::Stack(_) => "a stack",
-        }
-    }
-
-    /// The failure of a question that only the whole value could answer.
-    pub fn unknown(&self) -> Failure {
-        let (what, unit, remedy) = match &self.kept {
-            Kept::Text(_) => ("the text", "byte", "; a longer one can be asked for"),
-            Kept::Bytes(_) => ("the memory", "byte", "; more of it can be asked for"),
-            Kept::Stack(_) => ("the stack", "frame", ""),
-        };
-        let kept = self.kept.length();
-        let plural = if kept == 1 { "" } else { "s" };
-        Failure::Missing(format!(
-            "{what} was cut after {kept} {unit}{plural}, and what was kept does not decide this{remedy}"
-        ))
-    }
-
-    /// Its length, where that is known.
-    pub fn length(&self) -> Result<u64, Failure> {
-        self.cut.whole.ok_or_else(|| self.unknown())
-    }
-}
 
 /// What a question sees of a text or of bytes: all of it, or its beginning.
 #[derive(Clone, Copy)]
-pub(super) struct Seen<'t> {
+pub(in crate::claim) struct Seen<'t> {
     bytes: &'t [u8],
     /// The value that was cut.
     beginning: Option<&'t Beginning>,
@@ -174,7 +117,7 @@ fn unknown(a: &Seen<'_>, b: &Seen<'_>) -> Failure {
 
 /// How two texts, or two arrays of bytes, compare. Of those of which one was cut it can only be known that they are
 /// different.
-pub(super) fn compare(a: &Seen<'_>, b: &Seen<'_>) -> Result<Ordering, Failure> {
+pub(in crate::claim) fn compare(a: &Seen<'_>, b: &Seen<'_>) -> Result<Ordering, Failure> {
     if a.beginning.is_none() && b.beginning.is_none() {
         return Ok(a.bytes.cmp(b.bytes));
     }
@@ -189,7 +132,7 @@ pub(super) fn compare(a: &Seen<'_>, b: &Seen<'_>) -> Result<Ordering, Failure> {
 }
 
 /// Whether `text` contains `part`.
-pub(super) fn contains(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
+pub(in crate::claim) fn contains(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
     let within = part.bytes.is_empty()
         || text
             .bytes
@@ -206,7 +149,7 @@ pub(super) fn contains(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure
 }
 
 /// Whether `text` starts with `part`.
-pub(super) fn starts_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
+pub(in crate::claim) fn starts_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
     if !text.may_begin_like(part) || text.is_shorter_than(part) {
         return Ok(false);
     }
@@ -217,7 +160,7 @@ pub(super) fn starts_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Fail
 }
 
 /// Whether `text` ends with `part`.
-pub(super) fn ends_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
+pub(in crate::claim) fn ends_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
     match (text.beginning, part.beginning) {
         (None, None) => Ok(text.bytes.ends_with(part.bytes)),
         (_, None) if part.bytes.is_empty() => Ok(true),
@@ -231,6 +174,7 @@ pub(super) fn ends_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failur
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::value::Cut;
     use proptest::prelude::*;
 
     fn cut(text: &str, whole: Option<usize>) -> Typed {

@@ -8,9 +8,11 @@ use crate::diagnostic::nearest;
 use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 
-use super::gather::Obstacle;
-use super::node::{Binary, Literal, Node, NodeKind};
-use super::possible::{Relation, Words};
+mod possible;
+
+use super::ast::{Binary, Literal, Node, NodeKind};
+use super::obstacle::Obstacle;
+use possible::{Relation, Words};
 
 /// A text in an expression that proves nothing.
 pub(super) enum Strange {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::diagnostic::Diagnostic;
 
-use super::place::Place;
+use crate::claim::place::Place;
 
 /// Words that CEL's grammar takes for tokens of their own, even behind a dot. Parameters of kernel functions are called so:
 /// `in` 53 times in the BTF of Debian's 6.12.

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use crate::diagnostic::Diagnostic;
 
-use super::convert::Converter;
-use super::eval::call_reads;
-use super::functions::Reads;
-use super::node::{Node, NodeKind};
-use super::place::Place;
+use crate::claim::ast::{Node, NodeKind, call_reads};
+use crate::claim::builtins::Reads;
+use crate::claim::place::Place;
+
+use super::lower::Lowering;
 
 /// The longest expression that is parsed, in bytes. 100,000 chained terms overflow the parser's stack and abort
 /// the process, so the length is looked at first.
@@ -26,7 +26,7 @@ const MAX_NESTING: u16 = 12;
 pub struct Expression {
     text: String,
     place: Place,
-    pub(super) root: Node,
+    pub(in crate::claim) root: Node,
     reads: Vec<ReadPath>,
 }
 
@@ -83,9 +83,9 @@ impl Expression {
         }
         let plain = super::lex::lex(text, &place)?;
         let (parsed, offsets) = parse_cel(&plain, &place)?;
-        let mut converter = Converter::new(text, &place, &offsets);
-        let root = converter.node(&parsed);
-        let mut diagnostics = converter.finish();
+        let mut lowering = Lowering::new(text, &place, &offsets);
+        let root = lowering.node(&parsed);
+        let mut diagnostics = lowering.finish();
         let Some(root) = root.filter(|_| diagnostics.is_empty()) else {
             crate::diagnostic::sort(&mut diagnostics);
             return Err(diagnostics);
@@ -114,7 +114,7 @@ impl Expression {
     }
 
     /// The named constants and where they stand.
-    pub(super) fn constants(&self) -> Vec<(&str, Range<usize>)> {
+    pub(in crate::claim) fn constants(&self) -> Vec<(&str, Range<usize>)> {
         let mut constants = Vec::new();
         self.root.walk(&mut |node| {
             if let NodeKind::Constant(name) = &node.kind {
@@ -137,7 +137,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// What the tree reads. Names of probes and experiments that are arguments of functions are no reads.
-pub(super) fn reads(root: &Node) -> Vec<ReadPath> {
+pub(in crate::claim) fn reads(root: &Node) -> Vec<ReadPath> {
     let mut reads = Vec::new();
     collect(root, &mut reads);
     reads

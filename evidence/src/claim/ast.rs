@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::functions::Function;
+use super::builtins::{Function, Reads};
 
 /// A node of the tree and where it stands in the expression's text.
 #[derive(Clone, Debug)]
@@ -94,5 +94,29 @@ impl Node {
             NodeKind::Conditional(parts) => parts.iter().for_each(|node| node.walk(visit)),
             NodeKind::Call(_, args) => args.iter().for_each(|node| node.walk(visit)),
         }
+    }
+}
+
+/// The keys of what a call of `function` reads, in the order in which the function gets them.
+pub(super) fn call_reads(function: &Function, args: &[Node]) -> Vec<String> {
+    let names = || {
+        args.iter().filter_map(|arg| match &arg.kind {
+            NodeKind::Path(path) => Some(path.as_str()),
+            _ => None,
+        })
+    };
+    match function.reads {
+        Reads::Nothing => Vec::new(),
+        Reads::Release => vec!["kernel.release".into()],
+        Reads::Leaves(leaves) => names()
+            .flat_map(|name| leaves.iter().map(move |leaf| format!("{name}.{leaf}")))
+            .collect(),
+        Reads::Hits | Reads::Absence => names().map(|name| format!("{name}.hits")).collect(),
+        Reads::Ledger => names()
+            .flat_map(|name| {
+                let below = if name.contains('.') { "#" } else { ".objects." };
+                ["allocated", "leaked"].map(|leaf| format!("{name}{below}{leaf}"))
+            })
+            .collect(),
     }
 }

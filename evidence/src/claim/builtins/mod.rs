@@ -1,7 +1,10 @@
 //! The functions of claims: the one table that says which there are, what they take and what they mean.
 
-use super::eval::Failure;
-use super::typed::Typed;
+mod compute;
+
+use super::value::{Failure, Typed};
+
+pub(super) use compute::{NOTHING_ALLOCATED, on_stack};
 
 /// What an argument of a function is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +108,7 @@ macro_rules! function {
 /// | `inside(E.P, E.Q)` | `P` was entered after `Q` was, and returned before `Q` did |
 /// | `freed(E)`, `freed(E.P)` | everything that the experiment allocated (that its probe `P` saw) was freed, or is excused by the investigation; there was something |
 pub const FUNCTIONS: &[Function] = {
-    use super::compute as c;
+    use compute as c;
     &[
         function!(
             "aligned",

@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 
 use crate::document::value::{Address, Frame};
 
-use super::cut::{self, Beginning, Kept, Seen};
-use super::eval::Failure;
-use super::typed::{Kind, Number, Typed, Version};
+use crate::claim::value::{
+    self, Beginning, Failure, Kept, Kind, Number, Returned, Seen, Typed, Version,
+};
 
 type Outcome = Result<Typed, Failure>;
 
@@ -34,7 +34,7 @@ fn two(args: &[Typed]) -> Result<(&Typed, &Typed), Failure> {
 /// A text that is whole.
 fn text(value: &Typed) -> Result<&str, Failure> {
     match value {
-        Typed::Text(_) | Typed::Name(_) => super::typed::one_text(value),
+        Typed::Text(_) | Typed::Name(_) => value::one_text(value),
         Typed::Cut(
             beginning @ Beginning {
                 kept: Kept::Text(_),
@@ -64,7 +64,7 @@ fn number(value: &Typed) -> Result<&Number, Failure> {
 fn address(value: &Typed) -> Result<u64, Failure> {
     match value {
         Typed::Address(pointer) => pointer.number(),
-        Typed::Number(number) if super::typed::is_bare_uint(number) => bits(value),
+        Typed::Number(number) if value::is_bare_uint(number) => bits(value),
         Typed::Number(_) => Err(Failure::kinds(
             format!("takes an address, not {}", value.kind()),
             Some("an address is written with the suffix u; a register that holds one is `address(…)`".into()),
@@ -148,17 +148,14 @@ pub(super) fn int(args: &[Typed]) -> Outcome {
 pub(super) fn address_of(args: &[Typed]) -> Outcome {
     if let Typed::Returned(error) = one(args)? {
         let pointer = true;
-        return Ok(Typed::Returned(super::returned::Returned {
-            pointer,
-            ..*error
-        }));
+        return Ok(Typed::Returned(Returned { pointer, ..*error }));
     }
     let plain = number(one(args)?)?;
     if !matches!(plain.kind, Kind::Plain | Kind::Literal) {
         return Err(takes("a plain number", one(args)?));
     }
     let bits = bits(one(args)?)?;
-    Ok(super::returned::Returned::pointer(bits).map_or(Typed::address(bits), Typed::Returned))
+    Ok(Returned::pointer(bits).map_or(Typed::address(bits), Typed::Returned))
 }
 
 pub(super) fn errno(args: &[Typed]) -> Outcome {
@@ -319,7 +316,7 @@ fn stack(value: &Typed) -> Result<Frames<'_>, Failure> {
     }
 }
 
-pub(super) fn on_stack(args: &[Typed]) -> Outcome {
+pub(in crate::claim) fn on_stack(args: &[Typed]) -> Outcome {
     let (frames, function) = two(args)?;
     let (seen, function) = (stack(frames)?, text(function)?);
     if chain(seen.frames).contains(&Some(function)) {
@@ -364,7 +361,7 @@ fn of_texts(args: &[Typed], test: OfTexts) -> Outcome {
             .collect::<Result<_, _>>()?;
         return match answers.iter().all(|answer| *answer == answers[0]) {
             true => Ok(Typed::Bool(answers[0])),
-            false => Err(super::typed::several_names(names)),
+            false => Err(value::several_names(names)),
         };
     }
     let (a, b) = texts(args)?;
@@ -372,15 +369,15 @@ fn of_texts(args: &[Typed], test: OfTexts) -> Outcome {
 }
 
 pub(super) fn contains(args: &[Typed]) -> Outcome {
-    of_texts(args, cut::contains)
+    of_texts(args, value::contains)
 }
 
 pub(super) fn starts_with(args: &[Typed]) -> Outcome {
-    of_texts(args, cut::starts_with)
+    of_texts(args, value::starts_with)
 }
 
 pub(super) fn ends_with(args: &[Typed]) -> Outcome {
-    of_texts(args, cut::ends_with)
+    of_texts(args, value::ends_with)
 }
 
 pub(super) fn length(args: &[Typed]) -> Outcome {
@@ -422,7 +419,7 @@ pub(super) fn kernel_at_least(args: &[Typed]) -> Outcome {
     let release = version(std::slice::from_ref(release))?;
     let wanted = version(std::slice::from_ref(wanted))?;
     Ok(Typed::Bool(
-        super::typed::compare(&release, &wanted)? != Ordering::Less,
+        value::compare(&release, &wanted)? != Ordering::Less,
     ))
 }
 
@@ -450,7 +447,7 @@ pub(super) fn inside(args: &[Typed]) -> Outcome {
 }
 
 /// Why a ledger without a row says nothing of frees.
-pub(super) const NOTHING_ALLOCATED: &str =
+pub(in crate::claim) const NOTHING_ALLOCATED: &str =
     "nothing was allocated, so nothing shows that a leak would be seen";
 
 pub(super) fn freed(args: &[Typed]) -> Outcome {

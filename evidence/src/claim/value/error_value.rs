@@ -2,20 +2,17 @@
 //! values (`IS_ERR_VALUE`, <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L28>). As a number such a
 //! value is greater than every address, and as an address it is not null: neither is what it says.
 
-use std::cmp::Ordering;
-
 use crate::document::names::Names;
 use crate::document::value::Value;
 
-use super::eval::Failure;
-use super::typed::{self, Kind, Number, Typed, is_bare_uint};
+use super::failure::Failure;
 
 /// The kernel's `MAX_ERRNO` (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>).
 const MAX_ERRNO: u64 = 4095;
 
 /// An error in the place of a pointer or of an unsigned number.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Returned {
+pub(in crate::claim) struct Returned {
     /// The value as it stands there.
     pub bits: u64,
     /// The error number, positive.
@@ -87,55 +84,6 @@ impl Returned {
              `-{name}`, or take the error number with `errno(…)`; its bits are `mask(…, 0xffffffffffffffffu)`"
         ))
     }
-
-    /// How it compares with another value, if that is an error, too, or may be one.
-    pub fn compare(self, other: &Typed) -> Result<Ordering, Failure> {
-        match other {
-            Typed::Returned(other) => Ok(self.signed().cmp(&other.signed())),
-            Typed::Number(Number {
-                value,
-                kind: Kind::Errno,
-                ..
-            }) => match value {
-                1.. => Err(typed::errno_signs()),
-                value => Ok(self.signed().cmp(value)),
-            },
-            Typed::Number(number) if is_bare_uint(number) => {
-                match u64::try_from(number.value).ok().and_then(Self::pointer) {
-                    Some(_) => Ok(i128::from(self.bits).cmp(&number.value)),
-                    None => Err(self.misread()),
-                }
-            }
-            Typed::Number(Number {
-                value,
-                kind: Kind::Literal | Kind::Plain,
-                ..
-            }) if *value < 0 => Ok(self.signed().cmp(value)),
-            Typed::Number(_) | Typed::Address(_) => Err(self.misread()),
-            other => Err(typed::different(&Typed::Returned(self), other)),
-        }
-    }
-}
-
-/// Refuses to compare an error that was returned with an address or an unsigned number: it would differ from each.
-pub(super) fn errno_as_address(a: &Number, b: &Number) -> Result<(), Failure> {
-    let is_error = |number: &Number| number.kind == Kind::Errno && number.value < 0;
-    let error = match (
-        is_error(a) && is_bare_uint(b),
-        is_error(b) && is_bare_uint(a),
-    ) {
-        (true, _) => a,
-        (_, true) => b,
-        _ => return Ok(()),
-    };
-    let errno = u32::try_from(-error.value).unwrap_or_default();
-    let bits = u64::MAX - u64::from(errno) + 1;
-    Err(Returned {
-        bits,
-        errno,
-        pointer: true,
-    }
-    .misread())
 }
 
 #[cfg(test)]

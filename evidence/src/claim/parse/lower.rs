@@ -6,13 +6,14 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue, SourceInfo};
 
 use crate::diagnostic::{Diagnostic, nearest};
 
-use super::functions::{self, Argument, FUNCTIONS};
+use crate::claim::ast::{Binary, Literal, Node, NodeKind, Unary};
+use crate::claim::builtins::{self, Argument, FUNCTIONS};
+use crate::claim::place::Place;
+
 use super::lex;
-use super::node::{Binary, Literal, Node, NodeKind, Unary};
-use super::place::Place;
 
 /// Converts one expression, collecting all complaints.
-pub(super) struct Converter<'a> {
+pub(super) struct Lowering<'a> {
     text: &'a str,
     place: &'a Place,
     offsets: &'a SourceInfo,
@@ -43,9 +44,9 @@ const REFUSED: &[(&str, &str)] = &[
     ),
 ];
 
-impl<'a> Converter<'a> {
+impl<'a> Lowering<'a> {
     pub fn new(text: &'a str, place: &'a Place, offsets: &'a SourceInfo) -> Self {
-        Converter {
+        Lowering {
             text,
             place,
             offsets,
@@ -210,7 +211,7 @@ impl<'a> Converter<'a> {
         }
         let name = call.func_name.as_str();
         let mut range = self.with_call_name(token);
-        let Some(function) = functions::find(name) else {
+        let Some(function) = builtins::find(name) else {
             return self.refuse_function(name, &range);
         };
         let args: Vec<&cel::IdedExpr> = call
@@ -254,7 +255,7 @@ impl<'a> Converter<'a> {
     }
 
     /// Events are ordered within one experiment only.
-    fn check_events(&mut self, function: &functions::Function, nodes: &[Node]) {
+    fn check_events(&mut self, function: &builtins::Function, nodes: &[Node]) {
         let experiment = |node: &Node| match &node.kind {
             NodeKind::Path(path) => Some(path.first().to_owned()),
             _ => None,
@@ -279,7 +280,7 @@ impl<'a> Converter<'a> {
         }
     }
 
-    fn check_shape(&mut self, function: &functions::Function, node: &Node, shape: Argument) {
+    fn check_shape(&mut self, function: &builtins::Function, node: &Node, shape: Argument) {
         let segments = match &node.kind {
             NodeKind::Path(path) => path.segments().count(),
             _ => 0,

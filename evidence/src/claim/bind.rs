@@ -1,21 +1,20 @@
 //! What an expression reads, looked up on one machine before anything is evaluated.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::Allocation;
 use crate::document::names::Names;
 use crate::document::value::{Datum, Value};
 use crate::path::Path;
 use crate::path_index::resolve::{Catalog, Indexed, Resolved};
 
+use super::ast::NodeKind;
 use super::constants;
-use super::eval::Facts;
-use super::expression::{Expression, ReadPath};
-use super::node::NodeKind;
+use super::eval::Lookup;
+use super::obstacle::Obstacle;
+use super::parse::{Expression, ReadPath};
 use super::silence::{conditions, says_nothing, short_counts};
-use super::typed::Typed;
+use super::value::Typed;
 
 /// What one machine says about one read.
 pub(super) enum Found {
@@ -24,13 +23,6 @@ pub(super) enum Found {
     Missing(Vec<String>),
     /// ERROR, and why.
     Broken(String),
-}
-
-/// A thing that stands in the way of evaluating, and where.
-pub(super) struct Obstacle {
-    pub message: String,
-    pub range: Range<usize>,
-    pub help: Option<String>,
 }
 
 /// All that an expression reads on one machine.
@@ -239,68 +231,6 @@ fn leaked(allocation: &Allocation) -> bool {
     allocation.freed.is_none() && allocation.excused.is_none()
 }
 
-/// Complaints about names that nothing plans and constants that nobody knows.
-pub(super) fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
-    let mut diagnostics: Vec<Diagnostic> = Vec::new();
-    let mut seen: Vec<(String, &Range<usize>)> = Vec::new();
-    for read in expression.reads() {
-        let text = read
-            .path
-            .split_once('#')
-            .map_or(read.path.clone(), |(probe, _)| format!("{probe}.hits"));
-        let outcome = text
-            .parse::<Path>()
-            .map_err(|message| (message, None))
-            .and_then(|path| {
-                catalog
-                    .check(&path)
-                    .map_err(|error| (error.message, error.nearest))
-            });
-        let Err((message, near)) = outcome else {
-            continue;
-        };
-        if seen
-            .iter()
-            .any(|(m, range)| *m == message && **range == read.range)
-        {
-            continue;
-        }
-        let mut diagnostic = expression.place().error(&read.range, message.clone());
-        if let Some(near) = near {
-            let near = if read.by_function {
-                without_leaf(&near)
-            } else {
-                &near
-            };
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-        }
-        diagnostics.push(diagnostic);
-        seen.push((message, &read.range));
-    }
-    for (name, range) in expression.constants() {
-        if let Err(constants::Unknown::Here(message) | constants::Unknown::Anywhere(message)) =
-            constants::constant(name, catalog, None)
-        {
-            let help = match nearest(name, constants::known(catalog)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "constants are error numbers, flags of system calls, and enumerators of types that a machine showed; \
-                         an enumerator's name can be compared as text: `name(…) == '…'`"
-                    .into(),
-            };
-            diagnostics.push(expression.place().error(&range, message).help(help));
-        }
-    }
-    diagnostics
-}
-
-/// The probe or experiment that a function was asked about, from the leaf that it reads there.
-fn without_leaf(path: &str) -> &str {
-    path.strip_suffix(".objects.allocated")
-        .or_else(|| path.strip_suffix(".objects.leaked"))
-        .or_else(|| path.rsplit_once('.').map(|(name, _)| name))
-        .unwrap_or(path)
-}
-
 /// The values of one machine, some of them replaced.
 pub(super) struct Bindings<'a> {
     typed: BTreeMap<&'a str, Typed>,
@@ -343,7 +273,7 @@ impl Gathered<'_> {
     }
 }
 
-impl Facts for Bindings<'_> {
+impl Lookup for Bindings<'_> {
     fn read(&self, key: &str) -> Option<&Typed> {
         self.typed.get(key)
     }

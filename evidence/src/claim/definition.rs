@@ -1,0 +1,94 @@
+//! The claim of a chapter: its id, its condition and its expression.
+
+use crate::diagnostic::Diagnostic;
+
+use super::holds::Holds;
+use super::parse::{Expression, ReadPath};
+use super::place::Place;
+
+/// A claim of a chapter.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Its name, unique in the book.
+    pub id: String,
+    /// It says nothing about machines where this is false.
+    pub when: Option<Expression>,
+    /// What is claimed.
+    pub expression: Expression,
+    /// The kernels on which it is true; it is false on all others.
+    pub holds: Option<Holds>,
+    /// It is the negation of a claim that has to be false here.
+    pub(super) negated: bool,
+}
+
+impl Claim {
+    /// Why `id` cannot name a claim, if it cannot.
+    pub fn refuse_id(id: &str) -> Option<String> {
+        let good = crate::path::is_name(id) && !id.starts_with('_');
+        (!good).then(|| format!("`{id}` cannot name a claim: it does not match [a-z][a-z0-9_]*"))
+    }
+
+    /// Parses a claim: its id, its text and where that stands, and its condition likewise. All complaints are
+    /// reported at once.
+    pub fn parse(
+        id: &str,
+        body: &str,
+        body_place: Place,
+        when: Option<(&str, Place)>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let mut diagnostics = Vec::new();
+        if let Some(message) = Claim::refuse_id(id) {
+            diagnostics.push(body_place.error(&(0..0), message));
+        }
+        let when = when.and_then(|(text, place)| {
+            Expression::parse(text, place)
+                .map_err(|errors| diagnostics.extend(errors))
+                .ok()
+        });
+        let expression = Expression::parse(body, body_place)
+            .map_err(|errors| diagnostics.extend(errors))
+            .ok();
+        for expression in when.iter().chain(&expression) {
+            if expression.reads().is_empty() {
+                let whole = 0..expression.text().len();
+                diagnostics.push(
+                    expression
+                        .place()
+                        .error(&whole, "the expression reads no evidence")
+                        .help("name a value that was measured, such as `create.outcome.returned`"),
+                );
+            }
+        }
+        match expression {
+            Some(expression) if diagnostics.is_empty() => Ok(Claim {
+                id: id.into(),
+                when,
+                expression,
+                holds: None,
+                negated: false,
+            }),
+            _ => Err(diagnostics),
+        }
+    }
+
+    /// Restricts the claim to the kernels of an interval, such as `..7.0`: inside it has to be true, outside it has to be
+    /// false.
+    ///
+    /// # Errors
+    /// All that is wrong with the interval, which stands at `place`.
+    pub fn holding(self, interval: &str, place: &Place) -> Result<Self, Vec<Diagnostic>> {
+        let holds = Holds::parse(interval, place, &self.expression)?;
+        Ok(Claim {
+            holds: Some(holds),
+            ..self
+        })
+    }
+
+    /// Every path that the claim reads, its condition's included.
+    pub fn reads(&self) -> impl Iterator<Item = &ReadPath> {
+        self.when
+            .iter()
+            .flat_map(Expression::reads)
+            .chain(self.expression.reads())
+    }
+}

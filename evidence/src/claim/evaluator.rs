@@ -1,0 +1,200 @@
+//! The decision of a claim on one machine: its condition, then its expression.
+
+use crate::document::value::{Datum, Value};
+use crate::path_index::resolve::{Catalog, Indexed};
+
+use super::bind::{Gathered, Replaced, gather};
+use super::definition::Claim;
+use super::eval::{Located, evaluate};
+use super::obstacle::Obstacle;
+use super::parse::Expression;
+use super::value::{Failure, Typed};
+use super::verdict::Verdict;
+use crate::diagnostic::Diagnostic;
+
+/// Why an expression came to neither true nor false.
+pub(super) struct Stopped {
+    pub verdict: Verdict,
+    pub reason: String,
+    pub diagnostic: Option<Diagnostic>,
+}
+
+/// One claim on one machine, some of whose leaves may be replaced.
+pub(super) struct Evaluator<'a> {
+    pub claim: &'a Claim,
+    pub catalog: &'a Catalog<'a>,
+    pub machine: &'a Indexed<'a>,
+    pub replaced: Replaced<'a>,
+}
+
+/// What a claim comes to before its control.
+pub(super) struct Decided<'a> {
+    pub condition: Option<Gathered<'a>>,
+    pub body: Gathered<'a>,
+    pub stage: Stage,
+}
+
+/// How far the decision came, and what was found there.
+pub(super) enum Stage {
+    /// The condition is false, or neither true nor false.
+    Condition(Result<bool, Stopped>),
+    /// The condition holds; so is the expression.
+    Body(Result<bool, Stopped>),
+}
+
+impl Decided<'_> {
+    pub fn verdict(&self) -> Verdict {
+        match &self.stage {
+            Stage::Condition(Ok(_)) => Verdict::NotApplicable,
+            Stage::Body(Ok(true)) => Verdict::Pass,
+            Stage::Body(Ok(false)) => Verdict::Fail,
+            Stage::Condition(Err(stopped)) | Stage::Body(Err(stopped)) => stopped.verdict,
+        }
+    }
+}
+
+impl Evaluator<'_> {
+    /// Decides, with further leaves replaced by values of the control.
+    pub fn decide(&self, control: &[(&str, &Datum)]) -> Decided<'_> {
+        let gathered = |expression| {
+            let replaced = (self.replaced, control);
+            gather(expression, self.catalog, self.machine, replaced)
+        };
+        let body = gathered(&self.claim.expression);
+        let Some(when) = &self.claim.when else {
+            let stage = Stage::Body(truth(&self.claim.expression, &body));
+            return Decided {
+                condition: None,
+                body,
+                stage,
+            };
+        };
+        let condition = gathered(when);
+        let stage = match truth(when, &condition) {
+            Ok(true) => Stage::Body(truth(&self.claim.expression, &body)),
+            other => Stage::Condition(other),
+        };
+        Decided {
+            condition: Some(condition),
+            body,
+            stage,
+        }
+    }
+
+    /// Whether these very values make the claim FAIL, its condition included: decided as the claim itself was.
+    pub fn fails_with(&self, values: &[(&str, &Value)]) -> bool {
+        let data: Vec<(&str, Datum)> = values
+            .iter()
+            .map(|(path, value)| (*path, Datum::Value((*value).clone())))
+            .collect();
+        let replaced: Vec<(&str, &Datum)> =
+            data.iter().map(|(path, datum)| (*path, datum)).collect();
+        self.decide(&replaced).verdict() == Verdict::Fail
+    }
+}
+
+/// Whether the expression is true, given what was gathered. Everything it reads has to be there.
+#[allow(clippy::result_large_err, reason = "made at most once per judgement")]
+fn truth(expression: &Expression, gathered: &Gathered<'_>) -> Result<bool, Stopped> {
+    if let Some(obstacle) = gathered.broken.first() {
+        return Err(error(expression, obstacle));
+    }
+    let outcome = evaluate(&expression.root, &gathered.bindings());
+    // A mistake of the claim is a mistake with and without the values that are missing.
+    if !gathered.missing.is_empty() {
+        return match outcome {
+            Err(
+                located @ Located {
+                    failure: Failure::Kinds { .. },
+                    ..
+                },
+            ) => Err(failed(expression, located)),
+            _ => Err(Stopped {
+                verdict: Verdict::Unverified,
+                reason: missing(gathered),
+                diagnostic: None,
+            }),
+        };
+    }
+    match outcome {
+        Ok(Typed::Bool(truth)) => Ok(truth),
+        Ok(other) => Err(error(
+            expression,
+            &Obstacle {
+                message: format!(
+                    "the claim is neither true nor false: it is {}",
+                    other.kind()
+                ),
+                range: 0..expression.text().len(),
+                help: Some("compare it with something".into()),
+            },
+        )),
+        Err(located) => Err(failed(expression, located)),
+    }
+}
+
+/// All that is missing, each thing once and each reason once.
+fn missing(gathered: &Gathered<'_>) -> String {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (read, obstacle) in &gathered.missing {
+        let path = read.path.as_str();
+        match reasons.iter_mut().find(|(why, _)| *why == obstacle.message) {
+            Some((_, paths)) if paths.contains(&path) => {}
+            Some((_, paths)) => paths.push(path),
+            None => reasons.push((&obstacle.message, vec![path])),
+        }
+    }
+    let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+    for (why, paths) in reasons {
+        match groups.iter_mut().find(|(_, of)| *of == paths) {
+            Some((whys, _)) => whys.push(why),
+            None => groups.push((vec![why], paths)),
+        }
+    }
+    let groups = groups.iter().map(|(whys, paths)| {
+        let paths: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
+        format!("no {}: {}", paths.join(", "), whys.join("; "))
+    });
+    groups.collect::<Vec<_>>().join("; ")
+}
+
+fn failed(expression: &Expression, located: Located) -> Stopped {
+    let Located { failure, range } = located;
+    let (message, help) = match failure {
+        Failure::Kinds { message, help } => (message, help),
+        Failure::Value(message) => (message, None),
+        Failure::Missing(reason) => {
+            return Stopped {
+                verdict: Verdict::Unverified,
+                reason: format!("`{}`: {reason}", &expression.text()[range]),
+                diagnostic: None,
+            };
+        }
+    };
+    error(
+        expression,
+        &Obstacle {
+            message,
+            range,
+            help,
+        },
+    )
+}
+
+pub(super) fn error(expression: &Expression, obstacle: &Obstacle) -> Stopped {
+    let place = expression
+        .text()
+        .get(obstacle.range.clone())
+        .unwrap_or_default();
+    let mut diagnostic = expression
+        .place()
+        .error(&obstacle.range, obstacle.message.as_str());
+    if let Some(help) = &obstacle.help {
+        diagnostic = diagnostic.help(help.as_str());
+    }
+    Stopped {
+        verdict: Verdict::Error,
+        reason: format!("`{place}`: {}", obstacle.message),
+        diagnostic: Some(diagnostic),
+    }
+}

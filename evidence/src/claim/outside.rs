@@ -1,0 +1,86 @@
+//! Claims outside of the kernels on which they hold: there their negation has to be true.
+
+use crate::document::value::{Datum, Value};
+use crate::path_index::resolve::Indexed;
+
+use super::bind::Replaced;
+use super::definition::Claim;
+use super::holds::{Holds, NOT};
+use super::verdict::{Judgement, Verdict};
+
+/// The leaf that says which kernel it is.
+const RELEASE: &str = "kernel.release";
+
+/// Whether the claim has to be true on this machine. The error is the reason why that is not known.
+fn expects_true(
+    holds: &Holds,
+    machine: &Indexed<'_>,
+    replaced: Replaced<'_>,
+) -> Result<bool, String> {
+    match replaced.iter().find(|(path, _)| *path == RELEASE) {
+        None => holds.contains(&machine.evidence.kernel.release),
+        Some((_, Datum::Value(Value::Text { value }))) => holds.contains(value),
+        Some((_, Datum::Value(_))) => Err("it is not a text".into()),
+        Some((_, Datum::Unavailable(reason))) => Err(reason.unavailable.clone()),
+    }
+}
+
+/// The claim that has to be true on this machine: the claim itself, or outside of its interval its negation. The error
+/// is the reason why that is not known.
+pub(super) fn stated(
+    claim: &Claim,
+    machine: &Indexed<'_>,
+    replaced: Replaced<'_>,
+) -> Result<Option<Claim>, String> {
+    let Some(holds) = &claim.holds else {
+        return Ok(None);
+    };
+    Ok((!expects_true(holds, machine, replaced)?).then(|| Claim {
+        id: claim.id.clone(),
+        when: claim.when.clone(),
+        expression: (*holds.negation).clone(),
+        holds: None,
+        negated: true,
+    }))
+}
+
+/// The judgement on the negation, told as one on the claim.
+pub(super) fn of_negation(
+    mut judgement: Judgement,
+    claim: &Claim,
+    machine: &Indexed<'_>,
+) -> Judgement {
+    for operand in &mut judgement.operands {
+        let range = &operand.range;
+        operand.range = range.start.saturating_sub(NOT.len())..range.end.saturating_sub(NOT.len());
+    }
+    let holds = claim.holds.as_ref().map_or("", Holds::text);
+    let release = &machine.evidence.kernel.release;
+    match judgement.verdict {
+        Verdict::NotApplicable => return judgement,
+        Verdict::Fail => {
+            judgement.reason = Some(format!(
+                "still true on {release}, which is outside of `{holds}`"
+            ));
+        }
+        _ => {}
+    }
+    judgement.outside = Some(format!(
+        "{release} is outside of `{holds}`: there it has to be false"
+    ));
+    judgement
+}
+
+/// The judgement where it is not known whether the claim has to be true or false.
+pub(super) fn undecided(mut judgement: Judgement, reason: &str, holds: &str) -> Judgement {
+    if !matches!(judgement.verdict, Verdict::Pass | Verdict::Fail) {
+        return judgement;
+    }
+    judgement.verdict = Verdict::Unverified;
+    judgement.control = None;
+    judgement.idle.clear();
+    judgement.reason = Some(format!(
+        "whether this kernel is inside of `{holds}` is not known: {reason}"
+    ));
+    judgement
+}

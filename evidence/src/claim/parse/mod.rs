@@ -1,0 +1,8 @@
+//! From the text of a claim to its tree.
+
+mod expression;
+mod lex;
+mod lower;
+
+pub(super) use expression::reads;
+pub use expression::{Expression, MAX_BYTES, ReadPath};

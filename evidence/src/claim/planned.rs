@@ -1,0 +1,84 @@
+//! The check of a claim's names against what is planned and captured.
+
+use std::ops::Range;
+
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::path::Path;
+use crate::path_index::resolve::Catalog;
+
+use super::constants;
+use super::definition::Claim;
+use super::parse::Expression;
+
+impl Claim {
+    /// Checks every name against what is planned and captured, without evaluating anything.
+    pub fn check(&self, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
+        self.when
+            .iter()
+            .chain([&self.expression])
+            .flat_map(|expression| check(expression, catalog))
+            .collect()
+    }
+}
+
+/// Complaints about names that nothing plans and constants that nobody knows.
+fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
+    let mut diagnostics: Vec<Diagnostic> = Vec::new();
+    let mut seen: Vec<(String, &Range<usize>)> = Vec::new();
+    for read in expression.reads() {
+        let text = read
+            .path
+            .split_once('#')
+            .map_or(read.path.clone(), |(probe, _)| format!("{probe}.hits"));
+        let outcome = text
+            .parse::<Path>()
+            .map_err(|message| (message, None))
+            .and_then(|path| {
+                catalog
+                    .check(&path)
+                    .map_err(|error| (error.message, error.nearest))
+            });
+        let Err((message, near)) = outcome else {
+            continue;
+        };
+        if seen
+            .iter()
+            .any(|(m, range)| *m == message && **range == read.range)
+        {
+            continue;
+        }
+        let mut diagnostic = expression.place().error(&read.range, message.clone());
+        if let Some(near) = near {
+            let near = if read.by_function {
+                without_leaf(&near)
+            } else {
+                &near
+            };
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        }
+        diagnostics.push(diagnostic);
+        seen.push((message, &read.range));
+    }
+    for (name, range) in expression.constants() {
+        if let Err(constants::Unknown::Here(message) | constants::Unknown::Anywhere(message)) =
+            constants::constant(name, catalog, None)
+        {
+            let help = match nearest(name, constants::known(catalog)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "constants are error numbers, flags of system calls, and enumerators of types that a machine showed; \
+                         an enumerator's name can be compared as text: `name(…) == '…'`"
+                    .into(),
+            };
+            diagnostics.push(expression.place().error(&range, message).help(help));
+        }
+    }
+    diagnostics
+}
+
+/// The probe or experiment that a function was asked about, from the leaf that it reads there.
+fn without_leaf(path: &str) -> &str {
+    path.strip_suffix(".objects.allocated")
+        .or_else(|| path.strip_suffix(".objects.leaked"))
+        .or_else(|| path.rsplit_once('.').map(|(name, _)| name))
+        .unwrap_or(path)
+}

@@ -1,0 +1,61 @@
+//! Values of which only the beginning was kept.
+
+use crate::document::value::{Cut, Frame};
+
+use super::failure::Failure;
+
+/// A value that was cut.
+#[derive(Clone, Debug)]
+pub(in crate::claim) struct Beginning {
+    pub kept: Kept,
+    pub cut: Cut,
+}
+
+/// The part that was kept.
+#[derive(Clone, Debug)]
+pub(in crate::claim) enum Kept {
+    Text(String),
+    Bytes(Vec<u8>),
+    Stack(Vec<Frame>),
+}
+
+impl Kept {
+    /// Bytes, or frames of a stack.
+    fn length(&self) -> usize {
+        match self {
+            Kept::Text(text) => text.len(),
+            Kept::Bytes(bytes) => bytes.len(),
+            Kept::Stack(frames) => frames.len(),
+        }
+    }
+}
+
+impl Beginning {
+    /// What it is, with its article, for complaints.
+    pub fn kind(&self) -> &'static str {
+        match self.kept {
+            Kept::Text(_) => "a text",
+            Kept::Bytes(_) => "bytes",
+            Kept::Stack(_) => "a stack",
+        }
+    }
+
+    /// The failure of a question that only the whole value could answer.
+    pub fn unknown(&self) -> Failure {
+        let (what, unit, remedy) = match &self.kept {
+            Kept::Text(_) => ("the text", "byte", "; a longer one can be asked for"),
+            Kept::Bytes(_) => ("the memory", "byte", "; more of it can be asked for"),
+            Kept::Stack(_) => ("the stack", "frame", ""),
+        };
+        let kept = self.kept.length();
+        let plural = if kept == 1 { "" } else { "s" };
+        Failure::Missing(format!(
+            "{what} was cut after {kept} {unit}{plural}, and what was kept does not decide this{remedy}"
+        ))
+    }
+
+    /// Its length, where that is known.
+    pub fn length(&self) -> Result<u64, Failure> {
+        self.cut.whole.ok_or_else(|| self.unknown())
+    }
+}

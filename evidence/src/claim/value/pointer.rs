@@ -1,0 +1,41 @@
+//! Addresses, of which those of a live machine are pseudonyms.
+
+use crate::document::value::Address;
+
+use super::failure::Failure;
+
+/// An address and, where it leads into the kernel image, its symbol.
+#[derive(Clone, Debug)]
+pub(in crate::claim) struct Pointer {
+    pub value: u64,
+    /// Symbol and bytes from its start.
+    pub symbol: Option<(String, u64)>,
+}
+
+impl Pointer {
+    /// The number behind it; a pseudonym has none.
+    pub fn number(&self) -> Result<u64, Failure> {
+        if Address(self.value).is_pseudonym() {
+            return Err(withheld());
+        }
+        Ok(self.value)
+    }
+
+    /// Whether a pointer that stands for a real address can be `number`: it is neither null nor an error.
+    pub fn cannot_be(number: i128) -> bool {
+        (0..=LAST_NO_POINTER).contains(&number) || number >= FIRST_ERROR
+    }
+}
+
+/// The highest number that redaction leaves as it is, a page below the first address
+/// ([`crate::redact`]).
+const LAST_NO_POINTER: i128 = 0xfff;
+/// The lowest number that is an error in the place of a pointer (`ERR_PTR`), which redaction leaves as it is.
+const FIRST_ERROR: i128 = (u64::MAX - 4094) as i128;
+
+/// The failure where more would have to be known of a pointer than which others are equal to it.
+pub(super) fn withheld() -> Failure {
+    Failure::Missing(
+        "the addresses of this live machine are withheld; of two it can only be said whether they are equal".into(),
+    )
+}

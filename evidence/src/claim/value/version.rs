@@ -1,0 +1,103 @@
+//! Kernel versions and their order.
+
+use std::cmp::Ordering;
+
+use super::failure::Failure;
+
+/// A kernel version, comparable number by number; a release candidate is below its release.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::claim) struct Version {
+    numbers: [u64; 3],
+    candidate: u64,
+    /// The text, where it does not say which release of its series it is: distributions that count their own builds
+    /// write `6.1.0-56` for all of 6.1.
+    vague: Option<String>,
+}
+
+/// How two versions compare; a failure where one of them does not say.
+pub(in crate::claim) fn compare_versions(a: &Version, b: &Version) -> Result<Ordering, Failure> {
+    for (vague, other) in [(a, b), (b, a)] {
+        if let Some(text) = &vague.vague
+            && vague.numbers[..2] == other.numbers[..2]
+            && (other.numbers[2] != 0 || other.candidate != u64::MAX)
+            && vague != other
+        {
+            return Err(Failure::Missing(format!(
+                "`{text}` does not say which release of {}.{} it is; `kernel.version` or `kernel.package` may",
+                vague.numbers[0], vague.numbers[1]
+            )));
+        }
+    }
+    Ok((a.numbers, a.candidate).cmp(&(b.numbers, b.candidate)))
+}
+
+impl Version {
+    /// The three numbers and the release candidate, in an order in which a candidate is below its release.
+    pub fn order(&self) -> ([u64; 3], u64) {
+        (self.numbers, self.candidate)
+    }
+
+    /// The series: the first two numbers.
+    pub fn series(&self) -> [u64; 2] {
+        [self.numbers[0], self.numbers[1]]
+    }
+
+    /// Reads `6.6`, `6.12.117+deb12-cloud-amd64`, `6.7-rc1`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let end = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
+        let (head, rest) = text.split_at(end);
+        let mut numbers = [0; 3];
+        let mut count = 0;
+        for part in head.trim_end_matches('.').split('.') {
+            *numbers.get_mut(count)? = part.parse().ok()?;
+            count += 1;
+        }
+        let candidate = match rest.strip_prefix("-rc") {
+            Some(rest) => {
+                let digits =
+                    rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+                rest[..digits].parse().ok()?
+            }
+            None => u64::MAX,
+        };
+        let counted = rest.strip_prefix('-').and_then(|rest| rest.bytes().next());
+        let vague = (count == 3 && numbers[2] == 0 && counted.is_some_and(|b| b.is_ascii_digit()))
+            .then(|| text.to_owned());
+        (count >= 2).then_some(Version {
+            numbers,
+            candidate,
+            vague,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that versions compare by number, that a candidate is below its release, and that other text is none.
+    #[test]
+    fn versions() {
+        let version = |text| Version::parse(text).unwrap();
+        assert!(version("6.12") > version("6.6"));
+        assert!(version("6.12.117+deb12-cloud-amd64") >= version("6.12.117"));
+        assert!(version("6.1.0-56-cloud-amd64") < version("6.6"));
+        assert!(version("6.7-rc3") < version("6.7"));
+        assert!(version("6.7-rc10") > version("6.7-rc9"));
+        assert_eq!(version("6.6"), version("6.6.0"));
+        for bad in [
+            "",
+            "6",
+            "six",
+            "6..1",
+            "6.1.2.3",
+            "99999999999999999999.1",
+            "-rc1",
+            "6.1-rc",
+        ] {
+            assert_eq!(Version::parse(bad), None, "{bad}");
+        }
+    }
+}

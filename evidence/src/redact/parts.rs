@@ -1,0 +1,44 @@
+//! Parts of addresses: numbers of 32 bits that would tell where something is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value as Json;
+
+use crate::document::value::Address;
+use crate::secrets::{Secret, integer, is_address, is_pointer};
+
+/// Lower halves of pointers, and slides: a number of 32 bits that is equal to one is taken for it.
+pub(super) fn parts(document: &Json, secrets: &BTreeMap<Secret, String>) -> BTreeSet<u64> {
+    let mut parts = low_halves(document);
+    parts.extend(secrets.keys().filter_map(Secret::as_slide));
+    parts
+}
+
+/// Whether these 64 bits are an address or one of the `parts` of one. A lower half can have been read as a signed number.
+pub(super) fn says_where(bits: u64, parts: &BTreeSet<u64>) -> bool {
+    let low = bits & u64::from(u32::MAX);
+    let part = (bits == low || bits >> 31 == u64::MAX >> 31) && parts.contains(&low);
+    is_address(bits) || part
+}
+
+/// The lower halves of all pointers: a number of 32 bits that is equal to one is taken for it.
+fn low_halves(node: &Json) -> BTreeSet<u64> {
+    fn walk(node: &Json, out: &mut BTreeSet<u64>) {
+        match node {
+            Json::Object(map) => map.values().for_each(|child| walk(child, out)),
+            Json::Array(list) => list.iter().for_each(|child| walk(child, out)),
+            Json::String(text) => {
+                let number = Address::read(text).map(|a| a.0);
+                let number = number.or_else(|| integer(node).filter(|n| is_address(*n)));
+                let low = number
+                    .filter(|n| is_pointer(*n))
+                    .map(|n| n & u64::from(u32::MAX));
+                out.extend(low.filter(|low| *low >= 1 << 20));
+            }
+            _ => {}
+        }
+    }
+    let mut out = BTreeSet::new();
+    walk(node, &mut out);
+    out
+}

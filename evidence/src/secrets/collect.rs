@@ -1,0 +1,288 @@
+//! Collection of everything in a document that must not become known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value as Json;
+
+use crate::document::Evidence;
+use crate::document::value::{Address, KINDS};
+
+use super::secret::{
+    CANONICAL, FIRST_RANDOM, KERNEL_HALF, Kind, SMALLEST_SLIDE, Secret, is_address, is_pattern,
+    is_pointer,
+};
+
+/// Everything in `evidence` that says where something is, with the path of the first leaf that says it.
+pub fn secrets(evidence: &Evidence) -> BTreeMap<Secret, String> {
+    serde_json::to_value(evidence)
+        .map(|document| in_document(&document))
+        .unwrap_or_default()
+}
+
+/// [`secrets`] of evidence as it is written.
+pub(crate) fn in_document(document: &Json) -> BTreeMap<Secret, String> {
+    let mut found = Collector::default();
+    found.walk(document, &mut Vec::new());
+    let Collector {
+        mut secrets,
+        configured,
+    } = found;
+    secrets.retain(|secret, _| !secret.as_number().is_some_and(|n| configured.contains(&n)));
+    secrets
+}
+
+/// What `evidence` makes known to everybody who may read it: for telling a secret from a coincidence.
+pub fn known(evidence: &Evidence) -> BTreeSet<Secret> {
+    let mut known: BTreeSet<Secret> = secrets(evidence).into_keys().collect();
+    // What is linked to be somewhere is no secret, and is where a kernel without KASLR is.
+    for places in evidence.kaslr.symbols.values() {
+        if let Some(crate::document::value::Value::Address { value, .. }) =
+            places.static_address.value()
+        {
+            known.insert(Secret::number(Kind::Pointer, value.0));
+        }
+    }
+    known
+}
+
+/// One step of the way to a leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step<'d> {
+    Key(&'d str),
+    Index(usize),
+}
+
+impl<'d> Step<'d> {
+    /// The name of a member; an item of a list has none.
+    fn key(self) -> &'d str {
+        match self {
+            Step::Key(key) => key,
+            Step::Index(_) => "",
+        }
+    }
+}
+
+#[derive(Default)]
+struct Collector {
+    secrets: BTreeMap<Secret, String>,
+    /// Numbers of the kernel's configuration: the same in every kernel of this build.
+    configured: BTreeSet<u64>,
+}
+
+impl Collector {
+    fn add(&mut self, path: &[Step<'_>], secret: Secret) {
+        self.secrets
+            .entry(secret)
+            .or_insert_with(|| leaf_path(path));
+    }
+
+    fn pointer(&mut self, path: &[Step<'_>], number: u64) {
+        if is_pointer(number) && number >= FIRST_RANDOM && !is_pattern(number) {
+            self.add(path, Secret::number(Kind::Pointer, number));
+        }
+    }
+
+    fn walk<'d>(&mut self, node: &'d Json, path: &mut Vec<Step<'d>>) {
+        let section = path.first().map_or("", |step| step.key());
+        let last = path.last().map_or("", |step| step.key());
+        match node {
+            Json::Object(map) => {
+                if section == "kernel" && last == "config"
+                    || section == "kaslr" && ["physical_start", "physical_align"].contains(&last)
+                {
+                    self.configure(node);
+                    return;
+                }
+                // Public with the file that the kernel was loaded from.
+                if section == "kaslr" && last == "static" {
+                    return;
+                }
+                let by_builder = map.get("by").and_then(Json::as_str) == Some("builder");
+                if section == "commands" && path.len() == 2 && by_builder {
+                    return;
+                }
+                if let Some(kind) = value_kind(map) {
+                    self.value(kind, map, path);
+                    return;
+                }
+                for (key, child) in map {
+                    path.push(Step::Key(key));
+                    self.walk(child, path);
+                    path.pop();
+                }
+            }
+            Json::Array(list) => {
+                for (index, child) in list.iter().enumerate() {
+                    path.push(Step::Index(index));
+                    self.walk(child, path);
+                    path.pop();
+                }
+            }
+            Json::String(text) => match Address::read(text) {
+                Some(address) => self.pointer(path, address.0),
+                None => self.text(path, text),
+            },
+            Json::Number(number) => {
+                if let Some(number) = number.as_u64().filter(|n| is_address(*n)) {
+                    self.pointer(path, number);
+                }
+            }
+            Json::Bool(_) | Json::Null => {}
+        }
+    }
+
+    fn configure(&mut self, node: &Json) {
+        match node {
+            Json::Object(map) => map.values().for_each(|child| self.configure(child)),
+            Json::String(text) => {
+                let number = match text.strip_prefix("0x") {
+                    Some(digits) => u64::from_str_radix(digits, 16),
+                    None => text.parse(),
+                };
+                self.configured.extend(number);
+            }
+            Json::Number(number) => self.configured.extend(number.as_u64()),
+            _ => {}
+        }
+    }
+
+    /// A typed value.
+    fn value<'d>(
+        &mut self,
+        kind: &str,
+        map: &'d serde_json::Map<String, Json>,
+        path: &mut Vec<Step<'d>>,
+    ) {
+        let section = path.first().map_or("", |step| step.key());
+        let about_place = ["kaslr", "boots"].contains(&section);
+        match (kind, map.get("value")) {
+            ("int" | "offset" | "size" | "flags" | "enum", Some(value)) => {
+                let Some(bits) = integer(value) else { return };
+                if about_place && (SMALLEST_SLIDE..KERNEL_HALF).contains(&bits) {
+                    self.add(path, Secret::number(Kind::Slide, bits));
+                } else if is_address(bits) {
+                    self.pointer(path, bits);
+                }
+            }
+            ("bytes", Some(Json::String(digits))) => {
+                let bytes = hex::decode(digits).unwrap_or_default();
+                for window in bytes.windows(8) {
+                    let word = u64::from_le_bytes(window.try_into().unwrap_or_default());
+                    if word >= CANONICAL && is_address(word) {
+                        self.pointer(path, word);
+                    }
+                }
+                if let Some(secret) = Secret::memory(&bytes) {
+                    self.add(path, secret);
+                }
+            }
+            _ => {
+                for (key, child) in map {
+                    if key != "kind" && key != "type" {
+                        let named = key != "value";
+                        if named {
+                            path.push(Step::Key(key));
+                        }
+                        self.walk(child, path);
+                        if named {
+                            path.pop();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn text(&mut self, path: &[Step<'_>], text: &str) {
+        for number in numbers_in(text) {
+            if is_address(number) {
+                self.pointer(path, number);
+            }
+        }
+    }
+}
+
+/// The kind of a typed value; `None` if this is something else. (A machine has a kind, too.)
+pub(crate) fn value_kind(map: &serde_json::Map<String, Json>) -> Option<&str> {
+    let kind = map.get("kind")?.as_str()?;
+    KINDS.contains(&kind).then_some(kind)
+}
+
+/// The 64 bits of an integer as evidence writes it.
+pub(crate) fn integer(value: &Json) -> Option<u64> {
+    let number: i128 = match value {
+        Json::String(text) => text.parse().ok()?,
+        Json::Number(number) => number
+            .as_i64()
+            .map(i128::from)
+            .or(number.as_u64().map(i128::from))?,
+        _ => return None,
+    };
+    u64::try_from(number)
+        .ok()
+        .or_else(|| Some(i64::try_from(number).ok()?.cast_unsigned()))
+}
+
+/// Words of a text that are addresses by their size, as numbers: hexadecimal ones of 12 to 16 digits, decimal ones of
+/// 13 to 20, negative ones of 8 and more, and octal ones of 22.
+pub(crate) fn numbers_in(text: &str) -> Vec<u64> {
+    let mut out = Vec::new();
+    let mut minus = false;
+    for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let digits = word
+            .strip_prefix("0x")
+            .or(word.strip_prefix("0X"))
+            .unwrap_or(word);
+        if (12..=16).contains(&digits.len()) {
+            out.extend(u64::from_str_radix(digits, 16));
+        }
+        let octal = word.trim_start_matches(['0', 'o', 'O']);
+        if octal.len() == 22 {
+            out.extend(u64::from_str_radix(octal, 8));
+        }
+        if word.len() <= 20 && word.bytes().all(|b| b.is_ascii_digit()) {
+            if word.len() >= 13 {
+                out.extend(word.parse::<u64>());
+            }
+            if word.len() >= 8 && minus {
+                out.extend(
+                    word.parse::<i64>()
+                        .map(|n| n.wrapping_neg().cast_unsigned()),
+                );
+            }
+        }
+        minus = piece.ends_with('-');
+    }
+    out
+}
+
+/// The path of a leaf from a JSON pointer to it.
+pub(crate) fn path_of(pointer: &str) -> String {
+    let steps: Vec<Step<'_>> = pointer
+        .split('/')
+        .skip(1)
+        .map(|step| step.parse().map_or(Step::Key(step), Step::Index))
+        .collect();
+    leaf_path(&steps)
+}
+
+/// The path of a leaf from its place in the JSON document: `create.sock_alloc.hit1.return`.
+fn leaf_path(place: &[Step<'_>]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    let mut previous = "";
+    for (depth, step) in place.iter().enumerate() {
+        let dropped = matches!(
+            (depth, step.key()),
+            (0, "experiments") | (2, "probes") | (_, "hits")
+        );
+        names.extend(match (previous, *step) {
+            ("hits", Step::Index(index)) => Some(format!("hit{}", index + 1)),
+            ("boots", Step::Index(index)) => Some(format!("boot{}", index + 1)),
+            (_, Step::Index(index)) => Some(index.to_string()),
+            (_, Step::Key(key)) => (!dropped).then(|| key.to_owned()),
+        });
+        previous = step.key();
+    }
+    names.join(".")
+}

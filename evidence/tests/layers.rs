@@ -1,0 +1,31 @@
+//! The layers of this crate.
+
+use std::path::Path;
+
+/// Modules at the top of the crate, the highest first.
+const LAYERS: &[&str] = &[
+    "claim",
+    "diff",
+    "redact",
+    "secrets",
+    "observation",
+    "path_index",
+    "freshness",
+    "schema",
+    "validate",
+    "lock",
+    "investigation",
+    "document",
+    "path",
+    "diagnostic",
+    "constants",
+    "build_id",
+];
+
+/// Check that modules only use those of layers below, and that no two modules depend on each other.
+#[test]
+fn modules_depend_downwards() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let problems = qed_layers::check(&src, LAYERS).unwrap();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
