@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(RELEASE):$(CURDIR)/.tools/bin:$(PATH)
 MACHINE ?= host
 COLLECTOR := $(or $(QED_COLLECTOR),qed-collector)
 
-.PHONY: help tools test-tools build renderer capture book serve install guide test browser fuzz lint bench record workflows \
+.PHONY: help sweep tools test-tools build renderer capture book serve install guide test browser fuzz lint bench record workflows \
 	publish-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
 	site-verify site-drift
 
@@ -50,6 +50,10 @@ install: build ## copy both programs and mdbook to ~/.cargo/bin, so that plain `
 record: build ## record evidence of the guest kernels in recorded/, for machines that cannot capture
 	@scripts/tools.sh workflows
 	@scripts/record.sh
+
+sweep: build ## capture on a kernel of each series that Debian serves, and record the verdicts in recorded/sweep.json
+	$(COLLECTOR) sweep
+	mdbook-qed since --record
 
 guide: build ## build the author's guide, itself a live book, and check it
 	mdbook build guide

@@ -8,7 +8,7 @@ for machine in "${machines[@]}"; do
     # In a folder of its own first: a capture that fails leaves what was recorded before.
     qed-collector capture --on "$machine" -o ".qed/record/${machine/:/-}.json"
 done
-rm -f recorded/*.json
+rm -f recorded/guest-*.json
 {
     cat << 'END'
 # Recorded evidence

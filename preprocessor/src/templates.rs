@@ -26,6 +26,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("disassembly", include_str!("../templates/disassembly.hbs")),
     ("evidence", include_str!("../templates/evidence.hbs")),
     ("history", include_str!("../templates/history.hbs")),
+    ("timeline", include_str!("../templates/timeline.hbs")),
     ("ledger", include_str!("../templates/ledger.hbs")),
     ("linkage", include_str!("../templates/linkage.hbs")),
     ("log", include_str!("../templates/log.hbs")),

@@ -74,3 +74,84 @@ fn bad_input() {
     assert_eq!(missing.status.code(), Some(2));
     assert!(stderr(&missing).contains("qed-collector sweep"));
 }
+
+/// A book with a timeline, and the record of the sweep.
+fn recorded() -> Book {
+    let book = swept();
+    book.write(
+        "src/one.md",
+        &format!("{CLAIMS}\n```qed-exhibit timeline\n```\n\n```qed-exhibit timeline only=\"turned\"\nold_text\nalways\n```\n"),
+    );
+    let output = book.qed(&["since", "--record"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    book
+}
+
+/// Check that the exhibit shows every claim on every kernel with both sides of each turn, that a site with it verifies, and that a
+/// record that was changed in the site is found.
+#[test]
+fn timeline() {
+    let book = recorded();
+    let output = book.mdbook(&["build"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let page = std::fs::read_to_string(book.path("book/one.html")).unwrap();
+    for part in [
+        "3 claims on 4 kernels, 6.12 to 7.2; 2 of them turned.",
+        "1 claims on 4 kernels, 6.12 to 7.2; 1 of them turned.",
+        "true up to 7.0; false from 7.1 on",
+        ">7.0.13+deb13-amd64<",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let published = book.qed(&["publish", "book"]);
+    assert!(published.status.success(), "{}", stdout(&published));
+    let verified = book.qed(&["verify", "book"]);
+    assert!(verified.status.success(), "{}", stdout(&verified));
+    let file = book.path("book/qed/sweep.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("\"old\"", "\"odd\"")).unwrap();
+    let verified = book.qed(&["verify", "book"]);
+    assert_eq!(verified.status.code(), Some(1));
+    assert!(
+        stdout(&verified).contains("one.html"),
+        "{}",
+        stdout(&verified)
+    );
+}
+
+/// Check that a claim that was changed since the sweep is shown without an answer, and that a record of another investigation, a
+/// damaged one and a missing one are errors with a remedy.
+#[test]
+fn stale_records() {
+    let book = recorded();
+    let chapter = std::fs::read_to_string(book.path("src/one.md")).unwrap();
+    book.write(
+        "src/one.md",
+        &chapter.replace("errno == 0", "errno == 0 || create.outcome.errno == 1"),
+    );
+    let output = book.mdbook(&["build"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let page = std::fs::read_to_string(book.path("book/one.html")).unwrap();
+    assert!(page.contains("changed since the sweep"));
+
+    let text = std::fs::read_to_string(book.path("recorded/sweep.json")).unwrap();
+    let digest = &text[text.find("\"investigation\"").unwrap()..][18..28];
+    for (record, message) in [
+        (
+            Some(text.replace(digest, "0123456789")),
+            "of another investigation",
+        ),
+        (Some("{".to_owned()), "is refused"),
+        (None, "there is no record of a sweep"),
+    ] {
+        match &record {
+            Some(record) => book.write("recorded/sweep.json", record),
+            None => std::fs::remove_file(book.path("recorded/sweep.json")).unwrap(),
+        }
+        let output = book.mdbook(&["build"]);
+        assert!(!output.status.success());
+        let said = stderr(&output);
+        assert!(said.contains(message), "{said}");
+        assert!(said.contains("mdbook-qed since --record"), "{said}");
+    }
+}

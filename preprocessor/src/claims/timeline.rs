@@ -23,6 +23,17 @@ impl Answer {
         }
     }
 
+    /// The answer of a recorded verdict, of a claim that has to be true there, or false.
+    pub fn recorded(verdict: &str, expected: Option<bool>) -> Self {
+        match (verdict, expected) {
+            ("PASS", Some(true)) | ("FAIL", Some(false)) => Answer::True,
+            ("FAIL", Some(true)) | ("PASS", Some(false)) => Answer::False,
+            ("N/A", _) => Answer::Gap(Verdict::NotApplicable),
+            ("ERROR", _) => Answer::Gap(Verdict::Error),
+            _ => Answer::Gap(Verdict::Unverified),
+        }
+    }
+
     /// The answer in a word.
     pub fn word(self) -> &'static str {
         match self {
@@ -97,6 +108,40 @@ pub fn runs(answers: &[Answer]) -> Vec<Run> {
     found
 }
 
+/// Where a claim is true and where it is false, in words.
+pub fn summary(answers: &[Answer], releases: &[&str]) -> String {
+    let found = runs(answers);
+    if found.is_empty() {
+        return "judged on none of these kernels".into();
+    }
+    let parts: Vec<String> = found
+        .iter()
+        .enumerate()
+        .map(|(number, run)| describe(run, number == 0, number + 1 == found.len(), releases))
+        .collect();
+    parts.join("; ")
+}
+
+/// A run in words. The first began before the first kernel, as far as is known, and the last goes on.
+fn describe(run: &Run, first: bool, last: bool, releases: &[&str]) -> String {
+    let word = if run.holds { "true" } else { "false" };
+    let (from, to) = (series(releases[run.first]), series(releases[run.last]));
+    match (first, last) {
+        (true, true) => format!("{word} on all that judge it, {from} to {to}"),
+        (true, false) => format!("{word} up to {to}"),
+        (false, true) => format!("{word} from {from} on"),
+        (false, false) if from == to => format!("{word} on {from}"),
+        (false, false) => format!("{word} from {from} to {to}"),
+    }
+}
+
+/// The series of a release: `7.0` of `7.0.13+deb14-amd64`.
+pub fn series(release: &str) -> String {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let (major, minor) = (numbers.next(), numbers.next());
+    format!("{}.{}", major.unwrap_or("?"), minor.unwrap_or("?"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +169,27 @@ mod tests {
                 .map(|two| turn(two[0].last, two[1].first))
                 .collect();
             assert_eq!(between, wanted, "{runs:?}");
+        }
+    }
+
+    /// Check that the runs of a claim are told from the first kernel to the last.
+    #[test]
+    fn runs_in_words() {
+        let releases = ["6.1.0-56", "6.12.118", "7.0.13", "7.1.2", "7.3.4"];
+        let run = |holds, first, last| Run { holds, first, last };
+        for (run, first, last, words) in [
+            (
+                run(true, 0, 4),
+                true,
+                true,
+                "true on all that judge it, 6.1 to 7.3",
+            ),
+            (run(true, 0, 2), true, false, "true up to 7.0"),
+            (run(false, 3, 4), false, true, "false from 7.1 on"),
+            (run(true, 1, 1), false, false, "true on 6.12"),
+            (run(true, 1, 3), false, false, "true from 6.12 to 7.1"),
+        ] {
+            assert_eq!(describe(&run, first, last, &releases), words);
         }
     }
 }

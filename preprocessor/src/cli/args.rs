@@ -57,6 +57,9 @@ enum Command {
         /// The folder of the sweep's evidence, relative to the book's
         #[arg(long, value_name = "FOLDER", default_value = ".qed/evidence/sweep")]
         from: PathBuf,
+        /// Writes what the book keeps of the sweep, for the exhibit `timeline`, to recorded/sweep.json
+        #[arg(long)]
+        record: bool,
         /// Output format
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
@@ -153,8 +156,17 @@ pub fn run(source: Source<'_>) -> u8 {
             id,
             book,
             from,
+            record,
             format,
-        }) => since::run(&book, id.as_deref(), &from, format),
+        }) => since::run(
+            &book,
+            since::Request {
+                id: id.as_deref(),
+                from: &from,
+                format,
+                record,
+            },
+        ),
         Some(Command::Paths { prefix, book }) => paths::run(&book, &prefix),
         Some(Command::Diff {
             old,

@@ -206,6 +206,7 @@ fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> 
         loaded: vec![side(old), side(new)],
         absent: Vec::new(),
         history: History::default(),
+        sweep: None,
         templates: Templates::default(),
         cache: Cache::default(),
     };

@@ -13,6 +13,7 @@ use crate::evidence::book_data::BookData;
 use crate::evidence::history::History;
 use crate::evidence::loader;
 use crate::evidence::locations::Origin;
+use crate::evidence::sweep_record::SweepRecord;
 use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::exhibits::block::Target;
 use crate::mdbook::load::LoadedBook;
@@ -57,6 +58,7 @@ struct Beside {
     claims: Vec<PublishedClaim>,
     verdicts: Verdicts,
     history: History,
+    sweep: Option<SweepRecord>,
     source: BookSource,
 }
 
@@ -91,6 +93,7 @@ fn beside(
         claims,
         verdicts,
         history: crate::claims::history::of_book(facts, &outcome.claims),
+        sweep: facts.sweep.cloned(),
         source: BookSource {
             about,
             chapters,
@@ -134,6 +137,9 @@ fn put(site: &Path, facts: &BookData<'_>, beside: &Beside) -> Result<(), String>
         (manifest::VERDICTS.to_owned(), json(&beside.verdicts)?),
         (manifest::HISTORY.to_owned(), json(&beside.history)?),
     ];
+    if let Some(sweep) = &beside.sweep {
+        out.push((manifest::SWEEP.to_owned(), json(sweep)?));
+    }
     out.extend(beside.source.files()?);
     for loaded in facts.loaded {
         let name = format!("{}/{}", manifest::EVIDENCE, evidence_file(&loaded.machine));
@@ -179,6 +185,7 @@ fn rehearse(
             claims: &beside.claims,
             verdicts: &beside.verdicts,
             history: beside.history.clone(),
+            sweep: beside.sweep.clone(),
             addresses,
         };
         let done = reproduce(pages, published, None);

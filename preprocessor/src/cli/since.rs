@@ -2,30 +2,46 @@
 
 use std::path::Path;
 
-use qed_evidence::claim::{Judgement, release_order};
+use qed_evidence::claim::{Judgement, Verdict, release_order};
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 use qed_evidence::{Evidence, reader};
 use serde::Serialize;
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
-use crate::claims::timeline::{Answer, Run, Turn, runs, turns};
+use crate::claims::timeline::{Answer, Turn, series, summary, turns};
 use crate::cli::check::Format;
 use crate::cli::common::{GOOD, print, refuse, table};
 use crate::config::evidence_file;
 use crate::evidence::book_data::{BookData, index};
 use crate::evidence::cache::Cache;
 use crate::evidence::freshness::LocalMachine;
-use crate::evidence::loader::{self, Ahead};
-use crate::evidence::locations::CAPTURED;
+use crate::evidence::loader::{self, Ahead, EvidenceSet, MachineEvidence};
+use crate::evidence::locations::{CAPTURED, SWEEP};
+use crate::evidence::sweep_record::{self, SweepRecord, SweptClaim, SweptKernel, SweptVerdict};
 use crate::mdbook::load;
+use crate::publish::manifest;
+use crate::util::digest::sha256_hex;
 
 /// The command that makes a sweep.
-const SWEEP: &str = "`qed-collector sweep` captures on a kernel of each series";
+const MAKE_SWEEP: &str = "`qed-collector sweep` captures on a kernel of each series";
 
-/// Runs the command: all claims of the book in `root`, or the one of this id, on the evidence in `from`.
-pub fn run(root: &Path, id: Option<&str>, from: &Path, format: Format) -> u8 {
-    match since(root, id, from, format) {
+/// The request to the command.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The claim; without it, all.
+    pub id: Option<&'a str>,
+    /// The folder of the sweep's evidence, relative to the book's.
+    pub from: &'a Path,
+    /// The form of the output.
+    pub format: Format,
+    /// Writes what a book keeps of the sweep to its [`SWEEP`].
+    pub record: bool,
+}
+
+/// Runs the command on the claims of the book in `root`.
+pub fn run(root: &Path, request: Request<'_>) -> u8 {
+    match since(root, request) {
         Ok(text) => {
             print(&text);
             GOOD
@@ -34,12 +50,13 @@ pub fn run(root: &Path, id: Option<&str>, from: &Path, format: Format) -> u8 {
     }
 }
 
-fn since(
-    root: &Path,
-    id: Option<&str>,
-    from: &Path,
-    format: Format,
-) -> Result<String, Vec<Diagnostic>> {
+fn since(root: &Path, request: Request<'_>) -> Result<String, Vec<Diagnostic>> {
+    let Request {
+        id,
+        from,
+        format,
+        record,
+    } = request;
     let mut book = load::load(root).map_err(|problem| vec![problem])?;
     let kernels = read_sweep(&root.join(from)).map_err(|problem| vec![*problem])?;
     // The kernels of the sweep take the place of the book's machines.
@@ -59,7 +76,7 @@ fn since(
             "the sweep's evidence of {} is out of date: {reason}",
             loaded.machine
         );
-        Some(Diagnostic::error_without_place(message).help(format!("sweep again: {SWEEP}")))
+        Some(Diagnostic::error_without_place(message).help(format!("sweep again: {MAKE_SWEEP}")))
     });
     let stale: Vec<Diagnostic> = stale.collect();
     if !stale.is_empty() {
@@ -74,6 +91,9 @@ fn since(
         .iter()
         .map(|loaded| loaded.evidence.kernel.release.as_str())
         .collect();
+    if record {
+        write_record(root, &store, &claims).map_err(|problem| vec![*problem])?;
+    }
     let wanted: Vec<&JudgedClaim> = match id {
         Some(id) => vec![claims.get(id).ok_or_else(|| vec![unknown(id, &claims)])?],
         None => claims.in_order().collect(),
@@ -83,6 +103,77 @@ fn since(
         (Format::Json, _) => json(&rows, &releases),
         (Format::Text, [row]) if id.is_some() => one(row, &releases),
         (Format::Text, _) => all(&rows, &releases),
+    })
+}
+
+/// Writes what a book keeps of the sweep.
+fn write_record(root: &Path, store: &EvidenceSet, claims: &Claims) -> Result<(), Box<Diagnostic>> {
+    let refused = |message: String| Box::new(Diagnostic::error_without_place(message));
+    let kernels = store.loaded.iter().map(kernel).collect::<Result<_, _>>();
+    let record = SweepRecord {
+        version: sweep_record::VERSION,
+        investigation: store.investigation.digest.clone(),
+        kernels: kernels.map_err(refused)?,
+        claims: claims
+            .in_order()
+            .map(|judged| (judged.claim.id.clone(), swept(judged)))
+            .collect(),
+    };
+    let text = manifest::json(&record).map_err(refused)?;
+    let file = root.join(SWEEP);
+    let folder = file.parent().unwrap_or(root);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&file, text))
+        .map_err(|error| refused(format!("`{}` cannot be written: {error}", file.display())))
+}
+
+/// A kernel as the record names it. Only what ran in a throwaway guest is recorded: the record is published.
+fn kernel(loaded: &MachineEvidence) -> Result<SweptKernel, String> {
+    let evidence = &loaded.evidence;
+    if !evidence.machine.ephemeral {
+        return Err(format!(
+            "{} lives on: what was measured there is no part of a record",
+            loaded.machine
+        ));
+    }
+    let text = reader::write(evidence).map_err(|error| error.to_string())?;
+    Ok(SweptKernel {
+        machine: loaded.machine.clone(),
+        release: evidence.kernel.release.clone(),
+        package: evidence.kernel.package.clone(),
+        build_id: evidence.kernel.build_id.value().map(ToString::to_string),
+        evidence: sha256_hex(text.as_bytes()),
+        time: evidence.run.time.clone(),
+    })
+}
+
+fn swept(judged: &JudgedClaim) -> SweptClaim {
+    let claim = &judged.claim;
+    let verdicts = judged.judgements.iter().map(|judgement| SweptVerdict {
+        verdict: judgement.verdict.word().into(),
+        values: match judgement.verdict {
+            Verdict::Pass | Verdict::Fail => values(judgement).map(|(_, value)| value).collect(),
+            _ => Vec::new(),
+        },
+        reason: judgement.reason.clone(),
+    });
+    SweptClaim {
+        expression: claim.expression.text().into(),
+        when: claim.when.as_ref().map(|when| when.text().into()),
+        holds: claim.holds.as_ref().map(|holds| holds.text().into()),
+        operands: judged.judgements.first().map_or_else(Vec::new, |first| {
+            values(first).map(|(text, _)| text.to_owned()).collect()
+        }),
+        verdicts: verdicts.collect(),
+    }
+}
+
+/// The operands of a judgement with their values, as texts.
+fn values(judgement: &Judgement) -> impl Iterator<Item = (&str, String)> {
+    judgement.operands.iter().map(|operand| {
+        let value = operand.value.as_ref().map(ToString::to_string);
+        let value = value.unwrap_or_else(|| "not evaluated".into());
+        (operand.text.as_str(), value)
     })
 }
 
@@ -96,7 +187,8 @@ fn unknown(id: &str, claims: &Claims) -> Diagnostic {
 
 /// The evidence of each kernel in a folder, the oldest kernel first.
 fn read_sweep(folder: &Path) -> Result<Vec<Evidence>, Box<Diagnostic>> {
-    let refused = |message: String| Box::new(Diagnostic::error_without_place(message).help(SWEEP));
+    let refused =
+        |message: String| Box::new(Diagnostic::error_without_place(message).help(MAKE_SWEEP));
     let shown = folder.display();
     let entries = std::fs::read_dir(folder)
         .map_err(|error| refused(format!("the sweep in `{shown}` cannot be read: {error}")))?;
@@ -144,40 +236,6 @@ impl<'c> Row<'c> {
             answers: claim.judgements.iter().map(Answer::of).collect(),
         }
     }
-
-    /// Where it is true and where it is false, in words.
-    fn summary(&self, releases: &[&str]) -> String {
-        let found = runs(&self.answers);
-        if found.is_empty() {
-            return "judged on none of these kernels".into();
-        }
-        let parts: Vec<String> = found
-            .iter()
-            .enumerate()
-            .map(|(number, run)| describe(run, number == 0, number + 1 == found.len(), releases))
-            .collect();
-        parts.join("; ")
-    }
-}
-
-/// A run in words. The first began before the first kernel, as far as is known, and the last goes on.
-fn describe(run: &Run, first: bool, last: bool, releases: &[&str]) -> String {
-    let word = if run.holds { "true" } else { "false" };
-    let (from, to) = (series(releases[run.first]), series(releases[run.last]));
-    match (first, last) {
-        (true, true) => format!("{word} on all that judge it, {from} to {to}"),
-        (true, false) => format!("{word} up to {to}"),
-        (false, true) => format!("{word} from {from} on"),
-        (false, false) if from == to => format!("{word} on {from}"),
-        (false, false) => format!("{word} from {from} to {to}"),
-    }
-}
-
-/// `7.0` of `7.0.13+deb14-amd64`.
-fn series(release: &str) -> String {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    let (major, minor) = (numbers.next(), numbers.next());
-    format!("{}.{}", major.unwrap_or("?"), minor.unwrap_or("?"))
 }
 
 /// One claim: its answers, and what its operands were on both sides of each turn.
@@ -193,7 +251,7 @@ fn one(row: &Row<'_>, releases: &[&str]) -> String {
     if let Some(holds) = &claim.holds {
         out.push_str(&format!("    holds {}\n", holds.text()));
     }
-    out.push_str(&format!("\n{}\n\n", row.summary(releases)));
+    out.push_str(&format!("\n{}\n\n", summary(&row.answers, releases)));
     let lines: Vec<Vec<String>> = releases
         .iter()
         .zip(&row.answers)
@@ -221,16 +279,7 @@ fn turned(turn: Turn, judgements: &[Judgement], releases: &[&str]) -> String {
         releases[before].to_owned(),
         releases[after].to_owned(),
     ]];
-    let values = |index: usize| {
-        let operands = judgements[index].operands.iter();
-        operands.map(|operand| {
-            let value = operand.value.as_ref().map(ToString::to_string);
-            (
-                operand.text.as_str(),
-                value.unwrap_or_else(|| "not evaluated".into()),
-            )
-        })
-    };
+    let values = |index: usize| values(&judgements[index]);
     for ((text, old), (_, new)) in values(before).zip(values(after)) {
         rows.push(vec![format!("  {text}"), old, new]);
     }
@@ -272,7 +321,7 @@ fn all(rows: &[Row<'_>], releases: &[&str]) -> String {
     ));
     for row in turned {
         let id = &row.claim.claim.id;
-        out.push_str(&format!("  {id}: {}\n", row.summary(releases)));
+        out.push_str(&format!("  {id}: {}\n", summary(&row.answers, releases)));
     }
     out
 }
@@ -321,30 +370,4 @@ fn json(rows: &[Row<'_>], releases: &[&str]) -> String {
         .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
     text.push('\n');
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Check that the runs of a claim are told from the first kernel to the last.
-    #[test]
-    fn runs_in_words() {
-        let releases = ["6.1.0-56", "6.12.118", "7.0.13", "7.1.2", "7.3.4"];
-        let run = |holds, first, last| Run { holds, first, last };
-        for (run, first, last, words) in [
-            (
-                run(true, 0, 4),
-                true,
-                true,
-                "true on all that judge it, 6.1 to 7.3",
-            ),
-            (run(true, 0, 2), true, false, "true up to 7.0"),
-            (run(false, 3, 4), false, true, "false from 7.1 on"),
-            (run(true, 1, 1), false, false, "true on 6.12"),
-            (run(true, 1, 3), false, false, "true from 6.12 to 7.1"),
-        ] {
-            assert_eq!(describe(&run, first, last, &releases), words);
-        }
-    }
 }

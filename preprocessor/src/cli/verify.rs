@@ -17,13 +17,14 @@ use crate::cli::common::{FAILED, GOOD, print, refuse};
 use crate::config::Addresses;
 use crate::evidence::history::History;
 use crate::evidence::locations::Origin;
+use crate::evidence::sweep_record::SweepRecord;
 use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::publish::manifest::{self, Manifest};
 use crate::publish::quoted::Quoted;
 use crate::publish::regenerate::PublishedSite;
 use crate::publish::reproduce::{against_book, reproduce};
 use crate::publish::site_reader::{
-    as_shown, document, evidence, history_of, investigation, published,
+    as_shown, document, evidence, history_of, investigation, published, sweep_of,
 };
 use crate::publish::source::{BOOK, BookRecord, BookSource};
 use crate::publish::values::{self, SiteFindings};
@@ -211,6 +212,7 @@ fn check(
             claims: claims.as_deref().unwrap_or_default(),
             verdicts: verdicts.clone().unwrap_or_default(),
             history: history.clone().unwrap_or_default(),
+            sweep: sweep_of(own, &mut found.wrong),
             addresses,
         };
         reproduce_site(own, &sealed, options.book, &mut found);
@@ -295,6 +297,7 @@ struct Sealed<'s> {
     claims: &'s [PublishedClaim],
     verdicts: Verdicts,
     history: History,
+    sweep: Option<SweepRecord>,
     addresses: Addresses,
 }
 
@@ -347,6 +350,7 @@ fn reproduce_site(
         claims: sealed.claims,
         verdicts: &sealed.verdicts,
         history: sealed.history.clone(),
+        sweep: sealed.sweep.clone(),
         addresses: sealed.addresses,
     };
     let none = BTreeMap::new();

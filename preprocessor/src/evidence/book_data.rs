@@ -16,6 +16,7 @@ use crate::evidence::cache::Cache;
 use crate::evidence::history::History;
 use crate::evidence::loader::{EvidenceSet, MachineEvidence};
 use crate::evidence::names::Names;
+use crate::evidence::sweep_record::SweepRecord;
 use crate::markdown::style::As;
 use crate::templates::Templates;
 use crate::util::parallel;
@@ -53,6 +54,8 @@ pub struct BookData<'a> {
     pub absent: &'a [(String, String)],
     /// The captures that were published before.
     pub history: &'a History,
+    /// The record of a sweep, if there is one.
+    pub sweep: Option<&'a SweepRecord>,
     /// The templates of its HTML.
     pub templates: &'a Templates,
     /// Results of earlier builds from the same evidence.
@@ -151,6 +154,7 @@ impl<'a> BookData<'a> {
             loaded: &store.loaded,
             absent: &store.absent,
             history: &store.history,
+            sweep: store.sweep.as_ref(),
             templates: &store.templates,
             cache: &store.cache,
             catalog: Catalog {

@@ -15,7 +15,8 @@ use crate::config::{Addresses, BookPaths, Config, evidence_file};
 use crate::evidence::cache::{Cache, Sha256Digest};
 use crate::evidence::disclosure::of_raw;
 use crate::evidence::history::{self, History};
-use crate::evidence::locations::{CAPTURED, HISTORY, Origin, RECORDED};
+use crate::evidence::locations::{CAPTURED, HISTORY, Origin, RECORDED, SWEEP};
+use crate::evidence::sweep_record::{self, MAKE, SweepRecord};
 use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
 use crate::templates::Templates;
 use crate::util::files::buffer_for;
@@ -59,6 +60,8 @@ pub struct EvidenceSet {
     pub absent: Vec<(String, String)>,
     /// The captures that were published before.
     pub history: History,
+    /// The record of a sweep, if there is one.
+    pub sweep: Option<SweepRecord>,
     /// The book's templates.
     pub templates: Templates,
     /// Results of earlier builds from the same evidence.
@@ -73,6 +76,7 @@ impl EvidenceSet {
             loaded: Vec::new(),
             absent: Vec::new(),
             history: History::default(),
+            sweep: None,
             templates: Templates::default(),
             cache: Cache::default(),
         }
@@ -149,6 +153,13 @@ pub fn load(
         Err(reason) => problems.push(
             Diagnostic::error_without_place(format!("the history {HISTORY} {reason}"))
                 .help("bring back the one that was published last (`qed/history.json` of the site), or delete it to begin anew"),
+        ),
+    }
+    match read_sweep(&root.join(SWEEP)) {
+        Ok(sweep) => store.sweep = sweep,
+        Err(reason) => problems.push(
+            Diagnostic::error_without_place(format!("the record of a sweep {SWEEP} {reason}"))
+                .help(format!("make it again: {MAKE}; or delete it")),
         ),
     }
     match Templates::load(root, &paths.theme) {
@@ -345,6 +356,17 @@ fn read_history(file: &Path) -> Result<History, String> {
     match std::fs::read(file) {
         Ok(bytes) => history::read(&bytes).map_err(|reason| format!("is refused: {reason}")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
+        Err(error) => Err(format!("cannot be read: {error}")),
+    }
+}
+
+/// The record of a sweep in this file, if there is one. The error is a reason.
+fn read_sweep(file: &Path) -> Result<Option<SweepRecord>, String> {
+    match std::fs::read(file) {
+        Ok(bytes) => sweep_record::read(&bytes)
+            .map(Some)
+            .map_err(|reason| format!("is refused: {reason}")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("cannot be read: {error}")),
     }
 }

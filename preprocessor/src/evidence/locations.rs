@@ -6,6 +6,9 @@ pub const CAPTURED: &str = ".qed/evidence";
 /// The folder of recorded evidence, relative to the book's root.
 pub const RECORDED: &str = "recorded";
 
+/// The record of a sweep, relative to the book's root.
+pub const SWEEP: &str = "recorded/sweep.json";
+
 /// The history of captures that was published last, relative to the book's root.
 pub const HISTORY: &str = ".qed/history.json";
 

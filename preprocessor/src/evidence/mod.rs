@@ -12,4 +12,5 @@ pub mod local_files;
 pub mod locations;
 pub mod names;
 pub mod provenance;
+pub mod sweep_record;
 pub mod verdict_files;

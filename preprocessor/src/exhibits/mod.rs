@@ -24,6 +24,7 @@ mod space;
 mod steps;
 mod table;
 mod thread;
+mod timeline;
 mod trace;
 pub mod trace_record;
 mod tree;

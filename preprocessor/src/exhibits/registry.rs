@@ -11,7 +11,7 @@ use crate::exhibits::block::{RenderedBlock, Target, note};
 use crate::exhibits::request::{Request, without_evidence};
 use crate::exhibits::{
     bytes, calltree, claims, derivation, disassembly, evidence, history, ledger, linkage, log,
-    machines, slides, slot, space, steps, table, thread, trace,
+    machines, slides, slot, space, steps, table, thread, timeline, trace,
 };
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::Block;
@@ -128,6 +128,12 @@ const EXHIBITS: &[Exhibit] = &[
         options: &["machine"],
         takes_body: true,
         render: thread::render,
+    },
+    Exhibit {
+        name: "timeline",
+        options: &["only"],
+        takes_body: true,
+        render: timeline::render,
     },
     Exhibit {
         name: "trace",

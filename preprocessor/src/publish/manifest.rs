@@ -35,6 +35,9 @@ pub const CLAIMS: &str = "qed/claims.json";
 pub const VERDICTS: &str = "qed/verdicts.json";
 /// The history of captures in it.
 pub const HISTORY: &str = "qed/history.json";
+
+/// The record of a sweep in it.
+pub const SWEEP: &str = "qed/sweep.json";
 /// The folder of evidence in it.
 pub const EVIDENCE: &str = "qed/evidence";
 
@@ -144,7 +147,7 @@ pub fn is_no_jekyll(name: &str) -> bool {
 
 /// Complaints about files beside the pages that no site has there, a line each.
 pub fn strangers<'f>(names: impl Iterator<Item = &'f str>) -> Vec<String> {
-    let known = [MANIFEST, INVESTIGATION, CLAIMS, VERDICTS, HISTORY];
+    let known = [MANIFEST, INVESTIGATION, CLAIMS, VERDICTS, HISTORY, SWEEP];
     let folders = [format!("{EVIDENCE}/"), format!("{FOLDER}/source/")];
     let beside = names.filter(|name| name.starts_with(&format!("{FOLDER}/")));
     beside

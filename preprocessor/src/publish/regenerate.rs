@@ -15,6 +15,7 @@ use crate::evidence::book_data::{BookData, index};
 use crate::evidence::history::History;
 use crate::evidence::loader::{self, EvidenceSet, MachineEvidence};
 use crate::evidence::locations::Origin;
+use crate::evidence::sweep_record::SweepRecord;
 use crate::evidence::verdict_files::{PublishedClaim, TravellingVerdicts, Verdicts};
 use crate::exhibits::block::Target;
 use crate::markdown::dialect::Markdown;
@@ -39,6 +40,8 @@ pub struct PublishedSite<'p> {
     pub verdicts: &'p Verdicts,
     /// The captures that were published.
     pub history: History,
+    /// The record of a sweep, if one was published.
+    pub sweep: Option<SweepRecord>,
     /// The treatment of addresses.
     pub addresses: Addresses,
 }
@@ -126,6 +129,7 @@ fn store(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<String>> {
     let mut wrong = Vec::new();
     let mut store = EvidenceSet::new(published.investigation);
     store.history = published.history;
+    store.sweep = published.sweep;
     let mut unused: Vec<&Evidence> = published.evidence.iter().collect();
     for machine in &about.machines {
         let found = unused.iter().position(|e| e.machine.name == *machine);

@@ -12,6 +12,7 @@ use crate::config::Addresses;
 use crate::evidence::cache::Cache;
 use crate::evidence::history::History;
 use crate::evidence::loader;
+use crate::evidence::sweep_record::SweepRecord;
 use crate::publish::manifest;
 use crate::util::files::File;
 
@@ -66,6 +67,26 @@ pub fn history_of(files: &[File], wrong: &mut Vec<String>) -> Option<History> {
         Ok(history) => Some(history),
         Err(reason) => {
             wrong.push(format!("{}: it is refused: {reason}", manifest::HISTORY));
+            None
+        }
+    }
+}
+
+/// The record of a sweep that a site publishes.
+pub fn sweep_of(files: &[File], wrong: &mut Vec<String>) -> Option<SweepRecord> {
+    let file = files.iter().find(|file| file.name == manifest::SWEEP)?;
+    match crate::evidence::sweep_record::read(&file.bytes) {
+        Ok(record) => {
+            if manifest::json(&record).is_ok_and(|again| again != file.bytes) {
+                wrong.push(format!(
+                    "{}: it says more than is read of it",
+                    manifest::SWEEP
+                ));
+            }
+            Some(record)
+        }
+        Err(reason) => {
+            wrong.push(format!("{}: it is refused: {reason}", manifest::SWEEP));
             None
         }
     }

@@ -1,0 +1,202 @@
+//! The record of a sweep: what every claim came to on a kernel of each series. It is what a book keeps of some ten documents of
+//! evidence, and it is published with the site.
+
+use std::collections::BTreeMap;
+
+use qed_evidence::claim::{Verdict, release_order};
+use serde::{Deserialize, Serialize};
+
+/// The version of this form.
+pub const VERSION: u32 = 1;
+
+/// The command that makes one.
+pub const MAKE: &str = "`qed-collector sweep`, then `mdbook-qed since --record`";
+
+/// A sweep, as far as a book keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepRecord {
+    /// Version of this form.
+    pub version: u32,
+    /// SHA-256 of the investigation that ran on all kernels, hex.
+    pub investigation: String,
+    /// The kernels, the oldest first.
+    pub kernels: Vec<SweptKernel>,
+    /// The claims, by id.
+    pub claims: BTreeMap<String, SweptClaim>,
+}
+
+/// One kernel of a sweep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweptKernel {
+    /// The throwaway machine on which it ran, `guest:debian-7.0`.
+    pub machine: String,
+    /// Its release, `7.0.13+deb13-cloud-amd64`.
+    pub release: String,
+    /// Its package and version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// Its build id, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_id: Option<String>,
+    /// SHA-256 of the evidence that was captured there, hex.
+    pub evidence: String,
+    /// When it was captured, UTC, RFC 3339.
+    pub time: String,
+}
+
+/// A claim with its verdict on each kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweptClaim {
+    /// Its expression.
+    pub expression: String,
+    /// Its condition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// The kernels on which it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<String>,
+    /// Its operands, as they are written.
+    pub operands: Vec<String>,
+    /// Its verdicts, in the order of the kernels.
+    pub verdicts: Vec<SweptVerdict>,
+}
+
+/// A verdict on one kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweptVerdict {
+    /// The word.
+    pub verdict: String,
+    /// The values of the operands, in their order. None where it was not judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// The reason, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// The reason why it is refused.
+pub fn read(bytes: &[u8]) -> Result<SweepRecord, String> {
+    let record: SweepRecord = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if record.version != VERSION {
+        return Err(format!(
+            "it has version {}, this program reads version {VERSION}",
+            record.version
+        ));
+    }
+    let mut orders = Vec::new();
+    for kernel in &record.kernels {
+        let release = &kernel.release;
+        let order = release_order(release)
+            .ok_or_else(|| format!("`{release}` is not a kernel version such as 6.12"))?;
+        orders.push(order);
+    }
+    if !orders.is_sorted() {
+        return Err("its kernels are not in their order".into());
+    }
+    for (id, claim) in &record.claims {
+        if claim.verdicts.len() != record.kernels.len() {
+            return Err(format!("claim `{id}` has not one verdict for each kernel"));
+        }
+        for told in &claim.verdicts {
+            let word = &told.verdict;
+            let judged = matches!(word.as_str(), "PASS" | "FAIL");
+            if !judged && !GAPS.iter().any(|gap| gap.word() == word) {
+                return Err(format!("claim `{id}`: `{word}` is not a verdict"));
+            }
+            let values = if judged { claim.operands.len() } else { 0 };
+            if told.values.len() != values {
+                return Err(format!(
+                    "claim `{id}`: a verdict {word} has {values} values, not {}",
+                    told.values.len()
+                ));
+            }
+        }
+    }
+    Ok(record)
+}
+
+/// The verdicts that are not judgements.
+const GAPS: [Verdict; 3] = [Verdict::Unverified, Verdict::NotApplicable, Verdict::Error];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> SweepRecord {
+        let kernel = |series: &str| SweptKernel {
+            machine: format!("guest:debian-{series}"),
+            release: format!("{series}.1"),
+            package: None,
+            build_id: None,
+            evidence: "00".repeat(32),
+            time: "2026-11-28T00:00:00Z".into(),
+        };
+        let verdict = |word: &str, values: &[&str]| SweptVerdict {
+            verdict: word.into(),
+            values: values.iter().map(ToString::to_string).collect(),
+            reason: None,
+        };
+        let claim = SweptClaim {
+            expression: "a.b == 1".into(),
+            when: None,
+            holds: None,
+            operands: vec!["a.b".into()],
+            verdicts: vec![verdict("PASS", &["1"]), verdict("UNVERIFIED", &[])],
+        };
+        SweepRecord {
+            version: VERSION,
+            investigation: "11".repeat(32),
+            kernels: vec![kernel("6.9"), kernel("6.12")],
+            claims: BTreeMap::from([("a".into(), claim)]),
+        }
+    }
+
+    fn reread(record: &SweepRecord) -> Result<SweepRecord, String> {
+        read(&serde_json::to_vec(record).unwrap())
+    }
+
+    /// Check that a record comes back as it was written.
+    #[test]
+    fn round_trip() {
+        assert_eq!(reread(&record()).unwrap(), record());
+    }
+
+    /// Check that a record that contradicts itself is refused with what is wrong with it.
+    #[test]
+    fn contradictions() {
+        type Change = fn(&mut SweepRecord);
+        let changes: [(Change, &str); 6] = [
+            (|r| r.version = 9, "version 9"),
+            (|r| r.kernels.reverse(), "not in their order"),
+            (
+                |r| r.kernels[0].release = "mine".into(),
+                "`mine` is not a kernel version",
+            ),
+            (
+                |r| drop(r.claims.get_mut("a").unwrap().verdicts.pop()),
+                "not one verdict",
+            ),
+            (
+                |r| r.claims.get_mut("a").unwrap().verdicts[0].verdict = "pass".into(),
+                "`pass` is not a verdict",
+            ),
+            (
+                |r| r.claims.get_mut("a").unwrap().verdicts[0].values.clear(),
+                "has 1 values, not 0",
+            ),
+        ];
+        for (change, message) in changes {
+            let mut changed = record();
+            change(&mut changed);
+            let error = reread(&changed).unwrap_err();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Claims over the kernels of a sweep: where each is true, where false, and what its operands were on both sides of a turn.
+
+use qed_evidence::diagnostic::nearest;
+use serde::Serialize;
+
+use crate::claims::judged::JudgedClaim;
+use crate::claims::timeline::{Answer, Turn, series, summary, turns};
+use crate::evidence::format::minute;
+use crate::evidence::sweep_record::{MAKE, SweepRecord, SweptClaim};
+use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::claims::link;
+use crate::exhibits::request::Request;
+use crate::markdown::syntax::SyntaxError;
+
+#[derive(Serialize)]
+struct Cell {
+    kernel: String,
+    word: &'static str,
+    class: &'static str,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct OperandRow {
+    text: String,
+    before: String,
+    after: String,
+}
+
+#[derive(Serialize)]
+struct TurnView {
+    before: String,
+    after: String,
+    operands: Vec<OperandRow>,
+}
+
+#[derive(Serialize)]
+struct TimelineRow {
+    id: String,
+    href: String,
+    cells: Vec<Cell>,
+    /// The number of kernels.
+    width: usize,
+    summary: String,
+    turns: Vec<TurnView>,
+}
+
+#[derive(Serialize)]
+struct TimelineView {
+    kernels: Vec<String>,
+    rows: Vec<TimelineRow>,
+    sum: String,
+}
+
+/// The answers of a recorded claim on each kernel; none if the book claims something else by now.
+fn answers(
+    judged: &JudgedClaim,
+    swept: Option<&SweptClaim>,
+    record: &SweepRecord,
+) -> Option<Vec<Answer>> {
+    let swept = swept?;
+    let claim = &judged.claim;
+    let same = swept.expression == claim.expression.text()
+        && swept.when.as_deref() == claim.when.as_ref().map(|when| when.text())
+        && swept.holds.as_deref() == claim.holds.as_ref().map(|holds| holds.text());
+    let kernels = record.kernels.iter();
+    same.then(|| {
+        swept
+            .verdicts
+            .iter()
+            .zip(kernels)
+            .map(|(told, kernel)| {
+                Answer::recorded(&told.verdict, claim.expected_on(&kernel.release))
+            })
+            .collect()
+    })
+}
+
+fn row(judged: &JudgedClaim, request: &Request<'_, '_>, record: &SweepRecord) -> TimelineRow {
+    let id = judged.claim.id.clone();
+    let swept = record.claims.get(&id);
+    let releases: Vec<&str> = record.kernels.iter().map(|k| k.release.as_str()).collect();
+    let href = link(request.chapter, judged);
+    let Some((answers, swept)) = answers(judged, swept, record).zip(swept) else {
+        return TimelineRow {
+            id,
+            href,
+            cells: Vec::new(),
+            width: releases.len(),
+            summary: "changed since the sweep".into(),
+            turns: Vec::new(),
+        };
+    };
+    let cells = answers.iter().zip(&swept.verdicts).zip(&releases);
+    TimelineRow {
+        id,
+        href,
+        cells: cells
+            .map(|((answer, told), release)| Cell {
+                kernel: series(release),
+                word: match answer {
+                    Answer::True => "true",
+                    Answer::False => "false",
+                    Answer::Gap(_) => "–",
+                },
+                class: match answer {
+                    Answer::True => "qed-true",
+                    Answer::False => "qed-false",
+                    Answer::Gap(_) => "qed-dim",
+                },
+                reason: told.reason.clone().unwrap_or_default(),
+            })
+            .collect(),
+        width: releases.len(),
+        summary: summary(&answers, &releases),
+        turns: turns(&answers)
+            .into_iter()
+            .map(|turn| turned(turn, swept, &releases))
+            .collect(),
+    }
+}
+
+fn turned(turn: Turn, swept: &SweptClaim, releases: &[&str]) -> TurnView {
+    let (before, after) = (&swept.verdicts[turn.before], &swept.verdicts[turn.after]);
+    let values = before.values.iter().zip(&after.values);
+    TurnView {
+        before: releases[turn.before].to_owned(),
+        after: releases[turn.after].to_owned(),
+        operands: swept
+            .operands
+            .iter()
+            .zip(values)
+            .map(|(text, (before, after))| OperandRow {
+                text: text.clone(),
+                before: before.clone(),
+                after: after.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// The claims that the body names, one a line; all without a body, or with `only="turned"` those that turned.
+fn wanted<'c>(request: &Request<'c, '_>) -> Result<Vec<&'c JudgedClaim>, SyntaxError> {
+    if request.body.is_empty() {
+        return Ok(request.claims.in_order().collect());
+    }
+    let named = request.body.iter().map(|(line, span)| {
+        let id = line.trim();
+        request.claims.get(id).ok_or_else(|| {
+            let near = nearest(id, request.claims.ids());
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            SyntaxError::new(
+                span.clone(),
+                format!("no chapter makes a claim `{id}`"),
+                help,
+            )
+        })
+    });
+    named.collect()
+}
+
+/// Renders the exhibit.
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+    let facts = request.facts;
+    let refused = |message: &str| {
+        let help = Some(format!("make a record: {MAKE}"));
+        SyntaxError::new(request.info.clone(), message, help)
+    };
+    let record = facts
+        .sweep
+        .ok_or_else(|| refused("there is no record of a sweep, `recorded/sweep.json`"))?;
+    if record.investigation != facts.catalog.investigation.digest {
+        return Err(refused(
+            "the record of the sweep is out of date: it is of another investigation",
+        ));
+    }
+    let only_turned = match request.words.option("only").map(|option| &option.value) {
+        None => false,
+        Some(value) if value.text == "turned" => true,
+        Some(value) => {
+            let message = format!("`only` cannot be `{}`", value.text);
+            let help = Some("write only=\"turned\", or leave it out".to_owned());
+            return Err(SyntaxError::new(value.span.clone(), message, help));
+        }
+    };
+    let rows = wanted(request)?
+        .into_iter()
+        .map(|judged| row(judged, request, record))
+        .filter(|row| !only_turned || !row.turns.is_empty());
+    let rows: Vec<TimelineRow> = rows.collect();
+    let turned = rows.iter().filter(|row| !row.turns.is_empty()).count();
+    let kernels: Vec<String> = record.kernels.iter().map(|k| series(&k.release)).collect();
+    let mut times: Vec<jiff::Timestamp> = record
+        .kernels
+        .iter()
+        .filter_map(|kernel| kernel.time.parse().ok())
+        .collect();
+    times.sort_unstable();
+    let since = times.first().map_or_else(String::new, |first| {
+        format!(" Captured from {} on.", minute(*first))
+    });
+    let sum = format!(
+        "{} claims on {} kernels, {} to {}; {turned} of them turned.{since}",
+        rows.len(),
+        kernels.len(),
+        kernels.first().map_or("?", String::as_str),
+        kernels.last().map_or("?", String::as_str),
+    );
+    let text = text(&rows, &sum);
+    let view = TimelineView { kernels, rows, sum };
+    Ok(RenderedBlock {
+        html: facts.templates.render("timeline", &view),
+        text,
+        ..RenderedBlock::default()
+    })
+}
+
+fn text(rows: &[TimelineRow], sum: &str) -> String {
+    let mut lines = Vec::new();
+    for row in rows {
+        lines.push(format!("{}: {}", row.id, row.summary));
+        for turn in &row.turns {
+            lines.push(format!("    {} → {}", turn.before, turn.after));
+            lines.extend(turn.operands.iter().map(|operand| {
+                format!(
+                    "      {}: {} → {}",
+                    operand.text, operand.before, operand.after
+                )
+            }));
+        }
+    }
+    lines.push(sum.to_owned());
+    lines.join("\n")
+}
