@@ -185,8 +185,7 @@ fn the_whole_book_from_recorded_evidence() {
         .unwrap()
         .into_iter()
         .filter_map(|file| Some(file.name.strip_suffix(".md")?.to_owned()))
-        // The timeline shows no value of a machine, but those of the sweep.
-        .filter(|name| name != "SUMMARY" && name != "timeline")
+        .filter(|name| name != "SUMMARY")
         .collect();
     assert!(chapters.len() > 10);
     for chapter in &chapters {

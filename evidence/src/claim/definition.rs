@@ -84,6 +84,14 @@ impl Claim {
         })
     }
 
+    /// Whether the expression has to be true on a kernel of this release, or false; `None` if that is not known.
+    pub fn expected_on(&self, release: &str) -> Option<bool> {
+        match &self.holds {
+            None => Some(true),
+            Some(holds) => holds.contains(release).ok(),
+        }
+    }
+
     /// Every path that the claim reads, its condition's included.
     pub fn reads(&self) -> impl Iterator<Item = &ReadPath> {
         self.when

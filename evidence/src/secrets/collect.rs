@@ -8,8 +8,8 @@ use crate::document::Evidence;
 use crate::document::value::{Address, KINDS};
 
 use super::secret::{
-    CANONICAL, FIRST_RANDOM, KERNEL_HALF, Kind, SMALLEST_SLIDE, Secret, is_address, is_pattern,
-    is_pointer,
+    CANONICAL, FIRST_RANDOM, IMAGE, KERNEL_HALF, Kind, SMALLEST_SLIDE, Secret, is_address,
+    is_pattern, is_pointer,
 };
 
 /// Everything in `evidence` that says where something is, with the path of the first leaf that says it.
@@ -166,10 +166,14 @@ impl Collector {
             }
             ("bytes", Some(Json::String(digits))) => {
                 let bytes = hex::decode(digits).unwrap_or_default();
-                for window in bytes.windows(8) {
+                for (place, window) in bytes.windows(8).enumerate() {
                     let word = u64::from_le_bytes(window.try_into().unwrap_or_default());
-                    if word >= CANONICAL && is_address(word) {
-                        self.pointer(path, word);
+                    if word < CANONICAL || !is_address(word) {
+                        continue;
+                    }
+                    match place.is_multiple_of(8) || word >= IMAGE {
+                        true => self.pointer(path, word),
+                        false => self.add(path, Secret::number(Kind::Word, word)),
                     }
                 }
                 if let Some(secret) = Secret::memory(&bytes) {

@@ -48,6 +48,7 @@ impl Searcher {
             searched.push((secret.clone(), leaf.clone()));
             match (secret.kind, secret.as_number()) {
                 (Kind::Pointer, Some(number)) => spelled.pointer(number, index),
+                (Kind::Word, Some(number)) => spelled.word(number, index),
                 (Kind::Slide, Some(number)) => spelled.slide(number, index),
                 _ => spelled.memory(&secret.bytes, index),
             }

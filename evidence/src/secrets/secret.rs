@@ -62,6 +62,9 @@ pub fn slides() -> impl Iterator<Item = u64> {
 pub enum Kind {
     /// An address.
     Pointer,
+    /// Eight bytes of a piece of memory that would be an address, at a place where no compiler puts one: in machine code, where
+    /// a call backwards ends in `ff ff`. Its lower half alone is as good as any four bytes of an instruction, and is not looked for.
+    Word,
     /// A distance: between the running kernel and the file it came from.
     Slide,
     /// The bytes of a piece of memory.
@@ -112,7 +115,7 @@ impl Secret {
         match self.kind {
             Kind::Slide => true,
             Kind::Pointer => self.as_number().is_some_and(in_image),
-            Kind::Memory => false,
+            Kind::Word | Kind::Memory => false,
         }
     }
 

@@ -75,6 +75,15 @@ impl Spellings {
 
     /// All spellings of an address and of its parts.
     pub fn pointer(&mut self, number: u64, secret: usize) {
+        self.address(number, secret, true);
+    }
+
+    /// All spellings of a whole address.
+    pub fn word(&mut self, number: u64, secret: usize) {
+        self.address(number, secret, false);
+    }
+
+    fn address(&mut self, number: u64, secret: usize, in_parts: bool) {
         let digits = format!("{number:x}");
         let unsigned = number.to_string();
         let signed = number.cast_signed().unsigned_abs().to_string();
@@ -88,7 +97,9 @@ impl Spellings {
             return;
         }
         add.one(Plain, "hexadecimal", (Any, Anything), tail);
-        add.parts(number, &digits, tail);
+        if in_parts {
+            add.parts(number, &digits, tail);
+        }
         add.octal(number);
         add.bytes(number, tail);
         for text in [tail.to_owned(), tail.to_uppercase(), unsigned, signed] {

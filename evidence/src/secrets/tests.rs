@@ -391,3 +391,36 @@ fn debug_says_nothing() {
     let text = format!("{:?}", Secret::number(Kind::Pointer, SECRET));
     assert_eq!(text, "Pointer(…)");
 }
+
+/// Check that machine code that reads as an address at an odd place is not found where another kernel has the same instruction,
+/// but that an address among bytes is, with its lower half.
+#[test]
+fn words_of_machine_code() {
+    let found = |bytes: &str, text: &str| {
+        let mut evidence = crate::testing::evidence();
+        let probe = evidence.experiments.get_mut("create").unwrap();
+        let probe = probe.probes.get_mut("sock_alloc").unwrap();
+        probe.hits[0].exit.insert(
+            "text".into(),
+            crate::document::value::Datum::Value(crate::document::value::Value::Bytes {
+                value: crate::document::value::Bytes(hex::decode(bytes).unwrap()),
+            }),
+        );
+        let secrets = secrets(&evidence);
+        let known = BTreeSet::new();
+        let searcher = Searcher::new(&secrets, &known);
+        searcher
+            .find(text.as_bytes())
+            .into_iter()
+            .any(|found| found.leaf.ends_with("exit.text"))
+    };
+    // mov 0x70(%rdi),%edi; call …; and the same before another call.
+    let code = "0f1f4400008b57608b77688b7f70e8ddfeffff489831d231";
+    assert!(!found(code, "8b 7f 70 e8 d9 fe ff ff"));
+    assert!(!found(code, "8b7f70e8"));
+    let pointer = "0102030405060708b012a50681c8ffff";
+    assert!(found(pointer, "0xffffc88106a512b0"));
+    assert!(found(pointer, "06a512b0"));
+    let odd = "01020304050607b012a50681c8ffff08";
+    assert!(found(odd, "0xffffc88106a512b0"));
+}
