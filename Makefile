@@ -10,7 +10,8 @@ export PATH := $(CURDIR)/$(RELEASE):$(CURDIR)/.tools/bin:$(PATH)
 MACHINE ?= host
 COLLECTOR := $(or $(QED_COLLECTOR),qed-collector)
 
-.PHONY: help sweep tools test-tools build renderer capture book serve install guide test browser fuzz lint bench record workflows \
+.PHONY: help sweep tools test-tools build renderer capture book serve install guide test browser fuzz lint bench bench-against record \
+	workflows \
 	publish-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
 	site-verify site-drift
 
@@ -86,6 +87,9 @@ lint: tools ## format and lint
 
 bench: capture ## print the speed ratios
 	cargo bench --workspace
+
+bench-against: tools ## print the ratios of all benches to those of another build, REVISION=..., side by side in one run
+	scripts/bench-against.sh $(REVISION) $(ROUNDS)
 
 # The steps of .github/workflows/publish.yml, in its order. First those of a row of its matrix, on MACHINE.
 
