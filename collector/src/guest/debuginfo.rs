@@ -6,7 +6,8 @@ use object::read::ReadCache;
 
 use super::archive::Kernel;
 use super::cache::Cache;
-use super::{GuestError, KernelImage, Say, elf, fetch};
+use super::{GuestError, KernelImage, Say, fetch};
+use crate::symbols::elf;
 
 /// A kernel's debug information on this disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,10 +109,11 @@ pub fn of_path(vmlinux: &Path) -> Result<DebugInfo, GuestError> {
 pub fn build_id(path: &Path) -> Result<String, GuestError> {
     let file = std::fs::File::open(path).map_err(GuestError::io("open", path))?;
     let read = ReadCache::new(file);
-    elf::build_id(&read).map_err(|e| GuestError::Unbootable {
+    let found = elf::build_id(&read).map_err(|error| GuestError::Unbootable {
         path: path.to_owned(),
-        reason: e.to_string(),
-    })
+        reason: error.to_string(),
+    })?;
+    Ok(found.to_string())
 }
 
 fn read(folder: &Path, release: &str) -> Result<DebugInfo, GuestError> {

@@ -1,15 +1,14 @@
-//! Checks of an ELF file before it is used.
+//! Checks of an executable before it becomes a guest's first process.
 
 use object::Endianness;
-use object::elf::{EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, NT_GNU_BUILD_ID, PT_INTERP};
-use object::read::ReadRef;
+use object::elf::{EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, PT_INTERP};
 use object::read::elf::{FileHeader, ProgramHeader};
 
 type Header = FileHeader64<Endianness>;
 
-/// An unusable ELF file.
+/// A file that cannot be a guest's first process.
 #[derive(Debug, thiserror::Error)]
-pub enum ElfError {
+pub enum ExecutableError {
     /// Not an ELF file, or a broken one.
     #[error("it is not a valid 64-bit ELF file ({0})")]
     Malformed(#[from] object::read::Error),
@@ -24,32 +23,29 @@ pub enum ElfError {
         "it is dynamically linked, and a guest holds nothing else: build it with `-C target-feature=+crt-static` (this project's .cargo/config.toml does)"
     )]
     Dynamic,
-    /// No build id.
-    #[error("it holds no GNU build id")]
-    NoBuildId,
 }
 
 /// Check that `data` is an x86-64 executable that needs no loader.
 ///
 /// # Errors
-/// What it is instead.
-pub fn check_static(data: &[u8]) -> Result<(), ElfError> {
+/// When it is something else, which the error says.
+pub fn check_static(data: &[u8]) -> Result<(), ExecutableError> {
     let header = Header::parse(data)?;
     let endian = header.endian()?;
     let machine = header.e_machine(endian);
     if machine != EM_X86_64 {
-        return Err(ElfError::Machine(machine.0));
+        return Err(ExecutableError::Machine(machine.0));
     }
     let kind = header.e_type(endian);
     if kind != ET_EXEC && kind != ET_DYN {
-        return Err(ElfError::Type(kind.0));
+        return Err(ExecutableError::Type(kind.0));
     }
     if header
         .program_headers(endian, data)?
         .iter()
         .any(|p| p.p_type(endian) == PT_INTERP)
     {
-        return Err(ElfError::Dynamic);
+        return Err(ExecutableError::Dynamic);
     }
     Ok(())
 }
@@ -59,7 +55,7 @@ pub fn check_static(data: &[u8]) -> Result<(), ElfError> {
 ///
 /// # Errors
 /// When the file is malformed.
-pub fn loaded_part(data: &[u8]) -> Result<Vec<u8>, ElfError> {
+pub fn loaded_part(data: &[u8]) -> Result<Vec<u8>, ExecutableError> {
     let header = Header::parse(data)?;
     let endian = header.endian()?;
     let segments = header.program_headers(endian, data)?;
@@ -74,30 +70,6 @@ pub fn loaded_part(data: &[u8]) -> Result<Vec<u8>, ElfError> {
     part[40..48].fill(0);
     part[60..64].fill(0);
     Ok(part)
-}
-
-/// The GNU build id in an ELF file's note segments, as lower-case hex. A kernel's vmlinux has one.
-/// `data` may be a [`object::read::ReadCache`], so that a file of 590 MB is not read whole.
-///
-/// # Errors
-/// When the file is malformed or has none.
-pub fn build_id<'data>(data: impl ReadRef<'data>) -> Result<String, ElfError> {
-    let header = Header::parse(data)?;
-    let endian = header.endian()?;
-    for segment in header.program_headers(endian, data)? {
-        let Some(mut notes) = segment.notes(endian, data)? else {
-            continue;
-        };
-        while let Some(note) = notes.next()? {
-            if note.n_type(endian) == NT_GNU_BUILD_ID
-                && note.name() == b"GNU"
-                && !note.desc().is_empty()
-            {
-                return Ok(hex::encode(note.desc()));
-            }
-        }
-    }
-    Err(ElfError::NoBuildId)
 }
 
 #[cfg(test)]
@@ -134,23 +106,23 @@ mod tests {
         assert!(check_static(&elf(3, 62, &[(1, 0, 64), (2, 0, 0)], 500)).is_ok());
         assert!(matches!(
             check_static(&elf(3, 62, &[(1, 0, 64), (3, 0, 0)], 500)),
-            Err(ElfError::Dynamic)
+            Err(ExecutableError::Dynamic)
         ));
         assert!(matches!(
             check_static(&elf(2, 183, &[], 500)),
-            Err(ElfError::Machine(183))
+            Err(ExecutableError::Machine(183))
         ));
         assert!(matches!(
             check_static(&elf(1, 62, &[], 500)),
-            Err(ElfError::Type(1))
+            Err(ExecutableError::Type(1))
         ));
         assert!(matches!(
             check_static(b"#!/bin/sh\n"),
-            Err(ElfError::Malformed(_))
+            Err(ExecutableError::Malformed(_))
         ));
         assert!(matches!(
             check_static(&elf(2, 62, &[(1, 0, 64)], 500)[..70]),
-            Err(ElfError::Malformed(_))
+            Err(ExecutableError::Malformed(_))
         ));
     }
 
@@ -171,26 +143,5 @@ mod tests {
                 .len(),
             500
         );
-    }
-
-    /// Check that the build id is found among other notes, and that its absence is said.
-    #[test]
-    fn notes() {
-        let note = |name: &[u8; 4], kind: u32, desc: &[u8; 4]| {
-            [
-                &4u32.to_le_bytes()[..],
-                &4u32.to_le_bytes(),
-                &kind.to_le_bytes(),
-                name,
-                desc,
-            ]
-            .concat()
-        };
-        let mut file = elf(2, 62, &[(4, 200, 40)], 240);
-        file[200..220].copy_from_slice(&note(b"Xen\0", 3, &[9; 4]));
-        file[220..].copy_from_slice(&note(b"GNU\0", 3, &[0xde, 0xad, 0, 1]));
-        assert_eq!(build_id(&file[..]).unwrap(), "dead0001");
-        file[232] = b'g';
-        assert!(matches!(build_id(&file[..]), Err(ElfError::NoBuildId)));
     }
 }

@@ -132,7 +132,7 @@ fn archive(spec: &GuestSpec) -> Result<Vec<u8>, GuestError> {
     // Only the part that is loaded is looked at, an eighth of a program with its debug information.
     let binary =
         Mapping::open(&spec.init).map_err(GuestError::io("read the guest's init", &spec.init))?;
-    let unbootable = |e: elf::ElfError| GuestError::Unbootable {
+    let unbootable = |e: elf::ExecutableError| GuestError::Unbootable {
         path: spec.init.clone(),
         reason: e.to_string(),
     };

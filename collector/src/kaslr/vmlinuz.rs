@@ -45,7 +45,7 @@ const LZ4_BLOCK: usize = 8 << 20;
 pub fn image_base(image: &[u8]) -> Result<ImageBase, VmlinuzError> {
     let kernel = unpack(payload(image)?)?;
     Ok(ImageBase {
-        build_id: elf::build_id(&kernel)?,
+        build_id: elf::build_id(&kernel[..])?,
         base: elf::image_base(&kernel)?.ok_or(VmlinuzError::NoBase)?,
     })
 }

@@ -46,7 +46,7 @@ pub fn system_map_candidates(release: &str) -> Vec<PathBuf> {
 /// A file that was passed over.
 #[derive(Debug, thiserror::Error)]
 pub enum Mismatch {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("{path}: not there")]
     Absent {
         /// The file.
@@ -117,7 +117,7 @@ pub fn open(path: &Path) -> Result<Vmlinux, Mismatch> {
             source,
         },
     })?;
-    let build_id = elf::build_id(&data).map_err(|source| Mismatch::NotAVmlinux {
+    let build_id = elf::build_id(&data[..]).map_err(|source| Mismatch::NotAVmlinux {
         path: path.into(),
         source,
     })?;

@@ -1,6 +1,7 @@
 //! Build id and symbols of a vmlinux, at their static addresses.
 
 use object::elf::{FileHeader64, PT_LOAD, PT_NOTE, SHT_NOTE};
+use object::read::ReadRef;
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
 use object::{Endianness, SymbolIndex};
 use thiserror::Error;
@@ -36,7 +37,9 @@ fn malformed(part: &'static str) -> impl Fn(object::read::Error) -> ElfError {
 }
 
 /// The build id of an ELF file, from its note sections or, where it has none (as in a kernel image), its note segments.
-pub fn build_id(data: &[u8]) -> Result<BuildId, ElfError> {
+///
+/// `data` may be an [`object::read::ReadCache`], so that a file of hundreds of megabytes is not read whole.
+pub fn build_id<'data>(data: impl ReadRef<'data>) -> Result<BuildId, ElfError> {
     let header = Header::parse(data).map_err(malformed("header"))?;
     let endian = header.endian().map_err(malformed("header"))?;
     let mut found = Err(NoteError::Missing);

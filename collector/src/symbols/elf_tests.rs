@@ -44,11 +44,36 @@ pub(crate) fn vmlinux(build_id: &[u8]) -> Vec<u8> {
 #[test]
 fn segments_only() {
     let elf = vmlinux(&[0xab; 20]);
-    assert_eq!(build_id(&elf).unwrap().to_string(), "ab".repeat(20));
+    assert_eq!(build_id(&elf[..]).unwrap().to_string(), "ab".repeat(20));
     assert_eq!(image_base(&elf).unwrap(), Some(0xffff_ffff_8100_0000));
     assert!(matches!(
         StaticSymbols::parse(&elf),
         Err(ElfError::Stripped)
+    ));
+}
+
+/// Check that the build id is found behind another note, through a cache that does not read the whole file, and that its
+/// absence is said.
+#[test]
+fn among_notes() {
+    let mut elf = vmlinux(&[0xde, 0xad, 0, 1]);
+    let note = elf.split_off(elf.len() - 20);
+    let other = [&note[..8], &[9; 4], b"Xen\0", &note[16..]].concat();
+    elf.extend([&other[..], &note].concat());
+    // The size of the second segment, in the file and in memory.
+    for at in [64 + 56 + 32, 64 + 56 + 40] {
+        elf[at] = 40;
+    }
+    let read = |elf: &[u8]| {
+        let cache = object::read::ReadCache::new(std::io::Cursor::new(elf.to_vec()));
+        build_id(&cache).map(|id| id.to_string())
+    };
+    assert_eq!(read(&elf).unwrap(), "dead0001");
+    let kind = elf.len() - 12;
+    elf[kind] = 4;
+    assert!(matches!(
+        read(&elf),
+        Err(ElfError::Notes(NoteError::Missing))
     ));
 }
 
@@ -75,7 +100,7 @@ proptest! {
         let at = at % damaged.len();
         damaged[at] = byte;
         for data in [noise, damaged] {
-            let _ = (build_id(&data), image_base(&data), StaticSymbols::parse(&data));
+            let _ = (build_id(&data[..]), image_base(&data), StaticSymbols::parse(&data));
         }
     }
 }
