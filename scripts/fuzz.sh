@@ -60,7 +60,7 @@ run_target() {
     local seconds
     seconds=$(sed -n 's/^Done .* in \([0-9]*\) second.*/\1/p' "$log")
     echo "fuzz: $target: ${tried:-?} inputs in ${seconds:-?} s, ${edges:-?} edges reached, none crashed it"
-    # An empty run is no good sign: it means that nothing was instrumented or that no seed was read.
+    # An empty run is a bad sign: it means that nothing was instrumented or that no seed was read.
     [ "${tried:-0}" -gt 200 ] && [ "${edges:-0}" -gt 100 ] || {
         echo "fuzz: $target tried too little to say anything; its log is $log" >&2
         return 1

@@ -2,7 +2,7 @@
 # Fetches what was published last: its history to .qed/history.json, which the next book continues, and its evidence to
 # .qed/published/, for the drift since. Each file has to have the digest that the published manifest gives.
 #
-# Where: $PUBLISHED_URL, else the Pages site of $GITHUB_REPOSITORY. That nothing was published yet is no fault; a site
+# Where: $PUBLISHED_URL, else the Pages site of $GITHUB_REPOSITORY. That nothing was published yet is not an error; a site
 # that is there without a history is one, because a new history would forget all.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -142,7 +142,7 @@ values = [{{ name = "first", pattern = '\Ay' }}]
 }
 
 /// Check that an object which a function returns has its line in the ledger, that it is found again when another function
-/// frees it, and that an error in the place of a pointer is no object.
+/// frees it, and that an error in the place of a pointer does not count as an object.
 #[test]
 fn objects_that_are_returned() {
     let text = r#"

@@ -110,7 +110,7 @@ fn census(table: &Kallsyms, lines: &RefCell<LineResolver>) -> Census {
     census
 }
 
-/// How many of what was compared, and what differs.
+/// Counts of what was compared, and the differences.
 #[derive(Default)]
 struct Compared {
     copies: usize,
@@ -178,7 +178,7 @@ impl Compared {
                 continue;
             };
             self.jumps += 1;
-            // A jump to code that only returns is no other function's work.
+            // A jump to code that only returns does not enter another function.
             let others = map.leaves_by_jump(vmlinux, at, symbol);
             if others != ours {
                 self.problems.push(format!(

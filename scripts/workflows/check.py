@@ -15,7 +15,7 @@ def faults_in(path):
     if workflow.get("permissions") != {}:
         yield "the workflow itself has permissions: each job has to ask for its own"
     if "concurrency" not in workflow:
-        yield "there is no concurrency group"
+        yield "the concurrency group is missing"
     for line in text.splitlines():
         if "uses:" in line and not PINNED.match(line):
             yield f"not pinned by commit, with its version beside it: {line.strip()}"
@@ -43,7 +43,7 @@ def faults_in(path):
             if run is not None:
                 made = MAKE.fullmatch(run.strip())
                 if not made or made[1] not in known:
-                    yield f"{name}: `{run.strip()}` is no target of the Makefile"
+                    yield f"{name}: `{run.strip()}` is not a target of the Makefile"
                 if writes:
                     yield f"{name}: `{run.strip()}` runs with permission to write {', '.join(writes)}"
             elif step["uses"].startswith("actions/checkout@"):

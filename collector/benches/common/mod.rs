@@ -59,7 +59,7 @@ pub fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Says why a benchmark measures nothing, and ends it: an absent program is no failure of the project.
+/// Says why a benchmark measures nothing, and ends it: an absent program does not count as a failure of the project.
 pub fn skip(reason: impl std::fmt::Display) -> ! {
     println!("not measured: {reason}");
     std::process::exit(0)

@@ -322,7 +322,7 @@ fn circles_are_errors() {
     assert_eq!(nested, TypeId(3));
 }
 
-/// Check that what is no BTF is refused with the reason.
+/// Check that bytes that are not BTF are refused with the reason.
 #[test]
 fn other_data_is_refused() {
     let refuse = |data: &[u8]| Btf::parse(data).unwrap_err().to_string();

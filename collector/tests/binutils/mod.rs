@@ -1,4 +1,4 @@
-//! What other programs read of a kernel's files: llvm-dwarfdump its debug info, objdump its code, and its System.map as text.
+//! Readings of a kernel's files by other programs: llvm-dwarfdump its debug info, objdump its code, and its System.map as text.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
@@ -6,12 +6,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What the debug info says of one function.
+/// Copies of one function by the debug info.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Described {
-    /// Where the parts of each copy begin that has code of its own.
+    /// Addresses at which the parts of each copy begin that has code of its own.
     pub own: Vec<BTreeSet<u64>>,
-    /// Where the parts of each function begin that holds an inlined copy.
+    /// Addresses at which the parts of each function begin that holds an inlined copy.
     pub holders: Vec<BTreeSet<u64>>,
 }
 
@@ -23,7 +23,7 @@ struct Open {
     starts: BTreeSet<u64>,
 }
 
-/// What llvm-dwarfdump says of these functions. It writes gigabytes, which takes minutes.
+/// Run llvm-dwarfdump for these functions. It writes gigabytes, which takes minutes.
 pub fn described(vmlinux: &Path, wanted: &BTreeSet<String>) -> BTreeMap<String, Described> {
     let mut child = Command::new("llvm-dwarfdump")
         .arg("--debug-info")
@@ -130,12 +130,12 @@ impl Map {
         named.map(|(at, _, name)| (*at, name.as_str())).collect()
     }
 
-    /// Whether one of these addresses has a symbol.
+    /// True if one of these addresses has a symbol.
     pub fn names_any(&self, addresses: &BTreeSet<u64>) -> bool {
         self.0.iter().any(|symbol| addresses.contains(&symbol.0))
     }
 
-    /// What the kernel gives back after boot.
+    /// Addresses that the kernel gives back after boot.
     pub fn discarded(&self) -> Range<u64> {
         let at = |wanted: &str| {
             self.0
@@ -151,7 +151,7 @@ impl Map {
         next.filter(|at| *at > start).min().unwrap_or(start)
     }
 
-    /// Whether objdump sees a jump from the code of this symbol to another function's.
+    /// True if objdump sees a jump from the code of this symbol to another function's.
     pub fn leaves_by_jump(&self, vmlinux: &Path, start: u64, symbol: &str) -> bool {
         let cold = format!("{symbol}.cold");
         let parts = self.0.iter().filter(|(_, _, name)| *name == cold);

@@ -114,13 +114,13 @@ impl Captured {
     pub fn pointer(&self, path: &str) -> u64 {
         match self.value(path) {
             Value::Address { value, .. } if value.0 != 0 => value.0,
-            other => panic!("{path}: {other:?} is no pointer"),
+            other => panic!("{path}: {other:?} is not a pointer"),
         }
     }
 
     /// The number at a path.
     pub fn number(&self, path: &str) -> i128 {
-        number(self.value(path)).unwrap_or_else(|| panic!("{path} is no number"))
+        number(self.value(path)).unwrap_or_else(|| panic!("{path} is not a number"))
     }
 
     /// The name of an error number.

@@ -33,7 +33,7 @@ fn name(address: u64) -> Result<(String, u64), Unresolved> {
         .map(|r| (r.name.to_owned(), r.offset))
 }
 
-/// Check that duplicates of a static function are told apart and that modules and absolute symbols are no addresses.
+/// Check that duplicates of a static function are told apart and that modules and absolute symbols do not count as addresses.
 #[test]
 fn lookup() {
     let table = sample();

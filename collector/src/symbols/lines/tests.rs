@@ -176,7 +176,7 @@ fn nothing_found() {
     );
 }
 
-/// Check that a file that is no vmlinux is an error that names it.
+/// Check that a file that is not a vmlinux is an error that names it.
 #[test]
 fn not_a_vmlinux() {
     let dir = tempfile::tempdir().unwrap();
