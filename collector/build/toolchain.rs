@@ -3,7 +3,7 @@
 use std::{
     env,
     ffi::OsStr,
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -20,20 +20,59 @@ pub enum Compiler {
     Nightly,
 }
 
+/// A tool that the eBPF programs cannot be built without.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ToolchainError {
+    /// No `bpf-linker`, neither in this folder of the checkout nor in the search path.
+    NoLinker(PathBuf),
+    /// The compiler that was named cannot compile for the target.
+    ChosenCompiler(PathBuf),
+    /// No compiler for the target.
+    NoCompiler {
+        /// The one that was tried.
+        usual: PathBuf,
+        /// The reason why rustup's does not do either.
+        why_not: &'static str,
+    },
+}
+
+impl std::error::Error for ToolchainError {}
+
+impl fmt::Display for ToolchainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoLinker(folder) => write!(
+                f,
+                "there is no bpf-linker in {} or in the search path. Run `make tools` (it runs \
+                 `LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --no-default-features \
+                 --features llvm-22 --root .tools`, which needs the Debian package llvm-22-dev)",
+                folder.display()
+            ),
+            Self::ChosenCompiler(compiler) => write!(
+                f,
+                "QED_BPF_RUSTC names {}, which does not run or brings no `core` for the target {TARGET}. Name \
+                 another, or unset it to let the build find one (`make tools` installs one)",
+                compiler.display()
+            ),
+            Self::NoCompiler { usual, why_not } => write!(
+                f,
+                "there is no Rust compiler for the target {TARGET}: {} does not run or brings no `core` for it, and \
+                 {why_not}. Run `make tools`, or install one of: \
+                 the Debian packages rustc-web and libstd-rust-web-dev-bpf (a compiler elsewhere is named \
+                 by QED_BPF_RUSTC); or `rustup toolchain install nightly --component rust-src`",
+                usual.display()
+            ),
+        }
+    }
+}
+
 /// `bpf-linker` of this checkout, else the one in the search path.
-pub fn find_linker(root: &Path, search: &OsStr) -> Result<PathBuf, String> {
+pub fn find_linker(root: &Path, search: &OsStr) -> Result<PathBuf, ToolchainError> {
     std::iter::once(root.join(".tools/bin"))
         .chain(env::split_paths(search))
         .map(|folder| folder.join("bpf-linker"))
         .find(|file| file.is_file())
-        .ok_or_else(|| {
-            format!(
-                "there is no bpf-linker in {} or in the search path. Run `make tools` (it runs \
-                 `LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --no-default-features \
-                 --features llvm-22 --root .tools`, which needs the Debian package llvm-22-dev)",
-                root.join(".tools/bin").display()
-            )
-        })
+        .ok_or_else(|| ToolchainError::NoLinker(root.join(".tools/bin")))
 }
 
 /// The compiler that `chosen` names; else `usual`, if it has `core` for the target; else the nightly of `rustup`.
@@ -41,17 +80,13 @@ pub fn find_compiler(
     chosen: Option<&Path>,
     usual: &Path,
     rustup: &Path,
-) -> Result<Compiler, String> {
+) -> Result<Compiler, ToolchainError> {
     let can = |rustc: &Path| sysroot(Command::new(rustc)).is_some_and(|root| has_core(&root));
     if let Some(chosen) = chosen {
-        // Who names a compiler means that one.
+        // A named compiler is used, or the build fails.
         return match can(chosen) {
             true => Ok(Compiler::Precompiled(chosen.to_owned())),
-            false => Err(format!(
-                "QED_BPF_RUSTC names {}, which does not run or brings no `core` for the target {TARGET}. Name \
-                 another, or unset it to let the build find one (`make tools` installs one)",
-                chosen.display()
-            )),
+            false => Err(ToolchainError::ChosenCompiler(chosen.to_owned())),
         };
     }
     if can(usual) {
@@ -66,13 +101,10 @@ pub fn find_compiler(
         Some(_) => "rustup has a nightly, but without the component rust-src",
         None => "rustup has no nightly",
     };
-    Err(format!(
-        "there is no Rust compiler for the target {TARGET}: {} does not run or brings no `core` for it, and {why_not}. \
-         Run `make tools`, or install one of: \
-         the Debian packages rustc-web and libstd-rust-web-dev-bpf (a compiler elsewhere is named \
-         by QED_BPF_RUSTC); or `rustup toolchain install nightly --component rust-src`",
-        usual.display()
-    ))
+    Err(ToolchainError::NoCompiler {
+        usual: usual.to_owned(),
+        why_not,
+    })
 }
 
 fn sysroot(mut rustc: Command) -> Option<PathBuf> {

@@ -13,6 +13,7 @@ pub mod guest;
 pub mod kaslr;
 pub mod plan;
 pub mod probe;
+pub mod reason;
 pub mod session;
 pub mod symbols;
 pub mod workload;

@@ -25,7 +25,7 @@ const ATTRIBUTE: &std::ffi::CStr = c"security.capability";
 /// Does the runs, one after the other, each in a working folder of its own.
 ///
 /// # Errors
-/// Where something cannot be set up, or a run cannot be started. A run that fails is an answer, not an error.
+/// When something cannot be set up, or a run cannot be started. A run that fails is an answer, not an error.
 pub fn answer(runs: &Runs) -> anyhow::Result<Vec<Ran>> {
     fs::create_dir_all(PLACE).with_context(|| format!("failed to create {PLACE}"))?;
     mount(
@@ -107,7 +107,7 @@ fn attribute(capabilities: &[String]) -> anyhow::Result<Vec<u8>> {
     for name in capabilities {
         let capability: Capability = name
             .parse()
-            .map_err(|_| anyhow::anyhow!("there is no capability {name}"))?;
+            .map_err(|_| anyhow::anyhow!("unknown capability {name}"))?;
         permitted |= 1 << capability.index();
     }
     let words = [

@@ -141,7 +141,7 @@ fn no_such_program() {
     }
 }
 
-/// Check that a file that is no kernel is refused as bad input, before anything is booted.
+/// Check that a file that is not a kernel is refused as bad input, before anything is booted.
 #[test]
 fn no_kernel_image() {
     let folder = tempfile::tempdir().unwrap();
@@ -556,7 +556,7 @@ fn kvm_falls_back() {
             assert!(ran.starts_with("emulated ("), "{ran}");
             match &usable {
                 Ok(()) => assert!(ran.contains(expected) && ran.contains(remembered), "{ran}"),
-                Err(reason) => assert!(ran.contains(reason.as_str()), "{ran}"),
+                Err(reason) => assert!(ran.contains(&reason.to_string()), "{ran}"),
             }
         }
     }

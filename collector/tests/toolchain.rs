@@ -49,7 +49,10 @@ fn missing() {
     let folder = folder.path();
     let plain = says(folder, "rustc", &folder.join("nothing"));
     let absent = folder.join("absent");
-    let said = |chosen, rustup| find_compiler(chosen, &plain, rustup).unwrap_err();
+    let said = |chosen, rustup| {
+        let error = find_compiler(chosen, &plain, rustup).unwrap_err();
+        error.to_string()
+    };
 
     let neither = said(None, &absent);
     for part in [
@@ -72,7 +75,9 @@ fn missing() {
         "{named}"
     );
 
-    let no_linker = find_linker(folder, folder.as_os_str()).unwrap_err();
+    let no_linker = find_linker(folder, folder.as_os_str())
+        .unwrap_err()
+        .to_string();
     for part in ["no bpf-linker", "make tools", "llvm-22-dev"] {
         assert!(no_linker.contains(part), "`{part}` is not in: {no_linker}");
     }

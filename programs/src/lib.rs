@@ -16,21 +16,66 @@ use sha2::{Digest, Sha256};
 /// <https://elixir.bootlin.com/linux/v6.12/source/fs/exec.c#L1785>).
 const MAX_DEPTH: u32 = 4;
 
+/// A program that is not whole on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProgramError {
+    /// No folder of `PATH` has it.
+    #[error("it is not in PATH")]
+    NotInPath,
+    /// The path leads to a folder or the like.
+    #[error("it is not a file")]
+    NotAFile,
+    /// The file is not executable.
+    #[error("it may not be run")]
+    NotExecutable,
+    /// Nothing is at the path.
+    #[error("there is no such file")]
+    Absent,
+    /// The file cannot be looked at; the system's message.
+    #[error("{0}")]
+    Inaccessible(String),
+    /// A file cannot be read.
+    #[error("cannot read {file}: {reason}")]
+    Unreadable {
+        /// Its name, without a folder.
+        file: String,
+        /// The system's message.
+        reason: String,
+    },
+    /// Scripts are nested deeper than the kernel follows them.
+    #[error("{0} is a script of a script")]
+    NestedScripts(String),
+    /// The interpreter of a script is not whole.
+    #[error("its {interpreter}: {error}")]
+    Interpreter {
+        /// Its path.
+        interpreter: String,
+        /// The reason.
+        error: Box<ProgramError>,
+    },
+    /// `ldd` cannot be started.
+    #[error("cannot start ldd: {0}")]
+    Ldd(String),
+    /// The loader finds no such library.
+    #[error("its library {0} was not found")]
+    NoLibrary(String),
+}
+
 /// One file of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// What it is to the program.
+    /// Its role in the program.
     pub role: FileRole,
     /// The path by which it is looked for; of the program itself, as it was named.
     pub name: String,
-    /// Where it is on this machine.
+    /// Its path on this machine.
     pub path: PathBuf,
     /// Its bytes.
     pub content: Vec<u8>,
 }
 
 impl Part {
-    /// What evidence says of it: the name without a folder, and the digest.
+    /// The record of it in evidence: the name without a folder, and the digest.
     pub fn file(&self) -> ProgramFile {
         ProgramFile {
             role: self.role,
@@ -49,8 +94,8 @@ fn file_name(path: &Path) -> String {
 /// Find the program of a command as the command would; `folder` is where a path that does not begin with `/` starts.
 ///
 /// # Errors
-/// A sentence that says why there is none.
-pub fn find(program: &str, folder: &Path) -> Result<PathBuf, String> {
+/// When it is not an executable file.
+pub fn find(program: &str, folder: &Path) -> Result<PathBuf, ProgramError> {
     let may_run = |path: &Path| {
         fs::metadata(path)
             .is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
@@ -61,25 +106,23 @@ pub fn find(program: &str, folder: &Path) -> Result<PathBuf, String> {
         return candidates
             .into_iter()
             .find(|path| may_run(path))
-            .ok_or_else(|| "it is not in PATH".to_owned());
+            .ok_or(ProgramError::NotInPath);
     }
     let path = folder.join(program);
     match fs::metadata(&path) {
-        Ok(about) if !about.is_file() => Err("it is no file".into()),
-        Ok(_) if !may_run(&path) => Err("it may not be run".into()),
+        Ok(about) if !about.is_file() => Err(ProgramError::NotAFile),
+        Ok(_) if !may_run(&path) => Err(ProgramError::NotExecutable),
         Ok(_) => Ok(path),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err("there is no such file".into())
-        }
-        Err(error) => Err(error.to_string()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(ProgramError::Absent),
+        Err(error) => Err(ProgramError::Inaccessible(error.to_string())),
     }
 }
 
 /// The files of a program, itself first. A path that does not begin with `/` starts at `folder`.
 ///
 /// # Errors
-/// A sentence that says what could not be found or read.
-pub fn parts(program: &str, folder: &Path) -> Result<Vec<Part>, String> {
+/// When the program, or a file that it needs, cannot be found or read.
+pub fn parts(program: &str, folder: &Path) -> Result<Vec<Part>, ProgramError> {
     let mut parts = Vec::new();
     add(
         program.to_owned(),
@@ -97,7 +140,7 @@ fn add(
     role: Option<FileRole>,
     depth: u32,
     parts: &mut Vec<Part>,
-) -> Result<(), String> {
+) -> Result<(), ProgramError> {
     let content = read(path)?;
     let interpreter = interpreter(&content);
     let own = match interpreter {
@@ -112,10 +155,13 @@ fn add(
     });
     if let Some(interpreter) = interpreter {
         if depth == 0 {
-            return Err(format!("{} is a script of a script", file_name(path)));
+            return Err(ProgramError::NestedScripts(file_name(path)));
         }
-        let found = find(&interpreter, Path::new("/"))
-            .map_err(|why| format!("its {interpreter}: {why}"))?;
+        let found =
+            find(&interpreter, Path::new("/")).map_err(|error| ProgramError::Interpreter {
+                interpreter: interpreter.clone(),
+                error: Box::new(error),
+            })?;
         return add(
             interpreter,
             &found,
@@ -157,13 +203,13 @@ pub fn arguments(words: &[String], folder: &Path) -> Vec<Part> {
     files.collect()
 }
 
-/// What evidence says of files, in its order.
+/// The records of files in evidence, in its order.
 pub fn files(parts: &[Part]) -> Vec<ProgramFile> {
     let files: BTreeSet<ProgramFile> = parts.iter().map(Part::file).collect();
     files.into_iter().collect()
 }
 
-/// Whether a file belongs to the machine and not to an author: it lies where packages put theirs.
+/// True if a file belongs to the machine and not to an author: it lies where packages put theirs.
 pub fn is_of_system(path: &Path) -> bool {
     const FOLDERS: [&str; 8] = [
         "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix", "/gnu",
@@ -183,8 +229,11 @@ pub fn digest(path: &Path) -> std::io::Result<String> {
     Ok(hex::encode(hash.finalize()))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("cannot read {}: {error}", file_name(path)))
+fn read(path: &Path) -> Result<Vec<u8>, ProgramError> {
+    fs::read(path).map_err(|error| ProgramError::Unreadable {
+        file: file_name(path),
+        reason: error.to_string(),
+    })
 }
 
 /// The program in the first line of a script.
@@ -194,13 +243,13 @@ fn interpreter(content: &[u8]) -> Option<String> {
     line.split_whitespace().next().map(str::to_owned)
 }
 
-/// What the loader would load for a program; nothing for a static one.
-fn libraries(path: &Path) -> Result<Vec<String>, String> {
+/// Paths that the loader would load for a program; none for a static one.
+fn libraries(path: &Path) -> Result<Vec<String>, ProgramError> {
     let output = Command::new("ldd")
         .arg(path)
         .env("LC_ALL", "C")
         .output()
-        .map_err(|error| format!("cannot start ldd: {error}"))?;
+        .map_err(|error| ProgramError::Ldd(error.to_string()))?;
     loaded(&String::from_utf8_lossy(&output.stdout))
 }
 
@@ -211,11 +260,11 @@ fn libraries(path: &Path) -> Result<Vec<String>, String> {
 ///         libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f0a)
 ///         /lib64/ld-linux-x86-64.so.2 (0x00007f0b)
 /// ```
-fn loaded(text: &str) -> Result<Vec<String>, String> {
+fn loaded(text: &str) -> Result<Vec<String>, ProgramError> {
     let mut paths = Vec::new();
     for line in text.lines().map(str::trim) {
         if let Some((name, _)) = line.split_once(" => not found") {
-            return Err(format!("its library {name} was not found"));
+            return Err(ProgramError::NoLibrary(name.to_owned()));
         }
         let words = line.split_whitespace();
         paths.extend(
@@ -229,14 +278,16 @@ fn loaded(text: &str) -> Result<Vec<String>, String> {
 
 /// The digests of programs that were asked for already: several machines run the same ones.
 #[derive(Debug, Default)]
-pub struct Known(std::sync::Mutex<BTreeMap<(String, PathBuf), Result<Vec<ProgramFile>, String>>>);
+pub struct Known(std::sync::Mutex<BTreeMap<(String, PathBuf), FoundFiles>>);
+
+type FoundFiles = Result<Vec<ProgramFile>, ProgramError>;
 
 impl Known {
     /// The files of a program, as [`parts`] finds them.
     ///
     /// # Errors
-    /// A sentence that says what could not be found or read.
-    pub fn files(&self, program: &str, folder: &Path) -> Result<Vec<ProgramFile>, String> {
+    /// When the program, or a file that it needs, cannot be found or read.
+    pub fn files(&self, program: &str, folder: &Path) -> Result<Vec<ProgramFile>, ProgramError> {
         // A panic of another thread leaves nothing half done here.
         let mut known = self
             .0
@@ -271,7 +322,7 @@ mod tests {
         );
         assert_eq!(loaded("\tnot a dynamic executable\n").unwrap(), [""; 0]);
         let missing = loaded("\tlibx.so.1 => not found\n").unwrap_err();
-        assert!(missing.contains("libx.so.1"), "{missing}");
+        assert!(missing.to_string().contains("libx.so.1"), "{missing}");
     }
 
     /// Check that a script comes with its interpreter and that one's libraries, each in its role, and that what evidence
@@ -318,11 +369,11 @@ mod tests {
     fn refusals() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
-        assert_eq!(find("no-such-program", at), Err("it is not in PATH".into()));
-        assert!(find("./nothing", at).unwrap_err().contains("no such file"));
+        assert_eq!(find("no-such-program", at), Err(ProgramError::NotInPath));
+        assert_eq!(find("./nothing", at), Err(ProgramError::Absent));
         fs::write(at.join("data"), "x").unwrap();
-        assert!(find("./data", at).unwrap_err().contains("may not be run"));
-        assert!(find("./", at).unwrap_err().contains("no file"));
+        assert_eq!(find("./data", at), Err(ProgramError::NotExecutable));
+        assert_eq!(find("./", at), Err(ProgramError::NotAFile));
         let words = ["cat", "data", "nothing", "/proc/version", "/dev/null", "."];
         let found = arguments(&words.map(str::to_owned), at);
         let names: Vec<&str> = found.iter().map(|part| part.name.as_str()).collect();

@@ -6,6 +6,7 @@ use qed_evidence::document::{Command, Evidence, Reader};
 use qed_evidence::investigation;
 use qed_evidence::value::{Datum, Value};
 
+use crate::reason::Reason;
 use crate::session::raw::RawCommand;
 
 /// The reason for not keeping what a command printed.
@@ -95,10 +96,10 @@ pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'
         }
         Err(reason) => Datum::unavailable(reason),
     };
-    let found = |wanted: &investigation::Wanted| -> Result<Value, String> {
+    let found = |wanted: &investigation::Wanted| -> Result<Value, Reason> {
         match &raw.ended {
             Ok(0) => {}
-            Ok(status) => return Err(format!("the command ended with status {status}")),
+            Ok(status) => return Err(format!("the command ended with status {status}").into()),
             Err(reason) => return Err(reason.clone()),
         }
         let printed = printed(raw)?;
@@ -106,7 +107,7 @@ pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'
             return Err(format!(
                 "its output was {}, and what was cut off could match, too: let it print less, or raise its `max-output`",
                 printed.cut().unwrap_or_default()
-            ));
+            ).into());
         };
         let value = wanted.find(text)?;
         if let Value::Text { value } = &value {
@@ -132,7 +133,7 @@ pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'
 }
 
 /// Its output, whole or cut, or why that cannot be looked at.
-fn printed(raw: &RawCommand) -> Result<Value, String> {
+fn printed(raw: &RawCommand) -> Result<Value, Reason> {
     if let Err(reason) = &raw.ended {
         return Err(reason.clone());
     }

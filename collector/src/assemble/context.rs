@@ -8,6 +8,7 @@ use qed_evidence::investigation::Investigation;
 use super::names::Names;
 use crate::kaslr::KaslrReport;
 use crate::kaslr::config::KernelConfig;
+use crate::reason::Reason;
 
 /// Everything known about a capture besides what it says itself.
 pub struct Context<'a> {
@@ -24,9 +25,9 @@ pub struct Context<'a> {
     /// Names and lines.
     pub names: &'a dyn Names,
     /// The source of lines, or why there is none.
-    pub debuginfo: Result<String, String>,
+    pub debuginfo: Result<String, Reason>,
     /// The judgement on the slide.
     pub kaslr: &'a KaslrReport,
     /// The kernel's configuration.
-    pub config: Result<&'a KernelConfig, String>,
+    pub config: Result<&'a KernelConfig, Reason>,
 }

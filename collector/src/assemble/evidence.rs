@@ -99,7 +99,7 @@ fn experiment(
         marked: ran.notes.is_empty(),
         call: ran.call.as_ref(),
         skipped: &ran.losses.skipped,
-        not_run: outcome.err().map(String::as_str),
+        not_run: outcome.err().map(|reason| &**reason),
         pid: outcome.map_or(0, |outcome| outcome.pid),
         killed: outcome.is_ok_and(|outcome| outcome.signal.is_some()),
         refusals: &raw.refusals,
@@ -130,7 +130,7 @@ fn experiment(
     Experiment {
         workload: asked.workload_text(),
         files: files.cloned().unwrap_or_default(),
-        unavailable: outcome.err().cloned(),
+        unavailable: outcome.err().map(ToString::to_string),
         call: ran.call.as_ref().map(outcome::call),
         outcome: outcome::outcome(asked, &ran.outcome),
         quality,

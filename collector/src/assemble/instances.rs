@@ -8,6 +8,7 @@ use qed_evidence::instances::{InlinedCopy, Instances, OwnCopy};
 use qed_evidence::value::Address;
 
 use super::names::Standing;
+use crate::reason::Reason;
 use crate::symbols::Kallsyms;
 use crate::symbols::disasm::{jumps, only_returns};
 use crate::symbols::kallsyms::copies::is_cold;
@@ -25,7 +26,7 @@ pub struct Look<'a> {
     /// Live minus static.
     pub slide: Option<u64>,
     /// The debug info, or why there is none.
-    pub lines: Result<&'a RefCell<LineResolver>, String>,
+    pub lines: Result<&'a RefCell<LineResolver>, Reason>,
 }
 
 /// The name that the source has for a function, of which a clone has more.
@@ -56,7 +57,7 @@ impl Look<'_> {
         functions.iter().map(one).collect()
     }
 
-    fn described(&self, functions: &[&str]) -> Result<BTreeMap<String, Copies>, String> {
+    fn described(&self, functions: &[&str]) -> Result<BTreeMap<String, Copies>, Reason> {
         self.slide
             .ok_or("the slide is not known, so neither are static addresses")?;
         let lines = self.lines.as_ref().map_err(Clone::clone)?;
@@ -64,7 +65,7 @@ impl Look<'_> {
         lines
             .borrow_mut()
             .copies(&functions)
-            .map_err(|error| error.to_string())
+            .map_err(Reason::from_error)
     }
 
     /// Adds what the debug info says of a function under another name of its address: system calls without arguments
@@ -106,7 +107,7 @@ impl Look<'_> {
         }
     }
 
-    fn of_one(&self, function: &str, described: Result<Copies, String>) -> Instances {
+    fn of_one(&self, function: &str, described: Result<Copies, Reason>) -> Instances {
         let own = described
             .as_ref()
             .map_or(&[][..], |described| &described.own);
@@ -117,7 +118,7 @@ impl Look<'_> {
         let inlined = described.and_then(|described| self.inlined(function, &described));
         let (inlined, unknown) = match inlined {
             Ok(inlined) => (Some(inlined), None),
-            Err(reason) => (None, Some(reason)),
+            Err(reason) => (None, Some(reason.into())),
         };
         let holders = inlined.as_deref().and_then(holders);
         Instances {
@@ -191,7 +192,7 @@ impl Look<'_> {
     }
 
     /// The inlined copies, or why not all of them are known.
-    fn inlined(&self, function: &str, described: &Copies) -> Result<Vec<InlinedCopy>, String> {
+    fn inlined(&self, function: &str, described: &Copies) -> Result<Vec<InlinedCopy>, Reason> {
         if function.contains('.') {
             // What is inlined is the function, and never a clone that the compiler made of it.
             return Ok(Vec::new());
@@ -297,7 +298,7 @@ impl Look<'_> {
     }
 
     /// An error that says why there is no function of this name, if that is certain.
-    pub fn known(&self, function: &str) -> Result<(), String> {
+    pub fn known(&self, function: &str) -> Result<(), Reason> {
         let Some(kallsyms) = self.kallsyms else {
             return Ok(());
         };
@@ -320,6 +321,7 @@ impl Look<'_> {
             "{} function `{function}`, neither as a symbol nor inlined{}",
             crate::plan::NO_SUCH,
             near.unwrap_or_default()
-        ))
+        )
+        .into())
     }
 }

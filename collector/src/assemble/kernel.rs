@@ -6,12 +6,13 @@ use sha2::{Digest, Sha256};
 
 use super::context::Context;
 use crate::kaslr::config::KernelConfig;
+use crate::reason::Reason;
 use crate::session::raw::MachineFacts;
 
-fn text(result: &Result<String, String>) -> Datum {
+fn text(result: &Result<String, Reason>) -> Datum {
     match result {
         Ok(text) => Value::text(text).into(),
-        Err(reason) => Datum::unavailable(reason),
+        Err(reason) => Datum::unavailable(reason.clone()),
     }
 }
 

@@ -8,25 +8,26 @@ use qed_evidence::document::Reader;
 use qed_evidence::investigation::{Investigation, artefact};
 
 use super::private::file_name;
+use crate::reason::Reason;
 use crate::session::commands::{Commands, Task};
 
 /// Paths of the files that commands can name, or why there is none.
 pub struct Artefacts<'a> {
     /// `{vmlinux}`
-    pub vmlinux: Result<&'a Path, String>,
+    pub vmlinux: Result<&'a Path, Reason>,
     /// `{system_map}`
-    pub system_map: Result<&'a Path, String>,
+    pub system_map: Result<&'a Path, Reason>,
     /// `{config}`
-    pub config: Result<&'a Path, String>,
+    pub config: Result<&'a Path, Reason>,
 }
 
 impl Artefacts<'_> {
-    fn named(&self, name: &str) -> Result<&Path, String> {
+    fn named(&self, name: &str) -> Result<&Path, Reason> {
         match name {
             "vmlinux" => self.vmlinux.clone(),
             "system_map" => self.system_map.clone(),
             "config" => self.config.clone(),
-            _ => Err(format!("there is no file {{{name}}}")),
+            _ => Err(format!("there is no file {{{name}}}").into()),
         }
     }
 
@@ -107,7 +108,7 @@ impl Artefacts<'_> {
             .chain(parts_of_host_name(&host))
             .chain(ids.map(line))
             .chain(network_addresses())
-            // What names everybody names nobody.
+            // Skip non-identifying strings.
             .filter(|name| !["", "/", "root", "/root", "localhost"].contains(&name.as_str()))
             .chain([std::env::temp_dir().display().to_string()])
             .collect()
@@ -133,7 +134,7 @@ fn network_addresses() -> Vec<String> {
 }
 
 /// A folder with links to `files`; `None` if there are none.
-fn folder(files: &[PathBuf]) -> Result<Option<tempfile::TempDir>, String> {
+fn folder(files: &[PathBuf]) -> Result<Option<tempfile::TempDir>, Reason> {
     if files.is_empty() {
         return Ok(None);
     }

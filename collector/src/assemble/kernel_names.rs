@@ -10,6 +10,7 @@ use qed_evidence::value::{Address, InlineFrame, LineRole, Location};
 
 use super::instances;
 use super::names::{Names, Standing};
+use crate::reason::Reason;
 use crate::symbols::disasm::{Called, LONGEST_INSTRUCTION, called};
 use crate::symbols::{Kallsyms, lines::LineResolver};
 
@@ -18,7 +19,7 @@ pub struct KernelNames<'a> {
     kallsyms: Option<&'a Kallsyms>,
     /// Live minus static.
     slide: Option<u64>,
-    lines: Result<RefCell<LineResolver>, String>,
+    lines: Result<RefCell<LineResolver>, Reason>,
     /// The code at which interrupts and exceptions enter, once it was asked for.
     entries: OnceCell<Option<Range<u64>>>,
     /// The bytes in front of return addresses, as they stood in memory.
@@ -37,7 +38,7 @@ impl<'a> KernelNames<'a> {
     pub fn new(
         kallsyms: Option<&'a Kallsyms>,
         slide: Option<u64>,
-        lines: Result<LineResolver, String>,
+        lines: Result<LineResolver, Reason>,
     ) -> Self {
         Self {
             kallsyms,
@@ -66,7 +67,7 @@ impl<'a> KernelNames<'a> {
         }
     }
 
-    fn fixed(&self, live: u64) -> Result<u64, String> {
+    fn fixed(&self, live: u64) -> Result<u64, Reason> {
         let slide = self
             .slide
             .ok_or("the slide is not known, so neither is the static address")?;
@@ -74,7 +75,7 @@ impl<'a> KernelNames<'a> {
             .ok_or_else(|| "the address is below the kernel image".into())
     }
 
-    fn resolver(&self) -> Result<&RefCell<LineResolver>, String> {
+    fn resolver(&self) -> Result<&RefCell<LineResolver>, Reason> {
         self.lines.as_ref().map_err(Clone::clone)
     }
 }
@@ -96,7 +97,7 @@ impl Names for KernelNames<'_> {
         })
     }
 
-    fn call_site(&self, return_address: u64) -> Result<Location, String> {
+    fn call_site(&self, return_address: u64) -> Result<Location, Reason> {
         // eBPF programs and trampolines lie elsewhere at each boot: asking for them would open the debug info every time.
         let image = self.kallsyms.map(Kallsyms::image).unwrap_or_default();
         if !image.is_empty() && !image.contains(&return_address) {
@@ -150,7 +151,7 @@ impl Names for KernelNames<'_> {
         Some(self.symbol(address).is_some_and(besides))
     }
 
-    fn definition(&self, address: u64) -> Result<Location, String> {
+    fn definition(&self, address: u64) -> Result<Location, Reason> {
         let fixed = self.fixed(address)?;
         let found = self
             .resolver()?
@@ -167,7 +168,7 @@ impl Names for KernelNames<'_> {
         })
     }
 
-    fn called(&self, return_address: u64) -> Result<Called, String> {
+    fn called(&self, return_address: u64) -> Result<Called, Reason> {
         let live = self.code.get(&return_address);
         if let Some(found) = live.and_then(|before| called(before, return_address)) {
             return Ok(found);
@@ -207,7 +208,7 @@ impl Names for KernelNames<'_> {
         standing
     }
 
-    fn known(&self, function: &str) -> Result<(), String> {
+    fn known(&self, function: &str) -> Result<(), Reason> {
         self.look().known(function)
     }
 }

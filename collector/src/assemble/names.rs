@@ -6,6 +6,7 @@ use qed_evidence::instances::Instances;
 use qed_evidence::names::Symbol;
 use qed_evidence::value::Location;
 
+use crate::reason::Reason;
 use crate::symbols::disasm::Called;
 
 /// Names and places in the source for addresses of the captured kernel.
@@ -15,20 +16,20 @@ pub trait Names {
     /// The whole symbol that holds a live address.
     fn extent(&self, address: u64) -> Option<Symbol>;
     /// The source line of the call that returns to a live address, or why it is not known.
-    fn call_site(&self, return_address: u64) -> Result<Location, String>;
+    fn call_site(&self, return_address: u64) -> Result<Location, Reason>;
     /// True if an interrupt or an exception enters the kernel in the code at a live address. `None`: where that code
     /// is, is not known.
     fn interrupts(&self, address: u64) -> Option<bool>;
     /// The definition of the function at a live address, or why it is not known.
-    fn definition(&self, address: u64) -> Result<Location, String>;
+    fn definition(&self, address: u64) -> Result<Location, Reason>;
     /// The target of the call before a live return address, or why it is not known.
-    fn called(&self, return_address: u64) -> Result<Called, String>;
+    fn called(&self, return_address: u64) -> Result<Called, Reason>;
     /// The copies of each of these functions.
     fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances>;
     /// MachineFacts about a function that may be missing on a stack.
     fn standing(&self, function: &str) -> Standing;
     /// An error that says why there is no function of this name, if that is certain.
-    fn known(&self, function: &str) -> Result<(), String>;
+    fn known(&self, function: &str) -> Result<(), Reason>;
 }
 
 /// MachineFacts about a function that may be missing on a stack although it was running.

@@ -7,6 +7,7 @@ use qed_evidence::investigation::{Action, Argument, BufferElements, Experiment, 
 use qed_evidence::value::{Address, Bytes, Cut, Datum, Integer, Value};
 
 use super::values::errno;
+use crate::reason::Reason;
 use crate::session::raw::RawOutcome;
 use crate::symbols::disasm::disassemble;
 use crate::workload::CallSite;
@@ -31,7 +32,7 @@ pub fn call(raw: &CallSite) -> document::CallSite {
 }
 
 /// The outcome of an experiment.
-pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, String>) -> Outcome {
+pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Outcome {
     let raw = match raw {
         Ok(raw) => raw,
         Err(reason) => {

@@ -11,6 +11,7 @@ use qed_evidence::value::{Address, Bytes, Datum, Value};
 use super::seen::Seen;
 use super::values::errno;
 use crate::plan::{PlannedParameter, PlannedProbe, PlannedRead, Source};
+use crate::reason::Reason;
 use crate::session::raw::Declined;
 
 /// A probe before its first hit.
@@ -68,8 +69,8 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
         }),
         listed: listed(planned, seen),
         refused_reads: Reads {
-            entry: planned.refused.entry.clone(),
-            exit: planned.refused.exit.clone(),
+            entry: reasons(&planned.refused.entry),
+            exit: reasons(&planned.refused.exit),
         },
         members: Members {
             entry: members(&planned.entry),
@@ -89,6 +90,12 @@ fn refused<'s>(source: &Source, seen: &Seen<'s>) -> Option<&'s Declined> {
     seen.refusals.get(source.attach)?.as_ref()
 }
 
+fn reasons(refused: &BTreeMap<String, Reason>) -> BTreeMap<String, String> {
+    let each = refused.iter();
+    each.map(|(name, reason)| (name.clone(), reason.to_string()))
+        .collect()
+}
+
 /// The refusal of a probe as a whole. Of several copies it is enough that one can be watched: evidence says which were.
 fn declined<'s>(planned: &PlannedProbe, seen: &Seen<'s>) -> Option<&'s Declined> {
     let first = planned.source.as_ref().ok()?;
@@ -101,7 +108,7 @@ fn declined<'s>(planned: &PlannedProbe, seen: &Seen<'s>) -> Option<&'s Declined>
 /// The reason why a probe has no hits that would say anything, if there is one.
 fn refusal(planned: &PlannedProbe, seen: &Seen<'_>, declined: Option<&Declined>) -> Option<String> {
     let own = match &planned.source {
-        Err(reason) => Some(reason.clone()),
+        Err(reason) => Some(reason.to_string()),
         Ok(_) => declined.map(|declined| declined.reason.clone()),
     };
     own.or_else(|| seen.not_run.map(str::to_owned)).or_else(|| {

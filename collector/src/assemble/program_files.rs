@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 
 use qed_evidence::document::{FileRole, ProgramFile};
 
+/// A file of a program that changed during a capture: its name, without a folder.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ChangedFile(pub String);
+
 /// Files of programs, with their digests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramFiles {
@@ -14,9 +19,12 @@ pub struct ProgramFiles {
 }
 
 impl ProgramFiles {
-    /// Keep what was the same before and after a capture; an error names a file that was not. A file among the
+    /// Keep what was the same before and after a capture. A file among the
     /// arguments may be what the program writes: then it is not a part of it.
-    pub fn throughout(mut self, after: &ProgramFiles) -> Result<ProgramFiles, String> {
+    ///
+    /// # Errors
+    /// When a file was not the same.
+    pub fn throughout(mut self, after: &ProgramFiles) -> Result<ProgramFiles, ChangedFile> {
         let pairs = [
             (&mut self.workloads, &after.workloads),
             (&mut self.commands, &after.commands),
@@ -26,7 +34,7 @@ impl ProgramFiles {
                 let after = after.get(name).map_or(&[][..], Vec::as_slice);
                 files.retain(|file| file.role != FileRole::Argument || after.contains(file));
                 if let Some(changed) = files.iter().find(|file| !after.contains(file)) {
-                    return Err(changed.name.clone());
+                    return Err(ChangedFile(changed.name.clone()));
                 }
             }
         }

@@ -5,6 +5,7 @@
 use qed_evidence::document::{Reader, Reading};
 use qed_evidence::value::{Datum, Value};
 
+use crate::reason::Reason;
 use crate::symbols::named::Named;
 
 /// The files' contents, as far as they were read.
@@ -16,17 +17,17 @@ pub struct Read<'a> {
     /// `uname -r`.
     pub release: &'a str,
     /// `/proc/kallsyms`.
-    pub kallsyms: Result<&'a str, String>,
+    pub kallsyms: Result<&'a str, Reason>,
     /// `KERNELOFFSET` of the VMCOREINFO note in `/proc/kcore`.
-    pub offset: Result<u64, String>,
+    pub offset: Result<u64, Reason>,
     /// The line of the kernel's code in `/proc/iomem`, and its number.
-    pub physical: Result<(u64, &'a str), String>,
+    pub physical: Result<(u64, &'a str), Reason>,
     /// Name and text of the System.map.
-    pub system_map: Result<(&'a str, &'a str), String>,
+    pub system_map: Result<(&'a str, &'a str), Reason>,
     /// Name of the vmlinux and, per symbol, its addresses there.
-    pub vmlinux: Result<(&'a str, Vec<Vec<u64>>), String>,
+    pub vmlinux: Result<(&'a str, Vec<Vec<u64>>), Reason>,
     /// The reader of the configuration, its file and text.
-    pub config: (Reader, &'a str, Result<&'a str, String>),
+    pub config: (Reader, &'a str, Result<&'a str, Reason>),
 }
 
 /// Options that decide where the kernel may be.
@@ -80,7 +81,7 @@ pub fn readings(read: &Read<'_>) -> Vec<Reading> {
         };
         let found = text.clone().and_then(|text| {
             let found = numbered(text, names).next();
-            found.ok_or_else(|| format!("it does not name {option}"))
+            found.ok_or_else(|| format!("it does not name {option}").into())
         });
         list.add(*by, file, option, found);
     }
@@ -109,7 +110,7 @@ impl List<'_> {
         by: Reader,
         file: &str,
         key: &str,
-        found: Result<(Option<u64>, String), String>,
+        found: Result<(Option<u64>, String), Reason>,
     ) {
         let (line, text) = match found {
             Ok((line, text)) => (line, Value::text(text).into()),
@@ -125,7 +126,7 @@ impl List<'_> {
     }
 
     /// Adds what tells where a running kernel is.
-    fn live(&mut self, file: &str, key: &str, found: Result<(Option<u64>, String), String>) {
+    fn live(&mut self, file: &str, key: &str, found: Result<(Option<u64>, String), Reason>) {
         let found = found.and_then(|found| {
             if self.read.ephemeral {
                 Ok(found)
@@ -137,7 +138,7 @@ impl List<'_> {
     }
 
     /// Adds the lines of a table of symbols (`ADDRESS KIND NAME`, then perhaps a module) that name ours.
-    fn table(&mut self, by: Reader, file: &str, text: &Result<&str, String>) {
+    fn table(&mut self, by: Reader, file: &str, text: &Result<&str, Reason>) {
         let lines = text.as_ref().map_or("", |text| *text).lines();
         let rows = (1..).zip(lines).filter_map(|(number, line)| {
             let name = line.split_ascii_whitespace().nth(2)?;
@@ -145,14 +146,14 @@ impl List<'_> {
         });
         let named = Named::of(self.read.symbols.iter().map(String::as_str), rows);
         for symbol in self.read.symbols {
-            let mut found: Vec<Result<_, String>> = named
+            let mut found: Vec<Result<_, Reason>> = named
                 .rows(symbol)
                 .iter()
                 .map(|(number, line)| Ok((Some(*number), (*line).to_owned())))
                 .collect();
             if found.is_empty() {
                 found.push(Err(match text {
-                    Ok(_) => format!("it does not name {symbol}"),
+                    Ok(_) => format!("it does not name {symbol}").into(),
                     Err(reason) => reason.clone(),
                 }));
             }
@@ -177,7 +178,7 @@ mod tests {
     const CONFIG: &str =
         "CONFIG_X=y\n# CONFIG_RANDOMIZE_BASE is not set\nCONFIG_PHYSICAL_START=0x1000000\n";
 
-    fn lines(ephemeral: bool) -> Vec<(String, Option<u64>, Result<String, String>)> {
+    fn lines(ephemeral: bool) -> Vec<(String, Option<u64>, Result<String, Reason>)> {
         let symbols = ["_text".to_owned(), "twin".to_owned(), "gone".to_owned()];
         let found = readings(&Read {
             symbols: &symbols,
@@ -198,7 +199,7 @@ mod tests {
             .map(|reading| {
                 let text = match reading.text {
                     Datum::Value(value) => Ok(value.to_string()),
-                    Datum::Unavailable(why) => Err(why.unavailable),
+                    Datum::Unavailable(why) => Err(why.unavailable.into()),
                 };
                 (
                     format!("{} {}", reading.file, reading.key),
@@ -229,7 +230,7 @@ mod tests {
             }
             assert!(found >= 2, "{file}: {lines:?}");
         }
-        let texts = |wanted: &str| -> Vec<&Result<String, String>> {
+        let texts = |wanted: &str| -> Vec<&Result<String, Reason>> {
             let of = lines.iter().filter(|(name, ..)| name == wanted);
             of.map(|(_, _, text)| text).collect()
         };

@@ -5,6 +5,7 @@ use qed_evidence::investigation::Experiment;
 
 use super::names::Names;
 use crate::plan::PlannedExperiment;
+use crate::reason::Reason;
 use crate::session::raw::Declined;
 use crate::workload::CallSite;
 
@@ -24,7 +25,7 @@ pub struct Seen<'a> {
     pub killed: bool,
     pub refusals: &'a [Option<Declined>],
     /// Per attachment: its entries in the kernel's list of probes, or why they are not known.
-    pub listed: &'a [Result<String, String>],
+    pub listed: &'a [Result<String, Reason>],
     /// The reason why the workload did not run, if so: then nothing was watched.
     pub not_run: Option<&'a str>,
     /// The most frames of a stack that the captured kernel can have given.

@@ -74,7 +74,7 @@ impl Stack {
     }
 }
 
-/// True if `outer` is no place behind a call but the first byte of a trampoline, which stands in the place of the
+/// True if `outer` is not behind a call but the first byte of a trampoline, which stands in the place of the
 /// return address of the function at `inner`. Of our own return probes, and of others on a kernel whose unwinder knows
 /// them, the kernel puts the true address back; where it does not, a stack ends there or goes on with anything.
 fn replaced(inner: u64, outer: u64, names: &dyn Names) -> bool {
@@ -225,7 +225,7 @@ pub fn not_called(names: &dyn Names, return_address: u64, begins: u64) -> Option
             "the call there goes through a pointer, and may have been of another function, which was left by a jump"
                 .into(),
         ),
-        Err(reason) => Some(reason),
+        Err(reason) => Some(reason.into()),
     }
 }
 
@@ -285,6 +285,7 @@ mod tests {
 
     use super::*;
     use crate::probe::parse_event;
+    use crate::reason::Reason;
     use qed_evidence::instances::Instances;
     use qed_evidence::names::Symbol;
     use qed_evidence::value::{LineRole, Location};
@@ -309,16 +310,16 @@ mod tests {
         fn extent(&self, _: u64) -> Option<Symbol> {
             None
         }
-        fn call_site(&self, _: u64) -> Result<Location, String> {
+        fn call_site(&self, _: u64) -> Result<Location, Reason> {
             Ok(line("entry"))
         }
         fn interrupts(&self, address: u64) -> Option<bool> {
             Some(address == INTERRUPT)
         }
-        fn definition(&self, _: u64) -> Result<Location, String> {
+        fn definition(&self, _: u64) -> Result<Location, Reason> {
             Err("none".into())
         }
-        fn called(&self, return_address: u64) -> Result<Called, String> {
+        fn called(&self, return_address: u64) -> Result<Called, Reason> {
             self.calls
                 .get(&return_address)
                 .copied()
@@ -330,7 +331,7 @@ mod tests {
         fn standing(&self, _: &str) -> Standing {
             self.standing.clone()
         }
-        fn known(&self, _: &str) -> Result<(), String> {
+        fn known(&self, _: &str) -> Result<(), Reason> {
             Ok(())
         }
     }
@@ -388,7 +389,7 @@ mod tests {
     }
 
     /// Check that a stack ends at the first byte of a function, to which no call returns, and that nobody is the caller
-    /// then; a function that ends with a call of one that does not return is no such place.
+    /// then; a function that ends with a call of one that does not return does not leave one.
     #[test]
     fn foreign_trampolines() {
         let event = |addresses: &[u64]| {

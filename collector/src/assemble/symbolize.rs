@@ -20,7 +20,8 @@ use crate::kaslr::compare::StaticTable;
 use crate::kaslr::config::KernelConfig;
 use crate::kaslr::console::ConsoleOffset;
 use crate::kaslr::report::{ImageBase, StaticSource};
-use crate::kaslr::{self, Inputs, Reason, judge, vmlinuz};
+use crate::kaslr::{self, Inputs, KaslrSourceError, judge, vmlinuz};
+use crate::reason::Reason;
 use crate::session::raw::{MachineFacts, RawCapture, RawCommand};
 use crate::symbols::debuginfo::Vmlinux;
 use crate::symbols::elf::{ElfError, StaticSymbols};
@@ -36,13 +37,13 @@ pub struct Static {
     /// Files that may be its System.map.
     pub system_map: Vec<PathBuf>,
     /// The reason why none of [`Static::vmlinux`] is known to be of this kernel before it has run.
-    pub unchecked: Option<String>,
+    pub unchecked: Option<Reason>,
     /// Its configuration, if the kernel itself does not have it.
     pub config: Option<PathBuf>,
     /// The reason why there is no file with its configuration.
-    pub no_config: Option<String>,
+    pub no_config: Option<Reason>,
     /// The reason why there can be no debug information, if nobody looked for it.
-    pub no_debuginfo: Option<String>,
+    pub no_debuginfo: Option<Reason>,
     /// The kernel image that was booted.
     pub image: Option<PathBuf>,
     /// Text of the guest's console.
@@ -131,19 +132,19 @@ pub fn finish(
 }
 
 /// The symbol table that the kernel showed.
-fn live_symbols(facts: &MachineFacts) -> Result<Kallsyms, Reason> {
+fn live_symbols(facts: &MachineFacts) -> Result<Kallsyms, KaslrSourceError> {
     let text = facts.kallsyms.clone()?;
-    Kallsyms::parse(text, None).map_err(|error| Reason::Unavailable(error.to_string()))
+    Kallsyms::parse(text, None).map_err(|error| KaslrSourceError::Unavailable(error.to_string()))
 }
 
-fn build_id(facts: &MachineFacts) -> Result<BuildId, String> {
+fn build_id(facts: &MachineFacts) -> Result<BuildId, Reason> {
     let id = facts.build_id.as_ref().map_err(Clone::clone)?;
     id.parse()
-        .map_err(|error| format!("the kernel's build id `{id}`: {error}"))
+        .map_err(|error| format!("the kernel's build id `{id}`: {error}").into())
 }
 
 /// The first vmlinux of the same build, or why there is none.
-fn open_vmlinux(fixed: &Static, build_id: &Result<BuildId, String>) -> Result<Vmlinux, String> {
+fn open_vmlinux(fixed: &Static, build_id: &Result<BuildId, Reason>) -> Result<Vmlinux, Reason> {
     if let Some(reason) = &fixed.no_debuginfo {
         return Err(reason.clone());
     }
@@ -158,12 +159,12 @@ fn open_vmlinux(fixed: &Static, build_id: &Result<BuildId, String>) -> Result<Vm
         .collect();
     Err(match refused.is_empty() {
         true => "no vmlinux of this kernel was found: install its debug package, or say --debuginfo VMLINUX".into(),
-        false => refused.join("; "),
+        false => refused.join("; ").into(),
     })
 }
 
 /// A System.map, with its path, or why there is none.
-type FoundMap = Result<(PathBuf, SystemMap), String>;
+type FoundMap = Result<(PathBuf, SystemMap), Reason>;
 /// The symbols of the vmlinux, if there is one.
 type ParsedElf<'v> = Option<Result<StaticSymbols<'v>, ElfError>>;
 
@@ -172,22 +173,25 @@ fn artefacts<'a>(
     machine: &Machine,
     facts: &'a MachineFacts,
     fixed: &'a Static,
-    vmlinux: &'a Result<Vmlinux, String>,
+    vmlinux: &'a Result<Vmlinux, Reason>,
     map: &'a FoundMap,
 ) -> Artefacts<'a> {
-    let reason = |missing: &String| missing.clone();
     Artefacts {
-        vmlinux: vmlinux.as_ref().map(|v| v.path.as_path()).map_err(reason),
-        system_map: map.as_ref().map(|(path, _)| path.as_path()).map_err(reason),
+        vmlinux: vmlinux
+            .as_ref()
+            .map(|v| v.path.as_path())
+            .map_err(Clone::clone),
+        system_map: map
+            .as_ref()
+            .map(|(path, _)| path.as_path())
+            .map_err(Clone::clone),
         config: fixed
             .config
             .as_deref()
             .or_else(|| own_config(machine, &facts.config_file))
             .ok_or_else(|| {
-                let reason = fixed.no_config.as_deref();
-                reason
-                    .unwrap_or("its configuration is not a file of this machine")
-                    .to_owned()
+                let reason = fixed.no_config.clone();
+                reason.unwrap_or_else(|| "its configuration is not a file of this machine".into())
             }),
     }
 }
@@ -195,10 +199,11 @@ fn artefacts<'a>(
 /// The static sides at hand, in order of preference.
 fn static_sources<'v>(
     map: &'v FoundMap,
-    vmlinux: &Result<Vmlinux, String>,
+    vmlinux: &Result<Vmlinux, Reason>,
     elf: &'v ParsedElf<'_>,
 ) -> Vec<StaticSource<'v>> {
-    let unavailable = |error: &dyn std::fmt::Display| Reason::Unavailable(error.to_string());
+    let unavailable =
+        |error: &dyn std::fmt::Display| KaslrSourceError::Unavailable(error.to_string());
     vec![
         StaticSource {
             name: "kallsyms-systemmap",
@@ -220,32 +225,35 @@ fn static_sources<'v>(
             table: match elf {
                 Some(Ok(symbols)) => StaticTable::from_elf(symbols).map_err(|e| unavailable(&e)),
                 Some(Err(error)) => Err(unavailable(error)),
-                None => Err(Reason::Unavailable(
-                    vmlinux.as_ref().err().cloned().unwrap_or_default(),
+                None => Err(KaslrSourceError::Unavailable(
+                    vmlinux
+                        .as_ref()
+                        .err()
+                        .map_or_else(String::new, ToString::to_string),
                 )),
             },
         },
     ]
 }
 
-fn image(fixed: &Static, has_vmlinux: bool) -> Result<ImageBase, Reason> {
+fn image(fixed: &Static, has_vmlinux: bool) -> Result<ImageBase, KaslrSourceError> {
     match &fixed.image {
         // Unpacking takes up to half a second; the symbol tables say the same and more.
-        _ if has_vmlinux => Err(Reason::Unavailable(
+        _ if has_vmlinux => Err(KaslrSourceError::Unavailable(
             "not needed: a vmlinux is at hand".into(),
         )),
         Some(path) => image_base(path),
-        None => Err(Reason::Unavailable(
+        None => Err(KaslrSourceError::Unavailable(
             "the image that this kernel was loaded from is not known".into(),
         )),
     }
 }
 
-fn console(text: Option<&str>) -> Result<ConsoleOffset, Reason> {
-    let text = text.ok_or(Reason::Unavailable(
+fn console(text: Option<&str>) -> Result<ConsoleOffset, KaslrSourceError> {
+    let text = text.ok_or(KaslrSourceError::Unavailable(
         "this machine's console was not watched".into(),
     ))?;
-    kaslr::console::parse(text).map_err(|error| Reason::Unavailable(error.to_string()))
+    kaslr::console::parse(text).map_err(|error| KaslrSourceError::Unavailable(error.to_string()))
 }
 
 /// The kernel's configuration: as the machine has it, else as a file of this machine has it.
@@ -253,22 +261,23 @@ struct Configuration {
     /// Name of the file of this machine, if one was named.
     file: String,
     /// Its text, or why it cannot be read.
-    text: Option<Result<String, String>>,
-    parsed: Result<KernelConfig, String>,
+    text: Option<Result<String, Reason>>,
+    parsed: Result<KernelConfig, Reason>,
 }
 
 impl Configuration {
     fn read(facts: &MachineFacts, fixed: &Static) -> Self {
         let text = fixed.config.as_deref().map(|path| {
-            fs::read_to_string(path).map_err(|error| format!("{}: {error}", file_name(path)))
+            fs::read_to_string(path)
+                .map_err(|error| Reason::from(format!("{}: {error}", file_name(path))))
         });
         let parsed = match (&facts.config, &text) {
             (Ok(text), _) | (Err(_), Some(Ok(text))) => {
-                KernelConfig::parse(text).map_err(|error| error.to_string())
+                KernelConfig::parse(text).map_err(Reason::from_error)
             }
             (Err(_), Some(Err(reason))) => Err(reason.clone()),
             (Err(reason), None) => Err(match &fixed.no_config {
-                Some(why) => format!("{reason}; {why}"),
+                Some(why) => format!("{reason}; {why}").into(),
                 None => reason.clone(),
             }),
         };
@@ -280,7 +289,7 @@ impl Configuration {
     }
 
     /// Its reader, file and text.
-    fn source<'a>(&'a self, facts: &'a MachineFacts) -> (Reader, &'a str, Result<&'a str, String>) {
+    fn source<'a>(&'a self, facts: &'a MachineFacts) -> (Reader, &'a str, Result<&'a str, Reason>) {
         match (&facts.config, &self.text) {
             (Ok(text), _) => (Reader::Machine, &facts.config_file, Ok(text)),
             (Err(_), Some(Ok(text))) => (Reader::Builder, &self.file, Ok(text)),
@@ -291,11 +300,11 @@ impl Configuration {
 }
 
 /// The name of the vmlinux and, per symbol, its addresses there; or why they are not known.
-type VmlinuxLines = Result<(String, Vec<Vec<u64>>), String>;
+type VmlinuxLines = Result<(String, Vec<Vec<u64>>), Reason>;
 
 /// The files that lines are quoted from.
 struct LineSources<'a> {
-    kallsyms: &'a Result<Kallsyms, Reason>,
+    kallsyms: &'a Result<Kallsyms, KaslrSourceError>,
     map: &'a FoundMap,
     vmlinux: &'a VmlinuxLines,
     config: &'a Configuration,
@@ -320,13 +329,13 @@ fn provenance(
         release: &facts.release,
         kallsyms: match (&facts.kallsyms, sources.kallsyms) {
             (Ok(text), Ok(_)) => Ok(text),
-            (Err(reason), _) | (_, Err(reason)) => Err(reason.to_string()),
+            (Err(reason), _) | (_, Err(reason)) => Err(Reason::from_error(reason)),
         },
         offset: match &facts.vmcoreinfo {
             Ok(info) => info
                 .kernel_offset
                 .ok_or_else(|| "VMCOREINFO states no offset".into()),
-            Err(reason) => Err(reason.to_string()),
+            Err(reason) => Err(Reason::from_error(reason)),
         },
         physical: match (&facts.physical_text, &facts.physical_line) {
             (Ok(_), Ok((number, line))) => Ok((*number, line)),
@@ -370,14 +379,14 @@ fn ran(
 }
 
 fn addresses_in_vmlinux(
-    vmlinux: &Result<Vmlinux, String>,
+    vmlinux: &Result<Vmlinux, Reason>,
     elf: &ParsedElf<'_>,
     symbols: &[String],
 ) -> VmlinuxLines {
     let vmlinux = vmlinux.as_ref().map_err(Clone::clone)?;
     let table = match elf {
         Some(Ok(table)) => table,
-        Some(Err(error)) => return Err(error.to_string()),
+        Some(Err(error)) => return Err(Reason::from_error(error)),
         None => return Err("it was not read".into()),
     };
     let found = table.named(symbols.iter().map(String::as_str));
@@ -387,10 +396,10 @@ fn addresses_in_vmlinux(
     Ok((file_name(&vmlinux.path), addresses.collect()))
 }
 
-fn image_base(path: &Path) -> Result<ImageBase, Reason> {
+fn image_base(path: &Path) -> Result<ImageBase, KaslrSourceError> {
     let image = fs::read(path)
-        .map_err(|error| Reason::Unavailable(format!("{}: {error}", file_name(path))))?;
-    vmlinuz::image_base(&image).map_err(|error| Reason::Unavailable(error.to_string()))
+        .map_err(|error| KaslrSourceError::Unavailable(format!("{}: {error}", file_name(path))))?;
+    vmlinuz::image_base(&image).map_err(|error| KaslrSourceError::Unavailable(error.to_string()))
 }
 
 /// The first of `candidates` that is one.
@@ -412,5 +421,5 @@ fn system_map(candidates: &[PathBuf]) -> FoundMap {
     if reasons.is_empty() {
         reasons.push("no System.map of this kernel was found".into());
     }
-    Err(reasons.join("; "))
+    Err(reasons.join("; ").into())
 }

@@ -14,6 +14,7 @@ use crate::guest::KernelImage;
 use crate::guest::cache::Cache;
 use crate::guest::host_binaries::Files;
 use crate::guest::protocol::{Job, SlideAnswer, slide_answer};
+use crate::reason::Reason;
 
 /// Most attempts at a boot before its failure is reported.
 const ATTEMPTS: u32 = 3;
@@ -98,7 +99,7 @@ impl Boots<'_> {
 
 /// Turn a guest's answer into evidence.
 fn as_boot(answer: SlideAnswer, time: String) -> Boot {
-    let or_reason = |value: Result<Value, String>| match value {
+    let or_reason = |value: Result<Value, Reason>| match value {
         Ok(value) => value.into(),
         Err(reason) => Datum::unavailable(reason),
     };

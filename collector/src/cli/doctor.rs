@@ -80,9 +80,7 @@ fn guest() -> (String, bool) {
         "QEMU",
         match &emulator {
             Some(path) => Ok(path.display().to_string()),
-            None => {
-                Err("qemu-system-x86_64 is not in PATH: apt-get install qemu-system-x86".to_owned())
-            }
+            None => Err("qemu-system-x86_64 is not in PATH: apt-get install qemu-system-x86"),
         },
     );
     out += &line(
@@ -104,7 +102,7 @@ fn guest() -> (String, bool) {
     (format!("{out}  => {conclusion}\n"), emulator.is_some())
 }
 
-fn line(what: &str, result: Result<String, String>) -> String {
+fn line<E: std::fmt::Display>(what: &str, result: Result<String, E>) -> String {
     match result {
         Ok(text) => format!("  ok  {what}: {text}\n"),
         Err(reason) => format!("  no  {what}: {reason}\n"),

@@ -10,6 +10,7 @@ use qed_evidence::value::Address;
 use crate::assemble::instances::Look;
 use crate::assemble::symbolize::Static;
 use crate::plan::{PlannedExperiment, PlannedProbe};
+use crate::reason::Reason;
 use crate::symbols::lines::{LineResolver, cache};
 use crate::symbols::system_map::SystemMap;
 use crate::symbols::{Kallsyms, debuginfo};
@@ -21,11 +22,11 @@ const SHOWN: usize = 4;
 pub struct ProbedFunctions {
     instances: BTreeMap<String, Instances>,
     /// The reasons why functions that have to be on a stack do not exist, by name.
-    unknown: BTreeMap<String, String>,
+    unknown: BTreeMap<String, Reason>,
 }
 
 /// The copies of all functions of a plan, from the symbols and the debug info that are at hand.
-pub fn find(experiments: &[PlannedExperiment], fixed: &Static) -> Result<ProbedFunctions, String> {
+pub fn find(experiments: &[PlannedExperiment], fixed: &Static) -> Result<ProbedFunctions, Reason> {
     let table = fixed.system_map.iter().find_map(|path| {
         let text = std::fs::read(path).ok()?;
         SystemMap::parse(text).ok()
@@ -36,10 +37,8 @@ pub fn find(experiments: &[PlannedExperiment], fixed: &Static) -> Result<ProbedF
         .iter()
         .find_map(|path| debuginfo::open(path).ok());
     let missing = || {
-        let reason = fixed.no_debuginfo.as_deref();
-        reason
-            .unwrap_or("no debug information of this kernel is at hand")
-            .to_owned()
+        let reason = fixed.no_debuginfo.clone();
+        reason.unwrap_or_else(|| "no debug information of this kernel is at hand".into())
     };
     let folder = cache::user_folder();
     let lines = opened
@@ -63,7 +62,7 @@ pub fn look(
     experiments: &[PlannedExperiment],
     kallsyms: &Kallsyms,
     slide: Option<u64>,
-    lines: Result<&RefCell<LineResolver>, String>,
+    lines: Result<&RefCell<LineResolver>, Reason>,
 ) -> ProbedFunctions {
     let look = Look {
         kallsyms: Some(kallsyms),

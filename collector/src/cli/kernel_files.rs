@@ -7,6 +7,7 @@ use qed_evidence::investigation::Investigation;
 use crate::assemble::symbolize::Static;
 use crate::guest::cache::Cache;
 use crate::guest::{self, KernelImage, beside};
+use crate::reason::Reason;
 use crate::symbols::functions_by_file::{FunctionInFile, chosen};
 use crate::symbols::{debuginfo, running};
 
@@ -98,7 +99,7 @@ pub fn static_sources(
             }
         }
         Ok(None) => fixed.no_debuginfo = Some("the debug package is not cached".into()),
-        Err(error) => fixed.no_debuginfo = Some(error.to_string()),
+        Err(error) => fixed.no_debuginfo = Some(Reason::from_error(error)),
     }
     fixed
 }
@@ -119,9 +120,9 @@ fn compare_builds(fixed: &mut Static, image: &Path) {
             fixed.vmlinux = order;
         }
         Err(why) => {
-            fixed.unchecked = Some(format!(
-                "of which build the kernel image is cannot be known before it runs: {why}"
-            ));
+            let reason =
+                format!("of which build the kernel image is cannot be known before it runs: {why}");
+            fixed.unchecked = Some(reason.into());
         }
     }
 }
@@ -130,7 +131,7 @@ fn compare_builds(fixed: &mut Static, image: &Path) {
 pub fn chosen_in(
     investigation: &Investigation,
     fixed: &Static,
-) -> Result<Vec<FunctionInFile>, String> {
+) -> Result<Vec<FunctionInFile>, Reason> {
     match &fixed.unchecked {
         Some(why) => chosen(investigation, &[], Some(why)),
         None => chosen(investigation, &fixed.vmlinux, fixed.no_debuginfo.as_deref()),

@@ -17,6 +17,7 @@ use crate::assemble::symbolize::Static;
 use crate::guest::protocol::{Job, plan_answer};
 use crate::guest::{cache::Cache, host_binaries::Files};
 use crate::plan::{PlannedExperiment, PlannedProbe};
+use crate::reason::Reason;
 use crate::session::ThisKernel;
 use crate::symbols::functions_by_file::chosen;
 
@@ -104,7 +105,7 @@ fn text(
     machine: &str,
     investigation: &Investigation,
     experiments: &[PlannedExperiment],
-    found: &Result<ProbedFunctions, String>,
+    found: &Result<ProbedFunctions, Reason>,
 ) -> (String, Vec<String>) {
     let mut unknown = Vec::new();
     let mut out = format!("{machine}\n");
@@ -158,7 +159,7 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
     };
     let mut out = format!("    {title}{kind} {name}");
     let source = match refused {
-        Some(reason) => Err(format!("`within`: {reason}")),
+        Some(reason) => Err(format!("`within`: {reason}").into()),
         None => probe.source.clone(),
     };
     match &source {

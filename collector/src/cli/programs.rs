@@ -9,13 +9,13 @@ use qed_evidence::document::{ProgramFile, Reader};
 use qed_evidence::investigation::{Action, Investigation};
 
 use crate::assemble::program_files::ProgramFiles;
-use crate::guest::host_binaries::{Files, add};
+use crate::guest::host_binaries::{AddError, Files, add};
 
 /// Find the programs as a guest will run them: what is packed is what is told. Gives back the files that the guest
 /// needs, by their names in it, too.
 ///
 /// # Errors
-/// What is missing, each with its place.
+/// The programs that are missing, each with its place.
 pub fn for_guest(investigation: &Investigation) -> Result<(Files, ProgramFiles), Vec<Diagnostic>> {
     let mut packed = Files::new();
     let mut programs = ProgramFiles {
@@ -41,7 +41,7 @@ pub fn for_guest(investigation: &Investigation) -> Result<(Files, ProgramFiles),
 /// Find the programs as this machine will run them.
 ///
 /// # Errors
-/// What is missing, each with its place.
+/// The programs that are missing, each with its place.
 pub fn on_host(investigation: &Investigation) -> Result<ProgramFiles, Vec<Diagnostic>> {
     let commands = investigation.commands.iter().filter_map(|command| {
         let found = files(command.run.first()?, &command.run, Path::new("/")).ok()?;
@@ -56,7 +56,7 @@ pub fn on_host(investigation: &Investigation) -> Result<ProgramFiles, Vec<Diagno
 }
 
 /// The files of a program and those among its arguments, as evidence tells of them.
-fn files(program: &str, words: &[String], folder: &Path) -> Result<Vec<ProgramFile>, String> {
+fn files(program: &str, words: &[String], folder: &Path) -> Result<Vec<ProgramFile>, AddError> {
     let mut parts = qed_programs::parts(program, folder)?;
     parts.extend(qed_programs::arguments(words, folder));
     Ok(qed_programs::files(&parts))
@@ -65,7 +65,7 @@ fn files(program: &str, words: &[String], folder: &Path) -> Result<Vec<ProgramFi
 /// Files of each workload that is a program, by `find`; or those that have none, with their places.
 fn workloads(
     investigation: &Investigation,
-    mut find: impl FnMut(&[String]) -> Result<Vec<ProgramFile>, String>,
+    mut find: impl FnMut(&[String]) -> Result<Vec<ProgramFile>, AddError>,
 ) -> Result<BTreeMap<String, Vec<ProgramFile>>, Vec<Diagnostic>> {
     let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
     for experiment in &investigation.experiments {
@@ -95,6 +95,7 @@ fn workloads(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assemble::program_files::ChangedFile;
     use qed_evidence::document::FileRole;
     use qed_evidence::investigation::parse;
 
@@ -158,6 +159,6 @@ mod tests {
         );
         let mut after = before.clone();
         after.workloads.get_mut("e").unwrap()[0].sha256 = "0".into();
-        assert_eq!(before.throughout(&after), Err("cat".into()));
+        assert_eq!(before.throughout(&after), Err(ChangedFile("cat".into())));
     }
 }

@@ -63,6 +63,25 @@ pub struct Args {
     refresh: bool,
 }
 
+/// A part of a sweep that cannot be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a part is written I/N, such as 2/5, with I from 1 to N")]
+struct ShardError;
+
+/// A series of kernels that cannot be swept.
+#[derive(Debug, thiserror::Error)]
+enum SeriesError {
+    /// The text is not a selector of kernels.
+    #[error("{0}")]
+    Syntax(&'static str),
+    /// The text selects something else.
+    #[error("`{0}` does not name a series; one is written 6.12")]
+    Other(String),
+    /// The distribution has no kernel of the series.
+    #[error("{0}")]
+    NotServed(String),
+}
+
 /// One part of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shard {
@@ -72,15 +91,15 @@ struct Shard {
 }
 
 impl FromStr for Shard {
-    type Err = String;
+    type Err = ShardError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ShardError> {
         let numbers = text
             .split_once('/')
             .and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
         match numbers {
             Some((part, of)) if 1 <= part && part <= of => Ok(Self { part, of }),
-            _ => Err("a part is written I/N, such as 2/5, with I from 1 to N".into()),
+            _ => Err(ShardError),
         }
     }
 }
@@ -93,7 +112,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let investigation = read_investigation(&args.investigation)?;
     let cache = Cache::of_user()?;
     let served = served(&cache, args.refresh)?;
-    let wanted = chosen(&served, &args.series, args.shard).map_err(Failure::input)?;
+    let wanted = chosen(&served, &args.series, args.shard)
+        .map_err(|error| Failure::input(error.to_string()))?;
     let store = Store::open(&args.output).map_err(|error| Failure::unable(error.to_string()))?;
     let mut queue = VecDeque::new();
     for kernel in wanted {
@@ -155,7 +175,7 @@ fn chosen<'a>(
     served: &'a [Kernel],
     series: &[String],
     shard: Option<Shard>,
-) -> Result<Vec<&'a Kernel>, String> {
+) -> Result<Vec<&'a Kernel>, SeriesError> {
     let mut kernels: Vec<&Kernel> = Vec::new();
     for kernel in served {
         kernels.retain(|other| other.series != kernel.series);
@@ -164,12 +184,13 @@ fn chosen<'a>(
     if !series.is_empty() {
         let mut only = Vec::new();
         for text in series {
-            let selector: Selector = text.parse().map_err(str::to_owned)?;
+            let selector: Selector = text.parse().map_err(SeriesError::Syntax)?;
             let Selector::Series(wanted) = selector else {
-                return Err(format!("`{text}` is no series; one is written 6.12"));
+                return Err(SeriesError::Other(text.clone()));
             };
             if kernels.iter().all(|kernel| kernel.series != wanted) {
-                return Err(archive::not_served(served, selector));
+                let reason = archive::not_served(served, selector);
+                return Err(SeriesError::NotServed(reason));
             }
             only.push(wanted);
         }
@@ -285,9 +306,12 @@ mod tests {
         .concat();
         parts.sort();
         assert_eq!(parts, names(&[], None));
-        let refused = |text: &str| chosen(&served, &[text.to_owned()], None).unwrap_err();
+        let refused = |text: &str| {
+            let error = chosen(&served, &[text.to_owned()], None).unwrap_err();
+            error.to_string()
+        };
         assert!(refused("6.9").contains("the nearest series is"));
-        assert!(refused("7.3.4").contains("is no series"));
+        assert!(refused("7.3.4").contains("does not name a series"));
         for bad in ["0/3", "4/3", "1", "a/b", "1/0"] {
             assert!(bad.parse::<Shard>().is_err(), "{bad}");
         }

@@ -9,6 +9,26 @@ use serde::Deserialize;
 
 use super::failure::Failure;
 use crate::guest::Source;
+use crate::guest::source::SourceError;
+
+/// A machine that cannot be captured on.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The text is not a machine.
+    #[error("{0}")]
+    Request(String),
+    /// The text names no kernel.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A kernel image cannot be read.
+    #[error("the kernel image {} cannot be read: {error}; name one that you may read", .path.display())]
+    Image {
+        /// Its path.
+        path: PathBuf,
+        /// The cause.
+        error: std::io::Error,
+    },
+}
 
 /// A machine to capture on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,22 +50,23 @@ impl Target {
 }
 
 impl FromStr for Target {
-    type Err = String;
+    type Err = TargetError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        Target::of(&Request::parse(text)?, Path::new(""))
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let request = Request::parse(text).map_err(TargetError::Request)?;
+        Target::of(&request, Path::new(""))
     }
 }
 
 impl Target {
     /// The machine that is asked for. Images of kernels are looked for from `folder`; one without a name is read, for
     /// it is called by its digest.
-    fn of(request: &Request, folder: &Path) -> Result<Self, String> {
+    fn of(request: &Request, folder: &Path) -> Result<Self, TargetError> {
         match request {
             Request::Named(name) if name == HOST => Ok(Target::Host),
             Request::Named(name) => {
                 let word = name.split_once(':').map_or("", |(_, word)| word);
-                let source = Source::parse(word).map_err(|error| error.to_string())?;
+                let source = Source::parse(word)?;
                 Ok(Target::Guest(name.clone(), source))
             }
             Request::Image { path, word } => {
@@ -53,11 +74,9 @@ impl Target {
                 let name = match word {
                     Some(word) => machine::guest(word),
                     None => {
-                        let image = std::fs::read(&path).map_err(|error| {
-                            format!(
-                                "the kernel image {} cannot be read: {error}; name one that you may read",
-                                path.display()
-                            )
+                        let image = std::fs::read(&path).map_err(|error| TargetError::Image {
+                            path: path.clone(),
+                            error,
                         })?;
                         machine::name_of_image(&path, &image)
                     }
@@ -167,24 +186,20 @@ mod tests {
     /// Check that the machines' names are understood, and that anything else says what can be written.
     #[test]
     fn names() {
-        assert_eq!("host".parse(), Ok(Target::Host));
-        assert_eq!(
-            "guest:debian-6.1".parse::<Target>().unwrap().name(),
-            "guest:debian-6.1"
-        );
+        let parsed = |text: &str| text.parse::<Target>().unwrap();
+        assert_eq!(parsed("host"), Target::Host);
+        assert_eq!(parsed("guest:debian-6.1").name(), "guest:debian-6.1");
         assert!(
             "gast"
                 .parse::<Target>()
                 .unwrap_err()
+                .to_string()
                 .contains("guest:debian-6.1")
         );
         assert!("guest:fedora".parse::<Target>().is_err());
         assert_eq!(
-            "guest:mine=/x/y".parse(),
-            Ok(Target::Guest(
-                "guest:mine".into(),
-                Source::Path("/x/y".into())
-            ))
+            parsed("guest:mine=/x/y"),
+            Target::Guest("guest:mine".into(), Source::Path("/x/y".into()))
         );
     }
 

@@ -38,7 +38,7 @@ pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Res
     }
     if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
         return Err(Failure::input(format!(
-            "`{unknown}` is no guest of the book; it has {}",
+            "unknown guest `{unknown}`: the book has {}",
             names.join(", ")
         )));
     }

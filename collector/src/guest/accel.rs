@@ -59,6 +59,20 @@ pub struct Failure {
     pub reason: String,
 }
 
+/// A `/dev/kvm` that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The kernel has no KVM, or no processor for it.
+    #[error("this machine has no /dev/kvm")]
+    Absent,
+    /// The user lacks the permission.
+    #[error("this user may not open /dev/kvm (on Debian the group `kvm` may)")]
+    Forbidden,
+    /// Something else.
+    #[error("/dev/kvm does not open: {0}")]
+    Open(std::io::Error),
+}
+
 /// The accelerators to try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -77,7 +91,7 @@ pub enum Decision {
 #[must_use]
 pub fn decide(
     asked: Accel,
-    device: Result<(), String>,
+    device: Result<(), DeviceError>,
     known: Option<&Failure>,
     boot_id: &str,
     qemu: &Path,
@@ -85,9 +99,9 @@ pub fn decide(
     let known = known.filter(|f| !boot_id.is_empty() && f.boot_id == boot_id && f.qemu == qemu);
     match (asked, device) {
         (Accel::Tcg, _) => Decision::Emulate(None),
-        (Accel::Kvm, Err(reason)) => Decision::Refuse(reason),
+        (Accel::Kvm, Err(error)) => Decision::Refuse(error.to_string()),
         (Accel::Kvm, Ok(())) => Decision::TryKvm { fall_back: false },
-        (Accel::Auto, Err(reason)) => Decision::Emulate(Some(reason)),
+        (Accel::Auto, Err(error)) => Decision::Emulate(Some(error.to_string())),
         (Accel::Auto, Ok(())) => match known {
             Some(failure) => Decision::Emulate(Some(format!(
                 "{} (found earlier in this boot of the host)",
@@ -101,18 +115,16 @@ pub fn decide(
 /// True if this user may use `/dev/kvm`.
 ///
 /// # Errors
-/// A sentence that says why not.
-pub fn device() -> Result<(), String> {
+/// The reason why not.
+pub fn device() -> Result<(), DeviceError> {
     let opened = std::fs::File::options()
         .read(true)
         .write(true)
         .open("/dev/kvm");
-    opened.map(drop).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => "this machine has no /dev/kvm".to_owned(),
-        std::io::ErrorKind::PermissionDenied => {
-            "this user may not open /dev/kvm (on Debian the group `kvm` may)".to_owned()
-        }
-        _ => format!("/dev/kvm does not open: {e}"),
+    opened.map(drop).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => DeviceError::Absent,
+        std::io::ErrorKind::PermissionDenied => DeviceError::Forbidden,
+        _ => DeviceError::Open(error),
     })
 }
 
@@ -181,16 +193,16 @@ mod tests {
             Decision::TryKvm { fall_back: false }
         );
         assert_eq!(
-            decide(Accel::Kvm, Err("no".into()), None, "b", qemu),
-            Decision::Refuse("no".into())
+            decide(Accel::Kvm, Err(DeviceError::Absent), None, "b", qemu),
+            Decision::Refuse("this machine has no /dev/kvm".into())
         );
         assert_eq!(
             decide(Accel::Tcg, Ok(()), None, "b", qemu),
             Decision::Emulate(None)
         );
         assert_eq!(
-            decide(Accel::Auto, Err("no".into()), None, "b", qemu),
-            Decision::Emulate(Some("no".into()))
+            decide(Accel::Auto, Err(DeviceError::Absent), None, "b", qemu),
+            Decision::Emulate(Some("this machine has no /dev/kvm".into()))
         );
     }
 }

@@ -9,6 +9,7 @@ use qed_evidence::investigation::{Investigation, parse};
 use super::init::{ping, progress};
 use super::protocol::{JOB, Job, SlideAnswer};
 use crate::plan::Plan;
+use crate::reason::Reason;
 use crate::session::commands::Commands;
 use crate::session::raw::RawCapture;
 use crate::session::{self, Observer, Options, ThisKernel};
@@ -86,10 +87,10 @@ pub fn parse_investigation(name: &str, text: &str) -> anyhow::Result<Investigati
 /// Plan an investigation for the kernel of this machine.
 ///
 /// # Errors
-/// Where the kernel cannot be read, or all that is wrong with the investigation.
+/// When the kernel cannot be read, or all that is wrong with the investigation.
 pub fn plan_here(
     investigation: &Investigation,
-    chosen: &Result<Vec<FunctionInFile>, String>,
+    chosen: &Result<Vec<FunctionInFile>, Reason>,
 ) -> anyhow::Result<(ThisKernel, Plan)> {
     let kernel = ThisKernel::read(&progress)?;
     let plan = kernel
@@ -101,9 +102,9 @@ pub fn plan_here(
 
 fn slide() -> SlideAnswer {
     // `_text` is among the first lines; all of the table takes a fifth of a second in an emulated guest.
-    let text = crate::symbols::running::first_address("_text").map_err(|error| error.to_string());
+    let text = crate::symbols::running::first_address("_text").map_err(Reason::from_error);
     let stated = crate::kaslr::running::vmcoreinfo()
-        .map_err(|error| error.to_string())
+        .map_err(Reason::from_error)
         .and_then(|info| {
             info.kernel_offset
                 .ok_or_else(|| "VMCOREINFO states no offset".into())

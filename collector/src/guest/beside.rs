@@ -2,12 +2,12 @@
 //! build.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::places::{HEADER_BYTES, Places, stated_release};
-use crate::kaslr::config::KernelConfig;
-use crate::kaslr::vmlinuz;
+use crate::kaslr::config::{ConfigError, KernelConfig};
+use crate::kaslr::vmlinuz::{self, VmlinuzError};
 use crate::symbols::BuildId;
 use crate::symbols::debuginfo;
 
@@ -82,27 +82,41 @@ fn header(path: &Path) -> Option<Vec<u8>> {
     Some(start)
 }
 
-/// True if a configuration can be the one that the image was built with; it holds no build id. The error is a phrase.
-fn of_this_kernel(config: &Path, image: &Path, release: Option<&str>) -> Result<(), String> {
-    let text = std::fs::read_to_string(config).map_err(|error| error.to_string())?;
-    KernelConfig::parse(&text).map_err(|error| error.to_string())?;
+/// A configuration that is passed over.
+#[derive(Debug, thiserror::Error)]
+enum OtherConfig {
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    /// It cannot be understood.
+    #[error(transparent)]
+    Damaged(#[from] ConfigError),
+    /// It is of another series of kernels.
+    #[error("it says that it is of Linux {of}, and the image is {release}")]
+    OtherRelease { of: String, release: String },
+    /// It is newer than the image.
+    #[error("it was changed after the image was built; build again, or remove it")]
+    Edited,
+}
+
+/// Check that a configuration can be the one that the image was built with; it holds no build id.
+fn of_this_kernel(config: &Path, image: &Path, release: Option<&str>) -> Result<(), OtherConfig> {
+    let text = std::fs::read_to_string(config)?;
+    KernelConfig::parse(&text)?;
     if let (Some(of), Some(release)) = (stated_version(&text), release)
         && series(of) != series(release)
     {
-        return Err(format!(
-            "it says that it is of Linux {of}, and the image is {release}"
-        ));
+        return Err(OtherConfig::OtherRelease {
+            of: of.to_owned(),
+            release: release.to_owned(),
+        });
     }
     // A build writes the image after it has read its `.config`; whoever edits that later has not built with it.
     if config.file_name().is_some_and(|name| name == ".config") {
         let changed = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
         match (changed(config), changed(image)) {
             (Ok(config), Ok(image)) if config <= image => {}
-            _ => {
-                return Err(
-                    "it was changed after the image was built; build again, or remove it".into(),
-                );
-            }
+            _ => return Err(OtherConfig::Edited),
         }
     }
     Ok(())
@@ -128,13 +142,24 @@ fn series(version: &str) -> Option<(u32, u32)> {
     Some((numbers.next()??, numbers.next()??))
 }
 
+/// An image whose build id cannot be had. The message does not name the path.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    /// It cannot be understood.
+    #[error(transparent)]
+    Damaged(#[from] VmlinuzError),
+}
+
 /// The build id of the kernel in an image, which takes 0.1 to 0.3 s to unpack.
 ///
 /// # Errors
-/// A sentence that says why it cannot be had, without the path.
-pub fn build_id(image: &Path) -> Result<BuildId, String> {
-    let bytes = std::fs::read(image).map_err(|error| error.to_string())?;
-    let found = vmlinuz::image_base(&bytes).map_err(|error| error.to_string())?;
+/// When the image cannot be read, or not be understood.
+pub fn build_id(image: &Path) -> Result<BuildId, ImageError> {
+    let bytes = std::fs::read(image)?;
+    let found = vmlinuz::image_base(&bytes)?;
     Ok(found.build_id)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use qed_evidence::document::ProgramFile;
-use qed_programs::parts;
+use qed_programs::{ProgramError, parts};
 
 /// Files of a guest, by their names in it.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -12,14 +12,25 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 /// The folder in which a guest looks for a program without a `/` in its name.
 const FOLDER: &str = "/usr/bin";
 
+/// A program that cannot be added to a guest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddError {
+    /// The name depends on a folder that the guest does not have.
+    #[error("in a guest it has to be a name without a folder, or a whole path")]
+    Relative,
+    /// The program cannot be had on this machine.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+}
+
 /// Add a program and what it needs to `files`, under the names that it will be looked for by. Gives back what evidence
 /// says of them.
 ///
 /// # Errors
-/// A sentence that says what could not be found or read.
-pub fn add(program: &str, files: &mut Files) -> Result<Vec<ProgramFile>, String> {
+/// When the program, or a file that it needs, cannot be found or read.
+pub fn add(program: &str, files: &mut Files) -> Result<Vec<ProgramFile>, AddError> {
     if program.contains('/') && !program.starts_with('/') {
-        return Err("in a guest it has to be a name without a folder, or a whole path".into());
+        return Err(AddError::Relative);
     }
     let parts = parts(program, Path::new("/"))?;
     let told = qed_programs::files(&parts);
@@ -56,7 +67,7 @@ mod tests {
         let mut files = Files::new();
         assert_eq!(
             add("no-such-program", &mut files),
-            Err("it is not in PATH".into())
+            Err(AddError::Program(ProgramError::NotInPath))
         );
         assert!(add("./script", &mut files).is_err());
         assert_eq!(files, Files::new());

@@ -41,7 +41,7 @@ pub fn kernel(
             Ok(image)
         }
         (Source::Debian(selector), Pin::Packages(packages)) => {
-            check(packages, *selector).map_err(&refuse)?;
+            check(packages, *selector).map_err(|error| refuse(error.to_string()))?;
             let found = obtain(machine, packages, *selector, cache, progress, &refuse)?;
             let image = fetch::image(found, None);
             let mut image = image.ok_or_else(|| {
@@ -59,8 +59,32 @@ pub fn kernel(
 /// The remedy for a pin that does not fit.
 const MOVE: &str = "run `qed-collector kernels update --book BOOK`, which says what moves";
 
-/// True if packages are of one kernel, and of one that the machine's name can mean.
-fn check(packages: &Packages, selector: Selector) -> Result<(), String> {
+/// A pin that cannot be followed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum PinError {
+    /// A package of another kernel is among them.
+    #[error("{package} does not belong to kernel {release}; {}", MOVE)]
+    OtherKernel { package: String, release: String },
+    /// The packages are of another kernel than the machine's name says.
+    #[error("Debian has no kernel {selector} of that name and version; {}", MOVE)]
+    OtherSeries { selector: Selector },
+    /// The cache holds another package of the same version.
+    #[error(
+        "{} in the cache came from a package with SHA-256 {found}, not {wanted}. Remove that folder to fetch it anew, or {}",
+        .folder.display(),
+        MOVE
+    )]
+    OtherInCache {
+        folder: PathBuf,
+        /// SHA-256, hex.
+        found: String,
+        /// SHA-256, hex.
+        wanted: String,
+    },
+}
+
+/// Check that packages are of one kernel, and of one that the machine's name can mean.
+fn check(packages: &Packages, selector: Selector) -> Result<(), PinError> {
     let image = package(&packages.image);
     let parts = [Some(&packages.image), packages.config.as_ref()];
     let others = parts
@@ -69,16 +93,14 @@ fn check(packages: &Packages, selector: Selector) -> Result<(), String> {
         .chain(packages.debug_info.as_ref());
     for part in others {
         if archive::release_of(&package(part)) != Some(packages.release.as_str()) {
-            return Err(format!(
-                "{} is no package of kernel {}; {MOVE}",
-                part.package, packages.release
-            ));
+            return Err(PinError::OtherKernel {
+                package: part.package.clone(),
+                release: packages.release.clone(),
+            });
         }
     }
     if !archive::holds_image(&image) || !archive::fits(&image, selector) {
-        return Err(format!(
-            "that is no kernel {selector} that Debian has; {MOVE}"
-        ));
+        return Err(PinError::OtherSeries { selector });
     }
     Ok(())
 }
@@ -92,12 +114,12 @@ fn obtain(
     progress: Say<'_>,
     refuse: &dyn Fn(String) -> GuestError,
 ) -> Result<(PathBuf, Sidecar), GuestError> {
-    if let Some(found) = cached(packages, cache).map_err(refuse)? {
+    if let Some(found) = cached(packages, cache).map_err(|error| refuse(error.to_string()))? {
         return Ok(found);
     }
     let lock = cache.lock(progress)?;
     // Another collector may have fetched it while this one waited.
-    if let Some(found) = cached(packages, cache).map_err(refuse)? {
+    if let Some(found) = cached(packages, cache).map_err(|error| refuse(error.to_string()))? {
         return Ok(found);
     }
     let parts: Vec<Served> = std::iter::once(&packages.image)
@@ -150,8 +172,8 @@ fn obtain(
     })
 }
 
-/// The packages in the cache; nothing if they are not all known to be there. The error is a phrase.
-fn cached(packages: &Packages, cache: &Cache) -> Result<Option<(PathBuf, Sidecar)>, String> {
+/// The packages in the cache; nothing if they are not all known to be there.
+fn cached(packages: &Packages, cache: &Cache) -> Result<Option<(PathBuf, Sidecar)>, PinError> {
     let Some((folder, sidecar)) = cache.find(&package(&packages.image)) else {
         return Ok(None);
     };
@@ -165,11 +187,11 @@ fn cached(packages: &Packages, cache: &Cache) -> Result<Option<(PathBuf, Sidecar
     for (found, wanted) in pairs {
         match (found, wanted) {
             (Some(found), Some(wanted)) if found != wanted => {
-                return Err(format!(
-                    "{} in the cache came from a package with SHA-256 {found}, not {wanted}. Remove that folder to fetch it \
-                     anew, or {MOVE}",
-                    folder.display()
-                ));
+                return Err(PinError::OtherInCache {
+                    folder,
+                    found: found.clone(),
+                    wanted: wanted.clone(),
+                });
             }
             // A cache of before did not remember it.
             (None, Some(_)) => return Ok(None),
@@ -324,7 +346,7 @@ mod tests {
         assert!(refused(&debian("7.3.5"), packages()).contains("no kernel 7.3.5"));
         let mut mixed = packages();
         mixed.config.as_mut().unwrap().package = "linux-base-7.2.1-cloud-amd64".into();
-        assert!(refused(&debian("7.3"), mixed).contains("no package of kernel"));
+        assert!(refused(&debian("7.3"), mixed).contains("does not belong to kernel"));
         let mut base = packages();
         base.image
             .package

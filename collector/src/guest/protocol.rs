@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::PlannedExperiment;
+use crate::reason::Reason;
 use crate::session::raw::RawCapture;
 use crate::symbols::functions_by_file::FunctionInFile;
 
@@ -21,7 +22,7 @@ pub enum Job {
         /// Its text.
         text: String,
         /// The functions that it names together with a file, or why those cannot be told apart.
-        chosen: Result<Vec<FunctionInFile>, String>,
+        chosen: Result<Vec<FunctionInFile>, Reason>,
     },
     /// Only plan it.
     Plan {
@@ -30,7 +31,7 @@ pub enum Job {
         /// Its text.
         text: String,
         /// The functions that it names together with a file, or why those cannot be told apart.
-        chosen: Result<Vec<FunctionInFile>, String>,
+        chosen: Result<Vec<FunctionInFile>, Reason>,
     },
     /// Only say where the kernel is.
     Slide,
@@ -42,11 +43,11 @@ pub struct SlideAnswer {
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
     /// Live address of `_text`, or why it is not known.
-    pub text: Result<u64, String>,
+    pub text: Result<u64, Reason>,
     /// The slide that VMCOREINFO states, in bytes, or why there is none.
-    pub stated: Result<u64, String>,
+    pub stated: Result<u64, Reason>,
     /// Physical address of "Kernel code" in `/proc/iomem`, or why it is not known.
-    pub physical: Result<u64, String>,
+    pub physical: Result<u64, Reason>,
 }
 
 impl Job {

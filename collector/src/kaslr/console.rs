@@ -21,7 +21,7 @@ pub enum ConsoleOffset {
 /// A console log without an offset.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum ConsoleError {
-    /// There is no such line: the kernel prints it only when it panics.
+    /// The line is missing: the kernel prints it only when it panics.
     #[error("the console holds no `Kernel Offset:` line (the kernel prints it when it panics)")]
     Missing,
     /// The line does not have the form that the kernel prints.

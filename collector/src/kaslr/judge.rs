@@ -12,9 +12,11 @@
 use super::compare::{self, Comparison};
 use super::console::ConsoleOffset;
 use super::report::{
-    Check, Group, Inputs, KaslrReport, Reason, SourceReport, StaticSource, Status, SymbolSlide,
+    Check, Group, Inputs, KaslrReport, KaslrSourceError, SourceReport, StaticSource, Status,
+    SymbolSlide,
 };
 use super::rules;
+use crate::reason::Reason;
 use crate::symbols::BuildId;
 
 /// Judge.
@@ -89,7 +91,7 @@ fn ask_sources(inputs: &Inputs<'_>) -> Vec<SourceReport> {
 /// Sources that are damaged, and rules that do not hold.
 fn contradictions(sources: &[SourceReport], checks: &[Check]) -> Vec<String> {
     let broken = sources.iter().filter_map(|s| match &s.slide {
-        Err(Reason::Broken(why)) => Some(format!("{}: {why}", s.name)),
+        Err(KaslrSourceError::Broken(why)) => Some(format!("{}: {why}", s.name)),
         _ => None,
     });
     let failed = checks
@@ -130,12 +132,12 @@ fn status(
     }
 }
 
-fn unavailable<T>(why: impl Into<String>) -> Result<T, Reason> {
-    Err(Reason::Unavailable(why.into()))
+fn unavailable<T>(why: impl Into<String>) -> Result<T, KaslrSourceError> {
+    Err(KaslrSourceError::Unavailable(why.into()))
 }
 
 /// Refuse a static side of another build. An unknown build id on either side proves nothing and contradicts nothing.
-fn same_build(inputs: &Inputs<'_>, found: &BuildId) -> Result<(), Reason> {
+fn same_build(inputs: &Inputs<'_>, found: &BuildId) -> Result<(), KaslrSourceError> {
     match &inputs.build_id {
         Ok(running) if running == found => Ok(()),
         Ok(running) => unavailable(format!(
@@ -156,7 +158,7 @@ fn measured(inputs: &Inputs<'_>, fixed: &StaticSource<'_>) -> SourceReport {
                 "its build is not known, and {} of {} symbols differ: it is of another build",
                 c.differing, c.checked
             )),
-            _ => Err(Reason::Broken(format!(
+            _ => Err(KaslrSourceError::Broken(format!(
                 "{} of {} symbols of the core image have another slide than _text: {}",
                 c.differing,
                 c.checked,
@@ -178,28 +180,28 @@ fn measured(inputs: &Inputs<'_>, fixed: &StaticSource<'_>) -> SourceReport {
     }
 }
 
-fn compared(inputs: &Inputs<'_>, fixed: &StaticSource<'_>) -> Result<Comparison, Reason> {
+fn compared(inputs: &Inputs<'_>, fixed: &StaticSource<'_>) -> Result<Comparison, KaslrSourceError> {
     let table = fixed.table.as_ref().map_err(Clone::clone)?;
     if let Some(id) = &fixed.build_id {
         same_build(inputs, id)?;
     }
     let live = inputs.live.as_ref().map_err(Clone::clone)?;
     compare::compare(live, table).map_err(|error| match error {
-        compare::CompareError::NoImage(_) => Reason::Unavailable(error.to_string()),
+        compare::CompareError::NoImage(_) => KaslrSourceError::Unavailable(error.to_string()),
         _ if fixed.build_id.is_none() => {
-            Reason::Unavailable(format!("its build is not known, and {error}"))
+            KaslrSourceError::Unavailable(format!("its build is not known, and {error}"))
         }
-        _ => Reason::Broken(error.to_string()),
+        _ => KaslrSourceError::Broken(error.to_string()),
     })
 }
 
-fn by_image(inputs: &Inputs<'_>) -> Result<u64, Reason> {
+fn by_image(inputs: &Inputs<'_>) -> Result<u64, KaslrSourceError> {
     let image = inputs.image.as_ref().map_err(Clone::clone)?;
     same_build(inputs, &image.build_id)?;
     let live = inputs.live.as_ref().map_err(Clone::clone)?;
     match live.lookup("_text").as_slice() {
         [text] => text.checked_sub(image.base).ok_or_else(|| {
-            Reason::Broken(format!(
+            KaslrSourceError::Broken(format!(
                 "_text is at {text:#x}, below the image's base {:#x}",
                 image.base
             ))
@@ -208,12 +210,12 @@ fn by_image(inputs: &Inputs<'_>) -> Result<u64, Reason> {
     }
 }
 
-fn by_vmcoreinfo(inputs: &Inputs<'_>) -> Result<u64, Reason> {
+fn by_vmcoreinfo(inputs: &Inputs<'_>) -> Result<u64, KaslrSourceError> {
     let info = inputs.vmcoreinfo.as_ref().map_err(Clone::clone)?;
     if let (Some(id), Ok(running)) = (&info.build_id, &inputs.build_id)
         && id != running
     {
-        return Err(Reason::Broken(format!(
+        return Err(KaslrSourceError::Broken(format!(
             "VMCOREINFO states build id {id}, /sys/kernel/notes {running}"
         )));
     }
@@ -222,7 +224,7 @@ fn by_vmcoreinfo(inputs: &Inputs<'_>) -> Result<u64, Reason> {
         &inputs.live,
     ) && !live.lookup("_stext").contains(stated)
     {
-        return Err(Reason::Broken(format!(
+        return Err(KaslrSourceError::Broken(format!(
             "VMCOREINFO states _stext at {stated:#x}, /proc/kallsyms elsewhere"
         )));
     }
@@ -232,7 +234,7 @@ fn by_vmcoreinfo(inputs: &Inputs<'_>) -> Result<u64, Reason> {
     }
 }
 
-fn by_console(inputs: &Inputs<'_>) -> Result<u64, Reason> {
+fn by_console(inputs: &Inputs<'_>) -> Result<u64, KaslrSourceError> {
     match inputs.console.as_ref().map_err(Clone::clone)? {
         ConsoleOffset::Offset { slide, .. } => Ok(*slide),
         ConsoleOffset::Disabled => Ok(0),
@@ -242,7 +244,7 @@ fn by_console(inputs: &Inputs<'_>) -> Result<u64, Reason> {
 fn per_symbol(
     inputs: &Inputs<'_>,
     sources: &[SourceReport],
-) -> (Vec<SymbolSlide>, Vec<(String, String)>) {
+) -> (Vec<SymbolSlide>, Vec<(String, Reason)>) {
     // Only a table whose source gave a slide: it is of this build.
     let table = inputs
         .statics
@@ -251,8 +253,8 @@ fn per_symbol(
         .find(|(_, source)| source.slide.is_ok())
         .and_then(|(s, _)| s.table.as_ref().ok());
     let fixed = table.map(|table| table.addresses(inputs.names.iter().copied()));
-    let find = |name: &str| -> Result<SymbolSlide, String> {
-        let live = inputs.live.as_ref().map_err(ToString::to_string)?;
+    let find = |name: &str| -> Result<SymbolSlide, Reason> {
+        let live = inputs.live.as_ref().map_err(Reason::from_error)?;
         let fixed = fixed
             .as_ref()
             .ok_or("no static symbol table of this build is at hand")?;
@@ -268,13 +270,14 @@ fn per_symbol(
                     slide,
                 })
             }
-            ([], _) => Err("the running kernel has no such symbol".to_owned()),
-            (_, []) => Err("the static table has no such symbol".to_owned()),
+            ([], _) => Err("the running kernel has no such symbol".into()),
+            (_, []) => Err("the static table has no such symbol".into()),
             (live, fixed) => Err(format!(
                 "several symbols share the name ({} live, {} static)",
                 live.len(),
                 fixed.len()
-            )),
+            )
+            .into()),
         }
     };
     let (mut found, mut missing) = (Vec::new(), Vec::new());

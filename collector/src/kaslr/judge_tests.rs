@@ -15,11 +15,11 @@ struct Scene {
     map: String,
     live: String,
     map_build: Option<&'static str>,
-    vmcoreinfo: Result<Vmcoreinfo, Reason>,
-    console: Result<ConsoleOffset, Reason>,
+    vmcoreinfo: Result<Vmcoreinfo, KaslrSourceError>,
+    console: Result<ConsoleOffset, KaslrSourceError>,
     config: String,
     command_line: &'static str,
-    image: Result<ImageBase, Reason>,
+    image: Result<ImageBase, KaslrSourceError>,
 }
 
 fn scene(slide: u64) -> Scene {
@@ -29,26 +29,28 @@ fn scene(slide: u64) -> Scene {
         live,
         map_build: Some("aabb"),
         vmcoreinfo: Ok(Vmcoreinfo { kernel_offset: Some(slide), build_id: "aabb".parse().ok(), ..Vmcoreinfo::default() }),
-        console: Err(Reason::Unavailable("no panic".into())),
+        console: Err(KaslrSourceError::Unavailable("no panic".into())),
         config: "CONFIG_RANDOMIZE_BASE=y\nCONFIG_PHYSICAL_ALIGN=0x200000\nCONFIG_PHYSICAL_START=0x1000000\n".into(),
         command_line: "console=ttyS0 -- nokaslr",
-        image: Err(Reason::Unavailable("not given".into())),
+        image: Err(KaslrSourceError::Unavailable("not given".into())),
     }
 }
 
 fn run(scene: &Scene) -> KaslrReport {
     let map = SystemMap::parse(scene.map.clone().into_bytes());
     let live = Kallsyms::parse(scene.live.clone(), Some("0"));
-    let config = KernelConfig::parse(&scene.config).map_err(|e| e.to_string());
+    let config = KernelConfig::parse(&scene.config).map_err(crate::reason::Reason::from_error);
     let table = match &map {
-        Ok(map) => StaticTable::from_system_map(map).map_err(|e| Reason::Broken(e.to_string())),
-        Err(error) => Err(Reason::Unavailable(error.to_string())),
+        Ok(map) => {
+            StaticTable::from_system_map(map).map_err(|e| KaslrSourceError::Broken(e.to_string()))
+        }
+        Err(error) => Err(KaslrSourceError::Unavailable(error.to_string())),
     };
     judge(&Inputs {
         build_id: Ok("aabb".parse().unwrap()),
         live: live
             .as_ref()
-            .map_err(|e| Reason::Unavailable(e.to_string())),
+            .map_err(|e| KaslrSourceError::Unavailable(e.to_string())),
         statics: vec![StaticSource {
             name: "kallsyms-systemmap",
             build_id: scene.map_build.map(|id| id.parse().unwrap()),
@@ -134,7 +136,7 @@ fn one_group_does_not_agree() {
         (&report.status, report.agree),
         (&Status::Randomized { slide: SLIDE }, false)
     );
-    let Err(Reason::Unavailable(why)) = &report.sources[0].slide else {
+    let Err(KaslrSourceError::Unavailable(why)) = &report.sources[0].slide else {
         panic!("{:?}", report.sources[0])
     };
     assert!(why.contains("CAP_SYSLOG"), "{why}");
@@ -144,7 +146,7 @@ fn one_group_does_not_agree() {
 #[test]
 fn unknown() {
     let mut none = scene(SLIDE);
-    none.vmcoreinfo = Err(Reason::Unavailable("no /proc/kcore".into()));
+    none.vmcoreinfo = Err(KaslrSourceError::Unavailable("no /proc/kcore".into()));
     none.map =
         "ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n"
             .into();

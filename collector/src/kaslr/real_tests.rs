@@ -88,7 +88,7 @@ fn real_tables() {
 #[test]
 #[ignore = "reads the running kernel"]
 fn this_machine() {
-    let unavailable = |why: &str| super::Reason::Unavailable(why.to_owned());
+    let unavailable = |why: &str| super::KaslrSourceError::Unavailable(why.to_owned());
     let file = |name: &str| std::env::var_os(name).map(|path| std::fs::read(path).unwrap());
     let start = Instant::now();
     let live = crate::symbols::running::kallsyms();
@@ -106,7 +106,7 @@ fn this_machine() {
     let config = super::running::config("");
     let start = Instant::now();
     let report = super::judge(&super::Inputs {
-        build_id: crate::symbols::running::build_id().map_err(|error| error.to_string()),
+        build_id: crate::symbols::running::build_id().map_err(crate::reason::Reason::from_error),
         live: live
             .as_ref()
             .map_err(|error| unavailable(&error.to_string())),

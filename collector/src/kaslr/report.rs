@@ -6,12 +6,13 @@ use super::compare::{Comparison, StaticTable};
 use super::config::KernelConfig;
 use super::console::ConsoleOffset;
 use super::vmcoreinfo::Vmcoreinfo;
+use crate::reason::Reason;
 use crate::symbols::{BuildId, Kallsyms};
 
 /// The reason for a missing value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum KaslrSourceError {
     /// It is not to be had here.
     #[error("unavailable: {0}")]
     Unavailable(String),
@@ -65,7 +66,7 @@ pub struct SourceReport {
     /// With which others it is *not* independent.
     pub group: Group,
     /// The slide in bytes, or why there is none.
-    pub slide: Result<u64, Reason>,
+    pub slide: Result<u64, KaslrSourceError>,
     /// For a whole static table: how many symbols were compared.
     pub comparison: Option<Comparison>,
 }
@@ -91,7 +92,7 @@ pub struct Check {
     /// The comparison, with numbers.
     pub detail: String,
     /// True if it holds, or why that could not be told.
-    pub holds: Result<bool, String>,
+    pub holds: Result<bool, Reason>,
 }
 
 /// The judgement.
@@ -104,7 +105,7 @@ pub struct KaslrReport {
     /// The symbols asked for that have one live and one static address.
     pub symbols: Vec<SymbolSlide>,
     /// The others, each with the reason.
-    pub missing_symbols: Vec<(String, String)>,
+    pub missing_symbols: Vec<(String, Reason)>,
     /// Every source, those that could not answer included.
     pub sources: Vec<SourceReport>,
     /// At least two independent groups gave a slide and all slides are equal.
@@ -121,7 +122,7 @@ pub struct StaticSource<'a> {
     /// image's symbols, none absent, give one slide: a table of another build does not.
     pub build_id: Option<BuildId>,
     /// Its symbols, or why there are none.
-    pub table: Result<StaticTable<'a>, Reason>,
+    pub table: Result<StaticTable<'a>, KaslrSourceError>,
 }
 
 /// A kernel image's static base, which holds no symbols but `_text`.
@@ -136,19 +137,19 @@ pub struct ImageBase {
 /// All that the sources gave.
 pub struct Inputs<'a> {
     /// Build id of the kernel that runs.
-    pub build_id: Result<BuildId, String>,
+    pub build_id: Result<BuildId, Reason>,
     /// Its symbol table.
-    pub live: Result<&'a Kallsyms, Reason>,
+    pub live: Result<&'a Kallsyms, KaslrSourceError>,
     /// Static sides at hand, in order of preference.
     pub statics: Vec<StaticSource<'a>>,
     /// The kernel image that was booted.
-    pub image: Result<ImageBase, Reason>,
+    pub image: Result<ImageBase, KaslrSourceError>,
     /// VMCOREINFO of the kernel that runs.
-    pub vmcoreinfo: Result<Vmcoreinfo, Reason>,
+    pub vmcoreinfo: Result<Vmcoreinfo, KaslrSourceError>,
     /// Its console's statement.
-    pub console: Result<ConsoleOffset, Reason>,
+    pub console: Result<ConsoleOffset, KaslrSourceError>,
     /// Its configuration.
-    pub config: Result<&'a KernelConfig, String>,
+    pub config: Result<&'a KernelConfig, Reason>,
     /// Its command line.
     pub command_line: Option<&'a str>,
     /// Symbols to report one by one.

@@ -2,6 +2,8 @@
 
 use super::report::{Check, Inputs, SourceReport};
 
+use crate::reason::Reason;
+
 /// `__START_KERNEL_map`: <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_64_types.h>.
 const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
 /// `KERNEL_IMAGE_SIZE` with `CONFIG_RANDOMIZE_BASE`, same file: the slide and the image stay within it.
@@ -17,14 +19,14 @@ pub(super) fn check(inputs: &Inputs<'_>, sources: &[SourceReport], slide: u64) -
     ]
 }
 
-fn number(inputs: &Inputs<'_>, name: &str) -> Result<u64, String> {
+fn number(inputs: &Inputs<'_>, name: &str) -> Result<u64, Reason> {
     let value = inputs
         .config
         .as_ref()
         .map_err(Clone::clone)?
         .number(name)
-        .map_err(|error| error.to_string())?;
-    value.ok_or_else(|| format!("the kernel's configuration does not set {name}"))
+        .map_err(Reason::from_error)?;
+    value.ok_or_else(|| format!("the kernel's configuration does not set {name}").into())
 }
 
 /// The image can only stand at multiples of `CONFIG_PHYSICAL_ALIGN`:
@@ -33,16 +35,14 @@ fn alignment(inputs: &Inputs<'_>, slide: u64) -> Check {
     let align =
         number(inputs, "CONFIG_PHYSICAL_ALIGN").and_then(|align| match align.is_power_of_two() {
             true => Ok(align),
-            false => Err(format!(
-                "CONFIG_PHYSICAL_ALIGN is {align:#x}, not a power of two"
-            )),
+            false => Err(format!("CONFIG_PHYSICAL_ALIGN is {align:#x}, not a power of two").into()),
         });
     let detail = match &align {
         Ok(align) => format!(
             "slide {slide:#x} modulo CONFIG_PHYSICAL_ALIGN {align:#x} is {:#x}",
             slide % align
         ),
-        Err(why) => why.clone(),
+        Err(why) => why.to_string(),
     };
     Check {
         name: "alignment",
@@ -84,7 +84,7 @@ fn static_base(inputs: &Inputs<'_>, sources: &[SourceReport]) -> Check {
         let base = physical
             .checked_next_multiple_of(align.max(1))
             .and_then(|at| at.checked_add(START_KERNEL_MAP));
-        base.ok_or_else(|| format!("CONFIG_PHYSICAL_START {physical:#x} is out of range"))
+        base.ok_or_else(|| format!("CONFIG_PHYSICAL_START {physical:#x} is out of range").into())
     });
     // A static side of another build says nothing of this kernel: only those that gave a slide are of this one.
     let tables = inputs.statics.iter().zip(sources);
@@ -101,8 +101,8 @@ fn static_base(inputs: &Inputs<'_>, sources: &[SourceReport]) -> Check {
         .filter(|_| by_image)
         .map(|image| image.base);
     let base = table.map(|table| table.base()).or(image);
-    let base =
-        base.ok_or_else(|| "no static table or kernel image of this build is at hand".to_owned());
+    let base = base
+        .ok_or_else(|| Reason::from("no static table or kernel image of this build is at hand"));
     match (base, configured) {
         (Ok(base), Ok(configured)) => {
             let detail =
@@ -115,7 +115,7 @@ fn static_base(inputs: &Inputs<'_>, sources: &[SourceReport]) -> Check {
         }
         (Err(why), _) | (_, Err(why)) => Check {
             name: "static_base",
-            detail: why.clone(),
+            detail: why.to_string(),
             holds: Err(why),
         },
     }
@@ -131,10 +131,10 @@ fn core_symbols(sources: &[SourceReport]) -> Check {
         .iter()
         .fold((0, 0), |sum, c| (sum.0 + c.checked, sum.1 + c.differing));
     if compared.is_empty() {
-        let why = "no static symbol table of this build is at hand".to_owned();
+        let why = Reason::from("no static symbol table of this build is at hand");
         return Check {
             name: "core_symbols",
-            detail: why.clone(),
+            detail: why.to_string(),
             holds: Err(why),
         };
     }

@@ -4,18 +4,20 @@ use std::fs::{self, File};
 use std::io;
 
 use super::config::KernelConfig;
-use super::report::Reason;
+use super::report::KaslrSourceError;
 use super::vmcoreinfo::{Vmcoreinfo, VmcoreinfoError};
 
+use crate::reason::Reason;
+
 /// VMCOREINFO of the running kernel, from `/proc/kcore`: 12 KiB, 1 ms, with CAP_SYS_RAWIO.
-pub fn vmcoreinfo() -> Result<Vmcoreinfo, Reason> {
-    let core =
-        File::open("/proc/kcore").map_err(|error| Reason::Unavailable(open_reason(&error)))?;
+pub fn vmcoreinfo() -> Result<Vmcoreinfo, KaslrSourceError> {
+    let core = File::open("/proc/kcore")
+        .map_err(|error| KaslrSourceError::Unavailable(open_reason(&error)))?;
     Vmcoreinfo::read_core(core).map_err(|error| match error {
         VmcoreinfoError::Read(_) | VmcoreinfoError::Missing => {
-            Reason::Unavailable(error.to_string())
+            KaslrSourceError::Unavailable(error.to_string())
         }
-        _ => Reason::Broken(error.to_string()),
+        _ => KaslrSourceError::Broken(error.to_string()),
     })
 }
 
@@ -31,18 +33,19 @@ fn open_reason(error: &io::Error) -> String {
 }
 
 /// The running kernel's configuration: `/proc/config.gz`, else `/boot/config-RELEASE`.
-pub fn config(release: &str) -> Result<KernelConfig, String> {
+pub fn config(release: &str) -> Result<KernelConfig, Reason> {
     let by_proc = match fs::read("/proc/config.gz") {
         Ok(content) => {
             return KernelConfig::parse_gz(&content)
-                .map_err(|error| format!("/proc/config.gz: {error}"));
+                .map_err(|error| format!("/proc/config.gz: {error}").into());
         }
         Err(error) => format!("/proc/config.gz: {error}"),
     };
     if release.is_empty() || release.contains('/') {
-        return Err(by_proc);
+        return Err(by_proc.into());
     }
     let path = format!("/boot/config-{release}");
-    let text = fs::read_to_string(&path).map_err(|error| format!("{by_proc}; {path}: {error}"))?;
-    KernelConfig::parse(&text).map_err(|error| format!("{path}: {error}"))
+    let text = fs::read_to_string(&path)
+        .map_err(|error| Reason::from(format!("{by_proc}; {path}: {error}")))?;
+    KernelConfig::parse(&text).map_err(|error| format!("{path}: {error}").into())
 }

@@ -4,6 +4,7 @@
 //! is wrong on every kernel, such as a read path that does not parse, is an error of the investigation.
 
 mod attachments;
+mod error;
 pub mod expr;
 mod layout;
 mod offer;
@@ -20,8 +21,8 @@ pub use types::{
     PlannedRead, PlannedReturn, Refused, Source,
 };
 
+pub use error::NO_SUCH;
 pub use layout::fd_walk;
 pub use offer::{CopiesInFile, Offer};
 pub use paths::wrong_paths;
-pub use place::NO_SUCH;
 pub use setup::{Plan, plan};

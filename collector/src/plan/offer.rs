@@ -1,10 +1,11 @@
 //! The kernel to plan for, as data.
 
 use crate::btf::Btf;
+use crate::reason::Reason;
 use crate::symbols::disasm::Instruction;
 
 /// A question for the live addresses of the copies of a function that one file defines.
-pub type CopiesInFile<'s> = dyn Fn(&str, &str) -> Result<Vec<u64>, String> + 's;
+pub type CopiesInFile<'s> = dyn Fn(&str, &str) -> Result<Vec<u64>, Reason> + 's;
 
 /// The kernel's offers, as data.
 #[derive(Clone, Copy)]
@@ -28,9 +29,9 @@ pub struct Offer<'s, 'a> {
     /// The reason why LSM programs are not possible here, if so.
     pub no_lsm: Option<&'s str>,
     /// The instructions of the function at an address, or why they cannot be had.
-    pub code: &'s dyn Fn(u64) -> Result<Vec<Instruction>, String>,
+    pub code: &'s dyn Fn(u64) -> Result<Vec<Instruction>, Reason>,
     /// The distance by which the running image was moved, in bytes, as the kernel states it, or why it is not known.
-    pub slide: &'s dyn Fn() -> Result<u64, String>,
+    pub slide: &'s dyn Fn() -> Result<u64, Reason>,
     /// The number of a system call.
     pub syscall_number: &'s dyn Fn(&str) -> Option<u32>,
 }

@@ -3,14 +3,13 @@
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{Place as At, Position, Probe};
 
+use super::error::PlaceError;
 use super::expr::Returned;
 use super::planner::Planner;
-use crate::btf::{BtfError, Function, Parameter};
+use crate::btf::{Function, Parameter};
 use crate::probe::Attach;
+use crate::reason::Reason;
 use crate::symbols::disasm::{Instruction, locate};
-
-/// Prefix of the reason where the kernel has nothing of a name.
-pub const NO_SUCH: &str = "this kernel has no";
 
 /// The kernel's facts about the place of a probe.
 pub(super) struct Place<'a> {
@@ -26,7 +25,7 @@ pub(super) struct Place<'a> {
 
 impl<'a> Planner<'_, '_, '_, 'a> {
     /// Find the place of a probe, or say why there is none.
-    pub(super) fn place(&mut self, probe: &Probe) -> Result<Place<'a>, String> {
+    pub(super) fn place(&mut self, probe: &Probe) -> Result<Place<'a>, PlaceError> {
         match &probe.target {
             Target::Function(name) => self.function(probe, name),
             Target::Address(text) => self.static_place(text),
@@ -35,13 +34,13 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
     }
 
-    fn function(&mut self, probe: &Probe, name: &str) -> Result<Place<'a>, String> {
-        let found = self.offer.btf.functions(name).map_err(damaged)?;
+    fn function(&mut self, probe: &Probe, name: &str) -> Result<Place<'a>, PlaceError> {
+        let found = self.offer.btf.functions(name)?;
         let mut copies = self.copies(probe, name)?;
         let address = self.function_address(name, &copies, probe.clones, !found.is_empty())?;
         copies.remove(0);
         if let Some(reason) = self.offer.no_kprobes {
-            return Err(reason.into());
+            return Err(not_offered(reason));
         }
         let instruction = self.instruction(address, &probe.position)?;
         // Inside of a function the registers hold other things; and a clone can take its arguments in other ones.
@@ -72,17 +71,15 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         copies: &[(String, u64)],
         clones: bool,
         in_btf: bool,
-    ) -> Result<u64, String> {
+    ) -> Result<u64, PlaceError> {
         match copies {
             [(_, address)] => Ok(*address),
             [(_, address), ..] if clones => Ok(*address),
             // Still say what is more to the point.
-            [] if self.offer.no_symbols.is_some() => Err(self
-                .offer
-                .no_kprobes
-                .or(self.offer.no_symbols)
-                .unwrap_or_default()
-                .into()),
+            [] if self.offer.no_symbols.is_some() => {
+                let reason = self.offer.no_kprobes.or(self.offer.no_symbols);
+                Err(not_offered(reason.unwrap_or_default()))
+            }
             [] if !(self.offer.copies)(name).is_empty() => {
                 Err(only_clones(name, &(self.offer.copies)(name)))
             }
@@ -94,19 +91,17 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     .nearest(name, || btf.nearest(crate::btf::Wanted::Function, name));
                 Err(no_such("function", name, near))
             }
-            [] => Err(format!(
-                "`{name}` has no address of its own in this kernel: the compiler inlined it everywhere or changed its name"
-            )),
-            many => Err(format!(
-                "{} functions of this kernel are called `{name}`: say which with `file`, or `clones = true` for all",
-                many.len()
-            )),
+            [] => Err(PlaceError::Inlined(name.to_owned())),
+            many => Err(PlaceError::SeveralFunctions {
+                name: name.to_owned(),
+                count: many.len(),
+            }),
         }
     }
 
-    fn static_place(&self, text: &str) -> Result<Place<'a>, String> {
+    fn static_place(&self, text: &str) -> Result<Place<'a>, PlaceError> {
         if let Some(reason) = self.offer.no_kprobes {
-            return Err(reason.into());
+            return Err(not_offered(reason));
         }
         let (address, what) = self.address(text)?;
         Ok(Place {
@@ -125,10 +120,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         })
     }
 
-    fn tracepoint(&mut self, probe: &Probe, name: &str) -> Result<Place<'a>, String> {
+    fn tracepoint(&mut self, probe: &Probe, name: &str) -> Result<Place<'a>, PlaceError> {
         let btf = self.offer.btf;
-        let Some(tracepoint) = btf.tracepoint(name).map_err(damaged)? else {
-            let names = btf.tracepoint_names().map_err(damaged)?;
+        let Some(tracepoint) = btf.tracepoint(name)? else {
+            let names = btf.tracepoint_names()?;
             let near = qed_evidence::diagnostic::nearest(name, names);
             return Err(no_such("tracepoint", name, near.map(str::to_owned)));
         };
@@ -155,13 +150,13 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         })
     }
 
-    fn lsm_hook(&self, hook: &str) -> Result<Place<'a>, String> {
+    fn lsm_hook(&self, hook: &str) -> Result<Place<'a>, PlaceError> {
         let btf = self.offer.btf;
         if let Some(reason) = self.offer.no_lsm {
-            return Err(reason.into());
+            return Err(not_offered(reason));
         }
-        let Some(function) = btf.lsm_hook(hook).map_err(damaged)? else {
-            let names = btf.lsm_hook_names().map_err(damaged)?;
+        let Some(function) = btf.lsm_hook(hook)? else {
+            let names = btf.lsm_hook_names()?;
             let near = qed_evidence::diagnostic::nearest(hook, names);
             return Err(no_such("LSM hook", hook, near.map(str::to_owned)));
         };
@@ -179,7 +174,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     /// The copies of a function that a probe is to sit on: symbol and address of each, the function itself first.
-    fn copies(&self, probe: &Probe, name: &str) -> Result<Vec<(String, u64)>, String> {
+    fn copies(&self, probe: &Probe, name: &str) -> Result<Vec<(String, u64)>, PlaceError> {
         let mut copies = (self.offer.copies)(name);
         if !probe.clones {
             let named = (self.offer.symbols)(name);
@@ -194,9 +189,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             let chosen = (self.offer.chosen)(name, file)?;
             copies.retain(|(_, address)| chosen.contains(address));
             if copies.is_empty() {
-                return Err(format!(
-                    "{NO_SUCH} function `{name}` of {file} with an address of its own: the debug info places none there"
-                ));
+                return Err(PlaceError::NotInFile {
+                    name: name.to_owned(),
+                    file: file.clone(),
+                });
             }
         }
         // The function itself is the one that a reader means.
@@ -205,26 +201,27 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     /// The address that an investigation names, and what to call it in messages, or why it is not known here.
-    fn address(&self, text: &str) -> Result<(u64, String), String> {
+    fn address(&self, text: &str) -> Result<(u64, String), PlaceError> {
         let live = |name: &str| match (self.offer.symbols)(name).as_slice() {
             [address] => Ok(*address),
             [] => Err(match self.offer.no_symbols {
-                Some(reason) => reason.to_owned(),
-                None => format!("{NO_SUCH} symbol `{name}`"),
+                Some(reason) => not_offered(reason),
+                None => PlaceError::NoSymbol {
+                    name: name.to_owned(),
+                },
             }),
-            many => Err(format!(
-                "{} symbols of this kernel are called `{name}`",
-                many.len()
-            )),
+            many => Err(PlaceError::SeveralSymbols {
+                name: name.to_owned(),
+                count: many.len(),
+            }),
         };
-        match text.parse::<At>()? {
+        match text.parse::<At>().map_err(PlaceError::Address)? {
             At::Live(name) => Ok((live(&name)?, format!("the live address of {name}"))),
             At::Number(address) => Ok((address.0, address.to_string())),
             At::Static(name) => {
                 let slide = (self.offer.slide)()?;
-                let address = live(&name)?.checked_sub(slide).ok_or_else(|| {
-                    format!("`{name}` is below the distance by which the kernel says it was moved")
-                })?;
+                let address = live(&name)?.checked_sub(slide);
+                let address = address.ok_or_else(|| PlaceError::BelowSlide(name.clone()))?;
                 Ok((address, format!("the static address of {name}")))
             }
         }
@@ -235,7 +232,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         &self,
         address: u64,
         position: &Position,
-    ) -> Result<Option<Instruction>, String> {
+    ) -> Result<Option<Instruction>, PlaceError> {
         let target = match position {
             Position::Entry => return Ok(None),
             Position::BeforeCall(name) | Position::AfterCall(name) => {
@@ -246,18 +243,20 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             }
             Position::Offset(_) | Position::Instruction(_) | Position::Body => None,
         };
-        locate(&(self.offer.code)(address)?, position, target)
+        Ok(locate(&(self.offer.code)(address)?, position, target)?)
     }
 }
 
-fn damaged(error: BtfError) -> String {
-    format!("the kernel's BTF is damaged: {error}")
+fn not_offered(reason: &str) -> PlaceError {
+    PlaceError::NotOffered(Reason::from(reason))
 }
 
-/// The reason for a name that the kernel does not have, with the nearest one that it has.
-fn no_such(what: &str, name: &str, near: Option<String>) -> String {
-    let near = near.map(|n| format!("; the nearest name is `{n}`"));
-    format!("{NO_SUCH} {what} `{name}`{}", near.unwrap_or_default())
+fn no_such(kind: &'static str, name: &str, near: Option<String>) -> PlaceError {
+    PlaceError::NoSuch {
+        kind,
+        name: name.to_owned(),
+        near,
+    }
 }
 
 /// Parameters and result of the functions of one name, if they agree: which of them is at an address cannot be told, so
@@ -272,14 +271,11 @@ fn signature<'a>(functions: &[Function<'a>]) -> (Vec<Parameter<'a>>, Returned) {
     }
 }
 
-/// The reason why there is no probe on a function of which there are only clones.
-fn only_clones(name: &str, clones: &[(String, u64)]) -> String {
-    let names: Vec<String> = clones
-        .iter()
-        .map(|(symbol, _)| format!("`{symbol}`"))
-        .collect();
-    format!(
-        "`{name}` has no code under that name in this kernel: the compiler made {} of it; probe that by its name, or say `clones = true`",
-        names.join(", ")
-    )
+/// A function of which there are only clones.
+fn only_clones(name: &str, clones: &[(String, u64)]) -> PlaceError {
+    let clones = clones.iter().map(|(symbol, _)| format!("`{symbol}`"));
+    PlaceError::OnlyClones {
+        name: name.to_owned(),
+        clones: clones.collect(),
+    }
 }

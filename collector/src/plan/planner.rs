@@ -5,6 +5,7 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::{Action, Experiment, Investigation, Probe};
 
 use super::attachments::Attachments;
+use super::error::PlaceError;
 use super::offer::Offer;
 
 /// A planner of the probes of one experiment.
@@ -20,8 +21,8 @@ pub struct Planner<'p, 'o, 's, 'a> {
 }
 
 impl Planner<'_, '_, '_, '_> {
-    /// The number of the system call that a probe of system calls wants; `None`: any, or it is no such probe.
-    pub(super) fn syscall(&self, probe: &Probe) -> Result<Option<u32>, String> {
+    /// The number of the system call that a probe of system calls wants; `None`: any, or the probe is not one of system calls.
+    pub(super) fn syscall(&self, probe: &Probe) -> Result<Option<u32>, PlaceError> {
         let Target::Tracepoint(tracepoint) = &probe.target else {
             return Ok(None);
         };
@@ -34,7 +35,7 @@ impl Planner<'_, '_, '_, '_> {
         };
         (self.offer.syscall_number)(wanted)
             .map(Some)
-            .ok_or_else(|| format!("there is no system call `{wanted}`"))
+            .ok_or_else(|| PlaceError::NoSystemCall(wanted.clone()))
     }
 
     /// The number of the attachment to `tracepoint` that has the hits of `syscall` in this experiment: a program looks for one system

@@ -4,10 +4,12 @@ use qed_collector_ebpf::{MAX_ARGS, OBJECT_IS_RETURN, act, side};
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{Action, Probe};
 
+use super::error::PlaceError;
 use super::place::Place;
 use super::planner::Planner;
 use super::types::{PlannedInstruction, PlannedProbe, Refused, Source};
 use crate::probe::Attach;
+use crate::reason::Reason;
 
 impl<'a> Planner<'_, '_, '_, 'a> {
     /// Watches the workload's own system call going in and coming out, so that what the process does before
@@ -38,9 +40,9 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         let mut planned = without_place(probe);
         let place = match self.place(probe) {
             Ok(place) => place,
-            Err(reason) => {
+            Err(error) => {
                 self.syntax_only(probe);
-                planned.source = Err(reason);
+                planned.source = Err(Reason::from_error(error));
                 return planned;
             }
         };
@@ -53,8 +55,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             });
         }
         let source = self.source(place.attach.clone(), place.address);
-        if let Err(reason) = self.acts(probe, &place, source.usage) {
-            planned.source = Err(reason);
+        if let Err(error) = self.acts(probe, &place, source.usage) {
+            planned.source = Err(Reason::from_error(error));
             return planned;
         }
         planned.returns = self.returns(probe, &place);
@@ -118,7 +120,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
     }
 
-    fn acts(&mut self, probe: &Probe, place: &Place<'a>, usage: usize) -> Result<(), String> {
+    fn acts(&mut self, probe: &Probe, place: &Place<'a>, usage: usize) -> Result<(), PlaceError> {
         let mut acts = 0;
         let mut object_arg = 0;
         if let Some(object) = probe.allocates.as_ref().or(probe.frees.as_ref()) {
@@ -136,22 +138,19 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     .enumerate()
                     .position(|(at, parameter)| parameter.name_or_position(at) == *object)
                     .ok_or_else(|| {
-                        let names: Vec<String> = place
-                            .parameters
-                            .iter()
-                            .enumerate()
-                            .map(|(at, parameter)| parameter.name_or_position(at))
-                            .collect();
-                        format!(
-                            "it has no argument `{object}` here (there is {})",
-                            names.join(", ")
-                        )
+                        let others = place.parameters.iter().enumerate();
+                        let others = others.map(|(at, parameter)| parameter.name_or_position(at));
+                        PlaceError::NoArgument {
+                            name: object.clone(),
+                            others: others.collect(),
+                        }
                     })?;
                 if position >= MAX_ARGS {
-                    return Err(format!(
-                        "its argument `{object}` is number {}, and only {MAX_ARGS} come in registers",
-                        position + 1
-                    ));
+                    return Err(PlaceError::OnStack {
+                        name: object.clone(),
+                        number: position + 1,
+                        registers: MAX_ARGS,
+                    });
                 }
                 object_arg = position as u32;
             }
@@ -176,7 +175,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             let number: nix::sys::signal::Signal = signal
                 .name
                 .parse()
-                .map_err(|_| format!("there is no signal `{}`", signal.name))?;
+                .map_err(|_| PlaceError::NoSignal(signal.name.clone()))?;
             acts |= act::SIGNAL;
             spec.signal = number as u32;
             spec.signal_side = u32::from(signal.at_exit);
@@ -198,7 +197,7 @@ fn without_place(probe: &Probe) -> PlannedProbe {
         offset: 0,
         instruction: None,
         optional: probe.optional,
-        source: Err(String::new()),
+        source: Err(Reason::from("its place was not looked for")),
         others: Vec::new(),
         file: probe.file.clone(),
         parameters: Vec::new(),

@@ -10,10 +10,13 @@ use super::planner::Planner;
 use super::types::{PlannedElements, PlannedParameter, PlannedRead, PlannedReturn};
 use crate::btf::{Passing, Type, TypeId};
 use crate::probe::Attach;
+use crate::reason::Reason;
 
 /// Compile the path that says how many elements there are.
-fn number_of_elements(path: &str, scope: &Scope<'_, '_>) -> Result<Compiled, String> {
-    let wrong = |why: String| format!("`{path}` does not say how many elements there are: {why}");
+fn number_of_elements(path: &str, scope: &Scope<'_, '_>) -> Result<Compiled, Reason> {
+    let wrong = |why: String| -> Reason {
+        format!("`{path}` does not say how many elements there are: {why}").into()
+    };
     let compiled = compile(path, scope).map_err(|error| wrong(error.to_string()))?;
     match compiled.decode {
         Decode::Int { .. } => Ok(compiled),
@@ -53,7 +56,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             .map(|name| PlannedParameter {
                 name: name.clone(),
                 type_name: String::new(),
-                register: Err(format!("there is no argument `{name}` here")),
+                register: Err(format!("there is no argument `{name}` here").into()),
                 decode: None,
                 names: None,
             })
@@ -80,7 +83,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                         .unwrap_or_default(),
                     register: match (parameter.passing, &decode) {
                         (Passing::Unreadable(why), _) => Err(why.into()),
-                        (_, Err(error)) => Err(error.to_string()),
+                        (_, Err(error)) => Err(Reason::from_error(error)),
                         (Passing::Register(register), Ok(_)) => Ok(register as usize),
                     },
                     // A `char *` argument is shown as the pointer that it is.
@@ -116,7 +119,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             Some(pointer) => Ok(pointer),
             None => compile("return", &self.scope(place, true, &symbols))
                 .map(|compiled| compiled.decode)
-                .map_err(|error| error.to_string()),
+                .map_err(Reason::from_error),
         };
         Some(PlannedReturn {
             type_name: self.offer.btf.type_name(id).unwrap_or_default(),
@@ -132,7 +135,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         usage: usize,
         exit: bool,
         at_return: bool,
-    ) -> Result<PlannedRead, Option<String>> {
+    ) -> Result<PlannedRead, Option<Reason>> {
         let symbols = |name: &str| match (self.offer.symbols)(name).as_slice() {
             [address] => Some(*address),
             _ => None,
@@ -150,10 +153,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 return Err(None);
             }
             Err(error) => {
-                return Err(Some(format!(
-                    "`{}` cannot be read here: {error}",
-                    read.expression
-                )));
+                let reason = format!("`{}` cannot be read here: {error}", read.expression);
+                return Err(Some(reason.into()));
             }
         };
         let number = match (&read.elements, &compiled.elements) {
@@ -165,10 +166,11 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         };
         let mut slot = |spec| {
             self.attachments.read(usage, at_return, spec).map_err(|_| {
-                Some(format!(
+                let reason = format!(
                     "more than one probe can read: there is room for {MAX_READS} loads of {MAX_READ_BYTES} bytes at its \
                      entry, and as many at its return"
-                ))
+                );
+                Some(reason.into())
             })
         };
         let slots = std::iter::once(compiled.spec)

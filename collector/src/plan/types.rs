@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::expr::{Decode, Decoded, Loaded, Member, decode};
 
+use crate::reason::Reason;
+
 /// One experiment of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedExperiment {
@@ -36,7 +38,7 @@ pub struct PlannedProbe {
     /// The experiment counts without it.
     pub optional: bool,
     /// The source of its events, or why this kernel cannot be probed there.
-    pub source: Result<Source, String>,
+    pub source: Result<Source, Reason>,
     /// Sources of events of further copies of its function.
     pub others: Vec<Source>,
     /// The file that defines its function, if the author said so.
@@ -83,9 +85,9 @@ pub struct PlannedInstruction {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// At the entry.
-    pub entry: BTreeMap<String, String>,
+    pub entry: BTreeMap<String, Reason>,
     /// At the return.
-    pub exit: BTreeMap<String, String>,
+    pub exit: BTreeMap<String, Reason>,
 }
 
 /// The source of a probe's events.
@@ -107,7 +109,7 @@ pub struct PlannedParameter {
     /// Its C type.
     pub type_name: String,
     /// The argument register, or why it cannot be read.
-    pub register: Result<usize, String>,
+    pub register: Result<usize, Reason>,
     /// The meaning of its bytes.
     pub decode: Option<Decode>,
     /// The set of constants that it is of, if the author said so.
@@ -120,7 +122,7 @@ pub struct PlannedReturn {
     /// Its C type.
     pub type_name: String,
     /// The meaning of its bytes, or why they cannot be understood.
-    pub decode: Result<Decode, String>,
+    pub decode: Result<Decode, Reason>,
 }
 
 impl PlannedRead {

@@ -174,10 +174,10 @@ impl Probes {
                 remedy: "boot with bpf in the parameter lsm=".into(),
             });
         }
-        let unknown = |reason| Refusal {
+        let unknown = |error: hook_btf::HookError| Refusal {
             what: what.clone(),
             errno: None,
-            reason,
+            reason: error.to_string(),
             remedy: "use a kernel with CONFIG_DEBUG_INFO_BTF".into(),
         };
         if function.is_some() && self.hooks.is_none() {

@@ -7,26 +7,42 @@ use aya::Btf;
 
 use crate::btf;
 
+/// The kernel's types.
+const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// The number of a hook's function that is not known.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HookError {
+    /// aya does not understand what was made for it.
+    #[error("the numbers of the hooks in BTF were not understood: {0}")]
+    NotUnderstood(#[from] aya::BtfError),
+    /// The kernel's BTF cannot be read.
+    #[error("{KERNEL_BTF} cannot be read: {0}")]
+    Read(std::io::Error),
+    /// The kernel's BTF is damaged.
+    #[error("the kernel's BTF is damaged: {0}")]
+    Damaged(#[from] btf::BtfError),
+    /// The kernel has no such hook.
+    #[error("this kernel has no LSM hook `{0}`")]
+    NoHook(String),
+}
+
 /// A BTF in which each `(hook, number)` names the function `bpf_lsm_HOOK`, as in the kernel's.
 ///
 /// # Errors
-/// Why aya does not understand it, in words.
-pub(super) fn naming(hooks: &[(&str, u32)]) -> Result<Btf, String> {
-    Btf::parse(&blob(hooks), Default::default())
-        .map_err(|error| format!("the numbers of the hooks in BTF were not understood: {error}"))
+/// When aya does not understand it.
+pub(super) fn naming(hooks: &[(&str, u32)]) -> Result<Btf, HookError> {
+    Ok(Btf::parse(&blob(hooks), Default::default())?)
 }
 
 /// The number of `bpf_lsm_HOOK` in the kernel's BTF.
 ///
 /// # Errors
-/// Why it is not known, in words.
-pub(super) fn look_up(hook: &str) -> Result<u32, String> {
-    let path = "/sys/kernel/btf/vmlinux";
-    let data = std::fs::read(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
-    let found = btf::Btf::parse(&data).and_then(|btf| Ok(btf.lsm_hook(hook)?.map(|f| f.id.0)));
-    found
-        .map_err(|error| format!("the kernel's BTF is damaged: {error}"))?
-        .ok_or_else(|| format!("this kernel has no LSM hook `{hook}`"))
+/// When the kernel's BTF cannot be read, or has no such hook.
+pub(super) fn look_up(hook: &str) -> Result<u32, HookError> {
+    let data = std::fs::read(KERNEL_BTF).map_err(HookError::Read)?;
+    let found = btf::Btf::parse(&data)?.lsm_hook(hook)?.map(|f| f.id.0);
+    found.ok_or_else(|| HookError::NoHook(hook.to_owned()))
 }
 
 /// Forward declarations without names, the shortest type there is, up to the greatest number; the functions among

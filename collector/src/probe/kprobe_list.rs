@@ -12,20 +12,30 @@ pub const WILL_JUMP: &str = "[OPTIMIZED]";
 /// The mark of a probe that the function tracer calls, without a breakpoint or a jump of its own.
 pub const BY_TRACER: &str = "[FTRACE]";
 
+/// A probe's entry could not be read from the kernel's list.
+#[derive(Debug, thiserror::Error)]
+pub enum KprobeListError {
+    /// The file could not be read.
+    #[error("failed to read the kernel's list of probes, {LIST}: {0}; it needs root and debugfs")]
+    Read(std::io::Error),
+    /// The kernel shows zeros instead of addresses.
+    #[error("the kernel hides the addresses in its list of probes")]
+    Hidden,
+    /// No entry is at the probe's address.
+    #[error("the kernel's list of probes does not hold it")]
+    NotListed,
+}
+
 /// The list as it is now, or why it cannot be had.
-pub fn read() -> Result<String, String> {
-    fs::read_to_string(LIST).map_err(|error| {
-        format!(
-            "failed to read the kernel's list of probes, {LIST}: {error}; it needs root and debugfs"
-        )
-    })
+pub fn read() -> Result<String, KprobeListError> {
+    fs::read_to_string(LIST).map_err(KprobeListError::Read)
 }
 
 /// The entries of `list` for a probe `offset` bytes into the function at `address`, joined by `; `: what kind each
 /// is (`k` at the entry, `r` at the return), the place as the kernel names it, and marks such as `[FTRACE]`. Without the
 /// address. At a function's entry the kernel may have moved the probe behind an `endbr64`.
 /// <https://elixir.bootlin.com/linux/v6.1/A/ident/report_probe>
-pub fn entries(list: &str, address: u64, offset: u64) -> Result<String, String> {
+pub fn entries(list: &str, address: u64, offset: u64) -> Result<String, KprobeListError> {
     const ENDBR64: u64 = 4;
     let wanted = [
         Some(address.wrapping_add(offset)),
@@ -45,8 +55,8 @@ pub fn entries(list: &str, address: u64, offset: u64) -> Result<String, String> 
     }
     match found.is_empty() {
         false => Ok(found.join("; ")),
-        true if hidden => Err("the kernel hides the addresses in its list of probes".into()),
-        true => Err("the kernel's list of probes does not hold it".into()),
+        true if hidden => Err(KprobeListError::Hidden),
+        true => Err(KprobeListError::NotListed),
     }
 }
 
@@ -76,8 +86,9 @@ mod tests {
             "k sock_close+0x0"
         );
         assert!(entries(LIST, 0xffff_ffff_8d86_97bc, 4 + 4).is_err());
-        let hidden = entries("0000000000000000  k  x+0x0\n", 1, 0).unwrap_err();
-        assert!(hidden.contains("hides"), "{hidden}");
-        assert!(entries("", 1, 0).unwrap_err().contains("does not hold"));
+        let hidden = entries("0000000000000000  k  x+0x0\n", 1, 0);
+        assert!(matches!(hidden, Err(KprobeListError::Hidden)));
+        let absent = entries("", 1, 0);
+        assert!(matches!(absent, Err(KprobeListError::NotListed)));
     }
 }

@@ -8,13 +8,15 @@ use aya::{
 use super::load::Probes;
 use super::setup::LoadError;
 
+use crate::reason::Reason;
+
 /// Blind spots in the life of processes: per kind of event, why it cannot be seen, if so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Life {
     /// Processes that the workload starts.
-    pub born: Option<String>,
+    pub born: Option<Reason>,
     /// The moment at which a command's process has become the command.
-    pub executed: Option<String>,
+    pub executed: Option<Reason>,
 }
 
 /// A process was created: the tracepoint and the program for it.
@@ -36,16 +38,19 @@ impl Probes {
         }
     }
 
-    fn attach_all(&mut self, programs: &[(&str, &str)]) -> Result<(), String> {
+    fn attach_all(&mut self, programs: &[(&str, &str)]) -> Result<(), Reason> {
         for (tracepoint, name) in programs {
             let program = self.ebpf.program_mut(name);
             let program: Option<&mut RawTracePoint> = program.and_then(|p| p.try_into().ok());
-            let program = program
-                .ok_or_else(|| format!("the eBPF object has no `{name}`; build it again"))?;
+            let program = program.ok_or_else(|| {
+                Reason::from(format!("the eBPF object has no `{name}`; build it again"))
+            })?;
             program
                 .load()
                 .and_then(|()| program.attach(tracepoint))
-                .map_err(|error| format!("cannot attach to tracepoint {tracepoint}: {error}"))?;
+                .map_err(|error| {
+                    Reason::from(format!("cannot attach to tracepoint {tracepoint}: {error}"))
+                })?;
         }
         Ok(())
     }

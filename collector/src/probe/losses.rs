@@ -11,6 +11,8 @@ use super::missed::{Memory, count};
 use super::pod::Raw;
 use super::setup::LoadError;
 
+use crate::reason::Reason;
+
 /// Most readings of counts that do not fit together, before they are called unknown.
 const ROUNDS: usize = 4;
 
@@ -135,7 +137,7 @@ fn left_out(
 impl Probes {
     /// Find the kernel's own counters of the kprobes that are attached now. Where that does not work, what it skips is
     /// not known.
-    pub fn find_counters(&mut self, memory: Memory<'_>) -> Result<(), String> {
+    pub fn find_counters(&mut self, memory: Memory<'_>) -> Result<(), Reason> {
         self.counters.clear();
         let wanted: BTreeSet<u64> = (self.attached().into_iter())
             .filter_map(|index| probed(&self.attaches[index]))

@@ -15,6 +15,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::reason::Reason;
+
 /// The place of the kernel's kprobes: an address from its symbols, and offsets in bytes from its BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KprobeTable {
@@ -51,7 +53,7 @@ pub struct KprobeEvents {
 }
 
 /// Reads kernel memory: so many bytes at an address, or why not.
-pub type Memory<'a> = &'a dyn Fn(u64, usize) -> Result<Vec<u8>, String>;
+pub type Memory<'a> = &'a dyn Fn(u64, usize) -> Result<Vec<u8>, Reason>;
 
 /// The kernel's counters of one probed address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,7 +76,7 @@ const MAX_LINKS: usize = 1024;
 
 impl KprobeTable {
     /// The counters of the probes at `wanted`, as far as the table holds them.
-    pub fn find(&self, wanted: &BTreeSet<u64>, memory: Memory<'_>) -> Result<Hits, String> {
+    pub fn find(&self, wanted: &BTreeSet<u64>, memory: Memory<'_>) -> Result<Hits, Reason> {
         let mut found = Hits::new();
         let heads = memory(self.buckets, self.bucket_count * 8)?;
         for head in heads.as_chunks::<8>().0 {
@@ -95,7 +97,7 @@ impl KprobeTable {
     }
 
     /// The counters of a probe and of all that share its address.
-    fn sharing(&self, probe: u64, memory: Memory<'_>) -> Result<Counters, String> {
+    fn sharing(&self, probe: u64, memory: Memory<'_>) -> Result<Counters, Reason> {
         let first = probe.wrapping_add(self.list);
         let mut probes = vec![probe];
         let mut list = word(memory, first)?;
@@ -134,7 +136,7 @@ impl KprobeEvents {
         pointers: &BTreeSet<u64>,
         cpus: usize,
         memory: Memory<'_>,
-    ) -> Result<BTreeMap<u64, u64>, String> {
+    ) -> Result<BTreeMap<u64, u64>, Reason> {
         let mut sums: BTreeMap<u64, u64> = BTreeMap::new();
         let offsets = memory(self.cpu_offsets, cpus * 8)?;
         for offset in offsets.as_chunks::<8>().0 {
@@ -173,7 +175,7 @@ pub(super) fn count(counters: &[u64], memory: Memory<'_>) -> Option<u64> {
     most
 }
 
-fn word(memory: Memory<'_>, address: u64) -> Result<u64, String> {
+fn word(memory: Memory<'_>, address: u64) -> Result<u64, Reason> {
     let bytes = memory(address, 8)?;
     let word = bytes.first_chunk::<8>();
     word.map(|word| u64::from_le_bytes(*word)).ok_or_else(|| {
@@ -181,6 +183,7 @@ fn word(memory: Memory<'_>, address: u64) -> Result<u64, String> {
             "only {} of 8 bytes at {address:#x} could be read",
             bytes.len()
         )
+        .into()
     })
 }
 
@@ -236,13 +239,13 @@ mod tests {
         words
     }
 
-    fn memory(words: &BTreeMap<u64, u64>) -> impl Fn(u64, usize) -> Result<Vec<u8>, String> {
+    fn memory(words: &BTreeMap<u64, u64>) -> impl Fn(u64, usize) -> Result<Vec<u8>, Reason> {
         |address, size| {
             let all = (0..size as u64 / 8).map(|nth| {
                 let word = words.get(&(address + nth * 8)).ok_or("nothing is there")?;
                 Ok(word.to_le_bytes())
             });
-            Ok(all.collect::<Result<Vec<_>, String>>()?.concat())
+            Ok(all.collect::<Result<Vec<_>, Reason>>()?.concat())
         }
     }
 

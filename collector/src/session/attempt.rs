@@ -78,7 +78,7 @@ impl<M: Machine> Attempts<'_, M> {
         let before = self.losses()?;
         let mut collected = Collected::default();
         let outcome = self.workload(&mut collected).await;
-        let outcome = outcome.map_err(|error| format!("{NOT_RUN}: {error:#}"));
+        let outcome = outcome.map_err(|error| format!("{NOT_RUN}: {error:#}").into());
         self.programs.stop()?;
         self.take_events(&mut collected);
         let losses = self.losses()?.since(&before);

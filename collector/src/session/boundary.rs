@@ -9,6 +9,7 @@ use qed_collector_ebpf::Control;
 
 use super::raw::{Declined, Record};
 use crate::probe::{Life, Losses, Setup};
+use crate::reason::Reason;
 use crate::workload::{CallSite, Finished, Outcome, WorkloadSpec};
 
 /// The machine that is watched.
@@ -25,16 +26,16 @@ pub trait Machine {
     async fn start(&mut self, spec: &WorkloadSpec) -> anyhow::Result<Self::Workload>;
 
     /// Read `size` bytes of kernel memory at a live address, or say why that cannot be done.
-    fn memory(&self, address: u64, size: usize) -> Result<Vec<u8>, String>;
+    fn memory(&self, address: u64, size: usize) -> Result<Vec<u8>, Reason>;
 
     /// The kernel's list of its probes, as text, or why there is none.
-    fn kprobe_list(&self) -> Result<String, String>;
+    fn kprobe_list(&self) -> Result<String, Reason>;
 
     /// Count those of these processes that still run.
     fn running(&self, processes: &[u32]) -> u64;
 
     /// Give up all privileges but those for what is left to do, or say why they are kept.
-    fn drop_privileges(&mut self, release: &str) -> Result<(), String>;
+    fn drop_privileges(&mut self, release: &str) -> Result<(), Reason>;
 
     /// The time, by a clock that never goes back.
     fn now(&self) -> Instant;
@@ -61,7 +62,7 @@ pub trait Programs {
     fn watch_life(&mut self, commands: bool) -> Life;
 
     /// Find the kernel's counters of what it skips, for what is attached now.
-    fn find_counters(&mut self, memory: &Memory<'_>) -> Result<(), String>;
+    fn find_counters(&mut self, memory: &Memory<'_>) -> Result<(), Reason>;
 
     /// Look at a task from now on.
     fn control(&mut self, control: Control) -> anyhow::Result<()>;
@@ -110,7 +111,7 @@ pub trait Workload {
 }
 
 /// A look into the kernel's memory: so many bytes at an address, or why not.
-pub type Memory<'a> = dyn Fn(u64, usize) -> Result<Vec<u8>, String> + 'a;
+pub type Memory<'a> = dyn Fn(u64, usize) -> Result<Vec<u8>, Reason> + 'a;
 
 /// A second look at each experiment by other means, while the first one is taken.
 pub trait Observer {

@@ -16,6 +16,7 @@ use super::restore::{insides, restored, settle};
 use super::workload_spec::workload_spec;
 use crate::plan::{Plan, PlannedExperiment};
 use crate::probe::{Attach, Life, Setup, kprobe_list, parse_event};
+use crate::reason::Reason;
 use crate::symbols::disasm::LONGEST_INSTRUCTION;
 use crate::workload::WorkloadSpec;
 
@@ -32,7 +33,7 @@ pub struct Options<'a> {
 /// Run `investigation` on this machine. `commands` are its own, and were begun before.
 ///
 /// # Errors
-/// Where the programs cannot be loaded, or their maps not be read. A probe that cannot be attached and a workload that
+/// When the programs cannot be loaded, or their maps not be read. A probe that cannot be attached and a workload that
 /// cannot be run are answers.
 pub async fn capture(
     investigation: &Investigation,
@@ -71,7 +72,7 @@ pub(super) struct Request<'a> {
 pub(super) struct Seen {
     pub(super) facts: MachineFacts,
     pub(super) refusals: Vec<Option<Declined>>,
-    pub(super) listed: Vec<Result<String, String>>,
+    pub(super) listed: Vec<Result<String, Reason>>,
     pub(super) experiments: Vec<RawExperiment>,
     pub(super) code: Vec<(u64, Vec<u8>)>,
 }
@@ -184,7 +185,7 @@ struct Session<'a, M: Machine> {
     /// Per attachment.
     refusals: Vec<Option<Declined>>,
     /// Per attachment.
-    listed: Vec<Result<String, String>>,
+    listed: Vec<Result<String, Reason>>,
     /// Per experiment, once it is over.
     experiments: Vec<Option<RawExperiment>>,
 }
@@ -314,7 +315,7 @@ impl<M: Machine> Session<'_, M> {
         let list = self.machine.kprobe_list();
         for (index, address, offset) in functions {
             self.listed[index] = match &list {
-                Ok(list) => kprobe_list::entries(list, address, offset),
+                Ok(list) => kprobe_list::entries(list, address, offset).map_err(Reason::from_error),
                 Err(reason) => Err(reason.clone()),
             };
         }
@@ -471,7 +472,7 @@ fn cannot_act(experiment: &PlannedExperiment, refusals: &[Option<Declined>]) -> 
         .filter(|probe| probe.acts)
         .find_map(|probe| {
             let reason = match &probe.source {
-                Err(reason) => reason.clone(),
+                Err(reason) => reason.to_string(),
                 Ok(source) => refusals.get(source.attach)?.as_ref()?.reason.clone(),
             };
             Some(format!(

@@ -8,6 +8,7 @@ use qed_evidence::document::Reader;
 use qed_evidence::investigation::Investigation;
 
 use super::raw::RawCommand;
+use crate::reason::Reason;
 use crate::workload::{Exit, Outcome, Running, WorkloadKind, WorkloadSpec};
 
 /// The exit status of the workload's process where the program could not be executed, and how it says why.
@@ -18,7 +19,7 @@ pub struct Task {
     /// As it is told.
     pub argv: Vec<String>,
     /// The reason for not even trying, if so.
-    pub impossible: Option<String>,
+    pub impossible: Option<Reason>,
     /// The longest that it may take.
     pub timeout: Duration,
     /// The most of its output to keep, in bytes.
@@ -74,7 +75,7 @@ fn run(tasks: &[Task], folder: &Path) -> Vec<RawCommand> {
         .map(|task| {
             let ended = match (&task.impossible, &runtime) {
                 (Some(reason), _) => Err(reason.clone()),
-                (None, Err(error)) => Err(format!("failed to start the runtime: {error}")),
+                (None, Err(error)) => Err(format!("failed to start the runtime: {error}").into()),
                 (None, Ok(runtime)) => runtime.block_on(one(task, folder)),
             };
             let (ended, stdout, printed) = match ended {
@@ -92,7 +93,7 @@ fn run(tasks: &[Task], folder: &Path) -> Vec<RawCommand> {
 }
 
 /// Run one: its end and its output, or why it was not run.
-async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, String>, Outcome), String> {
+async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, Reason>, Outcome), Reason> {
     let spec = WorkloadSpec {
         kind: WorkloadKind::Command(task.argv.clone()),
         limits: Vec::new(),
@@ -102,7 +103,9 @@ async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, String>, Outcome
         max_output: task.max_output as usize,
         timeout: task.timeout,
     };
-    let not_run = |error: crate::workload::WorkloadError| format!("it was not run: {error}");
+    let not_run = |error: crate::workload::WorkloadError| -> Reason {
+        format!("it was not run: {error}").into()
+    };
     let mut running = Running::start_in(folder, &spec).await.map_err(not_run)?;
     running.go().await.map_err(not_run)?;
     let outcome = running.release().await.map_err(not_run)?;
@@ -111,14 +114,13 @@ async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, String>, Outcome
         Exit::Exited(status) if status == NOT_EXECUTED.0 && stderr.starts_with(NOT_EXECUTED.1) => {
             // Of its own message only what the system says: paths of this machine are nobody's business.
             let why = stderr.trim_end().rsplit(": ").next().unwrap_or_default();
-            Err(format!("it could not be started: {why}"))
+            Err(format!("it could not be started: {why}").into())
         }
         Exit::Exited(status) => Ok(status),
-        Exit::Signaled(signal) => Err(format!("signal {signal} ended it")),
-        Exit::TimedOut => Err(format!(
-            "it did not end within {:?} and was killed",
-            task.timeout
-        )),
+        Exit::Signaled(signal) => Err(format!("signal {signal} ended it").into()),
+        Exit::TimedOut => {
+            Err(format!("it did not end within {:?} and was killed", task.timeout).into())
+        }
     };
     Ok((ended, outcome))
 }

@@ -2,24 +2,25 @@
 
 use std::fs::File;
 
+use crate::reason::Reason;
 use crate::symbols::kcore::{self, KcoreError};
 
 /// `/proc/kcore`, opened while that is allowed, or why it could not be.
 #[derive(Debug)]
-pub struct CoreMemory(Result<File, String>);
+pub struct CoreMemory(Result<File, Reason>);
 
 impl CoreMemory {
     /// Open it. A failure is told by each read.
     pub fn open() -> Self {
-        Self(File::open("/proc/kcore").map_err(|error| KcoreError::from(error).to_string()))
+        Self(File::open("/proc/kcore").map_err(|error| Reason::from_error(KcoreError::from(error))))
     }
 
     /// Read `size` bytes at `address`.
     ///
     /// # Errors
-    /// A sentence that says why they cannot be had.
-    pub fn read(&self, address: u64, size: usize) -> Result<Vec<u8>, String> {
+    /// The reason why they cannot be had.
+    pub fn read(&self, address: u64, size: usize) -> Result<Vec<u8>, Reason> {
         let mut core = self.0.as_ref().map_err(Clone::clone)?;
-        kcore::read(&mut core, address, size).map_err(|error| error.to_string())
+        kcore::read(&mut core, address, size).map_err(Reason::from_error)
     }
 }

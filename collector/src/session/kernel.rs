@@ -12,9 +12,10 @@ use super::machine_facts;
 use super::raw::MachineFacts;
 use super::unreadable;
 use crate::btf::Btf;
-use crate::kaslr::{self, Reason};
+use crate::kaslr::{self, KaslrSourceError};
 use crate::plan::{Offer, Plan, plan};
 use crate::probe::Machine;
+use crate::reason::Reason;
 use crate::symbols::disasm::{Instruction, disassemble};
 use crate::symbols::functions_by_file::FunctionInFile;
 use crate::symbols::{Kallsyms, running};
@@ -26,7 +27,7 @@ const MAX_CODE: u64 = 4096;
 /// This machine's kernel, read once.
 pub struct ThisKernel {
     btf: Vec<u8>,
-    kallsyms: Result<Kallsyms, Reason>,
+    kallsyms: Result<Kallsyms, KaslrSourceError>,
     machine: Machine,
 }
 
@@ -43,7 +44,7 @@ impl ThisKernel {
                 let restrict = std::fs::read_to_string("/proc/sys/kernel/kptr_restrict").ok();
                 Ok(Kallsyms::parse(text, restrict.as_deref())?)
             })
-            .map_err(|error| Reason::Unavailable(error.to_string()));
+            .map_err(|error| KaslrSourceError::Unavailable(error.to_string()));
         progress("understood the kernel's symbols");
         Ok(Self {
             btf,
@@ -59,7 +60,7 @@ impl ThisKernel {
     pub fn plan(
         &self,
         investigation: &Investigation,
-        functions: &Result<Vec<FunctionInFile>, String>,
+        functions: &Result<Vec<FunctionInFile>, Reason>,
     ) -> anyhow::Result<Result<Plan, Vec<Diagnostic>>> {
         let btf = Btf::parse(&self.btf).context("failed to understand the kernel's BTF")?;
         // Each look-up scans the whole table, and every experiment asks for the same names.
@@ -125,10 +126,10 @@ impl ThisKernel {
     /// Live addresses of the functions of that name that a file defines.
     fn chosen(
         &self,
-        chosen: &Result<Vec<FunctionInFile>, String>,
+        chosen: &Result<Vec<FunctionInFile>, Reason>,
         name: &str,
         file: &str,
-    ) -> Result<Vec<u64>, String> {
+    ) -> Result<Vec<u64>, Reason> {
         let chosen = chosen.as_ref().map_err(|reason| {
             format!(
                 "which of the functions called `{name}` is that of {file} is not known: {reason}"
@@ -147,7 +148,7 @@ impl ThisKernel {
     }
 
     /// The instructions of the function at `address`, as they stand in memory now, before anything is probed.
-    fn code(&self, address: u64) -> Result<Vec<Instruction>, String> {
+    fn code(&self, address: u64) -> Result<Vec<Instruction>, Reason> {
         let table = self.kallsyms.as_ref().map_err(ToString::to_string)?;
         let end = table.next_after(address).unwrap_or(u64::MAX);
         let size = (end - address).min(MAX_CODE) as usize;
@@ -174,7 +175,7 @@ impl ThisKernel {
 
 /// The distance by which the running image was moved, as the kernel states it. Asked only for probes at static
 /// addresses.
-fn stated_slide() -> Result<u64, String> {
+fn stated_slide() -> Result<u64, Reason> {
     let stated = kaslr::running::vmcoreinfo().map_err(|error| error.to_string())?;
     stated
         .kernel_offset

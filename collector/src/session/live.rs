@@ -10,6 +10,7 @@ use super::core_memory::CoreMemory;
 use super::raw::{Declined, Record};
 use super::{descendants, privileges};
 use crate::probe::{EventReader, Life, Losses, Probes, Setup, kprobe_list};
+use crate::reason::Reason;
 use crate::workload::{CallSite, Finished, Outcome, Running, WorkloadSpec};
 
 /// This machine.
@@ -40,20 +41,20 @@ impl Machine for ThisMachine {
         Ok(Running::start(spec).await?)
     }
 
-    fn memory(&self, address: u64, size: usize) -> Result<Vec<u8>, String> {
+    fn memory(&self, address: u64, size: usize) -> Result<Vec<u8>, Reason> {
         self.core.read(address, size)
     }
 
-    fn kprobe_list(&self) -> Result<String, String> {
-        kprobe_list::read()
+    fn kprobe_list(&self) -> Result<String, Reason> {
+        kprobe_list::read().map_err(Reason::from_error)
     }
 
     fn running(&self, processes: &[u32]) -> u64 {
         descendants::running(processes) as u64
     }
 
-    fn drop_privileges(&mut self, release: &str) -> Result<(), String> {
-        privileges::drop_all(release)
+    fn drop_privileges(&mut self, release: &str) -> Result<(), Reason> {
+        privileges::drop_all(release).map_err(Reason::from_error)
     }
 
     fn now(&self) -> Instant {
@@ -98,7 +99,7 @@ impl Programs for LoadedPrograms {
         self.probes.watch_life(commands)
     }
 
-    fn find_counters(&mut self, memory: &Memory<'_>) -> Result<(), String> {
+    fn find_counters(&mut self, memory: &Memory<'_>) -> Result<(), Reason> {
         self.probes.find_counters(memory)
     }
 

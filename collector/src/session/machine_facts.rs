@@ -5,16 +5,19 @@ use std::fs;
 use std::path::Path;
 
 use super::raw::MachineFacts;
-use crate::kaslr::{self, Reason};
+use crate::kaslr::{self, KaslrSourceError};
+use crate::reason::Reason;
 use crate::symbols::running;
 
 /// The kernel's own types.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Reads what is worth knowing. `btf` and `kallsyms` were read before, because the plan needs them too.
-pub fn read(btf: Vec<u8>, kallsyms: Result<String, Reason>) -> MachineFacts {
+pub fn read(btf: Vec<u8>, kallsyms: Result<String, KaslrSourceError>) -> MachineFacts {
     let text = |path: &str| fs::read_to_string(path).map(|t| t.trim().to_owned());
-    let named = |path: &str| text(path).map_err(|error| format!("{path}: {error}"));
+    let named = |path: &str| -> Result<String, Reason> {
+        text(path).map_err(|error| format!("{path}: {error}").into())
+    };
     let release = text("/proc/sys/kernel/osrelease").unwrap_or_default();
     let iomem = named("/proc/iomem");
     let (config_file, config) = config(&release);
@@ -30,7 +33,7 @@ pub fn read(btf: Vec<u8>, kallsyms: Result<String, Reason>) -> MachineFacts {
         version: text("/proc/sys/kernel/version").unwrap_or_default(),
         build_id: running::build_id()
             .map(|id| id.to_string())
-            .map_err(|error| error.to_string()),
+            .map_err(Reason::from_error),
         btf,
         lockdown: named("/sys/kernel/security/lockdown").map(|t| chosen(&t)),
         lsm: named("/sys/kernel/security/lsm"),
@@ -39,24 +42,21 @@ pub fn read(btf: Vec<u8>, kallsyms: Result<String, Reason>) -> MachineFacts {
         config_file,
         kallsyms,
         vmcoreinfo: kaslr::running::vmcoreinfo(),
-        physical_text: iomem
-            .as_deref()
-            .map_err(Clone::clone)
-            .and_then(physical_text),
+        physical_text: iomem.clone().and_then(|text| physical_text(&text)),
         physical_line: iomem.and_then(|text| physical_line(&text)),
         release,
     }
 }
 
 /// Physical address of "Kernel code" in `/proc/iomem`.
-pub fn physical() -> Result<u64, String> {
+pub fn physical() -> Result<u64, Reason> {
     fs::read_to_string("/proc/iomem")
-        .map_err(|error| format!("/proc/iomem: {error}"))
+        .map_err(|error| format!("/proc/iomem: {error}").into())
         .and_then(|text| physical_text(&text))
 }
 
 /// The file that holds the configuration, and its text, or why there is none.
-fn config(release: &str) -> (String, Result<String, String>) {
+fn config(release: &str) -> (String, Result<String, Reason>) {
     let compressed = "/proc/config.gz".to_owned();
     let by_proc = match fs::read(&compressed) {
         Ok(content) => {
@@ -64,16 +64,17 @@ fn config(release: &str) -> (String, Result<String, String>) {
             let mut reader = flate2::read::GzDecoder::new(content.as_slice());
             let read = std::io::Read::read_to_string(&mut reader, &mut text)
                 .map(|_| text)
-                .map_err(|error| format!("{compressed}: {error}"));
+                .map_err(|error| format!("{compressed}: {error}").into());
             return (compressed, read);
         }
         Err(error) => format!("{compressed}: {error}"),
     };
     let path = format!("/boot/config-{release}");
     if release.contains('/') || !Path::new(&path).exists() {
-        return (compressed, Err(by_proc));
+        return (compressed, Err(by_proc.into()));
     }
-    let text = fs::read_to_string(&path).map_err(|error| format!("{by_proc}; {path}: {error}"));
+    let text =
+        fs::read_to_string(&path).map_err(|error| format!("{by_proc}; {path}: {error}").into());
     (path, text)
 }
 
@@ -99,7 +100,7 @@ fn chosen(modes: &str) -> String {
 }
 
 /// The line `  01000000-01e01fff : Kernel code` and its number from 1.
-fn physical_line(iomem: &str) -> Result<(u64, String), String> {
+fn physical_line(iomem: &str) -> Result<(u64, String), Reason> {
     let lines = (1..).zip(iomem.lines());
     let mut named = lines.filter(|(_, line)| line.trim_end().ends_with(": Kernel code"));
     let (number, line) = named
@@ -109,13 +110,13 @@ fn physical_line(iomem: &str) -> Result<(u64, String), String> {
 }
 
 /// `  01000000-01e01fff : Kernel code` → 0x1000000. Without privileges the addresses are zeros.
-fn physical_text(iomem: &str) -> Result<u64, String> {
+fn physical_text(iomem: &str) -> Result<u64, Reason> {
     let (_, line) = physical_line(iomem)?;
     let start = line.trim_start().split('-').next().unwrap_or_default();
     match u64::from_str_radix(start, 16) {
         Ok(0) => Err("/proc/iomem shows zeros to a process without CAP_SYS_ADMIN".into()),
         Ok(address) => Ok(address),
-        Err(error) => Err(format!("/proc/iomem has a line `{line}`: {error}")),
+        Err(error) => Err(format!("/proc/iomem has a line `{line}`: {error}").into()),
     }
 }
 

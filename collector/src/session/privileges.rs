@@ -10,21 +10,38 @@ const KEPT: Capability = Capability::CAP_DAC_OVERRIDE;
 /// Linux 5.19.
 const SINCE: (u32, u32) = (5, 19);
 
-/// Gives up all capabilities of this process but one, for good. A workload gets back what its user has when
-/// it is executed. Says what was done, or why not.
-pub fn drop_all(release: &str) -> Result<(), String> {
+/// Capabilities that were not given up.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivilegesError {
+    /// Old kernels want them until the end.
+    #[error("Linux {release} wants CAP_BPF for every look into a map")]
+    StillNeeded {
+        /// `uname -r`.
+        release: String,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    Refused(#[from] caps::errors::CapsError),
+}
+
+/// Give up all capabilities of this process but one, for good. A workload gets back what its user has when
+/// it is executed.
+///
+/// # Errors
+/// The reason why they are kept.
+pub fn drop_all(release: &str) -> Result<(), PrivilegesError> {
     if !since(release, SINCE) {
-        return Err(format!(
-            "Linux {release} wants CAP_BPF for every look into a map"
-        ));
+        return Err(PrivilegesError::StillNeeded {
+            release: release.to_owned(),
+        });
     }
     for set in [CapSet::Effective, CapSet::Permitted] {
-        let held = caps::read(None, set).map_err(|error| error.to_string())?;
+        let held = caps::read(None, set)?;
         let kept = held
             .into_iter()
             .filter(|capability| *capability == KEPT)
             .collect();
-        caps::set(None, set, &kept).map_err(|error| error.to_string())?;
+        caps::set(None, set, &kept)?;
     }
     Ok(())
 }

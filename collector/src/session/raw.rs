@@ -6,10 +6,11 @@
 use qed_collector_ebpf::MAX_FRAMES;
 use serde::{Deserialize, Serialize};
 
-use crate::kaslr::Reason;
+use crate::kaslr::KaslrSourceError;
 use crate::kaslr::vmcoreinfo::Vmcoreinfo;
 use crate::plan::PlannedExperiment;
 use crate::probe::Losses;
+use crate::reason::Reason;
 use crate::workload::CallSite;
 
 /// A finished capture of one machine.
@@ -28,7 +29,7 @@ pub struct RawCapture {
     /// Per attachment: why the kernel refused it, or `None`.
     pub refusals: Vec<Option<Declined>>,
     /// Per attachment: its entries in the kernel's list of probes while it was attached, or why they are not known.
-    pub listed: Vec<Result<String, String>>,
+    pub listed: Vec<Result<String, Reason>>,
     /// 32-bit system calls were told from others.
     pub tells_compat: bool,
     /// Per experiment of the plan.
@@ -45,7 +46,7 @@ pub struct RawCommand {
     /// The program and its arguments.
     pub argv: Vec<String>,
     /// Its exit status, or why there is none.
-    pub ended: Result<i32, String>,
+    pub ended: Result<i32, Reason>,
     /// The part of its output that was kept.
     #[serde(with = "serde_bytes")]
     pub stdout: Vec<u8>,
@@ -78,28 +79,28 @@ pub struct MachineFacts {
     /// `uname -v`.
     pub version: String,
     /// GNU build id, hex.
-    pub build_id: Result<String, String>,
+    pub build_id: Result<String, Reason>,
     /// The kernel's BTF. Its digest is made on the host: an emulated processor is slow at SHA-256.
     #[serde(with = "serde_bytes")]
     pub btf: Vec<u8>,
     /// Mode chosen in `/sys/kernel/security/lockdown`.
-    pub lockdown: Result<String, String>,
+    pub lockdown: Result<String, Reason>,
     /// `/sys/kernel/security/lsm`.
-    pub lsm: Result<String, String>,
+    pub lsm: Result<String, Reason>,
     /// `/proc/cmdline`.
     pub command_line: String,
     /// The configuration as text, where the kernel or its `/boot` has it.
-    pub config: Result<String, String>,
+    pub config: Result<String, Reason>,
     /// The file that the configuration was read from.
     pub config_file: String,
     /// `/proc/kallsyms`, with real addresses.
-    pub kallsyms: Result<String, Reason>,
+    pub kallsyms: Result<String, KaslrSourceError>,
     /// VMCOREINFO.
-    pub vmcoreinfo: Result<Vmcoreinfo, Reason>,
+    pub vmcoreinfo: Result<Vmcoreinfo, KaslrSourceError>,
     /// Physical address of "Kernel code" in `/proc/iomem`.
-    pub physical_text: Result<u64, String>,
+    pub physical_text: Result<u64, Reason>,
     /// The line that says so, and its number from 1.
-    pub physical_line: Result<(u64, String), String>,
+    pub physical_line: Result<(u64, String), Reason>,
 }
 
 impl MachineFacts {
@@ -113,7 +114,7 @@ impl MachineFacts {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RawExperiment {
     /// The end of the workload, or why it could not be run.
-    pub outcome: Result<RawOutcome, String>,
+    pub outcome: Result<RawOutcome, Reason>,
     /// Events as they came out of the ring buffer, in order.
     pub events: Vec<Record>,
     /// Losses on the way.
@@ -126,7 +127,7 @@ pub struct RawExperiment {
     pub call: Option<CallSite>,
     /// The processes that the workload started; `None`: nothing watched for them.
     pub descendants: Option<RawDescendants>,
-    /// How often it was run; this is the last time.
+    /// Number of runs; this is the last one.
     pub attempts: u32,
     /// Missing marks of its beginning and end, with reasons.
     pub notes: Vec<String>,
@@ -134,9 +135,9 @@ pub struct RawExperiment {
 
 impl RawExperiment {
     /// One that was not run, and why.
-    pub fn not_run(reason: String) -> Self {
+    pub fn not_run(reason: impl Into<Reason>) -> Self {
         Self {
-            outcome: Err(reason),
+            outcome: Err(reason.into()),
             events: Vec::new(),
             losses: Losses::default(),
             waited_ns: 0,

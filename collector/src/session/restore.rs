@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::boundary::Machine;
 use crate::plan::PlannedExperiment;
 use crate::probe::{Attach, kprobe_list};
+use crate::reason::Reason;
 
 /// The breakpoint instruction.
 const INT3: u8 = 0xcc;
@@ -46,7 +47,7 @@ pub(super) async fn settle(
     machine: &impl Machine,
     attaches: &[Attach],
     which: &[usize],
-    listed: &[Result<String, String>],
+    listed: &[Result<String, Reason>],
     limit: Duration,
 ) -> Option<String> {
     if limit.is_zero() {

@@ -146,13 +146,69 @@ pub fn only_returns(code: &[u8]) -> bool {
     first.mnemonic() == Mnemonic::Ret
 }
 
+/// A position that is not one of a function's instructions.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LocateError {
+    /// The offset points into an instruction.
+    #[error(
+        "no instruction begins {offset} bytes into the function: the nearest before it begins at {before}"
+    )]
+    Between {
+        /// Bytes into the function.
+        offset: u64,
+        /// Offset of the instruction that holds it.
+        before: u64,
+    },
+    /// The offset lies behind the code.
+    #[error("the function's code is known for {known} bytes, and {offset} is behind them")]
+    Behind {
+        /// Bytes into the function.
+        offset: u64,
+        /// Length of the code, in bytes.
+        known: u64,
+    },
+    /// The function has fewer instructions.
+    #[error("the function has no instruction {number}: {known} of its instructions are known")]
+    NoInstruction {
+        /// From 1.
+        number: u64,
+        /// Number of instructions.
+        known: usize,
+    },
+    /// The function's entry has no room for the function tracer.
+    #[error("the function tracer has no bytes at the function's entry, or uses them now")]
+    NotTraced,
+    /// Nothing is known behind the function tracer's bytes.
+    #[error("what stands behind the function tracer's bytes is not known")]
+    BehindTracer,
+    /// The called function has no address.
+    #[error("the address of `{0}` is not known, so a call of it cannot be found")]
+    NoTarget(String),
+    /// The function has no direct call of the other one.
+    #[error(
+        "the function does not call `{0}` here: the compiler inlined it, jumps to it, or calls it through a pointer"
+    )]
+    NoCall(String),
+    /// The function calls the other one in several places.
+    #[error("the function calls `{name}` in {count} places: say which with `offset`")]
+    SeveralCalls {
+        /// The called function.
+        name: String,
+        /// Number of calls.
+        count: usize,
+    },
+    /// Nothing is known behind the call.
+    #[error("what stands behind the call of `{0}` is not known")]
+    BehindCall(String),
+}
+
 /// The instruction of a function at which a probe of `position` goes. `target` is the address of the function that the
 /// position names. `None`: the position is the function's entry, for which no code is needed.
 pub fn locate(
     code: &[Instruction],
     position: &Position,
     target: Option<u64>,
-) -> Result<Option<Instruction>, String> {
+) -> Result<Option<Instruction>, LocateError> {
     let known = code
         .last()
         .map_or(0, |last| last.offset + last.bytes.len() as u64);
@@ -161,56 +217,49 @@ pub fn locate(
         Position::Offset(offset) => {
             let found = code.iter().find(|at| at.offset == *offset);
             found.ok_or_else(|| match code.iter().rfind(|at| at.offset < *offset) {
-                Some(before) if *offset < known => format!(
-                    "no instruction begins {offset} bytes into the function: the nearest before it begins at {}",
-                    before.offset
-                ),
-                _ => format!("the function's code is known for {known} bytes, and {offset} is behind them"),
+                Some(before) if *offset < known => LocateError::Between {
+                    offset: *offset,
+                    before: before.offset,
+                },
+                _ => LocateError::Behind {
+                    offset: *offset,
+                    known,
+                },
             })?
         }
         Position::Instruction(number) => {
             let index = (*number as usize).wrapping_sub(1);
-            code.get(index).ok_or_else(|| {
-                format!(
-                    "the function has no instruction {number}: {} of its instructions are known",
-                    code.len()
-                )
+            code.get(index).ok_or(LocateError::NoInstruction {
+                number: u64::from(*number),
+                known: code.len(),
             })?
         }
         Position::Body => {
             // Before it stands at most one that marks the entry as a place for indirect calls.
             let traced = code.iter().take(2).position(|at| at.bytes == TRACER_NOP);
-            let traced = traced.ok_or(
-                "the function tracer has no bytes at the function's entry, or uses them now",
-            )?;
-            code.get(traced + 1)
-                .ok_or("what stands behind the function tracer's bytes is not known")?
+            let traced = traced.ok_or(LocateError::NotTraced)?;
+            code.get(traced + 1).ok_or(LocateError::BehindTracer)?
         }
         Position::BeforeCall(name) | Position::AfterCall(name) => {
-            let target = target.ok_or_else(|| {
-                format!("the address of `{name}` is not known, so a call of it cannot be found")
-            })?;
+            let target = target.ok_or_else(|| LocateError::NoTarget(name.clone()))?;
             let calls: Vec<usize> = (0..code.len())
                 .filter(|&at| code[at].calls == Some(target))
                 .collect();
             let at = match calls.as_slice() {
                 [at] => *at,
-                [] => {
-                    return Err(format!(
-                        "the function does not call `{name}` here: the compiler inlined it, jumps to it, or calls it through a pointer"
-                    ));
-                }
+                [] => return Err(LocateError::NoCall(name.clone())),
                 several => {
-                    return Err(format!(
-                        "the function calls `{name}` in {} places: say which with `offset`",
-                        several.len()
-                    ));
+                    return Err(LocateError::SeveralCalls {
+                        name: name.clone(),
+                        count: several.len(),
+                    });
                 }
             };
             match position {
-                Position::AfterCall(_) => code.get(at + 1).ok_or_else(|| {
-                    format!("what stands behind the call of `{name}` is not known")
-                })?,
+                Position::AfterCall(_) => {
+                    let behind = code.get(at + 1);
+                    behind.ok_or_else(|| LocateError::BehindCall(name.clone()))?
+                }
                 _ => &code[at],
             }
         }
@@ -288,7 +337,7 @@ mod tests {
             (Position::BeforeCall(callee()), Some(0x5555)),
             (Position::BeforeCall(callee()), None),
         ]
-        .map(|(position, target)| at(position, target).unwrap_err())
+        .map(|(position, target)| at(position, target).unwrap_err().to_string())
         .into();
         insta::assert_snapshot!(refused.join("\n"), @r"
         no instruction begins 6 bytes into the function: the nearest before it begins at 5

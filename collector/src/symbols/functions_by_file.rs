@@ -9,6 +9,8 @@ use qed_evidence::investigation::Investigation;
 use super::lines::{LineResolver, cache};
 use super::{debuginfo, elf};
 
+use crate::reason::Reason;
+
 /// The copies of a function that one file defines, as the debug info places them.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FunctionInFile {
@@ -26,7 +28,7 @@ pub fn chosen(
     investigation: &Investigation,
     vmlinux: &[PathBuf],
     without: Option<&str>,
-) -> Result<Vec<FunctionInFile>, String> {
+) -> Result<Vec<FunctionInFile>, Reason> {
     let probes = investigation.experiments.iter().flat_map(|e| &e.probes);
     let wanted: BTreeSet<(&str, &str)> = probes
         .filter_map(|probe| match &probe.target {
@@ -41,14 +43,14 @@ pub fn chosen(
     let Some(vmlinux) = opened else {
         return Err(without
             .unwrap_or("there is no debug information of this kernel")
-            .to_owned());
+            .into());
     };
     let base = elf::image_base(&vmlinux.data)
-        .map_err(|error| error.to_string())?
+        .map_err(Reason::from_error)?
         .ok_or("the vmlinux says nothing of where it is loaded")?;
     let mut lines = LineResolver::new(vmlinux, cache::user_folder().as_deref());
     let names: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
-    let copies = lines.copies(&names).map_err(|error| error.to_string())?;
+    let copies = lines.copies(&names).map_err(Reason::from_error)?;
     // The cache only saves time.
     let _ = lines.save();
     let one = |(function, file): (&str, &str)| {

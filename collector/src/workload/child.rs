@@ -100,7 +100,7 @@ fn work() -> io::Result<()> {
     let mut link = Link::open();
     let job: Job = link.receive()?;
     if let Err(error) = prepare(&job) {
-        return link.send(&FromChild::Failed(error));
+        return link.send(&FromChild::Failed(error.to_string()));
     }
     match &job.kind {
         WorkloadKind::Command(argv) => command(argv, &mut link),
@@ -108,10 +108,37 @@ fn work() -> io::Result<()> {
     }
 }
 
-fn prepare(job: &Job) -> Result<(), String> {
+/// A workload that cannot be prepared.
+#[derive(Debug, thiserror::Error)]
+enum PrepareError {
+    /// A resource limit was refused.
+    #[error("cannot set resource limit {resource} to {soft}: {error}")]
+    Limit {
+        resource: u32,
+        soft: u64,
+        error: io::Error,
+    },
+    /// Capabilities could not be given up.
+    #[error("cannot drop the capabilities ({set:?}): {error}")]
+    Capabilities {
+        set: CapSet,
+        error: caps::errors::CapsError,
+    },
+    /// More arguments than a system call has.
+    #[error("{0} arguments, and 6 is the limit")]
+    TooManyArguments(usize),
+    /// A text that C cannot hold.
+    #[error("the text {0:?} holds a NUL")]
+    Nul(String),
+}
+
+fn prepare(job: &Job) -> Result<(), PrepareError> {
     for (resource, soft) in &job.limits {
-        set_soft_limit(*resource, *soft)
-            .map_err(|error| format!("cannot set resource limit {resource} to {soft}: {error}"))?;
+        set_soft_limit(*resource, *soft).map_err(|error| PrepareError::Limit {
+            resource: *resource,
+            soft: *soft,
+            error,
+        })?;
     }
     if job.drop_capabilities {
         // The bounding set first, while dropping from it is still allowed: it keeps a command that root
@@ -121,8 +148,7 @@ fn prepare(job: &Job) -> Result<(), String> {
             sets.insert(0, CapSet::Bounding);
         }
         for set in sets {
-            caps::clear(None, set)
-                .map_err(|error| format!("cannot drop the capabilities ({set:?}): {error}"))?;
+            caps::clear(None, set).map_err(|error| PrepareError::Capabilities { set, error })?;
         }
     }
     Ok(())
@@ -229,9 +255,9 @@ struct Operands {
 }
 
 impl Operands {
-    fn new(number: i64, args: &[Arg]) -> Result<Self, String> {
+    fn new(number: i64, args: &[Arg]) -> Result<Self, PrepareError> {
         if args.len() > 6 {
-            return Err(format!("{} arguments, and 6 is the limit", args.len()));
+            return Err(PrepareError::TooManyArguments(args.len()));
         }
         let mut operands = Self {
             words: [number, 0, 0, 0, 0, 0, 0],
@@ -243,8 +269,8 @@ impl Operands {
             *word = match arg {
                 Arg::Int(value) => *value,
                 Arg::Str(text) => {
-                    let text = CString::new(text.as_str())
-                        .map_err(|_| format!("the text {text:?} holds a NUL"))?;
+                    let text =
+                        CString::new(text.as_str()).map_err(|_| PrepareError::Nul(text.clone()))?;
                     let address = text.as_ptr() as i64;
                     operands._texts.push(text);
                     address
@@ -276,7 +302,7 @@ impl Operands {
 fn call(number: i64, name: &str, args: &[Arg], job: &Job, link: &mut Link) -> io::Result<()> {
     let operands = match Operands::new(number, args) {
         Ok(operands) => operands,
-        Err(error) => return link.send(&FromChild::Failed(error)),
+        Err(error) => return link.send(&FromChild::Failed(error.to_string())),
     };
     for _ in 0..job.warm_up {
         operands.call();

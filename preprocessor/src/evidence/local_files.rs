@@ -92,7 +92,7 @@ impl LocalFiles {
                     files.extend(qed_programs::files(&arguments));
                     ProgramNow::Here(files)
                 }
-                Err(why) => ProgramNow::Unknown(why),
+                Err(error) => ProgramNow::Unknown(error.to_string()),
             };
         }
         let mut own = match is_of_system(&path) {

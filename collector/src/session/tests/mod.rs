@@ -10,9 +10,10 @@ use qed_evidence::investigation::{Investigation, parse};
 use super::NOT_RUN;
 use super::capture::{Options, Request, Seen, run};
 use super::raw::MachineFacts;
-use crate::kaslr::Reason;
+use crate::kaslr::KaslrSourceError;
 use crate::plan::{Plan, PlannedExperiment, PlannedInstruction, PlannedProbe, Refused, Source};
 use crate::probe::{Attach, Losses, Setup, Use};
+use crate::reason::Reason;
 use qed_collector_ebpf::ProbeSpec;
 use recorded::{Log, Noting, Recorded, Script};
 
@@ -121,8 +122,8 @@ fn plan(investigation: &Investigation, wanted: &[Wanted<'_>], probes: &[PlannedP
 
 fn facts(log: &Log) -> MachineFacts {
     log.borrow_mut().push("read facts".into());
-    fn unknown<T>() -> Result<T, String> {
-        Err("not recorded".to_owned())
+    fn unknown<T>() -> Result<T, Reason> {
+        Err("not recorded".into())
     }
     MachineFacts {
         boot_id: String::new(),
@@ -138,8 +139,8 @@ fn facts(log: &Log) -> MachineFacts {
         command_line: String::new(),
         config: unknown(),
         config_file: String::new(),
-        kallsyms: Err(Reason::Unavailable("not recorded".into())),
-        vmcoreinfo: Err(Reason::Unavailable("not recorded".into())),
+        kallsyms: Err(KaslrSourceError::Unavailable("not recorded".into())),
+        vmcoreinfo: Err(KaslrSourceError::Unavailable("not recorded".into())),
         physical_text: unknown(),
         physical_line: unknown(),
     }
@@ -341,7 +342,7 @@ fn workload_fails() {
     };
     let (seen, log) = session(&[shared(""), shared("")], script);
     let reason = seen.experiments[0].outcome.as_ref().unwrap_err();
-    assert_eq!(*reason, format!("{NOT_RUN}: no such program"));
+    assert_eq!(**reason, format!("{NOT_RUN}: no such program"));
     assert!(seen.experiments[0].descendants.is_none());
     assert!(at(&log, "stop") < at(&log, "watch 101 for experiment 1"));
     assert!(seen.experiments[1].outcome.is_ok());

@@ -10,6 +10,7 @@ use qed_collector_ebpf::Control;
 use super::super::boundary::{Machine, Memory, Observer, Programs, Workload};
 use super::super::raw::{Declined, Record};
 use crate::probe::{Life, Losses, Setup};
+use crate::reason::Reason;
 use crate::workload::{CallSite, Exit, Finished, Outcome, WorkloadSpec};
 
 /// Everything that was asked for, in order; shared by the machine and all that it gave out.
@@ -98,14 +99,14 @@ impl Machine for Recorded {
         })
     }
 
-    fn memory(&self, address: u64, _: usize) -> Result<Vec<u8>, String> {
+    fn memory(&self, address: u64, _: usize) -> Result<Vec<u8>, Reason> {
         let mut memory = self.script.memory.borrow_mut();
         let bytes = memory.get_mut(&address).ok_or("nothing is there")?;
         note(&self.log, format!("memory {address:#x}"));
         Ok(next(bytes))
     }
 
-    fn kprobe_list(&self) -> Result<String, String> {
+    fn kprobe_list(&self) -> Result<String, Reason> {
         note(&self.log, "list");
         Ok(self.script.list.clone())
     }
@@ -115,7 +116,7 @@ impl Machine for Recorded {
         left.unwrap_or_default()
     }
 
-    fn drop_privileges(&mut self, _: &str) -> Result<(), String> {
+    fn drop_privileges(&mut self, _: &str) -> Result<(), Reason> {
         note(&self.log, "drop privileges");
         Ok(())
     }
@@ -168,7 +169,7 @@ impl Programs for RecordedPrograms {
         Life::default()
     }
 
-    fn find_counters(&mut self, _: &Memory<'_>) -> Result<(), String> {
+    fn find_counters(&mut self, _: &Memory<'_>) -> Result<(), Reason> {
         note(&self.log, format!("find counters of {:?}", self.attached));
         Ok(())
     }
