@@ -50,7 +50,7 @@ impl Accelerator {
 
 /// A remembered failure of KVM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct KvmFailure {
     /// The host's boot (`/proc/sys/kernel/random/boot_id`).
     pub boot_id: String,
     /// The QEMU that was tried.
@@ -92,7 +92,7 @@ pub enum Decision {
 pub fn decide(
     asked: Accel,
     device: Result<(), DeviceError>,
-    known: Option<&Failure>,
+    known: Option<&KvmFailure>,
     boot_id: &str,
     qemu: &Path,
 ) -> Decision {
@@ -139,12 +139,12 @@ pub fn boot_id() -> String {
 
 /// The remembered failure, if any.
 #[must_use]
-pub fn remembered(cache: &Cache) -> Option<Failure> {
+pub fn remembered(cache: &Cache) -> Option<KvmFailure> {
     read_json(&cache.root().join("kvm.json"))
 }
 
 /// Remember a failure. Not being able to only costs the next capture some seconds.
-pub fn remember(cache: &Cache, failure: &Failure) {
+pub fn remember(cache: &Cache, failure: &KvmFailure) {
     let _ = std::fs::create_dir_all(cache.root());
     let _ = write_json(&cache.root().join("kvm.json"), failure);
 }
@@ -153,8 +153,8 @@ pub fn remember(cache: &Cache, failure: &Failure) {
 mod tests {
     use super::*;
 
-    fn failure(boot_id: &str, qemu: &str) -> Failure {
-        Failure {
+    fn failure(boot_id: &str, qemu: &str) -> KvmFailure {
+        KvmFailure {
             boot_id: boot_id.into(),
             qemu: qemu.into(),
             reason: "hung".into(),
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn earlier_failure() {
         let qemu = Path::new("/usr/bin/q");
-        let with = |f: &Failure, boot| decide(Accel::Auto, Ok(()), Some(f), boot, qemu);
+        let with = |f: &KvmFailure, boot| decide(Accel::Auto, Ok(()), Some(f), boot, qemu);
         assert!(
             matches!(with(&failure("b1", "/usr/bin/q"), "b1"), Decision::Emulate(Some(why)) if why.starts_with("hung"))
         );

@@ -74,7 +74,7 @@ enum PinError {
         .folder.display(),
         MOVE
     )]
-    OtherInCache {
+    CachedDigest {
         folder: PathBuf,
         /// SHA-256, hex.
         found: String,
@@ -187,7 +187,7 @@ fn cached(packages: &Packages, cache: &Cache) -> Result<Option<(PathBuf, Sidecar
     for (found, wanted) in pairs {
         match (found, wanted) {
             (Some(found), Some(wanted)) if found != wanted => {
-                return Err(PinError::OtherInCache {
+                return Err(PinError::CachedDigest {
                     folder,
                     found: found.clone(),
                     wanted: wanted.clone(),

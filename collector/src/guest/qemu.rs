@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
 
-use super::accel::{self, Accel, Accelerator, Decision, Failure};
+use super::accel::{self, Accel, Accelerator, Decision, KvmFailure};
 use super::cache::Cache;
 use super::find_program::find_in_path;
 use super::pipes::{Limits, Pipes, Seen, receiver};
@@ -115,7 +115,7 @@ pub async fn run(spec: &GuestSpec, progress: &dyn Fn(&str)) -> Result<GuestRun, 
                 progress(&format!("{reason}; falling back to emulation"));
                 accel::remember(
                     &spec.cache,
-                    &Failure {
+                    &KvmFailure {
                         boot_id,
                         qemu: qemu.clone(),
                         reason: reason.clone(),

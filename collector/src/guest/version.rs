@@ -1,4 +1,5 @@
-//! Debian's version order.
+//! Debian's version order. Own code: `dpkg --compare-versions` would be a process for each pair of versions; the test has its
+//! answers.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,4 @@
-//! Work on all processors.
+//! Work on all processors. Own code: scoped threads of the standard library do it without a pool that outlives the call.
 
 use super::dwarf::DwarfError;
 
