@@ -12,6 +12,7 @@ pub mod machine;
 pub mod names;
 pub mod pointer;
 mod probe;
+mod scalar;
 pub mod value;
 mod value_de;
 pub mod visit;

@@ -1,119 +1,14 @@
 //! Every leaf of a document under its path: the one place that says which value has which name.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::hash::BuildHasher;
-use std::ops::Range;
-use std::sync::OnceLock;
 
-use crate::document::{
-    CallSite, DISABLED, Evidence, Experiment, Hit, Probe, RANDOMIZED, Reader, count,
-};
+use crate::document::{CallSite, DISABLED, Evidence, Experiment, RANDOMIZED, Reader, count};
 use crate::path::SECTIONS;
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
 use super::boot_stats;
 use super::drift::Drift;
-use crate::document::value::{Bytes, Cut, Datum, Integer, Value};
-
-/// A value, or the reason why there is none, and when it may change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leaf<'a> {
-    /// The value or the reason.
-    pub datum: Cow<'a, Datum>,
-    /// When it may change.
-    pub drift: Drift,
-}
-
-/// All leaves of a document by path.
-#[derive(Clone, Debug, Default)]
-pub struct Leaves<'a> {
-    /// All paths, one behind the other.
-    text: String,
-    /// Each leaf with the place of its path in the text, in the order in which they were listed.
-    rows: Vec<(Range<usize>, Leaf<'a>)>,
-    /// Rows by the hash of their paths.
-    hashed: HashTable<usize>,
-    /// Rows in path order. Who judges claims needs no order, and it takes longer than the rest.
-    ordered: OnceLock<Vec<usize>>,
-}
-
-/// Fixed: whoever could choose names in evidence would gain nothing by slowing its reader down.
-fn hash(path: &str) -> u64 {
-    FixedState::default().hash_one(path)
-}
-
-impl<'a> Leaves<'a> {
-    /// The leaf under this path.
-    pub fn get(&self, path: &str) -> Option<&Leaf<'a>> {
-        let found = self.hashed.find(hash(path), |row| self.path(*row) == path);
-        found.map(|row| &self.rows[*row].1)
-    }
-
-    /// Whether there is a leaf under this path.
-    pub fn contains(&self, path: &str) -> bool {
-        self.get(path).is_some()
-    }
-
-    /// All paths and leaves, in path order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Leaf<'a>)> {
-        let ordered = self.ordered.get_or_init(|| {
-            let mut ordered: Vec<usize> = (0..self.rows.len()).collect();
-            ordered.sort_by_key(|row| self.path(*row));
-            ordered
-        });
-        ordered
-            .iter()
-            .map(|row| (self.path(*row), &self.rows[*row].1))
-    }
-
-    /// All paths, in order.
-    pub fn paths(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.iter().map(|(path, _)| path)
-    }
-
-    /// All leaves, always in the same order.
-    pub(crate) fn data(&self) -> impl Iterator<Item = &Datum> {
-        self.rows.iter().map(|(_, leaf)| leaf.datum.as_ref())
-    }
-
-    fn path(&self, row: usize) -> &str {
-        &self.text[self.rows[row].0.clone()]
-    }
-
-    fn push(&mut self, path: &[&str], datum: Cow<'a, Datum>, drift: Drift) {
-        let start = self.text.len();
-        for segment in path {
-            if self.text.len() > start {
-                self.text.push('.');
-            }
-            self.text.push_str(segment);
-        }
-        let place = start..self.text.len();
-        self.rows.push((place, Leaf { datum, drift }));
-    }
-
-    /// With everything listed.
-    fn listed(mut self) -> Self {
-        let mut hashed = HashTable::with_capacity(self.rows.len());
-        for row in 0..self.rows.len() {
-            hashed.insert_unique(hash(self.path(row)), row, |row| hash(self.path(*row)));
-        }
-        self.hashed = hashed;
-        self
-    }
-}
-
-impl<'a, P: AsRef<str>> FromIterator<(P, Leaf<'a>)> for Leaves<'a> {
-    fn from_iter<I: IntoIterator<Item = (P, Leaf<'a>)>>(rows: I) -> Self {
-        let mut leaves = Leaves::default();
-        for (path, leaf) in rows {
-            leaves.push(&[path.as_ref()], leaf.datum, leaf.drift);
-        }
-        leaves.listed()
-    }
-}
+use super::leaves::Leaves;
+use crate::document::value::{Bytes, Cut, Datum, Value};
 
 /// The modes of lockdown (<https://elixir.bootlin.com/linux/v6.12/source/security/security.c>, `lockdown_reasons`).
 const LOCKDOWN: &[&str] = &["none", "integrity", "confidentiality"];
@@ -154,20 +49,20 @@ pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
     list.leaves.listed()
 }
 
-struct List<'a> {
-    leaves: Leaves<'a>,
+pub(super) struct List<'a> {
+    pub(super) leaves: Leaves<'a>,
     /// Values that were cut are marked.
     marked: bool,
 }
 
 impl<'a> List<'a> {
-    fn own(&mut self, path: &[&str], value: Value, drift: Drift) {
+    pub(super) fn own(&mut self, path: &[&str], value: Value, drift: Drift) {
         self.leaves
             .push(path, Cow::Owned(Datum::Value(value)), drift);
     }
 
     /// Text that redaction has withheld is no value.
-    fn text(&mut self, path: &[&str], value: &str, drift: Drift) {
+    pub(super) fn text(&mut self, path: &[&str], value: &str, drift: Drift) {
         let datum = match crate::document::withheld::withheld(value) {
             Some(_) => Datum::unavailable(value),
             None => Datum::Value(Value::text(value)),
@@ -175,7 +70,7 @@ impl<'a> List<'a> {
         self.leaves.push(path, Cow::Owned(datum), drift);
     }
 
-    fn lend(&mut self, path: &[&str], datum: &'a Datum, drift: Drift) {
+    pub(super) fn lend(&mut self, path: &[&str], datum: &'a Datum, drift: Drift) {
         let datum = match datum.value().filter(|_| !self.marked).and_then(unmarked) {
             Some(cut) => Cow::Owned(Datum::Value(cut)),
             None => Cow::Borrowed(datum),
@@ -466,142 +361,6 @@ impl<'a> List<'a> {
             Drift::PerRun,
         );
     }
-
-    fn probe(&mut self, path: &str, probe: &'a Probe) {
-        if let Some(address) = &probe.address {
-            self.lend(&[path, "address"], address, Drift::PerBoot);
-        }
-        // What the kernel answered to attaching it.
-        if probe.backend.is_some() {
-            let name = "OK".to_owned();
-            let value = Value::Errno { value: 0, name };
-            self.own(&[path, "attach_errno"], value, Drift::PerKernel);
-        } else if let Some(errno) = &probe.attach_errno {
-            self.lend(&[path, "attach_errno"], errno, Drift::PerKernel);
-        }
-        if let Some(backend) = probe.backend {
-            let backend = match backend {
-                crate::document::Backend::Kprobe => "kprobe",
-                crate::document::Backend::Tracepoint => "tracepoint",
-                crate::document::Backend::Lsm => "lsm",
-            };
-            self.own(&[path, "backend"], Value::text(backend), Drift::PerKernel);
-        }
-        if let Some(one) = &probe.instruction {
-            let value = one.bytes.clone();
-            self.own(&[path, "code"], Value::Bytes { value }, Drift::PerKernel);
-        }
-        if let Some(definition) = &probe.definition {
-            self.lend(&[path, "definition"], definition, Drift::PerKernel);
-        }
-        for (index, hit) in probe.hits.iter().enumerate() {
-            self.hit(&format!("{path}.hit{}", index + 1), hit);
-        }
-        if probe.unavailable.is_none() {
-            let hits = count(probe.hits.len() as u64);
-            self.own(&[path, "hits"], hits, Drift::Invariant);
-        }
-        if let Some(one) = &probe.instruction {
-            let text = Value::text(&one.text);
-            self.own(&[path, "instruction"], text, Drift::PerKernel);
-        }
-        if let Some(listed) = &probe.listed {
-            self.lend(&[path, "listed"], listed, Drift::PerKernel);
-        }
-        for (side, members) in [
-            ("entry", &probe.members.entry),
-            ("exit", &probe.members.exit),
-        ] {
-            for (name, member) in members {
-                let at = |leaf| [path, "members", side, name, leaf];
-                self.text(&at("name"), &member.name, Drift::Invariant);
-                let value = Integer::from(member.offset);
-                self.own(&at("offset"), Value::Offset { value }, Drift::PerKernel);
-                self.text(&at("structure"), &member.structure, Drift::PerKernel);
-            }
-        }
-        if let Some(one) = &probe.instruction {
-            let value = Integer::from(one.offset);
-            self.own(&[path, "offset"], Value::Offset { value }, Drift::PerKernel);
-        }
-        if let Some(skipped) = probe.skipped {
-            self.own(&[path, "skipped"], count(skipped), Drift::PerRun);
-        }
-        if let [only] = probe.hits.as_slice() {
-            self.hit(path, only);
-        }
-    }
-
-    /// Who called, which is known only where the code before the return address was looked at.
-    fn calling(&mut self, path: &[&str], hit: &'a Hit, datum: &'a Option<Datum>) {
-        match datum {
-            Some(datum) if hit.returns_to.is_some() => self.lend(path, datum, Drift::PerKernel),
-            Some(_) => {
-                let datum = Datum::unavailable(
-                    "this evidence does not say what the code before the return address calls: capture again",
-                );
-                self.leaves.push(path, Cow::Owned(datum), Drift::PerKernel);
-            }
-            None => {}
-        }
-    }
-
-    fn hit(&mut self, path: &str, hit: &'a Hit) {
-        let at = |leaf| [path, leaf];
-        let group = |list: &mut Self, group: &str, data: &'a BTreeMap<String, Datum>| {
-            for (name, datum) in data {
-                list.lend(&[path, group, name], datum, drift_of(datum));
-            }
-        };
-        let time = |list: &mut Self, leaf: &str, ns: Option<u64>| {
-            if let Some(ns) = ns {
-                list.own(&[path, leaf], Value::Time { ns }, Drift::PerRun);
-            }
-        };
-        let order = |list: &mut Self, leaf: &str, order: Option<u64>| {
-            if let Some(order) = order {
-                list.own(&[path, leaf], count(order), Drift::PerKernel);
-            }
-        };
-        let place = |list: &mut Self, leaf: &str, datum: &'a Option<Datum>, drift: Drift| {
-            if let Some(datum) = datum {
-                list.lend(&[path, leaf], datum, drift);
-            }
-        };
-        let duration = match (hit.time_ns, hit.return_time_ns) {
-            (Some(entered), Some(returned)) => returned.checked_sub(entered),
-            _ => None,
-        };
-        let task = |value| Value::Pid { value };
-        group(self, "args", &hit.args);
-        self.calling(&at("caller"), hit, &hit.caller);
-        if let Some(context) = hit.context {
-            self.own(
-                &at("context"),
-                Value::text(context.word()),
-                Drift::PerKernel,
-            );
-        }
-        self.own(&at("cpu"), count(hit.cpu.into()), Drift::PerRun);
-        time(self, "duration_ns", duration);
-        group(self, "entry", &hit.entry);
-        group(self, "exit", &hit.exit);
-        place(self, "instance", &hit.instance, Drift::PerKernel);
-        order(self, "order", hit.order);
-        self.own(&at("pid"), task(hit.task.pid), Drift::PerRun);
-        if let Some(datum) = &hit.return_value {
-            self.lend(&at("return"), datum, drift_of(datum));
-        }
-        order(self, "return_order", hit.return_order);
-        time(self, "return_time_ns", hit.return_time_ns);
-        place(self, "returns_to", &hit.returns_to, Drift::PerKernel);
-        self.calling(&at("site"), hit, &hit.site);
-        place(self, "stack", &hit.stack, Drift::PerKernel);
-        // Of a free that waited for a grace period: whichever task ran on that CPU then.
-        self.text(&at("task"), &hit.task.name, Drift::PerRun);
-        self.own(&at("tid"), task(hit.task.tid), Drift::PerRun);
-        time(self, "time_ns", hit.time_ns);
-    }
 }
 
 /// The value as one that was cut, if a collector that marked none of those may have cut it: it kept 24 frames of a stack,
@@ -633,33 +392,6 @@ fn unmarked(value: &Value) -> Option<Value> {
             })
         }
         _ => None,
-    }
-}
-
-/// Where the kernel's half of the address space begins, with four levels of page tables or with five
-/// (<https://elixir.bootlin.com/linux/v6.12/source/Documentation/arch/x86/x86_64/mm.rst#L20>).
-const KERNEL_HALF: i128 = 0xff00_0000_0000_0000;
-
-/// The class of a value that was read from memory or registers.
-fn drift_of(datum: &Datum) -> Drift {
-    match datum.value() {
-        Some(Value::Address { value, symbol, .. }) => match (value.0, symbol) {
-            (0, _) => Drift::Invariant,
-            (_, Some(_)) => Drift::PerBoot,
-            (_, None) => Drift::PerRun,
-        },
-        Some(
-            Value::Symbol { .. }
-            | Value::Location { .. }
-            | Value::Stack { .. }
-            | Value::CutStack { .. },
-        ) => Drift::PerKernel,
-        Some(Value::Offset { .. } | Value::Size { .. }) => Drift::PerKernel,
-        Some(Value::Bytes { .. } | Value::CutBytes { .. }) => Drift::PerBoot,
-        // An address that C calls a number, such as a tracepoint's `call_site`.
-        Some(Value::Int { value, .. }) if value.get() >= KERNEL_HALF => Drift::PerBoot,
-        Some(Value::Pid { .. } | Value::Time { .. }) => Drift::PerRun,
-        _ => Drift::Invariant,
     }
 }
 

@@ -3,7 +3,12 @@
 pub mod boot_stats;
 mod drift;
 mod index;
+mod leaf_names;
+mod leaves;
+mod probe_leaves;
 pub mod resolve;
+mod resolved;
 
 pub use drift::Drift;
-pub use index::{Leaf, Leaves, leaves, words};
+pub use index::{leaves, words};
+pub use leaves::{Leaf, Leaves};

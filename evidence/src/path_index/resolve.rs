@@ -4,48 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::diagnostic::nearest;
-use crate::document::value::{Datum, Value};
+use crate::document::value::Datum;
 use crate::document::{Evidence, MachineKind, Probe, Target};
 use crate::investigation::Investigation;
 use crate::path::{Path, SECTIONS, hit_number};
 use crate::path_index::{Leaf, Leaves, leaves};
 
-/// Names of the values of one hit that are not in `args`, `entry` or `exit`.
-pub const HIT_LEAVES: &[&str] = &[
-    "order",
-    "time_ns",
-    "return_order",
-    "return_time_ns",
-    "duration_ns",
-    "pid",
-    "tid",
-    "task",
-    "cpu",
-    "context",
-    "return",
-    "instance",
-    "returns_to",
-    "caller",
-    "site",
-    "stack",
-];
-
-/// Names of the values of a probe as a whole.
-pub const PROBE_LEAVES: &[&str] = &[
-    "backend",
-    "attach_errno",
-    "address",
-    "definition",
-    "hits",
-    "offset",
-    "instruction",
-    "code",
-    "listed",
-    "skipped",
-];
-
-/// Names of the values of a member that a read takes.
-pub const MEMBER_LEAVES: &[&str] = &["structure", "name", "offset"];
+use super::leaf_names::FIXED_SECTION_LEAVES;
+pub use super::leaf_names::{HIT_LEAVES, MEMBER_LEAVES, PROBE_LEAVES};
+pub use super::resolved::{PathError, Resolved};
 
 /// The evidence of one machine with its index of leaves, which clones share.
 #[derive(Clone, Debug)]
@@ -64,29 +31,6 @@ impl<'a> Indexed<'a> {
             leaves: Arc::new(leaves(evidence)),
         }
     }
-}
-
-/// What a planned path leads to on one machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resolved<'a> {
-    /// A value.
-    Value(Cow<'a, Value>, crate::path_index::Drift),
-    /// No value on this machine, and the reason: the claim is UNVERIFIED.
-    Missing(String),
-    /// The capture itself is not sound here (lost events): the claim is an ERROR.
-    Broken(String),
-}
-
-/// Why a path names nothing that could ever have a value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct PathError {
-    /// What is wrong.
-    pub message: String,
-    /// Index of the segment that is wrong.
-    pub segment: usize,
-    /// The whole path that was probably meant.
-    pub nearest: Option<String>,
 }
 
 /// Everything an author can name: the investigation and the evidence of all machines.
@@ -465,48 +409,6 @@ impl<'a> Catalog<'a> {
         }
     }
 }
-
-/// Leaves of the fixed sections that every capture plans.
-const FIXED_SECTION_LEAVES: &[&str] = &[
-    "run.id",
-    "run.time",
-    "run.investigation",
-    "run.investigation_digest",
-    "run.collector",
-    "run.object_digest",
-    "machine.name",
-    "machine.kind",
-    "machine.ephemeral",
-    "machine.boot_id",
-    "machine.cpu_model",
-    "machine.cpus",
-    "machine.accelerator",
-    "kernel.release",
-    "kernel.version",
-    "kernel.package",
-    "kernel.build_id",
-    "kernel.image_digest",
-    "kernel.btf_digest",
-    "kernel.lockdown",
-    "kernel.lsm",
-    "kernel.command_line",
-    "kernel.debuginfo",
-    "kaslr.status",
-    "kaslr.slide",
-    "kaslr.agree",
-    "kaslr.checked",
-    "kaslr.differing",
-    "kaslr.physical_start",
-    "kaslr.physical_align",
-    "kaslr.live_physical_start",
-    "boots.count",
-    "boots.distinct",
-    "boots.distinct_physical",
-    "boots.lowest",
-    "boots.highest",
-    "boots.divisor",
-    "boots.differing",
-];
 
 /// What a probe watches, in words.
 fn target(target: &Target) -> String {
