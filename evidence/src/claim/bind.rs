@@ -94,6 +94,19 @@ pub(super) fn gather<'a>(
             }
         }
     }
+    add_conditions(&mut gathered, expression, catalog, machine);
+    add_short_counts(&mut gathered, expression, catalog, machine);
+    add_constants(&mut gathered, expression, catalog, machine);
+    gathered
+}
+
+/// Adds the reasons why calls of functions prove nothing.
+fn add_conditions(
+    gathered: &mut Gathered<'_>,
+    expression: &Expression,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) {
     expression.root.walk(&mut |node| {
         if let NodeKind::Call(function, args) = &node.kind {
             for reason in conditions(node, (function, args), catalog, machine) {
@@ -120,6 +133,15 @@ pub(super) fn gather<'a>(
             }
         }
     });
+}
+
+/// Adds the reasons why counts may be other than they were.
+fn add_short_counts(
+    gathered: &mut Gathered<'_>,
+    expression: &Expression,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) {
     for (range, message) in short_counts(&expression.root, catalog, machine) {
         let read = ReadPath {
             path: expression.text()[range.clone()].to_owned(),
@@ -133,6 +155,15 @@ pub(super) fn gather<'a>(
         };
         gathered.missing.push((read, obstacle));
     }
+}
+
+/// Adds the values of the named constants.
+fn add_constants(
+    gathered: &mut Gathered<'_>,
+    expression: &Expression,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) {
     for (name, range) in expression.constants() {
         match constants::constant(name, catalog, Some(machine)) {
             Ok(value) => {
@@ -158,7 +189,6 @@ pub(super) fn gather<'a>(
             }),
         }
     }
-    gathered
 }
 
 /// Whether a value is in itself what the reader of evidence would have let through.
