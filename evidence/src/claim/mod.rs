@@ -23,6 +23,7 @@ mod definition;
 mod eval;
 mod evaluator;
 mod export;
+mod hints;
 mod holds;
 mod judge;
 mod mutants;

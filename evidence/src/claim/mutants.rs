@@ -1,93 +1,9 @@
 //! Mutants: values that a leaf could have had instead, for the negative control and the mutation test.
 
-use crate::document::names::Names;
 use crate::document::value::{Address, Bytes, Cut, Frame, Integer, LineRole, Location, Value};
-use crate::path_index::resolve::Indexed;
 
-use super::ast::{Literal, Node, NodeKind};
-use super::parse::Expression;
-use super::value::{Typed, Version};
-
-/// What the surroundings suggest as other values: the literals of the claim and the other values of the evidence.
-pub(super) struct Hints<'m> {
-    names: &'m Names,
-    numbers: Vec<i128>,
-    pub addresses: Vec<u64>,
-    texts: Vec<String>,
-    bytes: Vec<Vec<u8>>,
-}
-
-/// How many other pointers of the same evidence are tried beside those that the claim reads.
-const OTHER_POINTERS: usize = 4;
-
-/// How many symbols of the same evidence are tried beside those that the claim names.
-const OTHER_SYMBOLS: usize = 4;
-
-impl<'m> Hints<'m> {
-    /// The hints for one claim on one machine.
-    pub fn new<'v>(
-        expression: &Expression,
-        constants: impl Iterator<Item = &'v Typed>,
-        values: impl Iterator<Item = &'v Value>,
-        machine: &'m Indexed<'_>,
-    ) -> Self {
-        let mut hints = Hints {
-            names: &machine.evidence.names,
-            numbers: Vec::new(),
-            addresses: Vec::new(),
-            texts: Vec::new(),
-            bytes: Vec::new(),
-        };
-        expression.root.walk(&mut |node: &Node| match &node.kind {
-            NodeKind::Literal(Literal::Int(value)) => hints.number((*value).into()),
-            NodeKind::Literal(Literal::Uint(value)) => {
-                hints.number((*value).into());
-                hints.addresses.push(*value);
-            }
-            NodeKind::Literal(Literal::Text(text)) => hints.texts.push(text.clone()),
-            NodeKind::Literal(Literal::Bytes(bytes)) => hints.bytes.push(bytes.clone()),
-            _ => {}
-        });
-        for constant in constants {
-            if let Typed::Number(number) = constant {
-                hints.number(number.value);
-            }
-        }
-        for value in values {
-            match value {
-                Value::Address { value, .. } => hints.addresses.push(value.0),
-                Value::Symbol { address, .. } => hints.addresses.push(address.0),
-                Value::Text { value } | Value::CutText { value, .. } => {
-                    hints.texts.push(value.clone());
-                }
-                Value::Bytes { value } | Value::CutBytes { value, .. } => {
-                    hints.bytes.push(value.0.clone());
-                }
-                other => hints.numbers.extend(other.as_integer()),
-            }
-        }
-        let others = machine
-            .leaves
-            .data()
-            .filter_map(|datum| match datum.value() {
-                Some(Value::Address { value, .. }) if value.0 != 0 => Some(value.0),
-                _ => None,
-            });
-        for other in others {
-            if hints.addresses.len() > OTHER_POINTERS {
-                break;
-            }
-            if !hints.addresses.contains(&other) {
-                hints.addresses.push(other);
-            }
-        }
-        hints
-    }
-
-    fn number(&mut self, value: i128) {
-        self.numbers.extend([value, -value, value - 1, value + 1]);
-    }
-}
+use super::hints::{Hints, OTHER_POINTERS, OTHER_SYMBOLS};
+use super::value::Version;
 
 /// Values that the leaf `path` could have had instead of `value`: of the same kind, valid, and different. The likeliest to
 /// be told apart come first. Each is made when it is asked for.
