@@ -581,11 +581,12 @@ fn traps_and_pools() {
         let missed = seen.number("pool.quality.missed");
         assert_eq!(seen.number("pool.__x64_sys_pause.hits"), 12, "{name}");
         assert_eq!(missed, 12 - pool, "{name}");
-        assert_eq!(
-            seen.number("pool.__x64_sys_pause.hit1.exit.missed"),
-            missed,
-            "{name}"
-        );
+        // The kernel goes on counting through runs that were made again.
+        let counted = seen.number("pool.__x64_sys_pause.hit1.exit.missed");
+        match seen.number("pool.quality.attempts") {
+            1 => assert_eq!(counted, missed, "{name}"),
+            _ => assert!(counted > missed, "{name}"),
+        }
         assert_eq!(seen.errno("pool"), "EINTR", "{name}");
     }
 }

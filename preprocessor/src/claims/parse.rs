@@ -85,18 +85,12 @@ pub fn parse(
         });
     }
     let place = Place::with_pieces(source.clone(), pieces);
-    let when = words.option("when").map(|o| {
-        (
-            o.value.text.as_str(),
-            Place::new(source.clone(), o.value.span.start),
-        )
-    });
-    let holds = words.option("holds").map(|o| {
-        (
-            o.value.text.as_str(),
-            Place::new(source.clone(), o.value.span.start),
-        )
-    });
+    let option = |name: &str| {
+        let value = &words.option(name)?.value;
+        let place = Place::new(source.clone(), value.span.start);
+        Some((value.text.as_str(), place))
+    };
+    let (when, holds) = (option("when"), option("holds"));
     let parsed = Claim::parse(&id.text, trimmed, place, when);
     let parsed = parsed.and_then(|claim| match &holds {
         Some((interval, place)) => claim.holding(interval, place),

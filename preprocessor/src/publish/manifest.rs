@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Claim, Place, Verdict, judge};
-use qed_evidence::diagnostic::Source;
+use qed_evidence::diagnostic::{Diagnostic, Source};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::resolve::{Catalog, Indexed};
 use serde::{Deserialize, Serialize};
@@ -254,6 +254,28 @@ pub struct Rejudgement {
     pub wrong: Vec<String>,
 }
 
+/// The claim that was published.
+fn read_again(published: &PublishedClaim) -> Result<Claim, Vec<Diagnostic>> {
+    let place = |text: &str| {
+        let source = Source {
+            name: CLAIMS.into(),
+            text: text.into(),
+        };
+        Place::new(Arc::new(source), 0)
+    };
+    let when = published.when.as_deref();
+    let claim = Claim::parse(
+        &published.id,
+        &published.expression,
+        place(&published.expression),
+        when.map(|when| (when, place(when))),
+    )?;
+    match published.holds.as_deref() {
+        Some(holds) => claim.holding(holds, &place(holds)),
+        None => Ok(claim),
+    }
+}
+
 /// Judges all published claims on the published evidence, and compares.
 pub fn rejudge(
     investigation: &Investigation,
@@ -275,25 +297,7 @@ pub fn rejudge(
                 .push(format!("claim `{id}`: {VERDICTS} has no verdict on it"));
             continue;
         };
-        let place = |text: &str| {
-            let source = Source {
-                name: CLAIMS.into(),
-                text: text.into(),
-            };
-            Place::new(Arc::new(source), 0)
-        };
-        let when = published.when.as_deref();
-        let parsed = Claim::parse(
-            id,
-            &published.expression,
-            place(&published.expression),
-            when.map(|when| (when, place(when))),
-        );
-        let parsed = parsed.and_then(|claim| match published.holds.as_deref() {
-            Some(holds) => claim.holding(holds, &place(holds)),
-            None => Ok(claim),
-        });
-        let claim = match parsed {
+        let claim = match read_again(published) {
             Ok(claim) => claim,
             Err(problems) => {
                 let message = problems.first().map_or("", |p| p.message.as_str());
