@@ -13,7 +13,11 @@ fn root() -> PathBuf {
 /// Check that from the flagship's recorded evidence nothing can be removed that makes a claim pass.
 #[test]
 fn less_information_about_the_flagship() {
-    for name in ["guest-debian-6.1.json", "guest-debian-6.12.json"] {
+    for name in [
+        "guest-debian-6.1.json",
+        "guest-debian-6.12.json",
+        "guest-debian-7.3.json",
+    ] {
         let subject = Subject {
             evidence: &root().join("recorded").join(name),
             investigation: &root().join("investigations/socket.toml"),

@@ -157,9 +157,12 @@ impl Correlation<'_> {
             .into_iter()
             .filter(|p| {
                 let probe = self.out.probes.get_mut(&p.name);
-                let condition = probe.and_then(|p| p.within.as_mut());
-                condition.is_none_or(|within| {
-                    meets(within, (&stack.frames, cut), event, self.seen.names)
+                probe.is_none_or(|probe| {
+                    let hits = probe.hits.len();
+                    let condition = probe.within.as_mut();
+                    condition.is_none_or(|within| {
+                        meets(within, hits, (&stack.frames, cut), event, self.seen.names)
+                    })
                 })
             })
             .collect();
@@ -250,9 +253,10 @@ fn way(planned: &PlannedProbe, event: &Event, stack: &[Frame], seen: &Seen<'_>) 
     }
 }
 
-/// True if a hit meets the condition of its probe; what is not known is counted.
+/// True if a hit meets the condition of its probe, which has had this many; what is not known is counted.
 fn meets(
     condition: &mut Within,
+    hits: usize,
     (stack, cut): (&[Frame], bool),
     event: &Event,
     names: &dyn Names,
@@ -264,6 +268,7 @@ fn meets(
             // Of a call the entry is what counts.
             if event.side == side::ENTRY {
                 condition.undecided += 1;
+                condition.settled.get_or_insert(hits as u64);
                 condition.why.get_or_insert(why);
             }
             false

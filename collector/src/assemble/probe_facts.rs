@@ -39,6 +39,7 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
         within: planned.within.clone().map(|function| Within {
             function,
             undecided: 0,
+            settled: None,
             why: None,
         }),
         target: planned.target.clone(),

@@ -71,6 +71,10 @@ pub struct Within {
     pub function: String,
     /// Hits whose stack does not tell whether the function is on it. They are none of the probe's hits.
     pub undecided: u64,
+    /// Hits of the probe that came before the first of those: their numbers are known. `None` where there are none of those, or
+    /// it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<u64>,
     /// Why the first of them could not be decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

@@ -488,7 +488,9 @@ fn probe(probe: &mut Probe, own: Option<i32>, workload: &str, known: &Known<'_>)
     optional_reason(unavailable, known);
     if let Some(Within {
         function: _,
+        // Counts of hits.
         undecided: _,
+        settled: _,
         why,
     }) = within
     {

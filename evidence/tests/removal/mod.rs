@@ -35,7 +35,14 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn parse(id: &str, text: &str, when: Option<&str>) -> Option<Claim> {
+/// The options of a claim that decide where it is judged.
+#[derive(Clone, Copy, Default)]
+struct Limits<'t> {
+    when: Option<&'t str>,
+    holds: Option<&'t str>,
+}
+
+fn parse(id: &str, text: &str, limits: Limits<'_>) -> Option<Claim> {
     let place = |text: &str| {
         let source = Source {
             name: "chapter.md".into(),
@@ -43,12 +50,22 @@ fn parse(id: &str, text: &str, when: Option<&str>) -> Option<Claim> {
         };
         Place::new(Arc::new(source), 0)
     };
-    let when = when.map(|when| (when, place(when)));
-    Claim::parse(id, text, place(text), when).ok()
+    let when = limits.when.map(|when| (when, place(when)));
+    let claim = Claim::parse(id, text, place(text), when).ok()?;
+    match limits.holds {
+        Some(holds) => claim.holding(holds, &place(holds)).ok(),
+        None => Some(claim),
+    }
 }
 
-/// Ids, texts and conditions of the claims in the chapters of a folder.
-fn written(folder: &Path) -> Vec<(String, String, Option<String>)> {
+/// The value of an option in the first line of a claim.
+fn option<'i>(info: &'i str, name: &str) -> Option<&'i str> {
+    let (_, rest) = info.split_once(&format!("{name}=\""))?;
+    Some(rest.split_once('"')?.0)
+}
+
+/// First lines and texts of the claims in the chapters of a folder.
+fn written(folder: &Path) -> Vec<(String, String)> {
     let mut claims = Vec::new();
     let mut chapters: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -63,19 +80,11 @@ fn written(folder: &Path) -> Vec<(String, String, Option<String>)> {
             let Some(info) = line.trim().strip_prefix("```qed-claim ") else {
                 continue;
             };
-            let id = info.split(' ').next().unwrap_or_default();
-            let when = info
-                .split_once("when=\"")
-                .and_then(|(_, rest)| rest.split_once('"'));
             let body: Vec<&str> = lines
                 .by_ref()
                 .take_while(|line| !line.trim().starts_with("```"))
                 .collect();
-            claims.push((
-                id.to_owned(),
-                body.join("\n"),
-                when.map(|(when, _)| when.to_owned()),
-            ));
+            claims.push((info.to_owned(), body.join("\n")));
         }
     }
     claims
@@ -110,12 +119,16 @@ fn claims(
     chapters: Option<&Path>,
 ) -> Vec<Claim> {
     let mut claims = Vec::new();
-    for (id, text, when) in chapters.map(written).unwrap_or_default() {
-        let when = when.as_deref();
+    for (info, text) in chapters.map(written).unwrap_or_default() {
+        let id = info.split(' ').next().unwrap_or_default();
+        let limits = Limits {
+            when: option(&info, "when"),
+            holds: option(&info, "holds"),
+        };
         // Chapters of tests hold claims that are refused, too.
-        claims.extend(parse(&id, &text, when));
+        claims.extend(parse(id, &text, limits));
         for part in conjuncts(&text) {
-            claims.extend(parse(&id, &format!("!({part})"), when));
+            claims.extend(parse(id, &format!("!({part})"), limits));
         }
     }
     for experiment in &investigation.experiments {
@@ -139,7 +152,7 @@ fn claims(
         }
         let id = |number: usize| format!("of_{name}_{number}");
         let all = texts.iter().enumerate();
-        claims.extend(all.filter_map(|(number, text)| parse(&id(number), text, None)));
+        claims.extend(all.filter_map(|(number, text)| parse(&id(number), text, Limits::default())));
     }
     claims
 }

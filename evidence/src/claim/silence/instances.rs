@@ -71,6 +71,16 @@ fn found<'e>(
     Some((experiment, experiment.probes.get(&planned.name)?))
 }
 
+/// Why a hit that was left out may have come before the hit of this number, or be another one beside the only one.
+pub(super) fn left_out(planned: &Planned, probe: &Probe, number: Option<u64>) -> Option<String> {
+    let reason = undecided(planned, probe)?;
+    let settled = probe.within.as_ref().and_then(|within| within.settled);
+    let known = number.zip(settled);
+    known
+        .is_none_or(|(number, settled)| number > settled)
+        .then_some(reason)
+}
+
 /// Why hits may be missing whose stacks do not say whether they count.
 fn undecided(planned: &Planned, probe: &Probe) -> Option<String> {
     let function = planned.within.as_ref()?;

@@ -171,14 +171,18 @@ fn which_hit(names: &[&str], catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Ve
     };
     let of_hit = leaf != "members" && !PROBE_LEAVES.contains(&leaf);
     let name = format!("{experiment}.{probe}");
-    let Some((experiment, _)) = planned(&name, catalog).filter(|_| of_hit) else {
+    let Some((experiment, asked)) = planned(&name, catalog).filter(|_| of_hit) else {
         return Vec::new();
     };
     let seen = machine.evidence.experiments.get(experiment);
     let Some(seen) = seen.and_then(|seen| seen.probes.get(probe)) else {
         return Vec::new(); // Its leaves are missing, which says so.
     };
+    // Without a number it is the only one, and none that is left out may have come after it either.
+    let number = leaf.strip_prefix("hit").and_then(|n| n.parse().ok());
+    let left_out = || instances::left_out(asked, seen, number);
     crate::observation::skipped(probe, seen)
+        .or_else(left_out)
         .map(|reason| format!("it is not known which hit of `{probe}` this is: {reason}"))
         .into_iter()
         .collect()

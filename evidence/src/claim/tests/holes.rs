@@ -2,6 +2,7 @@
 
 use crate::claim::{Claim, Verdict, judge};
 use crate::document::Evidence;
+use crate::document::instances::Within;
 use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, investigation, judge_claim, judge_on, place};
@@ -370,6 +371,46 @@ fn skipped_hits_before_those_that_were_seen() {
             comes_to(text, &evidence, Verdict::Unverified, reason);
         }
     }
+}
+
+/// Check that it is not known which hit of a probe with a condition a path leads to where one was left out before it: with more
+/// debug information it might have been counted.
+#[test]
+fn hits_behind_one_that_was_left_out() {
+    let mut plan = investigation();
+    for experiment in &mut plan.experiments {
+        for probe in &mut experiment.probes {
+            if probe.name == "sock_alloc" {
+                probe.within = Some("outer".into());
+            }
+        }
+    }
+    let verdict = |text: &str, undecided: u64, settled: Option<u64>| {
+        let mut evidence = evidence();
+        let create = evidence.experiments.get_mut("create").unwrap();
+        create.probes.get_mut("sock_alloc").unwrap().within = Some(Within {
+            function: "outer".into(),
+            undecided,
+            settled,
+            why: Some("no source line is known".into()),
+        });
+        let machines = [Indexed::new(&evidence)];
+        let catalog = Catalog {
+            investigation: &plan,
+            machines: &machines,
+        };
+        judge(&claim(text).unwrap(), &catalog, &machines[0]).verdict
+    };
+    let by_number = "create.sock_alloc.hit1.exit.size == 768";
+    let only = "create.sock_alloc.exit.size == 768";
+    for text in [by_number, only] {
+        assert_eq!(verdict(text, 0, None), Verdict::Pass, "{text}");
+        assert_eq!(verdict(text, 1, None), Verdict::Unverified, "{text}");
+        assert_eq!(verdict(text, 1, Some(0)), Verdict::Unverified, "{text}");
+    }
+    assert_eq!(verdict(by_number, 1, Some(1)), Verdict::Pass);
+    // With what is left out there might be two.
+    assert_eq!(verdict(only, 1, Some(1)), Verdict::Unverified);
 }
 
 /// Check that texts have no order: by their letters, 6.12 would be older than 6.6.

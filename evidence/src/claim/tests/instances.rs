@@ -106,6 +106,7 @@ fn inlined_copies() {
     probes.get_mut("nowhere_else").unwrap().within = Some(Within {
         function: "f".into(),
         undecided: 0,
+        settled: None,
         why: None,
     });
     unverified(SILENT, &partly, "holder");
@@ -214,6 +215,7 @@ fn undecided_hits() {
             probe.within = undecided.map(|undecided| Within {
                 function: "outer".into(),
                 undecided,
+                settled: None,
                 why: Some("the stack was cut".into()),
             });
         }

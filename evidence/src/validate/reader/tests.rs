@@ -560,10 +560,12 @@ mod round_trip {
     }
 
     fn within() -> impl Strategy<Value = crate::document::instances::Within> {
-        (text(), any::<u64>(), maybe(text())).prop_map(|(function, undecided, why)| {
+        let counts = (any::<u64>(), maybe(any::<u64>()));
+        (text(), counts, maybe(text())).prop_map(|(function, (undecided, settled), why)| {
             crate::document::instances::Within {
                 function,
                 undecided,
+                settled,
                 why,
             }
         })
