@@ -18,6 +18,17 @@ pub struct ParsedClaim {
     pub machine: Option<usize>,
 }
 
+/// The text between the fences, and pairs of a byte in it and the byte of the chapter where it stands.
+fn body_of(chapter: &Chapter, block: &Block) -> (String, Vec<(usize, usize)>) {
+    let mut body = String::new();
+    let mut pieces = Vec::new();
+    for piece in &block.body {
+        pieces.push((body.len(), piece.start));
+        body.push_str(&chapter.source.text[piece.clone()]);
+    }
+    (body, pieces)
+}
+
 /// Reads one block. `None` if not even its id could be read.
 pub fn parse(
     chapter: &Chapter,
@@ -64,12 +75,7 @@ pub fn parse(
             }
         },
     };
-    let mut body = String::new();
-    let mut pieces = Vec::new();
-    for piece in &block.body {
-        pieces.push((body.len(), piece.start));
-        body.push_str(&source.text[piece.clone()]);
-    }
+    let (body, pieces) = body_of(chapter, block);
     let trimmed = body.trim_end();
     if trimmed.is_empty() {
         let error = SyntaxError::new(

@@ -211,7 +211,6 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     Ok(RenderedBlock {
         html: facts.templates.render("timeline", &view),
         text,
-        machines: (0..facts.loaded.len()).collect(),
         ..RenderedBlock::default()
     })
 }

@@ -127,7 +127,11 @@ pub fn html(facts: &BookData<'_>, uses: &[Use], machines: &[usize], literals: us
         .iter()
         .map(|i| facts.loaded[*i].machine.as_str())
         .collect();
-    let summary = if names.is_empty() {
+    // An exhibit of a sweep shows other kernels than the book's machines.
+    let elsewhere = names.is_empty() && uses.is_empty();
+    let summary = if elsewhere {
+        "This page shows no value of the book's own machines".to_owned()
+    } else if names.is_empty() {
         "No machine could show the values of this page".to_owned()
     } else {
         format!("Measured on {}", names.join(", "))
@@ -137,7 +141,10 @@ pub fn html(facts: &BookData<'_>, uses: &[Use], machines: &[usize], literals: us
         &HeaderView {
             style: templates::style(),
             summary,
-            notices: notices(facts, machines),
+            notices: match elsewhere {
+                true => notices(facts, &recorded(facts)),
+                false => notices(facts, machines),
+            },
             rows,
             machines: machines.iter().map(|index| facts.origin(*index)).collect(),
             literals,
