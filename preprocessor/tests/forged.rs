@@ -110,6 +110,36 @@ fn edits() -> Vec<Edit> {
             format!("{exhausted}/objects/allocations/0/excused"),
         ),
         set(
+            "another line of a call that is on other stacks as well",
+            format!("{exhausted}/probes/sock_alloc/hits/0/stack/value/2/site/line"),
+            json!(1600),
+            &format!("{exhausted}/probes/sock_alloc/hits/0/stack/value/2/site"),
+        ),
+        set(
+            "another function that was inlined into a frame",
+            format!("{exhausted}/probes/__sock_create/hits/0/stack/value/1/site/function"),
+            json!("sock_creat"),
+            &format!("{exhausted}/probes/__sock_create/hits/0"),
+        ),
+        set(
+            "a value of another type than its parameter's",
+            format!("{}/args/net/type", hit("inet_create")),
+            json!("struct sock *"),
+            &hit("inet_create"),
+        ),
+        set(
+            "a returned value of another type than the function's",
+            format!("{}/return/type", hit("inet_create")),
+            json!("unsigned int"),
+            &hit("inet_create"),
+        ),
+        set(
+            "a kernel that lies between two places",
+            "/boots/3/physical/value".into(),
+            json!(0x1000001),
+            "/boots/3/physical",
+        ),
+        set(
             "exit 0 together with a signal",
             format!("{create}/outcome/signal"),
             json!({"kind": "enum", "value": 9, "type": "signal", "name": "SIGKILL"}),

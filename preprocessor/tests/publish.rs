@@ -167,10 +167,14 @@ fn canaries_of(seed: u64) -> (Evidence, Vec<u64>) {
         ),
         ("size", Value::Size { value: c.next() }),
     ] {
+        let type_name = match &value {
+            Value::Address { type_name, .. } | Value::Int { type_name, .. } => type_name.clone(),
+            _ => None,
+        };
         hit.args.insert(name.into(), Datum::Value(value));
         outer.parameters.push(Parameter {
             name: name.into(),
-            type_name: "unsigned long".into(),
+            type_name: type_name.unwrap_or_else(|| "unsigned long".into()),
         });
     }
     hit.exit.insert("state".into(), c.pointer());

@@ -16,7 +16,7 @@ use crate::document::{
 use crate::investigation::stands_in;
 
 use super::finding::{Finding, number};
-use super::{events, ledger, outcome, stacks};
+use super::{events, ledger, outcome, places, stacks};
 
 /// The first contradiction.
 pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
@@ -43,6 +43,7 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
                 })
             })
         })
+        .or_else(|| places::places(evidence))
 }
 
 /// A guest's processors are numbered from 0 on, without gaps; of a host, some may be off.
@@ -158,7 +159,7 @@ fn kaslr(kaslr: &Kaslr) -> Option<Finding> {
     })
 }
 
-/// Each boot is one of its own, and its `_text` is where its slide puts it.
+/// Each boot is one of its own, and its `_text` and physical place are where its slide and its alignment put them.
 fn boots(evidence: &Evidence) -> Option<Finding> {
     let mut ids = BTreeSet::from([evidence.machine.boot_id.as_str()]);
     let again = evidence.boots.iter().position(|boot| {
@@ -173,6 +174,13 @@ fn boots(evidence: &Evidence) -> Option<Finding> {
     let text = evidence.kaslr.symbols.get("_text");
     let text = text.and_then(|places| address(&places.static_address));
     evidence.boots.iter().enumerate().find_map(|(index, boot)| {
+        if let Some((grain, place)) = grain.zip(number(&boot.physical))
+            && place % grain != 0
+        {
+            let reason =
+                format!("{place} is no multiple of {grain}, by which this kernel is aligned");
+            return Some((format!("/boots/{index}/physical"), reason));
+        }
         let slide = number(&boot.slide)?;
         let at = format!("/boots/{index}/slide");
         if let Some((live, text)) = address(&boot.text).zip(text)

@@ -239,7 +239,37 @@ fn shape(hit: &Hit, probe: &Probe) -> Result<(), String> {
         Some(name) if !probe.parameters.is_empty() => {
             Err(format!("the probe's target has no parameter `{name}`"))
         }
-        _ => Ok(()),
+        _ => types(hit, probe),
+    }
+}
+
+/// What a hit brought back is of the types that the kernel gives its function's parameters and what it returns.
+fn types(hit: &Hit, probe: &Probe) -> Result<(), String> {
+    let other = |datum: &Datum, declared: &str| match datum.value() {
+        Some(Value::Address { type_name, .. } | Value::Int { type_name, .. }) => {
+            type_name.clone().filter(|own| own != declared)
+        }
+        _ => None,
+    };
+    let returned = hit.return_value.as_ref().zip(probe.returns.as_ref());
+    if let Some((datum, declared)) = returned
+        && let Some(own) = other(datum, declared)
+    {
+        return Err(format!(
+            "the function returns a `{declared}`, not a `{own}`"
+        ));
+    }
+    let wrong = hit.args.iter().find_map(|(name, datum)| {
+        let declared = probe.parameters.iter().find(|p| p.name == *name)?;
+        Some((
+            name,
+            &declared.type_name,
+            other(datum, &declared.type_name)?,
+        ))
+    });
+    match wrong {
+        Some((name, declared, own)) => Err(format!("`{name}` is a `{declared}`, not a `{own}`")),
+        None => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ mod events;
 mod finding;
 mod ledger;
 mod outcome;
+mod places;
 mod planned;
 pub mod reader;
 mod stacks;

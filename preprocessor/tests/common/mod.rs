@@ -151,6 +151,10 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
             name: Some("SS_ON".into()),
         }),
     );
+    let outer = Probe {
+        returns: Some("struct thing *".into()),
+        ..probe("outer", vec![outer])
+    };
     let absent = Probe {
         optional: true,
         backend: None,
@@ -250,7 +254,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
                 "quality": { "events": 4, "lost": 0, "missed": 0, "marked": true, "compat_calls": 0,
                              "descendants": { "started": 0, "followed": 0 } },
                 "probes": {
-                    "outer": probe("outer", vec![outer]),
+                    "outer": outer,
                     "inner": probe("inner", vec![hit(2, 3, Datum::Value(Value::int(-5)))]),
                     "absent": absent,
                 },

@@ -53,6 +53,7 @@ pub(super) fn says_nothing(
             }
             reasons
         }
+        ["boots", ..] => fewer_boots(catalog, machine).into_iter().collect(),
         _ => {
             let mut reasons = experiment::of_leaf(&names, machine);
             reasons.extend(which_hit(&names, catalog, machine));
@@ -161,6 +162,14 @@ fn short(
     reasons.extend(experiment::foreign(experiment, planned, machine));
     reasons.extend(instances::reasons(experiment, planned, catalog, machine));
     reasons
+}
+
+/// Why what boots have in common may not be so: some of those that were wanted are not there, and one of them could differ.
+fn fewer_boots(catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<String> {
+    let (wanted, seen) = (catalog.investigation.boots, machine.evidence.boots.len());
+    (seen < wanted as usize).then(|| {
+        format!("the evidence has {seen} of the {wanted} boots that the investigation asks for: capture again")
+    })
 }
 
 /// Why it is not known which of its probe's hits a path leads to: some that the probe should have had are not recorded, and

@@ -1,9 +1,10 @@
 //! Claims that once passed, or could be thought to pass, without being shown by the evidence: one test per hole.
 
 use crate::claim::{Claim, Verdict, judge};
-use crate::document::Evidence;
 use crate::document::instances::Within;
-use crate::document::value::Value;
+use crate::document::value::{Datum, Value};
+use crate::document::{Boot, Evidence};
+use crate::investigation::Investigation;
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, investigation, judge_claim, judge_on, place};
 
@@ -411,6 +412,50 @@ fn hits_behind_one_that_was_left_out() {
     assert_eq!(verdict(by_number, 1, Some(1)), Verdict::Pass);
     // With what is left out there might be two.
     assert_eq!(verdict(only, 1, Some(1)), Verdict::Unverified);
+}
+
+/// Check that what boots have in common is not taken from fewer of them than the investigation asks for.
+#[test]
+fn boots_that_are_missing() {
+    let mut plan = investigation();
+    let mut evidence = evidence();
+    evidence.boots = (1..4)
+        .map(|number: u64| Boot {
+            boot_id: format!("boot {number}"),
+            time: "2026-11-28T03:36:38Z".into(),
+            slide: Datum::Value(Value::Offset {
+                value: (number * 0x20_0000).into(),
+            }),
+            text: Datum::unavailable("not asked for"),
+            physical: Datum::unavailable("not asked for"),
+        })
+        .collect();
+    let judged = |plan: &Investigation, evidence: &Evidence, text: &str| {
+        let machines = [Indexed::new(evidence)];
+        let catalog = Catalog {
+            investigation: plan,
+            machines: &machines,
+        };
+        judge(&claim(text).unwrap(), &catalog, &machines[0])
+    };
+    for text in [
+        "boots.distinct == boots.count",
+        "boots.highest == 6291456",
+        "boots.boot1.slide != boots.boot2.slide",
+    ] {
+        plan.boots = 3;
+        let whole = judged(&plan, &evidence, text);
+        assert_eq!(whole.verdict, Verdict::Pass, "{text}: {whole:?}");
+        plan.boots += 1;
+        let judgement = judged(&plan, &evidence, text);
+        assert_eq!(judgement.verdict, Verdict::Unverified, "{text}");
+        assert!(
+            judgement
+                .reason
+                .unwrap()
+                .contains("boots that the investigation asks for")
+        );
+    }
 }
 
 /// Check that texts have no order: by their letters, 6.12 would be older than 6.6.

@@ -1034,6 +1034,7 @@ mod round_trip {
         }
         for (index, boot) in document.boots.iter_mut().enumerate() {
             boot.slide = Datum::unavailable("not stated");
+            boot.physical = Datum::unavailable("not stated");
             boot.boot_id = format!("{}-{index}", document.machine.boot_id);
         }
         for command in document.commands.values_mut() {
@@ -1082,6 +1083,7 @@ mod round_trip {
             probe.address = None;
             probe.attach_errno = None;
             probe.parameters.clear();
+            probe.returns = None;
             for hit in &mut probe.hits {
                 hit.order = next();
                 hit.return_order = hit.return_order.filter(|_| function).and_then(|_| next());
