@@ -122,7 +122,7 @@ fn between_stays(chapter: &Chapter, filled: &str) {
     let (mut at, mut seen) = (0, 0);
     let mut stands = |piece: &str| {
         // The page's sources are put behind the first heading, which a piece may reach beyond.
-        for line in piece.split_inclusive('\n') {
+        for line in piece.split_inclusive(['\n', '\r']) {
             let line = line.trim_end();
             let found = filled[seen..].find(line);
             seen += found.unwrap_or_else(|| panic!("{line:?} is gone: {filled}")) + line.len();
