@@ -8,7 +8,7 @@ use std::io::Read;
 use base64::Engine;
 use common::{Book, stderr};
 use mdbook_qed::exhibits::trace_record::{FIELDS, Kind, Record};
-use mdbook_qed::publish::site_text::decode;
+use mdbook_qed::markdown::html::decode;
 
 const EVIDENCE: &str = include_str!("evidence/pipe-guest-debian-6.12.json");
 

@@ -26,6 +26,7 @@ use crate::publish::reproduce::{against_book, reproduce};
 use crate::publish::site_reader::{
     as_shown, document, evidence, history_of, investigation, published, sweep_of,
 };
+use crate::publish::site_text::SitePage;
 use crate::publish::source::{BOOK, BookRecord, BookSource};
 use crate::publish::values::{self, SiteFindings};
 use crate::publish::{freshness, leak_check};
@@ -407,11 +408,12 @@ fn texts(
     for file in texts {
         let text = String::from_utf8_lossy(&file.bytes);
         found.files += 1;
-        values::left_over(&file.name, &text, &mut known, found);
-        if file.name.ends_with(".html") {
-            values::page(&file.name, &text, &machines, verdicts, found);
+        let page = file.name.ends_with(".html").then(|| SitePage::new(&text));
+        values::left_over(&file.name, (&text, page.as_ref()), &mut known, found);
+        if let Some(page) = &page {
+            values::page(&file.name, (&text, page), &machines, verdicts, found);
             if let (Some(claims), Some(verdicts)) = (claims, verdicts) {
-                values::badges(&file.name, &text, claims, verdicts, found);
+                values::badges(&file.name, page, claims, verdicts, found);
             }
         }
     }

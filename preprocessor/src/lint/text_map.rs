@@ -286,7 +286,7 @@ impl Walk<'_> {
             return;
         }
         self.out.html.push(block.clone());
-        for piece in crate::markdown::html_context::text_pieces(text) {
+        for piece in crate::markdown::html::text_pieces(text) {
             let at = block.start + piece.start;
             if !self.open.text.is_empty() {
                 self.open.push(" ", at);

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::markdown::html::{Kind, RAW, Token, tokens};
+
 /// A place in raw HTML where a value may stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HtmlPosition {
@@ -43,16 +45,18 @@ const PLAIN: &[&str] = &["svg", "math", "title", "textarea", "option", "button",
 /// Elements of these may hold a marked-up value, but nothing else that the reader could go to.
 const INTERACTIVE: &[&str] = &["a", "button"];
 
-/// Elements whose content is not text, or is text that knows no character references.
-const RAW: &[&str] = &[
-    "script",
-    "style",
-    "xmp",
-    "iframe",
-    "noembed",
-    "noframes",
-    "plaintext",
-];
+/// The roots of what is not HTML inside of HTML.
+const FOREIGN: &[&str] = &["svg", "math"];
+
+/// The reason against a value in the content of one of [`RAW`].
+const NO_TEXT: &str =
+    "a script, a style or another element whose content is not text; a data- attribute can hold it";
+
+/// The reason against a value that would name something.
+const A_NAME: &str = "the name of a tag or of an attribute";
+
+/// The reason against a value that no browser would read.
+const NOWHERE: &str = "a tag that does not end, an end tag, or an attribute that its element has already: browsers leave it out";
 
 /// The elements that are open at some point of a chapter, as far as they matter to what may stand there. In Markdown
 /// the tags of one element can be far from each other.
@@ -65,9 +69,11 @@ pub struct Open {
 impl Open {
     /// The position of its text.
     pub fn text(&self) -> Result<HtmlPosition, &'static str> {
-        match &self.raw {
-            Some(name) => State::Raw(name.clone()).place(self),
-            None => State::Text.place(self),
+        match self.raw {
+            Some(_) => Err(NO_TEXT),
+            None => Ok(HtmlPosition::Text {
+                plain: !self.plain.is_empty(),
+            }),
         }
     }
 
@@ -91,17 +97,31 @@ impl Open {
         self.raw = None;
     }
 
-    /// Takes in a tag, `/name` for one that ends an element.
-    fn tag(&mut self, tag: &str) {
-        match tag.strip_prefix('/') {
-            Some(name) => {
-                if let Some(at) = self.plain.iter().rposition(|open| open == name) {
-                    self.plain.truncate(at);
-                }
-            }
-            None if PLAIN.contains(&tag) => self.plain.push(tag.to_owned()),
-            None => {}
+    /// Takes in a start tag. In HTML only `svg` and `math` may end themselves
+    /// (<https://html.spec.whatwg.org/multipage/syntax.html#start-tags>).
+    fn start(&mut self, name: &str, closed: bool) {
+        let ended = closed && FOREIGN.contains(&name);
+        if PLAIN.contains(&name) && !ended {
+            self.plain.push(name.to_owned());
         }
+        self.raw = RAW.contains(&name).then(|| name.to_owned());
+    }
+
+    /// Takes in an end tag.
+    fn end(&mut self, name: &str) {
+        if let Some(at) = self.plain.iter().rposition(|open| open == name) {
+            self.plain.truncate(at);
+        }
+        self.raw = None;
+    }
+
+    /// The element whose content the tokenizer reads in a way of its own, if one is open.
+    fn unlike_text(&self) -> Option<&str> {
+        let titled = || {
+            let last = self.plain.last().map(String::as_str);
+            last.filter(|name| ["title", "textarea"].contains(name))
+        };
+        self.raw.as_deref().or_else(titled)
     }
 }
 
@@ -112,8 +132,10 @@ pub type Placed = (usize, Result<HtmlPosition, &'static str>);
 pub type Find = fn(&str, Range<usize>, &[Range<usize>], &mut Open) -> Vec<Placed>;
 
 /// The place of each of `placeholders` that lies inside `range` of `text`, by its start. The text is that
-/// of one HTML block or one inline tag; in it each placeholder is a word. `open` is what is open before it, then what
-/// is behind it.
+/// of one HTML block or one inline tag. `open` is what is open before it, then what is behind it.
+///
+/// html5ever does not say where a token stands, so each placeholder is given to it as a word of its own, and found again in
+/// its tokens.
 pub fn places(
     text: &str,
     range: Range<usize>,
@@ -121,40 +143,41 @@ pub fn places(
     open: &mut Open,
 ) -> Vec<Placed> {
     let first = placeholders.partition_point(|p| p.start < range.start);
-    let mut wanted = placeholders[first..]
+    let inside: Vec<&Range<usize>> = placeholders[first..]
         .iter()
         .take_while(|p| p.end <= range.end)
-        .peekable();
-    let mut out = Vec::new();
-    let mut state = match open.raw.take() {
-        Some(name) => State::Raw(name),
-        None => State::Text,
-    };
-    let mut at = range.start;
-    while at < range.end {
-        if let Some(placeholder) = wanted.next_if(|p| p.start == at) {
-            out.push((at, state.place(open)));
-            state.word();
+        .collect();
+    let words = Words::new(&text[range.clone()]);
+    let before = open.unlike_text().map(|name| format!("<{name}>"));
+    let read = |ending: &str| {
+        let mut html = before.clone().unwrap_or_default();
+        let mut at = range.start;
+        for (index, placeholder) in inside.iter().enumerate() {
+            html.push_str(&text[at..placeholder.start]);
+            html.push_str(&words.word(index));
+            html.push_str(ending);
             at = placeholder.end;
-            continue;
         }
-        let rest = &text[at..range.end];
-        let c = rest.chars().next().unwrap_or_default();
-        at += state.step(rest, c);
-        if let State::AfterTag(tag) = &state {
-            // Only these may end themselves (https://html.spec.whatwg.org/multipage/syntax.html#start-tags).
-            let over = matches!(tag.as_str(), "svg" | "math") && text[..at].ends_with("/>");
-            if !over {
-                open.tag(tag);
+        html.push_str(&text[at..range.end]);
+        let mut tokens = tokens(&html);
+        tokens.drain(..usize::from(before.is_some()).min(tokens.len()));
+        tokens
+    };
+    let mut found = vec![Err(NOWHERE); inside.len()];
+    let mut in_attribute = false;
+    for token in read("") {
+        in_attribute |= words.place(&token.kind, open, &mut found);
+    }
+    if in_attribute {
+        // Outside of quotes, a space ends the value.
+        for index in words.quoted(&read(SPACED)) {
+            if let Some(Ok(HtmlPosition::Attribute { quoted })) = found.get_mut(index) {
+                *quoted = true;
             }
-            state = State::behind(tag);
         }
     }
-    open.raw = match state {
-        State::Raw(name) => Some(name),
-        _ => None,
-    };
-    out
+    let starts = inside.iter().map(|placeholder| placeholder.start);
+    starts.zip(found).collect()
 }
 
 /// The same for tags in a line of Markdown. Where the content of an element is not text, Markdown and HTML disagree on what
@@ -165,174 +188,111 @@ pub fn places_in_tag(
     placeholders: &[Range<usize>],
     open: &mut Open,
 ) -> Vec<Placed> {
-    let before = open.raw.clone();
+    let in_raw = open.raw.is_some();
     let tags = text[range.clone()].to_ascii_lowercase();
     let begins = |name: &&str| tags.contains(&format!("<{name}"));
-    let raw = before.or(RAW.iter().copied().find(begins).map(str::to_owned));
+    let refused = in_raw || RAW.iter().any(begins);
     let mut found = places(text, range, placeholders, open);
-    if let Some(name) = raw {
-        let refused = State::Raw(name).place(open);
+    if refused {
         found
             .iter_mut()
-            .for_each(|(_, place)| *place = refused.clone());
+            .for_each(|(_, place)| *place = Err(NO_TEXT));
     }
     found
 }
 
-/// The pieces of `html` that are text: neither tags nor comments, scripts or styles.
-pub fn text_pieces(html: &str) -> Vec<Range<usize>> {
-    let mut out: Vec<Range<usize>> = Vec::new();
-    let mut state = State::Text;
-    let mut at = 0;
-    while let Some(c) = html[at..].chars().next() {
-        let (start, was_text) = (at, matches!(state, State::Text));
-        at += state.step(&html[start..], c);
-        match &state {
-            State::Text if was_text => match out.last_mut().filter(|last| last.end == start) {
-                Some(last) => last.end = at,
-                None => out.push(start..at),
-            },
-            State::AfterTag(tag) => state = State::behind(tag),
-            _ => {}
-        }
-    }
-    out
+/// Stands behind a placeholder's word to see whether it is in quotes.
+const SPACED: &str = " z";
+
+/// Words for placeholders that the text does not have.
+struct Words {
+    begin: String,
 }
 
-/// A small part of the HTML tokenizer (<https://html.spec.whatwg.org/multipage/parsing.html#tokenization>).
-enum State {
-    Text,
-    /// A tag has just ended.
-    AfterTag(String),
-    /// In `script` or `style`, until its end tag.
-    Raw(String),
-    Comment,
-    /// `<!DOCTYPE`, `<?`.
-    Declaration,
-    TagName(String),
-    /// Between attributes.
-    InTag(String),
-    AttributeName(String, String),
-    /// Behind `=`.
-    BeforeValue(String, String),
-    Value(String, String, Option<char>),
+impl Words {
+    fn new(text: &str) -> Self {
+        let text = text.to_ascii_lowercase();
+        let mut begin = "qedword".to_owned();
+        while text.contains(&begin) {
+            begin.push('x');
+        }
+        Words { begin }
+    }
+
+    fn word(&self, index: usize) -> String {
+        format!("{}{index}z", self.begin)
+    }
+
+    /// The placeholders in a text.
+    fn find<'t>(&'t self, text: &'t str) -> impl Iterator<Item = usize> + 't {
+        let after = text.split(self.begin.as_str()).skip(1);
+        after.filter_map(|rest| rest.split_once('z')?.0.parse().ok())
+    }
+
+    /// Takes in a token: into `found`, the places of the placeholders in it. True if one is the value of an attribute.
+    fn place(
+        &self,
+        kind: &Kind,
+        open: &mut Open,
+        found: &mut [Result<HtmlPosition, &'static str>],
+    ) -> bool {
+        let mut set = |text: &str, place: Result<HtmlPosition, &'static str>| {
+            for index in self.find(text) {
+                if let Some(found) = found.get_mut(index) {
+                    *found = place.clone();
+                }
+            }
+        };
+        match kind {
+            Kind::Text(text) => set(text, open.text()),
+            Kind::Comment(text) => set(text, Ok(HtmlPosition::Comment)),
+            Kind::End(name) => {
+                set(name, Err(A_NAME));
+                open.end(name);
+            }
+            Kind::Start {
+                name,
+                attributes,
+                closed,
+                ..
+            } => {
+                set(name, Err(A_NAME));
+                for (name, value) in attributes {
+                    set(value, in_attribute(name));
+                    set(name, Err(A_NAME));
+                }
+                open.start(name, *closed);
+                let mut values = attributes.iter().map(|(_, value)| value);
+                return values.any(|value| value.contains(&self.begin));
+            }
+        }
+        false
+    }
+
+    /// The placeholders whose words end the values of their attributes only together with what is behind them.
+    fn quoted(&self, tokens: &[Token]) -> Vec<usize> {
+        let mut out = Vec::new();
+        for token in tokens {
+            let Kind::Start { attributes, .. } = &token.kind else {
+                continue;
+            };
+            for (_, value) in attributes {
+                let whole = |index: &usize| value.contains(&(self.word(*index) + SPACED));
+                out.extend(self.find(value).filter(whole));
+            }
+        }
+        out
+    }
 }
 
-impl State {
-    /// The state behind a tag.
-    fn behind(tag: &str) -> Self {
-        if RAW.contains(&tag) {
-            State::Raw(tag.to_owned())
-        } else {
-            State::Text
-        }
-    }
-
-    fn place(&self, open: &Open) -> Result<HtmlPosition, &'static str> {
-        match self {
-            State::Text | State::AfterTag(_) => Ok(HtmlPosition::Text {
-                plain: !open.plain.is_empty(),
-            }),
-            State::Comment => Ok(HtmlPosition::Comment),
-            State::Raw(_) => Err(
-                "a script, a style or another element whose content is not text; a data- attribute can hold it",
-            ),
-            State::Value(_, name, _) | State::BeforeValue(_, name) => {
-                let quoted = matches!(self, State::Value(_, _, Some(_)));
-                if name.starts_with("on") || name == "style" || name == "srcdoc" {
-                    Err("an attribute that holds code; a data- attribute can hold it")
-                } else if URLS.contains(&name.as_str()) {
-                    Ok(HtmlPosition::Url)
-                } else {
-                    Ok(HtmlPosition::Attribute { quoted })
-                }
-            }
-            _ => Err("the name of a tag or of an attribute"),
-        }
-    }
-
-    /// A placeholder was passed.
-    fn word(&mut self) {
-        if let State::BeforeValue(tag, name) = self {
-            *self = State::Value(std::mem::take(tag), std::mem::take(name), None);
-        }
-    }
-
-    /// Takes in one character, or a delimiter that is longer; gives back its length.
-    fn step(&mut self, rest: &str, c: char) -> usize {
-        let length = c.len_utf8();
-        match self {
-            State::Text if rest.starts_with("<!--") => {
-                *self = State::Comment;
-                return 4;
-            }
-            State::Text if c == '<' => match rest[1..].chars().next() {
-                Some('!' | '?') => *self = State::Declaration,
-                Some(next) if next.is_ascii_alphabetic() || next == '/' => {
-                    *self = State::TagName(String::new());
-                }
-                _ => {}
-            },
-            State::Text | State::AfterTag(_) => {}
-            State::Raw(name) => {
-                let end = rest.strip_prefix("</").and_then(|r| r.get(..name.len()));
-                if end.is_some_and(|end| end.eq_ignore_ascii_case(name)) {
-                    *self = State::TagName("/".into());
-                    return 2;
-                }
-            }
-            State::Comment => {
-                if rest.starts_with("-->") {
-                    *self = State::Text;
-                    return 3;
-                }
-            }
-            State::Declaration => {
-                if c == '>' {
-                    *self = State::Text;
-                }
-            }
-            State::TagName(tag) => match c {
-                '>' => *self = State::AfterTag(std::mem::take(tag)),
-                c if c.is_whitespace() => *self = State::InTag(std::mem::take(tag)),
-                c => tag.push(c.to_ascii_lowercase()),
-            },
-            State::InTag(tag) => match c {
-                '>' => *self = State::AfterTag(std::mem::take(tag)),
-                '/' => {}
-                c if c.is_whitespace() => {}
-                c => {
-                    *self =
-                        State::AttributeName(std::mem::take(tag), c.to_ascii_lowercase().into());
-                }
-            },
-            State::AttributeName(tag, name) => match c {
-                '>' => *self = State::AfterTag(std::mem::take(tag)),
-                '=' => *self = State::BeforeValue(std::mem::take(tag), std::mem::take(name)),
-                c if c.is_whitespace() => {
-                    if !rest.trim_start().starts_with('=') {
-                        *self = State::InTag(std::mem::take(tag));
-                    }
-                }
-                c => name.push(c.to_ascii_lowercase()),
-            },
-            State::BeforeValue(tag, name) => match c {
-                '>' => *self = State::AfterTag(std::mem::take(tag)),
-                c if c.is_whitespace() => {}
-                c => {
-                    let quote = matches!(c, '"' | '\'').then_some(c);
-                    *self = State::Value(std::mem::take(tag), std::mem::take(name), quote);
-                }
-            },
-            State::Value(tag, _, quote) => match (c, *quote) {
-                (c, Some(quote)) if c == quote => *self = State::InTag(std::mem::take(tag)),
-                (_, Some(_)) => {}
-                ('>', None) => *self = State::AfterTag(std::mem::take(tag)),
-                (c, None) if c.is_whitespace() => *self = State::InTag(std::mem::take(tag)),
-                _ => {}
-            },
-        }
-        length
+/// The place of the value of an attribute.
+fn in_attribute(name: &str) -> Result<HtmlPosition, &'static str> {
+    if name.starts_with("on") || name == "style" || name == "srcdoc" {
+        Err("an attribute that holds code; a data- attribute can hold it")
+    } else if URLS.contains(&name) {
+        Ok(HtmlPosition::Url)
+    } else {
+        Ok(HtmlPosition::Attribute { quoted: false })
     }
 }
 
@@ -405,11 +365,43 @@ mod tests {
         }
     }
 
-    /// Check that only text between tags is text.
+    /// Check that a place is found as a browser finds it: comments that end at `--!>`, attributes in upper case, without
+    /// quotes or twice, ends of tags inside of values, and titles, whose content is text.
     #[test]
-    fn finds_text() {
-        let html = "a < <b title='x > y'>c</b><!-- d --><style>e{}</style><script>f</script>g";
-        let pieces: Vec<&str> = text_pieces(html).into_iter().map(|r| &html[r]).collect();
-        assert_eq!(pieces, ["a < ", "c", "g"]);
+    fn reads_like_a_browser() {
+        let text = |plain| Ok(HtmlPosition::Text { plain });
+        let attribute = |quoted| Ok(HtmlPosition::Attribute { quoted });
+        for (html, expected) in [
+            ("<!-- x --!>qqq", text(false)),
+            ("<!-->qqq", text(false)),
+            ("<!-- x -- >qqq-->", Ok(HtmlPosition::Comment)),
+            ("<!DOCTYPE x>qqq", text(false)),
+            ("<?php qqq ?>", Ok(HtmlPosition::Comment)),
+            ("<B TITLE=QQQ>", attribute(false)),
+            ("<b title=a/qqq/>", attribute(false)),
+            ("<b title = 'a=\"qqq\"'>", attribute(true)),
+            ("<b title=a title2='qqq >'>", attribute(true)),
+            ("<b a=b HREF=qqq>", Ok(HtmlPosition::Url)),
+            ("<svg width=qqq/>", attribute(false)),
+            ("<svg width=1 />qqq", text(false)),
+            ("<title><b title='qqq'></title>", text(true)),
+            ("<title><b></title>qqq", text(false)),
+            ("<SCRIPT></SCRIPT>qqq", text(false)),
+            ("qedword0z qedwordx <i title='qqq'>", attribute(true)),
+        ] {
+            let html = html.replace("QQQ", "qqq");
+            assert_eq!(place(&html), expected, "{html}");
+        }
+        for refused in [
+            "<b title='a' title='qqq'>",
+            "<b title='qqq",
+            "<script><!-- <script></script>qqq",
+            "</b title=qqq>",
+            "<IFRAME SRCDOC=qqq>",
+            "<svg/onload=qqq>",
+            "<plaintext></plaintext>qqq",
+        ] {
+            assert!(place(refused).is_err(), "{refused}");
+        }
     }
 }

@@ -5,6 +5,7 @@ pub mod dialect;
 pub mod emphasis;
 pub mod escape;
 pub mod footnotes;
+pub mod html;
 pub mod html_context;
 pub mod math;
 pub mod placeholder_context;

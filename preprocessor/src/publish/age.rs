@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use qed_evidence::Evidence;
 
 use crate::evidence::loader::age_in_words;
-use crate::publish::site_text::decode;
+use crate::markdown::html::decode;
 use crate::util::files::File;
 
 /// The age in seconds of which these words begin with the name: the least one.

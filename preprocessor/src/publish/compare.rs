@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::page_parser::{Fragment, Token, fragments, main_of, same, tokens};
+use super::page_parser::{Fragment, fragments, main_of, same, tokens};
 use super::search_index;
 use crate::markdown::escape::visible;
+use crate::markdown::html::Token;
 use crate::publish::manifest::{Level, is_no_jekyll};
 use crate::util::files::File;
 

@@ -391,20 +391,3 @@ pub fn against_history(
     }
     wrong
 }
-
-/// The verdicts that a page shows in its claims: id and word, as the built-in template writes them.
-pub fn shown_verdicts(html: &str) -> Vec<(String, String)> {
-    let mut out = Vec::new();
-    for piece in html.split("id=\"claim-").skip(1) {
-        let Some((id, rest)) = piece.split_once('"') else {
-            continue;
-        };
-        let Some((_, badge)) = rest.split_once("qed-badge-own\">") else {
-            continue;
-        };
-        let badge = badge.split('<').next().unwrap_or_default();
-        let word = badge.split_whitespace().next_back().unwrap_or_default();
-        out.push((id.to_owned(), word.to_owned()));
-    }
-    out
-}

@@ -1,5 +1,7 @@
 //! Reading a rendered page again: what it shows, and where it says that comes from.
 
+use crate::markdown::html::{Kind, RAW, Token, decode, tokens};
+
 /// A value that a page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteValue {
@@ -15,171 +17,152 @@ pub struct SiteValue {
     pub listed: bool,
 }
 
-/// One start tag.
-struct Tag<'a> {
-    /// The text between the angle brackets.
-    inside: &'a str,
-    /// The byte behind it.
-    end: usize,
+/// A page, read once.
+#[derive(Debug)]
+pub struct SitePage {
+    tokens: Vec<Token>,
 }
 
-impl Tag<'_> {
-    fn attribute(&self, name: &str) -> Option<String> {
-        let marker = format!(" {name}=\"");
-        let start = self.inside.find(&marker)? + marker.len();
-        let length = self.inside[start..].find('"')?;
-        Some(decode(&self.inside[start..start + length]))
+impl SitePage {
+    /// Reads a page.
+    pub fn new(html: &str) -> Self {
+        let tokens = tokens(html);
+        SitePage { tokens }
     }
-}
 
-/// All tags of a page, as mdBook writes them: lower-case, attributes in double quotes.
-fn tags(html: &str) -> impl Iterator<Item = Tag<'_>> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let start = at + html[at..].find('<')? + 1;
-            let mut quoted = false;
-            let length = html[start..].bytes().position(|b| {
-                quoted ^= b == b'"';
-                b == b'>' && !quoted
-            })?;
-            at = start + length + 1;
-            if html[start..].starts_with(|c: char| c.is_ascii_alphabetic()) {
-                return Some(Tag {
-                    inside: &html[start..start + length],
-                    end: at,
-                });
-            }
-            if html[start..].starts_with("!--") {
-                at = start + html[start..].find("-->")? + 3;
-            }
-        }
-    })
-}
-
-/// Everything that a page shows with its provenance.
-pub fn shown_values(html: &str) -> Vec<SiteValue> {
-    let mut out = Vec::new();
-    for tag in tags(html) {
-        let Some(path) = tag.attribute("data-qed") else {
-            continue;
-        };
-        let listed = tag.attribute("data-qed-text");
-        let text = match &listed {
-            Some(text) => text.clone(),
-            None => {
-                // Up to its own end tag: part of a value may stand in an element of its own.
-                let rest = &html[tag.end..];
-                let name = tag.inside.split_ascii_whitespace().next();
-                let end = rest.find(&format!("</{}", name.unwrap_or_default()));
-                let mut text = String::new();
-                let mut inside = &rest[..end.unwrap_or(rest.len())];
-                while let Some(start) = inside.find('<') {
-                    text.push_str(&decode(&inside[..start]));
-                    let after = &inside[start..];
-                    inside = after.find('>').map_or("", |close| &after[close + 1..]);
-                }
-                text.push_str(&decode(inside));
-                text
-            }
-        };
-        out.push(SiteValue {
-            path,
-            machine: tag.attribute("data-qed-on").unwrap_or_default(),
-            style: tag.attribute("data-qed-as"),
-            text,
-            listed: listed.is_some(),
-        });
-    }
-    out
-}
-
-/// The number of placeholders that a page shows on purpose, as it says itself.
-pub fn literals(html: &str) -> usize {
-    tags(html)
-        .filter_map(|tag| tag.attribute("data-qed-literals")?.parse::<usize>().ok())
-        .fold(0, usize::saturating_add)
-}
-
-/// The comments of a page.
-pub fn comments(html: &str) -> impl Iterator<Item = String> {
-    html.split("<!--").skip(1).map(|rest| {
-        let end = rest.find("-->").unwrap_or(rest.len());
-        decode(&rest[..end])
-    })
-}
-
-/// The page without its tags.
-pub fn text_of(html: &str) -> String {
-    let mut out = String::with_capacity(html.len() / 2);
-    let mut at = 0;
-    for tag in tags(html) {
-        let start = tag.end - tag.inside.len() - 2;
-        if start > at {
-            strip_end_tags(&html[at..start], &mut out);
-        }
-        // Attributes can show values too: the page's own list says where.
-        if !tag.inside.contains("data-qed") {
-            out.push(' ');
-            out.push_str(&decode(tag.inside));
-            out.push(' ');
-        }
-        at = tag.end;
-    }
-    strip_end_tags(&html[at.min(html.len())..], &mut out);
-    out
-}
-
-fn strip_end_tags(piece: &str, out: &mut String) {
-    let mut rest = piece;
-    while let Some(start) = rest.find("</") {
-        out.push_str(&decode(&rest[..start]));
-        rest = rest[start..]
-            .find('>')
-            .map_or("", |end| &rest[start + end + 1..]);
-    }
-    out.push_str(&decode(rest));
-}
-
-/// Resolves character references.
-pub fn decode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('&') {
-        out.push_str(&rest[..start]);
-        rest = &rest[start..];
-        let known = rest.find(';').filter(|end| *end <= 10).and_then(|end| {
-            let name = &rest[1..end];
-            let c = match name {
-                "amp" => '&',
-                "lt" => '<',
-                "gt" => '>',
-                "quot" => '"',
-                "apos" => '\'',
-                _ => {
-                    let number = name.strip_prefix('#')?;
-                    let code = match number.strip_prefix(['x', 'X']) {
-                        Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-                        None => number.parse().ok()?,
-                    };
-                    char::from_u32(code)?
-                }
+    /// Everything that the page shows with its provenance.
+    pub fn shown_values(&self) -> Vec<SiteValue> {
+        let mut out = Vec::new();
+        for (index, token) in self.tokens.iter().enumerate() {
+            let kind = &token.kind;
+            let Some(path) = kind.attribute("data-qed") else {
+                continue;
             };
-            Some((c, end))
-        });
-        match known {
-            Some((c, end)) => {
-                out.push(c);
-                rest = &rest[end + 1..];
-            }
-            None => {
-                out.push('&');
-                rest = &rest[1..];
+            let attribute = |name| kind.attribute(name).map(str::to_owned);
+            let listed = attribute("data-qed-text");
+            out.push(SiteValue {
+                path: path.to_owned(),
+                machine: attribute("data-qed-on").unwrap_or_default(),
+                style: attribute("data-qed-as"),
+                listed: listed.is_some(),
+                text: listed.unwrap_or_else(|| content(&self.tokens[index..])),
+            });
+        }
+        out
+    }
+
+    /// The verdicts that it shows in its claims: id and word, as the built-in template writes them.
+    pub fn shown_verdicts(&self) -> Vec<(String, String)> {
+        let mut out = Vec::new();
+        let mut claim: Option<&str> = None;
+        for (index, token) in self.tokens.iter().enumerate() {
+            let id = token.kind.attribute("id");
+            claim = id.and_then(|id| id.strip_prefix("claim-")).or(claim);
+            let classes = token.kind.attribute("class").unwrap_or_default();
+            let mut classes = classes.split_ascii_whitespace();
+            if classes.any(|class| class == "qed-badge-own")
+                && let Some(id) = claim.take()
+            {
+                let badge = content(&self.tokens[index..]);
+                let word = badge.split_whitespace().next_back().unwrap_or_default();
+                out.push((id.to_owned(), word.to_owned()));
             }
         }
+        out
     }
-    out.push_str(rest);
+
+    /// The number of placeholders that it shows on purpose, as it says itself.
+    pub fn literals(&self) -> usize {
+        self.tokens
+            .iter()
+            .filter_map(|token| {
+                let number = token.kind.attribute("data-qed-literals")?;
+                number.parse::<usize>().ok()
+            })
+            .fold(0, usize::saturating_add)
+    }
+
+    /// Its comments.
+    pub fn comments(&self) -> impl Iterator<Item = String> {
+        self.tokens.iter().filter_map(|token| match &token.kind {
+            Kind::Comment(text) => Some(decode(text)),
+            _ => None,
+        })
+    }
+
+    /// Its text, and all attributes that hold no list of what it shows: those can show values, too.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        // Scripts know no character references, but who reads one may resolve them.
+        let mut in_raw = false;
+        for token in &self.tokens {
+            match &token.kind {
+                Kind::Text(text) if in_raw => out.push_str(&decode(text)),
+                Kind::Text(text) => out.push_str(text),
+                Kind::Comment(text) => out.push_str(&decode(text)),
+                Kind::End(_) => in_raw = false,
+                Kind::Start {
+                    name, attributes, ..
+                } => {
+                    in_raw = RAW.contains(&name.as_str());
+                    let is_list = |(name, _): &(String, String)| name.starts_with("data-qed");
+                    if attributes.iter().any(is_list) {
+                        continue;
+                    }
+                    for (name, value) in attributes {
+                        out.extend([" ", name, "=\"", value, "\""]);
+                    }
+                    out.push(' ');
+                }
+            }
+        }
+        out
+    }
+
+    /// True if a browser leaves out an attribute of the page, because its element has one of this name already.
+    pub fn has_repeated_attributes(&self) -> bool {
+        self.tokens
+            .iter()
+            .any(|token| matches!(token.kind, Kind::Start { repeated: true, .. }))
+    }
+}
+
+/// The text inside of the element that begins the tokens, up to its own end tag: part of a value may stand in an element
+/// of its own.
+fn content(tokens: &[Token]) -> String {
+    let mut out = String::new();
+    let Some(kind @ Kind::Start { name: element, .. }) = tokens.first().map(|token| &token.kind)
+    else {
+        return out;
+    };
+    if !kind.opens() {
+        return out;
+    }
+    let mut depth = 1_usize;
+    for token in &tokens[1..] {
+        match &token.kind {
+            kind @ Kind::Start { name, .. } if name == element && kind.opens() => depth += 1,
+            Kind::End(name) if name == element => depth -= 1,
+            Kind::Text(text) => out.push_str(text),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
     out
+}
+
+/// The page as a reader sees it, for the search for what must not be known: its text and its attributes. Of a page with
+/// attributes that a browser leaves out, all of it follows with its character references resolved.
+pub fn text_of(html: &str) -> String {
+    let page = SitePage::new(html);
+    let mut text = page.text();
+    if page.has_repeated_attributes() {
+        text.push('\n');
+        text.push_str(&decode(html));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -193,7 +176,8 @@ mod tests {
                     data-qed-as=\"hex\" aria-description=\"x > y\">0x&#49;</span>.</p>\
                     <div data-qed=\"c\" data-qed-on=\"\" data-qed-text=\"5 &quot;\"></div>\
                     <i data-qed-literals=\"2\"></i><code title=\"t\">5 \"</code>";
-        let shown = shown_values(html);
+        let page = SitePage::new(html);
+        let shown = page.shown_values();
         assert_eq!(shown.len(), 2);
         assert_eq!(
             (
@@ -211,9 +195,11 @@ mod tests {
             ),
             ("5 \"", "", true)
         );
-        assert_eq!(literals(html), 2);
+        assert_eq!(page.literals(), 2);
         // A part of a value that is marked belongs to it.
-        let marked = shown_values("<dd data-qed=\"a\">66 <b class=\"x\">e8</b> 57</dd><b>no</b>");
+        let marked =
+            SitePage::new("<dd data-qed=\"a\">66 <b class=\"x\">e8</b> <b>57</b></dd><b>no</b>");
+        let marked = marked.shown_values();
         assert_eq!(marked[0].text, "66 e8 57");
         let text = text_of(html);
         assert!(
@@ -237,8 +223,41 @@ mod tests {
             "</",
             "<a \"><b>",
         ] {
-            shown_values(html);
+            SitePage::new(html).shown_values();
             text_of(html);
+        }
+    }
+
+    /// Check that values, verdicts and comments are found in a page that mdBook would not write so, and nothing of what
+    /// stands in a comment or a script is taken for one.
+    #[test]
+    fn reads_any_spelling() {
+        let page = SitePage::new(
+            "<!-- a --!><SPAN DATA-QED=a.b data-qed-on='m'>1<span>2</span>3</SPAN>4<script>'<i data-qed=no>'</script>\
+             <div class='x' id=claim-c><B CLASS='y qed-badge-own'>on <i>m</i> PASS</B></div><!-- <i data-qed=no> -->",
+        );
+        let shown = page.shown_values();
+        assert_eq!(shown.len(), 1);
+        assert_eq!(
+            (shown[0].machine.as_str(), shown[0].text.as_str()),
+            ("m", "123")
+        );
+        assert_eq!(page.shown_verdicts(), [("c".to_owned(), "PASS".to_owned())]);
+        assert_eq!(page.comments().next().as_deref(), Some(" a "));
+    }
+
+    /// Check that the search for leaks sees what a browser leaves out or resolves, wherever it stands.
+    #[test]
+    fn leaves_nothing_out() {
+        for html in [
+            "<b title=a title='&#120;yz'>",
+            "<script>&#120;yz</script>",
+            "<!-- &#120;yz",
+            "<b>x</b>yz",
+            "<b TITLE=&#120;yz>",
+            "<textarea>&#120;yz",
+        ] {
+            assert!(text_of(html).contains("xyz"), "{html}");
         }
     }
 }

@@ -7,7 +7,7 @@ use qed_evidence::path_index::Leaves;
 use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::markdown::style::FORMATS;
 use crate::publish::manifest;
-use crate::publish::site_text::{SiteValue, shown_values};
+use crate::publish::site_text::{SitePage, SiteValue};
 
 /// File names of pages and of what mdBook makes of them.
 const LOOKED_AT: &[&str] = &["html", "js", "json", "xml", "txt", "md", "css"];
@@ -53,16 +53,16 @@ pub fn is_text(name: &str) -> bool {
         && !name.starts_with(&format!("{}/", manifest::FOLDER))
 }
 
-/// Compares one page with the evidence.
+/// Compares one page, its text and what was read of it, with the evidence.
 pub fn page(
     name: &str,
-    html: &str,
+    (html, page): (&str, &SitePage),
     machines: &BTreeMap<String, Vec<Leaves<'_>>>,
     verdicts: Option<&Verdicts>,
     found: &mut SiteFindings,
 ) {
-    let text = crate::publish::site_text::text_of(html);
-    for value in shown_values(html) {
+    let text = page.text();
+    for value in page.shown_values() {
         if let Some(id) = value.path.strip_prefix("claims.") {
             found.others += 1;
             if let Some(verdicts) = verdicts {
@@ -112,7 +112,7 @@ pub fn page(
             text.contains(value)
                 || text.contains(&crate::markdown::escape::tex(value))
                 || html.contains(&crate::markdown::escape::url(value))
-                || crate::publish::site_text::comments(html).any(|comment| comment.contains(value))
+                || page.comments().any(|comment| comment.contains(value))
         };
         if value.listed && !stands(value.text.trim()) {
             found.wrong.push(format!(
@@ -161,12 +161,12 @@ fn compare(value: &SiteValue, machines: &BTreeMap<String, Vec<Leaves<'_>>>) -> R
 /// Compares the verdicts that a page shows in its claims.
 pub fn badges(
     name: &str,
-    html: &str,
+    page: &SitePage,
     claims: &[PublishedClaim],
     verdicts: &Verdicts,
     found: &mut SiteFindings,
 ) {
-    for (id, word) in manifest::shown_verdicts(html) {
+    for (id, word) in page.shown_verdicts() {
         let expected = claims
             .iter()
             .find(|claim| claim.id == id)
@@ -182,8 +182,13 @@ pub fn badges(
 }
 
 /// Finds what should have been replaced. Placeholders that are shown on purpose are counted on each page by the
-/// page itself; elsewhere (search index) only what some page shows is taken for one of those.
-pub fn left_over(name: &str, text: &str, known: &mut BTreeSet<String>, found: &mut SiteFindings) {
+/// page itself (`page`); elsewhere (search index) only what some page shows is taken for one of those.
+pub fn left_over(
+    name: &str,
+    (text, page): (&str, Option<&SitePage>),
+    known: &mut BTreeSet<String>,
+    found: &mut SiteFindings,
+) {
     for block in ["language-qed-claim", "language-qed-exhibit"] {
         if text.contains(block) {
             found.wrong.push(format!(
@@ -203,11 +208,7 @@ pub fn left_over(name: &str, text: &str, known: &mut BTreeSet<String>, found: &m
         .match_indices(crate::markdown::syntax::OPEN)
         .map(|(at, _)| path(at))
         .collect();
-    let literals = if name.ends_with(".html") {
-        crate::publish::site_text::literals(text)
-    } else {
-        0
-    };
+    let literals = page.map_or(0, SitePage::literals);
     let left: Vec<&String> = if literals > 0 && all.len() == literals {
         found.literals += if name.ends_with("print.html") {
             0
@@ -216,7 +217,7 @@ pub fn left_over(name: &str, text: &str, known: &mut BTreeSet<String>, found: &m
         };
         known.extend(all.iter().cloned());
         Vec::new()
-    } else if name.ends_with(".html") {
+    } else if page.is_some() {
         all.iter().collect()
     } else {
         all.iter().filter(|path| !known.contains(*path)).collect()
