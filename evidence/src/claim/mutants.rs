@@ -63,20 +63,7 @@ fn others<'v>(
             });
             Box::new(more.chain(elsewhere))
         }
-        Value::Symbol { address, .. } => Box::new(
-            addresses(address.0, hints)
-                .into_iter()
-                .filter_map(|address| {
-                    let (name, offset) = named(address, hints)?;
-                    Some((name.to_owned(), offset, address))
-                })
-                .chain(symbols(hints).map(|name| (name.to_owned(), 0, address.0 ^ 0x1000)))
-                .map(|(name, offset, address)| Value::Symbol {
-                    name,
-                    offset,
-                    address: Address(address),
-                }),
-        ),
+        Value::Symbol { address, .. } => Box::new(other_symbols(*address, hints)),
         Value::Bool { value } => Box::new(std::iter::once(Value::Bool { value: !value })),
         Value::Text { value } | Value::CutText { value, .. } => {
             let texts = texts(value, hints).into_iter();
@@ -123,6 +110,25 @@ fn others<'v>(
                 .filter_map(|n| with_number(number, n, hints)),
         ),
     }
+}
+
+/// Other symbols, at addresses that may be theirs.
+fn other_symbols<'v>(
+    address: Address,
+    hints: &'v Hints<'_>,
+) -> impl Iterator<Item = Value> + use<'v> {
+    addresses(address.0, hints)
+        .into_iter()
+        .filter_map(|address| {
+            let (name, offset) = named(address, hints)?;
+            Some((name.to_owned(), offset, address))
+        })
+        .chain(symbols(hints).map(move |name| (name.to_owned(), 0, address.0 ^ 0x1000)))
+        .map(|(name, offset, address)| Value::Symbol {
+            name,
+            offset,
+            address: Address(address),
+        })
 }
 
 /// Names of leaves that count something and so are never negative.

@@ -1,10 +1,12 @@
 //! Paths of a document: every leaf under its path, and from a path to its value.
 
 pub mod boot_stats;
+mod catalog;
 mod drift;
 mod index;
 mod leaf_names;
 mod leaves;
+mod planned;
 mod probe_leaves;
 pub mod resolve;
 mod resolved;

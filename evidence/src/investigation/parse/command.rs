@@ -54,7 +54,37 @@ impl Check {
     }
 
     fn command(&mut self, raw: RawCommand) -> Command {
-        let on = match raw.on.as_ref().map(|on| (on.get_ref().as_str(), on.span())) {
+        let on = self.reader(raw.on.as_ref());
+        if on == Reader::Builder {
+            self.leads_elsewhere(raw.run.get_ref());
+        }
+        self.check_words(&raw.run, on);
+        if let Some(timeout) = &raw.timeout_ms
+            && !(1..=MAX_TIMEOUT_MS).contains(timeout.get_ref())
+        {
+            let message = format!("timeout-ms must be between 1 and {MAX_TIMEOUT_MS}");
+            self.error(timeout.span(), message);
+        }
+        let max_output = self.max_output(raw.max_output);
+        Command {
+            span: raw.name.span(),
+            name: raw.name.into_inner(),
+            run: raw
+                .run
+                .into_inner()
+                .into_iter()
+                .map(Spanned::into_inner)
+                .collect(),
+            on,
+            timeout_ms: raw.timeout_ms.map_or(TIMEOUT_MS, Spanned::into_inner),
+            max_output: max_output.unwrap_or(OUTPUT_OF_COMMAND),
+            values: self.wanted_values(raw.values),
+        }
+    }
+
+    /// Reads on which machine a command runs; by default on the captured one.
+    fn reader(&mut self, on: Option<&Spanned<String>>) -> Reader {
+        match on.map(|on| (on.get_ref().as_str(), on.span())) {
             None | Some(("machine", _)) => Reader::Machine,
             Some(("builder", _)) => Reader::Builder,
             Some((other, span)) => {
@@ -64,12 +94,13 @@ impl Check {
                 self.error(span, message);
                 Reader::Machine
             }
-        };
-        if on == Reader::Builder {
-            self.leads_elsewhere(raw.run.get_ref());
         }
+    }
+
+    /// Checks the words of a command: the program, and the names of the kernel's files.
+    fn check_words(&mut self, run: &Spanned<Vec<Spanned<String>>>, on: Reader) {
         let mut given = 0;
-        for word in raw.run.get_ref() {
+        for word in run.get_ref() {
             match artefact(word.get_ref()) {
                 Some(_) if on == Reader::Machine => {
                     let message = format!("`{}` is a file of the builder", word.get_ref());
@@ -85,9 +116,9 @@ impl Check {
                 None => {}
             }
         }
-        match raw.run.get_ref().first() {
+        match run.get_ref().first() {
             None => {
-                self.error(raw.run.span(), "the command is empty");
+                self.error(run.span(), "the command is empty");
             }
             Some(first) if first.get_ref().is_empty() || artefact(first.get_ref()).is_some() => {
                 self.error(first.span(), "the first word has to name a program");
@@ -95,22 +126,19 @@ impl Check {
             // Evidence is about the kernel that was captured, never about the machine that builds.
             Some(_) if on == Reader::Builder && given == 0 => {
                 self.error(
-                    raw.run.span(),
+                    run.span(),
                     "a command on the builder looks into a file of the captured kernel",
                 )
                 .help = Some("name one of {vmlinux}, {system_map} and {config} in it".into());
             }
             Some(_) => {}
         }
-        if let Some(timeout) = &raw.timeout_ms
-            && !(1..=MAX_TIMEOUT_MS).contains(timeout.get_ref())
-        {
-            let message = format!("timeout-ms must be between 1 and {MAX_TIMEOUT_MS}");
-            self.error(timeout.span(), message);
-        }
-        let max_output = self.max_output(raw.max_output);
+    }
+
+    /// The values to take out of a command's output.
+    fn wanted_values(&mut self, raw: Vec<RawWanted>) -> Vec<Wanted> {
         let mut values: Vec<Wanted> = Vec::new();
-        for wanted in raw.values {
+        for wanted in raw {
             let twin = values.iter().any(|v| v.name == *wanted.name.get_ref());
             if twin || !is_name(wanted.name.get_ref()) {
                 let why = if twin {
@@ -139,20 +167,7 @@ impl Check {
                 }
             }
         }
-        Command {
-            span: raw.name.span(),
-            name: raw.name.into_inner(),
-            run: raw
-                .run
-                .into_inner()
-                .into_iter()
-                .map(Spanned::into_inner)
-                .collect(),
-            on,
-            timeout_ms: raw.timeout_ms.map_or(TIMEOUT_MS, Spanned::into_inner),
-            max_output: max_output.unwrap_or(OUTPUT_OF_COMMAND),
-            values,
-        }
+        values
     }
 }
 

@@ -3,16 +3,16 @@
 use toml::Spanned;
 
 use super::check::{Check, MAX_TIMEOUT_MS};
-use super::raw::{RawExperiment, Until};
+use super::raw::{RawExperiment, RawProbe, Until};
 use crate::diagnostic::nearest;
 use crate::document::Target;
-use crate::investigation::{Excuse, Experiment, OUTPUT_OF_WORKLOAD, Probe};
+use crate::investigation::{Excuse, Experiment, OUTPUT_OF_WORKLOAD, Probe, Workload};
 use crate::path::refuse_experiment_name;
 
 impl Check {
     pub(super) fn experiment(
         &mut self,
-        raw: RawExperiment,
+        mut raw: RawExperiment,
         earlier: &[Experiment],
     ) -> Option<Experiment> {
         let span = raw.name.span();
@@ -22,95 +22,11 @@ impl Check {
                 format!("the experiment cannot have this name: {reason}"),
             );
         }
-        let parent = match &raw.inherit {
-            None => None,
-            Some(parent) => {
-                let found = earlier.iter().find(|e| e.name == *parent.get_ref());
-                if found.is_none() {
-                    let near = nearest(parent.get_ref(), earlier.iter().map(|e| e.name.as_str()));
-                    let help = near.map(|near| format!("did you mean `{near}`?"));
-                    let message = format!("no experiment `{}` above this one", parent.get_ref());
-                    self.error(parent.span(), message).help = help;
-                }
-                found
-            }
-        };
-        let mut workload = match (raw.workload, parent) {
-            (Some(workload), _) => self.workload(workload)?,
-            (None, Some(parent)) => parent.workload.clone(),
-            (None, None) => {
-                let message = format!("experiment `{}` has no workload", raw.name.get_ref());
-                self.error(span, message).help = Some(
-                    "add `workload = { syscall = \"…\", args = […] }` or `workload = { command = […] }`".into(),
-                );
-                return None;
-            }
-        };
-        for (name, value) in raw.limits {
-            workload.limits.push((name, value.into_inner()));
-        }
-        match raw
-            .capabilities
-            .as_ref()
-            .map(|c| (c.get_ref().as_str(), c.span()))
-        {
-            None | Some(("keep", _)) => {}
-            Some(("none", _)) => workload.drop_capabilities = true,
-            Some((other, span)) => {
-                self.error(
-                    span,
-                    format!("capabilities can be \"keep\" or \"none\", not \"{other}\""),
-                );
-            }
-        }
-        let timeout_ms = raw.timeout_ms.as_ref().map_or(5_000, |t| *t.get_ref());
-        if let Some(timeout) = &raw.timeout_ms
-            && !(1..=MAX_TIMEOUT_MS).contains(timeout.get_ref())
-        {
-            self.error(
-                timeout.span(),
-                format!("timeout-ms must be between 1 and {MAX_TIMEOUT_MS}"),
-            );
-        }
-        if let Some(settle) = &raw.settle_ms
-            && *settle.get_ref() > MAX_TIMEOUT_MS
-        {
-            self.error(
-                settle.span(),
-                format!("settle-ms must be at most {MAX_TIMEOUT_MS}"),
-            );
-        }
-        if let Some(grace) = &raw.grace_ms
-            && *grace.get_ref() > MAX_TIMEOUT_MS
-        {
-            self.error(
-                grace.span(),
-                format!("grace-ms must be at most {MAX_TIMEOUT_MS}"),
-            );
-        }
-        let max_output = self.max_output(raw.max_output);
-        let mut probes: Vec<Probe> = parent.map(|p| p.probes.clone()).unwrap_or_default();
-        let mut own: Vec<Probe> = Vec::new();
-        for raw_probe in raw.probe {
-            let Some(probe) = self.probe(raw_probe) else {
-                continue;
-            };
-            if let Some(first) = own.iter().find(|p| p.name == probe.name) {
-                let first = self.line_of(first.span.start);
-                let message = format!("probe `{}` is already defined in line {first}", probe.name);
-                self.error(probe.span.clone(), message).help =
-                    Some("give one of them another `name`".into());
-                continue;
-            }
-            own.push(probe);
-        }
-        for probe in own {
-            match probes.iter_mut().find(|p| p.name == probe.name) {
-                Some(inherited) => *inherited = probe,
-                None => probes.push(probe),
-            }
-        }
-        self.same_function_twice(&probes);
+        let parent = self.parent(raw.inherit.as_ref(), earlier);
+        let workload = self.experiment_workload(&mut raw, parent)?;
+        self.check_times(&raw);
+        let max_output = self.max_output(raw.max_output.take());
+        let probes = self.probes(std::mem::take(&mut raw.probe), parent);
         if probes.is_empty() {
             let message = format!("experiment `{}` has no probe", raw.name.get_ref());
             self.error(span.clone(), message).help =
@@ -124,7 +40,7 @@ impl Check {
             cost: raw.cost,
             warm_up: raw.warm_up.or(parent.map(|p| p.warm_up)).unwrap_or(0),
             settle_ms: raw.settle_ms.map_or(0, Spanned::into_inner),
-            timeout_ms,
+            timeout_ms: raw.timeout_ms.map_or(5_000, Spanned::into_inner),
             grace_ms: raw.grace_ms.map_or(500, Spanned::into_inner),
             max_output: max_output
                 .or(parent.map(|p| p.max_output))
@@ -144,6 +60,102 @@ impl Check {
                 .collect(),
             probes,
         })
+    }
+
+    /// The experiment above that this one inherits from.
+    fn parent<'e>(
+        &mut self,
+        inherit: Option<&Spanned<String>>,
+        earlier: &'e [Experiment],
+    ) -> Option<&'e Experiment> {
+        let parent = inherit?;
+        let found = earlier.iter().find(|e| e.name == *parent.get_ref());
+        if found.is_none() {
+            let near = nearest(parent.get_ref(), earlier.iter().map(|e| e.name.as_str()));
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            let message = format!("no experiment `{}` above this one", parent.get_ref());
+            self.error(parent.span(), message).help = help;
+        }
+        found
+    }
+
+    /// The workload of an experiment, its own or the inherited one, with the limits and capabilities that it runs with.
+    fn experiment_workload(
+        &mut self,
+        raw: &mut RawExperiment,
+        parent: Option<&Experiment>,
+    ) -> Option<Workload> {
+        let mut workload = match (raw.workload.take(), parent) {
+            (Some(workload), _) => self.workload(workload)?,
+            (None, Some(parent)) => parent.workload.clone(),
+            (None, None) => {
+                let message = format!("experiment `{}` has no workload", raw.name.get_ref());
+                self.error(raw.name.span(), message).help = Some(
+                    "add `workload = { syscall = \"…\", args = […] }` or `workload = { command = […] }`".into(),
+                );
+                return None;
+            }
+        };
+        for (name, value) in std::mem::take(&mut raw.limits) {
+            workload.limits.push((name, value.into_inner()));
+        }
+        let capabilities = raw.capabilities.as_ref();
+        match capabilities.map(|c| (c.get_ref().as_str(), c.span())) {
+            None | Some(("keep", _)) => {}
+            Some(("none", _)) => workload.drop_capabilities = true,
+            Some((other, span)) => {
+                self.error(
+                    span,
+                    format!("capabilities can be \"keep\" or \"none\", not \"{other}\""),
+                );
+            }
+        }
+        Some(workload)
+    }
+
+    /// Checks that all times of an experiment are within the longest that a workload may take.
+    fn check_times(&mut self, raw: &RawExperiment) {
+        if let Some(timeout) = &raw.timeout_ms
+            && !(1..=MAX_TIMEOUT_MS).contains(timeout.get_ref())
+        {
+            let message = format!("timeout-ms must be between 1 and {MAX_TIMEOUT_MS}");
+            self.error(timeout.span(), message);
+        }
+        for (key, time) in [("settle-ms", &raw.settle_ms), ("grace-ms", &raw.grace_ms)] {
+            if let Some(time) = time
+                && *time.get_ref() > MAX_TIMEOUT_MS
+            {
+                let message = format!("{key} must be at most {MAX_TIMEOUT_MS}");
+                self.error(time.span(), message);
+            }
+        }
+    }
+
+    /// The probes of an experiment: those of its parent, in their places, and its own, which replace them by name.
+    fn probes(&mut self, raw: Vec<RawProbe>, parent: Option<&Experiment>) -> Vec<Probe> {
+        let mut probes: Vec<Probe> = parent.map(|p| p.probes.clone()).unwrap_or_default();
+        let mut own: Vec<Probe> = Vec::new();
+        for raw_probe in raw {
+            let Some(probe) = self.probe(raw_probe) else {
+                continue;
+            };
+            if let Some(first) = own.iter().find(|p| p.name == probe.name) {
+                let first = self.line_of(first.span.start);
+                let message = format!("probe `{}` is already defined in line {first}", probe.name);
+                self.error(probe.span.clone(), message).help =
+                    Some("give one of them another `name`".into());
+                continue;
+            }
+            own.push(probe);
+        }
+        for probe in own {
+            match probes.iter_mut().find(|p| p.name == probe.name) {
+                Some(inherited) => *inherited = probe,
+                None => probes.push(probe),
+            }
+        }
+        self.same_function_twice(&probes);
+        probes
     }
 
     /// One function at one offset is one kprobe, whose reads belong together.

@@ -5,214 +5,27 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::check::Check;
-use super::raw::{RawProbe, Side};
+use super::raw::{RawProbe, RawRead, Side};
 use crate::constants::errno_number;
 use crate::document::Target;
 use crate::investigation::{MAX_READ, Place, Position, Probe, Read, Signal};
 use crate::path::{is_identifier, is_name, refuse_probe_name};
 
 impl Check {
-    pub(super) fn probe(&mut self, raw: RawProbe) -> Option<Probe> {
-        let targets: Vec<_> = [
-            raw.function
-                .map(|t| (t.span(), Target::Function(t.into_inner()))),
-            raw.tracepoint
-                .map(|t| (t.span(), Target::Tracepoint(t.into_inner()))),
-            raw.lsm.map(|t| (t.span(), Target::Lsm(t.into_inner()))),
-            raw.address
-                .map(|t| (t.span(), Target::Address(t.into_inner()))),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let [(target_span, target)] = <[_; 1]>::try_from(targets)
-            .map_err(|targets| {
-                let span = targets.first().map_or_else(
-                    || raw.name.as_ref().map_or(0..0, Spanned::span),
-                    |(span, _)| span.clone(),
-                );
-                self.error(
-                    span,
-                    "a probe has exactly one of `function`, `tracepoint`, `lsm` and `address`",
-                );
-            })
-            .ok()?;
-        if let Target::Address(text) = &target
-            && let Err(wrong) = text.parse::<Place>()
-        {
-            self.error(target_span.clone(), wrong);
-        }
-        let (span, name) = match raw.name {
-            Some(name) => (name.span(), name.into_inner()),
-            None => {
-                let (Target::Function(name)
-                | Target::Tracepoint(name)
-                | Target::Lsm(name)
-                | Target::Address(name)) = &target;
-                (target_span, name.clone())
-            }
-        };
-        if let Some(reason) = refuse_probe_name(&name) {
-            self.error(
-                span.clone(),
-                format!("the probe cannot have this name: {reason}"),
-            );
-        }
+    pub(super) fn probe(&mut self, mut raw: RawProbe) -> Option<Probe> {
+        let (target_span, target) = self.target(&mut raw)?;
+        let (span, name) = self.probe_name(raw.name.take(), target_span, &target);
         let is_function = matches!(target, Target::Function(_));
-        let is_lsm = matches!(target, Target::Lsm(_));
-        if let Some(watch) = &raw.watch_return
-            && !is_function
-        {
-            self.error(watch.span(), "only functions have a `return` to watch");
-        }
-        let deny = raw.deny.and_then(|deny| {
-            if !is_lsm {
-                self.error(deny.span(), "only an `lsm` probe can `deny`");
-            }
-            let number = errno_number(deny.get_ref()).filter(|n| *n <= 4095);
-            if number.is_none() {
-                self.error(
-                    deny.span(),
-                    format!("`{}` is no error number", deny.get_ref()),
-                );
-            }
-            number
-        });
-        let position = self.position(
-            [
-                raw.offset
-                    .map(|at| (at.span(), Position::Offset(at.into_inner()))),
-                raw.instruction
-                    .map(|at| (at.span(), Position::Instruction(at.into_inner()))),
-                raw.before_call
-                    .map(|at| (at.span(), Position::BeforeCall(at.into_inner()))),
-                raw.after_call
-                    .map(|at| (at.span(), Position::AfterCall(at.into_inner()))),
-                raw.body
-                    .filter(|at| *at.get_ref())
-                    .map(|at| (at.span(), Position::Body)),
-            ],
-            is_function,
-        );
-        let copies = [
-            raw.file.as_ref().map(|file| ("file", file.span())),
-            raw.clones.as_ref().map(|clones| ("clones", clones.span())),
-        ];
-        for (key, span) in copies.into_iter().flatten() {
-            if !is_function {
-                self.error(
-                    span,
-                    format!(
-                        "`{key}` says which copies of a function are meant: this probe is on none"
-                    ),
-                );
-            } else if key == "clones" && position != Position::Entry {
-                self.error(
-                    span,
-                    "a place inside of a function is one of one copy: leave `clones` out, or name the clone",
-                );
-            }
-        }
+        let deny = self.deny(raw.deny.as_ref(), &target);
+        let position = self.position(&raw, is_function);
+        self.check_copies(&raw, is_function, &position);
         for set in raw.names.values() {
             self.constant_set(set);
         }
-        for object in [&raw.allocates, &raw.frees].into_iter().flatten() {
-            if !is_identifier(object.get_ref()) {
-                self.error(
-                    object.span(),
-                    "name the argument that points to the object, or `return`",
-                );
-            }
-        }
-        if let (Some(_), Some(frees)) = (&raw.allocates, &raw.frees) {
-            self.error(frees.span(), "a probe either `allocates` or `frees`");
-        }
-        let (mut entry, mut exit) = (Vec::new(), Vec::new());
-        let mut public = self.public(raw.public);
-        for read in raw.reads {
-            if read.public {
-                let side = if read.at == Side::Entry {
-                    "entry"
-                } else {
-                    "exit"
-                };
-                public.push(format!("{side}.{}", read.name.get_ref()));
-            }
-            let side: &mut Vec<Read> = if read.at == Side::Entry {
-                &mut entry
-            } else {
-                &mut exit
-            };
-            if !is_name(read.name.get_ref()) {
-                let message = format!(
-                    "read name `{}` does not match [a-z_][a-z0-9_]*",
-                    read.name.get_ref()
-                );
-                self.error(read.name.span(), message);
-            }
-            if side.iter().any(|other| other.name == *read.name.get_ref()) {
-                let message = format!(
-                    "read `{}` is already defined on this side",
-                    read.name.get_ref()
-                );
-                self.error(read.name.span(), message);
-            }
-            if let Some(set) = &read.names {
-                self.constant_set(set);
-                if let Some(kind) = &read.kind {
-                    self.error(kind.span(), "a read has either a `kind` or `names`");
-                }
-            }
-            if let Some(max) = &read.max
-                && !(1..=MAX_READ).contains(max.get_ref())
-            {
-                let message = format!("a read can bring back 1 to {MAX_READ} bytes");
-                self.error(max.span(), message);
-            }
-            let quoted = read.path.span();
-            let inner = quoted.start + 1..quoted.end.saturating_sub(1);
-            let verbatim = self.source.text.get(inner.clone()) == Some(read.path.get_ref());
-            side.push(Read {
-                name: read.name.into_inner(),
-                expression: read.path.into_inner(),
-                span: if verbatim { inner } else { quoted },
-                kind: read.kind.map(Spanned::into_inner),
-                names: read.names.map(Spanned::into_inner),
-                max: read.max.map(Spanned::into_inner),
-                elements: read.elements.map(Spanned::into_inner),
-            });
-        }
-        let watch_return = raw.watch_return.as_ref().map_or(
-            is_function && position == Position::Entry && raw.frees.is_none(),
-            |watch| *watch.get_ref(),
-        );
-        if let (Some(watch), Some(_)) = (&raw.watch_return, &raw.frees)
-            && *watch.get_ref()
-        {
-            self.error(
-                watch.span(),
-                "the return of a function that frees is not watched: its object is gone by then",
-            );
-        }
-        if let Some(object) = &raw.allocates
-            && object.get_ref() == "return"
-            && is_function
-            && !watch_return
-        {
-            self.error(
-                object.span(),
-                "the object is what the function returns, and its return is not watched",
-            );
-        }
-        if let Some(watch) = &raw.watch_return
-            && *watch.get_ref()
-            && position != Position::Entry
-        {
-            self.error(
-                watch.span(),
-                "the return is watched from the entry: this probe sits inside of the function",
-            );
-        }
+        self.check_objects(&raw);
+        let mut public = self.public(std::mem::take(&mut raw.public));
+        let (entry, exit) = self.reads(std::mem::take(&mut raw.reads), &mut public);
+        let watch_return = self.watch_return(&raw, is_function, &position);
         let has_exit = watch_return || !matches!(target, Target::Function(_) | Target::Address(_));
         if !has_exit && !exit.is_empty() {
             self.error(
@@ -254,6 +67,219 @@ impl Check {
         })
     }
 
+    /// The one target of a probe, and where it stands in the file.
+    fn target(&mut self, raw: &mut RawProbe) -> Option<(Range<usize>, Target)> {
+        let spanned = |text: Option<Spanned<String>>, of: fn(String) -> Target| {
+            text.map(|text| (text.span(), of(text.into_inner())))
+        };
+        let targets: Vec<_> = [
+            spanned(raw.function.take(), Target::Function),
+            spanned(raw.tracepoint.take(), Target::Tracepoint),
+            spanned(raw.lsm.take(), Target::Lsm),
+            spanned(raw.address.take(), Target::Address),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let [(span, target)] = <[_; 1]>::try_from(targets)
+            .map_err(|targets| {
+                let span = targets.first().map_or_else(
+                    || raw.name.as_ref().map_or(0..0, Spanned::span),
+                    |(span, _)| span.clone(),
+                );
+                self.error(
+                    span,
+                    "a probe has exactly one of `function`, `tracepoint`, `lsm` and `address`",
+                );
+            })
+            .ok()?;
+        if let Target::Address(text) = &target
+            && let Err(wrong) = text.parse::<Place>()
+        {
+            self.error(span.clone(), wrong);
+        }
+        Some((span, target))
+    }
+
+    /// The name of a probe, by default that of its target, and where it stands in the file.
+    fn probe_name(
+        &mut self,
+        name: Option<Spanned<String>>,
+        target_span: Range<usize>,
+        target: &Target,
+    ) -> (Range<usize>, String) {
+        let (span, name) = match name {
+            Some(name) => (name.span(), name.into_inner()),
+            None => {
+                let (Target::Function(name)
+                | Target::Tracepoint(name)
+                | Target::Lsm(name)
+                | Target::Address(name)) = target;
+                (target_span, name.clone())
+            }
+        };
+        if let Some(reason) = refuse_probe_name(&name) {
+            self.error(
+                span.clone(),
+                format!("the probe cannot have this name: {reason}"),
+            );
+        }
+        (span, name)
+    }
+
+    /// The error number with which a probe on an LSM hook refuses.
+    fn deny(&mut self, deny: Option<&Spanned<String>>, target: &Target) -> Option<u32> {
+        let deny = deny?;
+        if !matches!(target, Target::Lsm(_)) {
+            self.error(deny.span(), "only an `lsm` probe can `deny`");
+        }
+        let number = errno_number(deny.get_ref()).filter(|n| *n <= 4095);
+        if number.is_none() {
+            self.error(
+                deny.span(),
+                format!("`{}` is no error number", deny.get_ref()),
+            );
+        }
+        number
+    }
+
+    /// Checks the keys that choose among the copies of a function.
+    fn check_copies(&mut self, raw: &RawProbe, is_function: bool, position: &Position) {
+        let copies = [
+            raw.file.as_ref().map(|file| ("file", file.span())),
+            raw.clones.as_ref().map(|clones| ("clones", clones.span())),
+        ];
+        for (key, span) in copies.into_iter().flatten() {
+            if !is_function {
+                self.error(
+                    span,
+                    format!(
+                        "`{key}` says which copies of a function are meant: this probe is on none"
+                    ),
+                );
+            } else if key == "clones" && *position != Position::Entry {
+                self.error(
+                    span,
+                    "a place inside of a function is one of one copy: leave `clones` out, or name the clone",
+                );
+            }
+        }
+    }
+
+    /// Checks the keys that say which object a hit allocates or frees.
+    fn check_objects(&mut self, raw: &RawProbe) {
+        for object in [&raw.allocates, &raw.frees].into_iter().flatten() {
+            if !is_identifier(object.get_ref()) {
+                self.error(
+                    object.span(),
+                    "name the argument that points to the object, or `return`",
+                );
+            }
+        }
+        if let (Some(_), Some(frees)) = (&raw.allocates, &raw.frees) {
+            self.error(frees.span(), "a probe either `allocates` or `frees`");
+        }
+    }
+
+    /// The reads of a probe, at the entry and at the exit. Those that are declared public are added to `public`.
+    fn reads(&mut self, raw: Vec<RawRead>, public: &mut Vec<String>) -> (Vec<Read>, Vec<Read>) {
+        let (mut entry, mut exit) = (Vec::new(), Vec::new());
+        for read in raw {
+            let (side, reads) = match read.at {
+                Side::Entry => ("entry", &mut entry),
+                Side::Exit => ("exit", &mut exit),
+            };
+            if read.public {
+                public.push(format!("{side}.{}", read.name.get_ref()));
+            }
+            let read = self.read(read, reads);
+            reads.push(read);
+        }
+        (entry, exit)
+    }
+
+    /// One read, after the `earlier` ones of the same side.
+    fn read(&mut self, read: RawRead, earlier: &[Read]) -> Read {
+        if !is_name(read.name.get_ref()) {
+            let message = format!(
+                "read name `{}` does not match [a-z_][a-z0-9_]*",
+                read.name.get_ref()
+            );
+            self.error(read.name.span(), message);
+        }
+        if earlier
+            .iter()
+            .any(|other| other.name == *read.name.get_ref())
+        {
+            let message = format!(
+                "read `{}` is already defined on this side",
+                read.name.get_ref()
+            );
+            self.error(read.name.span(), message);
+        }
+        if let Some(set) = &read.names {
+            self.constant_set(set);
+            if let Some(kind) = &read.kind {
+                self.error(kind.span(), "a read has either a `kind` or `names`");
+            }
+        }
+        if let Some(max) = &read.max
+            && !(1..=MAX_READ).contains(max.get_ref())
+        {
+            let message = format!("a read can bring back 1 to {MAX_READ} bytes");
+            self.error(max.span(), message);
+        }
+        let quoted = read.path.span();
+        let inner = quoted.start + 1..quoted.end.saturating_sub(1);
+        let verbatim = self.source.text.get(inner.clone()) == Some(read.path.get_ref());
+        Read {
+            name: read.name.into_inner(),
+            expression: read.path.into_inner(),
+            span: if verbatim { inner } else { quoted },
+            kind: read.kind.map(Spanned::into_inner),
+            names: read.names.map(Spanned::into_inner),
+            max: read.max.map(Spanned::into_inner),
+            elements: read.elements.map(Spanned::into_inner),
+        }
+    }
+
+    /// Whether a probe watches the return; by default it does if it is on a function's entry and frees nothing.
+    fn watch_return(&mut self, raw: &RawProbe, is_function: bool, position: &Position) -> bool {
+        let watched = raw.watch_return.as_ref().map_or(
+            is_function && *position == Position::Entry && raw.frees.is_none(),
+            |watch| *watch.get_ref(),
+        );
+        if let Some(object) = &raw.allocates
+            && object.get_ref() == "return"
+            && is_function
+            && !watched
+        {
+            self.error(
+                object.span(),
+                "the object is what the function returns, and its return is not watched",
+            );
+        }
+        let Some(watch) = &raw.watch_return else {
+            return watched;
+        };
+        if !is_function {
+            self.error(watch.span(), "only functions have a `return` to watch");
+        }
+        if watched && raw.frees.is_some() {
+            self.error(
+                watch.span(),
+                "the return of a function that frees is not watched: its object is gone by then",
+            );
+        }
+        if watched && *position != Position::Entry {
+            self.error(
+                watch.span(),
+                "the return is watched from the entry: this probe sits inside of the function",
+            );
+        }
+        watched
+    }
+
     /// The paths of arguments and the return value that a probe declares public.
     fn public(&mut self, names: Vec<Spanned<String>>) -> Vec<String> {
         let mut public = Vec::new();
@@ -276,12 +302,24 @@ impl Check {
     }
 
     /// Where in the function a probe sits: at most one of the ways to say so, and only of functions.
-    fn position(
-        &mut self,
-        ways: [Option<(Range<usize>, Position)>; 5],
-        is_function: bool,
-    ) -> Position {
-        let mut said: Vec<_> = ways.into_iter().flatten().collect();
+    fn position(&mut self, raw: &RawProbe, is_function: bool) -> Position {
+        fn way<T: Clone>(
+            at: Option<&Spanned<T>>,
+            position: fn(T) -> Position,
+        ) -> Option<(Range<usize>, Position)> {
+            at.map(|at| (at.span(), position(at.get_ref().clone())))
+        }
+        let body = raw.body.as_ref().filter(|body| *body.get_ref());
+        let mut said: Vec<_> = [
+            way(raw.offset.as_ref(), Position::Offset),
+            way(raw.instruction.as_ref(), Position::Instruction),
+            way(raw.before_call.as_ref(), Position::BeforeCall),
+            way(raw.after_call.as_ref(), Position::AfterCall),
+            way(body, |_| Position::Body),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         if let [_, (span, _), ..] = &said[..] {
             self.error(
                 span.clone(),

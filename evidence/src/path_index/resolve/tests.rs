@@ -1,6 +1,7 @@
 //! Paths of commands. Those of experiments are tried by the tests of claims.
 
 use super::*;
+use crate::document::Evidence;
 use crate::document::value::Value;
 use crate::document::{Command, Reader};
 use crate::testing::{evidence, investigation};

@@ -1,0 +1,36 @@
+//! The evidence that paths are looked up in, and the investigation that plans them.
+
+use std::sync::Arc;
+
+use super::index::leaves;
+use super::leaves::Leaves;
+use crate::document::Evidence;
+use crate::investigation::Investigation;
+
+/// The evidence of one machine with its index of leaves, which clones share.
+#[derive(Clone, Debug)]
+pub struct Indexed<'a> {
+    /// The document.
+    pub evidence: &'a Evidence,
+    /// Its leaves.
+    pub leaves: Arc<Leaves<'a>>,
+}
+
+impl<'a> Indexed<'a> {
+    /// Indexes a document.
+    pub fn new(evidence: &'a Evidence) -> Self {
+        Indexed {
+            evidence,
+            leaves: Arc::new(leaves(evidence)),
+        }
+    }
+}
+
+/// Everything an author can name: the investigation and the evidence of all machines.
+#[derive(Debug)]
+pub struct Catalog<'a> {
+    /// What is planned.
+    pub investigation: &'a Investigation,
+    /// What was captured.
+    pub machines: &'a [Indexed<'a>],
+}

@@ -1,0 +1,285 @@
+//! Whether an investigation plans a path.
+
+use crate::diagnostic::nearest;
+use crate::investigation::{Experiment, Probe, Read};
+use crate::path::{EXPERIMENT_SECTIONS, Path, SECTIONS, hit_number};
+
+use super::catalog::Catalog;
+use super::leaf_names::{FIXED_SECTION_LEAVES, HIT_LEAVES, MEMBER_LEAVES, PROBE_LEAVES};
+use super::resolved::PathError;
+
+impl Catalog<'_> {
+    /// Checks that the investigation plans `path`, whether or not any machine could deliver it.
+    pub fn check(&self, path: &Path) -> Result<(), PathError> {
+        let segments: Vec<&str> = path.segments().collect();
+        if SECTIONS.contains(&segments[0]) {
+            return self.check_section(path, &segments);
+        }
+        let Some(experiment) = self.investigation.experiment(segments[0]) else {
+            let known = self
+                .investigation
+                .experiments
+                .iter()
+                .map(|e| e.name.as_str());
+            let known = known.chain(SECTIONS.iter().copied());
+            return Err(unknown(&segments, 0, "experiment", known));
+        };
+        match segments.get(1) {
+            None => Err(not_a_leaf(path, "name something of the experiment")),
+            Some(second) if EXPERIMENT_SECTIONS.contains(second) => check_outcome(path, &segments),
+            Some(_) => self.check_probe(experiment, path, &segments),
+        }
+    }
+
+    /// A path of a probe, `EXPERIMENT.PROBE…`.
+    fn check_probe(
+        &self,
+        experiment: &Experiment,
+        path: &Path,
+        segments: &[&str],
+    ) -> Result<(), PathError> {
+        let Some(probe) = experiment.probe(segments[1]) else {
+            let known = experiment.probes.iter().map(|p| p.name.as_str());
+            let known = known.chain(EXPERIMENT_SECTIONS.iter().copied());
+            return Err(unknown(segments, 1, "probe", known));
+        };
+        let Some(third) = segments.get(2) else {
+            return Err(not_a_leaf(path, "name a value of the probe"));
+        };
+        let numbered = hit_number(third).is_some();
+        let at = if numbered { 3 } else { 2 };
+        let Some(leaf) = segments.get(at).copied() else {
+            return Err(not_a_leaf(path, "name a value of the hit"));
+        };
+        match leaf {
+            "args" => self.check_argument(path, segments, at + 1),
+            "entry" => check_read(&probe.entry, path, segments, at + 1),
+            "exit" => check_read(&probe.exit, path, segments, at + 1),
+            "members" if !numbered => check_member(probe, path, segments),
+            leaf if HIT_LEAVES.contains(&leaf) => ends_at(segments, at),
+            leaf if !numbered && PROBE_LEAVES.contains(&leaf) => ends_at(segments, at),
+            _ => {
+                let known = HIT_LEAVES.iter().chain(["args", "entry", "exit"].iter());
+                let whole = PROBE_LEAVES
+                    .iter()
+                    .chain([&"members"])
+                    .filter(|_| !numbered);
+                let known = known.chain(whole).copied();
+                Err(unknown(segments, at, "value", known))
+            }
+        }
+    }
+
+    /// An argument, whose name is the segment `at`.
+    fn check_argument(&self, path: &Path, segments: &[&str], at: usize) -> Result<(), PathError> {
+        let Some(name) = segments.get(at) else {
+            return Err(not_a_leaf(path, "name an argument"));
+        };
+        let parameters: Vec<&str> = self
+            .machines
+            .iter()
+            .filter_map(|m| {
+                let experiment = m.evidence.experiments.get(segments[0])?;
+                experiment.probes.get(segments[1])
+            })
+            .flat_map(|p| p.parameters.iter().map(|p| p.name.as_str()))
+            .collect();
+        // Where no machine could attach, nobody knows the names yet.
+        if !parameters.is_empty() && !parameters.contains(name) {
+            return Err(unknown(segments, at, "argument", parameters));
+        }
+        ends_at(segments, at)
+    }
+
+    fn check_command(&self, path: &Path, segments: &[&str]) -> Result<(), PathError> {
+        let commands = &self.investigation.commands;
+        let Some(name) = segments.get(1).copied() else {
+            return Err(not_a_leaf(path, "name a command"));
+        };
+        let Some(command) = self.investigation.command(name) else {
+            let known = commands.iter().map(|command| command.name.as_str());
+            return Err(unknown(segments, 1, "command", known));
+        };
+        match segments[2..] {
+            [] => Err(not_a_leaf(path, "name something of the command")),
+            ["run" | "exit" | "output"] => Ok(()),
+            ["values"] => Err(not_a_leaf(path, "name a value")),
+            ["values", value] if command.values.iter().any(|v| v.name == value) => Ok(()),
+            ["values", _] => {
+                let known = command.values.iter().map(|value| value.name.as_str());
+                Err(unknown(segments, 3, "value", known))
+            }
+            ["run" | "exit" | "output", _, ..] => Err(unknown(segments, 3, "value", [])),
+            ["values", ..] => Err(unknown(segments, 4, "value", [])),
+            _ => Err(unknown(
+                segments,
+                2,
+                "value",
+                ["run", "exit", "output", "values"],
+            )),
+        }
+    }
+
+    fn check_section(&self, path: &Path, segments: &[&str]) -> Result<(), PathError> {
+        if segments[0] == "commands" {
+            return self.check_command(path, segments);
+        }
+        if FIXED_SECTION_LEAVES.contains(&path.as_str()) {
+            return Ok(());
+        }
+        let depth_ok = match segments {
+            [_] => return Err(not_a_leaf(path, "name a value in it")),
+            ["kernel", "config", _] | ["kaslr", "sources", _] | ["boots", _, _] => true,
+            ["kaslr", "symbols", _, leaf] => ["live", "static", "slide"].contains(leaf),
+            _ => false,
+        };
+        let planned_symbol = matches!(segments, ["kaslr", "symbols", name, _]
+            if self.investigation.symbols.iter().any(|s| s == name));
+        let planned_config = matches!(segments, ["kernel", "config", name]
+            if self.investigation.config.iter().any(|c| c == name));
+        let captured = self
+            .machines
+            .iter()
+            .any(|machine| machine.leaves.contains(path.as_str()));
+        if captured || (depth_ok && (planned_symbol || planned_config || segments[0] == "boots")) {
+            return Ok(());
+        }
+        let known = self
+            .machines
+            .iter()
+            .flat_map(|m| m.leaves.paths())
+            .filter(|known| known.starts_with(segments[0]));
+        Err(PathError {
+            message: format!("nothing is planned under `{path}`"),
+            segment: segments.len() - 1,
+            nearest: nearest(
+                path.as_str(),
+                known.chain(FIXED_SECTION_LEAVES.iter().copied()),
+            )
+            .map(str::to_owned),
+        })
+    }
+}
+
+/// A read of one side of a call, whose name is the segment `at`.
+fn check_read(reads: &[Read], path: &Path, segments: &[&str], at: usize) -> Result<(), PathError> {
+    let Some(name) = segments.get(at) else {
+        return Err(not_a_leaf(path, "name a read"));
+    };
+    if !reads.iter().any(|read| read.name == *name) {
+        let known = reads.iter().map(|read| read.name.as_str());
+        return Err(unknown(segments, at, "read", known));
+    }
+    ends_at(segments, at)
+}
+
+/// A value of the member that a read takes, `EXPERIMENT.PROBE.members.SIDE.READ.LEAF`.
+fn check_member(probe: &Probe, path: &Path, segments: &[&str]) -> Result<(), PathError> {
+    let reads = match segments.get(3) {
+        Some(&"entry") => &probe.entry,
+        Some(&"exit") => &probe.exit,
+        Some(_) => return Err(unknown(segments, 3, "side", ["entry", "exit"])),
+        None => return Err(not_a_leaf(path, "name a side, `entry` or `exit`")),
+    };
+    match (segments.get(4), segments.get(5)) {
+        (Some(name), _) if !reads.iter().any(|r| r.name == *name) => {
+            let known = reads.iter().map(|r| r.name.as_str());
+            Err(unknown(segments, 4, "read", known))
+        }
+        (Some(_), Some(leaf)) if MEMBER_LEAVES.contains(leaf) => ends_at(segments, 5),
+        (Some(_), Some(_)) => Err(unknown(segments, 5, "value", MEMBER_LEAVES.iter().copied())),
+        _ => Err(not_a_leaf(path, "name a value of the member")),
+    }
+}
+
+/// Accepts a path whose segment `last`, the name of a value, is its last one.
+fn ends_at(segments: &[&str], last: usize) -> Result<(), PathError> {
+    if segments.len() == last + 1 {
+        return Ok(());
+    }
+    let value = segments[..=last].join(".");
+    Err(PathError {
+        message: format!("`{value}` is a value and has nothing below it"),
+        segment: last + 1,
+        nearest: Some(value),
+    })
+}
+
+fn check_outcome(path: &Path, segments: &[&str]) -> Result<(), PathError> {
+    let below: &[&str] = match segments[1] {
+        "workload" if segments.len() == 2 => return Ok(()),
+        "outcome" => &["returned", "errno", "exit", "signal", "stdout", "buffers"],
+        "quality" => &[
+            "events",
+            "lost",
+            "missed",
+            "attached",
+            "planned",
+            "descendants",
+            "attempts",
+        ],
+        "objects" => &["allocated", "freed", "excused", "leaked", "waited"],
+        "call" => &["function", "instruction", "after", "code", "text"],
+        "cost" => &["bare_ns", "probed_ns", "added_ns", "iterations"],
+        _ => &[],
+    };
+    let numbered = |name: &str| {
+        let number = name.strip_prefix("insn").unwrap_or_default();
+        number
+            .parse::<u32>()
+            .is_ok_and(|n| n > 0 && n.to_string() == number)
+    };
+    match segments.get(2) {
+        None => Err(not_a_leaf(path, "name a value in it")),
+        Some(name) if segments[1] == "call" && numbered(name) => match segments.get(3) {
+            Some(&("address" | "bytes" | "text")) if segments.len() == 4 => Ok(()),
+            Some(_) => Err(unknown(segments, 3, "value", ["address", "bytes", "text"])),
+            None => Err(not_a_leaf(path, "name `address`, `bytes` or `text`")),
+        },
+        Some(&"buffers") if segments[1] == "outcome" && segments.len() == 4 => Ok(()),
+        Some(leaf) if below.contains(leaf) && *leaf != "buffers" && segments.len() == 3 => Ok(()),
+        Some(_) => Err(unknown(segments, 2, "value", below.iter().copied())),
+    }
+}
+
+fn unknown<'n>(
+    segments: &[&str],
+    at: usize,
+    what: &str,
+    known: impl IntoIterator<Item = &'n str>,
+) -> PathError {
+    let known: Vec<&str> = known.into_iter().collect();
+    let near = nearest(segments[at], known.iter().copied());
+    let place = segments[..at].join(".");
+    let place = if place.is_empty() {
+        String::new()
+    } else {
+        format!(" in `{place}`")
+    };
+    let list = if known.is_empty() || near.is_some() {
+        String::new()
+    } else {
+        let mut names = known;
+        names.sort_unstable();
+        names.dedup();
+        names.truncate(12);
+        format!(" (there is {})", names.join(", "))
+    };
+    PathError {
+        message: format!("no {what} `{}`{place}{list}", segments[at]),
+        segment: at,
+        nearest: near.map(|near| {
+            let mut fixed: Vec<&str> = segments.to_vec();
+            fixed[at] = near;
+            fixed.join(".")
+        }),
+    }
+}
+
+fn not_a_leaf(path: &Path, what: &str) -> PathError {
+    PathError {
+        message: format!("`{path}` is not a value: {what}"),
+        segment: path.segments().count(),
+        nearest: None,
+    }
+}
