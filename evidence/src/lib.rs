@@ -22,6 +22,7 @@ pub mod path_index;
 pub mod redact;
 pub mod schema;
 pub mod secrets;
+pub mod sweep;
 #[cfg(test)]
 mod testing;
 pub mod validate;

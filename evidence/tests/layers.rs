@@ -13,6 +13,7 @@ const LAYERS: &[&str] = &[
     "freshness",
     "schema",
     "validate",
+    "sweep",
     "lock",
     "investigation",
     "document",

@@ -55,6 +55,9 @@ fn bad_input() {
     let misspelt = book.qed(&["since", "old_test"]);
     assert_eq!(misspelt.status.code(), Some(2));
     assert!(stderr(&misspelt).contains("did you mean `old_text`?"));
+    let misspelt = book.qed(&["since", "old_test", "--record"]);
+    assert_eq!(misspelt.status.code(), Some(2));
+    assert!(!book.path("recorded/sweep.json").exists(), "recorded");
 
     let mut other = evidence("guest:test-9.9", 0x100_0000, "new");
     other.kernel.release = "9.9.1".into();

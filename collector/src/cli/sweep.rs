@@ -7,9 +7,10 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
-use qed_evidence::Evidence;
 use qed_evidence::investigation::Investigation;
+use qed_evidence::lock::{self, Lock};
 use qed_evidence::machine::{evidence_file, guest};
+use qed_evidence::sweep::{self, Part, Plan};
 
 use super::capture::{self, captured};
 use super::failure::Failure;
@@ -18,7 +19,7 @@ use super::kernel_files::DebugInfo;
 use super::output::print;
 use super::progress::Progress;
 use super::store::Store;
-use super::target::Target;
+use super::target::{self, Target};
 use crate::guest::archive::{self, Kernel};
 use crate::guest::cache::Cache;
 use crate::guest::source::Selector;
@@ -32,9 +33,17 @@ pub struct Args {
     #[arg(
         long,
         value_name = "FILE",
+        conflicts_with = "book",
         default_value = "investigations/socket.toml"
     )]
     investigation: PathBuf,
+    /// Take the investigation and the lock file from this book, and write below it
+    #[arg(long, value_name = "BOOK", conflicts_with = "output")]
+    book: Option<PathBuf>,
+    /// Of a series that this lock file pins (guest:debian-6.12), take the pinned kernel instead of the newest
+    /// [default with --book: qed.lock beside its book.toml, if there is one]
+    #[arg(long, value_name = "FILE", conflicts_with = "book")]
+    lock: Option<PathBuf>,
     /// Only these series, such as 6.12 [default: all that Debian serves]. Can be repeated
     #[arg(long, value_name = "SERIES")]
     series: Vec<String>,
@@ -104,25 +113,80 @@ impl FromStr for Shard {
     }
 }
 
+/// What is swept: the command line, or the book that it names.
+struct Request {
+    investigation: PathBuf,
+    lock: Option<(Lock, String)>,
+    output: PathBuf,
+}
+
+impl Request {
+    fn of(args: &Args) -> Result<Self, Failure> {
+        let (investigation, lock, output) = match &args.book {
+            None => (
+                args.investigation.clone(),
+                args.lock.clone(),
+                args.output.clone(),
+            ),
+            Some(path) => {
+                let book = target::book(path)?;
+                let lock = book.lock.map(|_| book.root.join(lock::FILE));
+                (book.investigation, lock, book.evidence.join("sweep"))
+            }
+        };
+        let lock = match lock {
+            None => None,
+            Some(path) => {
+                let digest = qed_programs::digest(&path).map_err(|error| {
+                    Failure::input(format!("failed to read {}: {error}", path.display()))
+                })?;
+                Some((super::lock::read(&path)?, digest))
+            }
+        };
+        Ok(Self {
+            investigation,
+            lock,
+            output,
+        })
+    }
+
+    fn lock(&self) -> Option<&Lock> {
+        self.lock.as_ref().map(|(lock, _)| lock)
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// When no kernel can be found, or one could not be captured; the others are written.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let investigation = read_investigation(&args.investigation)?;
+    let request = Request::of(args)?;
+    let investigation = read_investigation(&request.investigation)?;
     let cache = Cache::of_user()?;
     let served = served(&cache, args.refresh)?;
-    let wanted = chosen(&served, &args.series, args.shard)
-        .map_err(|error| Failure::input(error.to_string()))?;
-    let store = Store::open(&args.output).map_err(|error| Failure::unable(error.to_string()))?;
+    let wanted =
+        chosen(&served, &args.series).map_err(|error| Failure::input(error.to_string()))?;
+    let part = part(&wanted, &investigation, &request, args.shard);
+    let store = Store::open(&request.output).map_err(|error| Failure::unable(error.to_string()))?;
+    let text = part.text().context("failed to describe the sweep")?;
+    store
+        .write(&part.file_name(), &text)
+        .context("failed to describe the sweep")?;
     let mut queue = VecDeque::new();
-    for kernel in wanted {
-        let name = guest(&format!("debian-{}", kernel.series));
-        let file = args.output.join(evidence_file(&name));
-        if is_done(&file, kernel, &investigation, args) {
+    for kernel in part.own() {
+        let file = request.output.join(evidence_file(&kernel.machine));
+        let Some(served) = wanted
+            .iter()
+            .find(|served| machine(served) == kernel.machine)
+        else {
+            continue;
+        };
+        if is_done(&file, kernel, served, &part.plan, args) {
+            let name = &kernel.machine;
             print(&format!("{name}: {} (is there already)\n", file.display()))?;
         } else {
-            queue.push_back((name, Source::Debian(Selector::Series(kernel.series))));
+            let source = Source::Debian(Selector::Series(served.series));
+            queue.push_back((kernel.machine.clone(), source));
         }
     }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -132,13 +196,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         for _ in 0..jobs {
             scope.spawn(|| {
                 loop {
-                    let next = lock(&queue).pop_front();
+                    let next = locked(&queue).pop_front();
                     let Some((name, source)) = next else {
                         break;
                     };
-                    if let Err(failure) = one(&name, source, &investigation, args, &store) {
+                    let captured = one(&name, source, &investigation, &request, args, &store);
+                    if let Err(failure) = captured {
                         eprintln!("error: cannot capture on {name}: {}", failure.message);
-                        lock(&failed).push(name);
+                        locked(&failed).push(name);
                     }
                 }
             });
@@ -154,8 +219,39 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
+/// The guest that boots the newest kernel of a series.
+fn machine(kernel: &Kernel) -> String {
+    guest(&format!("debian-{}", kernel.series))
+}
+
+/// The part of the sweep that this run captures, which says what the other parts do.
+fn part(
+    wanted: &[&Kernel],
+    investigation: &Investigation,
+    request: &Request,
+    shard: Option<Shard>,
+) -> Part {
+    let kernels = wanted.iter().map(|kernel| {
+        let machine = machine(kernel);
+        let package = match request.lock().and_then(|lock| lock.get(&machine)) {
+            Some(pin) => pin.to_string(),
+            None => format!("{} {}", kernel.image.name, kernel.image.version),
+        };
+        sweep::Kernel { machine, package }
+    });
+    let plan = Plan {
+        investigation: investigation.digest.clone(),
+        collector: env!("CARGO_PKG_VERSION").into(),
+        object: OBJECT_SHA256.into(),
+        lock: request.lock.as_ref().map(|(_, digest)| digest.clone()),
+        kernels: kernels.collect(),
+    };
+    let Shard { part, of } = shard.unwrap_or(Shard { part: 1, of: 1 });
+    Part::new(part, of, plan)
+}
+
 /// The contents of a mutex, also after a panic elsewhere.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -171,11 +267,7 @@ fn served(cache: &Cache, refresh: bool) -> Result<Vec<Kernel>, Failure> {
 }
 
 /// The newest kernel of each series that is wanted, the oldest first.
-fn chosen<'a>(
-    served: &'a [Kernel],
-    series: &[String],
-    shard: Option<Shard>,
-) -> Result<Vec<&'a Kernel>, SeriesError> {
+fn chosen<'a>(served: &'a [Kernel], series: &[String]) -> Result<Vec<&'a Kernel>, SeriesError> {
     let mut kernels: Vec<&Kernel> = Vec::new();
     for kernel in served {
         kernels.retain(|other| other.series != kernel.series);
@@ -196,33 +288,20 @@ fn chosen<'a>(
         }
         kernels.retain(|kernel| only.contains(&kernel.series));
     }
-    let Some(Shard { part, of }) = shard else {
-        return Ok(kernels);
-    };
-    let parts = kernels.into_iter().skip(part - 1).step_by(of);
-    Ok(parts.collect())
+    Ok(kernels)
 }
 
 /// True if a file holds what a capture of this kernel would bring now.
-fn is_done(file: &Path, kernel: &Kernel, investigation: &Investigation, args: &Args) -> bool {
+fn is_done(file: &Path, kernel: &sweep::Kernel, served: &Kernel, plan: &Plan, args: &Args) -> bool {
     let evidence = std::fs::read(file)
         .ok()
         .and_then(|bytes| qed_evidence::reader::read(&bytes).ok());
     evidence.is_some_and(|evidence| {
-        is_of(&evidence, kernel, investigation)
+        plan.made(kernel, &evidence).is_ok()
             && (args.debuginfo == "none"
-                || kernel.debug.is_none()
+                || served.debug.is_none()
                 || evidence.kernel.debuginfo.value().is_some())
     })
-}
-
-/// True if evidence is of this kernel, this investigation and this collector.
-fn is_of(evidence: &Evidence, kernel: &Kernel, investigation: &Investigation) -> bool {
-    let package = format!("{} {}", kernel.image.name, kernel.image.version);
-    evidence.kernel.package.as_ref() == Some(&package)
-        && evidence.run.investigation_digest == investigation.digest
-        && evidence.run.object_digest == OBJECT_SHA256
-        && evidence.run.collector == env!("CARGO_PKG_VERSION")
 }
 
 /// Captures on one kernel and writes its evidence.
@@ -230,12 +309,13 @@ fn one(
     name: &str,
     source: Source,
     investigation: &Investigation,
+    request: &Request,
     args: &Args,
     store: &Store,
 ) -> Result<(), Failure> {
     let target = Target::Guest(name.to_owned(), source);
     let how = capture::Args {
-        investigation: args.investigation.clone(),
+        investigation: request.investigation.clone(),
         on: Vec::new(),
         book: None,
         lock: None,
@@ -249,7 +329,9 @@ fn one(
         limit: args.limit,
         refresh: false,
     };
-    let (_, text) = captured(&target, investigation, None, None, &how)?;
+    // A lock pins the machines of a book, and a sweep has others, too.
+    let lock = request.lock().filter(|lock| lock.get(name).is_some());
+    let (_, text) = captured(&target, investigation, None, lock, &how)?;
     let path = store
         .write(&evidence_file(name), &text)
         .context("failed to write the evidence")?;
@@ -277,7 +359,7 @@ mod tests {
         }
     }
 
-    /// Check that each series is there once with its newest kernel, and that the parts of a sweep make up the whole.
+    /// Check that each series is there once with its newest kernel, and that only some can be asked for.
     #[test]
     fn kernels_of_a_sweep() {
         let served = [
@@ -287,27 +369,18 @@ mod tests {
             kernel(2, 1),
             kernel(3, 4),
         ];
-        let names = |series: &[&str], shard: Option<&str>| -> Vec<String> {
+        let names = |series: &[&str]| -> Vec<String> {
             let series: Vec<String> = series.iter().map(|one| (*one).to_owned()).collect();
-            let shard = shard.map(|text| text.parse().unwrap());
-            let kernels = chosen(&served, &series, shard).unwrap();
+            let kernels = chosen(&served, &series).unwrap();
             kernels
                 .iter()
                 .map(|k| format!("{}.{}", k.series, k.patch))
                 .collect()
         };
-        assert_eq!(names(&[], None), ["7.0.2", "7.1.5", "7.2.1", "7.3.4"]);
-        assert_eq!(names(&["7.3", "7.0"], None), ["7.0.2", "7.3.4"]);
-        let mut parts = [
-            names(&[], Some("1/3")),
-            names(&[], Some("2/3")),
-            names(&[], Some("3/3")),
-        ]
-        .concat();
-        parts.sort();
-        assert_eq!(parts, names(&[], None));
+        assert_eq!(names(&[]), ["7.0.2", "7.1.5", "7.2.1", "7.3.4"]);
+        assert_eq!(names(&["7.3", "7.0"]), ["7.0.2", "7.3.4"]);
         let refused = |text: &str| {
-            let error = chosen(&served, &[text.to_owned()], None).unwrap_err();
+            let error = chosen(&served, &[text.to_owned()]).unwrap_err();
             error.to_string()
         };
         assert!(refused("6.9").contains("the nearest series is"));
@@ -315,5 +388,47 @@ mod tests {
         for bad in ["0/3", "4/3", "1", "a/b", "1/0"] {
             assert!(bad.parse::<Shard>().is_err(), "{bad}");
         }
+    }
+
+    /// Check that a part names the kernels of the whole sweep, and of a pinned series the pinned one.
+    #[test]
+    fn pinned_kernels() {
+        let served = [kernel(0, 2), kernel(1, 5)];
+        let wanted: Vec<&Kernel> = served.iter().collect();
+        let package = lock::Part {
+            package: "linux-image-x".into(),
+            version: "7.1.3-1".into(),
+            size: 1,
+            sha256: "0".repeat(64),
+        };
+        let mut pins = Lock::default();
+        pins.set(
+            "guest:debian-7.1",
+            lock::Pin::Packages(Box::new(lock::Packages {
+                release: "7.1.3-x".into(),
+                image: package,
+                config: None,
+                debug_info: None,
+            })),
+        );
+        let request = Request {
+            investigation: PathBuf::new(),
+            lock: Some((pins, "ab".into())),
+            output: PathBuf::new(),
+        };
+        let text = "[[experiment]]\nname = \"a\"\nworkload = { syscall = \"getpid\", args = [] }\n\
+            [[experiment.probe]]\nfunction = \"ksys_read\"\n";
+        let investigation = qed_evidence::investigation::parse("a.toml", text).unwrap();
+        let part = part(
+            &wanted,
+            &investigation,
+            &request,
+            Some(Shard { part: 2, of: 2 }),
+        );
+        let packages: Vec<&str> = part.plan.kernels.iter().map(|k| &*k.package).collect();
+        assert_eq!(packages, ["linux-image-x 7.0.2-1", "linux-image-x 7.1.3-1"]);
+        let own: Vec<&str> = part.own().map(|k| &*k.machine).collect();
+        assert_eq!(own, ["guest:debian-7.1"]);
+        assert_eq!(part.plan.lock.as_deref(), Some("ab"));
     }
 }

@@ -123,7 +123,7 @@ enum Command {
         #[arg(long, default_value = ".")]
         book: PathBuf,
     },
-    /// Takes over what `redact` wrote on other machines: their evidence and verdicts become this book's
+    /// Takes over what `redact` wrote on other machines, and the parts of a sweep that they captured: all of it becomes this book's
     Merge {
         /// A folder with a folder from each of them
         from: PathBuf,

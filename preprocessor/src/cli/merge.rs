@@ -1,34 +1,52 @@
-//! `merge`: takes over what `redact` wrote on other machines.
+//! `merge`: takes over what `redact` wrote on other machines, and the parts of a sweep that were captured there.
+
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::lock::FILE as LOCK_FILE;
+use qed_evidence::reader;
 use qed_evidence::redact::is_redacted;
-use qed_evidence::{Evidence, reader};
 
 use crate::cli::common::{GOOD, print, refuse};
 use crate::config::{Config, evidence_file};
-use crate::evidence::loader;
+use crate::evidence::freshness::LocalMachine;
 use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
+use crate::evidence::{loader, locations};
 use crate::mdbook::load;
 use crate::util::files::{self, File};
+use sweep::Swept;
 
 /// The evidence of one machine, on its way.
 struct Taken {
-    evidence: Evidence,
     bytes: Vec<u8>,
     verdicts: Vec<u8>,
     /// Its origin.
     from: String,
 }
 
+/// All that is taken over.
+struct Handover {
+    /// Evidence with its verdicts, by machine; none: the book's own stays.
+    machines: BTreeMap<String, Taken>,
+    /// The kernels of a sweep; none: the sweep that is there stays.
+    sweep: Vec<Swept>,
+}
+
 /// Runs the command. The evidence that the book had before is replaced as a whole, or not at all.
 pub fn run(root: &Path, from: &Path) -> u8 {
     match merge(root, from) {
         Ok(taken) => {
-            for (machine, taken) in &taken {
+            for (machine, taken) in &taken.machines {
                 print(&format!("{machine}: taken over from {}\n", taken.from));
+            }
+            for swept in &taken.sweep {
+                let Swept { machine, from, .. } = swept;
+                print(&format!(
+                    "{machine}: taken over from {from}, for the sweep\n"
+                ));
             }
             GOOD
         }
@@ -36,24 +54,52 @@ pub fn run(root: &Path, from: &Path) -> u8 {
     }
 }
 
-fn merge(root: &Path, from: &Path) -> Result<BTreeMap<String, Taken>, Box<Diagnostic>> {
+fn merge(root: &Path, from: &Path) -> Result<Handover, Box<Diagnostic>> {
     let book = load::load(root)?;
     take_over(&book, root, from)
         .map_err(|message| Box::new(Diagnostic::error_without_place(message)))
 }
 
-fn take_over(
-    book: &load::LoadedBook,
-    root: &Path,
-    from: &Path,
-) -> Result<BTreeMap<String, Taken>, String> {
+fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handover, String> {
     let investigation = loader::investigation(root, &book.config)
         .map_err(|_| "the investigation cannot be read")?;
     let found = files::read(from).map_err(|reason| format!("nothing was taken over: {reason}"))?;
-    let taken = sort(&book.config, &investigation.digest, &found)
-        .map_err(|reason| format!("what was handed over in {}: {reason}", from.display()))?;
-    put(&root.join(crate::evidence::locations::CAPTURED), &taken)?;
-    Ok(taken)
+    let within = |reason: String| format!("what was handed over in {}: {reason}", from.display());
+    let (of_sweep, found) = sweep::split(found);
+    let here = sweep::Here {
+        investigation: &investigation.digest,
+        lock: match &book.config.lock {
+            None => None,
+            Some(lock) => Some((
+                lock,
+                qed_programs::digest(&root.join(LOCK_FILE)).map_err(|error| error.to_string())?,
+            )),
+        },
+        object: LocalMachine::read().present.object().ok(),
+    };
+    let sweep = sweep::collect(&of_sweep, &here).map_err(|error| within(error.to_string()))?;
+    let machines = match found.is_empty() && !sweep.is_empty() {
+        true => BTreeMap::new(),
+        false => sort(&book.config, &investigation.digest, &found).map_err(within)?,
+    };
+    let captured = root.join(locations::CAPTURED);
+    let swept = root.join(locations::SWEPT);
+    if !machines.is_empty() {
+        // The folder of the sweep is inside of that of the evidence, and stays.
+        let files = machines.iter().flat_map(|(machine, taken)| {
+            let file = PathBuf::from(evidence_file(machine));
+            let verdicts = file.with_extension(VERDICTS_EXTENSION);
+            [(file, &taken.bytes), (verdicts, &taken.verdicts)]
+        });
+        put(&captured, files, Some(&swept))?;
+    }
+    if !sweep.is_empty() {
+        let files = sweep
+            .iter()
+            .map(|one| (PathBuf::from(evidence_file(&one.machine)), &one.bytes));
+        put(&swept, files, None)?;
+    }
+    Ok(Handover { machines, sweep })
 }
 
 /// The files by machine. Nothing is taken that is not exactly what `redact` writes for this book.
@@ -98,7 +144,6 @@ fn sort(
             .map_err(|reason| format!("{} is refused: {reason}", verdicts.name))?;
         used += 2;
         let taken = Taken {
-            evidence,
             bytes: file.bytes.clone(),
             verdicts: verdicts.bytes.clone(),
             from: name.clone(),
@@ -123,8 +168,12 @@ fn sort(
     Ok(out)
 }
 
-/// Puts all into `folder`, in the place of what was there.
-fn put(folder: &Path, taken: &BTreeMap<String, Taken>) -> Result<(), String> {
+/// Puts all into `folder`, in the place of what was there but for the folder `stays` inside of it.
+fn put<'a>(
+    folder: &Path,
+    files: impl Iterator<Item = (PathBuf, &'a Vec<u8>)>,
+    stays: Option<&Path>,
+) -> Result<(), String> {
     let new = folder.with_extension("new");
     let problem = |path: &Path, error: std::io::Error| {
         format!("{} cannot be written: {error}", path.display())
@@ -134,14 +183,13 @@ fn put(folder: &Path, taken: &BTreeMap<String, Taken>) -> Result<(), String> {
         std::fs::remove_dir_all(&new).map_err(|error| problem(&new, error))?;
     }
     std::fs::create_dir_all(&new).map_err(|error| problem(&new, error))?;
-    for one in taken.values() {
-        let file = new.join(evidence_file(&one.evidence.machine.name));
-        for (path, bytes) in [
-            (file.clone(), &one.bytes),
-            (file.with_extension(VERDICTS_EXTENSION), &one.verdicts),
-        ] {
-            std::fs::write(&path, bytes).map_err(|error| problem(&path, error))?;
-        }
+    for (file, bytes) in files {
+        let path = new.join(file);
+        std::fs::write(&path, bytes).map_err(|error| problem(&path, error))?;
+    }
+    if let Some(stays) = stays.filter(|stays| stays.exists()) {
+        let to = new.join(stays.file_name().unwrap_or_default());
+        std::fs::rename(stays, &to).map_err(|error| problem(&to, error))?;
     }
     if folder.exists() {
         std::fs::remove_dir_all(folder).map_err(|error| problem(folder, error))?;

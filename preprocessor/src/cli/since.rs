@@ -91,13 +91,13 @@ fn since(root: &Path, request: Request<'_>) -> Result<String, Vec<Diagnostic>> {
         .iter()
         .map(|loaded| loaded.evidence.kernel.release.as_str())
         .collect();
-    if record {
-        write_record(root, &store, &claims).map_err(|problem| vec![*problem])?;
-    }
     let wanted: Vec<&JudgedClaim> = match id {
         Some(id) => vec![claims.get(id).ok_or_else(|| vec![unknown(id, &claims)])?],
         None => claims.in_order().collect(),
     };
+    if record {
+        write_record(root, &store, &claims).map_err(|problem| vec![*problem])?;
+    }
     let rows: Vec<Row<'_>> = wanted.into_iter().map(Row::new).collect();
     Ok(match (format, &rows[..]) {
         (Format::Json, _) => json(&rows, &releases),

@@ -3,6 +3,9 @@
 /// The folder of captured evidence, relative to the book's root.
 pub const CAPTURED: &str = ".qed/evidence";
 
+/// The folder of a sweep's evidence, relative to the book's root.
+pub const SWEPT: &str = ".qed/evidence/sweep";
+
 /// The folder of recorded evidence, relative to the book's root.
 pub const RECORDED: &str = "recorded";
 
