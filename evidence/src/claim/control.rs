@@ -11,6 +11,7 @@ use super::definition::Claim;
 use super::eval::evaluate;
 use super::evaluator::Evaluator;
 use super::hints::Hints;
+use super::invariants::Relations;
 use super::mutants::mutants;
 use super::outside;
 use super::parse::{Expression, ReadPath, reads};
@@ -55,6 +56,12 @@ fn hints<'m>(
     Hints::new(expression, gathered.constants(), values, machine)
 }
 
+/// What holds between the leaves that an expression reads, whatever the evidence says.
+fn relations<'g>(gathered: &'g Gathered<'_>) -> Relations<'g> {
+    let paths: Vec<&str> = gathered.values.keys().map(String::as_str).collect();
+    Relations::among(&paths)
+}
+
 /// What the negative control found.
 pub(super) struct Controlled<'n> {
     pub control: Option<Control>,
@@ -90,6 +97,7 @@ impl<'a> Evaluator<'a> {
     pub(super) fn control(&self, body: &Gathered<'_>) -> Controlled<'a> {
         let expression: &'a Expression = &self.claim.expression;
         let hints = hints(expression, body, self.machine);
+        let relations = relations(body);
         let mut bindings = body.bindings();
         let unturned = parts(&expression.root, &|node| truth(node, &bindings));
         let mut found = Controlled {
@@ -104,7 +112,7 @@ impl<'a> Evaluator<'a> {
             // Most often the first of them does it, and the others are never made.
             let mut killers = mutants(key, leaf.value, &hints).filter(|mutant| {
                 leaf.bind(mutant, &mut bindings);
-                is(&expression.root, &bindings, false)
+                relations.hold(&bindings) && is(&expression.root, &bindings, false)
             });
             // One control of the whole decision is enough; of the other values, whether they matter.
             let killer = match found.control {
@@ -135,7 +143,7 @@ impl<'a> Evaluator<'a> {
             leaf.bind(leaf.value, &mut bindings);
         }
         if found.control.is_none() {
-            self.together(&leaves, &hints, bindings, &mut found);
+            self.together(&leaves, (&hints, &relations), bindings, &mut found);
         }
         found
     }
@@ -179,13 +187,13 @@ impl<'a> Evaluator<'a> {
     fn together<'g>(
         &self,
         leaves: &[Leaf<'g>],
-        hints: &Hints<'_>,
+        (hints, relations): (&Hints<'_>, &Relations<'_>),
         bindings: Bindings<'g>,
         found: &mut Controlled<'_>,
     ) {
         let root = &self.claim.expression.root;
         let control = all_at_once(leaves, hints, bindings, &mut |changed, bindings| {
-            if !is(root, bindings, false) {
+            if !relations.hold(bindings) || !is(root, bindings, false) {
                 return false;
             }
             found.seen_false = true;
@@ -255,9 +263,12 @@ impl<'a> Evaluator<'a> {
         }
         let mut bindings = gathered.bindings();
         let hints = hints(expression, gathered, self.machine);
+        let relations = relations(gathered);
         all.into_iter().find(|part| {
             let leaves = self.leaves(&reads(part.node), gathered);
-            let flipped = |bindings: &Bindings<'_>| is(part.node, bindings, !part.truth);
+            let flipped = |bindings: &Bindings<'_>| {
+                relations.hold(bindings) && is(part.node, bindings, !part.truth)
+            };
             let alone = leaves.iter().any(|leaf| {
                 let found = mutants(leaf.keys[0], leaf.value, &hints).any(|mutant| {
                     leaf.bind(&mutant, &mut bindings);

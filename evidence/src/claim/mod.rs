@@ -25,6 +25,7 @@ mod evaluator;
 mod export;
 mod hints;
 mod holds;
+mod invariants;
 mod judge;
 mod mutants;
 mod name_check;

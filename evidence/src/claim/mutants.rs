@@ -1,23 +1,29 @@
 //! Mutants: values that a leaf could have had instead, for the negative control and the mutation test.
 
 use crate::document::value::{Address, Bytes, Cut, Frame, Integer, LineRole, Location, Value};
+use crate::path_index::words;
 
 use super::hints::{Hints, OTHER_POINTERS, OTHER_SYMBOLS};
+use super::invariants::possible;
 use super::value::Version;
 
 /// Values that the leaf `path` could have had instead of `value`: of the same kind, valid, and different. The likeliest to
 /// be told apart come first. Each is made when it is asked for.
 pub(super) fn mutants<'v>(
-    path: &str,
+    path: &'v str,
     value: &'v Value,
     hints: &'v Hints<'_>,
 ) -> impl Iterator<Item = Value> + use<'v> {
     let counts = is_count(path);
     let mut seen: Vec<Value> = Vec::new();
-    others(value, hints, counts).filter(move |mutant| {
+    let listed = words(path).into_iter().flatten();
+    let listed = listed.map(|word| Value::text(*word));
+    let all = listed.chain(others(value, hints, counts));
+    all.filter(move |mutant| {
         let new = mutant != value
             && !is_twin(value, mutant)
             && mutant.validate().is_ok()
+            && possible(path, mutant)
             && !seen.contains(mutant);
         if new {
             seen.push(mutant.clone());

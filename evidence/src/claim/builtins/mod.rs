@@ -103,9 +103,9 @@ macro_rules! function {
 /// | `kernel_at_least('6.6')` | `version(kernel.release) >= version('6.6')` |
 /// | `fired(E.P)` | how often a probe fired |
 /// | `never(E.P)` | a probe did not fire, though it would have been seen: it was attached to every copy of its function that could run, nothing was lost, and it fired in another experiment on the same machine |
-/// | `before(E.P, E.Q)` | `P` was entered before `Q` was |
-/// | `returns_before(E.P, E.Q)` | `P` returned before `Q` did |
-/// | `inside(E.P, E.Q)` | `P` was entered after `Q` was, and returned before `Q` did |
+/// | `before(E.P, E.Q)` | this hit of `P` began before this hit of `Q`; copies of their functions that were not watched are not spoken of |
+/// | `returns_before(E.P, E.Q)` | this hit of `P` returned before this hit of `Q` did |
+/// | `inside(E.P, E.Q)` | this hit of `P` began after this hit of `Q` did, and returned before it did |
 /// | `freed(E)`, `freed(E.P)` | everything that the experiment allocated (that its probe `P` saw) was freed, or is excused by the investigation; there was something |
 pub const FUNCTIONS: &[Function] = {
     use compute as c;
@@ -300,7 +300,7 @@ pub const FUNCTIONS: &[Function] = {
             Reads::Leaves(&["order"]),
             c::before,
             "before(E.P, E.Q)",
-            "`P` was entered before `Q` was"
+            "this hit of `P` began before this hit of `Q`; copies of their functions that were not watched are not spoken of"
         ),
         function!(
             "returns_before",
@@ -308,7 +308,7 @@ pub const FUNCTIONS: &[Function] = {
             Reads::Leaves(&["return_order"]),
             c::before,
             "returns_before(E.P, E.Q)",
-            "`P` returned before `Q` did"
+            "this hit of `P` returned before this hit of `Q` did"
         ),
         function!(
             "inside",
@@ -316,7 +316,7 @@ pub const FUNCTIONS: &[Function] = {
             Reads::Leaves(&["order", "return_order"]),
             c::inside,
             "inside(E.P, E.Q)",
-            "`P` was entered after `Q` was, and returned before `Q` did"
+            "this hit of `P` began after this hit of `Q` did, and returned before it did"
         ),
         function!(
             "freed",

@@ -274,9 +274,37 @@ fn claims_that_cannot_fail() {
         "create.sock_alloc.return >= 0u",
         "starts_with(create.sock_alloc.exit.name, '')",
         "never(create.sock_alloc) || fired(create.sock_alloc) > 0",
+        "create.sock_alloc.order > 0",
+        "create.sock_alloc.hit1.order >= 1",
+        "create.sock_alloc.return_order > create.sock_alloc.order",
+        "create.sock_alloc.order != create.sock_alloc.hit1.return_order",
+        "create.sock_alloc.order <= create.quality.events",
+        "create.sock_alloc.time_ns <= create.sock_alloc.return_time_ns",
+        "before(create.twice.hit1, create.twice.hit2)",
+        "length(create.sock_alloc.stack) > 0",
+        "kernel.release != ''",
+        "length(kernel.version) >= 1",
+        "machine.kind == 'host' || machine.kind == 'guest'",
+        "machine.cpus > 0",
+        "create.objects.freed <= create.objects.allocated",
     ] {
         comes_to(text, Verdict::Error, "cannot fail");
     }
+    // So it is of a part.
+    for part in [
+        "create.sock_alloc.order > 0",
+        "create.sock_alloc.return_order > create.sock_alloc.order",
+        "length(create.sock_alloc.stack) > 0",
+    ] {
+        let text = format!("create.outcome.returned == 3 && {part}");
+        comes_to(&text, Verdict::Error, "this part cannot be false");
+    }
+    // What compares two probes, or says how much there was, can be false.
+    passes("before(create.sock_alloc, create.fd_install)");
+    passes("create.sock_alloc.order < create.fd_install.order");
+    passes("create.sock_alloc.order == 2");
+    passes("length(create.sock_alloc.stack) > 1");
+    passes("machine.kind == 'guest'");
     // Each half alone can be anything, both together cannot.
     passes("create.outcome.returned == 3 || create.sock_alloc.exit.size == 768");
 }

@@ -104,8 +104,8 @@ fn functions() {
             "before(create.fd_install, create.sock_alloc)",
         ),
         (
-            "before(create.twice.hit1, create.twice.hit2)",
-            "before(create.twice.hit2, create.twice.hit1)",
+            "before(create.twice.hit1, create.fd_install)",
+            "before(create.fd_install, create.twice.hit1)",
         ),
         (
             "returns_before(create.sock_alloc, create.fd_install)",

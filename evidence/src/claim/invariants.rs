@@ -1,0 +1,250 @@
+//! Invariants of evidence: what every document satisfies, so that a negative control may not break it. A claim that only
+//! such values contradict is true of all evidence, and says nothing of this.
+
+use crate::document::value::Value;
+use crate::path::{SECTIONS, hit_number};
+use crate::path_index::words;
+
+use super::eval::Lookup;
+use super::value::Typed;
+
+/// Names below an experiment that are not those of probes.
+const NOT_PROBES: &[&str] = &["quality", "objects", "outcome", "call", "cost", "workload"];
+
+/// Whether a document could hold this value under `path`.
+pub(super) fn possible(path: &str, value: &Value) -> bool {
+    if let Some(words) = words(path) {
+        return words.contains(&value.to_string().as_str());
+    }
+    match value {
+        // An unwind begins where the probe is.
+        Value::Stack { value } | Value::CutStack { value, .. } => !value.is_empty(),
+        Value::Text { value } | Value::CutText { value, .. } => {
+            !value.is_empty() || may_be_empty(path)
+        }
+        Value::Bytes { value } | Value::CutBytes { value, .. } => {
+            !value.0.is_empty() || may_be_empty(path)
+        }
+        other => other
+            .as_integer()
+            .is_none_or(|number| range(path).is_none_or(|range| range.contains(&number))),
+    }
+}
+
+/// Whether a text or bytes under this path can be empty: what is read from memory, or written by a program.
+fn may_be_empty(path: &str) -> bool {
+    let segments: Vec<&str> = path.split('.').collect();
+    match segments[..] {
+        ["kernel", "config", _] | ["kernel", "command_line" | "lsm"] => true,
+        ["commands", _, leaf, ..] => leaf != "run",
+        [section, ..] if SECTIONS.contains(&section) => false,
+        [_, "call", ..] | [_, "workload"] => false,
+        [_, "outcome", ..] => true,
+        [_, _, leaf] => !["definition", "instruction", "code", "backend"].contains(&leaf),
+        [_, _, "members", ..] => false,
+        _ => true,
+    }
+}
+
+/// The numbers that a leaf can hold; `None` where its own kind says all.
+fn range(path: &str) -> Option<std::ops::RangeInclusive<i128>> {
+    /// The largest number of a task (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/threads.h#L34>).
+    const PID_MAX_LIMIT: i128 = 4 * 1024 * 1024;
+    let segments: Vec<&str> = path.split('.').collect();
+    if let Some(event) = Event::of(&segments) {
+        return match event.leaf {
+            "order" | "return_order" => Some(1..=i128::MAX),
+            "pid" | "tid" => Some(0..=PID_MAX_LIMIT),
+            "cpu" => Some(0..=i128::MAX),
+            _ => None,
+        };
+    }
+    Some(match segments[..] {
+        ["machine", "cpus"] | ["boots", "count" | "distinct" | "distinct_physical"] => {
+            1..=i128::MAX
+        }
+        [_, "cost", "iterations"] | [_, "quality", "attempts" | "planned"] => 1..=i128::MAX,
+        [_, "outcome", "exit"] | ["commands", _, "exit"] => 0..=255,
+        // The last real-time signal (<https://man7.org/linux/man-pages/man7/signal.7.html>).
+        [_, "outcome", "signal"] => 1..=64,
+        _ => return None,
+    })
+}
+
+/// A leaf of one hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Event<'p> {
+    experiment: &'p str,
+    probe: &'p str,
+    /// Counted from 1.
+    hit: usize,
+    leaf: &'p str,
+}
+
+impl<'p> Event<'p> {
+    fn of(segments: &[&'p str]) -> Option<Self> {
+        let (experiment, probe, hit, leaf) = match *segments {
+            [experiment, probe, leaf] => (experiment, probe, 1, leaf),
+            [experiment, probe, hit, leaf] => (experiment, probe, hit_number(hit)?, leaf),
+            _ => return None,
+        };
+        let probes = !SECTIONS.contains(&experiment) && !NOT_PROBES.contains(&probe);
+        probes.then_some(Event {
+            experiment,
+            probe,
+            hit,
+            leaf,
+        })
+    }
+}
+
+/// How two leaves of every document compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    Less,
+    AtMost,
+}
+
+/// The relations between the leaves that one expression reads.
+pub(super) struct Relations<'p>(Vec<(&'p str, Relation, &'p str)>);
+
+impl<'p> Relations<'p> {
+    /// The relations among these paths.
+    pub fn among(paths: &[&'p str]) -> Self {
+        let split: Vec<(&'p str, Vec<&'p str>)> = paths
+            .iter()
+            .map(|path| (*path, path.split('.').collect()))
+            .collect();
+        let mut found = Vec::new();
+        for (a, of_a) in &split {
+            for (b, of_b) in &split {
+                if let Some(relation) = relation(of_a, of_b) {
+                    found.push((*a, relation, *b));
+                }
+            }
+        }
+        Relations(found)
+    }
+
+    /// Whether the values that are bound satisfy all of them.
+    pub fn hold(&self, bindings: &dyn Lookup) -> bool {
+        self.0.iter().all(|(a, relation, b)| {
+            let numbers = number(bindings.read(a)).zip(number(bindings.read(b)));
+            numbers.is_none_or(|(a, b)| match relation {
+                Relation::Less => a < b,
+                Relation::AtMost => a <= b,
+            })
+        })
+    }
+}
+
+fn number(value: Option<&Typed>) -> Option<i128> {
+    match value? {
+        Typed::Number(number) => Some(number.value),
+        Typed::Address(pointer) => Some(pointer.number().ok()?.into()),
+        _ => None,
+    }
+}
+
+/// How leaf `a` compares with leaf `b` in every document.
+fn relation(a: &[&str], b: &[&str]) -> Option<Relation> {
+    use Relation::{AtMost, Less};
+    if let (Some(a), Some(b)) = (Event::of(a), Event::of(b)) {
+        return of_hits(a, b);
+    }
+    match (a, b) {
+        (["boots", "distinct" | "distinct_physical"], ["boots", "count"])
+        | (["boots", "lowest"], ["boots", "highest"])
+        | (["kaslr", "differing"], ["kaslr", "checked"]) => Some(AtMost),
+        ([e, "quality", "attached"], [f, "quality", "planned"])
+        | ([e, "objects", "freed" | "excused" | "leaked"], [f, "objects", "allocated"])
+            if e == f =>
+        {
+            Some(AtMost)
+        }
+        (_, [e, "quality", "events"]) => {
+            let event = Event::of(a)?;
+            let order = ["order", "return_order"].contains(&event.leaf);
+            (order && event.experiment == *e).then_some(AtMost)
+        }
+        ([e, "call", "function"], [f, "call", "instruction"]) if e == f => Some(AtMost),
+        ([e, "call", "function" | "instruction"], [f, "call", "after"]) if e == f => Some(Less),
+        ([e, "call", m, "address"], [f, "call", n, "address"]) if e == f => {
+            let nth = |name: &str| name.strip_prefix("insn")?.parse::<u64>().ok();
+            (nth(m)? < nth(n)?).then_some(Less)
+        }
+        _ => None,
+    }
+}
+
+/// Hits of a probe are numbered as they began, and a call begins before it returns.
+fn of_hits(a: Event<'_>, b: Event<'_>) -> Option<Relation> {
+    use Relation::{AtMost, Less};
+    if (a.experiment, a.probe) != (b.experiment, b.probe) {
+        return None;
+    }
+    match (a.leaf, b.leaf) {
+        ("order", "return_order") if a.hit <= b.hit => Some(Less),
+        ("order", "order") if a.hit < b.hit => Some(Less),
+        ("time_ns", "return_time_ns") if a.hit <= b.hit => Some(AtMost),
+        ("time_ns", "time_ns") if a.hit < b.hit => Some(AtMost),
+        ("duration_ns", "return_time_ns") if a.hit == b.hit => Some(AtMost),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that values which no document holds are none that a leaf could have had, and others are.
+    #[test]
+    fn ranges_of_leaves() {
+        let count = |value| crate::document::count(value);
+        for (path, value, wanted) in [
+            ("e.p.order", count(0), false),
+            ("e.p.hit2.return_order", count(0), false),
+            ("e.p.order", count(1), true),
+            ("e.p.args.order", count(0), true),
+            ("e.p.hits", count(0), true),
+            ("e.quality.events", count(0), true),
+            ("e.outcome.exit", count(256), false),
+            ("e.p.stack", Value::Stack { value: Vec::new() }, false),
+            ("kernel.release", Value::text(""), false),
+            ("kernel.config.CONFIG_A", Value::text(""), true),
+            ("e.outcome.stdout", Value::text(""), true),
+            ("e.p.args.name", Value::text(""), true),
+            ("e.p.hit1.args.name", Value::text(""), true),
+            ("machine.kind", Value::text("qed"), false),
+            ("machine.kind", Value::text("host"), true),
+        ] {
+            assert_eq!(possible(path, &value), wanted, "{path}: {value}");
+        }
+    }
+
+    /// Check which leaves are related, and that no others are.
+    #[test]
+    fn relations_of_leaves() {
+        use Relation::{AtMost, Less};
+        for (a, b, wanted) in [
+            ("e.p.order", "e.p.return_order", Some(Less)),
+            ("e.p.hit1.order", "e.p.hit2.order", Some(Less)),
+            ("e.p.hit1.order", "e.p.hit2.return_order", Some(Less)),
+            ("e.p.hit2.order", "e.p.hit1.return_order", None),
+            ("e.p.hit1.return_order", "e.p.hit2.return_order", None),
+            ("e.p.order", "e.q.return_order", None),
+            ("e.p.order", "f.p.return_order", None),
+            ("e.p.args.order", "e.p.args.return_order", None),
+            ("e.p.time_ns", "e.p.return_time_ns", Some(AtMost)),
+            ("e.p.order", "e.quality.events", Some(AtMost)),
+            ("e.p.order", "f.quality.events", None),
+            ("e.objects.leaked", "e.objects.allocated", Some(AtMost)),
+            ("e.call.insn2.address", "e.call.insn10.address", Some(Less)),
+            ("boots.distinct", "boots.count", Some(AtMost)),
+            ("boots.count", "boots.distinct", None),
+        ] {
+            let split = |path: &'static str| path.split('.').collect::<Vec<_>>();
+            assert_eq!(relation(&split(a), &split(b)), wanted, "{a} and {b}");
+        }
+    }
+}
