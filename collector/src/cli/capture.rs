@@ -8,6 +8,7 @@ use qed_evidence::document::{Machine, MachineKind};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::Lock;
 use qed_evidence::machine::evidence_file;
+use qed_evidence::observation::unknown_public;
 use qed_evidence::value::Datum;
 
 use super::boots::{Boots, kept};
@@ -109,7 +110,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 .write(&name, &text)
                 .map_err(|error| Failure::unable(error.to_string()))?;
             print(&format!("{}: {}\n", target.name(), path.display()))?;
-            tell_notes(target, &evidence, &args.debuginfo);
+            tell_notes(target, &investigation, &evidence, &args.debuginfo);
             Ok(())
         });
         if let Err(failure) = captured {
@@ -151,12 +152,18 @@ fn output(
 }
 
 /// Tell on standard error what whoever captures should know at once.
-fn tell_notes(target: &Target, evidence: &Evidence, debuginfo: &DebugInfo) {
+fn tell_notes(
+    target: &Target,
+    investigation: &Investigation,
+    evidence: &Evidence,
+    debuginfo: &DebugInfo,
+) {
     if let (DebugInfo::Path(_), Datum::Unavailable(why)) = (debuginfo, &evidence.kernel.debuginfo) {
         let why = &why.unavailable;
         eprintln!("note: {}: there are no source lines: {why}", target.name());
     }
-    for warning in warnings(evidence) {
+    let misspelt = unknown_public(investigation, &[evidence]);
+    for warning in warnings(evidence).into_iter().chain(misspelt) {
         eprintln!("note: {}: {warning}", target.name());
     }
 }

@@ -147,7 +147,13 @@ impl ProbedFunctions {
             others.extend(holder.map(|copy| copy.holder.as_str()));
             seen.extend(places);
         }
-        let gaps = instances.gaps(name, probe.file.as_deref(), &seen);
+        let mut gaps = instances.gaps(name, probe.file.as_deref(), &seen);
+        if watched.is_empty() {
+            gaps.insert(
+                0,
+                format!("nothing of `{name}` can be watched once the kernel has started"),
+            );
+        }
         if gaps.is_empty() {
             let if_silent = match others.len() {
                 0 => String::new(),

@@ -110,6 +110,13 @@ fn attachment(probe: &Probe) -> Result<(), (&'static str, String)> {
         }
         _ => {}
     }
+    if let Some(Datum::Value(Value::Address { value, .. })) = &probe.address
+        && !probe.watched.is_empty()
+        && !probe.watched.contains(value)
+    {
+        let reason = "the probe's function is none of the copies that it watched".into();
+        return Err(("address", reason));
+    }
     let (watches, fitting) = match probe.target {
         Target::Function(_) => ("a function", Backend::Kprobe),
         Target::Address(_) => ("an address", Backend::Kprobe),

@@ -190,6 +190,13 @@ fn contradictions() {
     let (pointer, _) = refused(&document).unwrap();
     assert_eq!(pointer, "/experiments/create/probes/twice/attach_errno");
     let mut document = self::document();
+    let probe = &mut document["experiments"]["create"]["probes"]["twice"];
+    probe["watched"] = json!(["0xffffffff92a00120"]);
+    probe["address"] = json!({"kind": "address", "value": "0xffffffff92a00160"});
+    let (pointer, reason) = refused(&document).unwrap();
+    assert_eq!(pointer, "/experiments/create/probes/twice/address");
+    assert!(reason.contains("none of the copies"), "{reason}");
+    let mut document = self::document();
     document["experiments"]["create"]["probes"]["update_socket_protocol"]["skipped"] = json!(0);
     let (pointer, _) = refused(&document).unwrap();
     assert_eq!(

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use qed_evidence::claim::Verdict::Pass;
 use qed_evidence::diagnostic::{Diagnostic, Severity};
+use qed_evidence::observation::unknown_public;
 use serde::Serialize;
 
 use crate::claims::collect::Claims;
@@ -135,6 +136,13 @@ fn check(book: &LoadedBook, facts: &BookData<'_>, format: Format) -> u8 {
     }
     let strays = lint::find_orphans(&book.paths, &book.chapters, facts.config);
     found.problems.extend(strays);
+    let machines: Vec<_> = facts.loaded.iter().map(|one| &one.evidence).collect();
+    let misspelt = unknown_public(facts.catalog.investigation, &machines);
+    found.problems.extend(
+        misspelt
+            .into_iter()
+            .map(|message| Diagnostic::error_without_place(message).warning()),
+    );
     finish(&mut found, &book.paths);
     let status = if found.false_claim {
         FAILED

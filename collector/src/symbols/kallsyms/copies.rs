@@ -70,19 +70,41 @@ impl Kallsyms {
         })
     }
 
-    /// Code that is gone once the kernel has started.
+    /// Whether code at this address is gone once the kernel has started: `.init.text`, and the `.exit.text` of what is built
+    /// in, which the linker puts behind it
+    /// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/kernel/vmlinux.lds.S#L228>).
     pub fn is_discarded(&self, address: u64) -> bool {
         let one = |name: &str| self.lookup(name).first().copied();
-        match (one("_sinittext"), one("_einittext")) {
-            (Some(start), Some(end)) => (start..end).contains(&address),
-            _ => false,
-        }
+        let between = |start: &str, end: &str| Some(one(start)?..one(end)?);
+        let discarded =
+            between("__init_begin", "__init_end").or_else(|| between("_sinittext", "_einittext"));
+        discarded.is_some_and(|range| range.contains(&address))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that code of all sections that are freed counts as gone, and of `.init.text` at least where the table has no more.
+    #[test]
+    fn discarded_code() {
+        let inner = "ffffffff81002000 T _sinittext\nffffffff81003000 T _einittext\n";
+        let all = format!(
+            "ffffffff81000000 T _text\nffffffff81001000 D __init_begin\n{inner}ffffffff81003800 t leave\nffffffff81004000 R __init_end\n\
+             ffffffff81005000 T _end\n"
+        );
+        let some = format!("ffffffff81000000 T _text\n{inner}ffffffff81005000 T _end\n");
+        for (text, gone) in [(all, [true, true, false]), (some, [true, false, false])] {
+            let table = Kallsyms::parse(text.into(), None).unwrap();
+            let places = [
+                0xffff_ffff_8100_2000,
+                0xffff_ffff_8100_3800,
+                0xffff_ffff_8100_4000,
+            ];
+            assert_eq!(places.map(|at| table.is_discarded(at)), gone);
+        }
+    }
 
     /// Check that clones and namesakes are found, and neither cold parts nor data nor functions whose names only begin
     /// alike.

@@ -1,0 +1,83 @@
+//! Names in `public` that no machine's function has: nothing is published because of them, which is not what was meant.
+
+use std::collections::BTreeSet;
+
+use crate::diagnostic::nearest;
+use crate::document::Evidence;
+use crate::investigation::{Investigation, Probe as Planned};
+
+/// One sentence for each name in a probe's `public` that is no argument of it on any of the machines that know its
+/// arguments.
+pub fn unknown_public(investigation: &Investigation, machines: &[&Evidence]) -> Vec<String> {
+    let experiments = investigation.experiments.iter();
+    experiments
+        .flat_map(|experiment| {
+            let probes = experiment.probes.iter();
+            probes.flat_map(|probe| unknown(&experiment.name, probe, machines))
+        })
+        .collect()
+}
+
+fn unknown(experiment: &str, planned: &Planned, machines: &[&Evidence]) -> Vec<String> {
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    for machine in machines {
+        let seen = machine.experiments.get(experiment);
+        let Some(probe) = seen.and_then(|seen| seen.probes.get(&planned.name)) else {
+            continue;
+        };
+        let parameters = probe.parameters.iter().map(|parameter| &*parameter.name);
+        let args = probe.hits.iter().flat_map(|hit| hit.args.keys());
+        known.extend(parameters.chain(args.map(String::as_str)));
+    }
+    if known.is_empty() {
+        return Vec::new();
+    }
+    let listed = planned.public.iter();
+    listed
+        .filter_map(|path| path.strip_prefix("args."))
+        .filter(|name| !known.contains(name))
+        .map(|name| {
+            let help = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => {
+                    let all: Vec<&str> = known.iter().copied().collect();
+                    format!("it has `{}`", all.join("`, `"))
+                }
+            };
+            format!(
+                "`public` of `{experiment}.{}` lists `{name}`, which is not an argument of it: {help}",
+                planned.name
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a misspelt argument in `public` is told with the nearest one, and those that exist are not.
+    #[test]
+    fn misspelt_arguments() {
+        let evidence = crate::testing::evidence();
+        let told = |listed: &str| {
+            let mut investigation = crate::testing::investigation();
+            let create = investigation
+                .experiments
+                .iter_mut()
+                .find(|one| one.name == "create");
+            let probes = &mut create.unwrap().probes;
+            let probe = probes.iter_mut().find(|one| one.name == "fd_install");
+            probe.unwrap().public = vec![listed.to_owned(), "return".into()];
+            unknown_public(&investigation, &[&evidence])
+        };
+        assert!(told("args.file").is_empty());
+        assert!(told("entry.anything").is_empty());
+        assert_eq!(
+            told("args.fiel"),
+            [
+                "`public` of `create.fd_install` lists `fiel`, which is not an argument of it: did you mean `file`?"
+            ]
+        );
+    }
+}
