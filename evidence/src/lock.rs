@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::document::machine::{MachineError, check_name};
+
 /// The name of the file.
 pub const FILE: &str = "qed.lock";
 
@@ -101,30 +103,61 @@ struct Row {
     debug_info: Option<Part>,
 }
 
+/// A lock file that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{FILE} cannot be read: {0}; take the version of it that was committed, or delete it and run `qed-collector kernels update`"
+)]
+pub struct LockError(#[from] LockProblem);
+
+/// What is wrong with a lock file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LockProblem {
+    /// It is not TOML, or not of this form.
+    #[error(transparent)]
+    Form(#[from] toml::de::Error),
+    /// It is of another version.
+    #[error("its version is {0}, and this program knows {VERSION} only")]
+    Version(u32),
+    /// It names this machine in two rows.
+    #[error("it pins {0} twice")]
+    Twice(String),
+    /// A row is of no machine.
+    #[error("a machine's name: {0}")]
+    Machine(#[from] MachineError),
+    /// The row of this machine has a malformed digest.
+    #[error("{0}: a `sha256` has 64 hexadecimal digits")]
+    Digest(String),
+    /// A row has a word that cannot be what it stands for.
+    #[error("{machine}: `{word}` is no {what}")]
+    Word {
+        /// The machine.
+        machine: String,
+        /// The word.
+        word: String,
+        /// What it stands for.
+        what: &'static str,
+    },
+    /// The row of this machine pins nothing, or two things.
+    #[error("{0} needs either `release` and `image`, or `sha256`")]
+    Incomplete(String),
+}
+
 impl Lock {
     /// Reads the text of the file.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let bad = |problem: String| {
-            format!(
-                "{FILE} cannot be read: {problem}; take the version of it that was committed, or delete it and run \
-                 `qed-collector kernels update`"
-            )
-        };
-        let file: File = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
+    /// [`LockError`] says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, LockError> {
+        let file: File = toml::from_str(text).map_err(LockProblem::Form)?;
         if file.version != VERSION {
-            return Err(bad(format!(
-                "its version is {}, and this program knows {VERSION} only",
-                file.version
-            )));
+            return Err(LockProblem::Version(file.version).into());
         }
         let mut lock = Self::default();
         for row in file.machines {
-            let (name, pin) = pin(row).map_err(bad)?;
+            let (name, pin) = pin(row)?;
             if lock.pins.insert(name.clone(), pin).is_some() {
-                return Err(bad(format!("it pins {name} twice")));
+                return Err(LockProblem::Twice(name).into());
             }
         }
         Ok(lock)
@@ -179,14 +212,21 @@ impl Lock {
 }
 
 /// A row of the file, checked: names and versions become arguments of programs and names of files.
-fn pin(row: Row) -> Result<(String, Pin), String> {
+fn pin(row: Row) -> Result<(String, Pin), LockProblem> {
     let name = row.name;
-    crate::document::machine::check_name(&name)
-        .map_err(|problem| format!("a machine's name: {problem}"))?;
+    check_name(&name)?;
     let digest = |text: &str| {
         let good = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         good.then_some(())
-            .ok_or_else(|| format!("{name}: a `sha256` has 64 hexadecimal digits"))
+            .ok_or_else(|| LockProblem::Digest(name.clone()))
+    };
+    let check = |text: &str, others: &str, what: &'static str| {
+        let wrong = || LockProblem::Word {
+            machine: name.clone(),
+            word: text.to_owned(),
+            what,
+        };
+        is_word(text, others).then_some(()).ok_or_else(wrong)
     };
     let pin = match (row.sha256, row.release, row.image) {
         (Some(sha256), None, None) if row.config.is_none() && row.debug_info.is_none() => {
@@ -194,18 +234,15 @@ fn pin(row: Row) -> Result<(String, Pin), String> {
             Pin::Image { sha256 }
         }
         (None, Some(release), Some(image)) => {
-            word(&release, "+-._~")
-                .ok_or_else(|| format!("{name}: `{release}` is no release of a kernel"))?;
+            check(&release, "+-._~", "release of a kernel")?;
             for part in [Some(&image), row.config.as_ref(), row.debug_info.as_ref()]
                 .into_iter()
                 .flatten()
             {
                 digest(&part.sha256)?;
                 // https://www.debian.org/doc/debian-policy/ch-controlfields.html#source, #version
-                word(&part.package, "+-.")
-                    .ok_or_else(|| format!("{name}: `{}` is no package", part.package))?;
-                word(&part.version, "+-.~:")
-                    .ok_or_else(|| format!("{name}: `{}` is no version", part.version))?;
+                check(&part.package, "+-.", "package")?;
+                check(&part.version, "+-.~:", "version")?;
             }
             Pin::Packages(Box::new(Packages {
                 release,
@@ -215,22 +252,19 @@ fn pin(row: Row) -> Result<(String, Pin), String> {
             }))
         }
         _ => {
-            return Err(format!(
-                "{name} needs either `release` and `image`, or `sha256`"
-            ));
+            return Err(LockProblem::Incomplete(name));
         }
     };
     Ok((name, pin))
 }
 
 /// Whether a word begins with a letter or digit and has nothing but these and `others` in it.
-fn word(text: &str, others: &str) -> Option<()> {
-    let good = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+fn is_word(text: &str, others: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.len() <= 200
         && text
             .chars()
-            .all(|c| c.is_ascii_alphanumeric() || others.contains(c));
-    good.then_some(())
+            .all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
 
 fn row(name: &str, pin: &Pin) -> Row {
@@ -382,7 +416,7 @@ mod tests {
             ),
             ("machine = 1".into(), "cannot be read"),
         ] {
-            let error = Lock::parse(&bad).unwrap_err();
+            let error = Lock::parse(&bad).unwrap_err().to_string();
             assert!(error.contains(word), "{word}: {error}");
         }
     }

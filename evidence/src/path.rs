@@ -90,33 +90,43 @@ impl fmt::Display for Path {
     }
 }
 
-impl FromStr for Path {
-    type Err = String;
+/// A text that is not a [`Path`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParsePathError {
+    /// It has so many bytes.
+    #[error("a path of {0} bytes is too long (at most {MAX_LENGTH})")]
+    Length(usize),
+    /// It begins or ends with a dot, or has two in a row.
+    #[error("`{0}` is not a path: a name is missing beside a dot")]
+    Empty(String),
+    /// Its first name.
+    #[error(
+        "`{0}` is not a name: the first name of a path has lower-case letters, digits and underscores, and does not start with a digit"
+    )]
+    First(String),
+    /// Another name.
+    #[error(
+        "`{0}` is not a name: names have letters, digits and underscores, and do not start with a digit"
+    )]
+    Name(String),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for Path {
+    type Err = ParsePathError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePathError> {
         if text.len() > MAX_LENGTH {
-            return Err(format!(
-                "a path of {} bytes is too long (at most {MAX_LENGTH})",
-                text.len()
-            ));
+            return Err(ParsePathError::Length(text.len()));
         }
         for (number, segment) in text.split('.').enumerate() {
             if segment.is_empty() {
-                return Err(format!(
-                    "`{text}` is not a path: a name is missing beside a dot"
-                ));
+                return Err(ParsePathError::Empty(text.into()));
             }
             if number == 0 && !is_name(segment) {
-                return Err(format!(
-                    "`{segment}` is not a name: the first name of a path has lower-case letters, digits and \
-                     underscores, and does not start with a digit"
-                ));
+                return Err(ParsePathError::First(segment.into()));
             }
             if !is_identifier(segment) {
-                return Err(format!(
-                    "`{segment}` is not a name: names have letters, digits and underscores, and do not start \
-                     with a digit"
-                ));
+                return Err(ParsePathError::Name(segment.into()));
             }
         }
         Ok(Path { text: text.into() })

@@ -260,7 +260,9 @@ pub fn read_in(
 /// Reads the lock file of the book in `root`, if there is one.
 fn lock_file(root: &Path) -> Result<Option<Lock>, String> {
     match std::fs::read_to_string(root.join(LOCK_FILE)) {
-        Ok(text) => Lock::parse(&text).map(Some),
+        Ok(text) => Lock::parse(&text)
+            .map(Some)
+            .map_err(|error| error.to_string()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!(
             "{LOCK_FILE} cannot be read: {error}; make it readable, or delete it to be pinned to no kernel"

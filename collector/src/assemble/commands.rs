@@ -109,7 +109,7 @@ pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'
                 printed.cut().unwrap_or_default()
             ).into());
         };
-        let value = wanted.find(text)?;
+        let value = wanted.find(text).map_err(Reason::from_error)?;
         if let Value::Text { value } = &value {
             keep.text(planned.on, value)?;
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use qed_evidence::lock::Lock;
-use qed_evidence::machine::{self, HOST, Request};
+use qed_evidence::machine::{self, HOST, MachineError, Request};
 use serde::Deserialize;
 
 use super::failure::Failure;
@@ -15,8 +15,8 @@ use crate::guest::source::SourceError;
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// The text is not a machine.
-    #[error("{0}")]
-    Request(String),
+    #[error(transparent)]
+    Request(#[from] MachineError),
     /// The text names no kernel.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -53,7 +53,7 @@ impl FromStr for Target {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        let request = Request::parse(text).map_err(TargetError::Request)?;
+        let request = Request::parse(text)?;
         Target::of(&request, Path::new(""))
     }
 }

@@ -58,8 +58,8 @@ pub(super) enum PlaceError {
     )]
     NotInFile { name: String, file: String },
     /// The address in the investigation cannot be understood.
-    #[error("{0}")]
-    Address(String),
+    #[error(transparent)]
+    Address(#[from] qed_evidence::investigation::PlaceError),
     /// A symbol has no static address.
     #[error("`{0}` is below the distance by which the kernel says it was moved")]
     BelowSlide(String),

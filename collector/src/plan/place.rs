@@ -215,7 +215,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 count: many.len(),
             }),
         };
-        match text.parse::<At>().map_err(PlaceError::Address)? {
+        match text.parse::<At>()? {
             At::Live(name) => Ok((live(&name)?, format!("the live address of {name}"))),
             At::Number(address) => Ok((address.0, address.to_string())),
             At::Static(name) => {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::document::Allocation;
-use crate::document::names::Names;
+use crate::document::names::{NameError, Names};
 use crate::document::value::{Datum, Value};
-use crate::path::Path;
+use crate::document::value_check::ValueError;
+use crate::path::{ParsePathError, Path};
 use crate::path_index::resolve::{Catalog, Indexed, Resolved};
 
 use super::ast::NodeKind;
@@ -80,7 +81,7 @@ pub(super) fn gather<'a>(
                 Ok(()) => {
                     gathered.values.insert(read.path.clone(), value);
                 }
-                Err(reason) => gathered.broken.push(obstacle(reason, None)),
+                Err(why) => gathered.broken.push(obstacle(why.to_string(), None)),
             },
             Ok(Found::Missing(reasons)) => gathered.missing.extend(
                 reasons
@@ -191,10 +192,19 @@ fn add_constants(
     }
 }
 
+/// A value that the reader of evidence would not have let through.
+#[derive(Debug, thiserror::Error)]
+enum Unsound {
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
 /// Whether a value is in itself what the reader of evidence would have let through.
-fn sound(value: &Value, machine: &Indexed<'_>) -> Result<(), String> {
+fn sound(value: &Value, machine: &Indexed<'_>) -> Result<(), Unsound> {
     value.validate()?;
-    machine.evidence.names.check(value)
+    Ok(machine.evidence.names.check(value)?)
 }
 
 /// The value of one read; an error if nothing plans it or it is ambiguous.
@@ -206,7 +216,7 @@ fn find(
     if let Some((probe, leaf)) = read.path.split_once('#') {
         return ledger_of_probe(probe, leaf, catalog, machine);
     }
-    let path: Path = read.path.parse().map_err(|message| (message, None))?;
+    let path: Path = syntax(read.path.parse())?;
     match catalog.resolve(machine, &path) {
         Ok(Resolved::Value(value, _)) => {
             let reasons = says_nothing(read, &value, catalog, machine);
@@ -221,6 +231,11 @@ fn find(
     }
 }
 
+/// A parsed path, or the message of the error.
+fn syntax(path: Result<Path, ParsePathError>) -> Result<Path, (String, Option<String>)> {
+    path.map_err(|error| (error.to_string(), None))
+}
+
 /// `EXPERIMENT.PROBE#allocated` and `#leaked`: counts over the allocations that one probe saw.
 fn ledger_of_probe(
     probe: &str,
@@ -228,9 +243,7 @@ fn ledger_of_probe(
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Result<Found, (String, Option<String>)> {
-    let hits: Path = format!("{probe}.hits")
-        .parse()
-        .map_err(|message| (message, None))?;
+    let hits: Path = syntax(format!("{probe}.hits").parse())?;
     match catalog.resolve(machine, &hits) {
         Ok(Resolved::Value(..)) => {}
         Ok(Resolved::Missing(reason)) => return Ok(Found::Missing(vec![reason])),

@@ -44,10 +44,14 @@ impl Holds {
         place: &Place,
         expression: &Expression,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let (from, to) = interval(text).map_err(|message| {
+        let (from, to) = interval(text).map_err(|error| {
             let help = "write the first and the last kernel version with `..` between them: `6.6..7.0`; one of them \
                         may be left out: `..7.0`, `6.6..`";
-            vec![place.error(&(0..text.len()), message).help(help)]
+            vec![
+                place
+                    .error(&(0..text.len()), error.to_string())
+                    .help(help),
+            ]
         })?;
         let negated = format!("{NOT}{})", expression.text());
         let negation = Expression::parse(&negated, expression.place().behind(NOT.len()))?;
@@ -64,10 +68,13 @@ impl Holds {
         &self.text
     }
 
-    /// Whether this kernel is inside. The error is the reason why its release does not say.
-    pub(super) fn contains(&self, release: &str) -> Result<bool, String> {
-        let version = Version::parse(release)
-            .ok_or_else(|| format!("`{release}` is not a kernel version such as 6.12"))?;
+    /// Whether this kernel is inside.
+    ///
+    /// # Errors
+    /// [`ReleaseError`]: its release does not say.
+    pub(super) fn contains(&self, release: &str) -> Result<bool, ReleaseError> {
+        let version =
+            Version::parse(release).ok_or_else(|| ReleaseError::Version(release.into()))?;
         let compared = |bound: &Option<Bound>, outside: Ordering| match bound {
             None => Ok(true),
             Some(bound) => bound.compare(&version).map(|found| found != outside),
@@ -83,30 +90,53 @@ impl Holds {
 }
 
 impl Bound {
-    /// How a version compares with this bound. The error is the reason why its text does not say.
-    fn compare(&self, version: &Version) -> Result<Ordering, String> {
+    /// How a version compares with this bound, if its text says so.
+    fn compare(&self, version: &Version) -> Result<Ordering, ReleaseError> {
         if self.series {
             return Ok(version.series().cmp(&self.version.series()));
         }
         compare_versions(version, &self.version).map_err(|failure| match failure {
             Failure::Kinds { message, .. }
             | Failure::Value(message)
-            | Failure::Missing(message) => message,
+            | Failure::Missing(message) => ReleaseError::Compare(message),
         })
     }
 }
 
-/// The ends of an interval. The error is a reason.
-fn interval(text: &str) -> Result<(Option<Bound>, Option<Bound>), String> {
+/// A text that is not an interval of kernel versions.
+#[derive(Debug, thiserror::Error)]
+enum IntervalError {
+    #[error("`{0}` is not an interval of kernel versions")]
+    Form(String),
+    #[error("an interval without ends holds on every kernel")]
+    Endless,
+    #[error("the interval `{0}` is empty: its first version is above its last")]
+    Empty(String),
+    #[error("`{0}` is not a kernel version such as 7.0 or 7.0.3")]
+    Version(String),
+}
+
+/// A kernel release that does not say on which side of a bound it is.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReleaseError {
+    #[error("`{0}` is not a kernel version such as 6.12")]
+    Version(String),
+    /// The comparison failed for this reason.
+    #[error("{0}")]
+    Compare(String),
+}
+
+/// The ends of an interval.
+fn interval(text: &str) -> Result<(Option<Bound>, Option<Bound>), IntervalError> {
     let (from, to) = text
         .split_once("..")
-        .ok_or_else(|| format!("`{text}` is not an interval of kernel versions"))?;
+        .ok_or_else(|| IntervalError::Form(text.into()))?;
     let (from, to) = (bound(from)?, bound(to)?);
     match (&from, &to) {
-        (None, None) => Err("an interval without ends holds on every kernel".into()),
-        (Some(first), Some(last)) if first.version > last.version && !first.within(last) => Err(
-            format!("the interval `{text}` is empty: its first version is above its last"),
-        ),
+        (None, None) => Err(IntervalError::Endless),
+        (Some(first), Some(last)) if first.version > last.version && !first.within(last) => {
+            Err(IntervalError::Empty(text.into()))
+        }
         _ => Ok((from, to)),
     }
 }
@@ -118,8 +148,8 @@ impl Bound {
     }
 }
 
-/// One end. The error is a reason.
-fn bound(text: &str) -> Result<Option<Bound>, String> {
+/// One end.
+fn bound(text: &str) -> Result<Option<Bound>, IntervalError> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -127,8 +157,6 @@ fn bound(text: &str) -> Result<Option<Bound>, String> {
     let series = text.bytes().filter(|b| *b == b'.').count() == 1;
     match Version::parse(text).filter(|_| plain && !text.ends_with('.')) {
         Some(version) => Ok(Some(Bound { version, series })),
-        None => Err(format!(
-            "`{text}` is not a kernel version such as 7.0 or 7.0.3"
-        )),
+        None => Err(IntervalError::Version(text.into())),
     }
 }

@@ -5,33 +5,46 @@ use crate::path_index::resolve::Indexed;
 
 use super::bind::Replaced;
 use super::definition::Claim;
-use super::holds::{Holds, NOT};
+use super::holds::{Holds, NOT, ReleaseError};
 use super::verdict::{Judgement, Verdict};
 
 /// The leaf that says which kernel it is.
 const RELEASE: &str = "kernel.release";
 
-/// Whether the claim has to be true on this machine. The error is the reason why that is not known.
+/// A kernel of which it is not known whether a claim holds on it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Undecided {
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    #[error("it is not a text")]
+    Kind,
+    /// The release is not there, and this is why.
+    #[error("{0}")]
+    Missing(String),
+}
+
+/// Whether the claim has to be true on this machine.
 fn expects_true(
     holds: &Holds,
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,
-) -> Result<bool, String> {
-    match replaced.iter().find(|(path, _)| *path == RELEASE) {
-        None => holds.contains(&machine.evidence.kernel.release),
-        Some((_, Datum::Value(Value::Text { value }))) => holds.contains(value),
-        Some((_, Datum::Value(_))) => Err("it is not a text".into()),
-        Some((_, Datum::Unavailable(reason))) => Err(reason.unavailable.clone()),
-    }
+) -> Result<bool, Undecided> {
+    Ok(match replaced.iter().find(|(path, _)| *path == RELEASE) {
+        None => holds.contains(&machine.evidence.kernel.release)?,
+        Some((_, Datum::Value(Value::Text { value }))) => holds.contains(value)?,
+        Some((_, Datum::Value(_))) => return Err(Undecided::Kind),
+        Some((_, Datum::Unavailable(reason))) => {
+            return Err(Undecided::Missing(reason.unavailable.clone()));
+        }
+    })
 }
 
-/// The claim that has to be true on this machine: the claim itself, or outside of its interval its negation. The error
-/// is the reason why that is not known.
+/// The claim that has to be true on this machine: the claim itself, or outside of its interval its negation.
 pub(super) fn stated(
     claim: &Claim,
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,
-) -> Result<Option<Claim>, String> {
+) -> Result<Option<Claim>, Undecided> {
     let Some(holds) = &claim.holds else {
         return Ok(None);
     };
@@ -72,7 +85,7 @@ pub(super) fn of_negation(
 }
 
 /// The judgement where it is not known whether the claim has to be true or false.
-pub(super) fn undecided(mut judgement: Judgement, reason: &str, holds: &str) -> Judgement {
+pub(super) fn undecided(mut judgement: Judgement, reason: &Undecided, holds: &str) -> Judgement {
     if !matches!(judgement.verdict, Verdict::Pass | Verdict::Fail) {
         return judgement;
     }

@@ -32,7 +32,7 @@ fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
             .map_or(read.path.clone(), |(probe, _)| format!("{probe}.hits"));
         let outcome = text
             .parse::<Path>()
-            .map_err(|message| (message, None))
+            .map_err(|error| (error.to_string(), None))
             .and_then(|path| {
                 catalog
                     .check(&path)

@@ -68,16 +68,17 @@ where
 }
 
 /// Text that is looked at where it lies, without a copy.
-pub(crate) fn parse_text<'de, D, T>(
+pub(crate) fn parse_text<'de, D, T, F>(
     deserializer: D,
     expected: &'static str,
-    parse: fn(&str) -> Result<T, String>,
+    parse: fn(&str) -> Result<T, F>,
 ) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
+    F: fmt::Display,
 {
-    struct Text<T>(&'static str, fn(&str) -> Result<T, String>);
-    impl<T> Visitor<'_> for Text<T> {
+    struct Text<T, F>(&'static str, fn(&str) -> Result<T, F>);
+    impl<T, F: fmt::Display> Visitor<'_> for Text<T, F> {
         type Value = T;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

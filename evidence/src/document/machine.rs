@@ -38,19 +38,41 @@ pub enum Request {
     },
 }
 
+/// A text that asks for no machine, or a name that no machine can have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MachineError {
+    /// Neither the host nor a guest.
+    #[error(
+        "`{0}` is no machine: write host, guest:debian-6.1, guest:PATH-TO-VMLINUZ or guest:WORD=PATH-TO-VMLINUZ"
+    )]
+    Request(String),
+    /// An image without a path.
+    #[error("a guest needs the path of a kernel image")]
+    Path,
+    /// A word for an image that belongs to a distribution's kernel.
+    #[error("`{0}` is the name of a distribution's kernel: give the image another one")]
+    Distribution(String),
+    /// A name that begins as none does. It is not in the message, for it may be a path.
+    #[error("a machine is called `host`, or `guest:` and a word")]
+    Name,
+    /// A word with other characters, or too long.
+    #[error(
+        "the word behind `guest:` begins with a letter or digit and has at most {LONGEST} letters, digits, `.`, `-` and `_`"
+    )]
+    Word,
+}
+
 impl Request {
     /// Understands `host`, `guest:debian-6.1`, `guest:PATH` and `guest:WORD=PATH`. What holds a `/` is a path.
     ///
     /// # Errors
-    /// A phrase that says what can be written.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// [`MachineError`], which says what can be written.
+    pub fn parse(text: &str) -> Result<Self, MachineError> {
         if text == HOST {
             return Ok(Request::Named(text.to_owned()));
         }
         let Some(guest) = text.strip_prefix(GUEST) else {
-            return Err(format!(
-                "`{text}` is no machine: write host, guest:debian-6.1, guest:PATH-TO-VMLINUZ or guest:WORD=PATH-TO-VMLINUZ"
-            ));
+            return Err(MachineError::Request(text.into()));
         };
         let (before, _) = guest.split_once('/').unwrap_or((guest, ""));
         match guest.split_once('=') {
@@ -66,16 +88,14 @@ impl Request {
         }
     }
 
-    fn image(path: &Path, word: Option<&str>) -> Result<Self, String> {
+    fn image(path: &Path, word: Option<&str>) -> Result<Self, MachineError> {
         if path.as_os_str().is_empty() {
-            return Err("a guest needs the path of a kernel image".into());
+            return Err(MachineError::Path);
         }
         if let Some(word) = word {
             check_word(word)?;
             if word.starts_with(DISTRIBUTION) {
-                return Err(format!(
-                    "`{word}` is the name of a distribution's kernel: give the image another one"
-                ));
+                return Err(MachineError::Distribution(word.into()));
             }
         }
         Ok(Request::Image {
@@ -109,25 +129,22 @@ pub fn guest(word: &str) -> String {
 /// Checks that a machine can be called like this.
 ///
 /// # Errors
-/// A phrase that says what is wrong; the name is not in it, for it may be a path.
-pub fn check_name(name: &str) -> Result<(), String> {
+/// [`MachineError`]; the name is not in its message, for it may be a path.
+pub fn check_name(name: &str) -> Result<(), MachineError> {
     match name.strip_prefix(GUEST) {
         _ if name == HOST => Ok(()),
         Some(word) => check_word(word),
-        None => Err("a machine is called `host`, or `guest:` and a word".into()),
+        None => Err(MachineError::Name),
     }
 }
 
-fn check_word(word: &str) -> Result<(), String> {
+fn check_word(word: &str) -> Result<(), MachineError> {
     let good = word.starts_with(|c: char| c.is_ascii_alphanumeric())
         && word.len() <= LONGEST
         && word.chars().all(is_letter);
     match good {
         true => Ok(()),
-        false => Err(format!(
-            "the word behind `guest:` begins with a letter or digit and has at most {LONGEST} letters, digits, `.`, `-` \
-             and `_`"
-        )),
+        false => Err(MachineError::Word),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod pointer;
 mod probe;
 mod scalar;
 pub mod value;
+pub mod value_check;
 mod value_de;
 pub mod visit;
 pub mod withheld;

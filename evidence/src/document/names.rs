@@ -6,6 +6,7 @@
 //! is read, and again when a claim is judged.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,13 @@ pub struct IntegerType {
     pub size: u8,
     /// Whether it has negative values.
     pub signed: bool,
+}
+
+impl fmt::Display for IntegerType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.signed { "signed" } else { "unsigned" };
+        write!(f, "{} bytes and is {sign}", self.size)
+    }
 }
 
 impl IntegerType {
@@ -76,6 +84,92 @@ impl Symbol {
     }
 }
 
+/// A name that is not that of its number, by the tables of the document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// A symbol that is not written as the collector writes it.
+    #[error("`{0}` is no symbol: expected `name+0x` and hex digits")]
+    Symbol(String),
+    /// An address of another symbol.
+    #[error(
+        "{address} is `{symbol}+{from:#x}` by this document's symbols, not `{name}+{offset:#x}`"
+    )]
+    OtherSymbol {
+        /// The address.
+        address: Address,
+        /// Its symbol.
+        symbol: String,
+        /// Bytes from the start of that.
+        from: u64,
+        /// The symbol that it was given.
+        name: String,
+        /// Bytes from the start of that.
+        offset: u64,
+    },
+    /// An address of no symbol.
+    #[error("{address} belongs to no symbol of this document, so it is not `{name}+{offset:#x}`")]
+    NoSymbol {
+        /// The address.
+        address: Address,
+        /// The symbol that it was given.
+        name: String,
+        /// Bytes from the start of that.
+        offset: u64,
+    },
+    /// The name of another number.
+    #[error("`{name}` of {type_name} is {number} in this document, not {value}")]
+    Enumerator {
+        /// C type.
+        type_name: String,
+        /// The enumerator.
+        name: String,
+        /// The number that it was given.
+        value: Integer,
+        /// Its number.
+        number: Integer,
+    },
+    /// An enumerator that the tables do not have.
+    #[error("this document knows no `{name}` of {type_name}, so {value} cannot be it")]
+    NoEnumerator {
+        /// C type.
+        type_name: String,
+        /// The enumerator.
+        name: String,
+        /// The number that it was given.
+        value: Integer,
+    },
+    /// A number beyond its C type.
+    #[error("{value} is no {type_name}: by this document that has {known}")]
+    Integer {
+        /// C type.
+        type_name: String,
+        /// The number.
+        value: Integer,
+        /// What the tables say of the type.
+        known: IntegerType,
+    },
+    /// A frame in a symbol without a place in it.
+    #[error("the frame in `{0}` does not say where in it")]
+    FrameOffset(String),
+    /// A frame with a place in no symbol.
+    #[error("the frame at {0} has an offset from no symbol")]
+    FrameSymbol(Address),
+}
+
+/// A symbol that cannot stand where it does in the table.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SymbolError {
+    /// It has no bytes.
+    #[error("symbol `{0}` has no bytes")]
+    Empty(String),
+    /// It is not behind the one ahead of it.
+    #[error("symbol `{0}` begins before the one ahead of it ends")]
+    Overlap(String),
+    /// It is longer than what is left of the address space.
+    #[error("symbol `{0}` ends behind all addresses")]
+    End(String),
+}
+
 impl Names {
     /// The symbol that an address belongs to, and the bytes from its start.
     pub fn symbol(&self, address: u64) -> Option<(&Symbol, u64)> {
@@ -98,35 +192,31 @@ impl Names {
             .map(|(other, _)| other.clone())
     }
 
-    /// What is wrong with the table of symbols itself: the index of the bad one, and the reason.
-    pub fn misplaced(&self) -> Option<(usize, String)> {
+    /// The first symbol that the table of symbols cannot hold: its index, and the reason.
+    pub fn misplaced(&self) -> Option<(usize, SymbolError)> {
         let mut free = Some(0);
         for (index, symbol) in self.symbols.iter().enumerate() {
             let start = symbol.address.0;
             if symbol.size == 0 {
-                return Some((index, format!("symbol `{}` has no bytes", symbol.name)));
+                return Some((index, SymbolError::Empty(symbol.name.clone())));
             }
             if free.is_none_or(|free| start < free) {
-                let name = &symbol.name;
-                return Some((
-                    index,
-                    format!("symbol `{name}` begins before the one ahead of it ends"),
-                ));
+                return Some((index, SymbolError::Overlap(symbol.name.clone())));
             }
             // `None`: it ends where the addresses end, and nothing can follow.
             free = match start.checked_add(symbol.size - 1) {
                 Some(last) => last.checked_add(1),
-                None => {
-                    let name = &symbol.name;
-                    return Some((index, format!("symbol `{name}` ends behind all addresses")));
-                }
+                None => return Some((index, SymbolError::End(symbol.name.clone()))),
             };
         }
         None
     }
 
-    /// Whether the names in a value belong to its numbers. The error says what contradicts what.
-    pub fn check(&self, value: &Value) -> Result<(), String> {
+    /// Whether the names in a value belong to its numbers.
+    ///
+    /// # Errors
+    /// [`NameError`] says what contradicts what.
+    pub fn check(&self, value: &Value) -> Result<(), NameError> {
         match value {
             Value::Address {
                 value,
@@ -134,9 +224,7 @@ impl Names {
                 ..
             } => match split(text) {
                 Some((name, offset)) => self.belongs(*value, name, offset),
-                None => Err(format!(
-                    "`{text}` is no symbol: expected `name+0x` and hex digits"
-                )),
+                None => Err(NameError::Symbol(text.clone())),
             },
             Value::Symbol {
                 name,
@@ -154,25 +242,31 @@ impl Names {
                 name: Some(name),
             } => {
                 let known = self.enums.get(type_name).and_then(|list| list.get(name));
+                let (type_name, name, value) = (type_name.clone(), name.clone(), *value);
                 match known {
-                    Some(number) if number == value => Ok(()),
-                    Some(number) => Err(format!(
-                        "`{name}` of {type_name} is {number} in this document, not {value}"
-                    )),
-                    None => Err(format!(
-                        "this document knows no `{name}` of {type_name}, so {value} cannot be it"
-                    )),
+                    Some(number) if *number == value => Ok(()),
+                    Some(number) => Err(NameError::Enumerator {
+                        type_name,
+                        name,
+                        value,
+                        number: *number,
+                    }),
+                    None => Err(NameError::NoEnumerator {
+                        type_name,
+                        name,
+                        value,
+                    }),
                 }
             }
             Value::Int {
                 value,
                 type_name: Some(type_name),
             } => match self.integers.get(type_name) {
-                Some(known) if !known.holds(value.get()) => Err(format!(
-                    "{value} is no {type_name}: by this document that has {} bytes and is {}",
-                    known.size,
-                    if known.signed { "signed" } else { "unsigned" }
-                )),
+                Some(known) if !known.holds(value.get()) => Err(NameError::Integer {
+                    type_name: type_name.clone(),
+                    value: *value,
+                    known: *known,
+                }),
                 _ => Ok(()),
             },
             _ => Ok(()),
@@ -185,29 +279,30 @@ impl Names {
         address: Address,
         symbol: Option<&str>,
         offset: Option<u64>,
-    ) -> Result<(), String> {
+    ) -> Result<(), NameError> {
         match (symbol, offset) {
             (None, None) => Ok(()),
             (Some(symbol), Some(offset)) => self.belongs(address, symbol, offset),
-            (Some(symbol), None) => {
-                Err(format!("the frame in `{symbol}` does not say where in it"))
-            }
-            (None, Some(_)) => Err(format!(
-                "the frame at {address} has an offset from no symbol"
-            )),
+            (Some(symbol), None) => Err(NameError::FrameOffset(symbol.into())),
+            (None, Some(_)) => Err(NameError::FrameSymbol(address)),
         }
     }
 
-    fn belongs(&self, address: Address, name: &str, offset: u64) -> Result<(), String> {
+    fn belongs(&self, address: Address, name: &str, offset: u64) -> Result<(), NameError> {
         match self.symbol(address.0) {
             Some((symbol, from)) if symbol.name == name && from == offset => Ok(()),
-            Some((symbol, from)) => Err(format!(
-                "{address} is `{}+{from:#x}` by this document's symbols, not `{name}+{offset:#x}`",
-                symbol.name
-            )),
-            None => Err(format!(
-                "{address} belongs to no symbol of this document, so it is not `{name}+{offset:#x}`"
-            )),
+            Some((symbol, from)) => Err(NameError::OtherSymbol {
+                address,
+                symbol: symbol.name.clone(),
+                from,
+                name: name.into(),
+                offset,
+            }),
+            None => Err(NameError::NoSymbol {
+                address,
+                name: name.into(),
+                offset,
+            }),
         }
     }
 }

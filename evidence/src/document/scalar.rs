@@ -58,15 +58,24 @@ impl Address {
     }
 }
 
-impl std::str::FromStr for Address {
-    type Err = String;
+/// A text that is not an [`Address`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// It begins as a pseudonym does.
+    #[error("`{0}` is not a pointer's pseudonym")]
+    Pseudonym(String),
+    /// It is anything else.
+    #[error("`{0}` is not an address: expected 0x and 16 lower-case hex digits")]
+    Address(String),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl std::str::FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
         Address::read(text).ok_or_else(|| match text.starts_with("pointer#") {
-            true => format!("`{text}` is not a pointer's pseudonym"),
-            false => {
-                format!("`{text}` is not an address: expected 0x and 16 lower-case hex digits")
-            }
+            true => AddressError::Pseudonym(text.into()),
+            false => AddressError::Address(text.into()),
         })
     }
 }
@@ -190,6 +199,18 @@ impl<'de> Deserialize<'de> for Integer {
 #[schemars(with = "String", extend("pattern" = "^([0-9a-f]{2})*$"))]
 pub struct Bytes(pub Vec<u8>);
 
+/// A text that is not [`Bytes`].
+#[derive(Debug, thiserror::Error)]
+enum BytesError {
+    #[error("bytes must be lower-case hex")]
+    Capital,
+    #[error("bytes `{text}`: {error}")]
+    Hex {
+        text: String,
+        error: hex::FromHexError,
+    },
+}
+
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex::encode(&self.0))
@@ -200,11 +221,14 @@ impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         crate::document::de::parse_text(deserializer, "bytes as lower-case hex", |text| {
             if text.bytes().any(|b| b.is_ascii_uppercase()) {
-                return Err("bytes must be lower-case hex".into());
+                return Err(BytesError::Capital);
             }
             hex::decode(text)
                 .map(Bytes)
-                .map_err(|error| format!("bytes `{text}`: {error}"))
+                .map_err(|error| BytesError::Hex {
+                    text: text.into(),
+                    error,
+                })
         })
     }
 }

@@ -319,42 +319,6 @@ impl Value {
             symbol: None,
         }
     }
-
-    /// Checks what the JSON types cannot say; called by the strict reader.
-    pub fn validate(&self) -> Result<(), String> {
-        match self {
-            Value::Fd { value } if *value < 0 => {
-                Err(format!("a file descriptor cannot be {value}"))
-            }
-            Value::Pid { value } if *value < 0 => Err(format!("a process id cannot be {value}")),
-            Value::Errno { value, name } => {
-                match crate::constants::errno_name(value.unsigned_abs()) {
-                    Some(known) if known == *name => Ok(()),
-                    Some(known) => Err(format!("errno {value} is `{known}`, not `{name}`")),
-                    None => Err(format!("errno {value} is out of range")),
-                }
-            }
-            Value::Location { value } if value.line == 0 => Err("lines are counted from 1".into()),
-            Value::CutText { value, cut } => cut.validate(value.len()),
-            Value::CutBytes { value, cut } => cut.validate(value.0.len()),
-            Value::CutStack {
-                cut: Cut { whole: Some(_) },
-                ..
-            } => Err("the whole length of a stack is never known".into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Cut {
-    fn validate(self, kept: usize) -> Result<(), String> {
-        match self.whole {
-            Some(whole) if whole <= kept as u64 => Err(format!(
-                "of {whole} bytes, {kept} cannot be the beginning that was kept"
-            )),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// Bytes in pairs of hex digits.

@@ -81,21 +81,40 @@ pub enum WantedKind {
     Offset,
 }
 
+/// An output without the value that is looked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotFound {
+    /// Nothing matches this pattern.
+    #[error("nothing in its output matches `{0}`")]
+    Nothing(String),
+    /// Several places match it.
+    #[error("its output matches `{0}` in more than one place")]
+    Several(String),
+    /// The match is not a number.
+    #[error("what matches `{0}` is no number")]
+    Number(String),
+    /// The match is not a hexadecimal number.
+    #[error("what matches `{0}` is no hexadecimal number")]
+    Hexadecimal(String),
+    /// The match is not an address.
+    #[error("what matches `{0}` is no address")]
+    Address(String),
+    /// The match is an address of zeros (`kptr_restrict`).
+    #[error("it printed zeros: the kernel hides its addresses from who ran it")]
+    Hidden,
+}
+
 impl Wanted {
     /// The value in `output`.
     ///
     /// # Errors
-    /// A sentence that says why there is none.
-    pub fn find(&self, output: &str) -> Result<Value, String> {
-        let pattern = self.pattern.as_str();
+    /// [`NotFound`] says why there is none.
+    pub fn find(&self, output: &str) -> Result<Value, NotFound> {
+        let pattern = || self.pattern.as_str().to_owned();
         let mut found = self.pattern.captures_iter(output);
-        let first = found
-            .next()
-            .ok_or_else(|| format!("nothing in its output matches `{pattern}`"))?;
+        let first = found.next().ok_or_else(|| NotFound::Nothing(pattern()))?;
         if found.next().is_some() {
-            return Err(format!(
-                "its output matches `{pattern}` in more than one place"
-            ));
+            return Err(NotFound::Several(pattern()));
         }
         let text = first.get(1).or(first.get(0)).map_or("", |m| m.as_str());
         // What was printed is not quoted: it may be an address of a live machine.
@@ -107,8 +126,7 @@ impl Wanted {
                     None => text.parse().ok(),
                 };
                 let number = number.and_then(Integer::new);
-                let value =
-                    number.ok_or_else(|| format!("what matches `{pattern}` is no number"))?;
+                let value = number.ok_or_else(|| NotFound::Number(pattern()))?;
                 Ok(Value::Int {
                     value,
                     type_name: None,
@@ -117,18 +135,15 @@ impl Wanted {
             WantedKind::Offset => {
                 let digits = text.strip_prefix("0x").unwrap_or(text);
                 let number = i128::from_str_radix(digits, 16).ok().and_then(Integer::new);
-                let value = number
-                    .ok_or_else(|| format!("what matches `{pattern}` is no hexadecimal number"))?;
+                let value = number.ok_or_else(|| NotFound::Hexadecimal(pattern()))?;
                 Ok(Value::Offset { value })
             }
             WantedKind::Address => {
                 let digits = text.strip_prefix("0x").unwrap_or(text);
                 match u64::from_str_radix(digits, 16) {
-                    Ok(0) => Err(
-                        "it printed zeros: the kernel hides its addresses from who ran it".into(),
-                    ),
+                    Ok(0) => Err(NotFound::Hidden),
                     Ok(address) => Ok(Value::address(address)),
-                    Err(_) => Err(format!("what matches `{pattern}` is no address")),
+                    Err(_) => Err(NotFound::Address(pattern())),
                 }
             }
         }
@@ -154,7 +169,7 @@ pub(crate) fn stands_in(value: &Value, output: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn find(pattern: &str, kind: WantedKind, output: &str) -> Result<String, String> {
+    fn find(pattern: &str, kind: WantedKind, output: &str) -> Result<String, NotFound> {
         let pattern = regex_lite::RegexBuilder::new(pattern)
             .multi_line(true)
             .build()
@@ -203,7 +218,10 @@ mod tests {
             ("_(text)", Int, "_text", "no number"),
         ] {
             let found = find(pattern, kind, output);
-            assert!(found.as_ref().is_err_and(|e| e.contains(why)), "{found:?}");
+            assert!(
+                found.as_ref().is_err_and(|e| e.to_string().contains(why)),
+                "{found:?}"
+            );
         }
     }
 

@@ -7,11 +7,11 @@ mod place;
 mod probe;
 
 pub(crate) use command::stands_in;
-pub use command::{ARTEFACTS, Command, OUTPUT_OF_COMMAND, Wanted, WantedKind, artefact};
+pub use command::{ARTEFACTS, Command, NotFound, OUTPUT_OF_COMMAND, Wanted, WantedKind, artefact};
 pub use model::{
     Action, Argument, BufferElements, Excuse, Experiment, Investigation, MAX_OUTPUT,
     OUTPUT_OF_WORKLOAD, Returns, Workload,
 };
 pub use parse::parse;
-pub use place::Place;
+pub use place::{Place, PlaceError};
 pub use probe::{MAX_READ, Position, Probe, Read, ReadKind, Signal};

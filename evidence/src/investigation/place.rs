@@ -15,10 +15,23 @@ pub enum Place {
     Number(Address),
 }
 
-impl FromStr for Place {
-    type Err = String;
+/// A text that is not a [`Place`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceError {
+    /// `static:` or `live:`, and something behind it that no symbol is called.
+    #[error("`{0}` is no symbol's name")]
+    Symbol(String),
+    /// None of the forms of a place.
+    #[error(
+        "`{0}` is no address: write `static:SYMBOL`, `live:SYMBOL`, or 0x and 16 lower-case hex digits"
+    )]
+    Address(String),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for Place {
+    type Err = PlaceError;
+
+    fn from_str(text: &str) -> Result<Self, PlaceError> {
         let symbol = |name: &str| {
             let first = name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
             let rest = name
@@ -27,17 +40,16 @@ impl FromStr for Place {
             if first && rest {
                 Ok(name.to_owned())
             } else {
-                Err(format!("`{name}` is no symbol's name"))
+                Err(PlaceError::Symbol(name.into()))
             }
         };
         match text.split_once(':') {
             Some(("static", name)) => symbol(name).map(Place::Static),
             Some(("live", name)) => symbol(name).map(Place::Live),
-            _ => text.parse().map(Place::Number).map_err(|_| {
-                format!(
-                    "`{text}` is no address: write `static:SYMBOL`, `live:SYMBOL`, or 0x and 16 lower-case hex digits"
-                )
-            }),
+            _ => match Address::read(text) {
+                Some(address) => Ok(Place::Number(address)),
+                None => Err(PlaceError::Address(text.into())),
+            },
         }
     }
 }

@@ -23,12 +23,15 @@ pub fn sums(evidence: &Evidence) -> Vec<(&'static str, Datum, Drift)> {
     let total = count(boots.len() as u64);
     let mut sums = vec![("count", Datum::Value(total), Drift::Invariant)];
     let slides = all(boots, "slide", |boot| &boot.slide);
-    let of = |datum: Result<Value, String>| datum.map_or_else(Datum::unavailable, Datum::Value);
+    let of = |sum: Result<Value, SumError>| match sum {
+        Ok(value) => Datum::Value(value),
+        Err(why) => Datum::unavailable(why.to_string()),
+    };
     let offset = |value: i128| {
-        let value = Integer::new(value).ok_or("it is beyond 64 bits")?;
+        let value = Integer::new(value).ok_or(SumError::Range)?;
         Ok(Value::Offset { value })
     };
-    let distinct = |values: &Result<Vec<i128>, String>| {
+    let distinct = |values: &Result<Vec<i128>, SumError>| {
         let set: BTreeSet<i128> = values.clone()?.into_iter().collect();
         Ok(count(set.len() as u64))
     };
@@ -41,7 +44,7 @@ pub fn sums(evidence: &Evidence) -> Vec<(&'static str, Datum, Drift)> {
         ("highest", Iterator::max),
     ] {
         let value = slides.clone().and_then(|slides| {
-            let found = extreme(slides.into_iter()).ok_or("there is no boot")?;
+            let found = extreme(slides.into_iter()).ok_or(SumError::NoBoot)?;
             offset(found)
         });
         sums.push((leaf, of(value), Drift::PerRun));
@@ -56,17 +59,46 @@ pub fn sums(evidence: &Evidence) -> Vec<(&'static str, Datum, Drift)> {
     sums
 }
 
+/// The absence of a sum over all boots.
+#[derive(Clone, Debug, thiserror::Error)]
+enum SumError {
+    #[error("the {what} of boot {boot} is no number")]
+    Number { what: &'static str, boot: usize },
+    #[error("boot {boot} did not say its {what}: {reason}")]
+    Boot {
+        what: &'static str,
+        boot: usize,
+        reason: String,
+    },
+    #[error("it is beyond 64 bits")]
+    Range,
+    #[error("there is no boot")]
+    NoBoot,
+    #[error("the static address of _text is no number")]
+    StaticNumber,
+    /// The static address is not there, and this is why.
+    #[error("{0}")]
+    Static(String),
+    #[error("the investigation does not list `_text` among its symbols")]
+    NotListed,
+}
+
 /// The same value of all boots, or why one of them has none.
-fn all(boots: &[Boot], what: &str, datum: fn(&Boot) -> &Datum) -> Result<Vec<i128>, String> {
+fn all(
+    boots: &[Boot],
+    what: &'static str,
+    datum: fn(&Boot) -> &Datum,
+) -> Result<Vec<i128>, SumError> {
     let one = |(index, boot): (usize, &Boot)| match datum(boot) {
-        Datum::Value(value) => {
-            number(value).ok_or_else(|| format!("the {what} of boot {} is no number", index + 1))
-        }
-        Datum::Unavailable(why) => Err(format!(
-            "boot {} did not say its {what}: {}",
-            index + 1,
-            why.unavailable
-        )),
+        Datum::Value(value) => number(value).ok_or(SumError::Number {
+            what,
+            boot: index + 1,
+        }),
+        Datum::Unavailable(why) => Err(SumError::Boot {
+            what,
+            boot: index + 1,
+            reason: why.unavailable.clone(),
+        }),
     };
     boots.iter().enumerate().map(one).collect()
 }
@@ -84,14 +116,12 @@ fn divisor(a: i128, b: i128) -> i128 {
     if b == 0 { a } else { divisor(b, a % b) }
 }
 
-fn differing(evidence: &Evidence, slides: &Result<Vec<i128>, String>) -> Result<Value, String> {
+fn differing(evidence: &Evidence, slides: &Result<Vec<i128>, SumError>) -> Result<Value, SumError> {
     let places = evidence.kaslr.symbols.get("_text");
     let fixed = match places.map(|places| &places.static_address) {
-        Some(Datum::Value(value)) => {
-            number(value).ok_or("the static address of _text is no number")?
-        }
-        Some(Datum::Unavailable(why)) => return Err(why.unavailable.clone()),
-        None => return Err("the investigation does not list `_text` among its symbols".into()),
+        Some(Datum::Value(value)) => number(value).ok_or(SumError::StaticNumber)?,
+        Some(Datum::Unavailable(why)) => return Err(SumError::Static(why.unavailable.clone())),
+        None => return Err(SumError::NotListed),
     };
     let texts = all(&evidence.boots, "_text", |boot| &boot.text)?;
     let slides = slides.clone()?;

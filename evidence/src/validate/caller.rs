@@ -3,8 +3,10 @@
 use crate::document::Hit;
 use crate::document::value::{Datum, Frame, Value};
 
-/// A function returns to the second frame of its stack, and the place of the call is that frame's. The error is a reason.
-pub(super) fn caller(hit: &Hit, stack: Option<&[Frame]>) -> Result<(), String> {
+use super::hit_error::HitError;
+
+/// A function returns to the second frame of its stack, and the place of the call is that frame's.
+pub(super) fn caller(hit: &Hit, stack: Option<&[Frame]>) -> Result<(), HitError> {
     let Some(stack) = stack else {
         return Ok(());
     };
@@ -25,16 +27,15 @@ pub(super) fn caller(hit: &Hit, stack: Option<&[Frame]>) -> Result<(), String> {
                 && frame.offset == Some(*offset)
         });
         if !same {
-            return Err(format!(
-                "it returns to `{name}+{offset:#x}`, which is not the second frame of its stack"
-            ));
+            return Err(HitError::ReturnsElsewhere {
+                name: name.clone(),
+                offset: *offset,
+            });
         }
     }
     let site = frame.and_then(|frame| frame.site.as_ref());
     match (hit.site.as_ref().and_then(Datum::value), site) {
-        (Some(Value::Location { value }), Some(site)) if value != site => Err(
-            "the place of the call is not the one that the second frame of its stack tells".into(),
-        ),
+        (Some(Value::Location { value }), Some(site)) if value != site => Err(HitError::OtherSite),
         _ => Ok(()),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::caller::caller;
 use super::finding::{Finding, number};
+use super::hit_error::HitError;
 use crate::document::pointer::escape;
 use crate::document::value::{Address, Datum, Frame, Value};
 use crate::document::{Backend, Experiment, Hit, Probe, Target, Task};
@@ -77,7 +78,7 @@ pub(super) fn events<'a>(at: &str, experiment: &'a Experiment) -> Result<Events<
                 &mut events,
             );
             taken.map_err(|wrong| match wrong {
-                Wrong::Reason(reason) => (place.text(at), reason),
+                Wrong::Hit(error) => (place.text(at), error.to_string()),
                 Wrong::Otherwise(order, other) => {
                     let other = other.text(at);
                     let reason = format!("event {order} is told otherwise at `{other}`");
@@ -142,14 +143,14 @@ impl Event<'_> {
 
 /// What is wrong with a hit.
 enum Wrong<'a> {
-    Reason(String),
+    Hit(HitError),
     /// The event of this order is another one at this place.
     Otherwise(u64, Place<'a>),
 }
 
-impl From<String> for Wrong<'_> {
-    fn from(reason: String) -> Self {
-        Wrong::Reason(reason)
+impl From<HitError> for Wrong<'_> {
+    fn from(error: HitError) -> Self {
+        Wrong::Hit(error)
     }
 }
 
@@ -164,9 +165,7 @@ fn one_hit<'a>(
 ) -> Result<(), Wrong<'a>> {
     let first = hit.order.or(hit.return_order);
     if first.is_none() {
-        return Err("neither the entry nor the return has an order"
-            .to_owned()
-            .into());
+        return Err(HitError::NoOrder.into());
     }
     let stack = match hit.stack.as_ref().and_then(Datum::value) {
         Some(Value::Stack { value } | Value::CutStack { value, .. }) => Some(value.as_slice()),
@@ -179,12 +178,12 @@ fn one_hit<'a>(
     for (side, order, time_ns) in sides {
         let Some(order) = order else {
             if time_ns.is_some() {
-                return Err("an event has a time and no order".to_owned().into());
+                return Err(HitError::TimeWithoutOrder.into());
             }
             continue;
         };
         if order == 0 || order > count {
-            return Err(format!("event {order} is none of the experiment's {count}").into());
+            return Err(HitError::Beyond { order, count }.into());
         }
         let event = Event {
             side,
@@ -203,7 +202,7 @@ fn one_hit<'a>(
         };
         // Probes with different conditions on the same place see the same event.
         if !other.may_be(&event) {
-            return Err(format!("event {order} is that of another hit already").into());
+            return Err(HitError::Taken(order).into());
         }
         let differs = (other.task, other.cpu) != (event.task, event.cpu)
             || matches!((other.time_ns, time_ns), (Some(a), Some(b)) if a != b)
@@ -215,13 +214,12 @@ fn one_hit<'a>(
         other.stack = other.stack.or(event.stack);
     }
     if first <= Some(last) {
-        let reason = "the hits of a probe stand in the order of its events";
-        return Err(reason.to_owned().into());
+        return Err(HitError::OutOfOrder.into());
     }
     if let (Some(entered), Some(returned)) = (hit.order, hit.return_order)
         && returned <= entered
     {
-        return Err("the call returns before it is entered".to_owned().into());
+        return Err(HitError::ReturnsFirst.into());
     }
     shape(hit, probe)?;
     calling(hit, probe)?;
@@ -229,29 +227,27 @@ fn one_hit<'a>(
 }
 
 /// A hit tells no more than its probe can have seen.
-fn shape(hit: &Hit, probe: &Probe) -> Result<(), String> {
+fn shape(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     let returns = hit.return_order.is_some();
     let function = matches!(probe.target, Target::Function(_) | Target::Address(_));
     if returns && !function {
-        return Err("a tracepoint or a hook does not return".into());
+        return Err(HitError::NoReturn);
     }
     if !function && (hit.caller.is_some() || hit.site.is_some()) {
-        return Err("a tracepoint or a hook is not called from a place of the kernel".into());
+        return Err(HitError::NoCaller);
     }
     let unknown = hit
         .args
         .keys()
         .find(|name| probe.parameters.iter().all(|p| p.name != **name));
     match unknown {
-        Some(name) if !probe.parameters.is_empty() => {
-            Err(format!("the probe's target has no parameter `{name}`"))
-        }
+        Some(name) if !probe.parameters.is_empty() => Err(HitError::NoParameter(name.clone())),
         _ => types(hit, probe),
     }
 }
 
 /// What a hit brought back is of the types that the kernel gives its function's parameters and what it returns.
-fn types(hit: &Hit, probe: &Probe) -> Result<(), String> {
+fn types(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     let other = |datum: &Datum, declared: &str| match datum.value() {
         Some(Value::Address { type_name, .. } | Value::Int { type_name, .. }) => {
             type_name.clone().filter(|own| own != declared)
@@ -262,9 +258,10 @@ fn types(hit: &Hit, probe: &Probe) -> Result<(), String> {
     if let Some((datum, declared)) = returned
         && let Some(own) = other(datum, declared)
     {
-        return Err(format!(
-            "the function returns a `{declared}`, not a `{own}`"
-        ));
+        return Err(HitError::ReturnType {
+            declared: declared.clone(),
+            own,
+        });
     }
     let wrong = hit.args.iter().find_map(|(name, datum)| {
         let declared = probe.parameters.iter().find(|p| p.name == *name)?;
@@ -275,25 +272,29 @@ fn types(hit: &Hit, probe: &Probe) -> Result<(), String> {
         ))
     });
     match wrong {
-        Some((name, declared, own)) => Err(format!("`{name}` is a `{declared}`, not a `{own}`")),
+        Some((name, declared, own)) => Err(HitError::ArgumentType {
+            name: name.clone(),
+            declared: declared.clone(),
+            own,
+        }),
         None => Ok(()),
     }
 }
 
 /// Who called stands before the place that the call returns to, and a hit is of a copy that was watched.
-fn calling(hit: &Hit, probe: &Probe) -> Result<(), String> {
+fn calling(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     if let (Some(caller), Some(returns_to)) = (&hit.caller, &hit.returns_to)
         && caller.value().is_some()
         && caller != returns_to
     {
-        return Err("the caller is not where the call returns to".into());
+        return Err(HitError::OtherCaller);
     }
     let Some(copy) = hit.instance.as_ref().and_then(Datum::value) else {
         return Ok(());
     };
     match copy {
         Value::Symbol { address, .. } if probe.watched.contains(address) => Ok(()),
-        _ => Err("the copy that was hit is none of those that were watched".into()),
+        _ => Err(HitError::OtherCopy),
     }
 }
 

@@ -4,6 +4,7 @@ mod caller;
 mod contradiction;
 mod events;
 mod finding;
+mod hit_error;
 mod ledger;
 mod outcome;
 mod places;

@@ -120,7 +120,7 @@ fn command(
         let other = match wanted.find(output) {
             Ok(again) if again == *value => return None,
             Ok(again) => format!("`{again}`"),
-            Err(reason) => format!("none: {reason}"),
+            Err(error) => format!("none: {error}"),
         };
         // A stand-in is not in the output, which is withheld then.
         let stand_in = matches!(value, Value::Address { value, .. } if value.is_pseudonym());

@@ -152,7 +152,8 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
             }
         }
     }
-    if let Some((index, reason)) = evidence.names.misplaced() {
+    if let Some((index, error)) = evidence.names.misplaced() {
+        let reason = error.to_string();
         let pointer = format!("/names/symbols/{index}");
         return Some(ReadError::Contradiction { pointer, reason });
     }
@@ -168,7 +169,7 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
             }
         }
         .err()?;
-        Some((at.text(), reason))
+        Some((at.text(), reason.to_string()))
     });
     let (pointer, reason) = misnamed.or_else(|| super::contradiction::contradiction(evidence))?;
     Some(ReadError::Contradiction { pointer, reason })

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use qed_evidence::diagnostic::nearest;
 use qed_evidence::document::Experiment;
+use qed_evidence::path::ParsePathError;
 use qed_evidence::{Path, Value};
 
 use crate::claims::collect::Claims;
@@ -112,10 +113,9 @@ impl Request<'_, '_> {
         machine: Option<usize>,
         style: (Option<As>, Option<&str>),
     ) -> Result<ShownValue, SyntaxError> {
-        let path: Path = name
-            .text
-            .parse()
-            .map_err(|m: String| SyntaxError::new(name.span.clone(), m, None))?;
+        let path: Path = name.text.parse().map_err(|m: ParsePathError| {
+            SyntaxError::new(name.span.clone(), m.to_string(), None)
+        })?;
         let shown = self.facts.show(&path, machine);
         let shown = shown.as_ref().as_ref().map_err(|error| {
             let near = error.nearest.as_ref();

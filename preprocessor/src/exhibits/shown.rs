@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use qed_evidence::path::ParsePathError;
 use qed_evidence::{Path, Value};
 use serde::Serialize;
 
@@ -62,7 +63,7 @@ pub fn line(
     let path: Path = name
         .text
         .parse()
-        .map_err(|m: String| SyntaxError::new(name.span.clone(), m, None))?;
+        .map_err(|m: ParsePathError| SyntaxError::new(name.span.clone(), m.to_string(), None))?;
     let style = Style::read(&words)?;
     let written = words.option("as").map(|option| option.value.text.clone());
     let mut shown = value(request.facts, &path, machine, &style, written, &name.span)?;
@@ -74,7 +75,9 @@ pub fn line(
 
 /// The value of a path that the program itself asks for, or why there is no such path.
 pub fn own(facts: &BookData<'_>, path: &str, machine: usize) -> Result<ShownRow, String> {
-    let path: Path = path.parse()?;
+    let path: Path = path
+        .parse()
+        .map_err(|error: ParsePathError| error.to_string())?;
     let style = Style::default();
     value(facts, &path, Some(machine), &style, None, &(0..0)).map_err(|error| error.message)
 }

@@ -1,6 +1,6 @@
 //! The slide of the kernel in each of many boots.
 
-use qed_evidence::path::Path;
+use qed_evidence::path::{ParsePathError, Path};
 use qed_evidence::value::Value;
 use serde::Serialize;
 
@@ -111,7 +111,9 @@ impl Column<'_, '_> {
         format: As,
         style: &'static str,
     ) -> Result<(Cell, i128), String> {
-        let parsed: Path = path.parse()?;
+        let parsed: Path = path
+            .parse()
+            .map_err(|error: ParsePathError| error.to_string())?;
         let shown = self.facts.show(&parsed, Some(self.machine));
         let value = match shown.as_ref() {
             Ok(shown) => match &shown.what {

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use qed_evidence::path::Path;
+use qed_evidence::path::{ParsePathError, Path};
 use qed_evidence::resolve::PathError;
 use qed_evidence::value::{Address, Integer, Value};
 use serde::Serialize;
@@ -108,8 +108,9 @@ fn lines(request: &Request<'_, '_>) -> Result<Vec<SpaceLine>, SyntaxError> {
                 return Err(SyntaxError::new(place, "there is one path here", None));
             };
             let parsed = name.text.parse();
-            let parsed = parsed
-                .map_err(|m: String| SyntaxError::new(name.span.clone(), m, None::<String>))?;
+            let parsed = parsed.map_err(|m: ParsePathError| {
+                SyntaxError::new(name.span.clone(), m.to_string(), None::<String>)
+            })?;
             Ok((parsed, name.span.clone()))
         };
         lines.push(match rest.split_once("->") {
@@ -145,7 +146,9 @@ fn region(request: &Request<'_, '_>) -> Result<Range<u64>, SyntaxError> {
             .text
             .parse::<Address>()
             .map(|address| address.0)
-            .map_err(|m| SyntaxError::new(option.value.span.clone(), m, None::<String>)),
+            .map_err(|m| {
+                SyntaxError::new(option.value.span.clone(), m.to_string(), None::<String>)
+            }),
     };
     let (from, to) = (bound("from", REGION.start)?, bound("to", REGION.end - 1)?);
     if from >= to {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use qed_evidence::Path;
 use qed_evidence::diagnostic::{Diagnostic, Source};
+use qed_evidence::path::ParsePathError;
 
 use crate::markdown::dialect::Markdown;
 use crate::markdown::footnotes::dropped;
@@ -197,10 +198,9 @@ fn read_placeholder(
             return Err(SyntaxError::new(second.span.clone(), message, help));
         }
     };
-    let path = name
-        .text
-        .parse()
-        .map_err(|message: String| SyntaxError::new(name.span.clone(), message, None))?;
+    let path = name.text.parse().map_err(|error: ParsePathError| {
+        SyntaxError::new(name.span.clone(), error.to_string(), None)
+    })?;
     if let PlaceholderContext::Refused(why) = context {
         return Err(SyntaxError::new(
             range,

@@ -198,8 +198,8 @@ impl<'a> Lowering<'a> {
                 range,
                 kind: NodeKind::Path(path),
             }),
-            Err(message) => {
-                self.refuse(&range, message, "");
+            Err(error) => {
+                self.refuse(&range, error.to_string(), "");
                 None
             }
         }

@@ -96,7 +96,7 @@ impl Check {
         if let Target::Address(text) = &target
             && let Err(wrong) = text.parse::<Place>()
         {
-            self.error(span.clone(), wrong);
+            self.error(span.clone(), wrong.to_string());
         }
         Some((span, target))
     }

@@ -31,7 +31,9 @@ fn resolve(evidence: &Evidence, path: &str) -> Result<String, String> {
         investigation: &investigation,
         machines: &machines,
     };
-    let path = path.parse()?;
+    let path = path
+        .parse()
+        .map_err(|error: crate::path::ParsePathError| error.to_string())?;
     match catalog.resolve(&machines[0], &path) {
         Ok(Resolved::Value(value, drift)) => Ok(format!("{value} ({drift:?})")),
         Ok(Resolved::Missing(reason) | Resolved::Broken(reason)) => Ok(format!("none: {reason}")),
