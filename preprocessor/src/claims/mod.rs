@@ -1,5 +1,6 @@
 //! The claims of a book and their verdicts.
 
+pub mod bisect;
 pub mod collect;
 pub mod complaints;
 pub mod history;

@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::check::{self, Format};
 pub use crate::cli::init::Source;
-use crate::cli::{common, diff, explain, init, merge, paths, publish, redact, since, verify};
+use crate::cli::{
+    bisect, common, diff, explain, init, merge, paths, publish, redact, since, verify,
+};
 use crate::config::Addresses;
 use crate::mdbook::preprocess;
 
@@ -60,6 +62,23 @@ enum Command {
         /// Writes what the book keeps of the sweep, for the exhibit `timeline`, to recorded/sweep.json
         #[arg(long)]
         record: bool,
+        /// Output format
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Narrows down, among all releases that Debian serves, between which two a claim turned: captures on as few as it takes
+    Bisect {
+        /// The claim
+        id: String,
+        /// The folder of the book
+        #[arg(long, default_value = ".")]
+        book: PathBuf,
+        /// The folder of the sweep's evidence, relative to the book's
+        #[arg(long, value_name = "FOLDER", default_value = ".qed/evidence/sweep")]
+        from: PathBuf,
+        /// Source lines: fetch what is served (auto), or do without (none)
+        #[arg(long, value_name = "auto|none", default_value = "none", value_parser = ["auto", "none"])]
+        debuginfo: String,
         /// Output format
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
@@ -165,6 +184,21 @@ pub fn run(source: Source<'_>) -> u8 {
                 from: &from,
                 format,
                 record,
+            },
+        ),
+        Some(Command::Bisect {
+            id,
+            book,
+            from,
+            debuginfo,
+            format,
+        }) => bisect::run(
+            &book,
+            bisect::Request {
+                id: &id,
+                from: &from,
+                debuginfo: &debuginfo,
+                format,
             },
         ),
         Some(Command::Paths { prefix, book }) => paths::run(&book, &prefix),

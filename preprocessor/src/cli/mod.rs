@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod args;
+pub mod bisect;
 pub mod check;
 pub mod common;
 pub mod diff;
@@ -11,4 +12,5 @@ pub mod paths;
 pub mod publish;
 pub mod redact;
 pub mod since;
+mod swept_book;
 pub mod verify;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use qed_evidence::claim::{Judgement, Verdict, release_order};
-use qed_evidence::diagnostic::{Diagnostic, nearest};
-use qed_evidence::{Evidence, reader};
+use qed_evidence::claim::{Judgement, Verdict};
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::reader;
 use serde::Serialize;
 
 use crate::claims::collect::Claims;
@@ -12,19 +12,12 @@ use crate::claims::judged::JudgedClaim;
 use crate::claims::timeline::{Answer, Turn, series, summary, turns};
 use crate::cli::check::Format;
 use crate::cli::common::{GOOD, print, refuse, table};
-use crate::config::evidence_file;
-use crate::evidence::book_data::{BookData, index};
-use crate::evidence::cache::Cache;
-use crate::evidence::freshness::LocalMachine;
-use crate::evidence::loader::{self, Ahead, EvidenceSet, MachineEvidence};
-use crate::evidence::locations::{CAPTURED, SWEEP};
+use crate::cli::swept_book::SweptBook;
+use crate::evidence::loader::{EvidenceSet, MachineEvidence};
+use crate::evidence::locations::SWEEP;
 use crate::evidence::sweep_record::{self, SweepRecord, SweptClaim, SweptKernel, SweptVerdict};
-use crate::mdbook::load;
 use crate::publish::manifest;
 use crate::util::digest::sha256_hex;
-
-/// The command that makes a sweep.
-const MAKE_SWEEP: &str = "`qed-collector sweep` captures on a kernel of each series";
 
 /// The request to the command.
 #[derive(Clone, Copy)]
@@ -57,46 +50,14 @@ fn since(root: &Path, request: Request<'_>) -> Result<String, Vec<Diagnostic>> {
         format,
         record,
     } = request;
-    let mut book = load::load(root).map_err(|problem| vec![problem])?;
-    let kernels = read_sweep(&root.join(from)).map_err(|problem| vec![*problem])?;
-    // The kernels of the sweep take the place of the book's machines.
-    book.config.machines = kernels.iter().map(|e| e.machine.name.clone()).collect();
-    let ahead: Ahead = kernels
-        .into_iter()
-        .map(|evidence| {
-            let file = Path::new(CAPTURED).join(evidence_file(&evidence.machine.name));
-            (file, Ok(Some((evidence, None))))
-        })
-        .collect();
-    let here = LocalMachine::read();
-    let store = loader::load(&book.paths, &book.config, &here, ahead, Cache::default())?;
-    let stale = store.loaded.iter().filter_map(|loaded| {
-        let reason = loaded.out_of_date()?;
-        let message = format!(
-            "the sweep's evidence of {} is out of date: {reason}",
-            loaded.machine
-        );
-        Some(Diagnostic::error_without_place(message).help(format!("sweep again: {MAKE_SWEEP}")))
-    });
-    let stale: Vec<Diagnostic> = stale.collect();
-    if !stale.is_empty() {
-        return Err(stale);
-    }
-    let indexed = index(&store);
-    let facts = BookData::new(&book.config, &store, &indexed);
-    // Complaints about chapters are those of `check`, which knows the book's own machines.
-    let claims = Claims::collect(&book.chapters, &facts, &mut Vec::new());
-    let releases: Vec<&str> = store
-        .loaded
-        .iter()
-        .map(|loaded| loaded.evidence.kernel.release.as_str())
-        .collect();
+    let swept = SweptBook::read(root, from)?;
+    let releases = swept.releases();
     let wanted: Vec<&JudgedClaim> = match id {
-        Some(id) => vec![claims.get(id).ok_or_else(|| vec![unknown(id, &claims)])?],
-        None => claims.in_order().collect(),
+        Some(id) => vec![swept.claim(id).map_err(|problem| vec![problem])?],
+        None => swept.claims.in_order().collect(),
     };
     if record {
-        write_record(root, &store, &claims).map_err(|problem| vec![*problem])?;
+        write_record(root, &swept.store, &swept.claims).map_err(|problem| vec![*problem])?;
     }
     let rows: Vec<Row<'_>> = wanted.into_iter().map(Row::new).collect();
     Ok(match (format, &rows[..]) {
@@ -169,58 +130,12 @@ fn swept(judged: &JudgedClaim) -> SweptClaim {
 }
 
 /// The operands of a judgement with their values, as texts.
-fn values(judgement: &Judgement) -> impl Iterator<Item = (&str, String)> {
+pub(super) fn values(judgement: &Judgement) -> impl Iterator<Item = (&str, String)> {
     judgement.operands.iter().map(|operand| {
         let value = operand.value.as_ref().map(ToString::to_string);
         let value = value.unwrap_or_else(|| "not evaluated".into());
         (operand.text.as_str(), value)
     })
-}
-
-fn unknown(id: &str, claims: &Claims) -> Diagnostic {
-    let problem = Diagnostic::error_without_place(format!("no chapter makes a claim `{id}`"));
-    match nearest(id, claims.ids()) {
-        Some(near) => problem.help(format!("did you mean `{near}`?")),
-        None => problem.help("`mdbook-qed check` lists all claims"),
-    }
-}
-
-/// The evidence of each kernel in a folder, the oldest kernel first.
-fn read_sweep(folder: &Path) -> Result<Vec<Evidence>, Box<Diagnostic>> {
-    let refused =
-        |message: String| Box::new(Diagnostic::error_without_place(message).help(MAKE_SWEEP));
-    let shown = folder.display();
-    let entries = std::fs::read_dir(folder)
-        .map_err(|error| refused(format!("the sweep in `{shown}` cannot be read: {error}")))?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry
-            .map_err(|error| refused(format!("the sweep in `{shown}` cannot be read: {error}")))?
-            .path();
-        if path.extension().is_none_or(|ending| ending != "json") {
-            continue;
-        }
-        let name = path.display();
-        let bytes = std::fs::read(&path)
-            .map_err(|error| refused(format!("`{name}` cannot be read: {error}")))?;
-        let evidence = reader::read(&bytes)
-            .map_err(|error| refused(format!("the evidence `{name}` is refused: {error}")))?;
-        let Some(order) = release_order(&evidence.kernel.release) else {
-            let release = &evidence.kernel.release;
-            return Err(refused(format!(
-                "the evidence `{name}` is of kernel `{release}`, which is not a version such as 6.12"
-            )));
-        };
-        found.push((order, evidence));
-    }
-    if found.is_empty() {
-        return Err(refused(format!("there is no evidence in `{shown}`")));
-    }
-    found.sort_by(|(a, one), (b, other)| {
-        a.cmp(b)
-            .then_with(|| one.machine.name.cmp(&other.machine.name))
-    });
-    Ok(found.into_iter().map(|(_, evidence)| evidence).collect())
 }
 
 /// A claim with its answers, the oldest kernel first.

@@ -3,6 +3,7 @@
 pub mod book_data;
 pub mod cache;
 pub mod capture;
+pub mod collector;
 pub mod disclosure;
 pub mod format;
 pub mod freshness;

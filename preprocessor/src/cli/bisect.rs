@@ -1,0 +1,435 @@
+//! `bisect`: narrows the turns of a claim down among all releases that can be had, with as few captures as it takes.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use qed_evidence::claim::Judgement;
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::{Evidence, reader};
+use serde::Serialize;
+
+use crate::claims::bisect::{Bisection, Version, not_served};
+use crate::claims::judged::JudgedClaim;
+use crate::claims::timeline::{Answer, summary, turns};
+use crate::cli::check::Format;
+use crate::cli::common::{CANNOT, GOOD, print, refuse, table};
+use crate::cli::since::values;
+use crate::cli::swept_book::SweptBook;
+use crate::config::evidence_file;
+use crate::evidence::collector::{self, Collector, Kernel};
+use crate::util::report;
+
+/// The folder of the evidence that a search makes, relative to the book's root.
+const FOLDER: &str = ".qed/evidence/bisect";
+
+/// The part of a machine's name before the version of Debian's kernel.
+const DEBIAN: &str = "guest:debian-";
+
+/// The request to the command.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The claim.
+    pub id: &'a str,
+    /// The folder of the sweep's evidence, relative to the book's.
+    pub from: &'a Path,
+    /// `auto` or `none`: whether to fetch debug information.
+    pub debuginfo: &'a str,
+    /// The form of the output.
+    pub format: Format,
+}
+
+/// A reason why nothing was searched.
+enum Refused {
+    /// The book, the sweep or the claim is wrong.
+    Input(Vec<Diagnostic>),
+    /// This machine cannot do it.
+    Cannot(Diagnostic),
+}
+
+/// Runs the command on the book in `root`.
+pub fn run(root: &Path, request: Request<'_>) -> u8 {
+    match bisect(root, request) {
+        Ok(text) => {
+            print(&text);
+            GOOD
+        }
+        Err(Refused::Input(problems)) => refuse(&problems),
+        Err(Refused::Cannot(problem)) => {
+            report::print(&[problem]);
+            CANNOT
+        }
+    }
+}
+
+fn bisect(root: &Path, request: Request<'_>) -> Result<String, Refused> {
+    let swept = SweptBook::read(root, request.from).map_err(Refused::Input)?;
+    let claim = swept
+        .claim(request.id)
+        .map_err(|problem| Refused::Input(vec![problem]))?;
+    let answers: Vec<Answer> = claim.judgements.iter().map(Answer::of).collect();
+    let turns = turns(&answers);
+    let mut found = Vec::new();
+    if !turns.is_empty() {
+        let cannot = |error: collector::CollectorError| {
+            Refused::Cannot(Diagnostic::error_without_place(format!(
+                "`{}` cannot be narrowed down: {error}",
+                request.id
+            )))
+        };
+        let collector = Collector::find().map_err(cannot)?;
+        let kernels = collector.kernels().map_err(cannot)?;
+        let asker = Asker {
+            root,
+            request,
+            investigation: &swept.investigation,
+            collector: &collector,
+        };
+        for turn in turns {
+            let ends =
+                [turn.before, turn.after].map(|at| Point::of_sweep(&swept, claim, at, &kernels));
+            found.push(asker.narrow(ends, &kernels)?);
+        }
+    }
+    Ok(match request.format {
+        Format::Json => json(claim, &found),
+        Format::Text => text(claim, &summary(&answers, &swept.releases()), &found),
+    })
+}
+
+/// A kernel on which the claim was judged.
+#[derive(Clone)]
+struct Point {
+    machine: String,
+    release: String,
+    version: Version,
+    judgement: Judgement,
+}
+
+impl Point {
+    /// The kernel of a sweep.
+    fn of_sweep(swept: &SweptBook, claim: &JudgedClaim, at: usize, kernels: &[Kernel]) -> Self {
+        let evidence = &swept.store.loaded[at].evidence;
+        let release = evidence.kernel.release.clone();
+        // The release of a package says the patch release in some series only: `6.1.0-56` is 6.1.192.
+        let package = evidence.kernel.package.as_ref();
+        let listed = kernels
+            .iter()
+            .find(|kernel| package.is_some() && kernel.package.as_ref() == package)
+            .and_then(version);
+        let said = package.and_then(|package| Version::parse(package.split(' ').nth(1)?));
+        let version = listed.or(said).or_else(|| Version::parse(&release));
+        Self {
+            machine: evidence.machine.name.clone(),
+            // A sweep has versions that can be ordered, or is refused.
+            version: version.unwrap_or(Version {
+                major: 0,
+                minor: 0,
+                patch: 0,
+            }),
+            release,
+            judgement: claim.judgements[at].clone(),
+        }
+    }
+}
+
+/// The version in the name of a guest.
+fn version(kernel: &Kernel) -> Option<Version> {
+    Version::parse(kernel.machine.strip_prefix(DEBIAN)?)
+}
+
+/// A turn, as far as it could be narrowed down.
+struct Narrowed {
+    before: Point,
+    after: Point,
+    /// Those that were judged on the way, in that order.
+    judged: Vec<(String, Answer)>,
+    /// Those that could not be captured, or have no answer, with the reason.
+    not_had: Vec<(String, String)>,
+    /// Those between the two that nobody serves.
+    not_served: Vec<String>,
+}
+
+/// The way to ask a kernel.
+struct Asker<'a> {
+    root: &'a Path,
+    request: Request<'a>,
+    investigation: &'a Path,
+    collector: &'a Collector,
+}
+
+impl Asker<'_> {
+    /// Narrows down the turn between two kernels.
+    fn narrow(&self, [before, after]: [Point; 2], kernels: &[Kernel]) -> Result<Narrowed, Refused> {
+        let between = between(before.version, after.version, kernels);
+        let holds = Answer::of(&before.judgement) == Answer::True;
+        let mut search = Bisection::new(between.len(), holds);
+        let mut points: Vec<Option<Point>> = vec![None; between.len() + 2];
+        let last = between.len() + 1;
+        (points[0], points[last]) = (Some(before), Some(after));
+        let (mut judged, mut not_had) = (Vec::new(), Vec::new());
+        while let Some(index) = search.next() {
+            let (kernel_version, kernel) = &between[index - 1];
+            let machine = &kernel.machine;
+            let left = search.left();
+            let _ = writeln!(
+                std::io::stderr(),
+                "mdbook-qed: asking {machine} (at most {left} to ask)"
+            );
+            match self.ask(machine)? {
+                Err(reason) => {
+                    not_had.push((machine.clone(), reason));
+                    search.answer(index, None);
+                }
+                Ok((release, judgement)) => {
+                    let answer = Answer::of(&judgement);
+                    search.answer(index, Some(answer));
+                    if let Answer::Gap(verdict) = answer {
+                        let reason = judgement.reason.clone().unwrap_or_default();
+                        not_had.push((machine.clone(), format!("{}: {reason}", verdict.word())));
+                        continue;
+                    }
+                    judged.push((machine.clone(), answer));
+                    points[index] = Some(Point {
+                        machine: machine.clone(),
+                        release,
+                        version: *kernel_version,
+                        judgement,
+                    });
+                }
+            }
+        }
+        let (before, after) = search.bounds();
+        match (points[before].take(), points[after].take()) {
+            (Some(before), Some(after)) => Ok(Narrowed {
+                not_served: missing(&before, &after, &not_had),
+                before,
+                after,
+                judged,
+                not_had,
+            }),
+            // Both bounds have an answer.
+            _ => Err(Refused::Cannot(Diagnostic::error_without_place(
+                "the search lost one of its ends",
+            ))),
+        }
+    }
+
+    /// The judgement on one kernel, with its release; inside, the reason why it could not be had.
+    fn ask(&self, machine: &str) -> Result<Result<(String, Judgement), String>, Refused> {
+        let file = PathBuf::from(FOLDER).join(evidence_file(machine));
+        let path = self.root.join(&file);
+        if let Some(told) = read(&path, machine).and_then(|evidence| self.judge(evidence).ok()) {
+            return Ok(Ok(told));
+        }
+        let captured = self.collector.capture(collector::Request {
+            root: self.root,
+            investigation: self.investigation,
+            machine,
+            file: &file,
+            debuginfo: self.request.debuginfo,
+        });
+        match captured {
+            Err(collector::CollectorError::Failed { status }) => {
+                Ok(Err(format!("its capture ended with {status}")))
+            }
+            Err(error) => Err(Refused::Cannot(Diagnostic::error_without_place(
+                error.to_string(),
+            ))),
+            Ok(()) => match read(&path, machine) {
+                None => Ok(Err("its capture left no evidence that can be read".into())),
+                Some(evidence) => self.judge(evidence).map(Ok).map_err(Refused::Input),
+            },
+        }
+    }
+
+    fn judge(&self, evidence: Evidence) -> Result<(String, Judgement), Vec<Diagnostic>> {
+        let release = evidence.kernel.release.clone();
+        let judged = SweptBook::judge(self.root, vec![evidence])?;
+        let claim = judged
+            .claim(self.request.id)
+            .map_err(|problem| vec![problem])?;
+        let judgement = claim.judgements.first().cloned().ok_or_else(|| {
+            vec![Diagnostic::error_without_place(
+                "the claim was judged on no kernel",
+            )]
+        })?;
+        Ok((release, judgement))
+    }
+}
+
+/// Evidence of a machine that an earlier search left, or this one.
+fn read(path: &Path, machine: &str) -> Option<Evidence> {
+    let evidence = reader::read(&std::fs::read(path).ok()?).ok()?;
+    (evidence.machine.name == machine).then_some(evidence)
+}
+
+/// The kernels between two versions, the oldest first, each once.
+fn between(before: Version, after: Version, kernels: &[Kernel]) -> Vec<(Version, &Kernel)> {
+    let mut found: Vec<(Version, &Kernel)> = kernels
+        .iter()
+        .filter_map(|kernel| Some((version(kernel)?, kernel)))
+        .filter(|(version, _)| before < *version && *version < after)
+        .collect();
+    found.sort_by_key(|(version, _)| *version);
+    found.dedup_by_key(|(version, _)| *version);
+    found
+}
+
+/// The releases between the ends of a turn that are neither served nor told as not had.
+fn missing(before: &Point, after: &Point, not_had: &[(String, String)]) -> Vec<String> {
+    let mut ends = vec![before.version];
+    ends.extend(
+        not_had
+            .iter()
+            .filter_map(|(machine, _)| Version::parse(machine.strip_prefix(DEBIAN)?))
+            .filter(|version| before.version < *version && *version < after.version),
+    );
+    ends.push(after.version);
+    ends.sort();
+    ends.windows(2)
+        .flat_map(|two| not_served(two[0], two[1]))
+        .collect()
+}
+
+fn text(claim: &JudgedClaim, summary: &str, found: &[Narrowed]) -> String {
+    let mut out = format!("claim {} in {}\n\n", claim.claim.id, claim.chapter_name);
+    for line in claim.claim.expression.text().trim().lines() {
+        out.push_str(&format!("    {line}\n"));
+    }
+    if found.is_empty() {
+        out.push_str(&format!("\n{summary}: there is no turn to narrow down\n"));
+    }
+    for turn in found {
+        let (before, after) = (&turn.before, &turn.after);
+        out.push_str(&format!(
+            "\nturned between {} and {}: {} on {}, {} on {}\n\n",
+            before.version,
+            after.version,
+            Answer::of(&before.judgement).word(),
+            before.machine,
+            Answer::of(&after.judgement).word(),
+            after.machine,
+        ));
+        let mut rows = vec![vec![
+            String::new(),
+            before.release.clone(),
+            after.release.clone(),
+        ]];
+        for (text, old, new) in operands(turn) {
+            rows.push(vec![format!("  {text}"), old, new]);
+        }
+        out.push_str(&table(&rows));
+        let asked: Vec<String> = turn
+            .judged
+            .iter()
+            .map(|(machine, answer)| format!("{machine} ({})", answer.word()))
+            .collect();
+        if !asked.is_empty() {
+            out.push_str(&format!("\nasked: {}\n", asked.join(", ")));
+        }
+        for (machine, reason) in &turn.not_had {
+            out.push_str(&format!("no answer from {machine}: {reason}\n"));
+        }
+        if !turn.not_served.is_empty() {
+            let all = turn.not_served.join("; ");
+            out.push_str(&format!("not served, so not asked: {all}\n"));
+        }
+    }
+    out
+}
+
+/// The operands of a claim with their values on both sides of a turn.
+fn operands(turn: &Narrowed) -> Vec<(&str, String, String)> {
+    values(&turn.before.judgement)
+        .zip(values(&turn.after.judgement))
+        .map(|((text, old), (_, new))| (text, old, new))
+        .collect()
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    id: &'a str,
+    expression: &'a str,
+    turns: Vec<JsonTurn<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonTurn<'a> {
+    before: JsonPoint<'a>,
+    after: JsonPoint<'a>,
+    operands: Vec<JsonOperand<'a>>,
+    asked: Vec<JsonAsked<'a>>,
+    not_had: Vec<JsonNotHad<'a>>,
+    not_served: &'a [String],
+}
+
+#[derive(Serialize)]
+struct JsonPoint<'a> {
+    machine: &'a str,
+    release: &'a str,
+    answer: &'static str,
+}
+
+#[derive(Serialize)]
+struct JsonOperand<'a> {
+    text: &'a str,
+    before: String,
+    after: String,
+}
+
+#[derive(Serialize)]
+struct JsonAsked<'a> {
+    machine: &'a str,
+    answer: &'static str,
+}
+
+#[derive(Serialize)]
+struct JsonNotHad<'a> {
+    machine: &'a str,
+    reason: &'a str,
+}
+
+fn json(claim: &JudgedClaim, found: &[Narrowed]) -> String {
+    fn point(point: &Point) -> JsonPoint<'_> {
+        JsonPoint {
+            machine: &point.machine,
+            release: &point.release,
+            answer: Answer::of(&point.judgement).word(),
+        }
+    }
+    let turns = found.iter().map(|turn| JsonTurn {
+        before: point(&turn.before),
+        after: point(&turn.after),
+        operands: operands(turn)
+            .into_iter()
+            .map(|(text, before, after)| JsonOperand {
+                text,
+                before,
+                after,
+            })
+            .collect(),
+        asked: turn
+            .judged
+            .iter()
+            .map(|(machine, answer)| JsonAsked {
+                machine,
+                answer: answer.word(),
+            })
+            .collect(),
+        not_had: turn
+            .not_had
+            .iter()
+            .map(|(machine, reason)| JsonNotHad { machine, reason })
+            .collect(),
+        not_served: &turn.not_served,
+    });
+    let document = Document {
+        id: &claim.claim.id,
+        expression: claim.claim.expression.text(),
+        turns: turns.collect(),
+    };
+    let mut text = serde_json::to_string_pretty(&document)
+        .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
+    text.push('\n');
+    text
+}

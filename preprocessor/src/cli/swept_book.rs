@@ -1,0 +1,144 @@
+//! A book judged on the kernels of a sweep, instead of on its own machines.
+
+use std::path::{Path, PathBuf};
+
+use qed_evidence::claim::release_order;
+use qed_evidence::diagnostic::{Diagnostic, nearest};
+use qed_evidence::{Evidence, reader};
+
+use crate::claims::collect::Claims;
+use crate::claims::judged::JudgedClaim;
+use crate::config::evidence_file;
+use crate::evidence::book_data::{BookData, index};
+use crate::evidence::cache::Cache;
+use crate::evidence::freshness::LocalMachine;
+use crate::evidence::loader::{self, Ahead, EvidenceSet};
+use crate::evidence::locations::CAPTURED;
+use crate::mdbook::load;
+
+/// The command that makes a sweep.
+const MAKE_SWEEP: &str = "`qed-collector sweep` captures on a kernel of each series";
+
+/// All claims of a book on the kernels of a sweep, the oldest kernel first.
+pub struct SweptBook {
+    /// The evidence of each kernel.
+    pub store: EvidenceSet,
+    /// The claims, each with a judgement for each kernel.
+    pub claims: Claims,
+    /// The investigation, relative to the book's root.
+    pub investigation: PathBuf,
+}
+
+impl SweptBook {
+    /// Reads the sweep in the folder `from`, relative to the book's `root`, and judges the book's claims on it.
+    ///
+    /// # Errors
+    /// All that is wrong with the book, or with the sweep, or that it is out of date.
+    pub fn read(root: &Path, from: &Path) -> Result<Self, Vec<Diagnostic>> {
+        let kernels = read_sweep(&root.join(from)).map_err(|problem| vec![*problem])?;
+        Self::judge(root, kernels)
+    }
+
+    /// Judges the claims of the book in `root` on these kernels.
+    ///
+    /// # Errors
+    /// All that is wrong with the book, or that evidence is out of date.
+    pub fn judge(root: &Path, kernels: Vec<Evidence>) -> Result<Self, Vec<Diagnostic>> {
+        let mut book = load::load(root).map_err(|problem| vec![problem])?;
+        // The kernels of the sweep take the place of the book's machines.
+        book.config.machines = kernels.iter().map(|e| e.machine.name.clone()).collect();
+        let ahead: Ahead = kernels
+            .into_iter()
+            .map(|evidence| {
+                let file = Path::new(CAPTURED).join(evidence_file(&evidence.machine.name));
+                (file, Ok(Some((evidence, None))))
+            })
+            .collect();
+        let here = LocalMachine::read();
+        let store = loader::load(&book.paths, &book.config, &here, ahead, Cache::default())?;
+        let stale = store.loaded.iter().filter_map(|loaded| {
+            let reason = loaded.out_of_date()?;
+            let message = format!(
+                "the sweep's evidence of {} is out of date: {reason}",
+                loaded.machine
+            );
+            let problem = Diagnostic::error_without_place(message);
+            Some(problem.help(format!("sweep again: {MAKE_SWEEP}")))
+        });
+        let stale: Vec<Diagnostic> = stale.collect();
+        if !stale.is_empty() {
+            return Err(stale);
+        }
+        let indexed = index(&store);
+        let facts = BookData::new(&book.config, &store, &indexed);
+        // Complaints about chapters are those of `check`, which knows the book's own machines.
+        let claims = Claims::collect(&book.chapters, &facts, &mut Vec::new());
+        drop(indexed);
+        Ok(Self {
+            store,
+            claims,
+            investigation: book.config.investigation.clone().unwrap_or_default(),
+        })
+    }
+
+    /// The release of each kernel.
+    pub fn releases(&self) -> Vec<&str> {
+        let loaded = self.store.loaded.iter();
+        loaded
+            .map(|loaded| loaded.evidence.kernel.release.as_str())
+            .collect()
+    }
+
+    /// The claim with an id.
+    ///
+    /// # Errors
+    /// When no chapter makes it, with the nearest that one does.
+    pub fn claim(&self, id: &str) -> Result<&JudgedClaim, Diagnostic> {
+        self.claims.get(id).ok_or_else(|| {
+            let problem =
+                Diagnostic::error_without_place(format!("no chapter makes a claim `{id}`"));
+            match nearest(id, self.claims.ids()) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem.help("`mdbook-qed check` lists all claims"),
+            }
+        })
+    }
+}
+
+/// The evidence of each kernel in a folder, the oldest kernel first.
+fn read_sweep(folder: &Path) -> Result<Vec<Evidence>, Box<Diagnostic>> {
+    let refused =
+        |message: String| Box::new(Diagnostic::error_without_place(message).help(MAKE_SWEEP));
+    let shown = folder.display();
+    let entries = std::fs::read_dir(folder)
+        .map_err(|error| refused(format!("the sweep in `{shown}` cannot be read: {error}")))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry
+            .map_err(|error| refused(format!("the sweep in `{shown}` cannot be read: {error}")))?
+            .path();
+        if path.extension().is_none_or(|ending| ending != "json") {
+            continue;
+        }
+        let name = path.display();
+        let bytes = std::fs::read(&path)
+            .map_err(|error| refused(format!("`{name}` cannot be read: {error}")))?;
+        let evidence = reader::read(&bytes)
+            .map_err(|error| refused(format!("the evidence `{name}` is refused: {error}")))?;
+        let Some(order) = release_order(&evidence.kernel.release) else {
+            let release = &evidence.kernel.release;
+            return Err(refused(format!(
+                "the evidence `{name}` is of kernel `{release}`, which is not a version such as 6.12"
+            )));
+        };
+        found.push((order, evidence));
+    }
+    if found.is_empty() {
+        return Err(refused(format!("there is no evidence in `{shown}`")));
+    }
+    found.sort_by(|(a, one), (b, other)| {
+        a.cmp(b)
+            .then_with(|| one.machine.name.cmp(&other.machine.name))
+    });
+    Ok(found.into_iter().map(|(_, evidence)| evidence).collect())
+}
