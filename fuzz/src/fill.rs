@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use filled::{PLACEHOLDER, QUOTED, VALUE, by_hand, skeleton, unescaped, without_sources};
 use libfuzzer_sys::fuzz_target;
 use mdbook_qed::config::{self, Config};
-use mdbook_qed::evidence::book_data::{BookData, index};
+use mdbook_qed::evidence::book_data::BookData;
 use mdbook_qed::evidence::loader::{EvidenceSet, MachineEvidence};
 use mdbook_qed::evidence::locations::Origin;
 use mdbook_qed::exhibits::block::Target;
@@ -66,8 +66,7 @@ fn fill(text: &str) {
         .replace('\u{2}', QUOTED)
         .replace("guest:test-1", &BOOK.1.loaded[0].machine);
     let Book(config, store) = &*BOOK;
-    let indexed = index(store);
-    let facts = BookData::new(config, store, &indexed);
+    let facts = BookData::new(config, store);
     for target in [Target::Html, Target::Text] {
         let chapters = [
             Chapter::parse("one.md", &text, Markdown::default()),

@@ -11,6 +11,8 @@ pub use qed_evidence::machine::evidence_file;
 use qed_evidence::machine::{self, HOST, Request};
 use serde::{Deserialize, Serialize};
 
+use crate::util::parallel::Parallelism;
+
 /// Settings of one book.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -29,6 +31,9 @@ pub struct Config {
     /// The lock file, if there is one.
     #[serde(skip)]
     pub lock: Option<Lock>,
+    /// The use of processors. A command's choice: no key of the table.
+    #[serde(skip)]
+    pub parallelism: Parallelism,
     /// The use of the collector while the book is built.
     #[serde(default)]
     pub capture: Capture,
@@ -134,6 +139,7 @@ impl Config {
             machines: Vec::new(),
             images: BTreeMap::new(),
             lock: None,
+            parallelism: Parallelism::default(),
             capture: Capture::Never,
             on_fail: OnFail::Warn,
             on_unverified: OnMissing::Show,

@@ -6,7 +6,7 @@ mod filled;
 
 use filled::{PLACEHOLDER, QUOTED, VALUE, by_hand, skeleton, unescaped, without, without_sources};
 use mdbook_qed::config::{self, Config};
-use mdbook_qed::evidence::book_data::{BookData, index};
+use mdbook_qed::evidence::book_data::BookData;
 use mdbook_qed::evidence::loader::{EvidenceSet, MachineEvidence};
 use mdbook_qed::evidence::locations::Origin;
 use mdbook_qed::exhibits::block::Target;
@@ -51,8 +51,7 @@ fn outcome(text: &str, target: Target, (config, store): &(Config, EvidenceSet)) 
         Chapter::parse("one.md", text, Markdown::default()),
         Chapter::parse("two.md", PLACEHOLDER, Markdown::default()),
     ];
-    let indexed = index(store);
-    let facts = BookData::new(config, store, &indexed);
+    let facts = BookData::new(config, store);
     let mut outcome = fill_all(&chapters, &facts, target);
     (outcome.texts.remove(0), !outcome.report.has_errors())
 }

@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 
 use mdbook_qed::claims::collect::Claims;
 use mdbook_qed::claims::judged::JudgedClaim;
-use mdbook_qed::evidence::book_data::{BookData, index};
+use mdbook_qed::evidence::book_data::BookData;
 use mdbook_qed::evidence::cache::Cache;
 use mdbook_qed::evidence::freshness::LocalMachine;
 use mdbook_qed::evidence::loader::{self};
 use mdbook_qed::mdbook::load::load;
+use mdbook_qed::util::parallel::Parallelism;
 use qed_evidence::claim::{Judgement, Replaced, Verdict, export, judge_replacing, mutants_of};
 use qed_evidence::resolve::{Catalog, Indexed};
 use qed_evidence::value::{Address, Datum, Integer, Value};
@@ -270,7 +271,7 @@ fn damaged(value: &Value) -> Vec<serde_json::Value> {
 #[test]
 fn every_claim_of_the_book() {
     let root = root();
-    let book = load(&root).unwrap_or_else(|problem| panic!("{problem}"));
+    let book = load(&root, Parallelism::default()).unwrap_or_else(|problem| panic!("{problem}"));
     // Nothing that earlier builds kept: what is attacked is read and made here.
     let (ahead, cache) = (loader::Ahead::default(), Cache::default());
     let store = loader::load(
@@ -281,8 +282,7 @@ fn every_claim_of_the_book() {
         cache,
     )
     .unwrap_or_else(|problems| panic!("run `make book` first: {}", problems[0]));
-    let indexed = index(&store);
-    let facts = BookData::new(&book.config, &store, &indexed);
+    let facts = BookData::new(&book.config, &store);
     let mut problems = Vec::new();
     let claims = Claims::collect(&book.chapters, &facts, &mut problems);
     assert!(problems.is_empty(), "{}", problems[0]);
@@ -293,7 +293,7 @@ fn every_claim_of_the_book() {
         .map(|loaded| Indexed::new(loaded.raw.as_ref().unwrap_or(&loaded.evidence)))
         .collect();
     let catalog = Catalog {
-        investigation: facts.catalog.investigation,
+        investigation: facts.investigation,
         machines: &raw,
     };
     let mut tally = Tally::default();

@@ -14,7 +14,6 @@ use crate::claims::verdicts::{PublicVerdict, RawJudge};
 use crate::evidence::book_data::BookData;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::{Block, BlockKind};
-use crate::util::parallel;
 use crate::util::report::has_errors;
 
 /// All claims by id.
@@ -48,7 +47,7 @@ fn try_block(
     let written = parse(chapter, block, facts, &mut unreadable);
     let (mut unknown, mut told) = (Vec::new(), Vec::new());
     if let Some(claim) = written.as_ref().and_then(|written| written.claim.as_ref()) {
-        unknown = claim.check(&facts.catalog);
+        unknown = claim.check(&facts.catalog());
         if !has_errors(&unreadable) && !has_errors(&unknown) {
             told = bench.judge(claim, facts);
         }
@@ -79,7 +78,7 @@ impl Claims {
                 claims.map(move |(number, _)| (index, number))
             })
             .collect();
-        let tried = parallel::map(&blocks, |_, (index, number)| {
+        let tried = facts.config.parallelism.map(&blocks, |_, (index, number)| {
             let chapter = &chapters[*index];
             try_block(chapter, &chapter.blocks[*number], facts, &bench)
         });

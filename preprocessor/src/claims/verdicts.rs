@@ -28,7 +28,7 @@ impl<'a> RawJudge<'a> {
         let raw = facts
             .loaded
             .iter()
-            .zip(facts.catalog.machines)
+            .zip(&facts.indexed)
             .map(|(machine, shown)| match &machine.raw {
                 Some(raw) => Indexed::new(raw),
                 None => shown.clone(),
@@ -40,15 +40,15 @@ impl<'a> RawJudge<'a> {
     /// Judges a claim on all machines, in their order.
     pub fn judge(&self, claim: &Claim, facts: &BookData<'_>) -> Vec<PublicVerdict> {
         let catalog = Catalog {
-            investigation: facts.catalog.investigation,
+            investigation: facts.investigation,
             machines: &self.raw,
         };
-        let shown = facts.catalog.machines.iter();
+        let shown = facts.indexed.iter();
         self.raw
             .iter()
             .zip(shown.zip(facts.loaded))
             .map(|(raw, (shown, loaded))| {
-                let told = judge(claim, &facts.catalog, shown);
+                let told = judge(claim, &facts.catalog(), shown);
                 let supported = told.verdict;
                 let travelled = loaded.verdicts.as_ref().and_then(|v| v.on(claim));
                 let judgement = match (&loaded.raw, travelled) {

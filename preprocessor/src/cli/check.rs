@@ -15,7 +15,7 @@ use crate::lint;
 use crate::mdbook::build::finish;
 use crate::mdbook::load::LoadedBook;
 use crate::render::book::{BookReport, Outcome, fill_all};
-use crate::util::parallel;
+use crate::util::parallel::Parallelism;
 use crate::util::report::{self, counted};
 
 /// Output format.
@@ -98,13 +98,14 @@ fn problem(diagnostic: &Diagnostic) -> Problem {
     }
 }
 
-/// From how many chapters or claims on it takes all processors.
+/// The least number of chapters or claims for which all processors are used.
 const MANY: usize = 256;
 
 /// Runs the command.
 pub fn run(root: &Path, format: Format) -> u8 {
-    parallel::only_from(MANY);
-    with_book(root, |book, facts| check(book, facts, format))
+    with_book(root, Parallelism::from_items(MANY), |book, facts| {
+        check(book, facts, format)
+    })
 }
 
 fn check(book: &LoadedBook, facts: &BookData<'_>, format: Format) -> u8 {

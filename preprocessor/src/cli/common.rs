@@ -5,11 +5,12 @@ use std::path::Path;
 
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
-use crate::evidence::book_data::{BookData, index};
+use crate::evidence::book_data::BookData;
 use crate::evidence::cache::Cache;
 use crate::evidence::loader;
 use crate::mdbook::load;
 use crate::templates::BUILT_IN;
+use crate::util::parallel::Parallelism;
 use crate::util::report;
 
 /// All good.
@@ -96,8 +97,12 @@ pub fn table(rows: &[Vec<String>]) -> String {
 
 /// Does `work` on the book in `root` and its evidence, as they are: nothing is captured. What cannot be loaded is said
 /// here. Gives back the exit status.
-pub fn with_book(root: &Path, work: impl FnOnce(&load::LoadedBook, &BookData<'_>) -> u8) -> u8 {
-    let book = match load::load(root) {
+pub fn with_book(
+    root: &Path,
+    parallelism: Parallelism,
+    work: impl FnOnce(&load::LoadedBook, &BookData<'_>) -> u8,
+) -> u8 {
+    let book = match load::load(root, parallelism) {
         Ok(book) => book,
         Err(problem) => return refuse(&[problem]),
     };
@@ -110,7 +115,6 @@ pub fn with_book(root: &Path, work: impl FnOnce(&load::LoadedBook, &BookData<'_>
     };
     // The program ends with this: taking megabytes of evidence apart again would be for nothing.
     let store = ManuallyDrop::new(store);
-    let indexed = ManuallyDrop::new(index(&store));
-    let facts = ManuallyDrop::new(BookData::new(&book.config, &store, &indexed));
+    let facts = ManuallyDrop::new(BookData::new(&book.config, &store));
     work(&book, &facts)
 }

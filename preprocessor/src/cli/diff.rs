@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::claims::collect::Claims;
 use crate::cli::common::{FAILED, GOOD, print, refuse};
 use crate::config::Addresses;
-use crate::evidence::book_data::{BookData, index};
+use crate::evidence::book_data::BookData;
 use crate::evidence::cache::Cache;
 use crate::evidence::disclosure::of_raw;
 use crate::evidence::history::History;
@@ -23,6 +23,7 @@ use crate::evidence::locations::Origin;
 use crate::markdown::escape::visible;
 use crate::mdbook::load;
 use crate::templates::Templates;
+use crate::util::parallel::Parallelism;
 use crate::util::report;
 use crate::util::report::counted;
 
@@ -188,7 +189,7 @@ fn render(sides: &(Side, Side), judged: Option<usize>, report: &Report, format: 
 
 /// Judges the claims of the book in `root` on both captures.
 fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> {
-    let book = load::load(root).map_err(|problem| vec![problem])?;
+    let book = load::load(root, Parallelism::default()).map_err(|problem| vec![problem])?;
     let side = |(evidence, raw): Read| MachineEvidence {
         machine: evidence.machine.name.clone(),
         evidence,
@@ -210,8 +211,7 @@ fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> 
         templates: Templates::default(),
         cache: Cache::default(),
     };
-    let indexed = index(&store);
-    let facts = BookData::new(&book.config, &store, &indexed);
+    let facts = BookData::new(&book.config, &store);
     // What is wrong with a claim is for `check` to say; here only counts what it comes to on each side.
     let claims = Claims::collect(&book.chapters, &facts, &mut Vec::new());
     let mut turned = Turned::default();

@@ -12,10 +12,13 @@ use crate::exhibits::claim_block::badge;
 use crate::mdbook::build::finish;
 use crate::mdbook::load::LoadedBook;
 use crate::render::book::BookReport;
+use crate::util::parallel::Parallelism;
 
 /// Runs the command.
 pub fn run(root: &Path, id: &str) -> u8 {
-    with_book(root, |book, facts| explain(book, facts, id))
+    with_book(root, Parallelism::default(), |book, facts| {
+        explain(book, facts, id)
+    })
 }
 
 fn explain(book: &LoadedBook, facts: &BookData<'_>, id: &str) -> u8 {

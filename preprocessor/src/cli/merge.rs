@@ -17,6 +17,7 @@ use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
 use crate::evidence::{loader, locations};
 use crate::mdbook::load;
 use crate::util::files::{self, File};
+use crate::util::parallel::Parallelism;
 use sweep::Swept;
 
 /// The evidence of one machine, on its way.
@@ -55,7 +56,7 @@ pub fn run(root: &Path, from: &Path) -> u8 {
 }
 
 fn merge(root: &Path, from: &Path) -> Result<Handover, Box<Diagnostic>> {
-    let book = load::load(root)?;
+    let book = load::load(root, Parallelism::default())?;
     take_over(&book, root, from)
         .map_err(|message| Box::new(Diagnostic::error_without_place(message)))
 }

@@ -7,17 +7,18 @@ use qed_evidence::diagnostic::Diagnostic;
 use crate::cli::common::{GOOD, print, refuse, table, with_book};
 use crate::evidence::book_data::BookData;
 use crate::evidence::format;
+use crate::util::parallel::Parallelism;
 
 /// The longest value that is printed whole, in characters.
 const MAX_VALUE: usize = 60;
 
 /// Runs the command.
 pub fn run(root: &Path, prefix: &str) -> u8 {
-    with_book(root, |_, facts| list(facts, prefix))
+    with_book(root, Parallelism::default(), |_, facts| list(facts, prefix))
 }
 
 fn list(facts: &BookData<'_>, prefix: &str) -> u8 {
-    let indexed = facts.catalog.machines;
+    let indexed = &facts.indexed;
     let mut rows = vec![
         ["path", "type", "value", "machine"]
             .map(str::to_owned)

@@ -26,6 +26,7 @@ use crate::publish::{age, leak_check, manifest};
 use crate::render::book::Outcome;
 use crate::util::files;
 use crate::util::files::File;
+use crate::util::parallel::Parallelism;
 use crate::util::report::counted;
 
 fn complain(message: String) -> u8 {
@@ -34,7 +35,9 @@ fn complain(message: String) -> u8 {
 
 /// Runs the command.
 pub fn run(root: &Path, site: &Path) -> u8 {
-    with_book(root, |book, facts| publish(book, facts, site))
+    with_book(root, Parallelism::default(), |book, facts| {
+        publish(book, facts, site)
+    })
 }
 
 fn publish(book: &LoadedBook, facts: &BookData<'_>, site: &Path) -> u8 {

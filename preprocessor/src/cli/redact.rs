@@ -16,12 +16,15 @@ use crate::mdbook::load::LoadedBook;
 use crate::publish::leak_check;
 use crate::publish::quoted::Quoted;
 use crate::render::book::fill_all;
+use crate::util::parallel::Parallelism;
 
 /// Runs the command. `machines` says whose evidence is written; without any, that of all.
 pub fn run(root: &Path, to: &Path, machines: &[String]) -> u8 {
-    with_book(root, |book, facts| match chosen(facts, machines) {
-        Ok(chosen) => redact(book, facts, &chosen, to),
-        Err(message) => refuse(&[Diagnostic::error_without_place(message)]),
+    with_book(root, Parallelism::default(), |book, facts| {
+        match chosen(facts, machines) {
+            Ok(chosen) => redact(book, facts, &chosen, to),
+            Err(message) => refuse(&[Diagnostic::error_without_place(message)]),
+        }
     })
 }
 

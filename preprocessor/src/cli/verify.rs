@@ -31,6 +31,7 @@ use crate::publish::source::{BOOK, BookRecord, BookSource};
 use crate::publish::values::{self, SiteFindings};
 use crate::publish::{freshness, leak_check};
 use crate::util::files::{self, File};
+use crate::util::parallel::Parallelism;
 use crate::util::report::counted;
 
 fn complain(message: String, help: &str) -> u8 {
@@ -370,7 +371,8 @@ fn with_sources(
     let problem = |why: &dyn std::fmt::Display| {
         format!("the book in {} cannot be compared: {why}", root.display())
     };
-    let book = crate::mdbook::load::load(root).map_err(|error| problem(&error.message))?;
+    let book = crate::mdbook::load::load(root, Parallelism::default())
+        .map_err(|error| problem(&error.message))?;
     let templates = crate::templates::Templates::load(&book.paths.root, &book.paths.theme)
         .map_err(|errors| problem(&errors.first().map_or("", |e| e.message.as_str())))?;
     let file = book

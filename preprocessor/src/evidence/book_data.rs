@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use qed_evidence::diagnostic::nearest;
 use qed_evidence::document::Experiment;
+use qed_evidence::investigation::Investigation;
 use qed_evidence::path::{Path, SECTIONS};
 use qed_evidence::path_index::Drift;
 use qed_evidence::redact::{is_redacted, withheld};
@@ -19,7 +20,6 @@ use crate::evidence::names::Names;
 use crate::evidence::sweep_record::SweepRecord;
 use crate::markdown::style::As;
 use crate::templates::Templates;
-use crate::util::parallel;
 
 /// A path on one machine.
 #[derive(Clone, Debug)]
@@ -60,25 +60,16 @@ pub struct BookData<'a> {
     pub templates: &'a Templates,
     /// Results of earlier builds from the same evidence.
     pub cache: &'a Cache,
-    /// Paths and their values.
-    pub catalog: Catalog<'a>,
+    /// The investigation: everything that is planned.
+    pub investigation: &'a Investigation,
+    /// The paths of each machine's evidence and their values, in the order of `loaded`.
+    pub indexed: Vec<Indexed<'a>>,
     /// The machine for what belongs to no experiment.
     whole: usize,
     /// Machine per experiment.
     chosen: HashMap<String, usize>,
     looked_up: Mutex<HashMap<(String, Option<usize>), LookupResult>>,
     observed: OnceLock<Names<'a>>,
-}
-
-/// The index of all machines of a store.
-pub fn index(store: &EvidenceSet) -> Vec<Indexed<'_>> {
-    index_all(store.loaded.iter().map(|loaded| &loaded.evidence))
-}
-
-/// The indexes of several documents, made at the same time: each takes as long as reading it.
-pub fn index_all<'e>(documents: impl Iterator<Item = &'e Evidence>) -> Vec<Indexed<'e>> {
-    let documents: Vec<&Evidence> = documents.collect();
-    parallel::map(&documents, |_, evidence| Indexed::new(evidence))
 }
 
 /// True if an experiment ran on this machine, all its required probes attached and nothing was lost.
@@ -126,8 +117,8 @@ pub fn why_incomplete(evidence: &Evidence, name: &str) -> Option<String> {
 }
 
 impl<'a> BookData<'a> {
-    /// Chooses the machines. `indexed` is [`index`] of the same store.
-    pub fn new(config: &'a Config, store: &'a EvidenceSet, indexed: &'a [Indexed<'a>]) -> Self {
+    /// Indexes all evidence and chooses the machines.
+    pub fn new(config: &'a Config, store: &'a EvidenceSet) -> Self {
         let names: Vec<&str> = store
             .investigation
             .experiments
@@ -157,14 +148,23 @@ impl<'a> BookData<'a> {
             sweep: store.sweep.as_ref(),
             templates: &store.templates,
             cache: &store.cache,
-            catalog: Catalog {
-                investigation: &store.investigation,
-                machines: indexed,
-            },
+            investigation: &store.investigation,
+            // Each takes as long as reading the document.
+            indexed: config
+                .parallelism
+                .map(&store.loaded, |_, loaded| Indexed::new(&loaded.evidence)),
             whole,
             chosen,
             looked_up: Mutex::default(),
             observed: OnceLock::new(),
+        }
+    }
+
+    /// Everything that an author can name: the investigation and what is shown of all machines.
+    pub fn catalog(&self) -> Catalog<'_> {
+        Catalog {
+            investigation: self.investigation,
+            machines: &self.indexed,
         }
     }
 
@@ -250,7 +250,7 @@ impl<'a> BookData<'a> {
     }
 
     fn on(&self, path: &Path, index: usize) -> Result<ShownPath, PathError> {
-        let what = match self.catalog.resolve(&self.catalog.machines[index], path)? {
+        let what = match self.catalog().resolve(&self.indexed[index], path)? {
             Resolved::Value(value, drift) => PathValue::Value(value.into_owned(), drift),
             Resolved::Missing(reason) => PathValue::Missing(reason),
             Resolved::Broken(reason) => PathValue::Broken(reason),
@@ -302,7 +302,7 @@ impl<'a> BookData<'a> {
     pub fn observed(&self) -> &Names<'a> {
         self.observed.get_or_init(|| {
             let machines = self.loaded.iter().map(|loaded| &loaded.evidence);
-            crate::evidence::names::observed(self.catalog.investigation, machines)
+            crate::evidence::names::observed(self.investigation, machines)
         })
     }
 

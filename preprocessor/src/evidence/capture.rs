@@ -20,7 +20,7 @@ use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness
 use crate::evidence::loader::{Ahead, Read, investigation, read};
 use crate::evidence::local_files::collector;
 use crate::evidence::locations::{CAPTURED, Origin, STATE};
-use crate::util::{parallel, state};
+use crate::util::state;
 
 /// Captures what is missing or stale, if the book says `capture = "if-stale"`. Gives back warnings: without a
 /// capture, older or recorded evidence is shown, and says so; and the evidence that is fresh, which was read for that.
@@ -124,7 +124,7 @@ fn sort<'c>(
     here: &LocalMachine,
     cache: &Cache,
 ) -> (Vec<&'c String>, Ahead) {
-    let all = parallel::map(&config.machines, |_, machine| {
+    let all = config.parallelism.map(&config.machines, |_, machine| {
         let file = Path::new(CAPTURED).join(evidence_file(machine));
         let found = read(&root.join(&file), cache);
         let fresh = is_fresh(&found, machine, root, investigation, config, here);

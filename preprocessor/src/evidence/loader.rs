@@ -20,7 +20,6 @@ use crate::evidence::sweep_record::{self, MAKE, SweepRecord};
 use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
 use crate::templates::Templates;
 use crate::util::files::buffer_for;
-use crate::util::parallel;
 
 use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness};
 
@@ -313,7 +312,9 @@ fn read_ahead(root: &Path, config: &Config, cache: &Cache, ahead: &mut Ahead) {
         .map(|machine| Path::new(CAPTURED).join(evidence_file(machine)))
         .filter(|file| !ahead.contains_key(file))
         .collect();
-    let found = parallel::map(&files, |_, file| read(&root.join(file), cache));
+    let found = config
+        .parallelism
+        .map(&files, |_, file| read(&root.join(file), cache));
     ahead.extend(files.into_iter().zip(found));
 }
 

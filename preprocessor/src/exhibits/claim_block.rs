@@ -127,7 +127,7 @@ fn operands(judgement: &Judgement, facts: &BookData<'_>, machine: usize) -> Vec<
             (None, Some(reason)) => (format!("unavailable: {reason}"), String::new()),
             (None, None) => ("not evaluated".to_owned(), String::new()),
         };
-        let is_leaf = facts.catalog.machines[machine]
+        let is_leaf = facts.indexed[machine]
             .leaves
             .get(&operand.text)
             .and_then(|leaf| leaf.datum.value())

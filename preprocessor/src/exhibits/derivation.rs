@@ -89,7 +89,7 @@ fn status(verdicts: &[Verdict], undefined: usize) -> (Verdict, String) {
 /// Renders the exhibit; each name that nothing introduced is a warning at its place.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
-    let investigation = &facts.catalog.investigation;
+    let investigation = &facts.investigation;
     let own = |name: &str| {
         request.claims.get(name).is_some()
             || investigation

@@ -122,7 +122,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         [
             b"exhibit evidence",
             sum.as_slice(),
-            facts.catalog.investigation.digest.as_bytes(),
+            facts.investigation.digest.as_bytes(),
             shown.as_bytes(),
             caption.as_bytes(),
         ]
@@ -158,7 +158,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
 /// The part of the exhibit for one machine.
 fn data(facts: &BookData<'_>, machine: usize, caption: String) -> EvidenceView {
     let loaded = &facts.loaded[machine];
-    let leaves = &facts.catalog.machines[machine].leaves;
+    let leaves = &facts.indexed[machine].leaves;
     let hidden = facts.hides(machine);
     // Packing takes as long as writing all values out, so both are done at once.
     let (groups, packed) = std::thread::scope(|scope| {

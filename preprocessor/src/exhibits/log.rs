@@ -150,7 +150,7 @@ fn places(
             runs: Vec::new(),
         },
     ];
-    for planned in &facts.catalog.investigation.commands {
+    for planned in &facts.investigation.commands {
         let path = format!("commands.{}", planned.name);
         if !wanted(&path) {
             continue;
@@ -180,7 +180,7 @@ fn transcript(run: &Run) -> Vec<String> {
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
-    let planned = &facts.catalog.investigation.commands;
+    let planned = &facts.investigation.commands;
     for (line, span) in request.body {
         let Some(name) = line.strip_prefix("commands.") else {
             continue;

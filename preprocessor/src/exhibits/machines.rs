@@ -160,7 +160,7 @@ fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact>
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let facts = request.facts;
-    let planned = &facts.catalog.investigation.experiments;
+    let planned = &facts.investigation.experiments;
     let with_evidence = facts.loaded.iter().map(|loaded| {
         let mut list = kernel_facts(&loaded.evidence.kernel);
         list.extend(processor_facts(&loaded.evidence.machine));

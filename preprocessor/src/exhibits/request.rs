@@ -71,7 +71,7 @@ impl<'f> Request<'_, 'f> {
         &self,
         show: impl FnOnce(usize, &'f str, &'f Experiment) -> Result<RenderedBlock, String>,
     ) -> Result<RenderedBlock, SyntaxError> {
-        let planned = &self.facts.catalog.investigation.experiments;
+        let planned = &self.facts.investigation.experiments;
         let Some(option) = self.words.option("experiment") else {
             return Err(SyntaxError::new(
                 self.info.clone(),

@@ -169,7 +169,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let record = facts
         .sweep
         .ok_or_else(|| refused("there is no record of a sweep, `recorded/sweep.json`"))?;
-    if record.investigation != facts.catalog.investigation.digest {
+    if record.investigation != facts.investigation.digest {
         return Err(refused(
             "the record of the sweep is out of date: it is of another investigation",
         ));

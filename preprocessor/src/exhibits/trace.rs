@@ -384,7 +384,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     }
     let mut used = Vec::new();
     let rendered = request.show_experiment(|machine, name, experiment| {
-        let planned = facts.catalog.investigation.experiment(name);
+        let planned = facts.investigation.experiment(name);
         let planned = planned.ok_or("it is not planned")?;
         let material = Material {
             experiment,

@@ -15,7 +15,7 @@ use crate::lint::findings::LintFindings;
 
 /// Complains once about each experiment of the investigation that captures what nothing uses.
 pub fn check(uses: &[Vec<Use>], facts: &BookData<'_>, found: &mut LintFindings<'_>) {
-    let investigation = facts.catalog.investigation;
+    let investigation = facts.investigation;
     let mut used = Used::new(uses.iter().flatten().map(|used| used.path.as_str()));
     used.add_silent_holders(facts);
     for gap in gaps(investigation, &used) {
@@ -35,7 +35,7 @@ impl Used {
 
     /// Adds the probes whose silence rules out inlined copies of functions that the book counts.
     fn add_silent_holders(&mut self, facts: &BookData<'_>) {
-        for machine in facts.catalog.machines {
+        for machine in &facts.indexed {
             for (name, experiment) in &machine.evidence.experiments {
                 let counted = experiment
                     .probes

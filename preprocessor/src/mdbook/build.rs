@@ -10,7 +10,7 @@ use qed_evidence::diagnostic::{Diagnostic, Source};
 
 use crate::claims::collect::Claims;
 use crate::config::{BookPaths, Config, OnFail};
-use crate::evidence::book_data::{BookData, index};
+use crate::evidence::book_data::BookData;
 use crate::evidence::cache::Cache;
 use crate::evidence::freshness::LocalMachine;
 use crate::evidence::loader::load;
@@ -43,8 +43,7 @@ pub fn build(
             Ok(store) => {
                 // The program ends with this book: taking megabytes of evidence apart again would be for nothing.
                 let store = ManuallyDrop::new(store);
-                let indexed = ManuallyDrop::new(index(&store));
-                let facts = BookData::new(config, &store, &indexed);
+                let facts = BookData::new(config, &store);
                 let mut outcome = fill_all(chapters, &facts, target);
                 outcome.report.problems.extend(warnings);
                 outcome

@@ -17,6 +17,7 @@ use crate::markdown::dialect::Markdown;
 use crate::mdbook::protocol::{chapters, theme};
 use crate::mdbook::settings::Settings;
 use crate::render::book::parse;
+use crate::util::parallel::Parallelism;
 
 /// Stands in for this preprocessor: keeps the book as it came, and fills it with the texts that it is given, if any.
 struct Keep {
@@ -129,9 +130,10 @@ fn open(root: &Path) -> std::result::Result<(MDBook, String), Diagnostic> {
 }
 
 /// Loads the book in `root`; other preprocessors that come first are run.
-pub fn load(root: &Path) -> std::result::Result<LoadedBook, Diagnostic> {
+pub fn load(root: &Path, parallelism: Parallelism) -> std::result::Result<LoadedBook, Diagnostic> {
     let (mut book, text) = open(root)?;
-    let config = table(root, &book, &text)?;
+    let mut config = table(root, &book, &text)?;
+    config.parallelism = parallelism;
     let kept = Rc::new(RefCell::new(Book::default()));
     book.with_preprocessor(Keep {
         came: Rc::clone(&kept),
@@ -154,7 +156,7 @@ pub fn load(root: &Path) -> std::result::Result<LoadedBook, Diagnostic> {
     let came = kept.clone();
     let texts = chapters(&mut kept);
     Ok(LoadedBook {
-        chapters: parse(&texts, Markdown::read(html.as_ref())),
+        chapters: parse(&texts, Markdown::read(html.as_ref()), parallelism),
         book: came,
         settings,
         titles,

@@ -56,7 +56,7 @@ pub fn run() -> u8 {
         Target::Text
     };
     let mut texts = chapters(&mut book);
-    let parsed = parse(&texts, context.markdown);
+    let parsed = parse(&texts, context.markdown, config.parallelism);
     let paths = BookPaths {
         root: context.root,
         src: context.src,

@@ -11,7 +11,7 @@ use qed_evidence::redact::is_redacted;
 use super::renderer;
 use super::source::{BOOK, BookSource, EvidenceState, take_texts};
 use crate::config::{Addresses, Config};
-use crate::evidence::book_data::{BookData, index};
+use crate::evidence::book_data::BookData;
 use crate::evidence::history::History;
 use crate::evidence::loader::{self, EvidenceSet, MachineEvidence};
 use crate::evidence::locations::Origin;
@@ -24,6 +24,7 @@ use crate::publish::manifest;
 use crate::render::book::{Outcome, fill_all, parse};
 use crate::templates::Templates;
 use crate::util::files::File;
+use crate::util::parallel::Parallelism;
 
 /// The published sources of a site's pages.
 #[derive(Debug)]
@@ -72,11 +73,10 @@ pub fn regenerate(
     let mut book = source.book().map_err(line)?;
     let html = serde_json::Value::Object(source.about.settings.html.clone());
     let mut texts = chapters(&mut book);
-    let parsed = parse(&texts, Markdown::read(Some(&html)));
+    let parsed = parse(&texts, Markdown::read(Some(&html)), Parallelism::default());
     let config = config(source, published.addresses);
     let store = store(published)?;
-    let indexed = index(&store);
-    let facts = BookData::new(&config, &store, &indexed);
+    let facts = BookData::new(&config, &store);
     let outcome = fill_all(&parsed, &facts, Target::Html);
     let mut wrong: Vec<String> = outcome
         .report

@@ -13,7 +13,7 @@ use crate::markdown::chapter::Chapter;
 use crate::markdown::dialect::Markdown;
 use crate::markdown::splice::Edit;
 use crate::render::fill::{FilledChapter, fill};
-use crate::util::parallel;
+use crate::util::parallel::{self, Parallelism};
 
 /// The complaints about a book, and whether it can be built.
 #[derive(Debug, Default)]
@@ -41,8 +41,12 @@ impl BookReport {
 }
 
 /// A book's chapters, taken apart.
-pub fn parse(chapters: &[(String, &mut String)], markdown: Markdown) -> Vec<Chapter> {
-    parallel::map(chapters, |_, (name, text)| {
+pub fn parse(
+    chapters: &[(String, &mut String)],
+    markdown: Markdown,
+    parallelism: Parallelism,
+) -> Vec<Chapter> {
+    parallelism.map(chapters, |_, (name, text)| {
         Chapter::parse(name, text, markdown)
     })
 }
@@ -71,12 +75,15 @@ pub fn fill_all(chapters: &[Chapter], facts: &BookData<'_>, target: Target) -> O
     let mut written = Vec::new();
     let mut uses = Vec::new();
     let lint = || lint::chapters(chapters, facts.config, Some(facts));
+    let parallelism = facts.config.parallelism;
     let (claims, filled, complaints) = std::thread::scope(|scope| {
         // It looks at no claim, and so takes what time the others leave.
-        let linting = parallel::is_many(chapters.len()).then(|| scope.spawn(lint));
+        let linting = parallelism
+            .applies_to(chapters.len())
+            .then(|| scope.spawn(lint));
         let claims = Claims::collect(chapters, facts, &mut report.problems);
         let glossary = Glossary::read(chapters);
-        let filled = parallel::map(chapters, |number, chapter| {
+        let filled = parallelism.map(chapters, |number, chapter| {
             fill(chapter, number, facts, &claims, &glossary, target)
         });
         (claims, filled, linting.map_or_else(lint, parallel::join))

@@ -106,7 +106,7 @@ mod tests {
                 commit: COMMIT
             }
         );
-        let registry = "/home/a/.cargo/registry/src/index.crates.io-1/mdbook-qed-0.1.0";
+        let registry = "/home/a/.cargo/registry/src/registry-1/mdbook-qed-0.1.0";
         assert_eq!(Source::of(None, registry), Source::Registry);
         for bad in [
             "",

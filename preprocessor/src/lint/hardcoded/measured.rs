@@ -27,7 +27,7 @@ impl Measured {
     /// Of all machines; of several places the first, in the order of machines and paths.
     pub fn new(facts: &BookData<'_>) -> Self {
         let mut measured = Measured::default();
-        for (loaded, indexed) in facts.loaded.iter().zip(facts.catalog.machines) {
+        for (loaded, indexed) in facts.loaded.iter().zip(&facts.indexed) {
             for (path, leaf) in indexed.leaves.iter() {
                 let origin = || MeasuredAt {
                     path: path.to_owned(),

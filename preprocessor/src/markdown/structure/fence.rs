@@ -1,0 +1,60 @@
+//! Fenced blocks of our own: claims and exhibits, and what is called like them.
+
+use std::ops::Range;
+
+/// A fenced block that is a claim or an exhibit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Claim or exhibit.
+    pub kind: BlockKind,
+    /// The whole block, without the line end behind it.
+    pub range: Range<usize>,
+    /// The info string behind the first word.
+    pub info: Range<usize>,
+    /// The lines of its body, without what encloses them (quote marks, indentation).
+    pub body: Vec<Range<usize>>,
+}
+
+/// The kind of a fenced block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockKind {
+    /// `qed-claim`.
+    Claim,
+    /// `qed-exhibit`.
+    Exhibit,
+}
+
+/// The first word of the block at `range`, if it is called as if it were ours and is not.
+pub(super) fn stranger(text: &str, range: Range<usize>) -> Option<Range<usize>> {
+    let line = text[range.clone()].lines().next()?;
+    let word = line
+        .trim_start_matches(['`', '~'])
+        .split_whitespace()
+        .next()?;
+    let ours = ["qed-claim", "qed-exhibit"].contains(&word);
+    let start = range.start + line.find(word)?;
+    (!ours && word.to_ascii_lowercase().starts_with("qed-")).then(|| start..start + word.len())
+}
+
+/// The claim or exhibit at `range`, if it is one; its opening line is read from the raw text.
+pub(super) fn block(text: &str, range: Range<usize>) -> Option<Block> {
+    let text = text[range.clone()].trim_end_matches(['\n', '\r']);
+    let range = range.start..range.start + text.len();
+    let fence = text.chars().next().filter(|c| matches!(c, '`' | '~'))?;
+    let line = text.lines().next()?;
+    let after_fence = line.trim_start_matches(fence);
+    let words = after_fence.trim_start();
+    let first = words.split_whitespace().next()?;
+    let kind = match first {
+        "qed-claim" => BlockKind::Claim,
+        "qed-exhibit" => BlockKind::Exhibit,
+        _ => return None,
+    };
+    let info = range.start + (line.len() - words.len()) + first.len();
+    Some(Block {
+        kind,
+        info: info..range.start + line.len(),
+        range,
+        body: Vec::new(),
+    })
+}
