@@ -50,12 +50,12 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| {
         sum: None,
         not_compared: Vec::new(),
     };
-    let store = EvidenceSet {
+    let evidence_set = EvidenceSet {
         loaded: vec![loaded],
         absent: vec![("guest:test-1".into(), "there is no evidence of it".into())],
         ..EvidenceSet::new(INVESTIGATION.clone())
     };
-    Book(config, store)
+    Book(config, evidence_set)
 });
 
 fuzz_target!(init: let_panics_unwind(), |text: &str| check(|| fill(text)));
@@ -65,14 +65,14 @@ fn fill(text: &str) {
         .replace('\u{1}', PLACEHOLDER)
         .replace('\u{2}', QUOTED)
         .replace("guest:test-1", &BOOK.1.loaded[0].machine);
-    let Book(config, store) = &*BOOK;
-    let facts = BookData::new(config, store);
+    let Book(config, evidence_set) = &*BOOK;
+    let book_data = BookData::new(config, evidence_set);
     for target in [Target::Html, Target::Text] {
         let chapters = [
             Chapter::parse("one.md", &text, Markdown::default()),
             Chapter::parse("two.md", PLACEHOLDER, Markdown::default()),
         ];
-        let outcome = fill_all(&chapters, &facts, target);
+        let outcome = fill_all(&chapters, &book_data, target);
         if !outcome.report.problems.is_empty() {
             assert_shown(&outcome.report.problems);
         }

@@ -17,12 +17,12 @@ use mdbook_qed::render::book::fill_all;
 use proptest::prelude::*;
 
 /// The settings and the evidence of a book, without a disk.
-fn store() -> (Config, EvidenceSet) {
+fn evidence_set() -> (Config, EvidenceSet) {
     let machine = "guest:test-1";
     let config = config::read(&serde_json::json!({ "machines": [machine] }), None).unwrap();
     let investigation =
         qed_evidence::investigation::parse("test.toml", common::INVESTIGATION).unwrap();
-    let store = EvidenceSet {
+    let evidence_set = EvidenceSet {
         loaded: vec![MachineEvidence {
             machine: machine.into(),
             evidence: common::evidence(machine, 0, VALUE),
@@ -37,7 +37,7 @@ fn store() -> (Config, EvidenceSet) {
         }],
         ..EvidenceSet::new(investigation)
     };
-    (config, store)
+    (config, evidence_set)
 }
 
 /// Fills one chapter of a book that has another one with a value.
@@ -46,13 +46,17 @@ fn fill(text: &str, target: Target, book: &(Config, EvidenceSet)) -> String {
 }
 
 /// The same, and whether all of it could be filled.
-fn outcome(text: &str, target: Target, (config, store): &(Config, EvidenceSet)) -> (String, bool) {
+fn outcome(
+    text: &str,
+    target: Target,
+    (config, evidence_set): &(Config, EvidenceSet),
+) -> (String, bool) {
     let chapters = [
         Chapter::parse("one.md", text, Markdown::default()),
         Chapter::parse("two.md", PLACEHOLDER, Markdown::default()),
     ];
-    let facts = BookData::new(config, store);
-    let mut outcome = fill_all(&chapters, &facts, target);
+    let book_data = BookData::new(config, evidence_set);
+    let mut outcome = fill_all(&chapters, &book_data, target);
     (outcome.texts.remove(0), !outcome.report.has_errors())
 }
 
@@ -130,7 +134,7 @@ proptest! {
     #[test]
     fn no_placeholder_no_change(text in chapter(false)) {
         prop_assume!(!text.contains("{{qed "));
-        let book = store();
+        let book = evidence_set();
         for target in [Target::Html, Target::Text] {
             prop_assert_eq!(fill(&text, target, &book), &text[..]);
         }
@@ -140,7 +144,7 @@ proptest! {
     /// markup around them, what the author wrote.
     #[test]
     fn text_between_placeholders_stays(text in chapter(true)) {
-        let book = store();
+        let book = evidence_set();
         let expected = unescaped(&text).replace(QUOTED, PLACEHOLDER);
 
         let html = fill(&text, Target::Html, &book);
@@ -160,7 +164,7 @@ proptest! {
     /// Check that Markdown makes of a filled chapter what it would make of one whose author typed the values.
     #[test]
     fn a_value_stands_like_a_word(text in chapter(true)) {
-        let (html, good) = outcome(&text, Target::Html, &store());
+        let (html, good) = outcome(&text, Target::Html, &evidence_set());
         // How long a scheme is decides whether a link is one; a value is no scheme.
         if !good || text.contains("<{{qed ") {
             return Ok(());

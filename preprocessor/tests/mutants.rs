@@ -274,7 +274,7 @@ fn every_claim_of_the_book() {
     let book = load(&root, Parallelism::default()).unwrap_or_else(|problem| panic!("{problem}"));
     // Nothing that earlier builds kept: what is attacked is read and made here.
     let (ahead, cache) = (loader::Ahead::default(), Cache::default());
-    let store = loader::load(
+    let evidence_set = loader::load(
         &book.paths,
         &book.config,
         &LocalMachine::read(),
@@ -282,18 +282,18 @@ fn every_claim_of_the_book() {
         cache,
     )
     .unwrap_or_else(|problems| panic!("run `make book` first: {}", problems[0]));
-    let facts = BookData::new(&book.config, &store);
+    let book_data = BookData::new(&book.config, &evidence_set);
     let mut problems = Vec::new();
-    let claims = Claims::collect(&book.chapters, &facts, &mut problems);
+    let claims = Claims::collect(&book.chapters, &book_data, &mut problems);
     assert!(problems.is_empty(), "{}", problems[0]);
     // What is attacked is what claims are judged on: of a live machine, the evidence that is not shown.
-    let raw: Vec<Indexed<'_>> = store
+    let raw: Vec<Indexed<'_>> = evidence_set
         .loaded
         .iter()
         .map(|loaded| Indexed::new(loaded.raw.as_ref().unwrap_or(&loaded.evidence)))
         .collect();
     let catalog = Catalog {
-        investigation: facts.investigation,
+        investigation: book_data.investigation,
         machines: &raw,
     };
     let mut tally = Tally::default();
@@ -304,7 +304,7 @@ fn every_claim_of_the_book() {
         }
     }
     std::thread::scope(|scope| {
-        let machines: Vec<_> = facts
+        let machines: Vec<_> = book_data
             .loaded
             .iter()
             .zip(&raw)
@@ -319,8 +319,8 @@ fn every_claim_of_the_book() {
             tally.add(machine.join().unwrap());
         }
     });
-    tally.print(facts.loaded.len());
-    for (machine, reason) in &store.absent {
+    tally.print(book_data.loaded.len());
+    for (machine, reason) in &evidence_set.absent {
         println!("  not attacked on {machine}: {reason}");
     }
     assert!(

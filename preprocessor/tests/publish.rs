@@ -113,7 +113,9 @@ fn canaries_of(seed: u64) -> (Evidence, Vec<u64>) {
         }],
     });
     let outer = create.probes.get_mut("outer").unwrap();
-    outer.address = Some(c.pointer());
+    let function = Address(c.next());
+    outer.address = Some(Datum::Value(Value::address(function.0)));
+    outer.watched = vec![function];
     outer.definition = Some(Datum::unavailable(format!("no line of {:#x}", c.next())));
     outer
         .refused_reads

@@ -40,16 +40,16 @@ struct JudgedBlock {
 fn try_block(
     chapter: &Chapter,
     block: &Block,
-    facts: &BookData<'_>,
+    book_data: &BookData<'_>,
     bench: &RawJudge<'_>,
 ) -> JudgedBlock {
     let mut unreadable = Vec::new();
-    let written = parse(chapter, block, facts, &mut unreadable);
+    let written = parse(chapter, block, book_data, &mut unreadable);
     let (mut unknown, mut told) = (Vec::new(), Vec::new());
     if let Some(claim) = written.as_ref().and_then(|written| written.claim.as_ref()) {
-        unknown = claim.check(&facts.catalog());
+        unknown = claim.check(&book_data.catalog());
         if !has_errors(&unreadable) && !has_errors(&unknown) {
-            told = bench.judge(claim, facts);
+            told = bench.judge(claim, book_data);
         }
     }
     JudgedBlock {
@@ -64,11 +64,11 @@ impl Claims {
     /// Reads and judges the claims of all chapters.
     pub fn collect(
         chapters: &[Chapter],
-        facts: &BookData<'_>,
+        book_data: &BookData<'_>,
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut claims = Claims::default();
-        let bench = RawJudge::new(facts);
+        let bench = RawJudge::new(book_data);
         let blocks: Vec<(usize, usize)> = chapters
             .iter()
             .enumerate()
@@ -78,12 +78,15 @@ impl Claims {
                 claims.map(move |(number, _)| (index, number))
             })
             .collect();
-        let tried = facts.config.parallelism.map(&blocks, |_, (index, number)| {
-            let chapter = &chapters[*index];
-            try_block(chapter, &chapter.blocks[*number], facts, &bench)
-        });
+        let tried = book_data
+            .config
+            .parallelism
+            .map(&blocks, |_, (index, number)| {
+                let chapter = &chapters[*index];
+                try_block(chapter, &chapter.blocks[*number], book_data, &bench)
+            });
         for (at, tried) in blocks.into_iter().zip(tried) {
-            claims.add(at, &chapters[at.0], tried, facts, problems);
+            claims.add(at, &chapters[at.0], tried, book_data, problems);
         }
         claims
     }
@@ -94,7 +97,7 @@ impl Claims {
         (index, number): (usize, usize),
         chapter: &Chapter,
         tried: JudgedBlock,
-        facts: &BookData<'_>,
+        book_data: &BookData<'_>,
         problems: &mut Vec<Diagnostic>,
     ) {
         let block = &chapter.blocks[number];
@@ -123,7 +126,7 @@ impl Claims {
             .reads()
             .filter_map(|read| read.path.split('.').next())
             .collect();
-        let shown = machine.unwrap_or_else(|| facts.machine_for(&firsts));
+        let shown = machine.unwrap_or_else(|| book_data.machine_for(&firsts));
         let only_sections = firsts.iter().all(|first| SECTIONS.contains(first));
         let (judgements, supported): (Vec<Judgement>, Vec<Verdict>) = tried
             .told
@@ -148,7 +151,7 @@ impl Claims {
             judgements,
             supported,
         };
-        complain(&judged, chapter, facts, problems);
+        complain(&judged, chapter, book_data, problems);
         self.by_block.insert((index, number), id.clone());
         self.by_id.insert(id, judged);
     }

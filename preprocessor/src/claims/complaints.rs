@@ -12,12 +12,12 @@ use crate::markdown::chapter::Chapter;
 pub fn complain(
     judged: &JudgedClaim,
     chapter: &Chapter,
-    facts: &BookData<'_>,
+    book_data: &BookData<'_>,
     problems: &mut Vec<Diagnostic>,
 ) {
     let id = &judged.claim.id;
     let mut said: Vec<&Diagnostic> = Vec::new();
-    for (machine, judgement) in facts.loaded.iter().zip(&judged.judgements) {
+    for (machine, judgement) in book_data.loaded.iter().zip(&judged.judgements) {
         let verdict = judgement.verdict;
         if !verdict.is_failure() {
             continue;
@@ -44,7 +44,7 @@ pub fn complain(
         if verdict == Verdict::Fail {
             problem.label = values(judgement);
         }
-        if facts.config.on_fail == OnFail::Warn {
+        if book_data.config.on_fail == OnFail::Warn {
             problem = problem.warning();
         }
         problems.push(problem);
@@ -55,10 +55,10 @@ pub fn complain(
             format!("claim `{id}` is never judged: its condition is false on every machine");
         let complaint = Diagnostic::error(&chapter.source, judged.range.clone(), message)
             .help("capture on a machine where it holds, or take the condition away");
-        problems.push(facts.config.set_severity(Lint::UnshownClaim, complaint));
+        problems.push(book_data.config.set_severity(Lint::UnshownClaim, complaint));
     }
     let shown = &judged.judgements[judged.shown];
-    if shown.verdict == Verdict::Unverified && facts.config.on_unverified == OnMissing::Error {
+    if shown.verdict == Verdict::Unverified && book_data.config.on_unverified == OnMissing::Error {
         let reason = shown
             .reason
             .as_deref()

@@ -10,8 +10,8 @@ use crate::evidence::book_data::BookData;
 use crate::evidence::history::{Capture, History, continued};
 
 /// The captures that a book shows now.
-pub fn captures(facts: &BookData<'_>, claims: &Claims) -> Vec<Capture> {
-    facts
+pub fn captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<Capture> {
+    book_data
         .loaded
         .iter()
         .enumerate()
@@ -40,6 +40,6 @@ pub fn captures(facts: &BookData<'_>, claims: &Claims) -> Vec<Capture> {
 }
 
 /// The history of a book: what was published before, and what it shows now.
-pub fn of_book(facts: &BookData<'_>, claims: &Claims) -> History {
-    continued(facts.history.clone(), captures(facts, claims))
+pub fn of_book(book_data: &BookData<'_>, claims: &Claims) -> History {
+    continued(book_data.history.clone(), captures(book_data, claims))
 }

@@ -33,7 +33,7 @@ fn body_of(chapter: &Chapter, block: &Block) -> (String, Vec<(usize, usize)>) {
 pub fn parse(
     chapter: &Chapter,
     block: &Block,
-    facts: &BookData<'_>,
+    book_data: &BookData<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<ParsedClaim> {
     let source = &chapter.source;
@@ -63,7 +63,7 @@ pub fn parse(
     }
     let machine = match words.option("machine") {
         None => None,
-        Some(option) => match facts.named(&option.value.text) {
+        Some(option) => match book_data.named(&option.value.text) {
             Ok(machine) => machine,
             Err(message) => {
                 problems.push(Diagnostic::error(

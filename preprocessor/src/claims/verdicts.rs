@@ -24,11 +24,11 @@ pub struct RawJudge<'a> {
 
 impl<'a> RawJudge<'a> {
     /// Indexes it, where it is not what is shown.
-    pub fn new(facts: &BookData<'a>) -> Self {
-        let raw = facts
+    pub fn new(book_data: &BookData<'a>) -> Self {
+        let raw = book_data
             .loaded
             .iter()
-            .zip(&facts.indexed)
+            .zip(&book_data.indexed)
             .map(|(machine, shown)| match &machine.raw {
                 Some(raw) => Indexed::new(raw),
                 None => shown.clone(),
@@ -38,17 +38,17 @@ impl<'a> RawJudge<'a> {
     }
 
     /// Judges a claim on all machines, in their order.
-    pub fn judge(&self, claim: &Claim, facts: &BookData<'_>) -> Vec<PublicVerdict> {
+    pub fn judge(&self, claim: &Claim, book_data: &BookData<'_>) -> Vec<PublicVerdict> {
         let catalog = Catalog {
-            investigation: facts.investigation,
+            investigation: book_data.investigation,
             machines: &self.raw,
         };
-        let shown = facts.indexed.iter();
+        let shown = book_data.indexed.iter();
         self.raw
             .iter()
-            .zip(shown.zip(facts.loaded))
+            .zip(shown.zip(book_data.loaded))
             .map(|(raw, (shown, loaded))| {
-                let told = judge(claim, &facts.catalog(), shown);
+                let told = judge(claim, &book_data.catalog(), shown);
                 let supported = told.verdict;
                 let travelled = loaded.verdicts.as_ref().and_then(|v| v.on(claim));
                 let judgement = match (&loaded.raw, travelled) {

@@ -108,7 +108,7 @@ struct Point {
 impl Point {
     /// The kernel of a sweep.
     fn of_sweep(swept: &SweptBook, claim: &JudgedClaim, at: usize, kernels: &[Kernel]) -> Self {
-        let evidence = &swept.store.loaded[at].evidence;
+        let evidence = &swept.evidence_set.loaded[at].evidence;
         let release = evidence.kernel.release.clone();
         // The release of a package says the patch release in some series only: `6.1.0-56` is 6.1.192.
         let package = evidence.kernel.package.as_ref();

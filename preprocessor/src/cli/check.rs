@@ -103,17 +103,17 @@ const MANY: usize = 256;
 
 /// Runs the command.
 pub fn run(root: &Path, format: Format) -> u8 {
-    with_book(root, Parallelism::from_items(MANY), |book, facts| {
-        check(book, facts, format)
+    with_book(root, Parallelism::from_items(MANY), |book, book_data| {
+        check(book, book_data, format)
     })
 }
 
-fn check(book: &LoadedBook, facts: &BookData<'_>, format: Format) -> u8 {
+fn check(book: &LoadedBook, book_data: &BookData<'_>, format: Format) -> u8 {
     let Outcome {
         claims,
         report: mut found,
         ..
-    } = fill_all(&book.chapters, facts, Target::Nothing);
+    } = fill_all(&book.chapters, book_data, Target::Nothing);
     if claims.in_order().next().is_none() {
         let message = "the book makes no claim, so there is nothing that could have been checked";
         found.problems.push(
@@ -135,10 +135,10 @@ fn check(book: &LoadedBook, facts: &BookData<'_>, format: Format) -> u8 {
                 .help("`mdbook-qed explain ID` says what a claim lacks; `qed-collector doctor` what a machine lacks"),
         );
     }
-    let strays = lint::find_orphans(&book.paths, &book.chapters, facts.config);
+    let strays = lint::find_orphans(&book.paths, &book.chapters, book_data.config);
     found.problems.extend(strays);
-    let machines: Vec<_> = facts.loaded.iter().map(|one| &one.evidence).collect();
-    let misspelt = unknown_public(facts.catalog.investigation, &machines);
+    let machines: Vec<_> = book_data.loaded.iter().map(|one| &one.evidence).collect();
+    let misspelt = unknown_public(book_data.investigation, &machines);
     found.problems.extend(
         misspelt
             .into_iter()
@@ -157,16 +157,16 @@ fn check(book: &LoadedBook, facts: &BookData<'_>, format: Format) -> u8 {
     match format {
         Format::Text => {
             report::print(&found.problems);
-            print(&text(facts, &claims));
+            print(&text(book_data, &claims));
         }
-        Format::Json => print(&json(facts, &claims, &found, status == GOOD)),
+        Format::Json => print(&json(book_data, &claims, &found, status == GOOD)),
     }
     status
 }
 
-fn text(facts: &BookData<'_>, claims: &Claims) -> String {
+fn text(book_data: &BookData<'_>, claims: &Claims) -> String {
     let mut head = vec!["claim".to_owned()];
-    head.extend(facts.loaded.iter().map(|m| m.machine.clone()));
+    head.extend(book_data.loaded.iter().map(|m| m.machine.clone()));
     head.push("chapter".into());
     let mut rows = vec![head];
     let mut counts = std::collections::BTreeMap::new();
@@ -182,10 +182,10 @@ fn text(facts: &BookData<'_>, claims: &Claims) -> String {
         rows.push(row);
     }
     let mut out = table(&rows);
-    for (machine, reason) in facts.absent {
+    for (machine, reason) in book_data.absent {
         out.push_str(&format!("{machine}: not judged, {reason}\n"));
     }
-    for loaded in facts.loaded {
+    for loaded in book_data.loaded {
         let machine = &loaded.machine;
         if let Some(reasons) = loaded.out_of_date() {
             out.push_str(&format!("{machine}: out of date, {reasons}\n"));
@@ -201,13 +201,13 @@ fn text(facts: &BookData<'_>, claims: &Claims) -> String {
     out.push_str(&format!(
         "\n{} on {}: {} (* shown in the chapter)\n",
         counted(rows.len() - 1, "claim"),
-        counted(facts.loaded.len(), "machine"),
+        counted(book_data.loaded.len(), "machine"),
         counts.join(", ")
     ));
     out
 }
 
-fn json(facts: &BookData<'_>, claims: &Claims, found: &BookReport, good: bool) -> String {
+fn json(book_data: &BookData<'_>, claims: &Claims, found: &BookReport, good: bool) -> String {
     let claims = claims
         .in_order()
         .map(|judged| Claim {
@@ -216,7 +216,7 @@ fn json(facts: &BookData<'_>, claims: &Claims, found: &BookReport, good: bool) -
             expression: judged.claim.expression.text(),
             when: judged.claim.when.as_ref().map(|when| when.text()),
             holds: judged.claim.holds.as_ref().map(|holds| holds.text()),
-            verdicts: facts
+            verdicts: book_data
                 .loaded
                 .iter()
                 .zip(&judged.judgements)
@@ -230,8 +230,12 @@ fn json(facts: &BookData<'_>, claims: &Claims, found: &BookReport, good: bool) -
         })
         .collect();
     let document = Document {
-        machines: facts.loaded.iter().map(|m| m.machine.as_str()).collect(),
-        evidence: facts
+        machines: book_data
+            .loaded
+            .iter()
+            .map(|m| m.machine.as_str())
+            .collect(),
+        evidence: book_data
             .loaded
             .iter()
             .map(|loaded| Freshness {

@@ -109,12 +109,12 @@ pub fn with_book(
     let here = crate::evidence::freshness::LocalMachine::read();
     // Nothing is taken from earlier builds here, and nothing is written.
     let (ahead, cache) = (loader::Ahead::new(), Cache::default());
-    let store = match loader::load(&book.paths, &book.config, &here, ahead, cache) {
-        Ok(store) => store,
+    let evidence_set = match loader::load(&book.paths, &book.config, &here, ahead, cache) {
+        Ok(evidence_set) => evidence_set,
         Err(problems) => return refuse(&problems),
     };
     // The program ends with this: taking megabytes of evidence apart again would be for nothing.
-    let store = ManuallyDrop::new(store);
-    let facts = ManuallyDrop::new(BookData::new(&book.config, &store));
-    work(&book, &facts)
+    let evidence_set = ManuallyDrop::new(evidence_set);
+    let book_data = ManuallyDrop::new(BookData::new(&book.config, &evidence_set));
+    work(&book, &book_data)
 }

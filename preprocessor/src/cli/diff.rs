@@ -202,7 +202,7 @@ fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> 
         age_s: None,
         sum: None,
     };
-    let store = EvidenceSet {
+    let evidence_set = EvidenceSet {
         investigation: investigation(&book.paths.root, &book.config)?,
         loaded: vec![side(old), side(new)],
         absent: Vec::new(),
@@ -211,9 +211,9 @@ fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> 
         templates: Templates::default(),
         cache: Cache::default(),
     };
-    let facts = BookData::new(&book.config, &store);
+    let book_data = BookData::new(&book.config, &evidence_set);
     // What is wrong with a claim is for `check` to say; here only counts what it comes to on each side.
-    let claims = Claims::collect(&book.chapters, &facts, &mut Vec::new());
+    let claims = Claims::collect(&book.chapters, &book_data, &mut Vec::new());
     let mut turned = Turned::default();
     let mut judged = 0;
     for claim in claims.in_order() {

@@ -16,14 +16,14 @@ use crate::util::parallel::Parallelism;
 
 /// Runs the command.
 pub fn run(root: &Path, id: &str) -> u8 {
-    with_book(root, Parallelism::default(), |book, facts| {
-        explain(book, facts, id)
+    with_book(root, Parallelism::default(), |book, book_data| {
+        explain(book, book_data, id)
     })
 }
 
-fn explain(book: &LoadedBook, facts: &BookData<'_>, id: &str) -> u8 {
+fn explain(book: &LoadedBook, book_data: &BookData<'_>, id: &str) -> u8 {
     let mut found = BookReport::default();
-    let claims = Claims::collect(&book.chapters, facts, &mut found.problems);
+    let claims = Claims::collect(&book.chapters, book_data, &mut found.problems);
     let Some(judged) = claims.get(id) else {
         let problem = Diagnostic::error_without_place(format!("no chapter makes a claim `{id}`"));
         found.problems.push(match nearest(id, claims.ids()) {
@@ -33,7 +33,7 @@ fn explain(book: &LoadedBook, facts: &BookData<'_>, id: &str) -> u8 {
         finish(&mut found, &book.paths);
         return refuse(&found.problems);
     };
-    print(&text(judged, facts));
+    print(&text(judged, book_data));
     if judged.judgements.iter().any(|j| j.verdict.is_failure()) {
         FAILED
     } else {
@@ -41,7 +41,7 @@ fn explain(book: &LoadedBook, facts: &BookData<'_>, id: &str) -> u8 {
     }
 }
 
-fn text(judged: &JudgedClaim, facts: &BookData<'_>) -> String {
+fn text(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {
     let mut out = format!("claim {} in {}\n\n", judged.claim.id, judged.chapter_name);
     for line in judged.claim.expression.text().trim().lines() {
         out.push_str(&format!("    {line}\n"));
@@ -52,7 +52,8 @@ fn text(judged: &JudgedClaim, facts: &BookData<'_>) -> String {
     if let Some(holds) = &judged.claim.holds {
         out.push_str(&format!("    holds {}\n", holds.text()));
     }
-    for (index, (machine, judgement)) in facts.loaded.iter().zip(&judged.judgements).enumerate() {
+    for (index, (machine, judgement)) in book_data.loaded.iter().zip(&judged.judgements).enumerate()
+    {
         let shown = if index == judged.shown {
             ", shown in the chapter"
         } else {
@@ -99,7 +100,7 @@ fn text(judged: &JudgedClaim, facts: &BookData<'_>) -> String {
             ));
         }
     }
-    for (machine, reason) in facts.absent {
+    for (machine, reason) in book_data.absent {
         out.push_str(&format!("\nnot judged on {machine}: {reason}\n"));
     }
     out

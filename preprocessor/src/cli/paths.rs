@@ -14,11 +14,13 @@ const MAX_VALUE: usize = 60;
 
 /// Runs the command.
 pub fn run(root: &Path, prefix: &str) -> u8 {
-    with_book(root, Parallelism::default(), |_, facts| list(facts, prefix))
+    with_book(root, Parallelism::default(), |_, book_data| {
+        list(book_data, prefix)
+    })
 }
 
-fn list(facts: &BookData<'_>, prefix: &str) -> u8 {
-    let indexed = &facts.indexed;
+fn list(book_data: &BookData<'_>, prefix: &str) -> u8 {
+    let indexed = &book_data.indexed;
     let mut rows = vec![
         ["path", "type", "value", "machine"]
             .map(str::to_owned)
@@ -34,7 +36,7 @@ fn list(facts: &BookData<'_>, prefix: &str) -> u8 {
     };
     let mut any = false;
     for name in names.iter().copied().filter(fits) {
-        for (machine, indexed) in facts.loaded.iter().zip(indexed) {
+        for (machine, indexed) in book_data.loaded.iter().zip(indexed) {
             let Some(leaf) = indexed.leaves.get(name) else {
                 continue;
             };

@@ -35,13 +35,13 @@ fn complain(message: String) -> u8 {
 
 /// Runs the command.
 pub fn run(root: &Path, site: &Path) -> u8 {
-    with_book(root, Parallelism::default(), |book, facts| {
-        publish(book, facts, site)
+    with_book(root, Parallelism::default(), |book, book_data| {
+        publish(book, book_data, site)
     })
 }
 
-fn publish(book: &LoadedBook, facts: &BookData<'_>, site: &Path) -> u8 {
-    let outcome = crate::render::book::fill_all(&book.chapters, facts, Target::Html);
+fn publish(book: &LoadedBook, book_data: &BookData<'_>, site: &Path) -> u8 {
+    let outcome = crate::render::book::fill_all(&book.chapters, book_data, Target::Html);
     if outcome.report.has_errors() {
         let mut report = outcome.report;
         crate::mdbook::build::finish(&mut report, &book.paths);
@@ -52,7 +52,7 @@ fn publish(book: &LoadedBook, facts: &BookData<'_>, site: &Path) -> u8 {
             BAD_INPUT
         };
     }
-    write(book, facts, &outcome, site).unwrap_or_else(complain)
+    write(book, book_data, &outcome, site).unwrap_or_else(complain)
 }
 
 /// The files that are published beside the pages.
@@ -68,7 +68,7 @@ struct Beside {
 /// Everything of the book that goes out with its pages; the folder of the pages is still open.
 fn beside(
     book: &LoadedBook,
-    facts: &BookData<'_>,
+    book_data: &BookData<'_>,
     outcome: &Outcome,
     pages: &[File],
 ) -> Result<Beside, String> {
@@ -79,24 +79,24 @@ fn beside(
         .ok_or("the book names no investigation")?;
     let investigation = std::fs::read(book.paths.root.join(investigation))
         .map_err(|error| format!("the investigation cannot be read: {error}"))?;
-    let (claims, verdicts) = manifest::of_book(facts, &outcome.claims);
+    let (claims, verdicts) = manifest::of_book(book_data, &outcome.claims);
     let mut came = book.book.clone();
     let chapters = take_texts(&mut came).map_err(|why| format!("nothing was published: {why}"))?;
     let machines = book.config.machines.clone();
     let mut about = BookRecord::new(String::new(), book.settings.clone(), machines, came);
     about.titles = book.titles.clone();
     about.on_stale = book.config.on_stale;
-    about.states = states(facts, pages);
+    about.states = states(book_data, pages);
     about.rendered = book
         .rendered(&outcome.texts)
         .map_err(|error| error.message)?;
-    let own = facts.templates.own();
+    let own = book_data.templates.own();
     Ok(Beside {
         investigation,
         claims,
         verdicts,
-        history: crate::claims::history::of_book(facts, &outcome.claims),
-        sweep: facts.sweep.cloned(),
+        history: crate::claims::history::of_book(book_data, &outcome.claims),
+        sweep: book_data.sweep.cloned(),
         source: BookSource {
             about,
             chapters,
@@ -107,13 +107,16 @@ fn beside(
 
 /// The statements of the pages about each machine's evidence: ages are those of the build.
 fn states(
-    facts: &BookData<'_>,
+    book_data: &BookData<'_>,
     pages: &[File],
 ) -> std::collections::BTreeMap<String, EvidenceState> {
     let mut html: Vec<&File> = pages.iter().filter(|f| f.name.ends_with(".html")).collect();
     // Short pages say it, too.
     html.sort_by_key(|page| page.bytes.len());
-    let ages = age::shown(&html, facts.loaded.iter().map(|loaded| &loaded.evidence));
+    let ages = age::shown(
+        &html,
+        book_data.loaded.iter().map(|loaded| &loaded.evidence),
+    );
     let state = |loaded: &loader::MachineEvidence| EvidenceState {
         recorded: loaded.origin == Origin::Recorded,
         judged_before: loaded.raw.is_some() || loaded.verdicts.is_some(),
@@ -123,14 +126,14 @@ fn states(
             .age_s
             .map(|now| ages.get(&loaded.machine).copied().unwrap_or(now)),
     };
-    let machines = facts.loaded.iter();
+    let machines = book_data.loaded.iter();
     machines
         .map(|loaded| (loaded.machine.clone(), state(loaded)))
         .collect()
 }
 
 /// Writes what is published into the site, in the place of what an earlier run left.
-fn put(site: &Path, facts: &BookData<'_>, beside: &Beside) -> Result<(), String> {
+fn put(site: &Path, book_data: &BookData<'_>, beside: &Beside) -> Result<(), String> {
     let mut out = vec![
         (
             manifest::INVESTIGATION.to_owned(),
@@ -144,7 +147,7 @@ fn put(site: &Path, facts: &BookData<'_>, beside: &Beside) -> Result<(), String>
         out.push((manifest::SWEEP.to_owned(), json(sweep)?));
     }
     out.extend(beside.source.files()?);
-    for loaded in facts.loaded {
+    for loaded in book_data.loaded {
         let name = format!("{}/{}", manifest::EVIDENCE, evidence_file(&loaded.machine));
         let text = reader::write(&loaded.evidence).map_err(|error| error.to_string())?;
         out.push((name, text.into_bytes()));
@@ -168,12 +171,16 @@ fn put(site: &Path, facts: &BookData<'_>, beside: &Beside) -> Result<(), String>
 /// which they are what the book makes.
 fn rehearse(
     pages: &[File],
-    facts: &BookData<'_>,
+    book_data: &BookData<'_>,
     beside: &mut Beside,
     addresses: crate::config::Addresses,
 ) -> Result<Reproduction, String> {
     let folders = folders(pages, &beside.source.about.book);
-    let evidence: Vec<Evidence> = facts.loaded.iter().map(|l| l.evidence.clone()).collect();
+    let evidence: Vec<Evidence> = book_data
+        .loaded
+        .iter()
+        .map(|l| l.evidence.clone())
+        .collect();
     let name = manifest::INVESTIGATION;
     let text = String::from_utf8_lossy(&beside.investigation).into_owned();
     let mut first = None;
@@ -206,7 +213,7 @@ fn rehearse(
 
 fn write(
     book: &LoadedBook,
-    facts: &BookData<'_>,
+    book_data: &BookData<'_>,
     outcome: &Outcome,
     site: &Path,
 ) -> Result<u8, String> {
@@ -217,19 +224,19 @@ fn write(
             site.display()
         ));
     }
-    let mut beside = beside(book, facts, outcome, &pages)?;
-    let rehearsed = rehearse(&pages, facts, &mut beside, book.config.addresses)?;
-    put(site, facts, &beside)?;
+    let mut beside = beside(book, book_data, outcome, &pages)?;
+    let rehearsed = rehearse(&pages, book_data, &mut beside, book.config.addresses)?;
+    put(site, book_data, &beside)?;
     let all = files::read(site)?;
     let manifest = manifest::manifest(
         all.iter().map(|f| (f.name.as_str(), f.bytes.as_slice())),
-        facts.loaded.iter().map(|loaded| &loaded.evidence),
+        book_data.loaded.iter().map(|loaded| &loaded.evidence),
         book.config.addresses,
         rehearsed.levels.clone(),
     );
     let text = json(&manifest)?;
     let digest = crate::util::digest::sha256_hex(&text);
-    let bad = leaks(book, facts, &beside, &all);
+    let bad = leaks(book, book_data, &beside, &all);
     let mut refused = !bad.is_empty();
     for line in &bad {
         print(&format!("{line}\n"));
@@ -250,7 +257,7 @@ fn write(
     }
     std::fs::write(site.join(manifest::MANIFEST), text)
         .map_err(|error| format!("{} cannot be written: {error}", manifest::MANIFEST))?;
-    for loaded in facts.loaded {
+    for loaded in book_data.loaded {
         if let Some(reasons) = loaded.out_of_date() {
             let machine = &loaded.machine;
             print(&format!(
@@ -265,23 +272,28 @@ fn write(
     for note in &rehearsed.notes {
         print(&format!("{note}\n"));
     }
-    let redacted = facts.loaded.iter();
+    let redacted = book_data.loaded.iter();
     let redacted = redacted.filter(|l| is_redacted(&l.evidence)).count();
     print(&format!(
         "{} sealed with {} and the evidence of {}, {redacted} of them redacted\nsha256 of {}: {digest}\n",
         counted(manifest.files.len(), "file"),
         counted(beside.claims.len(), "claim"),
-        counted(facts.loaded.len(), "machine"),
+        counted(book_data.loaded.len(), "machine"),
         manifest::MANIFEST,
     ));
     Ok(GOOD)
 }
 
 /// Every leak in the files that go out, a line each.
-fn leaks(book: &LoadedBook, facts: &BookData<'_>, beside: &Beside, all: &[File]) -> Vec<String> {
+fn leaks(
+    book: &LoadedBook,
+    book_data: &BookData<'_>,
+    beside: &Beside,
+    all: &[File],
+) -> Vec<String> {
     let raw =
         |loaded: &loader::MachineEvidence| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone();
-    let raw: Vec<Evidence> = facts.loaded.iter().map(raw).collect();
+    let raw: Vec<Evidence> = book_data.loaded.iter().map(raw).collect();
     let src = book.paths.root.join(&book.paths.src);
     // What another preprocessor wrote, it may have measured.
     let is_authors = |file: &str, block: &str| {

@@ -20,33 +20,35 @@ use crate::util::parallel::Parallelism;
 
 /// Runs the command. `machines` says whose evidence is written; without any, that of all.
 pub fn run(root: &Path, to: &Path, machines: &[String]) -> u8 {
-    with_book(root, Parallelism::default(), |book, facts| {
-        match chosen(facts, machines) {
-            Ok(chosen) => redact(book, facts, &chosen, to),
+    with_book(
+        root,
+        Parallelism::default(),
+        |book, book_data| match chosen(book_data, machines) {
+            Ok(chosen) => redact(book, book_data, &chosen, to),
             Err(message) => refuse(&[Diagnostic::error_without_place(message)]),
-        }
-    })
+        },
+    )
 }
 
 /// The machines that are meant.
-fn chosen(facts: &BookData<'_>, names: &[String]) -> Result<Vec<usize>, String> {
+fn chosen(book_data: &BookData<'_>, names: &[String]) -> Result<Vec<usize>, String> {
     if names.is_empty() {
-        return Ok((0..facts.loaded.len()).collect());
+        return Ok((0..book_data.loaded.len()).collect());
     }
     names
         .iter()
-        .map(|name| match facts.named(name)? {
+        .map(|name| match book_data.named(name)? {
             Some(index) => Ok(index),
             None => Err(format!(
                 "there is no evidence of `{name}` yet; capture: {}",
-                crate::evidence::loader::capture_line(facts.config, name)
+                crate::evidence::loader::capture_line(book_data.config, name)
             )),
         })
         .collect()
 }
 
-fn redact(book: &LoadedBook, facts: &BookData<'_>, machines: &[usize], to: &Path) -> u8 {
-    let outcome = fill_all(&book.chapters, facts, Target::Text);
+fn redact(book: &LoadedBook, book_data: &BookData<'_>, machines: &[usize], to: &Path) -> u8 {
+    let outcome = fill_all(&book.chapters, book_data, Target::Text);
     if outcome.report.has_errors() {
         let mut report = outcome.report;
         finish(&mut report, &book.paths);
@@ -57,8 +59,8 @@ fn redact(book: &LoadedBook, facts: &BookData<'_>, machines: &[usize], to: &Path
             BAD_INPUT
         };
     }
-    let written = files(facts, machines, &outcome.claims)
-        .map(|files| checked(facts, files))
+    let written = files(book_data, machines, &outcome.claims)
+        .map(|files| checked(book_data, files))
         .and_then(|files| match files {
             Ok(files) => write(to, &files).map(|()| GOOD),
             Err(leaks) => {
@@ -69,7 +71,7 @@ fn redact(book: &LoadedBook, facts: &BookData<'_>, machines: &[usize], to: &Path
     match written {
         Ok(status) => {
             for index in machines.iter().filter(|_| status == GOOD) {
-                let loaded = &facts.loaded[*index];
+                let loaded = &book_data.loaded[*index];
                 let how = match loaded.raw {
                     Some(_) => "redacted",
                     None => "as it is",
@@ -88,13 +90,13 @@ type Leaving = (String, String);
 
 /// The files that leave this machine.
 fn files(
-    facts: &BookData<'_>,
+    book_data: &BookData<'_>,
     machines: &[usize],
     claims: &Claims,
 ) -> Result<Vec<Leaving>, String> {
     let mut files = Vec::new();
     for index in machines {
-        let loaded = &facts.loaded[*index];
+        let loaded = &book_data.loaded[*index];
         let name = evidence_file(&loaded.machine);
         let verdicts = claims
             .iter()
@@ -111,8 +113,8 @@ fn files(
 }
 
 /// The files, if no byte of them says what must not be known; else what was found, a line each.
-fn checked(facts: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, String> {
-    let raw: Vec<Evidence> = facts
+fn checked(book_data: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, String> {
+    let raw: Vec<Evidence> = book_data
         .loaded
         .iter()
         .map(|loaded| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone())
@@ -120,7 +122,7 @@ fn checked(facts: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, St
     let mut leaks = String::new();
     // No chapter leaves with the evidence.
     let none = Quoted::default();
-    for check in leak_check::checks(&raw, facts.config.addresses, facts.history, &none) {
+    for check in leak_check::checks(&raw, book_data.config.addresses, book_data.history, &none) {
         print(&format!("{}\n", check.describe()));
         for (name, text) in &files {
             for leak in check.file(name, text.as_bytes()) {

@@ -57,7 +57,7 @@ fn since(root: &Path, request: Request<'_>) -> Result<String, Vec<Diagnostic>> {
         None => swept.claims.in_order().collect(),
     };
     if record {
-        write_record(root, &swept.store, &swept.claims).map_err(|problem| vec![*problem])?;
+        write_record(root, &swept.evidence_set, &swept.claims).map_err(|problem| vec![*problem])?;
     }
     let rows: Vec<Row<'_>> = wanted.into_iter().map(Row::new).collect();
     Ok(match (format, &rows[..]) {
@@ -68,12 +68,20 @@ fn since(root: &Path, request: Request<'_>) -> Result<String, Vec<Diagnostic>> {
 }
 
 /// Writes what a book keeps of the sweep.
-fn write_record(root: &Path, store: &EvidenceSet, claims: &Claims) -> Result<(), Box<Diagnostic>> {
+fn write_record(
+    root: &Path,
+    evidence_set: &EvidenceSet,
+    claims: &Claims,
+) -> Result<(), Box<Diagnostic>> {
     let refused = |message: String| Box::new(Diagnostic::error_without_place(message));
-    let kernels = store.loaded.iter().map(kernel).collect::<Result<_, _>>();
+    let kernels = evidence_set
+        .loaded
+        .iter()
+        .map(kernel)
+        .collect::<Result<_, _>>();
     let record = SweepRecord {
         version: sweep_record::VERSION,
-        investigation: store.investigation.digest.clone(),
+        investigation: evidence_set.investigation.digest.clone(),
         kernels: kernels.map_err(refused)?,
         claims: claims
             .in_order()

@@ -9,12 +9,13 @@ use qed_evidence::{Evidence, reader};
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
 use crate::config::evidence_file;
-use crate::evidence::book_data::{BookData, index};
+use crate::evidence::book_data::BookData;
 use crate::evidence::cache::Cache;
 use crate::evidence::freshness::LocalMachine;
 use crate::evidence::loader::{self, Ahead, EvidenceSet};
 use crate::evidence::locations::CAPTURED;
 use crate::mdbook::load;
+use crate::util::parallel::Parallelism;
 
 /// The command that makes a sweep.
 const MAKE_SWEEP: &str = "`qed-collector sweep` captures on a kernel of each series";
@@ -22,7 +23,7 @@ const MAKE_SWEEP: &str = "`qed-collector sweep` captures on a kernel of each ser
 /// All claims of a book on the kernels of a sweep, the oldest kernel first.
 pub struct SweptBook {
     /// The evidence of each kernel.
-    pub store: EvidenceSet,
+    pub evidence_set: EvidenceSet,
     /// The claims, each with a judgement for each kernel.
     pub claims: Claims,
     /// The investigation, relative to the book's root.
@@ -44,7 +45,7 @@ impl SweptBook {
     /// # Errors
     /// All that is wrong with the book, or that evidence is out of date.
     pub fn judge(root: &Path, kernels: Vec<Evidence>) -> Result<Self, Vec<Diagnostic>> {
-        let mut book = load::load(root).map_err(|problem| vec![problem])?;
+        let mut book = load::load(root, Parallelism::default()).map_err(|problem| vec![problem])?;
         // The kernels of the sweep take the place of the book's machines.
         book.config.machines = kernels.iter().map(|e| e.machine.name.clone()).collect();
         let ahead: Ahead = kernels
@@ -55,8 +56,8 @@ impl SweptBook {
             })
             .collect();
         let here = LocalMachine::read();
-        let store = loader::load(&book.paths, &book.config, &here, ahead, Cache::default())?;
-        let stale = store.loaded.iter().filter_map(|loaded| {
+        let evidence_set = loader::load(&book.paths, &book.config, &here, ahead, Cache::default())?;
+        let stale = evidence_set.loaded.iter().filter_map(|loaded| {
             let reason = loaded.out_of_date()?;
             let message = format!(
                 "the sweep's evidence of {} is out of date: {reason}",
@@ -69,13 +70,11 @@ impl SweptBook {
         if !stale.is_empty() {
             return Err(stale);
         }
-        let indexed = index(&store);
-        let facts = BookData::new(&book.config, &store, &indexed);
+        let book_data = BookData::new(&book.config, &evidence_set);
         // Complaints about chapters are those of `check`, which knows the book's own machines.
-        let claims = Claims::collect(&book.chapters, &facts, &mut Vec::new());
-        drop(indexed);
+        let claims = Claims::collect(&book.chapters, &book_data, &mut Vec::new());
         Ok(Self {
-            store,
+            evidence_set,
             claims,
             investigation: book.config.investigation.clone().unwrap_or_default(),
         })
@@ -83,7 +82,7 @@ impl SweptBook {
 
     /// The release of each kernel.
     pub fn releases(&self) -> Vec<&str> {
-        let loaded = self.store.loaded.iter();
+        let loaded = self.evidence_set.loaded.iter();
         loaded
             .map(|loaded| loaded.evidence.kernel.release.as_str())
             .collect()

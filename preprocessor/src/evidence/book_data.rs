@@ -118,8 +118,8 @@ pub fn why_incomplete(evidence: &Evidence, name: &str) -> Option<String> {
 
 impl<'a> BookData<'a> {
     /// Indexes all evidence and chooses the machines.
-    pub fn new(config: &'a Config, store: &'a EvidenceSet) -> Self {
-        let names: Vec<&str> = store
+    pub fn new(config: &'a Config, evidence_set: &'a EvidenceSet) -> Self {
+        let names: Vec<&str> = evidence_set
             .investigation
             .experiments
             .iter()
@@ -127,7 +127,7 @@ impl<'a> BookData<'a> {
             .collect();
         let complete = |machine: &MachineEvidence, name: &str| is_complete(&machine.evidence, name);
         let position =
-            |wanted: &dyn Fn(&MachineEvidence) -> bool| store.loaded.iter().position(wanted);
+            |wanted: &dyn Fn(&MachineEvidence) -> bool| evidence_set.loaded.iter().position(wanted);
         let chosen = names
             .iter()
             .map(|name| {
@@ -138,21 +138,21 @@ impl<'a> BookData<'a> {
             .collect();
         // The machine on which most experiments are complete; of equals the first.
         let count = |m: &MachineEvidence| names.iter().filter(|name| complete(m, name)).count();
-        let most = store.loaded.iter().map(count).max().unwrap_or(0);
+        let most = evidence_set.loaded.iter().map(count).max().unwrap_or(0);
         let whole = position(&|m| count(m) == most).unwrap_or(0);
         BookData {
             config,
-            loaded: &store.loaded,
-            absent: &store.absent,
-            history: &store.history,
-            sweep: store.sweep.as_ref(),
-            templates: &store.templates,
-            cache: &store.cache,
-            investigation: &store.investigation,
+            loaded: &evidence_set.loaded,
+            absent: &evidence_set.absent,
+            history: &evidence_set.history,
+            sweep: evidence_set.sweep.as_ref(),
+            templates: &evidence_set.templates,
+            cache: &evidence_set.cache,
+            investigation: &evidence_set.investigation,
             // Each takes as long as reading the document.
-            indexed: config
-                .parallelism
-                .map(&store.loaded, |_, loaded| Indexed::new(&loaded.evidence)),
+            indexed: config.parallelism.map(&evidence_set.loaded, |_, loaded| {
+                Indexed::new(&loaded.evidence)
+            }),
             whole,
             chosen,
             looked_up: Mutex::default(),

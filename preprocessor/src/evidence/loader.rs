@@ -144,45 +144,45 @@ pub fn load(
 ) -> Result<EvidenceSet, Vec<Diagnostic>> {
     let root = paths.root.as_path();
     let investigation = investigation(root, config)?;
-    let mut store = EvidenceSet::new(investigation);
-    store.cache = cache;
+    let mut evidence_set = EvidenceSet::new(investigation);
+    evidence_set.cache = cache;
     let mut problems = Vec::new();
     match read_history(&root.join(HISTORY)) {
-        Ok(history) => store.history = history,
+        Ok(history) => evidence_set.history = history,
         Err(reason) => problems.push(
             Diagnostic::error_without_place(format!("the history {HISTORY} {reason}"))
                 .help("bring back the one that was published last (`qed/history.json` of the site), or delete it to begin anew"),
         ),
     }
     match read_sweep(&root.join(SWEEP)) {
-        Ok(sweep) => store.sweep = sweep,
+        Ok(sweep) => evidence_set.sweep = sweep,
         Err(reason) => problems.push(
             Diagnostic::error_without_place(format!("the record of a sweep {SWEEP} {reason}"))
                 .help(format!("make it again: {MAKE}; or delete it")),
         ),
     }
     match Templates::load(root, &paths.theme) {
-        Ok(templates) => store.templates = templates,
+        Ok(templates) => evidence_set.templates = templates,
         Err(wrong) => problems.extend(wrong),
     }
-    read_ahead(root, config, &store.cache, &mut ahead);
+    read_ahead(root, config, &evidence_set.cache, &mut ahead);
     for machine in &config.machines {
         let sources = Sources {
             root,
             config,
             here,
-            store: &store,
+            evidence_set: &evidence_set,
         };
         match sources.load_machine(machine, &mut ahead) {
-            Ok(Some(loaded)) => store.loaded.push(loaded),
-            Ok(None) => store.absent.push(describe_absence(machine)),
+            Ok(Some(loaded)) => evidence_set.loaded.push(loaded),
+            Ok(None) => evidence_set.absent.push(describe_absence(machine)),
             Err(problem) => problems.push(problem),
         }
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    if store.loaded.is_empty() {
+    if evidence_set.loaded.is_empty() {
         let machines = config.machines.join(", ");
         return Err(vec![
             Diagnostic::error_without_place(format!(
@@ -195,7 +195,7 @@ pub fn load(
             )),
         ]);
     }
-    Ok(store)
+    Ok(evidence_set)
 }
 
 /// Everything that the evidence of one machine is read and compared with.
@@ -203,7 +203,7 @@ struct Sources<'a> {
     root: &'a Path,
     config: &'a Config,
     here: &'a LocalMachine,
-    store: &'a EvidenceSet,
+    evidence_set: &'a EvidenceSet,
 }
 
 impl Sources<'_> {
@@ -218,7 +218,7 @@ impl Sources<'_> {
             let file = Path::new(folder).join(&name);
             let found = ahead
                 .remove(&file)
-                .unwrap_or_else(|| read(&self.root.join(&file), &self.store.cache));
+                .unwrap_or_else(|| read(&self.root.join(&file), &self.evidence_set.cache));
             match found {
                 Ok(None) => continue,
                 Ok(Some(document)) => {
@@ -245,7 +245,7 @@ impl Sources<'_> {
                 file.display()
             )));
         }
-        let investigation = &self.store.investigation;
+        let investigation = &self.evidence_set.investigation;
         if let Some((at, reason)) = against(investigation, &evidence) {
             let reason = format!("at `{at}`: {reason}");
             return Err(refuse(self.config, machine, &file, &reason));
@@ -258,7 +258,8 @@ impl Sources<'_> {
         };
         let compared = compare_freshness(&evidence, origin, investigation, &about);
         let age_s = age_in_seconds(&evidence, self.here);
-        let redact = |evidence: &Evidence| redact_cached(evidence, sum.as_ref(), &self.store.cache);
+        let redact =
+            |evidence: &Evidence| redact_cached(evidence, sum.as_ref(), &self.evidence_set.cache);
         let (evidence, raw) =
             redact_live(evidence, self.config.addresses, redact).map_err(|error| {
                 Diagnostic::error_without_place(format!(

@@ -33,22 +33,22 @@ impl Use {
     }
 
     /// True if it is of evidence that is out of date.
-    pub fn is_stale(&self, facts: &BookData<'_>) -> bool {
+    pub fn is_stale(&self, book_data: &BookData<'_>) -> bool {
         self.machine
-            .is_some_and(|index| !facts.loaded[index].stale.is_empty())
+            .is_some_and(|index| !book_data.loaded[index].stale.is_empty())
     }
 
     /// Name of its machine.
-    pub fn machine_name(&self, facts: &BookData<'_>) -> String {
+    pub fn machine_name(&self, book_data: &BookData<'_>) -> String {
         self.machine
-            .map_or_else(String::new, |index| facts.loaded[index].machine.clone())
+            .map_or_else(String::new, |index| book_data.loaded[index].machine.clone())
     }
 
     /// Its origin, as the reader sees it on hover.
-    pub fn provenance(&self, facts: &BookData<'_>) -> String {
+    pub fn provenance(&self, book_data: &BookData<'_>) -> String {
         let origin = self
             .machine
-            .map(|index| format!("\n{}", facts.origin(index)));
+            .map(|index| format!("\n{}", book_data.origin(index)));
         format!(
             "{} — {}{}",
             self.path,

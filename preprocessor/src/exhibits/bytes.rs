@@ -108,7 +108,10 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     Ok(RenderedBlock {
         text: text.join("\n"),
         machines: machines(&uses, &[]),
-        html: request.facts.templates.render("bytes", &BytesView { rows }),
+        html: request
+            .book_data
+            .templates
+            .render("bytes", &BytesView { rows }),
         uses,
         ..RenderedBlock::default()
     })

@@ -110,10 +110,10 @@ fn never(experiment: &Experiment) -> Option<String> {
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let facts = request.facts;
+    let book_data = request.book_data;
     request.show_experiment(|machine, name, experiment| {
         let lines = lines(experiment, &|value| value.to_string());
-        let caption = caption(facts, machine, &experiment.workload);
+        let caption = caption(book_data, machine, &experiment.workload);
         let mut text = caption.clone();
         for line in &lines {
             text.push_str(&format!("\n{}{}{}", line.lead, line.name, line.rest));
@@ -126,7 +126,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             never,
         };
         Ok(RenderedBlock {
-            html: facts.templates.render("calltree", &data),
+            html: book_data.templates.render("calltree", &data),
             text,
             machines: vec![machine],
             uses: uses(name, machine, experiment),

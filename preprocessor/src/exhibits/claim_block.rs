@@ -115,7 +115,7 @@ pub fn why(judgement: &Judgement) -> Option<String> {
 }
 
 /// The operands of a judgement, each path once.
-fn operands(judgement: &Judgement, facts: &BookData<'_>, machine: usize) -> Vec<Operand> {
+fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: usize) -> Vec<Operand> {
     let mut out: Vec<Operand> = Vec::new();
     for operand in judgement.when_operands.iter().chain(&judgement.operands) {
         if out.iter().any(|known| known.text == operand.text) {
@@ -127,7 +127,7 @@ fn operands(judgement: &Judgement, facts: &BookData<'_>, machine: usize) -> Vec<
             (None, Some(reason)) => (format!("unavailable: {reason}"), String::new()),
             (None, None) => ("not evaluated".to_owned(), String::new()),
         };
-        let is_leaf = facts.indexed[machine]
+        let is_leaf = book_data.indexed[machine]
             .leaves
             .get(&operand.text)
             .and_then(|leaf| leaf.datum.value())
@@ -135,7 +135,7 @@ fn operands(judgement: &Judgement, facts: &BookData<'_>, machine: usize) -> Vec<
         out.push(Operand {
             text: operand.text.clone(),
             path: is_leaf.then(|| operand.text.clone()),
-            machine: facts.loaded[machine].machine.clone(),
+            machine: book_data.loaded[machine].machine.clone(),
             value,
             kind,
             missing: operand.value.is_none(),
@@ -145,8 +145,8 @@ fn operands(judgement: &Judgement, facts: &BookData<'_>, machine: usize) -> Vec<
 }
 
 /// A note on a verdict that was reached on evidence which is not shown as it is.
-fn how_judged(judged: &JudgedClaim, facts: &BookData<'_>) -> Option<String> {
-    let machine = &facts.loaded[judged.shown];
+fn how_judged(judged: &JudgedClaim, book_data: &BookData<'_>) -> Option<String> {
+    let machine = &book_data.loaded[judged.shown];
     let verdict = judged.judgements[judged.shown].verdict;
     if machine.raw.is_none() && machine.verdicts.is_none() {
         return None;
@@ -166,10 +166,10 @@ fn how_judged(judged: &JudgedClaim, facts: &BookData<'_>) -> Option<String> {
 }
 
 /// A claim with its verdicts, as it stands in its chapter.
-pub fn render(judged: &JudgedClaim, facts: &BookData<'_>) -> RenderedBlock {
+pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
     let judgement = &judged.judgements[judged.shown];
-    let operands = operands(judgement, facts, judged.shown);
-    let others: Vec<OnMachine> = facts
+    let operands = operands(judgement, book_data, judged.shown);
+    let others: Vec<OnMachine> = book_data
         .loaded
         .iter()
         .zip(&judged.judgements)
@@ -215,11 +215,11 @@ pub fn render(judged: &JudgedClaim, facts: &BookData<'_>) -> RenderedBlock {
             .as_ref()
             .map(|holds| holds.text().to_owned()),
         outside: judgement.outside.clone(),
-        on: facts.short_origin(judged.shown),
-        origin: facts.origin(judged.shown),
+        on: book_data.short_origin(judged.shown),
+        origin: book_data.origin(judged.shown),
         reason: judgement.reason.clone(),
         control,
-        judged: how_judged(judged, facts),
+        judged: how_judged(judged, book_data),
         operands,
         others,
     };
@@ -230,7 +230,7 @@ pub fn render(judged: &JudgedClaim, facts: &BookData<'_>) -> RenderedBlock {
         .collect();
     RenderedBlock {
         text: text(&data),
-        html: facts.templates.render("claim", &data),
+        html: book_data.templates.render("claim", &data),
         machines: vec![judged.shown],
         uses,
         ..RenderedBlock::default()

@@ -63,8 +63,8 @@ pub(super) fn link(from: &str, judged: &JudgedClaim) -> String {
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let facts = request.facts;
-    let machines: Vec<String> = facts.loaded.iter().map(|m| m.machine.clone()).collect();
+    let book_data = request.book_data;
+    let machines: Vec<String> = book_data.loaded.iter().map(|m| m.machine.clone()).collect();
     let mut counts = std::collections::BTreeMap::new();
     let rows: Vec<ClaimsRow> = request
         .claims
@@ -116,7 +116,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     }
     text.push(sum.clone());
     Ok(RenderedBlock {
-        html: facts.templates.render(
+        html: book_data.templates.render(
             "claims",
             &ClaimsView {
                 machines,
@@ -125,7 +125,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             },
         ),
         text: text.join("\n"),
-        machines: (0..facts.loaded.len()).collect(),
+        machines: (0..book_data.loaded.len()).collect(),
         ..RenderedBlock::default()
     })
 }

@@ -88,8 +88,8 @@ fn status(verdicts: &[Verdict], undefined: usize) -> (Verdict, String) {
 
 /// Renders the exhibit; each name that nothing introduced is a warning at its place.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let facts = request.facts;
-    let investigation = &facts.investigation;
+    let book_data = request.book_data;
+    let investigation = &book_data.investigation;
     let own = |name: &str| {
         request.claims.get(name).is_some()
             || investigation
@@ -97,7 +97,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
                 .iter()
                 .any(|e| e.name == name || e.probe(name).is_some())
     };
-    let observed = facts.observed();
+    let observed = book_data.observed();
     let mut problems = Vec::new();
     let mut undefined = Vec::new();
     let (mut seen, mut defined) = (0, 0);
@@ -123,7 +123,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
                     .to_owned(),
             };
             let problem = Diagnostic::error(&request.page.source, named.span, message).help(help);
-            let denied = facts.config.deny.contains(&Lint::UndefinedName);
+            let denied = book_data.config.deny.contains(&Lint::UndefinedName);
             problems.push(if denied { problem } else { problem.warning() });
             undefined.push(named.name);
         }
@@ -161,7 +161,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     };
     Ok(RenderedBlock {
         text: text(&data),
-        html: facts.templates.render("derivation", &data),
+        html: book_data.templates.render("derivation", &data),
         problems,
         ..RenderedBlock::default()
     })

@@ -33,7 +33,7 @@ fn show(
     name: &str,
     experiment: &Experiment,
 ) -> Result<RenderedBlock, String> {
-    let facts = request.facts;
+    let book_data = request.book_data;
     let Some(call) = &experiment.call else {
         return Err("the experiment runs a command, whose code is not looked at".into());
     };
@@ -42,7 +42,7 @@ fn show(
         .map(|index| {
             let own = |leaf: &str| {
                 let path = format!("{name}.call.insn{}.{leaf}", index + 1);
-                shown::own(facts, &path, machine)
+                shown::own(book_data, &path, machine)
             };
             Ok(DisassemblyRow {
                 address: own("address")?,
@@ -52,7 +52,7 @@ fn show(
             })
         })
         .collect::<Result<Vec<_>, String>>()?;
-    let caption = caption(facts, machine, &experiment.workload);
+    let caption = caption(book_data, machine, &experiment.workload);
     let width = rows
         .iter()
         .map(|row| row.bytes.text.len())
@@ -70,7 +70,7 @@ fn show(
         .filter_map(ShownRow::used)
         .collect();
     Ok(RenderedBlock {
-        html: facts
+        html: book_data
             .templates
             .render("disassembly", &DisassemblyView { caption, rows }),
         text,

@@ -104,41 +104,41 @@ fn listed(leaves: &Leaves<'_>) -> Vec<Group> {
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let facts = request.facts;
+    let book_data = request.book_data;
     let machine = request
         .machine()?
-        .unwrap_or_else(|| facts.default_machine("run"));
-    let loaded = &facts.loaded[machine];
-    if request.target == Target::Nothing && !facts.templates.has_own("evidence") {
+        .unwrap_or_else(|| book_data.default_machine("run"));
+    let loaded = &book_data.loaded[machine];
+    if request.target == Target::Nothing && !book_data.templates.has_own("evidence") {
         return Ok(RenderedBlock {
             machines: vec![machine],
             ..RenderedBlock::default()
         });
     }
-    let caption = caption(facts, machine, "All that was captured");
+    let caption = caption(book_data, machine, "All that was captured");
     // All that it is made of. The template of a book can go wrong, which has to be said each time.
-    let shown = format!("{:?}, hidden: {}", request.target, facts.hides(machine));
+    let shown = format!("{:?}, hidden: {}", request.target, book_data.hides(machine));
     let inputs = loaded.sum.as_ref().map(|sum| {
         [
             b"exhibit evidence",
             sum.as_slice(),
-            facts.investigation.digest.as_bytes(),
+            book_data.investigation.digest.as_bytes(),
             shown.as_bytes(),
             caption.as_bytes(),
         ]
     });
-    let inputs = inputs.filter(|_| !facts.templates.has_own("evidence"));
-    let earlier = inputs.and_then(|inputs| facts.cache.get(&inputs));
+    let inputs = inputs.filter(|_| !book_data.templates.has_own("evidence"));
+    let earlier = inputs.and_then(|inputs| book_data.cache.get(&inputs));
     let written = match earlier.and_then(|bytes| String::from_utf8(bytes).ok()) {
         Some(written) => written,
         None => {
-            let data = data(facts, machine, caption.clone());
+            let data = data(book_data, machine, caption.clone());
             let written = match request.target {
-                Target::Html => facts.templates.render("evidence", &data),
+                Target::Html => book_data.templates.render("evidence", &data),
                 Target::Text | Target::Nothing => plain(&data),
             };
             if let Some(inputs) = inputs {
-                facts.cache.put(&inputs, written.as_bytes());
+                book_data.cache.put(&inputs, written.as_bytes());
             }
             written
         }
@@ -156,10 +156,10 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
 }
 
 /// The part of the exhibit for one machine.
-fn data(facts: &BookData<'_>, machine: usize, caption: String) -> EvidenceView {
-    let loaded = &facts.loaded[machine];
-    let leaves = &facts.indexed[machine].leaves;
-    let hidden = facts.hides(machine);
+fn data(book_data: &BookData<'_>, machine: usize, caption: String) -> EvidenceView {
+    let loaded = &book_data.loaded[machine];
+    let leaves = &book_data.indexed[machine].leaves;
+    let hidden = book_data.hides(machine);
     // Packing takes as long as writing all values out, so both are done at once.
     let (groups, packed) = std::thread::scope(|scope| {
         let packing = (!hidden).then(|| scope.spawn(|| download(&loaded.evidence)));

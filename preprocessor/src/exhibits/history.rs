@@ -62,8 +62,8 @@ fn row(captures: &[Capture], index: usize) -> HistoryRow {
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let facts = request.facts;
-    let captures = crate::claims::history::of_book(facts, request.claims).captures;
+    let book_data = request.book_data;
+    let captures = crate::claims::history::of_book(book_data, request.claims).captures;
     let rows: Vec<HistoryRow> = (0..captures.len())
         .rev()
         .take(SHOWN)
@@ -87,11 +87,11 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         .collect();
     text.push(sum.clone());
     Ok(RenderedBlock {
-        html: facts
+        html: book_data
             .templates
             .render("history", &HistoryView { rows, sum }),
         text: text.join("\n"),
-        machines: (0..facts.loaded.len()).collect(),
+        machines: (0..book_data.loaded.len()).collect(),
         ..RenderedBlock::default()
     })
 }

@@ -71,7 +71,7 @@ fn show(
     name: &str,
     experiment: &Experiment,
 ) -> Result<RenderedBlock, String> {
-    let facts = request.facts;
+    let book_data = request.book_data;
     let Some(ledger) = &experiment.objects else {
         return Err("the experiment watched no allocation".into());
     };
@@ -92,7 +92,7 @@ fn show(
         .filter(|a| a.freed.is_some())
         .count();
     let sum = format!("{} allocated, {freed} freed", ledger.allocations.len());
-    let caption = caption(facts, machine, &experiment.workload);
+    let caption = caption(book_data, machine, &experiment.workload);
     let mut text = caption.clone();
     for row in &rows {
         text.push_str(&format!(
@@ -102,7 +102,7 @@ fn show(
     }
     text.push_str(&format!("\n{sum}"));
     Ok(RenderedBlock {
-        html: facts
+        html: book_data
             .templates
             .render("ledger", &LedgerView { caption, rows, sum }),
         text,

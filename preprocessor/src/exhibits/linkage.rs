@@ -37,7 +37,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         Some(title) => title.value.text.clone(),
         None => "Linkage map".to_owned(),
     };
-    let caption = caption(request.facts, machine, &title);
+    let caption = caption(request.book_data, machine, &title);
     let data = draw(request, &objects, caption, title);
     let mut uses: Vec<Use> = Vec::new();
     for object in objects {
@@ -46,7 +46,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     }
     Ok(RenderedBlock {
         text: format!("{}\n{}", data.caption, data.text),
-        html: request.facts.templates.render("linkage", &data),
+        html: request.book_data.templates.render("linkage", &data),
         machines: vec![machine],
         uses,
         ..RenderedBlock::default()

@@ -54,12 +54,12 @@ struct LogView {
 }
 
 /// A line as `grep -n` prints it, or why there is none.
-fn line(facts: &BookData<'_>, machine: usize, reading: &Reading) -> Result<String, String> {
+fn line(book_data: &BookData<'_>, machine: usize, reading: &Reading) -> Result<String, String> {
     match &reading.text {
         Datum::Unavailable(why) => Err(why.unavailable.clone()),
         // A release is not a secret; all else that a machine reads of itself here says where its kernel is.
         Datum::Value(_)
-            if facts.hides(machine)
+            if book_data.hides(machine)
                 && reading.by == Reader::Machine
                 && reading.key != "release" =>
         {
@@ -73,8 +73,8 @@ fn line(facts: &BookData<'_>, machine: usize, reading: &Reading) -> Result<Strin
 }
 
 /// The readings, those of one file together.
-fn files(facts: &BookData<'_>, machine: usize, wanted: &dyn Fn(&str) -> bool) -> Vec<File> {
-    let loaded = &facts.loaded[machine];
+fn files(book_data: &BookData<'_>, machine: usize, wanted: &dyn Fn(&str) -> bool) -> Vec<File> {
+    let loaded = &book_data.loaded[machine];
     let mut files: Vec<File> = Vec::new();
     for reading in &loaded.evidence.kaslr.readings {
         if !wanted(&reading.file) {
@@ -96,7 +96,7 @@ fn files(facts: &BookData<'_>, machine: usize, wanted: &dyn Fn(&str) -> bool) ->
                 });
                 files.len() - 1
             });
-        match line(facts, machine, reading) {
+        match line(book_data, machine, reading) {
             Ok(line) => files[index].lines.push(line),
             // What holds for the whole file is said once.
             Err(reason) if files[index].gaps.contains(&reason) => {}
@@ -133,11 +133,11 @@ fn run(command: &Command) -> Run {
 
 /// The commands that are wanted, in the order of the investigation: first those of the machine.
 fn places(
-    facts: &BookData<'_>,
+    book_data: &BookData<'_>,
     machine: usize,
     wanted: &dyn Fn(&str) -> bool,
 ) -> (Vec<LogPosition>, Vec<Use>) {
-    let loaded = &facts.loaded[machine];
+    let loaded = &book_data.loaded[machine];
     let mut uses = Vec::new();
     let mut places = vec![
         LogPosition {
@@ -150,7 +150,7 @@ fn places(
             runs: Vec::new(),
         },
     ];
-    for planned in &facts.investigation.commands {
+    for planned in &book_data.investigation.commands {
         let path = format!("commands.{}", planned.name);
         if !wanted(&path) {
             continue;
@@ -179,8 +179,8 @@ fn transcript(run: &Run) -> Vec<String> {
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let facts = request.facts;
-    let planned = &facts.investigation.commands;
+    let book_data = request.book_data;
+    let planned = &book_data.investigation.commands;
     for (line, span) in request.body {
         let Some(name) = line.strip_prefix("commands.") else {
             continue;
@@ -193,27 +193,27 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         }
     }
     let has_lines = |index: usize| {
-        let readings = &facts.loaded[index].evidence.kaslr.readings;
+        let readings = &book_data.loaded[index].evidence.kaslr.readings;
         readings
             .iter()
             .any(|r| r.by == Reader::Builder && r.text.value().is_some())
     };
     let machine = match request.machine()? {
         Some(machine) => machine,
-        None => (0..facts.loaded.len())
+        None => (0..book_data.loaded.len())
             .find(|index| has_lines(*index))
-            .unwrap_or_else(|| facts.default_machine("kaslr")),
+            .unwrap_or_else(|| book_data.default_machine("kaslr")),
     };
     let wanted: Vec<&str> = request.body.iter().map(|(line, _)| line.as_str()).collect();
-    let (places, uses) = places(facts, machine, &|path| {
+    let (places, uses) = places(book_data, machine, &|path| {
         wanted.is_empty() || wanted.contains(&path)
     });
-    let files = files(facts, machine, &|file| {
+    let files = files(book_data, machine, &|file| {
         wanted.is_empty() || wanted.iter().any(|start| file.starts_with(start))
     });
     if files.is_empty() && places.is_empty() {
         return Ok(nothing_to_show(
-            facts,
+            book_data,
             machine,
             "its evidence holds no such command and no line of such a file: capture it again",
         ));
@@ -223,7 +223,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         (true, _) => "lines as they stood in the files",
         (false, false) => "commands and what they printed, and lines as they stood in the files",
     };
-    let caption = caption(facts, machine, what);
+    let caption = caption(book_data, machine, what);
     let mut text = vec![caption.clone()];
     for place in &places {
         text.push(place.by.clone());
@@ -240,7 +240,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         files,
     };
     Ok(RenderedBlock {
-        html: facts.templates.render("log", &data),
+        html: book_data.templates.render("log", &data),
         text: text.join("\n"),
         machines: vec![machine],
         uses,

@@ -159,9 +159,9 @@ fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact>
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let facts = request.facts;
-    let planned = &facts.investigation.experiments;
-    let with_evidence = facts.loaded.iter().map(|loaded| {
+    let book_data = request.book_data;
+    let planned = &book_data.investigation.experiments;
+    let with_evidence = book_data.loaded.iter().map(|loaded| {
         let mut list = kernel_facts(&loaded.evidence.kernel);
         list.extend(processor_facts(&loaded.evidence.machine));
         list.extend(evidence_facts(loaded, planned));
@@ -170,7 +170,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             facts: list,
         }
     });
-    let without = facts.absent.iter().map(|(name, reason)| Machine {
+    let without = book_data.absent.iter().map(|(name, reason)| Machine {
         name: name.clone(),
         facts: vec![Fact::new("evidence", format!("none: {reason}"))],
     });
@@ -186,11 +186,11 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         );
     }
     Ok(RenderedBlock {
-        html: facts
+        html: book_data
             .templates
             .render("machines", &MachinesView { machines }),
         text: text.join("\n"),
-        machines: (0..facts.loaded.len()).collect(),
+        machines: (0..book_data.loaded.len()).collect(),
         ..RenderedBlock::default()
     })
 }

@@ -168,7 +168,7 @@ pub fn render(
 fn try_render(
     chapter: &Chapter,
     block: &Block,
-    (facts, claims, glossary): (&BookData<'_>, &Claims, &Glossary),
+    (book_data, claims, glossary): (&BookData<'_>, &Claims, &Glossary),
     target: Target,
 ) -> Result<RenderedBlock, SyntaxError> {
     let source = chapter.source.text.as_str();
@@ -224,9 +224,9 @@ fn try_render(
     }
     // A machine of this book that has no evidence here shows nothing, as in a placeholder; the rest of the book stands.
     if let Some(option) = words.option("machine")
-        && facts.named(&option.value.text) == Ok(None)
+        && book_data.named(&option.value.text) == Ok(None)
     {
-        return Ok(without_evidence(facts, &option.value.text));
+        return Ok(without_evidence(book_data, &option.value.text));
     }
     (exhibit.render)(&Request {
         words: &words,
@@ -235,7 +235,7 @@ fn try_render(
         source,
         chapter: &chapter.source.name,
         page: chapter,
-        facts,
+        book_data,
         claims,
         glossary,
         target,

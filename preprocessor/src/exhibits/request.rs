@@ -32,7 +32,7 @@ pub struct Request<'a, 'f> {
     /// The chapter.
     pub page: &'a Chapter,
     /// The evidence.
-    pub facts: &'a BookData<'f>,
+    pub book_data: &'a BookData<'f>,
     /// The book's claims.
     pub claims: &'a Claims,
     /// The terms that the book defines.
@@ -48,12 +48,14 @@ impl<'f> Request<'_, 'f> {
             return Ok(None);
         };
         let span = option.value.span.clone();
-        match self.facts.named(&option.value.text) {
+        match self.book_data.named(&option.value.text) {
             Ok(Some(index)) => Ok(Some(index)),
             Ok(None) => {
                 let message = format!("there is no evidence of `{}` yet", option.value.text);
-                let help =
-                    crate::evidence::loader::capture_line(self.facts.config, &option.value.text);
+                let help = crate::evidence::loader::capture_line(
+                    self.book_data.config,
+                    &option.value.text,
+                );
                 Err(SyntaxError::new(
                     span,
                     message,
@@ -71,7 +73,7 @@ impl<'f> Request<'_, 'f> {
         &self,
         show: impl FnOnce(usize, &'f str, &'f Experiment) -> Result<RenderedBlock, String>,
     ) -> Result<RenderedBlock, SyntaxError> {
-        let planned = &self.facts.investigation.experiments;
+        let planned = &self.book_data.investigation.experiments;
         let Some(option) = self.words.option("experiment") else {
             return Err(SyntaxError::new(
                 self.info.clone(),
@@ -88,10 +90,10 @@ impl<'f> Request<'_, 'f> {
         };
         let machine = self
             .machine()?
-            .unwrap_or_else(|| self.facts.default_machine(&found.name));
-        let shown = sound_experiment(&self.facts.loaded[machine].evidence, &found.name)
+            .unwrap_or_else(|| self.book_data.default_machine(&found.name));
+        let shown = sound_experiment(&self.book_data.loaded[machine].evidence, &found.name)
             .and_then(|experiment| show(machine, &found.name, experiment));
-        Ok(shown.unwrap_or_else(|why| nothing_to_show(self.facts, machine, &why)))
+        Ok(shown.unwrap_or_else(|why| nothing_to_show(self.book_data, machine, &why)))
     }
 }
 
@@ -116,7 +118,7 @@ impl Request<'_, '_> {
         let path: Path = name.text.parse().map_err(|m: ParsePathError| {
             SyntaxError::new(name.span.clone(), m.to_string(), None)
         })?;
-        let shown = self.facts.show(&path, machine);
+        let shown = self.book_data.show(&path, machine);
         let shown = shown.as_ref().as_ref().map_err(|error| {
             let near = error.nearest.as_ref();
             let help = near.map(|near| format!("did you mean `{near}`?"));
@@ -132,7 +134,7 @@ impl Request<'_, '_> {
                 }
             },
             PathValue::Missing(why) => {
-                let (word, reason) = self.facts.gap(&path, shown.machine, why, style.0);
+                let (word, reason) = self.book_data.gap(&path, shown.machine, why, style.0);
                 (format!("{word} ({reason})"), word.into(), true)
             }
             PathValue::Broken(why) => (format!("ERROR ({why})"), "ERROR".into(), true),
@@ -156,15 +158,15 @@ impl Request<'_, '_> {
 }
 
 /// An exhibit of a machine that there is no evidence of.
-pub fn without_evidence(facts: &BookData<'_>, machine: &str) -> RenderedBlock {
-    let known = facts.absent.iter().find(|(name, _)| name == machine);
+pub fn without_evidence(book_data: &BookData<'_>, machine: &str) -> RenderedBlock {
+    let known = book_data.absent.iter().find(|(name, _)| name == machine);
     let why = known.map_or("there is no evidence of it", |(_, why)| why.as_str());
     unverified(format!("UNVERIFIED on {machine}: {why}"), Vec::new())
 }
 
 /// An exhibit that has nothing to show, and why.
-pub fn nothing_to_show(facts: &BookData<'_>, machine: usize, why: &str) -> RenderedBlock {
-    let name = &facts.loaded[machine].machine;
+pub fn nothing_to_show(book_data: &BookData<'_>, machine: usize, why: &str) -> RenderedBlock {
+    let name = &book_data.loaded[machine].machine;
     unverified(format!("UNVERIFIED on {name}: {why}"), vec![machine])
 }
 
@@ -179,6 +181,6 @@ fn unverified(text: String, machines: Vec<usize>) -> RenderedBlock {
 }
 
 /// The caption of an exhibit.
-pub fn caption(facts: &BookData<'_>, machine: usize, what: &str) -> String {
-    format!("{what} — {}", facts.origin(machine))
+pub fn caption(book_data: &BookData<'_>, machine: usize, what: &str) -> String {
+    format!("{what} — {}", book_data.origin(machine))
 }

@@ -66,7 +66,14 @@ pub fn line(
         .map_err(|m: ParsePathError| SyntaxError::new(name.span.clone(), m.to_string(), None))?;
     let style = Style::read(&words)?;
     let written = words.option("as").map(|option| option.value.text.clone());
-    let mut shown = value(request.facts, &path, machine, &style, written, &name.span)?;
+    let mut shown = value(
+        request.book_data,
+        &path,
+        machine,
+        &style,
+        written,
+        &name.span,
+    )?;
     if let Some(label) = label {
         shown.label = label;
     }
@@ -74,23 +81,23 @@ pub fn line(
 }
 
 /// The value of a path that the program itself asks for, or why there is no such path.
-pub fn own(facts: &BookData<'_>, path: &str, machine: usize) -> Result<ShownRow, String> {
+pub fn own(book_data: &BookData<'_>, path: &str, machine: usize) -> Result<ShownRow, String> {
     let path: Path = path
         .parse()
         .map_err(|error: ParsePathError| error.to_string())?;
     let style = Style::default();
-    value(facts, &path, Some(machine), &style, None, &(0..0)).map_err(|error| error.message)
+    value(book_data, &path, Some(machine), &style, None, &(0..0)).map_err(|error| error.message)
 }
 
 fn value(
-    facts: &BookData<'_>,
+    book_data: &BookData<'_>,
     path: &Path,
     machine: Option<usize>,
     style: &Style,
     written: Option<String>,
     span: &Range<usize>,
 ) -> Result<ShownRow, SyntaxError> {
-    let shown = facts.show(path, machine);
+    let shown = book_data.show(path, machine);
     let shown = shown.as_ref().as_ref().map_err(|error| {
         let help = error.nearest.as_ref();
         let help = help.map(|near| format!("did you mean `{near}`?"));
@@ -110,7 +117,7 @@ fn value(
             }
         },
         PathValue::Missing(reason) => {
-            let (word, reason) = facts.gap(path, shown.machine, reason, style.format);
+            let (word, reason) = book_data.gap(path, shown.machine, reason, style.format);
             (format!("{word} ({reason})"), word.into(), true)
         }
         PathValue::Broken(reason) => (format!("ERROR ({reason})"), "ERROR".into(), true),
@@ -126,10 +133,10 @@ fn value(
     Ok(ShownRow {
         label: used.path.clone(),
         path: used.path.clone(),
-        machine: used.machine_name(facts),
+        machine: used.machine_name(book_data),
         style: used.style.clone(),
         text: used.text.clone(),
-        provenance: used.provenance(facts),
+        provenance: used.provenance(book_data),
         missing,
         value: known,
         used: Some(used),

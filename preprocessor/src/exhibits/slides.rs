@@ -81,9 +81,9 @@ fn x(slide: i128) -> i128 {
 const EARLIER: usize = 16;
 
 /// The slides of captures of this machine that were published before, the latest first: `-1`, `-2`, ….
-fn earlier(facts: &BookData<'_>, machine: usize) -> Vec<(String, i64)> {
-    let now = &facts.loaded[machine];
-    facts
+fn earlier(book_data: &BookData<'_>, machine: usize) -> Vec<(String, i64)> {
+    let now = &book_data.loaded[machine];
+    book_data
         .history
         .captures
         .iter()
@@ -98,7 +98,7 @@ fn earlier(facts: &BookData<'_>, machine: usize) -> Vec<(String, i64)> {
 }
 
 struct Column<'a, 'f> {
-    facts: &'a BookData<'f>,
+    book_data: &'a BookData<'f>,
     machine: usize,
     uses: Vec<Use>,
 }
@@ -114,7 +114,7 @@ impl Column<'_, '_> {
         let parsed: Path = path
             .parse()
             .map_err(|error: ParsePathError| error.to_string())?;
-        let shown = self.facts.show(&parsed, Some(self.machine));
+        let shown = self.book_data.show(&parsed, Some(self.machine));
         let value = match shown.as_ref() {
             Ok(shown) => match &shown.what {
                 PathValue::Value(value, _) => value.clone(),
@@ -174,7 +174,7 @@ fn measured_rows(column: &mut Column<'_, '_>) -> (Vec<SlidesRow>, Vec<String>) {
         "kaslr.slide".to_owned(),
         "kaslr.live_physical_start".to_owned(),
     );
-    let count = column.facts.loaded[column.machine].evidence.boots.len();
+    let count = column.book_data.loaded[column.machine].evidence.boots.len();
     let others = (1..=count).map(|boot| {
         let at = |leaf: &str| format!("boots.boot{boot}.{leaf}");
         (boot.to_string(), at("slide"), at("physical"))
@@ -276,17 +276,17 @@ fn ticks() -> Vec<Tick> {
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let facts = request.facts;
-    let has_boots = |index: &usize| !facts.loaded[*index].evidence.boots.is_empty();
+    let book_data = request.book_data;
+    let has_boots = |index: &usize| !book_data.loaded[*index].evidence.boots.is_empty();
     let machine = match request.machine()? {
         Some(machine) => machine,
-        None => (0..facts.loaded.len())
+        None => (0..book_data.loaded.len())
             .find(has_boots)
-            .unwrap_or_else(|| facts.default_machine("boots")),
+            .unwrap_or_else(|| book_data.default_machine("boots")),
     };
-    if facts.hides(machine) {
+    if book_data.hides(machine) {
         return Ok(nothing_to_show(
-            facts,
+            book_data,
             machine,
             "the slides of this machine are withheld",
         ));
@@ -294,15 +294,15 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     if !has_boots(&machine) {
         let why =
             "it was not booted again: write `boots = 16` in the investigation and capture a guest";
-        return Ok(nothing_to_show(facts, machine, why));
+        return Ok(nothing_to_show(book_data, machine, why));
     }
     let mut column = Column {
-        facts,
+        book_data,
         machine,
         uses: Vec::new(),
     };
     let (mut rows, silent) = measured_rows(&mut column);
-    let earlier = earlier(facts, machine);
+    let earlier = earlier(book_data, machine);
     for (label, slide) in &earlier {
         let cells = earlier_cells(*slide);
         rows.push(SlidesRow::new(
@@ -314,8 +314,8 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     }
     align(&mut rows);
     let title = format!("the slide in {} boots", rows.len());
-    let caption = caption(facts, machine, &title);
-    let name = facts.loaded[machine].machine.clone();
+    let caption = caption(book_data, machine, &title);
+    let name = book_data.loaded[machine].machine.clone();
     let bottom = TOP + rows.len() * ROW;
     let text = text(&caption, &rows, &silent);
     let data = SlidesView {
@@ -333,7 +333,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         caption,
     };
     Ok(RenderedBlock {
-        html: facts.templates.render("slides", &data),
+        html: book_data.templates.render("slides", &data),
         text,
         machines: vec![machine],
         uses: column.uses,

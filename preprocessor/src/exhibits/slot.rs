@@ -139,7 +139,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     Ok(RenderedBlock {
         text: text.join("\n"),
         machines: machines(&uses, &[]),
-        html: request.facts.templates.render("slot", &data),
+        html: request.book_data.templates.render("slot", &data),
         uses,
         ..RenderedBlock::default()
     })

@@ -171,13 +171,13 @@ fn unknown_path(span: &Range<usize>, error: &PathError) -> SyntaxError {
 
 /// The address of a path on `machine`. An address that is shown is added to `uses`.
 fn find(
-    facts: &BookData<'_>,
+    book_data: &BookData<'_>,
     machine: usize,
     region: &Range<u64>,
     (path, span): &(Path, Range<usize>),
     uses: &mut Vec<Use>,
 ) -> Result<AddressOrReason, SyntaxError> {
-    let shown = facts.show(path, Some(machine));
+    let shown = book_data.show(path, Some(machine));
     let shown = shown.as_ref().as_ref();
     let value = match &shown.map_err(|error| unknown_path(span, error))?.what {
         PathValue::Value(value, _) => value.clone(),
@@ -190,7 +190,7 @@ fn find(
         );
         return Err(SyntaxError::new(span.clone(), message, None::<String>));
     };
-    if facts.hides(machine) {
+    if book_data.hides(machine) {
         return Ok(Err("the addresses of this machine are withheld".into()));
     }
     if !(region.start..=region.end).contains(&address.0) {
@@ -209,18 +209,18 @@ fn find(
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let facts = request.facts;
+    let book_data = request.book_data;
     let (lines, region) = (lines(request)?, region(request)?);
     let (first, span) = &lines[0].from;
     let machine = match request.machine()? {
         Some(machine) => machine,
-        None => match facts.show(first, None).as_ref() {
+        None => match book_data.show(first, None).as_ref() {
             Ok(shown) => shown.machine.unwrap_or(0),
             Err(error) => return Err(unknown_path(span, error)),
         },
     };
     let mut uses = Vec::new();
-    let mut find = |place| find(facts, machine, &region, place, &mut uses);
+    let mut find = |place| find(book_data, machine, &region, place, &mut uses);
     let mut gaps = Vec::new();
     let (mut marked, mut spans) = (Vec::new(), Vec::new());
     for line in &lines {
@@ -235,12 +235,12 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         }
     }
     if marked.is_empty() && spans.is_empty() {
-        return Ok(nothing_to_show(facts, machine, &gaps.join("; ")));
+        return Ok(nothing_to_show(book_data, machine, &gaps.join("; ")));
     }
     let data = draw(request, machine, &region, marked, &spans, gaps);
     Ok(RenderedBlock {
         text: text(&data),
-        html: facts.templates.render("space", &data),
+        html: book_data.templates.render("space", &data),
         machines: vec![machine],
         uses,
         problems: Vec::new(),
@@ -372,12 +372,12 @@ fn draw(
         .map(|m| format!("{} at {}", m.label, m.address))
         .collect();
     desc.extend(arrows.iter().map(|a| a.label.clone()));
-    let facts = request.facts;
+    let book_data = request.book_data;
     SpaceView {
-        caption: caption(facts, machine, "addresses in their region"),
+        caption: caption(book_data, machine, "addresses in their region"),
         title,
         desc: desc.join(", "),
-        machine: facts.loaded[machine].machine.clone(),
+        machine: book_data.loaded[machine].machine.clone(),
         width: WIDTH,
         height: bar_y + THICK + 12 + marks.len() as u64 * MARK + 4,
         left: LEFT,

@@ -151,10 +151,10 @@ impl Steps {
         let looked = request.look(path, machine, (style.format, style_text))?;
         let shown = StepValue {
             path: looked.used.path.clone(),
-            machine: looked.used.machine_name(request.facts),
+            machine: looked.used.machine_name(request.book_data),
             style: looked.used.style.clone(),
             text: looked.used.text.clone(),
-            provenance: looked.used.provenance(request.facts),
+            provenance: looked.used.provenance(request.book_data),
             missing: looked.missing,
         };
         self.uses.push(looked.used);
@@ -243,7 +243,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         text: text(&steps),
         machines: machines(&uses, &shown_on),
         html: request
-            .facts
+            .book_data
             .templates
             .render("steps", &StepsView { steps }),
         uses,

@@ -29,7 +29,10 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     Ok(RenderedBlock {
         text: text.join("\n"),
         machines: machines(&uses, &[]),
-        html: request.facts.templates.render("table", &TableView { rows }),
+        html: request
+            .book_data
+            .templates
+            .render("table", &TableView { rows }),
         uses,
         ..RenderedBlock::default()
     })

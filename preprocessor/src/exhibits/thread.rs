@@ -92,7 +92,7 @@ fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<ThreadLine>,
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let facts = request.facts;
+    let book_data = request.book_data;
     let [(_, span)] = request.body else {
         let help = "write the path of a pointer between the fences".to_owned();
         return Err(SyntaxError::new(
@@ -115,10 +115,10 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let machine = looked
         .used
         .machine
-        .unwrap_or_else(|| facts.default_machine(first));
+        .unwrap_or_else(|| book_data.default_machine(first));
     let nothing = |why: &str| {
         Ok(crate::exhibits::request::nothing_to_show(
-            facts, machine, why,
+            book_data, machine, why,
         ))
     };
     let wanted = match &looked.value {
@@ -135,7 +135,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         }
         None => return nothing(&format!("`{}` is not known", name.text)),
     };
-    let experiment = match sound_experiment(&facts.loaded[machine].evidence, first) {
+    let experiment = match sound_experiment(&book_data.loaded[machine].evidence, first) {
         Ok(experiment) => experiment,
         Err(why) => return nothing(&why),
     };
@@ -143,7 +143,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let mut uses: Vec<Use> = vec![looked.used.clone()];
     uses.extend(met.into_iter().map(|path| Use::rests_on(path, machine)));
     let caption = caption(
-        facts,
+        book_data,
         machine,
         &format!("{} through all calls", looked.used.text),
     );
@@ -153,7 +153,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         text.push_str(&format!("\n{}", whole.trim_end()));
     }
     Ok(RenderedBlock {
-        html: facts
+        html: book_data
             .templates
             .render("thread", &ThreadView { caption, lines }),
         text,

@@ -161,15 +161,15 @@ fn wanted<'c>(request: &Request<'c, '_>) -> Result<Vec<&'c JudgedClaim>, SyntaxE
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let facts = request.facts;
+    let book_data = request.book_data;
     let refused = |message: &str| {
         let help = Some(format!("make a record: {MAKE}"));
         SyntaxError::new(request.info.clone(), message, help)
     };
-    let record = facts
+    let record = book_data
         .sweep
         .ok_or_else(|| refused("there is no record of a sweep, `recorded/sweep.json`"))?;
-    if record.investigation != facts.investigation.digest {
+    if record.investigation != book_data.investigation.digest {
         return Err(refused(
             "the record of the sweep is out of date: it is of another investigation",
         ));
@@ -209,7 +209,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let text = text(&rows, &sum);
     let view = TimelineView { kernels, rows, sum };
     Ok(RenderedBlock {
-        html: facts.templates.render("timeline", &view),
+        html: book_data.templates.render("timeline", &view),
         text,
         ..RenderedBlock::default()
     })

@@ -369,7 +369,7 @@ struct TraceView {
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let facts = request.facts;
+    let book_data = request.book_data;
     let mut work = HashMap::new();
     for (line, span) in request.body {
         let Some((name, said)) = line.split_once(':') else {
@@ -384,7 +384,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     }
     let mut used = Vec::new();
     let rendered = request.show_experiment(|machine, name, experiment| {
-        let planned = facts.investigation.experiment(name);
+        let planned = book_data.investigation.experiment(name);
         let planned = planned.ok_or("it is not planned")?;
         let material = Material {
             experiment,
@@ -413,7 +413,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
                 }),
         );
         let data = TraceView {
-            caption: caption(facts, machine, &experiment.workload),
+            caption: caption(book_data, machine, &experiment.workload),
             records: records.iter().map(Line::of).collect(),
             absent,
         };
@@ -425,7 +425,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             text.push_str(&format!("\nno record of {absent}"));
         }
         Ok(RenderedBlock {
-            html: facts.templates.render("trace", &data),
+            html: book_data.templates.render("trace", &data),
             text,
             machines: vec![machine],
             uses: uses(name, machine, experiment),

@@ -19,18 +19,18 @@ use crate::markdown::chapter::{Chapter, to_diagnostic};
 
 pub use orphans::find_orphans;
 
-/// Looks at all chapters. `facts` are there if the book shows any.
+/// Looks at all chapters. `book_data` is given if the book shows any evidence.
 pub fn chapters(
     chapters: &[Chapter],
     config: &Config,
-    facts: Option<&BookData<'_>>,
+    book_data: Option<&BookData<'_>>,
 ) -> Vec<Diagnostic> {
     let mut found = LintFindings {
         config,
         problems: Vec::new(),
     };
     let mut plain = Vec::new();
-    let measured = std::cell::LazyCell::new(|| facts.map(Measured::new).unwrap_or_default());
+    let measured = std::cell::LazyCell::new(|| book_data.map(Measured::new).unwrap_or_default());
     for chapter in chapters {
         let text = chapter.source.text.as_str();
         chapters::strangers(chapter, &mut found);
@@ -80,11 +80,11 @@ pub fn quoted(chapter: &Chapter) -> Vec<std::ops::Range<usize>> {
 }
 
 /// Looks for evidence that nothing uses. `uses` is everything that the book shows.
-pub fn unused(uses: &[Vec<Use>], facts: &BookData<'_>) -> Vec<Diagnostic> {
+pub fn unused(uses: &[Vec<Use>], book_data: &BookData<'_>) -> Vec<Diagnostic> {
     let mut found = LintFindings {
-        config: facts.config,
+        config: book_data.config,
         problems: Vec::new(),
     };
-    unused::check(uses, facts, &mut found);
+    unused::check(uses, book_data, &mut found);
     found.problems
 }

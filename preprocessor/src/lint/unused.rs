@@ -14,10 +14,10 @@ use crate::evidence::provenance::Use;
 use crate::lint::findings::LintFindings;
 
 /// Complains once about each experiment of the investigation that captures what nothing uses.
-pub fn check(uses: &[Vec<Use>], facts: &BookData<'_>, found: &mut LintFindings<'_>) {
-    let investigation = facts.investigation;
+pub fn check(uses: &[Vec<Use>], book_data: &BookData<'_>, found: &mut LintFindings<'_>) {
+    let investigation = book_data.investigation;
     let mut used = Used::new(uses.iter().flatten().map(|used| used.path.as_str()));
-    used.add_silent_holders(facts);
+    used.add_silent_holders(book_data);
     for gap in gaps(investigation, &used) {
         let complaint = Diagnostic::error(&investigation.source, gap.span.clone(), gap.message())
             .help(gap.help());
@@ -34,8 +34,8 @@ impl Used {
     }
 
     /// Adds the probes whose silence rules out inlined copies of functions that the book counts.
-    fn add_silent_holders(&mut self, facts: &BookData<'_>) {
-        for machine in &facts.indexed {
+    fn add_silent_holders(&mut self, book_data: &BookData<'_>) {
+        for machine in &book_data.indexed {
             for (name, experiment) in &machine.evidence.experiments {
                 let counted = experiment
                     .probes

@@ -40,11 +40,11 @@ pub fn build(
             ..here
         };
         match load(paths, config, &here, fresh, cache) {
-            Ok(store) => {
+            Ok(evidence_set) => {
                 // The program ends with this book: taking megabytes of evidence apart again would be for nothing.
-                let store = ManuallyDrop::new(store);
-                let facts = BookData::new(config, &store);
-                let mut outcome = fill_all(chapters, &facts, target);
+                let evidence_set = ManuallyDrop::new(evidence_set);
+                let book_data = ManuallyDrop::new(BookData::new(config, &evidence_set));
+                let mut outcome = fill_all(chapters, &book_data, target);
                 outcome.report.problems.extend(warnings);
                 outcome
             }

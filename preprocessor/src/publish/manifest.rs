@@ -75,7 +75,7 @@ pub struct Manifest {
 }
 
 /// The claims and verdicts of a book.
-pub fn of_book(facts: &BookData<'_>, claims: &Claims) -> (Vec<PublishedClaim>, Verdicts) {
+pub fn of_book(book_data: &BookData<'_>, claims: &Claims) -> (Vec<PublishedClaim>, Verdicts) {
     let mut list = Vec::new();
     let mut verdicts = Verdicts::new();
     for judged in claims.in_order() {
@@ -86,9 +86,9 @@ pub fn of_book(facts: &BookData<'_>, claims: &Claims) -> (Vec<PublishedClaim>, V
             expression: claim.expression.text().into(),
             when: claim.when.as_ref().map(|when| when.text().into()),
             holds: claim.holds.as_ref().map(|holds| holds.text().into()),
-            shown: facts.loaded[judged.shown].machine.clone(),
+            shown: book_data.loaded[judged.shown].machine.clone(),
         });
-        let of_claim = facts
+        let of_claim = book_data
             .loaded
             .iter()
             .zip(judged.judgements.iter().zip(&judged.supported))

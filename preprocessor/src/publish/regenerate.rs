@@ -75,9 +75,9 @@ pub fn regenerate(
     let mut texts = chapters(&mut book);
     let parsed = parse(&texts, Markdown::read(Some(&html)), Parallelism::default());
     let config = config(source, published.addresses);
-    let store = store(published)?;
-    let facts = BookData::new(&config, &store);
-    let outcome = fill_all(&parsed, &facts, Target::Html);
+    let evidence_set = build_evidence_set(published)?;
+    let book_data = BookData::new(&config, &evidence_set);
+    let outcome = fill_all(&parsed, &book_data, Target::Html);
     let mut wrong: Vec<String> = outcome
         .report
         .problems
@@ -90,8 +90,8 @@ pub fn regenerate(
             )
         })
         .collect();
-    let (claims, verdicts) = manifest::of_book(&facts, &outcome.claims);
-    let history = crate::claims::history::of_book(&facts, &outcome.claims);
+    let (claims, verdicts) = manifest::of_book(&book_data, &outcome.claims);
+    let history = crate::claims::history::of_book(&book_data, &outcome.claims);
     for ((_, text), filled) in texts.iter_mut().zip(&outcome.texts) {
         text.clone_from(filled);
     }
@@ -124,25 +124,25 @@ fn config(source: &BookSource, addresses: Addresses) -> Config {
 }
 
 /// The evidence as the chapters are filled from it.
-fn store(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<String>> {
+fn build_evidence_set(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<String>> {
     let about = &published.source.about;
     let mut wrong = Vec::new();
-    let mut store = EvidenceSet::new(published.investigation);
-    store.history = published.history;
-    store.sweep = published.sweep;
+    let mut evidence_set = EvidenceSet::new(published.investigation);
+    evidence_set.history = published.history;
+    evidence_set.sweep = published.sweep;
     let mut unused: Vec<&Evidence> = published.evidence.iter().collect();
     for machine in &about.machines {
         let found = unused.iter().position(|e| e.machine.name == *machine);
         match (found, about.states.get(machine)) {
             (Some(at), Some(state)) => {
                 let evidence = unused.remove(at).clone();
-                wrong.extend(contradiction(&evidence, state, &store.investigation));
+                wrong.extend(contradiction(&evidence, state, &evidence_set.investigation));
                 let verdicts = (state.judged_before && is_redacted(&evidence)).then(|| {
                     TravellingVerdicts::sealed(&evidence, published.claims, published.verdicts)
                 });
-                store.loaded.push(loaded(evidence, state, verdicts));
+                evidence_set.loaded.push(loaded(evidence, state, verdicts));
             }
-            (None, None) => store.absent.push(loader::describe_absence(machine)),
+            (None, None) => evidence_set.absent.push(loader::describe_absence(machine)),
             (Some(_), None) => wrong.push(format!("{BOOK}: it says nothing of {machine}")),
             (None, Some(_)) => wrong.push(format!(
                 "{BOOK}: there is evidence of {machine}, it says, and the site has none"
@@ -154,14 +154,14 @@ fn store(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<String>> {
     let own = published.source.templates.iter();
     let own = own.map(|(name, text)| (PathBuf::from(name), text.clone()));
     match Templates::with(own.collect()) {
-        Ok(templates) => store.templates = templates,
+        Ok(templates) => evidence_set.templates = templates,
         Err(problems) => wrong.extend(problems.into_iter().map(|problem| problem.message)),
     }
-    if store.loaded.is_empty() && wrong.is_empty() {
+    if evidence_set.loaded.is_empty() && wrong.is_empty() {
         wrong.push("there is no evidence to fill the chapters from".into());
     }
     if wrong.is_empty() {
-        Ok(store)
+        Ok(evidence_set)
     } else {
         Err(wrong)
     }

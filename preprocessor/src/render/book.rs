@@ -66,25 +66,25 @@ pub struct Outcome {
 }
 
 /// Judges all claims and fills all chapters.
-pub fn fill_all(chapters: &[Chapter], facts: &BookData<'_>, target: Target) -> Outcome {
+pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) -> Outcome {
     let mut report = BookReport::default();
     if target == Target::Nothing {
-        facts.templates.unseen();
+        book_data.templates.unseen();
     }
     let mut texts = Vec::new();
     let mut written = Vec::new();
     let mut uses = Vec::new();
-    let lint = || lint::chapters(chapters, facts.config, Some(facts));
-    let parallelism = facts.config.parallelism;
+    let lint = || lint::chapters(chapters, book_data.config, Some(book_data));
+    let parallelism = book_data.config.parallelism;
     let (claims, filled, complaints) = std::thread::scope(|scope| {
         // It looks at no claim, and so takes what time the others leave.
         let linting = parallelism
             .applies_to(chapters.len())
             .then(|| scope.spawn(lint));
-        let claims = Claims::collect(chapters, facts, &mut report.problems);
+        let claims = Claims::collect(chapters, book_data, &mut report.problems);
         let glossary = Glossary::read(chapters);
         let filled = parallelism.map(chapters, |number, chapter| {
-            fill(chapter, number, facts, &claims, &glossary, target)
+            fill(chapter, number, book_data, &claims, &glossary, target)
         });
         (claims, filled, linting.map_or_else(lint, parallel::join))
     });
@@ -104,13 +104,13 @@ pub fn fill_all(chapters: &[Chapter], facts: &BookData<'_>, target: Target) -> O
         written.push(places);
         uses.push(shown);
     }
-    report.problems.extend(stale(facts));
-    report.problems.extend(facts.templates.problems());
+    report.problems.extend(stale(book_data));
+    report.problems.extend(book_data.templates.problems());
     // What could not be read uses nothing that could be known.
     let all_read = !report.has_errors() || report.false_claim;
     report.problems.extend(complaints);
     if all_read {
-        report.problems.extend(lint::unused(&uses, facts));
+        report.problems.extend(lint::unused(&uses, book_data));
     }
     Outcome {
         texts,
@@ -122,12 +122,12 @@ pub fn fill_all(chapters: &[Chapter], facts: &BookData<'_>, target: Target) -> O
 }
 
 /// Complaints about evidence that is out of date.
-pub fn stale(facts: &BookData<'_>) -> Vec<Diagnostic> {
-    let config = facts.config;
+pub fn stale(book_data: &BookData<'_>) -> Vec<Diagnostic> {
+    let config = book_data.config;
     if config.on_stale == OnMissing::Show {
         return Vec::new();
     }
-    facts
+    book_data
         .loaded
         .iter()
         .filter_map(|loaded| {

@@ -35,7 +35,7 @@ pub struct FilledChapter {
 pub fn fill(
     chapter: &Chapter,
     index: usize,
-    facts: &BookData<'_>,
+    book_data: &BookData<'_>,
     claims: &Claims,
     glossary: &Glossary,
     target: Target,
@@ -43,7 +43,7 @@ pub fn fill(
     let text = chapter.source.text.as_str();
     let mut fill = ChapterFiller {
         chapter,
-        facts,
+        book_data,
         claims,
         target,
         edits: Vec::new(),
@@ -70,9 +70,9 @@ pub fn fill(
         let rendered = match block.kind {
             BlockKind::Claim => claims
                 .at(index, number)
-                .map(|judged| claim_block::render(judged, facts)),
+                .map(|judged| claim_block::render(judged, book_data)),
             BlockKind::Exhibit => {
-                let book = (facts, claims, glossary);
+                let book = (book_data, claims, glossary);
                 crate::exhibits::registry::render(chapter, block, book, target, &mut fill.problems)
             }
         };
@@ -102,7 +102,7 @@ pub fn fill(
 
 struct ChapterFiller<'a, 'f> {
     chapter: &'a Chapter,
-    facts: &'a BookData<'f>,
+    book_data: &'a BookData<'f>,
     claims: &'a Claims,
     target: Target,
     edits: Vec<Edit>,
@@ -159,7 +159,7 @@ impl ChapterFiller<'_, '_> {
         let source = &self.chapter.source;
         let machine = match &placeholder.machine {
             None => None,
-            Some((name, span)) => match self.facts.named(name) {
+            Some((name, span)) => match self.book_data.named(name) {
                 Ok(Some(index)) => Some(index),
                 Ok(None) => {
                     let reason = format!("there is no evidence of `{name}` yet");
@@ -175,7 +175,7 @@ impl ChapterFiller<'_, '_> {
         if placeholder.path.first() == "claims" {
             return self.verdict(placeholder, machine);
         }
-        let shown = self.facts.show(&placeholder.path, machine);
+        let shown = self.book_data.show(&placeholder.path, machine);
         let shown = match shown.as_ref() {
             Ok(shown) => shown,
             Err(error) => {
@@ -218,7 +218,7 @@ impl ChapterFiller<'_, '_> {
                 let message = format!("`{}` is not reliable: {reason}", placeholder.path);
                 let problem = Diagnostic::error(source, placeholder.range.clone(), message)
                     .help("capture again; a value of a capture that lost events is never shown as measured");
-                let fails = self.facts.config.on_fail == crate::config::OnFail::Error;
+                let fails = self.book_data.config.on_fail == crate::config::OnFail::Error;
                 self.problems
                     .push(if fails { problem } else { problem.warning() });
                 Some(self.gap(placeholder, shown.machine, "ERROR", reason))
@@ -255,8 +255,10 @@ impl ChapterFiller<'_, '_> {
         reason: &str,
     ) -> Option<Use> {
         let format = placeholder.style.format;
-        let (word, reason) = self.facts.gap(&placeholder.path, machine, reason, format);
-        if self.facts.config.on_unverified == OnMissing::Error && word == "UNVERIFIED" {
+        let (word, reason) = self
+            .book_data
+            .gap(&placeholder.path, machine, reason, format);
+        if self.book_data.config.on_unverified == OnMissing::Error && word == "UNVERIFIED" {
             let message = format!("`{}` is unverified: {reason}", placeholder.path);
             let span = placeholder.range.clone();
             self.problems
@@ -301,7 +303,7 @@ impl ChapterFiller<'_, '_> {
         let problem = Diagnostic::error(&self.chapter.source, placeholder.range.clone(), message)
             .label(format!("{length} characters do not fit into {width}"));
         self.problems
-            .push(self.facts.config.set_severity(Lint::TooWide, problem));
+            .push(self.book_data.config.set_severity(Lint::TooWide, problem));
     }
 
     /// The value's text, made harmless for where it stands.
@@ -342,7 +344,7 @@ impl ChapterFiller<'_, '_> {
             }
             PlaceholderContext::Html(HtmlPosition::Text { .. }) => escape::html(&line),
             // Plain text has no style sheet that could put the mark there.
-            PlaceholderContext::Prose { .. } if used.is_stale(self.facts) => {
+            PlaceholderContext::Prose { .. } if used.is_stale(self.book_data) => {
                 format!(
                     "{}{}",
                     escape::markdown(value),
@@ -355,28 +357,28 @@ impl ChapterFiller<'_, '_> {
     }
 
     fn span(&self, used: &Use, line: &str, in_link: bool) -> String {
-        let machine = used.machine_name(self.facts);
+        let machine = used.machine_name(self.book_data);
         let marked = Marked {
             missing: GAPS.iter().any(|word| used.note.starts_with(word)),
-            stale: used.is_stale(self.facts),
+            stale: used.is_stale(self.book_data),
             in_link,
             path: Some(&used.path),
             machine: Some(&machine),
             style: used.style.as_deref(),
-            provenance: &used.provenance(self.facts),
+            provenance: &used.provenance(self.book_data),
             text: line,
         };
-        self.facts.templates.render("value", &marked)
+        self.book_data.templates.render("value", &marked)
     }
 
     /// The markup before and behind a code span that shows values.
     fn around(&self, uses: &[Use], in_link: bool) -> (String, String) {
         /// Stands for the code; a word that no escaping changes.
         const CODE: &str = "QedCodeStandsHere";
-        let provenance: Vec<String> = uses.iter().map(|u| u.provenance(self.facts)).collect();
+        let provenance: Vec<String> = uses.iter().map(|u| u.provenance(self.book_data)).collect();
         let marked = Marked {
             missing: false,
-            stale: uses.iter().any(|used| used.is_stale(self.facts)),
+            stale: uses.iter().any(|used| used.is_stale(self.book_data)),
             in_link,
             path: None,
             machine: None,
@@ -384,7 +386,7 @@ impl ChapterFiller<'_, '_> {
             provenance: &provenance.join("\n"),
             text: CODE,
         };
-        let html = self.facts.templates.render("value", &marked);
+        let html = self.book_data.templates.render("value", &marked);
         match html.split_once(CODE) {
             Some((open, close)) => (open.to_owned(), close.to_owned()),
             // A template of the book's own that shows no text puts its mark before the code.
@@ -396,7 +398,7 @@ impl ChapterFiller<'_, '_> {
     fn page(&mut self, more: &[usize]) {
         let shows_something = !self.uses.is_empty() || !self.chapter.blocks.is_empty();
         let literal = self.chapter.escapes.len();
-        if !shows_something && crate::render::page_header::recorded(self.facts).is_empty() {
+        if !shows_something && crate::render::page_header::recorded(self.book_data).is_empty() {
             self.edits.extend(literals(self.chapter, self.target));
             return;
         }
@@ -407,17 +409,17 @@ impl ChapterFiller<'_, '_> {
         });
         let block = match self.target {
             Target::Html if !shows_something => {
-                crate::render::page_header::recorded_html(self.facts, literal)
+                crate::render::page_header::recorded_html(self.book_data, literal)
             }
             Target::Html => {
-                crate::render::page_header::html(self.facts, &self.uses, &machines, literal)
+                crate::render::page_header::html(self.book_data, &self.uses, &machines, literal)
             }
             Target::Text | Target::Nothing => {
                 let text = match shows_something {
-                    true => crate::render::page_header::text(self.facts, &machines),
+                    true => crate::render::page_header::text(self.book_data, &machines),
                     false => crate::render::page_header::notices(
-                        self.facts,
-                        &crate::render::page_header::recorded(self.facts),
+                        self.book_data,
+                        &crate::render::page_header::recorded(self.book_data),
                     )
                     .join("\n"),
                 };

@@ -38,9 +38,9 @@ pub fn literals_only(count: usize) -> String {
 pub const MARK: char = '†';
 
 /// Notices that the reader must see before believing a value of these machines.
-pub fn notices(facts: &BookData<'_>, machines: &[usize]) -> Vec<String> {
+pub fn notices(book_data: &BookData<'_>, machines: &[usize]) -> Vec<String> {
     let mut notices = Vec::new();
-    for loaded in machines.iter().map(|index| &facts.loaded[*index]) {
+    for loaded in machines.iter().map(|index| &book_data.loaded[*index]) {
         let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
         let time = time.map_or_else(
             |_| loaded.evidence.run.time.clone(),
@@ -79,20 +79,20 @@ pub fn notices(facts: &BookData<'_>, machines: &[usize]) -> Vec<String> {
 
 /// The machines whose evidence was recorded earlier. That the book rests on them is told on each of its pages, also where
 /// no value is shown.
-pub fn recorded(facts: &BookData<'_>) -> Vec<usize> {
-    (0..facts.loaded.len())
-        .filter(|index| facts.loaded[*index].origin == Origin::Recorded)
+pub fn recorded(book_data: &BookData<'_>) -> Vec<usize> {
+    (0..book_data.loaded.len())
+        .filter(|index| book_data.loaded[*index].origin == Origin::Recorded)
         .collect()
 }
 
 /// The block at the top of a page that shows no value, in a book that rests on recorded evidence.
-pub fn recorded_html(facts: &BookData<'_>, literals: usize) -> String {
-    facts.templates.render(
+pub fn recorded_html(book_data: &BookData<'_>, literals: usize) -> String {
+    book_data.templates.render(
         "page",
         &HeaderView {
             style: templates::style(),
             summary: "This page shows no measured value".into(),
-            notices: notices(facts, &recorded(facts)),
+            notices: notices(book_data, &recorded(book_data)),
             rows: Vec::new(),
             machines: Vec::new(),
             literals,
@@ -102,18 +102,18 @@ pub fn recorded_html(facts: &BookData<'_>, literals: usize) -> String {
 
 /// The block at the top of a page, on one line. Its text is in attributes, which a style sheet shows: so it is
 /// neither in the search index nor in copied text. Only notices, which must not be missed, are text.
-pub fn html(facts: &BookData<'_>, uses: &[Use], machines: &[usize], literals: usize) -> String {
+pub fn html(book_data: &BookData<'_>, uses: &[Use], machines: &[usize], literals: usize) -> String {
     let mut rows: Vec<HeaderRow> = Vec::new();
     for used in uses.iter().filter(|u| u.listed) {
         let row = HeaderRow {
             path: used.path.clone(),
-            machine: used.machine_name(facts),
+            machine: used.machine_name(book_data),
             style: used.style.clone(),
             text: used.text.clone(),
             label: format!(
                 "{} ← {}",
                 used.text,
-                used.provenance(facts).replace('\n', " · ")
+                used.provenance(book_data).replace('\n', " · ")
             ),
         };
         if !rows
@@ -125,7 +125,7 @@ pub fn html(facts: &BookData<'_>, uses: &[Use], machines: &[usize], literals: us
     }
     let names: Vec<&str> = machines
         .iter()
-        .map(|i| facts.loaded[*i].machine.as_str())
+        .map(|i| book_data.loaded[*i].machine.as_str())
         .collect();
     // An exhibit of a sweep shows other kernels than the book's machines.
     let elsewhere = names.is_empty() && uses.is_empty();
@@ -136,32 +136,35 @@ pub fn html(facts: &BookData<'_>, uses: &[Use], machines: &[usize], literals: us
     } else {
         format!("Measured on {}", names.join(", "))
     };
-    facts.templates.render(
+    book_data.templates.render(
         "page",
         &HeaderView {
             style: templates::style(),
             summary,
             notices: match elsewhere {
-                true => notices(facts, &recorded(facts)),
-                false => notices(facts, machines),
+                true => notices(book_data, &recorded(book_data)),
+                false => notices(book_data, machines),
             },
             rows,
-            machines: machines.iter().map(|index| facts.origin(*index)).collect(),
+            machines: machines
+                .iter()
+                .map(|index| book_data.origin(*index))
+                .collect(),
             literals,
         },
     )
 }
 
 /// The same as plain text: one line for each machine, and the notices.
-pub fn text(facts: &BookData<'_>, machines: &[usize]) -> String {
+pub fn text(book_data: &BookData<'_>, machines: &[usize]) -> String {
     let mut out = String::new();
-    for notice in notices(facts, machines) {
+    for notice in notices(book_data, machines) {
         out.push_str(&notice);
         out.push('\n');
     }
     for machine in machines {
         out.push_str("Measured on ");
-        out.push_str(&facts.origin(*machine));
+        out.push_str(&book_data.origin(*machine));
         out.push('\n');
     }
     out

@@ -57,7 +57,7 @@ pub fn read(request: &Request<'_, '_>) -> Result<(Vec<Object>, usize), SyntaxErr
                 .iter()
                 .map(|line| line.path.text.split('.').next().unwrap_or_default())
                 .collect();
-            request.facts.machine_for(&firsts)
+            request.book_data.machine_for(&firsts)
         }
     };
     let objects = read_objects(request, machine, &lines)?;
@@ -193,7 +193,7 @@ fn label(request: &Request<'_, '_>, machine: usize, path: &str) -> String {
         let path = format!("{experiment}.{probe}.members.{side}.{name}.{leaf}");
         let path: Path = path.parse().ok()?;
         match &request
-            .facts
+            .book_data
             .show(&path, Some(machine))
             .as_ref()
             .as_ref()

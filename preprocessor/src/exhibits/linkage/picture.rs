@@ -76,7 +76,7 @@ fn description(objects: &[Object]) -> String {
 
 /// A picture as it grows downwards.
 struct Canvas<'a, 'f> {
-    facts: &'a BookData<'f>,
+    book_data: &'a BookData<'f>,
     words: Vec<DrawnText>,
     /// The height at which arrows leave and arrive, by row.
     at: Vec<usize>,
@@ -109,7 +109,7 @@ impl Canvas<'_, '_> {
                 .filter(|used| !GAPS.contains(&used.note.as_str()))
                 .map(|used| used.path.clone()),
             machine: used
-                .map(|used| used.machine_name(self.facts))
+                .map(|used| used.machine_name(self.book_data))
                 .unwrap_or_default(),
             text,
         });
@@ -142,7 +142,7 @@ pub fn draw(
     title: String,
 ) -> LinkageView {
     let mut canvas = Canvas {
-        facts: request.facts,
+        book_data: request.book_data,
         words: Vec::new(),
         at: Vec::new(),
         y: 1,
