@@ -115,7 +115,11 @@ fn canaries_of(seed: u64) -> (Evidence, Vec<u64>) {
     let outer = create.probes.get_mut("outer").unwrap();
     let function = Address(c.next());
     outer.address = Some(Datum::Value(Value::address(function.0)));
+    // One place in three lists, which have to agree.
     outer.watched = vec![function];
+    for copy in &mut host.instances.get_mut("outer").unwrap().copies {
+        copy.address = function;
+    }
     outer.definition = Some(Datum::unavailable(format!("no line of {:#x}", c.next())));
     outer
         .refused_reads
