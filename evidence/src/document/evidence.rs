@@ -104,6 +104,16 @@ pub enum MachineKind {
     Guest,
 }
 
+impl MachineKind {
+    /// The word that stands in the evidence.
+    pub fn word(self) -> &'static str {
+        match self {
+            MachineKind::Host => "host",
+            MachineKind::Guest => "guest",
+        }
+    }
+}
+
 /// The kernel that was watched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -5,6 +5,7 @@ mod command;
 mod de;
 mod evidence;
 mod experiment;
+pub mod fields;
 pub mod instances;
 mod kaslr;
 mod ledger;

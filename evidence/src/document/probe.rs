@@ -99,6 +99,17 @@ pub enum Backend {
     Lsm,
 }
 
+impl Backend {
+    /// The word that stands in the evidence.
+    pub fn word(self) -> &'static str {
+        match self {
+            Backend::Kprobe => "kprobe",
+            Backend::Tracepoint => "tracepoint",
+            Backend::Lsm => "lsm",
+        }
+    }
+}
+
 /// One parameter of a probed function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,10 +1,10 @@
 //! Every value of a document and where it stands: for checks that look at all of them.
 
+use std::ops::ControlFlow;
+
 use super::evidence::Evidence;
-use super::experiment::Experiment;
-use super::ledger::Ledger;
+use super::fields::{Field, Structure, Visit};
 use super::pointer::{Pointer, Step};
-use super::probe::{Hit, Probe};
 use super::value::{Datum, Frame, Value};
 
 /// What stands at a place.
@@ -23,7 +23,7 @@ pub(crate) fn walk<T>(
         at: Pointer::default(),
         visit,
     };
-    walk.evidence(evidence)
+    evidence.visit(&mut walk).break_value()
 }
 
 struct Walk<'a, 'v, T> {
@@ -32,189 +32,50 @@ struct Walk<'a, 'v, T> {
 }
 
 impl<'a, T> Walk<'a, '_, T> {
-    fn below(&mut self, step: Step<'a>, inside: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+    fn below(
+        &mut self,
+        step: Step<'a>,
+        inside: impl FnOnce(&mut Self) -> ControlFlow<T>,
+    ) -> ControlFlow<T> {
         self.at.0.push(step);
         let found = inside(self);
         self.at.0.pop();
         found
     }
 
-    fn key(&mut self, key: &'a str, inside: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
-        self.below(Step::Key(key), inside)
+    fn found(&mut self, found: Found<'_>) -> ControlFlow<T> {
+        match (self.visit)(&self.at, found) {
+            Some(result) => ControlFlow::Break(result),
+            None => ControlFlow::Continue(()),
+        }
     }
+}
 
-    fn datum(&mut self, key: &'a str, datum: &'a Datum) -> Option<T> {
-        self.key(key, |walk| (walk.visit)(&walk.at, Found::Datum(datum)))
-    }
+impl<'a, T> Visit<'a> for Walk<'a, '_, T> {
+    type Break = T;
 
-    fn data(
+    fn field(
         &mut self,
-        key: &'a str,
-        mut data: impl Iterator<Item = (&'a String, &'a Datum)>,
-    ) -> Option<T> {
-        self.key(key, |walk| {
-            data.find_map(|(name, datum)| walk.datum(name, datum))
-        })
+        field: &'static Field,
+        inside: impl FnOnce(&mut Self) -> ControlFlow<T>,
+    ) -> ControlFlow<T> {
+        self.below(Step::Key(field.key), inside)
     }
 
-    fn list<I: 'a>(
+    fn item(
         &mut self,
-        key: &'a str,
-        list: &'a [I],
-        mut inside: impl FnMut(&mut Self, &'a I) -> Option<T>,
-    ) -> Option<T> {
-        self.key(key, |walk| {
-            list.iter()
-                .enumerate()
-                .find_map(|(index, item)| walk.below(Step::Index(index), |walk| inside(walk, item)))
-        })
+        step: Step<'a>,
+        inside: impl FnOnce(&mut Self) -> ControlFlow<T>,
+    ) -> ControlFlow<T> {
+        self.below(step, inside)
     }
 
-    fn evidence(&mut self, evidence: &'a Evidence) -> Option<T> {
-        let kernel = &evidence.kernel;
-        let kaslr = &evidence.kaslr;
-        self.key("kernel", |walk| {
-            walk.datum("build_id", &kernel.build_id)
-                .or_else(|| walk.data("config", kernel.config.iter()))
-                .or_else(|| walk.datum("lockdown", &kernel.lockdown))
-                .or_else(|| walk.datum("lsm", &kernel.lsm))
-                .or_else(|| walk.datum("debuginfo", &kernel.debuginfo))
-        })
-        .or_else(|| {
-            self.key("kaslr", |walk| {
-                let single = [
-                    ("status", &kaslr.status),
-                    ("slide", &kaslr.slide),
-                    ("agree", &kaslr.agree),
-                    ("checked", &kaslr.checked),
-                    ("differing", &kaslr.differing),
-                    ("physical_start", &kaslr.physical_start),
-                    ("physical_align", &kaslr.physical_align),
-                    ("live_physical_start", &kaslr.live_physical_start),
-                ];
-                single
-                    .into_iter()
-                    .find_map(|(key, datum)| walk.datum(key, datum))
-                    .or_else(|| walk.data("sources", kaslr.sources.iter()))
-                    .or_else(|| {
-                        walk.list("readings", &kaslr.readings, |walk, reading| {
-                            walk.datum("text", &reading.text)
-                        })
-                    })
-                    .or_else(|| {
-                        walk.key("symbols", |walk| {
-                            kaslr.symbols.iter().find_map(|(name, places)| {
-                                walk.key(name, |walk| {
-                                    walk.datum("live", &places.live)
-                                        .or_else(|| walk.datum("static", &places.static_address))
-                                        .or_else(|| walk.datum("slide", &places.slide))
-                                })
-                            })
-                        })
-                    })
-            })
-        })
-        .or_else(|| {
-            self.list("boots", &evidence.boots, |walk, boot| {
-                walk.datum("slide", &boot.slide)
-                    .or_else(|| walk.datum("text", &boot.text))
-                    .or_else(|| walk.datum("physical", &boot.physical))
-            })
-        })
-        .or_else(|| {
-            self.key("commands", |walk| {
-                evidence.commands.iter().find_map(|(name, command)| {
-                    walk.key(name, |walk| {
-                        walk.datum("exit", &command.exit)
-                            .or_else(|| walk.datum("output", &command.output))
-                            .or_else(|| walk.data("values", command.values.iter()))
-                    })
-                })
-            })
-        })
-        .or_else(|| {
-            self.key("experiments", |walk| {
-                evidence.experiments.iter().find_map(|(name, experiment)| {
-                    walk.key(name, |walk| walk.experiment(experiment))
-                })
-            })
-        })
+    fn datum(&mut self, _field: &'static Field, datum: &'a Datum) -> ControlFlow<T> {
+        self.found(Found::Datum(datum))
     }
 
-    fn experiment(&mut self, experiment: &'a Experiment) -> Option<T> {
-        let outcome = &experiment.outcome;
-        self.key("outcome", |walk| {
-            walk.datum("returned", &outcome.returned)
-                .or_else(|| walk.datum("errno", &outcome.errno))
-                .or_else(|| walk.datum("exit", &outcome.exit))
-                .or_else(|| walk.datum("signal", &outcome.signal))
-                .or_else(|| walk.datum("stdout", &outcome.stdout))
-                .or_else(|| walk.data("buffers", outcome.buffers.iter()))
-        })
-        .or_else(|| {
-            let ledger = experiment.objects.as_ref()?;
-            self.key("objects", |walk| walk.ledger(ledger))
-        })
-        .or_else(|| {
-            self.key("probes", |walk| {
-                experiment
-                    .probes
-                    .iter()
-                    .find_map(|(name, probe)| walk.key(name, |walk| walk.probe(probe)))
-            })
-        })
-    }
-
-    fn ledger(&mut self, ledger: &'a Ledger) -> Option<T> {
-        self.list("allocations", &ledger.allocations, |walk, allocation| {
-            walk.frames(&allocation.stack).or_else(|| {
-                let freed = allocation.freed.as_ref()?;
-                walk.key("freed", |walk| walk.frames(&freed.stack))
-            })
-        })
-    }
-
-    fn frames(&mut self, frames: &'a [Frame]) -> Option<T> {
-        self.list("stack", frames, |walk, frame| {
-            (walk.visit)(&walk.at, Found::Frame(frame))
-        })
-    }
-
-    fn probe(&mut self, probe: &'a Probe) -> Option<T> {
-        let single = [
-            ("attach_errno", &probe.attach_errno),
-            ("address", &probe.address),
-            ("definition", &probe.definition),
-            ("listed", &probe.listed),
-        ];
-        single
-            .into_iter()
-            .find_map(|(key, datum)| self.datum(key, datum.as_ref()?))
-            .or_else(|| self.list("hits", &probe.hits, Walk::hit))
-    }
-
-    fn hit(&mut self, hit: &'a Hit) -> Option<T> {
-        let groups = [
-            ("args", &hit.args),
-            ("entry", &hit.entry),
-            ("exit", &hit.exit),
-        ];
-        let single = [
-            ("return", &hit.return_value),
-            ("instance", &hit.instance),
-            ("returns_to", &hit.returns_to),
-            ("caller", &hit.caller),
-            ("site", &hit.site),
-            ("stack", &hit.stack),
-        ];
-        groups
-            .into_iter()
-            .find_map(|(key, data)| self.data(key, data.iter()))
-            .or_else(|| {
-                single
-                    .into_iter()
-                    .find_map(|(key, datum)| self.datum(key, datum.as_ref()?))
-            })
+    fn frame(&mut self, frame: &'a Frame) -> ControlFlow<T> {
+        self.found(Found::Frame(frame))
     }
 }
 

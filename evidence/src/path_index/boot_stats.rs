@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::drift::Drift;
+use super::list::computed;
 use crate::document::value::{Datum, Integer, Value};
 use crate::document::{Boot, Evidence, count};
 
@@ -21,7 +22,7 @@ use crate::document::{Boot, Evidence, count};
 pub fn sums(evidence: &Evidence) -> Vec<(&'static str, Datum, Drift)> {
     let boots = &evidence.boots;
     let total = count(boots.len() as u64);
-    let mut sums = vec![("count", Datum::Value(total), Drift::Invariant)];
+    let mut sums = vec![("count", Datum::Value(total), computed!(Boot, "count"))];
     let slides = all(boots, "slide", |boot| &boot.slide);
     let of = |sum: Result<Value, SumError>| match sum {
         Ok(value) => Datum::Value(value),
@@ -35,27 +36,39 @@ pub fn sums(evidence: &Evidence) -> Vec<(&'static str, Datum, Drift)> {
         let set: BTreeSet<i128> = values.clone()?.into_iter().collect();
         Ok(count(set.len() as u64))
     };
-    sums.push(("distinct", of(distinct(&slides)), Drift::PerRun));
+    sums.push((
+        "distinct",
+        of(distinct(&slides)),
+        computed!(Boot, "distinct"),
+    ));
     let places = all(boots, "physical place", |boot| &boot.physical);
     let several = distinct(&places);
-    sums.push(("distinct_physical", of(several), Drift::PerRun));
-    for (leaf, extreme) in [
-        ("lowest", Iterator::min as fn(_) -> Option<i128>),
-        ("highest", Iterator::max),
+    sums.push((
+        "distinct_physical",
+        of(several),
+        computed!(Boot, "distinct_physical"),
+    ));
+    for (leaf, drift, extreme) in [
+        (
+            "lowest",
+            computed!(Boot, "lowest"),
+            Iterator::min as fn(_) -> Option<i128>,
+        ),
+        ("highest", computed!(Boot, "highest"), Iterator::max),
     ] {
         let value = slides.clone().and_then(|slides| {
             let found = extreme(slides.into_iter()).ok_or(SumError::NoBoot)?;
             offset(found)
         });
-        sums.push((leaf, of(value), Drift::PerRun));
+        sums.push((leaf, of(value), drift));
     }
     let divisor = slides.clone().and_then(|slides| {
         let found = slides.into_iter().fold(0, |a, b| divisor(a, b.abs()));
         offset(found)
     });
-    sums.push(("divisor", of(divisor), Drift::PerRun));
+    sums.push(("divisor", of(divisor), computed!(Boot, "divisor")));
     let differing = differing(evidence, &slides);
-    sums.push(("differing", of(differing), Drift::Invariant));
+    sums.push(("differing", of(differing), computed!(Boot, "differing")));
     sums
 }
 

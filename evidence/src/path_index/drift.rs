@@ -1,34 +1,7 @@
 //! How long a value stays the same.
 
-use serde::{Deserialize, Serialize};
-
+pub use crate::document::fields::Drift;
 use crate::document::value::{Datum, Value};
-
-/// When a value may change without anything being wrong.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Drift {
-    /// With every run: times, process ids, heap addresses.
-    PerRun,
-    /// With every boot: text addresses, the slide.
-    PerBoot,
-    /// With the kernel build: source lines, offsets, sizes.
-    PerKernel,
-    /// Never, as long as the investigation stays the same.
-    Invariant,
-}
 
 /// Where the kernel's half of the address space begins, with four levels of page tables or with five
 /// (<https://elixir.bootlin.com/linux/v6.12/source/Documentation/arch/x86/x86_64/mm.rst#L20>).

@@ -1,80 +1,55 @@
-//! Names of leaves that an author can use whatever was captured.
+//! Names of leaves that an author can use whatever was captured, from the tables of the document.
+
+use crate::document::fields::Structure;
+use crate::document::{
+    Boot, CallSite, Cost, Hit, Instruction, Kaslr, Kernel, Ledger, Machine, Member, Outcome, Probe,
+    Quality, Run, SymbolPlaces, Task,
+};
 
 /// Names of the values of one hit that are not in `args`, `entry` or `exit`.
-pub const HIT_LEAVES: &[&str] = &[
-    "order",
-    "time_ns",
-    "return_order",
-    "return_time_ns",
-    "duration_ns",
-    "pid",
-    "tid",
-    "task",
-    "cpu",
-    "context",
-    "return",
-    "instance",
-    "returns_to",
-    "caller",
-    "site",
-    "stack",
-];
+pub fn hit_leaves() -> impl Iterator<Item = &'static str> + Clone {
+    Hit::leaf_names().chain(Task::leaf_names())
+}
 
 /// Names of the values of a probe as a whole.
-pub const PROBE_LEAVES: &[&str] = &[
-    "backend",
-    "attach_errno",
-    "address",
-    "definition",
-    "hits",
-    "offset",
-    "instruction",
-    "code",
-    "listed",
-    "skipped",
-];
+pub fn probe_leaves() -> impl Iterator<Item = &'static str> + Clone {
+    Probe::leaf_names()
+}
 
 /// Names of the values of a member that a read takes.
-pub const MEMBER_LEAVES: &[&str] = &["structure", "name", "offset"];
+pub fn member_leaves() -> impl Iterator<Item = &'static str> + Clone {
+    Member::leaf_names()
+}
+
+/// Names of the values of a symbol.
+pub(super) fn symbol_leaves() -> impl Iterator<Item = &'static str> + Clone {
+    SymbolPlaces::leaf_names()
+}
+
+/// Names of the values of an instruction of the workload.
+pub(super) fn instruction_leaves() -> impl Iterator<Item = &'static str> + Clone {
+    Instruction::leaf_names()
+}
 
 /// Leaves of the fixed sections that every capture plans.
-pub(super) const FIXED_SECTION_LEAVES: &[&str] = &[
-    "run.id",
-    "run.time",
-    "run.investigation",
-    "run.investigation_digest",
-    "run.collector",
-    "run.object_digest",
-    "machine.name",
-    "machine.kind",
-    "machine.ephemeral",
-    "machine.boot_id",
-    "machine.cpu_model",
-    "machine.cpus",
-    "machine.accelerator",
-    "kernel.release",
-    "kernel.version",
-    "kernel.package",
-    "kernel.build_id",
-    "kernel.image_digest",
-    "kernel.btf_digest",
-    "kernel.lockdown",
-    "kernel.lsm",
-    "kernel.command_line",
-    "kernel.debuginfo",
-    "kaslr.status",
-    "kaslr.slide",
-    "kaslr.agree",
-    "kaslr.checked",
-    "kaslr.differing",
-    "kaslr.physical_start",
-    "kaslr.physical_align",
-    "kaslr.live_physical_start",
-    "boots.count",
-    "boots.distinct",
-    "boots.distinct_physical",
-    "boots.lowest",
-    "boots.highest",
-    "boots.divisor",
-    "boots.differing",
-];
+pub(super) fn fixed_leaves() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let section = |name: &'static str| move |leaf: &'static str| (name, leaf);
+    Run::leaf_names()
+        .map(section("run"))
+        .chain(Machine::leaf_names().map(section("machine")))
+        .chain(Kernel::leaf_names().map(section("kernel")))
+        .chain(Kaslr::leaf_names().map(section("kaslr")))
+        .chain(Boot::COMPUTED.iter().map(|sum| ("boots", sum.name)))
+}
+
+/// Names of the values in a section of an experiment.
+pub(super) fn outcome_leaves(section: &str) -> Vec<&'static str> {
+    match section {
+        "outcome" => Outcome::leaf_names().chain(["buffers"]).collect(),
+        "quality" => Quality::leaf_names().collect(),
+        "objects" => Ledger::leaf_names().collect(),
+        "call" => CallSite::leaf_names().collect(),
+        "cost" => Cost::leaf_names().collect(),
+        _ => Vec::new(),
+    }
+}

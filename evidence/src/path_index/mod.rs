@@ -6,6 +6,7 @@ mod drift;
 mod index;
 mod leaf_names;
 mod leaves;
+mod list;
 mod planned;
 mod probe_leaves;
 pub mod resolve;

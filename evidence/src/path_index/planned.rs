@@ -5,7 +5,10 @@ use crate::investigation::{Experiment, Probe, Read};
 use crate::path::{EXPERIMENT_SECTIONS, Path, SECTIONS, hit_number};
 
 use super::catalog::Catalog;
-use super::leaf_names::{FIXED_SECTION_LEAVES, HIT_LEAVES, MEMBER_LEAVES, PROBE_LEAVES};
+use super::leaf_names::{
+    fixed_leaves, hit_leaves, instruction_leaves, member_leaves, outcome_leaves, probe_leaves,
+    symbol_leaves,
+};
 use super::resolved::PathError;
 
 impl Catalog<'_> {
@@ -56,15 +59,12 @@ impl Catalog<'_> {
             "entry" => check_read(&probe.entry, path, segments, at + 1),
             "exit" => check_read(&probe.exit, path, segments, at + 1),
             "members" if !numbered => check_member(probe, path, segments),
-            leaf if HIT_LEAVES.contains(&leaf) => ends_at(segments, at),
-            leaf if !numbered && PROBE_LEAVES.contains(&leaf) => ends_at(segments, at),
+            leaf if hit_leaves().any(|name| name == leaf) => ends_at(segments, at),
+            leaf if !numbered && probe_leaves().any(|name| name == leaf) => ends_at(segments, at),
             _ => {
-                let known = HIT_LEAVES.iter().chain(["args", "entry", "exit"].iter());
-                let whole = PROBE_LEAVES
-                    .iter()
-                    .chain([&"members"])
-                    .filter(|_| !numbered);
-                let known = known.chain(whole).copied();
+                let known = hit_leaves().chain(["args", "entry", "exit"]);
+                let whole = probe_leaves().chain(["members"]);
+                let known = known.chain(whole.filter(|_| !numbered));
                 Err(unknown(segments, at, "value", known))
             }
         }
@@ -124,13 +124,14 @@ impl Catalog<'_> {
         if segments[0] == "commands" {
             return self.check_command(path, segments);
         }
-        if FIXED_SECTION_LEAVES.contains(&path.as_str()) {
+        let is_fixed = |leaf: (&str, &str)| matches!(segments, [a, b] if (*a, *b) == leaf);
+        if fixed_leaves().any(is_fixed) {
             return Ok(());
         }
         let depth_ok = match segments {
             [_] => return Err(not_a_leaf(path, "name a value in it")),
             ["kernel", "config", _] | ["kaslr", "sources", _] | ["boots", _, _] => true,
-            ["kaslr", "symbols", _, leaf] => ["live", "static", "slide"].contains(leaf),
+            ["kaslr", "symbols", _, leaf] => symbol_leaves().any(|name| name == *leaf),
             _ => false,
         };
         let planned_symbol = matches!(segments, ["kaslr", "symbols", name, _]
@@ -149,14 +150,16 @@ impl Catalog<'_> {
             .iter()
             .flat_map(|m| m.leaves.paths())
             .filter(|known| known.starts_with(segments[0]));
+        let fixed: Vec<String> = fixed_leaves()
+            .map(|(section, leaf)| format!("{section}.{leaf}"))
+            .collect();
+        let mut names: Vec<&str> = known.collect();
+        names.extend(fixed.iter().map(String::as_str));
+        let near = nearest(path.as_str(), names);
         Err(PathError {
             message: format!("nothing is planned under `{path}`"),
             segment: segments.len() - 1,
-            nearest: nearest(
-                path.as_str(),
-                known.chain(FIXED_SECTION_LEAVES.iter().copied()),
-            )
-            .map(str::to_owned),
+            nearest: near.map(str::to_owned),
         })
     }
 }
@@ -186,8 +189,8 @@ fn check_member(probe: &Probe, path: &Path, segments: &[&str]) -> Result<(), Pat
             let known = reads.iter().map(|r| r.name.as_str());
             Err(unknown(segments, 4, "read", known))
         }
-        (Some(_), Some(leaf)) if MEMBER_LEAVES.contains(leaf) => ends_at(segments, 5),
-        (Some(_), Some(_)) => Err(unknown(segments, 5, "value", MEMBER_LEAVES.iter().copied())),
+        (Some(_), Some(leaf)) if member_leaves().any(|name| name == *leaf) => ends_at(segments, 5),
+        (Some(_), Some(_)) => Err(unknown(segments, 5, "value", member_leaves())),
         _ => Err(not_a_leaf(path, "name a value of the member")),
     }
 }
@@ -206,23 +209,10 @@ fn ends_at(segments: &[&str], last: usize) -> Result<(), PathError> {
 }
 
 fn check_outcome(path: &Path, segments: &[&str]) -> Result<(), PathError> {
-    let below: &[&str] = match segments[1] {
-        "workload" if segments.len() == 2 => return Ok(()),
-        "outcome" => &["returned", "errno", "exit", "signal", "stdout", "buffers"],
-        "quality" => &[
-            "events",
-            "lost",
-            "missed",
-            "attached",
-            "planned",
-            "descendants",
-            "attempts",
-        ],
-        "objects" => &["allocated", "freed", "excused", "leaked", "waited"],
-        "call" => &["function", "instruction", "after", "code", "text"],
-        "cost" => &["bare_ns", "probed_ns", "added_ns", "iterations"],
-        _ => &[],
-    };
+    if segments[1] == "workload" && segments.len() == 2 {
+        return Ok(());
+    }
+    let below = outcome_leaves(segments[1]);
     let numbered = |name: &str| {
         let number = name.strip_prefix("insn").unwrap_or_default();
         number
@@ -232,13 +222,15 @@ fn check_outcome(path: &Path, segments: &[&str]) -> Result<(), PathError> {
     match segments.get(2) {
         None => Err(not_a_leaf(path, "name a value in it")),
         Some(name) if segments[1] == "call" && numbered(name) => match segments.get(3) {
-            Some(&("address" | "bytes" | "text")) if segments.len() == 4 => Ok(()),
-            Some(_) => Err(unknown(segments, 3, "value", ["address", "bytes", "text"])),
+            Some(leaf) if segments.len() == 4 && instruction_leaves().any(|name| name == *leaf) => {
+                Ok(())
+            }
+            Some(_) => Err(unknown(segments, 3, "value", instruction_leaves())),
             None => Err(not_a_leaf(path, "name `address`, `bytes` or `text`")),
         },
         Some(&"buffers") if segments[1] == "outcome" && segments.len() == 4 => Ok(()),
         Some(leaf) if below.contains(leaf) && *leaf != "buffers" && segments.len() == 3 => Ok(()),
-        Some(_) => Err(unknown(segments, 2, "value", below.iter().copied())),
+        Some(_) => Err(unknown(segments, 2, "value", below)),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::path::{Path, SECTIONS, hit_number};
 use crate::path_index::Leaf;
 
 pub use super::catalog::{Catalog, Indexed};
-pub use super::leaf_names::{HIT_LEAVES, MEMBER_LEAVES, PROBE_LEAVES};
+pub use super::leaf_names::{hit_leaves, member_leaves, probe_leaves};
 pub use super::resolved::{PathError, Resolved};
 
 impl Catalog<'_> {
@@ -182,7 +182,7 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
         None if fired == 0 => Ok(Resolved::Missing(
             "the probe was attached and did not fire".into(),
         )),
-        None if fired > 1 && !PROBE_LEAVES.contains(&segments[2]) => Err(PathError {
+        None if fired > 1 && probe_leaves().all(|name| name != segments[2]) => Err(PathError {
             message: format!(
                 "probe `{}.{}` fired {fired} times: say which hit, `hit1` to `hit{fired}`",
                 segments[0], segments[1]

@@ -33,10 +33,3 @@ pub(super) fn reason(text: &str, known: &Known<'_>) -> String {
         None => known.phrase(text),
     }
 }
-
-/// The same for a reason that may be absent.
-pub(super) fn optional_reason(text: &mut Option<String>, known: &Known<'_>) {
-    if let Some(text) = text {
-        *text = reason(text, known);
-    }
-}

@@ -24,13 +24,13 @@ use crate::secrets::{
 };
 use crate::validate::reader::{self, ReadError};
 
+mod in_context;
 mod keep;
 mod kind;
 mod layout;
 mod parts;
 mod phrase;
 mod public;
-mod public_experiment;
 mod reason;
 mod tasks;
 

@@ -7,4 +7,10 @@ pub(super) const NUMBER: &str =
 pub(super) const BYTES: &str = "withheld: memory of this live machine can hold addresses";
 pub(super) const TEXT: &str = "withheld: this text holds an address of this live machine";
 pub(super) const COMMAND: &str = "withheld: a command printed it on this live machine";
+pub(super) const OUTPUT: &str =
+    "withheld: what a workload prints may tell who or where this live machine is";
+pub(super) const BUFFER: &str =
+    "withheld: what a system call writes into a buffer may tell who or where this live machine is";
+pub(super) const SETTING: &str =
+    "withheld: a text in the configuration of a live machine's kernel may name its owner";
 pub(super) const TASK: &str = "withheld: the name of another task of this live machine";

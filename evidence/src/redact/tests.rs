@@ -10,6 +10,7 @@ use crate::path_index::leaves;
 use crate::testing::{claim, evidence, investigation, judge_on};
 
 mod canaries;
+mod tables;
 
 fn pointer(number: u64) -> Datum {
     Datum::Value(Value::address(number))

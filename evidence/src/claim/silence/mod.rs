@@ -6,7 +6,7 @@ use crate::document::value::Value;
 use crate::document::{Experiment, Probe, Target};
 use crate::investigation::Probe as Planned;
 use crate::path::SECTIONS;
-use crate::path_index::resolve::{Catalog, Indexed, PROBE_LEAVES};
+use crate::path_index::resolve::{Catalog, Indexed, probe_leaves};
 
 use super::ast::{Node, NodeKind};
 use super::builtins::{Function, NOTHING_ALLOCATED, Reads};
@@ -178,7 +178,7 @@ fn which_hit(names: &[&str], catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Ve
     let [experiment, probe, leaf, ..] = *names else {
         return Vec::new();
     };
-    let of_hit = leaf != "members" && !PROBE_LEAVES.contains(&leaf);
+    let of_hit = leaf != "members" && probe_leaves().all(|name| name != leaf);
     let name = format!("{experiment}.{probe}");
     let Some((experiment, asked)) = planned(&name, catalog).filter(|_| of_hit) else {
         return Vec::new();

@@ -1,0 +1,23 @@
+//! The fields of the document, one row for each: its key, its path, when it may change, and what of it a live machine
+//! publishes.
+//!
+//! The tables are the one source of all four. From them come the checks that look at every value
+//! ([`visit`](super::visit)), the index of paths (`path_index`) and redaction (`redact`). A field without a row does not
+//! compile.
+//!
+//! - `model`: what a row says
+//! - `visitor`: going through a document by its tables
+//! - `tables`, `hit_tables`: the tables
+
+mod hit_tables;
+mod model;
+mod tables;
+mod visitor;
+
+#[cfg(test)]
+pub(crate) use hit_tables::STRUCTURES as EXPERIMENT_STRUCTURES;
+pub use model::Drift;
+pub(crate) use model::{Changes, Field, Form, Leaf, Publish, Withheld, drift};
+#[cfg(test)]
+pub(crate) use tables::STRUCTURES;
+pub(crate) use visitor::{Structure, Visit, VisitMut};

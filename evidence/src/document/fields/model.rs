@@ -1,0 +1,253 @@
+//! What a row of a table says of a field.
+
+use serde::{Deserialize, Serialize};
+
+/// When a value may change without anything being wrong.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drift {
+    /// With every run: times, process ids, heap addresses.
+    PerRun,
+    /// With every boot: text addresses, the slide.
+    PerBoot,
+    /// With the kernel build: source lines, offsets, sizes.
+    PerKernel,
+    /// Never, as long as the investigation stays the same.
+    Invariant,
+}
+
+/// A field of a structure of the document.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Field {
+    /// Its name in JSON.
+    pub key: &'static str,
+    /// Its path.
+    pub leaf: Leaf,
+    /// What of it a live machine publishes.
+    pub publish: Publish,
+}
+
+/// The path of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaf {
+    /// It has none, and nothing below it has one.
+    Unlisted,
+    /// It is a value.
+    Listed {
+        /// Its name, where that is not its key.
+        name: Option<&'static str>,
+        /// When it may change.
+        changes: Changes,
+        /// How a number is shown.
+        form: Form,
+    },
+    /// It is a map, and what is in it stands below the field's key and its own name.
+    Map {
+        /// When the values may change.
+        changes: Changes,
+    },
+    /// It is a structure whose values stand beside this field.
+    Inline,
+}
+
+/// How it is known when a value may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// It is the same for all values of the field.
+    Always(Drift),
+    /// The value itself says so: it was read from memory or registers.
+    ByValue,
+    /// By where the command ran.
+    ByReader,
+}
+
+/// The kind of value that a leaf makes of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// What the field's type says; a number is a count.
+    Plain,
+    /// Nanoseconds.
+    Time,
+    /// A process or thread.
+    Pid,
+    /// A distance in bytes.
+    Offset,
+    /// A statement about the caller of a hit, which older evidence cannot make.
+    Caller,
+}
+
+/// What of a field the evidence of a live machine may publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Publish {
+    /// It as it is: only the collector, the investigation or the kernel's own tables can have written it. Names of functions,
+    /// types and probes, counts, orders, times, process ids.
+    Public,
+    /// What the fields below it say.
+    Below,
+    /// A pseudonym in the place of each address, and nothing else changes.
+    Pseudonyms,
+    /// Nothing: the field is left out.
+    Nothing,
+    /// The same reason in its place, whatever it was.
+    Withheld(Withheld),
+    /// Any value; of a reason only known words.
+    Value,
+    /// A value whose kind is harmless; of a reason only known words.
+    Kind,
+    /// The same, or what the investigation declares public.
+    Declared,
+    /// Hexadecimal digits.
+    Hex,
+    /// A list of words joined by commas.
+    List,
+    /// A choice or a number of the kernel's configuration.
+    Setting,
+    /// Text of known words.
+    Phrase,
+    /// Text of known words, or the reason why it is withheld.
+    Sentence,
+    /// An address, or text of known words, that a command printed.
+    Printed,
+    /// An empty text.
+    Empty,
+    /// Kernel stacks, with places in the kernel's source alone.
+    Frames,
+    /// A place in the kernel's source; otherwise the field is left out.
+    SourceFile,
+    /// A file's name, without its folder.
+    FileName,
+    /// What redaction decides by other fields: the code says so at `redact::in_context`.
+    InContext,
+}
+
+/// Why a field is withheld as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withheld {
+    /// It tells one boot from others.
+    Boot,
+    /// It tells where the kernel is.
+    Slide,
+    /// A system call wrote it.
+    Buffer,
+}
+
+/// A leaf that is computed from several fields.
+#[derive(Debug)]
+pub(crate) struct Computed {
+    /// Its name.
+    pub name: &'static str,
+    /// When it may change.
+    pub drift: Drift,
+}
+
+/// The drift class of a computed leaf of this table. At compile time: a name that the table does not have is an error.
+pub(crate) const fn drift(table: &[Computed], name: &str) -> Drift {
+    let mut index = 0;
+    while index < table.len() {
+        if equal(table[index].name.as_bytes(), name.as_bytes()) {
+            return table[index].drift;
+        }
+        index += 1;
+    }
+    panic!("no computed leaf has this name")
+}
+
+const fn equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < a.len() {
+        if a[index] != b[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// The values of rows, as the tables write them.
+pub(super) mod rows {
+    use super::{Changes, Drift, Form, Leaf};
+
+    pub(crate) const UNLISTED: Leaf = Leaf::Unlisted;
+    pub(crate) const INLINE: Leaf = Leaf::Inline;
+    pub(crate) const PER_RUN: Leaf = always(Drift::PerRun);
+    pub(crate) const PER_BOOT: Leaf = always(Drift::PerBoot);
+    pub(crate) const PER_KERNEL: Leaf = always(Drift::PerKernel);
+    pub(crate) const INVARIANT: Leaf = always(Drift::Invariant);
+    pub(crate) const BY_VALUE: Leaf = listed(Changes::ByValue);
+    pub(crate) const BY_READER: Leaf = listed(Changes::ByReader);
+
+    const fn listed(changes: Changes) -> Leaf {
+        Leaf::Listed {
+            name: None,
+            changes,
+            form: Form::Plain,
+        }
+    }
+
+    const fn always(drift: Drift) -> Leaf {
+        listed(Changes::Always(drift))
+    }
+
+    /// A map of such values.
+    pub(crate) const fn map(leaf: Leaf) -> Leaf {
+        match leaf {
+            Leaf::Listed { changes, .. } => Leaf::Map { changes },
+            other => other,
+        }
+    }
+
+    /// Such a value under another name than its key.
+    pub(crate) const fn named(name: &'static str, leaf: Leaf) -> Leaf {
+        match leaf {
+            Leaf::Listed { changes, form, .. } => Leaf::Listed {
+                name: Some(name),
+                changes,
+                form,
+            },
+            other => other,
+        }
+    }
+
+    /// Such a value in another form.
+    pub(crate) const fn form(form: Form, leaf: Leaf) -> Leaf {
+        match leaf {
+            Leaf::Listed { name, changes, .. } => Leaf::Listed {
+                name,
+                changes,
+                form,
+            },
+            other => other,
+        }
+    }
+}
+
+impl Field {
+    /// Whether its row leaves all to the tables of what it holds.
+    pub(super) fn holds_structures(&self) -> bool {
+        let below = matches!(self.publish, Publish::Below | Publish::Nothing);
+        below && !matches!(self.leaf, Leaf::Listed { .. })
+    }
+
+    /// The name of its leaf; `None` if it has none, or is a map.
+    pub(crate) fn listed(&self) -> Option<&'static str> {
+        match self.leaf {
+            Leaf::Listed { name, .. } => Some(name.unwrap_or(self.key)),
+            _ => None,
+        }
+    }
+}

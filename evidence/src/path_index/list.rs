@@ -1,0 +1,240 @@
+//! The list of leaves while it is made: fields become leaves as the tables of the document say.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::ops::ControlFlow;
+
+use crate::document::count;
+use crate::document::fields::{Changes, Field, Form, Leaf, Structure, Visit};
+use crate::document::pointer::Step;
+use crate::document::value::{Cut, Datum, Integer, Value};
+
+use super::drift::{Drift, drift_of};
+use super::leaves::Leaves;
+
+pub(super) struct List<'a> {
+    pub(super) leaves: Leaves<'a>,
+    /// Values that were cut are marked.
+    marked: bool,
+    /// The path of what is being listed.
+    path: String,
+    /// The class of what the command at hand printed.
+    pub(super) by_reader: Drift,
+    /// It is known what the code before the return address of the hit at hand calls.
+    pub(super) caller_known: bool,
+}
+
+/// The drift class of a leaf that is computed, from the table of its structure.
+macro_rules! computed {
+    ($structure:ident, $name:literal) => {
+        const {
+            $crate::document::fields::drift(
+                <$crate::document::$structure as $crate::document::fields::Structure>::COMPUTED,
+                $name,
+            )
+        }
+    };
+}
+
+pub(super) use computed;
+
+impl<'a> List<'a> {
+    pub(super) fn new(marked: bool) -> Self {
+        List {
+            leaves: Leaves::default(),
+            marked,
+            path: String::new(),
+            by_reader: Drift::PerRun,
+            caller_known: true,
+        }
+    }
+
+    /// Lists what has `name` in its path.
+    pub(super) fn below(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
+        let end = self.path.len();
+        self.enter(name);
+        inside(self);
+        self.path.truncate(end);
+    }
+
+    fn enter(&mut self, name: &str) {
+        if !self.path.is_empty() {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+    }
+
+    /// Lists the fields of a structure that its table lists.
+    pub(super) fn fields(&mut self, structure: &'a impl Structure) {
+        let ControlFlow::Continue(()) = structure.visit(self);
+    }
+
+    pub(super) fn push(&mut self, name: &str, datum: Cow<'a, Datum>, drift: Drift) {
+        self.leaves.push(&[&self.path, name], datum, drift);
+    }
+
+    pub(super) fn own(&mut self, name: &str, value: Value, drift: Drift) {
+        self.push(name, Cow::Owned(Datum::Value(value)), drift);
+    }
+
+    /// Text that redaction has withheld is no value.
+    pub(super) fn text(&mut self, name: &str, value: &str, drift: Drift) {
+        let datum = match crate::document::withheld::withheld(value) {
+            Some(_) => Datum::unavailable(value),
+            None => Datum::Value(Value::text(value)),
+        };
+        self.push(name, Cow::Owned(datum), drift);
+    }
+
+    pub(super) fn lend(&mut self, name: &str, datum: &'a Datum, drift: Drift) {
+        let datum = self.whole(datum);
+        self.push(name, datum, drift);
+    }
+
+    fn whole(&self, datum: &'a Datum) -> Cow<'a, Datum> {
+        match datum.value().filter(|_| !self.marked).and_then(unmarked) {
+            Some(cut) => Cow::Owned(Datum::Value(cut)),
+            None => Cow::Borrowed(datum),
+        }
+    }
+
+    fn drift(&self, changes: Changes, datum: Option<&Datum>) -> Drift {
+        match (changes, datum) {
+            (Changes::Always(drift), _) => drift,
+            (Changes::ByReader, _) => self.by_reader,
+            (Changes::ByValue, Some(datum)) => drift_of(datum),
+            // Only values are read from memory.
+            (Changes::ByValue, None) => Drift::PerRun,
+        }
+    }
+}
+
+impl<'a> Visit<'a> for List<'a> {
+    type Break = Infallible;
+
+    fn field(
+        &mut self,
+        field: &'static Field,
+        inside: impl FnOnce(&mut Self) -> ControlFlow<Infallible>,
+    ) -> ControlFlow<Infallible> {
+        match field.leaf {
+            Leaf::Unlisted => ControlFlow::Continue(()),
+            Leaf::Listed { .. } | Leaf::Inline => inside(self),
+            Leaf::Map { .. } => {
+                let end = self.path.len();
+                self.enter(field.key);
+                let done = inside(self);
+                self.path.truncate(end);
+                done
+            }
+        }
+    }
+
+    fn item(
+        &mut self,
+        step: Step<'a>,
+        inside: impl FnOnce(&mut Self) -> ControlFlow<Infallible>,
+    ) -> ControlFlow<Infallible> {
+        let end = self.path.len();
+        match step {
+            Step::Key(name) => self.enter(name),
+            Step::Index(index) => self.enter(&(index + 1).to_string()),
+        }
+        let done = inside(self);
+        self.path.truncate(end);
+        done
+    }
+
+    fn datum(&mut self, field: &'static Field, datum: &'a Datum) -> ControlFlow<Infallible> {
+        match (field.leaf, field.listed()) {
+            (Leaf::Map { changes }, _) => {
+                let drift = self.drift(changes, Some(datum));
+                let datum = self.whole(datum);
+                self.leaves.push(&[&self.path], datum, drift);
+            }
+            (Leaf::Listed { changes, form, .. }, Some(name)) => {
+                let drift = self.drift(changes, Some(datum));
+                if form == Form::Caller && !self.caller_known {
+                    let datum = Datum::unavailable(
+                        "this evidence does not say what the code before the return address calls: capture again",
+                    );
+                    self.push(name, Cow::Owned(datum), drift);
+                } else {
+                    self.lend(name, datum, drift);
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn text(&mut self, field: &'static Field, text: &'a str) -> ControlFlow<Infallible> {
+        if let (Leaf::Listed { changes, .. }, Some(name)) = (field.leaf, field.listed()) {
+            let drift = self.drift(changes, None);
+            List::text(self, name, text, drift);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn number(&mut self, field: &'static Field, number: u64) -> ControlFlow<Infallible> {
+        if let (Leaf::Listed { changes, form, .. }, Some(name)) = (field.leaf, field.listed()) {
+            let drift = self.drift(changes, None);
+            self.own(name, shown(form, number), drift);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn truth(&mut self, field: &'static Field, value: bool) -> ControlFlow<Infallible> {
+        if let (Leaf::Listed { changes, .. }, Some(name)) = (field.leaf, field.listed()) {
+            let drift = self.drift(changes, None);
+            self.own(name, Value::Bool { value }, drift);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// A number of the document as a value of its form.
+fn shown(form: Form, number: u64) -> Value {
+    match form {
+        Form::Time => Value::Time { ns: number },
+        Form::Offset => Value::Offset {
+            value: Integer::from(number),
+        },
+        Form::Pid => Value::Pid {
+            value: i32::try_from(number).unwrap_or_default(),
+        },
+        Form::Plain | Form::Caller => count(number),
+    }
+}
+
+/// The value as one that was cut, if a collector that marked none of those may have cut it: it kept 24 frames of a stack,
+/// the watcher's own ones among them, up to five; 63 bytes of a text, with an ellipsis behind; and 64 KiB of an output.
+fn unmarked(value: &Value) -> Option<Value> {
+    const FRAMES: std::ops::RangeInclusive<usize> = 19..=24;
+    const TEXT: std::ops::RangeInclusive<usize> = 60..=63;
+    const NOT_UTF8: usize = 63;
+    const OUTPUT: usize = 64 * 1024;
+    let cut = Cut::default();
+    match value {
+        Value::Stack { value } if FRAMES.contains(&value.len()) => Some(Value::CutStack {
+            value: value.clone(),
+            cut,
+        }),
+        Value::Bytes { value } if value.0.len() == NOT_UTF8 => Some(Value::CutBytes {
+            value: value.clone(),
+            cut,
+        }),
+        Value::Text { value } if value.len() >= OUTPUT => Some(Value::CutText {
+            value: value.clone(),
+            cut,
+        }),
+        Value::Text { value } => {
+            let kept = value.strip_suffix('…')?;
+            TEXT.contains(&kept.len()).then(|| Value::CutText {
+                value: kept.to_owned(),
+                cut,
+            })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,398 @@
+//! The tables of the document: every row does what it says.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use crate::document::fields::{
+    EXPERIMENT_STRUCTURES, Field, Leaf, Publish, STRUCTURES, Structure, Visit, VisitMut,
+};
+use crate::document::instances::{InlinedCopy, Instances, OwnCopy, Within};
+use crate::document::value::{Address, Bytes, Datum, Frame, Value};
+use crate::document::visit::{Found, walk};
+use crate::document::{
+    Allocation, Backend, Boot, CallSite, Command, Context, Cost, Descendants, Evidence, FileRole,
+    Free, Instruction, Ledger, Member, ProgramFile, Reader, Reading,
+};
+use crate::path_index::leaves;
+use crate::path_index::resolve::{Catalog, Indexed, Resolved};
+use crate::redact::public::withhold;
+use crate::testing::{evidence, investigation};
+
+/// A folder that would tell whose machine it is.
+const CANARY: &str = "/home/zacharias/x";
+
+fn value() -> Datum {
+    Value::text("kernel").into()
+}
+
+fn instruction() -> Instruction {
+    Instruction {
+        offset: 0,
+        bytes: Bytes(vec![0x0f, 0x05]),
+        text: "syscall".into(),
+    }
+}
+
+fn frame() -> Frame {
+    let mut frames = Vec::new();
+    evidence().for_each_frame(&mut |frame| frames.push(frame.clone()));
+    frames.remove(0)
+}
+
+/// A document in which no field is empty.
+fn full() -> Evidence {
+    let mut full = evidence();
+    full.machine.accelerator = Some("tcg".into());
+    full.kernel.package = Some("linux-image".into());
+    full.kernel.image_digest = Some("ab".into());
+    full.kernel.command_line = Some("quiet".into());
+    full.kernel.config.insert("x".into(), value());
+    full.kaslr.sources.insert("x".into(), value());
+    full.kaslr.readings.push(Reading {
+        by: Reader::Machine,
+        file: "/proc/iomem".into(),
+        key: "Kernel code".into(),
+        line: Some(7),
+        text: value(),
+    });
+    full.boots.push(Boot {
+        boot_id: "b".into(),
+        time: "2026-01-01T00:00:00Z".into(),
+        slide: value(),
+        text: value(),
+        physical: value(),
+    });
+    let files = vec![ProgramFile {
+        role: FileRole::Program,
+        name: "true".into(),
+        sha256: "ab".into(),
+    }];
+    full.commands.insert(
+        "release".into(),
+        Command {
+            by: Reader::Machine,
+            argv: vec!["true".into()],
+            files: files.clone(),
+            exit: Value::int(0).into(),
+            output: value(),
+            values: [("x".to_owned(), value())].into(),
+        },
+    );
+    full.instances.insert(
+        "f".into(),
+        Instances {
+            copies: vec![OwnCopy {
+                symbol: "f".into(),
+                address: Address(1 << 40),
+                file: Some("fs/file.c".into()),
+                aliases: vec!["g".into()],
+            }],
+            inlined: Some(vec![InlinedCopy {
+                holder: "g".into(),
+                address: Some(Address(1 << 41)),
+                file: Some("fs/file.c".into()),
+                site: Some("fs/file.c:7".into()),
+            }]),
+            count: 2,
+            leaves_by_jump: Some(false),
+            unknown: Some("unknown".into()),
+        },
+    );
+    for experiment in full.experiments.values_mut() {
+        experiment.files.clone_from(&files);
+        experiment.call = Some(CallSite {
+            function: Address(1 << 40),
+            instruction: Address(1 << 40),
+            code: vec![instruction()],
+        });
+        experiment.outcome.buffers.insert("x".into(), value());
+        experiment.quality.descendants = Some(Descendants {
+            started: 1,
+            followed: 1,
+            running: 1,
+        });
+        experiment.quality.marked = Some(true);
+        experiment.quality.compat_calls = Some(0);
+        experiment.quality.attempts = Some(1);
+        experiment.quality.notes.push("note".into());
+        experiment.cost = Some(Cost {
+            bare_ns: 1,
+            probed_ns: 2,
+            iterations: 3,
+        });
+        experiment.objects = Some(Ledger {
+            waited_ns: 1,
+            allocations: vec![Allocation {
+                address: Address(1 << 42),
+                probe: "sock_alloc".into(),
+                cache: Some("cache".into()),
+                size: Some(64),
+                order: 1,
+                time_ns: 1,
+                stack: vec![frame()],
+                freed: Some(Free {
+                    probe: "sock_alloc".into(),
+                    order: 2,
+                    time_ns: 2,
+                    same_task: false,
+                    task: "task".into(),
+                    stack: vec![frame()],
+                }),
+                excused: Some("excused".into()),
+            }],
+        });
+        for probe in experiment.probes.values_mut() {
+            fill(probe);
+        }
+    }
+    full
+}
+
+fn fill(probe: &mut crate::document::Probe) {
+    probe.backend = Some(Backend::Kprobe);
+    probe.unavailable = None;
+    probe.attach_errno = Some(value());
+    probe.address = Some(Value::address(1 << 40).into());
+    probe.watched = vec![Address(1 << 40)];
+    probe.returns = Some("int".into());
+    probe.file = Some("fs/file.c".into());
+    probe.within = Some(Within {
+        function: "g".into(),
+        undecided: 1,
+        settled: Some(0),
+        why: Some("why".into()),
+    });
+    probe.definition = Some(value());
+    probe.instruction = Some(instruction());
+    probe.listed = Some(value());
+    for reads in [
+        &mut probe.refused_reads.entry,
+        &mut probe.refused_reads.exit,
+    ] {
+        reads.insert("refused".into(), "why".into());
+    }
+    let member = Member {
+        structure: "struct sock".into(),
+        name: "x".into(),
+        offset: 8,
+    };
+    for members in [&mut probe.members.entry, &mut probe.members.exit] {
+        members.insert("x".into(), member.clone());
+    }
+    probe.public.clear();
+    probe.skipped = Some(0);
+    let name = probe
+        .parameters
+        .first()
+        .map_or("x", |one| &one.name)
+        .to_owned();
+    for hit in &mut probe.hits {
+        hit.order = hit.order.or(Some(1));
+        hit.time_ns = hit.time_ns.or(Some(1));
+        hit.return_order = hit.return_order.or(Some(2));
+        hit.return_time_ns = hit.return_time_ns.or(Some(2));
+        hit.context = Some(Context::Task);
+        hit.args.entry(name.clone()).or_insert_with(value);
+        for reads in [&mut hit.entry, &mut hit.exit] {
+            reads.entry("x".into()).or_insert_with(value);
+        }
+        hit.return_value = Some(value());
+        hit.instance = Some(value());
+        hit.returns_to = Some(value());
+        hit.caller = Some(value());
+        hit.site = Some(value());
+        hit.stack = Some(
+            Value::Stack {
+                value: vec![frame()],
+            }
+            .into(),
+        );
+    }
+}
+
+/// The fields that hold something, and the texts in those that are published as they are.
+#[derive(Default)]
+struct Seen<'a> {
+    fields: Vec<&'static Field>,
+    public: Vec<&'a str>,
+}
+
+impl<'a> Visit<'a> for Seen<'a> {
+    type Break = ();
+
+    fn datum(&mut self, field: &'static Field, _: &'a Datum) -> ControlFlow<()> {
+        self.fields.push(field);
+        ControlFlow::Continue(())
+    }
+
+    fn text(&mut self, field: &'static Field, text: &'a str) -> ControlFlow<()> {
+        self.fields.push(field);
+        if field.publish == Publish::Public {
+            self.public.push(text);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn number(&mut self, field: &'static Field, _: u64) -> ControlFlow<()> {
+        self.fields.push(field);
+        ControlFlow::Continue(())
+    }
+
+    fn truth(&mut self, field: &'static Field, _: bool) -> ControlFlow<()> {
+        self.fields.push(field);
+        ControlFlow::Continue(())
+    }
+}
+
+fn seen(evidence: &Evidence) -> Seen<'_> {
+    let mut seen = Seen::default();
+    assert!(evidence.visit(&mut seen).is_continue());
+    seen
+}
+
+/// Puts the canary, as a value or as a reason, wherever a field is not declared public.
+struct Plant {
+    as_reason: bool,
+}
+
+impl VisitMut for Plant {
+    fn leaves_out(&self, _: &'static Field) -> bool {
+        false
+    }
+
+    fn datum(&mut self, field: &'static Field, datum: &mut Datum) {
+        // Only the collector can have written these: any value of theirs is published, and no reason.
+        let any = matches!(field.publish, Publish::Value | Publish::Pseudonyms);
+        match self.as_reason {
+            true => *datum = Datum::unavailable(CANARY),
+            false if !any => *datum = Value::text(CANARY).into(),
+            false => {}
+        }
+    }
+
+    fn frame(&mut self, _: &'static Field, _: &mut Frame) {}
+
+    fn text(&mut self, field: &'static Field, text: &mut String) -> bool {
+        if field.publish != Publish::Public {
+            CANARY.clone_into(text);
+        }
+        true
+    }
+}
+
+/// Check that the full document holds every field that the tables list as a leaf: else the checks below would pass by it.
+#[test]
+fn full_is_full() {
+    let full = full();
+    let seen = seen(&full);
+    for (structure, fields) in STRUCTURES.iter().chain(EXPERIMENT_STRUCTURES) {
+        for field in *fields {
+            let is_leaf = matches!(field.leaf, Leaf::Listed { .. });
+            let found = seen.fields.contains(&field);
+            assert!(found || !is_leaf, "{structure}.{}", field.key);
+        }
+    }
+    let json = serde_json::to_string(&full).unwrap();
+    for (structure, fields) in STRUCTURES.iter().chain(EXPERIMENT_STRUCTURES) {
+        for field in *fields {
+            let key = format!("\"{}\":", field.key);
+            let never = ["unavailable", "optional", "marks_cuts", "public"].contains(&field.key);
+            assert!(json.contains(&key) || never, "{structure}.{}", field.key);
+        }
+    }
+}
+
+/// Check that the document is the same when it was written and read.
+#[test]
+fn round_trip() {
+    let full = full();
+    let json = serde_json::to_string(&full).unwrap();
+    assert_eq!(serde_json::from_str::<Evidence>(&json).unwrap(), full);
+}
+
+/// Check that every leaf is planned where its probe is, resolves to what the document holds, and is visited there; and
+/// that every value that is visited is a leaf, unless its table says that it is none.
+#[test]
+fn leaves_resolve_and_are_visited() {
+    let mut full = full();
+    full.machine.kind = crate::document::MachineKind::Guest;
+    let investigation = investigation();
+    let machines = [Indexed::new(&full)];
+    let catalog = Catalog {
+        investigation: &investigation,
+        machines: &machines,
+    };
+    let mut visited: BTreeSet<*const Datum> = BTreeSet::new();
+    walk::<()>(&full, &mut |_, found| {
+        if let Found::Datum(datum) = found {
+            visited.insert(std::ptr::from_ref(datum));
+        }
+        None
+    });
+    let all = leaves(&full);
+    let mut listed: BTreeSet<*const Datum> = BTreeSet::new();
+    let mut planned = 0;
+    for (path, leaf) in all.iter() {
+        if let std::borrow::Cow::Borrowed(datum) = &leaf.datum {
+            assert!(visited.contains(&std::ptr::from_ref(*datum)), "{path}");
+            listed.insert(std::ptr::from_ref(*datum));
+        }
+        let parsed = path.parse().unwrap();
+        // The investigation of the tests asks for less than the full document holds.
+        if catalog.check(&parsed).is_err() {
+            let unplanned = [".x", "commands.", ".members."];
+            assert!(unplanned.iter().any(|part| path.contains(part)), "{path}");
+            continue;
+        }
+        match (catalog.resolve(&machines[0], &parsed), leaf.datum.value()) {
+            (Ok(Resolved::Value(value, drift)), Some(expected)) => {
+                assert_eq!((&*value, drift), (expected, leaf.drift), "{path}");
+                planned += 1;
+            }
+            (Ok(Resolved::Missing(_)), _) => {}
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+    assert!(planned > 60, "{planned}");
+    let unlisted = seen(&full)
+        .fields
+        .into_iter()
+        .filter(|field| matches!(field.leaf, Leaf::Unlisted) && field.publish != Publish::Public);
+    let unlisted: BTreeSet<&str> = unlisted.map(|field| field.key).collect();
+    walk::<()>(&full, &mut |at, found| {
+        if let Found::Datum(datum) = found {
+            let text = at.text();
+            let key = text.rsplit('/').next().unwrap_or_default();
+            let is_listed = listed.contains(&std::ptr::from_ref(datum));
+            assert!(is_listed || unlisted.contains(key), "{text}");
+        }
+        None
+    });
+}
+
+/// Check that nothing is published of a field that is not declared public, and that those are published as they are.
+#[test]
+fn redacted_or_public() {
+    for as_reason in [false, true] {
+        let mut planted = full();
+        planted.visit_mut(&mut Plant { as_reason });
+        let before = serde_json::to_string(&planted).unwrap();
+        assert!(before.matches(CANARY).count() > 60, "{before}");
+        let mut harmless = planted.clone();
+        withhold(&mut harmless, &BTreeSet::new());
+        let after = serde_json::to_string_pretty(&harmless).unwrap();
+        let left: Vec<&str> = after
+            .lines()
+            .filter(|line| line.contains("zacharias"))
+            .collect();
+        assert!(left.is_empty(), "{left:#?}");
+        let shown: BTreeSet<&str> = seen(&harmless).public.into_iter().collect();
+        // What is in a field that is left out as a whole is published nowhere.
+        let lost: Vec<&str> = seen(&planted)
+            .public
+            .into_iter()
+            .filter(|text| !shown.contains(text) && *text != "syscall")
+            .collect();
+        assert!(lost.is_empty(), "{lost:?}");
+    }
+}
