@@ -6,12 +6,16 @@ use std::sync::Arc;
 
 use qed_evidence::Evidence;
 use qed_evidence::diagnostic::{Diagnostic, Source, nearest};
-use qed_evidence::lock::{FILE as LOCK_FILE, Lock, Pin};
+use qed_evidence::lock::{FILE as LOCK_FILE, Lock, LockError, Pin};
 pub use qed_evidence::machine::evidence_file;
 use qed_evidence::machine::{self, HOST, Request};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::util::parallel::Parallelism;
+pub use max_age::{MaxAge, MaxAgeError};
+
+mod max_age;
 
 /// Settings of one book.
 #[derive(Clone, Debug, Deserialize)]
@@ -170,38 +174,6 @@ fn error() -> OnFail {
     OnFail::Error
 }
 
-/// An age, in seconds: `90m`, `36h`, `7d`, `2w`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct MaxAge {
-    /// As written.
-    pub text: String,
-    /// In seconds.
-    pub seconds: i64,
-}
-
-impl TryFrom<String> for MaxAge {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let bad =
-            || format!("`{text}` is not an age; write a number and a unit: 90m, 36h, 7d or 2w");
-        let unit = match text.bytes().last() {
-            Some(b's') => 1,
-            Some(b'm') => 60,
-            Some(b'h') => 3_600,
-            Some(b'd') => 86_400,
-            Some(b'w') => 604_800,
-            _ => return Err(bad()),
-        };
-        let number: u32 = text[..text.len() - 1].parse().map_err(|_| bad())?;
-        Ok(MaxAge {
-            seconds: i64::from(number) * unit,
-            text,
-        })
-    }
-}
-
 /// mdBook's keys in a preprocessor's table
 /// (<https://rust-lang.github.io/mdBook/format/configuration/preprocessors.html>).
 const MDBOOK_KEYS: &[&str] = &[
@@ -235,10 +207,11 @@ pub fn read_in(
     let problem = match parsed {
         Ok(mut config) => match name_machines(&mut config, root) {
             Ok(()) => {
-                config.lock = lock_file(root).map_err(Diagnostic::error_without_place)?;
+                config.lock = lock_file(root)
+                    .map_err(|error| Diagnostic::error_without_place(error.to_string()))?;
                 return Ok(config);
             }
-            Err(problem) => problem,
+            Err(problem) => problem.to_string(),
         },
         Err(error) => error.to_string(),
     };
@@ -263,23 +236,55 @@ pub fn read_in(
     })
 }
 
+/// A lock file that cannot be used.
+#[derive(Debug, Error)]
+enum LockFileError {
+    #[error(transparent)]
+    Refused(#[from] LockError),
+    #[error(
+        "{LOCK_FILE} cannot be read: {0}; make it readable, or delete it to be pinned to no kernel"
+    )]
+    Unreadable(std::io::Error),
+}
+
+/// Machines of a book that cannot be named.
+#[derive(Debug, Error)]
+enum MachinesError {
+    #[error("`machines` is empty; name at least one, such as \"host\"")]
+    None,
+    #[error(
+        "the kernel image `{}` of a machine cannot be read: {error}; mend the path, or write \
+         {{ guest = \"PATH\", name = \"WORD\" }}, which needs no image to show what was captured",
+        .path.display()
+    )]
+    Image {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("machine `{name}` is named twice{help}")]
+    Twice { name: String, help: &'static str },
+    #[error("machines `{one}` and `{other}` would share the file {file}{help}")]
+    SameFile {
+        one: String,
+        other: String,
+        file: String,
+        help: &'static str,
+    },
+}
+
 /// Reads the lock file of the book in `root`, if there is one.
-fn lock_file(root: &Path) -> Result<Option<Lock>, String> {
+fn lock_file(root: &Path) -> Result<Option<Lock>, LockFileError> {
     match std::fs::read_to_string(root.join(LOCK_FILE)) {
-        Ok(text) => Lock::parse(&text)
-            .map(Some)
-            .map_err(|error| error.to_string()),
+        Ok(text) => Ok(Some(Lock::parse(&text)?)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!(
-            "{LOCK_FILE} cannot be read: {error}; make it readable, or delete it to be pinned to no kernel"
-        )),
+        Err(error) => Err(LockFileError::Unreadable(error)),
     }
 }
 
 /// Finds out how the machines are called. No two may share a name, or the file of their evidence.
-fn name_machines(config: &mut Config, root: &Path) -> Result<(), String> {
+fn name_machines(config: &mut Config, root: &Path) -> Result<(), MachinesError> {
     if config.requests.is_empty() {
-        return Err("`machines` is empty; name at least one, such as \"host\"".into());
+        return Err(MachinesError::None);
     }
     for request in &config.requests {
         let (name, image) = match request {
@@ -289,11 +294,10 @@ fn name_machines(config: &mut Config, root: &Path) -> Result<(), String> {
                     Some(word) => machine::guest(word),
                     None => {
                         let bytes = std::fs::read(root.join(path)).map_err(|error| {
-                            format!(
-                                "the kernel image `{}` of a machine cannot be read: {error}; mend the path, or write \
-                                 {{ guest = \"PATH\", name = \"WORD\" }}, which needs no image to show what was captured",
-                                path.display()
-                            )
+                            MachinesError::Image {
+                                path: path.clone(),
+                                error,
+                            }
                         })?;
                         machine::name_of_image(path, &bytes)
                     }
@@ -303,15 +307,19 @@ fn name_machines(config: &mut Config, root: &Path) -> Result<(), String> {
         };
         let file = evidence_file(&name);
         if let Some(same) = config.machines.iter().find(|m| evidence_file(m) == file) {
-            let again = match *same == name {
-                true => format!("machine `{name}` is named twice"),
-                false => format!("machines `{same}` and `{name}` would share the file {file}"),
-            };
             let help = image.map_or(
                 "",
                 |_| "; give one of them another name: { guest = \"PATH\", name = \"WORD\" }",
             );
-            return Err(format!("{again}{help}"));
+            return Err(match *same == name {
+                true => MachinesError::Twice { name, help },
+                false => MachinesError::SameFile {
+                    one: same.clone(),
+                    other: name,
+                    file,
+                    help,
+                },
+            });
         }
         config
             .images

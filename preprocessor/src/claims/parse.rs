@@ -65,11 +65,11 @@ pub fn parse(
         None => None,
         Some(option) => match book_data.named(&option.value.text) {
             Ok(machine) => machine,
-            Err(message) => {
+            Err(unknown) => {
                 problems.push(Diagnostic::error(
                     source,
                     option.value.span.clone(),
-                    message,
+                    unknown.to_string(),
                 ));
                 None
             }

@@ -101,7 +101,7 @@ fn read(path: &Path) -> Result<Read, Diagnostic> {
         ))
     };
     let (evidence, _) = loader::read(path, &Cache::default())
-        .map_err(problem)?
+        .map_err(|error| problem(error.to_string()))?
         .ok_or_else(|| problem("there is no such file".into()))?;
     loader::redact_live(evidence, Addresses::Auto, redact)
         .map_err(|error| problem(error.to_string()))

@@ -57,10 +57,8 @@ struct Existing {
 
 impl Existing {
     /// From the text of its settings.
-    fn read(text: String) -> Result<Self, String> {
-        let table: toml::Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| error.to_string())?;
+    fn read(text: String) -> Result<Self, toml::de::Error> {
+        let table: toml::Table = text.parse()?;
         let build = table.get("build").and_then(toml::Value::as_table);
         let build_dir = build
             .and_then(|build| build.get("build-dir")?.as_str())
@@ -76,8 +74,28 @@ impl Existing {
     }
 }
 
+/// Settings of a book that cannot be continued.
+#[derive(Debug, thiserror::Error)]
+enum BookTomlError {
+    #[error("{} cannot be read: {error}", .path.display())]
+    Unreadable {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("{} cannot be understood: {error}", .path.display())]
+    Form {
+        path: PathBuf,
+        error: toml::de::Error,
+    },
+    #[error("a table [preprocessor.qed] cannot be added to {}: {error}", .path.display())]
+    NoRoom {
+        path: PathBuf,
+        error: toml::de::Error,
+    },
+}
+
 /// Reads the settings of the book in `dir`, if there is one. mdBook needs no settings where chapters are in `src`.
-fn existing(dir: &Path) -> Result<Option<Existing>, String> {
+fn existing(dir: &Path) -> Result<Option<Existing>, BookTomlError> {
     let path = dir.join("book.toml");
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -87,16 +105,17 @@ fn existing(dir: &Path) -> Result<Option<Existing>, String> {
             }
             String::new()
         }
-        Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+        Err(error) => return Err(BookTomlError::Unreadable { path, error }),
     };
-    let unclear = |error| format!("{} cannot be understood: {error}", path.display());
-    let book = Existing::read(text).map_err(unclear)?;
+    let book = match Existing::read(text) {
+        Ok(book) => book,
+        Err(error) => return Err(BookTomlError::Form { path, error }),
+    };
     if !book.has_table {
         let both = format!("{}{}", book.text, addition(&book));
-        both.parse::<toml::Table>().map_err(|error| {
-            let path = path.display();
-            format!("a table [preprocessor.qed] cannot be added to {path}: {error}")
-        })?;
+        if let Err(error) = both.parse::<toml::Table>() {
+            return Err(BookTomlError::NoRoom { path, error });
+        }
     }
     Ok(Some(book))
 }
@@ -126,7 +145,8 @@ fn repository(dir: &Path) -> Option<(PathBuf, PathBuf)> {
 pub fn run(dir: &Path, source: Source<'_>) -> u8 {
     let existing = match existing(dir) {
         Ok(existing) => existing,
-        Err(message) => {
+        Err(error) => {
+            let message = error.to_string();
             return refuse(&[Diagnostic::error_without_place(message.trim_end())
                 .help("mend it, or name another folder; nothing was changed")]);
         }

@@ -1,5 +1,6 @@
 //! `merge`: takes over what `redact` wrote on other machines, and the parts of a sweep that were captured there.
 
+mod error;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::evidence::{loader, locations};
 use crate::mdbook::load;
 use crate::util::files::{self, File};
 use crate::util::parallel::Parallelism;
+use error::{HandoverError, MergeError};
 use sweep::Swept;
 
 /// The evidence of one machine, on its way.
@@ -58,14 +60,13 @@ pub fn run(root: &Path, from: &Path) -> u8 {
 fn merge(root: &Path, from: &Path) -> Result<Handover, Box<Diagnostic>> {
     let book = load::load(root, Parallelism::default())?;
     take_over(&book, root, from)
-        .map_err(|message| Box::new(Diagnostic::error_without_place(message)))
+        .map_err(|error| Box::new(Diagnostic::error_without_place(error.to_string())))
 }
 
-fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handover, String> {
-    let investigation = loader::investigation(root, &book.config)
-        .map_err(|_| "the investigation cannot be read")?;
-    let found = files::read(from).map_err(|reason| format!("nothing was taken over: {reason}"))?;
-    let within = |reason: String| format!("what was handed over in {}: {reason}", from.display());
+fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handover, MergeError> {
+    let investigation =
+        loader::investigation(root, &book.config).map_err(|_| MergeError::Investigation)?;
+    let found = files::read(from)?;
     let (of_sweep, found) = sweep::split(found);
     let here = sweep::Here {
         investigation: &investigation.digest,
@@ -73,15 +74,23 @@ fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handov
             None => None,
             Some(lock) => Some((
                 lock,
-                qed_programs::digest(&root.join(LOCK_FILE)).map_err(|error| error.to_string())?,
+                qed_programs::digest(&root.join(LOCK_FILE)).map_err(MergeError::Lock)?,
             )),
         },
         object: LocalMachine::read().present.object().ok(),
     };
-    let sweep = sweep::collect(&of_sweep, &here).map_err(|error| within(error.to_string()))?;
+    let sweep = sweep::collect(&of_sweep, &here).map_err(|error| MergeError::Sweep {
+        from: from.to_owned(),
+        error,
+    })?;
     let machines = match found.is_empty() && !sweep.is_empty() {
         true => BTreeMap::new(),
-        false => sort(&book.config, &investigation.digest, &found).map_err(within)?,
+        false => sort(&book.config, &investigation.digest, &found).map_err(|error| {
+            MergeError::Handover {
+                from: from.to_owned(),
+                error,
+            }
+        })?,
     };
     let captured = root.join(locations::CAPTURED);
     let swept = root.join(locations::SWEPT);
@@ -108,41 +117,46 @@ fn sort(
     config: &Config,
     investigation: &str,
     found: &[File],
-) -> Result<BTreeMap<String, Taken>, String> {
+) -> Result<BTreeMap<String, Taken>, HandoverError> {
     let mut out: BTreeMap<String, Taken> = BTreeMap::new();
     let mut used = 0;
     for file in found.iter().filter(|file| file.name.ends_with(".json")) {
         let name = &file.name;
-        let evidence =
-            reader::read(&file.bytes).map_err(|error| format!("{name} is refused: {error}"))?;
+        let evidence = reader::read(&file.bytes).map_err(|error| HandoverError::Evidence {
+            file: name.clone(),
+            error,
+        })?;
         let machine = evidence.machine.name.clone();
         if !config.machines.contains(&machine) {
-            return Err(format!(
-                "{name} is of `{machine}`, which is not a machine of this book"
-            ));
+            return Err(HandoverError::OtherMachine {
+                file: name.clone(),
+                machine,
+            });
         }
         if name.rsplit('/').next() != Some(&*evidence_file(&machine)) {
-            return Err(format!("{name} is of `{machine}`"));
+            return Err(HandoverError::Name {
+                file: name.clone(),
+                machine,
+            });
         }
         // Whoever sent it has told its addresses already; nobody else must be.
         if config.addresses.hide(&evidence) && !is_redacted(&evidence) {
-            return Err(format!(
-                "{name} is the raw evidence of a machine whose addresses must not be known: it must never leave it. \
-                 Write what may leave with `mdbook-qed redact`"
-            ));
+            return Err(HandoverError::Raw(name.clone()));
         }
         if evidence.run.investigation_digest != investigation {
-            return Err(format!(
-                "{name} is of another investigation than this book's"
-            ));
+            return Err(HandoverError::OtherInvestigation(name.clone()));
         }
         let beside = PathBuf::from(name).with_extension(VERDICTS_EXTENSION);
         let verdicts = found
             .iter()
             .find(|other| Path::new(&other.name) == beside)
-            .ok_or_else(|| format!("{name} came without its verdicts"))?;
-        TravellingVerdicts::read(&verdicts.bytes, &evidence)
-            .map_err(|reason| format!("{} is refused: {reason}", verdicts.name))?;
+            .ok_or_else(|| HandoverError::NoVerdicts(name.clone()))?;
+        TravellingVerdicts::read(&verdicts.bytes, &evidence).map_err(|error| {
+            HandoverError::Verdicts {
+                file: verdicts.name.clone(),
+                error,
+            }
+        })?;
         used += 2;
         let taken = Taken {
             bytes: file.bytes.clone(),
@@ -150,11 +164,15 @@ fn sort(
             from: name.clone(),
         };
         if let Some(other) = out.insert(machine.clone(), taken) {
-            return Err(format!("both {} and {name} are of `{machine}`", other.from));
+            return Err(HandoverError::Twice {
+                first: other.from,
+                second: name.clone(),
+                machine,
+            });
         }
     }
     if out.is_empty() {
-        return Err("there is no evidence".into());
+        return Err(HandoverError::Empty);
     }
     if used != found.len() {
         let strange = found.iter().find(|file| {
@@ -164,7 +182,7 @@ fn sort(
                 .any(|e| path.extension().is_some_and(|f| f == *e))
         });
         let name = strange.map_or("a file", |file| file.name.as_str());
-        return Err(format!("{name} belongs to no evidence"));
+        return Err(HandoverError::Stranger(name.to_owned()));
     }
     Ok(out)
 }
@@ -174,10 +192,11 @@ fn put<'a>(
     folder: &Path,
     files: impl Iterator<Item = (PathBuf, &'a Vec<u8>)>,
     stays: Option<&Path>,
-) -> Result<(), String> {
+) -> Result<(), MergeError> {
     let new = folder.with_extension("new");
-    let problem = |path: &Path, error: std::io::Error| {
-        format!("{} cannot be written: {error}", path.display())
+    let problem = |path: &Path, error| MergeError::Write {
+        path: path.to_owned(),
+        error,
     };
     // What an interrupted run left.
     if new.exists() {

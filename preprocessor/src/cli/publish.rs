@@ -28,10 +28,9 @@ use crate::util::files;
 use crate::util::files::File;
 use crate::util::parallel::Parallelism;
 use crate::util::report::counted;
+use error::PublishError;
 
-fn complain(message: String) -> u8 {
-    refuse(&[Diagnostic::error_without_place(message)])
-}
+mod error;
 
 /// Runs the command.
 pub fn run(root: &Path, site: &Path) -> u8 {
@@ -52,7 +51,8 @@ fn publish(book: &LoadedBook, book_data: &BookData<'_>, site: &Path) -> u8 {
             BAD_INPUT
         };
     }
-    write(book, book_data, &outcome, site).unwrap_or_else(complain)
+    write(book, book_data, &outcome, site)
+        .unwrap_or_else(|error| refuse(&[Diagnostic::error_without_place(error.to_string())]))
 }
 
 /// The files that are published beside the pages.
@@ -71,17 +71,17 @@ fn beside(
     book_data: &BookData<'_>,
     outcome: &Outcome,
     pages: &[File],
-) -> Result<Beside, String> {
+) -> Result<Beside, PublishError> {
     let investigation = book
         .config
         .investigation
         .as_ref()
-        .ok_or("the book names no investigation")?;
+        .ok_or(PublishError::NoInvestigation)?;
     let investigation = std::fs::read(book.paths.root.join(investigation))
-        .map_err(|error| format!("the investigation cannot be read: {error}"))?;
+        .map_err(PublishError::InvestigationFile)?;
     let (claims, verdicts) = manifest::of_book(book_data, &outcome.claims);
     let mut came = book.book.clone();
-    let chapters = take_texts(&mut came).map_err(|why| format!("nothing was published: {why}"))?;
+    let chapters = take_texts(&mut came).map_err(PublishError::Chapter)?;
     let machines = book.config.machines.clone();
     let mut about = BookRecord::new(String::new(), book.settings.clone(), machines, came);
     about.titles = book.titles.clone();
@@ -89,7 +89,7 @@ fn beside(
     about.states = states(book_data, pages);
     about.rendered = book
         .rendered(&outcome.texts)
-        .map_err(|error| error.message)?;
+        .map_err(|error| PublishError::Rendered(error.message))?;
     let own = book_data.templates.own();
     Ok(Beside {
         investigation,
@@ -133,7 +133,7 @@ fn states(
 }
 
 /// Writes what is published into the site, in the place of what an earlier run left.
-fn put(site: &Path, book_data: &BookData<'_>, beside: &Beside) -> Result<(), String> {
+fn put(site: &Path, book_data: &BookData<'_>, beside: &Beside) -> Result<(), PublishError> {
     let mut out = vec![
         (
             manifest::INVESTIGATION.to_owned(),
@@ -149,20 +149,22 @@ fn put(site: &Path, book_data: &BookData<'_>, beside: &Beside) -> Result<(), Str
     out.extend(beside.source.files()?);
     for loaded in book_data.loaded {
         let name = format!("{}/{}", manifest::EVIDENCE, evidence_file(&loaded.machine));
-        let text = reader::write(&loaded.evidence).map_err(|error| error.to_string())?;
+        let text = reader::write(&loaded.evidence)?;
         out.push((name, text.into_bytes()));
     }
     let folder = site.join(manifest::FOLDER);
     if folder.exists() {
-        std::fs::remove_dir_all(&folder)
-            .map_err(|error| format!("{} cannot be replaced: {error}", folder.display()))?;
+        std::fs::remove_dir_all(&folder).map_err(|error| PublishError::Replace {
+            path: folder.clone(),
+            error,
+        })?;
     }
     for (name, bytes) in &out {
         let path = site.join(name);
         let parent = path.parent().unwrap_or(site);
         std::fs::create_dir_all(parent)
             .and_then(|()| std::fs::write(&path, bytes))
-            .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+            .map_err(|error| PublishError::Write { path, error })?;
     }
     Ok(())
 }
@@ -174,7 +176,7 @@ fn rehearse(
     book_data: &BookData<'_>,
     beside: &mut Beside,
     addresses: crate::config::Addresses,
-) -> Result<Reproduction, String> {
+) -> Result<Reproduction, PublishError> {
     let folders = folders(pages, &beside.source.about.book);
     let evidence: Vec<Evidence> = book_data
         .loaded
@@ -187,7 +189,7 @@ fn rehearse(
     for folder in &folders {
         beside.source.about.pages.clone_from(folder);
         let investigation = qed_evidence::investigation::parse(name, &text)
-            .map_err(|_| "the investigation cannot be read".to_owned())?;
+            .map_err(|_| PublishError::Investigation)?;
         let published = PublishedSite {
             source: &beside.source,
             investigation,
@@ -204,9 +206,7 @@ fn rehearse(
         }
         first.get_or_insert((folder.clone(), done));
     }
-    let (folder, done) = first.ok_or(
-        "the pages of the book's chapters are not there; build the book first, and name the folder that holds its pages",
-    )?;
+    let (folder, done) = first.ok_or(PublishError::OtherPages)?;
     beside.source.about.pages = folder;
     Ok(done)
 }
@@ -216,13 +216,10 @@ fn write(
     book_data: &BookData<'_>,
     outcome: &Outcome,
     site: &Path,
-) -> Result<u8, String> {
-    let pages = files::read(site).map_err(|reason| format!("nothing was published: {reason}"))?;
+) -> Result<u8, PublishError> {
+    let pages = files::read(site).map_err(PublishError::Pages)?;
     if !pages.iter().any(|file| file.name.ends_with(".html")) {
-        return Err(format!(
-            "there is no page in {}; build the book first, and name the folder that holds its pages",
-            site.display()
-        ));
+        return Err(PublishError::NoPage(site.to_owned()));
     }
     let mut beside = beside(book, book_data, outcome, &pages)?;
     let rehearsed = rehearse(&pages, book_data, &mut beside, book.config.addresses)?;
@@ -255,8 +252,10 @@ fn write(
         print("the site must not be published\n");
         return Ok(FAILED);
     }
-    std::fs::write(site.join(manifest::MANIFEST), text)
-        .map_err(|error| format!("{} cannot be written: {error}", manifest::MANIFEST))?;
+    std::fs::write(site.join(manifest::MANIFEST), text).map_err(|error| PublishError::Write {
+        path: manifest::MANIFEST.into(),
+        error,
+    })?;
     for loaded in book_data.loaded {
         if let Some(reasons) = loaded.out_of_date() {
             let machine = &loaded.machine;
@@ -268,7 +267,7 @@ fn write(
     // From there the next build continues it.
     let kept = book.paths.root.join(crate::evidence::locations::HISTORY);
     crate::util::state::write(&kept, &[&json(&beside.history)?])
-        .map_err(|error| format!("{} cannot be written: {error}", kept.display()))?;
+        .map_err(|error| PublishError::Write { path: kept, error })?;
     for note in &rehearsed.notes {
         print(&format!("{note}\n"));
     }

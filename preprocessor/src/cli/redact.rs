@@ -1,6 +1,6 @@
 //! `redact`: the evidence of a book as it may leave this machine, with the verdicts that only this machine can reach.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::{Evidence, reader};
@@ -8,7 +8,7 @@ use qed_evidence::{Evidence, reader};
 use crate::claims::collect::Claims;
 use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
 use crate::config::evidence_file;
-use crate::evidence::book_data::BookData;
+use crate::evidence::book_data::{BookData, UnknownMachine};
 use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
 use crate::exhibits::block::Target;
 use crate::mdbook::build::finish;
@@ -25,13 +25,40 @@ pub fn run(root: &Path, to: &Path, machines: &[String]) -> u8 {
         Parallelism::default(),
         |book, book_data| match chosen(book_data, machines) {
             Ok(chosen) => redact(book, book_data, &chosen, to),
-            Err(message) => refuse(&[Diagnostic::error_without_place(message)]),
+            Err(error) => refuse(&[Diagnostic::error_without_place(error.to_string())]),
         },
     )
 }
 
+/// A machine whose evidence cannot be written.
+#[derive(Debug, thiserror::Error)]
+enum ChoiceError {
+    #[error(transparent)]
+    Unknown(#[from] UnknownMachine),
+    #[error("there is no evidence of `{machine}` yet; capture: {capture}")]
+    NoEvidence { machine: String, capture: String },
+}
+
+/// A file that cannot leave this machine, because it cannot be written.
+#[derive(Debug, thiserror::Error)]
+enum LeaveError {
+    #[error("{file} cannot be written: {error}")]
+    Form {
+        file: String,
+        error: serde_json::Error,
+    },
+    #[error("{} cannot be written: {error}", .file.display())]
+    Write {
+        file: PathBuf,
+        error: std::io::Error,
+    },
+}
+
+/// Text of a live machine's files that must not be known, a line each, and that nothing was written.
+struct Leaks(String);
+
 /// The machines that are meant.
-fn chosen(book_data: &BookData<'_>, names: &[String]) -> Result<Vec<usize>, String> {
+fn chosen(book_data: &BookData<'_>, names: &[String]) -> Result<Vec<usize>, ChoiceError> {
     if names.is_empty() {
         return Ok((0..book_data.loaded.len()).collect());
     }
@@ -39,10 +66,10 @@ fn chosen(book_data: &BookData<'_>, names: &[String]) -> Result<Vec<usize>, Stri
         .iter()
         .map(|name| match book_data.named(name)? {
             Some(index) => Ok(index),
-            None => Err(format!(
-                "there is no evidence of `{name}` yet; capture: {}",
-                crate::evidence::loader::capture_line(book_data.config, name)
-            )),
+            None => Err(ChoiceError::NoEvidence {
+                machine: name.clone(),
+                capture: crate::evidence::loader::capture_line(book_data.config, name),
+            }),
         })
         .collect()
 }
@@ -64,7 +91,7 @@ fn redact(book: &LoadedBook, book_data: &BookData<'_>, machines: &[usize], to: &
         .and_then(|files| match files {
             Ok(files) => write(to, &files).map(|()| GOOD),
             Err(leaks) => {
-                print(&leaks);
+                print(&leaks.0);
                 Ok(FAILED)
             }
         });
@@ -81,7 +108,7 @@ fn redact(book: &LoadedBook, book_data: &BookData<'_>, machines: &[usize], to: &
             }
             status
         }
-        Err(message) => refuse(&[Diagnostic::error_without_place(message)]),
+        Err(error) => refuse(&[Diagnostic::error_without_place(error.to_string())]),
     }
 }
 
@@ -93,7 +120,7 @@ fn files(
     book_data: &BookData<'_>,
     machines: &[usize],
     claims: &Claims,
-) -> Result<Vec<Leaving>, String> {
+) -> Result<Vec<Leaving>, LeaveError> {
     let mut files = Vec::new();
     for index in machines {
         let loaded = &book_data.loaded[*index];
@@ -102,7 +129,10 @@ fn files(
             .iter()
             .map(|judged| (&judged.claim, judged.judgements[*index].verdict));
         let travelled = TravellingVerdicts::new(&loaded.evidence, verdicts);
-        let problem = |error: serde_json::Error| format!("{name} cannot be written: {error}");
+        let problem = |error| LeaveError::Form {
+            file: name.clone(),
+            error,
+        };
         let text = reader::write(&loaded.evidence).map_err(problem)?;
         let verdicts = serde_json::to_string_pretty(&travelled).map_err(problem)? + "\n";
         let beside = Path::new(&name).with_extension(VERDICTS_EXTENSION);
@@ -113,7 +143,7 @@ fn files(
 }
 
 /// The files, if no byte of them says what must not be known; else what was found, a line each.
-fn checked(book_data: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, String> {
+fn checked(book_data: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, Leaks> {
     let raw: Vec<Evidence> = book_data
         .loaded
         .iter()
@@ -135,16 +165,16 @@ fn checked(book_data: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>
         Ok(files)
     } else {
         leaks.push_str("nothing was written\n");
-        Err(leaks)
+        Err(Leaks(leaks))
     }
 }
 
-fn write(to: &Path, files: &[Leaving]) -> Result<(), String> {
+fn write(to: &Path, files: &[Leaving]) -> Result<(), LeaveError> {
     for (name, text) in files {
         let file = to.join(name);
         std::fs::create_dir_all(to)
             .and_then(|()| std::fs::write(&file, text))
-            .map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+            .map_err(|error| LeaveError::Write { file, error })?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `since`: on which kernels of a sweep each claim is true, and between which two it turned.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
@@ -67,13 +67,27 @@ fn since(root: &Path, request: Request<'_>) -> Result<String, Vec<Diagnostic>> {
     })
 }
 
+/// A sweep of which no record is written.
+#[derive(Debug, thiserror::Error)]
+enum RecordError {
+    #[error("{0} lives on: what was measured there is no part of a record")]
+    Live(String),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error("`{}` cannot be written: {error}", .file.display())]
+    Write {
+        file: PathBuf,
+        error: std::io::Error,
+    },
+}
+
 /// Writes what a book keeps of the sweep.
 fn write_record(
     root: &Path,
     evidence_set: &EvidenceSet,
     claims: &Claims,
 ) -> Result<(), Box<Diagnostic>> {
-    let refused = |message: String| Box::new(Diagnostic::error_without_place(message));
+    let refused = |error: RecordError| Box::new(Diagnostic::error_without_place(error.to_string()));
     let kernels = evidence_set
         .loaded
         .iter()
@@ -88,24 +102,21 @@ fn write_record(
             .map(|judged| (judged.claim.id.clone(), swept(judged)))
             .collect(),
     };
-    let text = manifest::json(&record).map_err(refused)?;
+    let text = manifest::json(&record).map_err(|error| refused(error.into()))?;
     let file = root.join(SWEEP);
     let folder = file.parent().unwrap_or(root);
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&file, text))
-        .map_err(|error| refused(format!("`{}` cannot be written: {error}", file.display())))
+        .map_err(|error| refused(RecordError::Write { file, error }))
 }
 
 /// A kernel as the record names it. Only what ran in a throwaway guest is recorded: the record is published.
-fn kernel(loaded: &MachineEvidence) -> Result<SweptKernel, String> {
+fn kernel(loaded: &MachineEvidence) -> Result<SweptKernel, RecordError> {
     let evidence = &loaded.evidence;
     if !evidence.machine.ephemeral {
-        return Err(format!(
-            "{} lives on: what was measured there is no part of a record",
-            loaded.machine
-        ));
+        return Err(RecordError::Live(loaded.machine.clone()));
     }
-    let text = reader::write(evidence).map_err(|error| error.to_string())?;
+    let text = reader::write(evidence)?;
     Ok(SweptKernel {
         machine: loaded.machine.clone(),
         release: evidence.kernel.release.clone(),

@@ -22,7 +22,7 @@ use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::publish::manifest::{self, Manifest};
 use crate::publish::quoted::Quoted;
 use crate::publish::regenerate::PublishedSite;
-use crate::publish::reproduce::{against_book, reproduce};
+use crate::publish::reproduce::reproduce;
 use crate::publish::site_reader::{
     as_shown, document, evidence, history_of, investigation, published, sweep_of,
 };
@@ -31,8 +31,12 @@ use crate::publish::source::{BOOK, BookRecord, BookSource};
 use crate::publish::values::{self, SiteFindings};
 use crate::publish::{freshness, leak_check};
 use crate::util::files::{self, File};
-use crate::util::parallel::Parallelism;
 use crate::util::report::counted;
+use book::with_sources;
+use error::VerifyError;
+
+mod book;
+mod error;
 
 fn complain(message: String, help: &str) -> u8 {
     refuse(&[Diagnostic::error_without_place(message).help(help)])
@@ -71,7 +75,9 @@ pub fn run(site: &Path, options: Options<'_>) -> u8 {
     let in_git = all - files.len();
     let raw = match options.evidence.map(evidence).transpose() {
         Ok(raw) => raw,
-        Err(message) => return complain(message, "say where it is: --evidence FOLDER"),
+        Err(error) => {
+            return complain(error.to_string(), "say where it is: --evidence FOLDER");
+        }
     };
     match check_all(&files, raw, options) {
         Ok(mut found) => {
@@ -83,8 +89,8 @@ pub fn run(site: &Path, options: Options<'_>) -> u8 {
             }
             tell(&found)
         }
-        Err(message) => complain(
-            message,
+        Err(error) => complain(
+            error.to_string(),
             "say where the evidence is: --evidence FOLDER; `mdbook-qed publish` puts it into the site",
         ),
     }
@@ -104,7 +110,7 @@ fn check_all(
     files: &[File],
     raw: Option<Vec<Evidence>>,
     options: Options<'_>,
-) -> Result<SiteFindings, String> {
+) -> Result<SiteFindings, VerifyError> {
     let inside = sites_inside(files);
     if inside.is_empty() {
         return check(files, files, raw, options);
@@ -139,7 +145,10 @@ fn check_all(
             addresses: None,
             book: None,
         };
-        let more = check(&whole, &own, None, options).map_err(|why| format!("{folder}: {why}"))?;
+        let more = check(&whole, &own, None, options).map_err(|error| VerifyError::Inside {
+            folder: folder.clone(),
+            error: Box::new(error),
+        })?;
         found.add(folder, more);
     }
     Ok(found)
@@ -152,7 +161,7 @@ fn check(
     own: &[File],
     raw: Option<Vec<Evidence>>,
     options: Options<'_>,
-) -> Result<SiteFindings, String> {
+) -> Result<SiteFindings, VerifyError> {
     let mut found = SiteFindings::default();
     let manifest: Option<Manifest> = document(own, manifest::MANIFEST, &mut found.wrong);
     let addresses = options
@@ -168,7 +177,7 @@ fn check(
         None => published.clone(),
     };
     if shown.is_empty() && found.wrong.is_empty() {
-        return Err("there is no evidence to compare the site with".into());
+        return Err(VerifyError::NoEvidence);
     }
     let checks = match &raw {
         Some(raw) => secrets(
@@ -338,7 +347,7 @@ fn reproduce_site(
                 }
                 found.wrong.extend(wrong);
             }
-            Err(why) => found.wrong.push(why),
+            Err(error) => found.wrong.push(error.to_string()),
         }
     } else {
         found.notes.push(
@@ -360,28 +369,6 @@ fn reproduce_site(
     let again = reproduce(files, published, Some(demanded));
     found.wrong.extend(again.wrong);
     found.notes.extend(again.notes);
-}
-
-/// The differences between the book in `root` and the sources of a site and its investigation.
-fn with_sources(
-    root: &Path,
-    source: &BookSource,
-    investigation: &[u8],
-) -> Result<Vec<String>, String> {
-    let problem = |why: &dyn std::fmt::Display| {
-        format!("the book in {} cannot be compared: {why}", root.display())
-    };
-    let book = crate::mdbook::load::load(root, Parallelism::default())
-        .map_err(|error| problem(&error.message))?;
-    let templates = crate::templates::Templates::load(&book.paths.root, &book.paths.theme)
-        .map_err(|errors| problem(&errors.first().map_or("", |e| e.message.as_str())))?;
-    let file = book
-        .config
-        .investigation
-        .as_deref()
-        .unwrap_or(Path::new(""));
-    let own = std::fs::read(root.join(file)).map_err(|error| problem(&error))?;
-    against_book(source, &book, &templates, (&own, investigation)).map_err(|why| problem(&why))
 }
 
 /// Looks at every value, verdict and placeholder in the texts of a site, each by itself.

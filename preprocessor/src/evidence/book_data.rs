@@ -11,6 +11,7 @@ use qed_evidence::path_index::Drift;
 use qed_evidence::redact::{is_redacted, withheld};
 use qed_evidence::resolve::{Catalog, Indexed, PathError, Resolved};
 use qed_evidence::{Evidence, Value};
+use thiserror::Error;
 
 use crate::config::Config;
 use crate::evidence::cache::Cache;
@@ -77,20 +78,78 @@ pub fn is_complete(evidence: &Evidence, experiment: &str) -> bool {
     why_incomplete(evidence, experiment).is_none()
 }
 
+/// An experiment that a machine shows nothing of. The message is a phrase that can follow "because".
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UnsoundExperiment {
+    /// It was not run.
+    #[error("experiment `{name}` was not run")]
+    NotRun {
+        /// The experiment.
+        name: String,
+    },
+    /// Its capture must not be believed.
+    #[error("experiment `{name}` {reason}")]
+    Broken {
+        /// The experiment.
+        name: String,
+        /// The reason.
+        reason: String,
+    },
+    /// It could not be run or watched.
+    #[error("experiment `{name}`: {reason}")]
+    Unavailable {
+        /// The experiment.
+        name: String,
+        /// The reason.
+        reason: String,
+    },
+}
+
+/// A name that no machine of the book has.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UnknownMachine {
+    /// Another one is nearly called so.
+    #[error("no machine `{name}` in this book; did you mean `{near}`?")]
+    Near {
+        /// The name.
+        name: String,
+        /// The machine.
+        near: String,
+    },
+    /// None is.
+    #[error("no machine `{name}` in this book; there is {machines}")]
+    Unlike {
+        /// The name.
+        name: String,
+        /// All machines of the book, with commas.
+        machines: String,
+    },
+}
+
 /// An experiment that this machine shows something of, or why it shows nothing.
-pub fn sound_experiment<'e>(evidence: &'e Evidence, name: &str) -> Result<&'e Experiment, String> {
-    let Some(experiment) = evidence.experiments.get(name) else {
-        return Err(format!("experiment `{name}` was not run"));
+pub fn sound_experiment<'e>(
+    evidence: &'e Evidence,
+    name: &str,
+) -> Result<&'e Experiment, UnsoundExperiment> {
+    let name = || name.to_owned();
+    let Some(experiment) = evidence.experiments.get(&name()) else {
+        return Err(UnsoundExperiment::NotRun { name: name() });
     };
     if let Some(reason) = experiment.broken() {
-        return Err(format!("experiment `{name}` {reason}"));
+        return Err(UnsoundExperiment::Broken {
+            name: name(),
+            reason,
+        });
     }
     match experiment
         .unavailable
         .clone()
         .or_else(|| experiment.unwatched())
     {
-        Some(reason) => Err(format!("experiment `{name}`: {reason}")),
+        Some(reason) => Err(UnsoundExperiment::Unavailable {
+            name: name(),
+            reason,
+        }),
         None => Ok(experiment),
     }
 }
@@ -99,7 +158,7 @@ pub fn sound_experiment<'e>(evidence: &'e Evidence, name: &str) -> Result<&'e Ex
 pub fn why_incomplete(evidence: &Evidence, name: &str) -> Option<String> {
     let experiment = match sound_experiment(evidence, name) {
         Ok(experiment) => experiment,
-        Err(reason) => return Some(reason),
+        Err(unsound) => return Some(unsound.to_string()),
     };
     let mut missing = experiment
         .probes
@@ -194,7 +253,7 @@ impl<'a> BookData<'a> {
     }
 
     /// The machine that an author names; the error says what is wrong with the name.
-    pub fn named(&self, name: &str) -> Result<Option<usize>, String> {
+    pub fn named(&self, name: &str) -> Result<Option<usize>, UnknownMachine> {
         if let Some(index) = self.loaded.iter().position(|m| m.machine == name) {
             return Ok(Some(index));
         }
@@ -203,11 +262,14 @@ impl<'a> BookData<'a> {
         }
         let near = nearest(name, self.config.machines.iter().map(String::as_str));
         Err(match near {
-            Some(near) => format!("no machine `{name}` in this book; did you mean `{near}`?"),
-            None => format!(
-                "no machine `{name}` in this book; there is {}",
-                self.config.machines.join(", ")
-            ),
+            Some(near) => UnknownMachine::Near {
+                name: name.to_owned(),
+                near: near.to_owned(),
+            },
+            None => UnknownMachine::Unlike {
+                name: name.to_owned(),
+                machines: self.config.machines.join(", "),
+            },
         })
     }
 

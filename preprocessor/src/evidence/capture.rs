@@ -6,8 +6,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
 
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
@@ -21,6 +21,20 @@ use crate::evidence::loader::{Ahead, Read, investigation, read};
 use crate::evidence::local_files::collector;
 use crate::evidence::locations::{CAPTURED, Origin, STATE};
 use crate::util::state;
+
+/// A capture that gave no fresh evidence.
+#[derive(Debug, thiserror::Error)]
+enum CaptureError {
+    #[error("{} cannot be run: {error}", .collector.display())]
+    Start {
+        collector: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("qed-collector ended with {0}")]
+    Status(ExitStatus),
+    #[error("what it captured is out of date already")]
+    Stale,
+}
 
 /// Captures what is missing or stale, if the book says `capture = "if-stale"`. Gives back warnings: without a
 /// capture, older or recorded evidence is shown, and says so; and the evidence that is fresh, which was read for that.
@@ -83,13 +97,14 @@ pub fn refresh(
             continue;
         }
         let outcome = run(&collector, root, config, machine);
-        if outcome.is_ok() && is_fresh() {
+        let outcome = outcome.and_then(|()| match is_fresh() {
+            true => Ok(()),
+            false => Err(CaptureError::Stale),
+        });
+        let Err(why) = outcome else {
             let _ = std::fs::remove_file(&marker);
             continue;
-        }
-        let why = outcome
-            .err()
-            .unwrap_or_else(|| "what it captured is out of date already".into());
+        };
         warnings.push(warn(format!("the capture on {machine} failed: {why}")).help(
             "the book shows older or recorded evidence, if there is any, and says so on each page",
         ));
@@ -174,7 +189,7 @@ fn attempt(
 }
 
 /// Runs the collector; its progress goes to standard error, for standard output belongs to mdBook.
-fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<(), String> {
+fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<(), CaptureError> {
     let _ = writeln!(std::io::stderr(), "mdbook-qed: capturing on {machine}");
     let mut command = Command::new(collector);
     command.arg("capture");
@@ -190,10 +205,13 @@ fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()
-        .map_err(|error| format!("{} cannot be run: {error}", collector.display()))?;
+        .map_err(|error| CaptureError::Start {
+            collector: collector.to_owned(),
+            error,
+        })?;
     if status.success() {
         Ok(())
     } else {
-        Err(format!("qed-collector ended with {status}"))
+        Err(CaptureError::Status(status))
     }
 }

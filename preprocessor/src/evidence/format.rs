@@ -5,20 +5,25 @@ use qed_evidence::value::{Datum, LineRole};
 
 use crate::markdown::style::{As, FORMATS};
 
-/// Writes `value` as asked. The error is a reason, a phrase that can follow "because".
-pub fn format(value: &Value, format: Option<As>) -> Result<String, String> {
+/// A value that cannot be written as asked. The message is a phrase that can follow "because".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the value is of kind {kind}, which as=\"{format}\" cannot write")]
+pub struct FormatError {
+    kind: &'static str,
+    format: &'static str,
+}
+
+/// Writes `value` as asked.
+pub fn format(value: &Value, format: Option<As>) -> Result<String, FormatError> {
     let Some(format) = format else {
         return Ok(value.to_string());
     };
     written(value, format).ok_or_else(|| {
-        let name = FORMATS
-            .iter()
-            .find(|(_, f)| *f == format)
-            .map_or("", |(name, _)| name);
-        format!(
-            "the value is of kind {}, which as=\"{name}\" cannot write",
-            value.kind()
-        )
+        let named = FORMATS.iter().find(|(_, f)| *f == format);
+        FormatError {
+            kind: value.kind(),
+            format: named.map_or("", |(name, _)| name),
+        }
     })
 }
 
@@ -173,7 +178,7 @@ mod tests {
     use crate::markdown::style::Style;
     use qed_evidence::value::{Address, Bytes, Integer};
 
-    fn show(value: &Value, name: &str) -> Result<String, String> {
+    fn show(value: &Value, name: &str) -> Result<String, FormatError> {
         let format = FORMATS.iter().find(|(n, _)| *n == name).unwrap().1;
         super::format(value, Some(format))
     }
@@ -228,7 +233,7 @@ mod tests {
             "0f1f"
         );
         assert_eq!(
-            show(&Value::text("x"), "mib").unwrap_err(),
+            show(&Value::text("x"), "mib").unwrap_err().to_string(),
             "the value is of kind text, which as=\"mib\" cannot write"
         );
     }

@@ -102,12 +102,12 @@ pub fn compare_freshness(
         investigation_digest: Some(investigation.digest.clone()),
         collector: Some(env!("CARGO_PKG_VERSION").to_owned()),
         object_digest: match from {
-            Origin::Captured => here.present.object(),
+            Origin::Captured => here.present.object().map_err(|error| error.to_string()),
             Origin::Recorded => Err("it is that of the machine that it was captured on".into()),
         },
         image_digest: config
             .image(machine)
-            .map(|path| local_files::image(&root.join(path))),
+            .map(|path| local_files::image(&root.join(path)).map_err(|error| error.to_string())),
         pin: config.pin(machine).cloned(),
         programs: here
             .present

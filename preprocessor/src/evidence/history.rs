@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// The most captures that are kept; of more the oldest are dropped.
 pub const BOUND: usize = 1_000;
@@ -77,21 +78,32 @@ pub fn changes(before: &Capture, after: &Capture) -> Vec<String> {
     out
 }
 
+/// A history that is refused.
+#[derive(Debug, Error)]
+pub enum HistoryError {
+    /// It is not JSON of this form.
+    #[error(transparent)]
+    Form(#[from] serde_json::Error),
+    /// It is of another version.
+    #[error("it has version {0}, this program reads version {VERSION}")]
+    Version(u32),
+    /// A capture's time is not one.
+    #[error("`{0}` is not a time")]
+    Time(String),
+}
+
 /// Reads a history. The error is a reason.
-pub fn read(bytes: &[u8]) -> Result<History, String> {
-    let history: History = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+pub fn read(bytes: &[u8]) -> Result<History, HistoryError> {
+    let history: History = serde_json::from_slice(bytes)?;
     if history.version != VERSION {
-        return Err(format!(
-            "it has version {}, this program reads version {VERSION}",
-            history.version
-        ));
+        return Err(HistoryError::Version(history.version));
     }
     match history
         .captures
         .iter()
         .find(|capture| time(capture).is_none())
     {
-        Some(capture) => Err(format!("`{}` is not a time", capture.time)),
+        Some(capture) => Err(HistoryError::Time(capture.time.clone())),
         None => Ok(history),
     }
 }

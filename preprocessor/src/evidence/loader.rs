@@ -10,14 +10,15 @@ use qed_evidence::freshness::is_of_collector;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::{RedactError, is_redacted, redact};
 use qed_evidence::validate::against;
+use thiserror::Error;
 
 use crate::config::{Addresses, BookPaths, Config, evidence_file};
 use crate::evidence::cache::{Cache, Sha256Digest};
 use crate::evidence::disclosure::of_raw;
-use crate::evidence::history::{self, History};
+use crate::evidence::history::{self, History, HistoryError};
 use crate::evidence::locations::{CAPTURED, HISTORY, Origin, RECORDED, SWEEP};
-use crate::evidence::sweep_record::{self, MAKE, SweepRecord};
-use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
+use crate::evidence::sweep_record::{self, MAKE, SweepRecord, SweepRecordError};
+use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION, VerdictsError};
 use crate::templates::Templates;
 use crate::util::files::buffer_for;
 
@@ -126,9 +127,44 @@ pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<
     qed_evidence::investigation::parse(&path.to_string_lossy(), &text)
 }
 
+/// A file of evidence that cannot be used.
+#[derive(Debug, Error)]
+pub enum EvidenceError {
+    /// It cannot be opened.
+    #[error("it cannot be opened: {0}")]
+    Open(std::io::Error),
+    /// It cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(std::io::Error),
+    /// It is not a document of this schema, or contradicts itself.
+    #[error(transparent)]
+    Refused(#[from] qed_evidence::reader::ReadError),
+}
+
+/// A file beside the evidence that cannot be used: history, or record of a sweep.
+#[derive(Debug, Error)]
+enum FileError<E> {
+    #[error("is refused: {0}")]
+    Refused(E),
+    #[error("cannot be read: {0}")]
+    Unreadable(std::io::Error),
+}
+
+/// Verdicts beside evidence that cannot be used.
+#[derive(Debug, Error)]
+enum VerdictsFileError {
+    #[error("{} cannot be read: {error}", .file.display())]
+    Unreadable {
+        file: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("the verdicts {} are refused: {error}", .file.display())]
+    Refused { file: PathBuf, error: VerdictsError },
+}
+
 /// The content of a file of evidence, with the digest of its bytes if anything is cached under it; `None` without a
 /// file.
-pub type Read = Result<Option<(Evidence, Option<Sha256Digest>)>, String>;
+pub type Read = Result<Option<(Evidence, Option<Sha256Digest>)>, EvidenceError>;
 
 /// Files of evidence that were read before they were asked for, relative to the book's root.
 pub type Ahead = HashMap<PathBuf, Read>;
@@ -224,7 +260,9 @@ impl Sources<'_> {
                 Ok(Some(document)) => {
                     return self.check(machine, origin, file, document).map(Some);
                 }
-                Err(reason) => return Err(refuse(self.config, machine, &file, &reason)),
+                Err(reason) => {
+                    return Err(refuse(self.config, machine, &file, &reason.to_string()));
+                }
             }
         }
         Ok(None)
@@ -270,7 +308,7 @@ impl Sources<'_> {
         let verdicts = match &raw {
             Some(_) => None,
             None => read_verdicts(&self.root.join(&file), &evidence)
-                .map_err(Diagnostic::error_without_place)?,
+                .map_err(|error| Diagnostic::error_without_place(error.to_string()))?,
         };
         Ok(MachineEvidence {
             machine: machine.to_owned(),
@@ -353,42 +391,42 @@ fn redact_cached(
     Ok(redacted)
 }
 
-/// The history in this file; an empty one if there is none. The error is a reason.
-fn read_history(file: &Path) -> Result<History, String> {
+/// The history in this file; an empty one if there is none.
+fn read_history(file: &Path) -> Result<History, FileError<HistoryError>> {
     match std::fs::read(file) {
-        Ok(bytes) => history::read(&bytes).map_err(|reason| format!("is refused: {reason}")),
+        Ok(bytes) => history::read(&bytes).map_err(FileError::Refused),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
-        Err(error) => Err(format!("cannot be read: {error}")),
+        Err(error) => Err(FileError::Unreadable(error)),
     }
 }
 
-/// The record of a sweep in this file, if there is one. The error is a reason.
-fn read_sweep(file: &Path) -> Result<Option<SweepRecord>, String> {
+/// The record of a sweep in this file, if there is one.
+fn read_sweep(file: &Path) -> Result<Option<SweepRecord>, FileError<SweepRecordError>> {
     match std::fs::read(file) {
         Ok(bytes) => sweep_record::read(&bytes)
             .map(Some)
-            .map_err(|reason| format!("is refused: {reason}")),
+            .map_err(FileError::Refused),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("cannot be read: {error}")),
+        Err(error) => Err(FileError::Unreadable(error)),
     }
 }
 
 /// The verdicts that lie beside evidence, if there are any.
-fn read_verdicts(file: &Path, evidence: &Evidence) -> Result<Option<TravellingVerdicts>, String> {
+fn read_verdicts(
+    file: &Path,
+    evidence: &Evidence,
+) -> Result<Option<TravellingVerdicts>, VerdictsFileError> {
     let file = file.with_extension(VERDICTS_EXTENSION);
     let bytes = match std::fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
+        Err(error) => return Err(VerdictsFileError::Unreadable { file, error }),
     };
     match TravellingVerdicts::read(&bytes, evidence) {
         Ok(verdicts) => Ok(Some(verdicts)),
         // Evidence that holds everything is judged here anyway; it may have been captured anew since.
         Err(_) if !is_redacted(evidence) => Ok(None),
-        Err(reason) => Err(format!(
-            "the verdicts {} are refused: {reason}",
-            file.display()
-        )),
+        Err(error) => Err(VerdictsFileError::Refused { file, error }),
     }
 }
 
@@ -412,17 +450,17 @@ pub fn read(path: &Path, cache: &Cache) -> Read {
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("it cannot be opened: {error}")),
+        Err(error) => return Err(EvidenceError::Open(error)),
     };
     // One byte more than allowed tells the reader that there is too much, without reading it all.
     let limit = qed_evidence::reader::MAX_BYTES as u64 + 1;
     let mut bytes = buffer_for(&file, limit);
     file.take(limit)
         .read_to_end(&mut bytes)
-        .map_err(|error| format!("it cannot be read: {error}"))?;
+        .map_err(EvidenceError::Unreadable)?;
     qed_evidence::reader::read(&bytes)
         .map(|evidence| Some((evidence, cache.key_of(&bytes))))
-        .map_err(|error| error.to_string())
+        .map_err(EvidenceError::Refused)
 }
 
 /// An age in words, coarse enough not to change with every build.

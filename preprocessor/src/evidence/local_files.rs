@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use qed_evidence::Evidence;
 use qed_evidence::document::MachineKind;
@@ -22,18 +22,32 @@ const OBJECT: &str = "eBPF object sha256:";
 #[derive(Debug, Default)]
 pub struct LocalFiles {
     programs: Known,
-    object: OnceLock<Result<String, String>>,
+    object: OnceLock<Result<String, CollectorError>>,
 }
 
 /// The reason not to compare evidence of another machine with this system's own files.
 const ANOTHER: &str =
     "its files are those of the machine that it was captured on, which need not be this one";
 
+/// A collector whose object of eBPF programs is not known.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CollectorError {
+    /// There is none.
+    #[error("there is no qed-collector here")]
+    Missing,
+    /// Its file cannot be read.
+    #[error("the file of qed-collector cannot be read: {0}")]
+    Unreadable(Arc<std::io::Error>),
+    /// Its file has no mark of the object.
+    #[error("the qed-collector that is here does not say which object it has")]
+    NoObject,
+}
+
 impl LocalFiles {
     /// SHA-256 of the eBPF object of the collector that would capture here, hex; or why it is not known.
-    pub fn object(&self) -> Result<String, String> {
+    pub fn object(&self) -> Result<String, CollectorError> {
         let look = || match collector() {
-            None => Err("there is no qed-collector here".into()),
+            None => Err(CollectorError::Missing),
             Some(path) => object(&path),
         };
         self.object.get_or_init(look).clone()
@@ -109,8 +123,8 @@ impl LocalFiles {
 }
 
 /// SHA-256 of a kernel image, hex, or why it is not known. The reason does not tell the file: readers may see it.
-pub fn image(path: &Path) -> Result<String, String> {
-    qed_programs::digest(path).map_err(|error| error.to_string())
+pub fn image(path: &Path) -> std::io::Result<String> {
+    qed_programs::digest(path)
 }
 
 fn file_name(program: &str) -> &str {
@@ -133,9 +147,9 @@ pub fn collector() -> Option<PathBuf> {
 ///
 /// # Errors
 /// A sentence that says why there is none.
-pub fn object(collector: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(collector)
-        .map_err(|error| format!("the file of qed-collector cannot be read: {error}"))?;
+pub fn object(collector: &Path) -> Result<String, CollectorError> {
+    let bytes =
+        std::fs::read(collector).map_err(|error| CollectorError::Unreadable(Arc::new(error)))?;
     let pattern = format!("{OBJECT}([0-9a-f]{{64}})");
     let found = Regex::new(&pattern)
         .ok()
@@ -146,7 +160,7 @@ pub fn object(collector: &Path) -> Result<String, String> {
                 .map(|m| m.as_bytes().to_vec())
         })
         .and_then(|digest| String::from_utf8(digest).ok());
-    found.ok_or_else(|| "the qed-collector that is here does not say which object it has".into())
+    found.ok_or(CollectorError::NoObject)
 }
 
 #[cfg(test)]
@@ -160,9 +174,9 @@ mod tests {
         let file = folder.path().join("qed-collector");
         let digest = "ab".repeat(32);
         std::fs::write(&file, format!("\0x{OBJECT}no {OBJECT}{digest}\0")).unwrap();
-        assert_eq!(object(&file), Ok(digest));
+        assert_eq!(object(&file).unwrap(), digest);
         std::fs::write(&file, "#!/bin/sh\n").unwrap();
-        assert!(object(&file).unwrap_err().contains("does not say"));
+        assert!(matches!(object(&file), Err(CollectorError::NoObject)));
         assert!(object(&folder.path().join("none")).is_err());
     }
 
@@ -171,7 +185,7 @@ mod tests {
     fn images() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vmlinuz");
-        let why = image(&path).unwrap_err();
+        let why = image(&path).unwrap_err().to_string();
         assert!(!why.contains("vmlinuz") && !why.contains("/tmp"), "{why}");
         std::fs::write(&path, "a").unwrap();
         let first = image(&path).unwrap();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use qed_evidence::claim::{Verdict, release_order};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// The version of this form.
 pub const VERSION: u32 = 1;
@@ -78,44 +79,86 @@ pub struct SweptVerdict {
     pub reason: Option<String>,
 }
 
+/// A record of a sweep that is refused.
+#[derive(Debug, Error)]
+pub enum SweepRecordError {
+    /// It is not JSON of this form.
+    #[error(transparent)]
+    Form(#[from] serde_json::Error),
+    /// It is of another version.
+    #[error("it has version {0}, this program reads version {VERSION}")]
+    Version(u32),
+    /// A kernel's release cannot be ordered.
+    #[error("`{0}` is not a kernel version such as 6.12")]
+    Release(String),
+    /// An older kernel follows a newer one.
+    #[error("its kernels are not in their order")]
+    Order,
+    /// A claim, named by its id, has more or fewer verdicts than there are kernels.
+    #[error("claim `{0}` has not one verdict for each kernel")]
+    Verdicts(String),
+    /// A verdict has a word that no verdict has.
+    #[error("claim `{id}`: `{word}` is not a verdict")]
+    Word {
+        /// The claim.
+        id: String,
+        /// The word.
+        word: String,
+    },
+    /// A verdict has more or fewer values than the claim has operands.
+    #[error("claim `{id}`: a verdict {word} has {expected} values, not {found}")]
+    Values {
+        /// The claim.
+        id: String,
+        /// The verdict.
+        word: String,
+        /// The number of values that it must have.
+        expected: usize,
+        /// The number that it has.
+        found: usize,
+    },
+}
+
 /// Reads a record.
 ///
 /// # Errors
 /// The reason why it is refused.
-pub fn read(bytes: &[u8]) -> Result<SweepRecord, String> {
-    let record: SweepRecord = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+pub fn read(bytes: &[u8]) -> Result<SweepRecord, SweepRecordError> {
+    let record: SweepRecord = serde_json::from_slice(bytes)?;
     if record.version != VERSION {
-        return Err(format!(
-            "it has version {}, this program reads version {VERSION}",
-            record.version
-        ));
+        return Err(SweepRecordError::Version(record.version));
     }
     let mut orders = Vec::new();
     for kernel in &record.kernels {
         let release = &kernel.release;
-        let order = release_order(release)
-            .ok_or_else(|| format!("`{release}` is not a kernel version such as 6.12"))?;
+        let order =
+            release_order(release).ok_or_else(|| SweepRecordError::Release(release.clone()))?;
         orders.push(order);
     }
     if !orders.is_sorted() {
-        return Err("its kernels are not in their order".into());
+        return Err(SweepRecordError::Order);
     }
     for (id, claim) in &record.claims {
         if claim.verdicts.len() != record.kernels.len() {
-            return Err(format!("claim `{id}` has not one verdict for each kernel"));
+            return Err(SweepRecordError::Verdicts(id.clone()));
         }
         for told in &claim.verdicts {
             let word = &told.verdict;
             let judged = matches!(word.as_str(), "PASS" | "FAIL");
             if !judged && !GAPS.iter().any(|gap| gap.word() == word) {
-                return Err(format!("claim `{id}`: `{word}` is not a verdict"));
+                return Err(SweepRecordError::Word {
+                    id: id.clone(),
+                    word: word.clone(),
+                });
             }
             let values = if judged { claim.operands.len() } else { 0 };
             if told.values.len() != values {
-                return Err(format!(
-                    "claim `{id}`: a verdict {word} has {values} values, not {}",
-                    told.values.len()
-                ));
+                return Err(SweepRecordError::Values {
+                    id: id.clone(),
+                    word: word.clone(),
+                    expected: values,
+                    found: told.values.len(),
+                });
             }
         }
     }
@@ -158,7 +201,7 @@ mod tests {
         }
     }
 
-    fn reread(record: &SweepRecord) -> Result<SweepRecord, String> {
+    fn reread(record: &SweepRecord) -> Result<SweepRecord, SweepRecordError> {
         read(&serde_json::to_vec(record).unwrap())
     }
 
@@ -195,7 +238,7 @@ mod tests {
         for (change, message) in changes {
             let mut changed = record();
             change(&mut changed);
-            let error = reread(&changed).unwrap_err();
+            let error = reread(&changed).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Claim, Control, Judgement, Verdict};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::util::digest::sha256_hex;
 
@@ -88,6 +89,20 @@ pub struct PublishedControl {
     pub path: String,
     /// The verdict.
     pub verdict: String,
+}
+
+/// Verdicts that do not count for the evidence that they lie beside.
+#[derive(Debug, Error)]
+pub enum VerdictsError {
+    /// They are not JSON of this form.
+    #[error(transparent)]
+    Form(#[from] serde_json::Error),
+    /// They were reached on another capture.
+    #[error("they belong to another capture")]
+    OtherCapture,
+    /// The evidence is not what they were reached on.
+    #[error("the evidence was changed since they were reached on it")]
+    Changed,
 }
 
 impl PublishedControl {
@@ -196,14 +211,13 @@ impl TravellingVerdicts {
     }
 
     /// Reads what came with this evidence. The error is a reason.
-    pub fn read(bytes: &[u8], evidence: &Evidence) -> Result<Self, String> {
-        let read: TravellingVerdicts =
-            serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    pub fn read(bytes: &[u8], evidence: &Evidence) -> Result<Self, VerdictsError> {
+        let read: TravellingVerdicts = serde_json::from_slice(bytes)?;
         if read.run != evidence.run.id {
-            return Err("they belong to another capture".into());
+            return Err(VerdictsError::OtherCapture);
         }
         if read.evidence != digest(evidence) {
-            return Err("the evidence was changed since they were reached on it".into());
+            return Err(VerdictsError::Changed);
         }
         Ok(read)
     }

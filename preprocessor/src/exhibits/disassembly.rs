@@ -4,6 +4,7 @@ use qed_evidence::document::Experiment;
 use serde::Serialize;
 
 use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::gap::Gap;
 use crate::exhibits::request::{Request, caption};
 use crate::exhibits::shown::{self, ShownRow};
 use crate::markdown::syntax::SyntaxError;
@@ -32,10 +33,10 @@ fn show(
     machine: usize,
     name: &str,
     experiment: &Experiment,
-) -> Result<RenderedBlock, String> {
+) -> Result<RenderedBlock, Gap> {
     let book_data = request.book_data;
     let Some(call) = &experiment.call else {
-        return Err("the experiment runs a command, whose code is not looked at".into());
+        return Err(Gap::NoCode);
     };
     let calling = call.calling().map(|one| one.offset);
     let rows = (0..call.code.len())
@@ -51,7 +52,7 @@ fn show(
                 calls: calling == Some(call.code[index].offset),
             })
         })
-        .collect::<Result<Vec<_>, String>>()?;
+        .collect::<Result<Vec<_>, Gap>>()?;
     let caption = caption(book_data, machine, &experiment.workload);
     let width = rows
         .iter()

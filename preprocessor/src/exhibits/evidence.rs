@@ -59,15 +59,24 @@ fn groups<'l>(leaves: &'l Leaves<'_>) -> Vec<(&'l str, Vec<(&'l str, &'l Leaf<'l
     out
 }
 
+/// A document that cannot be offered for download.
+#[derive(Debug, thiserror::Error)]
+enum DownloadError {
+    #[error(transparent)]
+    Form(#[from] serde_json::Error),
+    #[error("it could not be packed: {0}")]
+    Packing(#[from] std::io::Error),
+}
+
 /// The document, packed.
-fn download(evidence: &qed_evidence::Evidence) -> Result<Download, String> {
-    let text = qed_evidence::reader::write(evidence).map_err(|error| error.to_string())?;
+fn download(evidence: &qed_evidence::Evidence) -> Result<Download, DownloadError> {
+    let text = qed_evidence::reader::write(evidence)?;
     // Packing well takes longer than all the rest of a page, at every build.
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     let packed = packer
         .write_all(text.as_bytes())
         .and_then(|()| packer.finish());
-    let packed = packed.map_err(|error| format!("it could not be packed: {error}"))?;
+    let packed = packed?;
     Ok(Download {
         name: format!("{}.gz", evidence_file(&evidence.machine.name)),
         size: format!("{} bytes, {} unpacked", packed.len(), text.len()),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::evidence::format::duration;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::gap::Gap;
 use crate::exhibits::request::{Request, caption};
 use crate::markdown::syntax::SyntaxError;
 
@@ -70,10 +71,10 @@ fn show(
     machine: usize,
     name: &str,
     experiment: &Experiment,
-) -> Result<RenderedBlock, String> {
+) -> Result<RenderedBlock, Gap> {
     let book_data = request.book_data;
     let Some(ledger) = &experiment.objects else {
-        return Err("the experiment watched no allocation".into());
+        return Err(Gap::NoLedger);
     };
     let rows: Vec<LedgerRow> = ledger
         .allocations

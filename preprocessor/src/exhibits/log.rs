@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::evidence::book_data::BookData;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::gap::Gap;
 use crate::exhibits::request::{Request, caption, nothing_to_show};
 use crate::markdown::escape::visible;
 use crate::markdown::syntax::SyntaxError;
@@ -54,16 +55,16 @@ struct LogView {
 }
 
 /// A line as `grep -n` prints it, or why there is none.
-fn line(book_data: &BookData<'_>, machine: usize, reading: &Reading) -> Result<String, String> {
+fn line(book_data: &BookData<'_>, machine: usize, reading: &Reading) -> Result<String, Gap> {
     match &reading.text {
-        Datum::Unavailable(why) => Err(why.unavailable.clone()),
+        Datum::Unavailable(why) => Err(Gap::Unavailable(why.unavailable.clone())),
         // A release is not a secret; all else that a machine reads of itself here says where its kernel is.
         Datum::Value(_)
             if book_data.hides(machine)
                 && reading.by == Reader::Machine
                 && reading.key != "release" =>
         {
-            Err("withheld, because it would tell where this machine's kernel is".into())
+            Err(Gap::WithheldLine)
         }
         Datum::Value(value) => Ok(match reading.line {
             Some(number) => format!("{number}:{value}"),
@@ -99,8 +100,12 @@ fn files(book_data: &BookData<'_>, machine: usize, wanted: &dyn Fn(&str) -> bool
         match line(book_data, machine, reading) {
             Ok(line) => files[index].lines.push(line),
             // What holds for the whole file is said once.
-            Err(reason) if files[index].gaps.contains(&reason) => {}
-            Err(reason) => files[index].gaps.push(reason),
+            Err(gap) => {
+                let reason = gap.to_string();
+                if !files[index].gaps.contains(&reason) {
+                    files[index].gaps.push(reason);
+                }
+            }
         }
     }
     files

@@ -10,6 +10,7 @@ mod claims;
 mod derivation;
 mod disassembly;
 mod evidence;
+mod gap;
 mod history;
 mod ledger;
 mod linkage;

@@ -13,6 +13,7 @@ use crate::evidence::format::describe;
 use crate::evidence::names::Glossary;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::{RenderedBlock, Target};
+use crate::exhibits::gap::Gap;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::style::As;
 use crate::markdown::syntax::{Spanned, SyntaxError, Words};
@@ -62,7 +63,7 @@ impl<'f> Request<'_, 'f> {
                     Some(format!("capture: {help}")),
                 ))
             }
-            Err(message) => Err(SyntaxError::new(span, message, None)),
+            Err(unknown) => Err(SyntaxError::new(span, unknown.to_string(), None)),
         }
     }
 
@@ -71,7 +72,7 @@ impl<'f> Request<'_, 'f> {
     /// or why there is nothing; an experiment that is not sound there is never shown.
     pub fn show_experiment(
         &self,
-        show: impl FnOnce(usize, &'f str, &'f Experiment) -> Result<RenderedBlock, String>,
+        show: impl FnOnce(usize, &'f str, &'f Experiment) -> Result<RenderedBlock, Gap>,
     ) -> Result<RenderedBlock, SyntaxError> {
         let planned = &self.book_data.investigation.experiments;
         let Some(option) = self.words.option("experiment") else {
@@ -92,8 +93,9 @@ impl<'f> Request<'_, 'f> {
             .machine()?
             .unwrap_or_else(|| self.book_data.default_machine(&found.name));
         let shown = sound_experiment(&self.book_data.loaded[machine].evidence, &found.name)
+            .map_err(Gap::from)
             .and_then(|experiment| show(machine, &found.name, experiment));
-        Ok(shown.unwrap_or_else(|why| nothing_to_show(self.book_data, machine, &why)))
+        Ok(shown.unwrap_or_else(|gap| nothing_to_show(self.book_data, machine, &gap.to_string())))
     }
 }
 

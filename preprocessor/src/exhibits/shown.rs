@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::{describe, format};
 use crate::evidence::provenance::Use;
+use crate::exhibits::gap::Gap;
 use crate::exhibits::request::Request;
 use crate::markdown::style::{STYLE_OPTIONS, Style};
 use crate::markdown::syntax::{SyntaxError, only_options, words};
@@ -80,13 +81,11 @@ pub fn line(
     Ok(shown)
 }
 
-/// The value of a path that the program itself asks for, or why there is no such path.
-pub fn own(book_data: &BookData<'_>, path: &str, machine: usize) -> Result<ShownRow, String> {
-    let path: Path = path
-        .parse()
-        .map_err(|error: ParsePathError| error.to_string())?;
+/// The value of a path that the program itself asks for.
+pub fn own(book_data: &BookData<'_>, path: &str, machine: usize) -> Result<ShownRow, Gap> {
+    let path: Path = path.parse()?;
     let style = Style::default();
-    value(book_data, &path, Some(machine), &style, None, &(0..0)).map_err(|error| error.message)
+    value(book_data, &path, Some(machine), &style, None, &(0..0)).map_err(Gap::Shown)
 }
 
 fn value(

@@ -1,6 +1,6 @@
 //! The slide of the kernel in each of many boots.
 
-use qed_evidence::path::{ParsePathError, Path};
+use qed_evidence::path::Path;
 use qed_evidence::value::Value;
 use serde::Serialize;
 
@@ -8,6 +8,7 @@ use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::describe;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::gap::Gap;
 use crate::exhibits::request::{Request, caption, nothing_to_show};
 use crate::markdown::style::As;
 use crate::markdown::syntax::SyntaxError;
@@ -105,30 +106,23 @@ struct Column<'a, 'f> {
 
 impl Column<'_, '_> {
     /// The value at `path` as a cell, and as a number.
-    fn cell(
-        &mut self,
-        path: &str,
-        format: As,
-        style: &'static str,
-    ) -> Result<(Cell, i128), String> {
-        let parsed: Path = path
-            .parse()
-            .map_err(|error: ParsePathError| error.to_string())?;
+    fn cell(&mut self, path: &str, format: As, style: &'static str) -> Result<(Cell, i128), Gap> {
+        let parsed: Path = path.parse()?;
         let shown = self.book_data.show(&parsed, Some(self.machine));
         let value = match shown.as_ref() {
             Ok(shown) => match &shown.what {
                 PathValue::Value(value, _) => value.clone(),
                 PathValue::Missing(reason) | PathValue::Broken(reason) => {
-                    return Err(reason.clone());
+                    return Err(Gap::Unavailable(reason.clone()));
                 }
             },
-            Err(error) => return Err(error.message.clone()),
+            Err(error) => return Err(error.clone().into()),
         };
         let machine = Some(self.machine);
         let text = crate::evidence::format::format(&value, Some(format))?;
         let number = match &value {
             Value::Offset { value } => value.get(),
-            other => return Err(format!("it is of kind {}", other.kind())),
+            other => return Err(Gap::Kind(other.kind())),
         };
         self.uses.push(Use {
             path: path.to_owned(),

@@ -13,6 +13,7 @@ use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::{describe, format};
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::gap::Gap;
 use crate::exhibits::request::{Request, caption, nothing_to_show};
 use crate::markdown::style::As;
 use crate::markdown::syntax::{SyntaxError, words};
@@ -85,9 +86,6 @@ struct SpaceLine {
     from: (Path, Range<usize>),
     to: Option<(Path, Range<usize>)>,
 }
-
-/// An address on the machine, or why there is none.
-type AddressOrReason = Result<u64, String>;
 
 fn lines(request: &Request<'_, '_>) -> Result<Vec<SpaceLine>, SyntaxError> {
     let mut lines = Vec::new();
@@ -169,19 +167,21 @@ fn unknown_path(span: &Range<usize>, error: &PathError) -> SyntaxError {
     SyntaxError::new(span.clone(), message, help)
 }
 
-/// The address of a path on `machine`. An address that is shown is added to `uses`.
+/// The address of a path on `machine`; inside, why it cannot be drawn. An address that is shown is added to `uses`.
 fn find(
     book_data: &BookData<'_>,
     machine: usize,
     region: &Range<u64>,
     (path, span): &(Path, Range<usize>),
     uses: &mut Vec<Use>,
-) -> Result<AddressOrReason, SyntaxError> {
+) -> Result<Result<u64, Gap>, SyntaxError> {
     let shown = book_data.show(path, Some(machine));
     let shown = shown.as_ref().as_ref();
     let value = match &shown.map_err(|error| unknown_path(span, error))?.what {
         PathValue::Value(value, _) => value.clone(),
-        PathValue::Missing(reason) | PathValue::Broken(reason) => return Ok(Err(reason.clone())),
+        PathValue::Missing(reason) | PathValue::Broken(reason) => {
+            return Ok(Err(Gap::Unavailable(reason.clone())));
+        }
     };
     let Value::Address { value: address, .. } = &value else {
         let message = format!(
@@ -191,10 +191,10 @@ fn find(
         return Err(SyntaxError::new(span.clone(), message, None::<String>));
     };
     if book_data.hides(machine) {
-        return Ok(Err("the addresses of this machine are withheld".into()));
+        return Ok(Err(Gap::Withheld));
     }
     if !(region.start..=region.end).contains(&address.0) {
-        return Ok(Err(format!("{address} is outside of the region")));
+        return Ok(Err(Gap::Outside(*address)));
     }
     uses.push(Use {
         path: path.to_string(),
@@ -229,8 +229,8 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         match (from, to) {
             (Ok(at), None) => marked.push((at, line)),
             (Ok(from), Some(Ok(to))) => spans.push((from, to, line)),
-            (Err(reason), _) | (_, Some(Err(reason))) => {
-                gaps.push(format!("{}: UNVERIFIED ({reason})", line.label));
+            (Err(gap), _) | (_, Some(Err(gap))) => {
+                gaps.push(format!("{}: UNVERIFIED ({gap})", line.label));
             }
         }
     }

@@ -137,7 +137,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     };
     let experiment = match sound_experiment(&book_data.loaded[machine].evidence, first) {
         Ok(experiment) => experiment,
-        Err(why) => return nothing(&why),
+        Err(unsound) => return nothing(&unsound.to_string()),
     };
     let (lines, met) = follow(experiment, first, wanted);
     let mut uses: Vec<Use> = vec![looked.used.clone()];

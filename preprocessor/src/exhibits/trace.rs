@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::evidence::names::Glossary;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::calltree::uses;
+use crate::exhibits::gap::Gap;
 use crate::exhibits::request::{Request, caption};
 use crate::exhibits::trace_record::{FIELDS, Kind, Record};
 use crate::exhibits::tree::{Call, CallKind, tree};
@@ -385,7 +386,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let mut used = Vec::new();
     let rendered = request.show_experiment(|machine, name, experiment| {
         let planned = book_data.investigation.experiment(name);
-        let planned = planned.ok_or("it is not planned")?;
+        let planned = planned.ok_or(Gap::Unplanned)?;
         let material = Material {
             experiment,
             planned,

@@ -58,6 +58,38 @@ pub struct Record {
     pub fields: [String; 9],
 }
 
+/// A line that is not a record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// It has a byte that no record has.
+    #[error("a record holds the byte {0:#04x}, which is not printable ASCII")]
+    Byte(u8),
+    /// It does not begin as records do.
+    #[error("a record begins with # and its number")]
+    Begin,
+    /// Its number is not one.
+    #[error("`{0}` is not a number")]
+    Number(String),
+    /// It ends before its kind.
+    #[error("a record has a kind")]
+    NoKind,
+    /// Its kind is not known.
+    #[error("`{0}` is not a kind of record")]
+    Kind(String),
+    /// A field is not there.
+    #[error("the field {0} is missing")]
+    Missing(&'static str),
+    /// It has more or fewer fields.
+    #[error("a record has nine fields")]
+    Fields,
+    /// A text has an escape that cannot be read.
+    #[error("`{0}` has a backslash without x and two digits")]
+    Escape(String),
+    /// A text is not UTF-8.
+    #[error("`{0}` is not UTF-8")]
+    Utf8(String),
+}
+
 /// Writes a text so that it is ASCII and can be read back.
 fn write(text: &str, out: &mut String) {
     for (at, byte) in text.bytes().enumerate() {
@@ -76,7 +108,7 @@ fn write(text: &str, out: &mut String) {
 }
 
 /// Reads a text back.
-fn read(text: &str) -> Result<String, String> {
+fn read(text: &str) -> Result<String, RecordError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -84,16 +116,14 @@ fn read(text: &str) -> Result<String, String> {
             let digits = tail.strip_prefix(b"x").and_then(|tail| tail.get(..2));
             let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
             let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-            bytes.push(
-                byte.ok_or_else(|| format!("`{text}` has a backslash without x and two digits"))?,
-            );
+            bytes.push(byte.ok_or_else(|| RecordError::Escape(text.to_owned()))?);
             rest = &tail[3..];
         } else {
             bytes.push(*first);
             rest = tail;
         }
     }
-    String::from_utf8(bytes).map_err(|_| format!("`{text}` is not UTF-8"))
+    String::from_utf8(bytes).map_err(|_| RecordError::Utf8(text.to_owned()))
 }
 
 impl fmt::Display for Record {
@@ -109,37 +139,33 @@ impl fmt::Display for Record {
 }
 
 impl std::str::FromStr for Record {
-    type Err = String;
+    type Err = RecordError;
 
-    fn from_str(line: &str) -> Result<Self, String> {
+    fn from_str(line: &str) -> Result<Self, RecordError> {
         if let Some(other) = line.bytes().find(|byte| !(0x20..=0x7e).contains(byte)) {
-            return Err(format!(
-                "a record holds the byte {other:#04x}, which is not printable ASCII"
-            ));
+            return Err(RecordError::Byte(other));
         }
         let parts = line.strip_prefix('#').and_then(|rest| rest.split_once('.'));
-        let (number, rest) = parts.ok_or("a record begins with # and its number")?;
+        let (number, rest) = parts.ok_or(RecordError::Begin)?;
         let number = number
             .parse()
-            .map_err(|_| format!("`{number}` is not a number"))?;
-        let (kind, mut rest) = rest.split_once('.').ok_or("a record has a kind")?;
+            .map_err(|_| RecordError::Number(number.to_owned()))?;
+        let (kind, mut rest) = rest.split_once('.').ok_or(RecordError::NoKind)?;
         let kind = match kind {
             "Call" => Kind::Call,
             "Return" => Kind::Return,
-            other => return Err(format!("`{other}` is not a kind of record")),
+            other => return Err(RecordError::Kind(other.to_owned())),
         };
         let mut texts = Vec::with_capacity(10);
         for name in FIELDS {
             let mark = format!(".{name}.");
-            let (text, tail) = rest
-                .split_once(&mark)
-                .ok_or_else(|| format!("the field {name} is missing"))?;
+            let (text, tail) = rest.split_once(&mark).ok_or(RecordError::Missing(name))?;
             texts.push(read(text)?);
             rest = tail;
         }
         texts.push(read(rest)?);
         let name = texts.remove(0);
-        let fields = texts.try_into().map_err(|_| "a record has nine fields")?;
+        let fields = texts.try_into().map_err(|_| RecordError::Fields)?;
         Ok(Record {
             number,
             kind,
@@ -204,7 +230,7 @@ mod tests {
             ("#1.Call.µ", "not printable ASCII"),
             (&line.replace("\\x2e", "\\q"), "backslash"),
         ] {
-            let error = bad.parse::<Record>().unwrap_err();
+            let error = bad.parse::<Record>().unwrap_err().to_string();
             assert!(
                 error.contains(why) || error.contains("missing"),
                 "{bad}: {error}"

@@ -29,7 +29,7 @@ pub fn run() -> u8 {
     }
     let input = match read(&input) {
         Ok(input) => input,
-        Err(message) => return refuse(message),
+        Err(error) => return refuse(error.to_string()),
     };
     let context = input.context;
     let book_toml = std::fs::read_to_string(context.root.join("book.toml")).ok();
@@ -48,7 +48,7 @@ pub fn run() -> u8 {
     std::thread::spawn(templates::prepare);
     let mut book = match read_book(input.book) {
         Ok(book) => book,
-        Err(message) => return refuse(message),
+        Err(error) => return refuse(error.to_string()),
     };
     let target = if context.renderer == "html" {
         Target::Html

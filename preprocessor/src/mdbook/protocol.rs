@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use mdbook_preprocessor::MDBOOK_VERSION;
 use mdbook_preprocessor::book::{Book, BookItem};
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,16 +39,39 @@ pub struct Input<'a> {
     pub book: &'a str,
 }
 
+/// Input that is not of a preprocessor of this version of mdBook.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtocolError {
+    /// It is not an array of a context and a book.
+    #[error(
+        "the input is not what mdBook gives to a preprocessor (a JSON array of a context and a book): {0}. This program is \
+         run by mdbook; to look at a book, use `mdbook-qed check`"
+    )]
+    Input(serde_json::Error),
+    /// The context has another form.
+    #[error("the context from mdBook cannot be read: {0}")]
+    Context(serde_json::Error),
+    /// It came from another version.
+    #[error(
+        "this mdbook-qed speaks the protocol of mdbook 0.5 (built with {MDBOOK_VERSION}), but was called by mdbook {0}; install \
+         mdbook 0.5, or a mdbook-qed made for {0}"
+    )]
+    Version(String),
+    /// It names no version.
+    #[error(
+        "the input names no mdbook version; this mdbook-qed speaks the protocol of mdbook 0.5 (built with {MDBOOK_VERSION})"
+    )]
+    NoVersion,
+    /// The book has another form.
+    #[error("the book from mdBook cannot be read: {0}")]
+    Book(serde_json::Error),
+}
+
 /// Reads the input. The version comes first, from untyped JSON, so that another version is told as such.
-pub fn read(input: &str) -> Result<Input<'_>, String> {
-    let (context, book): (&RawValue, &RawValue) = serde_json::from_str(input).map_err(|error| {
-        format!(
-            "the input is not what mdBook gives to a preprocessor (a JSON array of a context and a \
-             book): {error}. This program is run by mdbook; to look at a book, use `mdbook-qed check`"
-        )
-    })?;
-    let context: Value = serde_json::from_str(context.get())
-        .map_err(|error| format!("the context from mdBook cannot be read: {error}"))?;
+pub fn read(input: &str) -> Result<Input<'_>, ProtocolError> {
+    let (context, book): (&RawValue, &RawValue) =
+        serde_json::from_str(input).map_err(ProtocolError::Input)?;
+    let context: Value = serde_json::from_str(context.get()).map_err(ProtocolError::Context)?;
     check_version(context.get("mdbook_version").and_then(Value::as_str))?;
     #[derive(Deserialize)]
     struct Typed {
@@ -55,8 +79,7 @@ pub fn read(input: &str) -> Result<Input<'_>, String> {
         renderer: String,
         config: Value,
     }
-    let typed: Typed = serde_json::from_value(context)
-        .map_err(|error| format!("the context from mdBook cannot be read: {error}"))?;
+    let typed: Typed = serde_json::from_value(context).map_err(ProtocolError::Context)?;
     let src = typed
         .config
         .pointer("/book/src")
@@ -94,17 +117,11 @@ pub fn theme(html: Option<&Value>) -> PathBuf {
 }
 
 /// Any 0.5 will do.
-fn check_version(theirs: Option<&str>) -> Result<(), String> {
-    let ours = mdbook_preprocessor::MDBOOK_VERSION;
+fn check_version(theirs: Option<&str>) -> Result<(), ProtocolError> {
     match theirs {
         Some(version) if version == "0.5" || version.starts_with("0.5.") => Ok(()),
-        Some(version) => Err(format!(
-            "this mdbook-qed speaks the protocol of mdbook 0.5 (built with {ours}), but was called by \
-             mdbook {version}; install mdbook 0.5, or a mdbook-qed made for {version}"
-        )),
-        None => Err(format!(
-            "the input names no mdbook version; this mdbook-qed speaks the protocol of mdbook 0.5 (built with {ours})"
-        )),
+        Some(version) => Err(ProtocolError::Version(version.to_owned())),
+        None => Err(ProtocolError::NoVersion),
     }
 }
 
@@ -120,9 +137,8 @@ pub fn mentions_us(book: &str) -> bool {
 }
 
 /// Reads the book.
-pub fn read_book(json: &str) -> Result<Book, String> {
-    serde_json::from_str(json)
-        .map_err(|error| format!("the book from mdBook cannot be read: {error}"))
+pub fn read_book(json: &str) -> Result<Book, ProtocolError> {
+    serde_json::from_str(json).map_err(ProtocolError::Book)
 }
 
 /// Name and text of every chapter that has a text, in the order of the book. The name is that of the author's
@@ -160,16 +176,28 @@ mod tests {
         for good in ["0.5.0", "0.5.4", "0.5.99"] {
             assert!(read(&input(&format!(r#","mdbook_version":"{good}""#))).is_ok());
         }
-        let error = read(&input(r#","mdbook_version":"0.4.52""#)).err().unwrap();
+        let error = read(&input(r#","mdbook_version":"0.4.52""#))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(
             error.contains("0.4.52") && error.contains(mdbook_preprocessor::MDBOOK_VERSION),
             "{error}"
         );
         assert!(read(&input("")).is_err());
         // Another version may have another context altogether.
-        let error = read(r#"[{"mdbook_version":"1.0.0"},{}]"#).err().unwrap();
+        let error = read(r#"[{"mdbook_version":"1.0.0"},{}]"#)
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("1.0.0"), "{error}");
-        assert!(read("").err().unwrap().contains("mdbook-qed check"));
+        assert!(
+            read("")
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("mdbook-qed check")
+        );
     }
 
     /// Check that names are those of the author's files and that drafts are left out, their children kept.

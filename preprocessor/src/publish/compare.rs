@@ -134,7 +134,7 @@ impl Compared {
                 .made
                 .iter()
                 .find(|made| search_index::is_one(&made.name));
-            let same = index.map_or(Err("the book has none".into()), |made| {
+            let same = index.map_or(Err(search_index::IndexError::None), |made| {
                 search_index::compare(&lossy(made), &lossy(file))
             });
             match (same, expected.demanded) {
@@ -190,26 +190,37 @@ fn mentions_us(text: &str) -> bool {
     lower.contains("qed") || lower.contains("&#")
 }
 
+/// A page that is not the one that was made again.
+#[derive(Debug, thiserror::Error)]
+enum PageError {
+    #[error("{line}: {name} stands beside the chapter, and no source makes it")]
+    Beside { line: u64, name: String },
+    /// The first difference in the chapter, with its line.
+    #[error("{0}")]
+    Chapter(String),
+    #[error("{line}: what stands around the chapter is not what mdBook makes")]
+    Around { line: usize },
+}
+
 /// Compares a page with the one that was made again; the error says where they differ.
-fn page(made: &str, actual: &str, demanded: Option<Level>) -> Result<Level, String> {
+fn page(made: &str, actual: &str, demanded: Option<Level>) -> Result<Level, PageError> {
     let (made_tokens, actual_tokens) = (tokens(made), tokens(actual));
     let chapter = main_of(&made_tokens).unwrap_or(&made_tokens);
     let level = match position(chapter, &actual_tokens) {
         Some(at) => {
             let (before, behind) = (&actual_tokens[..at], &actual_tokens[at + chapter.len()..]);
             if let Some(more) = fragments(before).first().or(fragments(behind).first()) {
-                return Err(format!(
-                    "{}: {} stands beside the chapter, and no source makes it",
-                    more.line(),
-                    more.name()
-                ));
+                return Err(PageError::Beside {
+                    line: more.line(),
+                    name: more.name(),
+                });
             }
             Level::Content
         }
         None => {
             let (made, actual) = (fragments(&made_tokens), fragments(&actual_tokens));
-            if let Some(why) = first_difference(&made, &actual) {
-                return Err(why);
+            if let Some(difference) = first_difference(&made, &actual) {
+                return Err(PageError::Chapter(difference));
             }
             Level::Fragments
         }
@@ -218,12 +229,11 @@ fn page(made: &str, actual: &str, demanded: Option<Level>) -> Result<Level, Stri
         Some(demanded) if level < demanded => Err(match level {
             Level::Fragments => {
                 let actual = main_of(&actual_tokens).unwrap_or(&actual_tokens);
-                difference(chapter, actual)
+                PageError::Chapter(difference(chapter, actual))
             }
-            _ => {
-                let line = first_line(made, actual);
-                format!("{line}: what stands around the chapter is not what mdBook makes")
-            }
+            _ => PageError::Around {
+                line: first_line(made, actual),
+            },
         }),
         _ => Ok(level),
     }

@@ -112,8 +112,8 @@ pub fn of_book(book_data: &BookData<'_>, claims: &Claims) -> (Vec<PublishedClaim
 }
 
 /// A document as it is written into a site.
-pub fn json(value: &impl Serialize) -> Result<Vec<u8>, String> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+pub fn json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     Ok(text.into_bytes())
 }

@@ -69,8 +69,7 @@ pub fn regenerate(
     site: &[(&str, &File)],
 ) -> Result<RegeneratedSite, Vec<String>> {
     let source = published.source;
-    let line = |why: String| vec![why];
-    let mut book = source.book().map_err(line)?;
+    let mut book = source.book().map_err(|error| vec![error.to_string()])?;
     let html = serde_json::Value::Object(source.about.settings.html.clone());
     let mut texts = chapters(&mut book);
     let parsed = parse(&texts, Markdown::read(Some(&html)), Parallelism::default());
@@ -103,7 +102,7 @@ pub fn regenerate(
         }
     };
     let files = renderer::render(&source.about.settings, &source.about.titles, book, site);
-    let mut files = files.map_err(line)?;
+    let mut files = files.map_err(|error| vec![error.to_string()])?;
     // Their content came from the site: only where their names have its digest do the pages vouch for it.
     files.retain(|file| !renderer::is_additional(&source.about.settings, &file.name));
     Ok(RegeneratedSite {

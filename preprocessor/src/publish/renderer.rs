@@ -9,10 +9,56 @@ use mdbook_renderer::book::Book;
 use mdbook_renderer::config::{BookConfig, Config};
 use mdbook_renderer::{RenderContext, Renderer};
 use serde_json::{Map, Value};
+use thiserror::Error;
 
 use super::source::stays_below;
 use crate::mdbook::settings::Settings;
-use crate::util::files::{self, File};
+use crate::util::files::{self, File, FilesError};
+
+/// A book whose pages cannot be made again.
+#[derive(Debug, Error)]
+pub enum RenderError {
+    /// The folder for the pages cannot be made.
+    #[error("the pages cannot be made again: {0}")]
+    Folder(std::io::Error),
+    /// The published settings cannot be used.
+    #[error("the pages cannot be made again: {0}")]
+    Settings(#[from] SettingsError),
+    /// mdBook's renderer refuses the book.
+    #[error("the pages cannot be made again: {0:#}")]
+    Renderer(mdbook_renderer::errors::Error),
+    /// mdBook's renderer panicked.
+    #[error("the pages cannot be made again: mdBook's renderer gave up on the published chapters")]
+    Panicked,
+    /// The pages that were made cannot be read.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+}
+
+/// Settings that mdBook cannot render a book with. The message begins with the table.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    /// The table `[book]`.
+    #[error("[book]: {0}")]
+    Book(serde_json::Error),
+    /// The folder of the chapters leads out of the book.
+    #[error("the folder of the chapters is `{}`", .0.display())]
+    Src(PathBuf),
+    /// The table `[rust]`.
+    #[error("[rust]: {0}")]
+    Rust(serde_json::Error),
+    /// The table `[output.html]`.
+    #[error("[output.html]: {0:#}")]
+    Html(mdbook_renderer::errors::Error),
+    /// A style sheet or script cannot be put into the folder.
+    #[error("`{name}` cannot be written: {error}")]
+    File {
+        /// Its name in the settings.
+        name: String,
+        /// The reason.
+        error: std::io::Error,
+    },
+}
 
 /// Makes all files of a book's HTML. `site` are the files of the site that was made before, from which come the style
 /// sheets and scripts that the settings name.
@@ -21,12 +67,10 @@ pub fn render(
     titles: &BTreeMap<PathBuf, String>,
     book: Book,
     site: &[(&str, &File)],
-) -> Result<Vec<File>, String> {
-    let problem =
-        |error: &dyn std::fmt::Display| format!("the pages cannot be made again: {error}");
-    let root = tempfile::tempdir().map_err(|error| problem(&error))?;
-    let config = config(settings, root.path(), site).map_err(|error| problem(&error))?;
-    std::fs::create_dir_all(root.path().join(&config.book.src)).map_err(|error| problem(&error))?;
+) -> Result<Vec<File>, RenderError> {
+    let root = tempfile::tempdir().map_err(RenderError::Folder)?;
+    let config = config(settings, root.path(), site)?;
+    std::fs::create_dir_all(root.path().join(&config.book.src)).map_err(RenderError::Folder)?;
     let made = root.path().join("made");
     let mut context = RenderContext::new(root.path(), book, config, &made);
     context.chapter_titles = titles.clone().into_iter().collect();
@@ -34,27 +78,28 @@ pub fn render(
     let rendered =
         std::panic::catch_unwind(AssertUnwindSafe(|| HtmlHandlebars::new().render(&context)));
     match rendered {
-        Ok(Ok(())) => files::read(&made),
-        Ok(Err(error)) => Err(problem(&format!("{error:#}"))),
-        Err(_) => Err(problem(
-            &"mdBook's renderer gave up on the published chapters",
-        )),
+        Ok(Ok(())) => Ok(files::read(&made)?),
+        Ok(Err(error)) => Err(RenderError::Renderer(error)),
+        Err(_) => Err(RenderError::Panicked),
     }
 }
 
 /// The configuration of mdBook; files that it needs are put below `root`.
-fn config(settings: &Settings, root: &Path, site: &[(&str, &File)]) -> Result<Config, String> {
+fn config(
+    settings: &Settings,
+    root: &Path,
+    site: &[(&str, &File)],
+) -> Result<Config, SettingsError> {
     let mut config = Config::default();
     let book: BookConfig = serde_json::from_value(Value::Object(settings.book.clone()))
-        .map_err(|error| format!("[book]: {error}"))?;
+        .map_err(SettingsError::Book)?;
     if !stays_below(&book.src) {
-        let src = book.src.display();
-        return Err(format!("the folder of the chapters is `{src}`"));
+        return Err(SettingsError::Src(book.src));
     }
     config.book = book;
     if let Some(edition) = &settings.edition {
         let edition = serde_json::from_value(Value::String(edition.clone()));
-        config.rust.edition = Some(edition.map_err(|error| format!("[rust]: {error}"))?);
+        config.rust.edition = Some(edition.map_err(SettingsError::Rust)?);
     }
     let mut html = settings.html.clone();
     for key in ["additional-css", "additional-js"] {
@@ -69,7 +114,7 @@ fn config(settings: &Settings, root: &Path, site: &[(&str, &File)]) -> Result<Co
     }
     config
         .set("output.html", Value::Object(html))
-        .map_err(|error| format!("[output.html]: {error:#}"))?;
+        .map_err(SettingsError::Html)?;
     Ok(config)
 }
 
@@ -80,7 +125,7 @@ fn additional(
     key: &str,
     root: &Path,
     site: &[(&str, &File)],
-) -> Result<Value, String> {
+) -> Result<Value, SettingsError> {
     let names = html.get(key).and_then(Value::as_array);
     let mut kept = Vec::new();
     for name in names.into_iter().flatten().filter_map(Value::as_str) {
@@ -91,7 +136,10 @@ fn additional(
         let place = root.join(path);
         let written = std::fs::create_dir_all(place.parent().unwrap_or(root))
             .and_then(|()| std::fs::write(&place, &file.bytes));
-        written.map_err(|error| format!("`{name}` cannot be written: {error}"))?;
+        written.map_err(|error| SettingsError::File {
+            name: name.to_owned(),
+            error,
+        })?;
         kept.push(Value::String(name.to_owned()));
     }
     Ok(Value::Array(kept))
@@ -165,7 +213,9 @@ mod tests {
                 .any(|file| crate::publish::search_index::is_one(&file.name))
         );
         let out = Settings::new(&json!({"src": "/etc"}), &json!({}), None);
-        let refused = render(&out, &BTreeMap::new(), Book::new(), &[]).unwrap_err();
+        let refused = render(&out, &BTreeMap::new(), Book::new(), &[])
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("`/etc`"), "{refused}");
     }
 }

@@ -325,7 +325,7 @@ pub fn against_book(
     book: &crate::mdbook::load::LoadedBook,
     templates: &crate::templates::Templates,
     investigation: (&[u8], &[u8]),
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, super::source::ChapterError> {
     let mut came = book.book.clone();
     let texts = super::source::take_texts(&mut came)?;
     let mut wrong = Vec::new();

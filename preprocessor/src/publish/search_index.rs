@@ -31,13 +31,38 @@ fn index(file: &str) -> Option<(&str, Value)> {
     Some((code, serde_json::from_str(&text).ok()?))
 }
 
-/// Compares what a search finds; the error says what is the first difference.
-pub fn compare(made: &str, actual: &str) -> Result<(), String> {
+/// A search index that is not that of the site's pages.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The book has no search.
+    #[error("the book has none")]
+    None,
+    /// The index that was made again is not one.
+    #[error("the index that was made again cannot be read")]
+    Made,
+    /// The site's index is not one.
+    #[error("it is not a search index as mdBook writes it")]
+    Form,
+    /// An entry differs.
+    #[error("the {field} of {page} is not what its page says")]
+    Entry {
+        /// Its part, such as the title.
+        field: &'static str,
+        /// The address of the page.
+        page: String,
+    },
+    /// All entries are the same, and words lead to others.
+    #[error("its words lead elsewhere than the texts say")]
+    Words,
+}
+
+/// Compares what a search finds; the error is the first difference.
+pub fn compare(made: &str, actual: &str) -> Result<(), IndexError> {
     let Some((code, made)) = index(made) else {
-        return Err("the index that was made again cannot be read".into());
+        return Err(IndexError::Made);
     };
     let Some((_, actual)) = index(actual).filter(|(found, _)| *found == code) else {
-        return Err("it is not a search index as mdBook writes it".into());
+        return Err(IndexError::Form);
     };
     if made == actual {
         return Ok(());
@@ -66,12 +91,12 @@ pub fn compare(made: &str, actual: &str) -> Result<(), String> {
         let what = ["title", "breadcrumbs", "body"]
             .into_iter()
             .find(|field| expected.map(|e| &e[field]) != found.map(|f| &f[field]));
-        return Err(format!(
-            "the {} of {place} is not what its page says",
-            what.unwrap_or("entry")
-        ));
+        return Err(IndexError::Entry {
+            field: what.unwrap_or("entry"),
+            page: place.to_owned(),
+        });
     }
-    Err("its words lead elsewhere than the texts say".into())
+    Err(IndexError::Words)
 }
 
 /// Puts the search index of a site in the place of the one that was made again, if a search finds the same in both: the
@@ -156,14 +181,20 @@ mod tests {
     #[test]
     fn compares() {
         let good = file("it's \"PASS\" \\ x");
-        assert_eq!(compare(&good, &good), Ok(()));
-        let said = compare(&good, &file("it's \"FAIL\" \\ x")).unwrap_err();
+        assert!(compare(&good, &good).is_ok());
+        let said = compare(&good, &file("it's \"FAIL\" \\ x"))
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("the body of one.html#a"), "{said}");
         let said = compare(
             &good,
             &good.replace("\"title\":\"One\"", "\"title\":\"Two\""),
         );
-        assert!(said.unwrap_err().contains("the title of one.html#a"));
+        assert!(
+            said.unwrap_err()
+                .to_string()
+                .contains("the title of one.html#a")
+        );
         for bad in [
             format!("{good} alert(1);"),
             good.replace("JSON.parse('", "JSON.parse('' + '"),

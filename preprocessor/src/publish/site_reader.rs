@@ -1,11 +1,11 @@
 //! Reading what a site publishes beside its pages, and the raw evidence that it is checked with. What cannot be read is a
 //! finding, and nothing stops at it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use qed_evidence::Evidence;
 use qed_evidence::investigation::Investigation;
-use qed_evidence::redact::{is_redacted, redact};
+use qed_evidence::redact::{RedactError, is_redacted, redact};
 use serde::Serialize;
 
 use crate::config::Addresses;
@@ -16,21 +16,45 @@ use crate::evidence::sweep_record::SweepRecord;
 use crate::publish::manifest;
 use crate::util::files::File;
 
+/// A folder of raw evidence that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceFolderError {
+    /// The folder cannot be read.
+    #[error("the evidence in {} cannot be read: {error}", .folder.display())]
+    Unreadable {
+        /// The folder.
+        folder: PathBuf,
+        /// The reason.
+        error: std::io::Error,
+    },
+    /// An entry of the folder cannot be read.
+    #[error(transparent)]
+    Entry(std::io::Error),
+    /// A file is refused.
+    #[error("{}: {reason}", .file.display())]
+    Refused {
+        /// The file.
+        file: PathBuf,
+        /// The reason, without what it would disclose.
+        reason: String,
+    },
+}
+
 /// The evidence in a folder, by machine.
-pub fn evidence(folder: &Path) -> Result<Vec<Evidence>, String> {
-    let entries = std::fs::read_dir(folder).map_err(|error| {
-        format!(
-            "the evidence in {} cannot be read: {error}",
-            folder.display()
-        )
+pub fn evidence(folder: &Path) -> Result<Vec<Evidence>, EvidenceFolderError> {
+    let entries = std::fs::read_dir(folder).map_err(|error| EvidenceFolderError::Unreadable {
+        folder: folder.to_owned(),
+        error,
     })?;
     let mut out = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|error| error.to_string())?.path();
+        let path = entry.map_err(EvidenceFolderError::Entry)?.path();
         if path.extension().is_some_and(|e| e == "json") {
             let read = loader::read(&path, &Cache::default()).map_err(|reason| {
-                let reason = crate::evidence::disclosure::of_raw(&reason);
-                format!("{}: {reason}", path.display())
+                EvidenceFolderError::Refused {
+                    file: path.clone(),
+                    reason: crate::evidence::disclosure::of_raw(&reason.to_string()),
+                }
             })?;
             out.extend(read.map(|(evidence, _)| evidence));
         }
@@ -115,11 +139,11 @@ pub fn published(files: &[File], wrong: &mut Vec<String>) -> Vec<Evidence> {
 }
 
 /// Raw evidence as it may be shown.
-pub fn as_shown(raw: &[Evidence], addresses: Addresses) -> Result<Vec<Evidence>, String> {
+pub fn as_shown(raw: &[Evidence], addresses: Addresses) -> Result<Vec<Evidence>, RedactError> {
     raw.iter()
         .map(|evidence| {
             if addresses.hide(evidence) && !is_redacted(evidence) {
-                redact(evidence).map_err(|error| error.to_string())
+                redact(evidence)
             } else {
                 Ok(evidence.clone())
             }

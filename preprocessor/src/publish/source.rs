@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use mdbook_preprocessor::book::{Book, Chapter};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::config::OnMissing;
 use crate::mdbook::settings::Settings;
@@ -104,21 +105,47 @@ pub fn stays_below(path: &Path) -> bool {
     parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
+/// A chapter whose path a site cannot publish it under.
+#[derive(Debug, Error)]
+pub enum ChapterError {
+    /// The path leads out of the book.
+    #[error("the chapter `{chapter}` has the path `{}`, which leads out of the book", .path.display())]
+    Outside {
+        /// The chapter's name.
+        chapter: String,
+        /// Its path.
+        path: PathBuf,
+    },
+    /// Two chapters with different texts have it.
+    #[error("two chapters have the path `{0}`")]
+    SamePath(String),
+}
+
+/// A published book whose chapters cannot be given their texts.
+#[derive(Debug, Error)]
+pub enum TextsError {
+    /// The text of the chapter with this path is not there.
+    #[error("{CHAPTERS}{0}: it is missing")]
+    Missing(String),
+    /// A chapter has a path that no site publishes.
+    #[error("{BOOK}: {0}")]
+    Chapter(ChapterError),
+}
+
 /// The path of a chapter as a name with `/`; an error if it leads out of the book.
-fn name_of(chapter: &Chapter) -> Result<String, String> {
+fn name_of(chapter: &Chapter) -> Result<String, ChapterError> {
     let path = chapter.path.as_deref().unwrap_or(Path::new(""));
     match path.to_str() {
         Some(name) if stays_below(path) => Ok(name.to_owned()),
-        _ => Err(format!(
-            "the chapter `{}` has the path `{}`, which leads out of the book",
-            chapter.name,
-            path.display()
-        )),
+        _ => Err(ChapterError::Outside {
+            chapter: chapter.name.clone(),
+            path: path.to_owned(),
+        }),
     }
 }
 
 /// Takes the texts out of a book; by the paths of their chapters.
-pub fn take_texts(book: &mut Book) -> Result<BTreeMap<String, String>, String> {
+pub fn take_texts(book: &mut Book) -> Result<BTreeMap<String, String>, ChapterError> {
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
     let mut problem = None;
     book.for_each_chapter_mut(|chapter| {
@@ -126,7 +153,7 @@ pub fn take_texts(book: &mut Book) -> Result<BTreeMap<String, String>, String> {
         match name_of(chapter) {
             Ok(name) => match texts.get(&name) {
                 Some(known) if *known != text => {
-                    problem = Some(format!("two chapters have the path `{name}`"));
+                    problem = Some(ChapterError::SamePath(name));
                 }
                 _ => {
                     texts.insert(name, text);
@@ -139,23 +166,22 @@ pub fn take_texts(book: &mut Book) -> Result<BTreeMap<String, String>, String> {
 }
 
 /// Gives each chapter its text back.
-pub fn put_texts(book: &mut Book, texts: &BTreeMap<String, String>) -> Result<(), String> {
+pub fn put_texts(book: &mut Book, texts: &BTreeMap<String, String>) -> Result<(), TextsError> {
     let mut problem = None;
     book.for_each_chapter_mut(|chapter| match name_of(chapter) {
         Ok(name) => match texts.get(&name) {
             Some(text) => chapter.content.clone_from(text),
-            None => problem = Some(format!("{CHAPTERS}{name}: it is missing")),
+            None => problem = Some(TextsError::Missing(name)),
         },
-        Err(why) => problem = Some(format!("{BOOK}: {why}")),
+        Err(error) => problem = Some(TextsError::Chapter(error)),
     });
     problem.map_or(Ok(()), Err)
 }
 
 impl BookSource {
     /// The files of the site that hold it.
-    pub fn files(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
-        let mut text =
-            serde_json::to_string_pretty(&self.about).map_err(|error| error.to_string())?;
+    pub fn files(&self) -> serde_json::Result<Vec<(String, Vec<u8>)>> {
+        let mut text = serde_json::to_string_pretty(&self.about)?;
         text.push('\n');
         let mut out = vec![(BOOK.to_owned(), text.into_bytes())];
         let texts = |folder: &'static str, texts: &BTreeMap<String, String>| {
@@ -226,7 +252,7 @@ impl BookSource {
     /// True if every chapter has its text, and every text its chapter.
     fn check_paths(&self) -> Result<(), Vec<String>> {
         let mut book = self.about.book.clone();
-        put_texts(&mut book, &self.chapters).map_err(|why| vec![why])?;
+        put_texts(&mut book, &self.chapters).map_err(|error| vec![error.to_string()])?;
         let texts = take_texts(&mut book).map_err(|why| vec![format!("{BOOK}: {why}")])?;
         if let Some(mut rendered) = self.about.rendered.clone() {
             take_texts(&mut rendered).map_err(|why| vec![format!("{BOOK}: {why}")])?;
@@ -242,7 +268,7 @@ impl BookSource {
     }
 
     /// The book with its texts.
-    pub fn book(&self) -> Result<Book, String> {
+    pub fn book(&self) -> Result<Book, TextsError> {
         let mut book = self.about.book.clone();
         put_texts(&mut book, &self.chapters)?;
         Ok(book)

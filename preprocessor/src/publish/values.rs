@@ -123,15 +123,33 @@ pub fn page(
     }
 }
 
-fn compare(value: &SiteValue, machines: &BTreeMap<String, Vec<Leaves<'_>>>) -> Result<(), String> {
+/// A value of a page that does not follow from the evidence.
+#[derive(Debug, thiserror::Error)]
+enum ValueError {
+    #[error("there is no evidence of this machine")]
+    NoEvidence,
+    #[error("as=\"{0}\" is unknown")]
+    UnknownFormat(String),
+    #[error(transparent)]
+    Format(#[from] crate::evidence::format::FormatError),
+    #[error("the evidence says `{0}`")]
+    Differs(String),
+    #[error("the evidence has no such value")]
+    NoValue,
+}
+
+fn compare(
+    value: &SiteValue,
+    machines: &BTreeMap<String, Vec<Leaves<'_>>>,
+) -> Result<(), ValueError> {
     let Some(all) = machines.get(&value.machine) else {
-        return Err("there is no evidence of this machine".into());
+        return Err(ValueError::NoEvidence);
     };
     let format = match &value.style {
         None => None,
         Some(style) => match FORMATS.iter().find(|(name, _)| name == style) {
             Some((_, format)) => Some(*format),
-            None => return Err(format!("as=\"{style}\" is unknown")),
+            None => return Err(ValueError::UnknownFormat(style.clone())),
         },
     };
     let mut expected = Vec::new();
@@ -153,8 +171,8 @@ fn compare(value: &SiteValue, machines: &BTreeMap<String, Vec<Leaves<'_>>>) -> R
         expected.push(line);
     }
     match expected.first() {
-        Some(expected) => Err(format!("the evidence says `{expected}`")),
-        None => Err("the evidence has no such value".into()),
+        Some(expected) => Err(ValueError::Differs(expected.clone())),
+        None => Err(ValueError::NoValue),
     }
 }
 

@@ -165,7 +165,8 @@ impl ChapterFiller<'_, '_> {
                     let reason = format!("there is no evidence of `{name}` yet");
                     return self.missing(placeholder, None, &reason);
                 }
-                Err(message) => {
+                Err(unknown) => {
+                    let message = unknown.to_string();
                     self.problems
                         .push(Diagnostic::error(source, span.clone(), message));
                     return None;

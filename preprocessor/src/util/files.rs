@@ -1,6 +1,6 @@
 //! Files: all of a folder, and one that is written whole or not at all.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A file of a site.
 #[derive(Debug)]
@@ -11,27 +11,47 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
+/// A folder of which not all files can be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// A file or folder cannot be read.
+    #[error("{} cannot be read: {error}", .path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        error: std::io::Error,
+    },
+    /// It holds something else, such as a link.
+    #[error("{} is neither a file nor a folder", .0.display())]
+    Special(PathBuf),
+}
+
 /// All files below `root`, by name. What is neither a file nor a folder (a link) is refused: it would lead out of what
 /// is checked.
-pub fn read(root: &Path) -> Result<Vec<File>, String> {
+pub fn read(root: &Path) -> Result<Vec<File>, FilesError> {
     let mut out = Vec::new();
     let mut queue = vec![root.to_owned()];
     while let Some(folder) = queue.pop() {
-        let problem =
-            |error: std::io::Error| format!("{} cannot be read: {error}", folder.display());
-        for entry in std::fs::read_dir(&folder).map_err(problem)? {
-            let entry = entry.map_err(problem)?;
+        let unreadable = |error| FilesError::Unreadable {
+            path: folder.clone(),
+            error,
+        };
+        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
             let path = entry.path();
-            let kind = entry.file_type().map_err(problem)?;
+            let kind = entry.file_type().map_err(unreadable)?;
             if kind.is_dir() {
                 queue.push(path);
                 continue;
             }
             if !kind.is_file() {
-                return Err(format!("{} is neither a file nor a folder", path.display()));
+                return Err(FilesError::Special(path));
             }
-            let bytes = std::fs::read(&path)
-                .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+            let bytes = std::fs::read(&path).map_err(|error| FilesError::Unreadable {
+                path: path.clone(),
+                error,
+            })?;
             let below = path.strip_prefix(root).unwrap_or(&path);
             let names: Vec<String> = below
                 .components()

@@ -1,0 +1,61 @@
+//! A book at hand, compared with the sources that a site publishes.
+
+use std::path::{Path, PathBuf};
+
+use qed_evidence::diagnostic::Diagnostic;
+use thiserror::Error;
+
+use crate::publish::reproduce::against_book;
+use crate::publish::source::{BookSource, ChapterError};
+use crate::util::parallel::Parallelism;
+
+/// A book at hand that cannot be compared with the sources of a site.
+#[derive(Debug, Error)]
+#[error("the book in {} cannot be compared: {reason}", .root.display())]
+pub struct ComparisonError {
+    /// The book's folder.
+    pub root: PathBuf,
+    /// The reason.
+    pub reason: BookProblem,
+}
+
+/// The problem of a book that is compared with a site.
+#[derive(Debug, Error)]
+pub enum BookProblem {
+    /// The book cannot be loaded.
+    #[error("{}", .0.message)]
+    Load(Box<Diagnostic>),
+    /// The book's templates cannot be used; all complaints about them.
+    #[error("{}", .0.first().map_or("", |problem| problem.message.as_str()))]
+    Templates(Vec<Diagnostic>),
+    /// The book's investigation cannot be read.
+    #[error(transparent)]
+    Investigation(#[from] std::io::Error),
+    /// A chapter has a path that no site publishes.
+    #[error(transparent)]
+    Chapter(#[from] ChapterError),
+}
+
+/// The differences between the book in `root` and the sources of a site and its investigation.
+pub fn with_sources(
+    root: &Path,
+    source: &BookSource,
+    investigation: &[u8],
+) -> Result<Vec<String>, ComparisonError> {
+    let problem = |reason| ComparisonError {
+        root: root.to_owned(),
+        reason,
+    };
+    let book = crate::mdbook::load::load(root, Parallelism::default())
+        .map_err(|error| problem(BookProblem::Load(Box::new(error))))?;
+    let templates = crate::templates::Templates::load(&book.paths.root, &book.paths.theme)
+        .map_err(|errors| problem(BookProblem::Templates(errors)))?;
+    let file = book
+        .config
+        .investigation
+        .as_deref()
+        .unwrap_or(Path::new(""));
+    let own = std::fs::read(root.join(file)).map_err(|error| problem(error.into()))?;
+    against_book(source, &book, &templates, (&own, investigation))
+        .map_err(|error| problem(error.into()))
+}
