@@ -222,7 +222,7 @@ mod tests {
         );
     }
 
-    /// Check that a text which is no build id is refused.
+    /// Check that a text which is not a build id is refused.
     #[test]
     fn refused() {
         for text in ["", "3", "zz", &"00".repeat(65)] {

@@ -129,7 +129,7 @@ pub enum LockProblem {
     #[error("{0}: a `sha256` has 64 hexadecimal digits")]
     Digest(String),
     /// A row has a word that cannot be what it stands for.
-    #[error("{machine}: `{word}` is no {what}")]
+    #[error("{machine}: `{word}` is not a {what}")]
     Word {
         /// The machine.
         machine: String,
@@ -392,12 +392,15 @@ mod tests {
             ),
             (
                 text.replace("\"linux-binary", "\"-oDir=linux-binary"),
-                "is no package",
+                "is not a package",
             ),
-            (text.replace("\"7.3.4-1\"", "\"7.3.4 -y\""), "is no version"),
+            (
+                text.replace("\"7.3.4-1\"", "\"7.3.4 -y\""),
+                "is not a version",
+            ),
             (
                 text.replace("\"7.3.4+deb13-cloud-amd64\"", "\"../../x\""),
-                "is no release",
+                "is not a release",
             ),
             (text.replacen("abab", "xbab", 1), "64 hexadecimal digits"),
             (

@@ -30,7 +30,7 @@ mod tests {
         insta::assert_snapshot!(serde_json::to_string_pretty(&schema()).unwrap_or_default());
     }
 
-    /// Check that every object of the schema that is no map refuses other fields, as the reader does.
+    /// Check that every object of the schema that is not a map refuses other fields, as the reader does.
     #[test]
     fn objects_are_closed() {
         fn open(value: &Value, at: &str, found: &mut Vec<String>) {

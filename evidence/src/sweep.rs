@@ -69,7 +69,7 @@ pub enum PartError {
         of: usize,
     },
     /// A machine has a bad name, or is there twice.
-    #[error("`{0}` is no machine of a sweep, or is there twice")]
+    #[error("`{0}` is not a machine of a sweep, or is there twice")]
     Machine(String),
 }
 
@@ -271,7 +271,7 @@ mod tests {
             ("\"part\": 2", "\"part\": 6", "part 6 of 5"),
             ("\"part\": 2", "\"part\": 0", "part 0 of 5"),
             ("debian-6.12\"", "debian-6.1\"", "twice"),
-            ("guest:debian-6.12\"", "../x\"", "no machine"),
+            ("guest:debian-6.12\"", "../x\"", "not a machine"),
             ("\"object\"", "\"objects\"", "unknown field"),
         ] {
             let error = Part::parse(text.replacen(from, to, 1).as_bytes()).unwrap_err();

@@ -81,7 +81,7 @@ fn words() -> BTreeSet<String> {
     texts
         .chain([SYSTEM.to_owned()])
         .flat_map(|text| {
-            // What a placeholder is called is no text.
+            // What a placeholder is called is not text.
             let text = text.replace("\\n", " ").replace("\\\"", " ");
             text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
                 .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))

@@ -94,7 +94,7 @@ fn fill(text: &str) {
                 let written = &text[placeholder.range.clone()];
                 placeholder.path.as_str() == "create.outcome.stdout" && !written.contains("width")
             });
-        // How long a scheme is decides whether a link is one; a value is no scheme.
+        // How long a scheme is decides whether a link is one; a value is not a scheme.
         if target == Target::Html
             && known
             && !outcome.report.has_errors()

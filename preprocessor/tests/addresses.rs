@@ -158,7 +158,7 @@ fn what_is_missing() {
     let book = book(
         "# One\n\n```qed-exhibit slides machine=\"guest:test-2\"\n```\n\n\
          ```qed-exhibit space\nlive: kaslr.symbols._text.live\nelsewhere: create.outer.return\n```\n\n\
-         ```qed-claim many machine=\"guest:test-2\"\nboots.count >= 1\n```\n",
+         ```qed-claim many machine=\"guest:test-2\"\nboots.count >= 2\n```\n",
     );
     book.build();
     let page = book.read("book/one.html");

@@ -165,7 +165,7 @@ proptest! {
     #[test]
     fn a_value_stands_like_a_word(text in chapter(true)) {
         let (html, good) = outcome(&text, Target::Html, &evidence_set());
-        // How long a scheme is decides whether a link is one; a value is no scheme.
+        // How long a scheme is decides whether a link is one; a value is not a scheme.
         if !good || text.contains("<{{qed ") {
             return Ok(());
         }

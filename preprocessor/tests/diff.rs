@@ -141,7 +141,7 @@ fn books() {
     );
 }
 
-/// Check that input that is no evidence is told with its file and the reason, both files in one go.
+/// Check that input that is not evidence is told with its file and the reason, both files in one go.
 #[test]
 fn bad_input() {
     let book = folder();

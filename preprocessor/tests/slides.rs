@@ -1,4 +1,4 @@
-//! Every slide can be published: a number that a chapter quotes on purpose is no leak, whichever slide a live machine has, and
+//! Every slide can be published: a number that a chapter quotes on purpose is not a leak, whichever slide a live machine has, and
 //! the same number in any other place is one.
 
 mod common;
@@ -211,7 +211,7 @@ fn spelled_by_a_guest() {
     said(&book, PUBLISH, 1, "where no guest spells it");
 }
 
-/// Check that a claim is no quotation, whatever mark stands before it: its verdict says whether the number is right.
+/// Check that a claim is not a quotation, whatever mark stands before it: its verdict says whether the number is right.
 #[test]
 fn in_a_claim() {
     let claim = "<!-- qed:literal an old number -->\n```qed-claim b\nkaslr.slide == 0x11a00000 || kaslr.slide == 0x1e000000\n```\n";

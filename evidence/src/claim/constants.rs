@@ -77,7 +77,7 @@ pub(super) fn constant(
             Some((type_name, ..)) => Unknown::Here(format!(
                 "the tables of this machine's kernel have no `{name}`; those of another one have it in {type_name}"
             )),
-            None => Unknown::Anywhere(format!("`{name}` is no constant that is known here")),
+            None => Unknown::Anywhere(format!("`{name}` is not a known constant")),
         }),
         [(type_name, value, names)] => Ok(Typed::Number(Number {
             value: *value,

@@ -247,7 +247,7 @@ fn leaf(path: &str, before: Option<&Leaf<'_>>, after: Option<&Leaf<'_>>) -> Opti
         (Ok(old), Ok(new)) => changed(&old, &new, class),
         (Ok(old), Err(new)) => (What::Vanished, Drift::PerKernel, full(&old), new),
         (Err(old), Ok(new)) => (What::Appeared, Drift::PerKernel, old, full(&new)),
-        // Both missing: the reason may be told in other words, that is no drift.
+        // Both missing: the reason may be told in other words, that is not drift.
         (Err(_), Err(_)) => return None,
     };
     Some(Change {

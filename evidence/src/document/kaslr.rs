@@ -53,10 +53,10 @@ pub struct Reading {
     pub file: String,
     /// What was looked for in it: a symbol, an option.
     pub key: String,
-    /// The number of the line, from 1. `None`: the file is no text.
+    /// The number of the line, from 1. `None`: the file is not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// The line; of a file that is no text, the entry's address and name, or its text. Else why there is none.
+    /// The line; of a file that is not text, the entry's address and name, or its text. Else why there is none.
     pub text: Datum,
 }
 

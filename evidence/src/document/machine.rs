@@ -43,7 +43,7 @@ pub enum Request {
 pub enum MachineError {
     /// Neither the host nor a guest.
     #[error(
-        "`{0}` is no machine: write host, guest:debian-6.1, guest:PATH-TO-VMLINUZ or guest:WORD=PATH-TO-VMLINUZ"
+        "unknown machine `{0}`; expected `host`, `guest:debian-6.1`, `guest:PATH-TO-VMLINUZ` or `guest:WORD=PATH-TO-VMLINUZ`"
     )]
     Request(String),
     /// An image without a path.

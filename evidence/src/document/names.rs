@@ -88,7 +88,7 @@ impl Symbol {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// A symbol that is not written as the collector writes it.
-    #[error("`{0}` is no symbol: expected `name+0x` and hex digits")]
+    #[error("`{0}` is not a symbol: expected `name+0x` and hex digits")]
     Symbol(String),
     /// An address of another symbol.
     #[error(

@@ -91,13 +91,13 @@ pub enum NotFound {
     #[error("its output matches `{0}` in more than one place")]
     Several(String),
     /// The match is not a number.
-    #[error("what matches `{0}` is no number")]
+    #[error("what matches `{0}` is not a number")]
     Number(String),
     /// The match is not a hexadecimal number.
-    #[error("what matches `{0}` is no hexadecimal number")]
+    #[error("what matches `{0}` is not a hexadecimal number")]
     Hexadecimal(String),
     /// The match is not an address.
-    #[error("what matches `{0}` is no address")]
+    #[error("what matches `{0}` is not an address")]
     Address(String),
     /// The match is an address of zeros (`kptr_restrict`).
     #[error("it printed zeros: the kernel hides its addresses from who ran it")]
@@ -214,8 +214,8 @@ mod tests {
             ("^([0-9a-f]+) ", Address, symbols, "more than one place"),
             ("nothing", Text, symbols, "nothing in its output"),
             ("^(0+) T", Address, "0000000000000000 T _text", "hides"),
-            ("_(text)", Address, "_text", "no address"),
-            ("_(text)", Int, "_text", "no number"),
+            ("_(text)", Address, "_text", "not an address"),
+            ("_(text)", Int, "_text", "not a number"),
         ] {
             let found = find(pattern, kind, output);
             assert!(

@@ -192,7 +192,7 @@ pub enum BufferElements {
 pub struct Excuse {
     /// A function on the allocation's stack.
     pub within: String,
-    /// Why it is no leak.
+    /// Why it is not a leak.
     pub reason: String,
 }
 

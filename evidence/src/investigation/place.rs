@@ -19,11 +19,11 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlaceError {
     /// `static:` or `live:`, and something behind it that no symbol is called.
-    #[error("`{0}` is no symbol's name")]
+    #[error("`{0}` is not a symbol's name")]
     Symbol(String),
     /// None of the forms of a place.
     #[error(
-        "`{0}` is no address: write `static:SYMBOL`, `live:SYMBOL`, or 0x and 16 lower-case hex digits"
+        "`{0}` is not an address: write `static:SYMBOL`, `live:SYMBOL`, or 0x and 16 lower-case hex digits"
     )]
     Address(String),
 }

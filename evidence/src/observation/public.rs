@@ -6,7 +6,7 @@ use crate::diagnostic::nearest;
 use crate::document::Evidence;
 use crate::investigation::{Investigation, Probe as Planned};
 
-/// One sentence for each name in a probe's `public` that is no argument of it on any of the machines that know its
+/// One sentence for each name in a probe's `public` that is not an argument of it on any of the machines that know its
 /// arguments.
 pub fn unknown_public(investigation: &Investigation, machines: &[&Evidence]) -> Vec<String> {
     let experiments = investigation.experiments.iter();

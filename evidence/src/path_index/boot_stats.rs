@@ -75,7 +75,7 @@ pub fn sums(evidence: &Evidence) -> Vec<(&'static str, Datum, Drift)> {
 /// The absence of a sum over all boots.
 #[derive(Clone, Debug, thiserror::Error)]
 enum SumError {
-    #[error("the {what} of boot {boot} is no number")]
+    #[error("the {what} of boot {boot} is not a number")]
     Number { what: &'static str, boot: usize },
     #[error("boot {boot} did not say its {what}: {reason}")]
     Boot {
@@ -87,7 +87,7 @@ enum SumError {
     Range,
     #[error("there is no boot")]
     NoBoot,
-    #[error("the static address of _text is no number")]
+    #[error("the static address of _text is not a number")]
     StaticNumber,
     /// The static address is not there, and this is why.
     #[error("{0}")]

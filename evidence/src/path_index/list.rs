@@ -77,7 +77,7 @@ impl<'a> List<'a> {
         self.push(name, Cow::Owned(Datum::Value(value)), drift);
     }
 
-    /// Text that redaction has withheld is no value.
+    /// Text that redaction has withheld is not a value.
     pub(super) fn text(&mut self, name: &str, value: &str, drift: Drift) {
         let datum = match crate::document::withheld::withheld(value) {
             Some(_) => Datum::unavailable(value),

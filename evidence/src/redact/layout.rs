@@ -14,7 +14,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Lays the symbols out, and puts them into that order. What is no pointer keeps its place, ahead of all others. A
+    /// Lays the symbols out, and puts them into that order. What is not a pointer keeps its place, ahead of all others. A
     /// symbol becomes as long as the last of its bytes that is used: its end was where the next one begins, which for
     /// a module or a trampoline is a distance of this boot. Of two that are alike, the one that is used first is first.
     pub fn new(names: &mut Names, used: &BTreeMap<u64, usize>) -> Self {

@@ -42,10 +42,10 @@ use reason::{BOOT, BYTES, COMMAND, NUMBER, SLIDE, TEXT};
 /// Why a document could not be redacted. Nothing of it may be published then.
 #[derive(Debug, thiserror::Error)]
 pub enum RedactError {
-    /// The document cannot be written, or what came out is no evidence.
+    /// The document cannot be written, or what came out is not evidence.
     #[error("the redacted evidence cannot be written: {0}")]
     Write(#[from] serde_json::Error),
-    /// What came out is no evidence.
+    /// What came out is not evidence.
     #[error("the redacted evidence is refused: {0}")]
     Read(#[from] ReadError),
     /// Something got through.

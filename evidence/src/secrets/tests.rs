@@ -339,7 +339,7 @@ fn what_is_secret() {
     );
 }
 
-/// Check that a number that another machine makes known is no secret of this one.
+/// Check that a number that another machine makes known is not a secret of this one.
 #[test]
 fn known_elsewhere() {
     let secrets = secrets(&evidence());

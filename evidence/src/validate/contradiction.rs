@@ -120,7 +120,7 @@ fn kaslr(kaslr: &Kaslr) -> Option<Finding> {
         let grain = number(&kaslr.physical_align).filter(|grain| *grain > 0);
         if let Some(grain) = grain.filter(|grain| slide % grain != 0) {
             let reason =
-                format!("{slide} is no multiple of {grain}, by which this kernel is aligned");
+                format!("{slide} is not a multiple of {grain}, by which this kernel is aligned");
             return Some(("/kaslr/slide".into(), reason));
         }
         let status = kaslr.status.value().map(ToString::to_string);
@@ -178,7 +178,7 @@ fn boots(evidence: &Evidence) -> Option<Finding> {
             && place % grain != 0
         {
             let reason =
-                format!("{place} is no multiple of {grain}, by which this kernel is aligned");
+                format!("{place} is not a multiple of {grain}, by which this kernel is aligned");
             return Some((format!("/boots/{index}/physical"), reason));
         }
         let slide = number(&boot.slide)?;
@@ -190,7 +190,8 @@ fn boots(evidence: &Evidence) -> Option<Finding> {
             return Some((at, reason));
         }
         let grain = grain.filter(|grain| slide % grain != 0)?;
-        let reason = format!("{slide} is no multiple of {grain}, by which this kernel is aligned");
+        let reason =
+            format!("{slide} is not a multiple of {grain}, by which this kernel is aligned");
         Some((at, reason))
     })
 }

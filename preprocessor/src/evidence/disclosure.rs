@@ -74,9 +74,9 @@ mod tests {
         );
         assert_eq!(
             without_addresses(
-                "line 3 column 17: `0xffffffff912345678` is no address, nor 91234568"
+                "line 3 column 17: `0xffffffff912345678` is not an address, nor 91234568"
             ),
-            "line 3 column 17: `…` is no address, nor …"
+            "line 3 column 17: `…` is not an address, nor …"
         );
     }
 

@@ -172,7 +172,7 @@ pub(super) fn errno(args: &[Typed]) -> Outcome {
         Typed::Address(pointer) if pointer.value == 0 => return Ok(named(0)),
         Typed::Address(pointer) => {
             let address = Address(pointer.value);
-            return Err(Failure::value(format!("{address} is no returned error")));
+            return Err(Failure::value(format!("{address} is not a returned error")));
         }
         other => number(other)?,
     };
@@ -182,7 +182,7 @@ pub(super) fn errno(args: &[Typed]) -> Outcome {
             Ok(named(u32::try_from(-value).unwrap_or_default()))
         }
         (Kind::Plain | Kind::Literal, value) => {
-            Err(Failure::value(format!("{value} is no returned error")))
+            Err(Failure::value(format!("{value} is not a returned error")))
         }
         _ => Err(takes("what a call returned on failure", one(args)?)),
     }
@@ -197,7 +197,7 @@ pub(super) fn name(args: &[Typed]) -> Outcome {
             value,
             ..
         }) => Err(Failure::Missing(format!(
-            "{value} is no enumerator of {type_name} that this kernel's BTF names"
+            "{value} is not an enumerator of {type_name} that this kernel's BTF names"
         ))),
         other => Err(takes("an enumerator or an error number", other)),
     }

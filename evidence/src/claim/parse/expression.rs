@@ -265,7 +265,7 @@ fn explain(message: &str, text: &str, at: usize) -> (String, Option<String>) {
     } else if rest.starts_with('=') {
         Some("equality is `==`")
     } else if rest.starts_with("in") {
-        Some("`in` is no part of claims: write `a == x || a == y`")
+        Some("`in` is not part of the claim language: write `a == x || a == y`")
     } else if rest.starts_with('\'') || rest.starts_with('"') {
         Some("the text is not closed")
     } else if message.contains("<EOF>") && rest.is_empty() {

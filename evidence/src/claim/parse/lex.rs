@@ -97,7 +97,7 @@ impl Lexer<'_> {
             '`' => {
                 self.refuse(
                     self.at..self.at + 1,
-                    "a backtick is no part of claims",
+                    "a backtick is not part of the claim language",
                     "names are written as they are: `create.probe.args.in`",
                 );
                 self.at = self.text.len();
@@ -116,7 +116,7 @@ impl Lexer<'_> {
         let end = self.at + rest.find(['\n', '\r']).unwrap_or(rest.len());
         self.refuse(
             self.at..end,
-            "a comment is no part of claims: what stands in it is shown as part of the claim and is never judged",
+            "a comment is not part of the claim language: what stands in it is shown as part of the claim and is never judged",
             "write it into the chapter, or take the slashes out; a division has one `/`",
         );
         self.at = end;
@@ -177,7 +177,7 @@ impl Lexer<'_> {
         if prefix.contains(['r', 'R']) {
             self.refuse(
                 start..open + 1,
-                "a raw text is no part of claims: a backslash in it is no escape",
+                "a raw text is not part of the claim language: a backslash in it is not an escape",
                 "write the text without the `r`, and each backslash as `\\\\`",
             );
         }
@@ -188,7 +188,7 @@ impl Lexer<'_> {
                 .map_or(self.text.len(), |at| open + at + 6);
             self.refuse(
                 start..end,
-                "a text in three quotes is no part of claims: it can swallow other parts of the claim",
+                "a text in three quotes is not part of the claim language: it can swallow other parts of the claim",
                 "write it between single quotes, in one line; a quote in it is `\\'`, a line end `\\n`",
             );
             self.at = end;
@@ -238,7 +238,7 @@ impl Lexer<'_> {
         };
         self.refuse(
             at..at + 1 + escaped.len_utf8(),
-            format!("the escape `\\{escaped}` is no part of claims: it hides what it stands for"),
+            format!("the escape `\\{escaped}` is not part of the claim language: it hides what it stands for"),
             help,
         );
     }

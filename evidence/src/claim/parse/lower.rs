@@ -24,7 +24,7 @@ pub(super) struct Lowering<'a> {
 const REFUSED: &[(&str, &str)] = &[
     (
         "has",
-        "absence of data is no fact: a missing value is UNVERIFIED by itself; that a probe did not fire is `never(EXPERIMENT.PROBE)`",
+        "absence of data is not a fact: a missing value is UNVERIFIED by itself; that a probe did not fire is `never(EXPERIMENT.PROBE)`",
     ),
     ("double", "floating point makes different addresses equal"),
     (
@@ -40,7 +40,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("endsWith", "write `ends_with(t, u)`"),
     (
         "matches",
-        "regular expressions are no part of claims; there are `contains`, `starts_with` and `ends_with`",
+        "regular expressions are not part of the claim language; there are `contains`, `starts_with` and `ends_with`",
     ),
 ];
 
@@ -94,14 +94,14 @@ impl<'a> Lowering<'a> {
             Expr::Literal(literal) => self.literal(literal, token),
             Expr::Call(call) => self.call(call, token),
             Expr::Comprehension(_) => {
-                self.refuse(&token, "`all`, `exists`, `map` and `filter` are no part of claims",
+                self.refuse(&token, "`all`, `exists`, `map` and `filter` are not part of the claim language",
                     "over an empty list they say yes about nothing: write the conditions out, joined by `&&`");
                 None
             }
             Expr::List(_) | Expr::Map(_) | Expr::Struct(_) => {
                 self.refuse(
                     &token,
-                    "lists and maps are no part of claims",
+                    "lists and maps are not part of the claim language",
                     "write `a == x || a == y`",
                 );
                 None
@@ -130,7 +130,7 @@ impl<'a> Lowering<'a> {
             LiteralValue::Double(_) => {
                 self.refuse(
                     &range,
-                    "floating point is no part of claims",
+                    "floating point is not part of the claim language",
                     "it makes different addresses equal; use integers",
                 );
                 return None;
@@ -138,7 +138,7 @@ impl<'a> Lowering<'a> {
             LiteralValue::Null => {
                 self.refuse(
                     &range,
-                    "`null` is no part of claims",
+                    "`null` is not part of the claim language",
                     "a null pointer is `0u`; a missing value is UNVERIFIED by itself",
                 );
                 return None;
@@ -351,7 +351,7 @@ impl<'a> Lowering<'a> {
             op::IN => {
                 self.refuse(
                     token,
-                    "`in` is no part of claims",
+                    "`in` is not part of the claim language",
                     "write `a == x || a == y`",
                 );
                 return Some(None);
@@ -359,7 +359,7 @@ impl<'a> Lowering<'a> {
             op::INDEX | op::OPT_INDEX | op::OPT_SELECT => {
                 self.refuse(
                     token,
-                    "indexing is no part of claims",
+                    "indexing is not part of the claim language",
                     "all values have dotted names: `create.probe.hit2.return`",
                 );
                 return Some(None);
@@ -416,7 +416,11 @@ impl<'a> Lowering<'a> {
 
     fn refuse_function(&mut self, name: &str, range: &Range<usize>) -> Option<Node> {
         if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-            self.refuse(range, format!("`{name}` is no part of claims"), *reason);
+            self.refuse(
+                range,
+                format!("`{name}` is not part of the claim language"),
+                *reason,
+            );
             return None;
         }
         let help = match nearest(name, FUNCTIONS.iter().map(|function| function.name)) {

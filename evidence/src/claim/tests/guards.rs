@@ -47,7 +47,7 @@ fn addresses_are_exact() {
     passes("delta(create.sock_alloc.exit.file, create.fd_install.args.file) == -1");
     refused(
         "double(create.sock_alloc.exit.file) == 1.0",
-        "no part of claims",
+        "not part of the claim language",
     );
     refused(
         "double(create.sock_alloc.exit.file) == double(create.fd_install.args.file)",
@@ -386,7 +386,7 @@ fn syntax_help() {
     comes_to(
         "create.outcome.errno == EMFIEL",
         Verdict::Error,
-        "no constant",
+        "not a known constant",
     );
     passes("create.sock_alloc . return\n\t != 0u");
 }
@@ -433,7 +433,10 @@ fn arithmetic() {
         ),
         ("aligned(create.sock_alloc.return, 3)", "power of two"),
         ("aligned(create.sock_alloc.return, 0)", "power of two"),
-        ("errno(create.fd_install.args.fd) == 0", "no returned error"),
+        (
+            "errno(create.fd_install.args.fd) == 0",
+            "not a returned error",
+        ),
         (
             "errno(create.outcome.returned) == 0",
             "what a call returned",

@@ -129,7 +129,7 @@ fn not_known() {
     unverified(SILENT, &unwatched, "not watched: `fd_install`");
 }
 
-/// Check that a list of copies from which one was taken is no evidence any more.
+/// Check that a list of copies from which one was taken is not evidence any more.
 #[test]
 fn a_copy_taken_out() {
     let mut evidence = with_inlined(None);

@@ -423,7 +423,7 @@ fn check_against_the_plan() {
     create.sock_aloc.return | no probe `sock_aloc` in `create` | did you mean `create.sock_alloc.return`?
     before(create.fd_install, create.nothing) | no probe `nothing` in `create` (there is allocation, call, cost, fd_install, gate, objects, outcome, quality, release, sock_alloc, twice, update_socket_protocol) |
     freed(created) | no experiment `created` | did you mean `create`?
-    EMFIL | `EMFIL` is no constant that is known here | did you mean `EMFILE`?
+    EMFIL | `EMFIL` is not a known constant | did you mean `EMFILE`?
     ");
     assert_eq!(claim("kaslr.agree").unwrap().check(&catalog), []);
 }

@@ -293,7 +293,7 @@ fn errors_of_pointers() {
         "errno(create.sock_alloc.return) == 0",
         &evidence(),
         Verdict::Error,
-        "is no returned error",
+        "is not a returned error",
     );
 }
 

@@ -58,7 +58,7 @@ pub(crate) trait Visit<'a>: Sized {
     /// A value, or the reason why there is none.
     fn datum(&mut self, field: &'static Field, datum: &'a Datum) -> ControlFlow<Self::Break>;
 
-    /// A frame of a stack that is no value.
+    /// A frame of a stack that is not a value.
     fn frame(&mut self, _frame: &'a Frame) -> ControlFlow<Self::Break> {
         ControlFlow::Continue(())
     }
@@ -87,7 +87,7 @@ pub(crate) trait VisitMut: Sized {
     /// A value, or the reason why there is none.
     fn datum(&mut self, field: &'static Field, datum: &mut Datum);
 
-    /// A frame of a stack that is no value.
+    /// A frame of a stack that is not a value.
     fn frame(&mut self, field: &'static Field, frame: &mut Frame);
 
     /// A text; whether it stays.

@@ -137,7 +137,7 @@ impl Check {
         if number.is_none() {
             self.error(
                 deny.span(),
-                format!("`{}` is no error number", deny.get_ref()),
+                format!("`{}` is not an error number", deny.get_ref()),
             );
         }
         number

@@ -225,7 +225,10 @@ fn addresses() {
     assert!(!probe.unwrap().watch_return);
     for (wrong, said) in [
         ("address = \"static:sock_alloc\"", "give the probe a `name`"),
-        ("name = \"x\"\naddress = \"sock_alloc\"", "is no address"),
+        (
+            "name = \"x\"\naddress = \"sock_alloc\"",
+            "is not an address",
+        ),
         (
             "name = \"x\"\naddress = \"live:_text\"\nreturn = true",
             "only functions have a `return`",
@@ -255,7 +258,7 @@ fn boots() {
     }
 }
 
-/// Check that text which is no investigation is refused with a place, whatever it is.
+/// Check that text which is not an investigation is refused with a place, whatever it is.
 #[test]
 fn malformed() {
     for text in [

@@ -331,7 +331,7 @@ fn refusals() {
     }
 }
 
-/// Check that a document of another version is called that, whatever else is in it, and that what is no document
+/// Check that a document of another version is called that, whatever else is in it, and that what is not a document
 /// at all is refused.
 #[test]
 fn whole_documents() {
