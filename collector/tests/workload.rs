@@ -299,3 +299,90 @@ async fn a_fork_is_one_workload() {
     );
     ends(i32::try_from(other).unwrap(), "the other process").await;
 }
+
+/// Check that calls whose other process shares memory and stack with the caller return to the caller alone, again and
+/// again, and that the other one ends.
+#[tokio::test]
+async fn what_shares_the_stack_does_no_harm() {
+    let flags = |bits: i32| vec![Arg::Int(i64::from(bits))];
+    let thread = libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND;
+    for (name, args) in [
+        ("vfork", vec![]),
+        (
+            "clone",
+            flags(libc::CLONE_VFORK | libc::CLONE_VM | libc::SIGCHLD),
+        ),
+        ("clone", flags(libc::CLONE_VM | libc::SIGCHLD)),
+        ("clone", flags(thread)),
+    ] {
+        let mut spec = syscall(name, args);
+        spec.warm_up = 20;
+        let outcome = run(&spec).await;
+        let other = outcome.returned.expect("a number");
+        assert!(other > 0, "{name}: {other}");
+        assert_eq!(outcome.exit, Exit::Exited(0), "{name}");
+        ends(i32::try_from(other).unwrap(), name).await;
+    }
+}
+
+/// Check that a call that closes, replaces or reads from the pipes to the collector is reported, with its buffers, and that
+/// the next descriptor is the lowest one.
+#[tokio::test]
+async fn calls_on_the_collectors_pipes_are_reported() {
+    let ints = |values: &[i64]| values.iter().map(|value| Arg::Int(*value)).collect();
+    let buffer = Arg::Buffer {
+        size: 4096,
+        name: "data".into(),
+    };
+    for (name, args, returned) in [
+        ("close_range", ints(&[0, 0xffff_ffff, 0]), 0),
+        ("close", ints(&[1]), 0),
+        ("close", ints(&[2]), 0),
+        ("dup2", ints(&[0, 1]), 1),
+        ("dup3", ints(&[1, 2, 0]), 2),
+        ("fcntl", ints(&[1, 4, 0o4000]), 0),
+        ("read", vec![Arg::Int(0), buffer, Arg::Int(4096)], 0),
+    ] {
+        for warm_up in [0, 3] {
+            let mut spec = syscall(name, args.clone());
+            spec.warm_up = warm_up;
+            let outcome = run(&spec).await;
+            assert_eq!(outcome.returned, Some(returned), "{name}");
+            assert_eq!(outcome.exit, Exit::Exited(0), "{name}");
+            let line = String::from_utf8(outcome.stdout).unwrap();
+            assert!(
+                line.starts_with(name) && line.ends_with(&format!(" = {returned}\n")),
+                "{line}"
+            );
+            assert!(outcome.buffers.iter().all(|(_, bytes)| bytes.len() == 4096));
+        }
+    }
+}
+
+/// Check that what a call itself prints is neither taken for its line nor for a message, and that an output of which
+/// little is wanted does not hide the line.
+#[tokio::test]
+async fn what_the_call_prints_is_its_own() {
+    for (descriptor, text) in [(1, "a\n"), (2, "b\n{\"Timed\":1}\n")] {
+        let length = text.len() as i64;
+        let args = vec![
+            Arg::Int(descriptor),
+            Arg::Str(text.into()),
+            Arg::Int(length),
+        ];
+        let mut spec = syscall("write", args);
+        let outcome = run(&spec).await;
+        assert_eq!(outcome.returned, Some(length));
+        let stdout = String::from_utf8(outcome.stdout).unwrap();
+        assert!(stdout.contains(&format!(" = {length}\n")), "{stdout}");
+        let (printed, said) = match descriptor {
+            1 => (text, ""),
+            _ => ("write", text),
+        };
+        assert!(stdout.starts_with(printed), "{stdout}");
+        assert_eq!(String::from_utf8(outcome.stderr).unwrap(), said);
+        spec.max_output = 1;
+        let outcome = run(&spec).await;
+        assert_eq!((outcome.stdout.len(), outcome.returned), (1, Some(length)));
+    }
+}

@@ -102,7 +102,7 @@ impl Assembled {
             .iter()
             .filter(|hit| hit.order.is_some() && hit.return_order.is_none())
             .count() as u64;
-        if watches_return(planned, seen) && unseen > 0 && !seen.killed {
+        if watches_return(planned, seen) && unseen > 0 && !seen.ended_inside {
             self.missed += unseen;
             self.notes.push(format!(
                 "{unseen} returns of {} were not seen",

@@ -7,13 +7,13 @@ use qed_evidence::document::{
     Cost, Descendants, Evidence, Experiment, Quality, Run, SCHEMA_VERSION, Target,
 };
 use qed_evidence::instances::Instances;
-use qed_evidence::investigation as asked;
+use qed_evidence::investigation::{self as asked, Action};
 
 use super::context::Context;
 use super::seen::Seen;
 use super::{correlate, kaslr, kernel, name_tables, outcome};
 use crate::probe::{OBJECT_SHA256, parse_event};
-use crate::session::raw::{RawCapture, Record};
+use crate::session::raw::{RawCapture, RawOutcome, Record};
 
 /// Make evidence of a capture.
 pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
@@ -81,6 +81,12 @@ fn events(records: &[Record]) -> (Vec<Box<Event>>, Vec<String>) {
     (events, damaged)
 }
 
+/// True if the process ended in its call, or by a signal: what it had entered then it does not return from.
+fn ended_inside(asked: &asked::Experiment, outcome: &RawOutcome) -> bool {
+    let is_call = matches!(asked.workload.action, Action::Syscall { .. });
+    outcome.signal.is_some() || is_call && outcome.returned.is_none() && outcome.exit.is_some()
+}
+
 /// Make the evidence of experiment `number` of the plan.
 fn experiment(
     raw: &RawCapture,
@@ -101,7 +107,7 @@ fn experiment(
         skipped: &ran.losses.skipped,
         not_run: outcome.err().map(|reason| &**reason),
         pid: outcome.map_or(0, |outcome| outcome.pid),
-        killed: outcome.is_ok_and(|outcome| outcome.signal.is_some()),
+        ended_inside: outcome.is_ok_and(|outcome| ended_inside(asked, outcome)),
         refusals: &raw.refusals,
         listed: &raw.listed,
         max_frames: raw.facts.max_frames(),

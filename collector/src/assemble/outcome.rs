@@ -53,8 +53,8 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Out
             (Datum::unavailable(none), Datum::unavailable(none))
         }
         (_, None) => {
-            let none = "the process was killed before it could see what the system call returned";
-            (Datum::unavailable(none), Datum::unavailable(none))
+            let none = no_return(raw);
+            (Datum::unavailable(none.clone()), Datum::unavailable(none))
         }
         (Action::Syscall { returns, .. }, Some(value)) => match i32::try_from(value) {
             Ok(error @ -4095..0) => (errno(error).into(), errno(-error).into()),
@@ -88,6 +88,21 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Out
         },
         stdout: printed(&raw.stdout, raw.printed).into(),
         buffers: buffers(experiment, raw),
+    }
+}
+
+/// The reason why a system call has no return value.
+fn no_return(raw: &RawOutcome) -> String {
+    let signal = raw.signal.map(nix::sys::signal::Signal::try_from);
+    match (raw.exit, signal) {
+        (Some(status), _) => {
+            format!("the system call did not return: the process ended in it, with status {status}")
+        }
+        (None, Some(Ok(signal))) => {
+            format!("{signal} ended the process before it could see what the system call returned")
+        }
+        _ if raw.timed_out => format!("the system call did not return: {TIMED_OUT}"),
+        _ => "the process was killed before it could see what the system call returned".into(),
     }
 }
 

@@ -22,7 +22,8 @@ pub struct Seen<'a> {
     /// Per attachment: the hits that the kernel skipped.
     pub skipped: &'a [Option<u64>],
     pub pid: u32,
-    pub killed: bool,
+    /// The process ended in its call, or by a signal.
+    pub ended_inside: bool,
     pub refusals: &'a [Option<Declined>],
     /// Per attachment: its entries in the kernel's list of probes, or why they are not known.
     pub listed: &'a [Result<String, Reason>],

@@ -12,7 +12,7 @@ const SYSCALL_LENGTH: u64 = 2;
 ///
 /// The process does other things before it (reading the signal to start) and after it (reporting what came
 /// back), system calls of the same number among them; the markers, which are the call's own `sys_enter` and `sys_exit`,
-/// made by the one instruction that makes it, cut those off. Where the process was killed, what follows the call is the
+/// made by the one instruction that makes it, cut those off. Where the process ended in it, what follows the call is the
 /// kernel cleaning up after it, and belongs to the experiment.
 pub(super) struct Window {
     pub(super) first: usize,
@@ -48,7 +48,7 @@ pub(super) fn window(seen: &Seen<'_>) -> Option<Window> {
     };
     let first = marks(enter).next()?;
     let calls = seen.asked.workload.threads.max(1) as usize;
-    let open = seen.killed || seen.asked.until_exit;
+    let open = seen.ended_inside || seen.asked.until_exit;
     let last = marks(exit).next_back().filter(|_| !open);
     let all_out = marks(exit).count() == calls;
     Some(Window {

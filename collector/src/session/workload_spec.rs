@@ -23,7 +23,7 @@ pub fn unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
         problem.help = error
             .nearest
             .map(|near| format!("did you mean `{near}`?"))
-            .or_else(|| is_constant.then(|| "a text is written { text = \"TEXT\" }".to_owned()));
+            .or_else(|| is_constant.then(|| help_on(&error.name)));
         problems.push(problem);
     };
     for experiment in &investigation.experiments {
@@ -66,6 +66,15 @@ pub fn unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
     problems
 }
 
+/// Advice about a word that is no known constant: it is one that is not known here, or was meant as a text.
+fn help_on(word: &str) -> String {
+    let of_constant = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    match !word.is_empty() && word.chars().all(of_constant) {
+        true => "only constants of the C library's headers have names here: write its number, as `5` or `\"0x5\"`".into(),
+        false => "a text is written { text = \"TEXT\" }".into(),
+    }
+}
+
 /// The workload of an experiment, with the numbers that names stand for.
 pub fn workload_spec(experiment: &Experiment) -> anyhow::Result<WorkloadSpec> {
     let kind = match &experiment.workload.action {
@@ -103,4 +112,30 @@ pub fn workload_spec(experiment: &Experiment) -> anyhow::Result<WorkloadSpec> {
         max_output: experiment.max_output as usize,
         timeout: Duration::from_millis(experiment.timeout_ms),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qed_evidence::investigation::parse;
+
+    /// Check that a constant that is not known and a text in its place get the advice that fits each.
+    #[test]
+    fn advice() {
+        for (word, advice) in [
+            ("BPF_MAP_CREATE", "write its number"),
+            ("ZZZ9", "write its number"),
+            ("/etc/passwd", "a text is written"),
+            ("hello", "a text is written"),
+        ] {
+            let text = format!(
+                "[[experiment]]\nname = \"e\"\nworkload = {{ syscall = \"bpf\", args = [\"{word}\"] }}\n\
+                 [[experiment.probe]]\nfunction = \"f\"\n"
+            );
+            let investigation = parse("i.toml", &text).unwrap();
+            let problems = unknown_names(&investigation);
+            let help = problems[0].help.as_deref().unwrap();
+            assert!(help.contains(advice), "{word}: {help}");
+        }
+    }
 }

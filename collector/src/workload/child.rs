@@ -3,11 +3,9 @@
 use std::{
     env,
     ffi::CString,
-    fs::File,
-    io::{self, BufRead as _, BufReader, Write as _},
-    mem::ManuallyDrop,
+    io,
     os::{
-        fd::{AsRawFd as _, FromRawFd as _},
+        fd::AsRawFd as _,
         unix::{ffi::OsStrExt as _, process::CommandExt as _},
     },
     process::{Command, exit},
@@ -24,13 +22,21 @@ use nix::{
     unistd::{ForkResult, Pid, fork, getpid, setpgid, setsid},
 };
 
+use super::endangers::endangers_link;
 use super::invoke::{code, invoke};
+use super::keeper::Keeper;
+use super::link::Link;
 use super::protocol::{FromChild, Job, ToChild};
 use super::spec::{Arg, WorkloadKind, errno_of};
 use super::threads::together;
 
 /// The first argument that makes this program a workload. The second is its parent's process id.
 pub const HIDDEN_ARGUMENT: &str = "__workload";
+
+/// The exit status of a workload that could not do what it was told.
+pub(super) const GAVE_UP: i32 = 126;
+/// The beginning of the line in which it says why.
+pub(super) const WHY: &str = "workload: ";
 
 /// Was this process started as a workload?
 pub fn is_child() -> bool {
@@ -47,8 +53,8 @@ pub fn child_main() {
     let parent = env::args().nth(2).and_then(|text| text.parse().ok());
     if let Err(error) = guard(parent).and_then(|()| work()) {
         // The collector takes this as the reason.
-        eprintln!("workload: {error}");
-        exit(126);
+        eprintln!("{WHY}{error}");
+        exit(GAVE_UP);
     }
     exit(0);
 }
@@ -69,31 +75,6 @@ fn guard(parent: Option<i32>) -> io::Result<()> {
 fn close_all() {
     // SAFETY: no Rust value owns a descriptor above 2.
     unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
-}
-
-/// The pipe from the collector. Never closed by us: descriptor 0 stays what it is.
-struct Link(ManuallyDrop<BufReader<File>>);
-
-impl Link {
-    fn open() -> Self {
-        // SAFETY: descriptor 0 is the collector's pipe, and nothing else uses it.
-        let pipe = unsafe { File::from_raw_fd(0) };
-        Self(ManuallyDrop::new(BufReader::new(pipe)))
-    }
-
-    fn receive<T: serde::de::DeserializeOwned>(&mut self) -> io::Result<T> {
-        let mut line = String::new();
-        if self.0.read_line(&mut line)? == 0 {
-            return Err(io::Error::other("the collector is gone"));
-        }
-        serde_json::from_str(&line).map_err(io::Error::other)
-    }
-
-    fn send(&self, message: &FromChild) -> io::Result<()> {
-        let mut line = serde_json::to_vec(message).map_err(io::Error::other)?;
-        line.push(b'\n');
-        io::stderr().write_all(&line)
-    }
 }
 
 fn work() -> io::Result<()> {
@@ -250,7 +231,6 @@ fn leave(status: i32) -> ! {
 struct Operands {
     words: [i64; 7],
     buffers: Vec<(String, Vec<u8>)>,
-    caller: Pid,
     _texts: Vec<CString>,
 }
 
@@ -262,7 +242,6 @@ impl Operands {
         let mut operands = Self {
             words: [number, 0, 0, 0, 0, 0, 0],
             buffers: Vec::new(),
-            caller: getpid(),
             _texts: Vec::new(),
         };
         for (arg, word) in args.iter().zip(&mut operands.words[1..]) {
@@ -289,13 +268,39 @@ impl Operands {
     fn call(&self) -> i64 {
         // SAFETY: pointers among the words are to memory of ours that lives as long as `self`; what the
         // call does with it, and with the numbers, is what the author of the investigation asked for.
-        let returned = unsafe { invoke(&self.words) };
-        // Asked only then, because a call may be timed: to the other one, a fork returns 0.
-        if returned == 0 && getpid() != self.caller {
-            // The call was a fork, and this is the other one: it would talk to the collector, too.
-            leave(0);
+        unsafe { invoke(&self.words) }
+    }
+
+    /// What [`call`](Self::call) opened is closed, and what it closed is open again, though not on the same file.
+    fn tidy(&self) {
+        close_all();
+        if endangers_link(&self.words) {
+            stand_in();
         }
-        returned
+    }
+}
+
+/// Give descriptors 0, 1 and 2 something where they are closed.
+fn stand_in() {
+    for descriptor in 0..=2 {
+        // SAFETY: no pointers but to a text that lives forever; no Rust value owns these descriptors.
+        unsafe {
+            if libc::fcntl(descriptor, libc::F_GETFD) < 0 {
+                // The lowest that is free, so this one.
+                libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+            }
+        }
+    }
+}
+
+/// Hand the pipes to a process that the call does not reach, and read nothing where the collector's messages came in.
+fn keep_link(link: &mut Link) -> io::Result<()> {
+    *link = Link::Kept(Keeper::start()?);
+    let null = std::fs::File::open("/dev/null")?;
+    // SAFETY: the link does not use descriptor 0 of this process any more.
+    match unsafe { libc::dup2(null.as_raw_fd(), 0) } {
+        0.. => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -304,12 +309,15 @@ fn call(number: i64, name: &str, args: &[Arg], job: &Job, link: &mut Link) -> io
         Ok(operands) => operands,
         Err(error) => return link.send(&FromChild::Failed(error.to_string())),
     };
+    if endangers_link(&operands.words) {
+        keep_link(link)?;
+    }
     for _ in 0..job.warm_up {
         operands.call();
-        close_all();
+        operands.tidy();
     }
     let head = head(name, args);
-    let (function, instruction, code) = code();
+    let (function, instruction, code) = code(number);
     link.send(&FromChild::Ready {
         instruction,
         function,
@@ -329,10 +337,7 @@ fn call(number: i64, name: &str, args: &[Arg], job: &Job, link: &mut Link) -> io
     } else {
         operands.call()
     };
-    // One write, without a lock or a buffer between: the collector takes the line as "it has returned".
-    let line = line(&head, returned);
-    // SAFETY: the bytes of `line`.
-    unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
+    link.print(&line(&head, returned))?;
     loop {
         match link.receive()? {
             ToChild::Report => {
@@ -356,7 +361,7 @@ fn time(operands: &Operands, calls: u32) -> u64 {
             let start = Instant::now();
             operands.call();
             let elapsed = start.elapsed();
-            close_all();
+            operands.tidy();
             u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
         })
         .collect();
@@ -365,7 +370,7 @@ fn time(operands: &Operands, calls: u32) -> u64 {
 }
 
 /// `socket(2, 1, 0) = `
-fn head(name: &str, args: &[Arg]) -> String {
+pub(super) fn head(name: &str, args: &[Arg]) -> String {
     let args: Vec<String> = args
         .iter()
         .map(|arg| match arg {

@@ -2,6 +2,8 @@
 
 use std::arch::global_asm;
 
+use nix::unistd::gettid;
+
 // rdi: the address of seven words, the number and six arguments. A function of its own outside of any
 // Rust code, so that the instruction has one address and nothing is added around it.
 global_asm!(
@@ -26,27 +28,99 @@ global_asm!(
     ".popsection",
 );
 
+// The same for a call that returns twice. The other one may share this memory and this stack (`vfork`, `clone` with
+// CLONE_VM), where all that it did would be done to the caller: it touches neither, and ends in the next call. Only
+// registers, which each has for itself, tell the two apart: rsi holds the caller's thread id, and the kernel keeps rbx.
+// 186 is gettid, 60 is exit, which ends a thread that shares the process as well as a process.
+global_asm!(
+    ".pushsection .text.qed_workload_fork, \"ax\", @progbits",
+    ".globl qed_workload_fork",
+    ".type qed_workload_fork, @function",
+    "qed_workload_fork:",
+    "push rbx",
+    "mov rbx, rsi",
+    "mov rax, [rdi]",
+    "mov rsi, [rdi + 16]",
+    "mov rdx, [rdi + 24]",
+    "mov r10, [rdi + 32]",
+    "mov r8, [rdi + 40]",
+    "mov r9, [rdi + 48]",
+    "mov rdi, [rdi + 8]",
+    ".globl qed_workload_fork_instruction",
+    "qed_workload_fork_instruction:",
+    "syscall",
+    "test rax, rax",
+    "jnz 2f",
+    "mov eax, 186",
+    "syscall",
+    "cmp rax, rbx",
+    "jne 3f",
+    "xor eax, eax",
+    "2:",
+    "pop rbx",
+    "ret",
+    "3:",
+    "xor edi, edi",
+    "mov eax, 60",
+    "syscall",
+    "ud2",
+    ".globl qed_workload_fork_end",
+    "qed_workload_fork_end:",
+    ".size qed_workload_fork, . - qed_workload_fork",
+    ".popsection",
+);
+
 unsafe extern "C" {
     fn qed_workload_call(words: *const [i64; 7]) -> i64;
     static qed_workload_instruction: u8;
     static qed_workload_call_end: u8;
+    fn qed_workload_fork(words: *const [i64; 7], caller: i64) -> i64;
+    static qed_workload_fork_instruction: u8;
+    static qed_workload_fork_end: u8;
 }
 
-/// Make system call `words[0]` with the arguments `words[1..]`; returns what the kernel returns.
+/// True of a system call that returns in a new process or thread, too.
+fn returns_twice(number: i64) -> bool {
+    [
+        libc::SYS_fork,
+        libc::SYS_vfork,
+        libc::SYS_clone,
+        libc::SYS_clone3,
+    ]
+    .contains(&number)
+}
+
+/// Make system call `words[0]` with the arguments `words[1..]`; returns what the kernel returns. Where the call makes
+/// another process or thread, that one ends at once.
 ///
 /// # Safety
 /// Pointers among the arguments must be valid for what the call does with them.
 pub(super) unsafe fn invoke(words: &[i64; 7]) -> i64 {
+    if returns_twice(words[0]) {
+        let caller = gettid().as_raw().into();
+        // SAFETY: as below; the second return of the call stays in the function.
+        return unsafe { qed_workload_fork(words, caller) };
+    }
     // SAFETY: the function clobbers what a C function may, and the kernel rcx and r11, which are among it;
     // the rest is promised by the caller.
     unsafe { qed_workload_call(words) }
 }
 
-/// Address of the function, address of its `syscall` instruction, and its code.
-pub(super) fn code() -> (u64, u64, Vec<u8>) {
-    let start = qed_workload_call as *const () as *const u8;
-    let instruction = &raw const qed_workload_instruction;
-    let end = &raw const qed_workload_call_end;
+/// Address of the function that makes system call `number`, address of its `syscall` instruction, and its code.
+pub(super) fn code(number: i64) -> (u64, u64, Vec<u8>) {
+    let (start, instruction, end) = if returns_twice(number) {
+        (
+            qed_workload_fork as *const () as *const u8,
+            &raw const qed_workload_fork_instruction,
+            &raw const qed_workload_fork_end,
+        )
+    } else {
+        (
+            qed_workload_call as *const () as *const u8,
+            &raw const qed_workload_instruction,
+            &raw const qed_workload_call_end,
+        )
+    };
     let size = end as usize - start as usize;
     // SAFETY: both labels are in the same section of this program's text, which is readable.
     let code = unsafe { std::slice::from_raw_parts(start, size) };
@@ -84,8 +158,11 @@ mod tests {
     /// Check that the reported instruction is a `syscall` inside the reported code.
     #[test]
     fn the_instruction_is_where_it_is_said() {
-        let (start, instruction, code) = code();
+        let (start, instruction, made) = code(libc::SYS_socket);
         let at = (instruction - start) as usize;
-        assert_eq!(code[at..], [0x0f, 0x05, 0xc3]);
+        assert_eq!(made[at..], [0x0f, 0x05, 0xc3]);
+        let (start, instruction, made) = code(libc::SYS_vfork);
+        let at = (instruction - start) as usize;
+        assert_eq!(made[at..at + 2], [0x0f, 0x05]);
     }
 }

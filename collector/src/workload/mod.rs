@@ -2,10 +2,14 @@
 //! argument, which stops at a gate until the probes look at it, makes exactly one system call (or
 //! executes a command), and keeps its objects open until every reader has finished.
 //!
-//! Only descriptors 0, 1 and 2 are open in it, so the first descriptor that it gets is 3.
+//! Only descriptors 0, 1 and 2 are open in it, so the first descriptor that it gets is 3. They are the pipes to the
+//! collector; a call that closes or changes them (`close_range(0, ~0, 0)`) finds copies there.
 
 mod child;
+mod endangers;
 mod invoke;
+mod keeper;
+mod link;
 pub mod names;
 mod protocol;
 mod runner;

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::spec::WorkloadKind;
 
+/// The byte before a message of the workload, which tells it from what the call wrote to the same pipe: ASCII's record
+/// separator, as in <https://www.rfc-editor.org/rfc/rfc7464>.
+pub(super) const MESSAGE: u8 = 0x1e;
+
 /// The first line: what to run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job {

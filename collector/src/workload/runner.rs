@@ -22,8 +22,8 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::child::HIDDEN_ARGUMENT;
-use super::protocol::{FromChild, Job, ToChild};
+use super::child::{GAVE_UP, HIDDEN_ARGUMENT, WHY, head};
+use super::protocol::{FromChild, Job, MESSAGE, ToChild};
 use super::spec::{Exit, Outcome, WorkloadKind, WorkloadSpec, errno_of};
 
 /// Bytes kept of standard error.
@@ -64,6 +64,12 @@ pub enum WorkloadError {
         /// Its standard error.
         stderr: String,
     },
+    /// Its call took away what it talks to the collector by.
+    #[error(
+        "the workload made its call and could not tell what came of it: {0}. A call that takes the way to the collector \
+         away cannot be made as `syscall`: make it in a program of your own, as `command`"
+    )]
+    Silenced(String),
     /// It said something else than was asked.
     #[error("the workload answered out of turn ({0}); this is a mistake in the collector")]
     Protocol(String),
@@ -103,6 +109,10 @@ pub struct Running {
     stderr: Captured<ChildStderr>,
     limit: Duration,
     is_command: bool,
+    /// The line of a system call up to what it returned, by which its return is known.
+    head: Option<String>,
+    /// [`WorkloadSpec::max_output`].
+    max_output: usize,
     call_site: Option<CallSite>,
     status: Option<ExitStatus>,
     timed_out: bool,
@@ -144,14 +154,23 @@ impl Running {
             .spawn()
             .map_err(system("start"))?;
         let missing = || WorkloadError::Protocol("no pipe".into());
+        let (head, kept) = match &spec.kind {
+            WorkloadKind::Syscall { name, args, .. } => {
+                // Its line has to be seen, however little of it is wanted.
+                (Some(head(name, args)), spec.max_output.max(KEPT))
+            }
+            WorkloadKind::Command(_) => (None, spec.max_output),
+        };
         let mut running = Self {
             tgid: child.id().ok_or_else(missing)?,
-            stdout: Captured::new(child.stdout.take().ok_or_else(missing)?, spec.max_output),
+            stdout: Captured::new(child.stdout.take().ok_or_else(missing)?, kept),
             stderr: Captured::new(child.stderr.take().ok_or_else(missing)?, KEPT),
             link: Some(child.stdin.take().ok_or_else(missing)?),
             child,
             limit: spec.timeout,
-            is_command: matches!(spec.kind, WorkloadKind::Command(_)),
+            is_command: head.is_none(),
+            head,
+            max_output: spec.max_output,
             call_site: None,
             status: None,
             timed_out: false,
@@ -254,7 +273,8 @@ impl Running {
 
     /// Its output so far, cut at [`WorkloadSpec::max_output`].
     pub fn stdout(&self) -> &[u8] {
-        &self.stdout.kept
+        let kept = &self.stdout.kept;
+        &kept[..kept.len().min(self.max_output)]
     }
 
     /// At the gate: make the call `calls` times, closing what it opens, and return the median time of one
@@ -293,7 +313,9 @@ impl Running {
     /// Read what it prints until its line is there (if that counts), or it has ended.
     async fn progress(&mut self, until_line: bool) -> Result<Finished, WorkloadError> {
         loop {
-            if until_line && self.stdout.kept.contains(&b'\n') {
+            if let Some(head) = self.head.as_ref().filter(|_| until_line)
+                && has_line(&self.stdout.kept, head)
+            {
                 return Ok(Finished::Returned);
             }
             tokio::select! {
@@ -379,11 +401,22 @@ impl Running {
             Some(status) => exit_of(status),
             None => return Err(WorkloadError::Protocol("no exit status".into())),
         };
+        let said = String::from_utf8_lossy(&self.stderr.kept);
+        if !self.is_command
+            && exit == Exit::Exited(GAVE_UP)
+            && let Some(why) = said.trim().strip_prefix(WHY)
+        {
+            return Err(WorkloadError::Silenced(why.to_owned()));
+        }
         Ok(Outcome {
             returned: self.returned,
             errno: self.returned.map(errno_of),
             exit,
-            stdout: self.stdout.kept,
+            stdout: {
+                let mut kept = self.stdout.kept;
+                kept.truncate(self.max_output);
+                kept
+            },
             printed: self.stdout.closed.then_some(self.stdout.printed),
             stderr: self.stderr.kept,
             buffers: self.buffers,
@@ -401,12 +434,12 @@ impl Running {
 
     async fn receive(&mut self) -> Result<FromChild, WorkloadError> {
         loop {
-            if let Some(end) = self.stderr.kept.iter().position(|byte| *byte == b'\n') {
-                // Anything else is what it said before it gave up: that it ended says more.
-                if let Ok(message) = serde_json::from_slice(&self.stderr.kept[..end]) {
-                    self.stderr.kept.drain(..=end);
-                    return Ok(message);
-                }
+            // Anything else is what the call wrote there, or what the process said before it gave up: that it ended
+            // says more.
+            if let Some((start, end)) = message_in(&self.stderr.kept) {
+                let message = serde_json::from_slice(&self.stderr.kept[start + 1..end]);
+                self.stderr.kept.drain(start..=end);
+                return message.map_err(|e| WorkloadError::Protocol(e.to_string()));
             }
             if self.stderr.closed {
                 return Err(system("hear from")(io::ErrorKind::UnexpectedEof.into()));
@@ -414,6 +447,20 @@ impl Running {
             self.stderr.more().await.map_err(system("hear from"))?;
         }
     }
+}
+
+/// Whether a line with this beginning is there as a whole. The call itself may have printed before it.
+fn has_line(bytes: &[u8], head: &str) -> bool {
+    let mut found = bytes.windows(head.len()).enumerate();
+    let at = found.find(|(_, window)| *window == head.as_bytes());
+    at.is_some_and(|(at, _)| bytes[at..].contains(&b'\n'))
+}
+
+/// The first message that is there as a whole: where it begins, and where its line ends.
+fn message_in(bytes: &[u8]) -> Option<(usize, usize)> {
+    let start = bytes.iter().position(|byte| *byte == MESSAGE)?;
+    let length = bytes[start..].iter().position(|byte| *byte == b'\n')?;
+    Some((start, start + length))
 }
 
 fn exit_of(status: ExitStatus) -> Exit {

@@ -302,8 +302,12 @@ fn takes(probe: &Watch, hit: &Hit, in_ledger: Option<&[Frame]>) -> bool {
 
 /// Returns that were watched for and not seen are counted.
 fn missed(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
-    // What a process that was killed does not return from is not missed.
+    // What a process that was killed, or that ended in its call, does not return from is not missed.
     found.outcome.exit.value()?;
+    let is_call = matches!(asked.workload.action, Action::Syscall { .. });
+    if is_call && found.outcome.returned.value().is_none() {
+        return None;
+    }
     let unseen = |(name, probe): (&String, &Probe)| -> u64 {
         if !asked.probe(name).is_some_and(|asked| asked.watch_return) {
             return 0;

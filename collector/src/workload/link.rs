@@ -1,0 +1,75 @@
+//! The workload's way to the collector: lines in on descriptor 0, lines out on 1 and 2.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
+use std::mem::ManuallyDrop;
+use std::os::fd::FromRawFd as _;
+
+use super::keeper::Keeper;
+use super::protocol::{FromChild, MESSAGE};
+
+/// The way to the collector.
+pub(super) enum Link {
+    /// Its pipes, which are never closed by us: descriptor 0 stays what it is.
+    Pipe(ManuallyDrop<BufReader<File>>),
+    /// Another process, which has the pipes.
+    Kept(Keeper),
+}
+
+impl Link {
+    pub(super) fn open() -> Self {
+        // SAFETY: descriptor 0 is the collector's pipe, and nothing else uses it.
+        let pipe = unsafe { File::from_raw_fd(0) };
+        Self::Pipe(ManuallyDrop::new(BufReader::new(pipe)))
+    }
+
+    /// The next message from the collector.
+    pub(super) fn receive<T: serde::de::DeserializeOwned>(&mut self) -> io::Result<T> {
+        let mut line = String::new();
+        match self {
+            Self::Pipe(pipe) => {
+                pipe.read_line(&mut line)?;
+            }
+            Self::Kept(keeper) => line = keeper.read_line()?,
+        }
+        if line.is_empty() {
+            return Err(io::Error::other("the collector is gone"));
+        }
+        serde_json::from_str(&line).map_err(io::Error::other)
+    }
+
+    /// Send a message, told by its first byte from what the call may have written to the same pipe.
+    pub(super) fn send(&self, message: &FromChild) -> io::Result<()> {
+        let mut line = vec![MESSAGE];
+        serde_json::to_writer(&mut line, message).map_err(io::Error::other)?;
+        line.push(b'\n');
+        self.write(2, &line)
+    }
+
+    /// Print a line on standard output, in one write without a lock or a buffer between: the collector takes it as "it
+    /// has returned".
+    pub(super) fn print(&self, line: &str) -> io::Result<()> {
+        self.write(1, line.as_bytes())
+    }
+
+    fn write(&self, descriptor: i32, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Pipe(_) => write_all(descriptor, bytes),
+            Self::Kept(keeper) => keeper.write(descriptor, bytes),
+        }
+    }
+}
+
+/// Write to a descriptor that no Rust value owns.
+pub(super) fn write_all(descriptor: i32, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: the bytes are valid for reading.
+        let written = unsafe { libc::write(descriptor, bytes.as_ptr().cast(), bytes.len()) };
+        match usize::try_from(written) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(io::Error::last_os_error()),
+        }
+    }
+    Ok(())
+}
