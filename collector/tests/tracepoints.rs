@@ -168,6 +168,7 @@ async fn a_socket_is_seen_through_tracepoints() {
         threads: 1,
         max_output: 64 << 10,
         timeout: Duration::from_secs(10),
+        around: qed_collector::workload::Around::default(),
     };
     let program = Path::new(env!("CARGO_BIN_EXE_qed-collector"));
     let mut running = Running::start_as(program, &workload).await.unwrap();

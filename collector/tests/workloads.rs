@@ -73,3 +73,157 @@ function = "do_group_exit"
         assert!(why.contains("with status 3"), "{guest}: {why}");
     }
 }
+
+/// A folder with an investigation, and a script and data beside it.
+fn furnished(text: &str) -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder_with(text);
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(
+        at("script"),
+        "#!/usr/bin/env -S sh -e\ncat\necho $GREETING\npwd\ncat data/*\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(at("script"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::create_dir(at("data")).unwrap();
+    std::fs::write(at("data/one"), "uno\n").unwrap();
+    std::fs::write(at("data/two"), "due\n").unwrap();
+    std::fs::write(at("in"), "in\n").unwrap();
+    folder
+}
+
+/// Check that a script that `env` starts runs in a guest with its files, programs, environment, folder and input, that a
+/// call opens a file that was given, that a guest is prepared, and that what fails says how.
+#[test]
+fn surroundings() {
+    let text = r#"
+[guest]
+setup = ["mkdir /prepared && echo yes > /prepared/it", ["cp", "/prepared/it", "/copy"]]
+programs = ["mkdir"]
+
+[[experiment]]
+name = "script"
+until = "exit"
+workload = { command = ["./script"], programs = ["cat"], files = [{ from = "data" }], env = { GREETING = "hello" }, cwd = "/", stdin = { file = "in" } }
+[[experiment.probe]]
+function = "do_group_exit"
+
+[[experiment]]
+name = "text"
+workload = { command = ["cat"], stdin = { text = "typed" } }
+[[experiment.probe]]
+function = "do_group_exit"
+
+[[experiment]]
+name = "given"
+workload = { syscall = "openat", args = ["AT_FDCWD", { text = "one" }, "O_RDONLY"], files = [{ from = "data/one", to = "/given/one", mode = "0400" }], cwd = "/given" }
+[[experiment.probe]]
+function = "do_sys_openat2"
+
+[[experiment]]
+name = "prepared"
+workload = { syscall = "openat", args = ["AT_FDCWD", { text = "/copy" }, "O_RDONLY"] }
+[[experiment.probe]]
+function = "do_sys_openat2"
+
+[[experiment]]
+name = "read"
+workload = { syscall = "read", args = [0, { buffer = "b", size = 8 }, 8], stdin = { text = "eight by" } }
+[[experiment.probe]]
+function = "ksys_read"
+
+[[experiment]]
+name = "absent"
+workload = { command = ["sh", "-c", "no-such-program"] }
+[[experiment.probe]]
+function = "do_group_exit"
+"#;
+    let folder = furnished(text);
+    let output = capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
+    let (status, stderr) = said(&output.unwrap());
+    assert_eq!(status, Some(0), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(
+        stderr.contains("`absent`: its command ended with status 127"),
+        "{stderr}"
+    );
+    let evidence = evidence_in(folder.path());
+    let at = |path: &str| shown(&evidence, path).unwrap();
+    assert_eq!(at("script.outcome.stdout"), "in\nhello\n/\nuno\ndue\n");
+    assert_eq!(at("script.outcome.stderr"), "");
+    assert_eq!(at("text.outcome.stdout"), "typed");
+    for name in ["given", "prepared"] {
+        assert_eq!(at(&format!("{name}.outcome.returned")), "3", "{name}");
+    }
+    assert_eq!(at("read.outcome.returned"), "8");
+    assert!(at("absent.outcome.stderr").contains("no-such-program"));
+    let files = &evidence.experiments["script"].files;
+    for name in [
+        "script", "env", "sh", "cat", "one", "two", "in", "mkdir", "cp",
+    ] {
+        assert!(
+            files.iter().any(|file| file.name == name),
+            "{name}: {files:?}"
+        );
+    }
+}
+
+/// Check that a guest is a system: a connection to its own loopback device is refused by nobody but the missing server,
+/// a user has a name, and the usual folders and devices are there.
+#[test]
+fn a_guest_is_a_system() {
+    let text = r#"
+[[experiment]]
+name = "look"
+workload = { command = ["bash", "-c", "id -un; cat /etc/hostname /dev/fd/0; ls -d /tmp /dev/pts/ptmx /dev/shm /var/tmp; cat /sys/class/net/lo/operstate; : > /dev/tcp/127.0.0.1/9"], programs = ["id", "cat", "ls"], stdin = { text = "in\n" } }
+[[experiment.probe]]
+function = "do_group_exit"
+"#;
+    if std::process::Command::new("bash")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        support::skipped("there is no bash here");
+        return;
+    }
+    for guest in GUESTS {
+        let folder = folder_with(text);
+        let machine = format!("guest:{guest}");
+        let output = capture_on(&machine, folder.path(), "i.toml").output();
+        let (status, stderr) = said(&output.unwrap());
+        assert_eq!(status, Some(0), "{guest}: {stderr}");
+        let evidence = evidence_in(folder.path());
+        let complaint = shown(&evidence, "look.outcome.stderr").unwrap();
+        assert!(
+            complaint.contains("Connection refused"),
+            "{guest}: {complaint}"
+        );
+        assert_eq!(complaint.lines().count(), 2, "{guest}: {complaint}");
+        assert_eq!(
+            shown(&evidence, "look.outcome.stdout").unwrap(),
+            "root\nguest\nin\n/dev/pts/ptmx\n/dev/shm\n/tmp\n/var/tmp\nunknown\n",
+            "{guest}"
+        );
+    }
+}
+
+/// Check that a guest which cannot be prepared is not captured, and that the command and what it said are told.
+#[test]
+fn a_guest_that_cannot_be_prepared() {
+    let text = r#"
+[guest]
+setup = ["echo nothing works >&2; exit 4"]
+[[experiment]]
+name = "e"
+workload = { syscall = "getpid" }
+[[experiment.probe]]
+function = "__x64_sys_getpid"
+"#;
+    let folder = folder_with(text);
+    let output = capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
+    let (status, stderr) = said(&output.unwrap());
+    assert_eq!(status, Some(3), "{stderr}");
+    assert!(stderr.contains("exit status: 4: nothing works"), "{stderr}");
+    assert!(!folder.path().join("e.json").exists());
+}

@@ -1,7 +1,10 @@
 //! The files that a program consists of on this machine: the program or script, its interpreters, its libraries.
 //!
 //! The collector packs them into guests and writes their digests into evidence; the preprocessor compares those with what
-//! is here now. Both ask this crate, so that they find the same files.
+//! is here now. Both ask this crate, so that they find the same files. What else a workload is given, its files and its input,
+//! is in [`workload`].
+
+pub mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -72,7 +75,12 @@ pub struct Part {
     pub path: PathBuf,
     /// Its bytes.
     pub content: Vec<u8>,
+    /// Its permissions where a guest gets it.
+    pub mode: u32,
 }
+
+/// Permissions of what may be run.
+const RUNNABLE: u32 = 0o755;
 
 impl Part {
     /// The record of it in evidence: the name without a folder, and the digest.
@@ -142,33 +150,33 @@ fn add(
     parts: &mut Vec<Part>,
 ) -> Result<(), ProgramError> {
     let content = read(path)?;
-    let interpreter = interpreter(&content);
-    let own = match interpreter {
-        Some(_) => FileRole::Script,
-        None => FileRole::Program,
+    let interpreters = interpreters(&content);
+    let is_script = !interpreters.is_empty();
+    let own = match is_script {
+        true => FileRole::Script,
+        false => FileRole::Program,
     };
     parts.push(Part {
         role: role.unwrap_or(own),
         name,
         path: path.to_owned(),
         content,
+        mode: RUNNABLE,
     });
-    if let Some(interpreter) = interpreter {
+    for interpreter in interpreters {
         if depth == 0 {
             return Err(ProgramError::NestedScripts(file_name(path)));
         }
-        let found =
-            find(&interpreter, Path::new("/")).map_err(|error| ProgramError::Interpreter {
-                interpreter: interpreter.clone(),
-                error: Box::new(error),
-            })?;
-        return add(
-            interpreter,
-            &found,
-            Some(FileRole::Interpreter),
-            depth - 1,
-            parts,
-        );
+        let of = |error| ProgramError::Interpreter {
+            interpreter: interpreter.clone(),
+            error: Box::new(error),
+        };
+        let found = find(&interpreter, Path::new("/")).map_err(of)?;
+        let role = Some(FileRole::Interpreter);
+        add(interpreter, &found, role, depth - 1, parts)?;
+    }
+    if is_script {
+        return Ok(());
     }
     for library in libraries(path)? {
         let path = PathBuf::from(&library);
@@ -177,6 +185,7 @@ fn add(
             name: library,
             content: read(&path)?,
             path,
+            mode: RUNNABLE,
         });
     }
     Ok(())
@@ -197,6 +206,7 @@ pub fn arguments(words: &[String], folder: &Path) -> Vec<Part> {
             role: FileRole::Argument,
             name: word.clone(),
             content: fs::read(&path).ok()?,
+            mode: mode_of(&path),
             path: folder.join(word),
         })
     });
@@ -236,11 +246,42 @@ fn read(path: &Path) -> Result<Vec<u8>, ProgramError> {
     })
 }
 
-/// The program in the first line of a script.
-fn interpreter(content: &[u8]) -> Option<String> {
-    let line = content.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
-    let line = String::from_utf8_lossy(line);
-    line.split_whitespace().next().map(str::to_owned)
+/// Permissions for a copy of a file: those of a program if it is one.
+fn mode_of(path: &Path) -> u32 {
+    let runnable = fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o111 != 0);
+    if runnable { RUNNABLE } else { 0o644 }
+}
+
+/// The programs in the first line of a script: its interpreter, and where that is `env`, the one that it starts.
+fn interpreters(content: &[u8]) -> Vec<String> {
+    let line = content.strip_prefix(b"#!");
+    let line = line.and_then(|rest| rest.split(|byte| *byte == b'\n').next());
+    let line = String::from_utf8_lossy(line.unwrap_or_default()).into_owned();
+    let mut words = line.split_whitespace();
+    let Some(first) = words.next() else {
+        return Vec::new();
+    };
+    let mut found = vec![first.to_owned()];
+    if file_name(Path::new(first)) == "env" {
+        found.extend(started_by_env(words).map(str::to_owned));
+    }
+    found
+}
+
+/// The program among the arguments of `env`: behind its options and the variables that it sets.
+/// <https://www.gnu.org/software/coreutils/manual/html_node/env-invocation.html>
+fn started_by_env<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    while let Some(word) = words.next() {
+        match word {
+            "-u" | "-C" => {
+                words.next();
+            }
+            _ if word.starts_with("-S") && word.len() > 2 => return Some(&word[2..]),
+            _ if word.starts_with('-') || word.contains('=') => {}
+            program => return Some(program),
+        }
+    }
+    None
 }
 
 /// Paths that the loader would load for a program; none for a static one.
@@ -276,27 +317,31 @@ fn loaded(text: &str) -> Result<Vec<String>, ProgramError> {
     Ok(paths)
 }
 
-/// The digests of programs that were asked for already: several machines run the same ones.
+/// The digests of files that were asked for already: several machines run the same ones.
 #[derive(Debug, Default)]
 pub struct Known(std::sync::Mutex<BTreeMap<(String, PathBuf), FoundFiles>>);
 
-type FoundFiles = Result<Vec<ProgramFile>, ProgramError>;
+type FoundFiles = Result<Vec<ProgramFile>, String>;
 
 impl Known {
-    /// The files of a program, as [`parts`] finds them.
+    /// The records of the files that `find` finds, which is not asked again for the same `what` and `folder`.
     ///
     /// # Errors
-    /// When the program, or a file that it needs, cannot be found or read.
-    pub fn files(&self, program: &str, folder: &Path) -> Result<Vec<ProgramFile>, ProgramError> {
+    /// What `find` says.
+    pub fn files(
+        &self,
+        what: &str,
+        folder: &Path,
+        find: impl FnOnce() -> Result<Vec<Part>, String>,
+    ) -> FoundFiles {
         // A panic of another thread leaves nothing half done here.
         let mut known = self
             .0
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let key = (program.to_owned(), folder.to_owned());
-        let found = known.entry(key);
+        let found = known.entry((what.to_owned(), folder.to_owned()));
         found
-            .or_insert_with(|| parts(program, folder).map(|parts| files(&parts)))
+            .or_insert_with(|| find().map(|parts| files(&parts)))
             .clone()
     }
 }
@@ -349,6 +394,34 @@ mod tests {
         assert!(files.is_sorted());
     }
 
+    /// Check that a script that `env` starts comes with the program behind it, whatever stands before that, and that one
+    /// which is missing is named.
+    #[test]
+    fn behind_env() {
+        let folder = tempfile::tempdir().unwrap();
+        for line in [
+            "/usr/bin/env sh",
+            "/usr/bin/env -S sh -e",
+            "/usr/bin/env -i A=1 sh",
+            "/usr/bin/env -u B sh",
+            "/usr/bin/env -Ssh -e",
+        ] {
+            let name = script(folder.path(), &format!("#!{line}\ntrue\n"));
+            let found = parts(&name, Path::new("/")).unwrap();
+            let names: Vec<&str> = found
+                .iter()
+                .filter(|part| part.role == FileRole::Interpreter)
+                .map(|part| part.name.as_str())
+                .collect();
+            assert_eq!(names, ["/usr/bin/env", "sh"], "{line}");
+        }
+        let name = script(folder.path(), "#!/usr/bin/env no-such-program\n");
+        let error = parts(&name, Path::new("/")).unwrap_err().to_string();
+        assert_eq!(error, "its no-such-program: it is not in PATH");
+        assert_eq!(interpreters(b"#!\n"), [""; 0]);
+        assert_eq!(interpreters(b"#!/usr/bin/env\n"), ["/usr/bin/env"]);
+    }
+
     /// Check that one byte in a script changes its digest and no other, and that a relative path starts at the folder.
     #[test]
     fn a_byte() {
@@ -361,7 +434,10 @@ mod tests {
         assert_eq!(differing.len(), 1);
         assert_eq!(differing[0].0.role, FileRole::Script);
         let known = Known::default();
-        assert_eq!(known.files(&name, Path::new("/")).unwrap(), after);
+        let find = || parts(&name, Path::new("/")).map_err(|error| error.to_string());
+        assert_eq!(known.files("a", folder.path(), find).unwrap(), after);
+        let again = known.files("a", folder.path(), || Err("asked again".into()));
+        assert_eq!(again.unwrap(), after);
     }
 
     /// Check that what cannot be found says why, and that arguments count where they are files that somebody wrote.

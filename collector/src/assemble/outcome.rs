@@ -43,6 +43,7 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Out
                 exit: none(),
                 signal: none(),
                 stdout: none(),
+                stderr: None,
                 buffers: BTreeMap::new(),
             };
         }
@@ -87,6 +88,7 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Out
             None => Datum::unavailable("no signal ended the process"),
         },
         stdout: printed(&raw.stdout, raw.printed).into(),
+        stderr: Some(printed(&raw.stderr, raw.complained).into()),
         buffers: buffers(experiment, raw),
     }
 }

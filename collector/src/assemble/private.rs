@@ -76,6 +76,7 @@ fn without_compiler(evidence: &mut Evidence, private: &[String]) {
         });
         read.chain(outcome.buffers.values_mut())
             .chain([&mut outcome.stdout])
+            .chain(&mut outcome.stderr)
     });
     for datum in data.chain(evidence.kernel.config.values_mut()) {
         let names = match datum.value() {
@@ -212,6 +213,7 @@ mod tests {
                 hit.exit.insert(format!("text{number}"), datum);
             }
             create.outcome.stdout = Value::text(BANNER).into();
+            create.outcome.stderr = Some(Value::text(BANNER).into());
             clean(&mut evidence, &private);
             let create = &evidence.experiments["create"];
             let hit = &create.probes["sock_alloc"].hits[0];
@@ -219,6 +221,7 @@ mod tests {
             let found = [0, 1, 2, 3].map(|number| gone(&hit.exit[&format!("text{number}")]));
             assert_eq!(found, [own, own, false, false]);
             assert_eq!(gone(&create.outcome.stdout), own);
+            assert_eq!(create.outcome.stderr.as_ref().map(gone), Some(own));
         }
     }
 }

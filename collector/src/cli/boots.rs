@@ -87,7 +87,7 @@ impl Boots<'_> {
             let time = jiff::Timestamp::now().to_string();
             let (kernel, cache) = (self.kernel.clone(), self.cache.clone());
             left -= 1;
-            let nothing = Files::new();
+            let nothing = Files::default();
             match boot(kernel, &Job::Slide, nothing, cache, self.limit, &|_| {}).await {
                 Ok(run) => return Ok(as_boot(slide_answer(&run.payload)?, time)),
                 Err(failure) if left == 0 => return Err(failure),

@@ -264,13 +264,20 @@ fn on(
     }
 }
 
+/// The folder of an investigation, on this machine.
+fn folder(investigation: &Investigation) -> Result<PathBuf, Failure> {
+    let folder = programs::folder_of(investigation);
+    Ok(folder.context("failed to find the investigation's folder")?)
+}
+
 async fn on_host(
     investigation: &Investigation,
     args: &Args,
     progress: &Progress,
 ) -> Result<Evidence, Failure> {
     let missing = |problems: Vec<_>| Failure::input(render(&problems));
-    let programs = programs::on_host(investigation).map_err(missing)?;
+    let folder = folder(investigation)?;
+    let programs = programs::on_host(investigation, &folder).map_err(missing)?;
     progress.say("reading the kernel's types and symbols");
     let commands = Commands::of_machine(investigation);
     let kernel = ThisKernel::read(&|line| progress.say(line))?;
@@ -283,12 +290,15 @@ async fn on_host(
         kernel,
         plan,
         commands,
-        Options::default(),
+        Options {
+            folder: Some(&folder),
+            ..Options::default()
+        },
         &|line| progress.say(line),
     )
     .await?;
     let programs = programs
-        .throughout(&programs::on_host(investigation).map_err(missing)?)
+        .throughout(&programs::on_host(investigation, &folder).map_err(missing)?)
         .map_err(|file| {
             Failure::unable(format!(
                 "`{file}` was changed while it was captured; capture again when it stays as it is"
@@ -348,7 +358,7 @@ async fn in_guest(
         text: investigation.source.text.clone(),
         chosen: chosen_in(investigation, &fixed),
     };
-    let programs = programs::for_guest(investigation);
+    let programs = programs::for_guest(investigation, &folder(investigation)?);
     let (files, programs) = programs.map_err(|problems| Failure::input(render(&problems)))?;
     fixed.programs = programs;
     let booted = image_digest(&kernel)?;

@@ -21,7 +21,8 @@ pub async fn boot(
 ) -> Result<GuestRun, Failure> {
     let init = std::env::current_exe().context("failed to find this program's own file")?;
     let mut spec = GuestSpec::new(kernel, init, cache);
-    spec.files.extend(files);
+    spec.files.extend(files.contents);
+    spec.modes = files.modes;
     spec.files.push(job.file()?);
     spec.limit = Duration::from_secs(limit);
     Ok(guest::run(&spec, say).await?)

@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 let run = runtime.block_on(boot(
                     kernel,
                     &job,
-                    Files::new(),
+                    Files::default(),
                     cache,
                     args.limit,
                     &|line| progress.say(line),

@@ -2,24 +2,53 @@
 //! place, and with the digests that say later whether they are still the same.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::{ProgramFile, Reader};
-use qed_evidence::investigation::{Action, Investigation};
+use qed_evidence::investigation::Investigation;
+use qed_programs::workload::{Missing, RunsOn, of_setup, of_workload};
+use qed_programs::{Part, ProgramError};
 
 use crate::assemble::program_files::ProgramFiles;
-use crate::guest::host_binaries::{AddError, Files, add};
+use crate::guest::host_binaries::Files;
+
+/// The folder in which the paths of an investigation begin.
+///
+/// # Errors
+/// When the folder cannot be found.
+pub fn folder_of(investigation: &Investigation) -> std::io::Result<PathBuf> {
+    let file = Path::new(&investigation.source.name);
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    folder.unwrap_or(Path::new(".")).canonicalize()
+}
 
 /// Find the programs as a guest will run them: what is packed is what is told. Gives back the files that the guest
 /// needs, by their names in it, too.
 ///
 /// # Errors
-/// The programs that are missing, each with its place.
-pub fn for_guest(investigation: &Investigation) -> Result<(Files, ProgramFiles), Vec<Diagnostic>> {
-    let mut packed = Files::new();
+/// The programs and files that are missing, each with its place.
+pub fn for_guest(
+    investigation: &Investigation,
+    folder: &Path,
+) -> Result<(Files, ProgramFiles), Vec<Diagnostic>> {
+    let mut packed = Files::default();
+    let setup = of_setup(investigation, folder).and_then(|parts| {
+        let span = investigation
+            .setup
+            .first()
+            .map_or(0..0, |line| line.span.clone());
+        pack(&mut packed, &parts, &span).map(|()| parts)
+    });
+    let setup = setup.map_err(|missing| vec![told(investigation, missing)])?;
+    let workloads = workloads(investigation, folder, RunsOn::Guest, |parts, span| {
+        pack(&mut packed, parts, span)?;
+        // What prepared the guest is a part of all that ran in it.
+        parts.extend(setup.iter().cloned());
+        Ok(())
+    })?;
     let mut programs = ProgramFiles {
-        workloads: workloads(investigation, |words| add(&words[0], &mut packed))?,
+        workloads,
         ..ProgramFiles::default()
     };
     for command in &investigation.commands {
@@ -28,62 +57,68 @@ pub fn for_guest(investigation: &Investigation) -> Result<(Files, ProgramFiles),
         };
         // One that this machine lacks is missing in the guest, too, and the evidence says so.
         let found = match command.on {
-            Reader::Machine => add(program, &mut packed),
-            Reader::Builder => files(program, &[], Path::new("/")),
+            Reader::Machine => packed
+                .add_program(program)
+                .map(|parts| qed_programs::files(&parts))
+                .ok(),
+            Reader::Builder => files(program, &[], Path::new("/")).ok(),
         };
-        if let Ok(found) = found {
+        if let Some(found) = found {
             programs.commands.insert(command.name.clone(), found);
         }
     }
     Ok((packed, programs))
 }
 
+fn pack(files: &mut Files, parts: &[Part], span: &std::ops::Range<usize>) -> Result<(), Missing> {
+    files.add(parts).map_err(|error| Missing {
+        span: span.clone(),
+        message: error.to_string(),
+    })
+}
+
 /// Find the programs as this machine will run them.
 ///
 /// # Errors
-/// The programs that are missing, each with its place.
-pub fn on_host(investigation: &Investigation) -> Result<ProgramFiles, Vec<Diagnostic>> {
+/// The programs and files that are missing, each with its place.
+pub fn on_host(
+    investigation: &Investigation,
+    folder: &Path,
+) -> Result<ProgramFiles, Vec<Diagnostic>> {
     let commands = investigation.commands.iter().filter_map(|command| {
         let found = files(command.run.first()?, &command.run, Path::new("/")).ok()?;
         Some((command.name.clone(), found))
     });
     Ok(ProgramFiles {
-        workloads: workloads(investigation, |words| {
-            files(&words[0], words, Path::new("."))
-        })?,
+        workloads: workloads(investigation, folder, RunsOn::Host, |_, _| Ok(()))?,
         commands: commands.collect(),
     })
 }
 
 /// The files of a program and those among its arguments, as evidence tells of them.
-fn files(program: &str, words: &[String], folder: &Path) -> Result<Vec<ProgramFile>, AddError> {
+fn files(program: &str, words: &[String], folder: &Path) -> Result<Vec<ProgramFile>, ProgramError> {
     let mut parts = qed_programs::parts(program, folder)?;
     parts.extend(qed_programs::arguments(words, folder));
     Ok(qed_programs::files(&parts))
 }
 
-/// Files of each workload that is a program, by `find`; or those that have none, with their places.
+/// Files of each workload that has any, after `pack` took them; or those that are missing, with their places.
 fn workloads(
     investigation: &Investigation,
-    mut find: impl FnMut(&[String]) -> Result<Vec<ProgramFile>, AddError>,
+    folder: &Path,
+    on: RunsOn,
+    mut pack: impl FnMut(&mut Vec<Part>, &std::ops::Range<usize>) -> Result<(), Missing>,
 ) -> Result<BTreeMap<String, Vec<ProgramFile>>, Vec<Diagnostic>> {
     let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
     for experiment in &investigation.experiments {
-        let Action::Command(words) = &experiment.workload.action else {
-            continue;
-        };
-        let Some(program) = words.first() else {
-            continue;
-        };
-        match find(words) {
-            Ok(files) => {
-                found.insert(experiment.name.clone(), files);
+        let span = &experiment.span;
+        let parts = of_workload(&experiment.workload, span, folder, on);
+        match parts.and_then(|mut parts| pack(&mut parts, span).map(|()| parts)) {
+            Ok(parts) if parts.is_empty() => {}
+            Ok(parts) => {
+                found.insert(experiment.name.clone(), qed_programs::files(&parts));
             }
-            Err(reason) => problems.push(Diagnostic::error(
-                &investigation.source,
-                experiment.span.clone(),
-                format!("cannot run `{program}`: {reason}"),
-            )),
+            Err(missing) => problems.push(told(investigation, missing)),
         }
     }
     match problems.is_empty() {
@@ -92,12 +127,18 @@ fn workloads(
     }
 }
 
+fn told(investigation: &Investigation, missing: Missing) -> Diagnostic {
+    Diagnostic::error(&investigation.source, missing.span, missing.message)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::assemble::program_files::ChangedFile;
     use qed_evidence::document::FileRole;
     use qed_evidence::investigation::parse;
+
+    const HERE: &str = "/";
 
     fn investigation(program: &str, argument: &str) -> Investigation {
         let text = format!(
@@ -115,7 +156,7 @@ mod tests {
         let data = folder.path().join("data");
         std::fs::write(&data, "1").unwrap();
         let investigation = investigation("cat", &data.display().to_string());
-        let before = on_host(&investigation).unwrap();
+        let before = on_host(&investigation, Path::new(HERE)).unwrap();
         assert!(before.commands.is_empty());
         let roles: Vec<FileRole> = before.workloads["e"].iter().map(|f| f.role).collect();
         assert_eq!(
@@ -124,14 +165,17 @@ mod tests {
         );
         assert_eq!(before.clone().throughout(&before), Ok(before.clone()));
         // A guest has no file but those of its programs.
-        let (packed, programs) = for_guest(&investigation).unwrap();
+        let (packed, programs) = for_guest(&investigation, Path::new(HERE)).unwrap();
         assert!(
             programs.workloads["e"]
                 .iter()
                 .all(|f| f.role != FileRole::Argument)
         );
-        assert!(packed.contains_key("/usr/bin/cat"));
-        let missing = on_host(&super::tests::investigation("no-such-program", "x"));
+        assert!(packed.contents.contains_key("/usr/bin/cat"));
+        let missing = on_host(
+            &super::tests::investigation("no-such-program", "x"),
+            Path::new(HERE),
+        );
         assert!(
             missing.unwrap_err()[0]
                 .message
@@ -146,11 +190,11 @@ mod tests {
         let data = folder.path().join("data");
         std::fs::write(&data, "1").unwrap();
         let investigation = investigation("cat", &data.display().to_string());
-        let before = on_host(&investigation).unwrap();
+        let before = on_host(&investigation, Path::new(HERE)).unwrap();
         std::fs::write(&data, "2").unwrap();
         let kept = before
             .clone()
-            .throughout(&on_host(&investigation).unwrap())
+            .throughout(&on_host(&investigation, Path::new(HERE)).unwrap())
             .unwrap();
         assert!(
             kept.workloads["e"]

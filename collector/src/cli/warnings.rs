@@ -1,7 +1,8 @@
 //! Warnings for whoever runs a capture, which are in the evidence as well.
 
 use qed_evidence::Evidence;
-use qed_evidence::value::Datum;
+use qed_evidence::document::Experiment;
+use qed_evidence::value::{Datum, Value};
 
 use crate::assemble::TIMED_OUT;
 use crate::plan::NO_SUCH;
@@ -28,16 +29,23 @@ pub fn warnings(evidence: &Evidence) -> Vec<String> {
 }
 
 fn mishaps(evidence: &Evidence) -> Vec<String> {
-    let of = |(name, experiment): (&String, &qed_evidence::document::Experiment)| {
+    let of = |(name, experiment): (&String, &Experiment)| {
         let why = match &experiment.unavailable {
             Some(why) if why.starts_with(NOT_RUN) => why.clone(),
             Some(_) => return None,
             None => match (experiment.broken(), &experiment.outcome.exit) {
-                (Some(why), _) => format!("{why}; its values are errors: capture again"),
+                (Some(why), _) if experiment.quality.lost > 0 => {
+                    format!("{why}; its values are errors: capture again")
+                }
+                (Some(why), _) => {
+                    let failed = failed(experiment).map(|why| format!("; {why}"));
+                    let (failed, advice) = (failed.unwrap_or_default(), unseen(experiment));
+                    format!("{why}{failed}; its values are errors{advice}")
+                }
                 (None, Datum::Unavailable(why)) if why.unavailable == TIMED_OUT => {
                     format!("{TIMED_OUT}; give it a longer `timeout-ms` if it needs that")
                 }
-                _ => return None,
+                _ => failed(experiment)?,
             },
         };
         Some(format!("experiment `{name}`: {why}"))
@@ -45,9 +53,62 @@ fn mishaps(evidence: &Evidence) -> Vec<String> {
     evidence.experiments.iter().filter_map(of).collect()
 }
 
+/// Advice for an experiment of which no probe saw anything: another capture would see as little.
+fn unseen(experiment: &Experiment) -> String {
+    let attached = experiment
+        .probes
+        .iter()
+        .filter(|(_, probe)| probe.backend.is_some());
+    let names: Vec<String> = attached.map(|(name, _)| format!("`{name}`")).collect();
+    let next = match experiment.call {
+        Some(_) => {
+            "the call does not come by there, or ends before it does: look at what it returned, and add a probe on \
+             `tracepoint = \"sys_exit\"`, which sees each call"
+        }
+        None => {
+            "a process belongs to the workload once its program is executed, so the execution itself is not seen, and those \
+             that it starts only with `follow = true`"
+        }
+    };
+    format!(". Attached: {}; {next}", names.join(", "))
+}
+
+/// The exit status of a shell, and of ours, for a program that may not be run, and for one that is not there.
+const NOT_RUNNABLE: i128 = 126;
+const NOT_THERE: i128 = 127;
+
+/// A command that ended as if a program had not been there, or that complained and failed.
+fn failed(experiment: &Experiment) -> Option<String> {
+    // A call has no status of its own.
+    if experiment.call.is_some() {
+        return None;
+    }
+    let status = experiment.outcome.exit.value()?.as_integer()?;
+    let said = match experiment.outcome.stderr.as_ref().and_then(Datum::value) {
+        Some(Value::Text { value } | Value::CutText { value, .. }) => value.trim(),
+        _ => "",
+    };
+    let advice = match status {
+        NOT_THERE => {
+            "; a program that it runs is not there: a guest has only what `command` begins with, what `programs` names, and \
+             `files`"
+        }
+        NOT_RUNNABLE => "; a program that it runs may not be executed",
+        0 => return None,
+        _ if said.is_empty() => return None,
+        _ => "",
+    };
+    let last = said.lines().next_back().unwrap_or_default();
+    let colon = if last.is_empty() { "" } else { ": " };
+    Some(format!(
+        "its command ended with status {status}{colon}{last}{advice}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qed_evidence::value::Address;
 
     /// Check that a mishap is told and what a machine cannot show is not.
     #[test]
@@ -79,6 +140,86 @@ mod tests {
         second_timed_out(&mut evidence, &names[1]);
         let said = warnings(&evidence).concat();
         assert!(said.contains("timeout-ms"), "{said}");
+    }
+
+    /// Check that an experiment without an event is told with what its workload came to, what was attached, and what to try
+    /// instead of another capture.
+    #[test]
+    fn no_event() {
+        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
+        let mut evidence = qed_evidence::reader::read(text).unwrap();
+        let experiment = evidence.experiments.values_mut().next().unwrap();
+        experiment.quality.events = 0;
+        experiment.outcome.returned = Value::Errno {
+            value: -2,
+            name: "ENOENT".into(),
+        }
+        .into();
+        experiment.call = Some(qed_evidence::document::CallSite {
+            function: Address(0),
+            instruction: Address(0),
+            code: Vec::new(),
+        });
+        let said = warnings(&evidence).concat();
+        assert!(
+            said.contains("ENOENT") && said.contains("sys_exit"),
+            "{said}"
+        );
+        assert!(
+            said.contains(". Attached: `") && !said.contains("capture again"),
+            "{said}"
+        );
+        let experiment = evidence.experiments.values_mut().next().unwrap();
+        experiment.call = None;
+        experiment.outcome.returned = Datum::unavailable("a command has no return value");
+        experiment.outcome.exit = Value::int(127).into();
+        let said = warnings(&evidence).concat();
+        for word in [
+            "though the workload's command ran, and ended with status 127",
+            "`programs`",
+            "follow",
+        ] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+    }
+
+    /// Check that a command which did not find a program is told with what it said, one that failed and complained, too,
+    /// and one that ended with another status on purpose is not.
+    #[test]
+    fn commands_that_failed() {
+        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
+        let evidence = qed_evidence::reader::read(text).unwrap();
+        let said = |status: i32, stderr: &str, is_call: bool| {
+            let mut evidence = evidence.clone();
+            let experiment = evidence.experiments.values_mut().next().unwrap();
+            if !is_call {
+                experiment.call = None;
+            } else {
+                experiment.call = Some(qed_evidence::document::CallSite {
+                    function: Address(0),
+                    instruction: Address(0),
+                    code: Vec::new(),
+                });
+            }
+            experiment.outcome.exit = Value::int(status).into();
+            experiment.outcome.stderr = Some(Value::text(stderr).into());
+            warnings(&evidence).concat()
+        };
+        let missing = said(127, "sh: 1: ls: not found\n", false);
+        assert!(
+            missing.contains("status 127: sh: 1: ls: not found; a program"),
+            "{missing}"
+        );
+        assert!(said(127, "", false).contains("`programs`"));
+        assert!(said(126, "", false).contains("may not be executed"));
+        assert!(said(2, "Can't locate strict.pm", false).contains("status 2: Can't locate"));
+        for quiet in [
+            said(5, "", false),
+            said(0, "a note", false),
+            said(127, "", true),
+        ] {
+            assert_eq!(quiet, "");
+        }
     }
 
     /// Check that a name that the kernel does not have is told, unless it may be missing, and no other gap is.

@@ -1,11 +1,13 @@
 //! The half of the collector that does the host's jobs inside a guest, as its first process.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::Context as _;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Investigation, parse};
 
+use super::furnish::furnish;
 use super::init::{ping, progress};
 use super::protocol::{JOB, Job, SlideAnswer};
 use crate::plan::Plan;
@@ -30,6 +32,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
         }
         Job::Capture { name, text, chosen } => {
             let investigation = parse_investigation(&name, &text)?;
+            furnish(&investigation)?;
             let commands = Commands::of_machine(&investigation);
             let (kernel, plan) = plan_here(&investigation, &chosen)?;
             let raw = capture_here(&investigation, kernel, plan, commands, None)?;
@@ -63,6 +66,7 @@ pub fn capture_here(
         .build()?;
     let options = Options {
         ephemeral: true,
+        folder: Some(Path::new("/")),
         observer,
     };
     let progress: &dyn Fn(&str) = &|line| progress(line);

@@ -1,75 +1,164 @@
-//! The programs of a guest's commands: taken from this machine, each with all that its loader loads.
+//! The files that a guest is given: programs of this machine, each with all that its loader loads, and what a workload
+//! reads.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Component, Path};
 
-use qed_evidence::document::ProgramFile;
-use qed_programs::{ProgramError, parts};
+use qed_programs::{Part, ProgramError, parts};
 
 /// Files of a guest, by their names in it.
-pub type Files = BTreeMap<String, Vec<u8>>;
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// Their bytes.
+    pub contents: BTreeMap<String, Vec<u8>>,
+    /// Their permissions, where they are no programs.
+    pub modes: BTreeMap<String, u32>,
+}
 
 /// The folder in which a guest looks for a program without a `/` in its name.
 const FOLDER: &str = "/usr/bin";
+/// Permissions of a program.
+const RUNNABLE: u32 = 0o755;
 
-/// A program that cannot be added to a guest.
+/// A file that cannot be added to a guest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddError {
-    /// The name depends on a folder that the guest does not have.
-    #[error("in a guest it has to be a name without a folder, or a whole path")]
-    Relative,
+    /// The name leads out of the folder whose place the guest's root folder takes.
+    #[error(
+        "`{0}` is not below the investigation's folder: in a guest that is all there is beside whole paths"
+    )]
+    Outside(String),
+    /// Another file is at its place.
+    #[error(
+        "two files of different content, or with different permissions, would be at `{0}` in the guest"
+    )]
+    Twice(String),
     /// The program cannot be had on this machine.
     #[error(transparent)]
     Program(#[from] ProgramError),
 }
 
-/// Add a program and what it needs to `files`, under the names that it will be looked for by. Gives back what evidence
-/// says of them.
-///
-/// # Errors
-/// When the program, or a file that it needs, cannot be found or read.
-pub fn add(program: &str, files: &mut Files) -> Result<Vec<ProgramFile>, AddError> {
-    if program.contains('/') && !program.starts_with('/') {
-        return Err(AddError::Relative);
+impl Files {
+    /// Add files under the names that they will be looked for by: a name without a folder in the folder of programs, a
+    /// relative path at the root, which stands for the investigation's folder.
+    ///
+    /// # Errors
+    /// When a name leads elsewhere, or another file is there.
+    pub fn add(&mut self, parts: &[Part]) -> Result<(), AddError> {
+        for part in parts {
+            let name = in_guest(part)?;
+            let mode = (part.mode != RUNNABLE).then_some(part.mode);
+            let other = self.contents.get(&name);
+            if other.is_some_and(|other| {
+                *other != part.content || self.modes.get(&name).copied() != mode
+            }) {
+                return Err(AddError::Twice(name));
+            }
+            if let Some(mode) = mode {
+                self.modes.insert(name.clone(), mode);
+            }
+            self.contents.insert(name, part.content.clone());
+        }
+        Ok(())
     }
-    let parts = parts(program, Path::new("/"))?;
-    let told = qed_programs::files(&parts);
-    for part in parts {
-        let name = match part.name.contains('/') {
-            true => part.name,
-            false => format!("{FOLDER}/{}", part.name),
-        };
-        files.insert(name, part.content);
+
+    /// Add a program and what it needs. Gives back its files.
+    ///
+    /// # Errors
+    /// When the program, or a file that it needs, cannot be found or read.
+    pub fn add_program(&mut self, program: &str) -> Result<Vec<Part>, AddError> {
+        let parts = parts(program, Path::new("/"))?;
+        self.add(&parts)?;
+        Ok(parts)
     }
-    Ok(told)
+}
+
+/// The name of a file in a guest.
+fn in_guest(part: &Part) -> Result<String, AddError> {
+    let name = &part.name;
+    let is_program = !matches!(
+        part.role,
+        qed_evidence::document::FileRole::Argument | qed_evidence::document::FileRole::File
+    );
+    if !name.contains('/') && is_program {
+        return Ok(format!("{FOLDER}/{name}"));
+    }
+    let mut out = String::new();
+    for component in Path::new(name).components() {
+        match component {
+            Component::Normal(part) => {
+                out.push('/');
+                out += &part.to_string_lossy();
+            }
+            Component::CurDir | Component::RootDir => {}
+            Component::ParentDir | Component::Prefix(_) => {
+                return Err(AddError::Outside(name.clone()));
+            }
+        }
+    }
+    Ok(out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qed_evidence::document::FileRole;
     use std::fs;
 
     /// Check that a program comes with its loader, a script with its interpreter, and that nothing is guessed.
     #[test]
     fn programs() {
-        let mut files = Files::new();
-        let told = add("sh", &mut files).unwrap();
-        assert!(files.contains_key("/usr/bin/sh"));
-        assert_eq!(told.len(), files.len());
+        let mut files = Files::default();
+        let told = files.add_program("sh").unwrap();
+        assert!(files.contents.contains_key("/usr/bin/sh"));
+        assert_eq!(told.len(), files.contents.len());
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("script");
         fs::write(&script, "#!/bin/sh -e\ntrue\n").unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(&script, mode).unwrap();
-        let mut files = Files::new();
-        add(&script.display().to_string(), &mut files).unwrap();
-        assert!(files.contains_key("/bin/sh") && files.contains_key(&script.display().to_string()));
-        let mut files = Files::new();
+        let mut files = Files::default();
+        files.add_program(&script.display().to_string()).unwrap();
+        assert!(files.contents.contains_key("/bin/sh"));
+        assert!(files.contents.contains_key(&script.display().to_string()));
+        let mut files = Files::default();
         assert_eq!(
-            add("no-such-program", &mut files),
+            files.add_program("no-such-program"),
             Err(AddError::Program(ProgramError::NotInPath))
         );
-        assert!(add("./script", &mut files).is_err());
-        assert_eq!(files, Files::new());
+        assert!(files.add_program("./script").is_err());
+        assert_eq!(files, Files::default());
+    }
+
+    /// Check that each kind of name gets its place, that one which leads out of the folder is refused, and that two files
+    /// never share a place.
+    #[test]
+    fn places() {
+        let part = |role, name: &str, content: &str, mode| Part {
+            role,
+            name: name.into(),
+            path: "/x".into(),
+            content: content.into(),
+            mode,
+        };
+        let mut files = Files::default();
+        files
+            .add(&[
+                part(FileRole::Program, "tool", "1", 0o755),
+                part(FileRole::Program, "./own/tool", "2", 0o755),
+                part(FileRole::Argument, "data", "3", 0o644),
+                part(FileRole::File, "/a/b", "4", 0o600),
+                part(FileRole::File, "/a/b", "4", 0o600),
+            ])
+            .unwrap();
+        let names: Vec<&String> = files.contents.keys().collect();
+        assert_eq!(names, ["/a/b", "/data", "/own/tool", "/usr/bin/tool"]);
+        assert_eq!(files.modes["/a/b"], 0o600);
+        for (other, mode) in [("5", 0o600), ("4", 0o644)] {
+            let twice = files.add(&[part(FileRole::File, "/a/b", other, mode)]);
+            assert_eq!(twice, Err(AddError::Twice("/a/b".into())));
+        }
+        let outside = files.add(&[part(FileRole::Program, "../tool", "1", 0o755)]);
+        assert_eq!(outside, Err(AddError::Outside("../tool".into())));
     }
 }

@@ -15,12 +15,15 @@ use nix::sys::reboot::{RebootMode, reboot};
 
 use super::channel::Channel;
 use super::qemu_args::{LAST_WORDS, MARK};
+use super::system::furnish_system;
 use super::wire::Kind;
 
 /// File systems that init mounts: source and type, place, and true if a job can do without.
-const MOUNTS: [(&str, &str, bool); 7] = [
+const MOUNTS: [(&str, &str, bool); 9] = [
     ("sysfs", "/sys", false),
     ("devtmpfs", "/dev", false),
+    ("devpts", "/dev/pts", true),
+    ("tmpfs", "/dev/shm", true),
     ("debugfs", "/sys/kernel/debug", true),
     ("tracefs", "/sys/kernel/tracing", true),
     ("securityfs", "/sys/kernel/security", true),
@@ -96,12 +99,17 @@ pub fn progress(line: &str) {
 
 fn set_up() -> anyhow::Result<()> {
     for (kind, target, optional) in MOUNTS {
+        // Some stand on what one before it has mounted. That it could not be made is told by the mount.
+        if optional {
+            let _ = fs::create_dir_all(target);
+        }
         match mount_one(kind, target) {
             Ok(()) | Err(nix::errno::Errno::EBUSY) => {}
             Err(_) if optional => {}
             Err(error) => anyhow::bail!("cannot mount {kind} on {target}: {error}"),
         }
     }
+    furnish_system();
     // Attaching and detaching probes waits for grace periods again and again. Nobody else is here whom hurrying
     // them would disturb, and what frees objects later (`call_rcu`) keeps its pace.
     // https://docs.kernel.org/admin-guide/kernel-parameters.html, rcupdate.rcu_expedited

@@ -4,6 +4,8 @@
 //! the caller anyway. Format: <https://docs.kernel.org/driver-api/early-userspace/buffer-format.html>.
 //! It stays uncompressed: unpacking costs an emulated CPU more than copying.
 
+use std::collections::BTreeMap;
+
 /// Folders that a guest's init mounts on or writes to.
 const FOLDERS: [&str; 5] = ["dev", "proc", "sys", "tmp", "qed"];
 
@@ -25,11 +27,15 @@ pub enum InitramfsError {
 
 /// Build an archive with `/init`, the folders and devices that it needs, and `files` (absolute name,
 /// content), whose parent folders are made as needed. Files are executable, as a guest may be given
-/// programs.
+/// programs, where `modes` does not say otherwise.
 ///
 /// # Errors
 /// A bad or repeated name, or a file beyond 4 GiB.
-pub fn build(init: &[u8], files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, InitramfsError> {
+pub fn build(
+    init: &[u8],
+    files: &[(String, Vec<u8>)],
+    modes: &BTreeMap<String, u32>,
+) -> Result<Vec<u8>, InitramfsError> {
     let size = init.len() + files.iter().map(|f| f.1.len() + 512).sum::<usize>() + 8192;
     let mut archive = Archive {
         out: Vec::with_capacity(size),
@@ -57,7 +63,8 @@ pub fn build(init: &[u8], files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, Initra
             return Err(InitramfsError::Twice(name.clone()));
         }
         known.push(relative.to_owned());
-        archive.entry(relative, 0o100_755, (0, 0), content)?;
+        let mode = modes.get(name).map_or(0o755, |mode| mode & 0o7777);
+        archive.entry(relative, 0o100_000 | mode as usize, (0, 0), content)?;
     }
     archive.inode = 0;
     archive.entry("TRAILER!!!", 0, (0, 0), &[])?;
@@ -153,11 +160,12 @@ mod tests {
             ("/qed/a.toml".to_owned(), b"abc".to_vec()),
             ("/x/y/tool".to_owned(), vec![1; 5]),
         ];
-        let archive = build(b"\x7fELF", &files).unwrap();
+        let modes = BTreeMap::from([("/qed/a.toml".to_owned(), 0o640)]);
+        let archive = build(b"\x7fELF", &files, &modes).unwrap();
         assert_eq!(
             list(&archive),
             "040755 0,0 0 dev\n040755 0,0 0 proc\n040755 0,0 0 sys\n040755 0,0 0 tmp\n040755 0,0 0 qed\n\
-             020600 5,1 0 dev/console\n100755 0,0 4 init\n100755 0,0 3 qed/a.toml\n040755 0,0 0 x\n\
+             020600 5,1 0 dev/console\n100755 0,0 4 init\n100640 0,0 3 qed/a.toml\n040755 0,0 0 x\n\
              040755 0,0 0 x/y\n100755 0,0 5 x/y/tool\n000000 0,0 0 TRAILER!!!\n"
         );
     }
@@ -190,11 +198,11 @@ mod tests {
     #[test]
     fn names() {
         for bad in ["a", "/", "//a", "/a/../b", "/a/", "/a\0b"] {
-            let result = build(b"", &[(bad.to_owned(), vec![])]);
+            let result = build(b"", &[(bad.to_owned(), vec![])], &BTreeMap::new());
             assert_eq!(result, Err(InitramfsError::Name(bad.to_owned())));
         }
         for twice in ["/init", "/proc", "/dev/console"] {
-            let result = build(b"", &[(twice.to_owned(), vec![])]);
+            let result = build(b"", &[(twice.to_owned(), vec![])], &BTreeMap::new());
             assert_eq!(result, Err(InitramfsError::Twice(twice.to_owned())));
         }
     }

@@ -41,11 +41,13 @@ pub mod places;
 pub mod qemu_args;
 pub mod wire;
 
+mod furnish;
 pub mod host_binaries;
 mod pipes;
 pub mod protocol;
 pub mod qemu;
 pub mod source;
+mod system;
 pub mod version;
 
 pub use accel::{Accel, Accelerator};

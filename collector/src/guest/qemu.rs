@@ -1,5 +1,6 @@
 //! Running one guest.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
@@ -29,6 +30,8 @@ pub struct GuestSpec {
     pub init: PathBuf,
     /// More files for the initramfs: absolute name, content.
     pub files: Vec<(String, Vec<u8>)>,
+    /// Permissions of those that are no programs.
+    pub modes: BTreeMap<String, u32>,
     /// More words for the kernel's command line.
     pub append: String,
     /// Memory in MiB.
@@ -52,6 +55,7 @@ impl GuestSpec {
             kernel,
             init,
             files: Vec::new(),
+            modes: BTreeMap::new(),
             append: String::new(),
             memory_mib: 512,
             cpus: 1,
@@ -138,7 +142,7 @@ fn archive(spec: &GuestSpec) -> Result<Vec<u8>, GuestError> {
     };
     elf::check_static(&binary).map_err(unbootable)?;
     let loaded = elf::loaded_part(&binary).map_err(unbootable)?;
-    Ok(initramfs::build(&loaded, &spec.files)?)
+    Ok(initramfs::build(&loaded, &spec.files, &spec.modes)?)
 }
 
 /// A file that exists in memory only: nothing to clean up, and no disk to fill.

@@ -264,6 +264,8 @@ fn raw_outcome(pid: u32, outcome: Outcome) -> RawOutcome {
         timed_out: outcome.exit == Exit::TimedOut,
         stdout: outcome.stdout,
         printed: outcome.printed,
+        stderr: outcome.stderr,
+        complained: outcome.complained,
         buffers: outcome.buffers,
     }
 }

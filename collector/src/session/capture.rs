@@ -1,6 +1,7 @@
 //! The order of a capture: time the bare calls, attach, run each experiment, take what it caused, let go.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -20,12 +21,18 @@ use crate::reason::Reason;
 use crate::symbols::disasm::LONGEST_INSTRUCTION;
 use crate::workload::WorkloadSpec;
 
+/// The reason not to run an experiment whose files would be written to a machine that somebody uses.
+const FOR_GUESTS: &str = "not run, because its `files` are put into guests alone, never on a host";
+
 /// Choices that differ from the usual.
 #[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
     /// The machine is switched off afterwards: nothing is detached, because detaching takes longer than all
     /// the rest together.
     pub ephemeral: bool,
+    /// The folder in which the paths of the investigation begin on this machine, and its workloads; `None`: where this
+    /// process is.
+    pub folder: Option<&'a Path>,
     /// Looks at an experiment by other means as well.
     pub observer: Option<&'a dyn Observer>,
 }
@@ -111,7 +118,7 @@ pub(super) async fn run<M: Machine>(
     let experiments = &request.investigation.experiments;
     let specs = experiments
         .iter()
-        .map(workload_spec)
+        .map(|experiment| workload_spec(experiment, request.options.folder))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let bare = time_bare(machine, experiments, &specs, request.progress).await;
     let started = machine.now();
@@ -365,6 +372,10 @@ impl<M: Machine> Session<'_, M> {
     async fn why_not(&self, number: usize, which: &[usize]) -> Option<String> {
         if let Some(reason) = cannot_act(self.planned(number), &self.refusals) {
             return Some(reason);
+        }
+        let workload = &self.request.investigation.experiments[number].workload;
+        if !self.request.options.ephemeral && !workload.around.files.is_empty() {
+            return Some(FOR_GUESTS.into());
         }
         let limit = self.request.investigation.experiments[number].settle_ms;
         let limit = Duration::from_millis(limit);

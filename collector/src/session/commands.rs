@@ -9,7 +9,7 @@ use qed_evidence::investigation::Investigation;
 
 use super::raw::RawCommand;
 use crate::reason::Reason;
-use crate::workload::{Exit, Outcome, Running, WorkloadKind, WorkloadSpec};
+use crate::workload::{Around, Exit, Outcome, Running, WorkloadKind, WorkloadSpec};
 
 /// The exit status of the workload's process where the program could not be executed, and how it says why.
 const NOT_EXECUTED: (i32, &str) = (127, "cannot execute ");
@@ -102,6 +102,7 @@ async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, Reason>, Outcome
         threads: 1,
         max_output: task.max_output as usize,
         timeout: task.timeout,
+        around: Around::default(),
     };
     let not_run = |error: crate::workload::WorkloadError| -> Reason {
         format!("it was not run: {error}").into()

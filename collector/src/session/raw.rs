@@ -184,6 +184,11 @@ pub struct RawOutcome {
     pub stdout: Vec<u8>,
     /// Length of its output in bytes; `None`: it may have been more than what was seen.
     pub printed: Option<u64>,
+    /// The part of its standard error that was kept.
+    #[serde(with = "serde_bytes")]
+    pub stderr: Vec<u8>,
+    /// Length of its standard error in bytes; `None`: it may have been more than what was seen.
+    pub complained: Option<u64>,
     /// Buffers read back, by name.
     pub buffers: Vec<(String, Vec<u8>)>,
 }

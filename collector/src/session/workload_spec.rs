@@ -1,13 +1,16 @@
 //! From an experiment to what its process is told. Pure.
 
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::Target;
-use qed_evidence::investigation::{Action, Argument, Experiment, Investigation};
+use qed_evidence::investigation::{
+    Action, Argument, Experiment, Investigation, Stdin, Surroundings,
+};
 
-use crate::workload::{Arg, WorkloadKind, WorkloadSpec, names, names::UnknownName};
+use crate::workload::{Arg, Around, Input, WorkloadKind, WorkloadSpec, names, names::UnknownName};
 
 /// Names in an investigation that mean nothing on this architecture, each with its place and the nearest
 /// name that does.
@@ -75,8 +78,11 @@ fn help_on(word: &str) -> String {
     }
 }
 
-/// The workload of an experiment, with the numbers that names stand for.
-pub fn workload_spec(experiment: &Experiment) -> anyhow::Result<WorkloadSpec> {
+/// The workload of an experiment, with the numbers that names stand for. `folder` is where its paths begin.
+pub fn workload_spec(
+    experiment: &Experiment,
+    folder: Option<&Path>,
+) -> anyhow::Result<WorkloadSpec> {
     let kind = match &experiment.workload.action {
         Action::Command(command) => WorkloadKind::Command(command.clone()),
         Action::Syscall { name, args, .. } => WorkloadKind::Syscall {
@@ -111,7 +117,21 @@ pub fn workload_spec(experiment: &Experiment) -> anyhow::Result<WorkloadSpec> {
         threads: experiment.workload.threads,
         max_output: experiment.max_output as usize,
         timeout: Duration::from_millis(experiment.timeout_ms),
+        around: around(&experiment.workload.around, folder),
     })
+}
+
+/// What a workload finds around it, as its process is told. `folder` is where paths begin.
+fn around(asked: &Surroundings, folder: Option<&Path>) -> Around {
+    Around {
+        folder: folder.map(Path::to_owned),
+        cwd: asked.cwd.clone(),
+        env: asked.env.clone().into_iter().collect(),
+        stdin: asked.stdin.as_ref().map(|stdin| match stdin {
+            Stdin::Text(text) => Input::Text(text.clone()),
+            Stdin::File(file) => Input::File(file.name.clone()),
+        }),
+    }
 }
 
 #[cfg(test)]

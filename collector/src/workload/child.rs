@@ -3,11 +3,9 @@
 use std::{
     env,
     ffi::CString,
+    fs::File,
     io,
-    os::{
-        fd::AsRawFd as _,
-        unix::{ffi::OsStrExt as _, process::CommandExt as _},
-    },
+    os::unix::{ffi::OsStrExt as _, process::CommandExt as _},
     process::{Command, exit},
     time::Instant,
 };
@@ -27,7 +25,8 @@ use super::invoke::{code, invoke};
 use super::keeper::Keeper;
 use super::link::Link;
 use super::protocol::{FromChild, Job, ToChild};
-use super::spec::{Arg, WorkloadKind, errno_of};
+use super::spec::{Arg, Around, WorkloadKind, errno_of};
+use super::surroundings::{SurroundingsError, enter, read_from};
 use super::threads::together;
 
 /// The first argument that makes this program a workload. The second is its parent's process id.
@@ -80,12 +79,15 @@ fn close_all() {
 fn work() -> io::Result<()> {
     let mut link = Link::open();
     let job: Job = link.receive()?;
-    if let Err(error) = prepare(&job) {
-        return link.send(&FromChild::Failed(error.to_string()));
-    }
+    let input = match prepare(&job).and_then(|()| Ok(enter(&job.around)?)) {
+        Ok(input) => input,
+        Err(error) => return link.send(&FromChild::Failed(error.to_string())),
+    };
     match &job.kind {
-        WorkloadKind::Command(argv) => command(argv, &mut link),
-        WorkloadKind::Syscall { number, name, args } => call(*number, name, args, &job, &mut link),
+        WorkloadKind::Command(argv) => command(argv, &job.around, input, &mut link),
+        WorkloadKind::Syscall { number, name, args } => {
+            call(*number, name, args, &job, input, &mut link)
+        }
     }
 }
 
@@ -108,6 +110,9 @@ enum PrepareError {
     /// More arguments than a system call has.
     #[error("{0} arguments, and 6 is the limit")]
     TooManyArguments(usize),
+    /// A folder or an input that is not there.
+    #[error(transparent)]
+    Surroundings(#[from] SurroundingsError),
     /// A text that C cannot hold.
     #[error("the text {0:?} holds a NUL")]
     Nul(String),
@@ -160,20 +165,21 @@ fn set_soft_limit(resource: u32, soft: u64) -> io::Result<()> {
 
 /// Stop until the collector continues us, then execute, in a process group of our own. The pipe is closed before,
 /// because closing it later would be part of what is traced.
-fn command(argv: &[String], link: &mut Link) -> io::Result<()> {
+fn command(
+    argv: &[String],
+    around: &Around,
+    input: Option<File>,
+    link: &mut Link,
+) -> io::Result<()> {
     let Some((program, args)) = argv.split_first() else {
         return link.send(&FromChild::Failed("the command is empty".into()));
     };
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     leave_guard()?;
-    let null = std::fs::File::open("/dev/null")?;
-    let mut command = Command::new(program);
-    command.args(args);
-    // SAFETY: `null` is a descriptor of ours; the link is not used again.
-    if unsafe { libc::dup2(null.as_raw_fd(), 0) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    drop(null);
+    let mut command = Command::new(around.program(program));
+    command.arg0(program).args(args).envs(around.env.clone());
+    // The link is not used again.
+    read_from(input)?;
     raise(Signal::SIGSTOP)?;
     let error = command.exec();
     eprintln!("cannot execute {program}: {error}");
@@ -293,24 +299,22 @@ fn stand_in() {
     }
 }
 
-/// Hand the pipes to a process that the call does not reach, and read nothing where the collector's messages came in.
-fn keep_link(link: &mut Link) -> io::Result<()> {
-    *link = Link::Kept(Keeper::start()?);
-    let null = std::fs::File::open("/dev/null")?;
-    // SAFETY: the link does not use descriptor 0 of this process any more.
-    match unsafe { libc::dup2(null.as_raw_fd(), 0) } {
-        0.. => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-fn call(number: i64, name: &str, args: &[Arg], job: &Job, link: &mut Link) -> io::Result<()> {
+fn call(
+    number: i64,
+    name: &str,
+    args: &[Arg],
+    job: &Job,
+    input: Option<File>,
+    link: &mut Link,
+) -> io::Result<()> {
     let operands = match Operands::new(number, args) {
         Ok(operands) => operands,
         Err(error) => return link.send(&FromChild::Failed(error.to_string())),
     };
-    if endangers_link(&operands.words) {
-        keep_link(link)?;
+    if input.is_some() || endangers_link(&operands.words) {
+        // Hand the pipes to a process that the call does not reach.
+        *link = Link::Kept(Keeper::start()?);
+        read_from(input)?;
     }
     for _ in 0..job.warm_up {
         operands.call();

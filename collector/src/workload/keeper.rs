@@ -11,8 +11,6 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, fork, getpid, getppid};
 
-use super::link::write_all;
-
 /// The longest line: what six buffers of the most bytes give, in hexadecimal.
 const ROOM: usize = 64 << 10;
 
@@ -141,6 +139,20 @@ fn serve(shared: NonNull<Shared>) {
         state.store(if done { IDLE } else { FAILED }, Ordering::Release);
         wake(state);
     }
+}
+
+/// Write to a descriptor that no Rust value owns.
+pub(super) fn write_all(descriptor: i32, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: the bytes are valid for reading.
+        let written = unsafe { libc::write(descriptor, bytes.as_ptr().cast(), bytes.len()) };
+        match usize::try_from(written) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(io::Error::last_os_error()),
+        }
+    }
+    Ok(())
 }
 
 /// Sleep as long as the word has this value; may wake early.

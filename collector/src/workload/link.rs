@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, BufReader};
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd as _;
 
-use super::keeper::Keeper;
+use super::keeper::{Keeper, write_all};
 use super::protocol::{FromChild, MESSAGE};
 
 /// The way to the collector.
@@ -58,18 +58,4 @@ impl Link {
             Self::Kept(keeper) => keeper.write(descriptor, bytes),
         }
     }
-}
-
-/// Write to a descriptor that no Rust value owns.
-pub(super) fn write_all(descriptor: i32, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        // SAFETY: the bytes are valid for reading.
-        let written = unsafe { libc::write(descriptor, bytes.as_ptr().cast(), bytes.len()) };
-        match usize::try_from(written) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(io::Error::last_os_error()),
-        }
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@
 //! Only descriptors 0, 1 and 2 are open in it, so the first descriptor that it gets is 3. They are the pipes to the
 //! collector; a call that closes or changes them (`close_range(0, ~0, 0)`) finds copies there.
 
+mod captured;
 mod child;
 mod endangers;
 mod invoke;
@@ -14,8 +15,9 @@ pub mod names;
 mod protocol;
 mod runner;
 mod spec;
+mod surroundings;
 mod threads;
 
 pub use child::{HIDDEN_ARGUMENT, child_main, is_child};
 pub use runner::{CallSite, Finished, Running, WorkloadError};
-pub use spec::{Arg, Exit, Outcome, WorkloadKind, WorkloadSpec};
+pub use spec::{Arg, Around, Exit, Input, Outcome, WorkloadKind, WorkloadSpec};

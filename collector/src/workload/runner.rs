@@ -17,11 +17,12 @@ use nix::{
 };
 use thiserror::Error;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    io::AsyncWriteExt as _,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     time::{Instant, sleep, timeout, timeout_at},
 };
 
+use super::captured::Captured;
 use super::child::{GAVE_UP, HIDDEN_ARGUMENT, WHY, head};
 use super::protocol::{FromChild, Job, MESSAGE, ToChild};
 use super::spec::{Exit, Outcome, WorkloadKind, WorkloadSpec, errno_of};
@@ -116,6 +117,8 @@ pub struct Running {
     call_site: Option<CallSite>,
     status: Option<ExitStatus>,
     timed_out: bool,
+    /// Bytes of messages that came on standard error.
+    messages: u64,
     returned: Option<i64>,
     buffers: Vec<(String, Vec<u8>)>,
 }
@@ -174,6 +177,7 @@ impl Running {
             call_site: None,
             status: None,
             timed_out: false,
+            messages: 0,
             returned: None,
             buffers: Vec::new(),
         };
@@ -195,6 +199,7 @@ impl Running {
             drop_capabilities: spec.drop_capabilities,
             warm_up: spec.warm_up,
             threads: spec.threads,
+            around: spec.around.clone(),
         })
         .await?;
         if self.is_command {
@@ -418,6 +423,10 @@ impl Running {
                 kept
             },
             printed: self.stdout.closed.then_some(self.stdout.printed),
+            complained: self.stderr.closed.then(|| {
+                // What were messages is none of it.
+                self.stderr.printed.saturating_sub(self.messages)
+            }),
             stderr: self.stderr.kept,
             buffers: self.buffers,
         })
@@ -439,6 +448,7 @@ impl Running {
             if let Some((start, end)) = message_in(&self.stderr.kept) {
                 let message = serde_json::from_slice(&self.stderr.kept[start + 1..end]);
                 self.stderr.kept.drain(start..=end);
+                self.messages += (end - start + 1) as u64;
                 return message.map_err(|e| WorkloadError::Protocol(e.to_string()));
             }
             if self.stderr.closed {
@@ -469,38 +479,5 @@ fn exit_of(status: ExitStatus) -> Exit {
         (None, Some(signal)) => Exit::Signaled(signal),
         // A process that has been waited for has ended one way or the other.
         (None, None) => Exit::Exited(status.into_raw()),
-    }
-}
-
-/// The first bytes of a pipe; the others are read and dropped, so that the writer is not held up.
-struct Captured<R> {
-    pipe: R,
-    kept: Vec<u8>,
-    /// The most bytes to keep.
-    limit: usize,
-    /// Number in all.
-    printed: u64,
-    closed: bool,
-}
-
-impl<R: AsyncRead + Unpin> Captured<R> {
-    fn new(pipe: R, limit: usize) -> Self {
-        Self {
-            pipe,
-            kept: Vec::new(),
-            limit,
-            printed: 0,
-            closed: false,
-        }
-    }
-
-    async fn more(&mut self) -> io::Result<()> {
-        let mut bytes = [0; 4096];
-        let count = self.pipe.read(&mut bytes).await?;
-        self.closed = count == 0;
-        self.printed += count as u64;
-        let room = self.limit.saturating_sub(self.kept.len());
-        self.kept.extend_from_slice(&bytes[..count.min(room)]);
-        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! A workload and its end, as data.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,30 @@ pub struct WorkloadSpec {
     pub max_output: usize,
     /// The longest that each step (start, call, end) may take.
     pub timeout: Duration,
+    /// What it finds around it.
+    pub around: Around,
+}
+
+/// What a workload finds around it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Around {
+    /// The folder in which it starts and paths begin; `None`: that of the collector.
+    pub folder: Option<PathBuf>,
+    /// The folder in which it starts, if another one.
+    pub cwd: Option<String>,
+    /// Variables of its environment, besides those of the collector.
+    pub env: Vec<(String, String)>,
+    /// What it reads from descriptor 0; `None`: nothing.
+    pub stdin: Option<Input>,
+}
+
+/// What a workload reads from descriptor 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// This text.
+    Text(String),
+    /// This file.
+    File(String),
 }
 
 /// The workload.
@@ -71,6 +96,8 @@ pub struct Outcome {
     pub printed: Option<u64>,
     /// Its standard error, cut at 64 KiB.
     pub stderr: Vec<u8>,
+    /// Length of its standard error in bytes, as [`printed`](Self::printed).
+    pub complained: Option<u64>,
     /// Name and content of each buffer argument after the call, in order.
     pub buffers: Vec<(String, Vec<u8>)>,
 }

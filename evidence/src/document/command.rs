@@ -77,6 +77,8 @@ pub enum FileRole {
     Library,
     /// A file among its arguments.
     Argument,
+    /// A file that it is given.
+    File,
 }
 
 impl FileRole {
@@ -88,6 +90,7 @@ impl FileRole {
             FileRole::Interpreter => "interpreter",
             FileRole::Library => "library",
             FileRole::Argument => "argument",
+            FileRole::File => "file",
         }
     }
 }

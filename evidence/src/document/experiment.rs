@@ -57,8 +57,22 @@ impl Experiment {
             Datum::Value(returned) => {
                 format!("saw no event at all, though the workload made its call, which returned {returned}")
             }
-            Datum::Unavailable(_) => "saw no event at all".into(),
+            Datum::Unavailable(_) => format!("saw no event at all{}", self.end()),
         })
+    }
+
+    /// The end of a workload that returned nothing, behind what is said of it; empty if that is not known.
+    fn end(&self) -> String {
+        let ended = match (self.outcome.exit.value(), self.outcome.signal.value()) {
+            (Some(status), _) => format!("ended with status {status}"),
+            (None, Some(signal)) => format!("was ended by {signal}"),
+            (None, None) => return String::new(),
+        };
+        let what = match self.call {
+            Some(_) => "process",
+            None => "command",
+        };
+        format!(", though the workload's {what} ran, and {ended}")
     }
 
     /// Why this machine cannot show anything of this experiment, if no probe of it could be attached.
@@ -90,6 +104,9 @@ pub struct Outcome {
     pub signal: Datum,
     /// What it printed.
     pub stdout: Datum,
+    /// What it printed on standard error. `None`: it was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<Datum>,
     /// What the kernel wrote into the workload's buffers, by their names.
     #[serde(
         default,

@@ -5,13 +5,15 @@ mod model;
 mod parse;
 mod place;
 mod probe;
+mod surroundings;
 
 pub(crate) use command::stands_in;
 pub use command::{ARTEFACTS, Command, NotFound, OUTPUT_OF_COMMAND, Wanted, WantedKind, artefact};
 pub use model::{
     Action, Argument, BufferElements, Excuse, Experiment, Investigation, MAX_OUTPUT,
-    OUTPUT_OF_WORKLOAD, Returns, Workload,
+    OUTPUT_OF_WORKLOAD, Returns, Setup, Workload,
 };
 pub use parse::parse;
 pub use place::{Place, PlaceError};
 pub use probe::{MAX_READ, Position, Probe, Read, ReadKind, Signal};
+pub use surroundings::{GivenFile, Named, Stdin, Surroundings};

@@ -2,6 +2,7 @@
 
 use super::command::Command;
 use super::probe::Probe;
+use super::surroundings::{Named, Stdin, Surroundings};
 use crate::diagnostic::Source;
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +26,10 @@ pub struct Investigation {
     pub config: Vec<String>,
     /// How many boots of each guest to note the slide of, besides the one that is captured.
     pub boots: u32,
+    /// Command lines that prepare a guest, in this order. They are never run on a host.
+    pub setup: Vec<Setup>,
+    /// Programs that these run by themselves.
+    pub setup_programs: Vec<Named>,
     /// Ordinary programs to run, in this order.
     pub commands: Vec<Command>,
     /// The experiments in the order in which they run.
@@ -43,6 +48,15 @@ impl Investigation {
             .iter()
             .find(|experiment| experiment.name == name)
     }
+}
+
+/// A command line that prepares a guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// A program and its arguments.
+    pub words: Vec<String>,
+    /// Where it stands in the file.
+    pub span: Range<usize>,
 }
 
 /// One run of a workload under one set of probes.
@@ -124,6 +138,33 @@ pub struct Workload {
     pub drop_capabilities: bool,
     /// Make the system call in so many threads at once.
     pub threads: u32,
+    /// What it finds around it.
+    pub around: Surroundings,
+}
+
+impl Workload {
+    /// The programs that it runs, with where each is named: that of its command line first.
+    pub fn programs(&self, of: &Range<usize>) -> Vec<Named> {
+        let command = match &self.action {
+            Action::Command(words) => words.first(),
+            Action::Syscall { .. } => None,
+        };
+        let first = command.map(|name| Named {
+            name: name.clone(),
+            span: of.clone(),
+        });
+        first
+            .into_iter()
+            .chain(self.around.programs.iter().cloned())
+            .collect()
+    }
+
+    /// True if files of the machine that captures belong to it.
+    pub fn has_files(&self) -> bool {
+        matches!(self.action, Action::Command(_))
+            || !self.around.files.is_empty()
+            || matches!(self.around.stdin, Some(Stdin::File(_)))
+    }
 }
 
 /// A system call or a command.

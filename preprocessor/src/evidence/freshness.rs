@@ -95,6 +95,7 @@ pub fn compare_freshness(
     let own = evidence.machine.kind == MachineKind::Host && from == Origin::Captured;
     let if_own = |known: &Option<String>| known.clone().filter(|_| own);
     let max_age = config.max_age.as_ref();
+    let file = config.investigation.as_ref().map(|file| root.join(file));
     let now = Now {
         boot_id: if_own(&here.boot_id),
         release: if_own(&here.release),
@@ -109,9 +110,12 @@ pub fn compare_freshness(
             .image(machine)
             .map(|path| local_files::image(&root.join(path)).map_err(|error| error.to_string())),
         pin: config.pin(machine).cloned(),
-        programs: here
-            .present
-            .programs(evidence, from, investigation, Some(root)),
+        programs: here.present.programs(
+            evidence,
+            from,
+            investigation,
+            file.as_deref().and_then(Path::parent),
+        ),
         time: here.time,
         max_age: max_age.map(|max| Duration::from_secs(max.seconds.unsigned_abs())),
     };

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use qed_evidence::Evidence;
-use qed_evidence::document::MachineKind;
+use qed_evidence::document::{FileRole, MachineKind, ProgramFile};
 use qed_evidence::freshness::{ProgramNow, Runs};
-use qed_evidence::investigation::{Action, Investigation};
-use qed_programs::{Known, find, is_of_system};
+use qed_evidence::investigation::{Investigation, Stdin, Workload};
+use qed_programs::workload::{Missing, RunsOn, of_setup, of_workload};
+use qed_programs::{Known, Part, is_of_system};
 use regex::bytes::Regex;
 
 use crate::evidence::locations::Origin;
@@ -53,73 +54,103 @@ impl LocalFiles {
         self.object.get_or_init(look).clone()
     }
 
-    /// The files of everything that `investigation` runs, for comparison with `evidence`. `root` is where paths begin that
-    /// are relative.
+    /// The files of everything that `investigation` runs, for comparison with `evidence`. `folder` is the investigation's,
+    /// where paths begin that are relative; `None`: it is not known.
     pub fn programs(
         &self,
         evidence: &Evidence,
         origin: Origin,
         investigation: &Investigation,
-        root: Option<&Path>,
+        folder: Option<&Path>,
     ) -> BTreeMap<Runs, ProgramNow> {
-        let host = evidence.machine.kind == MachineKind::Host;
-        let workloads = investigation.experiments.iter().filter_map(|experiment| {
-            let Action::Command(words) = &experiment.workload.action else {
-                return None;
+        let on = match evidence.machine.kind {
+            MachineKind::Host => RunsOn::Host,
+            MachineKind::Guest => RunsOn::Guest,
+        };
+        let experiments = investigation.experiments.iter().filter(|experiment| {
+            experiment.workload.has_files()
+                || on == RunsOn::Guest && !investigation.setup.is_empty()
+        });
+        let workloads = experiments.map(|experiment| {
+            let workload = &experiment.workload;
+            let was = evidence.experiments.get(&experiment.name);
+            // Those of a guest lie beside the investigation.
+            let beside = |file: &ProgramFile| file.role == FileRole::Argument;
+            let beside = on == RunsOn::Guest && was.is_some_and(|was| was.files.iter().any(beside));
+            let anywhere = !beside && !is_relative(workload);
+            let here = match folder.or(anywhere.then_some(Path::new("/"))) {
+                None => ProgramNow::Unknown(
+                    "it has files that are named relative to the investigation's folder".into(),
+                ),
+                Some(folder) => self.now(&format!("{on:?} {workload:?}"), origin, folder, || {
+                    let of = |missing: Missing| missing.message;
+                    let parts = of_workload(workload, &experiment.span, folder, on);
+                    let mut parts = parts.map_err(of)?;
+                    if on == RunsOn::Guest {
+                        parts.extend(of_setup(investigation, folder).map_err(of)?);
+                    }
+                    Ok(parts)
+                }),
             };
-            let of = Runs::Workload(experiment.name.clone());
-            Some((of, self.now(words, origin, root, host)))
+            (Runs::Workload(experiment.name.clone()), here)
         });
         let commands = investigation.commands.iter().map(|command| {
-            let of = Runs::Command(command.name.clone());
-            (
-                of,
-                self.now(&command.run, origin, Some(Path::new("/")), host),
-            )
+            let root = Path::new("/");
+            let here = self.now(&format!("{on:?} {:?}", command.run), origin, root, || {
+                let program = command.run.first().ok_or("it runs nothing")?;
+                let named = |why| format!("`{}`: {why}", file_name(program));
+                let mut parts = qed_programs::parts(program, root).map_err(named)?;
+                // A guest holds no file but those of its programs.
+                if on == RunsOn::Host {
+                    parts.extend(qed_programs::arguments(&command.run, root));
+                }
+                Ok(parts)
+            });
+            (Runs::Command(command.name.clone()), here)
         });
         workloads.chain(commands).collect()
     }
 
-    /// The files of one command line.
-    fn now(&self, words: &[String], origin: Origin, root: Option<&Path>, host: bool) -> ProgramNow {
-        let Some(program) = words.first() else {
-            return ProgramNow::Unknown("it runs nothing".into());
-        };
-        let relative = program.contains('/') && !program.starts_with('/');
-        let Some(root) = root.or((!relative).then_some(Path::new("/"))) else {
-            return ProgramNow::Unknown(
-                "its program is named relative to the book's folder".into(),
-            );
-        };
-        let path = match find(program, root) {
-            Ok(path) => path,
-            Err(why) => return ProgramNow::Unknown(format!("`{}`: {why}", file_name(program))),
-        };
-        // A guest holds no file but those of its programs.
-        let mut arguments = match host {
-            true => qed_programs::arguments(words, root),
-            false => Vec::new(),
-        };
+    /// The files that `find` finds of `what`.
+    fn now(
+        &self,
+        what: &str,
+        origin: Origin,
+        folder: &Path,
+        find: impl FnOnce() -> Result<Vec<Part>, String>,
+    ) -> ProgramNow {
         if origin == Origin::Captured {
-            return match self.programs.files(program, root) {
-                Ok(mut files) => {
-                    files.extend(qed_programs::files(&arguments));
-                    ProgramNow::Here(files)
-                }
-                Err(error) => ProgramNow::Unknown(error.to_string()),
+            return match self.programs.files(what, folder, find) {
+                Ok(files) => ProgramNow::Here(files),
+                Err(why) => ProgramNow::Unknown(why),
             };
         }
-        let mut own = match is_of_system(&path) {
-            true => Vec::new(),
-            false => qed_programs::parts(program, root).unwrap_or_default(),
+        let mut own = match find() {
+            Ok(parts) => parts,
+            Err(why) => return ProgramNow::Unknown(why),
         };
-        own.append(&mut arguments);
         own.retain(|part| !is_of_system(&part.path));
         match own.is_empty() {
             true => ProgramNow::Unknown(ANOTHER.into()),
             false => ProgramNow::Own(qed_programs::files(&own), ANOTHER.into()),
         }
     }
+}
+
+/// True if a workload names a file that is not found without the investigation's folder.
+fn is_relative(workload: &Workload) -> bool {
+    let program = |name: &str| name.contains('/') && !name.starts_with('/');
+    let around = &workload.around;
+    let stdin = match &around.stdin {
+        Some(Stdin::File(file)) => !file.name.starts_with('/'),
+        _ => false,
+    };
+    stdin
+        || workload
+            .programs(&(0..0))
+            .iter()
+            .any(|one| program(&one.name))
+        || around.files.iter().any(|file| !file.from.starts_with('/'))
 }
 
 /// SHA-256 of a kernel image, hex, or why it is not known. The reason does not tell the file: readers may see it.

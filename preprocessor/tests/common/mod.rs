@@ -249,6 +249,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
                     exit: Datum::Value(Value::int(0)),
                     signal: Datum::unavailable("no signal ended it"),
                     stdout: Datum::Value(Value::text(said)),
+                    stderr: None,
                     buffers: BTreeMap::new(),
                 },
                 "quality": { "events": 4, "lost": 0, "missed": 0, "marked": true, "compat_calls": 0,

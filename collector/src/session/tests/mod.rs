@@ -161,6 +161,7 @@ fn session_with(
         plan: plan(&investigation, wanted, probes),
         investigation: &investigation,
         options: Options {
+            folder: None,
             ephemeral,
             observer: Some(&observer),
         },

@@ -261,6 +261,7 @@ impl Workload for RecordedWorkload {
             stdout: Vec::new(),
             printed: Some(0),
             stderr: Vec::new(),
+            complained: Some(0),
             buffers: Vec::new(),
         })
     }

@@ -60,6 +60,7 @@ structures! {
         exit: INVARIANT, Value;
         signal: INVARIANT, Kind;
         stdout: PER_RUN, Empty;
+        stderr: PER_RUN, Empty;
         buffers: map(PER_RUN), BUFFER;
     }
     Quality {

@@ -72,6 +72,7 @@ impl Check {
         {
             self.error(boots.span(), format!("boots must be at most {MAX_BOOTS}"));
         }
+        let (setup, setup_programs) = self.setup(file.guest);
         let commands = self.commands(file.command);
         let mut experiments: Vec<Experiment> = Vec::new();
         for raw in file.experiment {
@@ -93,6 +94,8 @@ impl Check {
             symbols,
             config,
             boots: file.boots.map_or(0, Spanned::into_inner),
+            setup,
+            setup_programs,
             commands,
             experiments,
         }

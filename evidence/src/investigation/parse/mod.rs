@@ -6,6 +6,7 @@ mod experiment;
 mod file;
 mod probe;
 mod raw;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod workload;

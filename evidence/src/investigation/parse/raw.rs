@@ -16,6 +16,7 @@ pub(super) struct File {
     #[serde(default)]
     pub config: Vec<Spanned<String>>,
     pub boots: Option<Spanned<u32>>,
+    pub guest: Option<RawGuest>,
     #[serde(default)]
     pub command: Vec<RawCommand>,
     #[serde(default)]
@@ -64,6 +65,48 @@ pub(super) struct RawWorkload {
     pub returns: Option<Spanned<String>>,
     pub command: Option<Spanned<Vec<String>>>,
     pub threads: Option<Spanned<u32>>,
+    #[serde(default)]
+    pub files: Vec<Spanned<RawGivenFile>>,
+    #[serde(default)]
+    pub programs: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub env: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub cwd: Option<Spanned<String>>,
+    pub stdin: Option<Spanned<RawStdin>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGivenFile {
+    pub from: String,
+    pub to: Option<String>,
+    pub mode: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStdin {
+    pub text: Option<String>,
+    pub file: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGuest {
+    #[serde(default)]
+    pub setup: Vec<Spanned<RawSetup>>,
+    #[serde(default)]
+    pub programs: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a command is a text for `sh -c`, or a list of a program and its arguments"
+)]
+pub(super) enum RawSetup {
+    Line(String),
+    Words(Vec<String>),
 }
 
 #[derive(Deserialize)]

@@ -43,7 +43,8 @@ const RETURN_FD: &[&str] = &[
 impl Check {
     pub(super) fn workload(&mut self, raw: Spanned<RawWorkload>) -> Option<Workload> {
         let span = raw.span();
-        let raw = raw.into_inner();
+        let mut raw = raw.into_inner();
+        let around = self.surroundings(&mut raw);
         if let Some(threads) = &raw.threads
             && (!(1..=MAX_THREADS).contains(threads.get_ref()) || raw.command.is_some())
         {
@@ -110,6 +111,7 @@ impl Check {
             limits: Vec::new(),
             drop_capabilities: false,
             threads: raw.threads.map_or(1, Spanned::into_inner),
+            around,
         })
     }
 

@@ -94,6 +94,7 @@ fn planted(evidence: &Evidence, slide: u64) -> Evidence {
     create.quality.notes.push(sentence.clone());
     let outcome = &mut create.outcome;
     outcome.stdout = said();
+    outcome.stderr = Some(said());
     outcome.signal = why();
     let buffers = [
         ("text", said()),

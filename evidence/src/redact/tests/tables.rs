@@ -105,6 +105,7 @@ fn full() -> Evidence {
             instruction: Address(1 << 40),
             code: vec![instruction()],
         });
+        experiment.outcome.stderr = Some(value());
         experiment.outcome.buffers.insert("x".into(), value());
         experiment.quality.descendants = Some(Descendants {
             started: 1,

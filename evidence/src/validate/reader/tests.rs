@@ -708,14 +708,15 @@ mod round_trip {
 
     fn experiment() -> impl Strategy<Value = Experiment> {
         let outcome =
-            (proptest::collection::vec(datum(), 5), data()).prop_map(|(single, buffers)| {
-                let [returned, errno, exit, signal, stdout] = single.try_into().unwrap();
+            (proptest::collection::vec(datum(), 6), data()).prop_map(|(single, buffers)| {
+                let [returned, errno, exit, signal, stdout, stderr] = single.try_into().unwrap();
                 Outcome {
                     returned,
                     errno,
                     exit,
                     signal,
                     stdout,
+                    stderr: Some(stderr),
                     buffers,
                 }
             });
@@ -975,6 +976,7 @@ mod round_trip {
             let outcome = &mut experiment.outcome;
             list.extend([&mut outcome.returned, &mut outcome.errno, &mut outcome.exit]);
             list.extend([&mut outcome.signal, &mut outcome.stdout]);
+            list.extend(&mut outcome.stderr);
             list.extend(outcome.buffers.values_mut());
             for allocation in experiment
                 .objects

@@ -1,0 +1,38 @@
+//! What a workload prints, kept up to a limit.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+/// The first bytes of a pipe; the others are read and dropped, so that the writer is not held up.
+pub(super) struct Captured<R> {
+    pipe: R,
+    pub(super) kept: Vec<u8>,
+    /// The most bytes to keep.
+    limit: usize,
+    /// Number in all.
+    pub(super) printed: u64,
+    pub(super) closed: bool,
+}
+
+impl<R: AsyncRead + Unpin> Captured<R> {
+    pub(super) fn new(pipe: R, limit: usize) -> Self {
+        Self {
+            pipe,
+            kept: Vec::new(),
+            limit,
+            printed: 0,
+            closed: false,
+        }
+    }
+
+    pub(super) async fn more(&mut self) -> io::Result<()> {
+        let mut bytes = [0; 4096];
+        let count = self.pipe.read(&mut bytes).await?;
+        self.closed = count == 0;
+        self.printed += count as u64;
+        let room = self.limit.saturating_sub(self.kept.len());
+        self.kept.extend_from_slice(&bytes[..count.min(room)]);
+        Ok(())
+    }
+}
