@@ -201,7 +201,7 @@ impl Templates {
     }
 
     /// From now on nobody sees what comes out: of the built-in templates, with which nothing can go wrong, that is nothing.
-    pub fn unseen(&self) {
+    pub fn set_unseen(&self) {
         self.unseen.store(true, Ordering::Relaxed);
     }
 

@@ -86,7 +86,7 @@ fn a_failed_build_keeps_the_old_site() {
 /// Check that what mdBook shows to no preprocessor, the names of chapters and the page for missing pages, may hold
 /// no placeholder: it would be published as it is.
 #[test]
-fn out_of_reach() {
+fn find_unreachable() {
     let book = Book::new(&[("one.md", CHAPTER)], "", "");
     book.write("src/404.md", "# Nothing here\n\n{{qed kaslr.slide}}\n");
     let summary = book.read("src/SUMMARY.md");

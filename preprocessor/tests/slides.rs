@@ -11,7 +11,7 @@ use qed_evidence::Evidence;
 use qed_evidence::secrets::{Searcher, Secret, slides};
 use std::collections::BTreeSet;
 
-/// What stands in a book's first edition.
+/// The chapter of a book's first edition.
 const QUOTED: &str = "<!-- qed:literal the first edition's statement -->\n**Old**: `0x11a00000` bytes are 282 MiB.\n\n";
 
 /// The address of `outer` in the image of the host at that slide, as an old log has it.
@@ -44,7 +44,7 @@ fn built_on(chapters: &[(&str, &str)], captured: &[&Evidence]) -> Book {
 const PUBLISH: &[&str] = &["publish", "book"];
 const VERIFY: &[&str] = &["verify", "book", "--evidence", ".qed/evidence"];
 
-/// What a command says that comes to `status`.
+/// The output of a command that ends with `status`.
 fn said(book: &Book, arguments: &[&str], status: i32, why: &str) -> String {
     let output = book.qed(arguments);
     let told = stdout(&output) + &stderr(&output);

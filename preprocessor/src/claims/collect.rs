@@ -27,36 +27,36 @@ pub struct Claims {
 
 /// A block of a claim by itself, whatever the others say.
 struct JudgedBlock {
-    written: Option<ParsedClaim>,
+    parsed: Option<ParsedClaim>,
     /// Problems of its syntax.
     unreadable: Vec<Diagnostic>,
     /// Problems with the paths that it names.
     unknown: Vec<Diagnostic>,
     /// The verdict on each machine, if it can be judged.
-    told: Vec<PublicVerdict>,
+    verdicts: Vec<PublicVerdict>,
 }
 
 /// Reads the claim in a block, and judges it.
-fn try_block(
+fn judge_block(
     chapter: &Chapter,
     block: &Block,
     book_data: &BookData<'_>,
-    bench: &RawJudge<'_>,
+    raw_judge: &RawJudge<'_>,
 ) -> JudgedBlock {
     let mut unreadable = Vec::new();
-    let written = parse(chapter, block, book_data, &mut unreadable);
-    let (mut unknown, mut told) = (Vec::new(), Vec::new());
-    if let Some(claim) = written.as_ref().and_then(|written| written.claim.as_ref()) {
+    let parsed = parse(chapter, block, book_data, &mut unreadable);
+    let (mut unknown, mut verdicts) = (Vec::new(), Vec::new());
+    if let Some(claim) = parsed.as_ref().and_then(|parsed| parsed.claim.as_ref()) {
         unknown = claim.check(&book_data.catalog());
         if !has_errors(&unreadable) && !has_errors(&unknown) {
-            told = bench.judge(claim, book_data);
+            verdicts = raw_judge.judge(claim, book_data);
         }
     }
     JudgedBlock {
-        written,
+        parsed,
         unreadable,
         unknown,
-        told,
+        verdicts,
     }
 }
 
@@ -68,7 +68,7 @@ impl Claims {
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut claims = Claims::default();
-        let bench = RawJudge::new(book_data);
+        let raw_judge = RawJudge::new(book_data);
         let blocks: Vec<(usize, usize)> = chapters
             .iter()
             .enumerate()
@@ -78,15 +78,15 @@ impl Claims {
                 claims.map(move |(number, _)| (index, number))
             })
             .collect();
-        let tried = book_data
+        let judged = book_data
             .config
             .parallelism
             .map(&blocks, |_, (index, number)| {
                 let chapter = &chapters[*index];
-                try_block(chapter, &chapter.blocks[*number], book_data, &bench)
+                judge_block(chapter, &chapter.blocks[*number], book_data, &raw_judge)
             });
-        for (at, tried) in blocks.into_iter().zip(tried) {
-            claims.add(at, &chapters[at.0], tried, book_data, problems);
+        for (at, judged) in blocks.into_iter().zip(judged) {
+            claims.add(at, &chapters[at.0], judged, book_data, problems);
         }
         claims
     }
@@ -96,14 +96,14 @@ impl Claims {
         &mut self,
         (index, number): (usize, usize),
         chapter: &Chapter,
-        tried: JudgedBlock,
+        judged: JudgedBlock,
         book_data: &BookData<'_>,
         problems: &mut Vec<Diagnostic>,
     ) {
         let block = &chapter.blocks[number];
         let before = problems.len();
-        problems.extend(tried.unreadable);
-        let Some(ParsedClaim { id, claim, machine }) = tried.written else {
+        problems.extend(judged.unreadable);
+        let Some(ParsedClaim { id, claim, machine }) = judged.parsed else {
             return;
         };
         if let Some(first) = self.by_id.get(&id) {
@@ -117,7 +117,7 @@ impl Claims {
             self.unreadable.push(id);
             return;
         };
-        problems.extend(tried.unknown);
+        problems.extend(judged.unknown);
         if has_errors(&problems[before..]) {
             self.unreadable.push(id);
             return;
@@ -128,10 +128,10 @@ impl Claims {
             .collect();
         let shown = machine.unwrap_or_else(|| book_data.machine_for(&firsts));
         let only_sections = firsts.iter().all(|first| SECTIONS.contains(first));
-        let (judgements, supported): (Vec<Judgement>, Vec<Verdict>) = tried
-            .told
+        let (judgements, supported): (Vec<Judgement>, Vec<Verdict>) = judged
+            .verdicts
             .into_iter()
-            .map(|told| (told.judgement, told.supported))
+            .map(|verdicts| (verdicts.judgement, verdicts.supported))
             .unzip();
         // What belongs to no experiment is shown by the first machine that can show it.
         let shown = match (machine, only_sections) {

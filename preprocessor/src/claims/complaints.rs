@@ -16,7 +16,7 @@ pub fn complain(
     problems: &mut Vec<Diagnostic>,
 ) {
     let id = &judged.claim.id;
-    let mut said: Vec<&Diagnostic> = Vec::new();
+    let mut reported: Vec<&Diagnostic> = Vec::new();
     for (machine, judgement) in book_data.loaded.iter().zip(&judged.judgements) {
         let verdict = judgement.verdict;
         if !verdict.is_failure() {
@@ -24,9 +24,9 @@ pub fn complain(
         }
         let mut problem = match &judgement.diagnostic {
             // A mistake of the claim itself is the same on every machine.
-            Some(diagnostic) if said.contains(&diagnostic) => continue,
+            Some(diagnostic) if reported.contains(&diagnostic) => continue,
             Some(diagnostic) => {
-                said.push(diagnostic);
+                reported.push(diagnostic);
                 diagnostic.clone()
             }
             None => {

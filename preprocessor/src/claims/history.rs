@@ -7,7 +7,7 @@ use qed_evidence::redact::is_redacted;
 
 use crate::claims::collect::Claims;
 use crate::evidence::book_data::BookData;
-use crate::evidence::history::{Capture, History, continued};
+use crate::evidence::history::{Capture, History, extend_history};
 
 /// The captures that a book shows now.
 pub fn captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<Capture> {
@@ -40,6 +40,6 @@ pub fn captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<Capture> {
 }
 
 /// The history of a book: what was published before, and what it shows now.
-pub fn of_book(book_data: &BookData<'_>, claims: &Claims) -> History {
-    continued(book_data.history.clone(), captures(book_data, claims))
+pub fn record_captures(book_data: &BookData<'_>, claims: &Claims) -> History {
+    extend_history(book_data.history.clone(), captures(book_data, claims))
 }

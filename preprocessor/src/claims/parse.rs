@@ -63,7 +63,7 @@ pub fn parse(
     }
     let machine = match words.option("machine") {
         None => None,
-        Some(option) => match book_data.named(&option.value.text) {
+        Some(option) => match book_data.find_machine(&option.value.text) {
             Ok(machine) => machine,
             Err(unknown) => {
                 problems.push(Diagnostic::error(

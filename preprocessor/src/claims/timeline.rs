@@ -108,7 +108,7 @@ pub fn runs(answers: &[Answer]) -> Vec<Run> {
     found
 }
 
-/// Where a claim is true and where it is false, in words.
+/// The kernels on which a claim is true and those on which it is false, in words.
 pub fn summary(answers: &[Answer], releases: &[&str]) -> String {
     let found = runs(answers);
     if found.is_empty() {
@@ -148,7 +148,7 @@ mod tests {
 
     const GAP: Answer = Answer::Gap(Verdict::Unverified);
 
-    /// Check that a claim turns where it became false or true, and that kernels on which it was not judged are no turns.
+    /// Check that a claim turns where it became false or true, and that a kernel on which it was not judged makes none.
     #[test]
     fn gaps_are_no_turns() {
         use Answer::{False, True};

@@ -5,10 +5,10 @@ use qed_evidence::redact::{is_redacted, phrase};
 use qed_evidence::resolve::{Catalog, Indexed};
 
 use crate::evidence::book_data::BookData;
-use crate::evidence::disclosure::{without_numbers, words_of};
+use crate::evidence::disclosure::{strip_numbers, words_of};
 use crate::evidence::verdict_files::withheld_control;
 
-/// A verdict as it may be told.
+/// A verdict as it may be shown.
 #[derive(Debug)]
 pub struct PublicVerdict {
     /// The verdict on the raw evidence; operands, reason and control as they may be shown.
@@ -48,20 +48,22 @@ impl<'a> RawJudge<'a> {
             .iter()
             .zip(shown.zip(book_data.loaded))
             .map(|(raw, (shown, loaded))| {
-                let told = judge(claim, &book_data.catalog(), shown);
-                let supported = told.verdict;
+                let judgement = judge(claim, &book_data.catalog(), shown);
+                let supported = judgement.verdict;
                 let travelled = loaded.verdicts.as_ref().and_then(|v| v.on(claim));
                 let judgement = match (&loaded.raw, travelled) {
-                    (Some(_), _) => without_raw_values(judge(claim, &catalog, raw), told, claim),
-                    (None, Some((verdict, told_there))) => {
+                    (Some(_), _) => {
+                        without_raw_values(judge(claim, &catalog, raw), judgement, claim)
+                    }
+                    (None, Some((verdict, travelled))) => {
                         let redacted = is_redacted(&loaded.evidence);
-                        let judgement = merge_travelled(verdict, redacted, told);
+                        let judgement = merge_travelled(verdict, redacted, judgement);
                         match verdict == supported || judgement.verdict != verdict {
                             true => judgement,
-                            false => told_there.fill(judgement),
+                            false => travelled.fill(judgement),
                         }
                     }
-                    (None, None) => told,
+                    (None, None) => judgement,
                 };
                 PublicVerdict {
                     judgement,
@@ -74,50 +76,50 @@ impl<'a> RawJudge<'a> {
 
 /// The judgement where a verdict came along with the evidence. Only what is withheld is taken on trust; the rest is
 /// judged again, and has to come to the same.
-fn merge_travelled(verdict: Verdict, redacted: bool, told: Judgement) -> Judgement {
-    if verdict == told.verdict {
-        return told;
+fn merge_travelled(verdict: Verdict, redacted: bool, judgement: Judgement) -> Judgement {
+    if verdict == judgement.verdict {
+        return judgement;
     }
-    if redacted && told.verdict == Verdict::Unverified {
+    if redacted && judgement.verdict == Verdict::Unverified {
         return Judgement {
             reason: None,
             verdict,
-            ..told
+            ..judgement
         };
     }
     let reason = format!(
         "it was {verdict} where it was captured, and the evidence that came from there makes it {}",
-        told.verdict
+        judgement.verdict
     );
     Judgement {
         reason: Some(reason),
         verdict: Verdict::Error,
-        ..told
+        ..judgement
     }
 }
 
 /// The judgement on raw evidence with nothing in it that the one on redacted evidence does not say.
-fn without_raw_values(raw: Judgement, mut told: Judgement, claim: &Claim) -> Judgement {
-    if raw.verdict == told.verdict {
-        return told;
+fn without_raw_values(raw: Judgement, mut judgement: Judgement, claim: &Claim) -> Judgement {
+    if raw.verdict == judgement.verdict {
+        return judgement;
     }
     let when = claim.when.as_ref().map(|when| when.text());
     let words = words_of(claim.expression.text(), when);
-    let without_values = |text: &str| phrase(&without_numbers(text), &|word| words.contains(word));
-    told.verdict = raw.verdict;
-    told.reason = match raw.verdict {
+    let without_values = |text: &str| phrase(&strip_numbers(text), &|word| words.contains(word));
+    judgement.verdict = raw.verdict;
+    judgement.reason = match raw.verdict {
         Verdict::Pass | Verdict::Fail => None,
         _ => raw.reason.as_deref().map(without_values),
     };
-    told.control = raw.control.map(withheld_control);
-    told.idle = raw.idle;
-    told.diagnostic = raw.diagnostic.map(|mut diagnostic| {
+    judgement.control = raw.control.map(withheld_control);
+    judgement.idle = raw.idle;
+    judgement.diagnostic = raw.diagnostic.map(|mut diagnostic| {
         diagnostic.message = without_values(&diagnostic.message);
         diagnostic.label.clear();
         diagnostic.help = diagnostic.help.as_deref().map(without_values);
         diagnostic
     });
-    told
+    judgement
 }
 
 #[cfg(test)]
@@ -158,9 +160,9 @@ mod tests {
             (Pass, false, Unverified, Error),
             (Pass, false, Pass, Pass),
         ] {
-            let told = merge_travelled(came, redacted, judgement(own, None, "1"));
-            assert_eq!(told.verdict, expected, "{came} on {own}");
-            assert_eq!(told.reason.is_some(), expected == Error);
+            let judgement = merge_travelled(came, redacted, judgement(own, None, "1"));
+            assert_eq!(judgement.verdict, expected, "{came} on {own}");
+            assert_eq!(judgement.reason.is_some(), expected == Error);
         }
     }
 
@@ -185,15 +187,15 @@ mod tests {
                 &claim,
             )
         };
-        let told = raw(Verdict::Pass, None);
-        assert_eq!((told.verdict, told.reason), (Verdict::Pass, None));
-        assert_eq!(told.control.unwrap().was, "withheld");
-        let told = raw(
+        let judgement = raw(Verdict::Pass, None);
+        assert_eq!((judgement.verdict, judgement.reason), (Verdict::Pass, None));
+        assert_eq!(judgement.control.unwrap().was, "withheld");
+        let judgement = raw(
             Verdict::Error,
             Some("`create.outcome.stdout` is `zebra-7`, not 7 of `x`"),
         );
         assert_eq!(
-            told.reason.as_deref(),
+            judgement.reason.as_deref(),
             Some("`create.outcome.stdout` is `…-7`, not … of `x`")
         );
     }

@@ -99,13 +99,15 @@ fn problem(diagnostic: &Diagnostic) -> Problem {
 }
 
 /// The least number of chapters or claims for which all processors are used.
-const MANY: usize = 256;
+const PARALLEL_FROM: usize = 256;
 
 /// Runs the command.
 pub fn run(root: &Path, format: Format) -> u8 {
-    with_book(root, Parallelism::from_items(MANY), |book, book_data| {
-        check(book, book_data, format)
-    })
+    with_book(
+        root,
+        Parallelism::from_items(PARALLEL_FROM),
+        |book, book_data| check(book, book_data, format),
+    )
 }
 
 fn check(book: &LoadedBook, book_data: &BookData<'_>, format: Format) -> u8 {
@@ -190,7 +192,7 @@ fn text(book_data: &BookData<'_>, claims: &Claims) -> String {
         if let Some(reasons) = loaded.out_of_date() {
             out.push_str(&format!("{machine}: out of date, {reasons}\n"));
         }
-        if let Some(what) = loaded.left_open() {
+        if let Some(what) = loaded.uncompared() {
             out.push_str(&format!("{machine}: not compared, {what}\n"));
         }
     }

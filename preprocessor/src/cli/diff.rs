@@ -15,7 +15,7 @@ use crate::cli::common::{FAILED, GOOD, print, refuse};
 use crate::config::Addresses;
 use crate::evidence::book_data::BookData;
 use crate::evidence::cache::Cache;
-use crate::evidence::disclosure::of_raw;
+use crate::evidence::disclosure::redact_message;
 use crate::evidence::history::History;
 use crate::evidence::loader;
 use crate::evidence::loader::{EvidenceSet, MachineEvidence, investigation};
@@ -94,7 +94,7 @@ type Read = (Evidence, Option<Evidence>);
 
 fn read(path: &Path) -> Result<Read, Diagnostic> {
     let problem = |reason: String| {
-        let reason = of_raw(&reason);
+        let reason = redact_message(&reason);
         Diagnostic::error_without_place(format!(
             "the evidence {} was refused: {reason}",
             path.display()

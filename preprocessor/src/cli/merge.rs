@@ -85,7 +85,7 @@ fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handov
     })?;
     let machines = match found.is_empty() && !sweep.is_empty() {
         true => BTreeMap::new(),
-        false => sort(&book.config, &investigation.digest, &found).map_err(|error| {
+        false => check_handover(&book.config, &investigation.digest, &found).map_err(|error| {
             MergeError::Handover {
                 from: from.to_owned(),
                 error,
@@ -101,19 +101,19 @@ fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handov
             let verdicts = file.with_extension(VERDICTS_EXTENSION);
             [(file, &taken.bytes), (verdicts, &taken.verdicts)]
         });
-        put(&captured, files, Some(&swept))?;
+        replace_folder(&captured, files, Some(&swept))?;
     }
     if !sweep.is_empty() {
         let files = sweep
             .iter()
             .map(|one| (PathBuf::from(evidence_file(&one.machine)), &one.bytes));
-        put(&swept, files, None)?;
+        replace_folder(&swept, files, None)?;
     }
     Ok(Handover { machines, sweep })
 }
 
 /// The files by machine. Nothing is taken that is not exactly what `redact` writes for this book.
-fn sort(
+fn check_handover(
     config: &Config,
     investigation: &str,
     found: &[File],
@@ -188,7 +188,7 @@ fn sort(
 }
 
 /// Puts all into `folder`, in the place of what was there but for the folder `stays` inside of it.
-fn put<'a>(
+fn replace_folder<'a>(
     folder: &Path,
     files: impl Iterator<Item = (PathBuf, &'a Vec<u8>)>,
     stays: Option<&Path>,

@@ -56,7 +56,7 @@ fn publish(book: &LoadedBook, book_data: &BookData<'_>, site: &Path) -> u8 {
 }
 
 /// The files that are published beside the pages.
-struct Beside {
+struct SiteExtras {
     investigation: Vec<u8>,
     claims: Vec<PublishedClaim>,
     verdicts: Verdicts,
@@ -66,12 +66,12 @@ struct Beside {
 }
 
 /// Everything of the book that goes out with its pages; the folder of the pages is still open.
-fn beside(
+fn collect_extras(
     book: &LoadedBook,
     book_data: &BookData<'_>,
     outcome: &Outcome,
     pages: &[File],
-) -> Result<Beside, PublishError> {
+) -> Result<SiteExtras, PublishError> {
     let investigation = book
         .config
         .investigation
@@ -79,7 +79,7 @@ fn beside(
         .ok_or(PublishError::NoInvestigation)?;
     let investigation = std::fs::read(book.paths.root.join(investigation))
         .map_err(PublishError::InvestigationFile)?;
-    let (claims, verdicts) = manifest::of_book(book_data, &outcome.claims);
+    let (claims, verdicts) = manifest::collect_claims(book_data, &outcome.claims);
     let mut came = book.book.clone();
     let chapters = take_texts(&mut came).map_err(PublishError::Chapter)?;
     let machines = book.config.machines.clone();
@@ -91,11 +91,11 @@ fn beside(
         .rendered(&outcome.texts)
         .map_err(|error| PublishError::Rendered(error.message))?;
     let own = book_data.templates.own();
-    Ok(Beside {
+    Ok(SiteExtras {
         investigation,
         claims,
         verdicts,
-        history: crate::claims::history::of_book(book_data, &outcome.claims),
+        history: crate::claims::history::record_captures(book_data, &outcome.claims),
         sweep: book_data.sweep.cloned(),
         source: BookSource {
             about,
@@ -113,7 +113,7 @@ fn states(
     let mut html: Vec<&File> = pages.iter().filter(|f| f.name.ends_with(".html")).collect();
     // Short pages say it, too.
     html.sort_by_key(|page| page.bytes.len());
-    let ages = age::shown(
+    let ages = age::read_ages(
         &html,
         book_data.loaded.iter().map(|loaded| &loaded.evidence),
     );
@@ -133,20 +133,24 @@ fn states(
 }
 
 /// Writes what is published into the site, in the place of what an earlier run left.
-fn put(site: &Path, book_data: &BookData<'_>, beside: &Beside) -> Result<(), PublishError> {
+fn write_extras(
+    site: &Path,
+    book_data: &BookData<'_>,
+    extras: &SiteExtras,
+) -> Result<(), PublishError> {
     let mut out = vec![
         (
             manifest::INVESTIGATION.to_owned(),
-            beside.investigation.clone(),
+            extras.investigation.clone(),
         ),
-        (manifest::CLAIMS.to_owned(), json(&beside.claims)?),
-        (manifest::VERDICTS.to_owned(), json(&beside.verdicts)?),
-        (manifest::HISTORY.to_owned(), json(&beside.history)?),
+        (manifest::CLAIMS.to_owned(), json(&extras.claims)?),
+        (manifest::VERDICTS.to_owned(), json(&extras.verdicts)?),
+        (manifest::HISTORY.to_owned(), json(&extras.history)?),
     ];
-    if let Some(sweep) = &beside.sweep {
+    if let Some(sweep) = &extras.sweep {
         out.push((manifest::SWEEP.to_owned(), json(sweep)?));
     }
-    out.extend(beside.source.files()?);
+    out.extend(extras.source.files()?);
     for loaded in book_data.loaded {
         let name = format!("{}/{}", manifest::EVIDENCE, evidence_file(&loaded.machine));
         let text = reader::write(&loaded.evidence)?;
@@ -174,30 +178,30 @@ fn put(site: &Path, book_data: &BookData<'_>, beside: &Beside) -> Result<(), Pub
 fn rehearse(
     pages: &[File],
     book_data: &BookData<'_>,
-    beside: &mut Beside,
+    extras: &mut SiteExtras,
     addresses: crate::config::Addresses,
 ) -> Result<Reproduction, PublishError> {
-    let folders = folders(pages, &beside.source.about.book);
+    let folders = folders(pages, &extras.source.about.book);
     let evidence: Vec<Evidence> = book_data
         .loaded
         .iter()
         .map(|l| l.evidence.clone())
         .collect();
     let name = manifest::INVESTIGATION;
-    let text = String::from_utf8_lossy(&beside.investigation).into_owned();
+    let text = String::from_utf8_lossy(&extras.investigation).into_owned();
     let mut first = None;
     for folder in &folders {
-        beside.source.about.pages.clone_from(folder);
+        extras.source.about.pages.clone_from(folder);
         let investigation = qed_evidence::investigation::parse(name, &text)
             .map_err(|_| PublishError::Investigation)?;
         let published = PublishedSite {
-            source: &beside.source,
+            source: &extras.source,
             investigation,
             evidence: &evidence,
-            claims: &beside.claims,
-            verdicts: &beside.verdicts,
-            history: beside.history.clone(),
-            sweep: beside.sweep.clone(),
+            claims: &extras.claims,
+            verdicts: &extras.verdicts,
+            history: extras.history.clone(),
+            sweep: extras.sweep.clone(),
             addresses,
         };
         let done = reproduce(pages, published, None);
@@ -207,7 +211,7 @@ fn rehearse(
         first.get_or_insert((folder.clone(), done));
     }
     let (folder, done) = first.ok_or(PublishError::OtherPages)?;
-    beside.source.about.pages = folder;
+    extras.source.about.pages = folder;
     Ok(done)
 }
 
@@ -221,9 +225,9 @@ fn write(
     if !pages.iter().any(|file| file.name.ends_with(".html")) {
         return Err(PublishError::NoPage(site.to_owned()));
     }
-    let mut beside = beside(book, book_data, outcome, &pages)?;
-    let rehearsed = rehearse(&pages, book_data, &mut beside, book.config.addresses)?;
-    put(site, book_data, &beside)?;
+    let mut extras = collect_extras(book, book_data, outcome, &pages)?;
+    let rehearsed = rehearse(&pages, book_data, &mut extras, book.config.addresses)?;
+    write_extras(site, book_data, &extras)?;
     let all = files::read(site)?;
     let manifest = manifest::manifest(
         all.iter().map(|f| (f.name.as_str(), f.bytes.as_slice())),
@@ -233,7 +237,7 @@ fn write(
     );
     let text = json(&manifest)?;
     let digest = crate::util::digest::sha256_hex(&text);
-    let bad = leaks(book, book_data, &beside, &all);
+    let bad = leaks(book, book_data, &extras, &all);
     let mut refused = !bad.is_empty();
     for line in &bad {
         print(&format!("{line}\n"));
@@ -265,9 +269,13 @@ fn write(
         }
     }
     // From there the next build continues it.
-    let kept = book.paths.root.join(crate::evidence::locations::HISTORY);
-    crate::util::state::write(&kept, &[&json(&beside.history)?])
-        .map_err(|error| PublishError::Write { path: kept, error })?;
+    let history_file = book.paths.root.join(crate::evidence::locations::HISTORY);
+    crate::util::state::write(&history_file, &[&json(&extras.history)?]).map_err(|error| {
+        PublishError::Write {
+            path: history_file,
+            error,
+        }
+    })?;
     for note in &rehearsed.notes {
         print(&format!("{note}\n"));
     }
@@ -276,7 +284,7 @@ fn write(
     print(&format!(
         "{} sealed with {} and the evidence of {}, {redacted} of them redacted\nsha256 of {}: {digest}\n",
         counted(manifest.files.len(), "file"),
-        counted(beside.claims.len(), "claim"),
+        counted(extras.claims.len(), "claim"),
         counted(book_data.loaded.len(), "machine"),
         manifest::MANIFEST,
     ));
@@ -287,7 +295,7 @@ fn write(
 fn leaks(
     book: &LoadedBook,
     book_data: &BookData<'_>,
-    beside: &Beside,
+    extras: &SiteExtras,
     all: &[File],
 ) -> Vec<String> {
     let raw =
@@ -300,8 +308,8 @@ fn leaks(
         text.replace("\r\n", "\n")
             .contains(&block.replace("\r\n", "\n"))
     };
-    let quoted = Quoted::read(&beside.source, &is_authors);
-    let checks = leak_check::checks(&raw, book.config.addresses, &beside.history, &quoted);
+    let quoted = Quoted::read(&extras.source, &is_authors);
+    let checks = leak_check::checks(&raw, book.config.addresses, &extras.history, &quoted);
     if let Some(note) = quoted.note().filter(|_| !checks.is_empty()) {
         print(&format!("{note}\n"));
     }

@@ -23,7 +23,7 @@ pub fn run(root: &Path, to: &Path, machines: &[String]) -> u8 {
     with_book(
         root,
         Parallelism::default(),
-        |book, book_data| match chosen(book_data, machines) {
+        |book, book_data| match choose_machines(book_data, machines) {
             Ok(chosen) => redact(book, book_data, &chosen, to),
             Err(error) => refuse(&[Diagnostic::error_without_place(error.to_string())]),
         },
@@ -58,13 +58,13 @@ enum LeaveError {
 struct Leaks(String);
 
 /// The machines that are meant.
-fn chosen(book_data: &BookData<'_>, names: &[String]) -> Result<Vec<usize>, ChoiceError> {
+fn choose_machines(book_data: &BookData<'_>, names: &[String]) -> Result<Vec<usize>, ChoiceError> {
     if names.is_empty() {
         return Ok((0..book_data.loaded.len()).collect());
     }
     names
         .iter()
-        .map(|name| match book_data.named(name)? {
+        .map(|name| match book_data.find_machine(name)? {
             Some(index) => Ok(index),
             None => Err(ChoiceError::NoEvidence {
                 machine: name.clone(),
@@ -87,7 +87,7 @@ fn redact(book: &LoadedBook, book_data: &BookData<'_>, machines: &[usize], to: &
         };
     }
     let written = files(book_data, machines, &outcome.claims)
-        .map(|files| checked(book_data, files))
+        .map(|files| check_leaks(book_data, files))
         .and_then(|files| match files {
             Ok(files) => write(to, &files).map(|()| GOOD),
             Err(leaks) => {
@@ -143,7 +143,7 @@ fn files(
 }
 
 /// The files, if no byte of them says what must not be known; else what was found, a line each.
-fn checked(book_data: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, Leaks> {
+fn check_leaks(book_data: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, Leaks> {
     let raw: Vec<Evidence> = book_data
         .loaded
         .iter()

@@ -69,7 +69,7 @@ fn since(root: &Path, request: Request<'_>) -> Result<String, Vec<Diagnostic>> {
 
 /// A sweep of which no record is written.
 #[derive(Debug, thiserror::Error)]
-enum RecordError {
+enum SweepWriteError {
     #[error("{0} lives on: what was measured there is no part of a record")]
     Live(String),
     #[error(transparent)]
@@ -87,7 +87,8 @@ fn write_record(
     evidence_set: &EvidenceSet,
     claims: &Claims,
 ) -> Result<(), Box<Diagnostic>> {
-    let refused = |error: RecordError| Box::new(Diagnostic::error_without_place(error.to_string()));
+    let refused =
+        |error: SweepWriteError| Box::new(Diagnostic::error_without_place(error.to_string()));
     let kernels = evidence_set
         .loaded
         .iter()
@@ -107,14 +108,14 @@ fn write_record(
     let folder = file.parent().unwrap_or(root);
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&file, text))
-        .map_err(|error| refused(RecordError::Write { file, error }))
+        .map_err(|error| refused(SweepWriteError::Write { file, error }))
 }
 
 /// A kernel as the record names it. Only what ran in a throwaway guest is recorded: the record is published.
-fn kernel(loaded: &MachineEvidence) -> Result<SweptKernel, RecordError> {
+fn kernel(loaded: &MachineEvidence) -> Result<SweptKernel, SweepWriteError> {
     let evidence = &loaded.evidence;
     if !evidence.machine.ephemeral {
-        return Err(RecordError::Live(loaded.machine.clone()));
+        return Err(SweepWriteError::Live(loaded.machine.clone()));
     }
     let text = reader::write(evidence)?;
     Ok(SweptKernel {

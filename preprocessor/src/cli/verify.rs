@@ -24,7 +24,7 @@ use crate::publish::quoted::Quoted;
 use crate::publish::regenerate::PublishedSite;
 use crate::publish::reproduce::reproduce;
 use crate::publish::site_reader::{
-    as_shown, document, evidence, history_of, investigation, published, sweep_of,
+    document, evidence, history_of, investigation, published, redact_live_evidence, sweep_of,
 };
 use crate::publish::site_text::SitePage;
 use crate::publish::source::{BOOK, BookRecord, BookSource};
@@ -87,7 +87,7 @@ pub fn run(site: &Path, options: Options<'_>) -> u8 {
                     "{files} in .git, which is not part of the site, not looked at"
                 ));
             }
-            tell(&found)
+            print_findings(&found)
         }
         Err(error) => complain(
             error.to_string(),
@@ -171,9 +171,9 @@ fn check(
     let published = published(own, &mut found.wrong);
     let history = history_of(own, &mut found.wrong);
     let names = own.iter().map(|file| file.name.as_str());
-    found.wrong.extend(manifest::strangers(names));
+    found.wrong.extend(manifest::unknown_files(names));
     let shown = match &raw {
-        Some(raw) => as_shown(raw, addresses)?,
+        Some(raw) => redact_live_evidence(raw, addresses)?,
         None => published.clone(),
     };
     if shown.is_empty() && found.wrong.is_empty() {
@@ -217,7 +217,7 @@ fn check(
         }
     }
     if !published.is_empty() {
-        let sealed = Sealed {
+        let site = SiteDocuments {
             manifest: manifest.as_ref(),
             evidence: &published,
             claims: claims.as_deref().unwrap_or_default(),
@@ -226,7 +226,7 @@ fn check(
             sweep: sweep_of(own, &mut found.wrong),
             addresses,
         };
-        reproduce_site(own, &sealed, options.book, &mut found);
+        reproduce_site(own, &site, options.book, &mut found);
     }
     texts(
         own,
@@ -302,7 +302,7 @@ fn secrets(
 }
 
 /// The files that a site publishes beside its pages.
-struct Sealed<'s> {
+struct SiteDocuments<'s> {
     manifest: Option<&'s Manifest>,
     evidence: &'s [Evidence],
     claims: &'s [PublishedClaim],
@@ -315,7 +315,7 @@ struct Sealed<'s> {
 /// Makes the site again from its sources, and compares; the sources with the book, if it is at hand.
 fn reproduce_site(
     files: &[File],
-    sealed: &Sealed<'_>,
+    site: &SiteDocuments<'_>,
     book: Option<&Path>,
     found: &mut SiteFindings,
 ) {
@@ -357,15 +357,15 @@ fn reproduce_site(
     let published = PublishedSite {
         source: &source,
         investigation,
-        evidence: sealed.evidence,
-        claims: sealed.claims,
-        verdicts: &sealed.verdicts,
-        history: sealed.history.clone(),
-        sweep: sealed.sweep.clone(),
-        addresses: sealed.addresses,
+        evidence: site.evidence,
+        claims: site.claims,
+        verdicts: &site.verdicts,
+        history: site.history.clone(),
+        sweep: site.sweep.clone(),
+        addresses: site.addresses,
     };
     let none = BTreeMap::new();
-    let demanded = sealed.manifest.map_or(&none, |manifest| &manifest.made);
+    let demanded = site.manifest.map_or(&none, |manifest| &manifest.made);
     let again = reproduce(files, published, Some(demanded));
     found.wrong.extend(again.wrong);
     found.notes.extend(again.notes);
@@ -398,7 +398,7 @@ fn texts(
         let text = String::from_utf8_lossy(&file.bytes);
         found.files += 1;
         let page = file.name.ends_with(".html").then(|| SitePage::new(&text));
-        values::left_over(&file.name, (&text, page.as_ref()), &mut known, found);
+        values::find_leftovers(&file.name, (&text, page.as_ref()), &mut known, found);
         if let Some(page) = &page {
             values::page(&file.name, (&text, page), &machines, verdicts, found);
             if let (Some(claims), Some(verdicts)) = (claims, verdicts) {
@@ -459,7 +459,7 @@ fn judge_again(
 }
 
 /// Prints what was found; gives back the exit status.
-fn tell(found: &SiteFindings) -> u8 {
+fn print_findings(found: &SiteFindings) -> u8 {
     for line in &found.wrong {
         print(&format!("{line}\n"));
     }

@@ -253,7 +253,7 @@ impl<'a> BookData<'a> {
     }
 
     /// The machine that an author names; the error says what is wrong with the name.
-    pub fn named(&self, name: &str) -> Result<Option<usize>, UnknownMachine> {
+    pub fn find_machine(&self, name: &str) -> Result<Option<usize>, UnknownMachine> {
         if let Some(index) = self.loaded.iter().position(|m| m.machine == name) {
             return Ok(Some(index));
         }

@@ -62,7 +62,7 @@ pub fn refresh(
         }
     };
     let mut warnings = Vec::new();
-    let (not_fresh, fresh) = sort(root, config, &investigation, here, cache);
+    let (not_fresh, fresh) = split_by_freshness(root, config, &investigation, here, cache);
     for machine in not_fresh {
         let file = root.join(CAPTURED).join(evidence_file(machine));
         // What was looked up before the capture need not hold after it.
@@ -83,7 +83,7 @@ pub fn refresh(
         let marker = root
             .join(STATE)
             .join(format!("{}.tried", evidence_file(machine)));
-        let attempt = attempt(machine, config, &investigation, here, &collector);
+        let attempt = attempt_digest(machine, config, &investigation, here, &collector);
         if std::fs::read_to_string(&marker).is_ok_and(|last| last == attempt) {
             warnings.push(
                 warn(format!(
@@ -132,7 +132,7 @@ fn lock(root: &Path) -> std::io::Result<File> {
 }
 
 /// The machines on which there is something to capture, and the evidence of the others; all is read at once.
-fn sort<'c>(
+fn split_by_freshness<'c>(
     root: &Path,
     config: &'c Config,
     investigation: &Investigation,
@@ -169,7 +169,7 @@ fn is_fresh(
 }
 
 /// The digest of everything that a capture depends on.
-fn attempt(
+fn attempt_digest(
     machine: &str,
     config: &Config,
     investigation: &Investigation,

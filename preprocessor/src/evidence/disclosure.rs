@@ -14,9 +14,9 @@ pub fn words_of<'c>(expression: &'c str, when: Option<&'c str>) -> BTreeSet<&'c 
 }
 
 /// A reason without numbers, but for those that stand in backticks as parts of names and expressions.
-pub fn without_numbers(reason: &str) -> String {
+pub fn strip_numbers(reason: &str) -> String {
     let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
-    without_addresses(reason)
+    strip_addresses(reason)
         .split_inclusive('`')
         .enumerate()
         .map(|(index, piece)| match index % 2 {
@@ -27,8 +27,8 @@ pub fn without_numbers(reason: &str) -> String {
 }
 
 /// A message about raw evidence, cut to its place and the reason without anything that the evidence says.
-pub fn of_raw(message: &str) -> String {
-    let message = without_addresses(message);
+pub fn redact_message(message: &str) -> String {
+    let message = strip_addresses(message);
     let reason = |text: &str| phrase(text, &|_| false);
     match message
         .strip_prefix("at `")
@@ -40,7 +40,7 @@ pub fn of_raw(message: &str) -> String {
 }
 
 /// A message without words that could be an address, a part of one, or a slide.
-pub fn without_addresses(message: &str) -> String {
+pub fn strip_addresses(message: &str) -> String {
     let long = |word: &str| word.len() >= 5 && word.bytes().any(|b| b.is_ascii_digit());
     let is_hex = |word: &str| word.chars().all(|c| c.is_ascii_hexdigit() || c == 'x');
     replaced(&scrub(message), |word| long(word) && is_hex(word))
@@ -67,13 +67,13 @@ mod tests {
     #[test]
     fn numbers() {
         assert_eq!(
-            without_numbers(
+            strip_numbers(
                 "`x > 3`: overflow: the result is 503316480, or 480 MiB, not 3 of 0x1e000000 at sock_alloc"
             ),
             "`x > 3`: overflow: the result is …, or … MiB, not … of … at sock_alloc"
         );
         assert_eq!(
-            without_addresses(
+            strip_addresses(
                 "line 3 column 17: `0xffffffff912345678` is not an address, nor 91234568"
             ),
             "line 3 column 17: `…` is not an address, nor …"
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn messages() {
         assert_eq!(
-            of_raw(
+            redact_message(
                 "at `/experiments/zebra/outcome`: invalid type: string \"zebra7\", expected a map at line 1 column 3"
             ),
             "at `/experiments/zebra/outcome`: invalid type: string \"…\", expected a map at line 1 column 3"

@@ -18,7 +18,7 @@ pub fn format(value: &Value, format: Option<As>) -> Result<String, FormatError> 
     let Some(format) = format else {
         return Ok(value.to_string());
     };
-    written(value, format).ok_or_else(|| {
+    try_format(value, format).ok_or_else(|| {
         let named = FORMATS.iter().find(|(_, f)| *f == format);
         FormatError {
             kind: value.kind(),
@@ -27,7 +27,7 @@ pub fn format(value: &Value, format: Option<As>) -> Result<String, FormatError> 
     })
 }
 
-fn written(value: &Value, format: As) -> Option<String> {
+fn try_format(value: &Value, format: As) -> Option<String> {
     let number = value.as_integer();
     Some(match (format, value) {
         (As::Hex, Value::Address { value, .. } | Value::Symbol { address: value, .. }) => {

@@ -38,7 +38,7 @@ impl Default for History {
 pub struct Capture {
     /// `run.id` of its evidence.
     pub run: String,
-    /// When it was made, UTC, RFC 3339.
+    /// The time at which it was made, UTC, RFC 3339.
     pub time: String,
     /// The machine.
     pub machine: String,
@@ -114,7 +114,7 @@ fn time(capture: &Capture) -> Option<Timestamp> {
 
 /// The history with these captures added. One that it has already stays as it was told first: only its verdicts are
 /// those of now, because claims change without a capture.
-pub fn continued(mut history: History, captures: Vec<Capture>) -> History {
+pub fn extend_history(mut history: History, captures: Vec<Capture>) -> History {
     for capture in captures {
         let same =
             |known: &&mut Capture| known.run == capture.run && known.machine == capture.machine;
@@ -147,11 +147,11 @@ mod tests {
     /// Check that a history grows in the order of time, keeps what it has, and says each capture once.
     #[test]
     fn grows() {
-        let old = continued(History::default(), vec![capture(2, "2026-02-01T00:00:00Z")]);
+        let old = extend_history(History::default(), vec![capture(2, "2026-02-01T00:00:00Z")]);
         let mut again = capture(2, "2026-03-01T00:00:00Z");
         (again.slide, again.kernel) = (None, "7".into());
         again.verdicts.insert("FAIL".into(), 1);
-        let new = continued(old.clone(), vec![again, capture(1, "2026-01-01T00:00:00Z")]);
+        let new = extend_history(old.clone(), vec![again, capture(1, "2026-01-01T00:00:00Z")]);
         let runs: Vec<&str> = new.captures.iter().map(|c| c.run.as_str()).collect();
         assert_eq!(runs, ["1", "2"]);
         assert_eq!(
@@ -187,7 +187,7 @@ mod tests {
                 )
             })
             .collect();
-        let history = continued(History::default(), all);
+        let history = extend_history(History::default(), all);
         assert_eq!(history.captures.len(), BOUND);
         assert_eq!(history.captures[0].run, "5");
     }
@@ -195,7 +195,7 @@ mod tests {
     /// Check that anything but a history is refused, and what was written is read again.
     #[test]
     fn reads() {
-        let history = continued(History::default(), vec![capture(1, "2026-01-01T00:00:00Z")]);
+        let history = extend_history(History::default(), vec![capture(1, "2026-01-01T00:00:00Z")]);
         let text = serde_json::to_string(&history).unwrap();
         assert_eq!(read(text.as_bytes()).unwrap(), history);
         for (from, to) in [

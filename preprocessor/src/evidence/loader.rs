@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::config::{Addresses, BookPaths, Config, evidence_file};
 use crate::evidence::cache::{Cache, Sha256Digest};
-use crate::evidence::disclosure::of_raw;
+use crate::evidence::disclosure::redact_message;
 use crate::evidence::history::{self, History, HistoryError};
 use crate::evidence::locations::{CAPTURED, HISTORY, Origin, RECORDED, SWEEP};
 use crate::evidence::sweep_record::{self, MAKE, SweepRecord, SweepRecordError};
@@ -90,7 +90,7 @@ impl MachineEvidence {
     }
 
     /// The parts of what ran there that could not be compared, in words; `None` if everything could be.
-    pub fn left_open(&self) -> Option<String> {
+    pub fn uncompared(&self) -> Option<String> {
         // Which collector would capture matters to whoever captures.
         let open = self
             .not_compared
@@ -336,7 +336,7 @@ fn refuse(config: &Config, machine: &str, file: &Path, reason: &str) -> Diagnost
     // What is wrong with raw evidence must not tell what is in it.
     let reason = match machine.starts_with("guest:") {
         true => reason.to_owned(),
-        false => of_raw(reason),
+        false => redact_message(reason),
     };
     let file = file.display();
     Diagnostic::error_without_place(format!("the evidence `{file}` was refused: {reason}"))

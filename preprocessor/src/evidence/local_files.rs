@@ -17,22 +17,22 @@ use regex::bytes::Regex;
 use crate::evidence::locations::Origin;
 
 /// The text before the digest of the eBPF object in a collector's file.
-const OBJECT: &str = "eBPF object sha256:";
+const OBJECT_MARK: &str = "eBPF object sha256:";
 
 /// Programs and the collector, each looked up once.
 #[derive(Debug, Default)]
 pub struct LocalFiles {
     programs: Known,
-    object: OnceLock<Result<String, CollectorError>>,
+    object: OnceLock<Result<String, ObjectError>>,
 }
 
 /// The reason not to compare evidence of another machine with this system's own files.
-const ANOTHER: &str =
+const OTHER_MACHINE: &str =
     "its files are those of the machine that it was captured on, which need not be this one";
 
 /// A collector whose object of eBPF programs is not known.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum CollectorError {
+pub enum ObjectError {
     /// There is none.
     #[error("there is no qed-collector here")]
     Missing,
@@ -46,9 +46,9 @@ pub enum CollectorError {
 
 impl LocalFiles {
     /// SHA-256 of the eBPF object of the collector that would capture here, hex; or why it is not known.
-    pub fn object(&self) -> Result<String, CollectorError> {
+    pub fn object(&self) -> Result<String, ObjectError> {
         let look = || match collector() {
-            None => Err(CollectorError::Missing),
+            None => Err(ObjectError::Missing),
             Some(path) => object(&path),
         };
         self.object.get_or_init(look).clone()
@@ -82,21 +82,23 @@ impl LocalFiles {
                 None => ProgramNow::Unknown(
                     "it has files that are named relative to the investigation's folder".into(),
                 ),
-                Some(folder) => self.now(&format!("{on:?} {workload:?}"), origin, folder, || {
-                    let of = |missing: Missing| missing.message;
-                    let parts = of_workload(workload, &experiment.span, folder, on);
-                    let mut parts = parts.map_err(of)?;
-                    if on == RunsOn::Guest {
-                        parts.extend(of_setup(investigation, folder).map_err(of)?);
-                    }
-                    Ok(parts)
-                }),
+                Some(folder) => {
+                    self.program_now(&format!("{on:?} {workload:?}"), origin, folder, || {
+                        let of = |missing: Missing| missing.message;
+                        let parts = of_workload(workload, &experiment.span, folder, on);
+                        let mut parts = parts.map_err(of)?;
+                        if on == RunsOn::Guest {
+                            parts.extend(of_setup(investigation, folder).map_err(of)?);
+                        }
+                        Ok(parts)
+                    })
+                }
             };
             (Runs::Workload(experiment.name.clone()), here)
         });
         let commands = investigation.commands.iter().map(|command| {
             let root = Path::new("/");
-            let here = self.now(&format!("{on:?} {:?}", command.run), origin, root, || {
+            let here = self.program_now(&format!("{on:?} {:?}", command.run), origin, root, || {
                 let program = command.run.first().ok_or("it runs nothing")?;
                 let named = |why| format!("`{}`: {why}", file_name(program));
                 let mut parts = qed_programs::parts(program, root).map_err(named)?;
@@ -112,7 +114,7 @@ impl LocalFiles {
     }
 
     /// The files that `find` finds of `what`.
-    fn now(
+    fn program_now(
         &self,
         what: &str,
         origin: Origin,
@@ -131,8 +133,8 @@ impl LocalFiles {
         };
         own.retain(|part| !is_of_system(&part.path));
         match own.is_empty() {
-            true => ProgramNow::Unknown(ANOTHER.into()),
-            false => ProgramNow::Own(qed_programs::files(&own), ANOTHER.into()),
+            true => ProgramNow::Unknown(OTHER_MACHINE.into()),
+            false => ProgramNow::Own(qed_programs::files(&own), OTHER_MACHINE.into()),
         }
     }
 }
@@ -178,10 +180,10 @@ pub fn collector() -> Option<PathBuf> {
 ///
 /// # Errors
 /// A sentence that says why there is none.
-pub fn object(collector: &Path) -> Result<String, CollectorError> {
+pub fn object(collector: &Path) -> Result<String, ObjectError> {
     let bytes =
-        std::fs::read(collector).map_err(|error| CollectorError::Unreadable(Arc::new(error)))?;
-    let pattern = format!("{OBJECT}([0-9a-f]{{64}})");
+        std::fs::read(collector).map_err(|error| ObjectError::Unreadable(Arc::new(error)))?;
+    let pattern = format!("{OBJECT_MARK}([0-9a-f]{{64}})");
     let found = Regex::new(&pattern)
         .ok()
         .and_then(|pattern| {
@@ -191,7 +193,7 @@ pub fn object(collector: &Path) -> Result<String, CollectorError> {
                 .map(|m| m.as_bytes().to_vec())
         })
         .and_then(|digest| String::from_utf8(digest).ok());
-    found.ok_or(CollectorError::NoObject)
+    found.ok_or(ObjectError::NoObject)
 }
 
 #[cfg(test)]
@@ -204,10 +206,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("qed-collector");
         let digest = "ab".repeat(32);
-        std::fs::write(&file, format!("\0x{OBJECT}no {OBJECT}{digest}\0")).unwrap();
+        std::fs::write(&file, format!("\0x{OBJECT_MARK}no {OBJECT_MARK}{digest}\0")).unwrap();
         assert_eq!(object(&file).unwrap(), digest);
         std::fs::write(&file, "#!/bin/sh\n").unwrap();
-        assert!(matches!(object(&file), Err(CollectorError::NoObject)));
+        assert!(matches!(object(&file), Err(ObjectError::NoObject)));
         assert!(object(&folder.path().join("none")).is_err());
     }
 

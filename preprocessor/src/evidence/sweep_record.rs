@@ -43,7 +43,7 @@ pub struct SweptKernel {
     pub build_id: Option<String>,
     /// SHA-256 of the evidence that was captured there, hex.
     pub evidence: String,
-    /// When it was captured, UTC, RFC 3339.
+    /// The time of its capture, UTC, RFC 3339.
     pub time: String,
 }
 

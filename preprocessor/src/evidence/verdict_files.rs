@@ -190,7 +190,11 @@ impl TravellingVerdicts {
     }
 
     /// The verdicts on this machine that a site publishes beside its evidence.
-    pub fn sealed(evidence: &Evidence, claims: &[PublishedClaim], verdicts: &Verdicts) -> Self {
+    pub fn from_published(
+        evidence: &Evidence,
+        claims: &[PublishedClaim],
+        verdicts: &Verdicts,
+    ) -> Self {
         let on = |claim: &PublishedClaim| {
             let told = verdicts.get(&claim.id)?.get(&evidence.machine.name)?;
             let travelled = TravellingVerdict {

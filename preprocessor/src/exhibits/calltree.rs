@@ -95,7 +95,7 @@ struct CalltreeView {
 }
 
 /// The functions that were watched and not called: what never ran.
-fn never(experiment: &Experiment) -> Option<String> {
+fn describe_uncalled(experiment: &Experiment) -> Option<String> {
     let silent: Vec<&str> = experiment
         .probes
         .values()
@@ -118,7 +118,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         for line in &lines {
             text.push_str(&format!("\n{}{}{}", line.lead, line.name, line.rest));
         }
-        let never = never(experiment);
+        let never = describe_uncalled(experiment);
         text.extend(never.iter().map(|never| format!("\n{never}")));
         let data = CalltreeView {
             caption,

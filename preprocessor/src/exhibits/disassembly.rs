@@ -4,7 +4,7 @@ use qed_evidence::document::Experiment;
 use serde::Serialize;
 
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::gap::Gap;
+use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::{Request, caption};
 use crate::exhibits::shown::{self, ShownRow};
 use crate::markdown::syntax::SyntaxError;
@@ -33,26 +33,26 @@ fn show(
     machine: usize,
     name: &str,
     experiment: &Experiment,
-) -> Result<RenderedBlock, Gap> {
+) -> Result<RenderedBlock, ExhibitGap> {
     let book_data = request.book_data;
     let Some(call) = &experiment.call else {
-        return Err(Gap::NoCode);
+        return Err(ExhibitGap::NoCode);
     };
     let calling = call.calling().map(|one| one.offset);
     let rows = (0..call.code.len())
         .map(|index| {
-            let own = |leaf: &str| {
+            let row = |leaf: &str| {
                 let path = format!("{name}.call.insn{}.{leaf}", index + 1);
-                shown::own(book_data, &path, machine)
+                shown::row_at(book_data, &path, machine)
             };
             Ok(DisassemblyRow {
-                address: own("address")?,
-                bytes: own("bytes")?,
-                instruction: own("text")?,
+                address: row("address")?,
+                bytes: row("bytes")?,
+                instruction: row("text")?,
                 calls: calling == Some(call.code[index].offset),
             })
         })
-        .collect::<Result<Vec<_>, Gap>>()?;
+        .collect::<Result<Vec<_>, ExhibitGap>>()?;
     let caption = caption(book_data, machine, &experiment.workload);
     let width = rows
         .iter()

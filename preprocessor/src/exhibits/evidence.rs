@@ -85,7 +85,7 @@ fn download(evidence: &qed_evidence::Evidence) -> Result<Download, DownloadError
 }
 
 /// All values as text, by experiment.
-fn listed(leaves: &Leaves<'_>) -> Vec<Group> {
+fn list_groups(leaves: &Leaves<'_>) -> Vec<Group> {
     groups(leaves)
         .into_iter()
         .map(|(name, leaves)| {
@@ -172,7 +172,7 @@ fn data(book_data: &BookData<'_>, machine: usize, caption: String) -> EvidenceVi
     // Packing takes as long as writing all values out, so both are done at once.
     let (groups, packed) = std::thread::scope(|scope| {
         let packing = (!hidden).then(|| scope.spawn(|| download(&loaded.evidence)));
-        let groups = listed(leaves);
+        let groups = list_groups(leaves);
         (groups, packing.map(crate::util::parallel::join))
     });
     let (download, withheld) = match packed {

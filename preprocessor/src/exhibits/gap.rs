@@ -1,4 +1,4 @@
-//! Why an exhibit, or a part of one, has nothing to show.
+//! Reasons for an exhibit, or a part of one, to show nothing.
 
 use qed_evidence::path::ParsePathError;
 use qed_evidence::resolve::PathError;
@@ -11,7 +11,7 @@ use crate::markdown::syntax::SyntaxError;
 
 /// Something that an exhibit cannot show. The message is what the page says of it.
 #[derive(Debug, Error)]
-pub enum Gap {
+pub enum ExhibitGap {
     /// The experiment is not sound on the machine.
     #[error(transparent)]
     Unsound(#[from] UnsoundExperiment),

@@ -63,7 +63,7 @@ fn row(captures: &[Capture], index: usize) -> HistoryRow {
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
-    let captures = crate::claims::history::of_book(book_data, request.claims).captures;
+    let captures = crate::claims::history::record_captures(book_data, request.claims).captures;
     let rows: Vec<HistoryRow> = (0..captures.len())
         .rev()
         .take(SHOWN)

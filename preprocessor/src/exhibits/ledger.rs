@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::evidence::format::duration;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::gap::Gap;
+use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::{Request, caption};
 use crate::markdown::syntax::SyntaxError;
 
@@ -28,7 +28,7 @@ struct LedgerView {
 }
 
 /// The functions on a stack, the innermost three of those that have a name.
-fn who(stack: &[Frame]) -> String {
+fn caller_names(stack: &[Frame]) -> String {
     let names: Vec<&str> = stack
         .iter()
         .filter_map(|f| f.symbol.as_deref())
@@ -41,7 +41,7 @@ fn who(stack: &[Frame]) -> String {
     }
 }
 
-fn fate(allocation: &Allocation) -> String {
+fn describe_fate(allocation: &Allocation) -> String {
     match (&allocation.freed, &allocation.excused) {
         (Some(free), _) => {
             let after = free.time_ns.saturating_sub(allocation.time_ns);
@@ -53,7 +53,7 @@ fn fate(allocation: &Allocation) -> String {
             format!(
                 "freed after {} by {task}: {}",
                 duration(after),
-                who(&free.stack)
+                caller_names(&free.stack)
             )
         }
         (None, Some(reason)) => format!("kept: {reason}"),
@@ -71,10 +71,10 @@ fn show(
     machine: usize,
     name: &str,
     experiment: &Experiment,
-) -> Result<RenderedBlock, Gap> {
+) -> Result<RenderedBlock, ExhibitGap> {
     let book_data = request.book_data;
     let Some(ledger) = &experiment.objects else {
-        return Err(Gap::NoLedger);
+        return Err(ExhibitGap::NoLedger);
     };
     let rows: Vec<LedgerRow> = ledger
         .allocations
@@ -83,8 +83,8 @@ fn show(
             object: a.address.to_string(),
             cache: a.cache.clone().unwrap_or_else(|| a.probe.clone()),
             size: a.size.map_or_else(String::new, |size| size.to_string()),
-            by: who(&a.stack),
-            fate: fate(a),
+            by: caller_names(&a.stack),
+            fate: describe_fate(a),
         })
         .collect();
     let freed = ledger

@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::evidence::book_data::BookData;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::gap::Gap;
-use crate::exhibits::request::{Request, caption, nothing_to_show};
+use crate::exhibits::gap::ExhibitGap;
+use crate::exhibits::request::{Request, caption, render_gap};
 use crate::markdown::escape::visible;
 use crate::markdown::syntax::SyntaxError;
 
@@ -55,16 +55,16 @@ struct LogView {
 }
 
 /// A line as `grep -n` prints it, or why there is none.
-fn line(book_data: &BookData<'_>, machine: usize, reading: &Reading) -> Result<String, Gap> {
+fn line(book_data: &BookData<'_>, machine: usize, reading: &Reading) -> Result<String, ExhibitGap> {
     match &reading.text {
-        Datum::Unavailable(why) => Err(Gap::Unavailable(why.unavailable.clone())),
+        Datum::Unavailable(why) => Err(ExhibitGap::Unavailable(why.unavailable.clone())),
         // A release is not a secret; all else that a machine reads of itself here says where its kernel is.
         Datum::Value(_)
             if book_data.hides(machine)
                 && reading.by == Reader::Machine
                 && reading.key != "release" =>
         {
-            Err(Gap::WithheldLine)
+            Err(ExhibitGap::WithheldLine)
         }
         Datum::Value(value) => Ok(match reading.line {
             Some(number) => format!("{number}:{value}"),
@@ -217,7 +217,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         wanted.is_empty() || wanted.iter().any(|start| file.starts_with(start))
     });
     if files.is_empty() && places.is_empty() {
-        return Ok(nothing_to_show(
+        return Ok(render_gap(
             book_data,
             machine,
             "its evidence holds no such command and no line of such a file: capture it again",

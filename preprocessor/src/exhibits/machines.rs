@@ -36,7 +36,7 @@ impl Fact {
     }
 
     /// A value; if there is none, only that, and the reasons folded.
-    fn known(name: &'static str, what: &Datum) -> Self {
+    fn from_datum(name: &'static str, what: &Datum) -> Self {
         match what {
             Datum::Value(value) => Fact::new(name, value.to_string()),
             Datum::Unavailable(why) => Fact {
@@ -91,8 +91,8 @@ fn kernel_facts(kernel: &Kernel) -> Vec<Fact> {
             .map(|package| Fact::new("package", package)),
     );
     list.push(Fact::new("build id", datum(&kernel.build_id)));
-    list.push(Fact::known("debug information", &kernel.debuginfo));
-    list.push(Fact::known("lockdown", &kernel.lockdown));
+    list.push(Fact::from_datum("debug information", &kernel.debuginfo));
+    list.push(Fact::from_datum("lockdown", &kernel.lockdown));
     let config: Vec<String> = kernel
         .config
         .iter()
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(options.text, "2 options");
         assert_eq!(options.line(), "2 options: A=y; B=n");
         assert_eq!(Fact::list("x", "option", vec!["A".into()]).text, "1 option");
-        let none = Fact::known(
+        let none = Fact::from_datum(
             "debug information",
             &Datum::unavailable("not here; not there"),
         );

@@ -8,7 +8,7 @@ use crate::claims::collect::Claims;
 use crate::evidence::book_data::BookData;
 use crate::evidence::names::Glossary;
 use crate::exhibits::block::{RenderedBlock, Target, note};
-use crate::exhibits::request::{Request, without_evidence};
+use crate::exhibits::request::{Request, render_without_evidence};
 use crate::exhibits::{
     bytes, calltree, claims, derivation, disassembly, evidence, history, ledger, linkage, log,
     machines, slides, slot, space, steps, table, thread, timeline, trace,
@@ -224,9 +224,9 @@ fn try_render(
     }
     // A machine of this book that has no evidence here shows nothing, as in a placeholder; the rest of the book stands.
     if let Some(option) = words.option("machine")
-        && book_data.named(&option.value.text) == Ok(None)
+        && book_data.find_machine(&option.value.text) == Ok(None)
     {
-        return Ok(without_evidence(book_data, &option.value.text));
+        return Ok(render_without_evidence(book_data, &option.value.text));
     }
     (exhibit.render)(&Request {
         words: &words,

@@ -13,7 +13,7 @@ use crate::evidence::format::describe;
 use crate::evidence::names::Glossary;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::{RenderedBlock, Target};
-use crate::exhibits::gap::Gap;
+use crate::exhibits::gap::ExhibitGap;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::style::As;
 use crate::markdown::syntax::{Spanned, SyntaxError, Words};
@@ -49,7 +49,7 @@ impl<'f> Request<'_, 'f> {
             return Ok(None);
         };
         let span = option.value.span.clone();
-        match self.book_data.named(&option.value.text) {
+        match self.book_data.find_machine(&option.value.text) {
             Ok(Some(index)) => Ok(Some(index)),
             Ok(None) => {
                 let message = format!("there is no evidence of `{}` yet", option.value.text);
@@ -72,7 +72,7 @@ impl<'f> Request<'_, 'f> {
     /// or why there is nothing; an experiment that is not sound there is never shown.
     pub fn show_experiment(
         &self,
-        show: impl FnOnce(usize, &'f str, &'f Experiment) -> Result<RenderedBlock, Gap>,
+        show: impl FnOnce(usize, &'f str, &'f Experiment) -> Result<RenderedBlock, ExhibitGap>,
     ) -> Result<RenderedBlock, SyntaxError> {
         let planned = &self.book_data.investigation.experiments;
         let Some(option) = self.words.option("experiment") else {
@@ -93,9 +93,9 @@ impl<'f> Request<'_, 'f> {
             .machine()?
             .unwrap_or_else(|| self.book_data.default_machine(&found.name));
         let shown = sound_experiment(&self.book_data.loaded[machine].evidence, &found.name)
-            .map_err(Gap::from)
+            .map_err(ExhibitGap::from)
             .and_then(|experiment| show(machine, &found.name, experiment));
-        Ok(shown.unwrap_or_else(|gap| nothing_to_show(self.book_data, machine, &gap.to_string())))
+        Ok(shown.unwrap_or_else(|gap| render_gap(self.book_data, machine, &gap.to_string())))
     }
 }
 
@@ -160,14 +160,14 @@ impl Request<'_, '_> {
 }
 
 /// An exhibit of a machine that there is no evidence of.
-pub fn without_evidence(book_data: &BookData<'_>, machine: &str) -> RenderedBlock {
+pub fn render_without_evidence(book_data: &BookData<'_>, machine: &str) -> RenderedBlock {
     let known = book_data.absent.iter().find(|(name, _)| name == machine);
     let why = known.map_or("there is no evidence of it", |(_, why)| why.as_str());
     unverified(format!("UNVERIFIED on {machine}: {why}"), Vec::new())
 }
 
 /// An exhibit that has nothing to show, and why.
-pub fn nothing_to_show(book_data: &BookData<'_>, machine: usize, why: &str) -> RenderedBlock {
+pub fn render_gap(book_data: &BookData<'_>, machine: usize, why: &str) -> RenderedBlock {
     let name = &book_data.loaded[machine].machine;
     unverified(format!("UNVERIFIED on {name}: {why}"), vec![machine])
 }

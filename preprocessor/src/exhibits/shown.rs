@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::{describe, format};
 use crate::evidence::provenance::Use;
-use crate::exhibits::gap::Gap;
+use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::Request;
 use crate::markdown::style::{STYLE_OPTIONS, Style};
 use crate::markdown::syntax::{SyntaxError, only_options, words};
@@ -82,10 +82,14 @@ pub fn line(
 }
 
 /// The value of a path that the program itself asks for.
-pub fn own(book_data: &BookData<'_>, path: &str, machine: usize) -> Result<ShownRow, Gap> {
+pub fn row_at(
+    book_data: &BookData<'_>,
+    path: &str,
+    machine: usize,
+) -> Result<ShownRow, ExhibitGap> {
     let path: Path = path.parse()?;
     let style = Style::default();
-    value(book_data, &path, Some(machine), &style, None, &(0..0)).map_err(Gap::Shown)
+    value(book_data, &path, Some(machine), &style, None, &(0..0)).map_err(ExhibitGap::Shown)
 }
 
 fn value(

@@ -8,14 +8,14 @@ use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::describe;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::gap::Gap;
-use crate::exhibits::request::{Request, caption, nothing_to_show};
+use crate::exhibits::gap::ExhibitGap;
+use crate::exhibits::request::{Request, caption, render_gap};
 use crate::markdown::style::As;
 use crate::markdown::syntax::SyntaxError;
 
 /// The room that the kernel image has, in bytes: the slide is below it. `KERNEL_IMAGE_SIZE`,
 /// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_64_types.h#L92>.
-const ROOM: i128 = 1 << 30;
+const MAX_SLIDE: i128 = 1 << 30;
 
 /// Width of the drawing and of the part left of the axis, in its own units, which are pixels on a phone.
 const WIDTH: i128 = 360;
@@ -75,11 +75,11 @@ struct SlidesView {
 
 /// The place of a slide on the axis.
 fn x(slide: i128) -> i128 {
-    LEFT + slide.clamp(0, ROOM) * AXIS / ROOM
+    LEFT + slide.clamp(0, MAX_SLIDE) * AXIS / MAX_SLIDE
 }
 
 /// The most slides of earlier captures that are drawn.
-const EARLIER: usize = 16;
+const MAX_EARLIER: usize = 16;
 
 /// The slides of captures of this machine that were published before, the latest first: `-1`, `-2`, ….
 fn earlier(book_data: &BookData<'_>, machine: usize) -> Vec<(String, i64)> {
@@ -92,7 +92,7 @@ fn earlier(book_data: &BookData<'_>, machine: usize) -> Vec<(String, i64)> {
         .filter(|capture| capture.machine == now.machine && capture.run != now.evidence.run.id)
         .filter(|capture| capture.is_of_guest())
         .filter_map(|capture| capture.slide)
-        .take(EARLIER)
+        .take(MAX_EARLIER)
         .enumerate()
         .map(|(index, slide)| (format!("-{}", index + 1), slide))
         .collect()
@@ -106,14 +106,19 @@ struct Column<'a, 'f> {
 
 impl Column<'_, '_> {
     /// The value at `path` as a cell, and as a number.
-    fn cell(&mut self, path: &str, format: As, style: &'static str) -> Result<(Cell, i128), Gap> {
+    fn cell(
+        &mut self,
+        path: &str,
+        format: As,
+        style: &'static str,
+    ) -> Result<(Cell, i128), ExhibitGap> {
         let parsed: Path = path.parse()?;
         let shown = self.book_data.show(&parsed, Some(self.machine));
         let value = match shown.as_ref() {
             Ok(shown) => match &shown.what {
                 PathValue::Value(value, _) => value.clone(),
                 PathValue::Missing(reason) | PathValue::Broken(reason) => {
-                    return Err(Gap::Unavailable(reason.clone()));
+                    return Err(ExhibitGap::Unavailable(reason.clone()));
                 }
             },
             Err(error) => return Err(error.clone().into()),
@@ -122,7 +127,7 @@ impl Column<'_, '_> {
         let text = crate::evidence::format::format(&value, Some(format))?;
         let number = match &value {
             Value::Offset { value } => value.get(),
-            other => return Err(Gap::Kind(other.kind())),
+            other => return Err(ExhibitGap::Kind(other.kind())),
         };
         self.uses.push(Use {
             path: path.to_owned(),
@@ -174,12 +179,12 @@ fn measured_rows(column: &mut Column<'_, '_>) -> (Vec<SlidesRow>, Vec<String>) {
         (boot.to_string(), at("slide"), at("physical"))
     });
     let mut rows = Vec::new();
-    let mut silent = Vec::new();
+    let mut gaps = Vec::new();
     for (label, slide, physical) in std::iter::once(own).chain(others) {
         let (hex, number) = match column.cell(&slide, As::Hex, "hex") {
             Ok(cell) => cell,
             Err(reason) => {
-                silent.push(format!("{slide}: {reason}"));
+                gaps.push(format!("{slide}: {reason}"));
                 continue;
             }
         };
@@ -189,7 +194,7 @@ fn measured_rows(column: &mut Column<'_, '_>) -> (Vec<SlidesRow>, Vec<String>) {
         }
         rows.push(SlidesRow::new(rows.len(), label, number, cells));
     }
-    (rows, silent)
+    (rows, gaps)
 }
 
 /// The slide of an earlier capture as cells, which stand for no path of the evidence.
@@ -222,21 +227,21 @@ fn align(rows: &mut [SlidesRow]) {
 }
 
 /// The drawing in words.
-fn description(machine: &str, count: usize, has_earlier: bool, silent: &[String]) -> String {
+fn description(machine: &str, count: usize, has_earlier: bool, gaps: &[String]) -> String {
     let mut desc = format!(
         "One line for each of {count} boots of {machine}. Its length is the slide of that boot, from 0 to 1024 MiB."
     );
     if has_earlier {
         desc.push_str(" Those with a minus sign are of captures that were published before, the latest first.");
     }
-    for silence in silent {
+    for silence in gaps {
         desc.push_str(&format!(" Not drawn: {silence}."));
     }
     desc
 }
 
 /// The same as plain text.
-fn text(caption: &str, rows: &[SlidesRow], silent: &[String]) -> String {
+fn text(caption: &str, rows: &[SlidesRow], gaps: &[String]) -> String {
     let mut text = vec![caption.to_owned(), format!("boot  {COLUMNS}")];
     for row in rows {
         let cells: Vec<String> = row
@@ -246,11 +251,7 @@ fn text(caption: &str, rows: &[SlidesRow], silent: &[String]) -> String {
             .collect();
         text.push(format!("{}  {}", row.lead, cells.join("  ")));
     }
-    text.extend(
-        silent
-            .iter()
-            .map(|silence| format!("UNVERIFIED: {silence}")),
-    );
+    text.extend(gaps.iter().map(|silence| format!("UNVERIFIED: {silence}")));
     text.join("\n")
 }
 
@@ -279,7 +280,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             .unwrap_or_else(|| book_data.default_machine("boots")),
     };
     if book_data.hides(machine) {
-        return Ok(nothing_to_show(
+        return Ok(render_gap(
             book_data,
             machine,
             "the slides of this machine are withheld",
@@ -288,14 +289,14 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     if !has_boots(&machine) {
         let why =
             "it was not booted again: write `boots = 16` in the investigation and capture a guest";
-        return Ok(nothing_to_show(book_data, machine, why));
+        return Ok(render_gap(book_data, machine, why));
     }
     let mut column = Column {
         book_data,
         machine,
         uses: Vec::new(),
     };
-    let (mut rows, silent) = measured_rows(&mut column);
+    let (mut rows, gaps) = measured_rows(&mut column);
     let earlier = earlier(book_data, machine);
     for (label, slide) in &earlier {
         let cells = earlier_cells(*slide);
@@ -311,10 +312,10 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let caption = caption(book_data, machine, &title);
     let name = book_data.loaded[machine].machine.clone();
     let bottom = TOP + rows.len() * ROW;
-    let text = text(&caption, &rows, &silent);
+    let text = text(&caption, &rows, &gaps);
     let data = SlidesView {
         title: "The slide of each boot".into(),
-        desc: description(&name, rows.len(), !earlier.is_empty(), &silent),
+        desc: description(&name, rows.len(), !earlier.is_empty(), &gaps),
         machine: name,
         width: WIDTH,
         left: LEFT,

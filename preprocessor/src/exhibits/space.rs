@@ -13,8 +13,8 @@ use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::{describe, format};
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::gap::Gap;
-use crate::exhibits::request::{Request, caption, nothing_to_show};
+use crate::exhibits::gap::ExhibitGap;
+use crate::exhibits::request::{Request, caption, render_gap};
 use crate::markdown::style::As;
 use crate::markdown::syntax::{SyntaxError, words};
 
@@ -174,13 +174,13 @@ fn find(
     region: &Range<u64>,
     (path, span): &(Path, Range<usize>),
     uses: &mut Vec<Use>,
-) -> Result<Result<u64, Gap>, SyntaxError> {
+) -> Result<Result<u64, ExhibitGap>, SyntaxError> {
     let shown = book_data.show(path, Some(machine));
     let shown = shown.as_ref().as_ref();
     let value = match &shown.map_err(|error| unknown_path(span, error))?.what {
         PathValue::Value(value, _) => value.clone(),
         PathValue::Missing(reason) | PathValue::Broken(reason) => {
-            return Ok(Err(Gap::Unavailable(reason.clone())));
+            return Ok(Err(ExhibitGap::Unavailable(reason.clone())));
         }
     };
     let Value::Address { value: address, .. } = &value else {
@@ -191,10 +191,10 @@ fn find(
         return Err(SyntaxError::new(span.clone(), message, None::<String>));
     };
     if book_data.hides(machine) {
-        return Ok(Err(Gap::Withheld));
+        return Ok(Err(ExhibitGap::Withheld));
     }
     if !(region.start..=region.end).contains(&address.0) {
-        return Ok(Err(Gap::Outside(*address)));
+        return Ok(Err(ExhibitGap::Outside(*address)));
     }
     uses.push(Use {
         path: path.to_string(),
@@ -235,7 +235,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         }
     }
     if marked.is_empty() && spans.is_empty() {
-        return Ok(nothing_to_show(book_data, machine, &gaps.join("; ")));
+        return Ok(render_gap(book_data, machine, &gaps.join("; ")));
     }
     let data = draw(request, machine, &region, marked, &spans, gaps);
     Ok(RenderedBlock {

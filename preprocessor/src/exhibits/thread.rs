@@ -117,7 +117,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         .machine
         .unwrap_or_else(|| book_data.default_machine(first));
     let nothing = |why: &str| {
-        Ok(crate::exhibits::request::nothing_to_show(
+        Ok(crate::exhibits::request::render_gap(
             book_data, machine, why,
         ))
     };

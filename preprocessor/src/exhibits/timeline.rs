@@ -69,8 +69,8 @@ fn answers(
             .verdicts
             .iter()
             .zip(kernels)
-            .map(|(told, kernel)| {
-                Answer::recorded(&told.verdict, claim.expected_on(&kernel.release))
+            .map(|(swept, kernel)| {
+                Answer::recorded(&swept.verdict, claim.expected_on(&kernel.release))
             })
             .collect()
     })
@@ -96,7 +96,7 @@ fn row(judged: &JudgedClaim, request: &Request<'_, '_>, record: &SweepRecord) ->
         id,
         href,
         cells: cells
-            .map(|((answer, told), release)| Cell {
+            .map(|((answer, swept), release)| Cell {
                 kernel: series(release),
                 word: match answer {
                     Answer::True => "true",
@@ -108,7 +108,7 @@ fn row(judged: &JudgedClaim, request: &Request<'_, '_>, record: &SweepRecord) ->
                     Answer::False => "qed-false",
                     Answer::Gap(_) => "qed-dim",
                 },
-                reason: told.reason.clone().unwrap_or_default(),
+                reason: swept.reason.clone().unwrap_or_default(),
             })
             .collect(),
         width: releases.len(),
@@ -140,7 +140,7 @@ fn turned(turn: Turn, swept: &SweptClaim, releases: &[&str]) -> TurnView {
 }
 
 /// The claims that the body names, one a line; all without a body, or with `only="turned"` those that turned.
-fn wanted<'c>(request: &Request<'c, '_>) -> Result<Vec<&'c JudgedClaim>, SyntaxError> {
+fn selected_claims<'c>(request: &Request<'c, '_>) -> Result<Vec<&'c JudgedClaim>, SyntaxError> {
     if request.body.is_empty() {
         return Ok(request.claims.in_order().collect());
     }
@@ -183,7 +183,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             return Err(SyntaxError::new(value.span.clone(), message, help));
         }
     };
-    let rows = wanted(request)?
+    let rows = selected_claims(request)?
         .into_iter()
         .map(|judged| row(judged, request, record))
         .filter(|row| !only_turned || !row.turns.is_empty());

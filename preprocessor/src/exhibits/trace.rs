@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::evidence::names::Glossary;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::calltree::uses;
-use crate::exhibits::gap::Gap;
+use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::{Request, caption};
 use crate::exhibits::trace_record::{FIELDS, Kind, Record};
 use crate::exhibits::tree::{Call, CallKind, tree};
@@ -47,7 +47,7 @@ struct Material<'a> {
 }
 
 impl Material<'_> {
-    fn shown(&self, datum: Option<&Datum>) -> String {
+    fn write_datum(&self, datum: Option<&Datum>) -> String {
         match datum.map(|datum| datum.value()) {
             Some(Some(value)) => (self.write)(value),
             Some(None) => "unavailable".into(),
@@ -56,9 +56,10 @@ impl Material<'_> {
     }
 
     fn work(&self, name: &str) -> String {
-        let said = self.work.get(name).map(String::as_str);
-        let said = said.or_else(|| self.glossary.definition(name));
-        said.unwrap_or("not described")
+        let purpose = self.work.get(name).map(String::as_str);
+        let purpose = purpose.or_else(|| self.glossary.definition(name));
+        purpose
+            .unwrap_or("not described")
             .trim_end_matches('.')
             .to_owned()
     }
@@ -75,7 +76,7 @@ fn record(kind: Kind, name: &str, fields: [String; 9]) -> Record {
 }
 
 /// The arguments as the workload names them: `AF_INET`, `SOCK_STREAM`, `0`.
-fn asked(workload: &str) -> Vec<&str> {
+fn arguments(workload: &str) -> Vec<&str> {
     let inner = workload
         .split_once('(')
         .and_then(|(_, rest)| rest.strip_suffix(')'))
@@ -89,7 +90,7 @@ fn asked(workload: &str) -> Vec<&str> {
 /// Names for the values of parameters: what the workload asked for, as the first function with as many parameters
 /// received it.
 fn constants(calls: &[&Call<'_>], workload: &str) -> HashMap<String, (i128, String)> {
-    let asked = asked(workload);
+    let asked = arguments(workload);
     let first = calls.iter().find(|call| {
         matches!(call.probe.target, Target::Function(_))
             && call.probe.parameters.len() == asked.len()
@@ -154,7 +155,7 @@ fn place(datum: Option<&Datum>) -> String {
     }
 }
 
-fn of_function(
+fn function_record(
     material: &Material<'_>,
     call: &Call<'_>,
     constants: &HashMap<String, (i128, String)>,
@@ -163,7 +164,7 @@ fn of_function(
     let values: Vec<String> = probe
         .parameters
         .iter()
-        .map(|parameter| material.shown(hit.args.get(&parameter.name)))
+        .map(|parameter| material.write_datum(hit.args.get(&parameter.name)))
         .collect();
     let function = match &probe.target {
         Target::Function(name) => name.as_str(),
@@ -186,14 +187,14 @@ fn of_function(
             material.work(function),
             error(returned),
             if probe.returns.is_some() {
-                material.shown(returned)
+                material.write_datum(returned)
             } else {
                 void.into()
             },
             probe.returns.clone().unwrap_or_else(|| void.into()),
             place(hit.site.as_ref()),
             place(probe.definition.as_ref()),
-            material.shown(hit.returns_to.as_ref().or(hit.caller.as_ref())),
+            material.write_datum(hit.returns_to.as_ref().or(hit.caller.as_ref())),
         ],
     )
 }
@@ -210,7 +211,7 @@ fn register(material: &Material<'_>, probe: &str, hit: &Hit, wanted: &str) -> Op
         .entry
         .get(&read.name)
         .or_else(|| hit.exit.get(&read.name));
-    Some(material.shown(datum))
+    Some(material.write_datum(datum))
 }
 
 /// The records of the system call itself: going in and coming out, as far as their tracepoints were watched.
@@ -222,7 +223,7 @@ fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Optio
     else {
         return (None, None);
     };
-    let asked = asked(&material.experiment.workload);
+    let asked = arguments(&material.experiment.workload);
     let title = format!("SYSCALL_DEFINE{}({name})", asked.len());
     let tracepoint = |wanted: &str| {
         material.experiment.probes.iter().find_map(|(name, probe)| {
@@ -265,7 +266,7 @@ fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Optio
     });
     let exit = tracepoint("sys_exit").map(|(_, hit)| {
         let returned = hit.args.get("ret");
-        let value = material.shown(returned);
+        let value = material.write_datum(returned);
         let kind = material
             .experiment
             .outcome
@@ -308,7 +309,7 @@ fn records(material: &Material<'_>) -> Vec<Record> {
     let nothing = || INLINED.to_owned();
     let between = nodes.iter().filter_map(|node| match &node.what {
         CallKind::Call(call) if matches!(call.probe.target, Target::Function(_)) => {
-            Some(of_function(material, call, &constants))
+            Some(function_record(material, call, &constants))
         }
         CallKind::Call(_) => None,
         CallKind::Inlined(function, line) => Some(record(
@@ -373,7 +374,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let mut work = HashMap::new();
     for (line, span) in request.body {
-        let Some((name, said)) = line.split_once(':') else {
+        let Some((name, purpose)) = line.split_once(':') else {
             let help = "write `FUNCTION: what it is for`".to_owned();
             return Err(SyntaxError::new(
                 span.clone(),
@@ -381,12 +382,12 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
                 help,
             ));
         };
-        work.insert(name.trim().to_owned(), said.trim().to_owned());
+        work.insert(name.trim().to_owned(), purpose.trim().to_owned());
     }
     let mut used = Vec::new();
     let rendered = request.show_experiment(|machine, name, experiment| {
         let planned = book_data.investigation.experiment(name);
-        let planned = planned.ok_or(Gap::Unplanned)?;
+        let planned = planned.ok_or(ExhibitGap::Unplanned)?;
         let material = Material {
             experiment,
             planned,
@@ -466,12 +467,12 @@ mod tests {
 
     /// Check that the workload's arguments are taken apart as it writes them.
     #[test]
-    fn arguments() {
+    fn splits_arguments() {
         assert_eq!(
-            asked("socket(AF_INET, SOCK_STREAM, 0)"),
+            arguments("socket(AF_INET, SOCK_STREAM, 0)"),
             ["AF_INET", "SOCK_STREAM", "0"]
         );
-        assert!(asked("getpid()").is_empty());
-        assert!(asked("ls -l").is_empty());
+        assert!(arguments("getpid()").is_empty());
+        assert!(arguments("ls -l").is_empty());
     }
 }

@@ -24,8 +24,8 @@ pub fn makes_claim(chapter: &Chapter) -> bool {
 }
 
 /// Complains about blocks whose name is almost that of a claim or an exhibit: they are shown as plain code.
-pub fn strangers(chapter: &Chapter, found: &mut LintFindings<'_>) {
-    for range in &chapter.strangers {
+pub fn misnamed_blocks(chapter: &Chapter, found: &mut LintFindings<'_>) {
+    for range in &chapter.misnamed_blocks {
         let word = &chapter.source.text[range.clone()];
         let message = format!(
             "`{word}` is neither a claim nor an exhibit: the block is shown as code and never judged"
@@ -36,7 +36,7 @@ pub fn strangers(chapter: &Chapter, found: &mut LintFindings<'_>) {
             None => "there is `qed-claim` and `qed-exhibit`".to_owned(),
         };
         let complaint = Diagnostic::error(&chapter.source, range.clone(), message).help(help);
-        found.tell(Lint::UnshownClaim, complaint);
+        found.report(Lint::UnshownClaim, complaint);
     }
 }
 
@@ -55,7 +55,7 @@ pub fn check(
             let message =
                 "the mark excuses nothing: the chapter makes a claim, or shows those of the book";
             let complaint = Diagnostic::error(&chapter.source, mark.range.clone(), message);
-            found.tell(Lint::ChapterWithoutClaim, complaint.help("delete it"));
+            found.report(Lint::ChapterWithoutClaim, complaint.help("delete it"));
         }
         None if silent && !reading.stretches.is_empty() => {
             let place = reading.heading.clone().unwrap_or(0..0);
@@ -64,7 +64,7 @@ pub fn check(
             let message = "the chapter shows measured values and makes no claim about them";
             let complaint = Diagnostic::error(&chapter.source, place, message).help(HELP);
             if chapter.is_live() {
-                found.tell(Lint::ChapterWithoutClaim, complaint);
+                found.report(Lint::ChapterWithoutClaim, complaint);
             } else {
                 plain.push(complaint);
             }
@@ -81,7 +81,7 @@ pub fn check(
                 let complaint = Diagnostic::error(&chapter.source, place, message).help(
                     "put a blank line between the tag and the fence, or take it out of the comment",
                 );
-                found.tell(Lint::UnshownClaim, complaint);
+                found.report(Lint::UnshownClaim, complaint);
             }
             at += line.len();
         }
@@ -116,7 +116,7 @@ pub fn tell_plain(plain: &[Diagnostic], found: &mut LintFindings<'_>) {
             )
         }
     };
-    found.tell(Lint::ChapterWithoutClaim, complaint);
+    found.report(Lint::ChapterWithoutClaim, complaint);
 }
 
 /// The place on this line where a fence of a claim begins, if one does.

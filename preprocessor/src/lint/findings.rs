@@ -11,7 +11,7 @@ pub struct LintFindings<'a> {
 }
 
 impl LintFindings<'_> {
-    pub fn tell(&mut self, lint: Lint, complaint: Diagnostic) {
+    pub fn report(&mut self, lint: Lint, complaint: Diagnostic) {
         self.problems
             .push(self.config.set_severity(lint, complaint));
     }

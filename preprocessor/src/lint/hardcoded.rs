@@ -63,7 +63,7 @@ pub fn check(
                 .to_owned(),
         };
         let complaint = Diagnostic::error(&chapter.source, place, message).help(help);
-        found.tell(Lint::TypedLiteral, complaint);
+        found.report(Lint::TypedLiteral, complaint);
     }
     let text = chapter.source.text.as_str();
     let unused =
@@ -73,11 +73,11 @@ pub fn check(
             "the mark excuses nothing: the block behind it holds no value that looks measured";
         let complaint = Diagnostic::error(&chapter.source, mark.range.clone(), message)
             .help("delete it, or put it before the paragraph or block that it is about");
-        found.tell(Lint::TypedLiteral, complaint);
+        found.report(Lint::TypedLiteral, complaint);
     }
 }
 
-/// Whether a text has a number of three digits or more. It may be a slide of the kernel, in bytes or MiB, on some machine, and
+/// True if a text has a number of three digits or more. It may be a slide of the kernel, in bytes or MiB, on some machine, and
 /// the search for leaks lets it by in marked blocks only.
 fn holds_number(text: &str) -> bool {
     text.as_bytes()

@@ -33,16 +33,16 @@ pub fn chapters(
     let measured = std::cell::LazyCell::new(|| book_data.map(Measured::new).unwrap_or_default());
     for chapter in chapters {
         let text = chapter.source.text.as_str();
-        chapters::strangers(chapter, &mut found);
+        chapters::misnamed_blocks(chapter, &mut found);
         let silent = !chapters::makes_claim(chapter);
         if !hardcoded::literal::may_hold(text) && !text_map::may_mark(text) {
             // Of the chapters that are about other things, only one is looked at to the end.
-            let told = !plain.is_empty() && !chapter.is_live() && text_map::surely_reads(text);
-            if silent && told {
+            let complains = !plain.is_empty() && !chapter.is_live() && text_map::surely_reads(text);
+            if silent && complains {
                 let place = Diagnostic::error(&chapter.source, 0..0, "");
                 plain.push(place);
             }
-            if !silent || told {
+            if !silent || complains {
                 continue;
             }
         }

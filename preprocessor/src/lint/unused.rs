@@ -21,7 +21,7 @@ pub fn check(uses: &[Vec<Use>], book_data: &BookData<'_>, found: &mut LintFindin
     for gap in gaps(investigation, &used) {
         let complaint = Diagnostic::error(&investigation.source, gap.span.clone(), gap.message())
             .help(gap.help());
-        found.tell(Lint::UnusedEvidence, complaint);
+        found.report(Lint::UnusedEvidence, complaint);
     }
 }
 
@@ -318,7 +318,7 @@ workload = { syscall = "socket", args = [1, 1, 0] }
 function = "d"
 "#;
 
-    fn told(paths: &[&str]) -> Vec<String> {
+    fn complaints(paths: &[&str]) -> Vec<String> {
         let investigation = qed_evidence::investigation::parse("t.toml", INVESTIGATION)
             .unwrap_or_else(|e| panic!("{e:?}"));
         let used = Used::new(paths.iter().copied());
@@ -349,9 +349,9 @@ function = "d"
             "two.b.return",
             "two.c.hits",
         ];
-        assert_eq!(told(&used), [text, three]);
+        assert_eq!(complaints(&used), [text, three]);
         assert_eq!(
-            told(&[
+            complaints(&[
                 "one.a.args.p",
                 "two.outcome.returned",
                 "three.d.order",
@@ -362,7 +362,10 @@ function = "d"
                 "23: the book never uses 1 probe of experiment `two`: two.c",
             ]
         );
-        assert_eq!(told(&["one", "two", "three", "kaslr"]), [] as [&str; 0]);
+        assert_eq!(
+            complaints(&["one", "two", "three", "kaslr"]),
+            [] as [&str; 0]
+        );
     }
 
     /// Check that a command counts that is shown, and one of its values only where something rests on it.
@@ -391,7 +394,7 @@ function = "d"
     #[test]
     fn witnesses_count() {
         let never = ["one.a", "one.b.hits", "two", "three", "kaslr"];
-        assert_eq!(told(&never), [] as [&str; 0]);
+        assert_eq!(complaints(&never), [] as [&str; 0]);
         let text = INVESTIGATION.replace("function = \"d\"", "function = \"b\"");
         let investigation = qed_evidence::investigation::parse("t.toml", &text).unwrap();
         let used = Used::new(["one.a", "one.b.hits", "two", "kaslr"].into_iter());

@@ -47,7 +47,7 @@ pub struct Chapter {
     /// The heading at the very beginning.
     pub first_heading: Option<Range<usize>>,
     /// The first words of blocks that are called as if they were claims or exhibits, and are none.
-    pub strangers: Vec<Range<usize>>,
+    pub misnamed_blocks: Vec<Range<usize>>,
     /// Parts that could not be read.
     pub problems: Vec<Diagnostic>,
     /// The flags of the book's Markdown.
@@ -67,7 +67,7 @@ impl Chapter {
             escapes: Vec::new(),
             blocks: Vec::new(),
             first_heading: None,
-            strangers: Vec::new(),
+            misnamed_blocks: Vec::new(),
             problems: Vec::new(),
             markdown,
         };
@@ -103,7 +103,7 @@ impl Chapter {
         let structure = structure(text, &ranges, &markdown.options(), markdown.math());
         chapter.blocks = structure.blocks;
         chapter.first_heading = structure.first_heading;
-        chapter.strangers = structure.strangers;
+        chapter.misnamed_blocks = structure.misnamed_blocks;
         chapter.refuse_unshown(&ranges);
         for (range, context) in ranges.into_iter().zip(structure.contexts) {
             match read_placeholder(text, range, context) {

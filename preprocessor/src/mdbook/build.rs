@@ -89,7 +89,7 @@ pub fn build(
 }
 
 /// Complaints about placeholders in files that mdBook gives to no preprocessor: they would be published as they are.
-fn out_of_reach(paths: &BookPaths) -> Vec<Diagnostic> {
+fn find_unreachable(paths: &BookPaths) -> Vec<Diagnostic> {
     let files = [
         (
             "SUMMARY.md",
@@ -153,7 +153,7 @@ pub fn finish(report: &mut BookReport, paths: &BookPaths) {
             source_map::diagnostic(problem, files);
         }
     }
-    report.problems.extend(out_of_reach(paths));
+    report.problems.extend(find_unreachable(paths));
     qed_evidence::diagnostic::sort(&mut report.problems);
     report.problems.dedup();
 }

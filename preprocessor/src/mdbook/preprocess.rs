@@ -63,12 +63,8 @@ pub fn run() -> u8 {
         theme: context.theme,
     };
     let print = |problems| {
-        let unsaid = warning_dedup::without_printed(
-            &paths.root,
-            &context.outputs,
-            &context.renderer,
-            problems,
-        );
+        let unsaid =
+            warning_dedup::drop_printed(&paths.root, &context.outputs, &context.renderer, problems);
         report::print(&unsaid);
     };
     match build(&paths, &config, &parsed, target) {
@@ -85,7 +81,7 @@ pub fn run() -> u8 {
             // Megabytes of JSON need not be in memory at once.
             let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
             let written = serde_json::to_writer(&mut out, &book).map_err(Into::into);
-            given_back(written.and_then(|()| out.flush()))
+            exit_status(written.and_then(|()| out.flush()))
         }
     }
 }
@@ -97,11 +93,11 @@ fn refuse(message: String) -> u8 {
 
 fn write(json: &str) -> u8 {
     let mut out = std::io::stdout().lock();
-    given_back(out.write_all(json.as_bytes()).and_then(|()| out.flush()))
+    exit_status(out.write_all(json.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// The exit status after the book was written.
-fn given_back(written: std::io::Result<()>) -> u8 {
+fn exit_status(written: std::io::Result<()>) -> u8 {
     match written {
         Ok(()) => 0,
         Err(error) => refuse(format!("the book cannot be given back to mdBook: {error}")),

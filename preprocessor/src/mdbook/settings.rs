@@ -57,7 +57,7 @@ impl Settings {
     }
 
     /// The settings of a site, without anything that this program would not have published.
-    pub fn checked(self) -> Self {
+    pub fn publishable(self) -> Self {
         let Settings {
             book,
             html,

@@ -65,7 +65,7 @@ fn digest(problem: &Diagnostic) -> String {
 }
 
 /// The problems without the warnings that another renderer of the same build has said. Errors are always said.
-pub fn without_printed(
+pub fn drop_printed(
     root: &Path,
     outputs: &[String],
     renderer: &str,
@@ -95,7 +95,7 @@ fn parent() -> Option<String> {
     Some(format!("{number} {}", started(&stat)?))
 }
 
-/// When a process was started, in ticks since the boot: the 22nd field. The second one, in brackets, may hold anything.
+/// The start time of a process, in ticks since the boot: the 22nd field. The second one, in brackets, may hold anything.
 ///
 /// `1234 (mdbook) S 1 1234 … 8012345 …` (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>)
 fn started(stat: &str) -> Option<&str> {

@@ -28,7 +28,7 @@ fn seconds(text: &str) -> Option<i64> {
 }
 
 /// The age of the evidence of each machine, as the first page says that has it.
-pub fn shown<'e>(
+pub fn read_ages<'e>(
     pages: &[&File],
     evidence: impl Iterator<Item = &'e Evidence>,
 ) -> BTreeMap<String, i64> {

@@ -70,9 +70,9 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
         }
     }
     for name in expected.demanded.into_iter().flat_map(BTreeMap::keys) {
-        let told = |line: &String| line.starts_with(&format!("{name}:"));
+        let has_line = |line: &String| line.starts_with(&format!("{name}:"));
         let known = made.contains_key(name.as_str()) || compared.levels.contains_key(name);
-        if !known && !compared.wrong.iter().any(told) {
+        if !known && !compared.wrong.iter().any(has_line) {
             compared.wrong.push(format!(
                 "{name}: it was made again when it was published, and cannot be now"
             ));

@@ -22,9 +22,9 @@ pub struct FreshnessFindings {
 }
 
 /// Compares the evidence of a site with the investigation that is published beside it, and with what is on this machine.
-/// `said` is what the site says of it; `origin`, whether this is the machine that captured it.
+/// `record` is what the site publishes of its book; `origin`, whether this is the machine that captured it.
 pub fn verify(
-    said: &BookRecord,
+    record: &BookRecord,
     evidence: &[Evidence],
     investigation: &Investigation,
     origin: Origin,
@@ -57,12 +57,12 @@ pub fn verify(
             time,
             max_age: None,
         };
-        let told = said.states.get(machine);
-        let told = told.map_or(&[][..], |state| state.stale.as_slice());
+        let published_reasons = record.states.get(machine);
+        let published_reasons = published_reasons.map_or(&[][..], |state| state.stale.as_slice());
         judge(
-            said.on_stale,
+            record.on_stale,
             machine,
-            told,
+            published_reasons,
             stale(evidence, &now),
             &mut found,
         );
@@ -74,17 +74,17 @@ pub fn verify(
 fn judge(
     on_stale: OnMissing,
     machine: &str,
-    told: &[String],
+    published_reasons: &[String],
     compared: Comparison,
     found: &mut FreshnessFindings,
 ) {
     let new = compared
         .stale
         .into_iter()
-        .filter(|reason| !told.contains(&reason.to_string()));
-    let all = told.join("; ");
+        .filter(|reason| !published_reasons.contains(&reason.to_string()));
+    let all = published_reasons.join("; ");
     match on_stale {
-        _ if told.is_empty() => {}
+        _ if published_reasons.is_empty() => {}
         OnMissing::Error => found.wrong.push(format!(
             "the evidence of {machine} was out of date when it was published: {all}"
         )),
@@ -118,14 +118,15 @@ fn judge(
 mod tests {
     use super::*;
 
-    fn judged(on_stale: OnMissing, said: &[&str], stale: Vec<StaleReason>) -> (usize, usize) {
-        let told: Vec<String> = said.iter().map(|reason| (*reason).to_owned()).collect();
+    fn judged(on_stale: OnMissing, reasons: &[&str], stale: Vec<StaleReason>) -> (usize, usize) {
+        let published_reasons: Vec<String> =
+            reasons.iter().map(|reason| (*reason).to_owned()).collect();
         let compared = Comparison {
             stale,
             not_compared: vec!["the collector's eBPF object: none".into()],
         };
         let mut found = FreshnessFindings::default();
-        judge(on_stale, "m", &told, compared, &mut found);
+        judge(on_stale, "m", &published_reasons, compared, &mut found);
         (found.wrong.len(), found.notes.len())
     }
 

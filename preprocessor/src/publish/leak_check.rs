@@ -150,7 +150,7 @@ impl Check {
             .collect()
     }
 
-    /// What is found in a text of the file, but for what the chapters quote. The place is the first one that no chapter
+    /// The leaks in a text of the file, but for what the chapters quote. The place is the first one that no chapter
     /// quotes where that can be told, else the first one of all.
     fn beyond_quotes(&self, name: &str, bytes: &[u8]) -> Vec<Found> {
         let mut found = self.searcher.find(bytes);
@@ -160,7 +160,7 @@ impl Check {
         {
             return found;
         }
-        if let Some(blank) = self.quoted.without_blocks(name) {
+        if let Some(blank) = self.quoted.blank_blocks(name) {
             // What is quoted is blank there, and all else is as it was.
             let rest = self.searcher.find(&blank);
             found.retain(|found| !self.counts.contains_key(&found.secret));

@@ -75,7 +75,10 @@ pub struct Manifest {
 }
 
 /// The claims and verdicts of a book.
-pub fn of_book(book_data: &BookData<'_>, claims: &Claims) -> (Vec<PublishedClaim>, Verdicts) {
+pub fn collect_claims(
+    book_data: &BookData<'_>,
+    claims: &Claims,
+) -> (Vec<PublishedClaim>, Verdicts) {
     let mut list = Vec::new();
     let mut verdicts = Verdicts::new();
     for judged in claims.in_order() {
@@ -146,7 +149,7 @@ pub fn is_no_jekyll(name: &str) -> bool {
 }
 
 /// Complaints about files beside the pages that no site has there, a line each.
-pub fn strangers<'f>(names: impl Iterator<Item = &'f str>) -> Vec<String> {
+pub fn unknown_files<'f>(names: impl Iterator<Item = &'f str>) -> Vec<String> {
     let known = [MANIFEST, INVESTIGATION, CLAIMS, VERDICTS, HISTORY, SWEEP];
     let folders = [format!("{EVIDENCE}/"), format!("{FOLDER}/source/")];
     let beside = names.filter(|name| name.starts_with(&format!("{FOLDER}/")));
@@ -309,7 +312,7 @@ pub fn rejudge(
         };
         for machine in &machines {
             let name = &machine.evidence.machine.name;
-            let Some(told) = of_claim.get(name) else {
+            let Some(published) = of_claim.get(name) else {
                 again
                     .wrong
                     .push(format!("claim `{id}`: {VERDICTS} has no verdict on {name}"));
@@ -317,19 +320,19 @@ pub fn rejudge(
             };
             let found = judge(&claim, &catalog, machine).verdict;
             let redacted = qed_evidence::redact::is_redacted(machine.evidence);
-            if found.word() != told.supported {
+            if found.word() != published.supported {
                 again.wrong.push(format!(
                     "claim `{id}` on {name}: {VERDICTS} says that the evidence makes it {}, it makes it {found}",
-                    told.supported
+                    published.supported
                 ));
-            } else if told.verdict == told.supported {
+            } else if published.verdict == published.supported {
                 again.repeated += 1;
             } else if redacted && found == Verdict::Unverified {
                 again.trusted += 1;
             } else {
                 again.wrong.push(format!(
                     "claim `{id}` on {name}: {VERDICTS} says {}, the evidence makes it {found}",
-                    told.verdict
+                    published.verdict
                 ));
             }
         }
@@ -366,16 +369,16 @@ pub fn against_history(
     for evidence in evidence {
         let machine = &evidence.machine.name;
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for told in verdicts
+        for published in verdicts
             .values()
             .filter_map(|of_claim| of_claim.get(machine))
         {
-            *counts.entry(told.verdict.clone()).or_insert(0) += 1;
+            *counts.entry(published.verdict.clone()).or_insert(0) += 1;
         }
-        let told = captures
+        let published = captures
             .iter()
             .find(|capture| capture.run == evidence.run.id && capture.machine == *machine);
-        match told {
+        match published {
             None => wrong.push(format!("{HISTORY}: the capture of {machine} is not in it")),
             Some(capture)
                 if capture.time != evidence.run.time

@@ -116,7 +116,7 @@ impl Quoted {
     }
 
     /// The text of a published chapter with blanks in the place of its marked blocks, if `file` is one.
-    pub fn without_blocks(&self, file: &str) -> Option<Vec<u8>> {
+    pub fn blank_blocks(&self, file: &str) -> Option<Vec<u8>> {
         let path = file.strip_prefix(CHAPTERS)?;
         let chapter = self.chapters.iter().find(|chapter| chapter.path == path)?;
         let mut bytes = chapter.text.clone().into_bytes();
@@ -210,13 +210,13 @@ mod tests {
         ] {
             assert_eq!(quoted.allowed(file, &counts), allowed, "{file}");
         }
-        let rest = quoted.without_blocks("qed/source/chapters/one.md").unwrap();
+        let rest = quoted.blank_blocks("qed/source/chapters/one.md").unwrap();
         let rest = String::from_utf8(rest).unwrap();
         assert!(
             !rest.contains("282") && rest.contains("Not 0x11a00000."),
             "{rest}"
         );
-        assert_eq!(quoted.without_blocks("one.md"), None);
+        assert_eq!(quoted.blank_blocks("one.md"), None);
         assert!(quoted.note().unwrap().ends_with(": one.md:2"));
     }
 

@@ -89,8 +89,8 @@ pub fn regenerate(
             )
         })
         .collect();
-    let (claims, verdicts) = manifest::of_book(&book_data, &outcome.claims);
-    let history = crate::claims::history::of_book(&book_data, &outcome.claims);
+    let (claims, verdicts) = manifest::collect_claims(&book_data, &outcome.claims);
+    let history = crate::claims::history::record_captures(&book_data, &outcome.claims);
     for ((_, text), filled) in texts.iter_mut().zip(&outcome.texts) {
         text.clone_from(filled);
     }
@@ -137,7 +137,11 @@ fn build_evidence_set(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<S
                 let evidence = unused.remove(at).clone();
                 wrong.extend(contradiction(&evidence, state, &evidence_set.investigation));
                 let verdicts = (state.judged_before && is_redacted(&evidence)).then(|| {
-                    TravellingVerdicts::sealed(&evidence, published.claims, published.verdicts)
+                    TravellingVerdicts::from_published(
+                        &evidence,
+                        published.claims,
+                        published.verdicts,
+                    )
                 });
                 evidence_set.loaded.push(loaded(evidence, state, verdicts));
             }
@@ -173,12 +177,12 @@ fn contradiction(
     investigation: &Investigation,
 ) -> Option<String> {
     use qed_evidence::freshness::StaleReason;
-    let told = state
+    let published = state
         .stale
         .contains(&StaleReason::Investigation.to_string());
     let changed = evidence.run.investigation_digest != investigation.digest;
     let name = &evidence.machine.name;
-    match (changed, told) {
+    match (changed, published) {
         (true, false) => Some(format!(
             "{}: it is not the investigation that the evidence of {name} is of: its digest is another",
             manifest::INVESTIGATION

@@ -103,8 +103,8 @@ fn config(
     }
     let mut html = settings.html.clone();
     for key in ["additional-css", "additional-js"] {
-        let kept = additional(&html, key, root, site)?;
-        html.insert(key.into(), kept);
+        let files = additional(&html, key, root, site)?;
+        html.insert(key.into(), files);
     }
     if let Some(Value::Object(redirects)) = html.get_mut("redirect") {
         redirects.retain(|from, _| {
@@ -127,7 +127,7 @@ fn additional(
     site: &[(&str, &File)],
 ) -> Result<Value, SettingsError> {
     let names = html.get(key).and_then(Value::as_array);
-    let mut kept = Vec::new();
+    let mut files = Vec::new();
     for name in names.into_iter().flatten().filter_map(Value::as_str) {
         let path = Path::new(name);
         let Some(file) = stays_below(path).then(|| in_site(name, site)).flatten() else {
@@ -140,9 +140,9 @@ fn additional(
             name: name.to_owned(),
             error,
         })?;
-        kept.push(Value::String(name.to_owned()));
+        files.push(Value::String(name.to_owned()));
     }
-    Ok(Value::Array(kept))
+    Ok(Value::Array(files))
 }
 
 /// True if a file is one of the additional ones, under its own name.

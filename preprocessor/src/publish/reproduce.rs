@@ -272,9 +272,9 @@ fn unlike(
             (None, Some(_)) => wrong.push(format!("{name}: no chapter makes claim `{id}`")),
             (Some(expected), Some(found)) if expected != found => wrong.push(format!(
                 "{name}: claim `{id}` is {}, and {} makes it {}",
-                written(found),
+                describe_claim(found),
                 expected.chapter,
-                written(expected)
+                describe_claim(expected)
             )),
             _ => {}
         }
@@ -307,7 +307,7 @@ fn unlike(
 }
 
 /// A claim in one line.
-fn written(claim: &crate::evidence::verdict_files::PublishedClaim) -> String {
+fn describe_claim(claim: &crate::evidence::verdict_files::PublishedClaim) -> String {
     let when = claim.when.as_ref();
     let when = when.map_or_else(String::new, |when| format!(" when `{when}`"));
     let holds = claim.holds.as_ref();

@@ -53,7 +53,7 @@ pub fn evidence(folder: &Path) -> Result<Vec<Evidence>, EvidenceFolderError> {
             let read = loader::read(&path, &Cache::default()).map_err(|reason| {
                 EvidenceFolderError::Refused {
                     file: path.clone(),
-                    reason: crate::evidence::disclosure::of_raw(&reason.to_string()),
+                    reason: crate::evidence::disclosure::redact_message(&reason.to_string()),
                 }
             })?;
             out.extend(read.map(|(evidence, _)| evidence));
@@ -139,7 +139,10 @@ pub fn published(files: &[File], wrong: &mut Vec<String>) -> Vec<Evidence> {
 }
 
 /// Raw evidence as it may be shown.
-pub fn as_shown(raw: &[Evidence], addresses: Addresses) -> Result<Vec<Evidence>, RedactError> {
+pub fn redact_live_evidence(
+    raw: &[Evidence],
+    addresses: Addresses,
+) -> Result<Vec<Evidence>, RedactError> {
     raw.iter()
         .map(|evidence| {
             if addresses.hide(evidence) && !is_redacted(evidence) {

@@ -234,7 +234,7 @@ impl BookSource {
             };
         };
         let published = about.settings.clone();
-        about.settings = about.settings.checked();
+        about.settings = about.settings.publishable();
         if about.settings != published {
             return Err(vec![format!(
                 "{BOOK}: it has settings that no site publishes"

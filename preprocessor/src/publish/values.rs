@@ -66,8 +66,8 @@ pub fn page(
         if let Some(id) = value.path.strip_prefix("claims.") {
             found.others += 1;
             if let Some(verdicts) = verdicts {
-                let told = verdicts.get(id).and_then(|of| of.get(&value.machine));
-                let expected = told.map(|told| told.verdict.as_str());
+                let published = verdicts.get(id).and_then(|of| of.get(&value.machine));
+                let expected = published.map(|published| published.verdict.as_str());
                 if expected != Some(value.text.trim()) {
                     found.wrong.push(format!(
                         "{name}: the verdict on `{id}` on {} is shown as `{}`: {} says {}",
@@ -189,7 +189,7 @@ pub fn badges(
             .iter()
             .find(|claim| claim.id == id)
             .and_then(|claim| verdicts.get(&id)?.get(&claim.shown))
-            .map_or("nothing of it", |told| told.verdict.as_str());
+            .map_or("nothing of it", |published| published.verdict.as_str());
         if expected != word {
             found.wrong.push(format!(
                 "{name}: claim `{id}` is shown as {word}: {} says {expected}",
@@ -201,7 +201,7 @@ pub fn badges(
 
 /// Finds what should have been replaced. Placeholders that are shown on purpose are counted on each page by the
 /// page itself (`page`); elsewhere (search index) only what some page shows is taken for one of those.
-pub fn left_over(
+pub fn find_leftovers(
     name: &str,
     (text, page): (&str, Option<&SitePage>),
     known: &mut BTreeSet<String>,

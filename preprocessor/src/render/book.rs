@@ -69,7 +69,7 @@ pub struct Outcome {
 pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) -> Outcome {
     let mut report = BookReport::default();
     if target == Target::Nothing {
-        book_data.templates.unseen();
+        book_data.templates.set_unseen();
     }
     let mut texts = Vec::new();
     let mut written = Vec::new();

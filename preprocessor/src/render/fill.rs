@@ -159,7 +159,7 @@ impl ChapterFiller<'_, '_> {
         let source = &self.chapter.source;
         let machine = match &placeholder.machine {
             None => None,
-            Some((name, span)) => match self.book_data.named(name) {
+            Some((name, span)) => match self.book_data.find_machine(name) {
                 Ok(Some(index)) => Some(index),
                 Ok(None) => {
                     let reason = format!("there is no evidence of `{name}` yet");

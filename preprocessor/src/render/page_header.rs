@@ -61,7 +61,7 @@ pub fn notices(book_data: &BookData<'_>, machines: &[usize]) -> Vec<String> {
                 loaded.machine
             ));
         }
-        if let Some(what) = loaded.left_open() {
+        if let Some(what) = loaded.uncompared() {
             notices.push(format!(
                 "Not compared: whether the values of {} are of what would run now is not known everywhere: {what}.",
                 loaded.machine

@@ -1,4 +1,4 @@
-//! Why nothing is taken over.
+//! Reasons to take nothing over.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Why a site cannot be published.
+//! Reasons not to publish a site.
 
 use std::path::PathBuf;
 
@@ -42,7 +42,7 @@ pub enum PublishError {
     /// A document cannot be written as JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// What an earlier run left cannot be removed.
+    /// The files of an earlier run cannot be removed.
     #[error("{} cannot be replaced: {error}", .path.display())]
     Replace {
         /// The folder.

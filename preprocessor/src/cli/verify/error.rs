@@ -1,4 +1,4 @@
-//! Why a site cannot be verified.
+//! Reasons for a site not to be verified.
 
 use qed_evidence::redact::RedactError;
 use thiserror::Error;

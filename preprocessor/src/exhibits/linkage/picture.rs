@@ -59,19 +59,19 @@ pub struct LinkageView {
 
 /// The picture in words, for a reader who does not see it.
 fn description(objects: &[Object]) -> String {
-    let mut said = Vec::new();
+    let mut sentences = Vec::new();
     for object in objects {
         for pointer in &object.pointers {
             let member = pointer.label.split(' ').next().unwrap_or_default();
             let to = &objects[pointer.to].name;
-            said.push(match pointer.holds {
+            sentences.push(match pointer.holds {
                 Some(true) => format!("{member} of {} leads to {to}.", object.name),
                 Some(false) => format!("{member} of {} does not lead to {to}.", object.name),
                 None => format!("Where {member} of {} leads is not known.", object.name),
             });
         }
     }
-    said.join(" ")
+    sentences.join(" ")
 }
 
 /// A picture as it grows downwards.

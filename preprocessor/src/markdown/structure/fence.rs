@@ -25,7 +25,7 @@ pub enum BlockKind {
 }
 
 /// The first word of the block at `range`, if it is called as if it were ours and is not.
-pub(super) fn stranger(text: &str, range: Range<usize>) -> Option<Range<usize>> {
+pub(super) fn misnamed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
     let line = text[range.clone()].lines().next()?;
     let word = line
         .trim_start_matches(['`', '~'])

@@ -19,7 +19,7 @@ pub struct Structure {
     /// The first heading, if nothing stands before it.
     pub first_heading: Option<Range<usize>>,
     /// The first words of blocks that are called as if they were ours, and are not: `qed-clam`.
-    pub strangers: Vec<Range<usize>>,
+    pub misnamed_blocks: Vec<Range<usize>>,
 }
 
 /// The state of the walk between two events.
@@ -248,8 +248,8 @@ impl<'a> Walk<'a> {
             Tag::CodeBlock(kind) => {
                 let block = match kind {
                     CodeBlockKind::Fenced(_) => {
-                        let stranger = fence::stranger(self.text, range.clone());
-                        self.out.strangers.extend(stranger);
+                        let misnamed = fence::misnamed(self.text, range.clone());
+                        self.out.misnamed_blocks.extend(misnamed);
                         fence::block(self.text, range)
                     }
                     CodeBlockKind::Indented => None,
