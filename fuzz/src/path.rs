@@ -13,8 +13,7 @@ fn resolve(text: &str) {
     let path: Path = match text.parse() {
         Ok(path) => path,
         Err(error) => {
-            let error: String = error;
-            assert!(!error.is_empty());
+            assert!(!error.to_string().is_empty());
             return;
         }
     };
