@@ -169,8 +169,10 @@ fn unknown_names() {
     let plan = collector(folder.path(), ["plan", "--investigation", "i.toml"])
         .output()
         .unwrap();
+    let (status, told) = said(&plan);
+    assert_eq!(status, Some(2), "{told}");
+    assert!(told.contains("`create.sys_exit.exit.data`"), "{told}");
     let text = String::from_utf8(plan.stdout).unwrap();
-    assert!(plan.status.success());
     assert!(
         text.contains("`sock_alloc`") || text.contains("no kprobes"),
         "{text}"
@@ -211,7 +213,12 @@ fn unknown_function_in_a_guest() {
     .output()
     .unwrap();
     let text = String::from_utf8_lossy(&plan.stdout);
-    assert!(plan.status.success(), "{}", said(&plan).1);
+    let (status, told) = said(&plan);
+    assert_eq!(status, Some(2), "{told}");
+    assert!(
+        told.contains("`create.sock_aloc`") && !told.contains("`create.sock_alloc`"),
+        "{told}"
+    );
     assert!(
         text.contains(
             "REFUSED: this kernel has no function `sock_aloc`; the nearest name is `sock_alloc`"

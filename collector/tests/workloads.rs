@@ -177,7 +177,20 @@ fn a_guest_is_a_system() {
 name = "look"
 workload = { command = ["bash", "-c", "id -un; cat /etc/hostname /dev/fd/0; ls -d /tmp /dev/pts/ptmx /dev/shm /var/tmp; cat /sys/class/net/lo/operstate; : > /dev/tcp/127.0.0.1/9"], programs = ["id", "cat", "ls"], stdin = { text = "in\n" } }
 [[experiment.probe]]
-function = "do_group_exit"
+function = "tcp_connect"
+reads = [
+    { at = "entry", name = "port", path = "sk->__sk_common.skc_dport" },
+    { at = "entry", name = "peer", path = "sk->__sk_common.skc_daddr" },
+    { at = "entry", name = "own", path = "sk->__sk_common.skc_num" },
+]
+
+[[experiment]]
+name = "no_file"
+workload = { syscall = "socket", args = [-1, 1, 0] }
+[[experiment.probe]]
+tracepoint = "sys_exit"
+name = "result"
+reads = [{ at = "exit", name = "data", path = "fd->private_data" }]
 "#;
     if std::process::Command::new("bash")
         .arg("--version")
@@ -200,6 +213,16 @@ function = "do_group_exit"
             "{guest}: {complaint}"
         );
         assert_eq!(complaint.lines().count(), 2, "{guest}: {complaint}");
+        // Network byte order is not the machine's.
+        let at = |leaf: &str| shown(&evidence, &format!("look.tcp_connect.entry.{leaf}")).unwrap();
+        assert_eq!(
+            (at("port"), at("peer")),
+            ("9".into(), 0x7f00_0001u32.to_string())
+        );
+        let own: u32 = at("own").parse().unwrap();
+        assert!(own > 1024, "{own}");
+        let why = shown(&evidence, "no_file.result.exit.data").unwrap_err();
+        assert!(why.contains("the call returned none"), "{why}");
         assert_eq!(
             shown(&evidence, "look.outcome.stdout").unwrap(),
             "root\nguest\nin\n/dev/pts/ptmx\n/dev/shm\n/tmp\n/var/tmp\nunknown\n",

@@ -77,6 +77,7 @@ fn integers(types: &BTreeSet<String>, plan: &[PlannedExperiment]) -> BTreeMap<St
             size,
             signed,
             type_name,
+            ..
         } = how
         else {
             continue;

@@ -17,6 +17,12 @@ const ENXIO: i32 = 6;
 const NOWHERE: &str = "a pointer on the way is a per-CPU pointer, which is not an address by itself, or leads into memory that the \
                        kernel has given back";
 
+/// The reason of a read through a descriptor behind which no file was.
+const NO_FILE: &str =
+    "there is no file behind the descriptor: the call returned none, or it is not open";
+/// What a read through a descriptor answers then.
+const EBADF: i32 = 9;
+
 /// The meaning of a number or pointer beyond its C type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role<'a> {
@@ -69,6 +75,9 @@ pub fn datum(decoded: Decoded, role: Role<'_>, names: &dyn Names) -> Datum {
             let name = errno_name(errno.unsigned_abs()).unwrap_or_default();
             if errno == ENXIO {
                 return Datum::unavailable(NOWHERE);
+            }
+            if errno == EBADF {
+                return Datum::unavailable(NO_FILE);
             }
             return Datum::unavailable(format!(
                 "the kernel could not read it ({name}): a pointer on the way was NULL, bad, or a per-CPU pointer"

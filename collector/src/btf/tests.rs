@@ -26,6 +26,7 @@ pub(crate) fn sample() -> Vec<u8> {
     let byte = b.int("unsigned char", 1, false);
     let boolean = b.int("_Bool", 1, false);
     let u32_ = b.typedef("u32", uint);
+    b.typedef("__be32", u32_);
     let u32_ = b.typedef("__portpair_half", u32_);
     let text = b.constant(character);
     let text = b.pointer(text);
@@ -477,4 +478,15 @@ fn every_parameter_can_be_written() {
         upper.count(),
         names.get("in").unwrap_or(&0)
     );
+}
+
+/// Check that a type for numbers of packets is told from its namesake in size.
+#[test]
+fn big_endian_types() {
+    let data = sample();
+    let btf = Btf::parse(&data).unwrap();
+    for (name, expected) in [("__be32", true), ("__portpair_half", false)] {
+        let id = btf.find(Wanted::Typedef, name)[0];
+        assert_eq!(btf.strip(id).unwrap().big_endian, expected, "{name}");
+    }
 }

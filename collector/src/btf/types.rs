@@ -148,7 +148,13 @@ pub struct Stripped<'a> {
     pub user: bool,
     /// Was tagged `percpu`: it is not an address until a CPU's offset is added.
     pub percpu: bool,
+    /// Was named by one of the kernel's types for numbers whose highest byte comes first.
+    pub big_endian: bool,
 }
+
+/// The kernel's types for such numbers:
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/types.h#L32>
+const BIG_ENDIAN: [&str; 3] = ["__be16", "__be32", "__be64"];
 
 impl<'a> Enumeration<'a> {
     /// Names and values, in the order of their declaration.
@@ -254,13 +260,16 @@ impl<'a> Btf<'a> {
     /// Follow typedefs, qualifiers and tags from `id` to what a value of that type is.
     pub fn strip(&self, id: TypeId) -> Result<Stripped<'a>, BtfError> {
         let mut at = id;
-        let (mut user, mut percpu) = (false, false);
+        let (mut user, mut percpu, mut big_endian) = (false, false, false);
         for _ in 0..MAX_CHAIN {
             match self.get(at)? {
-                Type::Typedef { target, .. }
-                | Type::Const(target)
-                | Type::Volatile(target)
-                | Type::Restrict(target) => at = target,
+                Type::Typedef { name, target } => {
+                    big_endian |= BIG_ENDIAN.contains(&name);
+                    at = target;
+                }
+                Type::Const(target) | Type::Volatile(target) | Type::Restrict(target) => {
+                    at = target
+                }
                 Type::TypeTag { tag, target } => {
                     user |= tag == "user";
                     percpu |= tag == "percpu";
@@ -272,6 +281,7 @@ impl<'a> Btf<'a> {
                         ty,
                         user,
                         percpu,
+                        big_endian,
                     });
                 }
             }

@@ -1,7 +1,7 @@
 //! `qed-collector plan`: what would be probed and read, with types, and what would be refused and why.
 
 use qed_evidence::document::{Reader, Target as ProbeTarget};
-use qed_evidence::investigation::Investigation;
+use qed_evidence::investigation::{Action, Investigation};
 
 use super::capture::{Args, Wanted, wanted};
 use super::failure::Failure;
@@ -20,6 +20,9 @@ use crate::plan::{PlannedExperiment, PlannedProbe};
 use crate::reason::Reason;
 use crate::session::ThisKernel;
 use crate::symbols::functions_by_file::chosen;
+
+/// The machine that this program runs on.
+const HOST: &str = "host";
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
@@ -93,9 +96,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     match unknown.filter(|unknown| !unknown.is_empty()) {
         None => Ok(()),
-        Some(unknown) => Err(Failure::input(format!(
-            "the investigation names functions that no machine has: {}",
-            unknown.join(", ")
+        Some(refused) => Err(Failure::input(format!(
+            "refused on every machine that was asked, so what is read there would be UNVERIFIED: {}. See REFUSED above; a probe \
+             that may be missing is `optional = true`",
+            refused.join(", ")
         ))),
     }
 }
@@ -109,14 +113,7 @@ fn text(
 ) -> (String, Vec<String>) {
     let mut unknown = Vec::new();
     let mut out = format!("{machine}\n");
-    for command in &investigation.commands {
-        let place = match command.on {
-            Reader::Machine => "",
-            Reader::Builder => " (here, afterwards)",
-        };
-        let line = command.run.join(" ");
-        out += &format!("  commands.{}: runs `{line}`{place}\n", command.name);
-    }
+    out += &announced(machine, investigation);
     for experiment in experiments {
         let alone = if experiment.isolated {
             " (attached alone)"
@@ -135,6 +132,7 @@ fn text(
             } else if let (Ok(found), Ok(_)) = (found, &probe.source) {
                 out += &found.text(experiment, probe);
             }
+            unknown.extend(refusals(&experiment.name, probe));
         }
     }
     if let Err(reason) = found {
@@ -143,6 +141,66 @@ fn text(
         );
     }
     (out, unknown)
+}
+
+/// The programs that are run: on a host they are its user's, with his rights, and so is what they write.
+fn announced(machine: &str, investigation: &Investigation) -> String {
+    let is_host = machine == HOST;
+    let here = if is_host {
+        " on this host, with your rights"
+    } else {
+        ""
+    };
+    let mut out = String::new();
+    for line in &investigation.setup {
+        let line = line.words.join(" ");
+        out += &match is_host {
+            true => format!("  guest.setup: `{line}` is not run, because this is not a guest\n"),
+            false => format!("  guest.setup: runs `{line}` first\n"),
+        };
+    }
+    for command in &investigation.commands {
+        let place = match command.on {
+            Reader::Machine => here,
+            Reader::Builder => " (here, afterwards)",
+        };
+        let line = command.run.join(" ");
+        out += &format!("  commands.{}: runs `{line}`{place}\n", command.name);
+    }
+    for experiment in &investigation.experiments {
+        let workload = &experiment.workload;
+        if is_host && !workload.around.files.is_empty() {
+            out += &format!(
+                "  {}: is not run, because its `files` are put into guests alone\n",
+                experiment.name
+            );
+        } else if is_host && matches!(workload.action, Action::Command(_)) {
+            out += &format!(
+                "  {}: runs `{}`{here}\n",
+                experiment.name,
+                experiment.workload_text()
+            );
+        }
+    }
+    out
+}
+
+/// The probe and the reads of it that are refused, where they may not be missing.
+fn refusals(experiment: &str, probe: &PlannedProbe) -> Vec<String> {
+    if probe.optional {
+        return Vec::new();
+    }
+    let at = format!("{experiment}.{}", probe.name);
+    if probe.source.is_err() {
+        return vec![format!("`{at}`")];
+    }
+    let side = |side: &'static str, reads: &std::collections::BTreeMap<String, Reason>| {
+        let names = reads.keys().map(|name| format!("`{at}.{side}.{name}`"));
+        names.collect::<Vec<_>>()
+    };
+    let mut found = side("entry", &probe.refused.entry);
+    found.extend(side("exit", &probe.refused.exit));
+    found
 }
 
 fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {

@@ -20,6 +20,8 @@ pub enum Decode {
         size: u32,
         /// Has negative values.
         signed: bool,
+        /// Its highest byte comes first, as in a packet.
+        big_endian: bool,
         /// E.g. `unsigned int`
         type_name: String,
     },
@@ -175,9 +177,10 @@ pub fn decode(loads: &[Loaded<'_>], how: &Decode) -> Decoded {
         Decode::Int {
             size,
             signed,
+            big_endian,
             type_name,
         } => Decoded::Int {
-            value: extend(number(bytes, 0, size * 8), size * 8, *signed),
+            value: extend(integer(bytes, *size, *big_endian), size * 8, *signed),
             type_name: type_name.clone(),
         },
         Decode::Bool => boolean(number(bytes, 0, 8)),
@@ -238,6 +241,16 @@ fn number(bytes: &[u8; MAX_READ_BYTES], offset: u32, bits: u32) -> u128 {
         *to = from;
     }
     u128::from_le_bytes(sixteen) >> (offset % 8) & ((1 << bits.min(64)) - 1)
+}
+
+/// The number of so many bytes at the beginning.
+fn integer(bytes: &[u8; MAX_READ_BYTES], size: u32, big_endian: bool) -> u128 {
+    match bytes.get(..size as usize).filter(|_| big_endian) {
+        Some(bytes) => bytes
+            .iter()
+            .fold(0, |number, byte| number << 8 | u128::from(*byte)),
+        None => number(bytes, 0, size * 8),
+    }
 }
 
 fn extend(raw: u128, bits: u32, signed: bool) -> i128 {

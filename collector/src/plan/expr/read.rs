@@ -43,6 +43,7 @@ impl Compiler<'_, '_, '_> {
                 Decode::Int {
                     size: int.size,
                     signed: int.signed,
+                    big_endian: plain.big_endian,
                     type_name: type_name()?,
                 },
             ),

@@ -146,6 +146,28 @@ fn paths_become_loads() {
     );
 }
 
+/// Check that a number whose highest byte comes first is what it stands for, with its sign, and none else is turned round.
+#[test]
+fn numbers_of_packets() {
+    let number = |size, signed, big_endian| {
+        let how = Decode::Int {
+            size,
+            signed,
+            big_endian,
+            type_name: "__be".into(),
+        };
+        match decode(&[(&bytes(&[0xff, 0, 0, 1, 2, 3, 4, 5]), 0)], &how) {
+            Decoded::Int { value, .. } => value,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(number(2, false, true), 0xff00);
+    assert_eq!(number(2, true, true), -0x100);
+    assert_eq!(number(4, false, true), 0xff00_0001);
+    assert_eq!(number(8, false, true), 0xff00_0001_0203_0405);
+    assert_eq!(number(2, false, false), 0xff);
+}
+
 /// Check the built-ins that need the address of a symbol.
 #[test]
 fn symbols_become_constants() {
