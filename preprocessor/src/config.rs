@@ -40,7 +40,7 @@ pub struct Config {
     pub parallelism: Parallelism,
     /// The use of the collector while the book is built.
     #[serde(default)]
-    pub capture: Capture,
+    pub capture: CaptureMode,
     /// The effect of a claim that is false or broken.
     #[serde(default = "error")]
     pub on_fail: OnFail,
@@ -64,7 +64,7 @@ pub struct Config {
 /// The use of the collector while a book is built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Capture {
+pub enum CaptureMode {
     /// Building runs nothing.
     #[default]
     Never,
@@ -144,7 +144,7 @@ impl Config {
             images: BTreeMap::new(),
             lock: None,
             parallelism: Parallelism::default(),
-            capture: Capture::Never,
+            capture: CaptureMode::Never,
             on_fail: OnFail::Warn,
             on_unverified: OnMissing::Show,
             on_stale: OnMissing::Show,
@@ -406,7 +406,7 @@ mod tests {
         let config = read(&json!({"command": "x", "after": ["links"]}), None).unwrap();
         assert_eq!(
             (config.capture, config.on_fail),
-            (Capture::Never, OnFail::Error)
+            (CaptureMode::Never, OnFail::Error)
         );
         assert_eq!(config.machines, ["host"]);
         let text = "[book]\n[preprocessor.qed]\nmachine = []\n";

@@ -7,7 +7,7 @@ use std::io::Read;
 
 use base64::Engine;
 use common::{Book, stderr};
-use mdbook_qed::exhibits::trace_record::{FIELDS, Kind, Record};
+use mdbook_qed::exhibits::trace_record::{FIELDS, Record, RecordKind};
 use mdbook_qed::markdown::html::decode;
 
 const EVIDENCE: &str = include_str!("evidence/pipe-guest-debian-6.12.json");
@@ -129,7 +129,7 @@ fn another_call() {
     let last = records.last().unwrap();
     assert_eq!(
         (last.kind, field(last, "RealValue").as_str()),
-        (Kind::Return, "0")
+        (RecordKind::Return, "0")
     );
     let text = decode(&html);
     assert!(text.contains("returned it"), "{text}");

@@ -7,10 +7,10 @@ use qed_evidence::redact::is_redacted;
 
 use crate::claims::collect::Claims;
 use crate::evidence::book_data::BookData;
-use crate::evidence::history::{Capture, History, extend_history};
+use crate::evidence::history::{History, PastCapture, extend_history};
 
 /// The captures that a book shows now.
-pub fn captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<Capture> {
+pub fn captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<PastCapture> {
     book_data
         .loaded
         .iter()
@@ -25,7 +25,7 @@ pub fn captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<Capture> {
             // The addresses of a live machine are of use until it is booted again, whoever accepted to show them now.
             let harmless = evidence.machine.ephemeral && !is_redacted(evidence);
             let slide = evidence.kaslr.slide.value().and_then(Value::as_integer);
-            Capture {
+            PastCapture {
                 run: evidence.run.id.clone(),
                 time: evidence.run.time.clone(),
                 machine: loaded.machine.clone(),

@@ -78,7 +78,7 @@ pub fn turns(answers: &[Answer]) -> Vec<Turn> {
 /// A run of kernels on which a claim has the same answer: indexes of its first and last kernel. Gaps within a run do not end
 /// it, and belong to none at its ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct Interval {
     /// The expression is true on these.
     pub holds: bool,
     /// The first.
@@ -88,8 +88,8 @@ pub struct Run {
 }
 
 /// The runs of a claim, from its answers on each kernel, the oldest first.
-pub fn runs(answers: &[Answer]) -> Vec<Run> {
-    let mut found: Vec<Run> = Vec::new();
+pub fn runs(answers: &[Answer]) -> Vec<Interval> {
+    let mut found: Vec<Interval> = Vec::new();
     for (index, answer) in answers.iter().enumerate() {
         let holds = match answer {
             Answer::True => true,
@@ -98,7 +98,7 @@ pub fn runs(answers: &[Answer]) -> Vec<Run> {
         };
         match found.last_mut() {
             Some(run) if run.holds == holds => run.last = index,
-            _ => found.push(Run {
+            _ => found.push(Interval {
                 holds,
                 first: index,
                 last: index,
@@ -123,7 +123,7 @@ pub fn summary(answers: &[Answer], releases: &[&str]) -> String {
 }
 
 /// A run in words. The first began before the first kernel, as far as is known, and the last goes on.
-fn describe(run: &Run, first: bool, last: bool, releases: &[&str]) -> String {
+fn describe(run: &Interval, first: bool, last: bool, releases: &[&str]) -> String {
     let word = if run.holds { "true" } else { "false" };
     let (from, to) = (series(releases[run.first]), series(releases[run.last]));
     match (first, last) {
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn runs_in_words() {
         let releases = ["6.1.0-56", "6.12.118", "7.0.13", "7.1.2", "7.3.4"];
-        let run = |holds, first, last| Run { holds, first, last };
+        let run = |holds, first, last| Interval { holds, first, last };
         for (run, first, last, words) in [
             (
                 run(true, 0, 4),

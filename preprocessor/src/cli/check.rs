@@ -72,7 +72,7 @@ struct Freshness<'a> {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct CheckDocument<'a> {
     machines: Vec<&'a str>,
     evidence: Vec<Freshness<'a>>,
     claims: Vec<Claim<'a>>,
@@ -231,7 +231,7 @@ fn json(book_data: &BookData<'_>, claims: &Claims, found: &BookReport, good: boo
                 .collect(),
         })
         .collect();
-    let document = Document {
+    let document = CheckDocument {
         machines: book_data
             .loaded
             .iter()

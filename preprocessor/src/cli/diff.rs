@@ -78,7 +78,7 @@ struct Turned {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct DiffDocument<'a> {
     old: &'a Side,
     new: &'a Side,
     drift: bool,
@@ -90,9 +90,9 @@ struct Document<'a> {
 }
 
 /// Evidence as it may be shown, and as it is if that is another: what is printed ends up in logs and reports.
-type Read = (Evidence, Option<Evidence>);
+type ReadEvidence = (Evidence, Option<Evidence>);
 
-fn read(path: &Path) -> Result<Read, Diagnostic> {
+fn read(path: &Path) -> Result<ReadEvidence, Diagnostic> {
     let problem = |reason: String| {
         let reason = redact_message(&reason);
         Diagnostic::error_without_place(format!(
@@ -172,7 +172,7 @@ fn render(sides: &(Side, Side), judged: Option<usize>, report: &Report, format: 
             diff::markdown(report)
         ),
         Format::Json => {
-            let document = Document {
+            let document = DiffDocument {
                 old,
                 new,
                 drift: report.has_drift(),
@@ -188,9 +188,9 @@ fn render(sides: &(Side, Side), judged: Option<usize>, report: &Report, format: 
 }
 
 /// Judges the claims of the book in `root` on both captures.
-fn turned(root: &Path, old: Read, new: Read) -> Result<Turned, Vec<Diagnostic>> {
+fn turned(root: &Path, old: ReadEvidence, new: ReadEvidence) -> Result<Turned, Vec<Diagnostic>> {
     let book = load::load(root, Parallelism::default()).map_err(|problem| vec![problem])?;
-    let side = |(evidence, raw): Read| MachineEvidence {
+    let side = |(evidence, raw): ReadEvidence| MachineEvidence {
         machine: evidence.machine.name.clone(),
         evidence,
         raw,

@@ -12,32 +12,32 @@ pub use workflow::Source;
 use workflow::workflow;
 
 /// A file of a new book; a book that is there has its own of these, or lacks none.
-struct File {
+struct InitFile {
     path: &'static str,
     text: &'static str,
 }
 
 const SETTINGS: &str = include_str!("../../templates/init/book.toml");
 
-const FILES: &[File] = &[
-    File {
+const FILES: &[InitFile] = &[
+    InitFile {
         path: "book.toml",
         text: SETTINGS,
     },
-    File {
+    InitFile {
         path: ".gitignore",
         text: include_str!("../../templates/init/gitignore"),
     },
-    File {
+    InitFile {
         path: "book/SUMMARY.md",
         text: include_str!("../../templates/init/SUMMARY.md"),
     },
-    File {
+    InitFile {
         path: "book/first.md",
         text: include_str!("../../templates/init/first.md"),
     },
     // The style sheet of values is in the pages.
-    File {
+    InitFile {
         path: "theme/live.css",
         text: include_str!("../../templates/init/live.css"),
     },

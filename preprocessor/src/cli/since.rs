@@ -262,7 +262,7 @@ fn all(rows: &[Row<'_>], releases: &[&str]) -> String {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct SinceDocument<'a> {
     kernels: &'a [&'a str],
     claims: Vec<JsonClaim<'a>>,
 }
@@ -297,7 +297,7 @@ fn json(rows: &[Row<'_>], releases: &[&str]) -> String {
             })
             .collect(),
     });
-    let document = Document {
+    let document = SinceDocument {
         kernels: releases,
         claims: claims.collect(),
     };

@@ -14,10 +14,10 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::FILE as LOCK_FILE;
 use sha2::{Digest, Sha256};
 
-use crate::config::{Capture, Config, evidence_file};
+use crate::config::{CaptureMode, Config, evidence_file};
 use crate::evidence::cache::Cache;
 use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness};
-use crate::evidence::loader::{Ahead, Read, investigation, read};
+use crate::evidence::loader::{Ahead, ReadResult, investigation, read};
 use crate::evidence::local_files::collector;
 use crate::evidence::locations::{CAPTURED, Origin, STATE};
 use crate::util::state;
@@ -44,7 +44,7 @@ pub fn refresh(
     here: &LocalMachine,
     cache: &Cache,
 ) -> (Vec<Diagnostic>, Ahead) {
-    if config.capture == Capture::Never {
+    if config.capture == CaptureMode::Never {
         return Default::default();
     }
     // What is wrong with the investigation is told where it is loaded.
@@ -157,7 +157,7 @@ fn split_by_freshness<'c>(
 }
 
 fn is_fresh(
-    found: &Read,
+    found: &ReadResult,
     machine: &str,
     root: &Path,
     investigation: &Investigation,

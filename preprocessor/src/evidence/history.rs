@@ -20,7 +20,7 @@ pub struct History {
     /// Version of this form.
     pub version: u32,
     /// The captures.
-    pub captures: Vec<Capture>,
+    pub captures: Vec<PastCapture>,
 }
 
 impl Default for History {
@@ -35,7 +35,7 @@ impl Default for History {
 /// One capture on one machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Capture {
+pub struct PastCapture {
     /// `run.id` of its evidence.
     pub run: String,
     /// The time at which it was made, UTC, RFC 3339.
@@ -51,7 +51,7 @@ pub struct Capture {
     pub verdicts: BTreeMap<String, usize>,
 }
 
-impl Capture {
+impl PastCapture {
     /// True if it was made in a throwaway guest.
     pub fn is_of_guest(&self) -> bool {
         self.machine.starts_with("guest:")
@@ -59,7 +59,7 @@ impl Capture {
 }
 
 /// The changes from a capture of a machine to its next, a phrase each.
-pub fn changes(before: &Capture, after: &Capture) -> Vec<String> {
+pub fn changes(before: &PastCapture, after: &PastCapture) -> Vec<String> {
     let mut out = Vec::new();
     if before.kernel != after.kernel {
         out.push(format!("kernel {} → {}", before.kernel, after.kernel));
@@ -70,7 +70,7 @@ pub fn changes(before: &Capture, after: &Capture) -> Vec<String> {
         .chain(after.verdicts.keys())
         .collect();
     for word in words {
-        let count = |capture: &Capture| capture.verdicts.get(word).copied().unwrap_or(0);
+        let count = |capture: &PastCapture| capture.verdicts.get(word).copied().unwrap_or(0);
         if count(before) != count(after) {
             out.push(format!("{word} {} → {}", count(before), count(after)));
         }
@@ -108,16 +108,16 @@ pub fn read(bytes: &[u8]) -> Result<History, HistoryError> {
     }
 }
 
-fn time(capture: &Capture) -> Option<Timestamp> {
+fn time(capture: &PastCapture) -> Option<Timestamp> {
     capture.time.parse().ok()
 }
 
 /// The history with these captures added. One that it has already stays as it was told first: only its verdicts are
 /// those of now, because claims change without a capture.
-pub fn extend_history(mut history: History, captures: Vec<Capture>) -> History {
+pub fn extend_history(mut history: History, captures: Vec<PastCapture>) -> History {
     for capture in captures {
         let same =
-            |known: &&mut Capture| known.run == capture.run && known.machine == capture.machine;
+            |known: &&mut PastCapture| known.run == capture.run && known.machine == capture.machine;
         match history.captures.iter_mut().find(same) {
             Some(known) => known.verdicts = capture.verdicts,
             None => history.captures.push(capture),
@@ -133,8 +133,8 @@ pub fn extend_history(mut history: History, captures: Vec<Capture>) -> History {
 mod tests {
     use super::*;
 
-    fn capture(run: usize, time: &str) -> Capture {
-        Capture {
+    fn capture(run: usize, time: &str) -> PastCapture {
+        PastCapture {
             run: run.to_string(),
             time: time.into(),
             machine: "guest:test".into(),

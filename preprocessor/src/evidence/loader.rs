@@ -164,10 +164,10 @@ enum VerdictsFileError {
 
 /// The content of a file of evidence, with the digest of its bytes if anything is cached under it; `None` without a
 /// file.
-pub type Read = Result<Option<(Evidence, Option<Sha256Digest>)>, EvidenceError>;
+pub type ReadResult = Result<Option<(Evidence, Option<Sha256Digest>)>, EvidenceError>;
 
 /// Files of evidence that were read before they were asked for, relative to the book's root.
-pub type Ahead = HashMap<PathBuf, Read>;
+pub type Ahead = HashMap<PathBuf, ReadResult>;
 
 /// Reads the evidence of all machines: what was captured, else what was recorded. What was read just now in order to
 /// see whether it is fresh is in `ahead`; `cache` is what earlier builds made of it.
@@ -445,7 +445,7 @@ pub fn capture_line(config: &Config, machine: &str) -> String {
 }
 
 /// Reads one file; `None` if there is none.
-pub fn read(path: &Path, cache: &Cache) -> Read {
+pub fn read(path: &Path, cache: &Cache) -> ReadResult {
     use std::io::Read;
     let file = match std::fs::File::open(path) {
         Ok(file) => file,

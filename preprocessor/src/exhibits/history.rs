@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::evidence::format::minute;
-use crate::evidence::history::{self, Capture};
+use crate::evidence::history::{self, PastCapture};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::Request;
 use crate::markdown::syntax::SyntaxError;
@@ -27,7 +27,7 @@ struct HistoryView {
     sum: String,
 }
 
-fn row(captures: &[Capture], index: usize) -> HistoryRow {
+fn row(captures: &[PastCapture], index: usize) -> HistoryRow {
     let capture = &captures[index];
     let before = captures[..index]
         .iter()

@@ -19,7 +19,7 @@ const LONG: usize = 16;
 
 /// A command as it was typed, and what came of it.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Run {
+struct CommandResult {
     line: String,
     output: Vec<String>,
     /// The number of lines, if it is folded.
@@ -34,12 +34,12 @@ struct Run {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct LogPosition {
     by: String,
-    runs: Vec<Run>,
+    runs: Vec<CommandResult>,
 }
 
 /// The findings of one reader in one file.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct File {
+struct FileReadings {
     name: String,
     by: String,
     lines: Vec<String>,
@@ -51,7 +51,7 @@ struct File {
 struct LogView {
     caption: String,
     places: Vec<LogPosition>,
-    files: Vec<File>,
+    files: Vec<FileReadings>,
 }
 
 /// A line as `grep -n` prints it, or why there is none.
@@ -74,9 +74,13 @@ fn line(book_data: &BookData<'_>, machine: usize, reading: &Reading) -> Result<S
 }
 
 /// The readings, those of one file together.
-fn files(book_data: &BookData<'_>, machine: usize, wanted: &dyn Fn(&str) -> bool) -> Vec<File> {
+fn files(
+    book_data: &BookData<'_>,
+    machine: usize,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Vec<FileReadings> {
     let loaded = &book_data.loaded[machine];
-    let mut files: Vec<File> = Vec::new();
+    let mut files: Vec<FileReadings> = Vec::new();
     for reading in &loaded.evidence.kaslr.readings {
         if !wanted(&reading.file) {
             continue;
@@ -89,7 +93,7 @@ fn files(book_data: &BookData<'_>, machine: usize, wanted: &dyn Fn(&str) -> bool
             .iter()
             .position(|file| file.name == reading.file && file.by == by)
             .unwrap_or_else(|| {
-                files.push(File {
+                files.push(FileReadings {
                     name: reading.file.clone(),
                     by,
                     lines: Vec::new(),
@@ -112,7 +116,7 @@ fn files(book_data: &BookData<'_>, machine: usize, wanted: &dyn Fn(&str) -> bool
 }
 
 /// The result of one command.
-fn run(command: &Command) -> Run {
+fn run(command: &Command) -> CommandResult {
     let mut gaps = Vec::new();
     let mut known_text = |datum: &Datum| match datum {
         Datum::Value(value) => Some(value.to_string()),
@@ -127,7 +131,7 @@ fn run(command: &Command) -> Run {
     let status = known_text(&command.exit).filter(|status| status != "0");
     let output = known_text(&command.output).unwrap_or_default();
     let output: Vec<String> = output.lines().map(|line| visible(line).into()).collect();
-    Run {
+    CommandResult {
         line: visible(&command.line()).into(),
         folded: (output.len() > LONG).then_some(output.len()),
         output,
@@ -174,7 +178,7 @@ fn places(
 }
 
 /// As a terminal shows it.
-fn transcript(run: &Run) -> Vec<String> {
+fn transcript(run: &CommandResult) -> Vec<String> {
     let mut lines = vec![format!("    $ {}", run.line)];
     lines.extend(run.output.iter().map(|line| format!("    {line}")));
     lines.extend(run.status.iter().map(|s| format!("    exit status {s}")));

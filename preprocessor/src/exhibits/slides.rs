@@ -31,7 +31,7 @@ const TOP: usize = 24;
 
 /// A value that stands in the text.
 #[derive(Serialize)]
-struct Cell {
+struct SlidesCell {
     path: String,
     style: &'static str,
     text: String,
@@ -48,7 +48,7 @@ struct SlidesRow {
     text_y: usize,
     x: i128,
     slide: String,
-    cells: Vec<Cell>,
+    cells: Vec<SlidesCell>,
 }
 
 #[derive(Serialize)]
@@ -111,7 +111,7 @@ impl Column<'_, '_> {
         path: &str,
         format: As,
         style: &'static str,
-    ) -> Result<(Cell, i128), ExhibitGap> {
+    ) -> Result<(SlidesCell, i128), ExhibitGap> {
         let parsed: Path = path.parse()?;
         let shown = self.book_data.show(&parsed, Some(self.machine));
         let value = match shown.as_ref() {
@@ -137,7 +137,7 @@ impl Column<'_, '_> {
             note: describe(&value),
             listed: false,
         });
-        let cell = Cell {
+        let cell = SlidesCell {
             path: path.to_owned(),
             style,
             text,
@@ -149,7 +149,7 @@ impl Column<'_, '_> {
 
 impl SlidesRow {
     /// The line number `index` of the drawing.
-    fn new(index: usize, label: String, slide: i128, cells: Vec<Cell>) -> Self {
+    fn new(index: usize, label: String, slide: i128, cells: Vec<SlidesCell>) -> Self {
         let y = TOP + index * ROW + ROW / 2;
         SlidesRow {
             own: label == "own",
@@ -198,14 +198,14 @@ fn measured_rows(column: &mut Column<'_, '_>) -> (Vec<SlidesRow>, Vec<String>) {
 }
 
 /// The slide of an earlier capture as cells, which stand for no path of the evidence.
-fn earlier_cells(slide: i64) -> Vec<Cell> {
+fn earlier_cells(slide: i64) -> Vec<SlidesCell> {
     let value = Value::Offset {
         value: slide.into(),
     };
     [(As::Hex, "hex"), (As::Mib, "mib")]
         .into_iter()
         .filter_map(|(format, style)| {
-            Some(Cell {
+            Some(SlidesCell {
                 path: String::new(),
                 style,
                 text: crate::evidence::format::format(&value, Some(format)).ok()?,

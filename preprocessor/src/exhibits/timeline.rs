@@ -13,7 +13,7 @@ use crate::exhibits::request::Request;
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
-struct Cell {
+struct TimelineCell {
     kernel: String,
     word: &'static str,
     class: &'static str,
@@ -38,7 +38,7 @@ struct TurnView {
 struct TimelineRow {
     id: String,
     href: String,
-    cells: Vec<Cell>,
+    cells: Vec<TimelineCell>,
     /// The number of kernels.
     width: usize,
     summary: String,
@@ -96,7 +96,7 @@ fn row(judged: &JudgedClaim, request: &Request<'_, '_>, record: &SweepRecord) ->
         id,
         href,
         cells: cells
-            .map(|((answer, swept), release)| Cell {
+            .map(|((answer, swept), release)| TimelineCell {
                 kernel: series(release),
                 word: match answer {
                     Answer::True => "true",

@@ -18,7 +18,7 @@ use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::calltree::uses;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::{Request, caption};
-use crate::exhibits::trace_record::{FIELDS, Kind, Record};
+use crate::exhibits::trace_record::{FIELDS, Record, RecordKind};
 use crate::exhibits::tree::{Call, CallKind, tree};
 use crate::markdown::syntax::SyntaxError;
 
@@ -66,7 +66,7 @@ impl Material<'_> {
 }
 
 /// A record without its number.
-fn record(kind: Kind, name: &str, fields: [String; 9]) -> Record {
+fn record(kind: RecordKind, name: &str, fields: [String; 9]) -> Record {
     Record {
         number: 0,
         kind,
@@ -175,7 +175,7 @@ fn function_record(
     let unknown = probe.parameters.is_empty() && probe.returns.is_none();
     let void = if unknown { "not known" } else { "void" };
     record(
-        Kind::Call,
+        RecordKind::Call,
         function,
         [
             if unknown { void.into() } else { join(&values) },
@@ -249,7 +249,7 @@ fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Optio
             .map(|wanted| register(material, probe, hit, wanted).unwrap_or_else(seen))
             .collect();
         record(
-            Kind::Call,
+            RecordKind::Call,
             &title,
             [
                 join(&values),
@@ -274,7 +274,7 @@ fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Optio
             .value()
             .map_or("long", Value::kind);
         record(
-            Kind::Return,
+            RecordKind::Return,
             &title,
             [
                 value.clone(),
@@ -313,7 +313,7 @@ fn records(material: &Material<'_>) -> Vec<Record> {
         }
         CallKind::Call(_) => None,
         CallKind::Inlined(function, line) => Some(record(
-            Kind::Call,
+            RecordKind::Call,
             function,
             [
                 nothing(),
@@ -458,7 +458,7 @@ mod tests {
     #[test]
     fn lines_are_whole() {
         let fields = ["x.Work", "", ".", "a.b", "", "", "", "", "end"].map(str::to_owned);
-        let record = record(Kind::Call, "f", fields);
+        let record = record(RecordKind::Call, "f", fields);
         let line = Line::of(&record);
         assert_eq!(line.head, "#0.Call.f");
         assert_eq!(line.fields.len(), FIELDS.len());

@@ -29,18 +29,18 @@ pub const FIELDS: [&str; 9] = [
 
 /// The direction of a record: into a function, or out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// A function is called.
     Call,
     /// The system call returns.
     Return,
 }
 
-impl Kind {
+impl RecordKind {
     fn word(self) -> &'static str {
         match self {
-            Kind::Call => "Call",
-            Kind::Return => "Return",
+            RecordKind::Call => "Call",
+            RecordKind::Return => "Return",
         }
     }
 }
@@ -51,7 +51,7 @@ pub struct Record {
     /// Counted from 1.
     pub number: usize,
     /// Entering or leaving.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// The function.
     pub name: String,
     /// The texts of [`FIELDS`].
@@ -152,8 +152,8 @@ impl std::str::FromStr for Record {
             .map_err(|_| RecordError::Number(number.to_owned()))?;
         let (kind, mut rest) = rest.split_once('.').ok_or(RecordError::NoKind)?;
         let kind = match kind {
-            "Call" => Kind::Call,
-            "Return" => Kind::Return,
+            "Call" => RecordKind::Call,
+            "Return" => RecordKind::Return,
             other => return Err(RecordError::Kind(other.to_owned())),
         };
         let mut texts = Vec::with_capacity(10);
@@ -192,7 +192,7 @@ mod tests {
         /// Check that whatever a record holds, its line is printable ASCII and reads back as the same record.
         #[test]
         fn reads_back(number in 1..10_000_usize, name in text(), fields in proptest::array::uniform9(text())) {
-            let record = Record { number, kind: Kind::Call, name, fields };
+            let record = Record { number, kind: RecordKind::Call, name, fields };
             let line = record.to_string();
             prop_assert!(line.bytes().all(|b| (0x20..0x80).contains(&b)), "{}", line);
             prop_assert_eq!(line.parse::<Record>(), Ok(record), "{}", line);
@@ -215,7 +215,7 @@ mod tests {
         ];
         let record = Record {
             number: 7,
-            kind: Kind::Return,
+            kind: RecordKind::Return,
             name: "sock_alloc".into(),
             fields: fields.map(str::to_owned),
         };

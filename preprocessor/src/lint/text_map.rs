@@ -101,7 +101,7 @@ pub fn surely_reads(text: &str) -> bool {
 /// Reads a chapter in which these (sorted) are its placeholders: no text of the author's.
 pub fn read(text: &str, placeholders: &[Range<usize>], options: &MarkdownOptions) -> Reading {
     let masked = mask(text, placeholders);
-    let mut walk = Walk {
+    let mut walk = TextWalk {
         text: &masked,
         out: Reading::default(),
         open: Stretch::default(),
@@ -155,7 +155,7 @@ fn cite_code(stretches: &mut [Stretch]) {
     }
 }
 
-struct Walk<'a> {
+struct TextWalk<'a> {
     text: &'a str,
     out: Reading,
     open: Stretch,
@@ -171,7 +171,7 @@ struct Walk<'a> {
     block: Option<Range<usize>>,
 }
 
-impl Walk<'_> {
+impl TextWalk<'_> {
     fn event(&mut self, event: &Event<'_>, range: Range<usize>) {
         match event {
             Event::Start(tag) => self.start(tag, range),

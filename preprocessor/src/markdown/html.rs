@@ -15,12 +15,12 @@ pub struct Token {
     /// The line on which it ends, from 1.
     pub line: u64,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: TokenKind,
 }
 
 /// The kind of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TokenKind {
     /// A start tag.
     Start {
         /// The element, in lower case.
@@ -63,18 +63,18 @@ const UNSEEN: &[&str] = &[
     "datalist", "noframes", "noembed", "xmp",
 ];
 
-impl Kind {
+impl TokenKind {
     /// True if more of its element follows.
     pub fn opens(&self) -> bool {
         match self {
-            Kind::Start { name, closed, .. } => !closed && !VOID.contains(&name.as_str()),
+            TokenKind::Start { name, closed, .. } => !closed && !VOID.contains(&name.as_str()),
             _ => false,
         }
     }
 
     /// The value of an attribute.
     pub fn attribute(&self, wanted: &str) -> Option<&str> {
-        let Kind::Start { attributes, .. } = self else {
+        let TokenKind::Start { attributes, .. } = self else {
             return None;
         };
         let found = attributes.iter().find(|(name, _)| name == wanted);
@@ -83,7 +83,7 @@ impl Kind {
 
     /// True if it is the start tag of something that this preprocessor writes, or that looks like it.
     pub fn is_ours(&self) -> bool {
-        let Kind::Start { attributes, .. } = self else {
+        let TokenKind::Start { attributes, .. } = self else {
             return false;
         };
         attributes.iter().any(|(name, value)| {
@@ -98,7 +98,7 @@ impl Kind {
 
     /// True if its content cannot be seen.
     pub fn hides(&self) -> bool {
-        let Kind::Start { name, .. } = self else {
+        let TokenKind::Start { name, .. } = self else {
             return false;
         };
         let style = self.attribute("style").unwrap_or_default();
@@ -112,7 +112,7 @@ impl Kind {
     /// As it could stand in a page, for messages.
     pub fn shown(&self) -> String {
         match self {
-            Kind::Start {
+            TokenKind::Start {
                 name, attributes, ..
             } => {
                 let attributes = attributes
@@ -120,9 +120,9 @@ impl Kind {
                     .map(|(name, value)| format!(" {name}=\"{value}\""));
                 format!("<{name}{}>", attributes.collect::<String>())
             }
-            Kind::End(name) => format!("</{name}>"),
-            Kind::Text(text) => text.clone(),
-            Kind::Comment(text) => format!("<!--{text}-->"),
+            TokenKind::End(name) => format!("</{name}>"),
+            TokenKind::Text(text) => text.clone(),
+            TokenKind::Comment(text) => format!("<!--{text}-->"),
         }
     }
 }
@@ -151,7 +151,7 @@ impl Sink {
     fn text(&self, line: u64, more: &str) {
         let mut tokens = self.tokens.borrow_mut();
         if let Some(Token {
-            kind: Kind::Text(text),
+            kind: TokenKind::Text(text),
             line: last,
         }) = tokens.last_mut()
         {
@@ -159,14 +159,14 @@ impl Sink {
             *last = line;
             return;
         }
-        let kind = Kind::Text(more.to_owned());
+        let kind = TokenKind::Text(more.to_owned());
         tokens.push(Token { line, kind });
     }
 
     fn tag(&self, line: u64, tag: Tag) -> TokenSinkResult<()> {
         let name = tag.name.to_string();
         let (kind, next) = match tag.kind {
-            TagKind::EndTag => (Kind::End(name), TokenSinkResult::Continue),
+            TagKind::EndTag => (TokenKind::End(name), TokenSinkResult::Continue),
             TagKind::StartTag => {
                 let mut attributes: Vec<(String, String)> = tag
                     .attrs
@@ -175,7 +175,7 @@ impl Sink {
                     .collect();
                 attributes.sort();
                 let next = behind(&name);
-                let kind = Kind::Start {
+                let kind = TokenKind::Start {
                     name,
                     attributes,
                     closed: tag.self_closing,
@@ -198,7 +198,7 @@ impl TokenSink for Sink {
             Html::CharacterTokens(text) => self.text(line, &text),
             Html::NullCharacterToken => self.text(line, "\0"),
             Html::CommentToken(text) => {
-                let kind = Kind::Comment(text.to_string());
+                let kind = TokenKind::Comment(text.to_string());
                 self.tokens.borrow_mut().push(Token { line, kind });
             }
             Html::DoctypeToken(_) | Html::ParseError(_) | Html::EOFToken => {}
@@ -243,7 +243,7 @@ pub fn decode(text: &str) -> String {
     let tokens = tokenize(text, options).into_iter();
     tokens
         .filter_map(|token| match token.kind {
-            Kind::Text(text) => Some(text),
+            TokenKind::Text(text) => Some(text),
             _ => None,
         })
         .collect()

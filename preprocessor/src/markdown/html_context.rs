@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::markdown::html::{Kind, RAW, Token, tokens};
+use crate::markdown::html::{RAW, Token, TokenKind, tokens};
 
 /// A place in raw HTML where a value may stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,12 +61,12 @@ const NOWHERE: &str = "a tag that does not end, an end tag, or an attribute that
 /// The elements that are open at some point of a chapter, as far as they matter to what may stand there. In Markdown
 /// the tags of one element can be far from each other.
 #[derive(Debug, Default)]
-pub struct Open {
+pub struct OpenElements {
     plain: Vec<String>,
     raw: Option<String>,
 }
 
-impl Open {
+impl OpenElements {
     /// The position of its text.
     pub fn text(&self) -> Result<HtmlPosition, &'static str> {
         match self.raw {
@@ -129,7 +129,7 @@ impl Open {
 pub type Placed = (usize, Result<HtmlPosition, &'static str>);
 
 /// [`places`] or [`places_in_tag`].
-pub type Find = fn(&str, Range<usize>, &[Range<usize>], &mut Open) -> Vec<Placed>;
+pub type Find = fn(&str, Range<usize>, &[Range<usize>], &mut OpenElements) -> Vec<Placed>;
 
 /// The place of each of `placeholders` that lies inside `range` of `text`, by its start. The text is that
 /// of one HTML block or one inline tag. `open` is what is open before it, then what is behind it.
@@ -140,14 +140,14 @@ pub fn places(
     text: &str,
     range: Range<usize>,
     placeholders: &[Range<usize>],
-    open: &mut Open,
+    open: &mut OpenElements,
 ) -> Vec<Placed> {
     let first = placeholders.partition_point(|p| p.start < range.start);
     let inside: Vec<&Range<usize>> = placeholders[first..]
         .iter()
         .take_while(|p| p.end <= range.end)
         .collect();
-    let words = Words::new(&text[range.clone()]);
+    let words = WordStarts::new(&text[range.clone()]);
     let before = open.unlike_text().map(|name| format!("<{name}>"));
     let read = |ending: &str| {
         let mut html = before.clone().unwrap_or_default();
@@ -186,7 +186,7 @@ pub fn places_in_tag(
     text: &str,
     range: Range<usize>,
     placeholders: &[Range<usize>],
-    open: &mut Open,
+    open: &mut OpenElements,
 ) -> Vec<Placed> {
     let in_raw = open.raw.is_some();
     let tags = text[range.clone()].to_ascii_lowercase();
@@ -205,18 +205,18 @@ pub fn places_in_tag(
 const SPACED: &str = " z";
 
 /// Words for placeholders that the text does not have.
-struct Words {
+struct WordStarts {
     begin: String,
 }
 
-impl Words {
+impl WordStarts {
     fn new(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
         let mut begin = "qedword".to_owned();
         while text.contains(&begin) {
             begin.push('x');
         }
-        Words { begin }
+        WordStarts { begin }
     }
 
     fn word(&self, index: usize) -> String {
@@ -232,8 +232,8 @@ impl Words {
     /// Takes in a token: into `found`, the places of the placeholders in it. True if one is the value of an attribute.
     fn place(
         &self,
-        kind: &Kind,
-        open: &mut Open,
+        kind: &TokenKind,
+        open: &mut OpenElements,
         found: &mut [Result<HtmlPosition, &'static str>],
     ) -> bool {
         let mut set = |text: &str, place: Result<HtmlPosition, &'static str>| {
@@ -244,13 +244,13 @@ impl Words {
             }
         };
         match kind {
-            Kind::Text(text) => set(text, open.text()),
-            Kind::Comment(text) => set(text, Ok(HtmlPosition::Comment)),
-            Kind::End(name) => {
+            TokenKind::Text(text) => set(text, open.text()),
+            TokenKind::Comment(text) => set(text, Ok(HtmlPosition::Comment)),
+            TokenKind::End(name) => {
                 set(name, Err(A_NAME));
                 open.end(name);
             }
-            Kind::Start {
+            TokenKind::Start {
                 name,
                 attributes,
                 closed,
@@ -273,7 +273,7 @@ impl Words {
     fn quoted(&self, tokens: &[Token]) -> Vec<usize> {
         let mut out = Vec::new();
         for token in tokens {
-            let Kind::Start { attributes, .. } = &token.kind else {
+            let TokenKind::Start { attributes, .. } = &token.kind else {
                 continue;
             };
             for (_, value) in attributes {
@@ -304,9 +304,14 @@ mod tests {
         let at = html.find("qqq").unwrap();
         let placeholder = at..at + 3;
         let placeholders = std::slice::from_ref(&placeholder);
-        places(html, 0..html.len(), placeholders, &mut Open::default())
-            .remove(0)
-            .1
+        places(
+            html,
+            0..html.len(),
+            placeholders,
+            &mut OpenElements::default(),
+        )
+        .remove(0)
+        .1
     }
 
     /// Check that text, attributes, comments and scripts are told apart, with quotes and odd spacing.

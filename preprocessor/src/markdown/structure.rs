@@ -6,8 +6,8 @@ use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 
 use crate::markdown::emphasis::spare_neighbours;
 pub use fence::{Block, BlockKind};
+use walk::ContextWalk;
 pub use walk::Structure;
-use walk::Walk;
 
 mod fence;
 mod walk;
@@ -22,7 +22,7 @@ pub fn structure(
     math: bool,
 ) -> Structure {
     let masked = mask(text, placeholders);
-    let mut walk = Walk::new(&masked, placeholders, math);
+    let mut walk = ContextWalk::new(&masked, placeholders, math);
     let parser = new_cmark_parser(&masked, options);
     let definitions: Vec<Range<usize>> = parser
         .reference_definitions()

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::claims::collect::Claims;
 use crate::config::Addresses;
 use crate::evidence::book_data::BookData;
-use crate::evidence::history::Capture;
+use crate::evidence::history::PastCapture;
 use crate::evidence::verdict_files::{
     PublishedClaim, PublishedControl, PublishedVerdict, Verdicts,
 };
@@ -357,7 +357,7 @@ pub fn rejudge(
 /// The contradictions between a site's history and its evidence and verdicts, a line each. The captures that the site
 /// shows have to be in it as they are, and no slide of a machine that lives on.
 pub fn against_history(
-    captures: &[Capture],
+    captures: &[PastCapture],
     evidence: &[Evidence],
     verdicts: &Verdicts,
 ) -> Vec<String> {

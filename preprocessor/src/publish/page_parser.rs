@@ -1,21 +1,21 @@
 //! Taking a page of HTML apart: its tokens, and the pieces of it that this preprocessor wrote.
 
-use crate::markdown::html::{self, Kind, Token};
+use crate::markdown::html::{self, Token, TokenKind};
 
 /// The tokens of a page. Space between tags is left out: it differs between versions of mdBook.
 pub fn tokens(page: &str) -> Vec<Token> {
     let mut tokens = html::tokens(page);
-    tokens.retain(|token| !matches!(&token.kind, Kind::Text(text) if text.trim().is_empty()));
+    tokens.retain(|token| !matches!(&token.kind, TokenKind::Text(text) if text.trim().is_empty()));
     tokens
 }
 
 /// The tokens inside of the first `main` element: the chapter, between what the theme puts around it.
 pub fn main_of(tokens: &[Token]) -> Option<&[Token]> {
-    let is = |kind: &Kind, wanted: &str| matches!(kind, Kind::Start { name, .. } if name == wanted);
+    let is = |kind: &TokenKind, wanted: &str| matches!(kind, TokenKind::Start { name, .. } if name == wanted);
     let start = tokens.iter().position(|token| is(&token.kind, "main"))? + 1;
     let end = tokens
         .iter()
-        .rposition(|token| token.kind == Kind::End("main".into()))?;
+        .rposition(|token| token.kind == TokenKind::End("main".into()))?;
     tokens.get(start..end)
 }
 
@@ -53,7 +53,7 @@ pub fn same(a: &[Token], b: &[Token]) -> bool {
 }
 
 /// The name, for messages, of what a start tag of this preprocessor begins.
-pub fn name(kind: &Kind) -> String {
+pub fn name(kind: &TokenKind) -> String {
     let class = kind.attribute("class").unwrap_or_default();
     if let Some(id) = kind.attribute("id").filter(|id| id.starts_with("claim-")) {
         return format!("claim `{}`", id.trim_start_matches("claim-"));
@@ -81,8 +81,8 @@ pub fn fragments(tokens: &[Token]) -> Vec<Fragment<'_>> {
         let mut depth = 0_usize;
         loop {
             match &tokens[at].kind {
-                kind @ Kind::Start { .. } => depth += usize::from(kind.opens()),
-                Kind::End(_) => depth = depth.saturating_sub(1),
+                kind @ TokenKind::Start { .. } => depth += usize::from(kind.opens()),
+                TokenKind::End(_) => depth = depth.saturating_sub(1),
                 _ => {}
             }
             at += 1;
@@ -105,7 +105,7 @@ pub fn visible_ids(tokens: &[Token]) -> Vec<&str> {
     let mut open: Vec<(&str, bool)> = Vec::new();
     for token in tokens {
         match &token.kind {
-            kind @ Kind::Start { name, .. } => {
+            kind @ TokenKind::Start { name, .. } => {
                 let hidden = kind.hides() || open.last().is_some_and(|(_, hidden)| *hidden);
                 if let (Some(id), false) = (kind.attribute("id"), hidden) {
                     out.push(id);
@@ -114,7 +114,7 @@ pub fn visible_ids(tokens: &[Token]) -> Vec<&str> {
                     open.push((name, hidden));
                 }
             }
-            Kind::End(name) => {
+            TokenKind::End(name) => {
                 if let Some(at) = open.iter().rposition(|(known, _)| known == name) {
                     open.truncate(at);
                 }

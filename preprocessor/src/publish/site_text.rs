@@ -1,6 +1,6 @@
 //! Reading a rendered page again: what it shows, and where it says that comes from.
 
-use crate::markdown::html::{Kind, RAW, Token, decode, tokens};
+use crate::markdown::html::{RAW, Token, TokenKind, decode, tokens};
 
 /// A value that a page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl SitePage {
     /// Its comments.
     pub fn comments(&self) -> impl Iterator<Item = String> {
         self.tokens.iter().filter_map(|token| match &token.kind {
-            Kind::Comment(text) => Some(decode(text)),
+            TokenKind::Comment(text) => Some(decode(text)),
             _ => None,
         })
     }
@@ -97,11 +97,11 @@ impl SitePage {
         let mut in_raw = false;
         for token in &self.tokens {
             match &token.kind {
-                Kind::Text(text) if in_raw => out.push_str(&decode(text)),
-                Kind::Text(text) => out.push_str(text),
-                Kind::Comment(text) => out.push_str(&decode(text)),
-                Kind::End(_) => in_raw = false,
-                Kind::Start {
+                TokenKind::Text(text) if in_raw => out.push_str(&decode(text)),
+                TokenKind::Text(text) => out.push_str(text),
+                TokenKind::Comment(text) => out.push_str(&decode(text)),
+                TokenKind::End(_) => in_raw = false,
+                TokenKind::Start {
                     name, attributes, ..
                 } => {
                     in_raw = RAW.contains(&name.as_str());
@@ -123,7 +123,7 @@ impl SitePage {
     pub fn has_repeated_attributes(&self) -> bool {
         self.tokens
             .iter()
-            .any(|token| matches!(token.kind, Kind::Start { repeated: true, .. }))
+            .any(|token| matches!(token.kind, TokenKind::Start { repeated: true, .. }))
     }
 }
 
@@ -131,7 +131,8 @@ impl SitePage {
 /// of its own.
 fn content(tokens: &[Token]) -> String {
     let mut out = String::new();
-    let Some(kind @ Kind::Start { name: element, .. }) = tokens.first().map(|token| &token.kind)
+    let Some(kind @ TokenKind::Start { name: element, .. }) =
+        tokens.first().map(|token| &token.kind)
     else {
         return out;
     };
@@ -141,9 +142,9 @@ fn content(tokens: &[Token]) -> String {
     let mut depth = 1_usize;
     for token in &tokens[1..] {
         match &token.kind {
-            kind @ Kind::Start { name, .. } if name == element && kind.opens() => depth += 1,
-            Kind::End(name) if name == element => depth -= 1,
-            Kind::Text(text) => out.push_str(text),
+            kind @ TokenKind::Start { name, .. } if name == element && kind.opens() => depth += 1,
+            TokenKind::End(name) if name == element => depth -= 1,
+            TokenKind::Text(text) => out.push_str(text),
             _ => {}
         }
         if depth == 0 {

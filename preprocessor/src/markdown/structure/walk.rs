@@ -23,7 +23,7 @@ pub struct Structure {
 }
 
 /// The state of the walk between two events.
-pub(super) struct Walk<'a> {
+pub(super) struct ContextWalk<'a> {
     text: &'a str,
     placeholders: &'a [Range<usize>],
     contexts: Vec<Option<PlaceholderContext>>,
@@ -39,17 +39,17 @@ pub(super) struct Walk<'a> {
     code: Option<Option<Block>>,
     html: Option<Range<usize>>,
     /// Elements of raw HTML that are open.
-    open: html_context::Open,
+    open: html_context::OpenElements,
     /// For what Markdown has open, how many elements were open before it.
     containers: Vec<usize>,
     math: Option<Math>,
     seen_any: bool,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ContextWalk<'a> {
     /// A walk that has seen nothing yet of `text`, whose `placeholders` (sorted) are masked.
     pub(super) fn new(text: &'a str, placeholders: &'a [Range<usize>], math: bool) -> Self {
-        Walk {
+        ContextWalk {
             text,
             placeholders,
             contexts: vec![None; placeholders.len()],
@@ -63,7 +63,7 @@ impl<'a> Walk<'a> {
             images: 0,
             code: None,
             html: None,
-            open: html_context::Open::default(),
+            open: html_context::OpenElements::default(),
             containers: Vec::new(),
             math: math.then(Math::default),
             seen_any: false,
