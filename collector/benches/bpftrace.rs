@@ -55,6 +55,7 @@ fn main() -> anyhow::Result<()> {
                 name: "benchmark".into(),
                 text,
                 chosen: Ok(Vec::new()),
+                modules: Vec::new(),
             };
             spec.files.push(job.file()?);
             Ok(spec)

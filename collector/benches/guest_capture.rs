@@ -63,6 +63,7 @@ fn main() -> anyhow::Result<()> {
             name: "socket.toml".into(),
             text: text.clone(),
             chosen: Ok(Vec::new()),
+            modules: Vec::new(),
         };
         spec.files.push(job.file()?);
         let (run, lines) = boot(&spec)?;

@@ -41,6 +41,7 @@ fn measure(name: &str) -> anyhow::Result<()> {
         name: "socket.toml".into(),
         text: std::fs::read_to_string(investigation())?,
         chosen: Ok(Vec::new()),
+        modules: Vec::new(),
     };
     spec.files.push(job.file()?);
     let raw = capture_answer(&boot(&spec)?.0.payload)?;

@@ -37,6 +37,7 @@ fn captured(append: &str) -> Result<Evidence, String> {
         name: "i.toml".into(),
         text: INVESTIGATION.into(),
         chosen: Ok(Vec::new()),
+        modules: Vec::new(),
     };
     spec.files.push(job.file().expect("a job"));
     spec.append = append.into();

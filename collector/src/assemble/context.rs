@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use qed_evidence::document::{Machine, ProgramFile};
 use qed_evidence::investigation::Investigation;
+use qed_evidence::value::Datum;
 
 use super::names::Names;
 use crate::kaslr::KaslrReport;
@@ -20,6 +21,8 @@ pub struct Context<'a> {
     pub package: Option<String>,
     /// SHA-256 of the image that a guest booted, hex.
     pub image_digest: Option<String>,
+    /// The modules that experiments wanted, and what they depend on, with their digests or why there is none.
+    pub modules: &'a BTreeMap<String, Datum>,
     /// The files of workloads that are programs, by the experiment's name.
     pub files: &'a BTreeMap<String, Vec<ProgramFile>>,
     /// Names and lines.

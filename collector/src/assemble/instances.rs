@@ -197,6 +197,11 @@ impl Look<'_> {
             // What is inlined is the function, and never a clone that the compiler made of it.
             return Ok(Vec::new());
         }
+        let own = self.kallsyms.map(|table| table.copies_of(function));
+        if let Some(module) = own.iter().flatten().find_map(|symbol| symbol.module) {
+            let reason = format!("it stands in the module {module}, whose debug info was not read");
+            return Err(reason.into());
+        }
         if !described.described {
             return Err("the debug info describes no function of this name".into());
         }

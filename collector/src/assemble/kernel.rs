@@ -53,6 +53,7 @@ pub fn kernel(facts: &MachineFacts, context: &Context<'_>, ephemeral: bool) -> K
                 (name.clone(), datum)
             })
             .collect(),
+        modules: context.modules.clone(),
         lockdown: text(&facts.lockdown),
         lsm: text(&facts.lsm),
         command_line: ephemeral.then(|| facts.command_line.clone()),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use qed_evidence::Evidence;
 use qed_evidence::document::{Command, Machine, Reader, Reading};
 use qed_evidence::investigation::Investigation;
+use qed_evidence::value::Datum;
 
 use super::commands::{Keep, command};
 use super::context::Context;
@@ -52,6 +53,8 @@ pub struct Static {
     pub package: Option<String>,
     /// SHA-256 of the image that was booted, hex.
     pub image_digest: Option<String>,
+    /// The modules that experiments wanted, and what they depend on, with their digests or why there is none.
+    pub modules: BTreeMap<String, Datum>,
     /// The files of what was run.
     pub programs: ProgramFiles,
 }
@@ -100,6 +103,7 @@ pub fn finish(
             machine,
             package: fixed.package.clone(),
             image_digest: fixed.image_digest.clone(),
+            modules: &fixed.modules,
             files: &fixed.programs.workloads,
             names: &names,
             debuginfo,

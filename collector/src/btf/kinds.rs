@@ -24,7 +24,10 @@ pub(super) mod kind {
     pub const RESTRICT: u8 = 11;
     pub const FUNC: u8 = 12;
     pub const FUNC_PROTO: u8 = 13;
+    pub const VAR: u8 = 14;
+    pub const DATASEC: u8 = 15;
     pub const FLOAT: u8 = 16;
+    pub const DECL_TAG: u8 = 17;
     pub const TYPE_TAG: u8 = 18;
     pub const ENUM64: u8 = 19;
     /// The greatest known kind.

@@ -162,6 +162,17 @@ impl<'a> Btf<'a> {
         self.first_id + self.offsets.len() as u32
     }
 
+    /// The strings that only this BTF (not its base) holds.
+    pub(super) fn strings(&self) -> &'a [u8] {
+        self.strings
+    }
+
+    /// Bytes of the strings of a kernel's BTF, where those of a module begin to count.
+    pub(super) fn strings_len(&self) -> u32 {
+        // `open` refuses longer ones.
+        self.strings.len() as u32
+    }
+
     /// The kernel's BTF, if this is a module's.
     pub fn base(&self) -> Option<&'a Btf<'a>> {
         self.base

@@ -17,6 +17,7 @@ use super::guest_boot::boot;
 use super::investigation::read_investigation;
 use super::kernel_files::{DebugInfo, chosen_in, of_this_machine, static_sources};
 use super::lock;
+use super::modules;
 use super::output::{print, render};
 use super::programs;
 use super::progress::Progress;
@@ -280,7 +281,8 @@ async fn on_host(
     let programs = programs::on_host(investigation, &folder).map_err(missing)?;
     progress.say("reading the kernel's types and symbols");
     let commands = Commands::of_machine(investigation);
-    let kernel = ThisKernel::read(&|line| progress.say(line))?;
+    let modules = modules::on_host(investigation)?;
+    let kernel = ThisKernel::read(&modules.names, &|line| progress.say(line))?;
     let chosen = chosen(investigation, &of_this_machine(&args.debuginfo), None);
     let plan = kernel
         .plan(investigation, &chosen)?
@@ -314,6 +316,7 @@ async fn on_host(
     let mut fixed = Static {
         system_map: debuginfo::system_map_candidates(release),
         programs,
+        modules: modules.digests,
         ..Static::default()
     };
     match &args.debuginfo {
@@ -353,13 +356,17 @@ async fn in_guest(
         eprintln!("note: {name}: {note}");
     }
     let mut fixed = static_sources(&kernel, &cache, &args.debuginfo, true, &say);
+    let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
     let job = Job::Capture {
         name: investigation.source.name.clone(),
         text: investigation.source.text.clone(),
         chosen: chosen_in(investigation, &fixed),
+        modules: modules.names,
     };
+    fixed.modules = modules.digests;
     let programs = programs::for_guest(investigation, &folder(investigation)?);
-    let (files, programs) = programs.map_err(|problems| Failure::input(render(&problems)))?;
+    let (mut files, programs) = programs.map_err(|problems| Failure::input(render(&problems)))?;
+    files.contents.extend(modules.files);
     fixed.programs = programs;
     let booted = image_digest(&kernel)?;
     let run = boot(kernel.clone(), &job, files, cache.clone(), args.limit, &say).await?;

@@ -257,12 +257,18 @@ fn prune(all: bool, dry_run: bool, cache: &Cache) -> Result<(), Failure> {
     drop(progress);
     let packages = cache.packages();
     let mut bytes = 0;
-    for folder in removable(&packages, all) {
-        let size = size(folder);
+    let with_modules = |folder: &Path| {
+        let mut modules = folder.as_os_str().to_owned();
+        modules.push(".modules");
+        [folder.to_owned(), PathBuf::from(modules)]
+    };
+    let folders = removable(&packages, all).into_iter().flat_map(with_modules);
+    for folder in folders.filter(|folder| folder.is_dir()) {
+        let size = size(&folder);
         bytes += size;
         let verb = if dry_run { "would remove" } else { "removed" };
         if !dry_run {
-            std::fs::remove_dir_all(folder).map_err(|error| {
+            std::fs::remove_dir_all(&folder).map_err(|error| {
                 Failure::unable(format!("failed to remove {}: {error}", folder.display()))
             })?;
         }

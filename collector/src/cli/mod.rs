@@ -10,6 +10,7 @@ mod investigation;
 pub mod kernel_files;
 pub mod kernels;
 mod lock;
+mod modules;
 mod output;
 pub mod plan;
 mod programs;

@@ -10,6 +10,7 @@ use super::instances::{self, ProbedFunctions};
 use super::investigation::read_investigation;
 use super::kernel_files::{chosen_in, of_this_machine, static_sources};
 use super::lock;
+use super::modules;
 use super::output::{print, render};
 use super::progress::Progress;
 use super::target::Target;
@@ -38,7 +39,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let progress = Progress::new(target.name());
         let (experiments, fixed) = match target {
             Target::Host => {
-                let kernel = ThisKernel::read(&|_| {})?;
+                let modules = modules::on_host(&investigation)?;
+                let kernel = ThisKernel::read(&modules.names, &|_| {})?;
                 let vmlinux = of_this_machine(&args.debuginfo);
                 let plan = kernel
                     .plan(&investigation, &chosen(&investigation, &vmlinux, None))?
@@ -59,10 +61,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                     fixed.no_debuginfo.get_or_insert_with(|| why.clone());
                     fixed.vmlinux.clear();
                 }
+                let modules = modules::for_guest(&investigation, &kernel, &cache, &say)?;
                 let job = Job::Plan {
                     name: investigation.source.name.clone(),
                     text: investigation.source.text.clone(),
                     chosen: chosen_in(&investigation, &fixed),
+                    modules: modules.names,
                 };
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
@@ -73,7 +77,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 let run = runtime.block_on(boot(
                     kernel,
                     &job,
-                    Files::default(),
+                    Files {
+                        contents: modules.files.into_iter().collect(),
+                        ..Files::default()
+                    },
                     cache,
                     args.limit,
                     &|line| progress.say(line),

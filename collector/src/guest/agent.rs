@@ -9,6 +9,7 @@ use qed_evidence::investigation::{Investigation, parse};
 
 use super::furnish::furnish;
 use super::init::{ping, progress};
+use super::load::load;
 use super::protocol::{JOB, Job, SlideAnswer};
 use crate::plan::Plan;
 use crate::reason::Reason;
@@ -26,15 +27,27 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
         .context("failed to understand the job")?;
     match job {
         Job::Slide => Ok(postcard::to_stdvec(&slide())?),
-        Job::Plan { name, text, chosen } => {
-            let planned = plan_here(&parse_investigation(&name, &text)?, &chosen)?.1;
+        Job::Plan {
+            name,
+            text,
+            chosen,
+            modules,
+        } => {
+            load(&modules)?;
+            let planned = plan_here(&parse_investigation(&name, &text)?, &chosen, &modules)?.1;
             Ok(postcard::to_stdvec(&planned.experiments)?)
         }
-        Job::Capture { name, text, chosen } => {
+        Job::Capture {
+            name,
+            text,
+            chosen,
+            modules,
+        } => {
+            load(&modules)?;
             let investigation = parse_investigation(&name, &text)?;
             furnish(&investigation)?;
             let commands = Commands::of_machine(&investigation);
-            let (kernel, plan) = plan_here(&investigation, &chosen)?;
+            let (kernel, plan) = plan_here(&investigation, &chosen, &modules)?;
             let raw = capture_here(&investigation, kernel, plan, commands, None)?;
             progress("read what the machine says about itself");
             let answer = postcard::to_extend(&raw, Vec::with_capacity(room(&raw)))?;
@@ -88,15 +101,16 @@ pub fn parse_investigation(name: &str, text: &str) -> anyhow::Result<Investigati
     parse(name, text).map_err(|problems| complaint(&problems))
 }
 
-/// Plan an investigation for the kernel of this machine.
+/// Plan an investigation for the kernel of this machine and these of its modules, which are loaded.
 ///
 /// # Errors
 /// When the kernel cannot be read, or all that is wrong with the investigation.
 pub fn plan_here(
     investigation: &Investigation,
     chosen: &Result<Vec<FunctionInFile>, Reason>,
+    modules: &[String],
 ) -> anyhow::Result<(ThisKernel, Plan)> {
-    let kernel = ThisKernel::read(&progress)?;
+    let kernel = ThisKernel::read(modules, &progress)?;
     let plan = kernel
         .plan(investigation, chosen)?
         .map_err(|problems| complaint(&problems))?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::GuestError;
-use super::archive::{self, Kernel, Package, mirror, mirror::Mirrors};
+use super::archive::{self, Kernel, Package, Served, mirror, mirror::Mirrors};
 use super::find_program::find_in_path;
 
 /// The keys that Debian signs its archive with, from the package `debian-archive-keyring`.
@@ -129,20 +129,28 @@ impl Apt {
         Ok(archive::kernels(&archive::parse(&shown)))
     }
 
+    /// This version of a package, if the lists name it.
+    ///
+    /// # Errors
+    /// When apt cannot be run.
+    pub fn served(&self, package: &Package) -> Result<Option<Served>, GuestError> {
+        let wanted = format!("{}={}", package.name, package.version);
+        match self.run("apt-cache", &["show", &wanted], None, "look for a package") {
+            Ok(shown) => Ok(archive::parse(&shown)
+                .into_iter()
+                .find(|served| served.package() == *package)),
+            // So apt answers where there is none.
+            Err(GuestError::Program { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// True if the lists name this version of a package.
     ///
     /// # Errors
     /// When apt cannot be run.
     pub fn serves(&self, package: &Package) -> Result<bool, GuestError> {
-        let wanted = format!("{}={}", package.name, package.version);
-        match self.run("apt-cache", &["show", &wanted], None, "look for a package") {
-            Ok(shown) => Ok(archive::parse(&shown)
-                .iter()
-                .any(|served| served.package() == *package)),
-            // So apt answers where there is none.
-            Err(GuestError::Program { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(self.served(package)?.is_some())
     }
 
     /// Download a package and return its path. An earlier download that was interrupted is continued.

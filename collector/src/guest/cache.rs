@@ -6,6 +6,7 @@
 //!             /apt/archive/…             a private state of apt: lists of all suites, unfinished downloads
 //!             /kernels/served.json       when the archive was last asked, and which kernels it serves
 //!             /kernels/PACKAGE_VERSION/  vmlinuz-RELEASE config-RELEASE package.json, or vmlinux-RELEASE System.map-RELEASE
+//!             /kernels/PACKAGE_VERSION.modules/  the modules of that kernel, once an experiment wanted one
 //! ```
 //! A folder appears by one rename, so that it is whole or absent.
 
@@ -140,7 +141,32 @@ impl Cache {
         scratch: tempfile::TempDir,
         package: &Package,
     ) -> Result<PathBuf, GuestError> {
-        let target = self.kernels().join(package.folder());
+        self.publish_as(scratch, self.kernels().join(package.folder()))
+    }
+
+    /// The folder with the modules of the kernel in a package.
+    #[must_use]
+    pub fn modules(&self, image: &Package) -> PathBuf {
+        self.kernels().join(format!("{}.modules", image.folder()))
+    }
+
+    /// Give a finished folder with the modules of the kernel in a package its name.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn publish_modules(
+        &self,
+        scratch: tempfile::TempDir,
+        image: &Package,
+    ) -> Result<PathBuf, GuestError> {
+        self.publish_as(scratch, self.modules(image))
+    }
+
+    fn publish_as(
+        &self,
+        scratch: tempfile::TempDir,
+        target: PathBuf,
+    ) -> Result<PathBuf, GuestError> {
         // An incomplete one (its sidecar missing) may stand there; a complete one is never replaced.
         if target.exists() {
             fs::remove_dir_all(&target).map_err(GuestError::io("remove", &target))?;

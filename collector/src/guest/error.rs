@@ -112,6 +112,12 @@ pub enum GuestError {
         /// The answer of the distribution or the network.
         reason: String,
     },
+    /// No modules.
+    #[error("Debian serves no package with the modules of kernel {release}")]
+    NoModules {
+        /// The kernel's release.
+        release: String,
+    },
     /// A program that was started failed.
     #[error("{doing}: `{program}` failed ({status}): {said}")]
     Program {

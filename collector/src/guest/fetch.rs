@@ -221,26 +221,10 @@ pub(super) fn store(
     let target = cache.scratch(lock)?;
     let mut digests = Vec::new();
     for part in parts {
-        let deb = download::watched(part, &apt.downloads(), progress, || {
-            apt.download(&part.package())
-        });
-        let deb = deb.map_err(|error| error.on_full_disk(cache.root()))?;
-        let found = sha256(&deb)?;
-        if found != part.sha256 {
-            // Otherwise the next attempt would go on from it.
-            let _ = std::fs::remove_file(&deb);
-            return Err(GuestError::WrongDigest {
-                package: format!("{} {}", part.name, part.version),
-                expected: part.sha256.clone(),
-                found,
-            });
-        }
-        apt::unpack(&deb, target.path(), &|path| {
+        let folder = target.path();
+        digests.push(unpacked(part, &apt, cache, folder, progress, &|path| {
             layout::cached_name(path, release)
-        })
-        .map_err(|error| error.on_full_disk(cache.root()))?;
-        std::fs::remove_file(&deb).map_err(GuestError::io("remove", &deb))?;
-        digests.push(found);
+        })?);
     }
     let mut digests = digests.into_iter();
     let sidecar = Sidecar {
@@ -252,6 +236,34 @@ pub(super) fn store(
     };
     super::cache::write_json(&target.path().join("package.json"), &sidecar)?;
     Ok((cache.publish(target, &sidecar.package)?, sidecar))
+}
+
+/// Download a package, and unpack into `folder` the files to which `name` gives a name. The digest of the package, hex.
+pub(super) fn unpacked(
+    part: &Served,
+    apt: &Apt,
+    cache: &Cache,
+    folder: &Path,
+    progress: Say<'_>,
+    name: &dyn Fn(&str) -> Option<String>,
+) -> Result<String, GuestError> {
+    let deb = download::watched(part, &apt.downloads(), progress, || {
+        apt.download(&part.package())
+    });
+    let deb = deb.map_err(|error| error.on_full_disk(cache.root()))?;
+    let found = sha256(&deb)?;
+    if found != part.sha256 {
+        // Otherwise the next attempt would go on from it.
+        let _ = std::fs::remove_file(&deb);
+        return Err(GuestError::WrongDigest {
+            package: format!("{} {}", part.name, part.version),
+            expected: part.sha256.clone(),
+            found,
+        });
+    }
+    apt::unpack(&deb, folder, name).map_err(|error| error.on_full_disk(cache.root()))?;
+    std::fs::remove_file(&deb).map_err(GuestError::io("remove", &deb))?;
+    Ok(found)
 }
 
 fn sha256(path: &Path) -> Result<String, GuestError> {

@@ -36,6 +36,8 @@ pub mod fetch;
 pub mod find_program;
 pub mod init;
 pub mod initramfs;
+pub mod load;
+pub mod modules;
 pub mod pinned;
 pub mod places;
 pub mod qemu_args;

@@ -23,6 +23,8 @@ pub enum Job {
         text: String,
         /// The functions that it names together with a file, or why those cannot be told apart.
         chosen: Result<Vec<FunctionInFile>, Reason>,
+        /// The modules to load before it is planned, in this order; [`load::files`](super::load::files) brings them along.
+        modules: Vec<String>,
     },
     /// Only plan it.
     Plan {
@@ -32,6 +34,8 @@ pub enum Job {
         text: String,
         /// The functions that it names together with a file, or why those cannot be told apart.
         chosen: Result<Vec<FunctionInFile>, Reason>,
+        /// The modules to load before it is planned, in this order; [`load::files`](super::load::files) brings them along.
+        modules: Vec<String>,
     },
     /// Only say where the kernel is.
     Slide,

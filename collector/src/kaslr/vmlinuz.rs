@@ -79,7 +79,11 @@ fn payload(image: &[u8]) -> Result<&[u8], VmlinuzError> {
     image.get(start..start.saturating_add(length)).ok_or(cut)
 }
 
-fn unpack(payload: &[u8]) -> Result<Vec<u8>, VmlinuzError> {
+/// Unpack a kernel or a module, whichever way it was packed.
+///
+/// # Errors
+/// When it was packed in a way that is not read here, or is damaged.
+pub fn unpack(payload: &[u8]) -> Result<Vec<u8>, VmlinuzError> {
     match payload {
         [0x02, 0x21, 0x4c, 0x18, blocks @ ..] => lz4(blocks),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {

@@ -8,6 +8,7 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
 
 use super::core_memory::CoreMemory;
+use super::loaded_modules;
 use super::machine_facts;
 use super::raw::MachineFacts;
 use super::unreadable;
@@ -27,13 +28,20 @@ const MAX_CODE: u64 = 4096;
 /// This machine's kernel, read once.
 pub struct ThisKernel {
     btf: Vec<u8>,
+    /// Modules that an experiment wants.
+    modules: Vec<String>,
+    /// Their types on top of the kernel's; empty: there are none.
+    module_types: Vec<u8>,
     kallsyms: Result<Kallsyms, KaslrSourceError>,
     machine: Machine,
 }
 
 impl ThisKernel {
-    /// Reads BTF and symbols of the running kernel.
-    pub fn read(progress: &dyn Fn(&str)) -> anyhow::Result<Self> {
+    /// Reads BTF and symbols of the running kernel and of `modules`, which are loaded.
+    ///
+    /// # Errors
+    /// When the kernel has no types, or those of a module cannot be understood.
+    pub fn read(modules: &[String], progress: &dyn Fn(&str)) -> anyhow::Result<Self> {
         let btf = std::fs::read(machine_facts::BTF).with_context(|| {
             format!("failed to read the kernel's types from {}: a kernel with CONFIG_DEBUG_INFO_BTF is needed; capture in a guest (--on guest:debian-6.1)", machine_facts::BTF)
         })?;
@@ -47,6 +55,9 @@ impl ThisKernel {
             .map_err(|error| KaslrSourceError::Unavailable(error.to_string()));
         progress("understood the kernel's symbols");
         Ok(Self {
+            module_types: loaded_modules::types(&btf, modules)
+                .context("failed to understand the types of a module")?,
+            modules: modules.to_vec(),
             btf,
             kallsyms,
             machine: Machine::read(),
@@ -62,14 +73,22 @@ impl ThisKernel {
         investigation: &Investigation,
         functions: &Result<Vec<FunctionInFile>, Reason>,
     ) -> anyhow::Result<Result<Plan, Vec<Diagnostic>>> {
-        let btf = Btf::parse(&self.btf).context("failed to understand the kernel's BTF")?;
+        let base = Btf::parse(&self.btf).context("failed to understand the kernel's BTF")?;
+        let with_modules = match self.module_types.is_empty() {
+            true => None,
+            false => Some(
+                Btf::parse_module(&self.module_types, &base)
+                    .context("failed to understand the types of the modules")?,
+            ),
+        };
+        let btf = with_modules.as_ref().unwrap_or(&base);
         // Each look-up scans the whole table, and every experiment asks for the same names.
         let known = RefCell::new(HashMap::new());
         let symbols = |name: &str| match &self.kallsyms {
             Ok(table) => known
                 .borrow_mut()
                 .entry(name.to_owned())
-                .or_insert_with(|| table.lookup(name))
+                .or_insert_with(|| table.lookup_with(name, &self.modules))
                 .clone(),
             Err(_) => Vec::new(),
         };
@@ -77,7 +96,7 @@ impl ThisKernel {
         Ok(plan(
             investigation,
             &Offer {
-                btf: &btf,
+                btf,
                 symbols: &symbols,
                 per_cpu: &|name| self.kallsyms.as_ref().ok()?.per_cpu(name),
                 copies: &|name| self.copies(name),

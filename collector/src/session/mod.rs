@@ -11,6 +11,7 @@
 //! | `restore` | waiting until the kernel has rewritten its code | none: asks the boundary |
 //! | `boundary` | everything that a session does to the machine, as traits | none |
 //! | `live` | the machine that this process runs on | eBPF, processes, `/proc/kcore` |
+//! | [`loaded_modules`] | modules of the running kernel, and their types | reads `/proc`, `/sys` |
 //! | [`raw`] | what a capture brings back | none |
 //! | [`machine_facts`], [`commands`] | what the machine says of itself; commands of the investigation | reads `/proc`; processes |
 
@@ -22,6 +23,7 @@ mod core_memory;
 mod descendants;
 mod kernel;
 mod live;
+pub mod loaded_modules;
 pub mod machine_facts;
 mod privileges;
 pub mod raw;

@@ -136,6 +136,14 @@ pub struct Kernel {
     /// configuration does not list has no value.
     #[serde(deserialize_with = "crate::document::de::unique_map")]
     pub config: BTreeMap<String, Datum>,
+    /// The modules that were loaded for the capture, with the SHA-256 of the module as the kernel was given it, hex; a reason
+    /// instead where it was there before. Those that they depend on are among them.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "crate::document::de::unique_map"
+    )]
+    pub modules: BTreeMap<String, Datum>,
     /// The lockdown mode in force.
     pub lockdown: Datum,
     /// The Linux security modules that are active, in order, joined by commas.

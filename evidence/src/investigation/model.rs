@@ -42,6 +42,14 @@ impl Investigation {
         self.commands.iter().find(|command| command.name == name)
     }
 
+    /// The modules of all experiments, each once.
+    pub fn modules(&self) -> impl Iterator<Item = &str> {
+        let mut known = std::collections::BTreeSet::new();
+        let all = self.experiments.iter().flat_map(|e| &e.modules);
+        all.map(String::as_str)
+            .filter(move |name| known.insert(*name))
+    }
+
     /// The experiment of this name.
     pub fn experiment(&self, name: &str) -> Option<&Experiment> {
         self.experiments
@@ -68,6 +76,8 @@ pub struct Experiment {
     pub span: Range<usize>,
     /// What to run.
     pub workload: Workload,
+    /// Modules of the kernel that have to be there, as `lsmod` names them. Those of all experiments are loaded before the first.
+    pub modules: Vec<String>,
     /// Attached alone, before all others, and detached again: for experiments that compare a probed kernel
     /// with an unprobed one.
     pub isolated: bool,

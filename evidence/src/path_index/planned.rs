@@ -130,7 +130,7 @@ impl Catalog<'_> {
         }
         let depth_ok = match segments {
             [_] => return Err(not_a_leaf(path, "name a value in it")),
-            ["kernel", "config", _] | ["kaslr", "sources", _] | ["boots", _, _] => true,
+            ["kernel", "config" | "modules", _] | ["kaslr", "sources", _] | ["boots", _, _] => true,
             ["kaslr", "symbols", _, leaf] => symbol_leaves().any(|name| name == *leaf),
             _ => false,
         };
@@ -138,11 +138,14 @@ impl Catalog<'_> {
             if self.investigation.symbols.iter().any(|s| s == name));
         let planned_config = matches!(segments, ["kernel", "config", name]
             if self.investigation.config.iter().any(|c| c == name));
+        let planned_module = matches!(segments, ["kernel", "modules", name]
+            if self.investigation.modules().any(|module| module == *name));
+        let planned_name = planned_symbol || planned_config || planned_module;
         let captured = self
             .machines
             .iter()
             .any(|machine| machine.leaves.contains(path.as_str()));
-        if captured || (depth_ok && (planned_symbol || planned_config || segments[0] == "boots")) {
+        if captured || (depth_ok && (planned_name || segments[0] == "boots")) {
             return Ok(());
         }
         let known = self

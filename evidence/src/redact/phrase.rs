@@ -70,6 +70,7 @@ impl<'a> Known<'a> {
             known.words.extend([first.to_owned(), rest.to_owned()]);
         }
         kernel.config.keys().for_each(|name| known.say(name));
+        kernel.modules.keys().for_each(|name| known.say(name));
         evidence
             .kaslr
             .symbols

@@ -22,7 +22,10 @@ pub fn against(investigation: &Investigation, evidence: &Evidence) -> Option<Fin
     }
     let symbols = |name: &String| investigation.symbols.contains(name);
     let config = |name: &String| investigation.config.contains(name);
+    // What a module depends on is loaded with it, and nothing without one.
+    let module = |_: &String| investigation.modules().next().is_some();
     members(investigation, evidence)
+        .or_else(|| stranger("/kernel/modules", evidence.kernel.modules.keys(), module))
         .or_else(|| stranger("/kaslr/symbols", evidence.kaslr.symbols.keys(), symbols))
         .or_else(|| stranger("/kernel/config", evidence.kernel.config.keys(), config))
         .or_else(|| {

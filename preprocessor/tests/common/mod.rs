@@ -194,6 +194,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
             package: None,
             build_id: none(),
             image_digest: None,
+            modules: BTreeMap::new(),
             btf_digest: "00".repeat(32),
             config: BTreeMap::new(),
             lockdown: none(),

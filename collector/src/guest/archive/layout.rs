@@ -37,6 +37,27 @@ pub fn cached_name(path: &str, release: &str) -> Option<String> {
     kind.map(|kind| format!("{kind}-{release}"))
 }
 
+/// The name in the cache of a file of the package with a kernel's modules, if it is a module or the list of those that are a part of
+/// the kernel; `release` is what `uname -r` prints. The names of modules are unique in a kernel, so folders are left out.
+#[must_use]
+pub fn module_name(path: &str, release: &str) -> Option<String> {
+    let path = path.strip_prefix("./").unwrap_or(path);
+    let below = ["lib/modules/", "usr/lib/modules/"]
+        .into_iter()
+        .find_map(|base| {
+            path.strip_prefix(base)?
+                .strip_prefix(release)?
+                .strip_prefix('/')
+        })?;
+    let file = below.rsplit('/').next()?;
+    let module = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"].iter().any(|ending| {
+        file.strip_suffix(ending)
+            .is_some_and(|stem| !stem.is_empty())
+    });
+    let kept = (module && !file.starts_with('.')) || below == "modules.builtin";
+    kept.then(|| file.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,7 +114,49 @@ mod tests {
         }
     }
 
+    /// Check that modules are kept from where each series has them, and nothing else beside them.
+    #[test]
+    fn modules() {
+        let r = "6.12.118+deb13-cloud-amd64";
+        for (path, kept) in [
+            (
+                "./usr/lib/modules/6.12.118+deb13-cloud-amd64/kernel/net/ipv4/tcp_diag.ko.xz",
+                Some("tcp_diag.ko.xz"),
+            ),
+            (
+                "./lib/modules/6.12.118+deb13-cloud-amd64/kernel/a/b.ko",
+                Some("b.ko"),
+            ),
+            (
+                "lib/modules/6.12.118+deb13-cloud-amd64/modules.builtin",
+                Some("modules.builtin"),
+            ),
+            (
+                "lib/modules/6.12.118+deb13-cloud-amd64/kernel/modules.builtin",
+                None,
+            ),
+            ("lib/modules/6.12.118+deb13-cloud-amd64/modules.order", None),
+            ("lib/modules/6.12.117+deb13-cloud-amd64/kernel/a/b.ko", None),
+            (
+                "lib/modules/6.12.118+deb13-cloud-amd64.old/kernel/a/b.ko",
+                None,
+            ),
+            ("lib/modules/6.12.118+deb13-cloud-amd64/kernel/.ko", None),
+            ("boot/b.ko", None),
+        ] {
+            assert_eq!(module_name(path, r).as_deref(), kept, "{path}");
+        }
+    }
+
     proptest::proptest! {
+        /// Check that no path of a package becomes the name of a module that leaves the cache's folder.
+        #[test]
+        fn modules_stay_in_the_folder(below in "[./a-z0-9-]{0,40}(.ko(.xz)?)?") {
+            if let Some(name) = module_name(&format!("lib/modules/6.1/{below}"), "6.1") {
+                proptest::prop_assert!(!name.contains('/') && !name.starts_with('.'));
+            }
+        }
+
         /// Check that no path of a package becomes a name that leaves the cache's folder.
         #[test]
         fn stays_in_the_folder(path in "[./a-z0-9-]{0,60}", release in "[0-9][a-z0-9.+-]{0,20}") {

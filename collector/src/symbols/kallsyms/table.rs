@@ -154,6 +154,25 @@ impl Kallsyms {
         addresses
     }
 
+    /// As [`Kallsyms::lookup`], and where the kernel itself has no such symbol, those of these modules.
+    pub fn lookup_with(&self, name: &str, modules: &[String]) -> Vec<u64> {
+        let own = self.lookup(name);
+        if !own.is_empty() || modules.is_empty() {
+            return own;
+        }
+        let of_modules = |symbol: &Symbol<'_>| {
+            let module = symbol.module;
+            module.is_some_and(|module| modules.iter().any(|one| one == module))
+        };
+        let mut addresses: Vec<u64> = self
+            .symbols_named(name)
+            .filter(|symbol| of_modules(symbol) && !is_absolute(symbol.kind as u8))
+            .map(|symbol| symbol.address)
+            .collect();
+        addresses.dedup();
+        addresses
+    }
+
     /// The value of a per-CPU symbol of the kernel itself: an absolute symbol in older kernels, which counts from the
     /// start of each CPU's memory, and one of the image's addresses in newer ones. `None`: there is none, or there are
     /// several.

@@ -60,6 +60,7 @@ structures! {
         image_digest: PER_KERNEL, Public;
         btf_digest: PER_KERNEL, Public;
         config: map(PER_KERNEL), Setting;
+        modules: map(PER_KERNEL), Hex;
         lockdown: PER_BOOT, List;
         lsm: PER_BOOT, List;
         command_line: PER_BOOT, Nothing;

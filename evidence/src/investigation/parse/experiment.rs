@@ -25,6 +25,7 @@ impl Check {
         let parent = self.parent(raw.inherit.as_ref(), earlier);
         let workload = self.experiment_workload(&mut raw, parent)?;
         self.check_times(&raw);
+        let modules = self.modules(raw.modules.take(), parent);
         let max_output = self.max_output(raw.max_output.take());
         let probes = self.probes(std::mem::take(&mut raw.probe), parent);
         if probes.is_empty() {
@@ -36,6 +37,7 @@ impl Check {
             name: raw.name.into_inner(),
             span,
             workload,
+            modules,
             isolated: raw.isolated,
             cost: raw.cost,
             warm_up: raw.warm_up.or(parent.map(|p| p.warm_up)).unwrap_or(0),
@@ -60,6 +62,34 @@ impl Check {
                 .collect(),
             probes,
         })
+    }
+
+    /// The modules of an experiment, its own or the inherited ones, as the kernel calls them.
+    fn modules(
+        &mut self,
+        own: Option<Vec<Spanned<String>>>,
+        parent: Option<&Experiment>,
+    ) -> Vec<String> {
+        let Some(own) = own else {
+            return parent.map(|p| p.modules.clone()).unwrap_or_default();
+        };
+        let mut modules: Vec<String> = Vec::new();
+        for name in own {
+            // A file may have a dash in its name where the kernel has a low line.
+            let word = name.get_ref().replace('-', "_");
+            if !is_module(&word) {
+                let message = format!("`{}` cannot be a module", name.get_ref());
+                self.error(name.span(), message).help = Some(
+                    "write its name as `lsmod` does, such as \"inet_diag\", without a path and without `.ko`".into(),
+                );
+            } else if modules.contains(&word) {
+                let message = format!("the module `{word}` is there twice");
+                self.error(name.span(), message);
+            } else {
+                modules.push(word);
+            }
+        }
+        modules
     }
 
     /// The experiment above that this one inherits from.
@@ -177,4 +207,13 @@ impl Check {
             }
         }
     }
+}
+
+/// Whether a text can be the name of a module, which is also a name in paths.
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/module.h#L335>
+fn is_module(name: &str) -> bool {
+    const MODULE_NAME_LEN: usize = 64 - size_of::<u64>();
+    name.len() < MODULE_NAME_LEN
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

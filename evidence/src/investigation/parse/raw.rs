@@ -28,6 +28,7 @@ pub(super) struct File {
 pub(super) struct RawExperiment {
     pub name: Spanned<String>,
     pub inherit: Option<Spanned<String>>,
+    pub modules: Option<Vec<Spanned<String>>>,
     pub workload: Option<Spanned<RawWorkload>>,
     #[serde(default)]
     pub limits: BTreeMap<String, Spanned<u64>>,

@@ -274,3 +274,38 @@ fn malformed() {
         );
     }
 }
+
+/// Check that modules arrive as the kernel calls them, each once, that an experiment without some inherits its parent's, and that what
+/// cannot be a module is refused.
+#[test]
+fn modules() {
+    let with = |modules: &str, child: &str| {
+        let text = format!(
+            "[[experiment]]\nname = \"a\"\n{modules}\nworkload = {{ syscall = \"getpid\" }}\n[[experiment.probe]]\n\
+             function = \"f\"\n[[experiment]]\nname = \"b\"\ninherit = \"a\"\n{child}\n"
+        );
+        parse("m.toml", &text)
+    };
+    let parsed = with("modules = [\"inet-diag\", \"8021q\"]", "").unwrap();
+    assert_eq!(parsed.experiments[1].modules, ["inet_diag", "8021q"]);
+    let parsed = with("modules = [\"tun\"]", "modules = [\"tun\", \"tap\"]").unwrap();
+    assert_eq!(parsed.modules().collect::<Vec<_>>(), ["tun", "tap"]);
+    let parsed = with("modules = [\"tun\"]", "modules = []").unwrap();
+    assert!(parsed.experiments[1].modules.is_empty());
+    for (modules, said) in [
+        ("[\"net/tun\"]", "`net/tun` cannot be a module"),
+        ("[\"tun.ko\"]", "`tun.ko` cannot be a module"),
+        ("[\"\"]", "`` cannot be a module"),
+        ("[\"../tun\"]", "cannot be a module"),
+        ("[\"a-b\", \"a_b\"]", "the module `a_b` is there twice"),
+    ] {
+        let problems = with(&format!("modules = {modules}"), "").unwrap_err();
+        assert!(
+            problems[0].message.contains(said),
+            "{}",
+            problems[0].message
+        );
+    }
+    let long = format!("modules = [\"{}\"]", "m".repeat(56));
+    assert!(with(&long, "").is_err());
+}

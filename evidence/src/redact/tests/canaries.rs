@@ -67,6 +67,7 @@ fn planted(evidence: &Evidence, slide: u64) -> Evidence {
     host.kernel.build_id = why();
     host.kernel.debuginfo = said();
     host.kernel.config.insert("default_hostname".into(), said());
+    host.kernel.modules.insert("tun".into(), said());
     for text in [said(), why()] {
         host.kaslr.readings.push(Reading {
             by: Reader::Machine,

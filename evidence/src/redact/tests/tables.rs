@@ -47,6 +47,7 @@ fn full() -> Evidence {
     full.kernel.image_digest = Some("ab".into());
     full.kernel.command_line = Some("quiet".into());
     full.kernel.config.insert("x".into(), value());
+    full.kernel.modules.insert("x".into(), value());
     full.kaslr.sources.insert("x".into(), value());
     full.kaslr.readings.push(Reading {
         by: Reader::Machine,

@@ -855,6 +855,7 @@ mod round_trip {
                     package,
                     build_id,
                     image_digest: None,
+                    modules: BTreeMap::new(),
                     btf_digest,
                     config,
                     lockdown,
@@ -951,6 +952,7 @@ mod round_trip {
         list.extend([&mut kernel.build_id, &mut kernel.lockdown, &mut kernel.lsm]);
         list.push(&mut kernel.debuginfo);
         list.extend(kernel.config.values_mut());
+        list.extend(kernel.modules.values_mut());
         let kaslr = &mut document.kaslr;
         list.extend([&mut kaslr.status, &mut kaslr.slide, &mut kaslr.agree]);
         list.extend([&mut kaslr.checked, &mut kaslr.differing]);

@@ -1,0 +1,64 @@
+//! The modules of one guest's kernel.
+
+use super::error::ModuleError;
+use super::info;
+use super::order::{Found, Module, load_order};
+use super::package;
+use super::tree::Tree;
+use crate::guest::cache::Cache;
+use crate::guest::{KernelImage, Say};
+
+/// The modules `wanted` of a guest's kernel, with all that they depend on, in the order in which they have to be loaded. Those that
+/// are built into the kernel are left out. Blocking.
+///
+/// # Errors
+/// When one cannot be had, or does not fit.
+pub fn of_kernel<'w>(
+    kernel: &KernelImage,
+    wanted: impl Iterator<Item = &'w str>,
+    cache: &Cache,
+    say: Say<'_>,
+) -> Result<Vec<Module>, ModuleError> {
+    let wanted: Vec<&str> = wanted.collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (folder, release) = match &kernel.package {
+        Some(sidecar) => {
+            let folder = package::folder(sidecar, cache, say).map_err(Box::new)?;
+            (folder, Some(sidecar.release.as_str()))
+        }
+        None => {
+            let folder = kernel.beside.modules.clone();
+            let release = kernel.beside.release.as_deref();
+            (folder.ok_or(ModuleError::NoTree)?, release)
+        }
+    };
+    let tree = Tree::read(&folder)?;
+    load_order(&wanted, &mut |name| {
+        let Some(bytes) = tree.module(name)? else {
+            return Ok(match tree.is_built_in(name) {
+                true => Found::BuiltIn,
+                false => Found::Nothing(tree.nearest(name)),
+            });
+        };
+        let damaged = |reason: String| ModuleError::Damaged {
+            name: name.to_owned(),
+            reason,
+        };
+        let said = info::Info::read(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if let (Some(of), Some(release)) = (&said.release, release)
+            && of != release
+        {
+            return Err(ModuleError::Misfit {
+                name: name.to_owned(),
+                of: of.clone(),
+                release: release.to_owned(),
+            });
+        }
+        Ok(Found::Module {
+            bytes,
+            depends: said.depends,
+        })
+    })
+}

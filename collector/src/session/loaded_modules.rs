@@ -1,0 +1,42 @@
+//! Modules of the running kernel: whether they are there, and their types.
+
+use std::fs;
+use std::path::Path;
+
+use crate::btf::{Btf, BtfError, merge};
+
+/// The folder with the types of the kernel and of each module that has some.
+const TYPES: &str = "/sys/kernel/btf";
+
+/// Those of `wanted` that are neither loaded nor, as far as is known, a part of the running kernel.
+pub fn missing<'w>(wanted: impl Iterator<Item = &'w str>) -> Vec<&'w str> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let list = format!("/lib/modules/{}/modules.builtin", release.trim());
+    let built_in = fs::read_to_string(list).unwrap_or_default();
+    let is_there = |name: &str| {
+        Path::new("/sys/module").join(name).exists()
+            || built_in.lines().any(|line| {
+                let file = line.rsplit('/').next().unwrap_or_default();
+                file.strip_suffix(".ko")
+                    .is_some_and(|stem| stem.replace('-', "_") == name)
+            })
+    };
+    wanted.filter(|name| !is_there(name)).collect()
+}
+
+/// The types of modules, as those of one on top of the kernel's; empty where none brings types of its own.
+///
+/// # Errors
+/// When the kernel's types, or a module's, cannot be understood.
+pub fn types(kernel: &[u8], modules: &[String]) -> Result<Vec<u8>, BtfError> {
+    let blobs: Vec<Vec<u8>> = modules
+        .iter()
+        // A module that was built without types has no file here.
+        .filter_map(|name| fs::read(Path::new(TYPES).join(name)).ok())
+        .collect();
+    if blobs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let blobs: Vec<&[u8]> = blobs.iter().map(Vec::as_slice).collect();
+    merge(&Btf::parse(kernel)?, &blobs)
+}
