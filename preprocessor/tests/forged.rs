@@ -85,6 +85,24 @@ fn edits() -> Vec<Edit> {
     let alloc = hit("sock_alloc");
     vec![
         set(
+            "an option of the configuration",
+            "/kernel/config/randomize_base/value".into(),
+            json!("n"),
+            "/kernel/config/randomize_base",
+        ),
+        set(
+            "another release",
+            "/kernel/release".into(),
+            json!("6.16.0"),
+            "",
+        ),
+        set(
+            "descendants that nobody asked to follow",
+            format!("{create}/quality/descendants"),
+            json!({"started": 1, "followed": 1}),
+            &format!("{create}/quality/descendants/followed"),
+        ),
+        set(
             "all hits of a probe deleted, with the count of events left",
             format!("{create}/probes/sock_alloc/hits"),
             json!([]),

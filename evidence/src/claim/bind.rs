@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::document::Allocation;
+use crate::document::instances::Instances;
 use crate::document::names::{NameError, Names};
 use crate::document::value::{Datum, Value};
 use crate::document::value_check::ValueError;
@@ -15,7 +16,7 @@ use super::eval::Lookup;
 use super::obstacle::Obstacle;
 use super::parse::{Expression, ReadPath};
 use super::silence::{conditions, says_nothing, short_counts};
-use super::value::Typed;
+use super::value::{Pointer, Typed};
 
 /// What one machine says about one read.
 pub(super) enum Found {
@@ -32,8 +33,40 @@ pub(super) struct Gathered<'a> {
     pub missing: Vec<(ReadPath, Obstacle)>,
     pub broken: Vec<Obstacle>,
     constants: BTreeMap<String, Typed>,
-    /// The tables of the machine's names.
+    tables: Tables<'a>,
+}
+
+/// What the machine's evidence calls numbers and addresses.
+#[derive(Clone, Copy)]
+struct Tables<'a> {
     names: &'a Names,
+    /// The copies of probed functions, with all names that an address has.
+    instances: &'a BTreeMap<String, Instances>,
+}
+
+impl Tables<'_> {
+    /// The value of a leaf with all its names.
+    fn typed(self, key: &str, value: &Value) -> Typed {
+        let mut typed = Typed::of_leaf(key, value, self.names);
+        if let Typed::Address(Pointer {
+            symbol: Some((names, _)),
+            ..
+        }) = &mut typed
+        {
+            let copies = self.instances.values().flat_map(|one| &one.copies);
+            for copy in copies {
+                let all = || std::iter::once(&copy.symbol).chain(&copy.aliases);
+                if all().any(|name| *name == names[0]) {
+                    let more: Vec<String> = all()
+                        .filter(|name| !names.contains(name))
+                        .cloned()
+                        .collect();
+                    names.extend(more);
+                }
+            }
+        }
+        typed
+    }
 }
 
 /// Leaves and what stands there instead of what was measured.
@@ -52,7 +85,10 @@ pub(super) fn gather<'a>(
         missing: Vec::new(),
         broken: Vec::new(),
         constants: BTreeMap::new(),
-        names: &machine.evidence.names,
+        tables: Tables {
+            names: &machine.evidence.names,
+            instances: &machine.evidence.instances,
+        },
     };
     for read in expression.reads() {
         if gathered.values.contains_key(&read.path) {
@@ -278,14 +314,13 @@ fn leaked(allocation: &Allocation) -> bool {
 pub(super) struct Bindings<'a> {
     typed: BTreeMap<&'a str, Typed>,
     constants: &'a BTreeMap<String, Typed>,
-    names: &'a Names,
+    tables: Tables<'a>,
 }
 
 impl<'a> Bindings<'a> {
     /// Puts another value in the place of a leaf.
     pub fn bind(&mut self, key: &'a str, value: &Value) {
-        self.typed
-            .insert(key, Typed::of_leaf(key, value, self.names));
+        self.typed.insert(key, self.tables.typed(key, value));
     }
 }
 
@@ -296,10 +331,10 @@ impl Gathered<'_> {
             typed: self
                 .values
                 .iter()
-                .map(|(key, value)| (key.as_str(), Typed::of_leaf(key, value, self.names)))
+                .map(|(key, value)| (key.as_str(), self.tables.typed(key, value)))
                 .collect(),
             constants: &self.constants,
-            names: self.names,
+            tables: self.tables,
         }
     }
 

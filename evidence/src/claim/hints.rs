@@ -63,7 +63,13 @@ impl<'m> Hints<'m> {
                 Value::Bytes { value } | Value::CutBytes { value, .. } => {
                     hints.bytes.push(value.0.clone());
                 }
-                other => hints.numbers.extend(other.as_integer()),
+                // And beside it: two events never have one place in the order.
+                other => {
+                    let number = other.as_integer();
+                    hints
+                        .numbers
+                        .extend(number.into_iter().flat_map(|n| [n, n - 1, n + 1]));
+                }
             }
         }
         let others = machine

@@ -17,6 +17,9 @@ pub(super) fn possible(path: &str, value: &Value) -> bool {
         return words.contains(&value.to_string().as_str());
     }
     match value {
+        // The lowest error that a system call returns
+        // (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>).
+        Value::Fd { value } => *value >= -4095,
         // An unwind begins where the probe is.
         Value::Stack { value } | Value::CutStack { value, .. } => !value.is_empty(),
         Value::Text { value } | Value::CutText { value, .. } => {
@@ -63,7 +66,8 @@ fn range(path: &str) -> Option<std::ops::RangeInclusive<i128>> {
         ["machine", "cpus"] | ["boots", "count" | "distinct" | "distinct_physical"] => {
             1..=i128::MAX
         }
-        [_, "cost", "iterations"] | [_, "quality", "attempts" | "planned"] => 1..=i128::MAX,
+        [_, "cost", "iterations"] => 1..=i128::MAX,
+        [_, "quality", "attempts" | "planned"] => 1..=i128::MAX,
         [_, "outcome", "exit"] | ["commands", _, "exit"] => 0..=255,
         // The last real-time signal (<https://man7.org/linux/man-pages/man7/signal.7.html>).
         [_, "outcome", "signal"] => 1..=64,
@@ -103,6 +107,7 @@ impl<'p> Event<'p> {
 enum Relation {
     Less,
     AtMost,
+    Different,
 }
 
 /// The relations between the leaves that one expression reads.
@@ -133,6 +138,7 @@ impl<'p> Relations<'p> {
             numbers.is_none_or(|(a, b)| match relation {
                 Relation::Less => a < b,
                 Relation::AtMost => a <= b,
+                Relation::Different => a != b,
             })
         })
     }
@@ -177,11 +183,16 @@ fn relation(a: &[&str], b: &[&str]) -> Option<Relation> {
     }
 }
 
-/// Hits of a probe are numbered as they began, and a call begins before it returns.
+/// Hits of a probe are numbered as they began, a call begins before it returns, and no two events have one place in the
+/// order.
 fn of_hits(a: Event<'_>, b: Event<'_>) -> Option<Relation> {
-    use Relation::{AtMost, Less};
-    if (a.experiment, a.probe) != (b.experiment, b.probe) {
+    use Relation::{AtMost, Different, Less};
+    let ordered = |event: Event<'_>| ["order", "return_order"].contains(&event.leaf);
+    if a.experiment != b.experiment {
         return None;
+    }
+    if a.probe != b.probe {
+        return (ordered(a) && ordered(b)).then_some(Different);
     }
     match (a.leaf, b.leaf) {
         ("order", "return_order") if a.hit <= b.hit => Some(Less),
@@ -189,6 +200,7 @@ fn of_hits(a: Event<'_>, b: Event<'_>) -> Option<Relation> {
         ("time_ns", "return_time_ns") if a.hit <= b.hit => Some(AtMost),
         ("time_ns", "time_ns") if a.hit < b.hit => Some(AtMost),
         ("duration_ns", "return_time_ns") if a.hit == b.hit => Some(AtMost),
+        _ if a.hit < b.hit && ordered(a) && ordered(b) => Some(Different),
         _ => None,
     }
 }
@@ -225,14 +237,18 @@ mod tests {
     /// Check which leaves are related, and that no others are.
     #[test]
     fn relations_of_leaves() {
-        use Relation::{AtMost, Less};
+        use Relation::{AtMost, Different, Less};
         for (a, b, wanted) in [
             ("e.p.order", "e.p.return_order", Some(Less)),
             ("e.p.hit1.order", "e.p.hit2.order", Some(Less)),
             ("e.p.hit1.order", "e.p.hit2.return_order", Some(Less)),
             ("e.p.hit2.order", "e.p.hit1.return_order", None),
-            ("e.p.hit1.return_order", "e.p.hit2.return_order", None),
-            ("e.p.order", "e.q.return_order", None),
+            (
+                "e.p.hit1.return_order",
+                "e.p.hit2.return_order",
+                Some(Different),
+            ),
+            ("e.p.order", "e.q.return_order", Some(Different)),
             ("e.p.order", "f.p.return_order", None),
             ("e.p.args.order", "e.p.args.return_order", None),
             ("e.p.time_ns", "e.p.return_time_ns", Some(AtMost)),

@@ -30,7 +30,10 @@ pub fn judge_replacing(
     match outside::stated(claim, machine, replaced) {
         Ok(None) => judge_stated(claim, catalog, machine, replaced),
         Ok(Some(negated)) => {
-            let judgement = judge_stated(&negated, catalog, machine, replaced);
+            let mut judgement = judge_stated(&negated, catalog, machine, replaced);
+            if judgement.verdict == Verdict::Pass && !shown_inside(claim, catalog) {
+                outside::never_shown(&mut judgement, claim);
+            }
             outside::of_negation(judgement, claim, machine)
         }
         Err(reason) => {
@@ -39,6 +42,15 @@ pub fn judge_replacing(
             outside::undecided(judgement, &reason, holds)
         }
     }
+}
+
+/// Whether a machine of the book shows that the claim is true where it says that it holds. Else it could say anything of
+/// kernels that nobody has looked at.
+fn shown_inside(claim: &Claim, catalog: &Catalog<'_>) -> bool {
+    catalog.machines.iter().any(|machine| {
+        matches!(outside::stated(claim, machine, &[]), Ok(None))
+            && judge_stated(claim, catalog, machine, &[]).verdict == Verdict::Pass
+    })
 }
 
 /// Judges a claim that has to be true on this machine.

@@ -84,6 +84,16 @@ pub(super) fn of_negation(
     judgement
 }
 
+/// The judgement where the claim is false outside of its interval, and no machine shows that it is true inside.
+pub(super) fn never_shown(judgement: &mut Judgement, claim: &Claim) {
+    let holds = claim.holds.as_ref().map_or("", Holds::text);
+    judgement.verdict = Verdict::Unverified;
+    judgement.control = None;
+    judgement.reason = Some(format!(
+        "no machine of this book shows that the claim is true inside of `{holds}`"
+    ));
+}
+
 /// The judgement where it is not known whether the claim has to be true or false.
 pub(super) fn undecided(mut judgement: Judgement, reason: &Undecided, holds: &str) -> Judgement {
     if !matches!(judgement.verdict, Verdict::Pass | Verdict::Fail) {

@@ -22,6 +22,7 @@ use super::{events, ledger, outcome, places, stacks};
 pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
     machine(evidence)
         .or_else(|| kaslr(&evidence.kaslr))
+        .or_else(|| readings(evidence))
         .or_else(|| boots(evidence))
         .or_else(|| commands(evidence))
         .or_else(|| functions(evidence))
@@ -155,6 +156,29 @@ fn kaslr(kaslr: &Kaslr) -> Option<Finding> {
                 at,
                 format!("the image was moved by {slide} bytes, and not by {said}"),
             )
+        })
+    })
+}
+
+/// What is quoted from the kernel's own files is what the document says of the kernel.
+fn readings(evidence: &Evidence) -> Option<Finding> {
+    let kernel = &evidence.kernel;
+    let text = |datum: &Datum| match datum.value() {
+        Some(Value::Text { value }) if withheld(value).is_none() => Some(value.clone()),
+        _ => None,
+    };
+    evidence.kaslr.readings.iter().find_map(|reading| {
+        let line = text(&reading.text)?;
+        if reading.key == "release" && line.trim() != kernel.release {
+            let reason = format!("`{}` says `{}`", reading.file, line.trim());
+            return Some(("/kernel/release".into(), reason));
+        }
+        let (option, value) = line.strip_prefix("CONFIG_")?.split_once('=')?;
+        let option = option.to_lowercase();
+        let said = text(kernel.config.get(&option)?)?;
+        (said != value.trim_matches('"')).then(|| {
+            let reason = format!("`{}` says `{line}`", reading.file);
+            (format!("/kernel/config/{}", escape(&option)), reason)
         })
     })
 }

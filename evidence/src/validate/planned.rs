@@ -156,6 +156,7 @@ fn experiment(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
             })
         })
         .or_else(|| together(at, asked, found))
+        .or_else(|| followed(at, asked, found))
         .or_else(|| missed(at, asked, found))
         .or_else(|| late(at, asked, found))
         .or_else(|| tasks(at, asked, found, is_call))
@@ -301,6 +302,15 @@ fn takes(probe: &Watch, hit: &Hit, in_ledger: Option<&[Frame]>) -> bool {
         (Some(within), Some(stack)) => on_stack(stack, within),
         (Some(_), None) => false,
     }
+}
+
+/// Descendants are followed only where the investigation asks for it.
+fn followed(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+    let descendants = found.quality.descendants.as_ref()?;
+    (!asked.follow && descendants.followed > 0).then(|| {
+        let reason = "the investigation does not follow what the workload starts".into();
+        (format!("{at}/quality/descendants/followed"), reason)
+    })
 }
 
 /// Returns that were watched for and not seen are counted.

@@ -98,12 +98,13 @@ pub(super) fn aligned(args: &[Typed]) -> Outcome {
 
 pub(super) fn mask(args: &[Typed]) -> Outcome {
     let (a, m) = two(args)?;
-    // Whoever asks for bits gets those of an error, too.
+    let mask = bits(&Typed::Number(number(m)?.clone()))?;
+    // All bits of an error are the author's to ask for. Some of them look like those of a value.
     let whole = match a {
-        Typed::Returned(error) => error.bits,
+        Typed::Returned(error) if mask == u64::MAX => error.bits,
         other => bits(other)?,
     };
-    let masked = whole & bits(&Typed::Number(number(m)?.clone()))?;
+    let masked = whole & mask;
     Ok(match a {
         Typed::Number(Number {
             kind: Kind::Flags,
@@ -203,13 +204,13 @@ pub(super) fn name(args: &[Typed]) -> Outcome {
     }
 }
 
-/// The symbol of an address and the bytes from its start.
-fn resolved(value: &Typed) -> Result<(&str, u64), Failure> {
+/// The names of an address's symbol and the bytes from its start.
+fn resolved(value: &Typed) -> Result<(&[String], u64), Failure> {
     let Typed::Address(pointer) = value else {
         return Err(takes("a measured address", value));
     };
     match &pointer.symbol {
-        Some((name, offset)) => Ok((name, *offset)),
+        Some((names, offset)) => Ok((names, *offset)),
         None => Err(Failure::Missing(format!(
             "the capture found no symbol for {}: it does not lead into the kernel image, or the symbol \
              table could not be read",
@@ -219,12 +220,13 @@ fn resolved(value: &Typed) -> Result<(&str, u64), Failure> {
 }
 
 pub(super) fn symbol(args: &[Typed]) -> Outcome {
-    let (name, offset) = resolved(one(args)?)?;
-    Ok(Typed::Text(format!("{name}+{offset:#x}")))
+    let (names, offset) = resolved(one(args)?)?;
+    let names = names.iter().map(|name| format!("{name}+{offset:#x}"));
+    Ok(Typed::Name(names.collect()))
 }
 
 pub(super) fn symbol_name(args: &[Typed]) -> Outcome {
-    Ok(Typed::Text(resolved(one(args)?)?.0.to_owned()))
+    Ok(Typed::Name(resolved(one(args)?)?.0.to_vec()))
 }
 
 pub(super) fn file(args: &[Typed]) -> Outcome {

@@ -259,14 +259,34 @@ fn investigation(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> b
     })
 }
 
-/// Symbols that the investigation names, and targets of its probes.
+/// Targets of the investigation's probes that there are.
 fn planned(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
-    let investigation = catalog.investigation;
-    let mut probes = investigation.experiments.iter().flat_map(|e| &e.probes);
-    probes.any(|probe| match &probe.target {
-        Target::Function(target) | Target::Tracepoint(target) | Target::Lsm(target) => test(target),
-        Target::Address(place) => test(place.split_once(':').map_or(place.as_str(), |(_, s)| s)),
-    }) || investigation.symbols.iter().any(|symbol| test(symbol))
+    let mut experiments = catalog.investigation.experiments.iter();
+    experiments.any(|experiment| {
+        experiment.probes.iter().any(|probe| {
+            let target = match &probe.target {
+                Target::Function(target) | Target::Tracepoint(target) | Target::Lsm(target) => {
+                    target
+                }
+                Target::Address(place) => place.split_once(':').map_or(place.as_str(), |(_, s)| s),
+            };
+            test(target) && exists(&experiment.name, &probe.name, target, catalog)
+        })
+    })
+}
+
+/// Whether the kernel of some machine has what a probe is planned for. A plan alone can be misspelt like the claim.
+fn exists(experiment: &str, probe: &str, target: &str, catalog: &Catalog<'_>) -> bool {
+    catalog.machines.iter().any(|machine| {
+        let evidence = machine.evidence;
+        let seen = evidence.experiments.get(experiment);
+        let seen = seen.and_then(|seen| seen.probes.get(probe));
+        let found = seen.is_some_and(|seen| {
+            seen.backend.is_some() || seen.address.is_some() || !seen.parameters.is_empty()
+        });
+        let copies = evidence.instances.get(target);
+        found || copies.is_some_and(|copies| copies.count > 0)
+    })
 }
 
 /// Symbols of the documents' tables.
@@ -278,7 +298,10 @@ fn tables(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
             .symbols
             .iter()
             .any(|symbol| test(&symbol.name))
-            || evidence.kaslr.symbols.keys().any(|name| test(name))
+            || evidence.kaslr.symbols.iter().any(|(name, places)| {
+                let known = [&places.live, &places.static_address];
+                known.iter().any(|datum| datum.value().is_some()) && test(name)
+            })
     })
 }
 

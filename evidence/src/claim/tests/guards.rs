@@ -286,6 +286,9 @@ fn claims_that_cannot_fail() {
         "length(kernel.version) >= 1",
         "machine.kind == 'host' || machine.kind == 'guest'",
         "machine.cpus > 0",
+        "before(create.sock_alloc, create.fd_install) || before(create.fd_install, create.sock_alloc)",
+        "create.sock_alloc.order != create.fd_install.order",
+        "create.outcome.returned > -4096",
         "create.objects.freed <= create.objects.allocated",
     ] {
         comes_to(text, Verdict::Error, "cannot fail");
@@ -436,6 +439,10 @@ fn arithmetic() {
         (
             "errno(create.fd_install.args.fd) == 0",
             "not a returned error",
+        ),
+        (
+            "mask(create.sock_alloc.exit.huge, 4294967296u) == 4294967296u",
+            "is the error EPERM",
         ),
         (
             "errno(create.outcome.returned) == 0",

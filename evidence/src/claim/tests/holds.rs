@@ -1,6 +1,8 @@
 //! Claims with an interval of kernels: true inside, false outside.
 
-use crate::claim::{Claim, Judgement, Verdict};
+use crate::claim::{Claim, Judgement, Verdict, judge};
+use crate::document::value::{Datum, Value};
+use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, judge_claim, place};
 
 fn holding(text: &str, interval: &str) -> Claim {
@@ -16,10 +18,39 @@ fn judged(text: &str, interval: &str, release: &str) -> Judgement {
     judge_claim(&holding(text, interval), &evidence)
 }
 
+/// What a claim comes to beside a machine inside of its interval, on which [`FALSE`] is true.
+fn judged_beside(text: &str, interval: &str, release: &str) -> Judgement {
+    let claim = holding(text, interval);
+    let mut evidence = evidence();
+    let mut other = evidence.clone();
+    evidence.kernel.release = release.into();
+    other.kernel.release = inside_of(&claim).into();
+    let create = other.experiments.get_mut("create").unwrap();
+    create.outcome.returned = Datum::Value(Value::Fd { value: 4 });
+    let investigation = crate::testing::investigation();
+    let machines = [Indexed::new(&evidence), Indexed::new(&other)];
+    let catalog = Catalog {
+        investigation: &investigation,
+        machines: &machines,
+    };
+    judge(&claim, &catalog, &machines[0])
+}
+
+/// A kernel on which the claim holds.
+fn inside_of(claim: &Claim) -> &'static str {
+    let holds = claim.holds.as_ref().unwrap();
+    let releases = ["6.1.192-2", "6.6.5", "6.12.118", "7.0.12", "7.3.4"];
+    let inside = releases
+        .into_iter()
+        .find(|release| holds.contains(release).unwrap_or(false));
+    inside.unwrap()
+}
+
 const TRUE: &str = "create.outcome.returned == 3";
 const FALSE: &str = "create.outcome.returned == 4";
 
-/// Check that a claim has to be true inside of its interval, both ends included, and false outside.
+/// Check that a claim has to be true inside of its interval, both ends included, and false outside, and that being false
+/// outside is not enough where no machine shows that it is true inside.
 #[test]
 fn inside_and_outside() {
     for (interval, release, inside) in [
@@ -41,10 +72,14 @@ fn inside_and_outside() {
             true => (TRUE, FALSE),
             false => (FALSE, TRUE),
         };
-        let judgement = judged(held, interval, release);
+        let judgement = judged_beside(held, interval, release);
         assert_eq!(judgement.verdict, Verdict::Pass, "{at}: {judgement:?}");
         assert!(judgement.control.is_some(), "{at}");
         assert_eq!(judgement.outside.is_some(), !inside, "{at}");
+        if !inside {
+            let alone = judged(held, interval, release);
+            assert_eq!(alone.verdict, Verdict::Unverified, "{at}: {alone:?}");
+        }
         let judgement = judged(broken, interval, release);
         assert_eq!(judgement.verdict, Verdict::Fail, "{at}: {judgement:?}");
         let reason = judgement.reason.unwrap_or_default();
@@ -135,5 +170,5 @@ fn idle_sides() {
         assert!(judgement.reason.unwrap().contains("this part cannot be"));
     }
     let text = "create.outcome.returned == 4 && create.outcome.errno == 0";
-    assert_eq!(judged(text, "..7.0", "7.3.4").verdict, Verdict::Pass);
+    assert_eq!(judged_beside(text, "..7.0", "7.3.4").verdict, Verdict::Pass);
 }

@@ -543,6 +543,19 @@ fn misspelt_names() {
     comes_to(text, &evidence(), Verdict::Fail, "");
 }
 
+/// Check that a name which only the plan has is misspelt in both: that some kernel has it is what makes it one.
+#[test]
+fn names_that_are_only_planned() {
+    let text = "symbol_name(create.sock_alloc.caller) != 'fd_install'";
+    comes_to(text, &evidence(), Verdict::Pass, "");
+    let mut nowhere = evidence();
+    for experiment in nowhere.experiments.values_mut() {
+        experiment.probes.remove("fd_install");
+    }
+    nowhere.instances.remove("fd_install");
+    comes_to(text, &nowhere, Verdict::Error, "is called `fd_install`");
+}
+
 /// Check that a condition with a misspelt name neither takes a claim away nor lets it apply where it should not.
 #[test]
 fn misspelt_conditions() {

@@ -158,6 +158,34 @@ fn callers() {
     unverified("line(create.sock_alloc.site) == 1540", &evidence, "calls");
 }
 
+/// Check that an address with two names has both: it is called neither of them in vain, and has no text that only one has.
+#[test]
+fn names_of_an_address() {
+    let mut evidence = evidence();
+    let instances = evidence.instances.get_mut("fd_install").unwrap();
+    instances.copies[0].symbol = "__sock_create".into();
+    instances.copies[0].aliases = vec!["sock_alloc".into()];
+    let name = "symbol_name(create.sock_alloc.caller)";
+    for both in ["__sock_create", "sock_alloc"] {
+        assert_eq!(
+            verdict(&format!("{name} == '{both}'"), &evidence),
+            Verdict::Pass
+        );
+        assert_eq!(
+            verdict(&format!("{name} != '{both}'"), &evidence),
+            Verdict::Fail
+        );
+    }
+    for text in [
+        format!("!contains({name}, 'alloc')"),
+        format!("!starts_with({name}, 'sock_alloc')"),
+        format!("!contains(symbol(create.sock_alloc.caller), 'sock_alloc')"),
+        format!("{name} + '' != 'sock_alloc'"),
+    ] {
+        assert_eq!(verdict(&text, &evidence), Verdict::Error, "{text}");
+    }
+}
+
 /// Check that a function which is not on a stack may have been under way where it can be left by a jump, or where that is
 /// not known; and that one which is on it, is.
 #[test]

@@ -8,8 +8,8 @@ use super::failure::Failure;
 #[derive(Clone, Debug)]
 pub(in crate::claim) struct Pointer {
     pub value: u64,
-    /// Symbol and bytes from its start.
-    pub symbol: Option<(String, u64)>,
+    /// Names of the symbol, the usual one first, and bytes from its start. One address can have several.
+    pub symbol: Option<(Vec<String>, u64)>,
 }
 
 impl Pointer {

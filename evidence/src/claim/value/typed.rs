@@ -18,7 +18,7 @@ pub(in crate::claim) enum Typed {
     /// An error in the place of a pointer or of an unsigned number.
     Returned(Returned),
     Text(String),
-    /// What a number is called: never empty, the usual name first. One number can have several.
+    /// What a number or an address is called: never empty, the usual name first. Each can have several.
     Name(Vec<String>),
     Bytes(Vec<u8>),
     Version(Version),
@@ -120,7 +120,7 @@ impl From<&Value> for Typed {
                     symbol: symbol
                         .as_deref()
                         .and_then(crate::document::names::split)
-                        .map(|(name, offset)| (name.to_owned(), offset)),
+                        .map(|(name, offset)| (vec![name.to_owned()], offset)),
                 }),
             },
             Value::Symbol {
@@ -129,7 +129,7 @@ impl From<&Value> for Typed {
                 address,
             } => Typed::Address(Pointer {
                 value: address.0,
-                symbol: Some((name.clone(), *offset)),
+                symbol: Some((vec![name.clone()], *offset)),
             }),
             Value::Int { value, .. } => Typed::number(value.get()),
             Value::Offset { value } => Typed::of_kind(value.get(), Kind::Offset),
