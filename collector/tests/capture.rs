@@ -179,7 +179,7 @@ fn slide() {
         let sources = seen.evidence.kaslr.sources.values();
         let stated = sources.filter_map(|datum| match datum {
             Datum::Value(value) => support::number(value),
-            Datum::Unavailable(_) => None,
+            Datum::Missing(_) => None,
         });
         let stated: Vec<i128> = stated.collect();
         assert!(

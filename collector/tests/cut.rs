@@ -36,13 +36,13 @@ fn datum(evidence: &Evidence, path: &str) -> Datum {
 fn value(evidence: &Evidence, path: &str) -> Value {
     match datum(evidence, path) {
         Datum::Value(value) => value,
-        Datum::Unavailable(why) => panic!("{path}: {}", why.unavailable),
+        Datum::Missing(why) => panic!("{path}: {}", why.to_string()),
     }
 }
 
 fn reason(evidence: &Evidence, path: &str) -> String {
     match datum(evidence, path) {
-        Datum::Unavailable(why) => why.unavailable,
+        Datum::Missing(why) => why.to_string(),
         Datum::Value(value) => panic!("{path} is {value}"),
     }
 }

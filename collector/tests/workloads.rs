@@ -18,7 +18,7 @@ fn shown(evidence: &Evidence, path: &str) -> Result<String, String> {
     match leaf.datum.as_ref() {
         Datum::Value(Value::Text { value }) => Ok(value.clone()),
         Datum::Value(value) => Ok(value.to_string()),
-        Datum::Unavailable(why) => Err(why.unavailable.clone()),
+        Datum::Missing(why) => Err(why.to_string()),
     }
 }
 

@@ -36,9 +36,10 @@ fn resolve(text: &str) {
                 .and_then(|leaf| leaf.datum.value());
             assert_eq!(listed, Some(value.as_ref()));
         }
-        Ok(Resolved::Missing(reason) | Resolved::Broken(reason)) => {
-            assert!(planned.is_ok() && !reason.is_empty());
+        Ok(Resolved::Missing(missing)) => {
+            assert!(planned.is_ok() && !missing.reason().is_empty());
         }
+        Ok(Resolved::Broken(reason)) => assert!(planned.is_ok() && !reason.is_empty()),
         Err(error) => {
             assert!(!error.message.is_empty() && error.segment <= path.segments().count());
             // What is suggested instead is itself a path.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use qed_evidence::Evidence;
-use qed_evidence::document::SymbolPlaces;
+use qed_evidence::document::{Missing, SymbolPlaces};
 use qed_evidence::value::{Datum, Value};
 
 use super::commands::{NAMES_BUILDER, holds_word, in_image};
@@ -50,8 +50,8 @@ pub fn clean(evidence: &mut Evidence, private: &[String]) {
         .chain(evidence.kernel.config.values_mut())
         .chain(commands)
     {
-        if let Datum::Unavailable(why) = datum {
-            why.unavailable = cleaned(&why.unavailable, private);
+        if let Datum::Missing(Missing::Unavailable(why)) = datum {
+            *why = cleaned(why, private);
         }
     }
     if let Some(note) = &mut evidence.machine.accelerator {

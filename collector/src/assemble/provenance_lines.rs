@@ -199,7 +199,7 @@ mod tests {
             .map(|reading| {
                 let text = match reading.text {
                     Datum::Value(value) => Ok(value.to_string()),
-                    Datum::Unavailable(why) => Err(why.unavailable.into()),
+                    Datum::Missing(why) => Err(why.to_string().into()),
                 };
                 (
                     format!("{} {}", reading.file, reading.key),

@@ -378,7 +378,7 @@ mod tests {
             );
             match calling.caller {
                 Datum::Value(value) => value.to_string(),
-                Datum::Unavailable(why) => why.unavailable,
+                Datum::Missing(why) => why.to_string(),
             }
         };
         assert!(says(Called::Address(0x1200)).starts_with("entry"));

@@ -159,8 +159,8 @@ fn tell_notes(
     evidence: &Evidence,
     debuginfo: &DebugInfo,
 ) {
-    if let (DebugInfo::Path(_), Datum::Unavailable(why)) = (debuginfo, &evidence.kernel.debuginfo) {
-        let why = &why.unavailable;
+    if let (DebugInfo::Path(_), Datum::Missing(why)) = (debuginfo, &evidence.kernel.debuginfo) {
+        let why = &why.to_string();
         eprintln!("note: {}: there are no source lines: {why}", target.name());
     }
     let misspelt = unknown_public(investigation, &[evidence]);

@@ -42,7 +42,7 @@ fn mishaps(evidence: &Evidence) -> Vec<String> {
                     let (failed, advice) = (failed.unwrap_or_default(), unseen(experiment));
                     format!("{why}{failed}; its values are errors{advice}")
                 }
-                (None, Datum::Unavailable(why)) if why.unavailable == TIMED_OUT => {
+                (None, Datum::Missing(why)) if why.reason() == TIMED_OUT => {
                     format!("{TIMED_OUT}; give it a longer `timeout-ms` if it needs that")
                 }
                 _ => failed(experiment)?,

@@ -106,7 +106,7 @@ impl Captured {
     pub fn value(&self, path: &str) -> &Value {
         match self.datum(path) {
             Datum::Value(value) => value,
-            Datum::Unavailable(why) => panic!("{path}: {}", why.unavailable),
+            Datum::Missing(why) => panic!("{path}: {}", why.to_string()),
         }
     }
 
@@ -134,7 +134,7 @@ impl Captured {
     /// The reason why there is no value at a path.
     pub fn reason(&self, path: &str) -> &str {
         match self.datum(path) {
-            Datum::Unavailable(why) => &why.unavailable,
+            Datum::Missing(why) => why.reason(),
             Datum::Value(value) => panic!("{path} is {value:?}"),
         }
     }

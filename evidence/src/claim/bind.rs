@@ -106,9 +106,7 @@ pub(super) fn gather<'a>(
         }
         let found = match replaced.iter().find(|(path, _)| *path == read.path) {
             Some((_, Datum::Value(value))) => Ok(Found::Value(value.clone())),
-            Some((_, Datum::Unavailable(reason))) => {
-                Ok(Found::Missing(vec![reason.unavailable.clone()]))
-            }
+            Some((_, Datum::Missing(reason))) => Ok(Found::Missing(vec![reason.to_string()])),
             None => find(read, catalog, machine),
         };
         match found {
@@ -261,7 +259,7 @@ fn find(
                 false => Found::Missing(reasons),
             })
         }
-        Ok(Resolved::Missing(reason)) => Ok(Found::Missing(vec![reason])),
+        Ok(Resolved::Missing(reason)) => Ok(Found::Missing(vec![reason.to_string()])),
         Ok(Resolved::Broken(reason)) => Ok(Found::Broken(reason)),
         Err(error) => Err((error.message, error.nearest)),
     }
@@ -282,7 +280,7 @@ fn ledger_of_probe(
     let hits: Path = syntax(format!("{probe}.hits").parse())?;
     match catalog.resolve(machine, &hits) {
         Ok(Resolved::Value(..)) => {}
-        Ok(Resolved::Missing(reason)) => return Ok(Found::Missing(vec![reason])),
+        Ok(Resolved::Missing(reason)) => return Ok(Found::Missing(vec![reason.to_string()])),
         Ok(Resolved::Broken(reason)) => return Ok(Found::Broken(reason)),
         Err(error) => return Err((error.message, error.nearest)),
     }

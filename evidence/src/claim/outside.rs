@@ -33,8 +33,8 @@ fn expects_true(
         None => holds.contains(&machine.evidence.kernel.release)?,
         Some((_, Datum::Value(Value::Text { value }))) => holds.contains(value)?,
         Some((_, Datum::Value(_))) => return Err(Undecided::Kind),
-        Some((_, Datum::Unavailable(reason))) => {
-            return Err(Undecided::Missing(reason.unavailable.clone()));
+        Some((_, Datum::Missing(reason))) => {
+            return Err(Undecided::Missing(reason.to_string()));
         }
     })
 }

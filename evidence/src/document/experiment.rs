@@ -57,7 +57,7 @@ impl Experiment {
             Datum::Value(returned) => {
                 format!("saw no event at all, though the workload made its call, which returned {returned}")
             }
-            Datum::Unavailable(_) => format!("saw no event at all{}", self.end()),
+            Datum::Missing(_) => format!("saw no event at all{}", self.end()),
         })
     }
 

@@ -10,6 +10,7 @@ pub mod instances;
 mod kaslr;
 mod ledger;
 pub mod machine;
+mod missing;
 pub mod names;
 pub mod pointer;
 mod probe;
@@ -26,6 +27,7 @@ pub use evidence::{Boot, Evidence, Kernel, Machine, MachineKind, Run, SCHEMA_VER
 pub use experiment::{Cost, Descendants, Experiment, Outcome, Quality};
 pub use kaslr::{DISABLED, Kaslr, RANDOMIZED, Reading, SymbolPlaces};
 pub use ledger::{Allocation, Free, Ledger};
+pub use missing::Missing;
 pub use probe::{
     Backend, Context, Hit, Member, Members, Parameter, Probe, Reads, Target, Task, location,
 };

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::missing::Missing;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -399,31 +400,26 @@ impl fmt::Display for Value {
 pub enum Datum {
     /// Measured.
     Value(Value),
-    /// Planned and not delivered.
-    Unavailable(Unavailable),
-}
-
-/// Why a planned value is not there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Unavailable {
-    /// The reason, a phrase that can follow "because".
-    pub unavailable: String,
+    /// There is none, and this is why.
+    Missing(Missing),
 }
 
 impl Datum {
     /// A datum that could not be delivered.
     pub fn unavailable(reason: impl Into<String>) -> Self {
-        Datum::Unavailable(Unavailable {
-            unavailable: reason.into(),
-        })
+        Datum::Missing(Missing::Unavailable(reason.into()))
+    }
+
+    /// A datum that a live machine does not tell.
+    pub fn withheld(reason: impl Into<String>) -> Self {
+        Datum::Missing(Missing::Withheld(reason.into()))
     }
 
     /// The value, if there is one.
     pub fn value(&self) -> Option<&Value> {
         match self {
             Datum::Value(value) => Some(value),
-            Datum::Unavailable(_) => None,
+            Datum::Missing(_) => None,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
+use super::missing::Missing;
 use super::value::{Address, Bytes, Cut, Datum, Frame, Integer, Location, Value};
 
 /// The fields of all kinds of values.
@@ -21,6 +22,7 @@ enum Field {
     Ns,
     Cut,
     Unavailable,
+    Withheld,
 }
 
 /// The kinds of values, as in JSON.
@@ -72,6 +74,7 @@ struct Fields {
     ns: Option<u64>,
     cut: Option<Cut>,
     unavailable: Option<String>,
+    withheld: Option<String>,
 }
 
 /// Fills a slot; a field that comes twice is an error.
@@ -116,6 +119,7 @@ impl<'de> Visitor<'de> for DatumVisitor {
                 Field::Ns => once(&mut fields.ns, "ns", &mut access)?,
                 Field::Cut => once(&mut fields.cut, "cut", &mut access)?,
                 Field::Unavailable => once(&mut fields.unavailable, "unavailable", &mut access)?,
+                Field::Withheld => once(&mut fields.withheld, "withheld", &mut access)?,
             }
         }
         let datum = fields.build()?;
@@ -154,13 +158,19 @@ fn payload<'de, A: MapAccess<'de>>(
 impl Fields {
     fn build<E: Error>(mut self) -> Result<Datum, E> {
         let Some(kind) = self.kind else {
-            return match self.unavailable.take() {
-                Some(reason) => {
-                    self.nothing_left("an unavailable value")?;
-                    Ok(Datum::unavailable(reason))
+            let missing = match (self.unavailable.take(), self.withheld.take()) {
+                // Evidence of the first collectors says of a withheld value that it is unavailable, and why in its text.
+                (Some(reason), None) => Missing::from_text(&reason),
+                (None, Some(reason)) => Missing::Withheld(reason),
+                (Some(_), Some(_)) => {
+                    return Err(E::custom(
+                        "unknown field `withheld` for an unavailable value",
+                    ));
                 }
-                None => Err(E::custom("neither `kind` nor `unavailable`")),
+                (None, None) => return Err(E::custom("neither `kind` nor `unavailable`")),
             };
+            self.nothing_left("an unavailable value")?;
+            return Ok(Datum::Missing(missing));
         };
         let value = match (kind, self.payload.take()) {
             (Kind::Address, Some(Payload::Address(value))) => Value::Address {
@@ -229,6 +239,7 @@ impl Fields {
             ("ns", self.ns.is_some()),
             ("cut", self.cut.is_some()),
             ("unavailable", self.unavailable.is_some()),
+            ("withheld", self.withheld.is_some()),
             ("value", self.payload.is_some()),
         ];
         match left.iter().find(|(_, is_left)| *is_left) {
@@ -252,7 +263,7 @@ impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Datum::deserialize(deserializer)? {
             Datum::Value(value) => Ok(value),
-            Datum::Unavailable(_) => Err(D::Error::custom("a value is needed here, not a reason")),
+            Datum::Missing(_) => Err(D::Error::custom("a value is needed here, not a reason")),
         }
     }
 }

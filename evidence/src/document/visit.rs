@@ -170,7 +170,10 @@ mod tests {
                 serde_json::Value::Object(object) => {
                     // A reason that is a text stands beside other fields; a datum's stands alone.
                     let is_datum = object.contains_key("kind") && !object.contains_key("boot_id")
-                        || object.len() == 1 && object.contains_key("unavailable");
+                        || object.len() == 1
+                            && ["unavailable", "withheld"]
+                                .iter()
+                                .any(|key| object.contains_key(*key));
                     if is_datum {
                         list.push(at);
                         return;

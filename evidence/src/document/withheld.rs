@@ -1,9 +1,9 @@
-//! Values that redaction took out of a document: their text, or the reason of their absence, says so.
+//! Texts that redaction took out of a document: what stands in their place says so. Values are [`Missing`](super::Missing).
 
-/// What the reason of a value begins with that was measured and is not told.
+/// The beginning of what stands in the place of a text that is not told.
 pub const WITHHELD: &str = "withheld: ";
 
-/// The reason of a value that was withheld, a phrase that can follow "because"; `None` if this is another reason.
+/// The reason why a text was withheld, a phrase that can follow "because"; `None` if this is another text.
 pub fn withheld(reason: &str) -> Option<&str> {
     reason.strip_prefix(WITHHELD)
 }

@@ -49,7 +49,7 @@ fn ended(plan: &Plan, seen: &Experiment) -> Option<String> {
             _,
         ) => name,
         (Some(other), _) => return Some(shorter(&format!("signal {other} ended the workload"))),
-        (None, Datum::Unavailable(reason)) => return Some(shorter(&reason.unavailable)),
+        (None, Datum::Missing(reason)) => return Some(shorter(&reason.to_string())),
         (None, Datum::Value(_)) => return None,
     };
     let asked = |probe: &Planned| {

@@ -107,10 +107,10 @@ fn all(
             what,
             boot: index + 1,
         }),
-        Datum::Unavailable(why) => Err(SumError::Boot {
+        Datum::Missing(why) => Err(SumError::Boot {
             what,
             boot: index + 1,
-            reason: why.unavailable.clone(),
+            reason: why.to_string(),
         }),
     };
     boots.iter().enumerate().map(one).collect()
@@ -133,7 +133,7 @@ fn differing(evidence: &Evidence, slides: &Result<Vec<i128>, SumError>) -> Resul
     let places = evidence.kaslr.symbols.get("_text");
     let fixed = match places.map(|places| &places.static_address) {
         Some(Datum::Value(value)) => number(value).ok_or(SumError::StaticNumber)?,
-        Some(Datum::Unavailable(why)) => return Err(SumError::Static(why.unavailable.clone())),
+        Some(Datum::Missing(why)) => return Err(SumError::Static(why.to_string())),
         None => return Err(SumError::NotListed),
     };
     let texts = all(&evidence.boots, "_text", |boot| &boot.text)?;
@@ -182,7 +182,7 @@ mod tests {
         let sums = sums(evidence);
         match &sums.iter().find(|sum| sum.0 == leaf).expect(leaf).1 {
             Datum::Value(value) => Ok(value.as_integer().expect(leaf)),
-            Datum::Unavailable(why) => Err(why.unavailable.clone()),
+            Datum::Missing(why) => Err(why.to_string()),
         }
     }
 

@@ -125,9 +125,7 @@ impl<'a> List<'a> {
         let address = |offset: u64| {
             // Nothing can be counted from a stand-in.
             if call.function.is_pseudonym() && offset != 0 {
-                return Datum::unavailable(
-                    "withheld: it is computed from an address of a live machine",
-                );
+                return Datum::withheld("it is computed from an address of a live machine");
             }
             Datum::Value(Value::address(call.function.0.wrapping_add(offset)))
         };

@@ -80,7 +80,7 @@ impl<'a> List<'a> {
     /// Text that redaction has withheld is not a value.
     pub(super) fn text(&mut self, name: &str, value: &str, drift: Drift) {
         let datum = match crate::document::withheld::withheld(value) {
-            Some(_) => Datum::unavailable(value),
+            Some(reason) => Datum::withheld(reason),
             None => Datum::Value(Value::text(value)),
         };
         self.push(name, Cow::Owned(datum), drift);

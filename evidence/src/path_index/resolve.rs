@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::document::value::Datum;
-use crate::document::{MachineKind, Probe, Target};
+use crate::document::{MachineKind, Missing, Probe, Target};
 use crate::path::{Path, SECTIONS, hit_number};
 use crate::path_index::Leaf;
 
@@ -32,7 +32,7 @@ impl Catalog<'_> {
         if let Some(experiment) = machine.evidence.experiments.get(segments[0])
             && let Some(reason) = &experiment.unavailable
         {
-            return Ok(Resolved::Missing(reason.clone()));
+            return Ok(Resolved::Missing(Missing::from_text(reason)));
         }
         if let Some(experiment) = machine.evidence.experiments.get(segments[0])
             && segments
@@ -40,13 +40,13 @@ impl Catalog<'_> {
                 .is_none_or(|name| !experiment.probes.contains_key(*name))
             && let Some(reason) = experiment.unwatched()
         {
-            return Ok(Resolved::Missing(reason));
+            return Ok(missing(reason));
         }
         let another = self
             .watched_another(machine, &segments)
             .or_else(|| self.another_command(machine, &segments));
         if let Some(reason) = another {
-            return Ok(Resolved::Missing(reason));
+            return Ok(missing(reason));
         }
         if let Some(Leaf { datum, drift }) = machine.leaves.get(path.as_str()) {
             return Ok(match datum {
@@ -54,27 +54,27 @@ impl Catalog<'_> {
                 Cow::Owned(Datum::Value(value)) => {
                     Resolved::Value(Cow::Owned(value.clone()), *drift)
                 }
-                Cow::Borrowed(Datum::Unavailable(u)) => Resolved::Missing(u.unavailable.clone()),
-                Cow::Owned(Datum::Unavailable(u)) => Resolved::Missing(u.unavailable.clone()),
+                Cow::Borrowed(Datum::Missing(why)) => Resolved::Missing(why.clone()),
+                Cow::Owned(Datum::Missing(why)) => Resolved::Missing(why.clone()),
             });
         }
         if segments[0] == "boots" && machine.evidence.machine.kind == MachineKind::Host {
-            return Ok(Resolved::Missing(
-                "a host is not booted again for a capture; guests are".into(),
+            return Ok(missing(
+                "a host is not booted again for a capture; guests are",
             ));
         }
         if SECTIONS.contains(&segments[0]) {
-            return Ok(Resolved::Missing("this capture did not record it".into()));
+            return Ok(missing("this capture did not record it"));
         }
         let Some(experiment) = machine.evidence.experiments.get(segments[0]) else {
-            return Ok(Resolved::Missing(format!(
+            return Ok(missing(format!(
                 "this evidence has no experiment `{}`: it was captured with another investigation",
                 segments[0]
             )));
         };
         match experiment.probes.get(segments[1]) {
             Some(probe) => why_missing(probe, &segments),
-            None => Ok(Resolved::Missing(format!(
+            None => Ok(missing(format!(
                 "this evidence has nothing under `{}.{}`",
                 segments[0], segments[1]
             ))),
@@ -124,6 +124,11 @@ impl Catalog<'_> {
     }
 }
 
+/// No value, for this reason.
+fn missing<'m>(reason: impl Into<String>) -> Resolved<'m> {
+    Resolved::Missing(Missing::Unavailable(reason.into()))
+}
+
 /// What a probe watches, in words.
 fn target(target: &Target) -> String {
     match target {
@@ -137,7 +142,7 @@ fn target(target: &Target) -> String {
 /// Why a probe of this machine has no such leaf.
 fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, PathError> {
     if let Some(reason) = &probe.unavailable {
-        return Ok(Resolved::Missing(reason.clone()));
+        return Ok(Resolved::Missing(Missing::from_text(reason)));
     }
     let hit = hit_number(segments[2]);
     let rest = if hit.is_some() {
@@ -150,10 +155,12 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
             "entry" => &probe.refused_reads.entry,
             _ => &probe.refused_reads.exit,
         };
-        let reason = refused.get(*name).cloned();
-        return Ok(Resolved::Missing(reason.unwrap_or_else(|| {
-            "this read takes no member of a structure, or the capture did not record which".into()
-        })));
+        return Ok(match refused.get(*name) {
+            Some(reason) => Resolved::Missing(Missing::from_text(reason)),
+            None => missing(
+                "this read takes no member of a structure, or the capture did not record which",
+            ),
+        });
     }
     if let [side @ ("entry" | "exit"), name] = rest {
         let refused = if *side == "entry" {
@@ -162,26 +169,22 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
             &probe.refused_reads.exit
         };
         if let Some(reason) = refused.get(*name) {
-            return Ok(Resolved::Missing(reason.clone()));
+            return Ok(Resolved::Missing(Missing::from_text(reason)));
         }
     }
     if let (["instance"], [_]) = (rest, probe.watched.as_slice()) {
         let reason = "the probe watches one copy of its function";
-        return Ok(Resolved::Missing(reason.into()));
+        return Ok(missing(reason));
     }
     let fired = probe.hits.len();
     if let ["offset" | "instruction" | "code"] = rest {
-        return Ok(Resolved::Missing(
-            "the probe sits at the function's entry".into(),
-        ));
+        return Ok(missing("the probe sits at the function's entry"));
     }
     match hit {
-        Some(number) if number > fired => Ok(Resolved::Missing(format!(
+        Some(number) if number > fired => Ok(missing(format!(
             "the probe fired {fired} times, there is no hit {number}"
         ))),
-        None if fired == 0 => Ok(Resolved::Missing(
-            "the probe was attached and did not fire".into(),
-        )),
+        None if fired == 0 => Ok(missing("the probe was attached and did not fire")),
         None if fired > 1 && probe_leaves().all(|name| name != segments[2]) => Err(PathError {
             message: format!(
                 "probe `{}.{}` fired {fired} times: say which hit, `hit1` to `hit{fired}`",
@@ -195,9 +198,7 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
                 segments[2..].join(".")
             )),
         }),
-        _ => Ok(Resolved::Missing(
-            "the probe did not see this side of the call".into(),
-        )),
+        _ => Ok(missing("the probe did not see this side of the call")),
     }
 }
 

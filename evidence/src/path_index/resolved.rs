@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::document::Missing;
 use crate::document::value::Value;
 
 use super::drift::Drift;
@@ -12,7 +13,7 @@ pub enum Resolved<'a> {
     /// A value.
     Value(Cow<'a, Value>, Drift),
     /// No value on this machine, and the reason: the claim is UNVERIFIED.
-    Missing(String),
+    Missing(Missing),
     /// The capture itself is not sound here (lost events): the claim is an ERROR.
     Broken(String),
 }

@@ -1,32 +1,36 @@
 //! Keeping values that are harmless, and the reason in the place of others.
 
+use crate::document::Missing;
 use crate::document::value::{Datum, Value};
 use crate::document::withheld::withheld;
 
 use super::phrase::Known;
+use super::reason::Why;
 
 /// Withholds a value, whatever it is; a reason loses what is not known.
-pub(super) fn refuse(datum: &mut Datum, reason: &str, known: &Known<'_>) {
-    keep_if(datum, known, |_| Err(reason.to_owned()));
+pub(super) fn refuse(datum: &mut Datum, why: Why, known: &Known<'_>) {
+    keep_if(datum, known, |_| Err(why));
 }
 
 /// Keeps a value for which `harmless` has no reason against; a reason loses what is not known.
 pub(super) fn keep_if(
     datum: &mut Datum,
     known: &Known<'_>,
-    harmless: impl FnOnce(&Value) -> Result<(), String>,
+    harmless: impl FnOnce(&Value) -> Result<(), Why>,
 ) {
-    let reason = match datum {
-        Datum::Value(value) => match harmless(value) {
-            Ok(()) => return,
-            Err(reason) => reason,
-        },
-        Datum::Unavailable(why) => reason(&why.unavailable, known),
-    };
-    *datum = Datum::unavailable(reason);
+    match datum {
+        Datum::Value(value) => {
+            if let Err(why) = harmless(value) {
+                *datum = Datum::withheld(why.to_string());
+            }
+        }
+        Datum::Missing(Missing::Unavailable(reason)) => *reason = known.phrase(reason),
+        // Redaction itself wrote it, before.
+        Datum::Missing(Missing::Withheld(_)) => {}
+    }
 }
 
-/// A reason, without what is not known.
+/// A reason that stands as a text, without what is not known.
 pub(super) fn reason(text: &str, known: &Known<'_>) -> String {
     match withheld(text) {
         Some(_) => text.to_owned(),

@@ -4,16 +4,7 @@ use crate::document::value::{Location, Value};
 
 use super::parts::says_where;
 use super::phrase::Known;
-use super::reason::NUMBER as PART;
-
-/// Why a value is not told whose kind says nothing.
-pub(super) const TEXT: &str = "withheld: this text comes from the memory of this live machine, and the investigation does not \
-                    declare it public";
-const NUMBER: &str = "withheld: this number comes from this live machine, nothing says what it means, and the \
-                      investigation does not declare it public";
-const BYTES: &str = "withheld: these bytes come from the memory of this live machine, and the investigation does not \
-                     declare them public";
-const FILE: &str = "withheld: this file is none of the kernel's source tree";
+use super::reason::Why;
 
 /// The folders at the root of the kernel's source tree
 /// (<https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/tree/?h=v6.12>).
@@ -30,17 +21,17 @@ const SIZES: &[&str] = &["size_t", "ssize_t"];
 ///
 /// # Errors
 /// The reason why it is withheld.
-pub(super) fn by_kind(value: &Value, declared: bool, known: &Known<'_>) -> Result<(), String> {
+pub(super) fn by_kind(value: &Value, declared: bool, known: &Known<'_>) -> Result<(), Why> {
     let elsewhere = |value: i128| {
         let bits = u64::try_from(value).or(i64::try_from(value).map(i64::cast_unsigned));
         match bits {
-            Ok(bits) if says_where(bits, known.parts) => Err(PART.to_owned()),
+            Ok(bits) if says_where(bits, known.parts) => Err(Why::PartOfAddress),
             _ => Ok(()),
         }
     };
     let number = |value: i128| match declared || value == 0 {
         true => elsewhere(value),
-        false => Err(NUMBER.to_owned()),
+        false => Err(Why::Number),
     };
     match value {
         // Pointers become pseudonyms. What is none keeps its number, which could be anything but an error.
@@ -65,13 +56,13 @@ pub(super) fn by_kind(value: &Value, declared: bool, known: &Known<'_>) -> Resul
         | Value::Flags { value, .. } => number(value.get()),
         Value::Bytes { value } if declared || value.0.is_empty() => Ok(()),
         Value::CutBytes { .. } if declared => Ok(()),
-        Value::Bytes { .. } | Value::CutBytes { .. } => Err(BYTES.to_owned()),
+        Value::Bytes { .. } | Value::CutBytes { .. } => Err(Why::Bytes),
         Value::Text { value } if declared || known.text(value) => Ok(()),
         // The beginning of something known may go on as something else.
         Value::CutText { .. } if declared => Ok(()),
-        Value::Text { .. } | Value::CutText { .. } => Err(TEXT.to_owned()),
+        Value::Text { .. } | Value::CutText { .. } => Err(Why::Text),
         Value::Location { value } if is_source(value) => Ok(()),
-        Value::Location { .. } => Err(FILE.to_owned()),
+        Value::Location { .. } => Err(Why::File),
     }
 }
 

@@ -37,7 +37,7 @@ mod tasks;
 use layout::Layout;
 use parts::{parts, says_where};
 pub use phrase::phrase;
-use reason::{BOOT, BYTES, COMMAND, NUMBER, SLIDE, TEXT};
+use reason::Why;
 
 /// Why a document could not be redacted. Nothing of it may be published then.
 #[derive(Debug, thiserror::Error)]
@@ -173,7 +173,7 @@ fn left(document: &Json, searcher: &Searcher) -> serde_json::Result<Option<secre
 }
 
 /// The members that hold what the collector says in words.
-const SENTENCES: &[&str] = &["unavailable", "why", "unknown", "accelerator"];
+const SENTENCES: &[&str] = &["unavailable", "withheld", "why", "unknown", "accelerator"];
 
 /// Withholds each text and each reason in which something is found.
 fn without_findings(node: &mut Json, searcher: &Searcher) {
@@ -182,18 +182,18 @@ fn without_findings(node: &mut Json, searcher: &Searcher) {
         Json::Object(map) => {
             let value = map.get("value").and_then(Json::as_str);
             if value_kind(map) == Some("text") && value.is_some_and(tells) {
-                *node = json!({ "unavailable": TEXT });
+                *node = withheld_datum(Why::AddressInText);
                 return;
             }
             for (key, child) in map.iter_mut() {
                 match child {
                     Json::String(text) if SENTENCES.contains(&key.as_str()) && tells(text) => {
-                        *text = TEXT.into();
+                        *text = Why::AddressInText.text();
                     }
                     Json::Array(notes) if key == "notes" => {
                         for note in notes {
                             if note.as_str().is_some_and(tells) {
-                                *note = TEXT.into();
+                                *note = Why::AddressInText.text().into();
                             }
                         }
                     }
@@ -201,7 +201,7 @@ fn without_findings(node: &mut Json, searcher: &Searcher) {
                         let sides = sides.values_mut().filter_map(Json::as_object_mut);
                         for why in sides.flat_map(Map::values_mut) {
                             if why.as_str().is_some_and(tells) {
-                                *why = TEXT.into();
+                                *why = Why::AddressInText.text().into();
                             }
                         }
                     }
@@ -248,7 +248,7 @@ fn static_addresses(document: &mut Json) {
         let values = command.get_mut("values").and_then(Json::as_object_mut);
         for value in values.into_iter().flat_map(Map::values_mut) {
             if value.get("kind").and_then(Json::as_str) == Some("address") {
-                *value = json!({ "unavailable": SLIDE });
+                *value = withheld_datum(Why::Slide);
             }
         }
     }
@@ -276,6 +276,11 @@ fn addresses(document: &Json) -> BTreeMap<u64, usize> {
         }
     }
     out
+}
+
+/// The JSON of a value that is withheld.
+fn withheld_datum(why: Why) -> Json {
+    json!({ "withheld": why.to_string() })
 }
 
 /// Longer memory can hold a part of an address, and two bytes of machine code the first one of a distance.
@@ -307,7 +312,7 @@ impl Redaction {
         match node {
             Json::Object(map) if value_kind(map).is_some() => {
                 if let Some(reason) = self.value(map) {
-                    *node = json!({ "unavailable": reason });
+                    *node = withheld_datum(reason);
                 }
             }
             Json::Object(map) => {
@@ -324,7 +329,7 @@ impl Redaction {
             Json::Array(list) => list.iter_mut().for_each(|child| self.walk(child)),
             Json::String(text) => {
                 if self.path.last().is_some_and(|key| key == "boot_id") {
-                    *text = BOOT.into();
+                    *text = Why::Boot.text();
                 } else if let Some(address) = Address::read(text) {
                     *text = self.pseudonym(address).to_string();
                 } else {
@@ -336,7 +341,7 @@ impl Redaction {
     }
 
     /// Redacts a typed value in its place, or says why it cannot be told.
-    fn value(&mut self, map: &mut Map<String, Json>) -> Option<&'static str> {
+    fn value(&mut self, map: &mut Map<String, Json>) -> Option<Why> {
         let in_section = |name: &str| self.path.first().is_some_and(|first| first == name);
         let last = self.path.last().map_or("", String::as_str);
         let about_place = in_section("boots")
@@ -344,25 +349,25 @@ impl Redaction {
                 && (["slide", "live", "static", "live_physical_start"].contains(&last)
                     || self.path.get(1).is_some_and(|name| name == "sources"));
         if about_place {
-            return Some(SLIDE);
+            return Some(Why::Slide);
         }
         let value = map.get("value");
         match value_kind(map).unwrap_or_default() {
             // A number that a command printed can be anything, such as a distance; its exit status is none.
             "int" | "offset" if in_section("commands") && self.path.len() > 3 => {
-                return Some(COMMAND);
+                return Some(Why::Command);
             }
             "int" | "offset" | "size" | "flags" | "enum" | "fd" | "pid" => {
                 let bits = value.and_then(integer)?;
-                return says_where(bits, &self.parts).then_some(NUMBER);
+                return says_where(bits, &self.parts).then_some(Why::PartOfAddress);
             }
             "bytes" => {
                 let length = value.and_then(Json::as_str).map_or(0, |hex| hex.len() / 2);
-                return (length > HARMLESS_BYTES).then_some(BYTES);
+                return (length > HARMLESS_BYTES).then_some(Why::Memory);
             }
             "text" => {
                 let text = value.and_then(Json::as_str).unwrap_or_default();
-                return (scrub(text) != text).then_some(TEXT);
+                return (scrub(text) != text).then_some(Why::AddressInText);
             }
             _ => {}
         }

@@ -8,14 +8,14 @@
 use std::collections::BTreeSet;
 
 use crate::document::Evidence;
-use crate::document::fields::{Field, Publish, Structure, VisitMut, Withheld};
+use crate::document::fields::{Field, Publish, Structure, VisitMut};
 use crate::document::value::{Datum, Frame, Value};
 
 use super::in_context::in_context;
 use super::keep::{keep_if, reason, refuse};
-use super::kind::{TEXT, by_kind, is_setting, is_source, is_source_file};
+use super::kind::{by_kind, is_setting, is_source, is_source_file};
 use super::phrase::{Known, is_hex, is_list};
-use super::reason::{BOOT, BUFFER, COMMAND, OUTPUT, SETTING, SLIDE};
+use super::reason::Why;
 
 /// Takes out of the evidence of a live machine what is not known to be harmless.
 /// A number that is one of the `parts` of an address is withheld, whatever it is said to mean.
@@ -41,7 +41,7 @@ impl VisitMut for Public<'_> {
             // These have been looked at with the fields around them.
             Publish::InContext | Publish::Declared => {}
             Publish::Value | Publish::Pseudonyms => keep_if(datum, known, |_| Ok(())),
-            Publish::Withheld(why) => refuse(datum, because(why), known),
+            Publish::Withheld(why) => refuse(datum, why.into(), known),
             Publish::Kind => keep_if(datum, known, |value| by_kind(value, false, known)),
             Publish::Frames => match datum {
                 Datum::Value(Value::Stack { value } | Value::CutStack { value, .. }) => {
@@ -49,15 +49,17 @@ impl VisitMut for Public<'_> {
                 }
                 datum => keep_if(datum, known, |value| by_kind(value, false, known)),
             },
-            Publish::Hex => keep_text(datum, known, TEXT, is_hex),
-            Publish::List => keep_text(datum, known, TEXT, is_list),
-            Publish::Phrase => keep_text(datum, known, TEXT, |text| known.phrase(text) == text),
-            Publish::Setting => keep_text(datum, known, SETTING, is_setting),
-            Publish::Empty => keep_text(datum, known, OUTPUT, str::is_empty),
+            Publish::Hex => keep_text(datum, known, Why::Text, is_hex),
+            Publish::List => keep_text(datum, known, Why::Text, is_list),
+            Publish::Phrase => {
+                keep_text(datum, known, Why::Text, |text| known.phrase(text) == text)
+            }
+            Publish::Setting => keep_text(datum, known, Why::Setting, is_setting),
+            Publish::Empty => keep_text(datum, known, Why::Output, str::is_empty),
             Publish::Printed => keep_if(datum, known, |value| match value {
                 Value::Address { .. } => Ok(()),
                 Value::Text { value } if known.text(value.trim_end()) => Ok(()),
-                _ => Err(COMMAND.to_owned()),
+                _ => Err(Why::Command),
             }),
             // No rule for a value: it stays behind.
             Publish::Public
@@ -65,7 +67,7 @@ impl VisitMut for Public<'_> {
             | Publish::Nothing
             | Publish::Sentence
             | Publish::SourceFile
-            | Publish::FileName => refuse(datum, TEXT, known),
+            | Publish::FileName => refuse(datum, Why::Text, known),
         }
     }
 
@@ -84,7 +86,7 @@ impl VisitMut for Public<'_> {
     fn text(&mut self, field: &'static Field, text: &mut String) -> bool {
         match field.publish {
             Publish::Public | Publish::InContext => {}
-            Publish::Withheld(why) => because(why).clone_into(text),
+            Publish::Withheld(why) => *text = Why::from(why).text(),
             Publish::Sentence => *text = reason(text, self.known),
             Publish::SourceFile => return is_source_file(text),
             Publish::FileName => {
@@ -93,25 +95,16 @@ impl VisitMut for Public<'_> {
                 }
             }
             // No rule for a text: it stays behind.
-            _ => TEXT.clone_into(text),
+            _ => *text = Why::Text.text(),
         }
         true
     }
 }
 
-/// The reason in the place of a field that is withheld as a whole.
-fn because(why: Withheld) -> &'static str {
-    match why {
-        Withheld::Boot => BOOT,
-        Withheld::Slide => SLIDE,
-        Withheld::Buffer => BUFFER,
-    }
-}
-
 /// Keeps a text that fits.
-fn keep_text(datum: &mut Datum, known: &Known<'_>, reason: &str, fits: impl FnOnce(&str) -> bool) {
+fn keep_text(datum: &mut Datum, known: &Known<'_>, why: Why, fits: impl FnOnce(&str) -> bool) {
     keep_if(datum, known, |value| match value {
         Value::Text { value } if fits(value) => Ok(()),
-        _ => Err(reason.to_owned()),
+        _ => Err(why),
     });
 }

@@ -1,16 +1,60 @@
 //! Reasons why something of a live machine is withheld.
 
-pub(super) const SLIDE: &str = "withheld: it would tell where this live machine's kernel is";
-pub(super) const BOOT: &str = "withheld: it tells this boot of a live machine from its others";
-pub(super) const NUMBER: &str =
-    "withheld: this number is an address of this live machine, or a part of one";
-pub(super) const BYTES: &str = "withheld: memory of this live machine can hold addresses";
-pub(super) const TEXT: &str = "withheld: this text holds an address of this live machine";
-pub(super) const COMMAND: &str = "withheld: a command printed it on this live machine";
-pub(super) const OUTPUT: &str =
-    "withheld: what a workload prints may tell who or where this live machine is";
-pub(super) const BUFFER: &str =
-    "withheld: what a system call writes into a buffer may tell who or where this live machine is";
-pub(super) const SETTING: &str =
-    "withheld: a text in the configuration of a live machine's kernel may name its owner";
-pub(super) const TASK: &str = "withheld: the name of another task of this live machine";
+use crate::document::fields::Withheld;
+use crate::document::withheld::WITHHELD;
+
+/// Why something is withheld, a phrase that can follow "because".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Why {
+    #[error("it would tell where this live machine's kernel is")]
+    Slide,
+    #[error("it tells this boot of a live machine from its others")]
+    Boot,
+    #[error("this number is an address of this live machine, or a part of one")]
+    PartOfAddress,
+    #[error("memory of this live machine can hold addresses")]
+    Memory,
+    #[error("this text holds an address of this live machine")]
+    AddressInText,
+    #[error("a command printed it on this live machine")]
+    Command,
+    #[error("what a workload prints may tell who or where this live machine is")]
+    Output,
+    #[error("what a system call writes into a buffer may tell who or where this live machine is")]
+    Buffer,
+    #[error("a text in the configuration of a live machine's kernel may name its owner")]
+    Setting,
+    #[error("the name of another task of this live machine")]
+    Task,
+    #[error(
+        "this text comes from the memory of this live machine, and the investigation does not declare it public"
+    )]
+    Text,
+    #[error(
+        "this number comes from this live machine, nothing says what it means, and the investigation does not declare it public"
+    )]
+    Number,
+    #[error(
+        "these bytes come from the memory of this live machine, and the investigation does not declare them public"
+    )]
+    Bytes,
+    #[error("this file is none of the kernel's source tree")]
+    File,
+}
+
+impl Why {
+    /// The text in the place of another.
+    pub(super) fn text(self) -> String {
+        format!("{WITHHELD}{self}")
+    }
+}
+
+impl From<Withheld> for Why {
+    fn from(field: Withheld) -> Self {
+        match field {
+            Withheld::Boot => Why::Boot,
+            Withheld::Slide => Why::Slide,
+            Withheld::Buffer => Why::Buffer,
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use crate::document::Experiment;
 
 use super::phrase::Known;
-use super::reason::TASK;
+use super::reason::Why;
 use crate::document::withheld::withheld;
 
 /// Kernel threads whose names say nothing about a machine; what follows the name (a CPU, a queue) is left out.
@@ -40,7 +40,7 @@ pub(super) fn first_pid(experiment: &Experiment) -> Option<i32> {
 
 /// How the task is called that hit a probe.
 pub(super) fn hitting(name: &str, own: bool, workload: &str, known: &Known<'_>) -> String {
-    shown(name, own, workload, known).unwrap_or_else(|| TASK.to_owned())
+    shown(name, own, workload, known).unwrap_or_else(|| Why::Task.text())
 }
 
 /// How the task is called that freed an object.

@@ -160,7 +160,7 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
     let misnamed = walk(evidence, &mut |at, found| {
         let reason = match found {
             Found::Datum(Datum::Value(value)) => evidence.names.check(value),
-            Found::Datum(Datum::Unavailable(_)) => return None,
+            Found::Datum(Datum::Missing(_)) => return None,
             Found::Frame(frame) => {
                 let symbol = frame.symbol.as_deref();
                 evidence

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use qed_evidence::diagnostic::nearest;
 use qed_evidence::document::Experiment;
+use qed_evidence::document::Missing;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::path::{Path, SECTIONS};
 use qed_evidence::path_index::Drift;
-use qed_evidence::redact::{is_redacted, withheld};
+use qed_evidence::redact::is_redacted;
 use qed_evidence::resolve::{Catalog, Indexed, PathError, Resolved};
 use qed_evidence::{Evidence, Value};
 use thiserror::Error;
@@ -37,7 +38,7 @@ pub enum PathValue {
     /// A value.
     Value(Value, Drift),
     /// No value on this machine, and why.
-    Missing(String),
+    Missing(Missing),
     /// The capture is not sound here, and why.
     Broken(String),
 }
@@ -298,7 +299,7 @@ impl<'a> BookData<'a> {
             for other in 0..self.loaded.len() {
                 // What is withheld is not missing: the reader is told.
                 if matches!(&shown.what, PathValue::Value(..))
-                    || matches!(&shown.what, PathValue::Missing(reason) if withheld(reason).is_some())
+                    || matches!(&shown.what, PathValue::Missing(Missing::Withheld(_)))
                 {
                     break;
                 }
@@ -334,11 +335,11 @@ impl<'a> BookData<'a> {
         &self,
         path: &Path,
         machine: Option<usize>,
-        reason: &str,
+        missing: &Missing,
         format: Option<As>,
     ) -> (&'static str, String) {
-        let Some(reason) = withheld(reason) else {
-            return ("UNVERIFIED", reason.to_owned());
+        let Some(reason) = missing.withheld() else {
+            return ("UNVERIFIED", missing.to_string());
         };
         let reason = match self.elsewhere(path, machine.unwrap_or(0), format) {
             Some((other, text)) => format!("{reason}; on {other} it is {text}"),

@@ -2,7 +2,8 @@
 
 use qed_evidence::Value;
 use qed_evidence::claim::{Judgement, Verdict};
-use qed_evidence::redact::withheld;
+use qed_evidence::document::Missing;
+use qed_evidence::value::Datum;
 use serde::Serialize;
 
 use crate::claims::judged::JudgedClaim;
@@ -114,6 +115,12 @@ pub fn why(judgement: &Judgement) -> Option<String> {
     }
 }
 
+/// Whether a live machine does not tell the value of this path.
+fn is_withheld(path: &str, book_data: &BookData<'_>, machine: usize) -> bool {
+    let leaf = book_data.indexed[machine].leaves.get(path);
+    leaf.is_some_and(|leaf| matches!(&*leaf.datum, Datum::Missing(Missing::Withheld(_))))
+}
+
 /// The operands of a judgement, each path once.
 fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: usize) -> Vec<Operand> {
     let mut out: Vec<Operand> = Vec::new();
@@ -123,7 +130,9 @@ fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: usize) -> 
         }
         let (value, kind) = match (&operand.value, &operand.missing) {
             (Some(value), _) => (value.to_string(), kind(value)),
-            (None, Some(reason)) if withheld(reason).is_some() => (reason.clone(), String::new()),
+            (None, Some(reason)) if is_withheld(&operand.text, book_data, machine) => {
+                (reason.clone(), String::new())
+            }
             (None, Some(reason)) => (format!("unavailable: {reason}"), String::new()),
             (None, None) => ("not evaluated".to_owned(), String::new()),
         };

@@ -95,8 +95,8 @@ fn list_groups(leaves: &Leaves<'_>) -> Vec<Group> {
                 .map(|(path, leaf)| {
                     let text = match (leaf.datum.value(), &*leaf.datum) {
                         (Some(value), _) => value.to_string(),
-                        (None, qed_evidence::value::Datum::Unavailable(why)) => {
-                            format!("unavailable: {}", why.unavailable)
+                        (None, qed_evidence::value::Datum::Missing(why)) => {
+                            format!("unavailable: {}", why.to_string())
                         }
                         (None, qed_evidence::value::Datum::Value(_)) => String::new(),
                     };

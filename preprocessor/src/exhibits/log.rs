@@ -57,7 +57,7 @@ struct LogView {
 /// A line as `grep -n` prints it, or why there is none.
 fn line(book_data: &BookData<'_>, machine: usize, reading: &Reading) -> Result<String, ExhibitGap> {
     match &reading.text {
-        Datum::Unavailable(why) => Err(ExhibitGap::Unavailable(why.unavailable.clone())),
+        Datum::Missing(why) => Err(ExhibitGap::Unavailable(why.to_string())),
         // A release is not a secret; all else that a machine reads of itself here says where its kernel is.
         Datum::Value(_)
             if book_data.hides(machine)
@@ -120,10 +120,10 @@ fn run(command: &Command) -> CommandResult {
     let mut gaps = Vec::new();
     let mut known_text = |datum: &Datum| match datum {
         Datum::Value(value) => Some(value.to_string()),
-        Datum::Unavailable(why) => {
+        Datum::Missing(why) => {
             // One that was not run has no output for the same reason.
-            if !gaps.contains(&why.unavailable) {
-                gaps.push(why.unavailable.clone());
+            if !gaps.contains(&why.to_string()) {
+                gaps.push(why.to_string());
             }
             None
         }

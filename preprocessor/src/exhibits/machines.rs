@@ -39,10 +39,10 @@ impl Fact {
     fn from_datum(name: &'static str, what: &Datum) -> Self {
         match what {
             Datum::Value(value) => Fact::new(name, value.to_string()),
-            Datum::Unavailable(why) => Fact {
+            Datum::Missing(why) => Fact {
                 name,
                 text: "not known".to_owned(),
-                list: why.unavailable.split("; ").map(str::to_owned).collect(),
+                list: why.to_string().split("; ").map(str::to_owned).collect(),
             },
         }
     }

@@ -117,9 +117,10 @@ impl Column<'_, '_> {
         let value = match shown.as_ref() {
             Ok(shown) => match &shown.what {
                 PathValue::Value(value, _) => value.clone(),
-                PathValue::Missing(reason) | PathValue::Broken(reason) => {
-                    return Err(ExhibitGap::Unavailable(reason.clone()));
+                PathValue::Missing(reason) => {
+                    return Err(ExhibitGap::Unavailable(reason.to_string()));
                 }
+                PathValue::Broken(reason) => return Err(ExhibitGap::Unavailable(reason.clone())),
             },
             Err(error) => return Err(error.clone().into()),
         };

@@ -179,9 +179,8 @@ fn find(
     let shown = shown.as_ref().as_ref();
     let value = match &shown.map_err(|error| unknown_path(span, error))?.what {
         PathValue::Value(value, _) => value.clone(),
-        PathValue::Missing(reason) | PathValue::Broken(reason) => {
-            return Ok(Err(ExhibitGap::Unavailable(reason.clone())));
-        }
+        PathValue::Missing(reason) => return Ok(Err(ExhibitGap::Unavailable(reason.to_string()))),
+        PathValue::Broken(reason) => return Ok(Err(ExhibitGap::Unavailable(reason.clone()))),
     };
     let Value::Address { value: address, .. } = &value else {
         let message = format!(

@@ -1,6 +1,7 @@
 //! Filling one chapter.
 
 use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::document::Missing;
 use serde::Serialize;
 
 use crate::claims::collect::Claims;
@@ -163,7 +164,7 @@ impl ChapterFiller<'_, '_> {
                 Ok(Some(index)) => Some(index),
                 Ok(None) => {
                     let reason = format!("there is no evidence of `{name}` yet");
-                    return self.missing(placeholder, None, &reason);
+                    return self.missing(placeholder, None, &Missing::from(reason));
                 }
                 Err(unknown) => {
                     let message = unknown.to_string();
@@ -253,12 +254,12 @@ impl ChapterFiller<'_, '_> {
         &mut self,
         placeholder: &Placeholder,
         machine: Option<usize>,
-        reason: &str,
+        missing: &Missing,
     ) -> Option<Use> {
         let format = placeholder.style.format;
         let (word, reason) = self
             .book_data
-            .gap(&placeholder.path, machine, reason, format);
+            .gap(&placeholder.path, machine, missing, format);
         if self.book_data.config.on_unverified == OnMissing::Error && word == "UNVERIFIED" {
             let message = format!("`{}` is unverified: {reason}", placeholder.path);
             let span = placeholder.range.clone();

@@ -36,7 +36,8 @@ fn resolve(evidence: &Evidence, path: &str) -> Result<String, String> {
         .map_err(|error: crate::path::ParsePathError| error.to_string())?;
     match catalog.resolve(&machines[0], &path) {
         Ok(Resolved::Value(value, drift)) => Ok(format!("{value} ({drift:?})")),
-        Ok(Resolved::Missing(reason) | Resolved::Broken(reason)) => Ok(format!("none: {reason}")),
+        Ok(Resolved::Missing(reason)) => Ok(format!("none: {reason}")),
+        Ok(Resolved::Broken(reason)) => Ok(format!("none: {reason}")),
         Err(error) => Err(format!("{error}; {:?}", error.nearest)),
     }
 }
