@@ -106,7 +106,7 @@ macro_rules! function {
 /// | `before(E.P, E.Q)` | this hit of `P` began before this hit of `Q`; copies of their functions that were not watched are not spoken of |
 /// | `returns_before(E.P, E.Q)` | this hit of `P` returned before this hit of `Q` did |
 /// | `inside(E.P, E.Q)` | this hit of `P` began after this hit of `Q` did, and returned before it did |
-/// | `freed(E)`, `freed(E.P)` | everything that the experiment allocated (that its probe `P` saw) was freed, or is excused by the investigation; there was something |
+/// | `freed(E)`, `freed(E.P)` | every object that the probes of the experiment with `allocates` saw (that its probe `P` saw) was freed, or is excused by the investigation; there was one |
 pub const FUNCTIONS: &[Function] = {
     use compute as c;
     &[
@@ -324,7 +324,7 @@ pub const FUNCTIONS: &[Function] = {
             Reads::Ledger,
             c::freed,
             "freed(E) or freed(E.P)",
-            "everything that the experiment allocated (that its probe `P` saw) was freed, or is excused by the investigation; there was something"
+            "every object that the probes of the experiment with `allocates` saw (that its probe `P` saw) was freed, or is excused by the investigation; there was one"
         ),
     ]
 };
