@@ -11,12 +11,12 @@ use thiserror::Error;
 #[serde(try_from = "String", into = "String")]
 pub struct BuildId(Vec<u8>);
 
-/// Why bytes or a text are not a build id.
+/// The reason why bytes or a text are not a build id.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 #[error("{0:?} is not a build id: expected 1 to 64 bytes in hexadecimal")]
 pub struct BadBuildId(String);
 
-/// Why notes hold no build id.
+/// The reason why notes hold no build id.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum NoteError {
     /// A note's header claims more bytes than there are.
@@ -64,7 +64,7 @@ impl BuildId {
         &self.0
     }
 
-    /// Where debug info of this build lies below a `.build-id` folder: `3b/43fa….debug`. `None` for a one-byte id.
+    /// The path of this build's debug info below a `.build-id` folder: `3b/43fa….debug`. `None` for a one-byte id.
     pub fn debug_path(&self) -> Option<String> {
         let (first, rest) = self.0.split_first()?;
         (!rest.is_empty()).then(|| format!("{first:02x}/{}.debug", hex::encode(rest)))

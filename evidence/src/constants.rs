@@ -252,7 +252,7 @@ const SETS: &[(&str, &[(i64, &str)])] = &[
 /// The type of a workload's signal in evidence.
 const SIGNAL: &str = "signal";
 
-/// What the sets of constants are called: `AF`, `SOCK`, ….
+/// The names of the sets of constants: `AF`, `SOCK`, ….
 pub fn constant_sets() -> impl Iterator<Item = &'static str> {
     SETS.iter().map(|(set, _)| *set)
 }

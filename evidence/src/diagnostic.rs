@@ -9,13 +9,13 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 /// A file as its author wrote it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {
-    /// How the author would name it.
+    /// The name by which the author knows it.
     pub name: String,
     /// Its text.
     pub text: String,
 }
 
-/// How bad it is.
+/// Its severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The work cannot go on, or its result would be wrong.
@@ -27,15 +27,15 @@ pub enum Severity {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// What is wrong, one line.
+    /// The problem, in one line.
     pub message: String,
     /// The file and the bytes in it that are meant.
     pub place: Option<(Arc<Source>, Range<usize>)>,
-    /// What to say at that place.
+    /// The text at that place.
     pub label: String,
-    /// What to do next.
+    /// The next step.
     pub help: Option<String>,
 }
 
@@ -145,7 +145,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Whether messages may be coloured: on a terminal that knows colours, unless `NO_COLOR` holds anything
+/// True if messages may be coloured: on a terminal that knows colours, unless `NO_COLOR` holds anything
 /// (<https://no-color.org>). `variable` gives a variable of the environment.
 pub fn in_color(on_terminal: bool, variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
     on_terminal

@@ -13,7 +13,7 @@ pub const FILE: &str = "qed.lock";
 /// The version of the format.
 const VERSION: u32 = 1;
 
-/// What stands above the table, for whoever opens the file.
+/// The comment above the table, for whoever opens the file.
 const HEAD: &str =
     "# The kernels of this book's guests. `qed-collector kernels update` moves them on.\n";
 
@@ -38,7 +38,7 @@ pub enum Pin {
 /// The packages of a distribution's kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packages {
-    /// What `uname -r` prints.
+    /// The output of `uname -r`.
     pub release: String,
     /// The package with the kernel image.
     pub image: Part,
@@ -110,7 +110,7 @@ struct Row {
 )]
 pub struct LockError(#[from] LockProblem);
 
-/// What is wrong with a lock file.
+/// The problem with a lock file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LockProblem {
     /// It is not TOML, or not of this form.
@@ -135,7 +135,7 @@ pub enum LockProblem {
         machine: String,
         /// The word.
         word: String,
-        /// What it stands for.
+        /// The meaning of the word.
         what: &'static str,
     },
     /// The row of this machine pins nothing, or two things.
@@ -174,7 +174,7 @@ impl Lock {
         format!("{HEAD}\n{}", toml::to_string(&file).unwrap_or_default())
     }
 
-    /// What a machine is pinned to.
+    /// The kernel that a machine is pinned to.
     pub fn get(&self, machine: &str) -> Option<&Pin> {
         self.pins.get(machine)
     }
@@ -190,7 +190,7 @@ impl Lock {
             .retain(|name, _| machines.contains(&name.as_str()));
     }
 
-    /// What became another between two locks, a line for each machine.
+    /// The differences between two locks, a line for each machine.
     pub fn moves(&self, new: &Self) -> Vec<String> {
         let names: std::collections::BTreeSet<&String> =
             self.pins.keys().chain(new.pins.keys()).collect();
@@ -258,7 +258,7 @@ fn pin(row: Row) -> Result<(String, Pin), LockProblem> {
     Ok((name, pin))
 }
 
-/// Whether a word begins with a letter or digit and has nothing but these and `others` in it.
+/// True if a word begins with a letter or digit and has nothing but these and `others` in it.
 fn is_word(text: &str, others: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.len() <= 200

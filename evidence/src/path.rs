@@ -133,7 +133,7 @@ impl FromStr for Path {
     }
 }
 
-/// Whether `text` matches `[a-z_][a-z0-9_]*`.
+/// True if `text` matches `[a-z_][a-z0-9_]*`.
 pub fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes
@@ -142,7 +142,7 @@ pub fn is_name(text: &str) -> bool {
         && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
-/// Whether `text` matches `[A-Za-z_][A-Za-z0-9_]*`, as C names its parameters.
+/// True if `text` matches `[A-Za-z_][A-Za-z0-9_]*`, as C names its parameters.
 pub fn is_identifier(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes
@@ -151,7 +151,7 @@ pub fn is_identifier(text: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// Why an experiment cannot have this name, if so.
+/// The reason why an experiment cannot have this name, if so.
 pub fn refuse_experiment_name(name: &str) -> Option<String> {
     if !is_name(name) {
         return Some(format!("`{name}` does not match [a-z_][a-z0-9_]*"));
@@ -159,7 +159,7 @@ pub fn refuse_experiment_name(name: &str) -> Option<String> {
     (SECTIONS.contains(&name) || KEYWORDS.contains(&name)).then(|| format!("`{name}` is reserved"))
 }
 
-/// Why a probe cannot have this name, if so.
+/// The reason why a probe cannot have this name, if so.
 pub fn refuse_probe_name(name: &str) -> Option<String> {
     if !is_name(name) {
         return Some(format!(

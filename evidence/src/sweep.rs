@@ -24,7 +24,7 @@ pub struct Part {
     pub plan: Plan,
 }
 
-/// What all parts of one sweep agree about.
+/// The facts that all parts of one sweep agree about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
@@ -95,9 +95,9 @@ pub enum Mismatch {
     Kernel {
         /// The machine.
         machine: String,
-        /// What it booted.
+        /// The kernel that it booted.
         found: String,
-        /// What was expected.
+        /// The expected one.
         wanted: String,
     },
     /// The order of the kernels says who captures which.

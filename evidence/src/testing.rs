@@ -42,13 +42,13 @@ pub(crate) fn claim(text: &str) -> Result<Claim, Vec<Diagnostic>> {
     Claim::parse("a_claim", text, place(text), None)
 }
 
-/// What `text` comes to on `evidence`.
+/// The judgement on `text` on `evidence`.
 pub(crate) fn judge_on(text: &str, evidence: &Evidence) -> Judgement {
     let claim = claim(text).unwrap_or_else(|errors| panic!("{text}: {}", errors[0]));
     judge_claim(&claim, evidence)
 }
 
-/// What `claim` comes to on `evidence`.
+/// The judgement on `claim` on `evidence`.
 pub(crate) fn judge_claim(claim: &Claim, evidence: &Evidence) -> Judgement {
     let investigation = investigation();
     let machines = [Indexed::new(evidence)];

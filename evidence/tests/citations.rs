@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Where all citations lead.
+/// The target of all citations.
 const HOST: &str = "https://elixir.bootlin.com/linux/";
 
 /// All citations in a text, each with the words of its link if it is one of Markdown.

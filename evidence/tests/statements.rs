@@ -25,7 +25,7 @@ struct Statement {
     at: String,
 }
 
-/// How many statements each section of the first edition makes. It is finished and never changes, so a statement that
+/// The number of statements of each section of the first edition. It is finished and never changes, so a statement that
 /// is missing here was dropped from our list.
 const FIRST_EDITION: &[(&str, usize)] = &[
     ("1.1", 10), // live probe verification

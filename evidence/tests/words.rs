@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Where the words are kept.
+/// The file of the words.
 const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/redact/words.txt");
 
-/// What stands at the list's beginning.
+/// The head of the list.
 const HEAD: &str = "# Words in the texts of the evidence crate and of the collector: all that reasons are made of.\n\
 # Made by `QED_WORDS=write cargo test -p qed-evidence --test words`.\n";
 
@@ -57,7 +57,7 @@ fn literals(source: &str) -> Vec<String> {
     out
 }
 
-/// Where a text ends that has begun: at the next quote without a backslash.
+/// The end of a text that has begun: at the next quote without a backslash.
 fn end_of_text(text: &str) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices() {

@@ -11,7 +11,7 @@ pub(super) struct Node {
     pub kind: NodeKind,
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Clone, Debug)]
 pub(super) enum NodeKind {
     Literal(Literal),

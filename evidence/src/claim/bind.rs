@@ -1,4 +1,4 @@
-//! What an expression reads, looked up on one machine before anything is evaluated.
+//! The values that an expression reads, looked up on one machine before anything is evaluated.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use super::parse::{Expression, ReadPath};
 use super::silence::{conditions, says_nothing, short_counts};
 use super::value::{Pointer, Typed};
 
-/// What one machine says about one read.
+/// The answer of one machine to one read.
 pub(super) enum Found {
     Value(Value),
     /// UNVERIFIED, and each reason why.
@@ -36,7 +36,7 @@ pub(super) struct Gathered<'a> {
     tables: Tables<'a>,
 }
 
-/// What the machine's evidence calls numbers and addresses.
+/// The names of numbers and addresses in the machine's evidence.
 #[derive(Clone, Copy)]
 struct Tables<'a> {
     names: &'a Names,
@@ -235,7 +235,7 @@ enum Unsound {
     Name(#[from] NameError),
 }
 
-/// Whether a value is in itself what the reader of evidence would have let through.
+/// Check that a value is in itself what the reader of evidence would have let through.
 fn sound(value: &Value, machine: &Indexed<'_>) -> Result<(), Unsound> {
     value.validate()?;
     Ok(machine.evidence.names.check(value)?)

@@ -28,7 +28,7 @@ c_constants! {
     MAP_SHARED MAP_PRIVATE MAP_ANONYMOUS PROT_READ PROT_WRITE PROT_EXEC
 }
 
-/// Why a constant has no value.
+/// The reason why a constant has no value.
 pub(super) enum Unknown {
     /// The machine's own tables do not hold it; those of another machine do.
     Here(String),

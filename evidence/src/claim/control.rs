@@ -56,18 +56,18 @@ fn hints<'m>(
     Hints::new(expression, gathered.constants(), values, machine)
 }
 
-/// What holds between the leaves that an expression reads, whatever the evidence says.
+/// The relations that hold between the leaves that an expression reads, whatever the evidence says.
 fn relations<'g>(gathered: &'g Gathered<'_>) -> Relations<'g> {
     let paths: Vec<&str> = gathered.values.keys().map(String::as_str).collect();
     Relations::among(&paths)
 }
 
-/// What the negative control found.
+/// The outcome of the negative control.
 pub(super) struct Controlled<'n> {
     pub control: Option<Control>,
     /// Values that did not matter alone.
     pub idle: Vec<String>,
-    /// Whether any values made the expression false, with or without the condition.
+    /// True if any values made the expression false, with or without the condition.
     pub seen_false: bool,
     /// Parts that were the same whenever the whole was false.
     pub unturned: Vec<Part<'n>>,
@@ -148,7 +148,7 @@ impl<'a> Evaluator<'a> {
         found
     }
 
-    /// What an expression reads, each value once, under the path that is read first.
+    /// The values that an expression reads, each once, under the path that is read first.
     fn leaves<'g>(&self, reads: &[ReadPath], gathered: &'g Gathered<'_>) -> Vec<Leaf<'g>> {
         let mut leaves: Vec<Leaf<'g>> = Vec::new();
         for read in reads {
@@ -322,7 +322,7 @@ fn all_at_once<'l, 'g>(
     })
 }
 
-/// Whether a node is true or false; `None` of one that is neither.
+/// The truth of a node; `None` of one that is neither.
 fn truth(node: &Node, bindings: &Bindings<'_>) -> Option<bool> {
     match evaluate(node, bindings) {
         Ok(Typed::Bool(truth)) => Some(truth),
@@ -330,12 +330,12 @@ fn truth(node: &Node, bindings: &Bindings<'_>) -> Option<bool> {
     }
 }
 
-/// Whether the values do not decide a node.
+/// True if the values do not decide a node.
 fn is_open(node: &Node, bindings: &Bindings<'_>) -> bool {
     matches!(evaluate(node, bindings), Err(located) if matches!(located.failure, Failure::Missing(_)))
 }
 
-/// Whether a node comes out as `wanted`.
+/// True if a node comes out as `wanted`.
 fn is(node: &Node, bindings: &Bindings<'_>, wanted: bool) -> bool {
     matches!(evaluate(node, bindings), Ok(Typed::Bool(value)) if value == wanted)
 }

@@ -13,7 +13,7 @@ pub struct Claim {
     pub id: String,
     /// It says nothing about machines where this is false.
     pub when: Option<Expression>,
-    /// What is claimed.
+    /// The statement itself.
     pub expression: Expression,
     /// The kernels on which it is true; it is false on all others.
     pub holds: Option<Holds>,
@@ -22,7 +22,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Why `id` cannot name a claim, if it cannot.
+    /// The reason why `id` cannot name a claim, if it cannot.
     pub fn refuse_id(id: &str) -> Option<String> {
         let good = crate::path::is_name(id) && !id.starts_with('_');
         (!good).then(|| format!("`{id}` cannot name a claim: it does not match [a-z][a-z0-9_]*"))
@@ -84,7 +84,7 @@ impl Claim {
         })
     }
 
-    /// Whether the expression has to be true on a kernel of this release, or false; `None` if that is not known.
+    /// The truth that the expression must have on a kernel of this release; `None` if that is not known.
     pub fn expected_on(&self, release: &str) -> Option<bool> {
         match &self.holds {
             None => Some(true),

@@ -9,7 +9,7 @@ use super::value::{
     self, Failure, Kept, Kind, Number, Seen, Typed, common_kind, compare, is_bare_uint,
 };
 
-/// What is wrong with a division by zero, and what to do.
+/// The message about a division by zero, with the way out.
 const BY_ZERO: &str = "division by zero; a divisor that can be 0 is guarded by a condition: `d != 0 ? n / d == 2 : …`";
 
 /// A failure and the bytes of the expression where it happened.
@@ -21,7 +21,7 @@ pub(super) struct Located {
 
 type Outcome = Result<Typed, Located>;
 
-/// Where an evaluation finds the values of what it reads.
+/// The source of the values that an evaluation reads.
 pub(super) trait Lookup {
     /// The value of a leaf that the expression reads.
     fn read(&self, key: &str) -> Option<&Typed>;
@@ -370,7 +370,7 @@ fn numbers(operator: Binary, a: &Number, b: &Number) -> Result<Typed, Failure> {
     )
 }
 
-/// What a difference counts: between two events of an experiment lie a time and a number of events.
+/// The unit of a difference: between two events of an experiment lie a time and a number of events.
 fn distance(a: &Number, b: &Number, common: Kind) -> Kind {
     match (&a.kind, &b.kind) {
         (Kind::Moment(_), Kind::Moment(_)) => Kind::Time,
@@ -379,7 +379,7 @@ fn distance(a: &Number, b: &Number, common: Kind) -> Kind {
     }
 }
 
-/// What a product or quotient counts: nothing in particular if both sides count the same thing.
+/// The unit of a product or quotient: nothing in particular if both sides count the same thing.
 fn ratio(a: &Number, b: &Number, common: Kind) -> Kind {
     match (&a.kind, &b.kind) {
         (Kind::Literal, Kind::Literal) => Kind::Literal,

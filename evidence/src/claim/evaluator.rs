@@ -12,7 +12,7 @@ use super::value::{Failure, Typed};
 use super::verdict::Verdict;
 use crate::diagnostic::Diagnostic;
 
-/// Why an expression came to neither true nor false.
+/// The reason why an expression came to neither true nor false.
 pub(super) struct Stopped {
     pub verdict: Verdict,
     pub reason: String,
@@ -27,14 +27,14 @@ pub(super) struct Evaluator<'a> {
     pub replaced: Replaced<'a>,
 }
 
-/// What a claim comes to before its control.
+/// The outcome of a claim before its control.
 pub(super) struct Decided<'a> {
     pub condition: Option<Gathered<'a>>,
     pub body: Gathered<'a>,
     pub stage: Stage,
 }
 
-/// How far the decision came, and what was found there.
+/// The last step of the decision, and what was found there.
 pub(super) enum Stage {
     /// The condition is false, or neither true nor false.
     Condition(Result<bool, Stopped>),
@@ -81,7 +81,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Whether these very values make the claim FAIL, its condition included: decided as the claim itself was.
+    /// True if these very values make the claim FAIL, its condition included: decided as the claim itself was.
     pub fn fails_with(&self, values: &[(&str, &Value)]) -> bool {
         let data: Vec<(&str, Datum)> = values
             .iter()
@@ -93,7 +93,7 @@ impl Evaluator<'_> {
     }
 }
 
-/// Whether the expression is true, given what was gathered. Everything it reads has to be there.
+/// Evaluate the expression, given what was gathered. Everything it reads has to be there.
 #[allow(clippy::result_large_err, reason = "made at most once per judgement")]
 fn truth(expression: &Expression, gathered: &Gathered<'_>) -> Result<bool, Stopped> {
     if let Some(obstacle) = gathered.broken.first() {

@@ -8,7 +8,7 @@ use super::ast::{Literal, Node, NodeKind};
 use super::parse::Expression;
 use super::value::Typed;
 
-/// What the surroundings suggest as other values: the literals of the claim and the other values of the evidence.
+/// Other values that the surroundings suggest: the literals of the claim and the other values of the evidence.
 pub(super) struct Hints<'m> {
     pub names: &'m Names,
     pub numbers: Vec<i128>,
@@ -17,10 +17,10 @@ pub(super) struct Hints<'m> {
     pub bytes: Vec<Vec<u8>>,
 }
 
-/// How many other pointers of the same evidence are tried beside those that the claim reads.
+/// The number of other pointers of the same evidence that are tried beside those that the claim reads.
 pub(super) const OTHER_POINTERS: usize = 4;
 
-/// How many symbols of the same evidence are tried beside those that the claim names.
+/// The number of symbols of the same evidence that are tried beside those that the claim names.
 pub(super) const OTHER_SYMBOLS: usize = 4;
 
 impl<'m> Hints<'m> {

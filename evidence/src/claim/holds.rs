@@ -68,7 +68,7 @@ impl Holds {
         &self.text
     }
 
-    /// Whether this kernel is inside.
+    /// True if this kernel is inside.
     ///
     /// # Errors
     /// [`ReleaseError`]: its release does not say.
@@ -90,7 +90,7 @@ impl Holds {
 }
 
 impl Bound {
-    /// How a version compares with this bound, if its text says so.
+    /// The order of a version and this bound, if its text says so.
     fn compare(&self, version: &Version) -> Result<Ordering, ReleaseError> {
         if self.series {
             return Ok(version.series().cmp(&self.version.series()));
@@ -142,7 +142,7 @@ fn interval(text: &str) -> Result<(Option<Bound>, Option<Bound>), IntervalError>
 }
 
 impl Bound {
-    /// Whether this version belongs to the series that `other` names.
+    /// True if this version belongs to the series that `other` names.
     fn within(&self, other: &Bound) -> bool {
         other.series && self.version.series() == other.version.series()
     }

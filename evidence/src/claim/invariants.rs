@@ -11,7 +11,7 @@ use super::value::Typed;
 /// Names below an experiment that are not those of probes.
 const NOT_PROBES: &[&str] = &["quality", "objects", "outcome", "call", "cost", "workload"];
 
-/// Whether a document could hold this value under `path`.
+/// True if a document could hold this value under `path`.
 pub(super) fn possible(path: &str, value: &Value) -> bool {
     if let Some(words) = words(path) {
         return words.contains(&value.to_string().as_str());
@@ -34,7 +34,7 @@ pub(super) fn possible(path: &str, value: &Value) -> bool {
     }
 }
 
-/// Whether a text or bytes under this path can be empty: what is read from memory, or written by a program.
+/// True if a text or bytes under this path can be empty: what is read from memory, or written by a program.
 fn may_be_empty(path: &str) -> bool {
     let segments: Vec<&str> = path.split('.').collect();
     match segments[..] {
@@ -102,7 +102,7 @@ impl<'p> Event<'p> {
     }
 }
 
-/// How two leaves of every document compare.
+/// The order of two leaves of every document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Relation {
     Less,
@@ -131,7 +131,7 @@ impl<'p> Relations<'p> {
         Relations(found)
     }
 
-    /// Whether the values that are bound satisfy all of them.
+    /// True if the values that are bound satisfy all of them.
     pub fn hold(&self, bindings: &dyn Lookup) -> bool {
         self.0.iter().all(|(a, relation, b)| {
             let numbers = number(bindings.read(a)).zip(number(bindings.read(b)));
@@ -152,7 +152,7 @@ fn number(value: Option<&Typed>) -> Option<i128> {
     }
 }
 
-/// How leaf `a` compares with leaf `b` in every document.
+/// The order of leaf `a` and leaf `b` in every document.
 fn relation(a: &[&str], b: &[&str]) -> Option<Relation> {
     use Relation::{AtMost, Less};
     if let (Some(a), Some(b)) = (Event::of(a), Event::of(b)) {

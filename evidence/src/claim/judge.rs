@@ -44,8 +44,8 @@ pub fn judge_replacing(
     }
 }
 
-/// Whether a machine of the book shows that the claim is true where it says that it holds. Else it could say anything of
-/// kernels that nobody has looked at.
+/// True if a machine of the book shows that the claim is true where it says that it holds. Else it could say anything
+/// of kernels that nobody has looked at.
 fn shown_inside(claim: &Claim, catalog: &Catalog<'_>) -> bool {
     catalog.machines.iter().any(|machine| {
         matches!(outside::stated(claim, machine, &[]), Ok(None))

@@ -56,7 +56,7 @@ pub use parse::{Expression, MAX_BYTES, ReadPath};
 pub use place::Place;
 pub use verdict::{Control, Judgement, Operand, Verdict};
 
-/// Whether any of them is an error.
+/// True if any of them is an error.
 pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|d| d.severity == Severity::Error)
 }

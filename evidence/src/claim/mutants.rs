@@ -32,7 +32,7 @@ pub(super) fn mutants<'v>(
     })
 }
 
-/// Whether a value is the same number under its other name.
+/// True if a value is the same number under its other name.
 fn is_twin(value: &Value, other: &Value) -> bool {
     match (value, other) {
         (Value::Enum { value: a, .. }, Value::Enum { value: b, .. }) => a == b,
@@ -41,7 +41,7 @@ fn is_twin(value: &Value, other: &Value) -> bool {
     }
 }
 
-/// What may stand there instead of `value`: not always valid, and not always another one.
+/// Candidates for the place of `value`: not always valid, and not always another one.
 fn others<'v>(
     value: &'v Value,
     hints: &'v Hints<'_>,
@@ -157,7 +157,7 @@ const COUNTS: &[&str] = &[
     "differing",
 ];
 
-/// Whether a leaf counts something by its place (and is not a read that happens to have such a name).
+/// True if a leaf counts something by its place (and is not a read that happens to have such a name).
 fn is_count(path: &str) -> bool {
     let mut segments = path.rsplit(['.', '#']);
     let last = segments.next().unwrap_or_default();
@@ -280,8 +280,8 @@ fn with_number(like: &Value, number: i128, hints: &Hints<'_>) -> Option<Value> {
     })
 }
 
-/// Whether a value of this C type could be `number`. The document's tables say so. Where they do not (evidence of the first
-/// collectors), only what the type's name or the value itself shows to be signed can be negative.
+/// True if a value of this C type could be `number`. The document's tables say so. Where they do not (evidence of the
+/// first collectors), only what the type's name or the value itself shows to be signed can be negative.
 fn holds(type_name: &str, own: i128, number: i128, hints: &Hints<'_>) -> bool {
     match hints.names.integers.get(type_name) {
         Some(known) => known.holds(number),
@@ -289,7 +289,7 @@ fn holds(type_name: &str, own: i128, number: i128, hints: &Hints<'_>) -> bool {
     }
 }
 
-/// How the collector spells C's signed types.
+/// The collector's spellings of C's signed types.
 const SIGNED: &[&str] = &["signed char", "char", "short", "int", "long", "long long"];
 
 /// The numbers of other enumerators of the same type, or of other errors: first some, then those that the claim names.
@@ -370,7 +370,7 @@ fn bytes(value: &[u8], hints: &Hints<'_>) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Where a value of so many parts may have been cut: behind nothing, the first, the half, and all of it.
+/// The places where a value of so many parts may have been cut: behind nothing, the first, the half, and all of it.
 fn ends(parts: usize) -> [usize; 4] {
     [0, parts.min(1), parts / 2, parts]
 }

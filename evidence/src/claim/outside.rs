@@ -23,7 +23,7 @@ pub(super) enum Undecided {
     Missing(String),
 }
 
-/// Whether the claim has to be true on this machine.
+/// The truth that the claim must have on this machine.
 fn expects_true(
     holds: &Holds,
     machine: &Indexed<'_>,

@@ -7,7 +7,7 @@ use super::ast::{Binary, Literal, Node, NodeKind, Unary};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part<'n> {
     pub node: &'n Node,
-    /// What it is, and contributes: a part of a negation is false.
+    /// Its kind, and its contribution: a part of a negation is false.
     pub truth: bool,
 }
 
@@ -97,7 +97,7 @@ fn collect<'n>(
     }
 }
 
-/// Whether a side of a comparison is itself made of parts.
+/// True if a side of a comparison is itself made of parts.
 fn joins(node: &Node) -> bool {
     use Binary::{Add, Divide, Multiply, Remainder, Subtract};
     match &node.kind {

@@ -1,11 +1,11 @@
-//! Where an expression stands in its chapter.
+//! The place of an expression in its chapter.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Source};
 
-/// Where the text of an expression stands in the file of its author, so that every complaint can point there.
+/// The place of an expression's text in the file of its author, so that every complaint can point there.
 #[derive(Clone, Debug)]
 pub struct Place {
     source: Arc<Source>,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::diagnostic::Diagnostic;
 use crate::document::value::Value;
 
-/// What a claim comes to on one machine.
+/// The verdict on a claim on one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Verdict {
     /// Every value was measured, the expression is true, and with another value it would have been false.
@@ -39,7 +39,7 @@ impl Verdict {
         }
     }
 
-    /// Whether it has to fail a build.
+    /// True if it has to fail a build.
     pub fn is_failure(self) -> bool {
         matches!(self, Verdict::Fail | Verdict::Error)
     }
@@ -61,7 +61,7 @@ pub struct Operand {
     /// The measured value, as it is in the evidence; of a call, what it came to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
-    /// Why there is no value.
+    /// The reason why there is no value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
 }
@@ -69,13 +69,13 @@ pub struct Operand {
 /// The negative control behind a PASS: one value was changed, everything else was the same, and the claim failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Control {
-    /// What was changed, a path or several.
+    /// The path that was changed, or several.
     pub path: String,
-    /// What it was.
+    /// The value before.
     pub was: String,
-    /// What it was changed into.
+    /// The value that it was changed into.
     pub became: String,
-    /// What came out.
+    /// The outcome.
     pub verdict: Verdict,
 }
 
@@ -88,13 +88,13 @@ pub struct Judgement {
     pub operands: Vec<Operand>,
     /// Every operand of the condition, in its order.
     pub when_operands: Vec<Operand>,
-    /// What is missing and what would supply it, why it is an error, or why it does not apply.
+    /// The reason: what is missing and what would supply it, why it is an error, or why it does not apply.
     pub reason: Option<String>,
     /// The negative control that a PASS has survived.
     pub control: Option<Control>,
     /// Values that could have been anything: no change of one of them alone made the claim FAIL.
     pub idle: Vec<String>,
-    /// Where the claim has to be false, because the kernel is outside of those on which it holds: that.
+    /// The statement that the claim has to be false, where the kernel is outside of those on which it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outside: Option<String>,
     /// For an ERROR: the same with its place in the chapter.

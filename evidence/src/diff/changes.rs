@@ -8,7 +8,7 @@ use crate::document::value::{Address, Datum, Frame, Location, Value};
 use crate::document::{Evidence, Experiment, Probe};
 use crate::path_index::{Drift, Leaf, Leaves, leaves};
 
-/// What kind of change it is.
+/// The kind of change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
@@ -31,15 +31,15 @@ pub enum What {
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// What changed: a leaf, a probe, an experiment.
+    /// The leaf, probe or experiment that changed.
     pub path: String,
     /// When such a change may happen without anything being wrong.
     pub class: Drift,
-    /// What kind of change it is.
+    /// The kind of change.
     pub what: What,
-    /// How it was, or why there was nothing.
+    /// The old value, or why there was nothing.
     pub old: String,
-    /// How it is, or why there is nothing.
+    /// The new value, or why there is nothing.
     pub new: String,
 }
 
@@ -48,7 +48,7 @@ pub struct Change {
 pub struct Report {
     /// The differences that are shown: invariant ones first, then per-kernel ones, and so on.
     pub changes: Vec<Change>,
-    /// How many of each class were folded away.
+    /// The number of those that were folded away, by class.
     pub folded: BTreeMap<Drift, usize>,
 }
 
@@ -74,7 +74,7 @@ impl Report {
     /// The classes that change without anything being wrong.
     pub const FOLDED: &[Drift] = &[Drift::PerRun, Drift::PerBoot];
 
-    /// Whether anything changed that should not, or only does with the kernel.
+    /// True if anything changed that should not, or only does with the kernel.
     pub fn has_drift(&self) -> bool {
         self.changes
             .iter()
@@ -109,7 +109,7 @@ pub fn diff(old: &Evidence, new: &Evidence) -> Vec<Change> {
     changes
 }
 
-/// Whether the path is below the `hit1` of a probe that fired once, and so has a shorter name.
+/// True if the path is below the `hit1` of a probe that fired once, and so has a shorter name.
 fn is_alias(path: &str, evidence: &Evidence) -> bool {
     let mut segments = path.splitn(4, '.');
     let (Some(experiment), Some(probe), Some("hit1")) =
@@ -277,7 +277,7 @@ fn changed(old: &Value, new: &Value, class: Drift) -> (What, Drift, String, Stri
     (kind_of_change(old, new), class, was, is)
 }
 
-/// What a value says that names its place in the kernel's image, without where the image lies. `None`: it names none.
+/// The part of a value that names a place in the kernel's image, without where the image lies. `None`: it names none.
 fn without_address(value: &Value) -> Option<Value> {
     let nowhere = Address(0);
     match value.clone() {

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CallSite {
-    /// Where the code begins in the workload's memory.
+    /// The address of the code in the workload's memory.
     pub function: Address,
-    /// Where the instruction is that makes the call.
+    /// The address of the instruction that makes the call.
     pub instruction: Address,
     /// Its instructions, in order and without gaps.
     pub code: Vec<Instruction>,

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Who read a file or ran a program.
+/// The machine that read a file or ran a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reader {
@@ -19,7 +19,7 @@ pub enum Reader {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Command {
-    /// Where it ran.
+    /// The machine that it ran on.
     pub by: Reader,
     /// The program and its arguments, as they were run. Files of the building machine are in the folder that it ran in.
     pub argv: Vec<String>,
@@ -28,9 +28,9 @@ pub struct Command {
     pub files: Vec<ProgramFile>,
     /// Its exit status, or why there is none: it could not be started, or did not end in time.
     pub exit: Datum,
-    /// What it printed on standard output, or why that is not kept.
+    /// Its standard output, or why that is not kept.
     pub output: Datum,
-    /// What the investigation looks for in its output, by name.
+    /// The values that the investigation looks for in its output, by name.
     #[serde(
         default,
         deserialize_with = "crate::document::de::named_map",
@@ -53,7 +53,7 @@ impl Command {
 )]
 #[serde(deny_unknown_fields)]
 pub struct ProgramFile {
-    /// What it is to the program.
+    /// Its role for the program.
     pub role: FileRole,
     /// Its name, without its folder.
     pub name: String,
@@ -61,7 +61,7 @@ pub struct ProgramFile {
     pub sha256: String,
 }
 
-/// What a file is to a program.
+/// The role of a file for a program.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]

@@ -25,7 +25,7 @@ pub struct Evidence {
     pub machine: Machine,
     /// The kernel that ran there.
     pub kernel: Kernel,
-    /// Where that kernel was in memory.
+    /// The place of that kernel in memory.
     pub kaslr: Kaslr,
     /// Further boots of the same guest, if they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -44,7 +44,7 @@ pub struct Evidence {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub instances: BTreeMap<String, Instances>,
-    /// What the names beside addresses and numbers stand for.
+    /// The meaning of the names beside addresses and numbers.
     pub names: Names,
     /// The experiments by name.
     #[serde(deserialize_with = "crate::document::de::named_map")]
@@ -67,8 +67,8 @@ pub struct Run {
     pub collector: String,
     /// SHA-256 of the eBPF object, hex.
     pub object_digest: String,
-    /// Whether values of which only the beginning was kept are marked as [cut](crate::document::value::Cut). Older collectors did
-    /// not mark them: what may have been cut there [counts as cut](crate::path_index::leaves).
+    /// True if values of which only the beginning was kept are marked as [cut](crate::document::value::Cut). Older
+    /// collectors did not mark them: what may have been cut there [counts as cut](crate::path_index::leaves).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub marks_cuts: bool,
 }
@@ -81,20 +81,20 @@ pub struct Machine {
     pub name: String,
     /// Host or guest.
     pub kind: MachineKind,
-    /// Whether the machine, and with it every address, is gone when the capture ends.
+    /// True if the machine, and with it every address, is gone when the capture ends.
     pub ephemeral: bool,
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
     /// Model name of the first CPU.
     pub cpu_model: String,
-    /// How many CPUs were online.
+    /// The number of CPUs that were online.
     pub cpus: u32,
-    /// How a guest was run (`kvm`, `tcg`), and why not faster.
+    /// The accelerator of a guest (`kvm`, `tcg`), and why it was not a faster one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accelerator: Option<String>,
 }
 
-/// Where an experiment ran.
+/// The kind of machine on which an experiment ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MachineKind {
@@ -151,7 +151,7 @@ pub struct Kernel {
     /// The command line, of a guest (a host's may name its owner's disks).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command_line: Option<String>,
-    /// Whether a `vmlinux` of the same build id gave source lines, and if not, why.
+    /// The `vmlinux` of the same build id that gave source lines, or why there is none.
     pub debuginfo: Datum,
 }
 
@@ -167,6 +167,6 @@ pub struct Boot {
     pub slide: Datum,
     /// The live address of `_text`.
     pub text: Datum,
-    /// Where the kernel's code begins in physical memory, in bytes.
+    /// The beginning of the kernel's code in physical memory, in bytes.
     pub physical: Datum,
 }

@@ -13,25 +13,25 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// What was run, as a C-like call or a command line.
+    /// The workload, as a C-like call or a command line.
     pub workload: String,
     /// The files of a workload that is a program, in order of role and name. Empty: a call, or not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ProgramFile>,
-    /// Why it was not run, or not to its end: then none of its values means anything.
+    /// The reason why it was not run, or not to its end: then none of its values means anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
     /// The machine code that made the system call; `None` for a command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<CallSite>,
-    /// How it ended.
+    /// Its end.
     pub outcome: Outcome,
-    /// Whether everything that happened was seen.
+    /// The completeness of what was seen.
     pub quality: Quality,
-    /// What the workload's task allocated, in order, and what became of it.
+    /// The objects that the workload's task allocated, in order, and their fate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objects: Option<Ledger>,
-    /// What the probes cost.
+    /// The cost of the probes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
     /// The probes by name.
@@ -40,7 +40,7 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    /// Why nothing that this experiment says may be believed, if so.
+    /// The reason why nothing that this experiment says may be believed, if so.
     pub fn broken(&self) -> Option<String> {
         let Quality { events, lost, .. } = self.quality;
         if lost > 0 {
@@ -75,7 +75,7 @@ impl Experiment {
         format!(", though the workload's {what} ran, and {ended}")
     }
 
-    /// Why this machine cannot show anything of this experiment, if no probe of it could be attached.
+    /// The reason why this machine cannot show anything of this experiment, if no probe of it could be attached.
     pub fn unwatched(&self) -> Option<String> {
         if self.probes.values().any(|probe| probe.backend.is_some()) {
             return None;
@@ -90,11 +90,11 @@ impl Experiment {
     }
 }
 
-/// How the workload ended. What does not apply is unavailable, with the reason.
+/// The end of the workload. What does not apply is unavailable, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
-    /// What the system call returned, as the kernel returns it: an fd, an integer, or a negative errno.
+    /// The return value of the system call, as the kernel returns it: an fd, an integer, or a negative errno.
     pub returned: Datum,
     /// 0 (`OK`), or the positive error number that user space sees.
     pub errno: Datum,
@@ -102,12 +102,12 @@ pub struct Outcome {
     pub exit: Datum,
     /// The signal that ended it.
     pub signal: Datum,
-    /// What it printed.
+    /// Its standard output.
     pub stdout: Datum,
-    /// What it printed on standard error. `None`: it was not kept.
+    /// Its standard error. `None`: it was not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr: Option<Datum>,
-    /// What the kernel wrote into the workload's buffers, by their names.
+    /// The content that the kernel wrote into the workload's buffers, by their names.
     #[serde(
         default,
         deserialize_with = "crate::document::de::unique_map",
@@ -116,7 +116,7 @@ pub struct Outcome {
     pub buffers: BTreeMap<String, Datum>,
 }
 
-/// Whether everything that happened was seen. Counts, all.
+/// The completeness of what was seen, in counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quality {
@@ -129,7 +129,7 @@ pub struct Quality {
     /// The processes that the workload started. `None`: nothing watched for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descendants: Option<Descendants>,
-    /// Whether it was seen where the workload begins and ends (its system call going in and coming out, or a command
+    /// True if it was seen where the workload begins and ends (its system call going in and coming out, or a command
     /// being executed), so that nothing else counts. `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marked: Option<bool>,
@@ -137,11 +137,11 @@ pub struct Quality {
     /// of other calls. `None`: they cannot be told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compat_calls: Option<u64>,
-    /// How often the workload was run until no event was lost; this is the last run. What the kernel counts for a probe
-    /// goes on counting through all of them. `None`: not known.
+    /// The number of runs of the workload until no event was lost; this is the last run. What the kernel counts for a
+    /// probe goes on counting through all of them. `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
-    /// What was lost or missed and where, in words.
+    /// The losses and their places, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -150,11 +150,11 @@ pub struct Quality {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Descendants {
-    /// How many there were.
+    /// Their number.
     pub started: u64,
-    /// How many of them the probes watched as they watch the workload.
+    /// The number of those that the probes watched as they watch the workload.
     pub followed: u64,
-    /// How many of those were still running when the watch ended.
+    /// The number of those that were still running when the watch ended.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub running: u64,
 }
@@ -164,7 +164,7 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// What the probes add to one call of the workload.
+/// The time that the probes add to one call of the workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cost {

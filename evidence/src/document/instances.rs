@@ -19,13 +19,13 @@ pub struct Instances {
     /// Copies inlined into other functions. `None`: they are not known, for the reason in `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inlined: Option<Vec<InlinedCopy>>,
-    /// How many copies there are in both lists.
+    /// The number of copies in both lists.
     pub count: u64,
-    /// Whether one of the copies, or a function that holds one, can end in a jump to another function, which then stands on
-    /// the stack in its place. `None`: not known.
+    /// True if one of the copies, or a function that holds one, can end in a jump to another function, which then
+    /// stands on the stack in its place. `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaves_by_jump: Option<bool>,
-    /// Why not all inlined copies are known.
+    /// The reason why not all inlined copies are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
 }
@@ -36,7 +36,7 @@ pub struct Instances {
 pub struct OwnCopy {
     /// Its symbol: the function's name, with the compiler's suffix where it is a clone (`f.part.0`).
     pub symbol: String,
-    /// Where it begins.
+    /// Its first address.
     pub address: Address,
     /// The file that defines its function, relative to the kernel's source, where the debug info says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +52,7 @@ pub struct OwnCopy {
 pub struct InlinedCopy {
     /// The function whose code holds it, by its symbol.
     pub holder: String,
-    /// Where the holder begins. `None`: the debug info does not say.
+    /// The first address of the holder. `None`: the debug info does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
     /// The file that defines the inlined function.
@@ -75,16 +75,16 @@ pub struct Within {
     /// it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<u64>,
-    /// Why the first of them could not be decided.
+    /// The reason why the first of them could not be decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
-/// What a list of copies names at most before it says how many more there are.
+/// The number of copies that a list names before it says how many more there are.
 const SHOWN: usize = 3;
 
 impl Instances {
-    /// What is wrong with the lists themselves.
+    /// The contradiction within the lists themselves.
     pub(crate) fn wrong(&self) -> Option<String> {
         let inlined = self.inlined.as_ref().map_or(0, Vec::len);
         let count = (self.copies.len() + inlined) as u64;
@@ -101,8 +101,8 @@ impl Instances {
 }
 
 impl Instances {
-    /// Why a function may have run although nothing did at the addresses `seen`. `file`: the file of the function that is
-    /// meant.
+    /// The reason why a function may have run although nothing did at the addresses `seen`. `file`: the file of the
+    /// function that is meant.
     pub fn gaps(
         &self,
         function: &str,

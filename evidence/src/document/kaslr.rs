@@ -1,4 +1,4 @@
-//! Where a kernel was in memory.
+//! The place of a kernel in memory.
 
 use super::command::Reader;
 use super::value::Datum;
@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What `kaslr.status` says of a kernel that was moved.
+/// The value of `kaslr.status` for a kernel that was moved.
 pub const RANDOMIZED: &str = "randomized";
 
-/// What it says of one that stands at its static address.
+/// The value for one that stands at its static address.
 pub const DISABLED: &str = "disabled";
 
-/// Where the kernel image is, against where it was linked to be.
+/// The place of the kernel image, against where it was linked to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kaslr {
@@ -20,23 +20,23 @@ pub struct Kaslr {
     pub status: Datum,
     /// Live minus static address, in bytes. Only if all sources agree.
     pub slide: Datum,
-    /// Whether two or more independent sources gave a slide and all of them the same.
+    /// True if two or more independent sources gave a slide and all of them the same.
     pub agree: Datum,
-    /// What each source says the slide is.
+    /// The slide by each source.
     #[serde(deserialize_with = "crate::document::de::unique_map")]
     pub sources: BTreeMap<String, Datum>,
     /// Live and static address of some symbols.
     #[serde(deserialize_with = "crate::document::de::unique_map")]
     pub symbols: BTreeMap<String, SymbolPlaces>,
-    /// How many symbols of the core image were compared.
+    /// The number of symbols of the core image that were compared.
     pub checked: Datum,
-    /// How many of those do not have the common slide.
+    /// The number of those that do not have the common slide.
     pub differing: Datum,
     /// `CONFIG_PHYSICAL_START`, bytes.
     pub physical_start: Datum,
     /// `CONFIG_PHYSICAL_ALIGN`, bytes.
     pub physical_align: Datum,
-    /// Where the kernel's code really begins in physical memory.
+    /// The real beginning of the kernel's code in physical memory.
     pub live_physical_start: Datum,
     /// The lines of files that these values came from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -47,11 +47,11 @@ pub struct Kaslr {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reading {
-    /// Who read it.
+    /// The machine that read it.
     pub by: Reader,
     /// The file. Of one on the building machine only the last part of its path.
     pub file: String,
-    /// What was looked for in it: a symbol, an option.
+    /// The text that was looked for in it: a symbol, an option.
     pub key: String,
     /// The number of the line, from 1. `None`: the file is not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
-    /// How long was waited for the last free, in nanoseconds, after the workload had let go.
+    /// The wait for the last free, in nanoseconds, after the workload had let go.
     pub waited_ns: u64,
     /// The allocations, in order.
     pub allocations: Vec<Allocation>,
@@ -32,12 +32,12 @@ pub struct Allocation {
     pub order: u64,
     /// Nanoseconds since the experiment began.
     pub time_ns: u64,
-    /// Who asked for it, the innermost frame first.
+    /// The stack of the allocation, the innermost frame first.
     pub stack: Vec<Frame>,
-    /// What became of it. `None`: still allocated when the wait was over.
+    /// Its free. `None`: still allocated when the wait was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freed: Option<Free>,
-    /// Why it may outlive the call, as the investigation says.
+    /// The reason why it may outlive the call, as the investigation says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub excused: Option<String>,
 }
@@ -52,10 +52,10 @@ pub struct Free {
     pub order: u64,
     /// Nanoseconds since the experiment began.
     pub time_ns: u64,
-    /// Whether the workload's own task freed it.
+    /// True if the workload's own task freed it.
     pub same_task: bool,
     /// Name of the task that ran: `swapper/0`, `ksoftirqd/0`.
     pub task: String,
-    /// Who freed it, the innermost frame first.
+    /// The stack of the free, the innermost frame first.
     pub stack: Vec<Frame>,
 }

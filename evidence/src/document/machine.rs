@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 /// The machine that builds.
 pub const HOST: &str = "host";
 
-/// How the name of each other machine begins.
+/// The beginning of the name of each other machine.
 const GUEST: &str = "guest:";
 
-/// How names begin that belong to kernels of a distribution.
+/// The beginning of names that belong to kernels of a distribution.
 const DISTRIBUTION: &str = "debian-";
 
 /// The longest word behind `guest:`.

@@ -1,4 +1,4 @@
-//! What the names in a document stand for.
+//! The meaning of the names in a document.
 //!
 //! An address can carry the symbol that it leads to, and a number the enumerator that it is. Such a pair says the
 //! same thing twice, and a claim may look at either half. So that one half cannot change without the other, the
@@ -31,14 +31,14 @@ pub struct Names {
     pub integers: BTreeMap<String, IntegerType>,
 }
 
-/// What a C integer type can hold.
+/// The range of a C integer type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IntegerType {
     /// Bytes.
     #[schemars(range(min = 1, max = 16))]
     pub size: u8,
-    /// Whether it has negative values.
+    /// True if it has negative values.
     pub signed: bool,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for IntegerType {
 }
 
 impl IntegerType {
-    /// Whether a value of this type can be `number`.
+    /// True if a value of this type can be `number`.
     pub fn holds(self, number: i128) -> bool {
         let bits = (u32::from(self.size) * 8).saturating_sub(u32::from(self.signed));
         let end = 1_i128.checked_shl(bits).filter(|end| *end > 0);
@@ -145,7 +145,7 @@ pub enum NameError {
         type_name: String,
         /// The number.
         value: Integer,
-        /// What the tables say of the type.
+        /// The range of the type, by the tables.
         known: IntegerType,
     },
     /// A frame in a symbol without a place in it.
@@ -212,7 +212,7 @@ impl Names {
         None
     }
 
-    /// Whether the names in a value belong to its numbers.
+    /// Check that the names in a value belong to its numbers.
     ///
     /// # Errors
     /// [`NameError`] says what contradicts what.

@@ -9,7 +9,7 @@ pub(crate) enum Step<'a> {
     Index(usize),
 }
 
-/// Where a value stands. Its text is only made where somebody wants to read it.
+/// The place of a value. Its text is only made where somebody wants to read it.
 #[derive(Debug, Default)]
 pub(crate) struct Pointer<'a>(pub(super) Vec<Step<'a>>);
 

@@ -11,15 +11,15 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
-    /// What it watches.
+    /// Its target.
     pub target: Target,
-    /// Whether the experiment counts without it.
+    /// True if the experiment counts without it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
-    /// What answered.
+    /// The back-end that attached it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<Backend>,
-    /// Why nothing answered.
+    /// The reason why it is not attached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
     /// The error with which the kernel refused to attach it, where it was the kernel that refused.
@@ -31,10 +31,10 @@ pub struct Probe {
     /// C type of what it returns; `None` for `void`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returns: Option<String>,
-    /// Where the function is.
+    /// The address of the function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Datum>,
-    /// Where the copies of the function begin that it watches: one, or all of its clones.
+    /// The first addresses of the copies of the function that it watches: one, or all of its clones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub watched: Vec<Address>,
     /// The file of the function that is meant, where several files have one of its name.
@@ -43,13 +43,13 @@ pub struct Probe {
     /// The function that has to be on the stack of a hit, and of how many hits that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Within>,
-    /// Where it is defined in the source.
+    /// The place of its definition in the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<Datum>,
     /// The instruction that the probe sits on, of a probe inside of a function: what stood there before the probe came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruction: Option<Instruction>,
-    /// What the kernel's own list of probes said about it while it was attached, without the address.
+    /// The line about it in the kernel's own list of probes while it was attached, without the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<Datum>,
     /// Reads that this kernel cannot do, by side and name, with the reason: they are in no hit.
@@ -58,8 +58,8 @@ pub struct Probe {
     /// The members that reads take, by side and name of the read. A read that takes none is not in it.
     #[serde(default, skip_serializing_if = "Members::is_empty")]
     pub members: Members,
-    /// What of a hit the investigation declares public: `args.NAME`, `return`, `entry.READ`, `exit.READ`. Of a live
-    /// machine other plain numbers, texts and bytes are not published.
+    /// The parts of a hit that the investigation declares public: `args.NAME`, `return`, `entry.READ`, `exit.READ`. Of
+    /// a live machine other plain numbers, texts and bytes are not published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub public: Vec<String>,
     /// Hits that the kernel skipped, of any task: because another probe's program ran on that CPU, or this very one.
@@ -73,7 +73,7 @@ pub struct Probe {
     pub hits: Vec<Hit>,
 }
 
-/// What a probe watches.
+/// The target of a probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Target {
@@ -87,7 +87,7 @@ pub enum Target {
     Address(String),
 }
 
-/// How a probe was attached.
+/// The back-end that attached a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Backend {
@@ -142,7 +142,7 @@ pub struct Reads {
 }
 
 impl Reads {
-    /// Whether there is none on either side.
+    /// True if there is none on either side.
     pub fn is_empty(&self) -> bool {
         self.entry.is_empty() && self.exit.is_empty()
     }
@@ -169,7 +169,7 @@ pub struct Members {
 }
 
 impl Members {
-    /// Whether there is none on either side.
+    /// True if there is none on either side.
     pub fn is_empty(&self) -> bool {
         self.entry.is_empty() && self.exit.is_empty()
     }
@@ -207,7 +207,7 @@ pub struct Hit {
     pub task: Task,
     /// The CPU it ran on.
     pub cpu: u32,
-    /// Whether the task itself ran, or an interrupt on top of it. `None`: not known.
+    /// The context: the task itself, or an interrupt on top of it. `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Context>,
     /// Arguments by name.
@@ -217,14 +217,14 @@ pub struct Hit {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub args: BTreeMap<String, Datum>,
-    /// What was read at the entry, by name.
+    /// The reads at the entry, by name.
     #[serde(
         default,
         deserialize_with = "crate::document::de::unique_map",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub entry: BTreeMap<String, Datum>,
-    /// What was read at the return, by name.
+    /// The reads at the return, by name.
     #[serde(
         default,
         deserialize_with = "crate::document::de::unique_map",
@@ -253,8 +253,8 @@ pub struct Hit {
 }
 
 impl Hit {
-    /// Where the copy of the function begins that was hit. `None`: it is not known which of several it was, or the
-    /// probe is not on a function.
+    /// The first address of the copy of the function that was hit. `None`: it is not known which of several it was, or
+    /// the probe is not on a function.
     pub fn copy(&self, probe: &Probe) -> Option<Address> {
         match (&self.instance, probe.watched.as_slice()) {
             (Some(Datum::Value(Value::Symbol { address, .. })), _) => Some(*address),
@@ -274,7 +274,7 @@ pub enum Context {
     Softirq,
     /// An interrupt.
     Hardirq,
-    /// What a probe was told to do, in an interrupt that its program raised for it.
+    /// An action that a probe was told to do, in an interrupt that its program raised for it.
     Act,
 }
 

@@ -21,7 +21,7 @@ impl Address {
         Address(PSEUDONYM << 32 | u64::from(number))
     }
 
-    /// Whether it stands for an address that must not be known. All that can be said of two of one document is
+    /// True if it stands for an address that must not be known. All that can be said of two of one document is
     /// whether they are equal.
     pub fn is_pseudonym(self) -> bool {
         self.0 >> 32 == PSEUDONYM
@@ -100,7 +100,7 @@ const EXACT_IN_JSON: i128 = 1 << 53;
 #[schemars(with = "IntegerShape")]
 pub struct Integer(i128);
 
-/// What [`Integer`] looks like in JSON, for the schema.
+/// The form of [`Integer`] in JSON, for the schema.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "only its schema is used")]

@@ -23,7 +23,7 @@ pub struct Location {
     pub line: u32,
     /// The function that contains the line.
     pub function: String,
-    /// Whether the function is defined at the line, or makes a call there.
+    /// The role of the line: the function is defined there, or makes a call.
     pub role: LineRole,
     /// The functions that the compiler inlined at this very place, from the one that contains the line
     /// outwards to the one that has an address of its own.
@@ -31,7 +31,7 @@ pub struct Location {
     pub inlined_into: Vec<InlineFrame>,
 }
 
-/// What a line number of a [`Location`] is the line of.
+/// The role of a line number of a [`Location`].
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -57,7 +57,7 @@ pub struct InlineFrame {
     pub line: u32,
 }
 
-/// What is known of a value of which only the beginning was kept.
+/// The facts about a value of which only the beginning was kept.
 #[derive(
     Clone,
     Copy,
@@ -189,7 +189,7 @@ pub enum Value {
     CutBytes {
         /// The bytes that were kept, the lowest address first.
         value: Bytes,
-        /// What is known of the rest.
+        /// The facts about the rest.
         cut: Cut,
     },
     /// Text, as it was; what was not UTF-8 is U+FFFD.
@@ -202,7 +202,7 @@ pub enum Value {
     CutText {
         /// The beginning, up to the last character that was kept whole.
         value: String,
-        /// What is known of the rest.
+        /// The facts about the rest.
         cut: Cut,
     },
     /// An address by its name.
@@ -229,7 +229,7 @@ pub enum Value {
     CutStack {
         /// The innermost frames.
         value: Vec<Frame>,
-        /// What is known of the rest: never its length.
+        /// The facts about the rest: never its length.
         cut: Cut,
     },
     /// A duration or a time since boot.
@@ -268,7 +268,7 @@ impl Value {
         }
     }
 
-    /// Where the value was cut, in words: `cut after 63 bytes`. `None` of one that is whole.
+    /// The place where the value was cut, in words: `cut after 63 bytes`. `None` of one that is whole.
     pub fn cut(&self) -> Option<String> {
         let (kept, unit, cut) = match self {
             Value::CutText { value, cut } => (value.len(), "byte", cut),

@@ -47,7 +47,7 @@ enum Kind {
     Time,
 }
 
-/// What stands under `value`; its form depends on the kind.
+/// The content of `value`; its form depends on the kind.
 enum Payload {
     Address(Address),
     Integer(Integer),

@@ -7,7 +7,7 @@ use super::fields::{Field, Structure, Visit};
 use super::pointer::{Pointer, Step};
 use super::value::{Datum, Frame, Value};
 
-/// What stands at a place.
+/// The content of a place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Found<'a> {
     Datum(&'a Datum),

@@ -10,15 +10,15 @@ use crate::lock::Pin;
 
 pub use model::{Comparison, Now, ProgramNow, Runs, StaleReason};
 
-/// What the collector's part is called among what could not be compared.
+/// The name of the collector's part among what could not be compared.
 const COLLECTOR: &str = "the collector's eBPF object";
 
-/// Whether something that could not be compared is the collector alone, which a reader does not have.
+/// True if something that could not be compared is the collector alone, which a reader does not have.
 pub fn is_of_collector(not_compared: &str) -> bool {
     not_compared.starts_with(COLLECTOR)
 }
 
-/// How far clocks of two machines may be apart before a time in the future is called that, in seconds.
+/// The difference between the clocks of two machines that makes no time one in the future, in seconds.
 const CLOCK_SKEW_S: i64 = 300;
 
 /// Compares evidence with how things are now.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::document::{FileRole, ProgramFile};
 use crate::lock::Pin;
 
-/// How things are now. What is not known is not compared.
+/// The present state. What is not known is not compared.
 #[derive(Clone, Debug)]
 pub struct Now {
     /// Boot id of the machine that the evidence is of; of a host only, a guest's boot is always over.
@@ -33,7 +33,7 @@ pub struct Now {
     pub programs: BTreeMap<Runs, ProgramNow>,
     /// The time.
     pub time: Timestamp,
-    /// How old evidence may be.
+    /// The greatest age of evidence.
     pub max_age: Option<Duration>,
 }
 
@@ -44,16 +44,16 @@ pub enum ProgramNow {
     Here(Vec<ProgramFile>),
     /// Those of the author; why the rest, which belongs to the system, is not the one that it was captured with.
     Own(Vec<ProgramFile>, String),
-    /// Why they cannot be had.
+    /// The reason why they cannot be had.
     Unknown(String),
 }
 
-/// What evidence could be compared with, and came to.
+/// The outcome of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
     /// All ways in which it is stale; none if it is fresh as far as it was compared.
     pub stale: Vec<StaleReason>,
-    /// What could not be compared, and why: phrases.
+    /// The things that could not be compared, and why: phrases.
     pub not_compared: Vec<String>,
 }
 
@@ -107,9 +107,9 @@ pub enum StaleReason {
     /// A file of what was run is another one now.
     #[error("the {} `{file}` of {of} was changed since the capture", role.word())]
     Program {
-        /// What ran it.
+        /// The command or workload that ran it.
         of: Runs,
-        /// What the file is to the program.
+        /// The role of the file for the program.
         role: FileRole,
         /// Its name.
         file: String,
@@ -117,9 +117,9 @@ pub enum StaleReason {
     /// A file is none of the program any more, or a new one is.
     #[error("{of} consists of other files now ({} `{file}`)", role.word())]
     Files {
-        /// What ran it.
+        /// The command or workload that ran it.
         of: Runs,
-        /// What the file is to the program.
+        /// The role of the file for the program.
         role: FileRole,
         /// Its name.
         file: String,
@@ -137,12 +137,12 @@ pub enum StaleReason {
     Time {
         /// The time in the evidence.
         time: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
 }
 
-/// What runs a program.
+/// The command or workload that runs a program.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Runs {

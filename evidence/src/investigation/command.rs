@@ -7,7 +7,7 @@ use regex_lite::Regex;
 use crate::document::Reader;
 use crate::document::value::{Integer, Value};
 
-/// What is kept of a command's output if nothing is said, in bytes.
+/// The part of a command's output that is kept by default, in bytes.
 pub const OUTPUT_OF_COMMAND: u32 = 4096;
 
 /// Files of the captured kernel that a command of the builder can be given, by the words that stand for them.
@@ -18,23 +18,23 @@ pub const ARTEFACTS: &[&str] = &["vmlinux", "system_map", "config"];
 pub struct Command {
     /// Second segment of its paths: `commands.NAME.…`.
     pub name: String,
-    /// Where the name stands in the file.
+    /// The place of the name in the file.
     pub span: Range<usize>,
     /// The program and its arguments. On the builder, `{vmlinux}` stands for the name of that file.
     pub run: Vec<String>,
-    /// Where it runs.
+    /// The machine that it runs on.
     pub on: Reader,
-    /// How long it may take, in milliseconds.
+    /// The time limit, in milliseconds.
     pub timeout_ms: u64,
-    /// What is kept of its output, in bytes. Nothing is looked for in one that is longer: what was cut off could match,
-    /// too.
+    /// The part of its output that is kept, in bytes. Nothing is looked for in one that is longer: what was cut off
+    /// could match, too.
     pub max_output: u32,
-    /// What to look for in its output.
+    /// The values to look for in its output.
     pub values: Vec<Wanted>,
 }
 
 impl Command {
-    /// Whether this is the command that was run as `argv`.
+    /// True if this is the command that was run as `argv`.
     pub fn is(&self, by: Reader, argv: &[String]) -> bool {
         let same = |(word, run): (&String, &String)| match artefact(word) {
             Some((before, _, after)) => {
@@ -48,7 +48,7 @@ impl Command {
     }
 }
 
-/// What stands before the word in braces, the word, and what stands behind: of `--exec={vmlinux}`.
+/// The text before the word in braces, the word, and the text behind: of `--exec={vmlinux}`.
 pub fn artefact(word: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = word.split_once('{')?;
     let (name, after) = rest.split_once('}')?;
@@ -62,15 +62,15 @@ pub struct Wanted {
     pub name: String,
     /// Matches in one place, which is the value, or the group in it.
     pub pattern: Regex,
-    /// What it is.
+    /// Its kind.
     pub kind: WantedKind,
 }
 
-/// What a piece of output means.
+/// The meaning of a piece of output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WantedKind {
-    /// What it says.
+    /// Text, as it is.
     #[default]
     Text,
     /// A number, decimal, or hexadecimal behind `0x`.
@@ -150,7 +150,7 @@ impl Wanted {
     }
 }
 
-/// Whether a value can have been found in `output`: it stands there, in one of the ways in which it is understood.
+/// True if a value can have been found in `output`: it stands there, in one of the ways in which it is understood.
 pub(crate) fn stands_in(value: &Value, output: &str) -> bool {
     // Leading zeros, `0x` and capital letters make no other number.
     let hexadecimal = |digits: String| output.to_ascii_lowercase().contains(&digits);

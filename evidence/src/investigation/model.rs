@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// The longest output that can be asked to be kept, in bytes.
 pub const MAX_OUTPUT: u32 = 1 << 20;
 
-/// What is kept of a workload's output if nothing is said, in bytes.
+/// The part of a workload's output that is kept by default, in bytes.
 pub const OUTPUT_OF_WORKLOAD: u32 = 64 << 10;
 
 /// A parsed and checked investigation.
@@ -24,7 +24,7 @@ pub struct Investigation {
     pub symbols: Vec<String>,
     /// Kernel configuration options that go into the evidence: `randomize_base` for `CONFIG_RANDOMIZE_BASE`.
     pub config: Vec<String>,
-    /// How many boots of each guest to note the slide of, besides the one that is captured.
+    /// The number of boots of each guest whose slide is noted, besides the one that is captured.
     pub boots: u32,
     /// Command lines that prepare a guest, in this order. They are never run on a host.
     pub setup: Vec<Setup>,
@@ -63,7 +63,7 @@ impl Investigation {
 pub struct Setup {
     /// A program and its arguments.
     pub words: Vec<String>,
-    /// Where it stands in the file.
+    /// Its place in the file.
     pub span: Range<usize>,
 }
 
@@ -72,9 +72,9 @@ pub struct Setup {
 pub struct Experiment {
     /// First segment of its paths.
     pub name: String,
-    /// Where the name stands in the file.
+    /// The place of the name in the file.
     pub span: Range<usize>,
-    /// What to run.
+    /// The workload.
     pub workload: Workload,
     /// Modules of the kernel that have to be there, as `lsmod` names them. Those of all experiments are loaded before the first.
     pub modules: Vec<String>,
@@ -83,19 +83,19 @@ pub struct Experiment {
     pub isolated: bool,
     /// Measure what the probes cost.
     pub cost: bool,
-    /// How often to make the call before the probes look, so that caches and tables are warm.
+    /// The number of calls before the probes look, so that caches and tables are warm.
     pub warm_up: u32,
-    /// How long to wait at most for the kernel to replace breakpoints by jumps, in milliseconds; 0: do not wait. It
+    /// The longest wait for the kernel to replace breakpoints by jumps, in milliseconds; 0: do not wait. It
     /// does so some time after a probe has been attached in the middle of a function.
     pub settle_ms: u64,
-    /// How long the workload may take, in milliseconds.
+    /// The time limit of the workload, in milliseconds.
     pub timeout_ms: u64,
-    /// How long to wait at most, after the workload has let go, for what it allocated to be freed, in milliseconds.
+    /// The longest wait, after the workload has let go, for what it allocated to be freed, in milliseconds.
     /// Only probes with `frees` wait. A call that succeeds keeps what it made, and a free that comes late cannot be told
     /// from one that never comes: such an experiment waits this long, unless it says `until = "exit"`, where the end of
     /// the process gives everything back.
     pub grace_ms: u64,
-    /// What is kept of the workload's output, in bytes; the rest is cut off.
+    /// The part of the workload's output that is kept, in bytes; the rest is cut off.
     pub max_output: u32,
     /// Watch until the process has ended, not only until the system call has returned; with `follow`, until those that
     /// it started have ended, too.
@@ -104,7 +104,7 @@ pub struct Experiment {
     pub follow: bool,
     /// Allocations that may outlive the call.
     pub excuses: Vec<Excuse>,
-    /// What to watch.
+    /// The probes.
     pub probes: Vec<Probe>,
 }
 
@@ -137,7 +137,7 @@ impl Experiment {
     }
 }
 
-/// What an experiment runs.
+/// The workload of an experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
     /// A system call or a command.
@@ -148,7 +148,7 @@ pub struct Workload {
     pub drop_capabilities: bool,
     /// Make the system call in so many threads at once.
     pub threads: u32,
-    /// What it finds around it.
+    /// Its surroundings.
     pub around: Surroundings,
 }
 
@@ -184,18 +184,18 @@ pub enum Action {
     Syscall {
         /// Its name, `socket`.
         name: String,
-        /// Where the name stands in the file.
+        /// The place of the name in the file.
         span: Range<usize>,
         /// At most six.
         args: Vec<Argument>,
-        /// What a non-negative return value is.
+        /// The meaning of a non-negative return value.
         returns: Returns,
     },
     /// A program and its arguments.
     Command(Vec<String>),
 }
 
-/// What a system call returns when it succeeds.
+/// The return value of a system call that succeeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Returns {
     /// A number.
@@ -213,7 +213,7 @@ pub enum Argument {
     Constant {
         /// The text.
         text: String,
-        /// Where it stands in the file.
+        /// Its place in the file.
         span: Range<usize>,
     },
     /// The address of a NUL-terminated string.
@@ -224,12 +224,12 @@ pub enum Argument {
         name: String,
         /// Bytes.
         size: usize,
-        /// How to show it.
+        /// Its form on a page.
         elements: BufferElements,
     },
 }
 
-/// What a read-back buffer holds.
+/// The content of a buffer that is read back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BufferElements {
     /// Bytes.
@@ -238,12 +238,12 @@ pub enum BufferElements {
     Ints,
 }
 
-/// Why an allocation may outlive the call.
+/// The reason why an allocation may outlive the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excuse {
     /// A function on the allocation's stack.
     pub within: String,
-    /// Why it is not a leak.
+    /// The reason why it is not a leak.
     pub reason: String,
 }
 

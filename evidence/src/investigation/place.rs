@@ -7,9 +7,9 @@ use crate::document::value::Address;
 /// An address in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Where the linker put a symbol: `static:__sys_socket`.
+    /// The static address of a symbol: `static:__sys_socket`.
     Static(String),
-    /// Where a symbol is in the running kernel: `live:__sys_socket`.
+    /// The address of a symbol in the running kernel: `live:__sys_socket`.
     Live(String),
     /// A number: `0xffffffff81000000`.
     Number(Address),

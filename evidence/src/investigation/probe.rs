@@ -1,4 +1,4 @@
-//! What to watch in an experiment, and what to read there.
+//! Probes of an experiment, and their reads.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,11 +12,11 @@ pub const MAX_READ: u32 = 1024;
 pub struct Probe {
     /// Second segment of its paths.
     pub name: String,
-    /// Where the probe's name or target stands in the file.
+    /// The place of the probe's name or target in the file.
     pub span: Range<usize>,
     /// Function, tracepoint, LSM hook or address.
     pub target: crate::document::Target,
-    /// Where in the function.
+    /// The place in the function.
     pub position: Position,
     /// The file that defines the function, where functions of several files have its name: `fs/pipe.c`.
     pub file: Option<String>,
@@ -44,8 +44,8 @@ pub struct Probe {
     pub frees: Option<String>,
     /// Arguments that are named constants, by name, and the set that they are of: `family`, `AF`.
     pub names: BTreeMap<String, String>,
-    /// What of a hit on a live machine may be published though nothing says what it means: `args.NAME`, `return`,
-    /// `entry.READ`, `exit.READ`.
+    /// The parts of a hit on a live machine that may be published though nothing says what they mean: `args.NAME`,
+    /// `return`, `entry.READ`, `exit.READ`.
     pub public: Vec<String>,
     /// Reads at the entry.
     pub entry: Vec<Read>,
@@ -54,7 +54,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Whether both look at the same thing: where one fires, the other would have been seen.
+    /// True if both look at the same thing: where one fires, the other would have been seen.
     pub fn watches_the_same(&self, other: &Probe) -> bool {
         self.target == other.target
             && self.position == other.position
@@ -65,7 +65,7 @@ impl Probe {
     }
 }
 
-/// Where in a function a probe sits.
+/// The place of a probe in its function.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Position {
     /// At its first instruction.
@@ -100,7 +100,7 @@ pub struct Read {
     pub name: String,
     /// The C-like expression.
     pub expression: String,
-    /// Where the expression stands in the file, without its quotes. Empty if it holds escapes.
+    /// The place of the expression in the file, without its quotes. Empty if it holds escapes.
     pub span: Range<usize>,
     /// Show an integer as: its own type (`None`), `fd`, `size`, `flags`, `errno`.
     pub kind: Option<ReadKind>,
@@ -113,7 +113,7 @@ pub struct Read {
     pub elements: Option<String>,
 }
 
-/// What an integer that was read means, where its C type does not tell.
+/// The meaning of an integer that was read, where its C type does not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadKind {

@@ -1,9 +1,9 @@
-//! What a workload finds around it: files, programs, environment, folder and input.
+//! The surroundings of a workload: files, programs, environment, folder and input.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// What a workload finds around it. Paths that do not begin with `/` begin at the investigation's folder.
+/// The surroundings of a workload. Paths that do not begin with `/` begin at the investigation's folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
     /// Files that a guest is given before anything runs.
@@ -14,7 +14,7 @@ pub struct Surroundings {
     pub env: BTreeMap<String, String>,
     /// The folder in which it starts.
     pub cwd: Option<String>,
-    /// What it reads from descriptor 0.
+    /// Its standard input.
     pub stdin: Option<Stdin>,
 }
 
@@ -23,24 +23,24 @@ pub struct Surroundings {
 pub struct Named {
     /// The word.
     pub name: String,
-    /// Where it stands in the file.
+    /// Its place in the file.
     pub span: Range<usize>,
 }
 
 /// A file or a folder that a guest is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenFile {
-    /// Where it is on the machine that captures.
+    /// Its path on the machine that captures.
     pub from: String,
-    /// Where it is put in the guest: a whole path.
+    /// Its path in the guest, a whole one.
     pub to: String,
     /// Its permissions; `None`: 0755 if it is executable, else 0644.
     pub mode: Option<u32>,
-    /// Where it stands in the file.
+    /// Its place in the file.
     pub span: Range<usize>,
 }
 
-/// What a workload reads from descriptor 0.
+/// The standard input of a workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stdin {
     /// This text.

@@ -36,7 +36,7 @@ pub(crate) fn silent(experiment: &Experiment, planned: &Planned) -> BTreeSet<Add
     watched
 }
 
-/// Why the hits of a function's probe may be fewer than the function's runs.
+/// The reason why the hits of a function's probe may be fewer than the function's runs.
 pub(crate) fn unwatched(
     evidence: &Evidence,
     (experiment, planned): (&Experiment, &Planned),

@@ -1,11 +1,11 @@
-//! What an experiment as a whole could not see: why its silence and its counts may be those of another run than the one
+//! The blind spots of an experiment as a whole: why its silence and its counts may be those of another run than the one
 //! that is claimed. Pure, from the document and what was planned.
 
 use crate::document::value::{Datum, Value};
 use crate::document::{Context, Experiment, Probe, Target};
 use crate::investigation::{Action, Experiment as Plan, Probe as Planned};
 
-/// Why hits of `probe` may be fewer than there were, whatever it watches.
+/// The reason why hits of `probe` may be fewer than there were, whatever it watches.
 pub(crate) fn unseen(plan: &Plan, seen: &Experiment, probe: &Planned) -> Vec<String> {
     let mut reasons: Vec<String> = ended(plan, seen).into_iter().collect();
     reasons.extend(unwatched(plan, seen, probe));
@@ -15,14 +15,15 @@ pub(crate) fn unseen(plan: &Plan, seen: &Experiment, probe: &Planned) -> Vec<Str
     reasons
 }
 
-/// Why hits of `probe` may be none of what is claimed: others than the workload, or the workload outside of its call.
+/// The reason why hits of `probe` may be none of what is claimed: others than the workload, or the workload outside of
+/// its call.
 pub(crate) fn foreign(seen: &Experiment, probe: &Planned) -> Vec<String> {
     let mut reasons: Vec<String> = unmarked(seen).into_iter().collect();
     reasons.extend(interrupts(seen, probe));
     reasons
 }
 
-/// Why it is not known where the workload begins and ends, and so which events are of it.
+/// The reason why it is not known where the workload begins and ends, and so which events are of it.
 pub(crate) fn unmarked(seen: &Experiment) -> Option<String> {
     match seen.quality.marked {
         Some(true) => None,
@@ -35,7 +36,7 @@ pub(crate) fn unmarked(seen: &Experiment) -> Option<String> {
     }
 }
 
-/// Why the run was shorter than the workload is.
+/// The reason why the run was shorter than the workload is.
 fn ended(plan: &Plan, seen: &Experiment) -> Option<String> {
     let outcome = &seen.outcome;
     if outcome.exit.value().is_some() {
@@ -104,7 +105,7 @@ fn unwatched(plan: &Plan, seen: &Experiment, probe: &Planned) -> Vec<String> {
     reasons
 }
 
-/// What the kernel skipped of a probe that was attached.
+/// The hits that the kernel skipped of a probe that was attached.
 pub(crate) fn skipped(name: &str, probe: &Probe) -> Option<String> {
     if probe.unavailable.is_some() {
         return None;

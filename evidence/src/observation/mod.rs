@@ -1,4 +1,4 @@
-//! What a capture could not see.
+//! The blind spots of a capture.
 
 pub mod copies;
 mod limits;

@@ -7,7 +7,7 @@ fn create(evidence: &mut Evidence) -> &mut crate::document::Experiment {
     evidence.experiments.get_mut("create").unwrap()
 }
 
-/// What `change` makes of a claim that passes without it, and the reason.
+/// The verdict on a claim after `change`, which passes without it, and the reason.
 fn after(claim: &str, change: impl Fn(&mut Evidence)) -> (Verdict, String) {
     let mut evidence = evidence();
     assert_eq!(judge_on(claim, &evidence).verdict, Verdict::Pass, "{claim}");

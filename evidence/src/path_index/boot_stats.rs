@@ -1,4 +1,4 @@
-//! What many boots of one guest say together.
+//! Sums over many boots of one guest.
 
 use std::collections::BTreeSet;
 

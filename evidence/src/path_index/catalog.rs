@@ -29,8 +29,8 @@ impl<'a> Indexed<'a> {
 /// Everything an author can name: the investigation and the evidence of all machines.
 #[derive(Debug)]
 pub struct Catalog<'a> {
-    /// What is planned.
+    /// The plan.
     pub investigation: &'a Investigation,
-    /// What was captured.
+    /// The evidence of each machine.
     pub machines: &'a [Indexed<'a>],
 }

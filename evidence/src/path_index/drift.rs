@@ -1,9 +1,9 @@
-//! How long a value stays the same.
+//! The drift class of a value.
 
 pub use crate::document::fields::Drift;
 use crate::document::value::{Datum, Value};
 
-/// Where the kernel's half of the address space begins, with four levels of page tables or with five
+/// The beginning of the kernel's half of the address space, with four levels of page tables or with five
 /// (<https://elixir.bootlin.com/linux/v6.12/source/Documentation/arch/x86/x86_64/mm.rst#L20>).
 const KERNEL_HALF: i128 = 0xff00_0000_0000_0000;
 

@@ -45,7 +45,7 @@ impl<'a> Leaves<'a> {
         found.map(|row| &self.rows[*row].1)
     }
 
-    /// Whether there is a leaf under this path.
+    /// True if there is a leaf under this path.
     pub fn contains(&self, path: &str) -> bool {
         self.get(path).is_some()
     }

@@ -1,4 +1,4 @@
-//! Whether an investigation plans a path.
+//! Checks that an investigation plans a path.
 
 use crate::diagnostic::nearest;
 use crate::investigation::{Experiment, Probe, Read};

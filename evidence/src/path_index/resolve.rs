@@ -104,7 +104,7 @@ impl Catalog<'_> {
         })
     }
 
-    /// Why what the evidence holds of a command is not of the one that is planned.
+    /// The reason why what the evidence holds of a command is not of the one that is planned.
     fn another_command(&self, machine: &Indexed<'_>, segments: &[&str]) -> Option<String> {
         let ["commands", name, ..] = segments else {
             return None;
@@ -129,7 +129,7 @@ fn missing<'m>(reason: impl Into<String>) -> Resolved<'m> {
     Resolved::Missing(Missing::Unavailable(reason.into()))
 }
 
-/// What a probe watches, in words.
+/// The target of a probe, in words.
 fn target(target: &Target) -> String {
     match target {
         Target::Function(name) => format!("the function `{name}`"),
@@ -139,7 +139,7 @@ fn target(target: &Target) -> String {
     }
 }
 
-/// Why a probe of this machine has no such leaf.
+/// The reason why a probe of this machine has no such leaf.
 fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, PathError> {
     if let Some(reason) = &probe.unavailable {
         return Ok(Resolved::Missing(Missing::from_text(reason)));

@@ -7,7 +7,7 @@ use crate::document::value::Value;
 
 use super::drift::Drift;
 
-/// What a planned path leads to on one machine.
+/// The outcome of looking up a planned path on one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolved<'a> {
     /// A value.
@@ -18,11 +18,11 @@ pub enum Resolved<'a> {
     Broken(String),
 }
 
-/// Why a path names nothing that could ever have a value.
+/// The reason why a path names nothing that could ever have a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct PathError {
-    /// What is wrong.
+    /// The problem.
     pub message: String,
     /// Index of the segment that is wrong.
     pub segment: usize,

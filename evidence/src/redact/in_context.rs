@@ -1,4 +1,4 @@
-//! What of a field a live machine publishes where other fields decide.
+//! Rules of redaction that need other fields.
 
 use crate::document::value::{Datum, Value};
 use crate::document::{Allocation, Evidence, Experiment, Hit, Kaslr, Reading};
@@ -69,7 +69,7 @@ fn experiment(experiment: &mut Experiment, known: &Known<'_>) {
     }
 }
 
-/// What a hit brought back: by its kind, or because the investigation declares it public.
+/// Keep what a hit brought back: by its kind, or because the investigation declares it public.
 fn declared(hit: &mut Hit, public: &[String], known: &Known<'_>) {
     let is_declared = |group: &str, name: &str| {
         let mut names = public.iter().filter_map(|path| path.strip_prefix(group));

@@ -1,4 +1,4 @@
-//! Whether the kind of a value says that it is harmless, of whatever leaf.
+//! Values that are harmless by their kind, of whatever leaf.
 
 use crate::document::value::{Location, Value};
 
@@ -17,7 +17,7 @@ const SOURCE_FOLDERS: &[&str] = &[
 /// C's own names of types whose numbers are amounts of memory.
 const SIZES: &[&str] = &["size_t", "ssize_t"];
 
-/// Whether the kind of a value says that it is harmless. `declared`: the investigation says so.
+/// Accept a value that is harmless by its kind. `declared`: the investigation says so.
 ///
 /// # Errors
 /// The reason why it is withheld.
@@ -66,14 +66,14 @@ pub(super) fn by_kind(value: &Value, declared: bool, known: &Known<'_>) -> Resul
     }
 }
 
-/// Whether a number of pointer type is neither a pointer nor one of the kernel's marks: null, an empty allocation
+/// True if a number of pointer type is neither a pointer nor one of the kernel's marks: null, an empty allocation
 /// (`ZERO_SIZE_PTR`, <https://elixir.bootlin.com/linux/v6.12/source/include/linux/slab.h#L172>) and errors.
 fn is_small(number: u64) -> bool {
     const EMPTY: u64 = 16;
     (1..crate::secrets::FIRST_PAGE).contains(&number) && number != EMPTY
 }
 
-/// Whether all files that a place names are of the kernel's own source.
+/// True if all files that a place names are of the kernel's own source.
 pub(super) fn is_source(location: &Location) -> bool {
     let Location {
         file,
@@ -86,13 +86,13 @@ pub(super) fn is_source(location: &Location) -> bool {
     callers.chain([file]).all(|file| is_source_file(file))
 }
 
-/// Whether a file is of the kernel's own source.
+/// True if a file is of the kernel's own source.
 pub(super) fn is_source_file(file: &str) -> bool {
     let folder = file.split('/').next().unwrap_or_default();
     SOURCE_FOLDERS.contains(&folder) && !file.split('/').any(|part| part == "..")
 }
 
-/// Whether a value of the kernel's configuration is a choice or a number, and no text that somebody wrote.
+/// True if a value of the kernel's configuration is a choice or a number, and no text that somebody wrote.
 pub(super) fn is_setting(value: &str) -> bool {
     let digits = value.strip_prefix("0x").unwrap_or(value);
     ["y", "m", "n"].contains(&value)
@@ -102,7 +102,7 @@ pub(super) fn is_setting(value: &str) -> bool {
             && (value.starts_with("0x") || digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Whether a line says no more than an option's setting, or an address that is the same everywhere, of what was looked
+/// True if a line says no more than an option's setting, or an address that is the same everywhere, of what was looked
 /// for.
 pub(super) fn is_listed(line: &str, key: &str) -> bool {
     if let Some(setting) = line.strip_prefix(key).and_then(|l| l.strip_prefix('=')) {

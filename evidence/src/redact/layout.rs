@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::document::names::Names;
 use crate::secrets::is_pointer;
 
-/// Where the symbols lie in a kernel that never was: one behind the other, by their names.
+/// The places of the symbols in a kernel that never was: one behind the other, by their names.
 pub(super) struct Layout {
     /// By live address: the size, and the number that stands for the first byte.
     symbols: BTreeMap<u64, (u64, u32)>,

@@ -39,13 +39,13 @@ use parts::{parts, says_where};
 pub use phrase::phrase;
 use reason::Why;
 
-/// Why a document could not be redacted. Nothing of it may be published then.
+/// The reason why a document could not be redacted. Nothing of it may be published then.
 #[derive(Debug, thiserror::Error)]
 pub enum RedactError {
     /// The document cannot be written, or what came out is not evidence.
     #[error("the redacted evidence cannot be written: {0}")]
     Write(#[from] serde_json::Error),
-    /// What came out is not evidence.
+    /// The outcome is not evidence.
     #[error("the redacted evidence is refused: {0}")]
     Read(#[from] ReadError),
     /// Something got through.
@@ -53,12 +53,12 @@ pub enum RedactError {
     Left {
         /// The leaf.
         leaf: String,
-        /// How it is written.
+        /// The form in which it is written.
         form: &'static str,
     },
 }
 
-/// Whether a document was redacted.
+/// True if a document was redacted.
 pub fn is_redacted(evidence: &Evidence) -> bool {
     withheld(&evidence.machine.boot_id).is_some()
 }
@@ -149,8 +149,8 @@ pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
 /// a slide that has the same. No pointer of the kernel is below.
 const SEARCHED: u64 = 1 << 44;
 
-/// What is left in a document of what must not be known. The numbers in it are counts, times, sizes and such, of which
-/// some have the digits of a slide or of a part of an address by chance.
+/// The first thing left in a document that must not be known. The numbers in it are counts, times, sizes and such, of
+/// which some have the digits of a slide or of a part of an address by chance.
 fn left(document: &Json, searcher: &Searcher) -> serde_json::Result<Option<secrets::Found>> {
     fn without_numbers(node: &Json) -> Json {
         match node {

@@ -28,7 +28,7 @@ const SHORTEST_TEXT: usize = 3;
 /// From so many numbers in a row on, with points or colons between them, they are an address in a network.
 const NETWORK: usize = 4;
 
-/// What stands in public places of one document.
+/// The texts in public places of one document.
 pub(super) struct Known<'a> {
     words: BTreeSet<String>,
     texts: BTreeSet<String>,
@@ -37,7 +37,7 @@ pub(super) struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// What `evidence` says in public places.
+    /// The texts of `evidence` in public places.
     pub fn of(evidence: &Evidence, parts: &'a BTreeSet<u64>) -> Self {
         let mut known = Known {
             words: BTreeSet::new(),
@@ -132,7 +132,7 @@ impl<'a> Known<'a> {
         self.words.extend(words.map(str::to_owned));
     }
 
-    /// Whether a text is one that the document has in a public place.
+    /// True if a text is one that the document has in a public place.
     pub fn text(&self, text: &str) -> bool {
         text.len() >= SHORTEST_TEXT && self.texts.contains(text)
     }
@@ -161,12 +161,12 @@ pub fn phrase(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
     out
 }
 
-/// Whether a text is a digest or a build id.
+/// True if a text is a digest or a build id.
 pub(super) fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether a text is a list of words as the kernel writes those of its security modules.
+/// True if a text is a list of words as the kernel writes those of its security modules.
 pub(super) fn is_list(text: &str) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b",_".contains(&byte))
@@ -237,7 +237,7 @@ fn group(word: &str) -> Option<&str> {
     ((1..=DIGITS).contains(&digits.len()) && is_hex(digits)).then_some(digits)
 }
 
-/// Whether the number at this place is one of several with single points, colons or hyphens between them.
+/// True if the number at this place is one of several with single points, colons or hyphens between them.
 fn in_network_address(pieces: &[&str], at: usize) -> bool {
     let linked = |place: usize| {
         pieces

@@ -1,4 +1,4 @@
-//! What of a live machine's evidence may be published: all that is known to be harmless, and nothing else.
+//! The rules by which a live machine's evidence is published: all that is known to be harmless, and nothing else.
 //!
 //! The tables of the document ([`fields`](crate::document::fields)) say it of each field. What a rule means is here, and
 //! rules that need other fields are in [`in_context`](super::in_context).

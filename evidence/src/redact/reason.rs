@@ -3,7 +3,7 @@
 use crate::document::fields::Withheld;
 use crate::document::withheld::WITHHELD;
 
-/// Why something is withheld, a phrase that can follow "because".
+/// The reason why something is withheld, a phrase that can follow "because".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Why {
     #[error("it would tell where this live machine's kernel is")]

@@ -21,7 +21,7 @@ const KERNEL_THREADS: &[&str] = &[
     "kthreadd",
 ];
 
-/// What a task is called that freed an object and was another than the workload's.
+/// The name of a task that freed an object and was another than the workload's.
 const ANOTHER: &str = "another task";
 
 /// The name of the collector's program, as the process is called that makes a system call.
@@ -38,12 +38,12 @@ pub(super) fn first_pid(experiment: &Experiment) -> Option<i32> {
         .map(|(_, pid)| pid)
 }
 
-/// How the task is called that hit a probe.
+/// The public name of a task that hit a probe.
 pub(super) fn hitting(name: &str, own: bool, workload: &str, known: &Known<'_>) -> String {
     shown(name, own, workload, known).unwrap_or_else(|| Why::Task.text())
 }
 
-/// How the task is called that freed an object.
+/// The public name of a task that freed an object.
 pub(super) fn freeing(name: &str, own: bool, workload: &str, known: &Known<'_>) -> String {
     shown(name, own, workload, known).unwrap_or_else(|| ANOTHER.to_owned())
 }

@@ -31,7 +31,8 @@ pub(crate) fn in_document(document: &Json) -> BTreeMap<Secret, String> {
     secrets
 }
 
-/// What `evidence` makes known to everybody who may read it: for telling a secret from a coincidence.
+/// The texts and numbers that `evidence` makes known to everybody who may read it: for telling a secret from a
+/// coincidence.
 pub fn known(evidence: &Evidence) -> BTreeSet<Secret> {
     let mut known: BTreeSet<Secret> = secrets(evidence).into_keys().collect();
     // What is linked to be somewhere is no secret, and is where a kernel without KASLR is.

@@ -1,4 +1,4 @@
-//! What in a live machine's evidence must not become known, and a search for it in any bytes.
+//! Secrets in a live machine's evidence, and a search for them in any bytes.
 //!
 //! A leaf is secret if it says where the kernel, its data or a process is in memory: every pointer, every number that
 //! can hardly be anything else, every such word inside of text and bytes, and the slide. Numbers that say little are

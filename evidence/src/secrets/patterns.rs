@@ -16,7 +16,7 @@ pub struct Found {
     pub leaf: String,
     /// The secret, for telling it from others of the same leaf.
     pub secret: Secret,
-    /// How it is written there.
+    /// The form in which it is written there.
     pub form: &'static str,
 }
 
@@ -25,7 +25,7 @@ pub struct Found {
 pub struct Searcher {
     /// Each secret with its leaf.
     secrets: Vec<(Secret, String)>,
-    /// What is looked for in the bytes as they are.
+    /// The patterns that are looked for in the bytes as they are.
     plain: (MultiMatcher, Vec<Needle>),
     /// Digits in groups: looked for in [`squeezed`] bytes.
     grouped: (MultiMatcher, Vec<Needle>),
@@ -63,12 +63,12 @@ impl Searcher {
         }
     }
 
-    /// How many secrets are looked for.
+    /// The number of secrets that are looked for.
     pub fn len(&self) -> usize {
         self.secrets.len()
     }
 
-    /// Whether there is nothing to look for.
+    /// True if there is nothing to look for.
     pub fn is_empty(&self) -> bool {
         self.secrets.is_empty()
     }
@@ -160,13 +160,13 @@ impl Searcher {
     }
 }
 
-/// Whether bytes are a text with some in it that are none.
+/// True if bytes are a text with some in it that are none.
 fn is_broken_text(bytes: &[u8]) -> bool {
     let strange: usize = bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
     strange > 0 && strange <= bytes.len() / 3
 }
 
-/// How many bytes of what may stand between groups of digits are at the beginning: spaces, signs, `0x`, `\x`, the `%` of
+/// The number of bytes at the beginning that may stand between groups of digits: spaces, signs, `0x`, `\x`, the `%` of
 /// a URL.
 fn gap(bytes: &[u8]) -> usize {
     match bytes {
@@ -180,7 +180,7 @@ fn gap(bytes: &[u8]) -> usize {
     }
 }
 
-/// Whether no gap begins with this byte.
+/// True if no gap begins with this byte.
 const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte.is_ascii_digit() && byte != b'0' || byte == b'"'
 }
@@ -217,7 +217,7 @@ fn squeezed(bytes: &[u8], origin: &mut dyn FnMut(usize)) -> Vec<u8> {
     out
 }
 
-/// Whether a needle is a word of its own.
+/// True if a needle is a word of its own.
 fn stands_alone(bytes: &[u8], start: usize, end: usize, around: Around) -> bool {
     let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
     let mut before = &bytes[..start];

@@ -18,7 +18,7 @@ pub(super) const CANONICAL: u64 = 0xffff_8000_0000_0000;
 /// Errors in the place of a pointer begin here (`ERR_PTR`, `MAX_ERRNO` is 4095).
 pub(super) const FIRST_ERROR: u64 = u64::MAX - 4094;
 
-/// Where the modules end. Above are only the fixed map and the vsyscall page, which are the same everywhere; and the
+/// The end of the modules. Above are only the fixed map and the vsyscall page, which are the same everywhere; and the
 /// small negative numbers.
 pub(super) const MODULES_END: u64 = 0xffff_ffff_ff00_0000;
 
@@ -57,7 +57,7 @@ pub fn slides() -> impl Iterator<Item = u64> {
     (SMALLEST_SLIDE..IMAGE_SPACE).step_by(SMALLEST_SLIDE as usize)
 }
 
-/// What kind of number a secret is: it decides in which forms it is looked for.
+/// The kind of number that a secret is: it decides in which forms it is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// An address.
@@ -74,7 +74,7 @@ pub enum Kind {
 /// Something that must not become known.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Secret {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// The number, the lowest byte first; of memory its bytes.
     pub(super) bytes: Vec<u8>,
@@ -108,8 +108,8 @@ impl Secret {
         })
     }
 
-    /// Whether there are so few numbers of its kind that another document can have it by chance: a slide, and an address in the
-    /// kernel's image.
+    /// True if there are so few numbers of its kind that another document can have it by chance: a slide, and an
+    /// address in the kernel's image.
     pub fn is_guessable(&self) -> bool {
         let in_image = |number: u64| (IMAGE..IMAGE + IMAGE_SPACE).contains(&number);
         match self.kind {
@@ -131,17 +131,17 @@ impl Secret {
     }
 }
 
-/// Whether this number of pointer type says where something is.
+/// True if this number of pointer type says where something is.
 pub fn is_pointer(number: u64) -> bool {
     (FIRST_PAGE..FIRST_ERROR).contains(&number) && !Address(number).is_pseudonym()
 }
 
-/// Whether a plain number is an address: in the kernel's half, and no pattern of bits.
+/// True if a plain number is an address: in the kernel's half, and no pattern of bits.
 pub(crate) fn is_address(number: u64) -> bool {
     (KERNEL_HALF..MODULES_END).contains(&number) && !is_pattern(number)
 }
 
-/// Whether a number is so simple that it stands for nothing: nearly all ones, or known to all.
+/// True if a number is so simple that it stands for nothing: nearly all ones, or known to all.
 pub(super) fn is_pattern(number: u64) -> bool {
     KNOWN_TO_ALL.contains(&number) || (!number).count_ones() <= 2
 }

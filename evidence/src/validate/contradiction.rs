@@ -1,4 +1,5 @@
-//! What a document says in two places and must not say differently: outcomes, orders of events, the ledger, the slide.
+//! Facts that a document states in two places and must not state differently: outcomes, orders of events, the ledger,
+//! the slide.
 //!
 //! Each rule holds of whatever a collector can have seen. Somebody who edits a document by hand, or a collector with a
 //! mistake, breaks one of them sooner or later; then nothing of the document is believed. (Names beside numbers are the
@@ -64,7 +65,7 @@ fn processors(at: &str, evidence: &Evidence, experiment: &Experiment) -> Option<
     })
 }
 
-/// What decides whether addresses may be published: that must not hang on one word.
+/// Check what decides about the publication of addresses: that must not hang on one word.
 fn machine(evidence: &Evidence) -> Option<Finding> {
     let machine = &evidence.machine;
     if let Err(wrong) = check_name(&machine.name) {
@@ -160,7 +161,7 @@ fn kaslr(kaslr: &Kaslr) -> Option<Finding> {
     })
 }
 
-/// What is quoted from the kernel's own files is what the document says of the kernel.
+/// Check that what is quoted from the kernel's own files is what the document says of the kernel.
 fn readings(evidence: &Evidence) -> Option<Finding> {
     let kernel = &evidence.kernel;
     let text = |datum: &Datum| match datum.value() {
@@ -275,7 +276,7 @@ fn functions(evidence: &Evidence) -> Option<Finding> {
     None
 }
 
-/// What a command is said to have told stands in its output, and only one that succeeded tells anything.
+/// Check that the values of a command stand in its output, and that only one that succeeded tells anything.
 fn commands(evidence: &Evidence) -> Option<Finding> {
     evidence.commands.iter().find_map(|(name, command)| {
         let at = format!("/commands/{}", escape(name));

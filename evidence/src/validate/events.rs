@@ -9,7 +9,7 @@ use crate::document::pointer::escape;
 use crate::document::value::{Address, Datum, Frame, Value};
 use crate::document::{Backend, Experiment, Hit, Probe, Target, Task};
 
-/// What fires an event: the entry of a function (or a tracepoint, or a hook), or its return.
+/// The cause of an event: the entry of a function (or a tracepoint, or a hook), or its return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Entry,
@@ -29,7 +29,7 @@ pub(super) struct Event<'a> {
     pub cpu: u32,
     /// The kernel stack, where it is known.
     pub stack: Option<&'a [Frame]>,
-    /// Where it is told.
+    /// The place that states it.
     pub place: Place<'a>,
 }
 
@@ -134,14 +134,14 @@ fn attachment(probe: &Probe) -> Result<(), (&'static str, String)> {
 }
 
 impl Event<'_> {
-    /// Whether one event can have been seen by both: two names of one address are one place.
+    /// True if one event can have been seen by both: two names of one address are one place.
     fn may_be(&self, other: &Event<'_>) -> bool {
         let same = self.probe.target == other.probe.target;
         self.side == other.side && (same || self.copy.is_some() && self.copy == other.copy)
     }
 }
 
-/// What is wrong with a hit.
+/// The contradiction of a hit.
 enum Wrong<'a> {
     Hit(HitError),
     /// The event of this order is another one at this place.
@@ -246,7 +246,8 @@ fn shape(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     }
 }
 
-/// What a hit brought back is of the types that the kernel gives its function's parameters and what it returns.
+/// Check that what a hit brought back is of the types that the kernel gives its function's parameters and what it
+/// returns.
 fn types(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     let other = |datum: &Datum, declared: &str| match datum.value() {
         Some(Value::Address { type_name, .. } | Value::Int { type_name, .. }) => {
@@ -281,7 +282,8 @@ fn types(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     }
 }
 
-/// Who called stands before the place that the call returns to, and a hit is of a copy that was watched.
+/// Check that the caller stands before the place that the call returns to, and that a hit is of a copy that was
+/// watched.
 fn calling(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     if let (Some(caller), Some(returns_to)) = (&hit.caller, &hit.returns_to)
         && caller.value().is_some()

@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use crate::document::{Experiment, Hit, Ledger};
 
-/// What the ledger says, a probe saw.
+/// Check that a probe saw what the ledger says.
 pub(super) fn ledger(at: &str, experiment: &Experiment, ledger: &Ledger) -> Option<Finding> {
     let saw = |name: &str, order: u64| {
         let probe = experiment.probes.get(name)?;
@@ -94,7 +94,7 @@ fn twice(at: &str, ledger: &Ledger) -> Option<Finding> {
     })
 }
 
-/// What another task freed, the workload's own did not.
+/// Check that the workload's own task did not free what another one did.
 fn strangers<'a>(
     at: &str,
     ledger: &Ledger,

@@ -10,7 +10,7 @@ use crate::document::{Evidence, Experiment};
 /// An address with what its line is the line of: that of a call is looked up one byte before the address.
 type Key = (Address, Option<LineRole>);
 
-/// What a document says of an address, and where it says so first.
+/// The statement of a document about an address, and its first place.
 struct Told<'e> {
     symbol: Option<(&'e str, Option<u64>)>,
     site: Option<&'e Location>,

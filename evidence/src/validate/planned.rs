@@ -1,4 +1,4 @@
-//! What a document says of a capture, against the very investigation that was run.
+//! A document against the very investigation that was run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -219,7 +219,7 @@ fn outside(at: &str, asked: &Watch, hit: &Hit) -> Option<Finding> {
     })
 }
 
-/// Whether a function, or a clone of it, is on the running part of a stack: as a frame of its own, or inlined into one.
+/// True if a function, or a clone of it, is on the running part of a stack: as a frame of its own, or inlined into one.
 fn on_stack(stack: &[Frame], function: &str) -> bool {
     let is = |name: &str| {
         name.strip_prefix(function)
@@ -282,7 +282,7 @@ fn together(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
     })
 }
 
-/// Whether what one probe sees is decided by the condition of the other alone.
+/// True if what one probe sees is decided by the condition of the other alone.
 fn same_events(a: &Watch, b: &Watch) -> bool {
     let unless = |probe: &Watch| Watch {
         within: None,
@@ -291,7 +291,7 @@ fn same_events(a: &Watch, b: &Watch) -> bool {
     a.any_task == b.any_task && unless(a).watches_the_same(&unless(b))
 }
 
-/// Whether a probe's condition holds for a hit, as far as that is known. The stack of an allocation is in the ledger.
+/// True if a probe's condition holds for a hit, as far as that is known. The stack of an allocation is in the ledger.
 fn takes(probe: &Watch, hit: &Hit, in_ledger: Option<&[Frame]>) -> bool {
     let stack = match hit.stack.as_ref().and_then(Datum::value) {
         Some(Value::Stack { value }) => Some(value.as_slice()),
@@ -337,7 +337,7 @@ fn missed(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
     })
 }
 
-/// How much longer an experiment may take than its steps are given together, in nanoseconds.
+/// The time that an experiment may take beyond the limits of its steps, in nanoseconds.
 const SLACK_NS: u64 = 60_000_000_000;
 
 /// Events come while the experiment runs: the workload has its time limit to get ready, to run and to end, and what it

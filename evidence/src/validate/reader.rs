@@ -11,7 +11,7 @@ use crate::document::{Evidence, SCHEMA_VERSION};
 /// JSON of the largest record grows some twentyfold in memory, which stays bearable with this bound.
 pub const MAX_BYTES: usize = 16 << 20;
 
-/// Why a document was refused.
+/// The reason why a document was refused.
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// Larger than [`MAX_BYTES`].
@@ -66,7 +66,7 @@ pub fn read(bytes: &[u8]) -> Result<Evidence, ReadError> {
     contradiction(&evidence).map_or(Ok(evidence), Err)
 }
 
-/// Why a document cannot be read that cannot be read.
+/// The reason why a document cannot be read that cannot be read.
 fn refusal(text: &str) -> ReadError {
     #[derive(serde::Deserialize)]
     struct Version {
@@ -97,7 +97,7 @@ fn refusal(text: &str) -> ReadError {
     }
 }
 
-/// Where it is wrong; nothing where the document itself is.
+/// The place of the error; nothing where it is the document itself.
 fn place(pointer: &str) -> String {
     match pointer {
         "" => String::new(),
@@ -118,7 +118,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
-/// What the types allow and cannot be.
+/// The first contradiction that the types allow.
 fn contradiction(evidence: &Evidence) -> Option<ReadError> {
     for (name, experiment) in &evidence.experiments {
         let at =

@@ -24,7 +24,7 @@ fn document() -> Json {
     document
 }
 
-/// Where and why the document is refused.
+/// The place and the reason at which the document is refused.
 fn refused(document: &Json) -> Option<(String, String)> {
     match read(document.to_string().as_bytes()) {
         Ok(_) => None,

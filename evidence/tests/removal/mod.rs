@@ -157,7 +157,7 @@ fn claims(
     claims
 }
 
-/// What is removed.
+/// The thing that is removed.
 #[derive(Clone, Copy, Debug)]
 enum Removal {
     Hit,
@@ -218,7 +218,7 @@ fn is_leaf(value: &Value) -> bool {
     value.get("kind").is_some_and(Value::is_string)
 }
 
-/// What can be removed from a document, by kind.
+/// The things that can be removed from a document, by kind.
 struct Removable {
     hits: Vec<String>,
     probes: Vec<String>,
@@ -327,7 +327,7 @@ pub struct Subject<'a> {
     pub investigation: &'a Path,
     /// A folder of chapters, whose claims are judged besides those that are made up.
     pub chapters: Option<&'a Path>,
-    /// What a removal must leave alone: parts of JSON pointers.
+    /// The places that a removal must leave alone: parts of JSON pointers.
     pub spared: &'a [&'a str],
 }
 

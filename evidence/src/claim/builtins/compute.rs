@@ -1,4 +1,4 @@
-//! What each function of [`FUNCTIONS`](super::FUNCTIONS) computes.
+//! The computation of each function of [`FUNCTIONS`](super::FUNCTIONS).
 
 use std::cmp::Ordering;
 
@@ -448,7 +448,7 @@ pub(super) fn inside(args: &[Typed]) -> Outcome {
     ))
 }
 
-/// Why a ledger without a row says nothing of frees.
+/// The reason why a ledger without a row says nothing of frees.
 pub(in crate::claim) const NOTHING_ALLOCATED: &str =
     "nothing was allocated, so nothing shows that a leak would be seen";
 

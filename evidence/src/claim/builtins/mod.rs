@@ -6,7 +6,7 @@ use super::value::{Failure, Typed};
 
 pub(super) use compute::{NOTHING_ALLOCATED, on_stack};
 
-/// What an argument of a function is.
+/// The kind of an argument of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Argument {
     /// Any expression.
@@ -21,23 +21,23 @@ pub enum Argument {
     Literal,
 }
 
-/// What a function reads besides the values that are handed to it.
+/// The values that a function reads besides the values that are handed to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reads {
     Nothing,
     /// These leaves below each of its events.
     Leaves(&'static [&'static str]),
-    /// How often the probe fired.
+    /// The number of the probe's hits.
     Hits,
-    /// How often the probe fired, which was never: needs proof that it would have been seen.
+    /// The number of the probe's hits, which is zero: needs proof that it would have been seen.
     Absence,
-    /// What became of allocations.
+    /// The fate of allocations.
     Ledger,
     /// `kernel.release`.
     Release,
 }
 
-/// How a function computes. It gets the values of what it reads, then those of its `Value` arguments.
+/// The computation of a function. It gets the values of what it reads, then those of its `Value` arguments.
 pub(super) type Compute = fn(&[Typed]) -> Result<Typed, Failure>;
 
 /// A function that claims can call.
@@ -45,11 +45,11 @@ pub(super) type Compute = fn(&[Typed]) -> Result<Typed, Failure>;
 pub struct Function {
     /// Its name.
     pub name: &'static str,
-    /// How it is called.
+    /// Its name.
     pub usage: &'static str,
-    /// What it says.
+    /// Its meaning.
     pub help: &'static str,
-    /// What it takes.
+    /// Its arguments.
     pub arguments: &'static [Argument],
     pub(super) reads: Reads,
     pub(super) compute: Compute,

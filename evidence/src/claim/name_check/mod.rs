@@ -69,7 +69,7 @@ fn compare<'n>(texts: &[&'n Node], with: Option<&'n Node>, relation: Relation) -
     }
 }
 
-/// How a text relates to what it is to be equal to: of a sum it holds a part.
+/// The relation of a text to what it is to be equal to: of a sum it holds a part.
 fn equal_to(other: &Node) -> Relation {
     match &other.kind {
         NodeKind::Binary(Binary::Add, _) => Relation::Holds,
@@ -81,7 +81,7 @@ fn equal_to(other: &Node) -> Relation {
     }
 }
 
-/// What a node compares.
+/// The comparisons of a node.
 fn comparisons(node: &Node) -> Vec<Comparison<'_>> {
     match &node.kind {
         NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
@@ -152,7 +152,7 @@ fn collect_texts<'n>(node: &'n Node, relation: Relation, texts: &mut Vec<Written
     }
 }
 
-/// Whose words come out of a node.
+/// The owner of the words that come out of a node.
 fn collect_words<'n>(node: &'n Node, words: &mut Vec<Words<'n>>) {
     match &node.kind {
         NodeKind::Path(path) => words.push(Words::Leaf(path.as_str())),

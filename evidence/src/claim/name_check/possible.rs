@@ -12,7 +12,7 @@ use crate::path_index::words;
 /// Stands for what was cut off, which may have gone on with the word before it. No claim can write it.
 const CUT_OFF: char = '\u{10ffff}';
 
-/// How a text of a claim relates to what it is compared with.
+/// The relation of a text of a claim to what it is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relation {
     Is,
@@ -24,7 +24,7 @@ pub(super) enum Relation {
 }
 
 impl Relation {
-    /// Whether `word`, taken for the whole text, relates so to `text` of the claim.
+    /// True if `word`, taken for the whole text, relates so to `text` of the claim.
     pub fn holds(self, word: &str, text: &str) -> bool {
         match self {
             Relation::Is => word == text,
@@ -35,7 +35,7 @@ impl Relation {
         }
     }
 
-    /// Whether a word of a longer text, or all of it, relates so to `text` of the claim.
+    /// True if a word of a longer text, or all of it, relates so to `text` of the claim.
     fn holds_within(self, whole: &str, text: &str) -> bool {
         if self.holds(whole, text) {
             return true;
@@ -77,7 +77,7 @@ pub(super) enum Words<'n> {
 }
 
 impl Words<'_> {
-    /// Whether `text` is known to be possible in this place.
+    /// True if `text` is known to be possible in this place.
     pub fn know(
         &self,
         text: &str,
@@ -148,7 +148,7 @@ fn symbol_of(text: &str, relation: Relation) -> Option<&str> {
     }
 }
 
-/// Whether a path leads to an option of the kernel's configuration.
+/// True if a path leads to an option of the kernel's configuration.
 fn is_option(path: &str) -> bool {
     path.starts_with("kernel.config.")
 }
@@ -275,7 +275,7 @@ fn planned(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
     })
 }
 
-/// Whether the kernel of some machine has what a probe is planned for. A plan alone can be misspelt like the claim.
+/// True if the kernel of some machine has what a probe is planned for. A plan alone can be misspelt like the claim.
 fn exists(experiment: &str, probe: &str, target: &str, catalog: &Catalog<'_>) -> bool {
     catalog.machines.iter().any(|machine| {
         let evidence = machine.evidence;

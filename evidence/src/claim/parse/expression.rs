@@ -18,7 +18,7 @@ pub const MAX_BYTES: usize = 4096;
 /// [`MAX_NESTING`], parsing and judging stay within a stack of 256 KiB; the longest claim of the flagship book has 47.
 const MAX_MARKS: usize = 160;
 
-/// How deep parentheses, calls and conditions may be nested.
+/// The greatest depth of parentheses, calls and conditions.
 const MAX_NESTING: u16 = 12;
 
 /// A parsed expression and where it stands.
@@ -35,9 +35,9 @@ pub struct Expression {
 pub struct ReadPath {
     /// The leaf, `create.sock_alloc.return`; for the ledger of one probe, `create.alloc#leaked`.
     pub path: String,
-    /// Where the path, or the call that reads it, stands in the expression.
+    /// The place of the path, or of the call that reads it, in the expression.
     pub range: Range<usize>,
-    /// Whether a function reads it (`never`, `before`, …) and it is not written out.
+    /// True if a function reads it (`never`, `before`, …) and it is not written out.
     pub by_function: bool,
 }
 
@@ -103,12 +103,12 @@ impl Expression {
         &self.text
     }
 
-    /// Where it stands.
+    /// Its place.
     pub fn place(&self) -> &Place {
         &self.place
     }
 
-    /// What it reads, in the order of the text; a path that is read twice comes twice.
+    /// Its reads, in the order of the text; a path that is read twice comes twice.
     pub fn reads(&self) -> &[ReadPath] {
         &self.reads
     }
@@ -125,7 +125,7 @@ impl Expression {
     }
 }
 
-/// Whether a character changes how the text around it is shown, or is not shown itself: what a reader sees would not be
+/// True if a character changes how the text around it is shown, or is not shown itself: what a reader sees would not be
 /// what was judged (<https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing>).
 fn is_hidden(c: char) -> bool {
     let control = c.is_control() && !matches!(c, '\n' | '\r' | '\t');
@@ -136,7 +136,7 @@ fn is_hidden(c: char) -> bool {
             | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// What the tree reads. Names of probes and experiments that are arguments of functions are no reads.
+/// The reads of the tree. Names of probes and experiments that are arguments of functions are no reads.
 pub(in crate::claim) fn reads(root: &Node) -> Vec<ReadPath> {
     let mut reads = Vec::new();
     collect(root, &mut reads);

@@ -1,5 +1,5 @@
-//! What stands in an expression before CEL's parser reads it: spellings that a reader takes for something else are refused,
-//! and names below a dot may be words that CEL keeps for itself.
+//! Checks of an expression's text before CEL's parser reads it: spellings that a reader takes for something else are
+//! refused, and names below a dot may be words that CEL keeps for itself.
 
 use std::ops::Range;
 
@@ -59,7 +59,7 @@ fn skip_blanks(text: &str, at: usize) -> usize {
     text.len() - text[at..].trim_start().len()
 }
 
-/// Where the letters, digits and underscores that begin at `at` end.
+/// The end of the letters, digits and underscores that begin at `at`.
 fn end_of_word(text: &str, at: usize) -> usize {
     let rest = &text[at..];
     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
@@ -70,7 +70,7 @@ struct Lexer<'a> {
     text: &'a str,
     place: &'a Place,
     at: usize,
-    /// Whether the last token was a dot.
+    /// True if the last token was a dot.
     behind_dot: bool,
     out: Vec<u8>,
     diagnostics: Vec<Diagnostic>,

@@ -1,4 +1,4 @@
-//! What an expression asks of each count of hits: exactly what was counted, or no less than some number.
+//! The demands of an expression on each count of hits: exactly what was counted, or no less than some number.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use crate::claim::ast::{Binary, Literal, Node, NodeKind, Unary};
 use crate::claim::builtins::Reads;
 use crate::path::SECTIONS;
 
-/// What makes an expression true, of one count that stands in it.
+/// The counts that make an expression true, of one count that stands in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Demand {
     /// One more or one less could make it false.

@@ -7,7 +7,7 @@ use crate::observation;
 use crate::path::{SECTIONS, hit_number};
 use crate::path_index::resolve::{Catalog, Indexed};
 
-/// Why the hits of a probe may be fewer than there were.
+/// The reason why the hits of a probe may be fewer than there were.
 pub(super) fn reasons(
     experiment: &str,
     planned: &Planned,
@@ -22,13 +22,13 @@ pub(super) fn reasons(
     observation::unseen(plan, seen, planned)
 }
 
-/// Why the hits of a probe may be others than those of the workload's call.
+/// The reason why the hits of a probe may be others than those of the workload's call.
 pub(super) fn foreign(experiment: &str, planned: &Planned, machine: &Indexed<'_>) -> Vec<String> {
     let seen = machine.evidence.experiments.get(experiment);
     seen.map_or_else(Vec::new, |seen| observation::foreign(seen, planned))
 }
 
-/// Why a leaf proves nothing that says how complete the experiment is, or the order of its events.
+/// The reason why a leaf proves nothing that says how complete the experiment is, or the order of its events.
 pub(super) fn of_leaf(names: &[&str], machine: &Indexed<'_>) -> Vec<String> {
     let Some(seen) = names
         .first()
@@ -49,8 +49,8 @@ pub(super) fn of_leaf(names: &[&str], machine: &Indexed<'_>) -> Vec<String> {
     }
 }
 
-/// Why a function cannot be answered by what it is asked about: an order of events that may not be the workload's, and a
-/// stack of which it is not known where an interrupt came.
+/// The reason why a function cannot be answered by what it is asked about: an order of events that may not be the
+/// workload's, and a stack of which it is not known where an interrupt came.
 pub(super) fn of_function(
     function: &Function,
     args: &[Node],

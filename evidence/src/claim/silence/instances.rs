@@ -5,7 +5,7 @@ use crate::investigation::Probe as Planned;
 use crate::observation::copies::unwatched;
 use crate::path_index::resolve::{Catalog, Indexed};
 
-/// Why a count of the hits of one probe may be short.
+/// The reason why a count of the hits of one probe may be short.
 pub(super) fn reasons(
     experiment: &str,
     planned: &Planned,
@@ -27,8 +27,8 @@ pub(super) fn reasons(
     reasons
 }
 
-/// Why a count of the hits of one probe may be too high: a piece that the compiler split off counts for itself, and so
-/// does the copy that went on in it.
+/// The reason why a count of the hits of one probe may be too high: a piece that the compiler split off counts for
+/// itself, and so does the copy that went on in it.
 pub(super) fn counted_twice(
     experiment: &str,
     planned: &Planned,
@@ -57,11 +57,11 @@ pub(super) fn counted_twice(
     ))
 }
 
-/// How GCC marks a piece that it split off a function, which the whole function calls
+/// GCC's mark of a piece that it split off a function, which the whole function calls
 /// (<https://gcc.gnu.org/onlinedocs/gcc/Optimize-Options.html#index-fpartial-inlining>).
 const SPLIT_OFF: &str = ".part.";
 
-/// What was seen of the probe as it is planned.
+/// The probe in the evidence, if it is the one that is planned.
 fn found<'e>(
     experiment: &str,
     planned: &Planned,
@@ -71,7 +71,8 @@ fn found<'e>(
     Some((experiment, experiment.probes.get(&planned.name)?))
 }
 
-/// Why a hit that was left out may have come before the hit of this number, or be another one beside the only one.
+/// The reason why a hit that was left out may have come before the hit of this number, or be another one beside the
+/// only one.
 pub(super) fn left_out(planned: &Planned, probe: &Probe, number: Option<u64>) -> Option<String> {
     let reason = undecided(planned, probe)?;
     let settled = probe.within.as_ref().and_then(|within| within.settled);
@@ -81,7 +82,7 @@ pub(super) fn left_out(planned: &Planned, probe: &Probe, number: Option<u64>) ->
         .then_some(reason)
 }
 
-/// Why hits may be missing whose stacks do not say whether they count.
+/// The reason why hits may be missing whose stacks do not say whether they count.
 fn undecided(planned: &Planned, probe: &Probe) -> Option<String> {
     let function = planned.within.as_ref()?;
     let known = probe.within.as_ref();

@@ -19,8 +19,8 @@ mod stacks;
 
 use bounds::{Demand, counts_in};
 
-/// Why a count of nothing is not evidence that there was nothing. It is what [`conditions`] says of the functions that
-/// read the same counts, so that no claim gets around them by reading the leaf itself.
+/// The reason why a count of nothing is not evidence that there was nothing. It is what [`conditions`] says of the
+/// functions that read the same counts, so that no claim gets around them by reading the leaf itself.
 pub(super) fn says_nothing(
     read: &ReadPath,
     value: &Value,
@@ -62,7 +62,7 @@ pub(super) fn says_nothing(
     }
 }
 
-/// Why the evidence cannot bear what the function says, beyond the values it reads.
+/// The reason why the evidence cannot bear what the function says, beyond the values it reads.
 pub(super) fn conditions(
     node: &Node,
     (function, args): (&Function, &[Node]),
@@ -85,8 +85,8 @@ pub(super) fn conditions(
     of_names.chain(whole).collect()
 }
 
-/// Why counts of hits that are not zero may be other than they were, and where they stand. A claim that a count is at
-/// least so many, which were seen, needs no more than those.
+/// The reason why counts of hits that are not zero may be other than they were, and where they stand. A claim that a
+/// count is at least so many, which were seen, needs no more than those.
 pub(super) fn short_counts(
     root: &Node,
     catalog: &Catalog<'_>,
@@ -151,7 +151,8 @@ fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
     reasons
 }
 
-/// Why the hits of one probe may be fewer than there were: what was not watched, and what may have gone on unseen.
+/// The reason why the hits of one probe may be fewer than there were: what was not watched, and what may have gone on
+/// unseen.
 fn short(
     experiment: &str,
     planned: &Planned,
@@ -164,7 +165,8 @@ fn short(
     reasons
 }
 
-/// Why what boots have in common may not be so: some of those that were wanted are not there, and one of them could differ.
+/// The reason why what boots have in common may not be so: some of those that were wanted are not there, and one of
+/// them could differ.
 fn fewer_boots(catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<String> {
     let (wanted, seen) = (catalog.investigation.boots, machine.evidence.boots.len());
     (seen < wanted as usize).then(|| {
@@ -172,8 +174,8 @@ fn fewer_boots(catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<String> {
     })
 }
 
-/// Why it is not known which of its probe's hits a path leads to: some that the probe should have had are not recorded, and
-/// each of them may have come before.
+/// The reason why it is not known which of its probe's hits a path leads to: some that the probe should have had are
+/// not recorded, and each of them may have come before.
 fn which_hit(names: &[&str], catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<String> {
     let [experiment, probe, leaf, ..] = *names else {
         return Vec::new();
@@ -205,7 +207,7 @@ fn missed_returns(experiment: &str, machine: &Indexed<'_>) -> Vec<String> {
     (missed > 0).then(reason).into_iter().collect()
 }
 
-/// Whether the probe as it is planned fired in this experiment.
+/// True if the probe as it is planned fired in this experiment.
 fn fired(machine: &Indexed<'_>, experiment: &str, plan: &Planned) -> bool {
     let Some(experiment) = machine.evidence.experiments.get(experiment) else {
         return false;
@@ -218,7 +220,7 @@ fn fired(machine: &Indexed<'_>, experiment: &str, plan: &Planned) -> bool {
         && experiment.probes.get(&plan.name).is_some_and(fired)
 }
 
-/// Why an object may be missing in the ledger that a function was to give back: its return was not seen.
+/// The reason why an object may be missing in the ledger that a function was to give back: its return was not seen.
 fn unreturned(planned: &Planned, seen: &Experiment) -> Option<String> {
     let returned = |object: &Option<String>| object.as_deref() == Some("return");
     if !matches!(planned.target, Target::Function(_))

@@ -9,7 +9,7 @@ use crate::path_index::resolve::{Catalog, Indexed};
 /// The functions of claims that say who is on a stack.
 const OF_STACKS: &[&str] = &["on_stack", "calls"];
 
-/// Why it does not follow from a stack that a function was not under way. Who is on it, is.
+/// The reason why it does not follow from a stack that a function was not under way. Who is on it, is.
 pub(super) fn reason(
     node: &Node,
     (function, args): (&Function, &[Node]),

@@ -1,4 +1,4 @@
-//! What plain CEL would let pass and claims must not: one test per guard.
+//! Claims that plain CEL would let pass and that must not: one test per guard.
 
 use crate::claim::Verdict;
 use crate::testing::{claim, evidence, judge_on};

@@ -18,7 +18,7 @@ fn judged(text: &str, interval: &str, release: &str) -> Judgement {
     judge_claim(&holding(text, interval), &evidence)
 }
 
-/// What a claim comes to beside a machine inside of its interval, on which [`FALSE`] is true.
+/// The judgement on a claim beside a machine inside of its interval, on which [`FALSE`] is true.
 fn judged_beside(text: &str, interval: &str, release: &str) -> Judgement {
     let claim = holding(text, interval);
     let mut evidence = evidence();

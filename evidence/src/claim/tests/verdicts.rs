@@ -1,4 +1,4 @@
-//! What claims come to, and what a reader is shown of it.
+//! Verdicts on claims, and what a reader is shown of them.
 
 use std::sync::Arc;
 

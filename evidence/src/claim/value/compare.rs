@@ -13,7 +13,7 @@ use super::pointer::{Pointer, withheld};
 use super::typed::Typed;
 use super::version::compare_versions;
 
-/// How two values of the same kind compare; a failure if they are of different kinds.
+/// The order of two values of the same kind; a failure if they are of different kinds.
 pub(in crate::claim) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
     if matches!(a, Typed::Cut(_)) || matches!(b, Typed::Cut(_)) {
         return compare_cut(a, b);
@@ -108,7 +108,7 @@ pub(in crate::claim) fn several_names(names: &[String]) -> Failure {
     ))
 }
 
-/// How what two numbers are called compares: they are called the same if they share one name.
+/// The comparison of the names of two numbers: they are called the same if they share one name.
 fn compare_names(a: &[String], b: &[String]) -> Ordering {
     if a.iter().any(|name| b.contains(name)) {
         return Ordering::Equal;
@@ -130,7 +130,7 @@ fn compare_cut(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
     })
 }
 
-/// Whether it is a place in the source or a stack, into which only functions look.
+/// True if it is a place in the source or a stack, into which only functions look.
 pub(in crate::claim) fn is_opaque(typed: &Typed) -> bool {
     match typed {
         Typed::Location(_) | Typed::Stack(_) => true,
@@ -187,7 +187,7 @@ pub(in crate::claim) fn ordered(a: &Typed, b: &Typed) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How an error compares with another value, if that is an error, too, or may be one.
+/// The comparison of an error with another value, if that is an error, too, or may be one.
 fn compare_error(error: Returned, other: &Typed) -> Result<Ordering, Failure> {
     match other {
         Typed::Returned(other) => Ok(error.signed().cmp(&other.signed())),

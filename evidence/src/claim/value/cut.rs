@@ -31,7 +31,7 @@ impl Kept {
 }
 
 impl Beginning {
-    /// What it is, with its article, for complaints.
+    /// Its kind with an article, for complaints.
     pub fn kind(&self) -> &'static str {
         match self.kept {
             Kept::Text(_) => "a text",

@@ -17,7 +17,7 @@ pub(in crate::claim) struct Returned {
     pub bits: u64,
     /// The error number, positive.
     pub errno: u32,
-    /// Whether a pointer belongs there.
+    /// True if a pointer belongs there.
     pub pointer: bool,
 }
 

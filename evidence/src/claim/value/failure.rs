@@ -1,6 +1,6 @@
 //! The ways in which an evaluation has no result.
 
-/// Why an expression has no value.
+/// The reason why an expression has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::claim) enum Failure {
     /// Values of different kinds met: a mistake of the claim, whatever the values are.

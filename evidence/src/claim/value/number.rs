@@ -7,15 +7,15 @@ use super::failure::Failure;
 pub(in crate::claim) struct Number {
     /// Between `i64::MIN` and `u64::MAX`.
     pub value: i128,
-    /// Whether it is a CEL `uint`; CEL does not calculate with both.
+    /// True if it is a CEL `uint`; CEL does not calculate with both.
     pub unsigned: bool,
-    /// What it counts.
+    /// Its unit.
     pub kind: Kind,
     /// All names of the enumerator or error, the one to be shown first.
     pub names: Vec<String>,
 }
 
-/// What a number counts.
+/// The unit of a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::claim) enum Kind {
     /// Nothing yet: a number written in the claim. Comparable with all numbers, with the suffix `u` also with
@@ -39,7 +39,7 @@ pub(in crate::claim) enum Kind {
 }
 
 impl Kind {
-    /// What a named constant counts, for other implementations of the language.
+    /// The unit of a named constant, for other implementations of the language.
     pub fn constant_name(&self) -> Option<String> {
         match self {
             Kind::Errno => Some("errno".into()),
@@ -74,7 +74,7 @@ pub(in crate::claim) fn errno_signs() -> Failure {
     )
 }
 
-/// Whether a number is one written with `u` and nothing else.
+/// True if a number is one written with `u` and nothing else.
 pub(in crate::claim) fn is_bare_uint(number: &Number) -> bool {
     number.unsigned && number.kind == Kind::Literal
 }

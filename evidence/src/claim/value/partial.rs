@@ -9,7 +9,7 @@ use super::cut::{Beginning, Kept};
 use super::failure::Failure;
 use super::typed::Typed;
 
-/// What a question sees of a text or of bytes: all of it, or its beginning.
+/// The part of a text or of bytes that a question sees: all of it, or its beginning.
 #[derive(Clone, Copy)]
 pub(in crate::claim) struct Seen<'t> {
     bytes: &'t [u8],
@@ -69,13 +69,13 @@ impl<'t> Seen<'t> {
         }
     }
 
-    /// Whether it may begin with what is seen of `other`, as far as both are seen.
+    /// True if it may begin with what is seen of `other`, as far as both are seen.
     fn may_begin_like(&self, other: &Seen<'_>) -> bool {
         let both = self.bytes.len().min(other.bytes.len());
         self.bytes[..both] == other.bytes[..both]
     }
 
-    /// Whether the whole of it is certainly shorter than what is seen of `other`.
+    /// True if the whole of it is certainly shorter than what is seen of `other`.
     fn is_shorter_than(&self, other: &Seen<'_>) -> bool {
         self.length().is_some_and(|length| {
             length < other.bytes.len() as u64 || other.length().is_some_and(|other| length < other)
@@ -115,8 +115,8 @@ fn unknown(a: &Seen<'_>, b: &Seen<'_>) -> Failure {
     }
 }
 
-/// How two texts, or two arrays of bytes, compare. Of those of which one was cut it can only be known that they are
-/// different.
+/// The comparison of two texts, or of two arrays of bytes. Of those of which one was cut it can only be known that they
+/// are different.
 pub(in crate::claim) fn compare(a: &Seen<'_>, b: &Seen<'_>) -> Result<Ordering, Failure> {
     if a.beginning.is_none() && b.beginning.is_none() {
         return Ok(a.bytes.cmp(b.bytes));
@@ -131,7 +131,7 @@ pub(in crate::claim) fn compare(a: &Seen<'_>, b: &Seen<'_>) -> Result<Ordering, 
     Err(unknown(a, b))
 }
 
-/// Whether `text` contains `part`.
+/// Test whether `text` contains `part`.
 pub(in crate::claim) fn contains(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
     let within = part.bytes.is_empty()
         || text
@@ -148,7 +148,7 @@ pub(in crate::claim) fn contains(text: &Seen<'_>, part: &Seen<'_>) -> Result<boo
     }
 }
 
-/// Whether `text` starts with `part`.
+/// Test whether `text` starts with `part`.
 pub(in crate::claim) fn starts_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
     if !text.may_begin_like(part) || text.is_shorter_than(part) {
         return Ok(false);
@@ -159,7 +159,7 @@ pub(in crate::claim) fn starts_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<
     Err(unknown(text, part))
 }
 
-/// Whether `text` ends with `part`.
+/// Test whether `text` ends with `part`.
 pub(in crate::claim) fn ends_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
     match (text.beginning, part.beginning) {
         (None, None) => Ok(text.bytes.ends_with(part.bytes)),

@@ -21,7 +21,7 @@ impl Pointer {
         Ok(self.value)
     }
 
-    /// Whether a pointer that stands for a real address can be `number`: it is neither null nor an error.
+    /// True if a pointer that stands for a real address can be `number`: it is neither null nor an error.
     pub fn cannot_be(number: i128) -> bool {
         (0..=LAST_NO_POINTER).contains(&number) || number >= FIRST_ERROR
     }

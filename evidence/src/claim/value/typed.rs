@@ -18,7 +18,7 @@ pub(in crate::claim) enum Typed {
     /// An error in the place of a pointer or of an unsigned number.
     Returned(Returned),
     Text(String),
-    /// What a number or an address is called: never empty, the usual name first. Each can have several.
+    /// The names of a number or an address: never empty, the usual name first. Each can have several.
     Name(Vec<String>),
     Bytes(Vec<u8>),
     Version(Version),
@@ -84,7 +84,7 @@ impl Typed {
         })
     }
 
-    /// What it is, with its article, for complaints.
+    /// Its kind with an article, for complaints.
     pub fn kind(&self) -> String {
         match self {
             Typed::Bool(_) => "a truth value".into(),
@@ -175,7 +175,7 @@ impl From<&Value> for Typed {
     }
 }
 
-/// Whether a value came back from the function: what it returned, or a read when it did.
+/// True if a value came back from the function: what it returned, or a read when it did.
 fn comes_back(path: &str) -> bool {
     path.rsplit_once('.').is_some_and(|(above, leaf)| {
         let group = above.rsplit('.').next();

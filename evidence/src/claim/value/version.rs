@@ -14,7 +14,7 @@ pub(in crate::claim) struct Version {
     vague: Option<String>,
 }
 
-/// How two versions compare; a failure where one of them does not say.
+/// The order of two versions; a failure where one of them does not say.
 pub(in crate::claim) fn compare_versions(a: &Version, b: &Version) -> Result<Ordering, Failure> {
     for (vague, other) in [(a, b), (b, a)] {
         if let Some(text) = &vague.vague

@@ -1,4 +1,4 @@
-//! What a row of a table says of a field.
+//! The rows of the tables.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ pub(crate) struct Field {
     pub key: &'static str,
     /// Its path.
     pub leaf: Leaf,
-    /// What of it a live machine publishes.
+    /// The rule by which a live machine publishes it.
     pub publish: Publish,
 }
 
@@ -50,7 +50,7 @@ pub(crate) enum Leaf {
         name: Option<&'static str>,
         /// When it may change.
         changes: Changes,
-        /// How a number is shown.
+        /// The form of a number.
         form: Form,
     },
     /// It is a map, and what is in it stands below the field's key and its own name.
@@ -62,7 +62,7 @@ pub(crate) enum Leaf {
     Inline,
 }
 
-/// How it is known when a value may change.
+/// The source of a value's drift class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Changes {
     /// It is the same for all values of the field.
@@ -76,7 +76,7 @@ pub(crate) enum Changes {
 /// The kind of value that a leaf makes of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// What the field's type says; a number is a count.
+    /// The kind that belongs to the field's type; a number is a count.
     Plain,
     /// Nanoseconds.
     Time,
@@ -88,13 +88,13 @@ pub(crate) enum Form {
     Caller,
 }
 
-/// What of a field the evidence of a live machine may publish.
+/// The rule by which the evidence of a live machine publishes a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Publish {
     /// It as it is: only the collector, the investigation or the kernel's own tables can have written it. Names of functions,
     /// types and probes, counts, orders, times, process ids.
     Public,
-    /// What the fields below it say.
+    /// The rules of the fields below it.
     Below,
     /// A pseudonym in the place of each address, and nothing else changes.
     Pseudonyms,
@@ -128,11 +128,11 @@ pub(crate) enum Publish {
     SourceFile,
     /// A file's name, without its folder.
     FileName,
-    /// What redaction decides by other fields: the code says so at `redact::in_context`.
+    /// A decision that needs other fields: code in `redact::in_context`.
     InContext,
 }
 
-/// Why a field is withheld as a whole.
+/// The reason why a field is withheld as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Withheld {
     /// It tells one boot from others.
@@ -237,7 +237,7 @@ pub(super) mod rows {
 }
 
 impl Field {
-    /// Whether its row leaves all to the tables of what it holds.
+    /// True if its row leaves all to the tables of what it holds.
     pub(super) fn holds_structures(&self) -> bool {
         let below = matches!(self.publish, Publish::Below | Publish::Nothing);
         below && !matches!(self.leaf, Leaf::Listed { .. })

@@ -32,9 +32,9 @@ pub(crate) trait Structure {
     }
 }
 
-/// What is done at each field, until it gives something back.
+/// A visitor of each field, until it gives something back.
 pub(crate) trait Visit<'a>: Sized {
-    /// What ends the visit.
+    /// The value that ends the visit.
     type Break;
 
     /// Goes into a field, or passes by.
@@ -79,9 +79,9 @@ pub(crate) trait Visit<'a>: Sized {
     }
 }
 
-/// What is done to each field.
+/// A visitor that changes each field.
 pub(crate) trait VisitMut: Sized {
-    /// Whether the field is left out, or emptied where it cannot be.
+    /// True if the field is left out, or emptied where it cannot be.
     fn leaves_out(&self, field: &'static Field) -> bool;
 
     /// A value, or the reason why there is none.
@@ -94,7 +94,7 @@ pub(crate) trait VisitMut: Sized {
     fn text(&mut self, field: &'static Field, text: &mut String) -> bool;
 }
 
-/// What stands in a field.
+/// The content of a field.
 pub(super) trait Part {
     fn accept<'a, V: Visit<'a>>(
         &'a self,

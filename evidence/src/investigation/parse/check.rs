@@ -33,7 +33,7 @@ impl Check {
         self.source.text[..at].matches('\n').count() + 1
     }
 
-    /// What to keep of an output, in bytes.
+    /// The part of an output to keep, in bytes.
     pub(super) fn max_output(&mut self, said: Option<Spanned<u32>>) -> Option<u32> {
         let said = said?;
         if !(1..=MAX_OUTPUT).contains(said.get_ref()) {

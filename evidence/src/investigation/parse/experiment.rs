@@ -209,7 +209,7 @@ impl Check {
     }
 }
 
-/// Whether a text can be the name of a module, which is also a name in paths.
+/// True if a text can be the name of a module, which is also a name in paths.
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/module.h#L335>
 fn is_module(name: &str) -> bool {
     const MODULE_NAME_LEN: usize = 64 - size_of::<u64>();

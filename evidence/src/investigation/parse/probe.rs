@@ -243,7 +243,7 @@ impl Check {
         }
     }
 
-    /// Whether a probe watches the return; by default it does if it is on a function's entry and frees nothing.
+    /// True if a probe watches the return; by default it does if it is on a function's entry and frees nothing.
     fn watch_return(&mut self, raw: &RawProbe, is_function: bool, position: &Position) -> bool {
         let watched = raw.watch_return.as_ref().map_or(
             is_function && *position == Position::Entry && raw.frees.is_none(),
@@ -301,7 +301,7 @@ impl Check {
         public
     }
 
-    /// Where in the function a probe sits: at most one of the ways to say so, and only of functions.
+    /// The place of a probe in its function: at most one of the ways to say so, and only of functions.
     fn position(&mut self, raw: &RawProbe, is_function: bool) -> Position {
         fn way<T: Clone>(
             at: Option<&Spanned<T>>,

@@ -1,4 +1,4 @@
-//! What a workload finds around it, and what prepares a guest.
+//! The surroundings of a workload, and the preparation of a guest.
 
 use std::mem::take;
 use std::path::{Component, Path};

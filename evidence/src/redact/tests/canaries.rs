@@ -185,7 +185,7 @@ fn int(value: Integer) -> Value {
     }
 }
 
-/// Whether four bytes happen to be letters of some alphabet: they are not told from letters then.
+/// True if four bytes happen to be letters of some alphabet: they are not told from letters then.
 fn happens_to_be_text(form: &[u8]) -> bool {
     form.len() == 4 && std::str::from_utf8(form).is_ok()
 }

@@ -498,7 +498,7 @@ mod round_trip {
         ]
     }
 
-    /// How many bytes were cut off, where that is known.
+    /// The number of bytes that were cut off, where that is known.
     fn maybe_longer() -> impl Strategy<Value = Option<u32>> {
         proptest::option::of(1..=u32::MAX)
     }
