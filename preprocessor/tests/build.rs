@@ -204,3 +204,31 @@ fn verified_wherever_it_stands() {
         );
     }
 }
+
+/// Check that a build says what its claims came to, once, and warns of what is almost a placeholder.
+#[test]
+fn summary_and_misspelt_placeholders() {
+    let book = Book::new(
+        &[(
+            "one.md",
+            "# One\n\n{{ qed kaslr.slide }} {{QED kaslr.slide}} {{qed: kaslr.slide}} \\{{ qed shown }}\n\n\
+             ```qed-claim good\ncreate.outcome.returned == 3\n```\n",
+        )],
+        "",
+        "[output.html]\n[output.markdown]\n",
+    );
+    let output = book.mdbook(&["build"]);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(
+        said.matches("1 claim on 2 machines: 2 PASS").count(),
+        1,
+        "{said}"
+    );
+    assert_eq!(
+        said.matches("this is not a placeholder, and is published as it is")
+            .count(),
+        3,
+        "{said}"
+    );
+}

@@ -14,6 +14,7 @@ use crate::claims::verdicts::{PublicVerdict, RawJudge};
 use crate::evidence::book_data::BookData;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::{Block, BlockKind};
+use crate::util::report::counted;
 use crate::util::report::has_errors;
 
 /// All claims by id.
@@ -61,6 +62,25 @@ fn judge_block(
 }
 
 impl Claims {
+    /// How many claims there are and what came of them on all machines, in one line; `None`: there is none.
+    pub fn summary(&self) -> Option<String> {
+        let first = self.by_id.values().next()?;
+        let mut counts = BTreeMap::new();
+        for judgement in self.by_id.values().flat_map(|claim| &claim.judgements) {
+            *counts.entry(judgement.verdict).or_insert(0_usize) += 1;
+        }
+        let counts: Vec<String> = counts
+            .iter()
+            .map(|(verdict, number)| format!("{number} {verdict}"))
+            .collect();
+        Some(format!(
+            "{} on {}: {}",
+            counted(self.by_id.len(), "claim"),
+            counted(first.judgements.len(), "machine"),
+            counts.join(", ")
+        ))
+    }
+
     /// Reads and judges the claims of all chapters.
     pub fn collect(
         chapters: &[Chapter],

@@ -16,7 +16,7 @@ use crate::mdbook::build::finish;
 use crate::mdbook::load::LoadedBook;
 use crate::render::book::{BookReport, Outcome, fill_all};
 use crate::util::parallel::Parallelism;
-use crate::util::report::{self, counted};
+use crate::util::report;
 
 /// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -171,11 +171,9 @@ fn text(book_data: &BookData<'_>, claims: &Claims) -> String {
     head.extend(book_data.loaded.iter().map(|m| m.machine.clone()));
     head.push("chapter".into());
     let mut rows = vec![head];
-    let mut counts = std::collections::BTreeMap::new();
     for judged in claims.in_order() {
         let mut row = vec![judged.claim.id.clone()];
         for (machine, judgement) in judged.judgements.iter().enumerate() {
-            *counts.entry(judgement.verdict).or_insert(0_usize) += 1;
             // The star marks the machine that the chapter shows.
             let star = if machine == judged.shown { " *" } else { "" };
             row.push(format!("{}{star}", judgement.verdict));
@@ -196,16 +194,9 @@ fn text(book_data: &BookData<'_>, claims: &Claims) -> String {
             out.push_str(&format!("{machine}: not compared, {what}\n"));
         }
     }
-    let counts: Vec<String> = counts
-        .iter()
-        .map(|(verdict, n)| format!("{n} {verdict}"))
-        .collect();
-    out.push_str(&format!(
-        "\n{} on {}: {} (* shown in the chapter)\n",
-        counted(rows.len() - 1, "claim"),
-        counted(book_data.loaded.len(), "machine"),
-        counts.join(", ")
-    ));
+    if let Some(line) = claims.summary() {
+        out.push_str(&format!("\n{line} (* shown in the chapter)\n"));
+    }
     out
 }
 

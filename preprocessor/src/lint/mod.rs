@@ -4,6 +4,7 @@
 mod chapters;
 mod findings;
 mod hardcoded;
+mod misspelt;
 mod orphans;
 mod text_map;
 mod unused;
@@ -34,6 +35,7 @@ pub fn chapters(
     for chapter in chapters {
         let text = chapter.source.text.as_str();
         chapters::misnamed_blocks(chapter, &mut found);
+        found.problems.extend(misspelt::placeholders(chapter));
         let silent = !chapters::makes_claim(chapter);
         if !hardcoded::literal::may_hold(text) && !text_map::may_mark(text) {
             // Of the chapters that are about other things, only one is looked at to the end.

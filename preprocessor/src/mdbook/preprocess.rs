@@ -75,6 +75,15 @@ pub fn run() -> u8 {
         }
         Ok(outcome) => {
             print(outcome.report.problems);
+            // Each renderer of a build is given the same claims.
+            if context
+                .outputs
+                .first()
+                .is_none_or(|first| *first == context.renderer)
+                && let Some(line) = outcome.claims.summary()
+            {
+                eprintln!("mdbook-qed: {line}");
+            }
             for ((_, text), filled) in texts.iter_mut().zip(outcome.texts) {
                 **text = filled;
             }

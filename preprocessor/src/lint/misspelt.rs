@@ -1,0 +1,92 @@
+//! Texts in braces that are almost placeholders: nothing fills them, so they would be published as they are.
+
+use std::ops::Range;
+
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::markdown::chapter::Chapter;
+
+/// The word of a placeholder.
+const WORD: &str = "qed";
+
+/// A warning for each of them in a chapter.
+pub fn placeholders(chapter: &Chapter) -> Vec<Diagnostic> {
+    let found = misspelt(&chapter.source.text).into_iter();
+    let warnings = found.map(|span| {
+        let message = "this is not a placeholder, and is published as it is";
+        Diagnostic::error(&chapter.source, span, message)
+            .help("a placeholder is written `{{qed PATH}}`; a backslash before it shows it as it is, without this warning")
+            .warning()
+    });
+    warnings.collect()
+}
+
+/// Two braces and the word behind them where it is in capitals, behind a space, or before a colon or the like.
+fn misspelt(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (start, _) in text.match_indices("{{") {
+        let rest = &text[start + 2..];
+        let word = rest.trim_start_matches([' ', '\t']);
+        let spaces = rest.len() - word.len();
+        let Some(written) = word.get(..WORD.len()) else {
+            continue;
+        };
+        let behind = word[WORD.len()..].chars().next();
+        let is_word = behind.is_some_and(|c| c.is_whitespace() || ":;,=.}".contains(c));
+        if !written.eq_ignore_ascii_case(WORD) || !is_word {
+            continue;
+        }
+        // As it should be, or told with its place by whoever reads placeholders.
+        let is_read = spaces == 0 && written == WORD && behind.is_some_and(char::is_whitespace);
+        let backslashes = text[..start]
+            .bytes()
+            .rev()
+            .take_while(|b| *b == b'\\')
+            .count();
+        if !is_read && backslashes % 2 == 0 {
+            found.push(start..start + 2 + spaces + WORD.len());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that what is almost a placeholder is found with its place, and that placeholders, shown ones, and words of
+    /// other tools are not.
+    #[test]
+    fn almost() {
+        for (text, word) in [
+            ("a {{ qed kaslr.slide }} b", "{{ qed"),
+            ("{{QED x}}", "{{QED"),
+            ("{{Qed x}}", "{{Qed"),
+            ("`{{qed: x}}`", "{{qed:"),
+            ("{{qed}}", "{{qed"),
+            ("{{\tqed x}}", "{{\tqed"),
+            ("{{qed.x}}", "{{qed"),
+        ] {
+            let found = misspelt(text);
+            assert_eq!(found.len(), 1, "{text}");
+            assert_eq!(
+                &text[found[0].clone()],
+                word.trim_end_matches(':'),
+                "{text}"
+            );
+        }
+        for text in [
+            "{{qed x}}",
+            "{{qed\nx}}",
+            "\\{{ qed x }}",
+            "{{qedx}}",
+            "{{ closure }}",
+            "{{#include a.md}}",
+            "${{ secrets.QED }}",
+            "{{",
+            "{{é",
+        ] {
+            assert!(misspelt(text).is_empty(), "{text}");
+        }
+    }
+}
