@@ -10,7 +10,7 @@ use super::value::{Address, Bytes, Cut, Datum, Frame, Integer, Location, Value};
 /// The fields of all kinds of values.
 #[derive(serde::Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
-enum Field {
+enum Key {
     Kind,
     Value,
     Type,
@@ -101,25 +101,25 @@ impl<'de> Visitor<'de> for DatumVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Datum, A::Error> {
         let mut fields = Fields::default();
-        while let Some(field) = access.next_key::<Field>()? {
+        while let Some(field) = access.next_key::<Key>()? {
             match field {
-                Field::Kind => once(&mut fields.kind, "kind", &mut access)?,
-                Field::Value => {
+                Key::Kind => once(&mut fields.kind, "kind", &mut access)?,
+                Key::Value => {
                     if fields.payload.is_some() {
                         return Err(A::Error::duplicate_field("value"));
                     }
                     fields.payload = Some(payload(fields.kind, &mut access)?);
                 }
-                Field::Type => once(&mut fields.type_name, "type", &mut access)?,
-                Field::Symbol => once(&mut fields.symbol, "symbol", &mut access)?,
-                Field::Name => once(&mut fields.name, "name", &mut access)?,
-                Field::Names => once(&mut fields.names, "names", &mut access)?,
-                Field::Offset => once(&mut fields.offset, "offset", &mut access)?,
-                Field::Address => once(&mut fields.address, "address", &mut access)?,
-                Field::Ns => once(&mut fields.ns, "ns", &mut access)?,
-                Field::Cut => once(&mut fields.cut, "cut", &mut access)?,
-                Field::Unavailable => once(&mut fields.unavailable, "unavailable", &mut access)?,
-                Field::Withheld => once(&mut fields.withheld, "withheld", &mut access)?,
+                Key::Type => once(&mut fields.type_name, "type", &mut access)?,
+                Key::Symbol => once(&mut fields.symbol, "symbol", &mut access)?,
+                Key::Name => once(&mut fields.name, "name", &mut access)?,
+                Key::Names => once(&mut fields.names, "names", &mut access)?,
+                Key::Offset => once(&mut fields.offset, "offset", &mut access)?,
+                Key::Address => once(&mut fields.address, "address", &mut access)?,
+                Key::Ns => once(&mut fields.ns, "ns", &mut access)?,
+                Key::Cut => once(&mut fields.cut, "cut", &mut access)?,
+                Key::Unavailable => once(&mut fields.unavailable, "unavailable", &mut access)?,
+                Key::Withheld => once(&mut fields.withheld, "withheld", &mut access)?,
             }
         }
         let datum = fields.build()?;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use crate::document::count;
-use crate::document::fields::{Changes, Field, Form, Leaf, Structure, Visit};
+use crate::document::fields::{Changes, Field, Form, PathRule, Structure, Visit};
 use crate::document::pointer::Step;
 use crate::document::value::{Cut, Datum, Integer, Value};
 
@@ -118,9 +118,9 @@ impl<'a> Visit<'a> for List<'a> {
         inside: impl FnOnce(&mut Self) -> ControlFlow<Infallible>,
     ) -> ControlFlow<Infallible> {
         match field.leaf {
-            Leaf::Unlisted => ControlFlow::Continue(()),
-            Leaf::Listed { .. } | Leaf::Inline => inside(self),
-            Leaf::Map { .. } => {
+            PathRule::Unlisted => ControlFlow::Continue(()),
+            PathRule::Listed { .. } | PathRule::Inline => inside(self),
+            PathRule::Map { .. } => {
                 let end = self.path.len();
                 self.enter(field.key);
                 let done = inside(self);
@@ -147,12 +147,12 @@ impl<'a> Visit<'a> for List<'a> {
 
     fn datum(&mut self, field: &'static Field, datum: &'a Datum) -> ControlFlow<Infallible> {
         match (field.leaf, field.listed()) {
-            (Leaf::Map { changes }, _) => {
+            (PathRule::Map { changes }, _) => {
                 let drift = self.drift(changes, Some(datum));
                 let datum = self.whole(datum);
                 self.leaves.push(&[&self.path], datum, drift);
             }
-            (Leaf::Listed { changes, form, .. }, Some(name)) => {
+            (PathRule::Listed { changes, form, .. }, Some(name)) => {
                 let drift = self.drift(changes, Some(datum));
                 if form == Form::Caller && !self.caller_known {
                     let datum = Datum::unavailable(
@@ -169,7 +169,7 @@ impl<'a> Visit<'a> for List<'a> {
     }
 
     fn text(&mut self, field: &'static Field, text: &'a str) -> ControlFlow<Infallible> {
-        if let (Leaf::Listed { changes, .. }, Some(name)) = (field.leaf, field.listed()) {
+        if let (PathRule::Listed { changes, .. }, Some(name)) = (field.leaf, field.listed()) {
             let drift = self.drift(changes, None);
             List::text(self, name, text, drift);
         }
@@ -177,7 +177,7 @@ impl<'a> Visit<'a> for List<'a> {
     }
 
     fn number(&mut self, field: &'static Field, number: u64) -> ControlFlow<Infallible> {
-        if let (Leaf::Listed { changes, form, .. }, Some(name)) = (field.leaf, field.listed()) {
+        if let (PathRule::Listed { changes, form, .. }, Some(name)) = (field.leaf, field.listed()) {
             let drift = self.drift(changes, None);
             self.own(name, shown(form, number), drift);
         }
@@ -185,7 +185,7 @@ impl<'a> Visit<'a> for List<'a> {
     }
 
     fn truth(&mut self, field: &'static Field, value: bool) -> ControlFlow<Infallible> {
-        if let (Leaf::Listed { changes, .. }, Some(name)) = (field.leaf, field.listed()) {
+        if let (PathRule::Listed { changes, .. }, Some(name)) = (field.leaf, field.listed()) {
             let drift = self.drift(changes, None);
             self.own(name, Value::Bool { value }, drift);
         }

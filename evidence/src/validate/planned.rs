@@ -9,8 +9,7 @@ use crate::document::withheld::withheld;
 use crate::document::{
     Allocation, Command, Context, Evidence, Experiment, Hit, Ledger, Member, Probe, Task,
 };
-use crate::investigation::{Action, Argument, Investigation};
-use crate::investigation::{Experiment as Asked, Probe as Watch};
+use crate::investigation::{Action, Argument, Experiment as Asked, Investigation, Probe as Watch};
 
 /// The first thing that `evidence` cannot say if it comes from a run of `investigation`; `None` of evidence of another
 /// version of it, which is out of date.

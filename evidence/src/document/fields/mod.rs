@@ -17,7 +17,7 @@ mod visitor;
 #[cfg(test)]
 pub(crate) use hit_tables::STRUCTURES as EXPERIMENT_STRUCTURES;
 pub use model::Drift;
-pub(crate) use model::{Changes, Field, Form, Leaf, Publish, Withheld, drift};
+pub(crate) use model::{Changes, Field, Form, PathRule, Publish, Withheld, drift};
 #[cfg(test)]
 pub(crate) use tables::STRUCTURES;
 pub(crate) use visitor::{Structure, Visit, VisitMut};

@@ -34,14 +34,14 @@ pub(crate) struct Field {
     /// Its name in JSON.
     pub key: &'static str,
     /// Its path.
-    pub leaf: Leaf,
+    pub leaf: PathRule,
     /// The rule by which a live machine publishes it.
     pub publish: Publish,
 }
 
 /// The path of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leaf {
+pub(crate) enum PathRule {
     /// It has none, and nothing below it has one.
     Unlisted,
     /// It is a value.
@@ -180,41 +180,41 @@ const fn equal(a: &[u8], b: &[u8]) -> bool {
 
 /// The values of rows, as the tables write them.
 pub(super) mod rows {
-    use super::{Changes, Drift, Form, Leaf};
+    use super::{Changes, Drift, Form, PathRule};
 
-    pub(crate) const UNLISTED: Leaf = Leaf::Unlisted;
-    pub(crate) const INLINE: Leaf = Leaf::Inline;
-    pub(crate) const PER_RUN: Leaf = always(Drift::PerRun);
-    pub(crate) const PER_BOOT: Leaf = always(Drift::PerBoot);
-    pub(crate) const PER_KERNEL: Leaf = always(Drift::PerKernel);
-    pub(crate) const INVARIANT: Leaf = always(Drift::Invariant);
-    pub(crate) const BY_VALUE: Leaf = listed(Changes::ByValue);
-    pub(crate) const BY_READER: Leaf = listed(Changes::ByReader);
+    pub(crate) const UNLISTED: PathRule = PathRule::Unlisted;
+    pub(crate) const INLINE: PathRule = PathRule::Inline;
+    pub(crate) const PER_RUN: PathRule = always(Drift::PerRun);
+    pub(crate) const PER_BOOT: PathRule = always(Drift::PerBoot);
+    pub(crate) const PER_KERNEL: PathRule = always(Drift::PerKernel);
+    pub(crate) const INVARIANT: PathRule = always(Drift::Invariant);
+    pub(crate) const BY_VALUE: PathRule = listed(Changes::ByValue);
+    pub(crate) const BY_READER: PathRule = listed(Changes::ByReader);
 
-    const fn listed(changes: Changes) -> Leaf {
-        Leaf::Listed {
+    const fn listed(changes: Changes) -> PathRule {
+        PathRule::Listed {
             name: None,
             changes,
             form: Form::Plain,
         }
     }
 
-    const fn always(drift: Drift) -> Leaf {
+    const fn always(drift: Drift) -> PathRule {
         listed(Changes::Always(drift))
     }
 
     /// A map of such values.
-    pub(crate) const fn map(leaf: Leaf) -> Leaf {
+    pub(crate) const fn map(leaf: PathRule) -> PathRule {
         match leaf {
-            Leaf::Listed { changes, .. } => Leaf::Map { changes },
+            PathRule::Listed { changes, .. } => PathRule::Map { changes },
             other => other,
         }
     }
 
     /// Such a value under another name than its key.
-    pub(crate) const fn named(name: &'static str, leaf: Leaf) -> Leaf {
+    pub(crate) const fn named(name: &'static str, leaf: PathRule) -> PathRule {
         match leaf {
-            Leaf::Listed { changes, form, .. } => Leaf::Listed {
+            PathRule::Listed { changes, form, .. } => PathRule::Listed {
                 name: Some(name),
                 changes,
                 form,
@@ -224,9 +224,9 @@ pub(super) mod rows {
     }
 
     /// Such a value in another form.
-    pub(crate) const fn form(form: Form, leaf: Leaf) -> Leaf {
+    pub(crate) const fn form(form: Form, leaf: PathRule) -> PathRule {
         match leaf {
-            Leaf::Listed { name, changes, .. } => Leaf::Listed {
+            PathRule::Listed { name, changes, .. } => PathRule::Listed {
                 name,
                 changes,
                 form,
@@ -240,13 +240,13 @@ impl Field {
     /// True if its row leaves all to the tables of what it holds.
     pub(super) fn holds_structures(&self) -> bool {
         let below = matches!(self.publish, Publish::Below | Publish::Nothing);
-        below && !matches!(self.leaf, Leaf::Listed { .. })
+        below && !matches!(self.leaf, PathRule::Listed { .. })
     }
 
     /// The name of its leaf; `None` if it has none, or is a map.
     pub(crate) fn listed(&self) -> Option<&'static str> {
         match self.leaf {
-            Leaf::Listed { name, .. } => Some(name.unwrap_or(self.key)),
+            PathRule::Listed { name, .. } => Some(name.unwrap_or(self.key)),
             _ => None,
         }
     }

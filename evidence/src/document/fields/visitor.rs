@@ -95,7 +95,7 @@ pub(crate) trait VisitMut: Sized {
 }
 
 /// The content of a field.
-pub(super) trait Part {
+pub(super) trait Content {
     fn accept<'a, V: Visit<'a>>(
         &'a self,
         field: &'static Field,
@@ -106,7 +106,7 @@ pub(super) trait Part {
     fn accept_mut<V: VisitMut>(&mut self, field: &'static Field, visit: &mut V) -> bool;
 }
 
-impl Part for Datum {
+impl Content for Datum {
     fn accept<'a, V: Visit<'a>>(
         &'a self,
         field: &'static Field,
@@ -121,7 +121,7 @@ impl Part for Datum {
     }
 }
 
-impl Part for Frame {
+impl Content for Frame {
     fn accept<'a, V: Visit<'a>>(
         &'a self,
         _field: &'static Field,
@@ -136,7 +136,7 @@ impl Part for Frame {
     }
 }
 
-impl Part for String {
+impl Content for String {
     fn accept<'a, V: Visit<'a>>(
         &'a self,
         field: &'static Field,
@@ -154,7 +154,7 @@ impl Part for String {
     }
 }
 
-impl<T: Part> Part for Option<T> {
+impl<T: Content> Content for Option<T> {
     fn accept<'a, V: Visit<'a>>(
         &'a self,
         field: &'static Field,
@@ -180,7 +180,7 @@ impl<T: Part> Part for Option<T> {
     }
 }
 
-impl<T: Part> Part for Vec<T> {
+impl<T: Content> Content for Vec<T> {
     fn accept<'a, V: Visit<'a>>(
         &'a self,
         field: &'static Field,
@@ -201,7 +201,7 @@ impl<T: Part> Part for Vec<T> {
     }
 }
 
-impl<T: Part> Part for BTreeMap<String, T> {
+impl<T: Content> Content for BTreeMap<String, T> {
     fn accept<'a, V: Visit<'a>>(
         &'a self,
         field: &'static Field,
@@ -225,7 +225,7 @@ impl<T: Part> Part for BTreeMap<String, T> {
 /// Plain data that nothing changes.
 macro_rules! plain {
     ($($kind:ty: |$this:ident, $field:ident, $visit:ident| $accept:expr;)*) => {$(
-        impl Part for $kind {
+        impl Content for $kind {
             fn accept<'a, V: Visit<'a>>(
                 &'a self,
                 $field: &'static Field,
@@ -306,7 +306,7 @@ macro_rules! structures {
                         }
                     };
                     visit.field(field, |visit| {
-                        $crate::document::fields::visitor::Part::accept($field, field, visit)
+                        $crate::document::fields::visitor::Content::accept($field, field, visit)
                     })?;
                 )*
                 std::ops::ControlFlow::Continue(())
@@ -317,13 +317,13 @@ macro_rules! structures {
                 let mut fields = <Self as $crate::document::fields::visitor::Structure>::FIELDS.iter();
                 $(
                     if let Some(field) = fields.next() {
-                        $crate::document::fields::visitor::Part::accept_mut($field, field, visit);
+                        $crate::document::fields::visitor::Content::accept_mut($field, field, visit);
                     }
                 )*
             }
         }
 
-        impl $crate::document::fields::visitor::Part for $name {
+        impl $crate::document::fields::visitor::Content for $name {
             fn accept<'a, V: $crate::document::fields::visitor::Visit<'a>>(
                 &'a self,
                 field: &'static $crate::document::fields::model::Field,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::document::fields::{
-    EXPERIMENT_STRUCTURES, Field, Leaf, Publish, STRUCTURES, Structure, Visit, VisitMut,
+    EXPERIMENT_STRUCTURES, Field, PathRule, Publish, STRUCTURES, Structure, Visit, VisitMut,
 };
 use crate::document::instances::{InlinedCopy, Instances, OwnCopy, Within};
 use crate::document::value::{Address, Bytes, Datum, Frame, Value};
@@ -289,7 +289,7 @@ fn full_is_full() {
     let seen = seen(&full);
     for (structure, fields) in STRUCTURES.iter().chain(EXPERIMENT_STRUCTURES) {
         for field in *fields {
-            let is_leaf = matches!(field.leaf, Leaf::Listed { .. });
+            let is_leaf = matches!(field.leaf, PathRule::Listed { .. });
             let found = seen.fields.contains(&field);
             assert!(found || !is_leaf, "{structure}.{}", field.key);
         }
@@ -356,10 +356,9 @@ fn leaves_resolve_and_are_visited() {
         }
     }
     assert!(planned > 60, "{planned}");
-    let unlisted = seen(&full)
-        .fields
-        .into_iter()
-        .filter(|field| matches!(field.leaf, Leaf::Unlisted) && field.publish != Publish::Public);
+    let unlisted = seen(&full).fields.into_iter().filter(|field| {
+        matches!(field.leaf, PathRule::Unlisted) && field.publish != Publish::Public
+    });
     let unlisted: BTreeSet<&str> = unlisted.map(|field| field.key).collect();
     walk::<()>(&full, &mut |at, found| {
         if let Found::Datum(datum) = found {
