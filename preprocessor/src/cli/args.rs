@@ -106,7 +106,7 @@ enum Command {
         book: Option<PathBuf>,
         /// Output format
         #[arg(long, value_enum, default_value = "text")]
-        format: diff::Format,
+        format: diff::DiffFormat,
     },
     /// Checks a built site against its evidence
     Verify {
@@ -179,7 +179,7 @@ pub fn run(source: Source<'_>) -> u8 {
             format,
         }) => since::run(
             &book,
-            since::Request {
+            since::SinceRequest {
                 id: id.as_deref(),
                 from: &from,
                 format,
@@ -194,7 +194,7 @@ pub fn run(source: Source<'_>) -> u8 {
             format,
         }) => bisect::run(
             &book,
-            bisect::Request {
+            bisect::BisectRequest {
                 id: &id,
                 from: &from,
                 debuginfo: &debuginfo,

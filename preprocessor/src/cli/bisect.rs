@@ -27,7 +27,7 @@ const DEBIAN: &str = "guest:debian-";
 
 /// The request to the command.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct BisectRequest<'a> {
     /// The claim.
     pub id: &'a str,
     /// The folder of the sweep's evidence, relative to the book's.
@@ -47,7 +47,7 @@ enum Refused {
 }
 
 /// Runs the command on the book in `root`.
-pub fn run(root: &Path, request: Request<'_>) -> u8 {
+pub fn run(root: &Path, request: BisectRequest<'_>) -> u8 {
     match bisect(root, request) {
         Ok(text) => {
             print(&text);
@@ -61,7 +61,7 @@ pub fn run(root: &Path, request: Request<'_>) -> u8 {
     }
 }
 
-fn bisect(root: &Path, request: Request<'_>) -> Result<String, Refused> {
+fn bisect(root: &Path, request: BisectRequest<'_>) -> Result<String, Refused> {
     let swept = SweptBook::read(root, request.from).map_err(Refused::Input)?;
     let claim = swept
         .claim(request.id)
@@ -152,7 +152,7 @@ struct Narrowed {
 /// The way to ask a kernel.
 struct Asker<'a> {
     root: &'a Path,
-    request: Request<'a>,
+    request: BisectRequest<'a>,
     investigation: &'a Path,
     collector: &'a Collector,
 }
@@ -221,7 +221,7 @@ impl Asker<'_> {
         if let Some(told) = read(&path, machine).and_then(|evidence| self.judge(evidence).ok()) {
             return Ok(Ok(told));
         }
-        let captured = self.collector.capture(collector::Request {
+        let captured = self.collector.capture(collector::CaptureRequest {
             root: self.root,
             investigation: self.investigation,
             machine,
@@ -347,14 +347,14 @@ fn operands(turn: &Narrowed) -> Vec<(&str, String, String)> {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct BisectDocument<'a> {
     id: &'a str,
     expression: &'a str,
-    turns: Vec<JsonTurn<'a>>,
+    turns: Vec<BisectTurn<'a>>,
 }
 
 #[derive(Serialize)]
-struct JsonTurn<'a> {
+struct BisectTurn<'a> {
     before: JsonPoint<'a>,
     after: JsonPoint<'a>,
     operands: Vec<JsonOperand<'a>>,
@@ -397,7 +397,7 @@ fn json(claim: &JudgedClaim, found: &[Narrowed]) -> String {
             answer: Answer::of(&point.judgement).word(),
         }
     }
-    let turns = found.iter().map(|turn| JsonTurn {
+    let turns = found.iter().map(|turn| BisectTurn {
         before: point(&turn.before),
         after: point(&turn.after),
         operands: operands(turn)
@@ -423,7 +423,7 @@ fn json(claim: &JudgedClaim, found: &[Narrowed]) -> String {
             .collect(),
         not_served: &turn.not_served,
     });
-    let document = Document {
+    let document = BisectDocument {
         id: &claim.claim.id,
         expression: claim.claim.expression.text(),
         turns: turns.collect(),

@@ -29,7 +29,7 @@ use crate::util::report::counted;
 
 /// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum DiffFormat {
     /// For a terminal.
     Text,
     /// One JSON document.
@@ -109,7 +109,7 @@ fn read(path: &Path) -> Result<ReadEvidence, Diagnostic> {
 
 /// Runs the command. The claims are those of the book in `book`; if none is named, of the one in this folder, if
 /// there is one.
-pub fn run(old: &Path, new: &Path, all: bool, book: Option<&Path>, format: Format) -> u8 {
+pub fn run(old: &Path, new: &Path, all: bool, book: Option<&Path>, format: DiffFormat) -> u8 {
     let (before, after) = match (read(old), read(new)) {
         (Ok(before), Ok(after)) => (before, after),
         (before, after) => {
@@ -148,14 +148,19 @@ fn has_book(root: &Path) -> bool {
         .is_ok_and(|text| text.contains("[preprocessor.qed]"))
 }
 
-fn render(sides: &(Side, Side), judged: Option<usize>, report: &Report, format: Format) -> String {
+fn render(
+    sides: &(Side, Side),
+    judged: Option<usize>,
+    report: &Report,
+    format: DiffFormat,
+) -> String {
     let (old, new) = sides;
     let claims = match judged {
         Some(count) => format!("{} judged on both.\n", counted(count, "claim")),
         None => String::new(),
     };
     match format {
-        Format::Text => {
+        DiffFormat::Text => {
             let body = diff::text(report);
             let lines: Vec<_> = body.lines().map(|line| visible(line)).collect();
             format!(
@@ -165,13 +170,13 @@ fn render(sides: &(Side, Side), judged: Option<usize>, report: &Report, format: 
                 lines.join("\n")
             )
         }
-        Format::Markdown => format!(
+        DiffFormat::Markdown => format!(
             "was: {}  \nis: {}\n\n{}\n{claims}",
             crate::markdown::escape::markdown(&old.line()),
             crate::markdown::escape::markdown(&new.line()),
             diff::markdown(report)
         ),
-        Format::Json => {
+        DiffFormat::Json => {
             let document = DiffDocument {
                 old,
                 new,

@@ -21,7 +21,7 @@ use crate::util::digest::sha256_hex;
 
 /// The request to the command.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct SinceRequest<'a> {
     /// The claim; without it, all.
     pub id: Option<&'a str>,
     /// The folder of the sweep's evidence, relative to the book's.
@@ -33,7 +33,7 @@ pub struct Request<'a> {
 }
 
 /// Runs the command on the claims of the book in `root`.
-pub fn run(root: &Path, request: Request<'_>) -> u8 {
+pub fn run(root: &Path, request: SinceRequest<'_>) -> u8 {
     match since(root, request) {
         Ok(text) => {
             print(&text);
@@ -43,8 +43,8 @@ pub fn run(root: &Path, request: Request<'_>) -> u8 {
     }
 }
 
-fn since(root: &Path, request: Request<'_>) -> Result<String, Vec<Diagnostic>> {
-    let Request {
+fn since(root: &Path, request: SinceRequest<'_>) -> Result<String, Vec<Diagnostic>> {
+    let SinceRequest {
         id,
         from,
         format,
@@ -274,11 +274,11 @@ struct JsonClaim<'a> {
     expression: &'a str,
     /// Per kernel: `true`, `false`, or the verdict that says why it was not judged.
     answers: Vec<&'static str>,
-    turns: Vec<JsonTurn<'a>>,
+    turns: Vec<SinceTurn<'a>>,
 }
 
 #[derive(Serialize)]
-struct JsonTurn<'a> {
+struct SinceTurn<'a> {
     before: &'a str,
     after: &'a str,
 }
@@ -291,7 +291,7 @@ fn json(rows: &[Row<'_>], releases: &[&str]) -> String {
         answers: row.answers.iter().map(|answer| answer.word()).collect(),
         turns: turns(&row.answers)
             .into_iter()
-            .map(|turn| JsonTurn {
+            .map(|turn| SinceTurn {
                 before: releases[turn.before],
                 after: releases[turn.after],
             })

@@ -48,7 +48,7 @@ pub struct Kernel {
 
 /// The capture of one guest.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct CaptureRequest<'a> {
     /// The book's folder, from where it runs.
     pub root: &'a Path,
     /// The investigation, relative to it.
@@ -102,7 +102,7 @@ impl Collector {
     ///
     /// # Errors
     /// When it cannot be run, or fails.
-    pub fn capture(&self, request: Request<'_>) -> Result<(), CollectorError> {
+    pub fn capture(&self, request: CaptureRequest<'_>) -> Result<(), CollectorError> {
         let status = Command::new(&self.program)
             .args(["capture", "--boots", "0", "--debuginfo", request.debuginfo])
             .arg("--investigation")
