@@ -154,16 +154,8 @@ pub fn decode(loads: &[Loaded<'_>], how: &Decode) -> Decoded {
             reason: "nothing was loaded".into(),
         };
     };
-    // Of a string a later load may fail where there is nothing more to be read.
-    let failed = match how {
-        Decode::Text { whole: false, .. } => &[],
-        _ => more,
-    };
-    let failed = failed.iter().map(|(_, result)| result).find(|r| **r < 0);
-    if let Some(errno) = Some(result).filter(|r| **r < 0).or(failed) {
-        return Decoded::Unread {
-            errno: errno.saturating_neg(),
-        };
+    if let Some(errno) = failure(*result, more, how) {
+        return Decoded::Unread { errno };
     }
     match how {
         Decode::Pointer {
@@ -241,6 +233,17 @@ fn number(bytes: &[u8; MAX_READ_BYTES], offset: u32, bits: u32) -> u128 {
         *to = from;
     }
     u128::from_le_bytes(sixteen) >> (offset % 8) & ((1 << bits.min(64)) - 1)
+}
+
+/// The positive errno of the first load that failed, of those that have to succeed.
+fn failure(first: i32, more: &[Loaded<'_>], how: &Decode) -> Option<i32> {
+    // Of a string a later load may fail where there is nothing more to be read.
+    let more = match how {
+        Decode::Text { whole: false, .. } => &[],
+        _ => more,
+    };
+    let mut results = std::iter::once(first).chain(more.iter().map(|(_, result)| *result));
+    results.find(|result| *result < 0).map(i32::saturating_neg)
 }
 
 /// The number of so many bytes at the beginning.
