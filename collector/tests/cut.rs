@@ -36,7 +36,7 @@ fn datum(evidence: &Evidence, path: &str) -> Datum {
 fn value(evidence: &Evidence, path: &str) -> Value {
     match datum(evidence, path) {
         Datum::Value(value) => value,
-        Datum::Missing(why) => panic!("{path}: {}", why.to_string()),
+        Datum::Missing(why) => panic!("{path}: {}", why),
     }
 }
 

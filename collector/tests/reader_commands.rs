@@ -75,7 +75,7 @@ fn capture(machine: &str) -> Evidence {
 fn told(datum: &Datum) -> String {
     match datum {
         Datum::Value(value) => value.to_string(),
-        Datum::Missing(why) => format!("none: {}", why.to_string()),
+        Datum::Missing(why) => format!("none: {}", why),
     }
 }
 

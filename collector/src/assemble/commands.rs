@@ -185,7 +185,7 @@ mod tests {
     fn said(datum: &Datum) -> String {
         match datum {
             Datum::Value(value) => value.to_string(),
-            Datum::Missing(why) => format!("none: {}", why.to_string()),
+            Datum::Missing(why) => format!("none: {}", why),
         }
     }
 

@@ -106,7 +106,7 @@ impl Captured {
     pub fn value(&self, path: &str) -> &Value {
         match self.datum(path) {
             Datum::Value(value) => value,
-            Datum::Missing(why) => panic!("{path}: {}", why.to_string()),
+            Datum::Missing(why) => panic!("{path}: {}", why),
         }
     }
 

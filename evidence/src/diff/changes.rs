@@ -238,7 +238,7 @@ fn leaf(path: &str, before: Option<&Leaf<'_>>, after: Option<&Leaf<'_>>) -> Opti
     let class = before.or(after)?.drift.max(after.or(before)?.drift);
     let value = |leaf: Option<&Leaf<'_>>| match leaf.map(|leaf| leaf.datum.as_ref()) {
         Some(Datum::Value(value)) => Ok(value.clone()),
-        Some(Datum::Missing(reason)) => Err(format!("unavailable: {}", reason.to_string())),
+        Some(Datum::Missing(reason)) => Err(format!("unavailable: {}", reason)),
         None => Err("nothing".into()),
     };
     // Whether there is a value at all depends on the kernel, however often the value itself changes.

@@ -346,7 +346,7 @@ fn no_address_gets_out() {
         match leaf.datum.as_ref() {
             Datum::Value(_) => assert!(!name.starts_with("s_"), "{path} is shown"),
             Datum::Missing(reason) => {
-                assert!(!name.starts_with("h_"), "{path}: {}", reason.to_string())
+                assert!(!name.starts_with("h_"), "{path}: {}", reason)
             }
         }
     }

@@ -168,7 +168,7 @@ pub fn describe(value: &Value) -> String {
 pub fn datum(datum: &Datum) -> String {
     match datum {
         Datum::Value(value) => value.to_string(),
-        Datum::Missing(u) => format!("unavailable, because {}", u.to_string()),
+        Datum::Missing(u) => format!("unavailable, because {}", u),
     }
 }
 

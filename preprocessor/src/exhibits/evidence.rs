@@ -96,7 +96,7 @@ fn list_groups(leaves: &Leaves<'_>) -> Vec<Group> {
                     let text = match (leaf.datum.value(), &*leaf.datum) {
                         (Some(value), _) => value.to_string(),
                         (None, qed_evidence::value::Datum::Missing(why)) => {
-                            format!("unavailable: {}", why.to_string())
+                            format!("unavailable: {}", why)
                         }
                         (None, qed_evidence::value::Datum::Value(_)) => String::new(),
                     };

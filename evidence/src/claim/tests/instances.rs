@@ -179,7 +179,7 @@ fn names_of_an_address() {
     for text in [
         format!("!contains({name}, 'alloc')"),
         format!("!starts_with({name}, 'sock_alloc')"),
-        format!("!contains(symbol(create.sock_alloc.caller), 'sock_alloc')"),
+        "!contains(symbol(create.sock_alloc.caller), 'sock_alloc')".to_owned(),
         format!("{name} + '' != 'sock_alloc'"),
     ] {
         assert_eq!(verdict(&text, &evidence), Verdict::Error, "{text}");
