@@ -104,7 +104,7 @@ impl Templates {
                 continue;
             }
             let file = folder.join(&name);
-            match std::fs::read_to_string(root.join(&file)) {
+            match crate::util::files::read_text(&root.join(&file)) {
                 Ok(text) => files.push((file, text)),
                 Err(error) => problems.push(unreadable(&file, &error)),
             }

@@ -144,7 +144,7 @@ pub fn run(old: &Path, new: &Path, all: bool, book: Option<&Path>, format: DiffF
 }
 
 fn has_book(root: &Path) -> bool {
-    std::fs::read_to_string(root.join("book.toml"))
+    crate::util::files::read_text(&root.join("book.toml"))
         .is_ok_and(|text| text.contains("[preprocessor.qed]"))
 }
 

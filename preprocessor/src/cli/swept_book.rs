@@ -120,7 +120,7 @@ fn read_sweep(folder: &Path) -> Result<Vec<Evidence>, Box<Diagnostic>> {
             continue;
         }
         let name = path.display();
-        let bytes = std::fs::read(&path)
+        let bytes = crate::util::files::read_file(&path)
             .map_err(|error| refused(format!("`{name}` cannot be read: {error}")))?;
         let evidence = reader::read(&bytes)
             .map_err(|error| refused(format!("the evidence `{name}` is refused: {error}")))?;

@@ -20,7 +20,7 @@ use crate::evidence::locations::{CAPTURED, HISTORY, Origin, RECORDED, SWEEP};
 use crate::evidence::sweep_record::{self, MAKE, SweepRecord, SweepRecordError};
 use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION, VerdictsError};
 use crate::templates::Templates;
-use crate::util::files::buffer_for;
+use crate::util::files::{self, buffer_for};
 
 use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness};
 
@@ -115,7 +115,7 @@ pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<
                 .help("add investigation = \"investigations/NAME.toml\" to [preprocessor.qed]"),
         ]);
     };
-    let text = std::fs::read_to_string(root.join(path)).map_err(|error| {
+    let text = files::read_text(&root.join(path)).map_err(|error| {
         let message = format!(
             "the investigation `{}` cannot be read: {error}",
             path.display()
@@ -393,7 +393,7 @@ fn redact_cached(
 
 /// The history in this file; an empty one if there is none.
 fn read_history(file: &Path) -> Result<History, FileError<HistoryError>> {
-    match std::fs::read(file) {
+    match files::read_file(file) {
         Ok(bytes) => history::read(&bytes).map_err(FileError::Refused),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
         Err(error) => Err(FileError::Unreadable(error)),
@@ -402,7 +402,7 @@ fn read_history(file: &Path) -> Result<History, FileError<HistoryError>> {
 
 /// The record of a sweep in this file, if there is one.
 fn read_sweep(file: &Path) -> Result<Option<SweepRecord>, FileError<SweepRecordError>> {
-    match std::fs::read(file) {
+    match files::read_file(file) {
         Ok(bytes) => sweep_record::read(&bytes)
             .map(Some)
             .map_err(FileError::Refused),
@@ -417,7 +417,7 @@ fn read_verdicts(
     evidence: &Evidence,
 ) -> Result<Option<TravellingVerdicts>, VerdictsFileError> {
     let file = file.with_extension(VERDICTS_EXTENSION);
-    let bytes = match std::fs::read(&file) {
+    let bytes = match files::read_file(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(VerdictsFileError::Unreadable { file, error }),
@@ -447,7 +447,7 @@ pub fn capture_line(config: &Config, machine: &str) -> String {
 /// Reads one file; `None` if there is none.
 pub fn read(path: &Path, cache: &Cache) -> ReadResult {
     use std::io::Read;
-    let file = match std::fs::File::open(path) {
+    let file = match files::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(EvidenceError::Open(error)),

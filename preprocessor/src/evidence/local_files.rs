@@ -157,6 +157,7 @@ fn is_relative(workload: &Workload) -> bool {
 
 /// SHA-256 of a kernel image, hex, or why it is not known. The reason does not tell the file: readers may see it.
 pub fn image(path: &Path) -> std::io::Result<String> {
+    crate::util::files::open(path)?;
     qed_programs::digest(path)
 }
 

@@ -19,7 +19,7 @@ pub fn find_orphans(paths: &BookPaths, chapters: &[Chapter], config: &Config) ->
         return Vec::new();
     };
     let src = paths.root.join(&paths.src);
-    let read = |path: &Path| std::fs::read_to_string(paths.root.join(path)).ok();
+    let read = |path: &Path| crate::util::files::read_text(&paths.root.join(path)).ok();
     let mut shown: BTreeSet<PathBuf> = BTreeSet::new();
     let mut known = false;
     let mut complaints = Vec::new();
@@ -29,7 +29,7 @@ pub fn find_orphans(paths: &BookPaths, chapters: &[Chapter], config: &Config) ->
         if name == Path::new("SUMMARY.md") || chapters.iter().find(is_chapter).is_some() {
             continue;
         }
-        let Some(text) = std::fs::read_to_string(&path).ok() else {
+        let Some(text) = crate::util::files::read_text(&path).ok() else {
             continue;
         };
         if !text.contains("qed-claim") {

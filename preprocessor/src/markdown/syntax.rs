@@ -126,7 +126,8 @@ pub fn find(text: &str) -> Vec<Occurrence> {
                     .find(['\n', '\r'])
                     .map_or(text.len(), |n| inner + n);
                 found.push(Occurrence::Unclosed(start..line));
-                at = inner;
+                // Nothing behind it in this line has an end either: the line is told once, and read once.
+                at = line;
             }
         }
     }

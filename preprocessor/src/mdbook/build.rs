@@ -100,7 +100,7 @@ fn find_unreachable(paths: &BookPaths) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for (file, why) in files {
         let path = paths.src.join(file);
-        let Ok(text) = std::fs::read_to_string(paths.root.join(&path)) else {
+        let Ok(text) = crate::util::files::read_text(&paths.root.join(&path)) else {
             continue;
         };
         let name = path.display().to_string();
@@ -134,7 +134,7 @@ pub fn finish(report: &mut BookReport, paths: &BookPaths) {
             .any(|(chapter, _)| Arc::ptr_eq(chapter, &source))
         {
             let path = paths.src.join(&source.name);
-            let read = |path: &Path| std::fs::read_to_string(paths.root.join(path)).ok();
+            let read = |path: &Path| crate::util::files::read_text(&paths.root.join(path)).ok();
             let files = source_map::files(&path, read)
                 .into_iter()
                 .map(|(path, text)| {

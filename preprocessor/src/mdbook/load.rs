@@ -115,7 +115,7 @@ fn plain(error: &mdbook_preprocessor::errors::Error) -> Diagnostic {
 /// Opens the book in `root`; its book.toml comes along.
 fn open(root: &Path) -> std::result::Result<(MDBook, String), Diagnostic> {
     let path = root.join("book.toml");
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    let text = crate::util::files::read_text(&path).map_err(|error| {
         Diagnostic::error_without_place(format!(
             "no book here: {} cannot be read: {error}",
             path.display()

@@ -32,7 +32,7 @@ pub fn run() -> u8 {
         Err(error) => return refuse(error.to_string()),
     };
     let context = input.context;
-    let book_toml = std::fs::read_to_string(context.root.join("book.toml")).ok();
+    let book_toml = crate::util::files::read_text(&context.root.join("book.toml")).ok();
     let config = match config::read_in(&context.root, &context.table, book_toml.as_deref()) {
         Ok(config) => config,
         Err(problem) => {

@@ -67,8 +67,55 @@ pub fn read(root: &Path) -> Result<Vec<File>, FilesError> {
     Ok(out)
 }
 
+/// Opens a file to be read. A pipe, a socket or a device is refused: reading one can wait for ever, or never end.
+pub fn open(path: &Path) -> std::io::Result<std::fs::File> {
+    // Before it is opened: opening a pipe waits for its writer.
+    if std::fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    std::fs::File::open(path)
+}
+
+/// The content of a file that [`open`] opens.
+pub fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut file = open(path)?;
+    let mut bytes = buffer_for(&file, u64::from(u32::MAX));
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The text in a file that [`open`] opens.
+pub fn read_text(path: &Path) -> std::io::Result<String> {
+    String::from_utf8(read_file(path)?)
+        .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
 /// An empty buffer for a file of which no more than `most` bytes are read: it need not grow.
 pub fn buffer_for(file: &std::fs::File, most: u64) -> Vec<u8> {
     let length = file.metadata().map_or(0, |about| about.len());
     Vec::with_capacity(usize::try_from(length.min(most)).unwrap_or(0) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a pipe is refused instead of waited for, that a missing file is told as such, and that a file is read.
+    #[test]
+    fn regular_files_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        if made.is_ok_and(|status| status.success()) {
+            let said = read_file(&pipe).unwrap_err().to_string();
+            assert_eq!(said, "it is not a regular file");
+        } else {
+            eprintln!("skipped: there is no mkfifo here");
+        }
+        let missing = read_text(&folder.path().join("a")).unwrap_err();
+        assert_eq!(missing.kind(), std::io::ErrorKind::NotFound);
+        std::fs::write(folder.path().join("a"), "b").unwrap();
+        assert_eq!(read_text(&folder.path().join("a")).unwrap(), "b");
+    }
 }

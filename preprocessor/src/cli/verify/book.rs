@@ -55,7 +55,8 @@ pub fn with_sources(
         .investigation
         .as_deref()
         .unwrap_or(Path::new(""));
-    let own = std::fs::read(root.join(file)).map_err(|error| problem(error.into()))?;
+    let own =
+        crate::util::files::read_file(&root.join(file)).map_err(|error| problem(error.into()))?;
     against_book(source, &book, &templates, (&own, investigation))
         .map_err(|error| problem(error.into()))
 }
