@@ -408,6 +408,31 @@ fn kernel_image() {
     );
 }
 
+/// Check that `verify` with the book at hand sees other bytes behind the name of a kernel image, and does what `on-stale` says.
+#[test]
+fn kernel_image_of_a_site() {
+    let (book, mut found) = book_of_program("on-stale = \"error\"\n", "guest:mine");
+    book.write("vmlinuz", "one kernel");
+    found.kernel.image_digest = Some(qed_programs::digest(&book.path("vmlinuz")).unwrap());
+    book.evidence(&found);
+    book.build();
+    good(&book.qed(&["publish", "book"]));
+    good(&book.qed(&["verify", "book", "--book", "."]));
+    book.write("vmlinuz", "another one");
+    let output = book.qed(&["verify", "book", "--book", "."]);
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let reason = "the evidence of guest:mine is out of date: another kernel image stands behind the guest now";
+    assert!(said.contains(reason), "{said}");
+    let settings = book.read("book.toml");
+    book.write("book.toml", &settings.replace("on-stale = \"error\"\n", ""));
+    // The site keeps the stricter word that it was published with.
+    assert_eq!(
+        book.qed(&["verify", "book", "--book", "."]).status.code(),
+        Some(1)
+    );
+}
+
 /// Check that evidence of another kernel than the one that `qed.lock` pins is out of date, of the pinned one not, and that a
 /// lock file that cannot be read stops everything.
 #[test]

@@ -31,6 +31,7 @@ use crate::publish::source::{BOOK, BookRecord, BookSource};
 use crate::publish::values::{self, SiteFindings};
 use crate::publish::{freshness, leak_check};
 use crate::util::files::{self, File};
+use crate::util::parallel::Parallelism;
 use crate::util::report::counted;
 use book::with_sources;
 use error::VerifyError;
@@ -208,7 +209,7 @@ fn check(
     let verdicts: Option<Verdicts> = document(own, manifest::VERDICTS, &mut found.wrong);
     if let (Some(claims), Some(verdicts)) = (&claims, &verdicts) {
         judge_again(own, &published, claims, verdicts, &mut found);
-        compare_with_now(own, &published, raw.as_deref(), &mut found);
+        compare_with_now(own, &published, raw.as_deref(), options.book, &mut found);
         if let Some(history) = &history {
             let captures = &history.captures;
             found
@@ -414,6 +415,7 @@ fn compare_with_now(
     files: &[File],
     published: &[Evidence],
     raw: Option<&[Evidence]>,
+    book: Option<&Path>,
     found: &mut SiteFindings,
 ) {
     // What is missing of these is told where the pages are made again.
@@ -427,7 +429,16 @@ fn compare_with_now(
         None => (published, Origin::Recorded),
     };
     let time = jiff::Timestamp::now();
-    let compared = freshness::verify(&said, evidence, &investigation, origin, time);
+    // That a book cannot be loaded is told where its sources are compared.
+    let loaded = book.and_then(|root| {
+        let loaded = crate::mdbook::load::load(root, Parallelism::default()).ok()?;
+        Some((root, loaded))
+    });
+    let book = loaded.as_ref().map(|(root, book)| freshness::BookAtHand {
+        root,
+        config: &book.config,
+    });
+    let compared = freshness::verify(&said, evidence, &investigation, origin, time, book);
     found.wrong.extend(compared.wrong);
     found.notes.extend(compared.notes);
 }

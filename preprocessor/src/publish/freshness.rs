@@ -1,14 +1,16 @@
 //! The check that the evidence of a site still fits what is claimed: it is compared with the investigation that is
 //! published beside it, and with the programs that it ran as they are here.
 
+use std::path::{Path, PathBuf};
+
 use jiff::Timestamp;
 use qed_evidence::Evidence;
 use qed_evidence::freshness::{Comparison, Now, StaleReason, is_of_collector, stale};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::validate::against;
 
-use crate::config::OnMissing;
-use crate::evidence::local_files::LocalFiles;
+use crate::config::{Config, OnMissing};
+use crate::evidence::local_files::{self, LocalFiles};
 use crate::evidence::locations::Origin;
 use crate::publish::source::BookRecord;
 
@@ -21,16 +23,46 @@ pub struct FreshnessFindings {
     pub notes: Vec<String>,
 }
 
+/// The book of a site, if it is at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct BookAtHand<'b> {
+    /// Its folder.
+    pub root: &'b Path,
+    /// Its settings.
+    pub config: &'b Config,
+}
+
+impl BookAtHand<'_> {
+    /// SHA-256 of the image that a machine of the book boots; nothing if it has none.
+    fn image(&self, machine: &str) -> Option<Result<String, String>> {
+        let path = self.root.join(self.config.image(machine)?);
+        Some(local_files::image(&path).map_err(|error| error.to_string()))
+    }
+
+    /// The folder of its investigation.
+    fn investigation_folder(&self) -> Option<PathBuf> {
+        let file = self.config.investigation.as_ref()?;
+        Some(self.root.join(file).parent()?.to_owned())
+    }
+}
+
 /// Compares the evidence of a site with the investigation that is published beside it, and with what is on this machine.
-/// `record` is what the site publishes of its book; `origin`, whether this is the machine that captured it.
+/// `record` is what the site publishes of its book; `origin`, whether this is the machine that captured it; `book`, its book.
 pub fn verify(
     record: &BookRecord,
     evidence: &[Evidence],
     investigation: &Investigation,
     origin: Origin,
     time: Timestamp,
+    book: Option<BookAtHand<'_>>,
 ) -> FreshnessFindings {
     let mut found = FreshnessFindings::default();
+    let folder = book.and_then(|book| book.investigation_folder());
+    // The stricter word counts.
+    let on_stale = match book.map(|book| book.config.on_stale) {
+        Some(OnMissing::Error) => OnMissing::Error,
+        _ => record.on_stale,
+    };
     let present = LocalFiles::default();
     for evidence in evidence {
         let machine = &evidence.machine.name;
@@ -49,18 +81,21 @@ pub fn verify(
             investigation_digest: Some(investigation.digest.clone()),
             collector: None,
             object_digest: Err("a site does not need it".into()),
-            // No site tells where an image is.
-            image_digest: by_path
-                .then(|| Err("the site does not name the file of the image".into())),
-            pin: None,
-            programs: present.programs(evidence, origin, investigation, None),
+            // No site tells where an image is; its book does.
+            image_digest: book.and_then(|book| book.image(machine)).or_else(|| {
+                by_path.then(|| {
+                    Err("the site does not name the file of the image; --book FOLDER does".into())
+                })
+            }),
+            pin: book.and_then(|book| book.config.pin(machine).cloned()),
+            programs: present.programs(evidence, origin, investigation, folder.as_deref()),
             time,
             max_age: None,
         };
         let published_reasons = record.states.get(machine);
         let published_reasons = published_reasons.map_or(&[][..], |state| state.stale.as_slice());
         judge(
-            record.on_stale,
+            on_stale,
             machine,
             published_reasons,
             stale(evidence, &now),
