@@ -59,6 +59,9 @@ pub struct Config {
     /// The treatment of a host's pointers.
     #[serde(default)]
     pub addresses: Addresses,
+    /// Chapters may have scripts, style sheets and the like, which nothing checks.
+    #[serde(default)]
+    pub active_html: bool,
 }
 
 /// The use of the collector while a book is built.
@@ -151,6 +154,7 @@ impl Config {
             max_age: None,
             deny: Vec::new(),
             addresses: Addresses::Auto,
+            active_html: false,
         }
     }
 }
@@ -274,7 +278,7 @@ enum MachinesError {
 
 /// Reads the lock file of the book in `root`, if there is one.
 fn lock_file(root: &Path) -> Result<Option<Lock>, LockFileError> {
-    match std::fs::read_to_string(root.join(LOCK_FILE)) {
+    match crate::util::files::read_text(&root.join(LOCK_FILE)) {
         Ok(text) => Ok(Some(Lock::parse(&text)?)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(LockFileError::Unreadable(error)),
@@ -293,12 +297,13 @@ fn name_machines(config: &mut Config, root: &Path) -> Result<(), MachinesError> 
                 let name = match word {
                     Some(word) => machine::guest(word),
                     None => {
-                        let bytes = std::fs::read(root.join(path)).map_err(|error| {
-                            MachinesError::Image {
-                                path: path.clone(),
-                                error,
-                            }
-                        })?;
+                        let bytes =
+                            crate::util::files::read_file(&root.join(path)).map_err(|error| {
+                                MachinesError::Image {
+                                    path: path.clone(),
+                                    error,
+                                }
+                            })?;
                         machine::name_of_image(path, &bytes)
                     }
                 };

@@ -178,13 +178,17 @@ fn claims_that_nobody_sees() {
             "src/one.md",
             &format!("# One\n\n{hidden}\n\n{claim}\n{end}\n\ntext\n"),
         );
-        book.build();
-        let output = book.qed(&["publish", "book"]);
-        assert_eq!(output.status.code(), Some(1), "{hidden}");
-        let said = stdout(&output);
-        assert!(
-            said.contains("one.html: claim `unseen` of one.md is on no page"),
-            "{said}"
-        );
+        for output in [
+            book.qed(&["check"]),
+            book.mdbook(&["build"]),
+            book.qed(&["publish", "book"]),
+        ] {
+            assert!(!output.status.success(), "{hidden}");
+            let said = stderr(&output);
+            assert!(
+                said.contains("a claim may not stand inside of") && said.contains("one.md:5"),
+                "{said}"
+            );
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::diagnostic::{Diagnostic, Severity};
 use qed_evidence::redact::is_redacted;
 use qed_evidence::{Evidence, reader};
 
@@ -16,6 +16,7 @@ use crate::evidence::locations::Origin;
 use crate::evidence::sweep_record::SweepRecord;
 use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::exhibits::block::Target;
+use crate::markdown::chapter::Chapter;
 use crate::mdbook::load::LoadedBook;
 use crate::publish::manifest::json;
 use crate::publish::quoted::Quoted;
@@ -41,8 +42,18 @@ pub fn run(root: &Path, site: &Path) -> u8 {
 
 fn publish(book: &LoadedBook, book_data: &BookData<'_>, site: &Path) -> u8 {
     let outcome = crate::render::book::fill_all(&book.chapters, book_data, Target::Html);
-    if outcome.report.has_errors() {
+    let active = book
+        .chapters
+        .iter()
+        .any(|chapter| !chapter.active.is_empty());
+    if outcome.report.has_errors() || active && !book.config.active_html {
         let mut report = outcome.report;
+        for problem in &mut report.problems {
+            let is_active = |chapter: &Chapter| chapter.active.contains(problem);
+            if book.chapters.iter().any(is_active) {
+                problem.severity = Severity::Error;
+            }
+        }
         crate::mdbook::build::finish(&mut report, &book.paths);
         crate::util::report::print(&report.problems);
         return if report.false_claim {
@@ -77,7 +88,7 @@ fn collect_extras(
         .investigation
         .as_ref()
         .ok_or(PublishError::NoInvestigation)?;
-    let investigation = std::fs::read(book.paths.root.join(investigation))
+    let investigation = files::read_file(&book.paths.root.join(investigation))
         .map_err(PublishError::InvestigationFile)?;
     let (claims, verdicts) = manifest::collect_claims(book_data, &outcome.claims);
     let mut came = book.book.clone();
@@ -86,6 +97,7 @@ fn collect_extras(
     let mut about = BookRecord::new(String::new(), book.settings.clone(), machines, came);
     about.titles = book.titles.clone();
     about.on_stale = book.config.on_stale;
+    about.active_html = book.config.active_html;
     about.states = states(book_data, pages);
     about.rendered = book
         .rendered(&outcome.texts)
@@ -304,7 +316,7 @@ fn leaks(
     let src = book.paths.root.join(&book.paths.src);
     // What another preprocessor wrote, it may have measured.
     let is_authors = |file: &str, block: &str| {
-        let text = std::fs::read_to_string(src.join(file)).unwrap_or_default();
+        let text = files::read_text(&src.join(file)).unwrap_or_default();
         text.replace("\r\n", "\n")
             .contains(&block.replace("\r\n", "\n"))
     };

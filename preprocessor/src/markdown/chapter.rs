@@ -9,8 +9,9 @@ use qed_evidence::path::ParsePathError;
 
 use crate::markdown::dialect::Markdown;
 use crate::markdown::footnotes::dropped;
+use crate::markdown::html_rules::HtmlFindings;
 use crate::markdown::placeholder_context::PlaceholderContext;
-use crate::markdown::structure::{Block, BlockKind, mask, structure};
+use crate::markdown::structure::{Block, BlockKind, html_findings, mask, structure};
 use crate::markdown::style::{STYLE_OPTIONS, Style};
 use crate::markdown::syntax::{Occurrence, SyntaxError, Words, find, inner, only_options, words};
 
@@ -48,6 +49,9 @@ pub struct Chapter {
     pub first_heading: Option<Range<usize>>,
     /// The first words of blocks that are called as if they were claims or exhibits, and are none.
     pub misnamed_blocks: Vec<Range<usize>>,
+    /// HTML that can change how the page looks after it was made: warnings, and no chapter of a published book has any, unless
+    /// the book says so.
+    pub active: Vec<Diagnostic>,
     /// Parts that could not be read.
     pub problems: Vec<Diagnostic>,
     /// The flags of the book's Markdown.
@@ -68,6 +72,7 @@ impl Chapter {
             blocks: Vec::new(),
             first_heading: None,
             misnamed_blocks: Vec::new(),
+            active: Vec::new(),
             problems: Vec::new(),
             markdown,
         };
@@ -98,12 +103,16 @@ impl Chapter {
             }
         }
         if ranges.is_empty() && !mentions_blocks(text) {
+            if text.contains(['<', '{']) {
+                chapter.take_html(html_findings(text, &markdown.options()));
+            }
             return chapter;
         }
         let structure = structure(text, &ranges, &markdown.options(), markdown.math());
         chapter.blocks = structure.blocks;
         chapter.first_heading = structure.first_heading;
         chapter.misnamed_blocks = structure.misnamed_blocks;
+        chapter.take_html(structure.html);
         chapter.refuse_unshown(&ranges);
         for (range, context) in ranges.into_iter().zip(structure.contexts) {
             match read_placeholder(text, range, context) {
@@ -112,6 +121,17 @@ impl Chapter {
             }
         }
         chapter
+    }
+
+    /// Notes the complaints about raw HTML.
+    fn take_html(&mut self, found: HtmlFindings) {
+        for error in found.refused {
+            self.problem(error);
+        }
+        for error in found.active {
+            let complaint = to_diagnostic(&self.source, error).warning();
+            self.active.push(complaint);
+        }
     }
 
     /// Refuses claims in footnotes that mdBook leaves out of the page.

@@ -72,6 +72,11 @@ impl TokenKind {
         }
     }
 
+    /// True if it is the start tag of an element that can hold anything.
+    pub fn may_hold(&self) -> bool {
+        matches!(self, TokenKind::Start { name, .. } if !VOID.contains(&name.as_str()))
+    }
+
     /// The value of an attribute.
     pub fn attribute(&self, wanted: &str) -> Option<&str> {
         let TokenKind::Start { attributes, .. } = self else {

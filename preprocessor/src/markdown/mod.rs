@@ -7,6 +7,7 @@ pub mod escape;
 pub mod footnotes;
 pub mod html;
 pub mod html_context;
+pub mod html_rules;
 pub mod math;
 pub mod placeholder_context;
 pub mod source_map;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 
 use crate::markdown::emphasis::spare_neighbours;
+use crate::markdown::html_rules::{HtmlFindings, HtmlRules};
 pub use fence::{Block, BlockKind};
 use walk::ContextWalk;
 pub use walk::Structure;
@@ -23,6 +24,7 @@ pub fn structure(
 ) -> Structure {
     let masked = mask(text, placeholders);
     let mut walk = ContextWalk::new(&masked, placeholders, math);
+    let mut rules = HtmlRules::new(&masked, placeholders);
     let parser = new_cmark_parser(&masked, options);
     let definitions: Vec<Range<usize>> = parser
         .reference_definitions()
@@ -30,11 +32,22 @@ pub fn structure(
         .map(|(_, d)| d.span.clone())
         .collect();
     for (event, range) in parser.into_offset_iter() {
+        rules.event(&event, range.clone());
         walk.event(&event, range);
     }
     let mut structure = walk.finish(&definitions);
+    structure.html = rules.finish();
     spare_neighbours(&masked, placeholders, options, &mut structure.contexts);
     structure
+}
+
+/// The complaints about the HTML in a chapter without anything that is filled in.
+pub fn html_findings(text: &str, options: &MarkdownOptions) -> HtmlFindings {
+    let mut rules = HtmlRules::new(text, &[]);
+    for (event, range) in new_cmark_parser(text, options).into_offset_iter() {
+        rules.event(&event, range);
+    }
+    rules.finish()
 }
 
 /// Replaces each placeholder by letters of the same length.

@@ -17,6 +17,8 @@ const QUOTED: usize = 120;
 pub struct Compared {
     /// The level at which each file is the one that was made again.
     pub levels: BTreeMap<String, Level>,
+    /// Pages that are the same at a weaker level than the whole: name, level, and where they differ.
+    pub weaker: Vec<(String, Level, String)>,
     /// Pages that show what a chapter shows, under other words: translations.
     pub translated: Vec<String>,
     /// Files of which nothing was made again.
@@ -35,7 +37,15 @@ pub struct Expected<'e> {
     pub demanded: Option<&'e BTreeMap<String, Level>>,
 }
 
+/// The pages beside those of chapters that mdBook makes of the same template.
+const BESIDE_CHAPTERS: &[&str] = &["index.html", "print.html", "404.html"];
+
 impl Expected<'_> {
+    /// True for the pages that one template of the theme makes. The sources say which there are, so none may be missing.
+    fn is_of_theme(&self, name: &str) -> bool {
+        self.pages.contains(name) || BESIDE_CHAPTERS.contains(&name)
+    }
+
     fn demanded(&self, name: &str) -> Option<Level> {
         self.demanded?.get(name).copied()
     }
@@ -51,7 +61,7 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
             None if is_no_jekyll(&made.name) => {}
             None => {
                 let demanded = expected.demanded(&made.name).is_some();
-                if demanded || expected.pages.contains(&made.name) {
+                if demanded || expected.is_of_theme(&made.name) {
                     let name = &made.name;
                     let line = format!("{name}: it is missing, and the book has such a file");
                     compared.wrong.push(line);
@@ -69,6 +79,7 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
             compared.added(expected, name, file);
         }
     }
+    compared.uneven(expected, &actual);
     for name in expected.demanded.into_iter().flat_map(BTreeMap::keys) {
         let has_line = |line: &String| line.starts_with(&format!("{name}:"));
         let known = made.contains_key(name.as_str()) || compared.levels.contains_key(name);
@@ -90,7 +101,41 @@ pub fn compare_outside(expected: &Expected<'_>, outside: &[&File]) -> Compared {
     compared
 }
 
+/// True for a name that mdBook makes of what the file holds: `book-a0b12cfe.js`.
+fn has_digest(name: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let digest = stem.rsplit_once('-').map(|(_, digest)| digest);
+    digest.is_some_and(|d| d.len() == 8 && d.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 impl Compared {
+    /// Complains about pages that are the same at a weaker level than other pages of the same template: neither a theme nor
+    /// another version of mdBook explains that, whatever the manifest says of them.
+    fn uneven(&mut self, expected: &Expected<'_>, actual: &BTreeMap<&str, &File>) {
+        let pages: Vec<(&File, Level)> = expected
+            .made
+            .iter()
+            .filter(|made| expected.is_of_theme(&made.name))
+            .filter_map(|made| Some((made, *self.levels.get(&made.name)?)))
+            .collect();
+        let Some(best) = pages.iter().map(|(_, level)| *level).max() else {
+            return;
+        };
+        for (made, level) in pages {
+            let name = &made.name;
+            let Some(found) = actual.get(name.as_str()).filter(|_| level < best) else {
+                continue;
+            };
+            if let Err(why) = page(&lossy(made), &lossy(found), Some(best)) {
+                self.levels.remove(name);
+                self.weaker.retain(|(weaker, _, _)| weaker != name);
+                self.wrong.push(format!(
+                    "{name}:{why}; other pages of the site are the same there, so neither a theme nor another mdBook explains it"
+                ));
+            }
+        }
+    }
+
     /// Compares one file with what was made again under its name.
     fn one(&mut self, expected: &Expected<'_>, made: &File, actual: &File) {
         let name = &made.name;
@@ -107,10 +152,13 @@ impl Compared {
             match page(&pages.0, &pages.1, demanded) {
                 Ok(level) => {
                     self.levels.insert(name.clone(), level);
+                    if let Err(why) = page(&pages.0, &pages.1, Some(Level::Whole)) {
+                        self.weaker.push((name.clone(), level, why.to_string()));
+                    }
                 }
                 Err(why) => self.wrong.push(format!("{name}:{why}")),
             }
-        } else if demanded.is_some() || is_no_jekyll(name) {
+        } else if demanded.is_some() || is_no_jekyll(name) || has_digest(name) {
             let line = first_line(&lossy(made), &lossy(actual));
             self.wrong
                 .push(format!("{name}:{line}: it is not what mdBook writes"));
@@ -324,172 +372,4 @@ pub fn stands(page: &File, id: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(name: &str, text: &str) -> File {
-        File {
-            name: name.into(),
-            bytes: text.as_bytes().to_vec(),
-        }
-    }
-
-    const PAGE: &str = "<html><head><title>T</title></head><body><main>\n<p>a <span class=\"qed\" data-qed=\"p.q\">1</span> b</p>\n\
-                        <div class=\"qed-claim\" id=\"claim-c\"><pre>x == 1</pre></div></main></body></html>";
-
-    fn run(actual: &[(&str, &str)], demanded: Option<Level>) -> Compared {
-        let made = [file("one.html", PAGE)];
-        let files: Vec<File> = actual.iter().map(|(name, text)| file(name, text)).collect();
-        let site: Vec<(&str, &File)> = files.iter().map(|f| (f.name.as_str(), f)).collect();
-        let demanded = demanded.map(|level| BTreeMap::from([("one.html".to_owned(), level)]));
-        let expected = Expected {
-            made: &made,
-            pages: &BTreeSet::from(["one.html".to_owned()]),
-            demanded: demanded.as_ref(),
-        };
-        compare(&expected, &site)
-    }
-
-    /// Check how far a page is found to be the same: as a whole, in its chapter under another theme, and only in what was
-    /// filled in where other words stand around it.
-    #[test]
-    fn levels() {
-        for (page, level) in [
-            (PAGE.to_owned(), Level::Whole),
-            (PAGE.replace("<title>T", "<title>U"), Level::Content),
-            (PAGE.replace("<p>a", "<p>another"), Level::Fragments),
-        ] {
-            let compared = run(&[("one.html", &page)], None);
-            assert_eq!(compared.wrong, [""; 0], "{page}");
-            assert_eq!(compared.levels["one.html"], level, "{page}");
-            for demanded in [Level::Fragments, Level::Content, Level::Whole] {
-                let compared = run(&[("one.html", &page)], Some(demanded));
-                assert_eq!(compared.wrong.is_empty(), level >= demanded, "{page}");
-            }
-        }
-    }
-
-    /// Check that each change of what was filled in is named with its line, also where the theme is another.
-    #[test]
-    fn names_changes() {
-        for (from, to, said) in [
-            (
-                "x == 1",
-                "x != 1",
-                "3: claim `c`: there stands `x != 1`, and the sources and the evidence make `x == 1`",
-            ),
-            (">1<", ">10<", "2: the value `p.q`: there stands `10`"),
-            (
-                "data-qed=\"p.q\"",
-                "",
-                "2: the block `qed`: there stands `<span class=\"qed\">`",
-            ),
-            ("p.q\"", "p.r\"", "2: the value `p.r`"),
-            (
-                "</main>",
-                "<i class=\"qed-badge\">PASS</i></main>",
-                "3: the block `qed-badge` stands beside the chapter",
-            ),
-            (
-                "</main>",
-                "</main><i data-qed=x>1</i>",
-                "3: the value `x` stands beside the chapter",
-            ),
-            (
-                "<div class=\"qed-claim\" id=\"claim-c\"><pre>x == 1</pre></div>",
-                "",
-                "2: claim `c` is missing behind this",
-            ),
-            ("<p>a", "<!-- <p>a", "1: "),
-        ] {
-            for theme in ["<title>T", "<title>U"] {
-                let page = PAGE.replace(from, to).replace("<title>T", theme);
-                let compared = run(&[("one.html", &page)], None);
-                let line = compared
-                    .wrong
-                    .first()
-                    .map(String::as_str)
-                    .unwrap_or_default();
-                assert!(
-                    line.starts_with(&format!("one.html:{said}")),
-                    "{to}: {line}"
-                );
-            }
-        }
-        let compared = run(&[], None);
-        assert_eq!(
-            compared.wrong,
-            ["one.html: it is missing, and the book has such a file"]
-        );
-    }
-
-    /// Check that a page that no chapter makes may show nothing that looks filled in, unless it shows what a chapter shows.
-    #[test]
-    fn other_pages() {
-        let translated = PAGE.replace("<p>a", "<p>ein");
-        let forged = translated.replace(">1<", ">2<");
-        for (name, text, wrong) in [
-            ("other.html", "<p>x</p>", None),
-            (
-                "other.html",
-                "<i class=QED>PASS</i>",
-                Some("1: the block `QED` stands in a page that no chapter"),
-            ),
-            (
-                "other.html",
-                "<i cl&#97;ss=x data-qed-x>P</i>",
-                Some("1: the block"),
-            ),
-            (
-                "p.svg",
-                "<svg><g data-qed=\"a\"/></svg>",
-                Some("1: the value `a` stands in a page"),
-            ),
-            ("de/one.html", &translated, None),
-            (
-                "de/one.html",
-                &forged,
-                Some("2: the value `p.q`: there stands `2`"),
-            ),
-        ] {
-            let compared = run(&[("one.html", PAGE), (name, text)], None);
-            match wrong {
-                None => assert_eq!(compared.wrong, [""; 0], "{name}"),
-                Some(said) => assert!(
-                    compared.wrong[0].starts_with(&format!("{name}:{said}")),
-                    "{:?}",
-                    compared.wrong
-                ),
-            }
-            assert_eq!(
-                compared.translated.len(),
-                usize::from(name == "de/one.html" && wrong.is_none())
-            );
-        }
-    }
-
-    /// Check that the hidden file of mdBook may be left out or empty, and holds nothing else.
-    #[test]
-    fn hidden_file() {
-        let made = [file(".nojekyll", "mdBook\n")];
-        for (content, good) in [
-            (None, true),
-            (Some(""), true),
-            (Some("mdBook\n"), true),
-            (Some("PASS"), false),
-        ] {
-            let found = content.map(|content| file(".nojekyll", content));
-            let site: Vec<(&str, &File)> = found.iter().map(|f| (".nojekyll", f)).collect();
-            let expected = Expected {
-                made: &made,
-                pages: &BTreeSet::new(),
-                demanded: None,
-            };
-            assert_eq!(
-                compare(&expected, &site).wrong.is_empty(),
-                good,
-                "{content:?}"
-            );
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Taking a page of HTML apart: its tokens, and the pieces of it that this preprocessor wrote.
 
 use crate::markdown::html::{self, Token, TokenKind};
+use crate::markdown::html_rules::Around;
 
 /// The tokens of a page. Space between tags is left out: it differs between versions of mdBook.
 pub fn tokens(page: &str) -> Vec<Token> {
@@ -98,20 +99,25 @@ pub fn fragments(tokens: &[Token]) -> Vec<Fragment<'_>> {
     out
 }
 
-/// The ids of elements in a page that a reader can see: those of elements that are hidden, or in such, are left out.
+/// The ids of elements in a page that a reader can see: those of elements that are hidden, or in such, are left out. In the
+/// chapter, an element hides that no chapter may have around a claim.
 pub fn visible_ids(tokens: &[Token]) -> Vec<&str> {
     let mut out = Vec::new();
     // Names of the elements that are open, and whether they are hidden.
     let mut open: Vec<(&str, bool)> = Vec::new();
     for token in tokens {
         match &token.kind {
-            kind @ TokenKind::Start { name, .. } => {
+            kind @ TokenKind::Start {
+                name, attributes, ..
+            } => {
                 let hidden = kind.hides() || open.last().is_some_and(|(_, hidden)| *hidden);
                 if let (Some(id), false) = (kind.attribute("id"), hidden) {
                     out.push(id);
                 }
                 if kind.opens() {
-                    open.push((name, hidden));
+                    let in_chapter = open.iter().any(|(name, _)| *name == "main");
+                    let around = in_chapter && Around::new(name, attributes, false).hides();
+                    open.push((name, hidden || around));
                 }
             }
             TokenKind::End(name) => {

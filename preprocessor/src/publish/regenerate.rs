@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use mdbook_preprocessor::book::Book;
 use qed_evidence::Evidence;
-use qed_evidence::diagnostic::Severity;
+use qed_evidence::diagnostic::{Diagnostic, Severity};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::is_redacted;
 
 use super::renderer;
-use super::source::{BOOK, BookSource, EvidenceState, take_texts};
+use super::source::{BOOK, BookSource, CHAPTERS, EvidenceState, take_texts};
 use crate::config::{Addresses, Config};
 use crate::evidence::book_data::BookData;
 use crate::evidence::history::History;
@@ -19,6 +19,7 @@ use crate::evidence::sweep_record::SweepRecord;
 use crate::evidence::verdict_files::{PublishedClaim, TravellingVerdicts, Verdicts};
 use crate::exhibits::block::Target;
 use crate::markdown::dialect::Markdown;
+use crate::markdown::structure::html_findings;
 use crate::mdbook::protocol::chapters;
 use crate::publish::manifest;
 use crate::render::book::{Outcome, fill_all, parse};
@@ -58,6 +59,8 @@ pub struct RegeneratedSite {
     pub verdicts: Verdicts,
     /// The captures.
     pub history: History,
+    /// What the chapters have that can change their pages afterwards, where the book says that it may.
+    pub not_covered: Vec<String>,
     /// Problems of the sources, a line each.
     pub wrong: Vec<String>,
 }
@@ -89,6 +92,13 @@ pub fn regenerate(
             )
         })
         .collect();
+    let mut not_covered = Vec::new();
+    for complaint in parsed.iter().flat_map(|chapter| &chapter.active) {
+        match source.about.active_html {
+            true => not_covered.push(in_one_line(complaint)),
+            false => wrong.push(in_one_line(complaint)),
+        }
+    }
     let (claims, verdicts) = manifest::collect_claims(&book_data, &outcome.claims);
     let history = crate::claims::history::record_captures(&book_data, &outcome.claims);
     for ((_, text), filled) in texts.iter_mut().zip(&outcome.texts) {
@@ -110,8 +120,22 @@ pub fn regenerate(
         claims,
         verdicts,
         history,
+        not_covered,
         wrong,
     })
+}
+
+/// A complaint about a chapter with its place.
+fn in_one_line(complaint: &Diagnostic) -> String {
+    let message = &complaint.message;
+    match &complaint.place {
+        None => message.clone(),
+        Some((source, span)) => {
+            let before = source.text.get(..span.start).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            format!("{CHAPTERS}{}:{line}: {message}", source.name)
+        }
+    }
 }
 
 /// The settings of this preprocessor. That a claim is false stops a build; here it only has to be shown.
@@ -254,7 +278,8 @@ fn lost_fragments(filled: &Book, rendered: &Book, outcome: &Outcome) -> Vec<Stri
                 }
             }
         }
-        let count = |text: &str| ["data-qed", "\"qed", "'qed"].map(|m| text.matches(m).count());
+        let markdown = Markdown::read(None).options();
+        let count = |text: &str| html_findings(text, &markdown).refused.len();
         if count(text) != count(&chapter.content) {
             wrong.push(format!(
                 "{BOOK}: another preprocessor wrote what looks like this one's in {name}"

@@ -122,6 +122,11 @@ pub fn reproduce(
             .collect(),
         wrong: made.wrong.clone(),
     };
+    out.notes.extend(
+        made.not_covered
+            .iter()
+            .map(|what| format!("not covered, as the book has it (`active-html`): {what}")),
+    );
     out.wrong
         .extend(compared.wrong.iter().map(|line| full(line)));
     out.wrong.extend(outside.wrong);
@@ -231,6 +236,7 @@ fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String)
             "{pages} of a translation show what the chapters show"
         ));
     }
+    out.extend(weaker(compared, full));
     let mut uncovered: Vec<String> = compared.uncovered.iter().map(|name| full(name)).collect();
     uncovered.extend(outside.uncovered.iter().cloned());
     out.push(
@@ -248,6 +254,25 @@ fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String)
             "not covered, because no chapter makes it: {named}{more}"
         ));
     }
+    out
+}
+
+/// Notes on the pages of which less than the whole is what was made again, with the reason.
+fn weaker(compared: &Compared, full: &dyn Fn(&str) -> String) -> Vec<String> {
+    let of = |wanted: Level| {
+        let pages = compared.weaker.iter();
+        pages.filter(move |(_, level, _)| *level == wanted)
+    };
+    let themed: Vec<String> = of(Level::Content).map(|(name, _, _)| full(name)).collect();
+    let around = "compared in the chapter alone, because what stands around it is not what mdBook makes (a theme of the book's own?)";
+    let mut out = Vec::new();
+    if !themed.is_empty() {
+        out.push(format!("{around}: {}", themed.join(", ")));
+    }
+    out.extend(of(Level::Fragments).map(|(name, _, why)| {
+        let name = full(name);
+        format!("{name}: compared in what was filled in alone, because its other text is not what mdBook makes: {name}:{why}")
+    }));
     out
 }
 

@@ -58,6 +58,9 @@ pub struct BookRecord {
     /// The setting for evidence that is out of date.
     #[serde(default)]
     pub on_stale: OnMissing,
+    /// The book's word that its chapters may have scripts, style sheets and the like.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub active_html: bool,
     /// The statements of the pages about each machine's evidence.
     pub states: BTreeMap<String, EvidenceState>,
     /// Titles of pages that are not made of the chapter's name, by the chapter's path.
@@ -91,6 +94,7 @@ impl BookRecord {
             settings,
             machines,
             on_stale: OnMissing::default(),
+            active_html: false,
             states: BTreeMap::new(),
             titles: BTreeMap::new(),
             book,

@@ -93,6 +93,9 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
         .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()));
     for (chapter, filled) in chapters.iter().zip(filled) {
         report.problems.extend(chapter.problems.iter().cloned());
+        if !book_data.config.active_html {
+            report.problems.extend(chapter.active.iter().cloned());
+        }
         let FilledChapter {
             text,
             written: places,

@@ -5,6 +5,7 @@ use std::ops::Range;
 use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, LinkType, Tag, TagEnd};
 
 use crate::markdown::html_context;
+use crate::markdown::html_rules::HtmlFindings;
 use crate::markdown::math::Math;
 use crate::markdown::placeholder_context::PlaceholderContext;
 use crate::markdown::structure::fence::{self, Block};
@@ -20,6 +21,8 @@ pub struct Structure {
     pub first_heading: Option<Range<usize>>,
     /// The first words of blocks that are called as if they were ours, and are not: `qed-clam`.
     pub misnamed_blocks: Vec<Range<usize>>,
+    /// The complaints about raw HTML.
+    pub html: HtmlFindings,
 }
 
 /// The state of the walk between two events.
