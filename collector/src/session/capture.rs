@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use qed_evidence::investigation::{Experiment, Investigation};
 
-use super::attempt::{Attempts, COST_CALLS, is_command, time};
+use super::attempt::{Attempts, COST_CALLS, is_command};
 use super::boundary::{Machine, Observer, Programs};
 use super::commands::Commands;
+use super::cost::{or_tell, time_bare};
 use super::kernel::ThisKernel;
 use super::live::ThisMachine;
 use super::raw::{Declined, MachineFacts, RawCapture, RawCommand, RawExperiment};
@@ -147,37 +148,6 @@ pub(super) async fn run<M: Machine>(
     session.drop_privileges(&facts.release);
     session.run_shared().await?;
     Ok(session.finish(facts))
-}
-
-/// The median time of each call whose cost is wanted, before anything is attached.
-async fn time_bare<M: Machine>(
-    machine: &mut M,
-    experiments: &[Experiment],
-    specs: &[WorkloadSpec],
-    progress: &dyn Fn(&str),
-) -> Vec<Option<u64>> {
-    let mut bare = Vec::new();
-    for (experiment, spec) in experiments.iter().zip(specs) {
-        bare.push(if experiment.cost {
-            let bare_ns = time(machine, spec, |_| Ok(())).await;
-            progress("timed the call without probes");
-            or_tell(bare_ns, &experiment.name, progress)
-        } else {
-            None
-        });
-    }
-    bare
-}
-
-/// The measured time; the reason of a failure goes to the progress, because the rest of the capture is none the worse.
-fn or_tell(measured: anyhow::Result<u64>, name: &str, progress: &dyn Fn(&str)) -> Option<u64> {
-    measured
-        .map_err(|error| {
-            progress(&format!(
-                "{name}: what the probes cost was not measured: {error:#}"
-            ));
-        })
-        .ok()
 }
 
 /// A capture on its way.

@@ -8,6 +8,7 @@
 //! | [`kernel`](ThisKernel) | the running kernel's types and symbols, for the plan | reads `/proc`, `/sys` |
 //! | [`capture`](capture()) | the order of things | none: asks the boundary |
 //! | `attempt` | one run of one experiment | none: asks the boundary |
+//! | `cost` | the time of a call without probes | none: asks the boundary |
 //! | `restore` | waiting until the kernel has rewritten its code | none: asks the boundary |
 //! | `boundary` | everything that a session does to the machine, as traits | none |
 //! | `live` | the machine that this process runs on | eBPF, processes, `/proc/kcore` |
@@ -20,6 +21,7 @@ mod boundary;
 mod capture;
 pub mod commands;
 mod core_memory;
+mod cost;
 mod descendants;
 mod kernel;
 mod live;

@@ -96,7 +96,7 @@ mod tests {
         );
         let some = format!("ffffffff81000000 T _text\n{inner}ffffffff81005000 T _end\n");
         for (text, gone) in [(all, [true, true, false]), (some, [true, false, false])] {
-            let table = Kallsyms::parse(text.into(), None).unwrap();
+            let table = Kallsyms::parse(text, None).unwrap();
             let places = [
                 0xffff_ffff_8100_2000,
                 0xffff_ffff_8100_3800,

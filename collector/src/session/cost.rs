@@ -1,0 +1,42 @@
+//! The time that a call takes without probes.
+
+use qed_evidence::investigation::Experiment;
+
+use super::attempt::time;
+use super::boundary::Machine;
+use crate::workload::WorkloadSpec;
+
+/// The median time of each call whose cost is wanted, before anything is attached.
+pub(super) async fn time_bare<M: Machine>(
+    machine: &mut M,
+    experiments: &[Experiment],
+    specs: &[WorkloadSpec],
+    progress: &dyn Fn(&str),
+) -> Vec<Option<u64>> {
+    let mut bare = Vec::new();
+    for (experiment, spec) in experiments.iter().zip(specs) {
+        bare.push(if experiment.cost {
+            let bare_ns = time(machine, spec, |_| Ok(())).await;
+            progress("timed the call without probes");
+            or_tell(bare_ns, &experiment.name, progress)
+        } else {
+            None
+        });
+    }
+    bare
+}
+
+/// The measured time; the reason of a failure goes to the progress, because the rest of the capture is none the worse.
+pub(super) fn or_tell(
+    measured: anyhow::Result<u64>,
+    name: &str,
+    progress: &dyn Fn(&str),
+) -> Option<u64> {
+    measured
+        .map_err(|error| {
+            progress(&format!(
+                "{name}: what the probes cost was not measured: {error:#}"
+            ));
+        })
+        .ok()
+}
