@@ -55,11 +55,11 @@ impl Tables<'_> {
         {
             let copies = self.instances.values().flat_map(|one| &one.copies);
             for copy in copies {
-                let all = || std::iter::once(&copy.symbol).chain(&copy.aliases);
-                if all().any(|name| *name == names[0]) {
-                    let more: Vec<String> = all()
-                        .filter(|name| !names.contains(name))
-                        .cloned()
+                if copy.names().any(|name| *name == names[0]) {
+                    let more: Vec<String> = copy
+                        .names()
+                        .filter(|name| !names.iter().any(|known| known == name))
+                        .map(str::to_owned)
                         .collect();
                     names.extend(more);
                 }

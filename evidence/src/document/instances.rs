@@ -153,6 +153,13 @@ impl Instances {
 }
 
 impl OwnCopy {
+    /// All names of its address, the usual one first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.symbol)
+            .chain(&self.aliases)
+            .map(String::as_str)
+    }
+
     fn described(&self) -> String {
         match &self.file {
             Some(file) => format!("`{}` ({file})", self.symbol),

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::machine::check_name;
 use crate::document::pointer::escape;
-use crate::document::value::{Datum, Value};
+use crate::document::value::{Address, Datum, Value};
 use crate::document::withheld::withheld;
 use crate::document::{
     DISABLED, Evidence, Experiment, Kaslr, MachineKind, Probe, RANDOMIZED, Target,
@@ -223,8 +223,26 @@ fn boots(evidence: &Evidence) -> Option<Finding> {
 
 /// The lists of copies are whole.
 fn instances(evidence: &Evidence) -> Option<Finding> {
-    evidence.instances.iter().find_map(|(name, instances)| {
-        Some((format!("/instances/{}", escape(name)), instances.wrong()?))
+    let mut names: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
+    evidence.instances.iter().find_map(|(function, instances)| {
+        let at = format!("/instances/{}", escape(function));
+        if let Some(reason) = instances.wrong() {
+            return Some((at, reason));
+        }
+        // Two functions at one address are one piece of code, and each lists the names of both.
+        instances.copies.iter().find_map(|copy| {
+            let all = copy.names().collect();
+            let first = names
+                .entry(copy.address)
+                .or_insert_with(|| BTreeSet::clone(&all));
+            (*first != all).then(|| {
+                let reason = format!(
+                    "the names of `{}` are others than elsewhere for the same address",
+                    copy.symbol
+                );
+                (at.clone(), reason)
+            })
+        })
     })
 }
 

@@ -190,6 +190,13 @@ fn contradictions() {
     let (pointer, _) = refused(&document).unwrap();
     assert_eq!(pointer, "/experiments/create/probes/twice/attach_errno");
     let mut document = self::document();
+    let mut other = document["instances"]["fd_install"].clone();
+    other["copies"][0]["symbol"] = json!("fd_other");
+    document["instances"]["fd_other"] = other;
+    let (pointer, reason) = refused(&document).unwrap();
+    assert_eq!(pointer, "/instances/fd_other");
+    assert!(reason.contains("names of `fd_other`"), "{reason}");
+    let mut document = self::document();
     let probe = &mut document["experiments"]["create"]["probes"]["twice"];
     probe["watched"] = json!(["0xffffffff92a00120"]);
     probe["address"] = json!({"kind": "address", "value": "0xffffffff92a00160"});

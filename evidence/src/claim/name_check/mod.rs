@@ -12,13 +12,13 @@ mod possible;
 
 use super::ast::{Binary, Literal, Node, NodeKind};
 use super::obstacle::Obstacle;
-use possible::{Relation, Words};
+use possible::{Relation, Words, without_copies};
 
 /// A text in an expression that proves nothing.
 pub(super) enum Strange {
     /// Nothing has it.
     Unknown(Obstacle),
-    /// The kernel of another machine has it, and this one's has not.
+    /// This machine's evidence does not decide it: the kernel of another machine has it, or it may have more places.
     Elsewhere(Obstacle),
 }
 
@@ -186,8 +186,11 @@ impl Comparison<'_> {
         self.written.iter().find_map(|written| {
             let known =
                 |words: &Words<'_>| words.know(written.text, written.relation, catalog, machine);
-            if written.text.is_empty() || self.with.iter().any(known) {
+            if written.text.is_empty() {
                 return None;
+            }
+            if self.with.iter().any(known) {
+                return self.unlisted(written, catalog, machine);
             }
             let elsewhere = self
                 .with
@@ -195,6 +198,28 @@ impl Comparison<'_> {
                 .find_map(|words| elsewhere(words, written, catalog, machine));
             Some(elsewhere.unwrap_or_else(|| self.unknown(written, catalog, machine)))
         })
+    }
+
+    /// A name of a symbol whose other places the evidence does not tell.
+    fn unlisted(
+        &self,
+        written: &Written<'_>,
+        catalog: &Catalog<'_>,
+        machine: &Indexed<'_>,
+    ) -> Option<Strange> {
+        let of_symbols =
+            |words: &Words<'_>| matches!(words, Words::Symbol | Words::SymbolWithOffset);
+        if !self.with.iter().any(of_symbols) {
+            return None;
+        }
+        let function = without_copies(written.text, written.relation, catalog, machine)?;
+        Some(Strange::Elsewhere(Obstacle {
+            message: format!(
+                "this evidence does not list the copies of `{function}`, so it is not known which addresses have this name, too"
+            ),
+            range: written.range.clone(),
+            help: None,
+        }))
     }
 
     fn unknown(

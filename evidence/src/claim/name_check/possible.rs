@@ -275,6 +275,27 @@ fn planned(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
     })
 }
 
+/// A probed function that relates so to `text` and whose copies this machine's evidence does not list: other addresses than those
+/// that the table of symbols calls so can have its name.
+pub(super) fn without_copies<'a>(
+    text: &str,
+    relation: Relation,
+    catalog: &Catalog<'a>,
+    machine: &Indexed<'_>,
+) -> Option<&'a str> {
+    let name = symbol_of(text, relation)?;
+    let experiments = catalog.investigation.experiments.iter();
+    let mut probes = experiments.flat_map(|experiment| &experiment.probes);
+    probes.find_map(|probe| match &probe.target {
+        Target::Function(target)
+            if relation.holds(target, name) && !machine.evidence.instances.contains_key(target) =>
+        {
+            Some(target.as_str())
+        }
+        _ => None,
+    })
+}
+
 /// True if the kernel of some machine has what a probe is planned for. A plan alone can be misspelt like the claim.
 fn exists(experiment: &str, probe: &str, target: &str, catalog: &Catalog<'_>) -> bool {
     catalog.machines.iter().any(|machine| {

@@ -176,6 +176,17 @@ fn names_of_an_address() {
             Verdict::Fail
         );
     }
+    // What is not listed may be called so, too.
+    let mut unlisted = crate::testing::evidence();
+    unlisted.instances.remove("fd_install");
+    let text = format!("{name} != 'fd_install'");
+    assert_eq!(verdict(&text, &crate::testing::evidence()), Verdict::Pass);
+    unverified(&text, &unlisted, "does not list the copies of `fd_install`");
+    unverified(
+        "!contains(symbol(create.sock_alloc.caller), 'fd_inst')",
+        &unlisted,
+        "does not list the copies",
+    );
     for text in [
         format!("!contains({name}, 'alloc')"),
         format!("!starts_with({name}, 'sock_alloc')"),
