@@ -1,7 +1,7 @@
 //! Warnings for whoever runs a capture, which are in the evidence as well.
 
 use qed_evidence::Evidence;
-use qed_evidence::document::Experiment;
+use qed_evidence::document::{Experiment, MachineKind};
 use qed_evidence::value::{Datum, Value};
 
 use crate::assemble::TIMED_OUT;
@@ -38,14 +38,15 @@ fn mishaps(evidence: &Evidence) -> Vec<String> {
                     format!("{why}; its values are errors: capture again")
                 }
                 (Some(why), _) => {
-                    let failed = failed(experiment).map(|why| format!("; {why}"));
+                    let failed =
+                        failed(experiment, evidence.machine.kind).map(|why| format!("; {why}"));
                     let (failed, advice) = (failed.unwrap_or_default(), unseen(experiment));
                     format!("{why}{failed}; its values are errors{advice}")
                 }
                 (None, Datum::Missing(why)) if why.reason() == TIMED_OUT => {
                     format!("{TIMED_OUT}; give it a longer `timeout-ms` if it needs that")
                 }
-                _ => failed(experiment)?,
+                _ => failed(experiment, evidence.machine.kind)?,
             },
         };
         Some(format!("experiment `{name}`: {why}"))
@@ -78,7 +79,7 @@ const NOT_RUNNABLE: i128 = 126;
 const NOT_THERE: i128 = 127;
 
 /// A command that ended as if a program had not been there, or that complained and failed.
-fn failed(experiment: &Experiment) -> Option<String> {
+fn failed(experiment: &Experiment, kind: MachineKind) -> Option<String> {
     // A call has no status of its own.
     if experiment.call.is_some() {
         return None;
@@ -98,7 +99,12 @@ fn failed(experiment: &Experiment) -> Option<String> {
         _ if said.is_empty() => return None,
         _ => "",
     };
-    let last = said.lines().next_back().unwrap_or_default();
+    // This may stand in the public log of a publication, where a live machine has nothing to say.
+    let last = match kind {
+        MachineKind::Guest => said.lines().next_back().unwrap_or_default(),
+        MachineKind::Host if said.is_empty() => "",
+        MachineKind::Host => "`outcome.stderr` in the evidence says why",
+    };
     let colon = if last.is_empty() { "" } else { ": " };
     Some(format!(
         "its command ended with status {status}{colon}{last}{advice}"
@@ -213,6 +219,17 @@ mod tests {
         assert!(said(127, "", false).contains("`programs`"));
         assert!(said(126, "", false).contains("may not be executed"));
         assert!(said(2, "Can't locate strict.pm", false).contains("status 2: Can't locate"));
+        let mut host = evidence.clone();
+        host.machine.kind = MachineKind::Host;
+        let experiment = host.experiments.values_mut().next().unwrap();
+        experiment.call = None;
+        experiment.outcome.exit = Value::int(2).into();
+        experiment.outcome.stderr = Some(Value::text("/home/somebody: no such folder").into());
+        let told = warnings(&host).concat();
+        assert!(
+            told.contains("status 2: `outcome.stderr`") && !told.contains("somebody"),
+            "{told}"
+        );
         for quiet in [
             said(5, "", false),
             said(0, "a note", false),

@@ -24,7 +24,11 @@ pub(super) struct File {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a table, `[[experiment]]`"
+)]
 pub(super) struct RawExperiment {
     pub name: Spanned<String>,
     pub inherit: Option<Spanned<String>>,
@@ -59,7 +63,10 @@ pub(super) enum Until {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: `{ syscall = \"NAME\", args = […] }` or `{ command = [\"PROGRAM\", …] }`"
+)]
 pub(super) struct RawWorkload {
     pub syscall: Option<Spanned<String>>,
     pub args: Option<Vec<Spanned<RawArgument>>>,
@@ -77,7 +84,10 @@ pub(super) struct RawWorkload {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: `{ from = \"PATH\", to = \"PATH\", mode = \"0644\" }`"
+)]
 pub(super) struct RawGivenFile {
     pub from: String,
     pub to: Option<String>,
@@ -85,14 +95,17 @@ pub(super) struct RawGivenFile {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: `{ text = \"TEXT\" }` or `{ file = \"PATH\" }`"
+)]
 pub(super) struct RawStdin {
     pub text: Option<String>,
     pub file: Option<String>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with `setup` and `programs`")]
 pub(super) struct RawGuest {
     #[serde(default)]
     pub setup: Vec<Spanned<RawSetup>>,
@@ -122,7 +135,7 @@ pub(super) enum RawArgument {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct RawPointer {
     pub text: Option<String>,
     pub buffer: Option<String>,
@@ -131,14 +144,21 @@ pub(super) struct RawPointer {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: `{ within = \"FUNCTION\", reason = \"TEXT\" }`"
+)]
 pub(super) struct RawExcuse {
     pub within: String,
     pub reason: String,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a table, `[[experiment.probe]]`"
+)]
 pub(super) struct RawProbe {
     pub function: Option<Spanned<String>>,
     pub tracepoint: Option<Spanned<String>>,
@@ -174,7 +194,10 @@ pub(super) struct RawProbe {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: `{ name = \"SIGKILL\", at = \"entry\" }`"
+)]
 pub(super) struct RawSignal {
     pub name: String,
     pub at: Side,
@@ -188,7 +211,10 @@ pub(super) enum Side {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: `{ at = \"entry\", name = \"NAME\", path = \"PATH\" }`"
+)]
 pub(super) struct RawRead {
     pub at: Side,
     pub name: Spanned<String>,

@@ -246,6 +246,25 @@ fn addresses() {
     }
 }
 
+/// Check that a value of the wrong kind is told with what would be right, and not with the name of a type of ours.
+#[test]
+fn tables() {
+    let command = "[[experiment]]\nname = \"a\"\nworkload = { command = [\"x\"]";
+    for (wrong, right) in [
+        (", stdin = \"x\" }", "{ text = \"TEXT\" }"),
+        (", files = [\"x\"] }", "{ from = \"PATH\""),
+        ("}\nprobe = [1]", "[[experiment.probe]]"),
+        ("}\nexcuse = [1]", "{ within = \"FUNCTION\""),
+    ] {
+        let problems = parse("a.toml", &format!("{command}{wrong}\n")).unwrap_err();
+        let message = &problems[0].message;
+        assert!(
+            message.contains(right) && !message.contains("Raw"),
+            "{message}"
+        );
+    }
+}
+
 /// Check that the number of boots is read, is none if it is not said, and is bounded.
 #[test]
 fn boots() {
