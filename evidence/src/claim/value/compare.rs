@@ -88,7 +88,7 @@ pub(in crate::claim) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failur
     })
 }
 
-/// The text that a value is, of a number with several names none.
+/// The text that a value is; of what has several names, none.
 pub(in crate::claim) fn one_text(value: &Typed) -> Result<&str, Failure> {
     match value {
         Typed::Text(text) => Ok(text),
@@ -100,10 +100,10 @@ pub(in crate::claim) fn one_text(value: &Typed) -> Result<&str, Failure> {
     }
 }
 
-/// The failure where it matters which of its names a number is called by.
+/// The failure where it matters by which of its names a number or an address is called.
 pub(in crate::claim) fn several_names(names: &[String]) -> Failure {
     Failure::value(format!(
-        "the number has several names, `{}`, of which not the same can be said: compare the whole name (`name(…) == '…'`)",
+        "it has several names, `{}`, of which not the same can be said: compare the whole name, with `==` or `!=`",
         names.join("` and `")
     ))
 }
