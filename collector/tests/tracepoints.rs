@@ -8,7 +8,7 @@ use std::{collections::HashMap, fs, path::Path, time::Duration};
 use qed_collector::{
     btf::{Btf, Type, Wanted},
     probe::{Attach, Machine, Probes, Setup, Use},
-    workload::{Arg, Finished, Running, WorkloadKind, WorkloadSpec},
+    workload::{Arg, Call, Finished, Running, WorkloadKind, WorkloadSpec},
 };
 use qed_collector_ebpf::{
     Control, Event, FdWalk, MAX_READ_BYTES, ProbeSpec, ReadSpec, act, form, root,
@@ -158,9 +158,12 @@ async fn a_socket_is_seen_through_tracepoints() {
 
     let workload = WorkloadSpec {
         kind: WorkloadKind::Syscall {
-            number: libc::SYS_socket,
-            name: "socket".into(),
-            args: vec![Arg::Int(2), Arg::Int(1), Arg::Int(0)],
+            before: Vec::new(),
+            call: Call {
+                number: libc::SYS_socket,
+                name: "socket".into(),
+                args: vec![Arg::Int(2), Arg::Int(1), Arg::Int(0)],
+            },
         },
         limits: Vec::new(),
         drop_capabilities: false,

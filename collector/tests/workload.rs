@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use qed_collector::workload::{
-    Arg, Exit, Finished, Outcome, Running, WorkloadError, WorkloadKind, WorkloadSpec, names,
+    Arg, Call, Exit, Finished, Outcome, Running, WorkloadError, WorkloadKind, WorkloadSpec, names,
 };
 
 fn spec(kind: WorkloadKind) -> WorkloadSpec {
@@ -20,11 +20,19 @@ fn spec(kind: WorkloadKind) -> WorkloadSpec {
 }
 
 fn syscall(name: &str, args: Vec<Arg>) -> WorkloadSpec {
-    spec(WorkloadKind::Syscall {
+    sequence(Vec::new(), call(name, args))
+}
+
+fn call(name: &str, args: Vec<Arg>) -> Call {
+    Call {
         number: names::syscall(name).unwrap(),
         name: name.into(),
         args,
-    })
+    }
+}
+
+fn sequence(before: Vec<Call>, call: Call) -> WorkloadSpec {
+    spec(WorkloadKind::Syscall { before, call })
 }
 
 fn socket() -> WorkloadSpec {

@@ -250,3 +250,98 @@ function = "__x64_sys_getpid"
     assert!(stderr.contains("exit status: 4: nothing works"), "{stderr}");
     assert!(!folder.path().join("e.json").exists());
 }
+
+/// Check that calls come one after the other with the results of those before, that structures are filled as the
+/// kernel's own types have them, with ports and addresses in the order of the network, and that the probes see the last
+/// call alone. A member that does not exist leaves its experiment out, with the nearest name.
+#[test]
+fn calls_in_sequence() {
+    let text = r#"
+[[experiment]]
+name = "refused"
+workload = { before = [{ syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0], result = "sock" }], syscall = "connect", args = ["$sock", { struct = "sockaddr_in", sin_family = "AF_INET", sin_port = 999, sin_addr.s_addr = "127.0.0.1", buffer = "address" }, { sizeof = "sockaddr_in" }] }
+[[experiment.probe]]
+function = "inet_stream_connect"
+reads = [{ at = "entry", name = "port", path = "((struct sockaddr_in *)uaddr)->sin_port" }]
+[[experiment.probe]]
+function = "__sys_socket"
+
+[[experiment]]
+name = "served"
+cost = true
+warm-up = 2
+workload = { syscall = "connect", args = ["$sock", { struct = "sockaddr_in", sin_family = "AF_INET", sin_port = 999, sin_addr.s_addr = "127.0.0.1" }, 16], before = [
+  { syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0], result = "server" },
+  { syscall = "bind", args = ["$server", { struct = "sockaddr_in", sin_family = "AF_INET", sin_port = 999 }, 16] },
+  { syscall = "listen", args = ["$server", 1] },
+  { syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0], result = "sock" },
+] }
+[[experiment.probe]]
+function = "tcp_v4_connect"
+
+[[experiment]]
+name = "array"
+workload = { syscall = "bpf", args = ["BPF_MAP_CREATE", { struct = "bpf_attr", map_type = "BPF_MAP_TYPE_ARRAY", key_size = 4, value_size = 8, max_entries = 1, map_name = { text = "hello" } }, { sizeof = "bpf_attr" }] }
+[[experiment.probe]]
+function = "__sys_bpf"
+
+[[experiment]]
+name = "gathered"
+workload = { before = [{ syscall = "memfd_create", args = [{ text = "x" }, 0], result = "file" }], syscall = "writev", args = ["$file", { struct = "iovec", iov_base = { bytes = "68 69" }, iov_len = 2 }, 1] }
+[[experiment.probe]]
+function = "vfs_writev"
+
+[[experiment]]
+name = "misspelt"
+workload = { syscall = "connect", args = [3, { struct = "sockaddr_in", sin_famly = "AF_INET" }, 16] }
+[[experiment.probe]]
+function = "tcp_v4_connect"
+
+[[experiment]]
+name = "failed"
+workload = { before = [{ syscall = "close", args = [99] }], syscall = "getpid" }
+[[experiment.probe]]
+function = "__x64_sys_getpid"
+"#;
+    for guest in GUESTS {
+        let folder = folder_with(text);
+        let machine = format!("guest:{guest}");
+        let output = capture_on(&machine, folder.path(), "i.toml").output();
+        let (status, stderr) = said(&output.unwrap());
+        assert_eq!(status, Some(0), "{guest}: {stderr}");
+        let evidence = evidence_in(folder.path());
+        let at = |path: &str| shown(&evidence, path).unwrap();
+        assert_eq!(
+            at("refused.outcome.stdout").trim_end(),
+            "connect(3, {.sin_family = AF_INET, .sin_port = 999, .sin_addr = {.s_addr = 127.0.0.1}}, 16) = -1 ECONNREFUSED",
+            "{guest}"
+        );
+        assert_eq!(
+            at("refused.inet_stream_connect.entry.port"),
+            "999",
+            "{guest}"
+        );
+        // 2 in the order of the processor, 999 and the address in that of the network.
+        let bytes = at("refused.outcome.buffers.address");
+        assert!(
+            bytes.contains("02 00 03 e7 7f 00 00 01"),
+            "{guest}: {bytes}"
+        );
+        assert_eq!(at("refused.__sys_socket.hits"), "0", "{guest}");
+        assert_eq!(at("served.outcome.returned"), "0", "{guest}");
+        assert_eq!(at("served.tcp_v4_connect.hits"), "1", "{guest}");
+        assert_eq!(at("array.outcome.returned"), "3", "{guest}");
+        assert_eq!(at("gathered.outcome.returned"), "2", "{guest}");
+        let why = |path: &str| shown(&evidence, path).unwrap_err();
+        let reason = why("misspelt.outcome.returned");
+        assert!(
+            reason.contains("the nearest name is `sin_family`"),
+            "{guest}: {reason}"
+        );
+        let reason = why("failed.outcome.returned");
+        assert!(
+            reason.contains("close(99) = Bad file descriptor"),
+            "{guest}: {reason}"
+        );
+    }
+}

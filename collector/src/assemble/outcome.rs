@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use qed_evidence::document::{self, Outcome};
-use qed_evidence::investigation::{Action, Argument, BufferElements, Experiment, Returns};
+use qed_evidence::investigation::{Action, BufferElements, Experiment, Returns};
 use qed_evidence::value::{Address, Bytes, Cut, Datum, Integer, Value};
 
 use super::values::errno;
@@ -128,14 +128,9 @@ pub fn printed(kept: &[u8], printed: Option<u64>) -> Value {
 }
 
 fn buffers(experiment: &Experiment, raw: &RawOutcome) -> BTreeMap<String, Datum> {
-    let Action::Syscall { args, .. } = &experiment.workload.action else {
-        return BTreeMap::new();
-    };
-    args.iter()
-        .filter_map(|arg| {
-            let Argument::Buffer { name, elements, .. } = arg else {
-                return None;
-            };
+    let buffers = experiment.workload.buffers().into_iter();
+    buffers
+        .map(|(name, elements)| {
             let found = raw.buffers.iter().find(|(found, _)| found == name);
             let datum = match (found, elements) {
                 (None, _) => Datum::unavailable("the workload did not give the buffer back"),
@@ -153,7 +148,7 @@ fn buffers(experiment: &Experiment, raw: &RawOutcome) -> BTreeMap<String, Datum>
                     Value::text(numbers.join(", ")).into()
                 }
             };
-            Some((name.clone(), datum))
+            (name.to_owned(), datum)
         })
         .collect()
 }

@@ -20,6 +20,7 @@
 mod abi;
 #[cfg(test)]
 mod build;
+mod enumerators;
 mod error;
 mod functions;
 mod index;

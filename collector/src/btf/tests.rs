@@ -16,6 +16,48 @@ pub(crate) fn host() -> Option<Vec<u8>> {
         .ok()
 }
 
+/// A structure that can be an argument of a system call.
+pub(crate) fn sample_arguments() -> Vec<u8> {
+    let mut b = Builder::default();
+    let short = b.int("short int", 2, true);
+    let unsigned = b.int("short unsigned int", 2, false);
+    let port = b.typedef("__be16", unsigned);
+    let word = b.int("unsigned int", 4, false);
+    let address = b.typedef("__be32", word);
+    let byte = b.int("unsigned char", 1, false);
+    let character = b.int("char", 1, true);
+    let state = b.enumeration("", 1, false, &[("SS_FREE", 0), ("SS_UNCONNECTED", 1)]);
+    let pair = b.array(unsigned, 2);
+    let name = b.array(character, 8);
+    let inner = b.structure("", 8, &[("low", word, 0, 0)]);
+    let pointer = b.pointer(TypeId::VOID);
+    let last = b.composite(
+        true,
+        "",
+        8,
+        &[
+            ("pointer", pointer, 0, 0),
+            ("name", name, 0, 0),
+            ("inner", inner, 0, 0),
+        ],
+    );
+    b.structure(
+        "given",
+        24,
+        &[
+            ("port", port, 0, 0),
+            ("small", short, 16, 0),
+            ("address", address, 32, 0),
+            ("first", byte, 64, 4),
+            ("second", byte, 68, 4),
+            ("state", state, 72, 0),
+            ("pair", pair, 80, 0),
+            ("", last, 128, 0),
+        ],
+    );
+    b.bytes()
+}
+
 /// A structure of everything that a member can be, and functions that take it.
 pub(crate) fn sample() -> Vec<u8> {
     let mut b = Builder::default();

@@ -128,6 +128,10 @@ fn text(
             ""
         };
         out += &format!("  {}{alone}\n", experiment.name);
+        if let Some(reason) = &experiment.refused {
+            out += &format!("    workload\n      REFUSED: {reason}\n");
+            unknown.push(format!("the workload of `{}`", experiment.name));
+        }
         for probe in &experiment.probes {
             let refused = found.as_ref().ok().and_then(|found| found.refused(probe));
             out += &probe_text(probe, refused);

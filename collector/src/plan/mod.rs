@@ -14,7 +14,9 @@ mod planner;
 mod probe;
 mod reads;
 mod setup;
+mod structure;
 mod types;
+mod workload;
 
 pub use types::{
     PlannedElements, PlannedExperiment, PlannedInstruction, PlannedParameter, PlannedProbe,

@@ -9,7 +9,10 @@ use super::layout;
 use super::offer::Offer;
 use super::planner::Planner;
 use super::types::PlannedExperiment;
+use super::workload::workload;
 use crate::probe::Setup;
+use crate::reason::Reason;
+use crate::workload::WorkloadKind;
 
 /// Everything that a capture will do in the kernel.
 #[derive(Clone, Debug)]
@@ -20,6 +23,8 @@ pub struct Plan {
     pub experiments: Vec<PlannedExperiment>,
     /// Per experiment: the use whose events mark the workload's system call going in, and coming out.
     pub markers: Vec<Option<(usize, usize)>>,
+    /// Per experiment: its workload, as its process is told.
+    pub workloads: Vec<Result<WorkloadKind, Reason>>,
 }
 
 /// Plans a capture.
@@ -35,6 +40,7 @@ pub fn plan(investigation: &Investigation, offer: &Offer<'_, '_>) -> Result<Plan
     let mut attachments = Attachments::default();
     let mut experiments = Vec::new();
     let mut markers = Vec::new();
+    let mut workloads = Vec::new();
     for (number, experiment) in investigation.experiments.iter().enumerate() {
         let mut planner = Planner {
             investigation,
@@ -51,11 +57,14 @@ pub fn plan(investigation: &Investigation, offer: &Offer<'_, '_>) -> Result<Plan
             .iter()
             .map(|probe| planner.probe(probe))
             .collect();
+        let workload = workload(offer.btf, &experiment.workload).map_err(Reason::from_error);
         experiments.push(PlannedExperiment {
             name: experiment.name.clone(),
             isolated: experiment.isolated,
+            refused: workload.as_ref().err().cloned(),
             probes,
         });
+        workloads.push(workload);
     }
     let uses = attachments.uses.len();
     if uses > MAX_PROBES {
@@ -87,5 +96,6 @@ pub fn plan(investigation: &Investigation, offer: &Offer<'_, '_>) -> Result<Plan
         },
         experiments,
         markers,
+        workloads,
     })
 }

@@ -20,6 +20,8 @@ pub struct PlannedExperiment {
     pub name: String,
     /// Attached alone and detached again.
     pub isolated: bool,
+    /// The reason why its workload cannot be run on this kernel, if so.
+    pub refused: Option<Reason>,
     /// Its probes, in the investigation's order.
     pub probes: Vec<PlannedProbe>,
 }

@@ -119,8 +119,16 @@ pub(super) async fn run<M: Machine>(
     let experiments = &request.investigation.experiments;
     let specs = experiments
         .iter()
-        .map(|experiment| workload_spec(experiment, request.options.folder))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+        .zip(&request.plan.workloads)
+        .map(|(experiment, planned)| {
+            let spec = workload_spec(
+                experiment,
+                planned.as_ref().map_err(Clone::clone)?,
+                request.options.folder,
+            );
+            spec.map_err(Reason::from_error)
+        })
+        .collect::<Vec<_>>();
     let bare = time_bare(machine, experiments, &specs, request.progress).await;
     let started = machine.now();
     let programs = machine.load(&request.plan.setup)?;
@@ -156,7 +164,7 @@ struct Session<'a, M: Machine> {
     programs: M::Programs,
     life: Life,
     request: &'a Request<'a>,
-    specs: Vec<WorkloadSpec>,
+    specs: Vec<Result<WorkloadSpec, Reason>>,
     /// Per experiment, the median time of its call without probes, in nanoseconds.
     bare: Vec<Option<u64>>,
     /// Per attachment.
@@ -347,6 +355,9 @@ impl<M: Machine> Session<'_, M> {
         if !self.request.options.ephemeral && !workload.around.files.is_empty() {
             return Some(FOR_GUESTS.into());
         }
+        if let Err(reason) = &self.specs[number] {
+            return Some(format!("not run: {reason}"));
+        }
         let limit = self.request.investigation.experiments[number].settle_ms;
         let limit = Duration::from_millis(limit);
         let attaches = &self.setup().attaches;
@@ -361,9 +372,11 @@ impl<M: Machine> Session<'_, M> {
         cannot: Option<String>,
     ) -> anyhow::Result<RawExperiment> {
         let experiment = &self.request.investigation.experiments[number];
-        if let Some(reason) = cannot {
-            return Ok(RawExperiment::not_run(reason));
-        }
+        let spec = match (cannot, &self.specs[number]) {
+            (None, Ok(spec)) => spec,
+            (Some(reason), _) => return Ok(RawExperiment::not_run(reason)),
+            (None, Err(reason)) => return Ok(RawExperiment::not_run(reason.to_string())),
+        };
         let notes = self.unmarked(experiment, number);
         // The cost is that of all probes together, and an isolated experiment has only its own.
         let bare = self.bare[number].filter(|_| !experiment.isolated);
@@ -373,7 +386,7 @@ impl<M: Machine> Session<'_, M> {
             observer: self.request.options.observer,
             life: &self.life,
             experiment,
-            spec: &self.specs[number],
+            spec,
             number,
             attachments: which,
         };

@@ -4,23 +4,25 @@ use qed_evidence::investigation::Experiment;
 
 use super::attempt::time;
 use super::boundary::Machine;
+use crate::reason::Reason;
 use crate::workload::WorkloadSpec;
 
 /// The median time of each call whose cost is wanted, before anything is attached.
 pub(super) async fn time_bare<M: Machine>(
     machine: &mut M,
     experiments: &[Experiment],
-    specs: &[WorkloadSpec],
+    specs: &[Result<WorkloadSpec, Reason>],
     progress: &dyn Fn(&str),
 ) -> Vec<Option<u64>> {
     let mut bare = Vec::new();
     for (experiment, spec) in experiments.iter().zip(specs) {
-        bare.push(if experiment.cost {
-            let bare_ns = time(machine, spec, |_| Ok(())).await;
-            progress("timed the call without probes");
-            or_tell(bare_ns, &experiment.name, progress)
-        } else {
-            None
+        bare.push(match spec {
+            Ok(spec) if experiment.cost => {
+                let bare_ns = time(machine, spec, |_| Ok(())).await;
+                progress("timed the call without probes");
+                or_tell(bare_ns, &experiment.name, progress)
+            }
+            _ => None,
         });
     }
     bare

@@ -10,7 +10,7 @@ use qed_evidence::investigation::{
     Action, Argument, Experiment, Investigation, Stdin, Surroundings,
 };
 
-use crate::workload::{Arg, Around, Input, WorkloadKind, WorkloadSpec, names, names::UnknownName};
+use crate::workload::{Around, Input, WorkloadKind, WorkloadSpec, names, names::UnknownName};
 
 /// Names in an investigation that mean nothing on this architecture, each with its place and the nearest
 /// name that does.
@@ -22,27 +22,33 @@ pub fn unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
             span.clone(),
             format!("{} `{}` is not known", error.what, error.name),
         );
+        // What looks like a constant and resembles none is left to the plan.
         let is_constant = error.what == "constant";
         problem.help = error
             .nearest
             .map(|near| format!("did you mean `{near}`?"))
-            .or_else(|| is_constant.then(|| help_on(&error.name)));
+            .or_else(|| is_constant.then(|| "a text is written { text = \"TEXT\" }".into()));
         problems.push(problem);
     };
     for experiment in &investigation.experiments {
-        if let Action::Syscall {
-            name, span, args, ..
-        } = &experiment.workload.action
-        {
+        let workload = &experiment.workload;
+        let last = match &workload.action {
+            Action::Syscall { name, span, .. } => Some((name, span)),
+            Action::Command(_) => None,
+        };
+        let before = workload.before.iter().map(|call| (&call.name, &call.span));
+        for (name, span) in before.chain(last) {
             if let Err(error) = names::syscall(name) {
                 note(span, error);
             }
-            for arg in args {
-                if let Argument::Constant { text, span } = arg
-                    && let Err(error) = names::constant(text)
-                {
-                    note(span, error);
-                }
+        }
+        // Constants in structures may be the kernel's own, or addresses: the plan knows.
+        for arg in workload.plain_arguments() {
+            if let Argument::Constant { text, span } = arg
+                && let Err(error) = names::constant(text)
+                && !may_be_of_kernel(&error)
+            {
+                note(span, error);
             }
         }
         for (name, _) in &experiment.workload.limits {
@@ -69,49 +75,31 @@ pub fn unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
     problems
 }
 
-/// Advice about a word that is no known constant: it is one that is not known here, or was meant as a text.
-fn help_on(word: &str) -> String {
-    let of_constant = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    match !word.is_empty() && word.chars().all(of_constant) {
-        true => "only constants of the C library's headers have names here: write its number, as `5` or `\"0x5\"`".into(),
-        false => "a text is written { text = \"TEXT\" }".into(),
-    }
+/// True of a name that looks like no constant of the C library's headers, but like a constant: enumerations of the kernel
+/// may have it, which the plan asks.
+fn may_be_of_kernel(error: &UnknownName) -> bool {
+    error.nearest.is_none() && looks_like_constant(&error.name)
 }
 
-/// The workload of an experiment, with the numbers that names stand for. `folder` is where its paths begin.
+fn looks_like_constant(word: &str) -> bool {
+    let of_constant = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    word.starts_with(|c: char| c.is_ascii_uppercase() || c == '_') && word.chars().all(of_constant)
+}
+
+/// The workload of an experiment, as it was `planned`. `folder` is where its paths begin.
 pub fn workload_spec(
     experiment: &Experiment,
+    planned: &WorkloadKind,
     folder: Option<&Path>,
-) -> anyhow::Result<WorkloadSpec> {
-    let kind = match &experiment.workload.action {
-        Action::Command(command) => WorkloadKind::Command(command.clone()),
-        Action::Syscall { name, args, .. } => WorkloadKind::Syscall {
-            number: names::syscall(name)?,
-            name: name.clone(),
-            args: args
-                .iter()
-                .map(|arg| {
-                    Ok(match arg {
-                        Argument::Int(value) => Arg::Int(*value),
-                        Argument::Constant { text, .. } => Arg::Int(names::constant(text)?),
-                        Argument::Text(text) => Arg::Str(text.clone()),
-                        Argument::Buffer { name, size, .. } => Arg::Buffer {
-                            size: *size,
-                            name: name.clone(),
-                        },
-                    })
-                })
-                .collect::<anyhow::Result<_>>()?,
-        },
-    };
+) -> Result<WorkloadSpec, UnknownName> {
     Ok(WorkloadSpec {
-        kind,
+        kind: planned.clone(),
         limits: experiment
             .workload
             .limits
             .iter()
             .map(|(name, value)| Ok((names::resource(name)?, *value)))
-            .collect::<anyhow::Result<_>>()?,
+            .collect::<Result<_, UnknownName>>()?,
         drop_capabilities: experiment.workload.drop_capabilities,
         warm_up: experiment.warm_up,
         threads: experiment.workload.threads,
@@ -139,14 +127,17 @@ mod tests {
     use super::*;
     use qed_evidence::investigation::parse;
 
-    /// Check that a constant that is not known and a text in its place get the advice that fits each.
+    /// Check that a misspelt constant and a text in its place get the advice that fits each, and that what a kernel may
+    /// have is left to the plan.
     #[test]
     fn advice() {
         for (word, advice) in [
-            ("BPF_MAP_CREATE", "write its number"),
-            ("ZZZ9", "write its number"),
-            ("/etc/passwd", "a text is written"),
-            ("hello", "a text is written"),
+            ("SOCK_STREM", Some("did you mean `SOCK_STREAM`")),
+            ("/etc/passwd", Some("a text is written")),
+            ("hello", Some("a text is written")),
+            ("0x", Some("a text is written")),
+            ("BPF_MAP_CREATE", None),
+            ("ZZZ9", None),
         ] {
             let text = format!(
                 "[[experiment]]\nname = \"e\"\nworkload = {{ syscall = \"bpf\", args = [\"{word}\"] }}\n\
@@ -154,8 +145,13 @@ mod tests {
             );
             let investigation = parse("i.toml", &text).unwrap();
             let problems = unknown_names(&investigation);
-            let help = problems[0].help.as_deref().unwrap();
-            assert!(help.contains(advice), "{word}: {help}");
+            match advice {
+                Some(advice) => {
+                    let help = problems[0].help.as_deref().unwrap();
+                    assert!(help.contains(advice), "{word}: {help}");
+                }
+                None => assert_eq!(problems, [], "{word}"),
+            }
         }
     }
 }

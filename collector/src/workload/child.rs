@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    ffi::CString,
     fs::File,
     io,
     os::unix::{ffi::OsStrExt as _, process::CommandExt as _},
@@ -20,12 +19,12 @@ use nix::{
     unistd::{ForkResult, Pid, fork, getpid, setpgid, setsid},
 };
 
-use super::endangers::endangers_link;
-use super::invoke::{code, invoke};
+use super::invoke::code;
 use super::keeper::Keeper;
 use super::link::Link;
+use super::operands::{Operands, OperandsError, endanger_link, line};
 use super::protocol::{FromChild, Job, ToChild};
-use super::spec::{Arg, Around, WorkloadKind, errno_of};
+use super::spec::{Around, Call, WorkloadKind};
 use super::surroundings::{SurroundingsError, enter, read_from};
 use super::threads::together;
 
@@ -85,9 +84,7 @@ fn work() -> io::Result<()> {
     };
     match &job.kind {
         WorkloadKind::Command(argv) => command(argv, &job.around, input, &mut link),
-        WorkloadKind::Syscall { number, name, args } => {
-            call(*number, name, args, &job, input, &mut link)
-        }
+        WorkloadKind::Syscall { before, call: last } => call(before, last, &job, input, &mut link),
     }
 }
 
@@ -107,15 +104,9 @@ enum PrepareError {
         set: CapSet,
         error: caps::errors::CapsError,
     },
-    /// More arguments than a system call has.
-    #[error("{0} arguments, and 6 is the limit")]
-    TooManyArguments(usize),
     /// A folder or an input that is not there.
     #[error(transparent)]
     Surroundings(#[from] SurroundingsError),
-    /// A text that C cannot hold.
-    #[error("the text {0:?} holds a NUL")]
-    Nul(String),
 }
 
 fn prepare(job: &Job) -> Result<(), PrepareError> {
@@ -233,56 +224,11 @@ fn leave(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// The memory behind the pointer arguments.
-struct Operands {
-    words: [i64; 7],
-    buffers: Vec<(String, Vec<u8>)>,
-    _texts: Vec<CString>,
-}
-
-impl Operands {
-    fn new(number: i64, args: &[Arg]) -> Result<Self, PrepareError> {
-        if args.len() > 6 {
-            return Err(PrepareError::TooManyArguments(args.len()));
-        }
-        let mut operands = Self {
-            words: [number, 0, 0, 0, 0, 0, 0],
-            buffers: Vec::new(),
-            _texts: Vec::new(),
-        };
-        for (arg, word) in args.iter().zip(&mut operands.words[1..]) {
-            *word = match arg {
-                Arg::Int(value) => *value,
-                Arg::Str(text) => {
-                    let text =
-                        CString::new(text.as_str()).map_err(|_| PrepareError::Nul(text.clone()))?;
-                    let address = text.as_ptr() as i64;
-                    operands._texts.push(text);
-                    address
-                }
-                Arg::Buffer { size, name } => {
-                    let mut buffer = vec![0u8; *size];
-                    let address = buffer.as_mut_ptr() as i64;
-                    operands.buffers.push((name.clone(), buffer));
-                    address
-                }
-            };
-        }
-        Ok(operands)
-    }
-
-    fn call(&self) -> i64 {
-        // SAFETY: pointers among the words are to memory of ours that lives as long as `self`; what the
-        // call does with it, and with the numbers, is what the author of the investigation asked for.
-        unsafe { invoke(&self.words) }
-    }
-
-    /// What [`call`](Self::call) opened is closed, and what it closed is open again, though not on the same file.
-    fn tidy(&self) {
-        close_all();
-        if endangers_link(&self.words) {
-            stand_in();
-        }
+/// What a call opened is closed, and what it closed is open again, though not on the same file.
+fn tidy(endangers: bool) {
+    close_all();
+    if endangers {
+        stand_in();
     }
 }
 
@@ -299,37 +245,98 @@ fn stand_in() {
     }
 }
 
+/// The call that is watched, with what has to be done before it.
+struct Watched<'a> {
+    before: &'a [Call],
+    call: &'a Call,
+    /// One of the calls may take the pipes away.
+    endangers: bool,
+}
+
+impl Watched<'_> {
+    fn prepare(&self) -> Result<Operands, OperandsError> {
+        Operands::prepare(self.before, self.call)
+    }
+
+    /// Make everything as it was before the call, and ready for the next.
+    fn again(&self, operands: &mut Operands) -> Result<(), OperandsError> {
+        tidy(self.endangers);
+        if !self.before.is_empty() {
+            *operands = self.prepare()?;
+        }
+        Ok(())
+    }
+
+    /// Median time of one call in nanoseconds.
+    fn time(&self, operands: &mut Operands, calls: u32) -> Result<u64, OperandsError> {
+        let mut times = Vec::new();
+        for _ in 0..calls.max(1) {
+            let start = Instant::now();
+            operands.call();
+            let elapsed = start.elapsed();
+            self.again(operands)?;
+            times.push(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
+        }
+        times.sort_unstable();
+        Ok(times[times.len() / 2])
+    }
+}
+
+/// Hand the pipes to a process that the calls do not reach, where they need that; then make everything ready.
+fn make_ready<'a>(
+    before: &'a [Call],
+    call: &'a Call,
+    warm_up: u32,
+    input: Option<File>,
+    link: &mut Link,
+) -> io::Result<Result<(Watched<'a>, Operands), OperandsError>> {
+    let endangers = match endanger_link(before, call) {
+        Ok(endangers) => endangers,
+        Err(error) => return Ok(Err(error)),
+    };
+    if input.is_some() || endangers {
+        *link = Link::Kept(Keeper::start()?);
+        read_from(input)?;
+    }
+    let watched = Watched {
+        before,
+        call,
+        endangers,
+    };
+    let ready = watched.prepare().and_then(|mut operands| {
+        for _ in 0..warm_up {
+            operands.call();
+            watched.again(&mut operands)?;
+        }
+        Ok(operands)
+    });
+    Ok(ready.map(|operands| (watched, operands)))
+}
+
 fn call(
-    number: i64,
-    name: &str,
-    args: &[Arg],
+    before: &[Call],
+    call: &Call,
     job: &Job,
     input: Option<File>,
     link: &mut Link,
 ) -> io::Result<()> {
-    let operands = match Operands::new(number, args) {
-        Ok(operands) => operands,
+    let (watched, mut operands) = match make_ready(before, call, job.warm_up, input, link)? {
+        Ok(ready) => ready,
         Err(error) => return link.send(&FromChild::Failed(error.to_string())),
     };
-    if input.is_some() || endangers_link(&operands.words) {
-        // Hand the pipes to a process that the call does not reach.
-        *link = Link::Kept(Keeper::start()?);
-        read_from(input)?;
-    }
-    for _ in 0..job.warm_up {
-        operands.call();
-        operands.tidy();
-    }
-    let head = head(name, args);
-    let (function, instruction, code) = code(number);
+    let (function, instruction, code) = code(call.number);
     link.send(&FromChild::Ready {
         instruction,
         function,
         code: hex::encode(code),
+        head: operands.head.clone(),
     })?;
     loop {
         match link.receive()? {
-            ToChild::Time(calls) => link.send(&FromChild::Timed(time(&operands, calls)))?,
+            ToChild::Time(calls) => match watched.time(&mut operands, calls) {
+                Ok(time) => link.send(&FromChild::Timed(time))?,
+                Err(error) => return link.send(&FromChild::Failed(error.to_string())),
+            },
             ToChild::Go => break,
             ToChild::Release => return Ok(()),
             other => return Err(io::Error::other(format!("{other:?} at the gate"))),
@@ -341,12 +348,12 @@ fn call(
     } else {
         operands.call()
     };
-    link.print(&line(&head, returned))?;
+    link.print(&line(&operands.head, returned))?;
     loop {
         match link.receive()? {
             ToChild::Report => {
-                let buffers = operands.buffers.iter();
-                let buffers = buffers.map(|(name, bytes)| (name.clone(), hex::encode(bytes)));
+                let buffers = operands.buffers();
+                let buffers = buffers.map(|(name, bytes)| (name.to_owned(), hex::encode(bytes)));
                 link.send(&FromChild::Done {
                     returned,
                     buffers: buffers.collect(),
@@ -355,66 +362,5 @@ fn call(
             ToChild::Release => return Ok(()),
             other => return Err(io::Error::other(format!("{other:?} after the call"))),
         }
-    }
-}
-
-/// Median time of one call in nanoseconds.
-fn time(operands: &Operands, calls: u32) -> u64 {
-    let mut times: Vec<u64> = (0..calls.max(1))
-        .map(|_| {
-            let start = Instant::now();
-            operands.call();
-            let elapsed = start.elapsed();
-            operands.tidy();
-            u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
-        })
-        .collect();
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
-/// `socket(2, 1, 0) = `
-pub(super) fn head(name: &str, args: &[Arg]) -> String {
-    let args: Vec<String> = args
-        .iter()
-        .map(|arg| match arg {
-            Arg::Int(value) => value.to_string(),
-            Arg::Str(text) => format!("{text:?}"),
-            Arg::Buffer { name, .. } => name.clone(),
-        })
-        .collect();
-    format!("{name}({}) = ", args.join(", "))
-}
-
-fn line(head: &str, returned: i64) -> String {
-    match errno_of(returned) {
-        0 => format!("{head}{returned}\n"),
-        errno => format!("{head}-1 {:?}\n", nix::errno::Errno::from_raw(errno)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Check the line that the reader of a book sees, for success and failure.
-    #[test]
-    fn lines_look_like_strace() {
-        let args = [Arg::Int(2), Arg::Str("a\"b".into())];
-        assert_eq!(
-            line(&head("socket", &args), 3),
-            "socket(2, \"a\\\"b\") = 3\n"
-        );
-        let failed = line(&head("pipe2", &[]), -i64::from(libc::EMFILE));
-        assert_eq!(failed, "pipe2() = -1 EMFILE\n");
-    }
-
-    /// Check that arguments go into the words in order, the rest being 0, and that a seventh is refused.
-    #[test]
-    fn operands_are_in_order() {
-        let operands = Operands::new(9, &[Arg::Int(5), Arg::Int(-1)]).unwrap();
-        assert_eq!(operands.words, [9, 5, -1, 0, 0, 0, 0]);
-        assert!(Operands::new(9, &vec![Arg::Int(0); 7]).is_err());
-        assert!(Operands::new(9, &[Arg::Str("a\0b".into())]).is_err());
     }
 }

@@ -1,5 +1,5 @@
 //! Running the workload in a process of its own: a second copy of this program, started with a hidden
-//! argument, which stops at a gate until the probes look at it, makes exactly one system call (or
+//! argument, which stops at a gate until the probes look at it, makes the system call that is watched (or
 //! executes a command), and keeps its objects open until every reader has finished.
 //!
 //! Only descriptors 0, 1 and 2 are open in it, so the first descriptor that it gets is 3. They are the pipes to the
@@ -12,6 +12,7 @@ mod invoke;
 mod keeper;
 mod link;
 pub mod names;
+mod operands;
 mod protocol;
 mod runner;
 mod spec;
@@ -20,4 +21,6 @@ mod threads;
 
 pub use child::{HIDDEN_ARGUMENT, child_main, is_child};
 pub use runner::{CallSite, Finished, Running, WorkloadError};
-pub use spec::{Arg, Around, Exit, Input, Outcome, WorkloadKind, WorkloadSpec};
+pub use spec::{
+    Arg, Around, Call, Exit, Input, Memory, Outcome, Patch, WorkloadKind, WorkloadSpec,
+};

@@ -83,9 +83,18 @@ pub fn signal(name: &str) -> Result<i32, UnknownName> {
 
 /// The value of an expression such as `AF_INET`, `O_CLOEXEC|O_NONBLOCK`, `0x10 | 3` or `0o644`.
 pub fn constant(expression: &str) -> Result<i64, UnknownName> {
+    constant_or(expression, &|_| None)
+}
+
+/// The same, where `further` may know names that are not known here.
+pub fn constant_or(
+    expression: &str,
+    further: &dyn Fn(&str) -> Option<i64>,
+) -> Result<i64, UnknownName> {
     expression
         .split('|')
-        .map(|part| term(part.trim()))
+        .map(str::trim)
+        .map(|part| term(part).or_else(|unknown| further(part).ok_or(unknown)))
         .try_fold(0, |value, part| Ok(value | part?))
 }
 

@@ -48,6 +48,8 @@ pub(super) enum FromChild {
         function: u64,
         /// The function's machine code, in hexadecimal.
         code: String,
+        /// The beginning of the line that it will print about its call.
+        head: String,
     },
     /// Median time of one call in nanoseconds.
     Timed(u64),

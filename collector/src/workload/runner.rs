@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::captured::Captured;
-use super::child::{GAVE_UP, HIDDEN_ARGUMENT, WHY, head};
+use super::child::{GAVE_UP, HIDDEN_ARGUMENT, WHY};
 use super::protocol::{FromChild, Job, MESSAGE, ToChild};
 use super::spec::{Exit, Outcome, WorkloadKind, WorkloadSpec, errno_of};
 
@@ -157,12 +157,10 @@ impl Running {
             .spawn()
             .map_err(system("start"))?;
         let missing = || WorkloadError::Protocol("no pipe".into());
-        let (head, kept) = match &spec.kind {
-            WorkloadKind::Syscall { name, args, .. } => {
-                // Its line has to be seen, however little of it is wanted.
-                (Some(head(name, args)), spec.max_output.max(KEPT))
-            }
-            WorkloadKind::Command(_) => (None, spec.max_output),
+        let (is_command, kept) = match &spec.kind {
+            // Its line has to be seen, however little of it is wanted.
+            WorkloadKind::Syscall { .. } => (false, spec.max_output.max(KEPT)),
+            WorkloadKind::Command(_) => (true, spec.max_output),
         };
         let mut running = Self {
             tgid: child.id().ok_or_else(missing)?,
@@ -171,8 +169,8 @@ impl Running {
             link: Some(child.stdin.take().ok_or_else(missing)?),
             child,
             limit: spec.timeout,
-            is_command: head.is_none(),
-            head,
+            is_command,
+            head: None,
             max_output: spec.max_output,
             call_site: None,
             status: None,
@@ -210,7 +208,9 @@ impl Running {
                 instruction,
                 function,
                 code,
+                head,
             } => {
+                self.head = Some(head);
                 let code = hex::decode(code).map_err(|e| WorkloadError::Protocol(e.to_string()))?;
                 self.call_site = Some(CallSite {
                     function,

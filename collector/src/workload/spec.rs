@@ -53,18 +53,27 @@ pub enum Input {
 pub enum WorkloadKind {
     /// One system call.
     Syscall {
-        /// Its number.
-        number: i64,
-        /// Its name, for the line that the workload prints.
-        name: String,
-        /// At most six arguments; the others are 0.
-        args: Vec<Arg>,
+        /// Calls that the process makes before the gate. Each must succeed.
+        before: Vec<Call>,
+        /// The call that is watched.
+        call: Call,
     },
     /// A program, searched in `PATH`, with its arguments.
     Command(Vec<String>),
 }
 
-/// An argument of a system call.
+/// A system call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Its number.
+    pub number: i64,
+    /// Its name, for the line that the workload prints.
+    pub name: String,
+    /// At most six arguments; the others are 0.
+    pub args: Vec<Arg>,
+}
+
+/// An argument of a system call, or a value in memory that one points to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Arg {
     /// A number.
@@ -78,6 +87,34 @@ pub enum Arg {
         /// Name in [`Outcome::buffers`].
         name: String,
     },
+    /// The address of these bytes.
+    Memory(Memory),
+    /// What the call at this place in [`WorkloadKind::Syscall::before`] returned.
+    Result(usize),
+}
+
+/// Bytes that a call gets the address of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Values that are known in the process alone.
+    pub patches: Vec<Patch>,
+    /// Name in [`Outcome::buffers`], where they are read back after the call.
+    pub name: Option<String>,
+    /// The content as the line that the workload prints has it.
+    pub text: String,
+}
+
+/// A value that is written into [`Memory`] before the call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patch {
+    /// Its first byte.
+    pub offset: usize,
+    /// Bytes, 1 to 8; the lowest of the value, lowest first.
+    pub size: usize,
+    /// The value.
+    pub value: Arg,
 }
 
 /// The end of the workload.

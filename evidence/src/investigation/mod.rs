@@ -1,5 +1,6 @@
 //! Investigations: which experiments to run, and what to watch in each.
 
+mod argument;
 mod command;
 mod model;
 mod parse;
@@ -7,11 +8,12 @@ mod place;
 mod probe;
 mod surroundings;
 
+pub use argument::{Argument, BufferElements, Call, MemberValue, Structure, bytes_text};
 pub(crate) use command::stands_in;
 pub use command::{ARTEFACTS, Command, NotFound, OUTPUT_OF_COMMAND, Wanted, WantedKind, artefact};
 pub use model::{
-    Action, Argument, BufferElements, Excuse, Experiment, Investigation, MAX_OUTPUT,
-    OUTPUT_OF_WORKLOAD, Returns, Setup, Workload,
+    Action, Excuse, Experiment, Investigation, MAX_OUTPUT, OUTPUT_OF_WORKLOAD, Returns, Setup,
+    Workload,
 };
 pub use parse::parse;
 pub use place::{Place, PlaceError};

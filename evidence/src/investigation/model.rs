@@ -1,5 +1,6 @@
 //! Investigations as they are run: experiments, workloads and their limits.
 
+use super::argument::{Argument, BufferElements, Call, Structure, call_text};
 use super::command::Command;
 use super::probe::Probe;
 use super::surroundings::{Named, Stdin, Surroundings};
@@ -120,20 +121,16 @@ impl Experiment {
             Action::Command(command) => return command.join(" "),
             Action::Syscall { name, args, .. } => (name, args),
         };
-        let args: Vec<String> = args
-            .iter()
-            .map(|arg| match arg {
-                Argument::Int(value) => value.to_string(),
-                Argument::Constant { text, .. } => text.clone(),
-                Argument::Text(text) => format!("{text:?}"),
-                Argument::Buffer { name, .. } => name.clone(),
-            })
-            .collect();
         let threads = match self.workload.threads {
             0 | 1 => String::new(),
             threads => format!(" in {threads} threads"),
         };
-        format!("{name}({}){threads}", args.join(", "))
+        let before: Vec<String> = self.workload.before.iter().map(Call::text).collect();
+        let before = match before.is_empty() {
+            true => String::new(),
+            false => format!(", after {}", before.join(", ")),
+        };
+        format!("{}{threads}{before}", call_text(name, args))
     }
 }
 
@@ -142,6 +139,8 @@ impl Experiment {
 pub struct Workload {
     /// A system call or a command.
     pub action: Action,
+    /// System calls that its process makes before that one, in this order. No probe sees them.
+    pub before: Vec<Call>,
     /// Soft resource limits to set before it: `nofile` and its value.
     pub limits: Vec<(String, u64)>,
     /// Run it without any capability.
@@ -167,6 +166,35 @@ impl Workload {
             .into_iter()
             .chain(self.around.programs.iter().cloned())
             .collect()
+    }
+
+    /// All arguments of its system calls, those inside of structures included.
+    pub fn each_argument<'a>(&'a self, visit: &mut dyn FnMut(&'a Argument)) {
+        for argument in self.plain_arguments() {
+            argument.each(visit);
+        }
+    }
+
+    /// The arguments of its system calls themselves, without what structures hold.
+    pub fn plain_arguments(&self) -> impl Iterator<Item = &Argument> {
+        let last = match &self.action {
+            Action::Syscall { args, .. } => args.as_slice(),
+            Action::Command(_) => &[],
+        };
+        self.before.iter().flat_map(|call| &call.args).chain(last)
+    }
+
+    /// Names and forms of the buffers that are read back after the call, those inside of structures included.
+    pub fn buffers(&self) -> Vec<(&str, BufferElements)> {
+        let mut found = Vec::new();
+        self.each_argument(&mut |argument| match argument {
+            Argument::Buffer { name, elements, .. } => found.push((name.as_str(), *elements)),
+            Argument::Structure(Structure {
+                buffer: Some(name), ..
+            }) => found.push((name.as_str(), BufferElements::Bytes)),
+            _ => {}
+        });
+        found
     }
 
     /// True if files of the machine that captures belong to it.
@@ -202,40 +230,6 @@ pub enum Returns {
     Int,
     /// A file descriptor.
     Fd,
-}
-
-/// One argument of a system call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Argument {
-    /// A number.
-    Int(i64),
-    /// Named constants joined by `|`: `O_CLOEXEC|O_NONBLOCK`.
-    Constant {
-        /// The text.
-        text: String,
-        /// Its place in the file.
-        span: Range<usize>,
-    },
-    /// The address of a NUL-terminated string.
-    Text(String),
-    /// The address of a zeroed buffer, which is read back afterwards.
-    Buffer {
-        /// Name in the evidence.
-        name: String,
-        /// Bytes.
-        size: usize,
-        /// Its form on a page.
-        elements: BufferElements,
-    },
-}
-
-/// The content of a buffer that is read back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BufferElements {
-    /// Bytes.
-    Bytes,
-    /// 32-bit integers, as one text `3, 4`.
-    Ints,
 }
 
 /// The reason why an allocation may outlive the call.

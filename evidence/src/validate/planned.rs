@@ -9,7 +9,7 @@ use crate::document::withheld::withheld;
 use crate::document::{
     Allocation, Command, Context, Evidence, Experiment, Hit, Ledger, Member, Probe, Task,
 };
-use crate::investigation::{Action, Argument, Experiment as Asked, Investigation, Probe as Watch};
+use crate::investigation::{Action, Experiment as Asked, Investigation, Probe as Watch};
 
 /// The first thing that `evidence` cannot say if it comes from a run of `investigation`; `None` of evidence of another
 /// version of it, which is out of date.
@@ -163,16 +163,8 @@ fn experiment(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
 }
 
 fn buffers(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
-    let names: BTreeSet<&str> = match &asked.workload.action {
-        Action::Command(_) => BTreeSet::new(),
-        Action::Syscall { args, .. } => args
-            .iter()
-            .filter_map(|argument| match argument {
-                Argument::Buffer { name, .. } => Some(name.as_str()),
-                _ => None,
-            })
-            .collect(),
-    };
+    let names = asked.workload.buffers().into_iter().map(|(name, _)| name);
+    let names: BTreeSet<&str> = names.collect();
     let known = |name: &String| names.contains(name.as_str());
     stranger(
         &format!("{at}/outcome/buffers"),

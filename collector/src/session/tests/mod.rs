@@ -14,6 +14,7 @@ use crate::kaslr::KaslrSourceError;
 use crate::plan::{Plan, PlannedExperiment, PlannedInstruction, PlannedProbe, Refused, Source};
 use crate::probe::{Attach, Losses, Setup, Use};
 use crate::reason::Reason;
+use crate::workload::WorkloadKind;
 use qed_collector_ebpf::ProbeSpec;
 use recorded::{Log, Noting, Recorded, Script};
 
@@ -107,6 +108,7 @@ fn plan(investigation: &Investigation, wanted: &[Wanted<'_>], probes: &[PlannedP
     let planned = experiments.map(|experiment| PlannedExperiment {
         name: experiment.name.clone(),
         isolated: experiment.isolated,
+        refused: None,
         probes: probes.to_vec(),
     });
     Plan {
@@ -117,6 +119,7 @@ fn plan(investigation: &Investigation, wanted: &[Wanted<'_>], probes: &[PlannedP
         },
         experiments: planned.collect(),
         markers: vec![None; wanted.len()],
+        workloads: vec![Ok(WorkloadKind::Command(vec!["true".into()])); wanted.len()],
     }
 }
 

@@ -247,15 +247,16 @@ fn unwalked(evidence: &Evidence, test: &mut dyn FnMut(&str) -> bool) -> bool {
 /// Texts that the investigation hands to its workloads.
 fn investigation(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
     let mut experiments = catalog.investigation.experiments.iter();
-    experiments.any(|experiment| match &experiment.workload.action {
-        Action::Syscall { name, args, .. } => {
-            test(name)
-                || args.iter().any(|arg| match arg {
-                    Argument::Text(text) => test(text),
-                    _ => false,
-                })
-        }
-        Action::Command(words) => words.iter().any(|word| test(word)),
+    experiments.any(|experiment| {
+        let workload = &experiment.workload;
+        let mut is_one = match &workload.action {
+            Action::Syscall { name, .. } => test(name),
+            Action::Command(words) => words.iter().any(|word| test(word)),
+        };
+        workload.each_argument(&mut |argument| {
+            is_one |= matches!(argument, Argument::Text(text) if test(text));
+        });
+        is_one
     })
 }
 

@@ -1,5 +1,6 @@
 //! From TOML text to an [`Investigation`], or to everything that is wrong with it.
 
+mod argument;
 mod check;
 mod command;
 mod experiment;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -71,6 +72,8 @@ pub(super) struct RawWorkload {
     pub syscall: Option<Spanned<String>>,
     pub args: Option<Vec<Spanned<RawArgument>>>,
     pub returns: Option<Spanned<String>>,
+    #[serde(default)]
+    pub before: Vec<Spanned<RawCall>>,
     pub command: Option<Spanned<Vec<String>>>,
     pub threads: Option<Spanned<u32>>,
     #[serde(default)]
@@ -125,22 +128,27 @@ pub(super) enum RawSetup {
 
 #[derive(Deserialize)]
 #[serde(
+    deny_unknown_fields,
+    expecting = "a table: `{ syscall = \"NAME\", args = […], result = \"NAME\" }`"
+)]
+pub(super) struct RawCall {
+    pub syscall: Spanned<String>,
+    #[serde(default)]
+    pub args: Vec<Spanned<RawArgument>>,
+    pub result: Option<Spanned<String>>,
+}
+
+/// An argument, or a value inside of one. What a table may hold depends on its keys, so it is looked at afterwards.
+#[derive(Deserialize)]
+#[serde(
     untagged,
-    expecting = "an argument is a number, the name of a constant, { text = \"TEXT\" }, { buffer = \"NAME\", size = BYTES } or { buffer = \"NAME\", ints = COUNT }"
+    expecting = "an argument is a number, the name of a constant, `$NAME` for the result of an earlier call, or a table"
 )]
 pub(super) enum RawArgument {
     Int(i64),
-    Constant(String),
-    Table(RawPointer),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct RawPointer {
-    pub text: Option<String>,
-    pub buffer: Option<String>,
-    pub size: Option<usize>,
-    pub ints: Option<usize>,
+    Word(String),
+    List(Vec<RawArgument>),
+    Table(IndexMap<String, RawArgument>),
 }
 
 #[derive(Deserialize)]

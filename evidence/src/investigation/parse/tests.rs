@@ -328,3 +328,82 @@ fn modules() {
     let long = format!("modules = [\"{}\"]", "m".repeat(56));
     assert!(with(&long, "").is_err());
 }
+
+/// An experiment with this workload.
+fn with_workload(workload: &str) -> String {
+    format!(
+        "[[experiment]]\nname = \"e\"\nworkload = {{ {workload} }}\n[[experiment.probe]]\nfunction = \"f\"\n"
+    )
+}
+
+/// Check that calls before the watched one and values in structures are read, and shown in the order of the file.
+#[test]
+fn calls_and_structures() {
+    let text = with_workload(
+        r#"syscall = "connect", args = ["$s", { struct = "sockaddr_in", sin_port = 1, a = [1, { b.c = "X" }], buffer = "out" }, { sizeof = "sockaddr_in" }, { bytes = "0a ff" }],
+           before = [{ syscall = "socket", args = [2], result = "s" }, { syscall = "listen", args = ["$s", { buffer = "in", size = 8 }] }]"#
+            .replace('\n', "")
+            .as_str(),
+    );
+    let investigation = parse("e.toml", &text).unwrap();
+    let experiment = &investigation.experiments[0];
+    assert_eq!(
+        experiment.workload_text(),
+        "connect($s, &(struct sockaddr_in){.sin_port = 1, .a = {1, {.b = {.c = X}}}}, sizeof(struct sockaddr_in), \
+         {0x0a, 0xff}), after $s = socket(2), listen($s, in)"
+    );
+    let buffers: Vec<_> = experiment.workload.buffers();
+    let bytes = crate::investigation::BufferElements::Bytes;
+    assert_eq!(buffers, [("in", bytes), ("out", bytes)]);
+}
+
+/// Check that arguments and calls that cannot be are refused, each with its reason.
+#[test]
+fn wrong_calls_and_structures() {
+    let call = |args: &str| format!("syscall = \"connect\", args = [{args}]");
+    for (workload, reason) in [
+        (call("\"$s\""), "there is no result `s`: no call before this one has a `result`"),
+        (
+            format!("before = [{{ syscall = \"socket\", result = \"t\" }}], {}", call("\"$s\"")),
+            "there is no result `s`: the calls before this one have t",
+        ),
+        (
+            "before = [{ syscall = \"listen\", args = [\"$s\"] }, { syscall = \"socket\", result = \"s\" }], syscall = \"x\"".into(),
+            "there is no result `s`",
+        ),
+        (
+            "before = [{ syscall = \"a\", result = \"s\" }, { syscall = \"b\", result = \"s\" }], syscall = \"x\"".into(),
+            "two calls have a result named `s`",
+        ),
+        (
+            "before = [{ syscall = \"a\", result = \"S 1\" }], syscall = \"x\"".into(),
+            "result name `S 1` does not match",
+        ),
+        (
+            "before = [{ syscall = \"a\" }], command = [\"true\"]".into(),
+            "only a system call has calls before it",
+        ),
+        (call("[1]"), "a list is the value of an array in a structure"),
+        (call("{ text = \"a\\u0000\" }"), "ends at its first NUL"),
+        (call("{ text = \"a\", size = 1 }"), "an argument is a number"),
+        (call("{ bytes = \"0\" }"), "two for each byte"),
+        (call("{ bytes = \"\" }"), "`bytes` are 1 to 4096, not 0"),
+        (call("{ buffer = \"b\" }"), "either `size` (bytes) or `ints`"),
+        (call("{ buffer = \"b\", size = -1 }"), "1 to 4096 bytes, not -1"),
+        (
+            call("{ buffer = \"b\", size = 8 }, { struct = \"x\", buffer = \"b\" }"),
+            "two buffers are named `b`",
+        ),
+        (call("{ struct = 1 }"), "`struct` is the name of a structure"),
+        (call("{ struct = \"x\", a = [\"$s\"] }"), "there is no result `s`"),
+        (call("1, 2, 3, 4, 5, 6, 7"), "at most six arguments"),
+        (
+            "before = [{ syscall = \"a\", args = [1, 2, 3, 4, 5, 6, 7] }], syscall = \"x\"".into(),
+            "at most six arguments",
+        ),
+    ] {
+        let problems = parse("e.toml", &with_workload(&workload)).unwrap_err();
+        let messages: Vec<&str> = problems.iter().map(|one| one.message.as_str()).collect();
+        assert!(messages.iter().any(|one| one.contains(reason)), "{workload}: {messages:?}");
+    }
+}

@@ -3,9 +3,8 @@
 use toml::Spanned;
 
 use super::check::Check;
-use super::raw::{RawArgument, RawPointer, RawWorkload};
-use crate::investigation::{Action, Argument, BufferElements, Returns, Workload};
-use crate::path::is_name;
+use super::raw::RawWorkload;
+use crate::investigation::{Action, Returns, Workload};
 
 /// The most threads that make one call at once.
 const MAX_THREADS: u32 = 64;
@@ -55,17 +54,11 @@ impl Check {
                 ),
             );
         }
+        let before = self.before(std::mem::take(&mut raw.before), raw.command.is_some())?;
         let action = match (raw.syscall, raw.command) {
             (Some(syscall), None) => {
                 let args = raw.args.unwrap_or_default();
-                if args.len() > 6 {
-                    self.error(args[6].span(), "a system call has at most six arguments");
-                    return None;
-                }
-                let args = args
-                    .into_iter()
-                    .map(|arg| self.argument(arg))
-                    .collect::<Option<Vec<_>>>()?;
+                let args = self.arguments(args, &before)?;
                 let returns = match raw
                     .returns
                     .as_ref()
@@ -95,86 +88,29 @@ impl Check {
                 }
                 if raw.args.is_some() || raw.returns.is_some() {
                     self.error(
-                        span,
+                        span.clone(),
                         "a command has its arguments in its own list, and no `args` or `returns`",
                     );
                 }
                 Action::Command(command.into_inner())
             }
             _ => {
-                self.error(span, "a workload is either a `syscall` or a `command`");
+                self.error(
+                    span.clone(),
+                    "a workload is either a `syscall` or a `command`",
+                );
                 return None;
             }
         };
-        Some(Workload {
+        let workload = Workload {
             action,
+            before,
             limits: Vec::new(),
             drop_capabilities: false,
             threads: raw.threads.map_or(1, Spanned::into_inner),
             around,
-        })
-    }
-
-    fn argument(&mut self, raw: Spanned<RawArgument>) -> Option<Argument> {
-        let span = raw.span();
-        let pointer = match raw.into_inner() {
-            RawArgument::Int(value) => return Some(Argument::Int(value)),
-            RawArgument::Constant(text) => {
-                // Without the quotes, so that a message can point into it.
-                return Some(Argument::Constant {
-                    text,
-                    span: span.start + 1..span.end.saturating_sub(1),
-                });
-            }
-            RawArgument::Table(pointer) => pointer,
         };
-        match pointer {
-            RawPointer {
-                text: Some(text),
-                buffer: None,
-                size: None,
-                ints: None,
-            } => Some(Argument::Text(text)),
-            RawPointer {
-                text: None,
-                buffer: Some(name),
-                size,
-                ints,
-            } => {
-                if !is_name(&name) {
-                    self.error(
-                        span.clone(),
-                        format!("buffer name `{name}` does not match [a-z_][a-z0-9_]*"),
-                    );
-                }
-                let (size, elements) = match (size, ints) {
-                    (Some(size), None) => (size, BufferElements::Bytes),
-                    (None, Some(ints)) => (ints.saturating_mul(4), BufferElements::Ints),
-                    _ => {
-                        self.error(
-                            span,
-                            "a buffer needs either `size` (bytes) or `ints` (32-bit integers)",
-                        );
-                        return None;
-                    }
-                };
-                if !(1..=4096).contains(&size) {
-                    self.error(span, format!("a buffer has 1 to 4096 bytes, not {size}"));
-                    return None;
-                }
-                Some(Argument::Buffer {
-                    name,
-                    size,
-                    elements,
-                })
-            }
-            _ => {
-                self.error(
-                    span,
-                    "an argument is a number, a named constant, `{ text = \"…\" }` or `{ buffer = \"name\", size = N }`",
-                );
-                None
-            }
-        }
+        self.buffers_are_distinct(&workload, span);
+        Some(workload)
     }
 }

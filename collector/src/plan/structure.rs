@@ -1,0 +1,307 @@
+//! Structures that are filled by the names of their members.
+
+use std::net::Ipv4Addr;
+
+use qed_evidence::investigation::{Argument, MemberValue};
+
+use crate::btf::{self, Btf, BtfError, Composite, Stripped, Type, TypeId};
+use crate::reason::Reason;
+use crate::workload::{Arg, Memory, Patch};
+
+/// Bytes of a pointer.
+const POINTER: u64 = 8;
+
+/// A value that does not fit into its member.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FillError {
+    /// The kernel's types cannot be read.
+    #[error("the kernel's BTF is damaged: {0}")]
+    Damaged(#[from] BtfError),
+    /// The value itself means nothing here.
+    #[error("{0}")]
+    Argument(Reason),
+    /// There is no such member.
+    #[error("it has no member `{path}`{}", nearest(.near))]
+    NoMember { path: String, near: Vec<String> },
+    /// The value is of another kind than the member.
+    #[error("its member `{path}` is `{type_name}`: {instead}")]
+    Kind {
+        path: String,
+        type_name: String,
+        instead: &'static str,
+    },
+    /// The value is too large.
+    #[error("{value} does not fit into its member `{path}`, which is `{type_name}`")]
+    Range {
+        path: String,
+        type_name: String,
+        value: i128,
+    },
+    /// There are too many elements or bytes.
+    #[error("its member `{path}` holds {limit} {unit}, not {count}")]
+    TooMany {
+        path: String,
+        limit: u64,
+        unit: &'static str,
+        count: usize,
+    },
+}
+
+/// The end of a message that suggests names.
+pub(super) fn nearest(near: &[String]) -> String {
+    match near.first() {
+        Some(near) => format!("; the nearest name is `{near}`"),
+        None => String::new(),
+    }
+}
+
+/// Fills structures of one kernel.
+pub(super) struct Filler<'f, 'a> {
+    pub btf: &'f Btf<'a>,
+    /// What stands for an argument in the workload's process.
+    pub argument: &'f dyn Fn(&Argument) -> Result<Arg, Reason>,
+    /// The structure.
+    pub memory: &'f mut Memory,
+}
+
+/// The place of a value in the structure.
+struct Place<'p> {
+    path: &'p str,
+    /// Its start in bits.
+    bit_offset: u64,
+    /// Its width in bits, of a bit field; else 0.
+    bits: u32,
+    type_id: TypeId,
+}
+
+impl Filler<'_, '_> {
+    /// Write the values of `members`, which are of a `composite` that begins at bit `start`. `outer` is its path.
+    pub(super) fn members(
+        &mut self,
+        composite: &Composite<'_>,
+        start: u64,
+        outer: &str,
+        members: &[(String, MemberValue)],
+    ) -> Result<(), FillError> {
+        let btf = self.btf;
+        for (name, value) in members {
+            let path = match outer {
+                "" => name.clone(),
+                outer => format!("{outer}.{name}"),
+            };
+            let Some(member) = btf.find_member(composite, name)? else {
+                let near = btf::nearest(name, btf.member_names(composite)?);
+                return Err(FillError::NoMember { path, near });
+            };
+            let place = Place {
+                path: &path,
+                bit_offset: start + member.bit_offset,
+                bits: member.bits,
+                type_id: member.type_id,
+            };
+            self.value(&place, value)?;
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, place: &Place<'_>, value: &MemberValue) -> Result<(), FillError> {
+        let stripped = self.btf.strip(place.type_id)?;
+        match (value, &stripped.ty) {
+            (MemberValue::Members(members), Type::Struct(inner) | Type::Union(inner)) => {
+                self.members(inner, place.bit_offset, place.path, members)
+            }
+            (MemberValue::Elements(values), Type::Array { element, count }) => {
+                self.elements(place, *element, *count, values)
+            }
+            (MemberValue::One(argument), _) => self.one(place, &stripped, argument),
+            (MemberValue::Members(_), _) => Err(self.kind(place, "it has no members")),
+            (MemberValue::Elements(_), _) => Err(self.kind(place, "it is not an array")),
+        }
+    }
+
+    fn elements(
+        &mut self,
+        place: &Place<'_>,
+        element: TypeId,
+        count: u32,
+        values: &[MemberValue],
+    ) -> Result<(), FillError> {
+        if values.len() > count as usize {
+            return Err(FillError::TooMany {
+                path: place.path.to_owned(),
+                limit: count.into(),
+                unit: "elements",
+                count: values.len(),
+            });
+        }
+        let size = self.btf.size_of(element)?.unwrap_or(0);
+        for (nth, value) in values.iter().enumerate() {
+            let path = format!("{}[{nth}]", place.path);
+            let place = Place {
+                path: &path,
+                bit_offset: place.bit_offset + nth as u64 * size * 8,
+                bits: 0,
+                type_id: element,
+            };
+            self.value(&place, value)?;
+        }
+        Ok(())
+    }
+
+    fn one(
+        &mut self,
+        place: &Place<'_>,
+        stripped: &Stripped<'_>,
+        argument: &Argument,
+    ) -> Result<(), FillError> {
+        let size = self.btf.size_of(place.type_id)?.unwrap_or(0);
+        let is_scalar = matches!(stripped.ty, Type::Int(_) | Type::Enum(_) | Type::Pointer(_));
+        let is_whole = is_scalar && place.bits == 0;
+        match argument {
+            Argument::Int(_) | Argument::Constant { .. } | Argument::SizeOf { .. } => {
+                if !is_scalar {
+                    return Err(self.kind(place, "a number does not fill it"));
+                }
+                let number = self.number(stripped, size, argument)?;
+                self.put(place, stripped, size, number)
+            }
+            Argument::Text(text) if matches!(stripped.ty, Type::Array { .. }) => {
+                self.copy(place, size, text.as_bytes())
+            }
+            Argument::Bytes(bytes) if !is_scalar => self.copy(place, size, bytes),
+            Argument::Result { .. } if is_whole && !stripped.big_endian => {
+                self.patch(place, size, argument)
+            }
+            Argument::Result { .. } => {
+                Err(self.kind(place, "the result of a call does not fill it"))
+            }
+            _ if is_whole && size == POINTER => self.patch(place, size, argument),
+            _ => Err(self.kind(place, "an address does not fill it")),
+        }
+    }
+
+    fn number(
+        &self,
+        stripped: &Stripped<'_>,
+        size: u64,
+        argument: &Argument,
+    ) -> Result<i128, FillError> {
+        if let Argument::Constant { text, .. } = argument {
+            if stripped.big_endian
+                && size == 4
+                && let Ok(address) = text.parse::<Ipv4Addr>()
+            {
+                return Ok(u32::from(address).into());
+            }
+            if let Type::Enum(enumeration) = &stripped.ty {
+                let values = enumeration.values(self.btf)?;
+                if let Some((_, value)) = values.iter().find(|(name, _)| name == text) {
+                    return Ok(*value);
+                }
+            }
+        }
+        match (self.argument)(argument).map_err(FillError::Argument)? {
+            Arg::Int(value) => Ok(value.into()),
+            other => unreachable!("{other:?} of {argument:?}"),
+        }
+    }
+
+    /// Write a number, lowest bit first, into the bits of its member.
+    fn put(
+        &mut self,
+        place: &Place<'_>,
+        stripped: &Stripped<'_>,
+        size: u64,
+        number: i128,
+    ) -> Result<(), FillError> {
+        let width = match place.bits {
+            0 => u32::try_from(size * 8).unwrap_or(0),
+            bits => bits,
+        };
+        let is_boolean = matches!(&stripped.ty, Type::Int(int) if int.boolean);
+        let (least, most) = match (is_boolean, width) {
+            (true, _) => (0, 1),
+            (false, 1..=64) => (-(1i128 << (width - 1)), (1i128 << width) - 1),
+            (false, _) => (0, 0),
+        };
+        if number < least || number > most {
+            return Err(FillError::Range {
+                path: place.path.to_owned(),
+                type_name: self.type_name(place),
+                value: number,
+            });
+        }
+        // The two's complement of a negative number.
+        let mut bits = number as u64;
+        if stripped.big_endian {
+            bits = bits.swap_bytes() >> (64 - width);
+        }
+        for nth in 0..width {
+            let at = place.bit_offset + u64::from(nth);
+            let byte = usize::try_from(at / 8).ok();
+            let Some(byte) = byte.and_then(|at| self.memory.bytes.get_mut(at)) else {
+                return Err(self.kind(
+                    place,
+                    "the kernel's types place it outside of the structure",
+                ));
+            };
+            let mask = 1u8 << (at % 8);
+            match bits >> nth & 1 {
+                1 => *byte |= mask,
+                _ => *byte &= !mask,
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, place: &Place<'_>, size: u64, bytes: &[u8]) -> Result<(), FillError> {
+        if bytes.len() as u64 > size {
+            return Err(FillError::TooMany {
+                path: place.path.to_owned(),
+                limit: size,
+                unit: "bytes",
+                count: bytes.len(),
+            });
+        }
+        let start = usize::try_from(place.bit_offset / 8).ok();
+        let target = start.and_then(|start| self.memory.bytes.get_mut(start..start + bytes.len()));
+        match target {
+            Some(target) => target.copy_from_slice(bytes),
+            None => {
+                return Err(self.kind(
+                    place,
+                    "the kernel's types place it outside of the structure",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn patch(
+        &mut self,
+        place: &Place<'_>,
+        size: u64,
+        argument: &Argument,
+    ) -> Result<(), FillError> {
+        let value = (self.argument)(argument).map_err(FillError::Argument)?;
+        self.memory.patches.push(Patch {
+            offset: usize::try_from(place.bit_offset / 8).unwrap_or(usize::MAX),
+            size: usize::try_from(size).unwrap_or(usize::MAX),
+            value,
+        });
+        Ok(())
+    }
+
+    fn kind(&self, place: &Place<'_>, instead: &'static str) -> FillError {
+        FillError::Kind {
+            path: place.path.to_owned(),
+            type_name: self.type_name(place),
+            instead,
+        }
+    }
+
+    fn type_name(&self, place: &Place<'_>) -> String {
+        let name = self.btf.type_name(place.type_id);
+        name.unwrap_or_else(|error| error.to_string())
+    }
+}

@@ -1,0 +1,356 @@
+//! Workloads with the numbers that their names stand for, and structures as this kernel lays them out.
+
+use qed_evidence::investigation::{Action, Argument, Call, Structure, Workload, bytes_text};
+
+use super::structure::{FillError, Filler, nearest};
+use crate::btf::{Btf, BtfError, Type, TypeId, Wanted};
+use crate::reason::Reason;
+use crate::workload::{self, Arg, Memory, WorkloadKind, names};
+
+/// The largest structure that is filled, in bytes.
+const MAX_STRUCTURE: u64 = 64 << 10;
+
+/// A workload that cannot be run on this kernel.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WorkloadPlanError {
+    /// The kernel's types cannot be read.
+    #[error("the kernel's BTF is damaged: {0}")]
+    Damaged(#[from] BtfError),
+    /// A name that means nothing here.
+    #[error(transparent)]
+    Name(#[from] names::UnknownName),
+    /// A constant that nothing has, or whose enumerations differ.
+    #[error(
+        "constant `{0}` is not known: neither the C library's headers nor one enumeration of this kernel has it; write its number, as `5` or `\"0x5\"`"
+    )]
+    Constant(String),
+    /// The kernel has no structure of this name.
+    #[error("this kernel has no structure or union `{name}`{}", nearest(.near))]
+    NoStructure { name: String, near: Vec<String> },
+    /// Several structures have the name.
+    #[error("{count} structures of this kernel are called `{name}`, and they differ")]
+    SeveralStructures { name: String, count: usize },
+    /// A structure is too large.
+    #[error("`struct {name}` has {size} bytes, and {MAX_STRUCTURE} is the limit")]
+    TooLarge { name: String, size: u64 },
+    /// A value does not fit into its member.
+    #[error("`struct {structure}`: {error}")]
+    Fill { structure: String, error: FillError },
+    /// A result that no earlier call has.
+    #[error("no earlier call has a result `{0}`")]
+    NoResult(String),
+}
+
+/// The workload as its process is told.
+pub(super) fn workload(
+    btf: &Btf<'_>,
+    workload: &Workload,
+) -> Result<WorkloadKind, WorkloadPlanError> {
+    let (name, args) = match &workload.action {
+        Action::Command(words) => return Ok(WorkloadKind::Command(words.clone())),
+        Action::Syscall { name, args, .. } => (name, args),
+    };
+    let all = Arguments {
+        btf,
+        before: &workload.before,
+    };
+    let before = workload.before.iter();
+    Ok(WorkloadKind::Syscall {
+        before: before
+            .map(|call| all.call(&call.name, &call.args))
+            .collect::<Result<_, _>>()?,
+        call: all.call(name, args)?,
+    })
+}
+
+/// The arguments of the calls of one workload.
+struct Arguments<'w, 'b, 'a> {
+    btf: &'b Btf<'a>,
+    before: &'w [Call],
+}
+
+impl Arguments<'_, '_, '_> {
+    fn call(&self, name: &str, args: &[Argument]) -> Result<workload::Call, WorkloadPlanError> {
+        Ok(workload::Call {
+            number: names::syscall(name)?,
+            name: name.to_owned(),
+            args: args
+                .iter()
+                .map(|argument| self.argument(argument))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn argument(&self, argument: &Argument) -> Result<Arg, WorkloadPlanError> {
+        Ok(match argument {
+            Argument::Int(value) => Arg::Int(*value),
+            Argument::Constant { text, .. } => Arg::Int(self.constant(text)?),
+            Argument::Text(text) => Arg::Str(text.clone()),
+            Argument::Bytes(bytes) => Arg::Memory(Memory {
+                bytes: bytes.clone(),
+                patches: Vec::new(),
+                name: None,
+                text: bytes_text(bytes),
+            }),
+            Argument::Buffer { name, size, .. } => Arg::Buffer {
+                size: *size,
+                name: name.clone(),
+            },
+            Argument::Structure(structure) => Arg::Memory(self.structure(structure)?),
+            Argument::SizeOf { name, .. } => Arg::Int(self.size_of(self.type_named(name)?, name)?),
+            Argument::Result { name, .. } => {
+                let nth = self.before.iter();
+                let nth = nth.map(|call| call.result.as_ref());
+                let nth = nth.enumerate().find(|(_, result)| *result == Some(name));
+                let (nth, _) = nth.ok_or_else(|| WorkloadPlanError::NoResult(name.clone()))?;
+                Arg::Result(nth)
+            }
+        })
+    }
+
+    /// The number of constants that the C library's headers have, or an enumeration of this kernel.
+    fn constant(&self, text: &str) -> Result<i64, WorkloadPlanError> {
+        let of_kernel = |name: &str| match self.btf.enumerator(name).ok()?.as_slice() {
+            // The kernel takes the same 64 bits for a number with and without a sign.
+            [one] => Some(*one as i64),
+            // None, or several that the name alone does not tell apart.
+            _ => None,
+        };
+        names::constant_or(text, &of_kernel)
+            .map_err(|error| WorkloadPlanError::Constant(error.name))
+    }
+
+    fn structure(&self, structure: &Structure) -> Result<Memory, WorkloadPlanError> {
+        let id = self.type_named(&structure.name)?;
+        let size = self.size_of(id, &structure.name)?;
+        let (Type::Struct(composite) | Type::Union(composite)) = self.btf.strip(id)?.ty else {
+            unreachable!("only structures and unions are looked up");
+        };
+        let mut memory = Memory {
+            bytes: vec![0; usize::try_from(size).unwrap_or(0)],
+            patches: Vec::new(),
+            name: structure.buffer.clone(),
+            text: structure.members_text(),
+        };
+        let mut filler = Filler {
+            btf: self.btf,
+            argument: &|argument| self.argument(argument).map_err(Reason::from_error),
+            memory: &mut memory,
+        };
+        filler
+            .members(&composite, 0, "", &structure.members)
+            .map_err(|error| WorkloadPlanError::Fill {
+                structure: structure.name.clone(),
+                error,
+            })?;
+        Ok(memory)
+    }
+
+    fn type_named(&self, name: &str) -> Result<TypeId, WorkloadPlanError> {
+        let mut found = self.btf.find(Wanted::Struct, name);
+        found.extend(self.btf.find(Wanted::Union, name));
+        match found.as_slice() {
+            [one] => Ok(*one),
+            [] => {
+                let mut near = self.btf.nearest(Wanted::Struct, name);
+                near.extend(self.btf.nearest(Wanted::Union, name));
+                let name = name.to_owned();
+                Err(WorkloadPlanError::NoStructure { name, near })
+            }
+            several => Err(WorkloadPlanError::SeveralStructures {
+                name: name.to_owned(),
+                count: several.len(),
+            }),
+        }
+    }
+
+    fn size_of(&self, id: TypeId, name: &str) -> Result<i64, WorkloadPlanError> {
+        let size = self.btf.size_of(id)?.unwrap_or(0);
+        match i64::try_from(size) {
+            Ok(known) if size <= MAX_STRUCTURE => Ok(known),
+            _ => Err(WorkloadPlanError::TooLarge {
+                name: name.to_owned(),
+                size,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::btf::tests::sample_arguments;
+    use qed_evidence::investigation::parse;
+
+    /// What the plan makes of these arguments, with one call `x` before.
+    fn planned(args: &str) -> Result<Vec<Arg>, String> {
+        let text = format!(
+            "[[experiment]]\nname = \"e\"\nworkload = {{ syscall = \"connect\", args = [{args}], \
+             before = [{{ syscall = \"socket\" }}, {{ syscall = \"socket\", result = \"x\" }}] }}\n\
+             [[experiment.probe]]\nfunction = \"f\"\n"
+        );
+        let investigation = parse("e.toml", &text).unwrap();
+        let bytes = sample_arguments();
+        let btf = Btf::parse(&bytes).unwrap();
+        match workload(&btf, &investigation.experiments[0].workload) {
+            Ok(WorkloadKind::Syscall { call, .. }) => Ok(call.args),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn memory(args: &str) -> Memory {
+        match planned(args).unwrap().remove(0) {
+            Arg::Memory(memory) => memory,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Check that numbers stand where and how the kernel's types have them: bit fields, signs, the order of the network,
+    /// arrays, unions, texts, constants of the C library and of the kernel.
+    #[test]
+    fn structures_are_filled() {
+        for (members, expected) in [
+            (
+                "port = 999",
+                "03e7 0000 00000000 0000000000000000 0000000000000000",
+            ),
+            (
+                "small = -2",
+                "0000 feff 00000000 0000000000000000 0000000000000000",
+            ),
+            (
+                "address = \"127.0.0.1\"",
+                "0000 0000 7f000001 0000000000000000 0000000000000000",
+            ),
+            (
+                "address = 1",
+                "0000 0000 00000001 0000000000000000 0000000000000000",
+            ),
+            (
+                "first = 1, second = 5",
+                "0000 0000 00000000 5100000000000000 0000000000000000",
+            ),
+            (
+                "state = \"SS_UNCONNECTED\"",
+                "0000 0000 00000000 0001000000000000 0000000000000000",
+            ),
+            (
+                "small = \"SS_UNCONNECTED|O_WRONLY|2\"",
+                "0000 0300 00000000 0000000000000000 0000000000000000",
+            ),
+            (
+                "pair = [1, 2]",
+                "0000 0000 00000000 0000010002000000 0000000000000000",
+            ),
+            (
+                "name = { text = \"ab\" }",
+                "0000 0000 00000000 0000000000000000 6162000000000000",
+            ),
+            (
+                "inner.low = 7",
+                "0000 0000 00000000 0000000000000000 0700000000000000",
+            ),
+            (
+                "inner = { bytes = \"01 02\" }",
+                "0000 0000 00000000 0000000000000000 0102000000000000",
+            ),
+        ] {
+            let filled = memory(&format!("{{ struct = \"given\", {members} }}"));
+            assert_eq!(
+                hex::encode(&filled.bytes),
+                expected.replace(' ', ""),
+                "{members}"
+            );
+            assert_eq!(filled.patches, []);
+        }
+        assert_eq!(planned("{ sizeof = \"given\" }").unwrap(), [Arg::Int(24)]);
+        assert_eq!(planned("\"$x\"").unwrap(), [Arg::Result(1)]);
+    }
+
+    /// Check that addresses and results are left to the process, with their place and size.
+    #[test]
+    fn addresses_are_patched() {
+        let filled = memory(
+            "{ struct = \"given\", pointer = { text = \"a\" }, small = \"$x\", buffer = \"out\" }",
+        );
+        let patches: Vec<_> = filled
+            .patches
+            .iter()
+            .map(|p| (p.offset, p.size, &p.value))
+            .collect();
+        assert_eq!(
+            patches,
+            [(16, 8, &Arg::Str("a".into())), (2, 2, &Arg::Result(1))]
+        );
+        assert_eq!(filled.name.as_deref(), Some("out"));
+    }
+
+    /// Check that what does not fit is refused with the member and its type, never cut or put elsewhere.
+    #[test]
+    fn what_does_not_fit() {
+        for (args, reason) in [
+            (
+                "{ struct = \"givn\" }",
+                "no structure or union `givn`; the nearest name is `given`",
+            ),
+            (
+                "{ sizeof = \"nothing\" }",
+                "no structure or union `nothing`",
+            ),
+            (
+                "{ struct = \"given\", prt = 1 }",
+                "no member `prt`; the nearest name is `port`",
+            ),
+            (
+                "{ struct = \"given\", inner.lw = 1 }",
+                "no member `inner.lw`; the nearest name is `low`",
+            ),
+            (
+                "{ struct = \"given\", port = 65536 }",
+                "65536 does not fit into its member `port`",
+            ),
+            (
+                "{ struct = \"given\", small = -32769 }",
+                "-32769 does not fit",
+            ),
+            (
+                "{ struct = \"given\", first = 16 }",
+                "16 does not fit into its member `first`",
+            ),
+            (
+                "{ struct = \"given\", pair = [1, 2, 3] }",
+                "`pair` holds 2 elements, not 3",
+            ),
+            (
+                "{ struct = \"given\", pair = 1 }",
+                "a number does not fill it",
+            ),
+            (
+                "{ struct = \"given\", name = { text = \"123456789\" } }",
+                "`name` holds 8 bytes, not 9",
+            ),
+            (
+                "{ struct = \"given\", small = { text = \"a\" } }",
+                "an address does not fill it",
+            ),
+            ("{ struct = \"given\", small.x = 1 }", "it has no members"),
+            ("{ struct = \"given\", small = [1] }", "it is not an array"),
+            (
+                "{ struct = \"given\", port = \"$x\" }",
+                "the result of a call does not fill it",
+            ),
+            (
+                "{ struct = \"given\", first = \"$x\" }",
+                "the result of a call does not fill it",
+            ),
+            (
+                "{ struct = \"given\", small = \"SS_UNCONECTED\" }",
+                "constant `SS_UNCONECTED` is not known",
+            ),
+        ] {
+            let error = planned(args).unwrap_err();
+            assert!(error.contains(reason), "{args}: {error}");
+        }
+    }
+}

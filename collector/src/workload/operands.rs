@@ -1,0 +1,263 @@
+//! System calls with the memory behind their arguments, and those that come before the one that is watched.
+
+use std::io;
+
+use nix::errno::Errno;
+
+use super::endangers::endangers_link;
+use super::invoke::invoke;
+use super::spec::{Arg, Call, Memory, errno_of};
+
+/// A system call that cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OperandsError {
+    /// More arguments than a system call has.
+    #[error("{0} arguments, and 6 is the limit")]
+    TooManyArguments(usize),
+    /// A text that C cannot hold.
+    #[error("the text {0:?} holds a NUL")]
+    Nul(String),
+    /// A result of a call that is not among those before.
+    #[error("there is no earlier call number {0}")]
+    NoResult(usize),
+    /// A value that does not lie in its memory.
+    #[error("{size} bytes at {offset} do not lie in the memory of the argument")]
+    Outside { offset: usize, size: usize },
+    /// A call before the one that is watched failed.
+    #[error("a call before the one that is watched failed: {head}{}", io::Error::from(*.error))]
+    Before { head: String, error: Errno },
+}
+
+/// A system call that is ready to be made.
+pub(super) struct Operands {
+    /// The number of the call, and its arguments.
+    pub words: [i64; 7],
+    /// Memory that is read back, by name.
+    buffers: Vec<(String, Vec<u8>)>,
+    /// The beginning of the line that says what came of the call: `socket(2, 1, 0) = `.
+    pub head: String,
+    /// Memory that the arguments point to.
+    memory: Vec<Vec<u8>>,
+    /// The calls that were made before: what they were given lives as long.
+    earlier: Vec<Operands>,
+}
+
+impl Operands {
+    /// Make the calls of `before`, and `call` ready.
+    pub(super) fn prepare(before: &[Call], call: &Call) -> Result<Self, OperandsError> {
+        let mut results = Vec::new();
+        let mut earlier = Vec::new();
+        for one in before {
+            let operands = Self::new(one, &results)?;
+            let returned = operands.call();
+            if errno_of(returned) != 0 {
+                return Err(OperandsError::Before {
+                    head: operands.head,
+                    error: Errno::from_raw(errno_of(returned)),
+                });
+            }
+            results.push(returned);
+            earlier.push(operands);
+        }
+        Ok(Self {
+            earlier,
+            ..Self::new(call, &results)?
+        })
+    }
+
+    fn new(call: &Call, results: &[i64]) -> Result<Self, OperandsError> {
+        if call.args.len() > 6 {
+            return Err(OperandsError::TooManyArguments(call.args.len()));
+        }
+        let mut operands = Self {
+            words: [call.number, 0, 0, 0, 0, 0, 0],
+            buffers: Vec::new(),
+            head: String::new(),
+            memory: Vec::new(),
+            earlier: Vec::new(),
+        };
+        let mut texts = Vec::new();
+        for (nth, arg) in call.args.iter().enumerate() {
+            operands.words[nth + 1] = operands.word(arg, results)?;
+            texts.push(text(arg, operands.words[nth + 1]));
+        }
+        operands.head = format!("{}({}) = ", call.name, texts.join(", "));
+        Ok(operands)
+    }
+
+    /// The word that stands for `arg`.
+    fn word(&mut self, arg: &Arg, results: &[i64]) -> Result<i64, OperandsError> {
+        Ok(match arg {
+            Arg::Int(value) => *value,
+            Arg::Str(text) if text.contains('\0') => return Err(OperandsError::Nul(text.clone())),
+            Arg::Str(text) => self.keep([text.as_bytes(), b"\0"].concat(), None),
+            Arg::Buffer { size, name } => self.keep(vec![0; *size], Some(name)),
+            Arg::Memory(memory) => {
+                let bytes = self.patched(memory, results)?;
+                self.keep(bytes, memory.name.as_ref())
+            }
+            Arg::Result(nth) => *results.get(*nth).ok_or(OperandsError::NoResult(*nth))?,
+        })
+    }
+
+    fn patched(&mut self, memory: &Memory, results: &[i64]) -> Result<Vec<u8>, OperandsError> {
+        let mut bytes = memory.bytes.clone();
+        for patch in &memory.patches {
+            let word = self.word(&patch.value, results)?.to_le_bytes();
+            let (offset, size) = (patch.offset, patch.size);
+            let place = offset
+                .checked_add(size)
+                .and_then(|end| bytes.get_mut(offset..end));
+            match (place, word.get(..size)) {
+                (Some(place), Some(word)) => place.copy_from_slice(word),
+                _ => return Err(OperandsError::Outside { offset, size }),
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Keep `bytes` as long as `self`, and return their address. They do not move when more are kept.
+    fn keep(&mut self, mut bytes: Vec<u8>, name: Option<&String>) -> i64 {
+        let address = bytes.as_mut_ptr() as i64;
+        match name {
+            Some(name) => self.buffers.push((name.clone(), bytes)),
+            None => self.memory.push(bytes),
+        }
+        address
+    }
+
+    /// Name and content of each buffer of this call and those before it.
+    pub(super) fn buffers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let all = self
+            .earlier
+            .iter()
+            .chain([self])
+            .flat_map(|one| &one.buffers);
+        all.map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+    }
+
+    /// Make the call; returns what the kernel returns.
+    pub(super) fn call(&self) -> i64 {
+        // SAFETY: pointers among the words are to memory of ours that lives as long as `self`; what the
+        // call does with it, and with the numbers, is what the author of the investigation asked for.
+        unsafe { invoke(&self.words) }
+    }
+}
+
+/// True if one of the calls may take the workload's pipes away. A result of an earlier one is no descriptor of theirs,
+/// unless that one was given it.
+pub(super) fn endanger_link(before: &[Call], call: &Call) -> Result<bool, OperandsError> {
+    let results = vec![i64::from(i32::MAX); before.len()];
+    for call in before.iter().chain([call]) {
+        if endangers_link(&Operands::new(call, &results)?.words) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// An argument as the line that the workload prints has it; `word` is what the call gets.
+fn text(arg: &Arg, word: i64) -> String {
+    match arg {
+        Arg::Int(_) | Arg::Result(_) => word.to_string(),
+        Arg::Str(text) => format!("{text:?}"),
+        Arg::Buffer { name, .. } => name.clone(),
+        Arg::Memory(memory) => memory.text.clone(),
+    }
+}
+
+/// The line that says what came of a call; `head` is its beginning.
+pub(super) fn line(head: &str, returned: i64) -> String {
+    match errno_of(returned) {
+        0 => format!("{head}{returned}\n"),
+        errno => format!("{head}-1 {:?}\n", Errno::from_raw(errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec::Patch;
+    use super::*;
+
+    fn call(number: i64, name: &str, args: Vec<Arg>) -> Call {
+        Call {
+            number,
+            name: name.into(),
+            args,
+        }
+    }
+
+    /// Check the line that the reader of a book sees, for success and failure.
+    #[test]
+    fn lines_look_like_strace() {
+        let args = vec![Arg::Int(2), Arg::Str("a\"b".into())];
+        let operands = Operands::new(&call(41, "socket", args), &[]).unwrap();
+        assert_eq!(line(&operands.head, 3), "socket(2, \"a\\\"b\") = 3\n");
+        let operands = Operands::new(&call(293, "pipe2", Vec::new()), &[]).unwrap();
+        let failed = line(&operands.head, -i64::from(libc::EMFILE));
+        assert_eq!(failed, "pipe2() = -1 EMFILE\n");
+    }
+
+    /// Check that arguments go into the words in order, the rest being 0, and that what cannot be is refused.
+    #[test]
+    fn operands_are_in_order() {
+        let new = |args| Operands::new(&call(9, "mmap", args), &[7]);
+        let operands = new(vec![Arg::Int(5), Arg::Result(0)]).unwrap();
+        assert_eq!(operands.words, [9, 5, 7, 0, 0, 0, 0]);
+        assert!(new(vec![Arg::Int(0); 7]).is_err());
+        assert!(new(vec![Arg::Str("a\0b".into())]).is_err());
+        assert!(new(vec![Arg::Result(1)]).is_err());
+    }
+
+    /// Check that addresses and results are written into memory where they belong, and nowhere beside it.
+    #[test]
+    fn memory_is_patched() {
+        let patch = |offset, size, value| Patch {
+            offset,
+            size,
+            value,
+        };
+        let memory = |patches| {
+            Arg::Memory(Memory {
+                bytes: vec![0xff; 16],
+                patches,
+                name: Some("it".into()),
+                text: "{}".into(),
+            })
+        };
+        let pointer = Arg::Str("x".into());
+        let arg = memory(vec![patch(2, 2, Arg::Result(0)), patch(8, 8, pointer)]);
+        let operands = Operands::new(&call(0, "read", vec![arg]), &[0x1234]).unwrap();
+        let (name, bytes) = &operands.buffers[0];
+        assert_eq!(
+            (name.as_str(), &bytes[..8]),
+            ("it", &[255, 255, 0x34, 0x12, 255, 255, 255, 255][..])
+        );
+        let address = operands.memory[0].as_ptr() as u64;
+        assert_eq!(bytes[8..], address.to_le_bytes());
+        for (offset, size) in [(9, 8), (0, 9), (usize::MAX, 2)] {
+            let arg = memory(vec![patch(offset, size, Arg::Int(1))]);
+            assert!(Operands::new(&call(0, "read", vec![arg]), &[]).is_err());
+        }
+    }
+
+    /// Check that what an earlier call returned is an argument of the next, and that one that fails is told.
+    #[test]
+    fn results_are_handed_on() {
+        let socket = call(
+            libc::SYS_socket,
+            "socket",
+            vec![Arg::Int(2), Arg::Int(1), Arg::Int(0)],
+        );
+        let close = |arg| call(libc::SYS_close, "close", vec![arg]);
+        let operands = Operands::prepare(&[socket], &close(Arg::Result(0))).unwrap();
+        assert!(operands.words[1] > 2);
+        assert_eq!(operands.call(), 0);
+        let failed = Operands::prepare(&[close(Arg::Int(-1))], &close(Arg::Int(-1)));
+        let message = failed.err().unwrap().to_string();
+        assert!(
+            message.contains("close(-1) = Bad file descriptor"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,333 @@
+//! System calls before the one that is watched, and the arguments of all of them.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use indexmap::IndexMap;
+use toml::Spanned;
+
+use super::check::Check;
+use super::raw::{RawArgument, RawCall};
+use crate::investigation::{Argument, BufferElements, Call, MemberValue, Structure, Workload};
+use crate::path::is_name;
+
+/// The most calls before the one that is watched.
+const MAX_BEFORE: usize = 32;
+
+/// The largest buffer, in bytes.
+const MAX_BUFFER: usize = 4096;
+
+/// The forms of an argument.
+const FORMS: &str = "an argument is a number, a named constant, `\"$RESULT\"`, `{ text = \"…\" }`, `{ bytes = \"HEX\" }`, \
+    `{ buffer = \"name\", size = N }`, `{ struct = \"NAME\", MEMBER = VALUE, … }` or `{ sizeof = \"NAME\" }`";
+
+type Table = IndexMap<String, RawArgument>;
+
+impl Check {
+    /// The calls that prepare the one that is watched.
+    pub(super) fn before(
+        &mut self,
+        raw: Vec<Spanned<RawCall>>,
+        command: bool,
+    ) -> Option<Vec<Call>> {
+        if let Some(first) = raw.first()
+            && command
+        {
+            self.error(
+                first.span(),
+                "only a system call has calls before it: a command makes its own",
+            );
+            return None;
+        }
+        if let Some(over) = raw.get(MAX_BEFORE) {
+            self.error(
+                over.span(),
+                format!("at most {MAX_BEFORE} calls go before the one that is watched"),
+            );
+            return None;
+        }
+        let mut calls: Vec<Call> = Vec::new();
+        for call in raw {
+            let call = call.into_inner();
+            let args = self.arguments(call.args, &calls)?;
+            if let Some(result) = &call.result {
+                self.result_name(result, &calls);
+            }
+            calls.push(Call {
+                result: call.result.map(Spanned::into_inner),
+                span: call.syscall.span(),
+                name: call.syscall.into_inner(),
+                args,
+            });
+        }
+        Some(calls)
+    }
+
+    fn result_name(&mut self, result: &Spanned<String>, calls: &[Call]) {
+        let name = result.get_ref();
+        if !is_name(name) {
+            self.error(
+                result.span(),
+                format!("result name `{name}` does not match [a-z_][a-z0-9_]*"),
+            );
+        }
+        if calls.iter().any(|call| call.result.as_ref() == Some(name)) {
+            self.error(
+                result.span(),
+                format!("two calls have a result named `{name}`"),
+            );
+        }
+    }
+
+    /// The arguments of one call; `before` are the calls whose results it may use.
+    pub(super) fn arguments(
+        &mut self,
+        raw: Vec<Spanned<RawArgument>>,
+        before: &[Call],
+    ) -> Option<Vec<Argument>> {
+        if let Some(seventh) = raw.get(6) {
+            self.error(seventh.span(), "a system call has at most six arguments");
+            return None;
+        }
+        let args: Vec<Option<Argument>> = raw
+            .into_iter()
+            .map(|raw| {
+                let span = raw.span();
+                self.argument(raw.into_inner(), &span, before)
+            })
+            .collect();
+        args.into_iter().collect()
+    }
+
+    fn argument(
+        &mut self,
+        raw: RawArgument,
+        span: &Range<usize>,
+        before: &[Call],
+    ) -> Option<Argument> {
+        match raw {
+            RawArgument::Int(value) => Some(Argument::Int(value)),
+            RawArgument::Word(text) => self.word(text, span, before),
+            RawArgument::Table(table) => self.pointer(table, span, before),
+            RawArgument::List(_) => {
+                self.error(
+                    span.clone(),
+                    format!("a list is the value of an array in a structure; {FORMS}"),
+                );
+                None
+            }
+        }
+    }
+
+    fn word(&mut self, text: String, span: &Range<usize>, before: &[Call]) -> Option<Argument> {
+        let Some(name) = text.strip_prefix('$') else {
+            // Without the quotes, so that a message can point into it.
+            let span = span.start + 1..span.end.saturating_sub(1);
+            return Some(Argument::Constant { text, span });
+        };
+        let known: Vec<&str> = before
+            .iter()
+            .filter_map(|call| call.result.as_deref())
+            .collect();
+        if !known.contains(&name) {
+            let known = match known.is_empty() {
+                true => "no call before this one has a `result`".to_owned(),
+                false => format!("the calls before this one have {}", known.join(", ")),
+            };
+            self.error(
+                span.clone(),
+                format!("there is no result `{name}`: {known}"),
+            );
+            return None;
+        }
+        Some(Argument::Result {
+            name: name.to_owned(),
+            span: span.clone(),
+        })
+    }
+
+    fn pointer(&mut self, table: Table, span: &Range<usize>, before: &[Call]) -> Option<Argument> {
+        use RawArgument::{Int, Word};
+        let only = |key: &str| match (table.len(), table.get(key)) {
+            (1, Some(Word(value))) => Some(value.clone()),
+            _ => None,
+        };
+        if table.contains_key("struct") {
+            return self.structure(table, span, before);
+        }
+        if let Some(text) = only("text") {
+            return self.text(text, span);
+        }
+        if let Some(digits) = only("bytes") {
+            return self.bytes(&digits, span);
+        }
+        if let Some(name) = only("sizeof") {
+            let span = span.clone();
+            return Some(Argument::SizeOf { name, span });
+        }
+        if let Some(Word(name)) = table.get("buffer") {
+            match (table.get("size"), table.get("ints"), table.len()) {
+                (Some(Int(size)), None, 2) => {
+                    return self.buffer(name, *size, BufferElements::Bytes, span);
+                }
+                (None, Some(Int(count)), 2) => {
+                    return self.buffer(name, count.saturating_mul(4), BufferElements::Ints, span);
+                }
+                (None, None, 1) | (Some(_), Some(_), 3) => {
+                    let reason = "a buffer needs either `size` (bytes) or `ints` (32-bit integers)";
+                    self.error(span.clone(), reason);
+                    return None;
+                }
+                _ => {}
+            }
+        }
+        self.error(span.clone(), FORMS);
+        None
+    }
+
+    fn text(&mut self, text: String, span: &Range<usize>) -> Option<Argument> {
+        if text.contains('\0') {
+            let reason = "a text of a system call ends at its first NUL, and this one holds one: give its bytes, \
+                as `{ bytes = \"61 00\" }`";
+            self.error(span.clone(), reason);
+            return None;
+        }
+        Some(Argument::Text(text))
+    }
+
+    fn bytes(&mut self, text: &str, span: &Range<usize>) -> Option<Argument> {
+        let digits: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+        match hex::decode(&digits) {
+            Ok(bytes) if (1..=MAX_BUFFER).contains(&bytes.len()) => Some(Argument::Bytes(bytes)),
+            Ok(bytes) => {
+                let count = bytes.len();
+                self.error(
+                    span.clone(),
+                    format!("`bytes` are 1 to {MAX_BUFFER}, not {count}"),
+                );
+                None
+            }
+            Err(error) => {
+                let reason = format!("`bytes` are hexadecimal digits, two for each byte: {error}");
+                self.error(span.clone(), reason);
+                None
+            }
+        }
+    }
+
+    fn buffer(
+        &mut self,
+        name: &str,
+        size: i64,
+        elements: BufferElements,
+        span: &Range<usize>,
+    ) -> Option<Argument> {
+        self.buffer_name(name, span);
+        match usize::try_from(size) {
+            Ok(size @ 1..=MAX_BUFFER) => Some(Argument::Buffer {
+                name: name.to_owned(),
+                size,
+                elements,
+            }),
+            _ => {
+                self.error(
+                    span.clone(),
+                    format!("a buffer has 1 to {MAX_BUFFER} bytes, not {size}"),
+                );
+                None
+            }
+        }
+    }
+
+    fn buffer_name(&mut self, name: &str, span: &Range<usize>) {
+        if !is_name(name) {
+            self.error(
+                span.clone(),
+                format!("buffer name `{name}` does not match [a-z_][a-z0-9_]*"),
+            );
+        }
+    }
+
+    fn structure(
+        &mut self,
+        mut table: Table,
+        span: &Range<usize>,
+        before: &[Call],
+    ) -> Option<Argument> {
+        let (Some(RawArgument::Word(name)), buffer) =
+            (table.shift_remove("struct"), table.shift_remove("buffer"))
+        else {
+            self.error(
+                span.clone(),
+                "`struct` is the name of a structure or union of the kernel",
+            );
+            return None;
+        };
+        let buffer = match buffer {
+            None => None,
+            Some(RawArgument::Word(name)) => {
+                self.buffer_name(&name, span);
+                Some(name)
+            }
+            Some(_) => {
+                self.error(
+                    span.clone(),
+                    "`buffer` is the name under which the structure is kept",
+                );
+                return None;
+            }
+        };
+        let members = self.members(table, span, before)?;
+        Some(Argument::Structure(Structure {
+            name,
+            span: span.clone(),
+            members,
+            buffer,
+        }))
+    }
+
+    fn members(
+        &mut self,
+        table: Table,
+        span: &Range<usize>,
+        before: &[Call],
+    ) -> Option<Vec<(String, MemberValue)>> {
+        table
+            .into_iter()
+            .map(|(name, value)| Some((name, self.member(value, span, before)?)))
+            .collect()
+    }
+
+    /// A table with a key that only a pointer has is one; any other has the members of a member.
+    fn member(
+        &mut self,
+        raw: RawArgument,
+        span: &Range<usize>,
+        before: &[Call],
+    ) -> Option<MemberValue> {
+        const POINTERS: [&str; 5] = ["text", "bytes", "buffer", "struct", "sizeof"];
+        match raw {
+            RawArgument::List(values) => {
+                let values = values.into_iter();
+                let values: Option<Vec<_>> = values
+                    .map(|value| self.member(value, span, before))
+                    .collect();
+                Some(MemberValue::Elements(values?))
+            }
+            RawArgument::Table(table) if !POINTERS.iter().any(|key| table.contains_key(*key)) => {
+                Some(MemberValue::Members(self.members(table, span, before)?))
+            }
+            other => Some(MemberValue::One(self.argument(other, span, before)?)),
+        }
+    }
+
+    /// The evidence has one buffer of a name.
+    pub(super) fn buffers_are_distinct(&mut self, workload: &Workload, span: Range<usize>) {
+        let mut known = BTreeSet::new();
+        let buffers = workload.buffers();
+        let twice = buffers.iter().find(|(name, _)| !known.insert(*name));
+        if let Some((name, _)) = twice {
+            self.error(span, format!("two buffers are named `{name}`"));
+        }
+    }
+}
