@@ -37,6 +37,8 @@ pub struct Diagnostic {
     pub label: String,
     /// The next step.
     pub help: Option<String>,
+    /// The rule that is broken, for tools that sort and silence by it.
+    pub rule: Option<&'static str>,
 }
 
 impl Diagnostic {
@@ -48,6 +50,7 @@ impl Diagnostic {
             place: Some((Arc::clone(source), span)),
             label: String::new(),
             help: None,
+            rule: None,
         }
     }
 
@@ -59,6 +62,7 @@ impl Diagnostic {
             place: None,
             label: String::new(),
             help: None,
+            rule: None,
         }
     }
 
@@ -80,6 +84,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Says which rule is broken.
+    #[must_use]
+    pub fn rule(mut self, rule: &'static str) -> Self {
+        self.rule = Some(rule);
         self
     }
 

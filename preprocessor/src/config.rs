@@ -114,6 +114,20 @@ pub enum Lint {
     UndefinedName,
 }
 
+impl Lint {
+    /// Its name, as `deny` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lint::UnusedEvidence => "unused-evidence",
+            Lint::TypedLiteral => "typed-literal",
+            Lint::UnshownClaim => "unshown-claim",
+            Lint::ChapterWithoutClaim => "chapter-without-claim",
+            Lint::TooWide => "too-wide",
+            Lint::UndefinedName => "undefined-name",
+        }
+    }
+}
+
 /// The treatment of pointers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "commands", derive(clap::ValueEnum))]
@@ -131,6 +145,7 @@ pub enum Addresses {
 impl Config {
     /// A complaint of a lint: an error if the book denies the lint, else a warning.
     pub fn set_severity(&self, lint: Lint, complaint: Diagnostic) -> Diagnostic {
+        let complaint = complaint.rule(lint.name());
         if self.deny.contains(&lint) {
             complaint
         } else {
@@ -404,6 +419,22 @@ pub struct BookPaths {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// Check that each lint is called in reports what `deny` calls it.
+    #[test]
+    fn names_of_lints() {
+        for name in [
+            "unused-evidence",
+            "typed-literal",
+            "unshown-claim",
+            "chapter-without-claim",
+            "too-wide",
+            "undefined-name",
+        ] {
+            let lint: Lint = serde_json::from_value(json!(name)).unwrap();
+            assert_eq!(lint.name(), name);
+        }
+    }
 
     /// Check the defaults, mdBook's own keys, and that anything unknown is refused at its place.
     #[test]

@@ -301,6 +301,9 @@ fn whose_machine_it_is() {
     for command in [
         &["check"][..],
         &["check", "--format", "json"],
+        &["check", "--format", "github"],
+        &["check", "--format", "junit"],
+        &["check", "--format", "sarif"],
         &["explain", "said"],
         &["explain", "broken"],
         &["paths"],

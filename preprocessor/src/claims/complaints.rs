@@ -41,6 +41,7 @@ pub fn complain(
         };
         let message = format!("claim `{id}` is {verdict} on {}{what}", machine.machine);
         problem.message = message;
+        problem.rule = Some(rule_of(verdict));
         if verdict == Verdict::Fail {
             problem.label = values(judgement);
         }
@@ -64,11 +65,19 @@ pub fn complain(
             .as_deref()
             .unwrap_or("no machine could show it");
         let message = format!("claim `{id}` is UNVERIFIED: {reason}");
-        problems.push(Diagnostic::error(
-            &chapter.source,
-            judged.range.clone(),
-            message,
-        ));
+        let problem = Diagnostic::error(&chapter.source, judged.range.clone(), message);
+        problems.push(problem.rule(rule_of(Verdict::Unverified)));
+    }
+}
+
+/// The rule that a claim with this verdict breaks.
+pub fn rule_of(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "claim-pass",
+        Verdict::Fail => "claim-fail",
+        Verdict::Unverified => "claim-unverified",
+        Verdict::NotApplicable => "claim-not-applicable",
+        Verdict::Error => "claim-error",
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::cli::check::{self, Format};
-pub use crate::cli::init::Source;
+use crate::cli::check::{self, CheckFormat};
+use crate::cli::common::Format;
+pub use crate::cli::init::{Source, is_in_registry};
 use crate::cli::{
     bisect, common, diff, explain, init, merge, paths, publish, redact, since, verify,
 };
@@ -39,7 +40,7 @@ enum Command {
         book: PathBuf,
         /// Output format
         #[arg(long, value_enum, default_value = "text")]
-        format: Format,
+        format: CheckFormat,
     },
     /// Shows one claim: each operand on each machine, and why
     Explain {
@@ -162,6 +163,11 @@ enum Command {
     },
     /// Prints the JSON Schema of evidence
     Schema,
+}
+
+/// The command line as data, for manual pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program; gives back the exit status. `source` is where the program came from.

@@ -1,5 +1,11 @@
 //! `check`: every claim on every machine, and everything else that would stop a build.
 
+mod finding;
+mod github;
+mod junit;
+mod sarif;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use qed_evidence::claim::Verdict::Pass;
@@ -7,8 +13,10 @@ use qed_evidence::diagnostic::{Diagnostic, Severity};
 use qed_evidence::observation::unknown_public;
 use serde::Serialize;
 
+use finding::Finding;
+
 use crate::claims::collect::Claims;
-use crate::cli::common::{BAD_INPUT, CANNOT, FAILED, GOOD, print, table, with_book};
+use crate::cli::common::{BAD_INPUT, CANNOT, FAILED, GOOD, print, refuse, table, try_with_book};
 use crate::evidence::book_data::BookData;
 use crate::exhibits::block::Target;
 use crate::lint;
@@ -16,15 +24,31 @@ use crate::mdbook::build::finish;
 use crate::mdbook::load::LoadedBook;
 use crate::render::book::{BookReport, Outcome, fill_all};
 use crate::util::parallel::Parallelism;
-use crate::util::report;
+use crate::util::report as complaints;
 
-/// Output format.
+/// Output format of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum CheckFormat {
     /// A table.
     Text,
     /// One JSON document.
     Json,
+    /// Annotations of GitHub Actions, at file and line.
+    Github,
+    /// A JUnit report: a suite for each machine.
+    Junit,
+    /// A SARIF 2.1.0 log, for code scanning and editors.
+    Sarif,
+}
+
+impl CheckFormat {
+    /// True for what is read by programs that want complaints in it, also where the book cannot be loaded.
+    fn is_report(self) -> bool {
+        matches!(
+            self,
+            CheckFormat::Github | CheckFormat::Junit | CheckFormat::Sarif
+        )
+    }
 }
 
 #[derive(Serialize)]
@@ -102,15 +126,37 @@ fn problem(diagnostic: &Diagnostic) -> Problem {
 const PARALLEL_FROM: usize = 256;
 
 /// Runs the command.
-pub fn run(root: &Path, format: Format) -> u8 {
-    with_book(
+pub fn run(root: &Path, format: CheckFormat) -> u8 {
+    let checked = try_with_book(
         root,
         Parallelism::from_items(PARALLEL_FROM),
         |book, book_data| check(book, book_data, format),
-    )
+    );
+    checked.unwrap_or_else(|problems| {
+        if format.is_report() {
+            let folder = finding::folder(root);
+            let findings = finding::of_problems(&problems, &folder);
+            print(&report_without_claims(&findings, &folder, format));
+        }
+        refuse(&problems)
+    })
 }
 
-fn check(book: &LoadedBook, book_data: &BookData<'_>, format: Format) -> u8 {
+/// The report on a book that cannot be loaded.
+fn report_without_claims(findings: &[Finding], folder: &Path, format: CheckFormat) -> String {
+    match format {
+        CheckFormat::Sarif => sarif::write(findings, &settings(folder), BAD_INPUT, false),
+        CheckFormat::Junit => junit::write(findings, None, &BTreeMap::new()),
+        _ => github::write(findings),
+    }
+}
+
+/// The settings of the book in `folder` of its repository.
+fn settings(folder: &Path) -> String {
+    finding::below(folder, Path::new("book.toml"))
+}
+
+fn check(book: &LoadedBook, book_data: &BookData<'_>, format: CheckFormat) -> u8 {
     let Outcome {
         claims,
         report: mut found,
@@ -157,13 +203,52 @@ fn check(book: &LoadedBook, book_data: &BookData<'_>, format: Format) -> u8 {
         GOOD
     };
     match format {
-        Format::Text => {
-            report::print(&found.problems);
+        CheckFormat::Text => {
+            complaints::print(&found.problems);
             print(&text(book_data, &claims));
         }
-        Format::Json => print(&json(book_data, &claims, &found, status == GOOD)),
+        CheckFormat::Json => print(&json(book_data, &claims, &found, status == GOOD)),
+        _ => print(&report(
+            book,
+            book_data,
+            &claims,
+            &found.problems,
+            (format, status),
+        )),
     }
     status
+}
+
+/// The report in one of the formats for programs, with all complaints and gaps in it.
+fn report(
+    book: &LoadedBook,
+    book_data: &BookData<'_>,
+    claims: &Claims,
+    problems: &[Diagnostic],
+    (format, status): (CheckFormat, u8),
+) -> String {
+    let folder = finding::folder(&book.paths.root);
+    let mut findings = finding::of_problems(problems, &folder);
+    findings.extend(finding::of_gaps(
+        claims,
+        &book.chapters,
+        book_data,
+        &book.paths,
+        &folder,
+    ));
+    match format {
+        CheckFormat::Sarif => {
+            sarif::write(&findings, &settings(&folder), status, status != BAD_INPUT)
+        }
+        CheckFormat::Junit => {
+            let places = finding::places(claims, &book.chapters, &book.paths, &folder);
+            junit::write(&findings, Some((claims, book_data)), &places)
+        }
+        _ => {
+            let summary = claims.summary().map(|line| line + "\n").unwrap_or_default();
+            github::write(&findings) + &summary
+        }
+    }
 }
 
 fn text(book_data: &BookData<'_>, claims: &Claims) -> String {

@@ -1,7 +1,7 @@
 //! The commands beside the preprocessor itself.
 
 use std::mem::ManuallyDrop;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
@@ -21,6 +21,15 @@ pub const FAILED: u8 = 1;
 pub const BAD_INPUT: u8 = 2;
 /// This machine cannot do what was asked.
 pub const CANNOT: u8 = 3;
+
+/// Output format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table.
+    Text,
+    /// One JSON document.
+    Json,
+}
 
 /// Says why a command cannot do its work.
 pub fn refuse(problems: &[Diagnostic]) -> u8 {
@@ -102,19 +111,32 @@ pub fn with_book(
     parallelism: Parallelism,
     work: impl FnOnce(&load::LoadedBook, &BookData<'_>) -> u8,
 ) -> u8 {
-    let book = match load::load(root, parallelism) {
-        Ok(book) => book,
-        Err(problem) => return refuse(&[problem]),
-    };
+    try_with_book(root, parallelism, work).unwrap_or_else(|problems| refuse(&problems))
+}
+
+/// Does the same. The error is what cannot be loaded.
+pub fn try_with_book(
+    root: &Path,
+    parallelism: Parallelism,
+    work: impl FnOnce(&load::LoadedBook, &BookData<'_>) -> u8,
+) -> Result<u8, Vec<Diagnostic>> {
+    let book = load::load(root, parallelism).map_err(|problem| vec![problem])?;
     let here = crate::evidence::freshness::LocalMachine::read();
     // Nothing is taken from earlier builds here, and nothing is written.
     let (ahead, cache) = (loader::Ahead::new(), Cache::default());
-    let evidence_set = match loader::load(&book.paths, &book.config, &here, ahead, cache) {
-        Ok(evidence_set) => evidence_set,
-        Err(problems) => return refuse(&problems),
-    };
+    let evidence_set = loader::load(&book.paths, &book.config, &here, ahead, cache)?;
     // The program ends with this: taking megabytes of evidence apart again would be for nothing.
     let evidence_set = ManuallyDrop::new(evidence_set);
     let book_data = ManuallyDrop::new(BookData::new(&book.config, &evidence_set));
-    work(&book, &book_data)
+    Ok(work(&book, &book_data))
+}
+
+/// The top of the repository of Git that holds `dir`, and the way from there to `dir`.
+pub fn repository(dir: &Path) -> Option<(PathBuf, PathBuf)> {
+    let dir = std::path::absolute(dir).ok()?;
+    let top = dir
+        .ancestors()
+        .find(|folder| folder.join(".git").exists())?;
+    let inside = dir.strip_prefix(top).ok()?.to_owned();
+    Some((top.to_owned(), inside))
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
 use crate::claims::timeline::{Answer, Turn, series, summary, turns};
-use crate::cli::check::Format;
+use crate::cli::common::Format;
 use crate::cli::common::{GOOD, print, refuse, table};
 use crate::cli::swept_book::SweptBook;
 use crate::evidence::loader::{EvidenceSet, MachineEvidence};

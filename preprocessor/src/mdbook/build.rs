@@ -120,8 +120,16 @@ fn find_unreachable(paths: &BookPaths) -> Vec<Diagnostic> {
 
 /// Moves every complaint to the author's own file, and sorts them.
 pub fn finish(report: &mut BookReport, paths: &BookPaths) {
+    move_to_authors_files(&mut report.problems, paths);
+    report.problems.extend(find_unreachable(paths));
+    qed_evidence::diagnostic::sort(&mut report.problems);
+    report.problems.dedup();
+}
+
+/// Moves complaints from the text of a chapter, which may include other files, to the file that its author wrote.
+pub fn move_to_authors_files(problems: &mut [Diagnostic], paths: &BookPaths) {
     let mut known: Vec<(Arc<Source>, Vec<Arc<Source>>)> = Vec::new();
-    for problem in &mut report.problems {
+    for problem in problems {
         let Some((source, _)) = &problem.place else {
             continue;
         };
@@ -153,7 +161,4 @@ pub fn finish(report: &mut BookReport, paths: &BookPaths) {
             source_map::diagnostic(problem, files);
         }
     }
-    report.problems.extend(find_unreachable(paths));
-    qed_evidence::diagnostic::sort(&mut report.problems);
-    report.problems.dedup();
 }

@@ -1,0 +1,199 @@
+//! Findings: everything that a check has to say at a line of the book, whatever it is written as.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use qed_evidence::claim::Verdict;
+use qed_evidence::diagnostic::{Diagnostic, Severity};
+
+use crate::claims::collect::Claims;
+use crate::claims::complaints::rule_of;
+use crate::cli::common::repository;
+use crate::config::{BookPaths, OnMissing};
+use crate::evidence::book_data::BookData;
+use crate::markdown::chapter::Chapter;
+use crate::mdbook::build::move_to_authors_files;
+
+/// The rule of a complaint that names none: the book, its evidence or its settings cannot be understood.
+const OTHER: &str = "book";
+
+/// The rule of a machine without evidence.
+const NO_EVIDENCE: &str = "machine-without-evidence";
+
+/// The weight of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It stops a build.
+    Error,
+    /// Worth a look.
+    Warning,
+    /// It could not be decided.
+    Open,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Its weight.
+    pub weight: Weight,
+    /// The rule that is broken.
+    pub rule: &'static str,
+    /// The problem, the measured values, and the next step, each on lines of its own.
+    pub message: String,
+    /// The file, from the top of the repository. Nothing: it belongs to no place.
+    pub file: Option<String>,
+    /// Line and column, both from 1, the column in characters.
+    pub at: Option<(usize, usize)>,
+}
+
+impl Finding {
+    fn new(diagnostic: &Diagnostic, weight: Weight, folder: &Path) -> Self {
+        let mut message = diagnostic.message.clone();
+        if !diagnostic.label.is_empty() {
+            message.push_str(&format!("\n{}", diagnostic.label));
+        }
+        if let Some(help) = &diagnostic.help {
+            message.push_str(&format!("\nhelp: {help}"));
+        }
+        let place = diagnostic.place.as_ref();
+        Finding {
+            weight,
+            rule: diagnostic.rule.unwrap_or(OTHER),
+            message,
+            file: place.map(|(source, _)| below(folder, Path::new(&source.name))),
+            at: diagnostic.line_column(),
+        }
+    }
+
+    /// `FILE:LINE`, if it has a place.
+    pub fn location(&self) -> Option<String> {
+        let (line, _) = self.at?;
+        Some(format!("{}:{line}", self.file.as_ref()?))
+    }
+
+    /// True for a verdict on a claim, which reports by machine have already.
+    pub fn is_verdict(&self) -> bool {
+        [Verdict::Fail, Verdict::Error, Verdict::Unverified]
+            .map(rule_of)
+            .contains(&self.rule)
+            || self.rule == NO_EVIDENCE
+    }
+}
+
+/// The name of a file of the book in `folder`, with slashes and without `..`, as tools look for it.
+pub fn below(folder: &Path, file: &Path) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for part in folder.join(file).components() {
+        match part {
+            Component::Normal(name) => names.push(name.to_string_lossy().into_owned()),
+            Component::ParentDir => {
+                names.pop();
+            }
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    names.join("/")
+}
+
+/// The folder of the book in `root`, from the top of its repository; empty without one.
+pub fn folder(root: &Path) -> PathBuf {
+    repository(root)
+        .map(|(_, inside)| inside)
+        .unwrap_or_default()
+}
+
+/// The findings behind complaints.
+pub fn of_problems(problems: &[Diagnostic], folder: &Path) -> Vec<Finding> {
+    let weight = |problem: &Diagnostic| match problem.severity {
+        Severity::Error => Weight::Error,
+        Severity::Warning => Weight::Warning,
+    };
+    problems
+        .iter()
+        .map(|problem| Finding::new(problem, weight(problem), folder))
+        .collect()
+}
+
+/// Claims that some machine could not show, one finding for each, and machines that have shown nothing.
+pub fn of_gaps(
+    claims: &Claims,
+    chapters: &[Chapter],
+    book_data: &BookData<'_>,
+    paths: &BookPaths,
+    folder: &Path,
+) -> Vec<Finding> {
+    let mut gaps = Vec::new();
+    for judged in claims.in_order() {
+        let each = book_data.loaded.iter().zip(&judged.judgements).enumerate();
+        let reasons: Vec<String> = each
+            .filter(|(_, (_, judgement))| judgement.verdict == Verdict::Unverified)
+            // As an error it is among the complaints.
+            .filter(|(index, _)| {
+                *index != judged.shown || book_data.config.on_unverified != OnMissing::Error
+            })
+            .map(|(_, (machine, judgement))| {
+                let reason = judgement.reason.as_deref().unwrap_or("no reason is known");
+                format!("{}: {reason}", machine.machine)
+            })
+            .collect();
+        if reasons.is_empty() {
+            continue;
+        }
+        let message = format!(
+            "claim `{}` is UNVERIFIED\n{}",
+            judged.claim.id,
+            reasons.join("\n")
+        );
+        let source = &chapters[judged.chapter].source;
+        let gap = Diagnostic::error(source, judged.range.clone(), message);
+        gaps.push(gap.rule(rule_of(Verdict::Unverified)));
+    }
+    for (machine, reason) in book_data.absent {
+        let message = format!("nothing is judged on {machine}: {reason}");
+        gaps.push(Diagnostic::error_without_place(message).rule(NO_EVIDENCE));
+    }
+    move_to_authors_files(&mut gaps, paths);
+    gaps.iter()
+        .map(|gap| Finding::new(gap, Weight::Open, folder))
+        .collect()
+}
+
+/// The file and line of each claim, by id.
+pub fn places(
+    claims: &Claims,
+    chapters: &[Chapter],
+    paths: &BookPaths,
+    folder: &Path,
+) -> BTreeMap<String, String> {
+    let mut at: Vec<Diagnostic> = claims
+        .in_order()
+        .map(|judged| {
+            let source = &chapters[judged.chapter].source;
+            Diagnostic::error(source, judged.range.clone(), judged.claim.id.as_str())
+        })
+        .collect();
+    move_to_authors_files(&mut at, paths);
+    let located = at.iter().filter_map(|one| {
+        let place = Finding::new(one, Weight::Open, folder).location()?;
+        Some((one.message.clone(), place))
+    });
+    located.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a file is named from the top of its repository, whatever leads to it.
+    #[test]
+    fn names_of_files() {
+        for (folder, file, name) in [
+            ("", "src/a.md", "src/a.md"),
+            ("docs/guide", "src/a.md", "docs/guide/src/a.md"),
+            ("docs/guide", "../shared/a b.md", "docs/shared/a b.md"),
+            ("docs", "./src/../a.md", "docs/a.md"),
+        ] {
+            assert_eq!(below(Path::new(folder), Path::new(file)), name);
+        }
+    }
+}

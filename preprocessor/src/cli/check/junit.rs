@@ -1,0 +1,266 @@
+//! A JUnit report: a suite for each machine with a case for each claim, and one for the rest of the book.
+//!
+//! There is no standard of it. What is written here is what the schema of Jenkins allows
+//! (<https://github.com/jenkinsci/xunit-plugin/blob/master/src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/junit-10.xsd>).
+
+use std::collections::BTreeMap;
+
+use qed_evidence::claim::{Judgement, Verdict};
+
+use super::finding::{Finding, Weight};
+use crate::claims::collect::Claims;
+use crate::claims::judged::JudgedClaim;
+use crate::evidence::book_data::BookData;
+
+/// How a case ended, as the element of a report says it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Failure,
+    Error,
+    Skipped,
+}
+
+impl Ending {
+    fn element(self) -> &'static str {
+        match self {
+            Ending::Failure => "failure",
+            Ending::Error => "error",
+            Ending::Skipped => "skipped",
+        }
+    }
+}
+
+/// The end of a case that did not pass.
+struct NotPassed {
+    ending: Ending,
+    kind: String,
+    message: String,
+    details: String,
+}
+
+struct Case {
+    name: String,
+    class: String,
+    /// Nothing: it passed.
+    not_passed: Option<NotPassed>,
+}
+
+struct Suite {
+    name: String,
+    cases: Vec<Case>,
+    output: String,
+}
+
+impl Suite {
+    fn count(&self, ending: Ending) -> usize {
+        let endings = self
+            .cases
+            .iter()
+            .filter_map(|case| case.not_passed.as_ref());
+        endings.filter(|one| one.ending == ending).count()
+    }
+}
+
+/// The report. What could not be decided, or does not apply, is skipped with the reason: it never counts as passed.
+///
+/// `places` is the file and line of each claim, by id; `claims` is nothing where the book could not be loaded.
+pub fn write(
+    findings: &[Finding],
+    claims: Option<(&Claims, &BookData<'_>)>,
+    places: &BTreeMap<String, String>,
+) -> String {
+    let mut suites = Vec::new();
+    if let Some((claims, book_data)) = claims {
+        for (index, machine) in book_data.loaded.iter().enumerate() {
+            let end = |judged: &JudgedClaim| {
+                let place = places.get(&judged.claim.id);
+                not_passed(&judged.judgements[index], place)
+            };
+            suites.push(suite(&machine.machine, claims, end));
+        }
+        for (machine, reason) in book_data.absent {
+            let end = |judged: &JudgedClaim| {
+                Some(NotPassed {
+                    ending: Ending::Skipped,
+                    kind: "absent".into(),
+                    message: format!("not judged: {reason}"),
+                    details: places.get(&judged.claim.id).cloned().unwrap_or_default(),
+                })
+            };
+            suites.push(suite(machine, claims, end));
+        }
+    }
+    suites.push(rest(findings));
+    xml(&suites)
+}
+
+/// The suite of one machine.
+fn suite(machine: &str, claims: &Claims, end: impl Fn(&JudgedClaim) -> Option<NotPassed>) -> Suite {
+    let case = |judged: &JudgedClaim| Case {
+        name: judged.claim.id.clone(),
+        class: judged.chapter_name.clone(),
+        not_passed: end(judged),
+    };
+    Suite {
+        name: machine.into(),
+        cases: claims.in_order().map(case).collect(),
+        output: String::new(),
+    }
+}
+
+/// The complaints that are no verdicts. Warnings go along as output; without an error the one case of the suite passes.
+fn rest(findings: &[Finding]) -> Suite {
+    let (errors, warnings): (Vec<&Finding>, Vec<&Finding>) = findings
+        .iter()
+        .filter(|finding| !finding.is_verdict())
+        .partition(|finding| finding.weight == Weight::Error);
+    let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+    let mut cases: Vec<Case> = errors
+        .iter()
+        .map(|finding| Case {
+            name: first(&located(finding)),
+            class: finding.rule.into(),
+            not_passed: Some(NotPassed {
+                ending: Ending::Error,
+                kind: finding.rule.into(),
+                message: first(&finding.message),
+                details: located(finding),
+            }),
+        })
+        .collect();
+    if cases.is_empty() {
+        cases.push(Case {
+            name: "no other errors".into(),
+            class: "book".into(),
+            not_passed: None,
+        });
+    }
+    Suite {
+        name: "book".into(),
+        cases,
+        output: warnings
+            .iter()
+            .map(|finding| format!("warning: {}\n", located(finding)))
+            .collect(),
+    }
+}
+
+/// The end of a claim on one machine, at its `place`; nothing for a PASS.
+fn not_passed(judgement: &Judgement, place: Option<&String>) -> Option<NotPassed> {
+    let ending = match judgement.verdict {
+        Verdict::Pass => return None,
+        Verdict::Fail => Ending::Failure,
+        Verdict::Error => Ending::Error,
+        Verdict::Unverified | Verdict::NotApplicable => Ending::Skipped,
+    };
+    let mut message = judgement.verdict.to_string();
+    if let Some(diagnostic) = &judgement.diagnostic {
+        message.push_str(&format!(": {}", diagnostic.message));
+    } else if let Some(reason) = &judgement.reason {
+        message.push_str(&format!(": {reason}"));
+    }
+    let values = judgement.operands.iter().filter_map(|operand| {
+        let value = operand.value.as_ref()?;
+        Some(format!("{} = {value}", operand.text))
+    });
+    let lines: Vec<String> = place.cloned().into_iter().chain(values).collect();
+    Some(NotPassed {
+        ending,
+        kind: judgement.verdict.to_string(),
+        message,
+        details: lines.join("\n"),
+    })
+}
+
+/// The complaint behind its file and line.
+fn located(finding: &Finding) -> String {
+    match finding.location() {
+        Some(place) => format!("{place}: {}", finding.message),
+        None => finding.message.clone(),
+    }
+}
+
+fn xml(suites: &[Suite]) -> String {
+    let counts = |suites: &[Suite]| {
+        let sum = |count: &dyn Fn(&Suite) -> usize| suites.iter().map(count).sum::<usize>();
+        format!(
+            "tests=\"{}\" failures=\"{}\" errors=\"{}\"",
+            sum(&|suite| suite.cases.len()),
+            sum(&|suite| suite.count(Ending::Failure)),
+            sum(&|suite| suite.count(Ending::Error)),
+        )
+    };
+    let mut out = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" {}>\n",
+        env!("CARGO_PKG_NAME"),
+        counts(suites)
+    );
+    for suite in suites {
+        out.push_str(&format!(
+            "  <testsuite name=\"{}\" {} skipped=\"{}\">\n",
+            attribute(&suite.name),
+            counts(std::slice::from_ref(suite)),
+            suite.count(Ending::Skipped)
+        ));
+        for case in &suite.cases {
+            let (name, class) = (attribute(&case.name), attribute(&case.class));
+            let start = format!("    <testcase name=\"{name}\" classname=\"{class}\"");
+            out.push_str(&match &case.not_passed {
+                None => format!("{start}/>\n"),
+                Some(end) => format!(
+                    "{start}>\n      <{element} message=\"{}\" type=\"{}\">{}</{element}>\n    </testcase>\n",
+                    attribute(&end.message),
+                    attribute(&end.kind),
+                    content(&end.details),
+                    element = end.ending.element(),
+                ),
+            });
+        }
+        if !suite.output.is_empty() {
+            out.push_str(&format!(
+                "    <system-out>{}</system-out>\n",
+                content(&suite.output)
+            ));
+        }
+        out.push_str("  </testsuite>\n");
+    }
+    out + "</testsuites>\n"
+}
+
+/// A text as content of an element. What XML 1.0 cannot hold (2.2, `Char`) is shown as U+FFFD.
+fn content(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            // A reader would make a newline of it.
+            '\r' => out.push_str("&#13;"),
+            '\t' | '\n' => out.push(c),
+            '\0'..=' ' | '\u{fffe}' | '\u{ffff}' if c != ' ' => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The same as the value of an attribute, in which a reader makes spaces of lines and tabs.
+fn attribute(text: &str) -> String {
+    content(text).replace('\n', "&#10;").replace('\t', "&#9;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a text stays inside of its element or attribute, and that nothing is left that XML cannot hold.
+    #[test]
+    fn escapes() {
+        let text = "a]]>\u{0}\u{1b}\u{fffe}\u{10ffff} \"<&>\r\n\t";
+        let escaped = "a]]&gt;\u{fffd}\u{fffd}\u{fffd}\u{10ffff} &quot;&lt;&amp;&gt;&#13;";
+        assert_eq!(content(text), format!("{escaped}\n\t"));
+        assert_eq!(attribute(text), format!("{escaped}&#10;&#9;"));
+    }
+}
