@@ -11,7 +11,7 @@ MACHINE ?= host
 COLLECTOR := $(or $(QED_COLLECTOR),qed-collector)
 
 .PHONY: help sweep tools test-tools build renderer capture book serve install guide test browser fuzz lint bench bench-against record \
-	workflows \
+	workflows ebpf dist dist-reproducible dist-chroots \
 	publish-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
 	site-verify site-drift
 
@@ -66,6 +66,18 @@ browser: test-tools book guide ## look at every page of both books in Chromium: 
 
 fuzz: test-tools ## try arbitrary evidence, claims, paths, investigations and chapters, FUZZ_SECONDS=20 each
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),20)
+
+ebpf: tools ## compile the eBPF programs into collector/ebpf, where the collector's package has them
+	cargo run --release -p xtask --features qed-collector/build-ebpf -- ebpf
+
+dist: build ## build a release in dist/: an archive, a Debian package, install.sh and their digests
+	scripts/dist/build.sh dist
+
+dist-reproducible: ## build a release twice, in two folders, and compare all bytes: takes two release builds
+	scripts/dist/reproducible.sh
+
+dist-chroots: ## try dist/ in fresh Debian 12 and 13, as root: install, init, build; prints the times
+	scripts/dist/chroots.sh
 
 workflows: ## check the workflows: schema, security, expressions, and that each step is a target of this file
 	@scripts/tools.sh workflows

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use mdbook_qed::cli::args::{Source, run};
+use mdbook_qed::cli::args::{Source, is_in_registry, run};
+
+const IN_REGISTRY: bool = is_in_registry(env!("CARGO_MANIFEST_DIR"));
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,8 +19,5 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // Read here and not in the library, so that another commit compiles no more than this file.
-    ExitCode::from(run(Source::of(
-        option_env!("QED_BUILT_FROM"),
-        env!("CARGO_MANIFEST_DIR"),
-    )))
+    ExitCode::from(run(Source::of(option_env!("QED_BUILT_FROM"), IN_REGISTRY)))
 }

@@ -1,5 +1,6 @@
 //! The commands, each a thin layer between the command line and the library.
 
+pub mod args;
 mod boots;
 pub mod capture;
 pub mod doctor;

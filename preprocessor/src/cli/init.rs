@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use qed_evidence::diagnostic::Diagnostic;
 
-use crate::cli::common::{GOOD, print, refuse};
-pub use workflow::Source;
+use crate::cli::common::{GOOD, print, refuse, repository};
 use workflow::workflow;
+pub use workflow::{Source, is_in_registry};
 
 /// A file of a new book; a book that is there has its own of these, or lacks none.
 struct InitFile {
@@ -129,16 +129,6 @@ fn addition(existing: &Existing) -> String {
         _ => "\n\n",
     };
     format!("{gap}{table}")
-}
-
-/// The top of the repository of Git that holds `dir`, and the way from there to `dir`.
-fn repository(dir: &Path) -> Option<(PathBuf, PathBuf)> {
-    let dir = std::path::absolute(dir).ok()?;
-    let top = dir
-        .ancestors()
-        .find(|folder| folder.join(".git").exists())?;
-    let inside = dir.strip_prefix(top).ok()?.to_owned();
-    Some((top.to_owned(), inside))
 }
 
 /// Runs the command. `source` is where this program came from.

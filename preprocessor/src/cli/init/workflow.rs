@@ -17,16 +17,34 @@ pub enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The source from what the build was told (`make install`: `URL COMMIT`) and where it was built.
-    pub fn of(built_from: Option<&'a str>, manifest: &str) -> Self {
+    /// The source from what the build was told (`make install`: `URL COMMIT`) and whether it was built where cargo unpacks
+    /// what it gets from a registry ([`is_in_registry`]).
+    pub fn of(built_from: Option<&'a str>, in_registry: bool) -> Self {
         let told = built_from.and_then(|told| told.split_once(' '));
         match told.filter(|(url, commit)| is_address(url) && is_commit(commit)) {
             Some((url, commit)) => Source::Git { url, commit },
-            // Where cargo unpacks what it gets from a registry.
-            None if manifest.contains("/registry/src/") => Source::Registry,
+            None if in_registry => Source::Registry,
             None => Source::Unknown,
         }
     }
+}
+
+/// True for a folder where cargo unpacks what it gets from a registry. Known when the program is compiled, so that the folder
+/// itself is not in it: the same program has the same bytes wherever it was built.
+pub const fn is_in_registry(manifest: &str) -> bool {
+    let (folder, sought) = (manifest.as_bytes(), b"/registry/src/");
+    let mut start = 0;
+    while start + sought.len() <= folder.len() {
+        let mut same = 0;
+        while same < sought.len() && folder[start + same] == sought[same] {
+            same += 1;
+        }
+        if same == sought.len() {
+            return true;
+        }
+        start += 1;
+    }
+    false
 }
 
 /// An address that stands in a workflow as it is.
@@ -97,7 +115,7 @@ mod tests {
     /// program that came from it.
     #[test]
     fn sources() {
-        let checkout = "/home/a/qed/preprocessor";
+        let checkout = is_in_registry("/home/a/registry/qed/preprocessor");
         let told = format!("https://git.example.org/a/qed {COMMIT}");
         assert_eq!(
             Source::of(Some(&told), checkout),
@@ -106,7 +124,7 @@ mod tests {
                 commit: COMMIT
             }
         );
-        let registry = "/home/a/.cargo/registry/src/registry-1/mdbook-qed-0.1.0";
+        let registry = is_in_registry("/home/a/.cargo/registry/src/registry-1/mdbook-qed-0.1.0");
         assert_eq!(Source::of(None, registry), Source::Registry);
         for bad in [
             "",

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Builds and packs a release into dist/, from this checkout: `make dist`.
+#
+#   scripts/dist/build.sh [OUT]
+#
+# Two checkouts of one commit give the same bytes, wherever they are, with the same compiler: no folder and no time of the
+# build is in any file. DIST_TARGET is where cargo builds (default: target/dist).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+out=${1:-dist}
+version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+# The time of the commit is the time of the release.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export SOURCE_DATE_EPOCH
+target=${DIST_TARGET:-target/dist}
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+host=x86_64-unknown-linux-gnu
+
+# Joined with the flags of .cargo/config.toml, which make the programs static. Variables would replace those.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+flags="\"--remap-path-prefix=$PWD=/qed\", \"--remap-path-prefix=$cargo_home=/cargo\""
+# For the little C that is in: an allocator.
+export CFLAGS="-ffile-prefix-map=$PWD=/qed -ffile-prefix-map=$cargo_home=/cargo"
+cargo build --release --locked --target-dir "$target" --config "target.$host.rustflags = [$flags]" \
+    -p qed-collector -p mdbook-qed -p xtask --bin qed-collector --bin mdbook-qed --bin xtask
+
+built=$target/$host/release
+pages=$(mktemp -d)
+trap 'rm -rf "$pages"' EXIT
+"$built/xtask" pages "$pages"
+scripts/dist/pack.sh "$built" "$pages" "$out" "$version"
+ls -l "$out"

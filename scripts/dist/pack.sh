@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Packs built programs, manual pages and completions for release: the same bytes from the same files, whenever and wherever.
+#
+#   scripts/dist/pack.sh PROGRAMS PAGES OUT VERSION
+#
+# PROGRAMS holds `qed-collector` and `mdbook-qed`, PAGES what `xtask pages` wrote. OUT gets
+# qed-VERSION-x86_64-linux.tar.gz, qed_VERSION_amd64.deb, install.sh and SHA256SUMS of them. The times in both are
+# SOURCE_DATE_EPOCH.
+set -euo pipefail
+fail() { printf 'dist: %s\n' "$*" >&2; exit 2; }
+[ $# -eq 4 ] || fail "usage: scripts/dist/pack.sh PROGRAMS PAGES OUT VERSION"
+: "${SOURCE_DATE_EPOCH:?dist: say the time of the release in SOURCE_DATE_EPOCH, in seconds}"
+programs=$(realpath "$1") pages=$(realpath "$2") version=$4
+mkdir -p "$3"
+out=$(realpath "$3")
+top=$(realpath "$(dirname "$0")/../..")
+[[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$ ]] || fail "\`$version\` is no version: say 1.2.3"
+export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
+umask 022
+
+command -v readelf >/dev/null || fail "readelf is missing: install binutils"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+for program in qed-collector mdbook-qed; do
+    [ -f "$programs/$program" ] || fail "$programs/$program is missing: build it first"
+    # In a guest the collector is all there is, and on a reader's machine nothing is known about libraries.
+    # `readelf` prints "There is no dynamic section" for a static program.
+    if readelf -d "$programs/$program" | grep -q 'NEEDED'; then
+        fail "$programs/$program needs shared libraries: a release is static"
+    fi
+done
+
+# Where things go below the prefix of an installation, alike in the archive and in the package.
+stage() {
+    local root=$1 zsh=$2
+    install -D -m 755 -t "$root/bin" "$programs/qed-collector" "$programs/mdbook-qed"
+    install -D -m 644 -t "$root/share/man/man1" "$pages"/man/man1/*.1
+    for program in qed-collector mdbook-qed; do
+        install -D -m 644 "$pages/completions/bash/$program.bash" "$root/share/bash-completion/completions/$program"
+        install -D -m 644 "$pages/completions/zsh/_$program" "$root/share/zsh/$zsh/_$program"
+        install -D -m 644 "$pages/completions/fish/$program.fish" "$root/share/fish/vendor_completions.d/$program.fish"
+    done
+}
+
+name=qed-$version-x86_64-linux
+stage "$work/$name" site-functions
+install -m 755 "$top/scripts/dist/install.sh" "$work/$name/install.sh"
+install -D -m 644 -t "$work/$name/share/doc/qed" "$top"/README.md "$top"/CHANGELOG.md "$top"/LICENSE-*
+(cd "$work/$name" && find . -type f ! -name SHA256SUMS -printf '%P\0' | sort -z | xargs -0 sha256sum >SHA256SUMS)
+tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r,go-w --format=ustar \
+    -C "$work" -cf - "$name" | gzip -9n >"$work/$name.tar.gz"
+
+deb=$work/deb
+stage "$deb/usr" vendor-completions
+gzip -9n "$deb"/usr/share/man/man1/*.1
+install -D -m 644 "$top/CHANGELOG.md" "$deb/usr/share/doc/qed/changelog"
+gzip -9n "$deb/usr/share/doc/qed/changelog"
+install -m 644 "$top/README.md" "$deb/usr/share/doc/qed/README.md"
+{
+    echo "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/"
+    echo
+    echo "Files: *"
+    echo "Copyright: the contributors of QED"
+    echo "License: MIT or Apache-2.0"
+    echo
+    echo "License: MIT"
+    sed -e 's/^$/./' -e 's/^/ /' "$top/LICENSE-MIT"
+    echo
+    echo "License: Apache-2.0"
+    echo " On Debian systems, the text is in /usr/share/common-licenses/Apache-2.0."
+} >"$deb/usr/share/doc/qed/copyright"
+mkdir -p "$deb/DEBIAN"
+# A pre-release sorts before its release with `~`.
+deb_version=${version/-/\~}
+# Nothing is needed: both programs are static. Guests take QEMU, and apt and dpkg-deb to fetch their kernels; dpkg is on
+# every Debian.
+cat >"$deb/DEBIAN/control" <<CONTROL
+Package: qed
+Version: $deb_version
+Architecture: amd64
+Maintainer: The QED contributors <noreply@example.invalid>
+Installed-Size: $(find "$deb/usr" -type f -printf '%k\n' | awk '{ sum += $1 } END { print sum }')
+Recommends: qemu-system-x86, apt, ca-certificates
+Section: doc
+Priority: optional
+Description: documentation of kernels that proves itself
+ A collector runs a workload under eBPF probes, on this machine or in a guest
+ with a stock kernel of Debian, and writes typed evidence. A preprocessor of
+ mdBook fills chapters from it, evaluates the claims that they make, and fails
+ the build when one is false.
+CONTROL
+(cd "$deb" && find usr -type f -printf '%P\0' | sort -z | xargs -0 -I{} md5sum usr/{} >DEBIAN/md5sums)
+chmod -R u+rwX,go+rX,go-w "$deb"
+dpkg-deb --root-owner-group -Zxz --threads-max=1 --build "$deb" "$work/qed_${deb_version}_amd64.deb" >/dev/null
+
+rm -rf "${out:?}"/*
+install -m 644 -t "$out" "$work/$name.tar.gz" "$work/qed_${deb_version}_amd64.deb"
+install -m 755 "$top/scripts/dist/install.sh" "$out/install.sh"
+(cd "$out" && sha256sum install.sh "$name.tar.gz" "qed_${deb_version}_amd64.deb" >SHA256SUMS)

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Builds the release of the last commit twice, in two folders, and compares all files byte for byte. Takes two release builds:
+# no part of `make test`.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d "${TMPDIR:-/tmp}/qed-dist.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+for folder in one a/longer/folder; do
+    git clone --quiet --no-hardlinks . "$work/$folder"
+    # The tools that build the eBPF programs.
+    [ ! -e .tools ] || ln -s "$PWD/.tools" "$work/$folder/.tools"
+    DIST_TARGET=$work/target-${folder%%/*} "$work/$folder/scripts/dist/build.sh" "$work/$folder/dist" >&2
+    rm -rf "$work/target-${folder%%/*}"
+done
+diff -r "$work/one/dist" "$work/a/longer/folder/dist"
+echo "reproducible: two builds in two folders gave the same $(find "$work/one/dist" -type f | wc -l) files"
+cat "$work/one/dist/SHA256SUMS"

@@ -1,0 +1,36 @@
+//! Tasks of a release that need the programs as libraries.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod ebpf;
+mod pages;
+
+/// Makes what a release holds beside the programs
+#[derive(Parser)]
+enum Task {
+    /// Writes manual pages to DIR/man/man1, and completions to DIR/completions, by shell
+    Pages {
+        /// The folder; what is there by the same name is replaced
+        dir: PathBuf,
+    },
+    /// Writes the object that this program was built with, and the digest of its sources, to collector/ebpf
+    Ebpf,
+}
+
+fn main() -> ExitCode {
+    let result: Result<(), Box<dyn Error>> = match Task::parse() {
+        Task::Pages { dir } => pages::write(&dir).map_err(Into::into),
+        Task::Ebpf => ebpf::write().map_err(Into::into),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Packing a release and installing it, with made-up programs: scripts/dist/.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const ARCHIVE: &str = "qed-1.2.3-x86_64-linux.tar.gz";
+const PACKAGE: &str = "qed_1.2.3_amd64.deb";
+
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+#[track_caller]
+fn good(output: &Output) -> String {
+    assert!(output.status.success(), "{}", text(output));
+    text(output)
+}
+
+/// Programs and pages below `dir`, made in another order and with other times and modes if `other`.
+fn built(dir: &Path, other: bool) {
+    let mut files = [
+        ("programs/qed-collector", "#!/bin/sh\necho collector\n"),
+        ("programs/mdbook-qed", "#!/bin/sh\necho preprocessor\n"),
+        ("pages/man/man1/mdbook-qed.1", ".TH mdbook-qed 1\n"),
+        ("pages/man/man1/qed-collector.1", ".TH qed-collector 1\n"),
+        ("pages/completions/bash/mdbook-qed.bash", "a\n"),
+        ("pages/completions/bash/qed-collector.bash", "b\n"),
+        ("pages/completions/zsh/_mdbook-qed", "c\n"),
+        ("pages/completions/zsh/_qed-collector", "d\n"),
+        ("pages/completions/fish/mdbook-qed.fish", "e\n"),
+        ("pages/completions/fish/qed-collector.fish", "f\n"),
+    ];
+    if other {
+        files.reverse();
+    }
+    for (name, content) in files {
+        let path = dir.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        if other {
+            let file = std::fs::File::open(&path).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+            std::fs::set_permissions(&path, mode).unwrap();
+        }
+    }
+}
+
+fn pack(dir: &Path, version: &str) -> Output {
+    Command::new(checkout().join("scripts/dist/pack.sh"))
+        .args(["programs", "pages", "out", version])
+        .current_dir(dir)
+        .env("SOURCE_DATE_EPOCH", "1700000000")
+        .output()
+        .unwrap()
+}
+
+/// A packed release in a folder of its own.
+fn release() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    built(dir.path(), false);
+    good(&pack(dir.path(), "1.2.3"));
+    dir
+}
+
+fn install(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new("sh")
+        .arg("out/install.sh")
+        .args(arguments)
+        .current_dir(dir)
+        .env("HOME", dir.join("home"))
+        .output()
+        .unwrap()
+}
+
+fn run(dir: &Path, program: &str, arguments: &[&str]) -> String {
+    good(
+        &Command::new(program)
+            .args(arguments)
+            .current_dir(dir)
+            .output()
+            .unwrap(),
+    )
+}
+
+/// Check that the same programs give the same bytes, whatever their files' times, modes and order, and wherever it is.
+#[test]
+fn same_bytes() {
+    let (one, other) = (release(), tempfile::tempdir().unwrap());
+    built(other.path(), true);
+    good(&pack(other.path(), "1.2.3"));
+    for name in [ARCHIVE, PACKAGE, "install.sh", "SHA256SUMS"] {
+        let read = |dir: &Path| std::fs::read(dir.join("out").join(name)).unwrap();
+        assert!(read(one.path()) == read(other.path()), "{name}");
+    }
+    run(
+        &one.path().join("out"),
+        "sha256sum",
+        &["--strict", "-c", "SHA256SUMS"],
+    );
+}
+
+/// Check what is in the archive and in the package, whose it is, and that the package says what it needs.
+#[test]
+fn contents() {
+    let release = release();
+    let out = release.path().join("out");
+    let archive = run(&out, "tar", &["-tvzf", ARCHIVE]);
+    let package = run(&out, "dpkg-deb", &["-c", PACKAGE]);
+    for (list, files) in [
+        (
+            &archive,
+            &[
+                "-rwxr-xr-x 0/0",
+                "/bin/qed-collector",
+                "/bin/mdbook-qed",
+                "/share/man/man1/qed-collector.1",
+                "/share/bash-completion/completions/mdbook-qed",
+                "/share/zsh/site-functions/_qed-collector",
+                "/share/fish/vendor_completions.d/mdbook-qed.fish",
+                "/LICENSE-MIT",
+                "/LICENSE-APACHE",
+                "/LICENSE-GPL-2.0",
+                "/install.sh",
+                "/SHA256SUMS",
+                "2023-11-14",
+            ][..],
+        ),
+        (
+            &package,
+            &[
+                "-rwxr-xr-x root/root",
+                "./usr/bin/qed-collector",
+                "./usr/bin/mdbook-qed",
+                "./usr/share/man/man1/mdbook-qed.1.gz",
+                "./usr/share/zsh/vendor-completions/_mdbook-qed",
+                "./usr/share/doc/qed/copyright",
+                "2023-11-14",
+            ][..],
+        ),
+    ] {
+        for file in files {
+            assert!(list.contains(file), "{file}\n{list}");
+        }
+        for line in list.lines() {
+            assert!(
+                line.contains(" 0/0 ") || line.contains(" root/root "),
+                "{line}"
+            );
+        }
+    }
+    let control = run(&out, "dpkg-deb", &["-f", PACKAGE]);
+    for line in [
+        "Package: qed\n",
+        "Version: 1.2.3\n",
+        "Architecture: amd64\n",
+        "Recommends: qemu-system-x86, apt, ca-certificates\n",
+    ] {
+        assert!(control.contains(line), "{line}{control}");
+    }
+    assert!(!control.contains("Depends:"), "{control}");
+}
+
+/// Check that programs that need libraries, and what is no version, are refused.
+#[test]
+fn refuses_to_pack() {
+    let dir = tempfile::tempdir().unwrap();
+    built(dir.path(), false);
+    let said = pack(dir.path(), "1.2;x");
+    assert!(
+        !said.status.success() && text(&said).contains("is no version"),
+        "{}",
+        text(&said)
+    );
+    std::fs::copy("/bin/sh", dir.path().join("programs/mdbook-qed")).unwrap();
+    let said = pack(dir.path(), "1.2.3");
+    assert!(
+        !said.status.success() && text(&said).contains("needs shared libraries"),
+        "{}",
+        text(&said)
+    );
+    std::fs::remove_file(dir.path().join("programs/qed-collector")).unwrap();
+    assert!(text(&pack(dir.path(), "1.2.3")).contains("qed-collector is missing"));
+}
+
+/// Check that an archive is installed where one says, without root, and that a second time it is replaced.
+#[test]
+fn installs() {
+    let release = release();
+    let archive = format!("out/{ARCHIVE}");
+    let said = good(&install(release.path(), &[&archive]));
+    assert!(
+        said.contains("home/.local/bin") && said.contains("PATH"),
+        "{said}"
+    );
+    for prefix in ["elsewhere", "elsewhere"] {
+        good(&install(release.path(), &[&archive, "--prefix", prefix]));
+        assert_eq!(
+            run(release.path(), "elsewhere/bin/qed-collector", &[]),
+            "collector\n"
+        );
+        let left: Vec<_> = std::fs::read_dir(release.path().join(prefix))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+    }
+    assert!(
+        release
+            .path()
+            .join("elsewhere/share/man/man1/mdbook-qed.1")
+            .is_file()
+    );
+}
+
+/// Check that nothing is installed of an archive that was changed, is of another release, was cut, or whose digest is not
+/// there or there twice.
+#[test]
+fn refuses_to_install() {
+    let archive = format!("out/{ARCHIVE}");
+    let change = |name: &str, change: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+        let release = release();
+        let path = release.path().join("out").join(name);
+        std::fs::write(&path, change(std::fs::read(&path).unwrap())).unwrap();
+        let said = install(release.path(), &[&archive, "--prefix", "there"]);
+        assert!(!said.status.success(), "{}", text(&said));
+        assert!(
+            !release.path().join("there/bin").exists()
+                && !release.path().join("there/share").exists()
+        );
+        text(&said)
+    };
+    let one_bit = |mut bytes: Vec<u8>| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        bytes
+    };
+    assert!(change(ARCHIVE, &one_bit).contains("is not what was released"));
+    assert!(
+        change(ARCHIVE, &|bytes| bytes[..bytes.len() - 1].to_vec())
+            .contains("is not what was released")
+    );
+    assert!(change(ARCHIVE, &|_| Vec::new()).contains("is not what was released"));
+    assert!(change("SHA256SUMS", &|_| Vec::new()).contains("does not name"));
+    assert!(
+        change("SHA256SUMS", &|bytes| [bytes.clone(), bytes].concat()).contains("more than once")
+    );
+    let other = |bytes: Vec<u8>| {
+        String::from_utf8(bytes)
+            .unwrap()
+            .replace("1.2.3", "1.2.4")
+            .into_bytes()
+    };
+    assert!(change("SHA256SUMS", &other).contains("does not name"));
+
+    // Signed by itself, and yet not what its own list says.
+    let release = release();
+    let script = format!(
+        "cd out && gzip -d {ARCHIVE} && mkdir x && tar -xf qed-1.2.3-x86_64-linux.tar -C x && echo more >> x/qed-1.2.3-x86_64-linux/bin/mdbook-qed && \
+         tar -czf {ARCHIVE} -C x qed-1.2.3-x86_64-linux && sha256sum {ARCHIVE} > SHA256SUMS"
+    );
+    run(release.path(), "sh", &["-c", &script]);
+    let said = install(release.path(), &[&archive, "--prefix", "there"]);
+    assert!(
+        !said.status.success() && text(&said).contains("a file in"),
+        "{}",
+        text(&said)
+    );
+    assert!(!release.path().join("there/bin").exists());
+
+    for (arguments, said) in [
+        (&[][..], "usage"),
+        (&["out/none.tar.gz"][..], "there is no file"),
+        (&["--prefix"][..], "needs a value"),
+        (&["--force", "x"][..], "unknown option"),
+    ] {
+        let output = install(release.path(), arguments);
+        assert!(
+            !output.status.success() && text(&output).contains(said),
+            "{}",
+            text(&output)
+        );
+    }
+}
