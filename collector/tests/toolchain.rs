@@ -1,5 +1,10 @@
-//! The build's messages where the toolchain of the eBPF programs is missing, and its choice where there is one.
+//! The build's messages where the toolchain of the eBPF programs is missing, and its choice where there is one; and that the
+//! object in the package is what the sources give.
 
+#[path = "../build/compile.rs"]
+mod compile;
+#[path = "../build/sources.rs"]
+mod sources;
 #[allow(dead_code)] // the build script uses all of it
 #[path = "../build/toolchain.rs"]
 mod toolchain;
@@ -7,6 +12,7 @@ mod toolchain;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use toolchain::{Compiler, TARGET, find_compiler, find_linker};
 
@@ -85,5 +91,88 @@ fn missing() {
     assert_eq!(
         find_linker(&folder.join("elsewhere"), folder.as_os_str()),
         Ok(folder.join("bpf-linker"))
+    );
+}
+
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
+}
+
+/// The compiler that the object in the package was made with.
+fn version(rustc: &Path) -> String {
+    let output = Command::new(rustc).arg("--version").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Copies the files of the checkout that the programs are compiled from, and the manifests without which cargo reads none.
+fn copy(to: &Path) {
+    let from = checkout();
+    let listed = Command::new("git")
+        .args(["ls-files", "-z", "--", "*Cargo.toml", "Cargo.lock", "*.rs"])
+        .current_dir(&from)
+        .output()
+        .unwrap();
+    assert!(
+        listed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
+    for name in String::from_utf8(listed.stdout)
+        .unwrap()
+        .split_terminator('\0')
+    {
+        let path = to.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(from.join(name), path).unwrap();
+    }
+}
+
+/// Check that the object that is published is of these sources: `make ebpf` makes it again. Without this, a changed program
+/// would be compiled in a checkout, and the old one be installed from a package.
+#[test]
+fn packaged_object_is_of_these_sources() {
+    let recorded = fs::read_to_string(checkout().join("collector/ebpf/sources.sha256")).unwrap();
+    let here = sources::digest(&checkout()).unwrap().unwrap();
+    assert_eq!(
+        recorded.trim(),
+        here,
+        "run `make ebpf` and commit collector/ebpf"
+    );
+}
+
+/// Check that the sources give the published object byte for byte, in another folder, with the compiler that made it.
+#[test]
+fn sources_give_the_packaged_object() {
+    let compiler = find_compiler(None, Path::new("/usr/bin/rustc"), Path::new("rustup"));
+    let linker = find_linker(&checkout(), &std::env::var_os("PATH").unwrap_or_default());
+    let (Ok(compiler), Ok(linker)) = (compiler, linker) else {
+        println!("skipped: the eBPF toolchain is missing here (`make tools` installs it)");
+        return;
+    };
+    let made_with = fs::read_to_string(checkout().join("collector/ebpf/compiler.txt")).unwrap();
+    if !matches!(&compiler, Compiler::Precompiled(rustc) if version(rustc) == made_with) {
+        println!(
+            "skipped: the object was made with {}, which is not here",
+            made_with.trim()
+        );
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = folder.path().join("a checkout/of another name");
+    copy(&elsewhere);
+    let object = compile::compile(
+        &elsewhere,
+        &folder.path().join("target"),
+        &compiler,
+        &linker,
+    )
+    .unwrap();
+    let packaged = fs::read(checkout().join("collector/ebpf/qed-ebpf.o")).unwrap();
+    assert!(
+        fs::read(object).unwrap() == packaged,
+        "run `make ebpf` and commit collector/ebpf"
     );
 }

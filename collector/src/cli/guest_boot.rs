@@ -1,8 +1,11 @@
 //! One boot of a guest for one job.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use qed_evidence::document::FileRole;
+use qed_programs::Part;
 
 use super::failure::Failure;
 use crate::guest::cache::Cache;
@@ -20,10 +23,57 @@ pub async fn boot(
     say: &dyn Fn(&str),
 ) -> Result<GuestRun, Failure> {
     let init = std::env::current_exe().context("failed to find this program's own file")?;
+    let mut files = files;
+    // As a release and a checkout build it, this program needs none.
+    if !cfg!(target_feature = "crt-static") {
+        files
+            .add(&libraries(&init)?)
+            .context("failed to give this program's libraries to the guest")?;
+    }
     let mut spec = GuestSpec::new(kernel, init, cache);
     spec.files.extend(files.contents);
     spec.modes = files.modes;
     spec.files.push(job.file()?);
     spec.limit = Duration::from_secs(limit);
     Ok(guest::run(&spec, say).await?)
+}
+
+/// The loader and the libraries of a program that is not static; none of one that is.
+fn libraries(program: &Path) -> anyhow::Result<Vec<Part>> {
+    let name = program.to_string_lossy();
+    let mut found = qed_programs::parts(&name, Path::new("/")).with_context(|| {
+        format!(
+            "failed to find the libraries of {name}, without which it does not start in a guest"
+        )
+    })?;
+    found.retain(|part| part.role != FileRole::Program);
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a program with libraries takes its loader and them along, and not itself; and a static one nothing.
+    #[test]
+    fn dynamic_and_static() {
+        let names: Vec<String> = libraries(Path::new("/bin/sh"))
+            .unwrap()
+            .into_iter()
+            .map(|part| part.name)
+            .collect();
+        assert!(
+            names.iter().any(|name| name.contains("ld-linux")),
+            "{names:?}"
+        );
+        assert!(
+            names.iter().any(|name| name.contains("libc.so")),
+            "{names:?}"
+        );
+        assert!(!names.iter().any(|name| name == "/bin/sh"), "{names:?}");
+        if cfg!(target_feature = "crt-static") {
+            let own = std::env::current_exe().unwrap();
+            assert!(libraries(&own).unwrap().is_empty());
+        }
+    }
 }
