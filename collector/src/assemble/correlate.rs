@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use qed_collector_ebpf::{Event, side};
 use qed_evidence::document::{Context, Ledger, Probe, Target};
 use qed_evidence::instances::Within;
+use qed_evidence::investigation::Action;
 use qed_evidence::value::Frame;
 
 use super::exec_context::{Way, context};
@@ -30,6 +31,8 @@ pub struct Assembled {
     pub missed: u64,
     /// Nothing from outside of the workload is among it.
     pub marked: bool,
+    /// Everything up to the workload's next look at user space is among it; `None`: it did not run.
+    pub until_user_space: Option<bool>,
     pub notes: Vec<String>,
 }
 
@@ -50,6 +53,8 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
     }
     let window = window(seen);
     out.note_marks(seen, window.as_ref());
+    let command = matches!(seen.asked.workload.action, Action::Command(_));
+    out.until_user_space = Some(command || window.as_ref().is_some_and(|w| w.until_user_space));
     let first = window.as_ref().map_or(0, |w| w.first);
     let mut correlation = Correlation {
         seen,
@@ -119,8 +124,8 @@ fn takers<'a>(
     index: usize,
     event: &Event,
 ) -> Vec<&'a PlannedProbe> {
-    let inside = window.is_none_or(|w| (w.first..=w.last).contains(&index));
-    let after = window.is_some_and(|w| index > w.last);
+    let inside = window.is_none_or(|w| w.holds(index, event));
+    let after = window.is_some_and(|w| index > w.first) && !inside;
     let of_workload = event.in_target != 0;
     seen.planned
         .probes

@@ -123,6 +123,7 @@ fn experiment(
             running: raw.running,
         }),
         marked: outcome.is_ok().then_some(assembled.marked),
+        until_user_space: assembled.until_user_space,
         compat_calls: (raw.tells_compat && outcome.is_ok()).then_some(ran.losses.compat_calls),
         attempts: outcome.is_ok().then_some(ran.attempts),
         notes: damaged

@@ -4,7 +4,7 @@ use qed_collector_ebpf::Event;
 use qed_evidence::investigation::Experiment;
 
 use super::names::Names;
-use crate::plan::PlannedExperiment;
+use crate::plan::{Markers, PlannedExperiment};
 use crate::reason::Reason;
 use crate::session::raw::Declined;
 use crate::workload::CallSite;
@@ -14,7 +14,8 @@ pub struct Seen<'a> {
     pub planned: &'a PlannedExperiment,
     pub asked: &'a Experiment,
     pub events: &'a [Box<Event>],
-    pub markers: Option<(usize, usize)>,
+    /// The uses that mark the workload's system call; `None`: it is a command.
+    pub markers: Option<Markers>,
     /// All that marks where the workload begins and ends was attached.
     pub marked: bool,
     /// The code that makes the workload's system call.

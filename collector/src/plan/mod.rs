@@ -27,4 +27,4 @@ pub use error::NO_SUCH;
 pub use layout::fd_walk;
 pub use offer::{CopiesInFile, Offer};
 pub use paths::wrong_paths;
-pub use setup::{Plan, plan};
+pub use setup::{Markers, Plan, plan};

@@ -7,32 +7,42 @@ use qed_evidence::investigation::{Action, Probe};
 use super::error::PlaceError;
 use super::place::Place;
 use super::planner::Planner;
+use super::setup::Markers;
 use super::types::{PlannedInstruction, PlannedProbe, Refused, Source};
 use crate::probe::Attach;
 use crate::reason::Reason;
+use crate::workload::BACK;
 
 impl<'a> Planner<'_, '_, '_, 'a> {
     /// Watches the workload's own system call going in and coming out, so that what the process does before
-    /// and after it can be told apart. Only where the workload is one system call.
-    pub fn markers(&mut self) -> Option<(usize, usize)> {
+    /// and after it can be told apart, and its next one going in, up to which the kernel may still be at work for the
+    /// first. Only where the workload is one system call.
+    pub fn markers(&mut self) -> Option<Markers> {
         let Action::Syscall { name, .. } = &self.experiment.workload.action else {
             return None;
         };
         let number = (self.offer.syscall_number)(name)?;
-        let [enter, exit] = ["sys_enter", "sys_exit"].map(|tracepoint| {
-            let attach = Attach::Tracepoint {
-                name: tracepoint.into(),
-                arguments: 2,
-                copies: 1,
-                nth: self.nth(tracepoint, Some(number)),
-            };
-            let usage = self.source(attach, 0).usage;
-            let spec = &mut self.attachments.uses[usage].spec;
-            spec.acts |= act::SYSCALL;
-            spec.syscall = number;
-            usage
-        });
-        Some((enter, exit))
+        let next = (self.offer.syscall_number)(BACK);
+        Some(Markers {
+            enter: self.marker("sys_enter", number),
+            exit: self.marker("sys_exit", number),
+            back: next.map(|next| self.marker("sys_enter", next)),
+        })
+    }
+
+    /// The use of a tracepoint for one system call.
+    fn marker(&mut self, tracepoint: &str, number: u32) -> usize {
+        let attach = Attach::Tracepoint {
+            name: tracepoint.into(),
+            arguments: 2,
+            copies: 1,
+            nth: self.nth(tracepoint, Some(number)),
+        };
+        let usage = self.source(attach, 0).usage;
+        let spec = &mut self.attachments.uses[usage].spec;
+        spec.acts |= act::SYSCALL;
+        spec.syscall = number;
+        usage
     }
 
     /// Plan one probe; what cannot be is planned as unavailable.

@@ -3,6 +3,7 @@
 use qed_collector_ebpf::{MAX_EXPERIMENTS, MAX_PROBES};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
+use serde::{Deserialize, Serialize};
 
 use super::attachments::Attachments;
 use super::layout;
@@ -21,10 +22,21 @@ pub struct Plan {
     pub setup: Setup,
     /// The meaning of their events.
     pub experiments: Vec<PlannedExperiment>,
-    /// Per experiment: the use whose events mark the workload's system call going in, and coming out.
-    pub markers: Vec<Option<(usize, usize)>>,
+    /// Per experiment: the uses whose events mark the workload's system call, where it is one.
+    pub markers: Vec<Option<Markers>>,
     /// Per experiment: its workload, as its process is told.
     pub workloads: Vec<Result<WorkloadKind, Reason>>,
+}
+
+/// The uses whose events mark a workload's system call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Markers {
+    /// It goes in.
+    pub enter: usize,
+    /// It comes out, before what the kernel does on the way back to user space.
+    pub exit: usize,
+    /// The next system call of its task goes in: it has been back in user space.
+    pub back: Option<usize>,
 }
 
 /// Plans a capture.

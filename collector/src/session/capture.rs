@@ -402,9 +402,11 @@ impl<M: Machine> Session<'_, M> {
 
     /// Say what does not mark where the workload begins and ends.
     fn unmarked(&self, experiment: &Experiment, number: usize) -> Vec<String> {
-        let markers = self.request.plan.markers[number].map(|(enter, exit)| [enter, exit]);
-        let uses = markers.iter().flatten();
-        let uses = uses.filter_map(|&at| self.setup().uses.get(at));
+        let markers = self.request.plan.markers[number];
+        let uses = markers
+            .iter()
+            .flat_map(|markers| [markers.enter, markers.exit]);
+        let uses = uses.filter_map(|at| self.setup().uses.get(at));
         let refused = uses.filter_map(|usage| self.refusals.get(usage.attach)?.as_ref());
         let mut notes: Vec<String> = refused
             .map(|declined| {

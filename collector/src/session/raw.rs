@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kaslr::KaslrSourceError;
 use crate::kaslr::vmcoreinfo::Vmcoreinfo;
-use crate::plan::PlannedExperiment;
+use crate::plan::{Markers, PlannedExperiment};
 use crate::probe::Losses;
 use crate::reason::Reason;
 use crate::workload::CallSite;
@@ -24,8 +24,8 @@ pub struct RawCapture {
     pub facts: MachineFacts,
     /// The plan for its kernel.
     pub plan: Vec<PlannedExperiment>,
-    /// Per experiment of the plan, the uses that mark its system call going in and coming out.
-    pub markers: Vec<Option<(usize, usize)>>,
+    /// Per experiment of the plan, the uses that mark its system call.
+    pub markers: Vec<Option<Markers>>,
     /// Per attachment: why the kernel refused it, or `None`.
     pub refusals: Vec<Option<Declined>>,
     /// Per attachment: its entries in the kernel's list of probes while it was attached, or why they are not known.

@@ -19,7 +19,7 @@ use nix::{
     unistd::{ForkResult, Pid, fork, getpid, setpgid, setsid},
 };
 
-use super::invoke::code;
+use super::invoke::{back, code};
 use super::keeper::Keeper;
 use super::link::Link;
 use super::operands::{Operands, OperandsError, endanger_link, line};
@@ -272,7 +272,7 @@ impl Watched<'_> {
         let mut times = Vec::new();
         for _ in 0..calls.max(1) {
             let start = Instant::now();
-            operands.call();
+            operands.call_unmarked();
             let elapsed = start.elapsed();
             self.again(operands)?;
             times.push(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
@@ -330,6 +330,7 @@ fn call(
         function,
         code: hex::encode(code),
         head: operands.head.clone(),
+        back: back(),
     })?;
     loop {
         match link.receive()? {

@@ -70,7 +70,33 @@ global_asm!(
     ".popsection",
 );
 
+// The mark that the task is back in user space: the next system call that it makes. It is made by an instruction of its
+// own, which tells it from all others. 1 is write, here of nothing to no descriptor: no call may have forbidden it to the
+// process, not even the strict mode of seccomp. In the section of the call, so that no page of code is missing between
+// the two.
+global_asm!(
+    ".pushsection .text.qed_workload_call, \"ax\", @progbits",
+    ".globl qed_workload_back",
+    ".type qed_workload_back, @function",
+    "qed_workload_back:",
+    "mov eax, 1",
+    "mov edi, -1",
+    "xor esi, esi",
+    "xor edx, edx",
+    ".globl qed_workload_back_instruction",
+    "qed_workload_back_instruction:",
+    "syscall",
+    "ret",
+    ".size qed_workload_back, . - qed_workload_back",
+    ".popsection",
+);
+
+/// The system call that marks that the task is back in user space.
+pub const BACK: &str = "write";
+
 unsafe extern "C" {
+    fn qed_workload_back() -> i64;
+    static qed_workload_back_instruction: u8;
     fn qed_workload_call(words: *const [i64; 7]) -> i64;
     static qed_workload_instruction: u8;
     static qed_workload_call_end: u8;
@@ -90,12 +116,25 @@ fn returns_twice(number: i64) -> bool {
     .contains(&number)
 }
 
-/// Make system call `words[0]` with the arguments `words[1..]`; returns what the kernel returns. Where the call makes
-/// another process or thread, that one ends at once.
+/// Make system call `words[0]` with the arguments `words[1..]`, and then the one that marks that the task is back in user
+/// space; returns what the kernel returns of the first. Where the call makes another process or thread, that one ends at
+/// once.
 ///
 /// # Safety
 /// Pointers among the arguments must be valid for what the call does with them.
 pub(super) unsafe fn invoke(words: &[i64; 7]) -> i64 {
+    // SAFETY: promised by the caller.
+    let returned = unsafe { invoke_unmarked(words) };
+    // SAFETY: the function clobbers what a C function may, and its call has no valid descriptor.
+    unsafe { qed_workload_back() };
+    returned
+}
+
+/// As [`invoke`], without the mark behind it.
+///
+/// # Safety
+/// As of [`invoke`].
+pub(super) unsafe fn invoke_unmarked(words: &[i64; 7]) -> i64 {
     if returns_twice(words[0]) {
         let caller = gettid().as_raw().into();
         // SAFETY: as below; the second return of the call stays in the function.
@@ -125,6 +164,11 @@ pub(super) fn code(number: i64) -> (u64, u64, Vec<u8>) {
     // SAFETY: both labels are in the same section of this program's text, which is readable.
     let code = unsafe { std::slice::from_raw_parts(start, size) };
     (start as u64, instruction as u64, code.to_vec())
+}
+
+/// Address of the `syscall` instruction that marks that the task is back in user space.
+pub(super) fn back() -> u64 {
+    &raw const qed_workload_back_instruction as u64
 }
 
 #[cfg(test)]

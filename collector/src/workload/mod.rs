@@ -20,6 +20,7 @@ mod surroundings;
 mod threads;
 
 pub use child::{HIDDEN_ARGUMENT, child_main, is_child};
+pub use invoke::BACK;
 pub use runner::{CallSite, Finished, Running, WorkloadError};
 pub use spec::{
     Arg, Around, Call, Exit, Input, Memory, Outcome, Patch, WorkloadKind, WorkloadSpec,

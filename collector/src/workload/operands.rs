@@ -5,7 +5,7 @@ use std::io;
 use nix::errno::Errno;
 
 use super::endangers::endangers_link;
-use super::invoke::invoke;
+use super::invoke::{invoke, invoke_unmarked};
 use super::spec::{Arg, Call, Memory, errno_of};
 
 /// A system call that cannot be made ready.
@@ -141,6 +141,12 @@ impl Operands {
         // SAFETY: pointers among the words are to memory of ours that lives as long as `self`; what the
         // call does with it, and with the numbers, is what the author of the investigation asked for.
         unsafe { invoke(&self.words) }
+    }
+
+    /// Make the call alone, without the mark that follows it: what is timed.
+    pub(super) fn call_unmarked(&self) -> i64 {
+        // SAFETY: as in `call`.
+        unsafe { invoke_unmarked(&self.words) }
     }
 }
 

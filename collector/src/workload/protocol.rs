@@ -50,6 +50,8 @@ pub(super) enum FromChild {
         code: String,
         /// The beginning of the line that it will print about its call.
         head: String,
+        /// Address of the `syscall` instruction that it makes its next system call with.
+        back: u64,
     },
     /// Median time of one call in nanoseconds.
     Timed(u64),

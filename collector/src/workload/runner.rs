@@ -89,6 +89,8 @@ pub struct CallSite {
     pub instruction: u64,
     /// The function's machine code.
     pub code: Vec<u8>,
+    /// Address of the `syscall` instruction of the next system call, which marks that the task is back in user space.
+    pub back: u64,
 }
 
 /// The state of the workload after it was let go.
@@ -209,6 +211,7 @@ impl Running {
                 function,
                 code,
                 head,
+                back,
             } => {
                 self.head = Some(head);
                 let code = hex::decode(code).map_err(|e| WorkloadError::Protocol(e.to_string()))?;
@@ -216,6 +219,7 @@ impl Running {
                     function,
                     instruction,
                     code,
+                    back,
                 });
                 Ok(())
             }

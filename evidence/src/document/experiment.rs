@@ -133,6 +133,12 @@ pub struct Quality {
     /// being executed), so that nothing else counts. `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marked: Option<bool>,
+    /// True if the watch went on until the workload's task was back in user space behind its system call, or was no more:
+    /// what the kernel puts off until then counts (task work, signals), which comes behind `sys_exit`
+    /// (<https://elixir.bootlin.com/linux/v6.1.192/source/kernel/entry/common.c#L176>). Of a command always true. `None`: not
+    /// known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_user_space: Option<bool>,
     /// 32-bit system calls of the workload, as far as a probe or marker of system calls came by: their numbers are those
     /// of other calls. `None`: they cannot be told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]

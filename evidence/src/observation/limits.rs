@@ -12,7 +12,25 @@ pub(crate) fn unseen(plan: &Plan, seen: &Experiment, probe: &Planned) -> Vec<Str
     let found = seen.probes.get(&probe.name);
     reasons.extend(found.and_then(|found| skipped(&probe.name, found)));
     reasons.extend(compat_calls(plan, seen, probe));
+    reasons.extend(way_back(seen));
     reasons
+}
+
+/// The reason why work that the call left behind may not have been seen: the kernel does it on the task's way back to user
+/// space, behind `sys_exit`.
+pub(crate) fn way_back(seen: &Experiment) -> Option<String> {
+    match seen.quality.until_user_space {
+        Some(true) => None,
+        Some(false) => Some(
+            "the watch ended at `sys_exit`, and what the kernel did on the task's way back to user space was not seen: \
+             `until = \"exit\"` in the experiment watches until the process has ended"
+                .into(),
+        ),
+        None => Some(
+            "this evidence does not say whether the kernel was watched until the task was back in user space: capture again"
+                .into(),
+        ),
+    }
 }
 
 /// The reason why hits of `probe` may be none of what is claimed: others than the workload, or the workload outside of

@@ -58,6 +58,33 @@ fn descendants() {
     }
 }
 
+/// Check that exact counts, silence and a ledger prove nothing where the watch ended before the task was back in user
+/// space, or where that is not known, and that a hit which was seen does.
+#[test]
+fn way_back() {
+    for (until, reason) in [
+        (None, "does not say whether the kernel was watched"),
+        (Some(false), "the watch ended at `sys_exit`"),
+    ] {
+        let change = |e: &mut Evidence| quality(e).until_user_space = until;
+        let more = [
+            "create.objects.leaked == 0",
+            "freed(create)",
+            "create.quality.events == 9",
+        ];
+        for claim in CLAIMS.iter().chain(&more) {
+            unverified(claim, change, reason);
+        }
+        for claim in [
+            "fired(create.sock_alloc) > 0",
+            "fired(create.sock_alloc) >= 1",
+            "before(create.sock_alloc, create.fd_install)",
+        ] {
+            assert_eq!(after(claim, change).0, Verdict::Pass, "{claim}");
+        }
+    }
+}
+
 /// Check that counts and orders prove nothing where it was not seen which events are of the call.
 #[test]
 fn markers() {

@@ -253,7 +253,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
                     stderr: None,
                     buffers: BTreeMap::new(),
                 },
-                "quality": { "events": 4, "lost": 0, "missed": 0, "marked": true, "compat_calls": 0,
+                "quality": { "events": 4, "lost": 0, "missed": 0, "marked": true, "until_user_space": true, "compat_calls": 0,
                              "descendants": { "started": 0, "followed": 0 } },
                 "probes": {
                     "outer": outer,

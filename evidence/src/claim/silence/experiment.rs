@@ -40,7 +40,9 @@ pub(super) fn of_leaf(names: &[&str], machine: &Indexed<'_>) -> Vec<String> {
     match names {
         [_, "quality", "lost" | "missed" | "events"] => {
             let skipped = |(name, probe): (&String, _)| observation::skipped(name, probe);
-            seen.probes.iter().filter_map(skipped).collect()
+            let skipped = seen.probes.iter().filter_map(skipped);
+            let events = (names[2] == "events").then(|| observation::way_back(seen));
+            skipped.chain(events.flatten()).collect()
         }
         [_, _, "order" | "return_order"] | [_, _, _, "order" | "return_order"] => {
             observation::unmarked(seen).into_iter().collect()

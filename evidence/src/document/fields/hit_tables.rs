@@ -69,6 +69,7 @@ structures! {
         missed: INVARIANT, Public;
         descendants: UNLISTED, Below;
         marked: UNLISTED, Public;
+        until_user_space: UNLISTED, Public;
         compat_calls: UNLISTED, Public;
         attempts: PER_RUN, Public;
         notes: UNLISTED, Sentence;

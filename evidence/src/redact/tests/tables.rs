@@ -114,6 +114,7 @@ fn full() -> Evidence {
             running: 1,
         });
         experiment.quality.marked = Some(true);
+        experiment.quality.until_user_space = Some(true);
         experiment.quality.compat_calls = Some(0);
         experiment.quality.attempts = Some(1);
         experiment.quality.notes.push("note".into());

@@ -733,17 +733,20 @@ mod round_trip {
         let whole = (
             maybe(descendants),
             maybe(any::<bool>()),
+            maybe(any::<bool>()),
             maybe(any::<u64>()),
             maybe(any::<u32>()),
         );
         let quality = (any::<u64>(), any::<u64>(), any::<u64>(), whole, notes).prop_map(
-            |(events, lost, missed, (descendants, marked, compat_calls, attempts), notes)| {
+            |(events, lost, missed, whole, notes)| {
+                let (descendants, marked, until_user_space, compat_calls, attempts) = whole;
                 Quality {
                     events,
                     lost,
                     missed,
                     descendants,
                     marked,
+                    until_user_space,
                     compat_calls,
                     attempts,
                     notes,

@@ -1,0 +1,94 @@
+//! What the kernel does for a call on the way back to user space, behind `sys_exit`: on real kernels.
+
+mod support;
+
+use qed_evidence::document::{Evidence, Target};
+use support::{GUESTS, capture_on, evidence_in, folder_with, said};
+
+/// The evidence of an investigation of this text.
+fn captured(guest: &str, text: &str) -> Evidence {
+    let folder = folder_with(text);
+    let machine = format!("guest:{guest}");
+    let output = capture_on(&machine, folder.path(), "i.toml")
+        .output()
+        .unwrap();
+    let (status, stderr) = said(&output);
+    assert_eq!(status, Some(0), "{guest}: {stderr}");
+    evidence_in(folder.path())
+}
+
+fn hits(evidence: &Evidence, experiment: &str, probe: &str) -> usize {
+    evidence.experiments[experiment].probes[probe].hits.len()
+}
+
+/// Check that a call which the kernel takes back on its way to user space is seen to be taken back, by a kprobe and by a
+/// tracepoint; that neither the mark behind the call nor what the process does after it counts; and that of threads each
+/// counts in its own call only, and the one that waits for them in none.
+#[test]
+fn behind_sys_exit() {
+    // The address 8 cannot be written to: both ends of the pipe are released, by task work.
+    let text = r#"
+[[experiment]]
+name = "taken_back"
+workload = { syscall = "pipe2", args = [8, 0] }
+[[experiment.probe]]
+function = "pipe_release"
+[[experiment.probe]]
+tracepoint = "kmem_cache_free"
+name = "frees"
+within = "__fput"
+[[experiment.probe]]
+tracepoint = "sys_exit"
+name = "out"
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "next"
+syscall = "write"
+
+[[experiment]]
+name = "same_number"
+workload = { syscall = "write", args = [-1, 0, 0] }
+[[experiment.probe]]
+function = "ksys_write"
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "into"
+
+[[experiment]]
+name = "threads"
+workload = { syscall = "pause", args = [], threads = 4 }
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "into"
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "reads"
+syscall = "read"
+"#;
+    for guest in GUESTS {
+        let evidence = captured(guest, text);
+        for (name, experiment) in &evidence.experiments {
+            let quality = &experiment.quality;
+            assert_eq!(quality.marked, Some(true), "{guest} {name}: {quality:?}");
+            assert_eq!(quality.until_user_space, Some(true), "{guest} {name}");
+        }
+        let back = &evidence.experiments["taken_back"].probes;
+        assert_eq!(back["pipe_release"].hits.len(), 2, "{guest}");
+        assert_eq!(back["out"].hits.len(), 1, "{guest}");
+        assert_eq!(back["next"].hits.len(), 0, "{guest}");
+        // Not by a function alone.
+        assert_eq!(
+            back["frees"].target,
+            Target::Tracepoint("kmem_cache_free".into())
+        );
+        assert!(!back["frees"].hits.is_empty(), "{guest}");
+        let out = back["out"].hits[0].order;
+        for hit in back["pipe_release"].hits.iter().chain(&back["frees"].hits) {
+            assert!(hit.order > out, "{guest}: {:?} {out:?}", hit.order);
+        }
+        assert_eq!(hits(&evidence, "same_number", "ksys_write"), 1, "{guest}");
+        assert_eq!(hits(&evidence, "same_number", "into"), 1, "{guest}");
+        assert_eq!(hits(&evidence, "threads", "into"), 4, "{guest}");
+        assert_eq!(hits(&evidence, "threads", "reads"), 0, "{guest}");
+    }
+}
