@@ -2,18 +2,23 @@
 //!
 //! The collector packs them into guests and writes their digests into evidence; the preprocessor compares those with what
 //! is here now. Both ask this crate, so that they find the same files. What else a workload is given, its files and its input,
-//! is in [`workload`].
+//! is in [`workload`]; how files are read, in [`source`]; digests of files that have not changed since, in
+//! [`digest_cache`].
 
+pub mod digest_cache;
+mod loader;
+pub mod source;
 pub mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use qed_evidence::document::{FileRole, ProgramFile};
 use sha2::{Digest, Sha256};
+
+use crate::source::{Content, Source, WholeFiles};
 
 /// Scripts whose interpreters are scripts: so many at most, as in the kernel (`BINPRM_MAX_RECURSION`,
 /// <https://elixir.bootlin.com/linux/v6.12/source/fs/exec.c#L1785>).
@@ -64,17 +69,17 @@ pub enum ProgramError {
     NoLibrary(String),
 }
 
-/// One file of a program.
+/// One file of a program. `C` is what is known of its content: its bytes, or its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct Part<C = Vec<u8>> {
     /// Its role in the program.
     pub role: FileRole,
     /// The path by which it is looked for; of the program itself, as it was named.
     pub name: String,
     /// Its path on this machine.
     pub path: PathBuf,
-    /// Its bytes.
-    pub content: Vec<u8>,
+    /// Its bytes, or their digest.
+    pub content: C,
     /// Its permissions where a guest gets it.
     pub mode: u32,
 }
@@ -82,13 +87,13 @@ pub struct Part {
 /// Permissions of what may be run.
 const RUNNABLE: u32 = 0o755;
 
-impl Part {
+impl<C: Content> Part<C> {
     /// The record of it in evidence: the name without a folder, and the digest.
     pub fn file(&self) -> ProgramFile {
         ProgramFile {
             role: self.role,
             name: file_name(&self.path),
-            sha256: hex::encode(Sha256::digest(&self.content)),
+            sha256: self.content.sha256(),
         }
     }
 }
@@ -126,15 +131,29 @@ pub fn find(program: &str, folder: &Path) -> Result<PathBuf, ProgramError> {
     }
 }
 
-/// The files of a program, itself first. A path that does not begin with `/` starts at `folder`.
+/// The files of a program with their bytes, itself first. A path that does not begin with `/` starts at `folder`.
 ///
 /// # Errors
 /// When the program, or a file that it needs, cannot be found or read.
 pub fn parts(program: &str, folder: &Path) -> Result<Vec<Part>, ProgramError> {
+    parts_from(&WholeFiles, program, folder)
+}
+
+/// The files of a program as `source` reads them, itself first.
+///
+/// # Errors
+/// When the program, or a file that it needs, cannot be found or read.
+pub fn parts_from<S: Source>(
+    source: &S,
+    program: &str,
+    folder: &Path,
+) -> Result<Vec<Part<S::Content>>, ProgramError> {
     let mut parts = Vec::new();
+    let path = find(program, folder)?;
     add(
+        source,
         program.to_owned(),
-        &find(program, folder)?,
+        &path,
         None,
         MAX_DEPTH,
         &mut parts,
@@ -142,15 +161,16 @@ pub fn parts(program: &str, folder: &Path) -> Result<Vec<Part>, ProgramError> {
     Ok(parts)
 }
 
-fn add(
+fn add<S: Source>(
+    source: &S,
     name: String,
     path: &Path,
     role: Option<FileRole>,
     depth: u32,
-    parts: &mut Vec<Part>,
+    parts: &mut Vec<Part<S::Content>>,
 ) -> Result<(), ProgramError> {
-    let content = read(path)?;
-    let interpreters = interpreters(&content);
+    let content = read(source, path)?;
+    let interpreters = interpreters(content.script_line().as_deref());
     let is_script = !interpreters.is_empty();
     let own = match is_script {
         true => FileRole::Script,
@@ -173,17 +193,17 @@ fn add(
         };
         let found = find(&interpreter, Path::new("/")).map_err(of)?;
         let role = Some(FileRole::Interpreter);
-        add(interpreter, &found, role, depth - 1, parts)?;
+        add(source, interpreter, &found, role, depth - 1, parts)?;
     }
     if is_script {
         return Ok(());
     }
-    for library in libraries(path)? {
+    for library in source.libraries(path)? {
         let path = PathBuf::from(&library);
         parts.push(Part {
             role: FileRole::Library,
             name: library,
-            content: read(&path)?,
+            content: read(source, &path)?,
             path,
             mode: RUNNABLE,
         });
@@ -194,7 +214,7 @@ fn add(
 /// The files among the arguments of a command: a script that an interpreter is told to run, what a program is told to
 /// read. A word is one if a file of that name is in `folder`; files that the kernel makes up, in `/proc` and its like, are
 /// none.
-pub fn arguments(words: &[String], folder: &Path) -> Vec<Part> {
+pub fn arguments<S: Source>(source: &S, words: &[String], folder: &Path) -> Vec<Part<S::Content>> {
     let made_up = ["/proc/", "/sys/", "/dev/"];
     let files = words.iter().skip(1).filter_map(|word| {
         let path = fs::canonicalize(folder.join(word)).ok()?;
@@ -205,7 +225,7 @@ pub fn arguments(words: &[String], folder: &Path) -> Vec<Part> {
         Some(Part {
             role: FileRole::Argument,
             name: word.clone(),
-            content: fs::read(&path).ok()?,
+            content: source.read(&path).ok()?,
             mode: mode_of(&path),
             path: folder.join(word),
         })
@@ -214,7 +234,7 @@ pub fn arguments(words: &[String], folder: &Path) -> Vec<Part> {
 }
 
 /// The records of files in evidence, in its order.
-pub fn files(parts: &[Part]) -> Vec<ProgramFile> {
+pub fn files<C: Content>(parts: &[Part<C>]) -> Vec<ProgramFile> {
     let files: BTreeSet<ProgramFile> = parts.iter().map(Part::file).collect();
     files.into_iter().collect()
 }
@@ -239,8 +259,8 @@ pub fn digest(path: &Path) -> std::io::Result<String> {
     Ok(hex::encode(hash.finalize()))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ProgramError> {
-    fs::read(path).map_err(|error| ProgramError::Unreadable {
+fn read<S: Source>(source: &S, path: &Path) -> Result<S::Content, ProgramError> {
+    source.read(path).map_err(|error| ProgramError::Unreadable {
         file: file_name(path),
         reason: error.to_string(),
     })
@@ -252,11 +272,10 @@ fn mode_of(path: &Path) -> u32 {
     if runnable { RUNNABLE } else { 0o644 }
 }
 
-/// The programs in the first line of a script: its interpreter, and where that is `env`, the one that it starts.
-fn interpreters(content: &[u8]) -> Vec<String> {
-    let line = content.strip_prefix(b"#!");
-    let line = line.and_then(|rest| rest.split(|byte| *byte == b'\n').next());
-    let line = String::from_utf8_lossy(line.unwrap_or_default()).into_owned();
+/// The programs in the first line of a script, which is without its `#!`: its interpreter, and where that is `env`, the
+/// one that it starts.
+fn interpreters(line: Option<&str>) -> Vec<String> {
+    let line = line.unwrap_or_default();
     let mut words = line.split_whitespace();
     let Some(first) = words.next() else {
         return Vec::new();
@@ -284,16 +303,6 @@ fn started_by_env<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'a st
     None
 }
 
-/// Paths that the loader would load for a program; none for a static one.
-fn libraries(path: &Path) -> Result<Vec<String>, ProgramError> {
-    let output = Command::new("ldd")
-        .arg(path)
-        .env("LC_ALL", "C")
-        .output()
-        .map_err(|error| ProgramError::Ldd(error.to_string()))?;
-    loaded(&String::from_utf8_lossy(&output.stdout))
-}
-
 /// The files that `ldd` names:
 ///
 /// ```text
@@ -301,7 +310,7 @@ fn libraries(path: &Path) -> Result<Vec<String>, ProgramError> {
 ///         libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f0a)
 ///         /lib64/ld-linux-x86-64.so.2 (0x00007f0b)
 /// ```
-fn loaded(text: &str) -> Result<Vec<String>, ProgramError> {
+fn listed_by_ldd(text: &str) -> Result<Vec<String>, ProgramError> {
     let mut paths = Vec::new();
     for line in text.lines().map(str::trim) {
         if let Some((name, _)) = line.split_once(" => not found") {
@@ -332,7 +341,7 @@ impl Known {
         &self,
         what: &str,
         folder: &Path,
-        find: impl FnOnce() -> Result<Vec<Part>, String>,
+        find: impl FnOnce() -> Result<Vec<ProgramFile>, String>,
     ) -> FoundFiles {
         // A panic of another thread leaves nothing half done here.
         let mut known = self
@@ -340,9 +349,7 @@ impl Known {
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         let found = known.entry((what.to_owned(), folder.to_owned()));
-        found
-            .or_insert_with(|| find().map(|parts| files(&parts)))
-            .clone()
+        found.or_insert_with(find).clone()
     }
 }
 
@@ -362,11 +369,14 @@ mod tests {
     fn ldd() {
         let text = "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibc.so.6 => /lib/x/libc.so.6 (0x00007f0a)\n\t/lib64/ld.so.2 (0x1)\n";
         assert_eq!(
-            loaded(text).unwrap(),
+            listed_by_ldd(text).unwrap(),
             ["/lib/x/libc.so.6", "/lib64/ld.so.2"]
         );
-        assert_eq!(loaded("\tnot a dynamic executable\n").unwrap(), [""; 0]);
-        let missing = loaded("\tlibx.so.1 => not found\n").unwrap_err();
+        assert_eq!(
+            listed_by_ldd("\tnot a dynamic executable\n").unwrap(),
+            [""; 0]
+        );
+        let missing = listed_by_ldd("\tlibx.so.1 => not found\n").unwrap_err();
         assert!(missing.to_string().contains("libx.so.1"), "{missing}");
     }
 
@@ -418,8 +428,9 @@ mod tests {
         let name = script(folder.path(), "#!/usr/bin/env no-such-program\n");
         let error = parts(&name, Path::new("/")).unwrap_err().to_string();
         assert_eq!(error, "its no-such-program: it is not in PATH");
-        assert_eq!(interpreters(b"#!\n"), [""; 0]);
-        assert_eq!(interpreters(b"#!/usr/bin/env\n"), ["/usr/bin/env"]);
+        assert_eq!(interpreters(Some("")), [""; 0]);
+        assert_eq!(interpreters(None), [""; 0]);
+        assert_eq!(interpreters(Some("/usr/bin/env")), ["/usr/bin/env"]);
     }
 
     /// Check that one byte in a script changes its digest and no other, and that a relative path starts at the folder.
@@ -434,7 +445,10 @@ mod tests {
         assert_eq!(differing.len(), 1);
         assert_eq!(differing[0].0.role, FileRole::Script);
         let known = Known::default();
-        let find = || parts(&name, Path::new("/")).map_err(|error| error.to_string());
+        let find = || match parts(&name, Path::new("/")) {
+            Ok(parts) => Ok(files(&parts)),
+            Err(error) => Err(error.to_string()),
+        };
         assert_eq!(known.files("a", folder.path(), find).unwrap(), after);
         let again = known.files("a", folder.path(), || Err("asked again".into()));
         assert_eq!(again.unwrap(), after);
@@ -451,7 +465,7 @@ mod tests {
         assert_eq!(find("./data", at), Err(ProgramError::NotExecutable));
         assert_eq!(find("./", at), Err(ProgramError::NotAFile));
         let words = ["cat", "data", "nothing", "/proc/version", "/dev/null", "."];
-        let found = arguments(&words.map(str::to_owned), at);
+        let found = arguments(&WholeFiles, &words.map(str::to_owned), at);
         let names: Vec<&str> = found.iter().map(|part| part.name.as_str()).collect();
         assert_eq!(names, ["data"]);
         assert!(is_of_system(Path::new("/bin/sh")) && !is_of_system(at));

@@ -7,10 +7,11 @@ use std::path::{Component, Path, PathBuf};
 use qed_evidence::document::FileRole;
 use qed_evidence::investigation::{Action, Investigation, Named, Stdin, Workload};
 
-use crate::{Part, ProgramError, arguments, file_name, mode_of, parts, read};
+use crate::source::{Content, Source};
+use crate::{Part, ProgramError, arguments, file_name, mode_of, parts_from, read};
 
 /// The most bytes that a workload is given: they have to fit into a guest's memory beside its kernel.
-const MOST: usize = 128 << 20;
+const MAX_BYTES: u64 = 128 << 20;
 /// Folders within folders.
 const MAX_DEPTH: u32 = 32;
 
@@ -37,18 +38,19 @@ pub struct Missing {
 ///
 /// # Errors
 /// The first that cannot be found or read.
-pub fn of_workload(
+pub fn of_workload<S: Source>(
+    source: &S,
     workload: &Workload,
     span: &Range<usize>,
     folder: &Path,
     on: RunsOn,
-) -> Result<Vec<Part>, Missing> {
+) -> Result<Vec<Part<S::Content>>, Missing> {
     let mut found = Vec::new();
     for program in workload.programs(span) {
-        found.extend(program_parts(&program, folder)?);
+        found.extend(program_parts(source, &program, folder)?);
     }
     if let Action::Command(words) = &workload.action {
-        let mut read = arguments(words, folder);
+        let mut read = arguments(source, words, folder);
         // A guest is given what lies beside the investigation, never a file of this machine that happens to have that name.
         read.retain(|part| on == RunsOn::Host || is_below(&part.name));
         found.extend(read);
@@ -61,7 +63,7 @@ pub fn of_workload(
                 message: format!("cannot give the guest `{}`: {message}", file.from),
             };
             let mut given = Vec::new();
-            give(&from, &file.to, file.mode, MAX_DEPTH, &mut given).map_err(missing)?;
+            give(source, &from, &file.to, file.mode, MAX_DEPTH, &mut given).map_err(missing)?;
             if given.is_empty() {
                 return Err(missing("the folder holds no file".into()));
             }
@@ -70,7 +72,7 @@ pub fn of_workload(
     }
     if let Some(Stdin::File(file)) = &workload.around.stdin {
         let path = folder.join(&file.name);
-        let content = fs::read(&path).map_err(|error| Missing {
+        let content = source.read(&path).map_err(|error| Missing {
             span: file.span.clone(),
             message: format!("cannot read `{}` for `stdin`: {error}", file.name),
         })?;
@@ -82,14 +84,14 @@ pub fn of_workload(
             content,
         });
     }
-    let size: usize = found.iter().map(|part| part.content.len()).sum();
-    if size > MOST {
+    let size: u64 = found.iter().map(|part| part.content.size()).sum();
+    if size > MAX_BYTES {
         return Err(Missing {
             span: span.clone(),
             message: format!(
                 "its files have {} MiB, and a guest has room for {}",
                 size >> 20,
-                MOST >> 20
+                MAX_BYTES >> 20
             ),
         });
     }
@@ -100,26 +102,34 @@ pub fn of_workload(
 ///
 /// # Errors
 /// The first program that cannot be found.
-pub fn of_setup(investigation: &Investigation, folder: &Path) -> Result<Vec<Part>, Missing> {
+pub fn of_setup<S: Source>(
+    source: &S,
+    investigation: &Investigation,
+    folder: &Path,
+) -> Result<Vec<Part<S::Content>>, Missing> {
     let mut found = Vec::new();
     for line in &investigation.setup {
         let Some(name) = line.words.first().cloned() else {
             continue;
         };
         let span = line.span.clone();
-        found.extend(program_parts(&Named { name, span }, folder)?);
-        let mut read = arguments(&line.words, folder);
+        found.extend(program_parts(source, &Named { name, span }, folder)?);
+        let mut read = arguments(source, &line.words, folder);
         read.retain(|part| is_below(&part.name));
         found.extend(read);
     }
     for program in &investigation.setup_programs {
-        found.extend(program_parts(program, folder)?);
+        found.extend(program_parts(source, program, folder)?);
     }
     Ok(found)
 }
 
-fn program_parts(program: &Named, folder: &Path) -> Result<Vec<Part>, Missing> {
-    parts(&program.name, folder).map_err(|error: ProgramError| Missing {
+fn program_parts<S: Source>(
+    source: &S,
+    program: &Named,
+    folder: &Path,
+) -> Result<Vec<Part<S::Content>>, Missing> {
+    parts_from(source, &program.name, folder).map_err(|error: ProgramError| Missing {
         span: program.span.clone(),
         message: format!("cannot run `{}`: {error}", program.name),
     })
@@ -132,12 +142,13 @@ fn is_below(name: &str) -> bool {
 }
 
 /// Adds a file, or all files of a folder.
-fn give(
+fn give<S: Source>(
+    source: &S,
     from: &Path,
     to: &str,
     mode: Option<u32>,
     depth: u32,
-    given: &mut Vec<Part>,
+    given: &mut Vec<Part<S::Content>>,
 ) -> Result<(), String> {
     let about = fs::metadata(from).map_err(|error| error.to_string())?;
     if about.is_dir() {
@@ -150,7 +161,7 @@ fn give(
         names.sort();
         for path in names {
             let to = format!("{to}/{}", file_name(&path));
-            give(&path, &to, mode, deeper, given)?;
+            give(source, &path, &to, mode, deeper, given)?;
         }
         return Ok(());
     }
@@ -162,7 +173,7 @@ fn give(
         name: to.to_owned(),
         mode: mode.unwrap_or_else(|| mode_of(from)),
         path: from.to_owned(),
-        content: read(from).map_err(|error| error.to_string())?,
+        content: read(source, from).map_err(|error| error.to_string())?,
     });
     Ok(())
 }
@@ -170,6 +181,7 @@ fn give(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::WholeFiles;
     use qed_evidence::investigation::parse;
 
     fn workload(table: &str) -> Workload {
@@ -181,7 +193,7 @@ mod tests {
     }
 
     fn found(table: &str, folder: &Path, on: RunsOn) -> Result<Vec<(FileRole, String)>, String> {
-        let parts = of_workload(&workload(table), &(0..0), folder, on);
+        let parts = of_workload(&WholeFiles, &workload(table), &(0..0), folder, on);
         let parts = parts.map_err(|missing| missing.message)?;
         let parts = parts
             .into_iter()
@@ -257,7 +269,7 @@ mod tests {
         }
         let table = "syscall = \"getpid\", files = [{ from = \"plain\" }, { from = \"tool\" }, \
                      { from = \"tool\", to = \"/x\", mode = \"0400\" }]";
-        let parts = of_workload(&workload(table), &(0..0), at, RunsOn::Guest).unwrap();
+        let parts = of_workload(&WholeFiles, &workload(table), &(0..0), at, RunsOn::Guest).unwrap();
         let modes: Vec<u32> = parts.iter().map(|part| part.mode).collect();
         assert_eq!(modes, [0o644, 0o755, 0o400]);
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::{ProgramFile, Reader};
 use qed_evidence::investigation::Investigation;
+use qed_programs::source::WholeFiles;
 use qed_programs::workload::{Missing, RunsOn, of_setup, of_workload};
 use qed_programs::{Part, ProgramError};
 
@@ -33,7 +34,7 @@ pub fn for_guest(
     folder: &Path,
 ) -> Result<(Files, ProgramFiles), Vec<Diagnostic>> {
     let mut packed = Files::default();
-    let setup = of_setup(investigation, folder).and_then(|parts| {
+    let setup = of_setup(&WholeFiles, investigation, folder).and_then(|parts| {
         let span = investigation
             .setup
             .first()
@@ -98,7 +99,7 @@ pub fn on_host(
 /// The files of a program and those among its arguments, as evidence tells of them.
 fn files(program: &str, words: &[String], folder: &Path) -> Result<Vec<ProgramFile>, ProgramError> {
     let mut parts = qed_programs::parts(program, folder)?;
-    parts.extend(qed_programs::arguments(words, folder));
+    parts.extend(qed_programs::arguments(&WholeFiles, words, folder));
     Ok(qed_programs::files(&parts))
 }
 
@@ -112,7 +113,7 @@ fn workloads(
     let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
     for experiment in &investigation.experiments {
         let span = &experiment.span;
-        let parts = of_workload(&experiment.workload, span, folder, on);
+        let parts = of_workload(&WholeFiles, &experiment.workload, span, folder, on);
         match parts.and_then(|mut parts| pack(&mut parts, span).map(|()| parts)) {
             Ok(parts) if parts.is_empty() => {}
             Ok(parts) => {

@@ -13,7 +13,7 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::is_redacted;
 
 use crate::config::Config;
-use crate::evidence::local_files::{self, LocalFiles};
+use crate::evidence::local_files::LocalFiles;
 use crate::evidence::locations::Origin;
 
 /// The machine and the moment at which the book is built.
@@ -46,14 +46,14 @@ impl LocalMachine {
                 .ok()
                 .and_then(|notes| BuildId::from_notes(&notes).ok())
                 .map(|id| id.to_string()),
-            present: Arc::default(),
+            present: Arc::new(LocalFiles::with_user_cache()),
         }
     }
 
     /// The same with nothing looked up.
     pub fn without_lookups(&self) -> Self {
         LocalMachine {
-            present: Arc::default(),
+            present: Arc::new(self.present.without_lookups()),
             ..self.clone()
         }
     }
@@ -106,9 +106,10 @@ pub fn compare_freshness(
             Origin::Captured => here.present.object().map_err(|error| error.to_string()),
             Origin::Recorded => Err("it is that of the machine that it was captured on".into()),
         },
-        image_digest: config
-            .image(machine)
-            .map(|path| local_files::image(&root.join(path)).map_err(|error| error.to_string())),
+        image_digest: config.image(machine).map(|path| {
+            let digest = here.present.image(&root.join(path));
+            digest.map_err(|error| error.to_string())
+        }),
         pin: config.pin(machine).cloned(),
         programs: here.present.programs(
             evidence,

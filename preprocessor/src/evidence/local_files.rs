@@ -10,6 +10,7 @@ use qed_evidence::Evidence;
 use qed_evidence::document::{FileRole, MachineKind, ProgramFile};
 use qed_evidence::freshness::{ProgramNow, Runs};
 use qed_evidence::investigation::{Investigation, Stdin, Workload};
+use qed_programs::digest_cache::{DigestCache, FileDigest};
 use qed_programs::workload::{Missing, RunsOn, of_setup, of_workload};
 use qed_programs::{Known, Part, is_of_system};
 use regex::bytes::Regex;
@@ -22,6 +23,7 @@ const OBJECT_MARK: &str = "eBPF object sha256:";
 /// Programs and the collector, each looked up once.
 #[derive(Debug, Default)]
 pub struct LocalFiles {
+    digests: Arc<DigestCache>,
     programs: Known,
     object: OnceLock<Result<String, ObjectError>>,
 }
@@ -45,11 +47,35 @@ pub enum ObjectError {
 }
 
 impl LocalFiles {
+    /// With the digests of files that have not changed since this user's last call of this program.
+    pub fn with_user_cache() -> Self {
+        LocalFiles {
+            digests: Arc::new(DigestCache::of_user()),
+            ..LocalFiles::default()
+        }
+    }
+
+    /// The same with nothing looked up.
+    pub fn without_lookups(&self) -> Self {
+        LocalFiles {
+            digests: self.digests.clone(),
+            ..LocalFiles::default()
+        }
+    }
+
+    /// SHA-256 of a kernel image, hex, or why it is not known. The reason does not tell the file: readers may see it.
+    pub fn image(&self, path: &Path) -> std::io::Result<String> {
+        crate::util::files::open(path)?;
+        let digest = self.digests.sha256(path);
+        self.digests.save();
+        digest
+    }
+
     /// SHA-256 of the eBPF object of the collector that would capture here, hex; or why it is not known.
     pub fn object(&self) -> Result<String, ObjectError> {
         let look = || match collector() {
             None => Err(ObjectError::Missing),
-            Some(path) => object(&path),
+            Some(path) => object_in(&path, &self.digests),
         };
         self.object.get_or_init(look).clone()
     }
@@ -85,10 +111,13 @@ impl LocalFiles {
                 Some(folder) => {
                     self.program_now(&format!("{on:?} {workload:?}"), origin, folder, || {
                         let of = |missing: Missing| missing.message;
-                        let parts = of_workload(workload, &experiment.span, folder, on);
+                        let parts =
+                            of_workload(&*self.digests, workload, &experiment.span, folder, on);
                         let mut parts = parts.map_err(of)?;
                         if on == RunsOn::Guest {
-                            parts.extend(of_setup(investigation, folder).map_err(of)?);
+                            parts.extend(
+                                of_setup(&*self.digests, investigation, folder).map_err(of)?,
+                            );
                         }
                         Ok(parts)
                     })
@@ -101,16 +130,19 @@ impl LocalFiles {
             let here = self.program_now(&format!("{on:?} {:?}", command.run), origin, root, || {
                 let program = command.run.first().ok_or("it runs nothing")?;
                 let named = |why| format!("`{}`: {why}", file_name(program));
-                let mut parts = qed_programs::parts(program, root).map_err(named)?;
+                let mut parts =
+                    qed_programs::parts_from(&*self.digests, program, root).map_err(named)?;
                 // A guest holds no file but those of its programs.
                 if on == RunsOn::Host {
-                    parts.extend(qed_programs::arguments(&command.run, root));
+                    parts.extend(qed_programs::arguments(&*self.digests, &command.run, root));
                 }
                 Ok(parts)
             });
             (Runs::Command(command.name.clone()), here)
         });
-        workloads.chain(commands).collect()
+        let found = workloads.chain(commands).collect();
+        self.digests.save();
+        found
     }
 
     /// The files that `find` finds of `what`.
@@ -119,9 +151,10 @@ impl LocalFiles {
         what: &str,
         origin: Origin,
         folder: &Path,
-        find: impl FnOnce() -> Result<Vec<Part>, String>,
+        find: impl FnOnce() -> Result<Vec<Part<FileDigest>>, String>,
     ) -> ProgramNow {
         if origin == Origin::Captured {
+            let find = || find().map(|parts| qed_programs::files(&parts));
             return match self.programs.files(what, folder, find) {
                 Ok(files) => ProgramNow::Here(files),
                 Err(why) => ProgramNow::Unknown(why),
@@ -155,12 +188,6 @@ fn is_relative(workload: &Workload) -> bool {
         || around.files.iter().any(|file| !file.from.starts_with('/'))
 }
 
-/// SHA-256 of a kernel image, hex, or why it is not known. The reason does not tell the file: readers may see it.
-pub fn image(path: &Path) -> std::io::Result<String> {
-    crate::util::files::open(path)?;
-    qed_programs::digest(path)
-}
-
 fn file_name(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
 }
@@ -182,19 +209,19 @@ pub fn collector() -> Option<PathBuf> {
 /// # Errors
 /// A sentence that says why there is none.
 pub fn object(collector: &Path) -> Result<String, ObjectError> {
-    let bytes =
-        std::fs::read(collector).map_err(|error| ObjectError::Unreadable(Arc::new(error)))?;
-    let pattern = format!("{OBJECT_MARK}([0-9a-f]{{64}})");
-    let found = Regex::new(&pattern)
-        .ok()
-        .and_then(|pattern| {
-            pattern
-                .captures(&bytes)?
-                .get(1)
-                .map(|m| m.as_bytes().to_vec())
-        })
-        .and_then(|digest| String::from_utf8(digest).ok());
-    found.ok_or(ObjectError::NoObject)
+    object_in(collector, &DigestCache::default())
+}
+
+fn object_in(collector: &Path, digests: &DigestCache) -> Result<String, ObjectError> {
+    let found = digests.text("object", collector, |bytes| {
+        let pattern = format!("{OBJECT_MARK}([0-9a-f]{{64}})");
+        let found = Regex::new(&pattern).ok()?.captures(bytes)?.get(1)?;
+        String::from_utf8(found.as_bytes().to_vec()).ok()
+    });
+    digests.save();
+    found
+        .map_err(|error| ObjectError::Unreadable(Arc::new(error)))?
+        .ok_or(ObjectError::NoObject)
 }
 
 #[cfg(test)]
@@ -219,11 +246,12 @@ mod tests {
     fn images() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vmlinuz");
-        let why = image(&path).unwrap_err().to_string();
+        let here = LocalFiles::default();
+        let why = here.image(&path).unwrap_err().to_string();
         assert!(!why.contains("vmlinuz") && !why.contains("/tmp"), "{why}");
         std::fs::write(&path, "a").unwrap();
-        let first = image(&path).unwrap();
+        let first = here.image(&path).unwrap();
         std::fs::write(&path, "b").unwrap();
-        assert!(first.len() == 64 && image(&path).unwrap() != first);
+        assert!(first.len() == 64 && here.image(&path).unwrap() != first);
     }
 }

@@ -10,7 +10,7 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::validate::against;
 
 use crate::config::{Config, OnMissing};
-use crate::evidence::local_files::{self, LocalFiles};
+use crate::evidence::local_files::LocalFiles;
 use crate::evidence::locations::Origin;
 use crate::publish::source::BookRecord;
 
@@ -34,9 +34,9 @@ pub struct BookAtHand<'b> {
 
 impl BookAtHand<'_> {
     /// SHA-256 of the image that a machine of the book boots; nothing if it has none.
-    fn image(&self, machine: &str) -> Option<Result<String, String>> {
+    fn image(&self, machine: &str, present: &LocalFiles) -> Option<Result<String, String>> {
         let path = self.root.join(self.config.image(machine)?);
-        Some(local_files::image(&path).map_err(|error| error.to_string()))
+        Some(present.image(&path).map_err(|error| error.to_string()))
     }
 
     /// The folder of its investigation.
@@ -63,7 +63,7 @@ pub fn verify(
         Some(OnMissing::Error) => OnMissing::Error,
         _ => record.on_stale,
     };
-    let present = LocalFiles::default();
+    let present = LocalFiles::with_user_cache();
     for evidence in evidence {
         let machine = &evidence.machine.name;
         if let Some((at, reason)) = against(investigation, evidence) {
@@ -82,11 +82,16 @@ pub fn verify(
             collector: None,
             object_digest: Err("a site does not need it".into()),
             // No site tells where an image is; its book does.
-            image_digest: book.and_then(|book| book.image(machine)).or_else(|| {
-                by_path.then(|| {
-                    Err("the site does not name the file of the image; --book FOLDER does".into())
-                })
-            }),
+            image_digest: book
+                .and_then(|book| book.image(machine, &present))
+                .or_else(|| {
+                    by_path.then(|| {
+                        Err(
+                            "the site does not name the file of the image; --book FOLDER does"
+                                .into(),
+                        )
+                    })
+                }),
             pin: book.and_then(|book| book.config.pin(machine).cloned()),
             programs: present.programs(evidence, origin, investigation, folder.as_deref()),
             time,
