@@ -9,6 +9,7 @@
 pub mod assemble;
 pub mod btf;
 pub mod cli;
+pub mod graph;
 pub mod guest;
 pub mod kaslr;
 pub mod plan;

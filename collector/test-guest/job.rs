@@ -23,6 +23,13 @@ pub enum TestJob {
         /// The pointers to follow in memory.
         chains: Vec<Chain>,
     },
+    /// Trace the workload of each experiment, and give the tracer's own text of the same buffer, too: [`Traced`].
+    Graph {
+        /// Name of the investigation, for messages.
+        name: String,
+        /// Its text.
+        text: String,
+    },
     /// Run the program that is tested as an ordinary user.
     Ordinary(Runs),
 }
@@ -55,6 +62,15 @@ pub struct View {
     pub trace: String,
     /// Per chain: the pointer at its start, and the pointer after each step.
     pub chains: Vec<Vec<u64>>,
+}
+
+/// The answer to [`TestJob::Graph`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Traced {
+    /// `/proc/kallsyms`.
+    pub kallsyms: String,
+    /// Per experiment: the records, as postcard has them, and tracefs's `trace` of the same.
+    pub traces: Vec<(Vec<u8>, String)>,
 }
 
 /// Runs of the program, and their user.

@@ -8,15 +8,22 @@ mod ordinary;
 mod trace;
 
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use qed_collector::btf::Btf;
 use qed_collector::guest::agent::{capture_here, parse_investigation, plan_here};
 use qed_collector::guest::init;
+use qed_collector::plan;
 use qed_collector::session::commands::Commands;
+use qed_collector::session::machine_facts;
+use qed_collector::session::tracer::Tracer;
+use qed_collector::session::workload_spec::workload_spec;
+use qed_collector::symbols::running;
 use qed_collector::workload;
 
-use job::{Chain, JOB, TestJob};
+use job::{Chain, JOB, TestJob, Traced};
 use oracle::Oracle;
 
 fn main() -> ExitCode {
@@ -34,6 +41,7 @@ fn answer() -> anyhow::Result<Vec<u8>> {
     let text = fs::read(JOB).context("failed to read the job")?;
     match serde_json::from_slice(&text).context("failed to understand the job")? {
         TestJob::Ordinary(runs) => Ok(postcard::to_stdvec(&ordinary::answer(&runs)?)?),
+        TestJob::Graph { name, text } => traced(&name, &text),
         TestJob::Oracle {
             name,
             text,
@@ -41,6 +49,31 @@ fn answer() -> anyhow::Result<Vec<u8>> {
             chains,
         } => watched_by_oracle(&name, &text, &experiment, chains),
     }
+}
+
+fn traced(name: &str, text: &str) -> anyhow::Result<Vec<u8>> {
+    let investigation = parse_investigation(name, text)?;
+    let btf = fs::read(machine_facts::BTF)?;
+    let types = Btf::parse(&btf)?;
+    let tracer = Tracer::start(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut traces = Vec::new();
+    for experiment in &investigation.experiments {
+        let workload = plan::workload_alone(&types, &experiment.workload)
+            .map_err(|why| anyhow::anyhow!("{why}"))?;
+        let spec = workload_spec(experiment, &workload, Some(Path::new("/")))?;
+        let mut shown = Ok(String::new());
+        let look = &mut |root: &Path| {
+            let named = fs::write(root.join("options/funcgraph-proc"), "1");
+            shown = named.and_then(|()| fs::read_to_string(root.join("trace")));
+        };
+        let (graph, _) = runtime.block_on(tracer.trace(&spec, look))?;
+        traces.push((postcard::to_stdvec(&graph)?, shown?));
+    }
+    let kallsyms = running::kallsyms_text()?;
+    Ok(postcard::to_stdvec(&Traced { kallsyms, traces })?)
 }
 
 fn watched_by_oracle(

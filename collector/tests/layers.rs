@@ -4,8 +4,8 @@ use std::path::Path;
 
 /// The layers of the collector, the highest first. A module names items of lower layers, or of its own.
 const COLLECTOR: &[&str] = &[
-    "cli", "guest", "assemble", "session", "plan", "probe", "workload", "kaslr", "symbols", "btf",
-    "reason",
+    "cli", "guest", "assemble", "session", "plan", "probe", "workload", "graph", "kaslr",
+    "symbols", "btf", "reason",
 ];
 
 /// The files of the eBPF programs, in the same order.

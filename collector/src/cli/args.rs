@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::cli::{Failure, capture, doctor, kernels, plan, sweep};
+use crate::cli::{Failure, capture, discover, doctor, kernels, plan, sweep};
 
 /// Run a workload under eBPF probes, on this machine or in a guest kernel, and write what was seen as evidence
 #[derive(Parser)]
@@ -25,6 +25,8 @@ enum Command {
     Kernels(kernels::Args),
     /// Run one investigation on a kernel of each series that Debian serves; goes on where it was interrupted
     Sweep(sweep::Args),
+    /// Show every function that a system call runs through, by the kernel's function-graph tracer, in a guest
+    Discover(discover::Args),
     /// Say what this machine can capture, by which back-end, and what would have to change
     Doctor,
 }
@@ -41,6 +43,7 @@ pub fn run() -> Result<(), Failure> {
         Command::Plan(args) => plan::run(&args),
         Command::Kernels(args) => kernels::run(&args),
         Command::Sweep(args) => sweep::run(&args),
+        Command::Discover(args) => discover::run(&args),
         Command::Doctor => doctor::run(),
     }
 }

@@ -2,7 +2,10 @@
 
 pub mod args;
 mod boots;
+mod call_tree;
 pub mod capture;
+pub mod discover;
+mod discover_words;
 pub mod doctor;
 mod failure;
 mod guest_boot;

@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::reason::Reason;
 use crate::session::commands::Commands;
 use crate::session::raw::RawCapture;
-use crate::session::{self, Observer, Options, ThisKernel};
+use crate::session::{self, Observer, Options, ThisKernel, discovery};
 use crate::symbols::functions_by_file::FunctionInFile;
 
 /// Does the job that the initramfs holds. Runs as the guest's first process.
@@ -36,6 +36,26 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
             load(&modules)?;
             let planned = plan_here(&parse_investigation(&name, &text)?, &chosen, &modules)?.1;
             Ok(postcard::to_stdvec(&planned.experiments)?)
+        }
+        Job::Discover {
+            experiment,
+            types,
+            name,
+            text,
+            modules,
+        } => {
+            load(&modules)?;
+            let investigation = parse_investigation(&name, &text)?;
+            furnish(&investigation)?;
+            let runtime = runtime()?;
+            let options = discovery::Options {
+                ephemeral: true,
+                folder: Some(Path::new("/")),
+                types,
+            };
+            let look = &mut |_: &_| {};
+            let found = discovery::discover(&investigation, &experiment, options, &progress, look);
+            Ok(postcard::to_stdvec(&runtime.block_on(found)?)?)
         }
         Job::Capture {
             name,
@@ -74,9 +94,7 @@ pub fn capture_here(
     commands: Commands,
     observer: Option<&dyn Observer>,
 ) -> anyhow::Result<RawCapture> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = runtime()?;
     let options = Options {
         ephemeral: true,
         folder: Some(Path::new("/")),
@@ -85,6 +103,12 @@ pub fn capture_here(
     let progress: &dyn Fn(&str) = &|line| progress(line);
     let capture = session::capture(investigation, kernel, plan, commands, options, progress);
     runtime.block_on(capture)
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 /// All that is wrong with an investigation, in one message without colours: it is told on another machine.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::PlannedExperiment;
 use crate::reason::Reason;
+use crate::session::discovery::Discovery;
 use crate::session::raw::RawCapture;
 use crate::symbols::functions_by_file::FunctionInFile;
 
@@ -35,6 +36,19 @@ pub enum Job {
         /// The functions that it names together with a file, or why those cannot be told apart.
         chosen: Result<Vec<FunctionInFile>, Reason>,
         /// The modules to load before it is planned, in this order; [`load::files`](super::load::files) brings them along.
+        modules: Vec<String>,
+    },
+    /// Trace the workload of one experiment.
+    Discover {
+        /// The experiment.
+        experiment: String,
+        /// Bring the kernel's types, too.
+        types: bool,
+        /// Its name, for messages.
+        name: String,
+        /// Its text.
+        text: String,
+        /// The modules to load before, in this order; [`load::files`](super::load::files) brings them along.
         modules: Vec<String>,
     },
     /// Only say where the kernel is.
@@ -70,6 +84,11 @@ pub fn capture_answer(payload: &[u8]) -> anyhow::Result<RawCapture> {
 /// Understands the answer of a plan.
 pub fn plan_answer(payload: &[u8]) -> anyhow::Result<Vec<PlannedExperiment>> {
     postcard::from_bytes(payload).context("failed to understand what the guest planned")
+}
+
+/// Understands the answer of [`Job::Discover`].
+pub fn discover_answer(payload: &[u8]) -> anyhow::Result<Discovery> {
+    postcard::from_bytes(payload).context("failed to understand what the guest traced")
 }
 
 /// Understands the answer of a slide.

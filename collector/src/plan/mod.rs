@@ -28,3 +28,4 @@ pub use layout::fd_walk;
 pub use offer::{CopiesInFile, Offer};
 pub use paths::wrong_paths;
 pub use setup::{Markers, Plan, plan};
+pub use workload::workload_alone;

@@ -41,6 +41,14 @@ pub(super) enum WorkloadPlanError {
     NoResult(String),
 }
 
+/// The workload as its process is told, for a machine on which nothing else is planned.
+///
+/// # Errors
+/// When a name means nothing here, or a structure of this kernel cannot hold what it gets.
+pub fn workload_alone(btf: &Btf<'_>, asked: &Workload) -> Result<WorkloadKind, Reason> {
+    workload(btf, asked).map_err(Reason::from_error)
+}
+
 /// The workload as its process is told.
 pub(super) fn workload(
     btf: &Btf<'_>,

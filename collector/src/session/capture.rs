@@ -23,7 +23,8 @@ use crate::symbols::disasm::LONGEST_INSTRUCTION;
 use crate::workload::WorkloadSpec;
 
 /// The reason not to run an experiment whose files would be written to a machine that somebody uses.
-const FOR_GUESTS: &str = "not run, because its `files` are put into guests alone, never on a host";
+pub(super) const FOR_GUESTS: &str =
+    "not run, because its `files` are put into guests alone, never on a host";
 
 /// Choices that differ from the usual.
 #[derive(Clone, Copy, Default)]

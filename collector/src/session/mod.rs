@@ -13,6 +13,8 @@
 //! | `boundary` | everything that a session does to the machine, as traits | none |
 //! | `live` | the machine that this process runs on | eBPF, processes, `/proc/kcore` |
 //! | [`loaded_modules`] | modules of the running kernel, and their types | reads `/proc`, `/sys` |
+//! | [`discovery`] | one call under the tracer, without a probe | as its parts |
+//! | [`tracer`] | the kernel's function-graph tracer | tracefs |
 //! | [`raw`] | what a capture brings back | none |
 //! | [`machine_facts`], [`commands`] | what the machine says of itself; commands of the investigation | reads `/proc`; processes |
 
@@ -23,6 +25,7 @@ pub mod commands;
 mod core_memory;
 mod cost;
 mod descendants;
+pub mod discovery;
 mod kernel;
 mod live;
 pub mod loaded_modules;
@@ -32,6 +35,7 @@ pub mod raw;
 mod restore;
 #[cfg(test)]
 mod tests;
+pub mod tracer;
 mod unreadable;
 pub mod workload_spec;
 

@@ -73,6 +73,17 @@ pub struct Call {
     pub args: Vec<Arg>,
 }
 
+impl Call {
+    /// The arguments that are numbers, in their places: `None` is one that is known in the process alone.
+    pub fn known_args(&self) -> Vec<Option<i64>> {
+        let known = |arg: &Arg| match arg {
+            Arg::Int(value) => Some(*value),
+            Arg::Str(_) | Arg::Buffer { .. } | Arg::Memory(_) | Arg::Result(_) => None,
+        };
+        self.args.iter().map(known).collect()
+    }
+}
+
 /// An argument of a system call, or a value in memory that one points to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Arg {

@@ -84,6 +84,9 @@ pub struct Experiment {
     pub isolated: bool,
     /// Measure what the probes cost.
     pub cost: bool,
+    /// Run the workload once more, before anything is probed, and record all functions that its call runs through, by the kernel's
+    /// function-graph tracer. Only of system calls in one thread.
+    pub graph: bool,
     /// The number of calls before the probes look, so that caches and tables are warm.
     pub warm_up: u32,
     /// The longest wait for the kernel to replace breakpoints by jumps, in milliseconds; 0: do not wait. It

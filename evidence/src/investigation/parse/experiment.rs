@@ -6,7 +6,7 @@ use super::check::{Check, MAX_TIMEOUT_MS};
 use super::raw::{RawExperiment, RawProbe, Until};
 use crate::diagnostic::nearest;
 use crate::document::Target;
-use crate::investigation::{Excuse, Experiment, OUTPUT_OF_WORKLOAD, Probe, Workload};
+use crate::investigation::{Action, Excuse, Experiment, OUTPUT_OF_WORKLOAD, Probe, Workload};
 use crate::path::refuse_experiment_name;
 
 impl Check {
@@ -28,10 +28,12 @@ impl Check {
         let modules = self.modules(raw.modules.take(), parent);
         let max_output = self.max_output(raw.max_output.take());
         let probes = self.probes(std::mem::take(&mut raw.probe), parent);
-        if probes.is_empty() {
+        let graph = self.graph(raw.graph.as_ref(), &workload);
+        if probes.is_empty() && !graph {
             let message = format!("experiment `{}` has no probe", raw.name.get_ref());
-            self.error(span.clone(), message).help =
-                Some("add an `[[experiment.probe]]` with a `function` or a `tracepoint`".into());
+            self.error(span.clone(), message).help = Some(
+                "add an `[[experiment.probe]]` with a `function` or a `tracepoint`, or `graph = true`".into(),
+            );
         }
         Some(Experiment {
             name: raw.name.into_inner(),
@@ -40,6 +42,7 @@ impl Check {
             modules,
             isolated: raw.isolated,
             cost: raw.cost,
+            graph,
             warm_up: raw.warm_up.or(parent.map(|p| p.warm_up)).unwrap_or(0),
             settle_ms: raw.settle_ms.map_or(0, Spanned::into_inner),
             timeout_ms: raw.timeout_ms.map_or(5_000, Spanned::into_inner),
@@ -62,6 +65,27 @@ impl Check {
                 .collect(),
             probes,
         })
+    }
+
+    /// True if the call's functions are wanted, which only the call of one thread has.
+    fn graph(&mut self, wanted: Option<&Spanned<bool>>, workload: &Workload) -> bool {
+        let Some(wanted) = wanted.filter(|wanted| *wanted.get_ref()) else {
+            return false;
+        };
+        let message = match &workload.action {
+            Action::Command(_) => {
+                "`graph` is the tree of one system call, and this workload is a command"
+            }
+            Action::Syscall { .. } if workload.threads > 1 => {
+                "`graph` is the tree of one call, and this workload makes one in each of several threads"
+            }
+            Action::Syscall { .. } => return true,
+        };
+        self.error(wanted.span(), message).help = Some(
+            "make the call that matters a workload of its own: { syscall = \"…\", args = […] }"
+                .into(),
+        );
+        false
     }
 
     /// The modules of an experiment, its own or the inherited ones, as the kernel calls them.

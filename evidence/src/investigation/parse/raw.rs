@@ -43,6 +43,7 @@ pub(super) struct RawExperiment {
     pub isolated: bool,
     #[serde(default)]
     pub cost: bool,
+    pub graph: Option<Spanned<bool>>,
     pub warm_up: Option<u32>,
     pub until: Option<Until>,
     pub follow: Option<bool>,

@@ -1,0 +1,439 @@
+//! `qed-collector discover`: every function that a call runs through.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use qed_evidence::investigation::{Experiment, Investigation, parse};
+use serde::Serialize;
+
+use super::call_tree::{Shown, micros, text};
+use super::discover_words::{experiment, starter, to_trace};
+use super::failure::Failure;
+use super::guest_boot::boot;
+use super::investigation::read_investigation;
+use super::kernel_files::{DebugInfo, of_this_machine, static_sources};
+use super::lock;
+use super::modules;
+use super::output::{print, render};
+use super::programs;
+use super::progress::Progress;
+use super::target::Target;
+use crate::assemble::graph::{Function, Functions, functions};
+use crate::btf::Btf;
+use crate::graph::{Call, calls, matching};
+use crate::guest::cache::Cache;
+use crate::guest::protocol::{Job, discover_answer};
+use crate::session::discovery::{Discovery, Options, discover};
+use crate::symbols::elf::StaticSymbols;
+use crate::symbols::lines::{LineResolver, cache};
+use crate::symbols::{Kallsyms, debuginfo};
+use crate::workload::{WorkloadKind, names};
+
+/// Arguments of `discover`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The machine: guest:debian-6.12, guest:PATH-TO-VMLINUZ, … or host, which has to be asked for
+    #[arg(long, value_name = "MACHINE", default_value = "guest:debian-6.12")]
+    pub on: Target,
+    /// Trace the workload of this experiment instead of a call that is written here
+    #[arg(long, value_name = "NAME", conflicts_with = "call")]
+    pub experiment: Option<String>,
+    /// The investigation of the experiment
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "investigations/socket.toml"
+    )]
+    pub investigation: PathBuf,
+    /// Levels that are shown; what is deeper is counted
+    #[arg(long, value_name = "LEVELS", default_value_t = 6)]
+    pub depth: u32,
+    /// Show only this function and what it calls
+    #[arg(long, value_name = "FUNCTION")]
+    pub below: Option<String>,
+    /// Show all levels, and the interrupts that came while the call ran
+    #[arg(long, conflicts_with = "depth")]
+    pub all: bool,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Write a first investigation of the call into this new file: its functions, as deep as they are shown, as probes
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+    /// Source lines: from what is at hand (auto), none, or from this vmlinux. Nothing is downloaded for them
+    #[arg(long, value_name = "auto|none|VMLINUX", default_value = "auto")]
+    pub debuginfo: DebugInfo,
+    /// Take the kernels of guests from this lock file
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Seconds after which a guest is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub limit: u64,
+    /// Ask the distribution for a newer kernel even if it was asked today
+    #[arg(long)]
+    pub refresh: bool,
+    /// A system call with its arguments (numbers, constants such as AF_INET, texts, buffer:SIZE), or a program with its folder
+    #[arg(last = true, value_name = "CALL")]
+    pub call: Vec<String>,
+}
+
+/// Form of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A tree for a terminal.
+    Text,
+    /// All of it, for programs.
+    Json,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let (name, toml, investigation) = wanted(args)?;
+    let experiment = investigation
+        .experiments
+        .iter()
+        .find(|one| one.name == name);
+    let experiment = experiment.ok_or_else(|| {
+        let known: Vec<&str> = investigation
+            .experiments
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
+        let file = &investigation.source.name;
+        Failure::input(format!(
+            "{file} has no experiment `{name}`; it has {}",
+            known.join(", ")
+        ))
+    })?;
+    if experiment.workload.threads > 1 {
+        return Err(Failure::input(format!(
+            "`{name}` makes its call in several threads, and a tree is that of one: write the call itself behind `--`"
+        )));
+    }
+    if let Some(path) = args.write.as_ref().filter(|path| path.exists()) {
+        return Err(Failure::input(format!(
+            "--write: {} is there already",
+            path.display()
+        )));
+    }
+    let progress = Progress::new(args.on.name());
+    let (discovery, files) = traced(args, &investigation, &name, &progress)?;
+    progress.say("naming the functions");
+    let found = Found::new(args, experiment, &discovery, files)?;
+    drop(progress);
+    if !discovery.stderr.is_empty() {
+        eprintln!(
+            "note: the workload complained: {}",
+            String::from_utf8_lossy(&discovery.stderr).trim()
+        );
+    }
+    if let Some(path) = &args.write {
+        write(args, path, toml.as_deref(), &found, &discovery)?;
+    }
+    match args.format {
+        Format::Text => print(&found.text(args)?),
+        Format::Json => print(&found.json()?),
+    }
+}
+
+/// The experiment to trace: its name, its own TOML where it was made of words, and an investigation that holds it.
+fn wanted(args: &Args) -> Result<(String, Option<String>, Investigation), Failure> {
+    if let Some(name) = &args.experiment {
+        return Ok((name.clone(), None, read_investigation(&args.investigation)?));
+    }
+    let (name, toml) = experiment(&args.call).map_err(Failure::input)?;
+    let parsed = parse("discover", &to_trace(&toml));
+    let investigation = parsed.map_err(|problems| Failure::input(render(&problems)))?;
+    Ok((name, Some(toml), investigation))
+}
+
+/// The start of the kernel's image, in the tables of both.
+const FIRST: &str = "_text";
+
+/// Files of the kernel that was traced: its vmlinux, where there is one.
+type Vmlinux = Vec<PathBuf>;
+
+fn traced(
+    args: &Args,
+    investigation: &Investigation,
+    experiment: &str,
+    progress: &Progress,
+) -> Result<(Discovery, Vmlinux), Failure> {
+    let say = |line: &str| progress.say(line);
+    let folder =
+        programs::folder_of(investigation).context("failed to find the investigation's folder")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")?;
+    match &args.on {
+        Target::Host => {
+            programs::on_host(investigation, &folder)
+                .map_err(|problems| Failure::input(render(&problems)))?;
+            let options = Options {
+                ephemeral: false,
+                folder: Some(&folder),
+                types: args.write.is_some(),
+            };
+            let look = &mut |_: &_| {};
+            let found = discover(investigation, experiment, options, &say, look);
+            Ok((runtime.block_on(found)?, of_this_machine(&args.debuginfo)))
+        }
+        Target::Guest(name, source) => {
+            let cache = Cache::of_user()?;
+            let lock = args.lock.as_deref().map(lock::read).transpose()?;
+            let kernel = lock::kernel(lock.as_ref(), name, source, &cache, args.refresh, &say)?;
+            let fixed = static_sources(&kernel, &cache, &args.debuginfo, false, &say);
+            let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
+            let job = Job::Discover {
+                experiment: experiment.to_owned(),
+                types: args.write.is_some(),
+                name: investigation.source.name.clone(),
+                text: investigation.source.text.clone(),
+                modules: modules.names,
+            };
+            let packed = programs::for_guest(investigation, &folder);
+            let (mut files, _) = packed.map_err(|problems| Failure::input(render(&problems)))?;
+            files.contents.extend(modules.files);
+            let run = boot(kernel, &job, files, cache, args.limit, &say);
+            let run = runtime.block_on(run)?;
+            Ok((discover_answer(&run.payload)?, fixed.vmlinux))
+        }
+    }
+}
+
+/// The calls that were traced, with names.
+struct Found {
+    machine: String,
+    release: String,
+    workload: String,
+    calls: Vec<(Call, Functions)>,
+    kallsyms: Kallsyms,
+}
+
+impl Found {
+    fn new(
+        args: &Args,
+        experiment: &Experiment,
+        discovery: &Discovery,
+        vmlinux: Vmlinux,
+    ) -> Result<Self, Failure> {
+        let kallsyms = discovery
+            .kallsyms
+            .clone()
+            .map_err(|why| Failure::unable(why.to_string()))?;
+        let kallsyms =
+            Kallsyms::parse(kallsyms, None).context("failed to understand the kernel's symbols")?;
+        let refused = |error: crate::graph::GraphError| {
+            Failure::unable(format!("the trace is not whole: {error}"))
+        };
+        let all = calls(&discovery.graph).map_err(refused)?;
+        let calls = match &discovery.workload {
+            WorkloadKind::Syscall { call, .. } => {
+                vec![matching(all, call.number, &call.known_args()).map_err(refused)?]
+            }
+            WorkloadKind::Command(_) => all,
+        };
+        let (mut lines, slide) = match lines(discovery, &vmlinux, &kallsyms) {
+            Some((lines, slide)) => (Some(lines), Some(slide)),
+            None => (None, None),
+        };
+        let named = calls.into_iter().map(|call| {
+            let functions = functions(&call, &kallsyms, slide, lines.as_mut());
+            (call, functions)
+        });
+        let calls = named.collect();
+        if let Some(lines) = &mut lines {
+            // The cache only saves time.
+            let _ = lines.save();
+        }
+        Ok(Self {
+            machine: args.on.name().to_owned(),
+            release: discovery.release.clone(),
+            workload: experiment.workload_text(),
+            calls,
+            kallsyms,
+        })
+    }
+
+    fn text(&self, args: &Args) -> Result<String, Failure> {
+        let shown = Shown {
+            depth: (!args.all).then_some(args.depth),
+            below: args.below.clone(),
+            interrupts: args.all,
+        };
+        let mut out = format!(
+            "{}, Linux {}: {}\n",
+            self.machine, self.release, self.workload
+        );
+        let mut any = false;
+        for (call, functions) in &self.calls {
+            let Some(tree) = text(call, functions, &shown) else {
+                continue;
+            };
+            any = true;
+            out += &heading(call, functions);
+            out += &tree;
+        }
+        match (&args.below, any) {
+            (Some(name), false) => Err(Failure::input(format!(
+                "`{name}` did not run in this call, as far as the tracer can see: functions that are inlined or marked notrace are \
+                 not seen. Leave --below out to see what ran"
+            ))),
+            _ => Ok(out),
+        }
+    }
+
+    fn json(&self) -> Result<String, Failure> {
+        let calls = self.calls.iter().map(|(call, functions)| JsonCall {
+            name: names::syscall_name(call.number),
+            number: call.number,
+            returned: call.returned,
+            duration_ns: call.duration_ns,
+            functions: &functions.table,
+            calls: call
+                .frames
+                .iter()
+                .zip(&functions.of_frame)
+                .map(JsonFrame::new)
+                .collect(),
+        });
+        let json = Json {
+            machine: &self.machine,
+            release: &self.release,
+            workload: &self.workload,
+            system_calls: calls.collect(),
+        };
+        let mut text = serde_json::to_string_pretty(&json).context("failed to write JSON")?;
+        text.push('\n');
+        Ok(text)
+    }
+}
+
+/// The line above a tree.
+fn heading(call: &Call, functions: &Functions) -> String {
+    let name =
+        names::syscall_name(call.number).map_or_else(|| call.number.to_string(), str::to_owned);
+    let returned = match call.returned {
+        Some(value) => format!("returned {value}"),
+        None => "did not return".to_owned(),
+    };
+    let pairs = call.frames.iter().zip(&functions.of_frame);
+    let own: Vec<usize> = pairs
+        .filter(|(frame, _)| !frame.interrupt)
+        .map(|(_, function)| *function)
+        .collect();
+    let distinct = own.iter().collect::<BTreeSet<_>>().len();
+    let own = own.len();
+    let others = call.frames.len() - own;
+    let time = match call.returned {
+        Some(_) => format!(
+            " in {}, most of which is the tracer's",
+            micros(call.duration_ns)
+        ),
+        None => String::new(),
+    };
+    let interrupts = match others {
+        0 => String::new(),
+        _ => format!("; {others} more were an interrupt's"),
+    };
+    format!("{name} {returned}{time}: {own} calls of {distinct} functions{interrupts}\n")
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    machine: &'a str,
+    release: &'a str,
+    workload: &'a str,
+    system_calls: Vec<JsonCall<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonCall<'a> {
+    name: Option<&'static str>,
+    number: i64,
+    returned: Option<i64>,
+    /// Tracing included.
+    duration_ns: u64,
+    functions: &'a [Function],
+    /// In the order in which they began.
+    calls: Vec<JsonFrame>,
+}
+
+#[derive(Serialize)]
+struct JsonFrame {
+    /// Place in `functions`, from 0.
+    function: usize,
+    depth: u32,
+    start_ns: u64,
+    duration_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returned: Option<u64>,
+    interrupt: bool,
+}
+
+impl JsonFrame {
+    fn new((frame, function): (&crate::graph::Frame, &usize)) -> Self {
+        Self {
+            function: *function,
+            depth: frame.depth,
+            start_ns: frame.start_ns,
+            duration_ns: frame.duration_ns,
+            returned: frame.returned,
+            interrupt: frame.interrupt,
+        }
+    }
+}
+
+/// The debug information of the kernel that was traced, and the distance of its live addresses from those in there.
+fn lines(
+    discovery: &Discovery,
+    vmlinux: &[PathBuf],
+    kallsyms: &Kallsyms,
+) -> Option<(LineResolver, u64)> {
+    let id = discovery.build_id.as_ref().ok()?.parse().ok()?;
+    let (found, _) = debuginfo::open_matching(vmlinux, &id);
+    let vmlinux = found?;
+    let symbols = StaticSymbols::parse(&vmlinux.data).ok()?;
+    let fixed = symbols.named([FIRST]).rows(FIRST).first()?.address;
+    let slide = kallsyms.lookup(FIRST).first()?.checked_sub(fixed)?;
+    Some((
+        LineResolver::new(vmlinux, cache::user_folder().as_deref()),
+        slide,
+    ))
+}
+
+fn write(
+    args: &Args,
+    path: &std::path::Path,
+    toml: Option<&str>,
+    found: &Found,
+    discovery: &Discovery,
+) -> Result<(), Failure> {
+    let toml = toml.ok_or_else(|| {
+        Failure::input("--write is for a call that is written behind `--`: an experiment has its investigation already")
+    })?;
+    let [(call, functions)] = found.calls.as_slice() else {
+        return Err(Failure::input(
+            "--write is for one system call: write it behind `--`",
+        ));
+    };
+    let btf = discovery.btf.as_deref().unwrap_or_default();
+    let btf = Btf::parse(btf).context("failed to understand the kernel's types")?;
+    let text = starter(
+        toml,
+        &found.machine,
+        call,
+        functions,
+        args.depth,
+        &found.kallsyms,
+        &btf,
+    );
+    // What is written is known to be read.
+    parse(&path.display().to_string(), &text)
+        .map_err(|problems| Failure::unable(render(&problems)))?;
+    std::fs::write(path, text)
+        .map_err(|error| Failure::unable(format!("failed to write {}: {error}", path.display())))
+}

@@ -1,0 +1,239 @@
+//! From the words of a command line to an investigation, and from a traced call to the first one of a new chapter. Pure.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use qed_evidence::path::{refuse_experiment_name, refuse_probe_name};
+use toml::Value;
+
+use super::call_tree::end_of;
+use crate::assemble::graph::Functions;
+use crate::btf::Btf;
+use crate::graph::Call;
+use crate::symbols::Kallsyms;
+use crate::workload::names;
+
+/// Name of an experiment whose workload has no name that an experiment can have.
+const NAMELESS: &str = "traced";
+
+/// The name of the experiment, and its `name` and `workload` as TOML: a system call where the first word is one, else a command.
+///
+/// # Errors
+/// When the first word is neither a system call nor looks like a program.
+pub fn experiment(words: &[String]) -> Result<(String, String), String> {
+    let Some((first, rest)) = words.split_first() else {
+        return Err(
+            "say what to trace: `qed-collector discover -- socket AF_INET SOCK_STREAM 0`, or --experiment NAME".into(),
+        );
+    };
+    let name = match refuse_experiment_name(first) {
+        None => first.as_str(),
+        Some(_) => NAMELESS,
+    };
+    let workload = match names::syscall(first) {
+        Ok(_) => {
+            let args = rest.iter().enumerate().map(|(at, word)| argument(at, word));
+            let args = args.collect::<Result<Vec<_>, _>>()?;
+            format!(
+                "{{ syscall = {}, args = [{}] }}",
+                Value::from(first.as_str()),
+                args.join(", ")
+            )
+        }
+        Err(_) if first.contains('/') => {
+            let words: Vec<String> = words
+                .iter()
+                .map(|word| Value::from(word.as_str()).to_string())
+                .collect();
+            format!("{{ command = [{}] }}", words.join(", "))
+        }
+        Err(unknown) => {
+            return Err(format!(
+                "{unknown}. A program is written with its folder, as /bin/{first}"
+            ));
+        }
+    };
+    let toml = format!("name = {}\nworkload = {workload}\n", Value::from(name));
+    Ok((name.to_owned(), toml))
+}
+
+/// An argument of a system call as TOML: a number, a constant of the C library, `buffer:SIZE`, or a text.
+fn argument(at: usize, word: &str) -> Result<String, String> {
+    if let Ok(number) = word.parse::<i64>() {
+        return Ok(number.to_string());
+    }
+    if names::constant(word).is_ok() {
+        return Ok(Value::from(word).to_string());
+    }
+    if let Some(size) = word.strip_prefix("buffer:") {
+        let size: u32 = size.parse().map_err(|_| {
+            format!("`{word}`: the size of a buffer is a number of bytes, as in buffer:64")
+        })?;
+        return Ok(format!("{{ buffer = \"argument{at}\", size = {size} }}"));
+    }
+    // A constant that is misspelt, or one that is not known here, must not become a text.
+    let like_constant =
+        |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '_' | '|');
+    let text = word.strip_prefix("text:");
+    if text.is_none() && !word.is_empty() && word.chars().all(like_constant) {
+        let unknown = names::constant(word).err().map(|error| error.to_string());
+        return Err(format!(
+            "{}: write its number, or text:{word} if a text is meant",
+            unknown.unwrap_or_default()
+        ));
+    }
+    Ok(format!(
+        "{{ text = {} }}",
+        Value::from(text.unwrap_or(word))
+    ))
+}
+
+/// A text of a whole investigation, of which only the workload is used.
+pub fn to_trace(experiment: &str) -> String {
+    format!("[[experiment]]\n{experiment}\n[[experiment.probe]]\ntracepoint = \"sys_exit\"\n")
+}
+
+/// The first investigation of a call: the functions above `depth`, each once, that a probe can be put on. Those that cannot are
+/// named with the reason.
+pub fn starter(
+    experiment: &str,
+    machine: &str,
+    call: &Call,
+    functions: &Functions,
+    depth: u32,
+    kallsyms: &Kallsyms,
+    btf: &Btf<'_>,
+) -> String {
+    let mut out = format!(
+        "# Written by `qed-collector discover` on {machine}: the functions that the call ran through, {depth} levels deep.\n\
+         # Keep those that your chapter is about.\n\n[[experiment]]\n{experiment}"
+    );
+    out += "graph = true\n";
+    let mut seen = BTreeSet::new();
+    let mut left_out = String::new();
+    for (at, frame) in call.frames.iter().enumerate() {
+        let function = functions.of_frame[at];
+        if frame.depth >= depth || frame.interrupt || !seen.insert(function) {
+            continue;
+        }
+        let name = &functions.table[function].name;
+        match prototype(
+            name,
+            functions.table[function].module.as_deref(),
+            kallsyms,
+            btf,
+        ) {
+            Ok(prototype) => {
+                let below = end_of(&call.frames, at) - at - 1;
+                let _ = write!(
+                    out,
+                    "\n# {prototype}; {below} calls below\n[[experiment.probe]]\nfunction = {}\n",
+                    Value::from(name.as_str())
+                );
+            }
+            Err(why) => {
+                let _ = writeln!(left_out, "# {name}: {why}");
+            }
+        }
+    }
+    if !left_out.is_empty() {
+        let _ = write!(
+            out,
+            "\n# These ran, too, and a probe cannot be put on them by their names:\n{left_out}"
+        );
+    }
+    out
+}
+
+/// The prototype of a function as C writes it, or why no probe can be put on it by its name.
+fn prototype(
+    name: &str,
+    module: Option<&str>,
+    kallsyms: &Kallsyms,
+    btf: &Btf<'_>,
+) -> Result<String, String> {
+    if let Some(why) = refuse_probe_name(name) {
+        return Err(why);
+    }
+    if let Some(module) = module {
+        return Err(format!("it is of the module {module}"));
+    }
+    if kallsyms.lookup(name).len() != 1 {
+        return Err("several functions have this name".into());
+    }
+    let functions = btf.functions(name).map_err(|error| error.to_string())?;
+    let [function] = functions.as_slice() else {
+        return Err("the kernel's types do not describe one function of this name".into());
+    };
+    let signature = &function.signature;
+    let parameters = signature
+        .parameters
+        .iter()
+        .enumerate()
+        .map(|(at, parameter)| {
+            let type_name = btf
+                .type_name(parameter.type_id)
+                .map_err(|error| error.to_string())?;
+            let gap = if type_name.ends_with('*') { "" } else { " " };
+            Ok(format!(
+                "{type_name}{gap}{}",
+                parameter.name_or_position(at)
+            ))
+        });
+    let parameters = parameters.collect::<Result<Vec<_>, String>>()?;
+    Ok(format!("{name}({})", parameters.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qed_evidence::investigation::parse;
+
+    fn toml(words: &[&str]) -> Result<(String, String), String> {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        experiment(&words)
+    }
+
+    /// Check that numbers, constants, texts and buffers are told apart, and that what is written is an investigation.
+    #[test]
+    fn words() {
+        let (name, text) =
+            toml(&["openat", "AT_FDCWD", "/a \"b\"", "O_RDONLY|O_CLOEXEC", "0"]).unwrap();
+        assert_eq!(name, "openat");
+        assert!(
+            text.contains(
+                "args = [\"AT_FDCWD\", { text = '/a \"b\"' }, \"O_RDONLY|O_CLOEXEC\", 0]"
+            ),
+            "{text}"
+        );
+        let (_, with_buffer) = toml(&["pipe2", "buffer:8", "text:O_CLOEXEC"]).unwrap();
+        for text in [text, with_buffer] {
+            let whole = to_trace(&text);
+            assert!(parse("d.toml", &whole).is_ok(), "{whole}");
+        }
+        let (name, text) = toml(&["/bin/true", "-x"]).unwrap();
+        assert_eq!(name, "traced");
+        assert!(parse("d.toml", &to_trace(&text)).is_ok(), "{text}");
+    }
+
+    /// Check that a misspelt system call or constant is told, and does not become a program or a text.
+    #[test]
+    fn misspelt() {
+        assert!(
+            toml(&["sockt", "1"])
+                .unwrap_err()
+                .contains("did you mean `socket`")
+        );
+        assert!(
+            toml(&["socket", "AF_INETT"])
+                .unwrap_err()
+                .contains("`AF_INET`")
+        );
+        assert!(
+            toml(&["pipe2", "buffer:x"])
+                .unwrap_err()
+                .contains("number of bytes")
+        );
+        assert!(toml(&[]).is_err());
+    }
+}

@@ -1,0 +1,206 @@
+//! Where the fields of a record stand, from tracefs's `format` files.
+//!
+//! ```text
+//! ID: 11
+//! format:
+//! 	field:unsigned short common_type;	offset:0;	size:2;	signed:0;
+//! 	field:unsigned long func;	offset:8;	size:8;	signed:0;
+//! ```
+
+use super::error::GraphError;
+use super::raw::Formats;
+
+/// A field of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Field {
+    /// In bytes from the start of the record.
+    offset: usize,
+    /// 1, 2, 4 or 8 bytes.
+    size: usize,
+    signed: bool,
+}
+
+impl Field {
+    /// The value, sign-extended where the field is signed; `None` if the record is too short for it.
+    pub(super) fn read(self, record: &[u8]) -> Option<u64> {
+        let bytes = record.get(self.offset..self.offset.checked_add(self.size)?)?;
+        let mut word = [0; 8];
+        word[..self.size].copy_from_slice(bytes);
+        let value = u64::from_le_bytes(word);
+        let unused = 64 - 8 * self.size as u32;
+        Some(match self.signed {
+            true => (((value << unused) as i64) >> unused) as u64,
+            false => value,
+        })
+    }
+
+    pub(super) fn offset(self) -> usize {
+        self.offset
+    }
+}
+
+/// The layout of the records that are read.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    /// Bytes of a page of the ring buffer, header and all.
+    pub page: usize,
+    /// Of a page: the time of its first record.
+    pub time: Field,
+    /// Of a page: the bytes of records in it, and flags.
+    pub commit: Field,
+    /// Of a page: where records begin.
+    pub data: usize,
+    /// Of every record.
+    pub kind: Field,
+    pub flags: Field,
+    pub tid: Field,
+    pub entry: Entry,
+    pub exit: Exit,
+    pub enter: Syscall,
+    pub leave: Syscall,
+}
+
+/// A function begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub id: u64,
+    pub function: Field,
+    pub depth: Field,
+}
+
+/// A function returns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exit {
+    pub id: u64,
+    pub function: Field,
+    pub depth: Field,
+    pub overrun: Field,
+    /// When it began and ended, where the record says so itself.
+    pub times: Option<(Field, Field)>,
+    /// What it returned, where the kernel records that (CONFIG_FUNCTION_GRAPH_RETVAL).
+    pub returned: Option<Field>,
+}
+
+/// A system call begins or ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Syscall {
+    pub id: u64,
+    pub number: Field,
+    /// The first argument, or what it returned.
+    pub value: Field,
+}
+
+impl Layout {
+    /// Read the layout from the kernel's own description.
+    ///
+    /// # Errors
+    /// When a field that is needed is not described.
+    pub(super) fn of(formats: &Formats) -> Result<Self, GraphError> {
+        let page = Format::new("a page", &formats.page);
+        let data = page.line("data").ok_or(page.missing("data"))?;
+        let entry = Format::new("funcgraph_entry", &formats.entry);
+        let exit = Format::new("funcgraph_exit", &formats.exit);
+        let enter = Format::new("sys_enter", &formats.sys_enter);
+        let leave = Format::new("sys_exit", &formats.sys_exit);
+        Ok(Self {
+            page: data.0 + data.1,
+            time: page.field("timestamp")?,
+            commit: page.field("commit")?,
+            data: data.0,
+            kind: entry.field("common_type")?,
+            flags: entry.field("common_flags")?,
+            tid: entry.field("common_pid")?,
+            entry: Entry {
+                id: entry.id()?,
+                function: entry.field("func")?,
+                depth: entry.field("depth")?,
+            },
+            exit: Exit {
+                id: exit.id()?,
+                function: exit.field("func")?,
+                depth: exit.field("depth")?,
+                overrun: exit.field("overrun")?,
+                times: exit.field("calltime").ok().zip(exit.field("rettime").ok()),
+                returned: exit.field("retval").ok(),
+            },
+            enter: Syscall {
+                id: enter.id()?,
+                number: enter.field("id")?,
+                value: enter.first_of("args", 6)?,
+            },
+            leave: Syscall {
+                id: leave.id()?,
+                number: leave.field("id")?,
+                value: leave.field("ret")?,
+            },
+        })
+    }
+}
+
+/// The text of one `format` file.
+struct Format<'a> {
+    event: &'static str,
+    text: &'a str,
+}
+
+impl<'a> Format<'a> {
+    fn new(event: &'static str, text: &'a str) -> Self {
+        Self { event, text }
+    }
+
+    fn missing(&self, field: &'static str) -> GraphError {
+        GraphError::Field {
+            event: self.event,
+            field,
+        }
+    }
+
+    fn id(&self) -> Result<u64, GraphError> {
+        let line = self.text.lines().find_map(|line| line.strip_prefix("ID:"));
+        let number = line.and_then(|number| number.trim().parse().ok());
+        number.ok_or(self.missing("ID"))
+    }
+
+    /// Offset, size and sign of a field, by its name without `[…]`.
+    fn line(&self, name: &str) -> Option<(usize, usize, bool)> {
+        self.text.lines().find_map(|line| {
+            let mut parts = line.trim().split(';').map(str::trim);
+            let declared = parts.next()?.strip_prefix("field:")?;
+            let word = declared.rsplit(char::is_whitespace).next()?;
+            if word.split('[').next()?.trim_start_matches('*') != name {
+                return None;
+            }
+            let mut number = |key: &str| -> Option<usize> {
+                parts.next()?.strip_prefix(key)?.trim().parse().ok()
+            };
+            Some((
+                number("offset:")?,
+                number("size:")?,
+                number("signed:")? != 0,
+            ))
+        })
+    }
+
+    fn field(&self, name: &'static str) -> Result<Field, GraphError> {
+        match self.line(name) {
+            Some((offset, size @ (1 | 2 | 4 | 8), signed)) => Ok(Field {
+                offset,
+                size,
+                signed,
+            }),
+            _ => Err(self.missing(name)),
+        }
+    }
+
+    /// The first of an array of `count` words.
+    fn first_of(&self, name: &'static str, count: usize) -> Result<Field, GraphError> {
+        match self.line(name) {
+            Some((offset, size, signed)) if size == 8 * count => Ok(Field {
+                offset,
+                size: 8,
+                signed,
+            }),
+            _ => Err(self.missing(name)),
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The records of one task as the trees of its system calls.
+//!
+//! A call is what the task ran from the kernel's event `sys_enter` about it until the next one, whose call is made at once: what the
+//! kernel has put off until the task goes back to user space comes behind `sys_exit`. Functions that are open at one of these events
+//! are those that report it, and belong to tracing.
+
+use super::error::GraphError;
+use super::layout::Layout;
+use super::pages::{Record, records};
+use super::raw::RawGraph;
+
+/// Bits of `common_flags`: in a hard interrupt, serving a soft one, in a non-maskable one.
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/trace_events.h#L200>
+const INTERRUPT: u64 = 0x08 | 0x10 | 0x40;
+
+/// One system call of the task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Its number.
+    pub number: i64,
+    /// Its six arguments.
+    pub args: [u64; 6],
+    /// What it returned; `None`: it did not return while it was watched.
+    pub returned: Option<i64>,
+    /// Time from its entry to its return in nanoseconds, tracing included; 0 if it did not return.
+    pub duration_ns: u64,
+    /// Number of the frames that began before `sys_exit`; the others ran on the way back to user space.
+    pub before_exit: usize,
+    /// The way back to user space was seen to its end.
+    pub until_user_space: bool,
+    /// The functions, callers before what they call, in the order in which they began.
+    pub frames: Vec<Frame>,
+}
+
+/// One run of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// An address inside of the function: that of its call of the tracer.
+    pub address: u64,
+    /// Number of functions of the tree that were open when it began.
+    pub depth: u32,
+    /// Time from the entry of the call, in nanoseconds.
+    pub start_ns: u64,
+    /// Time until it returned, in nanoseconds; `None`: it did not return.
+    pub duration_ns: Option<u64>,
+    /// The value of the register that holds what functions return, where the kernel records it.
+    pub returned: Option<u64>,
+    /// It belongs to an interrupt that came while the call ran, and not to the call.
+    pub interrupt: bool,
+}
+
+/// Read the system calls of the task, in order.
+///
+/// # Errors
+/// When a record was lost, or records contradict each other.
+pub fn calls(raw: &RawGraph) -> Result<Vec<Call>, GraphError> {
+    let layout = Layout::of(&raw.formats)?;
+    let mut all = Vec::new();
+    for cpu in &raw.cpus {
+        all.extend(records(cpu, &layout)?);
+    }
+    // One task runs on one processor at a time: by the time, its records are in order. Each processor's own are already.
+    all.sort_by_key(|record| record.time_ns);
+    let own = |record: &Record<'_>| layout.tid.read(record.bytes) == Some(raw.tid.into());
+    let mut task = Task::new(&layout);
+    for (number, record) in all.into_iter().filter(own).enumerate() {
+        task.add(number, &record)?;
+    }
+    Ok(task.finish())
+}
+
+/// The first of `calls` with this number and these arguments; `None` among them is one whose value is not known before.
+///
+/// # Errors
+/// When there is none.
+pub fn matching(calls: Vec<Call>, number: i64, args: &[Option<i64>]) -> Result<Call, GraphError> {
+    let fits = |call: &Call| {
+        let mut pairs = args.iter().zip(call.args);
+        call.number == number
+            && pairs.all(|(known, seen)| known.is_none_or(|known| known as u64 == seen))
+    };
+    let mut calls = calls.into_iter();
+    let call = calls.find(fits).ok_or(GraphError::NoCall { number })?;
+    match call.returned.is_some() && !call.until_user_space {
+        true => Err(GraphError::NoEnd),
+        false => Ok(call),
+    }
+}
+
+/// A function that has begun and not returned.
+#[derive(Clone, Copy)]
+struct Open {
+    function: u64,
+    depth: u64,
+    /// Its place among the frames of the call; `None`: it is not of the call.
+    frame: Option<usize>,
+    interrupt: bool,
+    /// It came while the tracer recorded another function, and stands below the depth of that one.
+    within_tracer: bool,
+    time_ns: u64,
+}
+
+/// The task, record by record.
+struct Task<'l> {
+    layout: &'l Layout,
+    open: Vec<Open>,
+    /// Depth of the function that returned last, if nothing has begun at its depth since.
+    returning: Option<u64>,
+    /// Depth of a function that an interrupt came before the entry of: it has to begin before its caller returns.
+    entering: Option<u64>,
+    /// Calls that were too deep, as the task's counter stood at first.
+    overrun: Option<u64>,
+    /// The call that goes on, and when it began.
+    call: Option<(Call, u64)>,
+    done: Vec<Call>,
+}
+
+impl<'l> Task<'l> {
+    fn new(layout: &'l Layout) -> Self {
+        Self {
+            layout,
+            open: Vec::new(),
+            returning: None,
+            entering: None,
+            overrun: None,
+            call: None,
+            done: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
+        let kind = self.layout.kind.read(record.bytes).unwrap_or_default();
+        match kind {
+            _ if kind == self.layout.entry.id => self.entry(number, record),
+            _ if kind == self.layout.exit.id => self.exit(number, record),
+            _ if kind == self.layout.enter.id => {
+                self.enter(record);
+                Ok(())
+            }
+            _ if kind == self.layout.leave.id => {
+                self.leave(record);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn entry(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
+        let fields = &self.layout.entry;
+        let function = fields.function.read(record.bytes).unwrap_or_default();
+        let depth = fields.depth.read(record.bytes).unwrap_or_default();
+        let outer = self.open.last().copied();
+        let mut interrupt = outer.is_some_and(|outer| outer.interrupt) || self.interrupted(record);
+        // What was open before the trace began is not known, nor how deep it is.
+        let mut within_tracer = false;
+        if let Some(outer) = outer {
+            let expected = outer.depth + 1;
+            within_tracer = depth == expected + 1;
+            if within_tracer {
+                // The kernel has counted a function in and not yet recorded its entry, or recorded its return and not yet counted
+                // it out: nothing but an interrupt comes there.
+                interrupt = true;
+                if self.returning != Some(expected) {
+                    self.entering = Some(expected);
+                }
+            } else if depth != expected {
+                return Err(GraphError::Depth {
+                    record: number,
+                    depth,
+                    expected,
+                });
+            } else {
+                self.returning = None;
+                self.entering = self.entering.filter(|entering| *entering != depth);
+            }
+        }
+        let base = self.open.iter().filter(|open| open.frame.is_some()).count();
+        let time_ns = record.time_ns;
+        let inside = outer.is_none_or(|outer| outer.frame.is_some());
+        let frame = self.call.as_mut().filter(|_| inside).map(|(call, began)| {
+            call.frames.push(Frame {
+                address: function,
+                depth: base as u32,
+                start_ns: time_ns.saturating_sub(*began),
+                duration_ns: None,
+                returned: None,
+                interrupt,
+            });
+            call.frames.len() - 1
+        });
+        self.open.push(Open {
+            function,
+            depth,
+            frame,
+            interrupt,
+            within_tracer,
+            time_ns,
+        });
+        Ok(())
+    }
+
+    fn exit(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
+        let fields = self.layout.exit;
+        let depth = fields.depth.read(record.bytes).unwrap_or_default();
+        self.count_overrun(fields.overrun.read(record.bytes).unwrap_or_default())?;
+        let Some(open) = self.open.pop() else {
+            // It began before the trace, or before the tracer saw this task.
+            self.returning = Some(depth);
+            return match &self.call {
+                Some((call, _)) if !call.frames.is_empty() => {
+                    Err(GraphError::Unpaired { record: number })
+                }
+                _ => Ok(()),
+            };
+        };
+        let function = fields.function.read(record.bytes);
+        if function != Some(open.function) || depth != open.depth {
+            return Err(GraphError::Unpaired { record: number });
+        }
+        if self.entering == Some(depth + 1) {
+            // It called a function whose entry was never recorded.
+            return Err(GraphError::Unpaired { record: number });
+        }
+        if !open.within_tracer {
+            self.returning = Some(depth);
+        } else if self.entering != Some(depth - 1) {
+            // Behind it, the other function still returns.
+            self.returning = Some(depth - 1);
+        }
+        let interrupt = self.interrupted(record);
+        let times = fields.times.and_then(|(began, ended)| {
+            let began = began.read(record.bytes)?;
+            ended.read(record.bytes)?.checked_sub(began)
+        });
+        if let (Some(frame), Some((call, _))) = (open.frame, &mut self.call) {
+            let duration = times.unwrap_or(record.time_ns.saturating_sub(open.time_ns));
+            call.frames[frame].duration_ns = Some(duration);
+            call.frames[frame].returned =
+                fields.returned.and_then(|field| field.read(record.bytes));
+            if interrupt && !call.frames[frame].interrupt {
+                // It has counted the interrupt in, and began before that.
+                for frame in &mut call.frames[frame..] {
+                    frame.interrupt = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The kernel counts per task what its tracer could not follow, and never sets it back.
+    fn count_overrun(&mut self, now: u64) -> Result<(), GraphError> {
+        let before = *self.overrun.get_or_insert(now);
+        match now.checked_sub(before) {
+            Some(0) => Ok(()),
+            count => Err(GraphError::Overrun {
+                count: count.unwrap_or(now),
+            }),
+        }
+    }
+
+    fn interrupted(&self, record: &Record<'_>) -> bool {
+        let flags = self.layout.flags.read(record.bytes).unwrap_or_default();
+        flags & INTERRUPT != 0
+    }
+
+    fn enter(&mut self, record: &Record<'_>) {
+        let fields = &self.layout.enter;
+        if let Some((call, _)) = &mut self.call {
+            call.until_user_space = call.returned.is_some();
+            if call.until_user_space {
+                self.leave_out_open();
+            }
+        }
+        // One that did not return is over when the next one begins, too.
+        self.close();
+        let at = fields.value.offset();
+        let mut args = [0; 6];
+        for (word, arg) in record
+            .bytes
+            .get(at..)
+            .unwrap_or_default()
+            .chunks_exact(8)
+            .zip(&mut args)
+        {
+            *arg = u64::from_le_bytes(word.try_into().unwrap_or_default());
+        }
+        let call = Call {
+            number: fields.number.read(record.bytes).unwrap_or_default() as i64,
+            args,
+            returned: None,
+            duration_ns: 0,
+            before_exit: 0,
+            until_user_space: false,
+            frames: Vec::new(),
+        };
+        self.call = Some((call, record.time_ns));
+    }
+
+    fn leave(&mut self, record: &Record<'_>) {
+        let fields = &self.layout.leave;
+        let number = fields.number.read(record.bytes).unwrap_or_default() as i64;
+        let Some((call, began)) = &mut self.call else {
+            return;
+        };
+        if call.number != number || call.returned.is_some() {
+            return;
+        }
+        call.returned = fields.value.read(record.bytes).map(|value| value as i64);
+        call.duration_ns = record.time_ns.saturating_sub(*began);
+        let frames = self.leave_out_open();
+        if let Some((call, _)) = &mut self.call {
+            call.before_exit = frames;
+        }
+    }
+
+    /// Take the outermost function that is open out of the call, and all that it called: it is the way to an event. Gives back the
+    /// number of frames that are left.
+    fn leave_out_open(&mut self) -> usize {
+        let Some((call, _)) = &mut self.call else {
+            return 0;
+        };
+        if let Some(first) = self.open.iter().find_map(|open| open.frame) {
+            call.frames.truncate(first);
+        }
+        for open in &mut self.open {
+            open.frame = None;
+        }
+        call.frames.len()
+    }
+
+    /// End the call that goes on.
+    fn close(&mut self) {
+        if let Some((mut call, _)) = self.call.take() {
+            if call.returned.is_none() {
+                call.before_exit = call.frames.len();
+            }
+            self.done.push(call);
+        }
+        for open in &mut self.open {
+            open.frame = None;
+        }
+    }
+
+    fn finish(mut self) -> Vec<Call> {
+        self.close();
+        self.done
+    }
+}

@@ -1,0 +1,366 @@
+//! The kernel's function-graph tracer, driven through tracefs. Writes to files below `/sys/kernel/tracing`.
+//!
+//! Documentation of the files: <https://docs.kernel.org/trace/ftrace.html>.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::graph::calls;
+use crate::graph::raw::{Formats, RawCpu, RawGraph};
+use crate::workload::{Outcome, Running, WorkloadError, WorkloadSpec};
+
+/// The places of tracefs: its own, and that of older systems.
+const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+/// The tracer.
+const TRACER: &str = "function_graph";
+/// Room for records, in KiB for each processor. A call that needs more is refused.
+const BUFFER_KIB: &str = "16384";
+/// Most runs of a workload until no record is lost.
+const ATTEMPTS: u32 = 3;
+/// Files that are written, and what into them before the tracer is on. Each is set back afterwards.
+///
+/// Records are kept and not overwritten, so that what is lost is counted. The clock is the same on all processors, and reading it is not
+/// traced itself, as `mono` is where the kernel keeps time by the HPET. A function that
+/// the task sleeps in lasts as long as the task is there.
+const SETTINGS: [(&str, &str); 6] = [
+    ("tracing_on", "0"),
+    ("trace_clock", "global"),
+    ("options/overwrite", "0"),
+    ("buffer_size_kb", BUFFER_KIB),
+    ("max_graph_depth", "0"),
+    ("options/sleep-time", "1"),
+];
+/// Filters that others may have left, and that would leave functions out: these have to be empty.
+const FILTERS: [&str; 8] = [
+    "set_ftrace_filter",
+    "set_ftrace_notrace",
+    "set_graph_function",
+    "set_graph_notrace",
+    "set_ftrace_pid",
+    "set_ftrace_notrace_pid",
+    "set_event_pid",
+    "set_event_notrace_pid",
+];
+/// The events that mark where the call begins and ends.
+const EVENTS: [&str; 2] = [
+    "events/raw_syscalls/sys_enter/enable",
+    "events/raw_syscalls/sys_exit/enable",
+];
+
+/// The tracer could not be used, or the workload not be run under it.
+#[derive(Debug, Error)]
+pub enum TracerError {
+    /// There is no tracefs.
+    #[error(
+        "there is no tracefs to trace with ({0}); it takes root and a kernel with CONFIG_FUNCTION_GRAPH_TRACER: trace in a guest"
+    )]
+    NoTracefs(std::io::Error),
+    /// The kernel has no such tracer.
+    #[error("this kernel has no {TRACER} tracer (CONFIG_FUNCTION_GRAPH_TRACER): it offers {0}")]
+    NoTracer(String),
+    /// Somebody else is tracing.
+    #[error(
+        "somebody else uses the kernel's tracer ({file} is `{content}`): end that first, or trace in a guest"
+    )]
+    InUse {
+        /// The file that says so.
+        file: String,
+        /// What it says.
+        content: String,
+    },
+    /// A file of tracefs could not be read or written.
+    #[error("cannot {what} {path}: {error}")]
+    File {
+        /// "read" or "write".
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        error: std::io::Error,
+    },
+    /// The workload could not be run.
+    #[error("the workload could not be run under the tracer: {0}")]
+    Workload(#[from] WorkloadError),
+}
+
+/// The tracer, switched on and looking at nothing. Dropping it leaves tracefs as it was found.
+pub struct Tracer {
+    root: PathBuf,
+    /// What was in the files before, in the order in which they were written.
+    before: Vec<(&'static str, String)>,
+    /// The machine is switched off afterwards, and nothing has to be set back.
+    ephemeral: bool,
+}
+
+impl Tracer {
+    /// Switch the tracer on. That makes the kernel rewrite the beginning of all of its functions, which takes seconds in an emulated
+    /// guest.
+    ///
+    /// # Errors
+    /// When there is none, or somebody else uses it.
+    pub fn start(ephemeral: bool) -> Result<Self, TracerError> {
+        let mut tracer = Self {
+            root: find()?,
+            before: Vec::new(),
+            ephemeral,
+        };
+        let offered = tracer.read("available_tracers")?;
+        if !offered.split_whitespace().any(|one| one == TRACER) {
+            return Err(TracerError::NoTracer(offered.trim().to_owned()));
+        }
+        tracer.refuse_company()?;
+        for (file, value) in SETTINGS {
+            tracer.set(file, value)?;
+        }
+        for event in EVENTS {
+            tracer.set(event, "1")?;
+        }
+        tracer.set("current_tracer", TRACER)?;
+        Ok(tracer)
+    }
+
+    /// Run a workload under the tracer; again, if records were lost, which may not happen twice. The last trace may still not be whole.
+    ///
+    /// # Errors
+    /// As [`trace`](Self::trace).
+    pub async fn trace_whole(
+        &self,
+        spec: &WorkloadSpec,
+        look: &mut (dyn FnMut(&Path) + '_),
+    ) -> Result<(RawGraph, Outcome), TracerError> {
+        let mut attempt = 1;
+        loop {
+            let traced = self.trace(spec, look).await?;
+            if attempt == ATTEMPTS || calls(&traced.0).is_ok() {
+                return Ok(traced);
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Run a workload under the tracer, once. `look` may read tracefs before the records are taken out.
+    ///
+    /// # Errors
+    /// When it cannot be run, or the records not be read.
+    pub async fn trace(
+        &self,
+        spec: &WorkloadSpec,
+        look: &mut (dyn FnMut(&Path) + '_),
+    ) -> Result<(RawGraph, Outcome), TracerError> {
+        let mut running = Running::start(spec).await?;
+        let tid = running.tgid();
+        // Writing empties the buffers of all processors.
+        self.write("trace", "\n")?;
+        // Not `set_ftrace_pid`: it changes over while the scheduler still works for the task before, whose last functions it leaves
+        // out. Records say themselves whose they are.
+        self.write("tracing_on", "1")?;
+        let finished = running.go().await;
+        self.write("tracing_on", "0")?;
+        finished?;
+        running.report().await?;
+        let outcome = running.release().await?;
+        look(&self.root);
+        Ok((self.take(tid)?, outcome))
+    }
+
+    /// Take everything out of the buffers.
+    fn take(&self, tid: u32) -> Result<RawGraph, TracerError> {
+        let event = |event: &str| self.read(&format!("events/{event}/format"));
+        let formats = Formats {
+            page: self.read("events/header_page")?,
+            entry: event("ftrace/funcgraph_entry")?,
+            exit: event("ftrace/funcgraph_exit")?,
+            sys_enter: event("raw_syscalls/sys_enter")?,
+            sys_exit: event("raw_syscalls/sys_exit")?,
+        };
+        let mut cpus = Vec::new();
+        for cpu in self.cpus()? {
+            let folder = format!("per_cpu/cpu{cpu}");
+            cpus.push(RawCpu {
+                cpu,
+                stats: self.read(&format!("{folder}/stats"))?,
+                pages: self.pages(&format!("{folder}/trace_pipe_raw"))?,
+            });
+        }
+        Ok(RawGraph { tid, formats, cpus })
+    }
+
+    fn cpus(&self) -> Result<Vec<u32>, TracerError> {
+        let path = self.root.join("per_cpu");
+        let failed = |error| TracerError::File {
+            what: "read",
+            path: path.clone(),
+            error,
+        };
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&path).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("cpu"));
+            found.extend(number.and_then(|number| number.parse::<u32>().ok()));
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Read a buffer's pages, which takes them out. Each reading gives one page, the last ones too.
+    fn pages(&self, file: &str) -> Result<Vec<u8>, TracerError> {
+        let path = self.root.join(file);
+        let failed = |error| TracerError::File {
+            what: "read",
+            path: path.clone(),
+            error,
+        };
+        let options = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(&path);
+        let mut pipe = options.map_err(failed)?;
+        let mut all = Vec::new();
+        // Sub-buffers can be larger than a page (`buffer_subbuf_size_kb`).
+        let mut page = vec![0; 64 << 10];
+        loop {
+            match pipe.read(&mut page) {
+                Ok(0) => return Ok(all),
+                Ok(length) => all.extend_from_slice(&page[..length]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(all),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+
+    /// Refuse to share the tracer, and filters that would leave something out.
+    fn refuse_company(&self) -> Result<(), TracerError> {
+        let busy = |file: &str, content: &str| TracerError::InUse {
+            file: file.to_owned(),
+            content: content.trim().chars().take(80).collect(),
+        };
+        let current = self.read("current_tracer")?;
+        if current.trim() != "nop" {
+            return Err(busy("current_tracer", &current));
+        }
+        for file in FILTERS {
+            // Some are newer than some kernels.
+            let content = self.read(file).unwrap_or_default();
+            if !is_empty_filter(&content) {
+                return Err(busy(file, &content));
+            }
+        }
+        let events = self.read("set_event")?;
+        match events.trim().is_empty() {
+            true => Ok(()),
+            false => Err(busy("set_event", &events)),
+        }
+    }
+
+    /// Write a file, and remember what was in it.
+    fn set(&mut self, file: &'static str, value: &str) -> Result<(), TracerError> {
+        let before = self.read(file)?;
+        self.write(file, value)?;
+        self.before.push((file, chosen(&before)));
+        Ok(())
+    }
+
+    fn read(&self, file: &str) -> Result<String, TracerError> {
+        let path = self.root.join(file);
+        read_at_once(&path).map_err(|error| TracerError::File {
+            what: "read",
+            path,
+            error,
+        })
+    }
+
+    fn write(&self, file: &str, value: &str) -> Result<(), TracerError> {
+        let path = self.root.join(file);
+        fs::write(&path, value).map_err(|error| TracerError::File {
+            what: "write",
+            path,
+            error,
+        })
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        if self.ephemeral {
+            return;
+        }
+        // Whatever fails here, the rest is set back.
+        for (file, value) in self.before.drain(..).rev().collect::<Vec<_>>() {
+            let _ = self.write(file, &value);
+        }
+        let _ = self.write("trace", "\n");
+    }
+}
+
+/// Read a file of tracefs by large pieces. `events/header_page` gives nothing more after the first reading, however short that was,
+/// and the library begins with a short one:
+/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/trace/trace_events.c#L1868>
+fn read_at_once(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let (mut all, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => all.extend_from_slice(&piece[..length]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    String::from_utf8(all).map_err(|error| std::io::Error::new(ErrorKind::InvalidData, error))
+}
+
+/// True of what a filter that filters nothing shows: nothing, a comment, or `no pid`.
+fn is_empty_filter(content: &str) -> bool {
+    content
+        .lines()
+        .all(|line| line.starts_with('#') || matches!(line.trim(), "" | "no pid"))
+}
+
+fn find() -> Result<PathBuf, TracerError> {
+    let mut last = ErrorKind::NotFound.into();
+    for place in PLACES {
+        match fs::metadata(format!("{place}/available_tracers")) {
+            Ok(_) => return Ok(place.into()),
+            Err(error) => last = error,
+        }
+    }
+    Err(TracerError::NoTracefs(last))
+}
+
+/// The value that a file of tracefs takes, from what it shows: `local [mono] boot` is `mono`, `7 (expanded: 1408)` is `7`.
+fn chosen(content: &str) -> String {
+    let marked = content
+        .split_once('[')
+        .and_then(|(_, rest)| rest.split_once(']'));
+    let value = marked.map_or(content, |(value, _)| value);
+    value
+        .split(" (")
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that what is set back is what the kernel takes, not what it shows.
+    #[test]
+    fn shown_and_taken() {
+        for (shown, taken) in [
+            ("[local] global counter\n", "local"),
+            ("local global [mono] boot\n", "mono"),
+            ("7 (expanded: 1408)\n", "7"),
+            ("1408\n", "1408"),
+            ("nop\n", "nop"),
+        ] {
+            assert_eq!(chosen(shown), taken);
+        }
+    }
+}

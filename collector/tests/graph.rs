@@ -1,0 +1,180 @@
+//! The trees that we read from the tracer's binary records, against the tracer's own text of the same buffer.
+//! Needs QEMU, and the network or cached kernels.
+
+#[path = "../test-guest/job.rs"]
+#[allow(dead_code)] // the other tests' parts
+mod job;
+mod support;
+
+use qed_collector::graph::raw::RawGraph;
+use qed_collector::graph::{Call, calls, matching};
+use qed_collector::symbols::Kallsyms;
+
+use job::{TestJob, Traced};
+
+/// System calls, with the arguments of an experiment's workload and those that are known before.
+const CALLS: [(&str, i64, &str, &[Option<i64>]); 4] = [
+    (
+        "socket",
+        41,
+        "\"AF_INET\", \"SOCK_STREAM\", 0",
+        &[Some(2), Some(1), Some(0)],
+    ),
+    (
+        "openat",
+        257,
+        "\"AT_FDCWD\", { text = \"/proc/version\" }, \"O_RDONLY\"",
+        &[Some(-100), None, Some(0)],
+    ),
+    (
+        "pipe2",
+        293,
+        "{ buffer = \"ends\", size = 8 }, \"O_CLOEXEC\"",
+        &[None, Some(0o2_000_000)],
+    ),
+    // CLONE_VM, _FS, _FILES, _SIGHAND, _THREAD and _SYSVSEM: a thread.
+    (
+        "clone",
+        56,
+        "\"0x50f00\", 0, 0, 0, 0",
+        &[Some(0x50f00), Some(0)],
+    ),
+];
+
+fn investigation() -> String {
+    let experiment = |(name, _, args, _): &(&str, i64, &str, &[Option<i64>])| {
+        format!(
+            "[[experiment]]\nname = \"{name}\"\nworkload = {{ syscall = \"{name}\", args = [{args}] }}\ngraph = true\n"
+        )
+    };
+    CALLS.iter().map(experiment).collect()
+}
+
+/// The lines of the tracer's text, of the task `tid`, from the event that begins a system call to that of the next one: depth below the first of them, and name. Functions that are
+/// open at an end of it report that event, and are left out.
+///
+/// ```text
+///  0)     exe-79    |               |  /* sys_enter: NR 41 (2, 1, 0, 0, 0, 0) */
+///  0)     exe-79    |               |  __x64_sys_socket() {
+///  0)     exe-79    |   0.802 us    |    _raw_spin_lock();
+///  0)     exe-79    |               |  }
+/// ```
+fn by_text(trace: &str, tid: u32, number: i64) -> Vec<(usize, String)> {
+    let (enter, exit) = (
+        format!("/* sys_enter: NR {number} "),
+        format!("/* sys_exit: NR {number} "),
+    );
+    let mut inside = false;
+    // Where each function that is open stands in the list; `None` of what began before.
+    let mut open: Vec<Option<usize>> = Vec::new();
+    let mut found: Vec<(usize, String)> = Vec::new();
+    for line in trace.lines().filter(|line| !line.starts_with('#')) {
+        let mut columns = line.splitn(3, '|');
+        let (Some(task), Some(_), Some(right)) = (columns.next(), columns.next(), columns.next())
+        else {
+            continue;
+        };
+        if !task.trim_end().ends_with(&format!("-{tid}")) {
+            continue;
+        }
+        let right = right.trim();
+        if right.starts_with(&enter) && !inside {
+            inside = true;
+            open.iter_mut().for_each(|one| *one = None);
+        } else if (right.starts_with(&exit) || right.starts_with("/* sys_enter: ")) && inside {
+            if let Some(first) = open.iter().find_map(|one| *one) {
+                found.truncate(first);
+            }
+            open.iter_mut().for_each(|one| *one = None);
+            if !right.starts_with(&exit) {
+                return found;
+            }
+        } else if right.starts_with("/*") || right.is_empty() {
+            continue;
+        } else if right.starts_with('}') {
+            open.pop();
+        } else {
+            let name = right.split('(').next().unwrap_or_default().to_owned();
+            let within = open.last().is_none_or(|one| one.is_some());
+            let depth = open.iter().filter(|one| one.is_some()).count();
+            let at = (inside && within).then(|| {
+                found.push((depth, name));
+                found.len() - 1
+            });
+            match right
+                .split("/*")
+                .next()
+                .unwrap_or_default()
+                .trim_end()
+                .ends_with('{')
+            {
+                true => open.push(at),
+                false => assert!(right.contains(");"), "{line}"),
+            }
+        }
+    }
+    panic!("no end of system call {number} in:\n{trace}")
+}
+
+fn by_records(call: &Call, kallsyms: &Kallsyms) -> Vec<(usize, Vec<String>)> {
+    let names = |address| {
+        let symbol = kallsyms.resolve(address).expect("a symbol");
+        let all = std::iter::once(symbol.name).chain(symbol.aliases.iter().copied());
+        all.map(str::to_owned).collect()
+    };
+    let rows = call.frames.iter();
+    rows.map(|frame| (frame.depth as usize, names(frame.address)))
+        .collect()
+}
+
+fn agree(guest: &str) {
+    let job = TestJob::Graph {
+        name: "graph.toml".into(),
+        text: investigation(),
+    };
+    let answer = support::guest_job(guest, job.file().expect("a job"), Vec::new());
+    let traced: Traced = postcard::from_bytes(&answer).expect("an answer");
+    let kallsyms = Kallsyms::parse(traced.kallsyms, None).expect("symbols");
+    assert_eq!(traced.traces.len(), CALLS.len());
+    for ((name, number, _, args), (raw, trace)) in CALLS.iter().zip(&traced.traces) {
+        let raw: RawGraph = postcard::from_bytes(raw).expect("records");
+        let all = calls(&raw).unwrap_or_else(|error| panic!("{guest} {name}: {error}\n{trace}"));
+        let call = matching(all, *number, args)
+            .unwrap_or_else(|error| panic!("{guest} {name}: {error}\n{trace}"));
+        let ours = by_records(&call, &kallsyms);
+        let theirs = by_text(trace, raw.tid, *number);
+        for (at, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+            assert!(
+                ours.0 == theirs.0 && ours.1.contains(&theirs.1),
+                "{guest} {name}: line {at} is {ours:?} here and {theirs:?} in\n{trace}"
+            );
+        }
+        assert_eq!(ours.len(), theirs.len(), "{guest} {name}:\n{trace}");
+        // Fewer would mean that nothing was compared.
+        assert!(ours.len() >= 20, "{guest} {name}: {} calls", ours.len());
+        assert!(
+            call.returned.is_some_and(|returned| returned >= 0),
+            "{guest} {name}: {:?}",
+            call.returned
+        );
+        println!("{guest} {name}: {} calls, 0 differences", ours.len());
+    }
+}
+
+/// Check that on 6.1 order and nesting of all functions are those of the tracer's own text.
+#[test]
+fn debian_6_1() {
+    agree("debian-6.1");
+}
+
+/// Check that on 6.12 order and nesting of all functions are those of the tracer's own text.
+#[test]
+fn debian_6_12() {
+    agree("debian-6.12");
+}
+
+/// Check that on 7.3 order and nesting of all functions are those of the tracer's own text.
+#[test]
+fn debian_7_3() {
+    agree("debian-7.3");
+}
