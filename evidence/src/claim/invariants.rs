@@ -1,18 +1,54 @@
 //! Invariants of evidence: what every document satisfies, so that a negative control may not break it. A claim that only
 //! such values contradict is true of all evidence, and says nothing of this.
 
-use crate::document::value::Value;
+use crate::document::value::{Frame, Value};
 use crate::path::{SECTIONS, hit_number};
 use crate::path_index::words;
 
 use super::eval::Lookup;
-use super::value::Typed;
+use super::value::{Typed, Version};
 
 /// Names below an experiment that are not those of probes.
 const NOT_PROBES: &[&str] = &["quality", "objects", "outcome", "call", "cost", "workload"];
 
+/// The lowest release of which there can be evidence: every event of every collector came through a BPF ring buffer, which
+/// older kernels do not have (`BPF_MAP_TYPE_RINGBUF`,
+/// <https://elixir.bootlin.com/linux/v5.8/source/include/uapi/linux/bpf.h>).
+pub(super) const LOWEST_RELEASE: &str = "5.8.0";
+
+/// True if a kernel of this release could be captured, or if the text is none.
+fn captured(release: &str) -> bool {
+    let version = |text| Version::parse(text).map(|version| version.order());
+    version(release).is_none_or(|release| Some(release) >= version(LOWEST_RELEASE))
+}
+
+/// True if the leaf under this path is the stack of a hit, which begins where the probe is.
+pub(super) fn begins_at_probe(path: &str) -> bool {
+    let segments: Vec<&str> = path.split('.').collect();
+    Event::of(&segments).is_some_and(|event| event.leaf == "stack")
+}
+
+/// The function that a stack begins in, where that is known: the one that the probe is in. What is inlined at its place may
+/// be another one.
+pub(super) fn beginning(stack: &[Frame]) -> Option<&str> {
+    let first = stack.first()?;
+    match &first.site {
+        Some(site) => {
+            let outermost = site.inlined_into.last();
+            Some(outermost.map_or(&site.function, |outer| &outer.function))
+        }
+        None => first.symbol.as_deref(),
+    }
+}
+
 /// True if a document could hold this value under `path`.
 pub(super) fn possible(path: &str, value: &Value) -> bool {
+    if path == "kernel.release"
+        && let Value::Text { value } = value
+        && !captured(value)
+    {
+        return false;
+    }
     if let Some(words) = words(path) {
         return words.contains(&value.to_string().as_str());
     }
@@ -67,7 +103,8 @@ fn range(path: &str) -> Option<std::ops::RangeInclusive<i128>> {
             1..=i128::MAX
         }
         [_, "cost", "iterations"] => 1..=i128::MAX,
-        [_, "quality", "attempts" | "planned"] => 1..=i128::MAX,
+        // An experiment that saw none is an error.
+        [_, "quality", "attempts" | "planned" | "events"] => 1..=i128::MAX,
         [_, "outcome", "exit"] | ["commands", _, "exit"] => 0..=255,
         // The last real-time signal (<https://man7.org/linux/man-pages/man7/signal.7.html>).
         [_, "outcome", "signal"] => 1..=64,
@@ -219,7 +256,15 @@ mod tests {
             ("e.p.order", count(1), true),
             ("e.p.args.order", count(0), true),
             ("e.p.hits", count(0), true),
-            ("e.quality.events", count(0), true),
+            ("e.quality.events", count(0), false),
+            ("e.quality.events", count(1), true),
+            ("e.quality.lost", count(0), true),
+            ("kernel.release", Value::text("0.1.0"), false),
+            ("kernel.release", Value::text("5.7.20"), false),
+            ("kernel.release", Value::text("5.8.0"), true),
+            ("kernel.release", Value::text("6.1.0-50-amd64"), true),
+            ("kernel.release", Value::text("?6.1.0"), true),
+            ("machine.cpu_model", Value::text("0.1.0"), true),
             ("e.outcome.exit", count(256), false),
             ("e.p.stack", Value::Stack { value: Vec::new() }, false),
             ("kernel.release", Value::text(""), false),

@@ -4,7 +4,7 @@ use crate::document::value::{Address, Bytes, Cut, Frame, Integer, LineRole, Loca
 use crate::path_index::words;
 
 use super::hints::{Hints, OTHER_POINTERS, OTHER_SYMBOLS};
-use super::invariants::possible;
+use super::invariants::{LOWEST_RELEASE, beginning, begins_at_probe, possible};
 use super::value::Version;
 
 /// Values that the leaf `path` could have had instead of `value`: of the same kind, valid, and different. The likeliest to
@@ -24,12 +24,31 @@ pub(super) fn mutants<'v>(
             && !is_twin(value, mutant)
             && mutant.validate().is_ok()
             && possible(path, mutant)
+            && (!begins_at_probe(path) || begins_like(value, mutant))
             && !seen.contains(mutant);
         if new {
             seen.push(mutant.clone());
         }
         new
     })
+}
+
+/// True if a value is no stack, or one that begins as the measured one does.
+fn begins_like(measured: &Value, mutant: &Value) -> bool {
+    match (frames(measured), frames(mutant)) {
+        (Some(measured), Some(mutant)) => {
+            let place = beginning(measured);
+            place.is_none() || place == beginning(mutant)
+        }
+        _ => true,
+    }
+}
+
+fn frames(value: &Value) -> Option<&[Frame]> {
+    match value {
+        Value::Stack { value } | Value::CutStack { value, .. } => Some(value),
+        _ => None,
+    }
 }
 
 /// True if a value is the same number under its other name.
@@ -338,7 +357,7 @@ fn enumerator(type_name: &str, number: Integer, hints: &Hints<'_>) -> String {
 fn texts(value: &str, hints: &Hints<'_>) -> Vec<String> {
     let mut list = vec![String::new(), format!("{value}?"), format!("?{value}")];
     if Version::parse(value).is_some() {
-        list.extend(["0.1.0".into(), "65535.0.0".into()]);
+        list.extend(["0.1.0", LOWEST_RELEASE, "65535.0.0"].map(String::from));
     }
     list.extend(hints.texts.iter().cloned());
     list.extend(lengths(hints).map(|length| "?".repeat(length)));
@@ -433,8 +452,8 @@ fn locations(value: &Location, hints: &Hints<'_>) -> Vec<Location> {
 const DEEPEST: usize = 200;
 
 /// Stacks that say everything, so that what is not on them is certainly absent: one with nothing of interest, and
-/// ones with all functions that the claim names, in either order. And the measured one turned around, and without
-/// its innermost or outermost frame.
+/// ones with all functions that the claim names, in either order; and the same behind the function that the measured one
+/// begins in. And the measured one turned around, and without its innermost or outermost frame.
 fn stacks(value: &[Frame], hints: &Hints<'_>) -> Vec<Vec<Frame>> {
     let frame = |function: &str| Frame {
         address: Address(0xffff_ffff_8100_0000),
@@ -454,6 +473,11 @@ fn stacks(value: &[Frame], hints: &Hints<'_>) -> Vec<Vec<Frame>> {
     let of_length = lengths(hints).map(|length| vec![frame("qed_another"); length.min(DEEPEST)]);
     let mut list = vec![vec![frame("qed_another")], named, reversed, Vec::new()];
     list.extend(of_length);
+    if let Some(place) = beginning(value) {
+        let behind = |others: &Vec<Frame>| [&[frame(place)], &others[..]].concat();
+        let behind: Vec<Vec<Frame>> = list.iter().map(behind).collect();
+        list.extend(behind);
+    }
     list.push(value.iter().rev().cloned().collect());
     if let [first, middle @ .., last] = value {
         list.push(middle.iter().chain([last]).cloned().collect());

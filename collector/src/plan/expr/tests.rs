@@ -394,6 +394,16 @@ fn mistakes_are_explained() {
     told("thing state", Syntax, 6..11, "`state` stands where");
     told("tetx(thing_get)", Syntax, 0..15, "did you mean `text`?");
     told("thing->é", Syntax, 7..9, "`é`");
+    // C reads these as octal numbers, and most readers do not.
+    for (index, help) in [
+        ("010", "write 8, or 10 if"),
+        ("00", "write 0"),
+        ("09", "write 9"),
+    ] {
+        let end = 12 + index.len();
+        told(&format!("thing->name[{index}]"), Syntax, 12..end, "octal");
+        told(&format!("thing->name[{index}]"), Syntax, 12..end, help);
+    }
     let deep = format!("{}thing{}", "(".repeat(100), ")".repeat(100));
     assert_eq!(mistake(&deep).class, Syntax);
 }

@@ -17,6 +17,22 @@ pub(super) fn syntax(span: &Range<usize>, reason: impl Into<String>) -> ExprErro
 }
 
 /// The tokens of `text` with their places, [`Token::End`] last.
+/// The failure for a number that C would read as an octal one, and most readers as a decimal one.
+fn octal(range: &Range<usize>, digits: &str) -> ExprError {
+    let decimal = match digits.trim_start_matches('0') {
+        "" => "0",
+        rest => rest,
+    };
+    let meant = match u64::from_str_radix(digits, 8) {
+        Ok(octal) => format!(": write {octal}, or {decimal} if it is meant to be decimal"),
+        Err(_) => format!(": write {decimal}"),
+    };
+    syntax(
+        range,
+        format!("`{digits}` looks like an octal number{meant}"),
+    )
+}
+
 pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token<'_>)>, ExprError> {
     let mut found = Vec::new();
     let bytes = text.as_bytes();
@@ -32,6 +48,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token<'_>)>, ExprE
             }
             b'0'..=b'9' => {
                 let digits = &rest[..length];
+                if digits.len() > 1 && digits.bytes().all(|b| b.is_ascii_digit()) && byte == b'0' {
+                    return Err(octal(&(at..at + length), digits));
+                }
                 let number = digits
                     .strip_prefix("0x")
                     .map_or_else(|| digits.parse(), |hex| u64::from_str_radix(hex, 16))

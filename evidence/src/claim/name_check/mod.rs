@@ -9,6 +9,7 @@ use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 
 mod possible;
+mod vocabulary;
 
 use super::ast::{Binary, Literal, Node, NodeKind};
 use super::obstacle::Obstacle;
@@ -36,7 +37,7 @@ pub(super) fn strange(
                 .find_map(|comparison| comparison.strange(catalog, machine));
         }
     });
-    found
+    found.or_else(|| vocabulary::strangers(root, machine).map(Strange::Unknown))
 }
 
 /// Texts that are compared with something.

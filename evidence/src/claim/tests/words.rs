@@ -569,3 +569,56 @@ fn addresses_near_the_end() {
     hit(&mut sample).return_value = Some(Value::address(last.0).into());
     comes_to("create.sock_alloc.return != 0u", &sample, Verdict::Pass, "");
 }
+
+/// Check that two texts which never hold the same words are not compared, and that others are.
+#[test]
+fn vocabularies() {
+    let sample = evidence();
+    for text in [
+        "kernel.lockdown != kernel.lsm",
+        "kernel.release != machine.cpu_model",
+        "!(kernel.lsm == kernel.build_id)",
+        "!contains(kernel.lsm, kernel.release)",
+        "create.workload != kernel.version",
+        "create.sock_alloc.backend != kernel.lockdown",
+        "create.outcome.returned == 3 && run.id != kernel.lsm",
+    ] {
+        comes_to(text, &sample, Verdict::Error, "never hold the same words");
+    }
+    for text in [
+        "create.workload == exhausted.workload",
+        "create.sock_alloc.exit.name != kernel.lsm",
+    ] {
+        comes_to(text, &sample, Verdict::Pass, "");
+    }
+}
+
+/// Check that what is true of all evidence is refused: of every release, of every stack, and of every experiment that is
+/// none of an error.
+#[test]
+fn true_of_all_evidence() {
+    let sample = evidence();
+    for text in [
+        "version(kernel.release) > version('0.1')",
+        "version(kernel.release) != version('0.1')",
+        "version(kernel.release) >= version('2.6.32')",
+        "kernel_at_least('5.8')",
+        "create.quality.events > 0",
+        "create.quality.events != 0",
+        "on_stack(create.sock_alloc.stack, 'sock_alloc')",
+    ] {
+        comes_to(text, &sample, Verdict::Error, "the claim cannot fail");
+        let truth = "create.outcome.returned == 3";
+        let both = format!("{truth} && {text}");
+        comes_to(&both, &sample, Verdict::Error, "this part cannot be");
+    }
+    for text in [
+        "version(kernel.release) > version('6.1')",
+        "kernel_at_least('6.6')",
+        "create.quality.events > 1",
+        "create.quality.events == 9",
+        "on_stack(create.sock_alloc.stack, '__sys_socket')",
+    ] {
+        comes_to(text, &sample, Verdict::Pass, "");
+    }
+}

@@ -51,6 +51,10 @@ impl Version {
         let mut numbers = [0; 3];
         let mut count = 0;
         for part in head.trim_end_matches('.').split('.') {
+            // Of no release: `6.01` could be 6.1 or 6.10 with a slip of the finger.
+            if part.len() > 1 && part.starts_with('0') {
+                return None;
+            }
             *numbers.get_mut(count)? = part.parse().ok()?;
             count += 1;
         }
@@ -96,6 +100,9 @@ mod tests {
             "99999999999999999999.1",
             "-rc1",
             "6.1-rc",
+            "6.01",
+            "06.1",
+            "6.1.00",
         ] {
             assert_eq!(Version::parse(bad), None, "{bad}");
         }
