@@ -283,8 +283,8 @@ fn beside_the_pages() {
         ("qed/history.json", "0.0.1-test", "0.0.2-test", ""),
         (
             "qed/investigation.toml",
-            "\n",
-            "\n# \n",
+            "optional = true",
+            "optional = true\nstack = true",
             "it is not the investigation that the evidence of guest:test-1 is of",
         ),
         (

@@ -324,7 +324,13 @@ fn investigation_of_a_site() {
     book.build();
     good(&book.qed(&["publish", "book"]));
     let text = book.read("test.toml");
-    book.write("test.toml", &format!("{text}\n# changed\n"));
+    // A comment changes nothing that was run.
+    book.write("test.toml", &format!("# A comment.\n{text}"));
+    assert!(!checked(&book, "text").0.contains("was changed since the capture"));
+    book.build();
+    good(&book.qed(&["publish", "book"]));
+    good(&book.qed(&["verify", "book"]));
+    book.write("test.toml", &format!("{text}\n[guest]\nsetup = [\"true\"]\n"));
     let reason = "the investigation was changed since the capture";
     let (said, status) = checked(&book, "text");
     assert!(said.contains(reason) && status == Some(0), "{said}");
@@ -339,7 +345,7 @@ fn investigation_of_a_site() {
     good(&book.qed(&["publish", "book"]));
     book.write(
         "book/qed/investigation.toml",
-        &format!("{text}\n# changed\n"),
+        &format!("{text}\n[guest]\nsetup = [\"true\"]\n"),
     );
     let output = book.qed(&["verify", "book"]);
     assert_eq!(output.status.code(), Some(1));

@@ -61,7 +61,7 @@ pub struct Run {
     pub time: String,
     /// The investigation's file name, without its folder.
     pub investigation: String,
-    /// SHA-256 of the investigation file, hex.
+    /// SHA-256 of what the investigation says, hex: comments and layout do not count.
     pub investigation_digest: String,
     /// Version of the collector.
     pub collector: String,

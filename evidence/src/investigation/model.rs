@@ -19,7 +19,7 @@ pub const OUTPUT_OF_WORKLOAD: u32 = 64 << 10;
 pub struct Investigation {
     /// The file it came from, for diagnostics.
     pub source: Arc<Source>,
-    /// SHA-256 of the file, hex.
+    /// SHA-256 of what the file says, hex; comments and layout do not count.
     pub digest: String,
     /// Kernel symbols whose live and static addresses go into the evidence.
     pub symbols: Vec<String>,

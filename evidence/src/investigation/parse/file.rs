@@ -43,6 +43,16 @@ pub fn parse(name: &str, text: &str) -> Result<Investigation, Vec<Diagnostic>> {
     }
 }
 
+/// SHA-256 of what the file says, hex: its keys and values in their order, as JSON. Comments, spaces and the way in which a
+/// value is written change nothing that is run, so they make no evidence stale.
+fn digest(text: &str) -> String {
+    let said = toml::from_str::<toml::Table>(text)
+        .ok()
+        .and_then(|table| serde_json::to_vec(&table).ok());
+    // Every file that is understood as an investigation is TOML; of any other the text itself is what counts.
+    hex::encode(Sha256::digest(said.as_deref().unwrap_or(text.as_bytes())))
+}
+
 impl Check {
     pub(super) fn file(&mut self, file: File) -> Investigation {
         if file.experiment.is_empty() {
@@ -89,7 +99,7 @@ impl Check {
             experiments.extend(experiment);
         }
         Investigation {
-            digest: hex::encode(Sha256::digest(self.source.text.as_bytes())),
+            digest: digest(&self.source.text),
             source: Arc::clone(&self.source),
             symbols,
             config,

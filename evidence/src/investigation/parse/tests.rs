@@ -407,3 +407,30 @@ fn wrong_calls_and_structures() {
         assert!(messages.iter().any(|one| one.contains(reason)), "{workload}: {messages:?}");
     }
 }
+
+/// Check that comments, spaces, and the way in which a text or number is written leave the digest as it is, and that every
+/// key, value and their order are in it.
+#[test]
+fn digest_of_what_it_says() {
+    let digest = |text: &str| parse("e.toml", text).unwrap().digest;
+    let text = "[[experiment]]\nname = \"e\"\nworkload = { syscall = \"socket\", args = [2, \"SOCK_STREAM\"] }\n\
+                [[experiment.probe]]\nfunction = \"f\"\n[[experiment.probe]]\nfunction = \"g\"\n";
+    for same in [
+        text.replace("\n[[", "\n\n# A comment.\n[["),
+        text.replace("[2, ", "[ 0x2 ,\n  "),
+        text.replace("\"f\"", "'f' # here"),
+    ] {
+        assert_ne!(same, text);
+        assert_eq!(digest(&same), digest(text), "{same}");
+    }
+    let swapped = text.replace("\"f\"", "\"x\"").replace("\"g\"", "\"f\"").replace("\"x\"", "\"g\"");
+    for other in [
+        text.replace("[2, ", "[3, "),
+        text.replace("[2, ", "[\"2\", "),
+        text.replace("SOCK_STREAM", "SOCK_DGRAM"),
+        text.replace("function = \"f\"\n", "function = \"f\"\noptional = true\n"),
+        swapped,
+    ] {
+        assert_ne!(digest(&other), digest(text), "{other}");
+    }
+}
