@@ -70,7 +70,7 @@ fuzz: test-tools ## try arbitrary evidence, claims, paths, investigations and ch
 ebpf: tools ## compile the eBPF programs into collector/ebpf, where the collector's package has them
 	cargo run --release -p xtask --features qed-collector/build-ebpf -- ebpf
 
-dist: build ## build a release in dist/: an archive, a Debian package, install.sh and their digests
+dist: tools ## build a release in dist/: an archive, a Debian package, install.sh and their digests
 	scripts/dist/build.sh dist
 
 dist-reproducible: ## build a release twice, in two folders, and compare all bytes: takes two release builds

@@ -14,6 +14,9 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
 target=${DIST_TARGET:-target/dist}
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
+# Told to mdbook-qed, for the workflow of a new book.
+QED_BUILT_FROM=$(scripts/built-from.sh)
+export QED_BUILT_FROM
 host=x86_64-unknown-linux-gnu
 
 # Joined with the flags of .cargo/config.toml, which make the programs static. Variables would replace those.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the release of the last commit twice, in two folders, and compares all files byte for byte. Takes two release builds:
-# no part of `make test`.
+# Builds the release of the last commit twice, in two folders, and compares all files byte for byte; the files are then in
+# dist/. Takes two release builds: no part of `make test`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d "${TMPDIR:-/tmp}/qed-dist.XXXXXX")
@@ -13,5 +13,7 @@ for folder in one a/longer/folder; do
     rm -rf "$work/target-${folder%%/*}"
 done
 diff -r "$work/one/dist" "$work/a/longer/folder/dist"
+mkdir -p dist
+cp -a "$work/one/dist/." dist/
 echo "reproducible: two builds in two folders gave the same $(find "$work/one/dist" -type f | wc -l) files"
 cat "$work/one/dist/SHA256SUMS"
