@@ -8,6 +8,20 @@ for machine in "${machines[@]}"; do
     # In a folder of its own first: a capture that fails leaves what was recorded before.
     qed-collector capture --on "$machine" -o ".qed/record/${machine/:/-}.json"
 done
+# What `mdbook-qed init --recorded` shows.
+qed-collector capture --investigation preprocessor/templates/init/first.toml --on guest:debian-6.1 -o .qed/record/first.json
+
+# Writes evidence on one line, because nobody reads it line by line, and prints a row about it.
+compact() {
+    .tools/workflows/bin/python -c 'import json, sys
+document = json.load(open(sys.argv[1]))
+with open(sys.argv[2], "w") as out:
+    json.dump(document, out, separators=(",", ":"), ensure_ascii=False)
+    out.write("\n")
+print("| {} | Linux {} ({}) | {} |".format(document["machine"]["name"], document["kernel"]["release"],
+    document["kernel"].get("package", "no package"), document["run"]["time"]))' "$1" "$2"
+}
+compact .qed/record/first.json preprocessor/templates/init/guest-debian-6.1.json >/dev/null
 rm -f recorded/guest-*.json
 {
     cat << 'END'
@@ -22,14 +36,7 @@ record` records anew; a test holds these files to the present schema and investi
 END
     for machine in "${machines[@]}"; do
         file=${machine/:/-}.json
-        # On one line, because nobody reads it line by line.
-        .tools/workflows/bin/python -c 'import json, sys
-document = json.load(open(sys.argv[1]))
-with open(sys.argv[2], "w") as out:
-    json.dump(document, out, separators=(",", ":"), ensure_ascii=False)
-    out.write("\n")
-print("| {} | Linux {} ({}) | {} |".format(document["machine"]["name"], document["kernel"]["release"],
-    document["kernel"].get("package", "no package"), document["run"]["time"]))' ".qed/record/$file" "recorded/$file"
+        compact ".qed/record/$file" "recorded/$file"
     done
 } > recorded/README.md
 rm -rf .qed/record

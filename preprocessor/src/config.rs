@@ -15,16 +15,22 @@ use thiserror::Error;
 use crate::util::parallel::Parallelism;
 pub use max_age::{MaxAge, MaxAgeError};
 
+#[cfg(feature = "commands")]
+mod machine_schema;
 mod max_age;
+#[cfg(feature = "commands")]
+pub mod schema;
 
 /// Settings of one book.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "commands", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// The investigation, relative to the book's root.
     pub investigation: Option<PathBuf>,
     /// Machines as they are asked for, in order of preference.
     #[serde(default = "only_host", rename = "machines")]
+    #[cfg_attr(feature = "commands", schemars(with = "Vec<machine_schema::Machine>"))]
     requests: Vec<Request>,
     /// The names of these machines.
     #[serde(skip)]
@@ -52,6 +58,7 @@ pub struct Config {
     pub on_stale: OnMissing,
     /// Evidence older than this is stale.
     #[serde(default)]
+    #[cfg_attr(feature = "commands", schemars(with = "Option<String>", extend("pattern" = "^[0-9]+[smhdw]$")))]
     pub max_age: Option<MaxAge>,
     /// Lints that become errors.
     #[serde(default)]
@@ -65,6 +72,7 @@ pub struct Config {
 }
 
 /// The use of the collector while a book is built.
+#[cfg_attr(feature = "commands", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CaptureMode {
@@ -76,6 +84,7 @@ pub enum CaptureMode {
 }
 
 /// The effect of a false claim.
+#[cfg_attr(feature = "commands", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFail {
@@ -86,6 +95,7 @@ pub enum OnFail {
 }
 
 /// The effect of a gap.
+#[cfg_attr(feature = "commands", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnMissing {
@@ -97,6 +107,7 @@ pub enum OnMissing {
 }
 
 /// Something that is worth a warning.
+#[cfg_attr(feature = "commands", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lint {
@@ -129,6 +140,7 @@ impl Lint {
 }
 
 /// The treatment of pointers.
+#[cfg_attr(feature = "commands", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "commands", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]

@@ -157,11 +157,36 @@ fn commands_are_those_of_the_program() {
     }
 }
 
+/// Check that the schemas that the guide publishes are those of the program: `mdbook-qed schema KIND > guide/src/schema/KIND.json`.
+#[test]
+fn schemas_are_those_of_the_program() {
+    for kind in ["evidence", "investigation", "book"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
+            .args(["schema", kind])
+            .output()
+            .unwrap();
+        let published =
+            std::fs::read(checkout().join(format!("guide/src/schema/{kind}.json"))).unwrap();
+        assert!(
+            output.stdout == published,
+            "guide/src/schema/{kind}.json is of another version"
+        );
+        assert!(
+            chapter("reference.md").contains(&format!("schema/{kind}.json")),
+            "{kind}"
+        );
+    }
+}
+
 /// The lines of all fenced blocks of a language in the guide.
 fn blocks(language: &str) -> Vec<String> {
     let mut out = Vec::new();
     for entry in std::fs::read_dir(checkout().join("guide/src")).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
         for block in text.split(&format!("\n```{language}\n")).skip(1) {
             out.push(block[..block.find("\n```").unwrap()].to_owned());
         }
@@ -179,6 +204,10 @@ fn shown_commands_exist() {
         match words[..] {
             ["make", target] => assert!(makefile.contains(&format!("\n{target}:")), "{line}"),
             ["mkdir" | "cp" | "mdbook", ..] => {}
+            ["sh", "install.sh", archive] => {
+                let version = env!("CARGO_PKG_VERSION");
+                assert_eq!(archive, format!("qed-{version}-x86_64-linux.tar.gz"));
+            }
             [program @ ("mdbook-qed" | "qed-collector"), command, ..] => {
                 // `kernels` has commands of its own.
                 let mut path = vec![command];

@@ -67,7 +67,7 @@ pub struct Wanted {
 }
 
 /// The meaning of a piece of output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WantedKind {
     /// Text, as it is.

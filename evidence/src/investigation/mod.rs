@@ -15,7 +15,7 @@ pub use model::{
     Action, Excuse, Experiment, Investigation, MAX_OUTPUT, OUTPUT_OF_WORKLOAD, Returns, Setup,
     Workload,
 };
-pub use parse::parse;
+pub use parse::{parse, schema};
 pub use place::{Place, PlaceError};
 pub use probe::{MAX_READ, Position, Probe, Read, ReadKind, Signal};
 pub use surroundings::{GivenFile, Named, Stdin, Surroundings};

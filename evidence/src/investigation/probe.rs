@@ -114,7 +114,9 @@ pub struct Read {
 }
 
 /// The meaning of an integer that was read, where its C type does not tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadKind {
     /// File descriptor.

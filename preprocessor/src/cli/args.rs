@@ -155,14 +155,21 @@ enum Command {
     Init {
         /// Its folder
         dir: PathBuf,
+        /// Shows evidence that comes along instead of capturing: this takes neither QEMU nor a network
+        #[arg(long)]
+        recorded: bool,
     },
     /// Prints a built-in template, to be replaced by qed/NAME.hbs in the book's theme folder
     Template {
         /// Its name; without it, all names
         name: Option<String>,
     },
-    /// Prints the JSON Schema of evidence
-    Schema,
+    /// Prints the JSON Schema of evidence, of investigations, or of book.toml
+    Schema {
+        /// The kind of document
+        #[arg(value_enum, default_value = "evidence")]
+        of: common::Document,
+    },
 }
 
 /// The command line as data, for manual pages and completions.
@@ -231,8 +238,8 @@ pub fn run(source: Source<'_>) -> u8 {
         Some(Command::Publish { site, book }) => publish::run(&book, &site),
         Some(Command::Redact { to, machine, book }) => redact::run(&book, &to, &machine),
         Some(Command::Merge { from, book }) => merge::run(&book, &from),
-        Some(Command::Init { dir }) => init::run(&dir, source),
+        Some(Command::Init { dir, recorded }) => init::run(&dir, source, recorded),
         Some(Command::Template { name }) => common::template(name.as_deref()),
-        Some(Command::Schema) => common::schema(),
+        Some(Command::Schema { of }) => common::schema(of),
     }
 }

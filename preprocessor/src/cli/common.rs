@@ -43,18 +43,31 @@ pub fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
-/// The JSON Schema of evidence.
-pub fn schema() -> u8 {
-    let schema = schemars::schema_for!(qed_evidence::Evidence);
-    match serde_json::to_string_pretty(&schema) {
-        Ok(text) => {
-            print(&format!("{text}\n"));
-            GOOD
-        }
-        Err(error) => refuse(&[Diagnostic::error_without_place(format!(
-            "the schema cannot be written: {error}"
-        ))]),
-    }
+/// A kind of document that has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Document {
+    /// Evidence, as a capture writes it.
+    Evidence,
+    /// An investigation.
+    Investigation,
+    /// `book.toml` with its table `[preprocessor.qed]`.
+    Book,
+}
+
+/// The JSON Schema of a kind of document, as it is published.
+pub fn schema_text(of: Document) -> String {
+    let schema = match of {
+        Document::Evidence => qed_evidence::schema::schema(),
+        Document::Investigation => qed_evidence::investigation::schema(),
+        Document::Book => crate::config::schema::schema(),
+    };
+    format!("{schema:#}\n")
+}
+
+/// Prints the JSON Schema of a kind of document.
+pub fn schema(of: Document) -> u8 {
+    print(&schema_text(of));
+    GOOD
 }
 
 /// One built-in template, or the names of all.

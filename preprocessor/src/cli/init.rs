@@ -4,10 +4,12 @@ mod workflow;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use qed_evidence::diagnostic::Diagnostic;
 
-use crate::cli::common::{GOOD, print, refuse, repository};
+use crate::cli::common::{Document, GOOD, print, refuse, repository, schema_text};
+use crate::evidence::local_files;
 use workflow::workflow;
 pub use workflow::{Source, is_in_registry};
 
@@ -44,6 +46,13 @@ const FILES: &[InitFile] = &[
 ];
 
 const INVESTIGATION: &str = "investigations/first.toml";
+/// The schemas that the files name, for editors.
+const SCHEMAS: &[(&str, Document)] = &[
+    ("schema/investigation.json", Document::Investigation),
+    ("schema/book.json", Document::Book),
+];
+/// Evidence of the new book, captured in a guest when this version was made: `make record`.
+const RECORDED: &str = include_str!("../../templates/init/guest-debian-6.1.json");
 const WORKFLOW: &str = ".github/workflows/book.yml";
 
 /// The settings of a book as far as they matter here.
@@ -112,7 +121,7 @@ fn existing(dir: &Path) -> Result<Option<Existing>, BookTomlError> {
         Err(error) => return Err(BookTomlError::Form { path, error }),
     };
     if !book.has_table {
-        let both = format!("{}{}", book.text, addition(&book));
+        let both = format!("{}{}", book.text, addition(&book, false));
         if let Err(error) = both.parse::<toml::Table>() {
             return Err(BookTomlError::NoRoom { path, error });
         }
@@ -121,8 +130,12 @@ fn existing(dir: &Path) -> Result<Option<Existing>, BookTomlError> {
 }
 
 /// The settings that are added to those of a book that is there.
-fn addition(existing: &Existing) -> String {
+fn addition(existing: &Existing, recorded: bool) -> String {
     let table = &SETTINGS[SETTINGS.find("[preprocessor.qed]").unwrap_or(0)..];
+    let table = match recorded {
+        true => without_capture(table),
+        false => table.to_owned(),
+    };
     let gap = match existing.text.as_str() {
         "" => "",
         text if text.ends_with('\n') => "\n",
@@ -132,7 +145,7 @@ fn addition(existing: &Existing) -> String {
 }
 
 /// Runs the command. `source` is where this program came from.
-pub fn run(dir: &Path, source: Source<'_>) -> u8 {
+pub fn run(dir: &Path, source: Source<'_>, recorded: bool) -> u8 {
     let existing = match existing(dir) {
         Ok(existing) => existing,
         Err(error) => {
@@ -141,9 +154,23 @@ pub fn run(dir: &Path, source: Source<'_>) -> u8 {
                 .help("mend it, or name another folder; nothing was changed")]);
         }
     };
+    if recorded && existing.as_ref().is_some_and(|book| book.has_investigation) {
+        let message = format!(
+            "the book in {} has an investigation of its own, and what is recorded is of a new book's",
+            dir.display()
+        );
+        return refuse(&[Diagnostic::error_without_place(message)
+            .help("name another folder, or leave out --recorded: then what the book asks for is captured; nothing was changed")]);
+    }
     let within = repository(dir).filter(|(_, inside)| inside.components().next().is_some());
-    match fill(dir, existing.as_ref(), source, within.as_ref()) {
-        Ok(()) => GOOD,
+    let settings = NewBook { source, recorded };
+    match fill(dir, existing.as_ref(), settings, within.as_ref()) {
+        Ok(()) => {
+            if !recorded {
+                print(&doctor());
+            }
+            GOOD
+        }
         Err((path, error)) => {
             let message = format!("{} cannot be written: {error}", path.display());
             refuse(&[Diagnostic::error_without_place(message).help(
@@ -153,19 +180,76 @@ pub fn run(dir: &Path, source: Source<'_>) -> u8 {
     }
 }
 
+/// What a new book is made with.
+#[derive(Clone, Copy)]
+struct NewBook<'a> {
+    source: Source<'a>,
+    /// It shows evidence that comes along, and captures nothing.
+    recorded: bool,
+}
+
+/// The settings of a book that shows what was recorded.
+fn without_capture(text: &str) -> String {
+    let (from, to) = (
+        CAPTURES,
+        "# \"if-stale\": building the book captures what is missing or out of date.\ncapture = \"never\"\n",
+    );
+    text.replace(from, to)
+}
+
+/// The lines of the settings that make a build capture.
+const CAPTURES: &str = "# Building the book captures what is missing or out of date. \"never\": only `qed-collector capture` does.\ncapture = \"if-stale\"\n";
+
+/// What the collector says about this machine, as far as something would have to change.
+fn doctor() -> String {
+    let Some(program) = local_files::collector() else {
+        return "\nThere is no qed-collector in PATH or beside this program, and so nothing is captured here: install it, or show what \
+                was recorded with --recorded.\n"
+            .into();
+    };
+    let run = Command::new(program)
+        .arg("doctor")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    let Ok(output) = run else {
+        return String::new();
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("ok "))
+        .collect();
+    format!(
+        "\nThis machine, as `qed-collector doctor` sees it; what says \"no\" would make captures faster or richer:\n  {}\n",
+        lines.join("\n  ")
+    )
+}
+
 /// Writes what is missing and says so. The error is the file that could not be written, and why.
 fn fill(
     dir: &Path,
     existing: Option<&Existing>,
-    source: Source<'_>,
+    NewBook { source, recorded }: NewBook<'_>,
     within: Option<&(PathBuf, PathBuf)>,
 ) -> Result<(), (PathBuf, std::io::Error)> {
     for file in FILES {
-        create(dir, file.path, file.text.into(), existing.is_none())?;
+        let text = match recorded {
+            true => without_capture(file.text).into(),
+            false => file.text.into(),
+        };
+        create(dir, file.path, text, existing.is_none())?;
     }
     let lacks = existing.is_none_or(|book| !book.has_investigation);
     let text = include_str!("../../templates/init/first.toml");
     create(dir, INVESTIGATION, text.into(), lacks)?;
+    for (path, document) in SCHEMAS {
+        let wanted = existing.is_none() || (lacks && *document == Document::Investigation);
+        create(dir, path, schema_text(*document).into(), wanted)?;
+    }
+    if recorded {
+        create(dir, "recorded/guest-debian-6.1.json", RECORDED.into(), true)?;
+    }
     let site = existing.map_or("site", |book| book.build_dir.as_str());
     let inside = within.map_or(Cow::default(), |(_, inside)| inside.to_string_lossy());
     let is_new = !dir.join(WORKFLOW).exists();
@@ -176,9 +260,11 @@ fn fill(
             .append(true)
             .create(true)
             .open(&path)
-            .and_then(|mut file| std::io::Write::write_all(&mut file, addition(book).as_bytes()))
+            .and_then(|mut file| {
+                std::io::Write::write_all(&mut file, addition(book, recorded).as_bytes())
+            })
             .map_err(|error| (path, error))?;
-        let added = indented(&addition(book));
+        let added = indented(&addition(book, recorded));
         print(&format!("added    to book.toml:\n{added}"));
         if !book.watches {
             print(
@@ -187,7 +273,7 @@ fn fill(
             );
         }
     }
-    print(&next(existing.is_some(), dir));
+    print(&next(existing.is_some(), dir, recorded));
     if is_new {
         print(&about_the_workflow(
             source,
@@ -227,16 +313,19 @@ fn indented(text: &str) -> String {
 }
 
 /// The next steps for the author.
-fn next(existing: bool, dir: &Path) -> String {
+fn next(existing: bool, dir: &Path, recorded: bool) -> String {
     let chapter = if existing {
         "write a value into a chapter, {{qed first.outcome.returned}}, and "
     } else {
         ""
     };
     let dir = for_the_shell(&dir.to_string_lossy());
+    let captures = match recorded {
+        true => "It shows what was recorded; `capture = \"if-stale\"` in book.toml captures here.",
+        false => "The first build captures in a small guest machine (QEMU, no root).",
+    };
     format!(
-        "\nNext: {chapter}build the book. The first build captures in a small guest machine (QEMU, no root).\n  \
-         mdbook build {dir}\n  mdbook-qed paths --book {dir}\n"
+        "\nNext: {chapter}build the book. {captures}\n  mdbook build {dir}\n  mdbook-qed paths --book {dir}\n"
     )
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::spanned::Spanned;
 use indexmap::IndexMap;
-use toml::Spanned;
 
 use super::check::Check;
 use super::raw::{RawArgument, RawCall};

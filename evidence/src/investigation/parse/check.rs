@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use toml::Spanned;
+use super::spanned::Spanned;
 
 use crate::constants::constant_sets;
 use crate::diagnostic::{Diagnostic, Source};

@@ -1,8 +1,9 @@
 //! From the `[[command]]` tables of an investigation to [`Command`]s.
 
+use super::spanned::Spanned;
 use regex_lite::RegexBuilder;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use toml::Spanned;
 
 use super::check::{Check, MAX_TIMEOUT_MS};
 use crate::document::Reader;
@@ -12,7 +13,7 @@ use crate::path::is_name;
 /// Commands look things up; what takes longer than this does something else.
 const TIMEOUT_MS: u64 = 2_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RawCommand {
     name: Spanned<String>,
@@ -24,7 +25,7 @@ pub(super) struct RawCommand {
     values: Vec<RawWanted>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawWanted {
     name: Spanned<String>,

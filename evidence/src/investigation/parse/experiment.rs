@@ -1,6 +1,6 @@
 //! Experiments: a workload, its limits and its probes, with what they inherit.
 
-use toml::Spanned;
+use super::spanned::Spanned;
 
 use super::check::{Check, MAX_TIMEOUT_MS};
 use super::raw::{RawExperiment, RawProbe, Until};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::spanned::Spanned;
 use sha2::{Digest, Sha256};
-use toml::Spanned;
 
 use super::check::Check;
 use super::raw::File;

@@ -7,9 +7,12 @@ mod experiment;
 mod file;
 mod probe;
 mod raw;
+mod schema;
+mod spanned;
 mod surroundings;
 #[cfg(test)]
 mod tests;
 mod workload;
 
 pub use file::parse;
+pub use schema::schema;

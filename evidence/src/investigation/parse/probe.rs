@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use toml::Spanned;
+use super::spanned::Spanned;
 
 use super::check::Check;
 use super::raw::{RawProbe, RawRead, Side};

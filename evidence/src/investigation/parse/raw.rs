@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::spanned::Spanned;
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use toml::Spanned;
 
 use super::command::RawCommand;
 use crate::investigation::ReadKind;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     #[serde(default)]
@@ -24,7 +25,7 @@ pub(super) struct File {
     pub experiment: Vec<RawExperiment>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     rename_all = "kebab-case",
@@ -57,14 +58,14 @@ pub(super) struct RawExperiment {
     pub probe: Vec<RawProbe>,
 }
 
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Until {
     Return,
     Exit,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a table: `{ syscall = \"NAME\", args = […] }` or `{ command = [\"PROGRAM\", …] }`"
@@ -87,7 +88,7 @@ pub(super) struct RawWorkload {
     pub stdin: Option<Spanned<RawStdin>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a table: `{ from = \"PATH\", to = \"PATH\", mode = \"0644\" }`"
@@ -98,7 +99,7 @@ pub(super) struct RawGivenFile {
     pub mode: Option<Spanned<String>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a table: `{ text = \"TEXT\" }` or `{ file = \"PATH\" }`"
@@ -108,7 +109,7 @@ pub(super) struct RawStdin {
     pub file: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table with `setup` and `programs`")]
 pub(super) struct RawGuest {
     #[serde(default)]
@@ -117,7 +118,7 @@ pub(super) struct RawGuest {
     pub programs: Vec<Spanned<String>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "a command is a text for `sh -c`, or a list of a program and its arguments"
@@ -127,7 +128,7 @@ pub(super) enum RawSetup {
     Words(Vec<String>),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a table: `{ syscall = \"NAME\", args = […], result = \"NAME\" }`"
@@ -140,7 +141,7 @@ pub(super) struct RawCall {
 }
 
 /// An argument, or a value inside of one. What a table may hold depends on its keys, so it is looked at afterwards.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "an argument is a number, the name of a constant, `$NAME` for the result of an earlier call, or a table"
@@ -149,10 +150,10 @@ pub(super) enum RawArgument {
     Int(i64),
     Word(String),
     List(Vec<RawArgument>),
-    Table(IndexMap<String, RawArgument>),
+    Table(#[schemars(with = "BTreeMap<String, RawArgument>")] IndexMap<String, RawArgument>),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a table: `{ within = \"FUNCTION\", reason = \"TEXT\" }`"
@@ -162,7 +163,7 @@ pub(super) struct RawExcuse {
     pub reason: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     rename_all = "kebab-case",
@@ -202,7 +203,7 @@ pub(super) struct RawProbe {
     pub reads: Vec<RawRead>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a table: `{ name = \"SIGKILL\", at = \"entry\" }`"
@@ -212,14 +213,14 @@ pub(super) struct RawSignal {
     pub at: Side,
 }
 
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Side {
     Entry,
     Exit,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a table: `{ at = \"entry\", name = \"NAME\", path = \"PATH\" }`"

@@ -3,7 +3,7 @@
 use std::mem::take;
 use std::path::{Component, Path};
 
-use toml::Spanned;
+use super::spanned::Spanned;
 
 use super::check::Check;
 use super::raw::{RawGivenFile, RawGuest, RawSetup, RawStdin, RawWorkload};

@@ -1,6 +1,6 @@
 //! Workloads of experiments: a system call with its arguments, or a command.
 
-use toml::Spanned;
+use super::spanned::Spanned;
 
 use super::check::Check;
 use super::raw::RawWorkload;

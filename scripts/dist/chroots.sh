@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Tries the release in dist/ as a stranger would, in fresh root file systems of Debian 12 and 13: the archive with install.sh, as an
+# ordinary user, and the package with apt. Prints how long it takes from the archive to a built book, with a capture in a guest
+# and with recorded evidence. Needs root, mmdebstrap and a mirror: no part of `make test`.
+#
+#   scripts/dist/chroots.sh [SUITE…]
+#
+# DIST is the folder of another release. CHROOT_CACHE keeps the plain root file systems (SUITE.tar) for the next run.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+fail() { printf 'chroots: %s\n' "$*" >&2; exit 3; }
+[ "$(id -u)" -eq 0 ] || fail "changing the root folder takes root"
+command -v mmdebstrap >/dev/null || fail "mmdebstrap is missing: apt-get install mmdebstrap"
+dist=${DIST:-dist}
+[ -f "$dist/SHA256SUMS" ] || fail "there is no release in $dist/: run \`make dist\`"
+cache=${CHROOT_CACHE:-$(mktemp -d)}
+work=$(mktemp -d)
+mounted=()
+clean() {
+    # Lazily: QEMU may not have let go yet. What stays mounted is not entered by `rm`.
+    for folder in "${mounted[@]}"; do umount --recursive --lazy "$folder" || true; done
+    rm -rf --one-file-system "$work"
+    [ -n "${CHROOT_CACHE:-}" ] || rm -rf "$cache"
+}
+trap clean EXIT
+# mdBook is no part of the release: the one that `make tools` built stands in for one that a user has.
+mdbook=$(command -v mdbook || echo .tools/bin/mdbook)
+status=0
+check() { # NAME LIMIT SECONDS
+    local verdict=met
+    awk -v took="$3" -v limit="$2" 'BEGIN { exit !(took > limit) }' && verdict=MISSED && status=1
+    printf '%s\t%s s\tat most %s s\t%s\n' "$1" "$3" "$2" "$verdict"
+}
+
+suites=("$@")
+[ ${#suites[@]} -gt 0 ] || suites=(bookworm trixie)
+for suite in "${suites[@]}"; do
+    [ -s "$cache/$suite.tar" ] || mmdebstrap --quiet --variant=minbase --include=ca-certificates "$suite" "$cache/$suite.tar"
+    root=$work/$suite
+    mkdir "$root"
+    tar -xf "$cache/$suite.tar" -C "$root"
+    for folder in proc dev; do
+        mount --rbind "/$folder" "$root/$folder"
+        mount --make-rslave "$root/$folder"
+        mounted=("$root/$folder" "${mounted[@]}")
+    done
+    # The network and the mirror of this machine.
+    cp /etc/resolv.conf /etc/hosts "$root/etc/"
+    cp -r /etc/apt/apt.conf.d "$root/etc/apt/"
+    [ ! -d /usr/local/share/ca-certificates ] || cp -r /usr/local/share/ca-certificates "$root/usr/local/share/"
+    cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+    mkdir -p "$root/release"
+    cp "$dist"/* "$root/release/"
+    inside() { chroot "$root" env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME=/root LC_ALL=C.UTF-8 \
+        ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} "$@"; }
+    inside useradd -m stranger
+    user() { inside su - stranger -c "export PATH=\$HOME/.local/bin:\$PATH; $1"; }
+    install -m 755 "$mdbook" "$root/usr/local/bin/mdbook"
+
+    # Recorded: neither QEMU nor a network. The clock runs from the archive on.
+    start=$(date +%s.%N)
+    user 'sh /release/install.sh /release/qed-*.tar.gz >/dev/null && mdbook-qed init --recorded book >/dev/null && mdbook build book' >"$work/log" 2>&1 ||
+        { cat "$work/log"; fail "$suite: the book with recorded evidence was not built"; }
+    grep -q '✔ PASS' "$root/home/stranger/book/site/first.html" || fail "$suite: no claim passed"
+    check "$suite: archive to book, --recorded" 15 "$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')"
+
+    # The package, with what it recommends: QEMU. Then it is taken off again, without a trace.
+    inside apt-get update -qq
+    inside sh -c 'DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends /release/qed_*_amd64.deb' >"$work/log" 2>&1 ||
+        { cat "$work/log"; fail "$suite: the package does not install"; }
+    inside mdbook-qed --version
+    inside qed-collector --version | head -n 1
+    inside sh -c 'dpkg --verify qed' | grep . && fail "$suite: files of the package are not as they were packed"
+    inside sh -c 'DEBIAN_FRONTEND=noninteractive apt-get purge -y -qq qed' >"$work/log" 2>&1 || { cat "$work/log"; fail "$suite: the package does not go"; }
+    [ ! -e "$root/usr/bin/qed-collector" ] || fail "$suite: the package left files behind"
+    echo "$suite: the package installs and goes"
+
+    # With a capture. Kernels come from the cache of this machine: their download is not counted.
+    inside sh -c 'DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86' >"$work/log" 2>&1 ||
+        { cat "$work/log"; fail "$suite: QEMU cannot be installed"; }
+    user 'rm -rf .local book; mkdir -p .cache'
+    if [ -d "${XDG_CACHE_HOME:-$HOME/.cache}/qed" ]; then
+        mkdir -p "$root/home/stranger/.cache/qed"
+        kernels=$root/home/stranger/.cache/qed/kernels
+        mkdir "$kernels"
+        cp -r "${XDG_CACHE_HOME:-$HOME/.cache}"/qed/kernels/{asked-6.1.json,linux-image-6.1.*-unsigned_*[0-9]} "$kernels/" ||
+            fail "the kernel of guest:debian-6.1 is not in the cache: \`qed-collector kernels fetch guest:debian-6.1\`"
+        inside chown -R stranger: /home/stranger/.cache
+    fi
+    start=$(date +%s.%N)
+    user 'sh /release/install.sh /release/qed-*.tar.gz >/dev/null && mdbook-qed init book >/dev/null && mdbook build book' >"$work/log" 2>&1 ||
+        { cat "$work/log"; fail "$suite: the book was not built"; }
+    grep -q 'capturing on guest:debian-6.1' "$work/log" || fail "$suite: nothing was captured"
+    grep -q '✔ PASS' "$root/home/stranger/book/site/first.html" || fail "$suite: no claim passed"
+    check "$suite: archive to book, with a capture" 60 "$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')"
+done
+exit $status
