@@ -3,6 +3,7 @@
 mod support;
 
 use qed_evidence::document::{Evidence, Target};
+use qed_evidence::value::Value;
 use support::{GUESTS, capture_on, evidence_in, folder_with, said};
 
 /// The evidence of an investigation of this text.
@@ -90,5 +91,61 @@ syscall = "read"
         assert_eq!(hits(&evidence, "same_number", "into"), 1, "{guest}");
         assert_eq!(hits(&evidence, "threads", "into"), 4, "{guest}");
         assert_eq!(hits(&evidence, "threads", "reads"), 0, "{guest}");
+    }
+}
+
+/// Check that silence is not known to be one where somebody switched the function tracer off, which leaves probes attached and
+/// counts nothing that they do not see.
+#[test]
+fn switched_off() {
+    let text = r#"
+[[experiment]]
+name = "on"
+workload = { syscall = "pipe2", args = [{ buffer = "fds", ints = 2 }, 0] }
+[[experiment.probe]]
+function = "create_pipe_files"
+[[experiment.probe]]
+tracepoint = "sys_exit"
+name = "out"
+[[experiment]]
+name = "switch"
+workload = { command = ["sh", "-c", "echo 0 > /proc/sys/kernel/ftrace_enabled"] }
+[[experiment.probe]]
+function = "create_pipe_files"
+[[experiment.probe]]
+tracepoint = "sys_exit"
+name = "out"
+[[experiment]]
+name = "off"
+workload = { syscall = "pipe2", args = [{ buffer = "fds", ints = 2 }, 0] }
+[[experiment.probe]]
+function = "create_pipe_files"
+[[experiment.probe]]
+tracepoint = "sys_exit"
+name = "out"
+"#;
+    for guest in GUESTS {
+        let evidence = captured(guest, text);
+        let probe =
+            |experiment: &str| &evidence.experiments[experiment].probes["create_pipe_files"];
+        assert_eq!(probe("on").hits.len(), 1, "{guest}");
+        assert_eq!(probe("on").skipped, Some(0), "{guest}");
+        let status = &evidence.experiments["switch"].outcome.exit;
+        if status.value().and_then(Value::as_integer) != Some(0) {
+            // Linux 7.3 does not let it be switched off while probes need it: EIO.
+            assert_eq!(guest, "debian-7.3");
+            assert_eq!(probe("off").hits.len(), 1, "{guest}");
+            assert_eq!(probe("off").skipped, Some(0), "{guest}");
+            continue;
+        }
+        assert_eq!(probe("off").hits.len(), 0, "{guest}");
+        for experiment in ["switch", "off"] {
+            assert_eq!(probe(experiment).skipped, None, "{guest} {experiment}");
+            let quality = &evidence.experiments[experiment].quality;
+            let said = quality.notes.concat();
+            assert!(said.contains("kernel.ftrace_enabled=1"), "{guest}: {said}");
+            let seen = &evidence.experiments[experiment].probes["out"];
+            assert!(!seen.hits.is_empty() && seen.skipped == Some(0), "{guest}");
+        }
     }
 }

@@ -384,6 +384,33 @@ fn forged_source(book: &Book, before: &BTreeMap<String, Vec<u8>>) {
         "{said}"
     );
     book.write("src/one.md", &own);
+    let settings = book.read("book.toml");
+    for (key, other, said) in [
+        (
+            "active-html",
+            "true",
+            "qed/source/book.json: `active-html`: not what the book has",
+        ),
+        (
+            "on-stale",
+            "\"error\"",
+            "qed/source/book.json: `on-stale`: not what the book has",
+        ),
+        (
+            "addresses",
+            "\"pseudonym\"",
+            "qed/manifest.json: `addresses`: not what the book has",
+        ),
+    ] {
+        let key_of_ours = format!("[preprocessor.qed]\n{key} = {other}\n");
+        book.write(
+            "book.toml",
+            &settings.replace("[preprocessor.qed]\n", &key_of_ours),
+        );
+        let found = wrong(book, &["--book", "."]);
+        assert!(found.contains(said), "{found}");
+    }
+    book.write("book.toml", &settings);
 }
 
 /// Check that verdicts that rest on withheld values are made again with what was sealed beside them, and that the page of a

@@ -105,6 +105,7 @@ fn experiment(
         marked: ran.notes.is_empty(),
         call: ran.call.as_ref(),
         skipped: &ran.losses.skipped,
+        armed: ran.unarmed.is_none(),
         not_run: outcome.err().map(|reason| &**reason),
         pid: outcome.map_or(0, |outcome| outcome.pid),
         ended_inside: outcome.is_ok_and(|outcome| ended_inside(asked, outcome)),
@@ -131,6 +132,9 @@ fn experiment(
             .chain(assembled.notes)
             .chain(ran.notes.iter().cloned())
             .chain(ran.losses.notes())
+            .chain((ran.unarmed.iter()).map(|why| {
+                format!("it is not known what the probes of functions did not see, because {why}")
+            }))
             .collect(),
     };
     let files = context.files.get(&raw.plan[number].name);

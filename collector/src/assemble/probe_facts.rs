@@ -30,6 +30,12 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
         .filter(|_| is_function && refusal.is_none());
     let watched = sources.filter(|source| refused(source, seen).is_none());
     let skipped = match &refusal {
+        // The kernel counts no hit for which it did not call the probe at all.
+        None if !matches!(planned.target, Target::Tracepoint(_) | Target::Lsm(_))
+            && !seen.armed =>
+        {
+            None
+        }
         None => skipped(planned, seen),
         Some(_) => None,
     };

@@ -22,6 +22,8 @@ pub struct Seen<'a> {
     pub call: Option<&'a CallSite>,
     /// Per attachment: the hits that the kernel skipped.
     pub skipped: &'a [Option<u64>],
+    /// Probes of functions were called for what came by.
+    pub armed: bool,
     pub pid: u32,
     /// The process ended in its call, or by a signal.
     pub ended_inside: bool,

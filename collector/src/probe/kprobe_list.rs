@@ -31,6 +31,29 @@ pub fn read() -> Result<String, KprobeListError> {
     fs::read_to_string(LIST).map_err(KprobeListError::Read)
 }
 
+/// The switches of functions' probes, and what each of them does when it holds a zero. Whoever turns one of them leaves the
+/// probes attached, and the kernel counts nothing that it does not call them for.
+/// <https://elixir.bootlin.com/linux/v6.1/A/ident/ftrace_enable_sysctl>,
+/// <https://elixir.bootlin.com/linux/v6.1/A/ident/disarm_all_kprobes>
+const SWITCHES: &[(&str, &str)] = &[
+    (
+        "/proc/sys/kernel/ftrace_enabled",
+        "the function tracer is switched off, which calls probes at the entries of functions: sysctl kernel.ftrace_enabled=1",
+    ),
+    (
+        "/sys/kernel/debug/kprobes/enabled",
+        "all kprobes are switched off: write 1 to /sys/kernel/debug/kprobes/enabled",
+    ),
+];
+
+/// The reason why probes of functions that are attached see nothing now. A switch that is not there, or that this process
+/// may not read, says nothing.
+pub fn unarmed() -> Option<&'static str> {
+    let off = |file: &str| fs::read_to_string(file).is_ok_and(|text| text.trim() == "0");
+    let mut switches = SWITCHES.iter();
+    switches.find_map(|(file, reason)| off(file).then_some(*reason))
+}
+
 /// The entries of `list` for a probe `offset` bytes into the function at `address`, joined by `; `: what kind each
 /// is (`k` at the entry, `r` at the return), the place as the kernel names it, and marks such as `[FTRACE]`. Without the
 /// address. At a function's entry the kernel may have moved the probe behind an `endbr64`.

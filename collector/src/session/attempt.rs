@@ -77,9 +77,11 @@ impl<M: Machine> Attempts<'_, M> {
         self.programs.drain();
         let before = self.losses()?;
         let mut collected = Collected::default();
+        let before_run = self.machine.unarmed();
         let outcome = self.workload(&mut collected).await;
         let outcome = outcome.map_err(|error| format!("{NOT_RUN}: {error:#}").into());
         self.programs.stop()?;
+        let unarmed = before_run.or_else(|| self.machine.unarmed());
         self.take_events(&mut collected);
         let losses = self.losses()?.since(&before);
         let descendants = RawDescendants {
@@ -97,6 +99,7 @@ impl<M: Machine> Attempts<'_, M> {
             call: collected.call,
             descendants: watched.then_some(descendants),
             attempts: 1,
+            unarmed,
             notes: Vec::new(),
         })
     }

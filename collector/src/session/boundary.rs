@@ -31,6 +31,9 @@ pub trait Machine {
     /// The kernel's list of its probes, as text, or why there is none.
     fn kprobe_list(&self) -> Result<String, Reason>;
 
+    /// The reason why probes of functions see nothing now, though they are attached; `None`: they see what comes by.
+    fn unarmed(&self) -> Option<Reason>;
+
     /// Count those of these processes that still run.
     fn running(&self, processes: &[u32]) -> u64;
 

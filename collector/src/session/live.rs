@@ -49,6 +49,10 @@ impl Machine for ThisMachine {
         kprobe_list::read().map_err(Reason::from_error)
     }
 
+    fn unarmed(&self) -> Option<Reason> {
+        kprobe_list::unarmed().map(Reason::from)
+    }
+
     fn running(&self, processes: &[u32]) -> u64 {
         descendants::running(processes) as u64
     }

@@ -127,6 +127,8 @@ pub struct RawExperiment {
     pub call: Option<CallSite>,
     /// The processes that the workload started; `None`: nothing watched for them.
     pub descendants: Option<RawDescendants>,
+    /// The reason why probes of functions may have seen nothing, though they were attached.
+    pub unarmed: Option<Reason>,
     /// Number of runs; this is the last one.
     pub attempts: u32,
     /// Missing marks of its beginning and end, with reasons.
@@ -145,6 +147,7 @@ impl RawExperiment {
             call: None,
             descendants: None,
             attempts: 0,
+            unarmed: None,
             notes: Vec::new(),
         }
     }

@@ -338,7 +338,8 @@ fn reproduce_site(
         return;
     };
     if let Some(root) = book {
-        match with_sources(root, &source, text) {
+        let addresses = site.manifest.map(|manifest| manifest.addresses);
+        match with_sources(root, &source, text, addresses) {
             Ok(wrong) => {
                 if wrong.is_empty() {
                     let root = root.display();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::page_parser::{Fragment, fragments, main_of, same, tokens};
 use super::search_index;
+use super::served::{self, Served};
 use crate::markdown::escape::visible;
 use crate::markdown::html::Token;
 use crate::publish::manifest::{Level, is_no_jekyll};
@@ -23,6 +24,8 @@ pub struct Compared {
     pub translated: Vec<String>,
     /// Files of which nothing was made again.
     pub uncovered: Vec<String>,
+    /// Those of them that a server may show as a page.
+    pub added: Vec<String>,
     /// The problems, a line each.
     pub wrong: Vec<String>,
 }
@@ -76,7 +79,7 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
         .collect();
     for (name, file) in site {
         if !made.contains_key(name) {
-            compared.added(expected, name, file);
+            compared.added(expected, name, file, &actual);
         }
     }
     compared.uneven(expected, &actual);
@@ -95,8 +98,11 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
 /// Looks at files outside of the folder of pages, by their names in the site.
 pub fn compare_outside(expected: &Expected<'_>, outside: &[&File]) -> Compared {
     let mut compared = Compared::default();
+    let all: BTreeMap<&str, &File> = (outside.iter().copied())
+        .map(|file| (file.name.as_str(), file))
+        .collect();
     for file in outside {
-        compared.added(expected, &file.name, file);
+        compared.added(expected, &file.name, file, &all);
     }
     compared
 }
@@ -167,8 +173,19 @@ impl Compared {
         }
     }
 
-    /// Looks at a file that was not made again.
-    fn added(&mut self, expected: &Expected<'_>, name: &str, file: &File) {
+    fn page_without_source(&mut self, name: &str) {
+        self.uncovered.push(name.to_owned());
+        self.added.push(name.to_owned());
+    }
+
+    /// Looks at a file that was not made again. `site` has those beside it.
+    fn added(
+        &mut self,
+        expected: &Expected<'_>,
+        name: &str,
+        file: &File,
+        site: &BTreeMap<&str, &File>,
+    ) {
         if is_no_jekyll(name) {
             let own = expected.made.iter().find(|made| is_no_jekyll(&made.name));
             if !file.bytes.is_empty() && own.is_none_or(|own| own.bytes != file.bytes) {
@@ -198,17 +215,25 @@ impl Compared {
             }
             return;
         }
-        let markup = [".html", ".htm", ".xhtml", ".svg", ".xml"];
-        let text = lossy(file);
-        if !markup.iter().any(|ending| name.ends_with(ending)) || !mentions_us(&text) {
-            self.uncovered.push(name.to_owned());
-            return;
+        let text = match served::as_page(name, &file.bytes) {
+            Served::No => return self.uncovered.push(name.to_owned()),
+            // Another form of a file beside it.
+            Served::Packed(of, text) if site.get(of).is_some_and(|of| lossy(of) == text) => return,
+            Served::Packed(of, _) if site.contains_key(of) => {
+                let line =
+                    format!("{name}: unpacked it is not {of}, in whose place a server sends it");
+                return self.wrong.push(line);
+            }
+            Served::Packed(_, text) | Served::Page(text) => text,
+            Served::Unreadable => return self.page_without_source(name),
+        };
+        if !mentions_us(&text) {
+            return self.page_without_source(name);
         }
         let all = tokens(&text);
         let shown = fragments(&all);
         let Some(first) = shown.first() else {
-            self.uncovered.push(name.to_owned());
-            return;
+            return self.page_without_source(name);
         };
         let translation = |page: &&File| name.ends_with(&format!("/{}", page.name));
         let of = expected.made.iter().find(translation);
@@ -365,10 +390,10 @@ fn quoted(a: &str, b: &str) -> (String, String) {
     (part(a), part(b))
 }
 
-/// True if an element of this id stands in a page where a reader can see it.
+/// True if the claim whose element has this id stands in a page where a reader can see it.
 pub fn stands(page: &File, id: &str) -> bool {
     let tokens = tokens(&lossy(page));
-    super::page_parser::visible_ids(&tokens).contains(&id)
+    super::page_parser::visible_claims(&tokens).contains(&id)
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub mod reproduce;
 #[cfg(feature = "commands")]
 pub mod search_index;
 #[cfg(feature = "commands")]
+pub mod served;
+#[cfg(feature = "commands")]
 pub mod site_reader;
 pub mod site_text;
 #[cfg(feature = "commands")]

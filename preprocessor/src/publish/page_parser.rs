@@ -99,9 +99,22 @@ pub fn fragments(tokens: &[Token]) -> Vec<Fragment<'_>> {
     out
 }
 
-/// The ids of elements in a page that a reader can see: those of elements that are hidden, or in such, are left out. In the
-/// chapter, an element hides that no chapter may have around a claim.
-pub fn visible_ids(tokens: &[Token]) -> Vec<&str> {
+/// The ids of the claims in a page that a reader can see: of elements that look like one.
+pub fn visible_claims(tokens: &[Token]) -> Vec<&str> {
+    let visible = visible(tokens).into_iter();
+    let claims = visible.filter(|kind| {
+        let class = kind.attribute("class").unwrap_or_default();
+        class.split_ascii_whitespace().any(|word| word == CLAIM)
+    });
+    claims.filter_map(|kind| kind.attribute("id")).collect()
+}
+
+/// The class of a claim's element.
+const CLAIM: &str = "qed-claim";
+
+/// The start tags in a page of what a reader can see: elements that are hidden, or in such, are left out. In the chapter, an
+/// element hides that no chapter may have around a claim.
+fn visible(tokens: &[Token]) -> Vec<&TokenKind> {
     let mut out = Vec::new();
     // Names of the elements that are open, and whether they are hidden.
     let mut open: Vec<(&str, bool)> = Vec::new();
@@ -111,8 +124,8 @@ pub fn visible_ids(tokens: &[Token]) -> Vec<&str> {
                 name, attributes, ..
             } => {
                 let hidden = kind.hides() || open.last().is_some_and(|(_, hidden)| *hidden);
-                if let (Some(id), false) = (kind.attribute("id"), hidden) {
-                    out.push(id);
+                if !hidden {
+                    out.push(kind);
                 }
                 if kind.opens() {
                     let in_chapter = open.iter().any(|(name, _)| *name == "main");
@@ -173,6 +186,13 @@ mod tests {
     fn sees_what_a_reader_sees() {
         let page = "<p id=a></p><div hidden><p id=b></p></div><template><p id=c></p></template><div style='display: none'>\
                     <p id=d></p></div><details><p id=e></p></details><img id=f><p id=g></p>";
-        assert_eq!(visible_ids(&tokens(page)), ["a", "e", "f", "g"]);
+        let all = tokens(page);
+        let ids: Vec<&str> = (visible(&all).iter())
+            .filter_map(|kind| kind.attribute("id"))
+            .collect();
+        assert_eq!(ids, ["a", "e", "f", "g"]);
+        let page = "<p id=a class='x qed-claim'></p><p id=b class=qed-claims></p><p id=c></p><div hidden><p id=d \
+                    class=qed-claim></p></div>";
+        assert_eq!(visible_claims(&tokens(page)), ["a"]);
     }
 }

@@ -8,6 +8,7 @@ use super::compare::{Compared, Expected, compare, compare_outside, stands};
 use super::regenerate::{PublishedSite, RegeneratedSite, regenerate};
 use super::search_index;
 use super::source::{BOOK, BookSource};
+use crate::config::Addresses;
 use crate::publish::manifest::{self, FOLDER, Level};
 use crate::util::files::File;
 use crate::util::report::counted;
@@ -243,6 +244,15 @@ fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String)
         "on the word of who published it: the words around values, how old evidence was, and which was recorded or out of date"
             .into(),
     );
+    let mut added: Vec<String> = compared.added.iter().map(|name| full(name)).collect();
+    added.extend(outside.added.iter().cloned());
+    if !added.is_empty() {
+        // All of them: each may be taken for one of the book's.
+        let added = added.join(", ");
+        out.push(format!(
+            "added pages, which a server may show, which no chapter makes, and of which nothing was compared: {added}"
+        ));
+    }
     if !uncovered.is_empty() {
         let more = uncovered.len().saturating_sub(NAMED);
         let named = uncovered[..uncovered.len() - more].join(", ");
@@ -344,12 +354,14 @@ fn describe_claim(claim: &crate::evidence::verdict_files::PublishedClaim) -> Str
     )
 }
 
-/// The differences between a book on disk and the sources that a site publishes, a line each.
+/// The differences between a book on disk and the sources that a site publishes, a line each. `addresses` is what the
+/// site's manifest says of them.
 pub fn against_book(
     source: &BookSource,
     book: &crate::mdbook::load::LoadedBook,
     templates: &crate::templates::Templates,
     investigation: (&[u8], &[u8]),
+    addresses: Option<Addresses>,
 ) -> Result<Vec<String>, super::source::ChapterError> {
     let mut came = book.book.clone();
     let texts = super::source::take_texts(&mut came)?;
@@ -391,10 +403,19 @@ pub fn against_book(
             book.config.machines == source.about.machines,
         ),
         ("the titles of pages", book.titles == source.about.titles),
+        (
+            "`active-html`",
+            book.config.active_html == source.about.active_html,
+        ),
+        ("`on-stale`", book.config.on_stale == source.about.on_stale),
     ] {
         if !same {
             wrong.push(format!("{BOOK}: {what}: not what the book has"));
         }
+    }
+    if addresses.is_some_and(|addresses| addresses != book.config.addresses) {
+        let name = manifest::MANIFEST;
+        wrong.push(format!("{name}: `addresses`: not what the book has"));
     }
     Ok(wrong)
 }

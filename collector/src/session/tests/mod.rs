@@ -289,6 +289,19 @@ fn refused() {
     }
 }
 
+/// Check that an experiment says that probes of functions were switched off while it ran.
+#[test]
+fn switched_off() {
+    for unarmed in [false, true] {
+        let script = Script {
+            unarmed,
+            ..Script::default()
+        };
+        let (seen, _) = session(&[shared("")], script);
+        assert_eq!(seen.experiments[0].unarmed.is_some(), unarmed);
+    }
+}
+
 fn lost(ring_full: u64) -> Losses {
     Losses {
         ring_full,

@@ -23,6 +23,8 @@ pub struct Script {
     pub refused: BTreeMap<usize, String>,
     /// The kernel's list of probes.
     pub list: String,
+    /// Functions' probes are switched off.
+    pub unarmed: bool,
     /// Per address, the bytes there at one look after the other; the last stay.
     pub memory: RefCell<BTreeMap<u64, VecDeque<Vec<u8>>>>,
     /// The counters at one look after the other; the last stay.
@@ -109,6 +111,10 @@ impl Machine for Recorded {
     fn kprobe_list(&self) -> Result<String, Reason> {
         note(&self.log, "list");
         Ok(self.script.list.clone())
+    }
+
+    fn unarmed(&self) -> Option<Reason> {
+        self.script.unarmed.then(|| "it is switched off".into())
     }
 
     fn running(&self, _: &[u32]) -> u64 {

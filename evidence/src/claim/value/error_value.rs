@@ -10,6 +10,18 @@ use super::failure::Failure;
 /// The kernel's `MAX_ERRNO` (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>).
 const MAX_ERRNO: u64 = 4095;
 
+/// The collector's spellings of C's types that have more than 32 bits.
+const WIDE: &[&str] = &[
+    "long",
+    "unsigned long",
+    "long long",
+    "unsigned long long",
+    "long int",
+    "long unsigned int",
+    "long long int",
+    "long long unsigned int",
+];
+
 /// An error in the place of a pointer or of an unsigned number.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::claim) struct Returned {
@@ -34,16 +46,15 @@ impl Returned {
         if let Some(found) = Self::of_bits(bits, 64, false) {
             return Some(found);
         }
-        let Value::Int {
-            type_name: Some(type_name),
-            ..
-        } = value
-        else {
+        let Value::Int { type_name, .. } = value else {
             return None;
         };
-        let narrow = match names.integers.get(type_name) {
-            Some(known) => !known.signed && known.size == 4,
-            None => type_name == "unsigned int",
+        let known = type_name.as_ref().and_then(|name| names.integers.get(name));
+        let narrow = match (known, type_name) {
+            (Some(known), _) => !known.signed && known.size == 4,
+            // Without its size it may be one: it must not become a number by somebody deleting the table.
+            (None, Some(name)) => !WIDE.contains(&name.as_str()),
+            (None, None) => true,
         };
         narrow.then(|| Self::of_bits(bits, 32, false)).flatten()
     }
@@ -121,6 +132,13 @@ mod tests {
         assert_eq!(errno(0xffff_fff4, "unsigned long"), None);
         assert_eq!(errno(0xfff4, "umode_t"), None);
         assert_eq!(errno(3, "u32"), None);
+        // Whatever the tables do not hold.
+        assert_eq!(errno(0xffff_fff4, "__u32"), Some(12));
+        let untyped = Value::Int {
+            value: Integer::new(0xffff_fff4).unwrap(),
+            type_name: None,
+        };
+        assert!(Returned::number(&untyped, &names).is_some());
         assert_eq!(Returned::pointer(below(2)).map(|r| r.errno), Some(2));
         assert!(Returned::pointer(0xffff_8880_0000_0000).is_none());
         assert!(Returned::pointer(0).is_none());

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use qed_evidence::diagnostic::Diagnostic;
 use thiserror::Error;
 
+use crate::config::Addresses;
 use crate::publish::reproduce::against_book;
 use crate::publish::source::{BookSource, ChapterError};
 use crate::util::parallel::Parallelism;
@@ -36,11 +37,13 @@ pub enum BookProblem {
     Chapter(#[from] ChapterError),
 }
 
-/// The differences between the book in `root` and the sources of a site and its investigation.
+/// The differences between the book in `root` and the sources of a site, its investigation, and what its
+/// manifest says of addresses.
 pub fn with_sources(
     root: &Path,
     source: &BookSource,
     investigation: &[u8],
+    addresses: Option<Addresses>,
 ) -> Result<Vec<String>, ComparisonError> {
     let problem = |reason| ComparisonError {
         root: root.to_owned(),
@@ -57,6 +60,6 @@ pub fn with_sources(
         .unwrap_or(Path::new(""));
     let own =
         crate::util::files::read_file(&root.join(file)).map_err(|error| problem(error.into()))?;
-    against_book(source, &book, &templates, (&own, investigation))
-        .map_err(|error| problem(error.into()))
+    let texts = (&own[..], investigation);
+    against_book(source, &book, &templates, texts, addresses).map_err(|error| problem(error.into()))
 }

@@ -143,6 +143,48 @@ fn other_pages() {
     }
 }
 
+/// Check that each file that a server may show as a page is listed, whatever its name looks like, that one with something of
+/// ours is refused, and that a packed copy has to be that of the page beside it.
+#[test]
+fn added_pages() {
+    let claim = "<div class=\"qed-claim\" id=\"claim-c\">x != 1</div>";
+    for (name, text, added, wrong) in [
+        ("x.shtml", "<p>more", true, None),
+        ("x.HTML", "<p>more", true, None),
+        ("x.html.br", "<p>more", true, None),
+        ("one.html.gz", "no gzip", true, None),
+        ("x.css", "p {}", false, None),
+        ("x.shtml", claim, false, Some("stands in a page")),
+        ("x.HTM", claim, false, Some("stands in a page")),
+    ] {
+        let compared = run(&[("one.html", PAGE), (name, text)], None);
+        assert_eq!(!compared.added.is_empty(), added, "{name}");
+        let said = compared.wrong.first().map_or("", String::as_str);
+        assert_eq!(!said.is_empty(), wrong.is_some(), "{name}: {said}");
+        assert!(said.contains(wrong.unwrap_or_default()), "{name}: {said}");
+    }
+    for (text, wrong) in [(PAGE, false), ("<p>another", true)] {
+        use std::io::Write as _;
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(text.as_bytes()).unwrap();
+        let packed = File {
+            name: "one.html.gz".into(),
+            bytes: packer.finish().unwrap(),
+        };
+        let page = file("one.html", PAGE);
+        let site = [("one.html", &page), ("one.html.gz", &packed)];
+        let made = [file("one.html", PAGE)];
+        let expected = Expected {
+            made: &made,
+            pages: &BTreeSet::new(),
+            demanded: None,
+        };
+        let compared = compare(&expected, &site);
+        assert_eq!(!compared.wrong.is_empty(), wrong, "{:?}", compared.wrong);
+        assert_eq!(compared.added, [""; 0]);
+    }
+}
+
 /// Check that the hidden file of mdBook may be left out or empty, and holds nothing else.
 #[test]
 fn hidden_file() {
