@@ -11,7 +11,7 @@ MACHINE ?= host
 COLLECTOR := $(or $(QED_COLLECTOR),qed-collector)
 
 .PHONY: help sweep tools test-tools build renderer capture book serve install guide test browser fuzz lint bench bench-against record \
-	workflows ebpf dist dist-reproducible dist-chroots \
+	workflows ebpf dist dist-reproducible dist-crates dist-chroots release-check release-notes \
 	publish-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
 	site-verify site-drift
 
@@ -76,8 +76,17 @@ dist: tools ## build a release in dist/: an archive, a Debian package, install.s
 dist-reproducible: ## build a release twice, in two folders, and compare all bytes: takes two release builds
 	scripts/dist/reproducible.sh
 
+dist-crates: tools ## install both programs from the packages that would be published, without an eBPF toolchain
+	scripts/dist/crates.sh
+
 dist-chroots: ## try dist/ in fresh Debian 12 and 13, as root: install, init, build; prints the times
 	scripts/dist/chroots.sh
+
+release-check: ## release: hold the versions of all crates and the changelog to the tag, TAG=v1.2.3
+	scripts/dist/check-tag.sh "$(TAG)"
+
+release-notes: ## release: write what the changelog says of the version of TAG to dist/NOTES.md
+	scripts/dist/check-tag.sh "$(TAG)" dist/NOTES.md
 
 workflows: ## check the workflows: schema, security, expressions, and that each step is a target of this file
 	@scripts/tools.sh workflows

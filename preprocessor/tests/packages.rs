@@ -108,3 +108,21 @@ fn packages_are_whole() {
         }
     }
 }
+
+/// Check that `cargo binstall` is sent to the archive that a release has, and to the programs where they are in it.
+#[test]
+fn binstall_finds_the_archive() {
+    let pack = std::fs::read_to_string(checkout().join("scripts/dist/pack.sh")).unwrap();
+    assert!(pack.contains("name=qed-$version-x86_64-linux\n") && pack.contains("$name.tar.gz"));
+    assert!(pack.contains("-t \"$root/bin\" \"$programs/qed-collector\" \"$programs/mdbook-qed\""));
+    for folder in ["collector", "preprocessor"] {
+        let manifest = std::fs::read_to_string(checkout().join(folder).join("Cargo.toml")).unwrap();
+        let manifest: toml::Table = manifest.parse().unwrap();
+        let of =
+            &manifest["package"]["metadata"]["binstall"]["overrides"]["x86_64-unknown-linux-gnu"];
+        let text = |key: &str| of[key].as_str().unwrap().to_owned();
+        assert!(text("pkg-url").ends_with("/v{ version }/qed-{ version }-x86_64-linux.tar.gz"));
+        assert_eq!(text("bin-dir"), "qed-{ version }-x86_64-linux/bin/{ bin }");
+        assert_eq!(text("pkg-fmt"), "tgz");
+    }
+}

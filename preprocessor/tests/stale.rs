@@ -326,11 +326,18 @@ fn investigation_of_a_site() {
     let text = book.read("test.toml");
     // A comment changes nothing that was run.
     book.write("test.toml", &format!("# A comment.\n{text}"));
-    assert!(!checked(&book, "text").0.contains("was changed since the capture"));
+    assert!(
+        !checked(&book, "text")
+            .0
+            .contains("was changed since the capture")
+    );
     book.build();
     good(&book.qed(&["publish", "book"]));
     good(&book.qed(&["verify", "book"]));
-    book.write("test.toml", &format!("{text}\n[guest]\nsetup = [\"true\"]\n"));
+    book.write(
+        "test.toml",
+        &format!("{text}\n[guest]\nsetup = [\"true\"]\n"),
+    );
     let reason = "the investigation was changed since the capture";
     let (said, status) = checked(&book, "text");
     assert!(said.contains(reason) && status == Some(0), "{said}");

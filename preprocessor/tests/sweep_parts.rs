@@ -190,7 +190,10 @@ fn refused() {
         (
             Box::new(|book| {
                 let text = book.read("test.toml");
-                book.write("test.toml", &format!("{text}\n[guest]\nsetup = [\"true\"]\n"));
+                book.write(
+                    "test.toml",
+                    &format!("{text}\n[guest]\nsetup = [\"true\"]\n"),
+                );
             }),
             "does not fit this book: it is of another investigation",
         ),

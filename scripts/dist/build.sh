@@ -10,12 +10,12 @@ cd "$(dirname "$0")/../.."
 out=${1:-dist}
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 # The time of the commit is the time of the release.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -c safe.directory='*' log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
 target=${DIST_TARGET:-target/dist}
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 # Told to mdbook-qed, for the workflow of a new book.
-QED_BUILT_FROM=$(scripts/built-from.sh)
+QED_BUILT_FROM=${QED_BUILT_FROM-$(scripts/built-from.sh)}
 export QED_BUILT_FROM
 host=x86_64-unknown-linux-gnu
 

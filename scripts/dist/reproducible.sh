@@ -5,8 +5,14 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d "${TMPDIR:-/tmp}/qed-dist.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+# Whoever owns the checkout: in a container that is somebody else.
+git() { command git -c safe.directory='*' "$@"; }
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+QED_BUILT_FROM=$(scripts/built-from.sh)
+export SOURCE_DATE_EPOCH QED_BUILT_FROM
 for folder in one a/longer/folder; do
-    git clone --quiet --no-hardlinks . "$work/$folder"
+    mkdir -p "$work/$folder"
+    git archive HEAD | tar -x -C "$work/$folder"
     # The tools that build the eBPF programs.
     [ ! -e .tools ] || ln -s "$PWD/.tools" "$work/$folder/.tools"
     DIST_TARGET=$work/target-${folder%%/*} "$work/$folder/scripts/dist/build.sh" "$work/$folder/dist" >&2

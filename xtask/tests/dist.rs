@@ -289,3 +289,77 @@ fn refuses_to_install() {
         );
     }
 }
+
+/// What `check-tag.sh` says of a checkout with these files.
+fn check_tag(tag: &str, version: &str, lock: &str, changelog: &str) -> (bool, String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write(
+        "Cargo.toml",
+        &format!(
+            "[workspace.package]\nversion = \"{version}\"\nedition = \"2024\"\n\n[workspace.dependencies]\nanyhow = \"1\"\n\
+             qed-evidence = {{ version = \"{version}\", path = \"evidence\" }}\n"
+        ),
+    );
+    write(
+        "Cargo.lock",
+        &format!("[[package]]\nname = \"qed-evidence\"\nversion = \"{lock}\"\n"),
+    );
+    write("CHANGELOG.md", changelog);
+    let output = Command::new(checkout().join("scripts/dist/check-tag.sh"))
+        .args([tag, "notes/NOTES.md"])
+        .env("CHECKOUT", dir.path())
+        .output()
+        .unwrap();
+    let notes = std::fs::read_to_string(dir.path().join("notes/NOTES.md")).unwrap_or_default();
+    (output.status.success(), text(&output), notes)
+}
+
+/// Check that a tag is refused which is not the version of all crates, or of which the changelog says nothing, or not all.
+#[test]
+fn tags() {
+    let log = "# Changelog\n\n## Unreleased\n\n## 1.2.3 (2026-11-28)\n\n### Added\n- a\n\n## 1.2.30\n\n- b\n";
+    let (good, said, notes) = check_tag("v1.2.3", "1.2.3", "1.2.3", log);
+    assert!(good, "{said}");
+    assert!(notes.contains("- a") && !notes.contains("- b"), "{notes}");
+    for (tag, version, lock, log, wanted) in [
+        ("1.2.3", "1.2.3", "1.2.3", log, "no tag of a release"),
+        ("v1.2.3;id", "1.2.3", "1.2.3", log, "no tag of a release"),
+        ("", "1.2.3", "1.2.3", log, "no tag of a release"),
+        (
+            "v1.2.4",
+            "1.2.3",
+            "1.2.3",
+            log,
+            "the crates are of version 1.2.3",
+        ),
+        (
+            "v1.2.3",
+            "1.2.3",
+            "1.2.2",
+            log,
+            "Cargo.lock has another version",
+        ),
+        ("v1.2.4", "1.2.4", "1.2.4", log, "says nothing about 1.2.4"),
+        (
+            "v1.2.3",
+            "1.2.3",
+            "1.2.3",
+            "## 1.2.3\n\n## 1.2.2\n- a\n",
+            "says nothing about 1.2.3",
+        ),
+        (
+            "v1.2.3",
+            "1.2.3",
+            "1.2.3",
+            "## Unreleased\n- b\n## 1.2.3\n- a\n",
+            "entries under",
+        ),
+    ] {
+        let (good, said, notes) = check_tag(tag, version, lock, log);
+        assert!(
+            !good && said.contains(wanted) && notes.is_empty(),
+            "{tag}: {said}"
+        );
+    }
+}

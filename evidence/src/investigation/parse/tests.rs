@@ -423,7 +423,10 @@ fn digest_of_what_it_says() {
         assert_ne!(same, text);
         assert_eq!(digest(&same), digest(text), "{same}");
     }
-    let swapped = text.replace("\"f\"", "\"x\"").replace("\"g\"", "\"f\"").replace("\"x\"", "\"g\"");
+    let swapped = text
+        .replace("\"f\"", "\"x\"")
+        .replace("\"g\"", "\"f\"")
+        .replace("\"x\"", "\"g\"");
     for other in [
         text.replace("[2, ", "[3, "),
         text.replace("[2, ", "[\"2\", "),
