@@ -56,11 +56,15 @@ pub struct Probe {
 impl Probe {
     /// True if both look at the same thing: where one fires, the other would have been seen.
     pub fn watches_the_same(&self, other: &Probe) -> bool {
+        self.within == other.within && self.watches_the_same_apart_from_within(other)
+    }
+
+    /// True if both look at the same thing, whatever `within` either asks for.
+    pub(crate) fn watches_the_same_apart_from_within(&self, other: &Probe) -> bool {
         self.target == other.target
             && self.position == other.position
             && self.file == other.file
             && self.clones == other.clones
-            && self.within == other.within
             && self.syscall == other.syscall
     }
 }

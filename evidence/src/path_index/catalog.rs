@@ -1,7 +1,8 @@
 //! The evidence that paths are looked up in, and the investigation that plans them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::captured_words::CapturedWords;
 use super::index::leaves;
 use super::leaves::Leaves;
 use crate::document::Evidence;
@@ -14,6 +15,8 @@ pub struct Indexed<'a> {
     pub evidence: &'a Evidence,
     /// Its leaves.
     pub leaves: Arc<Leaves<'a>>,
+    /// Its words, once somebody asked for them.
+    words: Arc<OnceLock<CapturedWords>>,
 }
 
 impl<'a> Indexed<'a> {
@@ -22,7 +25,13 @@ impl<'a> Indexed<'a> {
         Indexed {
             evidence,
             leaves: Arc::new(leaves(evidence)),
+            words: Arc::default(),
         }
+    }
+
+    /// The words of its values and frames.
+    pub(crate) fn captured_words(&self) -> &CapturedWords {
+        self.words.get_or_init(|| CapturedWords::of(self.evidence))
     }
 }
 

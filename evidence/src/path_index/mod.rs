@@ -1,6 +1,7 @@
 //! Paths of a document: every leaf under its path, and from a path to its value.
 
 pub mod boot_stats;
+mod captured_words;
 mod catalog;
 mod drift;
 mod index;
@@ -12,6 +13,7 @@ mod probe_leaves;
 pub mod resolve;
 mod resolved;
 
+pub(crate) use captured_words::CapturedWords;
 pub use drift::Drift;
 pub use index::{leaves, words};
 pub use leaves::{Leaf, Leaves};

@@ -275,11 +275,7 @@ fn together(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
 
 /// True if what one probe sees is decided by the condition of the other alone.
 fn same_events(a: &Watch, b: &Watch) -> bool {
-    let unless = |probe: &Watch| Watch {
-        within: None,
-        ..probe.clone()
-    };
-    a.any_task == b.any_task && unless(a).watches_the_same(&unless(b))
+    a.any_task == b.any_task && a.watches_the_same_apart_from_within(b)
 }
 
 /// True if a probe's condition holds for a hit, as far as that is known. The stack of an allocation is in the ledger.

@@ -1,13 +1,14 @@
 //! Words that are known to be possible in a place: those that some capture, the investigation or a table holds.
 
+use std::collections::BTreeSet;
+
 use crate::constants::{constant_names, errno_names};
-use crate::document::value::{Datum, Frame, Location, Value};
-use crate::document::visit::{Found, walk};
+use crate::document::value::Value;
 use crate::document::{Evidence, Target};
 use crate::investigation::{Action, Argument};
 use crate::path::SECTIONS;
 use crate::path_index::resolve::{Catalog, Indexed};
-use crate::path_index::words;
+use crate::path_index::{CapturedWords, words};
 
 /// Stands for what was cut off, which may have gone on with the word before it. No claim can write it.
 const CUT_OFF: char = '\u{10ffff}';
@@ -122,14 +123,14 @@ impl Words<'_> {
             Words::Function => {
                 planned(catalog, test)
                     || tables(catalog, test)
-                    || captured(catalog, &mut |found| functions(found, test))
+                    || captured(catalog, |words| &words.functions, test)
             }
             Words::Symbol | Words::SymbolWithOffset => {
                 planned(catalog, test)
                     || tables(catalog, test)
-                    || captured(catalog, &mut |found| symbols(found, test))
+                    || captured(catalog, |words| &words.symbols, test)
             }
-            Words::File => captured(catalog, &mut |found| files(found, test)),
+            Words::File => captured(catalog, |words| &words.files, test),
             Words::Name(path) => names(*path, catalog, machine, test),
         }
     }
@@ -195,18 +196,9 @@ fn leaf(
         first if SECTIONS.contains(&first) && first != "commands" => false,
         _ => {
             investigation(catalog, test)
-                || captured(catalog, &mut |found| match found {
-                    Found::Datum(Datum::Value(Value::Text { value })) => test(value),
-                    Found::Datum(Datum::Value(Value::CutText { value, .. })) => {
-                        test(&beginning(value))
-                    }
-                    Found::Datum(Datum::Value(Value::CutBytes { value, .. })) => {
-                        test(&beginning(&String::from_utf8_lossy(&value.0)))
-                    }
-                    Found::Datum(Datum::Value(Value::Bytes { value })) => {
-                        test(&String::from_utf8_lossy(&value.0))
-                    }
-                    _ => false,
+                || captured(catalog, |words| &words.texts, test)
+                || captured(catalog, |words| &words.beginnings, &mut |word| {
+                    test(&beginning(word))
                 })
                 || catalog
                     .machines
@@ -362,51 +354,14 @@ fn names(
     }
 }
 
-/// Calls `test` on every value and frame of every machine until it is content; whether it was.
-fn captured(catalog: &Catalog<'_>, test: &mut dyn FnMut(Found<'_>) -> bool) -> bool {
-    catalog
-        .machines
-        .iter()
-        .any(|machine| walk(machine.evidence, &mut |_, found| test(found).then_some(())).is_some())
-}
-
-fn functions(found: Found<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
-    locations(found, &mut |location| {
-        let mut around = location.inlined_into.iter();
-        test(&location.function) || around.any(|outer| test(&outer.function))
-    })
-}
-
-fn files(found: Found<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
-    locations(found, &mut |location| {
-        let mut around = location.inlined_into.iter();
-        test(&location.file) || around.any(|outer| test(&outer.file))
-    })
-}
-
-/// Places in the source that a value or frame leads to.
-fn locations(found: Found<'_>, test: &mut dyn FnMut(&Location) -> bool) -> bool {
-    let mut of_frame = |frame: &Frame| frame.site.as_ref().is_some_and(&mut *test);
-    match found {
-        Found::Datum(Datum::Value(Value::Stack { value } | Value::CutStack { value, .. })) => {
-            value.iter().any(of_frame)
-        }
-        Found::Frame(frame) => of_frame(frame),
-        Found::Datum(Datum::Value(Value::Location { value })) => test(value),
-        Found::Datum(_) => false,
-    }
-}
-
-fn symbols(found: Found<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
-    let mut in_frame = |frame: &Frame| frame.symbol.as_deref().is_some_and(&mut *test);
-    match found {
-        Found::Datum(Datum::Value(Value::Symbol { name, .. })) => test(name),
-        Found::Datum(Datum::Value(Value::Stack { value } | Value::CutStack { value, .. })) => {
-            value.iter().any(in_frame)
-        }
-        Found::Frame(frame) => in_frame(frame),
-        Found::Datum(_) => false,
-    }
+/// Calls `test` on the words of every machine's values and frames that `of` picks, until it is content; whether it was.
+fn captured(
+    catalog: &Catalog<'_>,
+    of: fn(&CapturedWords) -> &BTreeSet<String>,
+    test: &mut dyn FnMut(&str) -> bool,
+) -> bool {
+    let mut machines = catalog.machines.iter();
+    machines.any(|machine| of(machine.captured_words()).iter().any(|word| test(word)))
 }
 
 #[cfg(test)]

@@ -16,9 +16,7 @@ pub(super) fn reason(
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Option<String> {
-    // That a misspelt name is nowhere is another matter.
-    let misspelt = || matches!(strange(node, catalog, machine), Some(Strange::Unknown(_)));
-    if !OF_STACKS.contains(&function.name) || misspelt() {
+    if !OF_STACKS.contains(&function.name) {
         return None;
     }
     let typed = |node: &Node| match &node.kind {
@@ -55,6 +53,10 @@ pub(super) fn reason(
         instances.is_none_or(|instances| instances.leaves_by_jump != Some(false))
     });
     let name = may_jump.next().filter(|_| absent)?;
+    // That a misspelt name is nowhere is another matter.
+    if matches!(strange(node, catalog, machine), Some(Strange::Unknown(_))) {
+        return None;
+    }
     let known = machine.evidence.instances.contains_key(name);
     Some(format!(
         "`{name}` may have been left by a jump to a function that then stood on the stack in its place{}",
