@@ -3,9 +3,9 @@
 //! Each needle is filed under its last bytes. The text is read once: where a filter of one bit per hash of such an ending
 //! says that some needle may end, those filed there are compared. An automaton for the same needles takes longer to
 //! build than to use on a document, and most of what is searched is one document.
-
-/// The bytes of an ending. Shorter needles are few, and each is looked for by itself.
-const ENDING: usize = 6;
+//!
+//! There are two such files, of needles with endings of six bytes and of four: the lowest bytes of addresses are thousands
+//! of needles of four bytes, which are looked for in each picture and each font of a site.
 
 /// Bits of a hash: some thousands of needles leave nearly all bits of the filter unset.
 const HASH_BITS: u32 = 18;
@@ -14,12 +14,19 @@ const HASH_BITS: u32 = 18;
 #[derive(Debug)]
 pub(super) struct MultiMatcher {
     needles: Vec<Needle>,
+    long: Endings<6>,
+    middle: Endings<4>,
+    /// Needles without such endings. They are few, and each is looked for by itself.
+    short: Vec<usize>,
+}
+
+/// Needles by their last `SIZE` bytes, at most eight.
+#[derive(Debug)]
+struct Endings<const SIZE: usize> {
     /// One bit per hash of an ending.
     filter: Vec<u64>,
     /// Endings, ascending, and the needles that have them.
-    endings: Vec<(u64, usize)>,
-    /// Needles without one.
-    short: Vec<usize>,
+    needles: Vec<(u64, usize)>,
 }
 
 #[derive(Debug)]
@@ -37,16 +44,80 @@ impl Needle {
     }
 }
 
-/// An ending as a number. The bit that tells small letters from capitals is set in all bytes: what has the same number
-/// may differ, what is the same has the same number.
-fn ending(eight: [u8; 8]) -> u64 {
-    const SMALL: u64 = 0x2020_2020_2020;
-    // The last bytes of a number that begins with its lowest byte are the highest.
-    u64::from_le_bytes(eight) >> (8 * (8 - ENDING)) | SMALL
-}
-
 fn hash(ending: u64) -> usize {
     (ending.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - HASH_BITS)) as usize
+}
+
+impl<const SIZE: usize> Endings<SIZE> {
+    /// The bit that tells small letters from capitals, in all bytes of an ending.
+    const SMALL: u64 = 0x2020_2020_2020_2020 >> (8 * (8 - SIZE));
+
+    /// The last bytes of eight as a number. Letters are small in it: what has the same number may differ, what is the same
+    /// has the same number.
+    fn number(eight: [u8; 8]) -> u64 {
+        // The last bytes of a number that begins with its lowest byte are the highest.
+        u64::from_le_bytes(eight) >> (8 * (8 - SIZE)) | Self::SMALL
+    }
+
+    /// Files those of `needles` that `of` gives the numbers of.
+    fn new(needles: &[Needle], of: impl Iterator<Item = usize>) -> Self {
+        let mut found = Endings {
+            filter: vec![0; 1 << (HASH_BITS - 6)],
+            needles: Vec::new(),
+        };
+        for index in of {
+            let Some((_, last)) = needles[index].bytes.split_last_chunk::<SIZE>() else {
+                continue;
+            };
+            let mut eight = [0; 8];
+            eight[8 - SIZE..].copy_from_slice(last);
+            let ending = Self::number(eight);
+            let hash = hash(ending);
+            found.filter[hash >> 6] |= 1 << (hash & 63);
+            found.needles.push((ending, index));
+        }
+        found.needles.sort_unstable();
+        found
+    }
+
+    /// Calls `visit` with the end of each place where one of these needles may end, and with the needle.
+    fn find(&self, text: &[u8], visit: &mut dyn FnMut(usize, usize)) {
+        if self.needles.is_empty() {
+            return;
+        }
+        // Ends that are nearer to the beginning than eight bytes have some before them here.
+        let mut head = [0; 16];
+        let few = text.len().min(8);
+        head[8..8 + few].copy_from_slice(&text[..few]);
+        for (end, eight) in (1..=few).zip(head[1..].windows(8)) {
+            self.ends_at(end, eight, visit);
+        }
+        for (end, eight) in (9..).zip(text.windows(8).skip(1)) {
+            self.ends_at(end, eight, visit);
+        }
+    }
+
+    /// The needles that may end where `eight` bytes do.
+    #[inline(always)]
+    fn ends_at(&self, end: usize, eight: &[u8], visit: &mut dyn FnMut(usize, usize)) {
+        let Ok(eight) = eight.try_into() else { return };
+        let ending = Self::number(eight);
+        let hash = hash(ending);
+        if self.filter[hash >> 6] >> (hash & 63) & 1 == 1 {
+            self.of_ending(end, ending, visit);
+        }
+    }
+
+    #[cold]
+    fn of_ending(&self, end: usize, ending: u64, visit: &mut dyn FnMut(usize, usize)) {
+        let first = self.needles.partition_point(|(known, _)| *known < ending);
+        let same = self.needles[first..]
+            .iter()
+            .take_while(|(known, _)| *known == ending);
+        for &(_, index) in same {
+            visit(end, index);
+        }
+    }
 }
 
 impl MultiMatcher {
@@ -55,86 +126,37 @@ impl MultiMatcher {
         let needles: Vec<Needle> = needles
             .map(|(bytes, any_case)| Needle { bytes, any_case })
             .collect();
-        let (mut endings, mut short) = (Vec::new(), Vec::new());
-        let mut filter = vec![0; 1 << (HASH_BITS - 6)];
-        for (index, needle) in needles.iter().enumerate() {
-            let Some((_, last)) = needle.bytes.split_last_chunk::<ENDING>() else {
-                short.push(index);
-                continue;
-            };
-            let mut eight = [0; 8];
-            eight[8 - ENDING..].copy_from_slice(last);
-            let ending = ending(eight);
-            let hash = hash(ending);
-            filter[hash >> 6] |= 1 << (hash & 63);
-            endings.push((ending, index));
-        }
-        endings.sort_unstable();
+        let of_length = |lengths: std::ops::RangeInclusive<usize>| {
+            let all = needles.iter().enumerate();
+            all.filter(move |(_, needle)| lengths.contains(&needle.bytes.len()))
+                .map(|(index, _)| index)
+        };
         MultiMatcher {
+            long: Endings::new(&needles, of_length(6..=usize::MAX)),
+            middle: Endings::new(&needles, of_length(4..=5)),
+            short: of_length(1..=3).collect(),
             needles,
-            filter,
-            endings,
-            short,
         }
     }
 
     /// Calls `visit` with the number of each needle and where it begins and ends in `text`, overlapping or not.
     pub fn find(&self, text: &[u8], visit: &mut dyn FnMut(usize, usize, usize)) {
-        // Ends that are nearer to the beginning than eight bytes have some before them here.
-        let mut head = [0; 16];
-        let few = text.len().min(8);
-        head[8..8 + few].copy_from_slice(&text[..few]);
-        for (end, eight) in (1..=few).zip(head[1..].windows(8)) {
-            self.ends_at(text, end, eight, visit);
-        }
-        for (end, eight) in (9..).zip(text.windows(8).skip(1)) {
-            self.ends_at(text, end, eight, visit);
-        }
+        let mut compare = |end: usize, index: usize| {
+            let needle = &self.needles[index];
+            if let Some(start) = end.checked_sub(needle.bytes.len())
+                && needle.is(&text[start..end])
+            {
+                visit(index, start, end);
+            }
+        };
+        self.long.find(text, &mut compare);
+        self.middle.find(text, &mut compare);
         for &index in &self.short {
             let needle = &self.needles[index];
             for (start, piece) in text.windows(needle.bytes.len()).enumerate() {
                 if needle.is(piece) {
                     visit(index, start, start + needle.bytes.len());
                 }
-            }
-        }
-    }
-
-    /// The needles that end where `eight` bytes do.
-    #[inline(always)]
-    fn ends_at(
-        &self,
-        text: &[u8],
-        end: usize,
-        eight: &[u8],
-        visit: &mut dyn FnMut(usize, usize, usize),
-    ) {
-        let Ok(eight) = eight.try_into() else { return };
-        let ending = ending(eight);
-        let hash = hash(ending);
-        if self.filter[hash >> 6] >> (hash & 63) & 1 == 1 {
-            self.compare(text, end, ending, visit);
-        }
-    }
-
-    #[cold]
-    fn compare(
-        &self,
-        text: &[u8],
-        end: usize,
-        ending: u64,
-        visit: &mut dyn FnMut(usize, usize, usize),
-    ) {
-        let first = self.endings.partition_point(|(known, _)| *known < ending);
-        let same = self.endings[first..]
-            .iter()
-            .take_while(|(known, _)| *known == ending);
-        for &(_, index) in same {
-            let needle = &self.needles[index];
-            if let Some(start) = end.checked_sub(needle.bytes.len())
-                && needle.is(&text[start..end])
-            {
-                visit(index, start, end);
             }
         }
     }
