@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::document::Allocation;
 use crate::document::instances::Instances;
 use crate::document::names::{NameError, Names};
 use crate::document::value::{Datum, Value};
 use crate::document::value_check::ValueError;
+use crate::document::{Allocation, Kaslr};
 use crate::path::{ParsePathError, Path};
 use crate::path_index::resolve::{Catalog, Indexed, Resolved};
 
@@ -42,6 +42,8 @@ struct Tables<'a> {
     names: &'a Names,
     /// The copies of probed functions, with all names that an address has.
     instances: &'a BTreeMap<String, Instances>,
+    /// The symbols that the slide was taken from.
+    kaslr: &'a Kaslr,
 }
 
 impl Tables<'_> {
@@ -49,10 +51,20 @@ impl Tables<'_> {
     fn typed(self, key: &str, value: &Value) -> Typed {
         let mut typed = Typed::of_leaf(key, value, self.names);
         if let Typed::Address(Pointer {
-            symbol: Some((names, _)),
-            ..
+            value,
+            symbol: Some((names, offset)),
         }) = &mut typed
         {
+            let start = value.wrapping_sub(*offset);
+            for (name, places) in &self.kaslr.symbols {
+                let here = matches!(
+                    places.live.value(),
+                    Some(Value::Address { value, .. } | Value::Symbol { address: value, .. }) if value.0 == start
+                );
+                if here && !names.contains(name) {
+                    names.push(name.clone());
+                }
+            }
             let copies = self.instances.values().flat_map(|one| &one.copies);
             for copy in copies {
                 if copy.names().any(|name| *name == names[0]) {
@@ -88,6 +100,7 @@ pub(super) fn gather<'a>(
         tables: Tables {
             names: &machine.evidence.names,
             instances: &machine.evidence.instances,
+            kaslr: &machine.evidence.kaslr,
         },
     };
     for read in expression.reads() {

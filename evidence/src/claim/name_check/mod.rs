@@ -9,6 +9,7 @@ use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 
 mod possible;
+mod unplaced;
 mod vocabulary;
 
 use super::ast::{Binary, Literal, Node, NodeKind};
@@ -37,7 +38,9 @@ pub(super) fn strange(
                 .find_map(|comparison| comparison.strange(catalog, machine));
         }
     });
-    found.or_else(|| vocabulary::strangers(root, machine).map(Strange::Unknown))
+    found
+        .or_else(|| vocabulary::strangers(root, machine).map(Strange::Unknown))
+        .or_else(|| unplaced::unplaced(root, machine).map(Strange::Elsewhere))
 }
 
 /// Texts that are compared with something.

@@ -289,6 +289,22 @@ pub(super) fn without_copies<'a>(
     })
 }
 
+/// True if this machine's evidence tells where a symbol is whose name relates so to `text`: its table of symbols, the copies of a
+/// function, or the symbols that the slide was taken from.
+pub(super) fn placed(text: &str, relation: Relation, machine: &Indexed<'_>) -> bool {
+    let Some(name) = symbol_of(text, relation) else {
+        return true; // `know` has complained.
+    };
+    let evidence = machine.evidence;
+    let is = |symbol: &str| relation.holds(symbol, name);
+    let mut copies = evidence.instances.values().flat_map(|one| &one.copies);
+    let mut slide = evidence.kaslr.symbols.iter();
+    (evidence.names.symbols.iter()).any(|symbol| is(&symbol.name))
+        || evidence.instances.keys().any(|function| is(function))
+        || copies.any(|copy| copy.names().any(is))
+        || slide.any(|(name, places)| places.live.value().is_some() && is(name))
+}
+
 /// True if the kernel of some machine has what a probe is planned for. A plan alone can be misspelt like the claim.
 fn exists(experiment: &str, probe: &str, target: &str, catalog: &Catalog<'_>) -> bool {
     catalog.machines.iter().any(|machine| {

@@ -47,7 +47,14 @@ pub(super) fn reason(
         NodeKind::Literal(Literal::Text(text)) => Some(text.as_str()),
         _ => None,
     });
-    let names = names.filter(|name| !there(name));
+    let absent_names: Vec<&str> = names.filter(|name| !there(name)).collect();
+    if let Some(reason) = absent
+        .then(|| other_name(&absent_names, &there, machine))
+        .flatten()
+    {
+        return Some(reason);
+    }
+    let names = absent_names.into_iter();
     let mut may_jump = names.filter(|name| {
         let instances = machine.evidence.instances.get(*name);
         instances.is_none_or(|instances| instances.leaves_by_jump != Some(false))
@@ -66,4 +73,20 @@ pub(super) fn reason(
             ": a probe on it would tell whether it has such a jump"
         }
     ))
+}
+
+/// The reason why a function that is not on a stack may be there under another name of its address.
+fn other_name(
+    absent: &[&str],
+    there: &dyn Fn(&str) -> bool,
+    machine: &Indexed<'_>,
+) -> Option<String> {
+    absent.iter().find_map(|name| {
+        let copies = &machine.evidence.instances.get(*name)?.copies;
+        let mut others = copies.iter().flat_map(|copy| copy.names());
+        let other = others.find(|other| other != name && there(other))?;
+        Some(format!(
+            "`{name}` is another name of `{other}`, which is on the stack"
+        ))
+    })
 }

@@ -197,11 +197,8 @@ fn names_of_an_address() {
     }
 }
 
-/// Check that a function which is not on a stack may have been under way where it can be left by a jump, or where that is
-/// not known; and that one which is on it, is.
-#[test]
-fn left_by_a_jump() {
-    let mut evidence = evidence();
+/// Give each frame of the sample's stack its source line.
+fn give_lines(evidence: &mut Evidence) {
     let probes = &mut evidence.experiments.get_mut("create").unwrap().probes;
     let stack = &mut probes.get_mut("sock_alloc").unwrap().hits[0].stack;
     let Some(crate::document::value::Datum::Value(crate::document::value::Value::Stack { value })) =
@@ -218,6 +215,14 @@ fn left_by_a_jump() {
             inlined_into: Vec::new(),
         });
     }
+}
+
+/// Check that a function which is not on a stack may have been under way where it can be left by a jump, or where that is
+/// not known; and that one which is on it, is.
+#[test]
+fn left_by_a_jump() {
+    let mut evidence = evidence();
+    give_lines(&mut evidence);
     let text = "!on_stack(create.sock_alloc.stack, 'fd_install')";
     assert_eq!(verdict(text, &evidence), Verdict::Pass);
     for leaves in [Some(true), None] {
@@ -308,4 +313,71 @@ fn reasons_are_given_once() {
         }
         assert_eq!(judgement.verdict, Verdict::Unverified, "{text}");
     }
+}
+
+/// Check that an address has the names of the slide's symbols, too, and that it is not told that it has none which only another
+/// machine's evidence holds, while a claim that it has one or the other is judged.
+#[test]
+fn names_without_a_place() {
+    let mut here = evidence();
+    let name = "symbol_name(create.sock_alloc.caller)";
+    let mut places = here.kaslr.symbols["_text"].clone();
+    places.live = crate::document::value::Datum::Value(crate::document::value::Value::Address {
+        value: Address(0xffff_ffff_92a0_0000),
+        type_name: None,
+        symbol: None,
+    });
+    here.kaslr.symbols.insert("slide_symbol".into(), places);
+    assert_eq!(
+        verdict(&format!("{name} != 'slide_symbol'"), &here),
+        Verdict::Fail
+    );
+    let mut there = evidence();
+    there.names.symbols.push(crate::document::names::Symbol {
+        address: Address(0xffff_ffff_92b5_0000),
+        size: 16,
+        name: "only_there".into(),
+    });
+    let machines = [Indexed::new(&here), Indexed::new(&there)];
+    let plan = investigation();
+    let catalog = Catalog {
+        investigation: &plan,
+        machines: &machines,
+    };
+    let judged = |text: &str| {
+        let judgement = judge(&claim(text).unwrap(), &catalog, &machines[0]);
+        (judgement.verdict, judgement.reason.unwrap_or_default())
+    };
+    for text in [
+        format!("{name} != 'only_there'"),
+        format!("!({name} == 'only_there')"),
+        format!("!starts_with({name}, 'only_')"),
+        format!("({name} == 'only_there') == false"),
+        "symbol(create.sock_alloc.caller) != 'only_there+0x0'".to_owned(),
+    ] {
+        let (verdict, reason) = judged(&text);
+        assert_eq!(verdict, Verdict::Unverified, "{text}: {reason}");
+        assert!(reason.contains("does not tell where"), "{text}: {reason}");
+    }
+    for text in [
+        format!("{name} == '__sock_create' || {name} == 'only_there'"),
+        format!("{name} != '__sys_socket'"),
+        format!("{name} != 'fd_install'"),
+    ] {
+        assert_eq!(judged(&text).0, Verdict::Pass, "{text}");
+    }
+}
+
+/// Check that a function is not told to be off a stack on which it stands under another name of its address.
+#[test]
+fn other_names_on_a_stack() {
+    let mut evidence = evidence();
+    let instances = evidence.instances.get_mut("fd_install").unwrap();
+    instances.copies[0].aliases = vec!["__sys_socket".into()];
+    give_lines(&mut evidence);
+    unverified(
+        "!on_stack(create.sock_alloc.stack, 'fd_install')",
+        &evidence,
+        "`fd_install` is another name of `__sys_socket`",
+    );
 }
