@@ -91,8 +91,9 @@ release-notes: ## release: write what the changelog says of the version of TAG t
 workflows: ## check the workflows: schema, security, expressions, and that each step is a target of this file
 	@scripts/tools.sh workflows
 	.tools/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.tools/workflows/bin/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	PATH=$(CURDIR)/.tools/workflows/bin:$$PATH actionlint .github/workflows/*.yml
-	.tools/workflows/bin/zizmor --offline --no-progress --persona auditor .github/workflows
+	.tools/workflows/bin/zizmor --offline --no-progress --persona auditor .github/workflows action.yml
 	.tools/workflows/bin/python scripts/workflows/check.py
 
 # Tests want other features of a few dependencies. Built together, everything is compiled once, else twice.

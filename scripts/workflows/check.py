@@ -3,10 +3,13 @@
 import re
 import sys
 
+import yaml
+
 from steps import FOLDER, MAKE, ROOT, load, rows, targets
 
 PINNED = re.compile(r"^\s*(?:- )?uses: [\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 HOSTED = {"ubuntu-24.04"}
+SCRIPT = re.compile(r'"\$GITHUB_ACTION_PATH/(scripts/action/[a-z-]+\.sh)"')
 
 
 def faults_in(path):
@@ -51,9 +54,25 @@ def faults_in(path):
                     yield f"{name}: the checkout leaves its credentials behind"
 
 
+def faults_in_action(path):
+    """An action has no Makefile: each of its steps runs one script of scripts/action, and takes inputs as variables alone."""
+    text = path.read_text()
+    for line in text.splitlines():
+        if "uses:" in line and not PINNED.match(line):
+            yield f"not pinned by commit, with its version beside it: {line.strip()}"
+    for step in yaml.safe_load(text)["runs"]["steps"]:
+        run = step.get("run")
+        if run is None:
+            continue
+        script = SCRIPT.fullmatch(run.strip())
+        if not script or not (ROOT / script[1]).is_file():
+            yield f"`{run.strip()}` is not a script of scripts/action"
+
+
 def main():
     paths = sorted(FOLDER.glob("*.yml"))
     found = [f"{path.relative_to(ROOT)}: {fault}" for path in paths for fault in faults_in(path)]
+    found += [f"action.yml: {fault}" for fault in faults_in_action(ROOT / "action.yml")]
     print("\n".join(found + [f"{len(paths)} workflows, {len(found)} faults"]))
     return 1 if found or not paths else 0
 

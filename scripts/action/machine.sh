@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# A step of action.yml: QEMU, and the right to use KVM where the runner has it. Neither stops a book that shows recorded
+# evidence; `qed-collector capture` says what is missing where a book asks for a guest.
+set -euo pipefail
+if ! command -v qemu-system-x86_64 >/dev/null; then
+    if command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then
+        sudo apt-get update -qq && sudo apt-get install -y -qq --no-install-recommends qemu-system-x86 >/dev/null ||
+            echo "::warning title=qed::QEMU cannot be installed on this runner: guests cannot be captured, and books build from recorded evidence"
+    else
+        echo "::warning title=qed::this runner has no QEMU and no way to install it: guests cannot be captured, and books build from recorded evidence"
+    fi
+fi
+if [ -e /dev/kvm ] && ! [ -w /dev/kvm ]; then
+    sudo -n chmod a+rw /dev/kvm 2>/dev/null || echo "::notice title=qed::/dev/kvm may not be opened here: guests are emulated, which is slower"
+fi

@@ -1,0 +1,183 @@
+//! The steps of action.yml, as a runner starts them: with a made-up release, and with made-up programs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const ARCHIVE: &str = "qed-1.2.3-x86_64-linux.tar.gz";
+
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+/// Runs a step in `dir`, which is also the runner's temporary folder.
+fn step(dir: &Path, name: &str, variables: &[(&str, &str)]) -> Output {
+    Command::new(checkout().join("scripts/action").join(name))
+        .current_dir(dir)
+        .env("RUNNER_TEMP", dir)
+        .env("GITHUB_PATH", dir.join("path"))
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn program(path: &Path, script: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, script).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(path, mode).unwrap();
+}
+
+/// An archive as `make dist` packs it; its digest.
+fn archive(dir: &Path) -> String {
+    let top = dir.join("packed").join(ARCHIVE.trim_end_matches(".tar.gz"));
+    for name in [
+        "bin/qed-collector",
+        "bin/mdbook-qed",
+        "share/doc/qed/README.md",
+    ] {
+        program(&top.join(name), "#!/bin/sh\necho made up\n");
+    }
+    let script = format!(
+        "cd {} && find bin share -type f | sort | xargs sha256sum > SHA256SUMS && cd .. && tar -czf ../{ARCHIVE} * && sha256sum < ../{ARCHIVE} | cut -d ' ' -f 1",
+        top.display()
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    text(&output).trim().to_owned()
+}
+
+/// Check that the archive with the digest that the workflow names is installed and put on the path, and that any other, or
+/// none, is refused with an annotation.
+#[test]
+fn installs_by_digest() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let digest = archive(dir);
+    let address = format!("file://{}", dir.join(ARCHIVE).display());
+    let output = step(
+        dir,
+        "install.sh",
+        &[("ARCHIVE", &address), ("SHA256", &digest)],
+    );
+    assert!(output.status.success(), "{}", text(&output));
+    let path = std::fs::read_to_string(dir.join("path")).unwrap();
+    assert!(
+        Path::new(path.trim()).join("mdbook-qed").is_file(),
+        "{path}"
+    );
+
+    std::fs::remove_dir_all(dir.join("qed")).unwrap();
+    let other = "0".repeat(64);
+    let gone = format!("file://{}/none/{ARCHIVE}", dir.display());
+    for (address, digest, wanted) in [
+        (&address, other.as_str(), "was not installed"),
+        (&address, "", "say the archive's digest"),
+        (&address, "abc", "64 digits"),
+        (&gone, digest.as_str(), "cannot be fetched"),
+        (
+            &"file:///etc/passwd".to_owned(),
+            digest.as_str(),
+            "has to end in",
+        ),
+    ] {
+        let output = step(
+            dir,
+            "install.sh",
+            &[("ARCHIVE", address), ("SHA256", digest)],
+        );
+        let said = text(&output);
+        assert!(!output.status.success() && said.contains(wanted), "{said}");
+        assert!(said.contains("::error title=qed::"), "{said}");
+        assert!(!dir.join("qed/bin").exists());
+    }
+}
+
+/// Check that the last step captures only if it is told to, judges before it builds, ends with the status of what fails, and
+/// lets no build capture.
+#[test]
+fn captures_judges_builds() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::create_dir_all(dir.join("docs/book")).unwrap();
+    let log = dir.join("log");
+    let say = |name: &str, status: u8| {
+        let script = format!(
+            "#!/bin/sh\necho {name} \"$@\" $MDBOOK_PREPROCESSOR__QED__CAPTURE >> {}\nexit {status}\n",
+            log.display()
+        );
+        program(&dir.join("bin").join(name), &script);
+    };
+    let run = |capture: &str| {
+        let _ = std::fs::remove_file(&log);
+        let path = format!(
+            "{}:{}",
+            dir.join("bin").display(),
+            std::env::var("PATH").unwrap()
+        );
+        let output = step(
+            dir,
+            "build.sh",
+            &[("BOOK", "docs/book"), ("CAPTURE", capture), ("PATH", &path)],
+        );
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        (output.status.code(), said)
+    };
+    for name in ["qed-collector", "mdbook-qed", "mdbook"] {
+        say(name, 0);
+    }
+    let (judge, build) = (
+        "mdbook-qed check docs/book --format github\n",
+        "mdbook build docs/book never\n",
+    );
+    assert_eq!(run("false"), (Some(0), format!("{judge}{build}")));
+    let capture = "qed-collector capture --book book.toml\n";
+    assert_eq!(run("true"), (Some(0), format!("{capture}{judge}{build}")));
+    assert_eq!(run("yes").0, Some(2));
+    std::fs::remove_file(dir.join("bin/mdbook")).unwrap();
+    let nowhere = format!("{}:/usr/bin:/bin", dir.join("bin").display());
+    let output = step(
+        dir,
+        "build.sh",
+        &[
+            ("BOOK", "docs/book"),
+            ("CAPTURE", "false"),
+            ("PATH", &nowhere),
+        ],
+    );
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        text(&output).contains("there is no mdbook on PATH"),
+        "{}",
+        text(&output)
+    );
+    say("mdbook", 0);
+    say("mdbook-qed", 1);
+    assert_eq!(run("false"), (Some(1), judge.to_owned()));
+    say("qed-collector", 3);
+    assert_eq!(run("true"), (Some(3), capture.to_owned()));
+}
+
+/// Check that a runner without QEMU and without a way to install it is told so, and goes on.
+#[test]
+fn runners_without_qemu() {
+    let dir = tempfile::tempdir().unwrap();
+    let bin = dir.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for name in ["bash", "env"] {
+        std::os::unix::fs::symlink(format!("/usr/bin/{name}"), bin.join(name)).unwrap();
+    }
+    let output = step(dir.path(), "machine.sh", &[("PATH", bin.to_str().unwrap())]);
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("::warning title=qed::this runner has no QEMU"),
+        "{said}"
+    );
+}
