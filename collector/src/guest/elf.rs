@@ -18,18 +18,18 @@ pub enum ExecutableError {
     /// Not an executable.
     #[error("it is not an executable (ELF type {0})")]
     Type(u16),
-    /// Dynamically linked.
+    /// Dynamically linked, and its loader is not among the guest's files.
     #[error(
-        "it is dynamically linked, and a guest holds nothing else: build it with `-C target-feature=+crt-static` (this project's .cargo/config.toml does)"
+        "it is dynamically linked, and the guest does not hold its loader {0}: give it the libraries, too, or build it with `-C target-feature=+crt-static` (this project's .cargo/config.toml does)"
     )]
-    Dynamic,
+    NoLoader(String),
 }
 
-/// Check that `data` is an x86-64 executable that needs no loader.
+/// Check that `data` is an x86-64 executable that needs no loader, or one that the guest `holds`.
 ///
 /// # Errors
 /// When it is something else, which the error says.
-pub fn check_static(data: &[u8]) -> Result<(), ExecutableError> {
+pub fn check_init(data: &[u8], holds: impl Fn(&str) -> bool) -> Result<(), ExecutableError> {
     let header = Header::parse(data)?;
     let endian = header.endian()?;
     let machine = header.e_machine(endian);
@@ -40,12 +40,15 @@ pub fn check_static(data: &[u8]) -> Result<(), ExecutableError> {
     if kind != ET_EXEC && kind != ET_DYN {
         return Err(ExecutableError::Type(kind.0));
     }
-    if header
-        .program_headers(endian, data)?
-        .iter()
-        .any(|p| p.p_type(endian) == PT_INTERP)
-    {
-        return Err(ExecutableError::Dynamic);
+    for segment in header.program_headers(endian, data)? {
+        if segment.p_type(endian) != PT_INTERP {
+            continue;
+        }
+        let loader = segment.interpreter(endian, data)?.unwrap_or_default();
+        let loader = String::from_utf8_lossy(loader).into_owned();
+        if !holds(&loader) {
+            return Err(ExecutableError::NoLoader(loader));
+        }
     }
     Ok(())
 }
@@ -99,29 +102,44 @@ mod tests {
         out
     }
 
+    /// What is said of a guest's init that comes alone.
+    fn check(data: &[u8]) -> Result<(), ExecutableError> {
+        check_init(data, |_| false)
+    }
+
     /// Check that each kind of file that cannot be an init is refused for its own reason.
     #[test]
     fn refused() {
-        assert!(check_static(&elf(2, 62, &[(1, 0, 64)], 500)).is_ok());
-        assert!(check_static(&elf(3, 62, &[(1, 0, 64), (2, 0, 0)], 500)).is_ok());
+        assert!(check(&elf(2, 62, &[(1, 0, 64)], 500)).is_ok());
+        assert!(check(&elf(3, 62, &[(1, 0, 64), (2, 0, 0)], 500)).is_ok());
+        let mut dynamic = elf(3, 62, &[(1, 0, 64), (3, 300, 8)], 500);
+        dynamic[300..308].copy_from_slice(b"/lib/ld\0");
+        let refused = check(&dynamic).unwrap_err().to_string();
+        assert!(
+            refused.contains("does not hold its loader /lib/ld:"),
+            "{refused}"
+        );
+        assert!(check_init(&dynamic, |loader| loader == "/lib/ld").is_ok());
+        assert!(check_init(&dynamic, |loader| loader == "/lib/l").is_err());
+        // A loader without a name.
         assert!(matches!(
-            check_static(&elf(3, 62, &[(1, 0, 64), (3, 0, 0)], 500)),
-            Err(ExecutableError::Dynamic)
-        ));
-        assert!(matches!(
-            check_static(&elf(2, 183, &[], 500)),
-            Err(ExecutableError::Machine(183))
-        ));
-        assert!(matches!(
-            check_static(&elf(1, 62, &[], 500)),
-            Err(ExecutableError::Type(1))
-        ));
-        assert!(matches!(
-            check_static(b"#!/bin/sh\n"),
+            check_init(&elf(3, 62, &[(1, 0, 64), (3, 0, 0)], 500), |_| true),
             Err(ExecutableError::Malformed(_))
         ));
         assert!(matches!(
-            check_static(&elf(2, 62, &[(1, 0, 64)], 500)[..70]),
+            check(&elf(2, 183, &[], 500)),
+            Err(ExecutableError::Machine(183))
+        ));
+        assert!(matches!(
+            check(&elf(1, 62, &[], 500)),
+            Err(ExecutableError::Type(1))
+        ));
+        assert!(matches!(
+            check(b"#!/bin/sh\n"),
+            Err(ExecutableError::Malformed(_))
+        ));
+        assert!(matches!(
+            check(&elf(2, 62, &[(1, 0, 64)], 500)[..70]),
             Err(ExecutableError::Malformed(_))
         ));
     }
@@ -135,7 +153,7 @@ mod tests {
         assert_eq!(part.len(), 300);
         assert_eq!(part[64..], whole[64..300]);
         assert_eq!((&part[40..48], &part[60..64]), (&[0; 8][..], &[0; 4][..]));
-        assert!(check_static(&part).is_ok());
+        assert!(check(&part).is_ok());
         // A size beyond the file is the kernel's to refuse; nothing is invented.
         assert_eq!(
             loaded_part(&elf(2, 62, &[(1, 0, u64::MAX)], 500))

@@ -25,8 +25,8 @@ use crate::symbols::mapping::Mapping;
 pub struct GuestSpec {
     /// The kernel.
     pub kernel: KernelImage,
-    /// A static x86-64 executable that becomes `/init`: the collector itself
-    /// (`std::env::current_exe()`).
+    /// An x86-64 executable that becomes `/init`: the collector itself (`std::env::current_exe()`). It is static, or its loader
+    /// and its libraries are among the files.
     pub init: PathBuf,
     /// More files for the initramfs: absolute name, content.
     pub files: Vec<(String, Vec<u8>)>,
@@ -140,7 +140,8 @@ fn archive(spec: &GuestSpec) -> Result<Vec<u8>, GuestError> {
         path: spec.init.clone(),
         reason: e.to_string(),
     };
-    elf::check_static(&binary).map_err(unbootable)?;
+    let holds = |loader: &str| spec.files.iter().any(|(name, _)| name == loader);
+    elf::check_init(&binary, holds).map_err(unbootable)?;
     let loaded = elf::loaded_part(&binary).map_err(unbootable)?;
     Ok(initramfs::build(&loaded, &spec.files, &spec.modes)?)
 }
