@@ -55,8 +55,9 @@ const KEYWORDS: &[&str] = &[
 ];
 
 /// Names below an experiment that are not probes; no probe may be called so.
-pub const EXPERIMENT_SECTIONS: &[&str] =
-    &["outcome", "quality", "objects", "cost", "workload", "call"];
+pub const EXPERIMENT_SECTIONS: &[&str] = &[
+    "outcome", "quality", "objects", "cost", "workload", "call", "graph",
+];
 
 /// The longest path that is looked at, in bytes.
 const MAX_LENGTH: usize = 512;

@@ -10,6 +10,7 @@ use qed_evidence::instances::Instances;
 use qed_evidence::investigation::{self as asked, Action};
 
 use super::context::Context;
+use super::graph;
 use super::seen::Seen;
 use super::{correlate, kaslr, kernel, name_tables, outcome};
 use crate::probe::{OBJECT_SHA256, parse_event};
@@ -48,17 +49,42 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
             })
             .collect(),
     };
+    add_graphs(&mut evidence, raw, context);
     evidence.names = name_tables::names(&evidence, &raw.plan, context.names);
     evidence
 }
 
-/// The copies of each probed function.
+/// Add the trees of calls.
+fn add_graphs(evidence: &mut Evidence, raw: &RawCapture, context: &Context<'_>) {
+    let kallsyms = raw.facts.kallsyms.as_deref().unwrap_or_default();
+    let mut traceable = None;
+    for (planned, traced) in raw.plan.iter().zip(&raw.graphs) {
+        if let (Some(traced), Some(experiment)) =
+            (traced, evidence.experiments.get_mut(&planned.name))
+        {
+            let seen = traceable.get_or_insert_with(|| {
+                graph::traceable(&raw.traceable, kallsyms, &evidence.instances)
+            });
+            experiment.graph = Some(graph::graph(traced, context.names, seen.clone()));
+        }
+    }
+}
+
+/// The copies of each probed function, and of those that claims about trees are to be about.
 fn instances(raw: &RawCapture, context: &Context<'_>) -> BTreeMap<String, Instances> {
-    let mut instances = context.names.instances(&asked_for(raw));
+    let experiments = context.investigation.experiments.iter();
+    let of_graphs: BTreeSet<&str> = experiments
+        .flat_map(|experiment| experiment.graph_functions.iter().map(String::as_str))
+        .collect();
+    let names: Vec<&str> = asked_for(raw)
+        .into_iter()
+        .chain(of_graphs.iter().copied())
+        .collect();
+    let mut instances = context.names.instances(&names);
     let probes = || raw.plan.iter().flat_map(|experiment| &experiment.probes);
     instances.retain(|name, _| {
         let target = Target::Function(name.clone());
-        probes().any(|probe| probe.target == target)
+        of_graphs.contains(name.as_str()) || probes().any(|probe| probe.target == target)
     });
     instances
 }
@@ -154,6 +180,7 @@ fn experiment(
             probed_ns,
             iterations,
         }),
+        graph: None,
         probes: assembled.probes,
     }
 }

@@ -1,16 +1,24 @@
 //! The functions of a traced call by their names, with the places of their definitions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use qed_evidence::document::{Graph, GraphCall};
+use qed_evidence::instances::Instances;
 use serde::Serialize;
 
-use crate::graph::{Call, Frame};
+use super::names::Names;
+use crate::graph::{Call, Frame, GraphError, calls, matching};
+use crate::reason::Reason;
+use crate::session::raw::Traced;
 use crate::symbols::Kallsyms;
 use crate::symbols::lines::LineResolver;
 
 /// Farthest that the call of the tracer stands behind the start of its function, in bytes: behind an `endbr64` and, where the compiler
 /// puts them there, no-ops.
 const TRACER_CALL: u64 = 32;
+
+/// The beginning of the name of a function without a symbol.
+const NO_SYMBOL: &str = "[no symbol";
 
 /// A function that ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -85,9 +93,155 @@ fn function(
 /// A function without a symbol: told apart from others by a number, and not by its address, which may be a secret.
 fn nameless(number: usize) -> Function {
     Function {
-        name: format!("[no symbol {number}]"),
+        name: format!("{NO_SYMBOL} {number}]"),
         address: None,
         module: None,
         source: None,
+    }
+}
+
+/// The tree of a call as evidence has it. `traceable` are the symbols of which the tracer sees every function.
+pub(super) fn graph(
+    traced: &Result<Traced, Reason>,
+    names: &dyn Names,
+    traceable: Vec<String>,
+) -> Graph {
+    let none = |reason: String, lost: bool| Graph {
+        unavailable: Some(reason),
+        lost,
+        ..Graph::default()
+    };
+    let traced = match traced {
+        Ok(traced) => traced,
+        Err(reason) => return none(reason.to_string(), false),
+    };
+    let all = calls(&traced.graph);
+    let call = all.and_then(|all| matching(all, traced.number, &traced.args));
+    match call {
+        Ok(call) if call.frames.is_empty() => {
+            none("the tracer saw no function of the call".into(), false)
+        }
+        Ok(call) => with_names(&call, names, traceable),
+        // That the call is not there is no loss of a part of it.
+        Err(error @ GraphError::NoCall { .. }) => none(error.to_string(), false),
+        Err(error) => none(error.to_string(), true),
+    }
+}
+
+fn with_names(call: &Call, names: &dyn Names, traceable: Vec<String>) -> Graph {
+    let mut known: HashMap<String, usize> = HashMap::new();
+    let mut functions = Vec::new();
+    let mut runs = Vec::with_capacity(call.frames.len());
+    for frame in &call.frames {
+        let symbol = names
+            .symbol(frame.address)
+            .filter(|(_, offset)| *offset <= TRACER_CALL);
+        let name = symbol.map_or_else(
+            || format!("{NO_SYMBOL} {:#x}", frame.address),
+            |(name, _)| name,
+        );
+        let function = *known.entry(name.clone()).or_insert_with(|| {
+            let number = functions.len();
+            functions.push(match name.starts_with(NO_SYMBOL) {
+                true => nameless(number).name,
+                false => name,
+            });
+            number
+        });
+        let run = GraphCall {
+            depth: frame.depth,
+            function,
+            duration_ns: frame.duration_ns,
+            interrupt: frame.interrupt,
+        };
+        runs.push(run.to_string());
+    }
+    Graph {
+        functions,
+        calls: runs,
+        before_exit: call.before_exit as u64,
+        traceable,
+        ..Graph::default()
+    }
+}
+
+/// The symbols of the copies and holders in `instances` of which the tracer sees every function: `list` is tracefs's
+/// `available_filter_functions`, which has a line for each, and `kallsyms` the text of all symbols.
+pub(super) fn traceable(
+    list: &str,
+    kallsyms: &str,
+    instances: &BTreeMap<String, Instances>,
+) -> Vec<String> {
+    let copies = instances.values().flat_map(|one| &one.copies);
+    let holders = instances
+        .values()
+        .flat_map(|one| one.inlined.iter().flatten());
+    let wanted: BTreeSet<&str> = copies
+        .flat_map(|copy| copy.names())
+        .chain(holders.map(|copy| copy.holder.as_str()))
+        .collect();
+    let mut lines: HashMap<&str, usize> = HashMap::new();
+    for name in list
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+    {
+        if let Some(name) = wanted.get(name) {
+            *lines.entry(name).or_default() += 1;
+        }
+    }
+    let mut symbols: HashMap<&str, usize> = HashMap::new();
+    for line in kallsyms.lines() {
+        let mut words = line.split_whitespace().skip(1);
+        if let (Some("t" | "T" | "w" | "W"), Some(name)) = (words.next(), words.next())
+            && let Some(name) = wanted.get(name)
+        {
+            *symbols.entry(name).or_default() += 1;
+        }
+    }
+    let all_seen = |name: &&&str| {
+        lines
+            .get(*name)
+            .is_some_and(|seen| symbols.get(*name) == Some(seen))
+    };
+    wanted
+        .iter()
+        .filter(all_seen)
+        .map(|name| (*name).to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qed_evidence::instances::{InlinedCopy, OwnCopy};
+    use qed_evidence::value::Address;
+
+    /// Check that a name of which the tracer lacks one of several functions, or all, is not taken for one that it sees.
+    #[test]
+    fn traceable_names() {
+        let own = |symbol: &str| OwnCopy {
+            symbol: symbol.into(),
+            address: Address(1),
+            file: None,
+            aliases: vec![format!("{symbol}_alias")],
+        };
+        let inlined = InlinedCopy {
+            holder: "holder".into(),
+            address: None,
+            file: None,
+            site: None,
+        };
+        let instances = Instances {
+            copies: ["one", "two", "hidden"].map(own).to_vec(),
+            inlined: Some(vec![inlined]),
+            count: 4,
+            leaves_by_jump: None,
+            unknown: None,
+        };
+        let instances = BTreeMap::from([("f".to_owned(), instances)]);
+        let list = "one\ntwo\nholder [mod]\nother\n";
+        let kallsyms =
+            "1 T one\n2 t two\n3 t two\n4 t holder\t[mod]\n5 t hidden\n6 d one\n1 T one_alias\n";
+        assert_eq!(traceable(list, kallsyms, &instances), ["holder", "one"]);
     }
 }

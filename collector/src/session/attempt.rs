@@ -12,6 +12,9 @@ use crate::workload::{CallSite, Exit, Finished, Outcome, WorkloadSpec};
 
 /// Error prefix of a workload that could not be started, let go or heard of.
 pub const NOT_RUN: &str = "the workload could not be run";
+/// The reason not to run an experiment whose files would be written to a machine that somebody uses.
+pub(super) const FOR_GUESTS: &str =
+    "not run, because its `files` are put into guests alone, never on a host";
 /// Most runs of an experiment whose events were lost, before its loss is reported.
 const ATTEMPTS: u32 = 3;
 /// Calls on each side when the cost of the probes is measured. Their median is reported, so up to half of them may be

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use qed_collector_ebpf::Control;
 
 use super::raw::{Declined, Record};
+use crate::graph::raw::RawGraph;
 use crate::probe::{Life, Losses, Setup};
 use crate::reason::Reason;
 use crate::workload::{CallSite, Finished, Outcome, WorkloadSpec};
@@ -24,6 +25,10 @@ pub trait Machine {
 
     /// Start a workload's process and wait until it is at its gate.
     async fn start(&mut self, spec: &WorkloadSpec) -> anyhow::Result<Self::Workload>;
+
+    /// Run these workloads under the kernel's function-graph tracer, one after the other, and leave the tracer as it was. Nothing may be
+    /// attached.
+    async fn traces(&mut self, specs: &[&WorkloadSpec]) -> Result<Traces, Reason>;
 
     /// Read `size` bytes of kernel memory at a live address, or say why that cannot be done.
     fn memory(&self, address: u64, size: usize) -> Result<Vec<u8>, Reason>;
@@ -45,6 +50,14 @@ pub trait Machine {
 
     /// Wait.
     async fn sleep(&self, time: Duration);
+}
+
+/// Workloads under the function-graph tracer.
+pub struct Traces {
+    /// Per workload.
+    pub runs: Vec<Result<RawGraph, Reason>>,
+    /// The functions that the tracer sees: tracefs's `available_filter_functions`.
+    pub traceable: String,
 }
 
 /// The eBPF programs, their maps and the buffer of their events.

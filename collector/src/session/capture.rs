@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use qed_evidence::investigation::{Experiment, Investigation};
 
-use super::attempt::{Attempts, COST_CALLS, is_command};
+use super::attempt::{Attempts, COST_CALLS, FOR_GUESTS, is_command};
 use super::boundary::{Machine, Observer, Programs};
 use super::commands::Commands;
 use super::cost::{or_tell, time_bare};
+use super::graphs::{Graphs, trace_graphs};
 use super::kernel::ThisKernel;
 use super::live::ThisMachine;
 use super::raw::{Declined, MachineFacts, RawCapture, RawCommand, RawExperiment};
@@ -21,10 +22,6 @@ use crate::probe::{Attach, Life, Setup, kprobe_list, parse_event};
 use crate::reason::Reason;
 use crate::symbols::disasm::LONGEST_INSTRUCTION;
 use crate::workload::WorkloadSpec;
-
-/// The reason not to run an experiment whose files would be written to a machine that somebody uses.
-pub(super) const FOR_GUESTS: &str =
-    "not run, because its `files` are put into guests alone, never on a host";
 
 /// Choices that differ from the usual.
 #[derive(Clone, Copy, Default)]
@@ -84,6 +81,7 @@ pub(super) struct Seen {
     pub(super) listed: Vec<Result<String, Reason>>,
     pub(super) experiments: Vec<RawExperiment>,
     pub(super) code: Vec<(u64, Vec<u8>)>,
+    pub(super) graphs: Graphs,
 }
 
 impl Request<'_> {
@@ -106,6 +104,8 @@ impl Request<'_> {
             experiments: seen.experiments,
             code: seen.code,
             commands,
+            graphs: seen.graphs.0,
+            traceable: seen.graphs.1,
         }
     }
 }
@@ -131,6 +131,14 @@ pub(super) async fn run<M: Machine>(
         })
         .collect::<Vec<_>>();
     let bare = time_bare(machine, experiments, &specs, request.progress).await;
+    let graphs = trace_graphs(
+        machine,
+        experiments,
+        &specs,
+        request.options.ephemeral,
+        request.progress,
+    )
+    .await;
     let started = machine.now();
     let programs = machine.load(&request.plan.setup)?;
     let loaded = machine.now() - started;
@@ -156,7 +164,7 @@ pub(super) async fn run<M: Machine>(
     let facts = facts();
     session.drop_privileges(&facts.release);
     session.run_shared().await?;
-    Ok(session.finish(facts))
+    Ok(session.finish(facts, graphs))
 }
 
 /// A capture on its way.
@@ -428,7 +436,7 @@ impl<M: Machine> Session<'_, M> {
     }
 
     /// Take the code around the calls that were seen, and let go.
-    fn finish(self, facts: MachineFacts) -> Seen {
+    fn finish(self, facts: MachineFacts, graphs: Graphs) -> Seen {
         let experiments: Vec<RawExperiment> = self.experiments.into_iter().flatten().collect();
         let code = before_returns(&experiments, self.machine);
         if self.request.options.ephemeral {
@@ -440,6 +448,7 @@ impl<M: Machine> Session<'_, M> {
             listed: self.listed,
             experiments,
             code,
+            graphs,
         }
     }
 }

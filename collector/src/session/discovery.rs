@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use qed_evidence::investigation::Investigation;
 use serde::{Deserialize, Serialize};
 
-use super::capture::FOR_GUESTS;
+use super::attempt::FOR_GUESTS;
 use super::machine_facts::BTF;
 use super::tracer::Tracer;
 use super::workload_spec::workload_spec;

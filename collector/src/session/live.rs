@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use qed_collector_ebpf::Control;
 
-use super::boundary::{Machine, Memory, Programs, Workload};
+use super::boundary::{Machine, Memory, Programs, Traces, Workload};
 use super::core_memory::CoreMemory;
 use super::raw::{Declined, Record};
+use super::tracer::Tracer;
 use super::{descendants, privileges};
 use crate::probe::{EventReader, Life, Losses, Probes, Setup, kprobe_list};
 use crate::reason::Reason;
@@ -39,6 +40,18 @@ impl Machine for ThisMachine {
 
     async fn start(&mut self, spec: &WorkloadSpec) -> anyhow::Result<Running> {
         Ok(Running::start(spec).await?)
+    }
+
+    async fn traces(&mut self, specs: &[&WorkloadSpec]) -> Result<Traces, Reason> {
+        // Set back even where the machine is about to be switched off: the probes want code that nothing traces.
+        let tracer = Tracer::start(false).map_err(Reason::from_error)?;
+        let traceable = tracer.traceable().map_err(Reason::from_error)?;
+        let mut runs = Vec::new();
+        for spec in specs {
+            let traced = tracer.trace_whole(spec, &mut |_| {}).await;
+            runs.push(traced.map(|(graph, _)| graph).map_err(Reason::from_error));
+        }
+        Ok(Traces { runs, traceable })
     }
 
     fn memory(&self, address: u64, size: usize) -> Result<Vec<u8>, Reason> {

@@ -26,6 +26,7 @@ mod core_memory;
 mod cost;
 mod descendants;
 pub mod discovery;
+mod graphs;
 mod kernel;
 mod live;
 pub mod loaded_modules;

@@ -6,6 +6,7 @@
 use qed_collector_ebpf::MAX_FRAMES;
 use serde::{Deserialize, Serialize};
 
+use crate::graph::raw::RawGraph;
 use crate::kaslr::KaslrSourceError;
 use crate::kaslr::vmcoreinfo::Vmcoreinfo;
 use crate::plan::{Markers, PlannedExperiment};
@@ -38,6 +39,21 @@ pub struct RawCapture {
     pub code: Vec<(u64, Vec<u8>)>,
     /// Per command of the investigation that runs on the machine.
     pub commands: Vec<RawCommand>,
+    /// Per experiment of the plan: its call under the function-graph tracer, or why there is none; `None`: not asked for.
+    pub graphs: Vec<Option<Result<Traced, Reason>>>,
+    /// tracefs's `available_filter_functions`; empty where nothing was traced.
+    pub traceable: String,
+}
+
+/// A call under the function-graph tracer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Traced {
+    /// Number of the system call.
+    pub number: i64,
+    /// Its arguments that were known before.
+    pub args: Vec<Option<i64>>,
+    /// The records.
+    pub graph: RawGraph,
 }
 
 /// One command that was run, or that could not be.

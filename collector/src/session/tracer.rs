@@ -123,6 +123,14 @@ impl Tracer {
         Ok(tracer)
     }
 
+    /// The functions that the tracer sees, one a line, with the module behind its name.
+    ///
+    /// # Errors
+    /// When the list cannot be read.
+    pub fn traceable(&self) -> Result<String, TracerError> {
+        self.read("available_filter_functions")
+    }
+
     /// Run a workload under the tracer; again, if records were lost, which may not happen twice. The last trace may still not be whole.
     ///
     /// # Errors

@@ -112,11 +112,31 @@ pub(super) fn call_reads(function: &Function, args: &[Node]) -> Vec<String> {
             .flat_map(|name| leaves.iter().map(move |leaf| format!("{name}.{leaf}")))
             .collect(),
         Reads::Hits | Reads::Absence => names().map(|name| format!("{name}.hits")).collect(),
+        Reads::Runs => graph_key(args, "runs").into_iter().collect(),
+        Reads::AllRuns => graph_key(args, "all#runs").into_iter().collect(),
+        Reads::Parent => graph_key(args, "parent").into_iter().collect(),
         Reads::Ledger => names()
             .flat_map(|name| {
                 let below = if name.contains('.') { "#" } else { ".objects." };
                 ["allocated", "leaked"].map(|leaf| format!("{name}{below}{leaf}"))
             })
             .collect(),
+    }
+}
+
+/// The key of something in a tree about one function: `EXPERIMENT.graph#FUNCTION#LEAF`.
+fn graph_key(args: &[Node], leaf: &str) -> Option<String> {
+    match args {
+        [
+            Node {
+                kind: NodeKind::Path(path),
+                ..
+            },
+            Node {
+                kind: NodeKind::Literal(Literal::Text(function)),
+                ..
+            },
+        ] => Some(format!("{}#{function}#{leaf}", path.as_str())),
+        _ => None,
     }
 }

@@ -13,19 +13,12 @@ use crate::path_index::resolve::{Catalog, Indexed, Resolved};
 use super::ast::NodeKind;
 use super::constants;
 use super::eval::Lookup;
+use super::found::Found;
+use super::graph::{self, GRAPH};
 use super::obstacle::Obstacle;
 use super::parse::{Expression, ReadPath};
 use super::silence::{conditions, says_nothing, short_counts};
 use super::value::{Pointer, Typed};
-
-/// The answer of one machine to one read.
-pub(super) enum Found {
-    Value(Value),
-    /// UNVERIFIED, and each reason why.
-    Missing(Vec<String>),
-    /// ERROR, and why.
-    Broken(String),
-}
 
 /// All that an expression reads on one machine.
 pub(super) struct Gathered<'a> {
@@ -260,6 +253,9 @@ fn find(
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Result<Found, (String, Option<String>)> {
+    if let Some((path, rest)) = read.path.split_once(GRAPH) {
+        return Ok(graph::find(path, rest, machine));
+    }
     if let Some((probe, leaf)) = read.path.split_once('#') {
         return ledger_of_probe(probe, leaf, catalog, machine);
     }

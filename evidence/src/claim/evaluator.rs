@@ -137,7 +137,13 @@ fn truth(expression: &Expression, gathered: &Gathered<'_>) -> Result<bool, Stopp
 fn missing(gathered: &Gathered<'_>) -> String {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (read, obstacle) in &gathered.missing {
-        let path = read.path.as_str();
+        // Of a function in a tree, the name that the claim writes.
+        let path = match read.path.split_once('#') {
+            Some((tree, rest)) if tree.ends_with(".graph") => {
+                rest.split('#').next().unwrap_or(rest)
+            }
+            _ => read.path.as_str(),
+        };
         match reasons.iter_mut().find(|(why, _)| *why == obstacle.message) {
             Some((_, paths)) if paths.contains(&path) => {}
             Some((_, paths)) => paths.push(path),

@@ -9,7 +9,9 @@ use super::eval::Lookup;
 use super::value::{Typed, Version};
 
 /// Names below an experiment that are not those of probes.
-const NOT_PROBES: &[&str] = &["quality", "objects", "outcome", "call", "cost", "workload"];
+const NOT_PROBES: &[&str] = &[
+    "quality", "objects", "outcome", "call", "cost", "workload", "graph",
+];
 
 /// The lowest release of which there can be evidence: every event of every collector came through a BPF ring buffer, which
 /// older kernels do not have (`BPF_MAP_TYPE_RINGBUF`,

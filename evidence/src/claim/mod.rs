@@ -23,6 +23,8 @@ mod definition;
 mod eval;
 mod evaluator;
 mod export;
+mod found;
+mod graph;
 mod hints;
 mod holds;
 mod invariants;

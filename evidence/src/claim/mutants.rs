@@ -169,6 +169,7 @@ const COUNTS: &[&str] = &[
     "freed",
     "excused",
     "leaked",
+    "runs",
     "iterations",
     "cpus",
     "count",

@@ -8,6 +8,7 @@ use crate::path_index::resolve::Catalog;
 
 use super::constants;
 use super::definition::Claim;
+use super::graph::{self, GRAPH};
 use super::parse::Expression;
 
 impl Claim {
@@ -26,6 +27,16 @@ fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut seen: Vec<(String, &Range<usize>)> = Vec::new();
     for read in expression.reads() {
+        if let Some((experiment, _)) = read.path.split_once(GRAPH) {
+            if let Some((message, near)) = graph::unplanned(experiment, catalog) {
+                let mut diagnostic = expression.place().error(&read.range, message);
+                if let Some(near) = near {
+                    diagnostic = diagnostic.help(near);
+                }
+                diagnostics.push(diagnostic);
+            }
+            continue;
+        }
         let text = read
             .path
             .split_once('#')

@@ -2,6 +2,7 @@
 
 use super::code::CallSite;
 use super::command::ProgramFile;
+use super::graph::Graph;
 use super::ledger::Ledger;
 use super::probe::Probe;
 use super::value::Datum;
@@ -34,6 +35,9 @@ pub struct Experiment {
     /// The cost of the probes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
+    /// The tree of all functions that the call ran through, in a run of its own. `None`: it was not asked for, or is not published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<Graph>,
     /// The probes by name.
     #[serde(deserialize_with = "crate::document::de::named_map")]
     pub probes: BTreeMap<String, Probe>,

@@ -87,6 +87,8 @@ pub struct Experiment {
     /// Run the workload once more, before anything is probed, and record all functions that its call runs through, by the kernel's
     /// function-graph tracer. Only of system calls in one thread.
     pub graph: bool,
+    /// Functions besides the probed ones of which a claim may say that they did not run, or how often: their copies are looked up.
+    pub graph_functions: Vec<String>,
     /// The number of calls before the probes look, so that caches and tables are warm.
     pub warm_up: u32,
     /// The longest wait for the kernel to replace breakpoints by jumps, in milliseconds; 0: do not wait. It

@@ -32,6 +32,7 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
             evidence.experiments.iter().find_map(|(name, experiment)| {
                 let at = format!("/experiments/{}", escape(name));
                 let ended = outcome::outcome(&at, experiment);
+                let ended = ended.or_else(|| graph(&at, experiment));
                 ended.or_else(|| watch(&at, experiment)).or_else(|| {
                     let events = match events::events(&at, experiment) {
                         Ok(events) => events,
@@ -46,6 +47,12 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
             })
         })
         .or_else(|| places::places(evidence))
+}
+
+/// The tree of the call is one.
+fn graph(at: &str, experiment: &Experiment) -> Option<Finding> {
+    let reason = experiment.graph.as_ref()?.wrong()?;
+    Some((format!("{at}/graph"), reason))
 }
 
 /// A guest's processors are numbered from 0 on, without gaps; of a host, some may be off.

@@ -369,6 +369,17 @@ def functions(machine, root):
             raise Wrong("nothing was allocated")
         return BoolType(leaked == 0)
 
+    def of_graph(leaf):
+        def find(graph, function):
+            node = graph
+            for segment in ("#" + str(function)).split(".") + ["#" + part for part in leaf.split("#")]:
+                node = node[StringType(segment)]
+            return node
+
+        return find
+
+    runs, all_runs, caller = of_graph("runs"), of_graph("all#runs"), of_graph("parent")
+
     def inside(inner, outer):
         entered = int(outer["order"]) < int(inner["order"])
         return BoolType(entered and int(inner["return_order"]) < int(outer["return_order"]))
@@ -405,6 +416,10 @@ def functions(machine, root):
         "before": lambda a, b: BoolType(int(a["order"]) < int(b["order"])),
         "returns_before": lambda a, b: BoolType(int(a["return_order"]) < int(b["return_order"])),
         "inside": inside,
+        "ran": lambda graph, f: BoolType(int(runs(graph, f)) > 0),
+        "never_ran": lambda graph, f: BoolType(int(all_runs(graph, f)) == 0),
+        "calls_of": lambda graph, f: whole(int(all_runs(graph, f))),
+        "parent": lambda graph, f: caller(graph, f),
         "freed": freed,
     }
     return table

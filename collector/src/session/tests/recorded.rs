@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use qed_collector_ebpf::Control;
 
-use super::super::boundary::{Machine, Memory, Observer, Programs, Workload};
+use super::super::boundary::{Machine, Memory, Observer, Programs, Traces, Workload};
 use super::super::raw::{Declined, Record};
 use crate::probe::{Life, Losses, Setup};
 use crate::reason::Reason;
@@ -99,6 +99,11 @@ impl Machine for Recorded {
             tgid: 100 + number,
             ends: self.script.ended.contains(&number),
         })
+    }
+
+    async fn traces(&mut self, _: &[&WorkloadSpec]) -> Result<Traces, Reason> {
+        note(&self.log, "trace");
+        Err("this machine has no tracer".into())
     }
 
     fn memory(&self, address: u64, _: usize) -> Result<Vec<u8>, Reason> {

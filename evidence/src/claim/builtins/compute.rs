@@ -433,6 +433,22 @@ pub(super) fn never(args: &[Typed]) -> Outcome {
     Ok(Typed::Bool(number(one(args)?)?.value == 0))
 }
 
+pub(super) fn ran(args: &[Typed]) -> Outcome {
+    Ok(Typed::Bool(number(one(args)?)?.value > 0))
+}
+
+pub(super) fn never_ran(args: &[Typed]) -> Outcome {
+    never(args)
+}
+
+pub(super) fn calls_of(args: &[Typed]) -> Outcome {
+    fired(args)
+}
+
+pub(super) fn parent(args: &[Typed]) -> Outcome {
+    Ok(one(args)?.clone())
+}
+
 pub(super) fn before(args: &[Typed]) -> Outcome {
     let (a, b) = two(args)?;
     Ok(Typed::Bool(number(a)?.value < number(b)?.value))

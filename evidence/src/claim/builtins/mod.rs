@@ -17,6 +17,8 @@ pub enum Argument {
     Probe,
     /// The name of an experiment, or of one of its probes that watches allocations.
     Ledger,
+    /// The tree of an experiment's call, `EXPERIMENT.graph`.
+    Graph,
     /// A text that is written out, `'6.6'`.
     Literal,
 }
@@ -33,6 +35,12 @@ pub(super) enum Reads {
     Absence,
     /// The fate of allocations.
     Ledger,
+    /// The number of runs of a function in a tree.
+    Runs,
+    /// The same, which has to be all of them.
+    AllRuns,
+    /// The function that called another one in a tree.
+    Parent,
     /// `kernel.release`.
     Release,
 }
@@ -61,7 +69,7 @@ impl PartialEq for Function {
     }
 }
 
-use Argument::{Event, Ledger, Literal, Probe, Value};
+use Argument::{Event, Graph, Ledger, Literal, Probe, Value};
 
 /// Builds one entry of [`FUNCTIONS`].
 macro_rules! function {
@@ -106,6 +114,10 @@ macro_rules! function {
 /// | `before(E.P, E.Q)` | this hit of `P` began before this hit of `Q`; copies of their functions that were not watched are not spoken of |
 /// | `returns_before(E.P, E.Q)` | this hit of `P` returned before this hit of `Q` did |
 /// | `inside(E.P, E.Q)` | this hit of `P` began after this hit of `Q` did, and returned before it did |
+/// | `ran(E.graph, 'f')` | function `f` ran in the call's own task, in the tree of the call |
+/// | `never_ran(E.graph, 'f')` | it did not, though the tracer would have seen every copy of it |
+/// | `calls_of(E.graph, 'f')` | how often `f` ran in the tree of the call, of which the tracer has seen every copy |
+/// | `parent(E.graph, 'f')` | the symbol of the function that called `f`, the only one in the tree that did |
 /// | `freed(E)`, `freed(E.P)` | every object that the probes of the experiment with `allocates` saw (that its probe `P` saw) was freed, or is excused by the investigation; there was one |
 pub const FUNCTIONS: &[Function] = {
     use compute as c;
@@ -317,6 +329,38 @@ pub const FUNCTIONS: &[Function] = {
             c::inside,
             "inside(E.P, E.Q)",
             "this hit of `P` began after this hit of `Q` did, and returned before it did"
+        ),
+        function!(
+            "ran",
+            [Graph, Literal],
+            Reads::Runs,
+            c::ran,
+            "ran(E.graph, 'f')",
+            "function `f` ran in the call's own task, in the tree of the call"
+        ),
+        function!(
+            "never_ran",
+            [Graph, Literal],
+            Reads::AllRuns,
+            c::never_ran,
+            "never_ran(E.graph, 'f')",
+            "it did not, though the tracer would have seen every copy of it"
+        ),
+        function!(
+            "calls_of",
+            [Graph, Literal],
+            Reads::AllRuns,
+            c::calls_of,
+            "calls_of(E.graph, 'f')",
+            "how often `f` ran in the tree of the call, of which the tracer has seen every copy"
+        ),
+        function!(
+            "parent",
+            [Graph, Literal],
+            Reads::Parent,
+            c::parent,
+            "parent(E.graph, 'f')",
+            "the symbol of the function that called `f`, the only one in the tree that did"
         ),
         function!(
             "freed",

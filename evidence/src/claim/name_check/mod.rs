@@ -100,7 +100,7 @@ fn comparisons(node: &Node) -> Vec<Comparison<'_>> {
                 "contains" => Relation::Contains,
                 "starts_with" => Relation::StartsWith,
                 "ends_with" => Relation::EndsWith,
-                "on_stack" | "calls" => {
+                "on_stack" | "calls" | "ran" | "never_ran" | "calls_of" | "parent" => {
                     let names: Vec<&Node> = args.iter().skip(1).collect();
                     let mut comparison = compare(&names, None, Relation::Is);
                     comparison.with.push(Words::Function);
@@ -171,6 +171,7 @@ fn collect_words<'n>(node: &'n Node, words: &mut Vec<Words<'n>>) {
             "file" => Some(Words::File),
             "function_name" => Some(Words::Function),
             "symbol_name" => Some(Words::Symbol),
+            "parent" => Some(Words::Function),
             "symbol" => Some(Words::SymbolWithOffset),
             "name" => Some(Words::Name(match args.first().map(|arg| &arg.kind) {
                 Some(NodeKind::Path(path)) => Some(path.as_str()),

@@ -323,11 +323,20 @@ fn exists(experiment: &str, probe: &str, target: &str, catalog: &Catalog<'_>) ->
 fn tables(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
     catalog.machines.iter().any(|machine| {
         let evidence = machine.evidence;
+        let graphs = evidence
+            .experiments
+            .values()
+            .filter_map(|one| one.graph.as_ref());
+        let copies = evidence.instances.values().flat_map(|one| &one.copies);
         evidence
             .names
             .symbols
             .iter()
             .any(|symbol| test(&symbol.name))
+            || graphs
+                .flat_map(|graph| &graph.functions)
+                .any(|name| test(name))
+            || copies.flat_map(|copy| copy.names()).any(|name| test(name))
             || evidence.kaslr.symbols.iter().any(|(name, places)| {
                 let known = [&places.live, &places.static_address];
                 known.iter().any(|datum| datum.value().is_some()) && test(name)

@@ -293,6 +293,13 @@ impl<'a> Lowering<'a> {
             Argument::Event if segments == 2 || (segments == 3 && numbered) => return,
             Argument::Probe if segments == 2 => return,
             Argument::Ledger if segments == 1 || segments == 2 => return,
+            Argument::Graph
+                if matches!(&node.kind, NodeKind::Path(path)
+                    if segments == 2 && path.segments().next_back() == Some("graph")) =>
+            {
+                return;
+            }
+            Argument::Graph => "the tree of an experiment's call, `EXPERIMENT.graph`",
             Argument::Literal => "a text in quotes",
             Argument::Event => "an event, `EXPERIMENT.PROBE` or `EXPERIMENT.PROBE.hit1`",
             Argument::Probe => "a probe, `EXPERIMENT.PROBE`",

@@ -1,6 +1,7 @@
 //! Tests of claims as a whole; each guard of the language has its own.
 
 mod cut;
+mod graph;
 mod guards;
 mod holds;
 mod holes;

@@ -421,7 +421,7 @@ fn check_against_the_plan() {
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
     create.sock_aloc.return | no probe `sock_aloc` in `create` | did you mean `create.sock_alloc.return`?
-    before(create.fd_install, create.nothing) | no probe `nothing` in `create` (there is allocation, call, cost, fd_install, gate, objects, outcome, quality, release, sock_alloc, twice, update_socket_protocol) |
+    before(create.fd_install, create.nothing) | no probe `nothing` in `create` (there is allocation, call, cost, fd_install, gate, graph, objects, outcome, quality, release, sock_alloc, twice) |
     freed(created) | no experiment `created` | did you mean `create`?
     EMFIL | `EMFIL` is not a known constant | did you mean `EMFILE`?
     ");

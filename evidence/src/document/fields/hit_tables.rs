@@ -13,8 +13,8 @@ use super::model::{Publish, Withheld};
 use super::visitor::structures;
 use crate::document::instances::Within;
 use crate::document::{
-    Allocation, CallSite, Cost, Descendants, Experiment, Free, Hit, Instruction, Ledger, Member,
-    Members, Outcome, Parameter, Probe, Quality, Reads, Task,
+    Allocation, CallSite, Cost, Descendants, Experiment, Free, Graph, Hit, Instruction, Ledger,
+    Member, Members, Outcome, Parameter, Probe, Quality, Reads, Task,
 };
 
 const BUFFER: Publish = Publish::Withheld(Withheld::Buffer);
@@ -31,7 +31,17 @@ structures! {
         quality: UNLISTED, Below;
         objects: UNLISTED, Below;
         cost: UNLISTED, Below;
+        // Which functions ran on a live machine, those of its own modules and security programs among them.
+        graph: UNLISTED, Nothing;
         probes: UNLISTED, Below;
+    }
+    Graph {
+        unavailable: UNLISTED, Nothing;
+        lost: UNLISTED, Nothing;
+        functions: UNLISTED, Nothing;
+        calls: UNLISTED, Nothing;
+        before_exit: UNLISTED, Nothing;
+        traceable: UNLISTED, Nothing;
     }
     // The workload's code. Its addresses are of this run's process.
     CallSite {

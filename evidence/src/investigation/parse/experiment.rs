@@ -29,6 +29,20 @@ impl Check {
         let max_output = self.max_output(raw.max_output.take());
         let probes = self.probes(std::mem::take(&mut raw.probe), parent);
         let graph = self.graph(raw.graph.as_ref(), &workload);
+        let graph_functions = self.graph_functions(std::mem::take(&mut raw.graph_functions), graph);
+        if let Some(probe) =
+            (probes.iter()).find(|probe| probe.signal.is_some() || probe.deny.is_some())
+            && graph
+        {
+            self.error(
+                span.clone(),
+                "`graph` is of a run without probes, and a probe of this experiment acts",
+            )
+            .help = Some(format!(
+                "record the graph in an experiment without `{}`",
+                probe.name
+            ));
+        }
         if probes.is_empty() && !graph {
             let message = format!("experiment `{}` has no probe", raw.name.get_ref());
             self.error(span.clone(), message).help = Some(
@@ -43,6 +57,7 @@ impl Check {
             isolated: raw.isolated,
             cost: raw.cost,
             graph,
+            graph_functions,
             warm_up: raw.warm_up.or(parent.map(|p| p.warm_up)).unwrap_or(0),
             settle_ms: raw.settle_ms.map_or(0, Spanned::into_inner),
             timeout_ms: raw.timeout_ms.map_or(5_000, Spanned::into_inner),
@@ -86,6 +101,23 @@ impl Check {
                 .into(),
         );
         false
+    }
+
+    /// The names of functions whose copies are looked up for the graph.
+    fn graph_functions(&mut self, wanted: Vec<Spanned<String>>, graph: bool) -> Vec<String> {
+        let mut names = Vec::new();
+        for name in wanted {
+            let problem = if !graph {
+                "`graph-functions` belongs to `graph = true`"
+            } else if !crate::path::is_identifier(name.get_ref()) {
+                "this cannot be a function: write its name as the source does"
+            } else {
+                names.push(name.into_inner());
+                continue;
+            };
+            self.error(name.span(), problem);
+        }
+        names
     }
 
     /// The modules of an experiment, its own or the inherited ones, as the kernel calls them.

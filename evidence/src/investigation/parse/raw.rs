@@ -45,6 +45,8 @@ pub(super) struct RawExperiment {
     #[serde(default)]
     pub cost: bool,
     pub graph: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub graph_functions: Vec<Spanned<String>>,
     pub warm_up: Option<u32>,
     pub until: Option<Until>,
     pub follow: Option<bool>,

@@ -11,7 +11,7 @@ use crate::document::value::{Address, Bytes, Datum, Frame, Value};
 use crate::document::visit::{Found, walk};
 use crate::document::{
     Allocation, Backend, Boot, CallSite, Command, Context, Cost, Descendants, Evidence, FileRole,
-    Free, Instruction, Ledger, Member, ProgramFile, Reader, Reading,
+    Free, Graph, Instruction, Ledger, Member, ProgramFile, Reader, Reading,
 };
 use crate::path_index::leaves;
 use crate::path_index::resolve::{Catalog, Indexed, Resolved};
@@ -79,6 +79,15 @@ fn full() -> Evidence {
             values: [("x".to_owned(), value())].into(),
         },
     );
+    if let Some(experiment) = full.experiments.values_mut().next() {
+        experiment.graph = Some(Graph {
+            lost: true,
+            functions: vec!["f".into()],
+            calls: vec!["0 0 1".into()],
+            traceable: vec!["f".into()],
+            ..Graph::default()
+        });
+    }
     full.instances.insert(
         "f".into(),
         Instances {

@@ -781,6 +781,7 @@ mod round_trip {
                         quality,
                         objects,
                         cost,
+                        graph: None,
                         probes,
                     }
                 },

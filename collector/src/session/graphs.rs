@@ -1,0 +1,64 @@
+//! The calls of experiments that want their tree, under the tracer, before anything is attached.
+
+use qed_evidence::investigation::Experiment;
+
+use super::attempt::FOR_GUESTS;
+use super::boundary::Machine;
+use super::raw::Traced;
+use crate::reason::Reason;
+use crate::workload::{WorkloadKind, WorkloadSpec};
+
+/// Per experiment its trace, or why there is none; and the functions that the tracer sees.
+pub(super) type Graphs = (Vec<Option<Result<Traced, Reason>>>, String);
+
+/// Trace the call of each experiment that wants it. What fails is a reason; the rest of the capture is none the worse.
+pub(super) async fn trace_graphs<M: Machine>(
+    machine: &mut M,
+    experiments: &[Experiment],
+    specs: &[Result<WorkloadSpec, Reason>],
+    ephemeral: bool,
+    progress: &dyn Fn(&str),
+) -> Graphs {
+    let wanted = |experiment: &Experiment| experiment.graph;
+    if !experiments.iter().any(wanted) {
+        return (vec![None; experiments.len()], String::new());
+    }
+    progress("tracing calls");
+    let can_run = |(experiment, spec): (&Experiment, &Result<WorkloadSpec, Reason>)| {
+        let on_host = !ephemeral && !experiment.workload.around.files.is_empty();
+        match on_host {
+            true => Err(FOR_GUESTS.into()),
+            false => spec.clone(),
+        }
+    };
+    let asked: Vec<Option<Result<WorkloadSpec, Reason>>> = experiments
+        .iter()
+        .zip(specs)
+        .map(|pair| wanted(pair.0).then(|| can_run(pair)))
+        .collect();
+    let runnable: Vec<&WorkloadSpec> = asked.iter().flatten().flatten().collect();
+    let traces = machine.traces(&runnable).await;
+    let (mut runs, traceable) = match traces {
+        Ok(traces) => (traces.runs, traces.traceable),
+        Err(reason) => (vec![Err(reason); runnable.len()], String::new()),
+    };
+    runs.reverse();
+    let mut answer = |spec: WorkloadSpec| {
+        let graph = runs
+            .pop()
+            .unwrap_or_else(|| Err("it was not traced".into()))?;
+        match spec.kind {
+            WorkloadKind::Syscall { call, .. } => Ok(Traced {
+                number: call.number,
+                args: call.known_args(),
+                graph,
+            }),
+            WorkloadKind::Command(_) => Err("a tree is that of a system call".into()),
+        }
+    };
+    let graphs = asked
+        .into_iter()
+        .map(|asked| asked.map(|spec| spec.and_then(&mut answer)))
+        .collect();
+    (graphs, traceable)
+}

@@ -1,0 +1,12 @@
+//! The answer to a read.
+
+use crate::document::value::Value;
+
+/// The answer of one machine to one read.
+pub(super) enum Found {
+    Value(Value),
+    /// UNVERIFIED, and each reason why.
+    Missing(Vec<String>),
+    /// ERROR, and why.
+    Broken(String),
+}

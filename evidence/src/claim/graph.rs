@@ -1,0 +1,130 @@
+//! Functions in the tree of a call: whether one ran, how often, and by whom it was called. Runs that were seen are facts; that there were
+//! no others needs the proof that the tracer sees every copy of the function.
+
+use crate::diagnostic::nearest;
+use crate::document::value::Value;
+use crate::document::{Graph, count};
+use crate::instances::Instances;
+use crate::path_index::resolve::{Catalog, Indexed};
+
+use super::found::Found;
+
+/// The part of a key between an experiment and a function: `EXPERIMENT.graph#FUNCTION#LEAF`.
+pub(super) const GRAPH: &str = ".graph#";
+
+/// The complaint about the tree of an experiment that nothing plans, and advice.
+pub(super) fn unplanned(
+    experiment: &str,
+    catalog: &Catalog<'_>,
+) -> Option<(String, Option<String>)> {
+    let all = &catalog.investigation.experiments;
+    let Some(planned) = catalog.investigation.experiment(experiment) else {
+        let near = nearest(experiment, all.iter().map(|one| one.name.as_str()));
+        let near = near.map(|near| format!("did you mean `{near}.graph`?"));
+        return Some((format!("there is no experiment `{experiment}`"), near));
+    };
+    (!planned.graph).then(|| {
+        (
+            format!("experiment `{experiment}` records no tree of its call"),
+            Some("write `graph = true` in the experiment, and capture again".into()),
+        )
+    })
+}
+
+/// The value of a key.
+pub(super) fn find(experiment: &str, rest: &str, machine: &Indexed<'_>) -> Found {
+    let Some((function, leaf)) = rest.split_once('#') else {
+        return Found::Broken(format!("`{rest}` is no key of a tree"));
+    };
+    let missing = |reason: String| Found::Missing(vec![reason]);
+    let Some(seen) = machine.evidence.experiments.get(experiment) else {
+        return missing(format!(
+            "the evidence does not hold experiment `{experiment}`"
+        ));
+    };
+    let Some(graph) = &seen.graph else {
+        return missing(format!(
+            "the evidence does not hold the tree of `{experiment}`: capture it again"
+        ));
+    };
+    match &graph.unavailable {
+        Some(reason) if graph.lost => return Found::Broken(reason.clone()),
+        Some(reason) => return missing(reason.clone()),
+        None => {}
+    }
+    let runs = graph.count(function);
+    match leaf {
+        "runs" if runs > 0 => Found::Value(count(runs as u64)),
+        "runs" | "all#runs" => {
+            let reasons = unseen(graph, function, machine.evidence.instances.get(function));
+            match reasons.is_empty() {
+                true => Found::Value(count(runs as u64)),
+                false => Found::Missing(reasons),
+            }
+        }
+        _ => match graph.parents(function)[..] {
+            [Some(parent)] => Found::Value(Value::text(parent)),
+            [None] => missing(format!(
+                "nothing that the tracer sees has called `{function}`"
+            )),
+            [] => missing(format!("`{function}` is not in the tree")),
+            [..] => missing(format!("several functions have called `{function}`")),
+        },
+    }
+}
+
+/// The reasons why a function may have run more often than the tree shows.
+fn unseen(graph: &Graph, function: &str, instances: Option<&Instances>) -> Vec<String> {
+    let Some(instances) = instances else {
+        return vec![format!(
+            "the evidence does not list the copies of `{function}`, of which the tracer may not see each: name it in \
+             `graph-functions` of the experiment, or probe it, and capture again"
+        )];
+    };
+    let traced = |symbol: &str| graph.traceable.iter().any(|one| one == symbol);
+    let mut reasons = Vec::new();
+    if instances.copies.is_empty() && instances.inlined.as_ref().is_none_or(Vec::is_empty) {
+        reasons.push(format!(
+            "this kernel has no function `{function}` that is known"
+        ));
+    }
+    for copy in &instances.copies {
+        let symbol = &copy.symbol;
+        if !copy.names().any(traced) {
+            reasons.push(format!("the tracer does not see `{symbol}`"));
+        } else if let Some(other) = copy
+            .names()
+            .find(|name| *name != function && graph.count(name) > 0)
+        {
+            reasons.push(format!("its copy `{other}` ran"));
+        }
+    }
+    match &instances.inlined {
+        None => reasons.push(format!(
+            "it is not known where `{function}` is inlined: {}",
+            instances
+                .unknown
+                .as_deref()
+                .unwrap_or("the evidence does not say")
+        )),
+        Some(inlined) => {
+            for copy in inlined {
+                let holder = &copy.holder;
+                if !traced(holder) {
+                    reasons.push(format!(
+                        "it is inlined into `{holder}`, which the tracer does not see"
+                    ));
+                } else if ran_at_all(graph, holder) {
+                    reasons.push(format!("it is inlined into `{holder}`, which ran"));
+                }
+            }
+        }
+    }
+    reasons.dedup();
+    reasons
+}
+
+/// True if a function is in the tree, also by an interrupt.
+fn ran_at_all(graph: &Graph, symbol: &str) -> bool {
+    graph.functions.iter().any(|one| one == symbol)
+}

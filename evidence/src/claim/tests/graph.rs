@@ -1,0 +1,241 @@
+//! Claims about the tree of a call: runs that were seen are facts, and that there were no others needs proof.
+
+use crate::claim::{Judgement, Verdict, has_errors, judge};
+use crate::document::instances::InlinedCopy;
+use crate::document::{Evidence, Graph};
+use crate::investigation::Investigation;
+use crate::path_index::resolve::{Catalog, Indexed};
+use crate::testing::{claim, evidence, investigation};
+
+/// The investigation with a tree of `create`, and of nothing else.
+fn planned() -> Investigation {
+    let mut investigation = investigation();
+    for experiment in &mut investigation.experiments {
+        experiment.graph = experiment.name == "create";
+    }
+    investigation
+}
+
+/// Evidence with the tree `outer { fd_install; helper { leaf } irq } way_back { helper }`, in which the tracer sees every copy of
+/// `fd_install`, `silent`, `helper` and `holder`.
+fn traced() -> Evidence {
+    let mut evidence = evidence();
+    let text = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+    evidence.experiments.get_mut("create").unwrap().graph = Some(Graph {
+        functions: text(&["outer", "fd_install", "helper", "leaf", "irq", "way_back"]),
+        calls: text(&[
+            "0 0 900", "1 1 20", "1 2 50", "2 3 9", "1 4 7 i", "0 5 30", "1 2 8",
+        ]),
+        before_exit: 5,
+        traceable: text(&["fd_install", "silent", "helper", "holder"]),
+        ..Graph::default()
+    });
+    let like = evidence.instances["fd_install"].clone();
+    for (at, name) in ["silent", "helper", "hidden"].iter().enumerate() {
+        let mut instances = like.clone();
+        instances.copies.truncate(1);
+        instances.copies[0].symbol = (*name).into();
+        instances.copies[0].address.0 += 0x1000 * (at as u64 + 1);
+        instances.copies[0].aliases.clear();
+        instances.inlined = Some(Vec::new());
+        instances.count = 1;
+        evidence.instances.insert((*name).into(), instances);
+    }
+    evidence
+}
+
+fn judged(text: &str, evidence: &Evidence) -> Judgement {
+    let claim = claim(text).unwrap_or_else(|errors| panic!("{text}: {}", errors[0]));
+    let investigation = planned();
+    let machines = [Indexed::new(evidence)];
+    let catalog = Catalog {
+        investigation: &investigation,
+        machines: &machines,
+    };
+    judge(&claim, &catalog, &machines[0])
+}
+
+fn verdict(text: &str, evidence: &Evidence) -> Verdict {
+    judged(text, evidence).verdict
+}
+
+/// Asserts that `text` is UNVERIFIED for a reason that holds `word`.
+fn unverified(text: &str, evidence: &Evidence, word: &str) {
+    let judgement = judged(text, evidence);
+    let reason = judgement.reason.unwrap_or_default();
+    assert_eq!(judgement.verdict, Verdict::Unverified, "{text}: {reason}");
+    assert!(reason.contains(word), "{text}: {reason}");
+}
+
+/// Check what is true and false of a whole tree.
+#[test]
+fn facts() {
+    let evidence = traced();
+    for (text, expected) in [
+        ("ran(create.graph, 'leaf')", Verdict::Pass),
+        ("!ran(create.graph, 'leaf')", Verdict::Fail),
+        ("ran(create.graph, 'silent')", Verdict::Fail),
+        ("never_ran(create.graph, 'silent')", Verdict::Pass),
+        ("never_ran(create.graph, 'helper')", Verdict::Fail),
+        ("calls_of(create.graph, 'helper') == 2", Verdict::Pass),
+        ("calls_of(create.graph, 'helper') == 1", Verdict::Fail),
+        ("calls_of(create.graph, 'silent') == 0", Verdict::Pass),
+        ("parent(create.graph, 'leaf') == 'helper'", Verdict::Pass),
+        ("parent(create.graph, 'leaf') == 'outer'", Verdict::Fail),
+    ] {
+        let judgement = judged(text, &evidence);
+        assert_eq!(
+            judgement.verdict, expected,
+            "{text}: {:?}",
+            judgement.reason
+        );
+    }
+}
+
+/// Check that what the tracer does not see is not taken for what did not happen.
+#[test]
+fn unproved() {
+    let mut evidence = traced();
+    // Nobody has looked for its copies, and an interrupt's run is none of the call's.
+    unverified(
+        "never_ran(create.graph, 'irq')",
+        &evidence,
+        "does not list the copies of `irq`",
+    );
+    unverified(
+        "calls_of(create.graph, 'leaf') == 1",
+        &evidence,
+        "does not list the copies",
+    );
+    unverified(
+        "ran(create.graph, 'irq')",
+        &evidence,
+        "does not list the copies",
+    );
+    unverified(
+        "never_ran(create.graph, 'hidden')",
+        &evidence,
+        "the tracer does not see `hidden`",
+    );
+    unverified(
+        "parent(create.graph, 'helper') == 'outer'",
+        &evidence,
+        "several functions",
+    );
+    unverified(
+        "parent(create.graph, 'outer') == 'leaf'",
+        &evidence,
+        "nothing that the tracer sees",
+    );
+    unverified(
+        "parent(create.graph, 'silent') == 'leaf'",
+        &evidence,
+        "not in the tree",
+    );
+    let silent = |evidence: &mut Evidence, holder: &str| {
+        let instances = evidence.instances.get_mut("silent").unwrap();
+        instances.inlined = Some(vec![InlinedCopy {
+            holder: holder.into(),
+            address: None,
+            file: None,
+            site: None,
+        }]);
+        instances.count = 2;
+    };
+    let claim = "never_ran(create.graph, 'silent')";
+    silent(&mut evidence, "holder");
+    assert_eq!(verdict(claim, &evidence), Verdict::Pass);
+    silent(&mut evidence, "helper");
+    unverified(claim, &evidence, "inlined into `helper`, which ran");
+    silent(&mut evidence, "leaf");
+    unverified(
+        claim,
+        &evidence,
+        "inlined into `leaf`, which the tracer does not see",
+    );
+    let instances = evidence.instances.get_mut("silent").unwrap();
+    instances.inlined = None;
+    instances.unknown = Some("no debug information".into());
+    unverified(claim, &evidence, "no debug information");
+}
+
+/// Check that another name of the same code, and a clone, count as the function.
+#[test]
+fn other_names() {
+    for name in ["helper", "leaf"] {
+        let mut evidence = traced();
+        evidence.instances.get_mut("silent").unwrap().copies[0].aliases = vec![name.into()];
+        unverified(
+            "never_ran(create.graph, 'silent')",
+            &evidence,
+            &format!("its copy `{name}` ran"),
+        );
+    }
+}
+
+/// Check that a tree that is not there is UNVERIFIED, one that lost something an ERROR, and one that nothing plans a mistake.
+#[test]
+fn no_tree() {
+    let claims = [
+        "ran(create.graph, 'fd_install')",
+        "never_ran(create.graph, 'silent')",
+    ];
+    for (graph, expected) in [
+        (None, Verdict::Unverified),
+        (
+            Some(Graph {
+                unavailable: Some("no tracer".into()),
+                ..Graph::default()
+            }),
+            Verdict::Unverified,
+        ),
+        (
+            Some(Graph {
+                unavailable: Some("lost".into()),
+                lost: true,
+                ..Graph::default()
+            }),
+            Verdict::Error,
+        ),
+    ] {
+        let mut evidence = traced();
+        evidence.experiments.get_mut("create").unwrap().graph = graph;
+        for text in claims {
+            assert_eq!(verdict(text, &evidence), expected, "{text}");
+        }
+    }
+    let investigation = planned();
+    let evidence = traced();
+    let machines = [Indexed::new(&evidence)];
+    let catalog = Catalog {
+        investigation: &investigation,
+        machines: &machines,
+    };
+    for (text, wrong) in [
+        ("ran(create.graph, 'leaf')", false),
+        ("ran(exhausted.graph, 'leaf')", true),
+        ("ran(creat.graph, 'leaf')", true),
+    ] {
+        let diagnostics = claim(text).unwrap().check(&catalog);
+        assert_eq!(has_errors(&diagnostics), wrong, "{text}");
+    }
+    for text in [
+        "ran(create, 'leaf')",
+        "ran(create.graph.x, 'leaf')",
+        "ran(create.graph, 1)",
+    ] {
+        assert!(claim(text).is_err(), "{text}");
+    }
+}
+
+/// Check that a name that nothing has is no proof of silence.
+#[test]
+fn misspelt() {
+    let evidence = traced();
+    for text in [
+        "never_ran(create.graph, 'slient')",
+        "!ran(create.graph, 'slient')",
+    ] {
+        assert_ne!(verdict(text, &evidence), Verdict::Pass, "{text}");
+    }
+}

@@ -1,0 +1,217 @@
+//! The tree of all functions that a call ran through, by the kernel's function-graph tracer.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The tree of one run of a workload's call, of its own task, from the call's entry until the task was back in user space. It is another
+/// run than the one that the probes saw: names, order and nesting may be compared, pointers and times may not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Graph {
+    /// The reason why there is none. Then all else is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+    /// True if there is none because the tracer lost something.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
+    /// The symbols of the functions, each once, in the order in which they ran first. One without a symbol is `[no symbol N]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<String>,
+    /// The runs of functions, callers before what they call, in the order in which they began. Each is `DEPTH FUNCTION DURATION`: the
+    /// number of functions of the tree that were open, the place in `functions` from 0, and nanoseconds, tracing included, or `-` of
+    /// one that did not return. One that belongs to an interrupt ends in ` i`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<String>,
+    /// Number of `calls` before `sys_exit`; the others ran on the way back to user space.
+    #[serde(default)]
+    pub before_exit: u64,
+    /// Symbols of the copies of functions that the investigation names, and of the functions that hold inlined ones, of which the tracer
+    /// sees every run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traceable: Vec<String>,
+}
+
+/// One run of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GraphCall {
+    /// Functions of the tree that were open.
+    pub depth: u32,
+    /// Place in [`Graph::functions`].
+    pub function: usize,
+    /// Nanoseconds; `None`: it did not return.
+    pub duration_ns: Option<u64>,
+    /// It belongs to an interrupt that came while the call ran.
+    pub interrupt: bool,
+}
+
+impl std::fmt::Display for GraphCall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} ", self.depth, self.function)?;
+        match self.duration_ns {
+            Some(time) => write!(f, "{time}")?,
+            None => f.write_str("-")?,
+        }
+        f.write_str(if self.interrupt { " i" } else { "" })
+    }
+}
+
+impl GraphCall {
+    /// Read one run; `None` where it is not of that form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let call = Self {
+            depth: words.next()?.parse().ok()?,
+            function: words.next()?.parse().ok()?,
+            duration_ns: match words.next()? {
+                "-" => None,
+                time => Some(time.parse().ok()?),
+            },
+            interrupt: match words.next() {
+                None => false,
+                Some("i") => true,
+                Some(_) => return None,
+            },
+        };
+        // One form for one run.
+        (call.to_string() == text).then_some(call)
+    }
+}
+
+impl Graph {
+    /// The runs of functions. One that is not of the form is left out, which [`wrong`](Self::wrong) refuses before.
+    pub fn runs(&self) -> impl Iterator<Item = GraphCall> {
+        self.calls.iter().filter_map(|call| GraphCall::parse(call))
+    }
+
+    /// Number of runs of the function with this symbol that belong to the call.
+    pub fn count(&self, symbol: &str) -> usize {
+        let Some(place) = self.functions.iter().position(|one| one == symbol) else {
+            return 0;
+        };
+        self.runs()
+            .filter(|run| run.function == place && !run.interrupt)
+            .count()
+    }
+
+    /// The functions that called the one with this symbol directly, as far as the tracer sees them, each once; the call itself has no
+    /// caller.
+    pub fn parents(&self, symbol: &str) -> Vec<Option<&str>> {
+        let mut open: Vec<usize> = Vec::new();
+        let mut found: Vec<Option<&str>> = Vec::new();
+        for run in self.runs() {
+            open.truncate(run.depth as usize);
+            let caller = open.last().and_then(|at| self.functions.get(*at));
+            let named = self
+                .functions
+                .get(run.function)
+                .is_some_and(|one| one == symbol);
+            if named && !run.interrupt && !found.contains(&caller.map(String::as_str)) {
+                found.push(caller.map(String::as_str));
+            }
+            open.push(run.function);
+        }
+        found
+    }
+
+    /// The contradiction within it.
+    pub(crate) fn wrong(&self) -> Option<String> {
+        let is_empty = self.functions.is_empty() && self.calls.is_empty() && self.before_exit == 0;
+        match (&self.unavailable, is_empty, self.lost) {
+            (Some(_), true, _) => return None,
+            (Some(_), false, _) => return Some("there is none, and it has functions".into()),
+            (None, _, true) => return Some("something was lost, and it says no reason".into()),
+            (None, true, false) => return Some("it has no function".into()),
+            (None, false, false) => {}
+        }
+        if self.before_exit > self.calls.len() as u64 {
+            return Some("more runs came before sys_exit than there are".into());
+        }
+        let mut names = self.functions.clone();
+        names.sort_unstable();
+        names.dedup();
+        if names.len() != self.functions.len() {
+            return Some("a function is in the table twice".into());
+        }
+        let (mut depth, mut named, mut interrupts) = (0, 0, Vec::new());
+        for (at, text) in self.calls.iter().enumerate() {
+            let Some(run) = GraphCall::parse(text) else {
+                return Some(format!("run {at} is `{text}`, not DEPTH FUNCTION DURATION"));
+            };
+            if run.depth > depth {
+                return Some(format!("run {at} is deeper than what its caller calls"));
+            }
+            if at as u64 == self.before_exit && run.depth > 0 {
+                return Some("a function began before sys_exit and called others after it".into());
+            }
+            // Functions stand in the order in which they ran first.
+            if run.function > named || run.function >= self.functions.len() {
+                return Some(format!(
+                    "run {at} is of a function that is not next in the table"
+                ));
+            }
+            interrupts.truncate(run.depth as usize);
+            if interrupts.last() == Some(&true) && !run.interrupt {
+                return Some(format!(
+                    "run {at} was called by an interrupt, and belongs to none"
+                ));
+            }
+            interrupts.push(run.interrupt);
+            named = named.max(run.function + 1);
+            depth = run.depth + 1;
+        }
+        (named != self.functions.len()).then(|| "a function of the table did not run".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph() -> Graph {
+        // a { b { c } irq { c } b } d
+        let calls = [
+            "0 0 90", "1 1 30", "2 2 -", "1 3 9 i", "2 2 4 i", "1 1 5", "0 4 7",
+        ];
+        Graph {
+            functions: ["a", "b", "c", "irq", "d"].map(String::from).to_vec(),
+            calls: calls.map(String::from).to_vec(),
+            before_exit: 6,
+            ..Graph::default()
+        }
+    }
+
+    /// Check that only runs of the call itself are counted, and that callers are the nearest ones.
+    #[test]
+    fn counts_and_parents() {
+        let graph = graph();
+        assert_eq!(graph.wrong(), None);
+        for (symbol, count) in [("a", 1), ("b", 2), ("c", 1), ("irq", 0), ("d", 1), ("e", 0)] {
+            assert_eq!(graph.count(symbol), count, "{symbol}");
+        }
+        assert_eq!(graph.parents("b"), [Some("a")]);
+        assert_eq!(graph.parents("c"), [Some("b")]);
+        assert_eq!(graph.parents("d"), [None]);
+        assert!(graph.parents("irq").is_empty());
+    }
+
+    /// Check that a tree that contradicts itself is refused.
+    #[test]
+    fn contradictions() {
+        let broken: [fn(&mut Graph); 9] = [
+            |graph| graph.calls[2] = "3 2 4".into(),
+            |graph| graph.calls[2] = "2 9 4".into(),
+            |graph| graph.calls[2] = "2 02 4".into(),
+            |graph| graph.calls[4] = "2 2 4".into(),
+            |graph| graph.functions[4] = "a".into(),
+            |graph| graph.functions.push("e".into()),
+            |graph| graph.before_exit = 8,
+            |graph| graph.before_exit = 5,
+            |graph| graph.unavailable = Some("no tracer".into()),
+        ];
+        for (at, breaks) in broken.iter().enumerate() {
+            let mut graph = graph();
+            breaks(&mut graph);
+            assert!(graph.wrong().is_some(), "{at}");
+        }
+    }
+}
