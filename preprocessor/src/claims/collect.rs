@@ -12,6 +12,7 @@ use crate::claims::judged::JudgedClaim;
 use crate::claims::parse::{ParsedClaim, parse};
 use crate::claims::verdicts::{PublicVerdict, RawJudge};
 use crate::evidence::book_data::BookData;
+use crate::evidence::machine_id::MachineId;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::{Block, BlockKind};
 use crate::util::report::counted;
@@ -155,9 +156,10 @@ impl Claims {
             .unzip();
         // What belongs to no experiment is shown by the first machine that can show it.
         let shown = match (machine, only_sections) {
-            (None, true) if judgements[shown].verdict == Verdict::Unverified => judgements
+            (None, true) if judgements[shown.index()].verdict == Verdict::Unverified => judgements
                 .iter()
                 .position(|j| j.verdict != Verdict::Unverified)
+                .map(MachineId::new)
                 .unwrap_or(shown),
             _ => shown,
         };
@@ -201,8 +203,8 @@ impl Claims {
     pub fn verdict(
         &self,
         path: &Path,
-        machine: Option<usize>,
-    ) -> Result<(usize, &'static str, String), (String, Option<String>)> {
+        machine: Option<MachineId>,
+    ) -> Result<(MachineId, &'static str, String), (String, Option<String>)> {
         let names: Vec<&str> = path.segments().collect();
         let [_, id] = names[..] else {
             return Err((
@@ -222,7 +224,7 @@ impl Claims {
             return Err((format!("no chapter makes a claim `{id}`"), help));
         };
         let machine = machine.unwrap_or(judged.shown);
-        let judgement = &judged.judgements[machine];
+        let judgement = &judged.judgements[machine.index()];
         let reason = judgement
             .reason
             .clone()

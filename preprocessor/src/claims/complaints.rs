@@ -58,7 +58,7 @@ pub fn complain(
             .help("capture on a machine where it holds, or take the condition away");
         problems.push(book_data.config.set_severity(Lint::UnshownClaim, complaint));
     }
-    let shown = &judged.judgements[judged.shown];
+    let shown = judged.judgement();
     if shown.verdict == Verdict::Unverified && book_data.config.on_unverified == OnMissing::Error {
         let reason = shown
             .reason

@@ -1,5 +1,6 @@
 //! A claim with its verdicts.
 
+use crate::evidence::machine_id::MachineId;
 use std::ops::Range;
 
 use qed_evidence::claim::{Claim, Judgement, Verdict};
@@ -17,10 +18,17 @@ pub struct JudgedClaim {
     pub chapter_name: String,
     /// The place of its block.
     pub range: Range<usize>,
-    /// The machine that its chapter shows, an index of [`BookData::loaded`].
-    pub shown: usize,
+    /// The machine that its chapter shows.
+    pub shown: MachineId,
     /// The judgement on each machine that has evidence, in the book's order: as it may be published.
     pub judgements: Vec<Judgement>,
     /// The verdicts on the evidence that may be shown, likewise.
     pub supported: Vec<Verdict>,
+}
+
+impl JudgedClaim {
+    /// The judgement on the machine that its chapter shows.
+    pub fn judgement(&self) -> &Judgement {
+        &self.judgements[self.shown.index()]
+    }
 }

@@ -4,6 +4,7 @@ use qed_evidence::claim::{Claim, Place};
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::evidence::book_data::BookData;
+use crate::evidence::machine_id::MachineId;
 use crate::markdown::chapter::{Chapter, to_diagnostic};
 use crate::markdown::structure::Block;
 use crate::markdown::syntax::{SyntaxError, only_options, words};
@@ -15,7 +16,7 @@ pub struct ParsedClaim {
     /// The claim, if its expression could be read.
     pub claim: Option<Claim>,
     /// The machine that the option `machine` names, an index of [`BookData::loaded`].
-    pub machine: Option<usize>,
+    pub machine: Option<MachineId>,
 }
 
 /// The text between the fences, and pairs of a byte in it and the byte of the chapter where it stands.

@@ -260,7 +260,11 @@ fn text(book_data: &BookData<'_>, claims: &Claims) -> String {
         let mut row = vec![judged.claim.id.clone()];
         for (machine, judgement) in judged.judgements.iter().enumerate() {
             // The star marks the machine that the chapter shows.
-            let star = if machine == judged.shown { " *" } else { "" };
+            let star = if machine == judged.shown.index() {
+                " *"
+            } else {
+                ""
+            };
             row.push(format!("{}{star}", judgement.verdict));
         }
         row.push(judged.chapter_name.clone());
@@ -301,7 +305,7 @@ fn json(book_data: &BookData<'_>, claims: &Claims, found: &BookReport, good: boo
                 .enumerate()
                 .map(|(index, (machine, judgement))| Verdict {
                     machine: &machine.machine,
-                    shown: index == judged.shown,
+                    shown: index == judged.shown.index(),
                     judgement,
                 })
                 .collect(),

@@ -54,7 +54,7 @@ fn text(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {
     }
     for (index, (machine, judgement)) in book_data.loaded.iter().zip(&judged.judgements).enumerate()
     {
-        let shown = if index == judged.shown {
+        let shown = if index == judged.shown.index() {
             ", shown in the chapter"
         } else {
             ""

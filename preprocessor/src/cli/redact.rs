@@ -9,6 +9,7 @@ use crate::claims::collect::Claims;
 use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
 use crate::config::evidence_file;
 use crate::evidence::book_data::{BookData, UnknownMachine};
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
 use crate::exhibits::block::Target;
 use crate::mdbook::build::finish;
@@ -58,9 +59,12 @@ enum LeaveError {
 struct Leaks(String);
 
 /// The machines that are meant.
-fn choose_machines(book_data: &BookData<'_>, names: &[String]) -> Result<Vec<usize>, ChoiceError> {
+fn choose_machines(
+    book_data: &BookData<'_>,
+    names: &[String],
+) -> Result<Vec<MachineId>, ChoiceError> {
     if names.is_empty() {
-        return Ok((0..book_data.loaded.len()).collect());
+        return Ok(book_data.machine_ids().collect());
     }
     names
         .iter()
@@ -74,7 +78,7 @@ fn choose_machines(book_data: &BookData<'_>, names: &[String]) -> Result<Vec<usi
         .collect()
 }
 
-fn redact(book: &LoadedBook, book_data: &BookData<'_>, machines: &[usize], to: &Path) -> u8 {
+fn redact(book: &LoadedBook, book_data: &BookData<'_>, machines: &[MachineId], to: &Path) -> u8 {
     let outcome = fill_all(&book.chapters, book_data, Target::Text);
     if outcome.report.has_errors() {
         let mut report = outcome.report;
@@ -98,7 +102,7 @@ fn redact(book: &LoadedBook, book_data: &BookData<'_>, machines: &[usize], to: &
     match written {
         Ok(status) => {
             for index in machines.iter().filter(|_| status == GOOD) {
-                let loaded = &book_data.loaded[*index];
+                let loaded = book_data.machine(*index);
                 let how = match loaded.raw {
                     Some(_) => "redacted",
                     None => "as it is",
@@ -118,16 +122,16 @@ type Leaving = (String, String);
 /// The files that leave this machine.
 fn files(
     book_data: &BookData<'_>,
-    machines: &[usize],
+    machines: &[MachineId],
     claims: &Claims,
 ) -> Result<Vec<Leaving>, LeaveError> {
     let mut files = Vec::new();
     for index in machines {
-        let loaded = &book_data.loaded[*index];
+        let loaded = book_data.machine(*index);
         let name = evidence_file(&loaded.machine);
         let verdicts = claims
             .iter()
-            .map(|judged| (&judged.claim, judged.judgements[*index].verdict));
+            .map(|judged| (&judged.claim, judged.judgements[index.index()].verdict));
         let travelled = TravellingVerdicts::new(&loaded.evidence, verdicts);
         let problem = |error| LeaveError::Form {
             file: name.clone(),

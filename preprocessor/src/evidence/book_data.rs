@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::evidence::cache::Cache;
 use crate::evidence::history::History;
 use crate::evidence::loader::{EvidenceSet, MachineEvidence};
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::names::Names;
 use crate::evidence::sweep_record::SweepRecord;
 use crate::markdown::style::As;
@@ -26,8 +27,8 @@ use crate::templates::Templates;
 /// A path on one machine.
 #[derive(Clone, Debug)]
 pub struct ShownPath {
-    /// Index of the machine in [`BookData::loaded`]; `None` if it has no evidence.
-    pub machine: Option<usize>,
+    /// The machine; `None` if it has no evidence.
+    pub machine: Option<MachineId>,
     /// The value, or why there is none.
     pub what: PathValue,
 }
@@ -67,10 +68,10 @@ pub struct BookData<'a> {
     /// The paths of each machine's evidence and their values, in the order of `loaded`.
     pub indexed: Vec<Indexed<'a>>,
     /// The machine for what belongs to no experiment.
-    whole: usize,
+    whole: MachineId,
     /// Machine per experiment.
-    chosen: HashMap<String, usize>,
-    looked_up: Mutex<HashMap<(String, Option<usize>), LookupResult>>,
+    chosen: HashMap<String, MachineId>,
+    looked_up: Mutex<HashMap<(String, Option<MachineId>), LookupResult>>,
     observed: OnceLock<Names<'a>>,
 }
 
@@ -186,20 +187,25 @@ impl<'a> BookData<'a> {
             .map(|e| e.name.as_str())
             .collect();
         let complete = |machine: &MachineEvidence, name: &str| is_complete(&machine.evidence, name);
-        let position =
-            |wanted: &dyn Fn(&MachineEvidence) -> bool| evidence_set.loaded.iter().position(wanted);
+        let position = |wanted: &dyn Fn(&MachineEvidence) -> bool| {
+            evidence_set
+                .loaded
+                .iter()
+                .position(wanted)
+                .map(MachineId::new)
+        };
         let chosen = names
             .iter()
             .map(|name| {
                 let machine = position(&|m| complete(m, name))
                     .or_else(|| position(&|m| m.evidence.experiments.contains_key(*name)));
-                ((*name).to_owned(), machine.unwrap_or(0))
+                ((*name).to_owned(), machine.unwrap_or(MachineId::new(0)))
             })
             .collect();
         // The machine on which most experiments are complete; of equals the first.
         let count = |m: &MachineEvidence| names.iter().filter(|name| complete(m, name)).count();
         let most = evidence_set.loaded.iter().map(count).max().unwrap_or(0);
-        let whole = position(&|m| count(m) == most).unwrap_or(0);
+        let whole = position(&|m| count(m) == most).unwrap_or(MachineId::new(0));
         BookData {
             config,
             loaded: &evidence_set.loaded,
@@ -220,6 +226,21 @@ impl<'a> BookData<'a> {
         }
     }
 
+    /// The machines that have evidence, in the book's order.
+    pub fn machine_ids(&self) -> impl DoubleEndedIterator<Item = MachineId> + Clone + use<> {
+        MachineId::first(self.loaded.len())
+    }
+
+    /// The evidence of a machine.
+    pub fn machine(&self, machine: MachineId) -> &'a MachineEvidence {
+        &self.loaded[machine.index()]
+    }
+
+    /// The paths of a machine's evidence and their values.
+    pub fn indexed(&self, machine: MachineId) -> &Indexed<'a> {
+        &self.indexed[machine.index()]
+    }
+
     /// Everything that an author can name: the investigation and what is shown of all machines.
     pub fn catalog(&self) -> Catalog<'_> {
         Catalog {
@@ -230,13 +251,13 @@ impl<'a> BookData<'a> {
 
     /// The machine that shows an experiment, or for a section such as `kaslr` the machine on which most experiments
     /// are complete.
-    pub fn default_machine(&self, first: &str) -> usize {
+    pub fn default_machine(&self, first: &str) -> MachineId {
         self.chosen.get(first).copied().unwrap_or(self.whole)
     }
 
     /// The machine for a claim or an exhibit that reads several experiments: the first one on which all of them
     /// are complete, else the one for the first of them.
-    pub fn machine_for(&self, firsts: &[&str]) -> usize {
+    pub fn machine_for(&self, firsts: &[&str]) -> MachineId {
         let experiments: Vec<&str> = firsts
             .iter()
             .copied()
@@ -249,14 +270,15 @@ impl<'a> BookData<'a> {
                 .loaded
                 .iter()
                 .position(all)
+                .map(MachineId::new)
                 .unwrap_or_else(|| self.default_machine(first)),
         }
     }
 
     /// The machine that an author names; the error says what is wrong with the name.
-    pub fn find_machine(&self, name: &str) -> Result<Option<usize>, UnknownMachine> {
+    pub fn find_machine(&self, name: &str) -> Result<Option<MachineId>, UnknownMachine> {
         if let Some(index) = self.loaded.iter().position(|m| m.machine == name) {
-            return Ok(Some(index));
+            return Ok(Some(MachineId::new(index)));
         }
         if self.config.machines.iter().any(|m| m == name) {
             return Ok(None);
@@ -275,7 +297,7 @@ impl<'a> BookData<'a> {
     }
 
     /// The value behind `path`: on `machine`, or on the machine that the reader is shown.
-    pub fn show(&self, path: &Path, machine: Option<usize>) -> LookupResult {
+    pub fn show(&self, path: &Path, machine: Option<MachineId>) -> LookupResult {
         let key = (path.as_str().to_owned(), machine);
         // Whoever panicked with it had nothing half done in it.
         let looked_up = || {
@@ -291,12 +313,12 @@ impl<'a> BookData<'a> {
         shown
     }
 
-    fn look_up(&self, path: &Path, machine: Option<usize>) -> Result<ShownPath, PathError> {
+    fn look_up(&self, path: &Path, machine: Option<MachineId>) -> Result<ShownPath, PathError> {
         let index = machine.unwrap_or_else(|| self.default_machine(path.first()));
         let mut shown = self.on(path, index)?;
         // What belongs to no experiment may be missing on the preferred machine alone.
         if machine.is_none() && SECTIONS.contains(&path.first()) {
-            for other in 0..self.loaded.len() {
+            for other in self.machine_ids() {
                 // What is withheld is not missing: the reader is told.
                 if matches!(&shown.what, PathValue::Value(..))
                     || matches!(&shown.what, PathValue::Missing(Missing::Withheld(_)))
@@ -312,8 +334,8 @@ impl<'a> BookData<'a> {
         Ok(shown)
     }
 
-    fn on(&self, path: &Path, index: usize) -> Result<ShownPath, PathError> {
-        let what = match self.catalog().resolve(&self.indexed[index], path)? {
+    fn on(&self, path: &Path, index: MachineId) -> Result<ShownPath, PathError> {
+        let what = match self.catalog().resolve(self.indexed(index), path)? {
             Resolved::Value(value, drift) => PathValue::Value(value.into_owned(), drift),
             Resolved::Missing(reason) => PathValue::Missing(reason),
             Resolved::Broken(reason) => PathValue::Broken(reason),
@@ -325,8 +347,8 @@ impl<'a> BookData<'a> {
     }
 
     /// True if this machine's addresses must not be known: its evidence is redacted.
-    pub fn hides(&self, machine: usize) -> bool {
-        is_redacted(&self.loaded[machine].evidence)
+    pub fn hides(&self, machine: MachineId) -> bool {
+        is_redacted(&self.machine(machine).evidence)
     }
 
     /// The word and the reason that a reader gets for a value that is not there. Of one that is withheld, with
@@ -334,14 +356,14 @@ impl<'a> BookData<'a> {
     pub fn gap(
         &self,
         path: &Path,
-        machine: Option<usize>,
+        machine: Option<MachineId>,
         missing: &Missing,
         format: Option<As>,
     ) -> (&'static str, String) {
         let Some(reason) = missing.withheld() else {
             return ("UNVERIFIED", missing.to_string());
         };
-        let reason = match self.elsewhere(path, machine.unwrap_or(0), format) {
+        let reason = match self.elsewhere(path, machine.unwrap_or(MachineId::new(0)), format) {
             Some((other, text)) => format!("{reason}; on {other} it is {text}"),
             None => reason.to_owned(),
         };
@@ -349,13 +371,13 @@ impl<'a> BookData<'a> {
     }
 
     /// The same value on the first other machine that may show it: its name and the text.
-    fn elsewhere(&self, path: &Path, not: usize, format: Option<As>) -> Option<(&str, String)> {
-        (0..self.loaded.len())
+    fn elsewhere(&self, path: &Path, not: MachineId, format: Option<As>) -> Option<(&str, String)> {
+        self.machine_ids()
             .filter(|index| *index != not && !self.hides(*index))
             .find_map(|index| match self.on(path, index).ok()?.what {
                 PathValue::Value(value, _) => {
                     let text = crate::evidence::format::format(&value, format).ok()?;
-                    Some((self.loaded[index].machine.as_str(), text))
+                    Some((self.machine(index).machine.as_str(), text))
                 }
                 _ => None,
             })
@@ -370,8 +392,8 @@ impl<'a> BookData<'a> {
     }
 
     /// The machine, kernel and time of evidence: `guest:debian-6.1 · Linux 6.1.0 · 2026-… · 2 hours old`.
-    pub fn origin(&self, machine: usize) -> String {
-        let loaded = &self.loaded[machine];
+    pub fn origin(&self, machine: MachineId) -> String {
+        let loaded = self.machine(machine);
         let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
         let time = time.map_or_else(
             |_| loaded.evidence.run.time.clone(),
@@ -391,13 +413,13 @@ impl<'a> BookData<'a> {
     }
 
     /// The machine alone, and what speaks against its evidence.
-    pub fn short_origin(&self, machine: usize) -> String {
-        self.loaded[machine].machine.clone() + self.reservations(machine)
+    pub fn short_origin(&self, machine: MachineId) -> String {
+        self.machine(machine).machine.clone() + self.reservations(machine)
     }
 
     /// Reservations about evidence that is not of now.
-    fn reservations(&self, machine: usize) -> &'static str {
-        let loaded = &self.loaded[machine];
+    fn reservations(&self, machine: MachineId) -> &'static str {
+        let loaded = self.machine(machine);
         let recorded = loaded.origin == crate::evidence::locations::Origin::Recorded;
         match (recorded, loaded.stale.is_empty()) {
             (true, true) => " · recorded earlier",

@@ -11,6 +11,7 @@ pub mod history;
 pub mod loader;
 pub mod local_files;
 pub mod locations;
+pub mod machine_id;
 pub mod names;
 pub mod provenance;
 pub mod sweep_record;

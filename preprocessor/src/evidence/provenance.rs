@@ -1,14 +1,15 @@
 //! The values that a page shows, and where each comes from.
 
 use crate::evidence::book_data::BookData;
+use crate::evidence::machine_id::MachineId;
 
 /// One value that the page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
     /// Its path; of an exhibit also that of a node, for all that is below it.
     pub path: String,
-    /// Index of the machine, if it has evidence.
-    pub machine: Option<usize>,
+    /// The machine, if it has evidence.
+    pub machine: Option<MachineId>,
     /// Its `as`.
     pub style: Option<String>,
     /// The text that stands in the page.
@@ -21,7 +22,7 @@ pub struct Use {
 
 impl Use {
     /// A path that a claim or an exhibit rests on, and does not show as a value of its own.
-    pub fn rests_on(path: impl Into<String>, machine: usize) -> Self {
+    pub fn rests_on(path: impl Into<String>, machine: MachineId) -> Self {
         Use {
             path: path.into(),
             machine: Some(machine),
@@ -35,13 +36,14 @@ impl Use {
     /// True if it is of evidence that is out of date.
     pub fn is_stale(&self, book_data: &BookData<'_>) -> bool {
         self.machine
-            .is_some_and(|index| !book_data.loaded[index].stale.is_empty())
+            .is_some_and(|index| !book_data.machine(index).stale.is_empty())
     }
 
     /// Name of its machine.
     pub fn machine_name(&self, book_data: &BookData<'_>) -> String {
-        self.machine
-            .map_or_else(String::new, |index| book_data.loaded[index].machine.clone())
+        self.machine.map_or_else(String::new, |index| {
+            book_data.machine(index).machine.clone()
+        })
     }
 
     /// Its origin, as the reader sees it on hover.
@@ -59,8 +61,8 @@ impl Use {
 }
 
 /// The machines that a page shows, in the book's order.
-pub fn machines(uses: &[Use], more: &[usize]) -> Vec<usize> {
-    let mut machines: Vec<usize> = uses
+pub fn machines(uses: &[Use], more: &[MachineId]) -> Vec<MachineId> {
+    let mut machines: Vec<MachineId> = uses
         .iter()
         .filter_map(|u| u.machine)
         .chain(more.iter().copied())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use qed_evidence::diagnostic::Diagnostic;
 
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::markdown::chapter::{Chapter, to_diagnostic};
 use crate::markdown::syntax::SyntaxError;
@@ -30,7 +31,7 @@ pub struct RenderedBlock {
     /// The same as plain text.
     pub text: String,
     /// Machines that it shows.
-    pub machines: Vec<usize>,
+    pub machines: Vec<MachineId>,
     /// Values that it shows.
     pub uses: Vec<Use>,
     /// The complaints to the author.

@@ -5,6 +5,7 @@ use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
 use crate::evidence::format::duration;
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::{Request, caption};
@@ -78,7 +79,7 @@ fn rest(call: &Call<'_>, write: &dyn Fn(&Value) -> String) -> String {
 }
 
 /// The values that the tree shows.
-pub(super) fn uses(name: &str, machine: usize, experiment: &Experiment) -> Vec<Use> {
+pub(super) fn uses(name: &str, machine: MachineId, experiment: &Experiment) -> Vec<Use> {
     let shown = ["args", "return", "order", "duration_ns"];
     let probes = experiment.probes.keys();
     probes

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::claims::judged::JudgedClaim;
 use crate::evidence::book_data::BookData;
 use crate::evidence::format;
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 
@@ -116,13 +117,13 @@ pub fn why(judgement: &Judgement) -> Option<String> {
 }
 
 /// Whether a live machine does not tell the value of this path.
-fn is_withheld(path: &str, book_data: &BookData<'_>, machine: usize) -> bool {
-    let leaf = book_data.indexed[machine].leaves.get(path);
+fn is_withheld(path: &str, book_data: &BookData<'_>, machine: MachineId) -> bool {
+    let leaf = book_data.indexed(machine).leaves.get(path);
     leaf.is_some_and(|leaf| matches!(&*leaf.datum, Datum::Missing(Missing::Withheld(_))))
 }
 
 /// The operands of a judgement, each path once.
-fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: usize) -> Vec<Operand> {
+fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: MachineId) -> Vec<Operand> {
     let mut out: Vec<Operand> = Vec::new();
     for operand in judgement.when_operands.iter().chain(&judgement.operands) {
         if out.iter().any(|known| known.text == operand.text) {
@@ -136,7 +137,8 @@ fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: usize) -> 
             (None, Some(reason)) => (format!("unavailable: {reason}"), String::new()),
             (None, None) => ("not evaluated".to_owned(), String::new()),
         };
-        let is_leaf = book_data.indexed[machine]
+        let is_leaf = book_data
+            .indexed(machine)
             .leaves
             .get(&operand.text)
             .and_then(|leaf| leaf.datum.value())
@@ -144,7 +146,7 @@ fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: usize) -> 
         out.push(Operand {
             text: operand.text.clone(),
             path: is_leaf.then(|| operand.text.clone()),
-            machine: book_data.loaded[machine].machine.clone(),
+            machine: book_data.machine(machine).machine.clone(),
             value,
             kind,
             missing: operand.value.is_none(),
@@ -155,12 +157,12 @@ fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: usize) -> 
 
 /// A note on a verdict that was reached on evidence which is not shown as it is.
 fn how_judged(judged: &JudgedClaim, book_data: &BookData<'_>) -> Option<String> {
-    let machine = &book_data.loaded[judged.shown];
-    let verdict = judged.judgements[judged.shown].verdict;
+    let machine = book_data.machine(judged.shown);
+    let verdict = judged.judgement().verdict;
     if machine.raw.is_none() && machine.verdicts.is_none() {
         return None;
     }
-    Some(if judged.supported[judged.shown] == verdict {
+    Some(if judged.supported[judged.shown.index()] == verdict {
         format!(
             "judged on what {} measured, before addresses were withheld; what is published gives the same verdict",
             machine.machine
@@ -176,14 +178,14 @@ fn how_judged(judged: &JudgedClaim, book_data: &BookData<'_>) -> Option<String> 
 
 /// A claim with its verdicts, as it stands in its chapter.
 pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
-    let judgement = &judged.judgements[judged.shown];
+    let judgement = judged.judgement();
     let operands = operands(judgement, book_data, judged.shown);
     let others: Vec<OnMachine> = book_data
         .loaded
         .iter()
         .zip(&judged.judgements)
         .enumerate()
-        .filter(|(index, _)| *index != judged.shown)
+        .filter(|(index, _)| *index != judged.shown.index())
         .map(|(_, (machine, judgement))| {
             let reason = why(judgement);
             OnMachine {

@@ -70,9 +70,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         .claims
         .in_order()
         .map(|judged| {
-            *counts
-                .entry(judged.judgements[judged.shown].verdict)
-                .or_insert(0_usize) += 1;
+            *counts.entry(judged.judgement().verdict).or_insert(0_usize) += 1;
             ClaimsRow {
                 id: judged.claim.id.clone(),
                 href: link(request.chapter, judged),
@@ -125,7 +123,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             },
         ),
         text: text.join("\n"),
-        machines: (0..book_data.loaded.len()).collect(),
+        machines: book_data.machine_ids().collect(),
         ..RenderedBlock::default()
     })
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::claims::judged::JudgedClaim;
 use crate::config::Lint;
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::names::names;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::claim_block::{badge, class};
@@ -36,16 +37,16 @@ struct DerivationView {
 
 /// The verdict of a claim for its chapter: as shown there, or where it does not apply to that machine, on the first
 /// one that it applies to. A failure on any machine is one.
-fn verdict(judged: &JudgedClaim) -> (Verdict, Option<usize>) {
+fn verdict(judged: &JudgedClaim) -> (Verdict, Option<MachineId>) {
     let all = &judged.judgements;
     if let Some(at) = all.iter().position(|j| j.verdict.is_failure()) {
-        return (all[at].verdict, Some(at));
+        return (all[at].verdict, Some(MachineId::new(at)));
     }
-    let shown = all[judged.shown].verdict;
+    let shown = all[judged.shown.index()].verdict;
     if shown == Verdict::NotApplicable
         && let Some(at) = all.iter().position(|j| j.verdict != Verdict::NotApplicable)
     {
-        return (all[at].verdict, Some(at));
+        return (all[at].verdict, Some(MachineId::new(at)));
     }
     (shown, Some(judged.shown))
 }
@@ -140,7 +141,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             let (verdict, at) = verdict(judged);
             let open = matches!(verdict, Verdict::Unverified | Verdict::NotApplicable);
             let at = at.filter(|_| open)?;
-            let reason = judged.judgements[at]
+            let reason = judged.judgements[at.index()]
                 .reason
                 .as_deref()
                 .unwrap_or("it applies to no machine");

@@ -3,6 +3,7 @@
 use qed_evidence::document::Experiment;
 use serde::Serialize;
 
+use crate::evidence::machine_id::MachineId;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::{Request, caption};
@@ -30,7 +31,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
 
 fn show(
     request: &Request<'_, '_>,
-    machine: usize,
+    machine: MachineId,
     name: &str,
     experiment: &Experiment,
 ) -> Result<RenderedBlock, ExhibitGap> {

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::config::evidence_file;
 use crate::evidence::book_data::BookData;
+use crate::evidence::machine_id::MachineId;
 use crate::exhibits::block::{RenderedBlock, Target};
 use crate::exhibits::request::{Request, caption};
 use crate::markdown::escape::visible;
@@ -117,7 +118,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let machine = request
         .machine()?
         .unwrap_or_else(|| book_data.default_machine("run"));
-    let loaded = &book_data.loaded[machine];
+    let loaded = book_data.machine(machine);
     if request.target == Target::Nothing && !book_data.templates.has_own("evidence") {
         return Ok(RenderedBlock {
             machines: vec![machine],
@@ -165,9 +166,9 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
 }
 
 /// The part of the exhibit for one machine.
-fn data(book_data: &BookData<'_>, machine: usize, caption: String) -> EvidenceView {
-    let loaded = &book_data.loaded[machine];
-    let leaves = &book_data.indexed[machine].leaves;
+fn data(book_data: &BookData<'_>, machine: MachineId, caption: String) -> EvidenceView {
+    let loaded = book_data.machine(machine);
+    let leaves = &book_data.indexed(machine).leaves;
     let hidden = book_data.hides(machine);
     // Packing takes as long as writing all values out, so both are done at once.
     let (groups, packed) = std::thread::scope(|scope| {

@@ -91,7 +91,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             .templates
             .render("history", &HistoryView { rows, sum }),
         text: text.join("\n"),
-        machines: (0..book_data.loaded.len()).collect(),
+        machines: book_data.machine_ids().collect(),
         ..RenderedBlock::default()
     })
 }

@@ -5,6 +5,7 @@ use qed_evidence::value::Frame;
 use serde::Serialize;
 
 use crate::evidence::format::duration;
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
@@ -68,7 +69,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
 
 fn show(
     request: &Request<'_, '_>,
-    machine: usize,
+    machine: MachineId,
     name: &str,
     experiment: &Experiment,
 ) -> Result<RenderedBlock, ExhibitGap> {

@@ -56,13 +56,14 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::machine_id::MachineId;
     use crate::exhibits::linkage::layout::text;
     use crate::exhibits::linkage::map::{Object, Pointer};
 
     fn used(text: &str) -> Use {
         Use {
             path: "a.b".into(),
-            machine: Some(0),
+            machine: Some(MachineId::new(0)),
             style: None,
             text: text.into(),
             note: String::new(),

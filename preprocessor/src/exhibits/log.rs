@@ -7,6 +7,7 @@ use qed_evidence::value::Datum;
 use serde::Serialize;
 
 use crate::evidence::book_data::BookData;
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
@@ -55,7 +56,11 @@ struct LogView {
 }
 
 /// A line as `grep -n` prints it, or why there is none.
-fn line(book_data: &BookData<'_>, machine: usize, reading: &Reading) -> Result<String, ExhibitGap> {
+fn line(
+    book_data: &BookData<'_>,
+    machine: MachineId,
+    reading: &Reading,
+) -> Result<String, ExhibitGap> {
     match &reading.text {
         Datum::Missing(why) => Err(ExhibitGap::Unavailable(why.to_string())),
         // A release is not a secret; all else that a machine reads of itself here says where its kernel is.
@@ -76,10 +81,10 @@ fn line(book_data: &BookData<'_>, machine: usize, reading: &Reading) -> Result<S
 /// The readings, those of one file together.
 fn files(
     book_data: &BookData<'_>,
-    machine: usize,
+    machine: MachineId,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Vec<FileReadings> {
-    let loaded = &book_data.loaded[machine];
+    let loaded = book_data.machine(machine);
     let mut files: Vec<FileReadings> = Vec::new();
     for reading in &loaded.evidence.kaslr.readings {
         if !wanted(&reading.file) {
@@ -143,10 +148,10 @@ fn run(command: &Command) -> CommandResult {
 /// The commands that are wanted, in the order of the investigation: first those of the machine.
 fn places(
     book_data: &BookData<'_>,
-    machine: usize,
+    machine: MachineId,
     wanted: &dyn Fn(&str) -> bool,
 ) -> (Vec<LogPosition>, Vec<Use>) {
-    let loaded = &book_data.loaded[machine];
+    let loaded = book_data.machine(machine);
     let mut uses = Vec::new();
     let mut places = vec![
         LogPosition {
@@ -201,15 +206,16 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             return Err(SyntaxError::new(span.clone(), message, help));
         }
     }
-    let has_lines = |index: usize| {
-        let readings = &book_data.loaded[index].evidence.kaslr.readings;
+    let has_lines = |index: MachineId| {
+        let readings = &book_data.machine(index).evidence.kaslr.readings;
         readings
             .iter()
             .any(|r| r.by == Reader::Builder && r.text.value().is_some())
     };
     let machine = match request.machine()? {
         Some(machine) => machine,
-        None => (0..book_data.loaded.len())
+        None => book_data
+            .machine_ids()
             .find(|index| has_lines(*index))
             .unwrap_or_else(|| book_data.default_machine("kaslr")),
     };

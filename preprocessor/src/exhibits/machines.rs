@@ -190,7 +190,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             .templates
             .render("machines", &MachinesView { machines }),
         text: text.join("\n"),
-        machines: (0..book_data.loaded.len()).collect(),
+        machines: book_data.machine_ids().collect(),
         ..RenderedBlock::default()
     })
 }

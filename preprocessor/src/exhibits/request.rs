@@ -10,6 +10,7 @@ use qed_evidence::{Path, Value};
 use crate::claims::collect::Claims;
 use crate::evidence::book_data::{BookData, PathValue, sound_experiment};
 use crate::evidence::format::describe;
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::names::Glossary;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::{RenderedBlock, Target};
@@ -44,7 +45,7 @@ pub struct Request<'a, 'f> {
 
 impl<'f> Request<'_, 'f> {
     /// The machine that the option `machine` names; `None` if it does not.
-    pub fn machine(&self) -> Result<Option<usize>, SyntaxError> {
+    pub fn machine(&self) -> Result<Option<MachineId>, SyntaxError> {
         let Some(option) = self.words.option("machine") else {
             return Ok(None);
         };
@@ -72,7 +73,7 @@ impl<'f> Request<'_, 'f> {
     /// or why there is nothing; an experiment that is not sound there is never shown.
     pub fn show_experiment(
         &self,
-        show: impl FnOnce(usize, &'f str, &'f Experiment) -> Result<RenderedBlock, ExhibitGap>,
+        show: impl FnOnce(MachineId, &'f str, &'f Experiment) -> Result<RenderedBlock, ExhibitGap>,
     ) -> Result<RenderedBlock, SyntaxError> {
         let planned = &self.book_data.investigation.experiments;
         let Some(option) = self.words.option("experiment") else {
@@ -92,7 +93,7 @@ impl<'f> Request<'_, 'f> {
         let machine = self
             .machine()?
             .unwrap_or_else(|| self.book_data.default_machine(&found.name));
-        let shown = sound_experiment(&self.book_data.loaded[machine].evidence, &found.name)
+        let shown = sound_experiment(&self.book_data.machine(machine).evidence, &found.name)
             .map_err(ExhibitGap::from)
             .and_then(|experiment| show(machine, &found.name, experiment));
         Ok(shown.unwrap_or_else(|gap| render_gap(self.book_data, machine, &gap.to_string())))
@@ -114,7 +115,7 @@ impl Request<'_, '_> {
     pub fn look(
         &self,
         name: &Spanned,
-        machine: Option<usize>,
+        machine: Option<MachineId>,
         style: (Option<As>, Option<&str>),
     ) -> Result<ShownValue, SyntaxError> {
         let path: Path = name.text.parse().map_err(|m: ParsePathError| {
@@ -167,12 +168,12 @@ pub fn render_without_evidence(book_data: &BookData<'_>, machine: &str) -> Rende
 }
 
 /// An exhibit that has nothing to show, and why.
-pub fn render_gap(book_data: &BookData<'_>, machine: usize, why: &str) -> RenderedBlock {
-    let name = &book_data.loaded[machine].machine;
+pub fn render_gap(book_data: &BookData<'_>, machine: MachineId, why: &str) -> RenderedBlock {
+    let name = &book_data.machine(machine).machine;
     unverified(format!("UNVERIFIED on {name}: {why}"), vec![machine])
 }
 
-fn unverified(text: String, machines: Vec<usize>) -> RenderedBlock {
+fn unverified(text: String, machines: Vec<MachineId>) -> RenderedBlock {
     let html = crate::markdown::escape::html(&crate::markdown::escape::visible(&text));
     RenderedBlock {
         html: format!("<div class=\"qed-exhibit qed-unverified\"><p>{html}</p></div>"),
@@ -183,6 +184,6 @@ fn unverified(text: String, machines: Vec<usize>) -> RenderedBlock {
 }
 
 /// The caption of an exhibit.
-pub fn caption(book_data: &BookData<'_>, machine: usize, what: &str) -> String {
+pub fn caption(book_data: &BookData<'_>, machine: MachineId, what: &str) -> String {
     format!("{what} — {}", book_data.origin(machine))
 }

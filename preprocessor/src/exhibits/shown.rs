@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::{describe, format};
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::Request;
@@ -50,7 +51,7 @@ pub fn line(
     request: &Request<'_, '_>,
     line: &str,
     span: &Range<usize>,
-    machine: Option<usize>,
+    machine: Option<MachineId>,
 ) -> Result<ShownRow, SyntaxError> {
     // A label may hold anything but a colon; paths and options hold none outside quotes.
     let colon = line.find(':').filter(|at| !line[..*at].contains('"'));
@@ -85,7 +86,7 @@ pub fn line(
 pub fn row_at(
     book_data: &BookData<'_>,
     path: &str,
-    machine: usize,
+    machine: MachineId,
 ) -> Result<ShownRow, ExhibitGap> {
     let path: Path = path.parse()?;
     let style = Style::default();
@@ -95,7 +96,7 @@ pub fn row_at(
 fn value(
     book_data: &BookData<'_>,
     path: &Path,
-    machine: Option<usize>,
+    machine: Option<MachineId>,
     style: &Style,
     written: Option<String>,
     span: &Range<usize>,

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::describe;
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
@@ -82,8 +83,8 @@ fn x(slide: i128) -> i128 {
 const MAX_EARLIER: usize = 16;
 
 /// The slides of captures of this machine that were published before, the latest first: `-1`, `-2`, ….
-fn earlier(book_data: &BookData<'_>, machine: usize) -> Vec<(String, i64)> {
-    let now = &book_data.loaded[machine];
+fn earlier(book_data: &BookData<'_>, machine: MachineId) -> Vec<(String, i64)> {
+    let now = book_data.machine(machine);
     book_data
         .history
         .captures
@@ -100,7 +101,7 @@ fn earlier(book_data: &BookData<'_>, machine: usize) -> Vec<(String, i64)> {
 
 struct Column<'a, 'f> {
     book_data: &'a BookData<'f>,
-    machine: usize,
+    machine: MachineId,
     uses: Vec<Use>,
 }
 
@@ -174,7 +175,12 @@ fn measured_rows(column: &mut Column<'_, '_>) -> (Vec<SlidesRow>, Vec<String>) {
         "kaslr.slide".to_owned(),
         "kaslr.live_physical_start".to_owned(),
     );
-    let count = column.book_data.loaded[column.machine].evidence.boots.len();
+    let count = column
+        .book_data
+        .machine(column.machine)
+        .evidence
+        .boots
+        .len();
     let others = (1..=count).map(|boot| {
         let at = |leaf: &str| format!("boots.boot{boot}.{leaf}");
         (boot.to_string(), at("slide"), at("physical"))
@@ -273,10 +279,11 @@ fn ticks() -> Vec<Tick> {
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
-    let has_boots = |index: &usize| !book_data.loaded[*index].evidence.boots.is_empty();
+    let has_boots = |index: &MachineId| !book_data.machine(*index).evidence.boots.is_empty();
     let machine = match request.machine()? {
         Some(machine) => machine,
-        None => (0..book_data.loaded.len())
+        None => book_data
+            .machine_ids()
             .find(has_boots)
             .unwrap_or_else(|| book_data.default_machine("boots")),
     };
@@ -311,7 +318,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     align(&mut rows);
     let title = format!("the slide in {} boots", rows.len());
     let caption = caption(book_data, machine, &title);
-    let name = book_data.loaded[machine].machine.clone();
+    let name = book_data.machine(machine).machine.clone();
     let bottom = TOP + rows.len() * ROW;
     let text = text(&caption, &rows, &gaps);
     let data = SlidesView {

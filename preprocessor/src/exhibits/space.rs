@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::{describe, format};
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
@@ -170,7 +171,7 @@ fn unknown_path(span: &Range<usize>, error: &PathError) -> SyntaxError {
 /// The address of a path on `machine`; inside, why it cannot be drawn. An address that is shown is added to `uses`.
 fn find(
     book_data: &BookData<'_>,
-    machine: usize,
+    machine: MachineId,
     region: &Range<u64>,
     (path, span): &(Path, Range<usize>),
     uses: &mut Vec<Use>,
@@ -214,7 +215,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let machine = match request.machine()? {
         Some(machine) => machine,
         None => match book_data.show(first, None).as_ref() {
-            Ok(shown) => shown.machine.unwrap_or(0),
+            Ok(shown) => shown.machine.unwrap_or(MachineId::new(0)),
             Err(error) => return Err(unknown_path(span, error)),
         },
     };
@@ -339,7 +340,7 @@ fn arrow(
 /// The drawing.
 fn draw(
     request: &Request<'_, '_>,
-    machine: usize,
+    machine: MachineId,
     region: &Range<u64>,
     mut marked: Vec<(u64, &SpaceLine)>,
     spans: &[(u64, u64, &SpaceLine)],
@@ -376,7 +377,7 @@ fn draw(
         caption: caption(book_data, machine, "addresses in their region"),
         title,
         desc: desc.join(", "),
-        machine: book_data.loaded[machine].machine.clone(),
+        machine: book_data.machine(machine).machine.clone(),
         width: WIDTH,
         height: bar_y + THICK + 12 + marks.len() as u64 * MARK + 4,
         left: LEFT,

@@ -8,6 +8,7 @@ use std::ops::Range;
 use qed_evidence::claim::Verdict;
 use serde::Serialize;
 
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::{Use, machines};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::claim_block::{badge, class};
@@ -91,7 +92,7 @@ struct Steps {
     steps: Vec<Step>,
     uses: Vec<Use>,
     /// The machines of the verdicts.
-    machines: Vec<usize>,
+    machines: Vec<MachineId>,
 }
 
 impl Steps {
@@ -99,7 +100,7 @@ impl Steps {
     fn add(
         &mut self,
         request: &Request<'_, '_>,
-        machine: Option<usize>,
+        machine: Option<MachineId>,
         (line, span): &(String, Range<usize>),
     ) -> Result<(), SyntaxError> {
         let wrong = || SyntaxError::new(span.clone(), "this is not a step", FORM.to_owned());
@@ -138,7 +139,7 @@ impl Steps {
     fn value(
         &mut self,
         request: &Request<'_, '_>,
-        machine: Option<usize>,
+        machine: Option<MachineId>,
         part: Range<usize>,
     ) -> Result<StepValue, SyntaxError> {
         let parsed = words(request.source, part.clone())?;
@@ -165,7 +166,7 @@ impl Steps {
     fn proof(
         &mut self,
         request: &Request<'_, '_>,
-        machine: Option<usize>,
+        machine: Option<MachineId>,
         part: Range<usize>,
     ) -> Result<(Verdict, Proof), SyntaxError> {
         let text = &request.source[part.clone()];
@@ -181,7 +182,7 @@ impl Steps {
             return Err(SyntaxError::new(id.span, message, help));
         };
         let on = machine.unwrap_or(judged.shown);
-        let verdict = judged.judgements[on].verdict;
+        let verdict = judged.judgements[on.index()].verdict;
         self.machines.push(on);
         let proof = Proof {
             href: link(request.chapter, judged),

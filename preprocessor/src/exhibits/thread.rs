@@ -135,7 +135,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         }
         None => return nothing(&format!("`{}` is not known", name.text)),
     };
-    let experiment = match sound_experiment(&book_data.loaded[machine].evidence, first) {
+    let experiment = match sound_experiment(&book_data.machine(machine).evidence, first) {
         Ok(experiment) => experiment,
         Err(unsound) => return nothing(&unsound.to_string()),
     };

@@ -8,6 +8,7 @@ use crate::claims::collect::Claims;
 use crate::config::{Lint, OnMissing};
 use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format;
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::names::Glossary;
 use crate::evidence::provenance::{self, Use};
 use crate::exhibits::block::{GAPS, Target};
@@ -228,7 +229,7 @@ impl ChapterFiller<'_, '_> {
         }
     }
 
-    fn verdict(&mut self, placeholder: &Placeholder, machine: Option<usize>) -> Option<Use> {
+    fn verdict(&mut self, placeholder: &Placeholder, machine: Option<MachineId>) -> Option<Use> {
         let source = &self.chapter.source;
         match self.claims.verdict(&placeholder.path, machine) {
             Ok((machine, verdict, reason)) => Some(Use {
@@ -253,7 +254,7 @@ impl ChapterFiller<'_, '_> {
     fn missing(
         &mut self,
         placeholder: &Placeholder,
-        machine: Option<usize>,
+        machine: Option<MachineId>,
         missing: &Missing,
     ) -> Option<Use> {
         let format = placeholder.style.format;
@@ -273,7 +274,7 @@ impl ChapterFiller<'_, '_> {
     fn gap(
         &self,
         placeholder: &Placeholder,
-        machine: Option<usize>,
+        machine: Option<MachineId>,
         word: &str,
         reason: &str,
     ) -> Use {
@@ -397,7 +398,7 @@ impl ChapterFiller<'_, '_> {
     }
 
     /// Says at the top of the page where its values come from.
-    fn page(&mut self, more: &[usize]) {
+    fn page(&mut self, more: &[MachineId]) {
         let shows_something = !self.uses.is_empty() || !self.chapter.blocks.is_empty();
         let literal = self.chapter.escapes.len();
         if !shows_something && crate::render::page_header::recorded(self.book_data).is_empty() {

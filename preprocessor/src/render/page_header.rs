@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::evidence::book_data::BookData;
 use crate::evidence::loader::age_in_words;
 use crate::evidence::locations::Origin;
+use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::templates;
 
@@ -38,9 +39,9 @@ pub fn literals_only(count: usize) -> String {
 pub const MARK: char = '†';
 
 /// Notices that the reader must see before believing a value of these machines.
-pub fn notices(book_data: &BookData<'_>, machines: &[usize]) -> Vec<String> {
+pub fn notices(book_data: &BookData<'_>, machines: &[MachineId]) -> Vec<String> {
     let mut notices = Vec::new();
-    for loaded in machines.iter().map(|index| &book_data.loaded[*index]) {
+    for loaded in machines.iter().map(|index| book_data.machine(*index)) {
         let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
         let time = time.map_or_else(
             |_| loaded.evidence.run.time.clone(),
@@ -79,9 +80,10 @@ pub fn notices(book_data: &BookData<'_>, machines: &[usize]) -> Vec<String> {
 
 /// The machines whose evidence was recorded earlier. That the book rests on them is told on each of its pages, also where
 /// no value is shown.
-pub fn recorded(book_data: &BookData<'_>) -> Vec<usize> {
-    (0..book_data.loaded.len())
-        .filter(|index| book_data.loaded[*index].origin == Origin::Recorded)
+pub fn recorded(book_data: &BookData<'_>) -> Vec<MachineId> {
+    book_data
+        .machine_ids()
+        .filter(|index| book_data.machine(*index).origin == Origin::Recorded)
         .collect()
 }
 
@@ -102,7 +104,12 @@ pub fn recorded_html(book_data: &BookData<'_>, literals: usize) -> String {
 
 /// The block at the top of a page, on one line. Its text is in attributes, which a style sheet shows: so it is
 /// neither in the search index nor in copied text. Only notices, which must not be missed, are text.
-pub fn html(book_data: &BookData<'_>, uses: &[Use], machines: &[usize], literals: usize) -> String {
+pub fn html(
+    book_data: &BookData<'_>,
+    uses: &[Use],
+    machines: &[MachineId],
+    literals: usize,
+) -> String {
     let mut rows: Vec<HeaderRow> = Vec::new();
     for used in uses.iter().filter(|u| u.listed) {
         let row = HeaderRow {
@@ -125,7 +132,7 @@ pub fn html(book_data: &BookData<'_>, uses: &[Use], machines: &[usize], literals
     }
     let names: Vec<&str> = machines
         .iter()
-        .map(|i| book_data.loaded[*i].machine.as_str())
+        .map(|i| book_data.machine(*i).machine.as_str())
         .collect();
     // An exhibit of a sweep shows other kernels than the book's machines.
     let elsewhere = names.is_empty() && uses.is_empty();
@@ -156,7 +163,7 @@ pub fn html(book_data: &BookData<'_>, uses: &[Use], machines: &[usize], literals
 }
 
 /// The same as plain text: one line for each machine, and the notices.
-pub fn text(book_data: &BookData<'_>, machines: &[usize]) -> String {
+pub fn text(book_data: &BookData<'_>, machines: &[MachineId]) -> String {
     let mut out = String::new();
     for notice in notices(book_data, machines) {
         out.push_str(&notice);
