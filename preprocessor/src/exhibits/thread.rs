@@ -22,7 +22,7 @@ struct ThreadLine {
     name: String,
     /// Blanks up to the column in which all remarks stand.
     pad: String,
-    said: String,
+    remarks: String,
     met: bool,
 }
 
@@ -42,13 +42,13 @@ fn meets(call: &Call<'_>, wanted: u64) -> Vec<String> {
     };
     let hit = call.hit;
     let mut out = Vec::new();
-    for (said, values) in [
+    for (phrase, values) in [
         ("received it as", &hit.args),
         ("on entry found it in", &hit.entry),
         ("on return found it in", &hit.exit),
     ] {
         let found = values.iter().filter(|(_, datum)| is(datum));
-        out.extend(found.map(|(name, _)| format!("{said} {name}")));
+        out.extend(found.map(|(name, _)| format!("{phrase} {name}")));
     }
     if hit.return_value.as_ref().is_some_and(is) {
         out.push("returned it".into());
@@ -79,7 +79,7 @@ fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<ThreadLine>,
             name,
             pad: String::new(),
             met: !met.is_empty(),
-            said: met.join(", "),
+            remarks: met.join(", "),
         });
     }
     let width = |line: &ThreadLine| line.lead.chars().count() + line.name.chars().count();
@@ -149,7 +149,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     );
     let mut text = caption.clone();
     for line in &lines {
-        let whole = format!("{}{}{}{}", line.lead, line.name, line.pad, line.said);
+        let whole = format!("{}{}{}{}", line.lead, line.name, line.pad, line.remarks);
         text.push_str(&format!("\n{}", whole.trim_end()));
     }
     Ok(RenderedBlock {

@@ -2,7 +2,7 @@
 //!
 //! mdBook runs a preprocessor once for each renderer, one after the other in one process, and most warnings do not
 //! depend on the renderer. The runs of one build have the same parent; a renderer that comes a second time begins the
-//! next build (`mdbook serve`). Where that cannot be told, everything is said: a warning too often is better than none.
+//! next build (`mdbook serve`). Where that cannot be told, everything is printed: a warning too often is better than none.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::util::state;
 
 /// The file that remembers it; in a folder that nobody watches.
-const SAID: &str = ".qed/state/said.json";
+const WARNINGS: &str = ".qed/state/warnings.json";
 
 /// The warnings printed so far in one build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,23 +40,23 @@ impl PrintedWarnings {
         problems: Vec<Diagnostic>,
     ) -> (Vec<Diagnostic>, PrintedWarnings) {
         let outputs: BTreeSet<String> = outputs.iter().cloned().collect();
-        let mut said = before
-            .filter(|said| {
-                said.parent == parent
-                    && said.outputs == outputs
-                    && !said.renderers.contains(renderer)
+        let mut printed = before
+            .filter(|printed| {
+                printed.parent == parent
+                    && printed.outputs == outputs
+                    && !printed.renderers.contains(renderer)
             })
             .unwrap_or(PrintedWarnings {
                 parent: parent.into(),
                 outputs,
                 ..PrintedWarnings::default()
             });
-        said.renderers.insert(renderer.into());
+        printed.renderers.insert(renderer.into());
         let mut left = problems;
         left.retain(|problem| {
-            problem.severity == Severity::Error || said.warnings.insert(digest(problem))
+            problem.severity == Severity::Error || printed.warnings.insert(digest(problem))
         });
-        (left, said)
+        (left, printed)
     }
 }
 
@@ -64,7 +64,7 @@ fn digest(problem: &Diagnostic) -> String {
     hex::encode(Sha256::digest(problem.render(false).as_bytes()))
 }
 
-/// The problems without the warnings that another renderer of the same build has said. Errors are always said.
+/// The problems without the warnings that another renderer of the same build has printed. Errors are always printed.
 pub fn drop_printed(
     root: &Path,
     outputs: &[String],
@@ -75,14 +75,14 @@ pub fn drop_printed(
     let Some(parent) = parent().filter(|_| several) else {
         return problems;
     };
-    let file = root.join(SAID);
+    let file = root.join(WARNINGS);
     let before = std::fs::read(&file)
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let (left, said) = PrintedWarnings::next(before, &parent, outputs, renderer, problems);
+    let (left, printed) = PrintedWarnings::next(before, &parent, outputs, renderer, problems);
     // A turn without warnings is remembered, too: else the next build could not be told from this one. What is not
-    // remembered is said again.
-    if let Ok(text) = serde_json::to_vec(&said) {
+    // remembered is printed again.
+    if let Ok(text) = serde_json::to_vec(&printed) {
         let _ = state::write(&file, &[&text]);
     }
     left
@@ -115,21 +115,21 @@ mod tests {
     fn runs(runs: &[(&str, &str, &[&str])]) -> Vec<Vec<String>> {
         let outputs = ["a".to_owned(), "b".to_owned()];
         let mut before = None;
-        let said = runs.iter().map(|(parent, renderer, texts)| {
+        let printed = runs.iter().map(|(parent, renderer, texts)| {
             let problems = texts.iter().map(|text| warning(text)).collect();
-            let (left, said) =
+            let (left, printed) =
                 PrintedWarnings::next(before.take(), parent, &outputs, renderer, problems);
-            before = Some(said);
+            before = Some(printed);
             left.into_iter().map(|problem| problem.message).collect()
         });
-        said.collect()
+        printed.collect()
     }
 
-    /// Check that a warning is said once in a build, by whichever renderer has it first; and again in the next build, of
+    /// Check that a warning is printed once in a build, by whichever renderer has it first; and again in the next build, of
     /// the same process and of another one.
     #[test]
     fn once_per_build() {
-        let said = runs(&[
+        let printed = runs(&[
             ("1", "a", &["x", "y"]),
             ("1", "b", &["x", "z"]),
             ("1", "a", &["x"]),
@@ -139,19 +139,20 @@ mod tests {
             ("1", "a", &["x"]),
         ]);
         let expected: [&[&str]; 7] = [&["x", "y"], &["z"], &["x"], &[], &["x"], &[], &["x"]];
-        assert_eq!(said, expected);
+        assert_eq!(printed, expected);
     }
 
-    /// Check that an error is said by every renderer, and that other outputs begin anew.
+    /// Check that an error is printed by every renderer, and that other outputs begin anew.
     #[test]
     fn never_lost() {
         let outputs = ["a".to_owned(), "b".to_owned()];
         let problems = || vec![warning("w"), Diagnostic::error_without_place("e")];
-        let (_, said) = PrintedWarnings::next(None, "1", &outputs, "a", problems());
-        let (left, _) = PrintedWarnings::next(Some(said.clone()), "1", &outputs, "b", problems());
+        let (_, printed) = PrintedWarnings::next(None, "1", &outputs, "a", problems());
+        let (left, _) =
+            PrintedWarnings::next(Some(printed.clone()), "1", &outputs, "b", problems());
         assert_eq!(left, [Diagnostic::error_without_place("e")]);
         let more = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
-        let (left, _) = PrintedWarnings::next(Some(said), "1", &more, "b", problems());
+        let (left, _) = PrintedWarnings::next(Some(printed), "1", &more, "b", problems());
         assert_eq!(left, problems());
     }
 

@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn whole_or_not_at_all() {
         let root = tempfile::tempdir().unwrap();
-        let file = root.path().join("state/said.json");
+        let file = root.path().join("state/warnings.json");
         write(&file, &[b"long text, ", b"long text"]).unwrap();
         write(&file, &[b"a", b"b"]).unwrap();
         assert_eq!(std::fs::read(&file).unwrap(), b"ab");
@@ -58,6 +58,6 @@ mod tests {
         let entries = std::fs::read_dir(root.path().join("state")).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, [".gitignore", "said.json", "taken"]);
+        assert_eq!(names, [".gitignore", "taken", "warnings.json"]);
     }
 }
