@@ -221,9 +221,10 @@ fn failed_capture_makes_no_loop() {
     let mut server = Server::start("poll");
     server.wait("the first page", |s| s.page().contains("first text"));
     let investigation = server.book.read("test.toml");
-    server
-        .book
-        .write("test.toml", &format!("{investigation}# changed\n"));
+    server.book.write(
+        "test.toml",
+        &format!("{investigation}\n[[command]]\nname = \"more\"\nrun = [\"true\"]\n"),
+    );
     server.save(&CHAPTER.replace("first", "second"));
     server.wait("the edited page", |s| s.page().contains("second text"));
     assert!(server.page().contains("Out of date"), "{}", server.page());
