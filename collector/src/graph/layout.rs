@@ -3,8 +3,8 @@
 //! ```text
 //! ID: 11
 //! format:
-//! 	field:unsigned short common_type;	offset:0;	size:2;	signed:0;
-//! 	field:unsigned long func;	offset:8;	size:8;	signed:0;
+//!     field:unsigned short common_type;    offset:0;    size:2;    signed:0;
+//!     field:unsigned long func;    offset:8;    size:8;    signed:0;
 //! ```
 
 use super::error::GraphError;
