@@ -2,18 +2,18 @@
 //! condition that a misspelt word takes away. So a PASS needs words that are known to be possible where they are compared:
 //! some capture, the investigation, or a table holds them.
 
-use std::ops::Range;
-
 use crate::diagnostic::nearest;
 use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 
+mod comparisons;
 mod possible;
 mod unplaced;
 mod vocabulary;
 
-use super::ast::{Binary, Literal, Node, NodeKind};
+use super::ast::Node;
 use super::obstacle::Obstacle;
+use comparisons::{Comparison, Written, comparisons};
 use possible::{Relation, Words, without_copies};
 
 /// A text in an expression that proves nothing.
@@ -41,146 +41,6 @@ pub(super) fn strange(
     found
         .or_else(|| vocabulary::strangers(root, machine).map(Strange::Unknown))
         .or_else(|| unplaced::unplaced(root, machine).map(Strange::Elsewhere))
-}
-
-/// Texts that are compared with something.
-struct Comparison<'n> {
-    written: Vec<Written<'n>>,
-    with: Vec<Words<'n>>,
-}
-
-/// A text of the claim.
-#[derive(Clone, Copy)]
-struct Written<'n> {
-    text: &'n str,
-    range: &'n Range<usize>,
-    relation: Relation,
-}
-
-/// Texts with what they are compared with.
-fn compare<'n>(texts: &[&'n Node], with: Option<&'n Node>, relation: Relation) -> Comparison<'n> {
-    let mut written = Vec::new();
-    for node in texts {
-        collect_texts(node, relation, &mut written);
-    }
-    let mut words = Vec::new();
-    if let Some(node) = with {
-        collect_words(node, &mut words);
-    }
-    Comparison {
-        written,
-        with: words,
-    }
-}
-
-/// The relation of a text to what it is to be equal to: of a sum it holds a part.
-fn equal_to(other: &Node) -> Relation {
-    match &other.kind {
-        NodeKind::Binary(Binary::Add, _) => Relation::Holds,
-        NodeKind::Conditional(parts) => match (equal_to(&parts[1]), equal_to(&parts[2])) {
-            (Relation::Is, Relation::Is) => Relation::Is,
-            _ => Relation::Holds,
-        },
-        _ => Relation::Is,
-    }
-}
-
-/// The comparisons of a node.
-fn comparisons(node: &Node) -> Vec<Comparison<'_>> {
-    match &node.kind {
-        NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
-            let [a, b] = sides.as_ref();
-            vec![
-                compare(&[a], Some(b), equal_to(b)),
-                compare(&[b], Some(a), equal_to(a)),
-            ]
-        }
-        NodeKind::Call(function, args) => {
-            let relation = match function.name {
-                "contains" => Relation::Contains,
-                "starts_with" => Relation::StartsWith,
-                "ends_with" => Relation::EndsWith,
-                "on_stack" | "calls" | "ran" | "never_ran" | "calls_of" | "parent" => {
-                    let names: Vec<&Node> = args.iter().skip(1).collect();
-                    let mut comparison = compare(&names, None, Relation::Is);
-                    comparison.with.push(Words::Function);
-                    return vec![comparison];
-                }
-                _ => return Vec::new(),
-            };
-            let [text, part] = args.as_slice() else {
-                return Vec::new();
-            };
-            vec![
-                compare(&[part], Some(text), relation),
-                compare(&[text], Some(part), Relation::Holds),
-            ]
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// The texts that come out of a node as they are written, or as parts of what comes out.
-fn collect_texts<'n>(node: &'n Node, relation: Relation, texts: &mut Vec<Written<'n>>) {
-    let range = &node.range;
-    match &node.kind {
-        NodeKind::Literal(Literal::Text(text)) => texts.push(Written {
-            text,
-            range,
-            relation,
-        }),
-        // Bytes that are a word. Others are numbers, which may be anything.
-        NodeKind::Literal(Literal::Bytes(bytes)) => {
-            let printable = |b: &u8| b.is_ascii_graphic() || *b == b' ';
-            if let Ok(text) = std::str::from_utf8(bytes)
-                && bytes.iter().all(printable)
-                && bytes.iter().any(u8::is_ascii_alphabetic)
-            {
-                texts.push(Written {
-                    text,
-                    range,
-                    relation,
-                });
-            }
-        }
-        NodeKind::Conditional(parts) => {
-            collect_texts(&parts[1], relation, texts);
-            collect_texts(&parts[2], relation, texts);
-        }
-        NodeKind::Binary(Binary::Add, sides) => {
-            for side in sides.iter() {
-                collect_texts(side, Relation::Contains, texts);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The owner of the words that come out of a node.
-fn collect_words<'n>(node: &'n Node, words: &mut Vec<Words<'n>>) {
-    match &node.kind {
-        NodeKind::Path(path) => words.push(Words::Leaf(path.as_str())),
-        NodeKind::Conditional(parts) => {
-            collect_words(&parts[1], words);
-            collect_words(&parts[2], words);
-        }
-        NodeKind::Binary(Binary::Add, sides) => {
-            sides.iter().for_each(|side| collect_words(side, words));
-        }
-        NodeKind::Call(function, args) => words.extend(match function.name {
-            "file" => Some(Words::File),
-            "function_name" => Some(Words::Function),
-            "symbol_name" => Some(Words::Symbol),
-            "parent" => Some(Words::Function),
-            "symbol" => Some(Words::SymbolWithOffset),
-            "name" => Some(Words::Name(match args.first().map(|arg| &arg.kind) {
-                Some(NodeKind::Path(path)) => Some(path.as_str()),
-                _ => None,
-            })),
-            _ => None,
-        }),
-        _ => {}
-    }
 }
 
 impl Comparison<'_> {

@@ -1,8 +1,8 @@
 //! Names of symbols that a claim denies of an address. One address can have several names, and the table of a document has one
 //! of each: that an address is not called so can be said only of a name whose own places the evidence tells.
 
+use super::comparisons::{Comparison, comparisons};
 use super::possible::{Relation, Words, placed};
-use super::{Comparison, comparisons};
 use crate::claim::ast::{Binary, Node, NodeKind, Unary};
 use crate::claim::obstacle::Obstacle;
 use crate::path_index::resolve::Indexed;
