@@ -54,10 +54,13 @@ fn captures_once() {
     );
     assert!(build(&book).status.success());
     assert_eq!(book.read("calls").lines().count(), 2);
-    book.write(
-        "test.toml",
-        &format!("{}\n# changed\n", book.read("test.toml")),
-    );
+    // A comment changes nothing that is run.
+    let investigation = book.read("test.toml");
+    book.write("test.toml", &format!("{investigation}\n# A comment.\n"));
+    assert!(build(&book).status.success());
+    assert_eq!(book.read("calls").lines().count(), 2);
+    let changed = format!("{investigation}\n[guest]\nsetup = [\"true\"]\n");
+    book.write("test.toml", &changed);
     build(&book);
     assert_eq!(book.read("calls").lines().count(), 4);
 }

@@ -132,7 +132,8 @@ fn refuses() {
     refused("row-host/other.json is of `host`");
     std::fs::remove_file(book.path("in/row-host/other.json")).unwrap();
     let investigation = book.read("test.toml");
-    book.write("test.toml", &format!("{investigation}\n# changed\n"));
+    let changed = format!("{investigation}\n[guest]\nsetup = [\"true\"]\n");
+    book.write("test.toml", &changed);
     refused("is of another investigation than this book's");
     book.write("test.toml", &investigation);
     std::fs::rename(book.path("in"), book.path("elsewhere")).unwrap();
