@@ -10,7 +10,7 @@ use crate::path_index::resolve::Indexed;
 /// The first name in an expression that is denied of an address, and whose places this machine's evidence does not tell.
 pub(super) fn unplaced(root: &Node, machine: &Indexed<'_>) -> Option<Obstacle> {
     let mut found = None;
-    visit(root, false, &mut |node| {
+    visit(root, Needed::True, &mut |node| {
         if found.is_none() {
             let mut all = comparisons(node).into_iter();
             found = all.find_map(|comparison| first(&comparison, machine));
@@ -19,35 +19,54 @@ pub(super) fn unplaced(root: &Node, machine: &Indexed<'_>) -> Option<Obstacle> {
     found
 }
 
-/// Calls `denied` on each comparison that has to be false, or whose sides have to be different, for `node` to be true. `not`:
-/// the node itself has to be false.
-fn visit<'n>(node: &'n Node, not: bool, denied: &mut dyn FnMut(&'n Node)) {
-    match &node.kind {
-        NodeKind::Unary(Unary::Not, operand) => visit(operand, !not, denied),
-        NodeKind::Binary(Binary::And | Binary::Or, sides) => {
-            sides.iter().for_each(|side| visit(side, not, denied));
+/// The value that a part of an expression needs for the whole to be true.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needed {
+    True,
+    False,
+    /// It is not told which: the part is compared with something, or chooses between others.
+    Either,
+}
+
+impl Needed {
+    fn negated(self) -> Self {
+        match self {
+            Self::True => Self::False,
+            Self::False => Self::True,
+            Self::Either => Self::Either,
         }
-        NodeKind::Binary(operator @ (Binary::Equal | Binary::NotEqual), sides) => {
-            if (*operator == Binary::NotEqual) != not {
-                denied(node);
-            }
-            // Of a side that is a comparison itself it is not told which way it counts.
-            sides.iter().for_each(|side| both(side, denied));
-        }
-        NodeKind::Conditional(parts) => {
-            let [condition, yes, no] = parts.as_ref();
-            both(condition, denied);
-            visit(yes, not, denied);
-            visit(no, not, denied);
-        }
-        NodeKind::Call(..) if not => denied(node),
-        _ => {}
     }
 }
 
-fn both<'n>(node: &'n Node, denied: &mut dyn FnMut(&'n Node)) {
-    visit(node, false, denied);
-    visit(node, true, denied);
+/// Calls `denied` on each comparison that has to be false, or whose sides have to be different, for `node` to be as `needed`.
+/// Each node is visited once: an expression of 160 levels is allowed.
+fn visit<'n>(node: &'n Node, needed: Needed, denied: &mut dyn FnMut(&'n Node)) {
+    match &node.kind {
+        NodeKind::Unary(Unary::Not, operand) => visit(operand, needed.negated(), denied),
+        NodeKind::Binary(Binary::And | Binary::Or, sides) => {
+            sides.iter().for_each(|side| visit(side, needed, denied));
+        }
+        NodeKind::Binary(operator @ (Binary::Equal | Binary::NotEqual), sides) => {
+            let differ = match operator {
+                Binary::NotEqual => Needed::True,
+                _ => Needed::False,
+            };
+            if needed == differ || needed == Needed::Either {
+                denied(node);
+            }
+            sides
+                .iter()
+                .for_each(|side| visit(side, Needed::Either, denied));
+        }
+        NodeKind::Conditional(parts) => {
+            let [condition, yes, no] = parts.as_ref();
+            visit(condition, Needed::Either, denied);
+            visit(yes, needed, denied);
+            visit(no, needed, denied);
+        }
+        NodeKind::Call(..) if needed != Needed::True => denied(node),
+        _ => {}
+    }
 }
 
 fn first(comparison: &Comparison<'_>, machine: &Indexed<'_>) -> Option<Obstacle> {
