@@ -59,7 +59,7 @@ fn descendants() {
 }
 
 /// Check that exact counts, silence and a ledger prove nothing where the watch ended before the task was back in user
-/// space, or where that is not known, and that a hit which was seen does.
+/// space, or where that is not known, and that the order of hits which were seen does.
 #[test]
 fn way_back() {
     for (until, reason) in [
@@ -71,17 +71,15 @@ fn way_back() {
             "create.objects.leaked == 0",
             "freed(create)",
             "create.quality.events == 9",
+            // The count is the same leaf, whatever is asked of it.
+            "fired(create.sock_alloc) > 0",
+            "fired(create.sock_alloc) >= 1",
         ];
         for claim in CLAIMS.iter().chain(&more) {
             unverified(claim, change, reason);
         }
-        for claim in [
-            "fired(create.sock_alloc) > 0",
-            "fired(create.sock_alloc) >= 1",
-            "before(create.sock_alloc, create.fd_install)",
-        ] {
-            assert_eq!(after(claim, change).0, Verdict::Pass, "{claim}");
-        }
+        let order = "before(create.sock_alloc, create.fd_install)";
+        assert_eq!(after(order, change).0, Verdict::Pass, "{order}");
     }
 }
 
