@@ -336,7 +336,7 @@ fn tables(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
             || graphs
                 .flat_map(|graph| &graph.functions)
                 .any(|name| test(name))
-            || copies.flat_map(|copy| copy.names()).any(|name| test(name))
+            || copies.flat_map(|copy| copy.names()).any(&mut *test)
             || evidence.kaslr.symbols.iter().any(|(name, places)| {
                 let known = [&places.live, &places.static_address];
                 known.iter().any(|datum| datum.value().is_some()) && test(name)
