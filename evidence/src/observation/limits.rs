@@ -141,9 +141,14 @@ pub(crate) fn skipped(name: &str, probe: &Probe) -> Option<String> {
     }
 }
 
+/// True of the tracepoints of all system calls, going in and coming out.
+fn is_syscall_tracepoint(target: &Target) -> bool {
+    matches!(target, Target::Tracepoint(name) if name == "sys_enter" || name == "sys_exit")
+}
+
 /// A call of another name that only looks like the probe's.
 fn compat_calls(plan: &Plan, seen: &Experiment, probe: &Planned) -> Option<String> {
-    let by_number = matches!(&probe.target, Target::Tracepoint(name) if name == "sys_enter" || name == "sys_exit")
+    let by_number = is_syscall_tracepoint(&probe.target)
         && (probe.syscall.is_some() || matches!(plan.workload.action, Action::Syscall { .. }));
     if !by_number {
         return None;
@@ -171,6 +176,9 @@ fn interrupts(seen: &Experiment, probe: &Planned) -> Option<String> {
         .count();
     match (others, unknown) {
         (0, false) => None,
+        // Only a task makes a system call, and the kernel tells of it in that task before it does anything else:
+        // https://elixir.bootlin.com/linux/v6.12/A/ident/syscall_trace_enter
+        (0, true) if is_syscall_tracepoint(&probe.target) => None,
         (0, true) => Some(format!(
             "it is not known whether hits of `{}` were the task's or an interrupt's on top of it",
             probe.name

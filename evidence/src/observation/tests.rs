@@ -155,18 +155,25 @@ fn shorter_runs() {
     }
 }
 
-/// Check that a hit of an interrupt on top of the task is not counted as the task's, nor one of unknown context.
+/// Check that a hit of an interrupt on top of the task is not counted as the task's, nor one of unknown context, unless it
+/// is of a system call, which only a task makes.
 #[test]
 fn interrupts() {
-    let context = |context| {
+    let context = |probe: &'static str, context| {
         move |evidence: &mut Evidence| {
-            create(evidence).probes.get_mut("sock_alloc").unwrap().hits[0].context = context;
+            create(evidence).probes.get_mut(probe).unwrap().hits[0].context = context;
         }
     };
     for claim in CLAIMS {
-        unverified(claim, context(Some(Context::Softirq)), "interrupt");
-        unverified(claim, context(None), "interrupt");
+        let softirq = Some(Context::Softirq);
+        unverified(claim, context("sock_alloc", softirq), "interrupt");
+        unverified(claim, context("sock_alloc", None), "interrupt");
     }
+    let allocated = "fired(create.allocation) == 1";
+    unverified(allocated, context("allocation", None), "interrupt");
+    let gate = "fired(create.gate) == 1";
+    assert_eq!(after(gate, context("gate", None)).0, Verdict::Pass);
+    unverified(gate, context("gate", Some(Context::Hardirq)), "interrupt");
 }
 
 /// Check that a call is not seen across the place where an interrupt or a fault came in, and nowhere if that is not known.
