@@ -97,6 +97,19 @@ impl Node {
     }
 }
 
+/// The key of a value as a reader of the claim knows it: a path, or what a function counts.
+pub(super) fn key_text(key: &str) -> String {
+    match key.split_once('#') {
+        Some((tree, rest)) if tree.ends_with(".graph") => match rest.split_once('#') {
+            Some((function, "parent")) => format!("parent({tree}, '{function}')"),
+            Some((function, _)) => format!("calls_of({tree}, '{function}')"),
+            None => key.to_owned(),
+        },
+        Some((probe, leaf)) => format!("{leaf} of {probe}"),
+        None => key.to_owned(),
+    }
+}
+
 /// The keys of what a call of `function` reads, in the order in which the function gets them.
 pub(super) fn call_reads(function: &Function, args: &[Node]) -> Vec<String> {
     let names = || {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 
-use super::ast::Node;
+use super::ast::{Node, key_text};
 use super::bind::{Bindings, Gathered, gather};
 use super::definition::Claim;
 use super::eval::evaluate;
@@ -127,7 +127,7 @@ impl<'a> Evaluator<'a> {
                     let same = |part: &Part<'_>| !is(part.node, &bindings, !part.truth);
                     found.unturned.retain(same);
                     found.control.get_or_insert_with(|| Control {
-                        path: key.to_owned(),
+                        path: key_text(key),
                         was: leaf.value.to_string(),
                         became: mutant.to_string(),
                         verdict: Verdict::Fail,
@@ -138,7 +138,7 @@ impl<'a> Evaluator<'a> {
                     leaf.bind(&mutant, &mut bindings);
                     is_open(&expression.root, &bindings)
                 }) => {}
-                None => found.idle.push(key.to_owned()),
+                None => found.idle.push(key_text(key)),
             }
             leaf.bind(leaf.value, &mut bindings);
         }
@@ -209,11 +209,7 @@ impl<'a> Evaluator<'a> {
         let mut texts = [const { Vec::new() }; 3];
         for (leaf, mutant) in &changed {
             for key in &leaf.keys {
-                let text = [
-                    (*key).to_owned(),
-                    leaf.value.to_string(),
-                    mutant.to_string(),
-                ];
+                let text = [key_text(key), leaf.value.to_string(), mutant.to_string()];
                 for (list, text) in texts.iter_mut().zip(text) {
                     list.push(text);
                 }

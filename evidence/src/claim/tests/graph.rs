@@ -67,6 +67,25 @@ fn unverified(text: &str, evidence: &Evidence, word: &str) {
     assert!(reason.contains(word), "{text}: {reason}");
 }
 
+/// Check that the control of a claim names what a reader can find in the claim.
+#[test]
+fn controls() {
+    let evidence = traced();
+    for (text, path) in [
+        (
+            "ran(create.graph, 'leaf')",
+            "calls_of(create.graph, 'leaf')",
+        ),
+        (
+            "parent(create.graph, 'leaf') == 'helper'",
+            "parent(create.graph, 'leaf')",
+        ),
+    ] {
+        let control = judged(text, &evidence).control.unwrap();
+        assert_eq!(control.path, path, "{text}");
+    }
+}
+
 /// Check what is true and false of a whole tree.
 #[test]
 fn facts() {
