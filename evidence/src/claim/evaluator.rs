@@ -6,6 +6,7 @@ use crate::path_index::resolve::{Catalog, Indexed};
 use super::bind::{Gathered, Replaced, gather};
 use super::definition::Claim;
 use super::eval::{Located, evaluate};
+use super::graph::GRAPH;
 use super::obstacle::Obstacle;
 use super::parse::Expression;
 use super::value::{Failure, Typed};
@@ -138,11 +139,9 @@ fn missing(gathered: &Gathered<'_>) -> String {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (read, obstacle) in &gathered.missing {
         // Of a function in a tree, the name that the claim writes.
-        let path = match read.path.split_once('#') {
-            Some((tree, rest)) if tree.ends_with(".graph") => {
-                rest.split('#').next().unwrap_or(rest)
-            }
-            _ => read.path.as_str(),
+        let path = match read.path.split_once(GRAPH) {
+            Some((_, rest)) => rest.split('#').next().unwrap_or(rest),
+            None => read.path.as_str(),
         };
         match reasons.iter_mut().find(|(why, _)| *why == obstacle.message) {
             Some((_, paths)) if paths.contains(&path) => {}

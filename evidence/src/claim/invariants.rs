@@ -2,16 +2,11 @@
 //! such values contradict is true of all evidence, and says nothing of this.
 
 use crate::document::value::{Frame, Value};
-use crate::path::{SECTIONS, hit_number};
+use crate::path::{EXPERIMENT_SECTIONS, SECTIONS, hit_number};
 use crate::path_index::words;
 
 use super::eval::Lookup;
 use super::value::{Typed, Version};
-
-/// Names below an experiment that are not those of probes.
-const NOT_PROBES: &[&str] = &[
-    "quality", "objects", "outcome", "call", "cost", "workload", "graph",
-];
 
 /// The lowest release of which there can be evidence: every event of every collector came through a BPF ring buffer, which
 /// older kernels do not have (`BPF_MAP_TYPE_RINGBUF`,
@@ -131,7 +126,7 @@ impl<'p> Event<'p> {
             [experiment, probe, hit, leaf] => (experiment, probe, hit_number(hit)?, leaf),
             _ => return None,
         };
-        let probes = !SECTIONS.contains(&experiment) && !NOT_PROBES.contains(&probe);
+        let probes = !SECTIONS.contains(&experiment) && !EXPERIMENT_SECTIONS.contains(&probe);
         probes.then_some(Event {
             experiment,
             probe,

@@ -11,6 +11,14 @@ pub(super) struct Comparison<'n> {
     pub(super) with: Vec<Words<'n>>,
 }
 
+impl Comparison<'_> {
+    /// True if one of the sides is the symbol of an address.
+    pub(super) fn is_with_symbols(&self) -> bool {
+        let mut with = self.with.iter();
+        with.any(|words| matches!(words, Words::Symbol | Words::SymbolWithOffset))
+    }
+}
+
 /// A text of the claim.
 #[derive(Clone, Copy)]
 pub(super) struct Written<'n> {

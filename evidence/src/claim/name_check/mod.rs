@@ -72,9 +72,7 @@ impl Comparison<'_> {
         catalog: &Catalog<'_>,
         machine: &Indexed<'_>,
     ) -> Option<Strange> {
-        let of_symbols =
-            |words: &Words<'_>| matches!(words, Words::Symbol | Words::SymbolWithOffset);
-        if !self.with.iter().any(of_symbols) {
+        if !self.is_with_symbols() {
             return None;
         }
         let function = without_copies(written.text, written.relation, catalog, machine)?;

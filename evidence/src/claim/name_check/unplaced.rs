@@ -2,7 +2,7 @@
 //! of each: that an address is not called so can be said only of a name whose own places the evidence tells.
 
 use super::comparisons::{Comparison, comparisons};
-use super::possible::{Relation, Words, placed};
+use super::possible::{Relation, placed};
 use crate::claim::ast::{Binary, Node, NodeKind, Unary};
 use crate::claim::obstacle::Obstacle;
 use crate::path_index::resolve::Indexed;
@@ -70,8 +70,7 @@ fn visit<'n>(node: &'n Node, needed: Needed, denied: &mut dyn FnMut(&'n Node)) {
 }
 
 fn first(comparison: &Comparison<'_>, machine: &Indexed<'_>) -> Option<Obstacle> {
-    let of_symbols = |words: &Words<'_>| matches!(words, Words::Symbol | Words::SymbolWithOffset);
-    if !comparison.with.iter().any(of_symbols) {
+    if !comparison.is_with_symbols() {
         return None;
     }
     let mut written = comparison.written.iter();
