@@ -47,6 +47,12 @@ pub enum GraphError {
         /// The counter.
         counter: &'static str,
     },
+    /// A record that ends before a field of it does.
+    #[error("record {record} of the task is shorter than tracefs's format says")]
+    Short {
+        /// Number of the record among those of the task, from 0.
+        record: usize,
+    },
     /// Fewer or more records were read than the kernel says that it wrote.
     #[error("CPU {cpu} wrote {wrote} records into the trace and {read} were read")]
     Count {

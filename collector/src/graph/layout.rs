@@ -33,10 +33,6 @@ impl Field {
             false => value,
         })
     }
-
-    pub(super) fn offset(self) -> usize {
-        self.offset
-    }
 }
 
 /// The layout of the records that are read.
@@ -88,6 +84,17 @@ pub(super) struct Syscall {
     pub number: Field,
     /// The first argument, or what it returned.
     pub value: Field,
+}
+
+impl Syscall {
+    /// The fields of the six arguments.
+    pub(super) fn words(&self) -> impl Iterator<Item = Field> {
+        let first = self.value;
+        (0..6).map(move |nth| Field {
+            offset: first.offset + nth * first.size,
+            ..first
+        })
+    }
 }
 
 impl Layout {

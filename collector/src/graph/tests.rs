@@ -486,3 +486,24 @@ fn times_and_lengths() {
     );
     assert_eq!(call.frames[0].duration_ns, Some(absolute + 202 - began));
 }
+
+/// Check that a record which is shorter than the kernel's description is refused, and not read as one of function 0, depth 0 or
+/// another task.
+#[test]
+fn short_records() {
+    let bodies: [(u16, &[u8]); 4] = [
+        (11, &[0; 8]),
+        (10, &[0; 12]),
+        (386, &[0; 48]),
+        (385, &[0; 8]),
+    ];
+    for (kind, body) in bodies {
+        let mut trace = Trace::new();
+        trace.enter(41, 2).entry(1, 0).record(kind, body);
+        assert_eq!(
+            trace.calls(),
+            Err(GraphError::Short { record: 2 }),
+            "{kind}"
+        );
+    }
+}

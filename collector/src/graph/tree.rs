@@ -5,7 +5,7 @@
 //! are those that report it, and belong to tracing.
 
 use super::error::GraphError;
-use super::layout::Layout;
+use super::layout::{Field, Layout};
 use super::pages::{Record, records};
 use super::raw::RawGraph;
 
@@ -61,10 +61,13 @@ pub fn calls(raw: &RawGraph) -> Result<Vec<Call>, GraphError> {
     }
     // One task runs on one processor at a time: by the time, its records are in order. Each processor's own are already.
     all.sort_by_key(|record| record.time_ns);
-    let own = |record: &Record<'_>| layout.tid.read(record.bytes) == Some(raw.tid.into());
     let mut task = Task::new(&layout);
-    for (number, record) in all.into_iter().filter(own).enumerate() {
-        task.add(number, &record)?;
+    let mut number = 0;
+    for record in all {
+        if value(layout.tid, &record, number)? == u64::from(raw.tid) {
+            task.add(number, &record)?;
+            number += 1;
+        }
     }
     Ok(task.finish())
 }
@@ -85,6 +88,13 @@ pub fn matching(calls: Vec<Call>, number: i64, args: &[Option<i64>]) -> Result<C
         true => Err(GraphError::NoEnd),
         false => Ok(call),
     }
+}
+
+/// The value of a field of a record, which is the one of this number among those of the task.
+fn value(field: Field, record: &Record<'_>, number: usize) -> Result<u64, GraphError> {
+    field
+        .read(record.bytes)
+        .ok_or(GraphError::Short { record: number })
 }
 
 /// A function that has begun and not returned.
@@ -129,28 +139,23 @@ impl<'l> Task<'l> {
     }
 
     fn add(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
-        let kind = self.layout.kind.read(record.bytes).unwrap_or_default();
+        let kind = value(self.layout.kind, record, number)?;
         match kind {
             _ if kind == self.layout.entry.id => self.entry(number, record),
             _ if kind == self.layout.exit.id => self.exit(number, record),
-            _ if kind == self.layout.enter.id => {
-                self.enter(record);
-                Ok(())
-            }
-            _ if kind == self.layout.leave.id => {
-                self.leave(record);
-                Ok(())
-            }
+            _ if kind == self.layout.enter.id => self.enter(number, record),
+            _ if kind == self.layout.leave.id => self.leave(number, record),
             _ => Ok(()),
         }
     }
 
     fn entry(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
         let fields = &self.layout.entry;
-        let function = fields.function.read(record.bytes).unwrap_or_default();
-        let depth = fields.depth.read(record.bytes).unwrap_or_default();
+        let function = value(fields.function, record, number)?;
+        let depth = value(fields.depth, record, number)?;
         let outer = self.open.last().copied();
-        let mut interrupt = outer.is_some_and(|outer| outer.interrupt) || self.interrupted(record);
+        let mut interrupt =
+            outer.is_some_and(|outer| outer.interrupt) || self.interrupted(number, record)?;
         // What was open before the trace began is not known, nor how deep it is.
         let mut within_tracer = false;
         if let Some(outer) = outer {
@@ -201,8 +206,8 @@ impl<'l> Task<'l> {
 
     fn exit(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
         let fields = self.layout.exit;
-        let depth = fields.depth.read(record.bytes).unwrap_or_default();
-        self.count_overrun(fields.overrun.read(record.bytes).unwrap_or_default())?;
+        let depth = value(fields.depth, record, number)?;
+        self.count_overrun(value(fields.overrun, record, number)?)?;
         let Some(open) = self.open.pop() else {
             // It began before the trace, or before the tracer saw this task.
             self.returning = Some(depth);
@@ -213,8 +218,8 @@ impl<'l> Task<'l> {
                 _ => Ok(()),
             };
         };
-        let function = fields.function.read(record.bytes);
-        if function != Some(open.function) || depth != open.depth {
+        let function = value(fields.function, record, number)?;
+        if function != open.function || depth != open.depth {
             return Err(GraphError::Unpaired { record: number });
         }
         if self.entering == Some(depth + 1) {
@@ -227,16 +232,19 @@ impl<'l> Task<'l> {
             // Behind it, the other function still returns.
             self.returning = Some(depth - 1);
         }
-        let interrupt = self.interrupted(record);
-        let times = fields.times.and_then(|(began, ended)| {
-            let began = began.read(record.bytes)?;
-            ended.read(record.bytes)?.checked_sub(began)
-        });
+        let interrupt = self.interrupted(number, record)?;
+        let times = match fields.times {
+            Some((began, ended)) => {
+                value(ended, record, number)?.checked_sub(value(began, record, number)?)
+            }
+            None => None,
+        };
+        let returned = fields.returned.map(|field| value(field, record, number));
+        let returned = returned.transpose()?;
         if let (Some(frame), Some((call, _))) = (open.frame, &mut self.call) {
             let duration = times.unwrap_or(record.time_ns.saturating_sub(open.time_ns));
             call.frames[frame].duration_ns = Some(duration);
-            call.frames[frame].returned =
-                fields.returned.and_then(|field| field.read(record.bytes));
+            call.frames[frame].returned = returned;
             if interrupt && !call.frames[frame].interrupt {
                 // It has counted the interrupt in, and began before that.
                 for frame in &mut call.frames[frame..] {
@@ -258,12 +266,11 @@ impl<'l> Task<'l> {
         }
     }
 
-    fn interrupted(&self, record: &Record<'_>) -> bool {
-        let flags = self.layout.flags.read(record.bytes).unwrap_or_default();
-        flags & INTERRUPT != 0
+    fn interrupted(&self, number: usize, record: &Record<'_>) -> Result<bool, GraphError> {
+        Ok(value(self.layout.flags, record, number)? & INTERRUPT != 0)
     }
 
-    fn enter(&mut self, record: &Record<'_>) {
+    fn enter(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
         let fields = &self.layout.enter;
         if let Some((call, _)) = &mut self.call {
             call.until_user_space = call.returned.is_some();
@@ -273,19 +280,12 @@ impl<'l> Task<'l> {
         }
         // One that did not return is over when the next one begins, too.
         self.close();
-        let at = fields.value.offset();
         let mut args = [0; 6];
-        for (word, arg) in record
-            .bytes
-            .get(at..)
-            .unwrap_or_default()
-            .chunks_exact(8)
-            .zip(&mut args)
-        {
-            *arg = u64::from_le_bytes(word.try_into().unwrap_or_default());
+        for (arg, field) in args.iter_mut().zip(fields.words()) {
+            *arg = value(field, record, number)?;
         }
         let call = Call {
-            number: fields.number.read(record.bytes).unwrap_or_default() as i64,
+            number: value(fields.number, record, number)? as i64,
             args,
             returned: None,
             duration_ns: 0,
@@ -294,23 +294,26 @@ impl<'l> Task<'l> {
             frames: Vec::new(),
         };
         self.call = Some((call, record.time_ns));
+        Ok(())
     }
 
-    fn leave(&mut self, record: &Record<'_>) {
+    fn leave(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
         let fields = &self.layout.leave;
-        let number = fields.number.read(record.bytes).unwrap_or_default() as i64;
+        let syscall = value(fields.number, record, number)? as i64;
+        let returned = value(fields.value, record, number)? as i64;
         let Some((call, began)) = &mut self.call else {
-            return;
+            return Ok(());
         };
-        if call.number != number || call.returned.is_some() {
-            return;
+        if call.number != syscall || call.returned.is_some() {
+            return Ok(());
         }
-        call.returned = fields.value.read(record.bytes).map(|value| value as i64);
+        call.returned = Some(returned);
         call.duration_ns = record.time_ns.saturating_sub(*began);
         let frames = self.leave_out_open();
         if let Some((call, _)) = &mut self.call {
             call.before_exit = frames;
         }
+        Ok(())
     }
 
     /// Take the outermost function that is open out of the call, and all that it called: it is the way to an event. Gives back the
