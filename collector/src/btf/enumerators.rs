@@ -1,7 +1,10 @@
 //! Constants of the kernel's enumerations by name, whatever enumeration has them.
 
+use std::collections::BTreeSet;
+
 use super::error::BtfError;
 use super::index::Wanted;
+use super::nearest::nearest;
 use super::raw::Btf;
 use super::types::Type;
 
@@ -9,23 +12,37 @@ impl<'a> Btf<'a> {
     /// The values that the enumerations of this BTF and its base give `name`, each once. Anonymous enumerations count:
     /// most constants of the kernel's interface stand in one.
     pub fn enumerator(&self, name: &str) -> Result<Vec<i128>, BtfError> {
-        let mut found = match self.base() {
-            Some(base) => base.enumerator(name)?,
-            None => Vec::new(),
-        };
-        for (id, kind, _) in self.heads() {
-            if !Wanted::Enum.accepts(kind) {
-                continue;
+        let mut found = Vec::new();
+        self.each_enumerator(&mut |other, value| {
+            if other == name && !found.contains(&value) {
+                found.push(value);
             }
-            let Type::Enum(enumeration) = self.get(id)? else {
-                continue;
-            };
-            for (other, value) in enumeration.values(self)? {
-                if other == name && !found.contains(&value) {
-                    found.push(value);
+        })?;
+        Ok(found)
+    }
+
+    /// The names of enumerators that resemble `name`, the best first. It is for messages only: damaged ones are nobody's neighbours.
+    pub fn nearest_enumerators(&self, name: &str) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        let _ = self.each_enumerator(&mut |other, _| {
+            names.insert(other);
+        });
+        nearest(name, names)
+    }
+
+    fn each_enumerator(&self, visit: &mut dyn FnMut(&'a str, i128)) -> Result<(), BtfError> {
+        if let Some(base) = self.base() {
+            base.each_enumerator(visit)?;
+        }
+        for (id, kind, _) in self.heads() {
+            if Wanted::Enum.accepts(kind)
+                && let Type::Enum(enumeration) = self.get(id)?
+            {
+                for (name, value) in enumeration.values(self)? {
+                    visit(name, value);
                 }
             }
         }
-        Ok(found)
+        Ok(())
     }
 }

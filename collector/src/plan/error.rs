@@ -96,7 +96,7 @@ impl From<Reason> for PlaceError {
 }
 
 /// The end of a message that suggests a name.
-fn nearest(near: Option<&str>) -> String {
+pub(super) fn nearest(near: Option<&str>) -> String {
     near.map_or_else(String::new, |near| {
         format!("; the nearest name is `{near}`")
     })

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use qed_evidence::investigation::{Argument, MemberValue};
 
+use super::error::nearest;
 use crate::btf::{self, Btf, BtfError, Composite, Stripped, Type, TypeId};
 use crate::reason::Reason;
 use crate::workload::{Arg, Memory, Patch};
@@ -21,8 +22,8 @@ pub(super) enum FillError {
     #[error("{0}")]
     Argument(Reason),
     /// There is no such member.
-    #[error("it has no member `{path}`{}", nearest(.near))]
-    NoMember { path: String, near: Vec<String> },
+    #[error("it has no member `{path}`{}", nearest(.near.as_deref()))]
+    NoMember { path: String, near: Option<String> },
     /// The value is of another kind than the member.
     #[error("its member `{path}` is `{type_name}`: {instead}")]
     Kind {
@@ -45,14 +46,6 @@ pub(super) enum FillError {
         unit: &'static str,
         count: usize,
     },
-}
-
-/// The end of a message that suggests names.
-pub(super) fn nearest(near: &[String]) -> String {
-    match near.first() {
-        Some(near) => format!("; the nearest name is `{near}`"),
-        None => String::new(),
-    }
 }
 
 /// Fills structures of one kernel.
@@ -91,6 +84,7 @@ impl Filler<'_, '_> {
             };
             let Some(member) = btf.find_member(composite, name)? else {
                 let near = btf::nearest(name, btf.member_names(composite)?);
+                let near = near.into_iter().next();
                 return Err(FillError::NoMember { path, near });
             };
             let place = Place {
@@ -218,11 +212,13 @@ impl Filler<'_, '_> {
             0 => u32::try_from(size * 8).unwrap_or(0),
             bits => bits,
         };
+        if !(1..=64).contains(&width) {
+            return Err(self.kind(place, "a number of this size cannot be written"));
+        }
         let is_boolean = matches!(&stripped.ty, Type::Int(int) if int.boolean);
-        let (least, most) = match (is_boolean, width) {
-            (true, _) => (0, 1),
-            (false, 1..=64) => (-(1i128 << (width - 1)), (1i128 << width) - 1),
-            (false, _) => (0, 0),
+        let (least, most) = match is_boolean {
+            true => (0, 1),
+            false => (-(1i128 << (width - 1)), (1i128 << width) - 1),
         };
         if number < least || number > most {
             return Err(FillError::Range {

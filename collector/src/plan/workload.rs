@@ -1,8 +1,11 @@
 //! Workloads with the numbers that their names stand for, and structures as this kernel lays them out.
 
+use std::cell::Cell;
+
 use qed_evidence::investigation::{Action, Argument, Call, Structure, Workload, bytes_text};
 
-use super::structure::{FillError, Filler, nearest};
+use super::error::nearest;
+use super::structure::{FillError, Filler};
 use crate::btf::{Btf, BtfError, Type, TypeId, Wanted};
 use crate::reason::Reason;
 use crate::workload::{self, Arg, Memory, WorkloadKind, names};
@@ -21,20 +24,21 @@ pub(super) enum WorkloadPlanError {
     Name(#[from] names::UnknownName),
     /// A constant that nothing has, or whose enumerations differ.
     #[error(
-        "constant `{0}` is not known: neither the C library's headers nor one enumeration of this kernel has it; write its number, as `5` or `\"0x5\"`"
+        "constant `{name}` is not known: neither the C library's headers nor one enumeration of this kernel has it{}; write its number, as `5` or `\"0x5\"`",
+        nearest(.near.as_deref())
     )]
-    Constant(String),
+    Constant { name: String, near: Option<String> },
     /// The kernel has no structure of this name.
-    #[error("this kernel has no structure or union `{name}`{}", nearest(.near))]
-    NoStructure { name: String, near: Vec<String> },
+    #[error("this kernel has no structure or union `{name}`{}", nearest(.near.as_deref()))]
+    NoStructure { name: String, near: Option<String> },
     /// Several structures have the name.
     #[error("{count} structures of this kernel are called `{name}`, and they differ")]
     SeveralStructures { name: String, count: usize },
     /// A structure is too large.
-    #[error("`struct {name}` has {size} bytes, and {MAX_STRUCTURE} is the limit")]
+    #[error("`{name}` has {size} bytes, and {MAX_STRUCTURE} is the limit")]
     TooLarge { name: String, size: u64 },
     /// A value does not fit into its member.
-    #[error("`struct {structure}`: {error}")]
+    #[error("`{structure}`: {error}")]
     Fill { structure: String, error: FillError },
     /// A result that no earlier call has.
     #[error("no earlier call has a result `{0}`")]
@@ -118,14 +122,28 @@ impl Arguments<'_, '_, '_> {
 
     /// The number of constants that the C library's headers have, or an enumeration of this kernel.
     fn constant(&self, text: &str) -> Result<i64, WorkloadPlanError> {
-        let of_kernel = |name: &str| match self.btf.enumerator(name).ok()?.as_slice() {
+        let damage = Cell::new(None);
+        let of_kernel = |name: &str| match self.btf.enumerator(name).as_deref() {
             // The kernel takes the same 64 bits for a number with and without a sign.
-            [one] => Some(*one as i64),
+            Ok([one]) => Some(*one as i64),
             // None, or several that the name alone does not tell apart.
-            _ => None,
+            Ok(_) => None,
+            Err(error) => {
+                damage.set(Some(error.clone()));
+                None
+            }
         };
-        names::constant_or(text, &of_kernel)
-            .map_err(|error| WorkloadPlanError::Constant(error.name))
+        let value = names::constant_or(text, &of_kernel);
+        if let Some(error) = damage.take() {
+            return Err(error.into());
+        }
+        value.map_err(|error| {
+            let of_kernel = || self.btf.nearest_enumerators(&error.name).into_iter().next();
+            WorkloadPlanError::Constant {
+                near: error.nearest.clone().or_else(of_kernel),
+                name: error.name,
+            }
+        })
     }
 
     fn structure(&self, structure: &Structure) -> Result<Memory, WorkloadPlanError> {
@@ -162,8 +180,10 @@ impl Arguments<'_, '_, '_> {
             [] => {
                 let mut near = self.btf.nearest(Wanted::Struct, name);
                 near.extend(self.btf.nearest(Wanted::Union, name));
-                let name = name.to_owned();
-                Err(WorkloadPlanError::NoStructure { name, near })
+                Err(WorkloadPlanError::NoStructure {
+                    name: name.to_owned(),
+                    near: near.into_iter().next(),
+                })
             }
             several => Err(WorkloadPlanError::SeveralStructures {
                 name: name.to_owned(),
@@ -354,7 +374,7 @@ mod tests {
             ),
             (
                 "{ struct = \"given\", small = \"SS_UNCONECTED\" }",
-                "constant `SS_UNCONECTED` is not known",
+                "one enumeration of this kernel has it; the nearest name is `SS_UNCONNECTED`",
             ),
         ] {
             let error = planned(args).unwrap_err();

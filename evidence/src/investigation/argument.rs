@@ -135,9 +135,9 @@ impl Argument {
             Self::Bytes(bytes) => bytes_text(bytes),
             Self::Buffer { name, .. } => name.clone(),
             Self::Structure(structure) => {
-                format!("&(struct {}){}", structure.name, structure.members_text())
+                format!("&({}){}", structure.name, structure.members_text())
             }
-            Self::SizeOf { name, .. } => format!("sizeof(struct {name})"),
+            Self::SizeOf { name, .. } => format!("sizeof({name})"),
             Self::Result { name, .. } => format!("${name}"),
         }
     }

@@ -349,7 +349,7 @@ fn calls_and_structures() {
     let experiment = &investigation.experiments[0];
     assert_eq!(
         experiment.workload_text(),
-        "connect($s, &(struct sockaddr_in){.sin_port = 1, .a = {1, {.b = {.c = X}}}}, sizeof(struct sockaddr_in), \
+        "connect($s, &(sockaddr_in){.sin_port = 1, .a = {1, {.b = {.c = X}}}}, sizeof(sockaddr_in), \
          {0x0a, 0xff}), after $s = socket(2), listen($s, in)"
     );
     let buffers: Vec<_> = experiment.workload.buffers();
