@@ -177,8 +177,7 @@ fn traced(
                 folder: Some(&folder),
                 types: args.write.is_some(),
             };
-            let look = &mut |_: &_| {};
-            let found = discover(investigation, experiment, options, &say, look);
+            let found = discover(investigation, experiment, options, &say);
             Ok((runtime.block_on(found)?, of_this_machine(&args.debuginfo)))
         }
         Target::Guest(name, source) => {

@@ -53,8 +53,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
                 folder: Some(Path::new("/")),
                 types,
             };
-            let look = &mut |_: &_| {};
-            let found = discovery::discover(&investigation, &experiment, options, &progress, look);
+            let found = discovery::discover(&investigation, &experiment, options, &progress);
             Ok(postcard::to_stdvec(&runtime.block_on(found)?)?)
         }
         Job::Capture {

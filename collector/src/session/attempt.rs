@@ -8,13 +8,13 @@ use qed_evidence::investigation::{Action, Experiment, Probe};
 use super::boundary::{Machine, Observer, Programs, Workload};
 use super::raw::{RawDescendants, RawExperiment, RawOutcome, Record};
 use crate::probe::{Life, Losses};
+use crate::reason::Reason;
 use crate::workload::{CallSite, Exit, Finished, Outcome, WorkloadSpec};
 
 /// Error prefix of a workload that could not be started, let go or heard of.
 pub const NOT_RUN: &str = "the workload could not be run";
 /// The reason not to run an experiment whose files would be written to a machine that somebody uses.
-pub(super) const FOR_GUESTS: &str =
-    "not run, because its `files` are put into guests alone, never on a host";
+const FOR_GUESTS: &str = "not run, because its `files` are put into guests alone, never on a host";
 /// Most runs of an experiment whose events were lost, before its loss is reported.
 const ATTEMPTS: u32 = 3;
 /// Calls on each side when the cost of the probes is measured. Their median is reported, so up to half of them may be
@@ -22,6 +22,12 @@ const ATTEMPTS: u32 = 3;
 pub(super) const COST_CALLS: u32 = 51;
 /// Time between two looks at processes or objects that have yet to end.
 const STEP: Duration = Duration::from_millis(1);
+
+/// The reason not to run `experiment` here, if its files belong into guests and this is none. `ephemeral`: the machine is a guest.
+pub(super) fn only_for_guests(experiment: &Experiment, ephemeral: bool) -> Option<Reason> {
+    let has_files = !experiment.workload.around.files.is_empty();
+    (has_files && !ephemeral).then(|| FOR_GUESTS.into())
+}
 
 /// A workload that is a program of its own.
 pub(super) fn is_command(experiment: &Experiment) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use qed_evidence::investigation::{Experiment, Investigation};
 
-use super::attempt::{Attempts, COST_CALLS, FOR_GUESTS, is_command};
+use super::attempt::{Attempts, COST_CALLS, is_command, only_for_guests};
 use super::boundary::{Machine, Observer, Programs};
 use super::commands::Commands;
 use super::cost::{or_tell, time_bare};
@@ -360,15 +360,11 @@ impl<M: Machine> Session<'_, M> {
         if let Some(reason) = cannot_act(self.planned(number), &self.refusals) {
             return Some(reason);
         }
-        let workload = &self.request.investigation.experiments[number].workload;
-        if !self.request.options.ephemeral && !workload.around.files.is_empty() {
-            return Some(FOR_GUESTS.into());
+        let experiment = &self.request.investigation.experiments[number];
+        if let Some(reason) = only_for_guests(experiment, self.request.options.ephemeral) {
+            return Some(reason.to_string());
         }
-        if let Err(reason) = &self.specs[number] {
-            return Some(format!("not run: {reason}"));
-        }
-        let limit = self.request.investigation.experiments[number].settle_ms;
-        let limit = Duration::from_millis(limit);
+        let limit = Duration::from_millis(experiment.settle_ms);
         let attaches = &self.setup().attaches;
         settle(&*self.machine, attaches, which, &self.listed, limit).await
     }
@@ -384,7 +380,7 @@ impl<M: Machine> Session<'_, M> {
         let spec = match (cannot, &self.specs[number]) {
             (None, Ok(spec)) => spec,
             (Some(reason), _) => return Ok(RawExperiment::not_run(reason)),
-            (None, Err(reason)) => return Ok(RawExperiment::not_run(reason.to_string())),
+            (None, Err(reason)) => return Ok(RawExperiment::not_run(format!("not run: {reason}"))),
         };
         let notes = self.unmarked(experiment, number);
         // The cost is that of all probes together, and an isolated experiment has only its own.

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use qed_evidence::investigation::Investigation;
 use serde::{Deserialize, Serialize};
 
-use super::attempt::FOR_GUESTS;
+use super::attempt::only_for_guests;
 use super::machine_facts::BTF;
 use super::tracer::Tracer;
 use super::workload_spec::workload_spec;
@@ -49,7 +49,7 @@ pub struct Options<'a> {
     pub types: bool,
 }
 
-/// Trace the workload of one experiment on this machine. `look` may read tracefs before the records are taken out.
+/// Trace the workload of one experiment on this machine.
 ///
 /// # Errors
 /// When the tracer cannot be used, or the workload not be run.
@@ -58,13 +58,12 @@ pub async fn discover(
     name: &str,
     options: Options<'_>,
     progress: &dyn Fn(&str),
-    look: &mut (dyn FnMut(&Path) + '_),
 ) -> anyhow::Result<Discovery> {
     let mut experiments = investigation.experiments.iter();
     let experiment = experiments.find(|experiment| experiment.name == name);
     let experiment = experiment.with_context(|| format!("there is no experiment `{name}`"))?;
-    if !options.ephemeral && !experiment.workload.around.files.is_empty() {
-        anyhow::bail!(FOR_GUESTS);
+    if let Some(reason) = only_for_guests(experiment, options.ephemeral) {
+        anyhow::bail!("{reason}");
     }
     let btf = std::fs::read(BTF).with_context(|| {
         format!("failed to read the kernel's types from {BTF}: a kernel with CONFIG_DEBUG_INFO_BTF is needed")
@@ -76,8 +75,8 @@ pub async fn discover(
     progress("switching the tracer on");
     let tracer = Tracer::start(options.ephemeral)?;
     progress("running the workload under the tracer");
-    let (graph, outcome) = tracer.trace_whole(&spec, look).await?;
-    drop(tracer);
+    let (graph, outcome) = tracer.trace_whole(&spec).await?;
+    tracer.stop()?;
     progress("reading the kernel's symbols");
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Ok(Discovery {

@@ -2,7 +2,7 @@
 
 use qed_evidence::investigation::Experiment;
 
-use super::attempt::FOR_GUESTS;
+use super::attempt::only_for_guests;
 use super::boundary::Machine;
 use super::raw::Traced;
 use crate::reason::Reason;
@@ -24,13 +24,13 @@ pub(super) async fn trace_graphs<M: Machine>(
         return (vec![None; experiments.len()], String::new());
     }
     progress("tracing calls");
-    let can_run = |(experiment, spec): (&Experiment, &Result<WorkloadSpec, Reason>)| {
-        let on_host = !ephemeral && !experiment.workload.around.files.is_empty();
-        match on_host {
-            true => Err(FOR_GUESTS.into()),
-            false => spec.clone(),
-        }
-    };
+    let can_run =
+        |(experiment, spec): (&Experiment, &Result<WorkloadSpec, Reason>)| match only_for_guests(
+            experiment, ephemeral,
+        ) {
+            Some(reason) => Err(reason),
+            None => spec.clone(),
+        };
     let asked: Vec<Option<Result<WorkloadSpec, Reason>>> = experiments
         .iter()
         .zip(specs)
@@ -38,14 +38,14 @@ pub(super) async fn trace_graphs<M: Machine>(
         .collect();
     let runnable: Vec<&WorkloadSpec> = asked.iter().flatten().flatten().collect();
     let traces = machine.traces(&runnable).await;
-    let (mut runs, traceable) = match traces {
+    let (runs, traceable) = match traces {
         Ok(traces) => (traces.runs, traces.traceable),
         Err(reason) => (vec![Err(reason); runnable.len()], String::new()),
     };
-    runs.reverse();
+    let mut runs = runs.into_iter();
     let mut answer = |spec: WorkloadSpec| {
         let graph = runs
-            .pop()
+            .next()
             .unwrap_or_else(|| Err("it was not traced".into()))?;
         match spec.kind {
             WorkloadKind::Syscall { call, .. } => Ok(Traced {

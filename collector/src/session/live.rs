@@ -48,9 +48,10 @@ impl Machine for ThisMachine {
         let traceable = tracer.traceable().map_err(Reason::from_error)?;
         let mut runs = Vec::new();
         for spec in specs {
-            let traced = tracer.trace_whole(spec, &mut |_| {}).await;
+            let traced = tracer.trace_whole(spec).await;
             runs.push(traced.map(|(graph, _)| graph).map_err(Reason::from_error));
         }
+        tracer.stop().map_err(Reason::from_error)?;
         Ok(Traces { runs, traceable })
     }
 

@@ -87,7 +87,7 @@ pub enum TracerError {
     Workload(#[from] WorkloadError),
 }
 
-/// The tracer, switched on and looking at nothing. Dropping it leaves tracefs as it was found.
+/// The tracer, switched on and looking at nothing. [`stop`](Self::stop) leaves tracefs as it was found.
 pub struct Tracer {
     root: PathBuf,
     /// What was in the files before, in the order in which they were written.
@@ -131,18 +131,17 @@ impl Tracer {
         self.read("available_filter_functions")
     }
 
-    /// Run a workload under the tracer; again, if records were lost, which may not happen twice. The last trace may still not be whole.
+    /// Run a workload under the tracer, at most three times until no record is lost. The last trace may still not be whole.
     ///
     /// # Errors
     /// As [`trace`](Self::trace).
     pub async fn trace_whole(
         &self,
         spec: &WorkloadSpec,
-        look: &mut (dyn FnMut(&Path) + '_),
     ) -> Result<(RawGraph, Outcome), TracerError> {
         let mut attempt = 1;
         loop {
-            let traced = self.trace(spec, look).await?;
+            let traced = self.trace(spec, &mut |_| {}).await?;
             if attempt == ATTEMPTS || calls(&traced.0).is_ok() {
                 return Ok(traced);
             }
@@ -222,11 +221,11 @@ impl Tracer {
             path: path.clone(),
             error,
         };
-        let options = File::options()
+        let opened = File::options()
             .read(true)
             .custom_flags(libc::O_NONBLOCK)
             .open(&path);
-        let mut pipe = options.map_err(failed)?;
+        let mut pipe = opened.map_err(failed)?;
         let mut all = Vec::new();
         // Sub-buffers can be larger than a page (`buffer_subbuf_size_kb`).
         let mut page = vec![0; 64 << 10];
@@ -252,8 +251,13 @@ impl Tracer {
             return Err(busy("current_tracer", &current));
         }
         for file in FILTERS {
-            // Some are newer than some kernels.
-            let content = self.read(file).unwrap_or_default();
+            let content = match self.read(file) {
+                // Some are newer than some kernels.
+                Err(TracerError::File { error, .. }) if error.kind() == ErrorKind::NotFound => {
+                    continue;
+                }
+                content => content?,
+            };
             if !is_empty_filter(&content) {
                 return Err(busy(file, &content));
             }
@@ -263,6 +267,30 @@ impl Tracer {
             true => Ok(()),
             false => Err(busy("set_event", &events)),
         }
+    }
+
+    /// Leave tracefs as it was found.
+    ///
+    /// # Errors
+    /// When a file cannot be set back, after all others were.
+    pub fn stop(mut self) -> Result<(), TracerError> {
+        self.set_back()
+    }
+
+    fn set_back(&mut self) -> Result<(), TracerError> {
+        if self.ephemeral {
+            return Ok(());
+        }
+        let before = std::mem::take(&mut self.before);
+        if before.is_empty() {
+            return Ok(());
+        }
+        let files = before.into_iter().rev();
+        let mut results: Vec<_> = files
+            .map(|(file, value)| self.write(file, &value))
+            .collect();
+        results.push(self.write("trace", "\n"));
+        results.into_iter().collect()
     }
 
     /// Write a file, and remember what was in it.
@@ -294,14 +322,8 @@ impl Tracer {
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        if self.ephemeral {
-            return;
-        }
-        // Whatever fails here, the rest is set back.
-        for (file, value) in self.before.drain(..).rev().collect::<Vec<_>>() {
-            let _ = self.write(file, &value);
-        }
-        let _ = self.write("trace", "\n");
+        // Of a tracer that was not stopped, because something else has failed and is told.
+        let _ = self.set_back();
     }
 }
 
