@@ -50,8 +50,8 @@ fn investigation() -> String {
     CALLS.iter().map(experiment).collect()
 }
 
-/// The lines of the tracer's text, of the task `tid`, from the event that begins a system call to that of the next one: depth below the first of them, and name. Functions that are
-/// open at an end of it report that event, and are left out.
+/// The functions in the tracer's text of one system call, until the next one of the task `tid`: depth below the first of them,
+/// and name. Functions that are open where it begins or ends are left out.
 ///
 /// ```text
 ///  0)     exe-79    |               |  /* sys_enter: NR 41 (2, 1, 0, 0, 0, 0) */

@@ -101,7 +101,7 @@ fn checkout() -> PathBuf {
         .unwrap()
 }
 
-/// The compiler that the object in the package was made with.
+/// The line that a compiler prints of its version.
 fn version(rustc: &Path) -> String {
     let output = Command::new(rustc).arg("--version").output().unwrap();
     String::from_utf8(output.stdout).unwrap()

@@ -1,4 +1,4 @@
-//! What the kernel does for a call on the way back to user space, behind `sys_exit`: on real kernels.
+//! Work of the kernel for a call on the way back to user space, behind `sys_exit`, on real kernels.
 
 mod support;
 

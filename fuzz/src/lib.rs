@@ -1,4 +1,4 @@
-//! What the fuzz targets share: a small book's worth of evidence, and how a panic is reported.
+//! Shared by the fuzz targets: a small book's worth of evidence, and the report of a panic.
 //!
 //! A target hands arbitrary bytes to code that reads what strangers wrote, and asserts what must be true of whatever
 //! comes out. `make fuzz` runs each for a bounded time.
@@ -15,7 +15,7 @@ use qed_evidence::reader;
 /// The evidence of [`sample`], as text.
 pub const EVIDENCE: &str = include_str!("../../evidence/testdata/two-experiments.json");
 
-/// What the unit tests of the evidence crate use, too.
+/// The sample evidence of the unit tests of the evidence crate.
 pub static SAMPLE: LazyLock<Evidence> = LazyLock::new(|| {
     reader::read(EVIDENCE.as_bytes()).unwrap_or_else(|error| panic!("the sample: {error}"))
 });

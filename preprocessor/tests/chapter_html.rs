@@ -1,5 +1,5 @@
-//! What an author writes into chapters by hand: nothing that looks measured goes out, nothing hides a claim, and a word in the
-//! manifest makes `verify` look no less closely.
+//! HTML that an author writes into chapters by hand: nothing that looks measured goes out, nothing hides a claim, and a word
+//! in the manifest makes `verify` look no less closely.
 
 mod common;
 #[path = "common/forger.rs"]

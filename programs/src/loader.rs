@@ -9,7 +9,7 @@ use object::elf::{DT_AUDIT, DT_DEPAUDIT, DT_RPATH, DT_RUNPATH, FileHeader32, Fil
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, FileKind};
 
-/// What the loader looks at beside the program.
+/// The files and variables that the loader reads beside the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Environment {
     /// Its cache.
@@ -74,7 +74,7 @@ pub(crate) fn is_decided_by_cache(
         })
 }
 
-/// What an ELF file tells the loader.
+/// The part of an ELF file that the loader follows.
 struct ElfFacts {
     interpreter: Option<String>,
     names_folders: bool,

@@ -46,7 +46,7 @@ pub(crate) fn script_line(content: &[u8]) -> Option<String> {
 
 /// A way to read files, and to find the libraries of programs.
 pub trait Source {
-    /// What it gives back of a file.
+    /// A file, as this source reads it.
     type Content: Content;
 
     /// Read a file.

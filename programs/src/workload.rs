@@ -30,7 +30,7 @@ pub enum RunsOn {
 pub struct Missing {
     /// The place.
     pub span: Range<usize>,
-    /// What is missing and why.
+    /// The missing file, and the reason.
     pub message: String,
 }
 

@@ -64,7 +64,7 @@ for suite in "${suites[@]}"; do
     grep -q '✔ PASS' "$root/home/stranger/book/site/first.html" || fail "$suite: no claim passed"
     check "$suite: archive to book, --recorded" 15 "$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')"
 
-    # The package, with what it recommends: QEMU. Then it is taken off again, without a trace.
+    # The package alone. Then it is taken off again, without a trace.
     inside apt-get update -qq
     inside sh -c 'DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends /release/qed_*_amd64.deb' >"$work/log" 2>&1 ||
         { cat "$work/log"; fail "$suite: the package does not install"; }

@@ -55,9 +55,9 @@ done
 digest=$(sha256sum <collector/ebpf/qed-ebpf.o | cut -d ' ' -f 1)
 stranger qed-collector --version | grep -F "$digest" || fail "the installed collector has another eBPF object than $digest"
 # Without the settings of the checkout it is linked dynamically, and takes its libraries into the guest.
-file=$(readelf -d "$work/root/bin/qed-collector" | grep -c NEEDED || true)
+libraries=$(readelf -d "$work/root/bin/qed-collector" | grep -c NEEDED || true)
 install -m 755 "$(command -v mdbook || echo .tools/bin/mdbook)" "$work/bin/mdbook.real" && ln -sf mdbook.real "$work/bin/mdbook"
 stranger mdbook-qed init book >/dev/null
 stranger mdbook build book
 grep -q '✔ PASS' "$work/book/site/first.html" || fail "no claim of the new book passed"
-echo "crates: ${#crates[@]} packages; both programs installed from them, without an eBPF toolchain ($file shared libraries), and a book captured"
+echo "crates: ${#crates[@]} packages; both programs installed from them, without an eBPF toolchain ($libraries shared libraries), and a book captured"

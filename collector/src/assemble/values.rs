@@ -20,7 +20,7 @@ const NOWHERE: &str = "a pointer on the way is a per-CPU pointer, which is not a
 /// The reason of a read through a descriptor behind which no file was.
 const NO_FILE: &str =
     "there is no file behind the descriptor: the call returned none, or it is not open";
-/// What a read through a descriptor answers then.
+/// The error of a read through such a descriptor.
 const EBADF: i32 = 9;
 
 /// The meaning of a number or pointer beyond its C type.

@@ -29,7 +29,7 @@ pub(super) struct Window {
     pub(super) until_user_space: bool,
     /// As many came out, also where that does not matter.
     all_out: bool,
-    /// Where several threads make the call: the part of each.
+    /// The part of each thread, if several make the call.
     threads: BTreeMap<u32, RangeInclusive<usize>>,
     /// The workload's process, which is its first thread as well.
     pid: u32,

@@ -108,7 +108,7 @@ impl Merged {
     }
 }
 
-/// What follows the record of a kind: the words of one entry, and which of them are names and which types.
+/// The layout of the entries behind the record of a kind: words of one entry, and which of them are names and which types.
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/btf.h#L94>
 fn references(kind: u8) -> (usize, &'static [usize], &'static [usize]) {
     match kind {

@@ -113,7 +113,7 @@ impl FromStr for Shard {
     }
 }
 
-/// What is swept: the command line, or the book that it names.
+/// The object of a sweep, from the command line or the book that it names.
 struct Request {
     investigation: PathBuf,
     lock: Option<(Lock, String)>,

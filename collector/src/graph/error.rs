@@ -22,7 +22,7 @@ pub enum GraphError {
         cpu: u32,
         /// Number of the page, from 0.
         page: usize,
-        /// What is wrong with it.
+        /// The fault in it.
         what: &'static str,
     },
     /// The kernel counted records that it could not keep.

@@ -1,4 +1,4 @@
-//! Where the fields of a record stand, from tracefs's `format` files.
+//! The places of the fields of a record, from tracefs's `format` files.
 //!
 //! ```text
 //! ID: 11
@@ -73,7 +73,7 @@ pub(super) struct Exit {
     pub overrun: Field,
     /// When it began and ended, where the record says so itself.
     pub times: Option<(Field, Field)>,
-    /// What it returned, where the kernel records that (CONFIG_FUNCTION_GRAPH_RETVAL).
+    /// The value that it returned, where the kernel records that (CONFIG_FUNCTION_GRAPH_RETVAL).
     pub returned: Option<Field>,
 }
 

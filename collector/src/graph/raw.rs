@@ -1,4 +1,4 @@
-//! What one run under the tracer brings back, as plain data: out of a guest it travels as bytes.
+//! The yield of one run under the tracer, as plain data: out of a guest it travels as bytes.
 
 use serde::{Deserialize, Serialize};
 

@@ -20,7 +20,7 @@ pub struct Call {
     pub number: i64,
     /// Its six arguments.
     pub args: [u64; 6],
-    /// What it returned; `None`: it did not return while it was watched.
+    /// The value that it returned; `None`: it did not return while it was watched.
     pub returned: Option<i64>,
     /// Time from its entry to its return in nanoseconds, tracing included; 0 if it did not return.
     pub duration_ns: u64,

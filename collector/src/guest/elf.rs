@@ -102,7 +102,7 @@ mod tests {
         out
     }
 
-    /// What is said of a guest's init that comes alone.
+    /// The check of a guest's init that comes alone.
     fn check(data: &[u8]) -> Result<(), ExecutableError> {
         check_init(data, |_| false)
     }

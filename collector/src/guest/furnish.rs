@@ -1,4 +1,4 @@
-//! What an investigation wants of a guest before anything in it is looked at: folders, and commands that prepare it.
+//! The preparation of a guest that an investigation asks for: folders, and commands that run before anything is captured.
 
 use std::fs;
 use std::path::Path;

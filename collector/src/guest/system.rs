@@ -1,4 +1,4 @@
-//! What programs expect of a system, in a guest that boots from an initramfs: a few files in `/etc`, the usual folders, and
+//! The system that programs expect, in a guest that boots from an initramfs: a few files in `/etc`, the usual folders, and
 //! the loopback device.
 
 use std::fs;

@@ -210,7 +210,7 @@ mod tests {
     use crate::btf::tests::sample_arguments;
     use qed_evidence::investigation::parse;
 
-    /// What the plan makes of these arguments, with one call `x` before.
+    /// The plan of these arguments, with one call `x` before.
     fn planned(args: &str) -> Result<Vec<Arg>, String> {
         let text = format!(
             "[[experiment]]\nname = \"e\"\nworkload = {{ syscall = \"connect\", args = [{args}], \

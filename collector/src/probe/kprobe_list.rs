@@ -38,7 +38,7 @@ pub fn read() -> Result<String, KprobeListError> {
 const SWITCHES: &[(&str, &str)] = &[
     (
         "/proc/sys/kernel/ftrace_enabled",
-        "the function tracer is switched off, which calls probes at the entries of functions: sysctl kernel.ftrace_enabled=1",
+        "the function tracer, by which probes at the entries of functions are called, is switched off: `sysctl kernel.ftrace_enabled=1` switches it on",
     ),
     (
         "/sys/kernel/debug/kprobes/enabled",

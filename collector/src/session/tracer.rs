@@ -69,7 +69,7 @@ pub enum TracerError {
     InUse {
         /// The file that says so.
         file: String,
-        /// What it says.
+        /// Its content.
         content: String,
     },
     /// A file of tracefs could not be read or written.
@@ -90,7 +90,7 @@ pub enum TracerError {
 /// The tracer, switched on and looking at nothing. [`stop`](Self::stop) leaves tracefs as it was found.
 pub struct Tracer {
     root: PathBuf,
-    /// What was in the files before, in the order in which they were written.
+    /// The earlier content of the files, in the order in which they were written.
     before: Vec<(&'static str, String)>,
     /// The machine is switched off afterwards, and nothing has to be set back.
     ephemeral: bool,

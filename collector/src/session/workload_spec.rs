@@ -109,7 +109,7 @@ pub fn workload_spec(
     })
 }
 
-/// What a workload finds around it, as its process is told. `folder` is where paths begin.
+/// The surroundings of a workload, as its process gets them. `folder` is where paths begin.
 fn around(asked: &Surroundings, folder: Option<&Path>) -> Around {
     Around {
         folder: folder.map(Path::to_owned),

@@ -1,4 +1,4 @@
-//! What a workload prints, kept up to a limit.
+//! The output of a workload, kept up to a limit.
 
 use std::io;
 

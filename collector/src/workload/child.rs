@@ -224,7 +224,7 @@ fn leave(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// What a call opened is closed, and what it closed is open again, though not on the same file.
+/// Close what a call opened, and open again what it closed, though not on the same file.
 fn tidy(endangers: bool) {
     close_all();
     if endangers {

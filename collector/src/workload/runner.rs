@@ -463,7 +463,7 @@ impl Running {
     }
 }
 
-/// Whether a line with this beginning is there as a whole. The call itself may have printed before it.
+/// True if a line with this beginning is there as a whole. The call itself may have printed before it.
 fn has_line(bytes: &[u8], head: &str) -> bool {
     let mut found = bytes.windows(head.len()).enumerate();
     let at = found.find(|(_, window)| *window == head.as_bytes());

@@ -22,11 +22,11 @@ pub struct WorkloadSpec {
     pub max_output: usize,
     /// The longest that each step (start, call, end) may take.
     pub timeout: Duration,
-    /// What it finds around it.
+    /// Its surroundings.
     pub around: Around,
 }
 
-/// What a workload finds around it.
+/// The surroundings of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Around {
     /// The folder in which it starts and paths begin; `None`: that of the collector.
@@ -35,11 +35,11 @@ pub struct Around {
     pub cwd: Option<String>,
     /// Variables of its environment, besides those of the collector.
     pub env: Vec<(String, String)>,
-    /// What it reads from descriptor 0; `None`: nothing.
+    /// Its standard input; `None`: nothing.
     pub stdin: Option<Input>,
 }
 
-/// What a workload reads from descriptor 0.
+/// The standard input of a workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
     /// This text.
@@ -100,7 +100,7 @@ pub enum Arg {
     },
     /// The address of these bytes.
     Memory(Memory),
-    /// What the call at this place in [`WorkloadKind::Syscall::before`] returned.
+    /// The result of the call at this place in [`WorkloadKind::Syscall::before`] returned.
     Result(usize),
 }
 

@@ -1,4 +1,4 @@
-//! What a workload finds around it: folder, input, and where its program is.
+//! The surroundings of a workload: its folder, its input, and the place of its program.
 
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};

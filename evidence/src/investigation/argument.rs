@@ -66,7 +66,7 @@ pub enum Argument {
         /// The place of the argument in the file.
         span: Range<usize>,
     },
-    /// What an earlier call of the workload returned.
+    /// The result of an earlier call of the workload.
     Result {
         /// The name that the call gave it.
         name: String,

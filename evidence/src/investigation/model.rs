@@ -173,7 +173,7 @@ impl Workload {
             .collect()
     }
 
-    /// All arguments of its system calls, those inside of structures included.
+    /// Visit all arguments of its system calls, those inside of structures included.
     pub fn each_argument<'a>(&'a self, visit: &mut dyn FnMut(&'a Argument)) {
         for argument in self.plain_arguments() {
             argument.each(visit);

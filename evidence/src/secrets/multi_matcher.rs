@@ -4,7 +4,7 @@
 //! says that some needle may end, those filed there are compared. An automaton for the same needles takes longer to
 //! build than to use on a document, and most of what is searched is one document.
 //!
-//! There are two such files, of needles with endings of six bytes and of four: the lowest bytes of addresses are thousands
+//! There are two such indexes, of needles with endings of six bytes and of four: the lowest bytes of addresses are thousands
 //! of needles of four bytes, which are looked for in each picture and each font of a site.
 
 /// Bits of a hash: some thousands of needles leave nearly all bits of the filter unset.

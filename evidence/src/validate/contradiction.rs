@@ -49,7 +49,7 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
         .or_else(|| places::places(evidence))
 }
 
-/// The tree of the call is one.
+/// The tree of a call that contradicts itself.
 fn graph(at: &str, experiment: &Experiment) -> Option<Finding> {
     let reason = experiment.graph.as_ref()?.wrong()?;
     Some((format!("{at}/graph"), reason))

@@ -63,7 +63,7 @@ fn judge_block(
 }
 
 impl Claims {
-    /// How many claims there are and what came of them on all machines, in one line; `None`: there is none.
+    /// The number of claims and of their verdicts on all machines, in one line; `None`: there are no claims.
     pub fn summary(&self) -> Option<String> {
         let first = self.by_id.values().next()?;
         let mut counts = BTreeMap::new();

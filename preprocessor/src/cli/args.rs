@@ -167,8 +167,8 @@ enum Command {
     /// Prints the JSON Schema of evidence, of investigations, or of book.toml
     Schema {
         /// The kind of document
-        #[arg(value_enum, default_value = "evidence")]
-        of: common::Document,
+        #[arg(value_enum, value_name = "KIND", default_value = "evidence")]
+        kind: common::Document,
     },
 }
 
@@ -240,6 +240,6 @@ pub fn run(source: Source<'_>) -> u8 {
         Some(Command::Merge { from, book }) => merge::run(&book, &from),
         Some(Command::Init { dir, recorded }) => init::run(&dir, source, recorded),
         Some(Command::Template { name }) => common::template(name.as_deref()),
-        Some(Command::Schema { of }) => common::schema(of),
+        Some(Command::Schema { kind }) => common::schema(kind),
     }
 }

@@ -135,7 +135,7 @@ pub fn try_with_book(
 ) -> Result<u8, Vec<Diagnostic>> {
     let book = load::load(root, parallelism).map_err(|problem| vec![problem])?;
     let here = crate::evidence::freshness::LocalMachine::read();
-    // Nothing is taken from earlier builds here, and nothing is written.
+    // Of earlier builds only digests of unchanged files are taken.
     let (ahead, cache) = (loader::Ahead::new(), Cache::default());
     let evidence_set = loader::load(&book.paths, &book.config, &here, ahead, cache)?;
     // The program ends with this: taking megabytes of evidence apart again would be for nothing.

@@ -180,7 +180,7 @@ pub fn run(dir: &Path, source: Source<'_>, recorded: bool) -> u8 {
     }
 }
 
-/// What a new book is made with.
+/// The choices for a new book.
 #[derive(Clone, Copy)]
 struct NewBook<'a> {
     source: Source<'a>,
@@ -200,7 +200,7 @@ fn without_capture(text: &str) -> String {
 /// The lines of the settings that make a build capture.
 const CAPTURES: &str = "# Building the book captures what is missing or out of date. \"never\": only `qed-collector capture` does.\ncapture = \"if-stale\"\n";
 
-/// What the collector says about this machine, as far as something would have to change.
+/// The collector's complaints about this machine.
 fn doctor() -> String {
     let Some(program) = local_files::collector() else {
         return "\nThere is no qed-collector in PATH or beside this program, and so nothing is captured here: install it, or show what \

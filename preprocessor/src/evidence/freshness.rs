@@ -50,7 +50,7 @@ impl LocalMachine {
         }
     }
 
-    /// The same with nothing looked up.
+    /// The same, with programs and the collector to be looked up again; digests stay.
     pub fn without_lookups(&self) -> Self {
         LocalMachine {
             present: Arc::new(self.present.without_lookups()),

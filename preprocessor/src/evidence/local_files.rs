@@ -55,7 +55,7 @@ impl LocalFiles {
         }
     }
 
-    /// The same with nothing looked up.
+    /// The same, with programs and the collector to be looked up again; digests stay.
     pub fn without_lookups(&self) -> Self {
         LocalFiles {
             digests: self.digests.clone(),

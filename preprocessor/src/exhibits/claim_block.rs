@@ -116,7 +116,7 @@ pub fn why(judgement: &Judgement) -> Option<String> {
     }
 }
 
-/// Whether a live machine does not tell the value of this path.
+/// True if the value of this path is withheld, because the machine is live.
 fn is_withheld(path: &str, book_data: &BookData<'_>, machine: MachineId) -> bool {
     let leaf = book_data.indexed(machine).leaves.get(path);
     leaf.is_some_and(|leaf| matches!(&*leaf.datum, Datum::Missing(Missing::Withheld(_))))

@@ -19,9 +19,9 @@ const PLACEHOLDER: char = '\u{10fffd}';
 /// The complaints about a chapter's HTML.
 #[derive(Debug, Default)]
 pub struct HtmlFindings {
-    /// What no chapter may have.
+    /// HTML that no chapter may have.
     pub refused: Vec<SyntaxError>,
-    /// What can change how a page looks after it was made.
+    /// HTML that can change the look of a page after it was made.
     pub active: Vec<SyntaxError>,
 }
 

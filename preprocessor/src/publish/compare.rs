@@ -25,7 +25,7 @@ pub struct Compared {
     /// Files of which nothing was made again.
     pub uncovered: Vec<String>,
     /// Those of them that a server may show as a page.
-    pub added: Vec<String>,
+    pub added_pages: Vec<String>,
     /// The problems, a line each.
     pub wrong: Vec<String>,
 }
@@ -175,7 +175,7 @@ impl Compared {
 
     fn page_without_source(&mut self, name: &str) {
         self.uncovered.push(name.to_owned());
-        self.added.push(name.to_owned());
+        self.added_pages.push(name.to_owned());
     }
 
     /// Looks at a file that was not made again. `site` has those beside it.

@@ -59,7 +59,7 @@ pub struct RegeneratedSite {
     pub verdicts: Verdicts,
     /// The captures.
     pub history: History,
-    /// What the chapters have that can change their pages afterwards, where the book says that it may.
+    /// HTML in the chapters that can change their pages afterwards, where the book allows it.
     pub not_covered: Vec<String>,
     /// Problems of the sources, a line each.
     pub wrong: Vec<String>,

@@ -244,8 +244,8 @@ fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String)
         "on the word of who published it: the words around values, how old evidence was, and which was recorded or out of date"
             .into(),
     );
-    let mut added: Vec<String> = compared.added.iter().map(|name| full(name)).collect();
-    added.extend(outside.added.iter().cloned());
+    let mut added: Vec<String> = compared.added_pages.iter().map(|name| full(name)).collect();
+    added.extend(outside.added_pages.iter().cloned());
     if !added.is_empty() {
         // All of them: each may be taken for one of the book's.
         let added = added.join(", ");

@@ -12,7 +12,7 @@ const PAGES: &[&str] = &[
 ];
 /// Endings of packed copies, which servers send in the place of the files whose names they have before the ending.
 const PACKED: &[&str] = &[".gz", ".br", ".zst", ".zz", ".z", ".bz2", ".xz"];
-/// No page is unpacked further.
+/// The most of a page that is unpacked, in bytes.
 const LONGEST: u64 = 64 << 20;
 
 /// The way in which a server may show a file.

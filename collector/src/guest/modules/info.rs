@@ -6,7 +6,7 @@
 
 use object::{Object as _, ObjectSection as _};
 
-/// What a module says of itself.
+/// The description of itself that a module holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Info {
     /// The modules that have to be loaded before it, as the kernel calls them.

@@ -16,7 +16,6 @@ pub(super) fn syntax(span: &Range<usize>, reason: impl Into<String>) -> ExprErro
     ExprError::new(ErrorClass::Syntax, span, reason)
 }
 
-/// The tokens of `text` with their places, [`Token::End`] last.
 /// The failure for a number that C would read as an octal one, and most readers as a decimal one.
 fn octal(range: &Range<usize>, digits: &str) -> ExprError {
     let decimal = match digits.trim_start_matches('0') {
@@ -33,6 +32,7 @@ fn octal(range: &Range<usize>, digits: &str) -> ExprError {
     )
 }
 
+/// The tokens of `text` with their places, [`Token::End`] last.
 pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token<'_>)>, ExprError> {
     let mut found = Vec::new();
     let bytes = text.as_bytes();

@@ -70,7 +70,7 @@ impl Kallsyms {
         })
     }
 
-    /// Whether code at this address is gone once the kernel has started: `.init.text`, and the `.exit.text` of what is built
+    /// True if code at this address is gone once the kernel has started: `.init.text`, and the `.exit.text` of what is built
     /// in, which the linker puts behind it
     /// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/kernel/vmlinux.lds.S#L228>).
     pub fn is_discarded(&self, address: u64) -> bool {

@@ -115,8 +115,8 @@ macro_rules! function {
 /// | `returns_before(E.P, E.Q)` | this hit of `P` returned before this hit of `Q` did |
 /// | `inside(E.P, E.Q)` | this hit of `P` began after this hit of `Q` did, and returned before it did |
 /// | `ran(E.graph, 'f')` | function `f` ran in the call's own task, in the tree of the call |
-/// | `never_ran(E.graph, 'f')` | it did not, though the tracer would have seen every copy of it |
-/// | `calls_of(E.graph, 'f')` | how often `f` ran in the tree of the call, of which the tracer has seen every copy |
+/// | `never_ran(E.graph, 'f')` | function `f` did not run in the tree of the call, and the tracer would have seen each copy of it |
+/// | `calls_of(E.graph, 'f')` | how often `f` ran in the tree of the call; the tracer has to see each copy of it |
 /// | `parent(E.graph, 'f')` | the symbol of the function that called `f`, the only one in the tree that did |
 /// | `freed(E)`, `freed(E.P)` | every object that the probes of the experiment with `allocates` saw (that its probe `P` saw) was freed, or is excused by the investigation; there was one |
 pub const FUNCTIONS: &[Function] = {
@@ -344,7 +344,7 @@ pub const FUNCTIONS: &[Function] = {
             Reads::AllRuns,
             c::never_ran,
             "never_ran(E.graph, 'f')",
-            "it did not, though the tracer would have seen every copy of it"
+            "function `f` did not run in the tree of the call, and the tracer would have seen each copy of it"
         ),
         function!(
             "calls_of",
@@ -352,7 +352,7 @@ pub const FUNCTIONS: &[Function] = {
             Reads::AllRuns,
             c::calls_of,
             "calls_of(E.graph, 'f')",
-            "how often `f` ran in the tree of the call, of which the tracer has seen every copy"
+            "how often `f` ran in the tree of the call; the tracer has to see each copy of it"
         ),
         function!(
             "parent",

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::spanned::Spanned;
 use indexmap::IndexMap;
 
 use super::check::Check;
 use super::raw::{RawArgument, RawCall};
+use super::spanned::Spanned;
 use crate::investigation::{Argument, BufferElements, Call, MemberValue, Structure, Workload};
 use crate::path::is_name;
 

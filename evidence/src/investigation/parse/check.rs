@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::spanned::Spanned;
-
 use crate::constants::constant_sets;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::investigation::MAX_OUTPUT;

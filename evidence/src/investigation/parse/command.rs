@@ -1,11 +1,11 @@
 //! From the `[[command]]` tables of an investigation to [`Command`]s.
 
-use super::spanned::Spanned;
 use regex_lite::RegexBuilder;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check::{Check, MAX_TIMEOUT_MS};
+use super::spanned::Spanned;
 use crate::document::Reader;
 use crate::investigation::{ARTEFACTS, Command, OUTPUT_OF_COMMAND, Wanted, WantedKind, artefact};
 use crate::path::is_name;

@@ -1,9 +1,8 @@
 //! Experiments: a workload, its limits and its probes, with what they inherit.
 
-use super::spanned::Spanned;
-
 use super::check::{Check, MAX_TIMEOUT_MS};
 use super::raw::{RawExperiment, RawProbe, Until};
+use super::spanned::Spanned;
 use crate::diagnostic::nearest;
 use crate::document::Target;
 use crate::investigation::{Action, Excuse, Experiment, OUTPUT_OF_WORKLOAD, Probe, Workload};

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::spanned::Spanned;
 use sha2::{Digest, Sha256};
 
 use super::check::Check;
 use super::raw::File;
+use super::spanned::Spanned;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::investigation::{Experiment, Investigation};
 use crate::path::{is_identifier, is_name};

@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use super::spanned::Spanned;
-
 use super::check::Check;
 use super::raw::{RawProbe, RawRead, Side};
+use super::spanned::Spanned;
 use crate::constants::errno_number;
 use crate::document::Target;
 use crate::investigation::{MAX_READ, Place, Position, Probe, Read, Signal};

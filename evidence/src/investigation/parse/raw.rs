@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::spanned::Spanned;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::command::RawCommand;
+use super::spanned::Spanned;
 use crate::investigation::ReadKind;
 
 #[derive(Deserialize, JsonSchema)]

@@ -3,10 +3,9 @@
 use std::mem::take;
 use std::path::{Component, Path};
 
-use super::spanned::Spanned;
-
 use super::check::Check;
 use super::raw::{RawGivenFile, RawGuest, RawSetup, RawStdin, RawWorkload};
+use super::spanned::Spanned;
 use crate::investigation::{GivenFile, Named, Setup, Stdin, Surroundings};
 
 /// Folders of a guest whose files the kernel makes up, or that the collector needs for itself.

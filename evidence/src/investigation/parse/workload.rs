@@ -1,9 +1,8 @@
 //! Workloads of experiments: a system call with its arguments, or a command.
 
-use super::spanned::Spanned;
-
 use super::check::Check;
 use super::raw::RawWorkload;
+use super::spanned::Spanned;
 use crate::investigation::{Action, Returns, Workload};
 
 /// The most threads that make one call at once.

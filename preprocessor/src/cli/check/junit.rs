@@ -12,7 +12,7 @@ use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
 use crate::evidence::book_data::BookData;
 
-/// How a case ended, as the element of a report says it.
+/// The end of a case, as a report names it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Failure,

@@ -166,9 +166,9 @@ const HIDING_FOREIGN: &[&str] = &[
 pub struct Around {
     /// Its name, in lower case.
     pub name: String,
-    /// Why a claim may not stand in it.
+    /// The reason why a claim may not stand in it.
     claim: Option<String>,
-    /// Why a value may not stand in it.
+    /// The reason why a value may not stand in it.
     value: Option<String>,
 }
 
@@ -199,7 +199,7 @@ impl Around {
         }
     }
 
-    /// Why a value, or else a claim or an exhibit, may not stand in it.
+    /// The reason why a value, or else a claim or an exhibit, may not stand in it.
     pub fn why(&self, value: bool) -> Option<&str> {
         match value {
             true => self.value.as_deref(),
@@ -239,7 +239,7 @@ fn is_unlike_plain(attribute: &str, value: &str) -> bool {
     !(HARMLESS.contains(&attribute) || attribute.starts_with("data-") || labels)
 }
 
-/// What an element can do to a page after it was made, as a message names it; nothing if it can do nothing.
+/// The name, for a message, of the part of an element that can change a page after it was made, if there is one.
 pub fn active(name: &str, attributes: &[(String, String)]) -> Option<String> {
     const ACTIVE: &[&str] = &[
         "script", "style", "link", "base", "meta", "iframe", "frame", "frameset", "object", "embed",

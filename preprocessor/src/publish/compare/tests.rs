@@ -158,7 +158,7 @@ fn added_pages() {
         ("x.HTM", claim, false, Some("stands in a page")),
     ] {
         let compared = run(&[("one.html", PAGE), (name, text)], None);
-        assert_eq!(!compared.added.is_empty(), added, "{name}");
+        assert_eq!(!compared.added_pages.is_empty(), added, "{name}");
         let said = compared.wrong.first().map_or("", String::as_str);
         assert_eq!(!said.is_empty(), wrong.is_some(), "{name}: {said}");
         assert!(said.contains(wrong.unwrap_or_default()), "{name}: {said}");
@@ -181,7 +181,7 @@ fn added_pages() {
         };
         let compared = compare(&expected, &site);
         assert_eq!(!compared.wrong.is_empty(), wrong, "{:?}", compared.wrong);
-        assert_eq!(compared.added, [""; 0]);
+        assert_eq!(compared.added_pages, [""; 0]);
     }
 }
 
