@@ -233,7 +233,7 @@ fn unknown_function_in_a_guest() {
     let (status, said) = said(&capture.output().unwrap());
     assert_eq!(status, Some(0), "{said}");
     assert!(
-        said.contains("experiment `create`: this kernel has no function `sock_aloc`; the nearest name is `sock_alloc`"),
+        said.contains("nothing was watched by `create.sock_aloc`: this kernel has no function `sock_aloc`; the nearest name is `sock_alloc` (i.toml:"),
         "{said}"
     );
     assert_eq!(said.matches("note:").count(), 1, "{said}");

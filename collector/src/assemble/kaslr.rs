@@ -6,7 +6,7 @@ use qed_evidence::document::{DISABLED, Kaslr, RANDOMIZED, SymbolPlaces};
 use qed_evidence::value::{Address, Datum, Integer, Value};
 
 use super::context::Context;
-use crate::kaslr::Status;
+use crate::kaslr::{FixedPlace, Status};
 use crate::session::raw::MachineFacts;
 
 fn offset(value: u64) -> Datum {
@@ -47,10 +47,14 @@ fn symbols(context: &Context<'_>, unknown: Option<&str>) -> BTreeMap<String, Sym
     };
     let mut symbols = BTreeMap::new();
     for symbol in &context.kaslr.symbols {
+        let fixed = |value: fn(&FixedPlace) -> Datum| match &symbol.fixed {
+            Ok(fixed) => value(fixed),
+            Err(why) => Datum::unavailable(why.clone()),
+        };
         let places = SymbolPlaces {
             live: place(symbol.live),
-            static_address: place(symbol.static_address),
-            slide: offset(symbol.slide),
+            static_address: fixed(|fixed| place(fixed.address)),
+            slide: fixed(|fixed| offset(fixed.slide)),
         };
         symbols.insert(symbol.name.clone(), places);
     }

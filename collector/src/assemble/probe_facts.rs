@@ -58,7 +58,11 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
         unavailable: refusal,
         attach_errno: declined.and_then(|declined| Some(errno(declined.errno?).into())),
         parameters: planned.parameters.iter().map(parameter).collect(),
-        returns: planned.returns.as_ref().map(|r| r.type_name.clone()),
+        returns: planned
+            .returns
+            .as_ref()
+            .map(|r| r.type_name.clone())
+            .filter(|name| !name.is_empty()),
         address: address.map(|address| {
             Datum::Value(Value::Address {
                 value: Address(address),

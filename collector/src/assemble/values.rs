@@ -38,12 +38,17 @@ pub enum Role<'a> {
     Return,
 }
 
-/// The role of an argument by what its author said, or by its name: the kernel calls descriptors `fd`.
+/// The names that the kernel gives arguments which hand a result on, such as `ret` of the tracepoint `sys_exit`.
+const RESULTS: [&str; 4] = ["ret", "err", "error", "errno"];
+
+/// The role of an argument by what its author said, or by its name: the kernel calls descriptors `fd`, and results `ret` or `error`.
 pub fn argument_role<'a>(name: &str, names: Option<&'a str>) -> Role<'a> {
     if let Some(set) = names {
         Role::Constant(set)
     } else if name == "fd" || name.ends_with("_fd") {
         Role::Descriptor
+    } else if RESULTS.contains(&name) {
+        Role::Return
     } else {
         Role::Argument
     }

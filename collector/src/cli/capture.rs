@@ -8,7 +8,7 @@ use qed_evidence::document::{Machine, MachineKind};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::Lock;
 use qed_evidence::machine::evidence_file;
-use qed_evidence::observation::unknown_public;
+use qed_evidence::observation::{in_one_line, notes};
 use qed_evidence::value::Datum;
 
 use super::boots::{Boots, kept};
@@ -17,13 +17,13 @@ use super::guest_boot::boot;
 use super::investigation::read_investigation;
 use super::kernel_files::{DebugInfo, chosen_in, of_this_machine, static_sources};
 use super::lock;
+use super::mishaps::mishaps;
 use super::modules;
 use super::output::{print, render};
 use super::programs;
 use super::progress::Progress;
 use super::store::Store;
 use super::target::{Target, book, distinct};
-use super::warnings::warnings;
 use crate::assemble::symbolize::{Static, finish};
 use crate::guest::cache::Cache;
 use crate::guest::protocol::{Job, capture_answer};
@@ -163,8 +163,9 @@ fn tell_notes(
         let why = &why.to_string();
         eprintln!("note: {}: there are no source lines: {why}", target.name());
     }
-    let misspelt = unknown_public(investigation, &[evidence]);
-    for warning in warnings(evidence).into_iter().chain(misspelt) {
+    let notes = notes(investigation, &[evidence]);
+    let notes = notes.iter().map(in_one_line);
+    for warning in mishaps(evidence).into_iter().chain(notes) {
         eprintln!("note: {}: {warning}", target.name());
     }
 }

@@ -14,6 +14,7 @@ mod investigation;
 pub mod kernel_files;
 pub mod kernels;
 mod lock;
+mod mishaps;
 mod modules;
 mod output;
 pub mod plan;
@@ -23,6 +24,5 @@ pub mod store;
 pub mod sweep;
 pub mod target;
 mod update;
-mod warnings;
 
 pub use failure::Failure;

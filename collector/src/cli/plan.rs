@@ -2,6 +2,7 @@
 
 use qed_evidence::document::{Reader, Target as ProbeTarget};
 use qed_evidence::investigation::{Action, Investigation};
+use qed_evidence::observation::{may_be_text, text_instead};
 
 use super::capture::{Args, Wanted, wanted};
 use super::failure::Failure;
@@ -17,6 +18,7 @@ use super::target::Target;
 use crate::assemble::symbolize::Static;
 use crate::guest::protocol::{Job, plan_answer};
 use crate::guest::{cache::Cache, host_binaries::Files};
+use crate::plan::expr::Decode;
 use crate::plan::{PlannedExperiment, PlannedProbe};
 use crate::reason::Reason;
 use crate::session::ThisKernel;
@@ -259,7 +261,10 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
             let returns = probe
                 .returns
                 .as_ref()
-                .map(|r| format!(" -> {}", r.type_name))
+                .map(|r| match &r.decode {
+                    Ok(_) => format!(" -> {}", r.type_name),
+                    Err(why) => format!(" -> [unknown: {why}]"),
+                })
                 .unwrap_or_default();
             out += &format!("({}){returns}\n", parameters.join(", "));
         }
@@ -272,6 +277,10 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
                 read.decode.type_name(),
                 read.path
             );
+            let type_name = read.decode.type_name();
+            if matches!(read.decode, Decode::Pointer { .. }) && may_be_text(type_name, &read.path) {
+                out += &format!("        an address: {}\n", text_instead(&read.path));
+            }
         }
     }
     for (side, refused) in [

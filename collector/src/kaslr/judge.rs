@@ -12,12 +12,12 @@
 use super::compare::{self, Comparison};
 use super::console::ConsoleOffset;
 use super::report::{
-    Check, Group, Inputs, KaslrReport, KaslrSourceError, SourceReport, StaticSource, Status,
-    SymbolSlide,
+    Check, FixedPlace, Group, Inputs, KaslrReport, KaslrSourceError, SourceReport, StaticSource,
+    Status, SymbolSlide,
 };
 use super::rules;
 use crate::reason::Reason;
-use crate::symbols::BuildId;
+use crate::symbols::{BuildId, Kallsyms};
 
 /// Judge.
 pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
@@ -255,30 +255,37 @@ fn per_symbol(
     let fixed = table.map(|table| table.addresses(inputs.names.iter().copied()));
     let find = |name: &str| -> Result<SymbolSlide, Reason> {
         let live = inputs.live.as_ref().map_err(Reason::from_error)?;
-        let fixed = fixed
-            .as_ref()
-            .ok_or("no static symbol table of this build is at hand")?;
-        match (live.lookup(name).as_slice(), fixed.rows(name)) {
-            ([live], [fixed]) => {
-                let slide = live
-                    .checked_sub(*fixed)
-                    .ok_or("its live address is below its static one")?;
-                Ok(SymbolSlide {
-                    name: name.to_owned(),
-                    live: *live,
-                    static_address: *fixed,
-                    slide,
-                })
+        let found = live.lookup(name);
+        let rows = fixed.as_ref().map(|fixed| fixed.rows(name));
+        let address = match found.as_slice() {
+            [address] => *address,
+            [] => return Err(no_address(live, name)),
+            several => {
+                let fixed = rows.map(|rows| format!(", {} static", rows.len()));
+                let (count, fixed) = (several.len(), fixed.unwrap_or_default());
+                return Err(format!("several symbols share the name ({count} live{fixed})").into());
             }
-            ([], _) => Err("the running kernel has no such symbol".into()),
-            (_, []) => Err("the static table has no such symbol".into()),
-            (live, fixed) => Err(format!(
-                "several symbols share the name ({} live, {} static)",
-                live.len(),
-                fixed.len()
+        };
+        let fixed = match rows {
+            None => Err("no static symbol table of this build is at hand".into()),
+            Some([]) => Err("the static table has no such symbol".into()),
+            Some([fixed]) => Ok(FixedPlace {
+                address: *fixed,
+                slide: address
+                    .checked_sub(*fixed)
+                    .ok_or("its live address is below its static one")?,
+            }),
+            Some(rows) => Err(format!(
+                "several symbols share the name (1 live, {} static)",
+                rows.len()
             )
             .into()),
-        }
+        };
+        Ok(SymbolSlide {
+            name: name.to_owned(),
+            live: address,
+            fixed,
+        })
     };
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for name in inputs.names {
@@ -288,6 +295,20 @@ fn per_symbol(
         }
     }
     (found, missing)
+}
+
+/// The reason why a name has no address in the running kernel. Per-CPU variables are absolute symbols up to 6.14: they count
+/// from the start of each processor's area
+/// (<https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/vmlinux.lds.S>).
+fn no_address(live: &Kallsyms, name: &str) -> Reason {
+    let mut own = live.symbols_named(name).filter(|s| s.module.is_none());
+    match (own.next(), live.symbols_named(name).next()) {
+        (Some(_), _) => "the running kernel has it as an absolute symbol: a number such as the place of a per-CPU variable in each \
+                         processor's area, which is not an address"
+            .into(),
+        (None, Some(_)) => "it is a symbol of a module, and only those of the kernel itself are looked up".into(),
+        (None, None) => "the running kernel has no such symbol".into(),
+    }
 }
 
 #[cfg(test)]

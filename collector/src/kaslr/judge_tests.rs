@@ -90,7 +90,11 @@ fn agree() {
         "{:?}",
         report.checks
     );
-    assert!(report.symbols.iter().all(|s| s.slide == SLIDE));
+    let slides = report
+        .symbols
+        .iter()
+        .map(|s| s.fixed.as_ref().unwrap().slide);
+    assert!(slides.into_iter().all(|slide| slide == SLIDE));
     assert_eq!(
         report
             .symbols
@@ -105,6 +109,31 @@ fn agree() {
         "{:?}",
         report.missing_symbols
     );
+}
+
+/// Check that live addresses are told without a static table of this build, whose side alone is missing, and that a per-CPU
+/// variable and a symbol of a module are not called unknown.
+#[test]
+fn live_alone() {
+    let mut scene = scene(SLIDE);
+    scene.map_build = Some("ccdd");
+    scene.live += "0000000000019d80 A absent\n";
+    let report = run(&scene);
+    let text = report.symbols.iter().find(|s| s.name == "_text").unwrap();
+    assert_eq!(text.live, 0xffff_ffff_8100_0000 + SLIDE);
+    let why = text.fixed.as_ref().unwrap_err();
+    assert!(why.contains("no static symbol table"), "{why}");
+    let missing = |report: &KaslrReport, name: &str| {
+        let missing = report.missing_symbols.iter();
+        let found = missing.clone().find(|(missing, _)| missing == name);
+        found.map(|(_, why)| why.to_string()).unwrap()
+    };
+    assert!(missing(&report, "absent").contains("per-CPU"));
+    assert!(missing(&report, "helper").contains("20 live)"));
+    scene.live = scene
+        .live
+        .replace("19d80 A absent", "19d80 t absent\t[some]");
+    assert!(missing(&run(&scene), "absent").contains("of a module"));
 }
 
 /// Check that sources which disagree give an error and no value (negative control of `agree`).
@@ -168,7 +197,9 @@ fn unknown() {
             .to_string()
             .contains("build id is ccdd")
     );
-    assert!(!report.agree && report.symbols.is_empty());
+    assert!(!report.agree);
+    // Of the static side nothing is known.
+    assert!(report.symbols.iter().all(|symbol| symbol.fixed.is_err()));
 }
 
 /// Check that a map of unknown build counts only when every symbol fits.

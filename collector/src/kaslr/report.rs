@@ -71,16 +71,23 @@ pub struct SourceReport {
     pub comparison: Option<Comparison>,
 }
 
-/// One symbol, live and static.
+/// One symbol of the running kernel, live and static.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SymbolSlide {
     /// Name.
     pub name: String,
-    /// Live address.
+    /// Live address. The kernel's own table of symbols says it, without any static one.
     pub live: u64,
+    /// Static address and the difference of both in bytes, or why they are not known.
+    pub fixed: Result<FixedPlace, Reason>,
+}
+
+/// The static side of a symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct FixedPlace {
     /// Static address.
-    pub static_address: u64,
-    /// Their difference, in bytes.
+    pub address: u64,
+    /// Live minus static address, in bytes.
     pub slide: u64,
 }
 

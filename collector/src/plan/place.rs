@@ -17,6 +17,8 @@ pub(super) struct Place<'a> {
     pub address: u64,
     pub parameters: Vec<Parameter<'a>>,
     pub returned: Returned,
+    /// The reason why the type of a function's result is not known here, if it returns at all.
+    pub untyped: Option<Reason>,
     /// Of a probe inside of a function.
     pub instruction: Option<Instruction>,
     /// Symbols and addresses of further copies of the function.
@@ -48,6 +50,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             true => (Vec::new(), Returned::NotYet),
             false => signature(&found),
         };
+        let untyped = (instruction.is_none() && returned == Returned::NotYet)
+            .then(|| untyped(name, found.len(), copies.len()));
         Ok(Place {
             attach: Attach::Kprobe {
                 function: name.to_owned(),
@@ -59,6 +63,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             address,
             parameters,
             returned,
+            untyped,
             instruction,
             others: copies,
         })
@@ -115,6 +120,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             address,
             parameters: Vec::new(),
             returned: Returned::NotYet,
+            untyped: None,
             instruction: None,
             others: Vec::new(),
         })
@@ -145,6 +151,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             } else {
                 Returned::NotYet
             },
+            untyped: None,
             instruction: None,
             others: Vec::new(),
         })
@@ -168,6 +175,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             address: 0,
             parameters: function.signature.parameters,
             returned: Returned::NotYet,
+            untyped: None,
             instruction: None,
             others: Vec::new(),
         })
@@ -269,6 +277,20 @@ fn signature<'a>(functions: &[Function<'a>]) -> (Vec<Parameter<'a>>, Returned) {
         ),
         _ => (Vec::new(), Returned::NotYet),
     }
+}
+
+/// The reason why the result of a function is not known, where that many prototypes have its name and so many further copies are
+/// watched.
+fn untyped(name: &str, prototypes: usize, copies: usize) -> Reason {
+    let why = match (prototypes, copies) {
+        (0, _) => format!("this kernel's BTF has no prototype of `{name}`"),
+        (_, 0) => format!("the {prototypes} functions called `{name}` in this kernel's BTF differ"),
+        _ => format!(
+            "copies of `{name}` that the compiler made are watched, and may return something else"
+        ),
+    };
+    format!("{why}, so the type of its result is not known: read the bare register as `(long)regs->ax`, with `at = \"exit\"`")
+        .into()
 }
 
 /// A function of which there are only clones.

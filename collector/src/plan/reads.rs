@@ -108,6 +108,12 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     pub(super) fn returns(&self, probe: &Probe, place: &Place<'a>) -> Option<PlannedReturn> {
+        if let Some(reason) = place.untyped.as_ref().filter(|_| probe.watch_return) {
+            return Some(PlannedReturn {
+                type_name: String::new(),
+                decode: Err(reason.clone()),
+            });
+        }
         let Returned::Function(id) = place.returned else {
             return None;
         };
@@ -209,6 +215,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             address: 0,
             parameters: Vec::new(),
             returned: Returned::NotYet,
+            untyped: None,
             instruction: None,
             others: Vec::new(),
         };

@@ -2,9 +2,10 @@
 
 pub mod copies;
 mod limits;
+mod notes;
 mod public;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use limits::*;
-pub use public::unknown_public;
+pub use notes::{in_one_line, may_be_text, notes, text_instead};

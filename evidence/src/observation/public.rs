@@ -1,19 +1,26 @@
 //! Names in `public` that no machine's function has: nothing is published because of them, which is not what was meant.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::diagnostic::nearest;
 use crate::document::Evidence;
 use crate::investigation::{Investigation, Probe as Planned};
 
-/// One sentence for each name in a probe's `public` that is not an argument of it on any of the machines that know its
+/// A place and a sentence for each name in a probe's `public` that is not an argument of it on any of the machines that know its
 /// arguments.
-pub fn unknown_public(investigation: &Investigation, machines: &[&Evidence]) -> Vec<String> {
+pub(super) fn unknown_public(
+    investigation: &Investigation,
+    machines: &[&Evidence],
+) -> Vec<(Range<usize>, String)> {
     let experiments = investigation.experiments.iter();
     experiments
         .flat_map(|experiment| {
             let probes = experiment.probes.iter();
-            probes.flat_map(|probe| unknown(&experiment.name, probe, machines))
+            probes.flat_map(|probe| {
+                let told = unknown(&experiment.name, probe, machines).into_iter();
+                told.map(|message| (probe.span.clone(), message))
+            })
         })
         .collect()
 }
@@ -69,7 +76,8 @@ mod tests {
             let probes = &mut create.unwrap().probes;
             let probe = probes.iter_mut().find(|one| one.name == "fd_install");
             probe.unwrap().public = vec![listed.to_owned(), "return".into()];
-            unknown_public(&investigation, &[&evidence])
+            let told = unknown_public(&investigation, &[&evidence]).into_iter();
+            told.map(|(_, message)| message).collect::<Vec<_>>()
         };
         assert!(told("args.file").is_empty());
         assert!(told("entry.anything").is_empty());

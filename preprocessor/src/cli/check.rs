@@ -10,7 +10,6 @@ use std::path::Path;
 
 use qed_evidence::claim::Verdict::Pass;
 use qed_evidence::diagnostic::{Diagnostic, Severity};
-use qed_evidence::observation::unknown_public;
 use serde::Serialize;
 
 use finding::Finding;
@@ -185,13 +184,6 @@ fn check(book: &LoadedBook, book_data: &BookData<'_>, format: CheckFormat) -> u8
     }
     let strays = lint::find_orphans(&book.paths, &book.chapters, book_data.config);
     found.problems.extend(strays);
-    let machines: Vec<_> = book_data.loaded.iter().map(|one| &one.evidence).collect();
-    let misspelt = unknown_public(book_data.investigation, &machines);
-    found.problems.extend(
-        misspelt
-            .into_iter()
-            .map(|message| Diagnostic::error_without_place(message).warning()),
-    );
     finish(&mut found, &book.paths);
     let status = if found.false_claim {
         FAILED

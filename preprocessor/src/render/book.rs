@@ -1,6 +1,7 @@
 //! A whole book: every chapter taken apart, every claim judged, every chapter filled, every complaint collected.
 
 use qed_evidence::diagnostic::{Diagnostic, Severity};
+use qed_evidence::observation::notes;
 
 use crate::claims::collect::Claims;
 use crate::config::OnMissing;
@@ -108,6 +109,9 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
         uses.push(shown);
     }
     report.problems.extend(stale(book_data));
+    let machines: Vec<_> = book_data.loaded.iter().map(|one| &one.evidence).collect();
+    let noted = notes(book_data.investigation, &machines);
+    report.problems.extend(noted);
     report.problems.extend(book_data.templates.problems());
     // What could not be read uses nothing that could be known.
     let all_read = !report.has_errors() || report.false_claim;

@@ -100,7 +100,7 @@ impl Check {
         Some((span, target))
     }
 
-    /// The name of a probe, by default that of its target, and where it stands in the file.
+    /// The name of a probe, by default that of its target as paths can write it, and where it stands in the file.
     fn probe_name(
         &mut self,
         name: Option<Spanned<String>>,
@@ -114,7 +114,7 @@ impl Check {
                 | Target::Tracepoint(name)
                 | Target::Lsm(name)
                 | Target::Address(name)) = target;
-                (target_span, name.clone())
+                (target_span, written_in_paths(name))
             }
         };
         if let Some(reason) = refuse_probe_name(&name) {
@@ -342,4 +342,9 @@ impl Check {
             position => position,
         }
     }
+}
+
+/// The name of a function as a name of a path: `i_bdev` for `I_BDEV`, `f_isra_0` for `f.isra.0`.
+fn written_in_paths(function: &str) -> String {
+    function.to_ascii_lowercase().replace('.', "_")
 }

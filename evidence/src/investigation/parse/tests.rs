@@ -62,7 +62,7 @@ name = "three"
 inherit = "thre"
 workload = { command = ["true"] }
 [[experiment.probe]]
-function = "foo.isra.0"
+function = "foo-isra-0"
 [[experiment.probe]]
 function = "b"
 tracepoint = "c"
@@ -77,6 +77,31 @@ deny = "EWHAT"
         .map(|p| format!("{}: {}", p.line_column().unwrap().0, p.message))
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// Check that functions with capital letters and with dots, as compilers name their copies, can be probed under names that
+/// paths can have.
+#[test]
+fn names_of_functions() {
+    let text = r#"
+[[experiment]]
+name = "e"
+workload = { syscall = "pause" }
+[[experiment.probe]]
+function = "I_BDEV"
+[[experiment.probe]]
+function = "walk.part.0.constprop.0"
+[[experiment.probe]]
+function = "foo.isra.0"
+name = "foo"
+"#;
+    let probes = &parse("i.toml", text).unwrap().experiments[0].probes;
+    let names: Vec<&str> = probes.iter().map(|probe| &*probe.name).collect();
+    assert_eq!(names, ["i_bdev", "walk_part_0_constprop_0", "foo"]);
+    assert_eq!(
+        probes[1].target,
+        Target::Function("walk.part.0.constprop.0".into())
+    );
 }
 
 /// Check that each way to say where in a function a probe sits is understood, that a probe inside of it watches no

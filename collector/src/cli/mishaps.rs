@@ -5,30 +5,11 @@ use qed_evidence::document::{Experiment, MachineKind};
 use qed_evidence::value::{Datum, Value};
 
 use crate::assemble::TIMED_OUT;
-use crate::plan::NO_SUCH;
 use crate::session::NOT_RUN;
 
-/// Experiments that went wrong on a machine that could have run them, and probes of names that its kernel does not
-/// have, which are often misspelled; each with its reason. Everything else that the machine cannot show is expected:
-/// `plan` and the evidence say it.
-pub fn warnings(evidence: &Evidence) -> Vec<String> {
-    let mut said = mishaps(evidence);
-    for (name, experiment) in &evidence.experiments {
-        let nameless = experiment.probes.values().filter_map(|probe| {
-            let why = probe.unavailable.as_deref().filter(|_| !probe.optional)?;
-            why.starts_with(NO_SUCH).then_some(why)
-        });
-        said.extend(nameless.map(|why| {
-            format!(
-                "experiment `{name}`: {why}; what was to be read there is UNVERIFIED (`optional = true` in the investigation: \
-                 it may be missing)"
-            )
-        }));
-    }
-    said
-}
-
-fn mishaps(evidence: &Evidence) -> Vec<String> {
+/// Experiments that went wrong on a machine that could have run them, each with its reason. Probes and reads that the machine's
+/// kernel does not have are told by [`notes`](qed_evidence::observation::notes), with their places.
+pub fn mishaps(evidence: &Evidence) -> Vec<String> {
     let of = |(name, experiment): (&String, &Experiment)| {
         let why = match &experiment.unavailable {
             Some(why) if why.starts_with(NOT_RUN) => why.clone(),
@@ -121,7 +102,7 @@ mod tests {
     fn mishaps() {
         let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
         let mut evidence = qed_evidence::reader::read(text).unwrap();
-        assert_eq!(warnings(&evidence), [""; 0]);
+        assert_eq!(super::mishaps(&evidence), [""; 0]);
         let names: Vec<String> = evidence.experiments.keys().cloned().collect();
         let [first, second] = &names[..] else {
             panic!("{names:?}")
@@ -136,15 +117,15 @@ mod tests {
         );
         at(&mut evidence, second, &format!("{NOT_RUN}: no such file"));
         assert_eq!(
-            warnings(&evidence),
+            super::mishaps(&evidence),
             [format!("experiment `{second}`: {NOT_RUN}: no such file")]
         );
         let second = evidence.experiments.get_mut(second).unwrap();
         (second.unavailable, second.quality.lost) = (None, 1);
-        let said = warnings(&evidence).concat();
+        let said = super::mishaps(&evidence).concat();
         assert!(said.contains("lost 1 of"), "{said}");
         second_timed_out(&mut evidence, &names[1]);
-        let said = warnings(&evidence).concat();
+        let said = super::mishaps(&evidence).concat();
         assert!(said.contains("timeout-ms"), "{said}");
     }
 
@@ -166,7 +147,7 @@ mod tests {
             instruction: Address(0),
             code: Vec::new(),
         });
-        let said = warnings(&evidence).concat();
+        let said = super::mishaps(&evidence).concat();
         assert!(
             said.contains("ENOENT") && said.contains("sys_exit"),
             "{said}"
@@ -179,7 +160,7 @@ mod tests {
         experiment.call = None;
         experiment.outcome.returned = Datum::unavailable("a command has no return value");
         experiment.outcome.exit = Value::int(127).into();
-        let said = warnings(&evidence).concat();
+        let said = super::mishaps(&evidence).concat();
         for word in [
             "though the workload's command ran, and ended with status 127",
             "`programs`",
@@ -209,7 +190,7 @@ mod tests {
             }
             experiment.outcome.exit = Value::int(status).into();
             experiment.outcome.stderr = Some(Value::text(stderr).into());
-            warnings(&evidence).concat()
+            super::mishaps(&evidence).concat()
         };
         let missing = said(127, "sh: 1: ls: not found\n", false);
         assert!(
@@ -225,7 +206,7 @@ mod tests {
         experiment.call = None;
         experiment.outcome.exit = Value::int(2).into();
         experiment.outcome.stderr = Some(Value::text("/home/somebody: no such folder").into());
-        let told = warnings(&host).concat();
+        let told = super::mishaps(&host).concat();
         assert!(
             told.contains("status 2: `outcome.stderr`") && !told.contains("somebody"),
             "{told}"
@@ -237,26 +218,6 @@ mod tests {
         ] {
             assert_eq!(quiet, "");
         }
-    }
-
-    /// Check that a name that the kernel does not have is told, unless it may be missing, and no other gap is.
-    #[test]
-    fn names() {
-        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
-        let evidence = qed_evidence::reader::read(text).unwrap();
-        let experiment = evidence.experiments.values().next().unwrap();
-        let name = experiment.probes.keys().next().unwrap().clone();
-        let set = |optional: bool, why: &str| {
-            let mut evidence = evidence.clone();
-            let experiment = evidence.experiments.values_mut().next().unwrap();
-            let probe = experiment.probes.get_mut(&name).unwrap();
-            (probe.optional, probe.unavailable) = (optional, Some(why.into()));
-            warnings(&evidence).concat()
-        };
-        let why = format!("{NO_SUCH} function `x`; the nearest name is `y`");
-        assert!(set(false, &why).contains("the nearest name is `y`"));
-        assert_eq!(set(true, &why), "");
-        assert_eq!(set(false, "this kernel offers no kprobes"), "");
     }
 
     fn second_timed_out(evidence: &mut Evidence, name: &str) {

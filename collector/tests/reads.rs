@@ -1,0 +1,101 @@
+//! Reads whose value a careless reader would take for something else: on real kernels.
+
+mod support;
+
+use qed_evidence::document::Evidence;
+use qed_evidence::path_index::leaves;
+use qed_evidence::value::{Datum, Value};
+use support::{capture_on, evidence_in, folder_with, said};
+
+const INVESTIGATION: &str = r#"
+symbols = ["do_exit", "cpu_info"]
+
+[[experiment]]
+name = "open"
+workload = { syscall = "openat", args = ["AT_FDCWD", { text = "/etc/passwd" }, "O_RDONLY"], returns = "fd" }
+[[experiment.probe]]
+function = "vfs_open"
+reads = [
+  { at = "entry", name = "plain", path = "path->dentry->d_name.name" },
+  { at = "entry", name = "text", path = "(const char *)path->dentry->d_name.name" },
+  { at = "entry", name = "meant", path = "(void *)path->dentry->d_name.name" },
+  { at = "entry", name = "whole", path = "path->dentry->d_name" },
+]
+[[experiment.probe]]
+function = "I_BDEV"
+optional = true
+
+[[experiment]]
+name = "refused"
+workload = { syscall = "socket", args = ["AF_INET", 77, 0] }
+[[experiment.probe]]
+function = "__x64_sys_socket"
+reads = [{ at = "exit", name = "bare", path = "(long)regs->ax" }]
+[[experiment.probe]]
+tracepoint = "sys_exit"
+name = "result"
+"#;
+
+fn datum(evidence: &Evidence, path: &str) -> Datum {
+    let leaves = leaves(evidence);
+    let leaf = leaves.get(path);
+    let leaf = leaf.unwrap_or_else(|| panic!("nothing at {path}"));
+    leaf.datum.clone().into_owned()
+}
+
+/// Check that an address of a name is told as one with the path of its text, that an error number has its name also at a
+/// tracepoint, that a result of unknown type is told with the way to the bare register, and that live addresses need no static
+/// table.
+#[test]
+fn what_is_meant() {
+    for guest in ["debian-6.1", "debian-6.12"] {
+        let folder = folder_with(INVESTIGATION);
+        let machine = format!("guest:{guest}");
+        let output = capture_on(&machine, folder.path(), "i.toml").output();
+        let (status, stderr) = said(&output.unwrap());
+        assert_eq!(status, Some(0), "{stderr}");
+        for expected in [
+            "`open.vfs_open.entry.plain` is an address: `const unsigned char *` may point to a text",
+            "(i.toml:10:43); `(const char *)path->dentry->d_name.name` reads the text",
+            "`open.vfs_open.entry.whole` is not read",
+            "`struct qstr` cannot be read whole: name a member",
+        ] {
+            assert!(stderr.contains(expected), "{guest}: {expected}: {stderr}");
+        }
+        assert_eq!(stderr.lines().count(), 2, "{guest}: {stderr}");
+        let evidence = evidence_in(folder.path());
+        let at = |path: &str| datum(&evidence, path);
+        let text = at("open.vfs_open.entry.text");
+        assert_eq!(text, Datum::Value(Value::text("passwd")), "{guest}");
+        assert_eq!(at("open.vfs_open.entry.plain").value().is_some(), true);
+        let errno = Datum::Value(Value::Errno {
+            value: -22,
+            name: "EINVAL".into(),
+        });
+        assert_eq!(at("refused.result.args.ret"), errno, "{guest}");
+        let bare = at("refused.__x64_sys_socket.exit.bare");
+        assert_eq!(
+            bare.value().and_then(Value::as_integer),
+            Some(-22),
+            "{guest}"
+        );
+        match at("refused.__x64_sys_socket.return") {
+            Datum::Missing(why) => {
+                let why = why.to_string();
+                assert!(why.contains("type of its result is not known"), "{why}");
+                assert!(why.contains("regs->ax"), "{why}");
+            }
+            known => assert_eq!(known, errno, "{guest}"),
+        }
+        assert!(
+            at("kaslr.symbols.do_exit.live").value().is_some(),
+            "{guest}"
+        );
+        let why = at("kaslr.symbols.do_exit.static");
+        assert!(
+            matches!(&why, Datum::Missing(why) if why.to_string().contains("static symbol table"))
+        );
+        let why = at("kaslr.symbols.cpu_info.live");
+        assert!(matches!(&why, Datum::Missing(why) if why.to_string().contains("per-CPU")));
+    }
+}

@@ -1,0 +1,267 @@
+//! Notes for the author of an investigation: what no machine could watch or read, and what was read as something that was
+//! hardly meant.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::public::unknown_public;
+use crate::diagnostic::Diagnostic;
+use crate::document::{Evidence, Probe as Watched};
+use crate::investigation::{Experiment, Investigation, Probe, Read};
+use crate::value::{Datum, Value};
+
+/// The number of probes that a note names before it says how many more there are.
+const SHOWN: usize = 4;
+
+/// All notes, as warnings at their places in the investigation, in its order: probes that could not be attached on any of the
+/// machines, and reads that none of their kernels can do, unless the probe is optional; names in `public` that no function
+/// has; pointers to bytes that may be texts. Machines on which an experiment did not run say nothing about it.
+pub fn notes(investigation: &Investigation, machines: &[&Evidence]) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut unattached: BTreeMap<String, Vec<(String, &Probe)>> = BTreeMap::new();
+    for experiment in &investigation.experiments {
+        for probe in &experiment.probes {
+            let seen = seen(experiment, probe, machines);
+            let path = format!("{}.{}", experiment.name, probe.name);
+            match nowhere(&seen, |probe| probe.unavailable.clone()) {
+                Some(_) if probe.optional => {}
+                Some(reason) => unattached.entry(reason).or_default().push((path, probe)),
+                None => found.extend(of_reads(investigation, probe, &path, &seen)),
+            }
+        }
+    }
+    found.extend(unattached.iter().filter_map(|(reason, probes)| {
+        let (_, first) = probes.first()?;
+        let named: Vec<String> = probes
+            .iter()
+            .take(SHOWN)
+            .map(|(path, _)| format!("`{path}`"))
+            .collect();
+        let more = match probes.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let named = named.join(", ");
+        let message = format!("nothing was watched by {named}{more}: {reason}");
+        let help =
+            "what is read there is UNVERIFIED; a probe that may be missing is `optional = true`";
+        Some(at(investigation, first.span.clone(), message).help(help))
+    }));
+    let public = unknown_public(investigation, machines).into_iter();
+    found.extend(public.map(|(span, message)| at(investigation, span, message)));
+    found.sort_by_key(|note| note.place.as_ref().map(|(_, span)| span.start));
+    found
+}
+
+/// A note on one line, for standard error: with the place in the file and the advice.
+pub fn in_one_line(note: &Diagnostic) -> String {
+    let place = note.place.as_ref().zip(note.line_column());
+    let place =
+        place.map(|((source, _), (line, column))| format!(" ({}:{line}:{column})", source.name));
+    let help = note.help.as_ref().map(|help| format!("; {help}"));
+    let (place, help) = (place.unwrap_or_default(), help.unwrap_or_default());
+    format!("{}{place}{help}", note.message)
+}
+
+fn at(investigation: &Investigation, span: std::ops::Range<usize>, message: String) -> Diagnostic {
+    Diagnostic::error(&Arc::clone(&investigation.source), span, message).warning()
+}
+
+/// The probe in the evidence of each machine on which its experiment ran.
+fn seen<'e>(experiment: &Experiment, probe: &Probe, machines: &[&'e Evidence]) -> Vec<&'e Watched> {
+    let experiments = machines
+        .iter()
+        .filter_map(|machine| machine.experiments.get(&experiment.name));
+    let ran = experiments.filter(|seen| {
+        // One that did not run for want of a probe has its reasons at the probes.
+        seen.unavailable.is_none()
+            || seen
+                .probes
+                .values()
+                .any(|probe| probe.unavailable.is_some())
+    });
+    ran.filter_map(|seen| seen.probes.get(&probe.name))
+        .collect()
+}
+
+/// The reason of the first machine, if all of them have one.
+fn nowhere(seen: &[&Watched], reason: impl Fn(&Watched) -> Option<String>) -> Option<String> {
+    let reasons: Option<Vec<String>> = seen.iter().map(|probe| reason(probe)).collect();
+    reasons?.into_iter().next()
+}
+
+fn of_reads(
+    investigation: &Investigation,
+    probe: &Probe,
+    path: &str,
+    seen: &[&Watched],
+) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (side, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
+        for read in reads {
+            let span = match read.span.is_empty() {
+                true => probe.span.clone(),
+                false => read.span.clone(),
+            };
+            let refused = nowhere(seen, |probe| {
+                let refused = match side {
+                    "entry" => &probe.refused_reads.entry,
+                    _ => &probe.refused_reads.exit,
+                };
+                refused.get(&read.name).cloned()
+            });
+            if let Some(reason) = refused.filter(|_| !probe.optional) {
+                let message = format!("`{path}.{side}.{}` is not read: {reason}", read.name);
+                found.push(at(investigation, span, message));
+            } else if let Some(type_name) = bytes_behind(read, side, seen) {
+                let message = format!(
+                    "`{path}.{side}.{}` is an address: `{type_name}` may point to a text or to any bytes",
+                    read.name
+                );
+                found.push(at(investigation, span, message).help(text_instead(&read.expression)));
+            }
+        }
+    }
+    found
+}
+
+/// The type of an address that was read, if it is of bytes and the author did not say that an address is meant.
+fn bytes_behind(read: &Read, side: &str, seen: &[&Watched]) -> Option<String> {
+    let hits = seen.iter().flat_map(|probe| &probe.hits);
+    let values = hits.filter_map(|hit| match side {
+        "entry" => hit.entry.get(&read.name),
+        _ => hit.exit.get(&read.name),
+    });
+    values
+        .filter_map(|datum| match datum {
+            Datum::Value(Value::Address {
+                type_name: Some(type_name),
+                ..
+            }) => Some(type_name),
+            _ => None,
+        })
+        .find(|type_name| may_be_text(type_name, &read.expression))
+        .cloned()
+}
+
+/// True if `type_name` is a pointer to single bytes that C does not call `char`, and `path` does not cast to one: the kernel keeps
+/// names of files and the like so.
+pub fn may_be_text(type_name: &str, path: &str) -> bool {
+    let Some(target) = type_name.strip_suffix('*') else {
+        return false;
+    };
+    let words: Vec<&str> = target
+        .split_whitespace()
+        .filter(|word| !["const", "volatile", "__user"].contains(word))
+        .collect();
+    let bytes = [
+        "unsigned char",
+        "signed char",
+        "u8",
+        "__u8",
+        "s8",
+        "__s8",
+        "uint8_t",
+        "int8_t",
+    ];
+    let target = words.join(" ");
+    bytes.contains(&target.as_str()) && !path.contains(&format!("{target} *)"))
+}
+
+/// Advice for such a pointer.
+pub fn text_instead(path: &str) -> String {
+    format!(
+        "`(const char *){path}` reads the text; `(void *){path}` says that the address is meant"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Address;
+
+    fn told(evidence: &[&Evidence]) -> Vec<String> {
+        let all = notes(&crate::testing::investigation(), evidence);
+        all.iter().map(in_one_line).collect()
+    }
+
+    /// Check that a probe and a read that no machine has are told with their places, that one machine that has them is enough,
+    /// and that nothing is told of what may be missing.
+    #[test]
+    fn what_no_machine_has() {
+        let good = crate::testing::evidence();
+        assert_eq!(told(&[&good]), [""; 0]);
+        assert_eq!(told(&[]), [""; 0]);
+        let mut bad = good.clone();
+        let investigation = crate::testing::investigation();
+        let create = investigation.experiment("create").unwrap();
+        let planned = create.probe("sock_alloc").unwrap();
+        let read = &planned.exit[0].name;
+        let probes = &mut bad.experiments.get_mut("create").unwrap().probes;
+        let probe = probes.get_mut("sock_alloc").unwrap();
+        probe
+            .refused_reads
+            .exit
+            .insert(read.clone(), "no member".into());
+        for hit in &mut probe.hits {
+            hit.exit.remove(read);
+        }
+        let said = told(&[&bad]);
+        let [one] = &said[..] else { panic!("{said:?}") };
+        let start = format!("`create.sock_alloc.exit.{read}` is not read: no member (");
+        assert!(
+            one.starts_with(&start) && one.ends_with("two-experiments.toml:20:49)"),
+            "{one}"
+        );
+        assert_eq!(told(&[&bad, &good]), [""; 0]);
+        let probes = &mut bad.experiments.get_mut("create").unwrap().probes;
+        for probe in probes.values_mut() {
+            probe.unavailable = Some("no such thing".into());
+        }
+        let said = told(&[&bad]).concat();
+        let counted = create.probes.iter().filter(|probe| !probe.optional).count();
+        assert!(
+            said.starts_with("nothing was watched by `create."),
+            "{said}"
+        );
+        let more = counted.saturating_sub(SHOWN);
+        assert!(
+            more == 0 || said.contains(&format!(" and {more} more: no such thing")),
+            "{said}"
+        );
+    }
+
+    /// Check that an address of bytes is told with both ways to read it, and one that was asked for is not.
+    #[test]
+    fn bytes_that_may_be_text() {
+        let mut evidence = crate::testing::evidence();
+        let probes = &mut evidence.experiments.get_mut("create").unwrap().probes;
+        let hit = &mut probes.get_mut("sock_alloc").unwrap().hits[0];
+        let name = hit.exit.keys().next().unwrap().clone();
+        let address = |type_name: &str| {
+            Datum::Value(Value::Address {
+                value: Address(0xffff_8880_0000_0000),
+                type_name: Some(type_name.into()),
+                symbol: None,
+            })
+        };
+        hit.exit
+            .insert(name.clone(), address("const unsigned char *"));
+        let said = told(&[&evidence]).concat();
+        assert!(
+            said.contains("is an address: `const unsigned char *`"),
+            "{said}"
+        );
+        assert!(said.contains("`(const char *)"), "{said}");
+        for (type_name, path, expected) in [
+            ("const unsigned char *", "path->dentry->d_name.name", true),
+            ("u8 *", "x->data", true),
+            ("u8 *", "(u8 *)x->data", false),
+            ("void *", "(void *)x->data", false),
+            ("unsigned char **", "x->data", false),
+            ("struct file *", "x->file", false),
+        ] {
+            assert_eq!(may_be_text(type_name, path), expected, "{type_name} {path}");
+        }
+    }
+}
