@@ -25,6 +25,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("derivation", include_str!("../templates/derivation.hbs")),
     ("disassembly", include_str!("../templates/disassembly.hbs")),
     ("evidence", include_str!("../templates/evidence.hbs")),
+    ("graph", include_str!("../templates/graph.hbs")),
     ("history", include_str!("../templates/history.hbs")),
     ("timeline", include_str!("../templates/timeline.hbs")),
     ("ledger", include_str!("../templates/ledger.hbs")),

@@ -3,8 +3,8 @@
 //! A *name* is an identifier in a code span (`sock_alloc`; `struct sock` is one name) or a word of capitals in the
 //! text (RAX). A code span that holds a file name or a command line is one name as a whole.
 //!
-//! A name is *observed* if the evidence of any machine holds it: a function that was probed or stood on a stack, a
-//! symbol, a parameter, a member, a type, an enumerator, an error, a configuration option. What only the
+//! A name is *observed* if the evidence of any machine holds it: a function that was probed, stood on a stack or is in
+//! the tree of a call, a symbol, a parameter, a member, a type, an enumerator, an error, a configuration option. What only the
 //! investigation names was observed if the kernel let it be read. The *glossary* is the chapter `glossary.md`: each
 //! term of its definition lists that has a definition. A term that ends in `…` stands for all names that begin so.
 
@@ -247,6 +247,8 @@ pub fn observed<'a>(
                 continue;
             }
             names.c(&experiment.workload);
+            let traced = experiment.graph.iter().flat_map(|graph| &graph.functions);
+            traced.for_each(|function| names.add(function));
             for (probe_name, probe) in &experiment.probes {
                 if probe.backend.is_some() {
                     names.probe(probe);

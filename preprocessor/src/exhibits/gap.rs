@@ -45,6 +45,11 @@ pub enum ExhibitGap {
     /// The addresses of a live machine.
     #[error("the addresses of this machine are withheld")]
     Withheld,
+    /// The tree of a call on a live machine: interrupts in it tell of its devices.
+    #[error(
+        "the tree of a call on this machine is withheld: it would tell what other work it does"
+    )]
+    WithheldGraph,
     /// An address that the exhibit does not draw.
     #[error("{0} is outside of the region")]
     Outside(Address),

@@ -11,6 +11,7 @@ mod derivation;
 mod disassembly;
 mod evidence;
 mod gap;
+mod graph;
 mod history;
 mod ledger;
 mod linkage;

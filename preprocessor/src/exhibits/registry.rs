@@ -10,8 +10,8 @@ use crate::evidence::names::Glossary;
 use crate::exhibits::block::{RenderedBlock, Target, note};
 use crate::exhibits::request::{Request, render_without_evidence};
 use crate::exhibits::{
-    bytes, calltree, claims, derivation, disassembly, evidence, history, ledger, linkage, log,
-    machines, slides, slot, space, steps, table, thread, timeline, trace,
+    bytes, calltree, claims, derivation, disassembly, evidence, graph, history, ledger, linkage,
+    log, machines, slides, slot, space, steps, table, thread, timeline, trace,
 };
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::Block;
@@ -62,6 +62,12 @@ const EXHIBITS: &[Exhibit] = &[
         options: &["experiment", "machine"],
         takes_body: false,
         render: disassembly::render,
+    },
+    Exhibit {
+        name: "graph",
+        options: &["experiment", "machine", "below", "levels"],
+        takes_body: false,
+        render: graph::render,
     },
     Exhibit {
         name: "history",

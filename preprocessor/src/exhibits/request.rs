@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use qed_evidence::diagnostic::nearest;
 use qed_evidence::document::Experiment;
+use qed_evidence::investigation::Experiment as PlannedExperiment;
 use qed_evidence::path::ParsePathError;
 use qed_evidence::{Path, Value};
 
@@ -68,13 +69,8 @@ impl<'f> Request<'_, 'f> {
         }
     }
 
-    /// Shows the experiment that the option `experiment` names, on the machine that the author or else the book
-    /// prefers. `show` gets the machine, the experiment's name and the experiment, and gives back what there is to see
-    /// or why there is nothing; an experiment that is not sound there is never shown.
-    pub fn show_experiment(
-        &self,
-        show: impl FnOnce(MachineId, &'f str, &'f Experiment) -> Result<RenderedBlock, ExhibitGap>,
-    ) -> Result<RenderedBlock, SyntaxError> {
+    /// The experiment that the option `experiment` names.
+    pub fn planned_experiment(&self) -> Result<&'f PlannedExperiment, SyntaxError> {
         let planned = &self.book_data.investigation.experiments;
         let Some(option) = self.words.option("experiment") else {
             return Err(SyntaxError::new(
@@ -90,6 +86,17 @@ impl<'f> Request<'_, 'f> {
             let message = format!("no experiment `{wanted}` in the investigation");
             return Err(SyntaxError::new(option.value.span.clone(), message, help));
         };
+        Ok(found)
+    }
+
+    /// Shows the experiment that the option `experiment` names, on the machine that the author or else the book
+    /// prefers. `show` gets the machine, the experiment's name and the experiment, and gives back what there is to see
+    /// or why there is nothing; an experiment that is not sound there is never shown.
+    pub fn show_experiment(
+        &self,
+        show: impl FnOnce(MachineId, &'f str, &'f Experiment) -> Result<RenderedBlock, ExhibitGap>,
+    ) -> Result<RenderedBlock, SyntaxError> {
+        let found = self.planned_experiment()?;
         let machine = self
             .machine()?
             .unwrap_or_else(|| self.book_data.default_machine(&found.name));
