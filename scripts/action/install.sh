@@ -13,5 +13,5 @@ work=$(mktemp -d "$RUNNER_TEMP/qed.XXXXXX")
 curl --fail --silent --show-error --location --retry 3 -o "$work/$name" "$ARCHIVE" || fail "the archive cannot be fetched from $ARCHIVE"
 printf '%s  %s\n' "$SHA256" "$name" >"$work/SHA256SUMS"
 sh "$(dirname "$0")/../dist/install.sh" "$work/$name" --prefix "$RUNNER_TEMP/qed" ||
-    fail "$name was not installed: its digest is not the one in \`sha256\`, or it is damaged"
+    fail "$name was not installed: the line of install.sh above says why"
 printf '%s\n' "$RUNNER_TEMP/qed/bin" >>"$GITHUB_PATH"
