@@ -4,8 +4,8 @@
 #   scripts/dist/pack.sh PROGRAMS PAGES OUT VERSION
 #
 # PROGRAMS holds `qed-collector` and `mdbook-qed`, PAGES what `xtask pages` wrote. OUT gets
-# qed-VERSION-x86_64-linux.tar.gz, qed_VERSION_amd64.deb, install.sh and SHA256SUMS of them. The times in both are
-# SOURCE_DATE_EPOCH.
+# qed-VERSION-x86_64-linux.tar.gz, qed_VERSION_amd64.deb, install.sh and SHA256SUMS of them, in the place of those of earlier
+# releases; other files in it stay. The times in both are SOURCE_DATE_EPOCH.
 set -euo pipefail
 fail() { printf 'dist: %s\n' "$*" >&2; exit 2; }
 [ $# -eq 4 ] || fail "usage: scripts/dist/pack.sh PROGRAMS PAGES OUT VERSION"
@@ -14,7 +14,7 @@ programs=$(realpath "$1") pages=$(realpath "$2") version=$4
 mkdir -p "$3"
 out=$(realpath "$3")
 top=$(realpath "$(dirname "$0")/../..")
-[[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$ ]] || fail "\`$version\` is no version: say 1.2.3"
+[[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$ ]] || fail "\`$version\` is not a version: write it as in 1.2.3"
 export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
 umask 022
 
@@ -25,7 +25,8 @@ trap 'rm -rf "$work"' EXIT
 for program in qed-collector mdbook-qed; do
     [ -f "$programs/$program" ] || fail "$programs/$program is missing: build it first"
     # In a guest the collector is all there is, and on a reader's machine nothing is known about libraries.
-    # `readelf` prints "There is no dynamic section" for a static program.
+    # `readelf -d` prints "There is no dynamic section" for a static program, and nothing for what it cannot read.
+    readelf -h "$programs/$program" >/dev/null 2>&1 || fail "$programs/$program is not an ELF program: build it again"
     if readelf -d "$programs/$program" | grep -q 'NEEDED'; then
         fail "$programs/$program needs shared libraries: a release is static"
     fi
@@ -94,7 +95,8 @@ CONTROL
 chmod -R u+rwX,go+rX,go-w "$deb"
 dpkg-deb --root-owner-group -Zxz --threads-max=1 --build "$deb" "$work/qed_${deb_version}_amd64.deb" >/dev/null
 
-rm -rf "${out:?}"/*
+# OUT is the caller's: only files of releases go.
+rm -f "$out"/qed-*-x86_64-linux.tar.gz "$out"/qed_*_amd64.deb "$out/install.sh" "$out/SHA256SUMS" "$out/NOTES.md"
 install -m 644 -t "$out" "$work/$name.tar.gz" "$work/qed_${deb_version}_amd64.deb"
 install -m 755 "$top/scripts/dist/install.sh" "$out/install.sh"
 (cd "$out" && sha256sum install.sh "$name.tar.gz" "qed_${deb_version}_amd64.deb" >SHA256SUMS)

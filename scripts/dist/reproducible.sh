@@ -20,6 +20,8 @@ for folder in one a/longer/folder; do
 done
 diff -r "$work/one/dist" "$work/a/longer/folder/dist"
 mkdir -p dist
+# Everything in dist/ with such a name is published.
+rm -f dist/qed-*-x86_64-linux.tar.gz dist/qed_*_amd64.deb dist/install.sh dist/SHA256SUMS dist/NOTES.md
 cp -a "$work/one/dist/." dist/
 echo "reproducible: two builds in two folders gave the same $(find "$work/one/dist" -type f | wc -l) files"
 cat "$work/one/dist/SHA256SUMS"

@@ -1,20 +1,11 @@
 //! The steps of action.yml, as a runner starts them: with a made-up release, and with made-up programs.
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use std::path::Path;
 use std::process::{Command, Output};
 
-const ARCHIVE: &str = "qed-1.2.3-x86_64-linux.tar.gz";
-
-fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .canonicalize()
-        .unwrap()
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
-}
+use common::{ARCHIVE, checkout, text};
 
 /// Runs a step in `dir`, which is also the runner's temporary folder.
 fn step(dir: &Path, name: &str, variables: &[(&str, &str)]) -> Output {
@@ -78,6 +69,7 @@ fn installs_by_digest() {
     let gone = format!("file://{}/none/{ARCHIVE}", dir.display());
     for (address, digest, wanted) in [
         (&address, other.as_str(), "was not installed"),
+        (&address, other.as_str(), "is not what was released"),
         (&address, "", "say the archive's digest"),
         (&address, "abc", "64 digits"),
         (&gone, digest.as_str(), "cannot be fetched"),
