@@ -1,5 +1,5 @@
 //! Hands the object of the eBPF programs to the crate: as the file `qed-ebpf.o` in `OUT_DIR`, and its SHA-256 as
-//! `QED_EBPF_SHA256`.
+//! `QED_EBPF_SHA256`, and the version of its compiler as `QED_EBPF_COMPILER`.
 //!
 //! It is the one in `ebpf/`, which is part of the package and takes no eBPF toolchain; or it is compiled from
 //! `../collector-ebpf`: with the feature `build-ebpf`, and where those sources are others than the object in `ebpf/` was
@@ -49,9 +49,13 @@ fn build() -> Result<()> {
     let here = sources::digest(root)?;
     let recorded = fs::read_to_string(packaged.join("sources.sha256")).unwrap_or_default();
     let is_of_these = here.as_deref().is_none_or(|here| here == recorded.trim());
-    let bytes = if is_of_these && env::var_os("CARGO_FEATURE_BUILD_EBPF").is_none() {
-        let object = packaged.join("qed-ebpf.o");
-        fs::read(&object).map_err(|e| format!("cannot read {}: {e}", object.display()))?
+    let (bytes, compiler) = if is_of_these && env::var_os("CARGO_FEATURE_BUILD_EBPF").is_none() {
+        let (object, compiler) = (packaged.join("qed-ebpf.o"), packaged.join("compiler.txt"));
+        let bytes =
+            fs::read(&object).map_err(|e| format!("cannot read {}: {e}", object.display()))?;
+        let compiler = fs::read_to_string(&compiler)
+            .map_err(|e| format!("cannot read {}: {e}", compiler.display()))?;
+        (bytes, compiler)
     } else if here.is_none() {
         return Err("the feature build-ebpf takes the sources in collector-ebpf/ of a checkout of QED, which are not beside \
                     this crate. Build it in a checkout, or without the feature"
@@ -68,6 +72,10 @@ fn build() -> Result<()> {
             "cargo:rerun-if-changed={}",
             root.join("collector-ebpf/Cargo.toml").display()
         );
+        println!(
+            "cargo:rerun-if-changed={}",
+            root.join("Cargo.lock").display()
+        );
     }
     let copy = out.join("qed-ebpf.o");
     fs::write(&copy, &bytes).map_err(|e| format!("cannot write {}: {e}", copy.display()))?;
@@ -75,13 +83,16 @@ fn build() -> Result<()> {
         "cargo:rustc-env=QED_EBPF_SHA256={}",
         hex::encode(Sha256::digest(&bytes))
     );
+    println!("cargo:rustc-env=QED_EBPF_COMPILER={}", compiler.trim());
     Ok(())
 }
 
-fn from_sources(root: &Path, out: &Path) -> Result<Vec<u8>> {
-    for path in ["Cargo.lock", ".tools/bin/bpf-linker"] {
-        println!("cargo:rerun-if-changed={}", root.join(path).display());
-    }
+/// The object, compiled from the sources of the checkout `root`, and the version of the compiler.
+fn from_sources(root: &Path, out: &Path) -> Result<(Vec<u8>, String)> {
+    println!(
+        "cargo:rerun-if-changed={}",
+        root.join(".tools/bin/bpf-linker").display()
+    );
     println!("cargo:rerun-if-env-changed=QED_BPF_RUSTC");
     let linker = find_linker(root, &env::var_os("PATH").unwrap_or_default())?;
     let compiler = find_compiler(
@@ -95,7 +106,10 @@ fn from_sources(root: &Path, out: &Path) -> Result<Vec<u8>> {
     // 200 MB of macros and build scripts, made again in a quarter of a minute when the programs change. What cannot be
     // removed is only lost space.
     let _ = fs::remove_dir_all(&workshop);
-    Ok(bytes)
+    let version = compiler
+        .version()
+        .ok_or_else(|| format!("{compiler:?} does not tell its version"))?;
+    Ok((bytes, version))
 }
 
 /// Link the static program for one address. Placed anywhere (`-static-pie`, rustc's choice) it would adjust its own

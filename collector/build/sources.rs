@@ -7,14 +7,16 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-/// Everything below these that the object depends on, from the top of the checkout: what is compiled, and how.
+/// Our own sources of the object, from the top of the checkout: the files that are compiled, and the way they are.
 const SOURCES: &[&str] = &[
     "collector-ebpf/Cargo.toml",
     "collector-ebpf/src",
     "collector/build/compile.rs",
 ];
+/// The beginning of the names of the packages that are compiled with them.
+const PACKAGES: &str = "aya-ebpf";
 
-/// SHA-256 of the names and contents of all sources, in lower-case hexadecimal. Nothing where they are not at hand: in the
+/// SHA-256 of the names and contents of all sources, and of the packages in Cargo.lock, in lower-case hexadecimal. Nothing where they are not at hand: in the
 /// published package.
 ///
 /// # Errors
@@ -35,7 +37,25 @@ pub fn digest(root: &Path) -> io::Result<Option<String>> {
         hash.update(format!("{} {}\n", name.display(), content.len()));
         hash.update(content);
     }
+    for package in packages(&fs::read_to_string(root.join("Cargo.lock"))?) {
+        hash.update(package);
+    }
     Ok(Some(hex::encode(hash.finalize())))
+}
+
+/// Names, versions and checksums of the packages in the text of a Cargo.lock. Their dependencies are left out: these are named
+/// differently where another part of the workspace needs a second version.
+fn packages(lock: &str) -> Vec<String> {
+    let tables = lock.split("[[package]]\n").skip(1);
+    let ours = tables.filter(|table| table.starts_with(&format!("name = \"{PACKAGES}")));
+    ours.map(|table| {
+        let lines = table
+            .lines()
+            .take_while(|line| !line.starts_with("dependencies"));
+        let lines = lines.filter(|line| !line.is_empty());
+        lines.map(|line| format!("{line}\n")).collect()
+    })
+    .collect()
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

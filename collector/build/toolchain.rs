@@ -20,6 +20,18 @@ pub enum Compiler {
     Nightly,
 }
 
+impl Compiler {
+    /// The line that it prints of its version.
+    pub fn version(&self) -> Option<String> {
+        let mut rustc = match self {
+            Self::Precompiled(rustc) => Command::new(rustc),
+            Self::Nightly => nightly(Path::new("rustup")),
+        };
+        rustc.arg("--version");
+        line(rustc)
+    }
+}
+
 /// A tool that the eBPF programs cannot be built without.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ToolchainError {
@@ -92,9 +104,7 @@ pub fn find_compiler(
     if can(usual) {
         return Ok(Compiler::Precompiled(usual.to_owned()));
     }
-    let mut nightly = Command::new(rustup);
-    nightly.args(["run", "nightly", "rustc"]);
-    let why_not = match sysroot(nightly) {
+    let why_not = match sysroot(nightly(rustup)) {
         Some(root) if root.join("lib/rustlib/src/rust/library/core").is_dir() => {
             return Ok(Compiler::Nightly);
         }
@@ -107,11 +117,23 @@ pub fn find_compiler(
     })
 }
 
+fn nightly(rustup: &Path) -> Command {
+    let mut nightly = Command::new(rustup);
+    nightly.args(["run", "nightly", "rustc"]);
+    nightly
+}
+
 fn sysroot(mut rustc: Command) -> Option<PathBuf> {
+    rustc.args(["--print", "sysroot"]);
+    line(rustc).map(PathBuf::from)
+}
+
+/// The line that a compiler prints, if it runs well.
+fn line(mut rustc: Command) -> Option<String> {
     clean(&mut rustc);
-    let output = rustc.args(["--print", "sysroot"]).output().ok()?;
+    let output = rustc.output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| PathBuf::from(text.trim()))
+    output.status.success().then(|| text.trim().to_owned())
 }
 
 fn has_core(sysroot: &Path) -> bool {

@@ -10,6 +10,7 @@ mod sources;
 mod toolchain;
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -94,17 +95,35 @@ fn missing() {
     );
 }
 
+/// Say that a test is skipped, and why. Not by `eprintln!`: the harness hides what it prints of a test that passes.
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// Check that a version that a package has in Cargo.lock is part of the digest of the sources, and that what other crates
+/// need is not.
+#[test]
+fn locked_packages_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let digest = |lock: &str| {
+        copy(dir.path());
+        fs::write(dir.path().join("Cargo.lock"), lock).unwrap();
+        sources::digest(dir.path()).unwrap().unwrap()
+    };
+    let lock = fs::read_to_string(checkout().join("Cargo.lock")).unwrap();
+    let here = sources::digest(&checkout()).unwrap().unwrap();
+    assert_eq!(digest(&lock), here);
+    let other = format!("{lock}\n[[package]]\nname = \"other\"\nversion = \"1.0.0\"\n");
+    assert_eq!(digest(&other), here);
+    let macros = "name = \"aya-ebpf-macros\"\nversion = \"";
+    assert_ne!(digest(&lock.replace(macros, &format!("{macros}9"))), here);
+}
+
 fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("..")
         .canonicalize()
         .unwrap()
-}
-
-/// The line that a compiler prints of its version.
-fn version(rustc: &Path) -> String {
-    let output = Command::new(rustc).arg("--version").output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Copies the files of the checkout that the programs are compiled from, and the manifests without which cargo reads none.
@@ -151,15 +170,15 @@ fn sources_give_the_packaged_object() {
     let compiler = find_compiler(None, Path::new("/usr/bin/rustc"), Path::new("rustup"));
     let linker = find_linker(&checkout(), &std::env::var_os("PATH").unwrap_or_default());
     let (Ok(compiler), Ok(linker)) = (compiler, linker) else {
-        println!("skipped: the eBPF toolchain is missing here (`make tools` installs it)");
+        skipped("the eBPF toolchain is missing here (`make tools` installs it)");
         return;
     };
     let made_with = fs::read_to_string(checkout().join("collector/ebpf/compiler.txt")).unwrap();
-    if !matches!(&compiler, Compiler::Precompiled(rustc) if version(rustc) == made_with) {
-        println!(
-            "skipped: the object was made with {}, which is not here",
+    if compiler.version().as_deref() != Some(made_with.trim()) {
+        skipped(&format!(
+            "the object was made with {}, which is not here",
             made_with.trim()
-        );
+        ));
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Tasks of a release that need the programs as libraries.
+//! Tasks that need the programs as libraries: pages and completions of a release, and the packaged eBPF object.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod ebpf;
+mod files;
 mod pages;
 
-/// Makes what a release holds beside the programs
+/// Makes what is shipped beside the programs
 #[derive(Parser)]
 enum Task {
     /// Writes manual pages to DIR/man/man1, and completions to DIR/completions, by shell
@@ -24,7 +25,7 @@ enum Task {
 fn main() -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match Task::parse() {
         Task::Pages { dir } => pages::write(&dir).map_err(Into::into),
-        Task::Ebpf => ebpf::write().map_err(Into::into),
+        Task::Ebpf => ebpf::package().map_err(Into::into),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

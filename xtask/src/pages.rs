@@ -1,16 +1,10 @@
 //! Manual pages and completions of both programs, from their command lines.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap_complete::Shell;
 
-/// A file or folder that cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[error("{} cannot be written: {error}", .path.display())]
-pub struct WriteError {
-    path: PathBuf,
-    error: std::io::Error,
-}
+use crate::files::{WriteError, create};
 
 /// The shells, and the folder of each.
 const SHELLS: &[(Shell, &str)] = &[
@@ -31,30 +25,18 @@ pub fn write(dir: &Path) -> Result<(), WriteError> {
         for (shell, folder) in SHELLS {
             let folder = dir.join("completions").join(folder);
             create(&folder)?;
-            clap_complete::generate_to(*shell, &mut command.clone(), &name, &folder).map_err(
-                |error| WriteError {
-                    path: folder,
-                    error,
-                },
-            )?;
+            clap_complete::generate_to(*shell, &mut command.clone(), &name, &folder)
+                .map_err(WriteError::at(&folder))?;
         }
-        clap_mangen::generate_to(command, &man).map_err(|error| WriteError {
-            path: man.clone(),
-            error,
-        })?;
+        clap_mangen::generate_to(command, &man).map_err(WriteError::at(&man))?;
     }
     Ok(())
 }
 
-fn create(folder: &Path) -> Result<(), WriteError> {
-    std::fs::create_dir_all(folder).map_err(|error| WriteError {
-        path: folder.into(),
-        error,
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     /// All files below a folder, by their way from there.
@@ -141,7 +123,11 @@ mod tests {
                     Some(String::from_utf8_lossy(&output.stdout).into_owned())
                 }
                 Err(error) => {
-                    println!("skipped: {program} cannot be started: {error}");
+                    // Not `eprintln!`: the harness hides what it prints of a test that passes.
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "skipped: {program} cannot be started: {error}"
+                    );
                     None
                 }
             }

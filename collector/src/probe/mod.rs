@@ -32,6 +32,6 @@ pub use life::Life;
 pub use load::Probes;
 pub use losses::{LiveObject, Losses};
 pub use missed::{Counters, Hits, KprobeEvents, KprobeTable, Memory};
-pub use object::{OBJECT, OBJECT_SHA256, VERSION};
+pub use object::{OBJECT, OBJECT_COMPILER, OBJECT_SHA256, VERSION};
 pub use pod::{RecordError, parse_event};
 pub use setup::{LoadError, Setup, Use};
