@@ -207,7 +207,7 @@ reads = [
 "#;
     let own = std::env::var("QED_PER_CPU_KERNEL").ok();
     if own.is_none() {
-        println!("skipped for newer kernels: QED_PER_CPU_KERNEL names none");
+        support::skipped("newer kernels: QED_PER_CPU_KERNEL names none");
     }
     for guest in GUESTS_OF_6.map(str::to_owned).into_iter().chain(own) {
         let seen = captured(&guest, text);

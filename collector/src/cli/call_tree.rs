@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::assemble::graph::Functions;
 use crate::graph::{Call, Frame};
 
-/// The parts of a tree that are shown.
+/// The parts of a tree that are shown, or written as probes.
 #[derive(Clone, Debug, Default)]
 pub struct Shown {
     /// Levels; `None`: all.
@@ -21,63 +21,91 @@ const TIME: usize = 11;
 /// Width up to the column of source lines.
 const NAME: usize = 72;
 
+impl Shown {
+    fn shows(&self, frame: &Frame) -> bool {
+        self.interrupts || !frame.interrupt
+    }
+}
+
+/// A call in the part of a tree that is shown.
+pub struct Row {
+    /// Its place in [`Call::frames`].
+    pub at: usize,
+    /// Calls between the root that is shown and this one.
+    pub level: u32,
+    /// The calls below it, interrupts only if these are shown.
+    pub below: usize,
+    /// The calls below it are left out.
+    pub folded: bool,
+}
+
+/// The calls that are shown, in the order in which they began; `None` where `below` names a function that did not run.
+pub fn rows(call: &Call, functions: &Functions, shown: &Shown) -> Option<Vec<Row>> {
+    let frames = &call.frames;
+    let is_root = |at: usize| match &shown.below {
+        Some(name) => functions.table[functions.of_frame[at]].name == *name,
+        None => frames[at].depth == 0,
+    };
+    let (mut out, mut end) = (Vec::new(), 0);
+    for root in (0..frames.len()).filter(|&at| is_root(at) && shown.shows(&frames[at])) {
+        // A function that calls itself is in the tree of its outer call already.
+        if root >= end {
+            end = end_of(frames, root);
+            subtree(&mut out, frames, shown, root);
+        }
+    }
+    (!out.is_empty() || shown.below.is_none()).then_some(out)
+}
+
 /// The tree, one line for each call that is shown; `None` where `below` names a function that did not run.
 pub fn text(call: &Call, functions: &Functions, shown: &Shown) -> Option<String> {
-    let frames = &call.frames;
-    let roots: Vec<usize> = match &shown.below {
-        Some(name) => (0..frames.len())
-            .filter(|&at| functions.table[functions.of_frame[at]].name == *name)
-            .filter(|&at| shown.interrupts || !frames[at].interrupt)
-            .collect(),
-        None => (0..frames.len())
-            .filter(|&at| frames[at].depth == 0)
-            .collect(),
-    };
-    if roots.is_empty() && shown.below.is_some() {
-        return None;
-    }
-    let (mut out, mut behind) = (String::new(), shown.below.is_some());
-    for root in roots {
-        if frames[root].interrupt && !shown.interrupts {
-            continue;
-        }
-        if root >= call.before_exit && !behind {
-            behind = true;
+    let mut out = String::new();
+    let mut has_heading = shown.below.is_some();
+    for row in rows(call, functions, shown)? {
+        if row.at >= call.before_exit && !has_heading {
+            has_heading = true;
             let _ = writeln!(out, "{:TIME$}  on the way back to user space:", "");
         }
-        subtree(&mut out, frames, functions, shown, root);
+        line(&mut out, &call.frames[row.at], functions, row.at, row.level);
+        if row.folded && row.below > 0 {
+            let _ = write!(out, "  [+{}]", counted(row.below, "call"));
+        }
+        out.push('\n');
     }
     Some(out)
 }
 
 /// One past the last frame below `root`.
-pub fn end_of(frames: &[Frame], root: usize) -> usize {
+fn end_of(frames: &[Frame], root: usize) -> usize {
     let below = |frame: &&Frame| frame.depth > frames[root].depth;
     root + 1 + frames[root + 1..].iter().take_while(below).count()
 }
 
-fn subtree(out: &mut String, frames: &[Frame], functions: &Functions, shown: &Shown, root: usize) {
+fn subtree(out: &mut Vec<Row>, frames: &[Frame], shown: &Shown, root: usize) {
     let end = end_of(frames, root);
     let mut at = root;
     while at < end {
-        let frame = &frames[at];
         let next = end_of(frames, at);
-        if frame.interrupt && !shown.interrupts {
+        if !shown.shows(&frames[at]) {
             at = next;
             continue;
         }
-        let level = frame.depth - frames[root].depth;
+        let level = frames[at].depth - frames[root].depth;
+        let below = frames[at + 1..next].iter();
         let folded = shown.depth.is_some_and(|depth| level + 1 >= depth);
-        line(out, frame, functions, at, level);
-        let own = |frame: &&Frame| shown.interrupts || !frame.interrupt;
-        let below = frames[at + 1..next].iter().filter(own).count();
-        if folded && below > 0 {
-            let s = if below == 1 { "" } else { "s" };
-            let _ = write!(out, "  [+{below} call{s}]");
-        }
-        out.push('\n');
+        out.push(Row {
+            at,
+            level,
+            below: below.filter(|frame| shown.shows(frame)).count(),
+            folded,
+        });
         at = if folded { next } else { at + 1 };
     }
+}
+
+/// `1 call`, `2 calls`
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn line(out: &mut String, frame: &Frame, functions: &Functions, at: usize, level: u32) {
@@ -190,6 +218,25 @@ mod tests {
         };
         let all = ["a", "b", "c net/socket.c:7", "~ irq", "~ d", "e"];
         assert_eq!(words(&shown), all);
+    }
+
+    /// Check that a function that calls itself is shown once, inside of its outer call, and again where it runs later.
+    #[test]
+    fn recursive() {
+        // a { b { a; } } e a
+        let (mut call, mut functions) = sample();
+        call.frames.truncate(5);
+        for (at, depth) in [0, 1, 2, 0, 0].into_iter().enumerate() {
+            call.frames[at] = frame(depth, false);
+        }
+        functions.of_frame = vec![0, 1, 0, 5, 0];
+        let shown = Shown {
+            below: Some("a".into()),
+            ..Shown::default()
+        };
+        let rows = rows(&call, &functions, &shown).unwrap();
+        let places: Vec<(usize, u32)> = rows.iter().map(|row| (row.at, row.level)).collect();
+        assert_eq!(places, [(0, 0), (1, 1), (2, 2), (4, 0)]);
     }
 
     /// Check that what is folded away is counted, without the interrupts, and that a function can be the root.

@@ -22,6 +22,7 @@ use super::modules;
 use super::output::{print, render};
 use super::programs;
 use super::progress::Progress;
+use super::runtime::runtime;
 use super::store::Store;
 use super::target::{Target, book, distinct};
 use crate::assemble::symbolize::{Static, finish};
@@ -240,10 +241,7 @@ fn on(
     lock: Option<&Lock>,
     args: &Args,
 ) -> Result<Evidence, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("failed to start the runtime")?;
+    let runtime = runtime()?;
     let progress = Progress::new(target.name());
     match target {
         Target::Host => {

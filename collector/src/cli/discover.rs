@@ -1,14 +1,15 @@
 //! `qed-collector discover`: every function that a call runs through.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::ValueEnum;
-use qed_evidence::investigation::{Experiment, Investigation, parse};
+use qed_evidence::investigation::{Action, Experiment, Investigation, parse};
 use serde::Serialize;
 
-use super::call_tree::{Shown, micros, text};
+use super::call_tree::{Shown, micros, rows, text};
 use super::discover_words::{experiment, starter, to_trace};
 use super::failure::Failure;
 use super::guest_boot::boot;
@@ -16,9 +17,10 @@ use super::investigation::read_investigation;
 use super::kernel_files::{DebugInfo, of_this_machine, static_sources};
 use super::lock;
 use super::modules;
-use super::output::{print, render};
+use super::output::{Format, print, render};
 use super::programs;
 use super::progress::Progress;
+use super::runtime::runtime;
 use super::target::Target;
 use crate::assemble::graph::{Function, Functions, functions};
 use crate::btf::Btf;
@@ -44,23 +46,24 @@ pub struct Args {
     #[arg(
         long,
         value_name = "FILE",
-        default_value = "investigations/socket.toml"
+        default_value = "investigations/socket.toml",
+        conflicts_with = "call"
     )]
     pub investigation: PathBuf,
-    /// Levels that are shown; what is deeper is counted
-    #[arg(long, value_name = "LEVELS", default_value_t = 6)]
-    pub depth: u32,
+    /// Levels that are shown; what is deeper is counted [default: 6]
+    #[arg(long, value_name = "LEVELS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub depth: Option<u32>,
     /// Show only this function and what it calls
     #[arg(long, value_name = "FUNCTION")]
     pub below: Option<String>,
     /// Show all levels, and the interrupts that came while the call ran
     #[arg(long, conflicts_with = "depth")]
     pub all: bool,
-    /// Form of the answer
+    /// Form of the answer: `json` has all levels and interrupts
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
     /// Write a first investigation of the call into this new file: its functions, as deep as they are shown, as probes
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "experiment")]
     pub write: Option<PathBuf>,
     /// Source lines: from what is at hand (auto), none, or from this vmlinux. Nothing is downloaded for them
     #[arg(long, value_name = "auto|none|VMLINUX", default_value = "auto")]
@@ -79,13 +82,48 @@ pub struct Args {
     pub call: Vec<String>,
 }
 
-/// Form of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// A tree for a terminal.
-    Text,
-    /// All of it, for programs.
-    Json,
+/// Levels that are shown unless `--depth` says otherwise.
+const DEPTH: u32 = 6;
+
+impl Args {
+    /// The part of the tree that is asked for.
+    fn shown(&self) -> Shown {
+        Shown {
+            depth: (!self.all).then_some(self.depth.unwrap_or(DEPTH)),
+            below: self.below.clone(),
+            interrupts: self.all,
+        }
+    }
+
+    /// Refuse what cannot be had, before a machine is started for it.
+    fn check(&self, experiment: &Experiment) -> Result<(), Failure> {
+        let chosen = self.all || self.depth.is_some() || self.below.is_some();
+        if self.format == Format::Json && chosen && self.write.is_none() {
+            return Err(Failure::input(
+                "--format json has all levels, interrupts included: leave out --depth, --below and --all",
+            ));
+        }
+        let Some(path) = &self.write else {
+            return Ok(());
+        };
+        if matches!(experiment.workload.action, Action::Command(_)) {
+            return Err(Failure::input(
+                "--write is for one system call, and this is a program: write a call behind `--`, or leave out --write",
+            ));
+        }
+        if path.exists() {
+            return Err(exists(path));
+        }
+        Ok(())
+    }
+}
+
+/// The failure for a file that would be overwritten.
+fn exists(path: &Path) -> Failure {
+    Failure::input(format!(
+        "--write: {} exists already: name a new file",
+        path.display()
+    ))
 }
 
 /// Runs the command.
@@ -112,12 +150,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "`{name}` makes its call in several threads, and a tree is that of one: write the call itself behind `--`"
         )));
     }
-    if let Some(path) = args.write.as_ref().filter(|path| path.exists()) {
-        return Err(Failure::input(format!(
-            "--write: {} is there already",
-            path.display()
-        )));
-    }
+    args.check(experiment)?;
     let progress = Progress::new(args.on.name());
     let (discovery, files) = traced(args, &investigation, &name, &progress)?;
     progress.say("naming the functions");
@@ -164,10 +197,7 @@ fn traced(
     let say = |line: &str| progress.say(line);
     let folder =
         programs::folder_of(investigation).context("failed to find the investigation's folder")?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("failed to start the runtime")?;
+    let runtime = runtime()?;
     match &args.on {
         Target::Host => {
             programs::on_host(investigation, &folder)
@@ -258,11 +288,7 @@ impl Found {
     }
 
     fn text(&self, args: &Args) -> Result<String, Failure> {
-        let shown = Shown {
-            depth: (!args.all).then_some(args.depth),
-            below: args.below.clone(),
-            interrupts: args.all,
-        };
+        let shown = args.shown();
         let mut out = format!(
             "{}, Linux {}: {}\n",
             self.machine, self.release, self.workload
@@ -277,10 +303,7 @@ impl Found {
             out += &tree;
         }
         match (&args.below, any) {
-            (Some(name), false) => Err(Failure::input(format!(
-                "`{name}` did not run in this call, as far as the tracer can see: functions that are inlined or marked notrace are \
-                 not seen. Leave --below out to see what ran"
-            ))),
+            (Some(name), false) => Err(did_not_run(name)),
             _ => Ok(out),
         }
     }
@@ -309,6 +332,14 @@ impl Found {
         text.push('\n');
         Ok(text)
     }
+}
+
+/// The failure for a function that is not in the tree.
+fn did_not_run(name: &str) -> Failure {
+    Failure::input(format!(
+        "`{name}` did not run in this call, as far as the tracer can see: functions that are inlined or marked notrace are \
+         not seen. Leave --below out to see what ran"
+    ))
 }
 
 /// The line above a tree.
@@ -406,14 +437,12 @@ fn lines(
 
 fn write(
     args: &Args,
-    path: &std::path::Path,
+    path: &Path,
     toml: Option<&str>,
     found: &Found,
     discovery: &Discovery,
 ) -> Result<(), Failure> {
-    let toml = toml.ok_or_else(|| {
-        Failure::input("--write is for a call that is written behind `--`: an experiment has its investigation already")
-    })?;
+    let toml = toml.ok_or_else(|| Failure::input("--write is for a call behind `--`"))?;
     let [(call, functions)] = found.calls.as_slice() else {
         return Err(Failure::input(
             "--write is for one system call: write it behind `--`",
@@ -421,18 +450,25 @@ fn write(
     };
     let btf = discovery.btf.as_deref().unwrap_or_default();
     let btf = Btf::parse(btf).context("failed to understand the kernel's types")?;
+    let shown = args.shown();
+    if let (Some(name), None) = (&args.below, rows(call, functions, &shown)) {
+        return Err(did_not_run(name));
+    }
     let text = starter(
         toml,
         &found.machine,
         call,
         functions,
-        args.depth,
+        &shown,
         &found.kallsyms,
         &btf,
     );
     // What is written is known to be read.
     parse(&path.display().to_string(), &text)
         .map_err(|problems| Failure::unable(render(&problems)))?;
-    std::fs::write(path, text)
-        .map_err(|error| Failure::unable(format!("failed to write {}: {error}", path.display())))
+    let written = File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => exists(path),
+        _ => Failure::unable(format!("failed to write {}: {error}", path.display())),
+    })
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use qed_evidence::path::{refuse_experiment_name, refuse_probe_name};
 use toml::Value;
 
-use super::call_tree::end_of;
+use super::call_tree::{Shown, counted, rows};
 use crate::assemble::graph::Functions;
 use crate::btf::Btf;
 use crate::graph::Call;
@@ -49,7 +49,7 @@ pub fn experiment(words: &[String]) -> Result<(String, String), String> {
         }
         Err(unknown) => {
             return Err(format!(
-                "{unknown}. A program is written with its folder, as /bin/{first}"
+                "{unknown} (a program is written with its folder, as /bin/{first})"
             ));
         }
     };
@@ -78,7 +78,7 @@ fn argument(at: usize, word: &str) -> Result<String, String> {
     if text.is_none() && !word.is_empty() && word.chars().all(like_constant) {
         let unknown = names::constant(word).err().map(|error| error.to_string());
         return Err(format!(
-            "{}: write its number, or text:{word} if a text is meant",
+            "{} (write its number, or text:{word} if a text is meant)",
             unknown.unwrap_or_default()
         ));
     }
@@ -93,27 +93,32 @@ pub fn to_trace(experiment: &str) -> String {
     format!("[[experiment]]\n{experiment}\n[[experiment.probe]]\ntracepoint = \"sys_exit\"\n")
 }
 
-/// The first investigation of a call: the functions above `depth`, each once, that a probe can be put on. Those that cannot are
-/// named with the reason.
+/// The first investigation of a call: the functions that are shown, each once, that a probe can be put on, but for those of
+/// interrupts. Those that cannot are named with the reason.
 pub fn starter(
     experiment: &str,
     machine: &str,
     call: &Call,
     functions: &Functions,
-    depth: u32,
+    shown: &Shown,
     kallsyms: &Kallsyms,
     btf: &Btf<'_>,
 ) -> String {
     let mut out = format!(
-        "# Written by `qed-collector discover` on {machine}: the functions that the call ran through, {depth} levels deep.\n\
-         # Keep those that your chapter is about.\n\n[[experiment]]\n{experiment}"
+        "# Written by `qed-collector discover` on {machine}: the functions that the call ran through, {}.\n\
+         # Keep those that your chapter is about.\n\n[[experiment]]\n{experiment}",
+        extent(shown)
     );
     out += "graph = true\n";
     let mut seen = BTreeSet::new();
     let mut left_out = String::new();
-    for (at, frame) in call.frames.iter().enumerate() {
-        let function = functions.of_frame[at];
-        if frame.depth >= depth || frame.interrupt || !seen.insert(function) {
+    let own = Shown {
+        interrupts: false,
+        ..shown.clone()
+    };
+    for row in rows(call, functions, &own).unwrap_or_default() {
+        let function = functions.of_frame[row.at];
+        if !seen.insert(function) {
             continue;
         }
         let name = &functions.table[function].name;
@@ -124,10 +129,10 @@ pub fn starter(
             btf,
         ) {
             Ok(prototype) => {
-                let below = end_of(&call.frames, at) - at - 1;
                 let _ = write!(
                     out,
-                    "\n# {prototype}; {below} calls below\n[[experiment.probe]]\nfunction = {}\n",
+                    "\n# {prototype}; {} below\n[[experiment.probe]]\nfunction = {}\n",
+                    counted(row.below, "call"),
                     Value::from(name.as_str())
                 );
             }
@@ -143,6 +148,18 @@ pub fn starter(
         );
     }
     out
+}
+
+/// The part of the tree that is shown, in words.
+fn extent(shown: &Shown) -> String {
+    let depth = match shown.depth {
+        Some(depth) => format!("{} deep", counted(depth as usize, "level")),
+        None => "all levels".to_owned(),
+    };
+    match &shown.below {
+        Some(name) => format!("from {name} on, {depth}"),
+        None => depth,
+    }
 }
 
 /// The prototype of a function as C writes it, or why no probe can be put on it by its name.
@@ -219,16 +236,12 @@ mod tests {
     /// Check that a misspelt system call or constant is told, and does not become a program or a text.
     #[test]
     fn misspelt() {
-        assert!(
-            toml(&["sockt", "1"])
-                .unwrap_err()
-                .contains("did you mean `socket`")
-        );
-        assert!(
-            toml(&["socket", "AF_INETT"])
-                .unwrap_err()
-                .contains("`AF_INET`")
-        );
+        assert!(toml(&["sockt", "1"]).unwrap_err().ends_with(
+            "did you mean `socket`? (a program is written with its folder, as /bin/sockt)"
+        ));
+        assert!(toml(&["socket", "AF_INETT"]).unwrap_err().ends_with(
+            "did you mean `AF_INET`? (write its number, or text:AF_INETT if a text is meant)"
+        ));
         assert!(
             toml(&["pipe2", "buffer:x"])
                 .unwrap_err()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::output::print;
+use super::output::{Format, print};
 use super::progress::Progress;
 use super::target::Target;
 use super::update::update;
@@ -28,12 +28,6 @@ pub struct Args {
     /// Form of the list
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -20,6 +20,7 @@ mod output;
 pub mod plan;
 mod programs;
 mod progress;
+mod runtime;
 pub mod store;
 pub mod sweep;
 pub mod target;

@@ -6,6 +6,15 @@ use qed_evidence::diagnostic::{Diagnostic, in_color};
 
 use super::failure::Failure;
 
+/// The form of an answer: for a terminal, or for programs.
+// Without docs on the variants, which would make the help of each command long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[allow(missing_docs)]
+pub enum Format {
+    Text,
+    Json,
+}
+
 /// Diagnostics as text, in colour on a terminal.
 pub fn render(problems: &[Diagnostic]) -> String {
     let color = in_color(std::io::stderr().is_terminal(), |name| {

@@ -14,6 +14,7 @@ use super::lock;
 use super::modules;
 use super::output::{print, render};
 use super::progress::Progress;
+use super::runtime::runtime;
 use super::target::Target;
 use crate::assemble::symbolize::Static;
 use crate::guest::protocol::{Job, plan_answer};
@@ -70,13 +71,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                     chosen: chosen_in(&investigation, &fixed),
                     modules: modules.names,
                 };
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .map_err(|error| {
-                        Failure::unable(format!("failed to start the runtime: {error}"))
-                    })?;
-                let run = runtime.block_on(boot(
+                let run = runtime()?.block_on(boot(
                     kernel,
                     &job,
                     Files {

@@ -1,0 +1,11 @@
+//! The runtime that a command waits in.
+
+use super::failure::Failure;
+
+/// A runtime for one thread.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unable(format!("failed to start the runtime: {error}")))
+}
