@@ -224,7 +224,7 @@ impl Claims {
             return Err((format!("no chapter makes a claim `{id}`"), help));
         };
         let machine = machine.unwrap_or(judged.shown);
-        let judgement = &judged.judgements[machine.index()];
+        let judgement = judged.on(machine);
         let reason = judgement
             .reason
             .clone()

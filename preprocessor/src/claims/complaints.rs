@@ -29,10 +29,7 @@ pub fn complain(
                 reported.push(diagnostic);
                 diagnostic.clone()
             }
-            None => {
-                let place = judged.claim.expression.place();
-                place.error(&(0..judged.claim.expression.text().len()), "")
-            }
+            None => judged.complaint(""),
         };
         let what = match (&judgement.diagnostic, &judgement.reason) {
             (Some(diagnostic), _) => format!(": {}", diagnostic.message),
@@ -65,8 +62,7 @@ pub fn complain(
             .as_deref()
             .unwrap_or("no machine could show it");
         let message = format!("claim `{id}` is UNVERIFIED: {reason}");
-        let problem = Diagnostic::error(&chapter.source, judged.range.clone(), message);
-        problems.push(problem.rule(rule_of(Verdict::Unverified)));
+        problems.push(judged.complaint(message).rule(rule_of(Verdict::Unverified)));
     }
 }
 

@@ -1,9 +1,11 @@
 //! A claim with its verdicts.
 
-use crate::evidence::machine_id::MachineId;
 use std::ops::Range;
 
 use qed_evidence::claim::{Claim, Judgement, Verdict};
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::evidence::machine_id::MachineId;
 
 /// One claim of the book with its verdicts.
 #[derive(Debug)]
@@ -29,6 +31,18 @@ pub struct JudgedClaim {
 impl JudgedClaim {
     /// The judgement on the machine that its chapter shows.
     pub fn judgement(&self) -> &Judgement {
-        &self.judgements[self.shown.index()]
+        self.on(self.shown)
+    }
+
+    /// The judgement on a machine.
+    pub fn on(&self, machine: MachineId) -> &Judgement {
+        &self.judgements[machine.index()]
+    }
+
+    /// A complaint about its expression.
+    pub fn complaint(&self, message: impl Into<String>) -> Diagnostic {
+        let expression = &self.claim.expression;
+        let range = 0..expression.text().len();
+        expression.place().error(&range, message)
     }
 }

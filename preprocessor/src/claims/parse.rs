@@ -15,7 +15,7 @@ pub struct ParsedClaim {
     pub id: String,
     /// The claim, if its expression could be read.
     pub claim: Option<Claim>,
-    /// The machine that the option `machine` names, an index of [`BookData::loaded`].
+    /// The machine that the option `machine` names.
     pub machine: Option<MachineId>,
 }
 

@@ -135,18 +135,35 @@ pub fn run(root: &Path, format: CheckFormat) -> u8 {
         if format.is_report() {
             let folder = finding::folder(root);
             let findings = finding::of_problems(&problems, &folder);
-            print(&report_without_claims(&findings, &folder, format));
+            print_report(report_without_claims(&findings, &folder, format), BAD_INPUT);
         }
         refuse(&problems)
     })
 }
 
 /// The report on a book that cannot be loaded.
-fn report_without_claims(findings: &[Finding], folder: &Path, format: CheckFormat) -> String {
-    match format {
-        CheckFormat::Sarif => sarif::write(findings, &settings(folder), BAD_INPUT, false),
+fn report_without_claims(
+    findings: &[Finding],
+    folder: &Path,
+    format: CheckFormat,
+) -> serde_json::Result<String> {
+    Ok(match format {
+        CheckFormat::Sarif => sarif::write(findings, &settings(folder), BAD_INPUT)?,
         CheckFormat::Junit => junit::write(findings, None, &BTreeMap::new()),
         _ => github::write(findings),
+    })
+}
+
+/// Prints a report. Gives back the exit status: `status`, if there is a report.
+fn print_report(report: serde_json::Result<String>, status: u8) -> u8 {
+    match report {
+        Ok(report) => {
+            print(&report);
+            status
+        }
+        Err(error) => refuse(&[Diagnostic::error_without_place(format!(
+            "the report cannot be written as JSON: {error}"
+        ))]),
     }
 }
 
@@ -200,13 +217,10 @@ fn check(book: &LoadedBook, book_data: &BookData<'_>, format: CheckFormat) -> u8
             print(&text(book_data, &claims));
         }
         CheckFormat::Json => print(&json(book_data, &claims, &found, status == GOOD)),
-        _ => print(&report(
-            book,
-            book_data,
-            &claims,
-            &found.problems,
-            (format, status),
-        )),
+        _ => {
+            let report = report(book, book_data, &claims, &found.problems, format, status);
+            return print_report(report, status);
+        }
     }
     status
 }
@@ -217,30 +231,23 @@ fn report(
     book_data: &BookData<'_>,
     claims: &Claims,
     problems: &[Diagnostic],
-    (format, status): (CheckFormat, u8),
-) -> String {
+    format: CheckFormat,
+    status: u8,
+) -> serde_json::Result<String> {
     let folder = finding::folder(&book.paths.root);
     let mut findings = finding::of_problems(problems, &folder);
-    findings.extend(finding::of_gaps(
-        claims,
-        &book.chapters,
-        book_data,
-        &book.paths,
-        &folder,
-    ));
-    match format {
-        CheckFormat::Sarif => {
-            sarif::write(&findings, &settings(&folder), status, status != BAD_INPUT)
-        }
+    findings.extend(finding::of_gaps(claims, book_data, &book.paths, &folder));
+    Ok(match format {
+        CheckFormat::Sarif => sarif::write(&findings, &settings(&folder), status)?,
         CheckFormat::Junit => {
-            let places = finding::places(claims, &book.chapters, &book.paths, &folder);
+            let places = finding::places(claims, &book.paths, &folder);
             junit::write(&findings, Some((claims, book_data)), &places)
         }
         _ => {
             let summary = claims.summary().map(|line| line + "\n").unwrap_or_default();
             github::write(&findings) + &summary
         }
-    }
+    })
 }
 
 fn text(book_data: &BookData<'_>, claims: &Claims) -> String {

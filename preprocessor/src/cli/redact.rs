@@ -69,7 +69,7 @@ fn choose_machines(
     names
         .iter()
         .map(|name| match book_data.find_machine(name)? {
-            Some(index) => Ok(index),
+            Some(machine) => Ok(machine),
             None => Err(ChoiceError::NoEvidence {
                 machine: name.clone(),
                 capture: crate::evidence::loader::capture_line(book_data.config, name),
@@ -101,8 +101,8 @@ fn redact(book: &LoadedBook, book_data: &BookData<'_>, machines: &[MachineId], t
         });
     match written {
         Ok(status) => {
-            for index in machines.iter().filter(|_| status == GOOD) {
-                let loaded = book_data.machine(*index);
+            for machine in machines.iter().filter(|_| status == GOOD) {
+                let loaded = book_data.machine(*machine);
                 let how = match loaded.raw {
                     Some(_) => "redacted",
                     None => "as it is",
@@ -126,12 +126,12 @@ fn files(
     claims: &Claims,
 ) -> Result<Vec<Leaving>, LeaveError> {
     let mut files = Vec::new();
-    for index in machines {
-        let loaded = book_data.machine(*index);
+    for machine in machines {
+        let loaded = book_data.machine(*machine);
         let name = evidence_file(&loaded.machine);
         let verdicts = claims
             .iter()
-            .map(|judged| (&judged.claim, judged.judgements[index.index()].verdict));
+            .map(|judged| (&judged.claim, judged.on(*machine).verdict));
         let travelled = TravellingVerdicts::new(&loaded.evidence, verdicts);
         let problem = |error| LeaveError::Form {
             file: name.clone(),

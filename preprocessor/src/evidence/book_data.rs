@@ -177,6 +177,14 @@ pub fn why_incomplete(evidence: &Evidence, name: &str) -> Option<String> {
     ))
 }
 
+/// The first machine like this.
+fn position(
+    loaded: &[MachineEvidence],
+    wanted: impl Fn(&MachineEvidence) -> bool,
+) -> Option<MachineId> {
+    loaded.iter().position(wanted).map(MachineId::new)
+}
+
 impl<'a> BookData<'a> {
     /// Indexes all evidence and chooses the machines.
     pub fn new(config: &'a Config, evidence_set: &'a EvidenceSet) -> Self {
@@ -187,13 +195,8 @@ impl<'a> BookData<'a> {
             .map(|e| e.name.as_str())
             .collect();
         let complete = |machine: &MachineEvidence, name: &str| is_complete(&machine.evidence, name);
-        let position = |wanted: &dyn Fn(&MachineEvidence) -> bool| {
-            evidence_set
-                .loaded
-                .iter()
-                .position(wanted)
-                .map(MachineId::new)
-        };
+        let position =
+            |wanted: &dyn Fn(&MachineEvidence) -> bool| position(&evidence_set.loaded, wanted);
         let chosen = names
             .iter()
             .map(|name| {
@@ -228,7 +231,7 @@ impl<'a> BookData<'a> {
 
     /// The machines that have evidence, in the book's order.
     pub fn machine_ids(&self) -> impl DoubleEndedIterator<Item = MachineId> + Clone + use<> {
-        MachineId::first(self.loaded.len())
+        MachineId::all(self.loaded.len())
     }
 
     /// The evidence of a machine.
@@ -266,19 +269,16 @@ impl<'a> BookData<'a> {
         let all = |m: &MachineEvidence| experiments.iter().all(|e| is_complete(&m.evidence, e));
         match experiments.first() {
             None => self.whole,
-            Some(first) => self
-                .loaded
-                .iter()
-                .position(all)
-                .map(MachineId::new)
-                .unwrap_or_else(|| self.default_machine(first)),
+            Some(first) => {
+                position(self.loaded, all).unwrap_or_else(|| self.default_machine(first))
+            }
         }
     }
 
     /// The machine that an author names; the error says what is wrong with the name.
     pub fn find_machine(&self, name: &str) -> Result<Option<MachineId>, UnknownMachine> {
-        if let Some(index) = self.loaded.iter().position(|m| m.machine == name) {
-            return Ok(Some(MachineId::new(index)));
+        if let Some(machine) = position(self.loaded, |m| m.machine == name) {
+            return Ok(Some(machine));
         }
         if self.config.machines.iter().any(|m| m == name) {
             return Ok(None);

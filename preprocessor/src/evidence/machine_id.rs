@@ -15,8 +15,8 @@ impl MachineId {
         self.0
     }
 
-    /// The first so many machines.
-    pub fn first(count: usize) -> impl DoubleEndedIterator<Item = MachineId> + Clone {
+    /// The machines of a book in which `count` have evidence.
+    pub fn all(count: usize) -> impl DoubleEndedIterator<Item = MachineId> + Clone {
         (0..count).map(MachineId)
     }
 }

@@ -42,7 +42,7 @@ fn verdict(judged: &JudgedClaim) -> (Verdict, Option<MachineId>) {
     if let Some(at) = all.iter().position(|j| j.verdict.is_failure()) {
         return (all[at].verdict, Some(MachineId::new(at)));
     }
-    let shown = all[judged.shown.index()].verdict;
+    let shown = judged.judgement().verdict;
     if shown == Verdict::NotApplicable
         && let Some(at) = all.iter().position(|j| j.verdict != Verdict::NotApplicable)
     {
@@ -141,7 +141,8 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             let (verdict, at) = verdict(judged);
             let open = matches!(verdict, Verdict::Unverified | Verdict::NotApplicable);
             let at = at.filter(|_| open)?;
-            let reason = judged.judgements[at.index()]
+            let reason = judged
+                .on(at)
                 .reason
                 .as_deref()
                 .unwrap_or("it applies to no machine");

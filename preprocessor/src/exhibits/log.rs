@@ -206,8 +206,8 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             return Err(SyntaxError::new(span.clone(), message, help));
         }
     }
-    let has_lines = |index: MachineId| {
-        let readings = &book_data.machine(index).evidence.kaslr.readings;
+    let has_lines = |machine: MachineId| {
+        let readings = &book_data.machine(machine).evidence.kaslr.readings;
         readings
             .iter()
             .any(|r| r.by == Reader::Builder && r.text.value().is_some())
@@ -216,7 +216,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         Some(machine) => machine,
         None => book_data
             .machine_ids()
-            .find(|index| has_lines(*index))
+            .find(|machine| has_lines(*machine))
             .unwrap_or_else(|| book_data.default_machine("kaslr")),
     };
     let wanted: Vec<&str> = request.body.iter().map(|(line, _)| line.as_str()).collect();

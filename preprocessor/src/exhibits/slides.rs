@@ -279,7 +279,7 @@ fn ticks() -> Vec<Tick> {
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
-    let has_boots = |index: &MachineId| !book_data.machine(*index).evidence.boots.is_empty();
+    let has_boots = |machine: &MachineId| !book_data.machine(*machine).evidence.boots.is_empty();
     let machine = match request.machine()? {
         Some(machine) => machine,
         None => book_data

@@ -182,7 +182,7 @@ impl Steps {
             return Err(SyntaxError::new(id.span, message, help));
         };
         let on = machine.unwrap_or(judged.shown);
-        let verdict = judged.judgements[on.index()].verdict;
+        let verdict = judged.on(on).verdict;
         self.machines.push(on);
         let proof = Proof {
             href: link(request.chapter, judged),

@@ -41,7 +41,7 @@ pub const MARK: char = '†';
 /// Notices that the reader must see before believing a value of these machines.
 pub fn notices(book_data: &BookData<'_>, machines: &[MachineId]) -> Vec<String> {
     let mut notices = Vec::new();
-    for loaded in machines.iter().map(|index| book_data.machine(*index)) {
+    for loaded in machines.iter().map(|machine| book_data.machine(*machine)) {
         let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
         let time = time.map_or_else(
             |_| loaded.evidence.run.time.clone(),
@@ -83,7 +83,7 @@ pub fn notices(book_data: &BookData<'_>, machines: &[MachineId]) -> Vec<String> 
 pub fn recorded(book_data: &BookData<'_>) -> Vec<MachineId> {
     book_data
         .machine_ids()
-        .filter(|index| book_data.machine(*index).origin == Origin::Recorded)
+        .filter(|machine| book_data.machine(*machine).origin == Origin::Recorded)
         .collect()
 }
 
@@ -155,7 +155,7 @@ pub fn html(
             rows,
             machines: machines
                 .iter()
-                .map(|index| book_data.origin(*index))
+                .map(|machine| book_data.origin(*machine))
                 .collect(),
             literals,
         },

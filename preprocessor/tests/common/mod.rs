@@ -10,6 +10,12 @@ use std::process::{Command, Output};
 use qed_evidence::document::*;
 use qed_evidence::value::{Address, Datum, Integer, Value};
 
+/// Say that a test did not run for want of something. The test harness hides what is printed by macros, so this is not.
+pub fn skipped(why: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
 /// The investigation of the test book.
 pub const INVESTIGATION: &str = r#"
 [[experiment]]

@@ -11,7 +11,6 @@ use crate::claims::complaints::rule_of;
 use crate::cli::common::repository;
 use crate::config::{BookPaths, OnMissing};
 use crate::evidence::book_data::BookData;
-use crate::markdown::chapter::Chapter;
 use crate::mdbook::build::move_to_authors_files;
 
 /// The rule of a complaint that names none: the book, its evidence or its settings cannot be understood.
@@ -117,7 +116,6 @@ pub fn of_problems(problems: &[Diagnostic], folder: &Path) -> Vec<Finding> {
 /// Claims that some machine could not show, one finding for each, and machines that have shown nothing.
 pub fn of_gaps(
     claims: &Claims,
-    chapters: &[Chapter],
     book_data: &BookData<'_>,
     paths: &BookPaths,
     folder: &Path,
@@ -144,9 +142,7 @@ pub fn of_gaps(
             judged.claim.id,
             reasons.join("\n")
         );
-        let source = &chapters[judged.chapter].source;
-        let gap = Diagnostic::error(source, judged.range.clone(), message);
-        gaps.push(gap.rule(rule_of(Verdict::Unverified)));
+        gaps.push(judged.complaint(message).rule(rule_of(Verdict::Unverified)));
     }
     for (machine, reason) in book_data.absent {
         let message = format!("nothing is judged on {machine}: {reason}");
@@ -159,18 +155,10 @@ pub fn of_gaps(
 }
 
 /// The file and line of each claim, by id.
-pub fn places(
-    claims: &Claims,
-    chapters: &[Chapter],
-    paths: &BookPaths,
-    folder: &Path,
-) -> BTreeMap<String, String> {
+pub fn places(claims: &Claims, paths: &BookPaths, folder: &Path) -> BTreeMap<String, String> {
     let mut at: Vec<Diagnostic> = claims
         .in_order()
-        .map(|judged| {
-            let source = &chapters[judged.chapter].source;
-            Diagnostic::error(source, judged.range.clone(), judged.claim.id.as_str())
-        })
+        .map(|judged| judged.complaint(judged.claim.id.as_str()))
         .collect();
     move_to_authors_files(&mut at, paths);
     let located = at.iter().filter_map(|one| {

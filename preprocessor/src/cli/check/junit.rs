@@ -239,7 +239,7 @@ fn content(text: &str) -> String {
             // A reader would make a newline of it.
             '\r' => out.push_str("&#13;"),
             '\t' | '\n' => out.push(c),
-            '\0'..=' ' | '\u{fffe}' | '\u{ffff}' if c != ' ' => out.push('\u{fffd}'),
+            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::finding::{Finding, Weight};
+use crate::cli::common::BAD_INPUT;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -94,7 +95,7 @@ struct Region {
 }
 
 /// The log. `settings` is the file that stands for the book as a whole: code scanning takes no result without a file.
-pub fn write(findings: &[Finding], settings: &str, status: u8, understood: bool) -> String {
+pub fn write(findings: &[Finding], settings: &str, status: u8) -> serde_json::Result<String> {
     let rules: BTreeSet<&'static str> = findings.iter().map(|finding| finding.rule).collect();
     let log = Log {
         schema: SCHEMA,
@@ -108,7 +109,7 @@ pub fn write(findings: &[Finding], settings: &str, status: u8, understood: bool)
                 },
             },
             invocations: [Invocation {
-                execution_successful: understood,
+                execution_successful: status != BAD_INPUT,
                 exit_code: status,
             }],
             column_kind: "unicodeCodePoints",
@@ -118,10 +119,7 @@ pub fn write(findings: &[Finding], settings: &str, status: u8, understood: bool)
                 .collect(),
         }],
     };
-    let mut text = serde_json::to_string_pretty(&log)
-        .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
-    text.push('\n');
-    text
+    Ok(serde_json::to_string_pretty(&log)? + "\n")
 }
 
 fn result<'a>(finding: &'a Finding, settings: &str) -> SarifResult<'a> {
