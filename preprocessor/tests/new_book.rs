@@ -91,13 +91,18 @@ fn recorded_at_once() {
         said.contains("created  recorded/guest-debian-6.1.json"),
         "{said}"
     );
+    assert!(
+        said.contains("commit recorded/.") && !said.contains("mdbook-qed redact"),
+        "{said}"
+    );
+    let settings = std::fs::read_to_string(folder.path().join("new/book.toml")).unwrap();
+    assert!(settings.contains("\ncapture = \"never\"\n"), "{settings}");
+    assert!(!settings.contains("{{"), "{settings}");
     let output = run(&mdbook(), &["build", "new"]);
     good(&output);
-    assert!(
-        !stderr(&output).contains("capturing"),
-        "{}",
-        stderr(&output)
-    );
+    for word in ["capturing", "warning"] {
+        assert!(!stderr(&output).contains(word), "{}", stderr(&output));
+    }
     let page = std::fs::read_to_string(folder.path().join("new/site/first.html")).unwrap();
     assert!(
         page.contains("✔ PASS") && page.contains("do_pipe2"),
@@ -139,12 +144,15 @@ fn recorded_at_once() {
 /// with a misspelt key in either.
 #[test]
 fn schemas_are_named() {
+    let Some(taplo) = checker("taplo") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let qed = Path::new(env!("CARGO_BIN_EXE_mdbook-qed"));
     good(&run(qed, &["init", "new", "--recorded"], folder.path()));
     let book = folder.path().join("new");
     let check = || {
-        Command::new(checker("taplo"))
+        Command::new(&taplo)
             .args(["check", "book.toml", "investigations/first.toml"])
             .current_dir(&book)
             .output()
@@ -169,12 +177,15 @@ fn schemas_are_named() {
     }
 }
 
-/// A checker of workflows, from the folder where `make workflows` puts it.
-fn checker(name: &str) -> std::path::PathBuf {
+/// A checker, from the folder where `make workflows` puts it. `None`: it is missing, and what needs it is skipped.
+fn checker(name: &str) -> Option<std::path::PathBuf> {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../.tools/workflows/bin/{name}"));
-    assert!(path.is_file(), "{name} is missing: `make workflows`");
-    path
+    if path.is_file() {
+        return Some(path);
+    }
+    common::skipped(&format!("{name} is missing: `make workflows` installs it"));
+    None
 }
 
 /// Check that the workflow of a new book passes the checkers that this project's own have to pass, wherever QED comes
@@ -221,10 +232,10 @@ fn workflow_passes_the_checkers() {
                 &["--offline", "--no-progress", "--persona", "auditor", file],
             ),
         ] {
-            let output = Command::new(checker(name))
-                .args(arguments)
-                .output()
-                .unwrap();
+            let Some(checker) = checker(name) else {
+                continue;
+            };
+            let output = Command::new(checker).args(arguments).output().unwrap();
             assert!(
                 output.status.success(),
                 "{source:?}: {name}: {}{}",
@@ -246,7 +257,10 @@ fn workflow_passes_the_checkers() {
         ("actionlint", &[][..]),
         ("zizmor", &["--offline", "--no-progress"]),
     ] {
-        let mut check = Command::new(checker(name));
+        let Some(checker) = checker(name) else {
+            continue;
+        };
+        let mut check = Command::new(checker);
         let output = check.args(arguments).arg(&file).output().unwrap();
         assert!(!output.status.success(), "{name}");
     }
@@ -318,7 +332,10 @@ fn adds_to_a_book() {
     assert!(output.status.success(), "{}", stderr(&output));
     // What the collector says about this machine is another on each.
     let said = stdout(&output);
-    let (said, _) = said.split_once("\nThis machine, ").unwrap();
+    let (said, _) = said
+        .split_once("\nThis machine, ")
+        .or_else(|| said.split_once("\nThere is no qed-collector"))
+        .unwrap();
     insta::assert_snapshot!(said);
     insta::assert_snapshot!("settings", book.read("old/book.toml"));
     let workflow = book.read("old/.github/workflows/book.yml");

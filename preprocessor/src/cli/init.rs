@@ -19,13 +19,16 @@ struct InitFile {
     text: &'static str,
 }
 
+/// The settings of a new book; `{{capture}}` stands for one of [`CAPTURE`].
 const SETTINGS: &str = include_str!("../../templates/init/book.toml");
+/// The setting `capture` with its comment: of a book that captures, and of one that shows what was recorded.
+const CAPTURE: [&str; 2] = [
+    "# Building the book captures what is missing or out of date. \"never\": only `qed-collector capture` does.\n\
+     capture = \"if-stale\"",
+    "# \"if-stale\": building the book captures what is missing or out of date.\ncapture = \"never\"",
+];
 
 const FILES: &[InitFile] = &[
-    InitFile {
-        path: "book.toml",
-        text: SETTINGS,
-    },
     InitFile {
         path: ".gitignore",
         text: include_str!("../../templates/init/gitignore"),
@@ -131,11 +134,8 @@ fn existing(dir: &Path) -> Result<Option<Existing>, BookTomlError> {
 
 /// The settings that are added to those of a book that is there.
 fn addition(existing: &Existing, recorded: bool) -> String {
-    let table = &SETTINGS[SETTINGS.find("[preprocessor.qed]").unwrap_or(0)..];
-    let table = match recorded {
-        true => without_capture(table),
-        false => table.to_owned(),
-    };
+    let settings = settings(recorded);
+    let table = &settings[settings.find("[preprocessor.qed]").unwrap_or(0)..];
     let gap = match existing.text.as_str() {
         "" => "",
         text if text.ends_with('\n') => "\n",
@@ -188,17 +188,10 @@ struct NewBook<'a> {
     recorded: bool,
 }
 
-/// The settings of a book that shows what was recorded.
-fn without_capture(text: &str) -> String {
-    let (from, to) = (
-        CAPTURES,
-        "# \"if-stale\": building the book captures what is missing or out of date.\ncapture = \"never\"\n",
-    );
-    text.replace(from, to)
+/// The settings of a new book, of one that shows what was recorded if `recorded`.
+fn settings(recorded: bool) -> String {
+    SETTINGS.replace("{{capture}}", CAPTURE[usize::from(recorded)])
 }
-
-/// The lines of the settings that make a build capture.
-const CAPTURES: &str = "# Building the book captures what is missing or out of date. \"never\": only `qed-collector capture` does.\ncapture = \"if-stale\"\n";
 
 /// The collector's complaints about this machine.
 fn doctor() -> String {
@@ -210,10 +203,11 @@ fn doctor() -> String {
     let run = Command::new(program)
         .arg("doctor")
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::inherit())
         .output();
-    let Ok(output) = run else {
-        return String::new();
+    let output = match run {
+        Ok(output) => output,
+        Err(error) => return format!("\n`qed-collector doctor` cannot be started: {error}\n"),
     };
     let said = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<&str> = said
@@ -221,7 +215,7 @@ fn doctor() -> String {
         .filter(|line| !line.trim_start().starts_with("ok "))
         .collect();
     format!(
-        "\nThis machine, as `qed-collector doctor` sees it; what says \"no\" would make captures faster or richer:\n  {}\n",
+        "\nThis machine, as `qed-collector doctor` sees it. Captures would be faster or richer with what it marks \"no\":\n  {}\n",
         lines.join("\n  ")
     )
 }
@@ -233,12 +227,14 @@ fn fill(
     NewBook { source, recorded }: NewBook<'_>,
     within: Option<&(PathBuf, PathBuf)>,
 ) -> Result<(), (PathBuf, std::io::Error)> {
+    create(
+        dir,
+        "book.toml",
+        settings(recorded).into(),
+        existing.is_none(),
+    )?;
     for file in FILES {
-        let text = match recorded {
-            true => without_capture(file.text).into(),
-            false => file.text.into(),
-        };
-        create(dir, file.path, text, existing.is_none())?;
+        create(dir, file.path, file.text.into(), existing.is_none())?;
     }
     let lacks = existing.is_none_or(|book| !book.has_investigation);
     let text = include_str!("../../templates/init/first.toml");
@@ -278,6 +274,7 @@ fn fill(
         print(&about_the_workflow(
             source,
             within.map(|(top, _)| top.as_path()),
+            recorded,
         ));
     }
     Ok(())
@@ -339,10 +336,13 @@ fn for_the_shell(word: &str) -> String {
 }
 
 /// Instructions for the workflow. `top` is that of the repository, if the book is deeper in it.
-fn about_the_workflow(source: Source<'_>, top: Option<&Path>) -> String {
+fn about_the_workflow(source: Source<'_>, top: Option<&Path>, recorded: bool) -> String {
+    let evidence = match recorded {
+        true => "commit recorded/.",
+        false => "`mdbook-qed redact recorded` in the book's folder writes it; commit it.",
+    };
     let mut text = format!(
-        "\n{WORKFLOW} builds the book on GitHub from evidence in recorded/:\n  \
-         `mdbook-qed redact recorded` in the book's folder writes it; commit it.\n"
+        "\n{WORKFLOW} builds the book on GitHub from evidence in recorded/:\n  {evidence}\n"
     );
     if source == Source::Unknown {
         text.push_str("  It does not know where QED comes from: write that into the lines QED_REPOSITORY and QED_COMMIT.\n");
