@@ -4,6 +4,7 @@
 //! verdicts that are right, on each machine. `REFUSED` stands for a claim that does not even parse.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
@@ -191,7 +192,10 @@ fn attempt(case: &Case) -> Vec<String> {
 #[test]
 fn no_case_passes_falsely() {
     if !program("qed-collector").exists() {
-        println!("skipped: there is no qed-collector beside mdbook-qed; `make build` builds it");
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: there is no qed-collector beside mdbook-qed; `make build` builds it"
+        );
         return;
     }
     let cases = Mutex::new(cases());

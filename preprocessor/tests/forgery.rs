@@ -482,7 +482,7 @@ fn foreign_book() {
         .arg("--version")
         .output();
     if python.is_err() {
-        eprintln!("skipped: the other preprocessors are written in Python, which is not here");
+        common::skipped("the other preprocessors are written in Python, which is not here");
         return;
     }
     let chapter = format!("{ONE}\nBEFORE and AFTER: 1 < 2.[^two]\n\n[^two]: second\n");

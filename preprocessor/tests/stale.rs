@@ -303,7 +303,7 @@ fn programs() {
         let mut other = found.clone();
         let files = &mut other.experiments.get_mut("create").unwrap().files;
         let Some(file) = files.iter_mut().find(|file| file.role.word() == role) else {
-            println!("skipped: /bin/sh has no {role} here");
+            common::skipped(&format!("/bin/sh has no {role} here"));
             continue;
         };
         file.sha256 = "0".repeat(64);

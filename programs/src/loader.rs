@@ -111,6 +111,8 @@ fn elf_facts<E: FileHeader>(bytes: &[u8]) -> Option<ElfFacts> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     /// Check that a variable which directs the loader is seen, and that nothing is concluded by default.
@@ -151,7 +153,10 @@ mod tests {
             is_decided_by_cache(Path::new("/bin/sh"), libraries, environment)
         };
         if !environment.cache.exists() || libraries.is_empty() {
-            eprintln!("skipped: /bin/sh is static here, or its loader has no cache");
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: /bin/sh is static here, or its loader has no cache"
+            );
             return;
         }
         assert!(decided(&libraries, &environment));
@@ -185,7 +190,7 @@ mod tests {
                 .arg(argument)
                 .status();
             if !built.is_ok_and(|status| status.success()) {
-                eprintln!("skipped: no C compiler");
+                let _ = writeln!(std::io::stderr(), "skipped: no C compiler");
                 return;
             }
             let facts = read(&program).unwrap();
