@@ -867,3 +867,61 @@ fn two_at_once() {
         }
     }
 }
+
+/// Check that the book of a folder, or of one above, says what to capture, that no other investigation takes the place of its
+/// evidence unasked, and that without a book one is asked for.
+#[test]
+fn book_of_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let output = collector(folder.path(), ["capture"]).output().unwrap();
+    let (status, told) = said(&output);
+    assert_eq!(status, Some(2), "{told}");
+    assert!(
+        told.contains("--investigation FILE") && told.contains("--book FOLDER"),
+        "{told}"
+    );
+    write(
+        "book.toml",
+        "[preprocessor.qed]\ninvestigation = \"own.toml\"\nmachines = [\"guest:debian-6.1\"]\n",
+    );
+    write("own.toml", "[[experiment]]\n");
+    write("other.toml", CREATE);
+    let inside = folder.path().join("src");
+    std::fs::create_dir(&inside).unwrap();
+    for (from, args) in [
+        (folder.path(), &["capture", "--on", "host"][..]),
+        (folder.path(), &["plan"]),
+        (&inside, &["capture"]),
+        (&inside, &["capture", "--book", ".."]),
+        (
+            &inside,
+            &[
+                "plan",
+                "--book",
+                "../book.toml",
+                "--on",
+                "guest:debian-6.12",
+            ],
+        ),
+    ] {
+        let (status, told) = said(&collector(from, args).output().unwrap());
+        assert_eq!(status, Some(2), "{args:?}: {told}");
+        assert!(told.contains("own.toml:1:1"), "{args:?}: {told}");
+    }
+    let other = ["capture", "--investigation", "other.toml", "--on", "host"];
+    let (status, told) = said(&collector(folder.path(), other).output().unwrap());
+    assert_eq!(status, Some(2), "{told}");
+    assert!(
+        told.contains("would replace that of this folder's book"),
+        "{told}"
+    );
+    assert!(
+        told.contains("-o FILE") && told.contains("--force"),
+        "{told}"
+    );
+    // Its own investigation is what the evidence is for.
+    let own = ["capture", "--investigation", "./own.toml", "--on", "host"];
+    let (_, told) = said(&collector(folder.path(), own).output().unwrap());
+    assert!(told.contains("own.toml:1:1"), "{told}");
+}

@@ -22,7 +22,7 @@ fn book(output: &str, status: u8) -> Book {
     common::executable(
         &book.path("bin/qed-collector"),
         &format!(
-            "#!/bin/sh\necho noise\necho \"$@\" >> calls\n[ {status} = 0 ] || exit {status}\n\
+            "#!/bin/sh\necho noise\necho \"$@\" >> calls\n[ {status} = 0 ] || {{ echo \"error: this disk is full\" >&2; exit {status}; }}\n\
              mkdir -p .qed/evidence\nwhile [ $# -gt 1 ]; do shift; done\ncp prepared/$(basename $1) $1\n"
         ),
     );
@@ -83,12 +83,19 @@ fn failed_capture_falls_back() {
     let book = book("", 3);
     let output = build(&book);
     assert!(!output.status.success());
+    let said = stderr(&output);
+    assert!(
+        said.contains("ended with exit status: 3: error: this disk is full"),
+        "{said}"
+    );
     let text = qed_evidence::reader::write(&evidence("guest:test-1", 0x1e00_0000, "")).unwrap();
     book.write("recorded/guest-test-1.json", &text);
     let output = build(&book);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(
-        stderr(&output).contains("was not tried again"),
+        stderr(&output).contains(
+            "was not tried again: qed-collector ended with exit status: 3: error: this disk is full"
+        ),
         "{}",
         stderr(&output)
     );

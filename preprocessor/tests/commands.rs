@@ -190,6 +190,98 @@ fn check() {
     let output = book.qed(&["check"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("makes no claim"));
+    // One that cannot be read is told as such alone.
+    book.write(
+        "src/one.md",
+        "# One\n\n```qed-claim good\ncreate.outcome.returned ==\n```\n",
+    );
+    let said = stderr(&book.qed(&["check"]));
+    assert!(
+        said.contains("src/one.md:4") && !said.contains("makes no claim"),
+        "{said}"
+    );
+}
+
+/// Check that a claim may decide for itself what UNVERIFIED means, whatever the book says, and that anything else is refused.
+#[test]
+fn unverified_by_claim() {
+    let chapter = |option: &str| {
+        format!(
+            "# One\n\n```qed-claim absent {option}\ncreate.absent.return == 3\n```\n\n\
+             ```qed-claim good\ncreate.outcome.returned == 3\n```\n"
+        )
+    };
+    for (of_book, option, expected) in [
+        ("", "", 0),
+        ("", "unverified=\"error\"", 2),
+        ("on-unverified = \"error\"", "", 2),
+        ("on-unverified = \"error\"", "unverified=\"show\"", 0),
+        ("", "unverified=\"eror\"", 2),
+    ] {
+        let book = Book::new(&[("one.md", &chapter(option))], of_book, "");
+        let output = book.qed(&["check"]);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(expected), "{option}: {said}");
+        let word = match (expected, option) {
+            (0, _) => "",
+            (_, "unverified=\"eror\"") => "`unverified` is \"error\" or \"show\", not \"eror\"",
+            _ => "claim `absent` is UNVERIFIED",
+        };
+        assert!(said.contains(word), "{option}: {said}");
+        let built = book.mdbook(&["build"]);
+        assert_eq!(built.status.success(), expected == 0, "{option}");
+    }
+}
+
+/// Check that a site that shows verdicts and no value is verified by them, and that a folder without either is not.
+#[test]
+fn verdicts_alone() {
+    let chapter = "# One\n\n```qed-claim silent\nnever(create.absent)\n```\n";
+    let book = Book::new(&[("one.md", chapter)], "", "");
+    book.build();
+    good(&book.qed(&["publish", "book"]));
+    let said = good(&book.qed(&["verify", "book"]));
+    assert!(
+        said.contains("verdicts follow from the published evidence"),
+        "{said}"
+    );
+    assert!(said.contains(" 0 values compared"), "{said}");
+    assert!(!said.contains("nothing was verified"), "{said}");
+    let output = book.qed(&["verify", "src", "--evidence", ".qed/evidence"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("so nothing was verified"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+/// Check that a book is found by its folder, by its book.toml, and from a folder inside of it.
+#[test]
+fn finds_the_book() {
+    let book = Book::new(&[("one.md", CHAPTER)], "", "");
+    let whole = stdout(&book.qed(&["check"]));
+    let file = book.path("book.toml").display().to_string();
+    assert_eq!(stdout(&book.qed(&["check", &file])), whole);
+    assert_eq!(stdout(&book.qed(&["check", "book.toml"])), whole);
+    let inside = std::process::Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
+        .arg("check")
+        .current_dir(book.path("src"))
+        .output()
+        .unwrap();
+    assert_eq!(good(&inside), whole);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
+        .arg("check")
+        .current_dir(elsewhere.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("no book here"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 /// Check that a book of which nothing could be verified on any machine is not called good: this machine cannot do it.
@@ -230,6 +322,16 @@ fn explain() {
     let output = book.qed(&["explain", "goood"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("did you mean `good`?"));
+    let output = good(&book.qed(&["explain", "good", "--format", "json"]));
+    let json: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(
+        (&json["id"], &json["chapter"]),
+        (&"good".into(), &"one.md".into())
+    );
+    let machine = &json["machines"][0];
+    assert_eq!(machine["verdict"], "PASS");
+    assert_eq!(machine["operands"][0]["text"], "create.outcome.returned");
+    assert_eq!(machine["operands"][0]["value"], "3");
 }
 
 /// Check that `paths` lists values of all machines below a prefix.
@@ -239,6 +341,39 @@ fn paths() {
     let output = book.qed(&["paths", "create.outer.exit"]);
     insta::assert_snapshot!(stdout(&output));
     assert_eq!(book.qed(&["paths", "creat"]).status.code(), Some(2));
+    let of = |more: &[&str]| {
+        let asked = [&["paths", "create.outer"], more].concat();
+        good(&book.qed(&asked))
+    };
+    let short = of(&["--short"]);
+    let lines: Vec<&str> = short.lines().collect();
+    assert!(lines.contains(&"create.outer.return"), "{short}");
+    assert!(
+        lines.iter().all(|line| line.starts_with("create.outer.")),
+        "{short}"
+    );
+    // A value of a probe that fired once is listed once, unless its number is asked for.
+    assert!(!short.contains("hit1"), "{short}");
+    let numbered = good(&book.qed(&["paths", "create.outer.hit1", "--short"]));
+    assert!(
+        numbered.contains("create.outer.hit1.return\n"),
+        "{numbered}"
+    );
+    let one = of(&["--machine", "guest:test-1"]);
+    assert!(
+        !one.contains("guest:test-2") && one.contains("guest:test-1"),
+        "{one}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&of(&["--format", "json"])).unwrap();
+    let rows = json.as_array().unwrap();
+    assert_eq!(rows.len(), 2 * lines.len());
+    assert!(
+        rows.iter()
+            .all(|row| row["value"].is_string() != row["missing"].is_string())
+    );
+    let output = book.qed(&["paths", "--machine", "guest:test-9"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("there is guest:test-1, guest:test-2"));
 }
 
 /// Check that `verify` compares every value with the evidence, and finds a changed value, a forgotten placeholder and

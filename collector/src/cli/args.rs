@@ -19,8 +19,9 @@ const STATUS: &str = "Exit status: 0 all good; 2 bad usage or bad input; 3 this 
 enum Command {
     /// Run an investigation and write its evidence
     Capture(capture::Args),
-    /// Say what would be probed and read, with types, and what would be refused and why; runs nothing
-    Plan(capture::Args),
+    /// Say what would be probed and read, with types, and what would be refused and why: boots a guest for its kernel's types,
+    /// and runs no workload
+    Plan(capture::Asked),
     /// List the kernels that guests can boot, download them, pin a book to them, or remove them from the cache
     Kernels(kernels::Args),
     /// Run one investigation on a kernel of each series that Debian serves; goes on where it was interrupted

@@ -24,7 +24,7 @@ use super::programs;
 use super::progress::Progress;
 use super::runtime::runtime;
 use super::store::Store;
-use super::target::{Target, book, distinct};
+use super::target::{Target, book, distinct, nearest_book};
 use crate::assemble::symbolize::{Static, finish};
 use crate::guest::cache::Cache;
 use crate::guest::protocol::{Job, capture_answer};
@@ -34,38 +34,45 @@ use crate::session::{self, Options, ThisKernel};
 use crate::symbols::debuginfo;
 use crate::symbols::functions_by_file::chosen;
 
-/// Arguments of `capture` and `plan`.
+/// Arguments of `capture`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The investigation: which experiments to run and what to watch
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with = "book",
-        default_value = "investigations/socket.toml"
-    )]
-    pub investigation: PathBuf,
-    /// A machine to capture on: host, guest:debian-6.1, guest:debian-6.12, guest:PATH-TO-VMLINUZ,
-    /// guest:WORD=PATH-TO-VMLINUZ. Can be repeated
-    #[arg(long, value_name = "MACHINE", default_value = "host")]
-    pub on: Vec<Target>,
-    /// Take the investigation and all machines from this book's book.toml
-    #[arg(long, value_name = "BOOK", conflicts_with_all = ["on", "output"])]
-    pub book: Option<PathBuf>,
-    /// Take the kernels of guests from this lock file, which `kernels update` writes [default with --book: qed.lock
-    /// beside its book.toml, if there is one]
-    #[arg(long, value_name = "FILE", conflicts_with = "book")]
-    pub lock: Option<PathBuf>,
-    /// Source lines: fetch or find what fits (auto), do without (none), or use this vmlinux
-    #[arg(long, value_name = "auto|none|VMLINUX", default_value = "auto")]
-    pub debuginfo: DebugInfo,
+    /// The investigation and the machines.
+    #[command(flatten)]
+    pub asked: Asked,
     /// Boot a guest this many times more and note each slide [default: `boots` of the investigation; boots of the
     /// same kernel that the evidence has already are kept]
     #[arg(long, value_name = "N")]
     pub boots: Option<u32>,
-    /// File for the evidence [default: .qed/evidence/MACHINE.json]
+    /// File for the evidence [default: .qed/evidence/MACHINE.json in the book's folder]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Overwrite the evidence of a book with that of another investigation than its own
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Arguments of `capture` and `plan`: the investigation, the machines, and how a guest is booted.
+#[derive(Debug, clap::Args)]
+pub struct Asked {
+    /// The investigation: which experiments to run and what to watch [default: that of the book]
+    #[arg(long, value_name = "FILE", conflicts_with = "book")]
+    pub investigation: Option<PathBuf>,
+    /// A machine to capture on: host, guest:debian-6.1, guest:debian-6.12, guest:PATH-TO-VMLINUZ,
+    /// guest:WORD=PATH-TO-VMLINUZ. Can be repeated [default: all machines of the book, or host without one]
+    #[arg(long, value_name = "MACHINE")]
+    pub on: Vec<Target>,
+    /// Take the investigation and the machines from this book: its folder, or its book.toml [default without
+    /// --investigation: the book in this folder or the nearest one above]
+    #[arg(long, value_name = "BOOK")]
+    pub book: Option<PathBuf>,
+    /// Take the kernels of guests from this lock file, which `kernels update` writes [default with a book: qed.lock
+    /// beside its book.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Source lines: fetch or find what fits (auto), do without (none), or use this vmlinux
+    #[arg(long, value_name = "auto|none|VMLINUX", default_value = "auto")]
+    pub debuginfo: DebugInfo,
     /// Seconds after which a guest is given up
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub limit: u64,
@@ -81,10 +88,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         machines: targets,
         evidence: folder,
         lock,
-    } = wanted(args)?;
+        is_book,
+    } = wanted(&args.asked)?;
+    if args.output.is_none() && !args.force {
+        keep_the_books(&args.asked)?;
+    }
     distinct(&targets)?;
     let investigation = read_investigation(&path)?;
-    if let DebugInfo::Path(path) = &args.debuginfo {
+    if let DebugInfo::Path(path) = &args.asked.debuginfo {
         // An explicit path must match.
         guest::debuginfo::of_path(path)
             .map_err(|error| Failure::input(format!("--debuginfo: {error}")))?;
@@ -112,7 +123,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 .write(&name, &text)
                 .map_err(|error| Failure::unable(error.to_string()))?;
             print(&format!("{}: {}\n", target.name(), path.display()))?;
-            tell_notes(target, &investigation, &evidence, &args.debuginfo);
+            tell_notes(target, &investigation, &evidence, &args.asked.debuginfo);
             Ok(())
         });
         if let Err(failure) = captured {
@@ -126,7 +137,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             failures.push(failure);
         }
     }
-    conclude(failures, targets.len(), args.book.is_some())
+    conclude(failures, targets.len(), is_book)
 }
 
 /// The folder for evidence, and the name of the file where there is one for a single machine.
@@ -213,25 +224,71 @@ pub struct Wanted {
     pub evidence: PathBuf,
     /// The kernels that guests are pinned to.
     pub lock: Option<Lock>,
+    /// They are all machines of a book, of which those that cannot be captured have other evidence.
+    pub is_book: bool,
 }
 
-/// Read the request in `args`.
-pub fn wanted(args: &Args) -> Result<Wanted, Failure> {
-    if let Some(path) = &args.book {
-        let book = book(path)?;
-        return Ok(Wanted {
-            investigation: book.investigation,
-            machines: book.machines,
-            evidence: book.evidence,
-            lock: book.lock,
-        });
-    }
+/// Read the request of a command line.
+pub fn wanted(asked: &Asked) -> Result<Wanted, Failure> {
+    let lock = asked.lock.as_deref().map(lock::read).transpose()?;
+    let path = match (&asked.book, &asked.investigation) {
+        (Some(path), _) => path.clone(),
+        (None, None) => nearest_book()?,
+        (None, Some(investigation)) => {
+            let on = &asked.on;
+            return Ok(Wanted {
+                investigation: investigation.clone(),
+                machines: if on.is_empty() {
+                    vec![Target::Host]
+                } else {
+                    on.clone()
+                },
+                evidence: PathBuf::from(".qed/evidence"),
+                lock,
+                is_book: false,
+            });
+        }
+    };
+    let book = book(&path)?;
+    let of_book = |target: &Target| {
+        let same = book.machines.iter().find(|one| one.name() == target.name());
+        same.unwrap_or(target).clone()
+    };
+    let machines = match asked.on.is_empty() {
+        true => book.machines.clone(),
+        false => asked.on.iter().map(of_book).collect(),
+    };
     Ok(Wanted {
-        investigation: args.investigation.clone(),
-        machines: args.on.clone(),
-        evidence: PathBuf::from(".qed/evidence"),
-        lock: args.lock.as_deref().map(lock::read).transpose()?,
+        machines,
+        investigation: book.investigation,
+        evidence: book.evidence,
+        lock: lock.or(book.lock),
+        is_book: asked.on.is_empty(),
     })
+}
+
+/// Refuses to put the evidence of another investigation in the place of that of the book in this folder.
+fn keep_the_books(asked: &Asked) -> Result<(), Failure> {
+    let Some(named) = &asked.investigation else {
+        return Ok(());
+    };
+    let Ok(book) = book(Path::new("book.toml")) else {
+        return Ok(());
+    };
+    let same = match (named.canonicalize(), book.investigation.canonicalize()) {
+        (Ok(named), Ok(own)) => named == own,
+        // What cannot be found is told by whoever reads it.
+        _ => true,
+    };
+    if same {
+        return Ok(());
+    }
+    Err(Failure::input(format!(
+        "the evidence of {} would replace that of this folder's book, whose investigation is {}: name another file with -o FILE, or \
+         say --force",
+        named.display(),
+        book.investigation.display()
+    )))
 }
 
 fn on(
@@ -282,7 +339,7 @@ async fn on_host(
     let commands = Commands::of_machine(investigation);
     let modules = modules::on_host(investigation)?;
     let kernel = ThisKernel::read(&modules.names, &|line| progress.say(line))?;
-    let chosen = chosen(investigation, &of_this_machine(&args.debuginfo), None);
+    let chosen = chosen(investigation, &of_this_machine(&args.asked.debuginfo), None);
     let plan = kernel
         .plan(investigation, &chosen)?
         .map_err(|problems| Failure::input(render(&problems)))?;
@@ -318,7 +375,7 @@ async fn on_host(
         modules: modules.digests,
         ..Static::default()
     };
-    match &args.debuginfo {
+    match &args.asked.debuginfo {
         DebugInfo::Auto => {
             fixed.vmlinux = debuginfo::vmlinux_candidates(release, build_id.as_ref())
         }
@@ -350,11 +407,11 @@ async fn in_guest(
 ) -> Result<Evidence, Failure> {
     let cache = Cache::of_user()?;
     let say = |line: &str| progress.say(line);
-    let kernel = lock::kernel(lock, name, source, &cache, args.refresh, &say)?;
+    let kernel = lock::kernel(lock, name, source, &cache, args.asked.refresh, &say)?;
     if let Some(note) = &kernel.note {
         eprintln!("note: {name}: {note}");
     }
-    let mut fixed = static_sources(&kernel, &cache, &args.debuginfo, true, &say);
+    let mut fixed = static_sources(&kernel, &cache, &args.asked.debuginfo, true, &say);
     let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
     let job = Job::Capture {
         name: investigation.source.name.clone(),
@@ -368,7 +425,15 @@ async fn in_guest(
     files.contents.extend(modules.files);
     fixed.programs = programs;
     let booted = image_digest(&kernel)?;
-    let run = boot(kernel.clone(), &job, files, cache.clone(), args.limit, &say).await?;
+    let run = boot(
+        kernel.clone(),
+        &job,
+        files,
+        cache.clone(),
+        args.asked.limit,
+        &say,
+    )
+    .await?;
     if image_digest(&kernel)? != booted {
         return Err(Failure::unable(format!(
             "the kernel image of {name} was changed while it was captured; capture again when it stays as it is"
@@ -394,7 +459,7 @@ async fn in_guest(
     let boots = Boots {
         kernel: &kernel,
         cache: &cache,
-        limit: args.limit,
+        limit: args.asked.limit,
     };
     let (wanted, kept) = match args.boots {
         Some(wanted) => (wanted, Vec::new()),

@@ -4,7 +4,7 @@ use qed_evidence::document::{Reader, Target as ProbeTarget};
 use qed_evidence::investigation::{Action, Investigation};
 use qed_evidence::observation::{may_be_text, text_instead};
 
-use super::capture::{Args, Wanted, wanted};
+use super::capture::{Asked, Wanted, wanted};
 use super::failure::Failure;
 use super::guest_boot::boot;
 use super::instances::{self, ProbedFunctions};
@@ -29,7 +29,7 @@ use crate::symbols::functions_by_file::chosen;
 const HOST: &str = "host";
 
 /// Runs the command.
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &Asked) -> Result<(), Failure> {
     let Wanted {
         investigation: path,
         machines: targets,

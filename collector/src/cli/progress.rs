@@ -6,8 +6,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::guest::download::DOWNLOADING;
 
+/// The variable that asks for a line of each step where there is no terminal: a build of a book passes them on to its own.
+const PROGRESS: &str = "QED_PROGRESS";
+
 /// Shows what is going on: a spinner on a terminal; in a pipe only downloads, a line for each tenth, for they can take minutes.
-pub struct Progress(ProgressBar);
+pub struct Progress {
+    bar: ProgressBar,
+    lines: bool,
+}
 
 impl Progress {
     /// Progress of the work on `machine`.
@@ -23,20 +29,21 @@ impl Progress {
         );
         bar.set_prefix(machine.to_owned());
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        Self(bar)
+        let lines = bar.is_hidden() && std::env::var_os(PROGRESS).is_some_and(|how| how == "lines");
+        Self { bar, lines }
     }
 
     /// Says what is being done now.
     pub fn say(&self, what: &str) {
-        if self.0.is_hidden() && what.starts_with(DOWNLOADING) {
-            eprintln!("{}: {what}", self.0.prefix());
+        if self.lines || self.bar.is_hidden() && what.starts_with(DOWNLOADING) {
+            eprintln!("{}: {what}", self.bar.prefix());
         }
-        self.0.set_message(what.to_owned());
+        self.bar.set_message(what.to_owned());
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

@@ -315,19 +315,22 @@ fn one(
 ) -> Result<(), Failure> {
     let target = Target::Guest(name.to_owned(), source);
     let how = capture::Args {
-        investigation: request.investigation.clone(),
-        on: Vec::new(),
-        book: None,
-        lock: None,
-        debuginfo: match args.debuginfo.as_str() {
-            "auto" => DebugInfo::Auto,
-            _ => DebugInfo::None,
+        asked: capture::Asked {
+            investigation: Some(request.investigation.clone()),
+            on: Vec::new(),
+            book: None,
+            lock: None,
+            debuginfo: match args.debuginfo.as_str() {
+                "auto" => DebugInfo::Auto,
+                _ => DebugInfo::None,
+            },
+            limit: args.limit,
+            refresh: false,
         },
         // The picture of many boots belongs to a book, not to a comparison of kernels.
         boots: Some(0),
         output: None,
-        limit: args.limit,
-        refresh: false,
+        force: false,
     };
     // A lock pins the machines of a book, and a sweep has others, too.
     let lock = request.lock().filter(|lock| lock.get(name).is_some());

@@ -122,6 +122,26 @@ pub struct Book {
     pub lock: Option<Lock>,
 }
 
+/// The book in this folder, or the nearest one above it.
+///
+/// # Errors
+/// When there is none.
+pub fn nearest_book() -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir()
+        .map_err(|error| Failure::input(format!("failed to find this folder: {error}")))?;
+    let mut path = PathBuf::new();
+    for folder in here.ancestors() {
+        if folder.join("book.toml").is_file() {
+            return Ok(path.join("book.toml"));
+        }
+        path.push("..");
+    }
+    Err(Failure::input(
+        "neither this folder nor one above it holds a book.toml: name the investigation with --investigation FILE, or the book with \
+         --book FOLDER",
+    ))
+}
+
 /// Reads the parts of `book.toml` that matter to a capture. All else in it is mdBook's or the preprocessor's.
 pub fn book(path: &Path) -> Result<Book, Failure> {
     #[derive(Deserialize)]

@@ -124,7 +124,13 @@ impl Claims {
         let block = &chapter.blocks[number];
         let before = problems.len();
         problems.extend(judged.unreadable);
-        let Some(ParsedClaim { id, claim, machine }) = judged.parsed else {
+        let Some(ParsedClaim {
+            id,
+            claim,
+            machine,
+            on_unverified,
+        }) = judged.parsed
+        else {
             return;
         };
         if let Some(first) = self.by_id.get(&id) {
@@ -170,6 +176,7 @@ impl Claims {
             chapter_name: chapter.source.name.clone(),
             range: block.range.clone(),
             shown,
+            on_unverified: on_unverified.unwrap_or(book_data.config.on_unverified),
             judgements,
             supported,
         };

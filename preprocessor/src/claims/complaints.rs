@@ -56,7 +56,7 @@ pub fn complain(
         problems.push(book_data.config.set_severity(Lint::UnshownClaim, complaint));
     }
     let shown = judged.judgement();
-    if shown.verdict == Verdict::Unverified && book_data.config.on_unverified == OnMissing::Error {
+    if shown.verdict == Verdict::Unverified && judged.on_unverified == OnMissing::Error {
         let reason = shown
             .reason
             .as_deref()

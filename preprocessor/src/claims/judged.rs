@@ -5,6 +5,7 @@ use std::ops::Range;
 use qed_evidence::claim::{Claim, Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
 
+use crate::config::OnMissing;
 use crate::evidence::machine_id::MachineId;
 
 /// One claim of the book with its verdicts.
@@ -22,6 +23,8 @@ pub struct JudgedClaim {
     pub range: Range<usize>,
     /// The machine that its chapter shows.
     pub shown: MachineId,
+    /// The consequence of UNVERIFIED on that machine.
+    pub on_unverified: OnMissing,
     /// The judgement on each machine that has evidence, in the book's order: as it may be published.
     pub judgements: Vec<Judgement>,
     /// The verdicts on the evidence that may be shown, likewise.

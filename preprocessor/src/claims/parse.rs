@@ -1,13 +1,16 @@
 //! Reading the claim in a block.
 
 use qed_evidence::claim::{Claim, Place};
-use qed_evidence::diagnostic::Diagnostic;
+use std::sync::Arc;
 
+use qed_evidence::diagnostic::{Diagnostic, Source};
+
+use crate::config::OnMissing;
 use crate::evidence::book_data::BookData;
 use crate::evidence::machine_id::MachineId;
 use crate::markdown::chapter::{Chapter, to_diagnostic};
 use crate::markdown::structure::Block;
-use crate::markdown::syntax::{SyntaxError, only_options, words};
+use crate::markdown::syntax::{SyntaxError, Words, only_options, words};
 
 /// A claim as it is written in its block.
 pub struct ParsedClaim {
@@ -17,6 +20,8 @@ pub struct ParsedClaim {
     pub claim: Option<Claim>,
     /// The machine that the option `machine` names.
     pub machine: Option<MachineId>,
+    /// The consequence of UNVERIFIED, where the option `unverified` says it, instead of the book's `on-unverified`.
+    pub on_unverified: Option<OnMissing>,
 }
 
 /// The text between the fences, and pairs of a byte in it and the byte of the chapter where it stands.
@@ -38,8 +43,9 @@ pub fn parse(
     problems: &mut Vec<Diagnostic>,
 ) -> Option<ParsedClaim> {
     let source = &chapter.source;
-    let read = words(&source.text, block.info.clone())
-        .and_then(|words| only_options(&words, &["when", "holds", "machine"]).map(|()| words));
+    let read = words(&source.text, block.info.clone()).and_then(|words| {
+        only_options(&words, &["when", "holds", "machine", "unverified"]).map(|()| words)
+    });
     let words = match read {
         Ok(words) => words,
         Err(error) => {
@@ -76,6 +82,7 @@ pub fn parse(
             }
         },
     };
+    let on_unverified = on_unverified(&words, source, problems);
     let (body, pieces) = body_of(chapter, block);
     let trimmed = body.trim_end();
     if trimmed.is_empty() {
@@ -89,6 +96,7 @@ pub fn parse(
             id: id.text.clone(),
             claim: None,
             machine,
+            on_unverified,
         });
     }
     let place = Place::with_pieces(source.clone(), pieces);
@@ -114,5 +122,24 @@ pub fn parse(
         id: id.text.clone(),
         claim,
         machine,
+        on_unverified,
     })
+}
+
+/// The value of the option `unverified`.
+fn on_unverified(
+    words: &Words,
+    source: &Arc<Source>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<OnMissing> {
+    let value = &words.option("unverified")?.value;
+    match value.text.as_str() {
+        "error" => Some(OnMissing::Error),
+        "show" => Some(OnMissing::Show),
+        other => {
+            let message = format!("`unverified` is \"error\" or \"show\", not \"{other}\"");
+            problems.push(Diagnostic::error(source, value.span.clone(), message));
+            None
+        }
+    }
 }

@@ -35,8 +35,8 @@ enum Command {
     },
     /// Evaluates every claim on every machine, without rendering
     Check {
-        /// The folder of the book
-        #[arg(default_value = ".")]
+        /// The folder of the book, or its book.toml
+        #[arg(default_value = ".", value_parser = book_folder)]
         book: PathBuf,
         /// Output format
         #[arg(long, value_enum, default_value = "text")]
@@ -46,16 +46,19 @@ enum Command {
     Explain {
         /// The claim
         id: String,
-        /// The folder of the book
-        #[arg(long, default_value = ".")]
+        /// The folder of the book, or its book.toml
+        #[arg(long, default_value = ".", value_parser = book_folder)]
         book: PathBuf,
+        /// Output format
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
     },
     /// Shows on which kernels of a sweep claims are true, and between which two of them they turned
     Since {
         /// The claim; without it, all
         id: Option<String>,
-        /// The folder of the book
-        #[arg(long, default_value = ".")]
+        /// The folder of the book, or its book.toml
+        #[arg(long, default_value = ".", value_parser = book_folder)]
         book: PathBuf,
         /// The folder of the sweep's evidence, relative to the book's
         #[arg(long, value_name = "FOLDER", default_value = ".qed/evidence/sweep")]
@@ -71,8 +74,8 @@ enum Command {
     Bisect {
         /// The claim
         id: String,
-        /// The folder of the book
-        #[arg(long, default_value = ".")]
+        /// The folder of the book, or its book.toml
+        #[arg(long, default_value = ".", value_parser = book_folder)]
         book: PathBuf,
         /// The folder of the sweep's evidence, relative to the book's
         #[arg(long, value_name = "FOLDER", default_value = ".qed/evidence/sweep")]
@@ -89,9 +92,18 @@ enum Command {
         /// Only paths below this one
         #[arg(default_value = "")]
         prefix: String,
-        /// The folder of the book
-        #[arg(long, default_value = ".")]
+        /// The folder of the book, or its book.toml
+        #[arg(long, default_value = ".", value_parser = book_folder)]
         book: PathBuf,
+        /// Only values of this machine
+        #[arg(long, value_name = "MACHINE")]
+        machine: Option<String>,
+        /// One line a path, without values
+        #[arg(long)]
+        short: bool,
+        /// Output format
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
     },
     /// Shows the drift between two evidence files, by class
     Diff {
@@ -103,7 +115,7 @@ enum Command {
         #[arg(long)]
         all: bool,
         /// The folder of the book whose claims are judged on both; without it, this folder if it holds one
-        #[arg(long)]
+        #[arg(long, value_parser = book_folder)]
         book: Option<PathBuf>,
         /// Output format
         #[arg(long, value_enum, default_value = "text")]
@@ -121,15 +133,15 @@ enum Command {
         #[arg(long, value_enum)]
         addresses: Option<Addresses>,
         /// The folder of the book, if its chapters are at hand: the published ones are compared with them
-        #[arg(long)]
+        #[arg(long, value_parser = book_folder)]
         book: Option<PathBuf>,
     },
     /// Puts evidence, claims, verdicts, chapters and a manifest into a built site; refuses if an address got out
     Publish {
         /// The folder of the site
         site: PathBuf,
-        /// The folder of the book
-        #[arg(long, default_value = ".")]
+        /// The folder of the book, or its book.toml
+        #[arg(long, default_value = ".", value_parser = book_folder)]
         book: PathBuf,
     },
     /// Writes the book's evidence as it may leave this machine, with the verdicts that take what stays here
@@ -139,16 +151,16 @@ enum Command {
         /// Only the evidence of this machine. Can be repeated
         #[arg(long)]
         machine: Vec<String>,
-        /// The folder of the book
-        #[arg(long, default_value = ".")]
+        /// The folder of the book, or its book.toml
+        #[arg(long, default_value = ".", value_parser = book_folder)]
         book: PathBuf,
     },
     /// Takes over what `redact` wrote on other machines, and the parts of a sweep that they captured: all of it becomes this book's
     Merge {
         /// A folder with a folder from each of them
         from: PathBuf,
-        /// The folder of the book
-        #[arg(long, default_value = ".")]
+        /// The folder of the book, or its book.toml
+        #[arg(long, default_value = ".", value_parser = book_folder)]
         book: PathBuf,
     },
     /// Makes a new live book, or adds to a book what is missing
@@ -177,13 +189,18 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
+/// The folder of the book that is named by its folder or its book.toml; for `.`, the nearest folder upwards with a book.
+fn book_folder(text: &str) -> Result<PathBuf, std::convert::Infallible> {
+    Ok(common::book_folder(PathBuf::from(text)))
+}
+
 /// Runs the program; gives back the exit status. `source` is where the program came from.
 pub fn run(source: Source<'_>) -> u8 {
     match Cli::parse().command {
         None => preprocess::run(),
         Some(Command::Supports { .. }) => common::GOOD,
         Some(Command::Check { book, format }) => check::run(&book, format),
-        Some(Command::Explain { id, book }) => explain::run(&book, &id),
+        Some(Command::Explain { id, book, format }) => explain::run(&book, &id, format),
         Some(Command::Since {
             id,
             book,
@@ -214,7 +231,21 @@ pub fn run(source: Source<'_>) -> u8 {
                 format,
             },
         ),
-        Some(Command::Paths { prefix, book }) => paths::run(&book, &prefix),
+        Some(Command::Paths {
+            prefix,
+            book,
+            machine,
+            short,
+            format,
+        }) => paths::run(
+            &book,
+            &paths::PathsRequest {
+                prefix: &prefix,
+                machine: machine.as_deref(),
+                short,
+                format,
+            },
+        ),
         Some(Command::Diff {
             old,
             new,

@@ -19,6 +19,8 @@ use crate::cli::common::{BAD_INPUT, CANNOT, FAILED, GOOD, print, refuse, table, 
 use crate::evidence::book_data::BookData;
 use crate::exhibits::block::Target;
 use crate::lint;
+use crate::markdown::chapter::Chapter;
+use crate::markdown::structure::BlockKind;
 use crate::mdbook::build::finish;
 use crate::mdbook::load::LoadedBook;
 use crate::render::book::{BookReport, Outcome, fill_all};
@@ -178,7 +180,9 @@ fn check(book: &LoadedBook, book_data: &BookData<'_>, format: CheckFormat) -> u8
         report: mut found,
         ..
     } = fill_all(&book.chapters, book_data, Target::Nothing);
-    if claims.in_order().next().is_none() {
+    // One that could not be read is told with its place.
+    let is_written = |chapter: &Chapter| chapter.blocks.iter().any(|b| b.kind == BlockKind::Claim);
+    if !book.chapters.iter().any(is_written) {
         let message = "the book makes no claim, so there is nothing that could have been checked";
         found.problems.push(
             Diagnostic::error_without_place(message)

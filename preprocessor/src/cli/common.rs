@@ -43,6 +43,14 @@ pub fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
+/// A result as a JSON document for people and programs.
+pub fn pretty(document: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(document)
+        .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
+    text.push('\n');
+    text
+}
+
 /// A kind of document that has a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Document {
@@ -91,6 +99,28 @@ pub fn template(name: Option<&str>) -> u8 {
                 None => problem.help("`mdbook-qed template` lists all"),
             }])
         }
+    }
+}
+
+/// The folder of a book that is named by its folder or by its book.toml; for `.`, this folder or the nearest one above it that holds a
+/// book.
+pub fn book_folder(given: PathBuf) -> PathBuf {
+    if given.file_name().is_some_and(|name| name == "book.toml") && given.is_file() {
+        let parent = given.parent().unwrap_or(Path::new(""));
+        return match parent.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => parent.to_owned(),
+        };
+    }
+    if given != Path::new(".") || given.join("book.toml").is_file() {
+        return given;
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let above = here.ancestors().skip(1).enumerate();
+    let mut with_book = above.filter(|(_, folder)| folder.join("book.toml").is_file());
+    match with_book.next() {
+        Some((levels, _)) => std::iter::repeat_n("..", levels + 1).collect(),
+        None => given,
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use qed_evidence::claim::Operand;
 use qed_evidence::diagnostic::{Diagnostic, nearest};
+use serde_json::json;
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
-use crate::cli::common::{FAILED, GOOD, print, refuse, table, with_book};
+use crate::cli::common::{FAILED, Format, GOOD, pretty, print, refuse, table, with_book};
 use crate::evidence::book_data::BookData;
 use crate::exhibits::claim_block::badge;
 use crate::mdbook::build::finish;
@@ -15,13 +17,13 @@ use crate::render::book::BookReport;
 use crate::util::parallel::Parallelism;
 
 /// Runs the command.
-pub fn run(root: &Path, id: &str) -> u8 {
+pub fn run(root: &Path, id: &str, format: Format) -> u8 {
     with_book(root, Parallelism::default(), |book, book_data| {
-        explain(book, book_data, id)
+        explain(book, book_data, id, format)
     })
 }
 
-fn explain(book: &LoadedBook, book_data: &BookData<'_>, id: &str) -> u8 {
+fn explain(book: &LoadedBook, book_data: &BookData<'_>, id: &str, format: Format) -> u8 {
     let mut found = BookReport::default();
     let claims = Claims::collect(&book.chapters, book_data, &mut found.problems);
     let Some(judged) = claims.get(id) else {
@@ -33,12 +35,49 @@ fn explain(book: &LoadedBook, book_data: &BookData<'_>, id: &str) -> u8 {
         finish(&mut found, &book.paths);
         return refuse(&found.problems);
     };
-    print(&text(judged, book_data));
+    match format {
+        Format::Text => print(&text(judged, book_data)),
+        Format::Json => print(&pretty(&json(judged, book_data))),
+    }
     if judged.judgements.iter().any(|j| j.verdict.is_failure()) {
         FAILED
     } else {
         GOOD
     }
+}
+
+/// The same as a document: the claim, and its judgement on each machine.
+fn json(judged: &JudgedClaim, book_data: &BookData<'_>) -> serde_json::Value {
+    let operand = |operand: &Operand| {
+        json!({
+            "text": operand.text,
+            "value": operand.value.as_ref().map(ToString::to_string),
+            "type": operand.value.as_ref().map(crate::evidence::format::describe),
+            "missing": operand.missing,
+        })
+    };
+    let machines = book_data.loaded.iter().zip(&judged.judgements).enumerate();
+    let machines = machines.map(|(index, (machine, judgement))| {
+        let operands = judgement.when_operands.iter().chain(&judgement.operands);
+        json!({
+            "machine": machine.machine,
+            "verdict": judgement.verdict.to_string(),
+            "shown": index == judged.shown.index(),
+            "reason": judgement.reason,
+            "operands": operands.map(operand).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "id": judged.claim.id,
+        "chapter": judged.chapter_name,
+        "expression": judged.claim.expression.text().trim(),
+        "when": judged.claim.when.as_ref().map(|when| when.text().to_owned()),
+        "machines": machines.collect::<Vec<_>>(),
+        "not_judged": book_data.absent.iter().map(|(machine, reason)| json!({
+            "machine": machine.to_string(),
+            "reason": reason.to_string(),
+        })).collect::<Vec<_>>(),
+    })
 }
 
 fn text(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {

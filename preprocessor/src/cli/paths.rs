@@ -1,74 +1,155 @@
 //! `paths`: everything that an author can write, with type, value and machine.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::diagnostic::{Diagnostic, nearest};
+use qed_evidence::path::hit_number;
+use qed_evidence::value::Datum;
+use serde::Serialize;
 
-use crate::cli::common::{GOOD, print, refuse, table, with_book};
+use crate::cli::common::{Format, GOOD, pretty, print, refuse, table, with_book};
 use crate::evidence::book_data::BookData;
 use crate::evidence::format;
 use crate::util::parallel::Parallelism;
 
-/// The longest value that is printed whole, in characters.
+/// The longest value that is printed whole in a table, in characters.
 const MAX_VALUE: usize = 60;
 
+/// The paths that are asked for, and how they are listed.
+pub struct PathsRequest<'a> {
+    /// Only paths below this one.
+    pub prefix: &'a str,
+    /// Only values of this machine.
+    pub machine: Option<&'a str>,
+    /// One line a path, without values.
+    pub short: bool,
+    /// Table or JSON.
+    pub format: Format,
+}
+
+/// One value on one machine.
+#[derive(Serialize)]
+struct Row<'a> {
+    path: &'a str,
+    machine: &'a str,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<String>,
+}
+
 /// Runs the command.
-pub fn run(root: &Path, prefix: &str) -> u8 {
+pub fn run(root: &Path, request: &PathsRequest<'_>) -> u8 {
     with_book(root, Parallelism::default(), |_, book_data| {
-        list(book_data, prefix)
+        list(book_data, request)
     })
 }
 
-fn list(book_data: &BookData<'_>, prefix: &str) -> u8 {
-    let indexed = &book_data.indexed;
-    let mut rows = vec![
-        ["path", "type", "value", "machine"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    let mut names: Vec<&str> = indexed.iter().flat_map(|m| m.leaves.paths()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let fits = |name: &&str| {
-        name.strip_prefix(prefix).is_some_and(|rest| {
-            rest.is_empty() || prefix.is_empty() || prefix.ends_with('.') || rest.starts_with('.')
-        })
-    };
-    let mut any = false;
-    for name in names.iter().copied().filter(fits) {
-        for (machine, indexed) in book_data.loaded.iter().zip(indexed) {
-            let Some(leaf) = indexed.leaves.get(name) else {
-                continue;
-            };
-            any = true;
-            let kind = leaf
-                .datum
-                .value()
-                .map_or_else(|| "—".to_owned(), format::describe);
-            let mut value =
-                crate::markdown::escape::visible(&format::datum(&leaf.datum)).into_owned();
-            if value.chars().count() > MAX_VALUE {
-                value = value.chars().take(MAX_VALUE - 1).chain(['…']).collect();
-            }
-            rows.push(vec![name.to_owned(), kind, value, machine.machine.clone()]);
+fn list(book_data: &BookData<'_>, request: &PathsRequest<'_>) -> u8 {
+    let mut machines: Vec<usize> = (0..book_data.loaded.len()).collect();
+    if let Some(name) = request.machine {
+        let known = || book_data.loaded.iter().map(|one| one.machine.as_str());
+        machines.retain(|index| book_data.loaded[*index].machine == name);
+        if machines.is_empty() {
+            let message = format!("there is no evidence of the machine `{name}`");
+            let problem = Diagnostic::error_without_place(message);
+            let all = known().collect::<Vec<_>>().join(", ");
+            return refuse(&[problem.help(format!("there is {all}"))]);
         }
     }
-    if !any {
-        let known: Vec<&str> = {
-            let mut firsts: Vec<&str> = names.iter().filter_map(|n| n.split('.').next()).collect();
-            firsts.dedup();
-            firsts
-        };
-        let near = qed_evidence::diagnostic::nearest(
-            prefix,
-            names.iter().copied().chain(known.iter().copied()),
-        );
-        let problem = Diagnostic::error_without_place(format!("no path begins with `{prefix}`"));
-        return refuse(&[match near {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help(format!("there is {}", known.join(", "))),
-        }]);
+    let leaves = |index: &usize| &book_data.indexed[*index].leaves;
+    let names: BTreeSet<&str> = machines.iter().flat_map(|m| leaves(m).paths()).collect();
+    let shown = |name: &&str| {
+        let below = name.strip_prefix(request.prefix).is_some_and(|rest| {
+            let prefix = request.prefix;
+            rest.is_empty() || prefix.is_empty() || prefix.ends_with('.') || rest.starts_with('.')
+        });
+        below && !repeats(name, request.prefix, &names)
+    };
+    let shown: Vec<&str> = names.iter().copied().filter(shown).collect();
+    if shown.is_empty() {
+        return refuse(&[nothing_below(request.prefix, &names)]);
     }
-    print(&table(&rows));
+    if request.short {
+        match request.format {
+            Format::Json => print(&pretty(&shown)),
+            Format::Text => shown.iter().for_each(|path| print(&format!("{path}\n"))),
+        }
+        return GOOD;
+    }
+    let rows: Vec<Row<'_>> = shown
+        .iter()
+        .flat_map(|path| machines.iter().map(move |machine| (*path, machine)))
+        .filter_map(|(path, index)| {
+            let datum = &leaves(index).get(path)?.datum;
+            Some(Row {
+                path,
+                machine: &book_data.loaded[*index].machine,
+                kind: datum.value().map(format::describe),
+                value: datum.value().map(ToString::to_string),
+                missing: match datum.as_ref() {
+                    Datum::Value(_) => None,
+                    Datum::Missing(why) => Some(why.to_string()),
+                },
+            })
+        })
+        .collect();
+    match request.format {
+        Format::Json => print(&pretty(&rows)),
+        Format::Text => print(&text(&rows)),
+    }
     GOOD
+}
+
+/// True if a path without the number of its hit says the same, and the number was not asked for: of a probe that fired once.
+fn repeats(name: &str, prefix: &str, names: &BTreeSet<&str>) -> bool {
+    let is_number = |part: &&str| hit_number(part).is_some();
+    if prefix.split('.').any(|part| is_number(&part)) {
+        return false;
+    }
+    let plain: Vec<&str> = name.split('.').filter(|part| !is_number(part)).collect();
+    let plain = plain.join(".");
+    plain != name && names.contains(plain.as_str())
+}
+
+fn nothing_below(prefix: &str, names: &BTreeSet<&str>) -> Diagnostic {
+    let known: BTreeSet<&str> = names.iter().filter_map(|n| n.split('.').next()).collect();
+    let near = nearest(prefix, names.iter().copied().chain(known.iter().copied()));
+    let problem = Diagnostic::error_without_place(format!("no path begins with `{prefix}`"));
+    match near {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => {
+            let known: Vec<&str> = known.into_iter().collect();
+            problem.help(format!("there is {}", known.join(", ")))
+        }
+    }
+}
+
+fn text(rows: &[Row<'_>]) -> String {
+    let heading = ["path", "type", "value", "machine"];
+    let mut lines = vec![heading.map(str::to_owned).to_vec()];
+    for row in rows {
+        let value = match (&row.value, &row.missing) {
+            (Some(value), _) => value.clone(),
+            (None, why) => format!(
+                "unavailable, because {}",
+                why.as_deref().unwrap_or_default()
+            ),
+        };
+        let mut value = crate::markdown::escape::visible(&value).into_owned();
+        if value.chars().count() > MAX_VALUE {
+            value = value.chars().take(MAX_VALUE - 1).chain(['…']).collect();
+        }
+        let kind = row.kind.clone().unwrap_or_else(|| "—".to_owned());
+        lines.push(vec![
+            row.path.to_owned(),
+            kind,
+            value,
+            row.machine.to_owned(),
+        ]);
+    }
+    table(&lines)
 }

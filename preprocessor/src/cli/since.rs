@@ -11,7 +11,7 @@ use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
 use crate::claims::timeline::{Answer, Turn, series, summary, turns};
 use crate::cli::common::Format;
-use crate::cli::common::{GOOD, print, refuse, table};
+use crate::cli::common::{GOOD, pretty, print, refuse, table};
 use crate::cli::swept_book::SweptBook;
 use crate::evidence::loader::{EvidenceSet, MachineEvidence};
 use crate::evidence::locations::SWEEP;
@@ -301,8 +301,5 @@ fn json(rows: &[Row<'_>], releases: &[&str]) -> String {
         kernels: releases,
         claims: claims.collect(),
     };
-    let mut text = serde_json::to_string_pretty(&document)
-        .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
-    text.push('\n');
-    text
+    pretty(&document)
 }

@@ -461,6 +461,7 @@ fn judge_again(
         Some((_, investigation)) => {
             let again = manifest::rejudge(&investigation, published, claims, verdicts);
             found.wrong.extend(again.wrong);
+            found.repeated += again.repeated;
             found.notes.push(format!(
                 "{} verdicts follow from the published evidence; {} rest on what is withheld, and on the word of \
                  who captured it",
@@ -487,9 +488,9 @@ fn print_findings(found: &SiteFindings) -> u8 {
         counted(found.literals, "placeholder"),
         found.wrong.len()
     ));
-    if found.wrong.is_empty() && found.compared == 0 {
+    if found.wrong.is_empty() && found.compared + found.repeated == 0 {
         return complain(
-            "no value was found in the site, so nothing was verified".into(),
+            "no value and no verdict was found in the site, so nothing was verified".into(),
             "name the folder that holds the pages",
         );
     }

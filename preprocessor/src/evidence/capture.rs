@@ -5,7 +5,7 @@
 //! failed is not tried again until something about it has changed.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -30,8 +30,8 @@ enum CaptureError {
         collector: PathBuf,
         error: std::io::Error,
     },
-    #[error("qed-collector ended with {0}")]
-    Status(ExitStatus),
+    #[error("qed-collector ended with {status}{}", said(.message))]
+    Status { status: ExitStatus, message: String },
     #[error("what it captured is out of date already")]
     Stale,
 }
@@ -84,10 +84,11 @@ pub fn refresh(
             .join(STATE)
             .join(format!("{}.tried", evidence_file(machine)));
         let attempt = attempt_digest(machine, config, &investigation, here, &collector);
-        if std::fs::read_to_string(&marker).is_ok_and(|last| last == attempt) {
+        let last = std::fs::read_to_string(&marker).unwrap_or_default();
+        if let Some((_, said)) = last.split_once('\n').filter(|(last, _)| *last == attempt) {
             warnings.push(
                 warn(format!(
-                    "the capture on {machine} failed before and was not tried again"
+                    "the capture on {machine} failed before and was not tried again: {said}"
                 ))
                 .help(format!(
                     "to try again, delete {STATE}/{}.tried",
@@ -108,7 +109,8 @@ pub fn refresh(
         warnings.push(warn(format!("the capture on {machine} failed: {why}")).help(
             "the book shows older or recorded evidence, if there is any, and says so on each page",
         ));
-        if let Err(error) = state::write(&marker, &[attempt.as_bytes()]) {
+        let said = why.to_string();
+        if let Err(error) = state::write(&marker, &[attempt.as_bytes(), b"\n", said.as_bytes()]) {
             warnings.push(warn(format!(
                 "{} cannot be written: {error}",
                 marker.display()
@@ -196,7 +198,11 @@ fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<
     if config.lock.is_some() {
         command.args(["--lock", LOCK_FILE]);
     }
-    let status = command
+    let start = |error| CaptureError::Start {
+        collector: collector.to_owned(),
+        error,
+    };
+    command
         .arg("--investigation")
         .arg(config.investigation.as_deref().unwrap_or(Path::new("")))
         .args(["--on", &config.request(machine), "-o"])
@@ -204,14 +210,53 @@ fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<
         .current_dir(root)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .status()
-        .map_err(|error| CaptureError::Start {
-            collector: collector.to_owned(),
-            error,
-        })?;
+        .stderr(Stdio::piped())
+        .env_remove(PROGRESS);
+    if std::io::stderr().is_terminal() {
+        command.env(PROGRESS, "lines");
+    }
+    let mut child = command.spawn().map_err(start)?;
+    let message = child.stderr.take().map(|from| passed_on(from, machine));
+    let message = message.unwrap_or_default();
+    let status = child.wait().map_err(start)?;
     if status.success() {
         Ok(())
     } else {
-        Err(CaptureError::Status(status))
+        Err(CaptureError::Status { status, message })
+    }
+}
+
+/// The most of a collector's message that is kept, in bytes: its end says why it failed.
+const KEPT: usize = 4 << 10;
+
+/// The variable by which the collector is asked for its progress as lines, which a pipe can take.
+const PROGRESS: &str = "QED_PROGRESS";
+
+/// Passes on what the collector says as it comes, and gives back the end of it, without its progress.
+fn passed_on(from: impl Read, machine: &str) -> String {
+    let mut kept = String::new();
+    let progress = format!("{machine}: ");
+    for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        let _ = writeln!(std::io::stderr(), "{line}");
+        if line.starts_with(&progress) {
+            continue;
+        }
+        kept.push_str(line.trim_end());
+        kept.push('\n');
+        let mut cut = kept.len().saturating_sub(KEPT);
+        while !kept.is_char_boundary(cut) {
+            cut += 1;
+        }
+        kept.drain(..cut);
+    }
+    kept.trim().to_owned()
+}
+
+/// The message of a collector behind its status.
+fn said(message: &str) -> String {
+    match message.is_empty() {
+        true => String::new(),
+        false => format!(": {message}"),
     }
 }

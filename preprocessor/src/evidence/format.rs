@@ -152,6 +152,10 @@ pub fn describe(value: &Value) -> String {
         | Value::Int {
             type_name: Some(t), ..
         } => t.clone(),
+        // A cast names the type as C does, and a type without a name is called `enum`.
+        Value::Enum { type_name, .. } if type_name.split(' ').next() == Some("enum") => {
+            type_name.clone()
+        }
         Value::Enum { type_name, .. } => format!("enum {type_name}"),
         Value::Location { value } => match value.role {
             LineRole::Definition => "line of the definition".into(),
@@ -236,6 +240,26 @@ mod tests {
             show(&Value::text("x"), "mib").unwrap_err().to_string(),
             "the value is of kind text, which as=\"mib\" cannot write"
         );
+    }
+
+    /// Check that the type of an enumerator is named as C does, once.
+    #[test]
+    fn enumerations() {
+        let of = |type_name: &str| {
+            describe(&Value::Enum {
+                value: Integer::from(1_u64),
+                name: None,
+                type_name: type_name.into(),
+            })
+        };
+        for (type_name, expected) in [
+            ("socket_state", "enum socket_state"),
+            ("enum pid_type", "enum pid_type"),
+            ("enum", "enum"),
+            ("enumerated", "enum enumerated"),
+        ] {
+            assert_eq!(of(type_name), expected);
+        }
     }
 
     /// Check that widths pad by characters and that nonsense is refused with its place.

@@ -21,6 +21,8 @@ pub struct SiteFindings {
     pub compared: usize,
     /// Verdicts and gaps: shown, and not values.
     pub others: usize,
+    /// Verdicts that follow from the published evidence.
+    pub repeated: usize,
     /// Placeholders that are shown on purpose.
     pub literals: usize,
     /// Machines whose evidence was compared with.
@@ -37,6 +39,7 @@ impl SiteFindings {
         self.files += more.files;
         self.compared += more.compared;
         self.others += more.others;
+        self.repeated += more.repeated;
         self.literals += more.literals;
         self.machines += more.machines;
         let named = |line: String| format!("{folder}{line}");

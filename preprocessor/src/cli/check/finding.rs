@@ -127,7 +127,7 @@ pub fn of_gaps(
             .filter(|(_, (_, judgement))| judgement.verdict == Verdict::Unverified)
             // As an error it is among the complaints.
             .filter(|(index, _)| {
-                *index != judged.shown.index() || book_data.config.on_unverified != OnMissing::Error
+                *index != judged.shown.index() || judged.on_unverified != OnMissing::Error
             })
             .map(|(_, (machine, judgement))| {
                 let reason = judgement.reason.as_deref().unwrap_or("no reason is known");
