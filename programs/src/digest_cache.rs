@@ -8,7 +8,7 @@
 //!
 //! What `ldd` says of a program is kept with it, if nothing but the loader's own cache decides about it; see [`Closure`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Metadata};
 use std::io::{Read, Result, Write};
 use std::os::unix::fs::MetadataExt;
@@ -17,8 +17,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::ProgramError;
+use crate::error::ProgramError;
+use crate::file::{cache_folder, digest_of};
 use crate::loader;
 use crate::source::{Content, Source, ask_ldd, script_line};
 
@@ -30,6 +32,9 @@ const FORMAT: u32 = 1;
 
 /// The most entries that are kept.
 const MAX_ENTRIES: usize = 1024;
+
+/// The search for the digest alone, among the texts of an entry.
+const DIGEST: &str = "sha256";
 
 /// The largest file of a cache that is read, in bytes.
 const MAX_BYTES: u64 = 8 << 20;
@@ -87,7 +92,7 @@ impl FileDigest {
     fn of(bytes: &[u8]) -> Self {
         FileDigest {
             size: bytes.len() as u64,
-            sha256: bytes.to_vec().sha256(),
+            sha256: hex::encode(Sha256::digest(bytes)),
             script_line: script_line(bytes),
         }
     }
@@ -164,6 +169,8 @@ struct Stored {
 #[derive(Debug, Default)]
 struct State {
     entries: BTreeMap<String, Entry>,
+    /// Names of the entries that were asked for.
+    used: BTreeSet<String>,
     is_changed: bool,
 }
 
@@ -187,24 +194,18 @@ impl DigestCache {
             environment: loader::Environment::read(),
             state: Mutex::new(State {
                 entries: entries.unwrap_or_default(),
-                is_changed: false,
+                ..State::default()
             }),
         }
     }
 
-    /// The cache of this user: `$XDG_CACHE_HOME/qed/digests.json`, else `~/.cache/qed/digests.json`. Where neither variable
-    /// is an absolute path, or the boot is not known, nothing is kept on disk.
+    /// The cache of this user: `digests.json` in [`cache_folder`]. Where there is no such folder, or the boot is not known,
+    /// nothing is kept on disk.
     pub fn of_user() -> Self {
-        let absolute = |name| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-        match base.zip(boot) {
-            Some((base, boot)) => {
-                DigestCache::open(base.join("qed/digests.json"), boot.trim().to_owned())
+        match cache_folder().zip(boot) {
+            Some((folder, boot)) => {
+                DigestCache::open(folder.join("digests.json"), boot.trim().to_owned())
             }
             None => DigestCache {
                 environment: loader::Environment::read(),
@@ -223,7 +224,10 @@ impl DigestCache {
     /// The entry of a file, if it is still the same one.
     fn entry(&self, path: &Path) -> Option<Entry> {
         let name = path.to_str()?;
-        let entry = self.state().entries.get(name)?.clone();
+        let mut state = self.state();
+        let entry = state.entries.get(name)?.clone();
+        state.used.insert(name.to_owned());
+        drop(state);
         (Stamp::read(path) == Some(entry.stamp)).then_some(entry)
     }
 
@@ -239,6 +243,7 @@ impl DigestCache {
             *entry = Entry::new(stamp);
         }
         put(entry);
+        state.used.insert(name.to_owned());
         state.is_changed = true;
     }
 
@@ -249,12 +254,25 @@ impl DigestCache {
         look: impl FnOnce(&[u8]) -> T,
         put: impl FnOnce(&mut Entry, &T),
     ) -> Result<T> {
+        let whole = |file: &mut File| {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(look(&bytes))
+        };
+        self.look_into(path, whole, put)
+    }
+
+    /// The result of `look` on an opened file, which `put` keeps in its entry.
+    fn look_into<T>(
+        &self,
+        path: &Path,
+        look: impl FnOnce(&mut File) -> Result<T>,
+        put: impl FnOnce(&mut Entry, &T),
+    ) -> Result<T> {
         let now = SystemTime::now();
         let mut file = File::open(path)?;
         let before = file.metadata()?;
-        let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or_default());
-        file.read_to_end(&mut bytes)?;
-        let found = look(&bytes);
+        let found = look(&mut file)?;
         let stamp = Stamp::of(&before);
         if before.is_file() && stamp.is_settled(now) && stamp == Stamp::of(&file.metadata()?) {
             self.put(path, stamp, |entry| put(entry, &found));
@@ -262,12 +280,22 @@ impl DigestCache {
         Ok(found)
     }
 
-    /// SHA-256 of a file, hex.
+    /// SHA-256 of a file, hex. The file is never in memory as a whole.
     ///
     /// # Errors
     /// If it cannot be read.
     pub fn sha256(&self, path: &Path) -> Result<String> {
-        Ok(self.read(path)?.sha256)
+        let entry = self.entry(path);
+        let known = entry.and_then(|mut entry| {
+            let whole = entry.digest.map(|digest| digest.sha256);
+            whole.or_else(|| entry.texts.remove(DIGEST))
+        });
+        match known {
+            Some(digest) => Ok(digest),
+            None => self.look_into(path, digest_of, |entry, found| {
+                entry.texts.insert(DIGEST.to_owned(), found.clone());
+            }),
+        }
     }
 
     /// The text that `search` finds in a file; `name` stands for the search.
@@ -299,8 +327,12 @@ impl DigestCache {
         if !std::mem::take(&mut state.is_changed) {
             return;
         }
-        while state.entries.len() > MAX_ENTRIES {
-            state.entries.pop_first();
+        if state.entries.len() > MAX_ENTRIES {
+            let State { entries, used, .. } = &mut *state;
+            entries.retain(|name, _| used.contains(name));
+            while entries.len() > MAX_ENTRIES {
+                entries.pop_first();
+            }
         }
         let stored = Stored {
             format: FORMAT,

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-use crate::{ProgramError, listed_by_ldd};
+use crate::error::ProgramError;
 
 /// The most of a script's first line that is looked at, in bytes; the kernel looks at 256 of them (`BINPRM_BUF_SIZE`,
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/binfmts.h#L18>).
@@ -89,4 +89,48 @@ pub(crate) fn ask_ldd(program: &Path) -> std::result::Result<Vec<String>, Progra
         .output()
         .map_err(|error| ProgramError::Ldd(error.to_string()))?;
     listed_by_ldd(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// The files that `ldd` names:
+///
+/// ```text
+///         linux-vdso.so.1 (0x00007ffd)
+///         libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f0a)
+///         /lib64/ld-linux-x86-64.so.2 (0x00007f0b)
+/// ```
+fn listed_by_ldd(text: &str) -> std::result::Result<Vec<String>, ProgramError> {
+    let mut paths = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some((name, _)) = line.split_once(" => not found") {
+            return Err(ProgramError::NoLibrary(name.to_owned()));
+        }
+        let words = line.split_whitespace();
+        paths.extend(
+            words
+                .filter(|word| word.starts_with('/'))
+                .map(str::to_owned),
+        );
+    }
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that libraries are read from what ldd prints, and that one that is missing is named.
+    #[test]
+    fn ldd() {
+        let text = "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibc.so.6 => /lib/x/libc.so.6 (0x00007f0a)\n\t/lib64/ld.so.2 (0x1)\n";
+        assert_eq!(
+            listed_by_ldd(text).unwrap(),
+            ["/lib/x/libc.so.6", "/lib64/ld.so.2"]
+        );
+        assert_eq!(
+            listed_by_ldd("\tnot a dynamic executable\n").unwrap(),
+            [""; 0]
+        );
+        let missing = listed_by_ldd("\tlibx.so.1 => not found\n").unwrap_err();
+        assert!(missing.to_string().contains("libx.so.1"), "{missing}");
+    }
 }

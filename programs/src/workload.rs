@@ -7,8 +7,10 @@ use std::path::{Component, Path, PathBuf};
 use qed_evidence::document::FileRole;
 use qed_evidence::investigation::{Action, Investigation, Named, Stdin, Workload};
 
+use crate::error::ProgramError;
+use crate::file::{file_name, mode_of};
+use crate::parts::{Part, arguments, parts_from, read};
 use crate::source::{Content, Source};
-use crate::{Part, ProgramError, arguments, file_name, mode_of, parts_from, read};
 
 /// The most bytes that a workload is given: they have to fit into a guest's memory beside its kernel.
 const MAX_BYTES: u64 = 128 << 20;

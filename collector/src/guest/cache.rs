@@ -64,20 +64,13 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// `$XDG_CACHE_HOME/qed`, or `~/.cache/qed`.
+    /// The cache of this user, in [`qed_programs::cache_folder`].
     ///
     /// # Errors
-    /// When neither variable holds an absolute path.
+    /// When there is no such folder.
     pub fn of_user() -> Result<Self, GuestError> {
-        let variable = |name| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|p| p.is_absolute())
-        };
-        let base = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
-        Ok(Self {
-            root: base.ok_or(GuestError::NoCache)?.join("qed"),
-        })
+        let root = qed_programs::cache_folder().ok_or(GuestError::NoCache)?;
+        Ok(Self { root })
     }
 
     /// A cache in a folder of the caller's choice.

@@ -217,3 +217,43 @@ fn directed() {
     });
     assert_eq!(cache.libraries(program).unwrap(), ask_ldd(program).unwrap());
 }
+
+/// Check that a digest that was asked for alone is kept, too, and is that of the whole file.
+#[test]
+fn digest_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = cache(folder.path());
+    // The files of this system have not changed for long.
+    let (shell, own) = (Path::new("/bin/sh"), fs::read("/bin/sh").unwrap().sha256());
+    assert_eq!(cache.sha256(shell).unwrap(), own);
+    let settled = Stamp::read(shell).unwrap().is_settled(SystemTime::now());
+    let entry = cache.entry(shell);
+    assert_eq!(entry.is_some(), settled);
+    if let Some(entry) = entry {
+        assert_eq!((entry.digest, entry.texts[DIGEST].clone()), (None, own));
+    }
+}
+
+/// Check that of too many entries those stay that were asked for since the cache was opened.
+#[test]
+fn full() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("0");
+    fs::write(&path, "a").unwrap();
+    let first = with_entry(folder.path(), &path, "kept");
+    let entry = first.entry(&path).unwrap();
+    let mut state = first.state();
+    for number in 0..MAX_ENTRIES {
+        state.entries.insert(format!("/{number}"), entry.clone());
+    }
+    drop(state);
+    first.state().used.clear();
+    assert_eq!(first.sha256(&path).unwrap(), "kept");
+    first.save();
+    let later = cache(folder.path());
+    let state = later.state();
+    assert_eq!(
+        state.entries.keys().collect::<Vec<_>>(),
+        [path.to_str().unwrap()]
+    );
+}

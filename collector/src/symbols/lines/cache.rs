@@ -36,15 +36,9 @@ pub struct Cache {
     changed: bool,
 }
 
-/// `$XDG_CACHE_HOME/qed/lines`, else `~/.cache/qed/lines`; `None` where neither variable is an absolute path.
+/// The folder `lines` in [`qed_programs::cache_folder`], if there is that.
 pub fn user_folder() -> Option<PathBuf> {
-    let absolute = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(base.join("qed/lines"))
+    Some(qed_programs::cache_folder()?.join("lines"))
 }
 
 impl Cache {

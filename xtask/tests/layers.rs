@@ -1,0 +1,14 @@
+//! The layers of this crate.
+
+use std::path::Path;
+
+/// The modules of the crate, the highest layer first.
+const LAYERS: &[&str] = &["ebpf", "pages", "files"];
+
+/// Check that no module names one of a higher layer, and that none depend on each other in a cycle.
+#[test]
+fn dependencies_point_down() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let problems = qed_layers::check(&src, LAYERS).unwrap();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
