@@ -6,23 +6,15 @@ mod support;
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, evidence_in, folder_with, said};
+use support::captured_from;
 
 /// The kernels whose structures the investigations below name.
 const GUESTS_OF_6: [&str; 2] = ["debian-6.1", "debian-6.12"];
 
 const PATH: &str = "/a/path/that/is/longer/than/sixty/three/bytes/so/that/it/is/cut/off/etc/shadow";
 
-/// The evidence of an investigation of this text, and what stands at a path of it.
 fn captured(guest: &str, text: &str) -> Evidence {
-    let folder = folder_with(text);
-    let machine = format!("guest:{guest}");
-    let output = capture_on(&machine, folder.path(), "i.toml")
-        .output()
-        .unwrap();
-    let (status, stderr) = said(&output);
-    assert_eq!(status, Some(0), "{guest}: {stderr}");
-    evidence_in(folder.path())
+    captured_from(guest, text).0
 }
 
 fn datum(evidence: &Evidence, path: &str) -> Datum {

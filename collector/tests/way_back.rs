@@ -4,19 +4,7 @@ mod support;
 
 use qed_evidence::document::{Evidence, Target};
 use qed_evidence::value::Value;
-use support::{GUESTS, capture_on, evidence_in, folder_with, said};
-
-/// The evidence of an investigation of this text.
-fn captured(guest: &str, text: &str) -> Evidence {
-    let folder = folder_with(text);
-    let machine = format!("guest:{guest}");
-    let output = capture_on(&machine, folder.path(), "i.toml")
-        .output()
-        .unwrap();
-    let (status, stderr) = said(&output);
-    assert_eq!(status, Some(0), "{guest}: {stderr}");
-    evidence_in(folder.path())
-}
+use support::{GUESTS, captured_from};
 
 fn hits(evidence: &Evidence, experiment: &str, probe: &str) -> usize {
     evidence.experiments[experiment].probes[probe].hits.len()
@@ -67,16 +55,16 @@ name = "reads"
 syscall = "read"
 "#;
     for guest in GUESTS {
-        let evidence = captured(guest, text);
+        let (evidence, _) = captured_from(guest, text);
         for (name, experiment) in &evidence.experiments {
             let quality = &experiment.quality;
             assert_eq!(quality.marked, Some(true), "{guest} {name}: {quality:?}");
             assert_eq!(quality.until_user_space, Some(true), "{guest} {name}");
         }
         let back = &evidence.experiments["taken_back"].probes;
-        assert_eq!(back["pipe_release"].hits.len(), 2, "{guest}");
-        assert_eq!(back["out"].hits.len(), 1, "{guest}");
-        assert_eq!(back["next"].hits.len(), 0, "{guest}");
+        for (probe, count) in [("pipe_release", 2), ("out", 1), ("next", 0)] {
+            assert_eq!(hits(&evidence, "taken_back", probe), count, "{guest}");
+        }
         // Not by a function alone.
         assert_eq!(
             back["frees"].target,
@@ -98,34 +86,26 @@ syscall = "read"
 /// counts nothing that they do not see.
 #[test]
 fn switched_off() {
-    let text = r#"
+    let pipe = r#"syscall = "pipe2", args = [{ buffer = "fds", ints = 2 }, 0]"#;
+    let switch = r#"command = ["sh", "-c", "echo 0 > /proc/sys/kernel/ftrace_enabled"]"#;
+    let text: String = [("on", pipe), ("switch", switch), ("off", pipe)]
+        .map(|(name, workload)| {
+            format!(
+                r#"
 [[experiment]]
-name = "on"
-workload = { syscall = "pipe2", args = [{ buffer = "fds", ints = 2 }, 0] }
+name = "{name}"
+workload = {{ {workload} }}
 [[experiment.probe]]
 function = "create_pipe_files"
 [[experiment.probe]]
 tracepoint = "sys_exit"
 name = "out"
-[[experiment]]
-name = "switch"
-workload = { command = ["sh", "-c", "echo 0 > /proc/sys/kernel/ftrace_enabled"] }
-[[experiment.probe]]
-function = "create_pipe_files"
-[[experiment.probe]]
-tracepoint = "sys_exit"
-name = "out"
-[[experiment]]
-name = "off"
-workload = { syscall = "pipe2", args = [{ buffer = "fds", ints = 2 }, 0] }
-[[experiment.probe]]
-function = "create_pipe_files"
-[[experiment.probe]]
-tracepoint = "sys_exit"
-name = "out"
-"#;
+"#
+            )
+        })
+        .concat();
     for guest in GUESTS {
-        let evidence = captured(guest, text);
+        let (evidence, _) = captured_from(guest, &text);
         let probe =
             |experiment: &str| &evidence.experiments[experiment].probes["create_pipe_files"];
         assert_eq!(probe("on").hits.len(), 1, "{guest}");

@@ -5,11 +5,11 @@ mod support;
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, evidence_in, folder_with, said};
+use support::{capture_on, captured_from, evidence_in, folder_with, said};
 
 const GUESTS: [&str; 2] = ["debian-6.1", "debian-6.12"];
 
-/// What stands at a path: the value as text, or why there is none.
+/// The value at a path as text, or the reason why there is none.
 fn shown(evidence: &Evidence, path: &str) -> Result<String, String> {
     let leaves = leaves(evidence);
     let leaf = leaves
@@ -52,12 +52,8 @@ workload = { syscall = "exit_group", args = [3] }
 function = "do_group_exit"
 "#;
     for guest in GUESTS {
-        let folder = folder_with(text);
-        let machine = format!("guest:{guest}");
-        let output = capture_on(&machine, folder.path(), "i.toml").output();
-        let (status, stderr) = said(&output.unwrap());
-        assert_eq!((status, stderr.as_str()), (Some(0), ""), "{guest}");
-        let evidence = evidence_in(folder.path());
+        let (evidence, stderr) = captured_from(guest, text);
+        assert_eq!(stderr, "", "{guest}");
         for name in ["vfork", "shared"] {
             let at = |leaf: &str| shown(&evidence, &format!("{name}.{leaf}")).unwrap();
             assert_eq!(at("kernel_clone.return"), at("outcome.returned"), "{guest}");
@@ -304,12 +300,7 @@ workload = { before = [{ syscall = "close", args = [99] }], syscall = "getpid" }
 function = "__x64_sys_getpid"
 "#;
     for guest in GUESTS {
-        let folder = folder_with(text);
-        let machine = format!("guest:{guest}");
-        let output = capture_on(&machine, folder.path(), "i.toml").output();
-        let (status, stderr) = said(&output.unwrap());
-        assert_eq!(status, Some(0), "{guest}: {stderr}");
-        let evidence = evidence_in(folder.path());
+        let (evidence, _) = captured_from(guest, text);
         let at = |path: &str| shown(&evidence, path).unwrap();
         assert_eq!(
             at("refused.outcome.stdout").trim_end(),

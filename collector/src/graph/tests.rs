@@ -100,6 +100,16 @@ impl Trace {
         self.exit_with(function, depth, 0)
     }
 
+    /// The functions 20 to 22 of an interrupt, one level deeper than they are.
+    fn too_deep(&mut self) -> &mut Self {
+        self.entry(20, 2)
+            .entry(21, 3)
+            .exit(21, 3)
+            .exit(20, 2)
+            .entry(22, 2)
+            .exit(22, 2)
+    }
+
     fn enter(&mut self, number: i64, first: u64) -> &mut Self {
         let words = [number as u64, first, 0, 0, 0, 0, 0];
         let body: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -288,13 +298,7 @@ fn interrupts() {
 fn interrupt_in_a_return() {
     let mut trace = Trace::new();
     trace.enter(41, 2).entry(10, 0).entry(11, 1).exit(11, 1);
-    trace
-        .entry(20, 2)
-        .entry(21, 3)
-        .exit(21, 3)
-        .exit(20, 2)
-        .entry(22, 2)
-        .exit(22, 2);
+    trace.too_deep();
     trace.entry(12, 1).exit(12, 1).exit(10, 0).leave(41, 3);
     let shape = shape(&trace.call());
     assert_eq!(
@@ -316,13 +320,7 @@ fn interrupt_in_a_return() {
 fn interrupt_in_an_entry() {
     let mut trace = Trace::new();
     trace.enter(41, 2).entry(10, 0);
-    trace
-        .entry(20, 2)
-        .entry(21, 3)
-        .exit(21, 3)
-        .exit(20, 2)
-        .entry(22, 2)
-        .exit(22, 2);
+    trace.too_deep();
     trace.entry(12, 1).exit(12, 1).exit(10, 0).leave(41, 3);
     assert_eq!(
         shape(&trace.call()),

@@ -70,6 +70,18 @@ pub fn evidence_in(folder: &Path) -> Evidence {
     qed_evidence::reader::read(&bytes).unwrap()
 }
 
+/// The evidence of an investigation of this text from a guest, without source lines, and what was printed beside it.
+pub fn captured_from(guest: &str, text: &str) -> (Evidence, String) {
+    let folder = folder_with(text);
+    let machine = format!("guest:{guest}");
+    let output = capture_on(&machine, folder.path(), "i.toml")
+        .output()
+        .unwrap();
+    let (status, stderr) = said(&output);
+    assert_eq!(status, Some(0), "{guest}: {stderr}");
+    (evidence_in(folder.path()), stderr)
+}
+
 /// Exit status and standard error of a finished run.
 pub fn said(output: &Output) -> (Option<i32>, String) {
     (
