@@ -103,6 +103,7 @@ test: workflows browser ## run every test: the workflows, the book, its looks, m
 	scripts/fuzz.sh same
 
 lint: tools ## format and lint
+	scripts/long-files.sh
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --release --workspace --all-targets -- -D warnings

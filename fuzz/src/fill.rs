@@ -37,7 +37,7 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| {
         create.outcome.stdout = Datum::Value(Value::text(VALUE));
     }
     let table = serde_json::json!({ "machines": [&machine, "guest:test-1"] });
-    let config = config::read(&table, None).unwrap_or_else(|error| panic!("{error}"));
+    let config = config::reader::read(&table, None).unwrap_or_else(|error| panic!("{error}"));
     let loaded = MachineEvidence {
         file: "evidence.json".into(),
         machine,

@@ -5,6 +5,8 @@
 //! re-export counts as one to the module that defines the item. What is compiled for tests alone is left out, and so is
 //! the `main.rs` beside a library, which stands above all modules of it. Of a program without a library it is the root.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+
 mod graph;
 mod names;
 mod sources;

@@ -19,7 +19,7 @@ use proptest::prelude::*;
 /// The settings and the evidence of a book, without a disk.
 fn evidence_set() -> (Config, EvidenceSet) {
     let machine = "guest:test-1";
-    let config = config::read(&serde_json::json!({ "machines": [machine] }), None).unwrap();
+    let config = config::reader::read(&serde_json::json!({ "machines": [machine] }), None).unwrap();
     let investigation =
         qed_evidence::investigation::parse("test.toml", common::INVESTIGATION).unwrap();
     let evidence_set = EvidenceSet {

@@ -58,7 +58,9 @@ fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
 
 /// The names of all fields or variants, from serde's message about what it expected.
 fn expected(table: &serde_json::Value) -> BTreeSet<String> {
-    let message = mdbook_qed::config::read(table, None).unwrap_err().message;
+    let message = mdbook_qed::config::reader::read(table, None)
+        .unwrap_err()
+        .message;
     let list = &message[message
         .find("expected")
         .unwrap_or_else(|| panic!("{message}"))..];
@@ -239,7 +241,8 @@ fn shown_settings_can_be_read() {
         let table: toml::Table = block.parse().unwrap();
         if let Some(settings) = table.get("preprocessor").and_then(|all| all.get("qed")) {
             let settings = serde_json::to_value(settings).unwrap();
-            mdbook_qed::config::read(&settings, None).unwrap_or_else(|e| panic!("{}", e.message));
+            mdbook_qed::config::reader::read(&settings, None)
+                .unwrap_or_else(|e| panic!("{}", e.message));
             read += 1;
         }
     }

@@ -5,6 +5,8 @@
 //! is in [`workload`]; how files are read, in [`source`]; digests of files that have not changed since, in
 //! [`digest_cache`].
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+
 pub mod digest_cache;
 mod error;
 mod file;

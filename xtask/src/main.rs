@@ -1,5 +1,7 @@
 //! Tasks that need the programs as libraries: pages and completions of a release, and the packaged eBPF object.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -39,7 +39,7 @@ pub fn schema() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{MDBOOK_KEYS, read};
+    use crate::config::reader::{MDBOOK_KEYS, read};
 
     /// Check that the table has exactly the keys that are read, mdBook's own and ours.
     #[test]

@@ -104,7 +104,7 @@ fn table(root: &Path, book: &MDBook, text: &str) -> std::result::Result<Config, 
         .get::<serde_json::Value>("preprocessor.qed")
         .map_err(|error| plain(&error))?
         .unwrap_or_default();
-    config::read_in(root, &table, Some(text))
+    config::reader::read_in(root, &table, Some(text))
 }
 
 fn plain(error: &mdbook_preprocessor::errors::Error) -> Diagnostic {

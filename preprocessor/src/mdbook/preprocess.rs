@@ -33,7 +33,8 @@ pub fn run() -> u8 {
     };
     let context = input.context;
     let book_toml = crate::util::files::read_text(&context.root.join("book.toml")).ok();
-    let config = match config::read_in(&context.root, &context.table, book_toml.as_deref()) {
+    let config = match config::reader::read_in(&context.root, &context.table, book_toml.as_deref())
+    {
         Ok(config) => config,
         Err(problem) => {
             report::print(&[problem]);
