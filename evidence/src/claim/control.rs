@@ -1,17 +1,15 @@
 //! The negative control: a claim that passes has to fail on other values, and each of its parts has to come out otherwise.
 
-use std::borrow::Cow;
-
 use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 
+use super::alternatives::{Alternatives, Changed, Leaf};
 use super::ast::{Node, key_text};
 use super::bind::{Bindings, Gathered, gather};
 use super::definition::Claim;
 use super::eval::evaluate;
 use super::evaluator::Evaluator;
 use super::hints::Hints;
-use super::invariants::Relations;
 use super::mutants::mutants;
 use super::outside;
 use super::parse::{Expression, ReadPath, reads};
@@ -56,12 +54,6 @@ fn hints<'m>(
     Hints::new(expression, gathered.constants(), values, machine)
 }
 
-/// The relations that hold between the leaves that an expression reads, whatever the evidence says.
-fn relations<'g>(gathered: &'g Gathered<'_>) -> Relations<'g> {
-    let paths: Vec<&str> = gathered.values.keys().map(String::as_str).collect();
-    Relations::among(&paths)
-}
-
 /// The outcome of the negative control.
 pub(super) struct Controlled<'n> {
     pub control: Option<Control>,
@@ -73,31 +65,12 @@ pub(super) struct Controlled<'n> {
     pub unturned: Vec<Part<'n>>,
 }
 
-/// A measured value under all paths by which an expression reads it.
-struct Leaf<'g> {
-    keys: Vec<&'g str>,
-    value: &'g Value,
-}
-
-impl<'g> Leaf<'g> {
-    /// Lets the evaluation see another value in its place, or its own again.
-    fn bind(&self, value: &Value, bindings: &mut Bindings<'g>) {
-        for key in &self.keys {
-            bindings.bind(key, value);
-        }
-    }
-
-    fn changed<'v>(&self, value: &'v Value) -> Vec<(&'g str, &'v Value)> {
-        self.keys.iter().map(|key| (*key, value)).collect()
-    }
-}
-
 impl<'a> Evaluator<'a> {
     /// Changes what the expression reads until the claim is false: first each value alone, then all of them.
     pub(super) fn control(&self, body: &Gathered<'_>) -> Controlled<'a> {
         let expression: &'a Expression = &self.claim.expression;
         let hints = hints(expression, body, self.machine);
-        let relations = relations(body);
+        let others = self.alternatives(expression.reads(), body);
         let mut bindings = body.bindings();
         let unturned = parts(&expression.root, &|node| truth(node, &bindings));
         let mut found = Controlled {
@@ -106,102 +79,65 @@ impl<'a> Evaluator<'a> {
             seen_false: false,
             unturned,
         };
-        let leaves = self.leaves(expression.reads(), body);
-        for leaf in &leaves {
-            let key = leaf.keys[0];
+        for leaf in &others.leaves {
             // Most often the first of them does it, and the others are never made.
-            let mut killers = mutants(key, leaf.value, &hints).filter(|mutant| {
-                leaf.bind(mutant, &mut bindings);
-                relations.hold(&bindings) && is(&expression.root, &bindings, false)
+            let mut killers = leaf.mutants(&hints).filter_map(|mutant| {
+                let changed = others.bind(&[(leaf, &mutant)], &mut bindings)?;
+                is(&expression.root, &bindings, false).then_some((mutant, changed))
             });
             // One control of the whole decision is enough; of the other values, whether they matter.
             let killer = match found.control {
                 Some(_) => killers.next(),
-                None => killers.find(|mutant| {
+                None => killers.find(|(_, changed)| {
                     found.seen_false = true;
-                    self.fails_with(&leaf.changed(mutant))
+                    self.fails_with(changed)
                 }),
             };
             match killer {
-                Some(mutant) => {
+                Some((mutant, _)) => {
                     let same = |part: &Part<'_>| !is(part.node, &bindings, !part.truth);
                     found.unturned.retain(same);
                     found.control.get_or_insert_with(|| Control {
-                        path: key_text(key),
+                        path: key_text(leaf.keys[0]),
                         was: leaf.value.to_string(),
                         became: mutant.to_string(),
                         verdict: Verdict::Fail,
                     });
                 }
                 // Without what it counts the claim would not be decided: it matters.
-                None if mutants(key, leaf.value, &hints).any(|mutant| {
-                    leaf.bind(&mutant, &mut bindings);
+                None if leaf.mutants(&hints).any(|mutant| {
+                    others.bind(&[(leaf, &mutant)], &mut bindings);
                     is_open(&expression.root, &bindings)
                 }) => {}
-                None => found.idle.push(key_text(key)),
+                None => found.idle.push(key_text(leaf.keys[0])),
             }
-            leaf.bind(leaf.value, &mut bindings);
+            others.restore(leaf, &mut bindings);
         }
         if found.control.is_none() {
-            self.together(&leaves, (&hints, &relations), bindings, &mut found);
+            self.together(&others, &hints, bindings, &mut found);
         }
         found
     }
 
-    /// The values that an expression reads, each once, under the path that is read first.
-    fn leaves<'g>(&self, reads: &[ReadPath], gathered: &'g Gathered<'_>) -> Vec<Leaf<'g>> {
-        let mut leaves: Vec<Leaf<'g>> = Vec::new();
-        for read in reads {
-            let Some((key, value)) = gathered.values.get_key_value(&read.path) else {
-                continue;
-            };
-            if leaves.iter().any(|leaf| leaf.keys.contains(&key.as_str())) {
-                continue;
-            }
-            let mut keys = self.same_leaf(key, gathered);
-            keys.sort_by_key(|other| *other != key);
-            leaves.push(Leaf { keys, value });
-        }
-        leaves
-    }
-
-    /// The paths that the claim reads and that lead to the same value as this one: of a probe that fired once, each value
-    /// has two, with `hit1` and without.
-    fn same_leaf<'g>(&self, key: &'g str, gathered: &'g Gathered<'_>) -> Vec<&'g str> {
-        let short = |path: &'g str| match path.split_once(".hit1.") {
-            Some((probe, rest)) => {
-                let short = format!("{probe}.{rest}");
-                match self.machine.leaves.contains(&short) {
-                    true => Cow::Owned(short),
-                    false => Cow::Borrowed(path),
-                }
-            }
-            None => Cow::Borrowed(path),
-        };
-        let wanted = short(key);
-        let read = gathered.values.keys().map(String::as_str);
-        read.filter(|path| short(path) == wanted).collect()
+    fn alternatives<'g>(&self, reads: &[ReadPath], gathered: &'g Gathered<'g>) -> Alternatives<'g> {
+        Alternatives::new(reads, gathered, self.catalog, self.machine)
     }
 
     /// All values changed at once, for claims such as `a || b` where both hold.
     fn together<'g>(
         &self,
-        leaves: &[Leaf<'g>],
-        (hints, relations): (&Hints<'_>, &Relations<'_>),
+        others: &Alternatives<'g>,
+        hints: &Hints<'_>,
         bindings: Bindings<'g>,
         found: &mut Controlled<'_>,
     ) {
         let root = &self.claim.expression.root;
-        let control = all_at_once(leaves, hints, bindings, &mut |changed, bindings| {
-            if !relations.hold(bindings) || !is(root, bindings, false) {
+        let control = all_at_once(others, hints, bindings, &mut |changed, bindings| {
+            if !is(root, bindings, false) {
                 return false;
             }
             found.seen_false = true;
-            let values: Vec<_> = changed
-                .iter()
-                .flat_map(|(leaf, mutant)| leaf.changed(mutant))
-                .collect();
-            self.fails_with(&values)
+            self.fails_with(changed)
         });
         let Some(changed) = control else {
             return;
@@ -259,60 +195,54 @@ impl<'a> Evaluator<'a> {
         }
         let mut bindings = gathered.bindings();
         let hints = hints(expression, gathered, self.machine);
-        let relations = relations(gathered);
         all.into_iter().find(|part| {
-            let leaves = self.leaves(&reads(part.node), gathered);
-            let flipped = |bindings: &Bindings<'_>| {
-                relations.hold(bindings) && is(part.node, bindings, !part.truth)
-            };
-            let alone = leaves.iter().any(|leaf| {
-                let found = mutants(leaf.keys[0], leaf.value, &hints).any(|mutant| {
-                    leaf.bind(&mutant, &mut bindings);
-                    flipped(&bindings)
+            let others = self.alternatives(&reads(part.node), gathered);
+            let flipped = |bindings: &Bindings<'_>| is(part.node, bindings, !part.truth);
+            let alone = others.leaves.iter().any(|leaf| {
+                let found = leaf.mutants(&hints).any(|mutant| {
+                    let changed = others.bind(&[(leaf, &mutant)], &mut bindings);
+                    changed.is_some() && flipped(&bindings)
                 });
-                leaf.bind(leaf.value, &mut bindings);
+                others.restore(leaf, &mut bindings);
                 found
             });
             let together = || {
                 let other = gathered.bindings();
-                all_at_once(&leaves, &hints, other, &mut |_, bindings| flipped(bindings)).is_some()
+                all_at_once(&others, &hints, other, &mut |_, bindings| flipped(bindings)).is_some()
             };
-            let turned = alone || (leaves.len() > 1 && together());
+            let turned = alone || (others.leaves.len() > 1 && together());
             !turned
         })
     }
 }
 
 /// A question about changed leaves and what the expression reads then.
-type Test<'t, 'g> = dyn FnMut(&[(&Leaf<'g>, &Value)], &Bindings<'g>) -> bool + 't;
+type Test<'t, 'g> = dyn FnMut(&Changed<'g>, &Bindings<'g>) -> bool + 't;
 
 /// Changes all leaves at once, in as many ways as the one with the most mutants has, until `test` is content. The change
 /// that it was content with.
 fn all_at_once<'l, 'g>(
-    leaves: &'l [Leaf<'g>],
+    others: &'l Alternatives<'g>,
     hints: &Hints<'_>,
     mut bindings: Bindings<'g>,
     test: &mut Test<'_, 'g>,
 ) -> Option<Vec<(&'l Leaf<'g>, Value)>> {
-    let lists = leaves.iter().map(|leaf| {
-        let list: Vec<Value> = mutants(leaf.keys[0], leaf.value, hints).collect();
+    let lists = others.leaves.iter().map(|leaf| {
+        let list: Vec<Value> = leaf.mutants(hints).collect();
         (leaf, list)
     });
     let lists: Vec<_> = lists.filter(|(_, list)| !list.is_empty()).collect();
     let rounds = lists.iter().map(|(_, list)| list.len()).max()?;
     (0..rounds).find_map(|round| {
-        let pick = |list: &'_ Vec<Value>| round % list.len();
-        let changed: Vec<(&Leaf<'g>, &Value)> = lists
+        let picked = lists
             .iter()
-            .map(|(leaf, list)| (*leaf, &list[pick(list)]))
-            .collect();
-        for (leaf, mutant) in &changed {
-            leaf.bind(mutant, &mut bindings);
-        }
+            .map(|(leaf, list)| (*leaf, &list[round % list.len()]));
+        let picked: Vec<(&Leaf<'g>, &Value)> = picked.collect();
+        let changed = others.bind(&picked, &mut bindings)?;
         test(&changed, &bindings).then(|| {
-            let lists = lists.iter();
-            lists
-                .map(|(leaf, list)| (*leaf, list[pick(list)].clone()))
+            let picked = picked.iter();
+            picked
+                .map(|(leaf, value)| (*leaf, (*value).clone()))
                 .collect()
         })
     })

@@ -83,10 +83,10 @@ impl Evaluator<'_> {
     }
 
     /// True if these very values make the claim FAIL, its condition included: decided as the claim itself was.
-    pub fn fails_with(&self, values: &[(&str, &Value)]) -> bool {
+    pub fn fails_with(&self, values: &[(&str, Value)]) -> bool {
         let data: Vec<(&str, Datum)> = values
             .iter()
-            .map(|(path, value)| (*path, Datum::Value((*value).clone())))
+            .map(|(path, value)| (*path, Datum::Value(value.clone())))
             .collect();
         let replaced: Vec<(&str, &Datum)> =
             data.iter().map(|(path, datum)| (*path, datum)).collect();

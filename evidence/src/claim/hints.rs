@@ -1,5 +1,6 @@
 //! Hints for mutants: what the surroundings of a claim suggest as other values.
 
+use crate::document::Evidence;
 use crate::document::names::Names;
 use crate::document::value::Value;
 use crate::path_index::resolve::Indexed;
@@ -10,6 +11,7 @@ use super::value::Typed;
 
 /// Other values that the surroundings suggest: the literals of the claim and the other values of the evidence.
 pub(super) struct Hints<'m> {
+    pub evidence: &'m Evidence,
     pub names: &'m Names,
     pub numbers: Vec<i128>,
     pub addresses: Vec<u64>,
@@ -32,6 +34,7 @@ impl<'m> Hints<'m> {
         machine: &'m Indexed<'_>,
     ) -> Self {
         let mut hints = Hints {
+            evidence: machine.evidence,
             names: &machine.evidence.names,
             numbers: Vec::new(),
             addresses: Vec::new(),

@@ -2,6 +2,7 @@
 //! such values contradict is true of all evidence, and says nothing of this.
 
 use crate::document::value::{Frame, Value};
+use crate::document::{Evidence, MachineKind};
 use crate::path::{EXPERIMENT_SECTIONS, SECTIONS, hit_number};
 use crate::path_index::words;
 
@@ -12,6 +13,14 @@ use super::value::{Typed, Version};
 /// older kernels do not have (`BPF_MAP_TYPE_RINGBUF`,
 /// <https://elixir.bootlin.com/linux/v5.8/source/include/uapi/linux/bpf.h>).
 pub(super) const LOWEST_RELEASE: &str = "5.8.0";
+
+/// The highest error number that a system call returns
+/// (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>).
+const MAX_ERRNO: i128 = 4095;
+
+/// The longest name of a task, in bytes, without its end (`PR_SET_NAME`,
+/// <https://man7.org/linux/man-pages/man2/PR_SET_NAME.2const.html>).
+const LONGEST_TASK: usize = 15;
 
 /// True if a kernel of this release could be captured, or if the text is none.
 fn captured(release: &str) -> bool {
@@ -46,13 +55,21 @@ pub(super) fn possible(path: &str, value: &Value) -> bool {
     {
         return false;
     }
+    // What is no UTF-8 is longer here than it was.
+    if let Value::Text { value } = value
+        && value.len() > LONGEST_TASK
+        && !value.contains(char::REPLACEMENT_CHARACTER)
+        && is_task(path)
+    {
+        return false;
+    }
     if let Some(words) = words(path) {
         return words.contains(&value.to_string().as_str());
     }
     match value {
-        // The lowest error that a system call returns
-        // (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>).
-        Value::Fd { value } => *value >= -4095,
+        Value::Fd { value } => i128::from(*value) >= -MAX_ERRNO,
+        // As the kernel returns it.
+        Value::Errno { value, .. } if path.ends_with(".outcome.returned") => *value < 0,
         // An unwind begins where the probe is.
         Value::Stack { value } | Value::CutStack { value, .. } => !value.is_empty(),
         Value::Text { value } | Value::CutText { value, .. } => {
@@ -64,6 +81,87 @@ pub(super) fn possible(path: &str, value: &Value) -> bool {
         other => other
             .as_integer()
             .is_none_or(|number| range(path).is_none_or(|range| range.contains(&number))),
+    }
+}
+
+/// Names of leaves that count something and so are never negative.
+const COUNTS: &[&str] = &[
+    "hits",
+    "order",
+    "return_order",
+    "cpu",
+    "events",
+    "lost",
+    "missed",
+    "attempts",
+    "attached",
+    "planned",
+    "descendants",
+    "skipped",
+    "distinct",
+    "distinct_physical",
+    "allocated",
+    "freed",
+    "excused",
+    "leaked",
+    "runs",
+    "iterations",
+    "cpus",
+    "count",
+    "checked",
+    "differing",
+];
+
+/// True if a leaf counts something by its place (and is not a read that happens to have such a name).
+pub(super) fn is_count(path: &str) -> bool {
+    let mut segments = path.rsplit(['.', '#']);
+    let last = segments.next().unwrap_or_default();
+    COUNTS.contains(&last)
+        && !segments
+            .next()
+            .is_some_and(|group| ["args", "entry", "exit"].contains(&group))
+}
+
+fn is_task(path: &str) -> bool {
+    let segments: Vec<&str> = path.split('.').collect();
+    Event::of(&segments).is_some_and(|event| event.leaf == "task")
+}
+
+/// True if a text under this path is always of one form: as long, digits where this one has digits, and all else the same.
+/// Identifiers, digests and times, which the collector or the linker writes.
+pub(super) fn has_form(path: &str) -> bool {
+    let segments: Vec<&str> = path.split('.').collect();
+    matches!(
+        segments[..],
+        [
+            "run",
+            "id" | "time" | "investigation_digest" | "object_digest"
+        ] | ["machine", "boot_id"]
+            | ["kernel", "build_id" | "image_digest" | "btf_digest"]
+            | ["boots", _, "boot_id" | "time"]
+    )
+}
+
+/// True if both texts are of one form.
+pub(super) fn same_form(a: &str, b: &str) -> bool {
+    let decimal = !a.bytes().any(|byte| (b'a'..=b'f').contains(&byte));
+    let is_digit = |byte: u8| match decimal {
+        true => byte.is_ascii_digit(),
+        false => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    };
+    let alike = |(x, y): (u8, u8)| x == y || (is_digit(x) && is_digit(y));
+    a.len() == b.len() && a.bytes().zip(b.bytes()).all(alike)
+}
+
+/// True if the investigation alone says what stands under this path, so that nothing which the kernel does could have
+/// changed it.
+pub(super) fn given(path: &str) -> bool {
+    let segments: Vec<&str> = path.split('.').collect();
+    match segments[..] {
+        ["run", "investigation"] | ["commands", _, "run"] => true,
+        [section, ..] if SECTIONS.contains(&section) => false,
+        [_, "workload"] | [_, "quality", "planned"] => true,
+        _ => false,
     }
 }
 
@@ -89,9 +187,11 @@ fn range(path: &str) -> Option<std::ops::RangeInclusive<i128>> {
     let segments: Vec<&str> = path.split('.').collect();
     if let Some(event) = Event::of(&segments) {
         return match event.leaf {
-            "order" | "return_order" => Some(1..=i128::MAX),
+            // Before it came the probe's hits that are numbered lower.
+            "order" | "return_order" => Some(i128::try_from(event.hit).unwrap_or(1)..=i128::MAX),
             "pid" | "tid" => Some(0..=PID_MAX_LIMIT),
-            "cpu" => Some(0..=i128::MAX),
+            "cpu" | "offset" => Some(0..=i128::MAX),
+            "attach_errno" => Some(0..=MAX_ERRNO),
             _ => None,
         };
     }
@@ -103,6 +203,9 @@ fn range(path: &str) -> Option<std::ops::RangeInclusive<i128>> {
         // An experiment that saw none is an error.
         [_, "quality", "attempts" | "planned" | "events"] => 1..=i128::MAX,
         [_, "outcome", "exit"] | ["commands", _, "exit"] => 0..=255,
+        // As user space sees them.
+        [_, "outcome", "errno"] => 0..=MAX_ERRNO,
+        [_, _, "members", _, _, "offset"] => 0..=i128::MAX,
         // The last real-time signal (<https://man7.org/linux/man-pages/man7/signal.7.html>).
         [_, "outcome", "signal"] => 1..=64,
         _ => return None,
@@ -142,6 +245,8 @@ enum Relation {
     Less,
     AtMost,
     Different,
+    /// The second is a multiple of the first.
+    Divides,
 }
 
 /// The relations between the leaves that one expression reads.
@@ -149,7 +254,8 @@ pub(super) struct Relations<'p>(Vec<(&'p str, Relation, &'p str)>);
 
 impl<'p> Relations<'p> {
     /// The relations among these paths.
-    pub fn among(paths: &[&'p str]) -> Self {
+    pub fn among(paths: &[&'p str], evidence: &Evidence) -> Self {
+        let guest = evidence.machine.kind == MachineKind::Guest;
         let split: Vec<(&'p str, Vec<&'p str>)> = paths
             .iter()
             .map(|path| (*path, path.split('.').collect()))
@@ -157,7 +263,7 @@ impl<'p> Relations<'p> {
         let mut found = Vec::new();
         for (a, of_a) in &split {
             for (b, of_b) in &split {
-                if let Some(relation) = relation(of_a, of_b) {
+                if let Some(relation) = relation(of_a, of_b, guest) {
                     found.push((*a, relation, *b));
                 }
             }
@@ -173,6 +279,8 @@ impl<'p> Relations<'p> {
                 Relation::Less => a < b,
                 Relation::AtMost => a <= b,
                 Relation::Different => a != b,
+                Relation::Divides if a == 0 => b == 0,
+                Relation::Divides => b % a == 0,
             })
         })
     }
@@ -186,33 +294,54 @@ fn number(value: Option<&Typed>) -> Option<i128> {
     }
 }
 
-/// The order of leaf `a` and leaf `b` in every document.
-fn relation(a: &[&str], b: &[&str]) -> Option<Relation> {
+/// The relation of leaf `a` and leaf `b` in every document.
+fn relation(a: &[&str], b: &[&str], guest: bool) -> Option<Relation> {
     use Relation::{AtMost, Less};
     if let (Some(a), Some(b)) = (Event::of(a), Event::of(b)) {
         return of_hits(a, b);
     }
+    if a.first() == Some(&"boots") {
+        return of_boots(a, b);
+    }
     match (a, b) {
-        (["boots", "distinct" | "distinct_physical"], ["boots", "count"])
-        | (["boots", "lowest"], ["boots", "highest"])
-        | (["kaslr", "differing"], ["kaslr", "checked"]) => Some(AtMost),
+        (["kaslr", "differing"], ["kaslr", "checked"]) => Some(AtMost),
         ([e, "quality", "attached"], [f, "quality", "planned"])
         | ([e, "objects", "freed" | "excused" | "leaked"], [f, "objects", "allocated"])
             if e == f =>
         {
             Some(AtMost)
         }
+        // Counts of one probe's allocations have keys of their own: `E.P#leaked`.
+        ([e, p], [f, q]) if e == f => {
+            let (probe, leaf) = p.split_once('#')?;
+            (leaf == "leaked" && q.split_once('#')? == (probe, "allocated")).then_some(AtMost)
+        }
+        ([e, p], [f, "objects", "allocated" | "leaked"]) if e == f => {
+            (p.split_once('#')?.1 == *b.last()?).then_some(AtMost)
+        }
+        // What a call takes without probes is no less than nothing.
+        ([e, "cost", "added_ns"], [f, "cost", "probed_ns"]) if e == f => Some(AtMost),
+        // A guest's processors are numbered without gaps; of a host, some may be off.
+        (_, ["machine", "cpus"]) if guest => (Event::of(a)?.leaf == "cpu").then_some(Less),
         (_, [e, "quality", "events"]) => {
             let event = Event::of(a)?;
-            let order = ["order", "return_order"].contains(&event.leaf);
-            (order && event.experiment == *e).then_some(AtMost)
+            let counted = ["order", "return_order", "hits"].contains(&event.leaf);
+            (counted && event.experiment == *e).then_some(AtMost)
         }
-        ([e, "call", "function"], [f, "call", "instruction"]) if e == f => Some(AtMost),
-        ([e, "call", "function" | "instruction"], [f, "call", "after"]) if e == f => Some(Less),
-        ([e, "call", m, "address"], [f, "call", n, "address"]) if e == f => {
-            let nth = |name: &str| name.strip_prefix("insn")?.parse::<u64>().ok();
-            (nth(m)? < nth(n)?).then_some(Less)
-        }
+        _ => None,
+    }
+}
+
+/// The sums over boots, and each boot's part in them.
+fn of_boots(a: &[&str], b: &[&str]) -> Option<Relation> {
+    use Relation::{AtMost, Divides};
+    let extremes = ["lowest", "highest"];
+    match (a, b) {
+        (["boots", "distinct" | "distinct_physical" | "differing"], ["boots", "count"])
+        | (["boots", "lowest"], ["boots", "highest"] | ["boots", _, "slide"])
+        | (["boots", _, "slide"], ["boots", "highest"]) => Some(AtMost),
+        (["boots", "divisor"], ["boots", leaf]) if extremes.contains(leaf) => Some(Divides),
+        (["boots", "divisor"], ["boots", _, "slide"]) => Some(Divides),
         _ => None,
     }
 }
@@ -279,7 +408,7 @@ mod tests {
     /// Check which leaves are related, and that no others are.
     #[test]
     fn relations_of_leaves() {
-        use Relation::{AtMost, Different, Less};
+        use Relation::{AtMost, Different, Divides, Less};
         for (a, b, wanted) in [
             ("e.p.order", "e.p.return_order", Some(Less)),
             ("e.p.hit1.order", "e.p.hit2.order", Some(Less)),
@@ -297,12 +426,18 @@ mod tests {
             ("e.p.order", "e.quality.events", Some(AtMost)),
             ("e.p.order", "f.quality.events", None),
             ("e.objects.leaked", "e.objects.allocated", Some(AtMost)),
-            ("e.call.insn2.address", "e.call.insn10.address", Some(Less)),
+            ("e.p.hits", "e.quality.events", Some(AtMost)),
+            ("e.p#leaked", "e.p#allocated", Some(AtMost)),
+            ("e.p#leaked", "e.q#allocated", None),
+            ("e.p#allocated", "e.objects.allocated", Some(AtMost)),
+            ("e.p.cpu", "machine.cpus", Some(Less)),
+            ("boots.divisor", "boots.highest", Some(Divides)),
+            ("boots.boot3.slide", "boots.highest", Some(AtMost)),
             ("boots.distinct", "boots.count", Some(AtMost)),
             ("boots.count", "boots.distinct", None),
         ] {
             let split = |path: &'static str| path.split('.').collect::<Vec<_>>();
-            assert_eq!(relation(&split(a), &split(b)), wanted, "{a} and {b}");
+            assert_eq!(relation(&split(a), &split(b), true), wanted, "{a} and {b}");
         }
     }
 }

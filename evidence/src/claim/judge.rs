@@ -13,6 +13,7 @@ use super::operands::operands;
 use super::outside;
 use super::parse::Expression;
 use super::parts::Part;
+use super::units::unlike;
 use super::verdict::{Judgement, Verdict};
 
 /// Judges a claim on one machine.
@@ -154,6 +155,13 @@ impl Evaluator<'_> {
             false => Vec::new(),
         };
         let all = unturned.into_iter().chain(denied).collect();
+        let unlike = self.unlike(decided);
+        if let Some((expression, obstacle, place)) = unlike {
+            judgement.verdict = Verdict::Error;
+            judgement.control = None;
+            stop(judgement, error(expression, &obstacle), place);
+            return;
+        }
         let in_body = self.idle_part(body, &decided.body, all);
         let in_condition = || {
             let when = self.claim.when.as_ref()?;
@@ -167,6 +175,23 @@ impl Evaluator<'_> {
             judgement.control = None;
             stop(judgement, error(expression, &cannot_turn(part)), place);
         }
+    }
+
+    /// The first comparison of things that count something else, in the claim or in its condition. A negated claim denies
+    /// what it says elsewhere, and there it is looked at.
+    fn unlike<'d>(
+        &'d self,
+        decided: &'d Decided<'_>,
+    ) -> Option<(&'d Expression, Obstacle, &'static str)> {
+        let body = (!self.claim.negated).then_some((&self.claim.expression, &decided.body, ""));
+        let condition = self.claim.when.as_ref().zip(decided.condition.as_ref());
+        let condition = condition.map(|(when, gathered)| (when, gathered, "in the condition: "));
+        let mut all = body.into_iter().chain(condition);
+        all.find_map(|(expression, gathered, place)| {
+            let parts = self.all_parts(expression, gathered);
+            let obstacle = unlike(&parts, &gathered.bindings())?;
+            Some((expression, obstacle, place))
+        })
     }
 
     /// A claim that is true passes if it fails on other values.

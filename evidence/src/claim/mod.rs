@@ -12,11 +12,15 @@
 //!   So is one that compares a leaf of a few words with another word, and a condition that does either: the claim would
 //!   apply to the wrong machines, or to none.
 //! - Of a value that was cut, only what its kept beginning decides is known; any other question to it is UNVERIFIED.
+//! - Nor does a difference or an order of two things that count something else, such as a process id and a flag.
 //! - A claim that reads nothing, or that no change of what it reads can make FAIL, is an ERROR.
 
+mod alternatives;
 mod ast;
 mod bind;
 mod builtins;
+mod c_types;
+mod computed;
 mod constants;
 mod control;
 mod definition;
@@ -39,6 +43,7 @@ mod parts;
 mod place;
 mod planned;
 mod silence;
+mod units;
 mod value;
 mod verdict;
 

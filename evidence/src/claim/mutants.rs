@@ -3,8 +3,11 @@
 use crate::document::value::{Address, Bytes, Cut, Frame, Integer, LineRole, Location, Value};
 use crate::path_index::words;
 
+use super::c_types::{fits, holds, wide};
 use super::hints::{Hints, OTHER_POINTERS, OTHER_SYMBOLS};
-use super::invariants::{LOWEST_RELEASE, beginning, begins_at_probe, possible};
+use super::invariants::{
+    LOWEST_RELEASE, beginning, begins_at_probe, given, has_form, is_count, possible, same_form,
+};
 use super::value::Version;
 
 /// Values that the leaf `path` could have had instead of `value`: of the same kind, valid, and different. The likeliest to
@@ -14,17 +17,27 @@ pub(super) fn mutants<'v>(
     value: &'v Value,
     hints: &'v Hints<'_>,
 ) -> impl Iterator<Item = Value> + use<'v> {
-    let counts = is_count(path);
+    let (counts, given, formed) = (is_count(path), given(path), has_form(path));
     let mut seen: Vec<Value> = Vec::new();
     let listed = words(path).into_iter().flatten();
     let listed = listed.map(|word| Value::text(*word));
-    let all = listed.chain(others(value, hints, counts));
+    // A call that failed could have succeeded.
+    let failed = matches!(value, Value::Errno { .. }) && path.ends_with(".outcome.returned");
+    let succeeded = failed.then(|| [crate::document::count(0), Value::Fd { value: 3 }]);
+    let all = listed
+        .chain(others(value, hints, counts))
+        .chain(succeeded.into_iter().flatten());
     all.filter(move |mutant| {
-        let new = mutant != value
+        let new = !given
+            && mutant != value
             && !is_twin(value, mutant)
             && mutant.validate().is_ok()
             && possible(path, mutant)
             && (!begins_at_probe(path) || begins_like(value, mutant))
+            && (!formed || is_formed_like(value, mutant))
+            && mutant
+                .as_integer()
+                .is_none_or(|number| fits(path, number, hints))
             && !seen.contains(mutant);
         if new {
             seen.push(mutant.clone());
@@ -40,6 +53,17 @@ fn begins_like(measured: &Value, mutant: &Value) -> bool {
             let place = beginning(measured);
             place.is_none() || place == beginning(mutant)
         }
+        _ => true,
+    }
+}
+
+/// True if a value is no text, or one of the same form as the measured one.
+fn is_formed_like(measured: &Value, mutant: &Value) -> bool {
+    match (measured, mutant) {
+        (Value::Text { value: measured }, Value::Text { value: mutant }) => {
+            same_form(measured, mutant)
+        }
+        (Value::Text { .. }, _) => false,
         _ => true,
     }
 }
@@ -156,37 +180,6 @@ fn other_symbols<'v>(
         })
 }
 
-/// Names of leaves that count something and so are never negative.
-const COUNTS: &[&str] = &[
-    "hits",
-    "order",
-    "return_order",
-    "cpu",
-    "events",
-    "lost",
-    "missed",
-    "allocated",
-    "freed",
-    "excused",
-    "leaked",
-    "runs",
-    "iterations",
-    "cpus",
-    "count",
-    "checked",
-    "differing",
-];
-
-/// True if a leaf counts something by its place (and is not a read that happens to have such a name).
-fn is_count(path: &str) -> bool {
-    let mut segments = path.rsplit(['.', '#']);
-    let last = segments.next().unwrap_or_default();
-    COUNTS.contains(&last)
-        && !segments
-            .next()
-            .is_some_and(|group| ["args", "entry", "exit"].contains(&group))
-}
-
 /// The name of a symbol that no document holds: it stands for all symbols of the kernel that nothing leads to.
 const ANOTHER_SYMBOL: &str = "qed_another_symbol";
 
@@ -284,6 +277,13 @@ fn with_number(like: &Value, number: i128, hints: &Hints<'_>) -> Option<Value> {
                 name: crate::constants::errno_name(value.unsigned_abs())?.into_owned(),
             }
         }
+        // An enumerator of C has 32 bits, but for types in which one has more.
+        Value::Enum { type_name, .. }
+            if !(i32::MIN.into()..=u32::MAX.into()).contains(&number)
+                && !wide(type_name, hints) =>
+        {
+            return None;
+        }
         Value::Enum { type_name, .. } => Value::Enum {
             value: integer,
             type_name: type_name.clone(),
@@ -299,18 +299,6 @@ fn with_number(like: &Value, number: i128, hints: &Hints<'_>) -> Option<Value> {
         _ => return None,
     })
 }
-
-/// True if a value of this C type could be `number`. The document's tables say so. Where they do not (evidence of the
-/// first collectors), only what the type's name or the value itself shows to be signed can be negative.
-fn holds(type_name: &str, own: i128, number: i128, hints: &Hints<'_>) -> bool {
-    match hints.names.integers.get(type_name) {
-        Some(known) => known.holds(number),
-        None => number >= 0 || own < 0 || SIGNED.contains(&type_name),
-    }
-}
-
-/// The collector's spellings of C's signed types.
-const SIGNED: &[&str] = &["signed char", "char", "short", "int", "long", "long long"];
 
 /// The numbers of other enumerators of the same type, or of other errors: first some, then those that the claim names.
 fn enumerated<'v>(value: &'v Value, hints: &'v Hints<'_>) -> Box<dyn Iterator<Item = i128> + 'v> {
@@ -357,12 +345,24 @@ fn enumerator(type_name: &str, number: Integer, hints: &Hints<'_>) -> String {
 
 fn texts(value: &str, hints: &Hints<'_>) -> Vec<String> {
     let mut list = vec![String::new(), format!("{value}?"), format!("?{value}")];
+    list.extend(other_digit(value));
     if Version::parse(value).is_some() {
         list.extend(["0.1.0", LOWEST_RELEASE, "65535.0.0"].map(String::from));
     }
     list.extend(hints.texts.iter().cloned());
     list.extend(lengths(hints).map(|length| "?".repeat(length)));
     list
+}
+
+/// The text with another last digit.
+fn other_digit(value: &str) -> Option<String> {
+    let at = value.rfind(|c: char| c.is_ascii_digit())?;
+    let digit = if value[at..].starts_with('0') {
+        "1"
+    } else {
+        "0"
+    };
+    Some(format!("{}{digit}{}", &value[..at], &value[at + 1..]))
 }
 
 /// Numbers of the claim that a length is likely to be compared with.

@@ -98,7 +98,7 @@ fn collect<'n>(
 }
 
 /// True if a side of a comparison is itself made of parts.
-fn joins(node: &Node) -> bool {
+pub(super) fn joins(node: &Node) -> bool {
     use Binary::{Add, Divide, Multiply, Remainder, Subtract};
     match &node.kind {
         NodeKind::Unary(Unary::Not, _) => true,

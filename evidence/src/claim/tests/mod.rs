@@ -7,5 +7,6 @@ mod holds;
 mod holes;
 mod hostile;
 mod instances;
+mod vacuous;
 mod verdicts;
 mod words;

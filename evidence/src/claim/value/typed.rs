@@ -70,6 +70,8 @@ impl Typed {
             match leaf {
                 "order" | "return_order" => number.kind = Kind::Order(experiment()),
                 "time_ns" | "return_time_ns" => number.kind = Kind::Moment(experiment()),
+                // It can be negative.
+                "added_ns" if above.ends_with(".cost") => number.kind = Kind::Time,
                 _ => {}
             }
         }

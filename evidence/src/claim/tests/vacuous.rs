@@ -1,0 +1,160 @@
+//! Claims that say nothing of the kernel: what is compared counts different things, follows from how a document is made, or
+//! stands in the investigation.
+
+use crate::claim::{Claim, Verdict};
+use crate::document::Evidence;
+use crate::document::value::{Address, Datum, Value};
+use crate::testing::{evidence, judge_claim, judge_on, place};
+
+fn comes_to(text: &str, evidence: &Evidence, verdict: Verdict, reason: &str) {
+    let judgement = judge_on(text, evidence);
+    assert_eq!(judgement.verdict, verdict, "`{text}`: {judgement:?}");
+    let found = judgement.reason.clone().unwrap_or_default();
+    assert!(found.contains(reason), "`{text}`: {found}");
+}
+
+/// Two experiments with a value of each kind among the reads of `create.sock_alloc`: `size` is a descriptor, `huge` a process,
+/// `raw` a plain number, `file` a pointer, `flags` a time and `state` a number of bytes.
+fn sample() -> Evidence {
+    let mut sample = evidence();
+    let create = sample.experiments.get_mut("create").unwrap();
+    let exit = &mut create.probes.get_mut("sock_alloc").unwrap().hits[0].exit;
+    for (name, value) in [
+        ("size", Value::Fd { value: 4 }),
+        ("huge", Value::Pid { value: 77 }),
+        ("raw", crate::document::count(9)),
+        (
+            "file",
+            Value::Address {
+                value: Address(0xffff_8880_0100_0000),
+                type_name: None,
+                symbol: None,
+            },
+        ),
+        ("flags", Value::Time { ns: 12 }),
+        ("state", Value::Size { value: 768 }),
+    ] {
+        exit.insert(name.into(), Datum::Value(value));
+    }
+    sample
+}
+
+/// The path of one of those values.
+fn read(name: &str) -> String {
+    format!("create.sock_alloc.exit.{name}")
+}
+
+/// Check that of any two kinds no difference and no order proves anything, in whatever form it is written, and that what
+/// is written out or of the same kind is compared.
+#[test]
+fn unlike_things() {
+    let sample = sample();
+    let names = ["size", "huge", "raw", "flags", "state"];
+    for a in names {
+        for b in names {
+            if a == b {
+                continue;
+            }
+            let (a, b) = (read(a), read(b));
+            for text in [
+                format!("{a} != {b}"),
+                format!("!({a} == {b})"),
+                format!("({a} == {b}) == false"),
+                format!("{a} < {b} || {a} > {b}"),
+                format!("create.outcome.returned == 3 && {a} != {b}"),
+                format!("({a} != {b} ? 1 : 2) == 1"),
+            ] {
+                comes_to(&text, &sample, Verdict::Error, "");
+            }
+            if ![&a, &b].contains(&&read("raw")) {
+                let text = format!("int({a}) != int({b})");
+                comes_to(&text, &sample, Verdict::Error, "proves nothing");
+            }
+        }
+        for text in [
+            format!("{} != 5", read(a)),
+            format!("{} != {}", read(a), read(a).replace(a, "raw")),
+        ] {
+            let same = a == "raw";
+            if !text.ends_with("raw") {
+                comes_to(&text, &sample, Verdict::Pass, "");
+            } else if !same {
+                comes_to(&text, &sample, Verdict::Error, "proves nothing");
+            }
+        }
+    }
+    for text in [
+        "fired(create.sock_alloc) != create.sock_alloc.exit.huge",
+        "create.sock_alloc.hits < create.sock_alloc.exit.raw",
+        "length(create.outcome.stdout) != create.sock_alloc.pid",
+        "mask(create.sock_alloc.exit.file, 0xfffu) != create.sock_alloc.exit.raw",
+        "create.sock_alloc.exit.file % 4096u != create.sock_alloc.exit.huge",
+        "create.sock_alloc.order < create.sock_alloc.exit.raw",
+    ] {
+        comes_to(text, &sample, Verdict::Error, "");
+    }
+    for text in [
+        "int(create.sock_alloc.exit.state) > create.sock_alloc.exit.raw",
+        "int(create.sock_alloc.exit.state) > int(create.sock_alloc.exit.flags)",
+        "create.outcome.returned == 3 || create.sock_alloc.exit.size == create.sock_alloc.exit.raw",
+        "create.outcome.returned != create.sock_alloc.exit.size",
+    ] {
+        comes_to(text, &sample, Verdict::Pass, "");
+    }
+    let when = "create.sock_alloc.exit.huge != create.sock_alloc.exit.raw";
+    let text = "create.outcome.returned == 3";
+    let claim = Claim::parse("a_claim", text, place(text), Some((when, place(when)))).unwrap();
+    let judgement = judge_claim(&claim, &sample);
+    assert_eq!(judgement.verdict, Verdict::Error, "{judgement:?}");
+    assert!(judgement.reason.unwrap().starts_with("in the condition: "));
+}
+
+/// Check that what a document computes from other leaves, or tells of one thing in two places, is no claim, neither alone
+/// nor beside one; and that what rests on a part of it is.
+#[test]
+fn computed_leaves() {
+    let mut sample = sample();
+    let create = sample.experiments.get_mut("create").unwrap();
+    for probe in create.probes.values_mut() {
+        for hit in &mut probe.hits {
+            hit.time_ns = hit.order.map(|order| order * 10);
+            hit.return_time_ns = hit.return_order.map(|order| order * 10);
+        }
+    }
+    for text in [
+        "create.fd_install.duration_ns == create.fd_install.return_time_ns - create.fd_install.time_ns",
+        "create.fd_install.hit1.duration_ns == create.fd_install.return_time_ns - create.fd_install.hit1.time_ns",
+        "create.objects.allocated == create.objects.freed + create.objects.leaked + create.objects.excused",
+        "create.fd_install.hits <= create.quality.events",
+        "fired(create.fd_install) <= create.quality.events",
+        "create.sock_alloc.pid == create.fd_install.pid",
+        "create.outcome.returned >= 0 || create.outcome.errno != 0",
+        "create.outcome.errno >= 0",
+        "create.workload == 'socket(AF_INET, SOCK_STREAM, 0)'",
+        "contains(create.workload, 'SOCK_STREAM')",
+        "create.quality.planned == 7",
+        "run.investigation == 'two-experiments.toml'",
+        "length(run.id) == 32",
+        "length(kernel.build_id) == 2",
+        "length(create.sock_alloc.task) < 16",
+    ] {
+        let alone = judge_on(text, &sample);
+        if alone.verdict == Verdict::Fail || alone.verdict == Verdict::Unverified {
+            panic!("`{text}` is to be true here: {alone:?}");
+        }
+        comes_to(text, &sample, Verdict::Error, "cannot fail");
+        let beside = format!("create.fd_install.args.fd == 3 && ({text})");
+        comes_to(&beside, &sample, Verdict::Error, "this part cannot be");
+    }
+    for text in [
+        "create.fd_install.duration_ns == 20",
+        "create.fd_install.return_time_ns > create.fd_install.time_ns",
+        "create.objects.leaked == 0 && create.objects.freed == create.objects.allocated",
+        "create.outcome.returned == create.fd_install.args.fd && create.outcome.errno == 0",
+        "create.outcome.errno == 0 && create.outcome.returned >= 0",
+        "exhausted.outcome.returned < 0 && exhausted.outcome.errno == EMFILE",
+        "create.sock_alloc.task == create.fd_install.task",
+    ] {
+        comes_to(text, &sample, Verdict::Pass, "");
+    }
+}

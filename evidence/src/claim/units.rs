@@ -1,0 +1,199 @@
+//! Units of what a claim compares: that a process id is not some integer from memory, or that a duration is greater than
+//! a flag, is true of nearly all values, and so of nearly every kernel.
+//!
+//! Values of two units are never compared ([`compare`](super::value::compare)). A C integer may count anything, and so an
+//! equality with it says something. A difference or an order says nothing, until the author takes the bare number with
+//! `int(…)`. Even then two things of which both are known to be of different kinds are not told apart by that.
+
+use super::ast::{Binary, Node, NodeKind};
+use super::builtins::Reads;
+use super::eval::{Lookup, evaluate};
+use super::invariants::is_count;
+use super::obstacle::Obstacle;
+use super::parts::{Part, joins};
+use super::value::{Kind, Typed};
+
+/// What a number that was not written in the claim counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Measure {
+    /// A C integer, which may count anything.
+    Any,
+    Address,
+    /// Hits, events, runs, objects, bytes of a text.
+    Count,
+    /// A line of the source.
+    Line,
+    Of(Kind),
+}
+
+impl Measure {
+    /// With an article.
+    fn name(&self) -> String {
+        match self {
+            Measure::Any => "a plain number".into(),
+            Measure::Address => "an address".into(),
+            Measure::Count => "a count".into(),
+            Measure::Line => "a line".into(),
+            Measure::Of(kind) => kind.name(),
+        }
+    }
+}
+
+/// A measure, and whether the author has taken the bare number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unit {
+    measure: Measure,
+    bare: bool,
+}
+
+impl From<Measure> for Unit {
+    fn from(measure: Measure) -> Self {
+        let bare = false;
+        Unit { measure, bare }
+    }
+}
+
+/// The first comparison among these parts whose outcome says nothing, because its sides count different things.
+pub(super) fn unlike(parts: &[Part<'_>], bindings: &dyn Lookup) -> Option<Obstacle> {
+    parts.iter().find_map(|part| {
+        let mut found = None;
+        let mut look = |node: &Node, truth: Option<bool>| {
+            if found.is_none() {
+                found = truth.and_then(|truth| says_nothing(node, truth, bindings));
+            }
+        };
+        look(part.node, Some(part.truth));
+        // What stands inside of a number, such as the condition of `(a < b ? 1 : 2) == 1`.
+        if !is_joint(part.node) {
+            part.node.walk(&mut |node| {
+                if node.range != part.node.range {
+                    look(node, truth(node, bindings));
+                }
+            });
+        }
+        found
+    })
+}
+
+/// True if what stands below a node is parts of its own.
+fn is_joint(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Binary(Binary::And | Binary::Or, _) | NodeKind::Conditional(_) => true,
+        NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => sides.iter().any(joins),
+        _ => false,
+    }
+}
+
+fn truth(node: &Node, bindings: &dyn Lookup) -> Option<bool> {
+    if !matches!(node.kind, NodeKind::Binary(..)) {
+        return None;
+    }
+    match evaluate(node, bindings) {
+        Ok(Typed::Bool(truth)) => Some(truth),
+        _ => None,
+    }
+}
+
+/// The complaint about a comparison that comes out as `truth`, if that says nothing.
+fn says_nothing(node: &Node, truth: bool, bindings: &dyn Lookup) -> Option<Obstacle> {
+    let NodeKind::Binary(operator, sides) = &node.kind else {
+        return None;
+    };
+    let order = match operator {
+        Binary::Equal if !truth => false,
+        Binary::NotEqual if truth => false,
+        Binary::Less | Binary::LessEqual | Binary::Greater | Binary::GreaterEqual => true,
+        _ => return None,
+    };
+    let [a, b] = sides.as_ref();
+    let (a, b) = (unit(a, bindings)?, unit(b, bindings)?);
+    let unlike = match (&a.measure, &b.measure) {
+        (Measure::Any, Measure::Any) => false,
+        (_, Measure::Any) => !a.bare,
+        (Measure::Any, _) => !b.bare,
+        (x, y) => x != y && !(order && (a.bare || b.bare)),
+    };
+    unlike.then(|| Obstacle {
+        message: format!(
+            "one is {} and the other {}: that one is not the other, or is the greater, proves nothing",
+            a.measure.name(),
+            b.measure.name()
+        ),
+        range: node.range.clone(),
+        help: Some(
+            "compare values of one kind; what counts the same without saying so is compared with `int(…)`, or the read \
+             says its `kind`"
+                .into(),
+        ),
+    })
+}
+
+/// The unit of a number or an address; `None` of what is written, and of everything else.
+fn unit(node: &Node, bindings: &dyn Lookup) -> Option<Unit> {
+    match &node.kind {
+        NodeKind::Literal(_) | NodeKind::Constant(_) => None,
+        NodeKind::Path(path) => of_leaf(path.as_str(), bindings.read(path.as_str())?),
+        NodeKind::Unary(_, operand) => unit(operand, bindings),
+        NodeKind::Binary(operator, sides) => {
+            let [a, b] = sides.as_ref();
+            calculated(*operator, unit(a, bindings), unit(b, bindings))
+        }
+        NodeKind::Conditional(parts) => {
+            let [_, yes, no] = parts.as_ref();
+            match (unit(yes, bindings), unit(no, bindings)) {
+                (Some(a), Some(b)) if a == b => Some(a),
+                (Some(a), None) | (None, Some(a)) => Some(a),
+                (Some(_), Some(_)) => Some(Measure::Any.into()),
+                (None, None) => None,
+            }
+        }
+        NodeKind::Call(function, args) => Some(match function.name {
+            "int" => Unit {
+                bare: true,
+                ..unit(args.first()?, bindings)?
+            },
+            "mask" => unit(args.first()?, bindings)?,
+            "address" => Measure::Address.into(),
+            "delta" => Measure::Of(Kind::Offset).into(),
+            "errno" => Measure::Of(Kind::Errno).into(),
+            "line" => Measure::Line.into(),
+            "byte" => Measure::Any.into(),
+            "length" => Measure::Count.into(),
+            _ if matches!(function.reads, Reads::Hits | Reads::AllRuns) => Measure::Count.into(),
+            _ => return None,
+        }),
+    }
+}
+
+fn of_leaf(path: &str, value: &Typed) -> Option<Unit> {
+    let measure = match value {
+        Typed::Address(_) => Measure::Address,
+        Typed::Number(number) => match &number.kind {
+            Kind::Plain if is_count(path) => Measure::Count,
+            Kind::Plain | Kind::Literal => Measure::Any,
+            kind => Measure::Of(kind.clone()),
+        },
+        _ => return None,
+    };
+    Some(measure.into())
+}
+
+/// The unit of the result of a calculation.
+fn calculated(operator: Binary, a: Option<Unit>, b: Option<Unit>) -> Option<Unit> {
+    match (a, b) {
+        (None, other) | (other, None) => other,
+        (Some(a), Some(b)) if a.measure == b.measure => {
+            let measure = match (operator, a.measure) {
+                (Binary::Subtract, Measure::Of(Kind::Order(_))) => Measure::Count,
+                (Binary::Subtract, Measure::Of(Kind::Moment(_))) => Measure::Of(Kind::Time),
+                (Binary::Add | Binary::Subtract | Binary::Remainder, measure) => measure,
+                _ => Measure::Any,
+            };
+            let bare = a.bare || b.bare;
+            Some(Unit { measure, bare })
+        }
+        (Some(a), Some(b)) if a.measure == Measure::Any => Some(b),
+        (Some(a), Some(b)) if b.measure == Measure::Any => Some(a),
+        _ => Some(Measure::Any.into()),
+    }
+}
