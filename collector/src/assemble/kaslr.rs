@@ -6,7 +6,7 @@ use qed_evidence::document::{DISABLED, Kaslr, RANDOMIZED, SymbolPlaces};
 use qed_evidence::value::{Address, Datum, Integer, Value};
 
 use super::context::Context;
-use crate::kaslr::{FixedPlace, Status};
+use crate::kaslr::{FixedPlace, KaslrReport, Status};
 use crate::session::raw::MachineFacts;
 
 fn offset(value: u64) -> Datum {
@@ -82,6 +82,23 @@ fn configured(context: &Context<'_>, option: &str) -> Datum {
     }
 }
 
+/// True where independent sources say the same. A source that is missing is no disagreement, and one that disagrees leaves no
+/// value of anything: there is no `false`.
+fn agree(report: &KaslrReport) -> Datum {
+    if report.agree {
+        return Value::Bool { value: true }.into();
+    }
+    let without = report
+        .sources
+        .iter()
+        .filter_map(|source| Some(format!("{}: {}", source.name, source.slide.as_ref().err()?)));
+    let without: Vec<String> = without.collect();
+    Datum::unavailable(format!(
+        "no two independent sources say what the slide is; {}",
+        without.join("; ")
+    ))
+}
+
 /// The judgement on the slide, as values.
 pub fn kaslr(facts: &MachineFacts, context: &Context<'_>) -> Kaslr {
     let report = context.kaslr;
@@ -118,12 +135,7 @@ pub fn kaslr(facts: &MachineFacts, context: &Context<'_>) -> Kaslr {
                     .unwrap_or_else(|| "no source gave a slide".into()),
             ),
         },
-        agree: known(
-            Value::Bool {
-                value: report.agree,
-            }
-            .into(),
-        ),
+        agree: known(agree(report)),
         sources: report
             .sources
             .iter()
@@ -146,5 +158,39 @@ pub fn kaslr(facts: &MachineFacts, context: &Context<'_>) -> Kaslr {
         },
         // From files that this module does not open.
         readings: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kaslr::{Group, KaslrSourceError, SourceReport};
+
+    /// Check that one source alone neither agrees nor disagrees, with the reasons of those that are missing.
+    #[test]
+    fn one_source() {
+        let source = |name: &str, group, slide| SourceReport {
+            name: name.into(),
+            group,
+            slide,
+            comparison: None,
+        };
+        let missing = KaslrSourceError::Unavailable("no /proc/kcore".into());
+        let mut report = KaslrReport {
+            status: Status::Randomized { slide: 0x20_0000 },
+            slide: Some(0x20_0000),
+            symbols: Vec::new(),
+            missing_symbols: Vec::new(),
+            sources: vec![
+                source("kallsyms-vmlinux", Group::Measured, Ok(0x20_0000)),
+                source("vmcoreinfo", Group::Stated, Err(missing)),
+            ],
+            agree: false,
+            checks: Vec::new(),
+        };
+        let why = "no two independent sources say what the slide is; vmcoreinfo: unavailable: no /proc/kcore";
+        assert_eq!(agree(&report), Datum::unavailable(why));
+        report.agree = true;
+        assert_eq!(agree(&report), Value::Bool { value: true }.into());
     }
 }

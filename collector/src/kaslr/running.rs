@@ -1,35 +1,24 @@
 //! The running kernel's statement of its own offset: the thin layer that opens it.
 
 use std::fs::{self, File};
-use std::io;
 
 use super::config::KernelConfig;
 use super::report::KaslrSourceError;
 use super::vmcoreinfo::{Vmcoreinfo, VmcoreinfoError};
 
 use crate::reason::Reason;
+use crate::symbols::kcore::KcoreError;
 
 /// VMCOREINFO of the running kernel, from `/proc/kcore`: 12 KiB, 1 ms, with CAP_SYS_RAWIO.
 pub fn vmcoreinfo() -> Result<Vmcoreinfo, KaslrSourceError> {
     let core = File::open("/proc/kcore")
-        .map_err(|error| KaslrSourceError::Unavailable(open_reason(&error)))?;
+        .map_err(|error| KaslrSourceError::Unavailable(KcoreError::from(error).to_string()))?;
     Vmcoreinfo::read_core(core).map_err(|error| match error {
         VmcoreinfoError::Read(_) | VmcoreinfoError::Missing => {
             KaslrSourceError::Unavailable(error.to_string())
         }
         _ => KaslrSourceError::Broken(error.to_string()),
     })
-}
-
-fn open_reason(error: &io::Error) -> String {
-    let what_to_do = match error.kind() {
-        io::ErrorKind::NotFound => "this kernel has no CONFIG_PROC_KCORE; capture in a guest",
-        io::ErrorKind::PermissionDenied => {
-            "it needs root with CAP_SYS_RAWIO, and lockdown may refuse it to anyone"
-        }
-        _ => "see the reason",
-    };
-    format!("failed to open /proc/kcore: {error} ({what_to_do})")
 }
 
 /// The running kernel's configuration: `/proc/config.gz`, else `/boot/config-RELEASE`.

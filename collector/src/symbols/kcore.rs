@@ -13,7 +13,7 @@ const PT_LOAD: u64 = 1;
 #[derive(Debug, Error)]
 pub enum KcoreError {
     /// The file could not be read.
-    #[error("failed to read /proc/kcore: {0}; it needs root with CAP_SYS_RAWIO")]
+    #[error("failed to read /proc/kcore: {0}; {help}", help = remedy(.0))]
     Read(#[from] io::Error),
     /// It is not what was expected.
     #[error("/proc/kcore is not a 64-bit core of the expected form")]
@@ -21,6 +21,14 @@ pub enum KcoreError {
     /// No segment holds the address.
     #[error("/proc/kcore does not hold the address")]
     NotThere,
+}
+
+/// The way to a `/proc/kcore` that can be read.
+pub fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "this kernel is built without CONFIG_PROC_KCORE",
+        _ => "it needs root with CAP_SYS_RAWIO, and lockdown may refuse it to anyone",
+    }
 }
 
 /// Reads `size` bytes at `address`.

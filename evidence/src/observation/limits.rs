@@ -136,7 +136,13 @@ pub(crate) fn skipped(name: &str, probe: &Probe) -> Option<String> {
             if count == 1 { "hit" } else { "hits" }
         )),
         None => Some(format!(
-            "it is not known how many hits of `{name}` the kernel skipped"
+            "it is not known how many hits of `{name}` the kernel skipped{}",
+            match probe.target {
+                // Up to 6.6 no file tells the count, and the place where it stands is read in all kernels alike.
+                Target::Function(_) | Target::Address(_) =>
+                    " (its counters are read from /proc/kcore)",
+                Target::Tracepoint(_) | Target::Lsm(_) => "",
+            }
         )),
     }
 }

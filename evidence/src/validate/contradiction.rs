@@ -121,9 +121,16 @@ fn kaslr(kaslr: &Kaslr) -> Option<Finding> {
             let reason = format!("the slide is {slide}, and this source says {other}");
             return Some((format!("/kaslr/sources/{}", escape(name)), reason));
         }
-        let agree = matches!(kaslr.agree.value(), Some(Value::Bool { value: true }));
-        if agree && sources().count() < 2 {
-            let reason = "fewer than two sources say what the slide is: they cannot agree";
+        let reason = match kaslr.agree.value() {
+            Some(Value::Bool { value: true }) if sources().count() < 2 => {
+                Some("fewer than two sources say what the slide is: they cannot agree")
+            }
+            Some(Value::Bool { value: false }) => {
+                Some("sources that disagree leave no slide, and there is one")
+            }
+            _ => None,
+        };
+        if let Some(reason) = reason {
             return Some(("/kaslr/agree".into(), reason.into()));
         }
         let grain = number(&kaslr.physical_align).filter(|grain| *grain > 0);

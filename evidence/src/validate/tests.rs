@@ -91,6 +91,12 @@ fn contradictions() {
             "this source says 287309824",
         ),
         (
+            "/kaslr/agree",
+            "/kaslr/agree/value".into(),
+            json!(false),
+            "sources that disagree leave no slide",
+        ),
+        (
             "/kaslr/symbols/_text/slide",
             "/kaslr/symbols/_text/live/value".into(),
             json!("0xffffffff92200001"),
