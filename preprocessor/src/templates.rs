@@ -3,14 +3,14 @@
 //! A book's own template is the file `qed/NAME.hbs` in its theme folder (`theme`, unless `output.html.theme` says
 //! otherwise), written in [handlebars](https://handlebarsjs.com/guide/). It is given the same data as the built-in
 //! one, which `mdbook-qed template NAME` prints. Every value is escaped for HTML; naming one that the data does not
-//! have is an error. Lines of the output are joined without what surrounds them, because a block of HTML in Markdown
+//! have is an error; `{{code VALUE}}` shows what stands between backticks in it as code. Lines of the output are joined without what surrounds them, because a block of HTML in Markdown
 //! must stay in one piece.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use handlebars::Handlebars;
+use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext};
 use qed_evidence::diagnostic::{Diagnostic, Source, nearest};
 use serde::Serialize;
 
@@ -46,10 +46,44 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 /// The folder of a book's own templates, in its theme folder.
 const FOLDER: &str = "qed";
 
+fn escaped(text: &str) -> String {
+    escape::html(&escape::visible_lines(text))
+}
+
+/// The helper `{{code TEXT}}`: a text with what stands between backticks as code.
+fn code(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let text = helper.param(0).and_then(|param| param.value().as_str());
+    out.write(&with_code(text.unwrap_or_default()))?;
+    Ok(())
+}
+
+fn with_code(text: &str) -> String {
+    let pieces: Vec<&str> = text.split('`').collect();
+    // Without its partner a backtick is one.
+    if pieces.len().is_multiple_of(2) {
+        return escaped(text);
+    }
+    let pieces = pieces
+        .iter()
+        .enumerate()
+        .map(|(index, piece)| match index % 2 {
+            0 => escaped(piece),
+            _ => format!("<code>{}</code>", escaped(piece)),
+        });
+    pieces.collect()
+}
+
 fn empty() -> Handlebars<'static> {
     let mut templates = Handlebars::new();
     templates.set_strict_mode(true);
-    templates.register_escape_fn(|text| escape::html(&escape::visible_lines(text)));
+    templates.register_escape_fn(escaped);
+    templates.register_helper("code", Box::new(code));
     templates
 }
 
@@ -263,6 +297,26 @@ pub fn style() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that what stands between backticks is code, that all of it is escaped, and that a backtick without a partner stays.
+    #[test]
+    fn code_in_reasons() {
+        let plain = |text: &str| with_code(text).replace("&#32;", " ");
+        assert_eq!(
+            plain("no `a` of `b`"),
+            format!(
+                "{}<code>a</code>{}<code>b</code>",
+                escaped("no ").replace("&#32;", " "),
+                escaped(" of ").replace("&#32;", " ")
+            )
+        );
+        assert_eq!(
+            with_code("`<b>`"),
+            format!("<code>{}</code>", escaped("<b>"))
+        );
+        assert_eq!(with_code("a ` b"), escaped("a ` b"));
+        assert_eq!(with_code(""), "");
+    }
     use serde_json::json;
 
     fn own(name: &str, text: &str) -> Result<Templates, Vec<Diagnostic>> {

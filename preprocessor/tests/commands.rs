@@ -256,6 +256,33 @@ fn verdicts_alone() {
     );
 }
 
+/// Check that the links of the claims table lead to chapters whose files have letters that a URL gives another meaning, and that a
+/// reason is told once, with its names as code.
+#[test]
+fn claims_of_odd_files() {
+    let chapter = "# One\n\n```qed-claim absent\ncreate.absent.return == 3\n```\n";
+    let all = "# All\n\n```qed-exhibit claims\n```\n";
+    let book = Book::new(&[("one.md", chapter), ("all.md", all)], "", "");
+    std::fs::rename(book.path("src/one.md"), book.path("src/a #1? 50%.md")).unwrap();
+    book.write(
+        "src/SUMMARY.md",
+        "# S\n\n- [A](<a #1? 50%.md>)\n- [All](all.md)\n",
+    );
+    book.build();
+    let page = book.read("book/all.html");
+    assert!(
+        page.contains("href=\"a%20%231%3F%2050%25.html#claim-absent\""),
+        "{page}"
+    );
+    let page = book.read("book/a #1? 50%.html");
+    let start = page.find("id=\"claim-absent\"").unwrap();
+    let claim = &page[start..start + page[start..].find("</ul>").unwrap()];
+    let reason = "unavailable: ";
+    assert_eq!(claim.matches(reason).count(), 1, "{claim}");
+    assert!(claim.contains("for the same reason"), "{claim}");
+    assert!(!claim.contains('`') && !claim.contains("&#96;"), "{claim}");
+}
+
 /// Check that a book is found by its folder, by its book.toml, and from a folder inside of it.
 #[test]
 fn finds_the_book() {

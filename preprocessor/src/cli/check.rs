@@ -205,6 +205,8 @@ fn check(book: &LoadedBook, book_data: &BookData<'_>, format: CheckFormat) -> u8
     }
     let strays = lint::find_orphans(&book.paths, &book.chapters, book_data.config);
     found.problems.extend(strays);
+    let exposed = lint::find_exposed(&book.paths, book_data.config);
+    found.problems.extend(exposed);
     finish(&mut found, &book.paths);
     let status = if found.false_claim {
         FAILED

@@ -176,10 +176,24 @@ fn how_judged(judged: &JudgedClaim, book_data: &BookData<'_>) -> Option<String> 
     })
 }
 
+/// The words for a reason that the machine which is shown has, too.
+const SAME: &str = "for the same reason";
+
 /// A claim with its verdicts, as it stands in its chapter.
 pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
     let judgement = judged.judgement();
     let operands = operands(judgement, book_data, judged.shown);
+    // What the operands say is not said again.
+    let own_reason = why(judgement);
+    let is_told = judgement.verdict == Verdict::Unverified
+        && own_reason.as_deref().is_some_and(|reason| {
+            let told = |part| {
+                operands
+                    .iter()
+                    .any(|one| one.missing && one.value.contains(part))
+            };
+            reason.split("; ").all(told)
+        });
     let others: Vec<OnMachine> = book_data
         .loaded
         .iter()
@@ -187,7 +201,10 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
         .enumerate()
         .filter(|(index, _)| *index != judged.shown.index())
         .map(|(_, (machine, judgement))| {
-            let reason = why(judgement);
+            let reason = match why(judgement) {
+                same if same.is_some() && same == own_reason => Some(SAME.to_owned()),
+                other => other,
+            };
             OnMachine {
                 name: machine.machine.clone(),
                 class: class(judgement.verdict),
@@ -228,7 +245,7 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
         outside: judgement.outside.clone(),
         on: book_data.short_origin(judged.shown),
         origin: book_data.origin(judged.shown),
-        reason: judgement.reason.clone(),
+        reason: judgement.reason.clone().filter(|_| !is_told),
         control,
         judged: how_judged(judged, book_data),
         operands,

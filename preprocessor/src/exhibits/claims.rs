@@ -1,5 +1,6 @@
 //! All claims of the book on all machines.
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::claims::judged::JudgedClaim;
@@ -50,6 +51,26 @@ struct ClaimsView {
     sum: String,
 }
 
+/// The characters that a path of a URL cannot hold: <https://url.spec.whatwg.org/#path-percent-encode-set>, `%` itself, and `:`, which could
+/// end a scheme.
+const NOT_IN_PATHS: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b':')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
 /// The link from one chapter to a claim in another. mdBook turns `.md` into `.html`, and README into index.
 pub(super) fn link(from: &str, judged: &JudgedClaim) -> String {
     let up = "../".repeat(from.matches('/').count());
@@ -58,7 +79,11 @@ pub(super) fn link(from: &str, judged: &JudgedClaim) -> String {
         Some(folder) => format!("{folder}index.md"),
         None => target.clone(),
     };
-    format!("{up}{target}#claim-{}", judged.claim.id)
+    format!(
+        "{up}{}#claim-{}",
+        utf8_percent_encode(&target, NOT_IN_PATHS),
+        judged.claim.id
+    )
 }
 
 /// Renders the exhibit.

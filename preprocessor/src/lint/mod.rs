@@ -2,6 +2,7 @@
 //! nobody judges. `deny` in `book.toml` turns each of them into an error.
 
 mod chapters;
+mod exposed;
 mod findings;
 mod hardcoded;
 mod misspelt;
@@ -18,6 +19,7 @@ use crate::lint::findings::LintFindings;
 use crate::lint::hardcoded::measured::Measured;
 use crate::markdown::chapter::{Chapter, to_diagnostic};
 
+pub use exposed::find_exposed;
 pub use orphans::find_orphans;
 
 /// Looks at all chapters. `book_data` is given if the book shows any evidence.

@@ -77,6 +77,8 @@ pub fn build(
     };
     let strays = lint::find_orphans(paths, chapters, config);
     outcome.report.problems.extend(strays);
+    let exposed = lint::find_exposed(paths, config);
+    outcome.report.problems.extend(exposed);
     finish(&mut outcome.report, paths);
     if config.on_fail == OnFail::Warn {
         outcome.report.false_claim = false;
