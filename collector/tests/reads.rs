@@ -99,3 +99,99 @@ fn what_is_meant() {
         assert!(matches!(&why, Datum::Missing(why) if why.to_string().contains("per-CPU")));
     }
 }
+
+const STATES: &str = r#"
+[[experiment]]
+name = "closed"
+workload = { before = [{ syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0], result = "sock" }], syscall = "connect", args = ["$sock", { struct = "sockaddr_in", sin_family = "AF_INET", sin_port = 999, sin_addr.s_addr = "127.0.0.1" }, { sizeof = "sockaddr_in" }] }
+[[experiment.probe]]
+tracepoint = "inet_sock_set_state"
+name = "state"
+names = { oldstate = "TCP_ESTABLISHED", newstate = "TCP_ESTABLISHED" }
+[[experiment.probe]]
+function = "tcp_v4_connect"
+reads = [
+  { at = "exit", name = "state", path = "sk->__sk_common.skc_state", names = "TCP_ESTABLISHED" },
+  { at = "exit", name = "number", path = "sk->__sk_common.skc_state" },
+  { at = "exit", name = "by_tag", path = "sk->__sk_common.skc_state", names = "bpf_cmd" },
+  { at = "exit", name = "swapped", path = "sk->__sk_common.skc_dport", names = "TCP_ESTABLISHED" },
+  { at = "exit", name = "misspelt", path = "sk->__sk_common.skc_state", names = "TCP_ESTABLISHD" },
+]
+
+[[experiment]]
+name = "ends"
+until = "exit"
+workload = { command = ["true"] }
+[[experiment.probe]]
+function = "do_exit"
+"#;
+
+/// Check that a plain number gets the names of an enumeration of the kernel that runs, by one of its enumerators or by its tag, that
+/// what cannot be named so is told with the nearest name, and that a return which never comes is told with what to write.
+#[test]
+fn names_of_the_kernel() {
+    for guest in ["debian-6.1", "debian-6.12"] {
+        let folder = folder_with(STATES);
+        let machine = format!("guest:{guest}");
+        let output = capture_on(&machine, folder.path(), "i.toml").output();
+        let (status, stderr) = said(&output.unwrap());
+        assert_eq!(status, Some(0), "{stderr}");
+        for expected in [
+            "`closed.tcp_v4_connect.exit.misspelt` is not read: no enumeration of this kernel is called `TCP_ESTABLISHD`",
+            "the nearest name is `TCP_ESTABLISHED`",
+            "`closed.tcp_v4_connect.exit.swapped` is not read: `__be16` is not a plain number",
+            "experiment `ends`: 1 returns of do_exit were not seen; a function that never returns needs `return = false`",
+        ] {
+            assert!(stderr.contains(expected), "{guest}: {expected}: {stderr}");
+        }
+        let evidence = evidence_in(folder.path());
+        let named = |path: &str| match datum(&evidence, path) {
+            Datum::Value(Value::Enum {
+                name, type_name, ..
+            }) => (type_name, name.unwrap_or_default()),
+            other => panic!("{guest}: {path}: {other:?}"),
+        };
+        let of_tcp = |name: &str| ("TCP_ESTABLISHED".to_owned(), name.to_owned());
+        assert_eq!(
+            named("closed.state.hit1.args.oldstate"),
+            of_tcp("TCP_CLOSE")
+        );
+        assert_eq!(
+            named("closed.state.hit1.args.newstate"),
+            of_tcp("TCP_SYN_SENT")
+        );
+        assert_eq!(
+            named("closed.tcp_v4_connect.exit.state"),
+            of_tcp("TCP_SYN_SENT")
+        );
+        let (tag, name) = named("closed.tcp_v4_connect.exit.by_tag");
+        assert!(tag == "bpf_cmd" && name.starts_with("BPF_"), "{tag} {name}");
+        let number = datum(&evidence, "closed.tcp_v4_connect.exit.number");
+        assert_eq!(
+            number.value().and_then(Value::as_integer),
+            Some(2),
+            "{guest}"
+        );
+    }
+}
+
+/// Check that the investigation of the guide's page on finding what to watch is captured without a note, and sees what the page says.
+#[test]
+fn the_guides_example() {
+    let page = include_str!("../../guide/src/find.md");
+    let start = page.find("```toml\n").unwrap() + "```toml\n".len();
+    let text = &page[start..start + page[start..].find("\n```").unwrap()];
+    for guest in ["debian-6.1", "debian-6.12"] {
+        let folder = folder_with(text);
+        let machine = format!("guest:{guest}");
+        let output = capture_on(&machine, folder.path(), "i.toml").output();
+        let (status, stderr) = said(&output.unwrap());
+        assert_eq!((status, stderr.as_str()), (Some(0), ""), "{guest}");
+        let evidence = evidence_in(folder.path());
+        let at = |path: &str| datum(&evidence, path);
+        let name = Datum::Value(Value::text("passwd"));
+        assert_eq!(at("openat.vfs_open.entry.file_name"), name, "{guest}");
+        let given = at("openat.fd_install.args.fd");
+        assert_eq!(given, at("openat.outcome.returned"), "{guest}");
+    }
+}

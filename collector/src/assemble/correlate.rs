@@ -110,7 +110,7 @@ impl Assembled {
         if watches_return(planned, seen) && unseen > 0 && !seen.ended_inside {
             self.missed += unseen;
             self.notes.push(format!(
-                "{unseen} returns of {} were not seen",
+                "{unseen} returns of {} were not seen; a function that never returns needs `return = false`",
                 planned.name
             ));
         }

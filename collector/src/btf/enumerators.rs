@@ -8,6 +8,9 @@ use super::nearest::nearest;
 use super::raw::Btf;
 use super::types::Type;
 
+/// Names and values of an enumeration, in the order of their declaration.
+type Enumerators<'a> = Vec<(&'a str, i128)>;
+
 impl<'a> Btf<'a> {
     /// The values that the enumerations of this BTF and its base give `name`, each once. Anonymous enumerations count:
     /// most constants of the kernel's interface stand in one.
@@ -28,6 +31,31 @@ impl<'a> Btf<'a> {
             names.insert(other);
         });
         nearest(name, names)
+    }
+
+    /// The different enumerations that are called `name` or have an enumerator of that name: tag (`""` for an anonymous one) and all
+    /// enumerators with their values.
+    pub fn enumerations_with(
+        &self,
+        name: &str,
+    ) -> Result<Vec<(&'a str, Enumerators<'a>)>, BtfError> {
+        let mut found = match self.base() {
+            Some(base) => base.enumerations_with(name)?,
+            None => Vec::new(),
+        };
+        for (id, kind, _) in self.heads() {
+            if Wanted::Enum.accepts(kind)
+                && let Type::Enum(enumeration) = self.get(id)?
+            {
+                let all = enumeration.values(self)?;
+                let one = (enumeration.name, all);
+                let is_meant = one.0 == name || one.1.iter().any(|(other, _)| *other == name);
+                if is_meant && !found.contains(&one) {
+                    found.push(one);
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn each_enumerator(&self, visit: &mut dyn FnMut(&'a str, i128)) -> Result<(), BtfError> {

@@ -27,12 +27,23 @@ pub fn mishaps(evidence: &Evidence) -> Vec<String> {
                 (None, Datum::Missing(why)) if why.reason() == TIMED_OUT => {
                     format!("{TIMED_OUT}; give it a longer `timeout-ms` if it needs that")
                 }
-                _ => failed(experiment, evidence.machine.kind)?,
+                _ => failed(experiment, evidence.machine.kind).or_else(|| missed(experiment))?,
             },
         };
         Some(format!("experiment `{name}`: {why}"))
     };
     evidence.experiments.iter().filter_map(of).collect()
+}
+
+/// Returns that were not seen: silence proves nothing in such an experiment.
+fn missed(experiment: &Experiment) -> Option<String> {
+    let quality = &experiment.quality;
+    (quality.missed > 0).then(|| {
+        format!(
+            "{}, so silence and counts prove nothing in it",
+            quality.notes.join("; ")
+        )
+    })
 }
 
 /// Advice for an experiment of which no probe saw anything: another capture would see as little.
@@ -127,6 +138,23 @@ mod tests {
         second_timed_out(&mut evidence, &names[1]);
         let said = super::mishaps(&evidence).concat();
         assert!(said.contains("timeout-ms"), "{said}");
+    }
+
+    /// Check that returns that were not seen are told, with what the evidence says of them.
+    #[test]
+    fn missed_returns() {
+        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
+        let mut evidence = qed_evidence::reader::read(text).unwrap();
+        let quality = &mut evidence.experiments.values_mut().next().unwrap().quality;
+        quality.missed = 2;
+        quality.notes = vec!["2 returns of f were not seen".into()];
+        let said = super::mishaps(&evidence).concat();
+        assert!(
+            said.ends_with(
+                "2 returns of f were not seen, so silence and counts prove nothing in it"
+            ),
+            "{said}"
+        );
     }
 
     /// Check that an experiment without an event is told with what its workload came to, what was attached, and what to try

@@ -1,6 +1,7 @@
 //! Values at a place: parameters, results and reads.
 
 use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS};
+use qed_evidence::constants::constant_sets;
 use qed_evidence::investigation::{Probe, Read};
 
 use super::expr::{Compiled, Decode, ErrorClass, Returned, Scope, Wanted, compile, compile_wanted};
@@ -8,7 +9,7 @@ use super::paths::not_a_path;
 use super::place::Place;
 use super::planner::Planner;
 use super::types::{PlannedElements, PlannedParameter, PlannedRead, PlannedReturn};
-use crate::btf::{Passing, Type, TypeId};
+use crate::btf::{Btf, Passing, Type, TypeId};
 use crate::probe::Attach;
 use crate::reason::Reason;
 
@@ -24,6 +25,70 @@ fn number_of_elements(path: &str, scope: &Scope<'_, '_>) -> Result<Compiled, Rea
             "it is not an integer but `{}`",
             other.type_name()
         ))),
+    }
+}
+
+/// The enumeration of the kernel that `names` of an investigation means, by its own name or that of an enumerator, in the place of
+/// the plain number that the kernel's code takes. `None`: it is one of the sets of constants.
+fn enumerated(btf: &Btf<'_>, set: &str, decode: &Decode) -> Result<Option<Decode>, Reason> {
+    if constant_sets().any(|known| known == set) {
+        return Ok(None);
+    }
+    let found = btf.enumerations_with(set).map_err(Reason::from_error)?;
+    let (tag, all) = match found.as_slice() {
+        [one] => one,
+        [] => {
+            let near = btf.nearest_enumerators(set);
+            let near = near
+                .first()
+                .map(|near| format!("; the nearest name is `{near}`"));
+            return Err(format!(
+                "no enumeration of this kernel is called `{set}` or has an enumerator `{set}`{}; names of macros are not in a kernel's types",
+                near.unwrap_or_default()
+            )
+            .into());
+        }
+        several => {
+            let count = several.len();
+            return Err(format!(
+                "{count} enumerations of this kernel have `{set}`, and they differ"
+            )
+            .into());
+        }
+    };
+    let type_name = if tag.is_empty() { set } else { tag }.to_owned();
+    let values = all.iter().map(|(name, value)| ((*name).to_owned(), *value));
+    match decode.clone() {
+        Decode::Int {
+            size,
+            signed,
+            big_endian: false,
+            ..
+        } => Ok(Some(Decode::Enum {
+            type_name,
+            size,
+            signed,
+            values: values.collect(),
+        })),
+        Decode::BitField {
+            bit_offset,
+            bits,
+            signed,
+            boolean: false,
+            ..
+        } => Ok(Some(Decode::BitField {
+            bit_offset,
+            bits,
+            signed,
+            type_name,
+            boolean: false,
+            values: values.collect(),
+        })),
+        other => Err(format!(
+            "`{}` is not a plain number that `names = \"{set}\"` could name",
+            other.type_name()
+        )
+        .into()),
     }
 }
 
@@ -75,6 +140,13 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             .map(|(position, parameter)| {
                 let name = parameter.name_or_position(position);
                 let decode = compile(&name, &scope).map(|compiled| compiled.decode);
+                let set = probe.names.get(&name);
+                let named = match (set, &decode) {
+                    (Some(set), Ok(decode)) => enumerated(self.offer.btf, set, decode),
+                    _ => Ok(None),
+                };
+                let names = set.filter(|_| matches!(named, Ok(None))).cloned();
+                let misnamed = named.as_ref().err().cloned();
                 PlannedParameter {
                     type_name: self
                         .offer
@@ -84,14 +156,17 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     register: match (parameter.passing, &decode) {
                         (Passing::Unreadable(why), _) => Err(why.into()),
                         (_, Err(error)) => Err(Reason::from_error(error)),
-                        (Passing::Register(register), Ok(_)) => Ok(register as usize),
+                        (Passing::Register(register), Ok(_)) => match misnamed {
+                            Some(reason) => Err(reason),
+                            None => Ok(register as usize),
+                        },
                     },
                     // A `char *` argument is shown as the pointer that it is.
                     decode: match self.pointer(parameter.type_id) {
                         Some(pointer) => Some(pointer),
-                        None => decode.ok(),
+                        None => named.ok().flatten().or(decode.ok()),
                     },
-                    names: probe.names.get(&name).cloned(),
+                    names,
                     name,
                 }
             })
@@ -179,6 +254,13 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 Some(reason.into())
             })
         };
+        let mut names = read.names.clone();
+        let mut decode = compiled.decode;
+        if let Some(set) = &read.names
+            && let Some(named) = enumerated(self.offer.btf, set, &decode).map_err(Some)?
+        {
+            (decode, names) = (named, None);
+        }
         let slots = std::iter::once(compiled.spec)
             .chain(compiled.more)
             .map(&mut slot)
@@ -197,9 +279,9 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             path: read.expression.clone(),
             slots,
             elements,
-            decode: compiled.decode,
+            decode,
             kind: read.kind,
-            names: read.names.clone(),
+            names,
             member: compiled.member,
         })
     }

@@ -108,7 +108,8 @@ pub struct Read {
     pub span: Range<usize>,
     /// Show an integer as: its own type (`None`), `fd`, `size`, `flags`, `errno`.
     pub kind: Option<ReadKind>,
-    /// The set of constants that an integer is of: [`constant_sets`](crate::constants::constant_sets).
+    /// The set of constants that an integer is of: [`constant_sets`](crate::constants::constant_sets), or an enumeration of the kernel,
+    /// by its name or that of one of its enumerators.
     pub names: Option<String>,
     /// The most bytes of text, or of an array, to bring back; `None`: what one load brings.
     pub max: Option<u32>,

@@ -13,6 +13,24 @@ fn symbol(name: &str) -> Option<u64> {
     (name == "thing_get").then_some(SYMBOL)
 }
 
+/// Check that each path which the guide lists is one of the language.
+#[test]
+fn paths_of_the_guide() {
+    let page = include_str!("../../../../guide/src/investigation.md");
+    let table = &page
+        [page.find("## The language of reads").unwrap()..page.find("## Names of numbers").unwrap()];
+    let cells = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    let cells = cells.map(|line| line.split(" |").next().unwrap());
+    let paths: Vec<&str> = cells
+        .flat_map(|cell| cell.split('`').step_by(2))
+        .filter(|path| !path.is_empty())
+        .collect();
+    assert!(paths.len() > 15, "{paths:?}");
+    for path in paths {
+        check(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+}
+
 /// Compile `path` at the return of `thing_get(struct thing *thing, int count, const char *name)`.
 fn at_return(path: &str) -> Result<Compiled, ExprError> {
     let data = sample();

@@ -7,6 +7,7 @@ use super::spanned::Spanned;
 use crate::constants::constant_sets;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::investigation::MAX_OUTPUT;
+use crate::path::is_identifier;
 
 /// The longest time a workload may be given, in milliseconds.
 pub(super) const MAX_TIMEOUT_MS: u64 = 60_000;
@@ -43,11 +44,19 @@ impl Check {
     }
 
     pub(super) fn constant_set(&mut self, set: &Spanned<String>) {
-        if constant_sets().any(|known| known == set.get_ref()) {
+        let name = set.get_ref();
+        // Names of enumerations and of enumerators are the kernel's, and a plan looks them up.
+        let of_kernel = |name: &str| {
+            is_identifier(name) && name.contains(|c: char| c == '_' || c.is_ascii_lowercase())
+        };
+        if constant_sets().any(|known| known == name) || of_kernel(name) {
             return;
         }
         let list: Vec<&str> = constant_sets().collect();
         let message = format!("there is no set of constants `{}`", set.get_ref());
-        self.error(set.span(), message).help = Some(format!("there is {}", list.join(", ")));
+        let list = list.join(", ");
+        self.error(set.span(), message).help = Some(format!(
+            "there is {list}; or write an enumerator of the kernel, such as one of its states, or the name of its enumeration"
+        ));
     }
 }
