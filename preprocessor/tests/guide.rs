@@ -119,6 +119,75 @@ fn the_reference_is_complete() {
     }
 }
 
+/// The tables of the page about investigations, and the table of TOML that each is about in the schema.
+const KEYS: &[(&str, &str)] = &[
+    ("`[guest]`", "RawGuest"),
+    ("`[[experiment]]`", "RawExperiment"),
+    ("`workload`", "RawWorkload"),
+    ("A call in `before`", "RawCall"),
+    ("A file in `files`", "RawGivenFile"),
+    ("`stdin`", "RawStdin"),
+    ("`[[experiment.probe]]`", "RawProbe"),
+    ("`signal`", "RawSignal"),
+    ("A read in `reads`", "RawRead"),
+    ("`[[experiment.excuse]]`", "RawExcuse"),
+    ("`[[command]]`", "RawCommand"),
+    ("A value in `values`", "RawWanted"),
+];
+
+/// Check that the page about investigations lists every key of every table, and nothing else.
+#[test]
+fn keys_of_investigations() {
+    let page = chapter("investigation.md");
+    let schema = qed_evidence::investigation::schema();
+    let keys = |of: &serde_json::Value| -> BTreeSet<String> {
+        let properties = of["properties"].as_object();
+        properties
+            .into_iter()
+            .flat_map(|all| all.keys().cloned())
+            .collect()
+    };
+    assert_eq!(first(&page, "The file"), keys(&schema));
+    let mut told = BTreeSet::new();
+    for (heading, name) in KEYS {
+        let of_schema = keys(&schema["$defs"][name]);
+        assert!(!of_schema.is_empty(), "{name}");
+        assert_eq!(first(&page, heading), of_schema, "{heading}");
+        told.insert((*name).to_owned());
+    }
+    let tables = schema["$defs"].as_object().unwrap().iter();
+    let tables = tables.filter(|(_, of)| of.get("properties").is_some());
+    assert_eq!(
+        tables
+            .map(|(name, _)| name.clone())
+            .collect::<BTreeSet<_>>(),
+        told
+    );
+}
+
+/// Check that the page on finding what to watch shows an investigation and claims that can be read.
+#[test]
+fn example_of_finding() {
+    let page = chapter("find.md");
+    let block = |opening: &str| {
+        let start = page.find(opening).unwrap() + opening.len();
+        page[start..start + page[start..].find("\n```").unwrap()].to_owned()
+    };
+    let investigation = qed_evidence::investigation::parse("find.toml", &block("```toml\n"));
+    let investigation = investigation.unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(investigation.experiment("openat").is_some());
+    for id in ["opens_passwd", "opened_first"] {
+        let text = block(&format!("```qed-claim {id}\n"));
+        let source = qed_evidence::diagnostic::Source {
+            name: "find.md".into(),
+            text: text.clone(),
+        };
+        let place = qed_evidence::claim::Place::new(std::sync::Arc::new(source), 0);
+        let claim = qed_evidence::claim::Claim::parse(id, &text, place, None);
+        assert!(claim.is_ok(), "{id}: {:?}", claim.err());
+    }
+}
+
 /// The help of a program.
 fn help(program: &str, arguments: &[&str]) -> String {
     let folder = Path::new(env!("CARGO_BIN_EXE_mdbook-qed"))
