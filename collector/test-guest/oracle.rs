@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use anyhow::{Context as _, bail};
 use qed_evidence::document::Target;
 
-use qed_collector::btf::{Btf, Type, Wanted};
+use qed_collector::btf::{Btf, NameKind, Type};
 use qed_collector::plan::PlannedExperiment;
 use qed_collector::session::Observer;
 
@@ -185,7 +185,7 @@ fn definitions(planned: &PlannedExperiment) -> String {
 fn offset(btf: &Btf<'_>, structure: &str, member: &str) -> anyhow::Result<u64> {
     let unknown = || format!("this kernel has no {structure}.{member}");
     let id = *btf
-        .find(Wanted::Struct, structure)
+        .find(NameKind::Struct, structure)
         .first()
         .with_context(unknown)?;
     let Type::Struct(composite) = btf.get(id)? else {

@@ -6,7 +6,7 @@ mod support;
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use qed_collector::{
-    btf::{Btf, Type, Wanted},
+    btf::{Btf, NameKind, Type},
     probe::{Attach, Machine, Probes, Setup, Use},
     workload::{Arg, Call, Finished, Running, WorkloadKind, WorkloadSpec},
 };
@@ -17,7 +17,7 @@ use qed_collector_ebpf::{
 const EXPERIMENT: u32 = 5;
 
 fn offset(btf: &Btf<'_>, structure: &str, member: &str) -> u32 {
-    let id = btf.find(Wanted::Struct, structure)[0];
+    let id = btf.find(NameKind::Struct, structure)[0];
     let Type::Struct(composite) = btf.get(id).unwrap() else {
         panic!("{structure} is not a structure");
     };

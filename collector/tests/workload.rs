@@ -3,7 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use qed_collector::workload::{
-    Arg, Call, Exit, Finished, Outcome, Running, WorkloadError, WorkloadKind, WorkloadSpec, names,
+    Arg, Call, Exit, Finished, Running, WorkloadError, WorkloadKind, WorkloadOutcome, WorkloadSpec,
+    names,
 };
 
 fn spec(kind: WorkloadKind) -> WorkloadSpec {
@@ -49,7 +50,7 @@ async fn start(spec: &WorkloadSpec) -> Result<Running, WorkloadError> {
     Running::start_as(Path::new(env!("CARGO_BIN_EXE_qed-collector")), spec).await
 }
 
-async fn run(spec: &WorkloadSpec) -> Outcome {
+async fn run(spec: &WorkloadSpec) -> WorkloadOutcome {
     let mut running = start(spec).await.unwrap();
     running.go().await.unwrap();
     running.report().await.unwrap();

@@ -80,7 +80,7 @@ fn active_html() {
     asked.build();
     good(&asked.qed(&["publish", "book"]));
     let said = good(&asked.qed(&["verify", "book"]));
-    assert!(said.contains("not covered, as the book has it (`active-html`): qed/source/chapters/one.md:9: `<style>`"), "{said}");
+    assert!(said.contains("not covered, because the book allows it (`active-html`): qed/source/chapters/one.md:9: `<style>`"), "{said}");
     let record = asked.read("book/qed/source/book.json");
     let hidden = record.replace("\"active_html\": true,", "");
     assert_ne!(record, hidden);

@@ -341,7 +341,7 @@ fn beside_the_pages() {
         (
             "\"files\": {",
             "\"files\": {\n    \"index.html\": \"0\",",
-            "says more than is read of it",
+            "holds more than this program reads",
         ),
         (
             "\"made\": {",

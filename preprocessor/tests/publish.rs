@@ -752,7 +752,7 @@ fn history_goes_on() {
         (
             "\"machine\": \"host\",",
             "\"machine\": \"host\", \"slide\": 2097152,",
-            "it tells a slide of host",
+            "it has a slide of host",
         ),
         (
             "2026-01-03T03",

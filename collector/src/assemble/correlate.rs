@@ -11,10 +11,10 @@ use qed_evidence::value::Frame;
 
 use super::exec_context::{Way, context};
 use super::hit::{Moment, task_name};
-use super::ledger::{Book, Entry};
+use super::ledger::{Book, LedgerEvent};
 use super::names::Names;
 use super::probe_facts::empty;
-use super::seen::Seen;
+use super::seen::RawObservation;
 use super::stack::{Says, Stack, nmi, raised_by_program, running, within};
 use super::window::{Window, window};
 use crate::plan::expr::{Decoded, decode};
@@ -37,7 +37,7 @@ pub struct Assembled {
 }
 
 /// Make hits and a ledger of the events of one experiment.
-pub fn assemble(seen: &Seen<'_>) -> Assembled {
+pub fn assemble(seen: &RawObservation<'_>) -> Assembled {
     let probes = &seen.planned.probes;
     let mut out = Assembled {
         probes: probes
@@ -77,7 +77,7 @@ pub fn assemble(seen: &Seen<'_>) -> Assembled {
 
 impl Assembled {
     /// Note what does not mark where the call begins and ends.
-    fn note_marks(&mut self, seen: &Seen<'_>, window: Option<&Window>) {
+    fn note_marks(&mut self, seen: &RawObservation<'_>, window: Option<&Window>) {
         if seen.markers.is_some() && seen.marked && window.is_none() {
             // It was watched, and the workload made its call: what else is missing is not known.
             self.lost += 1;
@@ -94,7 +94,12 @@ impl Assembled {
     }
 
     /// Conclude what can be said of a probe once all of its hits are there.
-    fn conclude(&mut self, planned: &PlannedProbe, seen: &Seen<'_>, window: Option<&Window>) {
+    fn conclude(
+        &mut self,
+        planned: &PlannedProbe,
+        seen: &RawObservation<'_>,
+        window: Option<&Window>,
+    ) {
         let Some(probe) = self.probes.get_mut(&planned.name) else {
             return;
         };
@@ -119,7 +124,7 @@ impl Assembled {
 
 /// The probes that an event may be a hit of.
 fn takers<'a>(
-    seen: &Seen<'a>,
+    seen: &RawObservation<'a>,
     window: Option<&Window>,
     index: usize,
     event: &Event,
@@ -140,7 +145,7 @@ fn takers<'a>(
 
 /// Events that become hits, one after the other.
 struct Correlation<'a> {
-    seen: &'a Seen<'a>,
+    seen: &'a RawObservation<'a>,
     /// The time of the first event of the call.
     start_ns: u64,
     /// A probe of the experiment raises a signal.
@@ -198,7 +203,7 @@ impl Correlation<'_> {
         let booked = planned.frees
             || planned.allocates && context.is_none_or(|context| context == Context::Task);
         if booked && is_object(event.object) {
-            let entry = Entry {
+            let entry = LedgerEvent {
                 address: event.object,
                 probe: planned.name.clone(),
                 order,
@@ -234,14 +239,14 @@ impl Correlation<'_> {
 }
 
 /// True if a probe wants hits whoever runs.
-fn anybodys(planned: &PlannedProbe, seen: &Seen<'_>) -> bool {
+fn anybodys(planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
     let asked = seen.asked.probe(&planned.name);
     asked.is_some_and(|probe| probe.any_task)
 }
 
 /// The way that may have led to the probe's program: a breakpoint does inside of a function, and at an entry that the
 /// function tracer cannot use, until the kernel replaces it by a jump. An NMI on the way then stands on the stack.
-fn way(planned: &PlannedProbe, event: &Event, stack: &[Frame], seen: &Seen<'_>) -> Way {
+fn way(planned: &PlannedProbe, event: &Event, stack: &[Frame], seen: &RawObservation<'_>) -> Way {
     let hit = |source: &&Source| source.usage == event.probe as usize;
     let Some(source) = planned.sources().find(hit) else {
         return Way::Direct;
@@ -287,7 +292,7 @@ fn is_object(address: u64) -> bool {
     address != 0 && address <= u64::MAX - 4095
 }
 
-fn watches_return(planned: &PlannedProbe, seen: &Seen<'_>) -> bool {
+fn watches_return(planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
     seen.asked
         .probe(&planned.name)
         .is_some_and(|probe| probe.watch_return)

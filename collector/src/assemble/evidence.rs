@@ -11,7 +11,7 @@ use qed_evidence::investigation::{self as asked, Action};
 
 use super::context::Context;
 use super::graph;
-use super::seen::Seen;
+use super::seen::RawObservation;
 use super::{correlate, kaslr, kernel, name_tables, outcome};
 use crate::probe::{OBJECT_SHA256, parse_event};
 use crate::session::raw::{RawCapture, RawOutcome, Record};
@@ -123,7 +123,7 @@ fn experiment(
     let ran = &raw.experiments[number];
     let outcome = ran.outcome.as_ref();
     let (events, damaged) = events(&ran.events);
-    let assembled = correlate::assemble(&Seen {
+    let assembled = correlate::assemble(&RawObservation {
         planned: &raw.plan[number],
         asked,
         events: &events,

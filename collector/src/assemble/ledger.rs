@@ -17,7 +17,7 @@ pub struct Book {
 }
 
 /// One allocation or free of an object, as an event tells it.
-pub struct Entry {
+pub struct LedgerEvent {
     pub address: u64,
     pub probe: String,
     pub order: u64,
@@ -29,7 +29,7 @@ impl Book {
     /// An object was allocated.
     pub fn allocate(
         &mut self,
-        entry: Entry,
+        entry: LedgerEvent,
         cache: Option<String>,
         size: Option<u64>,
         excuses: &[Excuse],
@@ -53,7 +53,7 @@ impl Book {
     }
 
     /// An object was freed. Says whether it was one of ours.
-    pub fn free(&mut self, entry: Entry, same_task: bool, task: String) -> bool {
+    pub fn free(&mut self, entry: LedgerEvent, same_task: bool, task: String) -> bool {
         let Some(index) = self.live.remove(&entry.address) else {
             return false;
         };
@@ -81,8 +81,8 @@ impl Book {
 mod tests {
     use super::*;
 
-    fn entry(address: u64, order: u64) -> Entry {
-        Entry {
+    fn entry(address: u64, order: u64) -> LedgerEvent {
+        LedgerEvent {
             address,
             probe: "p".into(),
             order,

@@ -8,14 +8,14 @@ use qed_evidence::document::{
 use qed_evidence::instances::Within;
 use qed_evidence::value::{Address, Bytes, Datum, Value};
 
-use super::seen::Seen;
+use super::seen::RawObservation;
 use super::values::errno;
 use crate::plan::{PlannedParameter, PlannedProbe, PlannedRead, Source};
 use crate::reason::Reason;
 use crate::session::raw::Declined;
 
 /// A probe before its first hit.
-pub(super) fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
+pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe {
     let declined = declined(planned, seen);
     let refusal = refusal(planned, seen, declined);
     let address = planned
@@ -97,7 +97,7 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &Seen<'_>) -> Probe {
 }
 
 /// The kernel's refusal of an attachment, if it refused it.
-fn refused<'s>(source: &Source, seen: &Seen<'s>) -> Option<&'s Declined> {
+fn refused<'s>(source: &Source, seen: &RawObservation<'s>) -> Option<&'s Declined> {
     seen.refusals.get(source.attach)?.as_ref()
 }
 
@@ -108,7 +108,7 @@ fn reasons(refused: &BTreeMap<String, Reason>) -> BTreeMap<String, String> {
 }
 
 /// The refusal of a probe as a whole. Of several copies it is enough that one can be watched: evidence says which were.
-fn declined<'s>(planned: &PlannedProbe, seen: &Seen<'s>) -> Option<&'s Declined> {
+fn declined<'s>(planned: &PlannedProbe, seen: &RawObservation<'s>) -> Option<&'s Declined> {
     let first = planned.source.as_ref().ok()?;
     let all = planned
         .sources()
@@ -117,7 +117,11 @@ fn declined<'s>(planned: &PlannedProbe, seen: &Seen<'s>) -> Option<&'s Declined>
 }
 
 /// The reason why a probe has no hits that would say anything, if there is one.
-fn refusal(planned: &PlannedProbe, seen: &Seen<'_>, declined: Option<&Declined>) -> Option<String> {
+fn refusal(
+    planned: &PlannedProbe,
+    seen: &RawObservation<'_>,
+    declined: Option<&Declined>,
+) -> Option<String> {
     let own = match &planned.source {
         Err(reason) => Some(reason.to_string()),
         Ok(_) => declined.map(|declined| declined.reason.clone()),
@@ -135,7 +139,7 @@ fn parameter(planned: &PlannedParameter) -> Parameter {
     }
 }
 
-fn definition(address: u64, seen: &Seen<'_>) -> Datum {
+fn definition(address: u64, seen: &RawObservation<'_>) -> Datum {
     match seen.names.definition(address) {
         Ok(value) => Value::Location { value }.into(),
         Err(reason) => Datum::unavailable(reason),
@@ -144,7 +148,7 @@ fn definition(address: u64, seen: &Seen<'_>) -> Datum {
 
 /// The entry of a function's probe in the kernel's list of probes; `None` for other probes and for one that is not
 /// there.
-fn listed(planned: &PlannedProbe, seen: &Seen<'_>) -> Option<Datum> {
+fn listed(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Option<Datum> {
     let source = planned.source.as_ref().ok()?;
     if source.address == 0
         || seen
@@ -177,7 +181,7 @@ fn members(reads: &[PlannedRead]) -> BTreeMap<String, Member> {
 }
 
 /// Hits of a probe that the kernel skipped, of all copies that it watches; `None`: of one of them it is not known.
-fn skipped(planned: &PlannedProbe, seen: &Seen<'_>) -> Option<u64> {
+fn skipped(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Option<u64> {
     let refused = |source: &&Source| matches!(seen.refusals.get(source.attach), Some(Some(_)));
     let mut attached = planned.sources().filter(|s| !refused(s)).peekable();
     attached.peek()?;

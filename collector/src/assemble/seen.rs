@@ -10,7 +10,7 @@ use crate::session::raw::Declined;
 use crate::workload::CallSite;
 
 /// Everything that was seen in one experiment.
-pub struct Seen<'a> {
+pub struct RawObservation<'a> {
     pub planned: &'a PlannedExperiment,
     pub asked: &'a Experiment,
     pub events: &'a [Box<Event>],

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use qed_collector_ebpf::Event;
 use qed_evidence::document::Target;
 
-use super::seen::Seen;
+use super::seen::RawObservation;
 use crate::plan::PlannedProbe;
 
 /// Bytes of the instruction that makes a system call.
@@ -37,7 +37,7 @@ pub(super) struct Window {
 
 impl Window {
     /// True if all hits of the probe are there, because it sees what the markers see.
-    pub(super) fn proves(&self, planned: &PlannedProbe, seen: &Seen<'_>) -> bool {
+    pub(super) fn proves(&self, planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
         let (Some(markers), Ok(source)) = (seen.markers, &planned.source) else {
             return false;
         };
@@ -65,7 +65,7 @@ impl Window {
 }
 
 /// Find the call between its markers; `None`: it was not seen going in, or there are no markers.
-pub(super) fn window(seen: &Seen<'_>) -> Option<Window> {
+pub(super) fn window(seen: &RawObservation<'_>) -> Option<Window> {
     let markers = seen.markers?;
     let behind = seen.call.map(|call| call.instruction + SYSCALL_LENGTH);
     let behind_next = seen.call.map(|call| call.back + SYSCALL_LENGTH);
@@ -112,7 +112,7 @@ pub(super) fn window(seen: &Seen<'_>) -> Option<Window> {
 
 /// The first event of the same entering of a system call as the one of this number: a probe of the investigation may see
 /// it before the marker does.
-fn entering(seen: &Seen<'_>, at: usize) -> usize {
+fn entering(seen: &RawObservation<'_>, at: usize) -> usize {
     let marker = &seen.events[at];
     let sees_it = |event: &Event| {
         let mut probes = seen.planned.probes.iter();

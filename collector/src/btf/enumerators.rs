@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::error::BtfError;
-use super::index::Wanted;
+use super::index::NameKind;
 use super::nearest::nearest;
 use super::raw::Btf;
 use super::types::Type;
@@ -44,7 +44,7 @@ impl<'a> Btf<'a> {
             None => Vec::new(),
         };
         for (id, kind, _) in self.heads() {
-            if Wanted::Enum.accepts(kind)
+            if NameKind::Enum.accepts(kind)
                 && let Type::Enum(enumeration) = self.get(id)?
             {
                 let all = enumeration.values(self)?;
@@ -63,7 +63,7 @@ impl<'a> Btf<'a> {
             base.each_enumerator(visit)?;
         }
         for (id, kind, _) in self.heads() {
-            if Wanted::Enum.accepts(kind)
+            if NameKind::Enum.accepts(kind)
                 && let Type::Enum(enumeration) = self.get(id)?
             {
                 for (name, value) in enumeration.values(self)? {

@@ -2,7 +2,7 @@
 
 use super::abi::{BY_VALUE, FLOATING, Passing, Places, REGISTERS};
 use super::error::BtfError;
-use super::index::Wanted;
+use super::index::NameKind;
 use super::kinds::TypeId;
 use super::raw::Btf;
 use super::types::{Prototype, Type};
@@ -72,7 +72,7 @@ impl<'a> Btf<'a> {
     /// All functions called `name`. Several mean static functions of different files; where their
     /// signatures differ, which one an address belongs to cannot be told from BTF.
     pub fn functions(&self, name: &str) -> Result<Vec<Function<'a>>, BtfError> {
-        self.find(Wanted::Function, name)
+        self.find(NameKind::Function, name)
             .into_iter()
             .map(|id| self.function(id))
             .collect()
@@ -136,14 +136,14 @@ impl<'a> Btf<'a> {
     /// first parameter `__data`, which programs do not get.
     /// <https://elixir.bootlin.com/linux/v6.1/source/include/linux/tracepoint.h#L304>
     pub fn tracepoint(&self, name: &str) -> Result<Option<Tracepoint<'a>>, BtfError> {
-        let function = self.find(Wanted::Function, &format!("__traceiter_{name}"));
+        let function = self.find(NameKind::Function, &format!("__traceiter_{name}"));
         let prototype = if let Some(&id) = function.first() {
             match self.get(id)? {
                 Type::Function { prototype, .. } => prototype,
                 _ => return Err(BtfError::of_type(id, "it is not a function")),
             }
         } else {
-            let typedef = self.find(Wanted::Typedef, &format!("btf_trace_{name}"));
+            let typedef = self.find(NameKind::Typedef, &format!("btf_trace_{name}"));
             let Some(&id) = typedef.first() else {
                 return Ok(None);
             };
@@ -208,7 +208,7 @@ impl<'a> Btf<'a> {
 
     fn names_after(&self, prefix: &str) -> Result<Vec<&'a str>, BtfError> {
         let mut names = Vec::new();
-        self.each(Wanted::Function, &mut |_, name| {
+        self.each(NameKind::Function, &mut |_, name| {
             names.extend(name.strip_prefix(prefix));
         })?;
         names.sort_unstable();

@@ -4,7 +4,7 @@ use super::kinds::{TypeId, kind};
 
 /// The kind of name to look up: C keeps tags, ordinary names and functions apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum NameKind {
     /// A function.
     Function,
     /// `struct NAME`
@@ -19,15 +19,15 @@ pub enum Wanted {
     Int,
 }
 
-impl Wanted {
+impl NameKind {
     pub(super) fn accepts(self, kind: u8) -> bool {
         match self {
-            Wanted::Function => kind == kind::FUNC,
-            Wanted::Struct => kind == kind::STRUCT,
-            Wanted::Union => kind == kind::UNION,
-            Wanted::Enum => kind == kind::ENUM || kind == kind::ENUM64,
-            Wanted::Typedef => kind == kind::TYPEDEF,
-            Wanted::Int => kind == kind::INT,
+            NameKind::Function => kind == kind::FUNC,
+            NameKind::Struct => kind == kind::STRUCT,
+            NameKind::Union => kind == kind::UNION,
+            NameKind::Enum => kind == kind::ENUM || kind == kind::ENUM64,
+            NameKind::Typedef => kind == kind::TYPEDEF,
+            NameKind::Int => kind == kind::INT,
         }
     }
 }
@@ -47,11 +47,11 @@ pub(super) const INDEXED: u32 = 1 << kind::INT
 pub(super) struct NameIndex {
     /// Per bucket, the number of its first entry, counted from 1; 0: none.
     heads: Vec<u32>,
-    entries: Vec<Entry>,
+    entries: Vec<NameEntry>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct NameEntry {
     id: u32,
     name: u32,
     kind: u8,
@@ -111,7 +111,7 @@ impl NameIndex {
         };
         for (id, kind, name, text) in named {
             let head = &mut index.heads[bucket(hash(text), buckets)];
-            index.entries.push(Entry {
+            index.entries.push(NameEntry {
                 id: id.0,
                 name,
                 kind,
@@ -125,7 +125,7 @@ impl NameIndex {
     /// All types called `name`, in the order of their numbers. `text` gives the bytes from the offset of a name on.
     pub(super) fn find<'a>(
         &self,
-        wanted: Wanted,
+        wanted: NameKind,
         name: &str,
         text: impl Fn(u32) -> Option<&'a [u8]>,
     ) -> Vec<TypeId> {

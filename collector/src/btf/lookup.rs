@@ -1,7 +1,7 @@
 //! Types by name.
 
 use super::error::BtfError;
-use super::index::{INDEXED, NameIndex, Wanted};
+use super::index::{INDEXED, NameIndex, NameKind};
 use super::kinds::TypeId;
 use super::raw::Btf;
 
@@ -13,7 +13,7 @@ impl<'a> Btf<'a> {
 
     /// All types called `name`, in the order of their numbers, those of the base included. Usually none
     /// or one; compilation units that disagree about a structure give several.
-    pub fn find(&self, wanted: Wanted, name: &str) -> Vec<TypeId> {
+    pub fn find(&self, wanted: NameKind, name: &str) -> Vec<TypeId> {
         let mut found = self
             .base()
             .map_or_else(Vec::new, |base| base.find(wanted, name));
@@ -29,7 +29,7 @@ impl<'a> Btf<'a> {
     /// Call `visit` with the number and name of each `wanted` type of this BTF and its base.
     pub(super) fn each(
         &self,
-        wanted: Wanted,
+        wanted: NameKind,
         visit: &mut dyn FnMut(TypeId, &'a str),
     ) -> Result<(), BtfError> {
         if let Some(base) = self.base() {
@@ -44,7 +44,7 @@ impl<'a> Btf<'a> {
     }
 
     /// Call `visit` with the bytes from each `wanted` name on, of this BTF and its base: the name, a NUL, and more.
-    pub(super) fn each_text(&self, wanted: Wanted, visit: &mut dyn FnMut(&'a [u8])) {
+    pub(super) fn each_text(&self, wanted: NameKind, visit: &mut dyn FnMut(&'a [u8])) {
         if let Some(base) = self.base() {
             base.each_text(wanted, visit);
         }

@@ -126,7 +126,7 @@ fn references(kind: u8) -> (usize, &'static [usize], &'static [usize]) {
 mod tests {
     use super::*;
     use crate::btf::build::Builder;
-    use crate::btf::{Type, Wanted};
+    use crate::btf::{NameKind, Type};
 
     /// The kernel's own types, and a module with a structure, a function and an enumeration of its own, named after `word`.
     fn kernel() -> Vec<u8> {
@@ -142,8 +142,8 @@ mod tests {
         for number in 0..padding {
             module.forward(&format!("pad{number}_{word}"));
         }
-        let int = kernel.find(Wanted::Int, "int")[0];
-        let sock = kernel.find(Wanted::Struct, "sock")[0];
+        let int = kernel.find(NameKind::Int, "int")[0];
+        let sock = kernel.find(NameKind::Struct, "sock")[0];
         let pointer = module.pointer(sock);
         let table = module.array(int, 4);
         let own = module.structure(
@@ -191,7 +191,7 @@ mod tests {
                 format!("struct {word}_state *")
             );
             let Type::Struct(composite) = btf
-                .get(btf.find(Wanted::Struct, &format!("{word}_state"))[0])
+                .get(btf.find(NameKind::Struct, &format!("{word}_state"))[0])
                 .unwrap()
             else {
                 panic!("not a structure");
@@ -199,7 +199,7 @@ mod tests {
             let names = btf.member_names(&composite).unwrap();
             assert_eq!(names, ["owner", &format!("{word}_table")]);
             let Type::Enum(mode) = btf
-                .get(btf.find(Wanted::Enum, &format!("{word}_mode"))[0])
+                .get(btf.find(NameKind::Enum, &format!("{word}_mode"))[0])
                 .unwrap()
             else {
                 panic!("not an enumeration");
@@ -207,7 +207,7 @@ mod tests {
             let values = mode.values(&btf).unwrap();
             assert_eq!(values[0].0, format!("{word}_ON"));
         }
-        assert_eq!(btf.find(Wanted::Struct, "sock").len(), 1);
+        assert_eq!(btf.find(NameKind::Struct, "sock").len(), 1);
     }
 
     /// Check that one module alone stays what it was, and that a damaged one is an error.

@@ -38,7 +38,7 @@ mod types;
 pub use abi::Passing;
 pub use error::BtfError;
 pub use functions::{Function, Linkage, Parameter, Signature, Tracepoint};
-pub use index::Wanted;
+pub use index::NameKind;
 pub use kinds::TypeId;
 pub use members::{Member, Members};
 pub use merge::merge;

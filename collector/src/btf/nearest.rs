@@ -1,6 +1,6 @@
 //! Names like a name that does not exist.
 
-use super::index::Wanted;
+use super::index::NameKind;
 use super::raw::Btf;
 
 /// At most so many suggestions.
@@ -58,7 +58,7 @@ fn apart(one: &str, other: &str) -> usize {
 impl Btf<'_> {
     /// Existing `wanted` names like `name`, the nearest first, at most three. Looks at every type, so it
     /// is for messages only. A damaged name is nobody's neighbour.
-    pub fn nearest(&self, wanted: Wanted, name: &str) -> Vec<String> {
+    pub fn nearest(&self, wanted: NameKind, name: &str) -> Vec<String> {
         let limit = limit(name);
         let shortest = name.len().saturating_sub(limit);
         let mut names = Vec::new();

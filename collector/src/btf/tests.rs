@@ -181,7 +181,7 @@ pub(crate) fn sample() -> Vec<u8> {
 }
 
 fn composite<'a>(btf: &Btf<'a>, name: &str) -> Composite<'a> {
-    let id = btf.find(Wanted::Struct, name)[0];
+    let id = btf.find(NameKind::Struct, name)[0];
     match btf.get(id).unwrap() {
         Type::Struct(composite) => composite,
         other => panic!("{other:?}"),
@@ -230,7 +230,7 @@ fn types_have_c_names() {
     assert_eq!(name("mode"), "enum level");
     assert_eq!(name("ready"), "bool");
     assert_eq!(
-        btf.declaration(btf.find(Wanted::Typedef, "u32")[0], "x")
+        btf.declaration(btf.find(NameKind::Typedef, "u32")[0], "x")
             .unwrap(),
         "u32 x"
     );
@@ -241,7 +241,7 @@ fn types_have_c_names() {
 fn enumerations_keep_their_values() {
     let data = sample();
     let btf = Btf::parse(&data).unwrap();
-    let values = |name| match btf.get(btf.find(Wanted::Enum, name)[0]).unwrap() {
+    let values = |name| match btf.get(btf.find(NameKind::Enum, name)[0]).unwrap() {
         Type::Enum(enumeration) => enumeration.values(&btf).unwrap(),
         other => panic!("{other:?}"),
     };
@@ -314,7 +314,7 @@ fn tracepoints_and_hooks_are_found() {
         3
     );
     assert_eq!(btf.lsm_hook("nothing").unwrap(), None);
-    assert_eq!(btf.nearest(Wanted::Function, "thing_gte"), ["thing_get"]);
+    assert_eq!(btf.nearest(NameKind::Function, "thing_gte"), ["thing_get"]);
 }
 
 /// Check that functions of the same name stay apart.
@@ -335,13 +335,13 @@ fn modules_continue_the_kernel() {
     let kernel = Btf::parse(&data).unwrap();
     let strings = u32::from_le_bytes(data[20..24].try_into().unwrap());
     let mut b = Builder::module(kernel.end_id() - 1, strings);
-    let thing = kernel.find(Wanted::Struct, "thing")[0];
+    let thing = kernel.find(NameKind::Struct, "thing")[0];
     let pointer = b.pointer(thing);
     let added = b.structure("added", 8, &[("thing", pointer, 0, 0)]);
     let module = b.bytes();
     let module = Btf::parse_module(&module, &kernel).unwrap();
-    assert_eq!(module.find(Wanted::Struct, "added"), [added]);
-    assert_eq!(module.find(Wanted::Struct, "thing"), [thing]);
+    assert_eq!(module.find(NameKind::Struct, "added"), [added]);
+    assert_eq!(module.find(NameKind::Struct, "thing"), [thing]);
     assert_eq!(module.type_name(pointer).unwrap(), "struct thing *");
 }
 
@@ -401,10 +401,10 @@ fn exercise(data: &[u8]) {
         }
     }
     for name in ["thing", "thing_get", "twice", ""] {
-        let _ = btf.find(Wanted::Struct, name);
+        let _ = btf.find(NameKind::Struct, name);
         let _ = btf.functions(name);
         let _ = btf.tracepoint(name);
-        let _ = btf.nearest(Wanted::Function, name);
+        let _ = btf.nearest(NameKind::Function, name);
     }
     let _ = btf.lsm_hook_names();
 }
@@ -528,7 +528,7 @@ fn big_endian_types() {
     let data = sample();
     let btf = Btf::parse(&data).unwrap();
     for (name, expected) in [("__be32", true), ("__portpair_half", false)] {
-        let id = btf.find(Wanted::Typedef, name)[0];
+        let id = btf.find(NameKind::Typedef, name)[0];
         assert_eq!(btf.strip(id).unwrap().big_endian, expected, "{name}");
     }
 }

@@ -83,13 +83,13 @@ pub struct Asked {
 
 /// Runs the command. Says on stdout which file each machine's evidence went to.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let Wanted {
+    let CaptureRequest {
         investigation: path,
         machines: targets,
         evidence: folder,
         lock,
         is_book,
-    } = wanted(&args.asked)?;
+    } = requested(&args.asked)?;
     if args.output.is_none() && !args.force {
         keep_the_books(&args.asked)?;
     }
@@ -215,7 +215,7 @@ pub fn captured(
 }
 
 /// The request of a book or of the command line.
-pub struct Wanted {
+pub struct CaptureRequest {
     /// The investigation file.
     pub investigation: PathBuf,
     /// The machines.
@@ -229,14 +229,14 @@ pub struct Wanted {
 }
 
 /// Read the request of a command line.
-pub fn wanted(asked: &Asked) -> Result<Wanted, Failure> {
+pub fn requested(asked: &Asked) -> Result<CaptureRequest, Failure> {
     let lock = asked.lock.as_deref().map(lock::read).transpose()?;
     let path = match (&asked.book, &asked.investigation) {
         (Some(path), _) => path.clone(),
         (None, None) => nearest_book()?,
         (None, Some(investigation)) => {
             let on = &asked.on;
-            return Ok(Wanted {
+            return Ok(CaptureRequest {
                 investigation: investigation.clone(),
                 machines: if on.is_empty() {
                     vec![Target::Host]
@@ -258,7 +258,7 @@ pub fn wanted(asked: &Asked) -> Result<Wanted, Failure> {
         true => book.machines.clone(),
         false => asked.on.iter().map(of_book).collect(),
     };
-    Ok(Wanted {
+    Ok(CaptureRequest {
         machines,
         investigation: book.investigation,
         evidence: book.evidence,

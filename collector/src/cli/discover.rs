@@ -154,7 +154,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let progress = Progress::new(args.on.name());
     let (discovery, files) = traced(args, &investigation, &name, &progress)?;
     progress.say("naming the functions");
-    let found = Found::new(args, experiment, &discovery, files)?;
+    let found = NamedTrace::new(args, experiment, &discovery, files)?;
     drop(progress);
     if !discovery.stderr.is_empty() {
         eprintln!(
@@ -234,7 +234,7 @@ fn traced(
 }
 
 /// The calls that were traced, with names.
-struct Found {
+struct NamedTrace {
     machine: String,
     release: String,
     workload: String,
@@ -242,7 +242,7 @@ struct Found {
     kallsyms: Kallsyms,
 }
 
-impl Found {
+impl NamedTrace {
     fn new(
         args: &Args,
         experiment: &Experiment,
@@ -439,7 +439,7 @@ fn write(
     args: &Args,
     path: &Path,
     toml: Option<&str>,
-    found: &Found,
+    found: &NamedTrace,
     discovery: &Discovery,
 ) -> Result<(), Failure> {
     let toml = toml.ok_or_else(|| Failure::input("--write is for a call behind `--`"))?;

@@ -121,7 +121,7 @@ fn compare_builds(fixed: &mut Static, image: &Path) {
         }
         Err(why) => {
             let reason =
-                format!("of which build the kernel image is cannot be known before it runs: {why}");
+                format!("the build of the kernel image is not known before it runs: {why}");
             fixed.unchecked = Some(reason.into());
         }
     }

@@ -4,7 +4,7 @@ use qed_evidence::document::{Reader, Target as ProbeTarget};
 use qed_evidence::investigation::{Action, Investigation};
 use qed_evidence::observation::{may_be_text, text_instead};
 
-use super::capture::{Asked, Wanted, wanted};
+use super::capture::{Asked, CaptureRequest, requested};
 use super::failure::Failure;
 use super::guest_boot::boot;
 use super::instances::{self, ProbedFunctions};
@@ -30,12 +30,12 @@ const HOST: &str = "host";
 
 /// Runs the command.
 pub fn run(args: &Asked) -> Result<(), Failure> {
-    let Wanted {
+    let CaptureRequest {
         investigation: path,
         machines: targets,
         lock,
         ..
-    } = wanted(args)?;
+    } = requested(args)?;
     let investigation = read_investigation(&path)?;
     let mut unknown: Option<Vec<String>> = None;
     for target in &targets {

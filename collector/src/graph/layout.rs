@@ -50,15 +50,15 @@ pub(super) struct Layout {
     pub kind: Field,
     pub flags: Field,
     pub tid: Field,
-    pub entry: Entry,
-    pub exit: Exit,
+    pub entry: EntryRecord,
+    pub exit: ExitRecord,
     pub enter: Syscall,
     pub leave: Syscall,
 }
 
 /// A function begins.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(super) struct EntryRecord {
     pub id: u64,
     pub function: Field,
     pub depth: Field,
@@ -66,7 +66,7 @@ pub(super) struct Entry {
 
 /// A function returns.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Exit {
+pub(super) struct ExitRecord {
     pub id: u64,
     pub function: Field,
     pub depth: Field,
@@ -117,12 +117,12 @@ impl Layout {
             kind: entry.field("common_type")?,
             flags: entry.field("common_flags")?,
             tid: entry.field("common_pid")?,
-            entry: Entry {
+            entry: EntryRecord {
                 id: entry.id()?,
                 function: entry.field("func")?,
                 depth: entry.field("depth")?,
             },
-            exit: Exit {
+            exit: ExitRecord {
                 id: exit.id()?,
                 function: exit.field("func")?,
                 depth: exit.field("depth")?,

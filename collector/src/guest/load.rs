@@ -33,7 +33,7 @@ pub fn load(modules: &[String]) -> anyhow::Result<()> {
             // The kernel has loaded it itself by now, or has it built in.
             Err(Errno::EEXIST) => {}
             Err(errno) => anyhow::bail!(
-                "the kernel refuses to load the module `{name}` ({}): {}. Its own words are on the console",
+                "the kernel refuses to load the module `{name}` ({}): {}. Its own message is on the console",
                 errno.desc(),
                 meaning(errno)
             ),

@@ -16,7 +16,7 @@ const CONSOLE_CAP: usize = 1 << 20;
 const TAIL: usize = 40;
 
 /// Everything that came out of a guest besides its result.
-pub(super) struct Seen {
+pub(super) struct GuestOutput {
     pub(super) console: Console,
     /// The last progress line.
     pub(super) last: String,
@@ -45,8 +45,12 @@ pub(super) struct Limits {
 impl Pipes {
     /// Read all pipes until they end, which they do when QEMU does, or a limit is over: so nothing that it wrote is
     /// lost.
-    pub(super) async fn read_all(&mut self, limits: &Limits, progress: &dyn Fn(&str)) -> Seen {
-        let mut seen = Seen {
+    pub(super) async fn read_all(
+        &mut self,
+        limits: &Limits,
+        progress: &dyn Fn(&str),
+    ) -> GuestOutput {
+        let mut seen = GuestOutput {
             console: Console::new(CONSOLE_CAP, TAIL),
             last: "nothing".to_owned(),
             stderr: Vec::new(),

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use super::accel::{self, Accel, Accelerator, Decision, KvmFailure};
 use super::cache::Cache;
 use super::find_program::find_in_path;
-use super::pipes::{Limits, Pipes, Seen, receiver};
+use super::pipes::{GuestOutput, Limits, Pipes, receiver};
 use super::qemu_args::{self, Paths};
 use super::wire::{self, BODY, FrameError, HEADER, Kind, WINDOW};
 use super::{GuestError, KernelImage, elf, initramfs};
@@ -168,7 +168,7 @@ struct Machine<'a> {
 struct End {
     status: ExitStatus,
     window: File,
-    seen: Seen,
+    seen: GuestOutput,
     to_exit: Duration,
 }
 
@@ -414,7 +414,7 @@ fn start(qemu: &Path, args: &[String], inherited: [RawFd; 5]) -> Result<Running,
 }
 
 /// The reason for giving up KVM after a guest that did not show a sign of life.
-fn no_life(seen: &Seen, status: ExitStatus) -> String {
+fn no_life(seen: &GuestOutput, status: ExitStatus) -> String {
     match (seen.timed_out, seen.stderr.is_empty()) {
         (true, _) => format!(
             "a guest under KVM showed no sign of life within {:?}",

@@ -59,7 +59,7 @@ pub(super) enum PlaceError {
     NotInFile { name: String, file: String },
     /// The address in the investigation cannot be understood.
     #[error(transparent)]
-    Address(#[from] qed_evidence::investigation::PlaceError),
+    Address(#[from] qed_evidence::investigation::ProbeAddressError),
     /// A symbol has no static address.
     #[error("`{0}` is below the distance by which the kernel says it was moved")]
     BelowSlide(String),

@@ -3,7 +3,7 @@
 use qed_collector_ebpf::{FdWalk, Layout};
 
 use super::offer::Offer;
-use crate::btf::{Btf, Type, TypeId, Wanted};
+use crate::btf::{Btf, NameKind, Type, TypeId};
 use crate::probe::{KprobeEvents, KprobeTable};
 
 /// Buckets of the kernel's table of kprobes: `KPROBE_TABLE_SIZE`,
@@ -13,7 +13,7 @@ const BUCKETS: usize = 64;
 
 /// The offset in bytes of `path`, a member of a structure, a member of that one, and so on.
 fn offset(btf: &Btf<'_>, structure: &str, path: &[&str]) -> Option<u64> {
-    let mut id: TypeId = *btf.find(Wanted::Struct, structure).first()?;
+    let mut id: TypeId = *btf.find(NameKind::Struct, structure).first()?;
     let mut total = 0;
     for name in path {
         let (Type::Struct(composite) | Type::Union(composite)) = btf.strip(id).ok()?.ty else {

@@ -1,7 +1,7 @@
 //! The place of a probe: the kernel's facts about its target.
 
 use qed_evidence::document::Target;
-use qed_evidence::investigation::{Place as At, Position, Probe};
+use qed_evidence::investigation::{Position, Probe, ProbeAddress};
 
 use super::error::PlaceError;
 use super::expr::Returned;
@@ -12,7 +12,7 @@ use crate::reason::Reason;
 use crate::symbols::disasm::{Instruction, locate};
 
 /// The kernel's facts about the place of a probe.
-pub(super) struct Place<'a> {
+pub(super) struct ProbePlace<'a> {
     pub attach: Attach,
     pub address: u64,
     pub parameters: Vec<Parameter<'a>>,
@@ -27,7 +27,7 @@ pub(super) struct Place<'a> {
 
 impl<'a> Planner<'_, '_, '_, 'a> {
     /// Find the place of a probe, or say why there is none.
-    pub(super) fn place(&mut self, probe: &Probe) -> Result<Place<'a>, PlaceError> {
+    pub(super) fn place(&mut self, probe: &Probe) -> Result<ProbePlace<'a>, PlaceError> {
         match &probe.target {
             Target::Function(name) => self.function(probe, name),
             Target::Address(text) => self.static_place(text),
@@ -36,7 +36,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
     }
 
-    fn function(&mut self, probe: &Probe, name: &str) -> Result<Place<'a>, PlaceError> {
+    fn function(&mut self, probe: &Probe, name: &str) -> Result<ProbePlace<'a>, PlaceError> {
         let found = self.offer.btf.functions(name)?;
         let mut copies = self.copies(probe, name)?;
         let address = self.function_address(name, &copies, probe.clones, !found.is_empty())?;
@@ -52,7 +52,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         };
         let untyped = (instruction.is_none() && returned == Returned::NotYet)
             .then(|| untyped(name, found.len(), copies.len()));
-        Ok(Place {
+        Ok(ProbePlace {
             attach: Attach::Kprobe {
                 function: name.to_owned(),
                 address,
@@ -93,7 +93,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 // Looks at every name of the kernel, so once per name and not once per experiment.
                 let near = self
                     .attachments
-                    .nearest(name, || btf.nearest(crate::btf::Wanted::Function, name));
+                    .nearest(name, || btf.nearest(crate::btf::NameKind::Function, name));
                 Err(no_such("function", name, near))
             }
             [] => Err(PlaceError::Inlined(name.to_owned())),
@@ -104,12 +104,12 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
     }
 
-    fn static_place(&self, text: &str) -> Result<Place<'a>, PlaceError> {
+    fn static_place(&self, text: &str) -> Result<ProbePlace<'a>, PlaceError> {
         if let Some(reason) = self.offer.no_kprobes {
             return Err(not_offered(reason));
         }
         let (address, what) = self.address(text)?;
-        Ok(Place {
+        Ok(ProbePlace {
             attach: Attach::Kprobe {
                 function: what,
                 address,
@@ -126,14 +126,14 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         })
     }
 
-    fn tracepoint(&mut self, probe: &Probe, name: &str) -> Result<Place<'a>, PlaceError> {
+    fn tracepoint(&mut self, probe: &Probe, name: &str) -> Result<ProbePlace<'a>, PlaceError> {
         let btf = self.offer.btf;
         let Some(tracepoint) = btf.tracepoint(name)? else {
             let names = btf.tracepoint_names()?;
             let near = qed_evidence::diagnostic::nearest(name, names);
             return Err(no_such("tracepoint", name, near.map(str::to_owned)));
         };
-        Ok(Place {
+        Ok(ProbePlace {
             attach: Attach::Tracepoint {
                 name: name.to_owned(),
                 arguments: tracepoint.parameters.len() as u32,
@@ -157,7 +157,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         })
     }
 
-    fn lsm_hook(&self, hook: &str) -> Result<Place<'a>, PlaceError> {
+    fn lsm_hook(&self, hook: &str) -> Result<ProbePlace<'a>, PlaceError> {
         let btf = self.offer.btf;
         if let Some(reason) = self.offer.no_lsm {
             return Err(not_offered(reason));
@@ -167,7 +167,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             let near = qed_evidence::diagnostic::nearest(hook, names);
             return Err(no_such("LSM hook", hook, near.map(str::to_owned)));
         };
-        Ok(Place {
+        Ok(ProbePlace {
             attach: Attach::Lsm {
                 hook: hook.to_owned(),
                 function: Some(function.id.0),
@@ -223,10 +223,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 count: many.len(),
             }),
         };
-        match text.parse::<At>()? {
-            At::Live(name) => Ok((live(&name)?, format!("the live address of {name}"))),
-            At::Number(address) => Ok((address.0, address.to_string())),
-            At::Static(name) => {
+        match text.parse::<ProbeAddress>()? {
+            ProbeAddress::Live(name) => Ok((live(&name)?, format!("the live address of {name}"))),
+            ProbeAddress::Number(address) => Ok((address.0, address.to_string())),
+            ProbeAddress::Static(name) => {
                 let slide = (self.offer.slide)()?;
                 let address = live(&name)?.checked_sub(slide);
                 let address = address.ok_or_else(|| PlaceError::BelowSlide(name.clone()))?;

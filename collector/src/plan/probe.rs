@@ -5,7 +5,7 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::{Action, Probe};
 
 use super::error::PlaceError;
-use super::place::Place;
+use super::place::ProbePlace;
 use super::planner::Planner;
 use super::setup::Markers;
 use super::types::{PlannedInstruction, PlannedProbe, Refused, Source};
@@ -105,7 +105,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     fn reads(
         &mut self,
         probe: &Probe,
-        place: &Place<'a>,
+        place: &ProbePlace<'a>,
         usage: usize,
         planned: &mut PlannedProbe,
     ) {
@@ -130,7 +130,12 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
     }
 
-    fn acts(&mut self, probe: &Probe, place: &Place<'a>, usage: usize) -> Result<(), PlaceError> {
+    fn acts(
+        &mut self,
+        probe: &Probe,
+        place: &ProbePlace<'a>,
+        usage: usize,
+    ) -> Result<(), PlaceError> {
         let mut acts = 0;
         let mut object_arg = 0;
         if let Some(object) = probe.allocates.as_ref().or(probe.frees.as_ref()) {

@@ -4,9 +4,11 @@ use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS};
 use qed_evidence::constants::constant_sets;
 use qed_evidence::investigation::{Probe, Read};
 
-use super::expr::{Compiled, Decode, ErrorClass, Returned, Scope, Wanted, compile, compile_wanted};
+use super::expr::{
+    Compiled, Decode, ErrorClass, ReadOptions, Returned, Scope, compile, compile_wanted,
+};
 use super::paths::not_a_path;
-use super::place::Place;
+use super::place::ProbePlace;
 use super::planner::Planner;
 use super::types::{PlannedElements, PlannedParameter, PlannedRead, PlannedReturn};
 use crate::btf::{Btf, Passing, Type, TypeId};
@@ -95,7 +97,7 @@ fn enumerated(btf: &Btf<'_>, set: &str, decode: &Decode) -> Result<Option<Decode
 impl<'a> Planner<'_, '_, '_, 'a> {
     pub(super) fn scope<'x>(
         &'x self,
-        place: &'x Place<'a>,
+        place: &'x ProbePlace<'a>,
         exit: bool,
         symbols: &'x dyn Fn(&str) -> Option<u64>,
     ) -> Scope<'x, 'a> {
@@ -112,7 +114,11 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
     }
 
-    pub(super) fn parameters(&self, place: &Place<'a>, probe: &Probe) -> Vec<PlannedParameter> {
+    pub(super) fn parameters(
+        &self,
+        place: &ProbePlace<'a>,
+        probe: &Probe,
+    ) -> Vec<PlannedParameter> {
         let mut parameters = self.own_parameters(place, probe);
         let unknown: Vec<PlannedParameter> = probe
             .names
@@ -130,7 +136,11 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         parameters
     }
 
-    pub(super) fn own_parameters(&self, place: &Place<'a>, probe: &Probe) -> Vec<PlannedParameter> {
+    pub(super) fn own_parameters(
+        &self,
+        place: &ProbePlace<'a>,
+        probe: &Probe,
+    ) -> Vec<PlannedParameter> {
         let symbols = |_: &str| None;
         let scope = self.scope(place, false, &symbols);
         place
@@ -182,7 +192,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         })
     }
 
-    pub(super) fn returns(&self, probe: &Probe, place: &Place<'a>) -> Option<PlannedReturn> {
+    pub(super) fn returns(&self, probe: &Probe, place: &ProbePlace<'a>) -> Option<PlannedReturn> {
         if let Some(reason) = place.untyped.as_ref().filter(|_| probe.watch_return) {
             return Some(PlannedReturn {
                 type_name: String::new(),
@@ -212,7 +222,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     pub(super) fn read(
         &mut self,
         read: &Read,
-        place: &Place<'a>,
+        place: &ProbePlace<'a>,
         usage: usize,
         exit: bool,
         at_return: bool,
@@ -221,7 +231,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             [address] => Some(*address),
             _ => None,
         };
-        let wanted = Wanted {
+        let wanted = ReadOptions {
             max: read.max,
             elements: read.elements.is_some(),
         };
@@ -289,7 +299,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     /// Check the paths of a probe that is not possible for what is wrong on every kernel.
     pub(super) fn syntax_only(&mut self, probe: &Probe) {
         let symbols = |_: &str| None;
-        let nothing = Place {
+        let nothing = ProbePlace {
             attach: Attach::Lsm {
                 hook: String::new(),
                 function: None,

@@ -58,7 +58,7 @@ pub(super) struct Filler<'f, 'a> {
 }
 
 /// The place of a value in the structure.
-struct Place<'p> {
+struct MemberPlace<'p> {
     path: &'p str,
     /// Its start in bits.
     bit_offset: u64,
@@ -87,7 +87,7 @@ impl Filler<'_, '_> {
                 let near = near.into_iter().next();
                 return Err(FillError::NoMember { path, near });
             };
-            let place = Place {
+            let place = MemberPlace {
                 path: &path,
                 bit_offset: start + member.bit_offset,
                 bits: member.bits,
@@ -98,7 +98,7 @@ impl Filler<'_, '_> {
         Ok(())
     }
 
-    fn value(&mut self, place: &Place<'_>, value: &MemberValue) -> Result<(), FillError> {
+    fn value(&mut self, place: &MemberPlace<'_>, value: &MemberValue) -> Result<(), FillError> {
         let stripped = self.btf.strip(place.type_id)?;
         match (value, &stripped.ty) {
             (MemberValue::Members(members), Type::Struct(inner) | Type::Union(inner)) => {
@@ -115,7 +115,7 @@ impl Filler<'_, '_> {
 
     fn elements(
         &mut self,
-        place: &Place<'_>,
+        place: &MemberPlace<'_>,
         element: TypeId,
         count: u32,
         values: &[MemberValue],
@@ -131,7 +131,7 @@ impl Filler<'_, '_> {
         let size = self.btf.size_of(element)?.unwrap_or(0);
         for (nth, value) in values.iter().enumerate() {
             let path = format!("{}[{nth}]", place.path);
-            let place = Place {
+            let place = MemberPlace {
                 path: &path,
                 bit_offset: place.bit_offset + nth as u64 * size * 8,
                 bits: 0,
@@ -144,7 +144,7 @@ impl Filler<'_, '_> {
 
     fn one(
         &mut self,
-        place: &Place<'_>,
+        place: &MemberPlace<'_>,
         stripped: &Stripped<'_>,
         argument: &Argument,
     ) -> Result<(), FillError> {
@@ -203,7 +203,7 @@ impl Filler<'_, '_> {
     /// Write a number, lowest bit first, into the bits of its member.
     fn put(
         &mut self,
-        place: &Place<'_>,
+        place: &MemberPlace<'_>,
         stripped: &Stripped<'_>,
         size: u64,
         number: i128,
@@ -250,7 +250,7 @@ impl Filler<'_, '_> {
         Ok(())
     }
 
-    fn copy(&mut self, place: &Place<'_>, size: u64, bytes: &[u8]) -> Result<(), FillError> {
+    fn copy(&mut self, place: &MemberPlace<'_>, size: u64, bytes: &[u8]) -> Result<(), FillError> {
         if bytes.len() as u64 > size {
             return Err(FillError::TooMany {
                 path: place.path.to_owned(),
@@ -275,7 +275,7 @@ impl Filler<'_, '_> {
 
     fn patch(
         &mut self,
-        place: &Place<'_>,
+        place: &MemberPlace<'_>,
         size: u64,
         argument: &Argument,
     ) -> Result<(), FillError> {
@@ -288,7 +288,7 @@ impl Filler<'_, '_> {
         Ok(())
     }
 
-    fn kind(&self, place: &Place<'_>, instead: &'static str) -> FillError {
+    fn kind(&self, place: &MemberPlace<'_>, instead: &'static str) -> FillError {
         FillError::Kind {
             path: place.path.to_owned(),
             type_name: self.type_name(place),
@@ -296,7 +296,7 @@ impl Filler<'_, '_> {
         }
     }
 
-    fn type_name(&self, place: &Place<'_>) -> String {
+    fn type_name(&self, place: &MemberPlace<'_>) -> String {
         let name = self.btf.type_name(place.type_id);
         name.unwrap_or_else(|error| error.to_string())
     }

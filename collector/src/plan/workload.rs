@@ -6,7 +6,7 @@ use qed_evidence::investigation::{Action, Argument, Call, Structure, Workload, b
 
 use super::error::nearest;
 use super::structure::{FillError, Filler};
-use crate::btf::{Btf, BtfError, Type, TypeId, Wanted};
+use crate::btf::{Btf, BtfError, NameKind, Type, TypeId};
 use crate::reason::Reason;
 use crate::workload::{self, Arg, Memory, WorkloadKind, names};
 
@@ -173,13 +173,13 @@ impl Arguments<'_, '_, '_> {
     }
 
     fn type_named(&self, name: &str) -> Result<TypeId, WorkloadPlanError> {
-        let mut found = self.btf.find(Wanted::Struct, name);
-        found.extend(self.btf.find(Wanted::Union, name));
+        let mut found = self.btf.find(NameKind::Struct, name);
+        found.extend(self.btf.find(NameKind::Union, name));
         match found.as_slice() {
             [one] => Ok(*one),
             [] => {
-                let mut near = self.btf.nearest(Wanted::Struct, name);
-                near.extend(self.btf.nearest(Wanted::Union, name));
+                let mut near = self.btf.nearest(NameKind::Struct, name);
+                near.extend(self.btf.nearest(NameKind::Union, name));
                 Err(WorkloadPlanError::NoStructure {
                     name: name.to_owned(),
                     near: near.into_iter().next(),

@@ -94,7 +94,7 @@ mod tests {
                 .iter()
                 .zip(numbers)
             {
-                let found = read.find(btf::Wanted::Function, hook);
+                let found = read.find(btf::NameKind::Function, hook);
                 assert_eq!(found, [btf::TypeId(number)]);
             }
             assert_eq!(read.end_id(), numbers[0].max(numbers[1]) + 1);

@@ -9,7 +9,7 @@ use super::boundary::{Machine, Observer, Programs, Workload};
 use super::raw::{RawDescendants, RawExperiment, RawOutcome, Record};
 use crate::probe::{Life, Losses};
 use crate::reason::Reason;
-use crate::workload::{CallSite, Exit, Finished, Outcome, WorkloadSpec};
+use crate::workload::{CallSite, Exit, Finished, WorkloadOutcome, WorkloadSpec};
 
 /// Error prefix of a workload that could not be started, let go or heard of.
 pub const NOT_RUN: &str = "the workload could not be run";
@@ -159,7 +159,7 @@ impl<M: Machine> Attempts<'_, M> {
         mut running: M::Workload,
         deadline: Instant,
         collected: &mut Collected,
-    ) -> anyhow::Result<Outcome> {
+    ) -> anyhow::Result<WorkloadOutcome> {
         running.report().await?;
         // A command's process group is ended when it is let go of: its descendants are waited for before.
         let command = is_command(self.experiment);
@@ -181,7 +181,7 @@ impl<M: Machine> Attempts<'_, M> {
         &mut self,
         mut running: M::Workload,
         collected: &mut Collected,
-    ) -> anyhow::Result<Outcome> {
+    ) -> anyhow::Result<WorkloadOutcome> {
         self.wait_for_frees(collected).await?;
         self.programs.stop()?;
         collected.running = self.descendants_running()?;
@@ -262,7 +262,7 @@ pub(super) async fn time<M: Machine>(
     Ok(median_ns)
 }
 
-fn raw_outcome(pid: u32, outcome: Outcome) -> RawOutcome {
+fn raw_outcome(pid: u32, outcome: WorkloadOutcome) -> RawOutcome {
     let (exit, signal) = match outcome.exit {
         Exit::Exited(status) => (Some(status), None),
         Exit::Signaled(signal) => (None, Some(signal)),

@@ -11,7 +11,7 @@ use super::raw::{Declined, Record};
 use crate::graph::raw::RawGraph;
 use crate::probe::{Life, Losses, Setup};
 use crate::reason::Reason;
-use crate::workload::{CallSite, Finished, Outcome, WorkloadSpec};
+use crate::workload::{CallSite, Finished, WorkloadOutcome, WorkloadSpec};
 
 /// The machine that is watched.
 pub trait Machine {
@@ -123,7 +123,7 @@ pub trait Workload {
     async fn report(&mut self) -> anyhow::Result<()>;
 
     /// Let it end, and what it started with it.
-    async fn release(self) -> anyhow::Result<Outcome>;
+    async fn release(self) -> anyhow::Result<WorkloadOutcome>;
 }
 
 /// A look into the kernel's memory: so many bytes at an address, or why not.

@@ -75,7 +75,7 @@ pub(super) struct Request<'a> {
 }
 
 /// Everything that a session has seen.
-pub(super) struct Seen {
+pub(super) struct SessionResult {
     pub(super) facts: MachineFacts,
     pub(super) refusals: Vec<Option<Declined>>,
     pub(super) listed: Vec<Result<String, Reason>>,
@@ -90,7 +90,7 @@ impl Request<'_> {
         id: String,
         time: String,
         commands: Vec<RawCommand>,
-        seen: Seen,
+        seen: SessionResult,
     ) -> RawCapture {
         RawCapture {
             id,
@@ -116,7 +116,7 @@ pub(super) async fn run<M: Machine>(
     machine: &mut M,
     request: &Request<'_>,
     facts: impl FnOnce() -> MachineFacts,
-) -> anyhow::Result<Seen> {
+) -> anyhow::Result<SessionResult> {
     let experiments = &request.investigation.experiments;
     let specs = experiments
         .iter()
@@ -432,13 +432,13 @@ impl<M: Machine> Session<'_, M> {
     }
 
     /// Take the code around the calls that were seen, and let go.
-    fn finish(self, facts: MachineFacts, graphs: Graphs) -> Seen {
+    fn finish(self, facts: MachineFacts, graphs: Graphs) -> SessionResult {
         let experiments: Vec<RawExperiment> = self.experiments.into_iter().flatten().collect();
         let code = before_returns(&experiments, self.machine);
         if self.request.options.ephemeral {
             self.programs.leave_attached();
         }
-        Seen {
+        SessionResult {
             facts,
             refusals: self.refusals,
             listed: self.listed,

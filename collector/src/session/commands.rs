@@ -9,7 +9,7 @@ use qed_evidence::investigation::Investigation;
 
 use super::raw::RawCommand;
 use crate::reason::Reason;
-use crate::workload::{Around, Exit, Outcome, Running, WorkloadKind, WorkloadSpec};
+use crate::workload::{Around, Exit, Running, WorkloadKind, WorkloadOutcome, WorkloadSpec};
 
 /// The exit status of the workload's process where the program could not be executed, and how it says why.
 const NOT_EXECUTED: (i32, &str) = (127, "cannot execute ");
@@ -93,7 +93,7 @@ fn run(tasks: &[Task], folder: &Path) -> Vec<RawCommand> {
 }
 
 /// Run one: its end and its output, or why it was not run.
-async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, Reason>, Outcome), Reason> {
+async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, Reason>, WorkloadOutcome), Reason> {
     let spec = WorkloadSpec {
         kind: WorkloadKind::Command(task.argv.clone()),
         limits: Vec::new(),

@@ -12,7 +12,7 @@ use super::tracer::Tracer;
 use super::{descendants, privileges};
 use crate::probe::{EventReader, Life, Losses, Probes, Setup, kprobe_list};
 use crate::reason::Reason;
-use crate::workload::{CallSite, Finished, Outcome, Running, WorkloadSpec};
+use crate::workload::{CallSite, Finished, Running, WorkloadOutcome, WorkloadSpec};
 
 /// This machine.
 pub(super) struct ThisMachine {
@@ -175,7 +175,7 @@ impl Workload for Running {
         Ok(Running::report(self).await?)
     }
 
-    async fn release(self) -> anyhow::Result<Outcome> {
+    async fn release(self) -> anyhow::Result<WorkloadOutcome> {
         Ok(Running::release(self).await?)
     }
 }

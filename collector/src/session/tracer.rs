@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::graph::calls;
 use crate::graph::raw::{Formats, RawCpu, RawGraph};
-use crate::workload::{Outcome, Running, WorkloadError, WorkloadSpec};
+use crate::workload::{Running, WorkloadError, WorkloadOutcome, WorkloadSpec};
 
 /// The places of tracefs: its own, and that of older systems.
 const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
@@ -138,7 +138,7 @@ impl Tracer {
     pub async fn trace_whole(
         &self,
         spec: &WorkloadSpec,
-    ) -> Result<(RawGraph, Outcome), TracerError> {
+    ) -> Result<(RawGraph, WorkloadOutcome), TracerError> {
         let mut attempt = 1;
         loop {
             let traced = self.trace(spec, &mut |_| {}).await?;
@@ -157,7 +157,7 @@ impl Tracer {
         &self,
         spec: &WorkloadSpec,
         look: &mut (dyn FnMut(&Path) + '_),
-    ) -> Result<(RawGraph, Outcome), TracerError> {
+    ) -> Result<(RawGraph, WorkloadOutcome), TracerError> {
         let mut running = Running::start(spec).await?;
         let tid = running.tgid();
         // Writing empties the buffers of all processors.

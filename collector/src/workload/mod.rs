@@ -23,5 +23,5 @@ pub use child::{HIDDEN_ARGUMENT, child_main, is_child};
 pub use invoke::BACK;
 pub use runner::{CallSite, Finished, Running, WorkloadError};
 pub use spec::{
-    Arg, Around, Call, Exit, Input, Memory, Outcome, Patch, WorkloadKind, WorkloadSpec,
+    Arg, Around, Call, Exit, Input, Memory, Patch, WorkloadKind, WorkloadOutcome, WorkloadSpec,
 };

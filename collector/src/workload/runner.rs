@@ -25,7 +25,7 @@ use tokio::{
 use super::captured::Captured;
 use super::child::{GAVE_UP, HIDDEN_ARGUMENT, WHY};
 use super::protocol::{FromChild, Job, MESSAGE, ToChild};
-use super::spec::{Exit, Outcome, WorkloadKind, WorkloadSpec, errno_of};
+use super::spec::{Exit, WorkloadKind, WorkloadOutcome, WorkloadSpec, errno_of};
 
 /// Bytes kept of standard error.
 const KEPT: usize = 64 * 1024;
@@ -33,7 +33,7 @@ const KEPT: usize = 64 * 1024;
 /// Time for what is left in the pipes, where somebody else still has them open.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// The workload could not be run as asked. That it failed by itself is not an error but an [`Outcome`].
+/// The workload could not be run as asked. That it failed by itself is not an error but an [`WorkloadOutcome`].
 #[derive(Debug, Error)]
 pub enum WorkloadError {
     /// The operating system refused something.
@@ -396,7 +396,7 @@ impl Running {
     }
 
     /// Let it end, which closes its objects, and reap it.
-    pub async fn release(mut self) -> Result<Outcome, WorkloadError> {
+    pub async fn release(mut self) -> Result<WorkloadOutcome, WorkloadError> {
         if self.status.is_none() {
             if self.link.is_some() && !self.is_command {
                 self.send(&ToChild::Release).await?;
@@ -417,7 +417,7 @@ impl Running {
         {
             return Err(WorkloadError::Silenced(why.to_owned()));
         }
-        Ok(Outcome {
+        Ok(WorkloadOutcome {
             returned: self.returned,
             errno: self.returned.map(errno_of),
             exit,

@@ -95,7 +95,7 @@ pub enum Arg {
     Buffer {
         /// Bytes.
         size: usize,
-        /// Name in [`Outcome::buffers`].
+        /// Name in [`WorkloadOutcome::buffers`].
         name: String,
     },
     /// The address of these bytes.
@@ -111,7 +111,7 @@ pub struct Memory {
     pub bytes: Vec<u8>,
     /// Values that are known in the process alone.
     pub patches: Vec<Patch>,
-    /// Name in [`Outcome::buffers`], where they are read back after the call.
+    /// Name in [`WorkloadOutcome::buffers`], where they are read back after the call.
     pub name: Option<String>,
     /// The content as the line that the workload prints has it.
     pub text: String,
@@ -130,7 +130,7 @@ pub struct Patch {
 
 /// The end of the workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct WorkloadOutcome {
     /// The result of the system call, as the kernel returns it: a value, or a negative errno. `None`: it
     /// never returned to user space, or the workload is a command.
     pub returned: Option<i64>,

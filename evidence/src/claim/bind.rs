@@ -13,7 +13,7 @@ use crate::path_index::resolve::{Catalog, Indexed, Resolved};
 use super::ast::NodeKind;
 use super::constants;
 use super::eval::Lookup;
-use super::found::Found;
+use super::found::ReadResult;
 use super::graph::{self, GRAPH};
 use super::obstacle::Obstacle;
 use super::parse::{Expression, ReadPath};
@@ -111,24 +111,24 @@ pub(super) fn gather<'a>(
             continue;
         }
         let found = match replaced.iter().find(|(path, _)| *path == read.path) {
-            Some((_, Datum::Value(value))) => Ok(Found::Value(value.clone())),
-            Some((_, Datum::Missing(reason))) => Ok(Found::Missing(vec![reason.to_string()])),
+            Some((_, Datum::Value(value))) => Ok(ReadResult::Value(value.clone())),
+            Some((_, Datum::Missing(reason))) => Ok(ReadResult::Missing(vec![reason.to_string()])),
             None => find(read, catalog, machine),
         };
         match found {
             // A value whose name and number contradict each other is neither.
-            Ok(Found::Value(value)) => match sound(&value, machine) {
+            Ok(ReadResult::Value(value)) => match sound(&value, machine) {
                 Ok(()) => {
                     gathered.values.insert(read.path.clone(), value);
                 }
                 Err(why) => gathered.broken.push(obstacle(why.to_string(), None)),
             },
-            Ok(Found::Missing(reasons)) => gathered.missing.extend(
+            Ok(ReadResult::Missing(reasons)) => gathered.missing.extend(
                 reasons
                     .into_iter()
                     .map(|reason| (read.clone(), obstacle(reason, None))),
             ),
-            Ok(Found::Broken(reason)) => gathered.broken.push(obstacle(reason, None)),
+            Ok(ReadResult::Broken(reason)) => gathered.broken.push(obstacle(reason, None)),
             Err((message, near)) => {
                 let help = near.map(|near| format!("did you mean `{near}`?"));
                 gathered.broken.push(obstacle(message, help));
@@ -252,7 +252,7 @@ fn find(
     read: &ReadPath,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
-) -> Result<Found, (String, Option<String>)> {
+) -> Result<ReadResult, (String, Option<String>)> {
     if let Some((path, rest)) = read.path.split_once(GRAPH) {
         return Ok(graph::find(path, rest, machine));
     }
@@ -264,12 +264,12 @@ fn find(
         Ok(Resolved::Value(value, _)) => {
             let reasons = says_nothing(read, &value, catalog, machine);
             Ok(match reasons.is_empty() {
-                true => Found::Value(value.into_owned()),
-                false => Found::Missing(reasons),
+                true => ReadResult::Value(value.into_owned()),
+                false => ReadResult::Missing(reasons),
             })
         }
-        Ok(Resolved::Missing(reason)) => Ok(Found::Missing(vec![reason.to_string()])),
-        Ok(Resolved::Broken(reason)) => Ok(Found::Broken(reason)),
+        Ok(Resolved::Missing(reason)) => Ok(ReadResult::Missing(vec![reason.to_string()])),
+        Ok(Resolved::Broken(reason)) => Ok(ReadResult::Broken(reason)),
         Err(error) => Err((error.message, error.nearest)),
     }
 }
@@ -285,12 +285,12 @@ fn ledger_of_probe(
     leaf: &str,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
-) -> Result<Found, (String, Option<String>)> {
+) -> Result<ReadResult, (String, Option<String>)> {
     let hits: Path = syntax(format!("{probe}.hits").parse())?;
     match catalog.resolve(machine, &hits) {
         Ok(Resolved::Value(..)) => {}
-        Ok(Resolved::Missing(reason)) => return Ok(Found::Missing(vec![reason.to_string()])),
-        Ok(Resolved::Broken(reason)) => return Ok(Found::Broken(reason)),
+        Ok(Resolved::Missing(reason)) => return Ok(ReadResult::Missing(vec![reason.to_string()])),
+        Ok(Resolved::Broken(reason)) => return Ok(ReadResult::Broken(reason)),
         Err(error) => return Err((error.message, error.nearest)),
     }
     let (experiment, probe) = probe.split_once('.').unwrap_or((probe, ""));
@@ -300,7 +300,7 @@ fn ledger_of_probe(
         .get(experiment)
         .and_then(|experiment| experiment.objects.as_ref());
     let Some(ledger) = ledger else {
-        return Ok(Found::Missing(vec![format!(
+        return Ok(ReadResult::Missing(vec![format!(
             "experiment `{experiment}` kept no ledger of allocations"
         )]));
     };
@@ -310,7 +310,7 @@ fn ledger_of_probe(
         .filter(|allocation| allocation.probe == probe)
         .filter(|allocation| leaf == "allocated" || leaked(allocation))
         .count();
-    Ok(Found::Value(crate::document::count(count as u64)))
+    Ok(ReadResult::Value(crate::document::count(count as u64)))
 }
 
 fn leaked(allocation: &Allocation) -> bool {

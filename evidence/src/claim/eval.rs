@@ -19,7 +19,7 @@ pub(super) struct Located {
     pub range: Range<usize>,
 }
 
-type Outcome = Result<Typed, Located>;
+type Evaluated = Result<Typed, Located>;
 
 /// The source of the values that an evaluation reads.
 pub(super) trait Lookup {
@@ -30,7 +30,7 @@ pub(super) trait Lookup {
 }
 
 /// The value of an expression.
-pub(super) fn evaluate(node: &Node, bindings: &dyn Lookup) -> Outcome {
+pub(super) fn evaluate(node: &Node, bindings: &dyn Lookup) -> Evaluated {
     let located = |failure| Located {
         failure,
         range: node.range.clone(),
@@ -77,7 +77,7 @@ fn of_literal(literal: &Literal) -> Typed {
 }
 
 /// Both results, or the worse of the two failures: a mistake goes before what is merely missing.
-fn both(a: Outcome, b: Outcome) -> Result<(Typed, Typed), Located> {
+fn both(a: Evaluated, b: Evaluated) -> Result<(Typed, Typed), Located> {
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
         (Err(a), Err(b)) => Err(match (&a.failure, &b.failure) {
@@ -90,7 +90,7 @@ fn both(a: Outcome, b: Outcome) -> Result<(Typed, Typed), Located> {
 
 /// `c ? a : b`. Both branches are looked at; only what the values alone forbid (a division by zero) may stand in
 /// the branch that is not taken.
-fn conditional(parts: &[Node; 3], bindings: &dyn Lookup) -> Outcome {
+fn conditional(parts: &[Node; 3], bindings: &dyn Lookup) -> Evaluated {
     let [condition, yes, no] = parts;
     let (outcomes, condition_value) = (
         [evaluate(yes, bindings), evaluate(no, bindings)],
@@ -137,7 +137,7 @@ fn call(
     args: &[Node],
     bindings: &dyn Lookup,
     range: &Range<usize>,
-) -> Outcome {
+) -> Evaluated {
     let located = |failure| Located {
         failure,
         range: range.clone(),

@@ -3,7 +3,7 @@
 use crate::document::value::Value;
 
 /// The answer of one machine to one read.
-pub(super) enum Found {
+pub(super) enum ReadResult {
     Value(Value),
     /// UNVERIFIED, and each reason why.
     Missing(Vec<String>),

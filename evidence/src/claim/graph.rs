@@ -7,7 +7,7 @@ use crate::document::{Graph, count};
 use crate::instances::Instances;
 use crate::path_index::resolve::{Catalog, Indexed};
 
-use super::found::Found;
+use super::found::ReadResult;
 
 /// The part of a key between an experiment and a function: `EXPERIMENT.graph#FUNCTION#LEAF`.
 pub(super) const GRAPH: &str = ".graph#";
@@ -32,11 +32,11 @@ pub(super) fn unplanned(
 }
 
 /// The value of a key.
-pub(super) fn find(experiment: &str, rest: &str, machine: &Indexed<'_>) -> Found {
+pub(super) fn find(experiment: &str, rest: &str, machine: &Indexed<'_>) -> ReadResult {
     let Some((function, leaf)) = rest.split_once('#') else {
-        return Found::Broken(format!("`{rest}` is no key of a tree"));
+        return ReadResult::Broken(format!("`{rest}` is not a name below `graph`"));
     };
-    let missing = |reason: String| Found::Missing(vec![reason]);
+    let missing = |reason: String| ReadResult::Missing(vec![reason]);
     let Some(seen) = machine.evidence.experiments.get(experiment) else {
         return missing(format!(
             "the evidence does not hold experiment `{experiment}`"
@@ -48,22 +48,22 @@ pub(super) fn find(experiment: &str, rest: &str, machine: &Indexed<'_>) -> Found
         ));
     };
     match &graph.unavailable {
-        Some(reason) if graph.lost => return Found::Broken(reason.clone()),
+        Some(reason) if graph.lost => return ReadResult::Broken(reason.clone()),
         Some(reason) => return missing(reason.clone()),
         None => {}
     }
     let runs = graph.count(function);
     match leaf {
-        "runs" if runs > 0 => Found::Value(count(runs as u64)),
+        "runs" if runs > 0 => ReadResult::Value(count(runs as u64)),
         "runs" | "all#runs" => {
             let reasons = unseen(graph, function, machine.evidence.instances.get(function));
             match reasons.is_empty() {
-                true => Found::Value(count(runs as u64)),
-                false => Found::Missing(reasons),
+                true => ReadResult::Value(count(runs as u64)),
+                false => ReadResult::Missing(reasons),
             }
         }
         _ => match graph.parents(function)[..] {
-            [Some(parent)] => Found::Value(Value::text(parent)),
+            [Some(parent)] => ReadResult::Value(Value::text(parent)),
             [None] => missing(format!(
                 "nothing that the tracer sees has called `{function}`"
             )),

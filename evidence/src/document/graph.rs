@@ -119,7 +119,7 @@ impl Graph {
         match (&self.unavailable, is_empty, self.lost) {
             (Some(_), true, _) => return None,
             (Some(_), false, _) => return Some("there is none, and it has functions".into()),
-            (None, _, true) => return Some("something was lost, and it says no reason".into()),
+            (None, _, true) => return Some("something was lost, and no reason is given".into()),
             (None, true, false) => return Some("it has no function".into()),
             (None, false, false) => {}
         }

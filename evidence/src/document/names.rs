@@ -139,7 +139,7 @@ pub enum NameError {
         value: Integer,
     },
     /// A number beyond its C type.
-    #[error("{value} is no {type_name}: by this document that has {known}")]
+    #[error("{value} is not in {type_name}: in this document that has {known}")]
     Integer {
         /// C type.
         type_name: String,

@@ -9,7 +9,7 @@ use super::value::{Datum, Frame, Value};
 
 /// The content of a place.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Found<'a> {
+pub(crate) enum Visited<'a> {
     Datum(&'a Datum),
     Frame(&'a Frame),
 }
@@ -17,7 +17,7 @@ pub(crate) enum Found<'a> {
 /// Calls `visit` on every value and on every frame of the ledgers' stacks, until it gives something back.
 pub(crate) fn walk<T>(
     evidence: &Evidence,
-    visit: &mut dyn FnMut(&Pointer<'_>, Found<'_>) -> Option<T>,
+    visit: &mut dyn FnMut(&Pointer<'_>, Visited<'_>) -> Option<T>,
 ) -> Option<T> {
     let mut walk = Walk {
         at: Pointer::default(),
@@ -28,7 +28,7 @@ pub(crate) fn walk<T>(
 
 struct Walk<'a, 'v, T> {
     at: Pointer<'a>,
-    visit: &'v mut dyn FnMut(&Pointer<'_>, Found<'_>) -> Option<T>,
+    visit: &'v mut dyn FnMut(&Pointer<'_>, Visited<'_>) -> Option<T>,
 }
 
 impl<'a, T> Walk<'a, '_, T> {
@@ -43,7 +43,7 @@ impl<'a, T> Walk<'a, '_, T> {
         found
     }
 
-    fn found(&mut self, found: Found<'_>) -> ControlFlow<T> {
+    fn found(&mut self, found: Visited<'_>) -> ControlFlow<T> {
         match (self.visit)(&self.at, found) {
             Some(result) => ControlFlow::Break(result),
             None => ControlFlow::Continue(()),
@@ -71,11 +71,11 @@ impl<'a, T> Visit<'a> for Walk<'a, '_, T> {
     }
 
     fn datum(&mut self, _field: &'static Field, datum: &'a Datum) -> ControlFlow<T> {
-        self.found(Found::Datum(datum))
+        self.found(Visited::Datum(datum))
     }
 
     fn frame(&mut self, frame: &'a Frame) -> ControlFlow<T> {
-        self.found(Found::Frame(frame))
+        self.found(Visited::Frame(frame))
     }
 }
 
@@ -83,7 +83,7 @@ impl Evidence {
     /// Calls `visit` on every value that there is.
     pub fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
         walk::<()>(self, &mut |_, found| {
-            if let Found::Datum(Datum::Value(value)) = found {
+            if let Visited::Datum(Datum::Value(value)) = found {
                 visit(value);
             }
             None
@@ -94,13 +94,13 @@ impl Evidence {
     pub fn for_each_frame(&self, visit: &mut dyn FnMut(&Frame)) {
         walk::<()>(self, &mut |_, found| {
             match found {
-                Found::Datum(Datum::Value(
+                Visited::Datum(Datum::Value(
                     Value::Stack { value } | Value::CutStack { value, .. },
                 )) => {
                     value.iter().for_each(&mut *visit);
                 }
-                Found::Frame(frame) => visit(frame),
-                Found::Datum(_) => {}
+                Visited::Frame(frame) => visit(frame),
+                Visited::Datum(_) => {}
             }
             None
         });
@@ -156,11 +156,11 @@ mod tests {
                 .pointer(&at.text())
                 .unwrap_or_else(|| panic!("{}", at.text()));
             let value = match found {
-                Found::Datum(datum) => serde_json::to_value(datum),
-                Found::Frame(frame) => serde_json::to_value(frame),
+                Visited::Datum(datum) => serde_json::to_value(datum),
+                Visited::Frame(frame) => serde_json::to_value(frame),
             };
             assert_eq!(*here, value.unwrap(), "{}", at.text());
-            if matches!(found, Found::Datum(_)) {
+            if matches!(found, Visited::Datum(_)) {
                 seen.push(at.text());
             }
             None

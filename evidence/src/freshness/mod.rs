@@ -111,7 +111,7 @@ fn age(evidence: &Evidence, now: &Now) -> Option<StaleReason> {
     let taken: Timestamp = match time.parse() {
         Ok(taken) => taken,
         Err(_) => {
-            let problem = "is no RFC 3339 time".into();
+            let problem = "is not an RFC 3339 time".into();
             return Some(StaleReason::Time { time, problem });
         }
     };

@@ -16,6 +16,6 @@ pub use model::{
     Workload,
 };
 pub use parse::{parse, schema};
-pub use place::{Place, PlaceError};
+pub use place::{ProbeAddress, ProbeAddressError};
 pub use probe::{MAX_READ, Position, Probe, Read, ReadKind, Signal};
 pub use surroundings::{GivenFile, Named, Stdin, Surroundings};

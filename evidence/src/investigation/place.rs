@@ -6,7 +6,7 @@ use crate::document::value::Address;
 
 /// An address in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ProbeAddress {
     /// The static address of a symbol: `static:__sys_socket`.
     Static(String),
     /// The address of a symbol in the running kernel: `live:__sys_socket`.
@@ -15,9 +15,9 @@ pub enum Place {
     Number(Address),
 }
 
-/// A text that is not a [`Place`].
+/// A text that is not a [`ProbeAddress`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlaceError {
+pub enum ProbeAddressError {
     /// `static:` or `live:`, and something behind it that no symbol is called.
     #[error("`{0}` is not a symbol's name")]
     Symbol(String),
@@ -28,10 +28,10 @@ pub enum PlaceError {
     Address(String),
 }
 
-impl FromStr for Place {
-    type Err = PlaceError;
+impl FromStr for ProbeAddress {
+    type Err = ProbeAddressError;
 
-    fn from_str(text: &str) -> Result<Self, PlaceError> {
+    fn from_str(text: &str) -> Result<Self, ProbeAddressError> {
         let symbol = |name: &str| {
             let first = name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
             let rest = name
@@ -40,15 +40,15 @@ impl FromStr for Place {
             if first && rest {
                 Ok(name.to_owned())
             } else {
-                Err(PlaceError::Symbol(name.into()))
+                Err(ProbeAddressError::Symbol(name.into()))
             }
         };
         match text.split_once(':') {
-            Some(("static", name)) => symbol(name).map(Place::Static),
-            Some(("live", name)) => symbol(name).map(Place::Live),
+            Some(("static", name)) => symbol(name).map(ProbeAddress::Static),
+            Some(("live", name)) => symbol(name).map(ProbeAddress::Live),
             _ => match Address::read(text) {
-                Some(address) => Ok(Place::Number(address)),
-                None => Err(PlaceError::Address(text.into())),
+                Some(address) => Ok(ProbeAddress::Number(address)),
+                None => Err(ProbeAddressError::Address(text.into())),
             },
         }
     }
@@ -61,9 +61,15 @@ mod tests {
     /// Check the three forms, and that everything else is refused with what is wrong.
     #[test]
     fn forms() {
-        assert_eq!("static:_text".parse(), Ok(Place::Static("_text".into())));
-        assert_eq!("live:a.isra.0".parse(), Ok(Place::Live("a.isra.0".into())));
-        let number = Place::Number(Address(0xffff_ffff_8100_0000));
+        assert_eq!(
+            "static:_text".parse(),
+            Ok(ProbeAddress::Static("_text".into()))
+        );
+        assert_eq!(
+            "live:a.isra.0".parse(),
+            Ok(ProbeAddress::Live("a.isra.0".into()))
+        );
+        let number = ProbeAddress::Number(Address(0xffff_ffff_8100_0000));
         assert_eq!("0xffffffff81000000".parse(), Ok(number));
         for bad in [
             "",
@@ -75,7 +81,7 @@ mod tests {
             "0xffff",
             "static:a+0x10",
         ] {
-            assert!(bad.parse::<Place>().is_err(), "{bad}");
+            assert!(bad.parse::<ProbeAddress>().is_err(), "{bad}");
         }
     }
 }

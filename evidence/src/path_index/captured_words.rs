@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::document::Evidence;
 use crate::document::value::{Datum, Frame, Location, Value};
-use crate::document::visit::{Found, walk};
+use crate::document::visit::{Visited, walk};
 
 /// The words of one document, by their kind. They are collected in one walk, because many names are looked for.
 #[derive(Debug, Default)]
@@ -27,9 +27,9 @@ impl CapturedWords {
         let mut words = CapturedWords::default();
         walk::<()>(evidence, &mut |_, found| {
             match found {
-                Found::Frame(frame) => words.add_frame(frame),
-                Found::Datum(Datum::Value(value)) => words.add_value(value),
-                Found::Datum(_) => {}
+                Visited::Frame(frame) => words.add_frame(frame),
+                Visited::Datum(Datum::Value(value)) => words.add_value(value),
+                Visited::Datum(_) => {}
             }
             None
         });

@@ -18,7 +18,7 @@ pub use crate::document::withheld::{WITHHELD, withheld};
 
 use crate::document::Evidence;
 use crate::document::value::{Address, Datum, Value};
-use crate::document::visit::{Found, walk};
+use crate::document::visit::{Visited, walk};
 use crate::secrets::{
     self, Searcher, Secret, integer, is_address, is_pointer, numbers_in, value_kind,
 };
@@ -49,7 +49,7 @@ pub enum RedactError {
     #[error("the redacted evidence is refused: {0}")]
     Read(#[from] ReadError),
     /// Something got through.
-    #[error("redaction left what `{leaf}` says in the document ({form})")]
+    #[error("redaction left the value of `{leaf}` in the document ({form})")]
     Left {
         /// The leaf.
         leaf: String,
@@ -104,8 +104,8 @@ pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
     let mut shown = Vec::new();
     let mut elsewhere: BTreeSet<String> = BTreeSet::new();
     walk::<()>(&harmless, &mut |_, found| {
-        shown.push(matches!(found, Found::Datum(Datum::Value(_))));
-        if let Found::Datum(Datum::Value(Value::Text { value })) = found
+        shown.push(matches!(found, Visited::Datum(Datum::Value(_))));
+        if let Visited::Datum(Datum::Value(Value::Text { value })) = found
             && scrub(value) == *value
         {
             elsewhere.extend(value.lines().map(|line| line.trim().to_owned()));
@@ -119,10 +119,10 @@ pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
         let is_shown = shown.next().unwrap_or(true);
         let pieces: Vec<&[u8]> =
             match found {
-                Found::Datum(Datum::Value(
+                Visited::Datum(Datum::Value(
                     Value::Text { value } | Value::CutText { value, .. },
                 )) if !is_shown => value.lines().map(|line| line.trim().as_bytes()).collect(),
-                Found::Datum(Datum::Value(
+                Visited::Datum(Datum::Value(
                     Value::Bytes { value } | Value::CutBytes { value, .. },
                 )) if !is_shown => value
                     .0
@@ -151,7 +151,7 @@ const SEARCHED: u64 = 1 << 44;
 
 /// The first thing left in a document that must not be known. The numbers in it are counts, times, sizes and such, of
 /// which some have the digits of a slide or of a part of an address by chance.
-fn left(document: &Json, searcher: &Searcher) -> serde_json::Result<Option<secrets::Found>> {
+fn left(document: &Json, searcher: &Searcher) -> serde_json::Result<Option<secrets::SecretMatch>> {
     fn without_numbers(node: &Json) -> Json {
         match node {
             Json::Object(map) => map

@@ -38,7 +38,7 @@ pub(super) enum Why {
         "these bytes come from the memory of this live machine, and the investigation does not declare them public"
     )]
     Bytes,
-    #[error("this file is none of the kernel's source tree")]
+    #[error("this file is not in the kernel's source tree")]
     File,
 }
 

@@ -13,7 +13,7 @@ mod spellings;
 
 pub(crate) use collect::{in_document, integer, numbers_in, path_of, value_kind};
 pub use collect::{known, secrets};
-pub use patterns::{Found, Searcher};
+pub use patterns::{Searcher, SecretMatch};
 pub(crate) use secret::{FIRST_PAGE, is_address};
 pub use secret::{Kind, Secret, is_pointer, slides};
 

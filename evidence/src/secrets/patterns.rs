@@ -9,7 +9,7 @@ use super::spellings::{Around, Needle, Spellings};
 
 /// A secret that was found. Its value is never printed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Found {
+pub struct SecretMatch {
     /// Byte where it begins.
     pub offset: usize,
     /// The leaf of the evidence that says it.
@@ -74,7 +74,7 @@ impl Searcher {
     }
 
     /// Every secret in `bytes`: each once, where it stands first.
-    pub fn find(&self, bytes: &[u8]) -> Vec<Found> {
+    pub fn find(&self, bytes: &[u8]) -> Vec<SecretMatch> {
         let mut first: BTreeMap<usize, (usize, &'static str)> = BTreeMap::new();
         self.visit(bytes, &mut |secret, place, form| {
             let known = first.entry(secret).or_insert((place.start, form));
@@ -82,7 +82,7 @@ impl Searcher {
                 *known = (place.start, form);
             }
         });
-        let mut found: Vec<Found> = first
+        let mut found: Vec<SecretMatch> = first
             .into_iter()
             .map(|(secret, (offset, form))| self.found(secret, offset, form))
             .collect();
@@ -91,13 +91,13 @@ impl Searcher {
     }
 
     /// Every place where a secret stands, in the order of places. Forms that overlap are one place.
-    pub fn places(&self, bytes: &[u8]) -> Vec<Found> {
+    pub fn places(&self, bytes: &[u8]) -> Vec<SecretMatch> {
         let mut all: Vec<(usize, Range<usize>, &'static str)> = Vec::new();
         self.visit(bytes, &mut |secret, place, form| {
             all.push((secret, place, form));
         });
         all.sort_unstable_by_key(|(secret, place, _)| (*secret, place.start, place.end));
-        let mut found: Vec<Found> = Vec::new();
+        let mut found: Vec<SecretMatch> = Vec::new();
         let mut last: Option<(usize, usize)> = None;
         for (secret, place, form) in all {
             match &mut last {
@@ -114,9 +114,9 @@ impl Searcher {
         found
     }
 
-    fn found(&self, index: usize, offset: usize, form: &'static str) -> Found {
+    fn found(&self, index: usize, offset: usize, form: &'static str) -> SecretMatch {
         let (secret, leaf) = self.secrets[index].clone();
-        Found {
+        SecretMatch {
             offset,
             leaf,
             secret,

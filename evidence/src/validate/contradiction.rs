@@ -91,7 +91,7 @@ fn machine(evidence: &Evidence) -> Option<Finding> {
         return Some(("/machine/kind".into(), reason));
     }
     (machine.kind == MachineKind::Host && machine.ephemeral).then(|| {
-        let reason = "a host is not gone when the capture ends".to_owned();
+        let reason = "a host cannot be `ephemeral`: it lives on when the capture ends".to_owned();
         ("/machine/ephemeral".into(), reason)
     })
 }
@@ -300,7 +300,7 @@ fn functions(evidence: &Evidence) -> Option<Finding> {
                 ),
             ];
             if let Some((_, leaf)) = differs.into_iter().find(|(differs, _)| *differs) {
-                let reason = format!("the same function is told otherwise at `{other}`");
+                let reason = format!("`{other}` says something else of the same function");
                 return Some((format!("{}/{leaf}", at()), reason));
             }
         }

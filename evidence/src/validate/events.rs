@@ -30,12 +30,12 @@ pub(super) struct Event<'a> {
     /// The kernel stack, where it is known.
     pub stack: Option<&'a [Frame]>,
     /// The place that states it.
-    pub place: Place<'a>,
+    pub place: EventPlace<'a>,
 }
 
 /// A place in an experiment. Its text is only made where somebody wants to read it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place<'a> {
+pub(super) enum EventPlace<'a> {
     /// A hit of a probe, by its number from 0.
     Hit(&'a str, usize),
     /// A row of the ledger.
@@ -44,13 +44,13 @@ pub(super) enum Place<'a> {
     Free(usize),
 }
 
-impl Place<'_> {
+impl EventPlace<'_> {
     /// The JSON pointer; `at` is that of the experiment.
     pub fn text(self, at: &str) -> String {
         match self {
-            Place::Hit(probe, index) => format!("{at}/probes/{}/hits/{index}", escape(probe)),
-            Place::Allocation(index) => format!("{at}/objects/allocations/{index}"),
-            Place::Free(index) => format!("{at}/objects/allocations/{index}/freed"),
+            EventPlace::Hit(probe, index) => format!("{at}/probes/{}/hits/{index}", escape(probe)),
+            EventPlace::Allocation(index) => format!("{at}/objects/allocations/{index}"),
+            EventPlace::Free(index) => format!("{at}/objects/allocations/{index}/freed"),
         }
     }
 }
@@ -68,7 +68,7 @@ pub(super) fn events<'a>(at: &str, experiment: &'a Experiment) -> Result<Events<
         })?;
         let mut last = 0;
         for (index, hit) in probe.hits.iter().enumerate() {
-            let place = Place::Hit(name, index);
+            let place = EventPlace::Hit(name, index);
             let taken = one_hit(
                 place,
                 hit,
@@ -81,7 +81,7 @@ pub(super) fn events<'a>(at: &str, experiment: &'a Experiment) -> Result<Events<
                 Wrong::Hit(error) => (place.text(at), error.to_string()),
                 Wrong::Otherwise(order, other) => {
                     let other = other.text(at);
-                    let reason = format!("event {order} is told otherwise at `{other}`");
+                    let reason = format!("`{other}` says something else of event {order}");
                     (place.text(at), reason)
                 }
             })?;
@@ -145,7 +145,7 @@ impl Event<'_> {
 enum Wrong<'a> {
     Hit(HitError),
     /// The event of this order is another one at this place.
-    Otherwise(u64, Place<'a>),
+    Otherwise(u64, EventPlace<'a>),
 }
 
 impl From<HitError> for Wrong<'_> {
@@ -156,7 +156,7 @@ impl From<HitError> for Wrong<'_> {
 
 /// Takes the events of one hit.
 fn one_hit<'a>(
-    place: Place<'a>,
+    place: EventPlace<'a>,
     hit: &'a Hit,
     probe: &'a Probe,
     count: u64,
@@ -315,7 +315,7 @@ fn complete(at: &str, count: u64, events: &Events<'_>) -> Result<(), Finding> {
 
 /// Time does not run backwards along the order of events.
 fn in_time(at: &str, events: &Events<'_>) -> Result<(), Finding> {
-    let mut last: Option<(u64, Place<'_>)> = None;
+    let mut last: Option<(u64, EventPlace<'_>)> = None;
     for (order, event) in events {
         let Some(time) = event.time_ns else {
             continue;
@@ -355,7 +355,7 @@ pub(super) struct Call<'a> {
     pub entered: u64,
     pub returned: u64,
     pub hit: &'a Hit,
-    pub place: Place<'a>,
+    pub place: EventPlace<'a>,
 }
 
 /// The thread that made a call; of idle tasks, which share a number, the processor too.
@@ -376,7 +376,7 @@ pub(super) fn calls(experiment: &Experiment) -> BTreeMap<(i32, i32, Option<u32>)
                         entered,
                         returned,
                         hit,
-                        place: Place::Hit(name, index),
+                        place: EventPlace::Hit(name, index),
                     });
             }
         }

@@ -35,6 +35,6 @@ pub(super) enum HitError {
     OtherCopy,
     #[error("it returns to `{name}+{offset:#x}`, which is not the second frame of its stack")]
     ReturnsElsewhere { name: String, offset: u64 },
-    #[error("the place of the call is not the one that the second frame of its stack tells")]
+    #[error("the place of the call is not that of the second frame of its stack")]
     OtherSite,
 }

@@ -17,7 +17,7 @@ struct Told<'e> {
     at: String,
 }
 
-/// A frame that is told otherwise elsewhere, or whose line is none.
+/// A frame that contradicts another one, or whose line cannot be one.
 pub(super) fn places(evidence: &Evidence) -> Option<Finding> {
     let mut known: BTreeMap<Key, Told<'_>> = BTreeMap::new();
     evidence.experiments.iter().find_map(|(name, experiment)| {
@@ -83,7 +83,7 @@ fn stack<'e>(
         } else {
             return None;
         };
-        let reason = format!("the same address is told otherwise at `{}`", told.at);
+        let reason = format!("`{}` says something else of the same address", told.at);
         Some((format!("{}/{leaf}", at()), reason))
     })
 }

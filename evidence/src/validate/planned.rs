@@ -205,7 +205,7 @@ fn outside(at: &str, asked: &Watch, hit: &Hit) -> Option<Finding> {
         return None;
     };
     (!on_stack(value, within)).then(|| {
-        let reason = format!("`{within}` is not on it, and only hits within it are told");
+        let reason = format!("`{within}` is not on it, and only hits within it are recorded");
         (format!("{at}/stack"), reason)
     })
 }

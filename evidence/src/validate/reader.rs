@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::document::pointer::escape;
 use crate::document::value::Datum;
-use crate::document::visit::{Found, walk};
+use crate::document::visit::{Visited, walk};
 use crate::document::{Evidence, SCHEMA_VERSION};
 
 /// The largest evidence file that is read, in bytes. A capture of the flagship book is below 2 MB; the smallest
@@ -159,9 +159,9 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
     }
     let misnamed = walk(evidence, &mut |at, found| {
         let reason = match found {
-            Found::Datum(Datum::Value(value)) => evidence.names.check(value),
-            Found::Datum(Datum::Missing(_)) => return None,
-            Found::Frame(frame) => {
+            Visited::Datum(Datum::Value(value)) => evidence.names.check(value),
+            Visited::Datum(Datum::Missing(_)) => return None,
+            Visited::Frame(frame) => {
                 let symbol = frame.symbol.as_deref();
                 evidence
                     .names

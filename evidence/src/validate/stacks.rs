@@ -1,6 +1,6 @@
 //! Stacks: the same call is on all stacks that were taken while it was made.
 
-use super::events::{Events, Place, Side, calls, thread};
+use super::events::{EventPlace, Events, Side, calls, thread};
 use super::finding::Finding;
 use crate::document::value::{Frame, Value};
 use crate::document::{Experiment, Ledger, Target};
@@ -61,7 +61,7 @@ fn below(outer: &[Frame], stack: &[Frame], hook: bool) -> Option<&'static str> {
 
 /// Puts the stacks of the ledger to their events.
 fn ledgers<'a>(at: &str, ledger: &'a Ledger, events: &mut Events<'a>) -> Option<Finding> {
-    let mut one = |order: u64, stack: &'a [Frame], place: Place<'a>| {
+    let mut one = |order: u64, stack: &'a [Frame], place: EventPlace<'a>| {
         let event = events.get_mut(&order).filter(|_| !stack.is_empty())?;
         match event.stack {
             Some(other) if other != stack => {
@@ -89,11 +89,11 @@ fn ledgers<'a>(at: &str, ledger: &'a Ledger, events: &mut Events<'a>) -> Option<
             one(
                 allocation.order,
                 &allocation.stack,
-                Place::Allocation(index),
+                EventPlace::Allocation(index),
             )
             .or_else(|| {
                 let freed = freed?;
-                one(freed.order, &freed.stack, Place::Free(index))
+                one(freed.order, &freed.stack, EventPlace::Free(index))
             })
         })
 }

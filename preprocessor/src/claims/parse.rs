@@ -88,7 +88,7 @@ pub fn parse(
     if trimmed.is_empty() {
         let error = SyntaxError::new(
             block.range.clone(),
-            format!("claim `{}` claims nothing", id.text),
+            format!("claim `{}` has no expression", id.text),
             Some("write one expression between the fences".to_owned()),
         );
         problems.push(to_diagnostic(source, error));

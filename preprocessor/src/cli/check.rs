@@ -23,7 +23,7 @@ use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::BlockKind;
 use crate::mdbook::build::finish;
 use crate::mdbook::load::LoadedBook;
-use crate::render::book::{BookReport, Outcome, fill_all};
+use crate::render::book::{BookReport, FilledBook, fill_all};
 use crate::util::parallel::Parallelism;
 use crate::util::report as complaints;
 
@@ -175,7 +175,7 @@ fn settings(folder: &Path) -> String {
 }
 
 fn check(book: &LoadedBook, book_data: &BookData<'_>, format: CheckFormat) -> u8 {
-    let Outcome {
+    let FilledBook {
         claims,
         report: mut found,
         ..

@@ -24,7 +24,7 @@ use crate::publish::regenerate::PublishedSite;
 use crate::publish::reproduce::{Reproduction, folders, reproduce};
 use crate::publish::source::{BookRecord, BookSource, EvidenceState, take_texts};
 use crate::publish::{age, leak_check, manifest};
-use crate::render::book::Outcome;
+use crate::render::book::FilledBook;
 use crate::util::files;
 use crate::util::files::File;
 use crate::util::parallel::Parallelism;
@@ -80,7 +80,7 @@ struct SiteExtras {
 fn collect_extras(
     book: &LoadedBook,
     book_data: &BookData<'_>,
-    outcome: &Outcome,
+    outcome: &FilledBook,
     pages: &[File],
 ) -> Result<SiteExtras, PublishError> {
     let investigation = book
@@ -230,7 +230,7 @@ fn rehearse(
 fn write(
     book: &LoadedBook,
     book_data: &BookData<'_>,
-    outcome: &Outcome,
+    outcome: &FilledBook,
     site: &Path,
 ) -> Result<u8, PublishError> {
     let pages = files::read(site).map_err(PublishError::Pages)?;

@@ -53,8 +53,8 @@ fn plain(bytes: &[Byte]) -> String {
 fn verdict(index: usize, bytes: &[Byte], cut: Option<String>) -> String {
     let differs = match bytes.iter().filter(|byte| byte.differs).count() {
         _ if index == 0 => None,
-        0 if cut.is_some() => Some("as at first as far as it was kept".into()),
-        0 => Some("as at first".into()),
+        0 if cut.is_some() => Some("as in the first row, as far as it was kept".into()),
+        0 => Some("as in the first row".into()),
         1 => Some("1 byte differs".into()),
         count => Some(format!("{count} bytes differ")),
     };
@@ -132,9 +132,12 @@ mod tests {
         assert_eq!(verdict(0, &hooked, cut()), "cut after 3 bytes");
         assert_eq!(
             verdict(1, &compare(&first, &first), cut()),
-            "as at first as far as it was kept, cut after 3 bytes"
+            "as in the first row, as far as it was kept, cut after 3 bytes"
         );
-        assert_eq!(verdict(2, &compare(&first, &first), None), "as at first");
+        assert_eq!(
+            verdict(2, &compare(&first, &first), None),
+            "as in the first row"
+        );
         assert_eq!(plain(&compare(&[0x0f], &first)), " 0f ");
         assert_eq!(
             plain(&compare(&[0x0f, 0x1f, 0x44, 0x01], &first)),

@@ -19,7 +19,7 @@ use crate::lint;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::source_map;
 use crate::markdown::syntax::{Occurrence, find};
-use crate::render::book::{BookReport, Outcome, fill_all, unescape};
+use crate::render::book::{BookReport, FilledBook, fill_all, unescape};
 
 /// Builds a book whose chapters are `texts`.
 pub fn build(
@@ -27,7 +27,7 @@ pub fn build(
     config: &Config,
     chapters: &[Chapter],
     target: Target,
-) -> Result<Outcome, BookReport> {
+) -> Result<FilledBook, BookReport> {
     let here = LocalMachine::read();
     let live = chapters.iter().any(Chapter::is_live);
     let mut outcome = if live {
@@ -60,7 +60,7 @@ pub fn build(
             }
         }
     } else {
-        Outcome {
+        FilledBook {
             texts: chapters.iter().map(|c| unescape(c, target)).collect(),
             written: Vec::new(),
             uses: Vec::new(),

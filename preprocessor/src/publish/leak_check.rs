@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use qed_evidence::Evidence;
 use qed_evidence::redact::{is_redacted, withheld_texts};
-use qed_evidence::secrets::{Found, Kind, Searcher, Secret, known, secrets, slides};
+use qed_evidence::secrets::{Kind, Searcher, Secret, SecretMatch, known, secrets, slides};
 
 use crate::config::Addresses;
 use crate::evidence::history::History;
@@ -123,7 +123,7 @@ impl Check {
     /// Every leak in one file, a line each. The secret itself is not in it. A page is read as a reader sees it, too:
     /// without markup and character references between digits.
     pub fn file(&self, name: &str, bytes: &[u8]) -> Vec<String> {
-        let mut found: Vec<(String, Found)> = self
+        let mut found: Vec<(String, SecretMatch)> = self
             .beyond_quotes(name, bytes)
             .into_iter()
             .map(|found| (format!("byte {}", found.offset), found))
@@ -144,7 +144,7 @@ impl Check {
         let machine = &self.machine;
         found
             .into_iter()
-            .map(|(place, Found { leaf, form, .. })| {
+            .map(|(place, SecretMatch { leaf, form, .. })| {
                 format!("{name}: {place}: LEAK of `{leaf}` of {machine} ({form})")
             })
             .collect()
@@ -152,7 +152,7 @@ impl Check {
 
     /// The leaks in a text of the file, but for what the chapters quote. The place is the first one that no chapter
     /// quotes where that can be told, else the first one of all.
-    fn beyond_quotes(&self, name: &str, bytes: &[u8]) -> Vec<Found> {
+    fn beyond_quotes(&self, name: &str, bytes: &[u8]) -> Vec<SecretMatch> {
         let mut found = self.searcher.find(bytes);
         if !found
             .iter()

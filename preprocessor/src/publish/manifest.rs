@@ -364,7 +364,7 @@ pub fn against_history(
     let mut wrong: Vec<String> = captures
         .iter()
         .filter(|capture| capture.slide.is_some() && !capture.is_of_guest())
-        .map(|capture| format!("{HISTORY}: it tells a slide of {}", capture.machine))
+        .map(|capture| format!("{HISTORY}: it has a slide of {}", capture.machine))
         .collect();
     for evidence in evidence {
         let machine = &evidence.machine.name;

@@ -22,7 +22,7 @@ use crate::markdown::dialect::Markdown;
 use crate::markdown::structure::html_findings;
 use crate::mdbook::protocol::chapters;
 use crate::publish::manifest;
-use crate::render::book::{Outcome, fill_all, parse};
+use crate::render::book::{FilledBook, fill_all, parse};
 use crate::templates::Templates;
 use crate::util::files::File;
 use crate::util::parallel::Parallelism;
@@ -243,7 +243,7 @@ fn loaded(
 
 /// The pieces that other preprocessors changed: every piece of HTML that was filled in must be in the rendered chapter, in
 /// its order, and nothing else that looks like one.
-fn lost_fragments(filled: &Book, rendered: &Book, outcome: &Outcome) -> Vec<String> {
+fn lost_fragments(filled: &Book, rendered: &Book, outcome: &FilledBook) -> Vec<String> {
     let mut rendered = rendered.clone();
     let Ok(texts) = take_texts(&mut rendered) else {
         return vec![format!("{BOOK}: two rendered chapters have the same path")];

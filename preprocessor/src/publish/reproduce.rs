@@ -126,7 +126,7 @@ pub fn reproduce(
     out.notes.extend(
         made.not_covered
             .iter()
-            .map(|what| format!("not covered, as the book has it (`active-html`): {what}")),
+            .map(|what| format!("not covered, because the book allows it (`active-html`): {what}")),
     );
     out.wrong
         .extend(compared.wrong.iter().map(|line| full(line)));
@@ -174,7 +174,7 @@ fn hidden_claims(
 fn with_version(line: String, source: &BookSource) -> String {
     let (theirs, ours) = (&source.about.program, env!("CARGO_PKG_VERSION"));
     let note = format!(
-        "the site was published by mdbook-qed {theirs}, and this is {ours}, which may write otherwise: verify it with that version"
+        "the site was published by mdbook-qed {theirs}, and this is {ours}, which may write pages differently: verify it with that version"
     );
     match (theirs == ours, line.is_empty()) {
         (true, _) => line,

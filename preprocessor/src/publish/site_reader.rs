@@ -73,7 +73,9 @@ pub fn document<T: serde::de::DeserializeOwned + Serialize>(
         Ok(document) => {
             // What is said twice, for example, is read once.
             if manifest::json(&document).is_ok_and(|again| again != file.bytes) {
-                wrong.push(format!("{name}: it says more than is read of it"));
+                wrong.push(format!(
+                    "{name}: it holds more than this program reads, such as a key twice"
+                ));
             }
             Some(document)
         }
@@ -103,7 +105,7 @@ pub fn sweep_of(files: &[File], wrong: &mut Vec<String>) -> Option<SweepRecord> 
         Ok(record) => {
             if manifest::json(&record).is_ok_and(|again| again != file.bytes) {
                 wrong.push(format!(
-                    "{}: it says more than is read of it",
+                    "{}: it holds more than this program reads, such as a key twice",
                     manifest::SWEEP
                 ));
             }

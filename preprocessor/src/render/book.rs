@@ -53,7 +53,7 @@ pub fn parse(
 }
 
 /// The result of filling a book.
-pub struct Outcome {
+pub struct FilledBook {
     /// Text of each chapter.
     pub texts: Vec<String>,
     /// The places in it that were filled in, in order, by chapter.
@@ -67,7 +67,7 @@ pub struct Outcome {
 }
 
 /// Judges all claims and fills all chapters.
-pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) -> Outcome {
+pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) -> FilledBook {
     let mut report = BookReport::default();
     if target == Target::Nothing {
         book_data.templates.set_unseen();
@@ -119,7 +119,7 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
     if all_read {
         report.problems.extend(lint::unused(&uses, book_data));
     }
-    Outcome {
+    FilledBook {
         texts,
         written,
         uses,

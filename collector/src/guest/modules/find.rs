@@ -2,7 +2,7 @@
 
 use super::error::ModuleError;
 use super::info;
-use super::order::{Found, Module, load_order};
+use super::order::{Module, ModuleLookup, load_order};
 use super::package;
 use super::tree::Tree;
 use crate::guest::cache::Cache;
@@ -38,8 +38,8 @@ pub fn of_kernel<'w>(
     load_order(&wanted, &mut |name| {
         let Some(bytes) = tree.module(name)? else {
             return Ok(match tree.is_built_in(name) {
-                true => Found::BuiltIn,
-                false => Found::Nothing(tree.nearest(name)),
+                true => ModuleLookup::BuiltIn,
+                false => ModuleLookup::Nothing(tree.nearest(name)),
             });
         };
         let damaged = |reason: String| ModuleError::Damaged {
@@ -56,7 +56,7 @@ pub fn of_kernel<'w>(
                 release: release.to_owned(),
             });
         }
-        Ok(Found::Module {
+        Ok(ModuleLookup::Module {
             bytes,
             depends: said.depends,
         })

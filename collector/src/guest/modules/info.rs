@@ -22,7 +22,7 @@ pub enum InfoError {
     #[error("it is not an ELF file")]
     Elf,
     /// It has no such section.
-    #[error("it is no kernel module: it has no section .modinfo")]
+    #[error("it is not a kernel module: it has no section .modinfo")]
     NoSection,
 }
 

@@ -14,7 +14,7 @@ pub struct Module {
 }
 
 /// The answer to the question for a module.
-pub enum Found {
+pub enum ModuleLookup {
     /// It is there.
     Module {
         /// Its file, unpacked.
@@ -29,7 +29,7 @@ pub enum Found {
 }
 
 /// A question for a module.
-type Find<'f> = dyn FnMut(&str) -> Result<Found, ModuleError> + 'f;
+type Find<'f> = dyn FnMut(&str) -> Result<ModuleLookup, ModuleError> + 'f;
 
 /// The modules `wanted` and all that they depend on, each once and behind those that it depends on.
 ///
@@ -56,16 +56,16 @@ fn visit(
         return Ok(());
     }
     match (find(name)?, needed_by) {
-        (Found::BuiltIn, _) => Ok(()),
-        (Found::Nothing(near), None) => Err(ModuleError::Unknown {
+        (ModuleLookup::BuiltIn, _) => Ok(()),
+        (ModuleLookup::Nothing(near), None) => Err(ModuleError::Unknown {
             name: name.to_owned(),
             near,
         }),
-        (Found::Nothing(_), Some(by)) => Err(ModuleError::Missing {
+        (ModuleLookup::Nothing(_), Some(by)) => Err(ModuleError::Missing {
             name: by.to_owned(),
             needs: name.to_owned(),
         }),
-        (Found::Module { bytes, depends }, _) => {
+        (ModuleLookup::Module { bytes, depends }, _) => {
             for other in &depends {
                 visit(other, Some(name), find, known, out)?;
             }
@@ -83,8 +83,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn found(depends: &[&str]) -> Result<Found, ModuleError> {
-        Ok(Found::Module {
+    fn found(depends: &[&str]) -> Result<ModuleLookup, ModuleError> {
+        Ok(ModuleLookup::Module {
             bytes: Vec::new(),
             depends: depends.iter().map(|name| (*name).to_owned()).collect(),
         })
@@ -99,8 +99,8 @@ mod tests {
             "left" => found(&["right"]),
             "right" => found(&["left"]),
             "broken" => found(&["nothing"]),
-            "built_in" => Ok(Found::BuiltIn),
-            _ => Ok(Found::Nothing(Some("tcp_diag".into()))),
+            "built_in" => Ok(ModuleLookup::BuiltIn),
+            _ => Ok(ModuleLookup::Nothing(Some("tcp_diag".into()))),
         })?;
         Ok(modules.into_iter().map(|module| module.name).collect())
     }
@@ -139,7 +139,7 @@ mod tests {
             let all: Vec<String> = (0..12).map(|n| n.to_string()).collect();
             let wanted: Vec<&str> = all.iter().map(String::as_str).collect();
             let modules = load_order(&wanted, &mut |name| {
-                Ok(Found::Module { bytes: Vec::new(), depends: depends(name.parse().unwrap()) })
+                Ok(ModuleLookup::Module { bytes: Vec::new(), depends: depends(name.parse().unwrap()) })
             }).unwrap();
             let at = |name: &str| modules.iter().position(|m| m.name == name).unwrap();
             prop_assert_eq!(modules.len(), 12);

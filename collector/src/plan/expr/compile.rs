@@ -1,7 +1,7 @@
 //! From the tree of a path to what the kernel side has to do.
 
 use super::parse::{Argument, Expr, Name, Node, parse};
-use super::types::{Compiled, Element, ErrorClass, ExprError, Returned, Scope, Wanted};
+use super::types::{Compiled, Element, ErrorClass, ExprError, ReadOptions, Returned, Scope};
 use super::value::{Holds, Location, Room, Ty, Value};
 use crate::btf::{Btf, BtfError, Passing, Type, TypeId, nearest};
 use qed_collector_ebpf::root;
@@ -27,11 +27,11 @@ pub(super) type Result<T> = std::result::Result<T, ExprError>;
 
 /// Compile `path` for a probe with this `scope`.
 pub fn compile(path: &str, scope: &Scope) -> Result<Compiled> {
-    compile_wanted(path, scope, Wanted::default())
+    compile_wanted(path, scope, ReadOptions::default())
 }
 
 /// The same for a read that is asked for more than its path says.
-pub fn compile_wanted(path: &str, scope: &Scope, wanted: Wanted) -> Result<Compiled> {
+pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions) -> Result<Compiled> {
     let expr = parse(path)?;
     let compiler = Compiler {
         scope,

@@ -4,7 +4,7 @@ use super::compile::{At, Compiler};
 use super::parse::TypeText;
 use super::types::{ErrorClass, ExprError};
 use super::value::Ty;
-use crate::btf::{Btf, BtfError, Type, TypeId, Wanted};
+use crate::btf::{Btf, BtfError, NameKind, Type, TypeId};
 use std::ops::Range;
 
 impl Compiler<'_, '_, '_> {
@@ -15,7 +15,7 @@ impl Compiler<'_, '_, '_> {
             (None, [name]) if name == "void" => TypeId::VOID,
             (_, words) => match integer_names(words) {
                 Some(_) => self.integer(words, &text.span)?,
-                None => self.one(Wanted::Typedef, "type", &words.join(" "), &text.span)?,
+                None => self.one(NameKind::Typedef, "type", &words.join(" "), &text.span)?,
             },
         };
         Ok(Ty {
@@ -28,9 +28,9 @@ impl Compiler<'_, '_, '_> {
     /// `struct NAME`, `union NAME` or `enum NAME`.
     pub fn tagged(&self, tag: &str, name: &str, span: &Range<usize>) -> Result<TypeId, ExprError> {
         let wanted = match tag {
-            "struct" => Wanted::Struct,
-            "union" => Wanted::Union,
-            _ => Wanted::Enum,
+            "struct" => NameKind::Struct,
+            "union" => NameKind::Union,
+            _ => NameKind::Enum,
         };
         self.one(wanted, tag, name, span)
     }
@@ -40,7 +40,7 @@ impl Compiler<'_, '_, '_> {
         let names = integer_names(words).unwrap_or_default();
         names
             .iter()
-            .find_map(|name| self.btf().find(Wanted::Int, name).first().copied())
+            .find_map(|name| self.btf().find(NameKind::Int, name).first().copied())
             .ok_or_else(|| {
                 ExprError::new(
                     ErrorClass::Unknown,
@@ -53,7 +53,7 @@ impl Compiler<'_, '_, '_> {
     /// The one type of this name; several that are laid out alike count as one.
     fn one(
         &self,
-        wanted: Wanted,
+        wanted: NameKind,
         what: &str,
         name: &str,
         span: &Range<usize>,

@@ -40,4 +40,4 @@ mod value;
 
 pub use compile::{check, compile, compile_wanted};
 pub use decode::{Decode, Decoded, Loaded, decode};
-pub use types::{Compiled, Element, ErrorClass, ExprError, Member, Returned, Scope, Wanted};
+pub use types::{Compiled, Element, ErrorClass, ExprError, Member, ReadOptions, Returned, Scope};

@@ -85,7 +85,7 @@ fn wanted(path: &str, max: Option<u32>, elements: bool) -> Result<Compiled, Expr
         returned: Returned::Function(signature.result),
         symbols: &symbol,
     };
-    compile_wanted(path, &scope, Wanted { max, elements })
+    compile_wanted(path, &scope, ReadOptions { max, elements })
 }
 
 fn bytes(start: &[u8]) -> [u8; MAX_READ_BYTES] {

@@ -35,7 +35,7 @@ pub struct Element {
 
 /// Demands on a read beside its path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ReadOptions {
     /// The most bytes of text, or of an array.
     pub max: Option<u32>,
     /// The number of elements is known from elsewhere.

@@ -8,7 +8,7 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::{Investigation, parse};
 
 use super::NOT_RUN;
-use super::capture::{Options, Request, Seen, run};
+use super::capture::{Options, Request, SessionResult, run};
 use super::raw::MachineFacts;
 use crate::kaslr::KaslrSourceError;
 use crate::plan::{Plan, PlannedExperiment, PlannedInstruction, PlannedProbe, Refused, Source};
@@ -155,7 +155,7 @@ fn session_with(
     probes: &[PlannedProbe],
     script: Script,
     ephemeral: bool,
-) -> (Seen, Vec<String>) {
+) -> (SessionResult, Vec<String>) {
     let investigation = investigation(wanted);
     let mut machine = Recorded::new(script);
     let log = Log::clone(&machine.log);
@@ -177,7 +177,7 @@ fn session_with(
     (seen, log)
 }
 
-fn session(wanted: &[Wanted<'_>], script: Script) -> (Seen, Vec<String>) {
+fn session(wanted: &[Wanted<'_>], script: Script) -> (SessionResult, Vec<String>) {
     session_with(wanted, &[], script, true)
 }
 

@@ -11,7 +11,7 @@ use super::super::boundary::{Machine, Memory, Observer, Programs, Traces, Worklo
 use super::super::raw::{Declined, Record};
 use crate::probe::{Life, Losses, Setup};
 use crate::reason::Reason;
-use crate::workload::{CallSite, Exit, Finished, Outcome, WorkloadSpec};
+use crate::workload::{CallSite, Exit, Finished, WorkloadOutcome, WorkloadSpec};
 
 /// Everything that was asked for, in order; shared by the machine and all that it gave out.
 pub type Log = Rc<RefCell<Vec<String>>>;
@@ -263,9 +263,9 @@ impl Workload for RecordedWorkload {
         Ok(())
     }
 
-    async fn release(self) -> anyhow::Result<Outcome> {
+    async fn release(self) -> anyhow::Result<WorkloadOutcome> {
         note(&self.log, "release");
-        Ok(Outcome {
+        Ok(WorkloadOutcome {
             returned: Some(3),
             errno: Some(0),
             exit: Exit::Exited(0),

@@ -97,7 +97,7 @@ pub(super) fn is_absolute(kind: u8) -> bool {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
+pub(super) struct SymbolEntry {
     pub address: u64,
     pub name: u32,
     pub name_len: u16,

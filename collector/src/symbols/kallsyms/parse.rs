@@ -1,6 +1,6 @@
 //! One pass over the text of a symbol table.
 
-use super::entry::{Entry, KallsymsError};
+use super::entry::{KallsymsError, SymbolEntry};
 
 const INVALID: u8 = 0xff;
 
@@ -21,7 +21,7 @@ const HEX: [u8; 256] = {
 /// ffffffffc0a5b010 t virtio_net_driver_init [virtio_net]
 /// ```
 /// in the order of the text. A tab stands before a module's name.
-pub(super) fn parse_entries(text: &str) -> Result<Vec<Entry>, KallsymsError> {
+pub(super) fn parse_entries(text: &str) -> Result<Vec<SymbolEntry>, KallsymsError> {
     let bytes = text.as_bytes();
     if u32::try_from(bytes.len()).is_err() {
         return Err(KallsymsError::TooLarge { bytes: bytes.len() });
@@ -40,7 +40,7 @@ pub(super) fn parse_entries(text: &str) -> Result<Vec<Entry>, KallsymsError> {
     Ok(entries)
 }
 
-fn parse_line(line: &[u8], offset: usize) -> Option<Entry> {
+fn parse_line(line: &[u8], offset: usize) -> Option<SymbolEntry> {
     let (mut address, mut digits) = (0_u64, 0);
     loop {
         let value = HEX[usize::from(*line.get(digits)?)];
@@ -81,7 +81,7 @@ fn parse_line(line: &[u8], offset: usize) -> Option<Entry> {
     if name_len == 0 || memchr::memchr2(b' ', b'\t', &rest[..name_len]).is_some() {
         return None;
     }
-    Some(Entry {
+    Some(SymbolEntry {
         address,
         name: u32::try_from(offset + digits + 3).ok()?,
         name_len: u16::try_from(name_len).ok()?,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::entry::{Entry, Symbol, is_absolute, is_text};
+use super::entry::{Symbol, SymbolEntry, is_absolute, is_text};
 use super::table::Kallsyms;
 
 /// Farthest that an address may lie behind a text symbol, in bytes. The table has no sizes; the largest function
@@ -77,7 +77,7 @@ impl Kallsyms {
         if base >> 63 == 0 {
             return Err(Unresolved::Outside);
         }
-        let names: Vec<&Entry> = self.entries[..upper]
+        let names: Vec<&SymbolEntry> = self.entries[..upper]
             .iter()
             .rev()
             .take_while(|entry| entry.address >= base)

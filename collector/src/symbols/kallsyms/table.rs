@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::entry::{Entry, KallsymsError, Symbol, Zeroed, is_absolute};
+use super::entry::{KallsymsError, Symbol, SymbolEntry, Zeroed, is_absolute};
 use super::parse::parse_entries;
 
 /// Pairs of linker symbols that bound a part of the image: nothing resolves across the end of a part.
@@ -26,7 +26,7 @@ const PARTS: [(&str, &str); 7] = [
 pub struct Kallsyms {
     pub(super) text: String,
     /// By address; symbols of one address keep the order of the text.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<SymbolEntry>,
     /// Positions in `entries`, by the hash of their names.
     names: OnceLock<HashTable<u32>>,
     /// Positions in `entries` of names with a compiler's suffix, by name.
@@ -186,7 +186,7 @@ impl Kallsyms {
             .filter(|value| *value != 0)
     }
 
-    pub(super) fn symbol(&self, entry: &Entry) -> Symbol<'_> {
+    pub(super) fn symbol(&self, entry: &SymbolEntry) -> Symbol<'_> {
         let start = entry.name as usize;
         let end = start + usize::from(entry.name_len);
         let module = (entry.module_len > 0)

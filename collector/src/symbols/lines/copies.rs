@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::candidates::candidates;
 use super::dwarf::{
-    Dwarf, DwarfError, Entry, Index, MAX_CHAIN, Sections, Unit, file_index, file_path,
+    Die, Dwarf, DwarfError, Index, MAX_CHAIN, Sections, Unit, file_index, file_path,
 };
 use super::parallel::in_parallel;
 use super::types::{Copies, InlinedCopy, OwnCopy};
@@ -206,7 +206,7 @@ fn pass<'a>(dwarf: &Dwarf<'a>, unit: &Unit<'a>, functions: &[&str]) -> Result<Pa
 }
 
 /// The entry that an entry is a copy or the completion of.
-fn reference(entry: &Entry<'_>) -> Option<UnitOffset> {
+fn reference(entry: &Die<'_>) -> Option<UnitOffset> {
     let origin = entry
         .attr_value(DW_AT_abstract_origin)
         .or_else(|| entry.attr_value(DW_AT_specification))?;
@@ -217,11 +217,7 @@ fn reference(entry: &Entry<'_>) -> Option<UnitOffset> {
 }
 
 /// Addresses at which the parts of a function's code begin.
-fn starts<'a>(
-    dwarf: &Dwarf<'a>,
-    unit: &Unit<'a>,
-    entry: &Entry<'a>,
-) -> Result<Vec<u64>, DwarfError> {
+fn starts<'a>(dwarf: &Dwarf<'a>, unit: &Unit<'a>, entry: &Die<'a>) -> Result<Vec<u64>, DwarfError> {
     let mut starts = Vec::new();
     if let Some(low_pc) = entry.attr_value(DW_AT_low_pc) {
         starts.extend(dwarf.attr_address(unit, low_pc)?);
@@ -243,7 +239,7 @@ fn starts<'a>(
 fn along<'a, T>(
     unit: &Unit<'a>,
     offset: UnitOffset,
-    read: impl Fn(&Entry<'a>) -> Result<Option<T>, DwarfError>,
+    read: impl Fn(&Die<'a>) -> Result<Option<T>, DwarfError>,
 ) -> Result<Option<T>, DwarfError> {
     let mut offset = offset;
     for _ in 0..MAX_CHAIN {
@@ -291,7 +287,7 @@ fn declared_in<'a>(
 fn site<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
-    entry: &Entry<'a>,
+    entry: &Die<'a>,
 ) -> Result<Option<String>, DwarfError> {
     let line = entry
         .attr_value(DW_AT_call_line)

@@ -18,7 +18,7 @@ use crate::symbols::elf::{ElfError, StaticSymbols};
 type Reader<'a> = EndianSlice<'a, RunTimeEndian>;
 pub(super) type Dwarf<'a> = gimli::Dwarf<Reader<'a>>;
 pub(super) type Unit<'a> = gimli::Unit<Reader<'a>>;
-pub(super) type Entry<'a> = gimli::DebuggingInformationEntry<Reader<'a>>;
+pub(super) type Die<'a> = gimli::DebuggingInformationEntry<Reader<'a>>;
 
 /// Unusable debug info.
 #[derive(Debug, Error)]
@@ -208,7 +208,7 @@ impl Index {
 fn begins_at<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
-    entry: &Entry<'a>,
+    entry: &Die<'a>,
     address: u64,
 ) -> Result<bool, DwarfError> {
     if let Some(low_pc) = entry.attr_value(DW_AT_low_pc)
@@ -232,7 +232,7 @@ fn begins_at<'a>(
 fn definition<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
-    entry: &Entry<'a>,
+    entry: &Die<'a>,
 ) -> Result<Option<Definition>, DwarfError> {
     let (mut name, mut file, mut line) = (None, None, None);
     let mut entry = entry.clone();
@@ -431,10 +431,9 @@ fn instances<'a>(
     into: &mut BTreeSet<String>,
     inlining: &mut Inlining,
 ) -> Result<(), DwarfError> {
-    let has_code = |entry: &Entry<'a>| {
-        entry.attr(DW_AT_low_pc).is_some() || entry.attr(DW_AT_ranges).is_some()
-    };
-    let mut around: Option<Entry<'a>> = None;
+    let has_code =
+        |entry: &Die<'a>| entry.attr(DW_AT_low_pc).is_some() || entry.attr(DW_AT_ranges).is_some();
+    let mut around: Option<Die<'a>> = None;
     let mut entries = unit.entries();
     while let Some(entry) = entries.next_dfs()? {
         let origin = match entry.attr_value(DW_AT_abstract_origin) {

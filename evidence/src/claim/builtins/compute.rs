@@ -8,7 +8,7 @@ use crate::claim::value::{
     self, Beginning, Failure, Kept, Kind, Number, Returned, Seen, Typed, Version,
 };
 
-type Outcome = Result<Typed, Failure>;
+type Computed = Result<Typed, Failure>;
 
 /// The failure of a function that was handed another kind of value than it takes.
 fn takes(what: &str, got: &Typed) -> Failure {
@@ -85,7 +85,7 @@ fn bits(value: &Typed) -> Result<u64, Failure> {
     }
 }
 
-pub(super) fn aligned(args: &[Typed]) -> Outcome {
+pub(super) fn aligned(args: &[Typed]) -> Computed {
     let (a, n) = two(args)?;
     let n = bits(&Typed::Number(number(n)?.clone()))?;
     if !n.is_power_of_two() {
@@ -96,7 +96,7 @@ pub(super) fn aligned(args: &[Typed]) -> Outcome {
     Ok(Typed::Bool(bits(a)?.is_multiple_of(n)))
 }
 
-pub(super) fn mask(args: &[Typed]) -> Outcome {
+pub(super) fn mask(args: &[Typed]) -> Computed {
     let (a, m) = two(args)?;
     let mask = bits(&Typed::Number(number(m)?.clone()))?;
     // All bits of an error are the author's to ask for. Some of them look like those of a value.
@@ -131,7 +131,7 @@ pub(super) fn mask(args: &[Typed]) -> Outcome {
     })
 }
 
-pub(super) fn delta(args: &[Typed]) -> Outcome {
+pub(super) fn delta(args: &[Typed]) -> Computed {
     let (a, b) = two(args)?;
     let difference = i128::from(address(a)?) - i128::from(address(b)?);
     i64::try_from(difference)
@@ -139,14 +139,14 @@ pub(super) fn delta(args: &[Typed]) -> Outcome {
         .map_err(|_| Failure::value("the addresses are more than 2^63 bytes apart"))
 }
 
-pub(super) fn int(args: &[Typed]) -> Outcome {
+pub(super) fn int(args: &[Typed]) -> Computed {
     Ok(Typed::number(match one(args)? {
         Typed::Returned(error) if !error.pointer => error.signed(),
         other => number(other)?.value,
     }))
 }
 
-pub(super) fn address_of(args: &[Typed]) -> Outcome {
+pub(super) fn address_of(args: &[Typed]) -> Computed {
     if let Typed::Returned(error) = one(args)? {
         let pointer = true;
         return Ok(Typed::Returned(Returned { pointer, ..*error }));
@@ -159,7 +159,7 @@ pub(super) fn address_of(args: &[Typed]) -> Outcome {
     Ok(Returned::pointer(bits).map_or(Typed::address(bits), Typed::Returned))
 }
 
-pub(super) fn errno(args: &[Typed]) -> Outcome {
+pub(super) fn errno(args: &[Typed]) -> Computed {
     let named = |errno: u32| {
         Typed::Number(Number {
             value: errno.into(),
@@ -189,7 +189,7 @@ pub(super) fn errno(args: &[Typed]) -> Outcome {
     }
 }
 
-pub(super) fn name(args: &[Typed]) -> Outcome {
+pub(super) fn name(args: &[Typed]) -> Computed {
     match one(args)? {
         Typed::Returned(error) => Ok(Typed::Name(error.names())),
         Typed::Number(Number { names, .. }) if !names.is_empty() => Ok(Typed::Name(names.clone())),
@@ -219,31 +219,31 @@ fn resolved(value: &Typed) -> Result<(&[String], u64), Failure> {
     }
 }
 
-pub(super) fn symbol(args: &[Typed]) -> Outcome {
+pub(super) fn symbol(args: &[Typed]) -> Computed {
     let (names, offset) = resolved(one(args)?)?;
     let names = names.iter().map(|name| format!("{name}+{offset:#x}"));
     Ok(Typed::Name(names.collect()))
 }
 
-pub(super) fn symbol_name(args: &[Typed]) -> Outcome {
+pub(super) fn symbol_name(args: &[Typed]) -> Computed {
     Ok(Typed::Name(resolved(one(args)?)?.0.to_vec()))
 }
 
-pub(super) fn file(args: &[Typed]) -> Outcome {
+pub(super) fn file(args: &[Typed]) -> Computed {
     match one(args)? {
         Typed::Location(place) => Ok(Typed::Text(place.file.clone())),
         other => Err(takes("a place in the source", other)),
     }
 }
 
-pub(super) fn line(args: &[Typed]) -> Outcome {
+pub(super) fn line(args: &[Typed]) -> Computed {
     match one(args)? {
         Typed::Location(place) => Ok(Typed::number(place.line)),
         other => Err(takes("a place in the source", other)),
     }
 }
 
-pub(super) fn function_name(args: &[Typed]) -> Outcome {
+pub(super) fn function_name(args: &[Typed]) -> Computed {
     match one(args)? {
         Typed::Location(place) => Ok(Typed::Text(place.function.clone())),
         other => Err(takes("a place in the source", other)),
@@ -272,7 +272,7 @@ fn chain(frames: &[Frame]) -> Vec<Option<&str>> {
 
 /// A stack says "no" only where it says everything: every frame to the outermost, with its source line, and so with
 /// what is inlined there.
-fn absent(stack: Frames<'_>, what: &str) -> Outcome {
+fn absent(stack: Frames<'_>, what: &str) -> Computed {
     let Frames { frames, whole } = stack;
     if !whole {
         return Err(Failure::Missing(format!(
@@ -318,7 +318,7 @@ fn stack(value: &Typed) -> Result<Frames<'_>, Failure> {
     }
 }
 
-pub(in crate::claim) fn on_stack(args: &[Typed]) -> Outcome {
+pub(in crate::claim) fn on_stack(args: &[Typed]) -> Computed {
     let (frames, function) = two(args)?;
     let (seen, function) = (stack(frames)?, text(function)?);
     if chain(seen.frames).contains(&Some(function)) {
@@ -327,7 +327,7 @@ pub(in crate::claim) fn on_stack(args: &[Typed]) -> Outcome {
     absent(seen, function)
 }
 
-pub(super) fn calls(args: &[Typed]) -> Outcome {
+pub(super) fn calls(args: &[Typed]) -> Computed {
     let [frames, caller, callee] = args else {
         return Err(count());
     };
@@ -350,7 +350,7 @@ pub(super) fn calls(args: &[Typed]) -> Outcome {
 type OfTexts = fn(&Seen<'_>, &Seen<'_>) -> Result<bool, Failure>;
 
 /// The answer to a question about two texts. Of a number with several names it has to be the same for all of them.
-fn of_texts(args: &[Typed], test: OfTexts) -> Outcome {
+fn of_texts(args: &[Typed], test: OfTexts) -> Computed {
     let (value, _) = two(args)?;
     if let Typed::Name(names) = value
         && names.len() > 1
@@ -370,19 +370,19 @@ fn of_texts(args: &[Typed], test: OfTexts) -> Outcome {
     test(&a, &b).map(Typed::Bool)
 }
 
-pub(super) fn contains(args: &[Typed]) -> Outcome {
+pub(super) fn contains(args: &[Typed]) -> Computed {
     of_texts(args, value::contains)
 }
 
-pub(super) fn starts_with(args: &[Typed]) -> Outcome {
+pub(super) fn starts_with(args: &[Typed]) -> Computed {
     of_texts(args, value::starts_with)
 }
 
-pub(super) fn ends_with(args: &[Typed]) -> Outcome {
+pub(super) fn ends_with(args: &[Typed]) -> Computed {
     of_texts(args, value::ends_with)
 }
 
-pub(super) fn length(args: &[Typed]) -> Outcome {
+pub(super) fn length(args: &[Typed]) -> Computed {
     let length = match one(args)? {
         Typed::Text(text) => text.len(),
         Typed::Name(_) => text(one(args)?)?.len(),
@@ -394,7 +394,7 @@ pub(super) fn length(args: &[Typed]) -> Outcome {
     Ok(Typed::number(length as u64))
 }
 
-pub(super) fn byte(args: &[Typed]) -> Outcome {
+pub(super) fn byte(args: &[Typed]) -> Computed {
     let (bytes, place) = two(args)?;
     let bytes = Seen::bytes(bytes).ok_or_else(|| takes("bytes and a place in them", bytes))?;
     let place = number(place)?.value;
@@ -409,14 +409,14 @@ pub(super) fn byte(args: &[Typed]) -> Outcome {
     }
 }
 
-pub(super) fn version(args: &[Typed]) -> Outcome {
+pub(super) fn version(args: &[Typed]) -> Computed {
     let text = text(one(args)?)?;
     Version::parse(text)
         .map(Typed::Version)
         .ok_or_else(|| Failure::value(format!("`{text}` is not a kernel version such as 6.12")))
 }
 
-pub(super) fn kernel_at_least(args: &[Typed]) -> Outcome {
+pub(super) fn kernel_at_least(args: &[Typed]) -> Computed {
     let (release, wanted) = two(args)?;
     let release = version(std::slice::from_ref(release))?;
     let wanted = version(std::slice::from_ref(wanted))?;
@@ -425,36 +425,36 @@ pub(super) fn kernel_at_least(args: &[Typed]) -> Outcome {
     ))
 }
 
-pub(super) fn fired(args: &[Typed]) -> Outcome {
+pub(super) fn fired(args: &[Typed]) -> Computed {
     Ok(one(args)?.clone())
 }
 
-pub(super) fn never(args: &[Typed]) -> Outcome {
+pub(super) fn never(args: &[Typed]) -> Computed {
     Ok(Typed::Bool(number(one(args)?)?.value == 0))
 }
 
-pub(super) fn ran(args: &[Typed]) -> Outcome {
+pub(super) fn ran(args: &[Typed]) -> Computed {
     Ok(Typed::Bool(number(one(args)?)?.value > 0))
 }
 
-pub(super) fn never_ran(args: &[Typed]) -> Outcome {
+pub(super) fn never_ran(args: &[Typed]) -> Computed {
     never(args)
 }
 
-pub(super) fn calls_of(args: &[Typed]) -> Outcome {
+pub(super) fn calls_of(args: &[Typed]) -> Computed {
     fired(args)
 }
 
-pub(super) fn parent(args: &[Typed]) -> Outcome {
+pub(super) fn parent(args: &[Typed]) -> Computed {
     Ok(one(args)?.clone())
 }
 
-pub(super) fn before(args: &[Typed]) -> Outcome {
+pub(super) fn before(args: &[Typed]) -> Computed {
     let (a, b) = two(args)?;
     Ok(Typed::Bool(number(a)?.value < number(b)?.value))
 }
 
-pub(super) fn inside(args: &[Typed]) -> Outcome {
+pub(super) fn inside(args: &[Typed]) -> Computed {
     let [entered, returned, outer_entered, outer_returned] = args else {
         return Err(count());
     };
@@ -468,7 +468,7 @@ pub(super) fn inside(args: &[Typed]) -> Outcome {
 pub(in crate::claim) const NOTHING_ALLOCATED: &str =
     "nothing was allocated, so nothing shows that a leak would be seen";
 
-pub(super) fn freed(args: &[Typed]) -> Outcome {
+pub(super) fn freed(args: &[Typed]) -> Computed {
     let (allocated, leaked) = two(args)?;
     if number(allocated)?.value == 0 {
         // Neither that it would have been freed nor that it would not.

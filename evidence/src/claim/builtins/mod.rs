@@ -111,7 +111,7 @@ macro_rules! function {
 /// | `kernel_at_least('6.6')` | `version(kernel.release) >= version('6.6')` |
 /// | `fired(E.P)` | how often a probe fired |
 /// | `never(E.P)` | a probe did not fire, though it would have been seen: it was attached to every copy of its function that could run, nothing was lost, and it fired in another experiment on the same machine |
-/// | `before(E.P, E.Q)` | this hit of `P` began before this hit of `Q`; copies of their functions that were not watched are not spoken of |
+/// | `before(E.P, E.Q)` | this hit of `P` began before this hit of `Q`; it says nothing of copies of their functions that were not watched |
 /// | `returns_before(E.P, E.Q)` | this hit of `P` returned before this hit of `Q` did |
 /// | `inside(E.P, E.Q)` | this hit of `P` began after this hit of `Q` did, and returned before it did |
 /// | `ran(E.graph, 'f')` | function `f` ran in the call's own task, in the tree of the call |
@@ -312,7 +312,7 @@ pub const FUNCTIONS: &[Function] = {
             Reads::Leaves(&["order"]),
             c::before,
             "before(E.P, E.Q)",
-            "this hit of `P` began before this hit of `Q`; copies of their functions that were not watched are not spoken of"
+            "this hit of `P` began before this hit of `Q`; it says nothing of copies of their functions that were not watched"
         ),
         function!(
             "returns_before",

@@ -103,7 +103,7 @@ pub(in crate::claim) fn one_text(value: &Typed) -> Result<&str, Failure> {
 /// The failure where it matters by which of its names a number or an address is called.
 pub(in crate::claim) fn several_names(names: &[String]) -> Failure {
     Failure::value(format!(
-        "it has several names, `{}`, of which not the same can be said: compare the whole name, with `==` or `!=`",
+        "it has several names, `{}`, and this is true of some of them only: compare the whole name, with `==` or `!=`",
         names.join("` and `")
     ))
 }

@@ -35,7 +35,7 @@ impl Check {
         {
             self.error(
                 span.clone(),
-                "`graph` is of a run without probes, and a probe of this experiment acts",
+                "`graph` records a run without probes, and a probe of this experiment acts on the workload",
             )
             .help = Some(format!(
                 "record the graph in an experiment without `{}`",

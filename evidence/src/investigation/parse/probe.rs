@@ -7,7 +7,7 @@ use super::raw::{RawProbe, RawRead, Side};
 use super::spanned::Spanned;
 use crate::constants::errno_number;
 use crate::document::Target;
-use crate::investigation::{MAX_READ, Place, Position, Probe, Read, Signal};
+use crate::investigation::{MAX_READ, Position, Probe, ProbeAddress, Read, Signal};
 use crate::path::{is_identifier, is_name, refuse_probe_name};
 
 impl Check {
@@ -93,7 +93,7 @@ impl Check {
             })
             .ok()?;
         if let Target::Address(text) = &target
-            && let Err(wrong) = text.parse::<Place>()
+            && let Err(wrong) = text.parse::<ProbeAddress>()
         {
             self.error(span.clone(), wrong.to_string());
         }

@@ -31,7 +31,7 @@ impl Check {
         for (key, value) in &raw.env {
             let name = key.get_ref();
             if name.is_empty() || name.contains(['=', '\0']) || value.get_ref().contains('\0') {
-                let message = format!("`{name}` is no variable of an environment");
+                let message = format!("`{name}` cannot be the name of an environment variable");
                 self.error(key.span(), message);
             }
         }
@@ -225,7 +225,7 @@ mod tests {
                 "files = [{ from = \"a\" }, { from = \"b\", to = \"/a\" }]",
                 "two files",
             ),
-            ("env = { \"A=B\" = \"1\" }", "no variable"),
+            ("env = { \"A=B\" = \"1\" }", "environment variable"),
             ("cwd = \"\"", "folder"),
             ("stdin = { }", "`stdin` is"),
             ("stdin = { text = \"a\", file = \"b\" }", "`stdin` is"),

@@ -8,7 +8,7 @@ use crate::document::fields::{
 };
 use crate::document::instances::{InlinedCopy, Instances, OwnCopy, Within};
 use crate::document::value::{Address, Bytes, Datum, Frame, Value};
-use crate::document::visit::{Found, walk};
+use crate::document::visit::{Visited, walk};
 use crate::document::{
     Allocation, Backend, Boot, CallSite, Command, Context, Cost, Descendants, Evidence, FileRole,
     Free, Graph, Instruction, Ledger, Member, ProgramFile, Reader, Reading,
@@ -336,7 +336,7 @@ fn leaves_resolve_and_are_visited() {
     };
     let mut visited: BTreeSet<*const Datum> = BTreeSet::new();
     walk::<()>(&full, &mut |_, found| {
-        if let Found::Datum(datum) = found {
+        if let Visited::Datum(datum) = found {
             visited.insert(std::ptr::from_ref(datum));
         }
         None
@@ -371,7 +371,7 @@ fn leaves_resolve_and_are_visited() {
     });
     let unlisted: BTreeSet<&str> = unlisted.map(|field| field.key).collect();
     walk::<()>(&full, &mut |at, found| {
-        if let Found::Datum(datum) = found {
+        if let Visited::Datum(datum) = found {
             let text = at.text();
             let key = text.rsplit('/').next().unwrap_or_default();
             let is_listed = listed.contains(&std::ptr::from_ref(datum));
