@@ -283,6 +283,18 @@ fn claims_of_odd_files() {
     assert!(!claim.contains('`') && !claim.contains("&#96;"), "{claim}");
 }
 
+/// Check that mdBook is told that every renderer is supported, without a word, and that a reader is told what the command does.
+#[test]
+fn supports() {
+    let book = Book::new(&[("one.md", CHAPTER)], "", "");
+    for renderer in ["html", "epub", "help"] {
+        assert_eq!(good(&book.qed(&["supports", renderer])), "");
+    }
+    assert!(
+        good(&book.qed(&["supports", "--help"])).contains("Says whether a renderer is supported")
+    );
+}
+
 /// Check that a book is found by its folder, by its book.toml, and from a folder inside of it.
 #[test]
 fn finds_the_book() {

@@ -60,6 +60,12 @@ fn built(evidence: &Evidence) -> (String, Vec<String>) {
 fn fresh_evidence() {
     let (page, notices) = built(&fresh());
     assert_eq!(notices, [] as [&str; 0]);
+    // A claim that passes on evidence that is out of date looks otherwise.
+    let is_old = |page: &str| page.contains("class=\"qed-claim qed-pass qed-old\"");
+    assert!(page.contains("class=\"qed-claim qed-pass\"") && !is_old(&page));
+    let mut old = fresh();
+    old.machine.boot_id = "00000000-0000-4000-8000-000000000000".into();
+    assert!(is_old(&built(&old).0));
     assert!(
         !page.contains("out of date") && !page.contains("class=\"qed qed-stale"),
         "{page}"

@@ -95,12 +95,32 @@ fn judge_stated(
             evaluator.check_names(&mut judgement);
         }
         Stage::Condition(Err(stopped)) => stop(&mut judgement, stopped, "in the condition: "),
-        Stage::Body(Err(stopped)) => stop(&mut judgement, stopped, ""),
+        Stage::Body(Err(stopped)) => {
+            stop(&mut judgement, stopped, "");
+            evaluator.doubt_names(&mut judgement);
+        }
     }
     judgement
 }
 
 impl Evaluator<'_> {
+    /// Adds to the reason of a claim that is UNVERIFIED though each of its values is there that nothing has a name which it asks for:
+    /// often it is misspelt. The names that there are stay out of it, for they may be a live machine's.
+    fn doubt_names(&self, judgement: &mut Judgement) {
+        let all_there = judgement.operands.iter().all(|one| one.missing.is_none());
+        let Some(reason) = &mut judgement.reason else {
+            return;
+        };
+        if judgement.verdict != Verdict::Unverified || !all_there {
+            return;
+        }
+        let root = &self.claim.expression.root;
+        if let Some(Strange::Unknown(obstacle)) = strange(root, self.catalog, self.machine) {
+            reason.push_str("; ");
+            reason.push_str(&obstacle.message);
+        }
+    }
+
     /// A claim that passes writes only words that there are; so does the condition under which it does, or does not apply.
     fn check_names(&self, judgement: &mut Judgement) {
         let body = match judgement.verdict {

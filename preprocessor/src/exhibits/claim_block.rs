@@ -39,7 +39,7 @@ struct OnMachine {
 #[derive(Serialize)]
 struct ClaimView {
     id: String,
-    class: &'static str,
+    class: String,
     badge: String,
     expression: String,
     when: Option<String>,
@@ -176,6 +176,15 @@ fn how_judged(judged: &JudgedClaim, book_data: &BookData<'_>) -> Option<String> 
     })
 }
 
+/// The classes of a claim's box: a verdict on evidence that is out of date does not look like one of now.
+fn class_of(verdict: Verdict, machine: MachineId, book_data: &BookData<'_>) -> String {
+    let of_verdict = class(verdict);
+    match book_data.machine(machine).stale.is_empty() {
+        true => of_verdict.to_owned(),
+        false => format!("{of_verdict} qed-old"),
+    }
+}
+
 /// The words for a reason that the machine which is shown has, too.
 const SAME: &str = "for the same reason";
 
@@ -229,7 +238,7 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
     });
     let data = ClaimView {
         id: judged.claim.id.clone(),
-        class: class(judgement.verdict),
+        class: class_of(judgement.verdict, judged.shown, book_data),
         badge: badge(judgement.verdict),
         expression: judged.claim.expression.text().trim().to_owned(),
         when: judged

@@ -299,6 +299,15 @@ fn mark(
     }
 }
 
+/// The unit in which a distance is read at a glance: MiB where three decimals say it exactly, else bytes.
+fn unit(bytes: i128) -> As {
+    const MIB: u128 = 1 << 20;
+    match (bytes.unsigned_abs() * 1000).is_multiple_of(MIB) {
+        true => As::Mib,
+        false => As::Bytes,
+    }
+}
+
 /// The distance number `index` above the bar, from one address to another.
 fn arrow(
     index: usize,
@@ -321,7 +330,11 @@ fn arrow(
     let middle = u64::midpoint(from, to);
     DistanceArrow {
         lead: format!("{:<wide$}", line.label),
-        label: format!("{} = {}", line.label, write(As::Mib).unwrap_or_default()),
+        label: format!(
+            "{} = {}",
+            line.label,
+            write(unit(bytes)).unwrap_or_default()
+        ),
         from,
         to,
         y,
@@ -390,5 +403,24 @@ fn draw(
         marks,
         arrows,
         gaps,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a distance is labelled in MiB where that is a short number, and in bytes where it is not.
+    #[test]
+    fn units_of_distances() {
+        for (bytes, mib) in [
+            (506 << 20, true),
+            (-(3 << 19), true),
+            (0, true),
+            (-101_664, false),
+            (1, false),
+        ] {
+            assert_eq!(matches!(unit(bytes), As::Mib), mib, "{bytes}");
+        }
     }
 }

@@ -30,6 +30,9 @@ pub struct Attribute {
     pub value: Spanned,
 }
 
+/// A double quote as other preprocessors write it when they put out a chapter again.
+const QUOTES: &[&str] = &["&quot;", "&#34;", "&#x22;", "\\\"", "\u{201c}", "\u{201d}"];
+
 /// Words, then options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words {
@@ -210,10 +213,17 @@ pub fn words(text: &str, range: Range<usize>) -> Result<Words, SyntaxError> {
                 .find(char::is_whitespace)
                 .map_or(end, |n| value_start + n);
             let value = text[value_start..value_end].trim_matches('\'');
+            let escaped = QUOTES.iter().any(|quote| value.starts_with(quote));
+            let help = match escaped {
+                true => "a preprocessor that ran before this one wrote its quotes so: let this one run first, with `before = [\"ITS-NAME\"]` \
+                         under [preprocessor.qed] in book.toml"
+                    .to_owned(),
+                false => format!("write {}=\"{value}\"", word.text),
+            };
             return Err(SyntaxError::new(
                 value_start..value_end,
                 format!("the value of `{}` is not in double quotes", word.text),
-                Some(format!("write {}=\"{value}\"", word.text)),
+                Some(help),
             ));
         };
         let Some(length) = quoted.find('"') else {
@@ -309,6 +319,21 @@ mod tests {
         ] {
             assert_eq!(find(other), [], "{other}");
         }
+    }
+
+    /// Check that quotes which another preprocessor has escaped get advice about the order, and not the advice to keep them.
+    #[test]
+    fn escaped_quotes() {
+        for quote in QUOTES {
+            let text = format!("a as={quote}hex{quote}");
+            let help = words(&text, 0..text.len()).unwrap_err().help.unwrap();
+            assert!(
+                help.contains("before = [") && !help.contains(quote),
+                "{text}: {help}"
+            );
+        }
+        let help = words("a as=hex", 0..8).unwrap_err().help.unwrap();
+        assert_eq!(help, "write as=\"hex\"");
     }
 
     /// Check that options are refused unless they are quoted, known once and last.

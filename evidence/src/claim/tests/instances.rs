@@ -3,7 +3,7 @@
 use crate::claim::{Verdict, judge};
 use crate::document::Evidence;
 use crate::document::instances::{InlinedCopy, OwnCopy, Within};
-use crate::document::value::Address;
+use crate::document::value::{Address, Datum, Value};
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, investigation, judge_on};
 
@@ -156,6 +156,35 @@ fn callers() {
         "what the code before the return address calls",
     );
     unverified("line(create.sock_alloc.site) == 1540", &evidence, "calls");
+}
+
+/// Check that a call which a stack may hide is told with the name that nothing has, where one is misspelt, and without where none is.
+#[test]
+fn misspelt_callers() {
+    let mut evidence = evidence();
+    let probes = &mut evidence.experiments.get_mut("create").unwrap().probes;
+    let hits = &mut probes.get_mut("sock_alloc").unwrap().hits;
+    let Some(Datum::Value(Value::Stack { value })) = &mut hits[0].stack else {
+        panic!("no stack")
+    };
+    for frame in value {
+        frame.site = None;
+    }
+    let misspelt = "calls(create.sock_alloc.stack, '__sock_creat', 'sock_alloc')";
+    unverified(
+        misspelt,
+        &evidence,
+        "nothing that was captured or is planned",
+    );
+    unverified(misspelt, &evidence, "`__sock_creat`");
+    let reason = |text: &str| judge_on(text, &evidence).reason.unwrap_or_default();
+    let other = "calls(create.sock_alloc.stack, 'sock_alloc', '__sock_create')";
+    unverified(other, &evidence, "may be inlined");
+    assert!(
+        !reason(other).contains("nothing that was captured"),
+        "{}",
+        reason(other)
+    );
 }
 
 /// Check that an address with two names has both: it is called neither of them in vain, and has no text that only one has.
