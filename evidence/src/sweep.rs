@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::Evidence;
 use crate::document::machine::check_name;
 
-/// The extension of the file's name. It is no `.json`: everything with that name in the folder of a sweep is evidence.
+/// The extension of the file's name. It is not `.json`: everything with that name in the folder of a sweep is evidence.
 pub const EXTENSION: &str = "sweep";
 
 /// The version of the format.

@@ -80,7 +80,7 @@ struct ElfFacts {
     names_folders: bool,
 }
 
-/// Nothing, where it is no ELF file or a broken one.
+/// The facts of an ELF file; nothing of another file or a broken one.
 fn read(path: &Path) -> Option<ElfFacts> {
     let bytes = std::fs::read(path).ok()?;
     match FileKind::parse(bytes.as_slice()).ok()? {
@@ -144,7 +144,7 @@ mod tests {
         assert!(!environment.is_plain());
     }
 
-    /// Check that a library which the cache does not have is noticed, and a file that is no program.
+    /// Check that a library which the cache does not have is noticed, and a file that is not a program.
     #[test]
     fn cached() {
         let libraries = crate::source::ask_ldd(Path::new("/bin/sh")).unwrap();

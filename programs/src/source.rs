@@ -18,7 +18,7 @@ pub trait Content {
     fn size(&self) -> u64;
     /// Its SHA-256, hex.
     fn sha256(&self) -> String;
-    /// The first line of a script behind its `#!`; `None` if it is no script.
+    /// The first line of a script behind its `#!`; `None` if it is not a script.
     fn script_line(&self) -> Option<String>;
 }
 

@@ -60,14 +60,14 @@ pub fn of_workload<S: Source>(
     if on == RunsOn::Guest {
         for file in &workload.around.files {
             let from = folder.join(&file.from);
-            let missing = |message| Missing {
+            let missing = |error: FileError| Missing {
                 span: file.span.clone(),
-                message: format!("cannot give the guest `{}`: {message}", file.from),
+                message: format!("cannot give the guest `{}`: {error}", file.from),
             };
             let mut given = Vec::new();
             give(source, &from, &file.to, file.mode, MAX_DEPTH, &mut given).map_err(missing)?;
             if given.is_empty() {
-                return Err(missing("the folder holds no file".into()));
+                return Err(missing(FileError::Empty));
             }
             found.append(&mut given);
         }
@@ -143,6 +143,21 @@ fn is_below(name: &str) -> bool {
     components.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
+/// A file that a guest cannot be given.
+#[derive(Debug, thiserror::Error)]
+enum FileError {
+    #[error(transparent)]
+    System(#[from] std::io::Error),
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error("its folders are nested too deeply")]
+    Nested,
+    #[error("it is neither a file nor a folder")]
+    Other,
+    #[error("the folder holds no file")]
+    Empty,
+}
+
 /// Adds a file, or all files of a folder.
 fn give<S: Source>(
     source: &S,
@@ -151,15 +166,12 @@ fn give<S: Source>(
     mode: Option<u32>,
     depth: u32,
     given: &mut Vec<Part<S::Content>>,
-) -> Result<(), String> {
-    let about = fs::metadata(from).map_err(|error| error.to_string())?;
+) -> Result<(), FileError> {
+    let about = fs::metadata(from)?;
     if about.is_dir() {
-        let deeper = depth
-            .checked_sub(1)
-            .ok_or("its folders are nested too deeply")?;
+        let deeper = depth.checked_sub(1).ok_or(FileError::Nested)?;
         let mut names: Vec<PathBuf> = fs::read_dir(from)
-            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
-            .map_err(|error| error.to_string())?;
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())?;
         names.sort();
         for path in names {
             let to = format!("{to}/{}", file_name(&path));
@@ -168,14 +180,14 @@ fn give<S: Source>(
         return Ok(());
     }
     if !about.is_file() {
-        return Err("it is neither a file nor a folder".into());
+        return Err(FileError::Other);
     }
     given.push(Part {
         role: FileRole::File,
         name: to.to_owned(),
         mode: mode.unwrap_or_else(|| mode_of(from)),
         path: from.to_owned(),
-        content: read(source, from).map_err(|error| error.to_string())?,
+        content: read(source, from)?,
     });
     Ok(())
 }

@@ -119,7 +119,7 @@ pub fn finish(
     };
     evidence.kaslr.readings =
         provenance(facts, investigation, evidence.machine.ephemeral, &sources);
-    evidence.commands = ran(
+    evidence.commands = collect_commands(
         investigation,
         raw,
         &on_builder.wait(),
@@ -365,7 +365,7 @@ fn own_config<'a>(machine: &Machine, file: &'a str) -> Option<&'a Path> {
 }
 
 /// The commands of `investigation`, from both places where they were run.
-fn ran(
+fn collect_commands(
     investigation: &Investigation,
     raw: &RawCapture,
     on_builder: &[RawCommand],

@@ -21,7 +21,7 @@ const ATTEMPTS: u32 = 3;
 
 /// The boots that earlier evidence has of the kernel that was captured now. A boot does not go out of date: what it
 /// says, with its time, stays true of that kernel.
-pub fn kept(earlier: Option<&Evidence>, now: &Evidence, wanted: u32) -> Vec<Boot> {
+pub fn reuse_boots(earlier: Option<&Evidence>, now: &Evidence, wanted: u32) -> Vec<Boot> {
     let same = |earlier: &&Evidence| {
         let (was, is) = (&earlier.kernel, &now.kernel);
         let known = was.build_id.value().is_some();
@@ -141,11 +141,11 @@ mod tests {
     #[test]
     fn same_kernel() {
         let (mut earlier, now) = (booted(3), booted(0));
-        assert_eq!(ids(&kept(Some(&earlier), &now, 2)), ["0", "1"]);
-        assert_eq!(ids(&kept(Some(&earlier), &now, 9)), ["0", "1", "2"]);
+        assert_eq!(ids(&reuse_boots(Some(&earlier), &now, 2)), ["0", "1"]);
+        assert_eq!(ids(&reuse_boots(Some(&earlier), &now, 9)), ["0", "1", "2"]);
         earlier.boots[0].slide = Datum::unavailable("no kcore");
-        assert_eq!(ids(&kept(Some(&earlier), &now, 2)), ["1", "2"]);
-        assert!(kept(None, &now, 2).is_empty());
+        assert_eq!(ids(&reuse_boots(Some(&earlier), &now, 2)), ["1", "2"]);
+        assert!(reuse_boots(None, &now, 2).is_empty());
     }
 
     /// Check that boots of another build, and of one that is not known, are not kept.
@@ -153,9 +153,9 @@ mod tests {
     fn other_kernels() {
         let (mut earlier, mut now) = (booted(3), booted(0));
         now.kernel.build_id = Value::text("ff").into();
-        assert!(kept(Some(&earlier), &now, 2).is_empty());
+        assert!(reuse_boots(Some(&earlier), &now, 2).is_empty());
         now.kernel.build_id = Datum::unavailable("no notes");
         earlier.kernel.build_id = Datum::unavailable("no notes");
-        assert!(kept(Some(&earlier), &now, 2).is_empty());
+        assert!(reuse_boots(Some(&earlier), &now, 2).is_empty());
     }
 }

@@ -11,7 +11,7 @@ use qed_evidence::machine::evidence_file;
 use qed_evidence::observation::{in_one_line, notes};
 use qed_evidence::value::Datum;
 
-use super::boots::{Boots, kept};
+use super::boots::{Boots, reuse_boots};
 use super::failure::Failure;
 use super::guest_boot::boot;
 use super::investigation::read_investigation;
@@ -465,7 +465,7 @@ async fn in_guest(
         Some(wanted) => (wanted, Vec::new()),
         None => (
             investigation.boots,
-            kept(earlier, &evidence, investigation.boots),
+            reuse_boots(earlier, &evidence, investigation.boots),
         ),
     };
     evidence.boots = boots.complete(kept, wanted, &say).await?;

@@ -128,7 +128,7 @@ fn exists(path: &Path) -> Failure {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (name, toml, investigation) = wanted(args)?;
+    let (name, toml, investigation) = read_request(args)?;
     let experiment = investigation
         .experiments
         .iter()
@@ -152,7 +152,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     args.check(experiment)?;
     let progress = Progress::new(args.on.name());
-    let (discovery, files) = traced(args, &investigation, &name, &progress)?;
+    let (discovery, files) = trace(args, &investigation, &name, &progress)?;
     progress.say("naming the functions");
     let found = NamedTrace::new(args, experiment, &discovery, files)?;
     drop(progress);
@@ -172,11 +172,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// The experiment to trace: its name, its own TOML where it was made of words, and an investigation that holds it.
-fn wanted(args: &Args) -> Result<(String, Option<String>, Investigation), Failure> {
+fn read_request(args: &Args) -> Result<(String, Option<String>, Investigation), Failure> {
     if let Some(name) = &args.experiment {
         return Ok((name.clone(), None, read_investigation(&args.investigation)?));
     }
-    let (name, toml) = experiment(&args.call).map_err(Failure::input)?;
+    let (name, toml) = experiment(&args.call).map_err(|error| Failure::input(error.to_string()))?;
     let parsed = parse("discover", &to_trace(&toml));
     let investigation = parsed.map_err(|problems| Failure::input(render(&problems)))?;
     Ok((name, Some(toml), investigation))
@@ -185,15 +185,13 @@ fn wanted(args: &Args) -> Result<(String, Option<String>, Investigation), Failur
 /// The start of the kernel's image, in the tables of both.
 const FIRST: &str = "_text";
 
-/// Files of the kernel that was traced: its vmlinux, where there is one.
-type Vmlinux = Vec<PathBuf>;
-
-fn traced(
+/// Traces the experiment. Gives back the files, too, that the kernel's vmlinux may be.
+fn trace(
     args: &Args,
     investigation: &Investigation,
     experiment: &str,
     progress: &Progress,
-) -> Result<(Discovery, Vmlinux), Failure> {
+) -> Result<(Discovery, Vec<PathBuf>), Failure> {
     let say = |line: &str| progress.say(line);
     let folder =
         programs::folder_of(investigation).context("failed to find the investigation's folder")?;
@@ -247,7 +245,7 @@ impl NamedTrace {
         args: &Args,
         experiment: &Experiment,
         discovery: &Discovery,
-        vmlinux: Vmlinux,
+        vmlinux: Vec<PathBuf>,
     ) -> Result<Self, Failure> {
         let kallsyms = discovery
             .kallsyms

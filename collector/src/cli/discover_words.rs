@@ -11,21 +11,46 @@ use crate::assemble::graph::Functions;
 use crate::btf::Btf;
 use crate::graph::Call;
 use crate::symbols::Kallsyms;
-use crate::workload::names;
+use crate::workload::names::{self, UnknownName};
 
 /// Name of an experiment whose workload has no name that an experiment can have.
 const NAMELESS: &str = "traced";
+
+/// Words that do not make a workload.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// No words.
+    #[error(
+        "say what to trace: `qed-collector discover -- socket AF_INET SOCK_STREAM 0`, or --experiment NAME"
+    )]
+    Nothing,
+    /// The first word is neither a system call nor a path.
+    #[error("{unknown} (a program is written with its folder, as /bin/{word})")]
+    Unknown {
+        /// The word.
+        word: String,
+        /// The reason, with the nearest system call.
+        unknown: UnknownName,
+    },
+    /// A buffer without a size.
+    #[error("`{0}`: the size of a buffer is a number of bytes, as in buffer:64")]
+    BufferSize(String),
+    /// A word in capitals that is not a constant.
+    #[error("{unknown} (write its number, or text:{word} if a text is meant)")]
+    Constant {
+        /// The word.
+        word: String,
+        /// The reason, with the nearest constant.
+        unknown: UnknownName,
+    },
+}
 
 /// The name of the experiment, and its `name` and `workload` as TOML: a system call where the first word is one, else a command.
 ///
 /// # Errors
 /// When the first word is neither a system call nor looks like a program.
-pub fn experiment(words: &[String]) -> Result<(String, String), String> {
-    let Some((first, rest)) = words.split_first() else {
-        return Err(
-            "say what to trace: `qed-collector discover -- socket AF_INET SOCK_STREAM 0`, or --experiment NAME".into(),
-        );
-    };
+pub fn experiment(words: &[String]) -> Result<(String, String), CallError> {
+    let (first, rest) = words.split_first().ok_or(CallError::Nothing)?;
     let name = match refuse_experiment_name(first) {
         None => first.as_str(),
         Some(_) => NAMELESS,
@@ -48,9 +73,8 @@ pub fn experiment(words: &[String]) -> Result<(String, String), String> {
             format!("{{ command = [{}] }}", words.join(", "))
         }
         Err(unknown) => {
-            return Err(format!(
-                "{unknown} (a program is written with its folder, as /bin/{first})"
-            ));
+            let word = first.clone();
+            return Err(CallError::Unknown { word, unknown });
         }
     };
     let toml = format!("name = {}\nworkload = {workload}\n", Value::from(name));
@@ -58,17 +82,16 @@ pub fn experiment(words: &[String]) -> Result<(String, String), String> {
 }
 
 /// An argument of a system call as TOML: a number, a constant of the C library, `buffer:SIZE`, or a text.
-fn argument(at: usize, word: &str) -> Result<String, String> {
+fn argument(at: usize, word: &str) -> Result<String, CallError> {
     if let Ok(number) = word.parse::<i64>() {
         return Ok(number.to_string());
     }
-    if names::constant(word).is_ok() {
+    let Err(unknown) = names::constant(word) else {
         return Ok(Value::from(word).to_string());
-    }
+    };
     if let Some(size) = word.strip_prefix("buffer:") {
-        let size: u32 = size.parse().map_err(|_| {
-            format!("`{word}`: the size of a buffer is a number of bytes, as in buffer:64")
-        })?;
+        let size = size.parse::<u32>();
+        let size = size.map_err(|_| CallError::BufferSize(word.to_owned()))?;
         return Ok(format!("{{ buffer = \"argument{at}\", size = {size} }}"));
     }
     // A constant that is misspelt, or one that is not known here, must not become a text.
@@ -76,11 +99,8 @@ fn argument(at: usize, word: &str) -> Result<String, String> {
         |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '_' | '|');
     let text = word.strip_prefix("text:");
     if text.is_none() && !word.is_empty() && word.chars().all(like_constant) {
-        let unknown = names::constant(word).err().map(|error| error.to_string());
-        return Err(format!(
-            "{} (write its number, or text:{word} if a text is meant)",
-            unknown.unwrap_or_default()
-        ));
+        let word = word.to_owned();
+        return Err(CallError::Constant { word, unknown });
     }
     Ok(format!(
         "{{ text = {} }}",
@@ -206,7 +226,7 @@ mod tests {
     use super::*;
     use qed_evidence::investigation::parse;
 
-    fn toml(words: &[&str]) -> Result<(String, String), String> {
+    fn toml(words: &[&str]) -> Result<(String, String), CallError> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
         experiment(&words)
     }
@@ -236,15 +256,16 @@ mod tests {
     /// Check that a misspelt system call or constant is told, and does not become a program or a text.
     #[test]
     fn misspelt() {
-        assert!(toml(&["sockt", "1"]).unwrap_err().ends_with(
+        assert!(toml(&["sockt", "1"]).unwrap_err().to_string().ends_with(
             "did you mean `socket`? (a program is written with its folder, as /bin/sockt)"
         ));
-        assert!(toml(&["socket", "AF_INETT"]).unwrap_err().ends_with(
+        assert!(toml(&["socket", "AF_INETT"]).unwrap_err().to_string().ends_with(
             "did you mean `AF_INET`? (write its number, or text:AF_INETT if a text is meant)"
         ));
         assert!(
             toml(&["pipe2", "buffer:x"])
                 .unwrap_err()
+                .to_string()
                 .contains("number of bytes")
         );
         assert!(toml(&[]).is_err());

@@ -41,7 +41,7 @@ pub fn for_guest(
             .map_or(0..0, |line| line.span.clone());
         pack(&mut packed, &parts, &span).map(|()| parts)
     });
-    let setup = setup.map_err(|missing| vec![told(investigation, missing)])?;
+    let setup = setup.map_err(|missing| vec![to_diagnostic(investigation, missing)])?;
     let workloads = workloads(investigation, folder, RunsOn::Guest, |parts, span| {
         pack(&mut packed, parts, span)?;
         // What prepared the guest is a part of all that ran in it.
@@ -119,7 +119,7 @@ fn workloads(
             Ok(parts) => {
                 found.insert(experiment.name.clone(), qed_programs::files(&parts));
             }
-            Err(missing) => problems.push(told(investigation, missing)),
+            Err(missing) => problems.push(to_diagnostic(investigation, missing)),
         }
     }
     match problems.is_empty() {
@@ -128,7 +128,7 @@ fn workloads(
     }
 }
 
-fn told(investigation: &Investigation, missing: Missing) -> Diagnostic {
+fn to_diagnostic(investigation: &Investigation, missing: Missing) -> Diagnostic {
     Diagnostic::error(&investigation.source, missing.span, missing.message)
 }
 

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// A trace that is no whole and plain account of what ran.
+/// A trace that does not tell all that ran, or not plainly.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GraphError {
     /// A `format` file without a field that is needed, or with one of a size that cannot be read.

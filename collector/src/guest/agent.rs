@@ -69,7 +69,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
             let (kernel, plan) = plan_here(&investigation, &chosen, &modules)?;
             let raw = capture_here(&investigation, kernel, plan, commands, None)?;
             progress("read what the machine says about itself");
-            let answer = postcard::to_extend(&raw, Vec::with_capacity(room(&raw)))?;
+            let answer = postcard::to_extend(&raw, Vec::with_capacity(answer_capacity(&raw)))?;
             progress("wrote the answer");
             Ok(answer)
         }
@@ -77,7 +77,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
 }
 
 /// The bytes of a long answer, about: to make room anew while it grows is slow in an emulated guest.
-fn room(raw: &RawCapture) -> usize {
+fn answer_capacity(raw: &RawCapture) -> usize {
     let symbols = raw.facts.kallsyms.as_ref().map_or(0, String::len);
     raw.facts.btf.len() + symbols + (1 << 20)
 }

@@ -48,11 +48,11 @@ impl Channel {
 
     /// Hand out a body; what does not fit is replaced by an error that says so.
     pub fn send(&mut self, kind: Kind, body: &[u8]) {
-        match wire::seal(kind, body, self.size) {
+        match wire::make_header(kind, body, self.size) {
             Ok(header) => self.put(&header, body),
             Err(too_large) => {
                 let message = too_large.to_string();
-                if let Ok(header) = wire::seal(Kind::Error, message.as_bytes(), self.size) {
+                if let Ok(header) = wire::make_header(Kind::Error, message.as_bytes(), self.size) {
                     self.put(&header, message.as_bytes());
                 }
             }

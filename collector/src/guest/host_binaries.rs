@@ -11,7 +11,7 @@ use qed_programs::{Part, ProgramError, parts};
 pub struct Files {
     /// Their bytes.
     pub contents: BTreeMap<String, Vec<u8>>,
-    /// Their permissions, where they are no programs.
+    /// Their permissions, where they are not programs.
     pub modes: BTreeMap<String, u32>,
 }
 

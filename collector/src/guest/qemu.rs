@@ -30,7 +30,7 @@ pub struct GuestSpec {
     pub init: PathBuf,
     /// More files for the initramfs: absolute name, content.
     pub files: Vec<(String, Vec<u8>)>,
-    /// Permissions of those that are no programs.
+    /// Permissions of those that are not programs.
     pub modes: BTreeMap<String, u32>,
     /// More words for the kernel's command line.
     pub append: String,

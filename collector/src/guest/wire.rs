@@ -87,7 +87,7 @@ pub enum FrameError {
 ///
 /// # Errors
 /// [`FrameError::Oversize`] when the body does not fit.
-pub fn seal(kind: Kind, body: &[u8], window: usize) -> Result<[u8; HEADER], FrameError> {
+pub fn make_header(kind: Kind, body: &[u8], window: usize) -> Result<[u8; HEADER], FrameError> {
     fits(body.len() as u64, window)?;
     let mut header = [0; HEADER];
     header[..8].copy_from_slice(&MAGIC);
@@ -189,13 +189,13 @@ mod tests {
     fn oversize() {
         let body = vec![7; 4097];
         assert_eq!(
-            seal(Kind::Payload, &body, 8192),
+            make_header(Kind::Payload, &body, 8192),
             Err(FrameError::Oversize {
                 length: 4097,
                 room: 4096
             })
         );
-        let header = seal(Kind::Payload, &body, 16384).unwrap();
+        let header = make_header(Kind::Payload, &body, 16384).unwrap();
         assert_eq!(
             open(&header, 8192),
             Err(FrameError::Oversize {
@@ -215,7 +215,7 @@ mod tests {
         /// Check that a frame comes back as it went in, and that no single flipped byte or missing tail passes.
         #[test]
         fn round_trip(body in proptest::collection::vec(any::<u8>(), 1..300), at in any::<prop::sample::Index>(), bit in 0u8..8) {
-            let header = seal(Kind::Error, &body, WINDOW).unwrap();
+            let header = make_header(Kind::Error, &body, WINDOW).unwrap();
             let opened = open(&header, WINDOW).unwrap();
             prop_assert_eq!(opened.kind, Kind::Error);
             prop_assert_eq!(check(&opened, &body), Ok(()));

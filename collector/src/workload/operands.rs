@@ -150,7 +150,7 @@ impl Operands {
     }
 }
 
-/// True if one of the calls may take the workload's pipes away. A result of an earlier one is no descriptor of theirs,
+/// True if one of the calls may take the workload's pipes away. A result of an earlier one is not a descriptor of theirs,
 /// unless that one was given it.
 pub(super) fn endanger_link(before: &[Call], call: &Call) -> Result<bool, OperandsError> {
     let results = vec![i64::from(i32::MAX); before.len()];

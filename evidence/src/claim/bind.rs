@@ -79,7 +79,7 @@ pub type Replaced<'a> = &'a [(&'a str, &'a Datum)];
 
 /// Looks up all that `expression` reads. Leaves may be replaced by whoever asks, and again by the values of a negative
 /// control; those need not be of this very document, whose tables would not know another kernel's symbols.
-pub(super) fn gather<'a>(
+pub(super) fn bind<'a>(
     expression: &Expression,
     catalog: &Catalog<'_>,
     machine: &Indexed<'a>,

@@ -5,7 +5,7 @@ use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::alternatives::{Alternatives, Changed, Leaf};
 use super::ast::{Node, key_text};
-use super::bind::{Bindings, Gathered, gather};
+use super::bind::{Bindings, Gathered, bind};
 use super::definition::Claim;
 use super::eval::evaluate;
 use super::evaluator::Evaluator;
@@ -32,7 +32,7 @@ pub fn mutants_of(
         .unwrap_or(claim);
     let mut all: Vec<(String, Vec<Value>)> = Vec::new();
     for expression in claim.when.iter().chain([&claim.expression]) {
-        let gathered = gather(expression, catalog, machine, (&[], &[]));
+        let gathered = bind(expression, catalog, machine, (&[], &[]));
         let hints = hints(expression, &gathered, machine);
         for (path, value) in &gathered.values {
             let more: Vec<Value> = mutants(path, value, &hints).collect();

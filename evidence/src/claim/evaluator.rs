@@ -3,7 +3,7 @@
 use crate::document::value::{Datum, Value};
 use crate::path_index::resolve::{Catalog, Indexed};
 
-use super::bind::{Gathered, Replaced, gather};
+use super::bind::{Gathered, Replaced, bind};
 use super::definition::Claim;
 use super::eval::{Located, evaluate};
 use super::graph::GRAPH;
@@ -59,7 +59,7 @@ impl Evaluator<'_> {
     pub fn decide(&self, control: &[(&str, &Datum)]) -> Decided<'_> {
         let gathered = |expression| {
             let replaced = (self.replaced, control);
-            gather(expression, self.catalog, self.machine, replaced)
+            bind(expression, self.catalog, self.machine, replaced)
         };
         let body = gathered(&self.claim.expression);
         let Some(when) = &self.claim.when else {

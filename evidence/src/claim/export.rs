@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::path_index::resolve::{Catalog, Indexed};
 
-use super::bind::{Replaced, gather};
+use super::bind::{Replaced, bind};
 use super::definition::Claim;
 use super::outside;
 use super::value::Typed;
@@ -30,7 +30,7 @@ pub fn export(
     let mut constants = Map::new();
     let mut missing = Vec::new();
     for expression in claim.when.iter().chain([&claim.expression]) {
-        let gathered = gather(expression, catalog, machine, (replaced, &[]));
+        let gathered = bind(expression, catalog, machine, (replaced, &[]));
         for (path, value) in &gathered.values {
             leaves.insert(
                 path.clone(),

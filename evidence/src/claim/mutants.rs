@@ -46,7 +46,7 @@ pub(super) fn mutants<'v>(
     })
 }
 
-/// True if a value is no stack, or one that begins as the measured one does.
+/// True if a value is not a stack, or one that begins as the measured one does.
 fn begins_like(measured: &Value, mutant: &Value) -> bool {
     match (frames(measured), frames(mutant)) {
         (Some(measured), Some(mutant)) => {

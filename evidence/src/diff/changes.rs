@@ -334,7 +334,7 @@ fn type_of(value: &Value) -> String {
 }
 
 /// The place of each event among those that both captures saw, by the path of its `order` or `return_order`: numbers
-/// that are merely shifted, because one more or one less was seen, are no change.
+/// that are merely shifted, because one more or one less was seen, do not count as changed.
 fn ranks(leaves: &Leaves<'_>, other: &Leaves<'_>) -> BTreeMap<String, usize> {
     let mut orders: Vec<(&str, i128, &str)> = leaves
         .iter()

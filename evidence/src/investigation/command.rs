@@ -187,7 +187,7 @@ mod tests {
     }
 
     /// Check that a value is what its group matches, that it has to be in one place, and that hidden addresses, and
-    /// what is none, are no values.
+    /// what is none, are not values.
     #[test]
     fn one_place() {
         use WantedKind::{Address, Int, Offset, Text};

@@ -21,7 +21,7 @@ pub fn notes(investigation: &Investigation, machines: &[&Evidence]) -> Vec<Diagn
     let mut unattached: BTreeMap<String, Vec<(String, &Probe)>> = BTreeMap::new();
     for experiment in &investigation.experiments {
         for probe in &experiment.probes {
-            let seen = seen(experiment, probe, machines);
+            let seen = observed_probes(experiment, probe, machines);
             let path = format!("{}.{}", experiment.name, probe.name);
             match nowhere(&seen, |probe| probe.unavailable.clone()) {
                 Some(_) if probe.optional => {}
@@ -68,7 +68,11 @@ fn at(investigation: &Investigation, span: std::ops::Range<usize>, message: Stri
 }
 
 /// The probe in the evidence of each machine on which its experiment ran.
-fn seen<'e>(experiment: &Experiment, probe: &Probe, machines: &[&'e Evidence]) -> Vec<&'e Watched> {
+fn observed_probes<'e>(
+    experiment: &Experiment,
+    probe: &Probe,
+    machines: &[&'e Evidence],
+) -> Vec<&'e Watched> {
     let experiments = machines
         .iter()
         .filter_map(|machine| machine.experiments.get(&experiment.name));

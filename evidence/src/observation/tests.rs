@@ -33,7 +33,7 @@ fn unverified(claim: &str, change: impl Fn(&mut Evidence), reason: &str) {
 }
 
 /// Check that counts prove nothing where a process that the workload started was not watched, where it is not known
-/// whether there was one, and where one still ran; and that followed ones are no reason.
+/// whether there was one, and where one still ran; and that followed ones are not a reason.
 #[test]
 fn descendants() {
     let with = |started, followed, running| {

@@ -83,9 +83,9 @@ pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
     };
     redaction.walk(&mut document);
     let searcher = Searcher::new(&secrets, &BTreeSet::new());
-    if left(&document, &searcher)?.is_some() {
+    if find_leftover(&document, &searcher)?.is_some() {
         without_findings(&mut document, &searcher);
-        if let Some(found) = left(&document, &searcher)? {
+        if let Some(found) = find_leftover(&document, &searcher)? {
             let (leaf, form) = (found.leaf, found.form);
             return Err(RedactError::Left { leaf, form });
         }
@@ -151,7 +151,10 @@ const SEARCHED: u64 = 1 << 44;
 
 /// The first thing left in a document that must not be known. The numbers in it are counts, times, sizes and such, of
 /// which some have the digits of a slide or of a part of an address by chance.
-fn left(document: &Json, searcher: &Searcher) -> serde_json::Result<Option<secrets::SecretMatch>> {
+fn find_leftover(
+    document: &Json,
+    searcher: &Searcher,
+) -> serde_json::Result<Option<secrets::SecretMatch>> {
     fn without_numbers(node: &Json) -> Json {
         match node {
             Json::Object(map) => map

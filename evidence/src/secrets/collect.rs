@@ -35,7 +35,7 @@ pub(crate) fn in_document(document: &Json) -> BTreeMap<Secret, String> {
 /// coincidence.
 pub fn known(evidence: &Evidence) -> BTreeSet<Secret> {
     let mut known: BTreeSet<Secret> = secrets(evidence).into_keys().collect();
-    // What is linked to be somewhere is no secret, and is where a kernel without KASLR is.
+    // What is linked to be somewhere is not a secret, and is where a kernel without KASLR is.
     for places in evidence.kaslr.symbols.values() {
         if let Some(crate::document::value::Value::Address { value, .. }) =
             places.static_address.value()

@@ -18,7 +18,7 @@ const LONGEST: u64 = 64 << 20;
 /// The way in which a server may show a file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Served<'f> {
-    /// As something that is no page.
+    /// As something else than a page.
     No,
     /// As a page of this text.
     Page(Cow<'f, str>),

@@ -92,7 +92,7 @@ pub(super) mod tests {
         file
     }
 
-    /// Check that dependencies and release are found, and that what is no module is refused.
+    /// Check that dependencies and release are found, and that another file than a module is refused.
     #[test]
     fn says() {
         let info = Info::read(&module("6.12.1+deb13-amd64", "inet-diag,udp_diag")).unwrap();

@@ -214,7 +214,7 @@ fn beginning(kept: &str) -> String {
     format!("{kept}{CUT_OFF}")
 }
 
-/// Texts of experiments that are no values: workloads, tasks, instructions.
+/// Texts of experiments that are not values: workloads, tasks, instructions.
 fn unwalked(evidence: &Evidence, test: &mut dyn FnMut(&str) -> bool) -> bool {
     evidence.experiments.values().any(|experiment| {
         test(&experiment.workload)

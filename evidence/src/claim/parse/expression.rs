@@ -136,7 +136,7 @@ fn is_hidden(c: char) -> bool {
             | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The reads of the tree. Names of probes and experiments that are arguments of functions are no reads.
+/// The reads of the tree. Names of probes and experiments that are arguments of functions do not count.
 pub(in crate::claim) fn reads(root: &Node) -> Vec<ReadPath> {
     let mut reads = Vec::new();
     collect(root, &mut reads);

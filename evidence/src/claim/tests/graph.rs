@@ -247,7 +247,7 @@ fn no_tree() {
     }
 }
 
-/// Check that a name that nothing has is no proof of silence.
+/// Check that a name that nothing has does not prove silence.
 #[test]
 fn misspelt() {
     let evidence = traced();

@@ -27,7 +27,7 @@ fn pointers(slide: u64) -> [u64; 2] {
     [0xffff_ffff_8112_3458 + slide, 0xffff_8881_8a3b_5c78]
 }
 
-/// Every spelling of what must not be known, but for bytes that are no text.
+/// Every spelling of what must not be known, but for bytes that are not text.
 fn canaries(slide: u64) -> Vec<String> {
     let halves = pointers(slide).into_iter().flat_map(lower_half);
     let halves =

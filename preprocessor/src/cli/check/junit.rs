@@ -108,7 +108,7 @@ fn suite(machine: &str, claims: &Claims, end: impl Fn(&JudgedClaim) -> Option<No
     }
 }
 
-/// The complaints that are no verdicts. Warnings go along as output; without an error the one case of the suite passes.
+/// The complaints that are not verdicts. Warnings go along as output; without an error the one case of the suite passes.
 fn rest(findings: &[Finding]) -> Suite {
     let (errors, warnings): (Vec<&Finding>, Vec<&Finding>) = findings
         .iter()
