@@ -5,8 +5,22 @@ use std::str::FromStr;
 
 /// First names of paths that are not experiments; no experiment may be called so.
 pub const SECTIONS: &[&str] = &[
-    "kaslr", "kernel", "machine", "run", "boots", "commands", "claims",
+    "kaslr",
+    "kernel",
+    "machine",
+    "run",
+    "boots",
+    "commands",
+    "claims",
+    "types",
+    "functions",
+    "tracepoints",
+    "syscalls",
+    "config",
 ];
+
+/// Those of them that are facts of a kernel's build.
+pub const FACTS: &[&str] = &["types", "functions", "tracepoints", "syscalls", "config"];
 
 /// Words that CEL or handlebars keep for themselves; no experiment may be called so.
 const KEYWORDS: &[&str] = &[

@@ -121,6 +121,7 @@ fn the_reference_is_complete() {
 
 /// The tables of the page about investigations, and the table of TOML that each is about in the schema.
 const KEYS: &[(&str, &str)] = &[
+    ("`[facts]`", "RawFacts"),
     ("`[guest]`", "RawGuest"),
     ("`[[experiment]]`", "RawExperiment"),
     ("`workload`", "RawWorkload"),

@@ -12,13 +12,15 @@ use qed_evidence::investigation::{self as asked, Action};
 use super::context::Context;
 use super::graph;
 use super::seen::RawObservation;
-use super::{correlate, kaslr, kernel, name_tables, outcome};
+use super::{correlate, facts, kaslr, kernel, name_tables, outcome};
 use crate::probe::{OBJECT_SHA256, parse_event};
 use crate::session::raw::{RawCapture, RawOutcome, Record};
 
 /// Make evidence of a capture.
 pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
     let name = &context.investigation.source.name;
+    // All at once: each look through the debug info takes its time. Before the stacks, which use what it finds.
+    let copies = copies(raw, context);
     let mut evidence = Evidence {
         schema: SCHEMA_VERSION,
         run: Run {
@@ -35,8 +37,8 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
         kaslr: kaslr::kaslr(&raw.facts, context),
         boots: Vec::new(),
         commands: BTreeMap::new(),
-        // All at once: each look through the debug info takes its time. Before the stacks, which use what it finds.
-        instances: instances(raw, context),
+        facts: facts::facts(raw, context, &copies),
+        instances: told(copies, raw, context),
         names: qed_evidence::names::Names::default(),
         experiments: raw
             .plan
@@ -70,23 +72,36 @@ fn add_graphs(evidence: &mut Evidence, raw: &RawCapture, context: &Context<'_>) 
     }
 }
 
-/// The copies of each probed function, and of those that claims about trees are to be about.
-fn instances(raw: &RawCapture, context: &Context<'_>) -> BTreeMap<String, Instances> {
-    let experiments = context.investigation.experiments.iter();
-    let of_graphs: BTreeSet<&str> = experiments
-        .flat_map(|experiment| experiment.graph_functions.iter().map(String::as_str))
-        .collect();
-    let names: Vec<&str> = asked_for(raw)
+/// The copies of each function that is probed, that claims about trees are to be about, or that is named as a fact.
+fn copies(raw: &RawCapture, context: &Context<'_>) -> BTreeMap<String, Instances> {
+    let facts = context.investigation.facts.functions.iter();
+    let names: BTreeSet<&str> = asked_for(raw)
         .into_iter()
-        .chain(of_graphs.iter().copied())
+        .chain(of_graphs(context))
+        .chain(facts.map(String::as_str))
         .collect();
-    let mut instances = context.names.instances(&names);
+    let names: Vec<&str> = names.into_iter().collect();
+    context.names.instances(&names)
+}
+
+/// Those of them that evidence lists: of probed functions, and of those that claims about trees are to be about.
+fn told(
+    mut copies: BTreeMap<String, Instances>,
+    raw: &RawCapture,
+    context: &Context<'_>,
+) -> BTreeMap<String, Instances> {
     let probes = || raw.plan.iter().flat_map(|experiment| &experiment.probes);
-    instances.retain(|name, _| {
+    let of_graphs: BTreeSet<&str> = of_graphs(context).collect();
+    copies.retain(|name, _| {
         let target = Target::Function(name.clone());
         of_graphs.contains(name.as_str()) || probes().any(|probe| probe.target == target)
     });
-    instances
+    copies
+}
+
+fn of_graphs<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c str> {
+    let experiments = context.investigation.experiments.iter();
+    experiments.flat_map(|experiment| experiment.graph_functions.iter().map(String::as_str))
 }
 
 /// The events of an experiment by their times, and what is wrong with each record that is none.

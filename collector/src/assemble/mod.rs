@@ -5,6 +5,7 @@ mod context;
 mod correlate;
 mod evidence;
 mod exec_context;
+pub mod facts;
 pub mod graph;
 mod hit;
 pub mod instances;

@@ -73,6 +73,17 @@ impl<'a> Btf<'a> {
         Ok(found)
     }
 
+    /// All named members, those of anonymous members included, in the order of their declaration, with their offsets from the start of
+    /// `composite`.
+    pub fn all_members(&self, composite: &Composite<'a>) -> Result<Members<'a>, BtfError> {
+        let mut members = Vec::new();
+        self.walk(composite, &mut |member| {
+            members.push(member);
+            true
+        })?;
+        Ok(members)
+    }
+
     /// Names that `composite` can be asked for, in the order of their declaration.
     pub fn member_names(&self, composite: &Composite<'a>) -> Result<Vec<&'a str>, BtfError> {
         let mut names = Vec::new();

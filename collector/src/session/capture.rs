@@ -61,7 +61,7 @@ pub async fn capture(
         options,
         progress,
     };
-    let facts = move || kernel.into_facts();
+    let facts = move || kernel.into_facts(&investigation.facts);
     let seen = run(&mut ThisMachine::open(), &request, facts).await?;
     Ok(request.into_capture(run_id()?, began, commands, seen))
 }

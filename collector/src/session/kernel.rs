@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use anyhow::Context as _;
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::investigation::Investigation;
+use qed_evidence::investigation::{FactNames, Investigation};
 
+use super::build_facts;
 use super::core_memory::CoreMemory;
 use super::loaded_modules;
 use super::machine_facts;
@@ -186,9 +187,10 @@ impl ThisKernel {
         &self.btf
     }
 
-    /// The machine's statements about itself. Takes the symbols out.
-    pub fn into_facts(self) -> MachineFacts {
-        machine_facts::read(self.btf, self.kallsyms.map(Kallsyms::into_text))
+    /// The machine's statements about itself, with these of its build. Takes the symbols out.
+    pub fn into_facts(self, wanted: &FactNames) -> MachineFacts {
+        let build = build_facts::read(wanted, self.module_types, self.kallsyms.as_ref());
+        machine_facts::read(self.btf, build, self.kallsyms.map(Kallsyms::into_text))
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::build_facts::RawBuildFacts;
 use super::raw::MachineFacts;
 use crate::kaslr::{self, KaslrSourceError};
 use crate::reason::Reason;
@@ -12,8 +13,12 @@ use crate::symbols::running;
 /// The kernel's own types.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// Reads what is worth knowing. `btf` and `kallsyms` were read before, because the plan needs them too.
-pub fn read(btf: Vec<u8>, kallsyms: Result<String, KaslrSourceError>) -> MachineFacts {
+/// Reads what is worth knowing. `btf`, `build` and `kallsyms` were read before, because the plan needs them too.
+pub fn read(
+    btf: Vec<u8>,
+    build: RawBuildFacts,
+    kallsyms: Result<String, KaslrSourceError>,
+) -> MachineFacts {
     let text = |path: &str| fs::read_to_string(path).map(|t| t.trim().to_owned());
     let named = |path: &str| -> Result<String, Reason> {
         text(path).map_err(|error| format!("{path}: {error}").into())
@@ -35,6 +40,7 @@ pub fn read(btf: Vec<u8>, kallsyms: Result<String, KaslrSourceError>) -> Machine
             .map(|id| id.to_string())
             .map_err(Reason::from_error),
         btf,
+        build,
         lockdown: named("/sys/kernel/security/lockdown").map(|t| chosen(&t)),
         lsm: named("/sys/kernel/security/lsm"),
         command_line: text("/proc/cmdline").unwrap_or_default(),

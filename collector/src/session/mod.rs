@@ -20,6 +20,7 @@
 
 mod attempt;
 mod boundary;
+pub mod build_facts;
 mod capture;
 pub mod commands;
 mod core_memory;

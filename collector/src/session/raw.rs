@@ -6,6 +6,7 @@
 use qed_collector_ebpf::MAX_FRAMES;
 use serde::{Deserialize, Serialize};
 
+use super::build_facts::RawBuildFacts;
 use crate::graph::raw::RawGraph;
 use crate::kaslr::KaslrSourceError;
 use crate::kaslr::vmcoreinfo::Vmcoreinfo;
@@ -99,6 +100,8 @@ pub struct MachineFacts {
     /// The kernel's BTF. Its digest is made on the host: an emulated processor is slow at SHA-256.
     #[serde(with = "serde_bytes")]
     pub btf: Vec<u8>,
+    /// Facts of its build that no file of the build has.
+    pub build: RawBuildFacts,
     /// Mode chosen in `/sys/kernel/security/lockdown`.
     pub lockdown: Result<String, Reason>,
     /// `/sys/kernel/security/lsm`.

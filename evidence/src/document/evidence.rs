@@ -2,6 +2,7 @@
 
 use super::command::Command;
 use super::experiment::Experiment;
+use super::facts::Facts;
 use super::instances::Instances;
 use super::kaslr::Kaslr;
 use super::names::Names;
@@ -44,6 +45,9 @@ pub struct Evidence {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub instances: BTreeMap<String, Instances>,
+    /// Facts of the kernel's build that the investigation names. `None`: it names none, or an older collector did not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
     /// The meaning of the names beside addresses and numbers.
     pub names: Names,
     /// The experiments by name.

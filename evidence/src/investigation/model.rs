@@ -25,6 +25,8 @@ pub struct Investigation {
     pub symbols: Vec<String>,
     /// Kernel configuration options that go into the evidence: `randomize_base` for `CONFIG_RANDOMIZE_BASE`.
     pub config: Vec<String>,
+    /// Facts of a kernel's build that go into the evidence.
+    pub facts: FactNames,
     /// The number of boots of each guest whose slide is noted, besides the one that is captured.
     pub boots: u32,
     /// Command lines that prepare a guest, in this order. They are never run on a host.
@@ -56,6 +58,28 @@ impl Investigation {
         self.experiments
             .iter()
             .find(|experiment| experiment.name == name)
+    }
+}
+
+/// The names of facts of a kernel's build: `[facts]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FactNames {
+    /// Structures, unions, enumerations and typedefs, without these words.
+    pub types: Vec<String>,
+    /// Functions.
+    pub functions: Vec<String>,
+    /// Tracepoints.
+    pub tracepoints: Vec<String>,
+    /// System calls.
+    pub syscalls: Vec<String>,
+    /// Options of the configuration, in lower case without `CONFIG_`.
+    pub config: Vec<String>,
+}
+
+impl FactNames {
+    /// True if none is named.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 

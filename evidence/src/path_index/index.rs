@@ -46,6 +46,9 @@ pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
         list.below("boots", |list| list.boots(evidence));
     }
     list.below("commands", |list| list.commands(evidence));
+    if let Some(facts) = &evidence.facts {
+        list.facts(facts);
+    }
     for (name, experiment) in &evidence.experiments {
         list.below(name, |list| list.experiment(experiment));
     }

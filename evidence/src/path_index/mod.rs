@@ -4,12 +4,14 @@ pub mod boot_stats;
 mod captured_words;
 mod catalog;
 mod drift;
+mod fact_paths;
 mod index;
 mod leaf_names;
 mod leaves;
 mod list;
 mod planned;
 mod probe_leaves;
+mod refusals;
 pub mod resolve;
 mod resolved;
 

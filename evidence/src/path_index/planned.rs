@@ -5,16 +5,21 @@ use crate::investigation::{Experiment, Probe, Read};
 use crate::path::{EXPERIMENT_SECTIONS, Path, SECTIONS, hit_number};
 
 use super::catalog::Catalog;
+use super::fact_paths;
 use super::leaf_names::{
     fixed_leaves, hit_leaves, instruction_leaves, member_leaves, outcome_leaves, probe_leaves,
     symbol_leaves,
 };
+use super::refusals::{ends_at, not_a_leaf, unknown};
 use super::resolved::PathError;
 
 impl Catalog<'_> {
     /// Checks that the investigation plans `path`, whether or not any machine could deliver it.
     pub fn check(&self, path: &Path) -> Result<(), PathError> {
         let segments: Vec<&str> = path.segments().collect();
+        if fact_paths::is_fact(segments[0]) {
+            return self.check_fact(path, &segments);
+        }
         if SECTIONS.contains(&segments[0]) {
             return self.check_section(path, &segments);
         }
@@ -198,19 +203,6 @@ fn check_member(probe: &Probe, path: &Path, segments: &[&str]) -> Result<(), Pat
     }
 }
 
-/// Accepts a path whose segment `last`, the name of a value, is its last one.
-fn ends_at(segments: &[&str], last: usize) -> Result<(), PathError> {
-    if segments.len() == last + 1 {
-        return Ok(());
-    }
-    let value = segments[..=last].join(".");
-    Err(PathError {
-        message: format!("`{value}` is a value and has nothing below it"),
-        segment: last + 1,
-        nearest: Some(value),
-    })
-}
-
 fn check_outcome(path: &Path, segments: &[&str]) -> Result<(), PathError> {
     if segments[1] == "workload" && segments.len() == 2 {
         return Ok(());
@@ -234,47 +226,5 @@ fn check_outcome(path: &Path, segments: &[&str]) -> Result<(), PathError> {
         Some(&"buffers") if segments[1] == "outcome" && segments.len() == 4 => Ok(()),
         Some(leaf) if below.contains(leaf) && *leaf != "buffers" && segments.len() == 3 => Ok(()),
         Some(_) => Err(unknown(segments, 2, "value", below)),
-    }
-}
-
-fn unknown<'n>(
-    segments: &[&str],
-    at: usize,
-    what: &str,
-    known: impl IntoIterator<Item = &'n str>,
-) -> PathError {
-    let known: Vec<&str> = known.into_iter().collect();
-    let near = nearest(segments[at], known.iter().copied());
-    let place = segments[..at].join(".");
-    let place = if place.is_empty() {
-        String::new()
-    } else {
-        format!(" in `{place}`")
-    };
-    let list = if known.is_empty() || near.is_some() {
-        String::new()
-    } else {
-        let mut names = known;
-        names.sort_unstable();
-        names.dedup();
-        names.truncate(12);
-        format!(" (there is {})", names.join(", "))
-    };
-    PathError {
-        message: format!("no {what} `{}`{place}{list}", segments[at]),
-        segment: at,
-        nearest: near.map(|near| {
-            let mut fixed: Vec<&str> = segments.to_vec();
-            fixed[at] = near;
-            fixed.join(".")
-        }),
-    }
-}
-
-fn not_a_leaf(path: &Path, what: &str) -> PathError {
-    PathError {
-        message: format!("`{path}` is not a value: {what}"),
-        segment: path.segments().count(),
-        nearest: None,
     }
 }

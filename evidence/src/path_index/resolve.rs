@@ -7,6 +7,9 @@ use crate::document::{MachineKind, Missing, Probe, Target};
 use crate::path::{Path, SECTIONS, hit_number};
 use crate::path_index::Leaf;
 
+use super::drift::Drift;
+use super::fact_paths;
+
 pub use super::catalog::{Catalog, Indexed};
 pub use super::leaf_names::{hit_leaves, member_leaves, probe_leaves};
 pub use super::resolved::{PathError, Resolved};
@@ -48,7 +51,9 @@ impl Catalog<'_> {
         if let Some(reason) = another {
             return Ok(missing(reason));
         }
-        if let Some(Leaf { datum, drift }) = machine.leaves.get(path.as_str()) {
+        let whole = fact_paths::whole(path);
+        let known = whole.as_deref().unwrap_or(path.as_str());
+        if let Some(Leaf { datum, drift }) = machine.leaves.get(known) {
             return Ok(match datum {
                 Cow::Borrowed(Datum::Value(value)) => Resolved::Value(Cow::Borrowed(value), *drift),
                 Cow::Owned(Datum::Value(value)) => {
@@ -56,6 +61,13 @@ impl Catalog<'_> {
                 }
                 Cow::Borrowed(Datum::Missing(why)) => Resolved::Missing(why.clone()),
                 Cow::Owned(Datum::Missing(why)) => Resolved::Missing(why.clone()),
+            });
+        }
+        if fact_paths::is_fact(segments[0]) {
+            let whole: Vec<&str> = known.split('.').collect();
+            return Ok(match fact_paths::resolve_absent(machine.evidence, &whole) {
+                Ok(value) => Resolved::Value(Cow::Owned(value), Drift::PerKernel),
+                Err(why) => Resolved::Missing(why),
             });
         }
         if segments[0] == "boots" && machine.evidence.machine.kind == MachineKind::Host {

@@ -28,6 +28,7 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
         .or_else(|| commands(evidence))
         .or_else(|| functions(evidence))
         .or_else(|| instances(evidence))
+        .or_else(|| facts(evidence))
         .or_else(|| {
             evidence.experiments.iter().find_map(|(name, experiment)| {
                 let at = format!("/experiments/{}", escape(name));
@@ -47,6 +48,12 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
             })
         })
         .or_else(|| places::places(evidence))
+}
+
+/// Facts of a build that contradict themselves.
+fn facts(evidence: &Evidence) -> Option<Finding> {
+    let (at, reason) = evidence.facts.as_ref()?.wrong()?;
+    Some((format!("/facts/{at}"), reason))
 }
 
 /// The tree of a call that contradicts itself.

@@ -234,6 +234,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
                 (function.to_owned(), serde_json::from_value(one).unwrap())
             })
             .into(),
+        facts: None,
         names: qed_evidence::names::Names {
             symbols: vec![],
             enums: BTreeMap::from([(

@@ -8,6 +8,7 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::{Investigation, parse};
 
 use super::NOT_RUN;
+use super::build_facts::RawBuildFacts;
 use super::capture::{Options, Request, SessionResult, run};
 use super::raw::MachineFacts;
 use crate::kaslr::KaslrSourceError;
@@ -137,6 +138,7 @@ fn facts(log: &Log) -> MachineFacts {
         version: String::new(),
         build_id: unknown(),
         btf: Vec::new(),
+        build: RawBuildFacts::default(),
         lockdown: unknown(),
         lsm: unknown(),
         command_line: String::new(),

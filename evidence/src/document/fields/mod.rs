@@ -7,13 +7,16 @@
 //!
 //! - `model`: what a row says
 //! - `visitor`: going through a document by its tables
-//! - `tables`, `hit_tables`: the tables
+//! - `tables`, `hit_tables`, `fact_tables`: the tables
 
+mod fact_tables;
 mod hit_tables;
 mod model;
 mod tables;
 mod visitor;
 
+#[cfg(test)]
+pub(crate) use fact_tables::STRUCTURES as FACT_STRUCTURES;
 #[cfg(test)]
 pub(crate) use hit_tables::STRUCTURES as EXPERIMENT_STRUCTURES;
 pub use model::Drift;

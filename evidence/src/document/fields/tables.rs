@@ -27,6 +27,7 @@ structures! {
         boots: UNLISTED, Below;
         commands: UNLISTED, Below;
         instances: UNLISTED, Below;
+        facts: UNLISTED, Below;
         // Symbols, enumerators and their types, from the kernel's own tables.
         names: UNLISTED, Public;
         experiments: UNLISTED, Below;

@@ -77,6 +77,7 @@ impl Check {
         };
         let symbols = names(self, file.symbols, "symbol");
         let config = names(self, file.config, "configuration option");
+        let facts = self.facts(file.facts);
         if let Some(boots) = &file.boots
             && *boots.get_ref() > MAX_BOOTS
         {
@@ -103,6 +104,7 @@ impl Check {
             source: Arc::clone(&self.source),
             symbols,
             config,
+            facts,
             boots: file.boots.map_or(0, Spanned::into_inner),
             setup,
             setup_programs,

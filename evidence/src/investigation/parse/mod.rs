@@ -4,6 +4,7 @@ mod argument;
 mod check;
 mod command;
 mod experiment;
+mod facts;
 mod file;
 mod probe;
 mod raw;

@@ -17,12 +17,32 @@ pub(super) struct File {
     pub symbols: Vec<Spanned<String>>,
     #[serde(default)]
     pub config: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub facts: RawFacts,
     pub boots: Option<Spanned<u32>>,
     pub guest: Option<RawGuest>,
     #[serde(default)]
     pub command: Vec<RawCommand>,
     #[serde(default)]
     pub experiment: Vec<RawExperiment>,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table, `[facts]`, with lists of names: `types = [\"socket\"]`"
+)]
+pub(super) struct RawFacts {
+    #[serde(default)]
+    pub types: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub functions: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub tracepoints: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub syscalls: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub config: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -3,15 +3,20 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use crate::document::facts::{
+    FunctionFacts, OptionFacts, SyscallFacts, TracepointFacts, TypeFacts,
+};
 use crate::document::fields::{
-    EXPERIMENT_STRUCTURES, Field, PathRule, Publish, STRUCTURES, Structure, Visit, VisitMut,
+    EXPERIMENT_STRUCTURES, FACT_STRUCTURES, Field, PathRule, Publish, STRUCTURES, Structure, Visit,
+    VisitMut,
 };
 use crate::document::instances::{InlinedCopy, Instances, OwnCopy, Within};
 use crate::document::value::{Address, Bytes, Datum, Frame, Value};
 use crate::document::visit::{Visited, walk};
 use crate::document::{
-    Allocation, Backend, Boot, CallSite, Command, Context, Cost, Descendants, Evidence, FileRole,
-    Free, Graph, Instruction, Ledger, Member, ProgramFile, Reader, Reading,
+    Allocation, Backend, Boot, CallSite, Command, Context, Cost, Descendants, EnumeratorFacts,
+    Evidence, Facts, FieldFacts, FileRole, Free, Graph, Instruction, Ledger, Member, MemberFacts,
+    ProgramFile, Reader, Reading,
 };
 use crate::path_index::leaves;
 use crate::path_index::resolve::{Catalog, Indexed, Resolved};
@@ -37,6 +42,59 @@ fn frame() -> Frame {
     let mut frames = Vec::new();
     evidence().for_each_frame(&mut |frame| frames.push(frame.clone()));
     frames.remove(0)
+}
+
+fn facts() -> Facts {
+    let text = |text: &str| Some(Value::text(text).into());
+    let yes = || Datum::from(Value::Bool { value: true });
+    let member = MemberFacts {
+        order: 1,
+        offset: 8,
+        size: Some(8),
+        bit: Some(1),
+        bits: Some(2),
+        type_name: "struct x *".into(),
+    };
+    let field = FieldFacts {
+        order: 1,
+        offset: 8,
+        size: 8,
+        type_name: "long".into(),
+    };
+    Facts {
+        types: named(TypeFacts {
+            exists: yes(),
+            kind: text("struct"),
+            names: text("struct x"),
+            size: Some(Value::int(16).into()),
+            members: named(member),
+            enumerators: named(EnumeratorFacts { value: value() }),
+            count: 2,
+        }),
+        functions: named(FunctionFacts {
+            exists: yes(),
+            prototype: text("int x(void)"),
+        }),
+        tracepoints: named(TracepointFacts {
+            exists: yes(),
+            group: text("x"),
+            fields: named(field),
+            count: 1,
+        }),
+        syscalls: named(SyscallFacts {
+            exists: yes(),
+            number: Some(Value::int(41).into()),
+            function: text("x"),
+        }),
+        config: named(OptionFacts {
+            exists: yes(),
+            value: text("y"),
+        }),
+    }
+}
+
+fn named<T>(one: T) -> std::collections::BTreeMap<String, T> {
+    [("x".to_owned(), one)].into()
 }
 
 /// A document in which no field is empty.
@@ -88,6 +146,7 @@ fn full() -> Evidence {
             ..Graph::default()
         });
     }
+    full.facts = Some(facts());
     full.instances.insert(
         "f".into(),
         Instances {
@@ -297,7 +356,11 @@ impl VisitMut for Plant {
 fn full_is_full() {
     let full = full();
     let seen = seen(&full);
-    for (structure, fields) in STRUCTURES.iter().chain(EXPERIMENT_STRUCTURES) {
+    for (structure, fields) in STRUCTURES
+        .iter()
+        .chain(EXPERIMENT_STRUCTURES)
+        .chain(FACT_STRUCTURES)
+    {
         for field in *fields {
             let is_leaf = matches!(field.leaf, PathRule::Listed { .. });
             let found = seen.fields.contains(&field);
@@ -305,7 +368,11 @@ fn full_is_full() {
         }
     }
     let json = serde_json::to_string(&full).unwrap();
-    for (structure, fields) in STRUCTURES.iter().chain(EXPERIMENT_STRUCTURES) {
+    for (structure, fields) in STRUCTURES
+        .iter()
+        .chain(EXPERIMENT_STRUCTURES)
+        .chain(FACT_STRUCTURES)
+    {
         for field in *fields {
             let key = format!("\"{}\":", field.key);
             let never = ["unavailable", "optional", "marks_cuts", "public"].contains(&field.key);

@@ -1195,6 +1195,7 @@ mod round_trip {
                         boots,
                         commands,
                         instances: BTreeMap::new(),
+                        facts: None,
                         names: Names {
                             symbols,
                             enums: BTreeMap::new(),

@@ -1,0 +1,414 @@
+//! The facts that an investigation names, and those of functions, tracepoints, system calls and options.
+
+use std::collections::BTreeMap;
+
+use qed_evidence::document::facts::{
+    Facts, FieldFacts, FunctionFacts, OptionFacts, SyscallFacts, TracepointFacts,
+};
+use qed_evidence::instances::Instances;
+use qed_evidence::value::{Datum, Value};
+
+use super::types::{number, of, truth, type_facts};
+use crate::assemble::context::Context;
+use crate::btf::{Btf, BtfError, Function};
+use crate::reason::Reason;
+use crate::session::build_facts::{Formats, RawSyscall};
+use crate::session::raw::RawCapture;
+
+/// Ending of the names of the functions that stand in the table for system calls that this kernel does not have
+/// (<https://elixir.bootlin.com/linux/v6.12/source/kernel/sys_ni.c>).
+const NOT_IMPLEMENTED: &str = "sys_ni_syscall";
+
+/// The facts that the investigation names; `None`: it names none. `instances` are the copies of the functions among them.
+pub(in crate::assemble) fn facts(
+    raw: &RawCapture,
+    context: &Context<'_>,
+    instances: &BTreeMap<String, Instances>,
+) -> Option<Facts> {
+    let wanted = &context.investigation.facts;
+    if wanted.is_empty() {
+        return None;
+    }
+    let build = &raw.facts.build;
+    let base = Btf::parse(&raw.facts.btf);
+    let with_modules = base.as_ref().map_err(ToString::to_string).and_then(|base| {
+        if build.module_types.is_empty() {
+            return Ok(None);
+        }
+        let merged = Btf::parse_module(&build.module_types, base);
+        merged.map(Some).map_err(|error| error.to_string())
+    });
+    let btf: Result<&Btf<'_>, Reason> = match (&base, &with_modules) {
+        (_, Err(why)) => Err(format!("the kernel's types cannot be understood: {why}").into()),
+        (_, Ok(Some(all))) => Ok(all),
+        (Ok(base), Ok(None)) => Ok(base),
+        (Err(why), Ok(None)) => Err(why.to_string().into()),
+    };
+    let named = |name: &String| name.clone();
+    Some(Facts {
+        types: wanted
+            .types
+            .iter()
+            .map(|name| {
+                let facts = match &btf {
+                    Ok(btf) => type_facts(btf, name),
+                    Err(why) => of(Datum::unavailable(why.clone())),
+                };
+                (named(name), facts)
+            })
+            .collect(),
+        functions: wanted
+            .functions
+            .iter()
+            .map(|name| {
+                let is_nowhere = context.names.known(name).is_err();
+                (
+                    named(name),
+                    function(name, &btf, instances.get(name), is_nowhere),
+                )
+            })
+            .collect(),
+        tracepoints: build
+            .tracepoints
+            .iter()
+            .map(|(name, formats)| (named(name), tracepoint(name, &btf, formats)))
+            .collect(),
+        syscalls: build
+            .syscalls
+            .iter()
+            .map(|(name, entry)| {
+                let function = |address| context.names.symbol(address).map(|(name, _)| name);
+                (named(name), syscall(entry.as_ref(), function))
+            })
+            .collect(),
+        config: wanted
+            .config
+            .iter()
+            .map(|name| (named(name), option(name, context)))
+            .collect(),
+    })
+}
+
+type Types<'b, 'a> = Result<&'b Btf<'a>, Reason>;
+
+/// The facts of a function. `is_nowhere`: neither symbols nor debug information have anything of that name, and both were looked through.
+fn function(
+    name: &str,
+    btf: &Types<'_, '_>,
+    instances: Option<&Instances>,
+    is_nowhere: bool,
+) -> FunctionFacts {
+    let described = match btf {
+        Ok(btf) => btf.functions(name).map_err(|error| error.to_string()),
+        Err(why) => Err(why.to_string()),
+    };
+    let in_types = described.as_ref().is_ok_and(|all| !all.is_empty());
+    let has_code = instances.is_some_and(|all| all.count > 0);
+    // Without a copy of its own it may still be inlined everywhere, which only debug information tells.
+    let exists = match instances {
+        _ if in_types || has_code => truth(true),
+        _ if is_nowhere => truth(false),
+        Some(Instances {
+            inlined: Some(_), ..
+        }) => truth(false),
+        Some(Instances { unknown, .. }) => Datum::unavailable(format!(
+            "this kernel has no code of its own for it, and it is not known whether it is inlined: {}",
+            unknown
+                .as_deref()
+                .unwrap_or("there is no debug information")
+        )),
+        None => Datum::unavailable("nobody looked for its copies"),
+    };
+    let is_there = exists == truth(true);
+    FunctionFacts {
+        exists,
+        prototype: is_there.then(|| match (&described, btf) {
+            (Ok(all), Ok(btf)) => prototype(btf, all),
+            (Err(why), _) => Datum::unavailable(why.clone()),
+            (_, Err(why)) => Datum::unavailable(why.clone()),
+        }),
+    }
+}
+
+fn prototype(btf: &Btf<'_>, all: &[Function<'_>]) -> Datum {
+    let mut found = Vec::new();
+    for function in all {
+        match declaration(btf, function) {
+            Ok(text) if found.contains(&text) => {}
+            Ok(text) => found.push(text),
+            Err(error) => return Datum::unavailable(error.to_string()),
+        }
+    }
+    match &found[..] {
+        [text] => Value::text(text).into(),
+        [] => Datum::unavailable(
+            "the kernel's types do not describe it: it may have no code of its own",
+        ),
+        _ => Datum::unavailable(format!("{} functions of this name differ", found.len())),
+    }
+}
+
+/// `struct socket *sock_alloc(void)`
+fn declaration(btf: &Btf<'_>, function: &Function<'_>) -> Result<String, BtfError> {
+    let signature = &function.signature;
+    let mut parameters = Vec::new();
+    for parameter in &signature.parameters {
+        parameters.push(btf.declaration(parameter.type_id, parameter.name.unwrap_or_default())?);
+    }
+    if signature.variadic {
+        parameters.push("...".into());
+    }
+    if parameters.is_empty() {
+        parameters.push("void".into());
+    }
+    let call = format!("{}({})", function.name, parameters.join(", "));
+    btf.declaration(signature.result, &call)
+}
+
+fn tracepoint(
+    name: &str,
+    btf: &Types<'_, '_>,
+    formats: &Result<Formats, Reason>,
+) -> TracepointFacts {
+    let in_types = match btf {
+        Ok(btf) => match btf.tracepoint(name) {
+            Ok(found) => Ok(found.is_some()),
+            Err(error) => Err(error.to_string()),
+        },
+        Err(why) => Err(why.to_string()),
+    };
+    let none = |exists| TracepointFacts {
+        exists,
+        group: None,
+        fields: BTreeMap::new(),
+        count: 0,
+    };
+    let with_gap = |why: String| TracepointFacts {
+        group: Some(Datum::unavailable(why)),
+        ..none(truth(true))
+    };
+    match (formats.as_deref(), in_types) {
+        (Ok([(group, text)]), _) => match fields(text) {
+            Some(fields) => TracepointFacts {
+                group: Some(Value::text(group).into()),
+                count: fields.len() as u64,
+                fields,
+                ..none(truth(true))
+            },
+            None => with_gap(format!("the format of {group}:{name} cannot be understood")),
+        },
+        (Ok([]), Ok(false)) => none(truth(false)),
+        (Ok([]), Ok(true)) => with_gap("tracefs has no event of it".into()),
+        (Ok([]), Err(why)) => none(Datum::unavailable(why)),
+        (Ok(several), _) => {
+            let groups: Vec<&str> = several.iter().map(|(group, _)| group.as_str()).collect();
+            with_gap(format!(
+                "several groups have an event of this name: {}",
+                groups.join(", ")
+            ))
+        }
+        (Err(why), Ok(true)) => with_gap(why.to_string()),
+        (Err(why), _) => none(Datum::unavailable(why.clone())),
+    }
+}
+
+/// The fields of a format without those that all records have, which stand before the first blank line
+/// (<https://elixir.bootlin.com/linux/v6.12/source/kernel/trace/trace_events.c>).
+fn fields(format: &str) -> Option<BTreeMap<String, FieldFacts>> {
+    let (_, behind) = format.split_once("\nformat:\n")?;
+    let (_, own) = behind.split_once("\n\n").unwrap_or((behind, ""));
+    let mut found = BTreeMap::new();
+    let lines = own
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("field:"));
+    for (order, line) in (0..).zip(lines) {
+        let part = |key: &str| {
+            let mut parts = line.split(';').map(str::trim);
+            parts.find_map(|part| part.strip_prefix(key))
+        };
+        let (type_name, name) = split_declaration(part("field:")?)?;
+        let fact = FieldFacts {
+            order,
+            offset: part("offset:")?.parse().ok()?,
+            size: part("size:")?.parse().ok()?,
+            type_name,
+        };
+        if found.insert(name, fact).is_some() {
+            return None;
+        }
+    }
+    Some(found)
+}
+
+/// `const void * ptr` → its type and its name; `char name[16]` → `char[16]`.
+fn split_declaration(text: &str) -> Option<(String, String)> {
+    let (front, array) = match text.find('[') {
+        Some(at) if text.ends_with(']') && !text[..at].ends_with("__data_loc char") => {
+            // `__data_loc char[] name` has its brackets before the name, and does not end in one.
+            (&text[..at], &text[at..])
+        }
+        _ => (text, ""),
+    };
+    let start = front.rfind(|c: char| !c.is_alphanumeric() && c != '_')? + 1;
+    let (type_name, name) = (front[..start].trim(), &front[start..]);
+    (!name.is_empty() && !type_name.is_empty())
+        .then(|| (format!("{type_name}{array}"), name.to_owned()))
+}
+
+fn syscall(
+    entry: Result<&RawSyscall, &Reason>,
+    symbol: impl Fn(u64) -> Option<String>,
+) -> SyscallFacts {
+    let entry = match entry {
+        Ok(entry) => entry,
+        Err(why) => {
+            return SyscallFacts {
+                exists: Datum::unavailable(why.clone()),
+                number: None,
+                function: None,
+            };
+        }
+    };
+    let number = number(entry.number.into());
+    let (exists, function) = match entry.function {
+        None => (truth(false), None),
+        Some(address) => match symbol(address) {
+            Some(name) if name.ends_with(NOT_IMPLEMENTED) => {
+                (truth(false), Some(Value::text(name).into()))
+            }
+            Some(name) => (truth(true), Some(Value::text(name).into())),
+            None => (
+                Datum::unavailable("the function in the kernel's table has no symbol"),
+                None,
+            ),
+        },
+    };
+    SyscallFacts {
+        exists,
+        number,
+        function,
+    }
+}
+
+fn option(name: &str, context: &Context<'_>) -> OptionFacts {
+    let option = format!("CONFIG_{}", name.to_uppercase());
+    match &context.config {
+        Ok(config) => {
+            let value = config.listed(&option);
+            OptionFacts {
+                exists: truth(value.is_some()),
+                value: value.map(|value| Value::text(value).into()),
+            }
+        }
+        Err(why) => OptionFacts {
+            exists: Datum::unavailable(why.clone()),
+            value: None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORMAT: &str = "name: kmem_cache_alloc\nID: 1\nformat:\n\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n\n\
+        \tfield:const void * ptr;\toffset:16;\tsize:8;\tsigned:0;\n\tfield:char comm[16];\toffset:24;\tsize:16;\tsigned:0;\n\
+        \tfield:__data_loc char[] name;\toffset:40;\tsize:4;\tsigned:0;\n\nprint fmt: \"%p\", REC->ptr\n";
+
+    /// Check that the fields of a record are read with their types, without those that all records have.
+    #[test]
+    fn fields_of_a_format() {
+        let found = fields(FORMAT).unwrap();
+        let one = |name: &str| {
+            (
+                found[name].type_name.as_str(),
+                found[name].offset,
+                found[name].size,
+            )
+        };
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(one("ptr"), ("const void *", 16, 8));
+        assert_eq!(one("comm"), ("char[16]", 24, 16));
+        assert_eq!(one("name"), ("__data_loc char[]", 40, 4));
+        assert_eq!(fields("name: x\n"), None);
+        assert_eq!(fields(&FORMAT.replace("size:8", "size:x")), None);
+    }
+
+    /// Check that a tracepoint or function is said not to exist only where that is known, and that nothing known is no answer.
+    #[test]
+    fn existence() {
+        let no_types: Types<'_, '_> = Err("no BTF".into());
+        let one = tracepoint("x", &no_types, &Ok(vec![("kmem".into(), FORMAT.into())]));
+        assert_eq!((one.exists, one.count), (truth(true), 3));
+        assert!(
+            tracepoint("x", &no_types, &Ok(Vec::new()))
+                .exists
+                .value()
+                .is_none()
+        );
+        assert!(
+            tracepoint("x", &no_types, &Err("no tracefs".into()))
+                .exists
+                .value()
+                .is_none()
+        );
+        let mut instances = Instances {
+            copies: vec![],
+            inlined: None,
+            count: 0,
+            leaves_by_jump: None,
+            unknown: Some("no debug information".into()),
+        };
+        assert!(
+            function("f", &no_types, Some(&instances), false)
+                .exists
+                .value()
+                .is_none()
+        );
+        assert_eq!(
+            function("f", &no_types, Some(&instances), true).exists,
+            truth(false)
+        );
+        instances.inlined = Some(vec![]);
+        assert_eq!(
+            function("f", &no_types, Some(&instances), false).exists,
+            truth(false)
+        );
+        instances.count = 1;
+        assert_eq!(
+            function("f", &no_types, Some(&instances), false).exists,
+            truth(true)
+        );
+    }
+
+    /// Check that a number behind the end of the table, and one without a function of its own, are no system calls of this kernel.
+    #[test]
+    fn system_calls() {
+        let entry = |function| RawSyscall {
+            number: 41,
+            function,
+        };
+        let symbol = |address| match address {
+            1 => Some("__x64_sys_ni_syscall".to_owned()),
+            2 => Some("__x64_sys_socket".to_owned()),
+            _ => None,
+        };
+        assert_eq!(syscall(Ok(&entry(None)), symbol).exists, truth(false));
+        assert_eq!(syscall(Ok(&entry(Some(1))), symbol).exists, truth(false));
+        let one = syscall(Ok(&entry(Some(2))), symbol);
+        assert_eq!((one.exists, one.number), (truth(true), number(41)));
+        assert!(
+            syscall(Ok(&entry(Some(3))), symbol)
+                .exists
+                .value()
+                .is_none()
+        );
+        assert!(
+            syscall(Err(&"no symbols".into()), symbol)
+                .exists
+                .value()
+                .is_none()
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! Facts of the running kernel's build that no file of the build has: formats of tracepoints from tracefs, and the kernel's table of
+//! system calls.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use qed_evidence::investigation::FactNames;
+use serde::{Deserialize, Serialize};
+
+use super::core_memory::CoreMemory;
+use crate::kaslr::KaslrSourceError;
+use crate::reason::Reason;
+use crate::symbols::Kallsyms;
+use crate::workload::names;
+
+/// The folders of events: tracefs's own, and that of older systems.
+const EVENTS: [&str; 2] = [
+    "/sys/kernel/tracing/events",
+    "/sys/kernel/debug/tracing/events",
+];
+
+/// The kernel's table of system calls
+/// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/syscall_64.c>).
+const TABLE: &str = "sys_call_table";
+
+/// The groups of events that have a tracepoint, with its format.
+pub type Formats = Vec<(String, String)>;
+
+/// What the running kernel says of its build.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RawBuildFacts {
+    /// Types of the modules that the investigation loads, on top of the kernel's; empty: there are none.
+    #[serde(with = "serde_bytes")]
+    pub module_types: Vec<u8>,
+    /// Of each tracepoint the groups of events that have it, with its format; none: tracefs does not have it.
+    pub tracepoints: Vec<(String, Result<Formats, Reason>)>,
+    /// Of each system call its entry in the kernel's table.
+    pub syscalls: Vec<(String, Result<RawSyscall, Reason>)>,
+}
+
+/// A system call in the kernel's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawSyscall {
+    /// Its number.
+    pub number: u32,
+    /// Live address of the function in the table; `None`: the table ends before.
+    pub function: Option<u64>,
+}
+
+/// Read them.
+pub fn read(
+    wanted: &FactNames,
+    module_types: Vec<u8>,
+    kallsyms: Result<&Kallsyms, &KaslrSourceError>,
+) -> RawBuildFacts {
+    let formats = |name: &String| (name.clone(), formats(&EVENTS.map(Path::new), name));
+    let entry = |name: &String| (name.clone(), syscall(name, kallsyms));
+    RawBuildFacts {
+        module_types,
+        tracepoints: wanted.tracepoints.iter().map(formats).collect(),
+        syscalls: wanted.syscalls.iter().map(entry).collect(),
+    }
+}
+
+/// The formats of the events of that name, by their groups.
+fn formats(folders: &[&Path], name: &str) -> Result<Formats, Reason> {
+    let mut why = Reason::from("there is no tracefs");
+    for folder in folders {
+        let groups = match fs::read_dir(folder) {
+            Ok(groups) => groups,
+            Err(error) => {
+                why = format!("cannot read {}: {error}", folder.display()).into();
+                continue;
+            }
+        };
+        let mut found = Vec::new();
+        for group in groups {
+            let group =
+                group.map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+            let file = group.path().join(name).join("format");
+            match fs::read_to_string(&file) {
+                Ok(text) => found.push((group.file_name().to_string_lossy().into_owned(), text)),
+                Err(error)
+                    if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {}
+                Err(error) => return Err(format!("cannot read {}: {error}", file.display()).into()),
+            }
+        }
+        found.sort();
+        return Ok(found);
+    }
+    Err(why)
+}
+
+/// The entry of a system call in the kernel's table.
+fn syscall(
+    name: &str,
+    kallsyms: Result<&Kallsyms, &KaslrSourceError>,
+) -> Result<RawSyscall, Reason> {
+    let number = names::syscall(name).map_err(Reason::from_error)?;
+    let number = u32::try_from(number).map_err(|error| error.to_string())?;
+    let kallsyms = kallsyms.map_err(ToString::to_string)?;
+    let [table] = kallsyms.lookup(TABLE)[..] else {
+        return Err(format!("the kernel's symbols do not name one `{TABLE}`").into());
+    };
+    let size = kallsyms.end_of(table).saturating_sub(table);
+    let offset = u64::from(number) * 8;
+    if offset + 8 > size {
+        return Ok(RawSyscall {
+            number,
+            function: None,
+        });
+    }
+    let bytes = CoreMemory::open().read(table + offset, 8)?;
+    let bytes: [u8; 8] = bytes
+        .try_into()
+        .map_err(|_| format!("an entry of `{TABLE}` could not be read whole"))?;
+    Ok(RawSyscall {
+        number,
+        function: Some(u64::from_le_bytes(bytes)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a tracepoint is found in each group that has it, that one that is nowhere is told from a tracefs that is not there,
+    /// and that the second folder counts only where the first is missing.
+    #[test]
+    fn formats_of_events() {
+        let dir = tempfile::tempdir().unwrap();
+        let event = dir.path().join("kmem/kfree");
+        fs::create_dir_all(&event).unwrap();
+        fs::write(event.join("format"), "name: kfree\n").unwrap();
+        fs::write(dir.path().join("enable"), "0").unwrap();
+        let none = dir.path().join("none");
+        let folders = [none.as_path(), dir.path()];
+        let found = formats(&folders, "kfree").unwrap();
+        assert_eq!(found, [("kmem".to_owned(), "name: kfree\n".to_owned())]);
+        assert_eq!(formats(&folders, "kfreee").unwrap(), []);
+        assert!(formats(&folders[..1], "kfree").is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! The facts of a kernel's build that an investigation names.
+
+use super::check::Check;
+use super::raw::RawFacts;
+use super::spanned::Spanned;
+use crate::investigation::FactNames;
+use crate::path::{is_identifier, is_name};
+
+impl Check {
+    pub(super) fn facts(&mut self, raw: RawFacts) -> FactNames {
+        FactNames {
+            types: self.fact_names(raw.types, "type"),
+            functions: self.fact_names(raw.functions, "function"),
+            tracepoints: self.fact_names(raw.tracepoints, "tracepoint"),
+            syscalls: self.fact_names(raw.syscalls, "system call"),
+            config: self.fact_names(raw.config, "configuration option"),
+        }
+    }
+
+    /// Names that can stand in a path, each once.
+    fn fact_names(&mut self, list: Vec<Spanned<String>>, what: &str) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for item in list {
+            let name = item.get_ref();
+            let tagged = ["struct ", "union ", "enum "]
+                .iter()
+                .find_map(|tag| name.strip_prefix(tag));
+            let problem = match what {
+                "type" if tagged.is_some() => Some((
+                    format!("type `{name}` is written without its tag"),
+                    tagged.map(|name| format!("write \"{}\"", name.trim())),
+                )),
+                "configuration option" if !is_name(name) => {
+                    let short = name.strip_prefix("CONFIG_").unwrap_or(name).to_lowercase();
+                    Some((
+                        format!("{what} `{name}` does not match [a-z_][a-z0-9_]*"),
+                        is_name(&short).then(|| format!("write \"{short}\"")),
+                    ))
+                }
+                _ if !is_identifier(name) => Some((
+                    format!("{what} `{name}` does not match [A-Za-z_][A-Za-z0-9_]*"),
+                    None,
+                )),
+                _ if names.contains(name) => {
+                    Some((format!("{what} `{name}` is named twice"), None))
+                }
+                _ => None,
+            };
+            match problem {
+                Some((message, help)) => self.error(item.span(), message).help = help,
+                None => names.push(item.into_inner()),
+            }
+        }
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::investigation::parse;
+
+    fn with(facts: &str) -> String {
+        format!(
+            "[facts]\n{facts}\n[[experiment]]\nname = \"e\"\nworkload = {{ syscall = \"getpid\" }}\n\
+                 [[experiment.probe]]\ntracepoint = \"sys_exit\"\n"
+        )
+    }
+
+    /// Check that names of each kind are taken, and that those that cannot stand in a path, or come twice, are told.
+    #[test]
+    fn names() {
+        let all = "types = [\"socket\"]\nfunctions = [\"__sys_socket\"]\ntracepoints = [\"sys_enter\"]\n\
+                   syscalls = [\"socket\"]\nconfig = [\"net\"]";
+        let parsed = parse("t.toml", &with(all)).unwrap();
+        assert_eq!(parsed.facts.types, ["socket"]);
+        assert_eq!(parsed.facts.config, ["net"]);
+        assert!(!parsed.facts.is_empty());
+        for (bad, message, help) in [
+            (
+                "types = [\"struct socket\"]",
+                "written without its tag",
+                "write \"socket\"",
+            ),
+            (
+                "config = [\"CONFIG_NET\"]",
+                "does not match",
+                "write \"net\"",
+            ),
+            ("functions = [\"f.isra.0\"]", "does not match", ""),
+            ("types = [\"a\", \"a\"]", "named twice", ""),
+            ("typs = [\"a\"]", "unknown field", ""),
+        ] {
+            let problems = parse("t.toml", &with(bad)).unwrap_err();
+            assert!(problems[0].message.contains(message), "{bad}: {problems:?}");
+            assert_eq!(
+                problems[0].help.as_deref().unwrap_or_default(),
+                help,
+                "{bad}"
+            );
+        }
+    }
+}
