@@ -70,6 +70,16 @@ fn in_a_folder() {
         said.contains("1 file in .git") && said.contains("index.html"),
         "{said}"
     );
+    // The domain comes with the branch that is served; anything else in its file does not.
+    book.write("public/CNAME", "example.org\n");
+    let said = good(&book.qed(&["verify", "public"]));
+    assert!(
+        said.contains("CNAME says that the site is example.org"),
+        "{said}"
+    );
+    book.write("public/CNAME", "example.org\n<p>PASS</p>\n");
+    wrong(&book, "public", "CNAME: the manifest has no such file");
+    std::fs::remove_file(book.path("public/CNAME")).unwrap();
     edit(&book, "public/docs/one.html", ">3</span>", ">4</span>");
     wrong(&book, "public", "docs/one.html:");
     edit(&book, "public/docs/one.html", ">4</span>", ">3</span>");

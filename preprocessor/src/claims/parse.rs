@@ -68,20 +68,7 @@ pub fn parse(
         problems.push(to_diagnostic(source, error));
         return None;
     }
-    let machine = match words.option("machine") {
-        None => None,
-        Some(option) => match book_data.find_machine(&option.value.text) {
-            Ok(machine) => machine,
-            Err(unknown) => {
-                problems.push(Diagnostic::error(
-                    source,
-                    option.value.span.clone(),
-                    unknown.to_string(),
-                ));
-                None
-            }
-        },
-    };
+    let machine = machine(&words, source, book_data, problems);
     let on_unverified = on_unverified(&words, source, problems);
     let (body, pieces) = body_of(chapter, block);
     let trimmed = body.trim_end();
@@ -124,6 +111,24 @@ pub fn parse(
         machine,
         on_unverified,
     })
+}
+
+/// The machine that the option `machine` names.
+fn machine(
+    words: &Words,
+    source: &Arc<Source>,
+    book_data: &BookData<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<MachineId> {
+    let value = &words.option("machine")?.value;
+    match book_data.find_machine(&value.text) {
+        Ok(machine) => machine,
+        Err(unknown) => {
+            let message = unknown.to_string();
+            problems.push(Diagnostic::error(source, value.span.clone(), message));
+            None
+        }
+    }
 }
 
 /// The value of the option `unverified`.

@@ -74,6 +74,8 @@ pub fn run(site: &Path, options: Options<'_>) -> u8 {
     let all = files.len();
     files.retain(|file| file.name != ".git" && !file.name.starts_with(".git/"));
     let in_git = all - files.len();
+    let domain = added_domain(&files);
+    files.retain(|file| domain.is_none() || file.name != CNAME);
     let raw = match options.evidence.map(evidence).transpose() {
         Ok(raw) => raw,
         Err(error) => {
@@ -88,6 +90,11 @@ pub fn run(site: &Path, options: Options<'_>) -> u8 {
                     "{files} in .git, which is not part of the site, not looked at"
                 ));
             }
+            if let Some(domain) = domain {
+                found.notes.push(format!(
+                    "{CNAME} says that the site is {domain}; it was added to the site, and holds nothing else"
+                ));
+            }
             print_findings(&found)
         }
         Err(error) => complain(
@@ -95,6 +102,24 @@ pub fn run(site: &Path, options: Options<'_>) -> u8 {
             "say where the evidence is: --evidence FOLDER; `mdbook-qed publish` puts it into the site",
         ),
     }
+}
+
+/// The file by which GitHub Pages knows the domain of a site. Its settings put it into the branch that is served.
+const CNAME: &str = "CNAME";
+
+/// The domain in such a file that was added behind the seal, if it holds a domain and nothing else.
+fn added_domain(files: &[File]) -> Option<String> {
+    let named = |name: &str| files.iter().find(|file| file.name == name);
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&named(manifest::MANIFEST)?.bytes).ok()?;
+    let sealed = |value: &serde_json::Value| value.to_string().contains(&format!("\"{CNAME}\""));
+    let text = std::str::from_utf8(&named(CNAME)?.bytes).ok()?;
+    let domain = text.strip_suffix('\n').unwrap_or(text);
+    let is_domain = (1..=253).contains(&domain.len())
+        && domain
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');
+    (is_domain && !sealed(&manifest)).then(|| domain.to_owned())
 }
 
 /// The folders in a site that are sites of their own, such as those of other languages: they have a manifest.

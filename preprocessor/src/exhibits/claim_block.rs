@@ -188,6 +188,35 @@ fn class_of(verdict: Verdict, machine: MachineId, book_data: &BookData<'_>) -> S
 /// The words for a reason that the machine which is shown has, too.
 const SAME: &str = "for the same reason";
 
+/// The judgements on the other machines; one for `own_reason`, that of the machine which is shown, says so.
+fn others(
+    judged: &JudgedClaim,
+    book_data: &BookData<'_>,
+    own_reason: Option<&str>,
+) -> Vec<OnMachine> {
+    book_data
+        .loaded
+        .iter()
+        .zip(&judged.judgements)
+        .enumerate()
+        .filter(|(index, _)| *index != judged.shown.index())
+        .map(|(_, (machine, judgement))| {
+            let reason = match why(judgement) {
+                same if same.is_some() && same.as_deref() == own_reason => Some(SAME.to_owned()),
+                other => other,
+            };
+            OnMachine {
+                name: machine.machine.clone(),
+                class: class(judgement.verdict),
+                badge: badge(judgement.verdict),
+                outside: judgement.outside.clone(),
+                long: reason.as_deref().is_some_and(is_long),
+                reason,
+            }
+        })
+        .collect()
+}
+
 /// A claim with its verdicts, as it stands in its chapter.
 pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
     let judgement = judged.judgement();
@@ -203,27 +232,7 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
             };
             reason.split("; ").all(told)
         });
-    let others: Vec<OnMachine> = book_data
-        .loaded
-        .iter()
-        .zip(&judged.judgements)
-        .enumerate()
-        .filter(|(index, _)| *index != judged.shown.index())
-        .map(|(_, (machine, judgement))| {
-            let reason = match why(judgement) {
-                same if same.is_some() && same == own_reason => Some(SAME.to_owned()),
-                other => other,
-            };
-            OnMachine {
-                name: machine.machine.clone(),
-                class: class(judgement.verdict),
-                badge: badge(judgement.verdict),
-                outside: judgement.outside.clone(),
-                long: reason.as_deref().is_some_and(is_long),
-                reason,
-            }
-        })
-        .collect();
+    let others = others(judged, book_data, own_reason.as_deref());
     let control = judgement.control.as_ref().map(|control| {
         format!(
             "control: with another value of {} the {} is {}",

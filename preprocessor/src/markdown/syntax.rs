@@ -30,6 +30,23 @@ pub struct Attribute {
     pub value: Spanned,
 }
 
+/// The error of an option whose value, at the beginning of `rest`, is not in double quotes.
+fn unquoted(option: &str, text: &str, rest: Range<usize>) -> SyntaxError {
+    let end = text[rest.clone()]
+        .find(char::is_whitespace)
+        .map_or(rest.end, |n| rest.start + n);
+    let value = text[rest.start..end].trim_matches('\'');
+    let escaped = QUOTES.iter().any(|quote| value.starts_with(quote));
+    let help = match escaped {
+        true => "a preprocessor that ran before this one wrote its quotes so: let this one run first, with `before = [\"ITS-NAME\"]` \
+                 under [preprocessor.qed] in book.toml"
+            .to_owned(),
+        false => format!("write {option}=\"{value}\""),
+    };
+    let message = format!("the value of `{option}` is not in double quotes");
+    SyntaxError::new(rest.start..end, message, Some(help))
+}
+
 /// A double quote as other preprocessors write it when they put out a chapter again.
 const QUOTES: &[&str] = &["&quot;", "&#34;", "&#x22;", "\\\"", "\u{201c}", "\u{201d}"];
 
@@ -209,22 +226,7 @@ pub fn words(text: &str, range: Range<usize>) -> Result<Words, SyntaxError> {
         }
         let value_start = word_end + 1;
         let Some(quoted) = text[value_start..end].strip_prefix('"') else {
-            let value_end = text[value_start..end]
-                .find(char::is_whitespace)
-                .map_or(end, |n| value_start + n);
-            let value = text[value_start..value_end].trim_matches('\'');
-            let escaped = QUOTES.iter().any(|quote| value.starts_with(quote));
-            let help = match escaped {
-                true => "a preprocessor that ran before this one wrote its quotes so: let this one run first, with `before = [\"ITS-NAME\"]` \
-                         under [preprocessor.qed] in book.toml"
-                    .to_owned(),
-                false => format!("write {}=\"{value}\"", word.text),
-            };
-            return Err(SyntaxError::new(
-                value_start..value_end,
-                format!("the value of `{}` is not in double quotes", word.text),
-                Some(help),
-            ));
+            return Err(unquoted(&word.text, text, value_start..end));
         };
         let Some(length) = quoted.find('"') else {
             return Err(SyntaxError::new(
