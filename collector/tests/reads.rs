@@ -67,7 +67,7 @@ fn what_is_meant() {
         let at = |path: &str| datum(&evidence, path);
         let text = at("open.vfs_open.entry.text");
         assert_eq!(text, Datum::Value(Value::text("passwd")), "{guest}");
-        assert_eq!(at("open.vfs_open.entry.plain").value().is_some(), true);
+        assert!(at("open.vfs_open.entry.plain").value().is_some());
         let errno = Datum::Value(Value::Errno {
             value: -22,
             name: "EINVAL".into(),
