@@ -37,7 +37,7 @@ pub fn words(path: &str) -> Option<&'static [&'static str]> {
 ///
 /// In a document whose collector did not mark cut values, those that may have been cut are taken for cut.
 pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
-    let mut list = List::new(evidence.run.marks_cuts);
+    let mut list = List::new(evidence.run.marks_cuts, about(evidence));
     list.below("run", |list| list.fields(&evidence.run));
     list.below("machine", |list| list.fields(&evidence.machine));
     list.below("kernel", |list| list.fields(&evidence.kernel));
@@ -53,6 +53,29 @@ pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
         list.below(name, |list| list.experiment(experiment));
     }
     list.leaves.listed()
+}
+
+/// About how many leaves a document has.
+fn about(evidence: &Evidence) -> usize {
+    const OTHERS: usize = 128;
+    const OF_EXPERIMENT: usize = 32;
+    const OF_PROBE: usize = 8;
+    const OF_HIT: usize = 15;
+    let probes = evidence.experiments.values().flat_map(|experiment| {
+        let probes = experiment.probes.values();
+        probes.map(|probe| {
+            let members = probe.members.entry.len() + probe.members.exit.len();
+            let hits = probe
+                .hits
+                .iter()
+                .map(|hit| OF_HIT + hit.args.len() + hit.entry.len() + hit.exit.len());
+            let hits: usize = hits.sum();
+            let paths = if probe.hits.len() == 1 { 2 } else { 1 };
+            OF_PROBE + 3 * members + paths * hits
+        })
+    });
+    let boots = 5 * evidence.boots.len();
+    OTHERS + boots + OF_EXPERIMENT * evidence.experiments.len() + probes.sum::<usize>()
 }
 
 impl<'a> List<'a> {
@@ -211,6 +234,8 @@ mod tests {
             assert!(!leaves.contains(&path[1..]));
         }
         assert_eq!(leaves.data().count(), paths.len());
+        let room = about(&evidence);
+        assert!((paths.len()..3 * paths.len()).contains(&room), "{room}");
         assert!(leaves.get("").is_none());
         assert!(words("kernel.config.backend").is_none());
     }

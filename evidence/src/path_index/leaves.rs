@@ -38,7 +38,19 @@ fn hash(path: &str) -> u64 {
     FixedState::default().hash_one(path)
 }
 
+/// About how long a path is, in bytes.
+const PATH: usize = 48;
+
 impl<'a> Leaves<'a> {
+    /// None yet, with room for so many: growing by doubling would move all of them several times, through fresh memory.
+    pub(super) fn with_capacity(rows: usize) -> Self {
+        Leaves {
+            text: String::with_capacity(rows * PATH),
+            rows: Vec::with_capacity(rows),
+            ..Leaves::default()
+        }
+    }
+
     /// The leaf under this path.
     pub fn get(&self, path: &str) -> Option<&Leaf<'a>> {
         let found = self.hashed.find(hash(path), |row| self.path(*row) == path);

@@ -39,9 +39,9 @@ macro_rules! computed {
 pub(super) use computed;
 
 impl<'a> List<'a> {
-    pub(super) fn new(marked: bool) -> Self {
+    pub(super) fn new(marked: bool, about: usize) -> Self {
         List {
-            leaves: Leaves::default(),
+            leaves: Leaves::with_capacity(about),
             marked,
             path: String::new(),
             by_reader: Drift::PerRun,
