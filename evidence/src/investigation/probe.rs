@@ -111,12 +111,15 @@ pub struct Read {
     /// The set of constants that an integer is of: [`constant_sets`](crate::constants::constant_sets), or an enumeration of the kernel,
     /// by its name or that of one of its enumerators.
     pub names: Option<String>,
-    /// The most bytes of text, or of an array, to bring back; `None`: what one load brings.
+    /// The most bytes of text, or of an array, to bring back; `None`: what one load brings, [`ONE_LOAD`].
     pub max: Option<u32>,
     /// A path whose value says how many elements the array has in which the expression takes one: for arrays that the
     /// kernel's types give no length.
     pub elements: Option<String>,
 }
+
+/// The most bytes that one load brings.
+pub const ONE_LOAD: u32 = 64;
 
 /// The meaning of an integer that was read, where its C type does not tell.
 #[derive(

@@ -8,6 +8,7 @@ mod fact_paths;
 mod index;
 mod leaf_names;
 mod leaves;
+mod limits;
 mod list;
 mod planned;
 mod probe_leaves;

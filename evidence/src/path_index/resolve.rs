@@ -9,6 +9,7 @@ use crate::path_index::Leaf;
 
 use super::drift::Drift;
 use super::fact_paths;
+use super::limits::at_limit;
 
 pub use super::catalog::{Catalog, Indexed};
 pub use super::leaf_names::{hit_leaves, member_leaves, probe_leaves};
@@ -54,6 +55,12 @@ impl Catalog<'_> {
         let whole = fact_paths::whole(path);
         let known = whole.as_deref().unwrap_or(path.as_str());
         if let Some(Leaf { datum, drift }) = machine.leaves.get(known) {
+            let cut = datum
+                .value()
+                .and_then(|value| at_limit(self.investigation, &segments, value));
+            if let Some(cut) = cut {
+                return Ok(Resolved::Value(Cow::Owned(cut), *drift));
+            }
             return Ok(match datum {
                 Cow::Borrowed(Datum::Value(value)) => Resolved::Value(Cow::Borrowed(value), *drift),
                 Cow::Owned(Datum::Value(value)) => {

@@ -17,6 +17,7 @@ use crate::document::{
 use crate::investigation::stands_in;
 
 use super::finding::{Finding, number};
+use super::lockdown::lockdown;
 use super::{events, ledger, outcome, places, stacks};
 
 /// The first contradiction.
@@ -24,6 +25,7 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
     machine(evidence)
         .or_else(|| kaslr(&evidence.kaslr))
         .or_else(|| readings(evidence))
+        .or_else(|| lockdown(evidence))
         .or_else(|| boots(evidence))
         .or_else(|| commands(evidence))
         .or_else(|| functions(evidence))

@@ -6,9 +6,11 @@ mod events;
 mod finding;
 mod hit_error;
 mod ledger;
+mod lockdown;
 mod outcome;
 mod places;
 mod planned;
+mod processes;
 pub mod reader;
 mod stacks;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::Finding;
+use super::processes::followed;
 use crate::document::pointer::escape;
 use crate::document::value::{Address, Datum, Frame, Value};
 use crate::document::withheld::withheld;
@@ -289,15 +290,6 @@ fn takes(probe: &Watch, hit: &Hit, in_ledger: Option<&[Frame]>) -> bool {
         (Some(within), Some(stack)) => on_stack(stack, within),
         (Some(_), None) => false,
     }
-}
-
-/// Descendants are followed only where the investigation asks for it.
-fn followed(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
-    let descendants = found.quality.descendants.as_ref()?;
-    (!asked.follow && descendants.followed > 0).then(|| {
-        let reason = "the investigation does not follow what the workload starts".into();
-        (format!("{at}/quality/descendants/followed"), reason)
-    })
 }
 
 /// Returns that were watched for and not seen are counted.

@@ -240,3 +240,55 @@ fn ephemeral_host() {
     document["machine"]["ephemeral"] = json!(false);
     assert_eq!(refused(&document), None);
 }
+
+/// Check that a mode of lockdown below the one on the command line is refused, and no other.
+#[test]
+fn unlocked_kernel() {
+    for (line, mode, wanted) in [
+        ("quiet lockdown=integrity", "none", true),
+        ("lockdown=confidentiality quiet", "integrity", true),
+        (
+            "lockdown=integrity lockdown=confidentiality",
+            "integrity",
+            true,
+        ),
+        ("quiet lockdown=integrity", "integrity", false),
+        ("quiet lockdown=integrity", "confidentiality", false),
+        ("quiet", "none", false),
+        ("lockdown=whatever", "none", false),
+        ("quiet -- lockdown=integrity", "none", false),
+    ] {
+        let mut document = document();
+        document["kernel"]["command_line"] = json!(line);
+        document["kernel"]["lockdown"] = json!({"kind": "text", "value": mode});
+        let found = refused(&document);
+        let found = found.map(|(pointer, _)| pointer);
+        assert_eq!(found.is_some(), wanted, "{line} {mode}: {found:?}");
+        assert!(found.is_none_or(|pointer| pointer == "/kernel/lockdown"));
+    }
+}
+
+/// Check that more processes on hits than were followed are refused, where the workload is followed.
+#[test]
+fn more_processes_than_were_followed() {
+    let mut investigation = crate::testing::investigation();
+    let mut evidence = crate::testing::evidence();
+    investigation.digest = evidence.run.investigation_digest.clone();
+    investigation.experiments[0].follow = true;
+    let name = investigation.experiments[0].name.clone();
+    let experiment = evidence.experiments.get_mut(&name).unwrap();
+    for (followed, wanted) in [(1, false), (0, true)] {
+        experiment.quality.descendants = Some(crate::document::Descendants {
+            started: 1,
+            followed,
+            running: 0,
+        });
+        let probe = experiment.probes.get_mut("fd_install").unwrap();
+        probe.hits[0].task.pid += 1;
+        let asked = &investigation.experiments[0];
+        let found = super::processes::followed("/experiments/create", asked, experiment);
+        assert_eq!(found.is_some(), wanted, "{found:?}");
+        let probe = experiment.probes.get_mut("fd_install").unwrap();
+        probe.hits[0].task.pid -= 1;
+    }
+}

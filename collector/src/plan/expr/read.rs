@@ -6,10 +6,12 @@ use super::types::{Compiled, ErrorClass, ExprError};
 use super::value::{Holds, Location, Room, Shape, Target, Ty, Value};
 use crate::btf::{Type, TypeId};
 use qed_collector_ebpf::{MAX_READ_BYTES, form};
-use qed_evidence::investigation::MAX_READ;
+use qed_evidence::investigation::{MAX_READ, ONE_LOAD};
 use std::ops::Range;
 
 const MAX: u32 = MAX_READ_BYTES as u32;
+// By it a reader of evidence knows how long a value is that was cut.
+const _: () = assert!(MAX == ONE_LOAD);
 /// Bytes that one load brings of a string, without the NUL.
 const STRIDE: u32 = MAX - 1;
 

@@ -1,0 +1,178 @@
+//! Values that are as long as a value can be that was cut, and have no mark of it. The investigation says how much was asked
+//! for. Whoever takes a mark out of evidence leaves such a value behind; so it is taken for cut.
+//!
+//! Seldom it is whole: an array of just as many bytes as were asked for, an output that ends there. Then the author asks for
+//! a byte more.
+
+use crate::document::value::{Cut, Value};
+use crate::investigation::{Investigation, ONE_LOAD};
+use crate::path::hit_number;
+
+/// The most bytes that a character has in UTF-8, but for the first: what is left of one that was split is dropped.
+const REST_OF_CHARACTER: usize = 3;
+
+/// The value under this path as one that was cut, if it may have been.
+pub(super) fn at_limit(
+    investigation: &Investigation,
+    segments: &[&str],
+    value: &Value,
+) -> Option<Value> {
+    let cut = Cut::default();
+    let lengths = || lengths(investigation, segments);
+    match value {
+        Value::Text { value } => {
+            let split = if value.is_ascii() {
+                0
+            } else {
+                REST_OF_CHARACTER
+            };
+            lengths()?
+                .reaches(value.len(), split)
+                .then(|| Value::CutText {
+                    value: value.clone(),
+                    cut,
+                })
+        }
+        Value::Bytes { value } => lengths()?
+            .reaches(value.0.len(), 0)
+            .then(|| Value::CutBytes {
+                value: value.clone(),
+                cut,
+            }),
+        _ => None,
+    }
+}
+
+/// The lengths of what is left of longer values.
+#[derive(Clone, Copy, Debug)]
+struct Lengths {
+    /// Of a string, or of an output.
+    string: usize,
+    /// Of an array; `None` of one that is only read whole.
+    array: Option<usize>,
+    /// Nothing that was kept is longer.
+    most: usize,
+}
+
+impl Lengths {
+    /// True if a value of so many bytes is as long as one that was cut, or up to `split` bytes shorter.
+    fn reaches(self, length: usize, split: usize) -> bool {
+        let near = |end: usize| (end.saturating_sub(split)..=end).contains(&length);
+        near(self.string) || self.array.is_some_and(near) || length > self.most
+    }
+}
+
+/// The lengths at which values under this path are cut; `None` of those that never are.
+fn lengths(investigation: &Investigation, segments: &[&str]) -> Option<Lengths> {
+    let output = |most: u32| {
+        let most = usize::try_from(most).ok()?;
+        Some(Lengths {
+            string: most,
+            array: None,
+            most,
+        })
+    };
+    match segments {
+        ["commands", name, "output"] => output(investigation.command(name)?.max_output),
+        [experiment, "outcome", "stdout" | "stderr"] => {
+            output(investigation.experiment(experiment)?.max_output)
+        }
+        [experiment, probe, rest @ ..] => {
+            let probe = investigation.experiment(experiment)?.probe(probe)?;
+            let rest = match rest {
+                [hit, rest @ ..] if hit_number(hit).is_some() => rest,
+                rest => rest,
+            };
+            let reads = match rest {
+                ["args", _] => return Some(of_read(None)),
+                ["entry", _] => &probe.entry,
+                ["exit", _] => &probe.exit,
+                _ => return None,
+            };
+            let read = reads
+                .iter()
+                .find(|read| Some(&read.name.as_str()) == rest.get(1))?;
+            Some(of_read(read.max))
+        }
+        _ => None,
+    }
+}
+
+/// Those of a read for which the investigation asks for so many bytes. A string is read in as many loads as that takes, each
+/// of which ends with a byte that is not of it.
+fn of_read(asked: Option<u32>) -> Lengths {
+    let load = ONE_LOAD - 1;
+    let loads = asked.map_or(1, |asked| asked / load + 1);
+    let bytes = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let string = bytes(loads.saturating_mul(load));
+    Lengths {
+        string,
+        array: asked.map(bytes),
+        most: string.max(bytes(ONE_LOAD)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::value::Bytes;
+
+    /// Check at which lengths a value of a read, of an argument and of an output is taken for cut, and at which it is not.
+    #[test]
+    fn lengths_of_what_was_cut() {
+        let mut plan = crate::testing::investigation();
+        plan.experiments[0].max_output = 1000;
+        let reads = &mut plan.experiments[0].probes;
+        let probe = reads
+            .iter_mut()
+            .find(|probe| probe.name == "sock_alloc")
+            .unwrap();
+        let read = probe
+            .exit
+            .iter_mut()
+            .find(|read| read.name == "name")
+            .unwrap();
+        read.max = Some(200);
+        let is_cut = |path: &str, value: &Value| {
+            let segments: Vec<&str> = path.split('.').collect();
+            at_limit(&plan, &segments, value).is_some()
+        };
+        let text = |length: usize| Value::text("x".repeat(length));
+        for (path, cut, whole) in [
+            (
+                "create.sock_alloc.exit.name",
+                vec![200, 252, 253, 300],
+                vec![0, 63, 64, 199, 201, 251],
+            ),
+            (
+                "create.sock_alloc.hit1.exit.name",
+                vec![200, 252],
+                vec![199, 201],
+            ),
+            (
+                "create.sock_alloc.exit.raw",
+                vec![63, 65],
+                vec![0, 15, 60, 62, 64],
+            ),
+            ("create.sock_alloc.args.name", vec![63, 65], vec![62, 64]),
+            ("create.outcome.stdout", vec![1000, 1001], vec![63, 64, 999]),
+            ("create.workload", vec![], vec![63, 64, 1000]),
+            ("kernel.version", vec![], vec![63, 64, 1000]),
+            ("create.outcome.buffers.name", vec![], vec![63, 64]),
+        ] {
+            for length in cut {
+                assert!(is_cut(path, &text(length)), "{path}: {length}");
+            }
+            for length in whole {
+                assert!(!is_cut(path, &text(length)), "{path}: {length}");
+            }
+        }
+        let name = "create.sock_alloc.exit.raw";
+        let split = |kept: usize| Value::text(format!("ä{}", "x".repeat(kept - 2)));
+        assert!(is_cut(name, &split(60)) && !is_cut(name, &split(59)));
+        let bytes = |length: usize| Value::Bytes {
+            value: Bytes(vec![0xff; length]),
+        };
+        assert!(is_cut(name, &bytes(63)) && !is_cut(name, &bytes(64)));
+    }
+}
