@@ -16,6 +16,10 @@ import sys
 UNITS = {"ns": 1e-9, "µs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 TIME = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?(ns|µs|us|ms|s)\b")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
+# Counts of what a bench worked on, such as machines or bytes: measurements have a point.
+COUNT = re.compile(r"(?<![\w.])\d+(?![\w.])(?! ?(?:ns|µs|us|ms|s)\b)")
+# Captures of one book differ by so much in size.
+SAME_SIZE = 1.02
 # A goal is a constant, and no measurement.
 GOAL = re.compile(r"goal of \d+(?:\.\d+)? ?\w+")
 
@@ -44,6 +48,22 @@ def times(output):
     return {key: statistics.median(values) for key, values in found.items()}
 
 
+def counts(output):
+    """The counts in the output of a bench, by the words around them."""
+    found = {}
+    for line in output.splitlines():
+        line = GOAL.sub("goal", line)
+        key = " ".join(NUMBER.sub("#", line).split())
+        found[key] = [int(count) for count in COUNT.findall(line)]
+    return found
+
+
+def differ(old, new):
+    """True if two sides worked on different amounts, so that their times say nothing about speed."""
+    pairs = zip(old, new)
+    return len(old) != len(new) or any(max(pair) > SAME_SIZE * min(pair) for pair in pairs)
+
+
 def run(folder, program):
     """The output of one run of a bench."""
     done = subprocess.run(
@@ -62,11 +82,13 @@ def compare(before, after, rounds, limit):
             print(f"{name}: only one side has this bench")
             continue
         sides = (before[name], after[name])
-        seen = ({}, {})
+        seen, sizes = ({}, {}), ({}, {})
         for nth in range(rounds):
             # In turn, so that what slows the machine for a while weighs on both.
             for side in (0, 1) if nth % 2 == 0 else (1, 0):
-                for key, value in times(run(*sides[side])).items():
+                output = run(*sides[side])
+                sizes[side].update(counts(output))
+                for key, value in times(output).items():
                     seen[side].setdefault(key, []).append(value)
         print(f"{name}:")
         if not seen[1]:
@@ -84,6 +106,9 @@ def compare(before, after, rounds, limit):
             fine &= ratio <= limit
             mark = "" if ratio <= limit else f"  ABOVE {limit}"
             print(f"  RATIO {ratio:5.3f}{mark}  {new * 1e3:.3f} ms / {old * 1e3:.3f} ms  time {key[1]} of: {key[0]}")
+            amounts = [side.get(key[0], []) for side in sizes]
+            if differ(*amounts):
+                print(f"    not of the same work: {amounts[1]} here, {amounts[0]} there")
     if compared == 0:
         sys.exit("error: nothing could be compared: no bench printed the same time on both sides")
     return fine
