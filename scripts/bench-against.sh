@@ -6,7 +6,7 @@
 # Builds the benches and the programs of REVISION in a worktree of its own, captures the book's evidence with each side's
 # own collector, and runs each bench that both have in turn. Prints the ratio of each time that a bench prints: this
 # checkout's median over that of REVISION. Ends with status 1 if one is above LIMIT (1.05). Wants a quiet machine. Each side
-# has its own book, so a bench that works on the book's evidence may have more to do here: its line says so below.
+# has its own book, so a bench that works on the book's evidence may have more to do here: the line below its ratio says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
