@@ -80,7 +80,6 @@ pub struct TypeFacts {
     )]
     pub enumerators: BTreeMap<String, EnumeratorFacts>,
     /// The number of members and enumerators together: by it a list from which one was taken is told from a whole one.
-    #[serde(default)]
     pub count: u64,
 }
 
@@ -142,7 +141,6 @@ pub struct TracepointFacts {
     )]
     pub fields: BTreeMap<String, FieldFacts>,
     /// The number of fields.
-    #[serde(default)]
     pub count: u64,
 }
 
@@ -422,6 +420,27 @@ mod tests {
             .unwrap_err()
             .unwrap();
         assert!(why.contains("no BTF"), "{why}");
+    }
+
+    /// Check that a list is no shorter for want of its length: a document without it is refused, and so is one without both.
+    #[test]
+    fn length_is_told() {
+        for (section, name, list) in [
+            ("types", "socket", "members"),
+            ("tracepoints", "kfree", "fields"),
+        ] {
+            let exists = serde_json::json!({"kind": "bool", "value": true});
+            let mut one = serde_json::json!({ "exists": exists, "count": 0 });
+            let read = |one: &serde_json::Value| {
+                serde_json::from_value::<Facts>(serde_json::json!({ section: { name: one } }))
+            };
+            assert!(read(&one).is_ok(), "{section}");
+            one.as_object_mut().unwrap().remove("count");
+            assert!(
+                read(&one).is_err(),
+                "{section} without {list} and their number"
+            );
+        }
     }
 
     /// Check that facts that contradict themselves are refused: above all a list from which something was taken.
