@@ -28,6 +28,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("graph", include_str!("../templates/graph.hbs")),
     ("history", include_str!("../templates/history.hbs")),
     ("timeline", include_str!("../templates/timeline.hbs")),
+    ("layout", include_str!("../templates/layout.hbs")),
     ("ledger", include_str!("../templates/ledger.hbs")),
     ("linkage", include_str!("../templates/linkage.hbs")),
     ("log", include_str!("../templates/log.hbs")),

@@ -13,6 +13,7 @@ mod evidence;
 mod gap;
 mod graph;
 mod history;
+mod layout;
 mod ledger;
 mod linkage;
 mod log;

@@ -10,8 +10,8 @@ use crate::evidence::names::Glossary;
 use crate::exhibits::block::{RenderedBlock, Target, note};
 use crate::exhibits::request::{Request, render_without_evidence};
 use crate::exhibits::{
-    bytes, calltree, claims, derivation, disassembly, evidence, graph, history, ledger, linkage,
-    log, machines, slides, slot, space, steps, table, thread, timeline, trace,
+    bytes, calltree, claims, derivation, disassembly, evidence, graph, history, layout, ledger,
+    linkage, log, machines, slides, slot, space, steps, table, thread, timeline, trace,
 };
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::Block;
@@ -74,6 +74,12 @@ const EXHIBITS: &[Exhibit] = &[
         options: &[],
         takes_body: false,
         render: history::render,
+    },
+    Exhibit {
+        name: "layout",
+        options: &["type", "machine", "beside"],
+        takes_body: false,
+        render: layout::render,
     },
     Exhibit {
         name: "ledger",
