@@ -30,6 +30,7 @@ fn graph() -> Graph {
     Graph {
         functions: functions.map(String::from).to_vec(),
         calls: calls.map(String::from).to_vec(),
+        runs: calls.len() as u64,
         before_exit: 7,
         ..Graph::default()
     }

@@ -158,6 +158,7 @@ fn with_names(call: &Call, names: &dyn Names, traceable: Vec<String>) -> Graph {
     }
     Graph {
         functions,
+        runs: runs.len() as u64,
         calls: runs,
         before_exit: call.before_exit as u64,
         traceable,

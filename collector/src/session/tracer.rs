@@ -45,6 +45,8 @@ const FILTERS: [&str; 8] = [
     "set_event_pid",
     "set_event_notrace_pid",
 ];
+/// The switch of the function tracer.
+const SWITCH: &str = "/proc/sys/kernel/ftrace_enabled";
 /// The events that mark where the call begins and ends.
 const EVENTS: [&str; 2] = [
     "events/raw_syscalls/sys_enter/enable",
@@ -72,6 +74,16 @@ pub enum TracerError {
         /// Its content.
         content: String,
     },
+    /// A setting of the tracer was changed while it traced.
+    #[error(
+        "`{file}` was changed while the call was traced, so that functions may be missing: it is `{content}`"
+    )]
+    Changed {
+        /// The file that says so.
+        file: String,
+        /// Its content.
+        content: String,
+    },
     /// A file of tracefs could not be read or written.
     #[error("cannot {what} {path}: {error}")]
     File {
@@ -92,6 +104,8 @@ pub struct Tracer {
     root: PathBuf,
     /// The earlier content of the files, in the order in which they were written.
     before: Vec<(&'static str, String)>,
+    /// The content of the settings while the tracer is on.
+    settled: Vec<(&'static str, String)>,
     /// The machine is switched off afterwards, and nothing has to be set back.
     ephemeral: bool,
 }
@@ -106,6 +120,7 @@ impl Tracer {
         let mut tracer = Self {
             root: find()?,
             before: Vec::new(),
+            settled: Vec::new(),
             ephemeral,
         };
         let offered = tracer.read("available_tracers")?;
@@ -120,6 +135,15 @@ impl Tracer {
             tracer.set(event, "1")?;
         }
         tracer.set("current_tracer", TRACER)?;
+        let settings = SETTINGS.iter().map(|(file, _)| *file);
+        for file in settings.chain(EVENTS).chain(["current_tracer"]) {
+            let content = tracer.read(file)?;
+            tracer.settled.push((file, content));
+        }
+        // Outside of tracefs, and not in every kernel: it switches the tracer off.
+        if let Ok(content) = tracer.read(SWITCH) {
+            tracer.settled.push((SWITCH, content));
+        }
         Ok(tracer)
     }
 
@@ -170,6 +194,7 @@ impl Tracer {
         finished?;
         running.report().await?;
         let outcome = running.release().await?;
+        self.unchanged()?;
         look(&self.root);
         Ok((self.take(tid)?, outcome))
     }
@@ -250,22 +275,49 @@ impl Tracer {
         if current.trim() != "nop" {
             return Err(busy("current_tracer", &current));
         }
-        for file in FILTERS {
-            let content = match self.read(file) {
-                // Some are newer than some kernels.
-                Err(TracerError::File { error, .. }) if error.kind() == ErrorKind::NotFound => {
-                    continue;
-                }
-                content => content?,
-            };
-            if !is_empty_filter(&content) {
-                return Err(busy(file, &content));
-            }
+        if let Some((file, content)) = self.filter()? {
+            return Err(busy(file, &content));
         }
         let events = self.read("set_event")?;
         match events.trim().is_empty() {
             true => Ok(()),
             false => Err(busy("set_event", &events)),
+        }
+    }
+
+    /// The first filter that would leave something out, and its content.
+    fn filter(&self) -> Result<Option<(&'static str, String)>, TracerError> {
+        for file in FILTERS {
+            match self.read(file) {
+                // Some are newer than some kernels.
+                Err(TracerError::File { error, .. }) if error.kind() == ErrorKind::NotFound => {}
+                content => {
+                    let content = content?;
+                    if !is_empty_filter(&content) {
+                        return Ok(Some((file, content)));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Refuse a trace during which settings or filters were changed, as a workload with the right to can do: what its own calls switch
+    /// off would seem not to run.
+    fn unchanged(&self) -> Result<(), TracerError> {
+        let changed = |file: &str, content: &str| TracerError::Changed {
+            file: file.to_owned(),
+            content: content.trim().chars().take(80).collect(),
+        };
+        for (file, settled) in &self.settled {
+            let content = self.read(file)?;
+            if content != *settled {
+                return Err(changed(file, &content));
+            }
+        }
+        match self.filter()? {
+            Some((file, content)) => Err(changed(file, &content)),
+            None => Ok(()),
         }
     }
 

@@ -57,13 +57,14 @@ pub enum WorkloadError {
         /// The limit.
         limit: Duration,
     },
-    /// It ended before it should.
-    #[error("the workload ended before it was let go ({status}){}{stderr}", if .stderr.is_empty() { "" } else { ": " })]
+    /// It ended before it should. Its standard error is left out: this is a reason, which is published as it stands, and a program
+    /// may write anything there.
+    #[error(
+        "the workload ended before it was let go ({status}); run it by hand to see what it says"
+    )]
     Early {
         /// Its exit status.
         status: String,
-        /// Its standard error.
-        stderr: String,
     },
     /// Its call took away what it talks to the collector by.
     #[error(
@@ -261,7 +262,6 @@ impl Running {
             status: self
                 .status
                 .map_or("status unknown".into(), |status| status.to_string()),
-            stderr: String::from_utf8_lossy(&self.stderr.kept).trim().to_owned(),
         }
     }
 

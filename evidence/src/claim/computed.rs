@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::graph::GRAPH;
 use crate::document::Evidence;
 use crate::document::value::{Address, Integer, Value};
 use crate::investigation::Investigation;
@@ -15,6 +16,10 @@ use crate::path::{EXPERIMENT_SECTIONS, SECTIONS, hit_number};
 
 /// Values by their paths.
 pub(super) type Values = BTreeMap<String, Value>;
+
+/// The ends of the keys of one count in a tree: of the runs that were seen, and of all.
+const RUNS: &str = "#runs";
+const ALL_RUNS: &str = "#all#runs";
 
 /// The one name of all paths that lead to the same value: of a probe that fired once, each has two, with `hit1` and
 /// without; and a thing that is told of several probes is the same thing.
@@ -29,6 +34,10 @@ pub(super) fn one_name<'p>(
         (found.hits.len() == 1).then_some(())
     };
     let short = match path.split_once(".hit1.") {
+        // That a function ran so often at least, and that it ran so often, is one count.
+        None if path.contains(GRAPH) && path.ends_with(ALL_RUNS) => {
+            Cow::Owned(format!("{}{RUNS}", path.trim_end_matches(ALL_RUNS)))
+        }
         Some((probe, rest)) if fired_once(probe).is_some() => Cow::Owned(format!("{probe}.{rest}")),
         _ => Cow::Borrowed(path),
     };

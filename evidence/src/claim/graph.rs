@@ -3,7 +3,7 @@
 
 use crate::diagnostic::nearest;
 use crate::document::value::Value;
-use crate::document::{Graph, count};
+use crate::document::{Graph, count, is_nameless};
 use crate::instances::Instances;
 use crate::path_index::resolve::{Catalog, Indexed};
 
@@ -62,7 +62,11 @@ pub(super) fn find(experiment: &str, rest: &str, machine: &Indexed<'_>) -> ReadR
                 false => ReadResult::Missing(reasons),
             }
         }
+        _ if graph.ran_in_interrupt(function) => missing(in_interrupt(function)),
         _ => match graph.parents(function)[..] {
+            [Some(parent)] if is_nameless(parent) => missing(format!(
+                "the function above `{function}` in the tree has no symbol"
+            )),
             [Some(parent)] => ReadResult::Value(Value::text(parent)),
             [None] => missing(format!(
                 "nothing that the tracer sees has called `{function}`"
@@ -83,6 +87,12 @@ fn unseen(graph: &Graph, function: &str, instances: Option<&Instances>) -> Vec<S
     };
     let traced = |symbol: &str| graph.traceable.iter().any(|one| one == symbol);
     let mut reasons = Vec::new();
+    if graph.ran_in_interrupt(function) {
+        reasons.push(in_interrupt(function));
+    }
+    if graph.has_nameless() {
+        reasons.push("a function without a symbol ran, and may have been it".into());
+    }
     if instances.copies.is_empty() && instances.inlined.as_ref().is_none_or(Vec::is_empty) {
         reasons.push(format!(
             "this kernel has no function `{function}` that is known"
@@ -122,6 +132,12 @@ fn unseen(graph: &Graph, function: &str, instances: Option<&Instances>) -> Vec<S
     }
     reasons.dedup();
     reasons
+}
+
+/// The reason why nothing is said about a function that an interrupt ran: a softirq may have done the work of the call, as it does for
+/// packets that a task sends to its own machine.
+fn in_interrupt(function: &str) -> String {
+    format!("`{function}` ran in an interrupt on top of the call, and it is not known for whom")
 }
 
 /// True if a function is in the tree, also by an interrupt.

@@ -22,13 +22,19 @@ pub struct Graph {
     /// one that did not return. One that belongs to an interrupt ends in ` i`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<String>,
+    /// Number of `calls`, told apart from them: some that are taken away are missed.
+    pub runs: u64,
     /// Number of `calls` before `sys_exit`; the others ran on the way back to user space.
-    #[serde(default)]
     pub before_exit: u64,
     /// Symbols of the copies of functions that the investigation names, and of the functions that hold inlined ones, of which the tracer
     /// sees every run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub traceable: Vec<String>,
+}
+
+/// True of what stands for a function without a symbol.
+pub fn is_nameless(function: &str) -> bool {
+    function.starts_with('[')
 }
 
 /// One run of a function.
@@ -83,6 +89,22 @@ impl Graph {
         self.calls.iter().filter_map(|call| GraphCall::parse(call))
     }
 
+    /// True if a run of the function with this symbol belongs to an interrupt, which may still do the work of the call.
+    pub fn ran_in_interrupt(&self, symbol: &str) -> bool {
+        self.runs().any(|run| {
+            run.interrupt
+                && self
+                    .functions
+                    .get(run.function)
+                    .is_some_and(|one| one == symbol)
+        })
+    }
+
+    /// True if a function ran whose name is not known.
+    pub fn has_nameless(&self) -> bool {
+        self.functions.iter().any(|one| is_nameless(one))
+    }
+
     /// Number of runs of the function with this symbol that belong to the call.
     pub fn count(&self, symbol: &str) -> usize {
         let Some(place) = self.functions.iter().position(|one| one == symbol) else {
@@ -115,7 +137,7 @@ impl Graph {
 
     /// The contradiction within it.
     pub(crate) fn wrong(&self) -> Option<String> {
-        let is_empty = self.functions.is_empty() && self.calls.is_empty() && self.before_exit == 0;
+        let is_empty = self.functions.is_empty() && self.calls.is_empty() && self.runs == 0;
         match (&self.unavailable, is_empty, self.lost) {
             (Some(_), true, _) => return None,
             (Some(_), false, _) => return Some("there is none, and it has functions".into()),
@@ -123,7 +145,14 @@ impl Graph {
             (None, true, false) => return Some("it has no function".into()),
             (None, false, false) => {}
         }
-        if self.before_exit > self.calls.len() as u64 {
+        if self.runs != self.calls.len() as u64 {
+            return Some(format!(
+                "it has {} runs, and says that there were {}",
+                self.calls.len(),
+                self.runs
+            ));
+        }
+        if self.before_exit > self.runs {
             return Some("more runs came before sys_exit than there are".into());
         }
         let mut names = self.functions.clone();
@@ -175,6 +204,7 @@ mod tests {
         Graph {
             functions: ["a", "b", "c", "irq", "d"].map(String::from).to_vec(),
             calls: calls.map(String::from).to_vec(),
+            runs: 7,
             before_exit: 6,
             ..Graph::default()
         }
@@ -197,7 +227,9 @@ mod tests {
     /// Check that a tree that contradicts itself is refused.
     #[test]
     fn contradictions() {
-        let broken: [fn(&mut Graph); 9] = [
+        let broken: [fn(&mut Graph); 11] = [
+            |graph| graph.calls.truncate(6),
+            |graph| graph.runs = 8,
             |graph| graph.calls[2] = "3 2 4".into(),
             |graph| graph.calls[2] = "2 9 4".into(),
             |graph| graph.calls[2] = "2 02 4".into(),

@@ -28,7 +28,7 @@ pub use command::{Command, FileRole, ProgramFile, Reader};
 pub use evidence::{Boot, Evidence, Kernel, Machine, MachineKind, Run, SCHEMA_VERSION};
 pub use experiment::{Cost, Descendants, Experiment, Outcome, Quality};
 pub use facts::{EnumeratorFacts, Facts, FieldFacts, MemberFacts};
-pub use graph::{Graph, GraphCall};
+pub use graph::{Graph, GraphCall, is_nameless};
 pub use kaslr::{DISABLED, Kaslr, RANDOMIZED, Reading, SymbolPlaces};
 pub use ledger::{Allocation, Free, Ledger};
 pub use missing::Missing;

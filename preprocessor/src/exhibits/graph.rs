@@ -157,6 +157,11 @@ fn show(
     }
     let found = rows(graph, options.below, MAX_ROWS);
     if let (Some(below), true) = (options.below, found.rows.is_empty()) {
+        if graph.ran_in_interrupt(below) {
+            return gap(format!(
+                "only an interrupt ran `{below}` while `{name}` was traced: it is no part of the call's own tree"
+            ));
+        }
         let near = nearest(below, graph.functions.iter().map(String::as_str));
         let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
         return gap(format!("`{below}` is not in the tree of `{name}`{near}"));

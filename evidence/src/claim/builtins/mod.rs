@@ -117,7 +117,7 @@ macro_rules! function {
 /// | `ran(E.graph, 'f')` | function `f` ran in the call's own task, in the tree of the call |
 /// | `never_ran(E.graph, 'f')` | function `f` did not run in the tree of the call, and the tracer would have seen each copy of it |
 /// | `calls_of(E.graph, 'f')` | how often `f` ran in the tree of the call; the tracer has to see each copy of it |
-/// | `parent(E.graph, 'f')` | the symbol of the function that called `f`, the only one in the tree that did |
+/// | `parent(E.graph, 'f')` | the symbol of the nearest function above `f` in the tree, the same wherever `f` ran; functions that the tracer does not see, and exceptions, may lie between |
 /// | `freed(E)`, `freed(E.P)` | every object that the probes of the experiment with `allocates` saw (that its probe `P` saw) was freed, or is excused by the investigation; there was one |
 pub const FUNCTIONS: &[Function] = {
     use compute as c;
@@ -360,7 +360,8 @@ pub const FUNCTIONS: &[Function] = {
             Reads::Parent,
             c::parent,
             "parent(E.graph, 'f')",
-            "the symbol of the function that called `f`, the only one in the tree that did"
+            "the symbol of the nearest function above `f` in the tree, the same wherever `f` ran; functions that the tracer \
+             does not see, and exceptions, may lie between"
         ),
         function!(
             "freed",

@@ -57,7 +57,9 @@ fn vocabulary(node: &Node, machine: &Indexed<'_>) -> Option<String> {
         NodeKind::Path(path) => of_leaf(path.as_str(), machine),
         NodeKind::Call(function, args) => match function.name {
             "file" => Some("a file of the source".into()),
-            "function_name" | "symbol_name" => Some("the name of a function or variable".into()),
+            "function_name" | "symbol_name" | "parent" => {
+                Some("the name of a function or variable".into())
+            }
             "symbol" => Some("a symbol with an offset".into()),
             "name" => of_name(args.first()?, machine),
             _ => None,

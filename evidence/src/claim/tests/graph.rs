@@ -26,6 +26,7 @@ fn traced() -> Evidence {
         calls: text(&[
             "0 0 900", "1 1 20", "1 2 50", "2 3 9", "1 4 7 i", "0 5 30", "1 2 8",
         ]),
+        runs: 7,
         before_exit: 5,
         traceable: text(&["fd_install", "silent", "helper", "holder"]),
         ..Graph::default()
@@ -256,5 +257,69 @@ fn misspelt() {
         "!ran(create.graph, 'slient')",
     ] {
         assert_ne!(verdict(text, &evidence), Verdict::Pass, "{text}");
+    }
+}
+
+/// Check that one count cannot be played against itself: that a function ran and that it did not are no two facts.
+#[test]
+fn one_count() {
+    for claim in [
+        "ran(create.graph, 'fd_install') || never_ran(create.graph, 'fd_install')",
+        "ran(create.graph, 'fd_install') != never_ran(create.graph, 'fd_install')",
+        "!(ran(create.graph, 'fd_install') && never_ran(create.graph, 'fd_install'))",
+        "ran(create.graph, 'fd_install') == (calls_of(create.graph, 'fd_install') > 0)",
+    ] {
+        let judged = judged(claim, &traced());
+        assert_eq!(judged.verdict, Verdict::Error, "{claim}: {judged:?}");
+    }
+}
+
+/// Check that nothing is said of a function that an interrupt ran, nor that one did not run beside a function without a symbol.
+#[test]
+fn unknown_runs() {
+    let mut evidence = traced();
+    let graph = evidence
+        .experiments
+        .get_mut("create")
+        .unwrap()
+        .graph
+        .as_mut()
+        .unwrap();
+    graph.calls[1] = "1 1 20 i".into();
+    for claim in [
+        "never_ran(create.graph, 'fd_install')",
+        "calls_of(create.graph, 'fd_install') == 0",
+        "parent(create.graph, 'fd_install') != 'helper'",
+    ] {
+        let judged = judged(claim, &evidence);
+        assert_eq!(judged.verdict, Verdict::Unverified, "{claim}: {judged:?}");
+    }
+    let mut evidence = traced();
+    let graph = evidence
+        .experiments
+        .get_mut("create")
+        .unwrap()
+        .graph
+        .as_mut()
+        .unwrap();
+    graph.functions[0] = "[no symbol 0]".into();
+    for claim in [
+        "never_ran(create.graph, 'silent')",
+        "parent(create.graph, 'fd_install') != 'helper'",
+    ] {
+        let judged = judged(claim, &evidence);
+        assert_eq!(judged.verdict, Verdict::Unverified, "{claim}: {judged:?}");
+    }
+}
+
+/// Check that the name of a function above is not compared with texts of another vocabulary, which never are one.
+#[test]
+fn other_vocabulary() {
+    for claim in [
+        "parent(create.graph, 'fd_install') != kernel.release",
+        "parent(create.graph, 'fd_install') != machine.kind",
+    ] {
+        let judged = judged(claim, &traced());
+        assert_eq!(judged.verdict, Verdict::Error, "{claim}: {judged:?}");
     }
 }

@@ -40,6 +40,7 @@ structures! {
         lost: UNLISTED, Nothing;
         functions: UNLISTED, Nothing;
         calls: UNLISTED, Nothing;
+        runs: UNLISTED, Nothing;
         before_exit: UNLISTED, Nothing;
         traceable: UNLISTED, Nothing;
     }

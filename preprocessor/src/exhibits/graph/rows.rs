@@ -259,6 +259,7 @@ mod tests {
         Graph {
             functions: functions.map(String::from).to_vec(),
             calls: calls.map(String::from).to_vec(),
+            runs: 9,
             before_exit: 8,
             ..Graph::default()
         }
