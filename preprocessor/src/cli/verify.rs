@@ -33,9 +33,11 @@ use crate::publish::{freshness, leak_check};
 use crate::util::files::{self, File};
 use crate::util::parallel::Parallelism;
 use crate::util::report::counted;
+use beside::{CNAME, added_domain, sites_inside};
 use book::with_sources;
 use error::VerifyError;
 
+mod beside;
 mod book;
 mod error;
 
@@ -102,33 +104,6 @@ pub fn run(site: &Path, options: Options<'_>) -> u8 {
             "say where the evidence is: --evidence FOLDER; `mdbook-qed publish` puts it into the site",
         ),
     }
-}
-
-/// The file by which GitHub Pages knows the domain of a site. Its settings put it into the branch that is served.
-const CNAME: &str = "CNAME";
-
-/// The domain in such a file that was added behind the seal, if it holds a domain and nothing else.
-fn added_domain(files: &[File]) -> Option<String> {
-    let named = |name: &str| files.iter().find(|file| file.name == name);
-    let manifest: serde_json::Value =
-        serde_json::from_slice(&named(manifest::MANIFEST)?.bytes).ok()?;
-    let sealed = |value: &serde_json::Value| value.to_string().contains(&format!("\"{CNAME}\""));
-    let text = std::str::from_utf8(&named(CNAME)?.bytes).ok()?;
-    let domain = text.strip_suffix('\n').unwrap_or(text);
-    let is_domain = (1..=253).contains(&domain.len())
-        && domain
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');
-    (is_domain && !sealed(&manifest)).then(|| domain.to_owned())
-}
-
-/// The folders in a site that are sites of their own, such as those of other languages: they have a manifest.
-fn sites_inside(files: &[File]) -> Vec<String> {
-    let ending = format!("/{}", manifest::MANIFEST);
-    let folders = files
-        .iter()
-        .filter_map(|file| file.name.strip_suffix(&ending));
-    folders.map(|folder| format!("{folder}/")).collect()
 }
 
 /// Checks a site, and each site inside of it by itself.

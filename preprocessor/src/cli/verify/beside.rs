@@ -1,0 +1,31 @@
+//! Files of a folder that is verified which are not parts of the site, or are sites of their own.
+
+use crate::publish::manifest;
+use crate::util::files::File;
+
+/// The file by which GitHub Pages knows the domain of a site. Its settings put it into the branch that is served.
+pub(super) const CNAME: &str = "CNAME";
+
+/// The domain in such a file that was added behind the seal, if it holds a domain and nothing else.
+pub(super) fn added_domain(files: &[File]) -> Option<String> {
+    let named = |name: &str| files.iter().find(|file| file.name == name);
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&named(manifest::MANIFEST)?.bytes).ok()?;
+    let sealed = |value: &serde_json::Value| value.to_string().contains(&format!("\"{CNAME}\""));
+    let text = std::str::from_utf8(&named(CNAME)?.bytes).ok()?;
+    let domain = text.strip_suffix('\n').unwrap_or(text);
+    let is_domain = (1..=253).contains(&domain.len())
+        && domain
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');
+    (is_domain && !sealed(&manifest)).then(|| domain.to_owned())
+}
+
+/// The folders in a site that are sites of their own, such as those of other languages: they have a manifest.
+pub(super) fn sites_inside(files: &[File]) -> Vec<String> {
+    let ending = format!("/{}", manifest::MANIFEST);
+    let folders = files
+        .iter()
+        .filter_map(|file| file.name.strip_suffix(&ending));
+    folders.map(|folder| format!("{folder}/")).collect()
+}
