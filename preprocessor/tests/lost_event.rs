@@ -30,7 +30,8 @@ fn the_page_says_why() {
     let claim = &html[html.find("id=\"claim-good\"").unwrap()..];
     let claim = &claim[..claim.find("id=\"claim-quiet\"").unwrap()];
     assert!(claim.contains("‼ ERROR"), "{claim}");
-    assert!(claim.contains(why), "{claim}");
+    let marked_up = "experiment <code>create</code> lost 1 of 5 events";
+    assert!(claim.contains(marked_up), "{claim}");
     assert!(!claim.contains("✔") && !claim.contains("PASS"), "{claim}");
     let prose = &html[html.find("fd <").unwrap()..html.find("id=\"claim-good\"").unwrap()];
     assert!(prose.contains("ERROR") && prose.contains(why), "{prose}");

@@ -28,9 +28,12 @@ fn packaged(name: &str) -> BTreeSet<String> {
     list.lines().map(str::to_owned).collect()
 }
 
-/// The files that a source includes, relative to the package. Its unit tests, which stand at the end of a file, may include
+/// The files that a source includes, relative to the package. Its unit tests, which stand at the end of a file or in `tests.rs`, may include
 /// what is outside: they are run in a checkout.
 fn included(file: &str, text: &str) -> Vec<String> {
+    if file.ends_with("tests.rs") || file.contains("/tests/") {
+        return Vec::new();
+    }
     let folder = Path::new(file).parent().unwrap();
     let text = &text[..text.find("#[cfg(test)]").unwrap_or(text.len())];
     let mut found = Vec::new();
