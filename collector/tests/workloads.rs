@@ -103,12 +103,14 @@ until = "exit"
 workload = { command = ["./script"], programs = ["cat"], files = [{ from = "data" }], env = { GREETING = "hello" }, cwd = "/", stdin = { file = "in" } }
 [[experiment.probe]]
 function = "do_group_exit"
+return = false
 
 [[experiment]]
 name = "text"
 workload = { command = ["cat"], stdin = { text = "typed" } }
 [[experiment.probe]]
 function = "do_group_exit"
+return = false
 
 [[experiment]]
 name = "given"
@@ -133,6 +135,7 @@ name = "absent"
 workload = { command = ["sh", "-c", "no-such-program"] }
 [[experiment.probe]]
 function = "do_group_exit"
+return = false
 "#;
     let folder = furnished(text);
     let output = capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
