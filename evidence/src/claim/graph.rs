@@ -3,7 +3,7 @@
 
 use crate::diagnostic::nearest;
 use crate::document::value::Value;
-use crate::document::{Graph, count, is_nameless};
+use crate::document::{Graph, MachineKind, count, is_nameless};
 use crate::instances::Instances;
 use crate::path_index::resolve::{Catalog, Indexed};
 
@@ -43,9 +43,14 @@ pub(super) fn find(experiment: &str, rest: &str, machine: &Indexed<'_>) -> ReadR
         ));
     };
     let Some(graph) = &seen.graph else {
-        return missing(format!(
-            "the evidence does not hold the tree of `{experiment}`: capture it again"
-        ));
+        return missing(match machine.evidence.machine.kind {
+            MachineKind::Guest => {
+                format!("the evidence does not hold the tree of `{experiment}`: capture it again")
+            }
+            MachineKind::Host => format!(
+                "the tree of `{experiment}` is withheld, as that of each live machine, or was not captured"
+            ),
+        });
     };
     match &graph.unavailable {
         Some(reason) if graph.lost => return ReadResult::Broken(reason.clone()),

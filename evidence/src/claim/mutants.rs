@@ -375,6 +375,9 @@ fn lengths(hints: &Hints<'_>) -> impl Iterator<Item = usize> {
     sizes.filter(|size| *size <= LONGEST)
 }
 
+/// Places of single bytes that are changed, and what each becomes: a claim names a few of both.
+const MOST_BYTES: usize = 32;
+
 fn bytes(value: &[u8], hints: &Hints<'_>) -> Vec<Vec<u8>> {
     let mut flipped = value.to_vec();
     if let Some(first) = flipped.first_mut() {
@@ -383,10 +386,25 @@ fn bytes(value: &[u8], hints: &Hints<'_>) -> Vec<Vec<u8>> {
     let mut longer = value.to_vec();
     longer.push(0);
     let other = value.iter().map(|byte| byte ^ 1).collect();
+    // The claim names the places of single bytes, and what they are compared with.
+    let places = hints
+        .numbers
+        .iter()
+        .filter_map(|n| usize::try_from(*n).ok());
+    let places = places.filter(|at| *at < value.len()).take(MOST_BYTES);
+    let single = places.flat_map(|at| {
+        let numbers = hints.numbers.iter().filter_map(|n| u8::try_from(*n).ok());
+        numbers.take(MOST_BYTES).map(move |byte| {
+            let mut changed = value.to_vec();
+            changed[at] = byte;
+            changed
+        })
+    });
     [flipped, longer, Vec::new(), other]
         .into_iter()
         .chain(lengths(hints).map(|length| vec![0; length]))
         .chain(hints.bytes.iter().cloned())
+        .chain(single)
         .collect()
 }
 

@@ -19,8 +19,10 @@ enum Measure {
     /// A C integer, which may count anything.
     Any,
     Address,
-    /// Hits, events, runs, objects, bytes of a text.
+    /// Hits, events, runs, objects.
     Count,
+    /// Parts of one value: characters of a text, bytes, frames.
+    Length,
     /// A line of the source.
     Line,
     Of(Kind),
@@ -33,6 +35,7 @@ impl Measure {
             Measure::Any => "a plain number".into(),
             Measure::Address => "an address".into(),
             Measure::Count => "a count".into(),
+            Measure::Length => "a length".into(),
             Measure::Line => "a line".into(),
             Measure::Of(kind) => kind.name(),
         }
@@ -106,6 +109,11 @@ fn says_nothing(node: &Node, truth: bool, bindings: &dyn Lookup) -> Option<Obsta
         _ => return None,
     };
     let [a, b] = sides.as_ref();
+    // A difference that is compared with a number is a comparison of what it is made of.
+    let mixed = [a, b].into_iter().find_map(|side| mixed(side, bindings));
+    if let Some((x, y)) = mixed {
+        return Some(complaint(&x, &y, node));
+    }
     let (a, b) = (unit(a, bindings)?, unit(b, bindings)?);
     let unlike = match (&a.measure, &b.measure) {
         (Measure::Any, Measure::Any) => false,
@@ -113,11 +121,15 @@ fn says_nothing(node: &Node, truth: bool, bindings: &dyn Lookup) -> Option<Obsta
         (Measure::Any, _) => !b.bare,
         (x, y) => x != y && !(order && (a.bare || b.bare)),
     };
-    unlike.then(|| Obstacle {
+    unlike.then(|| complaint(&a.measure, &b.measure, node))
+}
+
+fn complaint(a: &Measure, b: &Measure, node: &Node) -> Obstacle {
+    Obstacle {
         message: format!(
             "one is {} and the other {}: that one is not the other, or is the greater, proves nothing",
-            a.measure.name(),
-            b.measure.name()
+            a.name(),
+            b.name()
         ),
         range: node.range.clone(),
         help: Some(
@@ -125,7 +137,64 @@ fn says_nothing(node: &Node, truth: bool, bindings: &dyn Lookup) -> Option<Obsta
              says its `kind`"
                 .into(),
         ),
-    })
+    }
+}
+
+/// What a sum or a difference inside of a number is made of, if that counts different things of which each says what it is. An
+/// address, an offset and a size are calculated with each other.
+fn mixed(node: &Node, bindings: &dyn Lookup) -> Option<(Measure, Measure)> {
+    let says = |measure: &Measure| {
+        !matches!(
+            measure,
+            Measure::Any | Measure::Address | Measure::Of(Kind::Offset | Kind::Size)
+        )
+    };
+    match &node.kind {
+        NodeKind::Unary(_, operand) => mixed(operand, bindings),
+        NodeKind::Binary(Binary::Add | Binary::Subtract, sides) => {
+            let [a, b] = sides.as_ref();
+            mixed(a, bindings)
+                .or_else(|| mixed(b, bindings))
+                .or_else(|| {
+                    let (a, b) = (unit(a, bindings)?.measure, unit(b, bindings)?.measure);
+                    (a != b && says(&a) && says(&b) && !adds_up(&a, &b)).then_some((a, b))
+                })
+        }
+        NodeKind::Call(function, args) if matches!(function.name, "int" | "address") => {
+            mixed(args.first()?, bindings)
+        }
+        _ => None,
+    }
+}
+
+/// True of a moment and a duration, and of a place in an order and a count.
+fn adds_up(a: &Measure, b: &Measure) -> bool {
+    use Measure::{Count, Of};
+    let one_way = |a: &Measure, b: &Measure| {
+        matches!(
+            (a, b),
+            (Of(Kind::Moment(_)), Of(Kind::Time)) | (Of(Kind::Order(_)), Count)
+        )
+    };
+    one_way(a, b) || one_way(b, a)
+}
+
+/// The unit of `address(…)`: a number that says that it is something else stays that.
+fn of_address(number: Option<Unit>) -> Unit {
+    match number {
+        Some(unit)
+            if !matches!(
+                unit.measure,
+                Measure::Any | Measure::Of(Kind::Offset | Kind::Size)
+            ) =>
+        {
+            Unit {
+                bare: false,
+                ..unit
+            }
+        }
+        _ => Measure::Address.into(),
+    }
 }
 
 /// The unit of a number or an address; `None` of what is written, and of everything else.
@@ -153,12 +222,12 @@ fn unit(node: &Node, bindings: &dyn Lookup) -> Option<Unit> {
                 ..unit(args.first()?, bindings)?
             },
             "mask" => unit(args.first()?, bindings)?,
-            "address" => Measure::Address.into(),
+            "address" => of_address(unit(args.first()?, bindings)),
             "delta" => Measure::Of(Kind::Offset).into(),
             "errno" => Measure::Of(Kind::Errno).into(),
             "line" => Measure::Line.into(),
             "byte" => Measure::Any.into(),
-            "length" => Measure::Count.into(),
+            "length" => Measure::Length.into(),
             _ if matches!(function.reads, Reads::Hits | Reads::AllRuns) => Measure::Count.into(),
             _ => return None,
         }),

@@ -41,6 +41,25 @@ pub(crate) fn foreign(seen: &Experiment, probe: &Planned) -> Vec<String> {
     reasons
 }
 
+/// The reasons why the number of events may not be that of the workload: some of others, and none of a part of it.
+pub(crate) fn other_events(seen: &Experiment) -> Vec<String> {
+    let mut reasons: Vec<String> = unmarked(seen).into_iter().collect();
+    let hits = seen.probes.values().flat_map(|probe| &probe.hits);
+    if hits
+        .filter_map(|hit| hit.context)
+        .any(|context| matches!(context, Context::Softirq | Context::Hardirq))
+    {
+        reasons.push("some events came while an interrupt ran on top of the task, which may do anybody's work".into());
+    }
+    match seen.quality.descendants {
+        None => reasons.push("it is not known whether the workload started other processes".into()),
+        Some(one) if one.started > one.followed || one.running > 0 => reasons
+            .push("not all processes that the workload started were watched to their end".into()),
+        Some(_) => {}
+    }
+    reasons
+}
+
 /// The reason why it is not known where the workload begins and ends, and so which events are of it.
 pub(crate) fn unmarked(seen: &Experiment) -> Option<String> {
     match seen.quality.marked {

@@ -105,6 +105,29 @@ fn markers() {
     }
 }
 
+/// Check that the number of events of an experiment proves nothing where some may be of others, or some were not watched.
+#[test]
+fn events() {
+    let claim = "create.quality.events < 100000";
+    let (verdict, reason) = after(claim, |_| ());
+    assert_eq!(verdict, Verdict::Pass, "{reason}");
+    unverified(claim, |e| quality(e).marked = None, "outside of");
+    unverified(claim, |e| quality(e).descendants = None, "other processes");
+    unverified(
+        claim,
+        |e| quality(e).descendants.as_mut().unwrap().started += 1,
+        "not all processes",
+    );
+    unverified(
+        claim,
+        |e| {
+            let probe = create(e).probes.get_mut("sock_alloc").unwrap();
+            probe.hits[0].context = Some(crate::document::Context::Softirq);
+        },
+        "an interrupt",
+    );
+}
+
 /// Check that the count of a probe of which the kernel skipped hits proves nothing, nor that nothing was lost; and that
 /// other probes count on.
 #[test]

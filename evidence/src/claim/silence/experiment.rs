@@ -41,8 +41,12 @@ pub(super) fn of_leaf(names: &[&str], machine: &Indexed<'_>) -> Vec<String> {
         [_, "quality", "lost" | "missed" | "events"] => {
             let skipped = |(name, probe): (&String, _)| observation::skipped(name, probe);
             let skipped = seen.probes.iter().filter_map(skipped);
-            let events = (names[2] == "events").then(|| observation::way_back(seen));
-            skipped.chain(events.flatten()).collect()
+            let mut reasons: Vec<String> = skipped.collect();
+            if names[2] == "events" {
+                reasons.extend(observation::way_back(seen));
+                reasons.extend(observation::other_events(seen));
+            }
+            reasons
         }
         [_, _, "order" | "return_order"] | [_, _, _, "order" | "return_order"] => {
             observation::unmarked(seen).into_iter().collect()

@@ -130,6 +130,8 @@ fn bytes() {
     for (text, expected) in [
         ("byte(VALUE, 2) == 3", Verdict::Pass),
         ("byte(VALUE, 2) == 4", Verdict::Fail),
+        ("byte(VALUE, 2) != 10", Verdict::Pass),
+        ("mask(byte(VALUE, 2), 0x80) == 0", Verdict::Pass),
         ("byte(VALUE, 3) == 0", Verdict::Unverified),
         ("byte(VALUE, 3) != 0", Verdict::Unverified),
         ("length(VALUE) == 3", Verdict::Unverified),

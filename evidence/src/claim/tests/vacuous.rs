@@ -84,6 +84,13 @@ fn unlike_things() {
         }
     }
     for text in [
+        "int(create.sock_alloc.pid) - int(create.outcome.returned) != 0",
+        "(int(create.sock_alloc.pid) - int(create.outcome.returned) == 0) == false",
+        "int(create.sock_alloc.pid) - int(create.quality.events) < 0",
+        "address(int(create.sock_alloc.pid)) != create.sock_alloc.return",
+        "address(int(create.sock_alloc.pid)) < create.sock_alloc.return",
+        "length(kernel.release) != fired(create.sock_alloc)",
+        "length(kernel.release) > fired(create.sock_alloc)",
         "fired(create.sock_alloc) != create.sock_alloc.exit.huge",
         "create.sock_alloc.hits < create.sock_alloc.exit.raw",
         "length(create.outcome.stdout) != create.sock_alloc.pid",
