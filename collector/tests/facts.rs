@@ -2,11 +2,10 @@
 
 mod support;
 
-use qed_evidence::document::Evidence;
 use qed_evidence::investigation::parse;
 use qed_evidence::path_index::resolve::{Catalog, Indexed, Resolved};
 use qed_evidence::value::Value;
-use support::{GUESTS, capture_on, evidence_in, folder_with, said};
+use support::{GUESTS, captured_from};
 
 /// Names that some kernel has and another does not, and invented ones.
 const FACTS: &str = r#"
@@ -24,24 +23,13 @@ workload = { syscall = "getpid" }
 tracepoint = "sys_exit"
 "#;
 
-fn captured(guest: &str) -> Evidence {
-    let folder = folder_with(FACTS);
-    let machine = format!("guest:{guest}");
-    let output = capture_on(&machine, folder.path(), "i.toml")
-        .output()
-        .unwrap();
-    let (status, stderr) = said(&output);
-    assert_eq!(status, Some(0), "{guest}: {stderr}");
-    evidence_in(folder.path())
-}
-
 /// Check that what is there has its size, offsets, numbers, prototype and format, that what is not there is said not to be, and that
 /// nothing is said of names that the investigation does not have.
 #[test]
 fn of_each_kernel() {
     let investigation = parse("i.toml", FACTS).unwrap();
     for guest in GUESTS {
-        let evidence = captured(guest);
+        let (evidence, _) = captured_from(guest, FACTS);
         let machines = [Indexed::new(&evidence)];
         let catalog = Catalog {
             investigation: &investigation,

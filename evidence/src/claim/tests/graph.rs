@@ -274,18 +274,16 @@ fn one_count() {
     }
 }
 
+fn tree(evidence: &mut Evidence) -> &mut Graph {
+    let create = evidence.experiments.get_mut("create").unwrap();
+    create.graph.as_mut().unwrap()
+}
+
 /// Check that nothing is said of a function that an interrupt ran, nor that one did not run beside a function without a symbol.
 #[test]
 fn unknown_runs() {
     let mut evidence = traced();
-    let graph = evidence
-        .experiments
-        .get_mut("create")
-        .unwrap()
-        .graph
-        .as_mut()
-        .unwrap();
-    graph.calls[1] = "1 1 20 i".into();
+    tree(&mut evidence).calls[1] = "1 1 20 i".into();
     for claim in [
         "never_ran(create.graph, 'fd_install')",
         "calls_of(create.graph, 'fd_install') == 0",
@@ -295,14 +293,7 @@ fn unknown_runs() {
         assert_eq!(judged.verdict, Verdict::Unverified, "{claim}: {judged:?}");
     }
     let mut evidence = traced();
-    let graph = evidence
-        .experiments
-        .get_mut("create")
-        .unwrap()
-        .graph
-        .as_mut()
-        .unwrap();
-    graph.functions[0] = "[no symbol 0]".into();
+    tree(&mut evidence).functions[0] = "[no symbol 0]".into();
     for claim in [
         "never_ran(create.graph, 'silent')",
         "parent(create.graph, 'fd_install') != 'helper'",
