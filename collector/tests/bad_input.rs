@@ -1,7 +1,7 @@
 //! Bad input: each case with its exit status and the remedy that it names. Those with a guest need QEMU
 //! and a cached kernel.
 
-mod support;
+use crate::support;
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;

@@ -1,6 +1,6 @@
 //! Whole captures: in both guests and on this host. Needs QEMU, and the network or cached kernels.
 
-mod support;
+use crate::support;
 
 use qed_collector::workload::names;
 use qed_evidence::document::Backend;

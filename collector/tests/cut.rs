@@ -1,7 +1,7 @@
 //! Values that were cut, elements that are not there, pointers that lead nowhere and objects that a function returns: on
 //! real kernels.
 
-mod support;
+use crate::support;
 
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;

@@ -1,6 +1,6 @@
 //! `discover` as a user calls it: what it refuses before a machine is started, and the investigations that it writes.
 
-mod support;
+use crate::support;
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! Facts of a build, `[facts]`, on real kernels. Needs QEMU, and the network or cached kernels.
 
-mod support;
+use crate::support;
 
 use qed_evidence::investigation::parse;
 use qed_evidence::path_index::resolve::{Catalog, Indexed, Resolved};

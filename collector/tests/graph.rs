@@ -4,7 +4,7 @@
 #[path = "../test-guest/job.rs"]
 #[allow(dead_code)] // the other tests' parts
 mod job;
-mod support;
+use crate::support;
 
 use qed_collector::graph::raw::RawGraph;
 use qed_collector::graph::{Call, calls, matching};

@@ -2,11 +2,11 @@
 //!
 //! Those are llvm-dwarfdump and objdump (Debian packages llvm and binutils), and System.map as text.
 //!
-//! By hand: `cargo test --release -p qed-collector --test instances -- --ignored --nocapture`. `QED_SEED` repeats a
+//! By hand: `cargo test --release -p qed-collector --test integration instances -- --ignored --nocapture`. `QED_SEED` repeats a
 //! choice.
 
-mod binutils;
-mod support;
+use crate::binutils;
+use crate::support;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! Modules of a guest's own kernel: loaded, probed and read like the kernel itself. Needs QEMU, and the network or cached kernels
 //! with their modules.
 
-mod support;
+use crate::support;
 
 use std::path::{Path, PathBuf};
 

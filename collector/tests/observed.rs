@@ -1,7 +1,7 @@
 //! Limits of what an experiment as a whole could see, in guests: what the kernel skipped, children, time limits, 32-bit
 //! calls, interrupts. Needs QEMU, and the network or cached kernels.
 
-mod support;
+use crate::support;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

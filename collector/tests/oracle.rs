@@ -4,7 +4,7 @@
 #[path = "../test-guest/job.rs"]
 #[allow(dead_code)] // the other test's half
 mod job;
-mod support;
+use crate::support;
 #[path = "../test-guest/trace.rs"]
 mod trace;
 

@@ -3,7 +3,7 @@
 #[path = "../test-guest/job.rs"]
 #[allow(dead_code)] // the other test's half
 mod job;
-mod support;
+use crate::support;
 
 use job::{PROGRAM, Ran, TestJob, capture};
 use support::{GUESTS, guest_job};

@@ -1,7 +1,7 @@
 //! Layouts of structures, member by member, against those that pahole prints. Needs pahole (Debian's package of that name, or
 //! dwarves) and the kernels' debug information in the cache.
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

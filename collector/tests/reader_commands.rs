@@ -6,7 +6,7 @@ use std::time::Instant;
 use qed_evidence::document::Evidence;
 use qed_evidence::value::{Datum, Value};
 
-mod support;
+use crate::support;
 
 const COMMANDS: &str = r#"
 [[command]]

@@ -1,6 +1,6 @@
 //! Reads whose value a careless reader would take for something else: on real kernels.
 
-mod support;
+use crate::support;
 
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;

@@ -1,7 +1,7 @@
 //! Captures in guests whose command line takes something away: each is told for what it is. Needs QEMU, and the network or
 //! a cached kernel.
 
-mod support;
+use crate::support;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The tracepoint programs on the running kernel. They need the rights to load eBPF programs: without
 //! them the test says so and looks at nothing.
 
-mod support;
+use crate::support;
 
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 

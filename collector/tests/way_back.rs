@@ -1,6 +1,6 @@
 //! Work of the kernel for a call on the way back to user space, behind `sys_exit`, on real kernels.
 
-mod support;
+use crate::support;
 
 use qed_evidence::document::{Evidence, Target};
 use qed_evidence::value::Value;

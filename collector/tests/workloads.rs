@@ -1,6 +1,6 @@
 //! Workloads that are more than one harmless call: on real kernels.
 
-mod support;
+use crate::support;
 
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;

@@ -1,6 +1,6 @@
 //! Less information never makes a claim pass: removals from recorded evidence of the flagship, and from smaller one.
 
-mod removal;
+use crate::removal;
 
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@ const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/redact/words.txt");
 
 /// The head of the list.
 const HEAD: &str = "# Words in the texts of the evidence crate and of the collector: all that reasons are made of.\n\
-# Made by `QED_WORDS=write cargo test -p qed-evidence --test words`.\n";
+# Made by `QED_WORDS=write cargo test -p qed-evidence --test integration words`.\n";
 
 /// Words of the system's own messages, of those of a reader of JSON, and of what the kernel's list of probes says.
 const SYSTEM: &str = "no such file or directory os error permission denied operation not permitted invalid argument \
@@ -109,6 +109,6 @@ fn all_words_are_listed() {
         missing.is_empty(),
         "words of the programs' texts are not in src/redact/words.txt, and would be withheld from reasons of a live \
          machine: {missing:?}; read them (a word that could name a machine or a user does not belong there), then \
-         write the list: QED_WORDS=write cargo test -p qed-evidence --test words"
+         write the list: QED_WORDS=write cargo test -p qed-evidence --test integration words"
     );
 }

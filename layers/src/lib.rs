@@ -10,11 +10,13 @@
 mod graph;
 mod names;
 mod sources;
+mod test_modules;
 
 use std::path::Path;
 
 pub use graph::Graph;
 pub use sources::ReadError;
+pub use test_modules::unlisted_tests;
 
 /// The problems of the crate whose sources are in the folder `src`, one line each: modules of a top layer that is not in
 /// `layers`, dependencies on a layer that is not below, and cycles. `layers` names the modules at the top of the

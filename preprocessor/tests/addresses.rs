@@ -1,6 +1,6 @@
 //! The exhibits about addresses: the region with marks, the slides of many boots, the lines of files.
 
-mod common;
+use crate::common;
 
 use common::{Book, evidence, good, stderr};
 use qed_evidence::document::{Boot, Evidence, Reader, Reading, SymbolPlaces};

@@ -1,7 +1,7 @@
 //! Mistakes in claims and in evidence: a message with the place and the remedy, and
 //! all of a book in one run.
 
-mod common;
+use crate::common;
 
 use common::{Book, evidence, stderr, stdout};
 

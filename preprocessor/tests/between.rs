@@ -1,6 +1,6 @@
 //! The text between placeholders is not touched.
 
-mod common;
+use crate::common;
 #[path = "common/filled.rs"]
 mod filled;
 

@@ -1,6 +1,6 @@
 //! Built pages in a real browser: `browser/tests/values.test.mjs` looks at the sites that are built here.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! End to end: the real mdBook, this preprocessor, and a small book of made-up evidence.
 
-mod common;
+use crate::common;
 
 use common::{Book, evidence, stderr};
 

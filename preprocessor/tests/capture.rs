@@ -1,6 +1,6 @@
 //! Capturing while the book is built, with a stand-in for the collector that writes prepared evidence.
 
-mod common;
+use crate::common;
 
 use std::process::Output;
 

@@ -1,7 +1,7 @@
 //! HTML that an author writes into chapters by hand: nothing that looks measured goes out, nothing hides a claim, and a word
 //! in the manifest makes `verify` look no less closely.
 
-mod common;
+use crate::common;
 #[path = "common/forger.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod forger;

@@ -1,6 +1,6 @@
 //! The page of all claims: where its links lead in the built site.
 
-mod common;
+use crate::common;
 
 use common::{Book, stdout};
 

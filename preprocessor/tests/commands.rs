@@ -1,6 +1,6 @@
 //! The commands, on the same small book.
 
-mod common;
+use crate::common;
 
 use common::{Book, evidence, good, stderr, stdout};
 use qed_evidence::value::{Datum, Value};

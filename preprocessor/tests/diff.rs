@@ -1,6 +1,6 @@
 //! `diff` on evidence of real kernels, captured as `evidence/socket.toml` says.
 
-mod common;
+use crate::common;
 
 use common::{Book, stderr, stdout};
 

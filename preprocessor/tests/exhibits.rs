@@ -1,7 +1,7 @@
 //! Exhibits on real evidence of another investigation than the flagship book's: pipe2(), captured in a guest with
 //! `qed-collector capture --investigation investigations/pipe.toml --on guest:debian-6.12`.
 
-mod common;
+use crate::common;
 
 use std::io::Read;
 

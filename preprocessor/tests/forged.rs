@@ -1,6 +1,6 @@
 //! Evidence that was changed by hand: single edits of what was recorded, each of which `check` names with its place.
 
-mod common;
+use crate::common;
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! A forger who changes a page, or what is published beside it, and makes the manifest fit: `verify` makes everything again
 //! and names each change with its place.
 
-mod common;
+use crate::common;
 #[path = "common/forger.rs"]
 mod forger;
 

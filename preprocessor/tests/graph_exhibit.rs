@@ -1,6 +1,6 @@
 //! The exhibit `graph`: the tree of a call on a page, folded, with its times, and of a live machine not at all.
 
-mod common;
+use crate::common;
 
 use common::{Book, INVESTIGATION, evidence, good, stderr, stdout};
 use qed_evidence::Evidence;

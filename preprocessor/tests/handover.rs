@@ -1,6 +1,6 @@
 //! The handover from one machine to another: redacted evidence with its verdicts, taken over whole or not at all.
 
-mod common;
+use crate::common;
 
 use common::{Book, evidence, stderr, stdout};
 

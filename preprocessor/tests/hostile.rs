@@ -1,6 +1,6 @@
 //! Evidence that is out to break the page cannot.
 
-mod common;
+use crate::common;
 
 use common::{Book, HOSTILE, PLACES, evidence, stdout};
 

@@ -1,6 +1,6 @@
 //! A book that does not use this preprocessor is the same with and without it, byte for byte.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! The cache between builds never shows: the same pages with and without it, and never those of other evidence.
 
-mod common;
+use crate::common;
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! The exhibit `layout`: a structure with its holes, and what moved on another machine.
 
-mod common;
+use crate::common;
 
 use common::{Book, INVESTIGATION, evidence, stderr};
 use qed_evidence::document::Facts;

@@ -1,6 +1,6 @@
 //! Facts that identify a live machine: none of them goes out, wherever the evidence has it and however it is written.
 
-mod common;
+use crate::common;
 
 use common::{Book, evidence, good, stderr, stdout};
 use qed_evidence::Evidence;

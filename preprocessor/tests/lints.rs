@@ -1,6 +1,6 @@
 //! Lints, end to end: what is told, where, and when it stops a build.
 
-mod common;
+use crate::common;
 
 use common::{Book, stderr};
 

@@ -1,6 +1,6 @@
 //! An experiment that lost an event says nothing any more, and everybody who reads of it is told so.
 
-mod common;
+use crate::common;
 
 use common::{Book, evidence, stderr};
 

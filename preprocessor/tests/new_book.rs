@@ -1,6 +1,6 @@
 //! `init`, as a newcomer meets it: a new book builds at once, captured in a real guest.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::process::{Command, Output};

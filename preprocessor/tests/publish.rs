@@ -1,6 +1,6 @@
 //! The files that go out with a site: nothing that must not be known, and everything that it takes to check it.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! The recorded evidence of this repository: it fits the present schema and investigation, is what its README says, and
 //! the whole book can be made from it by a machine that can do nothing else.
 
-mod common;
+use crate::common;
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};

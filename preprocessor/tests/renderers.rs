@@ -1,6 +1,6 @@
 //! The things that mdBook does around a build: several renderers, `mdbook test`, a failed build, a missing page, two at once.
 
-mod common;
+use crate::common;
 
 use common::{Book, executable, mdbook, stderr};
 

@@ -1,6 +1,6 @@
 //! Reports of `check` for other programs: annotations of GitHub, JUnit and SARIF.
 
-mod common;
+use crate::common;
 
 use std::process::{Command, Output};
 

@@ -1,7 +1,7 @@
 //! `mdbook serve`: editing renders again without capturing, a new capture shows up, nothing builds for ever, and an
 //! error keeps the server alive.
 
-mod common;
+use crate::common;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

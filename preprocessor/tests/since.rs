@@ -1,6 +1,6 @@
 //! `since` on made-up evidence of a sweep.
 
-mod common;
+use crate::common;
 
 use common::{Book, evidence, stderr, stdout};
 

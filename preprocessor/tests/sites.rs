@@ -1,7 +1,7 @@
 //! Sites of every shape are published and verified: in folders, of several renderers and languages, with what a checkout has
 //! beside them; and one that is not what its book makes is not published.
 
-mod common;
+use crate::common;
 
 use common::{Book, good, stderr, stdout};
 

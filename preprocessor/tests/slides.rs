@@ -1,7 +1,7 @@
 //! Every slide can be published: a number that a chapter quotes on purpose is not a leak, whichever slide a live machine has, and
 //! the same number in any other place is one.
 
-mod common;
+use crate::common;
 
 use common::{Book, evidence, stderr, stdout};
 use mdbook_qed::lint;

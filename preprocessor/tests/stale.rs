@@ -1,6 +1,6 @@
 //! Evidence that no longer fits: each way in which it can be stale, doctored into fresh evidence, in the real book.
 
-mod common;
+use crate::common;
 
 use common::{Book, evidence, good, stderr, stdout};
 use jiff::{Timestamp, ToSpan};

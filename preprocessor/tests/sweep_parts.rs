@@ -1,6 +1,6 @@
 //! The parts of a sweep from several machines, taken over whole or not at all.
 
-mod common;
+use crate::common;
 
 use common::{Book, evidence, object_digest, stderr, stdout};
 use qed_evidence::investigation;

@@ -1,0 +1,34 @@
+//! The integration tests of this crate, in one program: to link one for each file took most of the time of a build.
+
+mod bad_input;
+mod binutils;
+mod capture;
+mod cut;
+mod discover;
+mod facts;
+mod graph;
+mod guest_boot;
+mod instances;
+mod layers;
+mod modules;
+mod observed;
+mod oracle;
+mod ordinary;
+mod pahole;
+mod reader_commands;
+mod reads;
+mod restricted_kernels;
+mod support;
+mod toolchain;
+mod tracepoints;
+mod way_back;
+mod workload;
+mod workloads;
+
+/// Check that each file of tests is part of this program: one that is not listed above would not run.
+#[test]
+fn all_files_are_listed() {
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let unlisted = qed_layers::unlisted_tests(&tests, &[]).unwrap();
+    assert_eq!(unlisted, [""; 0], "list these in tests/main.rs");
+}

@@ -1,0 +1,50 @@
+//! The integration tests of this crate, in one program: to link one for each file took most of the time of a build.
+
+mod addresses;
+mod bad_claims;
+mod between;
+mod bisect;
+mod browser;
+mod build;
+mod capture;
+mod cases;
+mod chapter_html;
+mod claims_page;
+mod commands;
+mod common;
+mod diff;
+mod exhibits;
+mod forged;
+mod forgery;
+mod graph_exhibit;
+mod guide;
+mod handover;
+mod hostile;
+mod identity;
+mod kept;
+mod layers;
+mod layout_exhibit;
+mod leaks;
+mod lints;
+mod lost_event;
+mod mutants;
+mod new_book;
+mod packages;
+mod publish;
+mod recorded;
+mod renderers;
+mod reports;
+mod serve;
+mod since;
+mod sites;
+mod slides;
+mod stale;
+mod sweep_parts;
+
+/// Check that each file of tests is part of this program: one that is not listed above would not run.
+#[test]
+fn all_files_are_listed() {
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let unlisted = qed_layers::unlisted_tests(&tests, &["memory"]).unwrap();
+    assert_eq!(unlisted, [""; 0], "list these in tests/main.rs");
+}
