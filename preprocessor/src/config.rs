@@ -1,7 +1,7 @@
 //! The table `[preprocessor.qed]` of `book.toml`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use qed_evidence::Evidence;
 use qed_evidence::diagnostic::Diagnostic;
@@ -238,6 +238,16 @@ pub struct BookPaths {
     pub src: PathBuf,
     /// The folder of its theme, relative to the root.
     pub theme: PathBuf,
+}
+
+/// The text of a file of a book, by its path relative to the book's root; nothing if it cannot be read.
+pub type ReadText<'a> = dyn Fn(&Path) -> Option<String> + 'a;
+
+impl BookPaths {
+    /// Reads the book's files from disk.
+    pub fn reader(&self) -> impl Fn(&Path) -> Option<String> + '_ {
+        |path| crate::util::files::read_text(&self.root.join(path)).ok()
+    }
 }
 
 #[cfg(test)]

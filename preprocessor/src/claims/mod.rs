@@ -3,6 +3,7 @@
 pub mod bisect;
 pub mod collect;
 pub mod complaints;
+pub mod gaps;
 pub mod history;
 pub mod judged;
 pub mod parse;

@@ -12,6 +12,9 @@ use crate::markdown::chapter::{Chapter, to_diagnostic};
 use crate::markdown::structure::Block;
 use crate::markdown::syntax::{SyntaxError, Words, only_options, words};
 
+/// The options of a claim.
+pub const CLAIM_OPTIONS: &[&str] = &["when", "holds", "machine", "unverified"];
+
 /// A claim as it is written in its block.
 pub struct ParsedClaim {
     /// Its id.
@@ -43,9 +46,8 @@ pub fn parse(
     problems: &mut Vec<Diagnostic>,
 ) -> Option<ParsedClaim> {
     let source = &chapter.source;
-    let read = words(&source.text, block.info.clone()).and_then(|words| {
-        only_options(&words, &["when", "holds", "machine", "unverified"]).map(|()| words)
-    });
+    let read = words(&source.text, block.info.clone())
+        .and_then(|words| only_options(&words, CLAIM_OPTIONS).map(|()| words));
     let words = match read {
         Ok(words) => words,
         Err(error) => {

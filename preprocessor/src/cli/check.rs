@@ -8,7 +8,6 @@ mod sarif;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use qed_evidence::claim::Verdict::Pass;
 use qed_evidence::diagnostic::{Diagnostic, Severity};
 use serde::Serialize;
 
@@ -17,13 +16,9 @@ use finding::Finding;
 use crate::claims::collect::Claims;
 use crate::cli::common::{BAD_INPUT, CANNOT, FAILED, GOOD, print, refuse, table, try_with_book};
 use crate::evidence::book_data::BookData;
-use crate::exhibits::block::Target;
-use crate::lint;
-use crate::markdown::chapter::Chapter;
-use crate::markdown::structure::BlockKind;
-use crate::mdbook::build::finish;
+use crate::mdbook::check::{CheckedBook, check_book};
 use crate::mdbook::load::LoadedBook;
-use crate::render::book::{BookReport, FilledBook, fill_all};
+use crate::render::book::BookReport;
 use crate::util::parallel::Parallelism;
 use crate::util::report as complaints;
 
@@ -175,39 +170,11 @@ fn settings(folder: &Path) -> String {
 }
 
 fn check(book: &LoadedBook, book_data: &BookData<'_>, format: CheckFormat) -> u8 {
-    let FilledBook {
+    let CheckedBook {
         claims,
-        report: mut found,
-        ..
-    } = fill_all(&book.chapters, book_data, Target::Nothing);
-    // One that could not be read is told with its place.
-    let is_written = |chapter: &Chapter| chapter.blocks.iter().any(|b| b.kind == BlockKind::Claim);
-    if !book.chapters.iter().any(is_written) {
-        let message = "the book makes no claim, so there is nothing that could have been checked";
-        found.problems.push(
-            Diagnostic::error_without_place(message)
-                .help("write a ```qed-claim block beside what it proves"),
-        );
-    }
-    let verdicts = || {
-        claims
-            .iter()
-            .flat_map(|c| c.judgements.iter().map(|j| j.verdict))
-    };
-    let nothing_shown =
-        verdicts().next().is_some() && !verdicts().any(|v| v == Pass || v.is_failure());
-    if nothing_shown {
-        let message = "not one claim could be verified on any machine: nothing was checked";
-        found.problems.push(
-            Diagnostic::error_without_place(message)
-                .help("`mdbook-qed explain ID` says what a claim lacks; `qed-collector doctor` what a machine lacks"),
-        );
-    }
-    let strays = lint::find_orphans(&book.paths, &book.chapters, book_data.config);
-    found.problems.extend(strays);
-    let exposed = lint::find_exposed(&book.paths, book_data.config);
-    found.problems.extend(exposed);
-    finish(&mut found, &book.paths);
+        report: found,
+        nothing_shown,
+    } = check_book(&book.chapters, &book.paths, book_data, &book.paths.reader());
     let status = if found.false_claim {
         FAILED
     } else if nothing_shown {

@@ -12,6 +12,7 @@ use crate::mdbook::load;
 use crate::templates::BUILT_IN;
 use crate::util::parallel::Parallelism;
 use crate::util::report;
+pub use crate::util::table::table;
 
 /// All good.
 pub const GOOD: u8 = 0;
@@ -122,29 +123,6 @@ pub fn book_folder(given: PathBuf) -> PathBuf {
         Some((levels, _)) => std::iter::repeat_n("..", levels + 1).collect(),
         None => given,
     }
-}
-
-/// A table with two spaces between its columns.
-pub fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut out = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
-        }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-    out
 }
 
 /// Does `work` on the book in `root` and its evidence, as they are: nothing is captured. What cannot be loaded is said

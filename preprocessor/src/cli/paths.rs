@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use qed_evidence::diagnostic::{Diagnostic, nearest};
-use qed_evidence::path::hit_number;
 use qed_evidence::value::Datum;
 use serde::Serialize;
 
 use crate::cli::common::{Format, GOOD, pretty, print, refuse, table, with_book};
 use crate::evidence::book_data::BookData;
 use crate::evidence::format;
+use crate::evidence::path_list::repeats;
 use crate::util::parallel::Parallelism;
 
 /// The longest value that is printed whole in a table, in characters.
@@ -102,17 +102,6 @@ fn list(book_data: &BookData<'_>, request: &PathsRequest<'_>) -> u8 {
         Format::Text => print(&text(&rows)),
     }
     GOOD
-}
-
-/// True if a path without the number of its hit says the same, and the number was not asked for: of a probe that fired once.
-fn repeats(name: &str, prefix: &str, names: &BTreeSet<&str>) -> bool {
-    let is_number = |part: &&str| hit_number(part).is_some();
-    if prefix.split('.').any(|part| is_number(&part)) {
-        return false;
-    }
-    let plain: Vec<&str> = name.split('.').filter(|part| !is_number(part)).collect();
-    let plain = plain.join(".");
-    plain != name && names.contains(plain.as_str())
 }
 
 fn nothing_below(prefix: &str, names: &BTreeSet<&str>) -> Diagnostic {

@@ -175,11 +175,23 @@ pub fn load(
     paths: &BookPaths,
     config: &Config,
     here: &LocalMachine,
+    ahead: Ahead,
+    cache: Cache,
+) -> Result<EvidenceSet, Vec<Diagnostic>> {
+    let investigation = investigation(&paths.root, config)?;
+    load_for(investigation, paths, config, here, ahead, cache)
+}
+
+/// The same for an investigation that has been read.
+pub fn load_for(
+    investigation: Investigation,
+    paths: &BookPaths,
+    config: &Config,
+    here: &LocalMachine,
     mut ahead: Ahead,
     cache: Cache,
 ) -> Result<EvidenceSet, Vec<Diagnostic>> {
     let root = paths.root.as_path();
-    let investigation = investigation(root, config)?;
     let mut evidence_set = EvidenceSet::new(investigation);
     evidence_set.cache = cache;
     let mut problems = Vec::new();

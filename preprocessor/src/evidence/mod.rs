@@ -13,6 +13,7 @@ pub mod local_files;
 pub mod locations;
 pub mod machine_id;
 pub mod names;
+pub mod path_list;
 pub mod provenance;
 pub mod sweep_record;
 pub mod verdict_files;

@@ -10,6 +10,7 @@ mod claims;
 mod derivation;
 mod disassembly;
 mod evidence;
+pub mod explanation;
 mod gap;
 mod graph;
 mod history;

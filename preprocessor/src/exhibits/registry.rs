@@ -160,6 +160,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     EXHIBITS.iter().map(|exhibit| exhibit.name)
 }
 
+/// The options of the exhibit of this name.
+pub fn options(name: &str) -> Option<&'static [&'static str]> {
+    let exhibit = EXHIBITS.iter().find(|exhibit| exhibit.name == name)?;
+    Some(exhibit.options)
+}
+
 /// Renders the exhibit in `block`; what is wrong with it goes to `problems`.
 pub fn render(
     chapter: &Chapter,

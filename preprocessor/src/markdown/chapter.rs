@@ -194,13 +194,18 @@ pub fn mentions_blocks(text: &str) -> bool {
         .any(|start| text.contains(start))
 }
 
+/// The options of a placeholder.
+pub fn placeholder_options() -> impl Iterator<Item = &'static str> {
+    STYLE_OPTIONS.iter().copied().chain(["machine"])
+}
+
 fn read_placeholder(
     text: &str,
     range: Range<usize>,
     context: PlaceholderContext,
 ) -> Result<Placeholder, SyntaxError> {
     let words: Words = words(text, inner(&range))?;
-    let known: Vec<&str> = STYLE_OPTIONS.iter().copied().chain(["machine"]).collect();
+    let known: Vec<&str> = placeholder_options().collect();
     only_options(&words, &known)?;
     let name = match &words.words[..] {
         [name] => name,

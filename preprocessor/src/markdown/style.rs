@@ -52,6 +52,13 @@ pub enum Align {
     Center,
 }
 
+/// Every `align=` by name.
+pub const SIDES: &[(&str, Align)] = &[
+    ("left", Align::Left),
+    ("right", Align::Right),
+    ("center", Align::Center),
+];
+
 /// The style in which a placeholder asks for its value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
@@ -89,14 +96,9 @@ impl Style {
     /// Reads the style from a placeholder's options.
     pub fn read(words: &Words) -> Result<Style, SyntaxError> {
         let format = words.option("as").map(|o| one_of(o, FORMATS)).transpose()?;
-        let sides = [
-            ("left", Align::Left),
-            ("right", Align::Right),
-            ("center", Align::Center),
-        ];
         let align = words
             .option("align")
-            .map(|o| one_of(o, &sides))
+            .map(|o| one_of(o, SIDES))
             .transpose()?;
         let width = match words.option("width") {
             None => None,

@@ -2,14 +2,13 @@
 //! sees them.
 
 use std::mem::ManuallyDrop;
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use qed_evidence::diagnostic::{Diagnostic, Source};
 
 use crate::claims::collect::Claims;
-use crate::config::{BookPaths, Config, OnFail};
+use crate::config::{BookPaths, Config, OnFail, ReadText};
 use crate::evidence::book_data::BookData;
 use crate::evidence::cache::Cache;
 use crate::evidence::freshness::LocalMachine;
@@ -91,7 +90,7 @@ pub fn build(
 }
 
 /// Complaints about placeholders in files that mdBook gives to no preprocessor: they would be published as they are.
-fn find_unreachable(paths: &BookPaths) -> Vec<Diagnostic> {
+fn find_unreachable(paths: &BookPaths, read: &ReadText<'_>) -> Vec<Diagnostic> {
     let files = [
         (
             "SUMMARY.md",
@@ -102,9 +101,7 @@ fn find_unreachable(paths: &BookPaths) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for (file, why) in files {
         let path = paths.src.join(file);
-        let Ok(text) = crate::util::files::read_text(&paths.root.join(&path)) else {
-            continue;
-        };
+        let Some(text) = read(&path) else { continue };
         let name = path.display().to_string();
         let source = Arc::new(Source { name, text });
         for found in find(&source.text) {
@@ -122,14 +119,20 @@ fn find_unreachable(paths: &BookPaths) -> Vec<Diagnostic> {
 
 /// Moves every complaint to the author's own file, and sorts them.
 pub fn finish(report: &mut BookReport, paths: &BookPaths) {
-    move_to_authors_files(&mut report.problems, paths);
-    report.problems.extend(find_unreachable(paths));
+    finish_in(report, paths, &paths.reader());
+}
+
+/// The same, where `read` gives the texts of the author's files.
+pub fn finish_in(report: &mut BookReport, paths: &BookPaths, read: &ReadText<'_>) {
+    move_to_authors_files(&mut report.problems, paths, read);
+    report.problems.extend(find_unreachable(paths, read));
     qed_evidence::diagnostic::sort(&mut report.problems);
     report.problems.dedup();
 }
 
-/// Moves complaints from the text of a chapter, which may include other files, to the file that its author wrote.
-pub fn move_to_authors_files(problems: &mut [Diagnostic], paths: &BookPaths) {
+/// Moves complaints from the text of a chapter, which may include other files, to the file that its author wrote. `read` gives
+/// the texts of such files.
+pub fn move_to_authors_files(problems: &mut [Diagnostic], paths: &BookPaths, read: &ReadText<'_>) {
     let mut known: Vec<(Arc<Source>, Vec<Arc<Source>>)> = Vec::new();
     for problem in problems {
         let Some((source, _)) = &problem.place else {
@@ -144,7 +147,6 @@ pub fn move_to_authors_files(problems: &mut [Diagnostic], paths: &BookPaths) {
             .any(|(chapter, _)| Arc::ptr_eq(chapter, &source))
         {
             let path = paths.src.join(&source.name);
-            let read = |path: &Path| crate::util::files::read_text(&paths.root.join(path)).ok();
             let files = source_map::files(&path, read)
                 .into_iter()
                 .map(|(path, text)| {

@@ -1,6 +1,7 @@
 //! The preprocessor as mdBook runs it, and loading a book the way mdBook does.
 
 pub mod build;
+pub mod check;
 #[cfg(feature = "commands")]
 pub mod load;
 pub mod preprocess;

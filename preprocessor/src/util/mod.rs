@@ -5,3 +5,4 @@ pub mod files;
 pub mod parallel;
 pub mod report;
 pub mod state;
+pub mod table;

@@ -8,16 +8,14 @@ use qed_evidence::diagnostic::{Diagnostic, Severity};
 
 use crate::claims::collect::Claims;
 use crate::claims::complaints::rule_of;
+use crate::claims::gaps::{NO_EVIDENCE, gaps};
 use crate::cli::common::repository;
-use crate::config::{BookPaths, OnMissing};
+use crate::config::BookPaths;
 use crate::evidence::book_data::BookData;
 use crate::mdbook::build::move_to_authors_files;
 
 /// The rule of a complaint that names none: the book, its evidence or its settings cannot be understood.
 const OTHER: &str = "book";
-
-/// The rule of a machine without evidence.
-const NO_EVIDENCE: &str = "machine-without-evidence";
 
 /// The weight of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,35 +118,8 @@ pub fn of_gaps(
     paths: &BookPaths,
     folder: &Path,
 ) -> Vec<Finding> {
-    let mut gaps = Vec::new();
-    for judged in claims.in_order() {
-        let each = book_data.loaded.iter().zip(&judged.judgements).enumerate();
-        let reasons: Vec<String> = each
-            .filter(|(_, (_, judgement))| judgement.verdict == Verdict::Unverified)
-            // As an error it is among the complaints.
-            .filter(|(index, _)| {
-                *index != judged.shown.index() || judged.on_unverified != OnMissing::Error
-            })
-            .map(|(_, (machine, judgement))| {
-                let reason = judgement.reason.as_deref().unwrap_or("no reason is known");
-                format!("{}: {reason}", machine.machine)
-            })
-            .collect();
-        if reasons.is_empty() {
-            continue;
-        }
-        let message = format!(
-            "claim `{}` is UNVERIFIED\n{}",
-            judged.claim.id,
-            reasons.join("\n")
-        );
-        gaps.push(judged.complaint(message).rule(rule_of(Verdict::Unverified)));
-    }
-    for (machine, reason) in book_data.absent {
-        let message = format!("nothing is judged on {machine}: {reason}");
-        gaps.push(Diagnostic::error_without_place(message).rule(NO_EVIDENCE));
-    }
-    move_to_authors_files(&mut gaps, paths);
+    let mut gaps = gaps(claims, book_data);
+    move_to_authors_files(&mut gaps, paths, &paths.reader());
     gaps.iter()
         .map(|gap| Finding::new(gap, Weight::Open, folder))
         .collect()
@@ -160,7 +131,7 @@ pub fn places(claims: &Claims, paths: &BookPaths, folder: &Path) -> BTreeMap<Str
         .in_order()
         .map(|judged| judged.complaint(judged.claim.id.as_str()))
         .collect();
-    move_to_authors_files(&mut at, paths);
+    move_to_authors_files(&mut at, paths, &paths.reader());
     let located = at.iter().filter_map(|one| {
         let place = Finding::new(one, Weight::Open, folder).location()?;
         Some((one.message.clone(), place))

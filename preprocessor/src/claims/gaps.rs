@@ -1,0 +1,45 @@
+//! What a check could not decide.
+
+use qed_evidence::claim::Verdict;
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::claims::collect::Claims;
+use crate::claims::complaints::rule_of;
+use crate::config::OnMissing;
+use crate::evidence::book_data::BookData;
+
+/// The rule of a machine without evidence.
+pub const NO_EVIDENCE: &str = "machine-without-evidence";
+
+/// Claims that some machine could not show, one diagnostic for each, and machines that have shown nothing. What is an error
+/// is left out: it is among the complaints.
+pub fn gaps(claims: &Claims, book_data: &BookData<'_>) -> Vec<Diagnostic> {
+    let mut gaps = Vec::new();
+    for judged in claims.in_order() {
+        let each = book_data.loaded.iter().zip(&judged.judgements).enumerate();
+        let reasons: Vec<String> = each
+            .filter(|(_, (_, judgement))| judgement.verdict == Verdict::Unverified)
+            .filter(|(index, _)| {
+                *index != judged.shown.index() || judged.on_unverified != OnMissing::Error
+            })
+            .map(|(_, (machine, judgement))| {
+                let reason = judgement.reason.as_deref().unwrap_or("no reason is known");
+                format!("{}: {reason}", machine.machine)
+            })
+            .collect();
+        if reasons.is_empty() {
+            continue;
+        }
+        let message = format!(
+            "claim `{}` is UNVERIFIED\n{}",
+            judged.claim.id,
+            reasons.join("\n")
+        );
+        gaps.push(judged.complaint(message).rule(rule_of(Verdict::Unverified)));
+    }
+    for (machine, reason) in book_data.absent {
+        let message = format!("nothing is judged on {machine}: {reason}");
+        gaps.push(Diagnostic::error_without_place(message).rule(NO_EVIDENCE));
+    }
+    gaps
+}
