@@ -26,8 +26,9 @@ case "${1:-book}" in
     render) ;;
     workflows) packages=(ca-certificates curl git python3-venv) ;;
     test)
-        # libxml2-utils has xmllint, which holds reports to their schema. pahole prints structures, to compare ours with.
-        packages+=("${ebpf[@]}" chromium g++ libxml2-utils pahole python3-venv)
+        # libxml2-utils has xmllint, which holds reports to their schema. pahole prints structures, to compare ours with. neovim is an
+        # editor for the language server.
+        packages+=("${ebpf[@]}" chromium g++ libxml2-utils neovim pahole python3-venv)
         # Any node from version 18 on will do, wherever it came from.
         command -v node >/dev/null || packages+=(nodejs)
         command -v npm >/dev/null || packages+=(npm)

@@ -11,6 +11,8 @@ pub mod config;
 pub mod evidence;
 pub mod exhibits;
 pub mod lint;
+#[cfg(feature = "commands")]
+pub mod lsp;
 pub mod markdown;
 pub mod mdbook;
 pub mod publish;

@@ -5,6 +5,7 @@ use std::path::Path;
 /// The modules of the crate, the highest layer first. A module names only modules of its own layer and of those that follow.
 const LAYERS: &[&str] = &[
     "cli",
+    "lsp",
     "publish",
     "mdbook",
     "render",

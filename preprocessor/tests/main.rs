@@ -27,6 +27,7 @@ mod layout_exhibit;
 mod leaks;
 mod lints;
 mod lost_event;
+mod lsp;
 mod mutants;
 mod new_book;
 mod packages;

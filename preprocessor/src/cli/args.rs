@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use qed_evidence::diagnostic::Diagnostic;
 
 use crate::cli::check::{self, CheckFormat};
 use crate::cli::common::Format;
@@ -86,6 +87,15 @@ enum Command {
         /// Output format
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
+    },
+    /// Serves an editor by the language server protocol, over standard input and output
+    Lsp {
+        /// The folder of the book, or its book.toml; without it, that of the editor's folder or of the first document
+        #[arg(value_parser = book_folder)]
+        book: Option<PathBuf>,
+        /// What editors say that can speak over other ways, too: there is no other one here
+        #[arg(long, hide = true)]
+        stdio: bool,
     },
     /// Lists every path with type, value and machine: what an author can write
     Paths {
@@ -194,6 +204,18 @@ fn book_folder(text: &str) -> Result<PathBuf, std::convert::Infallible> {
     Ok(common::book_folder(PathBuf::from(text)))
 }
 
+/// Serves an editor.
+fn lsp(book: Option<PathBuf>) -> u8 {
+    match crate::lsp::run(book) {
+        Ok(()) => common::GOOD,
+        Err(error) => {
+            let problem = Diagnostic::error_without_place(error.to_string());
+            common::refuse(&[problem
+                .help("this command is for editors to start: see \"In your editor\" in the guide")])
+        }
+    }
+}
+
 /// Runs the program; gives back the exit status. `source` is where the program came from.
 pub fn run(source: Source<'_>) -> u8 {
     match Cli::parse().command {
@@ -231,6 +253,7 @@ pub fn run(source: Source<'_>) -> u8 {
                 format,
             },
         ),
+        Some(Command::Lsp { book, stdio: _ }) => lsp(book),
         Some(Command::Paths {
             prefix,
             book,

@@ -9,6 +9,7 @@ pub mod html;
 pub mod html_context;
 pub mod html_rules;
 pub mod math;
+pub mod partial;
 pub mod placeholder_context;
 pub mod source_map;
 pub mod splice;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use mdbook_driver::MDBook;
+use mdbook_driver::builtin_preprocessors::LinkPreprocessor;
 use mdbook_preprocessor::book::Book;
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext, errors::Result};
 use mdbook_renderer::{RenderContext, Renderer};
@@ -68,9 +69,51 @@ pub struct LoadedBook {
     pub titles: BTreeMap<PathBuf, String>,
     /// Other preprocessors than mdBook's own could change what this one wrote.
     has_others: bool,
+    /// The flags of its Markdown.
+    pub markdown: Markdown,
+    /// What preprocessors are told of the book.
+    context: PreprocessorContext,
 }
 
 impl LoadedBook {
+    /// Puts another text of its author in the place of the chapter in this file, named relative to `src`. What the text
+    /// includes is read from disk; other preprocessors than mdBook's own are not run.
+    ///
+    /// # Errors
+    /// Files to include that cannot be read.
+    pub fn replace(&mut self, name: &str, text: &str) -> std::result::Result<(), Diagnostic> {
+        let Some(at) = self.chapters.iter().position(|c| c.source.name == name) else {
+            return Ok(());
+        };
+        let expanded = match text.contains("{{#") && self.expands_links() {
+            true => self.expand(name, text)?,
+            false => text.to_owned(),
+        };
+        if self.chapters[at].source.text != expanded {
+            self.chapters[at] = Chapter::parse(name, &expanded, self.markdown);
+        }
+        Ok(())
+    }
+
+    /// True if mdBook draws in what chapters include.
+    fn expands_links(&self) -> bool {
+        let config = &self.context.config;
+        let named = config.get::<serde_json::Value>("preprocessor.links");
+        config.build.use_default_preprocessors || matches!(named, Ok(Some(_)))
+    }
+
+    /// The text of one chapter with what it includes.
+    fn expand(&self, name: &str, text: &str) -> std::result::Result<String, Diagnostic> {
+        let one = mdbook_preprocessor::book::Chapter::new(name, text.to_owned(), name, Vec::new());
+        let mut book = Book::new();
+        book.push_item(one);
+        let mut book = LinkPreprocessor::new()
+            .run(&self.context, book)
+            .map_err(|error| plain(&error))?;
+        let expanded = chapters(&mut book).into_iter().next();
+        Ok(expanded.map_or_else(String::new, |(_, text)| text.clone()))
+    }
+
     /// The book as it is rendered when its chapters are filled with `filled`; nothing if no other preprocessor changes
     /// anything of it.
     pub fn rendered(&self, filled: &[String]) -> std::result::Result<Option<Book>, Diagnostic> {
@@ -155,8 +198,11 @@ pub fn load(root: &Path, parallelism: Parallelism) -> std::result::Result<Loaded
     let mut kept = kept.take();
     let came = kept.clone();
     let texts = chapters(&mut kept);
+    let markdown = Markdown::read(html.as_ref());
     Ok(LoadedBook {
-        chapters: parse(&texts, Markdown::read(html.as_ref()), parallelism),
+        chapters: parse(&texts, markdown, parallelism),
+        markdown,
+        context,
         book: came,
         settings,
         titles,

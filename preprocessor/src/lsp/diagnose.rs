@@ -1,0 +1,124 @@
+//! The check of a book while it is written, with the documents as an editor has them open. Nothing is captured.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use qed_evidence::diagnostic::Diagnostic;
+
+use crate::claims::gaps::gaps;
+use crate::evidence::book_data::BookData;
+use crate::exhibits::explanation::explanation;
+use crate::lsp::files::Documents;
+use crate::lsp::known::Explanations;
+use crate::lsp::workspace::Workspace;
+use crate::mdbook::build::{finish_in, move_to_authors_files};
+use crate::mdbook::check::check_book;
+use crate::mdbook::load::{self, LoadedBook};
+use crate::render::book::BookReport;
+
+/// A check that is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Job {
+    /// The documents as they are.
+    pub documents: Documents,
+    /// Chapters have changed on disk.
+    pub reread: bool,
+    /// What is known to be wrong, besides.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// The outcome of a check.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What is wrong, in the author's own files.
+    pub problems: Vec<Diagnostic>,
+    /// What could not be decided, likewise.
+    pub gaps: Vec<Diagnostic>,
+    /// The claims, explained.
+    pub claims: Explanations,
+}
+
+/// A book that is checked again and again.
+pub struct Checker<'b, 'a> {
+    book: LoadedBook,
+    workspace: Workspace,
+    book_data: &'b BookData<'a>,
+    /// The chapters that do not stand in the book as they are on disk.
+    replaced: BTreeSet<String>,
+}
+
+impl<'b, 'a> Checker<'b, 'a> {
+    /// A book, checked against `book_data`.
+    pub fn new(book: LoadedBook, workspace: Workspace, book_data: &'b BookData<'a>) -> Self {
+        Checker {
+            book,
+            workspace,
+            book_data,
+            replaced: BTreeSet::new(),
+        }
+    }
+
+    /// Checks the book with these documents.
+    pub fn check(&mut self, job: &Job) -> Findings {
+        let mut report = BookReport {
+            problems: job.problems.clone(),
+            false_claim: false,
+        };
+        self.take_documents(job, &mut report.problems);
+        let paths = &self.workspace.paths;
+        let read = self.workspace.reader(&job.documents);
+        if self.book_data.loaded.is_empty() {
+            let unread = self
+                .book
+                .chapters
+                .iter()
+                .flat_map(|chapter| chapter.problems.iter().cloned());
+            report.problems.extend(unread);
+            finish_in(&mut report, paths, &read);
+            return Findings {
+                problems: report.problems,
+                ..Findings::default()
+            };
+        }
+        let checked = check_book(&self.book.chapters, paths, self.book_data, &read);
+        report.problems.extend(checked.report.problems);
+        let mut open = gaps(&checked.claims, self.book_data);
+        move_to_authors_files(&mut open, paths, &read);
+        let explained = |judged: &crate::claims::judged::JudgedClaim| {
+            (judged.claim.id.clone(), explanation(judged, self.book_data))
+        };
+        Findings {
+            problems: report.problems,
+            gaps: open,
+            claims: checked.claims.iter().map(explained).collect(),
+        }
+    }
+
+    /// Puts the documents in the place of the files on disk.
+    fn take_documents(&mut self, job: &Job, problems: &mut Vec<Diagnostic>) {
+        let src = self.workspace.paths.root.join(&self.workspace.paths.src);
+        let name = |file: &Path| Some(file.strip_prefix(&src).ok()?.display().to_string());
+        let open: BTreeSet<String> = job
+            .documents
+            .iter()
+            .filter_map(|(file, _)| name(file))
+            .collect();
+        if job.reread || !self.replaced.is_subset(&open) {
+            match load::load(&self.book.paths.root, self.book.config.parallelism) {
+                Ok(book) => {
+                    self.book = book;
+                    self.workspace = Workspace::new(&self.book);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for (file, document) in job.documents.iter() {
+            if let Some(name) = name(file)
+                && let Err(problem) = self.book.replace(&name, &document.text)
+            {
+                problems.push(problem);
+            }
+        }
+        self.replaced = open;
+    }
+}

@@ -1,0 +1,175 @@
+//! Hover: a value on each machine with its type and where it comes from; what a claim, a function or a probe is.
+
+use std::ops::Range;
+
+use qed_evidence::Path;
+use qed_evidence::claim::FUNCTIONS;
+
+use crate::exhibits::registry;
+use crate::lsp::cursor::{Spot, spot};
+use crate::lsp::known::{Known, target};
+use crate::lsp::values::{drift_in_words, on_machine, shorten};
+use crate::markdown::chapter::Chapter;
+use crate::markdown::escape::{code_block, code_span, markdown};
+
+/// Markdown about something, and the bytes that it is about.
+pub type Hovered = (String, Range<usize>);
+
+/// What is known of the thing at byte `at` of a chapter.
+pub fn hover(chapter: &Chapter, at: usize, known: &Known<'_, '_>) -> Option<Hovered> {
+    let text = chapter.source.text.as_str();
+    match spot(chapter, at)? {
+        Spot::Path(span) => Some((about_path(&text[span.clone()], known)?, span)),
+        Spot::Expression(span) => {
+            let word = &text[span.clone()];
+            let is_call = text[span.end..].trim_start().starts_with('(');
+            let about = match FUNCTIONS.iter().find(|function| function.name == word) {
+                Some(function) if is_call => format!("`{}`\n\n{}", function.usage, function.help),
+                _ => about_path(word, known)?,
+            };
+            Some((about, span))
+        }
+        Spot::Claim(span) => Some((explanation(&text[span.clone()], known)?, span)),
+        Spot::Exhibit(span) => {
+            let options = registry::options(&text[span.clone()])?;
+            let options: Vec<String> = options.iter().map(|name| format!("`{name}`")).collect();
+            let options = match options.is_empty() {
+                true => "no options".to_owned(),
+                false => options.join(", "),
+            };
+            Some((
+                format!("exhibit `{}`: {options}", &text[span.clone()]),
+                span,
+            ))
+        }
+        Spot::Option(..) | Spot::Value(..) | Spot::Fence(_) => None,
+    }
+}
+
+/// A path: its values, or the experiment or probe that it names.
+fn about_path(word: &str, known: &Known<'_, '_>) -> Option<String> {
+    if let Some(id) = word.strip_prefix("claims.") {
+        return explanation(id, known);
+    }
+    let path: Path = word.parse().ok()?;
+    let names: Vec<&str> = path.segments().collect();
+    match names[..] {
+        [name] => about_experiment(name, known),
+        [experiment, probe] => {
+            about_probe(experiment, probe, known).or_else(|| about_value(&path, known))
+        }
+        _ => about_value(&path, known),
+    }
+}
+
+/// The value of a path on each machine.
+fn about_value(path: &Path, known: &Known<'_, '_>) -> Option<String> {
+    let book_data = known.book_data;
+    book_data.catalog().check(path).ok()?;
+    let mut out = format!("`{path}`\n\n");
+    if book_data.loaded.is_empty() {
+        out.push_str("There is no evidence that could be shown: capture first.\n");
+        return Some(out);
+    }
+    let preferred = book_data.show(path, None);
+    let preferred = preferred.as_ref().as_ref().ok().and_then(|one| one.machine);
+    out.push_str("| machine | value | type |\n| --- | --- | --- |\n");
+    let mut drifts = Vec::new();
+    for machine in book_data.machine_ids() {
+        let Some(value) = on_machine(book_data, path, machine) else {
+            let hits = "it fired more than once: say which hit, `hit1`, `hit2`, …";
+            out.push_str(&format!("| {} | {hits} | |\n", name(machine, known)));
+            continue;
+        };
+        let star = if Some(machine) == preferred {
+            " \\*"
+        } else {
+            ""
+        };
+        out.push_str(&format!(
+            "| {}{star} | `{}` | {} |\n",
+            name(machine, known),
+            code_span(&value.text, true),
+            value.kind.map_or_else(String::new, |kind| markdown(&kind)),
+        ));
+        drifts.extend(value.drift);
+    }
+    for (machine, reason) in book_data.absent {
+        out.push_str(&format!(
+            "| {} | {} | |\n",
+            markdown(machine),
+            markdown(reason)
+        ));
+    }
+    out.push('\n');
+    if let Some(drift) = drifts.first() {
+        out.push_str(&format!("{}. ", drift_in_words(*drift)));
+    }
+    out.push_str("\\* shown in the chapter. Measured on:\n\n");
+    for machine in book_data.machine_ids() {
+        out.push_str(&format!("- {}\n", markdown(&book_data.origin(machine))));
+    }
+    Some(out)
+}
+
+fn name(machine: crate::evidence::machine_id::MachineId, known: &Known<'_, '_>) -> String {
+    markdown(&known.book_data.machine(machine).machine)
+}
+
+/// An experiment: what it runs and which probes it has.
+pub fn about_experiment(name: &str, known: &Known<'_, '_>) -> Option<String> {
+    let experiment = known.book_data.investigation.experiment(name)?;
+    let workload = shorten(&experiment.workload_text());
+    let probes: Vec<String> = experiment
+        .probes
+        .iter()
+        .map(|p| format!("`{}`", p.name))
+        .collect();
+    Some(format!(
+        "experiment `{name}`: `{}`\n\nprobes: {}\n",
+        code_span(&workload, false),
+        probes.join(", ")
+    ))
+}
+
+/// A probe: what it watches and reads, and how it went on each machine.
+pub fn about_probe(experiment: &str, name: &str, known: &Known<'_, '_>) -> Option<String> {
+    let book_data = known.book_data;
+    let probe = book_data
+        .investigation
+        .experiment(experiment)?
+        .probe(name)?;
+    let mut out = format!(
+        "probe `{experiment}.{name}`: {}\n\n",
+        markdown(&target(probe))
+    );
+    for (side, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
+        for read in reads {
+            let expression = code_span(&read.expression, false);
+            out.push_str(&format!("- `{side}.{}` = `{expression}`\n", read.name));
+        }
+    }
+    for loaded in book_data.loaded {
+        let experiment = loaded.evidence.experiments.get(experiment);
+        let seen = experiment.and_then(|one| one.probes.get(name));
+        let how = match seen {
+            None => "not in this evidence: capture again".to_owned(),
+            Some(seen) => match &seen.unavailable {
+                Some(reason) => format!("not watched: {}", shorten(&reason.to_string())),
+                None => crate::util::report::counted(seen.hits.len(), "hit"),
+            },
+        };
+        out.push_str(&format!(
+            "- {}: {}\n",
+            markdown(&loaded.machine),
+            markdown(&how)
+        ));
+    }
+    Some(out)
+}
+
+/// A claim as the last check judged it.
+fn explanation(id: &str, known: &Known<'_, '_>) -> Option<String> {
+    let text = known.claims.get(id)?;
+    Some(format!("```text\n{}\n```\n", code_block(text, "")))
+}

@@ -1,0 +1,198 @@
+//! Going somewhere: from a name in a chapter to where it is defined, and from an investigation to where it is used.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use qed_evidence::investigation::Investigation;
+
+use crate::lsp::cursor::{Spot, spot};
+use crate::lsp::mentions;
+use crate::markdown::chapter::Chapter;
+
+/// Something that a book names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// An experiment.
+    Experiment(String),
+    /// A probe of an experiment.
+    Probe(String, String),
+    /// A command of the investigation.
+    Command(String),
+    /// A claim.
+    Claim(String),
+}
+
+/// The thing that is named at byte `at` of a chapter.
+pub fn named_in_chapter(
+    chapter: &Chapter,
+    at: usize,
+    investigation: &Investigation,
+) -> Option<Named> {
+    let text = chapter.source.text.as_str();
+    match spot(chapter, at)? {
+        Spot::Claim(span) => Some(Named::Claim(text[span].to_owned())),
+        Spot::Value(_, "experiment", span) => Some(Named::Experiment(text[span].to_owned())),
+        Spot::Path(span) | Spot::Expression(span) => {
+            let names: Vec<&str> = text[span.clone()].split('.').collect();
+            let is_first = !text[span.start..at].contains('.');
+            let experiment = |name| investigation.experiment(name);
+            match names[..] {
+                ["claims", id, ..] => Some(Named::Claim(id.to_owned())),
+                ["commands", name, ..] => Some(Named::Command(name.to_owned())),
+                [name, ..] if is_first && experiment(name).is_some() => {
+                    Some(Named::Experiment(name.to_owned()))
+                }
+                [name, probe, ..] if experiment(name)?.probe(probe).is_some() => {
+                    Some(Named::Probe(name.to_owned(), probe.to_owned()))
+                }
+                // An exhibit names claims by their ids alone.
+                [id] if !id.is_empty() => Some(Named::Claim(id.to_owned())),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The thing that is named at byte `at` of an investigation, and its span there.
+pub fn named_in_investigation(
+    investigation: &Investigation,
+    at: usize,
+) -> Option<(Named, Range<usize>)> {
+    let here = |span: &Range<usize>| (span.start..=span.end).contains(&at);
+    for experiment in &investigation.experiments {
+        if here(&experiment.span) {
+            let named = Named::Experiment(experiment.name.clone());
+            return Some((named, experiment.span.clone()));
+        }
+        // Of an inherited probe, the first experiment that has it.
+        if let Some(probe) = experiment.probes.iter().find(|probe| here(&probe.span)) {
+            let named = Named::Probe(experiment.name.clone(), probe.name.clone());
+            return Some((named, probe.span.clone()));
+        }
+    }
+    inherited(investigation, at)
+}
+
+/// The experiment that `inherit = "…"` names at byte `at`.
+fn inherited(investigation: &Investigation, at: usize) -> Option<(Named, Range<usize>)> {
+    let text = investigation.source.text.as_str();
+    let start = text[..at].rfind('"')? + 1;
+    let end = at + text[at..].find('"')?;
+    let line = text[..start].rfind('\n').map_or(0, |n| n + 1);
+    let key = text[line..start].trim_matches([' ', '\t', '=', '"']);
+    let name = text.get(start..end)?;
+    let is_known = key == "inherit" && investigation.experiment(name).is_some();
+    is_known.then(|| (Named::Experiment(name.to_owned()), start..end))
+}
+
+/// Where something is defined in the investigation.
+pub fn definition(named: &Named, investigation: &Investigation) -> Option<Range<usize>> {
+    match named {
+        Named::Experiment(name) => Some(investigation.experiment(name)?.span.clone()),
+        Named::Probe(experiment, probe) => {
+            let found = investigation.experiment(experiment)?.probe(probe)?;
+            Some(found.span.clone())
+        }
+        Named::Command(name) => Some(investigation.command(name)?.span.clone()),
+        Named::Claim(_) => None,
+    }
+}
+
+/// The experiments in whose paths this probe stands: the one that defines it, and those that inherit it.
+fn holders<'i>(
+    investigation: &'i Investigation,
+    experiment: &str,
+    probe: &str,
+) -> impl Iterator<Item = &'i str> {
+    let found = investigation.experiment(experiment);
+    let span = found.and_then(|one| Some(one.probe(probe)?.span.clone()));
+    let probe = probe.to_owned();
+    let has = move |one: &&qed_evidence::investigation::Experiment| {
+        one.probe(&probe).map(|found| &found.span) == span.as_ref() && span.is_some()
+    };
+    investigation
+        .experiments
+        .iter()
+        .filter(has)
+        .map(|one| one.name.as_str())
+}
+
+/// Every place in the chapters where something is named.
+pub fn mentions(
+    named: &Named,
+    investigation: &Investigation,
+    chapters: &[(PathBuf, Chapter)],
+) -> Vec<(PathBuf, Range<usize>)> {
+    let in_chapter = |chapter: &Chapter| -> Vec<Range<usize>> {
+        match named {
+            Named::Experiment(name) => mentions::of_experiment(chapter, name),
+            Named::Probe(experiment, probe) => holders(investigation, experiment, probe)
+                .flat_map(|holder| mentions::of_probe(chapter, holder, probe))
+                .collect(),
+            Named::Command(name) => mentions::of_probe(chapter, "commands", name),
+            Named::Claim(id) => {
+                let made = mentions::of_claim(chapter, id);
+                let read = mentions::of_probe(chapter, "claims", id);
+                made.into_iter().chain(read).collect()
+            }
+        }
+    };
+    let mut found = Vec::new();
+    for (file, chapter) in chapters {
+        let mut spans = in_chapter(chapter);
+        spans.sort_by_key(|span| span.start);
+        found.extend(spans.into_iter().map(|span| (file.clone(), span)));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::markdown::dialect::Markdown;
+
+    const INVESTIGATION: &str = "[[experiment]]\nname = \"create\"\nworkload = { syscall = \"socket\", args = [2, 1, 0] }\n\
+        [[experiment.probe]]\nfunction = \"sock_alloc\"\n\n[[experiment]]\nname = \"again\"\ninherit = \"create\"\n";
+
+    /// Check that the name under the cursor is the one that is found, in a chapter and in an investigation.
+    #[test]
+    fn names() {
+        let investigation = qed_evidence::investigation::parse("t.toml", INVESTIGATION).unwrap();
+        let in_chapter = |marked: &str| {
+            let at = marked.find('¦').unwrap();
+            let chapter = Chapter::parse("c.md", &marked.replace('¦', ""), Markdown::default());
+            named_in_chapter(&chapter, at, &investigation)
+        };
+        let probe = || Some(Named::Probe("again".into(), "sock_alloc".into()));
+        assert_eq!(
+            in_chapter("{{qed ag¦ain.sock_alloc.return}}"),
+            Some(Named::Experiment("again".into()))
+        );
+        assert_eq!(in_chapter("{{qed again.sock¦_alloc.return}}"), probe());
+        assert_eq!(in_chapter("{{qed again.sock_alloc.re¦turn}}"), probe());
+        assert_eq!(
+            in_chapter("{{qed claims.o¦ne}}"),
+            Some(Named::Claim("one".into()))
+        );
+        assert_eq!(in_chapter("{{qed again.noth¦ing.return}}"), None);
+        assert_eq!(in_chapter("prose ag¦ain"), None);
+        let in_investigation = |word: &str| {
+            let at = INVESTIGATION.rfind(word).unwrap() + 1;
+            named_in_investigation(&investigation, at).map(|(named, _)| named)
+        };
+        assert_eq!(
+            in_investigation("sock_alloc"),
+            Some(Named::Probe("create".into(), "sock_alloc".into()))
+        );
+        assert_eq!(
+            in_investigation("again"),
+            Some(Named::Experiment("again".into()))
+        );
+        assert_eq!(
+            in_investigation("create"),
+            Some(Named::Experiment("create".into()))
+        );
+        assert_eq!(in_investigation("syscall"), None);
+    }
+}

@@ -1,0 +1,356 @@
+//! The conversation with an editor: its documents, its requests, and when the book has to be loaded anew.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response};
+use lsp_types::notification::{
+    DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, Exit, LogMessage,
+    Notification as _,
+};
+use lsp_types::request::{
+    Completion, GotoDefinition, HoverRequest, PrepareRenameRequest, References, Rename,
+    Request as _, Shutdown,
+};
+use lsp_types::{
+    CompletionResponse, DidChangeTextDocumentParams, DidCloseTextDocumentParams,
+    DidOpenTextDocumentParams, GotoDefinitionResponse, LogMessageParams, MessageType,
+};
+use qed_evidence::diagnostic::Diagnostic;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::lsp::answers::Answerer;
+use crate::lsp::diagnose::Job;
+use crate::lsp::files::{Document, Documents, to_file};
+use crate::lsp::known::Explanations;
+use crate::lsp::position;
+use crate::lsp::watch::{Change, Watch};
+use crate::lsp::workspace::Workspace;
+
+/// The time between two looks at the files on disk.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The pause in typing an investigation after which it is taken in: evidence is compared with it anew.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// What comes after a session with a book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The same with the book as it is then.
+    Reload,
+    /// The end.
+    Exit,
+}
+
+/// A book as it was loaded, as far as the conversation needs to know it.
+pub struct Generation {
+    /// Its files on disk.
+    pub watch: Watch,
+    /// Its files; nothing without a book that could be loaded.
+    pub workspace: Option<Workspace>,
+    /// What was wrong with its evidence when it was loaded.
+    pub problems: Vec<Diagnostic>,
+    /// What is wrong with its investigation.
+    pub unread: Vec<Diagnostic>,
+    /// Where checks are asked for.
+    pub jobs: Option<Sender<Job>>,
+    reload_at: Option<Instant>,
+}
+
+impl Generation {
+    /// A book that was loaded with these problems.
+    pub fn new(watch: Watch, workspace: Workspace, problems: Vec<Diagnostic>) -> Self {
+        Generation {
+            workspace: Some(workspace),
+            problems,
+            ..Generation::without_book(watch)
+        }
+    }
+
+    /// No book, or one that could not be loaded.
+    pub fn without_book(watch: Watch) -> Self {
+        Generation {
+            watch,
+            workspace: None,
+            problems: Vec::new(),
+            unread: Vec::new(),
+            jobs: None,
+            reload_at: None,
+        }
+    }
+
+    /// Asks for a check with these documents.
+    pub fn ask_for_check(&self, documents: &Documents, reread: bool) {
+        let problems = self.problems.iter().chain(&self.unread).cloned();
+        let job = Job {
+            documents: documents.clone(),
+            reread,
+            problems: problems.collect(),
+        };
+        if let Some(jobs) = &self.jobs {
+            // Nobody takes it once the checker has ended, and then the book is loaded anew.
+            let _ = jobs.send(job);
+        }
+    }
+}
+
+/// The answers about a book, and the claims that its checks explain.
+pub type Answers<'s, 'b, 'a> = (Answerer<'s, 'b, 'a>, &'s Mutex<Arc<Explanations>>);
+
+/// The conversation with one editor.
+pub struct Session<'c> {
+    connection: &'c Connection,
+    /// The documents that it has open.
+    pub documents: Documents,
+    /// The folder of the book, once it is known.
+    pub root: Option<PathBuf>,
+    /// The editor has announced its end.
+    pub is_shut_down: bool,
+}
+
+impl<'c> Session<'c> {
+    /// A conversation that has just begun.
+    pub fn new(connection: &'c Connection) -> Self {
+        Session {
+            connection,
+            documents: Documents::default(),
+            root: None,
+            is_shut_down: false,
+        }
+    }
+
+    /// Where messages to the editor go.
+    pub fn connection(&self) -> &'c Connection {
+        self.connection
+    }
+
+    /// Tells the editor something. One that has gone away is told nothing.
+    pub fn notify(&self, method: &str, params: impl Serialize) {
+        let notification = Notification::new(method.to_owned(), params);
+        let _ = self
+            .connection
+            .sender
+            .send(Message::Notification(notification));
+    }
+
+    /// Serves until the book has to be loaded anew, or until the end.
+    pub fn serve(
+        &mut self,
+        mut answers: Option<Answers<'_, '_, '_>>,
+        mut generation: Generation,
+    ) -> Next {
+        let mut looked = Instant::now();
+        loop {
+            let due = generation
+                .reload_at
+                .map_or(LOOK, |at| at.saturating_duration_since(Instant::now()));
+            match self.connection.receiver.recv_timeout(due.min(LOOK)) {
+                Ok(Message::Request(request)) => {
+                    let response = self.respond(request, answers.as_mut());
+                    let _ = self.connection.sender.send(Message::Response(response));
+                }
+                Ok(Message::Notification(notification)) => {
+                    if let Some(next) = self.take(notification, &mut generation) {
+                        return next;
+                    }
+                }
+                Ok(Message::Response(_)) => {}
+                Err(error) if error.is_timeout() => {}
+                Err(_) => return Next::Exit,
+            }
+            if generation.reload_at.is_some_and(|at| at <= Instant::now()) {
+                generation.reload_at = None;
+                let workspace = generation.workspace.as_ref();
+                match workspace.map(|one| one.read_investigation(&self.documents)) {
+                    Some(Err(unread)) => {
+                        generation.unread = unread;
+                        generation.ask_for_check(&self.documents, false);
+                    }
+                    _ => return Next::Reload,
+                }
+            }
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                match generation.watch.changed() {
+                    None => {}
+                    Some(Change::Chapters) if generation.jobs.is_some() => {
+                        generation.ask_for_check(&self.documents, true);
+                    }
+                    Some(_) => return Next::Reload,
+                }
+            }
+        }
+    }
+
+    /// Takes in what the editor tells.
+    fn take(&mut self, told: Notification, generation: &mut Generation) -> Option<Next> {
+        let taken = match told.method.as_str() {
+            Exit::METHOD => return Some(Next::Exit),
+            DidOpenTextDocument::METHOD => read(told).map(|params| self.open(params)),
+            DidChangeTextDocument::METHOD => read(told).map(|params| self.change(params)),
+            DidCloseTextDocument::METHOD => read(told).map(|params| self.close(params)),
+            _ => return None,
+        };
+        let file = match taken {
+            Ok(file) => file?,
+            Err(error) => {
+                let message = format!("what the editor told could not be understood: {error}");
+                self.log(MessageType::WARNING, message);
+                return None;
+            }
+        };
+        let Some(root) = &self.root else {
+            let above = file.ancestors().skip(1);
+            self.root = above
+                .map(PathBuf::from)
+                .find(|folder| folder.join("book.toml").is_file());
+            return self.root.is_some().then_some(Next::Reload);
+        };
+        let investigation = generation.workspace.as_ref();
+        let investigation = investigation.and_then(|one| one.investigation_file());
+        if investigation.as_ref() == Some(&file) {
+            generation.reload_at = Some(Instant::now() + PAUSE);
+        } else if file.starts_with(root) {
+            generation.ask_for_check(&self.documents, false);
+        } else {
+            let message = format!(
+                "{} is not part of the book in {}: start the editor in the folder of its own book",
+                file.display(),
+                root.display()
+            );
+            self.log(MessageType::INFO, message);
+        }
+        None
+    }
+
+    fn log(&self, kind: MessageType, message: String) {
+        self.notify(LogMessage::METHOD, LogMessageParams { typ: kind, message });
+    }
+
+    fn open(&mut self, params: DidOpenTextDocumentParams) -> Option<PathBuf> {
+        let document = params.text_document;
+        let file = to_file(&document.uri)?;
+        let document = Document {
+            uri: document.uri,
+            version: document.version,
+            text: document.text.into(),
+        };
+        self.documents.set(file.clone(), document);
+        Some(file)
+    }
+
+    fn change(&mut self, params: DidChangeTextDocumentParams) -> Option<PathBuf> {
+        let file = to_file(&params.text_document.uri)?;
+        let mut document = self.documents.get(&file)?.clone();
+        for change in params.content_changes {
+            let text = match change.range {
+                None => change.text,
+                // Nobody asked for parts, and they are understood.
+                Some(range) => {
+                    let start = position::offset(&document.text, range.start);
+                    let end = position::offset(&document.text, range.end).max(start);
+                    let mut whole = document.text.to_string();
+                    whole.replace_range(start..end, &change.text);
+                    whole
+                }
+            };
+            document.text = text.into();
+        }
+        document.version = params.text_document.version;
+        self.documents.set(file.clone(), document);
+        Some(file)
+    }
+
+    fn close(&mut self, params: DidCloseTextDocumentParams) -> Option<PathBuf> {
+        let file = to_file(&params.text_document.uri)?;
+        self.documents.close(&file);
+        Some(file)
+    }
+
+    /// Answers a request.
+    fn respond(&mut self, request: Request, answers: Option<&mut Answers<'_, '_, '_>>) -> Response {
+        if self.is_shut_down {
+            let message = "the server was shut down".to_owned();
+            return Response::new_err(request.id, ErrorCode::InvalidRequest as i32, message);
+        }
+        if request.method == Shutdown::METHOD {
+            self.is_shut_down = true;
+            return Response::new_ok(request.id, ());
+        }
+        let documents = &self.documents;
+        let Some((answerer, claims)) = answers else {
+            return Response::new_ok(request.id, serde_json::Value::Null);
+        };
+        answerer.known.claims = Arc::clone(&claims.lock().unwrap_or_else(PoisonError::into_inner));
+        let a = answerer;
+        match request.method.as_str() {
+            Completion::METHOD => answer::<Completion>(request, |params| {
+                let at = params.text_document_position;
+                let items = a.complete(&at.text_document.uri, at.position, documents);
+                Ok(Some(CompletionResponse::Array(items)))
+            }),
+            HoverRequest::METHOD => answer::<HoverRequest>(request, |params| {
+                let at = params.text_document_position_params;
+                Ok(a.hover(&at.text_document.uri, at.position, documents))
+            }),
+            GotoDefinition::METHOD => answer::<GotoDefinition>(request, |params| {
+                let at = params.text_document_position_params;
+                let places = a.definition(&at.text_document.uri, at.position, documents);
+                Ok(Some(GotoDefinitionResponse::Array(places)))
+            }),
+            References::METHOD => answer::<References>(request, |params| {
+                let at = params.text_document_position;
+                Ok(Some(a.references(
+                    &at.text_document.uri,
+                    at.position,
+                    documents,
+                )))
+            }),
+            PrepareRenameRequest::METHOD => answer::<PrepareRenameRequest>(request, |at| {
+                let prepared = a.prepare_rename(&at.text_document.uri, at.position, documents);
+                prepared.map(Some).map_err(|error| error.to_string())
+            }),
+            Rename::METHOD => answer::<Rename>(request, |params| {
+                let at = params.text_document_position;
+                let uri = &at.text_document.uri;
+                let renamed = a.rename(uri, at.position, &params.new_name, documents);
+                renamed.map(Some).map_err(|error| error.to_string())
+            }),
+            other => {
+                let message = format!("`{other}` is not served");
+                Response::new_err(request.id, ErrorCode::MethodNotFound as i32, message)
+            }
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(told: Notification) -> Result<T, serde_json::Error> {
+    serde_json::from_value(told.params)
+}
+
+/// Answers one request. A mistake of this program costs an answer, not the session.
+fn answer<R: lsp_types::request::Request>(
+    request: Request,
+    work: impl FnOnce(R::Params) -> Result<R::Result, String>,
+) -> Response {
+    let id = request.id;
+    let params: R::Params = match serde_json::from_value(request.params) {
+        Ok(params) => params,
+        Err(error) => {
+            let message = format!("the parameters of `{}` cannot be read: {error}", R::METHOD);
+            return Response::new_err(id, ErrorCode::InvalidParams as i32, message);
+        }
+    };
+    match catch_unwind(AssertUnwindSafe(|| work(params))) {
+        Ok(Ok(result)) => Response::new_ok(id, result),
+        Ok(Err(message)) => Response::new_err(id, ErrorCode::RequestFailed as i32, message),
+        Err(_) => {
+            let message = format!("`{}` failed: this is a mistake of mdbook-qed", R::METHOD);
+            Response::new_err(id, ErrorCode::InternalError as i32, message)
+        }
+    }
+}

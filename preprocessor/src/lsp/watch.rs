@@ -1,0 +1,150 @@
+//! Changes on disk: a new capture, another branch, a file that another program wrote.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use qed_evidence::lock::FILE as LOCK_FILE;
+
+use crate::config::{BookPaths, Config, evidence_file};
+use crate::evidence::locations::{CAPTURED, HISTORY, RECORDED, SWEEP};
+use crate::evidence::verdict_files::VERDICTS_EXTENSION;
+
+/// The state of files: when each was written, and how long it is; nothing of one that is not there.
+type State = BTreeMap<PathBuf, Option<(SystemTime, u64)>>;
+
+/// The part of a book that has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Settings, investigation or evidence.
+    Book,
+    /// Only chapters.
+    Chapters,
+}
+
+/// The files that a book is made of.
+#[derive(Debug)]
+pub struct Watch {
+    paths: Option<BookPaths>,
+    book: State,
+    chapters: State,
+}
+
+impl Watch {
+    /// Watches the book that could be loaded from `root`.
+    pub fn new(paths: &BookPaths, config: &Config) -> Self {
+        let root = &paths.root;
+        let mut files: Vec<PathBuf> = [HISTORY, SWEEP, "book.toml", LOCK_FILE]
+            .map(PathBuf::from)
+            .into();
+        files.extend(config.investigation.clone());
+        for machine in &config.machines {
+            for folder in [CAPTURED, RECORDED] {
+                let file = Path::new(folder).join(evidence_file(machine));
+                files.push(file.with_extension(VERDICTS_EXTENSION));
+                files.push(file);
+            }
+        }
+        let files = files.into_iter().map(|file| root.join(file));
+        Watch {
+            book: files.map(|file| (file.clone(), state(&file))).collect(),
+            chapters: chapters(paths),
+            paths: Some(paths.clone()),
+        }
+    }
+
+    /// Watches the settings of a book that could not be loaded, and the chapters that they name by default.
+    pub fn of_broken(root: &Path) -> Self {
+        let file = root.join("book.toml");
+        let paths = BookPaths {
+            root: root.to_owned(),
+            src: "src".into(),
+            theme: "theme".into(),
+        };
+        Watch {
+            book: BTreeMap::from([(file.clone(), state(&file))]),
+            chapters: chapters(&paths),
+            paths: Some(paths),
+        }
+    }
+
+    /// Watches nothing.
+    pub fn nothing() -> Self {
+        Watch {
+            paths: None,
+            book: State::new(),
+            chapters: State::new(),
+        }
+    }
+
+    /// The part that has changed since this was asked last.
+    pub fn changed(&mut self) -> Option<Change> {
+        let paths = self.paths.as_ref()?;
+        let book: State = self
+            .book
+            .keys()
+            .map(|file| (file.clone(), state(file)))
+            .collect();
+        let chapters = chapters(paths);
+        let change = match (book != self.book, chapters != self.chapters) {
+            (true, _) => Some(Change::Book),
+            (false, true) => Some(Change::Chapters),
+            (false, false) => None,
+        };
+        (self.book, self.chapters) = (book, chapters);
+        change
+    }
+}
+
+fn state(file: &Path) -> Option<(SystemTime, u64)> {
+    let about = std::fs::metadata(file).ok()?;
+    Some((about.modified().ok()?, about.len()))
+}
+
+/// The files of chapters, those in folders among them.
+fn chapters(paths: &BookPaths) -> State {
+    let mut found = State::new();
+    let mut queue = vec![paths.root.join(&paths.src)];
+    while let Some(folder) = queue.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            if kind.is_dir() {
+                queue.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "md") {
+                found.insert(path.clone(), state(&path));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a new capture and another chapter are noticed, once each, and told apart.
+    #[test]
+    fn changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = BookPaths {
+            root: folder.path().to_owned(),
+            src: "src".into(),
+            theme: "theme".into(),
+        };
+        let mut config = Config::lenient();
+        config.machines = vec!["guest:test".into()];
+        std::fs::create_dir_all(folder.path().join("src/a")).unwrap();
+        let mut watch = Watch::new(&paths, &config);
+        assert_eq!(watch.changed(), None);
+        std::fs::write(folder.path().join("src/a/b.md"), "c").unwrap();
+        assert_eq!(watch.changed(), Some(Change::Chapters));
+        assert_eq!(watch.changed(), None);
+        std::fs::create_dir_all(folder.path().join(CAPTURED)).unwrap();
+        std::fs::write(folder.path().join(CAPTURED).join("guest-test.json"), "c").unwrap();
+        assert_eq!(watch.changed(), Some(Change::Book));
+        assert_eq!(watch.changed(), None);
+    }
+}
