@@ -173,7 +173,7 @@ fn measure(root: &Path) {
     let pid = editor.pid();
     let (now, peak) = (memory(pid, "VmRSS"), memory(pid, "VmHWM"));
     println!(
-        "{:<40} {now:8} MiB, at most {peak} (target {})",
+        "{:<40} {now:8} MiB, at most {peak} (goal of {} MiB)",
         "memory", TARGETS.1
     );
     assert_eq!(editor.end(), Some(0));
@@ -181,7 +181,7 @@ fn measure(root: &Path) {
 
 /// Prints a time beside that of a plain check.
 fn told(what: &str, time: f64, check: f64, target: Option<f64>) {
-    let target = target.map_or_else(String::new, |most| format!(" (target {most} ms)"));
+    let target = target.map_or_else(String::new, |most| format!(" (goal of {most} ms)"));
     println!(
         "{what:<40} {time:8.2} ms, {:6.3} of a check{target}",
         time / check

@@ -25,7 +25,7 @@ use crate::lsp::known::{Explanations, Known};
 use crate::lsp::publish::Published;
 use crate::lsp::session::{Generation, Next, Session};
 use crate::lsp::watch::Watch;
-use crate::lsp::workspace::Workspace;
+use crate::lsp::workspace::{Workspace, folders_of_broken};
 use crate::mdbook::load::{self, LoadedBook};
 use crate::util::parallel::Parallelism;
 
@@ -135,13 +135,9 @@ fn with_book(
     let book = match load::load(root, Parallelism::from_items(PARALLEL_FROM)) {
         Ok(book) => book,
         Err(problem) => {
-            let paths = BookPaths {
-                root: root.to_owned(),
-                src: "src".into(),
-                theme: "theme".into(),
-            };
+            let paths = folders_of_broken(root);
             publish(session, &[problem], &paths);
-            return session.serve(None, Generation::without_book(Watch::of_broken(root)));
+            return session.serve(None, Generation::without_book(Watch::of_broken(&paths)));
         }
     };
     let workspace = Workspace::new(&book);

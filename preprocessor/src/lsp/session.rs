@@ -282,42 +282,41 @@ impl<'c> Session<'c> {
             return Response::new_ok(request.id, ());
         }
         let documents = &self.documents;
-        let Some((answerer, claims)) = answers else {
+        let Some((about, claims)) = answers else {
             return Response::new_ok(request.id, serde_json::Value::Null);
         };
-        answerer.known.claims = Arc::clone(&claims.lock().unwrap_or_else(PoisonError::into_inner));
-        let a = answerer;
+        about.known.claims = Arc::clone(&claims.lock().unwrap_or_else(PoisonError::into_inner));
         match request.method.as_str() {
             Completion::METHOD => answer::<Completion>(request, |params| {
                 let at = params.text_document_position;
-                let items = a.complete(&at.text_document.uri, at.position, documents);
+                let items = about.complete(&at.text_document.uri, at.position, documents);
                 Ok(Some(CompletionResponse::Array(items)))
             }),
             HoverRequest::METHOD => answer::<HoverRequest>(request, |params| {
                 let at = params.text_document_position_params;
-                Ok(a.hover(&at.text_document.uri, at.position, documents))
+                Ok(about.hover(&at.text_document.uri, at.position, documents))
             }),
             GotoDefinition::METHOD => answer::<GotoDefinition>(request, |params| {
                 let at = params.text_document_position_params;
-                let places = a.definition(&at.text_document.uri, at.position, documents);
+                let places = about.definition(&at.text_document.uri, at.position, documents);
                 Ok(Some(GotoDefinitionResponse::Array(places)))
             }),
             References::METHOD => answer::<References>(request, |params| {
                 let at = params.text_document_position;
-                Ok(Some(a.references(
+                Ok(Some(about.references(
                     &at.text_document.uri,
                     at.position,
                     documents,
                 )))
             }),
             PrepareRenameRequest::METHOD => answer::<PrepareRenameRequest>(request, |at| {
-                let prepared = a.prepare_rename(&at.text_document.uri, at.position, documents);
+                let prepared = about.prepare_rename(&at.text_document.uri, at.position, documents);
                 prepared.map(Some).map_err(|error| error.to_string())
             }),
             Rename::METHOD => answer::<Rename>(request, |params| {
                 let at = params.text_document_position;
                 let uri = &at.text_document.uri;
-                let renamed = a.rename(uri, at.position, &params.new_name, documents);
+                let renamed = about.rename(uri, at.position, &params.new_name, documents);
                 renamed.map(Some).map_err(|error| error.to_string())
             }),
             other => {

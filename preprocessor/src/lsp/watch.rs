@@ -53,18 +53,13 @@ impl Watch {
         }
     }
 
-    /// Watches the settings of a book that could not be loaded, and the chapters that they name by default.
-    pub fn of_broken(root: &Path) -> Self {
-        let file = root.join("book.toml");
-        let paths = BookPaths {
-            root: root.to_owned(),
-            src: "src".into(),
-            theme: "theme".into(),
-        };
+    /// Watches the settings and the chapters of a book that could not be loaded.
+    pub fn of_broken(paths: &BookPaths) -> Self {
+        let file = paths.root.join("book.toml");
         Watch {
             book: BTreeMap::from([(file.clone(), state(&file))]),
-            chapters: chapters(&paths),
-            paths: Some(paths),
+            chapters: chapters(paths),
+            paths: Some(paths.clone()),
         }
     }
 

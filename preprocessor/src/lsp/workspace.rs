@@ -13,6 +13,20 @@ use crate::markdown::dialect::Markdown;
 use crate::markdown::source_map;
 use crate::mdbook::load::LoadedBook;
 
+/// The folders of a book that could not be loaded, as far as its settings tell them.
+pub fn folders_of_broken(root: &Path) -> BookPaths {
+    let text = crate::util::files::read_text(&root.join("book.toml")).unwrap_or_default();
+    let settings: toml::Table = text.parse().unwrap_or_default();
+    let src = settings
+        .get("book")
+        .and_then(|book| book.get("src")?.as_str());
+    BookPaths {
+        root: root.to_owned(),
+        src: src.unwrap_or("src").into(),
+        theme: "theme".into(),
+    }
+}
+
 /// The files of a book.
 #[derive(Clone, Debug)]
 pub struct Workspace {
