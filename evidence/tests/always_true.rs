@@ -292,6 +292,19 @@ fn attack(name: &str, investigation: &Investigation, kinds: &mut BTreeMap<String
         }
     }
     for (experiment, seen) in &evidence.experiments {
+        let probes: Vec<&String> = seen.probes.keys().collect();
+        for pair in probes.windows(2) {
+            let [a, b] = [pair[0], pair[1]].map(|probe| format!("{experiment}.{probe}"));
+            let events = format!("{experiment}.quality.events");
+            judge.refuse(&format!("fired({a}) + fired({b}) <= {events}"));
+            judge.refuse(&format!("{events} - {a}.hits >= {b}.hits"));
+            judge.refuse(&format!("{events} + 1 > fired({a}) + fired({b})"));
+        }
+        for (probe, _) in seen.probes.iter().filter(|(_, probe)| probe.hits.len() > 1) {
+            let probe = format!("{experiment}.{probe}");
+            judge.refuse(&format!("{probe}.hit1.time_ns < {probe}.hit2.time_ns"));
+            judge.refuse(&format!("{probe}.hit1.order < {probe}.hit2.order"));
+        }
         for probe in seen.probes.keys() {
             let probe = format!("{experiment}.{probe}");
             judge.refuse(&format!("fired({probe}) >= 0"));

@@ -6,9 +6,10 @@ use crate::path_index::resolve::{Catalog, Indexed};
 use super::bind::{Bindings, Gathered};
 use super::computed::{Derived, Named, derived, one_name};
 use super::hints::Hints;
-use super::invariants::{Relations, possible};
+use super::invariants::possible;
 use super::mutants::mutants;
 use super::parse::ReadPath;
+use super::relations::Relations;
 
 /// A measured value under all paths by which an expression reads it.
 pub(super) struct Leaf<'g> {

@@ -2,12 +2,10 @@
 //! such values contradict is true of all evidence, and says nothing of this.
 
 use crate::document::value::{Frame, Value};
-use crate::document::{Evidence, MachineKind};
 use crate::path::{EXPERIMENT_SECTIONS, SECTIONS, hit_number};
 use crate::path_index::words;
 
-use super::eval::Lookup;
-use super::value::{Typed, Version};
+use super::value::Version;
 
 /// The lowest release of which there can be evidence: every event of every collector came through a BPF ring buffer, which
 /// older kernels do not have (`BPF_MAP_TYPE_RINGBUF`,
@@ -214,16 +212,17 @@ fn range(path: &str) -> Option<std::ops::RangeInclusive<i128>> {
 
 /// A leaf of one hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Event<'p> {
-    experiment: &'p str,
-    probe: &'p str,
+pub(super) struct Event<'p> {
+    pub experiment: &'p str,
+    pub probe: &'p str,
     /// Counted from 1.
-    hit: usize,
-    leaf: &'p str,
+    pub hit: usize,
+    pub leaf: &'p str,
 }
 
 impl<'p> Event<'p> {
-    fn of(segments: &[&'p str]) -> Option<Self> {
+    /// The leaf of a hit that a path of these segments leads to.
+    pub fn of(segments: &[&'p str]) -> Option<Self> {
         let (experiment, probe, hit, leaf) = match *segments {
             [experiment, probe, leaf] => (experiment, probe, 1, leaf),
             [experiment, probe, hit, leaf] => (experiment, probe, hit_number(hit)?, leaf),
@@ -236,135 +235,6 @@ impl<'p> Event<'p> {
             hit,
             leaf,
         })
-    }
-}
-
-/// The order of two leaves of every document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Relation {
-    Less,
-    AtMost,
-    Different,
-    /// The second is a multiple of the first.
-    Divides,
-}
-
-/// The relations between the leaves that one expression reads.
-pub(super) struct Relations<'p>(Vec<(&'p str, Relation, &'p str)>);
-
-impl<'p> Relations<'p> {
-    /// The relations among these paths.
-    pub fn among(paths: &[&'p str], evidence: &Evidence) -> Self {
-        let guest = evidence.machine.kind == MachineKind::Guest;
-        let split: Vec<(&'p str, Vec<&'p str>)> = paths
-            .iter()
-            .map(|path| (*path, path.split('.').collect()))
-            .collect();
-        let mut found = Vec::new();
-        for (a, of_a) in &split {
-            for (b, of_b) in &split {
-                if let Some(relation) = relation(of_a, of_b, guest) {
-                    found.push((*a, relation, *b));
-                }
-            }
-        }
-        Relations(found)
-    }
-
-    /// True if the values that are bound satisfy all of them.
-    pub fn hold(&self, bindings: &dyn Lookup) -> bool {
-        self.0.iter().all(|(a, relation, b)| {
-            let numbers = number(bindings.read(a)).zip(number(bindings.read(b)));
-            numbers.is_none_or(|(a, b)| match relation {
-                Relation::Less => a < b,
-                Relation::AtMost => a <= b,
-                Relation::Different => a != b,
-                Relation::Divides if a == 0 => b == 0,
-                Relation::Divides => b % a == 0,
-            })
-        })
-    }
-}
-
-fn number(value: Option<&Typed>) -> Option<i128> {
-    match value? {
-        Typed::Number(number) => Some(number.value),
-        Typed::Address(pointer) => Some(pointer.number().ok()?.into()),
-        _ => None,
-    }
-}
-
-/// The relation of leaf `a` and leaf `b` in every document.
-fn relation(a: &[&str], b: &[&str], guest: bool) -> Option<Relation> {
-    use Relation::{AtMost, Less};
-    if let (Some(a), Some(b)) = (Event::of(a), Event::of(b)) {
-        return of_hits(a, b);
-    }
-    if a.first() == Some(&"boots") {
-        return of_boots(a, b);
-    }
-    match (a, b) {
-        (["kaslr", "differing"], ["kaslr", "checked"]) => Some(AtMost),
-        ([e, "quality", "attached"], [f, "quality", "planned"])
-        | ([e, "objects", "freed" | "excused" | "leaked"], [f, "objects", "allocated"])
-            if e == f =>
-        {
-            Some(AtMost)
-        }
-        // Counts of one probe's allocations have keys of their own: `E.P#leaked`.
-        ([e, p], [f, q]) if e == f => {
-            let (probe, leaf) = p.split_once('#')?;
-            (leaf == "leaked" && q.split_once('#')? == (probe, "allocated")).then_some(AtMost)
-        }
-        ([e, p], [f, "objects", "allocated" | "leaked"]) if e == f => {
-            (p.split_once('#')?.1 == *b.last()?).then_some(AtMost)
-        }
-        // What a call takes without probes is no less than nothing.
-        ([e, "cost", "added_ns"], [f, "cost", "probed_ns"]) if e == f => Some(AtMost),
-        // A guest's processors are numbered without gaps; of a host, some may be off.
-        (_, ["machine", "cpus"]) if guest => (Event::of(a)?.leaf == "cpu").then_some(Less),
-        (_, [e, "quality", "events"]) => {
-            let event = Event::of(a)?;
-            let counted = ["order", "return_order", "hits"].contains(&event.leaf);
-            (counted && event.experiment == *e).then_some(AtMost)
-        }
-        _ => None,
-    }
-}
-
-/// The sums over boots, and each boot's part in them.
-fn of_boots(a: &[&str], b: &[&str]) -> Option<Relation> {
-    use Relation::{AtMost, Divides};
-    let extremes = ["lowest", "highest"];
-    match (a, b) {
-        (["boots", "distinct" | "distinct_physical" | "differing"], ["boots", "count"])
-        | (["boots", "lowest"], ["boots", "highest"] | ["boots", _, "slide"])
-        | (["boots", _, "slide"], ["boots", "highest"]) => Some(AtMost),
-        (["boots", "divisor"], ["boots", leaf]) if extremes.contains(leaf) => Some(Divides),
-        (["boots", "divisor"], ["boots", _, "slide"]) => Some(Divides),
-        _ => None,
-    }
-}
-
-/// Hits of a probe are numbered as they began, a call begins before it returns, and no two events have one place in the
-/// order.
-fn of_hits(a: Event<'_>, b: Event<'_>) -> Option<Relation> {
-    use Relation::{AtMost, Different, Less};
-    let ordered = |event: Event<'_>| ["order", "return_order"].contains(&event.leaf);
-    if a.experiment != b.experiment {
-        return None;
-    }
-    if a.probe != b.probe {
-        return (ordered(a) && ordered(b)).then_some(Different);
-    }
-    match (a.leaf, b.leaf) {
-        ("order", "return_order") if a.hit <= b.hit => Some(Less),
-        ("order", "order") if a.hit < b.hit => Some(Less),
-        ("time_ns", "return_time_ns") if a.hit <= b.hit => Some(AtMost),
-        ("time_ns", "time_ns") if a.hit < b.hit => Some(AtMost),
-        ("duration_ns", "return_time_ns") if a.hit == b.hit => Some(AtMost),
-        _ if a.hit < b.hit && ordered(a) && ordered(b) => Some(Different),
-        _ => None,
     }
 }
 
@@ -402,42 +272,6 @@ mod tests {
             ("machine.kind", Value::text("host"), true),
         ] {
             assert_eq!(possible(path, &value), wanted, "{path}: {value}");
-        }
-    }
-
-    /// Check which leaves are related, and that no others are.
-    #[test]
-    fn relations_of_leaves() {
-        use Relation::{AtMost, Different, Divides, Less};
-        for (a, b, wanted) in [
-            ("e.p.order", "e.p.return_order", Some(Less)),
-            ("e.p.hit1.order", "e.p.hit2.order", Some(Less)),
-            ("e.p.hit1.order", "e.p.hit2.return_order", Some(Less)),
-            ("e.p.hit2.order", "e.p.hit1.return_order", None),
-            (
-                "e.p.hit1.return_order",
-                "e.p.hit2.return_order",
-                Some(Different),
-            ),
-            ("e.p.order", "e.q.return_order", Some(Different)),
-            ("e.p.order", "f.p.return_order", None),
-            ("e.p.args.order", "e.p.args.return_order", None),
-            ("e.p.time_ns", "e.p.return_time_ns", Some(AtMost)),
-            ("e.p.order", "e.quality.events", Some(AtMost)),
-            ("e.p.order", "f.quality.events", None),
-            ("e.objects.leaked", "e.objects.allocated", Some(AtMost)),
-            ("e.p.hits", "e.quality.events", Some(AtMost)),
-            ("e.p#leaked", "e.p#allocated", Some(AtMost)),
-            ("e.p#leaked", "e.q#allocated", None),
-            ("e.p#allocated", "e.objects.allocated", Some(AtMost)),
-            ("e.p.cpu", "machine.cpus", Some(Less)),
-            ("boots.divisor", "boots.highest", Some(Divides)),
-            ("boots.boot3.slide", "boots.highest", Some(AtMost)),
-            ("boots.distinct", "boots.count", Some(AtMost)),
-            ("boots.count", "boots.distinct", None),
-        ] {
-            let split = |path: &'static str| path.split('.').collect::<Vec<_>>();
-            assert_eq!(relation(&split(a), &split(b), true), wanted, "{a} and {b}");
         }
     }
 }

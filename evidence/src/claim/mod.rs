@@ -42,6 +42,7 @@ mod parse;
 mod parts;
 mod place;
 mod planned;
+mod relations;
 mod silence;
 mod units;
 mod value;

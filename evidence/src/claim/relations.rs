@@ -1,0 +1,280 @@
+//! Relations between the leaves of every document: a negative control that broke one would look at a document that there
+//! cannot be.
+
+use crate::document::{Evidence, MachineKind};
+
+use super::eval::Lookup;
+use super::invariants::Event;
+use super::value::Typed;
+
+/// The order of two leaves of every document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    Less,
+    AtMost,
+    Different,
+    /// The second is a multiple of the first.
+    Divides,
+}
+
+/// The relations between the leaves that one expression reads.
+pub(super) struct Relations<'p> {
+    pairs: Vec<(&'p str, Relation, &'p str)>,
+    sums: Vec<Sum<'p>>,
+}
+
+/// Counts of parts, and the count of the whole, which is no less than all of them together.
+#[derive(Debug, PartialEq, Eq)]
+struct Sum<'p> {
+    parts: Vec<&'p str>,
+    whole: &'p str,
+}
+
+impl<'p> Relations<'p> {
+    /// The relations among these paths.
+    pub fn among(paths: &[&'p str], evidence: &Evidence) -> Self {
+        let guest = evidence.machine.kind == MachineKind::Guest;
+        let split: Vec<(&'p str, Vec<&'p str>)> = paths
+            .iter()
+            .map(|path| (*path, path.split('.').collect()))
+            .collect();
+        let mut pairs = Vec::new();
+        for (a, of_a) in &split {
+            for (b, of_b) in &split {
+                if let Some(relation) = relation(of_a, of_b, guest) {
+                    pairs.push((*a, relation, *b));
+                }
+            }
+        }
+        let sums = sums(paths);
+        Relations { pairs, sums }
+    }
+
+    /// True if the values that are bound satisfy all of them.
+    pub fn hold(&self, bindings: &dyn Lookup) -> bool {
+        let number = |path: &str| number(bindings.read(path));
+        let sums = self.sums.iter().all(|sum| {
+            let parts: Option<i128> = sum.parts.iter().map(|part| number(part)).sum();
+            let numbers = parts.zip(number(sum.whole));
+            numbers.is_none_or(|(parts, whole)| parts <= whole)
+        });
+        let pairs = self.pairs.iter().all(|(a, relation, b)| {
+            let numbers = number(a).zip(number(b));
+            numbers.is_none_or(|(a, b)| match relation {
+                Relation::Less => a < b,
+                Relation::AtMost => a <= b,
+                Relation::Different => a != b,
+                Relation::Divides if a == 0 => b == 0,
+                Relation::Divides => b % a == 0,
+            })
+        });
+        sums && pairs
+    }
+}
+
+fn number(value: Option<&Typed>) -> Option<i128> {
+    match value? {
+        Typed::Number(number) => Some(number.value),
+        Typed::Address(pointer) => Some(pointer.number().ok()?.into()),
+        _ => None,
+    }
+}
+
+/// The relation of leaf `a` and leaf `b` in every document.
+fn relation(a: &[&str], b: &[&str], guest: bool) -> Option<Relation> {
+    use Relation::{AtMost, Less};
+    if let (Some(a), Some(b)) = (Event::of(a), Event::of(b)) {
+        return of_hits(a, b);
+    }
+    if a.first() == Some(&"boots") {
+        return of_boots(a, b);
+    }
+    match (a, b) {
+        (["kaslr", "differing"], ["kaslr", "checked"]) => Some(AtMost),
+        ([e, "quality", "attached"], [f, "quality", "planned"])
+        | ([e, "objects", "freed" | "excused" | "leaked"], [f, "objects", "allocated"])
+            if e == f =>
+        {
+            Some(AtMost)
+        }
+        // Counts of one probe's allocations have keys of their own: `E.P#leaked`.
+        ([e, p], [f, q]) if e == f => {
+            let (probe, leaf) = p.split_once('#')?;
+            (leaf == "leaked" && q.split_once('#')? == (probe, "allocated")).then_some(AtMost)
+        }
+        ([e, p], [f, "objects", "allocated" | "leaked"]) if e == f => {
+            (p.split_once('#')?.1 == *b.last()?).then_some(AtMost)
+        }
+        // What a call takes without probes is no less than nothing.
+        ([e, "cost", "added_ns"], [f, "cost", "probed_ns"]) if e == f => Some(AtMost),
+        // A guest's processors are numbered without gaps; of a host, some may be off.
+        (_, ["machine", "cpus"]) if guest => (Event::of(a)?.leaf == "cpu").then_some(Less),
+        (_, [e, "quality", "events"]) => {
+            let event = Event::of(a)?;
+            let counted = ["order", "return_order", "hits"].contains(&event.leaf);
+            (counted && event.experiment == *e).then_some(AtMost)
+        }
+        _ => None,
+    }
+}
+
+/// The counts among these leaves that stand for parts of another one of them. Each event is of one probe, and each object
+/// is either freed, or excused, or leaked.
+fn sums<'p>(paths: &[&'p str]) -> Vec<Sum<'p>> {
+    let mut found = Vec::new();
+    for whole in paths {
+        let Some((experiment, rest)) = whole.split_once('.') else {
+            continue;
+        };
+        let is_part = |path: &&&'p str| {
+            let part = path
+                .strip_prefix(experiment)
+                .and_then(|rest| rest.strip_prefix('.'));
+            match (part, rest) {
+                (Some(part), "quality.events") => {
+                    let probe = part.strip_suffix(".hits");
+                    probe.is_some_and(|probe| !probe.contains('.'))
+                }
+                (
+                    Some("objects.freed" | "objects.excused" | "objects.leaked"),
+                    "objects.allocated",
+                ) => true,
+                (Some(part), "objects.allocated") => part.ends_with("#allocated"),
+                (Some(part), "objects.leaked") => part.ends_with("#leaked"),
+                _ => false,
+            }
+        };
+        // Objects by what became of them, and by the probe that saw them, are two ways to divide the same whole.
+        let (by_probe, by_end): (Vec<&'p str>, Vec<&'p str>) = paths
+            .iter()
+            .filter(is_part)
+            .copied()
+            .partition(|part| part.contains('#'));
+        for parts in [by_probe, by_end] {
+            if parts.len() > 1 {
+                found.push(Sum { parts, whole });
+            }
+        }
+    }
+    found
+}
+
+/// The sums over boots, and each boot's part in them.
+fn of_boots(a: &[&str], b: &[&str]) -> Option<Relation> {
+    use Relation::{AtMost, Divides};
+    let extremes = ["lowest", "highest"];
+    match (a, b) {
+        (["boots", "distinct" | "distinct_physical" | "differing"], ["boots", "count"])
+        | (["boots", "lowest"], ["boots", "highest"] | ["boots", _, "slide"])
+        | (["boots", _, "slide"], ["boots", "highest"]) => Some(AtMost),
+        (["boots", "divisor"], ["boots", leaf]) if extremes.contains(leaf) => Some(Divides),
+        (["boots", "divisor"], ["boots", _, "slide"]) => Some(Divides),
+        _ => None,
+    }
+}
+
+/// Hits of a probe are numbered as they began, a call begins before it returns, and no two events have one place in the
+/// order.
+fn of_hits(a: Event<'_>, b: Event<'_>) -> Option<Relation> {
+    use Relation::{AtMost, Different, Less};
+    let ordered = |event: Event<'_>| ["order", "return_order"].contains(&event.leaf);
+    if a.experiment != b.experiment {
+        return None;
+    }
+    if a.probe != b.probe {
+        return (ordered(a) && ordered(b)).then_some(Different);
+    }
+    match (a.leaf, b.leaf) {
+        ("order", "return_order") if a.hit <= b.hit => Some(Less),
+        ("order", "order") if a.hit < b.hit => Some(Less),
+        ("time_ns", "return_time_ns") if a.hit <= b.hit => Some(AtMost),
+        // Two hits at the same nanosecond are possible, but that none is proves nothing.
+        ("time_ns", "time_ns") if a.hit < b.hit => Some(Less),
+        ("duration_ns", "return_time_ns") if a.hit == b.hit => Some(AtMost),
+        _ if a.hit < b.hit && ordered(a) && ordered(b) => Some(Different),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check which leaves are related, and that no others are.
+    #[test]
+    fn relations_of_leaves() {
+        use Relation::{AtMost, Different, Divides, Less};
+        for (a, b, wanted) in [
+            ("e.p.order", "e.p.return_order", Some(Less)),
+            ("e.p.hit1.order", "e.p.hit2.order", Some(Less)),
+            ("e.p.hit1.order", "e.p.hit2.return_order", Some(Less)),
+            ("e.p.hit2.order", "e.p.hit1.return_order", None),
+            (
+                "e.p.hit1.return_order",
+                "e.p.hit2.return_order",
+                Some(Different),
+            ),
+            ("e.p.order", "e.q.return_order", Some(Different)),
+            ("e.p.order", "f.p.return_order", None),
+            ("e.p.args.order", "e.p.args.return_order", None),
+            ("e.p.time_ns", "e.p.return_time_ns", Some(AtMost)),
+            ("e.p.hit1.time_ns", "e.p.hit2.time_ns", Some(Less)),
+            ("e.p.order", "e.quality.events", Some(AtMost)),
+            ("e.p.order", "f.quality.events", None),
+            ("e.objects.leaked", "e.objects.allocated", Some(AtMost)),
+            ("e.p.hits", "e.quality.events", Some(AtMost)),
+            ("e.p#leaked", "e.p#allocated", Some(AtMost)),
+            ("e.p#leaked", "e.q#allocated", None),
+            ("e.p#allocated", "e.objects.allocated", Some(AtMost)),
+            ("e.p.cpu", "machine.cpus", Some(Less)),
+            ("boots.divisor", "boots.highest", Some(Divides)),
+            ("boots.boot3.slide", "boots.highest", Some(AtMost)),
+            ("boots.distinct", "boots.count", Some(AtMost)),
+            ("boots.count", "boots.distinct", None),
+        ] {
+            let split = |path: &'static str| path.split('.').collect::<Vec<_>>();
+            assert_eq!(relation(&split(a), &split(b), true), wanted, "{a} and {b}");
+        }
+    }
+
+    /// Check which counts are parts of another one, and that those of another experiment, or one alone, are not.
+    #[test]
+    fn sums_of_leaves() {
+        let sum = |parts: &[&'static str], whole| Sum {
+            parts: parts.to_vec(),
+            whole,
+        };
+        for (paths, wanted) in [
+            (
+                &["e.p.hits", "e.q.hits", "f.p.hits", "e.quality.events"][..],
+                vec![sum(&["e.p.hits", "e.q.hits"], "e.quality.events")],
+            ),
+            (&["e.p.hits", "e.quality.events"], vec![]),
+            (
+                &["e.p.args.hits", "e.q.args.hits", "e.quality.events"],
+                vec![],
+            ),
+            (
+                &["e.objects.freed", "e.objects.leaked", "e.objects.allocated"],
+                vec![sum(
+                    &["e.objects.freed", "e.objects.leaked"],
+                    "e.objects.allocated",
+                )],
+            ),
+            (
+                &[
+                    "e.p#allocated",
+                    "e.q#allocated",
+                    "e.objects.allocated",
+                    "e.objects.leaked",
+                ],
+                vec![sum(
+                    &["e.p#allocated", "e.q#allocated"],
+                    "e.objects.allocated",
+                )],
+            ),
+        ] {
+            assert_eq!(sums(paths), wanted, "{paths:?}");
+        }
+    }
+}
