@@ -376,7 +376,10 @@ fn rename() {
     assert_eq!(new_two, other.replace("outer", "made"));
     assert_eq!(
         new_toml,
-        common::INVESTIGATION.replace("\"outer\"", "\"outer\"\nname = \"made\"")
+        common::INVESTIGATION.replace(
+            "function = \"outer\"",
+            "name = \"made\"\nfunction = \"outer\""
+        )
     );
     book.write("src/one.md", &new_one);
     book.write("src/two.md", &new_two);

@@ -99,6 +99,8 @@ pub struct Experiment {
     pub name: String,
     /// The place of the name in the file.
     pub span: Range<usize>,
+    /// The experiment that it inherits from.
+    pub inherits: Option<String>,
     /// The workload.
     pub workload: Workload,
     /// Modules of the kernel that have to be there, as `lsmod` names them. Those of all experiments are loaded before the first.

@@ -49,16 +49,19 @@ fn first_byte(text: &str, range: Range<usize>) -> usize {
     range.start + lead.unwrap_or(0)
 }
 
-/// The places where a chapter names a probe of an experiment: the name alone.
-pub fn of_probe(chapter: &Chapter, experiment: &str, probe: &str) -> Vec<Range<usize>> {
+/// The places where a chapter names a probe of one of these experiments: the name of the probe alone, in order.
+pub fn of_probe(chapter: &Chapter, experiments: &[&str], probe: &str) -> Vec<Range<usize>> {
     let text = chapter.source.text.as_str();
     let name = |word: Range<usize>| {
         let mut names = text[word.clone()].split('.');
-        let is_it = names.next() == Some(experiment) && names.next() == Some(probe);
+        let experiment = names.next().filter(|name| experiments.contains(name))?;
         let start = word.start + experiment.len() + 1;
-        is_it.then_some(start..start + probe.len())
+        (names.next() == Some(probe)).then_some(start..start + probe.len())
     };
-    path_words(chapter).into_iter().filter_map(name).collect()
+    let words = path_words(chapter).into_iter();
+    let mut found: Vec<Range<usize>> = words.filter_map(name).collect();
+    found.sort_by_key(|span| span.start);
+    found
 }
 
 /// The places where a chapter names an experiment: in paths, and in the option `experiment` of exhibits.
@@ -118,7 +121,7 @@ mod tests {
     #[test]
     fn probes() {
         let chapter = Chapter::parse("c.md", CHAPTER, Markdown::default());
-        let found = of_probe(&chapter, "create", "p");
+        let found = of_probe(&chapter, &["create"], "p");
         assert_eq!(found.len(), 6, "{found:?}");
         for span in &found {
             assert_eq!(&CHAPTER[span.clone()], "p");

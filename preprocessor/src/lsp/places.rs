@@ -127,13 +127,14 @@ pub fn mentions(
     let in_chapter = |chapter: &Chapter| -> Vec<Range<usize>> {
         match named {
             Named::Experiment(name) => mentions::of_experiment(chapter, name),
-            Named::Probe(experiment, probe) => holders(investigation, experiment, probe)
-                .flat_map(|holder| mentions::of_probe(chapter, holder, probe))
-                .collect(),
-            Named::Command(name) => mentions::of_probe(chapter, "commands", name),
+            Named::Probe(experiment, probe) => {
+                let holders: Vec<&str> = holders(investigation, experiment, probe).collect();
+                mentions::of_probe(chapter, &holders, probe)
+            }
+            Named::Command(name) => mentions::of_probe(chapter, &["commands"], name),
             Named::Claim(id) => {
                 let made = mentions::of_claim(chapter, id);
-                let read = mentions::of_probe(chapter, "claims", id);
+                let read = mentions::of_probe(chapter, &["claims"], id);
                 made.into_iter().chain(read).collect()
             }
         }

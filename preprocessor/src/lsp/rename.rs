@@ -55,20 +55,14 @@ pub fn rename(
         return Err(RenameError::Name(reason));
     }
     let found = investigation.experiment(experiment);
-    let found = found.and_then(|one| one.probe(probe));
-    let found = found.ok_or(RenameError::NoProbe)?;
-    let same = |one: &Probe| one.span == found.span;
-    let named_alike = |one: &Probe| one.name == probe;
-    // An experiment may define anew what it inherits: then all definitions go by one name.
-    let (experiments, edits) = in_investigation(investigation, probe, new, &same)
-        .or_else(|_| in_investigation(investigation, probe, new, &named_alike))?;
+    if found.and_then(|one| one.probe(probe)).is_none() {
+        return Err(RenameError::NoProbe);
+    }
+    let experiments = family(investigation, experiment, probe);
+    let edits = in_investigation(investigation, &experiments, probe, new)?;
     let mut others = Edits::new();
     for (file, chapter) in chapters {
-        let mut spans: Vec<Range<usize>> = experiments
-            .iter()
-            .flat_map(|name| mentions::of_probe(chapter, name, probe))
-            .collect();
-        spans.sort_by_key(|span| span.start);
+        let spans = mentions::of_probe(chapter, &experiments, probe);
         let edits = spans.into_iter().map(|span| TextEdit {
             span,
             text: new.to_owned(),
@@ -81,24 +75,37 @@ pub fn rename(
     Ok((edits, others))
 }
 
-/// The edits of the investigation that rename those probes called `probe` that are `meant`, and the experiments that have them.
-fn in_investigation<'i>(
-    investigation: &'i Investigation,
+/// The experiments in which the probe goes by one name: those that inherit it, as it is or defined anew.
+fn family<'i>(investigation: &'i Investigation, experiment: &str, probe: &str) -> Vec<&'i str> {
+    let heir_of = |one: &'i Experiment| {
+        let parent = investigation.experiment(one.inherits.as_deref()?)?;
+        parent.probe(probe).map(|_| parent)
+    };
+    // Whoever inherits stands below, and knows its nearest of kin only.
+    let first = |mut one: &'i Experiment| {
+        while let Some(parent) = heir_of(one) {
+            one = parent;
+        }
+        &one.name
+    };
+    let own = investigation.experiment(experiment).map(first);
+    let with_probe = investigation.experiments.iter();
+    let with_probe = with_probe.filter(|one| one.probe(probe).is_some());
+    let related = with_probe.filter(|one| Some(first(one)) == own);
+    related.map(|one| one.name.as_str()).collect()
+}
+
+/// The edits of the investigation that rename the probe in these experiments.
+fn in_investigation(
+    investigation: &Investigation,
+    experiments: &[&str],
     probe: &str,
     new: &str,
-    meant: &dyn Fn(&Probe) -> bool,
-) -> Result<(Vec<&'i str>, Vec<TextEdit>), RenameError> {
-    let has = |one: &&Experiment| one.probes.iter().any(|p| p.name == probe && meant(p));
-    let experiments: Vec<&str> = investigation
-        .experiments
-        .iter()
-        .filter(has)
-        .map(|one| one.name.as_str())
-        .collect();
-    let all = investigation.experiments.iter().flat_map(|one| &one.probes);
-    let mut spans: Vec<Range<usize>> = all
-        .filter(|one| one.name == probe && meant(one))
-        .map(|one| one.span.clone())
+) -> Result<Vec<TextEdit>, RenameError> {
+    let is_meant = |one: &Experiment| experiments.contains(&one.name.as_str());
+    let meant = investigation.experiments.iter().filter(|one| is_meant(one));
+    let mut spans: Vec<Range<usize>> = meant
+        .filter_map(|one| Some(one.probe(probe)?.span.clone()))
         .collect();
     spans.sort_by_key(|span| span.start);
     spans.dedup();
@@ -114,13 +121,12 @@ fn in_investigation<'i>(
     };
     let parsed = parse(&investigation.source.name, &renamed).map_err(told)?;
     let names = |of: &Investigation, rename: bool| -> Vec<Vec<String>> {
-        let name = |experiment: &Experiment, one: &Probe| {
-            let is_it = one.name == probe && experiments.contains(&experiment.name.as_str());
-            if rename && is_it {
-                new.to_owned()
-            } else {
-                one.name.clone()
-            }
+        let name = |experiment: &Experiment, one: &Probe| match rename
+            && one.name == probe
+            && is_meant(experiment)
+        {
+            true => new.to_owned(),
+            false => one.name.clone(),
         };
         let list = |one: &Experiment| one.probes.iter().map(|p| name(one, p)).collect();
         of.experiments.iter().map(list).collect()
@@ -131,7 +137,7 @@ fn in_investigation<'i>(
         );
         return Err(RenameError::Investigation(message));
     }
-    Ok((experiments, edits))
+    Ok(edits)
 }
 
 /// The edit that gives the probe whose name or target stands at `span` the name `new`.
@@ -149,13 +155,16 @@ fn edit(text: &str, span: &Range<usize>, new: &str) -> TextEdit {
     }
     let indentation = key.len() - key.trim_start().len();
     let is_alone = !key.trim_start().contains(|c: char| !c.is_alphanumeric());
-    let text = match is_alone {
-        true => format!("\n{}name = \"{new}\"", &key[..indentation]),
-        false => format!(", name = \"{new}\""),
-    };
-    TextEdit {
-        span: span.end..span.end,
-        text,
+    match is_alone {
+        // Above, because a comment may stand behind it.
+        true => TextEdit {
+            span: line..line,
+            text: format!("{}name = \"{new}\"\n", &key[..indentation]),
+        },
+        false => TextEdit {
+            span: span.end..span.end,
+            text: format!(", name = \"{new}\""),
+        },
     }
 }
 
@@ -210,7 +219,7 @@ mod tests {
         );
         let (toml, _) = renamed("again", "sock_free", "gone").unwrap();
         assert!(
-            toml.contains("  function = \"sock_free\"\n  name = \"gone\"\n"),
+            toml.contains("  name = \"gone\"\n  function = \"sock_free\"\n"),
             "{toml}"
         );
     }

@@ -51,6 +51,7 @@ impl Check {
         Some(Experiment {
             name: raw.name.into_inner(),
             span,
+            inherits: parent.map(|parent| parent.name.clone()),
             workload,
             modules,
             isolated: raw.isolated,
