@@ -1,8 +1,11 @@
 //! Mutants: values that a leaf could have had instead, for the negative control and the mutation test.
 
-use crate::document::value::{Address, Bytes, Cut, Frame, Integer, LineRole, Location, Value};
+mod cut;
+
+use crate::document::value::{Address, Bytes, Frame, Integer, LineRole, Location, Value};
 use crate::path_index::words;
 
+use self::cut::{cut_bytes, cut_stacks, cut_texts};
 use super::c_types::{fits, holds, wide};
 use super::hints::{Hints, OTHER_POINTERS, OTHER_SYMBOLS};
 use super::invariants::{
@@ -406,40 +409,6 @@ fn bytes(value: &[u8], hints: &Hints<'_>) -> Vec<Vec<u8>> {
         .chain(hints.bytes.iter().cloned())
         .chain(single)
         .collect()
-}
-
-/// The places where a value of so many parts may have been cut: behind nothing, the first, the half, and all of it.
-fn ends(parts: usize) -> [usize; 4] {
-    [0, parts.min(1), parts / 2, parts]
-}
-
-/// The text, cut at several places: none of them says more than the whole.
-fn cut_texts(value: &str) -> impl Iterator<Item = Value> + use<'_> {
-    let at_character = |end: &usize| value.is_char_boundary(*end);
-    let ends = ends(value.len()).into_iter().filter(at_character);
-    ends.map(|end| Value::CutText {
-        value: value[..end].to_owned(),
-        cut: Cut::default(),
-    })
-}
-
-/// The bytes, cut at several places, with their length and without.
-fn cut_bytes(value: &[u8]) -> impl Iterator<Item = Value> + use<'_> {
-    let whole = value.len() as u64;
-    ends(value.len()).into_iter().flat_map(move |end| {
-        [None, Some(whole)].map(|whole| Value::CutBytes {
-            value: Bytes(value[..end].to_vec()),
-            cut: Cut { whole },
-        })
-    })
-}
-
-/// The stack, cut at several places.
-fn cut_stacks(value: &[Frame]) -> impl Iterator<Item = Value> + use<'_> {
-    ends(value.len()).into_iter().map(|end| Value::CutStack {
-        value: value[..end].to_vec(),
-        cut: Cut::default(),
-    })
 }
 
 fn locations(value: &Location, hints: &Hints<'_>) -> Vec<Location> {

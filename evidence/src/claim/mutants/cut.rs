@@ -1,0 +1,37 @@
+//! Values that were cut: none of them says more than the whole.
+
+use crate::document::value::{Bytes, Cut, Frame, Value};
+
+/// The places where a value of so many parts may have been cut: behind nothing, the first, the half, and all of it.
+fn ends(parts: usize) -> [usize; 4] {
+    [0, parts.min(1), parts / 2, parts]
+}
+
+/// The text, cut at several places: none of them says more than the whole.
+pub(super) fn cut_texts(value: &str) -> impl Iterator<Item = Value> + use<'_> {
+    let at_character = |end: &usize| value.is_char_boundary(*end);
+    let ends = ends(value.len()).into_iter().filter(at_character);
+    ends.map(|end| Value::CutText {
+        value: value[..end].to_owned(),
+        cut: Cut::default(),
+    })
+}
+
+/// The bytes, cut at several places, with their length and without.
+pub(super) fn cut_bytes(value: &[u8]) -> impl Iterator<Item = Value> + use<'_> {
+    let whole = value.len() as u64;
+    ends(value.len()).into_iter().flat_map(move |end| {
+        [None, Some(whole)].map(|whole| Value::CutBytes {
+            value: Bytes(value[..end].to_vec()),
+            cut: Cut { whole },
+        })
+    })
+}
+
+/// The stack, cut at several places.
+pub(super) fn cut_stacks(value: &[Frame]) -> impl Iterator<Item = Value> + use<'_> {
+    ends(value.len()).into_iter().map(|end| Value::CutStack {
+        value: value[..end].to_vec(),
+        cut: Cut::default(),
+    })
+}
