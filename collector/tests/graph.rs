@@ -178,3 +178,34 @@ fn debian_6_12() {
 fn debian_7_3() {
     agree("debian-7.3");
 }
+
+/// Check that a call which writes to a setting of the tracer has no tree, though it leaves the setting as it was, and that one
+/// which writes elsewhere has.
+#[test]
+fn settings_that_the_call_writes() {
+    let experiment = |name: &str, file: &str| {
+        format!(
+            r#"
+[[experiment]]
+name = "{name}"
+graph = true
+[experiment.workload]
+before = [{{ syscall = "openat", args = ["AT_FDCWD", {{ text = "{file}" }}, "O_WRONLY"], result = "file" }}]
+syscall = "write"
+args = ["$file", {{ text = "0" }}, 1]
+"#
+        )
+    };
+    let text = experiment("plain", "/dev/null")
+        + &experiment("setting", "/sys/kernel/tracing/max_graph_depth");
+    let (evidence, _) = support::captured_from("debian-6.12", &text);
+    let graph = |name: &str| evidence.experiments[name].graph.clone();
+    let plain = graph("plain").unwrap();
+    assert!(
+        plain.functions.iter().any(|one| one == "vfs_write"),
+        "{plain:?}"
+    );
+    let written = graph("setting").unwrap().unavailable;
+    let reason = written.unwrap_or_default();
+    assert!(reason.contains("was written to while"), "{reason}");
+}

@@ -38,6 +38,7 @@ mod restore;
 #[cfg(test)]
 mod tests;
 pub mod tracer;
+mod tracer_writes;
 mod unreadable;
 pub mod workload_spec;
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::tracer_writes::Writes;
 use crate::graph::calls;
 use crate::graph::raw::{Formats, RawCpu, RawGraph};
 use crate::workload::{Running, WorkloadError, WorkloadOutcome, WorkloadSpec};
@@ -84,10 +85,18 @@ pub enum TracerError {
         /// Its content.
         content: String,
     },
-    /// A file of tracefs could not be read or written.
+    /// A setting of the tracer was written while it traced, and may have been set back since.
+    #[error(
+        "{file} was written to while the call was traced, so that functions may be missing: keep the workload from the tracer's files"
+    )]
+    Written {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A file of tracefs could not be read, written or watched.
     #[error("cannot {what} {path}: {error}")]
     File {
-        /// "read" or "write".
+        /// "read", "write" or "watch".
         what: &'static str,
         /// The file.
         path: PathBuf,
@@ -186,14 +195,22 @@ impl Tracer {
         let tid = running.tgid();
         // Writing empties the buffers of all processors.
         self.write("trace", "\n")?;
+        let writes = self.watch_settings()?;
+        // What the workload has done before its call.
+        self.unchanged()?;
         // Not `set_ftrace_pid`: it changes over while the scheduler still works for the task before, whose last functions it leaves
         // out. Records say themselves whose they are.
         self.write("tracing_on", "1")?;
+        self.first_written(&writes)?;
         let finished = running.go().await;
+        let written = self.first_written(&writes)?;
         self.write("tracing_on", "0")?;
         finished?;
         running.report().await?;
         let outcome = running.release().await?;
+        if let Some(file) = written {
+            return Err(TracerError::Written { file });
+        }
         self.unchanged()?;
         look(&self.root);
         Ok((self.take(tid)?, outcome))
@@ -300,6 +317,31 @@ impl Tracer {
             }
         }
         Ok(None)
+    }
+
+    /// Watch the files by which the tracer could be made to leave something out.
+    fn watch_settings(&self) -> Result<Writes, TracerError> {
+        let settings = SETTINGS.iter().map(|(file, _)| *file);
+        let files = settings
+            .chain(FILTERS)
+            .chain(["current_tracer", "set_event", SWITCH]);
+        Writes::watch(files.map(|file| self.root.join(file))).map_err(|(path, error)| {
+            TracerError::File {
+                what: "watch",
+                path,
+                error: error.into(),
+            }
+        })
+    }
+
+    /// The first of these files that was written to since the last question.
+    fn first_written(&self, writes: &Writes) -> Result<Option<PathBuf>, TracerError> {
+        let first = writes.first().map_err(|error| TracerError::File {
+            what: "watch",
+            path: self.root.clone(),
+            error: error.into(),
+        })?;
+        Ok(first.map(Path::to_owned))
     }
 
     /// Refuse a trace during which settings or filters were changed, as a workload with the right to can do: what its own calls switch
