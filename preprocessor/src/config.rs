@@ -122,6 +122,8 @@ pub enum Lint {
     TooWide,
     /// A name that neither a capture nor the glossary introduced, in a chapter with a derivation check.
     UndefinedName,
+    /// More functions of a call that the text tells nowhere than its exhibit `coverage` allows.
+    Untold,
 }
 
 impl Lint {
@@ -134,6 +136,7 @@ impl Lint {
             Lint::ChapterWithoutClaim => "chapter-without-claim",
             Lint::TooWide => "too-wide",
             Lint::UndefinedName => "undefined-name",
+            Lint::Untold => "untold",
         }
     }
 }

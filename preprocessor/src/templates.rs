@@ -22,6 +22,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("calltree", include_str!("../templates/calltree.hbs")),
     ("claim", include_str!("../templates/claim.hbs")),
     ("claims", include_str!("../templates/claims.hbs")),
+    ("coverage", include_str!("../templates/coverage.hbs")),
     ("derivation", include_str!("../templates/derivation.hbs")),
     ("disassembly", include_str!("../templates/disassembly.hbs")),
     ("evidence", include_str!("../templates/evidence.hbs")),

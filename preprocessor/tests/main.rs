@@ -12,6 +12,7 @@ mod chapter_html;
 mod claims_page;
 mod commands;
 mod common;
+mod coverage;
 mod diff;
 mod exhibits;
 mod forged;

@@ -101,6 +101,7 @@ impl Node {
 pub(super) fn key_text(key: &str) -> String {
     match key.split_once('#') {
         Some((tree, rest)) if tree.ends_with(".graph") => match rest.split_once('#') {
+            Some((scope, "coverage")) => format!("coverage({tree}, '{scope}')"),
             Some((function, "parent")) => format!("parent({tree}, '{function}')"),
             Some((function, _)) => format!("calls_of({tree}, '{function}')"),
             None => key.to_owned(),
@@ -127,6 +128,7 @@ pub(super) fn call_reads(function: &Function, args: &[Node]) -> Vec<String> {
         Reads::Hits | Reads::Absence => names().map(|name| format!("{name}.hits")).collect(),
         Reads::Runs => graph_key(args, "runs").into_iter().collect(),
         Reads::AllRuns => graph_key(args, "all#runs").into_iter().collect(),
+        Reads::Coverage => graph_key(args, "coverage").into_iter().collect(),
         Reads::Parent => graph_key(args, "parent").into_iter().collect(),
         Reads::Ledger => names()
             .flat_map(|name| {

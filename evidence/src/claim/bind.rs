@@ -113,7 +113,7 @@ pub(super) fn bind<'a>(
         let found = match replaced.iter().find(|(path, _)| *path == read.path) {
             Some((_, Datum::Value(value))) => Ok(ReadResult::Value(value.clone())),
             Some((_, Datum::Missing(reason))) => Ok(ReadResult::Missing(vec![reason.to_string()])),
-            None => find(read, catalog, machine),
+            None => find(read, expression, catalog, machine),
         };
         match found {
             // A value whose name and number contradict each other is neither.
@@ -250,11 +250,13 @@ fn sound(value: &Value, machine: &Indexed<'_>) -> Result<(), Unsound> {
 /// The value of one read; an error if nothing plans it or it is ambiguous.
 fn find(
     read: &ReadPath,
+    expression: &Expression,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Result<ReadResult, (String, Option<String>)> {
     if let Some((path, rest)) = read.path.split_once(GRAPH) {
-        return Ok(graph::find(path, rest, machine));
+        let telling = expression.tellings.get(&read.path);
+        return Ok(graph::find(path, rest, telling, machine));
     }
     if let Some((probe, leaf)) = read.path.split_once('#') {
         return ledger_of_probe(probe, leaf, catalog, machine);

@@ -2,9 +2,11 @@
 
 use crate::diagnostic::Diagnostic;
 
+use super::graph::{COVERAGE, GRAPH};
 use super::holds::Holds;
 use super::parse::{Expression, ReadPath};
 use super::place::Place;
+use super::told::{Scope, Telling, Tellings};
 
 /// A claim of a chapter.
 #[derive(Clone, Debug)]
@@ -90,6 +92,32 @@ impl Claim {
             None => Some(true),
             Some(holds) => holds.contains(release).ok(),
         }
+    }
+
+    /// Lets the claim know what the texts tell that it asks for their coverage: `tell` gives what the text of a scope says of the
+    /// functions of an experiment. To be called last: an interval that is added later knows nothing of it.
+    pub fn telling(mut self, tell: &dyn Fn(Scope, &str) -> Telling) -> Self {
+        let all: Tellings = self
+            .reads()
+            .filter_map(|read| {
+                let (experiment, rest) = read.path.split_once(GRAPH)?;
+                let (scope, COVERAGE) = rest.split_once('#')? else {
+                    return None;
+                };
+                Some((read.path.clone(), tell(Scope::parse(scope)?, experiment)))
+            })
+            .collect();
+        if all.is_empty() {
+            return self;
+        }
+        if let Some(holds) = &mut self.holds {
+            holds.negation.tellings.clone_from(&all);
+        }
+        if let Some(when) = &mut self.when {
+            when.tellings.clone_from(&all);
+        }
+        self.expression.tellings = all;
+        self
     }
 
     /// Every path that the claim reads, its condition's included.

@@ -8,9 +8,13 @@ use crate::instances::Instances;
 use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::found::ReadResult;
+use super::told::Telling;
 
 /// The part of a key between an experiment and a function: `EXPERIMENT.graph#FUNCTION#LEAF`.
 pub(super) const GRAPH: &str = ".graph#";
+
+/// The leaf below the name of a text, instead of a function's, that says how much of the tree it tells.
+pub(super) const COVERAGE: &str = "coverage";
 
 /// The complaint about the tree of an experiment that nothing plans, and advice.
 pub(super) fn unplanned(
@@ -32,7 +36,12 @@ pub(super) fn unplanned(
 }
 
 /// The value of a key.
-pub(super) fn find(experiment: &str, rest: &str, machine: &Indexed<'_>) -> ReadResult {
+pub(super) fn find(
+    experiment: &str,
+    rest: &str,
+    telling: Option<&Telling>,
+    machine: &Indexed<'_>,
+) -> ReadResult {
     let Some((function, leaf)) = rest.split_once('#') else {
         return ReadResult::Broken(format!("`{rest}` is not a name below `graph`"));
     };
@@ -59,6 +68,10 @@ pub(super) fn find(experiment: &str, rest: &str, machine: &Indexed<'_>) -> ReadR
     }
     let runs = graph.count(function);
     match leaf {
+        COVERAGE => match telling {
+            Some(telling) => ReadResult::Value(count(telling.cover(graph).percent())),
+            None => missing(format!("what the {function} tells is not known here")),
+        },
         "runs" if runs > 0 => ReadResult::Value(count(runs as u64)),
         "runs" | "all#runs" => {
             let reasons = unseen(graph, function, machine.evidence.instances.get(function));

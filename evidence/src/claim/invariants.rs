@@ -182,6 +182,9 @@ fn may_be_empty(path: &str) -> bool {
 fn range(path: &str) -> Option<std::ops::RangeInclusive<i128>> {
     /// The largest number of a task (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/threads.h#L34>).
     const PID_MAX_LIMIT: i128 = 4 * 1024 * 1024;
+    if path.ends_with("#coverage") {
+        return Some(0..=100);
+    }
     let segments: Vec<&str> = path.split('.').collect();
     if let Some(event) = Event::of(&segments) {
         return match event.leaf {
@@ -262,6 +265,8 @@ mod tests {
             ("kernel.release", Value::text("?6.1.0"), true),
             ("machine.cpu_model", Value::text("0.1.0"), true),
             ("e.outcome.exit", count(256), false),
+            ("e.graph#book#coverage", count(101), false),
+            ("e.graph#book#coverage", count(100), true),
             ("e.p.stack", Value::Stack { value: Vec::new() }, false),
             ("kernel.release", Value::text(""), false),
             ("kernel.config.CONFIG_A", Value::text(""), true),

@@ -44,6 +44,7 @@ mod place;
 mod planned;
 mod relations;
 mod silence;
+mod told;
 mod units;
 mod value;
 mod verdict;
@@ -62,6 +63,7 @@ pub use holds::{Holds, ReleaseOrder, release_order};
 pub use judge::{judge, judge_replacing};
 pub use parse::{Expression, MAX_BYTES, ReadPath};
 pub use place::Place;
+pub use told::{Coverage, Scope, Telling, Told};
 pub use verdict::{Control, Judgement, Operand, Verdict};
 
 /// True if any of them is an error.

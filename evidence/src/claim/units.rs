@@ -25,6 +25,8 @@ enum Measure {
     Length,
     /// A line of the source.
     Line,
+    /// Percent of something.
+    Share,
     Of(Kind),
 }
 
@@ -37,6 +39,7 @@ impl Measure {
             Measure::Count => "a count".into(),
             Measure::Length => "a length".into(),
             Measure::Line => "a line".into(),
+            Measure::Share => "a percentage".into(),
             Measure::Of(kind) => kind.name(),
         }
     }
@@ -228,6 +231,7 @@ fn unit(node: &Node, bindings: &dyn Lookup) -> Option<Unit> {
             "line" => Measure::Line.into(),
             "byte" => Measure::Any.into(),
             "length" => Measure::Length.into(),
+            "coverage" => Measure::Share.into(),
             _ if matches!(function.reads, Reads::Hits | Reads::AllRuns) => Measure::Count.into(),
             _ => return None,
         }),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use qed_evidence::Path;
-use qed_evidence::claim::{Judgement, Verdict};
+use qed_evidence::claim::{Judgement, Scope, Verdict};
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 use qed_evidence::path::SECTIONS;
 
@@ -13,6 +13,7 @@ use crate::claims::parse::{ParsedClaim, parse};
 use crate::claims::verdicts::{PublicVerdict, RawJudge};
 use crate::evidence::book_data::BookData;
 use crate::evidence::machine_id::MachineId;
+use crate::evidence::telling::Tellings;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::{Block, BlockKind};
 use crate::util::report::counted;
@@ -21,6 +22,8 @@ use crate::util::report::has_errors;
 /// All claims by id.
 #[derive(Debug, Default)]
 pub struct Claims {
+    /// What the chapters tell of functions.
+    tellings: Tellings,
     by_id: BTreeMap<String, JudgedClaim>,
     by_block: BTreeMap<(usize, usize), String>,
     /// Claims that could not be read: naming them elsewhere is not a second mistake.
@@ -42,11 +45,16 @@ struct JudgedBlock {
 fn judge_block(
     chapter: &Chapter,
     block: &Block,
-    book_data: &BookData<'_>,
+    (book_data, tellings): (&BookData<'_>, &Tellings),
     raw_judge: &RawJudge<'_>,
 ) -> JudgedBlock {
     let mut unreadable = Vec::new();
-    let parsed = parse(chapter, block, book_data, &mut unreadable);
+    let mut parsed = parse(chapter, block, book_data, &mut unreadable);
+    if let Some(parsed) = &mut parsed {
+        let name = &chapter.source.name;
+        let tell = |scope: Scope, experiment: &str| tellings.of(scope, name, experiment);
+        parsed.claim = parsed.claim.take().map(|claim| claim.telling(&tell));
+    }
     let (mut unknown, mut verdicts) = (Vec::new(), Vec::new());
     if let Some(claim) = parsed.as_ref().and_then(|parsed| parsed.claim.as_ref()) {
         unknown = claim.check(&book_data.catalog());
@@ -82,13 +90,21 @@ impl Claims {
         ))
     }
 
+    /// What the chapters tell of functions.
+    pub fn tellings(&self) -> &Tellings {
+        &self.tellings
+    }
+
     /// Reads and judges the claims of all chapters.
     pub fn collect(
         chapters: &[Chapter],
         book_data: &BookData<'_>,
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
-        let mut claims = Claims::default();
+        let mut claims = Claims {
+            tellings: Tellings::read(chapters),
+            ..Claims::default()
+        };
         let raw_judge = RawJudge::new(book_data);
         let blocks: Vec<(usize, usize)> = chapters
             .iter()
@@ -104,7 +120,8 @@ impl Claims {
             .parallelism
             .map(&blocks, |_, (index, number)| {
                 let chapter = &chapters[*index];
-                judge_block(chapter, &chapter.blocks[*number], book_data, &raw_judge)
+                let book = (book_data, &claims.tellings);
+                judge_block(chapter, &chapter.blocks[*number], book, &raw_judge)
             });
         for (at, judged) in blocks.into_iter().zip(judged) {
             claims.add(at, &chapters[at.0], judged, book_data, problems);

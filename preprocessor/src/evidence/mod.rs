@@ -16,4 +16,5 @@ pub mod names;
 pub mod path_list;
 pub mod provenance;
 pub mod sweep_record;
+pub mod telling;
 pub mod verdict_files;

@@ -100,7 +100,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
 }
 
 /// The name of the experiment, which the investigation plans with a graph.
-fn planned<'r>(request: &'r Request<'_, '_>) -> Result<&'r str, SyntaxError> {
+pub(super) fn planned<'r>(request: &'r Request<'_, '_>) -> Result<&'r str, SyntaxError> {
     let planned = request.planned_experiment()?;
     if !planned.graph {
         let message = format!("experiment `{}` records no tree of its call", planned.name);
@@ -126,15 +126,14 @@ fn levels(request: &Request<'_, '_>) -> Result<usize, SyntaxError> {
     }
 }
 
-/// What one machine shows.
-fn show(
-    book_data: &BookData<'_>,
+/// An experiment on a machine, and the tree of its call there.
+pub(super) fn traced<'b>(
+    book_data: &BookData<'b>,
     machine: MachineId,
-    options: &Options<'_>,
-) -> Result<GraphView, ExhibitGap> {
+    name: &str,
+) -> Result<(&'b Experiment, &'b Graph), ExhibitGap> {
     let gap = |why: String| Err(ExhibitGap::Unavailable(why));
     let evidence = &book_data.machine(machine).evidence;
-    let name = options.experiment;
     let Some(experiment) = evidence.experiments.get(name) else {
         return gap(format!("the evidence does not hold experiment `{name}`"));
     };
@@ -152,9 +151,21 @@ fn show(
             )),
         };
     };
-    if let Some(why) = &graph.unavailable {
-        return gap(why.clone());
+    match &graph.unavailable {
+        Some(why) => gap(why.clone()),
+        None => Ok((experiment, graph)),
     }
+}
+
+/// What one machine shows.
+fn show(
+    book_data: &BookData<'_>,
+    machine: MachineId,
+    options: &Options<'_>,
+) -> Result<GraphView, ExhibitGap> {
+    let gap = |why: String| Err(ExhibitGap::Unavailable(why));
+    let name = options.experiment;
+    let (experiment, graph) = traced(book_data, machine, name)?;
     let found = rows(graph, options.below, MAX_ROWS);
     if let (Some(below), true) = (options.below, found.rows.is_empty()) {
         if graph.ran_in_interrupt(below) {

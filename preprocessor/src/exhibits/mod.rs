@@ -7,6 +7,7 @@ mod bytes;
 mod calltree;
 pub mod claim_block;
 mod claims;
+mod coverage;
 mod derivation;
 mod disassembly;
 mod evidence;

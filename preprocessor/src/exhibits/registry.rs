@@ -1,7 +1,5 @@
 //! The exhibits by name.
 
-use std::ops::Range;
-
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
 use crate::claims::collect::Claims;
@@ -10,8 +8,8 @@ use crate::evidence::names::Glossary;
 use crate::exhibits::block::{RenderedBlock, Target, note};
 use crate::exhibits::request::{Request, render_without_evidence};
 use crate::exhibits::{
-    bytes, calltree, claims, derivation, disassembly, evidence, graph, history, layout, ledger,
-    linkage, log, machines, slides, slot, space, steps, table, thread, timeline, trace,
+    bytes, calltree, claims, coverage, derivation, disassembly, evidence, graph, history, layout,
+    ledger, linkage, log, machines, slides, slot, space, steps, table, thread, timeline, trace,
 };
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::Block;
@@ -44,6 +42,12 @@ const EXHIBITS: &[Exhibit] = &[
         options: &[],
         takes_body: false,
         render: claims::render,
+    },
+    Exhibit {
+        name: "coverage",
+        options: &["experiment", "machine", "scope", "untold"],
+        takes_body: true,
+        render: coverage::render,
     },
     Exhibit {
         name: "derivation",
@@ -215,24 +219,7 @@ fn try_render(
         ));
     };
     only_options(&words, exhibit.options)?;
-    let body: Vec<(String, Range<usize>)> = block
-        .body
-        .iter()
-        .flat_map(|piece| {
-            let text = &source[piece.clone()];
-            text.split_inclusive('\n').scan(piece.start, |at, line| {
-                let start = *at;
-                *at += line.len();
-                let trimmed = line.trim();
-                let lead = line.len() - line.trim_start().len();
-                Some((
-                    trimmed.to_owned(),
-                    start + lead..start + lead + trimmed.len(),
-                ))
-            })
-        })
-        .filter(|(line, _)| !line.is_empty())
-        .collect();
+    let body = block.lines(source);
     if let (false, Some((_, span))) = (exhibit.takes_body, body.first()) {
         let message = format!(
             "exhibit `{}` takes nothing between its fences",

@@ -379,6 +379,7 @@ def functions(machine, root):
         return find
 
     runs, all_runs, caller = of_graph("runs"), of_graph("all#runs"), of_graph("parent")
+    share = of_graph("coverage")
 
     def inside(inner, outer):
         entered = int(outer["order"]) < int(inner["order"])
@@ -420,6 +421,7 @@ def functions(machine, root):
         "never_ran": lambda graph, f: BoolType(int(all_runs(graph, f)) == 0),
         "calls_of": lambda graph, f: whole(int(all_runs(graph, f))),
         "parent": lambda graph, f: caller(graph, f),
+        "coverage": lambda graph, scope: whole(int(share(graph, scope))),
         "freed": freed,
     }
     return table

@@ -449,6 +449,10 @@ pub(super) fn parent(args: &[Typed]) -> Computed {
     Ok(one(args)?.clone())
 }
 
+pub(super) fn coverage(args: &[Typed]) -> Computed {
+    Ok(one(args)?.clone())
+}
+
 pub(super) fn before(args: &[Typed]) -> Computed {
     let (a, b) = two(args)?;
     Ok(Typed::Bool(number(a)?.value < number(b)?.value))

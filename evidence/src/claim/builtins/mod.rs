@@ -21,6 +21,8 @@ pub enum Argument {
     Graph,
     /// A text that is written out, `'6.6'`.
     Literal,
+    /// The text that tells something, `'chapter'` or `'book'`.
+    Scope,
 }
 
 /// The values that a function reads besides the values that are handed to it.
@@ -41,6 +43,8 @@ pub(super) enum Reads {
     AllRuns,
     /// The function that called another one in a tree.
     Parent,
+    /// How much of a tree a text tells.
+    Coverage,
     /// `kernel.release`.
     Release,
 }
@@ -69,7 +73,7 @@ impl PartialEq for Function {
     }
 }
 
-use Argument::{Event, Graph, Ledger, Literal, Probe, Value};
+use Argument::{Event, Graph, Ledger, Literal, Probe, Scope, Value};
 
 /// Builds one entry of [`FUNCTIONS`].
 macro_rules! function {
@@ -118,6 +122,7 @@ macro_rules! function {
 /// | `never_ran(E.graph, 'f')` | function `f` did not run in the tree of the call, and the tracer would have seen each copy of it |
 /// | `calls_of(E.graph, 'f')` | how often `f` ran in the tree of the call; the tracer has to see each copy of it |
 /// | `parent(E.graph, 'f')` | the symbol of the nearest function above `f` in the tree, the same wherever `f` ran; functions that the tracer does not see, and exceptions, may lie between |
+/// | `coverage(E.graph, 'chapter')`, `coverage(E.graph, 'book')` | percentage, rounded down, of the functions in the tree of the call that the text tells: it names them, says `below` or `fold` of them, or of what called them, in an exhibit `coverage` |
 /// | `freed(E)`, `freed(E.P)` | every object that the probes of the experiment with `allocates` saw (that its probe `P` saw) was freed, or is excused by the investigation; there was one |
 pub const FUNCTIONS: &[Function] = {
     use compute as c;
@@ -362,6 +367,15 @@ pub const FUNCTIONS: &[Function] = {
             "parent(E.graph, 'f')",
             "the symbol of the nearest function above `f` in the tree, the same wherever `f` ran; functions that the tracer \
              does not see, and exceptions, may lie between"
+        ),
+        function!(
+            "coverage",
+            [Graph, Scope],
+            Reads::Coverage,
+            c::coverage,
+            "coverage(E.graph, 'chapter') or coverage(E.graph, 'book')",
+            "percentage, rounded down, of the functions in the tree of the call that the text tells: it names them, or its exhibits \
+             `coverage` say `below` or `fold` of them or of what called them"
         ),
         function!(
             "freed",

@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::claim::ast::{Node, NodeKind, call_reads};
 use crate::claim::builtins::Reads;
 use crate::claim::place::Place;
+use crate::claim::told::Tellings;
 
 use super::lower::Lowering;
 
@@ -28,6 +29,8 @@ pub struct Expression {
     place: Place,
     pub(in crate::claim) root: Node,
     reads: Vec<ReadPath>,
+    /// What the texts tell that it asks for their coverage.
+    pub(in crate::claim) tellings: Tellings,
 }
 
 /// One value of the evidence that an expression reads.
@@ -92,6 +95,7 @@ impl Expression {
         };
         Ok(Expression {
             reads: reads(&root),
+            tellings: Tellings::new(),
             text: text.into(),
             place,
             root,

@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::claim::ast::{Binary, Literal, Node, NodeKind, Unary};
 use crate::claim::builtins::{self, Argument, FUNCTIONS};
 use crate::claim::place::Place;
+use crate::claim::told::Scope;
 
 use super::lex;
 
@@ -290,6 +291,10 @@ impl<'a> Lowering<'a> {
         let wanted = match shape {
             Argument::Value => return,
             Argument::Literal if matches!(node.kind, NodeKind::Literal(Literal::Text(_))) => return,
+            Argument::Scope if matches!(&node.kind, NodeKind::Literal(Literal::Text(text)) if Scope::parse(text).is_some()) =>
+            {
+                return;
+            }
             Argument::Event if segments == 2 || (segments == 3 && numbered) => return,
             Argument::Probe if segments == 2 => return,
             Argument::Ledger if segments == 1 || segments == 2 => return,
@@ -301,6 +306,7 @@ impl<'a> Lowering<'a> {
             }
             Argument::Graph => "the tree of an experiment's call, `EXPERIMENT.graph`",
             Argument::Literal => "a text in quotes",
+            Argument::Scope => "`'chapter'` or `'book'`",
             Argument::Event => "an event, `EXPERIMENT.PROBE` or `EXPERIMENT.PROBE.hit1`",
             Argument::Probe => "a probe, `EXPERIMENT.PROBE`",
             Argument::Ledger => "an experiment, or a probe of it that watches allocations",

@@ -1,6 +1,9 @@
 //! Claims about the tree of a call: runs that were seen are facts, and that there were no others needs proof.
 
-use crate::claim::{Judgement, Verdict, has_errors, judge};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::claim::{Claim, Judgement, Scope, Telling, Verdict, has_errors, judge};
 use crate::document::instances::InlinedCopy;
 use crate::document::{Evidence, Graph};
 use crate::investigation::Investigation;
@@ -47,13 +50,17 @@ fn traced() -> Evidence {
 
 fn judged(text: &str, evidence: &Evidence) -> Judgement {
     let claim = claim(text).unwrap_or_else(|errors| panic!("{text}: {}", errors[0]));
+    judged_claim(&claim, evidence)
+}
+
+fn judged_claim(claim: &Claim, evidence: &Evidence) -> Judgement {
     let investigation = planned();
     let machines = [Indexed::new(evidence)];
     let catalog = Catalog {
         investigation: &investigation,
         machines: &machines,
     };
-    judge(&claim, &catalog, &machines[0])
+    judge(claim, &catalog, &machines[0])
 }
 
 fn verdict(text: &str, evidence: &Evidence) -> Verdict {
@@ -313,4 +320,79 @@ fn other_vocabulary() {
         let judged = judged(claim, &traced());
         assert_eq!(judged.verdict, Verdict::Error, "{claim}: {judged:?}");
     }
+}
+
+/// A claim in a chapter that names `outer` and `helper`, in a book that names all but `leaf`.
+fn told(text: &str) -> Claim {
+    let claim = claim(text).unwrap_or_else(|errors| panic!("{text}: {}", errors[0]));
+    claim.telling(&|scope, experiment| {
+        assert_eq!(experiment, "create");
+        let named: &[&str] = match scope {
+            Scope::Chapter => &["outer", "helper"],
+            Scope::Book => &["outer", "fd_install", "helper", "way_back"],
+        };
+        let named: BTreeSet<String> = named.iter().map(ToString::to_string).collect();
+        Telling {
+            named: Arc::new(named),
+            ..Telling::default()
+        }
+    })
+}
+
+/// Check that coverage counts the functions of the call that the chapter or the book tells, and can fail.
+#[test]
+fn coverage() {
+    let evidence = traced();
+    for (text, expected) in [
+        // 2 and 4 of 5: the interrupt's is none of them.
+        ("coverage(create.graph, 'chapter') == 40", Verdict::Pass),
+        ("coverage(create.graph, 'book') == 80", Verdict::Pass),
+        ("coverage(create.graph, 'book') >= 80", Verdict::Pass),
+        ("coverage(create.graph, 'book') > 80", Verdict::Fail),
+        ("coverage(create.graph, 'book') == 100", Verdict::Fail),
+        // True of every book.
+        ("coverage(create.graph, 'book') <= 100", Verdict::Error),
+        // Percents are no runs.
+        (
+            "coverage(create.graph, 'book') != calls_of(create.graph, 'helper')",
+            Verdict::Error,
+        ),
+    ] {
+        let judgement = judged_claim(&told(text), &evidence);
+        let reason = &judgement.reason;
+        assert_eq!(judgement.verdict, expected, "{text}: {reason:?}");
+    }
+    let judgement = judged_claim(&told("coverage(create.graph, 'book') == 80"), &evidence);
+    let control = judgement.control.unwrap();
+    assert_eq!(control.path, "coverage(create.graph, 'book')");
+}
+
+/// Check that coverage is UNVERIFIED without a tree and without a text, and that there are two scopes.
+#[test]
+fn coverage_of_nothing() {
+    let text = "coverage(create.graph, 'book') >= 1";
+    unverified(text, &traced(), "what the book tells is not known here");
+    let mut evidence = traced();
+    evidence.experiments.get_mut("create").unwrap().graph = None;
+    let judgement = judged_claim(&told(text), &evidence);
+    assert_eq!(judgement.verdict, Verdict::Unverified);
+    assert!(claim("coverage(create.graph, 'page') == 1").is_err());
+    assert!(claim("coverage(create.graph, create.p.hits) == 1").is_err());
+}
+
+/// Check that a condition and an interval of kernels know what the text tells, too.
+#[test]
+fn coverage_in_all_parts() {
+    let evidence = traced();
+    let text = "coverage(create.graph, 'book') == 80";
+    let when = "coverage(create.graph, 'chapter') == 40";
+    let source = crate::testing::place(text);
+    let conditional = Claim::parse("c", text, source, Some((when, crate::testing::place(when))));
+    let tell = |_: Scope, _: &str| Telling {
+        named: Arc::new(["outer", "helper"].map(String::from).into()),
+        ..Telling::default()
+    };
+    // Both texts tell 40: the condition holds, and the claim is false.
+    let judgement = judged_claim(&conditional.unwrap().telling(&tell), &evidence);
+    assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:?}");
 }

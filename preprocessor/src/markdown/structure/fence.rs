@@ -15,6 +15,24 @@ pub struct Block {
     pub body: Vec<Range<usize>>,
 }
 
+impl Block {
+    /// The lines of its body in `source` that are not blank, trimmed, with their places.
+    pub fn lines(&self, source: &str) -> Vec<(String, Range<usize>)> {
+        let pieces = self.body.iter().flat_map(|piece| {
+            let lines = source[piece.clone()].split_inclusive('\n');
+            lines.scan(piece.start, |at, line| {
+                let start = *at;
+                *at += line.len();
+                let trimmed = line.trim();
+                let lead = line.len() - line.trim_start().len();
+                let place = start + lead..start + lead + trimmed.len();
+                Some((trimmed.to_owned(), place))
+            })
+        });
+        pieces.filter(|(line, _)| !line.is_empty()).collect()
+    }
+}
+
 /// The kind of a fenced block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockKind {

@@ -1,0 +1,212 @@
+//! What the chapters of a book tell of functions: those that they name, and what their exhibits `coverage` say of the others.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use qed_evidence::claim::{Scope, Telling};
+
+use crate::evidence::names::{names, words};
+use crate::markdown::chapter::Chapter;
+use crate::markdown::structure::BlockKind;
+use crate::markdown::syntax::{self, Spanned, SyntaxError};
+
+/// The name of the exhibit that says what a text tells.
+pub const EXHIBIT: &str = "coverage";
+
+/// The form of a line in the exhibit.
+const FORM: &str = "write `below FUNCTION` of one that the text tells with all that it calls, or `fold FUNCTION, FUNCTION: REASON`";
+
+/// Functions that a text leaves out, with all that they call.
+#[derive(Clone, Debug)]
+pub struct Fold {
+    /// Their names.
+    pub functions: Vec<Spanned>,
+    /// Why.
+    pub reason: String,
+}
+
+/// The lines of an exhibit `coverage`.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    /// Functions that the text tells with all that they call.
+    pub below: Vec<Spanned>,
+    /// What it leaves out, in order.
+    pub folds: Vec<Fold>,
+}
+
+impl Lines {
+    /// Reads the lines of a body, each with its place in the chapter.
+    ///
+    /// # Errors
+    /// The first line that is neither `below` nor `fold`, that names no function, or that folds without a reason.
+    pub fn read(body: &[(String, Range<usize>)]) -> Result<Self, SyntaxError> {
+        let mut lines = Lines::default();
+        for (line, span) in body {
+            let wrong = |message: &str| {
+                Err(SyntaxError::new(
+                    span.clone(),
+                    message.to_owned(),
+                    FORM.to_owned(),
+                ))
+            };
+            let Some((word, rest)) = line.split_once(' ') else {
+                return wrong("this says nothing of a function");
+            };
+            let at = span.start + word.len() + 1;
+            match (word, rest.split_once(':')) {
+                ("below", None) => match functions(rest, at) {
+                    Some(functions) => lines.below.extend(functions),
+                    None => return wrong("`below` needs names of functions"),
+                },
+                ("below", Some(_)) => {
+                    return wrong("`below` needs no reason: the text tells what it is about");
+                }
+                ("fold", Some((list, reason))) if !reason.trim().is_empty() => {
+                    let Some(functions) = functions(list, at) else {
+                        return wrong("`fold` needs names of functions");
+                    };
+                    lines.folds.push(Fold {
+                        functions,
+                        reason: reason.trim().to_owned(),
+                    });
+                }
+                ("fold", _) => return wrong("`fold` needs a reason"),
+                _ => return wrong("this is neither `below` nor `fold`"),
+            }
+        }
+        Ok(lines)
+    }
+}
+
+/// Names with commas between them, which begin at byte `at` of the chapter; `None` if one of them cannot be a function's.
+fn functions(list: &str, at: usize) -> Option<Vec<Spanned>> {
+    let mut out = Vec::new();
+    let mut start = at;
+    for part in list.split(',') {
+        let name = part.trim();
+        let from = start + part.len() - part.trim_start().len();
+        start += part.len() + 1;
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+        if name.is_empty() || !name.chars().all(fits) {
+            return None;
+        }
+        out.push(Spanned {
+            text: name.to_owned(),
+            span: from..from + name.len(),
+        });
+    }
+    Some(out)
+}
+
+/// What one exhibit `coverage` says.
+#[derive(Debug)]
+struct Said {
+    experiment: String,
+    lines: Lines,
+}
+
+/// What one chapter tells.
+#[derive(Debug)]
+struct ChapterTelling {
+    name: String,
+    named: Arc<BTreeSet<String>>,
+    said: Vec<Said>,
+}
+
+/// What the chapters of a book tell. Empty for a book that never asks.
+#[derive(Debug, Default)]
+pub struct Tellings {
+    chapters: Vec<ChapterTelling>,
+    named: Arc<BTreeSet<String>>,
+}
+
+impl Tellings {
+    /// Reads all chapters, if one of them asks for coverage. An exhibit that cannot be read says nothing here, and complains where it
+    /// stands.
+    pub fn read(chapters: &[Chapter]) -> Self {
+        let asks = |chapter: &Chapter| {
+            let text = &chapter.source.text;
+            chapter.is_live() && text.contains(EXHIBIT)
+        };
+        if !chapters.iter().any(asks) {
+            return Tellings::default();
+        }
+        let chapters: Vec<ChapterTelling> = chapters.iter().map(read).collect();
+        let named = chapters
+            .iter()
+            .flat_map(|chapter| chapter.named.iter().cloned());
+        Tellings {
+            named: Arc::new(named.collect()),
+            chapters,
+        }
+    }
+
+    /// What the chapter of this name, or the book, tells of the functions of an experiment.
+    pub fn of(&self, scope: Scope, chapter: &str, experiment: &str) -> Telling {
+        let own = self.chapters.iter().find(|one| one.name == chapter);
+        let (named, lines) = match scope {
+            Scope::Book => (&self.named, self.lines(None, experiment)),
+            Scope::Chapter => match own {
+                Some(own) => (&own.named, self.lines(Some(chapter), experiment)),
+                None => return Telling::default(),
+            },
+        };
+        let mut telling = Telling {
+            named: Arc::clone(named),
+            ..Telling::default()
+        };
+        for said in lines {
+            let below = said.below.iter().map(|one| one.text.clone());
+            telling.below.extend(below);
+            let folded = said.folds.iter().flat_map(|fold| &fold.functions);
+            telling.folded.extend(folded.map(|one| one.text.clone()));
+        }
+        telling
+    }
+
+    /// The lines about an experiment: of one chapter, or of all.
+    pub fn lines(&self, chapter: Option<&str>, experiment: &str) -> Vec<&Lines> {
+        let chapters = self.chapters.iter();
+        let chapters = chapters.filter(|one| chapter.is_none_or(|name| one.name == name));
+        chapters
+            .flat_map(|chapter| &chapter.said)
+            .filter(|said| said.experiment == experiment)
+            .map(|said| &said.lines)
+            .collect()
+    }
+}
+
+/// Reads one chapter. It names what stands as code in its text, and what its claims and other exhibits say.
+fn read(chapter: &Chapter) -> ChapterTelling {
+    let source = chapter.source.text.as_str();
+    let mut named: BTreeSet<String> = names(chapter).into_iter().map(|one| one.name).collect();
+    let mut said = Vec::new();
+    for block in &chapter.blocks {
+        let exhibit = (block.kind == BlockKind::Exhibit)
+            .then(|| syntax::words(source, block.info.clone()).ok())
+            .flatten();
+        let asked =
+            exhibit.filter(|words| matches!(&words.words[..], [name] if name.text == EXHIBIT));
+        match asked {
+            Some(words) => {
+                let lines = Lines::read(&block.lines(source));
+                if let (Some(experiment), Ok(lines)) = (words.option("experiment"), lines) {
+                    said.push(Said {
+                        experiment: experiment.value.text.clone(),
+                        lines,
+                    });
+                }
+            }
+            None => {
+                let body = block.body.iter().map(|piece| &source[piece.clone()]);
+                named.extend(body.flat_map(words).map(|(_, word)| word.to_owned()));
+            }
+        }
+    }
+    ChapterTelling {
+        name: chapter.source.name.clone(),
+        named: Arc::new(named),
+        said,
+    }
+}

@@ -1,0 +1,458 @@
+//! What the text tells of the functions that a call ran through: named, told with what calls them, left out for a reason, nowhere.
+
+use std::fmt::Write as _;
+
+use qed_evidence::claim::{Coverage, Scope, Telling, Told};
+use qed_evidence::diagnostic::{Diagnostic, nearest};
+use qed_evidence::document::Graph;
+use serde::Serialize;
+
+use crate::config::Lint;
+use crate::evidence::machine_id::MachineId;
+use crate::evidence::provenance::Use;
+use crate::evidence::telling::{Fold, Lines};
+use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::graph::{planned, traced};
+use crate::exhibits::request::{Request, caption, render_gap};
+use crate::markdown::syntax::{Spanned, SyntaxError};
+use crate::util::report::counted;
+
+/// Functions that are told alike.
+#[derive(Serialize)]
+struct Group {
+    /// With what they are told, or why they are left out.
+    head: Option<String>,
+    functions: Vec<String>,
+}
+
+/// One of the ways in which a function is told.
+#[derive(Serialize)]
+struct PartView {
+    name: &'static str,
+    number: usize,
+    /// Shown at first.
+    open: bool,
+    groups: Vec<Group>,
+}
+
+/// One machine's numbers of functions, or the reason why it has none.
+#[derive(Serialize)]
+struct MachineRow {
+    machine: String,
+    /// Named, below, left out, nowhere, and all.
+    counts: Vec<usize>,
+    why: Option<String>,
+}
+
+#[derive(Serialize)]
+struct CoverageView {
+    caption: String,
+    summary: String,
+    parts: Vec<PartView>,
+    machines: Vec<MachineRow>,
+    notes: Vec<String>,
+}
+
+/// The most functions that may be told nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    Functions(usize),
+    Percent(usize),
+}
+
+impl Limit {
+    fn parse(text: &str) -> Option<Self> {
+        match text.strip_suffix('%') {
+            Some(percent) => {
+                let percent = percent.parse().ok().filter(|percent| *percent <= 100)?;
+                Some(Limit::Percent(percent))
+            }
+            None => text.parse().ok().map(Limit::Functions),
+        }
+    }
+
+    /// True if so many functions may be told nowhere.
+    fn allows(self, coverage: &Coverage) -> bool {
+        let untold = coverage.untold();
+        match self {
+            Limit::Functions(most) => untold <= most,
+            Limit::Percent(most) => untold * 100 <= most * coverage.all(),
+        }
+    }
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Limit::Functions(most) => write!(f, "{most}"),
+            Limit::Percent(most) => write!(f, "{most} %"),
+        }
+    }
+}
+
+/// What a machine's tree comes to, or why there is none.
+type OnMachine<'b> = (MachineId, Result<(&'b Graph, Coverage), String>);
+
+/// Renders the exhibit; more functions that are told nowhere than it allows are a complaint of the lint `untold`.
+pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+    let experiment = planned(request)?;
+    let scope = scope(request)?;
+    let limit = limit(request)?;
+    let own = Lines::read(request.body)?;
+    let tellings = request.claims.tellings();
+    let telling = tellings.of(scope, request.chapter, experiment);
+    refuse_unnamed(&own, &telling, scope)?;
+    let book_data = request.book_data;
+    let asked = request.machine()?;
+    let all: Vec<OnMachine<'_>> = book_data
+        .machine_ids()
+        .map(|machine| {
+            let graph = traced(book_data, machine, experiment);
+            let covered = graph.map(|(_, graph)| (graph, telling.cover(graph)));
+            (machine, covered.map_err(|gap| gap.to_string()))
+        })
+        .collect();
+    let first = asked.unwrap_or_else(|| book_data.default_machine(experiment));
+    let has = |wanted: MachineId| {
+        let mut all = all.iter();
+        all.find_map(|(machine, covered)| match covered {
+            Ok((graph, coverage)) if *machine == wanted => Some((wanted, *graph, coverage)),
+            _ => None,
+        })
+    };
+    // As in the exhibit `graph`: another machine's tree where the one that the reader is shown has none.
+    let others = || {
+        let mut machines = all.iter().filter(|_| asked.is_none());
+        machines.find_map(|(machine, _)| has(*machine))
+    };
+    let Some((machine, graph, coverage)) = has(first).or_else(others) else {
+        let mut gaps = all.iter().filter(|(machine, _)| *machine == first);
+        let why = gaps.find_map(|(_, covered)| covered.as_ref().err());
+        let why = why.map_or("there is no tree of the call", String::as_str);
+        return Ok(render_gap(book_data, first, why));
+    };
+    let lines = match scope {
+        Scope::Chapter => tellings.lines(Some(request.chapter), experiment),
+        Scope::Book => tellings.lines(None, experiment),
+    };
+    let folds: Vec<&Fold> = lines.iter().flat_map(|lines| &lines.folds).collect();
+    let workload = &book_data.machine(machine).evidence.experiments[experiment].workload;
+    let view = CoverageView {
+        caption: caption(book_data, machine, workload),
+        summary: summary(coverage, scope),
+        parts: parts(graph, coverage, &folds),
+        machines: rows(request, &all),
+        notes: vec![
+            "A function is one that the kernel's tracer sees: it is not inlined, and may be traced. What interrupts ran is left out."
+                .to_owned(),
+        ],
+    };
+    let shown: Vec<MachineId> = all
+        .iter()
+        .filter(|(_, covered)| covered.is_ok())
+        .map(|(machine, _)| *machine)
+        .collect();
+    let mut problems = untold(request, &all, limit);
+    problems.extend(idle(request, &own, &all));
+    Ok(RenderedBlock {
+        text: text(&view),
+        html: book_data.templates.render("coverage", &view),
+        uses: shown
+            .iter()
+            .map(|machine| Use::rests_on(format!("{experiment}.graph"), *machine))
+            .collect(),
+        machines: shown,
+        problems,
+    })
+}
+
+/// The value of `scope`.
+fn scope(request: &Request<'_, '_>) -> Result<Scope, SyntaxError> {
+    let Some(option) = request.words.option("scope") else {
+        return Ok(Scope::Chapter);
+    };
+    Scope::parse(&option.value.text).ok_or_else(|| {
+        let message = format!(
+            "`scope` is \"chapter\" or \"book\", not \"{}\"",
+            option.value.text
+        );
+        SyntaxError::new(option.value.span.clone(), message, None)
+    })
+}
+
+/// The value of `untold`; without it, nothing may be left untold.
+fn limit(request: &Request<'_, '_>) -> Result<Limit, SyntaxError> {
+    let Some(option) = request.words.option("untold") else {
+        return Ok(Limit::Functions(0));
+    };
+    Limit::parse(&option.value.text).ok_or_else(|| {
+        SyntaxError::new(
+            option.value.span.clone(),
+            format!("`{}` is no limit", option.value.text),
+            "write the most functions that may be told nowhere, untold=\"3\", or their share, untold=\"5%\"".to_owned(),
+        )
+    })
+}
+
+/// Refuses `below` of a function that the text does not name.
+fn refuse_unnamed(own: &Lines, telling: &Telling, scope: Scope) -> Result<(), SyntaxError> {
+    match own.below.iter().find(|one| !telling.names(&one.text)) {
+        None => Ok(()),
+        Some(one) => Err(SyntaxError::new(
+            one.span.clone(),
+            format!("the {} does not name `{}`", scope.name(), one.text),
+            format!(
+                "write `{0}` as code in the text, or `fold {0}: REASON`",
+                one.text
+            ),
+        )),
+    }
+}
+
+/// The complaints about machines on which more is told nowhere than is allowed.
+fn untold(request: &Request<'_, '_>, all: &[OnMachine<'_>], limit: Limit) -> Vec<Diagnostic> {
+    let config = request.book_data.config;
+    let complaint = |(machine, covered): &OnMachine<'_>| {
+        let (graph, coverage) = covered.as_ref().ok()?;
+        if limit.allows(coverage) {
+            return None;
+        }
+        let names: Vec<&str> = coverage
+            .functions
+            .iter()
+            .filter(|(_, told)| *told == Told::Nowhere)
+            .map(|(at, _)| graph.functions[*at].as_str())
+            .collect();
+        let message = format!(
+            "{} of the {} that ran on {} are told nowhere; at most {limit} may be",
+            names.len(),
+            counted(coverage.all(), "function"),
+            request.book_data.machine(*machine).machine,
+        );
+        let problem = Diagnostic::error(&request.page.source, request.info.clone(), message);
+        let help = format!(
+            "name them as code in the text, tell them `below` a function that it names, or `fold` them with a reason: {}",
+            names.join(", ")
+        );
+        Some(config.set_severity(Lint::Untold, problem.help(help)))
+    };
+    all.iter().filter_map(complaint).collect()
+}
+
+/// Warnings about lines that are about no function that ran, if all machines of the book that could tell have told.
+fn idle(request: &Request<'_, '_>, own: &Lines, all: &[OnMachine<'_>]) -> Vec<Diagnostic> {
+    let book_data = request.book_data;
+    let silent = all
+        .iter()
+        .any(|(machine, covered)| covered.is_err() && !book_data.hides(*machine));
+    if silent || !book_data.absent.is_empty() {
+        return Vec::new();
+    }
+    let graphs: Vec<&Graph> = all
+        .iter()
+        .filter_map(|(_, covered)| covered.as_ref().ok().map(|(graph, _)| *graph))
+        .collect();
+    let ran = |name: &Spanned| {
+        let one = Telling {
+            named: std::sync::Arc::new([name.text.clone()].into()),
+            ..Telling::default()
+        };
+        let mut functions = graphs.iter().flat_map(|graph| &graph.functions);
+        functions.any(|symbol| one.names(symbol))
+    };
+    let folded = own.folds.iter().flat_map(|fold| &fold.functions);
+    let idle = own.below.iter().chain(folded).filter(|name| !ran(name));
+    let warning = |name: &Spanned| {
+        let message = format!("`{}` ran on no machine of this book", name.text);
+        let functions = graphs.iter().flat_map(|graph| &graph.functions);
+        let near = nearest(&name.text, functions.map(String::as_str));
+        let problem = Diagnostic::error(&request.page.source, name.span.clone(), message).warning();
+        problem.help(match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "take it out".to_owned(),
+        })
+    };
+    idle.map(warning).collect()
+}
+
+/// The numbers of a coverage: named, below, left out, nowhere, and all.
+fn counts(coverage: &Coverage) -> Vec<usize> {
+    vec![
+        coverage.count(|told| told == Told::Named),
+        coverage.count(|told| matches!(told, Told::Below(_))),
+        coverage.count(|told| matches!(told, Told::Folded(_))),
+        coverage.untold(),
+        coverage.all(),
+    ]
+}
+
+fn summary(coverage: &Coverage, scope: Scope) -> String {
+    let [named, below, folded, untold, all] = counts(coverage)[..] else {
+        return String::new();
+    };
+    format!(
+        "Of {} that ran, the {} names {named}, tells {below} with what calls them, leaves out {folded} for a reason, and tells \
+         {untold} nowhere: {} % are told or left out for a reason.",
+        counted(all, "function"),
+        scope.name(),
+        coverage.percent()
+    )
+}
+
+/// The four ways in which functions are told, with the functions.
+fn parts(graph: &Graph, coverage: &Coverage, folds: &[&Fold]) -> Vec<PartView> {
+    let name = |at: usize| graph.functions[at].clone();
+    let (mut named, mut untold) = (Vec::new(), Vec::new());
+    let (mut below, mut folded): (Vec<Group>, Vec<Group>) = (Vec::new(), Vec::new());
+    for (at, told) in &coverage.functions {
+        match told {
+            Told::Named => named.push(name(*at)),
+            Told::Nowhere => untold.push(name(*at)),
+            Told::Below(above) => {
+                let head = format!("{} and what it calls", name(*above));
+                add(&mut below, head, name(*at));
+            }
+            Told::Folded(above) => {
+                let reason = reason(folds, &name(*above));
+                add(&mut folded, reason, name(*at));
+            }
+        }
+    }
+    let plain = |functions: Vec<String>| match functions.is_empty() {
+        true => Vec::new(),
+        false => vec![Group {
+            head: None,
+            functions,
+        }],
+    };
+    let part = |name, open, groups: Vec<Group>| PartView {
+        name,
+        number: groups.iter().map(|group| group.functions.len()).sum(),
+        open,
+        groups,
+    };
+    vec![
+        part("named", false, plain(named)),
+        part("told with a caller", false, below),
+        part("left out", false, folded),
+        part("told nowhere", true, plain(untold)),
+    ]
+}
+
+/// Adds a function to the group with this head.
+fn add(groups: &mut Vec<Group>, head: String, function: String) {
+    let known = groups
+        .iter_mut()
+        .find(|group| group.head.as_ref() == Some(&head));
+    match known {
+        Some(group) => group.functions.push(function),
+        None => groups.push(Group {
+            head: Some(head),
+            functions: vec![function],
+        }),
+    }
+}
+
+/// The reason why the function with this symbol is left out.
+fn reason(folds: &[&Fold], symbol: &str) -> String {
+    let is_of = |fold: &&&Fold| {
+        let names = fold.functions.iter().map(|one| one.text.clone());
+        let telling = Telling {
+            named: std::sync::Arc::new(names.collect()),
+            ..Telling::default()
+        };
+        telling.names(symbol)
+    };
+    let fold = folds.iter().find(is_of);
+    fold.map_or_else(String::new, |fold| fold.reason.clone())
+}
+
+/// The rows of all machines.
+fn rows(request: &Request<'_, '_>, all: &[OnMachine<'_>]) -> Vec<MachineRow> {
+    let row = |(machine, covered): &OnMachine<'_>| MachineRow {
+        machine: request.book_data.machine(*machine).machine.clone(),
+        counts: covered
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |(_, coverage)| counts(coverage)),
+        why: covered.as_ref().err().cloned(),
+    };
+    all.iter().map(row).collect()
+}
+
+/// The same without markup.
+fn text(view: &CoverageView) -> String {
+    let mut text = format!("{}\n{}", view.caption, view.summary);
+    for row in &view.machines {
+        let _ = match (&row.why, &row.counts[..]) {
+            (None, [named, below, folded, untold, all]) => write!(
+                text,
+                "\n{}: {named} named, {below} told with a caller, {folded} left out, {untold} told nowhere, {all} ran",
+                row.machine
+            ),
+            (why, _) => write!(
+                text,
+                "\n{}: {}",
+                row.machine,
+                why.as_deref().unwrap_or_default()
+            ),
+        };
+    }
+    for part in &view.parts {
+        for group in &part.groups {
+            let head = group.head.as_ref();
+            let head = head.map_or_else(String::new, |head| format!(" ({head})"));
+            let _ = write!(
+                text,
+                "\n{}{head}: {}",
+                part.name,
+                group.functions.join(", ")
+            );
+        }
+    }
+    for note in &view.notes {
+        let _ = write!(text, "\n{note}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coverage(untold: usize, all: usize) -> Coverage {
+        let told = |at| {
+            if at < untold {
+                Told::Nowhere
+            } else {
+                Told::Named
+            }
+        };
+        Coverage {
+            functions: (0..all).map(|at| (at, told(at))).collect(),
+        }
+    }
+
+    /// Check that a limit is a number of functions or a share of them, and is not rounded.
+    #[test]
+    fn limits() {
+        for (text, untold, all, allowed) in [
+            ("0", 0, 10, true),
+            ("0", 1, 10, false),
+            ("2", 2, 10, true),
+            ("2", 3, 10, false),
+            ("10%", 1, 10, true),
+            ("10%", 2, 10, false),
+            ("10%", 1, 9, false),
+            ("0%", 0, 10, true),
+            ("0%", 1, 1000, false),
+            ("100%", 10, 10, true),
+        ] {
+            let limit = Limit::parse(text).unwrap();
+            let coverage = coverage(untold, all);
+            assert_eq!(limit.allows(&coverage), allowed, "{text} {untold}/{all}");
+        }
+        for wrong in ["", "%", "-1", "101%", "1.5%", "some"] {
+            assert_eq!(Limit::parse(wrong), None, "{wrong}");
+        }
+    }
+}
