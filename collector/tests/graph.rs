@@ -1,9 +1,7 @@
 //! The trees that we read from the tracer's binary records, against the tracer's own text of the same buffer.
 //! Needs QEMU, and the network or cached kernels.
 
-#[path = "../test-guest/job.rs"]
-#[allow(dead_code)] // the other tests' parts
-mod job;
+use crate::job;
 use crate::support;
 
 use qed_collector::graph::raw::RawGraph;

@@ -5,10 +5,14 @@ mod binutils;
 mod capture;
 mod cut;
 mod discover;
+mod ebpf_build;
 mod facts;
 mod graph;
 mod guest_boot;
 mod instances;
+#[path = "../test-guest/job.rs"]
+#[allow(dead_code)] // what the guest's side needs alone
+mod job;
 mod layers;
 mod modules;
 mod observed;
@@ -19,7 +23,6 @@ mod reader_commands;
 mod reads;
 mod restricted_kernels;
 mod support;
-mod toolchain;
 mod tracepoints;
 mod way_back;
 mod workload;

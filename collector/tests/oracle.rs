@@ -1,9 +1,7 @@
 //! The oracle: the kernel's own kprobe events and `/proc/kcore`, against our evidence of the same call.
 //! Needs QEMU, and the network or cached kernels.
 
-#[path = "../test-guest/job.rs"]
-#[allow(dead_code)] // the other test's half
-mod job;
+use crate::job;
 use crate::support;
 #[path = "../test-guest/trace.rs"]
 mod trace;

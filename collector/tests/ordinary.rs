@@ -1,8 +1,6 @@
 //! An ordinary user captures with the capabilities that the runner guide names, and learns which one is missing.
 
-#[path = "../test-guest/job.rs"]
-#[allow(dead_code)] // the other test's half
-mod job;
+use crate::job;
 use crate::support;
 
 use job::{PROGRAM, Ran, TestJob, capture};

@@ -2,9 +2,7 @@
 //! in the manifest makes `verify` look no less closely.
 
 use crate::common;
-#[path = "common/forger.rs"]
-#[allow(dead_code, reason = "each test file uses its own part")]
-mod forger;
+use crate::forger;
 
 use common::{Book, good, stderr, stdout};
 use forger::{correct_manifest, restore, site, wrong};

@@ -2,8 +2,7 @@
 //! and names each change with its place.
 
 use crate::common;
-#[path = "common/forger.rs"]
-mod forger;
+use crate::forger;
 
 use std::collections::BTreeMap;
 

@@ -16,6 +16,8 @@ mod coverage;
 mod diff;
 mod exhibits;
 mod forged;
+#[path = "common/forger.rs"]
+mod forger;
 mod forgery;
 mod graph_exhibit;
 mod guide;

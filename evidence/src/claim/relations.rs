@@ -105,6 +105,8 @@ fn relation(a: &[&str], b: &[&str], guest: bool) -> Option<Relation> {
         ([e, p], [f, "objects", "allocated" | "leaked"]) if e == f => {
             (p.split_once('#')?.1 == *b.last()?).then_some(AtMost)
         }
+        // The book has all chapters.
+        ([e, "graph#chapter#coverage"], [f, "graph#book#coverage"]) if e == f => Some(AtMost),
         // What a call takes without probes is no less than nothing.
         ([e, "cost", "added_ns"], [f, "cost", "probed_ns"]) if e == f => Some(AtMost),
         // A guest's processors are numbered without gaps; of a host, some may be off.
@@ -231,6 +233,12 @@ mod tests {
             ("boots.boot3.slide", "boots.highest", Some(AtMost)),
             ("boots.distinct", "boots.count", Some(AtMost)),
             ("boots.count", "boots.distinct", None),
+            (
+                "e.graph#chapter#coverage",
+                "e.graph#book#coverage",
+                Some(AtMost),
+            ),
+            ("e.graph#book#coverage", "e.graph#chapter#coverage", None),
         ] {
             let split = |path: &'static str| path.split('.').collect::<Vec<_>>();
             assert_eq!(relation(&split(a), &split(b), true), wanted, "{a} and {b}");

@@ -352,6 +352,11 @@ fn coverage() {
         ("coverage(create.graph, 'book') == 100", Verdict::Fail),
         // True of every book.
         ("coverage(create.graph, 'book') <= 100", Verdict::Error),
+        // A chapter is a part of the book.
+        (
+            "coverage(create.graph, 'book') >= coverage(create.graph, 'chapter')",
+            Verdict::Error,
+        ),
         // Percents are no runs.
         (
             "coverage(create.graph, 'book') != calls_of(create.graph, 'helper')",
