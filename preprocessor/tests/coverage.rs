@@ -2,6 +2,7 @@
 
 use crate::common;
 
+use crate::forger::Forger;
 use common::{Book, INVESTIGATION, evidence, good, stderr, stdout};
 use qed_evidence::Evidence;
 use qed_evidence::document::Graph;
@@ -22,7 +23,11 @@ fn with(machine: &str, last: &str) -> Evidence {
 }
 
 fn book_of(chapters: &[(&str, &str)], settings: &str) -> Book {
-    let book = Book::new(chapters, settings, "[output.html]\n[output.markdown]");
+    rendered(chapters, settings, "[output.html]\n[output.markdown]")
+}
+
+fn rendered(chapters: &[(&str, &str)], settings: &str, output: &str) -> Book {
+    let book = Book::new(chapters, settings, output);
     let traced = INVESTIGATION.replacen("name = \"create\"", "name = \"create\"\ngraph = true", 1);
     book.write("test.toml", &traced);
     book.evidence(&with("guest:test-1", "last"));
@@ -96,6 +101,34 @@ fn scopes() {
         page.contains("the chapter names 1, tells 0 with what calls them, leaves out 1"),
         "{page}"
     );
+}
+
+/// Check that a published site with coverage verifies, and that neither a number nor a text that tells more goes unnoticed.
+#[test]
+fn published() {
+    let claim = "\n\n```qed-claim told\ncoverage(create.graph, 'chapter') == 50 && coverage(create.graph, 'book') >= 75\n```\n";
+    let one = format!("# One\n\n`outer` `inner`{}{claim}", exhibit("", ""));
+    let book = rendered(
+        &[("one.md", &one), ("two.md", "# Two\n\n`leaf`\n")],
+        "",
+        "[output.html]",
+    );
+    book.build();
+    good(&book.qed(&["publish", "book"]));
+    let verified = good(&book.qed(&["verify", "book"]));
+    assert!(verified.contains(" 0 wrong"), "{verified}");
+    let mut forger = Forger::new(&book);
+    let chapter = "qed/source/chapters/one.md";
+    forger.forge("one.html", "names 2", "names 3", "the block `qed-exhibit`");
+    for (file, from, to) in [
+        (chapter, "`outer` `inner`", "`outer` `inner` `last`"),
+        ("qed/source/chapters/two.md", "`leaf`", "leaf"),
+        ("qed/claims.json", "'chapter') == 50", "'chapter') == 51"),
+    ] {
+        forger.forge_with(file, from, to, &|line| {
+            line.starts_with("claim `told` on guest:test-1: ") && line.ends_with("it makes it FAIL")
+        });
+    }
 }
 
 /// Check that the lint tells what is told nowhere on each machine, keeps to the limit, and stops a build that denies it.

@@ -21,7 +21,7 @@ use crate::evidence::sweep_record::SweepRecord;
 use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::publish::manifest::{self, Manifest};
 use crate::publish::quoted::Quoted;
-use crate::publish::regenerate::PublishedSite;
+use crate::publish::regenerate::{PublishedSite, published_tellings};
 use crate::publish::reproduce::reproduce;
 use crate::publish::site_reader::{
     document, evidence, history_of, investigation, published, redact_live_evidence, sweep_of,
@@ -459,7 +459,8 @@ fn judge_again(
         }
         None => found.wrong.push(format!("{name}: it is missing")),
         Some((_, investigation)) => {
-            let again = manifest::rejudge(&investigation, published, claims, verdicts);
+            let tellings = published_tellings(files, claims);
+            let again = manifest::rejudge(&investigation, published, &tellings, claims, verdicts);
             found.wrong.extend(again.wrong);
             found.repeated += again.repeated;
             found.notes.push(format!(

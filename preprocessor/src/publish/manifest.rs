@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use qed_evidence::Evidence;
-use qed_evidence::claim::{Claim, Place, Verdict, judge};
+use qed_evidence::claim::{Claim, Place, Scope, Verdict, judge};
 use qed_evidence::diagnostic::{Diagnostic, Source};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::resolve::{Catalog, Indexed};
@@ -18,6 +18,7 @@ use crate::claims::collect::Claims;
 use crate::config::Addresses;
 use crate::evidence::book_data::BookData;
 use crate::evidence::history::PastCapture;
+use crate::evidence::telling::Tellings;
 use crate::evidence::verdict_files::{
     PublishedClaim, PublishedControl, PublishedVerdict, Verdicts,
 };
@@ -257,8 +258,8 @@ pub struct Rejudgement {
     pub wrong: Vec<String>,
 }
 
-/// The claim that was published.
-fn read_again(published: &PublishedClaim) -> Result<Claim, Vec<Diagnostic>> {
+/// The claim that was published, with what the published chapters tell.
+fn read_again(published: &PublishedClaim, tellings: &Tellings) -> Result<Claim, Vec<Diagnostic>> {
     let place = |text: &str| {
         let source = Source {
             name: CLAIMS.into(),
@@ -273,16 +274,19 @@ fn read_again(published: &PublishedClaim) -> Result<Claim, Vec<Diagnostic>> {
         place(&published.expression),
         when.map(|when| (when, place(when))),
     )?;
-    match published.holds.as_deref() {
-        Some(holds) => claim.holding(holds, &place(holds)),
-        None => Ok(claim),
-    }
+    let claim = match published.holds.as_deref() {
+        Some(holds) => claim.holding(holds, &place(holds))?,
+        None => claim,
+    };
+    let tell = |scope: Scope, experiment: &str| tellings.of(scope, &published.chapter, experiment);
+    Ok(claim.telling(&tell))
 }
 
-/// Judges all published claims on the published evidence, and compares.
+/// Judges all published claims on the published evidence and on what the published chapters tell, and compares.
 pub fn rejudge(
     investigation: &Investigation,
     evidence: &[Evidence],
+    tellings: &Tellings,
     claims: &[PublishedClaim],
     verdicts: &Verdicts,
 ) -> Rejudgement {
@@ -300,7 +304,7 @@ pub fn rejudge(
                 .push(format!("claim `{id}`: {VERDICTS} has no verdict on it"));
             continue;
         };
-        let claim = match read_again(published) {
+        let claim = match read_again(published, tellings) {
             Ok(claim) => claim,
             Err(problems) => {
                 let message = problems.first().map_or("", |p| p.message.as_str());

@@ -16,8 +16,10 @@ use crate::evidence::history::History;
 use crate::evidence::loader::{self, EvidenceSet, MachineEvidence};
 use crate::evidence::locations::Origin;
 use crate::evidence::sweep_record::SweepRecord;
+use crate::evidence::telling::{self, Tellings};
 use crate::evidence::verdict_files::{PublishedClaim, TravellingVerdicts, Verdicts};
 use crate::exhibits::block::Target;
+use crate::markdown::chapter::Chapter;
 use crate::markdown::dialect::Markdown;
 use crate::markdown::structure::html_findings;
 use crate::mdbook::protocol::chapters;
@@ -73,9 +75,8 @@ pub fn regenerate(
 ) -> Result<RegeneratedSite, Vec<String>> {
     let source = published.source;
     let mut book = source.book().map_err(|error| vec![error.to_string()])?;
-    let html = serde_json::Value::Object(source.about.settings.html.clone());
+    let parsed = parse_chapters(source, &mut book);
     let mut texts = chapters(&mut book);
-    let parsed = parse(&texts, Markdown::read(Some(&html)), Parallelism::default());
     let config = config(source, published.addresses);
     let evidence_set = build_evidence_set(published)?;
     let book_data = BookData::new(&config, &evidence_set);
@@ -123,6 +124,33 @@ pub fn regenerate(
         not_covered,
         wrong,
     })
+}
+
+/// Reads what the published chapters tell of functions, if a claim asks for it: a site says so nowhere else. Chapters that are missing
+/// or cannot be read tell nothing here, and are complained of where the pages are made again.
+pub fn published_tellings(files: &[File], claims: &[PublishedClaim]) -> Tellings {
+    let asks = |claim: &PublishedClaim| {
+        let condition = claim.when.as_deref().unwrap_or_default();
+        [claim.expression.as_str(), condition]
+            .iter()
+            .any(|text| text.contains(telling::EXHIBIT))
+    };
+    if !claims.iter().any(asks) {
+        return Tellings::default();
+    }
+    let source = BookSource::read(files).ok().flatten();
+    let read = source.and_then(|source| {
+        let mut book = source.book().ok()?;
+        Some(Tellings::read(&parse_chapters(&source, &mut book)))
+    });
+    read.unwrap_or_default()
+}
+
+/// Takes the chapters of a published book apart.
+fn parse_chapters(source: &BookSource, book: &mut Book) -> Vec<Chapter> {
+    let html = serde_json::Value::Object(source.about.settings.html.clone());
+    let markdown = Markdown::read(Some(&html));
+    parse(&chapters(book), markdown, Parallelism::default())
 }
 
 /// A complaint about a chapter with its place.
