@@ -97,6 +97,8 @@ fn relation(a: &[&str], b: &[&str], guest: bool) -> Option<Relation> {
         {
             Some(AtMost)
         }
+        // The book has all chapters.
+        ([e, "graph#chapter#coverage"], [f, "graph#book#coverage"]) if e == f => Some(AtMost),
         // Counts of one probe's allocations have keys of their own: `E.P#leaked`.
         ([e, p], [f, q]) if e == f => {
             let (probe, leaf) = p.split_once('#')?;
@@ -105,8 +107,6 @@ fn relation(a: &[&str], b: &[&str], guest: bool) -> Option<Relation> {
         ([e, p], [f, "objects", "allocated" | "leaked"]) if e == f => {
             (p.split_once('#')?.1 == *b.last()?).then_some(AtMost)
         }
-        // The book has all chapters.
-        ([e, "graph#chapter#coverage"], [f, "graph#book#coverage"]) if e == f => Some(AtMost),
         // What a call takes without probes is no less than nothing.
         ([e, "cost", "added_ns"], [f, "cost", "probed_ns"]) if e == f => Some(AtMost),
         // A guest's processors are numbered without gaps; of a host, some may be off.
