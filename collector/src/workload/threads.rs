@@ -4,7 +4,7 @@ use std::os::unix::thread::JoinHandleExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use nix::sys::pthread::pthread_kill;
@@ -16,6 +16,9 @@ use super::invoke::invoke;
 const WAKE: Signal = Signal::SIGUSR1;
 /// Between two looks at what the threads do.
 const PAUSE: Duration = Duration::from_millis(1);
+/// How long the next thread waits for one that neither sleeps in its call nor returns: calls that compute are to be under
+/// way together as well.
+const COMPUTES: Duration = Duration::from_millis(100);
 
 extern "C" fn woken(_: i32) {}
 
@@ -27,6 +30,10 @@ struct Caller {
 
 /// Makes the call in `count` threads. When each has returned from it or sleeps in it, those that sleep are woken by a
 /// signal, so that a call that would wait forever ends with EINTR. Returns what all the calls returned.
+///
+/// The threads go in one after the other, and are woken one after the other. A thread that enters the kernel while another
+/// is preempted inside of a probe's program, on the same processor, is not seen by that program: Linux 7.3 runs those of
+/// `sys_enter` and `sys_exit` with preemption on, and skips a program that is under way there.
 ///
 /// # Errors
 /// When a thread cannot be started, or the calls did not all return the same.
@@ -42,31 +49,25 @@ pub(super) unsafe fn together(words: [i64; 7], count: u32) -> io::Result<i64> {
     );
     // SAFETY: the handler does nothing.
     unsafe { sigaction(WAKE, &action) }?;
-    let callers = (0..count)
-        .map(|_| {
-            let tid = Arc::new(AtomicI32::new(0));
-            let says = Arc::clone(&tid);
-            let call = move || {
-                says.store(nix::unistd::gettid().as_raw(), Ordering::Release);
-                // SAFETY: promised by the caller.
-                unsafe { invoke(&words) }
-            };
-            let handle = thread::Builder::new().stack_size(64 << 10).spawn(call)?;
-            Ok(Caller { handle, tid })
-        })
-        .collect::<io::Result<Vec<_>>>()?;
-    while !callers
-        .iter()
-        .all(|caller| caller.over() || caller.sleeps())
-    {
+    let mut callers = Vec::new();
+    for _ in 0..count {
+        // SAFETY: promised by the caller.
+        let caller = unsafe { Caller::start(words) }?;
+        let started = Instant::now();
+        while !caller.is_settled() && started.elapsed() < COMPUTES {
+            thread::sleep(PAUSE);
+        }
+        callers.push(caller);
+    }
+    while !callers.iter().all(Caller::is_settled) {
         thread::sleep(PAUSE);
     }
-    while callers.iter().any(|caller| !caller.over()) {
-        for caller in callers.iter().filter(|caller| !caller.over()) {
+    for caller in &callers {
+        while !caller.over() {
             // A thread that has just ended needs no signal.
             let _ = pthread_kill(caller.handle.as_pthread_t(), WAKE);
+            thread::sleep(PAUSE);
         }
-        thread::sleep(PAUSE);
     }
     let mut returned = Vec::new();
     for caller in callers {
@@ -83,6 +84,27 @@ pub(super) unsafe fn together(words: [i64; 7], count: u32) -> io::Result<i64> {
 }
 
 impl Caller {
+    /// Start a thread that makes the call.
+    ///
+    /// # Safety
+    /// As of [`together`].
+    unsafe fn start(words: [i64; 7]) -> io::Result<Self> {
+        let tid = Arc::new(AtomicI32::new(0));
+        let says = Arc::clone(&tid);
+        let call = move || {
+            says.store(nix::unistd::gettid().as_raw(), Ordering::Release);
+            // SAFETY: promised by the caller.
+            unsafe { invoke(&words) }
+        };
+        let handle = thread::Builder::new().stack_size(64 << 10).spawn(call)?;
+        Ok(Self { handle, tid })
+    }
+
+    /// True if the thread has returned from its call or sleeps in it.
+    fn is_settled(&self) -> bool {
+        self.over() || self.sleeps()
+    }
+
     fn over(&self) -> bool {
         self.handle.is_finished()
     }
