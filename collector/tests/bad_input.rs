@@ -55,7 +55,10 @@ fn bad_investigations() {
             "syscall = \"socket\"",
             "syscall = \"socket\", command = [\"true\"]",
         ),
-        &["i.toml:3:", "either a `syscall` or a `command`"],
+        &[
+            "i.toml:3:",
+            "a workload is one of `syscall`, `calls` and `command`",
+        ],
     );
     refused(
         &CREATE.replace("socket", "sokcet"),

@@ -1,5 +1,6 @@
 //! The integration tests of this crate, in one program: to link one for each file took most of the time of a build.
 
+mod answers;
 mod bad_input;
 mod binutils;
 mod capture;

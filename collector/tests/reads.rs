@@ -5,7 +5,7 @@ use crate::support;
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, evidence_in, folder_with, said};
+use support::{capture_on, collector, evidence_in, folder_with, said, skipped};
 
 const INVESTIGATION: &str = r#"
 symbols = ["do_exit", "cpu_info"]
@@ -140,7 +140,7 @@ fn names_of_the_kernel() {
             "`closed.tcp_v4_connect.exit.misspelt` is not read: no enumeration of this kernel is called `TCP_ESTABLISHD`",
             "the nearest name is `TCP_ESTABLISHED`",
             "`closed.tcp_v4_connect.exit.swapped` is not read: `__be16` is not a plain number",
-            "experiment `ends`: 1 returns of do_exit were not seen; a function that never returns needs `return = false`",
+            "experiment `ends`: 1 return of do_exit was not seen; a function that never returns needs `return = false`",
         ] {
             assert!(stderr.contains(expected), "{guest}: {expected}: {stderr}");
         }
@@ -194,4 +194,46 @@ fn the_guides_example() {
         let given = at("openat.fd_install.args.fd");
         assert_eq!(given, at("openat.outcome.returned"), "{guest}");
     }
+}
+
+/// Check that a function of which the debug info says that it does not return misses no return, so that silence and counts in its
+/// experiment prove something.
+#[test]
+fn functions_that_never_return() {
+    let text = r#"
+[[experiment]]
+name = "ends"
+until = "exit"
+workload = { command = ["true"] }
+[[experiment.probe]]
+function = "do_exit"
+[[experiment.probe]]
+function = "do_task_dead"
+"#;
+    let folder = folder_with(text);
+    let args = [
+        "capture",
+        "--on",
+        "guest:debian-6.12",
+        "--investigation",
+        "i.toml",
+        "-o",
+        "e.json",
+    ];
+    let output = collector(folder.path(), args).output().unwrap();
+    let (status, stderr) = said(&output);
+    assert_eq!(status, Some(0), "{stderr}");
+    let evidence = evidence_in(folder.path());
+    if let Datum::Missing(why) = &evidence.kernel.debuginfo {
+        return skipped(&format!("no debug info: {why}"));
+    }
+    assert_eq!(evidence.instances["do_exit"].never_returns, Some(true));
+    let experiment = &evidence.experiments["ends"];
+    assert_eq!(experiment.probes["do_exit"].hits.len(), 1);
+    assert_eq!(
+        experiment.quality.missed, 0,
+        "{:?}",
+        experiment.quality.notes
+    );
+    assert!(!stderr.contains("was not seen"), "{stderr}");
 }

@@ -158,6 +158,7 @@ async fn a_socket_is_seen_through_tracepoints() {
 
     let workload = WorkloadSpec {
         kind: WorkloadKind::Syscall {
+            sequence: Vec::new(),
             before: Vec::new(),
             call: Call {
                 number: libc::SYS_socket,

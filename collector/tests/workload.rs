@@ -33,7 +33,20 @@ fn call(name: &str, args: Vec<Arg>) -> Call {
 }
 
 fn sequence(before: Vec<Call>, call: Call) -> WorkloadSpec {
-    spec(WorkloadKind::Syscall { before, call })
+    spec(WorkloadKind::Syscall {
+        before,
+        sequence: Vec::new(),
+        call,
+    })
+}
+
+fn calls(mut calls: Vec<Call>) -> WorkloadSpec {
+    let call = calls.pop().unwrap();
+    spec(WorkloadKind::Syscall {
+        before: Vec::new(),
+        sequence: calls,
+        call,
+    })
 }
 
 fn socket() -> WorkloadSpec {
@@ -395,4 +408,43 @@ async fn what_the_call_prints_is_its_own() {
         let outcome = run(&spec).await;
         assert_eq!((outcome.stdout.len(), outcome.returned), (1, Some(length)));
     }
+}
+
+/// Check that watched calls are made in sequence with the results of those before, warmed up and timed as a whole, and that each tells
+/// what it returned, also where one fails whose result nothing takes.
+#[tokio::test]
+async fn watched_calls_in_sequence() {
+    let socket = call("socket", vec![Arg::Int(2), Arg::Int(1), Arg::Int(0)]);
+    let listen = call("listen", vec![Arg::Result(0), Arg::Int(1)]);
+    let wrong = call("close", vec![Arg::Int(99)]);
+    let close = call("close", vec![Arg::Result(0)]);
+    let mut spec = calls(vec![socket, listen, wrong, close]);
+    spec.warm_up = 2;
+    let mut running = start(&spec).await.unwrap();
+    assert!(running.time(3).await.unwrap() > 0);
+    running.go().await.unwrap();
+    running.report().await.unwrap();
+    let outcome = running.release().await.unwrap();
+    let bad = -i64::from(libc::EBADF);
+    assert_eq!(outcome.earlier, [3, 0, bad]);
+    assert_eq!((outcome.returned, outcome.errno), (Some(0), Some(0)));
+    assert_eq!(
+        String::from_utf8(outcome.stdout).unwrap(),
+        "socket(2, 1, 0) = 3\nlisten(3, 1) = 0\nclose(99) = -1 EBADF\nclose(3) = 0\n"
+    );
+}
+
+/// Check that a call which takes the result of one that failed is not made, and that this is told.
+#[tokio::test]
+async fn result_of_a_failed_call() {
+    let wrong = call("dup", vec![Arg::Int(99)]);
+    let close = call("close", vec![Arg::Result(0)]);
+    let mut running = start(&calls(vec![wrong, close])).await.unwrap();
+    running.go().await.unwrap();
+    let error = running.report().await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "not all calls of the workload could be made: close was not made, because it takes the result of a call that failed: \
+         dup(99) = Bad file descriptor (os error 9); correct it in the investigation"
+    );
 }

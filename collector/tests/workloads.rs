@@ -339,3 +339,87 @@ function = "__x64_sys_getpid"
         );
     }
 }
+
+/// Check that all of several calls are seen by the probes, and nothing between them: each tracepoint has as many hits as there are
+/// calls, in their order, with results as evidence keeps them, objects are followed from the first call into the last, and counts
+/// are complete.
+#[test]
+fn watched_calls_in_sequence() {
+    let text = r#"
+[[experiment]]
+name = "life"
+workload = { calls = [
+  { syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0], result = "sock" },
+  { syscall = "connect", args = ["$sock", { struct = "sockaddr_in", sin_family = "AF_INET", sin_port = 999, sin_addr.s_addr = "127.0.0.1" }, 16], result = "connected" },
+  { syscall = "close", args = ["$sock"] },
+] }
+[[experiment.probe]]
+tracepoint = "sys_enter"
+[[experiment.probe]]
+tracepoint = "sys_exit"
+[[experiment.probe]]
+function = "sock_alloc_file"
+reads = [{ at = "exit", name = "file", path = "return" }]
+[[experiment.probe]]
+function = "inet_stream_connect"
+[[experiment.probe]]
+function = "inet_release"
+[[experiment.probe]]
+function = "mmap_region"
+return = false
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "connecting"
+syscall = "connect"
+
+[[experiment]]
+name = "spoilt"
+workload = { calls = [{ syscall = "dup", args = [99], result = "copy" }, { syscall = "close", args = ["$copy"] }] }
+[[experiment.probe]]
+function = "ksys_dup"
+optional = true
+[[experiment.probe]]
+tracepoint = "sys_enter"
+"#;
+    for guest in GUESTS {
+        let (evidence, _) = captured_from(guest, text);
+        let at = |path: &str| shown(&evidence, path).unwrap();
+        assert_eq!(at("life.outcome.results.sock"), "3", "{guest}");
+        assert_eq!(
+            at("life.outcome.results.connected"),
+            "-ECONNREFUSED",
+            "{guest}"
+        );
+        assert_eq!(at("life.outcome.returned"), "0", "{guest}");
+        for (path, hits) in [
+            ("sys_enter", "3"),
+            ("sys_exit", "3"),
+            ("connecting", "1"),
+            ("sock_alloc_file", "1"),
+            ("inet_stream_connect", "1"),
+            ("inet_release", "1"),
+            ("mmap_region", "0"),
+        ] {
+            assert_eq!(at(&format!("life.{path}.hits")), hits, "{guest}: {path}");
+        }
+        let numbers = ["41", "42", "3"];
+        for (nth, number) in (1..).zip(numbers) {
+            assert_eq!(
+                at(&format!("life.sys_enter.hit{nth}.args.id")),
+                number,
+                "{guest}"
+            );
+        }
+        assert_eq!(at("life.quality.lost"), "0", "{guest}");
+        let quality = &evidence.experiments["life"].quality;
+        assert_eq!(quality.marked, Some(true), "{guest}: {:?}", quality.notes);
+        assert_eq!(quality.until_user_space, Some(true), "{guest}");
+        let reason = shown(&evidence, "spoilt.outcome.returned").unwrap_err();
+        assert!(
+            reason.contains(
+                "it takes the result of a call that failed: dup(99) = Bad file descriptor"
+            ),
+            "{guest}: {reason}"
+        );
+    }
+}

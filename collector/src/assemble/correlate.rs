@@ -112,10 +112,18 @@ impl Assembled {
             .iter()
             .filter(|hit| hit.order.is_some() && hit.return_order.is_none())
             .count() as u64;
-        if watches_return(planned, seen) && unseen > 0 && !seen.ended_inside {
+        let returns = match &planned.target {
+            Target::Function(name) => !seen.never_return.contains(name),
+            _ => true,
+        };
+        if watches_return(planned, seen) && returns && unseen > 0 && !seen.ended_inside {
             self.missed += unseen;
+            let (unseen, were) = match unseen {
+                1 => ("1 return".to_owned(), "was"),
+                many => (format!("{many} returns"), "were"),
+            };
             self.notes.push(format!(
-                "{unseen} returns of {} were not seen; a function that never returns needs `return = false`",
+                "{unseen} of {} {were} not seen; a function that never returns needs `return = false`",
                 planned.name
             ));
         }

@@ -21,6 +21,11 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
     let name = &context.investigation.source.name;
     // All at once: each look through the debug info takes its time. Before the stacks, which use what it finds.
     let copies = copies(raw, context);
+    let never_return: BTreeSet<String> = copies
+        .iter()
+        .filter(|(_, copies)| copies.never_returns == Some(true))
+        .map(|(name, _)| name.clone())
+        .collect();
     let mut evidence = Evidence {
         schema: SCHEMA_VERSION,
         run: Run {
@@ -46,7 +51,7 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
             .enumerate()
             .filter_map(|(number, planned)| {
                 let asked = context.investigation.experiment(&planned.name)?;
-                let experiment = experiment(raw, number, asked, context);
+                let experiment = experiment(raw, number, asked, context, &never_return);
                 Some((planned.name.clone(), experiment))
             })
             .collect(),
@@ -134,6 +139,7 @@ fn experiment(
     number: usize,
     asked: &asked::Experiment,
     context: &Context<'_>,
+    never_return: &BTreeSet<String>,
 ) -> Experiment {
     let ran = &raw.experiments[number];
     let outcome = ran.outcome.as_ref();
@@ -142,7 +148,7 @@ fn experiment(
         planned: &raw.plan[number],
         asked,
         events: &events,
-        markers: raw.markers[number],
+        markers: raw.markers[number].as_ref(),
         marked: ran.notes.is_empty(),
         call: ran.call.as_ref(),
         skipped: &ran.losses.skipped,
@@ -154,6 +160,7 @@ fn experiment(
         listed: &raw.listed,
         max_frames: raw.facts.max_frames(),
         names: context.names,
+        never_return,
     });
     let quality = Quality {
         events: assembled.accepted,

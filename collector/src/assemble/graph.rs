@@ -237,6 +237,7 @@ mod tests {
             inlined: Some(vec![inlined]),
             count: 4,
             leaves_by_jump: None,
+            never_returns: None,
             unknown: None,
         };
         let instances = BTreeMap::from([("f".to_owned(), instances)]);

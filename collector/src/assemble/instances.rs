@@ -115,6 +115,7 @@ impl Look<'_> {
         if !function.contains('.') {
             self.renamed(own, &mut copies);
         }
+        let never_returns = self.never_returns(&copies, own);
         let inlined = described.and_then(|described| self.inlined(function, &described));
         let (inlined, unknown) = match inlined {
             Ok(inlined) => (Some(inlined), None),
@@ -126,8 +127,21 @@ impl Look<'_> {
             count: (copies.len() + inlined.as_ref().map_or(0, Vec::len)) as u64,
             copies,
             inlined,
+            never_returns,
             unknown,
         }
+    }
+
+    /// True if the debug info says of each of `copies` that it does not return; `None` if it does not describe all of them.
+    fn never_returns(&self, copies: &[OwnCopy], described: &[Own]) -> Option<bool> {
+        let slide = self.slide?;
+        let of = |copy: &OwnCopy| {
+            let fixed = copy.address.0.wrapping_sub(slide);
+            let own = described.iter().find(|own| own.starts.contains(&fixed));
+            own.map(|own| own.never_returns)
+        };
+        let all: Vec<bool> = copies.iter().map(of).collect::<Option<_>>()?;
+        (!all.is_empty()).then(|| all.iter().all(|never| *never))
     }
 
     /// The copies that the symbol table names.

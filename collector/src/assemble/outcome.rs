@@ -44,6 +44,7 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Out
                 signal: none(),
                 stdout: none(),
                 stderr: None,
+                results: BTreeMap::new(),
                 buffers: BTreeMap::new(),
             };
         }
@@ -57,17 +58,13 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Out
             let none = no_return(raw);
             (Datum::unavailable(none.clone()), Datum::unavailable(none))
         }
-        (Action::Syscall { returns, .. }, Some(value)) => match i32::try_from(value) {
-            Ok(error @ -4095..0) => (errno(error).into(), errno(-error).into()),
-            Ok(fd) if *returns == Returns::Fd => (Value::Fd { value: fd }.into(), errno(0).into()),
-            _ => {
-                let value = Value::Int {
-                    value: Integer::from(value),
-                    type_name: Some("long".into()),
-                };
-                (value.into(), errno(0).into())
-            }
-        },
+        (Action::Syscall { returns, .. }, Some(value)) => {
+            let number = i32::try_from(value).ok().filter(|v| (-4095..0).contains(v));
+            (
+                result(value, *returns).into(),
+                errno(number.map_or(0, |error| -error)).into(),
+            )
+        }
     };
     Outcome {
         returned,
@@ -89,8 +86,40 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Out
         },
         stdout: printed(&raw.stdout, raw.printed).into(),
         stderr: Some(printed(&raw.stderr, raw.complained).into()),
+        results: results(experiment, raw),
         buffers: buffers(experiment, raw),
     }
+}
+
+/// What a system call returned, as a value.
+fn result(returned: i64, means: Returns) -> Value {
+    match i32::try_from(returned) {
+        Ok(error @ -4095..0) => errno(error),
+        Ok(fd) if means == Returns::Fd => Value::Fd { value: fd },
+        _ => Value::Int {
+            value: Integer::from(returned),
+            type_name: Some("long".into()),
+        },
+    }
+}
+
+/// What each call returned whose result has a name.
+fn results(experiment: &Experiment, raw: &RawOutcome) -> BTreeMap<String, Datum> {
+    let last = experiment.workload.calls().saturating_sub(1);
+    let named = experiment.workload.results();
+    named
+        .map(|(nth, name, returns)| {
+            let returned = match nth == last {
+                true => raw.returned,
+                false => raw.earlier.get(nth).copied(),
+            };
+            let datum = match returned {
+                Some(value) => result(value, returns).into(),
+                None => Datum::unavailable(no_return(raw)),
+            };
+            (name.to_owned(), datum)
+        })
+        .collect()
 }
 
 /// The reason why a system call has no return value.

@@ -1,5 +1,7 @@
 //! Everything that was seen in one experiment, before hits are made of it.
 
+use std::collections::BTreeSet;
+
 use qed_collector_ebpf::Event;
 use qed_evidence::investigation::Experiment;
 
@@ -15,7 +17,7 @@ pub struct RawObservation<'a> {
     pub asked: &'a Experiment,
     pub events: &'a [Box<Event>],
     /// The uses that mark the workload's system call; `None`: it is a command.
-    pub markers: Option<Markers>,
+    pub markers: Option<&'a Markers>,
     /// All that marks where the workload begins and ends was attached.
     pub marked: bool,
     /// The code that makes the workload's system call.
@@ -35,4 +37,6 @@ pub struct RawObservation<'a> {
     /// The most frames of a stack that the captured kernel can have given.
     pub max_frames: usize,
     pub names: &'a dyn Names,
+    /// Functions that do not return: a return of theirs is not missed.
+    pub never_return: &'a BTreeSet<String>,
 }

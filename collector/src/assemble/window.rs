@@ -1,4 +1,4 @@
-//! The part of an experiment's events that belongs to the workload's own call.
+//! The part of an experiment's events that belongs to the workload's own calls.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -7,25 +7,26 @@ use qed_collector_ebpf::Event;
 use qed_evidence::document::Target;
 
 use super::seen::RawObservation;
-use crate::plan::PlannedProbe;
+use crate::plan::{Markers, PlannedProbe};
 
 /// Bytes of the instruction that makes a system call.
 const SYSCALL_LENGTH: u64 = 2;
 
-/// The part of the events that belongs to the workload's own call.
+/// The parts of the events that belong to the workload's own calls.
 ///
-/// The process does other things before it (reading the signal to start) and after it (reporting what came
-/// back), system calls of the same number among them; the markers, which are the call's own `sys_enter` and `sys_exit`,
-/// made by the one instruction that makes it, cut those off. What a call puts off until the task goes back to user space
-/// (task work, signals) comes behind its `sys_exit`, so the call lasts until the task's next one goes in, which it makes
-/// at once. Where the process ended in it, what follows the call is the kernel cleaning up after it, and belongs to the
+/// The process does other things before its call (reading the signal to start), between several, and after the last
+/// (reporting what came back), system calls of the same number among them; the markers, which are the call's own `sys_enter`
+/// and `sys_exit`, made by the one instruction that makes it, cut those off. What a call puts off until the task goes back to
+/// user space (task work, signals) comes behind its `sys_exit`, so the call lasts until the task's next one goes in, which it
+/// makes at once. Where the process ended in a call, what follows is the kernel cleaning up after it, and belongs to the
 /// experiment.
 pub(super) struct Window {
     pub(super) first: usize,
-    pub(super) last: usize,
-    /// As many calls went in and came out as the workload makes.
+    /// Calls that follow each other; what threads do at once is one.
+    parts: Vec<RangeInclusive<usize>>,
+    /// As many calls went in and came out as the workload makes, in the order in which it makes them.
     pub(super) whole: bool,
-    /// It lasts until each task was back in user space, or was no more.
+    /// It lasts until each task was back in user space after each call, or was no more.
     pub(super) until_user_space: bool,
     /// As many came out, also where that does not matter.
     all_out: bool,
@@ -41,13 +42,15 @@ impl Window {
         let (Some(markers), Ok(source)) = (seen.markers, &planned.source) else {
             return false;
         };
+        let mut calls = markers.calls.iter();
         self.whole
-            && (source.usage == markers.enter || source.usage == markers.exit && self.all_out)
+            && calls
+                .any(|call| source.usage == call.enter || source.usage == call.exit && self.all_out)
     }
 
-    /// True if the event of this number belongs to the call.
+    /// True if the event of this number belongs to one of the calls.
     pub(super) fn holds(&self, index: usize, event: &Event) -> bool {
-        (self.first..=self.last).contains(&index) && !self.beside(index, event)
+        self.parts.iter().any(|part| part.contains(&index)) && !self.beside(index, event)
     }
 
     /// True if the event is of the workload's process and of none of the threads that make the call, or of one outside of
@@ -64,48 +67,136 @@ impl Window {
     }
 }
 
-/// Find the call between its markers; `None`: it was not seen going in, or there are no markers.
+/// Find the calls between their markers; `None`: none was seen going in, or there are no markers.
 pub(super) fn window(seen: &RawObservation<'_>) -> Option<Window> {
     let markers = seen.markers?;
-    let behind = seen.call.map(|call| call.instruction + SYSCALL_LENGTH);
-    let behind_next = seen.call.map(|call| call.back + SYSCALL_LENGTH);
-    let marks = |usage: usize, behind: Option<u64>| {
-        let is = move |event: &Event| {
-            event.probe as usize == usage
-                && event.tgid == seen.pid
-                && behind.is_none_or(|behind| event.return_slot == behind)
+    let marks = Marks::of(seen, markers);
+    match markers.calls.len() {
+        1 => one_call(seen, &marks),
+        _ => sequence(seen, markers, &marks),
+    }
+}
+
+/// The events that are markers, by their places.
+struct Marks {
+    /// Where a call begins, with the use that saw it.
+    enters: Vec<(usize, usize)>,
+    /// Where one ends, with the use that saw it.
+    exits: Vec<(usize, usize)>,
+    /// The last event before the next system call goes in.
+    backs: Vec<usize>,
+    /// It is known that they are of the workload's own instruction.
+    own: bool,
+}
+
+impl Marks {
+    fn of(seen: &RawObservation<'_>, markers: &Markers) -> Self {
+        let behind = seen.call.map(|call| call.instruction + SYSCALL_LENGTH);
+        let behind_next = seen.call.map(|call| call.back + SYSCALL_LENGTH);
+        let marks = |is_one: &dyn Fn(usize) -> bool, behind: Option<u64>| -> Vec<(usize, usize)> {
+            let is = |event: &Event| {
+                is_one(event.probe as usize)
+                    && event.tgid == seen.pid
+                    && behind.is_none_or(|behind| event.return_slot == behind)
+            };
+            let events = seen.events.iter().enumerate();
+            events
+                .filter(|(_, event)| is(event))
+                .map(|(at, event)| (at, event.probe as usize))
+                .collect()
         };
-        let events = seen.events.iter().enumerate();
-        events.filter(move |(_, event)| is(event)).map(|(at, _)| at)
-    };
-    let enters: Vec<usize> = marks(markers.enter, behind)
-        .map(|at| entering(seen, at))
-        .collect();
-    let exits: Vec<usize> = marks(markers.exit, behind).collect();
-    // Without the instruction's address it could be any of them.
-    let backs: Vec<usize> = (markers.back.filter(|_| behind_next.is_some()).into_iter())
-        .flat_map(|usage| marks(usage, behind_next))
-        // What enters there is the next call.
-        .map(|at| entering(seen, at).saturating_sub(1))
-        .collect();
+        let calls = &markers.calls;
+        let enters = marks(
+            &|usage| calls.iter().any(|call| call.enter == usage),
+            behind,
+        );
+        // Without the instruction's address it could be any of them.
+        let back = markers.back.filter(|_| behind_next.is_some());
+        let backs = marks(&|usage| Some(usage) == back, behind_next);
+        Self {
+            enters: (enters.into_iter())
+                .map(|(at, usage)| (entering(seen, at), usage))
+                .collect(),
+            exits: marks(&|usage| calls.iter().any(|call| call.exit == usage), behind),
+            // What enters there is the next call.
+            backs: (backs.into_iter())
+                .map(|(at, _)| entering(seen, at).saturating_sub(1))
+                .collect(),
+            own: behind.is_some(),
+        }
+    }
+}
+
+/// The window of one call, which several threads may make at once.
+fn one_call(seen: &RawObservation<'_>, marks: &Marks) -> Option<Window> {
+    let enters: Vec<usize> = marks.enters.iter().map(|(at, _)| *at).collect();
+    let exits: Vec<usize> = marks.exits.iter().map(|(at, _)| *at).collect();
     let calls = seen.asked.workload.threads.max(1) as usize;
     let open = seen.ended_inside || seen.asked.until_exit;
     let all_out = exits.len() == calls;
-    let all_back = backs.len() == calls;
-    let ends = if all_back { &backs } else { &exits };
+    let all_back = marks.backs.len() == calls;
+    let ends = if all_back { &marks.backs } else { &exits };
     let last = ends.iter().max().copied().filter(|_| !open);
     let tid = |at: &usize| seen.events[*at].tid;
     let threads = (enters.iter().filter(|_| calls > 1 && !open)).map(|&first| {
         let end = ends.iter().find(|&end| tid(end) == tid(&first));
         (tid(&first), first..=end.copied().unwrap_or(usize::MAX))
     });
+    let first = *enters.first()?;
     Some(Window {
-        first: *enters.first()?,
-        last: last.unwrap_or(usize::MAX),
-        whole: behind.is_some() && enters.len() == calls && (open || all_out),
+        first,
+        parts: vec![first..=last.unwrap_or(usize::MAX)],
+        whole: marks.own && enters.len() == calls && (open || all_out),
         until_user_space: open || all_back,
         all_out,
         threads: threads.collect(),
+        pid: seen.pid,
+    })
+}
+
+/// The window of several calls, one after the other. Each lasts from where it goes in to where the task is back in user space; what the
+/// process does until the next one goes in belongs to none.
+fn sequence(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) -> Option<Window> {
+    let first = marks.enters.first()?.0;
+    let open = seen.ended_inside || seen.asked.until_exit;
+    let mut parts = Vec::new();
+    let (mut in_order, mut out, mut back) = (true, 0, 0);
+    for (nth, &(begin, usage)) in marks.enters.iter().enumerate() {
+        let next = marks.enters.get(nth + 1).map(|(at, _)| *at);
+        let until = next.unwrap_or(usize::MAX);
+        let call = markers.calls.get(nth);
+        in_order &= call.is_some_and(|call| call.enter == usage);
+        let exits: Vec<&(usize, usize)> = (marks.exits.iter())
+            .filter(|(at, _)| (begin..until).contains(at))
+            .collect();
+        let own_exit = match (exits.as_slice(), call) {
+            ([(at, usage)], Some(call)) if *usage == call.exit => Some(*at),
+            _ => None,
+        };
+        let own_back = match own_exit {
+            Some(exit) => (marks.backs.iter().copied()).find(|at| (exit..until).contains(at)),
+            None => None,
+        };
+        out += usize::from(own_exit.is_some());
+        back += usize::from(own_back.is_some());
+        // What ends the process, or lasts as long as it, comes last.
+        let end = match next {
+            None if open => None,
+            _ => own_back.or(own_exit).or(next.map(|next| next - 1)),
+        };
+        parts.push(begin..=end.unwrap_or(usize::MAX));
+    }
+    let calls = markers.calls.len();
+    // The last one need not come out.
+    let needed = calls - usize::from(open);
+    let all_in = marks.own && in_order && marks.enters.len() == calls;
+    Some(Window {
+        first,
+        parts,
+        whole: all_in && out >= needed && marks.exits.len() == out,
+        until_user_space: all_in && back >= needed,
+        all_out: out == calls,
+        threads: BTreeMap::new(),
         pid: seen.pid,
     })
 }

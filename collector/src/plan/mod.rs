@@ -27,5 +27,5 @@ pub use error::NO_SUCH;
 pub use layout::fd_walk;
 pub use offer::{CopiesInFile, Offer};
 pub use paths::wrong_paths;
-pub use setup::{Markers, Plan, plan};
+pub use setup::{CallMarkers, Markers, Plan, plan};
 pub use workload::workload_alone;

@@ -21,7 +21,8 @@ pub struct Planner<'p, 'o, 's, 'a> {
 }
 
 impl Planner<'_, '_, '_, '_> {
-    /// The number of the system call that a probe of system calls wants; `None`: any, or the probe is not one of system calls.
+    /// The number of the system call that a probe of system calls wants; `None`: any (where the workload makes several in
+    /// sequence, all of these), or the probe is not one of system calls.
     pub(super) fn syscall(&self, probe: &Probe) -> Result<Option<u32>, PlaceError> {
         let Target::Tracepoint(tracepoint) = &probe.target else {
             return Ok(None);
@@ -29,7 +30,9 @@ impl Planner<'_, '_, '_, '_> {
         if !["sys_enter", "sys_exit"].contains(&tracepoint.as_str()) {
             return Ok(None);
         }
-        let wanted = match (&probe.syscall, &self.experiment.workload.action) {
+        let workload = &self.experiment.workload;
+        let wanted = match (&probe.syscall, &workload.action) {
+            (None, _) if workload.calls() > 1 => return Ok(None),
             (Some(name), _) | (None, Action::Syscall { name, .. }) => name,
             (None, Action::Command(_)) => return Ok(None),
         };

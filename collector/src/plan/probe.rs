@@ -1,5 +1,7 @@
 //! Planning one probe.
 
+use std::collections::BTreeMap;
+
 use qed_collector_ebpf::{MAX_ARGS, OBJECT_IS_RETURN, act, side};
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{Action, Probe};
@@ -7,25 +9,41 @@ use qed_evidence::investigation::{Action, Probe};
 use super::error::PlaceError;
 use super::place::ProbePlace;
 use super::planner::Planner;
-use super::setup::Markers;
+use super::setup::{CallMarkers, Markers};
 use super::types::{PlannedInstruction, PlannedProbe, Refused, Source};
 use crate::probe::Attach;
 use crate::reason::Reason;
 use crate::workload::BACK;
 
 impl<'a> Planner<'_, '_, '_, 'a> {
-    /// Watches the workload's own system call going in and coming out, so that what the process does before
-    /// and after it can be told apart, and its next one going in, up to which the kernel may still be at work for the
-    /// first. Only where the workload is one system call.
+    /// Watches the workload's own system calls going in and coming out, so that what the process does before, between
+    /// and after them can be told apart, and the next one behind each going in, up to which the kernel may still be at work for
+    /// it. Only where the workload makes its calls itself.
     pub fn markers(&mut self) -> Option<Markers> {
-        let Action::Syscall { name, .. } = &self.experiment.workload.action else {
+        let workload = &self.experiment.workload;
+        let Action::Syscall { name, .. } = &workload.action else {
             return None;
         };
-        let number = (self.offer.syscall_number)(name)?;
+        let names = workload.sequence.iter().map(|call| &call.name);
+        let numbers: Vec<u32> = (names.chain([name]))
+            .map(|name| (self.offer.syscall_number)(name))
+            .collect::<Option<_>>()?;
         let next = (self.offer.syscall_number)(BACK);
+        let mut marked: BTreeMap<u32, CallMarkers> = BTreeMap::new();
+        let mut calls = Vec::new();
+        for number in numbers {
+            let markers = match marked.get(&number) {
+                Some(markers) => *markers,
+                None => CallMarkers {
+                    enter: self.marker("sys_enter", number),
+                    exit: self.marker("sys_exit", number),
+                },
+            };
+            marked.insert(number, markers);
+            calls.push(markers);
+        }
         Some(Markers {
-            enter: self.marker("sys_enter", number),
-            exit: self.marker("sys_exit", number),
+            calls,
             back: next.map(|next| self.marker("sys_enter", next)),
         })
     }

@@ -22,21 +22,35 @@ pub struct Plan {
     pub setup: Setup,
     /// The meaning of their events.
     pub experiments: Vec<PlannedExperiment>,
-    /// Per experiment: the uses whose events mark the workload's system call, where it is one.
+    /// Per experiment: the uses whose events mark the workload's system calls, where it makes them itself.
     pub markers: Vec<Option<Markers>>,
     /// Per experiment: its workload, as its process is told.
     pub workloads: Vec<Result<WorkloadKind, Reason>>,
 }
 
-/// The uses whose events mark a workload's system call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The uses whose events mark a workload's system calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Markers {
+    /// The watched calls, in the order in which they are made.
+    pub calls: Vec<CallMarkers>,
+    /// The next system call of the task after each of them goes in: it has been back in user space.
+    pub back: Option<usize>,
+}
+
+/// The uses whose events mark one system call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallMarkers {
     /// It goes in.
     pub enter: usize,
     /// It comes out, before what the kernel does on the way back to user space.
     pub exit: usize,
-    /// The next system call of its task goes in: it has been back in user space.
-    pub back: Option<usize>,
+}
+
+impl Markers {
+    /// All uses that mark where calls begin and end.
+    pub fn uses(&self) -> impl Iterator<Item = usize> {
+        self.calls.iter().flat_map(|call| [call.enter, call.exit])
+    }
 }
 
 /// Plans a capture.

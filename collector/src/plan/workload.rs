@@ -62,15 +62,16 @@ pub(super) fn workload(
         Action::Command(words) => return Ok(WorkloadKind::Command(words.clone())),
         Action::Syscall { name, args, .. } => (name, args),
     };
-    let all = Arguments {
-        btf,
-        before: &workload.before,
-    };
-    let before = workload.before.iter();
-    Ok(WorkloadKind::Syscall {
-        before: before
+    let all = Arguments { btf, workload };
+    let calls = |calls: &[Call]| {
+        let calls = calls.iter();
+        calls
             .map(|call| all.call(&call.name, &call.args))
-            .collect::<Result<_, _>>()?,
+            .collect::<Result<Vec<_>, _>>()
+    };
+    Ok(WorkloadKind::Syscall {
+        before: calls(&workload.before)?,
+        sequence: calls(&workload.sequence)?,
         call: all.call(name, args)?,
     })
 }
@@ -78,7 +79,7 @@ pub(super) fn workload(
 /// The arguments of the calls of one workload.
 struct Arguments<'w, 'b, 'a> {
     btf: &'b Btf<'a>,
-    before: &'w [Call],
+    workload: &'w Workload,
 }
 
 impl Arguments<'_, '_, '_> {
@@ -111,7 +112,7 @@ impl Arguments<'_, '_, '_> {
             Argument::Structure(structure) => Arg::Memory(self.structure(structure)?),
             Argument::SizeOf { name, .. } => Arg::Int(self.size_of(self.type_named(name)?, name)?),
             Argument::Result { name, .. } => {
-                let nth = self.before.iter();
+                let nth = self.workload.earlier();
                 let nth = nth.map(|call| call.result.as_ref());
                 let nth = nth.enumerate().find(|(_, result)| *result == Some(name));
                 let (nth, _) = nth.ok_or_else(|| WorkloadPlanError::NoResult(name.clone()))?;

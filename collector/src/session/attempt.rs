@@ -279,5 +279,6 @@ fn raw_outcome(pid: u32, outcome: WorkloadOutcome) -> RawOutcome {
         stderr: outcome.stderr,
         complained: outcome.complained,
         buffers: outcome.buffers,
+        earlier: outcome.earlier,
     }
 }

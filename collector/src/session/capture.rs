@@ -17,7 +17,7 @@ use super::live::ThisMachine;
 use super::raw::{Declined, MachineFacts, RawCapture, RawCommand, RawExperiment};
 use super::restore::{insides, restored, settle};
 use super::workload_spec::workload_spec;
-use crate::plan::{Plan, PlannedExperiment};
+use crate::plan::{Markers, Plan, PlannedExperiment};
 use crate::probe::{Attach, Life, Setup, kprobe_list, parse_event};
 use crate::reason::Reason;
 use crate::symbols::disasm::LONGEST_INSTRUCTION;
@@ -407,11 +407,9 @@ impl<M: Machine> Session<'_, M> {
 
     /// Say what does not mark where the workload begins and ends.
     fn unmarked(&self, experiment: &Experiment, number: usize) -> Vec<String> {
-        let markers = self.request.plan.markers[number];
-        let uses = markers
-            .iter()
-            .flat_map(|markers| [markers.enter, markers.exit]);
-        let uses = uses.filter_map(|at| self.setup().uses.get(at));
+        let markers = &self.request.plan.markers[number];
+        let uses: BTreeSet<usize> = markers.iter().flat_map(Markers::uses).collect();
+        let uses = uses.into_iter().filter_map(|at| self.setup().uses.get(at));
         let refused = uses.filter_map(|usage| self.refusals.get(usage.attach)?.as_ref());
         let mut notes: Vec<String> = refused
             .map(|declined| {

@@ -213,4 +213,6 @@ pub struct RawOutcome {
     pub complained: Option<u64>,
     /// Buffers read back, by name.
     pub buffers: Vec<(String, Vec<u8>)>,
+    /// The results of the calls of the sequence before the last one.
+    pub earlier: Vec<i64>,
 }

@@ -36,8 +36,8 @@ pub fn unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
             Action::Syscall { name, span, .. } => Some((name, span)),
             Action::Command(_) => None,
         };
-        let before = workload.before.iter().map(|call| (&call.name, &call.span));
-        for (name, span) in before.chain(last) {
+        let earlier = workload.earlier().map(|call| (&call.name, &call.span));
+        for (name, span) in earlier.chain(last) {
             if let Err(error) = names::syscall(name) {
                 note(span, error);
             }

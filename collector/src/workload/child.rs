@@ -84,7 +84,19 @@ fn work() -> io::Result<()> {
     };
     match &job.kind {
         WorkloadKind::Command(argv) => command(argv, &job.around, input, &mut link),
-        WorkloadKind::Syscall { before, call: last } => call(before, last, &job, input, &mut link),
+        WorkloadKind::Syscall {
+            before,
+            sequence,
+            call: last,
+        } => {
+            let watched = Watched {
+                before,
+                sequence,
+                call: last,
+                endangers: false,
+            };
+            call(watched, &job, input, &mut link)
+        }
     }
 }
 
@@ -245,86 +257,126 @@ fn stand_in() {
     }
 }
 
-/// The call that is watched, with what has to be done before it.
+/// The calls that are watched, with what has to be done before them.
 struct Watched<'a> {
     before: &'a [Call],
+    /// Watched calls before the last one.
+    sequence: &'a [Call],
     call: &'a Call,
     /// One of the calls may take the pipes away.
     endangers: bool,
 }
 
-impl Watched<'_> {
-    fn prepare(&self) -> Result<Operands, OperandsError> {
-        Operands::prepare(self.before, self.call)
-    }
-
-    /// Make everything as it was before the call, and ready for the next.
-    fn again(&self, operands: &mut Operands) -> Result<(), OperandsError> {
-        tidy(self.endangers);
-        if !self.before.is_empty() {
-            *operands = self.prepare()?;
-        }
-        Ok(())
-    }
-
-    /// Median time of one call in nanoseconds.
-    fn time(&self, operands: &mut Operands, calls: u32) -> Result<u64, OperandsError> {
-        let mut times = Vec::new();
-        for _ in 0..calls.max(1) {
-            let start = Instant::now();
-            operands.call_unmarked();
-            let elapsed = start.elapsed();
-            self.again(operands)?;
-            times.push(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
-        }
-        times.sort_unstable();
-        Ok(times[times.len() / 2])
-    }
+/// The calls as far as they were made.
+struct Made {
+    /// The last of them, which keeps the memory of all.
+    operands: Operands,
+    /// Its result.
+    returned: i64,
+    /// The results of those before it.
+    earlier: Vec<i64>,
+    /// The time that they took together, in nanoseconds.
+    elapsed_ns: u64,
 }
 
-/// Hand the pipes to a process that the calls do not reach, where they need that; then make everything ready.
-fn make_ready<'a>(
-    before: &'a [Call],
-    call: &'a Call,
-    warm_up: u32,
-    input: Option<File>,
-    link: &mut Link,
-) -> io::Result<Result<(Watched<'a>, Operands), OperandsError>> {
-    let endangers = match endanger_link(before, call) {
-        Ok(endangers) => endangers,
-        Err(error) => return Ok(Err(error)),
-    };
-    if input.is_some() || endangers {
-        *link = Link::Kept(Keeper::start()?);
-        read_from(input)?;
+impl Watched<'_> {
+    /// The first watched call, ready to be made.
+    fn prepare(&self) -> Result<Operands, OperandsError> {
+        Operands::prepare(self.before, self.sequence.first().unwrap_or(self.call))
     }
-    let watched = Watched {
-        before,
-        call,
-        endangers,
-    };
-    let ready = watched.prepare().and_then(|mut operands| {
-        for _ in 0..warm_up {
-            operands.call();
-            watched.again(&mut operands)?;
+
+    /// All watched calls but the first.
+    fn later(&self) -> impl Iterator<Item = &Call> {
+        let last = (!self.sequence.is_empty()).then_some(self.call);
+        self.sequence.iter().skip(1).chain(last)
+    }
+
+    /// Make the calls, each by `call`, from the first on, which is ready. A line about each is added to `lines`.
+    fn make(
+        &self,
+        first: Operands,
+        call: impl Fn(&Operands) -> i64,
+        lines: &mut String,
+    ) -> Result<Made, OperandsError> {
+        let mut later = self.later();
+        let mut made = Made {
+            operands: first,
+            returned: 0,
+            earlier: Vec::new(),
+            elapsed_ns: 0,
+        };
+        loop {
+            let start = Instant::now();
+            made.returned = call(&made.operands);
+            let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            made.elapsed_ns = made.elapsed_ns.saturating_add(elapsed);
+            lines.push_str(&line(&made.operands.head, made.returned));
+            let Some(next) = later.next() else {
+                return Ok(made);
+            };
+            made.earlier.push(made.returned);
+            made.operands = made.operands.then(made.returned, next)?;
         }
-        Ok(operands)
-    });
-    Ok(ready.map(|operands| (watched, operands)))
+    }
+
+    /// Make everything as it was before the calls, and ready for the next time.
+    fn again(&self, used: Operands) -> Result<Operands, OperandsError> {
+        tidy(self.endangers);
+        if self.before.is_empty() && self.sequence.is_empty() {
+            return Ok(used);
+        }
+        self.prepare()
+    }
+
+    /// Median time of the calls in nanoseconds, and all ready again.
+    fn time(&self, mut operands: Operands, calls: u32) -> Result<(u64, Operands), OperandsError> {
+        let mut times = Vec::new();
+        for _ in 0..calls.max(1) {
+            let made = self.make(operands, Operands::call_unmarked, &mut String::new())?;
+            times.push(made.elapsed_ns);
+            operands = self.again(made.operands)?;
+        }
+        times.sort_unstable();
+        Ok((times[times.len() / 2], operands))
+    }
+
+    /// Hand the pipes to a process that the calls do not reach, where they need that; then make everything ready.
+    fn make_ready(
+        &mut self,
+        warm_up: u32,
+        input: Option<File>,
+        link: &mut Link,
+    ) -> io::Result<Result<Operands, OperandsError>> {
+        let all = (self.before.iter()).chain(self.sequence).chain([self.call]);
+        self.endangers = match endanger_link(all) {
+            Ok(endangers) => endangers,
+            Err(error) => return Ok(Err(error)),
+        };
+        if input.is_some() || self.endangers {
+            *link = Link::Kept(Keeper::start()?);
+            read_from(input)?;
+        }
+        Ok(self.prepare().and_then(|mut operands| {
+            for _ in 0..warm_up {
+                let made = self.make(operands, Operands::call, &mut String::new())?;
+                operands = self.again(made.operands)?;
+            }
+            Ok(operands)
+        }))
+    }
 }
 
 fn call(
-    before: &[Call],
-    call: &Call,
+    mut watched: Watched<'_>,
     job: &Job,
     input: Option<File>,
     link: &mut Link,
 ) -> io::Result<()> {
-    let (watched, mut operands) = match make_ready(before, call, job.warm_up, input, link)? {
+    let mut operands = match watched.make_ready(job.warm_up, input, link)? {
         Ok(ready) => ready,
         Err(error) => return link.send(&FromChild::Failed(error.to_string())),
     };
-    let (function, instruction, code) = code(call.number);
+    let (function, instruction, code) = code(watched.call.number);
     link.send(&FromChild::Ready {
         instruction,
         function,
@@ -334,8 +386,11 @@ fn call(
     })?;
     loop {
         match link.receive()? {
-            ToChild::Time(calls) => match watched.time(&mut operands, calls) {
-                Ok(time) => link.send(&FromChild::Timed(time))?,
+            ToChild::Time(calls) => match watched.time(operands, calls) {
+                Ok((time, ready)) => {
+                    operands = ready;
+                    link.send(&FromChild::Timed(time))?;
+                }
                 Err(error) => return link.send(&FromChild::Failed(error.to_string())),
             },
             ToChild::Go => break,
@@ -343,23 +398,38 @@ fn call(
             other => return Err(io::Error::other(format!("{other:?} at the gate"))),
         }
     }
-    let returned = if job.threads > 1 {
+    let mut lines = String::new();
+    let made = if job.threads > 1 {
         // SAFETY: as in `Operands::call`; buffers are bytes without meaning to this process.
-        unsafe { together(operands.words, job.threads) }?
+        let returned = unsafe { together(operands.words, job.threads) }?;
+        lines.push_str(&line(&operands.head, returned));
+        Ok(Made {
+            operands,
+            returned,
+            earlier: Vec::new(),
+            elapsed_ns: 0,
+        })
     } else {
-        operands.call()
+        watched.make(operands, Operands::call, &mut lines)
     };
-    link.print(&line(&operands.head, returned))?;
+    link.print(&lines)?;
+    tell(made, link)
+}
+
+/// Say what came of the calls when the collector asks, until it lets go.
+fn tell(made: Result<Made, OperandsError>, link: &mut Link) -> io::Result<()> {
     loop {
         match link.receive()? {
-            ToChild::Report => {
-                let buffers = operands.buffers();
-                let buffers = buffers.map(|(name, bytes)| (name.to_owned(), hex::encode(bytes)));
-                link.send(&FromChild::Done {
-                    returned,
-                    buffers: buffers.collect(),
-                })?;
-            }
+            ToChild::Report => link.send(&match &made {
+                Ok(made) => FromChild::Done {
+                    returned: made.returned,
+                    earlier: made.earlier.clone(),
+                    buffers: (made.operands.buffers())
+                        .map(|(name, bytes)| (name.to_owned(), hex::encode(bytes)))
+                        .collect(),
+                },
+                Err(error) => FromChild::Failed(error.to_string()),
+            })?,
             ToChild::Release => return Ok(()),
             other => return Err(io::Error::other(format!("{other:?} after the call"))),
         }

@@ -23,6 +23,14 @@ pub(super) enum OperandsError {
     /// A value that does not lie in its memory.
     #[error("{size} bytes at {offset} do not lie in the memory of the argument")]
     Outside { offset: usize, size: usize },
+    /// A call that takes the result of one that failed.
+    #[error("{call} was not made, because it takes the result of a call that failed: {head}{}", io::Error::from(*.error))]
+    FailedResult {
+        call: String,
+        nth: usize,
+        head: String,
+        error: Errno,
+    },
     /// A call before the one that is watched failed.
     #[error("a call before the one that is watched failed: {head}{}", io::Error::from(*.error))]
     Before { head: String, error: Errno },
@@ -40,6 +48,8 @@ pub(super) struct Operands {
     memory: Vec<Vec<u8>>,
     /// The calls that were made before: what they were given lives as long.
     earlier: Vec<Operands>,
+    /// What these returned.
+    results: Vec<i64>,
 }
 
 impl Operands {
@@ -59,10 +69,35 @@ impl Operands {
             results.push(returned);
             earlier.push(operands);
         }
+        let operands = Self::new(call, &results)?;
         Ok(Self {
             earlier,
-            ..Self::new(call, &results)?
+            results,
+            ..operands
         })
+    }
+
+    /// Make `next` ready, which the process makes after this call `returned`.
+    pub(super) fn then(mut self, returned: i64, next: &Call) -> Result<Self, OperandsError> {
+        let mut results = std::mem::take(&mut self.results);
+        results.push(returned);
+        let mut earlier = std::mem::take(&mut self.earlier);
+        earlier.push(self);
+        let mut operands = Self::new(next, &results).map_err(|error| match error {
+            OperandsError::FailedResult {
+                call, nth, error, ..
+            } => OperandsError::FailedResult {
+                call,
+                nth,
+                head: earlier
+                    .get(nth)
+                    .map_or_else(String::new, |one| one.head.clone()),
+                error,
+            },
+            other => other,
+        })?;
+        (operands.earlier, operands.results) = (earlier, results);
+        Ok(operands)
     }
 
     fn new(call: &Call, results: &[i64]) -> Result<Self, OperandsError> {
@@ -75,10 +110,11 @@ impl Operands {
             head: String::new(),
             memory: Vec::new(),
             earlier: Vec::new(),
+            results: Vec::new(),
         };
         let mut texts = Vec::new();
         for (nth, arg) in call.args.iter().enumerate() {
-            operands.words[nth + 1] = operands.word(arg, results)?;
+            operands.words[nth + 1] = operands.word(&call.name, arg, results)?;
             texts.push(text(arg, operands.words[nth + 1]));
         }
         operands.head = format!("{}({}) = ", call.name, texts.join(", "));
@@ -86,24 +122,42 @@ impl Operands {
     }
 
     /// The word that stands for `arg`.
-    fn word(&mut self, arg: &Arg, results: &[i64]) -> Result<i64, OperandsError> {
+    fn word(&mut self, call: &str, arg: &Arg, results: &[i64]) -> Result<i64, OperandsError> {
         Ok(match arg {
             Arg::Int(value) => *value,
             Arg::Str(text) if text.contains('\0') => return Err(OperandsError::Nul(text.clone())),
             Arg::Str(text) => self.keep([text.as_bytes(), b"\0"].concat(), None),
             Arg::Buffer { size, name } => self.keep(vec![0; *size], Some(name)),
             Arg::Memory(memory) => {
-                let bytes = self.patched(memory, results)?;
+                let bytes = self.patched(call, memory, results)?;
                 self.keep(bytes, memory.name.as_ref())
             }
-            Arg::Result(nth) => *results.get(*nth).ok_or(OperandsError::NoResult(*nth))?,
+            Arg::Result(nth) => {
+                let result = *results.get(*nth).ok_or(OperandsError::NoResult(*nth))?;
+                match errno_of(result) {
+                    0 => result,
+                    errno => {
+                        return Err(OperandsError::FailedResult {
+                            call: call.to_owned(),
+                            nth: *nth,
+                            head: String::new(),
+                            error: Errno::from_raw(errno),
+                        });
+                    }
+                }
+            }
         })
     }
 
-    fn patched(&mut self, memory: &Memory, results: &[i64]) -> Result<Vec<u8>, OperandsError> {
+    fn patched(
+        &mut self,
+        call: &str,
+        memory: &Memory,
+        results: &[i64],
+    ) -> Result<Vec<u8>, OperandsError> {
         let mut bytes = memory.bytes.clone();
         for patch in &memory.patches {
-            let word = self.word(&patch.value, results)?.to_le_bytes();
+            let word = self.word(call, &patch.value, results)?.to_le_bytes();
             let (offset, size) = (patch.offset, patch.size);
             let place = offset
                 .checked_add(size)
@@ -152,9 +206,11 @@ impl Operands {
 
 /// True if one of the calls may take the workload's pipes away. A result of an earlier one is not a descriptor of theirs,
 /// unless that one was given it.
-pub(super) fn endanger_link(before: &[Call], call: &Call) -> Result<bool, OperandsError> {
-    let results = vec![i64::from(i32::MAX); before.len()];
-    for call in before.iter().chain([call]) {
+pub(super) fn endanger_link<'c>(
+    calls: impl Iterator<Item = &'c Call> + Clone,
+) -> Result<bool, OperandsError> {
+    let results = vec![i64::from(i32::MAX); calls.clone().count()];
+    for call in calls {
         if endangers_link(&Operands::new(call, &results)?.words) {
             return Ok(true);
         }

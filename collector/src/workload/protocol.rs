@@ -29,7 +29,7 @@ pub(super) struct Job {
 pub(super) enum ToChild {
     /// Make the call this many times, closing what it opens, and say how long one takes.
     Time(u32),
-    /// Make the call.
+    /// Make the calls.
     Go,
     /// Say what came of it.
     Report,
@@ -55,11 +55,13 @@ pub(super) enum FromChild {
     },
     /// Median time of one call in nanoseconds.
     Timed(u64),
-    /// The call returned.
+    /// The last call returned.
     Done {
         returned: i64,
+        /// What the calls before it returned, if it is the last of several.
+        earlier: Vec<i64>,
         buffers: Vec<(String, String)>,
     },
-    /// It could not be prepared.
+    /// It, or the next of several calls, could not be prepared.
     Failed(String),
 }

@@ -47,6 +47,9 @@ pub enum WorkloadError {
     /// It could not be prepared.
     #[error("the workload could not be prepared: {0}; correct it in the investigation")]
     Preparation(String),
+    /// One of several calls could not be made.
+    #[error("not all calls of the workload could be made: {0}; correct it in the investigation")]
+    Sequence(String),
     /// A step took too long.
     #[error(
         "the workload did not {step} within {limit:?} and was killed; give it a longer timeout in the investigation"
@@ -124,6 +127,7 @@ pub struct Running {
     messages: u64,
     returned: Option<i64>,
     buffers: Vec<(String, Vec<u8>)>,
+    earlier: Vec<i64>,
 }
 
 impl Running {
@@ -181,6 +185,7 @@ impl Running {
             messages: 0,
             returned: None,
             buffers: Vec::new(),
+            earlier: Vec::new(),
         };
         let limit = spec.timeout;
         match timeout(limit, running.get_ready(spec)).await {
@@ -377,8 +382,14 @@ impl Running {
         }
         self.send(&ToChild::Report).await?;
         match timeout(self.limit, self.receive()).await {
-            Ok(Ok(FromChild::Done { returned, buffers })) => {
+            Ok(Ok(FromChild::Failed(reason))) => Err(WorkloadError::Sequence(reason)),
+            Ok(Ok(FromChild::Done {
+                returned,
+                earlier,
+                buffers,
+            })) => {
                 self.returned = Some(returned);
+                self.earlier = earlier;
                 for (name, bytes) in buffers {
                     let bytes =
                         hex::decode(bytes).map_err(|e| WorkloadError::Protocol(e.to_string()))?;
@@ -433,6 +444,7 @@ impl Running {
             }),
             stderr: self.stderr.kept,
             buffers: self.buffers,
+            earlier: self.earlier,
         })
     }
 

@@ -51,11 +51,13 @@ pub enum Input {
 /// The workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkloadKind {
-    /// One system call.
+    /// System calls.
     Syscall {
         /// Calls that the process makes before the gate. Each must succeed.
         before: Vec<Call>,
-        /// The call that is watched.
+        /// Calls that are watched, too, and are made after the gate, before the last one.
+        sequence: Vec<Call>,
+        /// The last call that is watched, or the only one.
         call: Call,
     },
     /// A program, searched in `PATH`, with its arguments.
@@ -100,7 +102,7 @@ pub enum Arg {
     },
     /// The address of these bytes.
     Memory(Memory),
-    /// The result of the call at this place in [`WorkloadKind::Syscall::before`] returned.
+    /// What the call at this place in [`WorkloadKind::Syscall::before`] and then [`WorkloadKind::Syscall::sequence`] returned.
     Result(usize),
 }
 
@@ -148,6 +150,8 @@ pub struct WorkloadOutcome {
     pub complained: Option<u64>,
     /// Name and content of each buffer argument after the call, in order.
     pub buffers: Vec<(String, Vec<u8>)>,
+    /// What each call of [`WorkloadKind::Syscall::sequence`] returned, as the kernel returns it.
+    pub earlier: Vec<i64>,
 }
 
 /// The end of a process.

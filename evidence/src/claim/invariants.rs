@@ -67,7 +67,7 @@ pub(super) fn possible(path: &str, value: &Value) -> bool {
     match value {
         Value::Fd { value } => i128::from(*value) >= -MAX_ERRNO,
         // As the kernel returns it.
-        Value::Errno { value, .. } if path.ends_with(".outcome.returned") => *value < 0,
+        Value::Errno { value, .. } if is_result(path) => *value < 0,
         // An unwind begins where the probe is.
         Value::Stack { value } | Value::CutStack { value, .. } => !value.is_empty(),
         Value::Text { value } | Value::CutText { value, .. } => {
@@ -161,6 +161,12 @@ pub(super) fn given(path: &str) -> bool {
         [_, "workload"] | [_, "quality", "planned"] => true,
         _ => false,
     }
+}
+
+/// True if this is what a system call of the workload returned.
+pub(super) fn is_result(path: &str) -> bool {
+    let mut segments = path.split('.').skip(1);
+    segments.next() == Some("outcome") && matches!(segments.next(), Some("returned" | "results"))
 }
 
 /// True if a text or bytes under this path can be empty: what is read from memory, or written by a program.

@@ -9,7 +9,8 @@ use self::cut::{cut_bytes, cut_stacks, cut_texts};
 use super::c_types::{fits, holds, wide};
 use super::hints::{Hints, OTHER_POINTERS, OTHER_SYMBOLS};
 use super::invariants::{
-    LOWEST_RELEASE, beginning, begins_at_probe, given, has_form, is_count, possible, same_form,
+    LOWEST_RELEASE, beginning, begins_at_probe, given, has_form, is_count, is_result, possible,
+    same_form,
 };
 use super::value::Version;
 
@@ -25,7 +26,7 @@ pub(super) fn mutants<'v>(
     let listed = words(path).into_iter().flatten();
     let listed = listed.map(|word| Value::text(*word));
     // A call that failed could have succeeded.
-    let failed = matches!(value, Value::Errno { .. }) && path.ends_with(".outcome.returned");
+    let failed = matches!(value, Value::Errno { .. }) && is_result(path);
     let succeeded = failed.then(|| [crate::document::count(0), Value::Fd { value: 3 }]);
     let all = listed
         .chain(others(value, hints, counts))

@@ -98,7 +98,8 @@ impl Experiment {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
-    /// The return value of the system call, as the kernel returns it: an fd, an integer, or a negative errno.
+    /// The return value of the system call, of several in sequence the last, as the kernel returns it: an fd, an integer, or
+    /// a negative errno.
     pub returned: Datum,
     /// 0 (`OK`), or the positive error number that user space sees.
     pub errno: Datum,
@@ -111,6 +112,13 @@ pub struct Outcome {
     /// Its standard error. `None`: it was not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr: Option<Datum>,
+    /// What each watched system call whose result has a name returned, as `returned`, by that name.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub results: BTreeMap<String, Datum>,
     /// The content that the kernel wrote into the workload's buffers, by their names.
     #[serde(
         default,

@@ -25,6 +25,10 @@ pub struct Instances {
     /// stands on the stack in its place. `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaves_by_jump: Option<bool>,
+    /// True if the debug info says of each copy with code of its own that it does not return (`noreturn`): then a return that was
+    /// not seen is not missed. `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub never_returns: Option<bool>,
     /// The reason why not all inlined copies are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,

@@ -27,7 +27,7 @@ pub use code::{CallSite, Instruction};
 pub use command::{Command, FileRole, ProgramFile, Reader};
 pub use evidence::{Boot, Evidence, Kernel, Machine, MachineKind, Run, SCHEMA_VERSION};
 pub use experiment::{Cost, Descendants, Experiment, Outcome, Quality};
-pub use facts::{EnumeratorFacts, Facts, FieldFacts, MemberFacts};
+pub use facts::{EnumeratorFacts, Facts, FieldFacts, MemberFacts, TypeFacts};
 pub use graph::{Graph, GraphCall, is_nameless};
 pub use kaslr::{DISABLED, Kaslr, RANDOMIZED, Reading, SymbolPlaces};
 pub use ledger::{Allocation, Free, Ledger};

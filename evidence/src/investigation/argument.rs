@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// A system call that the workload's process makes before the one that is watched.
+/// A system call that the workload's process makes before its last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// The name under which later calls use its result, as `$NAME`.
@@ -13,21 +13,37 @@ pub struct Call {
     pub span: Range<usize>,
     /// At most six.
     pub args: Vec<Argument>,
+    /// The meaning of a non-negative return value.
+    pub returns: Returns,
 }
 
 impl Call {
     /// The call as a reader would write it: `$sock = socket(AF_INET, SOCK_STREAM, 0)`.
     pub fn text(&self) -> String {
-        let call = call_text(&self.name, &self.args);
-        match &self.result {
-            Some(result) => format!("${result} = {call}"),
-            None => call,
-        }
+        named_call_text(self.result.as_ref(), &self.name, &self.args)
+    }
+}
+
+/// The return value of a system call that succeeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returns {
+    /// A number.
+    Int,
+    /// A file descriptor.
+    Fd,
+}
+
+/// A call as C has it, with the name of its result, if it has one.
+pub(super) fn named_call_text(result: Option<&String>, name: &str, args: &[Argument]) -> String {
+    let call = call_text(name, args);
+    match result {
+        Some(result) => format!("${result} = {call}"),
+        None => call,
     }
 }
 
 /// A call as C has it.
-pub(super) fn call_text(name: &str, args: &[Argument]) -> String {
+fn call_text(name: &str, args: &[Argument]) -> String {
     let args: Vec<String> = args.iter().map(Argument::text).collect();
     format!("{name}({})", args.join(", "))
 }
@@ -127,7 +143,7 @@ impl Argument {
     }
 
     /// The argument as C has it.
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match self {
             Self::Int(value) => value.to_string(),
             Self::Constant { text, .. } => text.clone(),

@@ -8,12 +8,12 @@ mod place;
 mod probe;
 mod surroundings;
 
-pub use argument::{Argument, BufferElements, Call, MemberValue, Structure, bytes_text};
+pub use argument::{Argument, BufferElements, Call, MemberValue, Returns, Structure, bytes_text};
 pub(crate) use command::stands_in;
 pub use command::{ARTEFACTS, Command, NotFound, OUTPUT_OF_COMMAND, Wanted, WantedKind, artefact};
 pub use model::{
-    Action, Excuse, Experiment, FactNames, Investigation, MAX_OUTPUT, OUTPUT_OF_WORKLOAD, Returns,
-    Setup, Workload,
+    Action, Excuse, Experiment, FactNames, Investigation, MAX_OUTPUT, OUTPUT_OF_WORKLOAD, Setup,
+    Workload,
 };
 pub use parse::{parse, schema};
 pub use place::{ProbeAddress, ProbeAddressError};

@@ -1,6 +1,6 @@
 //! Investigations as they are run: experiments, workloads and their limits.
 
-use super::argument::{Argument, BufferElements, Call, Structure, call_text};
+use super::argument::{Argument, BufferElements, Call, Returns, Structure, named_call_text};
 use super::command::Command;
 use super::probe::Probe;
 use super::surroundings::{Named, Stdin, Surroundings};
@@ -148,9 +148,11 @@ impl Experiment {
 
     /// The workload as a reader would write it: a C-like call, or a command line.
     pub fn workload_text(&self) -> String {
-        let (name, args) = match &self.workload.action {
+        let (name, args, result) = match &self.workload.action {
             Action::Command(command) => return command.join(" "),
-            Action::Syscall { name, args, .. } => (name, args),
+            Action::Syscall {
+                name, args, result, ..
+            } => (name, args, result),
         };
         let threads = match self.workload.threads {
             0 | 1 => String::new(),
@@ -161,7 +163,10 @@ impl Experiment {
             true => String::new(),
             false => format!(", after {}", before.join(", ")),
         };
-        format!("{}{threads}{before}", call_text(name, args))
+        let sequence = self.workload.sequence.iter().map(Call::text);
+        let last = named_call_text(result.as_ref(), name, args);
+        let calls: Vec<String> = sequence.chain([last]).collect();
+        format!("{}{threads}{before}", calls.join("; "))
     }
 }
 
@@ -170,8 +175,10 @@ impl Experiment {
 pub struct Workload {
     /// A system call or a command.
     pub action: Action,
-    /// System calls that its process makes before that one, in this order. No probe sees them.
+    /// System calls that its process makes before all that is watched, in this order. No probe sees them.
     pub before: Vec<Call>,
+    /// System calls that are watched together with the one of `action`, and made before it, in this order.
+    pub sequence: Vec<Call>,
     /// Soft resource limits to set before it: `nofile` and its value.
     pub limits: Vec<(String, u64)>,
     /// Run it without any capability.
@@ -212,7 +219,46 @@ impl Workload {
             Action::Syscall { args, .. } => args.as_slice(),
             Action::Command(_) => &[],
         };
-        self.before.iter().flat_map(|call| &call.args).chain(last)
+        self.earlier().flat_map(|call| &call.args).chain(last)
+    }
+
+    /// The arguments of its only watched system call as C has them; `None`: it is a command, or makes several.
+    pub fn argument_texts(&self) -> Option<Vec<String>> {
+        match &self.action {
+            Action::Syscall { args, .. } if self.sequence.is_empty() => {
+                Some(args.iter().map(Argument::text).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// The system calls before the last one, in the order in which they are made, watched or not.
+    pub fn earlier(&self) -> impl Iterator<Item = &Call> {
+        self.before.iter().chain(&self.sequence)
+    }
+
+    /// The number of watched system calls, one after the other: 0 of a command.
+    pub fn calls(&self) -> usize {
+        match self.action {
+            Action::Syscall { .. } => self.sequence.len() + 1,
+            Action::Command(_) => 0,
+        }
+    }
+
+    /// The watched system calls whose results have a name, with their places in the sequence and the meaning of their results.
+    pub fn results(&self) -> impl Iterator<Item = (usize, &str, Returns)> {
+        let last = match &self.action {
+            Action::Syscall {
+                result, returns, ..
+            } => Some((result, *returns)),
+            Action::Command(_) => None,
+        };
+        let sequence = self
+            .sequence
+            .iter()
+            .map(|call| (&call.result, call.returns));
+        let all = sequence.chain(last).enumerate();
+        all.filter_map(|(nth, (result, returns))| Some((nth, result.as_deref()?, returns)))
     }
 
     /// Names and forms of the buffers that are read back after the call, those inside of structures included.
@@ -239,7 +285,7 @@ impl Workload {
 /// A system call or a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// One system call.
+    /// A system call: the only one that is watched, or the last.
     Syscall {
         /// Its name, `socket`.
         name: String,
@@ -247,20 +293,13 @@ pub enum Action {
         span: Range<usize>,
         /// At most six.
         args: Vec<Argument>,
+        /// The name of its result in the evidence, if it is one of several.
+        result: Option<String>,
         /// The meaning of a non-negative return value.
         returns: Returns,
     },
     /// A program and its arguments.
     Command(Vec<String>),
-}
-
-/// The return value of a system call that succeeds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Returns {
-    /// A number.
-    Int,
-    /// A file descriptor.
-    Fd,
 }
 
 /// The reason why an allocation may outlive the call.

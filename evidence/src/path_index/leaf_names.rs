@@ -42,10 +42,13 @@ pub(super) fn fixed_leaves() -> impl Iterator<Item = (&'static str, &'static str
         .chain(Boot::COMPUTED.iter().map(|sum| ("boots", sum.name)))
 }
 
+/// The parts of an outcome whose values have names that the investigation gives.
+pub(super) const OUTCOME_MAPS: [&str; 2] = ["buffers", "results"];
+
 /// Names of the values in a section of an experiment.
 pub(super) fn outcome_leaves(section: &str) -> Vec<&'static str> {
     match section {
-        "outcome" => Outcome::leaf_names().chain(["buffers"]).collect(),
+        "outcome" => Outcome::leaf_names().chain(OUTCOME_MAPS).collect(),
         "quality" => Quality::leaf_names().collect(),
         "objects" => Ledger::leaf_names().collect(),
         "call" => CallSite::leaf_names().collect(),

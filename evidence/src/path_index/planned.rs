@@ -7,8 +7,8 @@ use crate::path::{EXPERIMENT_SECTIONS, Path, SECTIONS, hit_number};
 use super::catalog::Catalog;
 use super::fact_paths;
 use super::leaf_names::{
-    fixed_leaves, hit_leaves, instruction_leaves, member_leaves, outcome_leaves, probe_leaves,
-    symbol_leaves,
+    OUTCOME_MAPS, fixed_leaves, hit_leaves, instruction_leaves, member_leaves, outcome_leaves,
+    probe_leaves, symbol_leaves,
 };
 use super::refusals::{ends_at, not_a_leaf, unknown};
 use super::resolved::PathError;
@@ -34,7 +34,9 @@ impl Catalog<'_> {
         };
         match segments.get(1) {
             None => Err(not_a_leaf(path, "name something of the experiment")),
-            Some(second) if EXPERIMENT_SECTIONS.contains(second) => check_outcome(path, &segments),
+            Some(second) if EXPERIMENT_SECTIONS.contains(second) => {
+                check_outcome(experiment, path, &segments)
+            }
             Some(_) => self.check_probe(experiment, path, &segments),
         }
     }
@@ -203,7 +205,7 @@ fn check_member(probe: &Probe, path: &Path, segments: &[&str]) -> Result<(), Pat
     }
 }
 
-fn check_outcome(path: &Path, segments: &[&str]) -> Result<(), PathError> {
+fn check_outcome(experiment: &Experiment, path: &Path, segments: &[&str]) -> Result<(), PathError> {
     if segments[1] == "workload" && segments.len() == 2 {
         return Ok(());
     }
@@ -223,8 +225,23 @@ fn check_outcome(path: &Path, segments: &[&str]) -> Result<(), PathError> {
             Some(_) => Err(unknown(segments, 3, "value", instruction_leaves())),
             None => Err(not_a_leaf(path, "name `address`, `bytes` or `text`")),
         },
-        Some(&"buffers") if segments[1] == "outcome" && segments.len() == 4 => Ok(()),
-        Some(leaf) if below.contains(leaf) && *leaf != "buffers" && segments.len() == 3 => Ok(()),
+        Some(&map) if segments[1] == "outcome" && OUTCOME_MAPS.contains(&map) => {
+            let workload = &experiment.workload;
+            let names: Vec<&str> = match map {
+                "results" => workload.results().map(|(_, name, _)| name).collect(),
+                _ => workload
+                    .buffers()
+                    .into_iter()
+                    .map(|(name, _)| name)
+                    .collect(),
+            };
+            match segments.get(3) {
+                None => Err(not_a_leaf(path, "name a value in it")),
+                Some(name) if names.contains(name) => ends_at(segments, 3),
+                Some(_) => Err(unknown(segments, 3, "value", names)),
+            }
+        }
+        Some(leaf) if below.contains(leaf) && segments.len() == 3 => Ok(()),
         Some(_) => Err(unknown(segments, 2, "value", below)),
     }
 }

@@ -1,6 +1,7 @@
 //! Reading documents, and what a document must not say differently in two places.
 
 mod caller;
+mod completeness;
 mod contradiction;
 mod events;
 mod finding;

@@ -44,12 +44,10 @@ fn printed(at: &str, experiment: &Experiment) -> Option<Finding> {
         Value::Text { value } if value.len() < WHOLE => value,
         _ => return None,
     };
-    let (name, _) = experiment.workload.split_once('(')?;
     let line = text.lines().next_back()?;
-    let (_, said) = line
-        .strip_prefix(name)
-        .filter(|rest| rest.starts_with('('))?
-        .rsplit_once(") = ")?;
+    let said = said_of(&experiment.workload, line)
+        // Of several calls the last prints the last line, and is named last.
+        .or_else(|| said_of(experiment.workload.rsplit_once("; ")?.1, line))?;
     let same = match said.strip_prefix("-1 ") {
         // The kernel's own numbers have one name here, and may have others elsewhere.
         Some(error) => match (returned, errno_number(error)) {
@@ -66,6 +64,17 @@ fn printed(at: &str, experiment: &Experiment) -> Option<Finding> {
         let reason = format!("the workload printed `{said}`, and its call returned `{returned}`");
         (format!("{at}/outcome/stdout"), reason)
     })
+}
+
+/// The result that the line `socket(2, 1, 0) = 3` tells, if it is one about this call, `$sock = socket(AF_INET, …)`.
+fn said_of<'l>(call: &str, line: &'l str) -> Option<&'l str> {
+    let call = call.strip_prefix('$').map_or(Some(call), |named| {
+        named.split_once(" = ").map(|(_, call)| call)
+    })?;
+    let (name, _) = call.split_once('(')?;
+    let rest = line.strip_prefix(name)?;
+    let (_, said) = rest.starts_with('(').then_some(rest)?.rsplit_once(") = ")?;
+    Some(said)
 }
 
 /// The workload's instructions follow each other, and the one that makes the call is among them.

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::completeness::{late, missed};
 use super::finding::Finding;
 use super::processes::followed;
+use crate::document::instances::Instances;
 use crate::document::pointer::escape;
 use crate::document::value::{Address, Datum, Frame, Value};
 use crate::document::withheld::withheld;
@@ -40,7 +42,7 @@ pub fn against(investigation: &Investigation, evidence: &Evidence) -> Option<Fin
             all.find_map(|(name, found)| {
                 let at = format!("/experiments/{}", escape(name));
                 match investigation.experiment(name) {
-                    Some(asked) => experiment(&at, asked, found),
+                    Some(asked) => experiment(&at, asked, found, &evidence.instances),
                     None => Some((at, "the investigation has no such experiment".into())),
                 }
             })
@@ -134,7 +136,12 @@ fn command(
     })
 }
 
-fn experiment(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+fn experiment(
+    at: &str,
+    asked: &Asked,
+    found: &Experiment,
+    instances: &BTreeMap<String, Instances>,
+) -> Option<Finding> {
     let text = asked.workload_text();
     if found.workload != text && withheld(&found.workload).is_none() {
         let reason = format!("the workload was `{text}`");
@@ -146,6 +153,7 @@ fn experiment(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
         return Some((format!("{at}/outcome/returned"), reason));
     }
     buffers(at, asked, found)
+        .or_else(|| results(at, asked, found))
         .or_else(|| {
             found.probes.iter().find_map(|(name, found)| {
                 let at = format!("{at}/probes/{}", escape(name));
@@ -157,7 +165,7 @@ fn experiment(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
         })
         .or_else(|| together(at, asked, found))
         .or_else(|| followed(at, asked, found))
-        .or_else(|| missed(at, asked, found))
+        .or_else(|| missed(at, asked, found, instances))
         .or_else(|| late(at, asked, found))
         .or_else(|| tasks(at, asked, found, is_call))
         .or_else(|| objects(at, asked, found))
@@ -172,6 +180,29 @@ fn buffers(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
         found.outcome.buffers.keys(),
         known,
     )
+}
+
+/// Results are those of named calls, and the last call returned what the whole workload did.
+fn results(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+    let named: Vec<(usize, &str)> = asked
+        .workload
+        .results()
+        .map(|(nth, name, _)| (nth, name))
+        .collect();
+    let results = &found.outcome.results;
+    let at = format!("{at}/outcome/results");
+    let known = |name: &String| named.iter().any(|(_, known)| known == name);
+    stranger(&at, results.keys(), known).or_else(|| {
+        let (_, last) = (named.iter()).find(|(nth, _)| nth + 1 == asked.workload.calls())?;
+        let (said, returned) = (
+            results.get(*last)?.value()?,
+            found.outcome.returned.value()?,
+        );
+        (said != returned).then(|| {
+            let reason = format!("the last call returned `{returned}`");
+            (format!("{at}/{}", escape(last)), reason)
+        })
+    })
 }
 
 fn probe(at: &str, asked: &Watch, found: &Probe) -> Option<Finding> {
@@ -292,51 +323,7 @@ fn takes(probe: &Watch, hit: &Hit, in_ledger: Option<&[Frame]>) -> bool {
     }
 }
 
-/// Returns that were watched for and not seen are counted.
-fn missed(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
-    // What a process that was killed, or that ended in its call, does not return from is not missed.
-    found.outcome.exit.value()?;
-    let is_call = matches!(asked.workload.action, Action::Syscall { .. });
-    if is_call && found.outcome.returned.value().is_none() {
-        return None;
-    }
-    let unseen = |(name, probe): (&String, &Probe)| -> u64 {
-        if !asked.probe(name).is_some_and(|asked| asked.watch_return) {
-            return 0;
-        }
-        let hits = probe.hits.iter();
-        let open = hits.filter(|hit| hit.order.is_some() && hit.return_order.is_none());
-        open.count() as u64
-    };
-    let counted: u64 = found.probes.iter().map(unseen).sum();
-    let missed = found.quality.missed;
-    (counted > missed).then(|| {
-        let reason = format!("{counted} calls have no return, and {missed} are counted as missed");
-        (format!("{at}/quality/missed"), reason)
-    })
-}
-
-/// The time that an experiment may take beyond the limits of its steps, in nanoseconds.
-const SLACK_NS: u64 = 60_000_000_000;
-
-/// Events come while the experiment runs: the workload has its time limit to get ready, to run and to end, and what it
-/// allocated has its own to be freed.
-fn late(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
-    let limit_ms = asked.timeout_ms.saturating_mul(4);
-    let limit_ms = limit_ms.saturating_add(asked.grace_ms);
-    let limit = limit_ms.saturating_mul(1_000_000).saturating_add(SLACK_NS);
-    found.probes.iter().find_map(|(name, probe)| {
-        let late = |hit: &Hit| hit.time_ns.max(hit.return_time_ns) > Some(limit);
-        let index = probe.hits.iter().position(late)?;
-        let reason = format!(
-            "the experiment was over by then: it takes {} ms at most",
-            limit / 1_000_000
-        );
-        Some((format!("{at}/probes/{}/hits/{index}", escape(name)), reason))
-    })
-}
-
-/// Probes that watch the workload see one process, and a thread of a workload that is a call has one name; while it is
+/// Probes that watch the workload see one process, and a thread of a workload that is a call has one name; while each call is
 /// made, it may get another.
 fn tasks(at: &str, asked: &Asked, found: &Experiment, is_call: bool) -> Option<Finding> {
     let asked_follow = asked.follow;
@@ -370,8 +357,9 @@ fn tasks(at: &str, asked: &Asked, found: &Experiment, is_call: bool) -> Option<F
             .windows(2)
             .filter(|pair| pair[0].1.name != pair[1].1.name)
             .map(|pair| &pair[1].2);
-        if let Some(at) = changes.nth(1) {
-            let reason = "the thread had two other names before, and made one call".into();
+        if let Some(at) = changes.nth(asked.workload.calls()) {
+            let reason =
+                "the thread had more other names before than it made calls, each of which can give it one".into();
             return Some((at.clone(), reason));
         }
     }

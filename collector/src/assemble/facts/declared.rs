@@ -358,6 +358,7 @@ mod tests {
             inlined: None,
             count: 0,
             leaves_by_jump: None,
+            never_returns: None,
             unknown: Some("no debug information".into()),
         };
         assert!(

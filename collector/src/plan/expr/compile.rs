@@ -363,7 +363,10 @@ pub(super) fn list(members: &[&str]) -> String {
         .collect::<Vec<_>>()
         .join(", ");
     if members.len() > MAX_LISTED {
-        text.push_str(&format!(" and {} more", members.len() - MAX_LISTED));
+        text.push_str(&format!(
+            " and {} more, which `qed-collector members` lists",
+            members.len() - MAX_LISTED
+        ));
     }
     text
 }

@@ -274,6 +274,7 @@ impl Workload for RecordedWorkload {
             stderr: Vec::new(),
             complained: Some(0),
             buffers: Vec::new(),
+            earlier: Vec::new(),
         })
     }
 }

@@ -14,7 +14,7 @@ use super::types::{Copies, Definition, Inlining, SourceFrame};
 use crate::symbols::build_id::BuildId;
 
 /// Raised whenever the content or its meaning changes.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// A cache of a million frames is smaller; what is larger is not ours.
 const MAX_BYTES: u64 = 256 << 20;
 

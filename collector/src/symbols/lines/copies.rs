@@ -14,8 +14,8 @@ use super::parallel::in_parallel;
 use super::types::{Copies, InlinedCopy, OwnCopy};
 use gimli::{
     AttributeValue, DW_AT_abstract_origin, DW_AT_call_file, DW_AT_call_line, DW_AT_decl_file,
-    DW_AT_declaration, DW_AT_language, DW_AT_low_pc, DW_AT_name, DW_AT_ranges, DW_AT_specification,
-    DW_LANG_Mips_Assembler, DebugInfoOffset, UnitOffset,
+    DW_AT_declaration, DW_AT_language, DW_AT_low_pc, DW_AT_name, DW_AT_noreturn, DW_AT_ranges,
+    DW_AT_specification, DW_LANG_Mips_Assembler, DebugInfoOffset, UnitOffset,
 };
 
 /// The copies of each of `functions`.
@@ -140,6 +140,10 @@ fn in_unit<'a>(
             let own = OwnCopy {
                 starts: starts(dwarf, unit, &unit.entry(*offset)?)?,
                 file: declared_in(dwarf, unit, *offset)?,
+                never_returns: along(unit, *offset, |entry| {
+                    Ok(entry.attr(DW_AT_noreturn).is_some().then_some(()))
+                })?
+                .is_some(),
             };
             found[function].1.own.push(own);
         }

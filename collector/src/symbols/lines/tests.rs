@@ -89,7 +89,8 @@ static __attribute__((noinline)) int twin(volatile int *x) { return *x - 1; }
 __attribute__((noinline)) int outer(volatile int *x)
 { return inner(x) + twin(x); }
 extern int elsewhere(volatile int *x);
-int main(int argc, char **argv) { (void)argv; return outer(&argc) + elsewhere(&argc); }
+__attribute__((noinline, noreturn)) void ends(void) { for (;;) {} }
+int main(int argc, char **argv) { (void)argv; if (argc > 9) ends(); return outer(&argc) + elsewhere(&argc); }
 ";
 const ELSEWHERE: &str =
     "static __attribute__((noinline)) int twin(volatile int *x) { return *x + 1; }
@@ -97,7 +98,8 @@ int elsewhere(volatile int *x) { return twin(x) * 2; }
 ";
 
 /// Check that copies are found at once for several functions: inlined ones with their holder and the line of the call,
-/// functions of one name in two files, and none of a name that only is declared or that nothing has; from the cache too.
+/// functions of one name in two files, one that does not return, and none of a name that only is declared or that nothing has; from the
+/// cache too.
 #[test]
 fn copies_of_functions() {
     let folder = tempfile::tempdir().unwrap();
@@ -116,7 +118,7 @@ fn copies_of_functions() {
         .iter()
         .find(|s| s.name == "outer")
         .unwrap();
-    let names = ["inner", "twin", "outer", "nothing"];
+    let names = ["inner", "twin", "outer", "ends", "nothing"];
     let mut resolver = lines_of(&path("program"), Some(folder.path()));
     let found = resolver.copies(&names).unwrap();
     let [inner] = &found["inner"].inlined[..] else {
@@ -150,6 +152,14 @@ fn copies_of_functions() {
     twins.sort();
     assert_eq!(twins, ["a.c", "b.c"]);
     assert_eq!(files("outer"), ["a.c"]);
+    let never = |name: &str| {
+        found[name]
+            .own
+            .iter()
+            .map(|own| own.never_returns)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((never("outer"), never("ends")), (vec![false], vec![true]));
     assert!(found["outer"].inlined.is_empty() && found["outer"].described);
     assert_eq!(found["nothing"], Copies::default());
     resolver.save().unwrap();

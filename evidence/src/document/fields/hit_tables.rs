@@ -72,6 +72,7 @@ structures! {
         signal: INVARIANT, Kind;
         stdout: PER_RUN, Empty;
         stderr: PER_RUN, Empty;
+        results: map(INVARIANT), Kind;
         buffers: map(PER_RUN), BUFFER;
     }
     Quality {

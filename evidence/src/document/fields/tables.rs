@@ -133,6 +133,7 @@ structures! {
         inlined: UNLISTED, Below;
         count: UNLISTED, Public;
         leaves_by_jump: UNLISTED, Public;
+        never_returns: UNLISTED, Public;
         unknown: UNLISTED, Sentence;
     }
     OwnCopy {

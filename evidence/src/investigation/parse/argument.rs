@@ -1,4 +1,4 @@
-//! System calls before the one that is watched, and the arguments of all of them.
+//! Arguments of system calls.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -6,13 +6,10 @@ use std::ops::Range;
 use indexmap::IndexMap;
 
 use super::check::Check;
-use super::raw::{RawArgument, RawCall};
+use super::raw::RawArgument;
 use super::spanned::Spanned;
 use crate::investigation::{Argument, BufferElements, Call, MemberValue, Structure, Workload};
 use crate::path::is_name;
-
-/// The most calls before the one that is watched.
-const MAX_BEFORE: usize = 32;
 
 /// The largest buffer, in bytes.
 const MAX_BUFFER: usize = 4096;
@@ -24,61 +21,6 @@ const FORMS: &str = "an argument is a number, a named constant, `\"$RESULT\"`, `
 type Table = IndexMap<String, RawArgument>;
 
 impl Check {
-    /// The calls that prepare the one that is watched.
-    pub(super) fn before(
-        &mut self,
-        raw: Vec<Spanned<RawCall>>,
-        command: bool,
-    ) -> Option<Vec<Call>> {
-        if let Some(first) = raw.first()
-            && command
-        {
-            self.error(
-                first.span(),
-                "only a system call has calls before it: a command makes its own",
-            );
-            return None;
-        }
-        if let Some(over) = raw.get(MAX_BEFORE) {
-            self.error(
-                over.span(),
-                format!("at most {MAX_BEFORE} calls go before the one that is watched"),
-            );
-            return None;
-        }
-        let mut calls: Vec<Call> = Vec::new();
-        for call in raw {
-            let call = call.into_inner();
-            let args = self.arguments(call.args, &calls)?;
-            if let Some(result) = &call.result {
-                self.result_name(result, &calls);
-            }
-            calls.push(Call {
-                result: call.result.map(Spanned::into_inner),
-                span: call.syscall.span(),
-                name: call.syscall.into_inner(),
-                args,
-            });
-        }
-        Some(calls)
-    }
-
-    fn result_name(&mut self, result: &Spanned<String>, calls: &[Call]) {
-        let name = result.get_ref();
-        if !is_name(name) {
-            self.error(
-                result.span(),
-                format!("result name `{name}` does not match [a-z_][a-z0-9_]*"),
-            );
-        }
-        if calls.iter().any(|call| call.result.as_ref() == Some(name)) {
-            self.error(
-                result.span(),
-                format!("two calls have a result named `{name}`"),
-            );
-        }
-    }
-
     /// The arguments of one call; `before` are the calls whose results it may use.
     pub(super) fn arguments(
         &mut self,

@@ -94,6 +94,9 @@ impl Check {
             Action::Syscall { .. } if workload.threads > 1 => {
                 "`graph` is the tree of one call, and this workload makes one in each of several threads"
             }
+            Action::Syscall { .. } if workload.calls() > 1 => {
+                "`graph` is the tree of one call, and this workload makes several in sequence"
+            }
             Action::Syscall { .. } => return true,
         };
         self.error(wanted.span(), message).help = Some(

@@ -1,6 +1,7 @@
 //! From TOML text to an [`Investigation`], or to everything that is wrong with it.
 
 mod argument;
+mod call;
 mod check;
 mod command;
 mod experiment;

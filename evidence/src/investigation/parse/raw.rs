@@ -90,7 +90,8 @@ pub(super) enum Until {
 #[derive(Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a table: `{ syscall = \"NAME\", args = […] }` or `{ command = [\"PROGRAM\", …] }`"
+    expecting = "a table: `{ syscall = \"NAME\", args = […] }`, `{ calls = [{ syscall = \"NAME\", args = […] }, …] }` or \
+        `{ command = [\"PROGRAM\", …] }`"
 )]
 pub(super) struct RawWorkload {
     pub syscall: Option<Spanned<String>>,
@@ -98,6 +99,7 @@ pub(super) struct RawWorkload {
     pub returns: Option<Spanned<String>>,
     #[serde(default)]
     pub before: Vec<Spanned<RawCall>>,
+    pub calls: Option<Spanned<Vec<Spanned<RawCall>>>>,
     pub command: Option<Spanned<Vec<String>>>,
     pub threads: Option<Spanned<u32>>,
     #[serde(default)]
@@ -153,13 +155,14 @@ pub(super) enum RawSetup {
 #[derive(Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a table: `{ syscall = \"NAME\", args = […], result = \"NAME\" }`"
+    expecting = "a table: `{ syscall = \"NAME\", args = […], result = \"NAME\", returns = \"fd\" }`"
 )]
 pub(super) struct RawCall {
     pub syscall: Spanned<String>,
     #[serde(default)]
     pub args: Vec<Spanned<RawArgument>>,
     pub result: Option<Spanned<String>>,
+    pub returns: Option<Spanned<String>>,
 }
 
 /// An argument, or a value inside of one. What a table may hold depends on its keys, so it is looked at afterwards.

@@ -462,3 +462,93 @@ fn digest_of_what_it_says() {
         assert_ne!(digest(&other), digest(text), "{other}");
     }
 }
+
+/// Check that calls in sequence are read with the results that they hand on, shown as they are made, and that results have the
+/// names under which evidence keeps them.
+#[test]
+fn calls_in_sequence() {
+    let text = format!(
+        "[[experiment]]\nname = \"e\"\nworkload = {{ {} }}\n[[experiment.probe]]\nfunction = \"f\"\n",
+        r#"before = [{ syscall = "getpid", result = "me" }], calls = [
+            { syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0], result = "sock" },
+            { syscall = "listen", args = ["$sock", "$me"] },
+            { syscall = "close", args = ["$sock"], result = "closed", returns = "int" },
+        ]"#
+    );
+    let investigation = parse("e.toml", &text).unwrap();
+    let experiment = &investigation.experiments[0];
+    assert_eq!(
+        experiment.workload_text(),
+        "$sock = socket(AF_INET, SOCK_STREAM, 0); listen($sock, $me); $closed = close($sock), after $me = getpid()"
+    );
+    let workload = &experiment.workload;
+    assert_eq!(workload.calls(), 3);
+    assert_eq!(
+        workload.results().collect::<Vec<_>>(),
+        [(0, "sock", Returns::Fd), (2, "closed", Returns::Int)]
+    );
+    assert_eq!(workload.argument_texts(), None);
+}
+
+/// Check that a sequence which cannot be made, or would not be told apart, is refused with the reason.
+#[test]
+fn sequences_that_cannot_be() {
+    let refused = |workload: &str, rest: &str| {
+        let text = format!(
+            "[[experiment]]\nname = \"e\"\n{rest}\nworkload = {{ {workload} }}\n[[experiment.probe]]\nfunction = \"f\"\n"
+        );
+        let problems = parse("e.toml", &text).unwrap_err();
+        problems.iter().map(ToString::to_string).collect::<String>()
+    };
+    for (workload, rest, reason) in [
+        ("calls = []", "", "`calls` is empty"),
+        (
+            r#"calls = [{ syscall = "a" }], syscall = "b""#,
+            "",
+            "one of `syscall`, `calls` and `command`",
+        ),
+        (
+            r#"calls = [{ syscall = "a" }], args = [1]"#,
+            "",
+            "belong to one call",
+        ),
+        (
+            r#"calls = [{ syscall = "exit" }, { syscall = "b" }]"#,
+            "",
+            "nothing comes after `exit`",
+        ),
+        (
+            r#"calls = [{ syscall = "b" }, { syscall = "fork" }]"#,
+            "",
+            "`fork` returns in a new process",
+        ),
+        (
+            r#"calls = [{ syscall = "a" }, { syscall = "b" }], threads = 2"#,
+            "",
+            "one of `threads` and `calls` has to go",
+        ),
+        (
+            r#"calls = [{ syscall = "a" }, { syscall = "b" }]"#,
+            "graph = true",
+            "makes several in sequence",
+        ),
+        (
+            r#"calls = [{ syscall = "a", args = ["$b"] }, { syscall = "b", result = "b" }]"#,
+            "",
+            "there is no result `b`",
+        ),
+        (
+            r#"before = [{ syscall = "a", result = "x" }], calls = [{ syscall = "b", result = "x" }]"#,
+            "",
+            "two calls have a result named `x`",
+        ),
+        (
+            r#"calls = [{ syscall = "a", returns = "x" }]"#,
+            "",
+            "\"fd\" or \"int\", not \"x\"",
+        ),
+    ] {
+        let message = refused(workload, rest);
+        assert!(message.contains(reason), "{workload}: {message}");
+    }
+}

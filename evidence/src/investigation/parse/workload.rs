@@ -1,42 +1,14 @@
 //! Workloads of experiments: a system call with its arguments, or a command.
 
+use std::ops::Range;
+
 use super::check::Check;
 use super::raw::RawWorkload;
 use super::spanned::Spanned;
-use crate::investigation::{Action, Returns, Workload};
+use crate::investigation::{Action, Call, Workload};
 
 /// The most threads that make one call at once.
 const MAX_THREADS: u32 = 64;
-
-/// System calls that return a file descriptor.
-const RETURN_FD: &[&str] = &[
-    "accept",
-    "accept4",
-    "bpf",
-    "creat",
-    "dup",
-    "dup2",
-    "dup3",
-    "epoll_create",
-    "epoll_create1",
-    "eventfd",
-    "eventfd2",
-    "fanotify_init",
-    "inotify_init",
-    "inotify_init1",
-    "io_uring_setup",
-    "memfd_create",
-    "open",
-    "openat",
-    "openat2",
-    "perf_event_open",
-    "pidfd_open",
-    "signalfd",
-    "signalfd4",
-    "socket",
-    "timerfd_create",
-    "userfaultfd",
-];
 
 impl Check {
     pub(super) fn workload(&mut self, raw: Spanned<RawWorkload>) -> Option<Workload> {
@@ -54,62 +26,75 @@ impl Check {
             );
         }
         let before = self.before(std::mem::take(&mut raw.before), raw.command.is_some())?;
-        let action = match (raw.syscall, raw.command) {
-            (Some(syscall), None) => {
-                let args = raw.args.unwrap_or_default();
-                let args = self.arguments(args, &before)?;
-                let returns = match raw
-                    .returns
-                    .as_ref()
-                    .map(|r| (r.get_ref().as_str(), r.span()))
-                {
-                    None if RETURN_FD.contains(&syscall.get_ref().as_str()) => Returns::Fd,
-                    None | Some(("int", _)) => Returns::Int,
-                    Some(("fd", _)) => Returns::Fd,
-                    Some((other, span)) => {
-                        self.error(
-                            span,
-                            format!("returns can be \"fd\" or \"int\", not \"{other}\""),
-                        );
-                        return None;
-                    }
-                };
-                Action::Syscall {
+        let threads = raw.threads.as_ref().map_or(1, |threads| *threads.get_ref());
+        let (sequence, action) = self.action(raw, span.clone(), &before)?;
+        let workload = Workload {
+            action,
+            before,
+            sequence,
+            limits: Vec::new(),
+            drop_capabilities: false,
+            threads,
+            around,
+        };
+        if threads > 1 && !workload.sequence.is_empty() {
+            self.error(
+                span.clone(),
+                "several threads make one call, not several in sequence: one of `threads` and `calls` has to go",
+            );
+        }
+        self.buffers_are_distinct(&workload, span);
+        Some(workload)
+    }
+
+    /// What is watched: the calls before the last one, and that one, or a command.
+    fn action(
+        &mut self,
+        raw: RawWorkload,
+        span: Range<usize>,
+        before: &[Call],
+    ) -> Option<(Vec<Call>, Action)> {
+        match (raw.syscall, raw.calls, raw.command) {
+            (Some(syscall), None, None) => {
+                let args = self.arguments(raw.args.unwrap_or_default(), before)?;
+                let returns = self.returns(raw.returns.as_ref(), syscall.get_ref())?;
+                let call = Action::Syscall {
                     span: syscall.span(),
                     name: syscall.into_inner(),
                     args,
+                    result: None,
                     returns,
-                }
+                };
+                Some((Vec::new(), call))
             }
-            (None, Some(command)) => {
+            (None, Some(calls), None) => {
+                if raw.args.is_some() || raw.returns.is_some() {
+                    self.error(
+                        span,
+                        "`args` and `returns` belong to one call: write them in its table in `calls`",
+                    );
+                }
+                self.sequence(calls, before)
+            }
+            (None, None, Some(command)) => {
                 if command.get_ref().is_empty() {
                     self.error(command.span(), "the command is empty");
                 }
                 if raw.args.is_some() || raw.returns.is_some() {
                     self.error(
-                        span.clone(),
+                        span,
                         "a command has its arguments in its own list, and no `args` or `returns`",
                     );
                 }
-                Action::Command(command.into_inner())
+                Some((Vec::new(), Action::Command(command.into_inner())))
             }
             _ => {
                 self.error(
-                    span.clone(),
-                    "a workload is either a `syscall` or a `command`",
+                    span,
+                    "a workload is one of `syscall`, `calls` and `command`",
                 );
-                return None;
+                None
             }
-        };
-        let workload = Workload {
-            action,
-            before,
-            limits: Vec::new(),
-            drop_capabilities: false,
-            threads: raw.threads.map_or(1, Spanned::into_inner),
-            around,
-        };
-        self.buffers_are_distinct(&workload, span);
-        Some(workload)
+        }
     }
 }

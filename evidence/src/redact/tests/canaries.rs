@@ -97,6 +97,7 @@ fn planted(evidence: &Evidence, slide: u64) -> Evidence {
     outcome.stdout = said();
     outcome.stderr = Some(said());
     outcome.signal = why();
+    outcome.results.insert("why".into(), why());
     let buffers = [
         ("text", said()),
         ("bytes", bytes(raw.clone())),

@@ -164,6 +164,7 @@ fn full() -> Evidence {
             }]),
             count: 2,
             leaves_by_jump: Some(false),
+            never_returns: Some(false),
             unknown: Some("unknown".into()),
         },
     );
@@ -175,6 +176,7 @@ fn full() -> Evidence {
             code: vec![instruction()],
         });
         experiment.outcome.stderr = Some(value());
+        experiment.outcome.results.insert("x".into(), value());
         experiment.outcome.buffers.insert("x".into(), value());
         experiment.quality.descendants = Some(Descendants {
             started: 1,

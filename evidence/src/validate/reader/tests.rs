@@ -707,8 +707,8 @@ mod round_trip {
     }
 
     fn experiment() -> impl Strategy<Value = Experiment> {
-        let outcome =
-            (proptest::collection::vec(datum(), 6), data()).prop_map(|(single, buffers)| {
+        let outcome = (proptest::collection::vec(datum(), 6), data(), data()).prop_map(
+            |(single, results, buffers)| {
                 let [returned, errno, exit, signal, stdout, stderr] = single.try_into().unwrap();
                 Outcome {
                     returned,
@@ -717,9 +717,11 @@ mod round_trip {
                     signal,
                     stdout,
                     stderr: Some(stderr),
+                    results,
                     buffers,
                 }
-            });
+            },
+        );
         let notes = proptest::collection::vec(text(), 0..2);
         let descendants =
             (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(|(running, ended, lost)| {
@@ -983,6 +985,7 @@ mod round_trip {
             list.extend([&mut outcome.returned, &mut outcome.errno, &mut outcome.exit]);
             list.extend([&mut outcome.signal, &mut outcome.stdout]);
             list.extend(&mut outcome.stderr);
+            list.extend(outcome.results.values_mut());
             list.extend(outcome.buffers.values_mut());
             for allocation in experiment
                 .objects

@@ -1,0 +1,182 @@
+//! What the commands answer that run nothing or only look: as text, and as JSON for programs.
+
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::support::{collector, folder_with, said, skipped};
+
+const GUEST: &str = "guest:debian-6.12";
+
+fn recorded() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recorded/guest-debian-6.12.json");
+    file.to_str().unwrap().to_owned()
+}
+
+fn run(folder: &Path, args: &[&str]) -> Output {
+    collector(folder, args).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Check that `show` lists experiments, then the events of one in their order with their values, of the probes that are asked for, and that
+/// wrong names are told with the nearest one.
+#[test]
+fn show() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = recorded();
+    let listed = text(&run(folder.path(), &["show", &file]));
+    assert!(
+        listed
+            .lines()
+            .any(|line| line.starts_with("create: socket(AF_INET, SOCK_STREAM, 0): ")),
+        "{listed}"
+    );
+    let shown = run(folder.path(), &["show", &file, "create"]);
+    assert_eq!(said(&shown), (Some(0), String::new()));
+    let shown = text(&shown);
+    assert!(
+        shown.contains("-> sock_alloc.hit1") && shown.contains("<- sock_alloc.hit1"),
+        "{shown}"
+    );
+    let events = json(&run(
+        folder.path(),
+        &[
+            "show",
+            &file,
+            "create",
+            "--format",
+            "json",
+            "--probe",
+            "sock_alloc",
+        ],
+    ));
+    let events = events.as_array().unwrap();
+    assert!(!events.is_empty() && events.iter().all(|e| e["probe"] == "sock_alloc"));
+    let order: Vec<u64> = events
+        .iter()
+        .map(|e| e["order"].as_u64().unwrap())
+        .collect();
+    assert!(order.is_sorted(), "{order:?}");
+    for (args, part) in [
+        (
+            ["show", &file, "craete"],
+            "no experiment `craete`; did you mean `create`?",
+        ),
+        (
+            ["show", "/nothing", "create"],
+            "failed to read the evidence /nothing",
+        ),
+        (["show", "i.toml", "create"], "i.toml is not evidence"),
+    ] {
+        std::fs::write(folder.path().join("i.toml"), "x").unwrap();
+        let (status, message) = said(&run(folder.path(), &args));
+        assert_eq!(status, Some(2), "{message}");
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+/// Check that `doctor` says the same as text and as JSON.
+#[test]
+fn doctor() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = text(&run(folder.path(), &["doctor"]));
+    let report = json(&run(folder.path(), &["doctor", "--format", "json"]));
+    for part in ["host", "guest"] {
+        let conclusion = report[part]["conclusion"].as_str().unwrap();
+        assert!(words.contains(&format!("  => {conclusion}\n")), "{words}");
+        let checks = report[part]["checks"].as_array().unwrap();
+        assert!(checks.len() > 2);
+        for check in checks {
+            let works = if check["works"] == true { "ok" } else { "no" };
+            let line = format!("  {works}  {}: ", check["name"].as_str().unwrap());
+            assert!(words.contains(&line), "{line}: {words}");
+        }
+    }
+}
+
+/// Check that a type of the running kernel is listed whole, and that a name that it does not have is refused with the nearest.
+#[test]
+fn members_of_this_kernel() {
+    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        return skipped("this kernel has no BTF");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let listed = text(&run(folder.path(), &["members", "struct file"]));
+    assert!(listed.starts_with("struct file, "), "{listed}");
+    let all = json(&run(
+        folder.path(),
+        &["members", "file", "--format", "json"],
+    ));
+    let members = all["members"].as_object().unwrap();
+    assert!(members.len() > 10);
+    for name in members.keys() {
+        assert!(listed.contains(&format!(" {name}")), "{name}: {listed}");
+    }
+    let (status, message) = said(&run(folder.path(), &["members", "fle"]));
+    assert_eq!(status, Some(2), "{message}");
+    assert!(
+        message.contains("the type `fle` of host does not exist"),
+        "{message}"
+    );
+    let (status, message) = said(&run(folder.path(), &["members", "file->f_op"]));
+    assert_eq!(status, Some(2), "{message}");
+}
+
+/// Check that the types of a guest are listed, too, that its plan comes as JSON with what is refused, with each step as a line where
+/// that is wanted and without one where it is not, and that a misspelt member names the command that lists all.
+#[test]
+fn of_a_guest() {
+    let folder = folder_with(
+        "[[experiment]]\nname = \"e\"\nworkload = { syscall = \"socket\", args = [2, 1, 0] }\n\
+         [[experiment.probe]]\nfunction = \"sock_alloc_file\"\n\
+         reads = [{ at = \"exit\", name = \"x\", path = \"return->qqqqqq\" }]\n",
+    );
+    let listed = run(folder.path(), &["members", "file", "--on", GUEST, "-q"]);
+    assert_eq!(said(&listed), (Some(0), String::new()));
+    assert!(
+        text(&listed).contains("const struct file_operations * f_op\n"),
+        "{}",
+        text(&listed)
+    );
+    let plan = run(
+        folder.path(),
+        &[
+            "-v",
+            "plan",
+            "--investigation",
+            "i.toml",
+            "--on",
+            GUEST,
+            "--format",
+            "json",
+        ],
+    );
+    let (status, message) = said(&plan);
+    assert_eq!(status, Some(2), "{message}");
+    assert!(
+        message
+            .lines()
+            .any(|line| line.starts_with("guest:debian-6.12: ")),
+        "{message}"
+    );
+    let machines = json(&plan);
+    let machine = &machines[0];
+    assert_eq!(machine["machine"], GUEST);
+    let probe = &machine["experiments"][0]["probes"][0];
+    assert_eq!(probe["target"], "sock_alloc_file");
+    assert_eq!(probe["parameters"][0]["type"], "struct socket *");
+    let why = probe["exit"][0]["refused"].as_str().unwrap();
+    assert!(
+        why.contains("more, which `qed-collector members` lists"),
+        "{why}"
+    );
+    assert_eq!(machine["refused"][0], "`e.sock_alloc_file.exit.x`");
+}
