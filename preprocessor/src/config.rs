@@ -55,6 +55,9 @@ pub struct Config {
     /// The effect of evidence that is out of date.
     #[serde(default)]
     pub on_stale: OnMissing,
+    /// The source of source lines by the name of the machine: `auto`, `none`, or a vmlinux, relative to the book's root.
+    #[serde(default)]
+    pub debuginfo: BTreeMap<String, String>,
     /// Evidence older than this is stale.
     #[serde(default)]
     #[cfg_attr(feature = "commands", schemars(with = "Option<String>", extend("pattern" = "^[0-9]+[smhdw]$")))]
@@ -180,6 +183,7 @@ impl Config {
             on_fail: OnFail::Warn,
             on_unverified: OnMissing::Show,
             on_stale: OnMissing::Show,
+            debuginfo: BTreeMap::new(),
             max_age: None,
             deny: Vec::new(),
             addresses: Addresses::Auto,

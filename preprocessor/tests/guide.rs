@@ -125,7 +125,7 @@ const KEYS: &[(&str, &str)] = &[
     ("`[guest]`", "RawGuest"),
     ("`[[experiment]]`", "RawExperiment"),
     ("`workload`", "RawWorkload"),
-    ("A call in `before`", "RawCall"),
+    ("A call in `before` or `calls`", "RawCall"),
     ("A file in `files`", "RawGivenFile"),
     ("`stdin`", "RawStdin"),
     ("`[[experiment.probe]]`", "RawProbe"),
@@ -208,21 +208,27 @@ fn help(program: &str, arguments: &[&str]) -> String {
 #[test]
 fn commands_are_those_of_the_program() {
     let reference = chapter("reference.md");
+    for (program, heading) in [
+        ("mdbook-qed", "Commands"),
+        ("qed-collector", "Commands of qed-collector"),
+    ] {
+        let help = help(program, &[]);
+        let list = &help[help.find("Commands:").unwrap()..help.find("Options:").unwrap()];
+        let commands = list
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.trim().split_once("  "));
+        let rows: Vec<(String, String)> = commands
+            .filter(|(name, _)| *name != "help")
+            .map(|(name, what)| (format!("{program} {name}"), what.trim().to_owned()))
+            .collect();
+        let written: Vec<(String, String)> = table(&reference, heading)
+            .iter()
+            .map(|row| (code(&row[0]).concat(), row[1].clone()))
+            .collect();
+        assert_eq!(written, rows);
+    }
     let help = help("mdbook-qed", &[]);
-    let list = &help[help.find("Commands:").unwrap()..help.find("Options:").unwrap()];
-    let commands = list
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.trim().split_once("  "));
-    let rows: Vec<(String, String)> = commands
-        .filter(|(name, _)| *name != "help")
-        .map(|(name, what)| (format!("mdbook-qed {name}"), what.trim().to_owned()))
-        .collect();
-    let written: Vec<(String, String)> = table(&reference, "Commands")
-        .iter()
-        .map(|row| (code(&row[0]).concat(), row[1].clone()))
-        .collect();
-    assert_eq!(written, rows);
     for row in table(&reference, "Exit status") {
         let said = format!("{} {}", row[0], row[1]);
         assert!(help.contains(&said), "{said}");

@@ -2,7 +2,8 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::cli::{Failure, capture, discover, doctor, kernels, plan, sweep};
+use crate::cli::progress::{self, Verbosity};
+use crate::cli::{Failure, capture, discover, doctor, kernels, members, plan, show, sweep};
 
 /// Run a workload under eBPF probes, on this machine or in a guest kernel, and write what was seen as evidence
 #[derive(Parser)]
@@ -10,6 +11,12 @@ use crate::cli::{Failure, capture, discover, doctor, kernels, plan, sweep};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Say each step as a line on standard error, also where that is no terminal
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Say nothing but answers, warnings and errors: neither progress nor notes
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
 
 const STATUS: &str = "Exit status: 0 all good; 2 bad usage or bad input; 3 this machine cannot do what was asked.\n\
@@ -21,15 +28,19 @@ enum Command {
     Capture(capture::Args),
     /// Say what would be probed and read, with types, and what would be refused and why: boots a guest for its kernel's types,
     /// and runs no workload
-    Plan(capture::Asked),
+    Plan(plan::Args),
     /// List the kernels that guests can boot, download them, pin a book to them, or remove them from the cache
     Kernels(kernels::Args),
     /// Run one investigation on a kernel of each series that Debian serves; goes on where it was interrupted
     Sweep(sweep::Args),
     /// Show every function that a system call runs through, by the kernel's function-graph tracer, in a guest
     Discover(discover::Args),
+    /// Show the events of an experiment one after the other, as evidence holds them: only reads the file
+    Show(show::Args),
+    /// List all members of a structure, union, enumeration or typedef of a kernel, with offsets and types
+    Members(members::Args),
     /// Say what this machine can capture, by which back-end, and what would have to change
-    Doctor,
+    Doctor(doctor::Args),
 }
 
 /// The command line as data, for manual pages and completions.
@@ -39,12 +50,20 @@ pub fn command() -> clap::Command {
 
 /// Reads the command line and does what it says.
 pub fn run() -> Result<(), Failure> {
-    match Cli::parse().command {
+    let cli = Cli::parse();
+    progress::set_verbosity(match (cli.verbose, cli.quiet) {
+        (true, _) => Verbosity::Verbose,
+        (_, true) => Verbosity::Quiet,
+        _ => Verbosity::Normal,
+    });
+    match cli.command {
         Command::Capture(args) => capture::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Kernels(args) => kernels::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Discover(args) => discover::run(&args),
-        Command::Doctor => doctor::run(),
+        Command::Show(args) => show::run(&args),
+        Command::Members(args) => members::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -21,10 +21,11 @@ use super::mishaps::mishaps;
 use super::modules;
 use super::output::{print, render};
 use super::programs;
-use super::progress::Progress;
+use super::progress::{Progress, note};
+use super::request::{Asked, CaptureRequest, keep_the_books, requested};
 use super::runtime::runtime;
 use super::store::Store;
-use super::target::{Target, book, distinct, nearest_book};
+use super::target::{Target, distinct};
 use crate::assemble::symbolize::{Static, finish};
 use crate::guest::cache::Cache;
 use crate::guest::protocol::{Job, capture_answer};
@@ -35,7 +36,7 @@ use crate::symbols::debuginfo;
 use crate::symbols::functions_by_file::chosen;
 
 /// Arguments of `capture`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The investigation and the machines.
     #[command(flatten)]
@@ -52,33 +53,13 @@ pub struct Args {
     pub force: bool,
 }
 
-/// Arguments of `capture` and `plan`: the investigation, the machines, and how a guest is booted.
-#[derive(Debug, clap::Args)]
-pub struct Asked {
-    /// The investigation: which experiments to run and what to watch [default: that of the book]
-    #[arg(long, value_name = "FILE", conflicts_with = "book")]
-    pub investigation: Option<PathBuf>,
-    /// A machine to capture on: host, guest:debian-6.1, guest:debian-6.12, guest:PATH-TO-VMLINUZ,
-    /// guest:WORD=PATH-TO-VMLINUZ. Can be repeated [default: all machines of the book, or host without one]
-    #[arg(long, value_name = "MACHINE")]
-    pub on: Vec<Target>,
-    /// Take the investigation and the machines from this book: its folder, or its book.toml [default without
-    /// --investigation: the book in this folder or the nearest one above]
-    #[arg(long, value_name = "BOOK")]
-    pub book: Option<PathBuf>,
-    /// Take the kernels of guests from this lock file, which `kernels update` writes [default with a book: qed.lock
-    /// beside its book.toml, if there is one]
-    #[arg(long, value_name = "FILE")]
-    pub lock: Option<PathBuf>,
-    /// Source lines: fetch or find what fits (auto), do without (none), or use this vmlinux
-    #[arg(long, value_name = "auto|none|VMLINUX", default_value = "auto")]
-    pub debuginfo: DebugInfo,
-    /// Seconds after which a guest is given up
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-    pub limit: u64,
-    /// Ask the distribution for a newer kernel even if it was asked today
-    #[arg(long)]
-    pub refresh: bool,
+impl Args {
+    /// The same for one machine, whose source lines come from there.
+    fn with(&self, debuginfo: &DebugInfo) -> Self {
+        let mut args = self.clone();
+        args.asked.debuginfo = Some(debuginfo.clone());
+        args
+    }
 }
 
 /// Runs the command. Says on stdout which file each machine's evidence went to.
@@ -88,6 +69,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         machines: targets,
         evidence: folder,
         lock,
+        debuginfo,
         is_book,
     } = requested(&args.asked)?;
     if args.output.is_none() && !args.force {
@@ -95,10 +77,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     distinct(&targets)?;
     let investigation = read_investigation(&path)?;
-    if let DebugInfo::Path(path) = &args.asked.debuginfo {
-        // An explicit path must match.
-        guest::debuginfo::of_path(path)
-            .map_err(|error| Failure::input(format!("--debuginfo: {error}")))?;
+    for target in &targets {
+        if let DebugInfo::Path(path) = debuginfo.of(target.name()) {
+            // An explicit path must match.
+            guest::debuginfo::of_path(path).map_err(|error| {
+                Failure::input(format!("debuginfo of {}: {error}", target.name()))
+            })?;
+        }
     }
     let (folder, single) = output(args, folder, targets.len())?;
     let store = Store::open(&folder).map_err(|error| Failure::unable(error.to_string()))?;
@@ -111,19 +96,20 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let earlier = std::fs::read(folder.join(&name))
             .ok()
             .and_then(|bytes| qed_evidence::reader::read(&bytes).ok());
+        let args = args.with(debuginfo.of(target.name()));
         let captured = captured(
             target,
             &investigation,
             earlier.as_ref(),
             lock.as_ref(),
-            args,
+            &args,
         )
         .and_then(|(evidence, text)| {
             let path = store
                 .write(&name, &text)
                 .map_err(|error| Failure::unable(error.to_string()))?;
             print(&format!("{}: {}\n", target.name(), path.display()))?;
-            tell_notes(target, &investigation, &evidence, &args.asked.debuginfo);
+            tell_notes(target, &investigation, &evidence, args.asked.debuginfo());
             Ok(())
         });
         if let Err(failure) = captured {
@@ -173,12 +159,15 @@ fn tell_notes(
 ) {
     if let (DebugInfo::Path(_), Datum::Missing(why)) = (debuginfo, &evidence.kernel.debuginfo) {
         let why = &why.to_string();
-        eprintln!("note: {}: there are no source lines: {why}", target.name());
+        note(&format!(
+            "{}: there are no source lines: {why}",
+            target.name()
+        ));
     }
     let notes = notes(investigation, &[evidence]);
     let notes = notes.iter().map(in_one_line);
     for warning in mishaps(evidence).into_iter().chain(notes) {
-        eprintln!("note: {}: {warning}", target.name());
+        note(&format!("{}: {warning}", target.name()));
     }
 }
 
@@ -212,83 +201,6 @@ pub fn captured(
         qed_evidence::reader::write(&evidence).context("failed to write the evidence as JSON")?;
     readable(&text)?;
     Ok((evidence, text))
-}
-
-/// The request of a book or of the command line.
-pub struct CaptureRequest {
-    /// The investigation file.
-    pub investigation: PathBuf,
-    /// The machines.
-    pub machines: Vec<Target>,
-    /// The folder of the evidence.
-    pub evidence: PathBuf,
-    /// The kernels that guests are pinned to.
-    pub lock: Option<Lock>,
-    /// They are all machines of a book, of which those that cannot be captured have other evidence.
-    pub is_book: bool,
-}
-
-/// Read the request of a command line.
-pub fn requested(asked: &Asked) -> Result<CaptureRequest, Failure> {
-    let lock = asked.lock.as_deref().map(lock::read).transpose()?;
-    let path = match (&asked.book, &asked.investigation) {
-        (Some(path), _) => path.clone(),
-        (None, None) => nearest_book()?,
-        (None, Some(investigation)) => {
-            let on = &asked.on;
-            return Ok(CaptureRequest {
-                investigation: investigation.clone(),
-                machines: if on.is_empty() {
-                    vec![Target::Host]
-                } else {
-                    on.clone()
-                },
-                evidence: PathBuf::from(".qed/evidence"),
-                lock,
-                is_book: false,
-            });
-        }
-    };
-    let book = book(&path)?;
-    let of_book = |target: &Target| {
-        let same = book.machines.iter().find(|one| one.name() == target.name());
-        same.unwrap_or(target).clone()
-    };
-    let machines = match asked.on.is_empty() {
-        true => book.machines.clone(),
-        false => asked.on.iter().map(of_book).collect(),
-    };
-    Ok(CaptureRequest {
-        machines,
-        investigation: book.investigation,
-        evidence: book.evidence,
-        lock: lock.or(book.lock),
-        is_book: asked.on.is_empty(),
-    })
-}
-
-/// Refuses to put the evidence of another investigation in the place of that of the book in this folder.
-fn keep_the_books(asked: &Asked) -> Result<(), Failure> {
-    let Some(named) = &asked.investigation else {
-        return Ok(());
-    };
-    let Ok(book) = book(Path::new("book.toml")) else {
-        return Ok(());
-    };
-    let same = match (named.canonicalize(), book.investigation.canonicalize()) {
-        (Ok(named), Ok(own)) => named == own,
-        // What cannot be found is told by whoever reads it.
-        _ => true,
-    };
-    if same {
-        return Ok(());
-    }
-    Err(Failure::input(format!(
-        "the evidence of {} would replace that of this folder's book, whose investigation is {}: name another file with -o FILE, or \
-         say --force",
-        named.display(),
-        book.investigation.display()
-    )))
 }
 
 fn on(
@@ -339,7 +251,11 @@ async fn on_host(
     let commands = Commands::of_machine(investigation);
     let modules = modules::on_host(investigation)?;
     let kernel = ThisKernel::read(&modules.names, &|line| progress.say(line))?;
-    let chosen = chosen(investigation, &of_this_machine(&args.asked.debuginfo), None);
+    let chosen = chosen(
+        investigation,
+        &of_this_machine(args.asked.debuginfo()),
+        None,
+    );
     let plan = kernel
         .plan(investigation, &chosen)?
         .map_err(|problems| Failure::input(render(&problems)))?;
@@ -375,7 +291,7 @@ async fn on_host(
         modules: modules.digests,
         ..Static::default()
     };
-    match &args.asked.debuginfo {
+    match args.asked.debuginfo() {
         DebugInfo::Auto => {
             fixed.vmlinux = debuginfo::vmlinux_candidates(release, build_id.as_ref())
         }
@@ -408,10 +324,10 @@ async fn in_guest(
     let cache = Cache::of_user()?;
     let say = |line: &str| progress.say(line);
     let kernel = lock::kernel(lock, name, source, &cache, args.asked.refresh, &say)?;
-    if let Some(note) = &kernel.note {
-        eprintln!("note: {name}: {note}");
+    if let Some(text) = &kernel.note {
+        note(&format!("{name}: {text}"));
     }
-    let mut fixed = static_sources(&kernel, &cache, &args.asked.debuginfo, true, &say);
+    let mut fixed = static_sources(&kernel, &cache, args.asked.debuginfo(), true, &say);
     let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
     let job = Job::Capture {
         name: investigation.source.name.clone(),

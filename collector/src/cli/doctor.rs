@@ -2,20 +2,88 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::failure::Failure;
-use super::output::print;
+use super::output::{Format, json, print};
 use crate::guest::{accel, cache::Cache, find_program};
 use crate::kaslr;
 use crate::probe::capabilities;
 use crate::session::machine_facts::BTF;
 use crate::symbols::running;
 
+/// Arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Output format
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// All that was tried.
+#[derive(Debug, Serialize)]
+struct Report {
+    host: Part,
+    guest: Part,
+}
+
+/// What was tried of one kind of machine.
+#[derive(Debug, Serialize)]
+struct Part {
+    /// Something can be captured.
+    captures: bool,
+    checks: Vec<Check>,
+    conclusion: &'static str,
+}
+
+/// One thing that a capture needs, or would use.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: String,
+    works: bool,
+    /// What was found, or why it does not work and what would have to change.
+    detail: String,
+}
+
+impl Check {
+    fn new<E: std::fmt::Display>(name: &str, result: Result<String, E>) -> Self {
+        let (works, detail) = match result {
+            Ok(text) => (true, text),
+            Err(reason) => (false, reason.to_string()),
+        };
+        Self {
+            name: name.to_owned(),
+            works,
+            detail,
+        }
+    }
+}
+
+impl Part {
+    fn text(&self, title: &str) -> String {
+        let lines = self.checks.iter().map(|check| {
+            let word = if check.works { "ok" } else { "no" };
+            format!("  {word}  {}: {}\n", check.name, check.detail)
+        });
+        format!(
+            "{title}\n{}  => {}\n",
+            lines.collect::<String>(),
+            self.conclusion
+        )
+    }
+}
+
 /// Run the command.
-pub fn run() -> Result<(), Failure> {
-    let (host, captures_here) = host();
-    let (guest, captures_in_guests) = guest();
-    print(&(host + &guest))?;
-    if captures_here || captures_in_guests {
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let report = Report {
+        host: host(),
+        guest: guest(),
+    };
+    print(&match args.format {
+        Format::Text => report.host.text("host") + &report.guest.text("guest"),
+        Format::Json => json(&report)?,
+    })?;
+    if report.host.captures || report.guest.captures {
         return Ok(());
     }
     Err(Failure::unable(
@@ -23,10 +91,9 @@ pub fn run() -> Result<(), Failure> {
     ))
 }
 
-/// A report on this machine's own kernel, and whether anything can be captured on it.
-fn host() -> (String, bool) {
-    let mut out = "host\n".to_owned();
-    out += &line(
+/// A report on this machine's own kernel.
+fn host() -> Part {
+    let mut checks = vec![Check::new(
         "kernel types (BTF)",
         match Path::new(BTF).exists() {
             true => Ok(BTF.to_owned()),
@@ -34,77 +101,71 @@ fn host() -> (String, bool) {
                 "{BTF} does not exist: a kernel with CONFIG_DEBUG_INFO_BTF is needed"
             )),
         },
-    );
+    )];
     let symbols = running::kallsyms();
-    out += &line(
+    checks.push(Check::new(
         "kernel addresses",
         match &symbols {
             Ok(table) => Ok(format!("{} symbols", table.len())),
             Err(error) => Err(error.to_string()),
         },
-    );
+    ));
     let function = symbols
         .ok()
         .and_then(|table| table.lookup("ksys_read").first().copied())
         .unwrap_or(0);
     let found = capabilities(function);
-    for capability in &found.list {
-        out += &line(
-            capability.name,
-            match &capability.result {
-                Ok(()) => Ok("works".to_owned()),
-                Err(refusal) => Err(refusal.to_string()),
-            },
-        );
-    }
-    out += &line(
+    checks.extend(found.list.iter().map(|capability| {
+        let result = capability.result.as_ref();
+        Check::new(capability.name, result.map(|()| "works".to_owned()))
+    }));
+    checks.push(Check::new(
         "slide stated by the kernel (VMCOREINFO)",
-        kaslr::running::vmcoreinfo()
-            .map(|_| "readable".to_owned())
-            .map_err(|e| e.to_string()),
-    );
+        kaslr::running::vmcoreinfo().map(|_| "readable".to_owned()),
+    ));
     let (kprobes, tracepoints) = (found.works("kprobe"), found.works("raw tracepoint"));
-    let conclusion = match (kprobes, tracepoints) {
-        (true, _) => "captures everything here, by kprobes and tracepoints",
-        (false, true) => "captures here what tracepoints show; the rest in a guest",
-        (false, false) => "captures nothing here; capture in a guest",
-    };
-    (format!("{out}  => {conclusion}\n"), kprobes || tracepoints)
+    Part {
+        captures: kprobes || tracepoints,
+        checks,
+        conclusion: match (kprobes, tracepoints) {
+            (true, _) => "captures everything here, by kprobes and tracepoints",
+            (false, true) => "captures here what tracepoints show; the rest in a guest",
+            (false, false) => "captures nothing here; capture in a guest",
+        },
+    }
 }
 
-/// A report on guests, and whether anything can be captured in one.
-fn guest() -> (String, bool) {
-    let mut out = "guest\n".to_owned();
+/// A report on guests.
+fn guest() -> Part {
     let emulator = find_program::find_in_path("qemu-system-x86_64");
-    out += &line(
-        "QEMU",
-        match &emulator {
-            Some(path) => Ok(path.display().to_string()),
-            None => Err("qemu-system-x86_64 is not in PATH: apt-get install qemu-system-x86"),
+    let checks = vec![
+        Check::new(
+            "QEMU",
+            match &emulator {
+                Some(path) => Ok(path.display().to_string()),
+                None => Err("qemu-system-x86_64 is not in PATH: apt-get install qemu-system-x86"),
+            },
+        ),
+        Check::new(
+            "KVM",
+            accel::device().map(|()| {
+                "/dev/kvm can be opened; it is tried first, with a short limit".to_owned()
+            }),
+        ),
+        Check::new(
+            "kernel cache",
+            match &Cache::of_user() {
+                Ok(cache) => Ok(cache.kernels().display().to_string()),
+                Err(error) => Err(error.to_string()),
+            },
+        ),
+    ];
+    Part {
+        captures: emulator.is_some(),
+        checks,
+        conclusion: match emulator.is_some() {
+            true => "captures in guests",
+            false => "captures in no guest",
         },
-    );
-    out += &line(
-        "KVM",
-        accel::device()
-            .map(|()| "/dev/kvm can be opened; it is tried first, with a short limit".to_owned()),
-    );
-    out += &line(
-        "kernel cache",
-        match &Cache::of_user() {
-            Ok(cache) => Ok(cache.kernels().display().to_string()),
-            Err(error) => Err(error.to_string()),
-        },
-    );
-    let conclusion = match emulator.is_some() {
-        true => "captures in guests",
-        false => "captures in no guest",
-    };
-    (format!("{out}  => {conclusion}\n"), emulator.is_some())
-}
-
-fn line<E: std::fmt::Display>(what: &str, result: Result<String, E>) -> String {
-    match result {
-        Ok(text) => format!("  ok  {what}: {text}\n"),
-        Err(reason) => format!("  no  {what}: {reason}\n"),
     }
 }

@@ -1,5 +1,6 @@
 //! Files with static facts of a kernel: its debug information, System.map and configuration.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use qed_evidence::investigation::Investigation;
@@ -31,6 +32,28 @@ impl std::str::FromStr for DebugInfo {
             "none" => DebugInfo::None,
             path => DebugInfo::Path(path.into()),
         })
+    }
+}
+
+/// The sources of source lines of several machines.
+#[derive(Clone, Debug)]
+pub struct DebugInfoChoice {
+    /// Of all, where the command line names one.
+    all: Option<DebugInfo>,
+    /// Of those of which the book names one.
+    by_machine: BTreeMap<String, DebugInfo>,
+}
+
+impl DebugInfoChoice {
+    /// The choice of the command line, and that of the book by machines.
+    pub fn new(all: Option<DebugInfo>, by_machine: BTreeMap<String, DebugInfo>) -> Self {
+        Self { all, by_machine }
+    }
+
+    /// The source for one machine, by its name.
+    pub fn of(&self, machine: &str) -> &DebugInfo {
+        let own = || self.by_machine.get(machine);
+        self.all.as_ref().or_else(own).unwrap_or(&DebugInfo::Auto)
     }
 }
 

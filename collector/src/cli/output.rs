@@ -27,6 +27,13 @@ pub fn render(problems: &[Diagnostic]) -> String {
         .join("\n\n")
 }
 
+/// An answer as JSON.
+pub fn json(answer: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(answer);
+    let text = text.map_err(|error| Failure::unable(format!("failed to write JSON: {error}")))?;
+    Ok(text + "\n")
+}
+
 /// Writes to standard output. A reader that stops early (`plan | head`) is not a failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();

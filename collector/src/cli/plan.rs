@@ -4,7 +4,6 @@ use qed_evidence::document::{Reader, Target as ProbeTarget};
 use qed_evidence::investigation::{Action, Investigation};
 use qed_evidence::observation::{may_be_text, text_instead};
 
-use super::capture::{Asked, CaptureRequest, requested};
 use super::failure::Failure;
 use super::guest_boot::boot;
 use super::instances::{self, ProbedFunctions};
@@ -12,8 +11,10 @@ use super::investigation::read_investigation;
 use super::kernel_files::{chosen_in, of_this_machine, static_sources};
 use super::lock;
 use super::modules;
-use super::output::{print, render};
+use super::output::{Format, json, print, render};
+use super::plan_report::{ExperimentReport, MachineReport};
 use super::progress::Progress;
+use super::request::{Asked, CaptureRequest, requested};
 use super::runtime::runtime;
 use super::target::Target;
 use crate::assemble::symbolize::Static;
@@ -28,23 +29,38 @@ use crate::symbols::functions_by_file::chosen;
 /// The machine that this program runs on.
 const HOST: &str = "host";
 
+/// Arguments of `plan`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The investigation and the machines.
+    #[command(flatten)]
+    pub asked: Asked,
+    /// Output format
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
 /// Runs the command.
-pub fn run(args: &Asked) -> Result<(), Failure> {
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let (format, args) = (args.format, &args.asked);
     let CaptureRequest {
         investigation: path,
         machines: targets,
         lock,
+        debuginfo,
         ..
     } = requested(args)?;
     let investigation = read_investigation(&path)?;
     let mut unknown: Option<Vec<String>> = None;
+    let mut reports = Vec::new();
     for target in &targets {
+        let debuginfo = debuginfo.of(target.name());
         let progress = Progress::new(target.name());
         let (experiments, fixed) = match target {
             Target::Host => {
                 let modules = modules::on_host(&investigation)?;
                 let kernel = ThisKernel::read(&modules.names, &|_| {})?;
-                let vmlinux = of_this_machine(&args.debuginfo);
+                let vmlinux = of_this_machine(debuginfo);
                 let plan = kernel
                     .plan(&investigation, &chosen(&investigation, &vmlinux, None))?
                     .map_err(|problems| Failure::input(render(&problems)))?;
@@ -59,7 +75,7 @@ pub fn run(args: &Asked) -> Result<(), Failure> {
                 let say = |line: &str| progress.say(line);
                 let kernel = lock::kernel(lock.as_ref(), name, source, &cache, args.refresh, &say)?;
                 // What is not here is not fetched for a look.
-                let mut fixed = static_sources(&kernel, &cache, &args.debuginfo, false, &say);
+                let mut fixed = static_sources(&kernel, &cache, debuginfo, false, &say);
                 if let Some(why) = &fixed.unchecked {
                     fixed.no_debuginfo.get_or_insert_with(|| why.clone());
                     fixed.vmlinux.clear();
@@ -88,7 +104,20 @@ pub fn run(args: &Asked) -> Result<(), Failure> {
         let found = instances::find(&experiments, &fixed);
         drop(progress);
         let (text, refused) = text(target.name(), &investigation, &experiments, &found);
-        print(&text)?;
+        match format {
+            Format::Text => print(&text)?,
+            Format::Json => reports.push(MachineReport {
+                machine: target.name().to_owned(),
+                announced: announced(target.name(), &investigation)
+                    .lines()
+                    .map(|line| line.trim().to_owned())
+                    .collect(),
+                experiments: (experiments.iter())
+                    .map(|experiment| ExperimentReport::new(experiment, &found))
+                    .collect(),
+                refused: refused.clone(),
+            }),
+        }
         unknown = Some(match unknown {
             None => refused,
             // Another kernel may have what this one lacks.
@@ -97,6 +126,9 @@ pub fn run(args: &Asked) -> Result<(), Failure> {
                 .filter(|one| refused.contains(one))
                 .collect(),
         });
+    }
+    if format == Format::Json {
+        print(&json(&reports)?)?;
     }
     match unknown.filter(|unknown| !unknown.is_empty()) {
         None => Ok(()),

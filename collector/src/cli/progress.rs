@@ -1,6 +1,7 @@
 //! Progress on a terminal, and of downloads in a pipe.
 
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -9,16 +10,55 @@ use crate::guest::download::DOWNLOADING;
 /// The variable that asks for a line of each step where there is no terminal: a build of a book passes them on to its own.
 const PROGRESS: &str = "QED_PROGRESS";
 
+/// How much is said besides answers, warnings and errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Nothing.
+    Quiet,
+    /// Progress on a terminal, downloads in a pipe, and notes.
+    Normal,
+    /// Each step as a line, and notes.
+    Verbose,
+}
+
+/// The choice of this process's command line.
+static VERBOSITY: OnceLock<Verbosity> = OnceLock::new();
+
+/// Take over the choice of the command line. Only the first one counts.
+pub fn set_verbosity(verbosity: Verbosity) {
+    let _ = VERBOSITY.set(verbosity);
+}
+
+fn verbosity() -> Verbosity {
+    *VERBOSITY.get().unwrap_or(&Verbosity::Normal)
+}
+
+/// Tell a note on standard error, unless none is wanted.
+pub fn note(text: &str) {
+    if verbosity() != Verbosity::Quiet {
+        eprintln!("note: {text}");
+    }
+}
+
 /// Shows what is going on: a spinner on a terminal; in a pipe only downloads, a line for each tenth, for they can take minutes.
 pub struct Progress {
     bar: ProgressBar,
-    lines: bool,
+    lines: Lines,
+}
+
+/// The steps that are told as lines.
+enum Lines {
+    None,
+    /// Only where there is no terminal.
+    Downloads,
+    All,
 }
 
 impl Progress {
     /// Progress of the work on `machine`.
     pub fn new(machine: &str) -> Self {
-        let bar = if std::io::stderr().is_terminal() {
+        let verbosity = verbosity();
+        let bar = if verbosity == Verbosity::Normal && std::io::stderr().is_terminal() {
             ProgressBar::new_spinner()
         } else {
             ProgressBar::hidden()
@@ -29,13 +69,25 @@ impl Progress {
         );
         bar.set_prefix(machine.to_owned());
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        let lines = bar.is_hidden() && std::env::var_os(PROGRESS).is_some_and(|how| how == "lines");
-        Self { bar, lines }
+        let asked = bar.is_hidden() && std::env::var_os(PROGRESS).is_some_and(|how| how == "lines");
+        Self {
+            bar,
+            lines: match verbosity {
+                Verbosity::Quiet => Lines::None,
+                Verbosity::Normal if !asked => Lines::Downloads,
+                Verbosity::Normal | Verbosity::Verbose => Lines::All,
+            },
+        }
     }
 
     /// Says what is being done now.
     pub fn say(&self, what: &str) {
-        if self.lines || self.bar.is_hidden() && what.starts_with(DOWNLOADING) {
+        let line = match self.lines {
+            Lines::None => false,
+            Lines::Downloads => self.bar.is_hidden() && what.starts_with(DOWNLOADING),
+            Lines::All => true,
+        };
+        if line {
             eprintln!("{}: {what}", self.bar.prefix());
         }
         self.bar.set_message(what.to_owned());

@@ -315,15 +315,15 @@ fn one(
 ) -> Result<(), Failure> {
     let target = Target::Guest(name.to_owned(), source);
     let how = capture::Args {
-        asked: capture::Asked {
+        asked: super::request::Asked {
             investigation: Some(request.investigation.clone()),
             on: Vec::new(),
             book: None,
             lock: None,
-            debuginfo: match args.debuginfo.as_str() {
+            debuginfo: Some(match args.debuginfo.as_str() {
                 "auto" => DebugInfo::Auto,
                 _ => DebugInfo::None,
-            },
+            }),
             limit: args.limit,
             refresh: false,
         },

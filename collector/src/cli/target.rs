@@ -1,5 +1,6 @@
 //! The machines that can be asked for: `host`, `guest:debian-6.1`, `guest:PATH`, `guest:WORD=PATH`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -8,6 +9,7 @@ use qed_evidence::machine::{self, HOST, MachineError, Request};
 use serde::Deserialize;
 
 use super::failure::Failure;
+use super::kernel_files::DebugInfo;
 use crate::guest::Source;
 use crate::guest::source::SourceError;
 
@@ -120,6 +122,8 @@ pub struct Book {
     pub root: PathBuf,
     /// The kernels that its guests are pinned to, if it has a lock file.
     pub lock: Option<Lock>,
+    /// Where source lines come from, by the names of machines.
+    pub debuginfo: BTreeMap<String, DebugInfo>,
 }
 
 /// The book in this folder, or the nearest one above it.
@@ -156,6 +160,8 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
     struct Qed {
         investigation: Option<PathBuf>,
         machines: Option<Vec<Request>>,
+        #[serde(default)]
+        debuginfo: BTreeMap<String, String>,
     }
     let path = if path.is_dir() {
         path.join("book.toml")
@@ -190,7 +196,10 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
                 .map_err(|error| Failure::input(format!("{shown}: machines: {error}")))
         })
         .collect::<Result<Vec<_>, _>>()?;
+    let debuginfo = debuginfo_of(qed.debuginfo, &machines, &root)
+        .map_err(|problem| Failure::input(format!("{shown}: {problem}")))?;
     Ok(Book {
+        debuginfo,
         investigation: root.join(investigation),
         machines,
         evidence: root.join(".qed/evidence"),
@@ -199,9 +208,73 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
     })
 }
 
+/// Where the source lines of `machines` come from, as a book says; files are named from `root`.
+fn debuginfo_of(
+    asked: BTreeMap<String, String>,
+    machines: &[Target],
+    root: &Path,
+) -> Result<BTreeMap<String, DebugInfo>, DebugInfoError> {
+    let mut found = BTreeMap::new();
+    for (name, source) in asked {
+        if !machines.iter().any(|machine| machine.name() == name) {
+            let known = machines.iter().map(Target::name);
+            return Err(DebugInfoError {
+                known: known.collect::<Vec<_>>().join(", "),
+                name,
+            });
+        }
+        let Ok(source) = source.parse::<DebugInfo>();
+        let source = match source {
+            DebugInfo::Path(path) => DebugInfo::Path(root.join(path)),
+            other => other,
+        };
+        found.insert(name, source);
+    }
+    Ok(found)
+}
+
+/// Source lines of a machine that the book does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("`debuginfo` names `{name}`, and the machines are {known}")]
+struct DebugInfoError {
+    name: String,
+    known: String,
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::kernel_files::DebugInfoChoice;
     use super::*;
+
+    /// Check that source lines are chosen by machine, with files beside the book, that the command line goes first, and that a
+    /// machine which the book does not have is refused.
+    #[test]
+    fn debuginfo_by_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let toml = |debuginfo: &str| {
+            let text = format!(
+                "[preprocessor.qed]\ninvestigation = \"i.toml\"\nmachines = [\"host\", \"guest:debian-6.1\"]\n\
+                 debuginfo = {{ {debuginfo} }}\n"
+            );
+            std::fs::write(folder.path().join("book.toml"), text).unwrap();
+            book(folder.path())
+        };
+        let chosen = toml("\"guest:debian-6.1\" = \"none\", host = \"vmlinux\"").unwrap();
+        let vmlinux = DebugInfo::Path(folder.path().join("vmlinux"));
+        let choice = DebugInfoChoice::new(None, chosen.debuginfo.clone());
+        assert_eq!(*choice.of("host"), vmlinux);
+        assert_eq!(*choice.of("guest:debian-6.1"), DebugInfo::None);
+        let choice = DebugInfoChoice::new(Some(DebugInfo::Auto), chosen.debuginfo);
+        assert_eq!(*choice.of("host"), DebugInfo::Auto);
+        let message = toml("\"guest:debian-6.12\" = \"none\"")
+            .unwrap_err()
+            .message;
+        assert!(
+            message
+                .contains("names `guest:debian-6.12`, and the machines are host, guest:debian-6.1"),
+            "{message}"
+        );
+    }
 
     /// Check that the machines' names are understood, and that anything else says what can be written.
     #[test]

@@ -97,6 +97,8 @@ enum MachinesError {
         path: PathBuf,
         error: std::io::Error,
     },
+    #[error("`debuginfo` names `{name}`, and the machines are {known}")]
+    DebugInfo { name: String, known: String },
     #[error("machine `{name}` is named twice{help}")]
     Twice { name: String, help: &'static str },
     #[error("machines `{one}` and `{other}` would share the file {file}{help}")]
@@ -163,7 +165,14 @@ fn name_machines(config: &mut Config, root: &Path) -> Result<(), MachinesError> 
             .extend(image.map(|path| (name.clone(), path.clone())));
         config.machines.push(name);
     }
-    Ok(())
+    let mut sources = config.debuginfo.keys();
+    match sources.find(|name| !config.machines.contains(name)) {
+        Some(name) => Err(MachinesError::DebugInfo {
+            name: name.clone(),
+            known: config.machines.join(", "),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// The place of the first name that a message quotes, inside the table; else of the table.
@@ -225,6 +234,8 @@ mod tests {
             json!({"machines": []}),
             json!({"machines": ["guest"]}),
             json!({"machines": ["host", "host"]}),
+            json!({"debuginfo": {"guest:debian-6.1": "none"}}),
+            json!({"debuginfo": "none"}),
             json!({"max-age": "7"}),
             json!({"max-age": "-7d"}),
             json!({"capture": "always"}),

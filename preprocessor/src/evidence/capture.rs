@@ -183,8 +183,9 @@ fn attempt_digest(
         .ok()
         .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let pin = config.pin(machine);
+    let debuginfo = config.debuginfo.get(machine);
     let parts = format!(
-        "{machine}\0{}\0{:?}\0{collector:?}\0{changed:?}\0{pin:?}",
+        "{machine}\0{}\0{:?}\0{collector:?}\0{changed:?}\0{pin:?}\0{debuginfo:?}",
         investigation.digest, here.boot_id
     );
     hex::encode(Sha256::digest(parts.as_bytes()))
@@ -197,6 +198,9 @@ fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<
     command.arg("capture");
     if config.lock.is_some() {
         command.args(["--lock", LOCK_FILE]);
+    }
+    if let Some(source) = config.debuginfo.get(machine) {
+        command.args(["--debuginfo", source]);
     }
     let start = |error| CaptureError::Start {
         collector: collector.to_owned(),

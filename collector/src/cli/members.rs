@@ -1,0 +1,219 @@
+//! `qed-collector members`: all members of a type of a kernel.
+
+use qed_evidence::document::{MemberFacts, TypeFacts};
+use qed_evidence::investigation::parse;
+use qed_evidence::value::{Datum, Value};
+use serde::Serialize;
+
+use super::capture;
+use super::failure::Failure;
+use super::kernel_files::DebugInfo;
+use super::output::{Format, json, print};
+use super::request::{Asked, LIMIT_S};
+use super::target::Target;
+use crate::assemble::facts::type_facts;
+use crate::btf::{Btf, NameKind};
+use crate::session::machine_facts::BTF;
+
+/// Arguments of `members`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A structure, union, enumeration or typedef, without these words: file
+    #[arg(value_parser = type_name)]
+    pub name: String,
+    /// The machine whose kernel is asked: host, guest:debian-6.12, … A guest is booted for it
+    #[arg(long, value_name = "MACHINE", default_value = "host")]
+    pub on: Target,
+    /// Output format
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// A name as C has it, after the word that says what it is of.
+fn type_name(text: &str) -> Result<String, String> {
+    let name = text.rsplit(' ').next().unwrap_or(text);
+    let is_one = !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    match is_one {
+        true => Ok(name.to_owned()),
+        false => Err("a type is written as C names it: file, sockaddr_in".into()),
+    }
+}
+
+/// Run the command.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let facts = match &args.on {
+        Target::Host => of_host(&args.name)?,
+        Target::Guest(..) => of_guest(&args.name, &args.on)?,
+    };
+    let wrong = match &facts.exists {
+        Datum::Missing(why) => Some(format!("is not known: {why}")),
+        Datum::Value(value) if value.to_string() != "true" => Some("does not exist".into()),
+        Datum::Value(_) => None,
+    };
+    if let Some(wrong) = wrong {
+        return Err(Failure::input(format!(
+            "the type `{}` of {} {wrong}{}",
+            args.name,
+            args.on.name(),
+            near(&args.name, &args.on)
+        )));
+    }
+    print(&match args.format {
+        Format::Text => text(&args.name, &facts),
+        Format::Json => json(&Answer {
+            name: &args.name,
+            facts: &facts,
+        })?,
+    })
+}
+
+/// The types of the running kernel, which are read from a file.
+fn host_btf() -> Result<Vec<u8>, Failure> {
+    std::fs::read(BTF).map_err(|error| {
+        Failure::unable(format!(
+            "failed to read the kernel's types from {BTF}: {error}; ask a guest: --on guest:debian-6.12"
+        ))
+    })
+}
+
+fn of_host(name: &str) -> Result<TypeFacts, Failure> {
+    let bytes = host_btf()?;
+    let btf = Btf::parse(&bytes);
+    let btf = btf.map_err(|error| {
+        Failure::unable(format!(
+            "failed to understand the kernel's types in {BTF}: {error}"
+        ))
+    })?;
+    Ok(type_facts(&btf, name))
+}
+
+/// The nearest name of the running kernel, where that is the one that was asked.
+fn near(name: &str, on: &Target) -> String {
+    let found = (*on == Target::Host).then(host_btf).and_then(|bytes| {
+        let bytes = bytes.ok()?;
+        let btf = Btf::parse(&bytes).ok()?;
+        btf.nearest(NameKind::Struct, name).into_iter().next()
+    });
+    found.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
+}
+
+/// The types of a guest, by a capture that watches nothing else.
+fn of_guest(name: &str, on: &Target) -> Result<TypeFacts, Failure> {
+    let text = format!(
+        "[facts]\ntypes = [\"{name}\"]\n[[experiment]]\nname = \"none\"\nworkload = {{ syscall = \"getpid\" }}\n\
+         [[experiment.probe]]\ntracepoint = \"sys_enter\"\n"
+    );
+    let investigation = parse("members", &text).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Failure::input(problems.join("\n"))
+    })?;
+    let args = capture::Args {
+        asked: Asked {
+            investigation: None,
+            on: vec![on.clone()],
+            book: None,
+            lock: None,
+            debuginfo: Some(DebugInfo::None),
+            limit: LIMIT_S,
+            refresh: false,
+        },
+        boots: Some(0),
+        output: None,
+        force: false,
+    };
+    let (mut evidence, _) = capture::captured(on, &investigation, None, None, &args)?;
+    let found = evidence.facts.as_mut();
+    let found = found.and_then(|facts| facts.types.remove(name));
+    found.ok_or_else(|| Failure::unable(format!("the guest said nothing of the type `{name}`")))
+}
+
+/// The members in the order of the declaration.
+fn members(facts: &TypeFacts) -> Vec<(&str, &MemberFacts)> {
+    let mut members: Vec<(&str, &MemberFacts)> = (facts.members.iter())
+        .map(|(name, member)| (name.as_str(), member))
+        .collect();
+    members.sort_by_key(|(_, member)| member.order);
+    members
+}
+
+/// The title of a type: `struct file, 232 bytes`.
+fn title(name: &str, facts: &TypeFacts) -> String {
+    let word = |datum: &Option<Datum>| Some(datum.as_ref()?.value()?.to_string());
+    let mut title = match word(&facts.kind) {
+        Some(kind) => format!("{kind} {name}"),
+        None => name.to_owned(),
+    };
+    if let Some(names) = word(&facts.names) {
+        title += &format!(" = {names}");
+    }
+    if let Some(size) = word(&facts.size) {
+        title += &format!(", {size} bytes");
+    }
+    title
+}
+
+fn text(name: &str, facts: &TypeFacts) -> String {
+    let mut out = title(name, facts) + "\n";
+    for (name, member) in members(facts) {
+        let bits = match (member.bit, member.bits) {
+            (Some(bit), Some(bits)) => format!(" (bit {bit}, {bits} wide)"),
+            _ => String::new(),
+        };
+        out += &format!("{:>6} {} {name}{bits}\n", member.offset, member.type_name);
+    }
+    let number = |datum: &Datum| datum.value().and_then(Value::as_integer);
+    let mut enumerators: Vec<_> = (facts.enumerators.iter())
+        .map(|(name, one)| (number(&one.value), name))
+        .collect();
+    enumerators.sort_unstable();
+    for (number, name) in enumerators {
+        let number = number.map_or_else(|| "?".into(), |number| number.to_string());
+        out += &format!("{number:>6} {name}\n");
+    }
+    out
+}
+
+/// The answer for programs.
+#[derive(Serialize)]
+struct Answer<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    facts: &'a TypeFacts,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::btf::tests::sample_arguments;
+
+    /// Check that all members are listed in the order of the declaration, with offset, type and bits.
+    #[test]
+    fn all_members() {
+        let bytes = sample_arguments();
+        let btf = Btf::parse(&bytes).unwrap();
+        let facts = type_facts(&btf, "given");
+        let text = text("given", &facts);
+        assert!(text.starts_with("struct given, 24 bytes\n"), "{text}");
+        assert_eq!(text.lines().count(), facts.members.len() + 1, "{text}");
+        for part in ["     0 __be16 port\n", " wide)\n", " inner\n"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let answer = Answer {
+            name: "given",
+            facts: &facts,
+        };
+        assert!(json(&answer).unwrap().contains("\"name\": \"given\""));
+    }
+
+    /// Check that the word before a name is left out, and what is no name is refused.
+    #[test]
+    fn names() {
+        assert_eq!(type_name("struct file").unwrap(), "file");
+        assert_eq!(type_name("file").unwrap(), "file");
+        for wrong in ["", "1file", "file->f_op", "a\"b"] {
+            assert!(type_name(wrong).is_err(), "{wrong}");
+        }
+    }
+}

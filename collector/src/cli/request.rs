@@ -1,0 +1,132 @@
+//! What the command line asks to capture or to plan, and what the book says of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use qed_evidence::lock::Lock;
+
+use super::failure::Failure;
+use super::kernel_files::{DebugInfo, DebugInfoChoice};
+use super::lock;
+use super::target::{Target, book, nearest_book};
+
+/// Seconds after which a guest is given up.
+pub const LIMIT_S: u64 = 120;
+
+/// Arguments of `capture` and `plan`: the investigation, the machines, and how a guest is booted.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Asked {
+    /// The investigation: which experiments to run and what to watch [default: that of the book]
+    #[arg(long, value_name = "FILE", conflicts_with = "book")]
+    pub investigation: Option<PathBuf>,
+    /// A machine to capture on: host, guest:debian-6.1, guest:debian-6.12, guest:PATH-TO-VMLINUZ,
+    /// guest:WORD=PATH-TO-VMLINUZ. Can be repeated [default: all machines of the book, or host without one]
+    #[arg(long, value_name = "MACHINE")]
+    pub on: Vec<Target>,
+    /// Take the investigation and the machines from this book: its folder, or its book.toml [default without
+    /// --investigation: the book in this folder or the nearest one above]
+    #[arg(long, value_name = "BOOK")]
+    pub book: Option<PathBuf>,
+    /// Take the kernels of guests from this lock file, which `kernels update` writes [default with a book: qed.lock
+    /// beside its book.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Source lines: fetch or find what fits (auto), do without (none), or use this vmlinux [default: what the book says of
+    /// the machine, or auto]
+    #[arg(long, value_name = "auto|none|VMLINUX")]
+    pub debuginfo: Option<DebugInfo>,
+    /// Seconds after which a guest is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = LIMIT_S)]
+    pub limit: u64,
+    /// Ask the distribution for a newer kernel even if it was asked today
+    #[arg(long)]
+    pub refresh: bool,
+}
+
+impl Asked {
+    /// The source of source lines.
+    pub fn debuginfo(&self) -> &DebugInfo {
+        self.debuginfo.as_ref().unwrap_or(&DebugInfo::Auto)
+    }
+}
+
+/// The request of a book or of the command line.
+pub struct CaptureRequest {
+    /// The investigation file.
+    pub investigation: PathBuf,
+    /// The machines.
+    pub machines: Vec<Target>,
+    /// The folder of the evidence.
+    pub evidence: PathBuf,
+    /// The kernels that guests are pinned to.
+    pub lock: Option<Lock>,
+    /// The sources of source lines.
+    pub debuginfo: DebugInfoChoice,
+    /// They are all machines of a book, of which those that cannot be captured have other evidence.
+    pub is_book: bool,
+}
+
+/// Read the request of a command line.
+pub fn requested(asked: &Asked) -> Result<CaptureRequest, Failure> {
+    let lock = asked.lock.as_deref().map(lock::read).transpose()?;
+    let path = match (&asked.book, &asked.investigation) {
+        (Some(path), _) => path.clone(),
+        (None, None) => nearest_book()?,
+        (None, Some(investigation)) => {
+            let on = &asked.on;
+            return Ok(CaptureRequest {
+                investigation: investigation.clone(),
+                machines: if on.is_empty() {
+                    vec![Target::Host]
+                } else {
+                    on.clone()
+                },
+                evidence: PathBuf::from(".qed/evidence"),
+                lock,
+                debuginfo: DebugInfoChoice::new(asked.debuginfo.clone(), BTreeMap::new()),
+                is_book: false,
+            });
+        }
+    };
+    let book = book(&path)?;
+    let of_book = |target: &Target| {
+        let same = book.machines.iter().find(|one| one.name() == target.name());
+        same.unwrap_or(target).clone()
+    };
+    let machines = match asked.on.is_empty() {
+        true => book.machines.clone(),
+        false => asked.on.iter().map(of_book).collect(),
+    };
+    Ok(CaptureRequest {
+        machines,
+        investigation: book.investigation,
+        evidence: book.evidence,
+        lock: lock.or(book.lock),
+        debuginfo: DebugInfoChoice::new(asked.debuginfo.clone(), book.debuginfo),
+        is_book: asked.on.is_empty(),
+    })
+}
+
+/// Refuses to put the evidence of another investigation in the place of that of the book in this folder.
+pub fn keep_the_books(asked: &Asked) -> Result<(), Failure> {
+    let Some(named) = &asked.investigation else {
+        return Ok(());
+    };
+    let Ok(book) = book(Path::new("book.toml")) else {
+        return Ok(());
+    };
+    let same = match (named.canonicalize(), book.investigation.canonicalize()) {
+        (Ok(named), Ok(own)) => named == own,
+        // What cannot be found is told by whoever reads it.
+        _ => true,
+    };
+    if same {
+        return Ok(());
+    }
+    Err(Failure::input(format!(
+        "the evidence of {} would replace that of this folder's book, whose investigation is {}: name another file with -o FILE, or \
+         say --force",
+        named.display(),
+        book.investigation.display()
+    )))
+}
