@@ -32,7 +32,7 @@ file to write -> pipe: pipe.fd_install.hit2.entry.pipe
 A pipe is made: pipe.alloc_pipe_info.return, pipe.alloc_pipe_info.exit.ring_size as="dec"; one_pipe
 ```
 
-```qed-exhibit trace experiment="pipe"
+```qed-exhibit trace experiment="pipe" form="records"
 create_pipe_files: Makes a pipe. µ
 ```
 
@@ -290,4 +290,35 @@ fn bad_bodies() {
             stderr(&output)
         );
     }
+}
+
+/// Check that a trace is a table with names of arguments, results and call sites, that inlined functions are folded, that a machine stands
+/// above values without a caption of their own, that tracepoints show what they carry, and that a form that is none is refused.
+#[test]
+fn steps_of_a_trace() {
+    let chapter = "# One\n\n```qed-exhibit trace experiment=\"pipe\"\ncreate_pipe_files: Makes a pipe\n```\n\n\
+                   ```qed-exhibit table\npipe.outcome.returned\n```\n";
+    let shown = book(chapter, "# G\n\nx\n", "");
+    shown.build();
+    let html = shown.read("book/one.html");
+    let page = decode(&html);
+    for part in [
+        "<table class=\"qed-wide qed-trace\">",
+        "<code>create_pipe_files</code><span>Makes a pipe</span>",
+        "<span>flags = ",
+        "Measured on guest:debian-6.12 · Linux 6.12",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!html.contains("qed-record"));
+    let wrong = book(
+        &chapter.replace("experiment=\"pipe\"", "experiment=\"pipe\" form=\"rows\""),
+        "# G\n\nx\n",
+        "",
+    );
+    let stderr = stderr(&wrong.mdbook(&["build"]));
+    assert!(
+        stderr.contains("`rows` is not a form of a trace"),
+        "{stderr}"
+    );
 }

@@ -27,6 +27,17 @@ pub fn format(value: &Value, format: Option<As>) -> Result<String, FormatError> 
     })
 }
 
+/// The longest text that stays on one line on a narrow screen, in bytes: an address with a sign, and some room.
+const WHOLE: usize = 20;
+
+/// True of a number or an address that is not to be broken in the middle.
+pub fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    text.len() <= WHOLE
+        && digits.starts_with(|c: char| c.is_ascii_digit())
+        && digits.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 fn try_format(value: &Value, format: As) -> Option<String> {
     let number = value.as_integer();
     Some(match (format, value) {
@@ -179,6 +190,23 @@ pub fn datum(datum: &Datum) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that numbers and addresses stay on one line, and longer or other texts do not have to.
+    #[test]
+    fn numbers_stay_whole() {
+        for whole in ["0xffff888003a4c000", "3", "-111"] {
+            assert!(is_whole(whole), "{whole}");
+        }
+        for other in [
+            "",
+            "-",
+            "sock_alloc+0x3",
+            "1 MiB",
+            "00000000000000000000000000",
+        ] {
+            assert!(!is_whole(other), "{other}");
+        }
+    }
     use crate::markdown::style::Style;
     use qed_evidence::value::{Address, Bytes, Integer};
 

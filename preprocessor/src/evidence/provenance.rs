@@ -51,12 +51,35 @@ impl Use {
         let origin = self
             .machine
             .map(|index| format!("\n{}", book_data.origin(index)));
+        let read = self.expression(book_data);
         format!(
-            "{} — {}{}",
+            "{} — {}{}{}",
             self.path,
             self.note,
+            read.map_or_else(String::new, |read| format!("\nread as {read}")),
             origin.unwrap_or_default()
         )
+    }
+
+    /// The C expression of the investigation that was read, if the value is that of a read.
+    fn expression<'d>(&self, book_data: &BookData<'d>) -> Option<&'d str> {
+        let segments: Vec<&str> = self.path.split('.').collect();
+        let (experiment, probe, side, name) = match segments.as_slice() {
+            [experiment, probe, side, name] => (experiment, probe, side, name),
+            [experiment, probe, _, side, name] => (experiment, probe, side, name),
+            _ => return None,
+        };
+        let probe = book_data
+            .investigation
+            .experiment(experiment)?
+            .probe(probe)?;
+        let reads = match *side {
+            "entry" => &probe.entry,
+            "exit" => &probe.exit,
+            _ => return None,
+        };
+        let read = reads.iter().find(|read| read.name == *name)?;
+        Some(&read.expression)
     }
 }
 

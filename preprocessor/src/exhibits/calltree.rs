@@ -52,15 +52,17 @@ fn lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<CallL
 fn rest(call: &Call<'_>, write: &dyn Fn(&Value) -> String) -> String {
     let shown = |datum: &Datum| datum.value().map_or_else(|| "?".to_owned(), write);
     let mut rest = String::new();
-    // A tracepoint is not a call: what it carries is not shown as arguments.
-    if matches!(call.probe.target, Target::Function(_)) {
-        let args: Vec<String> = call
-            .probe
-            .parameters
-            .iter()
-            .filter_map(|p| Some(format!("{}={}", p.name, shown(call.hit.args.get(&p.name)?))))
-            .collect();
-        rest.push_str(&format!("({})", args.join(", ")));
+    let args: Vec<String> = call
+        .probe
+        .parameters
+        .iter()
+        .filter_map(|p| Some(format!("{}={}", p.name, shown(call.hit.args.get(&p.name)?))))
+        .collect();
+    // A tracepoint is not a call: what it carries is told apart from arguments.
+    match matches!(call.probe.target, Target::Function(_)) {
+        true => rest.push_str(&format!("({})", args.join(", "))),
+        false if args.is_empty() => {}
+        false => rest.push_str(&format!(" {{{}}}", args.join(", "))),
     }
     if let Some(result) = &call.hit.return_value {
         rest.push_str(&format!(" = {}", shown(result)));

@@ -153,7 +153,7 @@ const EXHIBITS: &[Exhibit] = &[
     },
     Exhibit {
         name: "trace",
-        options: &["experiment", "machine"],
+        options: &["experiment", "machine", "form"],
         takes_body: true,
         render: trace::render,
     },

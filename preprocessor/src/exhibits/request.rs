@@ -190,6 +190,14 @@ fn unverified(text: String, machines: Vec<MachineId>) -> RenderedBlock {
     }
 }
 
+/// The caption of an exhibit whose values have paths of their own: the machines that they are of. `None` where none has one.
+pub fn measured_on(book_data: &BookData<'_>, machines: &[MachineId]) -> Option<String> {
+    let origins: Vec<String> = (machines.iter())
+        .map(|machine| book_data.origin(*machine))
+        .collect();
+    (!origins.is_empty()).then(|| format!("Measured on {}", origins.join("; ")))
+}
+
 /// The caption of an exhibit.
 pub fn caption(book_data: &BookData<'_>, machine: MachineId, what: &str) -> String {
     format!("{what} — {}", book_data.origin(machine))

@@ -7,7 +7,7 @@ use qed_evidence::{Path, Value};
 use serde::Serialize;
 
 use crate::evidence::book_data::{BookData, PathValue};
-use crate::evidence::format::{describe, format};
+use crate::evidence::format::{describe, format, is_whole};
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::gap::ExhibitGap;
@@ -28,6 +28,8 @@ pub struct ShownRow {
     provenance: String,
     /// There is no value.
     pub missing: bool,
+    /// A line is not broken inside of it.
+    whole: bool,
     #[serde(skip)]
     used: Option<Use>,
     #[serde(skip)]
@@ -142,6 +144,7 @@ fn value(
         text: used.text.clone(),
         provenance: used.provenance(book_data),
         missing,
+        whole: is_whole(&used.text),
         value: known,
         used: Some(used),
     })

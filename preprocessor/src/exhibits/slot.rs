@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::evidence::provenance::{Use, machines};
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::request::Request;
+use crate::exhibits::request::{Request, measured_on};
 use crate::exhibits::shown::ShownRow;
 use crate::markdown::syntax::SyntaxError;
 
@@ -32,6 +32,7 @@ struct SlotRow {
 
 #[derive(Serialize)]
 struct SlotView {
+    caption: Option<String>,
     rows: Vec<SlotRow>,
     height: usize,
     title: String,
@@ -130,7 +131,11 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         .iter()
         .map(|row| format!("{}: {} ({})", row.value.label, row.letter, row.name))
         .collect();
+    let machines = machines(&uses, &[]);
+    let caption = measured_on(request.book_data, &machines);
+    let text: Vec<String> = caption.iter().cloned().chain(text).collect();
     let data = SlotView {
+        caption,
         height: rows.len() * ROW,
         title: "What the place held, in the order of time".into(),
         description: description.join("; "),
@@ -138,7 +143,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     };
     Ok(RenderedBlock {
         text: text.join("\n"),
-        machines: machines(&uses, &[]),
+        machines,
         html: request.book_data.templates.render("slot", &data),
         uses,
         ..RenderedBlock::default()

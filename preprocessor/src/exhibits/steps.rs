@@ -8,12 +8,13 @@ use std::ops::Range;
 use qed_evidence::claim::Verdict;
 use serde::Serialize;
 
+use crate::evidence::format::is_whole;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::{Use, machines};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::claim_block::{badge, class};
 use crate::exhibits::claims::link;
-use crate::exhibits::request::Request;
+use crate::exhibits::request::{Request, measured_on};
 use crate::markdown::style::{STYLE_OPTIONS, Style};
 use crate::markdown::syntax::{Spanned, SyntaxError, only_options, words};
 
@@ -25,6 +26,8 @@ struct StepValue {
     text: String,
     provenance: String,
     missing: bool,
+    /// A line is not broken inside of it.
+    whole: bool,
 }
 
 #[derive(Serialize)]
@@ -47,6 +50,7 @@ struct Step {
 
 #[derive(Serialize)]
 struct StepsView {
+    caption: Option<String>,
     steps: Vec<Step>,
 }
 
@@ -157,6 +161,7 @@ impl Steps {
             text: looked.used.text.clone(),
             provenance: looked.used.provenance(request.book_data),
             missing: looked.missing,
+            whole: is_whole(&looked.used.text),
         };
         self.uses.push(looked.used);
         Ok(shown)
@@ -240,13 +245,16 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         uses,
         machines: shown_on,
     } = found;
+    let machines = machines(&uses, &shown_on);
+    let caption = measured_on(request.book_data, &machines);
+    let lines = caption.iter().cloned().chain([text(&steps)]);
     Ok(RenderedBlock {
-        text: text(&steps),
-        machines: machines(&uses, &shown_on),
+        text: lines.collect::<Vec<_>>().join("\n"),
+        machines,
         html: request
             .book_data
             .templates
-            .render("steps", &StepsView { steps }),
+            .render("steps", &StepsView { caption, steps }),
         uses,
         ..RenderedBlock::default()
     })

@@ -4,12 +4,13 @@ use serde::Serialize;
 
 use crate::evidence::provenance::{Use, machines};
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::request::Request;
+use crate::exhibits::request::{Request, measured_on};
 use crate::exhibits::shown::{self, ShownRow};
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
 struct TableView {
+    caption: Option<String>,
     rows: Vec<ShownRow>,
 }
 
@@ -26,13 +27,18 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         .iter()
         .map(|row| format!("{:<width$}  {}", row.label, row.text))
         .collect();
+    let machines = machines(&uses, &[]);
+    let caption = measured_on(request.book_data, &machines);
     Ok(RenderedBlock {
-        text: text.join("\n"),
-        machines: machines(&uses, &[]),
+        text: (caption.iter().cloned())
+            .chain(text)
+            .collect::<Vec<_>>()
+            .join("\n"),
+        machines,
         html: request
             .book_data
             .templates
-            .render("table", &TableView { rows }),
+            .render("table", &TableView { caption, rows }),
         uses,
         ..RenderedBlock::default()
     })

@@ -1,4 +1,5 @@
-//! An experiment as records of ASCII, one for each call: see [`crate::exhibits::trace_record`] for their form.
+//! An experiment as steps, one for each call: a table that folds what was not measured, or with `form="records"` records of
+//! ASCII, whose form [`crate::exhibits::trace_record`] tells.
 //!
 //! Every function that a probe saw has a record. So has every function that the compiler inlined on the way to one
 //! of those, as the debug information tells; nothing was measured in it, and its record says `inlined`. The system
@@ -6,10 +7,13 @@
 //!
 //! The field `Work` comes from the body, whose lines are `FUNCTION: what it is for`, else from the glossary.
 
+mod line;
+mod table;
+
 use std::collections::HashMap;
 
 use qed_evidence::document::{Experiment, Hit, Probe, Target};
-use qed_evidence::investigation::{self, Action, Workload};
+use qed_evidence::investigation::{self, Action};
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
@@ -18,12 +22,12 @@ use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::calltree::uses;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::{Request, caption};
-use crate::exhibits::trace_record::{FIELDS, Record, RecordKind};
+use crate::exhibits::trace_record::{Record, RecordKind};
 use crate::exhibits::tree::{Call, CallKind, tree};
 use crate::markdown::syntax::SyntaxError;
+use line::Line;
+use table::{INLINED, Row, Step, lines, rows};
 
-/// The placeholder text in a record of an inlined function.
-const INLINED: &str = "inlined";
 /// The argument registers of a system call on x86-64, in order
 /// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L59>).
 const ARGUMENTS: [&str; 6] = [
@@ -75,22 +79,17 @@ fn record(kind: RecordKind, name: &str, fields: [String; 9]) -> Record {
     }
 }
 
-/// The arguments as the workload names them: `AF_INET`, `SOCK_STREAM`, `0`.
-fn arguments(workload: &str) -> Vec<&str> {
-    let inner = workload
-        .split_once('(')
-        .and_then(|(_, rest)| rest.strip_suffix(')'))
-        .unwrap_or_default();
-    inner
-        .split(", ")
-        .filter(|argument| !argument.is_empty())
-        .collect()
+/// The arguments of the workload's only call as it names them: `AF_INET`, `SOCK_STREAM`, `0`. None of another workload, or where
+/// the evidence is of one that the investigation no longer has.
+fn arguments(material: &Material<'_>) -> Option<Vec<String>> {
+    let same = material.experiment.workload == material.planned.workload_text();
+    let asked = material.planned.workload.argument_texts();
+    asked.filter(|_| same)
 }
 
 /// Names for the values of parameters: what the workload asked for, as the first function with as many parameters
 /// received it.
-fn constants(calls: &[&Call<'_>], workload: &str) -> HashMap<String, (i128, String)> {
-    let asked = arguments(workload);
+fn constants(calls: &[&Call<'_>], asked: &[String]) -> HashMap<String, (i128, String)> {
     let first = calls.iter().find(|call| {
         matches!(call.probe.target, Target::Function(_))
             && call.probe.parameters.len() == asked.len()
@@ -103,7 +102,7 @@ fn constants(calls: &[&Call<'_>], workload: &str) -> HashMap<String, (i128, Stri
         .filter(|(_, name)| name.starts_with(|c: char| c.is_ascii_alphabetic()))
         .filter_map(|(parameter, name)| {
             let value = call.hit.args.get(&parameter.name)?.value()?.as_integer()?;
-            Some((parameter.name.clone(), (value, name.to_owned())))
+            Some((parameter.name.clone(), (value, name.clone())))
         })
         .collect()
 }
@@ -155,16 +154,29 @@ fn place(datum: Option<&Datum>) -> String {
     }
 }
 
-fn function_record(
+fn function_step(
     material: &Material<'_>,
     call: &Call<'_>,
     constants: &HashMap<String, (i128, String)>,
-) -> Record {
+) -> Step {
     let (probe, hit) = (call.probe, call.hit);
     let values: Vec<String> = probe
         .parameters
         .iter()
         .map(|parameter| material.write_datum(hit.args.get(&parameter.name)))
+        .collect();
+    let arguments = (probe.parameters.iter().zip(&values))
+        .map(|(parameter, value)| {
+            let name = &parameter.name;
+            let number = hit.args.get(name).and_then(Datum::value);
+            let number = number.and_then(Value::as_integer);
+            match constants.get(name) {
+                Some((known, word)) if number == Some(*known) => {
+                    format!("{name} = {word} ({value})")
+                }
+                _ => format!("{name} = {value}"),
+            }
+        })
         .collect();
     let function = match &probe.target {
         Target::Function(name) => name.as_str(),
@@ -174,7 +186,7 @@ fn function_record(
     // Where the kernel's types do not know a function, it looks as if it had neither parameters nor a result.
     let unknown = probe.parameters.is_empty() && probe.returns.is_none();
     let void = if unknown { "not known" } else { "void" };
-    record(
+    let record = record(
         RecordKind::Call,
         function,
         [
@@ -196,7 +208,8 @@ fn function_record(
             place(probe.definition.as_ref()),
             material.write_datum(hit.returns_to.as_ref().or(hit.caller.as_ref())),
         ],
-    )
+    );
+    Step { record, arguments }
 }
 
 /// A register at a hit of `probe`, by the expression of the read that took it.
@@ -215,15 +228,19 @@ fn register(material: &Material<'_>, probe: &str, hit: &Hit, wanted: &str) -> Op
 }
 
 /// The records of the system call itself: going in and coming out, as far as their tracepoints were watched.
-fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Option<Record>) {
-    let Workload {
-        action: Action::Syscall { name, .. },
-        ..
-    } = &material.planned.workload
-    else {
+fn gates(
+    material: &Material<'_>,
+    calls: &[&Call<'_>],
+    asked: &[String],
+) -> (Option<Step>, Option<Step>) {
+    let workload = &material.planned.workload;
+    let Action::Syscall { name, .. } = &workload.action else {
         return (None, None);
     };
-    let asked = arguments(&material.experiment.workload);
+    // Of several calls the tracepoints tell in their own hits.
+    if workload.calls() > 1 {
+        return (None, None);
+    }
     let title = format!("SYSCALL_DEFINE{}({name})", asked.len());
     let tracepoint = |wanted: &str| {
         material.experiment.probes.iter().find_map(|(name, probe)| {
@@ -248,12 +265,18 @@ fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Optio
             .take(asked.len())
             .map(|wanted| register(material, probe, hit, wanted).unwrap_or_else(seen))
             .collect();
-        record(
+        let arguments = asked.iter().zip(&values);
+        let arguments = arguments.map(|(word, value)| match word == value {
+            true => value.clone(),
+            false => format!("{word} ({value})"),
+        });
+        let arguments = arguments.collect();
+        let record = record(
             RecordKind::Call,
             &title,
             [
                 join(&values),
-                join(&asked.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>()),
+                join(asked),
                 material.work(&title),
                 "None".into(),
                 register(material, probe, hit, "regs->orig_ax").unwrap_or_else(seen),
@@ -262,7 +285,8 @@ fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Optio
                 current.clone(),
                 "0".into(),
             ],
-        )
+        );
+        Step { record, arguments }
     });
     let exit = tracepoint("sys_exit").map(|(_, hit)| {
         let returned = hit.args.get("ret");
@@ -273,7 +297,7 @@ fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Optio
             .returned
             .value()
             .map_or("long", Value::kind);
-        record(
+        Step::of(record(
             RecordKind::Return,
             &title,
             [
@@ -287,13 +311,13 @@ fn gates(material: &Material<'_>, calls: &[&Call<'_>]) -> (Option<Record>, Optio
                 current.clone(),
                 user,
             ],
-        )
+        ))
     });
     (enter, exit)
 }
 
-/// All records in order.
-fn records(material: &Material<'_>) -> Vec<Record> {
+/// All steps in order.
+fn steps(material: &Material<'_>) -> Vec<Step> {
     let nodes = tree(material.experiment);
     let calls: Vec<&Call<'_>> = nodes
         .iter()
@@ -304,15 +328,16 @@ fn records(material: &Material<'_>) -> Vec<Record> {
             CallKind::Inlined(..) => None,
         })
         .collect();
-    let constants = constants(&calls, &material.experiment.workload);
-    let (enter, exit) = gates(material, &calls);
+    let asked = arguments(material).unwrap_or_default();
+    let constants = constants(&calls, &asked);
+    let (enter, exit) = gates(material, &calls, &asked);
     let nothing = || INLINED.to_owned();
     let between = nodes.iter().filter_map(|node| match &node.what {
         CallKind::Call(call) if matches!(call.probe.target, Target::Function(_)) => {
-            Some(function_record(material, call, &constants))
+            Some(function_step(material, call, &constants))
         }
         CallKind::Call(_) => None,
-        CallKind::Inlined(function, line) => Some(record(
+        CallKind::Inlined(function, line) => Some(Step::of(record(
             RecordKind::Call,
             function,
             [
@@ -326,52 +351,50 @@ fn records(material: &Material<'_>) -> Vec<Record> {
                 nothing(),
                 nothing(),
             ],
-        )),
+        ))),
     });
-    let mut out: Vec<Record> = enter.into_iter().chain(between).chain(exit).collect();
-    for (index, record) in out.iter_mut().enumerate() {
-        record.number = index + 1;
+    let mut out: Vec<Step> = enter.into_iter().chain(between).chain(exit).collect();
+    for (index, step) in out.iter_mut().enumerate() {
+        step.record.number = index + 1;
     }
     out
-}
-
-/// A record, taken apart where its line may be broken.
-#[derive(Serialize)]
-struct Line {
-    head: String,
-    fields: Vec<String>,
-}
-
-impl Line {
-    fn of(record: &Record) -> Self {
-        let line = record.to_string();
-        let mut marks: Vec<usize> = Vec::new();
-        for name in FIELDS {
-            let from = marks.last().map_or(0, |at| at + 1);
-            marks.extend(line[from..].find(&format!(".{name}.")).map(|at| from + at));
-        }
-        let ends = marks.iter().skip(1).copied().chain([line.len()]);
-        Line {
-            head: line[..marks.first().copied().unwrap_or(line.len())].to_owned(),
-            fields: marks
-                .iter()
-                .zip(ends)
-                .map(|(from, to)| line[*from..to].to_owned())
-                .collect(),
-        }
-    }
 }
 
 #[derive(Serialize)]
 struct TraceView {
     caption: String,
+    rows: Vec<Row>,
     records: Vec<Line>,
     absent: Vec<String>,
+}
+
+/// The look of the exhibit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Steps,
+    Records,
+}
+
+/// The look that the option `form` asks for.
+fn form(request: &Request<'_, '_>) -> Result<Form, SyntaxError> {
+    let Some(option) = request.words.option("form") else {
+        return Ok(Form::Steps);
+    };
+    match option.value.text.as_str() {
+        "steps" => Ok(Form::Steps),
+        "records" => Ok(Form::Records),
+        other => Err(SyntaxError::new(
+            option.value.span.clone(),
+            format!("`{other}` is not a form of a trace"),
+            Some("write form=\"steps\" or form=\"records\"".to_owned()),
+        )),
+    }
 }
 
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
+    let form = form(request)?;
     let mut work = HashMap::new();
     for (line, span) in request.body {
         let Some((name, purpose)) = line.split_once(':') else {
@@ -395,7 +418,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             glossary: request.glossary,
             write: &|value| value.to_string(),
         };
-        let records = records(&material);
+        let steps = steps(&material);
         let absent: Vec<String> = experiment
             .probes
             .values()
@@ -404,7 +427,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
                 _ => None,
             })
             .collect();
-        used = records.iter().map(|record| record.name.clone()).collect();
+        used = steps.iter().map(|step| step.record.name.clone()).collect();
         used.extend(
             planned
                 .probes
@@ -414,14 +437,23 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
                     _ => None,
                 }),
         );
+        let (rows, records): (_, Vec<Record>) = match form {
+            Form::Steps => (rows(&steps), Vec::new()),
+            Form::Records => (
+                Vec::new(),
+                steps.into_iter().map(|step| step.record).collect(),
+            ),
+        };
         let data = TraceView {
             caption: caption(book_data, machine, &experiment.workload),
             records: records.iter().map(Line::of).collect(),
+            rows,
             absent,
         };
         let mut text = data.caption.clone();
-        for record in &records {
-            text.push_str(&format!("\n{record}"));
+        let records = records.iter().map(Record::to_string);
+        for line in lines(&data.rows).into_iter().chain(records) {
+            text.push_str(&format!("\n{line}"));
         }
         for absent in &data.absent {
             text.push_str(&format!("\nno record of {absent}"));
@@ -448,31 +480,4 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         }
     }
     Ok(rendered)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Check that a record which is broken into lines is still the same record.
-    #[test]
-    fn lines_are_whole() {
-        let fields = ["x.Work", "", ".", "a.b", "", "", "", "", "end"].map(str::to_owned);
-        let record = record(RecordKind::Call, "f", fields);
-        let line = Line::of(&record);
-        assert_eq!(line.head, "#0.Call.f");
-        assert_eq!(line.fields.len(), FIELDS.len());
-        assert_eq!(line.head + &line.fields.concat(), record.to_string());
-    }
-
-    /// Check that the workload's arguments are taken apart as it writes them.
-    #[test]
-    fn splits_arguments() {
-        assert_eq!(
-            arguments("socket(AF_INET, SOCK_STREAM, 0)"),
-            ["AF_INET", "SOCK_STREAM", "0"]
-        );
-        assert!(arguments("getpid()").is_empty());
-        assert!(arguments("ls -l").is_empty());
-    }
 }

@@ -362,6 +362,7 @@ impl ChapterFiller<'_, '_> {
     fn span(&self, used: &Use, line: &str, in_link: bool) -> String {
         let machine = used.machine_name(self.book_data);
         let marked = Marked {
+            whole: format::is_whole(line),
             missing: GAPS.iter().any(|word| used.note.starts_with(word)),
             stale: used.is_stale(self.book_data),
             in_link,
@@ -380,6 +381,7 @@ impl ChapterFiller<'_, '_> {
         const CODE: &str = "QedCodeStandsHere";
         let provenance: Vec<String> = uses.iter().map(|u| u.provenance(self.book_data)).collect();
         let marked = Marked {
+            whole: false,
             missing: false,
             stale: uses.iter().any(|used| used.is_stale(self.book_data)),
             in_link,
@@ -452,6 +454,7 @@ impl ChapterFiller<'_, '_> {
 /// hold several values, has none.
 #[derive(Serialize)]
 struct Marked<'a> {
+    whole: bool,
     missing: bool,
     stale: bool,
     in_link: bool,

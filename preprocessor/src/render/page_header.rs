@@ -41,6 +41,7 @@ pub const MARK: char = '†';
 /// Notices that the reader must see before believing a value of these machines.
 pub fn notices(book_data: &BookData<'_>, machines: &[MachineId]) -> Vec<String> {
     let mut notices = Vec::new();
+    let mut old = Vec::new();
     for loaded in machines.iter().map(|machine| book_data.machine(*machine)) {
         let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
         let time = time.map_or_else(
@@ -69,13 +70,48 @@ pub fn notices(book_data: &BookData<'_>, machines: &[MachineId]) -> Vec<String> 
             ));
         }
         if let Some(reasons) = loaded.out_of_date() {
-            notices.push(format!(
-                "Out of date: the values of {}, marked {MARK}, were measured on {time}, and {reasons}.",
-                loaded.machine
-            ));
+            old.push(OutOfDate {
+                machine: &loaded.machine,
+                time,
+                reasons,
+            });
         }
     }
+    notices.extend(out_of_date(&old));
     notices
+}
+
+/// A machine whose values are out of date.
+struct OutOfDate<'a> {
+    machine: &'a str,
+    time: String,
+    reasons: String,
+}
+
+/// One notice for all machines that are out of date; those with the same reasons share them.
+fn out_of_date(old: &[OutOfDate<'_>]) -> Option<String> {
+    let mut groups: Vec<(&str, Vec<&OutOfDate<'_>>)> = Vec::new();
+    for one in old {
+        match groups
+            .iter_mut()
+            .find(|(reasons, _)| *reasons == one.reasons)
+        {
+            Some((_, group)) => group.push(one),
+            None => groups.push((&one.reasons, vec![one])),
+        }
+    }
+    let told = groups.iter().map(|(reasons, group)| {
+        let machines: Vec<&str> = group.iter().map(|one| one.machine).collect();
+        let mut times: Vec<&str> = group.iter().map(|one| one.time.as_str()).collect();
+        times.dedup();
+        format!(
+            "the values of {}, marked {MARK}, were measured on {}, and {reasons}",
+            machines.join(" and "),
+            times.join(" and ")
+        )
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| format!("Out of date: {}.", told.join("; ")))
 }
 
 /// The machines whose evidence was recorded earlier. That the book rests on them is told on each of its pages, also where

@@ -1,0 +1,205 @@
+//! The steps of a trace as a table, and as aligned lines where there are no tables.
+
+use serde::Serialize;
+
+use crate::exhibits::trace_record::{Record, RecordKind};
+
+/// The placeholder text in a record of an inlined function.
+pub(super) const INLINED: &str = "inlined";
+
+/// A record, with the arguments by their names, as the table shows them.
+pub(super) struct Step {
+    pub(super) record: Record,
+    pub(super) arguments: Vec<String>,
+}
+
+impl Step {
+    /// A step whose arguments are not known, or that has none.
+    pub(super) fn of(record: Record) -> Self {
+        Self {
+            record,
+            arguments: Vec::new(),
+        }
+    }
+}
+
+/// A step of the table.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Row {
+    number: String,
+    name: String,
+    /// It comes out of the system call.
+    returns: bool,
+    /// Arguments by their names.
+    values: Vec<String>,
+    /// What it returned, with the error if it is one.
+    returned: Option<String>,
+    /// What it is for, if that is described.
+    work: Option<String>,
+    /// The call's source line.
+    caller: Option<String>,
+    /// Functions that the compiler inlined on the way to it, of which nothing was measured.
+    inlined: Vec<String>,
+    /// Their number in words.
+    folded: Option<String>,
+}
+
+/// The steps of the table. Inlined functions are part of the next step that was measured.
+pub(super) fn rows(steps: &[Step]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut inlined: Vec<String> = Vec::new();
+    for Step { record, arguments } in steps {
+        let [values, _, work, errors, returned, _, caller, ..] = &record.fields;
+        let told = |text: &str| (!UNTOLD.contains(&text)).then(|| text.to_owned());
+        if values == INLINED {
+            inlined.push(match told(caller) {
+                Some(line) => format!("{}, at {line}", record.name),
+                None => record.name.clone(),
+            });
+            continue;
+        }
+        let returns = record.kind == RecordKind::Return;
+        // What the system call returned is told where it comes out.
+        let gate = !returns && record.name.starts_with("SYSCALL_DEFINE");
+        rows.push(Row {
+            number: record.number.to_string(),
+            name: record.name.clone(),
+            returns,
+            values: arguments.clone(),
+            returned: told(returned)
+                .filter(|_| !gate)
+                .map(|returned| match errors.as_str() {
+                    "None" => returned,
+                    error if returned.contains(error) => returned,
+                    error => format!("{returned} ({error})"),
+                }),
+            work: told(work),
+            caller: told(caller).filter(|_| !returns),
+            folded: (!inlined.is_empty()).then(|| match inlined.len() {
+                1 => "through 1 inlined function".into(),
+                many => format!("through {many} inlined functions"),
+            }),
+            inlined: std::mem::take(&mut inlined),
+        });
+    }
+    rows
+}
+
+/// What fields say where there is nothing to tell.
+const UNTOLD: [&str; 5] = ["not described", "not known", "void", "not read", "not seen"];
+
+/// The steps as aligned lines.
+pub(super) fn lines(rows: &[Row]) -> Vec<String> {
+    let width = rows.iter().map(|row| row.number.len()).max().unwrap_or(0);
+    let mut out = Vec::new();
+    for row in rows {
+        let arrow = if row.returns { "<-" } else { "->" };
+        let returned = row.returned.as_ref();
+        let returned = returned.map_or_else(String::new, |value| format!(" = {value}"));
+        out.push(format!(
+            "{:>width$} {arrow} {}({}){returned}",
+            row.number,
+            row.name,
+            row.values.join(", ")
+        ));
+        let indent = width + 4;
+        let more = [
+            row.work.clone(),
+            row.caller.as_ref().map(|line| format!("called at {line}")),
+            (!row.inlined.is_empty()).then(|| format!("inlined: {}", row.inlined.join("; "))),
+        ];
+        out.extend((more.into_iter().flatten()).map(|text| format!("{:indent$}{text}", "")));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(kind: RecordKind, name: &str, fields: [String; 9]) -> Record {
+        Record {
+            number: 0,
+            kind,
+            name: name.to_owned(),
+            fields,
+        }
+    }
+
+    /// Check that inlined functions are folded into the step that they lead to, and that what is not
+    /// known is left out, in the table and in the lines.
+    #[test]
+    fn steps() {
+        let fields = |fields: [&str; 9]| fields.map(str::to_owned);
+        let inlined = |name: &str, line: &str| {
+            record(
+                RecordKind::Call,
+                name,
+                fields([
+                    INLINED,
+                    INLINED,
+                    "not described",
+                    "None",
+                    INLINED,
+                    INLINED,
+                    line,
+                    INLINED,
+                    INLINED,
+                ]),
+            )
+        };
+        let call = record(
+            RecordKind::Call,
+            "f",
+            fields([
+                "2,0x10,7",
+                "AF_INET,struct s *,n=7",
+                "makes it",
+                "EPERM",
+                "-1",
+                "int",
+                "a.c:1",
+                "b.c:2",
+                "not seen",
+            ]),
+        );
+        let out = record(
+            RecordKind::Return,
+            "SYSCALL_DEFINE1(f)",
+            fields([
+                "3",
+                "fd",
+                "not described",
+                "None",
+                "3",
+                "regs->ax",
+                "0",
+                "b.c:2",
+                "user space",
+            ]),
+        );
+        let call = Step {
+            record: call,
+            arguments: vec!["family = AF_INET (2)".into(), "s = 0x10".into()],
+        };
+        let inlined = |name, line| Step::of(inlined(name, line));
+        let rows = rows(&[
+            inlined("g", "a.c:5"),
+            inlined("h", "not known"),
+            call,
+            Step::of(out),
+        ]);
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[0].inlined, ["g, at a.c:5", "h"]);
+        assert_eq!(
+            lines(&rows),
+            [
+                "0 -> f(family = AF_INET (2), s = 0x10) = -1 (EPERM)",
+                "     makes it",
+                "     called at a.c:1",
+                "     inlined: g, at a.c:5; h",
+                "0 <- SYSCALL_DEFINE1(f)() = 3",
+            ]
+        );
+    }
+}
