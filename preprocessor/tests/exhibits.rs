@@ -310,7 +310,7 @@ fn steps_of_a_trace() {
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
-    assert!(!html.contains("qed-record"));
+    assert!(!html.contains("class=\"qed-record"));
     let wrong = book(
         &chapter.replace("experiment=\"pipe\"", "experiment=\"pipe\" form=\"rows\""),
         "# G\n\nx\n",

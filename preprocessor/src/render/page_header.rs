@@ -212,3 +212,25 @@ pub fn text(book_data: &BookData<'_>, machines: &[MachineId]) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that one notice tells of all machines that are out of date, and each reason once.
+    #[test]
+    fn one_notice_for_all_machines() {
+        let old = |machine, reasons: &str| OutOfDate {
+            machine,
+            time: "noon".into(),
+            reasons: reasons.into(),
+        };
+        assert_eq!(out_of_date(&[]), None);
+        let told = out_of_date(&[old("a", "x"), old("b", "y"), old("c", "x")]).unwrap();
+        assert_eq!(
+            told,
+            "Out of date: the values of a and c, marked †, were measured on noon, and x; the values of b, marked †, were \
+             measured on noon, and y."
+        );
+    }
+}

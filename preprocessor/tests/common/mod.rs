@@ -258,6 +258,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
                     signal: Datum::unavailable("no signal ended it"),
                     stdout: Datum::Value(Value::text(said)),
                     stderr: None,
+                    results: BTreeMap::new(),
                     buffers: BTreeMap::new(),
                 },
                 "quality": { "events": 4, "lost": 0, "missed": 0, "marked": true, "until_user_space": true, "compat_calls": 0,

@@ -195,7 +195,7 @@ mod tests {
             &good[..good.len() / 2],
             "",
             "[]",
-            &good.replace("\"format\":3", "\"format\":999"),
+            &good.replace(&format!("\"format\":{FORMAT}"), "\"format\":999"),
         ] {
             fs::write(&path, bad).unwrap();
             assert_eq!(Cache::load(Some(dir.path()), &id).frames(1), None, "{bad}");
