@@ -214,14 +214,22 @@ fn commands_are_those_of_the_program() {
     ] {
         let help = help(program, &[]);
         let list = &help[help.find("Commands:").unwrap()..help.find("Options:").unwrap()];
-        let commands = list
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.trim().split_once("  "));
-        let rows: Vec<(String, String)> = commands
-            .filter(|(name, _)| *name != "help")
-            .map(|(name, what)| (format!("{program} {name}"), what.trim().to_owned()))
-            .collect();
+        let mut rows: Vec<(String, String)> = Vec::new();
+        for line in list.lines().skip(1) {
+            // What is too long for a line goes on in the next, further in.
+            match (line.strip_prefix("  "), rows.last_mut()) {
+                (Some(row), _) if !row.starts_with(' ') => {
+                    let (name, what) = row.split_once("  ").unwrap_or((row, ""));
+                    rows.push((format!("{program} {name}"), what.trim().to_owned()));
+                }
+                (_, Some((_, what))) if !line.trim().is_empty() => {
+                    *what += " ";
+                    *what += line.trim();
+                }
+                _ => {}
+            }
+        }
+        rows.retain(|(name, _)| !name.ends_with(" help"));
         let written: Vec<(String, String)> = table(&reference, heading)
             .iter()
             .map(|row| (code(&row[0]).concat(), row[1].clone()))

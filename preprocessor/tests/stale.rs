@@ -122,7 +122,7 @@ fn each_reason() {
         );
         assert_eq!(notice.matches(';').count(), 0, "another reason: {notice}");
         assert_eq!(
-            page.matches("class=\"qed qed-stale\"").count(),
+            page.matches("class=\"qed qed-stale").count(),
             2,
             "{words}: {page}"
         );
