@@ -2,13 +2,14 @@
 
 use qed_evidence::document::{Reader, Target as ProbeTarget};
 use qed_evidence::investigation::{Action, Investigation};
+use qed_evidence::lock::Lock;
 use qed_evidence::observation::{may_be_text, text_instead};
 
 use super::failure::Failure;
 use super::guest_boot::boot;
 use super::instances::{self, ProbedFunctions};
 use super::investigation::read_investigation;
-use super::kernel_files::{chosen_in, of_this_machine, static_sources};
+use super::kernel_files::{DebugInfo, chosen_in, of_this_machine, static_sources};
 use super::lock;
 use super::modules;
 use super::output::{Format, json, print, render};
@@ -56,51 +57,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     for target in &targets {
         let debuginfo = debuginfo.of(target.name());
         let progress = Progress::new(target.name());
-        let (experiments, fixed) = match target {
-            Target::Host => {
-                let modules = modules::on_host(&investigation)?;
-                let kernel = ThisKernel::read(&modules.names, &|_| {})?;
-                let vmlinux = of_this_machine(debuginfo);
-                let plan = kernel
-                    .plan(&investigation, &chosen(&investigation, &vmlinux, None))?
-                    .map_err(|problems| Failure::input(render(&problems)))?;
-                let fixed = Static {
-                    vmlinux,
-                    ..Static::default()
-                };
-                (plan.experiments, fixed)
-            }
-            Target::Guest(name, source) => {
-                let cache = Cache::of_user()?;
-                let say = |line: &str| progress.say(line);
-                let kernel = lock::kernel(lock.as_ref(), name, source, &cache, args.refresh, &say)?;
-                // What is not here is not fetched for a look.
-                let mut fixed = static_sources(&kernel, &cache, debuginfo, false, &say);
-                if let Some(why) = &fixed.unchecked {
-                    fixed.no_debuginfo.get_or_insert_with(|| why.clone());
-                    fixed.vmlinux.clear();
-                }
-                let modules = modules::for_guest(&investigation, &kernel, &cache, &say)?;
-                let job = Job::Plan {
-                    name: investigation.source.name.clone(),
-                    text: investigation.source.text.clone(),
-                    chosen: chosen_in(&investigation, &fixed),
-                    modules: modules.names,
-                };
-                let run = runtime()?.block_on(boot(
-                    kernel,
-                    &job,
-                    Files {
-                        contents: modules.files.into_iter().collect(),
-                        ..Files::default()
-                    },
-                    cache,
-                    args.limit,
-                    &|line| progress.say(line),
-                ))?;
-                (plan_answer(&run.payload)?, fixed)
-            }
-        };
+        let (experiments, fixed) = planned_on(
+            target,
+            &investigation,
+            debuginfo,
+            lock.as_ref(),
+            args,
+            &progress,
+        )?;
         let found = instances::find(&experiments, &fixed);
         drop(progress);
         let (text, refused) = text(target.name(), &investigation, &experiments, &found);
@@ -137,6 +101,62 @@ pub fn run(args: &Args) -> Result<(), Failure> {
              that may be missing is `optional = true`",
             refused.join(", ")
         ))),
+    }
+}
+
+/// The experiments of the plan on one machine, and the files of its kernel that do not change. Boots a guest.
+fn planned_on(
+    target: &Target,
+    investigation: &Investigation,
+    debuginfo: &DebugInfo,
+    lock: Option<&Lock>,
+    args: &Asked,
+    progress: &Progress,
+) -> Result<(Vec<PlannedExperiment>, Static), Failure> {
+    match target {
+        Target::Host => {
+            let modules = modules::on_host(investigation)?;
+            let kernel = ThisKernel::read(&modules.names, &|_| {})?;
+            let vmlinux = of_this_machine(debuginfo);
+            let plan = kernel
+                .plan(investigation, &chosen(investigation, &vmlinux, None))?
+                .map_err(|problems| Failure::input(render(&problems)))?;
+            let fixed = Static {
+                vmlinux,
+                ..Static::default()
+            };
+            Ok((plan.experiments, fixed))
+        }
+        Target::Guest(name, source) => {
+            let cache = Cache::of_user()?;
+            let say = |line: &str| progress.say(line);
+            let kernel = lock::kernel(lock, name, source, &cache, args.refresh, &say)?;
+            // What is not here is not fetched for a look.
+            let mut fixed = static_sources(&kernel, &cache, debuginfo, false, &say);
+            if let Some(why) = &fixed.unchecked {
+                fixed.no_debuginfo.get_or_insert_with(|| why.clone());
+                fixed.vmlinux.clear();
+            }
+            let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
+            let job = Job::Plan {
+                name: investigation.source.name.clone(),
+                text: investigation.source.text.clone(),
+                chosen: chosen_in(investigation, &fixed),
+                modules: modules.names,
+            };
+            let run = runtime()?.block_on(boot(
+                kernel,
+                &job,
+                Files {
+                    contents: modules.files.into_iter().collect(),
+                    ..Files::default()
+                },
+                cache,
+                args.limit,
+                &|line| progress.say(line),
+            ))?;
+            Ok((plan_answer(&run.payload)?, fixed))
+        }
     }
 }
 

@@ -62,6 +62,24 @@ fn name(value: Option<&Value>, text: &str) -> String {
     }
 }
 
+/// The rows as text, each a line.
+fn lines(rows: &[SlotRow]) -> Vec<String> {
+    let width = rows
+        .iter()
+        .map(|row| row.value.label.chars().count())
+        .max()
+        .unwrap_or(0);
+    rows.iter()
+        .map(|row| match row.value.missing {
+            true => format!("{:<width$}  ?  {}", row.value.label, row.value.text),
+            false => format!(
+                "{:<width$}  {}  {}  {}",
+                row.value.label, row.letter, row.value.text, row.name
+            ),
+        })
+        .collect()
+}
+
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let values = request.rows()?;
@@ -111,21 +129,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             value,
         });
     }
-    let width = rows
-        .iter()
-        .map(|row| row.value.label.chars().count())
-        .max()
-        .unwrap_or(0);
-    let text: Vec<String> = rows
-        .iter()
-        .map(|row| match row.value.missing {
-            true => format!("{:<width$}  ?  {}", row.value.label, row.value.text),
-            false => format!(
-                "{:<width$}  {}  {}  {}",
-                row.value.label, row.letter, row.value.text, row.name
-            ),
-        })
-        .collect();
+    let text = lines(&rows);
     let uses: Vec<Use> = rows.iter().filter_map(|row| row.value.used()).collect();
     let description: Vec<String> = rows
         .iter()

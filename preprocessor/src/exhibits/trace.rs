@@ -391,6 +391,23 @@ fn form(request: &Request<'_, '_>) -> Result<Form, SyntaxError> {
     }
 }
 
+/// Refuses a line for a function that has no record: it would be lost in silence.
+fn refuse_lost_lines(request: &Request<'_, '_>, used: &[String]) -> Result<(), SyntaxError> {
+    if !used.is_empty() {
+        for (line, span) in request.body {
+            let name = line.split(':').next().unwrap_or_default().trim();
+            if name != "RETURN" && !used.iter().any(|known| known == name) {
+                let near = qed_evidence::diagnostic::nearest(name, used.iter().map(String::as_str));
+                let help = near.map(|near| format!("did you mean `{near}`?"));
+                let span = span.start..span.start + name.len();
+                let message = format!("there is no record of `{name}`");
+                return Err(SyntaxError::new(span, message, help));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Renders the exhibit.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
@@ -466,18 +483,6 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             ..RenderedBlock::default()
         })
     })?;
-    // A line for a function that has no record would be lost in silence.
-    if !used.is_empty() {
-        for (line, span) in request.body {
-            let name = line.split(':').next().unwrap_or_default().trim();
-            if name != "RETURN" && !used.iter().any(|known| known == name) {
-                let near = qed_evidence::diagnostic::nearest(name, used.iter().map(String::as_str));
-                let help = near.map(|near| format!("did you mean `{near}`?"));
-                let span = span.start..span.start + name.len();
-                let message = format!("there is no record of `{name}`");
-                return Err(SyntaxError::new(span, message, help));
-            }
-        }
-    }
+    refuse_lost_lines(request, &used)?;
     Ok(rendered)
 }
