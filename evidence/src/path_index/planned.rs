@@ -35,7 +35,7 @@ impl Catalog<'_> {
         match segments.get(1) {
             None => Err(not_a_leaf(path, "name something of the experiment")),
             Some(second) if EXPERIMENT_SECTIONS.contains(second) => {
-                check_outcome(experiment, path, &segments)
+                self.check_outcome(experiment, path, &segments)
             }
             Some(_) => self.check_probe(experiment, path, &segments),
         }
@@ -77,6 +77,57 @@ impl Catalog<'_> {
         }
     }
 
+    /// A path of what came of an experiment as a whole, `EXPERIMENT.outcome…` and its like.
+    fn check_outcome(
+        &self,
+        experiment: &Experiment,
+        path: &Path,
+        segments: &[&str],
+    ) -> Result<(), PathError> {
+        if segments[1] == "workload" && segments.len() == 2 {
+            return Ok(());
+        }
+        let below = outcome_leaves(segments[1]);
+        let numbered = |name: &str| {
+            let number = name.strip_prefix("insn").unwrap_or_default();
+            number
+                .parse::<u32>()
+                .is_ok_and(|n| n > 0 && n.to_string() == number)
+        };
+        match segments.get(2) {
+            None => Err(not_a_leaf(path, "name a value in it")),
+            Some(name) if segments[1] == "call" && numbered(name) => match segments.get(3) {
+                Some(leaf)
+                    if segments.len() == 4 && instruction_leaves().any(|name| name == *leaf) =>
+                {
+                    Ok(())
+                }
+                Some(_) => Err(unknown(segments, 3, "value", instruction_leaves())),
+                None => Err(not_a_leaf(path, "name `address`, `bytes` or `text`")),
+            },
+            Some(&map) if segments[1] == "outcome" && OUTCOME_MAPS.contains(&map) => {
+                let workload = &experiment.workload;
+                let names: Vec<&str> = match map {
+                    "results" => workload.results().map(|(_, name, _)| name).collect(),
+                    _ => workload
+                        .buffers()
+                        .into_iter()
+                        .map(|(name, _)| name)
+                        .collect(),
+                };
+                match segments.get(3) {
+                    None => Err(not_a_leaf(path, "name a value in it")),
+                    Some(name) if names.contains(name) => ends_at(segments, 3),
+                    // Evidence of an older investigation, which had one of this name.
+                    Some(_) if self.captured(path) => Ok(()),
+                    Some(_) => Err(unknown(segments, 3, "value", names)),
+                }
+            }
+            Some(leaf) if below.contains(leaf) && segments.len() == 3 => Ok(()),
+            Some(_) => Err(unknown(segments, 2, "value", below)),
+        }
+    }
+
     /// An argument, whose name is the segment `at`.
     fn check_argument(&self, path: &Path, segments: &[&str], at: usize) -> Result<(), PathError> {
         let Some(name) = segments.get(at) else {
@@ -96,6 +147,12 @@ impl Catalog<'_> {
             return Err(unknown(segments, at, "argument", parameters));
         }
         ends_at(segments, at)
+    }
+
+    /// True if a machine has something at `path`, be it planned or not.
+    fn captured(&self, path: &Path) -> bool {
+        let mut machines = self.machines.iter();
+        machines.any(|machine| machine.leaves.contains(path.as_str()))
     }
 
     fn check_command(&self, path: &Path, segments: &[&str]) -> Result<(), PathError> {
@@ -148,11 +205,7 @@ impl Catalog<'_> {
         let planned_module = matches!(segments, ["kernel", "modules", name]
             if self.investigation.modules().any(|module| module == *name));
         let planned_name = planned_symbol || planned_config || planned_module;
-        let captured = self
-            .machines
-            .iter()
-            .any(|machine| machine.leaves.contains(path.as_str()));
-        if captured || (depth_ok && (planned_name || segments[0] == "boots")) {
+        if self.captured(path) || (depth_ok && (planned_name || segments[0] == "boots")) {
             return Ok(());
         }
         let known = self
@@ -202,46 +255,5 @@ fn check_member(probe: &Probe, path: &Path, segments: &[&str]) -> Result<(), Pat
         (Some(_), Some(leaf)) if member_leaves().any(|name| name == *leaf) => ends_at(segments, 5),
         (Some(_), Some(_)) => Err(unknown(segments, 5, "value", member_leaves())),
         _ => Err(not_a_leaf(path, "name a value of the member")),
-    }
-}
-
-fn check_outcome(experiment: &Experiment, path: &Path, segments: &[&str]) -> Result<(), PathError> {
-    if segments[1] == "workload" && segments.len() == 2 {
-        return Ok(());
-    }
-    let below = outcome_leaves(segments[1]);
-    let numbered = |name: &str| {
-        let number = name.strip_prefix("insn").unwrap_or_default();
-        number
-            .parse::<u32>()
-            .is_ok_and(|n| n > 0 && n.to_string() == number)
-    };
-    match segments.get(2) {
-        None => Err(not_a_leaf(path, "name a value in it")),
-        Some(name) if segments[1] == "call" && numbered(name) => match segments.get(3) {
-            Some(leaf) if segments.len() == 4 && instruction_leaves().any(|name| name == *leaf) => {
-                Ok(())
-            }
-            Some(_) => Err(unknown(segments, 3, "value", instruction_leaves())),
-            None => Err(not_a_leaf(path, "name `address`, `bytes` or `text`")),
-        },
-        Some(&map) if segments[1] == "outcome" && OUTCOME_MAPS.contains(&map) => {
-            let workload = &experiment.workload;
-            let names: Vec<&str> = match map {
-                "results" => workload.results().map(|(_, name, _)| name).collect(),
-                _ => workload
-                    .buffers()
-                    .into_iter()
-                    .map(|(name, _)| name)
-                    .collect(),
-            };
-            match segments.get(3) {
-                None => Err(not_a_leaf(path, "name a value in it")),
-                Some(name) if names.contains(name) => ends_at(segments, 3),
-                Some(_) => Err(unknown(segments, 3, "value", names)),
-            }
-        }
-        Some(leaf) if below.contains(leaf) && segments.len() == 3 => Ok(()),
-        Some(_) => Err(unknown(segments, 2, "value", below)),
     }
 }
