@@ -19,7 +19,12 @@ reads = [
   { at = "entry", name = "plain", path = "path->dentry->d_name.name" },
   { at = "entry", name = "text", path = "(const char *)path->dentry->d_name.name" },
   { at = "entry", name = "meant", path = "(void *)path->dentry->d_name.name" },
-  { at = "entry", name = "whole", path = "path->dentry->d_name" },
+  { at = "entry", name = "whole", path = "path->dentry->d_name", choose = ["hash"] },
+  { at = "entry", name = "length", path = "path->dentry->d_name.len" },
+  { at = "entry", name = "unsaid", path = "path->dentry->d_name" },
+  { at = "entry", name = "both", path = "*path" },
+  { at = "entry", name = "mount", path = "path->mnt" },
+  { at = "entry", name = "task", path = "*task" },
 ]
 [[experiment.probe]]
 function = "I_BDEV"
@@ -57,8 +62,8 @@ fn what_is_meant() {
         for expected in [
             "`open.vfs_open.entry.plain` is an address: `const unsigned char *` may point to a text",
             "(i.toml:10:43); `(const char *)path->dentry->d_name.name` reads the text",
-            "`open.vfs_open.entry.whole` is not read",
-            "`struct qstr` cannot be read whole: name a member",
+            "`open.vfs_open.entry.task` is not read",
+            "and a read brings back 1 to 1024: name a member",
         ] {
             assert!(stderr.contains(expected), "{guest}: {expected}: {stderr}");
         }
@@ -68,6 +73,21 @@ fn what_is_meant() {
         let text = at("open.vfs_open.entry.text");
         assert_eq!(text, Datum::Value(Value::text("passwd")), "{guest}");
         assert!(at("open.vfs_open.entry.plain").value().is_some());
+        let entry = |name: &str| at(&format!("open.vfs_open.entry.{name}"));
+        assert_eq!(entry("whole.len"), entry("length"), "{guest}");
+        let number = entry("whole.len").value().and_then(Value::as_integer);
+        assert_eq!(number, Some(6), "{guest}");
+        assert_eq!(entry("whole.name"), entry("plain"), "{guest}");
+        assert_eq!(entry("both.mnt"), entry("mount"), "{guest}");
+        for (name, reason) in [
+            ("whole.hash_len", "another member of its union was chosen"),
+            ("unsaid.len", "nothing says which one counts"),
+        ] {
+            assert!(
+                matches!(entry(name), Datum::Missing(why) if why.to_string().contains(reason)),
+                "{guest}: {name}"
+            );
+        }
         let errno = Datum::Value(Value::Errno {
             value: -22,
             name: "EINVAL".into(),

@@ -9,7 +9,7 @@ use qed_evidence::value::{Address, Cut, Datum, Frame, Value};
 use super::names::Names;
 use super::stack::calling;
 use super::values::{Role, argument_role, datum};
-use crate::plan::expr::{Decode, Decoded, decode};
+use crate::plan::expr::{Decode, Decoded, decode, decode_fields};
 use crate::plan::{PlannedProbe, PlannedRead};
 
 /// One event, for one probe.
@@ -159,26 +159,44 @@ impl Moment<'_> {
     }
 
     fn reads(&self, reads: &[PlannedRead]) -> BTreeMap<String, Datum> {
-        reads
-            .iter()
-            .map(|read| (read.name.clone(), self.read(read)))
-            .collect()
+        reads.iter().flat_map(|read| self.read(read)).collect()
     }
 
-    fn read(&self, read: &PlannedRead) -> Datum {
-        let Some(loaded) = read.loaded(self.event) else {
-            return Datum::unavailable("the event has no room for this read");
+    /// The value of a read under its name; of a structure each of its values, under both names.
+    fn read(&self, read: &PlannedRead) -> Vec<(String, Datum)> {
+        let loaded = read.loaded(self.event);
+        let missing = match (&loaded, &read.elements) {
+            (None, _) => Some("the event has no room for this read".to_owned()),
+            (Some(_), Some(elements)) => elements.refuse(self.event),
+            (Some(_), None) => None,
         };
-        if let Some(elements) = &read.elements
-            && let Some(reason) = elements.refuse(self.event)
-        {
-            return Datum::unavailable(reason);
+        let loaded = loaded.unwrap_or_default();
+        let named = |name: &str| format!("{}.{name}", read.name);
+        match (&read.decode, missing) {
+            (Decode::Structure { fields, .. }, Some(reason)) => fields
+                .iter()
+                .map(|field| (named(&field.name), Datum::unavailable(&reason)))
+                .collect(),
+            (Decode::Structure { fields, .. }, None) => decode_fields(&loaded, fields)
+                .into_iter()
+                .map(|(name, value)| {
+                    let datum = match value {
+                        Ok(value) => datum(value, Role::Read(None), self.names),
+                        Err(reason) => Datum::unavailable(reason.to_string()),
+                    };
+                    (named(name), datum)
+                })
+                .collect(),
+            (_, Some(reason)) => vec![(read.name.clone(), Datum::unavailable(reason))],
+            (how, None) => {
+                let role = match &read.names {
+                    Some(set) => Role::Constant(set),
+                    None => Role::Read(read.kind),
+                };
+                let datum = datum(decode(&loaded, how), role, self.names);
+                vec![(read.name.clone(), datum)]
+            }
         }
-        let role = match &read.names {
-            Some(set) => Role::Constant(set),
-            None => Role::Read(read.kind),
-        };
-        datum(decode(&loaded, &read.decode), role, self.names)
     }
 }
 

@@ -67,6 +67,7 @@ fn decodes(probe: &PlannedProbe) -> impl Iterator<Item = &Decode> {
         .map(|read| &read.decode)
         .chain(parameters)
         .chain(returned)
+        .flat_map(Decode::values)
 }
 
 /// Sizes and signs of the C types of these names. A type of which two sizes or signs are seen is not known.

@@ -21,7 +21,7 @@ use super::target::Target;
 use crate::assemble::symbolize::Static;
 use crate::guest::protocol::{Job, plan_answer};
 use crate::guest::{cache::Cache, host_binaries::Files};
-use crate::plan::expr::Decode;
+use crate::plan::expr::{Decode, Field};
 use crate::plan::{PlannedExperiment, PlannedProbe};
 use crate::reason::Reason;
 use crate::session::ThisKernel;
@@ -324,6 +324,9 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
                 read.decode.type_name(),
                 read.path
             );
+            if let Decode::Structure { fields, .. } = &read.decode {
+                out += &members(fields);
+            }
             let type_name = read.decode.type_name();
             if matches!(read.decode, Decode::Pointer { .. }) && may_be_text(type_name, &read.path) {
                 out += &format!("        an address: {}\n", text_instead(&read.path));
@@ -339,4 +342,13 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
         }
     }
     out
+}
+
+/// The values of a structure that is read whole, a line each.
+fn members(fields: &[Field]) -> String {
+    let line = |field: &Field| match &field.decode {
+        Ok(decode) => format!("        .{}: {}\n", field.name, decode.type_name()),
+        Err(reason) => format!("        .{}: not read: {reason}\n", field.name),
+    };
+    fields.iter().map(line).collect()
 }

@@ -234,6 +234,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         let wanted = ReadOptions {
             max: read.max,
             elements: read.elements.is_some(),
+            whole: true,
+            choose: &read.choose,
         };
         let scope = self.scope(place, exit, &symbols);
         let compiled = match compile_wanted(&read.expression, &scope, wanted) {
@@ -248,6 +250,16 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 return Err(Some(reason.into()));
             }
         };
+        if matches!(compiled.decode, Decode::Structure { .. })
+            && (read.kind.is_some() || read.names.is_some())
+        {
+            let type_name = compiled.decode.type_name();
+            let reason = format!(
+                "`{}` is `{type_name}`, a structure: `kind` and `names` are for one value, so name a member",
+                read.expression
+            );
+            return Err(Some(reason.into()));
+        }
         let number = match (&read.elements, &compiled.elements) {
             (Some(path), Some(element)) => {
                 let number = number_of_elements(path, &scope).map_err(Some)?;

@@ -116,6 +116,8 @@ pub struct Read {
     /// A path whose value says how many elements the array has in which the expression takes one: for arrays that the
     /// kernel's types give no length.
     pub elements: Option<String>,
+    /// The members that count of unions in a structure that is read whole, with the names around them: `u.child`.
+    pub choose: Vec<String>,
 }
 
 /// The most bytes that one load brings.

@@ -85,6 +85,8 @@ fn lengths(investigation: &Investigation, segments: &[&str]) -> Option<Lengths> 
             };
             let reads = match rest {
                 ["args", _] => return Some(of_read(None)),
+                // Of a structure that is read whole nothing is cut; a longer one is not read at all.
+                ["entry" | "exit", _, _, ..] => return None,
                 ["entry", _] => &probe.entry,
                 ["exit", _] => &probe.exit,
                 _ => return None,

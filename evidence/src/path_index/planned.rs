@@ -63,8 +63,8 @@ impl Catalog<'_> {
         };
         match leaf {
             "args" => self.check_argument(path, segments, at + 1),
-            "entry" => check_read(&probe.entry, path, segments, at + 1),
-            "exit" => check_read(&probe.exit, path, segments, at + 1),
+            "entry" => self.check_read(&probe.entry, path, segments, at + 1),
+            "exit" => self.check_read(&probe.exit, path, segments, at + 1),
             "members" if !numbered => check_member(probe, path, segments),
             leaf if hit_leaves().any(|name| name == leaf) => ends_at(segments, at),
             leaf if !numbered && probe_leaves().any(|name| name == leaf) => ends_at(segments, at),
@@ -155,6 +155,74 @@ impl Catalog<'_> {
         machines.any(|machine| machine.leaves.contains(path.as_str()))
     }
 
+    /// A read of one side of a call, whose name is the segment `at`; of a structure that is read whole, one of its values below.
+    fn check_read(
+        &self,
+        reads: &[Read],
+        path: &Path,
+        segments: &[&str],
+        at: usize,
+    ) -> Result<(), PathError> {
+        let Some(name) = segments.get(at) else {
+            return Err(not_a_leaf(path, "name a read"));
+        };
+        if !reads.iter().any(|read| read.name == *name) {
+            let known = reads.iter().map(|read| read.name.as_str());
+            return Err(unknown(segments, at, "read", known));
+        }
+        let values = self.values_of_read(segments, at);
+        // Where nothing was read yet, nobody knows whether it is a structure, and what is in it.
+        if values.is_empty() {
+            return Ok(());
+        }
+        let below = segments[at + 1..].join(".");
+        if values.contains(&below.as_str()) {
+            return Ok(());
+        }
+        if values.contains(&"") {
+            return ends_at(segments, at);
+        }
+        let is_map = |value: &&str| {
+            let rest = value.strip_prefix(below.as_str());
+            rest.is_some_and(|rest| below.is_empty() || rest.starts_with('.'))
+        };
+        if values.iter().any(is_map) {
+            return Err(not_a_leaf(
+                path,
+                "it is a structure, name one of its values",
+            ));
+        }
+        let read = segments[..=at].join(".");
+        let near = nearest(&below, values.iter().copied());
+        Err(PathError {
+            message: format!("no value `{below}` in `{read}`"),
+            segment: at + 1,
+            nearest: near.map(|near| format!("{read}.{near}")),
+        })
+    }
+
+    /// The names of values that machines have of a read, whose name is the segment `at`: empty of one that is a value itself.
+    fn values_of_read(&self, segments: &[&str], at: usize) -> Vec<&str> {
+        let probes = self.machines.iter().filter_map(|machine| {
+            let experiment = machine.evidence.experiments.get(segments[0])?;
+            experiment.probes.get(segments[1])
+        });
+        let hits = probes.flat_map(|probe| &probe.hits);
+        let values = hits.flat_map(|hit| match segments[at - 1] {
+            "entry" => hit.entry.keys(),
+            _ => hit.exit.keys(),
+        });
+        let mut values: Vec<&str> = values
+            .filter_map(|key| match key.strip_prefix(segments[at])? {
+                "" => Some(""),
+                rest => rest.strip_prefix('.'),
+            })
+            .collect();
+        values.sort_unstable();
+        values.dedup();
+        values
+    }
+
     fn check_command(&self, path: &Path, segments: &[&str]) -> Result<(), PathError> {
         let commands = &self.investigation.commands;
         let Some(name) = segments.get(1).copied() else {
@@ -225,18 +293,6 @@ impl Catalog<'_> {
             nearest: near.map(str::to_owned),
         })
     }
-}
-
-/// A read of one side of a call, whose name is the segment `at`.
-fn check_read(reads: &[Read], path: &Path, segments: &[&str], at: usize) -> Result<(), PathError> {
-    let Some(name) = segments.get(at) else {
-        return Err(not_a_leaf(path, "name a read"));
-    };
-    if !reads.iter().any(|read| read.name == *name) {
-        let known = reads.iter().map(|read| read.name.as_str());
-        return Err(unknown(segments, at, "read", known));
-    }
-    ends_at(segments, at)
 }
 
 /// A value of the member that a read takes, `EXPERIMENT.PROBE.members.SIDE.READ.LEAF`.

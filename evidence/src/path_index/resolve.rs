@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::document::value::Datum;
-use crate::document::{MachineKind, Missing, Probe, Target};
+use crate::document::{Hit, MachineKind, Missing, Probe, Target};
 use crate::path::{Path, SECTIONS, hit_number};
 use crate::path_index::Leaf;
 
@@ -181,7 +181,7 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
             ),
         });
     }
-    if let [side @ ("entry" | "exit"), name] = rest {
+    if let [side @ ("entry" | "exit"), name, below @ ..] = rest {
         let refused = if *side == "entry" {
             &probe.refused_reads.entry
         } else {
@@ -189,6 +189,13 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
         };
         if let Some(reason) = refused.get(*name) {
             return Ok(Resolved::Missing(Missing::from_text(reason)));
+        }
+        let number = hit.unwrap_or(1);
+        if let Some(hit) = probe.hits.get(number - 1)
+            && (number > 1 || hit_is_meant(probe, segments))
+            && let Some(reason) = other_shape(hit, side, name, below)
+        {
+            return Ok(missing(reason));
         }
     }
     if let (["instance"], [_]) = (rest, probe.watched.as_slice()) {
@@ -219,6 +226,30 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
         }),
         _ => Ok(missing("the probe did not see this side of the call")),
     }
+}
+
+/// True if a path names a hit, or there is only one that it can mean.
+fn hit_is_meant(probe: &Probe, segments: &[&str]) -> bool {
+    hit_number(segments[2]).is_some() || probe.hits.len() == 1
+}
+
+/// The reason why a read of this machine has no such value, if it has others: another machine's kernel has another structure there.
+fn other_shape(hit: &Hit, side: &str, name: &str, below: &[&str]) -> Option<String> {
+    let values = match side {
+        "entry" => &hit.entry,
+        _ => &hit.exit,
+    };
+    let inside = format!("{name}.");
+    if values.contains_key(name) {
+        return Some("this kernel has a value there, and no structure".into());
+    }
+    values
+        .keys()
+        .any(|key| key.starts_with(&inside))
+        .then(|| match below {
+            [] => "this kernel has a structure there: name one of its values".to_owned(),
+            below => format!("this kernel's structure has no `{}`", below.join(".")),
+        })
 }
 
 #[cfg(test)]

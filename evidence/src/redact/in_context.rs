@@ -73,7 +73,9 @@ fn experiment(experiment: &mut Experiment, known: &Known<'_>) {
 fn declared(hit: &mut Hit, public: &[String], known: &Known<'_>) {
     let is_declared = |group: &str, name: &str| {
         let mut names = public.iter().filter_map(|path| path.strip_prefix(group));
-        names.any(|rest| rest.strip_prefix('.') == Some(name))
+        // Of a structure that is read whole the read is declared, and with it all that it brings back.
+        let read = name.split('.').next();
+        names.any(|rest| rest.strip_prefix('.') == read)
     };
     for (group, data) in [
         ("args", &mut hit.args),

@@ -1,5 +1,6 @@
 //! From the tree of a path to what the kernel side has to do.
 
+use super::decode::Decode;
 use super::parse::{Argument, Expr, Name, Node, parse};
 use super::types::{Compiled, Element, ErrorClass, ExprError, ReadOptions, Returned, Scope};
 use super::value::{Holds, Location, Room, Ty, Value};
@@ -31,10 +32,12 @@ pub fn compile(path: &str, scope: &Scope) -> Result<Compiled> {
 }
 
 /// The same for a read that is asked for more than its path says.
-pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions) -> Result<Compiled> {
+pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Result<Compiled> {
     let expr = parse(path)?;
     let compiler = Compiler {
         scope,
+        whole: wanted.whole,
+        choose: wanted.choose,
         wanted: Cell::new(wanted.max),
         element: RefCell::new(None),
     };
@@ -45,6 +48,12 @@ pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions) -> Result<
         return wrong(
             &expr.span,
             "`max` is for text and for arrays, and this is neither",
+        );
+    }
+    if !wanted.choose.is_empty() && !matches!(compiled.decode, Decode::Structure { .. }) {
+        return wrong(
+            &expr.span,
+            "`choose` is for a structure that is read whole, and this is none",
         );
     }
     let elements = compiler.element.into_inner().map(|taken| taken.element);
@@ -124,6 +133,10 @@ fn unknown_call(name: &str, span: &Range<usize>) -> ExprError {
 
 pub(super) struct Compiler<'c, 's, 'a> {
     pub scope: &'c Scope<'s, 'a>,
+    /// [`ReadOptions::whole`]
+    pub whole: bool,
+    /// [`ReadOptions::choose`]
+    pub choose: &'c [String],
     /// [`Wanted::max`], until something has been made of it.
     pub wanted: Cell<Option<u32>>,
     /// The element that the path takes of something of unknown length.

@@ -1,5 +1,6 @@
 //! From the bytes that a read brought back to a typed value.
 
+use crate::reason::Reason;
 use qed_collector_ebpf::MAX_READ_BYTES;
 use qed_evidence::value::Cut;
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,24 @@ pub enum Decode {
         /// E.g. `unsigned char [16]`
         type_name: String,
     },
+    /// All of a structure: [`decode_fields`](super::decode_fields).
+    Structure {
+        /// E.g. `struct qstr`
+        type_name: String,
+        /// Its values.
+        fields: Vec<Field>,
+    },
+}
+
+/// One value of a structure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// Its name, with those of the structures around it: `d_lockref.count`.
+    pub name: String,
+    /// Bytes from the start of the structure.
+    pub offset: u64,
+    /// The meaning of its bytes, or why it has none.
+    pub decode: Result<Decode, Reason>,
 }
 
 impl Decode {
@@ -79,10 +98,45 @@ impl Decode {
             | Decode::Int { type_name, .. }
             | Decode::Enum { type_name, .. }
             | Decode::BitField { type_name, .. }
-            | Decode::Bytes { type_name, .. } => type_name,
+            | Decode::Bytes { type_name, .. }
+            | Decode::Structure { type_name, .. } => type_name,
             Decode::Bool => "bool",
             Decode::Text { .. } => "text",
         }
+    }
+
+    /// The meanings of all values that it brings back: of a structure those of its members.
+    pub fn values(&self) -> Vec<&Decode> {
+        match self {
+            Decode::Structure { fields, .. } => fields
+                .iter()
+                .filter_map(|field| field.decode.as_ref().ok())
+                .flat_map(Decode::values)
+                .collect(),
+            one => vec![one],
+        }
+    }
+
+    /// The bytes that it takes.
+    fn size(&self) -> usize {
+        let size = match self {
+            Decode::Pointer { .. } => 8,
+            Decode::Int { size, .. } | Decode::Enum { size, .. } => *size,
+            Decode::Bool => 1,
+            Decode::BitField {
+                bit_offset, bits, ..
+            } => (bit_offset + bits).div_ceil(8),
+            Decode::Text { max, .. } => *max,
+            Decode::Bytes { len, .. } => *len,
+            Decode::Structure { fields, .. } => {
+                let end = |field: &Field| {
+                    let size = field.decode.as_ref().map_or(0, Decode::size);
+                    usize::try_from(field.offset).map_or(usize::MAX, |at| at.saturating_add(size))
+                };
+                return fields.iter().map(end).max().unwrap_or_default();
+            }
+        };
+        size as usize
     }
 }
 
@@ -209,6 +263,9 @@ pub fn decode(loads: &[Loaded<'_>], how: &Decode) -> Decoded {
             }
         }
         Decode::Text { max, whole } => text(loads, *max, *whole),
+        Decode::Structure { .. } => Decoded::Broken {
+            reason: "a structure is not one value".into(),
+        },
         Decode::Bytes { len, of, type_name } => {
             let mut all: Vec<u8> = loads
                 .iter()
@@ -223,6 +280,47 @@ pub fn decode(loads: &[Loaded<'_>], how: &Decode) -> Decoded {
             }
         }
     }
+}
+
+/// A value of a structure, under its name; or why there is none.
+pub type NamedField<'f> = (&'f str, Result<Decoded, &'f Reason>);
+
+/// Decode the loads of a structure, one behind the other, as the values of its members.
+pub fn decode_fields<'f>(loads: &[Loaded<'_>], fields: &'f [Field]) -> Vec<NamedField<'f>> {
+    let failed = loads.iter().map(|(_, result)| *result).find(|it| *it < 0);
+    let whole: Vec<u8> = loads
+        .iter()
+        .flat_map(|(bytes, _)| bytes.iter())
+        .copied()
+        .collect();
+    let value = |field: &'f Field| -> Result<Decoded, &'f Reason> {
+        let how = field.decode.as_ref()?;
+        if let Some(errno) = failed {
+            return Ok(Decoded::Unread {
+                errno: errno.saturating_neg(),
+            });
+        }
+        let start = usize::try_from(field.offset).unwrap_or(usize::MAX);
+        let Some(own) = whole.get(start..start.saturating_add(how.size())) else {
+            return Ok(Decoded::Broken {
+                reason: "not all of it was loaded".into(),
+            });
+        };
+        let pieces: Vec<[u8; MAX_READ_BYTES]> = own
+            .chunks(MAX_READ_BYTES)
+            .map(|piece| {
+                let mut bytes = [0; MAX_READ_BYTES];
+                bytes[..piece.len()].copy_from_slice(piece);
+                bytes
+            })
+            .collect();
+        let loads: Vec<Loaded<'_>> = pieces.iter().map(|bytes| (bytes, 0)).collect();
+        Ok(decode(&loads, how))
+    };
+    fields
+        .iter()
+        .map(|field| (field.name.as_str(), value(field)))
+        .collect()
 }
 
 /// `bits` (at most 64) bits from bit `offset` on, little-endian.

@@ -17,8 +17,9 @@
 //!   stack slot with that function's return address holds; `&return_slot(FUNCTION)`: where the slot is.
 //! - As in C, casts, `*` and `&` bind less tightly than `->`, `.` and `[N]`.
 //! - A `char *` is read as the string that it points to (`(void *)name` for the pointer itself), `char[N]` as
-//!   text, an array of integers up to 64 bytes as bytes; a structure cannot be read whole. Text longer than 63 bytes is cut,
-//!   unless [`compile`] is asked for more.
+//!   text, an array of integers up to 64 bytes as bytes. Text longer than 63 bytes is cut, unless [`compile`] is asked for more.
+//! - A structure is read with all members, where that is [asked for](ReadOptions::whole): numbers, addresses, arrays of
+//!   integers; of other arrays the elements, `e0`, `e1`. Of a union one member counts, as the author says.
 //! - An element has to lie inside of its array, and what is counted from the address of something, inside of that. Of an
 //!   array that the kernel's types give no length, another path has to say how many elements there are. BTF knows no
 //!   arrays of arrays: it has a table of rows as one array of all their elements.
@@ -32,6 +33,7 @@ mod lookup;
 mod parse;
 mod read;
 mod steps;
+mod structure;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -39,5 +41,5 @@ mod types;
 mod value;
 
 pub use compile::{check, compile, compile_wanted};
-pub use decode::{Decode, Decoded, Loaded, decode};
+pub use decode::{Decode, Decoded, Field, Loaded, decode, decode_fields};
 pub use types::{Compiled, Element, ErrorClass, ExprError, Member, ReadOptions, Returned, Scope};

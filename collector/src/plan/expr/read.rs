@@ -1,6 +1,6 @@
 //! The last step of a path: which load brings its value back, and what the bytes mean.
 
-use super::compile::{At, Compiler, list, wrong};
+use super::compile::{At, Compiler, wrong};
 use super::decode::Decode;
 use super::types::{Compiled, ErrorClass, ExprError};
 use super::value::{Holds, Location, Room, Shape, Target, Ty, Value};
@@ -39,17 +39,7 @@ impl Compiler<'_, '_, '_> {
         };
         let type_name = || value.ty.name(self.btf()).at(span);
         let (size, decode) = match plain.ty {
-            Type::Int(int) if int.boolean && int.size == 1 => (1, Decode::Bool),
-            Type::Int(int) if int.size <= 8 => (
-                int.size,
-                Decode::Int {
-                    size: int.size,
-                    signed: int.signed,
-                    big_endian: plain.big_endian,
-                    type_name: type_name()?,
-                },
-            ),
-            Type::Int(int) if value.holds != Holds::Itself => (
+            Type::Int(int) if int.size > 8 && value.holds != Holds::Itself => (
                 int.size,
                 Decode::Bytes {
                     len: int.size,
@@ -57,7 +47,50 @@ impl Compiler<'_, '_, '_> {
                     type_name: type_name()?,
                 },
             ),
-            Type::Enum(enumeration) => (
+            Type::Array { element, count } if value.holds != Holds::Itself => {
+                return self.array(&value, element, count, span);
+            }
+            Type::Struct(composite) => return self.structure(&value, &composite, false, span),
+            Type::Union(composite) => return self.structure(&value, &composite, true, span),
+            _ => match self.scalar(value.ty, span)? {
+                Some(scalar) => scalar,
+                None => {
+                    return wrong(
+                        span,
+                        format!("a value of type `{}` cannot be read", type_name()?),
+                    );
+                }
+            },
+        };
+        self.load(&value, size, decode, span)
+    }
+
+    /// The size of a number, pointer or member of an enumeration, and what its bytes mean; `None` of any other type.
+    pub(super) fn scalar(
+        &self,
+        ty: Ty,
+        span: &Range<usize>,
+    ) -> Result<Option<(u32, Decode)>, ExprError> {
+        let plain = match ty.shape(self.btf()).at(span)? {
+            Shape::Pointer(target) => {
+                let to_function = matches!(target.plain, Some(Type::Prototype(_)));
+                return Ok(Some((8, self.address(ty, to_function, span)?)));
+            }
+            Shape::Plain(plain) => plain,
+        };
+        let type_name = || ty.name(self.btf()).at(span);
+        Ok(match plain.ty {
+            Type::Int(int) if int.boolean && int.size == 1 => Some((1, Decode::Bool)),
+            Type::Int(int) if int.size <= 8 => Some((
+                int.size,
+                Decode::Int {
+                    size: int.size,
+                    signed: int.signed,
+                    big_endian: plain.big_endian,
+                    type_name: type_name()?,
+                },
+            )),
+            Type::Enum(enumeration) => Some((
                 enumeration.size,
                 Decode::Enum {
                     type_name: type_name()?,
@@ -65,32 +98,12 @@ impl Compiler<'_, '_, '_> {
                     signed: enumeration.signed,
                     values: self.names_of(plain.id, span)?,
                 },
-            ),
-            Type::Array { element, count } if value.holds != Holds::Itself => {
-                return self.array(&value, element, count, span);
-            }
-            Type::Struct(composite) | Type::Union(composite) => {
-                let members = self.btf().member_names(&composite).at(span)?;
-                return wrong(
-                    span,
-                    format!(
-                        "`{}` cannot be read whole: name a member: {}",
-                        type_name()?,
-                        list(&members)
-                    ),
-                );
-            }
-            _ => {
-                return wrong(
-                    span,
-                    format!("a value of type `{}` cannot be read", type_name()?),
-                );
-            }
-        };
-        self.load(&value, size, decode, span)
+            )),
+            _ => None,
+        })
     }
 
-    fn load(
+    pub(super) fn load(
         &self,
         value: &Value,
         size: u32,
@@ -272,7 +285,19 @@ impl Compiler<'_, '_, '_> {
         bits: u32,
         span: &Range<usize>,
     ) -> Result<Compiled, ExprError> {
-        let plain = self.btf().strip(value.ty.base).at(span)?;
+        let decode = self.bit_field(value.ty, bit_offset, bits, span)?;
+        self.load(value, (bit_offset + bits).div_ceil(8), decode, span)
+    }
+
+    /// The meaning of a bit field, whose first bit is `bit_offset` of the first byte that is loaded.
+    pub(super) fn bit_field(
+        &self,
+        ty: Ty,
+        bit_offset: u32,
+        bits: u32,
+        span: &Range<usize>,
+    ) -> Result<Decode, ExprError> {
+        let plain = self.btf().strip(ty.base).at(span)?;
         let (signed, boolean, size) = match plain.ty {
             Type::Int(int) => (int.signed, int.boolean, int.size),
             Type::Enum(enumeration) => (enumeration.signed, false, enumeration.size),
@@ -292,15 +317,14 @@ impl Compiler<'_, '_, '_> {
                 format!("the kernel's BTF has a bit field of {bits} bits in {size} bytes"),
             ));
         }
-        let decode = Decode::BitField {
+        Ok(Decode::BitField {
             bit_offset,
             bits,
             signed,
-            type_name: value.ty.name(self.btf()).at(span)?,
+            type_name: ty.name(self.btf()).at(span)?,
             boolean,
             values: self.names_of(plain.id, span)?,
-        };
-        self.load(value, (bit_offset + bits).div_ceil(8), decode, span)
+        })
     }
 
     /// Names and values of enumeration `id`; none of another type.

@@ -85,7 +85,15 @@ fn wanted(path: &str, max: Option<u32>, elements: bool) -> Result<Compiled, Expr
         returned: Returned::Function(signature.result),
         symbols: &symbol,
     };
-    compile_wanted(path, &scope, ReadOptions { max, elements })
+    compile_wanted(
+        path,
+        &scope,
+        ReadOptions {
+            max,
+            elements,
+            ..ReadOptions::default()
+        },
+    )
 }
 
 fn bytes(start: &[u8]) -> [u8; MAX_READ_BYTES] {
@@ -706,4 +714,128 @@ proptest! {
             }
         }
     }
+}
+
+/// Compile `path`, where structures are read whole and these members of unions count.
+fn whole(path: &str, choose: &[&str]) -> Result<Compiled, ExprError> {
+    let data = sample();
+    let btf = Btf::parse(&data).unwrap();
+    let signature = btf.functions("thing_get").unwrap().remove(0).signature;
+    let scope = Scope {
+        btf: &btf,
+        parameters: &signature.parameters,
+        returned: Returned::Function(signature.result),
+        symbols: &symbol,
+    };
+    let choose: Vec<String> = choose.iter().map(|name| (*name).to_owned()).collect();
+    let options = ReadOptions {
+        whole: true,
+        choose: &choose,
+        ..ReadOptions::default()
+    };
+    compile_wanted(path, &scope, options)
+}
+
+/// Check that a structure is brought back in as many loads as it takes, each of its values with its own bytes, and that of a union
+/// only the member counts that was chosen.
+#[test]
+fn whole_structures() {
+    let compiled = whole("*thing", &["low"]).unwrap();
+    let list: Vec<_> = loads(&compiled)
+        .iter()
+        .map(|load| (load.0, load.2))
+        .collect();
+    assert_eq!(list, [(0, 64), (64, 64), (128, 16)]);
+    let Decode::Structure { type_name, fields } = &compiled.decode else {
+        panic!("{:?}", compiled.decode);
+    };
+    assert_eq!(type_name, "struct thing");
+    let mut memory = [0_u8; 192];
+    memory[..8].copy_from_slice(&0xffff_8880_0000_1000_u64.to_le_bytes());
+    memory[8..12].copy_from_slice(&7_u32.to_le_bytes());
+    memory[12..16].copy_from_slice(&(-9_i32).to_le_bytes());
+    // one = 1, three = -3, mode = 1.
+    memory[16] = 1 | 0b101 << 1 | 1 << 4;
+    memory[20..24].copy_from_slice(&1_u32.to_le_bytes());
+    memory[32..37].copy_from_slice(b"hello");
+    memory[48..54].copy_from_slice(&[1, 2, 3, 4, 5, 6]);
+    memory[54] = 1;
+    memory[96..104].copy_from_slice(&5_i64.to_le_bytes());
+    memory[104..112].copy_from_slice(&6_i64.to_le_bytes());
+    let pieces: Vec<[u8; MAX_READ_BYTES]> = memory
+        .chunks(64)
+        .map(|piece| piece.try_into().unwrap())
+        .collect();
+    let loaded =
+        |result: i32| -> Vec<Loaded<'_>> { pieces.iter().map(|piece| (piece, result)).collect() };
+    let decoded = decode_fields(&loaded(0), fields);
+    let value = |name: &str| {
+        let found = decoded.iter().find(|(field, _)| *field == name);
+        found.unwrap_or_else(|| panic!("no {name}")).1.clone()
+    };
+    let number = |name: &str| match value(name) {
+        Ok(Decoded::Int { value, .. } | Decoded::Enum { value, .. }) => value,
+        other => panic!("{name}: {other:?}"),
+    };
+    assert_eq!((number("low"), number("high")), (7, -9));
+    assert_eq!((number("one"), number("three"), number("mode")), (1, -3, 1));
+    assert_eq!((number("pair.a"), number("pair.b")), (5, 6));
+    assert!(
+        matches!(value("state"), Ok(Decoded::Enum { name: Some(name), .. }) if name == "SS_UNCONNECTED")
+    );
+    assert!(matches!(
+        value("next"),
+        Ok(Decoded::Pointer {
+            address: 0xffff_8880_0000_1000,
+            ..
+        })
+    ));
+    assert!(matches!(value("comm"), Ok(Decoded::Text { text, cut: None }) if text == "hello"));
+    assert!(
+        matches!(value("mac"), Ok(Decoded::Bytes { bytes, cut: None, .. }) if bytes == [1, 2, 3, 4, 5, 6])
+    );
+    assert_eq!(value("ready"), Ok(Decoded::Bool(true)));
+    assert!(value("whole").unwrap_err().contains("another member"));
+    for (_, value) in decode_fields(&loaded(-14), fields) {
+        assert!(matches!(value, Err(_) | Ok(Decoded::Unread { errno: 14 })));
+    }
+    let unsaid = whole("*thing", &[]).unwrap();
+    let Decode::Structure { fields, .. } = &unsaid.decode else {
+        panic!("{:?}", unsaid.decode);
+    };
+    for name in ["whole", "low", "high"] {
+        let field = fields.iter().find(|field| field.name == name).unwrap();
+        let reason = field.decode.as_ref().unwrap_err();
+        assert!(
+            reason.contains(&format!("choose = [\"{name}\"]")),
+            "{reason}"
+        );
+    }
+    let flexible = whole("*(struct list *)thing", &[]).unwrap();
+    let Decode::Structure { fields, .. } = &flexible.decode else {
+        panic!("{:?}", flexible.decode);
+    };
+    let found: Vec<_> = fields
+        .iter()
+        .map(|f| (f.name.as_str(), f.decode.is_ok()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("count", true),
+            ("title", true),
+            ("table", true),
+            ("items", false)
+        ]
+    );
+    for (choose, path, reason) in [
+        (&["low", "whole"][..], "*thing", "more than one member"),
+        (&["lower"][..], "*thing", "no union with a member `lower`"),
+        (&["low"][..], "thing->state", "read whole, and this is none"),
+        (&[][..], "*(struct large *)thing", "has no members"),
+    ] {
+        let error = whole(path, choose).unwrap_err();
+        assert!(error.to_string().contains(reason), "{path}: {error}");
+    }
+    assert!(mistake("*thing").to_string().contains("name a member"));
 }

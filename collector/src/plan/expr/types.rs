@@ -35,11 +35,15 @@ pub struct Element {
 
 /// Demands on a read beside its path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReadOptions {
+pub struct ReadOptions<'o> {
     /// The most bytes of text, or of an array.
     pub max: Option<u32>,
     /// The number of elements is known from elsewhere.
     pub elements: bool,
+    /// A structure is read with all its members.
+    pub whole: bool,
+    /// Members of unions that count, with the names around them, where a structure is read whole.
+    pub choose: &'o [String],
 }
 
 /// A member of a structure, seen from the last pointer that a path follows: of `sock->sk->__sk_common.skc_family`

@@ -239,7 +239,26 @@ impl Check {
             names: read.names.map(Spanned::into_inner),
             max: read.max.map(Spanned::into_inner),
             elements: read.elements.map(Spanned::into_inner),
+            choose: self.choose(read.choose),
         }
+    }
+
+    /// Members of unions, each once.
+    fn choose(&mut self, names: Vec<Spanned<String>>) -> Vec<String> {
+        let mut chosen: Vec<String> = Vec::new();
+        for name in names {
+            let (span, name) = (name.span(), name.into_inner());
+            if !name.split('.').all(is_identifier) {
+                let message = format!(
+                    "`{name}` is not a member: write its name, with those around it, as in `u.child`"
+                );
+                self.error(span, message);
+            } else if chosen.contains(&name) {
+                self.error(span, format!("`{name}` is chosen twice"));
+            }
+            chosen.push(name);
+        }
+        chosen
     }
 
     /// True if a probe watches the return; by default it does if it is on a function's entry and frees nothing.

@@ -260,4 +260,6 @@ pub(super) struct RawRead {
     pub public: bool,
     pub max: Option<Spanned<u32>>,
     pub elements: Option<Spanned<String>>,
+    #[serde(default)]
+    pub choose: Vec<Spanned<String>>,
 }
