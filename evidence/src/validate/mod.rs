@@ -8,6 +8,7 @@ mod finding;
 mod hit_error;
 mod ledger;
 mod lockdown;
+mod names;
 mod outcome;
 mod places;
 mod planned;

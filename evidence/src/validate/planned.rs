@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::completeness::{late, missed};
 use super::finding::Finding;
+use super::names::twofold;
 use super::processes::followed;
 use crate::document::instances::Instances;
 use crate::document::pointer::escape;
@@ -13,7 +14,6 @@ use crate::document::{
     Allocation, Command, Context, Evidence, Experiment, Hit, Ledger, Member, Probe, Task,
 };
 use crate::investigation::{Action, Experiment as Asked, Investigation, Probe as Watch};
-use crate::path::is_identifier;
 
 /// The first thing that `evidence` cannot say if it comes from a run of `investigation`; `None` of evidence of another
 /// version of it, which is out of date.
@@ -231,22 +231,6 @@ fn probe(at: &str, asked: &Watch, found: &Probe) -> Option<Finding> {
             .or_else(|| twofold(&format!("{at}/entry"), hit.entry.keys()))
             .or_else(|| twofold(&format!("{at}/exit"), hit.exit.keys()))
             .or_else(|| outside(&at, asked, hit))
-    })
-}
-
-/// A name that is a value and has values below it, or that no path can write.
-fn twofold<'a>(at: &str, names: impl Iterator<Item = &'a String> + Clone) -> Option<Finding> {
-    let known: BTreeSet<&str> = names.clone().map(String::as_str).collect();
-    let mut names = names;
-    names.find_map(|name| {
-        let at = || format!("{at}/{}", escape(name));
-        if !name.split('.').all(is_identifier) {
-            return Some((at(), "no path can write this name".into()));
-        }
-        let ends = name.match_indices('.').map(|(end, _)| &name[..end]);
-        let outer = ends.into_iter().find(|outer| known.contains(outer))?;
-        let reason = format!("`{outer}` is a value, and has nothing below it");
-        Some((at(), reason))
     })
 }
 

@@ -292,3 +292,19 @@ fn more_processes_than_were_followed() {
         probe.hits[0].task.pid -= 1;
     }
 }
+
+/// Check that a read is a value or has values below it, never both, and that all their names can be written in paths.
+#[test]
+fn values_of_structures() {
+    for (names, refused) in [
+        (&["a", "b.x", "b.y.z", "ab.x"][..], None),
+        (&["b", "b.x"], Some("b.x")),
+        (&["b.y", "b.y.z"], Some("b.y.z")),
+        (&["b..x"], Some("b..x")),
+        (&["b.1"], Some("b.1")),
+    ] {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let found = super::names::twofold("/at", names.iter()).map(|(at, _)| at);
+        assert_eq!(found, refused.map(|name| format!("/at/{name}")));
+    }
+}

@@ -64,7 +64,8 @@ impl Typed {
             _ => {}
         }
         if let (Typed::Number(number), Some((above, leaf))) = (&mut typed, path.rsplit_once('.'))
-            && !matches!(above.rsplit('.').next(), Some("args" | "entry" | "exit"))
+            // Arguments and members of structures may have any name.
+            && !above.split('.').skip(2).any(|group| ["args", "entry", "exit"].contains(&group))
         {
             let experiment = || above.split('.').next().unwrap_or_default().to_owned();
             match leaf {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::document::Evidence;
-use crate::document::value::Value;
+use crate::document::value::{Datum, Value};
 use crate::document::{Command, Reader};
 use crate::testing::{evidence, investigation};
 
@@ -83,4 +83,62 @@ fn another_command() {
     assert!(said.contains("`grep -w _stext /proc/kallsyms`"), "{said}");
     let said = resolve(&evidence(), path).unwrap();
     assert!(said.contains("no command `place`"), "{said}");
+}
+
+/// Evidence whose read `state` at the exit of `sock_alloc` is a structure.
+fn structured() -> Evidence {
+    let mut evidence = evidence();
+    let experiment = evidence.experiments.get_mut("create").unwrap();
+    let hits = &mut experiment.probes.get_mut("sock_alloc").unwrap().hits;
+    for hit in hits {
+        hit.exit.remove("state");
+        let values = [
+            ("state.order", Value::int(7).into()),
+            ("state.name.len", Value::int(6).into()),
+            ("state.hash", Datum::unavailable("it is of a union")),
+        ];
+        let values = values.map(|(name, datum)| (name.to_owned(), datum));
+        hit.exit.extend(values);
+    }
+    evidence
+}
+
+/// Check that each value of a structure has a path, that a name which it does not have is refused with the nearest one, and that
+/// a value on one machine which is a structure on another is missing there.
+#[test]
+fn structures() {
+    let evidence = structured();
+    let at = |path: &str| resolve(&evidence, &format!("create.sock_alloc.{path}"));
+    assert_eq!(at("exit.state.order").unwrap(), "7 (Invariant)");
+    assert_eq!(at("exit.state.name.len").unwrap(), "6 (Invariant)");
+    assert_eq!(at("exit.state.hash").unwrap(), "none: it is of a union");
+    for (path, wrong) in [
+        ("exit.state", "it is a structure"),
+        ("exit.state.name", "it is a structure"),
+        ("exit.state.ordr", "exit.state.order"),
+        ("exit.state.order.x", "no value `order.x`"),
+    ] {
+        let found = at(path);
+        assert!(
+            found.as_ref().is_err_and(|e| e.contains(wrong)),
+            "{path}: {found:?}"
+        );
+    }
+    let other = crate::testing::evidence();
+    let investigation = investigation();
+    let machines = [Indexed::new(&evidence), Indexed::new(&other)];
+    let catalog = Catalog {
+        investigation: &investigation,
+        machines: &machines,
+    };
+    for (machine, path, reason) in [
+        (0, "exit.state", "has a structure there"),
+        (1, "exit.state.order", "has a value there"),
+    ] {
+        let path = format!("create.sock_alloc.{path}").parse().unwrap();
+        match catalog.resolve(&machines[machine], &path) {
+            Ok(Resolved::Missing(why)) => assert!(why.to_string().contains(reason), "{why}"),
+            found => panic!("{path}: {found:?}"),
+        }
+    }
 }
