@@ -48,6 +48,7 @@ pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names)
             named(frame.address);
         }
     });
+    types.extend(declared(evidence).map(str::to_owned));
     for (type_name, list) in &mut enums {
         complete(type_name, list, plan);
     }
@@ -56,6 +57,22 @@ pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names)
         enums,
         integers: integers(&types, plan),
     }
+}
+
+/// The C types that values are declared with, also those whose values are of a kind of their own.
+fn declared(evidence: &Evidence) -> impl Iterator<Item = &str> {
+    let experiments = evidence.experiments.values();
+    let probes = experiments.flat_map(|experiment| experiment.probes.values());
+    probes.flat_map(|probe| {
+        let parameters = probe.parameters.iter().map(|one| one.type_name.as_str());
+        let members = probe
+            .members
+            .entry
+            .values()
+            .chain(probe.members.exit.values());
+        let members = members.filter_map(|member| member.type_name.as_deref());
+        parameters.chain(probe.returns.as_deref()).chain(members)
+    })
 }
 
 /// The decoders of a probe's values.

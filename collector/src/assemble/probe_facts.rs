@@ -10,6 +10,7 @@ use qed_evidence::value::{Address, Bytes, Datum, Value};
 
 use super::seen::RawObservation;
 use super::values::errno;
+use crate::plan::expr::Decode;
 use crate::plan::{PlannedParameter, PlannedProbe, PlannedRead, Source};
 use crate::reason::Reason;
 use crate::session::raw::Declined;
@@ -170,10 +171,19 @@ fn listed(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Option<Datum> {
 fn members(reads: &[PlannedRead]) -> BTreeMap<String, Member> {
     let taken = reads.iter().filter_map(|read| {
         let member = read.member.clone()?;
+        let (type_name, bits) = match &read.decode {
+            Decode::Int { type_name, .. } => (Some(type_name), None),
+            Decode::BitField {
+                type_name, bits, ..
+            } => (Some(type_name), Some(*bits)),
+            _ => (None, None),
+        };
         let member = Member {
             structure: member.structure,
             name: member.name,
             offset: member.offset,
+            type_name: type_name.cloned(),
+            bits,
         };
         Some((read.name.clone(), member))
     });

@@ -185,6 +185,12 @@ pub struct Member {
     pub name: String,
     /// Bytes from the start of the structure.
     pub offset: u64,
+    /// Its C type, of an integer: `unsigned short`.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub type_name: Option<String>,
+    /// Width of a bit field, in bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits: Option<u32>,
 }
 
 /// One call of a probed function, or one firing of a tracepoint.

@@ -2,8 +2,9 @@
 //! stands in the investigation.
 
 use crate::claim::{Claim, Verdict};
-use crate::document::Evidence;
+use crate::document::names::IntegerType;
 use crate::document::value::{Address, Datum, Value};
+use crate::document::{Evidence, Member};
 use crate::testing::{evidence, judge_claim, judge_on, place};
 
 fn comes_to(text: &str, evidence: &Evidence, verdict: Verdict, reason: &str) {
@@ -163,5 +164,42 @@ fn computed_leaves() {
         "create.sock_alloc.task == create.fd_install.task",
     ] {
         comes_to(text, &sample, Verdict::Pass, "");
+    }
+}
+
+/// Check that what the C type of a member, or the width of a bit field, cannot hold is no other value: a bound beyond it says
+/// nothing, whatever kind of number the investigation declares, and a bound within it does.
+#[test]
+fn bounds_of_the_type() {
+    let mut sample = sample();
+    let short = IntegerType {
+        size: 2,
+        signed: false,
+    };
+    (sample.names.integers).insert("unsigned short".into(), short);
+    let create = sample.experiments.get_mut("create").unwrap();
+    let probe = create.probes.get_mut("sock_alloc").unwrap();
+    for (name, bits) in [("state", None), ("raw", Some(4))] {
+        let member = Member {
+            structure: "struct sock".into(),
+            name: name.into(),
+            offset: 8,
+            type_name: Some("unsigned short".into()),
+            bits,
+        };
+        probe.members.exit.insert(name.into(), member);
+    }
+    for (name, below) in [("state", 1 << 16), ("raw", 1 << 4)] {
+        let path = read(name);
+        for text in [
+            format!("{path} < {below}"),
+            format!("{path} != {below}"),
+            format!("!({path} >= {below})"),
+            format!("create.outcome.returned == 3 && {path} <= {}", below - 1),
+        ] {
+            comes_to(&text, &sample, Verdict::Error, "");
+        }
+        let text = format!("{path} < {}", below - 1);
+        comes_to(&text, &sample, Verdict::Pass, "");
     }
 }

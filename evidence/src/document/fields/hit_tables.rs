@@ -180,6 +180,8 @@ structures! {
         structure: PER_KERNEL, Public;
         name: INVARIANT, Public;
         offset: form(Offset, PER_KERNEL), Public;
+        type_name("type"): named("type", PER_KERNEL), Public;
+        bits: PER_KERNEL, Public;
     }
     Hit {
         order: PER_KERNEL, Public;

@@ -248,6 +248,8 @@ fn fill(probe: &mut crate::document::Probe) {
         structure: "struct sock".into(),
         name: "x".into(),
         offset: 8,
+        type_name: Some("unsigned short".into()),
+        bits: Some(3),
     };
     for members in [&mut probe.members.entry, &mut probe.members.exit] {
         members.insert("x".into(), member.clone());
