@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use qed_evidence::document::{FileRole, ProgramFile};
 
@@ -218,13 +219,20 @@ fn started_by_env<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'a st
     None
 }
 
-/// The digests of files that were asked for already: several machines run the same ones.
-#[derive(Debug, Default)]
-pub struct Known(std::sync::Mutex<BTreeMap<(String, PathBuf), FoundFiles>>);
+/// The files that were asked for already, with their digests: several machines run the same ones. `E` is why some cannot be
+/// had.
+#[derive(Debug)]
+pub struct Known<E>(Mutex<BTreeMap<(String, PathBuf), FoundFiles<E>>>);
 
-type FoundFiles = Result<Vec<ProgramFile>, String>;
+type FoundFiles<E> = Result<Vec<ProgramFile>, E>;
 
-impl Known {
+impl<E> Default for Known<E> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<E: Clone> Known<E> {
     /// The records of the files that `find` finds, which is not asked again for the same `what` and `folder`.
     ///
     /// # Errors
@@ -233,13 +241,10 @@ impl Known {
         &self,
         what: &str,
         folder: &Path,
-        find: impl FnOnce() -> Result<Vec<ProgramFile>, String>,
-    ) -> FoundFiles {
+        find: impl FnOnce() -> FoundFiles<E>,
+    ) -> FoundFiles<E> {
         // A panic of another thread leaves nothing half done here.
-        let mut known = self
-            .0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = known.entry((what.to_owned(), folder.to_owned()));
         found.or_insert_with(find).clone()
     }
@@ -321,13 +326,13 @@ mod tests {
         let differing: Vec<_> = before.iter().zip(&after).filter(|(a, b)| a != b).collect();
         assert_eq!(differing.len(), 1);
         assert_eq!(differing[0].0.role, FileRole::Script);
-        let known = Known::default();
+        let known = Known::<()>::default();
         let find = || match parts(&name, Path::new("/")) {
             Ok(parts) => Ok(files(&parts)),
-            Err(error) => Err(error.to_string()),
+            Err(_) => Err(()),
         };
         assert_eq!(known.files("a", folder.path(), find).unwrap(), after);
-        let again = known.files("a", folder.path(), || Err("asked again".into()));
+        let again = known.files("a", folder.path(), || Err(()));
         assert_eq!(again.unwrap(), after);
     }
 

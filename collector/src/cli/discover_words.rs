@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use qed_evidence::path::{refuse_experiment_name, refuse_probe_name};
+use thiserror::Error;
 use toml::Value;
 
 use super::call_tree::{Shown, counted, rows};
 use crate::assemble::graph::Functions;
-use crate::btf::Btf;
+use crate::btf::{Btf, BtfError};
 use crate::graph::Call;
 use crate::symbols::Kallsyms;
 use crate::workload::names::{self, UnknownName};
@@ -156,8 +157,8 @@ pub fn starter(
                     Value::from(name.as_str())
                 );
             }
-            Err(why) => {
-                let _ = writeln!(left_out, "# {name}: {why}");
+            Err(error) => {
+                let _ = writeln!(left_out, "# {name}: {error}");
             }
         }
     }
@@ -182,25 +183,45 @@ fn extent(shown: &Shown) -> String {
     }
 }
 
-/// The prototype of a function as C writes it, or why no probe can be put on it by its name.
+/// A function that no probe of the written investigation can be put on by its name.
+#[derive(Debug, Error)]
+enum ProbeError {
+    /// The probe would need another name.
+    #[error("{0}")]
+    Name(String),
+    /// It is not of the kernel itself.
+    #[error("it is of the module {0}")]
+    Module(String),
+    /// There are namesakes.
+    #[error("several functions have this name")]
+    Several,
+    /// Its parameters are not known.
+    #[error("the kernel's types do not describe one function of this name")]
+    Undescribed,
+    /// The kernel's types cannot be read.
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+}
+
+/// The prototype of a function as C writes it, if a probe can be put on it by its name.
 fn prototype(
     name: &str,
     module: Option<&str>,
     kallsyms: &Kallsyms,
     btf: &Btf<'_>,
-) -> Result<String, String> {
+) -> Result<String, ProbeError> {
     if let Some(why) = refuse_probe_name(name) {
-        return Err(why);
+        return Err(ProbeError::Name(why));
     }
     if let Some(module) = module {
-        return Err(format!("it is of the module {module}"));
+        return Err(ProbeError::Module(module.to_owned()));
     }
     if kallsyms.lookup(name).len() != 1 {
-        return Err("several functions have this name".into());
+        return Err(ProbeError::Several);
     }
-    let functions = btf.functions(name).map_err(|error| error.to_string())?;
+    let functions = btf.functions(name)?;
     let [function] = functions.as_slice() else {
-        return Err("the kernel's types do not describe one function of this name".into());
+        return Err(ProbeError::Undescribed);
     };
     let signature = &function.signature;
     let parameters = signature
@@ -208,16 +229,14 @@ fn prototype(
         .iter()
         .enumerate()
         .map(|(at, parameter)| {
-            let type_name = btf
-                .type_name(parameter.type_id)
-                .map_err(|error| error.to_string())?;
+            let type_name = btf.type_name(parameter.type_id)?;
             let gap = if type_name.ends_with('*') { "" } else { " " };
             Ok(format!(
                 "{type_name}{gap}{}",
                 parameter.name_or_position(at)
             ))
         });
-    let parameters = parameters.collect::<Result<Vec<_>, String>>()?;
+    let parameters = parameters.collect::<Result<Vec<_>, BtfError>>()?;
     Ok(format!("{name}({})", parameters.join(", ")))
 }
 

@@ -4,6 +4,7 @@ use qed_evidence::document::{MemberFacts, TypeFacts};
 use qed_evidence::investigation::parse;
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
+use thiserror::Error;
 
 use super::capture;
 use super::failure::Failure;
@@ -29,15 +30,20 @@ pub struct Args {
     pub format: Format,
 }
 
+/// A text that is not the name of a type.
+#[derive(Debug, Error)]
+#[error("a type is written as C names it: file, sockaddr_in")]
+struct TypeNameError;
+
 /// A name as C has it, after the word that says what it is of.
-fn type_name(text: &str) -> Result<String, String> {
+fn type_name(text: &str) -> Result<String, TypeNameError> {
     let name = text.rsplit(' ').next().unwrap_or(text);
     let is_one = !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     match is_one {
         true => Ok(name.to_owned()),
-        false => Err("a type is written as C names it: file, sockaddr_in".into()),
+        false => Err(TypeNameError),
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::document::{Evidence, MachineKind};
 use crate::lock::Pin;
 
-pub use model::{Comparison, Now, ProgramNow, Runs, StaleReason};
+pub use model::{Comparison, DigestNow, Now, ProgramNow, Runs, StaleReason};
 
 /// The name of the collector's part among what could not be compared.
 const COLLECTOR: &str = "the collector's eBPF object";
@@ -48,9 +48,13 @@ pub fn stale(evidence: &Evidence, now: &Now) -> Comparison {
     {
         reasons.push(StaleReason::Investigation);
     }
+    let object = match &now.object_digest {
+        DigestNow::Known(digest) => Some(digest),
+        DigestNow::Unknown(_) => None,
+    };
     let collectors = [
         (&evidence.run.collector, now.collector.as_ref()),
-        (&evidence.run.object_digest, now.object_digest.as_ref().ok()),
+        (&evidence.run.object_digest, object),
     ];
     reasons.extend(collectors.into_iter().find_map(|(was, now)| {
         let now = now?.clone();
@@ -63,7 +67,7 @@ pub fn stale(evidence: &Evidence, now: &Now) -> Comparison {
     pinned(evidence, now, &mut found);
     programs::compare(evidence, now, &mut found);
     found.stale.extend(age(evidence, now));
-    if let Err(why) = &now.object_digest {
+    if let DigestNow::Unknown(why) = &now.object_digest {
         found.not_compared.push(format!("{COLLECTOR}: {why}"));
     }
     found
@@ -77,11 +81,13 @@ fn image(evidence: &Evidence, now: &Now, found: &mut Comparison) {
         (None, Some(_)) => found
             .not_compared
             .push(cannot("the evidence does not say which one was booted")),
-        (_, Some(Err(why))) => found.not_compared.push(cannot(why)),
-        (Some(was), Some(Ok(now))) if was != now => found.stale.push(StaleReason::Image {
-            was: was.clone(),
-            now: now.clone(),
-        }),
+        (_, Some(DigestNow::Unknown(why))) => found.not_compared.push(cannot(why)),
+        (Some(was), Some(DigestNow::Known(now))) if was != now => {
+            found.stale.push(StaleReason::Image {
+                was: was.clone(),
+                now: now.clone(),
+            })
+        }
         _ => {}
     }
 }
@@ -154,7 +160,7 @@ mod tests {
             build_id: Some("cc".into()),
             investigation_digest: Some("aa".into()),
             collector: Some("0.1.0".into()),
-            object_digest: Ok("bb".into()),
+            object_digest: DigestNow::Known("bb".into()),
             image_digest: None,
             pin: None,
             programs: BTreeMap::new(),
@@ -178,7 +184,10 @@ mod tests {
                 "investigation",
             ),
             (|now| now.collector = Some("0.2.0".into()), "collector"),
-            (|now| now.object_digest = Ok("ff".into()), "collector"),
+            (
+                |now| now.object_digest = DigestNow::Known("ff".into()),
+                "collector",
+            ),
             (
                 |now| now.time = "2026-11-23T13:00:01Z".parse().unwrap(),
                 "60 minutes old",
@@ -262,7 +271,7 @@ mod tests {
             build_id: None,
             investigation_digest: None,
             collector: None,
-            object_digest: Err("there is none".into()),
+            object_digest: DigestNow::Unknown("there is none".into()),
             image_digest: None,
             pin: None,
             programs: BTreeMap::new(),
@@ -288,7 +297,7 @@ mod tests {
     fn images() {
         let mut guest = evidence();
         let mut now = now();
-        now.image_digest = Some(Ok("ee".into()));
+        now.image_digest = Some(DigestNow::Known("ee".into()));
         let found = stale(&guest, &now);
         assert!(found.stale.is_empty() && found.not_compared.len() == 1);
         guest.kernel.image_digest = Some("ee".into());
@@ -298,7 +307,7 @@ mod tests {
             stale(&guest, &now).stale[..],
             [StaleReason::Image { .. }]
         ));
-        now.image_digest = Some(Err("there is no such file".into()));
+        now.image_digest = Some(DigestNow::Unknown("there is no such file".into()));
         let found = stale(&guest, &now);
         assert_eq!(found.stale, []);
         assert_eq!(

@@ -23,10 +23,10 @@ pub struct Now {
     pub investigation_digest: Option<String>,
     /// Version of the collector.
     pub collector: Option<String>,
-    /// SHA-256 of the collector's eBPF object, hex; or why it is not known.
-    pub object_digest: Result<String, String>,
-    /// SHA-256 of the image that the guest would boot, hex; or why it is not known. `None`: it is not named by a file.
-    pub image_digest: Option<Result<String, String>>,
+    /// SHA-256 of the collector's eBPF object, hex.
+    pub object_digest: DigestNow,
+    /// SHA-256 of the image that the guest would boot, hex. `None`: it is not named by a file.
+    pub image_digest: Option<DigestNow>,
     /// The kernel that the book's lock file pins the machine to.
     pub pin: Option<Pin>,
     /// The files of what is run, as they are here.
@@ -35,6 +35,24 @@ pub struct Now {
     pub time: Timestamp,
     /// The greatest age of evidence.
     pub max_age: Option<Duration>,
+}
+
+/// The digest of a file, as it is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DigestNow {
+    /// SHA-256, hex.
+    Known(String),
+    /// The reason why it is not known.
+    Unknown(String),
+}
+
+impl<E: fmt::Display> From<Result<String, E>> for DigestNow {
+    fn from(digest: Result<String, E>) -> Self {
+        match digest {
+            Ok(digest) => Self::Known(digest),
+            Err(error) => Self::Unknown(error.to_string()),
+        }
+    }
 }
 
 /// The files of one command or workload, as they are here.

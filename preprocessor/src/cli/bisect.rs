@@ -149,6 +149,14 @@ struct Narrowed {
     not_served: Vec<String>,
 }
 
+/// What came of asking one kernel.
+enum Asked {
+    /// Its release, and the judgement on it.
+    Judged(String, Judgement),
+    /// The reason why there is no evidence of it.
+    NotHad(String),
+}
+
 /// The way to ask a kernel.
 struct Asker<'a> {
     root: &'a Path,
@@ -176,11 +184,11 @@ impl Asker<'_> {
                 "mdbook-qed: asking {machine} (at most {left} to ask)"
             );
             match self.ask(machine)? {
-                Err(reason) => {
+                Asked::NotHad(reason) => {
                     not_had.push((machine.clone(), reason));
                     search.answer(index, None);
                 }
-                Ok((release, judgement)) => {
+                Asked::Judged(release, judgement) => {
                     let answer = Answer::of(&judgement);
                     search.answer(index, Some(answer));
                     if let Answer::Gap(verdict) = answer {
@@ -214,12 +222,12 @@ impl Asker<'_> {
         }
     }
 
-    /// The judgement on one kernel, with its release; inside, the reason why it could not be had.
-    fn ask(&self, machine: &str) -> Result<Result<(String, Judgement), String>, Refused> {
+    /// The judgement on one kernel.
+    fn ask(&self, machine: &str) -> Result<Asked, Refused> {
         let file = PathBuf::from(FOLDER).join(evidence_file(machine));
         let path = self.root.join(&file);
         if let Some(told) = read(&path, machine).and_then(|evidence| self.judge(evidence).ok()) {
-            return Ok(Ok(told));
+            return Ok(told);
         }
         let captured = self.collector.capture(collector::CaptureRequest {
             root: self.root,
@@ -230,19 +238,21 @@ impl Asker<'_> {
         });
         match captured {
             Err(collector::CollectorError::Failed { status }) => {
-                Ok(Err(format!("its capture ended with {status}")))
+                Ok(Asked::NotHad(format!("its capture ended with {status}")))
             }
             Err(error) => Err(Refused::Cannot(Diagnostic::error_without_place(
                 error.to_string(),
             ))),
             Ok(()) => match read(&path, machine) {
-                None => Ok(Err("its capture left no evidence that can be read".into())),
-                Some(evidence) => self.judge(evidence).map(Ok).map_err(Refused::Input),
+                None => Ok(Asked::NotHad(
+                    "its capture left no evidence that can be read".into(),
+                )),
+                Some(evidence) => self.judge(evidence).map_err(Refused::Input),
             },
         }
     }
 
-    fn judge(&self, evidence: Evidence) -> Result<(String, Judgement), Vec<Diagnostic>> {
+    fn judge(&self, evidence: Evidence) -> Result<Asked, Vec<Diagnostic>> {
         let release = evidence.kernel.release.clone();
         let judged = SweptBook::judge(self.root, vec![evidence])?;
         let claim = judged
@@ -253,7 +263,7 @@ impl Asker<'_> {
                 "the claim was judged on no kernel",
             )]
         })?;
-        Ok((release, judgement))
+        Ok(Asked::Judged(release, judgement))
     }
 }
 

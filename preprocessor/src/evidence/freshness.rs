@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use qed_evidence::Evidence;
 use qed_evidence::build_id::BuildId;
 use qed_evidence::document::MachineKind;
-use qed_evidence::freshness::{Comparison, Now, stale};
+use qed_evidence::freshness::{Comparison, DigestNow, Now, stale};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::is_redacted;
 
@@ -103,13 +103,13 @@ pub fn compare_freshness(
         investigation_digest: Some(investigation.digest.clone()),
         collector: Some(env!("CARGO_PKG_VERSION").to_owned()),
         object_digest: match from {
-            Origin::Captured => here.present.object().map_err(|error| error.to_string()),
-            Origin::Recorded => Err("it is that of the machine that it was captured on".into()),
+            Origin::Captured => here.present.object().into(),
+            Origin::Recorded => {
+                DigestNow::Unknown("it is that of the machine that it was captured on".into())
+            }
         },
-        image_digest: config.image(machine).map(|path| {
-            let digest = here.present.image(&root.join(path));
-            digest.map_err(|error| error.to_string())
-        }),
+        image_digest: (config.image(machine))
+            .map(|path| here.present.image(&root.join(path)).into()),
         pin: config.pin(machine).cloned(),
         programs: here.present.programs(
             evidence,

@@ -12,7 +12,7 @@ use qed_evidence::freshness::{ProgramNow, Runs};
 use qed_evidence::investigation::{Investigation, Stdin, Workload};
 use qed_programs::digest_cache::{DigestCache, FileDigest};
 use qed_programs::workload::{Missing, RunsOn, of_setup, of_workload};
-use qed_programs::{Known, Part, is_of_system};
+use qed_programs::{Known, Part, ProgramError, is_of_system};
 use regex::bytes::Regex;
 
 use crate::evidence::locations::Origin;
@@ -24,7 +24,7 @@ const OBJECT_MARK: &str = "eBPF object sha256:";
 #[derive(Debug, Default)]
 pub struct LocalFiles {
     digests: Arc<DigestCache>,
-    programs: Known,
+    programs: Known<ProgramsError>,
     object: OnceLock<Result<String, ObjectError>>,
 }
 
@@ -44,6 +44,31 @@ pub enum ObjectError {
     /// Its file has no mark of the object.
     #[error("the qed-collector that is here does not say which object it has")]
     NoObject,
+}
+
+/// Files of a command or workload that cannot be had. The message tells no path of this machine: readers may see it.
+#[derive(Clone, Debug, thiserror::Error)]
+enum ProgramsError {
+    /// A file of a workload.
+    #[error("{0}")]
+    Missing(String),
+    /// The program of a command.
+    #[error("`{program}`: {error}")]
+    Program {
+        /// Its name, without a folder.
+        program: String,
+        /// The problem.
+        error: ProgramError,
+    },
+    /// A command without a program.
+    #[error("it runs nothing")]
+    Nothing,
+}
+
+impl From<Missing> for ProgramsError {
+    fn from(missing: Missing) -> Self {
+        Self::Missing(missing.message)
+    }
 }
 
 impl LocalFiles {
@@ -110,14 +135,11 @@ impl LocalFiles {
                 ),
                 Some(folder) => {
                     self.program_now(&format!("{on:?} {workload:?}"), origin, folder, || {
-                        let of = |missing: Missing| missing.message;
-                        let parts =
-                            of_workload(&*self.digests, workload, &experiment.span, folder, on);
-                        let mut parts = parts.map_err(of)?;
+                        let digests = &*self.digests;
+                        let mut parts =
+                            of_workload(digests, workload, &experiment.span, folder, on)?;
                         if on == RunsOn::Guest {
-                            parts.extend(
-                                of_setup(&*self.digests, investigation, folder).map_err(of)?,
-                            );
+                            parts.extend(of_setup(digests, investigation, folder)?);
                         }
                         Ok(parts)
                     })
@@ -128,8 +150,11 @@ impl LocalFiles {
         let commands = investigation.commands.iter().map(|command| {
             let root = Path::new("/");
             let here = self.program_now(&format!("{on:?} {:?}", command.run), origin, root, || {
-                let program = command.run.first().ok_or("it runs nothing")?;
-                let named = |why| format!("`{}`: {why}", file_name(program));
+                let program = command.run.first().ok_or(ProgramsError::Nothing)?;
+                let named = |error| ProgramsError::Program {
+                    program: file_name(program).to_owned(),
+                    error,
+                };
                 let mut parts =
                     qed_programs::parts_from(&*self.digests, program, root).map_err(named)?;
                 // A guest holds no file but those of its programs.
@@ -151,18 +176,18 @@ impl LocalFiles {
         what: &str,
         origin: Origin,
         folder: &Path,
-        find: impl FnOnce() -> Result<Vec<Part<FileDigest>>, String>,
+        find: impl FnOnce() -> Result<Vec<Part<FileDigest>>, ProgramsError>,
     ) -> ProgramNow {
         if origin == Origin::Captured {
             let find = || find().map(|parts| qed_programs::files(&parts));
             return match self.programs.files(what, folder, find) {
                 Ok(files) => ProgramNow::Here(files),
-                Err(why) => ProgramNow::Unknown(why),
+                Err(why) => ProgramNow::Unknown(why.to_string()),
             };
         }
         let mut own = match find() {
             Ok(parts) => parts,
-            Err(why) => return ProgramNow::Unknown(why),
+            Err(why) => return ProgramNow::Unknown(why.to_string()),
         };
         own.retain(|part| !is_of_system(&part.path));
         match own.is_empty() {

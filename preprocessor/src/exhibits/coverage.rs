@@ -12,6 +12,7 @@ use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::evidence::telling::{Fold, Lines};
 use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::graph::{planned, traced};
 use crate::exhibits::request::{Request, caption, render_gap};
 use crate::markdown::syntax::{Spanned, SyntaxError};
@@ -91,7 +92,7 @@ impl std::fmt::Display for Limit {
 }
 
 /// What a machine's tree comes to, or why there is none.
-type OnMachine<'b> = (MachineId, Result<(&'b Graph, Coverage), String>);
+type OnMachine<'b> = (MachineId, Result<(&'b Graph, Coverage), ExhibitGap>);
 
 /// Renders the exhibit; more functions that are told nowhere than it allows are a complaint of the lint `untold`.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
@@ -108,8 +109,10 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         .machine_ids()
         .map(|machine| {
             let graph = traced(book_data, machine, experiment);
-            let covered = graph.map(|(_, graph)| (graph, telling.cover(graph)));
-            (machine, covered.map_err(|gap| gap.to_string()))
+            (
+                machine,
+                graph.map(|(_, graph)| (graph, telling.cover(graph))),
+            )
         })
         .collect();
     let first = asked.unwrap_or_else(|| book_data.default_machine(experiment));
@@ -128,8 +131,11 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let Some((machine, graph, coverage)) = has(first).or_else(others) else {
         let mut gaps = all.iter().filter(|(machine, _)| *machine == first);
         let why = gaps.find_map(|(_, covered)| covered.as_ref().err());
-        let why = why.map_or("there is no tree of the call", String::as_str);
-        return Ok(render_gap(book_data, first, why));
+        let why = why.map_or(
+            "there is no tree of the call".to_owned(),
+            ToString::to_string,
+        );
+        return Ok(render_gap(book_data, first, &why));
     };
     let lines = match scope {
         Scope::Chapter => tellings.lines(Some(request.chapter), experiment),
@@ -374,7 +380,7 @@ fn rows(request: &Request<'_, '_>, all: &[OnMachine<'_>]) -> Vec<MachineRow> {
         counts: covered
             .as_ref()
             .map_or_else(|_| Vec::new(), |(_, coverage)| counts(coverage)),
-        why: covered.as_ref().err().cloned(),
+        why: covered.as_ref().err().map(ToString::to_string),
     };
     all.iter().map(row).collect()
 }

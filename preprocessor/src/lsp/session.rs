@@ -28,6 +28,7 @@ use crate::lsp::diagnose::Job;
 use crate::lsp::files::{Document, Documents, to_file};
 use crate::lsp::known::Explanations;
 use crate::lsp::position;
+use crate::lsp::rename::RenameError;
 use crate::lsp::watch::{Change, Watch};
 use crate::lsp::workspace::Workspace;
 
@@ -311,13 +312,13 @@ impl<'c> Session<'c> {
             }),
             PrepareRenameRequest::METHOD => answer::<PrepareRenameRequest>(request, |at| {
                 let prepared = about.prepare_rename(&at.text_document.uri, at.position, documents);
-                prepared.map(Some).map_err(|error| error.to_string())
+                prepared.map(Some)
             }),
             Rename::METHOD => answer::<Rename>(request, |params| {
                 let at = params.text_document_position;
                 let uri = &at.text_document.uri;
                 let renamed = about.rename(uri, at.position, &params.new_name, documents);
-                renamed.map(Some).map_err(|error| error.to_string())
+                renamed.map(Some)
             }),
             other => {
                 let message = format!("`{other}` is not served");
@@ -334,7 +335,7 @@ fn read<T: DeserializeOwned>(told: Notification) -> Result<T, serde_json::Error>
 /// Answers one request. A mistake of this program costs an answer, not the session.
 fn answer<R: lsp_types::request::Request>(
     request: Request,
-    work: impl FnOnce(R::Params) -> Result<R::Result, String>,
+    work: impl FnOnce(R::Params) -> Result<R::Result, RenameError>,
 ) -> Response {
     let id = request.id;
     let params: R::Params = match serde_json::from_value(request.params) {
@@ -346,7 +347,7 @@ fn answer<R: lsp_types::request::Request>(
     };
     match catch_unwind(AssertUnwindSafe(|| work(params))) {
         Ok(Ok(result)) => Response::new_ok(id, result),
-        Ok(Err(message)) => Response::new_err(id, ErrorCode::RequestFailed as i32, message),
+        Ok(Err(error)) => Response::new_err(id, ErrorCode::RequestFailed as i32, error.to_string()),
         Err(_) => {
             let message = format!("`{}` failed: this is a mistake of mdbook-qed", R::METHOD);
             Response::new_err(id, ErrorCode::InternalError as i32, message)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use qed_evidence::Evidence;
-use qed_evidence::freshness::{Comparison, Now, StaleReason, is_of_collector, stale};
+use qed_evidence::freshness::{Comparison, DigestNow, Now, StaleReason, is_of_collector, stale};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::validate::against;
 
@@ -33,10 +33,10 @@ pub struct BookAtHand<'b> {
 }
 
 impl BookAtHand<'_> {
-    /// SHA-256 of the image that a machine of the book boots; nothing if it has none.
-    fn image(&self, machine: &str, present: &LocalFiles) -> Option<Result<String, String>> {
+    /// The image that a machine of the book boots; nothing if it has none.
+    fn image(&self, machine: &str, present: &LocalFiles) -> Option<DigestNow> {
         let path = self.root.join(self.config.image(machine)?);
-        Some(present.image(&path).map_err(|error| error.to_string()))
+        Some(present.image(&path).into())
     }
 
     /// The folder of its investigation.
@@ -80,13 +80,13 @@ pub fn verify(
             build_id: None,
             investigation_digest: Some(investigation.digest.clone()),
             collector: None,
-            object_digest: Err("a site does not need it".into()),
+            object_digest: DigestNow::Unknown("a site does not need it".into()),
             // No site tells where an image is; its book does.
             image_digest: book
                 .and_then(|book| book.image(machine, &present))
                 .or_else(|| {
                     by_path.then(|| {
-                        Err(
+                        DigestNow::Unknown(
                             "the site does not name the file of the image; --book FOLDER does"
                                 .into(),
                         )
