@@ -152,7 +152,7 @@ struct Narrowed {
 /// What came of asking one kernel.
 enum Asked {
     /// Its release, and the judgement on it.
-    Judged(String, Judgement),
+    Judged(String, Box<Judgement>),
     /// The reason why there is no evidence of it.
     NotHad(String),
 }
@@ -263,7 +263,7 @@ impl Asker<'_> {
                 "the claim was judged on no kernel",
             )]
         })?;
-        Ok(Asked::Judged(release, judgement))
+        Ok(Asked::Judged(release, Box::new(judgement)))
     }
 }
 
