@@ -22,7 +22,7 @@ use qed_collector::symbols::kallsyms::copies::{is_cold, is_copy};
 use qed_collector::symbols::lines::LineResolver;
 use qed_collector::symbols::system_map::SystemMap;
 use qed_evidence::Evidence;
-use qed_evidence::claim::{Claim, Place, Verdict, judge};
+use qed_evidence::claim::{Claim, SourceMap, Verdict, judge};
 use qed_evidence::diagnostic::Source as Text;
 use qed_evidence::document::{Experiment, Target};
 use qed_evidence::instances::Instances;
@@ -264,7 +264,7 @@ fn judged(evidence: &Evidence, text: &str) -> (BTreeMap<&'static str, usize>, us
                 text: body.clone(),
             };
             let claim =
-                Claim::parse("c", &body, Place::new(source.into(), 0), None).expect("a claim");
+                Claim::parse("c", &body, SourceMap::new(source.into(), 0), None).expect("a claim");
             let judgement = judge(&claim, &catalog, &machines[0]);
             *verdicts.entry(judgement.verdict.word()).or_insert(0) += 1;
             if stacks(experiment).any(|frames| on_stack(frames, function)) {

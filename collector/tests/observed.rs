@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use qed_evidence::claim::{Claim, Judgement, Place, Verdict, judge};
+use qed_evidence::claim::{Claim, Judgement, SourceMap, Verdict, judge};
 use qed_evidence::diagnostic::Source;
 use qed_evidence::document::{Context, Descendants, Evidence};
 use qed_evidence::investigation::{Investigation, parse};
@@ -264,7 +264,7 @@ impl Observed {
             name: "chapter.md".into(),
             text: text.into(),
         });
-        let claim = Claim::parse("a_claim", text, Place::new(source, 0), None).unwrap();
+        let claim = Claim::parse("a_claim", text, SourceMap::new(source, 0), None).unwrap();
         let machines = [Indexed::new(&self.evidence)];
         let catalog = Catalog {
             investigation: &self.investigation,

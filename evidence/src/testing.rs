@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::claim::{Claim, Judgement, Place, judge};
+use crate::claim::{Claim, Judgement, SourceMap, judge};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::document::Evidence;
 use crate::investigation::Investigation;
@@ -29,12 +29,12 @@ pub(crate) fn evidence_text() -> &'static str {
 }
 
 /// A place in a chapter that holds nothing but `text`.
-pub(crate) fn place(text: &str) -> Place {
+pub(crate) fn place(text: &str) -> SourceMap {
     let source = Arc::new(Source {
         name: "chapter.md".into(),
         text: text.into(),
     });
-    Place::new(source, 0)
+    SourceMap::new(source, 0)
 }
 
 /// The claim `text`, or the complaints about it.

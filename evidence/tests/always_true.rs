@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use qed_evidence::Evidence;
-use qed_evidence::claim::{Claim, Place, Verdict, judge};
+use qed_evidence::claim::{Claim, SourceMap, Verdict, judge};
 use qed_evidence::diagnostic::Source;
 use qed_evidence::investigation::{self, Investigation};
 use qed_evidence::path::hit_number;
@@ -200,7 +200,8 @@ impl Judge<'_> {
             name: "chapter.md".into(),
             text: text.into(),
         };
-        let claim = Claim::parse("a_claim", text, Place::new(Arc::new(source), 0), None).ok()?;
+        let claim =
+            Claim::parse("a_claim", text, SourceMap::new(Arc::new(source), 0), None).ok()?;
         Some(judge(&claim, self.catalog, self.machine).verdict)
     }
 

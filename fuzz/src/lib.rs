@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
 use qed_evidence::Evidence;
-use qed_evidence::claim::{Claim, Place};
+use qed_evidence::claim::{Claim, SourceMap};
 use qed_evidence::diagnostic::{Diagnostic, Source};
 use qed_evidence::investigation::{self, Investigation};
 use qed_evidence::reader;
@@ -60,7 +60,7 @@ pub fn claim(text: &str, when: Option<&str>) -> Result<Claim, Vec<Diagnostic>> {
             name: "chapter.md".into(),
             text: text.into(),
         };
-        Place::new(source.into(), 0)
+        SourceMap::new(source.into(), 0)
     };
     Claim::parse(
         "a_claim",

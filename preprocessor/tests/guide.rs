@@ -183,7 +183,7 @@ fn example_of_finding() {
             name: "find.md".into(),
             text: text.clone(),
         };
-        let place = qed_evidence::claim::Place::new(std::sync::Arc::new(source), 0);
+        let place = qed_evidence::claim::SourceMap::new(std::sync::Arc::new(source), 0);
         let claim = qed_evidence::claim::Claim::parse(id, &text, place, None);
         assert!(claim.is_ok(), "{id}: {:?}", claim.err());
     }

@@ -222,17 +222,17 @@ fn started_by_env<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'a st
 /// The files that were asked for already, with their digests: several machines run the same ones. `E` is why some cannot be
 /// had.
 #[derive(Debug)]
-pub struct Known<E>(Mutex<BTreeMap<(String, PathBuf), FoundFiles<E>>>);
+pub struct FileCache<E>(Mutex<BTreeMap<(String, PathBuf), FoundFiles<E>>>);
 
 type FoundFiles<E> = Result<Vec<ProgramFile>, E>;
 
-impl<E> Default for Known<E> {
+impl<E> Default for FileCache<E> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<E: Clone> Known<E> {
+impl<E: Clone> FileCache<E> {
     /// The records of the files that `find` finds, which is not asked again for the same `what` and `folder`.
     ///
     /// # Errors
@@ -326,7 +326,7 @@ mod tests {
         let differing: Vec<_> = before.iter().zip(&after).filter(|(a, b)| a != b).collect();
         assert_eq!(differing.len(), 1);
         assert_eq!(differing[0].0.role, FileRole::Script);
-        let known = Known::<()>::default();
+        let known = FileCache::<()>::default();
         let find = || match parts(&name, Path::new("/")) {
             Ok(parts) => Ok(files(&parts)),
             Err(_) => Err(()),

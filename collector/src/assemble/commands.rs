@@ -96,7 +96,7 @@ pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'
         }
         Err(reason) => Datum::unavailable(reason),
     };
-    let found = |wanted: &investigation::Wanted| -> Result<Value, Reason> {
+    let found = |wanted: &investigation::CommandValue| -> Result<Value, Reason> {
         match &raw.ended {
             Ok(0) => {}
             Ok(status) => return Err(format!("the command ended with status {status}").into()),

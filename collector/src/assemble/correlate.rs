@@ -15,7 +15,7 @@ use super::ledger::{Book, LedgerEvent};
 use super::names::Names;
 use super::probe_facts::empty;
 use super::seen::RawObservation;
-use super::stack::{Says, Stack, nmi, raised_by_program, running, within};
+use super::stack::{Presence, Stack, nmi, raised_by_program, running, within};
 use super::window::{Window, window};
 use crate::plan::expr::{Decoded, decode};
 use crate::plan::{PlannedProbe, Source};
@@ -280,9 +280,9 @@ fn meets(
     names: &dyn Names,
 ) -> bool {
     match within(running(stack), cut, &condition.function, names) {
-        Says::Yes => true,
-        Says::No => false,
-        Says::Unknown(why) => {
+        Presence::Yes => true,
+        Presence::No => false,
+        Presence::Unknown(why) => {
             // Of a call the entry is what counts.
             if event.side == side::ENTRY {
                 condition.undecided += 1;

@@ -43,7 +43,7 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
         boots: Vec::new(),
         commands: BTreeMap::new(),
         facts: facts::facts(raw, context, &copies),
-        instances: told(copies, raw, context),
+        instances: listed_instances(copies, raw, context),
         names: qed_evidence::names::Names::default(),
         experiments: raw
             .plan
@@ -90,7 +90,7 @@ fn copies(raw: &RawCapture, context: &Context<'_>) -> BTreeMap<String, Instances
 }
 
 /// Those of them that evidence lists: of probed functions, and of those that claims about trees are to be about.
-fn told(
+fn listed_instances(
     mut copies: BTreeMap<String, Instances>,
     raw: &RawCapture,
     context: &Context<'_>,

@@ -138,7 +138,7 @@ pub fn holds(frames: &[Frame], function: &str) -> bool {
 
 /// The testimony of a stack about a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Says {
+pub enum Presence {
     /// It is on the stack.
     Yes,
     /// It is not, and it was not left by a jump to one that is.
@@ -148,15 +148,15 @@ pub enum Says {
 }
 
 /// True if `function` was running at an event with these frames. `cut`: there may be more frames than these.
-pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) -> Says {
+pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) -> Presence {
     if holds(frames, function) {
-        return Says::Yes;
+        return Presence::Yes;
     }
     if frames.is_empty() {
-        return Says::Unknown("the kernel gave no stack".into());
+        return Presence::Unknown("the kernel gave no stack".into());
     }
     if cut {
-        return Says::Unknown(format!(
+        return Presence::Unknown(format!(
             "it may be further out than the {} frames that were kept",
             frames.len()
         ));
@@ -167,7 +167,7 @@ pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) ->
         .skip(1)
         .find(|frame| frame.site.is_none() && may_hold(frame, &standing));
     if let Some(frame) = hidden {
-        return Says::Unknown(format!(
+        return Presence::Unknown(format!(
             "it may be inlined into `{}`, of which no source line is known",
             frame
                 .symbol
@@ -176,7 +176,7 @@ pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) ->
         ));
     }
     if standing.leaves_by_jump == Some(false) {
-        return Says::No;
+        return Presence::No;
     }
     // It may have jumped to a function that then stands on the stack in its place: where each function was called as such,
     // none did.
@@ -187,8 +187,8 @@ pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) ->
             .map(|why| format!("it may have been left by a jump: {why}"))
     });
     match gap {
-        None => Says::No,
-        Some(why) => Says::Unknown(why),
+        None => Presence::No,
+        Some(why) => Presence::Unknown(why),
     }
 }
 
@@ -437,10 +437,10 @@ mod tests {
             },
         };
         let direct = kernel(Called::Address(0x1200));
-        let unknown = |says: Says| matches!(says, Says::Unknown(_));
-        assert_eq!(within(&full, false, "entry", &direct), Says::Yes);
-        assert_eq!(within(&full, true, "target", &direct), Says::Yes);
-        assert_eq!(within(&full, false, "other", &direct), Says::No);
+        let unknown = |says: Presence| matches!(says, Presence::Unknown(_));
+        assert_eq!(within(&full, false, "entry", &direct), Presence::Yes);
+        assert_eq!(within(&full, true, "target", &direct), Presence::Yes);
+        assert_eq!(within(&full, false, "other", &direct), Presence::No);
         assert!(unknown(within(&full, true, "other", &direct)));
         assert!(unknown(within(&[], false, "other", &direct)));
         assert!(unknown(within(&bare, false, "other", &direct)));
@@ -454,12 +454,12 @@ mod tests {
         )));
         assert_eq!(
             within(&full, false, "other", &known(Some(false), &[])),
-            Says::No
+            Presence::No
         );
         // Where it is inlined is known, and whether that frame is such a place.
         assert_eq!(
             within(&bare, false, "other", &known(Some(false), &[0x1300])),
-            Says::No
+            Presence::No
         );
         assert!(unknown(within(
             &bare,

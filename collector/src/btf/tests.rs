@@ -485,7 +485,7 @@ fn host_btf_is_read_whole() {
 /// claim language keeps it for.
 #[test]
 fn every_parameter_can_be_written() {
-    use qed_evidence::claim::{Claim, Place};
+    use qed_evidence::claim::{Claim, SourceMap};
     let Some(data) = host() else { return };
     let btf = Btf::parse(&data).unwrap();
     let mut names = std::collections::BTreeMap::<&str, usize>::new();
@@ -506,7 +506,7 @@ fn every_parameter_can_be_written() {
             name: "chapter.md".into(),
             text: text.clone(),
         };
-        let claim = Claim::parse("a", &text, Place::new(source.into(), 0), None)
+        let claim = Claim::parse("a", &text, SourceMap::new(source.into(), 0), None)
             .unwrap_or_else(|errors| panic!("{text}: {}", errors[0]));
         let reads: Vec<&str> = claim.reads().map(|read| read.path.as_str()).collect();
         assert_eq!(reads, [path.as_str(), &format!("e.p.hit2.args.{name}")]);

@@ -22,7 +22,7 @@ use super::modules;
 use super::output::{print, render};
 use super::programs;
 use super::progress::{Progress, note};
-use super::request::{Asked, CaptureRequest, keep_the_books, requested};
+use super::request::{CaptureRequest, RequestArgs, keep_the_books, requested};
 use super::runtime::runtime;
 use super::store::Store;
 use super::target::{Target, distinct};
@@ -40,7 +40,7 @@ use crate::symbols::functions_by_file::chosen;
 pub struct Args {
     /// The investigation and the machines.
     #[command(flatten)]
-    pub asked: Asked,
+    pub asked: RequestArgs,
     /// Boot a guest this many times more and note each slide [default: `boots` of the investigation; boots of the
     /// same kernel that the evidence has already are kept]
     #[arg(long, value_name = "N")]

@@ -10,7 +10,7 @@ use super::capture;
 use super::failure::Failure;
 use super::kernel_files::DebugInfo;
 use super::output::{Format, json, print};
-use super::request::{Asked, LIMIT_S};
+use super::request::{LIMIT_S, RequestArgs};
 use super::target::Target;
 use crate::assemble::facts::type_facts;
 use crate::btf::{Btf, NameKind};
@@ -116,7 +116,7 @@ fn of_guest(name: &str, on: &Target) -> Result<TypeFacts, Failure> {
         Failure::input(problems.join("\n"))
     })?;
     let args = capture::Args {
-        asked: Asked {
+        asked: RequestArgs {
             investigation: None,
             on: vec![on.clone()],
             book: None,

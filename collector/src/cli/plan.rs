@@ -15,7 +15,7 @@ use super::modules;
 use super::output::{Format, json, print, render};
 use super::plan_report::{ExperimentReport, MachineReport};
 use super::progress::Progress;
-use super::request::{Asked, CaptureRequest, requested};
+use super::request::{CaptureRequest, RequestArgs, requested};
 use super::runtime::runtime;
 use super::target::Target;
 use crate::assemble::symbolize::Static;
@@ -35,7 +35,7 @@ const HOST: &str = "host";
 pub struct Args {
     /// The investigation and the machines.
     #[command(flatten)]
-    pub asked: Asked,
+    pub asked: RequestArgs,
     /// Output format
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
@@ -110,7 +110,7 @@ fn planned_on(
     investigation: &Investigation,
     debuginfo: &DebugInfo,
     lock: Option<&Lock>,
-    args: &Asked,
+    args: &RequestArgs,
     progress: &Progress,
 ) -> Result<(Vec<PlannedExperiment>, Static), Failure> {
     match target {

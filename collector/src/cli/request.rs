@@ -15,7 +15,7 @@ pub const LIMIT_S: u64 = 120;
 
 /// Arguments of `capture` and `plan`: the investigation, the machines, and how a guest is booted.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Asked {
+pub struct RequestArgs {
     /// The investigation: which experiments to run and what to watch [default: that of the book]
     #[arg(long, value_name = "FILE", conflicts_with = "book")]
     pub investigation: Option<PathBuf>,
@@ -43,7 +43,7 @@ pub struct Asked {
     pub refresh: bool,
 }
 
-impl Asked {
+impl RequestArgs {
     /// The source of source lines.
     pub fn debuginfo(&self) -> &DebugInfo {
         self.debuginfo.as_ref().unwrap_or(&DebugInfo::Auto)
@@ -67,7 +67,7 @@ pub struct CaptureRequest {
 }
 
 /// Read the request of a command line.
-pub fn requested(asked: &Asked) -> Result<CaptureRequest, Failure> {
+pub fn requested(asked: &RequestArgs) -> Result<CaptureRequest, Failure> {
     let lock = asked.lock.as_deref().map(lock::read).transpose()?;
     let path = match (&asked.book, &asked.investigation) {
         (Some(path), _) => path.clone(),
@@ -108,7 +108,7 @@ pub fn requested(asked: &Asked) -> Result<CaptureRequest, Failure> {
 }
 
 /// Refuses to put the evidence of another investigation in the place of that of the book in this folder.
-pub fn keep_the_books(asked: &Asked) -> Result<(), Failure> {
+pub fn keep_the_books(asked: &RequestArgs) -> Result<(), Failure> {
     let Some(named) = &asked.investigation else {
         return Ok(());
     };

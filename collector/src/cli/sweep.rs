@@ -315,7 +315,7 @@ fn one(
 ) -> Result<(), Failure> {
     let target = Target::Guest(name.to_owned(), source);
     let how = capture::Args {
-        asked: super::request::Asked {
+        asked: super::request::RequestArgs {
             investigation: Some(request.investigation.clone()),
             on: Vec::new(),
             book: None,

@@ -3,7 +3,7 @@
 use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 
-use super::bind::{Bindings, Gathered};
+use super::bind::{Bindings, Inputs};
 use super::computed::{Derived, Named, derived, one_name};
 use super::hints::Hints;
 use super::invariants::possible;
@@ -29,7 +29,7 @@ impl<'g> Leaf<'g> {
 
 /// The leaves that an expression, or a part of one, reads, and what every document makes of them.
 pub(super) struct Alternatives<'g> {
-    gathered: &'g Gathered<'g>,
+    gathered: &'g Inputs<'g>,
     /// Those that can be changed, each once, under the path that is read first.
     pub leaves: Vec<Leaf<'g>>,
     derived: Vec<Derived<'g>>,
@@ -43,7 +43,7 @@ impl<'g> Alternatives<'g> {
     /// Those of these reads.
     pub fn new(
         reads: &[ReadPath],
-        gathered: &'g Gathered<'g>,
+        gathered: &'g Inputs<'g>,
         catalog: &Catalog<'_>,
         machine: &Indexed<'_>,
     ) -> Self {

@@ -21,7 +21,7 @@ use super::silence::{conditions, says_nothing, short_counts};
 use super::value::{Pointer, Typed};
 
 /// All that an expression reads on one machine.
-pub(super) struct Gathered<'a> {
+pub(super) struct Inputs<'a> {
     pub values: BTreeMap<String, Value>,
     pub missing: Vec<(ReadPath, Obstacle)>,
     pub broken: Vec<Obstacle>,
@@ -84,8 +84,8 @@ pub(super) fn bind<'a>(
     catalog: &Catalog<'_>,
     machine: &Indexed<'a>,
     (replaced, control): (Replaced<'_>, Replaced<'_>),
-) -> Gathered<'a> {
-    let mut gathered = Gathered {
+) -> Inputs<'a> {
+    let mut gathered = Inputs {
         values: BTreeMap::new(),
         missing: Vec::new(),
         broken: Vec::new(),
@@ -143,7 +143,7 @@ pub(super) fn bind<'a>(
 
 /// Adds the reasons why calls of functions prove nothing.
 fn add_conditions(
-    gathered: &mut Gathered<'_>,
+    gathered: &mut Inputs<'_>,
     expression: &Expression,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
@@ -178,7 +178,7 @@ fn add_conditions(
 
 /// Adds the reasons why counts may be other than they were.
 fn add_short_counts(
-    gathered: &mut Gathered<'_>,
+    gathered: &mut Inputs<'_>,
     expression: &Expression,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
@@ -200,7 +200,7 @@ fn add_short_counts(
 
 /// Adds the values of the named constants.
 fn add_constants(
-    gathered: &mut Gathered<'_>,
+    gathered: &mut Inputs<'_>,
     expression: &Expression,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
@@ -255,8 +255,8 @@ fn find(
     machine: &Indexed<'_>,
 ) -> Result<ReadResult, (String, Option<String>)> {
     if let Some((path, rest)) = read.path.split_once(GRAPH) {
-        let telling = expression.tellings.get(&read.path);
-        return Ok(graph::find(path, rest, telling, machine));
+        let mentions = expression.book_mentions.get(&read.path);
+        return Ok(graph::find(path, rest, mentions, machine));
     }
     if let Some((probe, leaf)) = read.path.split_once('#') {
         return ledger_of_probe(probe, leaf, catalog, machine);
@@ -333,7 +333,7 @@ impl<'a> Bindings<'a> {
     }
 }
 
-impl Gathered<'_> {
+impl Inputs<'_> {
     /// The values as the evaluation wants them.
     pub fn bindings(&self) -> Bindings<'_> {
         Bindings {

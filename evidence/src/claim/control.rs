@@ -5,7 +5,7 @@ use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::alternatives::{Alternatives, Changed, Leaf};
 use super::ast::{Node, key_text};
-use super::bind::{Bindings, Gathered, bind};
+use super::bind::{Bindings, Inputs, bind};
 use super::definition::Claim;
 use super::eval::evaluate;
 use super::evaluator::Evaluator;
@@ -47,7 +47,7 @@ pub fn mutants_of(
 
 fn hints<'m>(
     expression: &Expression,
-    gathered: &Gathered<'_>,
+    gathered: &Inputs<'_>,
     machine: &'m Indexed<'_>,
 ) -> Hints<'m> {
     let values = gathered.values.values();
@@ -67,7 +67,7 @@ pub(super) struct Controlled<'n> {
 
 impl<'a> Evaluator<'a> {
     /// Changes what the expression reads until the claim is false: first each value alone, then all of them.
-    pub(super) fn control(&self, body: &Gathered<'_>) -> Controlled<'a> {
+    pub(super) fn control(&self, body: &Inputs<'_>) -> Controlled<'a> {
         let expression: &'a Expression = &self.claim.expression;
         let hints = hints(expression, body, self.machine);
         let others = self.alternatives(expression.reads(), body);
@@ -119,7 +119,7 @@ impl<'a> Evaluator<'a> {
         found
     }
 
-    fn alternatives<'g>(&self, reads: &[ReadPath], gathered: &'g Gathered<'g>) -> Alternatives<'g> {
+    fn alternatives<'g>(&self, reads: &[ReadPath], gathered: &'g Inputs<'g>) -> Alternatives<'g> {
         Alternatives::new(reads, gathered, self.catalog, self.machine)
     }
 
@@ -164,7 +164,7 @@ impl<'a> Evaluator<'a> {
     pub(super) fn denied_parts<'e>(
         &self,
         expression: &'e Expression,
-        gathered: &Gathered<'_>,
+        gathered: &Inputs<'_>,
     ) -> Vec<Part<'e>> {
         let bindings = gathered.bindings();
         denied(&expression.root, &|node| truth(node, &bindings))
@@ -174,7 +174,7 @@ impl<'a> Evaluator<'a> {
     pub(super) fn all_parts<'e>(
         &self,
         expression: &'e Expression,
-        gathered: &Gathered<'_>,
+        gathered: &Inputs<'_>,
     ) -> Vec<Part<'e>> {
         let bindings = gathered.bindings();
         let root = &expression.root;
@@ -187,7 +187,7 @@ impl<'a> Evaluator<'a> {
     pub(super) fn idle_part<'e>(
         &self,
         expression: &Expression,
-        gathered: &Gathered<'_>,
+        gathered: &Inputs<'_>,
         all: Vec<Part<'e>>,
     ) -> Option<Part<'e>> {
         if all.is_empty() {

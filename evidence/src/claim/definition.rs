@@ -2,11 +2,11 @@
 
 use crate::diagnostic::Diagnostic;
 
+use super::coverage::{BookMentions, Mentions, Scope};
 use super::graph::{COVERAGE, GRAPH};
 use super::holds::Holds;
 use super::parse::{Expression, ReadPath};
-use super::place::Place;
-use super::told::{Scope, Telling, Tellings};
+use super::source_map::SourceMap;
 
 /// A claim of a chapter.
 #[derive(Clone, Debug)]
@@ -35,8 +35,8 @@ impl Claim {
     pub fn parse(
         id: &str,
         body: &str,
-        body_place: Place,
-        when: Option<(&str, Place)>,
+        body_place: SourceMap,
+        when: Option<(&str, SourceMap)>,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut diagnostics = Vec::new();
         if let Some(message) = Claim::refuse_id(id) {
@@ -78,7 +78,7 @@ impl Claim {
     ///
     /// # Errors
     /// All that is wrong with the interval, which stands at `place`.
-    pub fn holding(self, interval: &str, place: &Place) -> Result<Self, Vec<Diagnostic>> {
+    pub fn holding(self, interval: &str, place: &SourceMap) -> Result<Self, Vec<Diagnostic>> {
         let holds = Holds::parse(interval, place, &self.expression)?;
         Ok(Claim {
             holds: Some(holds),
@@ -96,8 +96,8 @@ impl Claim {
 
     /// Lets the claim know what the texts tell that it asks for their coverage: `tell` gives what the text of a scope says of the
     /// functions of an experiment. To be called last: an interval that is added later knows nothing of it.
-    pub fn telling(mut self, tell: &dyn Fn(Scope, &str) -> Telling) -> Self {
-        let all: Tellings = self
+    pub fn with_mentions(mut self, tell: &dyn Fn(Scope, &str) -> Mentions) -> Self {
+        let all: BookMentions = self
             .reads()
             .filter_map(|read| {
                 let (experiment, rest) = read.path.split_once(GRAPH)?;
@@ -111,12 +111,12 @@ impl Claim {
             return self;
         }
         if let Some(holds) = &mut self.holds {
-            holds.negation.tellings.clone_from(&all);
+            holds.negation.book_mentions.clone_from(&all);
         }
         if let Some(when) = &mut self.when {
-            when.tellings.clone_from(&all);
+            when.book_mentions.clone_from(&all);
         }
-        self.expression.tellings = all;
+        self.expression.book_mentions = all;
         self
     }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::ast::{Binary, Literal, Node, NodeKind, Unary, call_reads};
 use super::builtins::{Argument, Function};
 use super::value::{
-    self, Failure, Kept, Kind, Number, Seen, Typed, common_kind, compare, is_bare_uint,
+    self, Failure, Haystack, Kind, Number, Prefix, Typed, common_kind, compare, is_bare_uint,
 };
 
 /// The message about a division by zero, with the way out.
@@ -281,8 +281,8 @@ fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> 
         }
         (Typed::Cut(beginning), other) | (other, Typed::Cut(beginning))
             if operator == Binary::Add
-                && Seen::text(other).is_some()
-                && matches!(beginning.kept, Kept::Text(_)) =>
+                && Haystack::text(other).is_some()
+                && matches!(beginning.kept, Prefix::Text(_)) =>
         {
             Err(beginning.unknown())
         }

@@ -3,7 +3,7 @@
 use crate::document::value::{Datum, Value};
 use crate::path_index::resolve::{Catalog, Indexed};
 
-use super::bind::{Gathered, Replaced, bind};
+use super::bind::{Inputs, Replaced, bind};
 use super::definition::Claim;
 use super::eval::{Located, evaluate};
 use super::graph::GRAPH;
@@ -30,8 +30,8 @@ pub(super) struct Evaluator<'a> {
 
 /// The outcome of a claim before its control.
 pub(super) struct Decided<'a> {
-    pub condition: Option<Gathered<'a>>,
-    pub body: Gathered<'a>,
+    pub condition: Option<Inputs<'a>>,
+    pub body: Inputs<'a>,
     pub stage: Stage,
 }
 
@@ -96,7 +96,7 @@ impl Evaluator<'_> {
 
 /// Evaluate the expression, given what was gathered. Everything it reads has to be there.
 #[allow(clippy::result_large_err, reason = "made at most once per judgement")]
-fn truth(expression: &Expression, gathered: &Gathered<'_>) -> Result<bool, Stopped> {
+fn truth(expression: &Expression, gathered: &Inputs<'_>) -> Result<bool, Stopped> {
     if let Some(obstacle) = gathered.broken.first() {
         return Err(error(expression, obstacle));
     }
@@ -135,7 +135,7 @@ fn truth(expression: &Expression, gathered: &Gathered<'_>) -> Result<bool, Stopp
 }
 
 /// All that is missing, each thing once and each reason once.
-fn missing(gathered: &Gathered<'_>) -> String {
+fn missing(gathered: &Inputs<'_>) -> String {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (read, obstacle) in &gathered.missing {
         // Of a function in a tree, the name that the claim writes.

@@ -7,8 +7,8 @@ use crate::document::{Graph, MachineKind, count, is_nameless};
 use crate::instances::Instances;
 use crate::path_index::resolve::{Catalog, Indexed};
 
+use super::coverage::Mentions;
 use super::found::ReadResult;
-use super::told::Telling;
 
 /// The part of a key between an experiment and a function: `EXPERIMENT.graph#FUNCTION#LEAF`.
 pub(super) const GRAPH: &str = ".graph#";
@@ -39,7 +39,7 @@ pub(super) fn unplanned(
 pub(super) fn find(
     experiment: &str,
     rest: &str,
-    telling: Option<&Telling>,
+    mentions: Option<&Mentions>,
     machine: &Indexed<'_>,
 ) -> ReadResult {
     let Some((function, leaf)) = rest.split_once('#') else {
@@ -68,8 +68,8 @@ pub(super) fn find(
     }
     let runs = graph.count(function);
     match leaf {
-        COVERAGE => match telling {
-            Some(telling) => ReadResult::Value(count(telling.cover(graph).percent())),
+        COVERAGE => match mentions {
+            Some(mentions) => ReadResult::Value(count(mentions.cover(graph).percent())),
             None => missing(format!("what the {function} tells is not known here")),
         },
         "runs" if runs > 0 => ReadResult::Value(count(runs as u64)),

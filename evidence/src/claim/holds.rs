@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::diagnostic::Diagnostic;
 
 use super::parse::Expression;
-use super::place::Place;
+use super::source_map::SourceMap;
 use super::value::{Failure, Version, compare_versions};
 
 /// The place of a kernel release among others: three numbers, and the number of its release candidate.
@@ -41,7 +41,7 @@ impl Holds {
     /// there, or into the expression.
     pub(super) fn parse(
         text: &str,
-        place: &Place,
+        place: &SourceMap,
         expression: &Expression,
     ) -> Result<Self, Vec<Diagnostic>> {
         let (from, to) = interval(text).map_err(|error| {

@@ -2,7 +2,7 @@
 
 use crate::path_index::resolve::{Catalog, Indexed};
 
-use super::bind::{Gathered, Replaced};
+use super::bind::{Inputs, Replaced};
 use super::control::Controlled;
 use super::definition::Claim;
 use super::evaluator::{Decided, Evaluator, Stage, Stopped, error};
@@ -215,7 +215,7 @@ impl Evaluator<'_> {
     }
 
     /// A claim that is true passes if it fails on other values.
-    fn control_whole(&self, body: &Gathered<'_>, judgement: &mut Judgement) -> Vec<Part<'_>> {
+    fn control_whole(&self, body: &Inputs<'_>, judgement: &mut Judgement) -> Vec<Part<'_>> {
         if judgement.verdict != Verdict::Pass {
             return Vec::new();
         }

@@ -6,14 +6,14 @@ use std::ops::Range;
 use crate::document::value::Value;
 
 use super::ast::{Node, NodeKind, call_reads};
-use super::bind::Gathered;
+use super::bind::Inputs;
 use super::eval::evaluate;
 use super::parse::Expression;
 use super::value::{Failure, Typed};
 use super::verdict::Operand;
 
 /// Every part of the expression that comes from the evidence, with what was found.
-pub(super) fn operands(expression: &Expression, gathered: &Gathered<'_>) -> Vec<Operand> {
+pub(super) fn operands(expression: &Expression, gathered: &Inputs<'_>) -> Vec<Operand> {
     let bindings = gathered.bindings();
     let mut operands: Vec<Operand> = Vec::new();
     let mut calls: Vec<Range<usize>> = Vec::new();

@@ -30,7 +30,7 @@ pub struct Command {
     /// could match, too.
     pub max_output: u32,
     /// The values to look for in its output.
-    pub values: Vec<Wanted>,
+    pub values: Vec<CommandValue>,
 }
 
 impl Command {
@@ -57,19 +57,19 @@ pub fn artefact(word: &str) -> Option<(&str, &str, &str)> {
 
 /// A value to look for in a command's output.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct CommandValue {
     /// Last segment of its path.
     pub name: String,
     /// Matches in one place, which is the value, or the group in it.
     pub pattern: Regex,
     /// Its kind.
-    pub kind: WantedKind,
+    pub kind: CommandValueKind,
 }
 
 /// The meaning of a piece of output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum WantedKind {
+pub enum CommandValueKind {
     /// Text, as it is.
     #[default]
     Text,
@@ -104,7 +104,7 @@ pub enum NotFound {
     Hidden,
 }
 
-impl Wanted {
+impl CommandValue {
     /// The value in `output`.
     ///
     /// # Errors
@@ -119,8 +119,8 @@ impl Wanted {
         let text = first.get(1).or(first.get(0)).map_or("", |m| m.as_str());
         // What was printed is not quoted: it may be an address of a live machine.
         match self.kind {
-            WantedKind::Text => Ok(Value::text(text)),
-            WantedKind::Int => {
+            CommandValueKind::Text => Ok(Value::text(text)),
+            CommandValueKind::Int => {
                 let number = match text.strip_prefix("0x") {
                     Some(digits) => i128::from_str_radix(digits, 16).ok(),
                     None => text.parse().ok(),
@@ -132,13 +132,13 @@ impl Wanted {
                     type_name: None,
                 })
             }
-            WantedKind::Offset => {
+            CommandValueKind::Offset => {
                 let digits = text.strip_prefix("0x").unwrap_or(text);
                 let number = i128::from_str_radix(digits, 16).ok().and_then(Integer::new);
                 let value = number.ok_or_else(|| NotFound::Hexadecimal(pattern()))?;
                 Ok(Value::Offset { value })
             }
-            WantedKind::Address => {
+            CommandValueKind::Address => {
                 let digits = text.strip_prefix("0x").unwrap_or(text);
                 match u64::from_str_radix(digits, 16) {
                     Ok(0) => Err(NotFound::Hidden),
@@ -169,13 +169,13 @@ pub(crate) fn stands_in(value: &Value, output: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn find(pattern: &str, kind: WantedKind, output: &str) -> Result<String, NotFound> {
+    fn find(pattern: &str, kind: CommandValueKind, output: &str) -> Result<String, NotFound> {
         let pattern = regex_lite::RegexBuilder::new(pattern)
             .multi_line(true)
             .build()
             .unwrap();
         let name = "x".to_owned();
-        let wanted = Wanted {
+        let wanted = CommandValue {
             name,
             pattern,
             kind,
@@ -190,7 +190,7 @@ mod tests {
     /// what is none, are not values.
     #[test]
     fn one_place() {
-        use WantedKind::{Address, Int, Offset, Text};
+        use CommandValueKind::{Address, Int, Offset, Text};
         let symbols = "ffffffff81000000 T _text\nffffffff81898d90 t inet_create\n";
         let line = "^([0-9a-f]+) . inet_create$";
         assert_eq!(find(line, Address, symbols).unwrap(), "0xffffffff81898d90");

@@ -10,7 +10,9 @@ mod surroundings;
 
 pub use argument::{Argument, BufferElements, Call, MemberValue, Returns, Structure, bytes_text};
 pub(crate) use command::stands_in;
-pub use command::{ARTEFACTS, Command, NotFound, OUTPUT_OF_COMMAND, Wanted, WantedKind, artefact};
+pub use command::{
+    ARTEFACTS, Command, CommandValue, CommandValueKind, NotFound, OUTPUT_OF_COMMAND, artefact,
+};
 pub use model::{
     Action, Excuse, Experiment, FactNames, Investigation, MAX_OUTPUT, OUTPUT_OF_WORKLOAD, Setup,
     Workload,

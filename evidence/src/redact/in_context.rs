@@ -5,12 +5,12 @@ use crate::document::{Allocation, Evidence, Experiment, Hit, Kaslr, Reading};
 
 use super::keep::keep_if;
 use super::kind::{by_kind, is_listed};
-use super::phrase::Known;
+use super::phrase::PublicTexts;
 use super::reason::Why;
 use super::tasks::{self, first_pid};
 
 /// Applies the rules `InContext` and `Declared` of the tables.
-pub(super) fn in_context(evidence: &mut Evidence, known: &Known<'_>) {
+pub(super) fn in_context(evidence: &mut Evidence, known: &PublicTexts<'_>) {
     readings(&mut evidence.kaslr, &evidence.kernel.release, known);
     for experiment in evidence.experiments.values_mut() {
         self::experiment(experiment, known);
@@ -18,7 +18,7 @@ pub(super) fn in_context(evidence: &mut Evidence, known: &Known<'_>) {
 }
 
 /// Lines of files: only those that say nothing of where this kernel is.
-fn readings(kaslr: &mut Kaslr, release: &str, known: &Known<'_>) {
+fn readings(kaslr: &mut Kaslr, release: &str, known: &PublicTexts<'_>) {
     for Reading {
         by: _,
         file,
@@ -40,7 +40,7 @@ fn readings(kaslr: &mut Kaslr, release: &str, known: &Known<'_>) {
     }
 }
 
-fn experiment(experiment: &mut Experiment, known: &Known<'_>) {
+fn experiment(experiment: &mut Experiment, known: &PublicTexts<'_>) {
     let own = first_pid(experiment);
     let workload = &experiment.workload;
     for probe in experiment.probes.values_mut() {
@@ -70,7 +70,7 @@ fn experiment(experiment: &mut Experiment, known: &Known<'_>) {
 }
 
 /// Keep what a hit brought back: by its kind, or because the investigation declares it public.
-fn declared(hit: &mut Hit, public: &[String], known: &Known<'_>) {
+fn declared(hit: &mut Hit, public: &[String], known: &PublicTexts<'_>) {
     let is_declared = |group: &str, name: &str| {
         let mut names = public.iter().filter_map(|path| path.strip_prefix(group));
         // Of a structure that is read whole the read is declared, and with it all that it brings back.

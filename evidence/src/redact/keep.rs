@@ -4,18 +4,18 @@ use crate::document::Missing;
 use crate::document::value::{Datum, Value};
 use crate::document::withheld::withheld;
 
-use super::phrase::Known;
+use super::phrase::PublicTexts;
 use super::reason::Why;
 
 /// Withholds a value, whatever it is; a reason loses what is not known.
-pub(super) fn refuse(datum: &mut Datum, why: Why, known: &Known<'_>) {
+pub(super) fn refuse(datum: &mut Datum, why: Why, known: &PublicTexts<'_>) {
     keep_if(datum, known, |_| Err(why));
 }
 
 /// Keeps a value for which `harmless` has no reason against; a reason loses what is not known.
 pub(super) fn keep_if(
     datum: &mut Datum,
-    known: &Known<'_>,
+    known: &PublicTexts<'_>,
     harmless: impl FnOnce(&Value) -> Result<(), Why>,
 ) {
     match datum {
@@ -31,7 +31,7 @@ pub(super) fn keep_if(
 }
 
 /// A reason that stands as a text, without what is not known.
-pub(super) fn reason(text: &str, known: &Known<'_>) -> String {
+pub(super) fn reason(text: &str, known: &PublicTexts<'_>) -> String {
     match withheld(text) {
         Some(_) => text.to_owned(),
         None => known.phrase(text),

@@ -3,7 +3,7 @@
 use crate::document::value::{Location, Value};
 
 use super::parts::says_where;
-use super::phrase::Known;
+use super::phrase::PublicTexts;
 use super::reason::Why;
 
 /// The folders at the root of the kernel's source tree
@@ -21,7 +21,7 @@ const SIZES: &[&str] = &["size_t", "ssize_t"];
 ///
 /// # Errors
 /// The reason why it is withheld.
-pub(super) fn by_kind(value: &Value, declared: bool, known: &Known<'_>) -> Result<(), Why> {
+pub(super) fn by_kind(value: &Value, declared: bool, known: &PublicTexts<'_>) -> Result<(), Why> {
     let elsewhere = |value: i128| {
         let bits = u64::try_from(value).or(i64::try_from(value).map(i64::cast_unsigned));
         match bits {

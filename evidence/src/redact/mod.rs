@@ -100,7 +100,7 @@ pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
     let mut harmless = evidence.clone();
     let no_parts = BTreeSet::new();
     public::withhold(&mut harmless, &no_parts);
-    let known = phrase::Known::of(evidence, &no_parts);
+    let known = phrase::PublicTexts::of(evidence, &no_parts);
     let mut shown = Vec::new();
     let mut elsewhere: BTreeSet<String> = BTreeSet::new();
     walk::<()>(&harmless, &mut |_, found| {

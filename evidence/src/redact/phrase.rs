@@ -29,17 +29,17 @@ const SHORTEST_TEXT: usize = 3;
 const NETWORK: usize = 4;
 
 /// The texts in public places of one document.
-pub(super) struct Known<'a> {
+pub(super) struct PublicTexts<'a> {
     words: BTreeSet<String>,
     texts: BTreeSet<String>,
     /// Numbers that say where something is.
     pub parts: &'a BTreeSet<u64>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> PublicTexts<'a> {
     /// The texts of `evidence` in public places.
     pub fn of(evidence: &Evidence, parts: &'a BTreeSet<u64>) -> Self {
-        let mut known = Known {
+        let mut known = PublicTexts {
             words: BTreeSet::new(),
             texts: BTreeSet::new(),
             parts,

@@ -14,20 +14,20 @@ use crate::document::value::{Datum, Frame, Value};
 use super::in_context::in_context;
 use super::keep::{keep_if, reason, refuse};
 use super::kind::{by_kind, is_setting, is_source, is_source_file};
-use super::phrase::{Known, is_hex, is_list};
+use super::phrase::{PublicTexts, is_hex, is_list};
 use super::reason::Why;
 
 /// Takes out of the evidence of a live machine what is not known to be harmless.
 /// A number that is one of the `parts` of an address is withheld, whatever it is said to mean.
 pub(super) fn withhold(evidence: &mut Evidence, parts: &BTreeSet<u64>) {
-    let known = Known::of(evidence, parts);
+    let known = PublicTexts::of(evidence, parts);
     in_context(evidence, &known);
     evidence.visit_mut(&mut Public { known: &known });
 }
 
 /// The rules that need no other field.
 struct Public<'k> {
-    known: &'k Known<'k>,
+    known: &'k PublicTexts<'k>,
 }
 
 impl VisitMut for Public<'_> {
@@ -102,7 +102,12 @@ impl VisitMut for Public<'_> {
 }
 
 /// Keeps a text that fits.
-fn keep_text(datum: &mut Datum, known: &Known<'_>, why: Why, fits: impl FnOnce(&str) -> bool) {
+fn keep_text(
+    datum: &mut Datum,
+    known: &PublicTexts<'_>,
+    why: Why,
+    fits: impl FnOnce(&str) -> bool,
+) {
     keep_if(datum, known, |value| match value {
         Value::Text { value } if fits(value) => Ok(()),
         _ => Err(why),

@@ -2,7 +2,7 @@
 
 use crate::document::Experiment;
 
-use super::phrase::Known;
+use super::phrase::PublicTexts;
 use super::reason::Why;
 use crate::document::withheld::withheld;
 
@@ -39,17 +39,17 @@ pub(super) fn first_pid(experiment: &Experiment) -> Option<i32> {
 }
 
 /// The public name of a task that hit a probe.
-pub(super) fn hitting(name: &str, own: bool, workload: &str, known: &Known<'_>) -> String {
+pub(super) fn hitting(name: &str, own: bool, workload: &str, known: &PublicTexts<'_>) -> String {
     shown(name, own, workload, known).unwrap_or_else(|| Why::Task.text())
 }
 
 /// The public name of a task that freed an object.
-pub(super) fn freeing(name: &str, own: bool, workload: &str, known: &Known<'_>) -> String {
+pub(super) fn freeing(name: &str, own: bool, workload: &str, known: &PublicTexts<'_>) -> String {
     shown(name, own, workload, known).unwrap_or_else(|| ANOTHER.to_owned())
 }
 
 /// A workload is called as its program is, until it gives itself another name: that could be anything.
-fn shown(name: &str, own: bool, workload: &str, known: &Known<'_>) -> Option<String> {
+fn shown(name: &str, own: bool, workload: &str, known: &PublicTexts<'_>) -> Option<String> {
     if withheld(name).is_some() || name == ANOTHER {
         return Some(name.to_owned());
     }

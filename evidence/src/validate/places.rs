@@ -11,7 +11,7 @@ use crate::document::{Evidence, Experiment};
 type Key = (Address, Option<LineRole>);
 
 /// The statement of a document about an address, and its first place.
-struct Told<'e> {
+struct Statement<'e> {
     symbol: Option<(&'e str, Option<u64>)>,
     site: Option<&'e Location>,
     at: String,
@@ -19,7 +19,7 @@ struct Told<'e> {
 
 /// A frame that contradicts another one, or whose line cannot be one.
 pub(super) fn places(evidence: &Evidence) -> Option<Finding> {
-    let mut known: BTreeMap<Key, Told<'_>> = BTreeMap::new();
+    let mut known: BTreeMap<Key, Statement<'_>> = BTreeMap::new();
     evidence.experiments.iter().find_map(|(name, experiment)| {
         let at = format!("/experiments/{}", escape(name));
         stacks(&at, experiment)
@@ -59,7 +59,7 @@ fn stacks<'e>(at: &str, experiment: &'e Experiment) -> Vec<(String, &'e [Frame])
 fn stack<'e>(
     at: &str,
     frames: &'e [Frame],
-    known: &mut BTreeMap<Key, Told<'e>>,
+    known: &mut BTreeMap<Key, Statement<'e>>,
 ) -> Option<Finding> {
     frames.iter().enumerate().find_map(|(index, frame)| {
         let symbol = frame.symbol.as_deref().map(|name| (name, frame.offset));
@@ -71,7 +71,7 @@ fn stack<'e>(
         }
         let told = known
             .entry((frame.address, site.map(|site| site.role)))
-            .or_insert_with(|| Told {
+            .or_insert_with(|| Statement {
                 symbol,
                 site,
                 at: at(),

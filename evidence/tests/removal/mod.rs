@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use qed_evidence::Evidence;
-use qed_evidence::claim::{Claim, Place, Verdict, judge};
+use qed_evidence::claim::{Claim, SourceMap, Verdict, judge};
 use qed_evidence::diagnostic::Source;
 use qed_evidence::investigation::{self, Investigation};
 use qed_evidence::resolve::{Catalog, Indexed};
@@ -48,7 +48,7 @@ fn parse(id: &str, text: &str, limits: Limits<'_>) -> Option<Claim> {
             name: "chapter.md".into(),
             text: text.into(),
         };
-        Place::new(Arc::new(source), 0)
+        SourceMap::new(Arc::new(source), 0)
     };
     let when = limits.when.map(|when| (when, place(when)));
     let claim = Claim::parse(id, text, place(text), when).ok()?;

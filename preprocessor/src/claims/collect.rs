@@ -13,7 +13,7 @@ use crate::claims::parse::{ParsedClaim, parse};
 use crate::claims::verdicts::{PublicVerdict, RawJudge};
 use crate::evidence::book_data::BookData;
 use crate::evidence::machine_id::MachineId;
-use crate::evidence::telling::Tellings;
+use crate::evidence::mentions::BookMentions;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::{Block, BlockKind};
 use crate::util::report::counted;
@@ -23,7 +23,7 @@ use crate::util::report::has_errors;
 #[derive(Debug, Default)]
 pub struct Claims {
     /// What the chapters tell of functions.
-    tellings: Tellings,
+    book_mentions: BookMentions,
     by_id: BTreeMap<String, JudgedClaim>,
     by_block: BTreeMap<(usize, usize), String>,
     /// Claims that could not be read: naming them elsewhere is not a second mistake.
@@ -45,15 +45,15 @@ struct JudgedBlock {
 fn judge_block(
     chapter: &Chapter,
     block: &Block,
-    (book_data, tellings): (&BookData<'_>, &Tellings),
+    (book_data, book_mentions): (&BookData<'_>, &BookMentions),
     raw_judge: &RawJudge<'_>,
 ) -> JudgedBlock {
     let mut unreadable = Vec::new();
     let mut parsed = parse(chapter, block, book_data, &mut unreadable);
     if let Some(parsed) = &mut parsed {
         let name = &chapter.source.name;
-        let tell = |scope: Scope, experiment: &str| tellings.of(scope, name, experiment);
-        parsed.claim = parsed.claim.take().map(|claim| claim.telling(&tell));
+        let tell = |scope: Scope, experiment: &str| book_mentions.of(scope, name, experiment);
+        parsed.claim = parsed.claim.take().map(|claim| claim.with_mentions(&tell));
     }
     let (mut unknown, mut verdicts) = (Vec::new(), Vec::new());
     if let Some(claim) = parsed.as_ref().and_then(|parsed| parsed.claim.as_ref()) {
@@ -91,8 +91,8 @@ impl Claims {
     }
 
     /// What the chapters tell of functions.
-    pub fn tellings(&self) -> &Tellings {
-        &self.tellings
+    pub fn book_mentions(&self) -> &BookMentions {
+        &self.book_mentions
     }
 
     /// Reads and judges the claims of all chapters.
@@ -102,7 +102,7 @@ impl Claims {
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut claims = Claims {
-            tellings: Tellings::read(chapters),
+            book_mentions: BookMentions::read(chapters),
             ..Claims::default()
         };
         let raw_judge = RawJudge::new(book_data);
@@ -120,7 +120,7 @@ impl Claims {
             .parallelism
             .map(&blocks, |_, (index, number)| {
                 let chapter = &chapters[*index];
-                let book = (book_data, &claims.tellings);
+                let book = (book_data, &claims.book_mentions);
                 judge_block(chapter, &chapter.blocks[*number], book, &raw_judge)
             });
         for (at, judged) in blocks.into_iter().zip(judged) {

@@ -1,6 +1,6 @@
 //! Reading the claim in a block.
 
-use qed_evidence::claim::{Claim, Place};
+use qed_evidence::claim::{Claim, SourceMap};
 use std::sync::Arc;
 
 use qed_evidence::diagnostic::{Diagnostic, Source};
@@ -88,10 +88,10 @@ pub fn parse(
             on_unverified,
         });
     }
-    let place = Place::with_pieces(source.clone(), pieces);
+    let place = SourceMap::with_pieces(source.clone(), pieces);
     let option = |name: &str| {
         let value = &words.option(name)?.value;
-        let place = Place::new(source.clone(), value.span.start);
+        let place = SourceMap::new(source.clone(), value.span.start);
         Some((value.text.as_str(), place))
     };
     let (when, holds) = (option("when"), option("holds"));

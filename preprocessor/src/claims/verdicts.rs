@@ -1,4 +1,4 @@
-//! Judging claims on what was measured, and telling of it without what must not be known.
+//! Judging claims on what was measured, and telling it without what must not be known.
 
 use qed_evidence::claim::{Claim, Judgement, Verdict, judge};
 use qed_evidence::redact::{is_redacted, phrase};
@@ -177,7 +177,7 @@ mod tests {
             let claim = qed_evidence::claim::Claim::parse(
                 "a",
                 "create.outcome.stdout == 'x'",
-                qed_evidence::claim::Place::new(source, 0),
+                qed_evidence::claim::SourceMap::new(source, 0),
                 None,
             )
             .unwrap();

@@ -201,7 +201,7 @@ impl Asker<'_> {
                         machine: machine.clone(),
                         release,
                         version: *kernel_version,
-                        judgement,
+                        judgement: *judgement,
                     });
                 }
             }

@@ -21,7 +21,7 @@ use crate::evidence::sweep_record::SweepRecord;
 use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::publish::manifest::{self, Manifest};
 use crate::publish::quoted::Quoted;
-use crate::publish::regenerate::{PublishedSite, published_tellings};
+use crate::publish::regenerate::{PublishedSite, published_mentions};
 use crate::publish::reproduce::reproduce;
 use crate::publish::site_reader::{
     document, evidence, history_of, investigation, published, redact_live_evidence, sweep_of,
@@ -255,10 +255,10 @@ fn not_redacted(published: &[Evidence], addresses: Addresses) -> Vec<String> {
 /// Takes out of each line what must not be known: the lines go into logs, too.
 fn conceal(checks: &[leak_check::Check], lines: &mut [String]) {
     for line in lines {
-        if checks.iter().any(|check| check.says(line)) {
+        if checks.iter().any(|check| check.has_secret(line)) {
             let what = line.split(" shows `").next().unwrap_or_default();
             *line = format!("{what} shows what must not be known");
-            if checks.iter().any(|check| check.says(line)) {
+            if checks.iter().any(|check| check.has_secret(line)) {
                 *line = "details suppressed: they contain a secret".into();
             }
         }
@@ -459,8 +459,9 @@ fn judge_again(
         }
         None => found.wrong.push(format!("{name}: it is missing")),
         Some((_, investigation)) => {
-            let tellings = published_tellings(files, claims);
-            let again = manifest::rejudge(&investigation, published, &tellings, claims, verdicts);
+            let book_mentions = published_mentions(files, claims);
+            let again =
+                manifest::rejudge(&investigation, published, &book_mentions, claims, verdicts);
             found.wrong.extend(again.wrong);
             found.repeated += again.repeated;
             found.notes.push(format!(

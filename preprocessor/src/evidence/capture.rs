@@ -30,7 +30,7 @@ enum CaptureError {
         collector: PathBuf,
         error: std::io::Error,
     },
-    #[error("qed-collector ended with {status}{}", said(.message))]
+    #[error("qed-collector ended with {status}{}", status_suffix(.message))]
     Status { status: ExitStatus, message: String },
     #[error("what it captured is out of date already")]
     Stale,
@@ -258,7 +258,7 @@ fn passed_on(from: impl Read, machine: &str) -> String {
 }
 
 /// The message of a collector behind its status.
-fn said(message: &str) -> String {
+fn status_suffix(message: &str) -> String {
     match message.is_empty() {
         true => String::new(),
         false => format!(": {message}"),

@@ -12,7 +12,7 @@ use qed_evidence::freshness::{ProgramNow, Runs};
 use qed_evidence::investigation::{Investigation, Stdin, Workload};
 use qed_programs::digest_cache::{DigestCache, FileDigest};
 use qed_programs::workload::{Missing, RunsOn, of_setup, of_workload};
-use qed_programs::{Known, Part, ProgramError, is_of_system};
+use qed_programs::{FileCache, Part, ProgramError, is_of_system};
 use regex::bytes::Regex;
 
 use crate::evidence::locations::Origin;
@@ -24,7 +24,7 @@ const OBJECT_MARK: &str = "eBPF object sha256:";
 #[derive(Debug, Default)]
 pub struct LocalFiles {
     digests: Arc<DigestCache>,
-    programs: Known<ProgramsError>,
+    programs: FileCache<ProgramsError>,
     object: OnceLock<Result<String, ObjectError>>,
 }
 

@@ -2,15 +2,15 @@
 
 use std::fmt::Write as _;
 
-use qed_evidence::claim::{Coverage, Scope, Telling, Told};
+use qed_evidence::claim::{Coverage, Mention, Mentions, Scope};
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 use qed_evidence::document::Graph;
 use serde::Serialize;
 
 use crate::config::Lint;
 use crate::evidence::machine_id::MachineId;
+use crate::evidence::mentions::{Fold, Lines};
 use crate::evidence::provenance::Use;
-use crate::evidence::telling::{Fold, Lines};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::graph::{planned, traced};
@@ -100,9 +100,9 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let scope = scope(request)?;
     let limit = limit(request)?;
     let own = Lines::read(request.body)?;
-    let tellings = request.claims.tellings();
-    let telling = tellings.of(scope, request.chapter, experiment);
-    refuse_unnamed(&own, &telling, scope)?;
+    let book_mentions = request.claims.book_mentions();
+    let mentions = book_mentions.of(scope, request.chapter, experiment);
+    refuse_unnamed(&own, &mentions, scope)?;
     let book_data = request.book_data;
     let asked = request.machine()?;
     let all: Vec<OnMachine<'_>> = book_data
@@ -111,7 +111,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             let graph = traced(book_data, machine, experiment);
             (
                 machine,
-                graph.map(|(_, graph)| (graph, telling.cover(graph))),
+                graph.map(|(_, graph)| (graph, mentions.cover(graph))),
             )
         })
         .collect();
@@ -138,8 +138,8 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         return Ok(render_gap(book_data, first, &why));
     };
     let lines = match scope {
-        Scope::Chapter => tellings.lines(Some(request.chapter), experiment),
-        Scope::Book => tellings.lines(None, experiment),
+        Scope::Chapter => book_mentions.lines(Some(request.chapter), experiment),
+        Scope::Book => book_mentions.lines(None, experiment),
     };
     let folds: Vec<&Fold> = lines.iter().flat_map(|lines| &lines.folds).collect();
     let workload = &book_data.machine(machine).evidence.experiments[experiment].workload;
@@ -201,8 +201,8 @@ fn limit(request: &Request<'_, '_>) -> Result<Limit, SyntaxError> {
 }
 
 /// Refuses `below` of a function that the text does not name.
-fn refuse_unnamed(own: &Lines, telling: &Telling, scope: Scope) -> Result<(), SyntaxError> {
-    match own.below.iter().find(|one| !telling.names(&one.text)) {
+fn refuse_unnamed(own: &Lines, mentions: &Mentions, scope: Scope) -> Result<(), SyntaxError> {
+    match own.below.iter().find(|one| !mentions.names(&one.text)) {
         None => Ok(()),
         Some(one) => Err(SyntaxError::new(
             one.span.clone(),
@@ -226,7 +226,7 @@ fn untold(request: &Request<'_, '_>, all: &[OnMachine<'_>], limit: Limit) -> Vec
         let names: Vec<&str> = coverage
             .functions
             .iter()
-            .filter(|(_, told)| *told == Told::Nowhere)
+            .filter(|(_, told)| *told == Mention::Nowhere)
             .map(|(at, _)| graph.functions[*at].as_str())
             .collect();
         let message = format!(
@@ -259,9 +259,9 @@ fn idle(request: &Request<'_, '_>, own: &Lines, all: &[OnMachine<'_>]) -> Vec<Di
         .filter_map(|(_, covered)| covered.as_ref().ok().map(|(graph, _)| *graph))
         .collect();
     let ran = |name: &Spanned| {
-        let one = Telling {
+        let one = Mentions {
             named: std::sync::Arc::new([name.text.clone()].into()),
-            ..Telling::default()
+            ..Mentions::default()
         };
         let mut functions = graphs.iter().flat_map(|graph| &graph.functions);
         functions.any(|symbol| one.names(symbol))
@@ -284,9 +284,9 @@ fn idle(request: &Request<'_, '_>, own: &Lines, all: &[OnMachine<'_>]) -> Vec<Di
 /// The numbers of a coverage: named, below, left out, nowhere, and all.
 fn counts(coverage: &Coverage) -> Vec<usize> {
     vec![
-        coverage.count(|told| told == Told::Named),
-        coverage.count(|told| matches!(told, Told::Below(_))),
-        coverage.count(|told| matches!(told, Told::Folded(_))),
+        coverage.count(|told| told == Mention::Named),
+        coverage.count(|told| matches!(told, Mention::Below(_))),
+        coverage.count(|told| matches!(told, Mention::Folded(_))),
         coverage.untold(),
         coverage.all(),
     ]
@@ -312,13 +312,13 @@ fn parts(graph: &Graph, coverage: &Coverage, folds: &[&Fold]) -> Vec<PartView> {
     let (mut below, mut folded): (Vec<Group>, Vec<Group>) = (Vec::new(), Vec::new());
     for (at, told) in &coverage.functions {
         match told {
-            Told::Named => named.push(name(*at)),
-            Told::Nowhere => untold.push(name(*at)),
-            Told::Below(above) => {
+            Mention::Named => named.push(name(*at)),
+            Mention::Nowhere => untold.push(name(*at)),
+            Mention::Below(above) => {
                 let head = format!("{} and what it calls", name(*above));
                 add(&mut below, head, name(*at));
             }
-            Told::Folded(above) => {
+            Mention::Folded(above) => {
                 let reason = reason(folds, &name(*above));
                 add(&mut folded, reason, name(*at));
             }
@@ -363,11 +363,11 @@ fn add(groups: &mut Vec<Group>, head: String, function: String) {
 fn reason(folds: &[&Fold], symbol: &str) -> String {
     let is_of = |fold: &&&Fold| {
         let names = fold.functions.iter().map(|one| one.text.clone());
-        let telling = Telling {
+        let mentions = Mentions {
             named: std::sync::Arc::new(names.collect()),
-            ..Telling::default()
+            ..Mentions::default()
         };
-        telling.names(symbol)
+        mentions.names(symbol)
     };
     let fold = folds.iter().find(is_of);
     fold.map_or_else(String::new, |fold| fold.reason.clone())
@@ -428,9 +428,9 @@ mod tests {
     fn coverage(untold: usize, all: usize) -> Coverage {
         let told = |at| {
             if at < untold {
-                Told::Nowhere
+                Mention::Nowhere
             } else {
-                Told::Named
+                Mention::Named
             }
         };
         Coverage {

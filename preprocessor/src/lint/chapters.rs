@@ -5,7 +5,7 @@ use qed_evidence::diagnostic::{Diagnostic, nearest};
 
 use crate::config::Lint;
 use crate::lint::findings::LintFindings;
-use crate::lint::text_map::{Reading, Says};
+use crate::lint::text_map::{MarkKind, Reading};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::BlockKind;
 
@@ -49,7 +49,10 @@ pub fn check(
     plain: &mut Vec<Diagnostic>,
     found: &mut LintFindings<'_>,
 ) {
-    let mark = reading.marks.iter().find(|mark| mark.says == Says::NoClaim);
+    let mark = reading
+        .marks
+        .iter()
+        .find(|mark| mark.kind == MarkKind::NoClaim);
     match mark {
         Some(mark) if !silent => {
             let message =

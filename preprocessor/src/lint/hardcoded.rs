@@ -11,7 +11,7 @@ use crate::config::Lint;
 use crate::lint::findings::LintFindings;
 use crate::lint::hardcoded::literal::{Literal, Looks, find};
 use crate::lint::hardcoded::measured::{Measured, MeasuredAt};
-use crate::lint::text_map::{Mark, Reading, Says, Stretch};
+use crate::lint::text_map::{Mark, MarkKind, Reading, Stretch};
 use crate::markdown::chapter::Chapter;
 
 /// Complains once about each stretch that holds typed values, and about marks that excuse none.
@@ -24,7 +24,7 @@ pub fn check(
     let marks: Vec<_> = reading
         .marks
         .iter()
-        .filter(|mark| mark.says == Says::Literal)
+        .filter(|mark| mark.kind == MarkKind::Literal)
         .collect();
     let mut needed = vec![false; marks.len()];
     for stretch in &reading.stretches {

@@ -77,7 +77,7 @@ pub fn quoted(chapter: &Chapter) -> Vec<std::ops::Range<usize>> {
         blocks.any(|block| block.start < covers.end && covers.start < block.end)
     };
     let literal = |mark: text_map::Mark| {
-        let quotes = mark.says == text_map::Says::Literal;
+        let quotes = mark.kind == text_map::MarkKind::Literal;
         (quotes && !mark.covers.is_empty() && !is_ours(&mark.covers)).then_some(mark.covers)
     };
     marks.into_iter().filter_map(literal).collect()

@@ -49,9 +49,9 @@ impl Stretch {
     }
 }
 
-/// The content of a mark.
+/// The kinds of marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Says {
+pub enum MarkKind {
     /// `qed:literal`: what stands in the block behind it is quoted on purpose.
     Literal,
     /// `qed:no-claim`: the chapter makes no claim on purpose.
@@ -59,13 +59,16 @@ pub enum Says {
 }
 
 /// Every mark by name.
-const MARKS: &[(&str, Says)] = &[("literal", Says::Literal), ("no-claim", Says::NoClaim)];
+const MARKS: &[(&str, MarkKind)] = &[
+    ("literal", MarkKind::Literal),
+    ("no-claim", MarkKind::NoClaim),
+];
 
 /// A mark of the author's.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// The message.
-    pub says: Says,
+    /// Its kind.
+    pub kind: MarkKind,
     /// Its bytes.
     pub range: Range<usize>,
     /// The block behind it; empty at the end of what it stands in.
@@ -273,8 +276,8 @@ impl TextWalk<'_> {
         if let Some(name) = names_mark(text) {
             let range = block.start..block.start + text.trim_end().len();
             match read_mark(text, name) {
-                Ok(says) => self.pending.push(Mark {
-                    says,
+                Ok(kind) => self.pending.push(Mark {
+                    kind,
                     covers: range.end..range.end,
                     range,
                 }),
@@ -315,7 +318,7 @@ fn names_mark(text: &str) -> Option<&str> {
 }
 
 /// Reads a mark. The error is a message and what to do.
-fn read_mark(text: &str, name: &str) -> Result<Says, (String, Option<String>)> {
+fn read_mark(text: &str, name: &str) -> Result<MarkKind, (String, Option<String>)> {
     let Some((_, says)) = MARKS.iter().find(|(known, _)| *known == name) else {
         let known = MARKS.iter().map(|(known, _)| *known);
         let help = match nearest(name, known) {
@@ -339,8 +342,8 @@ fn read_mark(text: &str, name: &str) -> Result<Says, (String, Option<String>)> {
     let reason = comment.split_once(name).map_or("", |(_, reason)| reason);
     if reason.trim().is_empty() {
         let example = match says {
-            Says::Literal => "<!-- qed:literal quoted from the first edition -->",
-            Says::NoClaim => "<!-- qed:no-claim a list of words -->",
+            MarkKind::Literal => "<!-- qed:literal quoted from the first edition -->",
+            MarkKind::NoClaim => "<!-- qed:no-claim a list of words -->",
         };
         return Err((
             format!("the mark `qed:{name}` gives no reason"),
@@ -446,8 +449,8 @@ mod tests {
         }
         let both = reading("<!-- qed:no-claim r -->\n<!-- qed:literal r -->\nx\n");
         assert_eq!(
-            both.marks.iter().map(|mark| mark.says).collect::<Vec<_>>(),
-            [Says::NoClaim, Says::Literal]
+            both.marks.iter().map(|mark| mark.kind).collect::<Vec<_>>(),
+            [MarkKind::NoClaim, MarkKind::Literal]
         );
         assert!(both.marks.iter().all(|mark| !mark.covers.is_empty()));
     }

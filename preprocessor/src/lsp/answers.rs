@@ -12,10 +12,10 @@ use lsp_types::{
 };
 use qed_evidence::investigation::Investigation;
 
+use crate::lsp::book_index::BookIndex;
 use crate::lsp::complete::{Candidate, CandidateKind, complete};
 use crate::lsp::files::{Documents, to_file};
 use crate::lsp::hover::{about_experiment, about_probe, hover};
-use crate::lsp::known::Known;
 use crate::lsp::mentions;
 use crate::lsp::places::{Named, definition, mentions, named_in_chapter, named_in_investigation};
 use crate::lsp::position;
@@ -26,7 +26,7 @@ use crate::markdown::chapter::Chapter;
 /// All that answers are made of.
 pub struct Answerer<'w, 'b, 'a> {
     /// What is known of the book.
-    pub known: Known<'b, 'a>,
+    pub known: BookIndex<'b, 'a>,
     /// Its files.
     pub workspace: &'w Workspace,
     /// The chapter that was looked at last, with the state of its document.
@@ -35,7 +35,7 @@ pub struct Answerer<'w, 'b, 'a> {
 
 impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
     /// Answers of what is known of a book.
-    pub fn new(known: Known<'b, 'a>, workspace: &'w Workspace) -> Self {
+    pub fn new(known: BookIndex<'b, 'a>, workspace: &'w Workspace) -> Self {
         Answerer {
             known,
             workspace,

@@ -7,8 +7,8 @@ use qed_evidence::claim::FUNCTIONS;
 
 use crate::claims::parse::CLAIM_OPTIONS;
 use crate::exhibits::registry;
+use crate::lsp::book_index::{BookIndex, target};
 use crate::lsp::cursor::{Holder, Spot, spot};
-use crate::lsp::known::{Known, target};
 use crate::lsp::values::shown;
 use crate::markdown::chapter::{Chapter, placeholder_options};
 use crate::markdown::style::{FORMATS, SIDES};
@@ -46,7 +46,7 @@ pub struct Candidate {
 }
 
 /// What can be written at byte `at` of a chapter.
-pub fn complete(chapter: &Chapter, at: usize, known: &Known<'_, '_>) -> Vec<Candidate> {
+pub fn complete(chapter: &Chapter, at: usize, known: &BookIndex<'_, '_>) -> Vec<Candidate> {
     let text = chapter.source.text.as_str();
     match spot(chapter, at) {
         Some(Spot::Path(span)) => paths(text, &span, at, known),
@@ -66,7 +66,7 @@ pub fn complete(chapter: &Chapter, at: usize, known: &Known<'_, '_>) -> Vec<Cand
 }
 
 /// The names that can follow the last dot before `at`.
-fn paths(text: &str, word: &Range<usize>, at: usize, known: &Known<'_, '_>) -> Vec<Candidate> {
+fn paths(text: &str, word: &Range<usize>, at: usize, known: &BookIndex<'_, '_>) -> Vec<Candidate> {
     let before = &text[word.start..at];
     let base = &before[..before.rfind('.').map_or(0, |dot| dot + 1)];
     let start = word.start + base.len();
@@ -87,7 +87,7 @@ fn paths(text: &str, word: &Range<usize>, at: usize, known: &Known<'_, '_>) -> V
 }
 
 /// A few words about a name: the value on the machine that pages show, or what an experiment runs, or a probe watches.
-fn detail(base: &str, name: &str, is_leaf: bool, known: &Known<'_, '_>) -> Option<String> {
+fn detail(base: &str, name: &str, is_leaf: bool, known: &BookIndex<'_, '_>) -> Option<String> {
     let path = format!("{base}{name}");
     let investigation = known.book_data.investigation;
     let mut names = path.split('.');
@@ -143,7 +143,7 @@ fn values(
     holder: Holder<'_>,
     name: &str,
     span: &Range<usize>,
-    known: &Known<'_, '_>,
+    known: &BookIndex<'_, '_>,
 ) -> Vec<Candidate> {
     let investigation = known.book_data.investigation;
     match (holder, name) {

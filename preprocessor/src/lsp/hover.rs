@@ -6,8 +6,8 @@ use qed_evidence::Path;
 use qed_evidence::claim::FUNCTIONS;
 
 use crate::exhibits::registry;
+use crate::lsp::book_index::{BookIndex, target};
 use crate::lsp::cursor::{Spot, spot};
-use crate::lsp::known::{Known, target};
 use crate::lsp::values::{drift_in_words, on_machine, shorten};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::escape::{code_block, code_span, markdown};
@@ -16,7 +16,7 @@ use crate::markdown::escape::{code_block, code_span, markdown};
 pub type Hovered = (String, Range<usize>);
 
 /// What is known of the thing at byte `at` of a chapter.
-pub fn hover(chapter: &Chapter, at: usize, known: &Known<'_, '_>) -> Option<Hovered> {
+pub fn hover(chapter: &Chapter, at: usize, known: &BookIndex<'_, '_>) -> Option<Hovered> {
     let text = chapter.source.text.as_str();
     match spot(chapter, at)? {
         Spot::Path(span) => Some((about_path(&text[span.clone()], known)?, span)),
@@ -47,7 +47,7 @@ pub fn hover(chapter: &Chapter, at: usize, known: &Known<'_, '_>) -> Option<Hove
 }
 
 /// A path: its values, or the experiment or probe that it names.
-fn about_path(word: &str, known: &Known<'_, '_>) -> Option<String> {
+fn about_path(word: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     if let Some(id) = word.strip_prefix("claims.") {
         return explanation(id, known);
     }
@@ -63,7 +63,7 @@ fn about_path(word: &str, known: &Known<'_, '_>) -> Option<String> {
 }
 
 /// The value of a path on each machine.
-fn about_value(path: &Path, known: &Known<'_, '_>) -> Option<String> {
+fn about_value(path: &Path, known: &BookIndex<'_, '_>) -> Option<String> {
     let book_data = known.book_data;
     book_data.catalog().check(path).ok()?;
     let mut out = format!("`{path}`\n\n");
@@ -112,12 +112,12 @@ fn about_value(path: &Path, known: &Known<'_, '_>) -> Option<String> {
     Some(out)
 }
 
-fn name(machine: crate::evidence::machine_id::MachineId, known: &Known<'_, '_>) -> String {
+fn name(machine: crate::evidence::machine_id::MachineId, known: &BookIndex<'_, '_>) -> String {
     markdown(&known.book_data.machine(machine).machine)
 }
 
 /// An experiment: what it runs and which probes it has.
-pub fn about_experiment(name: &str, known: &Known<'_, '_>) -> Option<String> {
+pub fn about_experiment(name: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     let experiment = known.book_data.investigation.experiment(name)?;
     let workload = shorten(&experiment.workload_text());
     let probes: Vec<String> = experiment
@@ -133,7 +133,7 @@ pub fn about_experiment(name: &str, known: &Known<'_, '_>) -> Option<String> {
 }
 
 /// A probe: what it watches and reads, and how it went on each machine.
-pub fn about_probe(experiment: &str, name: &str, known: &Known<'_, '_>) -> Option<String> {
+pub fn about_probe(experiment: &str, name: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     let book_data = known.book_data;
     let probe = book_data
         .investigation
@@ -169,7 +169,7 @@ pub fn about_probe(experiment: &str, name: &str, known: &Known<'_, '_>) -> Optio
 }
 
 /// A claim as the last check judged it.
-fn explanation(id: &str, known: &Known<'_, '_>) -> Option<String> {
+fn explanation(id: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     let text = known.claims.get(id)?;
     Some(format!("```text\n{}\n```\n", code_block(text, "")))
 }

@@ -5,13 +5,13 @@
 //! `mentions` know texts and places in them, and nothing of an editor.
 
 mod answers;
+mod book_index;
 mod capabilities;
 mod complete;
 mod cursor;
 mod diagnose;
 mod files;
 mod hover;
-mod known;
 mod mentions;
 mod places;
 mod position;

@@ -18,10 +18,10 @@ use crate::evidence::cache::Cache;
 use crate::evidence::freshness::LocalMachine;
 use crate::evidence::loader::{Ahead, EvidenceSet, load_for};
 use crate::lsp::answers::Answerer;
+use crate::lsp::book_index::{BookIndex, Explanations};
 use crate::lsp::capabilities::capabilities;
 use crate::lsp::diagnose::{Checker, Findings, Job};
 use crate::lsp::files::{clean, to_file};
-use crate::lsp::known::{Explanations, Known};
 use crate::lsp::publish::Published;
 use crate::lsp::session::{Generation, Next, Session};
 use crate::lsp::watch::Watch;
@@ -132,17 +132,22 @@ fn with_book(
             session.notify(PublishDiagnostics::METHOD, params);
         }
     };
+    // Looked at before the files are read: what changes meanwhile must not be taken for what was read.
+    let paths = folders_of_broken(root);
+    let mut before = Watch::of_broken(&paths);
     let book = match load::load(root, Parallelism::from_items(PARALLEL_FROM)) {
         Ok(book) => book,
         Err(problem) => {
-            let paths = folders_of_broken(root);
             publish(session, &[problem], &paths);
-            return session.serve(None, Generation::without_book(Watch::of_broken(&paths)));
+            return session.serve(None, Generation::without_book(before));
         }
     };
     let workspace = Workspace::new(&book);
     let config = book.config.clone();
     let watch = Watch::new(&workspace.paths, &config);
+    if before.changed().is_some() {
+        return Next::Reload;
+    }
     let mut generation = Generation::new(watch, workspace.clone(), Vec::new());
     let evidence_set = evidence(session, &workspace, &config, last, &mut generation);
     let book_data = BookData::new(&config, &evidence_set);
@@ -239,7 +244,7 @@ fn checked(session: &mut Session<'_>, about: Checked<'_, '_>, generation: Genera
         let mut generation = generation;
         generation.jobs = Some(jobs);
         generation.ask_for_check(&session.documents, false);
-        let answerer = Answerer::new(Known::new(book_data), workspace);
+        let answerer = Answerer::new(BookIndex::new(book_data), workspace);
         session.serve(Some((answerer, &claims)), generation)
     })
 }
@@ -266,7 +271,7 @@ mod tests {
         let set = EvidenceSet::new(nothing_planned());
         let config = Config::lenient();
         let book_data = BookData::new(&config, &set);
-        let known = Known::new(&book_data);
+        let known = BookIndex::new(&book_data);
         assert!(
             known
                 .children("")

@@ -24,9 +24,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::lsp::answers::Answerer;
+use crate::lsp::book_index::Explanations;
 use crate::lsp::diagnose::Job;
 use crate::lsp::files::{Document, Documents, to_file};
-use crate::lsp::known::Explanations;
 use crate::lsp::position;
 use crate::lsp::rename::RenameError;
 use crate::lsp::watch::{Change, Watch};

@@ -116,7 +116,7 @@ impl Check {
     }
 
     /// True if a line says what must not be known.
-    pub fn says(&self, line: &str) -> bool {
+    pub fn has_secret(&self, line: &str) -> bool {
         !self.searcher.find(line.as_bytes()).is_empty()
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use qed_evidence::Evidence;
-use qed_evidence::claim::{Claim, Place, Scope, Verdict, judge};
+use qed_evidence::claim::{Claim, Scope, SourceMap, Verdict, judge};
 use qed_evidence::diagnostic::{Diagnostic, Source};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::resolve::{Catalog, Indexed};
@@ -18,7 +18,7 @@ use crate::claims::collect::Claims;
 use crate::config::Addresses;
 use crate::evidence::book_data::BookData;
 use crate::evidence::history::PastCapture;
-use crate::evidence::telling::Tellings;
+use crate::evidence::mentions::BookMentions;
 use crate::evidence::verdict_files::{
     PublishedClaim, PublishedControl, PublishedVerdict, Verdicts,
 };
@@ -259,13 +259,16 @@ pub struct Rejudgement {
 }
 
 /// The claim that was published, with what the published chapters tell.
-fn read_again(published: &PublishedClaim, tellings: &Tellings) -> Result<Claim, Vec<Diagnostic>> {
+fn read_again(
+    published: &PublishedClaim,
+    book_mentions: &BookMentions,
+) -> Result<Claim, Vec<Diagnostic>> {
     let place = |text: &str| {
         let source = Source {
             name: CLAIMS.into(),
             text: text.into(),
         };
-        Place::new(Arc::new(source), 0)
+        SourceMap::new(Arc::new(source), 0)
     };
     let when = published.when.as_deref();
     let claim = Claim::parse(
@@ -278,15 +281,16 @@ fn read_again(published: &PublishedClaim, tellings: &Tellings) -> Result<Claim, 
         Some(holds) => claim.holding(holds, &place(holds))?,
         None => claim,
     };
-    let tell = |scope: Scope, experiment: &str| tellings.of(scope, &published.chapter, experiment);
-    Ok(claim.telling(&tell))
+    let tell =
+        |scope: Scope, experiment: &str| book_mentions.of(scope, &published.chapter, experiment);
+    Ok(claim.with_mentions(&tell))
 }
 
 /// Judges all published claims on the published evidence and on what the published chapters tell, and compares.
 pub fn rejudge(
     investigation: &Investigation,
     evidence: &[Evidence],
-    tellings: &Tellings,
+    book_mentions: &BookMentions,
     claims: &[PublishedClaim],
     verdicts: &Verdicts,
 ) -> Rejudgement {
@@ -304,7 +308,7 @@ pub fn rejudge(
                 .push(format!("claim `{id}`: {VERDICTS} has no verdict on it"));
             continue;
         };
-        let claim = match read_again(published, tellings) {
+        let claim = match read_again(published, book_mentions) {
             Ok(claim) => claim,
             Err(problems) => {
                 let message = problems.first().map_or("", |p| p.message.as_str());

@@ -15,8 +15,8 @@ use crate::evidence::book_data::BookData;
 use crate::evidence::history::History;
 use crate::evidence::loader::{self, EvidenceSet, MachineEvidence};
 use crate::evidence::locations::Origin;
+use crate::evidence::mentions::{self, BookMentions};
 use crate::evidence::sweep_record::SweepRecord;
-use crate::evidence::telling::{self, Tellings};
 use crate::evidence::verdict_files::{PublishedClaim, TravellingVerdicts, Verdicts};
 use crate::exhibits::block::Target;
 use crate::markdown::chapter::Chapter;
@@ -128,20 +128,20 @@ pub fn regenerate(
 
 /// Reads what the published chapters tell of functions, if a claim asks for it: a site says so nowhere else. Chapters that are missing
 /// or cannot be read tell nothing here, and are complained of where the pages are made again.
-pub fn published_tellings(files: &[File], claims: &[PublishedClaim]) -> Tellings {
+pub fn published_mentions(files: &[File], claims: &[PublishedClaim]) -> BookMentions {
     let asks = |claim: &PublishedClaim| {
         let condition = claim.when.as_deref().unwrap_or_default();
         [claim.expression.as_str(), condition]
             .iter()
-            .any(|text| text.contains(telling::EXHIBIT))
+            .any(|text| text.contains(mentions::EXHIBIT))
     };
     if !claims.iter().any(asks) {
-        return Tellings::default();
+        return BookMentions::default();
     }
     let source = BookSource::read(files).ok().flatten();
     let read = source.and_then(|source| {
         let mut book = source.book().ok()?;
-        Some(Tellings::read(&parse_chapters(&source, &mut book)))
+        Some(BookMentions::read(&parse_chapters(&source, &mut book)))
     });
     read.unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use qed_evidence::claim::{self, Claim, Place, Verdict};
+use qed_evidence::claim::{self, Claim, SourceMap, Verdict};
 use qed_evidence::diagnostic::Source;
 use qed_evidence::resolve::{Catalog, Indexed};
 
@@ -28,7 +28,7 @@ pub fn judge(
             name: "rewritten.md".into(),
             text: text.into(),
         };
-        Place::new(Arc::new(source), 0)
+        SourceMap::new(Arc::new(source), 0)
     };
     let when = when.map(|when| (when, place(when)));
     let mut claim = Claim::parse("rewritten", body, place(body), when).ok()?;

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::document::value::{Address, Frame};
 
 use crate::claim::value::{
-    self, Beginning, Failure, Kept, Kind, Number, Returned, Seen, Typed, Version,
+    self, Beginning, Failure, Haystack, Kind, Number, Prefix, Returned, Typed, Version,
 };
 
 type Computed = Result<Typed, Failure>;
@@ -37,7 +37,7 @@ fn text(value: &Typed) -> Result<&str, Failure> {
         Typed::Text(_) | Typed::Name(_) => value::one_text(value),
         Typed::Cut(
             beginning @ Beginning {
-                kept: Kept::Text(_),
+                kept: Prefix::Text(_),
                 ..
             },
         ) => Err(beginning.unknown()),
@@ -46,8 +46,8 @@ fn text(value: &Typed) -> Result<&str, Failure> {
 }
 
 /// Two texts, of which each may have been cut.
-fn texts(args: &[Typed]) -> Result<(Seen<'_>, Seen<'_>), Failure> {
-    let seen = |value| Seen::text(value).ok_or_else(|| takes("a text", value));
+fn texts(args: &[Typed]) -> Result<(Haystack<'_>, Haystack<'_>), Failure> {
+    let seen = |value| Haystack::text(value).ok_or_else(|| takes("a text", value));
     let (a, b) = two(args)?;
     Ok((seen(a)?, seen(b)?))
 }
@@ -308,7 +308,7 @@ fn stack(value: &Typed) -> Result<Frames<'_>, Failure> {
             whole: true,
         }),
         Typed::Cut(Beginning {
-            kept: Kept::Stack(frames),
+            kept: Prefix::Stack(frames),
             ..
         }) => Ok(Frames {
             frames,
@@ -347,7 +347,7 @@ pub(super) fn calls(args: &[Typed]) -> Computed {
 }
 
 /// A question about two texts, of which each may have been cut.
-type OfTexts = fn(&Seen<'_>, &Seen<'_>) -> Result<bool, Failure>;
+type OfTexts = fn(&Haystack<'_>, &Haystack<'_>) -> Result<bool, Failure>;
 
 /// The answer to a question about two texts. Of a number with several names it has to be the same for all of them.
 fn of_texts(args: &[Typed], test: OfTexts) -> Computed {
@@ -356,10 +356,10 @@ fn of_texts(args: &[Typed], test: OfTexts) -> Computed {
         && names.len() > 1
     {
         let (_, what) = two(args)?;
-        let what = Seen::text(what).ok_or_else(|| takes("a text", what))?;
+        let what = Haystack::text(what).ok_or_else(|| takes("a text", what))?;
         let answers: Vec<bool> = names
             .iter()
-            .map(|name| test(&Seen::whole(name.as_bytes()), &what))
+            .map(|name| test(&Haystack::whole(name.as_bytes()), &what))
             .collect::<Result<_, _>>()?;
         return match answers.iter().all(|answer| *answer == answers[0]) {
             true => Ok(Typed::Bool(answers[0])),
@@ -396,7 +396,7 @@ pub(super) fn length(args: &[Typed]) -> Computed {
 
 pub(super) fn byte(args: &[Typed]) -> Computed {
     let (bytes, place) = two(args)?;
-    let bytes = Seen::bytes(bytes).ok_or_else(|| takes("bytes and a place in them", bytes))?;
+    let bytes = Haystack::bytes(bytes).ok_or_else(|| takes("bytes and a place in them", bytes))?;
     let place = number(place)?.value;
     match bytes.byte(place)? {
         Some(byte) => Ok(Typed::number(byte)),

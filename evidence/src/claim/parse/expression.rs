@@ -6,8 +6,8 @@ use crate::diagnostic::Diagnostic;
 
 use crate::claim::ast::{Node, NodeKind, call_reads};
 use crate::claim::builtins::Reads;
-use crate::claim::place::Place;
-use crate::claim::told::Tellings;
+use crate::claim::coverage::BookMentions;
+use crate::claim::source_map::SourceMap;
 
 use super::lower::Lowering;
 
@@ -26,11 +26,11 @@ const MAX_NESTING: u16 = 12;
 #[derive(Clone, Debug)]
 pub struct Expression {
     text: String,
-    place: Place,
+    place: SourceMap,
     pub(in crate::claim) root: Node,
     reads: Vec<ReadPath>,
     /// What the texts tell that it asks for their coverage.
-    pub(in crate::claim) tellings: Tellings,
+    pub(in crate::claim) book_mentions: BookMentions,
 }
 
 /// One value of the evidence that an expression reads.
@@ -46,7 +46,7 @@ pub struct ReadPath {
 
 impl Expression {
     /// Parses `text`, which stands at `place`. The errors point there.
-    pub fn parse(text: &str, place: Place) -> Result<Self, Vec<Diagnostic>> {
+    pub fn parse(text: &str, place: SourceMap) -> Result<Self, Vec<Diagnostic>> {
         let whole = 0..text.len();
         if text.len() > MAX_BYTES {
             let message = format!(
@@ -95,7 +95,7 @@ impl Expression {
         };
         Ok(Expression {
             reads: reads(&root),
-            tellings: Tellings::new(),
+            book_mentions: BookMentions::new(),
             text: text.into(),
             place,
             root,
@@ -108,7 +108,7 @@ impl Expression {
     }
 
     /// Its place.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &SourceMap {
         &self.place
     }
 
@@ -175,7 +175,7 @@ fn collect(node: &Node, reads: &mut Vec<ReadPath>) {
 type Parsed = (cel::IdedExpr, cel::common::ast::SourceInfo);
 
 /// Runs the parser of the `cel` crate and turns its errors into ours.
-fn parse_cel(text: &str, place: &Place) -> Result<Parsed, Vec<Diagnostic>> {
+fn parse_cel(text: &str, place: &SourceMap) -> Result<Parsed, Vec<Diagnostic>> {
     // The grammar's run time is foreign code that reads text of strangers: what it does not expect is an error
     // of the claim, never the end of the program.
     let outcome = std::panic::catch_unwind(|| {

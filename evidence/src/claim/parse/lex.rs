@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::diagnostic::Diagnostic;
 
-use crate::claim::place::Place;
+use crate::claim::source_map::SourceMap;
 
 /// Words that CEL's grammar takes for tokens of their own, even behind a dot. Parameters of kernel functions are called so:
 /// `in` 53 times in the BTF of Debian's 6.12.
@@ -16,7 +16,7 @@ const PREFIXES: &[&str] = &["r", "R", "b", "B", "br", "bR", "Br", "BR"];
 
 /// The expression as CEL's parser is to get it: as long as `text`, byte for byte, with stand-ins for names that the parser
 /// would refuse behind a dot. Errors are of spellings that claims may not use.
-pub(super) fn lex(text: &str, place: &Place) -> Result<String, Vec<Diagnostic>> {
+pub(super) fn lex(text: &str, place: &SourceMap) -> Result<String, Vec<Diagnostic>> {
     let mut lexer = Lexer {
         text,
         place,
@@ -68,7 +68,7 @@ fn end_of_word(text: &str, at: usize) -> usize {
 
 struct Lexer<'a> {
     text: &'a str,
-    place: &'a Place,
+    place: &'a SourceMap,
     at: usize,
     /// True if the last token was a dot.
     behind_dot: bool,

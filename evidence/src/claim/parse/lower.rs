@@ -8,15 +8,15 @@ use crate::diagnostic::{Diagnostic, nearest};
 
 use crate::claim::ast::{Binary, Literal, Node, NodeKind, Unary};
 use crate::claim::builtins::{self, Argument, FUNCTIONS};
-use crate::claim::place::Place;
-use crate::claim::told::Scope;
+use crate::claim::coverage::Scope;
+use crate::claim::source_map::SourceMap;
 
 use super::lex;
 
 /// Converts one expression, collecting all complaints.
 pub(super) struct Lowering<'a> {
     text: &'a str,
-    place: &'a Place,
+    place: &'a SourceMap,
     offsets: &'a SourceInfo,
     diagnostics: Vec<Diagnostic>,
 }
@@ -46,7 +46,7 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 impl<'a> Lowering<'a> {
-    pub fn new(text: &'a str, place: &'a Place, offsets: &'a SourceInfo) -> Self {
+    pub fn new(text: &'a str, place: &'a SourceMap, offsets: &'a SourceInfo) -> Self {
         Lowering {
             text,
             place,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::claim::{Claim, Judgement, Scope, Telling, Verdict, has_errors, judge};
+use crate::claim::{Claim, Judgement, Mentions, Scope, Verdict, has_errors, judge};
 use crate::document::instances::InlinedCopy;
 use crate::document::{Evidence, Graph};
 use crate::investigation::Investigation;
@@ -325,16 +325,16 @@ fn other_vocabulary() {
 /// A claim in a chapter that names `outer` and `helper`, in a book that names all but `leaf`.
 fn told(text: &str) -> Claim {
     let claim = claim(text).unwrap_or_else(|errors| panic!("{text}: {}", errors[0]));
-    claim.telling(&|scope, experiment| {
+    claim.with_mentions(&|scope, experiment| {
         assert_eq!(experiment, "create");
         let named: &[&str] = match scope {
             Scope::Chapter => &["outer", "helper"],
             Scope::Book => &["outer", "fd_install", "helper", "way_back"],
         };
         let named: BTreeSet<String> = named.iter().map(ToString::to_string).collect();
-        Telling {
+        Mentions {
             named: Arc::new(named),
-            ..Telling::default()
+            ..Mentions::default()
         }
     })
 }
@@ -393,11 +393,11 @@ fn coverage_in_all_parts() {
     let when = "coverage(create.graph, 'chapter') == 40";
     let source = crate::testing::place(text);
     let conditional = Claim::parse("c", text, source, Some((when, crate::testing::place(when))));
-    let tell = |_: Scope, _: &str| Telling {
+    let tell = |_: Scope, _: &str| Mentions {
         named: Arc::new(["outer", "helper"].map(String::from).into()),
-        ..Telling::default()
+        ..Mentions::default()
     };
     // Both texts tell 40: the condition holds, and the claim is false.
-    let judgement = judged_claim(&conditional.unwrap().telling(&tell), &evidence);
+    let judgement = judged_claim(&conditional.unwrap().with_mentions(&tell), &evidence);
     assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::claim::{Claim, FUNCTIONS, Place, Verdict};
+use crate::claim::{Claim, FUNCTIONS, SourceMap, Verdict};
 use crate::diagnostic::Source;
 use crate::document::Evidence;
 use crate::path_index::resolve::{Catalog, Indexed};
@@ -376,7 +376,7 @@ fn errors_point_into_the_chapter() {
     let claim = Claim::parse(
         "a",
         body,
-        Place::with_pieces(source, vec![(0, first), (split, second)]),
+        SourceMap::with_pieces(source, vec![(0, first), (split, second)]),
         None,
     )
     .unwrap();

@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 
 use crate::document::value::Address;
 
-use super::cut::Kept;
+use super::cut::Prefix;
 use super::error_value::Returned;
 use super::failure::Failure;
 use super::number::{Kind, Number, common_kind, errno_signs, is_bare_uint};
-use super::partial::{self, Seen};
+use super::partial::{self, Haystack};
 use super::pointer::{Pointer, withheld};
 use super::typed::Typed;
 use super::version::compare_versions;
@@ -118,10 +118,10 @@ fn compare_names(a: &[String], b: &[String]) -> Ordering {
 
 /// The same where one of them was cut: only that they are different can be known.
 fn compare_cut(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
-    if let (Some(a), Some(b)) = (Seen::text(a), Seen::text(b)) {
+    if let (Some(a), Some(b)) = (Haystack::text(a), Haystack::text(b)) {
         return partial::compare(&a, &b);
     }
-    if let (Some(a), Some(b)) = (Seen::bytes(a), Seen::bytes(b)) {
+    if let (Some(a), Some(b)) = (Haystack::bytes(a), Haystack::bytes(b)) {
         return partial::compare(&a, &b);
     }
     Err(match is_opaque(a) || is_opaque(b) {
@@ -134,7 +134,7 @@ fn compare_cut(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
 pub(in crate::claim) fn is_opaque(typed: &Typed) -> bool {
     match typed {
         Typed::Location(_) | Typed::Stack(_) => true,
-        Typed::Cut(beginning) => matches!(beginning.kept, Kept::Stack(_)),
+        Typed::Cut(beginning) => matches!(beginning.kept, Prefix::Stack(_)),
         _ => false,
     }
 }

@@ -7,25 +7,25 @@ use super::failure::Failure;
 /// A value that was cut.
 #[derive(Clone, Debug)]
 pub(in crate::claim) struct Beginning {
-    pub kept: Kept,
+    pub kept: Prefix,
     pub cut: Cut,
 }
 
 /// The part that was kept.
 #[derive(Clone, Debug)]
-pub(in crate::claim) enum Kept {
+pub(in crate::claim) enum Prefix {
     Text(String),
     Bytes(Vec<u8>),
     Stack(Vec<Frame>),
 }
 
-impl Kept {
+impl Prefix {
     /// Bytes, or frames of a stack.
     fn length(&self) -> usize {
         match self {
-            Kept::Text(text) => text.len(),
-            Kept::Bytes(bytes) => bytes.len(),
-            Kept::Stack(frames) => frames.len(),
+            Prefix::Text(text) => text.len(),
+            Prefix::Bytes(bytes) => bytes.len(),
+            Prefix::Stack(frames) => frames.len(),
         }
     }
 }
@@ -34,18 +34,18 @@ impl Beginning {
     /// Its kind with an article, for complaints.
     pub fn kind(&self) -> &'static str {
         match self.kept {
-            Kept::Text(_) => "a text",
-            Kept::Bytes(_) => "bytes",
-            Kept::Stack(_) => "a stack",
+            Prefix::Text(_) => "a text",
+            Prefix::Bytes(_) => "bytes",
+            Prefix::Stack(_) => "a stack",
         }
     }
 
     /// The failure of a question that only the whole value could answer.
     pub fn unknown(&self) -> Failure {
         let (what, unit, remedy) = match &self.kept {
-            Kept::Text(_) => ("the text", "byte", "; a longer one can be asked for"),
-            Kept::Bytes(_) => ("the memory", "byte", "; more of it can be asked for"),
-            Kept::Stack(_) => ("the stack", "frame", ""),
+            Prefix::Text(_) => ("the text", "byte", "; a longer one can be asked for"),
+            Prefix::Bytes(_) => ("the memory", "byte", "; more of it can be asked for"),
+            Prefix::Stack(_) => ("the stack", "frame", ""),
         };
         let kept = self.kept.length();
         let plural = if kept == 1 { "" } else { "s" };

@@ -11,11 +11,11 @@ mod typed;
 mod version;
 
 pub(super) use compare::{compare, different, is_opaque, one_text, ordered, several_names};
-pub(super) use cut::{Beginning, Kept};
+pub(super) use cut::{Beginning, Prefix};
 pub(super) use error_value::Returned;
 pub(super) use failure::Failure;
 pub(super) use number::{Kind, Number, common_kind, errno_signs, is_bare_uint};
-pub(super) use partial::{Seen, contains, ends_with, starts_with};
+pub(super) use partial::{Haystack, contains, ends_with, starts_with};
 pub(super) use pointer::Pointer;
 pub(super) use typed::Typed;
 pub(super) use version::{Version, compare_versions};

@@ -5,29 +5,29 @@
 
 use std::cmp::Ordering;
 
-use super::cut::{Beginning, Kept};
+use super::cut::{Beginning, Prefix};
 use super::failure::Failure;
 use super::typed::Typed;
 
 /// The part of a text or of bytes that a question sees: all of it, or its beginning.
 #[derive(Clone, Copy)]
-pub(in crate::claim) struct Seen<'t> {
+pub(in crate::claim) struct Haystack<'t> {
     bytes: &'t [u8],
     /// The value that was cut.
     beginning: Option<&'t Beginning>,
 }
 
-impl<'t> Seen<'t> {
+impl<'t> Haystack<'t> {
     /// Of a text, whole or cut.
     pub fn text(value: &'t Typed) -> Option<Self> {
         match value {
-            Typed::Text(text) => Some(Seen::whole(text.as_bytes())),
+            Typed::Text(text) => Some(Haystack::whole(text.as_bytes())),
             Typed::Name(names) => match names.as_slice() {
-                [only] => Some(Seen::whole(only.as_bytes())),
+                [only] => Some(Haystack::whole(only.as_bytes())),
                 _ => None,
             },
             Typed::Cut(beginning) => match &beginning.kept {
-                Kept::Text(text) => Some(Seen::cut(text.as_bytes(), beginning)),
+                Prefix::Text(text) => Some(Haystack::cut(text.as_bytes(), beginning)),
                 _ => None,
             },
             _ => None,
@@ -37,9 +37,9 @@ impl<'t> Seen<'t> {
     /// Of bytes, whole or cut.
     pub fn bytes(value: &'t Typed) -> Option<Self> {
         match value {
-            Typed::Bytes(bytes) => Some(Seen::whole(bytes)),
+            Typed::Bytes(bytes) => Some(Haystack::whole(bytes)),
             Typed::Cut(beginning) => match &beginning.kept {
-                Kept::Bytes(bytes) => Some(Seen::cut(bytes, beginning)),
+                Prefix::Bytes(bytes) => Some(Haystack::cut(bytes, beginning)),
                 _ => None,
             },
             _ => None,
@@ -48,14 +48,14 @@ impl<'t> Seen<'t> {
 
     /// Of bytes that are all there.
     pub fn whole(bytes: &'t [u8]) -> Self {
-        Seen {
+        Haystack {
             bytes,
             beginning: None,
         }
     }
 
     fn cut(bytes: &'t [u8], beginning: &'t Beginning) -> Self {
-        Seen {
+        Haystack {
             bytes,
             beginning: Some(beginning),
         }
@@ -70,13 +70,13 @@ impl<'t> Seen<'t> {
     }
 
     /// True if it may begin with what is seen of `other`, as far as both are seen.
-    fn may_begin_like(&self, other: &Seen<'_>) -> bool {
+    fn may_begin_like(&self, other: &Haystack<'_>) -> bool {
         let both = self.bytes.len().min(other.bytes.len());
         self.bytes[..both] == other.bytes[..both]
     }
 
     /// True if the whole of it is certainly shorter than what is seen of `other`.
-    fn is_shorter_than(&self, other: &Seen<'_>) -> bool {
+    fn is_shorter_than(&self, other: &Haystack<'_>) -> bool {
         self.length().is_some_and(|length| {
             length < other.bytes.len() as u64 || other.length().is_some_and(|other| length < other)
         })
@@ -107,7 +107,7 @@ impl<'t> Seen<'t> {
 }
 
 /// The failure where `a` or `b`, one of which was cut, does not say.
-fn unknown(a: &Seen<'_>, b: &Seen<'_>) -> Failure {
+fn unknown(a: &Haystack<'_>, b: &Haystack<'_>) -> Failure {
     match a.beginning.or(b.beginning) {
         Some(beginning) => beginning.unknown(),
         // Two whole values always decide; without this, a mistake here would be an answer.
@@ -117,7 +117,7 @@ fn unknown(a: &Seen<'_>, b: &Seen<'_>) -> Failure {
 
 /// The comparison of two texts, or of two arrays of bytes. Of those of which one was cut it can only be known that they
 /// are different.
-pub(in crate::claim) fn compare(a: &Seen<'_>, b: &Seen<'_>) -> Result<Ordering, Failure> {
+pub(in crate::claim) fn compare(a: &Haystack<'_>, b: &Haystack<'_>) -> Result<Ordering, Failure> {
     if a.beginning.is_none() && b.beginning.is_none() {
         return Ok(a.bytes.cmp(b.bytes));
     }
@@ -132,7 +132,10 @@ pub(in crate::claim) fn compare(a: &Seen<'_>, b: &Seen<'_>) -> Result<Ordering, 
 }
 
 /// Test whether `text` contains `part`.
-pub(in crate::claim) fn contains(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
+pub(in crate::claim) fn contains(
+    text: &Haystack<'_>,
+    part: &Haystack<'_>,
+) -> Result<bool, Failure> {
     let within = part.bytes.is_empty()
         || text
             .bytes
@@ -149,7 +152,10 @@ pub(in crate::claim) fn contains(text: &Seen<'_>, part: &Seen<'_>) -> Result<boo
 }
 
 /// Test whether `text` starts with `part`.
-pub(in crate::claim) fn starts_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
+pub(in crate::claim) fn starts_with(
+    text: &Haystack<'_>,
+    part: &Haystack<'_>,
+) -> Result<bool, Failure> {
     if !text.may_begin_like(part) || text.is_shorter_than(part) {
         return Ok(false);
     }
@@ -160,12 +166,15 @@ pub(in crate::claim) fn starts_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<
 }
 
 /// Test whether `text` ends with `part`.
-pub(in crate::claim) fn ends_with(text: &Seen<'_>, part: &Seen<'_>) -> Result<bool, Failure> {
+pub(in crate::claim) fn ends_with(
+    text: &Haystack<'_>,
+    part: &Haystack<'_>,
+) -> Result<bool, Failure> {
     match (text.beginning, part.beginning) {
         (None, None) => Ok(text.bytes.ends_with(part.bytes)),
         (_, None) if part.bytes.is_empty() => Ok(true),
         // It would stand somewhere in the text.
-        (None, Some(_)) if !contains(text, &Seen::whole(part.bytes))? => Ok(false),
+        (None, Some(_)) if !contains(text, &Haystack::whole(part.bytes))? => Ok(false),
         _ if text.is_shorter_than(part) => Ok(false),
         _ => Err(unknown(text, part)),
     }
@@ -179,14 +188,14 @@ mod tests {
 
     fn cut(text: &str, whole: Option<usize>) -> Typed {
         Typed::Cut(Beginning {
-            kept: Kept::Text(text.into()),
+            kept: Prefix::Text(text.into()),
             cut: Cut {
                 whole: whole.map(|length| length as u64),
             },
         })
     }
 
-    type Question = fn(&Seen<'_>, &Seen<'_>) -> Result<bool, Failure>;
+    type Question = fn(&Haystack<'_>, &Haystack<'_>) -> Result<bool, Failure>;
 
     const QUESTIONS: &[(&str, Question)] = &[
         ("contains", contains),
@@ -213,12 +222,12 @@ mod tests {
         #[test]
         fn answers_are_those_of_the_whole(a in "[abé]{0,6}", b in "[abé]{0,4}") {
             let (whole_a, whole_b) = (Typed::Text(a.clone()), Typed::Text(b.clone()));
-            let (seen_a, seen_b) = (Seen::text(&whole_a).unwrap(), Seen::text(&whole_b).unwrap());
+            let (seen_a, seen_b) = (Haystack::text(&whole_a).unwrap(), Haystack::text(&whole_b).unwrap());
             for (name, question) in QUESTIONS {
                 let truth = question(&seen_a, &seen_b).unwrap();
                 for x in variants(&a) {
                     for y in variants(&b) {
-                        let answer = question(&Seen::text(&x).unwrap(), &Seen::text(&y).unwrap());
+                        let answer = question(&Haystack::text(&x).unwrap(), &Haystack::text(&y).unwrap());
                         if let Ok(answer) = answer {
                             prop_assert_eq!(answer, truth, "{} of {:?} and {:?}", name, x, y);
                         }
@@ -234,11 +243,11 @@ mod tests {
             let end = end.min(bytes.len() - 1);
             let whole = Typed::Bytes(bytes.clone());
             let kept = Typed::Cut(Beginning {
-                kept: Kept::Bytes(bytes[..end].to_vec()),
+                kept: Prefix::Bytes(bytes[..end].to_vec()),
                 cut: Cut { whole: known.then_some(bytes.len() as u64) },
             });
-            let truth = Seen::bytes(&whole).unwrap().byte(place).unwrap();
-            if let Ok(answer) = Seen::bytes(&kept).unwrap().byte(place) {
+            let truth = Haystack::bytes(&whole).unwrap().byte(place).unwrap();
+            if let Ok(answer) = Haystack::bytes(&kept).unwrap().byte(place) {
                 prop_assert_eq!(answer, truth);
             }
         }
@@ -250,7 +259,7 @@ mod tests {
         let path = cut("/a/long/path", None);
         let text = |text: &str| Typed::Text(text.into());
         let ask = |question: Question, a: &Typed, b: &Typed| {
-            question(&Seen::text(a).unwrap(), &Seen::text(b).unwrap()).ok()
+            question(&Haystack::text(a).unwrap(), &Haystack::text(b).unwrap()).ok()
         };
         let equal: Question = |a, b| compare(a, b).map(Ordering::is_eq);
         assert_eq!(ask(contains, &path, &text("long")), Some(true));

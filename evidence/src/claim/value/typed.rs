@@ -3,7 +3,7 @@
 use crate::document::names::Names;
 use crate::document::value::{Frame, Location, Value};
 
-use super::cut::{Beginning, Kept};
+use super::cut::{Beginning, Prefix};
 use super::error_value::Returned;
 use super::number::{Kind, Number};
 use super::pointer::Pointer;
@@ -159,15 +159,15 @@ impl From<&Value> for Typed {
             Value::Time { ns } => Typed::of_kind(*ns, Kind::Time),
             Value::Bool { value } => Typed::Bool(*value),
             Value::CutText { value, cut } => Typed::Cut(Beginning {
-                kept: Kept::Text(value.clone()),
+                kept: Prefix::Text(value.clone()),
                 cut: *cut,
             }),
             Value::CutBytes { value, cut } => Typed::Cut(Beginning {
-                kept: Kept::Bytes(value.0.clone()),
+                kept: Prefix::Bytes(value.0.clone()),
                 cut: *cut,
             }),
             Value::CutStack { value, cut } => Typed::Cut(Beginning {
-                kept: Kept::Stack(value.clone()),
+                kept: Prefix::Stack(value.clone()),
                 cut: *cut,
             }),
             Value::Text { value } => Typed::Text(value.clone()),

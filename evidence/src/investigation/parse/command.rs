@@ -7,7 +7,9 @@ use serde::Deserialize;
 use super::check::{Check, MAX_TIMEOUT_MS};
 use super::spanned::Spanned;
 use crate::document::Reader;
-use crate::investigation::{ARTEFACTS, Command, OUTPUT_OF_COMMAND, Wanted, WantedKind, artefact};
+use crate::investigation::{
+    ARTEFACTS, Command, CommandValue, CommandValueKind, OUTPUT_OF_COMMAND, artefact,
+};
 use crate::path::is_name;
 
 /// Commands look things up; what takes longer than this does something else.
@@ -31,7 +33,7 @@ struct RawWanted {
     name: Spanned<String>,
     pattern: Spanned<String>,
     #[serde(default)]
-    kind: WantedKind,
+    kind: CommandValueKind,
 }
 
 impl Check {
@@ -137,8 +139,8 @@ impl Check {
     }
 
     /// The values to take out of a command's output.
-    fn wanted_values(&mut self, raw: Vec<RawWanted>) -> Vec<Wanted> {
-        let mut values: Vec<Wanted> = Vec::new();
+    fn wanted_values(&mut self, raw: Vec<RawWanted>) -> Vec<CommandValue> {
+        let mut values: Vec<CommandValue> = Vec::new();
         for wanted in raw {
             let twin = values.iter().any(|v| v.name == *wanted.name.get_ref());
             if twin || !is_name(wanted.name.get_ref()) {
@@ -157,7 +159,7 @@ impl Check {
                         "a pattern has at most one group, the value: write the others as `(?:…)`";
                     self.error(wanted.pattern.span(), message);
                 }
-                Ok(pattern) => values.push(Wanted {
+                Ok(pattern) => values.push(CommandValue {
                     name: wanted.name.into_inner(),
                     pattern,
                     kind: wanted.kind,
@@ -214,7 +216,7 @@ fn names_folder(word: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use crate::document::Reader;
-    use crate::investigation::{WantedKind, parse};
+    use crate::investigation::{CommandValueKind, parse};
 
     const EXPERIMENT: &str = r#"
 [[experiment]]
@@ -246,8 +248,8 @@ values = [{{ name = "address", pattern = '^([0-9a-f]+) T _text$', kind = "addres
         };
         assert_eq!((release.on, release.timeout_ms), (Reader::Machine, 2_000));
         assert_eq!((text.on, text.timeout_ms), (Reader::Builder, 500));
-        let kinds: Vec<WantedKind> = text.values.iter().map(|v| v.kind).collect();
-        assert_eq!(kinds, [WantedKind::Address, WantedKind::Text]);
+        let kinds: Vec<CommandValueKind> = text.values.iter().map(|v| v.kind).collect();
+        assert_eq!(kinds, [CommandValueKind::Address, CommandValueKind::Text]);
         let argv = |words: &[&str]| -> Vec<String> { words.iter().map(|w| (*w).into()).collect() };
         let run = ["grep", "-w", "_text", "System.map-6.1.0"];
         assert!(text.is(Reader::Builder, &argv(&run)));

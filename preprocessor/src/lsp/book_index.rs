@@ -14,7 +14,7 @@ use crate::evidence::path_list::repeats;
 pub type Explanations = BTreeMap<String, String>;
 
 /// What is known of a book while an editor is open.
-pub struct Known<'b, 'a> {
+pub struct BookIndex<'b, 'a> {
     /// Evidence and investigation. No machine is loaded where there is no evidence.
     pub book_data: &'b BookData<'a>,
     /// The paths of all values on any machine.
@@ -23,11 +23,11 @@ pub struct Known<'b, 'a> {
     pub claims: Arc<Explanations>,
 }
 
-impl<'b, 'a> Known<'b, 'a> {
+impl<'b, 'a> BookIndex<'b, 'a> {
     /// Lists what the evidence holds.
     pub fn new(book_data: &'b BookData<'a>) -> Self {
         let machines = book_data.indexed.iter();
-        Known {
+        BookIndex {
             names: machines.flat_map(|one| one.leaves.paths()).collect(),
             book_data,
             claims: Arc::default(),

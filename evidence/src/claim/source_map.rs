@@ -7,16 +7,16 @@ use crate::diagnostic::{Diagnostic, Source};
 
 /// The place of an expression's text in the file of its author, so that every complaint can point there.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct SourceMap {
     source: Arc<Source>,
     /// Pairs of a byte in the expression and the byte of the source where the text from there on stands.
     lines: Vec<(usize, usize)>,
 }
 
-impl Place {
+impl SourceMap {
     /// The text stands at byte `offset` of `source`, in one piece.
     pub fn new(source: Arc<Source>, offset: usize) -> Self {
-        Place {
+        SourceMap {
             source,
             lines: vec![(0, offset)],
         }
@@ -25,7 +25,7 @@ impl Place {
     /// The text stands in `source` in several pieces (a fence in a quotation or a list, whose lines have
     /// prefixes). Each pair is a byte of the text and its byte in the source, in ascending order.
     pub fn with_pieces(source: Arc<Source>, pieces: Vec<(usize, usize)>) -> Self {
-        Place {
+        SourceMap {
             source,
             lines: pieces,
         }
@@ -38,7 +38,7 @@ impl Place {
             .lines
             .iter()
             .map(|(text, source)| (text + more, *source));
-        Place {
+        SourceMap {
             source: self.source.clone(),
             lines: first.into_iter().chain(moved).collect(),
         }
@@ -87,7 +87,7 @@ mod tests {
             name: "c.md".into(),
             text: "> ab\n> cd\n".into(),
         });
-        let place = Place::with_pieces(source, vec![(0, 2), (3, 7)]);
+        let place = SourceMap::with_pieces(source, vec![(0, 2), (3, 7)]);
         assert_eq!(place.locate(&(0..2)), 2..4);
         assert_eq!(place.locate(&(3..5)), 7..9);
         assert_eq!(place.locate(&(1..4)), 3..8);

@@ -1,17 +1,17 @@
-//! What the chapters of a book tell of functions: those that they name, and what their exhibits `coverage` say of the others.
+//! Functions that the chapters of a book mention: by name, or in their exhibits `coverage`.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use qed_evidence::claim::{Scope, Telling};
+use qed_evidence::claim::{Mentions, Scope};
 
 use crate::evidence::names::{names, words};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::BlockKind;
 use crate::markdown::syntax::{self, Spanned, SyntaxError};
 
-/// The name of the exhibit that says what a text tells.
+/// The name of the exhibit that says what a text covers.
 pub const EXHIBIT: &str = "coverage";
 
 /// The form of a line in the exhibit.
@@ -29,7 +29,7 @@ pub struct Fold {
 /// The lines of an exhibit `coverage`.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
-    /// Functions that the text tells with all that they call.
+    /// Functions that the text explains with all that they call.
     pub below: Vec<Spanned>,
     /// What it leaves out, in order.
     pub folds: Vec<Fold>,
@@ -99,29 +99,29 @@ fn functions(list: &str, at: usize) -> Option<Vec<Spanned>> {
     Some(out)
 }
 
-/// What one exhibit `coverage` says.
+/// One exhibit `coverage`.
 #[derive(Debug)]
-struct Said {
+struct CoverageExhibit {
     experiment: String,
     lines: Lines,
 }
 
-/// What one chapter tells.
+/// The mentions of one chapter.
 #[derive(Debug)]
-struct ChapterTelling {
+struct ChapterMentions {
     name: String,
     named: Arc<BTreeSet<String>>,
-    said: Vec<Said>,
+    exhibits: Vec<CoverageExhibit>,
 }
 
-/// What the chapters of a book tell. Empty for a book that never asks.
+/// The mentions of all chapters of a book. Empty for a book that never asks.
 #[derive(Debug, Default)]
-pub struct Tellings {
-    chapters: Vec<ChapterTelling>,
+pub struct BookMentions {
+    chapters: Vec<ChapterMentions>,
     named: Arc<BTreeSet<String>>,
 }
 
-impl Tellings {
+impl BookMentions {
     /// Reads all chapters, if one of them asks for coverage. An exhibit that cannot be read says nothing here, and complains where it
     /// stands.
     pub fn read(chapters: &[Chapter]) -> Self {
@@ -130,39 +130,39 @@ impl Tellings {
             chapter.is_live() && text.contains(EXHIBIT)
         };
         if !chapters.iter().any(asks) {
-            return Tellings::default();
+            return BookMentions::default();
         }
-        let chapters: Vec<ChapterTelling> = chapters.iter().map(read).collect();
+        let chapters: Vec<ChapterMentions> = chapters.iter().map(read).collect();
         let named = chapters
             .iter()
             .flat_map(|chapter| chapter.named.iter().cloned());
-        Tellings {
+        BookMentions {
             named: Arc::new(named.collect()),
             chapters,
         }
     }
 
-    /// What the chapter of this name, or the book, tells of the functions of an experiment.
-    pub fn of(&self, scope: Scope, chapter: &str, experiment: &str) -> Telling {
+    /// The mentions of an experiment's functions by the chapter of this name, or by the book.
+    pub fn of(&self, scope: Scope, chapter: &str, experiment: &str) -> Mentions {
         let own = self.chapters.iter().find(|one| one.name == chapter);
         let (named, lines) = match scope {
             Scope::Book => (&self.named, self.lines(None, experiment)),
             Scope::Chapter => match own {
                 Some(own) => (&own.named, self.lines(Some(chapter), experiment)),
-                None => return Telling::default(),
+                None => return Mentions::default(),
             },
         };
-        let mut telling = Telling {
+        let mut mentions = Mentions {
             named: Arc::clone(named),
-            ..Telling::default()
+            ..Mentions::default()
         };
-        for said in lines {
-            let below = said.below.iter().map(|one| one.text.clone());
-            telling.below.extend(below);
-            let folded = said.folds.iter().flat_map(|fold| &fold.functions);
-            telling.folded.extend(folded.map(|one| one.text.clone()));
+        for exhibits in lines {
+            let below = exhibits.below.iter().map(|one| one.text.clone());
+            mentions.below.extend(below);
+            let folded = exhibits.folds.iter().flat_map(|fold| &fold.functions);
+            mentions.folded.extend(folded.map(|one| one.text.clone()));
         }
-        telling
+        mentions
     }
 
     /// The lines about an experiment: of one chapter, or of all.
@@ -170,18 +170,18 @@ impl Tellings {
         let chapters = self.chapters.iter();
         let chapters = chapters.filter(|one| chapter.is_none_or(|name| one.name == name));
         chapters
-            .flat_map(|chapter| &chapter.said)
-            .filter(|said| said.experiment == experiment)
-            .map(|said| &said.lines)
+            .flat_map(|chapter| &chapter.exhibits)
+            .filter(|exhibits| exhibits.experiment == experiment)
+            .map(|exhibits| &exhibits.lines)
             .collect()
     }
 }
 
 /// Reads one chapter. It names what stands as code in its text, and what its claims and other exhibits say.
-fn read(chapter: &Chapter) -> ChapterTelling {
+fn read(chapter: &Chapter) -> ChapterMentions {
     let source = chapter.source.text.as_str();
     let mut named: BTreeSet<String> = names(chapter).into_iter().map(|one| one.name).collect();
-    let mut said = Vec::new();
+    let mut exhibits = Vec::new();
     for block in &chapter.blocks {
         let exhibit = (block.kind == BlockKind::Exhibit)
             .then(|| syntax::words(source, block.info.clone()).ok())
@@ -192,7 +192,7 @@ fn read(chapter: &Chapter) -> ChapterTelling {
             Some(words) => {
                 let lines = Lines::read(&block.lines(source));
                 if let (Some(experiment), Ok(lines)) = (words.option("experiment"), lines) {
-                    said.push(Said {
+                    exhibits.push(CoverageExhibit {
                         experiment: experiment.value.text.clone(),
                         lines,
                     });
@@ -204,9 +204,9 @@ fn read(chapter: &Chapter) -> ChapterTelling {
             }
         }
     }
-    ChapterTelling {
+    ChapterMentions {
         name: chapter.source.name.clone(),
         named: Arc::new(named),
-        said,
+        exhibits,
     }
 }

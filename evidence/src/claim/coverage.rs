@@ -1,11 +1,12 @@
-//! What a text tells of the functions in the tree of a call: named, told with what calls them, left out for a reason, or nowhere.
+//! Coverage of the tree of a call by a text: functions that it names, explains with what calls them, leaves out for a reason, or
+//! does not mention.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::document::{Graph, is_nameless};
 
-/// The text that is asked what it tells.
+/// The text whose coverage is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// The chapter that asks.
@@ -31,20 +32,20 @@ impl Scope {
     }
 }
 
-/// What a text says of the functions that an experiment ran through.
+/// The functions of an experiment's tree that a text mentions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Telling {
+pub struct Mentions {
     /// Functions that it names.
     pub named: Arc<BTreeSet<String>>,
-    /// Functions that it tells with all that they call. One that is not named tells nothing.
+    /// Functions that it explains with all that they call. One that is not named covers nothing.
     pub below: BTreeSet<String>,
     /// Functions that it leaves out, with all that they call, and says why.
     pub folded: BTreeSet<String>,
 }
 
-/// How a text tells a function.
+/// How a text mentions a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Mention {
     /// By its name.
     Named,
     /// With a function that called it: its place in [`Graph::functions`].
@@ -55,11 +56,11 @@ pub enum Told {
     Nowhere,
 }
 
-/// How a text tells the functions of a tree.
+/// How a text mentions the functions of a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Each function of the call's own, by its place in [`Graph::functions`], in the order in which they ran first.
-    pub functions: Vec<(usize, Told)>,
+    pub functions: Vec<(usize, Mention)>,
 }
 
 impl Coverage {
@@ -68,22 +69,22 @@ impl Coverage {
         self.functions.len()
     }
 
-    /// Number of functions that are told so.
-    pub fn count(&self, told: impl Fn(Told) -> bool) -> usize {
-        self.functions.iter().filter(|(_, how)| told(*how)).count()
+    /// Number of functions with such a mention.
+    pub fn count(&self, is: impl Fn(Mention) -> bool) -> usize {
+        self.functions.iter().filter(|(_, how)| is(*how)).count()
     }
 
-    /// Number of functions that are told nowhere.
+    /// Number of functions without a mention.
     pub fn untold(&self) -> usize {
-        self.count(|told| told == Told::Nowhere)
+        self.count(|mention| mention == Mention::Nowhere)
     }
 
-    /// Percentage of the functions that are named, told with what calls them, or left out for a reason. Rounded down: 100 is all of
+    /// Percentage of the functions that are named, explained with what calls them, or left out for a reason. Rounded down: 100 is all of
     /// them. Of no function it is 0.
     pub fn percent(&self) -> u64 {
         let all = self.all() as u64;
-        let told = all - self.untold() as u64;
-        (told * 100).checked_div(all).unwrap_or(0)
+        let covered = all - self.untold() as u64;
+        (covered * 100).checked_div(all).unwrap_or(0)
     }
 }
 
@@ -100,28 +101,28 @@ fn holds(names: &BTreeSet<String>, symbol: &str) -> bool {
     !is_nameless(symbol) && (names.contains(symbol) || names.contains(function_of(symbol)))
 }
 
-impl Telling {
+impl Mentions {
     /// True if the text names the function with this symbol.
     pub fn names(&self, symbol: &str) -> bool {
         holds(&self.named, symbol)
     }
 
-    /// Compares the text with the tree of a call. A function that ran in several places is told with what called it, or left out, only
+    /// Compares the text with the tree of a call. A function that ran in several places is explained with what called it, or left out, only
     /// if all of them are. What belongs to interrupts is none of the call's.
     pub fn cover(&self, graph: &Graph) -> Coverage {
         let own = graph.functions.iter().enumerate().map(|(at, symbol)| {
             if holds(&self.folded, symbol) {
-                Some(Told::Folded(at))
+                Some(Mention::Folded(at))
             } else if self.names(symbol) && holds(&self.below, symbol) {
-                Some(Told::Below(at))
+                Some(Mention::Below(at))
             } else {
                 None
             }
         });
-        let own: Vec<Option<Told>> = own.collect();
-        let mut told: Vec<Option<Told>> = vec![None; graph.functions.len()];
-        // How what each open function calls is told.
-        let mut open: Vec<Option<Told>> = Vec::new();
+        let own: Vec<Option<Mention>> = own.collect();
+        let mut mentions: Vec<Option<Mention>> = vec![None; graph.functions.len()];
+        // The mention of what each open function calls.
+        let mut open: Vec<Option<Mention>> = Vec::new();
         for run in graph.runs() {
             open.truncate(run.depth as usize);
             let above = open.last().copied().flatten();
@@ -130,20 +131,20 @@ impl Telling {
             if run.interrupt {
                 continue;
             }
-            let Some(known) = told.get_mut(run.function) else {
+            let Some(known) = mentions.get_mut(run.function) else {
                 continue;
             };
-            let here = here.unwrap_or(Told::Nowhere);
+            let here = here.unwrap_or(Mention::Nowhere);
             *known = Some(match (*known, here) {
-                (None, here) | (Some(_), here @ Told::Nowhere) => here,
-                (Some(Told::Below(_)), here @ Told::Folded(_)) => here,
+                (None, here) | (Some(_), here @ Mention::Nowhere) => here,
+                (Some(Mention::Below(_)), here @ Mention::Folded(_)) => here,
                 (Some(kept), _) => kept,
             });
         }
-        let functions = told.into_iter().enumerate().filter_map(|(at, how)| {
+        let functions = mentions.into_iter().enumerate().filter_map(|(at, how)| {
             let how = how?;
             let named = self.names(&graph.functions[at]);
-            Some((at, if named { Told::Named } else { how }))
+            Some((at, if named { Mention::Named } else { how }))
         });
         Coverage {
             functions: functions.collect(),
@@ -151,8 +152,8 @@ impl Telling {
     }
 }
 
-/// What the texts that a claim asks tell, by what it reads: `EXPERIMENT.graph#SCOPE#coverage`.
-pub(super) type Tellings = BTreeMap<String, Telling>;
+/// Mentions by the texts that a claim asks about, by what it reads: `EXPERIMENT.graph#SCOPE#coverage`.
+pub(super) type BookMentions = BTreeMap<String, Mentions>;
 
 #[cfg(test)]
 mod tests {
@@ -188,25 +189,25 @@ mod tests {
         names.iter().map(ToString::to_string).collect()
     }
 
-    fn telling(named: &[&str], below: &[&str], folded: &[&str]) -> Telling {
-        Telling {
+    fn mentioning(named: &[&str], below: &[&str], folded: &[&str]) -> Mentions {
+        Mentions {
             named: Arc::new(set(named)),
             below: set(below),
             folded: set(folded),
         }
     }
 
-    /// The function and how it is told, `named`, `below FUNCTION`, `folded FUNCTION` or `nowhere`.
-    fn told(telling: &Telling) -> Vec<String> {
+    /// The function and how it is mentioned, `named`, `below FUNCTION`, `folded FUNCTION` or `nowhere`.
+    fn described(mentions: &Mentions) -> Vec<String> {
         let graph = graph();
         assert_eq!(graph.wrong(), None);
         let name = |at: usize| graph.functions[at].as_str();
-        let all = telling.cover(&graph).functions;
+        let all = mentions.cover(&graph).functions;
         let text = |(at, how)| match how {
-            Told::Named => format!("{} named", name(at)),
-            Told::Below(above) => format!("{} below {}", name(at), name(above)),
-            Told::Folded(above) => format!("{} folded {}", name(at), name(above)),
-            Told::Nowhere => format!("{} nowhere", name(at)),
+            Mention::Named => format!("{} named", name(at)),
+            Mention::Below(above) => format!("{} below {}", name(at), name(above)),
+            Mention::Folded(above) => format!("{} folded {}", name(at), name(above)),
+            Mention::Nowhere => format!("{} nowhere", name(at)),
         };
         all.into_iter().map(text).collect()
     }
@@ -214,9 +215,9 @@ mod tests {
     /// Check that a name tells a function and its clones, and nothing of what it calls.
     #[test]
     fn names_alone() {
-        let telling = telling(&["entry", "alloc", "absent", "[no symbol 0]"], &[], &[]);
+        let mentions = mentioning(&["entry", "alloc", "absent", "[no symbol 0]"], &[], &[]);
         assert_eq!(
-            told(&telling),
+            described(&mentions),
             [
                 "entry named",
                 "open nowhere",
@@ -229,15 +230,15 @@ mod tests {
             ]
         );
         // 2 of 8.
-        assert_eq!(telling.cover(&graph()).percent(), 25);
+        assert_eq!(mentions.cover(&graph()).percent(), 25);
     }
 
     /// Check that a function is told with its callers only if each of its runs is, and that the nearest of them decides.
     #[test]
     fn callers() {
-        let some = telling(&["open"], &["open"], &["way_back"]);
+        let some = mentioning(&["open"], &["open"], &["way_back"]);
         assert_eq!(
-            told(&some),
+            described(&some),
             [
                 "entry nowhere",
                 "open named",
@@ -249,33 +250,34 @@ mod tests {
                 "[no symbol 0] folded way_back"
             ]
         );
-        let all = telling(
+        let all = mentioning(
             &["open", "entry"],
             &["open"],
             &["free", "way_back", "alloc"],
         );
-        assert_eq!(told(&all)[3], "zero folded alloc.part.0");
-        assert_eq!(told(&all)[5], "free folded free");
+        assert_eq!(described(&all)[3], "zero folded alloc.part.0");
+        assert_eq!(described(&all)[5], "free folded free");
         let cover = all.cover(&graph());
         assert_eq!((cover.untold(), cover.percent()), (0, 100));
-        let mixed = telling(&["open"], &["open"], &["free"]);
-        assert_eq!(told(&mixed)[3], "zero folded free");
+        let mixed = mentioning(&["open"], &["open"], &["free"]);
+        assert_eq!(described(&mixed)[3], "zero folded free");
     }
 
     /// Check that a function which the text does not name tells nothing of what it calls.
     #[test]
     fn unnamed_caller() {
-        let telling = telling(&[], &["entry"], &[]);
-        assert_eq!(telling.cover(&graph()).untold(), 8);
-        assert_eq!(telling.cover(&graph()).percent(), 0);
+        let mentions = mentioning(&[], &["entry"], &[]);
+        assert_eq!(mentions.cover(&graph()).untold(), 8);
+        assert_eq!(mentions.cover(&graph()).percent(), 0);
     }
 
     /// Check that of no function nothing is told, and that a rest of less than a percent is not rounded away.
     #[test]
     fn percentages() {
         assert_eq!(Coverage::default().percent(), 0);
-        let mut functions: Vec<(usize, Told)> = (0..999).map(|at| (at, Told::Named)).collect();
-        functions.push((999, Told::Nowhere));
+        let mut functions: Vec<(usize, Mention)> =
+            (0..999).map(|at| (at, Mention::Named)).collect();
+        functions.push((999, Mention::Nowhere));
         assert_eq!(Coverage { functions }.percent(), 99);
     }
 }
