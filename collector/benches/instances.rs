@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use common::{GUESTS, investigation, kernel, median, ms, rounds};
-use qed_collector::assemble::instances::Look;
+use qed_collector::assemble::instances::SymbolTables;
 use qed_collector::guest::debuginfo;
 use qed_collector::symbols::debuginfo::open;
 use qed_collector::symbols::lines::LineResolver;
@@ -56,7 +56,7 @@ fn measure(name: &str) -> anyhow::Result<()> {
             let start = Instant::now();
             let table = SystemMap::parse(std::fs::read(&map)?)?;
             let lines = RefCell::new(LineResolver::new(open(&info.vmlinux)?, Some(folder.path())));
-            let look = Look {
+            let look = SymbolTables {
                 kallsyms: Some(table.table()),
                 slide: Some(0),
                 lines: Ok(&lines),

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use binutils::{Described, Map, described};
-use qed_collector::assemble::instances::Look;
+use qed_collector::assemble::instances::SymbolTables;
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::{Source, debuginfo, fetch};
 use qed_collector::symbols::Kallsyms;
@@ -84,7 +84,7 @@ fn census(table: &Kallsyms, lines: &RefCell<LineResolver>) -> Census {
             ),
         }
     }
-    let looking = Look {
+    let looking = SymbolTables {
         kallsyms: Some(table),
         slide: Some(0),
         lines: Ok(lines),
@@ -172,7 +172,7 @@ impl Compared {
     }
 
     /// Compares whether a function's own copies can end in a jump to another function.
-    fn jumps(&mut self, function: &str, looking: &Look<'_>, vmlinux: &Path, map: &Map) {
+    fn jumps(&mut self, function: &str, looking: &SymbolTables<'_>, vmlinux: &Path, map: &Map) {
         for (at, symbol) in map.copies(function) {
             let Some(ours) = looking.leaves_by_jump(at) else {
                 continue;
@@ -346,7 +346,7 @@ fn random_functions() {
         }
         let map = Map::read(&std::fs::read_to_string(&map_file).expect("a System.map"));
         let others = described(&info.vmlinux, &chosen);
-        let looking = Look {
+        let looking = SymbolTables {
             kallsyms: Some(table.table()),
             slide: Some(0),
             lines: Ok(&lines),

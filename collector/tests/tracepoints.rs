@@ -7,7 +7,7 @@ use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use qed_collector::{
     btf::{Btf, NameKind, Type},
-    probe::{Attach, Machine, Probes, Setup, Use},
+    probe::{Attach, AttachmentUse, Machine, Probes, Setup},
     workload::{Arg, Call, Finished, Running, WorkloadKind, WorkloadSpec},
 };
 use qed_collector_ebpf::{
@@ -133,7 +133,7 @@ async fn a_socket_is_seen_through_tracepoints() {
         uses: specs
             .into_iter()
             .enumerate()
-            .map(|(attach, spec)| Use {
+            .map(|(attach, spec)| AttachmentUse {
                 experiment: EXPERIMENT,
                 attach,
                 spec,
@@ -172,7 +172,7 @@ async fn a_socket_is_seen_through_tracepoints() {
         threads: 1,
         max_output: 64 << 10,
         timeout: Duration::from_secs(10),
-        around: qed_collector::workload::Around::default(),
+        around: qed_collector::workload::WorkloadEnvironment::default(),
     };
     let program = Path::new(env!("CARGO_BIN_EXE_qed-collector"));
     let mut running = Running::start_as(program, &workload).await.unwrap();

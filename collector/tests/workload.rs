@@ -16,7 +16,7 @@ fn spec(kind: WorkloadKind) -> WorkloadSpec {
         threads: 1,
         max_output: 64 << 10,
         timeout: Duration::from_secs(10),
-        around: qed_collector::workload::Around::default(),
+        around: qed_collector::workload::WorkloadEnvironment::default(),
     }
 }
 

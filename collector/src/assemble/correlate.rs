@@ -10,8 +10,8 @@ use qed_evidence::investigation::Action;
 use qed_evidence::value::Frame;
 
 use super::exec_context::{Way, context};
-use super::hit::{Moment, task_name};
-use super::ledger::{Book, LedgerEvent};
+use super::hit::{ProbeEvent, task_name};
+use super::ledger::{LedgerBuilder, LedgerEvent};
 use super::names::Names;
 use super::probe_facts::empty;
 use super::seen::RawObservation;
@@ -60,7 +60,7 @@ pub fn assemble(seen: &RawObservation<'_>) -> Assembled {
         seen,
         start_ns: seen.events.get(first).map_or(0, |event| event.time_ns),
         raises: (seen.asked.probes.iter()).any(|probe| probe.signal.is_some()),
-        book: Book::default(),
+        book: LedgerBuilder::default(),
         out,
     };
     for (index, event) in seen.events.iter().enumerate() {
@@ -158,7 +158,7 @@ struct Correlation<'a> {
     start_ns: u64,
     /// A probe of the experiment raises a signal.
     raises: bool,
-    book: Book,
+    book: LedgerBuilder,
     out: Assembled,
 }
 
@@ -229,7 +229,7 @@ impl Correlation<'_> {
                 return false;
             }
         }
-        let moment = Moment {
+        let moment = ProbeEvent {
             event,
             planned,
             stack: frames,

@@ -13,7 +13,7 @@ use crate::plan::expr::{Decode, Decoded, decode, decode_fields};
 use crate::plan::{PlannedProbe, PlannedRead};
 
 /// One event, for one probe.
-pub(super) struct Moment<'a> {
+pub(super) struct ProbeEvent<'a> {
     pub(super) event: &'a Event,
     pub(super) planned: &'a PlannedProbe,
     pub(super) stack: &'a [Frame],
@@ -27,7 +27,7 @@ pub(super) struct Moment<'a> {
     pub(super) names: &'a dyn Names,
 }
 
-impl Moment<'_> {
+impl ProbeEvent<'_> {
     /// Add it to the hits of its probe, or as its return to the call that is open in its thread.
     pub(super) fn record(&self, probe: &mut Probe) {
         if self.event.side == side::RETURN {

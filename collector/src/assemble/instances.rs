@@ -7,7 +7,7 @@ use std::ops::Range;
 use qed_evidence::instances::{InlinedCopy, Instances, OwnCopy};
 use qed_evidence::value::Address;
 
-use super::names::Standing;
+use super::names::FrameElision;
 use crate::reason::Reason;
 use crate::symbols::Kallsyms;
 use crate::symbols::disasm::{jumps, only_returns};
@@ -20,7 +20,7 @@ const MAX_HOLDERS: usize = 64;
 const RETURN_BYTES: usize = 16;
 
 /// The tables to look in.
-pub struct Look<'a> {
+pub struct SymbolTables<'a> {
     /// The symbols, at live addresses.
     pub kallsyms: Option<&'a Kallsyms>,
     /// Live minus static.
@@ -40,7 +40,7 @@ fn holders(inlined: &[InlinedCopy]) -> Option<BTreeSet<u64>> {
     addresses.map(|address| Some(address?.0)).collect()
 }
 
-impl Look<'_> {
+impl SymbolTables<'_> {
     /// The copies of each of these functions.
     pub fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances> {
         let mut described = self.described(functions);
@@ -263,12 +263,12 @@ impl Look<'_> {
     }
 
     /// MachineFacts about a function that may be missing on a stack.
-    pub fn standing(&self, function: &str) -> Standing {
+    pub fn standing(&self, function: &str) -> FrameElision {
         let instances = self.instances(&[function]).remove(function);
         let Some(instances) = instances else {
-            return Standing::default();
+            return FrameElision::default();
         };
-        Standing {
+        FrameElision {
             holders: instances.inlined.as_deref().and_then(holders),
             leaves_by_jump: instances.leaves_by_jump,
         }

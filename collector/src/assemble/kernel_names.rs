@@ -9,7 +9,7 @@ use qed_evidence::names::Symbol;
 use qed_evidence::value::{Address, InlineFrame, LineRole, Location};
 
 use super::instances;
-use super::names::{Names, Standing};
+use super::names::{FrameElision, Names};
 use crate::reason::Reason;
 use crate::symbols::disasm::{Called, LONGEST_INSTRUCTION, called};
 use crate::symbols::{Kallsyms, lines::LineResolver};
@@ -24,7 +24,7 @@ pub struct KernelNames<'a> {
     entries: OnceCell<Option<Range<u64>>>,
     /// The bytes in front of return addresses, as they stood in memory.
     code: HashMap<u64, &'a [u8]>,
-    standings: RefCell<HashMap<String, Standing>>,
+    standings: RefCell<HashMap<String, FrameElision>>,
 }
 
 /// Prefixes of the names of entries that lie outside of those bounds: that of what cannot be masked, and what newer
@@ -197,7 +197,7 @@ impl Names for KernelNames<'_> {
         look.instances(functions)
     }
 
-    fn standing(&self, function: &str) -> Standing {
+    fn standing(&self, function: &str) -> FrameElision {
         if let Some(known) = self.standings.borrow().get(function) {
             return known.clone();
         }
@@ -214,8 +214,8 @@ impl Names for KernelNames<'_> {
 }
 
 impl KernelNames<'_> {
-    fn look(&self) -> instances::Look<'_> {
-        instances::Look {
+    fn look(&self) -> instances::SymbolTables<'_> {
+        instances::SymbolTables {
             kallsyms: self.kallsyms,
             slide: self.slide,
             lines: self.resolver(),

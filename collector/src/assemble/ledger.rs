@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use qed_evidence::document::{Allocation, Free, Ledger};
-use qed_evidence::investigation::Excuse;
+use qed_evidence::investigation::LeakExemption;
 use qed_evidence::value::{Address, Frame};
 
 use super::stack::{holds, running};
 
 /// A ledger that is being filled. Events must come in order.
 #[derive(Default)]
-pub struct Book {
+pub struct LedgerBuilder {
     allocations: Vec<Allocation>,
     /// Address → the allocation that has it now.
     live: HashMap<u64, usize>,
@@ -25,19 +25,19 @@ pub struct LedgerEvent {
     pub stack: Vec<Frame>,
 }
 
-impl Book {
+impl LedgerBuilder {
     /// An object was allocated.
     pub fn allocate(
         &mut self,
         entry: LedgerEvent,
         cache: Option<String>,
         size: Option<u64>,
-        excuses: &[Excuse],
+        excuses: &[LeakExemption],
     ) {
         let excused = excuses
             .iter()
             .find(|excuse| holds(running(&entry.stack), &excuse.within))
-            .map(Excuse::text);
+            .map(LeakExemption::text);
         self.live.insert(entry.address, self.allocations.len());
         self.allocations.push(Allocation {
             address: Address(entry.address),
@@ -95,7 +95,7 @@ mod tests {
     /// address that was never allocated changes nothing.
     #[test]
     fn pairs_by_address_in_order() {
-        let mut book = Book::default();
+        let mut book = LedgerBuilder::default();
         book.allocate(entry(0x10, 1), None, None, &[]);
         assert!(book.free(entry(0x10, 2), true, "t".into()));
         book.allocate(entry(0x10, 3), None, None, &[]);

@@ -29,5 +29,5 @@ mod window;
 
 pub use context::Context;
 pub use evidence::assemble;
-pub use names::{Names, Standing};
+pub use names::{FrameElision, Names};
 pub use outcome::TIMED_OUT;

@@ -27,14 +27,14 @@ pub trait Names {
     /// The copies of each of these functions.
     fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances>;
     /// MachineFacts about a function that may be missing on a stack.
-    fn standing(&self, function: &str) -> Standing;
+    fn standing(&self, function: &str) -> FrameElision;
     /// An error that says why there is no function of this name, if that is certain.
     fn known(&self, function: &str) -> Result<(), Reason>;
 }
 
 /// MachineFacts about a function that may be missing on a stack although it was running.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct FrameElision {
     /// Live addresses of the functions into which it is inlined; `None`: not known.
     pub holders: Option<BTreeSet<u64>>,
     /// True if one of its copies can end in a jump to another function; `None`: not known.

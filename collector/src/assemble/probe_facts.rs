@@ -13,7 +13,7 @@ use super::values::errno;
 use crate::plan::expr::Decode;
 use crate::plan::{PlannedParameter, PlannedProbe, PlannedRead, Source};
 use crate::reason::Reason;
-use crate::session::raw::Declined;
+use crate::session::raw::AttachFailure;
 
 /// A probe before its first hit.
 pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe {
@@ -98,7 +98,7 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe 
 }
 
 /// The kernel's refusal of an attachment, if it refused it.
-fn refused<'s>(source: &Source, seen: &RawObservation<'s>) -> Option<&'s Declined> {
+fn refused<'s>(source: &Source, seen: &RawObservation<'s>) -> Option<&'s AttachFailure> {
     seen.refusals.get(source.attach)?.as_ref()
 }
 
@@ -109,7 +109,7 @@ fn reasons(refused: &BTreeMap<String, Reason>) -> BTreeMap<String, String> {
 }
 
 /// The refusal of a probe as a whole. Of several copies it is enough that one can be watched: evidence says which were.
-fn declined<'s>(planned: &PlannedProbe, seen: &RawObservation<'s>) -> Option<&'s Declined> {
+fn declined<'s>(planned: &PlannedProbe, seen: &RawObservation<'s>) -> Option<&'s AttachFailure> {
     let first = planned.source.as_ref().ok()?;
     let all = planned
         .sources()
@@ -121,7 +121,7 @@ fn declined<'s>(planned: &PlannedProbe, seen: &RawObservation<'s>) -> Option<&'s
 fn refusal(
     planned: &PlannedProbe,
     seen: &RawObservation<'_>,
-    declined: Option<&Declined>,
+    declined: Option<&AttachFailure>,
 ) -> Option<String> {
     let own = match &planned.source {
         Err(reason) => Some(reason.to_string()),

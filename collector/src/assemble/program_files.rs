@@ -24,7 +24,7 @@ impl ProgramFiles {
     ///
     /// # Errors
     /// When a file was not the same.
-    pub fn throughout(mut self, after: &ProgramFiles) -> Result<ProgramFiles, ChangedFile> {
+    pub fn ensure_unchanged(mut self, after: &ProgramFiles) -> Result<ProgramFiles, ChangedFile> {
         let pairs = [
             (&mut self.workloads, &after.workloads),
             (&mut self.commands, &after.commands),

@@ -8,7 +8,7 @@ use qed_evidence::investigation::Experiment;
 use super::names::Names;
 use crate::plan::{Markers, PlannedExperiment};
 use crate::reason::Reason;
-use crate::session::raw::Declined;
+use crate::session::raw::AttachFailure;
 use crate::workload::CallSite;
 
 /// Everything that was seen in one experiment.
@@ -29,7 +29,7 @@ pub struct RawObservation<'a> {
     pub pid: u32,
     /// The process ended in its call, or by a signal.
     pub ended_inside: bool,
-    pub refusals: &'a [Option<Declined>],
+    pub refusals: &'a [Option<AttachFailure>],
     /// Per attachment: its entries in the kernel's list of probes, or why they are not known.
     pub listed: &'a [Result<String, Reason>],
     /// The reason why the workload did not run, if so: then nothing was watched.

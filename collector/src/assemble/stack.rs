@@ -3,7 +3,7 @@
 use qed_collector_ebpf::Event;
 use qed_evidence::value::{Address, Datum, Frame, Value};
 
-use super::names::{Names, Standing};
+use super::names::{FrameElision, Names};
 use crate::symbols::disasm::Called;
 use crate::symbols::kallsyms::copies::is_copy;
 
@@ -193,7 +193,7 @@ pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) ->
 }
 
 /// True if a frame without a source line may be one into which the function is inlined.
-fn may_hold(frame: &Frame, standing: &Standing) -> bool {
+fn may_hold(frame: &Frame, standing: &FrameElision) -> bool {
     let Some(holders) = &standing.holders else {
         return true;
     };
@@ -299,7 +299,7 @@ mod tests {
     /// A kernel in which the instruction before each return address calls what is said.
     struct Kernel {
         calls: BTreeMap<u64, Called>,
-        standing: Standing,
+        standing: FrameElision,
     }
 
     impl Names for Kernel {
@@ -328,7 +328,7 @@ mod tests {
         fn instances(&self, _: &[&str]) -> BTreeMap<String, Instances> {
             BTreeMap::new()
         }
-        fn standing(&self, _: &str) -> Standing {
+        fn standing(&self, _: &str) -> FrameElision {
             self.standing.clone()
         }
         fn known(&self, _: &str) -> Result<(), Reason> {
@@ -360,7 +360,7 @@ mod tests {
     fn kernel(called: Called) -> Kernel {
         Kernel {
             calls: [(0x1010, called)].into(),
-            standing: Standing::default(),
+            standing: FrameElision::default(),
         }
     }
 
@@ -401,7 +401,7 @@ mod tests {
         let at = |addresses: &[u64], called| {
             let names = Kernel {
                 calls: [(0x1300, called), (0x1010, Called::Address(0x1200))].into(),
-                standing: Standing::default(),
+                standing: FrameElision::default(),
             };
             let stack = Stack::of(&event(addresses), &names);
             let calling = calling(&stack.frames, stack.replaced, 0x1200, &names);
@@ -431,7 +431,7 @@ mod tests {
         let bare = [frame(0x1204, None), frame(0x1010, None)];
         let known = |leaves: Option<bool>, holders: &[u64]| Kernel {
             calls: [(0x1010, Called::Address(0x1100))].into(),
-            standing: Standing {
+            standing: FrameElision {
                 holders: Some(holders.iter().copied().collect::<BTreeSet<u64>>()),
                 leaves_by_jump: leaves,
             },

@@ -22,7 +22,7 @@ use super::modules;
 use super::output::{print, render};
 use super::programs;
 use super::progress::{Progress, note};
-use super::request::{CaptureRequest, RequestArgs, keep_the_books, requested};
+use super::request::{CaptureRequest, RequestArgs, refuse_overwriting_book_evidence, requested};
 use super::runtime::runtime;
 use super::store::Store;
 use super::target::{Target, distinct};
@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         is_book,
     } = requested(&args.asked)?;
     if args.output.is_none() && !args.force {
-        keep_the_books(&args.asked)?;
+        refuse_overwriting_book_evidence(&args.asked)?;
     }
     distinct(&targets)?;
     let investigation = read_investigation(&path)?;
@@ -81,7 +81,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         if let DebugInfo::Path(path) = debuginfo.of(target.name()) {
             // An explicit path must match.
             guest::debuginfo::of_path(path).map_err(|error| {
-                Failure::input(format!("debuginfo of {}: {error}", target.name()))
+                Failure::input(match &args.asked.debuginfo {
+                    Some(_) => format!("--debuginfo: {error}"),
+                    None => format!("`debuginfo` of {} in book.toml: {error}", target.name()),
+                })
             })?;
         }
     }
@@ -272,7 +275,7 @@ async fn on_host(
     )
     .await?;
     let programs = programs
-        .throughout(&programs::on_host(investigation, &folder).map_err(missing)?)
+        .ensure_unchanged(&programs::on_host(investigation, &folder).map_err(missing)?)
         .map_err(|file| {
             Failure::unable(format!(
                 "`{file}` was changed while it was captured; capture again when it stays as it is"

@@ -7,7 +7,7 @@ use qed_evidence::document::Target;
 use qed_evidence::instances::Instances;
 use qed_evidence::value::Address;
 
-use crate::assemble::instances::Look;
+use crate::assemble::instances::SymbolTables;
 use crate::assemble::symbolize::Static;
 use crate::plan::{PlannedExperiment, PlannedProbe};
 use crate::reason::Reason;
@@ -64,7 +64,7 @@ pub fn look(
     slide: Option<u64>,
     lines: Result<&RefCell<LineResolver>, Reason>,
 ) -> ProbedFunctions {
-    let look = Look {
+    let look = SymbolTables {
         kallsyms: Some(kallsyms),
         slide,
         lines,

@@ -6,7 +6,7 @@ use qed_evidence::lock::{FILE, Lock};
 
 use super::failure::Failure;
 use crate::guest::cache::Cache;
-use crate::guest::{KernelImage, Say, Source, fetch, pinned};
+use crate::guest::{KernelImage, ProgressFn, Source, fetch, pinned};
 
 /// Reads a lock file.
 ///
@@ -40,7 +40,7 @@ pub fn kernel(
     source: &Source,
     cache: &Cache,
     refresh: bool,
-    say: Say<'_>,
+    say: ProgressFn<'_>,
 ) -> Result<KernelImage, Failure> {
     let Some(lock) = lock else {
         return Ok(fetch::kernel(source, cache, refresh, say)?);

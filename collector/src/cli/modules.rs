@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::failure::Failure;
 use crate::guest::cache::Cache;
 use crate::guest::modules::{ModuleError, of_kernel};
-use crate::guest::{KernelImage, Say, load};
+use crate::guest::{KernelImage, ProgressFn, load};
 use crate::session::loaded_modules;
 
 /// Modules on their way into a guest.
@@ -31,7 +31,7 @@ pub fn for_guest(
     investigation: &Investigation,
     kernel: &KernelImage,
     cache: &Cache,
-    say: Say<'_>,
+    say: ProgressFn<'_>,
 ) -> Result<Modules, Failure> {
     let modules = of_kernel(kernel, investigation.modules(), cache, say).map_err(|error| {
         let failure = match &error {

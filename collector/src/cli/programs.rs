@@ -164,7 +164,7 @@ mod tests {
             (roles[0], roles.last()),
             (FileRole::Program, Some(&FileRole::Argument))
         );
-        assert_eq!(before.clone().throughout(&before), Ok(before.clone()));
+        assert_eq!(before.clone().ensure_unchanged(&before), Ok(before.clone()));
         // A guest has no file but those of its programs.
         let (packed, programs) = for_guest(&investigation, Path::new(HERE)).unwrap();
         assert!(
@@ -195,7 +195,7 @@ mod tests {
         std::fs::write(&data, "2").unwrap();
         let kept = before
             .clone()
-            .throughout(&on_host(&investigation, Path::new(HERE)).unwrap())
+            .ensure_unchanged(&on_host(&investigation, Path::new(HERE)).unwrap())
             .unwrap();
         assert!(
             kept.workloads["e"]
@@ -204,6 +204,9 @@ mod tests {
         );
         let mut after = before.clone();
         after.workloads.get_mut("e").unwrap()[0].sha256 = "0".into();
-        assert_eq!(before.throughout(&after), Err(ChangedFile("cat".into())));
+        assert_eq!(
+            before.ensure_unchanged(&after),
+            Err(ChangedFile("cat".into()))
+        );
     }
 }

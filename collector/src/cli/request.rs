@@ -108,7 +108,7 @@ pub fn requested(asked: &RequestArgs) -> Result<CaptureRequest, Failure> {
 }
 
 /// Refuses to put the evidence of another investigation in the place of that of the book in this folder.
-pub fn keep_the_books(asked: &RequestArgs) -> Result<(), Failure> {
+pub fn refuse_overwriting_book_evidence(asked: &RequestArgs) -> Result<(), Failure> {
     let Some(named) = &asked.investigation else {
         return Ok(());
     };

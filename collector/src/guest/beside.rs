@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::places::{HEADER_BYTES, Places, stated_release};
+use super::places::{CandidatePaths, HEADER_BYTES, stated_release};
 use crate::kaslr::config::{ConfigError, KernelConfig};
 use crate::kaslr::vmlinuz::{self, VmlinuzError};
 use crate::symbols::BuildId;
@@ -13,7 +13,7 @@ use crate::symbols::debuginfo;
 
 /// The files found around an image.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Beside {
+pub struct KernelArtifacts {
     /// The release that `uname -r` will print, as the image's header says.
     pub release: Option<String>,
     /// The configuration.
@@ -30,23 +30,23 @@ pub struct Beside {
 
 /// Look around the image at `path`. What is not there, or cannot be read, is left out.
 #[must_use]
-pub fn look(path: &Path) -> Beside {
+pub fn look(path: &Path) -> KernelArtifacts {
     let release = header(path).as_deref().and_then(stated_release);
-    let mut places = Places::around(path, release.as_deref());
+    let mut places = CandidatePaths::around(path, release.as_deref());
     // A link such as /vmlinuz or arch/x86_64/boot/bzImage stands elsewhere than what it leads to.
     if let Ok(real) = path.canonicalize()
         && real != path
     {
-        places = places.then(Places::around(&real, release.as_deref()));
+        places = places.then(CandidatePaths::around(&real, release.as_deref()));
     }
-    let mut found = Beside {
+    let mut found = KernelArtifacts {
         system_map: there(places.system_map),
         vmlinux: there(places.vmlinux),
         modules: places
             .modules
             .into_iter()
             .find(|folder| folder.join("modules.order").is_file()),
-        ..Beside::default()
+        ..KernelArtifacts::default()
     };
     // The running system may have the debug package of a kernel that stands elsewhere; the build id decides.
     let system = debuginfo::vmlinux_candidates(release.as_deref().unwrap_or_default(), None);

@@ -6,7 +6,7 @@ use object::read::ReadCache;
 
 use super::archive::Kernel;
 use super::cache::Cache;
-use super::{GuestError, KernelImage, Say, fetch};
+use super::{GuestError, KernelImage, ProgressFn, fetch};
 use crate::symbols::elf;
 
 /// A kernel's debug information on this disk.
@@ -29,7 +29,7 @@ pub fn of_package(
     kernel: &KernelImage,
     cache: &Cache,
     download: bool,
-    progress: Say<'_>,
+    progress: ProgressFn<'_>,
 ) -> Result<Option<DebugInfo>, GuestError> {
     let failed = |release: &str, reason: String| GuestError::NoDebugInfo {
         release: release.to_owned(),

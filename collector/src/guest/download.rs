@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::archive::Served;
 
 /// Says what is being done, in a few words. Called from several threads.
-pub type Say<'a> = &'a (dyn Fn(&str) + Sync);
+pub type ProgressFn<'a> = &'a (dyn Fn(&str) + Sync);
 
 /// Prefix of the message that tells of a download.
 pub const DOWNLOADING: &str = "downloading ";
@@ -22,7 +22,7 @@ const STEP: u64 = 10;
 pub fn watched<T>(
     package: &Served,
     folder: &Path,
-    progress: Say<'_>,
+    progress: ProgressFn<'_>,
     work: impl FnOnce() -> T,
 ) -> T {
     let before = arrived(package, folder);

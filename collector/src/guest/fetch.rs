@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::apt::{self, Apt};
 use super::archive::{self, Kernel, Served, layout};
-use super::beside::{self, Beside};
+use super::beside::{self, KernelArtifacts};
 use super::cache::{Cache, Sidecar};
 use super::source::Selector;
-use super::{GuestError, Say, Source, download};
+use super::{GuestError, ProgressFn, Source, download};
 
 /// Time for which an answer of the archive is good.
 pub const ASK_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -26,7 +26,7 @@ pub struct KernelImage {
     /// A note for the user, e.g. that the newest could not be fetched.
     pub note: Option<String>,
     /// The files around an image that the user named.
-    pub beside: Box<Beside>,
+    pub beside: Box<KernelArtifacts>,
     /// The package with its debug information, where a lock file says which.
     pub debug: Option<Served>,
 }
@@ -57,7 +57,7 @@ pub fn kernel(
     source: &Source,
     cache: &Cache,
     refresh: bool,
-    progress: Say<'_>,
+    progress: ProgressFn<'_>,
 ) -> Result<KernelImage, GuestError> {
     match source {
         Source::Path(path) => from_path(path),
@@ -69,7 +69,7 @@ fn debian(
     selector: Selector,
     cache: &Cache,
     refresh: bool,
-    progress: Say<'_>,
+    progress: ProgressFn<'_>,
 ) -> Result<KernelImage, GuestError> {
     if !refresh && let Some(image) = remembered(selector, cache) {
         return Ok(image);
@@ -116,7 +116,7 @@ fn newest(
     cache: &Cache,
     refresh: bool,
     lock: &File,
-    progress: Say<'_>,
+    progress: ProgressFn<'_>,
 ) -> Result<KernelImage, GuestError> {
     let (kernels, note) = served(cache, refresh, lock, progress)?;
     let kernel = archive::select(&kernels, selector).ok_or_else(|| GuestError::NoKernel {
@@ -157,7 +157,7 @@ pub fn served(
     cache: &Cache,
     refresh: bool,
     _lock: &File,
-    progress: Say<'_>,
+    progress: ProgressFn<'_>,
 ) -> Result<(Vec<Kernel>, Option<String>), GuestError> {
     let known = cache.served();
     if !refresh
@@ -199,7 +199,7 @@ pub fn obtain(
     kernel: &Kernel,
     cache: &Cache,
     lock: &File,
-    progress: Say<'_>,
+    progress: ProgressFn<'_>,
 ) -> Result<(PathBuf, Sidecar), GuestError> {
     if let Some(found) = cache.find(&kernel.image.package()) {
         return Ok(found);
@@ -215,7 +215,7 @@ pub(super) fn store(
     release: &str,
     cache: &Cache,
     lock: &File,
-    progress: Say<'_>,
+    progress: ProgressFn<'_>,
 ) -> Result<(PathBuf, Sidecar), GuestError> {
     let apt = Apt::at(cache.root());
     let target = cache.scratch(lock)?;
@@ -244,7 +244,7 @@ pub(super) fn unpacked(
     apt: &Apt,
     cache: &Cache,
     folder: &Path,
-    progress: Say<'_>,
+    progress: ProgressFn<'_>,
     name: &dyn Fn(&str) -> Option<String>,
 ) -> Result<String, GuestError> {
     let deb = download::watched(part, &apt.downloads(), progress, || {

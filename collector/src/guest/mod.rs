@@ -16,7 +16,8 @@
 //! | [`initramfs`] | a newc archive in memory | none |
 //! | [`host_binaries`] | the programs that an investigation runs, and their libraries | files, ldd |
 //! | [`protocol`], [`wire`], [`console`] | jobs and answers, and the form in which they travel | none |
-//! | [`accel`], [`qemu_args`] | KVM or emulation, and QEMU's command line | none |
+//! | [`accel`] | KVM or emulation | looks at /dev/kvm |
+//! | [`qemu_args`] | QEMU's command line | none |
 //! | [`qemu`] | running it | a process |
 //! | [`init`], [`agent`], [`channel`] | the half that runs inside the guest | mounts, devices |
 
@@ -53,7 +54,7 @@ mod system;
 pub mod version;
 
 pub use accel::{Accel, Accelerator};
-pub use download::Say;
+pub use download::ProgressFn;
 pub use error::GuestError;
 pub use fetch::KernelImage;
 pub use qemu::{GuestRun, GuestSpec, run};

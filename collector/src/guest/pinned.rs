@@ -8,7 +8,7 @@ use super::apt::Apt;
 use super::archive::{self, Kernel, Package, Served};
 use super::cache::{Cache, Sidecar};
 use super::source::Selector;
-use super::{GuestError, KernelImage, Say, Source, fetch};
+use super::{GuestError, KernelImage, ProgressFn, Source, fetch};
 
 /// Find, and if need be fetch, the kernel to which `machine` is pinned. Blocking, as [`fetch::kernel`].
 ///
@@ -20,7 +20,7 @@ pub fn kernel(
     source: &Source,
     pin: &Pin,
     cache: &Cache,
-    progress: Say<'_>,
+    progress: ProgressFn<'_>,
 ) -> Result<KernelImage, GuestError> {
     let refuse = |reason: String| GuestError::Pinned {
         machine: machine.to_owned(),
@@ -111,7 +111,7 @@ fn obtain(
     packages: &Packages,
     selector: Selector,
     cache: &Cache,
-    progress: Say<'_>,
+    progress: ProgressFn<'_>,
     refuse: &dyn Fn(String) -> GuestError,
 ) -> Result<(PathBuf, Sidecar), GuestError> {
     if let Some(found) = cached(packages, cache).map_err(|error| refuse(error.to_string()))? {

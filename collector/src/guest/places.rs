@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Files and folders that may belong to a kernel image, the likeliest first. Nothing says that they exist.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Places {
+pub struct CandidatePaths {
     /// The configuration.
     pub config: Vec<PathBuf>,
     /// The symbol table.
@@ -29,7 +29,7 @@ pub struct Places {
 /// Names that an image has where it is the only one of its folder.
 const PLAIN: &[&str] = &["bzImage", "vmlinuz", "vmlinuz.unsigned", "vmlinuz.efi"];
 
-impl Places {
+impl CandidatePaths {
     /// The places around `image`, whose header or name says `release`.
     #[must_use]
     pub fn around(image: &Path, release: Option<&str>) -> Self {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use qed_collector_ebpf::{MAX_READS, ProbeSpec, ReadSpec, side};
 
-use crate::probe::{Attach, Use};
+use crate::probe::{Attach, AttachmentUse};
 
 /// The attachments and uses so far.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub struct Attachments {
     pub attaches: Vec<Attach>,
     /// Per attachment: the isolated experiment that it belongs to, if it does.
     owners: Vec<Option<u32>>,
-    pub uses: Vec<Use>,
+    pub uses: Vec<AttachmentUse>,
     /// The nearest existing name of each unknown one that was asked for.
     nearest: HashMap<String, Option<String>>,
 }
@@ -73,7 +73,7 @@ impl Attachments {
             .iter()
             .position(|usage| usage.experiment == experiment && usage.attach == attach);
         found.unwrap_or_else(|| {
-            self.uses.push(Use {
+            self.uses.push(AttachmentUse {
                 experiment,
                 attach,
                 spec: ProbeSpec::zero(),

@@ -2,7 +2,7 @@
 
 use qed_collector_ebpf::{FdWalk, Layout};
 
-use super::offer::Offer;
+use super::offer::TargetKernel;
 use crate::btf::{Btf, NameKind, Type, TypeId};
 use crate::probe::{KprobeEvents, KprobeTable};
 
@@ -31,7 +31,7 @@ fn short(offset: Option<u64>) -> Option<u32> {
 }
 
 /// Offsets of what the programs ask of each task and each CPU. What is not known is 0.
-pub(super) fn layout(offer: &Offer<'_, '_>) -> Layout {
+pub(super) fn layout(offer: &TargetKernel<'_, '_>) -> Layout {
     let btf = offer.btf;
     // A variable of its own up to 6.1 and from 6.15 on, a member of a hot structure between.
     let preempt_count = (offer.per_cpu)("__preempt_count").or_else(|| {
@@ -47,7 +47,7 @@ pub(super) fn layout(offer: &Offer<'_, '_>) -> Layout {
 }
 
 /// The kernel's table of kprobes.
-pub(super) fn kprobes(offer: &Offer<'_, '_>) -> Option<KprobeTable> {
+pub(super) fn kprobes(offer: &TargetKernel<'_, '_>) -> Option<KprobeTable> {
     let btf = offer.btf;
     let member = |name| offset(btf, "kprobe", &[name]);
     let events = || {
@@ -70,7 +70,7 @@ pub(super) fn kprobes(offer: &Offer<'_, '_>) -> Option<KprobeTable> {
     })
 }
 
-fn one(offer: &Offer<'_, '_>, symbol: &str) -> Option<u64> {
+fn one(offer: &TargetKernel<'_, '_>, symbol: &str) -> Option<u64> {
     match (offer.symbols)(symbol).as_slice() {
         [address] => Some(*address),
         _ => None,

@@ -25,7 +25,7 @@ pub use types::{
 
 pub use error::NO_SUCH;
 pub use layout::fd_walk;
-pub use offer::{CopiesInFile, Offer};
+pub use offer::{CopiesInFile, TargetKernel};
 pub use paths::wrong_paths;
 pub use setup::{CallMarkers, Markers, Plan, plan};
 pub use workload::workload_alone;

@@ -9,7 +9,7 @@ pub type CopiesInFile<'s> = dyn Fn(&str, &str) -> Result<Vec<u64>, Reason> + 's;
 
 /// The kernel's offers, as data.
 #[derive(Clone, Copy)]
-pub struct Offer<'s, 'a> {
+pub struct TargetKernel<'s, 'a> {
     /// Its types.
     pub btf: &'s Btf<'a>,
     /// Live addresses of a symbol; several for static functions of one name.

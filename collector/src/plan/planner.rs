@@ -6,12 +6,12 @@ use qed_evidence::investigation::{Action, Experiment, Investigation, Probe};
 
 use super::attachments::Attachments;
 use super::error::PlaceError;
-use super::offer::Offer;
+use super::offer::TargetKernel;
 
 /// A planner of the probes of one experiment.
 pub struct Planner<'p, 'o, 's, 'a> {
     pub investigation: &'p Investigation,
-    pub offer: &'o Offer<'s, 'a>,
+    pub offer: &'o TargetKernel<'s, 'a>,
     pub experiment: &'p Experiment,
     pub number: u32,
     pub attachments: &'p mut Attachments,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attachments::Attachments;
 use super::layout;
-use super::offer::Offer;
+use super::offer::TargetKernel;
 use super::planner::Planner;
 use super::types::PlannedExperiment;
 use super::workload::workload;
@@ -54,7 +54,10 @@ impl Markers {
 }
 
 /// Plans a capture.
-pub fn plan(investigation: &Investigation, offer: &Offer<'_, '_>) -> Result<Plan, Vec<Diagnostic>> {
+pub fn plan(
+    investigation: &Investigation,
+    offer: &TargetKernel<'_, '_>,
+) -> Result<Plan, Vec<Diagnostic>> {
     let mut problems = Vec::new();
     if investigation.experiments.len() > MAX_EXPERIMENTS {
         problems.push(Diagnostic::error_without_place(format!(

@@ -12,7 +12,7 @@ use crate::reason::Reason;
 
 /// Blind spots in the life of processes: per kind of event, why it cannot be seen, if so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Life {
+pub struct Lifecycle {
     /// Processes that the workload starts.
     pub born: Option<Reason>,
     /// The moment at which a command's process has become the command.
@@ -27,12 +27,12 @@ const EXECUTED: [(&str, &str); 2] = [("sched_process_exec", "executed"), ("sys_e
 impl Probes {
     /// Attach what watches processes; `commands`: some workload is a program that has to be executed first. What cannot
     /// be attached is an answer.
-    pub fn watch_life(&mut self, commands: bool) -> Life {
+    pub fn watch_life(&mut self, commands: bool) -> Lifecycle {
         let executed = match commands {
             true => self.attach_all(&EXECUTED),
             false => Ok(()),
         };
-        Life {
+        Lifecycle {
             born: self.attach_all(&BORN).err(),
             executed: executed.err(),
         }

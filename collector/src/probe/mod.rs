@@ -1,7 +1,7 @@
 //! Loading the eBPF programs, attaching them, telling them what to read, and reading what they saw.
 //!
 //! The caller says as data what to attach ([`Attach`]) and what to read there in which experiment
-//! ([`Use`]); nothing here knows a kernel function. A refused attachment is an answer, not a failure:
+//! ([`AttachmentUse`]); nothing here knows a kernel function. A refused attachment is an answer, not a failure:
 //! it comes back as a [`Refusal`] with the kernel's reason, and the rest goes on.
 
 mod attach;
@@ -28,10 +28,10 @@ pub use attach_error::{Machine, Refusal, explain};
 pub use capability::{Capabilities, Capability, capabilities};
 pub use events::EventReader;
 pub use kread::PeekError;
-pub use life::Life;
+pub use life::Lifecycle;
 pub use load::Probes;
 pub use losses::{LiveObject, Losses};
 pub use missed::{Counters, Hits, KprobeEvents, KprobeTable, Memory};
 pub use object::{OBJECT, OBJECT_COMPILER, OBJECT_SHA256, VERSION};
 pub use pod::{RecordError, parse_event};
-pub use setup::{LoadError, Setup, Use};
+pub use setup::{AttachmentUse, LoadError, Setup};

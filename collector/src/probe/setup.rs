@@ -10,7 +10,7 @@ use super::missed::KprobeTable;
 
 /// The reads of one experiment at one attachment.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Use {
+pub struct AttachmentUse {
     /// Number of the experiment, below [`MAX_EXPERIMENTS`].
     pub experiment: u32,
     /// Index in [`Setup::attaches`]. An experiment has one spec per attachment.
@@ -25,7 +25,7 @@ pub struct Setup {
     /// The attachments.
     pub attaches: Vec<Attach>,
     /// The reads there. [`Event::probe`](qed_collector_ebpf::Event::probe) is an index in this list.
-    pub uses: Vec<Use>,
+    pub uses: Vec<AttachmentUse>,
     /// Offsets for reads that start at a file descriptor; `None`: there are no such reads.
     pub fd_walk: Option<FdWalk>,
     /// The places of what the programs ask of each task and each CPU; zeros: not known.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::probe::setup::Use;
+use crate::probe::setup::AttachmentUse;
 
 fn tracepoint(copies: u32) -> Attach {
     Attach::Tracepoint {
@@ -54,7 +54,7 @@ fn copies_share_a_spec() {
 /// accepted where they belong to two.
 #[test]
 fn contradictions_are_refused() {
-    let using = |experiment| Use {
+    let using = |experiment| AttachmentUse {
         experiment,
         attach: 0,
         spec: ProbeSpec::zero(),

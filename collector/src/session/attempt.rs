@@ -7,7 +7,7 @@ use qed_evidence::investigation::{Action, Experiment, Probe};
 
 use super::boundary::{Machine, Observer, Programs, Workload};
 use super::raw::{RawDescendants, RawExperiment, RawOutcome, Record};
-use crate::probe::{Life, Losses};
+use crate::probe::{Lifecycle, Losses};
 use crate::reason::Reason;
 use crate::workload::{CallSite, Exit, Finished, WorkloadOutcome, WorkloadSpec};
 
@@ -39,7 +39,7 @@ pub(super) struct Attempts<'a, M: Machine> {
     pub(super) machine: &'a mut M,
     pub(super) programs: &'a mut M::Programs,
     pub(super) observer: Option<&'a dyn Observer>,
-    pub(super) life: &'a Life,
+    pub(super) life: &'a Lifecycle,
     pub(super) experiment: &'a Experiment,
     pub(super) spec: &'a WorkloadSpec,
     /// Its number in the plan.

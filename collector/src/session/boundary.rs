@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use qed_collector_ebpf::Control;
 
-use super::raw::{Declined, Record};
+use super::raw::{AttachFailure, Record};
 use crate::graph::raw::RawGraph;
-use crate::probe::{Life, Losses, Setup};
+use crate::probe::{Lifecycle, Losses, Setup};
 use crate::reason::Reason;
 use crate::workload::{CallSite, Finished, WorkloadOutcome, WorkloadSpec};
 
@@ -66,7 +66,7 @@ pub trait Programs {
     fn attached(&self) -> Vec<usize>;
 
     /// Attach one. Refused is an answer.
-    fn attach(&mut self, index: usize) -> Result<(), Declined>;
+    fn attach(&mut self, index: usize) -> Result<(), AttachFailure>;
 
     /// Take these away again.
     fn detach(&mut self, which: &[usize]);
@@ -75,7 +75,7 @@ pub trait Programs {
     fn hand_over(&mut self, from: usize, to: usize) -> bool;
 
     /// Watch processes begin; and, for `commands`, when they become another program.
-    fn watch_life(&mut self, commands: bool) -> Life;
+    fn watch_life(&mut self, commands: bool) -> Lifecycle;
 
     /// Find the kernel's counters of what it skips, for what is attached now.
     fn find_counters(&mut self, memory: &Memory<'_>) -> Result<(), Reason>;

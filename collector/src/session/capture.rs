@@ -14,11 +14,11 @@ use super::cost::{or_tell, time_bare};
 use super::graphs::{Graphs, trace_graphs};
 use super::kernel::ThisKernel;
 use super::live::ThisMachine;
-use super::raw::{Declined, MachineFacts, RawCapture, RawCommand, RawExperiment};
+use super::raw::{AttachFailure, MachineFacts, RawCapture, RawCommand, RawExperiment};
 use super::restore::{insides, restored, settle};
 use super::workload_spec::workload_spec;
 use crate::plan::{Markers, Plan, PlannedExperiment};
-use crate::probe::{Attach, Life, Setup, kprobe_list, parse_event};
+use crate::probe::{Attach, Lifecycle, Setup, kprobe_list, parse_event};
 use crate::reason::Reason;
 use crate::symbols::disasm::LONGEST_INSTRUCTION;
 use crate::workload::WorkloadSpec;
@@ -77,7 +77,7 @@ pub(super) struct Request<'a> {
 /// Everything that a session has seen.
 pub(super) struct SessionResult {
     pub(super) facts: MachineFacts,
-    pub(super) refusals: Vec<Option<Declined>>,
+    pub(super) refusals: Vec<Option<AttachFailure>>,
     pub(super) listed: Vec<Result<String, Reason>>,
     pub(super) experiments: Vec<RawExperiment>,
     pub(super) code: Vec<(u64, Vec<u8>)>,
@@ -147,7 +147,7 @@ pub(super) async fn run<M: Machine>(
     let mut session = Session {
         machine,
         programs,
-        life: Life::default(),
+        life: Lifecycle::default(),
         request,
         specs,
         bare,
@@ -171,13 +171,13 @@ pub(super) async fn run<M: Machine>(
 struct Session<'a, M: Machine> {
     machine: &'a mut M,
     programs: M::Programs,
-    life: Life,
+    life: Lifecycle,
     request: &'a Request<'a>,
     specs: Vec<Result<WorkloadSpec, Reason>>,
     /// Per experiment, the median time of its call without probes, in nanoseconds.
     bare: Vec<Option<u64>>,
     /// Per attachment.
-    refusals: Vec<Option<Declined>>,
+    refusals: Vec<Option<AttachFailure>>,
     /// Per attachment.
     listed: Vec<Result<String, Reason>>,
     /// Per experiment, once it is over.
@@ -465,7 +465,10 @@ fn before_returns(experiments: &[RawExperiment], machine: &impl Machine) -> Vec<
 
 /// The reason why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not
 /// there.
-fn cannot_act(experiment: &PlannedExperiment, refusals: &[Option<Declined>]) -> Option<String> {
+fn cannot_act(
+    experiment: &PlannedExperiment,
+    refusals: &[Option<AttachFailure>],
+) -> Option<String> {
     experiment
         .probes
         .iter()

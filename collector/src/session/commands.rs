@@ -9,7 +9,9 @@ use qed_evidence::investigation::Investigation;
 
 use super::raw::RawCommand;
 use crate::reason::Reason;
-use crate::workload::{Around, Exit, Running, WorkloadKind, WorkloadOutcome, WorkloadSpec};
+use crate::workload::{
+    Exit, Running, WorkloadEnvironment, WorkloadKind, WorkloadOutcome, WorkloadSpec,
+};
 
 /// The exit status of the workload's process where the program could not be executed, and how it says why.
 const NOT_EXECUTED: (i32, &str) = (127, "cannot execute ");
@@ -102,7 +104,7 @@ async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, Reason>, Workloa
         threads: 1,
         max_output: task.max_output as usize,
         timeout: task.timeout,
-        around: Around::default(),
+        around: WorkloadEnvironment::default(),
     };
     let not_run = |error: crate::workload::WorkloadError| -> Reason {
         format!("it was not run: {error}").into()

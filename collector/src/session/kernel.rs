@@ -15,7 +15,7 @@ use super::raw::MachineFacts;
 use super::unreadable;
 use crate::btf::Btf;
 use crate::kaslr::{self, KaslrSourceError};
-use crate::plan::{Offer, Plan, plan};
+use crate::plan::{Plan, TargetKernel, plan};
 use crate::probe::Machine;
 use crate::reason::Reason;
 use crate::symbols::disasm::{Instruction, disassemble};
@@ -96,7 +96,7 @@ impl ThisKernel {
         let no_symbols = self.kallsyms.as_ref().err().map(ToString::to_string);
         Ok(plan(
             investigation,
-            &Offer {
+            &TargetKernel {
                 btf,
                 symbols: &symbols,
                 per_cpu: &|name| self.kallsyms.as_ref().ok()?.per_cpu(name),
@@ -104,7 +104,7 @@ impl ThisKernel {
                 chosen: &|name, file| self.chosen(functions, name, file),
                 no_symbols: no_symbols.as_deref(),
                 nowhere: match &self.kallsyms {
-                    Ok(_) => unreadable::nowhere(&symbols),
+                    Ok(_) => unreadable::unmapped_range(&symbols),
                     // Somewhere in there, and nobody says where.
                     Err(_) => Some(unreadable::IMAGE),
                 },

@@ -7,10 +7,10 @@ use qed_collector_ebpf::Control;
 
 use super::boundary::{Machine, Memory, Programs, Traces, Workload};
 use super::core_memory::CoreMemory;
-use super::raw::{Declined, Record};
+use super::raw::{AttachFailure, Record};
 use super::tracer::Tracer;
 use super::{descendants, privileges};
-use crate::probe::{EventReader, Life, Losses, Probes, Setup, kprobe_list};
+use crate::probe::{EventReader, Lifecycle, Losses, Probes, Setup, kprobe_list};
 use crate::reason::Reason;
 use crate::workload::{CallSite, Finished, Running, WorkloadOutcome, WorkloadSpec};
 
@@ -95,9 +95,9 @@ impl Programs for LoadedPrograms {
         self.probes.attached()
     }
 
-    fn attach(&mut self, index: usize) -> Result<(), Declined> {
+    fn attach(&mut self, index: usize) -> Result<(), AttachFailure> {
         for (_, result) in self.probes.attach(&[index]) {
-            result.map_err(|refusal| Declined {
+            result.map_err(|refusal| AttachFailure {
                 errno: refusal.errno,
                 reason: refusal.to_string(),
             })?;
@@ -113,7 +113,7 @@ impl Programs for LoadedPrograms {
         self.probes.hand_over(from, to)
     }
 
-    fn watch_life(&mut self, commands: bool) -> Life {
+    fn watch_life(&mut self, commands: bool) -> Lifecycle {
         self.probes.watch_life(commands)
     }
 

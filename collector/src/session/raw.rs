@@ -29,7 +29,7 @@ pub struct RawCapture {
     /// Per experiment of the plan, the uses that mark its system call.
     pub markers: Vec<Option<Markers>>,
     /// Per attachment: why the kernel refused it, or `None`.
-    pub refusals: Vec<Option<Declined>>,
+    pub refusals: Vec<Option<AttachFailure>>,
     /// Per attachment: its entries in the kernel's list of probes while it was attached, or why they are not known.
     pub listed: Vec<Result<String, Reason>>,
     /// 32-bit system calls were told from others.
@@ -73,7 +73,7 @@ pub struct RawCommand {
 
 /// An attachment that the kernel refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Declined {
+pub struct AttachFailure {
     /// The kernel's errno, where there was one.
     pub errno: Option<i32>,
     /// The attempt, the reason of the refusal, and what would have to change.

@@ -7,7 +7,7 @@
 /// either.
 ///
 /// <https://elixir.bootlin.com/linux/v6.18/source/mm/percpu.c#L88>
-pub(super) fn nowhere(symbols: &dyn Fn(&str) -> Vec<u64>) -> Option<(u64, u64)> {
+pub(super) fn unmapped_range(symbols: &dyn Fn(&str) -> Vec<u64>) -> Option<(u64, u64)> {
     let one = |name: &str| match symbols(name).as_slice() {
         [address] => Some(*address),
         _ => None,

@@ -10,7 +10,9 @@ use qed_evidence::investigation::{
     Action, Argument, Experiment, Investigation, Stdin, Surroundings,
 };
 
-use crate::workload::{Around, Input, WorkloadKind, WorkloadSpec, names, names::UnknownName};
+use crate::workload::{
+    Input, WorkloadEnvironment, WorkloadKind, WorkloadSpec, names, names::UnknownName,
+};
 
 /// Names in an investigation that mean nothing on this architecture, each with its place and the nearest
 /// name that does.
@@ -110,8 +112,8 @@ pub fn workload_spec(
 }
 
 /// The surroundings of a workload, as its process gets them. `folder` is where paths begin.
-fn around(asked: &Surroundings, folder: Option<&Path>) -> Around {
-    Around {
+fn around(asked: &Surroundings, folder: Option<&Path>) -> WorkloadEnvironment {
+    WorkloadEnvironment {
         folder: folder.map(Path::to_owned),
         cwd: asked.cwd.clone(),
         env: asked.env.clone().into_iter().collect(),

@@ -20,11 +20,11 @@ use nix::{
 };
 
 use super::invoke::{back, code};
-use super::keeper::Keeper;
+use super::keeper::PipeProxy;
 use super::link::Link;
 use super::operands::{Operands, OperandsError, endanger_link, line};
 use super::protocol::{FromChild, Job, ToChild};
-use super::spec::{Around, Call, WorkloadKind};
+use super::spec::{Call, WorkloadEnvironment, WorkloadKind};
 use super::surroundings::{SurroundingsError, enter, read_from};
 use super::threads::together;
 
@@ -32,7 +32,7 @@ use super::threads::together;
 pub const HIDDEN_ARGUMENT: &str = "__workload";
 
 /// The exit status of a workload that could not do what it was told.
-pub(super) const GAVE_UP: i32 = 126;
+pub(super) const EXIT_SETUP_FAILED: i32 = 126;
 /// The beginning of the line in which it says why.
 pub(super) const WHY: &str = "workload: ";
 
@@ -52,7 +52,7 @@ pub fn child_main() {
     if let Err(error) = guard(parent).and_then(|()| work()) {
         // The collector takes this as the reason.
         eprintln!("{WHY}{error}");
-        exit(GAVE_UP);
+        exit(EXIT_SETUP_FAILED);
     }
     exit(0);
 }
@@ -170,7 +170,7 @@ fn set_soft_limit(resource: u32, soft: u64) -> io::Result<()> {
 /// because closing it later would be part of what is traced.
 fn command(
     argv: &[String],
-    around: &Around,
+    around: &WorkloadEnvironment,
     input: Option<File>,
     link: &mut Link,
 ) -> io::Result<()> {
@@ -353,7 +353,7 @@ impl Watched<'_> {
             Err(error) => return Ok(Err(error)),
         };
         if input.is_some() || self.endangers {
-            *link = Link::Kept(Keeper::start()?);
+            *link = Link::Kept(PipeProxy::start()?);
             read_from(input)?;
         }
         Ok(self.prepare().and_then(|mut operands| {

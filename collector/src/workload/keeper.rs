@@ -30,9 +30,9 @@ struct Shared {
 }
 
 /// The process, as the workload sees it.
-pub(super) struct Keeper(NonNull<Shared>);
+pub(super) struct PipeProxy(NonNull<Shared>);
 
-impl Keeper {
+impl PipeProxy {
     /// Start it. What comes from the collector has to be read through it from then on.
     pub(super) fn start() -> io::Result<Self> {
         // SAFETY: new memory, all zero, which is a valid `Shared`; it is never unmapped.

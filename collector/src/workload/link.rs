@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, BufReader};
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd as _;
 
-use super::keeper::{Keeper, write_all};
+use super::keeper::{PipeProxy, write_all};
 use super::protocol::{FromChild, MESSAGE};
 
 /// The way to the collector.
@@ -13,7 +13,7 @@ pub(super) enum Link {
     /// Its pipes, which are never closed by us: descriptor 0 stays what it is.
     Pipe(ManuallyDrop<BufReader<File>>),
     /// Another process, which has the pipes.
-    Kept(Keeper),
+    Kept(PipeProxy),
 }
 
 impl Link {

@@ -23,5 +23,6 @@ pub use child::{HIDDEN_ARGUMENT, child_main, is_child};
 pub use invoke::BACK;
 pub use runner::{CallSite, Finished, Running, WorkloadError};
 pub use spec::{
-    Arg, Around, Call, Exit, Input, Memory, Patch, WorkloadKind, WorkloadOutcome, WorkloadSpec,
+    Arg, Call, Exit, Input, Memory, Patch, WorkloadEnvironment, WorkloadKind, WorkloadOutcome,
+    WorkloadSpec,
 };

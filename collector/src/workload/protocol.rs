@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::{Around, WorkloadKind};
+use super::spec::{WorkloadEnvironment, WorkloadKind};
 
 /// The byte before a message of the workload, which tells it from what the call wrote to the same pipe: ASCII's record
 /// separator, as in <https://www.rfc-editor.org/rfc/rfc7464>.
@@ -21,7 +21,7 @@ pub(super) struct Job {
     pub drop_capabilities: bool,
     pub warm_up: u32,
     pub threads: u32,
-    pub around: Around,
+    pub around: WorkloadEnvironment,
 }
 
 /// From the collector.

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::captured::Captured;
-use super::child::{GAVE_UP, HIDDEN_ARGUMENT, WHY};
+use super::child::{EXIT_SETUP_FAILED, HIDDEN_ARGUMENT, WHY};
 use super::protocol::{FromChild, Job, MESSAGE, ToChild};
 use super::spec::{Exit, WorkloadKind, WorkloadOutcome, WorkloadSpec, errno_of};
 
@@ -423,7 +423,7 @@ impl Running {
         };
         let said = String::from_utf8_lossy(&self.stderr.kept);
         if !self.is_command
-            && exit == Exit::Exited(GAVE_UP)
+            && exit == Exit::Exited(EXIT_SETUP_FAILED)
             && let Some(why) = said.trim().strip_prefix(WHY)
         {
             return Err(WorkloadError::Silenced(why.to_owned()));

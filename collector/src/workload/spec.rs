@@ -23,12 +23,12 @@ pub struct WorkloadSpec {
     /// The longest that each step (start, call, end) may take.
     pub timeout: Duration,
     /// Its surroundings.
-    pub around: Around,
+    pub around: WorkloadEnvironment,
 }
 
 /// The surroundings of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Around {
+pub struct WorkloadEnvironment {
     /// The folder in which it starts and paths begin; `None`: that of the collector.
     pub folder: Option<PathBuf>,
     /// The folder in which it starts, if another one.

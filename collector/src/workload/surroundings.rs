@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::spec::{Around, Input};
+use super::spec::{Input, WorkloadEnvironment};
 
 /// A folder or an input that is not there.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub(super) enum SurroundingsError {
     Input(io::Error),
 }
 
-impl Around {
+impl WorkloadEnvironment {
     /// The path by which a program is executed: a relative one begins at the folder, wherever the workload starts.
     pub(super) fn program(&self, name: &str) -> PathBuf {
         match &self.folder {
@@ -34,7 +34,7 @@ impl Around {
 ///
 /// # Errors
 /// When one is not there.
-pub(super) fn enter(around: &Around) -> Result<Option<File>, SurroundingsError> {
+pub(super) fn enter(around: &WorkloadEnvironment) -> Result<Option<File>, SurroundingsError> {
     let folder = around.folder.as_deref().unwrap_or(Path::new("."));
     let input = around.stdin.as_ref().map(|stdin| match stdin {
         Input::Text(text) => in_memory(text),

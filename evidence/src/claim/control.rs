@@ -13,7 +13,7 @@ use super::hints::Hints;
 use super::mutants::mutants;
 use super::outside;
 use super::parse::{Expression, ReadPath, reads};
-use super::parts::{Part, denied, parts};
+use super::parts::{Part, negated_conjuncts, parts};
 use super::value::{Failure, Typed};
 use super::verdict::{Control, Verdict};
 
@@ -167,7 +167,7 @@ impl<'a> Evaluator<'a> {
         gathered: &Inputs<'_>,
     ) -> Vec<Part<'e>> {
         let bindings = gathered.bindings();
-        denied(&expression.root, &|node| truth(node, &bindings))
+        negated_conjuncts(&expression.root, &|node| truth(node, &bindings))
     }
 
     /// All parts of an expression, and itself.

@@ -7,7 +7,7 @@ use super::control::Controlled;
 use super::definition::Claim;
 use super::evaluator::{Decided, Evaluator, Stage, Stopped, error};
 use super::holds::Holds;
-use super::name_check::{Strange, strange};
+use super::name_check::{UnresolvedName, strange};
 use super::obstacle::Obstacle;
 use super::operands::operands;
 use super::outside;
@@ -115,7 +115,7 @@ impl Evaluator<'_> {
             return;
         }
         let root = &self.claim.expression.root;
-        if let Some(Strange::Unknown(obstacle)) = strange(root, self.catalog, self.machine) {
+        if let Some(UnresolvedName::Unknown(obstacle)) = strange(root, self.catalog, self.machine) {
             reason.push_str("; ");
             reason.push_str(&obstacle.message);
         }
@@ -142,8 +142,8 @@ impl Evaluator<'_> {
             return;
         };
         let stopped = match strange {
-            Strange::Unknown(obstacle) => error(expression, &obstacle),
-            Strange::Elsewhere(obstacle) => Stopped {
+            UnresolvedName::Unknown(obstacle) => error(expression, &obstacle),
+            UnresolvedName::Elsewhere(obstacle) => Stopped {
                 verdict: Verdict::Unverified,
                 reason: format!(
                     "`{}`: {}",

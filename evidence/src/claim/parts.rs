@@ -30,12 +30,16 @@ pub(super) fn parts<'n>(root: &'n Node, value: &dyn Fn(&Node) -> Option<bool>) -
 
 /// The sides of the conjunction that `root` denies, with what each of them is: for a claim that has to be false, in which a
 /// side that is always true says as little as in one that has to be true.
-pub(super) fn denied<'n>(root: &'n Node, value: &dyn Fn(&Node) -> Option<bool>) -> Vec<Part<'n>> {
+pub(super) fn negated_conjuncts<'n>(
+    root: &'n Node,
+    value: &dyn Fn(&Node) -> Option<bool>,
+) -> Vec<Part<'n>> {
     match &root.kind {
-        NodeKind::Unary(Unary::Not, operand) => denied(operand, value),
-        NodeKind::Binary(Binary::And, sides) => {
-            sides.iter().flat_map(|side| denied(side, value)).collect()
-        }
+        NodeKind::Unary(Unary::Not, operand) => negated_conjuncts(operand, value),
+        NodeKind::Binary(Binary::And, sides) => sides
+            .iter()
+            .flat_map(|side| negated_conjuncts(side, value))
+            .collect(),
         _ => value(root)
             .map(|truth| Part { node: root, truth })
             .into_iter()

@@ -14,8 +14,8 @@ pub use command::{
     ARTEFACTS, Command, CommandValue, CommandValueKind, NotFound, OUTPUT_OF_COMMAND, artefact,
 };
 pub use model::{
-    Action, Excuse, Experiment, FactNames, Investigation, MAX_OUTPUT, OUTPUT_OF_WORKLOAD, Setup,
-    Workload,
+    Action, Experiment, FactNames, Investigation, LeakExemption, MAX_OUTPUT, OUTPUT_OF_WORKLOAD,
+    Setup, Workload,
 };
 pub use parse::{parse, schema};
 pub use place::{ProbeAddress, ProbeAddressError};

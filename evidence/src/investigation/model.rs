@@ -135,7 +135,7 @@ pub struct Experiment {
     /// The processes that the workload starts, and those that they start, belong to it.
     pub follow: bool,
     /// Allocations that may outlive the call.
-    pub excuses: Vec<Excuse>,
+    pub excuses: Vec<LeakExemption>,
     /// The probes.
     pub probes: Vec<Probe>,
 }
@@ -304,14 +304,14 @@ pub enum Action {
 
 /// The reason why an allocation may outlive the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Excuse {
+pub struct LeakExemption {
     /// A function on the allocation's stack.
     pub within: String,
     /// The reason why it is not a leak.
     pub reason: String,
 }
 
-impl Excuse {
+impl LeakExemption {
     /// As a ledger tells it.
     pub fn text(&self) -> String {
         format!("{}: {}", self.within, self.reason)

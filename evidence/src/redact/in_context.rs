@@ -6,7 +6,7 @@ use crate::document::{Allocation, Evidence, Experiment, Hit, Kaslr, Reading};
 use super::keep::keep_if;
 use super::kind::{by_kind, is_listed};
 use super::phrase::PublicTexts;
-use super::reason::Why;
+use super::reason::WithholdReason;
 use super::tasks::{self, first_pid};
 
 /// Applies the rules `InContext` and `Declared` of the tables.
@@ -33,7 +33,7 @@ fn readings(kaslr: &mut Kaslr, release: &str, known: &PublicTexts<'_>) {
         }
         keep_if(text, known, |value| match value {
             Value::Text { value } if value == release || is_listed(value, key) => Ok(()),
-            _ => Err(Why::Slide),
+            _ => Err(WithholdReason::Slide),
         });
         // Where `/proc/iomem` has the kernel's code depends on how much memory is below it.
         line.take_if(|_| text.value().is_none());

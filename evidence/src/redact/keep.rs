@@ -5,10 +5,10 @@ use crate::document::value::{Datum, Value};
 use crate::document::withheld::withheld;
 
 use super::phrase::PublicTexts;
-use super::reason::Why;
+use super::reason::WithholdReason;
 
 /// Withholds a value, whatever it is; a reason loses what is not known.
-pub(super) fn refuse(datum: &mut Datum, why: Why, known: &PublicTexts<'_>) {
+pub(super) fn refuse(datum: &mut Datum, why: WithholdReason, known: &PublicTexts<'_>) {
     keep_if(datum, known, |_| Err(why));
 }
 
@@ -16,7 +16,7 @@ pub(super) fn refuse(datum: &mut Datum, why: Why, known: &PublicTexts<'_>) {
 pub(super) fn keep_if(
     datum: &mut Datum,
     known: &PublicTexts<'_>,
-    harmless: impl FnOnce(&Value) -> Result<(), Why>,
+    harmless: impl FnOnce(&Value) -> Result<(), WithholdReason>,
 ) {
     match datum {
         Datum::Value(value) => {

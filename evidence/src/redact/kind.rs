@@ -2,9 +2,9 @@
 
 use crate::document::value::{Location, Value};
 
-use super::parts::says_where;
+use super::parts::leaks_address;
 use super::phrase::PublicTexts;
-use super::reason::Why;
+use super::reason::WithholdReason;
 
 /// The folders at the root of the kernel's source tree
 /// (<https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/tree/?h=v6.12>).
@@ -21,17 +21,21 @@ const SIZES: &[&str] = &["size_t", "ssize_t"];
 ///
 /// # Errors
 /// The reason why it is withheld.
-pub(super) fn by_kind(value: &Value, declared: bool, known: &PublicTexts<'_>) -> Result<(), Why> {
+pub(super) fn by_kind(
+    value: &Value,
+    declared: bool,
+    known: &PublicTexts<'_>,
+) -> Result<(), WithholdReason> {
     let elsewhere = |value: i128| {
         let bits = u64::try_from(value).or(i64::try_from(value).map(i64::cast_unsigned));
         match bits {
-            Ok(bits) if says_where(bits, known.parts) => Err(Why::PartOfAddress),
+            Ok(bits) if leaks_address(bits, known.parts) => Err(WithholdReason::PartOfAddress),
             _ => Ok(()),
         }
     };
     let number = |value: i128| match declared || value == 0 {
         true => elsewhere(value),
-        false => Err(Why::Number),
+        false => Err(WithholdReason::Number),
     };
     match value {
         // Pointers become pseudonyms. What is none keeps its number, which could be anything but an error.
@@ -56,13 +60,13 @@ pub(super) fn by_kind(value: &Value, declared: bool, known: &PublicTexts<'_>) ->
         | Value::Flags { value, .. } => number(value.get()),
         Value::Bytes { value } if declared || value.0.is_empty() => Ok(()),
         Value::CutBytes { .. } if declared => Ok(()),
-        Value::Bytes { .. } | Value::CutBytes { .. } => Err(Why::Bytes),
+        Value::Bytes { .. } | Value::CutBytes { .. } => Err(WithholdReason::Bytes),
         Value::Text { value } if declared || known.text(value) => Ok(()),
         // The beginning of something known may go on as something else.
         Value::CutText { .. } if declared => Ok(()),
-        Value::Text { .. } | Value::CutText { .. } => Err(Why::Text),
+        Value::Text { .. } | Value::CutText { .. } => Err(WithholdReason::Text),
         Value::Location { value } if is_source(value) => Ok(()),
-        Value::Location { .. } => Err(Why::File),
+        Value::Location { .. } => Err(WithholdReason::File),
     }
 }
 

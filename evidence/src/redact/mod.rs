@@ -35,9 +35,9 @@ mod reason;
 mod tasks;
 
 use layout::Layout;
-use parts::{parts, says_where};
+use parts::{leaks_address, parts};
 pub use phrase::phrase;
-use reason::Why;
+use reason::WithholdReason;
 
 /// The reason why a document could not be redacted. Nothing of it may be published then.
 #[derive(Debug, thiserror::Error)]
@@ -185,18 +185,18 @@ fn without_findings(node: &mut Json, searcher: &Searcher) {
         Json::Object(map) => {
             let value = map.get("value").and_then(Json::as_str);
             if value_kind(map) == Some("text") && value.is_some_and(tells) {
-                *node = withheld_datum(Why::AddressInText);
+                *node = withheld_datum(WithholdReason::AddressInText);
                 return;
             }
             for (key, child) in map.iter_mut() {
                 match child {
                     Json::String(text) if SENTENCES.contains(&key.as_str()) && tells(text) => {
-                        *text = Why::AddressInText.text();
+                        *text = WithholdReason::AddressInText.text();
                     }
                     Json::Array(notes) if key == "notes" => {
                         for note in notes {
                             if note.as_str().is_some_and(tells) {
-                                *note = Why::AddressInText.text().into();
+                                *note = WithholdReason::AddressInText.text().into();
                             }
                         }
                     }
@@ -204,7 +204,7 @@ fn without_findings(node: &mut Json, searcher: &Searcher) {
                         let sides = sides.values_mut().filter_map(Json::as_object_mut);
                         for why in sides.flat_map(Map::values_mut) {
                             if why.as_str().is_some_and(tells) {
-                                *why = Why::AddressInText.text().into();
+                                *why = WithholdReason::AddressInText.text().into();
                             }
                         }
                     }
@@ -251,7 +251,7 @@ fn static_addresses(document: &mut Json) {
         let values = command.get_mut("values").and_then(Json::as_object_mut);
         for value in values.into_iter().flat_map(Map::values_mut) {
             if value.get("kind").and_then(Json::as_str) == Some("address") {
-                *value = withheld_datum(Why::Slide);
+                *value = withheld_datum(WithholdReason::Slide);
             }
         }
     }
@@ -282,7 +282,7 @@ fn addresses(document: &Json) -> BTreeMap<u64, usize> {
 }
 
 /// The JSON of a value that is withheld.
-fn withheld_datum(why: Why) -> Json {
+fn withheld_datum(why: WithholdReason) -> Json {
     json!({ "withheld": why.to_string() })
 }
 
@@ -332,7 +332,7 @@ impl Redaction {
             Json::Array(list) => list.iter_mut().for_each(|child| self.walk(child)),
             Json::String(text) => {
                 if self.path.last().is_some_and(|key| key == "boot_id") {
-                    *text = Why::Boot.text();
+                    *text = WithholdReason::Boot.text();
                 } else if let Some(address) = Address::read(text) {
                     *text = self.pseudonym(address).to_string();
                 } else {
@@ -344,7 +344,7 @@ impl Redaction {
     }
 
     /// Redacts a typed value in its place, or says why it cannot be told.
-    fn value(&mut self, map: &mut Map<String, Json>) -> Option<Why> {
+    fn value(&mut self, map: &mut Map<String, Json>) -> Option<WithholdReason> {
         let in_section = |name: &str| self.path.first().is_some_and(|first| first == name);
         let last = self.path.last().map_or("", String::as_str);
         let about_place = in_section("boots")
@@ -352,25 +352,25 @@ impl Redaction {
                 && (["slide", "live", "static", "live_physical_start"].contains(&last)
                     || self.path.get(1).is_some_and(|name| name == "sources"));
         if about_place {
-            return Some(Why::Slide);
+            return Some(WithholdReason::Slide);
         }
         let value = map.get("value");
         match value_kind(map).unwrap_or_default() {
             // A number that a command printed can be anything, such as a distance; its exit status is none.
             "int" | "offset" if in_section("commands") && self.path.len() > 3 => {
-                return Some(Why::Command);
+                return Some(WithholdReason::Command);
             }
             "int" | "offset" | "size" | "flags" | "enum" | "fd" | "pid" => {
                 let bits = value.and_then(integer)?;
-                return says_where(bits, &self.parts).then_some(Why::PartOfAddress);
+                return leaks_address(bits, &self.parts).then_some(WithholdReason::PartOfAddress);
             }
             "bytes" => {
                 let length = value.and_then(Json::as_str).map_or(0, |hex| hex.len() / 2);
-                return (length > HARMLESS_BYTES).then_some(Why::Memory);
+                return (length > HARMLESS_BYTES).then_some(WithholdReason::Memory);
             }
             "text" => {
                 let text = value.and_then(Json::as_str).unwrap_or_default();
-                return (scrub(text) != text).then_some(Why::AddressInText);
+                return (scrub(text) != text).then_some(WithholdReason::AddressInText);
             }
             _ => {}
         }

@@ -16,7 +16,7 @@ pub(super) fn parts(document: &Json, secrets: &BTreeMap<Secret, String>) -> BTre
 
 /// True if these 64 bits are an address or one of the `parts` of one. A lower half can have been read as a signed
 /// number.
-pub(super) fn says_where(bits: u64, parts: &BTreeSet<u64>) -> bool {
+pub(super) fn leaks_address(bits: u64, parts: &BTreeSet<u64>) -> bool {
     let low = bits & u64::from(u32::MAX);
     let part = (bits == low || bits >> 31 == u64::MAX >> 31) && parts.contains(&low);
     is_address(bits) || part

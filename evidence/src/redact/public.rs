@@ -15,7 +15,7 @@ use super::in_context::in_context;
 use super::keep::{keep_if, reason, refuse};
 use super::kind::{by_kind, is_setting, is_source, is_source_file};
 use super::phrase::{PublicTexts, is_hex, is_list};
-use super::reason::Why;
+use super::reason::WithholdReason;
 
 /// Takes out of the evidence of a live machine what is not known to be harmless.
 /// A number that is one of the `parts` of an address is withheld, whatever it is said to mean.
@@ -49,17 +49,17 @@ impl VisitMut for Public<'_> {
                 }
                 datum => keep_if(datum, known, |value| by_kind(value, false, known)),
             },
-            Publish::Hex => keep_text(datum, known, Why::Text, is_hex),
-            Publish::List => keep_text(datum, known, Why::Text, is_list),
-            Publish::Phrase => {
-                keep_text(datum, known, Why::Text, |text| known.phrase(text) == text)
-            }
-            Publish::Setting => keep_text(datum, known, Why::Setting, is_setting),
-            Publish::Empty => keep_text(datum, known, Why::Output, str::is_empty),
+            Publish::Hex => keep_text(datum, known, WithholdReason::Text, is_hex),
+            Publish::List => keep_text(datum, known, WithholdReason::Text, is_list),
+            Publish::Phrase => keep_text(datum, known, WithholdReason::Text, |text| {
+                known.phrase(text) == text
+            }),
+            Publish::Setting => keep_text(datum, known, WithholdReason::Setting, is_setting),
+            Publish::Empty => keep_text(datum, known, WithholdReason::Output, str::is_empty),
             Publish::Printed => keep_if(datum, known, |value| match value {
                 Value::Address { .. } => Ok(()),
                 Value::Text { value } if known.text(value.trim_end()) => Ok(()),
-                _ => Err(Why::Command),
+                _ => Err(WithholdReason::Command),
             }),
             // No rule for a value: it stays behind.
             Publish::Public
@@ -67,7 +67,7 @@ impl VisitMut for Public<'_> {
             | Publish::Nothing
             | Publish::Sentence
             | Publish::SourceFile
-            | Publish::FileName => refuse(datum, Why::Text, known),
+            | Publish::FileName => refuse(datum, WithholdReason::Text, known),
         }
     }
 
@@ -86,7 +86,7 @@ impl VisitMut for Public<'_> {
     fn text(&mut self, field: &'static Field, text: &mut String) -> bool {
         match field.publish {
             Publish::Public | Publish::InContext => {}
-            Publish::Withheld(why) => *text = Why::from(why).text(),
+            Publish::Withheld(why) => *text = WithholdReason::from(why).text(),
             Publish::Sentence => *text = reason(text, self.known),
             Publish::SourceFile => return is_source_file(text),
             Publish::FileName => {
@@ -95,7 +95,7 @@ impl VisitMut for Public<'_> {
                 }
             }
             // No rule for a text: it stays behind.
-            _ => *text = Why::Text.text(),
+            _ => *text = WithholdReason::Text.text(),
         }
         true
     }
@@ -105,7 +105,7 @@ impl VisitMut for Public<'_> {
 fn keep_text(
     datum: &mut Datum,
     known: &PublicTexts<'_>,
-    why: Why,
+    why: WithholdReason,
     fits: impl FnOnce(&str) -> bool,
 ) {
     keep_if(datum, known, |value| match value {

@@ -5,7 +5,7 @@ use crate::document::withheld::WITHHELD;
 
 /// The reason why something is withheld, a phrase that can follow "because".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Why {
+pub(super) enum WithholdReason {
     #[error("it would tell where this live machine's kernel is")]
     Slide,
     #[error("it tells this boot of a live machine from its others")]
@@ -42,19 +42,19 @@ pub(super) enum Why {
     File,
 }
 
-impl Why {
+impl WithholdReason {
     /// The text in the place of another.
     pub(super) fn text(self) -> String {
         format!("{WITHHELD}{self}")
     }
 }
 
-impl From<Withheld> for Why {
+impl From<Withheld> for WithholdReason {
     fn from(field: Withheld) -> Self {
         match field {
-            Withheld::Boot => Why::Boot,
-            Withheld::Slide => Why::Slide,
-            Withheld::Buffer => Why::Buffer,
+            Withheld::Boot => WithholdReason::Boot,
+            Withheld::Slide => WithholdReason::Slide,
+            Withheld::Buffer => WithholdReason::Buffer,
         }
     }
 }

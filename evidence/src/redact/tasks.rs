@@ -3,7 +3,7 @@
 use crate::document::Experiment;
 
 use super::phrase::PublicTexts;
-use super::reason::Why;
+use super::reason::WithholdReason;
 use crate::document::withheld::withheld;
 
 /// Kernel threads whose names say nothing about a machine; what follows the name (a CPU, a queue) is left out.
@@ -40,7 +40,7 @@ pub(super) fn first_pid(experiment: &Experiment) -> Option<i32> {
 
 /// The public name of a task that hit a probe.
 pub(super) fn hitting(name: &str, own: bool, workload: &str, known: &PublicTexts<'_>) -> String {
-    shown(name, own, workload, known).unwrap_or_else(|| Why::Task.text())
+    shown(name, own, workload, known).unwrap_or_else(|| WithholdReason::Task.text())
 }
 
 /// The public name of a task that freed an object.

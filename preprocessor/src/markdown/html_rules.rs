@@ -9,7 +9,7 @@ use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 
 use crate::markdown::html::{TokenKind, tokens};
 use crate::markdown::syntax::SyntaxError;
-pub use around::Around;
+pub use around::OpenElement;
 
 mod around;
 
@@ -29,7 +29,7 @@ pub struct HtmlFindings {
 pub struct HtmlRules<'a> {
     text: &'a str,
     placeholders: &'a [Range<usize>],
-    open: Vec<Around>,
+    open: Vec<OpenElement>,
     /// For what Markdown has open, how many elements were open before it.
     containers: Vec<usize>,
     /// The lines of the HTML block that is open.
@@ -189,7 +189,7 @@ impl<'a> HtmlRules<'a> {
             ));
         }
         let in_foreign = self.open.iter().any(|open| open.is_foreign());
-        let around = Around::new(name, attributes, in_foreign);
+        let around = OpenElement::new(name, attributes, in_foreign);
         // Browsers let elements of HTML not end themselves, and mdBook does.
         let ended = *closed && (around.is_foreign() || in_foreign || !around.hides());
         if kind.may_hold() && !ended {

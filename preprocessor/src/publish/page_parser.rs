@@ -1,7 +1,7 @@
 //! Taking a page of HTML apart: its tokens, and the pieces of it that this preprocessor wrote.
 
 use crate::markdown::html::{self, Token, TokenKind};
-use crate::markdown::html_rules::Around;
+use crate::markdown::html_rules::OpenElement;
 
 /// The tokens of a page. Space between tags is left out: it differs between versions of mdBook.
 pub fn tokens(page: &str) -> Vec<Token> {
@@ -129,7 +129,7 @@ fn visible(tokens: &[Token]) -> Vec<&TokenKind> {
                 }
                 if kind.opens() {
                     let in_chapter = open.iter().any(|(name, _)| *name == "main");
-                    let around = in_chapter && Around::new(name, attributes, false).hides();
+                    let around = in_chapter && OpenElement::new(name, attributes, false).hides();
                     open.push((name, hidden || around));
                 }
             }

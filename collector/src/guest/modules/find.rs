@@ -6,7 +6,7 @@ use super::order::{Module, ModuleLookup, load_order};
 use super::package;
 use super::tree::Tree;
 use crate::guest::cache::Cache;
-use crate::guest::{KernelImage, Say};
+use crate::guest::{KernelImage, ProgressFn};
 
 /// The modules `wanted` of a guest's kernel, with all that they depend on, in the order in which they have to be loaded. Those that
 /// are built into the kernel are left out. Blocking.
@@ -17,7 +17,7 @@ pub fn of_kernel<'w>(
     kernel: &KernelImage,
     wanted: impl Iterator<Item = &'w str>,
     cache: &Cache,
-    say: Say<'_>,
+    say: ProgressFn<'_>,
 ) -> Result<Vec<Module>, ModuleError> {
     let wanted: Vec<&str> = wanted.collect();
     if wanted.is_empty() {

@@ -7,13 +7,13 @@ use super::tree;
 use crate::guest::apt::Apt;
 use crate::guest::archive::{Package, Served, layout};
 use crate::guest::cache::{Cache, Sidecar};
-use crate::guest::{GuestError, Say, fetch};
+use crate::guest::{GuestError, ProgressFn, fetch};
 
 /// The folder with the modules of a cached kernel. Blocking: takes the cache's lock and runs apt where they are not cached.
 ///
 /// # Errors
 /// When their package cannot be had.
-pub fn folder(image: &Sidecar, cache: &Cache, say: Say<'_>) -> Result<PathBuf, GuestError> {
+pub fn folder(image: &Sidecar, cache: &Cache, say: ProgressFn<'_>) -> Result<PathBuf, GuestError> {
     let target = cache.modules(&image.package);
     if target.is_dir() {
         return Ok(target);

@@ -3,7 +3,7 @@
 use super::decode::Decode;
 use super::parse::{Argument, Expr, Name, Node, parse};
 use super::types::{Compiled, Element, ErrorClass, ExprError, ReadOptions, Returned, Scope};
-use super::value::{Holds, Location, Room, Ty, Value};
+use super::value::{Location, Room, Ty, Value, ValueSource};
 use crate::btf::{Btf, BtfError, Passing, Type, TypeId, nearest};
 use qed_collector_ebpf::root;
 use qed_evidence::investigation::MAX_READ;
@@ -137,7 +137,7 @@ pub(super) struct Compiler<'c, 's, 'a> {
     pub whole: bool,
     /// [`ReadOptions::choose`]
     pub choose: &'c [String],
-    /// [`Wanted::max`], until something has been made of it.
+    /// [`ReadOptions::max`], until something has been made of it.
     pub wanted: Cell<Option<u32>>,
     /// The element that the path takes of something of unknown length.
     pub element: RefCell<Option<Taken>>,
@@ -203,7 +203,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                         ..Location::root(root::ARGUMENT)
                     },
                     ty: parameter.type_id.into(),
-                    holds: Holds::Itself,
+                    holds: ValueSource::Itself,
                     member: None,
                     room: Room::Free,
                 }),
@@ -258,7 +258,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         Ok(Value {
             place: Location::root(root::RETURN),
             ty: type_id.into(),
-            holds: Holds::Itself,
+            holds: ValueSource::Itself,
             member: None,
             room: Room::Free,
         })
@@ -272,7 +272,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                     ..Location::root(root)
                 },
                 ty: Ty::from(self.tagged("struct", tag, span)?).pointer(false),
-                holds: Holds::Itself,
+                holds: ValueSource::Itself,
                 member: None,
                 room: Room::Free,
             })
@@ -311,7 +311,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                     ..Location::root(root::RETURN_SLOT)
                 },
                 ty: Ty::from(TypeId::VOID).pointer(false),
-                holds: Holds::Code(0),
+                holds: ValueSource::Code(0),
                 member: None,
                 room: Room::Free,
             }),
@@ -344,7 +344,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 ..Location::root(root::ADDRESS)
             },
             ty: Ty::from(TypeId::VOID),
-            holds: Holds::Code(bytes),
+            holds: ValueSource::Code(bytes),
             member: None,
             room: Room::Free,
         })

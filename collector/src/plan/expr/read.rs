@@ -3,7 +3,7 @@
 use super::compile::{At, Compiler, wrong};
 use super::decode::Decode;
 use super::types::{Compiled, ErrorClass, ExprError};
-use super::value::{Holds, Location, Room, Shape, Target, Ty, Value};
+use super::value::{Location, Room, Shape, Target, Ty, Value, ValueSource};
 use crate::btf::{Type, TypeId};
 use qed_collector_ebpf::{MAX_READ_BYTES, form};
 use qed_evidence::investigation::{MAX_READ, ONE_LOAD};
@@ -19,10 +19,10 @@ impl Compiler<'_, '_, '_> {
     /// Read `value`, which the whole path stands for.
     pub fn read(&self, value: Value, span: &Range<usize>) -> Result<Compiled, ExprError> {
         match value.holds {
-            Holds::Code(0) => {
+            ValueSource::Code(0) => {
                 return self.load(&value, 8, self.address(value.ty, true, span)?, span);
             }
-            Holds::Code(bytes) => {
+            ValueSource::Code(bytes) => {
                 let decode = Decode::Bytes {
                     len: bytes,
                     of: bytes.into(),
@@ -30,8 +30,10 @@ impl Compiler<'_, '_, '_> {
                 };
                 return self.load(&value, bytes, decode, span);
             }
-            Holds::Bits { bit_offset, bits } => return self.bits(&value, bit_offset, bits, span),
-            Holds::Itself | Holds::Kernel | Holds::User => {}
+            ValueSource::Bits { bit_offset, bits } => {
+                return self.bits(&value, bit_offset, bits, span);
+            }
+            ValueSource::Itself | ValueSource::Kernel | ValueSource::User => {}
         }
         let plain = match value.ty.shape(self.btf()).at(span)? {
             Shape::Pointer(target) => return self.pointer(value, &target, span),
@@ -39,7 +41,7 @@ impl Compiler<'_, '_, '_> {
         };
         let type_name = || value.ty.name(self.btf()).at(span);
         let (size, decode) = match plain.ty {
-            Type::Int(int) if int.size > 8 && value.holds != Holds::Itself => (
+            Type::Int(int) if int.size > 8 && value.holds != ValueSource::Itself => (
                 int.size,
                 Decode::Bytes {
                     len: int.size,
@@ -47,7 +49,7 @@ impl Compiler<'_, '_, '_> {
                     type_name: type_name()?,
                 },
             ),
-            Type::Array { element, count } if value.holds != Holds::Itself => {
+            Type::Array { element, count } if value.holds != ValueSource::Itself => {
                 return self.array(&value, element, count, span);
             }
             Type::Struct(composite) => return self.structure(&value, &composite, false, span),
@@ -111,9 +113,11 @@ impl Compiler<'_, '_, '_> {
         span: &Range<usize>,
     ) -> Result<Compiled, ExprError> {
         let (form, size) = match value.holds {
-            Holds::Itself => (form::ADDRESS, 8),
-            Holds::User => (form::USER_BYTES, size),
-            Holds::Kernel | Holds::Bits { .. } | Holds::Code(_) => (form::BYTES, size),
+            ValueSource::Itself => (form::ADDRESS, 8),
+            ValueSource::User => (form::USER_BYTES, size),
+            ValueSource::Kernel | ValueSource::Bits { .. } | ValueSource::Code(_) => {
+                (form::BYTES, size)
+            }
         };
         let mut place = value.place.clone();
         let spec = place.spec(form, size.min(MAX), span)?;
@@ -180,7 +184,11 @@ impl Compiler<'_, '_, '_> {
             // Less than there is, so that nothing behind it is read.
             (_, None) => return self.string(place, user, span),
         };
-        let holds = if user { Holds::User } else { Holds::Kernel };
+        let holds = if user {
+            ValueSource::User
+        } else {
+            ValueSource::Kernel
+        };
         let value = Value::new(place, TypeId::VOID.into(), holds, Room::Free);
         let decode = Decode::Text {
             max,
@@ -206,7 +214,7 @@ impl Compiler<'_, '_, '_> {
             Some(Type::Int(int)) if int.character => {
                 let within = match (value.holds, value.room) {
                     // It stands for the address of something that is so long.
-                    (Holds::Itself, Room::Within(_, Some(end))) => {
+                    (ValueSource::Itself, Room::Within(_, Some(end))) => {
                         u64::try_from(end - value.place.offset).ok()
                     }
                     _ => None,
@@ -241,7 +249,7 @@ impl Compiler<'_, '_, '_> {
         };
         let bytes = u64::from(count) * u64::from(int.size);
         if int.character {
-            let (place, user) = (value.place.clone(), value.holds == Holds::User);
+            let (place, user) = (value.place.clone(), value.holds == ValueSource::User);
             return match count {
                 0 => self.string(place, user, span),
                 _ => self.characters(place, user, bytes, span),

@@ -3,7 +3,7 @@
 use super::compile::{At, Compiler, Result, Taken, list, unknown, wrong};
 use super::parse::{Expr, Name, TypeText};
 use super::types::{ErrorClass, ExprError};
-use super::value::{Holds, Location, Room, Shape, Target, Ty, Value};
+use super::value::{Location, Room, Shape, Target, Ty, Value, ValueSource};
 use crate::btf::{Composite, Member, Type, nearest};
 use std::ops::Range;
 
@@ -26,8 +26,8 @@ impl<'a> Compiler<'_, '_, 'a> {
             }
             (Shape::Plain(_), false) => {
                 let user = match value.holds {
-                    Holds::Kernel => false,
-                    Holds::User => true,
+                    ValueSource::Kernel => false,
+                    ValueSource::User => true,
                     _ => return self.no_members(value.ty, &of.span),
                 };
                 let composite = self.composite(value.ty, &of.span)?;
@@ -52,8 +52,8 @@ impl<'a> Compiler<'_, '_, 'a> {
         place.shift(i128::from(member.bit_offset / 8), span)?;
         let bit_offset = (member.bit_offset % 8) as u32;
         let holds = match (member.bits, user) {
-            (0, false) if bit_offset == 0 => Holds::Kernel,
-            (0, true) if bit_offset == 0 => Holds::User,
+            (0, false) if bit_offset == 0 => ValueSource::Kernel,
+            (0, true) if bit_offset == 0 => ValueSource::User,
             (0, _) => {
                 return Err(ExprError::new(
                     ErrorClass::Btf,
@@ -62,7 +62,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 ));
             }
             (_, true) => return wrong(span, "bit fields in the task's memory cannot be read"),
-            (bits, false) => Holds::Bits { bit_offset, bits },
+            (bits, false) => ValueSource::Bits { bit_offset, bits },
         };
         let bytes = member.bit_offset / 8;
         let seen = match around {
@@ -100,16 +100,18 @@ impl<'a> Compiler<'_, '_, 'a> {
             );
         }
         match value.holds {
-            Holds::Itself => {}
-            Holds::Kernel | Holds::Code(0) => value.place.hop(span)?,
-            Holds::User => {
+            ValueSource::Itself => {}
+            ValueSource::Kernel | ValueSource::Code(0) => value.place.hop(span)?,
+            ValueSource::User => {
                 return Err(ExprError::new(
                     ErrorClass::Limit,
                     span,
                     "it is a pointer in the task's memory, which a read cannot follow",
                 ));
             }
-            Holds::Bits { .. } | Holds::Code(_) => return wrong(span, "it is not a pointer"),
+            ValueSource::Bits { .. } | ValueSource::Code(_) => {
+                return wrong(span, "it is not a pointer");
+            }
         }
         Ok(value.place)
     }
@@ -169,20 +171,20 @@ impl<'a> Compiler<'_, '_, 'a> {
         let (mut place, element, holds) = match value.ty.shape(self.btf()).at(span)? {
             Shape::Pointer(target) => {
                 // The address of something leads no further than that is long; of other pointers nobody knows.
-                if value.holds == Holds::Itself {
+                if value.holds == ValueSource::Itself {
                     room = value.room;
                 }
                 let place = self.follow(value, &target, span)?;
                 let holds = if target.user {
-                    Holds::User
+                    ValueSource::User
                 } else {
-                    Holds::Kernel
+                    ValueSource::Kernel
                 };
                 (place, target.ty, holds)
             }
             Shape::Plain(plain) => match plain.ty {
                 Type::Array { element, count }
-                    if matches!(value.holds, Holds::Kernel | Holds::User) =>
+                    if matches!(value.holds, ValueSource::Kernel | ValueSource::User) =>
                 {
                     if index < 0 || count > 0 && index >= i128::from(count) {
                         return wrong(
@@ -312,10 +314,10 @@ impl<'a> Compiler<'_, '_, 'a> {
 
     pub(super) fn address_of(&self, value: Value, span: &Range<usize>) -> Result<Value> {
         let user = match value.holds {
-            Holds::Kernel | Holds::Code(_) => false,
-            Holds::User => true,
-            Holds::Bits { .. } => return wrong(span, "a bit field has no address"),
-            Holds::Itself => {
+            ValueSource::Kernel | ValueSource::Code(_) => false,
+            ValueSource::User => true,
+            ValueSource::Bits { .. } => return wrong(span, "a bit field has no address"),
+            ValueSource::Itself => {
                 return wrong(span, "it is a value in a register, which has no address");
             }
         };
@@ -325,7 +327,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             room => room,
         };
         let ty = value.ty.pointer(user);
-        Ok(Value::new(value.place, ty, Holds::Itself, room))
+        Ok(Value::new(value.place, ty, ValueSource::Itself, room))
     }
 
     pub(super) fn cast(&self, text: &TypeText, value: Value, span: &Range<usize>) -> Result<Value> {
@@ -345,14 +347,14 @@ impl<'a> Compiler<'_, '_, 'a> {
             );
         };
         let mut room = match value.holds {
-            Holds::Itself => value.room,
+            ValueSource::Itself => value.room,
             _ => Room::Free,
         };
         let (from, holds) = match value.ty.shape(self.btf()).at(span)? {
-            _ if matches!(value.holds, Holds::Bits { .. }) => {
+            _ if matches!(value.holds, ValueSource::Bits { .. }) => {
                 return wrong(span, "a bit field cannot be cast");
             }
-            _ if matches!(value.holds, Holds::Code(1..)) => {
+            _ if matches!(value.holds, ValueSource::Code(1..)) => {
                 return wrong(span, "code cannot be cast: take its address with `&`");
             }
             Shape::Pointer(_) => (8, value.holds),
@@ -361,11 +363,11 @@ impl<'a> Compiler<'_, '_, 'a> {
                 Type::Enum(enumeration) => (u64::from(enumeration.size), value.holds),
                 // As in C, an array stands for the address of its first element.
                 Type::Array { .. } => {
-                    if value.holds == Holds::User && !text.user {
+                    if value.holds == ValueSource::User && !text.user {
                         return wrong(&text.span, "it is in the task's memory: cast with `__user`");
                     }
                     room = self.extent(&value, span)?;
-                    (8, Holds::Itself)
+                    (8, ValueSource::Itself)
                 }
                 _ => {
                     let name = value.ty.name(self.btf()).at(span)?;
@@ -435,7 +437,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         let mut place = self.follow(value, &target, &of.span)?;
         place.shift(-offset, &of.span)?;
         let ty = container.pointer(target.user);
-        Ok(Value::new(place, ty, Holds::Itself, Room::Free))
+        Ok(Value::new(place, ty, ValueSource::Itself, Room::Free))
     }
 
     /// The name of `ty` without typedefs and qualifiers at its top.

@@ -3,7 +3,7 @@
 use super::compile::{At, Compiler, Result, list, wrong};
 use super::decode::{Decode, Field};
 use super::types::{Compiled, ErrorClass, ExprError};
-use super::value::{Holds, Ty, Value};
+use super::value::{Ty, Value, ValueSource};
 use crate::btf::{Composite, Member, Type, TypeId};
 use crate::reason::Reason;
 use qed_evidence::investigation::MAX_READ;
@@ -65,7 +65,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         }
         let most = match value.holds {
             // What is passed in a register.
-            Holds::Itself => 8,
+            ValueSource::Itself => 8,
             _ => MAX_READ,
         };
         if !(1..=most).contains(&composite.size) {

@@ -190,7 +190,7 @@ impl Location {
 pub(super) struct Value {
     pub place: Location,
     pub ty: Ty,
-    pub holds: Holds,
+    pub holds: ValueSource,
     /// The member that the path has arrived at.
     pub member: Option<Member>,
     /// The room for elements that are counted from here.
@@ -211,7 +211,7 @@ pub(super) enum Room {
 
 impl Value {
     /// Something that is not a member of a structure.
-    pub fn new(place: Location, ty: Ty, holds: Holds, room: Room) -> Self {
+    pub fn new(place: Location, ty: Ty, holds: ValueSource, room: Room) -> Self {
         Value {
             place,
             ty,
@@ -224,7 +224,7 @@ impl Value {
 
 /// The way in which a [`Location`] gives a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(super) enum ValueSource {
     /// The value is the address arrived at.
     Itself,
     /// The value is in kernel memory there.

@@ -13,7 +13,7 @@ use super::capture::{Options, Request, SessionResult, run};
 use super::raw::MachineFacts;
 use crate::kaslr::KaslrSourceError;
 use crate::plan::{Plan, PlannedExperiment, PlannedInstruction, PlannedProbe, Refused, Source};
-use crate::probe::{Attach, Losses, Setup, Use};
+use crate::probe::{Attach, AttachmentUse, Losses, Setup};
 use crate::reason::Reason;
 use crate::workload::WorkloadKind;
 use qed_collector_ebpf::ProbeSpec;
@@ -99,7 +99,7 @@ fn plan(investigation: &Investigation, wanted: &[Wanted<'_>], probes: &[PlannedP
         },
     });
     let uses = wanted.iter().enumerate().flat_map(|(number, one)| {
-        one.attachments.iter().map(move |&attach| Use {
+        one.attachments.iter().map(move |&attach| AttachmentUse {
             experiment: number as u32,
             attach,
             spec: ProbeSpec::zero(),

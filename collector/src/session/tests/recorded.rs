@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use qed_collector_ebpf::Control;
 
 use super::super::boundary::{Machine, Memory, Observer, Programs, Traces, Workload};
-use super::super::raw::{Declined, Record};
-use crate::probe::{Life, Losses, Setup};
+use super::super::raw::{AttachFailure, Record};
+use crate::probe::{Lifecycle, Losses, Setup};
 use crate::reason::Reason;
 use crate::workload::{CallSite, Exit, Finished, WorkloadOutcome, WorkloadSpec};
 
@@ -154,10 +154,10 @@ impl Programs for RecordedPrograms {
         self.attached.iter().copied().collect()
     }
 
-    fn attach(&mut self, index: usize) -> Result<(), Declined> {
+    fn attach(&mut self, index: usize) -> Result<(), AttachFailure> {
         note(&self.log, format!("attach {index}"));
         if let Some(reason) = self.script.refused.get(&index) {
-            return Err(Declined {
+            return Err(AttachFailure {
                 errno: Some(1),
                 reason: reason.clone(),
             });
@@ -175,9 +175,9 @@ impl Programs for RecordedPrograms {
         from == to && self.attached.contains(&from)
     }
 
-    fn watch_life(&mut self, commands: bool) -> Life {
+    fn watch_life(&mut self, commands: bool) -> Lifecycle {
         note(&self.log, format!("watch life, commands {commands}"));
-        Life::default()
+        Lifecycle::default()
     }
 
     fn find_counters(&mut self, _: &Memory<'_>) -> Result<(), Reason> {

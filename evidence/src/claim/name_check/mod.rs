@@ -17,7 +17,7 @@ use comparisons::{Comparison, Written, comparisons};
 use possible::{Relation, Words, without_copies};
 
 /// A text in an expression that proves nothing.
-pub(super) enum Strange {
+pub(super) enum UnresolvedName {
     /// Nothing has it.
     Unknown(Obstacle),
     /// This machine's evidence does not decide it: the kernel of another machine has it, or it may have more places.
@@ -29,7 +29,7 @@ pub(super) fn strange(
     root: &Node,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
-) -> Option<Strange> {
+) -> Option<UnresolvedName> {
     let mut found = None;
     root.walk(&mut |node| {
         if found.is_none() {
@@ -39,12 +39,12 @@ pub(super) fn strange(
         }
     });
     found
-        .or_else(|| vocabulary::strangers(root, machine).map(Strange::Unknown))
-        .or_else(|| unplaced::unplaced(root, machine).map(Strange::Elsewhere))
+        .or_else(|| vocabulary::strangers(root, machine).map(UnresolvedName::Unknown))
+        .or_else(|| unplaced::unplaced(root, machine).map(UnresolvedName::Elsewhere))
 }
 
 impl Comparison<'_> {
-    fn strange(&self, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<Strange> {
+    fn strange(&self, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<UnresolvedName> {
         if self.with.is_empty() {
             return None;
         }
@@ -71,12 +71,12 @@ impl Comparison<'_> {
         written: &Written<'_>,
         catalog: &Catalog<'_>,
         machine: &Indexed<'_>,
-    ) -> Option<Strange> {
+    ) -> Option<UnresolvedName> {
         if !self.is_with_symbols() {
             return None;
         }
         let function = without_copies(written.text, written.relation, catalog, machine)?;
-        Some(Strange::Elsewhere(Obstacle {
+        Some(UnresolvedName::Elsewhere(Obstacle {
             message: format!(
                 "this evidence does not list the copies of `{function}`, so it is not known which addresses have this name, too"
             ),
@@ -90,7 +90,7 @@ impl Comparison<'_> {
         written: &Written<'_>,
         catalog: &Catalog<'_>,
         machine: &Indexed<'_>,
-    ) -> Strange {
+    ) -> UnresolvedName {
         let text = written.text;
         let mut candidates: Vec<String> = Vec::new();
         for words in &self.with {
@@ -126,7 +126,7 @@ impl Comparison<'_> {
                 (message, help)
             }
         };
-        Strange::Unknown(Obstacle {
+        UnresolvedName::Unknown(Obstacle {
             message,
             range: written.range.clone(),
             help: Some(help),
@@ -171,7 +171,7 @@ fn elsewhere(
     written: &Written<'_>,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
-) -> Option<Strange> {
+) -> Option<UnresolvedName> {
     let Words::Name(Some(path)) = words else {
         return None;
     };
@@ -186,7 +186,7 @@ fn elsewhere(
         .filter_map(|tables| tables.get(type_name))
         .flat_map(|list| list.keys());
     names.any(|name| written.relation.holds(name, written.text)).then(|| {
-        Strange::Elsewhere(Obstacle {
+        UnresolvedName::Elsewhere(Obstacle {
             message: format!(
                 "the kernel of another machine has such a name in {type_name}, and this machine's has none: that it does \
                  not occur here proves nothing"

@@ -5,7 +5,9 @@ use super::raw::{RawExperiment, RawProbe, Until};
 use super::spanned::Spanned;
 use crate::diagnostic::nearest;
 use crate::document::Target;
-use crate::investigation::{Action, Excuse, Experiment, OUTPUT_OF_WORKLOAD, Probe, Workload};
+use crate::investigation::{
+    Action, Experiment, LeakExemption, OUTPUT_OF_WORKLOAD, Probe, Workload,
+};
 use crate::path::refuse_experiment_name;
 
 impl Check {
@@ -72,7 +74,7 @@ impl Check {
             excuses: raw
                 .excuse
                 .into_iter()
-                .map(|e| Excuse {
+                .map(|e| LeakExemption {
                     within: e.within,
                     reason: e.reason,
                 })

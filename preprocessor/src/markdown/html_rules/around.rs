@@ -163,7 +163,7 @@ const HIDING_FOREIGN: &[&str] = &[
 
 /// An element that is open.
 #[derive(Debug)]
-pub struct Around {
+pub struct OpenElement {
     /// Its name, in lower case.
     pub name: String,
     /// The reason why a claim may not stand in it.
@@ -172,7 +172,7 @@ pub struct Around {
     value: Option<String>,
 }
 
-impl Around {
+impl OpenElement {
     /// An element with these attributes. `in_foreign`: it stands in SVG or MathML.
     pub fn new(name: &str, attributes: &[(String, String)], in_foreign: bool) -> Self {
         let whole = format!("`<{name}>`");
@@ -192,7 +192,7 @@ impl Around {
             (false, "button") => None,
             (false, _) => claim.clone(),
         };
-        Around {
+        OpenElement {
             name: name.to_owned(),
             claim,
             value,
