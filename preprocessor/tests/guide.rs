@@ -366,3 +366,17 @@ fn explained_messages_exist() {
         assert!(all.contains(heading), "no message says `{heading}`");
     }
 }
+
+/// Check that the guide's investigation begins with the one that the guide shows as its own.
+#[test]
+fn investigation_of_the_guide() {
+    let read = |file: &str| std::fs::read_to_string(checkout().join(file)).unwrap();
+    let (own, shown) = (
+        read("guide/investigation.toml"),
+        read("investigations/pipe.toml"),
+    );
+    assert!(own.starts_with(&shown), "guide/investigation.toml");
+    let investigation = qed_evidence::investigation::parse("investigation.toml", &own);
+    let investigation = investigation.unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(investigation.experiment("openat").is_some());
+}

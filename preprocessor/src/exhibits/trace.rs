@@ -7,6 +7,7 @@
 //!
 //! The field `Work` comes from the body, whose lines are `FUNCTION: what it is for`, else from the glossary.
 
+mod constants;
 mod line;
 mod table;
 
@@ -25,6 +26,7 @@ use crate::exhibits::request::{Request, caption};
 use crate::exhibits::trace_record::{Record, RecordKind};
 use crate::exhibits::tree::{Call, CallKind, tree};
 use crate::markdown::syntax::SyntaxError;
+use constants::constants;
 use line::Line;
 use table::{INLINED, Row, Step, lines, rows};
 
@@ -85,26 +87,6 @@ fn arguments(material: &Material<'_>) -> Option<Vec<String>> {
     let same = material.experiment.workload == material.planned.workload_text();
     let asked = material.planned.workload.argument_texts();
     asked.filter(|_| same)
-}
-
-/// Names for the values of parameters: what the workload asked for, as the first function with as many parameters
-/// received it.
-fn constants(calls: &[&Call<'_>], asked: &[String]) -> HashMap<String, (i128, String)> {
-    let first = calls.iter().find(|call| {
-        matches!(call.probe.target, Target::Function(_))
-            && call.probe.parameters.len() == asked.len()
-    });
-    let Some(call) = first else {
-        return HashMap::new();
-    };
-    let pairs = call.probe.parameters.iter().zip(asked);
-    pairs
-        .filter(|(_, name)| name.starts_with(|c: char| c.is_ascii_alphabetic()))
-        .filter_map(|(parameter, name)| {
-            let value = call.hit.args.get(&parameter.name)?.value()?.as_integer()?;
-            Some((parameter.name.clone(), (value, name.clone())))
-        })
-        .collect()
 }
 
 /// The arguments of a call, by their names.
@@ -329,7 +311,7 @@ fn steps(material: &Material<'_>) -> Vec<Step> {
         })
         .collect();
     let asked = arguments(material).unwrap_or_default();
-    let constants = constants(&calls, &asked);
+    let constants = constants(&calls, &material.planned.workload, &asked);
     let (enter, exit) = gates(material, &calls, &asked);
     let nothing = || INLINED.to_owned();
     let between = nodes.iter().filter_map(|node| match &node.what {

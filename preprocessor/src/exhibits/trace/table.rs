@@ -53,8 +53,8 @@ pub(super) fn rows(steps: &[Step]) -> Vec<Row> {
         let told = |text: &str| (!UNTOLD.contains(&text)).then(|| text.to_owned());
         if values == INLINED {
             inlined.push(match told(caller) {
-                Some(line) => format!("{}, at {line}", record.name),
-                None => record.name.clone(),
+                Some(line) => format!("{}: {}, at {line}", record.number, record.name),
+                None => format!("{}: {}", record.number, record.name),
             });
             continue;
         }
@@ -190,14 +190,14 @@ mod tests {
             Step::of(out),
         ]);
         assert_eq!(rows.len(), 2);
-        assert_eq!(rows[0].inlined, ["g, at a.c:5", "h"]);
+        assert_eq!(rows[0].inlined, ["0: g, at a.c:5", "0: h"]);
         assert_eq!(
             lines(&rows),
             [
                 "0 -> f(family = AF_INET (2), s = 0x10) = -1 (EPERM)",
                 "     makes it",
                 "     called at a.c:1",
-                "     inlined: g, at a.c:5; h",
+                "     inlined: 0: g, at a.c:5; 0: h",
                 "0 <- SYSCALL_DEFINE1(f)() = 3",
             ]
         );
