@@ -107,6 +107,8 @@ struct Open {
     interrupt: bool,
     /// It came while the tracer recorded another function, and stands below the depth of that one.
     within_tracer: bool,
+    /// The kernel has counted it out, and what comes before the record of its return is an interrupt's.
+    counted_out: bool,
     time_ns: u64,
 }
 
@@ -160,7 +162,7 @@ impl<'l> Task<'l> {
         let mut within_tracer = false;
         if let Some(outer) = outer {
             let expected = outer.depth + 1;
-            within_tracer = depth == expected + 1;
+            within_tracer = depth == expected + 1 && !outer.counted_out;
             if within_tracer {
                 // The kernel has counted a function in and not yet recorded its entry, or recorded its return and not yet counted
                 // it out: nothing but an interrupt comes there.
@@ -168,7 +170,15 @@ impl<'l> Task<'l> {
                 if self.returning != Some(expected) {
                     self.entering = Some(expected);
                 }
-            } else if depth != expected {
+            } else if depth == outer.depth {
+                // Older kernels count a function that returns out first, with interrupts enabled, and record it then
+                // (`ftrace_pop_return_trace` in <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/fgraph.c>). Until
+                // that record, nothing but interrupts may come: else the return was lost.
+                interrupt = true;
+                if let Some(outer) = self.open.last_mut() {
+                    outer.counted_out = true;
+                }
+            } else if depth != expected || outer.counted_out {
                 return Err(GraphError::Depth {
                     record: number,
                     depth,
@@ -199,6 +209,7 @@ impl<'l> Task<'l> {
             frame,
             interrupt,
             within_tracer,
+            counted_out: false,
             time_ns,
         });
         Ok(())
@@ -270,8 +281,17 @@ impl<'l> Task<'l> {
         Ok(value(self.layout.flags, record, number)? & INTERRUPT != 0)
     }
 
+    /// Refuse an event of a system call below a function that was taken to be returning.
+    fn none_counted_out(&self, number: usize) -> Result<(), GraphError> {
+        match self.open.iter().any(|open| open.counted_out) {
+            true => Err(GraphError::Unpaired { record: number }),
+            false => Ok(()),
+        }
+    }
+
     fn enter(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
         let fields = &self.layout.enter;
+        self.none_counted_out(number)?;
         if let Some((call, _)) = &mut self.call {
             call.until_user_space = call.returned.is_some();
             if call.until_user_space {
@@ -299,6 +319,7 @@ impl<'l> Task<'l> {
 
     fn leave(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
         let fields = &self.layout.leave;
+        self.none_counted_out(number)?;
         let syscall = value(fields.number, record, number)? as i64;
         let returned = value(fields.value, record, number)? as i64;
         let Some((call, began)) = &mut self.call else {
