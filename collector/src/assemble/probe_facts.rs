@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use qed_evidence::document::{
-    Backend, Instruction, Member, Members, Parameter, Probe, Reads, Target,
+    Backend, Instruction, Member, Members, Parameter, Probe, Reads, Target, Width,
 };
 use qed_evidence::instances::Within;
 use qed_evidence::value::{Address, Bytes, Datum, Value};
@@ -88,6 +88,7 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe 
             entry: members(&planned.entry),
             exit: members(&planned.exit),
         },
+        widths: widths(planned),
         public: seen
             .asked
             .probe(&planned.name)
@@ -188,6 +189,47 @@ fn members(reads: &[PlannedRead]) -> BTreeMap<String, Member> {
         Some((read.name.clone(), member))
     });
     taken.collect()
+}
+
+/// Widths of the numbers that a probe takes, by their place in a hit.
+fn widths(planned: &PlannedProbe) -> BTreeMap<String, Width> {
+    let mut all = BTreeMap::new();
+    for parameter in &planned.parameters {
+        if let Some(decode) = &parameter.decode {
+            add_widths(format!("args.{}", parameter.name), decode, &mut all);
+        }
+    }
+    if let Some(Ok(decode)) = planned.returns.as_ref().map(|returned| &returned.decode) {
+        add_widths("return".into(), decode, &mut all);
+    }
+    for (side, reads) in [("entry", &planned.entry), ("exit", &planned.exit)] {
+        for read in reads {
+            add_widths(format!("{side}.{}", read.name), &read.decode, &mut all);
+        }
+    }
+    all
+}
+
+/// Add the width of a value, or of each value of a structure that is read whole.
+fn add_widths(place: String, decode: &Decode, all: &mut BTreeMap<String, Width>) {
+    let (bits, signed) = match decode {
+        Decode::Int { size, signed, .. } | Decode::Enum { size, signed, .. } => {
+            (size.saturating_mul(8), *signed)
+        }
+        Decode::BitField { bits, signed, .. } => (*bits, *signed),
+        Decode::Structure { fields, .. } => {
+            for field in fields {
+                if let Ok(decode) = &field.decode {
+                    add_widths(format!("{place}.{}", field.name), decode, all);
+                }
+            }
+            return;
+        }
+        // A pointer that is handed over can carry an error.
+        Decode::Pointer { .. } if place == "return" || place.starts_with("args.") => (64, false),
+        _ => return,
+    };
+    all.insert(place, Width { bits, signed });
 }
 
 /// Hits of a probe that the kernel skipped, of all copies that it watches; `None`: of one of them it is not known.

@@ -1,41 +1,57 @@
 //! The numbers that C types hold, as the tables of a document tell them.
 
+use crate::document::value::Value;
+use crate::document::{Evidence, Width};
+
 use super::hints::Hints;
 
-/// True if what a function takes or returns, or a member that was read, can be this number: the document says of which C
-/// type or of how many bits it is, and its tables what that holds.
-pub(super) fn fits(path: &str, number: i128, hints: &Hints<'_>) -> bool {
-    declared(path, hints).is_none_or(|(type_name, bits)| {
-        let fits_type = hints.names.integers.get(type_name);
-        fits_type.is_none_or(|known| known.holds(number)) && bits.is_none_or(|n| in_bits(number, n))
-    })
+/// True if the value of this path, which is `own` here, could have been `number`: it fits into the width that the document tells of
+/// it. Where that is missing, nothing is possible that needs more bits than `own`, so that evidence that says less never makes a bound
+/// say more.
+pub(super) fn fits(path: &str, own: i128, number: i128, hints: &Hints<'_>) -> bool {
+    match width(path, hints.evidence) {
+        Recorded::NoRead => true,
+        Recorded::Width(width) if width.holds(own) => width.holds(number),
+        // An error that is returned as an unsigned number.
+        Recorded::Width(width) => in_bits(number, width.bits),
+        Recorded::Missing => Width::narrowest(own).holds(number),
+    }
 }
 
-/// The C type that the value of this path is declared with, and its width in bits where it is a bit field.
-fn declared<'h>(path: &str, hints: &'h Hints<'_>) -> Option<(&'h str, Option<u32>)> {
-    let (experiment, rest) = path.split_once('.')?;
-    let (probe, rest) = rest.split_once('.')?;
-    let experiment = hints.evidence.experiments.get(experiment)?;
-    let probe = experiment.probes.get(probe)?;
-    let leaf = match rest.split_once('.') {
-        Some((hit, leaf)) if crate::path::hit_number(hit).is_some() => leaf,
-        _ => rest,
+/// True if the document does not tell the width of the number that was read under this path.
+pub(super) fn width_is_missing(path: &str, value: &Value, evidence: &Evidence) -> bool {
+    value.as_integer().is_some() && matches!(width(path, evidence), Recorded::Missing)
+}
+
+/// The width of a value, as a document tells it.
+enum Recorded {
+    /// It is no part of a hit that a probe read.
+    NoRead,
+    Width(Width),
+    Missing,
+}
+
+fn width(path: &str, evidence: &Evidence) -> Recorded {
+    let read = || {
+        let (experiment, rest) = path.split_once('.')?;
+        let (probe, rest) = rest.split_once('.')?;
+        let probe = evidence.experiments.get(experiment)?.probes.get(probe)?;
+        let place = match rest.split_once('.') {
+            Some((hit, place)) if crate::path::hit_number(hit).is_some() => place,
+            _ => rest,
+        };
+        let section = place.split('.').next()?;
+        ["args", "entry", "exit", "return"]
+            .contains(&section)
+            .then_some((probe, place))
     };
-    let Some((section, name)) = leaf.split_once('.') else {
-        let returned = probe.returns.as_deref().filter(|_| leaf == "return");
-        return returned.map(|type_name| (type_name, None));
-    };
-    let members = match section {
-        "args" => {
-            let parameter = probe.parameters.iter().find(|one| one.name == name)?;
-            return Some((&parameter.type_name, None));
-        }
-        "entry" => &probe.members.entry,
-        "exit" => &probe.members.exit,
-        _ => return None,
-    };
-    let member = members.get(name)?;
-    Some((member.type_name.as_deref()?, member.bits))
+    match read() {
+        None => Recorded::NoRead,
+        Some((probe, place)) => match probe.widths.get(place) {
+            Some(width) => Recorded::Width(*width),
+            None => Recorded::Missing,
+        },
+    }
 }
 
 /// True if so many bits hold the number, with or without a sign.

@@ -3,6 +3,7 @@
 use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::bind::{Inputs, Replaced};
+use super::c_types::width_is_missing;
 use super::control::Controlled;
 use super::definition::Claim;
 use super::evaluator::{Decided, Evaluator, Stage, Stopped, error};
@@ -11,7 +12,7 @@ use super::name_check::{UnresolvedName, strange};
 use super::obstacle::Obstacle;
 use super::operands::operands;
 use super::outside;
-use super::parse::Expression;
+use super::parse::{Expression, ReadPath, reads};
 use super::parts::Part;
 use super::units::unlike;
 use super::verdict::{Judgement, Verdict};
@@ -191,9 +192,17 @@ impl Evaluator<'_> {
         };
         let found = in_body.map(|part| (body, part, "")).or_else(in_condition);
         if let Some((expression, part, place)) = found {
-            judgement.verdict = Verdict::Error;
+            let gathered = if place.is_empty() {
+                Some(&decided.body)
+            } else {
+                decided.condition.as_ref()
+            };
+            let stopped = gathered
+                .and_then(|gathered| self.width_missing(&reads(part.node), gathered))
+                .unwrap_or_else(|| error(expression, &cannot_turn(part)));
+            judgement.verdict = stopped.verdict;
             judgement.control = None;
-            stop(judgement, error(expression, &cannot_turn(part)), place);
+            stop(judgement, stopped, place);
         }
     }
 
@@ -230,8 +239,13 @@ impl Evaluator<'_> {
         if judgement.control.is_some() {
             return unturned;
         }
-        judgement.verdict = Verdict::Error;
         let expression = &self.claim.expression;
+        if let Some(stopped) = self.width_missing(expression.reads(), body) {
+            judgement.verdict = stopped.verdict;
+            stop(judgement, stopped, "");
+            return Vec::new();
+        }
+        judgement.verdict = Verdict::Error;
         let (reason, help) = match (seen_false, &self.claim.when) {
             (false, _) => (
                 "the claim cannot fail: whatever other values the evidence had, it would not be false",
@@ -254,6 +268,24 @@ impl Evaluator<'_> {
         );
         judgement.reason = Some(reason.into());
         Vec::new()
+    }
+
+    /// The reason why it is not known whether a claim that came out true says anything: of a number that it reads, the evidence does
+    /// not tell which others it could have been.
+    fn width_missing(&self, reads: &[ReadPath], gathered: &Inputs<'_>) -> Option<Stopped> {
+        let evidence = self.machine.evidence;
+        let path = reads.iter().find(|read| {
+            let value = gathered.values.get(&read.path);
+            value.is_some_and(|value| width_is_missing(&read.path, value, evidence))
+        })?;
+        Some(Stopped {
+            verdict: Verdict::Unverified,
+            reason: format!(
+                "the evidence does not tell the width of `{}`, so that it is not known whether any number of it would make this false: capture again",
+                path.path
+            ),
+            diagnostic: None,
+        })
     }
 }
 

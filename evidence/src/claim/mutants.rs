@@ -22,6 +22,7 @@ pub(super) fn mutants<'v>(
     hints: &'v Hints<'_>,
 ) -> impl Iterator<Item = Value> + use<'v> {
     let (counts, given, formed) = (is_count(path), given(path), has_form(path));
+    let own = value.as_integer();
     let mut seen: Vec<Value> = Vec::new();
     let listed = words(path).into_iter().flatten();
     let listed = listed.map(|word| Value::text(*word));
@@ -39,9 +40,9 @@ pub(super) fn mutants<'v>(
             && possible(path, mutant)
             && (!begins_at_probe(path) || begins_like(value, mutant))
             && (!formed || is_formed_like(value, mutant))
-            && mutant
-                .as_integer()
-                .is_none_or(|number| fits(path, number, hints))
+            && own
+                .zip(mutant.as_integer())
+                .is_none_or(|(own, number)| fits(path, own, number, hints))
             && !seen.contains(mutant);
         if new {
             seen.push(mutant.clone());

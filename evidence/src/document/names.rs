@@ -11,6 +11,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::probe::Width;
 use super::value::{Address, Integer, Value};
 
 /// The tables behind the names of a document.
@@ -52,14 +53,11 @@ impl fmt::Display for IntegerType {
 impl IntegerType {
     /// True if a value of this type can be `number`.
     pub fn holds(self, number: i128) -> bool {
-        let bits = (u32::from(self.size) * 8).saturating_sub(u32::from(self.signed));
-        let end = 1_i128.checked_shl(bits).filter(|end| *end > 0);
-        let start = if self.signed {
-            end.map_or(i128::MIN, |end| -end)
-        } else {
-            0
+        let width = Width {
+            bits: u32::from(self.size) * 8,
+            signed: self.signed,
         };
-        number >= start && end.is_none_or(|end| number < end)
+        width.holds(number)
     }
 }
 

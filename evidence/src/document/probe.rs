@@ -58,6 +58,14 @@ pub struct Probe {
     /// The members that reads take, by side and name of the read. A read that takes none is not in it.
     #[serde(default, skip_serializing_if = "Members::is_empty")]
     pub members: Members,
+    /// Widths of the numbers of a hit, by their place in it: `args.NAME`, `return`, `entry.READ`, `exit.READ`. Of a
+    /// number without one, a claim takes none for possible that is wider than what was measured.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub widths: BTreeMap<String, Width>,
     /// The parts of a hit that the investigation declares public: `args.NAME`, `return`, `entry.READ`, `exit.READ`. Of
     /// a live machine other plain numbers, texts and bytes are not published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -106,6 +114,41 @@ impl Backend {
             Backend::Kprobe => "kprobe",
             Backend::Tracepoint => "tracepoint",
             Backend::Lsm => "lsm",
+        }
+    }
+}
+
+/// Width of a number as the kernel stores it: of its C type, or of a bit field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Width {
+    /// Bits.
+    #[schemars(range(min = 1, max = 128))]
+    pub bits: u32,
+    /// True if it has negative values.
+    pub signed: bool,
+}
+
+impl Width {
+    /// True if a number of this width can be `number`.
+    pub fn holds(self, number: i128) -> bool {
+        let bits = self.bits.saturating_sub(u32::from(self.signed));
+        let end = 1_i128.checked_shl(bits).filter(|end| *end > 0);
+        let start = match self.signed {
+            true => end.map_or(i128::MIN, |end| -end),
+            false => 0,
+        };
+        number >= start && end.is_none_or(|end| number < end)
+    }
+
+    /// The least width that holds `number`.
+    pub fn narrowest(number: i128) -> Self {
+        let signed = number < 0;
+        let magnitude = if signed { !number } else { number };
+        let bits = (128 - magnitude.leading_zeros()).max(1 - u32::from(signed));
+        Self {
+            bits: bits + u32::from(signed),
+            signed,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::investigation::stands_in;
 
 use super::finding::{Finding, number};
 use super::lockdown::lockdown;
-use super::{events, ledger, outcome, places, stacks};
+use super::{events, ledger, outcome, places, stacks, widths};
 
 /// The first contradiction.
 pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
@@ -36,6 +36,7 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
                 let at = format!("/experiments/{}", escape(name));
                 let ended = outcome::outcome(&at, experiment);
                 let ended = ended.or_else(|| graph(&at, experiment));
+                let ended = ended.or_else(|| widths::widths(&at, experiment));
                 ended.or_else(|| watch(&at, experiment)).or_else(|| {
                     let events = match events::events(&at, experiment) {
                         Ok(events) => events,

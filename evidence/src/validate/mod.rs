@@ -17,6 +17,7 @@ pub mod reader;
 mod stacks;
 #[cfg(test)]
 mod tests;
+mod widths;
 
 pub use finding::Finding;
 pub use planned::against;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Claim, SourceMap, Verdict, judge};
 use qed_evidence::diagnostic::Source;
+use qed_evidence::document::Probe;
 use qed_evidence::investigation::{self, Investigation};
 use qed_evidence::resolve::{Catalog, Indexed};
 use qed_evidence::validate::against;
@@ -149,12 +150,33 @@ fn claims(
                 texts.push(format!("{name}.{probe}.hits == {other}"));
             }
             texts.push(format!("fired({name}.{probe}) < {hits}"));
+            if let Some(probe_seen) = seen.probes.get(probe) {
+                texts.extend(bounds(&format!("{name}.{probe}"), probe_seen));
+            }
         }
         let id = |number: usize| format!("of_{name}_{number}");
         let all = texts.iter().enumerate();
         claims.extend(all.filter_map(|(number, text)| parse(&id(number), text, Limits::default())));
     }
     claims
+}
+
+/// Bounds that say nothing: no number that is so wide goes beyond them.
+fn bounds(path: &str, probe: &Probe) -> Vec<String> {
+    let hit = match probe.hits.len() {
+        1 => "",
+        _ => "hit1.",
+    };
+    let widths = probe.widths.iter().filter(|(_, width)| width.bits < 63);
+    let each = widths.flat_map(|(place, width)| {
+        let end = 1_i64 << width.bits;
+        let read = format!("{path}.{hit}{place}");
+        [
+            format!("{read} != {end}"),
+            format!("!(int({read}) >= {end})"),
+        ]
+    });
+    each.collect()
 }
 
 /// The thing that is removed.
@@ -170,6 +192,8 @@ enum Removal {
     Frame,
     DebugInformation,
     Key,
+    /// What tells the type or the width of a number.
+    Type,
 }
 
 const REMOVALS: &[Removal] = &[
@@ -182,6 +206,7 @@ const REMOVALS: &[Removal] = &[
     Removal::DebugInformation,
     Removal::Key,
     Removal::Key,
+    Removal::Type,
 ];
 
 /// JSON pointers to everything below `node` of which `wanted` says so; `wanted` gets the last key and the value.
@@ -227,6 +252,7 @@ struct Removable {
     ends: Vec<String>,
     frames: Vec<String>,
     keys: Vec<String>,
+    types: Vec<String>,
 }
 
 impl Removable {
@@ -258,6 +284,19 @@ impl Removable {
             hits,
             frames: find(&|key, value| numbered(key) && value.get("address").is_some()),
             keys: find(&|key, _| !numbered(key)),
+            types: {
+                let mut places = find(&|_, _| true);
+                let tables = [
+                    "/widths",
+                    "/integers",
+                    "/members",
+                    "/type",
+                    "/parameters",
+                    "/returns",
+                ];
+                places.retain(|place| tables.iter().any(|table| place.contains(table)));
+                places
+            },
             probes: find(&|key, value| {
                 key == "hits" && value.as_array().is_some_and(|all| !all.is_empty())
             }),
@@ -315,6 +354,7 @@ impl Removable {
                 return Some("/**/site".into());
             }
             Removal::Key => random.pick(&self.keys)?,
+            Removal::Type => random.pick(&self.types)?,
         };
         delete(document, place);
         Some(place.clone())

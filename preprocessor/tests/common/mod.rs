@@ -139,6 +139,13 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
         listed: None,
         refused_reads: Reads::default(),
         members: Members::default(),
+        widths: [
+            ("args.fd", 32, true),
+            ("exit.state", 32, false),
+            ("return", 64, true),
+        ]
+        .map(|(place, bits, signed)| (place.to_owned(), Width { bits, signed }))
+        .into(),
         public: Vec::new(),
         skipped: Some(0),
         hits,

@@ -2,9 +2,8 @@
 //! stands in the investigation.
 
 use crate::claim::{Claim, Verdict};
-use crate::document::names::IntegerType;
 use crate::document::value::{Address, Datum, Value};
-use crate::document::{Evidence, Member};
+use crate::document::{Evidence, Width};
 use crate::testing::{evidence, judge_claim, judge_on, place};
 
 fn comes_to(text: &str, evidence: &Evidence, verdict: Verdict, reason: &str) {
@@ -19,23 +18,26 @@ fn comes_to(text: &str, evidence: &Evidence, verdict: Verdict, reason: &str) {
 fn sample() -> Evidence {
     let mut sample = evidence();
     let create = sample.experiments.get_mut("create").unwrap();
-    let exit = &mut create.probes.get_mut("sock_alloc").unwrap().hits[0].exit;
-    for (name, value) in [
-        ("size", Value::Fd { value: 4 }),
-        ("huge", Value::Pid { value: 77 }),
-        ("raw", crate::document::count(9)),
+    let probe = create.probes.get_mut("sock_alloc").unwrap();
+    for (name, bits, value) in [
+        ("size", 32, Value::Fd { value: 4 }),
+        ("huge", 32, Value::Pid { value: 77 }),
+        ("raw", 32, crate::document::count(9)),
         (
             "file",
+            64,
             Value::Address {
                 value: Address(0xffff_8880_0100_0000),
                 type_name: None,
                 symbol: None,
             },
         ),
-        ("flags", Value::Time { ns: 12 }),
-        ("state", Value::Size { value: 768 }),
+        ("flags", 64, Value::Time { ns: 12 }),
+        ("state", 64, Value::Size { value: 768 }),
     ] {
-        exit.insert(name.into(), Datum::Value(value));
+        let signed = bits == 32;
+        (probe.widths).insert(format!("exit.{name}"), Width { bits, signed });
+        probe.hits[0].exit.insert(name.into(), Datum::Value(value));
     }
     sample
 }
@@ -167,27 +169,16 @@ fn computed_leaves() {
     }
 }
 
-/// Check that what the C type of a member, or the width of a bit field, cannot hold is no other value: a bound beyond it says
-/// nothing, whatever kind of number the investigation declares, and a bound within it does.
+/// Check that what a number of a C type's width, or of a bit field's, cannot be is no other value: a bound beyond it says nothing,
+/// whatever kind of number the investigation declares, and a bound within it does.
 #[test]
-fn bounds_of_the_type() {
+fn bounds_of_the_width() {
     let mut sample = sample();
-    let short = IntegerType {
-        size: 2,
-        signed: false,
-    };
-    (sample.names.integers).insert("unsigned short".into(), short);
     let create = sample.experiments.get_mut("create").unwrap();
     let probe = create.probes.get_mut("sock_alloc").unwrap();
-    for (name, bits) in [("state", None), ("raw", Some(4))] {
-        let member = Member {
-            structure: "struct sock".into(),
-            name: name.into(),
-            offset: 8,
-            type_name: Some("unsigned short".into()),
-            bits,
-        };
-        probe.members.exit.insert(name.into(), member);
+    for (name, bits) in [("state", 16), ("raw", 4)] {
+        let signed = false;
+        (probe.widths).insert(format!("exit.{name}"), Width { bits, signed });
     }
     for (name, below) in [("state", 1 << 16), ("raw", 1 << 4)] {
         let path = read(name);
@@ -201,5 +192,39 @@ fn bounds_of_the_type() {
         }
         let text = format!("{path} < {}", below - 1);
         comes_to(&text, &sample, Verdict::Pass, "");
+    }
+}
+
+/// Check that a bound which says something only of a number that may be wider than what was measured is UNVERIFIED where the evidence does
+/// not tell the width, in each form, while what contradicts numbers of the same bits still passes.
+#[test]
+fn bounds_without_a_width() {
+    let mut sample = sample();
+    let create = sample.experiments.get_mut("create").unwrap();
+    create.probes.get_mut("sock_alloc").unwrap().widths.clear();
+    for (name, least) in [("state", 1024), ("raw", 16), ("huge", 128), ("size", 8)] {
+        let path = read(name);
+        for text in [
+            format!("{path} < {least}"),
+            format!("{path} != {least}"),
+            format!("!({path} >= {least})"),
+            format!("create.outcome.returned == 3 && {path} < 65536"),
+        ] {
+            comes_to(&text, &sample, Verdict::Unverified, "the width of");
+        }
+        let when = format!("{path} < {least}");
+        let text = "create.outcome.returned == 3";
+        let condition = Claim::parse("a_claim", text, place(text), Some((&when, place(&when))));
+        let judged = judge_claim(&condition.unwrap(), &sample);
+        assert_eq!(judged.verdict, Verdict::Unverified, "{judged:?}");
+    }
+    for text in [
+        "create.sock_alloc.exit.state == 768",
+        "create.sock_alloc.exit.state > 700",
+        "create.sock_alloc.exit.raw != 8",
+        "create.sock_alloc.exit.huge > 0",
+        "create.fd_install.args.fd < 1000",
+    ] {
+        comes_to(text, &sample, Verdict::Pass, "");
     }
 }

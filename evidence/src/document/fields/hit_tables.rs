@@ -14,7 +14,7 @@ use super::visitor::structures;
 use crate::document::instances::Within;
 use crate::document::{
     Allocation, CallSite, Cost, Descendants, Experiment, Free, Graph, Hit, Instruction, Ledger,
-    Member, Members, Outcome, Parameter, Probe, Quality, Reads, Task,
+    Member, Members, Outcome, Parameter, Probe, Quality, Reads, Task, Width,
 };
 
 const BUFFER: Publish = Publish::Withheld(Withheld::Buffer);
@@ -148,6 +148,7 @@ structures! {
         listed: PER_KERNEL, Phrase;
         refused_reads: UNLISTED, Below;
         members: UNLISTED, Below;
+        widths: UNLISTED, Below;
         public: UNLISTED, Public;
         skipped: PER_RUN, Public;
         hits: UNLISTED, Below;
@@ -182,6 +183,10 @@ structures! {
         offset: form(Offset, PER_KERNEL), Public;
         type_name("type"): named("type", PER_KERNEL), Public;
         bits: PER_KERNEL, Public;
+    }
+    Width {
+        bits: UNLISTED, Public;
+        signed: UNLISTED, Public;
     }
     Hit {
         order: PER_KERNEL, Public;

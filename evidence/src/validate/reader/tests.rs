@@ -654,6 +654,7 @@ mod round_trip {
                     listed,
                     refused_reads: Reads { entry, exit },
                     members: Members::default(),
+                    widths: BTreeMap::new(),
                     public: Vec::new(),
                     skipped: skipped.filter(|_| backend.is_some()),
                     hits,
