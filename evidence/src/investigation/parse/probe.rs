@@ -2,12 +2,17 @@
 
 use std::ops::Range;
 
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
+use serde::de::value::{Error, StrDeserializer};
+
 use super::check::Check;
 use super::raw::{RawProbe, RawRead, Side};
 use super::spanned::Spanned;
 use crate::constants::errno_number;
+use crate::diagnostic::nearest;
 use crate::document::Target;
-use crate::investigation::{MAX_READ, Position, Probe, ProbeAddress, Read, Signal};
+use crate::investigation::{MAX_READ, Position, Probe, ProbeAddress, Read, ReadKind, Signal};
 use crate::path::{is_identifier, is_name, refuse_probe_name};
 
 impl Check {
@@ -235,12 +240,37 @@ impl Check {
             name: read.name.into_inner(),
             expression: read.path.into_inner(),
             span: if verbatim { inner } else { quoted },
-            kind: read.kind.map(Spanned::into_inner),
+            kind: read.kind.and_then(|kind| self.read_kind(&kind)),
             names: read.names.map(Spanned::into_inner),
             max: read.max.map(Spanned::into_inner),
             elements: read.elements.map(Spanned::into_inner),
             choose: self.choose(read.choose),
         }
+    }
+
+    /// The meaning of a number. Of what is no number, the C type tells it.
+    fn read_kind(&mut self, kind: &Spanned<String>) -> Option<ReadKind> {
+        let word = kind.get_ref().as_str();
+        let name: StrDeserializer<'_, Error> = word.into_deserializer();
+        if let Ok(kind) = ReadKind::deserialize(name) {
+            return Some(kind);
+        }
+        let kinds = ["fd", "size", "offset", "flags", "errno", "pid", "address"];
+        let help = match word {
+            "text" | "string" | "str" | "char" => {
+                "a pointer to `char` and an array of it are read as text without a `kind`; another one needs a cast: `path = \"(const char *)PATH\"`".into()
+            }
+            "bytes" | "hex" | "int" | "integer" | "enum" | "bool" | "pointer" => {
+                "its C type tells that: leave `kind` out".into()
+            }
+            _ => match nearest(word, kinds) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there is {}", kinds.join(", ")),
+            },
+        };
+        let message = format!("`{word}` is no kind of number");
+        self.error(kind.span(), message).help = Some(help);
+        None
     }
 
     /// Members of unions, each once.

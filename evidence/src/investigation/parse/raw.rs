@@ -254,7 +254,8 @@ pub(super) struct RawRead {
     pub at: Side,
     pub name: Spanned<String>,
     pub path: Spanned<String>,
-    pub kind: Option<Spanned<ReadKind>>,
+    #[schemars(with = "Option<ReadKind>")]
+    pub kind: Option<Spanned<String>>,
     pub names: Option<Spanned<String>>,
     #[serde(default)]
     pub public: bool,

@@ -207,6 +207,39 @@ reads = [{ at = "entry", name = "x", path = "regs->di", kind = "size", names = "
     ");
 }
 
+/// Check that a `kind` that there is not is refused with what to write instead: of a text the cast, of a misspelt one the right one.
+#[test]
+fn kinds_of_reads() {
+    let with = |kind: &str| {
+        let text = format!(
+            "[[experiment]]\nname = \"a\"\nworkload = {{ syscall = \"getpid\" }}\n[[experiment.probe]]\nfunction = \"f\"\n\
+             reads = [{{ at = \"exit\", name = \"x\", path = \"return\", kind = \"{kind}\" }}]"
+        );
+        let problem = parse("e.toml", &text).err()?.remove(0);
+        Some(format!(
+            "{}; {}",
+            problem.message,
+            problem.help.unwrap_or_default()
+        ))
+    };
+    for kind in ["fd", "size", "offset", "flags", "errno", "pid", "address"] {
+        assert_eq!(with(kind), None, "{kind}");
+    }
+    for (kind, help) in [
+        ("text", "path = \"(const char *)PATH\""),
+        ("bytes", "its C type tells that"),
+        ("sizes", "did you mean `size`?"),
+        ("", "there is fd, size, offset, flags, errno, pid, address"),
+    ] {
+        let complaint = with(kind).unwrap_or_default();
+        assert!(
+            complaint.starts_with(&format!("`{kind}` is no kind of number; ")),
+            "{complaint}"
+        );
+        assert!(complaint.contains(help), "{complaint}");
+    }
+}
+
 /// Check that longer reads and outputs can be asked for, within limits.
 #[test]
 fn longer() {
