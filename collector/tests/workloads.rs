@@ -71,7 +71,7 @@ function = "do_group_exit"
 }
 
 /// A folder with an investigation, and a script and data beside it.
-fn furnished(text: &str) -> tempfile::TempDir {
+fn folder_with_files(text: &str) -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt;
     let folder = folder_with(text);
     let at = |name: &str| folder.path().join(name);
@@ -137,7 +137,7 @@ workload = { command = ["sh", "-c", "no-such-program"] }
 function = "do_group_exit"
 return = false
 "#;
-    let folder = furnished(text);
+    let folder = folder_with_files(text);
     let output = capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
     let (status, stderr) = said(&output.unwrap());
     assert_eq!(status, Some(0), "{stderr}");

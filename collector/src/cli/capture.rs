@@ -12,12 +12,12 @@ use qed_evidence::observation::{in_one_line, notes};
 use qed_evidence::value::Datum;
 
 use super::boots::{Boots, reuse_boots};
+use super::capture_warnings::capture_warnings;
 use super::failure::Failure;
 use super::guest_boot::boot;
 use super::investigation::read_investigation;
 use super::kernel_files::{DebugInfo, chosen_in, of_this_machine, static_sources};
 use super::lock;
-use super::mishaps::mishaps;
 use super::modules;
 use super::output::{print, render};
 use super::programs;
@@ -169,7 +169,7 @@ fn tell_notes(
     }
     let notes = notes(investigation, &[evidence]);
     let notes = notes.iter().map(in_one_line);
-    for warning in mishaps(evidence).into_iter().chain(notes) {
+    for warning in capture_warnings(evidence).into_iter().chain(notes) {
         note(&format!("{}: {warning}", target.name()));
     }
 }

@@ -4,6 +4,7 @@ pub mod args;
 mod boots;
 mod call_tree;
 pub mod capture;
+mod capture_warnings;
 pub mod discover;
 mod discover_words;
 pub mod doctor;
@@ -15,7 +16,7 @@ pub mod kernel_files;
 pub mod kernels;
 mod lock;
 pub mod members;
-mod mishaps;
+
 mod modules;
 mod output;
 pub mod plan;

@@ -7,10 +7,10 @@ use anyhow::Context as _;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Investigation, parse};
 
-use super::furnish::furnish;
 use super::init::{ping, progress};
 use super::load::load;
 use super::protocol::{JOB, Job, SlideAnswer};
+use super::setup::set_up;
 use crate::plan::Plan;
 use crate::reason::Reason;
 use crate::session::commands::Commands;
@@ -46,7 +46,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
         } => {
             load(&modules)?;
             let investigation = parse_investigation(&name, &text)?;
-            furnish(&investigation)?;
+            set_up(&investigation)?;
             let runtime = runtime()?;
             let options = discovery::Options {
                 ephemeral: true,
@@ -64,7 +64,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
         } => {
             load(&modules)?;
             let investigation = parse_investigation(&name, &text)?;
-            furnish(&investigation)?;
+            set_up(&investigation)?;
             let commands = Commands::of_machine(&investigation);
             let (kernel, plan) = plan_here(&investigation, &chosen, &modules)?;
             let raw = capture_here(&investigation, kernel, plan, commands, None)?;

@@ -15,7 +15,7 @@ use nix::sys::reboot::{RebootMode, reboot};
 
 use super::channel::Channel;
 use super::qemu_args::{LAST_WORDS, MARK};
-use super::system::furnish_system;
+use super::system::set_up_system;
 use super::wire::Kind;
 
 /// File systems that init mounts: source and type, place, and true if a job can do without.
@@ -109,7 +109,7 @@ fn set_up() -> anyhow::Result<()> {
             Err(error) => anyhow::bail!("cannot mount {kind} on {target}: {error}"),
         }
     }
-    furnish_system();
+    set_up_system();
     // Attaching and detaching probes waits for grace periods again and again. Nobody else is here whom hurrying
     // them would disturb, and what frees objects later (`call_rcu`) keeps its pace.
     // https://docs.kernel.org/admin-guide/kernel-parameters.html, rcupdate.rcu_expedited

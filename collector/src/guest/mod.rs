@@ -44,11 +44,11 @@ pub mod places;
 pub mod qemu_args;
 pub mod wire;
 
-mod furnish;
 pub mod host_binaries;
 mod pipes;
 pub mod protocol;
 pub mod qemu;
+mod setup;
 pub mod source;
 mod system;
 pub mod version;

@@ -62,7 +62,7 @@ const LINKS: [(&str, &str); 5] = [
 
 /// Make a system of a guest whose file systems are mounted. What is missing then is missing to programs that want it, who
 /// say so: nothing here is worth ending a capture for.
-pub(super) fn furnish_system() {
+pub(super) fn set_up_system() {
     for (folder, mode) in FOLDERS {
         make_folder(Path::new(folder), mode);
     }

@@ -15,7 +15,7 @@ use super::graphs::{Graphs, trace_graphs};
 use super::kernel::ThisKernel;
 use super::live::ThisMachine;
 use super::raw::{AttachFailure, MachineFacts, RawCapture, RawCommand, RawExperiment};
-use super::restore::{insides, restored, settle};
+use super::restore::{probed_instructions, restored, settle};
 use super::workload_spec::workload_spec;
 use crate::plan::{Markers, Plan, PlannedExperiment};
 use crate::probe::{Attach, Lifecycle, Setup, kprobe_list, parse_event};
@@ -217,7 +217,7 @@ impl<M: Machine> Session<'_, M> {
     async fn run_isolated(&mut self) -> anyhow::Result<()> {
         let alone = self.numbers(true);
         // The places inside of functions, and what stands there while no probe does.
-        let insides = insides(&self.request.plan.experiments, &self.setup().attaches);
+        let probed = probed_instructions(&self.request.plan.experiments, &self.setup().attaches);
         let mut left_over = None;
         for (at, &number) in alone.iter().enumerate() {
             let which = self.attachments(number);
@@ -235,7 +235,7 @@ impl<M: Machine> Session<'_, M> {
                 .map_or_else(Vec::new, |&next| self.attachments(next));
             let own = self.not_handed_over(which, &next);
             self.programs.detach(&own);
-            left_over = restored(&*self.machine, &insides, &own).await.or(left_over);
+            left_over = restored(&*self.machine, &probed, &own).await.or(left_over);
             self.tell("detached");
         }
         Ok(())

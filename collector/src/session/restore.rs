@@ -18,10 +18,13 @@ const RESTORE_STEP: Duration = Duration::from_millis(2);
 const SETTLE_STEP: Duration = Duration::from_millis(5);
 
 /// A probe inside of a function: its attachment, the address, and the bytes of the instruction that stand there without it.
-pub(super) type Inside = (usize, u64, Vec<u8>);
+pub(super) type ProbedInstruction = (usize, u64, Vec<u8>);
 
 /// The probes inside of functions.
-pub(super) fn insides(planned: &[PlannedExperiment], attaches: &[Attach]) -> Vec<Inside> {
+pub(super) fn probed_instructions(
+    planned: &[PlannedExperiment],
+    attaches: &[Attach],
+) -> Vec<ProbedInstruction> {
     let probes = planned.iter().flat_map(|experiment| &experiment.probes);
     let inside = probes.filter_map(|probe| {
         let index = probe.source.as_ref().ok()?.attach;
@@ -87,11 +90,14 @@ pub(super) async fn settle(
 /// so.
 pub(super) async fn restored(
     machine: &impl Machine,
-    insides: &[Inside],
+    probed_instructions: &[ProbedInstruction],
     gone: &[usize],
 ) -> Option<String> {
     let started = machine.now();
-    for (_, address, bytes) in insides.iter().filter(|(index, ..)| gone.contains(index)) {
+    for (_, address, bytes) in probed_instructions
+        .iter()
+        .filter(|(index, ..)| gone.contains(index))
+    {
         loop {
             match machine.memory(*address, bytes.len()) {
                 Ok(found) if found == *bytes => break,

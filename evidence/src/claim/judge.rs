@@ -8,7 +8,7 @@ use super::control::Controlled;
 use super::definition::Claim;
 use super::evaluator::{Decided, Evaluator, Stage, Stopped, error};
 use super::holds::Holds;
-use super::name_check::{UnresolvedName, strange};
+use super::name_check::{UnresolvedName, unresolved_name};
 use super::obstacle::Obstacle;
 use super::operands::operands;
 use super::outside;
@@ -116,7 +116,9 @@ impl Evaluator<'_> {
             return;
         }
         let root = &self.claim.expression.root;
-        if let Some(UnresolvedName::Unknown(obstacle)) = strange(root, self.catalog, self.machine) {
+        if let Some(UnresolvedName::Unknown(obstacle)) =
+            unresolved_name(root, self.catalog, self.machine)
+        {
             reason.push_str("; ");
             reason.push_str(&obstacle.message);
         }
@@ -136,7 +138,7 @@ impl Evaluator<'_> {
             .map(|when| (when, "in the condition: "));
         let mut written = body.into_iter().map(|body| (body, "")).chain(conditions);
         let found = written.find_map(|(expression, place)| {
-            let strange = strange(&expression.root, self.catalog, self.machine)?;
+            let strange = unresolved_name(&expression.root, self.catalog, self.machine)?;
             Some((expression, place, strange))
         });
         let Some((expression, place, strange)) = found else {

@@ -70,7 +70,7 @@ pub(super) fn ledger(at: &str, experiment: &Experiment, ledger: &Ledger) -> Opti
             None
         })
         .or_else(|| twice(at, ledger))
-        .or_else(|| strangers(at, ledger, own, &saw))
+        .or_else(|| wrong_tasks(at, ledger, own, &saw))
 }
 
 /// When an event of a hit came.
@@ -95,7 +95,7 @@ fn twice(at: &str, ledger: &Ledger) -> Option<Finding> {
 }
 
 /// Check that the workload's own task did not free what another one did.
-fn strangers<'a>(
+fn wrong_tasks<'a>(
     at: &str,
     ledger: &Ledger,
     own: Option<i32>,

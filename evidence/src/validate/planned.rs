@@ -28,9 +28,9 @@ pub fn against(investigation: &Investigation, evidence: &Evidence) -> Option<Fin
     // What a module depends on is loaded with it, and nothing without one.
     let module = |_: &String| investigation.modules().next().is_some();
     members(investigation, evidence)
-        .or_else(|| stranger("/kernel/modules", evidence.kernel.modules.keys(), module))
-        .or_else(|| stranger("/kaslr/symbols", evidence.kaslr.symbols.keys(), symbols))
-        .or_else(|| stranger("/kernel/config", evidence.kernel.config.keys(), config))
+        .or_else(|| not_asked_for("/kernel/modules", evidence.kernel.modules.keys(), module))
+        .or_else(|| not_asked_for("/kaslr/symbols", evidence.kaslr.symbols.keys(), symbols))
+        .or_else(|| not_asked_for("/kernel/config", evidence.kernel.config.keys(), config))
         .or_else(|| {
             let mut all = evidence.commands.iter();
             all.find_map(|(name, found)| {
@@ -90,7 +90,7 @@ fn members(investigation: &Investigation, evidence: &Evidence) -> Option<Finding
 }
 
 /// A name that the investigation does not have.
-fn stranger<'a>(
+fn not_asked_for<'a>(
     at: &str,
     mut names: impl Iterator<Item = &'a String>,
     known: impl Fn(&String) -> bool,
@@ -176,7 +176,7 @@ fn buffers(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
     let names = asked.workload.buffers().into_iter().map(|(name, _)| name);
     let names: BTreeSet<&str> = names.collect();
     let known = |name: &String| names.contains(name.as_str());
-    stranger(
+    not_asked_for(
         &format!("{at}/outcome/buffers"),
         found.outcome.buffers.keys(),
         known,
@@ -193,7 +193,7 @@ fn results(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
     let results = &found.outcome.results;
     let at = format!("{at}/outcome/results");
     let known = |name: &String| named.iter().any(|(_, known)| known == name);
-    stranger(&at, results.keys(), known).or_else(|| {
+    not_asked_for(&at, results.keys(), known).or_else(|| {
         let (_, last) = (named.iter()).find(|(nth, _)| nth + 1 == asked.workload.calls())?;
         let (said, returned) = (
             results.get(*last)?.value()?,
@@ -226,8 +226,8 @@ fn probe(at: &str, asked: &Watch, found: &Probe) -> Option<Finding> {
         };
         let entry = |name: &String| reads(&asked.entry, name);
         let exit = |name: &String| reads(&asked.exit, name);
-        stranger(&format!("{at}/entry"), hit.entry.keys(), entry)
-            .or_else(|| stranger(&format!("{at}/exit"), hit.exit.keys(), exit))
+        not_asked_for(&format!("{at}/entry"), hit.entry.keys(), entry)
+            .or_else(|| not_asked_for(&format!("{at}/exit"), hit.exit.keys(), exit))
             .or_else(|| twofold(&format!("{at}/entry"), hit.entry.keys()))
             .or_else(|| twofold(&format!("{at}/exit"), hit.exit.keys()))
             .or_else(|| outside(&at, asked, hit))

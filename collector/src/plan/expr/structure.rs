@@ -37,7 +37,7 @@ impl Fields<'_> {
 
 /// The place of what is looked at: the name in front of its members, its first byte, and how deep it is.
 #[derive(Clone, Copy)]
-struct Inside<'i> {
+struct Enclosing<'i> {
     prefix: &'i str,
     offset: u64,
     depth: usize,
@@ -86,7 +86,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             chosen: vec![false; self.choose.len()],
             span,
         };
-        let top = Inside {
+        let top = Enclosing {
             prefix: "",
             offset: 0,
             depth: 0,
@@ -113,7 +113,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         &self,
         composite: &Composite<'a>,
         is_union: bool,
-        inside: Inside<'_>,
+        inside: Enclosing<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
         let span = fields.span.clone();
@@ -138,7 +138,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         &self,
         composite: &Composite<'a>,
         members: &[Member<'a>],
-        inside: Inside<'_>,
+        inside: Enclosing<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
         let span = fields.span.clone();
@@ -237,7 +237,7 @@ impl<'a> Compiler<'_, '_, 'a> {
     fn unreadable(
         &self,
         name: &str,
-        inside: Inside<'_>,
+        inside: Enclosing<'_>,
         reason: impl Into<Reason>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
@@ -260,7 +260,7 @@ impl<'a> Compiler<'_, '_, 'a> {
     fn field(
         &self,
         member: &Member<'a>,
-        inside: Inside<'_>,
+        inside: Enclosing<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
         let span = fields.span.clone();
@@ -273,7 +273,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                         self.btf().strip(member.type_id).at(&span)?.ty,
                         Type::Union(_)
                     );
-                    let inside = Inside {
+                    let inside = Enclosing {
                         offset,
                         depth: inside.depth + 1,
                         ..inside
@@ -294,7 +294,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         self.value_of(
             member.name,
             member.type_id,
-            Inside { offset, ..inside },
+            Enclosing { offset, ..inside },
             fields,
         )
     }
@@ -304,13 +304,13 @@ impl<'a> Compiler<'_, '_, 'a> {
         &self,
         name: &str,
         type_id: TypeId,
-        inside: Inside<'_>,
+        inside: Enclosing<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
         let span = fields.span.clone();
         let name = full_name(inside.prefix, name, &span)?;
         let ty = Ty::from(type_id);
-        let below = Inside {
+        let below = Enclosing {
             prefix: &format!("{name}."),
             offset: inside.offset,
             depth: inside.depth + 1,
@@ -367,7 +367,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         &self,
         element: TypeId,
         count: u32,
-        inside: Inside<'_>,
+        inside: Enclosing<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
         let span = fields.span.clone();
@@ -380,7 +380,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         }
         let size = self.btf().size_of(element).at(&span)?.unwrap_or_default();
         for index in 0..u64::from(count) {
-            let inside = Inside {
+            let inside = Enclosing {
                 offset: inside.offset.saturating_add(index.saturating_mul(size)),
                 ..inside
             };

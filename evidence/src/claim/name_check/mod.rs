@@ -25,7 +25,7 @@ pub(super) enum UnresolvedName {
 }
 
 /// The first text in an expression that proves nothing by being compared.
-pub(super) fn strange(
+pub(super) fn unresolved_name(
     root: &Node,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
@@ -35,16 +35,20 @@ pub(super) fn strange(
         if found.is_none() {
             found = comparisons(node)
                 .iter()
-                .find_map(|comparison| comparison.strange(catalog, machine));
+                .find_map(|comparison| comparison.unresolved_name(catalog, machine));
         }
     });
     found
-        .or_else(|| vocabulary::strangers(root, machine).map(UnresolvedName::Unknown))
+        .or_else(|| vocabulary::unlike_vocabularies(root, machine).map(UnresolvedName::Unknown))
         .or_else(|| unplaced::unplaced(root, machine).map(UnresolvedName::Elsewhere))
 }
 
 impl Comparison<'_> {
-    fn strange(&self, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<UnresolvedName> {
+    fn unresolved_name(
+        &self,
+        catalog: &Catalog<'_>,
+        machine: &Indexed<'_>,
+    ) -> Option<UnresolvedName> {
         if self.with.is_empty() {
             return None;
         }

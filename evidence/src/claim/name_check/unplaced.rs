@@ -74,16 +74,16 @@ fn first(comparison: &Comparison<'_>, machine: &Indexed<'_>) -> Option<Obstacle>
         return None;
     }
     let mut written = comparison.written.iter();
-    let strange = written.find(|written| {
+    let foreign = written.find(|written| {
         let whole = written.relation != Relation::Holds && !written.text.is_empty();
         whole && !placed(written.text, written.relation, machine)
     })?;
     Some(Obstacle {
         message: format!(
             "this machine's evidence does not tell where `{}` is, so it is not known whether the address has this name, too",
-            strange.text
+            foreign.text
         ),
-        range: strange.range.clone(),
+        range: foreign.range.clone(),
         help: None,
     })
 }

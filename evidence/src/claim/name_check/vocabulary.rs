@@ -8,7 +8,7 @@ use crate::path::{SECTIONS, hit_number};
 use crate::path_index::resolve::Indexed;
 
 /// The first comparison of two texts of different vocabularies.
-pub(super) fn strangers(root: &Node, machine: &Indexed<'_>) -> Option<Obstacle> {
+pub(super) fn unlike_vocabularies(root: &Node, machine: &Indexed<'_>) -> Option<Obstacle> {
     let mut found = None;
     root.walk(&mut |node| {
         if found.is_none() {

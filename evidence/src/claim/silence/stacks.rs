@@ -2,7 +2,7 @@
 
 use crate::claim::ast::{Literal, Node, NodeKind};
 use crate::claim::builtins::{Function, on_stack};
-use crate::claim::name_check::{UnresolvedName, strange};
+use crate::claim::name_check::{UnresolvedName, unresolved_name};
 use crate::claim::value::Typed;
 use crate::path_index::resolve::{Catalog, Indexed};
 
@@ -62,7 +62,7 @@ pub(super) fn reason(
     let name = may_jump.next().filter(|_| absent)?;
     // That a misspelt name is nowhere is another matter.
     if matches!(
-        strange(node, catalog, machine),
+        unresolved_name(node, catalog, machine),
         Some(UnresolvedName::Unknown(_))
     ) {
         return None;

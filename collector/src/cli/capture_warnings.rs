@@ -9,7 +9,7 @@ use crate::session::NOT_RUN;
 
 /// Experiments that went wrong on a machine that could have run them, each with its reason. Probes and reads that the machine's
 /// kernel does not have are told by [`notes`](qed_evidence::observation::notes), with their places.
-pub fn mishaps(evidence: &Evidence) -> Vec<String> {
+pub fn capture_warnings(evidence: &Evidence) -> Vec<String> {
     let of = |(name, experiment): (&String, &Experiment)| {
         let why = match &experiment.unavailable {
             Some(why) if why.starts_with(NOT_RUN) => why.clone(),
@@ -108,12 +108,12 @@ mod tests {
     use super::*;
     use qed_evidence::value::Address;
 
-    /// Check that a mishap is told and what a machine cannot show is not.
+    /// Check that an experiment that went wrong is told and what a machine cannot show is not.
     #[test]
-    fn mishaps() {
+    fn of_experiments_that_went_wrong() {
         let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
         let mut evidence = qed_evidence::reader::read(text).unwrap();
-        assert_eq!(super::mishaps(&evidence), [""; 0]);
+        assert_eq!(super::capture_warnings(&evidence), [""; 0]);
         let names: Vec<String> = evidence.experiments.keys().cloned().collect();
         let [first, second] = &names[..] else {
             panic!("{names:?}")
@@ -128,15 +128,15 @@ mod tests {
         );
         at(&mut evidence, second, &format!("{NOT_RUN}: no such file"));
         assert_eq!(
-            super::mishaps(&evidence),
+            super::capture_warnings(&evidence),
             [format!("experiment `{second}`: {NOT_RUN}: no such file")]
         );
         let second = evidence.experiments.get_mut(second).unwrap();
         (second.unavailable, second.quality.lost) = (None, 1);
-        let said = super::mishaps(&evidence).concat();
+        let said = super::capture_warnings(&evidence).concat();
         assert!(said.contains("lost 1 of"), "{said}");
         second_timed_out(&mut evidence, &names[1]);
-        let said = super::mishaps(&evidence).concat();
+        let said = super::capture_warnings(&evidence).concat();
         assert!(said.contains("timeout-ms"), "{said}");
     }
 
@@ -148,7 +148,7 @@ mod tests {
         let quality = &mut evidence.experiments.values_mut().next().unwrap().quality;
         quality.missed = 2;
         quality.notes = vec!["2 returns of f were not seen".into()];
-        let said = super::mishaps(&evidence).concat();
+        let said = super::capture_warnings(&evidence).concat();
         assert!(
             said.ends_with(
                 "2 returns of f were not seen, so silence and counts prove nothing in it"
@@ -175,7 +175,7 @@ mod tests {
             instruction: Address(0),
             code: Vec::new(),
         });
-        let said = super::mishaps(&evidence).concat();
+        let said = super::capture_warnings(&evidence).concat();
         assert!(
             said.contains("ENOENT") && said.contains("sys_exit"),
             "{said}"
@@ -188,7 +188,7 @@ mod tests {
         experiment.call = None;
         experiment.outcome.returned = Datum::unavailable("a command has no return value");
         experiment.outcome.exit = Value::int(127).into();
-        let said = super::mishaps(&evidence).concat();
+        let said = super::capture_warnings(&evidence).concat();
         for word in [
             "though the workload's command ran, and ended with status 127",
             "`programs`",
@@ -218,7 +218,7 @@ mod tests {
             }
             experiment.outcome.exit = Value::int(status).into();
             experiment.outcome.stderr = Some(Value::text(stderr).into());
-            super::mishaps(&evidence).concat()
+            super::capture_warnings(&evidence).concat()
         };
         let missing = said(127, "sh: 1: ls: not found\n", false);
         assert!(
@@ -234,7 +234,7 @@ mod tests {
         experiment.call = None;
         experiment.outcome.exit = Value::int(2).into();
         experiment.outcome.stderr = Some(Value::text("/home/somebody: no such folder").into());
-        let told = super::mishaps(&host).concat();
+        let told = super::capture_warnings(&host).concat();
         assert!(
             told.contains("status 2: `outcome.stderr`") && !told.contains("somebody"),
             "{told}"

@@ -13,7 +13,7 @@ use super::init::progress;
 ///
 /// # Errors
 /// When a command cannot be run or fails: what is captured afterwards would not be what was asked for.
-pub(super) fn furnish(investigation: &Investigation) -> anyhow::Result<()> {
+pub(super) fn set_up(investigation: &Investigation) -> anyhow::Result<()> {
     for line in &investigation.setup {
         run(line)?;
     }
