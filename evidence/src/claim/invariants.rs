@@ -206,6 +206,12 @@ fn range(path: &str) -> Option<std::ops::RangeInclusive<i128>> {
         ["machine", "cpus"] | ["boots", "count" | "distinct" | "distinct_physical"] => {
             1..=i128::MAX
         }
+        // A bit field begins in the byte at its offset.
+        ["types", .., "bit"] => 0..=7,
+        ["types", .., "bits"] => 1..=64,
+        ["types" | "tracepoints", .., "size" | "offset"] | ["syscalls", _, "number"] => {
+            0..=i128::MAX
+        }
         [_, "cost", "iterations"] => 1..=i128::MAX,
         // An experiment that saw none is an error.
         [_, "quality", "attempts" | "planned" | "events"] => 1..=i128::MAX,
@@ -271,6 +277,17 @@ mod tests {
             ("kernel.release", Value::text("?6.1.0"), true),
             ("machine.cpu_model", Value::text("0.1.0"), true),
             ("e.outcome.exit", count(256), false),
+            ("types.socket.size", Value::int(-1), false),
+            ("types.socket.size", count(0), true),
+            ("types.t.members.a.b.offset", Value::int(-1), false),
+            ("types.t.members.m.bit", count(8), false),
+            ("types.t.members.m.bit", count(7), true),
+            ("types.t.members.m.bits", count(0), false),
+            ("types.t.members.m.bits", count(65), false),
+            ("types.t.ENUMERATOR", Value::int(-1), true),
+            ("tracepoints.t.fields.f.size", Value::int(-1), false),
+            ("tracepoints.t.fields.f.offset", Value::int(-1), false),
+            ("syscalls.socket.number", Value::int(-1), false),
             ("e.graph#book#coverage", count(101), false),
             ("e.graph#book#coverage", count(100), true),
             ("e.p.stack", Value::Stack { value: Vec::new() }, false),

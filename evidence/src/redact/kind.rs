@@ -17,6 +17,17 @@ const SOURCE_FOLDERS: &[&str] = &[
 /// C's own names of types whose numbers are amounts of memory.
 const SIZES: &[&str] = &["size_t", "ssize_t"];
 
+/// The largest amount of bytes that is taken for one on the word of a type or an author: a number beyond it can be anything.
+const MOST_BYTES: i128 = 1 << 20;
+
+/// The highest descriptor that is taken for one on the word of an author: the default limit of a process (`INR_OPEN_CUR`,
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/fs.h#L42>).
+const MOST_DESCRIPTORS: i32 = 1023;
+
+/// Addresses at which the kernel places programs, libraries and stacks of 64-bit tasks (`ELF_ET_DYN_BASE` to `TASK_SIZE_MAX`,
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/include/asm/elf.h>).
+const USER_ADDRESSES: std::ops::Range<u64> = 0x5500_0000_0000..0x8000_0000_0000;
+
 /// Accept a value that is harmless by its kind. `declared`: the investigation says so.
 ///
 /// # Errors
@@ -29,13 +40,19 @@ pub(super) fn by_kind(
     let elsewhere = |value: i128| {
         let bits = u64::try_from(value).or(i64::try_from(value).map(i64::cast_unsigned));
         match bits {
-            Ok(bits) if leaks_address(bits, known.parts) => Err(WithholdReason::PartOfAddress),
+            Ok(bits) if leaks_address(bits, known.parts) || USER_ADDRESSES.contains(&bits) => {
+                Err(WithholdReason::PartOfAddress)
+            }
             _ => Ok(()),
         }
     };
     let number = |value: i128| match declared || value == 0 {
         true => elsewhere(value),
         false => Err(WithholdReason::Number),
+    };
+    let amount = |value: i128| match value <= MOST_BYTES {
+        true => elsewhere(value),
+        false => number(value),
     };
     match value {
         // Pointers become pseudonyms. What is none keeps its number, which could be anything but an error.
@@ -48,12 +65,13 @@ pub(super) fn by_kind(
         | Value::Stack { .. }
         | Value::CutStack { .. }
         | Value::Enum { name: Some(_), .. } => Ok(()),
-        Value::Size { value } => elsewhere((*value).into()),
+        Value::Size { value } => amount((*value).into()),
+        Value::Fd { value } if *value > MOST_DESCRIPTORS => number((*value).into()),
         Value::Fd { value } | Value::Pid { value } => elsewhere((*value).into()),
         Value::Int {
             type_name: Some(name),
             value,
-        } if SIZES.contains(&name.as_str()) => elsewhere(value.get()),
+        } if SIZES.contains(&name.as_str()) => amount(value.get()),
         Value::Int { value, .. }
         | Value::Offset { value }
         | Value::Enum { value, .. }

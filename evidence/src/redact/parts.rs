@@ -22,7 +22,7 @@ pub(super) fn leaks_address(bits: u64, parts: &BTreeSet<u64>) -> bool {
     is_address(bits) || part
 }
 
-/// The lower halves of all pointers: a number of 32 bits that is equal to one is taken for it.
+/// The lower halves of all pointers, in both orders of bytes: a number of 32 bits that is equal to one is taken for it.
 fn low_halves(node: &Json) -> BTreeSet<u64> {
     fn walk(node: &Json, out: &mut BTreeSet<u64>) {
         match node {
@@ -34,7 +34,10 @@ fn low_halves(node: &Json) -> BTreeSet<u64> {
                 let low = number
                     .filter(|n| is_pointer(*n))
                     .map(|n| n & u64::from(u32::MAX));
-                out.extend(low.filter(|low| *low >= 1 << 20));
+                let swapped = |low: u64| u64::from((low as u32).swap_bytes());
+                let low = low.filter(|low| *low >= 1 << 20);
+                // Also as a number of the network's byte order.
+                out.extend(low.into_iter().chain(low.map(swapped)));
             }
             _ => {}
         }

@@ -282,6 +282,23 @@ fn no_address_gets_out() {
         ("h_fd", Value::Fd { value: 3 }),
         ("h_zero", Value::int(0)),
         ("h_size", Value::Size { value: 192 }),
+        ("h_most_bytes", Value::Size { value: 1 << 20 }),
+        (
+            "s_many_bytes",
+            Value::Size {
+                value: (1 << 20) + 1,
+            },
+        ),
+        ("s_pid_called_descriptor", Value::Fd { value: 20_741 }),
+        ("s_stack_of_a_task", Value::int(0x7ffc_1234_5678_i64)),
+        ("s_library", Value::int(0x7f12_3456_7000_i64)),
+        ("s_program", Value::int(0x55d0_1234_5000_i64)),
+        (
+            "s_swapped",
+            Value::Size {
+                value: u64::from((SECRET as u32).swap_bytes()),
+            },
+        ),
         ("h_int", Value::int(-24)),
         ("h_min", Value::int(i64::from(i32::MIN))),
         ("h_null", Value::address(0)),
@@ -299,7 +316,18 @@ fn no_address_gets_out() {
     hit.task.pid = 7;
     // What the investigation declares public is published, unless it is an address or a part of one.
     let public = [
-        "s_int", "s_low", "s_flags", "s_text", "h_int", "h_min", "h_text", "h_bytes",
+        "s_int",
+        "s_low",
+        "s_flags",
+        "s_text",
+        "h_int",
+        "h_min",
+        "h_text",
+        "h_bytes",
+        "s_stack_of_a_task",
+        "s_library",
+        "s_program",
+        "s_swapped",
     ];
     live.experiments
         .get_mut("create")

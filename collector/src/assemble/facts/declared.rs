@@ -140,6 +140,12 @@ fn prototype(btf: &Btf<'_>, all: &[Function<'_>]) -> Datum {
         }
     }
     match &found[..] {
+        // pahole makes this of a function in assembly, about which the debug information says nothing.
+        [text] if text.starts_with("void ") && text.ends_with("(void)") && !text.contains('*') => {
+            Datum::unavailable(
+                "the kernel's types describe functions that are written in assembly like this, too, whatever they take and return",
+            )
+        }
         [text] => Value::text(text).into(),
         [] => Datum::unavailable(
             "the kernel's types do not describe it: it may have no code of its own",

@@ -380,6 +380,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 }
             },
         };
+        self.keep_pointers_whole(&value, ty, to, span)?;
         if to > from {
             let (name, wide) = (value.ty.name(self.btf()), ty.name(self.btf()));
             return wrong(
@@ -398,6 +399,32 @@ impl<'a> Compiler<'_, '_, 'a> {
             member: value.member,
             room,
         })
+    }
+
+    /// Refuse to read a pointer in parts: as plain numbers they could be published, and give a live machine's address away.
+    fn keep_pointers_whole(
+        &self,
+        value: &Value,
+        ty: Ty,
+        size: u64,
+        span: &Range<usize>,
+    ) -> Result<()> {
+        let Shape::Pointer(from) = value.ty.shape(self.btf()).at(span)? else {
+            return Ok(());
+        };
+        let parts = match ty.shape(self.btf()).at(span)? {
+            Shape::Plain(_) => size < 8,
+            Shape::Pointer(to) => {
+                from.plain.is_none() && !matches!(to.plain, None | Some(Type::Void))
+            }
+        };
+        match parts {
+            true => wrong(
+                span,
+                "a pointer is read as a whole: its parts would be numbers that nothing tells from others",
+            ),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn container_of(&self, of: &Expr, text: &TypeText, names: &[Name]) -> Result<Value> {

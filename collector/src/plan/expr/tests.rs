@@ -358,6 +358,10 @@ fn mistakes_are_explained() {
     told("&thing", Type, 1..6, "register");
     told("*thing->counts", Type, 0..14, "per-CPU");
     told("(long)count", Type, 0..11, "widen");
+    told("(int)thing->next", Type, 0..16, "as a whole");
+    told("*(int *)&thing->next", Type, 1..20, "as a whole");
+    told("((int *)&thing->next)[1]", Type, 1..20, "as a whole");
+    told("*(struct thing *)&thing->next", Type, 1..29, "as a whole");
     told("(struct thing)count", Type, 1..13, "a cast goes to");
     told(
         "container_of(&thing->state, struct thing, pair)",
