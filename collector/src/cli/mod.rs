@@ -16,7 +16,6 @@ pub mod kernel_files;
 pub mod kernels;
 mod lock;
 pub mod members;
-
 mod modules;
 mod output;
 pub mod plan;

@@ -34,10 +34,10 @@ fn low_halves(node: &Json) -> BTreeSet<u64> {
                 let low = number
                     .filter(|n| is_pointer(*n))
                     .map(|n| n & u64::from(u32::MAX));
-                let swapped = |low: u64| u64::from((low as u32).swap_bytes());
-                let low = low.filter(|low| *low >= 1 << 20);
-                // Also as a number of the network's byte order.
-                out.extend(low.into_iter().chain(low.map(swapped)));
+                // Also as a number of the network's byte order. A small number stands for much else.
+                let swapped = low.map(|low| u64::from((low as u32).swap_bytes()));
+                let both = low.into_iter().chain(swapped);
+                out.extend(both.filter(|part| *part >= 1 << 20));
             }
             _ => {}
         }
@@ -45,4 +45,22 @@ fn low_halves(node: &Json) -> BTreeSet<u64> {
     let mut out = BTreeSet::new();
     walk(node, &mut out);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that the lower half of a pointer is a part of it in both orders of bytes, and that a small number never is.
+    #[test]
+    fn halves_in_both_orders() {
+        let document = serde_json::json!({"a": "0xffffffff828613a0", "b": "0xffffffff81000000", "c": "0xffff888000001000"});
+        let parts = parts(&document, &BTreeMap::new());
+        for part in [0x8286_13a0, 0xa013_8682, 0x8100_0000, 0x0010_0000] {
+            assert!(leaks_address(part, &parts), "{part:#x}");
+        }
+        for small in [0x81, 0x1000, 192] {
+            assert!(!leaks_address(small, &parts), "{small:#x}");
+        }
+    }
 }
