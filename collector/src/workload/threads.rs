@@ -1,21 +1,28 @@
 //! The same system call in several threads at once, for what needs many calls under way together.
 
-use std::os::unix::thread::JoinHandleExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use nix::sys::pthread::pthread_kill;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::errno::Errno;
+use nix::sys::signal::{
+    SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, sigaction,
+};
+use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
+use nix::time::ClockId;
 
 use super::invoke::invoke;
 
 /// The signal that wakes a thread that sleeps in its call.
 const WAKE: Signal = Signal::SIGUSR1;
-/// Between two looks at what the threads do.
-const PAUSE: Duration = Duration::from_millis(1);
+/// How long a thread sleeps before its call, and until it is woken: by then the thread that waits for it sleeps itself.
+const APART: Duration = Duration::from_millis(2);
+/// Between two looks at what the threads do: longer than [`APART`] and the way into the call.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Until a thread that slept on is woken again.
+const AGAIN: Duration = Duration::from_millis(100);
 /// How long the next thread waits for one that neither sleeps in its call nor returns: calls that compute are to be under
 /// way together as well.
 const COMPUTES: Duration = Duration::from_millis(100);
@@ -31,9 +38,10 @@ struct Caller {
 /// Makes the call in `count` threads. When each has returned from it or sleeps in it, those that sleep are woken by a
 /// signal, so that a call that would wait forever ends with EINTR. Returns what all the calls returned.
 ///
-/// The threads go in one after the other, and are woken one after the other. A thread that enters the kernel while another
-/// is preempted inside of a probe's program, on the same processor, is not seen by that program: Linux 7.3 runs those of
-/// `sys_enter` and `sys_exit` with preemption on, and skips a program that is under way there.
+/// The threads go in one after the other, and are woken one after the other, each time while the thread that waits for them
+/// sleeps: timers do both. A thread that enters the kernel while another is preempted inside of a probe's program, on the same
+/// processor, is not seen by that program: Linux 7.3 runs those of `sys_enter` and `sys_exit` with preemption on, and skips a
+/// program that is under way there.
 ///
 /// # Errors
 /// When a thread cannot be started, or the calls did not all return the same.
@@ -62,17 +70,10 @@ pub(super) unsafe fn together(words: [i64; 7], count: u32) -> io::Result<i64> {
     while !callers.iter().all(Caller::is_settled) {
         thread::sleep(PAUSE);
     }
-    for caller in &callers {
-        while !caller.over() {
-            // A thread that has just ended needs no signal.
-            let _ = pthread_kill(caller.handle.as_pthread_t(), WAKE);
-            thread::sleep(PAUSE);
-        }
-    }
     let mut returned = Vec::new();
     for caller in callers {
-        let value = caller.handle.join();
-        returned.push(value.map_err(|_| io::Error::other("a thread of the workload panicked"))?);
+        let value = caller.wake_and_join()?;
+        returned.push(value);
     }
     returned.dedup();
     match returned[..] {
@@ -92,6 +93,7 @@ impl Caller {
         let tid = Arc::new(AtomicI32::new(0));
         let says = Arc::clone(&tid);
         let call = move || {
+            thread::sleep(APART);
             says.store(nix::unistd::gettid().as_raw(), Ordering::Release);
             // SAFETY: promised by the caller.
             unsafe { invoke(&words) }
@@ -103,6 +105,34 @@ impl Caller {
     /// True if the thread has returned from its call or sleeps in it.
     fn is_settled(&self) -> bool {
         self.over() || self.sleeps()
+    }
+
+    /// Wake the thread if it sleeps in its call. Returns what the call returned.
+    fn wake_and_join(self) -> io::Result<i64> {
+        let _timer = if self.over() {
+            None
+        } else {
+            self.wake_later()?
+        };
+        self.handle
+            .join()
+            .map_err(|_| io::Error::other("a thread of the workload panicked"))
+    }
+
+    /// Start the timer that sends the thread the signal, until it is dropped; `None`: the thread has ended.
+    fn wake_later(&self) -> io::Result<Option<Timer>> {
+        let event = SigevNotify::SigevThreadId {
+            signal: WAKE,
+            thread_id: self.tid.load(Ordering::Acquire),
+            si_value: 0,
+        };
+        let mut timer = match Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(event)) {
+            Err(Errno::EINVAL) => return Ok(None),
+            timer => timer?,
+        };
+        let times = Expiration::IntervalDelayed(APART.into(), AGAIN.into());
+        timer.set(times, TimerSetTimeFlags::empty())?;
+        Ok(Some(timer))
     }
 
     fn over(&self) -> bool {
