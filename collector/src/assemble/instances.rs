@@ -14,7 +14,7 @@ use crate::symbols::disasm::{jumps, only_returns};
 use crate::symbols::kallsyms::copies::is_cold;
 use crate::symbols::lines::{Copies, LineResolver, OwnCopy as Own};
 
-/// Functions that hold inlined copies of one, up to which it is looked whether they are left by a jump.
+/// Tail calls are searched for only if a function is inlined into at most so many others.
 const MAX_HOLDERS: usize = 64;
 /// Bytes of code that are looked at to see whether it only returns.
 const RETURN_BYTES: usize = 16;
@@ -262,8 +262,8 @@ impl SymbolTables<'_> {
         Ok(inlined)
     }
 
-    /// MachineFacts about a function that may be missing on a stack.
-    pub fn standing(&self, function: &str) -> FrameElision {
+    /// Facts about a function whose frame may be missing from a stack.
+    pub fn frame_elision(&self, function: &str) -> FrameElision {
         let instances = self.instances(&[function]).remove(function);
         let Some(instances) = instances else {
             return FrameElision::default();
@@ -317,7 +317,7 @@ impl SymbolTables<'_> {
     }
 
     /// An error that says why there is no function of this name, if that is certain.
-    pub fn known(&self, function: &str) -> Result<(), Reason> {
+    pub fn check_exists(&self, function: &str) -> Result<(), Reason> {
         let Some(kallsyms) = self.kallsyms else {
             return Ok(());
         };

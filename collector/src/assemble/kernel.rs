@@ -27,7 +27,7 @@ fn unlisted(option: &str, config: &KernelConfig) -> String {
     )
 }
 
-/// MachineFacts about the kernel. A command line may name a host's disks, so only that of a machine that
+/// Facts about the kernel. A command line may name a host's disks, so only that of a machine that
 /// is gone afterwards is kept.
 pub fn kernel(facts: &MachineFacts, context: &Context<'_>, ephemeral: bool) -> Kernel {
     Kernel {

@@ -197,19 +197,19 @@ impl Names for KernelNames<'_> {
         look.instances(functions)
     }
 
-    fn standing(&self, function: &str) -> FrameElision {
+    fn frame_elision(&self, function: &str) -> FrameElision {
         if let Some(known) = self.standings.borrow().get(function) {
             return known.clone();
         }
-        let standing = self.look().standing(function);
+        let frame_elision = self.look().frame_elision(function);
         self.standings
             .borrow_mut()
-            .insert(function.to_owned(), standing.clone());
-        standing
+            .insert(function.to_owned(), frame_elision.clone());
+        frame_elision
     }
 
-    fn known(&self, function: &str) -> Result<(), Reason> {
-        self.look().known(function)
+    fn check_exists(&self, function: &str) -> Result<(), Reason> {
+        self.look().check_exists(function)
     }
 }
 

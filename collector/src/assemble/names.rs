@@ -26,13 +26,13 @@ pub trait Names {
     fn called(&self, return_address: u64) -> Result<Called, Reason>;
     /// The copies of each of these functions.
     fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances>;
-    /// MachineFacts about a function that may be missing on a stack.
-    fn standing(&self, function: &str) -> FrameElision;
+    /// Facts about a function whose frame may be missing from a stack.
+    fn frame_elision(&self, function: &str) -> FrameElision;
     /// An error that says why there is no function of this name, if that is certain.
-    fn known(&self, function: &str) -> Result<(), Reason>;
+    fn check_exists(&self, function: &str) -> Result<(), Reason>;
 }
 
-/// MachineFacts about a function that may be missing on a stack although it was running.
+/// Facts about a function that was running although its frame may be missing from a stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FrameElision {
     /// Live addresses of the functions into which it is inlined; `None`: not known.

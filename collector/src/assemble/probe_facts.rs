@@ -129,7 +129,7 @@ fn refusal(
         Ok(_) => declined.map(|declined| declined.reason.clone()),
     };
     own.or_else(|| seen.not_run.map(str::to_owned)).or_else(|| {
-        let unknown = seen.names.known(planned.within.as_deref()?).err()?;
+        let unknown = seen.names.check_exists(planned.within.as_deref()?).err()?;
         Some(format!("`within`: {unknown}"))
     })
 }

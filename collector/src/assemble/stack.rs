@@ -161,11 +161,11 @@ pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) ->
             frames.len()
         ));
     }
-    let standing = names.standing(function);
+    let frame_elision = names.frame_elision(function);
     let hidden = frames
         .iter()
         .skip(1)
-        .find(|frame| frame.site.is_none() && may_hold(frame, &standing));
+        .find(|frame| frame.site.is_none() && may_hold(frame, &frame_elision));
     if let Some(frame) = hidden {
         return Presence::Unknown(format!(
             "it may be inlined into `{}`, of which no source line is known",
@@ -175,7 +175,7 @@ pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) ->
                 .unwrap_or_else(|| frame.address.to_string())
         ));
     }
-    if standing.leaves_by_jump == Some(false) {
+    if frame_elision.leaves_by_jump == Some(false) {
         return Presence::No;
     }
     // It may have jumped to a function that then stands on the stack in its place: where each function was called as such,
@@ -193,8 +193,8 @@ pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) ->
 }
 
 /// True if a frame without a source line may be one into which the function is inlined.
-fn may_hold(frame: &Frame, standing: &FrameElision) -> bool {
-    let Some(holders) = &standing.holders else {
+fn may_hold(frame: &Frame, frame_elision: &FrameElision) -> bool {
+    let Some(holders) = &frame_elision.holders else {
         return true;
     };
     match frame.offset {
@@ -299,7 +299,7 @@ mod tests {
     /// A kernel in which the instruction before each return address calls what is said.
     struct Kernel {
         calls: BTreeMap<u64, Called>,
-        standing: FrameElision,
+        frame_elision: FrameElision,
     }
 
     impl Names for Kernel {
@@ -328,10 +328,10 @@ mod tests {
         fn instances(&self, _: &[&str]) -> BTreeMap<String, Instances> {
             BTreeMap::new()
         }
-        fn standing(&self, _: &str) -> FrameElision {
-            self.standing.clone()
+        fn frame_elision(&self, _: &str) -> FrameElision {
+            self.frame_elision.clone()
         }
-        fn known(&self, _: &str) -> Result<(), Reason> {
+        fn check_exists(&self, _: &str) -> Result<(), Reason> {
             Ok(())
         }
     }
@@ -360,7 +360,7 @@ mod tests {
     fn kernel(called: Called) -> Kernel {
         Kernel {
             calls: [(0x1010, called)].into(),
-            standing: FrameElision::default(),
+            frame_elision: FrameElision::default(),
         }
     }
 
@@ -401,7 +401,7 @@ mod tests {
         let at = |addresses: &[u64], called| {
             let names = Kernel {
                 calls: [(0x1300, called), (0x1010, Called::Address(0x1200))].into(),
-                standing: FrameElision::default(),
+                frame_elision: FrameElision::default(),
             };
             let stack = Stack::of(&event(addresses), &names);
             let calling = calling(&stack.frames, stack.replaced, 0x1200, &names);
@@ -431,7 +431,7 @@ mod tests {
         let bare = [frame(0x1204, None), frame(0x1010, None)];
         let known = |leaves: Option<bool>, holders: &[u64]| Kernel {
             calls: [(0x1010, Called::Address(0x1100))].into(),
-            standing: FrameElision {
+            frame_elision: FrameElision {
                 holders: Some(holders.iter().copied().collect::<BTreeSet<u64>>()),
                 leaves_by_jump: leaves,
             },

@@ -14,7 +14,7 @@ const MAX_ERRNO: i128 = 4095;
 /// The error number that programs report of a pointer into
 /// [`ProbeSpec::nowhere`](qed_collector_ebpf::ProbeSpec::nowhere).
 const ENXIO: i32 = 6;
-const NOWHERE: &str = "a pointer on the way is a per-CPU pointer, which is not an address by itself, or leads into memory that the \
+const INVALID_POINTER: &str = "a pointer on the way is a per-CPU pointer, which is not an address by itself, or leads into memory that the \
                        kernel has given back";
 
 /// The reason of a read through a descriptor behind which no file was.
@@ -79,7 +79,7 @@ pub fn datum(decoded: Decoded, role: Role<'_>, names: &dyn Names) -> Datum {
         Decoded::Unread { errno } => {
             let name = errno_name(errno.unsigned_abs()).unwrap_or_default();
             if errno == ENXIO {
-                return Datum::unavailable(NOWHERE);
+                return Datum::unavailable(INVALID_POINTER);
             }
             if errno == EBADF {
                 return Datum::unavailable(NO_FILE);

@@ -44,7 +44,7 @@ pub fn reuse_boots(earlier: Option<&Evidence>, now: &Evidence, wanted: u32) -> V
 pub struct Boots<'a> {
     pub kernel: &'a KernelImage,
     pub cache: &'a Cache,
-    /// Seconds after which a boot is given up.
+    /// Seconds without progress after which a boot is given up.
     pub limit: u64,
 }
 

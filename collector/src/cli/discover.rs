@@ -71,7 +71,7 @@ pub struct Args {
     /// Take the kernels of guests from this lock file
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
-    /// Seconds after which a guest is given up
+    /// Seconds without progress after which a guest is given up
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub limit: u64,
     /// Ask the distribution for a newer kernel even if it was asked today

@@ -80,7 +80,7 @@ pub fn look(
     let names: Vec<&str> = names.into_iter().collect();
     let instances = look.instances(&names);
     let unknown = within.into_iter().filter_map(|name| {
-        let reason = look.known(name).err()?;
+        let reason = look.check_exists(name).err()?;
         Some((name.to_owned(), reason))
     });
     ProbedFunctions {

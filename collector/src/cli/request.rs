@@ -10,7 +10,7 @@ use super::kernel_files::{DebugInfo, DebugInfoChoice};
 use super::lock;
 use super::target::{Target, book, nearest_book};
 
-/// Seconds after which a guest is given up.
+/// Seconds without progress after which a guest is given up.
 pub const LIMIT_S: u64 = 120;
 
 /// Arguments of `capture` and `plan`: the investigation, the machines, and how a guest is booted.
@@ -35,7 +35,7 @@ pub struct RequestArgs {
     /// the machine, or auto]
     #[arg(long, value_name = "auto|none|VMLINUX")]
     pub debuginfo: Option<DebugInfo>,
-    /// Seconds after which a guest is given up
+    /// Seconds without progress after which a guest is given up
     #[arg(long, value_name = "SECONDS", default_value_t = LIMIT_S)]
     pub limit: u64,
     /// Ask the distribution for a newer kernel even if it was asked today
@@ -62,7 +62,7 @@ pub struct CaptureRequest {
     pub lock: Option<Lock>,
     /// The sources of source lines.
     pub debuginfo: DebugInfoChoice,
-    /// They are all machines of a book, of which those that cannot be captured have other evidence.
+    /// True if these are all machines of a book: one that cannot be captured may have recorded evidence.
     pub is_book: bool,
 }
 

@@ -64,7 +64,7 @@ pub struct Args {
         default_value = ".qed/evidence/sweep"
     )]
     output: PathBuf,
-    /// Seconds after which a guest is given up
+    /// Seconds without progress after which a guest is given up
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     limit: u64,
     /// Ask the distribution for newer kernels even if it was asked today

@@ -63,8 +63,8 @@ pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Res
     Ok(())
 }
 
-/// The lock with those guests that are `wanted` pinned to what is there now. Guests of which the book has no word are
-/// let go.
+/// The lock with those guests that are `wanted` pinned to what is there now. Guests that the book does not name are
+/// removed.
 fn moved(
     old: &Lock,
     guests: &[(&str, &Source)],

@@ -182,7 +182,7 @@ pub enum GuestError {
     },
     /// The guest ran into the time limit.
     #[error(
-        "the guest did not finish within {limit:?} ({accelerator}) and was killed; last heard: {last}. Allow more time, or see the last lines of its console:\n{tail}"
+        "the guest made no progress for {limit:?} ({accelerator}) and was killed; last heard: {last}. Allow more time with --limit, or see the last lines of its console:\n{tail}"
     )]
     TimeLimit {
         /// The limit.

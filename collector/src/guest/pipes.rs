@@ -34,12 +34,14 @@ pub(super) struct Pipes {
     pub(super) errors: Option<ChildStderr>,
 }
 
-/// The limits on a guest, from the time that it was started.
+/// The limits on a guest.
 pub(super) struct Limits {
     pub(super) started: Instant,
     /// Time within which the first progress line has to come.
     pub(super) sign_of_life: Option<Duration>,
-    pub(super) whole: Duration,
+    /// Longest time without a progress line. A guest that goes on may take as long as its job does: how long that is depends
+    /// on the investigation, and on what else the machine does.
+    pub(super) silence: Duration,
 }
 
 impl Pipes {
@@ -64,8 +66,9 @@ impl Pipes {
         let (mut console_open, mut lines_open, mut errors_open) =
             (true, true, self.errors.is_some());
         let started = limits.started;
+        let mut heard = started;
         while console_open || lines_open || errors_open {
-            let mut deadline = started + limits.whole;
+            let mut deadline = heard + limits.silence;
             if let (Some(limit), None) = (limits.sign_of_life, seen.to_init) {
                 deadline = deadline.min(started + limit);
             }
@@ -79,6 +82,7 @@ impl Pipes {
                     lines_open = n > 0;
                     for text in lines.push(&lines_buffer[..n]) {
                         seen.to_init.get_or_insert_with(|| started.elapsed());
+                        heard = Instant::now();
                         progress(&text);
                         seen.last = text;
                     }
@@ -112,5 +116,42 @@ async fn read_some(from: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8])
     match from {
         Some(from) => read(from, buffer).await,
         None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// Check that a guest may take longer than the limit as long as it goes on, and not once it falls silent.
+    #[tokio::test]
+    async fn silence() {
+        let (console, console_out) = std::io::pipe().unwrap();
+        let (lines, mut lines_out) = std::io::pipe().unwrap();
+        let mut pipes = Pipes {
+            console: receiver(console).unwrap(),
+            lines: receiver(lines).unwrap(),
+            errors: None,
+        };
+        let limits = Limits {
+            started: Instant::now(),
+            sign_of_life: None,
+            silence: Duration::from_millis(1500),
+        };
+        // Open until the end, like those of a guest that hangs.
+        let guest = std::thread::spawn(move || {
+            for line in 0..5 {
+                std::thread::sleep(Duration::from_millis(400));
+                writeln!(lines_out, "line {line}").unwrap();
+            }
+            (console_out, lines_out)
+        });
+        let seen = pipes.read_all(&limits, &|_| {}).await;
+        assert!(seen.timed_out);
+        assert_eq!(seen.last, "line 4");
+        assert!(limits.started.elapsed() >= Duration::from_millis(3500));
+        drop(guest.join().unwrap());
     }
 }

@@ -38,7 +38,7 @@ pub struct GuestSpec {
     pub memory_mib: u32,
     /// Virtual processors.
     pub cpus: u32,
-    /// After this the guest is killed.
+    /// After so long without a progress line the guest is killed.
     pub limit: Duration,
     /// KVM or emulation.
     pub accel: Accel,
@@ -47,7 +47,7 @@ pub struct GuestSpec {
 }
 
 impl GuestSpec {
-    /// One processor, 512 MiB, two minutes, KVM where it works.
+    /// One processor, 512 MiB, two minutes of silence, KVM where it works.
     #[must_use]
     pub fn new(kernel: KernelImage, init: PathBuf, cache: Cache) -> Self {
         let limit = Duration::from_secs(120);
@@ -207,7 +207,7 @@ impl Machine<'_> {
         let limits = Limits {
             started: Instant::now(),
             sign_of_life,
-            whole: self.spec.limit,
+            silence: self.spec.limit,
         };
         let (mut running, mut pipes) = self.start(accelerator, &window)?;
         let seen = pipes.read_all(&limits, progress).await;

@@ -159,7 +159,7 @@ fn errno_of(error: &ProgramError) -> Option<i32> {
     None
 }
 
-/// KaslrSourceError and remedy for an errno.
+/// The reason for an errno, and its remedy.
 pub fn explain(action: Action, errno: Option<i32>, machine: &Machine) -> (String, String) {
     let missing = machine.missing_capabilities();
     let locked = machine.lockdown.as_deref() == Some("confidentiality");

@@ -28,7 +28,11 @@ pub trait Machine {
 
     /// Run these workloads under the kernel's function-graph tracer, one after the other, and leave the tracer as it was. Nothing may be
     /// attached.
-    async fn traces(&mut self, specs: &[&WorkloadSpec]) -> Result<Traces, Reason>;
+    async fn traces(
+        &mut self,
+        specs: &[&WorkloadSpec],
+        progress: &dyn Fn(&str),
+    ) -> Result<Traces, Reason>;
 
     /// Read `size` bytes of kernel memory at a live address, or say why that cannot be done.
     fn memory(&self, address: u64, size: usize) -> Result<Vec<u8>, Reason>;

@@ -23,7 +23,7 @@ pub(super) async fn trace_graphs<M: Machine>(
     if !experiments.iter().any(wanted) {
         return (vec![None; experiments.len()], String::new());
     }
-    progress("tracing calls");
+    progress("switching the tracer on");
     let can_run =
         |(experiment, spec): (&Experiment, &Result<WorkloadSpec, Reason>)| match only_for_guests(
             experiment, ephemeral,
@@ -37,7 +37,7 @@ pub(super) async fn trace_graphs<M: Machine>(
         .map(|pair| wanted(pair.0).then(|| can_run(pair)))
         .collect();
     let runnable: Vec<&WorkloadSpec> = asked.iter().flatten().flatten().collect();
-    let traces = machine.traces(&runnable).await;
+    let traces = machine.traces(&runnable, progress).await;
     let (runs, traceable) = match traces {
         Ok(traces) => (traces.runs, traces.traceable),
         Err(reason) => (vec![Err(reason); runnable.len()], String::new()),

@@ -42,12 +42,21 @@ impl Machine for ThisMachine {
         Ok(Running::start(spec).await?)
     }
 
-    async fn traces(&mut self, specs: &[&WorkloadSpec]) -> Result<Traces, Reason> {
+    async fn traces(
+        &mut self,
+        specs: &[&WorkloadSpec],
+        progress: &dyn Fn(&str),
+    ) -> Result<Traces, Reason> {
         // Set back even where the machine is about to be switched off: the probes want code that nothing traces.
         let tracer = Tracer::start(false).map_err(Reason::from_error)?;
         let traceable = tracer.traceable().map_err(Reason::from_error)?;
         let mut runs = Vec::new();
         for spec in specs {
+            progress(&format!(
+                "tracing call {} of {}",
+                runs.len() + 1,
+                specs.len()
+            ));
             let traced = tracer.trace_whole(spec).await;
             runs.push(traced.map(|(graph, _)| graph).map_err(Reason::from_error));
         }

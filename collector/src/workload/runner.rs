@@ -33,7 +33,7 @@ const KEPT: usize = 64 * 1024;
 /// Time for what is left in the pipes, where somebody else still has them open.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// The workload could not be run as asked. That it failed by itself is not an error but an [`WorkloadOutcome`].
+/// The workload could not be run as asked. A workload that fails by itself is no error: that is its [`WorkloadOutcome`].
 #[derive(Debug, Error)]
 pub enum WorkloadError {
     /// The operating system refused something.

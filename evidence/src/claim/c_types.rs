@@ -6,8 +6,8 @@ use crate::document::{Evidence, Width};
 use super::hints::Hints;
 
 /// True if the value of this path, which is `own` here, could have been `number`: it fits into the width that the document tells of
-/// it. Where that is missing, nothing is possible that needs more bits than `own`, so that evidence that says less never makes a bound
-/// say more.
+/// it. Where that is missing, the narrowest width that holds `own` is assumed, so that missing evidence never makes a claim
+/// pass.
 pub(super) fn fits(path: &str, own: i128, number: i128, hints: &Hints<'_>) -> bool {
     match width(path, hints.evidence) {
         Recorded::NoRead => true,

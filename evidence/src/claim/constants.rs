@@ -105,8 +105,8 @@ fn enumerators<'m>(
     let names = &machine.evidence.names;
     names.enums.iter().filter_map(move |(type_name, list)| {
         let number = list.get(name)?.get();
-        let twins = names.twins(type_name, name, number);
-        let all = std::iter::once(name.to_owned()).chain(twins).collect();
+        let others = names.other_names_of_value(type_name, name, number);
+        let all = std::iter::once(name.to_owned()).chain(others).collect();
         Some((type_name.clone(), number, all))
     })
 }

@@ -200,7 +200,7 @@ mod tests {
     /// The function and how it is mentioned, `named`, `below FUNCTION`, `folded FUNCTION` or `nowhere`.
     fn described(mentions: &Mentions) -> Vec<String> {
         let graph = graph();
-        assert_eq!(graph.wrong(), None);
+        assert_eq!(graph.contradiction(), None);
         let name = |at: usize| graph.functions[at].as_str();
         let all = mentions.cover(&graph).functions;
         let text = |(at, how)| match how {

@@ -224,11 +224,11 @@ impl Facts {
     }
 
     /// The first contradiction within the facts: the place below `/facts`, and the reason.
-    pub(crate) fn wrong(&self) -> Option<(String, String)> {
+    pub(crate) fn contradiction(&self) -> Option<(String, String)> {
         let types = self
             .types
             .iter()
-            .find_map(|(name, one)| Some((format!("types/{name}"), one.wrong()?)));
+            .find_map(|(name, one)| Some((format!("types/{name}"), one.contradiction()?)));
         let functions = || {
             self.functions.iter().find_map(|(name, one)| {
                 let why = nothing_of_it(&one.exists, one.prototype.is_none())?;
@@ -238,7 +238,7 @@ impl Facts {
         let tracepoints = || {
             self.tracepoints
                 .iter()
-                .find_map(|(name, one)| Some((format!("tracepoints/{name}"), one.wrong()?)))
+                .find_map(|(name, one)| Some((format!("tracepoints/{name}"), one.contradiction()?)))
         };
         let syscalls = || {
             self.syscalls.iter().find_map(|(name, one)| {
@@ -282,7 +282,7 @@ impl TypeFacts {
         }
     }
 
-    fn wrong(&self) -> Option<String> {
+    fn contradiction(&self) -> Option<String> {
         let Self {
             exists,
             kind,
@@ -332,7 +332,7 @@ impl TracepointFacts {
         }
     }
 
-    fn wrong(&self) -> Option<String> {
+    fn contradiction(&self) -> Option<String> {
         let Self {
             exists,
             group,
@@ -446,7 +446,7 @@ mod tests {
     /// Check that facts that contradict themselves are refused: above all a list from which something was taken.
     #[test]
     fn contradictions() {
-        assert_eq!(sample().wrong(), None);
+        assert_eq!(sample().contradiction(), None);
         let broken: [fn(&mut TypeFacts); 6] = [
             |one| one.members.clear(),
             |one| one.count = 2,
@@ -458,7 +458,7 @@ mod tests {
         for (at, breaks) in broken.iter().enumerate() {
             let mut facts = sample();
             breaks(facts.types.get_mut("socket").unwrap());
-            assert!(facts.wrong().is_some(), "{at}");
+            assert!(facts.contradiction().is_some(), "{at}");
         }
     }
 }

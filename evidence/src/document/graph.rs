@@ -136,7 +136,7 @@ impl Graph {
     }
 
     /// The contradiction within it.
-    pub(crate) fn wrong(&self) -> Option<String> {
+    pub(crate) fn contradiction(&self) -> Option<String> {
         let is_empty = self.functions.is_empty() && self.calls.is_empty() && self.runs == 0;
         match (&self.unavailable, is_empty, self.lost) {
             (Some(_), true, _) => return None,
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn counts_and_parents() {
         let graph = graph();
-        assert_eq!(graph.wrong(), None);
+        assert_eq!(graph.contradiction(), None);
         for (symbol, count) in [("a", 1), ("b", 2), ("c", 1), ("irq", 0), ("d", 1), ("e", 0)] {
             assert_eq!(graph.count(symbol), count, "{symbol}");
         }
@@ -243,7 +243,7 @@ mod tests {
         for (at, breaks) in broken.iter().enumerate() {
             let mut graph = graph();
             breaks(&mut graph);
-            assert!(graph.wrong().is_some(), "{at}");
+            assert!(graph.contradiction().is_some(), "{at}");
         }
     }
 }

@@ -89,7 +89,7 @@ const SHOWN: usize = 3;
 
 impl Instances {
     /// The contradiction within the lists themselves.
-    pub(crate) fn wrong(&self) -> Option<String> {
+    pub(crate) fn contradiction(&self) -> Option<String> {
         let inlined = self.inlined.as_ref().map_or(0, Vec::len);
         let count = (self.copies.len() + inlined) as u64;
         if count != self.count {

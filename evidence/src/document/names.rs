@@ -179,7 +179,7 @@ impl Names {
     }
 
     /// The other names of a number of an enumeration.
-    pub fn twins<'n>(
+    pub fn other_names_of_value<'n>(
         &'n self,
         type_name: &str,
         name: &'n str,
@@ -191,7 +191,7 @@ impl Names {
     }
 
     /// The first symbol that the table of symbols cannot hold: its index, and the reason.
-    pub fn misplaced(&self) -> Option<(usize, SymbolError)> {
+    pub fn first_misplaced_symbol(&self) -> Option<(usize, SymbolError)> {
         let mut free = Some(0);
         for (index, symbol) in self.symbols.iter().enumerate() {
             let start = symbol.address.0;
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(find(0x1010), Some(("b", 0)));
         assert_eq!(find(0x1020), None);
         assert_eq!(find(u64::MAX), Some(("last", 0)));
-        assert_eq!(names.misplaced(), None);
+        assert_eq!(names.first_misplaced_symbol(), None);
     }
 
     /// Check that each half of a pair of a name and a number is held to the other.
@@ -445,15 +445,18 @@ mod tests {
     /// Check that a table of symbols that could answer in two ways is refused.
     #[test]
     fn tables_are_in_order() {
-        let misplaced = |change: &dyn Fn(&mut Vec<Symbol>)| {
+        let first_misplaced_symbol = |change: &dyn Fn(&mut Vec<Symbol>)| {
             let mut names = names();
             change(&mut names.symbols);
-            names.misplaced().map(|(index, _)| index)
+            names.first_misplaced_symbol().map(|(index, _)| index)
         };
-        assert_eq!(misplaced(&|list| list[0].size = 0x11), Some(1));
-        assert_eq!(misplaced(&|list| list.swap(0, 1)), Some(1));
-        assert_eq!(misplaced(&|list| list[1].size = 0), Some(1));
-        assert_eq!(misplaced(&|list| list[2].size = 2), Some(2));
-        assert_eq!(misplaced(&|list| list.push(list[2].clone())), Some(3));
+        assert_eq!(first_misplaced_symbol(&|list| list[0].size = 0x11), Some(1));
+        assert_eq!(first_misplaced_symbol(&|list| list.swap(0, 1)), Some(1));
+        assert_eq!(first_misplaced_symbol(&|list| list[1].size = 0), Some(1));
+        assert_eq!(first_misplaced_symbol(&|list| list[2].size = 2), Some(2));
+        assert_eq!(
+            first_misplaced_symbol(&|list| list.push(list[2].clone())),
+            Some(3)
+        );
     }
 }

@@ -70,10 +70,8 @@ pub struct Probe {
     /// a live machine other plain numbers, texts and bytes are not published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub public: Vec<String>,
-    /// Hits that the kernel skipped, of any task: because another probe's program ran on that CPU, or this very one.
-    /// Hits that the kernel skipped, of any task, and that may have been the workload's: because another probe's program
-    /// ran on that CPU, or this very one.
-    /// `None`: the kernel does not tell.
+    /// Hits that the kernel skipped because a probe's program was running on that CPU already, and that may have been the
+    /// workload's. `None`: the kernel does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<u64>,
     /// Each time it was hit, in order.

@@ -55,13 +55,13 @@ pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
 
 /// Facts of a build that contradict themselves.
 fn facts(evidence: &Evidence) -> Option<Finding> {
-    let (at, reason) = evidence.facts.as_ref()?.wrong()?;
+    let (at, reason) = evidence.facts.as_ref()?.contradiction()?;
     Some((format!("/facts/{at}"), reason))
 }
 
 /// The tree of a call that contradicts itself.
 fn graph(at: &str, experiment: &Experiment) -> Option<Finding> {
-    let reason = experiment.graph.as_ref()?.wrong()?;
+    let reason = experiment.graph.as_ref()?.contradiction()?;
     Some((format!("{at}/graph"), reason))
 }
 
@@ -250,7 +250,7 @@ fn instances(evidence: &Evidence) -> Option<Finding> {
     let mut names: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
     evidence.instances.iter().find_map(|(function, instances)| {
         let at = format!("/instances/{}", escape(function));
-        if let Some(reason) = instances.wrong() {
+        if let Some(reason) = instances.contradiction() {
             return Some((at, reason));
         }
         // Two functions at one address are one piece of code, and each lists the names of both.

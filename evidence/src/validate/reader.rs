@@ -152,7 +152,7 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
             }
         }
     }
-    if let Some((index, error)) = evidence.names.misplaced() {
+    if let Some((index, error)) = evidence.names.first_misplaced_symbol() {
         let reason = error.to_string();
         let pointer = format!("/names/symbols/{index}");
         return Some(ReadError::Contradiction { pointer, reason });

@@ -1,4 +1,4 @@
-//! Stacks: the same call is on all stacks that were taken while it was made.
+//! Stacks: all that were taken during a call end with the frames of that call.
 
 use super::events::{EventPlace, Events, Side, calls, thread};
 use super::finding::Finding;
@@ -42,8 +42,8 @@ pub(super) fn stacks<'a>(
         })
 }
 
-/// The reason why a stack is not one that was taken while a call is made, if so: it ends as that call's does, below a
-/// frame of the called function.
+/// The reason why a stack cannot have been taken during a call, if so: one that was ends with that call's own frames, below
+/// a frame of the called function.
 ///
 /// A program at a hook runs in place of the function that stands for the hook. On Debian's 6.1 to 6.18 that function calls
 /// it and is on its stack; from 6.19 on it is left by a jump, and is not (`CONFIG_DYNAMIC_FTRACE_WITH_JMP`).

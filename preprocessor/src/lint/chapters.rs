@@ -40,13 +40,13 @@ pub fn misnamed_blocks(chapter: &Chapter, found: &mut LintFindings<'_>) {
     }
 }
 
-/// Complains about one chapter. One that is `silent` and shows nothing measured goes to `plain`: of those a book that
+/// Complains about one chapter. One that claims and shows nothing goes to `without_claim`: of those a book that
 /// is mostly about other things has many.
 pub fn check(
     chapter: &Chapter,
     reading: &Reading,
-    silent: bool,
-    plain: &mut Vec<Diagnostic>,
+    claims_nothing: bool,
+    without_claim: &mut Vec<Diagnostic>,
     found: &mut LintFindings<'_>,
 ) {
     let mark = reading
@@ -54,13 +54,13 @@ pub fn check(
         .iter()
         .find(|mark| mark.kind == MarkKind::NoClaim);
     match mark {
-        Some(mark) if !silent => {
+        Some(mark) if !claims_nothing => {
             let message =
                 "the mark excuses nothing: the chapter makes a claim, or shows those of the book";
             let complaint = Diagnostic::error(&chapter.source, mark.range.clone(), message);
             found.report(Lint::ChapterWithoutClaim, complaint.help("delete it"));
         }
-        None if silent && !reading.stretches.is_empty() => {
+        None if claims_nothing && !reading.stretches.is_empty() => {
             let place = reading.heading.clone().unwrap_or(0..0);
             let text = &chapter.source.text[place.clone()];
             let place = place.start..place.start + text.trim_end().len();
@@ -69,7 +69,7 @@ pub fn check(
             if chapter.is_live() {
                 found.report(Lint::ChapterWithoutClaim, complaint);
             } else {
-                plain.push(complaint);
+                without_claim.push(complaint);
             }
         }
         _ => {}
@@ -95,11 +95,11 @@ pub fn check(
 const MAX_NAMED: usize = 12;
 
 /// Complains once about all chapters that neither show nor claim anything.
-pub fn tell_plain(plain: &[Diagnostic], found: &mut LintFindings<'_>) {
-    let Some(first) = plain.first() else {
+pub fn report_chapters_without_claim(without_claim: &[Diagnostic], found: &mut LintFindings<'_>) {
+    let Some(first) = without_claim.first() else {
         return;
     };
-    let names: Vec<&str> = plain
+    let names: Vec<&str> = without_claim
         .iter()
         .filter_map(|complaint| Some(complaint.place.as_ref()?.0.name.as_str()))
         .collect();

@@ -32,21 +32,22 @@ pub fn chapters(
         config,
         problems: Vec::new(),
     };
-    let mut plain = Vec::new();
+    let mut without_claim = Vec::new();
     let measured = std::cell::LazyCell::new(|| book_data.map(Measured::new).unwrap_or_default());
     for chapter in chapters {
         let text = chapter.source.text.as_str();
         chapters::misnamed_blocks(chapter, &mut found);
         found.problems.extend(misspelt::placeholders(chapter));
-        let silent = !chapters::makes_claim(chapter);
-        if !hardcoded::literal::may_hold(text) && !text_map::may_mark(text) {
-            // Of the chapters that are about other things, only one is looked at to the end.
-            let complains = !plain.is_empty() && !chapter.is_live() && text_map::surely_reads(text);
-            if silent && complains {
+        let claims_nothing = !chapters::makes_claim(chapter);
+        if !hardcoded::literal::may_hold(text) && !text_map::may_hold_marks(text) {
+            // All chapters that have nothing of QED share one complaint: only the first of them is parsed as a whole.
+            let complains =
+                !without_claim.is_empty() && !chapter.is_live() && text_map::has_text(text);
+            if claims_nothing && complains {
                 let place = Diagnostic::error(&chapter.source, 0..0, "");
-                plain.push(place);
+                without_claim.push(place);
             }
-            if !silent || complains {
+            if !claims_nothing || complains {
                 continue;
             }
         }
@@ -57,9 +58,15 @@ pub fn chapters(
             found.problems.push(problem);
         }
         hardcoded::check(chapter, &reading, &measured, &mut found);
-        chapters::check(chapter, &reading, silent, &mut plain, &mut found);
+        chapters::check(
+            chapter,
+            &reading,
+            claims_nothing,
+            &mut without_claim,
+            &mut found,
+        );
     }
-    chapters::tell_plain(&plain, &mut found);
+    chapters::report_chapters_without_claim(&without_claim, &mut found);
     found.problems
 }
 
@@ -67,7 +74,7 @@ pub fn chapters(
 /// among them: what these show is measured, whatever stands before them.
 pub fn quoted(chapter: &Chapter) -> Vec<std::ops::Range<usize>> {
     let text = chapter.source.text.as_str();
-    if !text_map::may_mark(text) {
+    if !text_map::may_hold_marks(text) {
         return Vec::new();
     }
     let options = chapter.markdown.options();

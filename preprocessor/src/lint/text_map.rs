@@ -91,12 +91,12 @@ pub struct Reading {
 }
 
 /// True if the text could hold a mark, or a claim inside of HTML.
-pub fn may_mark(text: &str) -> bool {
+pub fn may_hold_marks(text: &str) -> bool {
     text.contains("qed:") || text.contains("qed-claim")
 }
 
 /// True if there is something to read in the text, as far as can be told by its first letter.
-pub fn surely_reads(text: &str) -> bool {
+pub fn has_text(text: &str) -> bool {
     let first = text.trim_start().chars().next();
     first.is_some_and(|c| c.is_alphanumeric() || c == '#') && text.trim().len() > 1
 }

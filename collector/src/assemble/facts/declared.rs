@@ -61,7 +61,7 @@ pub(in crate::assemble) fn facts(
             .functions
             .iter()
             .map(|name| {
-                let is_nowhere = context.names.known(name).is_err();
+                let is_nowhere = context.names.check_exists(name).is_err();
                 (
                     named(name),
                     function(name, &btf, instances.get(name), is_nowhere),

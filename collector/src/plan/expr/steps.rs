@@ -170,7 +170,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         let mut room = Room::Free;
         let (mut place, element, holds) = match value.ty.shape(self.btf()).at(span)? {
             Shape::Pointer(target) => {
-                // The address of something leads no further than that is long; of other pointers nobody knows.
+                // `&x` may only be indexed within `x`; how much other pointers lead to is not known.
                 if value.holds == ValueSource::Itself {
                     room = value.room;
                 }
@@ -246,8 +246,8 @@ impl<'a> Compiler<'_, '_, 'a> {
         Ok(Room::Within(start, end))
     }
 
-    /// Refuses what is `index` elements of `size` bytes from somewhere, if it is outside of the `room` there; and
-    /// remembers it where the types do not say whether it is.
+    /// Refuses an index outside of the array. Where its type does not say how long it is, the element is noted for a check at
+    /// run time.
     fn inside(
         &self,
         room: Room,

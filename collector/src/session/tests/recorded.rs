@@ -101,7 +101,7 @@ impl Machine for Recorded {
         })
     }
 
-    async fn traces(&mut self, _: &[&WorkloadSpec]) -> Result<Traces, Reason> {
+    async fn traces(&mut self, _: &[&WorkloadSpec], _: &dyn Fn(&str)) -> Result<Traces, Reason> {
         note(&self.log, "trace");
         Err("this machine has no tracer".into())
     }

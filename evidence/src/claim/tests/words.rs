@@ -300,10 +300,10 @@ fn errors_of_pointers() {
 /// Check that a number is called by all of its names, and by no other, and that the negative control changes the number.
 #[test]
 fn numbers_with_two_names() {
-    let mut twins = evidence();
-    let table = twins.names.enums.get_mut("socket_state").unwrap();
+    let mut aliased = evidence();
+    let table = aliased.names.enums.get_mut("socket_state").unwrap();
     table.insert("SS_OLD".into(), Integer::from(1_i64));
-    hit(&mut twins).return_value = Some(
+    hit(&mut aliased).return_value = Some(
         Value::Errno {
             value: -11,
             name: "EAGAIN".into(),
@@ -365,9 +365,9 @@ fn numbers_with_two_names() {
             Verdict::Error,
         ),
     ] {
-        comes_to(text, &twins, verdict, "");
+        comes_to(text, &aliased, verdict, "");
     }
-    let judgement = judge_on("name(create.sock_alloc.exit.state) == 'SS_OLD'", &twins);
+    let judgement = judge_on("name(create.sock_alloc.exit.state) == 'SS_OLD'", &aliased);
     let became = judgement.control.unwrap().became;
     assert!(
         !became.contains("SS_OLD") && !became.contains("UNCONNECTED"),

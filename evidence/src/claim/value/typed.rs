@@ -51,10 +51,10 @@ impl Typed {
         let mut typed = Typed::from(value);
         match (&mut typed, value) {
             (Typed::Number(number), Value::Enum { type_name, .. }) if !number.names.is_empty() => {
-                let twins: Vec<String> = names
-                    .twins(type_name, &number.names[0], number.value)
+                let others: Vec<String> = names
+                    .other_names_of_value(type_name, &number.names[0], number.value)
                     .collect();
-                number.names.extend(twins);
+                number.names.extend(others);
             }
             (Typed::Number(_), _) if comes_back(path) => {
                 if let Some(error) = Returned::number(value, names) {
