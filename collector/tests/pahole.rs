@@ -233,7 +233,7 @@ fn twenty_structures() {
         for name in STRUCTURES {
             let text = pahole(&["-F", "btf", "-C", name], &file).unwrap();
             let (theirs, size) = places(&text, &|inside| printed(inside, &file));
-            let facts = type_facts(&btf, name);
+            let facts = type_facts(&btf, name).expect("the type");
             assert_eq!(
                 facts.exists.value(),
                 Some(&Value::Bool { value: true }),

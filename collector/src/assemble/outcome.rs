@@ -84,8 +84,8 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Out
             Some(Err(error)) => Datum::unavailable(error.to_string()),
             None => Datum::unavailable("no signal ended the process"),
         },
-        stdout: printed(&raw.stdout, raw.printed).into(),
-        stderr: Some(printed(&raw.stderr, raw.complained).into()),
+        stdout: output(&raw.stdout, raw.printed),
+        stderr: Some(output(&raw.stderr, raw.complained)),
         results: results(experiment, raw),
         buffers: buffers(experiment, raw),
     }
@@ -137,23 +137,29 @@ fn no_return(raw: &RawOutcome) -> String {
     }
 }
 
-/// Printed output, of which `kept` are the first bytes.
-pub fn printed(kept: &[u8], printed: Option<u64>) -> Value {
-    if printed == Some(kept.len() as u64) {
-        return Value::text(String::from_utf8_lossy(kept));
-    }
-    // The cut may have split a character, of which the whole is not known.
-    let end = match std::str::from_utf8(kept) {
-        Err(error) if error.error_len().is_none() => error.valid_up_to(),
-        _ => kept.len(),
+fn output(kept: &[u8], whole: Option<u64>) -> Datum {
+    printed(kept, whole).map_or_else(Datum::unavailable, Datum::from)
+}
+
+/// Printed output, of which `kept` are the first bytes; or that it is no text.
+pub fn printed(kept: &[u8], printed: Option<u64>) -> Result<Value, Reason> {
+    let is_whole = printed == Some(kept.len() as u64);
+    let text = match std::str::from_utf8(kept) {
+        Ok(text) => text,
+        // The cut may have split a character, of which the whole is not known.
+        Err(error) if error.error_len().is_none() && !is_whole => {
+            std::str::from_utf8(&kept[..error.valid_up_to()]).unwrap_or_default()
+        }
+        // With its bytes replaced it would look like any other.
+        Err(_) => return Err("its output is not text in UTF-8".into()),
     };
-    let value = String::from_utf8_lossy(&kept[..end]).into_owned();
-    // A replaced character is longer than what it replaces.
-    let whole = printed.filter(|whole| *whole > value.len() as u64);
-    Value::CutText {
-        value,
-        cut: Cut { whole },
-    }
+    Ok(match is_whole {
+        true => Value::text(text),
+        false => Value::CutText {
+            value: text.to_owned(),
+            cut: Cut { whole: printed },
+        },
+    })
 }
 
 fn buffers(experiment: &Experiment, raw: &RawOutcome) -> BTreeMap<String, Datum> {
@@ -194,14 +200,20 @@ mod tests {
             value: value.into(),
             cut: Cut { whole },
         };
-        assert_eq!(printed(b"abc", Some(3)), Value::text("abc"));
-        assert_eq!(printed(b"", Some(0)), Value::text(""));
-        assert_eq!(printed(b"abc", Some(7)), cut("abc", Some(7)));
-        assert_eq!(printed(b"abc", None), cut("abc", None));
-        assert_eq!(printed("aé".as_bytes(), Some(9)), cut("aé", Some(9)));
-        assert_eq!(printed(&"aé".as_bytes()[..2], Some(9)), cut("a", Some(9)));
-        let replaced = printed(b"\xff\xfe\xff", Some(4));
-        assert_eq!(replaced, cut("\u{fffd}\u{fffd}\u{fffd}", None));
-        assert!(replaced.validate().is_ok());
+        let text = |kept, whole| printed(kept, whole).unwrap();
+        assert_eq!(text(b"abc", Some(3)), Value::text("abc"));
+        assert_eq!(text(b"", Some(0)), Value::text(""));
+        assert_eq!(text(b"abc", Some(7)), cut("abc", Some(7)));
+        assert_eq!(text(b"abc", None), cut("abc", None));
+        assert_eq!(text("aé".as_bytes(), Some(9)), cut("aé", Some(9)));
+        assert_eq!(text(&"aé".as_bytes()[..2], Some(9)), cut("a", Some(9)));
+        for (kept, whole) in [
+            (&b"\xff\xfe\xff"[..], Some(4)),
+            (b"\xff\xfe", Some(2)),
+            // Nothing was cut off: the character was never whole.
+            (&"aé".as_bytes()[..2], Some(2)),
+        ] {
+            assert!(printed(kept, whole).is_err(), "{kept:?}");
+        }
     }
 }

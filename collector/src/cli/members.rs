@@ -51,20 +51,23 @@ fn type_name(text: &str) -> Result<String, TypeNameError> {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let facts = match &args.on {
         Target::Host => of_host(&args.name)?,
-        Target::Guest(..) => of_guest(&args.name, &args.on)?,
+        Target::Guest(..) => Some(of_guest(&args.name, &args.on)?),
     };
-    let wrong = match &facts.exists {
-        Datum::Missing(why) => Some(format!("is not known: {why}")),
-        Datum::Value(value) if value.to_string() != "true" => Some("does not exist".into()),
-        Datum::Value(_) => None,
-    };
-    if let Some(wrong) = wrong {
-        return Err(Failure::input(format!(
-            "the type `{}` of {} {wrong}{}",
+    let wrong = |what: String| {
+        Failure::input(format!(
+            "the type `{}` of {} {what}{}",
             args.name,
             args.on.name(),
             near(&args.name, &args.on)
-        )));
+        ))
+    };
+    let facts = facts.ok_or_else(|| wrong("does not exist".into()))?;
+    match &facts.exists {
+        Datum::Missing(why) => return Err(wrong(format!("is not known: {why}"))),
+        Datum::Value(value) if value.to_string() != "true" => {
+            return Err(wrong("does not exist".into()));
+        }
+        Datum::Value(_) => {}
     }
     print(&match args.format {
         Format::Text => text(&args.name, &facts),
@@ -84,7 +87,7 @@ fn host_btf() -> Result<Vec<u8>, Failure> {
     })
 }
 
-fn of_host(name: &str) -> Result<TypeFacts, Failure> {
+fn of_host(name: &str) -> Result<Option<TypeFacts>, Failure> {
     let bytes = host_btf()?;
     let btf = Btf::parse(&bytes);
     let btf = btf.map_err(|error| {
@@ -199,7 +202,7 @@ mod tests {
     fn all_members() {
         let bytes = sample_arguments();
         let btf = Btf::parse(&bytes).unwrap();
-        let facts = type_facts(&btf, "given");
+        let facts = type_facts(&btf, "given").unwrap();
         let text = text("given", &facts);
         assert!(text.starts_with("struct given, 24 bytes\n"), "{text}");
         assert_eq!(text.lines().count(), facts.members.len() + 1, "{text}");

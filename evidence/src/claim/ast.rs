@@ -63,6 +63,17 @@ pub(super) enum Binary {
 }
 
 impl Binary {
+    /// The comparison with its sides exchanged.
+    pub fn turned(self) -> Self {
+        match self {
+            Binary::Less => Binary::Greater,
+            Binary::LessEqual => Binary::GreaterEqual,
+            Binary::Greater => Binary::Less,
+            Binary::GreaterEqual => Binary::LessEqual,
+            other => other,
+        }
+    }
+
     /// The operator as it is written.
     pub fn symbol(self) -> &'static str {
         match self {

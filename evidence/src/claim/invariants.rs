@@ -1,6 +1,7 @@
 //! Invariants of evidence: what every document satisfies, so that a negative control may not break it. A claim that only
 //! such values contradict is true of all evidence, and says nothing of this.
 
+use crate::document::facts::is_prototype;
 use crate::document::value::{Frame, Value};
 use crate::path::{EXPERIMENT_SECTIONS, SECTIONS, hit_number};
 use crate::path_index::words;
@@ -53,11 +54,15 @@ pub(super) fn possible(path: &str, value: &Value) -> bool {
     {
         return false;
     }
-    // What is no UTF-8 is longer here than it was.
     if let Value::Text { value } = value
         && value.len() > LONGEST_TASK
-        && !value.contains(char::REPLACEMENT_CHARACTER)
         && is_task(path)
+    {
+        return false;
+    }
+    if let Value::Text { value } = value
+        && let Some(function) = declared_function(path)
+        && !is_prototype(value, function)
     {
         return false;
     }
@@ -80,6 +85,11 @@ pub(super) fn possible(path: &str, value: &Value) -> bool {
             .as_integer()
             .is_none_or(|number| range(path).is_none_or(|range| range.contains(&number))),
     }
+}
+
+/// The function whose prototype stands under this path.
+fn declared_function(path: &str) -> Option<&str> {
+    path.strip_prefix("functions.")?.strip_suffix(".prototype")
 }
 
 /// Names of leaves that count something and so are never negative.

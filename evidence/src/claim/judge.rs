@@ -1,5 +1,7 @@
 //! Verdicts: what a claim comes to on one machine, and the negative control that a PASS has to survive.
 
+use std::ops::Range;
+
 use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::bind::{Inputs, Replaced};
@@ -14,6 +16,7 @@ use super::operands::operands;
 use super::outside;
 use super::parse::{Expression, ReadPath, reads};
 use super::parts::Part;
+use super::silence::unseen_free;
 use super::units::unlike;
 use super::verdict::{Judgement, Verdict};
 
@@ -83,7 +86,7 @@ fn judge_stated(
         judgement.when_operands = operands(when, condition);
     }
     if matches!(decided.stage, Stage::Body(Ok(true))) {
-        evaluator.check_names(&mut judgement);
+        evaluator.check_text(&mut judgement);
         let unturned = evaluator.control_whole(&decided.body, &mut judgement);
         evaluator.control_parts(&decided, unturned, &mut judgement);
     }
@@ -93,7 +96,7 @@ fn judge_stated(
         Stage::Condition(Ok(_)) => {
             let when = claim.when.as_ref().map_or("", Expression::text);
             judgement.reason = Some(format!("`{when}` is false here"));
-            evaluator.check_names(&mut judgement);
+            evaluator.check_text(&mut judgement);
         }
         Stage::Condition(Err(stopped)) => stop(&mut judgement, stopped, "in the condition: "),
         Stage::Body(Err(stopped)) => {
@@ -124,8 +127,9 @@ impl Evaluator<'_> {
         }
     }
 
-    /// A claim that passes writes only words that there are; so does the condition under which it does, or does not apply.
-    fn check_names(&self, judgement: &mut Judgement) {
+    /// A claim that passes writes only words that there are, and rests on no object that may have been freed unseen; so does the
+    /// condition under which it does, or does not apply.
+    fn check_text(&self, judgement: &mut Judgement) {
         let body = match judgement.verdict {
             Verdict::Pass => Some(&self.claim.expression),
             Verdict::NotApplicable => None,
@@ -138,27 +142,34 @@ impl Evaluator<'_> {
             .map(|when| (when, "in the condition: "));
         let mut written = body.into_iter().map(|body| (body, "")).chain(conditions);
         let found = written.find_map(|(expression, place)| {
-            let strange = unresolved_name(&expression.root, self.catalog, self.machine)?;
-            Some((expression, place, strange))
+            let name = || self.unresolved(expression);
+            let stopped = name().or_else(|| self.unseen_free(expression))?;
+            Some((stopped, place))
         });
-        let Some((expression, place, strange)) = found else {
+        let Some((stopped, place)) = found else {
             return;
-        };
-        let stopped = match strange {
-            UnresolvedName::Unknown(obstacle) => error(expression, &obstacle),
-            UnresolvedName::Elsewhere(obstacle) => Stopped {
-                verdict: Verdict::Unverified,
-                reason: format!(
-                    "`{}`: {}",
-                    &expression.text()[obstacle.range],
-                    obstacle.message
-                ),
-                diagnostic: None,
-            },
         };
         judgement.verdict = stopped.verdict;
         judgement.control = None;
         stop(judgement, stopped, place);
+    }
+
+    /// A text in an expression that proves nothing.
+    fn unresolved(&self, expression: &Expression) -> Option<Stopped> {
+        Some(
+            match unresolved_name(&expression.root, self.catalog, self.machine)? {
+                UnresolvedName::Unknown(obstacle) => error(expression, &obstacle),
+                UnresolvedName::Elsewhere(obstacle) => {
+                    unverified(expression, obstacle.range, &obstacle.message)
+                }
+            },
+        )
+    }
+
+    /// A part that rests on an object that may have been freed unseen.
+    fn unseen_free(&self, expression: &Expression) -> Option<Stopped> {
+        let (range, reason) = unseen_free(&expression.root, self.catalog, self.machine)?;
+        Some(unverified(expression, range, &reason))
     }
 
     /// Each part of a claim that passes, and its condition with each of its parts, comes out otherwise on other values. Of the
@@ -288,6 +299,15 @@ impl Evaluator<'_> {
             ),
             diagnostic: None,
         })
+    }
+}
+
+/// The verdict on an expression of which a part proves nothing.
+fn unverified(expression: &Expression, part: Range<usize>, why: &str) -> Stopped {
+    Stopped {
+        verdict: Verdict::Unverified,
+        reason: format!("`{}`: {why}", &expression.text()[part]),
+        diagnostic: None,
     }
 }
 

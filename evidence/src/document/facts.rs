@@ -124,6 +124,28 @@ pub struct FunctionFacts {
     pub prototype: Option<Datum>,
 }
 
+/// True if a declaration can be that of this function.
+pub(crate) fn is_prototype(text: &str, function: &str) -> bool {
+    let call = text.split_once('(').map_or("", |(front, _)| front);
+    let of_function = call
+        .strip_suffix(function)
+        .is_some_and(|front| front.ends_with([' ', '*']));
+    // A function that returns a pointer to a function has its name in brackets.
+    (of_function || text.contains(&format!("(*{function}("))) && text.ends_with(')')
+}
+
+impl FunctionFacts {
+    /// The reason why the prototype cannot be that of the function with this name.
+    fn of_another(&self, name: &str) -> Option<String> {
+        match self.prototype.as_ref()?.value()? {
+            Value::Text { value } if !is_prototype(value, name) => {
+                Some(format!("`{value}` does not declare `{name}`"))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// One tracepoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -231,7 +253,8 @@ impl Facts {
             .find_map(|(name, one)| Some((format!("types/{name}"), one.contradiction()?)));
         let functions = || {
             self.functions.iter().find_map(|(name, one)| {
-                let why = nothing_of_it(&one.exists, one.prototype.is_none())?;
+                let why = nothing_of_it(&one.exists, one.prototype.is_none())
+                    .or_else(|| one.of_another(name))?;
                 Some((format!("functions/{name}"), why))
             })
         };

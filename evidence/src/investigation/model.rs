@@ -74,12 +74,26 @@ pub struct FactNames {
     pub syscalls: Vec<String>,
     /// Options of the configuration, in lower case without `CONFIG_`.
     pub config: Vec<String>,
+    /// Paths of what no machine of the book is meant to have, without `.exists`: `types.socket.members.wq`. Any other name that
+    /// none of them has is taken for a misspelt one.
+    pub absent: Vec<String>,
 }
 
 impl FactNames {
     /// True if none is named.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The names that a section holds.
+    pub(crate) fn section(&self, section: &str) -> &[String] {
+        match section {
+            "types" => &self.types,
+            "functions" => &self.functions,
+            "tracepoints" => &self.tracepoints,
+            "syscalls" => &self.syscalls,
+            _ => &self.config,
+        }
     }
 }
 

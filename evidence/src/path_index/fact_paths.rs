@@ -7,7 +7,6 @@ use crate::document::facts::{
 use crate::document::fields::Structure;
 use crate::document::value::Value;
 use crate::document::{Evidence, Missing};
-use crate::investigation::FactNames;
 use crate::path::{FACTS, Path};
 
 use super::catalog::Catalog;
@@ -227,6 +226,21 @@ impl Catalog<'_> {
         ))
     }
 
+    /// The names beside the last one of a path of facts: parts that some machine has, or names that are planned.
+    pub(crate) fn fact_names(&self, segments: &[&str]) -> Vec<String> {
+        match segments {
+            [_, _, _, _] => self.parts(&segments[..3]),
+            [section, ..] => {
+                let names = self.investigation.facts.section(section).iter();
+                names
+                    .filter(|name| Some(&name.as_str()) != segments.get(1))
+                    .cloned()
+                    .collect()
+            }
+            [] => Vec::new(),
+        }
+    }
+
     /// The names in a list, on all machines.
     fn parts(&self, list: &[&str]) -> Vec<String> {
         let facts = self
@@ -271,17 +285,4 @@ fn leaf_of(
 /// True if the first name of a path is one of facts.
 pub(super) fn is_fact(first: &str) -> bool {
     FACTS.contains(&first)
-}
-
-impl FactNames {
-    /// The names that a section holds.
-    pub(crate) fn section(&self, section: &str) -> &[String] {
-        match section {
-            "types" => &self.types,
-            "functions" => &self.functions,
-            "tracepoints" => &self.tracepoints,
-            "syscalls" => &self.syscalls,
-            _ => &self.config,
-        }
-    }
 }

@@ -38,6 +38,10 @@ macro_rules! computed {
 
 pub(super) use computed;
 
+/// Two texts in which different bytes were replaced look the same.
+const REPLACED: &str =
+    "it is not text in UTF-8, and what it was is not known: bytes of it have been replaced";
+
 impl<'a> List<'a> {
     pub(super) fn new(marked: bool, about: usize) -> Self {
         List {
@@ -81,6 +85,7 @@ impl<'a> List<'a> {
     pub(super) fn text(&mut self, name: &str, value: &str, drift: Drift) {
         let datum = match crate::document::withheld::withheld(value) {
             Some(reason) => Datum::withheld(reason),
+            None if value.contains(char::REPLACEMENT_CHARACTER) => Datum::unavailable(REPLACED),
             None => Datum::Value(Value::text(value)),
         };
         self.push(name, Cow::Owned(datum), drift);
@@ -92,6 +97,11 @@ impl<'a> List<'a> {
     }
 
     fn whole(&self, datum: &'a Datum) -> Cow<'a, Datum> {
+        if let Some(Value::Text { value } | Value::CutText { value, .. }) = datum.value()
+            && value.contains(char::REPLACEMENT_CHARACTER)
+        {
+            return Cow::Owned(Datum::unavailable(REPLACED));
+        }
         match datum.value().filter(|_| !self.marked).and_then(unmarked) {
             Some(cut) => Cow::Owned(Datum::Value(cut)),
             None => Cow::Borrowed(datum),

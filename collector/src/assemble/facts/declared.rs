@@ -45,13 +45,14 @@ pub(in crate::assemble) fn facts(
         (Err(why), Ok(None)) => Err(why.to_string().into()),
     };
     let named = |name: &String| name.clone();
+    let absent = not_there(context);
     Some(Facts {
         types: wanted
             .types
             .iter()
             .map(|name| {
                 let facts = match &btf {
-                    Ok(btf) => type_facts(btf, name),
+                    Ok(btf) => type_facts(btf, name).unwrap_or_else(|| of(absent.clone())),
                     Err(why) => of(Datum::unavailable(why.clone())),
                 };
                 (named(name), facts)
@@ -62,16 +63,14 @@ pub(in crate::assemble) fn facts(
             .iter()
             .map(|name| {
                 let is_nowhere = context.names.check_exists(name).is_err();
-                (
-                    named(name),
-                    function(name, &btf, instances.get(name), is_nowhere),
-                )
+                let facts = function(name, &btf, instances.get(name), is_nowhere, &absent);
+                (named(name), facts)
             })
             .collect(),
         tracepoints: build
             .tracepoints
             .iter()
-            .map(|(name, formats)| (named(name), tracepoint(name, &btf, formats)))
+            .map(|(name, formats)| (named(name), tracepoint(name, &btf, formats, &absent)))
             .collect(),
         syscalls: build
             .syscalls
@@ -89,14 +88,30 @@ pub(in crate::assemble) fn facts(
     })
 }
 
+/// The answer for what neither the kernel's image nor a module that is loaded has: it does not exist if the kernel has no modules.
+fn not_there(context: &Context<'_>) -> Datum {
+    const MODULES: &str = "CONFIG_MODULES";
+    match context.config.as_ref().map(|config| config.listed(MODULES)) {
+        Ok(None | Some("n")) => truth(false),
+        Ok(Some(_)) => Datum::unavailable(
+            "neither the kernel's image nor a module that is loaded has it; a module that is not loaded may",
+        ),
+        Err(why) => Datum::unavailable(format!(
+            "the kernel's image does not have it, and it is not known whether a module may: {why}"
+        )),
+    }
+}
+
 type Types<'b, 'a> = Result<&'b Btf<'a>, Reason>;
 
-/// The facts of a function. `is_nowhere`: neither symbols nor debug information have anything of that name, and both were looked through.
+/// The facts of a function. `is_nowhere`: neither symbols nor debug information have anything of that name, and both were looked
+/// through. `absent`: the answer if there is none.
 fn function(
     name: &str,
     btf: &Types<'_, '_>,
     instances: Option<&Instances>,
     is_nowhere: bool,
+    absent: &Datum,
 ) -> FunctionFacts {
     let described = match btf {
         Ok(btf) => btf.functions(name).map_err(|error| error.to_string()),
@@ -107,10 +122,10 @@ fn function(
     // Without a copy of its own it may still be inlined everywhere, which only debug information tells.
     let exists = match instances {
         _ if in_types || has_code => truth(true),
-        _ if is_nowhere => truth(false),
+        _ if is_nowhere => absent.clone(),
         Some(Instances {
             inlined: Some(_), ..
-        }) => truth(false),
+        }) => absent.clone(),
         Some(Instances { unknown, .. }) => Datum::unavailable(format!(
             "this kernel has no code of its own for it, and it is not known whether it is inlined: {}",
             unknown
@@ -175,6 +190,7 @@ fn tracepoint(
     name: &str,
     btf: &Types<'_, '_>,
     formats: &Result<Formats, Reason>,
+    absent: &Datum,
 ) -> TracepointFacts {
     let in_types = match btf {
         Ok(btf) => match btf.tracepoint(name) {
@@ -203,7 +219,7 @@ fn tracepoint(
             },
             None => with_gap(format!("the format of {group}:{name} cannot be understood")),
         },
-        (Ok([]), Ok(false)) => none(truth(false)),
+        (Ok([]), Ok(false)) => none(absent.clone()),
         (Ok([]), Ok(true)) => with_gap("tracefs has no event of it".into()),
         (Ok([]), Err(why)) => none(Datum::unavailable(why)),
         (Ok(several), _) => {
@@ -345,16 +361,22 @@ mod tests {
     #[test]
     fn existence() {
         let no_types: Types<'_, '_> = Err("no BTF".into());
-        let one = tracepoint("x", &no_types, &Ok(vec![("kmem".into(), FORMAT.into())]));
+        let no = truth(false);
+        let one = tracepoint(
+            "x",
+            &no_types,
+            &Ok(vec![("kmem".into(), FORMAT.into())]),
+            &no,
+        );
         assert_eq!((one.exists, one.count), (truth(true), 3));
         assert!(
-            tracepoint("x", &no_types, &Ok(Vec::new()))
+            tracepoint("x", &no_types, &Ok(Vec::new()), &no)
                 .exists
                 .value()
                 .is_none()
         );
         assert!(
-            tracepoint("x", &no_types, &Err("no tracefs".into()))
+            tracepoint("x", &no_types, &Err("no tracefs".into()), &no)
                 .exists
                 .value()
                 .is_none()
@@ -368,23 +390,23 @@ mod tests {
             unknown: Some("no debug information".into()),
         };
         assert!(
-            function("f", &no_types, Some(&instances), false)
+            function("f", &no_types, Some(&instances), false, &no)
                 .exists
                 .value()
                 .is_none()
         );
         assert_eq!(
-            function("f", &no_types, Some(&instances), true).exists,
+            function("f", &no_types, Some(&instances), true, &no).exists,
             truth(false)
         );
         instances.inlined = Some(vec![]);
         assert_eq!(
-            function("f", &no_types, Some(&instances), false).exists,
+            function("f", &no_types, Some(&instances), false, &no).exists,
             truth(false)
         );
         instances.count = 1;
         assert_eq!(
-            function("f", &no_types, Some(&instances), false).exists,
+            function("f", &no_types, Some(&instances), false, &no).exists,
             truth(true)
         );
     }

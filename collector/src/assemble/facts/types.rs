@@ -15,17 +15,14 @@ const KINDS: [(NameKind, &str); 4] = [
     (NameKind::Typedef, "typedef"),
 ];
 
-/// The facts of the type called `name`. One that is not there, or that cannot be understood, is an answer.
-pub fn type_facts(btf: &Btf<'_>, name: &str) -> TypeFacts {
-    let found = KINDS.iter().find_map(|(wanted, kind)| {
+/// The facts of the type called `name`; `None`: it is not there. One that cannot be understood is an answer.
+pub fn type_facts(btf: &Btf<'_>, name: &str) -> Option<TypeFacts> {
+    let (ids, kind) = KINDS.iter().find_map(|(wanted, kind)| {
         let ids = btf.find(*wanted, name);
         (!ids.is_empty()).then_some((ids, *kind))
-    });
-    match found {
-        None => of(truth(false)),
-        Some((ids, kind)) => described(btf, &ids, kind)
-            .unwrap_or_else(|error| of(Datum::unavailable(error.to_string()))),
-    }
+    })?;
+    let facts = described(btf, &ids, kind);
+    Some(facts.unwrap_or_else(|error| of(Datum::unavailable(error.to_string()))))
 }
 
 /// Facts of which only the existence is known, or not even that.

@@ -6,6 +6,7 @@ use crate::diagnostic::nearest;
 use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 
+mod absent;
 mod comparisons;
 mod possible;
 mod unplaced;
@@ -40,6 +41,7 @@ pub(super) fn unresolved_name(
     });
     found
         .or_else(|| vocabulary::unlike_vocabularies(root, machine).map(UnresolvedName::Unknown))
+        .or_else(|| absent::nowhere(root, catalog, machine).map(UnresolvedName::Elsewhere))
         .or_else(|| unplaced::unplaced(root, machine).map(UnresolvedName::Elsewhere))
 }
 

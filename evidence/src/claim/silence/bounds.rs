@@ -75,7 +75,7 @@ fn bound(operator: Binary, operands: &[Node; 2]) -> Option<(&Node, i128)> {
     let [left, right] = operands;
     let (counted, number, operator) = match (number(left), number(right)) {
         (None, Some(number)) => (left, number, operator),
-        (Some(number), None) => (right, number, turned(operator)),
+        (Some(number), None) => (right, number, operator.turned()),
         _ => return None,
     };
     count(counted)?;
@@ -87,17 +87,6 @@ fn bound(operator: Binary, operands: &[Node; 2]) -> Option<(&Node, i128)> {
         _ => return None,
     };
     Some((counted, least))
-}
-
-/// The comparison with its sides exchanged.
-fn turned(operator: Binary) -> Binary {
-    match operator {
-        Binary::Less => Binary::Greater,
-        Binary::LessEqual => Binary::GreaterEqual,
-        Binary::Greater => Binary::Less,
-        Binary::GreaterEqual => Binary::LessEqual,
-        other => other,
-    }
 }
 
 fn number(node: &Node) -> Option<i128> {

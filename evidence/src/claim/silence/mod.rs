@@ -2,22 +2,24 @@
 
 use std::ops::Range;
 
+use crate::document::Probe;
 use crate::document::value::Value;
-use crate::document::{Experiment, Probe, Target};
 use crate::investigation::Probe as Planned;
 use crate::path::SECTIONS;
 use crate::path_index::resolve::{Catalog, Indexed, probe_leaves};
 
 use super::ast::{Node, NodeKind};
-use super::builtins::{Function, NOTHING_ALLOCATED, Reads};
+use super::builtins::{Function, Reads};
 use super::parse::ReadPath;
 
 mod bounds;
 mod experiment;
 mod instances;
+mod ledger;
 mod stacks;
 
 use bounds::{Demand, counts_in};
+pub(super) use ledger::unseen_free;
 
 /// The reason why a count of nothing is not evidence that there was nothing. It is what [`conditions`] says of the
 /// functions that read the same counts, so that no claim gets around them by reading the leaf itself.
@@ -42,15 +44,7 @@ pub(super) fn says_nothing(
             })
         }
         [experiment, "objects", leaf] if !read.by_function => {
-            let mut reasons = watched(experiment, catalog, machine);
-            let ledger = machine.evidence.experiments.get(experiment);
-            let nothing = ledger
-                .and_then(|experiment| experiment.objects.as_ref())
-                .is_some_and(|ledger| ledger.allocations.is_empty());
-            if leaf == "leaked" && nothing {
-                reasons.push(NOTHING_ALLOCATED.into());
-            }
-            reasons
+            ledger::count(experiment, leaf, catalog, machine)
         }
         ["boots", ..] => fewer_boots(catalog, machine).into_iter().collect(),
         _ => {
@@ -78,7 +72,7 @@ pub(super) fn conditions(
     let whole = experiment::of_function(function, args, machine);
     let of_names = names.flat_map(|name| match function.reads {
         Reads::Absence => absence(name, catalog, machine),
-        Reads::Ledger => watched(name, catalog, machine),
+        Reads::Ledger => ledger::watched(name, catalog, machine),
         _ => Vec::new(),
     });
     of_names.chain(whole).collect()
@@ -217,57 +211,4 @@ fn fired(machine: &Indexed<'_>, experiment: &str, plan: &Planned) -> bool {
     experiment.broken().is_none()
         && experiment.unavailable.is_none()
         && experiment.probes.get(&plan.name).is_some_and(fired)
-}
-
-/// The reason why an object may be missing in the ledger that a function was to give back: its return was not seen.
-fn unreturned(planned: &Planned, seen: &Experiment) -> Option<String> {
-    let returned = |object: &Option<String>| object.as_deref() == Some("return");
-    if !matches!(planned.target, Target::Function(_))
-        || !(returned(&planned.allocates) || returned(&planned.frees))
-    {
-        return None;
-    }
-    let hits = &seen.probes.get(&planned.name)?.hits;
-    let open = hits.iter().filter(|hit| hit.return_order.is_none());
-    let name = &planned.name;
-    match open.count() {
-        0 => None,
-        count => Some(format!(
-            "of {count} calls of `{name}` the return was not seen, which gives the object"
-        )),
-    }
-}
-
-/// A ledger says something only if all probes that watch allocations and frees were attached, and saw all of them.
-fn watched(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<String> {
-    let experiment = name.split('.').next().unwrap_or(name);
-    let (Some(plan), Some(seen)) = (
-        catalog.investigation.experiment(experiment),
-        machine.evidence.experiments.get(experiment),
-    ) else {
-        return Vec::new();
-    };
-    let mut reasons: Vec<String> = Vec::new();
-    let watchers = plan.probes.iter();
-    for probe in watchers.filter(|probe| probe.allocates.is_some() || probe.frees.is_some()) {
-        let absent = match seen.probes.get(&probe.name) {
-            None => Some("the evidence does not hold it"),
-            Some(seen) => seen.unavailable.as_deref(),
-        };
-        reasons.extend(unreturned(probe, seen));
-        match absent {
-            Some(reason) => reasons.push(format!(
-                "`{experiment}.{}` did not watch: {reason}",
-                probe.name
-            )),
-            None => {
-                reasons.extend(experiment::reasons(experiment, probe, catalog, machine));
-                reasons.extend(instances::reasons(experiment, probe, catalog, machine));
-            }
-        }
-    }
-    reasons.extend(crate::observation::unmarked(seen));
-    reasons.sort();
-    reasons.dedup();
-    reasons
 }

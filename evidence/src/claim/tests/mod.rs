@@ -1,5 +1,6 @@
 //! Tests of claims as a whole; each guard of the language has its own.
 
+mod absent;
 mod cut;
 mod graph;
 mod guards;

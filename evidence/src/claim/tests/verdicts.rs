@@ -259,6 +259,54 @@ fn ledgers() {
     }
 }
 
+/// Check that an object counts as not freed only where the free of one like it was seen on this machine, and that a leak which is
+/// seen is told all the same.
+#[test]
+fn unseen_frees() {
+    let mut leaking = evidence();
+    let create = leaking.experiments.get_mut("create").unwrap();
+    let objects = &mut create.objects.as_mut().unwrap().allocations;
+    objects.truncate(1);
+    let freed = objects[0].clone();
+    objects[0].freed = None;
+    let mut one_freed = leaking.clone();
+    let create = one_freed.experiments.get_mut("create").unwrap();
+    create.objects.as_mut().unwrap().allocations.push(freed);
+    let mut other_cache = one_freed.clone();
+    let create = other_cache.experiments.get_mut("create").unwrap();
+    create.objects.as_mut().unwrap().allocations[1].cache = Some("another".into());
+    for text in [
+        "!freed(create)",
+        "!freed(create.allocation)",
+        "create.objects.leaked == create.objects.allocated",
+        "create.objects.leaked >= 1",
+        "create.objects.freed == 0",
+        "create.objects.freed < 1",
+    ] {
+        let judged = judge_on(text, &leaking);
+        assert_eq!(judged.verdict, Verdict::Unverified, "{text}: {judged:?}");
+        let reason = judged.reason.unwrap();
+        assert!(reason.contains("would have been seen"), "{text}: {reason}");
+    }
+    for (text, evidence, verdict) in [
+        ("freed(create)", &leaking, Verdict::Fail),
+        ("create.objects.leaked == 0", &leaking, Verdict::Fail),
+        ("create.objects.leaked < 2", &leaking, Verdict::Pass),
+        ("create.objects.freed >= 1", &one_freed, Verdict::Pass),
+        ("create.objects.leaked == 1", &one_freed, Verdict::Pass),
+        ("!freed(create)", &one_freed, Verdict::Pass),
+        (
+            "create.objects.leaked == 1",
+            &other_cache,
+            Verdict::Unverified,
+        ),
+        ("!freed(create)", &other_cache, Verdict::Unverified),
+    ] {
+        let judged = judge_on(text, evidence);
+        assert_eq!(judged.verdict, verdict, "{text}: {judged:?}");
+    }
+}
+
 /// Check that a lost event or an experiment without events makes every claim on it an error, and says why.
 #[test]
 fn unsound_captures() {

@@ -43,6 +43,8 @@ pub(super) struct RawFacts {
     pub syscalls: Vec<Spanned<String>>,
     #[serde(default)]
     pub config: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub absent: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -1,0 +1,225 @@
+//! Reasons why a ledger proves nothing: an allocation or a free may have gone unseen.
+
+use std::ops::Range;
+
+use crate::claim::ast::{Binary, Node, NodeKind};
+use crate::claim::builtins::{NOTHING_ALLOCATED, Reads};
+use crate::document::{Allocation, Experiment, Target};
+use crate::investigation::{Experiment as PlannedExperiment, Probe as Planned};
+use crate::path_index::resolve::{Catalog, Indexed};
+
+use super::{experiment, instances};
+
+/// The reasons why a count of a ledger, `EXPERIMENT.objects.LEAF`, proves nothing.
+pub(super) fn count(
+    name: &str,
+    leaf: &str,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Vec<String> {
+    let mut reasons = watched(name, catalog, machine);
+    let ledger = machine.evidence.experiments.get(name);
+    let nothing = ledger
+        .and_then(|experiment| experiment.objects.as_ref())
+        .is_some_and(|ledger| ledger.allocations.is_empty());
+    if leaf == "leaked" && nothing {
+        reasons.push(NOTHING_ALLOCATED.into());
+    }
+    reasons
+}
+
+/// The first part of a claim that rests on an object that was not freed, though nothing shows that its free would have been seen.
+/// That all were freed, or no fewer than so many, was seen.
+pub(in crate::claim) fn unseen_free(
+    root: &Node,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Option<(Range<usize>, String)> {
+    let mut found = None;
+    visit(root, true, &mut |node, name, counted| {
+        if found.is_none() {
+            let reason = kept(name, counted, catalog, machine);
+            found = reason.map(|reason| (node.range.clone(), reason));
+        }
+    });
+    found
+}
+
+/// The objects that a part of a claim is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    Freed,
+    /// Those that are neither freed nor excused.
+    Leaked,
+}
+
+/// Calls `rests` on each part that may be true because something was not freed: it, the experiment or probe, and what it counts.
+/// `true_helps`: the whole expression cannot become false by this node becoming true.
+fn visit<'n>(node: &'n Node, true_helps: bool, rests: &mut dyn FnMut(&'n Node, &'n str, Counted)) {
+    if let Some((name, counted)) = counted(node) {
+        rests(node, name, counted);
+        return;
+    }
+    match &node.kind {
+        NodeKind::Literal(_) | NodeKind::Path(_) | NodeKind::Constant(_) => {}
+        NodeKind::Unary(_, operand) => visit(operand, false, rests),
+        NodeKind::Binary(Binary::And | Binary::Or, operands) => {
+            operands
+                .iter()
+                .for_each(|one| visit(one, true_helps, rests));
+        }
+        NodeKind::Binary(operator, operands) => {
+            if !(true_helps && more_frees_keep(*operator, operands)) {
+                operands.iter().for_each(|one| visit(one, false, rests));
+            }
+        }
+        NodeKind::Conditional(parts) => parts.iter().for_each(|one| visit(one, false, rests)),
+        NodeKind::Call(function, args) if function.reads == Reads::Ledger => {
+            if !true_helps {
+                let names = args.iter().filter_map(|arg| match &arg.kind {
+                    NodeKind::Path(path) => Some(path.as_str()),
+                    _ => None,
+                });
+                names.for_each(|name| rests(node, name, Counted::Leaked));
+            }
+        }
+        NodeKind::Call(_, args) => args.iter().for_each(|one| visit(one, false, rests)),
+    }
+}
+
+/// The experiment whose objects a node counts.
+fn counted(node: &Node) -> Option<(&str, Counted)> {
+    let NodeKind::Path(path) = &node.kind else {
+        return None;
+    };
+    match path.as_str().split_once('.')? {
+        (name, "objects.freed") => Some((name, Counted::Freed)),
+        (name, "objects.leaked") => Some((name, Counted::Leaked)),
+        _ => None,
+    }
+}
+
+/// True of a comparison with a number that stays true if more objects were freed than was seen.
+fn more_frees_keep(operator: Binary, [left, right]: &[Node; 2]) -> bool {
+    let is_number = |node: &Node| matches!(node.kind, NodeKind::Literal(_));
+    let (counted, operator) = match (counted(left), counted(right)) {
+        (Some((_, counted)), None) if is_number(right) => (counted, operator),
+        (None, Some((_, counted))) if is_number(left) => (counted, operator.turned()),
+        _ => return false,
+    };
+    match counted {
+        Counted::Freed => matches!(operator, Binary::Greater | Binary::GreaterEqual),
+        Counted::Leaked => matches!(operator, Binary::Less | Binary::LessEqual),
+    }
+}
+
+/// The reason why an object may have been freed although no free of it was seen: on this machine no probe like those of the
+/// experiment ever saw one freed that was allocated like it. There are more ways to free an object than most probes watch.
+fn kept(
+    name: &str,
+    counted: Counted,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Option<String> {
+    let (name, probe) = name
+        .split_once('.')
+        .map_or((name, None), |(e, p)| (e, Some(p)));
+    let plan = catalog.investigation.experiment(name)?;
+    let ledger = machine.evidence.experiments.get(name)?.objects.as_ref()?;
+    let mut kept = ledger.allocations.iter().filter(|one| {
+        one.freed.is_none()
+            && (counted == Counted::Freed || one.excused.is_none())
+            && probe.is_none_or(|probe| probe == one.probe)
+    });
+    let unseen = kept.find(|one| !is_seen_freed(one, plan, catalog, machine))?;
+    let cache =
+        (unseen.cache.as_ref()).map_or(String::new(), |cache| format!(" of the cache `{cache}`"));
+    Some(format!(
+        "nothing shows that the free of an object{cache} that `{name}.{}` allocated would have been seen: no such object was seen freed \
+         on this machine by the probes that `{name}` has for it",
+        unseen.probe
+    ))
+}
+
+/// True if an object that was allocated like this one was seen freed on this machine, by a probe like one of the experiment's.
+fn is_seen_freed(
+    object: &Allocation,
+    plan: &PlannedExperiment,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> bool {
+    let Some(allocator) = plan.probe(&object.probe) else {
+        return false;
+    };
+    let frees = |target: &Target| {
+        let mut probes = plan.probes.iter().filter(|probe| probe.frees.is_some());
+        probes.any(|probe| probe.target == *target)
+    };
+    catalog.investigation.experiments.iter().any(|other| {
+        let ledger = machine.evidence.experiments.get(&other.name);
+        let sound = ledger.filter(|seen| seen.broken().is_none() && seen.unavailable.is_none());
+        let objects = sound.and_then(|seen| seen.objects.as_ref());
+        objects.is_some_and(|ledger| {
+            ledger.allocations.iter().any(|one| {
+                let by = one.freed.as_ref().and_then(|free| other.probe(&free.probe));
+                let from = other.probe(&one.probe);
+                one.cache == object.cache
+                    && from.is_some_and(|from| from.target == allocator.target)
+                    && by.is_some_and(|by| frees(&by.target))
+            })
+        })
+    })
+}
+
+/// The reason why an object may be missing in the ledger that a function was to give back: its return was not seen.
+fn unreturned(planned: &Planned, seen: &Experiment) -> Option<String> {
+    let returned = |object: &Option<String>| object.as_deref() == Some("return");
+    if !matches!(planned.target, Target::Function(_))
+        || !(returned(&planned.allocates) || returned(&planned.frees))
+    {
+        return None;
+    }
+    let hits = &seen.probes.get(&planned.name)?.hits;
+    let open = hits.iter().filter(|hit| hit.return_order.is_none());
+    let name = &planned.name;
+    match open.count() {
+        0 => None,
+        count => Some(format!(
+            "of {count} calls of `{name}` the return was not seen, which gives the object"
+        )),
+    }
+}
+
+/// A ledger says something only if all probes that watch allocations and frees were attached, and saw all of them.
+pub(super) fn watched(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<String> {
+    let experiment = name.split('.').next().unwrap_or(name);
+    let (Some(plan), Some(seen)) = (
+        catalog.investigation.experiment(experiment),
+        machine.evidence.experiments.get(experiment),
+    ) else {
+        return Vec::new();
+    };
+    let mut reasons: Vec<String> = Vec::new();
+    let watchers = plan.probes.iter();
+    for probe in watchers.filter(|probe| probe.allocates.is_some() || probe.frees.is_some()) {
+        let absent = match seen.probes.get(&probe.name) {
+            None => Some("the evidence does not hold it"),
+            Some(seen) => seen.unavailable.as_deref(),
+        };
+        reasons.extend(unreturned(probe, seen));
+        match absent {
+            Some(reason) => reasons.push(format!(
+                "`{experiment}.{}` did not watch: {reason}",
+                probe.name
+            )),
+            None => {
+                reasons.extend(experiment::reasons(experiment, probe, catalog, machine));
+                reasons.extend(instances::reasons(experiment, probe, catalog, machine));
+            }
+        }
+    }
+    reasons.extend(crate::observation::unmarked(seen));
+    reasons.sort();
+    reasons.dedup();
+    reasons
+}
