@@ -598,7 +598,7 @@ fn hanging_guest() {
     );
     assert_eq!(status, Some(3), "{said}");
     assert!(
-        said.contains("did not finish within") && said.contains("Allow more time"),
+        said.contains("made no progress for") && said.contains("Allow more time"),
         "{said}"
     );
     assert!(!folder.path().join("e.json").exists());
