@@ -6,6 +6,7 @@ mod binutils;
 mod capture;
 mod cut;
 mod discover;
+mod downloads;
 mod ebpf_build;
 mod facts;
 mod graph;
