@@ -25,6 +25,7 @@ mod reader_commands;
 mod reads;
 mod restricted_kernels;
 mod support;
+mod sweep;
 mod tracepoints;
 mod way_back;
 mod workload;
