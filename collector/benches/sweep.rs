@@ -1,11 +1,19 @@
 //! A sweep of the flagship investigation over several kernels, against bare boots of the same kernels one after the other.
 //!
-//! `cargo bench -p qed-collector --bench sweep [-- -n ROUNDS]`. Kernels are cached, and no debug information is wanted. The sweep
+//! `cargo bench -p qed-collector --bench sweep [-- -n ROUNDS] [--jobs GUESTS]`. Kernels are cached, and no debug information is wanted. The sweep
 //! boots two guests at a time where there are two processors; the ratio is that of wall times, the median of the rounds' ratios.
 
 mod common;
 
-use common::{GUESTS, boot, collector, guest, investigation, kernel, median, ms, ratio, rounds};
+use common::{
+    GUESTS, boot, collector, guest, investigation, kernel, median, ms, option, ratio, rounds,
+};
+
+/// One kernel more: of another packaging, and so many that not each has another one beside it.
+const NEWEST: &str = "debian-7.3";
+
+/// The most that the ratio should be.
+const GOAL: f64 = 1.2;
 
 fn main() -> anyhow::Result<()> {
     if qed_collector::guest::find_program::find_in_path("qemu-system-x86_64").is_none() {
@@ -13,7 +21,7 @@ fn main() -> anyhow::Result<()> {
     }
     let mut images = Vec::new();
     let mut series = Vec::new();
-    for name in GUESTS {
+    for name in GUESTS.into_iter().chain([NEWEST]) {
         match (kernel(name), name.strip_prefix("debian-")) {
             (Ok(found), Some(one)) => {
                 images.push(found);
@@ -28,6 +36,7 @@ fn main() -> anyhow::Result<()> {
     }
     let file = investigation();
     let file = file.to_string_lossy();
+    let jobs = option("--jobs");
     let (mut bare, mut sweep) = (Vec::new(), Vec::new());
     for _ in 0..rounds(3) {
         let mut sum = std::time::Duration::ZERO;
@@ -40,10 +49,13 @@ fn main() -> anyhow::Result<()> {
         let output = folder.path().to_string_lossy();
         let mut arguments = vec!["sweep", "--investigation", &file, "-o", &output];
         arguments.extend(&series);
+        if let Some(jobs) = &jobs {
+            arguments.extend(["--jobs", jobs]);
+        }
         sweep.push(collector(&arguments)?);
     }
     println!(
-        "{} kernels: bare boots {:.0} ms in all, sweep {:.0} ms, RATIO {:.2}",
+        "{} kernels: bare boots {:.0} ms in all, sweep {:.0} ms, RATIO {:.2}, goal {GOAL}",
         images.len(),
         ms(median(&bare)),
         ms(median(&sweep)),

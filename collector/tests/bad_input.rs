@@ -177,7 +177,7 @@ fn unknown_names() {
     assert!(told.contains("`create.sys_exit.exit.data`"), "{told}");
     let text = String::from_utf8(plan.stdout).unwrap();
     assert!(
-        text.contains("`sock_alloc`") || text.contains("no kprobes"),
+        text.contains("`sock_alloc`") || text.contains("without kprobes"),
         "{text}"
     );
     assert!(text.contains("private_data"), "{text}");

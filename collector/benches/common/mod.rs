@@ -14,13 +14,15 @@ pub const COLLECTOR: &str = env!("CARGO_BIN_EXE_qed-collector");
 /// The guests that the benchmarks boot.
 pub const GUESTS: [&str; 2] = ["debian-6.1", "debian-6.12"];
 
-/// Number of runs of each side: `cargo bench … -- -n 7`, by default `usual`.
+/// The word behind an option of this benchmark: `cargo bench … -- -n 7`.
+pub fn option(name: &str) -> Option<String> {
+    std::env::args().skip_while(|word| word != name).nth(1)
+}
+
+/// Number of runs of each side, `-n`, by default `usual`.
 pub fn rounds(usual: usize) -> usize {
-    let words: Vec<String> = std::env::args().collect();
-    words
-        .windows(2)
-        .find(|pair| pair[0] == "-n")
-        .and_then(|pair| pair[1].parse().ok())
+    option("-n")
+        .and_then(|number| number.parse().ok())
         .unwrap_or(usual)
         .max(1)
 }

@@ -10,6 +10,7 @@ use super::output::{Format, print};
 use super::progress::Progress;
 use super::target::Target;
 use super::update::update;
+use crate::guest::apt::Apt;
 use crate::guest::archive::{self, Kernel};
 use crate::guest::cache::{Cache, Sidecar};
 use crate::guest::{Source, debuginfo, fetch};
@@ -56,7 +57,7 @@ enum Command {
     },
     /// Remove cached kernels and debug information: all but the newest of each series
     Prune {
-        /// Remove the newest of each series, too
+        /// Remove the newest of each series, too, and downloads that were interrupted
         #[arg(long)]
         all: bool,
         /// Only say what would be removed
@@ -256,7 +257,12 @@ fn prune(all: bool, dry_run: bool, cache: &Cache) -> Result<(), Failure> {
         modules.push(".modules");
         [folder.to_owned(), PathBuf::from(modules)]
     };
-    let folders = removable(&packages, all).into_iter().flat_map(with_modules);
+    // Without --all a download can still go on.
+    let unfinished = all.then(|| Apt::at(cache.root()).downloads());
+    let folders = removable(&packages, all)
+        .into_iter()
+        .flat_map(with_modules)
+        .chain(unfinished);
     for folder in folders.filter(|folder| folder.is_dir()) {
         let size = size(&folder);
         bytes += size;

@@ -19,6 +19,9 @@ pub const MIRROR_VARIABLE: &str = "QED_DEBIAN_MIRROR";
 /// Likewise for the archive of security updates.
 pub const SECURITY_VARIABLE: &str = "QED_DEBIAN_SECURITY_MIRROR";
 
+/// apt's own downloader, which goes on with a file that is there in part. `apt-get download` removes it first.
+const HELPER: &str = "/usr/lib/apt/apt-helper";
+
 /// A private state of apt that sees all suites of Debian.
 #[derive(Debug, Clone)]
 pub struct Apt {
@@ -50,6 +53,11 @@ impl Apt {
             "-oAcquire::IndexTargets::deb::CNF::DefaultEnabled=false".to_owned(),
             // As root, apt fetches as the user `_apt`, who cannot reach into root's home.
             "-oAPT::Sandbox::User=root".to_owned(),
+            // Packages are believed because the lists are, and so no list without a signature may come in, whatever this
+            // machine allows itself.
+            "-oAcquire::AllowInsecureRepositories=false".to_owned(),
+            "-oAcquire::AllowWeakRepositories=false".to_owned(),
+            "-oAcquire::AllowDowngradeToInsecureRepositories=false".to_owned(),
             "-oAPT::Architecture=amd64".to_owned(),
             "-oAPT::Architectures=amd64".to_owned(),
         ];
@@ -156,30 +164,50 @@ impl Apt {
     /// Download a package and return its path. An earlier download that was interrupted is continued.
     ///
     /// # Errors
-    /// When it cannot be fetched, or does not match its signed index.
-    pub fn download(&self, package: &Package) -> Result<PathBuf, GuestError> {
+    /// [`GuestError::Download`] when it cannot be fetched, [`GuestError::Damaged`] when it does not match its signed index, and
+    /// [`GuestError::WrongDigest`] when that index names another file than the one that is expected.
+    pub fn download(&self, part: &Served) -> Result<PathBuf, GuestError> {
         let folder = self.downloads();
         std::fs::create_dir_all(&folder).map_err(GuestError::io("make the folder", &folder))?;
-        let wanted = format!("{}={}", package.name, package.version);
-        let doing = format!("download {wanted}");
-        self.run(
-            "apt-get",
-            &["download", "-qq", &wanted],
-            Some(&folder),
-            &doing,
-        )?;
-        let files = std::fs::read_dir(&folder).map_err(GuestError::io("list", &folder))?;
-        let prefix = format!("{}_", package.folder());
-        let mut debs = files.flatten().map(|e| e.path()).filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with(&prefix) && name.ends_with(".deb")
-        });
-        debs.next().ok_or_else(|| GuestError::Program {
+        let Served { name, version, .. } = part;
+        let wanted = format!("{name}={version}");
+        let package = format!("{name} {version}");
+        let doing = format!("look for the address of {wanted}");
+        let arguments = ["download", "-qq", "--print-uris", &wanted];
+        let printed = self.run("apt-get", &arguments, None, &doing)?;
+        let (uri, digest) = address(&printed).ok_or_else(|| GuestError::Program {
             doing,
             program: "apt-get".into(),
             status: "success".into(),
-            said: "it left no .deb file".into(),
-        })
+            said: format!("`{}`, which is no address", printed.trim()),
+        })?;
+        if let Some(found) = digest.filter(|found| *found != part.sha256) {
+            return Err(GuestError::WrongDigest {
+                package,
+                expected: part.sha256.clone(),
+                found: found.to_owned(),
+            });
+        }
+        let path = self.file(&part.package());
+        let hash = format!("SHA256:{}", part.sha256);
+        let target = path.to_string_lossy();
+        let fetched = self.run(
+            HELPER,
+            &["-qq", "download-file", uri, &target, &hash],
+            None,
+            "download",
+        );
+        match fetched {
+            Ok(_) => Ok(path),
+            Err(GuestError::Program { said, .. }) => Err(not_fetched(package, part, &path, &said)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file of a download that is not unpacked yet.
+    #[must_use]
+    pub fn file(&self, package: &Package) -> PathBuf {
+        self.downloads().join(format!("{}.deb", package.folder()))
     }
 
     /// The folder of downloads that are not unpacked yet.
@@ -198,6 +226,45 @@ impl Apt {
         let mut all: Vec<&str> = self.options.iter().map(String::as_str).collect();
         all.extend(arguments);
         run(program, &all, folder, doing)
+    }
+}
+
+/// Address and SHA-256 of a package, from what apt prints of it:
+/// ```text
+/// 'http://deb.debian.org/debian/pool/main/l/linux/x_7.2.13-1_amd64.deb' x_7.2.13-1_amd64.deb 13716124 SHA256:36dc…
+/// ```
+fn address(printed: &str) -> Option<(&str, Option<&str>)> {
+    let mut lines = printed.lines();
+    let (uri, rest) = lines.next()?.strip_prefix('\'')?.split_once('\'')?;
+    let digest = rest
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("SHA256:"));
+    Some((uri, digest))
+}
+
+/// The error for a package that apt did not fetch. One that arrived whole and is another one is removed: the next attempt would
+/// have no use for it.
+fn not_fetched(package: String, part: &Served, path: &Path, said: &str) -> GuestError {
+    if let Some((_, received)) = said.split_once("Hashes of received file:") {
+        let mut failed = path.as_os_str().to_owned();
+        failed.push(".FAILED");
+        for file in [path, Path::new(&failed)] {
+            // What cannot be removed is only lost space.
+            let _ = std::fs::remove_file(file);
+        }
+        let found = received.split("SHA256:").nth(1).unwrap_or_default();
+        let end = found.find(|c: char| !c.is_ascii_hexdigit());
+        return GuestError::Damaged {
+            package,
+            expected: part.sha256.clone(),
+            found: found[..end.unwrap_or(found.len())].to_owned(),
+            variable: MIRROR_VARIABLE,
+        };
+    }
+    let line = said.split("; ").find_map(|line| line.strip_prefix("E: "));
+    GuestError::Download {
+        package,
+        reason: line.unwrap_or(said).to_owned(),
     }
 }
 
@@ -390,6 +457,23 @@ mod tests {
             entries(&bytes[..700], folder.path(), &name).is_err(),
             "a stream that ends early"
         );
+    }
+
+    /// Check that address and digest of a package are read from apt's answer, and that an answer without them is refused.
+    #[test]
+    fn addresses() {
+        let printed = "'http://m/pool/a_1%3a1_amd64.deb' a_1%3a1_amd64.deb 13 SHA256:36dc\n";
+        assert_eq!(
+            address(printed),
+            Some(("http://m/pool/a_1%3a1_amd64.deb", Some("36dc")))
+        );
+        assert_eq!(
+            address("'file:/a.deb' a.deb 13 MD5Sum:1"),
+            Some(("file:/a.deb", None))
+        );
+        for nothing in ["", "\n", "E: no", "'http://m"] {
+            assert_eq!(address(nothing), None, "{nothing}");
+        }
     }
 
     /// Check that a suite that a mirror lacks is accepted, and that a wrong signature is not.

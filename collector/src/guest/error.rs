@@ -31,17 +31,41 @@ pub enum GuestError {
         /// The variable that names the mirror of security updates.
         security: &'static str,
     },
-    /// A package that is not the one that the signed index names.
+    /// The signed index names another file than the one that is expected.
     #[error(
-        "downloaded {package}, and its SHA-256 is {found} instead of {expected}; it was removed. Try again; if it stays so, the mirror is broken"
+        "Debian's signed index names {package} with SHA-256 {found}, and {expected} was expected: what is remembered of the archive is out \
+         of date. Ask it again with --refresh"
     )]
     WrongDigest {
         /// Name and version.
         package: String,
         /// The expected digest, hex.
         expected: String,
+        /// The digest in the index, hex.
+        found: String,
+    },
+    /// A package that arrived otherwise than the signed index names it.
+    #[error(
+        "what arrived as {package} is not what Debian's signed index names: its SHA-256 is {found} instead of {expected}. It was removed. \
+         Start again; if it stays so, the mirror or a proxy before it is broken: name another one with {variable}=URI"
+    )]
+    Damaged {
+        /// Name and version.
+        package: String,
+        /// The digest in the index, hex.
+        expected: String,
         /// The digest of what arrived, hex.
         found: String,
+        /// The variable that names the main mirror.
+        variable: &'static str,
+    },
+    /// A package that did not arrive whole.
+    #[error("cannot download {package}: {reason}. {}", next_step(.reason))]
+    Download {
+        /// Name and version.
+        package: String,
+        /// The answer of apt.
+        reason: String,
     },
     /// No kernel, neither served nor cached.
     #[error(
@@ -69,7 +93,8 @@ pub enum GuestError {
     },
     /// The package lists were never fetched and cannot be.
     #[error(
-        "Debian cannot be asked which kernels it serves: {reason}. See whether the network works, or name a mirror with {variable}=URI"
+        "Debian cannot be asked which kernels it serves: {reason}. {}, or name a mirror with {variable}=URI",
+        without_lists(.reason)
     )]
     NoLists {
         /// The answer of the network.
@@ -216,6 +241,25 @@ pub enum GuestError {
     },
 }
 
+/// What to do about lists that did not come.
+fn without_lists(reason: &str) -> &'static str {
+    match ["GPG error", "signature"]
+        .iter()
+        .any(|word| reason.contains(word))
+    {
+        true => "Nothing of it is used: bring the Debian package debian-archive-keyring up to date",
+        false => "See whether the network works",
+    }
+}
+
+/// What to do about a download that failed.
+fn next_step(reason: &str) -> &'static str {
+    match reason.contains("404") {
+        true => "The archive has something newer by now: ask it again with --refresh",
+        false => "Start again when the network works: the download goes on where it stopped",
+    }
+}
+
 impl GuestError {
     /// The process's exit status for this error: 3 where this machine cannot do what was asked, 2 for
     /// bad input.
@@ -237,6 +281,14 @@ impl GuestError {
         match self {
             Self::Program { doing, said, .. } if said.contains(words) => Self::DiskFull {
                 doing,
+                cache: cache.to_owned(),
+            },
+            Self::Download { package, reason } if reason.contains(words) => Self::DiskFull {
+                doing: format!("download {package}"),
+                cache: cache.to_owned(),
+            },
+            Self::NoLists { reason, .. } if reason.contains(words) => Self::DiskFull {
+                doing: "fetch the package lists".into(),
                 cache: cache.to_owned(),
             },
             Self::Io {
@@ -283,6 +335,19 @@ mod tests {
         let source = std::io::Error::from_raw_os_error(nix::libc::ENOSPC);
         let io = GuestError::io("write", std::path::Path::new("/c/x"))(source);
         assert!(told(io).contains("no space is left"));
-        assert!(told(program("404  Not Found")).contains("404"));
+        let lists = |reason: &str| GuestError::NoLists {
+            reason: reason.into(),
+            variable: "V",
+        };
+        assert!(told(lists(apt)).starts_with("fetch the package lists: no space is left"));
+        assert!(told(lists("W: GPG error: http://m")).contains("debian-archive-keyring"));
+        assert!(told(lists("E: Unable to connect")).contains("network works"));
+        let download = |reason: &str| GuestError::Download {
+            package: "x 1".into(),
+            reason: reason.into(),
+        };
+        assert!(told(download(apt)).starts_with("download x 1: no space is left"));
+        assert!(told(download("404  Not Found")).ends_with("with --refresh"));
+        assert!(told(download("Connection refused")).contains("goes on where it stopped"));
     }
 }

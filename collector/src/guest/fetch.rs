@@ -168,15 +168,16 @@ pub fn served(
     }
     progress("asking Debian's archive which kernels it serves (once a day)");
     let apt = Apt::at(cache.root());
-    let complaints = apt.update()?;
-    let kernels = apt.kernels()?;
+    let full_disk = |error: GuestError| error.on_full_disk(cache.root());
+    let complaints = apt.update().map_err(full_disk)?;
+    let kernels = apt.kernels().map_err(full_disk)?;
     if kernels.is_empty() {
         let reason = complaints.unwrap_or_else(|| "the package lists name no kernel".into());
         let Some(known) = known else {
-            return Err(GuestError::NoLists {
+            return Err(full_disk(GuestError::NoLists {
                 reason,
                 variable: apt::MIRROR_VARIABLE,
-            });
+            }));
         };
         return Ok((
             known.kernels,
@@ -234,7 +235,8 @@ pub(super) fn store(
         base_sha256: digests.next(),
         fetched: jiff::Timestamp::now().to_string(),
     };
-    super::cache::write_json(&target.path().join("package.json"), &sidecar)?;
+    super::cache::write_json(&target.path().join("package.json"), &sidecar)
+        .map_err(|error| error.on_full_disk(cache.root()))?;
     Ok((cache.publish(target, &sidecar.package)?, sidecar))
 }
 
@@ -247,18 +249,18 @@ pub(super) fn unpacked(
     progress: ProgressFn<'_>,
     name: &dyn Fn(&str) -> Option<String>,
 ) -> Result<String, GuestError> {
-    let deb = download::watched(part, &apt.downloads(), progress, || {
-        apt.download(&part.package())
-    });
+    let file = apt.file(&part.package());
+    let deb = download::watched(part, &file, progress, || apt.download(part));
     let deb = deb.map_err(|error| error.on_full_disk(cache.root()))?;
     let found = sha256(&deb)?;
     if found != part.sha256 {
         // Otherwise the next attempt would go on from it.
         let _ = std::fs::remove_file(&deb);
-        return Err(GuestError::WrongDigest {
+        return Err(GuestError::Damaged {
             package: format!("{} {}", part.name, part.version),
             expected: part.sha256.clone(),
             found,
+            variable: apt::MIRROR_VARIABLE,
         });
     }
     apt::unpack(&deb, folder, name).map_err(|error| error.on_full_disk(cache.root()))?;

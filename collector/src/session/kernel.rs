@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use qed_evidence::diagnostic::Diagnostic;
@@ -26,6 +28,33 @@ use crate::workload::names;
 /// The most bytes of a function that are taken apart to find the place of a probe in it.
 const MAX_CODE: u64 = 4096;
 
+/// Types of the running kernel that cannot be had. It may be a guest's.
+#[derive(Debug, thiserror::Error)]
+enum TypesError {
+    /// The kernel gives none.
+    #[error(
+        "this kernel tells nothing of its types, which every probe and every read is planned with: there is no {}, so it was built \
+         without CONFIG_DEBUG_INFO_BTF. Build it with that option, or capture on a distribution's kernel, in a guest (--on guest:debian-6.12)",
+        .0.display()
+    )]
+    None(PathBuf),
+    /// They cannot be read.
+    #[error("failed to read the kernel's types from {}: {error}", .path.display())]
+    Read { path: PathBuf, error: io::Error },
+}
+
+/// The kernel's types, from the file that gives them.
+fn types(path: &Path) -> Result<Vec<u8>, TypesError> {
+    let path = path.to_owned();
+    std::fs::read(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => TypesError::None(path),
+        _ => TypesError::Read { path, error },
+    })
+}
+
+/// The reason for a probe at a function where the kernel has none.
+const NO_KPROBES: &str = "this kernel is built without kprobes; one with CONFIG_KPROBE_EVENTS has them, for example that of a guest";
+
 /// This machine's kernel, read once.
 pub struct ThisKernel {
     btf: Vec<u8>,
@@ -43,9 +72,7 @@ impl ThisKernel {
     /// # Errors
     /// When the kernel has no types, or those of a module cannot be understood.
     pub fn read(modules: &[String], progress: &dyn Fn(&str)) -> anyhow::Result<Self> {
-        let btf = std::fs::read(machine_facts::BTF).with_context(|| {
-            format!("failed to read the kernel's types from {}: a kernel with CONFIG_DEBUG_INFO_BTF is needed; capture in a guest (--on guest:debian-6.1)", machine_facts::BTF)
-        })?;
+        let btf = types(Path::new(machine_facts::BTF))?;
         progress("read the kernel's types");
         let kallsyms = running::kallsyms_text()
             .and_then(|text| {
@@ -108,7 +135,7 @@ impl ThisKernel {
                     // Somewhere in there, and nobody says where.
                     Err(_) => Some(unreadable::IMAGE),
                 },
-                no_kprobes: (!self.machine.kprobe_pmu).then_some("this kernel offers no kprobes"),
+                no_kprobes: (!self.machine.kprobe_pmu).then_some(NO_KPROBES),
                 no_lsm: self.no_lsm(),
                 code: &|address| self.code(address),
                 slide: &stated_slide,
@@ -201,4 +228,30 @@ fn stated_slide() -> Result<u64, Reason> {
     stated
         .kernel_offset
         .ok_or_else(|| "VMCOREINFO states no offset".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a kernel without types is told as such, with the option that it lacks, and told apart from types that cannot
+    /// be read.
+    #[test]
+    fn no_types() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = types(&folder.path().join("vmlinux")).unwrap_err();
+        assert!(matches!(absent, TypesError::None(_)));
+        let said = absent.to_string();
+        for part in [
+            "vmlinux",
+            "without CONFIG_DEBUG_INFO_BTF",
+            "Build it with that option",
+            "guest:debian",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        let unreadable = types(folder.path()).unwrap_err().to_string();
+        assert!(unreadable.starts_with("failed to read the kernel's types"));
+        assert!(!unreadable.contains("CONFIG"), "{unreadable}");
+    }
 }
