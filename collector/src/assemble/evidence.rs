@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qed_collector_ebpf::Event;
 use qed_evidence::document::{
-    Cost, Descendants, Evidence, Experiment, Quality, Run, SCHEMA_VERSION, Target,
+    Cost, Descendants, Evidence, Experiment, Quality, Run, SCHEMA_VERSION,
 };
 use qed_evidence::instances::Instances;
 use qed_evidence::investigation::{self as asked, Action};
@@ -98,8 +98,8 @@ fn listed_instances(
     let probes = || raw.plan.iter().flat_map(|experiment| &experiment.probes);
     let of_graphs: BTreeSet<&str> = of_graphs(context).collect();
     copies.retain(|name, _| {
-        let target = Target::Function(name.clone());
-        of_graphs.contains(name.as_str()) || probes().any(|probe| probe.target == target)
+        let probed = || probes().any(|probe| probe.target.function() == Some(name));
+        of_graphs.contains(name.as_str()) || probed()
     });
     copies
 }
@@ -211,11 +211,8 @@ fn experiment(
 fn asked_for(raw: &RawCapture) -> Vec<&str> {
     let probes = raw.plan.iter().flat_map(|experiment| &experiment.probes);
     let names = probes.flat_map(|probe| {
-        let own = match &probe.target {
-            Target::Function(name) => Some(name.as_str()),
-            Target::Tracepoint(_) | Target::Lsm(_) | Target::Address(_) => None,
-        };
-        own.into_iter().chain(probe.within.as_deref())
+        let own = probe.target.function().into_iter();
+        own.chain(probe.within.as_deref())
     });
     let names: BTreeSet<&str> = names.collect();
     names.into_iter().collect()

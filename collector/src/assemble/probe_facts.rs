@@ -183,7 +183,7 @@ fn members(reads: &[PlannedRead]) -> BTreeMap<String, Member> {
             structure: member.structure,
             name: member.name,
             offset: member.offset,
-            type_name: type_name.cloned(),
+            type_name: type_name.filter(|name| !name.is_empty()).cloned(),
             bits,
         };
         Some((read.name.clone(), member))

@@ -149,6 +149,8 @@ fn integer(value: i128, type_name: String, role: Role<'_>, names: &dyn Names) ->
         }
         .into();
     }
+    // Of the register of a result whose type is not known.
+    let typed = Some(type_name).filter(|name| !name.is_empty());
     let small = i32::try_from(value).ok();
     let kind = match role {
         Role::Read(kind) => kind,
@@ -160,7 +162,7 @@ fn integer(value: i128, type_name: String, role: Role<'_>, names: &dyn Names) ->
     match (kind, small) {
         (None, _) => Value::Int {
             value: exact,
-            type_name: Some(type_name),
+            type_name: typed,
         }
         .into(),
         (Some(ReadKind::Fd), Some(value)) if value >= 0 => Value::Fd { value }.into(),
@@ -176,7 +178,7 @@ fn integer(value: i128, type_name: String, role: Role<'_>, names: &dyn Names) ->
             Err(_) => wrong("size"),
         },
         (Some(ReadKind::Address), _) => match u64::try_from(value) {
-            Ok(address) => pointer(address, Some(type_name), names).into(),
+            Ok(address) => pointer(address, typed, names).into(),
             Err(_) => wrong("address"),
         },
         (Some(ReadKind::Offset), _) => Value::Offset { value: exact }.into(),

@@ -19,7 +19,7 @@
 
 mod abi;
 #[cfg(test)]
-mod build;
+pub(crate) mod build;
 mod enumerators;
 mod error;
 mod functions;

@@ -18,6 +18,10 @@ use crate::symbols::{Kallsyms, debuginfo};
 /// Holders of inlined copies that are listed for one function.
 const SHOWN: usize = 4;
 
+/// The line about a probe at a bare address.
+const BARE_ADDRESS: &str =
+    "      silence would prove nothing: which function stands at this address is not known\n";
+
 /// Facts about one kernel's functions.
 pub struct ProbedFunctions {
     instances: BTreeMap<String, Instances>,
@@ -74,7 +78,7 @@ pub fn look(
         .filter_map(|probe| probe.within.as_deref())
         .collect();
     let names: BTreeSet<&str> = probes()
-        .filter_map(function)
+        .filter_map(|probe| probe.target.function())
         .chain(within.iter().copied())
         .collect();
     let names: Vec<&str> = names.into_iter().collect();
@@ -89,13 +93,6 @@ pub fn look(
     }
 }
 
-fn function(probe: &PlannedProbe) -> Option<&str> {
-    match &probe.target {
-        Target::Function(name) => Some(name),
-        Target::Tracepoint(_) | Target::Lsm(_) | Target::Address(_) => None,
-    }
-}
-
 impl ProbedFunctions {
     /// The reason why the function that a probe wants on its stacks does not exist.
     pub fn refused(&self, probe: &PlannedProbe) -> Option<&str> {
@@ -105,10 +102,11 @@ impl ProbedFunctions {
 
     /// The lines about one probe of an experiment.
     pub fn text(&self, experiment: &PlannedExperiment, probe: &PlannedProbe) -> String {
-        let Some((name, instances)) =
-            function(probe).and_then(|name| Some((name, self.instances.get(name)?)))
-        else {
-            return String::new();
+        let Some((name, instances)) = self.copies_of(probe) else {
+            return match &probe.target {
+                Target::Address(_) => BARE_ADDRESS.into(),
+                _ => String::new(),
+            };
         };
         let own: Vec<&str> = instances
             .copies
@@ -148,7 +146,7 @@ impl ProbedFunctions {
             seen.extend(places);
         }
         let mut gaps = instances.gaps(name, probe.file.as_deref(), &seen);
-        if watched.is_empty() {
+        if watched.is_empty() && matches!(probe.target, Target::Function(_)) {
             gaps.insert(
                 0,
                 format!("nothing of `{name}` can be watched once the kernel has started"),
@@ -169,13 +167,21 @@ impl ProbedFunctions {
         out
     }
 
+    /// The function of a probe and its copies.
+    fn copies_of<'p>(&self, probe: &'p PlannedProbe) -> Option<(&'p str, &Instances)> {
+        let name = probe.target.function()?;
+        Some((name, self.instances.get(name)?))
+    }
+
     /// The copies that a probe sits on, at the addresses of the tables.
     fn watched(&self, probe: &PlannedProbe) -> BTreeSet<Address> {
-        let Some((name, instances)) =
-            function(probe).and_then(|name| Some((name, self.instances.get(name)?)))
-        else {
+        let Some((name, instances)) = self.copies_of(probe) else {
             return BTreeSet::new();
         };
+        // That address is another one than the function's, unless the kernel was not moved.
+        if matches!(&probe.target, Target::Address(place) if place.starts_with("static:")) {
+            return BTreeSet::new();
+        }
         let all = !probe.others.is_empty();
         let of_file = |file: &Option<String>| probe.file.is_none() || *file == probe.file;
         if probe.source.is_err() {

@@ -321,7 +321,10 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
             out += &format!(
                 "      {side}.{}: {} = {}\n",
                 read.name,
-                read.decode.type_name(),
+                match read.decode.type_name() {
+                    "" => "of unknown type",
+                    name => name,
+                },
                 read.path
             );
             if let Decode::Structure { fields, .. } = &read.decode {

@@ -125,7 +125,7 @@ impl ProbeReport {
 fn reads(planned: &[PlannedRead], refused: &BTreeMap<String, Reason>) -> Vec<ValueReport> {
     let planned = planned.iter().map(|read| ValueReport {
         name: Some(read.name.clone()),
-        type_name: Some(read.decode.type_name().to_owned()),
+        type_name: Some(read.decode.type_name().to_owned()).filter(|name| !name.is_empty()),
         path: Some(read.path.clone()),
         refused: None,
     });

@@ -46,12 +46,13 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
         let instruction = self.instruction(address, &probe.position)?;
         // Inside of a function the registers hold other things; and a clone can take its arguments in other ones.
-        let (parameters, returned) = match instruction.is_some() || !copies.is_empty() {
-            true => (Vec::new(), Returned::NotYet),
-            false => signature(&found),
+        let (parameters, returned) = match (&instruction, copies.as_slice()) {
+            (Some(_), _) => (Vec::new(), Returned::NotYet),
+            (None, [_, ..]) => (Vec::new(), Returned::Unknown),
+            (None, []) => signature(&found),
         };
-        let untyped = (instruction.is_none() && returned == Returned::NotYet)
-            .then(|| untyped(name, found.len(), copies.len()));
+        let untyped =
+            (returned == Returned::Unknown).then(|| untyped(name, found.len(), copies.len()));
         Ok(ProbePlace {
             attach: Attach::Kprobe {
                 function: name.to_owned(),
@@ -275,7 +276,7 @@ fn signature<'a>(functions: &[Function<'a>]) -> (Vec<Parameter<'a>>, Returned) {
             first.signature.parameters.clone(),
             Returned::Function(first.signature.result),
         ),
-        _ => (Vec::new(), Returned::NotYet),
+        _ => (Vec::new(), Returned::Unknown),
     }
 }
 

@@ -93,6 +93,32 @@ pub enum Target {
     Address(String),
 }
 
+impl Target {
+    /// The function that is watched: by its name, or by the address of its symbol, where other copies of it run as unseen as
+    /// beside a probe on the name. `None`: it is no function, or a bare address does not say which.
+    pub fn function(&self) -> Option<&str> {
+        match self {
+            Target::Function(name) => Some(name),
+            Target::Address(place) => place.split_once(':').map(|(_, symbol)| symbol),
+            Target::Tracepoint(_) | Target::Lsm(_) => None,
+        }
+    }
+}
+
+impl Probe {
+    /// The first addresses of the copies that it sits on; of a probe by address that address.
+    pub fn places(&self) -> Vec<Address> {
+        match (&self.target, self.watched.as_slice(), &self.address) {
+            (Target::Address(_), [], Some(Datum::Value(Value::Address { value, .. })))
+                if self.unavailable.is_none() =>
+            {
+                vec![*value]
+            }
+            (_, watched, _) => watched.to_vec(),
+        }
+    }
+}
+
 /// The back-end that attached a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -300,10 +326,10 @@ pub struct Hit {
 }
 
 impl Hit {
-    /// The first address of the copy of the function that was hit. `None`: it is not known which of several it was, or
-    /// the probe is not on a function.
+    /// The first address of the copy of the function that was hit, or the address that the probe is on. `None`: it is not
+    /// known which of several it was, or the probe is on neither.
     pub fn copy(&self, probe: &Probe) -> Option<Address> {
-        match (&self.instance, probe.watched.as_slice()) {
+        match (&self.instance, probe.places().as_slice()) {
             (Some(Datum::Value(Value::Symbol { address, .. })), _) => Some(*address),
             (None, [only]) => Some(*only),
             _ => None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::document::value::Address;
-use crate::document::{Evidence, Experiment, Probe, Target};
+use crate::document::{Evidence, Experiment, Probe};
 use crate::investigation::{Experiment as Planned, Position};
 
 /// Addresses of functions that an experiment watched and in which nothing ran: whatever is inlined there did not run.
@@ -22,13 +22,13 @@ pub(crate) fn silent(experiment: &Experiment, planned: &Planned) -> BTreeSet<Add
             && probe.instruction.is_none()
             && probe.within.is_none();
         if whole {
-            watched.extend(&probe.watched);
+            watched.extend(probe.places());
         }
         for hit in &probe.hits {
             match hit.copy(probe) {
                 Some(address) => ran.extend([address]),
                 // It may have been any of them.
-                None => ran.extend(&probe.watched),
+                None => ran.extend(probe.places()),
             }
         }
     }
@@ -49,7 +49,7 @@ pub(crate) fn unwatched(
         )];
     };
     let mut seen = silent(experiment, planned);
-    seen.extend(&probe.watched);
+    seen.extend(probe.places());
     instances.gaps(function, probe.file.as_deref(), &seen)
 }
 
@@ -59,20 +59,21 @@ pub fn ruling_out<'e>(
     experiment: &'e Experiment,
     probe: &Probe,
 ) -> Vec<&'e str> {
-    let Target::Function(function) = &probe.target else {
+    let Some(function) = probe.target.function() else {
         return Vec::new();
     };
+    let own = probe.places();
     let instances = evidence.instances.get(function);
     let inlined = instances.and_then(|instances| instances.inlined.as_deref());
     let holders: BTreeSet<Address> = inlined
         .unwrap_or_default()
         .iter()
         .filter_map(|copy| copy.address)
-        .filter(|holder| !probe.watched.contains(holder))
+        .filter(|holder| !own.contains(holder))
         .collect();
     let watches = |other: &Probe| {
         other
-            .watched
+            .places()
             .iter()
             .any(|address| holders.contains(address))
     };

@@ -43,7 +43,8 @@ pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Res
     };
     let value = compiler.value(&expr)?;
     let member = value.member.clone();
-    let compiled = compiler.read(value, &expr.span)?;
+    let mut compiled = compiler.read(value, &expr.span)?;
+    compiler.narrow_result(&mut compiled, &expr.span)?;
     if compiler.wanted.get().is_some() {
         return wrong(
             &expr.span,
@@ -249,6 +250,12 @@ impl<'a> Compiler<'_, '_, 'a> {
                     "`return` is known only where something returns: read it at the exit",
                 );
             }
+            Returned::Unknown => {
+                return wrong(
+                    span,
+                    "the type of what it returns is not known: read the bare register as `(long)regs->ax`",
+                );
+            }
             Returned::Function(TypeId::VOID) => {
                 return wrong(span, "the function returns nothing");
             }
@@ -321,7 +328,7 @@ impl<'a> Compiler<'_, '_, 'a> {
 
     fn returns_fd(&self, span: &Range<usize>) -> Result<()> {
         let fits = match self.scope.returned {
-            Returned::NotYet => false,
+            Returned::NotYet | Returned::Unknown => false,
             Returned::SystemCall => true,
             Returned::Function(type_id) => {
                 matches!(self.btf().strip(type_id).at(span)?.ty, Type::Int(int) if int.size >= 4)

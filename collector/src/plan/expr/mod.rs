@@ -32,6 +32,7 @@ mod decode;
 mod lookup;
 mod parse;
 mod read;
+mod result_register;
 mod steps;
 mod structure;
 #[cfg(test)]

@@ -65,6 +65,8 @@ pub enum Returned {
     NotYet,
     /// A function returned a value of this type ([`TypeId::VOID`]: nothing).
     Function(TypeId),
+    /// A function returned, and the type of its result is not known.
+    Unknown,
     /// A system call returned (a `long`).
     SystemCall,
 }

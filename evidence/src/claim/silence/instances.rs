@@ -17,11 +17,12 @@ pub(super) fn reasons(
     else {
         return Vec::new(); // Its leaves are missing, which says so.
     };
-    let mut reasons = match &probe.target {
-        Target::Function(function) => {
-            unwatched(machine.evidence, (experiment, asked), probe, function)
-        }
-        Target::Tracepoint(_) | Target::Lsm(_) | Target::Address(_) => Vec::new(),
+    let mut reasons = match (probe.target.function(), &probe.target) {
+        (Some(function), _) => unwatched(machine.evidence, (experiment, asked), probe, function),
+        (None, Target::Address(place)) => vec![format!(
+            "which function stands at `{place}` is not known, nor which other copies of it ran: name it, as `live:NAME`"
+        )],
+        (None, _) => Vec::new(),
     };
     reasons.extend(undecided(planned, probe));
     reasons

@@ -1,9 +1,10 @@
 //! Silence and counts rest on every copy of a function that could run, and on every hit.
 
 use crate::claim::{Verdict, judge};
-use crate::document::Evidence;
 use crate::document::instances::{InlinedCopy, OwnCopy, Within};
 use crate::document::value::{Address, Datum, Value};
+use crate::document::{Evidence, Target};
+use crate::investigation::Investigation;
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, investigation, judge_on};
 
@@ -127,6 +128,80 @@ fn not_known() {
     let probes = &mut unwatched.experiments.get_mut("exhausted").unwrap().probes;
     probes.get_mut("fd_install").unwrap().watched.clear();
     unverified(SILENT, &unwatched, "not watched: `fd_install`");
+}
+
+/// The sample, with its probe on `fd_install` by address; `moved`: at another one than the function's.
+fn by_address(place: &str, mut evidence: Evidence, moved: bool) -> (Investigation, Evidence) {
+    let target = Target::Address(place.into());
+    let mut plan = investigation();
+    for experiment in &mut plan.experiments {
+        for probe in &mut experiment.probes {
+            if probe.name == "fd_install" {
+                probe.target = target.clone();
+            }
+        }
+    }
+    for experiment in evidence.experiments.values_mut() {
+        let Some(probe) = experiment.probes.get_mut("fd_install") else {
+            continue;
+        };
+        probe.target = target.clone();
+        let own = probe.watched.pop().unwrap();
+        let elsewhere = Address(0xffff_ffff_8130_0000);
+        probe.address = Some(
+            Value::Address {
+                value: if moved { elsewhere } else { own },
+                type_name: None,
+                symbol: None,
+            }
+            .into(),
+        );
+    }
+    (plan, evidence)
+}
+
+/// Check that a probe at the address of a function's symbol sees no other copy of it than one on its name does, that one at
+/// another address than the function's sees none, and that of a bare address nothing is known.
+#[test]
+fn probes_by_address() {
+    let judged = |(plan, evidence): (Investigation, Evidence), text: &str| {
+        let machines = [Indexed::new(&evidence)];
+        let catalog = Catalog {
+            investigation: &plan,
+            machines: &machines,
+        };
+        let judgement = judge(&claim(text).unwrap(), &catalog, &machines[0]);
+        (judgement.verdict, judgement.reason.unwrap_or_default())
+    };
+    let bare = "0xffffffff92b10000";
+    for text in [SILENT, ONCE, "exhausted.fd_install.hits == 0"] {
+        let (verdict, reason) = judged(by_address("live:fd_install", evidence(), false), text);
+        assert_eq!(verdict, Verdict::Pass, "{text}: {reason}");
+        for (place, evidence, moved, word) in [
+            (
+                "live:fd_install",
+                with_inlined(None),
+                false,
+                "inlined copies of `fd_install`",
+            ),
+            (
+                "static:fd_install",
+                evidence(),
+                true,
+                "not watched: `fd_install`",
+            ),
+            (bare, evidence(), false, "which function stands at"),
+        ] {
+            let (verdict, reason) = judged(by_address(place, evidence, moved), text);
+            assert_eq!(verdict, Verdict::Unverified, "{place}: {text}: {reason}");
+            assert!(reason.contains(word), "{place}: {text}: {reason}");
+        }
+    }
+    let (verdict, _) = judged(
+        by_address(bare, evidence(), false),
+        "fired(create.fd_install) > 0",
+    );
+    assert_eq!(verdict, Verdict::Pass);
 }
 
 /// Check that a list of copies from which one was taken is not evidence any more.

@@ -46,8 +46,14 @@ impl Returned {
         if let Some(found) = Self::of_bits(bits, 64, false) {
             return Some(found);
         }
-        let Value::Int { type_name, .. } = value else {
-            return None;
+        let type_name = match value {
+            Value::Int { type_name, .. } => type_name,
+            // Whose type is not recorded: what an author calls a size may be an error all the same.
+            Value::Size { .. }
+            | Value::Offset { .. }
+            | Value::Flags { .. }
+            | Value::Enum { name: None, .. } => &None,
+            _ => return None,
         };
         let known = type_name.as_ref().and_then(|name| names.integers.get(name));
         let narrow = match (known, type_name) {
@@ -139,6 +145,9 @@ mod tests {
             type_name: None,
         };
         assert!(Returned::number(&untyped, &names).is_some());
+        // Whatever an author calls it.
+        assert!(Returned::number(&Value::Size { value: 0xffff_fff4 }, &names).is_some());
+        assert!(Returned::number(&Value::Size { value: 0xffff_f000 }, &names).is_none());
         assert_eq!(Returned::pointer(below(2)).map(|r| r.errno), Some(2));
         assert!(Returned::pointer(0xffff_8880_0000_0000).is_none());
         assert!(Returned::pointer(0).is_none());

@@ -1,0 +1,256 @@
+//! The register that holds a function's result, read as a register: a result of fewer than 64 bits fills only the lower ones.
+//!
+//! At the exit of a function that returns `int`, `regs->ax` holds `-EEXIST` as 0x00000000ffffffef: as 64 bits that is no error
+//! but a large number. What the upper bits hold, no ABI says
+//! (System V ABI for AMD64, <https://gitlab.com/x86-psABIs/x86-64-ABI>).
+
+use std::ops::Range;
+
+use qed_collector_ebpf::{form, root};
+
+use super::compile::{At, Compiler, Result};
+use super::decode::Decode;
+use super::types::{Compiled, Returned};
+use crate::btf::{Type, TypeId};
+use crate::reason::Reason;
+
+/// The register of a result.
+const RESULT: &str = "ax";
+
+/// What the register holds of a result that does not fill it, or may not.
+enum Narrow {
+    /// A value of so many bytes, which are to be understood so.
+    To(u32, Decode),
+    /// Nobody says how many of its bits are the result.
+    Unknown,
+}
+
+impl Compiler<'_, '_, '_> {
+    /// Take of the result's register no more than the function's result. Where its type is not known, the number gets no type
+    /// either: a claim then takes none for a large number that may as well be an error of 32 bits.
+    pub fn narrow_result(&self, compiled: &mut Compiled, span: &Range<usize>) -> Result<()> {
+        let spec = &mut compiled.spec;
+        let of_registers =
+            spec.root == root::REGISTERS && spec.hop_count == 0 && spec.form == form::BYTES;
+        if !of_registers {
+            return Ok(());
+        }
+        let (Some(register), Some(narrow)) = (self.result_register(span)?, self.narrow(span)?)
+        else {
+            return Ok(());
+        };
+        let start = i64::from(spec.offset);
+        match (&mut compiled.decode, narrow) {
+            (Decode::Structure { fields, .. }, narrow) => {
+                let there = |offset: u64| start.checked_add_unsigned(offset) == Some(register);
+                for field in fields.iter_mut().filter(|field| there(field.offset)) {
+                    let decode = field.decode.as_mut().ok();
+                    let wide = decode.is_some_and(|decode| is_wider(decode, &narrow));
+                    match &narrow {
+                        Narrow::To(_, decode) if wide => field.decode = Ok(decode.clone()),
+                        Narrow::Unknown if wide => field.decode = Err(unknown()),
+                        _ => {}
+                    }
+                }
+            }
+            (decode, narrow) if start == register && is_wider(decode, &narrow) => match narrow {
+                Narrow::To(size, result) => {
+                    *decode = result;
+                    spec.size = size;
+                }
+                Narrow::Unknown => {
+                    if let Decode::Int { type_name, .. } = decode {
+                        type_name.clear();
+                    }
+                }
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Where the register of a result stands among the registers, where there is one of its name.
+    fn result_register(&self, span: &Range<usize>) -> Result<Option<i64>> {
+        let registers = self.tagged("struct", "pt_regs", span)?;
+        let Type::Struct(composite) = self.btf().strip(registers).at(span)?.ty else {
+            return Ok(None);
+        };
+        let found = self.btf().find_member(&composite, RESULT).at(span)?;
+        Ok(found.and_then(|member| i64::try_from(member.bit_offset / 8).ok()))
+    }
+
+    /// What is to be made of the register here; `None`: it holds no result, or one that fills it.
+    fn narrow(&self, span: &Range<usize>) -> Result<Option<Narrow>> {
+        let result = match self.scope.returned {
+            Returned::NotYet | Returned::SystemCall => return Ok(None),
+            Returned::Unknown | Returned::Function(TypeId::VOID) => {
+                return Ok(Some(Narrow::Unknown));
+            }
+            Returned::Function(result) => result,
+        };
+        Ok(match self.scalar(result.into(), span)? {
+            Some((8, _)) => None,
+            Some((size, decode)) => Some(Narrow::To(size, decode)),
+            None => Some(Narrow::Unknown),
+        })
+    }
+}
+
+/// True if a number is read of more bytes than the result has.
+fn is_wider(decode: &Decode, narrow: &Narrow) -> bool {
+    let read = match decode {
+        Decode::Int { size, .. } | Decode::Enum { size, .. } => *size,
+        _ => return false,
+    };
+    match narrow {
+        Narrow::To(size, _) => read > *size,
+        Narrow::Unknown => read == 8,
+    }
+}
+
+fn unknown() -> Reason {
+    "the type of the function's result is not known, nor therefore how much of the register it fills: read it alone, as \
+     `(long)regs->ax`"
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::btf::Btf;
+    use crate::btf::build::Builder;
+    use crate::plan::expr::{ReadOptions, Scope, compile_wanted};
+
+    /// Registers, and types of results by their names.
+    fn types() -> Vec<u8> {
+        let mut b = Builder::default();
+        let int = b.int("int", 4, true);
+        let long = b.int("long int", 8, true);
+        let register = b.int("long unsigned int", 8, false);
+        b.int("short unsigned int", 2, false);
+        b.int("unsigned int", 4, false);
+        let boolean = b.int("_Bool", 1, false);
+        let pointer = b.pointer(TypeId::VOID);
+        let pair = b.structure("pair", 16, &[("a", long, 0, 0), ("b", long, 64, 0)]);
+        b.structure(
+            "pt_regs",
+            24,
+            &[
+                ("bx", register, 0, 0),
+                ("ax", register, 64, 0),
+                ("di", register, 128, 0),
+            ],
+        );
+        for (name, result) in [
+            ("ints", int),
+            ("longs", long),
+            ("bools", boolean),
+            ("pointers", pointer),
+            ("pairs", pair),
+            ("nothing", TypeId::VOID),
+        ] {
+            let prototype = b.prototype(result, &[]);
+            b.function(name, prototype);
+        }
+        b.bytes()
+    }
+
+    /// The meaning of a path at the exit of a function; of one without a name, of which nothing is known.
+    fn at_exit(function: &str, path: &str) -> (u32, Decode) {
+        let data = types();
+        let btf = Btf::parse(&data).unwrap();
+        let returned = match btf.functions(function).unwrap().first() {
+            Some(function) => Returned::Function(function.signature.result),
+            None => Returned::Unknown,
+        };
+        let scope = Scope {
+            btf: &btf,
+            parameters: &[],
+            returned,
+            symbols: &|_| None,
+        };
+        let wanted = ReadOptions {
+            whole: true,
+            ..ReadOptions::default()
+        };
+        let compiled = compile_wanted(path, &scope, wanted)
+            .unwrap_or_else(|error| panic!("{function}: {path}: {error}"));
+        (compiled.spec.size, compiled.decode)
+    }
+
+    fn int(size: u32, signed: bool, type_name: &str) -> (u32, Decode) {
+        let type_name = type_name.into();
+        (
+            size,
+            Decode::Int {
+                size,
+                signed,
+                big_endian: false,
+                type_name,
+            },
+        )
+    }
+
+    /// Check that of the register of a result only the result is read, however the path gets at the register, that a narrower
+    /// read and other registers stay what they are, and that a number of unknown width has no type.
+    #[test]
+    fn only_the_result() {
+        let paths = [
+            "regs->ax",
+            "(long)regs->ax",
+            "*(long *)&regs->ax",
+            "((long *)regs)[1]",
+            "(*regs).ax",
+        ];
+        for path in paths {
+            assert_eq!(at_exit("ints", path), int(4, true, "int"), "{path}");
+            assert_eq!(at_exit("bools", path), (1, Decode::Bool), "{path}");
+            for function in ["nothing", "pairs", ""] {
+                let (size, decode) = at_exit(function, path);
+                let signed = matches!(decode, Decode::Int { signed: true, .. });
+                assert_eq!((size, decode), int(8, signed, ""), "{function}: {path}");
+            }
+        }
+        assert_eq!(at_exit("longs", "(long)regs->ax"), int(8, true, "long"));
+        for function in ["longs", "pointers"] {
+            assert_eq!(
+                at_exit(function, "regs->ax"),
+                int(8, false, "unsigned long")
+            );
+        }
+        for function in ["ints", ""] {
+            assert_eq!(
+                at_exit(function, "regs->di"),
+                int(8, false, "unsigned long")
+            );
+            assert_eq!(
+                at_exit(function, "(unsigned int)regs->ax"),
+                int(4, false, "unsigned int")
+            );
+            assert_eq!(
+                at_exit(function, "(unsigned short)regs->ax"),
+                int(2, false, "unsigned short")
+            );
+        }
+    }
+
+    /// Check that the register is narrowed among all registers too, or refused there.
+    #[test]
+    fn among_all_registers() {
+        let field = |function: &str, name: &str| {
+            let (size, Decode::Structure { fields, .. }) = at_exit(function, "*regs") else {
+                panic!("{function}: no structure");
+            };
+            assert_eq!(size, 24);
+            let found = fields.into_iter().find(|field| field.name == name);
+            found.unwrap().decode
+        };
+        assert_eq!(field("ints", "ax"), Ok(int(4, true, "int").1));
+        assert_eq!(field("ints", "di"), Ok(int(8, false, "unsigned long").1));
+        assert_eq!(field("longs", "ax"), Ok(int(8, false, "unsigned long").1));
+        for function in ["nothing", ""] {
+            let reason = field(function, "ax").unwrap_err().to_string();
+            assert!(reason.contains("how much of the register"), "{reason}");
+        }
+    }
+}
