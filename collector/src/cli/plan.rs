@@ -287,33 +287,7 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
             return out;
         }
         Ok(_) => {
-            let parameters: Vec<String> = probe
-                .parameters
-                .iter()
-                .map(|p| {
-                    let gap = if p.type_name.ends_with('*') { "" } else { " " };
-                    let unreadable = p
-                        .register
-                        .as_ref()
-                        .err()
-                        .map(|why| format!(" [unreadable: {why}]"));
-                    format!(
-                        "{}{gap}{}{}",
-                        p.type_name,
-                        p.name,
-                        unreadable.unwrap_or_default()
-                    )
-                })
-                .collect();
-            let returns = probe
-                .returns
-                .as_ref()
-                .map(|r| match &r.decode {
-                    Ok(_) => format!(" -> {}", r.type_name),
-                    Err(why) => format!(" -> [unknown: {why}]"),
-                })
-                .unwrap_or_default();
-            out += &format!("({}){returns}\n", parameters.join(", "));
+            out += &signature(probe);
         }
     }
     for (side, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
@@ -345,6 +319,37 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
         }
     }
     out
+}
+
+/// The parameters of a probed function, and what it returns.
+fn signature(probe: &PlannedProbe) -> String {
+    let parameters: Vec<String> = probe
+        .parameters
+        .iter()
+        .map(|p| {
+            let gap = if p.type_name.ends_with('*') { "" } else { " " };
+            let unreadable = p
+                .register
+                .as_ref()
+                .err()
+                .map(|why| format!(" [unreadable: {why}]"));
+            format!(
+                "{}{gap}{}{}",
+                p.type_name,
+                p.name,
+                unreadable.unwrap_or_default()
+            )
+        })
+        .collect();
+    let returns = probe
+        .returns
+        .as_ref()
+        .map(|r| match &r.decode {
+            Ok(_) => format!(" -> {}", r.type_name),
+            Err(why) => format!(" -> [unknown: {why}]"),
+        })
+        .unwrap_or_default();
+    format!("({}){returns}\n", parameters.join(", "))
 }
 
 /// The values of a structure that is read whole, a line each.
