@@ -93,6 +93,7 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe 
             .asked
             .probe(&planned.name)
             .map_or_else(Vec::new, |asked| asked.public.clone()),
+        retyped: retyped(planned),
         skipped,
         hits: Vec::new(),
     }
@@ -189,6 +190,18 @@ fn members(reads: &[PlannedRead]) -> BTreeMap<String, Member> {
         Some((read.name.clone(), member))
     });
     taken.collect()
+}
+
+/// The reads that may be parts of addresses, by their place in a hit.
+fn retyped(planned: &PlannedProbe) -> Vec<String> {
+    let sides = [("entry", &planned.entry), ("exit", &planned.exit)];
+    let reads = sides
+        .into_iter()
+        .flat_map(|(side, reads)| reads.iter().map(move |read| (side, read)));
+    let marked = reads.filter(|(_, read)| read.retyped);
+    marked
+        .map(|(side, read)| format!("{side}.{}", read.name))
+        .collect()
 }
 
 /// Widths of the numbers that a probe takes, by their place in a hit.

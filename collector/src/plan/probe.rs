@@ -10,7 +10,7 @@ use super::error::PlaceError;
 use super::place::ProbePlace;
 use super::planner::Planner;
 use super::setup::{CallMarkers, Markers};
-use super::types::{PlannedInstruction, PlannedProbe, Refused, Source};
+use super::types::{PlannedInstruction, PlannedProbe, PlannedRead, Refused, Source};
 use crate::probe::Attach;
 use crate::reason::Reason;
 use crate::workload::BACK;
@@ -131,7 +131,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         for (reads, exit) in [(&probe.entry, false), (&probe.exit, true)] {
             for read in reads {
                 // A tracepoint has one side; there `at` only says under which name the value goes.
-                match self.read(read, place, usage, exit, exit && is_function) {
+                let planned_read = self.read(read, place, usage, exit, exit && is_function);
+                match planned_read.and_then(|planned| not_public(planned, probe, exit)) {
                     Ok(read) if exit => planned.exit.push(read),
                     Ok(read) => planned.entry.push(read),
                     Err(Some(reason)) => {
@@ -220,6 +221,23 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         spec.acts |= acts;
         Ok(())
     }
+}
+
+/// Refuses to declare a secret of the kernel public.
+fn not_public(
+    planned: PlannedRead,
+    probe: &Probe,
+    exit: bool,
+) -> Result<PlannedRead, Option<Reason>> {
+    let side = if exit { "exit" } else { "entry" };
+    if planned.secret && probe.public.contains(&format!("{side}.{}", planned.name)) {
+        let reason = format!(
+            "`{}` is a secret of the kernel, and nothing publishes that of a live machine: leave out `public`",
+            planned.path
+        );
+        return Err(Some(reason.into()));
+    }
+    Ok(planned)
 }
 
 /// A probe before its place is known.

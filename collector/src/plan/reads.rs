@@ -305,6 +305,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             kind: read.kind,
             names,
             member: compiled.member,
+            retyped: compiled.retyped,
+            secret: compiled.secret,
         })
     }
 

@@ -194,4 +194,8 @@ pub struct PlannedRead {
     pub names: Option<String>,
     /// The member that is read, if it is one.
     pub member: Option<Member>,
+    /// It may be a part of an address, whatever it is called.
+    pub retyped: bool,
+    /// It is a secret of the kernel, which nothing publishes.
+    pub secret: bool,
 }

@@ -70,6 +70,10 @@ pub struct Probe {
     /// a live machine other plain numbers, texts and bytes are not published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub public: Vec<String>,
+    /// The reads of which a part of an address may come, `entry.READ` or `exit.READ`: a cast calls memory something else than
+    /// the kernel's types do, or takes a part of 64 bits. Of a live machine nothing publishes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retyped: Vec<String>,
     /// Hits that the kernel skipped because a probe's program was running on that CPU already, and that may have been the
     /// workload's. `None`: the kernel does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,10 +1,12 @@
 //! Rules of redaction that need other fields.
 
 use crate::document::value::{Datum, Value};
-use crate::document::{Allocation, Evidence, Experiment, Hit, Kaslr, Reading};
+use crate::document::{Allocation, Evidence, Experiment, Hit, Kaslr, Probe, Reading};
+
+use crate::secrets::is_secret_member;
 
 use super::keep::keep_if;
-use super::kind::{by_kind, is_listed};
+use super::kind::{by_kind, is_listed, whole_address};
 use super::phrase::PublicTexts;
 use super::reason::WithholdReason;
 use super::tasks::{self, first_pid};
@@ -44,8 +46,9 @@ fn experiment(experiment: &mut Experiment, known: &PublicTexts<'_>) {
     let own = first_pid(experiment);
     let workload = &experiment.workload;
     for probe in experiment.probes.values_mut() {
+        let unpublished = unpublished(probe);
         for hit in &mut probe.hits {
-            declared(hit, &probe.public, known);
+            declared(hit, (&probe.public, &unpublished), known);
             let task = &mut hit.task;
             task.name = tasks::hitting(&task.name, Some(task.pid) == own, workload, known);
         }
@@ -69,10 +72,30 @@ fn experiment(experiment: &mut Experiment, known: &PublicTexts<'_>) {
     }
 }
 
-/// Keep what a hit brought back: by its kind, or because the investigation declares it public.
-fn declared(hit: &mut Hit, public: &[String], known: &PublicTexts<'_>) {
-    let is_declared = |group: &str, name: &str| {
-        let mut names = public.iter().filter_map(|path| path.strip_prefix(group));
+/// The reads of a probe that nothing publishes, as `entry.READ` and `exit.READ`: what may be a part of an address, and secrets
+/// by the members that they take.
+fn unpublished(probe: &Probe) -> Vec<String> {
+    let sides = [
+        ("entry", &probe.members.entry),
+        ("exit", &probe.members.exit),
+    ];
+    let members = sides.into_iter().flat_map(|(side, members)| {
+        members
+            .iter()
+            .map(move |(name, member)| (side, name, member))
+    });
+    let secret = members.filter(|(_, _, member)| is_secret_member(&member.structure, &member.name));
+    secret
+        .map(|(side, name, _)| format!("{side}.{name}"))
+        .chain(probe.retyped.iter().cloned())
+        .collect()
+}
+
+/// Keep what a hit brought back: by its kind, or because the investigation declares it public, and what may be a part of an
+/// address, or is a secret, for neither.
+fn declared(hit: &mut Hit, (public, retyped): (&[String], &[String]), known: &PublicTexts<'_>) {
+    let is_in = |list: &[String], group: &str, name: &str| {
+        let mut names = list.iter().filter_map(|path| path.strip_prefix(group));
         // Of a structure that is read whole the read is declared, and with it all that it brings back.
         let read = name.split('.').next();
         names.any(|rest| rest.strip_prefix('.') == read)
@@ -83,8 +106,12 @@ fn declared(hit: &mut Hit, public: &[String], known: &PublicTexts<'_>) {
         ("exit", &mut hit.exit),
     ] {
         for (name, datum) in data {
-            let declared = is_declared(group, name);
-            keep_if(datum, known, |value| by_kind(value, declared, known));
+            let declared = is_in(public, group, name);
+            let retyped = is_in(retyped, group, name);
+            keep_if(datum, known, |value| match retyped {
+                true => whole_address(value),
+                false => by_kind(value, declared, known),
+            });
         }
     }
     if let Some(datum) = &mut hit.return_value {

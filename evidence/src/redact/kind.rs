@@ -88,6 +88,17 @@ pub(super) fn by_kind(
     }
 }
 
+/// Accept of what may be a part of an address only a whole one, which becomes a pseudonym.
+///
+/// # Errors
+/// The reason why it is withheld.
+pub(super) fn whole_address(value: &Value) -> Result<(), WithholdReason> {
+    match value {
+        Value::Address { value, .. } if crate::secrets::is_pointer(value.0) => Ok(()),
+        _ => Err(WithholdReason::Retyped),
+    }
+}
+
 /// True if a number of pointer type is neither a pointer nor one of the kernel's marks: null, an empty allocation
 /// (`ZERO_SIZE_PTR`, <https://elixir.bootlin.com/linux/v6.12/source/include/linux/slab.h#L172>) and errors.
 fn is_small(number: u64) -> bool {

@@ -12,6 +12,10 @@ pub(super) enum WithholdReason {
     Boot,
     #[error("this number is an address of this live machine, or a part of one")]
     PartOfAddress,
+    #[error(
+        "a cast gives memory of this live machine another type than the kernel's, so it may be a part of an address; or it is a secret of the kernel"
+    )]
+    Retyped,
     #[error("memory of this live machine can hold addresses")]
     Memory,
     #[error("this text holds an address of this live machine")]

@@ -6,6 +6,7 @@
 //! patterns such as all ones, and the addresses that the kernel's documentation gives.
 
 mod collect;
+mod members;
 mod multi_matcher;
 mod patterns;
 mod secret;
@@ -13,6 +14,7 @@ mod spellings;
 
 pub(crate) use collect::{in_document, integer, numbers_in, path_of, value_kind};
 pub use collect::{known, secrets};
+pub use members::is_secret_member;
 pub use patterns::{Searcher, SecretMatch};
 pub(crate) use secret::{FIRST_PAGE, is_address};
 pub use secret::{Kind, Secret, is_pointer, slides};

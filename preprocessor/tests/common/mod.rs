@@ -147,6 +147,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
         .map(|(place, bits, signed)| (place.to_owned(), Width { bits, signed }))
         .into(),
         public: Vec::new(),
+        retyped: Vec::new(),
         skipped: Some(0),
         hits,
     };

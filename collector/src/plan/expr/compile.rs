@@ -1,6 +1,7 @@
 //! From the tree of a path to what the kernel side has to do.
 
 use super::decode::Decode;
+use super::origin::Origin;
 use super::parse::{Argument, Expr, Name, Node, parse};
 use super::types::{Compiled, Element, ErrorClass, ExprError, ReadOptions, Returned, Scope};
 use super::value::{Location, Room, Ty, Value, ValueSource};
@@ -43,7 +44,10 @@ pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Res
     };
     let value = compiler.value(&expr)?;
     let member = value.member.clone();
+    let origin = value.origin;
     let mut compiled = compiler.read(value, &expr.span)?;
+    compiled.retyped = origin >= Origin::Retyped;
+    compiled.secret = origin == Origin::Secret;
     compiler.narrow_result(&mut compiled, &expr.span)?;
     if compiler.wanted.get().is_some() {
         return wrong(
@@ -207,6 +211,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                     holds: ValueSource::Itself,
                     member: None,
                     room: Room::Free,
+                    origin: Origin::Kernel,
                 }),
                 Passing::Unreadable(reason) => {
                     wrong(span, format!("parameter `{name}` cannot be read: {reason}"))
@@ -268,6 +273,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             holds: ValueSource::Itself,
             member: None,
             room: Room::Free,
+            origin: Origin::Kernel,
         })
     }
 
@@ -282,6 +288,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 holds: ValueSource::Itself,
                 member: None,
                 room: Room::Free,
+                origin: Origin::Kernel,
             })
         };
         match (name, arguments) {
@@ -321,6 +328,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 holds: ValueSource::Code(0),
                 member: None,
                 room: Room::Free,
+                origin: Origin::Kernel,
             }),
             _ => Err(unknown_call(name, span)),
         }
@@ -354,6 +362,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             holds: ValueSource::Code(bytes),
             member: None,
             room: Room::Free,
+            origin: Origin::Kernel,
         })
     }
 

@@ -30,6 +30,7 @@
 mod compile;
 mod decode;
 mod lookup;
+mod origin;
 mod parse;
 mod read;
 mod result_register;

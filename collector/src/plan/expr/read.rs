@@ -131,6 +131,8 @@ impl Compiler<'_, '_, '_> {
         Ok(Compiled {
             member: None,
             elements: None,
+            retyped: false,
+            secret: false,
             spec,
             more,
             decode,
@@ -160,6 +162,8 @@ impl Compiler<'_, '_, '_> {
         Ok(Compiled {
             member: None,
             elements: None,
+            retyped: false,
+            secret: false,
             spec,
             more,
             decode: Decode::Text {

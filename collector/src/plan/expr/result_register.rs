@@ -40,6 +40,13 @@ impl Compiler<'_, '_, '_> {
             return Ok(());
         };
         let start = i64::from(spec.offset);
+        if let (Decode::Int { size: read, .. }, Narrow::To(size, _)) = (&compiled.decode, &narrow)
+            && start == register
+            && read >= size
+        {
+            // All of a result that is no address.
+            compiled.retyped = false;
+        }
         match (&mut compiled.decode, narrow) {
             (Decode::Structure { fields, .. }, narrow) => {
                 let there = |offset: u64| start.checked_add_unsigned(offset) == Some(register);

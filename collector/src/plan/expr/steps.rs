@@ -1,6 +1,7 @@
 //! The operators of a path: each takes a [`Value`] to the next.
 
 use super::compile::{At, Compiler, Result, Taken, list, unknown, wrong};
+use super::origin::Origin;
 use super::parse::{Expr, Name, TypeText};
 use super::types::{ErrorClass, ExprError};
 use super::value::{Location, Room, Shape, Target, Ty, Value, ValueSource};
@@ -17,8 +18,13 @@ impl<'a> Compiler<'_, '_, 'a> {
     ) -> Result<Value> {
         let value = self.value(of)?;
         let shape = value.ty.shape(self.btf()).at(&of.span)?;
+        let origin = value.origin;
         // Behind an arrow begins another object; behind a dot it is the same one.
         let around = value.member.clone().filter(|_| !arrow);
+        let owner = match &shape {
+            Shape::Pointer(target) => target.ty,
+            Shape::Plain(_) => value.ty,
+        };
         let (mut place, user, composite) = match (shape, arrow) {
             (Shape::Pointer(target), true) => {
                 let place = self.follow(value, &target, &of.span)?;
@@ -83,6 +89,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             holds,
             member: Some(seen),
             room: Room::Own,
+            origin: self.origin_of_member(origin, owner, &name.text, span)?,
         })
     }
 
@@ -133,7 +140,7 @@ impl<'a> Compiler<'_, '_, 'a> {
     }
 
     /// `ty` itself, or where it is only declared, its one definition in this kernel.
-    fn complete(&self, ty: Ty, span: &Range<usize>) -> Result<Ty> {
+    pub(super) fn complete(&self, ty: Ty, span: &Range<usize>) -> Result<Ty> {
         if ty.stars == 0
             && let Type::Forward { name, union } = self.btf().strip(ty.base).at(span)?.ty
         {
@@ -165,7 +172,7 @@ impl<'a> Compiler<'_, '_, 'a> {
 
     /// Element `index` of an array, or what is `index` elements after a pointer, or before it.
     pub(super) fn index(&self, value: Value, index: i128, span: &Range<usize>) -> Result<Value> {
-        let around = value.member.clone();
+        let (around, origin) = (value.member.clone(), value.origin);
         let mut seen = None;
         let mut room = Room::Free;
         let (mut place, element, holds) = match value.ty.shape(self.btf()).at(span)? {
@@ -234,6 +241,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             holds,
             member,
             room,
+            origin,
         })
     }
 
@@ -327,7 +335,11 @@ impl<'a> Compiler<'_, '_, 'a> {
             room => room,
         };
         let ty = value.ty.pointer(user);
-        Ok(Value::new(value.place, ty, ValueSource::Itself, room))
+        let origin = value.origin;
+        Ok(Value {
+            origin,
+            ..Value::new(value.place, ty, ValueSource::Itself, room)
+        })
     }
 
     pub(super) fn cast(&self, text: &TypeText, value: Value, span: &Range<usize>) -> Result<Value> {
@@ -393,6 +405,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             );
         }
         Ok(Value {
+            origin: self.origin_of_cast(&value, ty, span)?,
             place: value.place,
             ty,
             holds,
@@ -461,14 +474,22 @@ impl<'a> Compiler<'_, '_, 'a> {
                 format!("it points to `{points_to}`, the member is `{is}`"),
             );
         }
+        // Around a member of something whose type is known there is only that.
+        let origin = match value.room {
+            Room::Within(..) => Origin::Retyped,
+            Room::Own | Room::Free => value.origin,
+        };
         let mut place = self.follow(value, &target, &of.span)?;
         place.shift(-offset, &of.span)?;
         let ty = container.pointer(target.user);
-        Ok(Value::new(place, ty, ValueSource::Itself, Room::Free))
+        Ok(Value {
+            origin,
+            ..Value::new(place, ty, ValueSource::Itself, Room::Free)
+        })
     }
 
     /// The name of `ty` without typedefs and qualifiers at its top.
-    fn bare_name(&self, ty: Ty, span: &Range<usize>) -> Result<String> {
+    pub(super) fn bare_name(&self, ty: Ty, span: &Range<usize>) -> Result<String> {
         let base = if ty.stars == 0 {
             self.btf().strip(ty.base).at(span)?.id
         } else {

@@ -15,6 +15,9 @@ const MAX_FIELDS: usize = 256;
 /// Structures inside of each other. Those of kernels need fewer than ten; BTF that needs more is a circle.
 const MAX_DEPTH: usize = 32;
 
+/// The reason why a member is not read with all others.
+const SECRET: &str = "it is a secret of the kernel, which is read by its own path alone";
+
 /// The fields of a structure while they are collected.
 struct Fields<'f> {
     found: Vec<Field>,
@@ -53,6 +56,9 @@ impl<'a> Compiler<'_, '_, 'a> {
         span: &Range<usize>,
     ) -> Result<Compiled> {
         let type_name = value.ty.name(self.btf()).at(span)?;
+        if self.is_secret(value.ty, "", span)? {
+            return wrong(span, SECRET);
+        }
         if !self.whole {
             let members = self.btf().member_names(composite).at(span)?;
             return wrong(
@@ -128,9 +134,12 @@ impl<'a> Compiler<'_, '_, 'a> {
         if is_union {
             return self.union(composite, &members, inside, fields);
         }
-        members
-            .iter()
-            .try_for_each(|member| self.field(member, inside, fields))
+        members.iter().try_for_each(|member| {
+            if self.is_secret(composite.id.into(), member.name, &span)? {
+                return self.unreadable(member.name, inside, SECRET, fields);
+            }
+            self.field(member, inside, fields)
+        })
     }
 
     /// The member of a union that counts; of the others, that they do not.
@@ -316,6 +325,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             depth: inside.depth + 1,
         };
         let decode = match self.btf().strip(type_id).at(&span)?.ty {
+            _ if self.is_secret(ty, "", &span)? => Err(Reason::from(SECRET)),
             Type::Struct(inner) => return self.members_of(&inner, false, below, fields),
             Type::Union(inner) => return self.members_of(&inner, true, below, fields),
             Type::Array { count: 0, .. } => Err(Reason::from(

@@ -1,5 +1,6 @@
 //! The meaning of a part of a path while it is compiled: a place in the kernel and the type of what is there.
 
+use super::origin::Origin;
 use super::types::{ErrorClass, ExprError, Member};
 use crate::btf::{Btf, BtfError, Stripped, Type, TypeId};
 use qed_collector_ebpf::{MAX_HOPS, ReadSpec};
@@ -195,6 +196,8 @@ pub(super) struct Value {
     pub member: Option<Member>,
     /// The room for elements that are counted from here.
     pub room: Room,
+    /// Whether the kernel's types say what it is.
+    pub origin: Origin,
 }
 
 /// The room for the elements of an array, or for what stands beside something: in bytes from the last pointer that was
@@ -218,6 +221,7 @@ impl Value {
             holds,
             member: None,
             room,
+            origin: Origin::Kernel,
         }
     }
 }

@@ -150,6 +150,7 @@ structures! {
         members: UNLISTED, Below;
         widths: UNLISTED, Below;
         public: UNLISTED, Public;
+        retyped: UNLISTED, Public;
         skipped: PER_RUN, Public;
         hits: UNLISTED, Below;
         + "attach_errno": Drift::PerKernel;

@@ -265,3 +265,72 @@ fn published(raw: &Evidence, slide: u64) -> (String, bool) {
         told.iter().any(|found| found.leaf == "kaslr.slide"),
     )
 }
+
+/// Check that neither a kind nor a declaration publishes what may be a part of an address, and no secret of the kernel by whatever
+/// name an investigation reads it, while a whole address there becomes a pseudonym.
+#[test]
+fn declared_in_vain() {
+    use crate::document::Member;
+    const OBJECT: u64 = 0xffff_8881_8a3b_5c78;
+    const CANARY: u64 = 0x8f3b_1c77_2d4e_9a00;
+    let mut live = crate::testing::evidence();
+    let create = live.experiments.get_mut("create").unwrap();
+    let probe = create.probes.get_mut("sock_alloc").unwrap();
+    let values = [
+        ("s_part", Value::int(0x8a3b)),
+        ("s_zero", Value::int(0)),
+        ("s_size", Value::Size { value: 0x8a3b }),
+        ("s_pid", Value::Pid { value: 0x5c78 }),
+        ("s_flag", Value::Bool { value: true }),
+        ("s_letters", Value::text("x\\;")),
+        (
+            "s_bytes",
+            Value::Bytes {
+                value: Bytes(vec![0x3b, 0x8a]),
+            },
+        ),
+        ("h_whole", Value::address(OBJECT)),
+        (
+            "s_canary",
+            Value::Int {
+                value: Integer::from(CANARY),
+                type_name: Some("unsigned long".into()),
+            },
+        ),
+        ("h_pid", Value::int(7)),
+    ];
+    probe.public = values
+        .iter()
+        .map(|(name, _)| format!("exit.{name}"))
+        .collect();
+    probe.retyped = values
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !["s_canary", "h_pid"].contains(name))
+        .map(|name| format!("exit.{name}"))
+        .collect();
+    for (name, member) in [("s_canary", "stack_canary"), ("h_pid", "pid")] {
+        let member = Member {
+            structure: "struct task_struct".into(),
+            name: member.into(),
+            offset: 8,
+            type_name: None,
+            bits: None,
+        };
+        probe.members.exit.insert(name.into(), member);
+    }
+    for (name, value) in values {
+        probe.hits[0].exit.insert(name.into(), value.into());
+    }
+    let redacted = redact(&live).unwrap();
+    for (name, datum) in &redacted.experiments["create"].probes["sock_alloc"].hits[0].exit {
+        match datum.value() {
+            Some(Value::Address { value, .. }) if name == "h_whole" => {
+                assert!(value.is_pseudonym());
+            }
+            Some(_) => assert!(!name.starts_with("s_"), "{name} is shown"),
+            None => assert!(!name.starts_with("h_"), "{name} is withheld"),
+        }
+    }
+    assert!(!text(&redacted).contains(&CANARY.to_string()));
+}

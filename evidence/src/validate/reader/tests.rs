@@ -656,6 +656,7 @@ mod round_trip {
                     members: Members::default(),
                     widths: BTreeMap::new(),
                     public: Vec::new(),
+                    retyped: Vec::new(),
                     skipped: skipped.filter(|_| backend.is_some()),
                     hits,
                 },

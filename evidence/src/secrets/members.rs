@@ -1,0 +1,58 @@
+//! Members of the kernel's structures that hold secrets of a boot: who knows one can do what the kernel defends itself against
+//! with it. They are no addresses, so nothing tells them from other numbers but their names.
+
+/// The structure as C writes it, and the member. Without a member, all of it is a secret.
+const SECRET: &[(&str, Option<&str>)] = &[
+    // The stack protector's number of a task, and the copy of it that the code compares with.
+    // https://elixir.bootlin.com/linux/v6.12/source/include/linux/sched.h
+    ("struct task_struct", Some("stack_canary")),
+    // https://elixir.bootlin.com/linux/v6.12/source/arch/x86/include/asm/processor.h
+    ("struct fixed_percpu_data", Some("stack_canary")),
+    // The number by which pointers in free memory are hidden.
+    // https://elixir.bootlin.com/linux/v6.12/source/mm/slab.h
+    ("struct kmem_cache", Some("random")),
+    // Keys of hashes that others must not foresee, of ports, sequence numbers and cookies among them.
+    // https://elixir.bootlin.com/linux/v6.12/source/include/linux/siphash.h
+    ("siphash_key_t", None),
+    ("siphash_aligned_key_t", None),
+    ("hsiphash_key_t", None),
+    // https://elixir.bootlin.com/linux/v6.12/source/include/net/net_namespace.h
+    ("struct net", Some("hash_mix")),
+    // https://elixir.bootlin.com/linux/v6.12/source/include/linux/rhashtable.h
+    ("struct bucket_table", Some("hash_rnd")),
+];
+
+/// True if this member of a structure, as C writes both, is a secret of the kernel; of a member with others around it, `a.b`,
+/// also if one of those is.
+pub fn is_secret_member(structure: &str, member: &str) -> bool {
+    let first = member.split(['.', '[']).next().unwrap_or_default();
+    let structure = structure.trim_start_matches("const ");
+    SECRET
+        .iter()
+        .any(|(of, secret)| *of == structure && secret.is_none_or(|secret| secret == first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a secret is known by its structure and its name, also in parts, and that its neighbours are none.
+    #[test]
+    fn by_name() {
+        for (structure, member) in [
+            ("struct task_struct", "stack_canary"),
+            ("const struct task_struct", "stack_canary"),
+            ("struct kmem_cache", "random"),
+            ("siphash_key_t", "key[1]"),
+        ] {
+            assert!(is_secret_member(structure, member), "{structure} {member}");
+        }
+        for (structure, member) in [
+            ("struct task_struct", "pid"),
+            ("struct other", "stack_canary"),
+            ("struct kmem_cache", "random_seq"),
+        ] {
+            assert!(!is_secret_member(structure, member), "{structure} {member}");
+        }
+    }
+}
