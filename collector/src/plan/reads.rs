@@ -250,15 +250,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 return Err(Some(reason.into()));
             }
         };
-        if matches!(compiled.decode, Decode::Structure { .. })
-            && (read.kind.is_some() || read.names.is_some())
-        {
-            let type_name = compiled.decode.type_name();
-            let reason = format!(
-                "`{}` is `{type_name}`, a structure: `kind` and `names` are for one value, so name a member",
-                read.expression
-            );
-            return Err(Some(reason.into()));
+        if let Some(reason) = several_values(read, &compiled.decode) {
+            return Err(Some(reason));
         }
         let number = match (&read.elements, &compiled.elements) {
             (Some(path), Some(element)) => {
@@ -335,4 +328,17 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             }
         }
     }
+}
+
+/// The reason why what is said of one value cannot be said of a read, if it is a structure.
+fn several_values(read: &Read, decode: &Decode) -> Option<Reason> {
+    let is_structure = matches!(decode, Decode::Structure { .. });
+    (is_structure && (read.kind.is_some() || read.names.is_some())).then(|| {
+        let type_name = decode.type_name();
+        let reason = format!(
+            "`{}` is `{type_name}`, a structure: `kind` and `names` are for one value, so name a member",
+            read.expression
+        );
+        reason.into()
+    })
 }
