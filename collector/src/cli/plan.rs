@@ -321,10 +321,7 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
             out += &format!(
                 "      {side}.{}: {} = {}\n",
                 read.name,
-                match read.decode.type_name() {
-                    "" => "of unknown type",
-                    name => name,
-                },
+                type_in_words(&read.decode),
                 read.path
             );
             if let Decode::Structure { fields, .. } = &read.decode {
@@ -345,6 +342,14 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
         }
     }
     out
+}
+
+/// The C type of what is read.
+fn type_in_words(decode: &Decode) -> &str {
+    match decode.type_name() {
+        "" => "of unknown type",
+        name => name,
+    }
 }
 
 /// The values of a structure that is read whole, a line each.
