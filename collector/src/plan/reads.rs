@@ -30,6 +30,15 @@ fn number_of_elements(path: &str, scope: &Scope<'_, '_>) -> Result<Compiled, Rea
     }
 }
 
+/// The reason why a probe cannot read more.
+fn no_room() -> Reason {
+    let reason = format!(
+        "more than one probe can read: there is room for {MAX_READS} loads of {MAX_READ_BYTES} bytes at its entry, and as many \
+         at its return"
+    );
+    reason.into()
+}
+
 /// The enumeration of the kernel that `names` of an investigation means, by its own name or that of an enumerator, in the place of
 /// the plain number that the kernel's code takes. `None`: it is one of the sets of constants.
 fn enumerated(btf: &Btf<'_>, set: &str, decode: &Decode) -> Result<Option<Decode>, Reason> {
@@ -261,13 +270,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             _ => None,
         };
         let mut slot = |spec| {
-            self.attachments.read(usage, at_return, spec).map_err(|_| {
-                let reason = format!(
-                    "more than one probe can read: there is room for {MAX_READS} loads of {MAX_READ_BYTES} bytes at its \
-                     entry, and as many at its return"
-                );
-                Some(reason.into())
-            })
+            let taken = self.attachments.read(usage, at_return, spec);
+            taken.map_err(|_| Some(no_room()))
         };
         let mut names = read.names.clone();
         let mut decode = compiled.decode;

@@ -397,6 +397,56 @@ fn two_names_of_one_address() {
     assert!(error.contains("another hit already"), "{error}");
 }
 
+/// Check that a function that is watched with its clones, by its name, and by the address of one copy has the events of that copy
+/// in both probes, and those of no other.
+#[test]
+fn a_name_and_an_address() {
+    let mut evidence = evidence();
+    let probes = &mut evidence.experiments.get_mut("exhausted").unwrap().probes;
+    let named = probes["get_fd"].clone();
+    let own = named.watched[0];
+    let mut twin = named.clone();
+    twin.target = Target::Address("live:get_fd".into());
+    twin.watched.clear();
+    twin.parameters.clear();
+    twin.returns = None;
+    twin.definition = None;
+    twin.widths.clear();
+    let address = |address: Address| {
+        Datum::from(Value::Address {
+            value: address,
+            type_name: None,
+            symbol: None,
+        })
+    };
+    twin.address = Some(address(own));
+    for hit in &mut twin.hits {
+        hit.args.clear();
+        hit.exit.clear();
+        hit.return_value = None;
+    }
+    probes.insert("nowhere_else".into(), twin);
+    let read =
+        |evidence: &Evidence| crate::validate::reader::read(&serde_json::to_vec(evidence).unwrap());
+    if let Err(error) = read(&evidence) {
+        panic!("{error}");
+    }
+    // With several copies watched it is the hit that says which of them it was.
+    let mut clones = evidence.clone();
+    let probes = &mut clones.experiments.get_mut("exhausted").unwrap().probes;
+    probes
+        .get_mut("get_fd")
+        .unwrap()
+        .watched
+        .push(SILENT_HOLDER);
+    let error = read(&clones).unwrap_err().to_string();
+    assert!(error.contains("another hit already"), "{error}");
+    let probes = &mut evidence.experiments.get_mut("exhausted").unwrap().probes;
+    probes.get_mut("nowhere_else").unwrap().address = Some(address(SILENT_HOLDER));
+    let error = read(&evidence).unwrap_err().to_string();
+    assert!(error.contains("another hit already"), "{error}");
+}
+
 /// Check that a verdict gives each reason once, however many parts of the claim have it.
 #[test]
 fn reasons_are_given_once() {
