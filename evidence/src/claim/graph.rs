@@ -51,6 +51,10 @@ pub(super) fn find(
             "the evidence does not hold experiment `{experiment}`"
         ));
     };
+    // It is another run, but of the same experiment, of which nothing is believed then.
+    if let Some(reason) = seen.broken() {
+        return ReadResult::Broken(format!("experiment `{experiment}` {reason}"));
+    }
     let Some(graph) = &seen.graph else {
         return missing(match machine.evidence.machine.kind {
             MachineKind::Guest => {

@@ -310,6 +310,23 @@ fn unknown_runs() {
     }
 }
 
+/// Check that of an experiment that lost an event the tree proves nothing either.
+#[test]
+fn lost_events() {
+    let mut evidence = traced();
+    evidence.experiments.get_mut("create").unwrap().quality.lost = 1;
+    for claim in [
+        "ran(create.graph, 'leaf')",
+        "never_ran(create.graph, 'silent')",
+        "calls_of(create.graph, 'helper') == 2",
+        "parent(create.graph, 'leaf') == 'helper'",
+    ] {
+        let judged = judged(claim, &evidence);
+        assert_eq!(judged.verdict, Verdict::Error, "{claim}: {judged:?}");
+        assert!(judged.reason.unwrap().contains("lost 1 of"), "{claim}");
+    }
+}
+
 /// Check that the name of a function above is not compared with texts of another vocabulary, which never are one.
 #[test]
 fn other_vocabulary() {
