@@ -1,10 +1,9 @@
 //! From the tree of a path to what the kernel side has to do.
 
 use super::decode::Decode;
-use super::origin::Origin;
 use super::parse::{Argument, Expr, Name, Node, parse};
 use super::types::{Compiled, Element, ErrorClass, ExprError, ReadOptions, Returned, Scope};
-use super::value::{Location, Room, Ty, Value, ValueSource};
+use super::value::{Location, Origin, Room, Ty, Value, ValueSource};
 use crate::btf::{Btf, BtfError, Passing, Type, TypeId, nearest};
 use qed_collector_ebpf::root;
 use qed_evidence::investigation::MAX_READ;

@@ -9,25 +9,11 @@ use std::ops::Range;
 use qed_evidence::secrets::is_secret_member as is_secret;
 
 use super::compile::{At, Compiler, Result};
-use super::value::{Shape, Target, Ty, Value};
+use super::value::{Origin, Shape, Target, Ty, Value};
 use crate::btf::{Type, TypeId};
 
 /// Structures inside of each other that are looked into for the first member.
 const MAX_DEPTH: usize = 32;
-
-/// The origin of a value, from what can be trusted most to what can be least.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Origin {
-    /// The kernel's types say what it is; or nobody does, and the author says it of a `void *`.
-    #[default]
-    Kernel,
-    /// A pointer whose type is known, and was cast away.
-    Erased,
-    /// A part of a number that can be an address, or memory under another type than the kernel's.
-    Retyped,
-    /// A secret of the kernel, under whatever type.
-    Secret,
-}
 
 /// A type on one side of a cast.
 enum Side {

@@ -1,10 +1,9 @@
 //! The operators of a path: each takes a [`Value`] to the next.
 
 use super::compile::{At, Compiler, Result, Taken, list, unknown, wrong};
-use super::origin::Origin;
 use super::parse::{Expr, Name, TypeText};
 use super::types::{ErrorClass, ExprError};
-use super::value::{Location, Room, Shape, Target, Ty, Value, ValueSource};
+use super::value::{Location, Origin, Room, Shape, Target, Ty, Value, ValueSource};
 use crate::btf::{Composite, Member, Type, nearest};
 use std::ops::Range;
 

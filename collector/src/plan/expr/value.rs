@@ -1,6 +1,5 @@
 //! The meaning of a part of a path while it is compiled: a place in the kernel and the type of what is there.
 
-use super::origin::Origin;
 use super::types::{ErrorClass, ExprError, Member};
 use crate::btf::{Btf, BtfError, Stripped, Type, TypeId};
 use qed_collector_ebpf::{MAX_HOPS, ReadSpec};
@@ -184,6 +183,20 @@ impl Location {
             size,
         })
     }
+}
+
+/// The origin of a value, from what can be trusted most to what can be least.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// The kernel's types say what it is; or nobody does, and the author says it of a `void *`.
+    #[default]
+    Kernel,
+    /// A pointer whose type is known, and was cast away.
+    Erased,
+    /// A part of a number that can be an address, or memory under another type than the kernel's.
+    Retyped,
+    /// A secret of the kernel, under whatever type.
+    Secret,
 }
 
 /// The meaning of a part of a path.
