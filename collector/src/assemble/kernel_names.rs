@@ -24,7 +24,7 @@ pub struct KernelNames<'a> {
     entries: OnceCell<Option<Range<u64>>>,
     /// The bytes in front of return addresses, as they stood in memory.
     code: HashMap<u64, &'a [u8]>,
-    standings: RefCell<HashMap<String, FrameElision>>,
+    frame_elisions: RefCell<HashMap<String, FrameElision>>,
 }
 
 /// Prefixes of the names of entries that lie outside of those bounds: that of what cannot be masked, and what newer
@@ -46,7 +46,7 @@ impl<'a> KernelNames<'a> {
             lines: lines.map(RefCell::new),
             entries: OnceCell::new(),
             code: HashMap::new(),
-            standings: RefCell::default(),
+            frame_elisions: RefCell::default(),
         }
     }
 
@@ -198,11 +198,11 @@ impl Names for KernelNames<'_> {
     }
 
     fn frame_elision(&self, function: &str) -> FrameElision {
-        if let Some(known) = self.standings.borrow().get(function) {
+        if let Some(known) = self.frame_elisions.borrow().get(function) {
             return known.clone();
         }
         let frame_elision = self.look().frame_elision(function);
-        self.standings
+        self.frame_elisions
             .borrow_mut()
             .insert(function.to_owned(), frame_elision.clone());
         frame_elision

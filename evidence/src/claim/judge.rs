@@ -141,9 +141,11 @@ impl Evaluator<'_> {
             .iter()
             .map(|when| (when, "in the condition: "));
         let mut written = body.into_iter().map(|body| (body, "")).chain(conditions);
+        // A claim that does not apply rests on its condition being false.
+        let holds = judgement.verdict == Verdict::Pass;
         let found = written.find_map(|(expression, place)| {
             let name = || self.unresolved(expression);
-            let stopped = name().or_else(|| self.unseen_free(expression))?;
+            let stopped = name().or_else(|| self.unseen_free(expression, holds))?;
             Some((stopped, place))
         });
         let Some((stopped, place)) = found else {
@@ -166,9 +168,9 @@ impl Evaluator<'_> {
         )
     }
 
-    /// A part that rests on an object that may have been freed unseen.
-    fn unseen_free(&self, expression: &Expression) -> Option<Stopped> {
-        let (range, reason) = unseen_free(&expression.root, self.catalog, self.machine)?;
+    /// A part that rests on an object that may have been freed unseen. `holds`: the expression is true.
+    fn unseen_free(&self, expression: &Expression, holds: bool) -> Option<Stopped> {
+        let (range, reason) = unseen_free(&expression.root, holds, self.catalog, self.machine)?;
         Some(unverified(expression, range, &reason))
     }
 

@@ -91,14 +91,25 @@ pub(in crate::assemble) fn facts(
 /// The answer for what neither the kernel's image nor a module that is loaded has: it does not exist if the kernel has no modules.
 fn not_there(context: &Context<'_>) -> Datum {
     const MODULES: &str = "CONFIG_MODULES";
-    match context.config.as_ref().map(|config| config.listed(MODULES)) {
-        Ok(None | Some("n")) => truth(false),
-        Ok(Some(_)) => Datum::unavailable(
-            "neither the kernel's image nor a module that is loaded has it; a module that is not loaded may",
-        ),
+    match &context.config {
+        Ok(config) => without_modules(config.listed(MODULES)),
         Err(why) => Datum::unavailable(format!(
             "the kernel's image does not have it, and it is not known whether a module may: {why}"
         )),
+    }
+}
+
+/// The same, by the value of the option. Each whole configuration lists it: it depends on no other
+/// (<https://elixir.bootlin.com/linux/v6.12/source/kernel/module/Kconfig>).
+fn without_modules(option: Option<&str>) -> Datum {
+    match option {
+        Some("n") => truth(false),
+        Some(_) => Datum::unavailable(
+            "neither the kernel's image nor a module that is loaded has it; a module that is not loaded may",
+        ),
+        None => Datum::unavailable(
+            "the kernel's image does not have it, and its configuration does not list whether a module may",
+        ),
     }
 }
 
@@ -409,6 +420,19 @@ mod tests {
             function("f", &no_types, Some(&instances), false, &no).exists,
             truth(true)
         );
+    }
+
+    /// Check that what the image does not have is said not to exist only of a kernel that is known to have no modules.
+    #[test]
+    fn modules() {
+        assert_eq!(without_modules(Some("n")), truth(false));
+        let no_types: Types<'_, '_> = Err("no BTF".into());
+        for option in [Some("y"), None] {
+            let absent = without_modules(option);
+            assert!(absent.value().is_none(), "{option:?}");
+            let nowhere = function("f", &no_types, None, true, &absent);
+            assert_eq!(nowhere.exists, absent, "{option:?}");
+        }
     }
 
     /// Check that a number behind the end of the table, and one without a function of its own, are no system calls of this kernel.

@@ -29,14 +29,15 @@ pub(super) fn count(
 }
 
 /// The first part of a claim that rests on an object that was not freed, though nothing shows that its free would have been seen.
-/// That all were freed, or no fewer than so many, was seen.
+/// That all were freed, or no fewer than so many, was seen. `holds`: the whole of it is true.
 pub(in crate::claim) fn unseen_free(
     root: &Node,
+    holds: bool,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Option<(Range<usize>, String)> {
     let mut found = None;
-    visit(root, true, &mut |node, name, counted| {
+    visit(root, holds, &mut |node, name, counted| {
         if found.is_none() {
             let reason = kept(name, counted, catalog, machine);
             found = reason.map(|reason| (node.range.clone(), reason));

@@ -305,6 +305,21 @@ fn unseen_frees() {
         let judged = judge_on(text, evidence);
         assert_eq!(judged.verdict, verdict, "{text}: {judged:?}");
     }
+    // A claim does not apply because something was not freed.
+    for (evidence, verdict) in [
+        (&leaking, Verdict::Unverified),
+        (&one_freed, Verdict::NotApplicable),
+    ] {
+        let text = "create.outcome.returned == 3";
+        let claim = Claim::parse(
+            "a",
+            text,
+            place(text),
+            Some(("freed(create)", place("freed(create)"))),
+        );
+        let judged = judge_claim(&claim.unwrap(), evidence);
+        assert_eq!(judged.verdict, verdict, "{judged:?}");
+    }
 }
 
 /// Check that a lost event or an experiment without events makes every claim on it an error, and says why.
