@@ -7,7 +7,7 @@ use qed_evidence::instances::Instances;
 use serde::Serialize;
 
 use super::names::Names;
-use crate::graph::{Call, Frame, GraphError, calls, matching};
+use crate::graph::{Call, Frame, GraphError, calls, mark_preemption, matching};
 use crate::reason::Reason;
 use crate::session::raw::Traced;
 use crate::symbols::Kallsyms;
@@ -67,6 +67,15 @@ pub fn functions(
     Functions { table, of_frame }
 }
 
+/// Mark what the scheduler ran against the task's will as an interrupt's.
+pub fn mark_interrupts(call: &mut Call, kallsyms: &Kallsyms) {
+    mark_preemption(call, &|address| {
+        let symbol = kallsyms.resolve(address).ok();
+        let near = symbol.filter(|symbol| symbol.offset <= TRACER_CALL);
+        near.map(|symbol| symbol.name.to_owned())
+    });
+}
+
 fn function(
     address: u64,
     kallsyms: &Kallsyms,
@@ -121,11 +130,21 @@ pub(super) fn graph(
         Ok(call) if call.frames.is_empty() => {
             none("the tracer saw no function of the call".into(), false)
         }
-        Ok(call) => with_names(&call, names, traceable),
+        Ok(mut call) => {
+            mark_preemption(&mut call, &|address| function_at(address, names));
+            with_names(&call, names, traceable)
+        }
         // That the call is not there is no loss of a part of it.
         Err(error @ GraphError::NoCall { .. }) => none(error.to_string(), false),
         Err(error) => none(error.to_string(), true),
     }
+}
+
+/// The symbol of the function that calls the tracer at this address.
+fn function_at(address: u64, names: &dyn Names) -> Option<String> {
+    let symbol = names.symbol(address);
+    let near = symbol.filter(|(_, offset)| *offset <= TRACER_CALL);
+    near.map(|(name, _)| name)
 }
 
 fn with_names(call: &Call, names: &dyn Names, traceable: Vec<String>) -> Graph {
@@ -133,13 +152,8 @@ fn with_names(call: &Call, names: &dyn Names, traceable: Vec<String>) -> Graph {
     let mut functions = Vec::new();
     let mut runs = Vec::with_capacity(call.frames.len());
     for frame in &call.frames {
-        let symbol = names
-            .symbol(frame.address)
-            .filter(|(_, offset)| *offset <= TRACER_CALL);
-        let name = symbol.map_or_else(
-            || format!("{NO_SYMBOL} {:#x}", frame.address),
-            |(name, _)| name,
-        );
+        let name = function_at(frame.address, names)
+            .unwrap_or_else(|| format!("{NO_SYMBOL} {:#x}", frame.address));
         let function = *known.entry(name.clone()).or_insert_with(|| {
             let number = functions.len();
             functions.push(match name.starts_with(NO_SYMBOL) {

@@ -22,7 +22,7 @@ use super::programs;
 use super::progress::Progress;
 use super::runtime::runtime;
 use super::target::Target;
-use crate::assemble::graph::{Function, Functions, functions};
+use crate::assemble::graph::{Function, Functions, functions, mark_interrupts};
 use crate::btf::Btf;
 use crate::graph::{Call, calls, matching};
 use crate::guest::cache::Cache;
@@ -267,7 +267,8 @@ impl NamedTrace {
             Some((lines, slide)) => (Some(lines), Some(slide)),
             None => (None, None),
         };
-        let named = calls.into_iter().map(|call| {
+        let named = calls.into_iter().map(|mut call| {
+            mark_interrupts(&mut call, &kallsyms);
             let functions = functions(&call, &kallsyms, slide, lines.as_mut());
             (call, functions)
         });

@@ -45,7 +45,7 @@ pub struct Frame {
     pub duration_ns: Option<u64>,
     /// The value of the register that holds what functions return, where the kernel records it.
     pub returned: Option<u64>,
-    /// It belongs to an interrupt that came while the call ran, and not to the call.
+    /// It belongs to an interrupt that came while the call ran, or to a preemption by one, and not to the call.
     pub interrupt: bool,
 }
 

@@ -19,7 +19,7 @@ pub struct Graph {
     pub functions: Vec<String>,
     /// The runs of functions, callers before what they call, in the order in which they began. Each is `DEPTH FUNCTION DURATION`: the
     /// number of functions of the tree that were open, the place in `functions` from 0, and nanoseconds, tracing included, or `-` of
-    /// one that did not return. One that belongs to an interrupt ends in ` i`.
+    /// one that did not return. One that belongs to an interrupt, or to a preemption by one, ends in ` i`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<String>,
     /// Number of `calls`, told apart from them: some that are taken away are missed.
@@ -46,7 +46,7 @@ pub struct GraphCall {
     pub function: usize,
     /// Nanoseconds; `None`: it did not return.
     pub duration_ns: Option<u64>,
-    /// It belongs to an interrupt that came while the call ran.
+    /// It belongs to an interrupt that came while the call ran, or to a preemption by one.
     pub interrupt: bool,
 }
 
