@@ -26,11 +26,12 @@ pub trait Machine {
     /// Start a workload's process and wait until it is at its gate.
     async fn start(&mut self, spec: &WorkloadSpec) -> anyhow::Result<Self::Workload>;
 
-    /// Run these workloads under the kernel's function-graph tracer, one after the other, and leave the tracer as it was. Nothing may be
-    /// attached.
+    /// Run these workloads under the kernel's function-graph tracer, one after the other. Nothing may be attached. The tracer is left as it
+    /// was, unless it is the `last` thing that is done before the machine is switched off.
     async fn traces(
         &mut self,
         specs: &[&WorkloadSpec],
+        last: bool,
         progress: &dyn Fn(&str),
     ) -> Result<Traces, Reason>;
 

@@ -11,7 +11,7 @@ use super::attempt::{Attempts, COST_CALLS, is_command, only_for_guests};
 use super::boundary::{Machine, Observer, Programs};
 use super::commands::Commands;
 use super::cost::{or_tell, time_bare};
-use super::graphs::{Graphs, trace_graphs};
+use super::graphs::{Graphs, trace_graphs, wanted};
 use super::kernel::ThisKernel;
 use super::live::ThisMachine;
 use super::raw::{AttachFailure, MachineFacts, RawCapture, RawCommand, RawExperiment};
@@ -27,7 +27,7 @@ use crate::workload::WorkloadSpec;
 #[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
     /// The machine is switched off afterwards: nothing is detached, because detaching takes longer than all
-    /// the rest together.
+    /// the rest together, and no tracer is set back. Where calls are traced, that comes last, and all is detached before.
     pub ephemeral: bool,
     /// The folder in which the paths of the investigation begin on this machine, and its workloads; `None`: where this
     /// process is.
@@ -131,14 +131,13 @@ pub(super) async fn run<M: Machine>(
         })
         .collect::<Vec<_>>();
     let bare = time_bare(machine, experiments, &specs, request.progress).await;
-    let graphs = trace_graphs(
-        machine,
-        experiments,
-        &specs,
-        request.options.ephemeral,
-        request.progress,
-    )
-    .await;
+    let ephemeral = request.options.ephemeral;
+    let progress = request.progress;
+    // To set the tracer back takes an emulated guest eight seconds, to detach everything less than one: there it comes last.
+    let before = match ephemeral {
+        false => Some(trace_graphs(machine, experiments, &specs, ephemeral, progress).await),
+        true => None,
+    };
     let started = machine.now();
     let programs = machine.load(&request.plan.setup)?;
     let loaded = machine.now() - started;
@@ -149,7 +148,7 @@ pub(super) async fn run<M: Machine>(
         programs,
         life: Lifecycle::default(),
         request,
-        specs,
+        specs: specs.clone(),
         bare,
         refusals: vec![None; attachments],
         listed: vec![Err("it was never attached".into()); attachments],
@@ -164,7 +163,12 @@ pub(super) async fn run<M: Machine>(
     let facts = facts();
     session.drop_privileges(&facts.release);
     session.run_shared().await?;
-    Ok(session.finish(facts, graphs))
+    let mut seen = session.finish(facts);
+    seen.graphs = match before {
+        Some(graphs) => graphs,
+        None => trace_graphs(machine, experiments, &specs, ephemeral, progress).await,
+    };
+    Ok(seen)
 }
 
 /// A capture on its way.
@@ -430,10 +434,11 @@ impl<M: Machine> Session<'_, M> {
     }
 
     /// Take the code around the calls that were seen, and let go.
-    fn finish(self, facts: MachineFacts, graphs: Graphs) -> SessionResult {
+    fn finish(self, facts: MachineFacts) -> SessionResult {
         let experiments: Vec<RawExperiment> = self.experiments.into_iter().flatten().collect();
         let code = before_returns(&experiments, self.machine);
-        if self.request.options.ephemeral {
+        let traced_next = wanted(&self.request.investigation.experiments);
+        if self.request.options.ephemeral && !traced_next {
             self.programs.leave_attached();
         }
         SessionResult {
@@ -442,7 +447,7 @@ impl<M: Machine> Session<'_, M> {
             listed: self.listed,
             experiments,
             code,
-            graphs,
+            graphs: Graphs::default(),
         }
     }
 }

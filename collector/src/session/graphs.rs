@@ -1,4 +1,4 @@
-//! The calls of experiments that want their tree, under the tracer, before anything is attached.
+//! The calls of experiments that want their tree, under the tracer, while nothing is attached.
 
 use qed_evidence::investigation::Experiment;
 
@@ -11,7 +11,13 @@ use crate::workload::{WorkloadKind, WorkloadSpec};
 /// Per experiment its trace, or why there is none; and the functions that the tracer sees.
 pub(super) type Graphs = (Vec<Option<Result<Traced, Reason>>>, String);
 
-/// Trace the call of each experiment that wants it. What fails is a reason; the rest of the capture is none the worse.
+/// True if an experiment wants its tree.
+pub(super) fn wanted(experiments: &[Experiment]) -> bool {
+    experiments.iter().any(|experiment| experiment.graph)
+}
+
+/// Trace the call of each experiment that wants it. On a machine that is `ephemeral` it is the last thing that is done. What fails is a
+/// reason; the rest of the capture is none the worse.
 pub(super) async fn trace_graphs<M: Machine>(
     machine: &mut M,
     experiments: &[Experiment],
@@ -19,8 +25,7 @@ pub(super) async fn trace_graphs<M: Machine>(
     ephemeral: bool,
     progress: &dyn Fn(&str),
 ) -> Graphs {
-    let wanted = |experiment: &Experiment| experiment.graph;
-    if !experiments.iter().any(wanted) {
+    if !wanted(experiments) {
         return (vec![None; experiments.len()], String::new());
     }
     progress("switching the tracer on");
@@ -34,10 +39,10 @@ pub(super) async fn trace_graphs<M: Machine>(
     let asked: Vec<Option<Result<WorkloadSpec, Reason>>> = experiments
         .iter()
         .zip(specs)
-        .map(|pair| wanted(pair.0).then(|| can_run(pair)))
+        .map(|pair| pair.0.graph.then(|| can_run(pair)))
         .collect();
     let runnable: Vec<&WorkloadSpec> = asked.iter().flatten().flatten().collect();
-    let traces = machine.traces(&runnable, progress).await;
+    let traces = machine.traces(&runnable, ephemeral, progress).await;
     let (runs, traceable) = match traces {
         Ok(traces) => (traces.runs, traces.traceable),
         Err(reason) => (vec![Err(reason); runnable.len()], String::new()),

@@ -45,10 +45,10 @@ impl Machine for ThisMachine {
     async fn traces(
         &mut self,
         specs: &[&WorkloadSpec],
+        last: bool,
         progress: &dyn Fn(&str),
     ) -> Result<Traces, Reason> {
-        // Set back even where the machine is about to be switched off: the probes want code that nothing traces.
-        let tracer = Tracer::start(false).map_err(Reason::from_error)?;
+        let tracer = Tracer::start(last).map_err(Reason::from_error)?;
         let traceable = tracer.traceable().map_err(Reason::from_error)?;
         let mut runs = Vec::new();
         for spec in specs {

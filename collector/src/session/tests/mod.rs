@@ -259,6 +259,21 @@ fn isolated_first() {
     assert!(at(&log, "find counters of {0, 2}") < at(&log, "watch 102 for experiment 0"));
 }
 
+/// Check that calls are traced while nothing is attached: before everything on a machine that lives on, and where it is switched off
+/// afterwards behind everything, so that the tracer need not be set back.
+#[test]
+fn traced() {
+    let wanted = [shared("graph = true"), shared("")];
+    let (_, log) = session_with(&wanted, &[], Script::default(), false);
+    assert!(at(&log, "trace 1, last false") < at(&log, "load"));
+    let (seen, log) = session(&wanted, Script::default());
+    let traced = at(&log, "trace 1, last true");
+    assert!(at(&log, "watch 101 for experiment 1") < at(&log, "let go of {0, 2}"));
+    assert!(at(&log, "let go of {0, 2}") < traced);
+    assert_eq!(traced + 1, log.len(), "{log:#?}");
+    assert!(seen.graphs.0[0].is_some() && seen.graphs.0[1].is_none());
+}
+
 /// Check that hooks are attached before functions and tracepoints, each once although two experiments want it.
 #[test]
 fn hooks_first() {

@@ -101,8 +101,13 @@ impl Machine for Recorded {
         })
     }
 
-    async fn traces(&mut self, _: &[&WorkloadSpec], _: &dyn Fn(&str)) -> Result<Traces, Reason> {
-        note(&self.log, "trace");
+    async fn traces(
+        &mut self,
+        specs: &[&WorkloadSpec],
+        last: bool,
+        _: &dyn Fn(&str),
+    ) -> Result<Traces, Reason> {
+        note(&self.log, format!("trace {}, last {last}", specs.len()));
         Err("this machine has no tracer".into())
     }
 
@@ -224,8 +229,17 @@ impl Programs for RecordedPrograms {
         Vec::new()
     }
 
-    fn leave_attached(self) {
+    fn leave_attached(mut self) {
+        self.attached.clear();
         note(&self.log, "leave attached");
+    }
+}
+
+impl Drop for RecordedPrograms {
+    fn drop(&mut self) {
+        if !self.attached.is_empty() {
+            note(&self.log, format!("let go of {:?}", self.attached));
+        }
     }
 }
 
