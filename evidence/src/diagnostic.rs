@@ -174,12 +174,19 @@ pub fn sort(diagnostics: &mut [Diagnostic]) {
 
 /// The candidate nearest to `name`, if one is near enough to be what was meant.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= (name.len().max(candidate.len()) / 3).max(1))
-        .map(|(_, candidate)| candidate)
+    let length = name.chars().count();
+    let near = |candidate: &'a str| {
+        let other = candidate.chars().count();
+        let most = (length.max(other) / 3).max(1);
+        // The distance of two texts is no less than the difference of their lengths, which costs nothing to know.
+        if length.abs_diff(other) > most {
+            return None;
+        }
+        let distance = strsim::damerau_levenshtein(name, candidate);
+        (distance <= most).then_some((distance, candidate))
+    };
+    let found = candidates.into_iter().filter_map(near).min();
+    found.map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

@@ -16,13 +16,21 @@ use super::operands::operands;
 use super::outside;
 use super::parse::{Expression, ReadPath, reads};
 use super::parts::Part;
-use super::silence::unseen_free;
+use super::silence::{grounds, unseen_free};
 use super::units::unlike;
 use super::verdict::{Judgement, Verdict};
 
 /// Judges a claim on one machine.
 pub fn judge(claim: &Claim, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Judgement {
-    judge_replacing(claim, catalog, machine, &[])
+    let mut judgement = judge_replacing(claim, catalog, machine, &[]);
+    if judgement.verdict == Verdict::Pass {
+        let written = claim.when.iter().chain([&claim.expression]);
+        judgement.rests_on = written
+            .flat_map(|expression| grounds(&expression.root, catalog, machine))
+            .collect();
+        judgement.rests_on.dedup();
+    }
+    judgement
 }
 
 /// Judges a claim on one machine through the same code as [`judge`], with some leaves replaced: for mutation tests.
@@ -78,6 +86,7 @@ fn judge_stated(
         when_operands: Vec::new(),
         reason: None,
         control: None,
+        rests_on: Vec::new(),
         idle: Vec::new(),
         outside: None,
         diagnostic: None,

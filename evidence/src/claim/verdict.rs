@@ -92,6 +92,9 @@ pub struct Judgement {
     pub reason: Option<String>,
     /// The negative control that a PASS has survived.
     pub control: Option<Control>,
+    /// For a PASS that rests on silence or on a count: what shows that nothing went unseen, one sentence for each of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rests_on: Vec<String>,
     /// Values that could have been anything: no change of one of them alone made the claim FAIL.
     pub idle: Vec<String>,
     /// The statement that the claim has to be false, where the kernel is outside of those on which it holds.

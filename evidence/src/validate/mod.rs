@@ -5,6 +5,7 @@ mod completeness;
 mod contradiction;
 mod events;
 mod finding;
+mod gate;
 mod hit_error;
 mod ledger;
 mod lockdown;

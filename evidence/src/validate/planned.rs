@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::completeness::{late, missed};
 use super::finding::Finding;
+use super::gate::gate;
 use super::names::twofold;
 use super::processes::followed;
 use crate::document::instances::Instances;
@@ -168,6 +169,7 @@ fn experiment(
         .or_else(|| followed(at, asked, found))
         .or_else(|| missed(at, asked, found, instances))
         .or_else(|| late(at, asked, found))
+        .or_else(|| gate(at, asked, found))
         .or_else(|| tasks(at, asked, found, is_call))
         .or_else(|| objects(at, asked, found))
 }

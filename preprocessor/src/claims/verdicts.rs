@@ -139,6 +139,7 @@ mod tests {
                 became: was.into(),
                 verdict: Verdict::Fail,
             }),
+            rests_on: Vec::new(),
             idle: Vec::new(),
             outside: None,
             diagnostic: None,

@@ -64,6 +64,7 @@ fn json(judged: &JudgedClaim, book_data: &BookData<'_>) -> serde_json::Value {
             "verdict": judgement.verdict.to_string(),
             "shown": index == judged.shown.index(),
             "reason": judgement.reason,
+            "rests_on": judgement.rests_on,
             "operands": operands.map(operand).collect::<Vec<_>>(),
         })
     });

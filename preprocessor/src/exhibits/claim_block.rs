@@ -52,6 +52,8 @@ struct ClaimView {
     /// The same with kernel and time.
     origin: String,
     reason: Option<String>,
+    /// The grounds of silence and counts.
+    rests_on: Vec<String>,
     control: Option<String>,
     judged: Option<String>,
     others: Vec<OnMachine>,
@@ -264,6 +266,7 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
         on: book_data.short_origin(judged.shown),
         origin: book_data.origin(judged.shown),
         reason: judgement.reason.clone().filter(|_| !is_told),
+        rests_on: judgement.rests_on.clone(),
         control,
         judged: how_judged(judged, book_data),
         operands,
@@ -303,6 +306,11 @@ fn text(data: &ClaimView) -> String {
             .map(|o| format!("  {:<width$} = {}", o.text, o.value)),
     );
     lines.extend(data.reason.clone());
+    lines.extend(
+        data.rests_on
+            .iter()
+            .map(|ground| format!("rests on {ground}")),
+    );
     lines.extend(data.judged.clone());
     lines.extend(data.others.iter().map(|other| {
         let reason = other

@@ -50,6 +50,9 @@ pub fn explanation(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {
         if let Some(reason) = &judgement.reason {
             out.push_str(&format!("  because {reason}\n"));
         }
+        for ground in &judgement.rests_on {
+            out.push_str(&format!("  rests on {ground}\n"));
+        }
         if let Some(control) = &judgement.control {
             out.push_str(&format!(
                 "  control: {} changed from {} to {} gives {}\n",

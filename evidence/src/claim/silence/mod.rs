@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use crate::document::Probe;
 use crate::document::value::Value;
 use crate::investigation::Probe as Planned;
 use crate::path::SECTIONS;
@@ -14,12 +13,16 @@ use super::parse::ReadPath;
 
 mod bounds;
 mod experiment;
+mod grounds;
 mod instances;
 mod ledger;
+mod lookup;
 mod stacks;
 
 use bounds::{Demand, counts_in};
+pub(super) use grounds::grounds;
 pub(super) use ledger::unseen_free;
+use lookup::{fired, planned};
 
 /// The reason why a count of nothing is not evidence that there was nothing. It is what [`conditions`] says of the
 /// functions that read the same counts, so that no claim gets around them by reading the leaf itself.
@@ -109,13 +112,6 @@ pub(super) fn short_counts(
     reasons
 }
 
-/// The probe that `EXPERIMENT.PROBE` names, with its experiment.
-fn planned<'a, 'n>(name: &'n str, catalog: &Catalog<'a>) -> Option<(&'n str, &'a Planned)> {
-    let (experiment, probe) = name.split_once('.')?;
-    let planned = catalog.investigation.experiment(experiment)?.probe(probe)?;
-    Some((experiment, planned))
-}
-
 /// That a probe did not fire says something only if it would have been seen. (One that did fire was seen: the
 /// claim is false.)
 fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<String> {
@@ -198,17 +194,4 @@ fn missed_returns(experiment: &str, machine: &Indexed<'_>) -> Vec<String> {
     let missed = seen.map_or(0, |seen| seen.quality.missed);
     let reason = || format!("experiment `{experiment}` missed {missed} returns");
     (missed > 0).then(reason).into_iter().collect()
-}
-
-/// True if the probe as it is planned fired in this experiment.
-fn fired(machine: &Indexed<'_>, experiment: &str, plan: &Planned) -> bool {
-    let Some(experiment) = machine.evidence.experiments.get(experiment) else {
-        return false;
-    };
-    let fired = |probe: &Probe| {
-        probe.unavailable.is_none() && !probe.hits.is_empty() && probe.target == plan.target
-    };
-    experiment.broken().is_none()
-        && experiment.unavailable.is_none()
-        && experiment.probes.get(&plan.name).is_some_and(fired)
 }

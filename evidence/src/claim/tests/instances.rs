@@ -41,6 +41,37 @@ fn with_inlined(address: Option<Address>) -> Evidence {
     evidence
 }
 
+/// Check that a silence and an exact count which pass say what they rest on, and that a bound which was reached, or what does not pass,
+/// rests on nothing unseen.
+#[test]
+fn grounds() {
+    let rests_on = |text: &str, evidence: &Evidence| judge_on(text, evidence).rests_on;
+    let evidence = evidence();
+    let silent = rests_on(SILENT, &evidence);
+    let [ground] = silent.as_slice() else {
+        panic!("{silent:?}")
+    };
+    for part in [
+        "`exhausted.fd_install`: the one copy of `fd_install`",
+        "no hit was lost or skipped",
+        "the workload ended by itself",
+        "it fired in `create.fd_install`",
+    ] {
+        assert!(ground.contains(part), "{part}: {ground}");
+    }
+    let counted = rests_on(&format!("{SILENT} && {ONCE} && {ONCE}"), &evidence);
+    assert_eq!(counted.len(), 2, "{counted:?}");
+    assert!(rests_on("fired(create.fd_install) >= 1", &evidence).is_empty());
+    let unknown = with_inlined(None);
+    assert_eq!(verdict(SILENT, &unknown), Verdict::Unverified);
+    assert!(rests_on(SILENT, &unknown).is_empty());
+    let held = rests_on(SILENT, &with_inlined(Some(SILENT_HOLDER)));
+    assert!(
+        held[0].contains("the function that holds an inlined one did not run"),
+        "{held:?}"
+    );
+}
+
 /// Check that a copy of its own which nobody watched leaves silence and exact counts unproved, and a lower bound proved.
 #[test]
 fn clones_and_namesakes() {

@@ -1,0 +1,202 @@
+//! The grounds of silence: for a claim that passes because something did not happen, or not more often, what shows that it would
+//! have been seen. The counterpart of the reasons beside it, for readers.
+
+use std::collections::BTreeSet;
+
+use super::bounds::{Demand, counts_in};
+use super::lookup::{fired, planned};
+use crate::claim::ast::{Node, NodeKind, call_reads};
+use crate::claim::builtins::Reads;
+use crate::claim::graph::GRAPH;
+use crate::document::value::Value;
+use crate::document::{Evidence, Experiment, Probe, Target};
+use crate::investigation::{Experiment as PlannedExperiment, Probe as Planned};
+use crate::path_index::resolve::{Catalog, Indexed};
+
+/// The grounds of each silence and each count in an expression that is true, one sentence each.
+pub(in crate::claim) fn grounds(
+    root: &Node,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut add = |ground: Option<String>| {
+        let new = ground.filter(|ground| !found.contains(ground));
+        found.extend(new);
+    };
+    for name in silent_probes(root, machine) {
+        add(of_probe(&name, catalog, machine));
+    }
+    root.walk(&mut |node| match &node.kind {
+        NodeKind::Call(function, args) if matches!(function.reads, Reads::Ledger) => {
+            let names = args.iter().filter_map(path_of);
+            names.for_each(|name| add(of_ledger(name, catalog, machine)));
+        }
+        NodeKind::Call(function, args) if matches!(function.reads, Reads::AllRuns) => {
+            let keys = call_reads(function, args);
+            keys.iter().for_each(|key| add(of_tree(key, machine)));
+        }
+        NodeKind::Path(path) if path.as_str().contains(".objects.") => {
+            add(of_ledger(path.as_str(), catalog, machine));
+        }
+        _ => {}
+    });
+    found
+}
+
+fn path_of(node: &Node) -> Option<&str> {
+    match &node.kind {
+        NodeKind::Path(path) => Some(path.as_str()),
+        _ => None,
+    }
+}
+
+/// The probes, `EXPERIMENT.PROBE`, of which an expression needs to know that they saw everything. A lower bound that was seen
+/// needs no more than what was seen.
+fn silent_probes(root: &Node, machine: &Indexed<'_>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    root.walk(&mut |node| {
+        if let NodeKind::Call(function, args) = &node.kind
+            && matches!(function.reads, Reads::Absence)
+        {
+            names.extend(args.iter().filter_map(path_of).map(str::to_owned));
+        }
+    });
+    for (name, _, demand) in counts_in(root) {
+        let hits = seen_probe(&name, machine).map_or(0, |(_, probe)| probe.hits.len());
+        match demand {
+            Demand::AtLeast(least) if least <= hits as i128 => {}
+            Demand::AtLeast(_) | Demand::Exact => {
+                names.insert(name);
+            }
+        }
+    }
+    names
+}
+
+fn seen_probe<'e>(name: &str, machine: &Indexed<'e>) -> Option<(&'e Experiment, &'e Probe)> {
+    let (experiment, probe) = name.split_once('.')?;
+    let experiment = machine.evidence.experiments.get(experiment)?;
+    Some((experiment, experiment.probes.get(probe)?))
+}
+
+fn of_probe(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<String> {
+    let (experiment, plan) = planned(name, catalog)?;
+    let (seen, probe) = seen_probe(name, machine)?;
+    let mut parts = vec![watched(probe, machine.evidence)];
+    if probe.skipped == Some(0) && seen.quality.lost == 0 {
+        parts.push("no hit was lost or skipped".into());
+    }
+    parts.extend(run(seen, plan));
+    if probe.hits.is_empty() {
+        let other = elsewhere(experiment, plan, catalog, machine)?;
+        parts.push(format!("it fired in `{other}`"));
+    }
+    Some(format!("`{name}`: {}", parts.join("; ")))
+}
+
+/// The places that a probe watched, in words.
+fn watched(probe: &Probe, evidence: &Evidence) -> String {
+    let function = match &probe.target {
+        Target::Tracepoint(name) => return format!("the tracepoint `{name}` was watched"),
+        Target::Lsm(name) => return format!("the hook `{name}` was watched"),
+        Target::Address(place) => return format!("`{place}` was watched"),
+        Target::Function(function) => function,
+    };
+    let Some(instances) = evidence.instances.get(function) else {
+        return format!("`{function}` was watched");
+    };
+    let own = match instances.copies.len() {
+        1 => format!("the one copy of `{function}` with code of its own was watched"),
+        all => format!(
+            "of {all} copies of `{function}` with code of their own {} were watched",
+            probe.watched.len()
+        ),
+    };
+    match instances.inlined.as_deref().map(<[_]>::len) {
+        None => own,
+        Some(0) => format!("{own}, none is inlined"),
+        Some(1) => format!("{own}, the function that holds an inlined one did not run"),
+        Some(count) => format!("{own}, none of the functions that hold {count} inlined ones ran"),
+    }
+}
+
+/// The end of the run and of what it started.
+fn run(seen: &Experiment, plan: &Planned) -> Vec<String> {
+    let mut parts = Vec::new();
+    let outcome = &seen.outcome;
+    match (outcome.exit.value(), outcome.signal.value()) {
+        (Some(_), _) => parts.push("the workload ended by itself".into()),
+        (
+            None,
+            Some(Value::Enum {
+                name: Some(name), ..
+            }),
+        ) => {
+            parts.push(format!("{name}, which a probe raised, ended the workload"));
+        }
+        (None, _) => {}
+    }
+    match seen.quality.descendants {
+        _ if plan.any_task => {}
+        Some(one) if one.started == 0 => parts.push("it started no other process".into()),
+        Some(one) => parts.push(format!(
+            "all {} processes that it started were watched to their end",
+            one.started
+        )),
+        None => {}
+    }
+    parts
+}
+
+/// An experiment in which a probe of the same place fired.
+fn elsewhere<'c>(
+    experiment: &str,
+    plan: &Planned,
+    catalog: &'c Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Option<String> {
+    let others = catalog.investigation.experiments.iter();
+    let mut others = others.filter(|other| other.name != experiment);
+    others.find_map(|other: &'c PlannedExperiment| {
+        let mut probes = other.probes.iter();
+        let same = probes
+            .find(|probe| probe.watches_the_same(plan) && fired(machine, &other.name, probe))?;
+        Some(format!("{}.{}", other.name, same.name))
+    })
+}
+
+fn of_ledger(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<String> {
+    let name = name.split('.').next()?;
+    let plan = catalog.investigation.experiment(name)?;
+    machine.evidence.experiments.get(name)?.objects.as_ref()?;
+    let named = |which: &dyn Fn(&Planned) -> bool| {
+        let probes = plan.probes.iter().filter(|probe| which(probe));
+        let names: Vec<String> = probes.map(|probe| format!("`{}`", probe.name)).collect();
+        names.join(", ")
+    };
+    let allocates = named(&|probe| probe.allocates.is_some());
+    let frees = named(&|probe| probe.frees.is_some());
+    Some(format!(
+        "objects of `{name}`: allocations were watched by {allocates}, frees by {frees}, all to the end and without a gap"
+    ))
+}
+
+fn of_tree(key: &str, machine: &Indexed<'_>) -> Option<String> {
+    let (experiment, rest) = key.split_once(GRAPH)?;
+    let function = rest.split('#').next()?;
+    let instances = machine.evidence.instances.get(function)?;
+    let inlined = instances.inlined.as_ref()?.len();
+    let inlined = match inlined {
+        0 => "none is inlined".to_owned(),
+        1 => "the function that holds an inlined one did not run".into(),
+        count => format!("none of the functions that hold {count} inlined ones ran"),
+    };
+    Some(format!(
+        "`{function}` in the tree of `{experiment}`: the tracer sees {} and lost no record; {inlined}",
+        match instances.copies.len() {
+            1 => "its one copy with code of its own".to_owned(),
+            all => format!("each of its {all} copies with code of their own"),
+        }
+    ))
+}
