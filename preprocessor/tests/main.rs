@@ -29,6 +29,7 @@ mod layers;
 mod layout_exhibit;
 mod leaks;
 mod lints;
+mod live_output;
 mod lost_event;
 mod lsp;
 mod mutants;

@@ -512,3 +512,48 @@ fn ebpf_object() {
     std::fs::rename(book.path(".qed/evidence"), book.path("recorded")).unwrap();
     assert!(!check().contains("out of date"), "{}", check());
 }
+
+/// Check that `build`, `publish` and `verify` with the book at hand do what `on-stale` says of evidence that another build of the eBPF
+/// object made.
+#[test]
+fn ebpf_object_of_a_site() {
+    let (book, mut found) = book_of_program("on-stale = \"error\"\n", "guest:test-1");
+    let mut path = std::ffi::OsString::from(book.path("bin"));
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
+    let installed = |digit: &str| {
+        let said = format!("eBPF object sha256:{}\n", digit.repeat(64));
+        common::executable(&book.path("bin/qed-collector"), &said);
+    };
+    let run = |program: &std::path::Path, arguments: &[&str]| {
+        let mut command = std::process::Command::new(program);
+        let output = command.args(arguments).current_dir(book.dir.path());
+        let output = output.env("PATH", &path).output().unwrap();
+        let said = format!("{}{}", stdout(&output), stderr(&output));
+        (output.status.success(), said)
+    };
+    let (mdbook, qed) = (
+        common::mdbook(),
+        std::path::Path::new(env!("CARGO_BIN_EXE_mdbook-qed")),
+    );
+    let steps: [(&std::path::Path, &[&str]); 3] = [
+        (&mdbook, &["build"]),
+        (qed, &["publish", "book"]),
+        (qed, &["verify", "book", "--book", "."]),
+    ];
+    found.run.object_digest = "a".repeat(64);
+    book.evidence(&found);
+    installed("a");
+    for (program, arguments) in steps {
+        let (good, said) = run(program, arguments);
+        assert!(good, "{arguments:?}: {said}");
+    }
+    installed("b");
+    for (program, arguments) in steps.into_iter().rev() {
+        let (good, said) = run(program, arguments);
+        assert!(
+            !good && said.contains("another collector made it"),
+            "{arguments:?}: {said}"
+        );
+    }
+}

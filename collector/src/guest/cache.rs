@@ -45,12 +45,26 @@ pub struct Served {
     pub at: u64,
     /// The kernels, the oldest first.
     pub kernels: Vec<Kernel>,
+    /// The reason why they may not be all, or not the newest: not every list could be fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complaint: Option<String>,
 }
 
+/// Time for which a whole answer of the archive is good.
+const ASK_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Time for which an answer is good that is not whole: so long, a sweep does not wait for a dead network at each of its kernels.
+const ASK_AGAIN: Duration = Duration::from_secs(10 * 60);
+
 impl Served {
-    /// True if the answer is younger than `limit`. One from the future (a clock set back) is not.
+    /// True if the archive need not be asked again: it was within a day, or within ten minutes if the answer was not whole. An answer from
+    /// the future (a clock set back) is not fresh.
     #[must_use]
-    pub fn is_fresh(&self, now: SystemTime, limit: Duration) -> bool {
+    pub fn is_fresh(&self, now: SystemTime) -> bool {
+        let limit = match self.complaint {
+            None => ASK_EVERY,
+            Some(_) => ASK_AGAIN,
+        };
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         now.checked_sub(self.at)
             .is_some_and(|age| age < limit.as_secs())
@@ -213,10 +227,16 @@ impl Cache {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn set_served(&self, kernels: &[Kernel], now: SystemTime) -> Result<(), GuestError> {
+    pub fn set_served(
+        &self,
+        kernels: &[Kernel],
+        complaint: Option<&str>,
+        now: SystemTime,
+    ) -> Result<(), GuestError> {
         let served = Served {
             at: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             kernels: kernels.to_vec(),
+            complaint: complaint.map(str::to_owned),
         };
         write_json(&self.kernels().join("served.json"), &served)
     }
@@ -344,23 +364,20 @@ mod tests {
         assert_eq!(waiting.into_inner(), 1);
     }
 
-    /// Check that an answer ages, and that one from the future is not believed.
+    /// Check that an answer ages, one that is not whole sooner, and that one from the future is not believed.
     #[test]
     fn served() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path().to_owned());
         assert_eq!(cache.served(), None);
         drop(cache.lock(&|_| {}).unwrap());
-        let at = UNIX_EPOCH + Duration::from_secs(1000);
-        cache.set_served(&[], at).unwrap();
-        let served = cache.served().unwrap();
-        let fresh = |seconds| {
-            served.is_fresh(
-                UNIX_EPOCH + Duration::from_secs(seconds),
-                Duration::from_secs(60),
-            )
-        };
-        assert!(fresh(1000) && fresh(1059));
-        assert!(!fresh(1060) && !fresh(999));
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        for (complaint, limit) in [(None, 86_400), (Some("no network"), 600)] {
+            cache.set_served(&[], complaint, at(1000)).unwrap();
+            let served = cache.served().unwrap();
+            let fresh = |seconds| served.is_fresh(at(seconds));
+            assert!(fresh(1000) && fresh(999 + limit));
+            assert!(!fresh(1000 + limit) && !fresh(999));
+        }
     }
 }

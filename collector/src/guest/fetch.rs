@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -12,9 +12,6 @@ use super::beside::{self, KernelArtifacts};
 use super::cache::{Cache, Sidecar};
 use super::source::Selector;
 use super::{GuestError, ProgressFn, Source, download};
-
-/// Time for which an answer of the archive is good.
-pub const ASK_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// A kernel to boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +46,7 @@ impl KernelImage {
 
 /// Find, and if need be fetch, the kernel of a source. Blocking: takes the cache's lock and runs apt.
 ///
-/// The archive is asked at most once per [`ASK_EVERY`], unless `refresh`; otherwise this reads two small files.
+/// The archive is asked at most once a day, unless `refresh`; otherwise this reads two small files.
 ///
 /// # Errors
 /// [`GuestError::NoKernel`] when there is none, [`GuestError::Unbootable`] when a path is not a kernel image.
@@ -105,9 +102,16 @@ fn debian(
 fn remembered(selector: Selector, cache: &Cache) -> Option<KernelImage> {
     let served = cache
         .served()
-        .filter(|served| served.is_fresh(SystemTime::now(), ASK_EVERY))?;
+        .filter(|served| served.is_fresh(SystemTime::now()))?;
     let kernel = archive::select(&served.kernels, selector)?;
-    image(cache.find(&kernel.image.package())?, None)
+    let note = served.complaint.as_deref().map(|said| {
+        let (name, version) = (&kernel.image.name, &kernel.image.version);
+        format!(
+            "{}; using {name} {version}, from the cache",
+            asked_before(said)
+        )
+    });
+    image(cache.find(&kernel.image.package())?, note)
 }
 
 /// The newest kernel that the archive serves, downloaded if it is not cached.
@@ -148,8 +152,15 @@ fn newest(
     })
 }
 
-/// The kernels that the archive serves, and what the user should know about the answer. Asks it at most once per
-/// [`ASK_EVERY`], unless `refresh`. The caller holds the cache's lock.
+/// What is told of an answer that was not whole, and is not asked for again yet.
+fn asked_before(complaint: &str) -> String {
+    format!(
+        "{complaint} (the archive was asked within the last ten minutes; `--refresh` asks again)"
+    )
+}
+
+/// The kernels that the archive serves, and what the user should know about the answer. Asks it at most once a day, or every ten minutes
+/// where the answer was not whole, unless `refresh`. The caller holds the cache's lock.
 ///
 /// # Errors
 /// When the archive cannot be asked and has not been asked before.
@@ -162,9 +173,10 @@ pub fn served(
     let known = cache.served();
     if !refresh
         && let Some(served) = &known
-        && served.is_fresh(SystemTime::now(), ASK_EVERY)
+        && served.is_fresh(SystemTime::now())
     {
-        return Ok((served.kernels.clone(), None));
+        let note = served.complaint.as_deref().map(asked_before);
+        return Ok((served.kernels.clone(), note));
     }
     progress("asking Debian's archive which kernels it serves (once a day)");
     let apt = Apt::at(cache.root());
@@ -179,16 +191,12 @@ pub fn served(
                 variable: apt::MIRROR_VARIABLE,
             }));
         };
-        return Ok((
-            known.kernels,
-            Some(format!("the package lists could not be fetched: {reason}")),
-        ));
-    }
-    // Lists that did not arrive are asked for again at the next capture.
-    if complaints.is_none() {
-        cache.set_served(&kernels, SystemTime::now())?;
+        let note = format!("the package lists could not be fetched: {reason}");
+        cache.set_served(&known.kernels, Some(&note), SystemTime::now())?;
+        return Ok((known.kernels, Some(note)));
     }
     let note = complaints.map(|said| format!("not all package lists are up to date: {said}"));
+    cache.set_served(&kernels, note.as_deref(), SystemTime::now())?;
     Ok((kernels, note))
 }
 
