@@ -91,7 +91,7 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Out
     }
 }
 
-/// What a system call returned, as a value.
+/// The result of a system call, as a value.
 fn result(returned: i64, means: Returns) -> Value {
     match i32::try_from(returned) {
         Ok(error @ -4095..0) => errno(error),
@@ -103,7 +103,7 @@ fn result(returned: i64, means: Returns) -> Value {
     }
 }
 
-/// What each call returned whose result has a name.
+/// The results of the calls, of those whose result has a name.
 fn results(experiment: &Experiment, raw: &RawOutcome) -> BTreeMap<String, Datum> {
     let last = experiment.workload.calls().saturating_sub(1);
     let named = experiment.workload.results();

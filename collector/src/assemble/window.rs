@@ -79,13 +79,13 @@ pub(super) fn window(seen: &RawObservation<'_>) -> Option<Window> {
 
 /// The events that are markers, by their places.
 struct Marks {
-    /// Where a call begins, with the use that saw it.
+    /// The events at which a call begins, each with the probe use that saw it.
     enters: Vec<(usize, usize)>,
-    /// Where one ends, with the use that saw it.
+    /// The events at which a call ends, each with the probe use that saw it.
     exits: Vec<(usize, usize)>,
     /// The last event before the next system call goes in.
     backs: Vec<usize>,
-    /// It is known that they are of the workload's own instruction.
+    /// True if the address of the workload's own instruction is known, and only its events were taken.
     own: bool,
 }
 

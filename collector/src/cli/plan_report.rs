@@ -18,7 +18,7 @@ pub(super) struct MachineReport {
     pub announced: Vec<String>,
     /// The experiments.
     pub experiments: Vec<ExperimentReport>,
-    /// What is refused and may not be missing.
+    /// The refused probes and reads that are not optional.
     pub refused: Vec<String>,
 }
 

@@ -10,7 +10,7 @@ use crate::guest::download::DOWNLOADING;
 /// The variable that asks for a line of each step where there is no terminal: a build of a book passes them on to its own.
 const PROGRESS: &str = "QED_PROGRESS";
 
-/// How much is said besides answers, warnings and errors.
+/// The amount of output besides answers, warnings and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
     /// Nothing.

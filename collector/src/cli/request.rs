@@ -1,4 +1,4 @@
-//! What the command line asks to capture or to plan, and what the book says of it.
+//! The request on the command line to capture or to plan, completed from the book.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

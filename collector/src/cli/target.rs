@@ -122,7 +122,7 @@ pub struct Book {
     pub root: PathBuf,
     /// The kernels that its guests are pinned to, if it has a lock file.
     pub lock: Option<Lock>,
-    /// Where source lines come from, by the names of machines.
+    /// The source of debug information for source lines, by the name of the machine.
     pub debuginfo: BTreeMap<String, DebugInfo>,
 }
 
@@ -208,7 +208,7 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
     })
 }
 
-/// Where the source lines of `machines` come from, as a book says; files are named from `root`.
+/// The sources of debug information that a book names for `machines`; paths of files are relative to `root`.
 fn debuginfo_of(
     asked: BTreeMap<String, String>,
     machines: &[Target],

@@ -241,7 +241,7 @@ pub enum GuestError {
     },
 }
 
-/// What to do about lists that did not come.
+/// The advice for package lists that could not be downloaded.
 fn without_lists(reason: &str) -> &'static str {
     match ["GPG error", "signature"]
         .iter()
@@ -252,7 +252,7 @@ fn without_lists(reason: &str) -> &'static str {
     }
 }
 
-/// What to do about a download that failed.
+/// The advice for a download that failed.
 fn next_step(reason: &str) -> &'static str {
     match reason.contains("404") {
         true => "The archive has something newer by now: ask it again with --refresh",

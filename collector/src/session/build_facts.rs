@@ -27,7 +27,7 @@ const TABLE: &str = "sys_call_table";
 /// The groups of events that have a tracepoint, with its format.
 pub type Formats = Vec<(String, String)>;
 
-/// What the running kernel says of its build.
+/// Facts that the running kernel states about its build.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RawBuildFacts {
     /// Types of the modules that the investigation loads, on top of the kernel's; empty: there are none.

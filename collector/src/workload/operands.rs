@@ -46,9 +46,9 @@ pub(super) struct Operands {
     pub head: String,
     /// Memory that the arguments point to.
     memory: Vec<Vec<u8>>,
-    /// The calls that were made before: what they were given lives as long.
+    /// The operands of the calls that were made before, kept alive as long.
     earlier: Vec<Operands>,
-    /// What these returned.
+    /// The results of these calls.
     results: Vec<i64>,
 }
 

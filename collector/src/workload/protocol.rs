@@ -58,7 +58,7 @@ pub(super) enum FromChild {
     /// The last call returned.
     Done {
         returned: i64,
-        /// What the calls before it returned, if it is the last of several.
+        /// The results of the calls before it, if it is the last of several.
         earlier: Vec<i64>,
         buffers: Vec<(String, String)>,
     },

@@ -102,7 +102,8 @@ pub enum Arg {
     },
     /// The address of these bytes.
     Memory(Memory),
-    /// What the call at this place in [`WorkloadKind::Syscall::before`] and then [`WorkloadKind::Syscall::sequence`] returned.
+    /// The result of the call with this index in [`WorkloadKind::Syscall::before`] followed by
+    /// [`WorkloadKind::Syscall::sequence`].
     Result(usize),
 }
 
@@ -150,7 +151,7 @@ pub struct WorkloadOutcome {
     pub complained: Option<u64>,
     /// Name and content of each buffer argument after the call, in order.
     pub buffers: Vec<(String, Vec<u8>)>,
-    /// What each call of [`WorkloadKind::Syscall::sequence`] returned, as the kernel returns it.
+    /// The results of the calls of [`WorkloadKind::Syscall::sequence`], as the kernel returned them.
     pub earlier: Vec<i64>,
 }
 

@@ -17,14 +17,15 @@ use super::invoke::invoke;
 
 /// The signal that wakes a thread that sleeps in its call.
 const WAKE: Signal = Signal::SIGUSR1;
-/// How long a thread sleeps before its call, and until it is woken: by then the thread that waits for it sleeps itself.
+/// The time that a thread sleeps before its call, and the delay until it is woken: by then the thread that waits for it sleeps
+/// itself.
 const APART: Duration = Duration::from_millis(2);
-/// Between two looks at what the threads do: longer than [`APART`] and the way into the call.
+/// The interval at which the state of the threads is polled: longer than [`APART`] and the way into the call.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Until a thread that slept on is woken again.
+/// The interval at which a thread that went on sleeping is woken again.
 const AGAIN: Duration = Duration::from_millis(100);
-/// How long the next thread waits for one that neither sleeps in its call nor returns: calls that compute are to be under
-/// way together as well.
+/// The longest wait for a thread that neither sleeps in its call nor returns, before the next one starts: calls that compute
+/// are to overlap as well.
 const COMPUTES: Duration = Duration::from_millis(100);
 
 extern "C" fn woken(_: i32) {}

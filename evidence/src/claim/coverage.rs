@@ -43,7 +43,7 @@ pub struct Mentions {
     pub folded: BTreeSet<String>,
 }
 
-/// How a text mentions a function.
+/// The way in which a text mentions a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mention {
     /// By its name.
@@ -56,7 +56,7 @@ pub enum Mention {
     Nowhere,
 }
 
-/// How a text mentions the functions of a tree.
+/// The mentions of a tree's functions in a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Each function of the call's own, by its place in [`Graph::functions`], in the order in which they ran first.

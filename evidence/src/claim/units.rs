@@ -13,7 +13,7 @@ use super::obstacle::Obstacle;
 use super::parts::{Part, joins};
 use super::value::{Kind, Typed};
 
-/// What a number that was not written in the claim counts.
+/// The unit of a number that does not stand in the claim itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Measure {
     /// A C integer, which may count anything.
@@ -143,8 +143,8 @@ fn complaint(a: &Measure, b: &Measure, node: &Node) -> Obstacle {
     }
 }
 
-/// What a sum or a difference inside of a number is made of, if that counts different things of which each says what it is. An
-/// address, an offset and a size are calculated with each other.
+/// The units of the operands of a sum or a difference inside of an expression, if they differ and both are known. An address,
+/// an offset and a size may be combined.
 fn mixed(node: &Node, bindings: &dyn Lookup) -> Option<(Measure, Measure)> {
     let says = |measure: &Measure| {
         !matches!(

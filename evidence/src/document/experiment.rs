@@ -112,7 +112,7 @@ pub struct Outcome {
     /// Its standard error. `None`: it was not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr: Option<Datum>,
-    /// What each watched system call whose result has a name returned, as `returned`, by that name.
+    /// The results of the watched system calls whose result has a name, by that name; encoded like `returned`.
     #[serde(
         default,
         deserialize_with = "crate::document::de::unique_map",

@@ -311,7 +311,7 @@ pub struct Hit {
     /// The return value.
     #[serde(rename = "return", default, skip_serializing_if = "Option::is_none")]
     pub return_value: Option<Datum>,
-    /// Which of several watched copies of the function it was, by its symbol.
+    /// The copy of the function that was called, if several are watched, by its symbol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Datum>,
     /// The address that the call returns to, by its symbol.

@@ -112,7 +112,7 @@ fn shorter(reason: &str) -> String {
     format!("the run may be shorter than the workload: {reason}")
 }
 
-/// Which of the processes that the workload started the probe did not see.
+/// The reasons why the probe may not have seen all processes that the workload started.
 fn unwatched(plan: &Plan, seen: &Experiment, probe: &Planned) -> Vec<String> {
     let Some(one) = seen.quality.descendants else {
         return match probe.any_task {

@@ -1,4 +1,4 @@
-//! What an experiment counts as missed, and how long it may have taken.
+//! Checks of an experiment's count of missed returns, and of the time that its events took.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) fn missed(
     found: &Experiment,
     instances: &BTreeMap<String, Instances>,
 ) -> Option<Finding> {
-    // What a process that was killed, or that ended in its call, does not return from is not missed.
+    // A call that did not return because the process was killed or ended in it is not missed.
     found.outcome.exit.value()?;
     let is_call = matches!(asked.workload.action, Action::Syscall { .. });
     if is_call && found.outcome.returned.value().is_none() {

@@ -1,8 +1,9 @@
-//! Whether what a path reads is what the kernel's types say it is, or a part of a pointer or of other memory that a cast calls
-//! a number.
+//! The origin of what a path reads: a value as the kernel's types declare it, or a part of a pointer or of other memory that a
+//! cast turns into a number.
 //!
-//! Of a live machine an address is never published. It is known by its 64 bits; two of its bytes are a number like any other. So
-//! evidence marks what may be such a part, and nothing that an author declares publishes it.
+//! An address of a live machine is never published. All 64 bits together can be recognised as an address, but two of its bytes
+//! look like any other number. So evidence marks each value that may be such a part, and no declaration of an author publishes
+//! it.
 
 use std::ops::Range;
 

@@ -23,7 +23,7 @@ struct Fields<'f> {
     found: Vec<Field>,
     /// Members of unions that count.
     choose: &'f [String],
-    /// Which of them a union had.
+    /// For each of `choose`: true once a union with that member was found.
     chosen: Vec<bool>,
     span: &'f Range<usize>,
 }

@@ -95,7 +95,7 @@ pub struct Scope<'s, 'a> {
 pub struct ExprError {
     /// The place in the path, in bytes.
     pub span: Range<usize>,
-    /// Whose fault it is.
+    /// The kind of mistake.
     pub class: ErrorClass,
     /// The mistake, in words.
     pub reason: String,

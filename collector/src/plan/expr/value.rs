@@ -209,7 +209,7 @@ pub(super) struct Value {
     pub member: Option<Member>,
     /// The room for elements that are counted from here.
     pub room: Room,
-    /// Whether the kernel's types say what it is.
+    /// Its relation to what the kernel's own types say about it.
     pub origin: Origin,
 }
 

@@ -43,7 +43,7 @@ pub(super) enum Reads {
     AllRuns,
     /// The function that called another one in a tree.
     Parent,
-    /// How much of a tree a text tells.
+    /// The share of a tree's functions that a text tells.
     Coverage,
     /// `kernel.release`.
     Release,

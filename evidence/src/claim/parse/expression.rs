@@ -29,7 +29,7 @@ pub struct Expression {
     place: SourceMap,
     pub(in crate::claim) root: Node,
     reads: Vec<ReadPath>,
-    /// What the texts tell that it asks for their coverage.
+    /// The mentions of functions in the texts whose coverage it asks for.
     pub(in crate::claim) book_mentions: BookMentions,
 }
 
