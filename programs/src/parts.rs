@@ -236,7 +236,7 @@ impl<E: Clone> FileCache<E> {
     /// The records of the files that `find` finds, which is not asked again for the same `what` and `folder`.
     ///
     /// # Errors
-    /// What `find` says.
+    /// The error that `find` returned.
     pub fn files(
         &self,
         what: &str,

@@ -93,7 +93,7 @@ enum Command {
         /// The folder of the book, or its book.toml; without it, that of the editor's folder or of the first document
         #[arg(value_parser = book_folder)]
         book: Option<PathBuf>,
-        /// What editors say that can speak over other ways, too: there is no other one here
+        /// Accepted because some editors pass it to say how they talk to a server; standard input and output are always used
         #[arg(long, hide = true)]
         stdio: bool,
     },

@@ -149,7 +149,7 @@ struct Narrowed {
     not_served: Vec<String>,
 }
 
-/// What came of asking one kernel.
+/// The outcome of asking one kernel.
 enum Asked {
     /// Its release, and the judgement on it.
     Judged(String, Box<Judgement>),

@@ -31,7 +31,7 @@ pub struct Fold {
 pub struct Lines {
     /// Functions that the text explains with all that they call.
     pub below: Vec<Spanned>,
-    /// What it leaves out, in order.
+    /// The functions that it leaves out, in order.
     pub folds: Vec<Fold>,
 }
 

@@ -1,4 +1,5 @@
-//! What the text tells of the functions that a call ran through: named, told with what calls them, left out for a reason, nowhere.
+//! The exhibit `coverage`: the functions that a call ran through, sorted by what the text does with them: it names them,
+//! explains them together with a function that calls them, leaves them out for a reason, or does not mention them.
 
 use std::fmt::Write as _;
 
@@ -91,7 +92,7 @@ impl std::fmt::Display for Limit {
     }
 }
 
-/// What a machine's tree comes to, or why there is none.
+/// The tree of a machine and its coverage, or the reason why there is none.
 type OnMachine<'b> = (MachineId, Result<(&'b Graph, Coverage), ExhibitGap>);
 
 /// Renders the exhibit; more functions that are told nowhere than it allows are a complaint of the lint `untold`.

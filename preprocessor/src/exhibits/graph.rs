@@ -39,7 +39,7 @@ struct GraphRow {
     time: String,
     /// The mark of an interrupt.
     mark: Option<&'static str>,
-    /// What stands above it: where the way back to user space begins.
+    /// The heading above the row at which the way back to user space begins.
     heading: Option<&'static str>,
     /// The rows that it calls follow.
     branch: bool,
@@ -157,7 +157,7 @@ pub(super) fn traced<'b>(
     }
 }
 
-/// What one machine shows.
+/// The view of one machine's tree.
 fn show(
     book_data: &BookData<'_>,
     machine: MachineId,

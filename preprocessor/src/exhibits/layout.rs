@@ -33,9 +33,9 @@ struct LayoutRow {
     type_name: String,
     /// An experiment of the machine reads it.
     read: bool,
-    /// It is no member: a hole, or where a cache line begins.
+    /// True if the row is not a member, but a hole or the beginning of a cache line.
     gap: bool,
-    /// What is different on the other machine.
+    /// The differences on the other machine.
     moved: String,
 }
 
@@ -293,7 +293,7 @@ fn note(offset: u64, size: String, name: String) -> LayoutRow {
     }
 }
 
-/// What is different of a member on the other machine.
+/// The differences of a member on the other machine, in words.
 fn moved(member: &MemberFacts, other: Option<&MemberFacts>) -> String {
     let Some(other) = other else {
         return "is not there".to_owned();

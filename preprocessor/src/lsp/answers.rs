@@ -25,7 +25,7 @@ use crate::markdown::chapter::Chapter;
 
 /// All that answers are made of.
 pub struct Answerer<'w, 'b, 'a> {
-    /// What is known of the book.
+    /// The index of the book, from which answers are taken.
     pub known: BookIndex<'b, 'a>,
     /// Its files.
     pub workspace: &'w Workspace,
@@ -65,7 +65,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         Some((chapter, offset))
     }
 
-    /// What can be written at a position.
+    /// The completions at a position.
     pub fn complete(
         &mut self,
         uri: &Uri,
@@ -86,7 +86,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         candidates.into_iter().map(item).collect()
     }
 
-    /// What is known of the thing at a position.
+    /// The hover text for the name at a position.
     pub fn hover(&mut self, uri: &Uri, at: Position, documents: &Documents) -> Option<Hover> {
         let (about, range) = match self.investigation(uri, documents) {
             Some(investigation) => {
@@ -143,7 +143,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         Some((named, investigation, false))
     }
 
-    /// Where the thing at a position is defined; where its definition stands, the places that name it.
+    /// The definition of the name at a position; at the definition itself, all places that mention it.
     pub fn definition(&mut self, uri: &Uri, at: Position, documents: &Documents) -> Vec<Location> {
         let Some((named, investigation, is_here)) = self.named(uri, at, documents) else {
             return Vec::new();
@@ -157,7 +157,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         }
     }
 
-    /// Every place that names the thing at a position, and that where it is defined.
+    /// All places that mention the name at a position, and its definition.
     pub fn references(&mut self, uri: &Uri, at: Position, documents: &Documents) -> Vec<Location> {
         let Some((named, investigation, _)) = self.named(uri, at, documents) else {
             return Vec::new();

@@ -13,7 +13,7 @@ use crate::evidence::path_list::repeats;
 /// The claims that the last check judged, explained, by id.
 pub type Explanations = BTreeMap<String, String>;
 
-/// What is known of a book while an editor is open.
+/// An index of a book, used while it is open in an editor.
 pub struct BookIndex<'b, 'a> {
     /// Evidence and investigation. No machine is loaded where there is no evidence.
     pub book_data: &'b BookData<'a>,

@@ -15,7 +15,7 @@ use crate::markdown::escape::{code_block, code_span, markdown};
 /// Markdown about something, and the bytes that it is about.
 pub type Hovered = (String, Range<usize>);
 
-/// What is known of the thing at byte `at` of a chapter.
+/// The hover text for byte `at` of a chapter.
 pub fn hover(chapter: &Chapter, at: usize, known: &BookIndex<'_, '_>) -> Option<Hovered> {
     let text = chapter.source.text.as_str();
     match spot(chapter, at)? {

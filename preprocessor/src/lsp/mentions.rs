@@ -1,4 +1,4 @@
-//! Where chapters name experiments, probes and claims.
+//! Names of experiments, probes and claims in chapters, with their places.
 
 use std::ops::Range;
 

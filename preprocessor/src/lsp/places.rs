@@ -86,7 +86,7 @@ fn inherited(investigation: &Investigation, at: usize) -> Option<(Named, Range<u
     is_known.then(|| (Named::Experiment(name.to_owned()), start..end))
 }
 
-/// Where something is defined in the investigation.
+/// The place of a definition in the investigation.
 pub fn definition(named: &Named, investigation: &Investigation) -> Option<Range<usize>> {
     match named {
         Named::Experiment(name) => Some(investigation.experiment(name)?.span.clone()),

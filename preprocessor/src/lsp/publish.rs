@@ -15,7 +15,8 @@ use crate::lsp::position;
 pub struct Published(BTreeSet<PathBuf>);
 
 impl Published {
-    /// What to send so that an editor shows these diagnostics and none besides: errors and warnings, and what is open.
+    /// The notifications after which an editor shows exactly these diagnostics: the problems as errors and warnings, the gaps
+    /// as information.
     pub fn replace(
         &mut self,
         problems: &[Diagnostic],
@@ -24,7 +25,7 @@ impl Published {
         documents: &Documents,
     ) -> Vec<PublishDiagnosticsParams> {
         let mut by_file: BTreeMap<PathBuf, Vec<lsp_types::Diagnostic>> = BTreeMap::new();
-        // An open document is told of even if nothing is wrong with it: then its author knows that it was looked at.
+        // An open document gets a notification even without diagnostics, so that its author knows that it was checked.
         let open = documents.iter().map(|(file, _)| file);
         let open = open.filter(|file| file.starts_with(&paths.root));
         for file in self.0.iter().map(PathBuf::as_path).chain(open) {

@@ -41,7 +41,7 @@ pub enum ServerError {
     /// The editor did not begin as the protocol wants it.
     #[error("the editor does not speak the language server protocol: {0}")]
     Protocol(#[from] ProtocolError),
-    /// What came from the editor cannot be read.
+    /// A message from the editor cannot be read.
     #[error("a message from the editor cannot be read: {0}")]
     Message(#[from] std::io::Error),
     /// The editor asked for the end without having announced it.

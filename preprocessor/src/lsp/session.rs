@@ -38,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The pause in typing an investigation after which it is taken in: evidence is compared with it anew.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// What comes after a session with a book.
+/// The next step after a session with a book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The same with the book as it is then.
@@ -53,11 +53,11 @@ pub struct Generation {
     pub watch: Watch,
     /// Its files; nothing without a book that could be loaded.
     pub workspace: Option<Workspace>,
-    /// What was wrong with its evidence when it was loaded.
+    /// The problems of its evidence when it was loaded.
     pub problems: Vec<Diagnostic>,
-    /// What is wrong with its investigation.
+    /// The problems of its investigation.
     pub unread: Vec<Diagnostic>,
-    /// Where checks are asked for.
+    /// The queue of checks, which another thread runs.
     pub jobs: Option<Sender<Job>>,
     reload_at: Option<Instant>,
 }
@@ -124,7 +124,7 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// Where messages to the editor go.
+    /// The connection to the editor.
     pub fn connection(&self) -> &'c Connection {
         self.connection
     }

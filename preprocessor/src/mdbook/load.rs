@@ -71,7 +71,7 @@ pub struct LoadedBook {
     has_others: bool,
     /// The flags of its Markdown.
     pub markdown: Markdown,
-    /// What preprocessors are told of the book.
+    /// The context of the book, as mdBook passes it to preprocessors.
     context: PreprocessorContext,
 }
 

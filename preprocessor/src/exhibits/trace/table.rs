@@ -32,9 +32,9 @@ pub(super) struct Row {
     returns: bool,
     /// Arguments by their names.
     values: Vec<String>,
-    /// What it returned, with the error if it is one.
+    /// Its return value, with the name of the error if it is one.
     returned: Option<String>,
-    /// What it is for, if that is described.
+    /// Its purpose, if that is described.
     work: Option<String>,
     /// The call's source line.
     caller: Option<String>,
@@ -85,7 +85,7 @@ pub(super) fn rows(steps: &[Step]) -> Vec<Row> {
     rows
 }
 
-/// What fields say where there is nothing to tell.
+/// The texts of fields that have nothing to show.
 const UNTOLD: [&str; 5] = ["not described", "not known", "void", "not read", "not seen"];
 
 /// The steps as aligned lines.
