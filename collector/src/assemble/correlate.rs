@@ -1,5 +1,5 @@
-//! From events to hits: which events belong to the experiment, which probe each one is of, and which
-//! return ends which call.
+//! Correlation of events to hits: the events that belong to the experiment, the probe of each, and the return that ends each
+//! call.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The document, from a raw capture and its context.
+//! Construction of the evidence document from a raw capture and its context.
 
 use std::collections::{BTreeMap, BTreeSet};
 

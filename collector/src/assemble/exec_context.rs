@@ -1,4 +1,4 @@
-//! On whose behalf a CPU ran, by its preemption count.
+//! The execution context of a CPU, from its preemption count.
 
 use qed_collector_ebpf::UNKNOWN_CONTEXT;
 use qed_evidence::document::Context;

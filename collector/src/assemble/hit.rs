@@ -1,4 +1,4 @@
-//! One event as a hit of one probe.
+//! Conversion of one event to a hit of one probe.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The copies of functions in one kernel: what its symbol table and its debug info say together.
+//! The copies of functions in one kernel, from its symbol table and its debug info together.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

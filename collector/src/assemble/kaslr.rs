@@ -1,4 +1,4 @@
-//! The KASLR section.
+//! The KASLR section of the evidence.
 
 use std::collections::BTreeMap;
 

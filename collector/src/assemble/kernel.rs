@@ -1,4 +1,4 @@
-//! The kernel section.
+//! The kernel section of the evidence.
 
 use qed_evidence::document::Kernel;
 use qed_evidence::value::{Datum, Value};

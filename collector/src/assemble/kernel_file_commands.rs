@@ -1,4 +1,4 @@
-//! Commands that look into files of the captured kernel, on the machine that makes the evidence.
+//! Commands that examine files of the captured kernel, run on the machine that assembles the evidence.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

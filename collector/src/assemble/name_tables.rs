@@ -1,4 +1,4 @@
-//! The tables that the names in a capture are checked against: what each symbol spans, what each enumerator is.
+//! The tables that the names in a capture are checked against: the address range of each symbol, the value of each enumerator.
 
 use std::collections::{BTreeMap, BTreeSet};
 

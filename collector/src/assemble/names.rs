@@ -1,4 +1,4 @@
-//! The questions about addresses of the captured kernel that evidence is made with.
+//! Look-ups by address in the captured kernel, as the assembly of evidence needs them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Taking out of evidence what tells of the machine that made it: folders that its user has chosen, and names.
+//! Removal of details of the collecting machine from evidence: folders that its user has chosen, and names.
 
 use std::path::Path;
 

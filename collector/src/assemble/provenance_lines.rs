@@ -1,4 +1,4 @@
-//! The lines of files that the addresses came from, for readers who want to look themselves. Pure.
+//! The lines of the files that addresses were read from, for readers who want to check them. Pure.
 //!
 //! No `grep` is run: the collector reads the files. `grep -n` finds the same lines under the same numbers.
 

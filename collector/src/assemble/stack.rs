@@ -1,4 +1,4 @@
-//! Kernel stacks with names and lines: who is on them, who is not, and who called.
+//! Kernel stacks with names and source lines: the functions on them, those that may be missing, and the caller.
 
 use qed_collector_ebpf::Event;
 use qed_evidence::value::{Address, Datum, Frame, Value};

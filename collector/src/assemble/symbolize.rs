@@ -1,4 +1,4 @@
-//! Finishing a raw capture on the host: static symbols, the slide, lines, and then the evidence.
+//! The last steps of a capture, on the host: static symbols, the slide, source lines, and then the evidence.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! From decoded bytes to typed values of the evidence.
+//! Conversion of decoded bytes to typed values of the evidence.
 
 use qed_evidence::constants::{constant_name, errno_name};
 use qed_evidence::investigation::ReadKind;

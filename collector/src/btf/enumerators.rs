@@ -1,4 +1,4 @@
-//! Constants of the kernel's enumerations by name, whatever enumeration has them.
+//! Constants of the kernel's enumerations by name, in any enumeration.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Functions, tracepoints and LSM hooks: what they take, where it arrives, what they return.
+//! Functions, tracepoints and LSM hooks: their parameters, the locations in which those are passed, and their results.
 
 use super::abi::{BY_VALUE, FLOATING, Passing, Places, REGISTERS};
 use super::error::BtfError;

@@ -1,5 +1,5 @@
-//! The BTF of several modules as that of one. Each continues the kernel's, so that their numbers overlap: here those of all but the
-//! first are moved behind the ones before.
+//! A merge of the BTF of several modules into one. The type ids of each module continue those of the kernel, so they overlap:
+//! all but the first module's are renumbered to follow those of the modules before.
 
 use super::error::BtfError;
 use super::kinds::{TypeId, kind};

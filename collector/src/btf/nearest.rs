@@ -1,4 +1,4 @@
-//! Names like a name that does not exist.
+//! Suggestions for a name that does not exist.
 
 use super::index::NameKind;
 use super::raw::Btf;

@@ -1,4 +1,4 @@
-//! Warnings for whoever runs a capture, which are in the evidence as well.
+//! Warnings for the user who runs a capture; the evidence contains them as well.
 
 use qed_evidence::Evidence;
 use qed_evidence::document::{Experiment, MachineKind};

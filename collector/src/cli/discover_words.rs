@@ -1,4 +1,4 @@
-//! From the words of a command line to an investigation, and from a traced call to the first one of a new chapter. Pure.
+//! Conversion of command-line words to an investigation, and of a traced call to a first investigation for a new chapter. Pure.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

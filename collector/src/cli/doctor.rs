@@ -1,4 +1,4 @@
-//! `qed-collector doctor`: what this machine can capture, by which back-end, and what would have to change.
+//! `qed-collector doctor`: reports what this machine can capture, by which back-end, and what would have to change.
 
 use std::path::Path;
 

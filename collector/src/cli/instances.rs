@@ -1,4 +1,4 @@
-//! The copies of each probed function, and the proof in a probe that does not fire, for `plan`.
+//! The copies of each probed function, for `plan`, and how much it would prove if a probe does not fire.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Reading an investigation, before any kernel is looked at or booted.
+//! Loading of an investigation, before any kernel is examined or booted.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `qed-collector kernels`: what Debian serves, what is cached, and how to change that.
+//! `qed-collector kernels`: lists the kernels that Debian serves and those in the cache, and changes the cache.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

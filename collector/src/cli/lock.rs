@@ -1,4 +1,4 @@
-//! The lock file of a book: reading it, and asking it for a kernel.
+//! The lock file of a book: loading, and look-ups of kernels in it.
 
 use std::path::Path;
 

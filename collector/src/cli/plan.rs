@@ -1,4 +1,4 @@
-//! `qed-collector plan`: what would be probed and read, with types, and what would be refused and why.
+//! `qed-collector plan`: shows what would be probed and read, with types, and what would be refused and why.
 
 use qed_evidence::document::{Reader, Target as ProbeTarget};
 use qed_evidence::investigation::{Action, Investigation};

@@ -1,4 +1,4 @@
-//! The plan as data, for programs that read it: `plan --format json`.
+//! The plan as data for other programs: `plan --format json`.
 
 use std::collections::BTreeMap;
 

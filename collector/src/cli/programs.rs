@@ -1,5 +1,5 @@
-//! The programs that an investigation runs: found before anything else, so that one that is missing is told with its
-//! place, and with the digests that say later whether they are still the same.
+//! The programs that an investigation runs. They are looked up before anything else, so that the message about a missing one
+//! names its place in the investigation, and with their digests, which later show whether they have changed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

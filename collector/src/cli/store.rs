@@ -1,4 +1,4 @@
-//! Writing evidence: whole or not at all, readable only by its owner, one writer at a time.
+//! Storage of evidence: written atomically, readable only by its owner, one writer at a time.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};

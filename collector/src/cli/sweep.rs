@@ -1,5 +1,5 @@
-//! `qed-collector sweep`: one investigation on a kernel of each series, several at a time; what is there already is
-//! kept.
+//! `qed-collector sweep`: captures one investigation on a kernel of each series, several at a time; evidence that exists
+//! already is not captured again.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

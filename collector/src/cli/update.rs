@@ -1,4 +1,4 @@
-//! `qed-collector kernels update`: the lock file of a book, moved on to what is served.
+//! `qed-collector kernels update`: updates the lock file of a book to the kernels that are served now.
 
 use std::io::Write as _;
 use std::path::Path;

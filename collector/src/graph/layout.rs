@@ -1,4 +1,4 @@
-//! The places of the fields of a record, from tracefs's `format` files.
+//! The offsets and sizes of the fields of a trace record, from tracefs's `format` files.
 //!
 //! ```text
 //! ID: 11

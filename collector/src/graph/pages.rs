@@ -1,6 +1,6 @@
 //! The pages of the kernel's ring buffer, as records with times.
 //!
-//! Every record has a header of four bytes, 5 bits of type and length and 27 bits of time since the one before:
+//! Every record has a header of four bytes (5 bits of type and length, 27 bits of time since the record before):
 //! <https://elixir.bootlin.com/linux/v6.12/source/include/linux/ring_buffer.h#L15>.
 
 use super::error::GraphError;

@@ -1,8 +1,8 @@
 //! The records of one task as the trees of its system calls.
 //!
-//! A call is what the task ran from the kernel's event `sys_enter` about it until the next one, whose call is made at once: what the
-//! kernel has put off until the task goes back to user space comes behind `sys_exit`. Functions that are open at one of these events
-//! are those that report it, and belong to tracing.
+//! A call is what the task ran from its event `sys_enter` until the next `sys_enter`, whose system call follows at once. It
+//! does not end at `sys_exit`, because work that the kernel defers until the task returns to user space runs after that.
+//! Functions that are open at one of these events are those that report it, and belong to tracing.
 
 use super::error::GraphError;
 use super::layout::{Field, Layout};

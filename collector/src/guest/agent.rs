@@ -1,4 +1,4 @@
-//! The half of the collector that does the host's jobs inside a guest, as its first process.
+//! The part of the collector that runs as the first process of a guest and does the host's jobs there.
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,8 @@
-//! Asking Debian's archive through apt, as an ordinary user.
+//! Queries to Debian's archive through apt, as an ordinary user.
 //!
-//! apt checks every list and package against Debian's signatures. It works on a state of our own (lists, caches,
-//! sources), so that all suites are seen whatever the machine itself uses, and nothing of the machine's own
-//! configuration changes; its proxies and credentials are used as they are.
+//! apt checks every list and package against Debian's signatures. It works on a state of our own (lists, caches, sources), so
+//! that all suites are available whatever the machine itself uses, and the machine's own configuration does not change; its
+//! proxies and credentials are used as they are.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,5 +1,4 @@
-//! The parts of a kernel that stand around an image of the user's: looked for, and refused where they are of another
-//! build.
+//! Search for the other parts of a kernel near an image of the user's. Parts of another build are refused.
 
 use std::fs::File;
 use std::io::{self, Read as _};

@@ -1,4 +1,4 @@
-//! The part of a download that has arrived.
+//! Progress of a download: the bytes that have arrived.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

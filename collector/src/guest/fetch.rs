@@ -1,4 +1,4 @@
-//! From `guest:debian-6.1` to a kernel image on this disk.
+//! Resolution of a name such as `guest:debian-6.1` to a kernel image on this disk.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

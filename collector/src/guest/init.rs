@@ -1,7 +1,7 @@
-//! The half that runs inside the guest, as process 1 of a kernel that has just booted.
+//! The part of the collector that runs as process 1 of a guest.
 //!
-//! Nothing here may hang or return: whatever happens is sent out, and then the machine is powered off.
-//! It detaches and unmounts nothing, because letting the probes of one capture go takes about 900 ms.
+//! Nothing here may hang or return: any outcome is sent to the host, and then the machine is powered off. Nothing is detached
+//! or unmounted before that, because detaching the probes of one capture takes about 900 ms.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};

@@ -1,4 +1,4 @@
-//! The kernel that a lock file names: that one or none.
+//! The exact kernel that a lock file names; no other one is used in its place.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Reading everything that a guest says while it runs.
+//! The output of a running guest, read from its pipes.
 
 use std::io::PipeReader;
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! Running one guest.
+//! The QEMU process of one guest.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,7 +1,7 @@
-//! The kernel inside a bootable image: a static base and a build id where no debug info is at hand.
+//! The kernel inside a bootable image: the source of a static base and a build id if there is no debug info.
 //!
-//! The image's ELF file is stripped, but states where it is linked to stand and which build it is. Against the live
-//! `_text` that gives the slide without any debug package.
+//! The image's ELF file is stripped, but states its link address and its build id. Against the live `_text` that gives the
+//! slide without any debug package.
 
 use std::io::Read;
 

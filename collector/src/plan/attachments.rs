@@ -1,5 +1,5 @@
-//! The attachments of a capture: each function once for all experiments that share the kernel, and
-//! once more for each experiment that wants it alone.
+//! The attachments of a capture: each function once for all experiments that share the kernel, and once more for each isolated
+//! experiment.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Read paths that are wrong on every kernel: they are told before one is looked at, together with all else
-//! that is wrong in an investigation.
+//! Read paths that are wrong on every kernel: they are reported before any kernel is examined, together with the other mistakes
+//! of an investigation.
 
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Investigation, Read};

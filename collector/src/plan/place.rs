@@ -1,4 +1,4 @@
-//! The place of a probe: the kernel's facts about its target.
+//! The target of a probe, with the kernel's facts about it.
 
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{Position, Probe, ProbeAddress};

@@ -1,4 +1,4 @@
-//! Values at a place: parameters, results and reads.
+//! Values at a probe's target: parameters, results and reads.
 
 use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS};
 use qed_evidence::constants::constant_sets;

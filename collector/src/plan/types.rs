@@ -1,4 +1,4 @@
-//! The meaning of the events that will come, and what will never come and why.
+//! The plan: the meaning of the events to expect, and the probes and reads that are unavailable, with the reasons.
 //!
 //! It travels with the raw capture from the guest to the host, so everything here can be serialized.
 

@@ -1,4 +1,4 @@
-//! Workloads with the numbers that their names stand for, and structures as this kernel lays them out.
+//! Workloads with names resolved to numbers, and structures in this kernel's layout.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! Things to attach to.
+//! The targets that programs can be attached to.
 
 /// One thing to attach, once per capture, however many experiments look there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

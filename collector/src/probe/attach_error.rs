@@ -1,4 +1,4 @@
-//! Refusals of the kernel to load or attach something: the reason in words, and what would have to change.
+//! Refusals of the kernel to load or attach a program: the reason in words, and what would have to change.
 
 use std::{fmt, fs, io};
 

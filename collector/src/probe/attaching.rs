@@ -1,4 +1,4 @@
-//! Attaching programs, and taking them away again.
+//! Attaching and detaching of programs.
 
 use aya::Ebpf;
 use aya::programs::{

@@ -1,4 +1,4 @@
-//! The kernel's words on a probe that it refused: its log, and its list of places where no probe may be.
+//! The kernel's explanation of a probe that it refused: its log, and its blacklist of addresses.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -13,7 +13,7 @@ const FORBIDDEN: &str = "/sys/kernel/debug/kprobes/blacklist";
 /// The longest record, in bytes (`CONSOLE_EXT_LOG_MAX`).
 const RECORD: usize = 8192;
 
-/// Records read at once before the log is given up as one that fills faster than it is read.
+/// The number of records after which reading stops, because the log fills faster than it is read.
 const MAX_RECORDS: usize = 10_000;
 
 /// The log from one moment on.
@@ -21,7 +21,7 @@ const MAX_RECORDS: usize = 10_000;
 pub(super) struct KernelLog(Option<File>);
 
 impl KernelLog {
-    /// The log from now on; without content where it cannot be read.
+    /// The log from now on; empty if it cannot be read.
     pub(super) fn from_now() -> Self {
         let open = || -> std::io::Result<File> {
             let mut file = File::options()
@@ -70,7 +70,7 @@ fn message(record: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// The reason for EINVAL, from the records since the probe was asked for and the list of forbidden places.
+/// The reason for EINVAL, from the log records since the probe was requested and from the blacklist.
 ///
 /// The kernel refuses a function marked notrace with a line in its log alone: it is on no list
 /// (<https://elixir.bootlin.com/linux/v6.1/A/ident/within_notrace_func>).

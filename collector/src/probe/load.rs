@@ -1,4 +1,4 @@
-//! Loading the object, filling its maps, and telling the programs what to do.
+//! Loading of the eBPF object, and filling of the maps that configure its programs.
 
 use std::{mem, os::fd::AsFd as _};
 

@@ -1,4 +1,4 @@
-//! Events that did not arrive: counters of the programs and of the kernel.
+//! Lost events, from counters of the programs and of the kernel.
 
 use aya::maps::{HashMap, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use qed_collector_ebpf::{Call, CallKey, Object, counter};

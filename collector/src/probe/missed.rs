@@ -1,17 +1,17 @@
-//! Hits of each kprobe that the kernel skipped: its own counters, in its own memory.
+//! Hits of each kprobe that the kernel skipped, from counters in the kernel's memory.
 //!
-//! A kprobe whose function is called while another kprobe's program runs on the same CPU is not run; the kernel counts
-//! that in the probe itself (`kprobes_inc_nmissed_count`,
-//! <https://elixir.bootlin.com/linux/v6.1/source/kernel/kprobes.c#L1257>). Of probes by perf no file shows the count, and
-//! only newer kernels tell it by the link; so it is read where it stands, in all kernels alike.
+//! If the function of a kprobe is called while another kprobe's program runs on the same CPU, the kernel does not run the
+//! kprobe and counts that in the probe itself (`kprobes_inc_nmissed_count`,
+//! <https://elixir.bootlin.com/linux/v6.1/source/kernel/kprobes.c#L1257>). For probes that perf made, no file shows this count,
+//! and only newer kernels report it with the BPF link; so it is read from the kernel's memory on all kernels alike.
 //!
-//! A kprobe that is run need not run the program that is attached to it: while the CPU is in another program, or in a
-//! part of bpf(2) that programs must not interrupt, the kernel leaves programs out, and up to 6.6 it counts that
-//! nowhere (`trace_call_bpf`, <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L110>; seen on
-//! 6.1.192: an update of a hash table by bpf(2) is entered, and neither its program nor any counter of the kernel knows
-//! of it). What it does count is each hit of the probe's event, before that (`kprobe_dispatcher`,
-//! <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/trace_kprobe.c#L1653>). The programs count their runs; what is
-//! missing between the two was left out.
+//! A kprobe that runs need not run the program that is attached to it: while the CPU is in another program, or in a part of
+//! bpf(2) that programs must not interrupt, the kernel skips the program, and up to 6.6 does not count that (`trace_call_bpf`,
+//! <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L110>; seen on 6.1.192: at a probed function inside
+//! an update of a hash table by bpf(2), neither the program ran nor did any counter of the kernel change). It does count each
+//! hit of the probe's event before that (`kprobe_dispatcher`,
+//! <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/trace_kprobe.c#L1653>). The programs count their runs; the
+//! difference between the two was skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 

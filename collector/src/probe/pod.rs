@@ -1,4 +1,4 @@
-//! The one place where records change between Rust types and the bytes of maps and ring buffer.
+//! Conversion of records between Rust types and the bytes of maps and ring buffer; no other module does this.
 
 use aya::Pod;
 use qed_collector_ebpf::{

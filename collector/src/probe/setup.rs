@@ -1,4 +1,4 @@
-//! All that one capture needs to be loaded, as data.
+//! The data that loading the programs for one capture needs.
 
 use aya::EbpfError;
 use aya::maps::MapError;

@@ -1,7 +1,7 @@
-//! The boundary between a session and the machine: all that it does there, and all that it learns.
+//! The boundary between a session and the machine, as traits: everything that a session does to the machine or asks of it.
 //!
-//! [`live`](super::live) is the machine that this process runs on. The tests have a recorded one, so that the order of
-//! things is tried without a kernel.
+//! [`live`](super::live) is the machine that this process runs on. The tests use a recorded one, so that the order of steps is
+//! tested without a kernel.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Facts of the running kernel's build that no file of the build has: formats of tracepoints from tracefs, and the kernel's table of
-//! system calls.
+//! Facts about the running kernel's build that only the running kernel provides: formats of tracepoints from tracefs, and its
+//! table of system calls.
 
 use std::fs;
 use std::io::ErrorKind;

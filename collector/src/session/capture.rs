@@ -1,4 +1,4 @@
-//! The order of a capture: time the bare calls, attach, run each experiment, take what it caused, let go.
+//! The order of a capture: time the calls without probes, attach, run each experiment, collect its events, detach.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Running the commands of an investigation: ordinary programs, one after the other, beside what else is being done.
+//! Runs of the commands of an investigation: ordinary programs, one after the other, in parallel with other work.
 
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -13,14 +13,14 @@ use crate::workload::{
     Exit, Running, WorkloadEnvironment, WorkloadKind, WorkloadOutcome, WorkloadSpec,
 };
 
-/// The exit status of the workload's process where the program could not be executed, and how it says why.
+/// The exit status of the workload's process if the program could not be executed, and the prefix of its reason.
 const NOT_EXECUTED: (i32, &str) = (127, "cannot execute ");
 
-/// A command to run, or why it cannot be.
+/// A command to run, or the reason why it cannot be run.
 pub struct Task {
     /// As it is told.
     pub argv: Vec<String>,
-    /// The reason for not even trying, if so.
+    /// The reason for not trying at all, if there is one.
     pub impossible: Option<Reason>,
     /// The longest that it may take.
     pub timeout: Duration,

@@ -1,4 +1,4 @@
-//! The kernel of the machine that this process runs on: the facts that a plan is made with.
+//! The kernel of the machine that this process runs on: the facts for a plan.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

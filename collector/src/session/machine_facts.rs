@@ -1,5 +1,5 @@
-//! The running machine's statements about itself. Opens files under `/proc` and `/sys`; never the host's name,
-//! users or network.
+//! Facts that the running machine states about itself. They come from files under `/proc` and `/sys`; the host's name, users
+//! and network are never read.
 
 use std::fs;
 use std::path::Path;

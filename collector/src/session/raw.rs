@@ -1,7 +1,7 @@
-//! Everything that a capture brings back before evidence is made of it.
+//! The raw result of a capture, before evidence is made from it.
 //!
-//! In a guest this travels to the host as it is: symbols, lines and static addresses are looked up there,
-//! where debug information is at hand and the processor is not emulated.
+//! A guest sends it to the host as it is: symbols, lines and static addresses are looked up there, where debug information is
+//! available and the processor is not emulated.
 
 use qed_collector_ebpf::MAX_FRAMES;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The kernel's function-graph tracer, driven through tracefs. Writes to files below `/sys/kernel/tracing`.
+//! The kernel's function-graph tracer, controlled through tracefs. This module writes to files below `/sys/kernel/tracing`.
 //!
 //! Documentation of the files: <https://docs.kernel.org/trace/ftrace.html>.
 

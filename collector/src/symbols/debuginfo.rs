@@ -1,4 +1,4 @@
-//! Debug info of a host's kernels, and the search for what belongs to the kernel at hand.
+//! Debug info of a host's kernels, and the search for the one that matches a given kernel.
 
 use std::io;
 use std::path::{Path, PathBuf};

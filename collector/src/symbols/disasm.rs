@@ -1,15 +1,13 @@
-//! Machine code as instructions: what the workload's call consists of, and where in a kernel function a probe goes.
-//! Pure: bytes in, instructions out.
+//! A disassembler for the code around the workload's call, and for addresses within a kernel function at which a probe can be
+//! placed. Pure: bytes in, instructions out.
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, Mnemonic, OpKind};
 use qed_evidence::investigation::Position;
 
-/// The kernel's stand-in for a call of the function tracer that nobody wants: an instruction of five bytes that
-/// does nothing.
+/// The five-byte NOP that the kernel puts in place of a disabled call of the function tracer.
 const TRACER_NOP: &[u8] = &[0x0f, 0x1f, 0x44, 0x00, 0x00];
 
-/// Length of the longest instruction of x86-64, in bytes: as much as is read in front of a return address to see what
-/// was called there.
+/// Length of the longest instruction of x86-64, in bytes: this much is read before a return address to find the call there.
 pub const LONGEST_INSTRUCTION: usize = 15;
 
 /// One machine instruction.
@@ -19,14 +17,14 @@ pub struct Instruction {
     pub offset: u64,
     /// Its encoding.
     pub bytes: Vec<u8>,
-    /// In Intel's notation; where it jumps or calls, by the name that was given for it.
+    /// In Intel's syntax; the target of a jump or call has the name that was given for it.
     pub text: String,
     /// The address that it calls, if it names one.
     pub calls: Option<u64>,
 }
 
-/// The instructions of `code`, which stands at `address`, up to the first that cannot be understood. `names` turns
-/// the target of a jump or call into a name.
+/// The instructions of `code` at `address`, up to the first that cannot be decoded. `names` turns the target of a jump or call
+/// into a name.
 pub fn disassemble(
     code: &[u8],
     address: u64,

@@ -1,4 +1,4 @@
-//! Functions told apart by the file that defines them, where several have one name, as the debug info says.
+//! Functions of the same name, told apart by the source file that defines them, from the debug info.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Kernel memory as `/proc/kcore` shows it: an ELF core whose segments are the kernel's address space.
+//! Kernel memory from `/proc/kcore`: an ELF core whose segments are the kernel's address space.
 
 use std::io::{self, Read, Seek, SeekFrom};
 

@@ -1,4 +1,4 @@
-//! The one place that maps files into memory.
+//! Memory-mapped files; no other module maps a file.
 
 use std::fs::File;
 use std::io;

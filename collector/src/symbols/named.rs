@@ -1,4 +1,4 @@
-//! Several names in one look at a table.
+//! Look-up of several names in one pass over a symbol table.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The workload's side.
+//! The workload's side of the protocol: the process that makes the call.
 
 use std::{
     env,

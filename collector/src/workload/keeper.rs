@@ -1,5 +1,5 @@
-//! A process that keeps the pipes to the collector for a workload whose call may close them, replace them or read from
-//! them. The two talk through shared memory, which no call on descriptors reaches.
+//! A process that holds the pipes to the collector for a workload whose call may close, replace or read them. Workload and
+//! keeper talk through shared memory, which no call on descriptors affects.
 
 use std::io::{self, BufRead as _, BufReader};
 use std::os::fd::FromRawFd as _;

@@ -1,4 +1,4 @@
-//! The workload's way to the collector: lines in on descriptor 0, lines out on 1 and 2.
+//! The workload's connection to the collector: lines in on descriptor 0, lines out on 1 and 2.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};

@@ -1,4 +1,4 @@
-//! The collector's side.
+//! The collector's side of the protocol: the process that starts and watches the workload.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! The same system call in several threads at once, for what needs many calls under way together.
+//! The same system call in several threads at once, for experiments that need many calls in progress together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};

@@ -1,4 +1,4 @@
-//! The order in which modules are loaded: each behind those that it depends on. No I/O.
+//! The order in which modules are loaded: each after those that it depends on. No I/O.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! From the tree of a path to what the kernel side has to do.
+//! Compilation of a path's tree to the instructions for the eBPF programs.
 
 use super::decode::Decode;
 use super::parse::{Argument, Expr, Name, Node, parse};

@@ -1,4 +1,4 @@
-//! From the bytes that a read brought back to a typed value.
+//! Decoding of the bytes of a read to a typed value.
 
 use crate::reason::Reason;
 use qed_collector_ebpf::MAX_READ_BYTES;

@@ -1,4 +1,4 @@
-//! Types that a path writes, in the kernel's BTF.
+//! Look-up of the types that a path names in the kernel's BTF.
 
 use super::compile::{At, Compiler};
 use super::parse::TypeText;

@@ -1,4 +1,4 @@
-//! From the text of a path to its tree.
+//! Parsing of a path's text to its tree.
 
 use super::tokens::{Token, syntax, tokens};
 use super::types::ExprError;

@@ -1,4 +1,4 @@
-//! The last step of a path: which load brings its value back, and what the bytes mean.
+//! The last step of a path: the load that fetches its value, and the meaning of the bytes.
 
 use super::compile::{At, Compiler, wrong};
 use super::decode::Decode;

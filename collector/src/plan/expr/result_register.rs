@@ -1,8 +1,8 @@
-//! The register that holds a function's result, read as a register: a result of fewer than 64 bits fills only the lower ones.
+//! Reads of the register that holds a function's result: a result of fewer than 64 bits fills only its lower bits.
 //!
-//! At the exit of a function that returns `int`, `regs->ax` holds `-EEXIST` as 0x00000000ffffffef: as 64 bits that is no error
-//! but a large number. What the upper bits hold, no ABI says
-//! (System V ABI for AMD64, <https://gitlab.com/x86-psABIs/x86-64-ABI>).
+//! At the exit of a function that returns `int`, `regs->ax` holds `-EEXIST` as 0x00000000ffffffef: as 64 bits that is not an
+//! error but a large number. The ABI leaves the upper bits undefined (System V ABI for AMD64,
+//! <https://gitlab.com/x86-psABIs/x86-64-ABI>).
 
 use std::ops::Range;
 

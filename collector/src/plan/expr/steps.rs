@@ -1,4 +1,4 @@
-//! The operators of a path: each takes a [`Value`] to the next.
+//! The operators of a path: each turns one [`Value`] into the next.
 
 use super::compile::{At, Compiler, Result, Taken, list, unknown, wrong};
 use super::parse::{Expr, Name, TypeText};

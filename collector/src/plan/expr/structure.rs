@@ -1,4 +1,5 @@
-//! Structures that are read whole: every scalar member under its name, those of structures inside of it with the names around them.
+//! Structures that are read whole: every scalar member under its name; members of nested structures are prefixed with the names
+//! of these.
 
 use super::compile::{At, Compiler, Result, list, wrong};
 use super::decode::{Decode, Field};

@@ -1,4 +1,4 @@
-//! A compiled read path, its surroundings, and why a path cannot be read.
+//! A compiled read path, the context of its compilation, and the errors of a path.
 
 use super::decode::Decode;
 use crate::btf::{Btf, BtfError, Parameter, TypeId};

@@ -1,4 +1,4 @@
-//! The meaning of a part of a path while it is compiled: a place in the kernel and the type of what is there.
+//! The meaning of a part of a path while it is compiled: a location in the kernel and the type of its content.
 
 use super::types::{ErrorClass, ExprError, Member};
 use crate::btf::{Btf, BtfError, Stripped, Type, TypeId};

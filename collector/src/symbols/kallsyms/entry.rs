@@ -1,4 +1,4 @@
-//! One symbol, and why a table of them cannot be used.
+//! One symbol, and the reasons why a table of symbols cannot be used.
 
 use serde::Serialize;
 use thiserror::Error;

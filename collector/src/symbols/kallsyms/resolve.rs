@@ -1,4 +1,4 @@
-//! From an address to a symbol, never further than the symbol can reach.
+//! Resolution of an address to a symbol, never beyond the end that the symbol can have.
 
 use serde::Serialize;
 

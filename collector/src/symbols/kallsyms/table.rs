@@ -1,4 +1,4 @@
-//! The table itself: symbols by name, and where the image and its parts are.
+//! The symbol table itself: symbols by name, and the bounds of the image and its parts.
 
 use std::hash::BuildHasher;
 use std::ops::Range;

@@ -1,7 +1,7 @@
-//! A cache of what was derived from a vmlinux, by build id.
+//! A cache of data derived from a vmlinux, by build id.
 //!
-//! A cache can always be thrown away: one that is damaged, of another format or of another build is ignored and built
-//! anew, and a failure to write it costs time only.
+//! A cache can always be discarded: one that is damaged, of another format or of another build is ignored and rebuilt, and a
+//! failure to write it only costs time.
 
 use std::collections::BTreeMap;
 use std::fs;

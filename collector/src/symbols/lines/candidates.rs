@@ -1,4 +1,4 @@
-//! Units that may describe a function, found by the references to its name before anything is parsed.
+//! Compilation units that may describe a function, found by references to its name before anything is parsed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;

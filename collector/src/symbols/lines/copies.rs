@@ -1,8 +1,8 @@
-//! The copies of functions that the debug info describes: with code of their own, and inlined into others.
+//! The copies of functions in the debug info: those with code of their own, and those inlined into other functions.
 //!
-//! Many functions are looked for at once. Names are stored once, in `.debug_str`, and entries refer to them by a
-//! four-byte offset: one pass over `.debug_info` that looks for any of those offsets finds the few units worth parsing,
-//! and each of these is parsed once for all functions that it may describe.
+//! Many functions are searched for at once. Names are stored once, in `.debug_str`, and entries refer to them by a four-byte
+//! offset: one pass over `.debug_info` that looks for any of those offsets finds the few units worth parsing, and each of these
+//! is parsed once for all functions that it may describe.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

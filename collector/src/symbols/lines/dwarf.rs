@@ -1,4 +1,4 @@
-//! Units, definitions and inlined copies, read from the DWARF with as little of it parsed as the question needs.
+//! Units, definitions and inlined copies, read from the DWARF while parsing as little of it as possible.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};

@@ -1,4 +1,4 @@
-//! The debug info of one vmlinux, asked through the cache.
+//! The debug info of one vmlinux, read through the cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
